@@ -1,0 +1,24 @@
+//! From raw measurements to what is served: sums over ranks and cycles, ratios, checks. Pure: numbers in, numbers out.
+//! Deliberately does not know where measurements come from, how FLOPs are counted, or that there is a database.
+//!
+//! One rule runs through it: a sum with an unknown part is unknown, never a smaller number that looks whole.
+
+mod aggregate;
+mod checks;
+mod compute;
+mod efficiency;
+mod energy;
+#[cfg(test)]
+mod fixtures;
+mod inference;
+mod report;
+mod sources;
+mod sums;
+mod windows;
+
+pub use aggregate::{Aggregate, CycleHost, aggregate};
+pub use checks::validate;
+pub use efficiency::efficiency;
+pub use inference::inference_of;
+pub use report::{ReportInput, report};
+pub use windows::{hull, union_sec};

@@ -1,0 +1,56 @@
+//! The command line: one file a subcommand. The only place that names concrete engines, sources and databases, and
+//! the only one that uses `anyhow`: from here on an error is only shown.
+
+mod config;
+mod cpu;
+mod logging;
+mod machine;
+mod openapi;
+mod options;
+mod serve;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures what an LLM really costs to run: throughput, energy and FLOPs of real inference.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(options::Options),
+    /// Print the configuration in force and where each value came from.
+    Config(options::Options),
+    /// Print the API's OpenAPI document.
+    Openapi,
+    /// One rank of an experiment; started by the service, not by hand.
+    #[command(hide = true)]
+    Worker(worker::WorkerArguments),
+}
+
+pub fn main() -> ExitCode {
+    if let Err(message) = cpu::check() {
+        eprintln!("joulemark: {message}");
+        return ExitCode::FAILURE;
+    }
+    let outcome = match Arguments::parse().command {
+        Command::Serve(options) => serve::run(options),
+        Command::Config(options) => config::run(options),
+        Command::Openapi => openapi::run(),
+        Command::Worker(arguments) => worker::run(arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("joulemark: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

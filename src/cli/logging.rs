@@ -1,0 +1,25 @@
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Settings};
+
+/// The server's log, on standard error.
+pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("log is {:?}", settings.log))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Human => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+/// A worker's log: plain lines, which the server stamps and keeps.
+pub fn start_worker() {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("warn,joulemark=info,mistralrs=info,mistralrs_core=info"))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,131 @@
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{logging, machine, options::Options};
+use crate::clock;
+use crate::config::Settings;
+use crate::energy::{self, EnergyOptions, HostMeter};
+use crate::experiment::{Gpu, Host};
+use crate::http::{self, AppState};
+use crate::inference::prompts;
+use crate::progress::ProgressBoard;
+use crate::scheduler::{Context, DigestCache, Launcher, Limits, Scheduler};
+use crate::store::{Recovered, Store};
+
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let settings = options.load()?.settings;
+    logging::start_server(&settings)?;
+    // From this thread, which lives as long as the server.
+    let launcher = Launcher::start().context("the launcher of workers does not start")?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings, launcher))
+}
+
+async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
+    let cpus = machine::usable_cpus()?;
+    let opened = energy::open(&EnergyOptions {
+        rapl_root: settings.rapl_root.clone(),
+        nvml_library: settings.nvml_library(),
+        sample_interval: Duration::from_millis(u64::from(settings.sample_interval_ms)),
+        ..EnergyOptions::default()
+    });
+    for finding in &opened.devices.findings {
+        let (subject, detail, fix) = (&finding.subject, &finding.detail, finding.fix.as_deref().unwrap_or("none needed"));
+        tracing::info!(works = finding.works, fix, "energy source {subject}: {detail}");
+    }
+    let meter = HostMeter::start(opened).context("the energy meter does not start")?;
+    let devices = meter.devices();
+    let store = Store::open(&settings.database_url).await.context("the database cannot be opened")?;
+    let recovered = store.recover(settings.max_attempts, clock::wall_now()).await?;
+    if recovered != Recovered::default() {
+        tracing::warn!(?recovered, "an earlier server left experiments behind");
+    }
+    let host = Host {
+        gpus: devices
+            .gpus
+            .iter()
+            .map(|gpu| Gpu { index: gpu.index, uuid: gpu.uuid.clone(), name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()) })
+            .collect(),
+        cuda_build: cfg!(feature = "cuda"),
+        cpus: cpus.len() as u32,
+        default_dataset: prompts::DEFAULT_DATASET.to_owned(),
+        datasets: prompts::sets().into_iter().map(|set| (set.name.to_owned(), set.count as u32)).collect(),
+    };
+    let scheduler = Scheduler::new(Context {
+        store: store.clone(),
+        meter,
+        launcher,
+        progress: ProgressBoard::default(),
+        digests: DigestCache::default(),
+        limits: Limits {
+            load: Duration::from_secs(u64::from(settings.load_timeout_sec)),
+            stall: Duration::from_secs(u64::from(settings.stall_timeout_sec)),
+            experiment: Duration::from_secs(u64::from(settings.experiment_timeout_sec)),
+        },
+        program: std::env::current_exe().context("this program's own path cannot be found")?,
+        models_dir: settings.models_dir.clone(),
+        allow_hub: settings.allow_hub,
+        allow_synthetic_engine: settings.allow_synthetic_engine,
+        machine: Arc::new(machine::describe(&devices, &cpus)?),
+        cpus: Arc::new(cpus),
+    });
+    let state = AppState {
+        store: store.clone(),
+        scheduler: scheduler.clone(),
+        host: Arc::new(host),
+        models_dir: Arc::new(settings.models_dir.clone()),
+        allow_hub: settings.allow_hub,
+        allow_synthetic_engine: settings.allow_synthetic_engine,
+        max_body_bytes: settings.max_body_bytes,
+    };
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
+    // Machine-readable, also with port 0: scripts and tests wait for this line.
+    println!("listening on http://{}", listener.local_addr()?);
+    let stopping = stop_signal()?;
+    let working = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.work().await }
+    });
+    let server = axum::serve(listener, http::router(state))
+        .with_graceful_shutdown({
+            let stopping = stopping.clone();
+            async move { stopping.cancelled().await }
+        })
+        .into_future();
+    let mut server = tokio::spawn(server);
+    stopping.cancelled().await;
+    tracing::info!("stopping: running experiments go back to the queue");
+    scheduler.stop().await;
+    working.await?;
+    // A client that holds its connection open does not hold the server.
+    if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {
+        server.abort();
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Cancelled at the first SIGTERM or SIGINT; the second one ends the process at once.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = CancellationToken::new();
+    let first = token.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first.is_cancelled() {
+                std::process::exit(130);
+            }
+            first.cancel();
+        }
+    });
+    Ok(token)
+}

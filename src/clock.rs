@@ -1,0 +1,38 @@
+//! The one legal caller of "now". Windows and meter samples of every process are stamped with CLOCK_MONOTONIC,
+//! which is one clock for the whole host, so that a worker's window and the meter's timeline line up.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use crate::units::NANOSECONDS_PER_SECOND;
+
+/// A reading of CLOCK_MONOTONIC in nanoseconds since the host's boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Monotonic(pub u64);
+
+impl Monotonic {
+    pub fn now() -> Self {
+        // CLOCK_MONOTONIC cannot fail on Linux: the id is always valid and the pointer is ours.
+        let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC is always there");
+        Self(Duration::from(time).as_nanos() as u64)
+    }
+
+    pub fn as_sec(self) -> f64 {
+        self.0 as f64 / NANOSECONDS_PER_SECOND
+    }
+
+    pub fn from_sec(sec: f64) -> Self {
+        Self((sec * NANOSECONDS_PER_SECOND).round() as u64)
+    }
+
+    /// Seconds from `earlier` to `self`; negative when `self` is the earlier one.
+    pub fn sec_since(self, earlier: Self) -> f64 {
+        (self.0 as i128 - earlier.0 as i128) as f64 / NANOSECONDS_PER_SECOND
+    }
+}
+
+/// Wall-clock time, for people to read; never used to compute a duration.
+pub fn wall_now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -1,0 +1,11 @@
+//! Settings of a server: built-in default, then file, then environment, then flag; the later wins.
+//! `config/default.toml` is the reference. Knows where each value came from, and nothing of what it is used for.
+
+mod layers;
+mod settings;
+
+pub use layers::{ConfigError, Layered, Origin, load};
+pub use settings::{LogFormat, Settings};
+
+/// The reference: every option with its default and what it is for.
+pub const DEFAULT_TOML: &str = include_str!("config/default.toml");

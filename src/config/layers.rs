@@ -1,0 +1,186 @@
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use thiserror::Error;
+use toml::{Table, Value};
+
+use super::{DEFAULT_TOML, Settings};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File(String),
+    Environment(String),
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "file {path}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration file {path}: {source}")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("{path} is not TOML: {message}")]
+    NotToml { path: String, message: String },
+    #[error("{origin}: {key} is not an option; accepted are {}", known.join(", "))]
+    UnknownOption { key: String, origin: Origin, known: Vec<String> },
+    #[error("{origin}: {key} is {value:?}; accepted is {accepted}")]
+    WrongType { key: String, value: String, origin: Origin, accepted: &'static str },
+    #[error("the configuration is not usable: {0}")]
+    Unusable(String),
+}
+
+/// The settings in force, and for each option where its value came from.
+#[derive(Clone, Debug)]
+pub struct Layered {
+    pub settings: Settings,
+    pub origins: BTreeMap<String, Origin>,
+    pub values: Table,
+}
+
+/// Lays `flags` over the environment over the file over the defaults.
+///
+/// # Errors
+/// [`ConfigError`] names the option, the layer that it came from and what is accepted.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl Fn(&str) -> Option<String>,
+    flags: Table,
+) -> Result<Layered, ConfigError> {
+    let mut values = DEFAULT_TOML.parse::<Table>().map_err(|error| ConfigError::Unusable(error.to_string()))?;
+    let mut origins = values.keys().map(|key| (key.clone(), Origin::Default)).collect::<BTreeMap<_, _>>();
+    let mut put = |key: &str, value: Value, origin: Origin| -> Result<(), ConfigError> {
+        let Some(slot) = values.get_mut(key) else {
+            let known = origins.keys().cloned().collect();
+            return Err(ConfigError::UnknownOption { key: key.to_owned(), origin, known });
+        };
+        if !slot.same_type(&value) {
+            let accepted = accepted(slot);
+            return Err(ConfigError::WrongType { key: key.to_owned(), value: value.to_string(), origin, accepted });
+        }
+        *slot = value;
+        origins.insert(key.to_owned(), origin);
+        Ok(())
+    };
+    if let Some(path) = file {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: shown.clone(), source })?;
+        let table = text
+            .parse::<Table>()
+            .map_err(|error| ConfigError::NotToml { path: shown.clone(), message: error.to_string() })?;
+        for (key, value) in table {
+            put(&key, value, Origin::File(shown.clone()))?;
+        }
+    }
+    let defaults = DEFAULT_TOML.parse::<Table>().map_err(|error| ConfigError::Unusable(error.to_string()))?;
+    for (key, default) in &defaults {
+        let mut names = vec![format!("JOULEMARK_{}", key.to_uppercase())];
+        if key == "database_url" {
+            names.push("DATABASE_URL".to_owned());
+        }
+        if let Some((name, text)) = names.into_iter().find_map(|name| environment(&name).map(|text| (name, text))) {
+            let origin = Origin::Environment(name);
+            put(key, typed(key, &text, default, &origin)?, origin)?;
+        }
+    }
+    for (key, value) in flags {
+        let origin = Origin::Flag(format!("--{}", key.replace('_', "-")));
+        put(&key, value, origin)?;
+    }
+    let settings = Settings::deserialize_from(values.clone()).map_err(ConfigError::Unusable)?;
+    Ok(Layered { settings, origins, values })
+}
+
+fn accepted(like: &Value) -> &'static str {
+    match like {
+        Value::Integer(_) => "an integer",
+        Value::Boolean(_) => "true or false",
+        _ => "a text",
+    }
+}
+
+fn typed(key: &str, text: &str, like: &Value, origin: &Origin) -> Result<Value, ConfigError> {
+    let value = match like {
+        Value::Integer(_) => text.parse().ok().map(Value::Integer),
+        Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        _ => Some(Value::String(text.to_owned())),
+    };
+    value.ok_or_else(|| ConfigError::WrongType {
+        key: key.to_owned(),
+        value: text.to_owned(),
+        origin: origin.clone(),
+        accepted: accepted(like),
+    })
+}
+
+impl Settings {
+    fn deserialize_from(values: Table) -> Result<Self, String> {
+        let settings: Self = values.try_into().map_err(|error: toml::de::Error| error.to_string())?;
+        let problems = settings.problems();
+        if problems.is_empty() { Ok(settings) } else { Err(problems.join("; ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_environment(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("joulemark.toml");
+        std::fs::write(&file, "models_dir = 'a'\nlog = 'a'\nmax_attempts = 7\n").unwrap();
+        let environment = |name: &str| match name {
+            "JOULEMARK_LOG" => Some("b".to_owned()),
+            "JOULEMARK_MODELS_DIR" => Some("b".to_owned()),
+            _ => None,
+        };
+        let flags = Table::from_iter([("models_dir".to_owned(), Value::String("c".to_owned()))]);
+        let layered = load(Some(&file), environment, flags).unwrap();
+        assert_eq!(layered.settings.models_dir, Path::new("c"));
+        assert_eq!(layered.settings.log, "b");
+        assert_eq!(layered.settings.max_attempts, 7);
+        assert_eq!(layered.origins["models_dir"], Origin::Flag("--models-dir".to_owned()));
+        assert_eq!(layered.origins["log"], Origin::Environment("JOULEMARK_LOG".to_owned()));
+        assert_eq!(layered.origins["listen"], Origin::Default);
+    }
+
+    #[test]
+    fn the_projects_own_database_variable_comes_before_the_general_one() {
+        let both = |name: &str| match name {
+            "JOULEMARK_DATABASE_URL" => Some("sqlite://own.db".to_owned()),
+            "DATABASE_URL" => Some("postgres://general".to_owned()),
+            _ => None,
+        };
+        assert_eq!(load(None, both, Table::new()).unwrap().settings.database_url, "sqlite://own.db");
+        let general = |name: &str| (name == "DATABASE_URL").then(|| "postgres://general".to_owned());
+        assert_eq!(load(None, general, Table::new()).unwrap().settings.database_url, "postgres://general");
+    }
+
+    #[test]
+    fn an_unknown_option_and_a_wrong_value_are_named() {
+        let flags = Table::from_iter([("sample_intervall_ms".to_owned(), Value::Integer(5))]);
+        let message = load(None, no_environment, flags).unwrap_err().to_string();
+        assert!(message.contains("sample_intervall_ms is not an option"), "{message}");
+        let wrong = |name: &str| (name == "JOULEMARK_MAX_ATTEMPTS").then(|| "three".to_owned());
+        let message = load(None, wrong, Table::new()).unwrap_err().to_string();
+        assert!(message.contains("environment JOULEMARK_MAX_ATTEMPTS: max_attempts is \"three\""), "{message}");
+        let low = Table::from_iter([("sample_interval_ms".to_owned(), Value::Integer(1))]);
+        let message = load(None, no_environment, low).unwrap_err().to_string();
+        assert!(message.contains("accepted are 5 to 10000"), "{message}");
+    }
+}

@@ -1,0 +1,29 @@
+//! Energy of GPUs, CPU packages and memory: where it is read, when, and whose it was.
+//!
+//! Owns the sources, the one thread that samples them and the arithmetic from samples to joules. Deliberately does
+//! not know experiments, workers or the database: a caller asks with a window, GPU UUIDs and process ids, and gets
+//! the words of `measurement` back.
+
+mod account;
+mod attribution;
+mod cpu_time;
+mod discovery;
+mod host_meter;
+mod series;
+mod source;
+mod timeline;
+mod window;
+
+pub use account::{account, account_host};
+pub use attribution::cpu_shares;
+pub use cpu_time::{CpuTimeError, HostCpuClock, process_cpu_sec};
+pub use discovery::{EnergyOptions, Opened, open};
+pub use host_meter::HostMeter;
+pub use source::nvml::NvmlSource;
+pub use source::rapl::RaplSource;
+pub use source::tdp::TdpSource;
+pub use source::{
+    CpuDevice, Devices, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value, Wraps,
+};
+pub use timeline::Timeline;
+pub use window::readings;

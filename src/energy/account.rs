@@ -1,0 +1,128 @@
+//! From a timeline to one experiment's (or the host's) energy: picks GPUs, splits what the host shares, adds up.
+//! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
+
+use super::attribution::cpu_shares;
+use super::series::Span;
+use super::timeline::Timeline;
+use super::window::readings;
+use crate::measurement::{
+    Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading, Window,
+};
+
+/// Energy of exactly these GPUs, and these processes' share of the host's packages and memory.
+pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
+    let share = cpu_time_share(timeline, window, pids);
+    let mut metrics = whole(timeline, window, |uuid| gpu_uuids.iter().any(|wanted| wanted == uuid));
+    for wanted in gpu_uuids {
+        if !metrics
+            .sources
+            .iter()
+            .any(|reading| reading.gpu_uuid.as_ref() == Some(wanted))
+        {
+            metrics.sources.push(nobody_reads(wanted));
+            metrics.gpu_energy_j = None;
+        }
+    }
+    metrics.cpu_time_share = share;
+    metrics.cpu_energy_j = metrics.host_cpu_energy_j.zip(share).map(|(host, share)| host * share);
+    metrics.dram_energy_j = metrics.host_dram_energy_j.zip(share).map(|(host, share)| host * share);
+    // The GPUs are most of the energy: a total that silently lacks them would read like a good result.
+    let lacks_gpus = !gpu_uuids.is_empty() && metrics.gpu_energy_j.is_none();
+    add_up(metrics, window, lacks_gpus)
+}
+
+/// Energy of the whole host, all its GPUs included: what `joulemark meter` shows.
+pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
+    let mut metrics = whole(timeline, window, |_| true);
+    metrics.cpu_energy_j = metrics.host_cpu_energy_j;
+    metrics.dram_energy_j = metrics.host_dram_energy_j;
+    let lacks_gpus = metrics.gpu_energy_j.is_none() && metrics.sources.iter().any(|reading| reading.gpu.is_some());
+    add_up(metrics, window, lacks_gpus)
+}
+
+fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
+    let mut sources = readings(timeline, window);
+    sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
+    let duration_sec = window.duration_sec();
+    EnergyMetrics {
+        gpu_energy_j: sum(&sources, EnergyDomain::Gpu),
+        host_cpu_energy_j: sum(&sources, EnergyDomain::Package),
+        host_dram_energy_j: sum(&sources, EnergyDomain::Dram),
+        duration_sec: (duration_sec > 0.0).then_some(duration_sec),
+        sources,
+        ..EnergyMetrics::default()
+    }
+}
+
+/// Sum over a domain's sources. One unknown part makes the sum unknown: a part is not the whole.
+fn sum(sources: &[SourceReading], domain: EnergyDomain) -> Option<f64> {
+    let mut parts = sources
+        .iter()
+        .filter(|reading| reading.domain == domain && !is_inside_another(reading))
+        .peekable();
+    parts.peek()?;
+    parts.map(|reading| reading.energy_j).sum()
+}
+
+/// A reading with a known energy that the total leaves out lies inside another one.
+fn is_inside_another(reading: &SourceReading) -> bool {
+    reading.energy_j.is_some() && !reading.counted_in_total
+}
+
+fn add_up(mut metrics: EnergyMetrics, window: &Window, lacks_gpus: bool) -> EnergyMetrics {
+    let parts = [metrics.gpu_energy_j, metrics.cpu_energy_j, metrics.dram_energy_j];
+    if !lacks_gpus && parts.iter().any(Option::is_some) {
+        metrics.total_energy_j = Some(parts.iter().flatten().sum());
+    }
+    let duration_sec = window.duration_sec();
+    metrics.gpu_power_w = metrics.gpu_energy_j.map(|energy| energy / duration_sec);
+    metrics.cpu_power_w = metrics.cpu_energy_j.map(|energy| energy / duration_sec);
+    metrics
+}
+
+/// These processes' share of the host's busy CPU time; none when the host's or any one's is not known.
+fn cpu_time_share(timeline: &Timeline, window: &Window, pids: &[u32]) -> Option<f64> {
+    if pids.is_empty() {
+        return None;
+    }
+    let growth = timeline.cpu_growth(Span::from(window)).ok()?;
+    if pids
+        .iter()
+        .any(|pid| !growth.processes.iter().any(|(known, _)| known == pid))
+    {
+        return None;
+    }
+    let trees: Vec<f64> = growth.processes.iter().map(|(_, sec)| *sec).collect();
+    let shares = cpu_shares(growth.host_busy_sec, &trees);
+    let ours = growth
+        .processes
+        .iter()
+        .zip(shares)
+        .filter(|((pid, _), _)| pids.contains(pid));
+    Some(ours.map(|(_, share)| share).sum::<f64>().min(1.0))
+}
+
+fn nobody_reads(uuid: &str) -> SourceReading {
+    SourceReading {
+        domain: EnergyDomain::Gpu,
+        gpu: None,
+        gpu_uuid: Some(uuid.to_owned()),
+        zone: None,
+        zone_path: None,
+        scope: EnergyScope::Host,
+        energy_j: None,
+        mean_power_w: None,
+        source: EnergySourceKind::Nvml,
+        method: EnergyMethod::EnergyCounter,
+        confidence: Confidence::Low,
+        sample_count: 0,
+        interval_ms: None,
+        uncertainty_j: None,
+        uncertainty_basis: "unknown: there is no energy to be uncertain of".to_owned(),
+        counted_in_total: false,
+        note: Some("no source of this host reads this GPU".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

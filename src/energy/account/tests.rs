@@ -1,0 +1,180 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Monotonic;
+use crate::energy::source::{Place, SourceDescription, SourceId, Value};
+
+fn described(kind: EnergySourceKind, domain: EnergyDomain, place: Place) -> SourceDescription {
+    SourceDescription {
+        id: SourceId { kind, domain, place },
+        method: EnergyMethod::EnergyCounter,
+        refresh_sec: 0.001,
+        averaging_sec: 0.0,
+        relative_uncertainty: 0.0,
+        wraps: None,
+        note: None,
+    }
+}
+
+fn gpu(index: u32) -> SourceDescription {
+    described(
+        EnergySourceKind::Nvml,
+        EnergyDomain::Gpu,
+        Place::Gpu {
+            index,
+            uuid: format!("GPU-{index}"),
+        },
+    )
+}
+
+fn zone(domain: EnergyDomain, name: &str) -> SourceDescription {
+    let place = Place::Zone {
+        name: name.to_owned(),
+        path: format!("intel-rapl:{name}"),
+    };
+    described(EnergySourceKind::RaplPowercap, domain, place)
+}
+
+/// Sources with constant watts over 10 s; 4 busy CPUs on the host, and each process with constant CPU use.
+fn host(sources: Vec<(SourceDescription, f64)>, processes: &[(u32, f64)]) -> Timeline {
+    let watts: Vec<f64> = sources.iter().map(|(_, watts)| *watts).collect();
+    let mut timeline = Timeline::new(sources.into_iter().map(|(description, _)| description).collect(), 0.1);
+    for (pid, _) in processes {
+        timeline.track(*pid, Monotonic(0), 0.0);
+    }
+    for step in 0..=100u32 {
+        let at_sec = f64::from(step) * 0.1;
+        let at = Monotonic::from_sec(at_sec);
+        for (source, watts) in watts.iter().enumerate() {
+            timeline.record(
+                source,
+                Ok(Value {
+                    at,
+                    counter_j: Some(at_sec * watts),
+                    power_w: None,
+                }),
+                false,
+            );
+        }
+        timeline.record_host_cpu(at, at_sec * 4.0, false);
+        for (pid, cpus) in processes {
+            timeline.record_process_cpu(*pid, at, at_sec * cpus, false);
+        }
+    }
+    timeline
+}
+
+fn two_gpus_and_a_cpu(processes: &[(u32, f64)]) -> Timeline {
+    let sources = vec![
+        (gpu(0), 300.0),
+        (gpu(1), 200.0),
+        (zone(EnergyDomain::Package, "package-0"), 80.0),
+        (zone(EnergyDomain::Package, "package-1"), 40.0),
+        (zone(EnergyDomain::Dram, "dram"), 20.0),
+        (zone(EnergyDomain::Psys, "psys"), 200.0),
+    ];
+    host(sources, processes)
+}
+
+const WINDOW: Window = Window {
+    start_monotonic_sec: 2.0,
+    end_monotonic_sec: 7.0,
+};
+
+fn close(value: Option<f64>, expected: f64) -> bool {
+    value.is_some_and(|value| (value - expected).abs() < 1e-6)
+}
+
+#[test]
+fn an_experiment_gets_its_own_gpus_and_its_share_of_the_host() {
+    let timeline = two_gpus_and_a_cpu(&[(1, 1.0), (2, 2.0)]);
+    let metrics = account(&timeline, &WINDOW, &["GPU-1".to_owned()], &[1]);
+    assert!(close(metrics.gpu_energy_j, 1000.0));
+    assert!(close(metrics.host_cpu_energy_j, 600.0));
+    assert!(close(metrics.host_dram_energy_j, 100.0));
+    assert!(close(metrics.cpu_time_share, 0.25));
+    assert!(close(metrics.cpu_energy_j, 150.0));
+    assert!(close(metrics.dram_energy_j, 25.0));
+    assert!(close(metrics.total_energy_j, 1175.0));
+    assert!(close(metrics.gpu_power_w, 200.0));
+    assert!(close(metrics.cpu_power_w, 30.0));
+    assert!(close(metrics.duration_sec, 5.0));
+    assert_eq!(metrics.sources.len(), 5, "one GPU and every host source");
+}
+
+#[test]
+fn without_a_gpu_its_energy_is_null() {
+    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &WINDOW, &[], &[1]);
+    assert_eq!((metrics.gpu_energy_j, metrics.gpu_power_w), (None, None));
+    assert!(close(metrics.total_energy_j, 175.0));
+}
+
+#[test]
+fn a_process_nobody_tracked_has_no_share_rather_than_none_of_the_energy() {
+    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &WINDOW, &[], &[1, 99]);
+    assert_eq!(
+        (metrics.cpu_time_share, metrics.cpu_energy_j, metrics.total_energy_j),
+        (None, None, None)
+    );
+    assert!(close(metrics.host_cpu_energy_j, 600.0));
+}
+
+#[test]
+fn a_gpu_nobody_reads_makes_the_sum_unknown_and_is_listed() {
+    let wanted = ["GPU-0".to_owned(), "GPU-9".to_owned()];
+    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &WINDOW, &wanted, &[1]);
+    assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
+    let missing = metrics
+        .sources
+        .iter()
+        .find(|reading| reading.gpu_uuid.as_deref() == Some("GPU-9"));
+    assert!(missing.is_some_and(|reading| reading.note.is_some()));
+}
+
+#[test]
+fn a_package_without_data_makes_the_host_unknown_not_smaller() {
+    let mut sources = vec![(zone(EnergyDomain::Package, "package-0"), 80.0)];
+    sources.push((zone(EnergyDomain::Package, "package-1"), f64::NAN));
+    let mut timeline = Timeline::new(
+        sources.iter().map(|(description, _)| description.clone()).collect(),
+        0.1,
+    );
+    for at in [0.0, 10.0] {
+        let value = Value {
+            at: Monotonic::from_sec(at),
+            counter_j: Some(at * 80.0),
+            power_w: None,
+        };
+        timeline.record(0, Ok(value), false);
+    }
+    assert_eq!(account_host(&timeline, &WINDOW).host_cpu_energy_j, None);
+}
+
+#[test]
+fn the_host_s_own_account_counts_nothing_twice() {
+    let metrics = account_host(&two_gpus_and_a_cpu(&[]), &WINDOW);
+    assert!(close(metrics.gpu_energy_j, 2500.0));
+    assert!(close(metrics.cpu_energy_j, 600.0));
+    assert!(close(metrics.total_energy_j, 2500.0 + 600.0 + 100.0));
+    assert_eq!(metrics.cpu_time_share, None);
+}
+
+proptest! {
+    #[test]
+    fn what_all_experiments_get_never_exceeds_what_the_host_used(
+        cpus in prop::collection::vec(0.0f64..3.0, 1..6), start in 0.0f64..5.0, length in 0.2f64..4.9,
+    ) {
+        let processes: Vec<(u32, f64)> = (1u32..).zip(cpus).collect();
+        let timeline = two_gpus_and_a_cpu(&processes);
+        let window = Window { start_monotonic_sec: start, end_monotonic_sec: start + length };
+        let parts: Vec<EnergyMetrics> =
+            processes.iter().map(|(pid, _)| account(&timeline, &window, &[], &[*pid])).collect();
+        let given: f64 = parts.iter().filter_map(|part| part.cpu_energy_j).sum();
+        let host = parts[0].host_cpu_energy_j.expect("packages are read");
+        prop_assert!(given <= host * (1.0 + 1e-9));
+        prop_assert!(parts.iter().all(|part| part.cpu_energy_j.is_some_and(|energy| energy >= 0.0)));
+        let pids: Vec<u32> = processes.iter().map(|(pid, _)| *pid).collect();
+        let together = account(&timeline, &window, &[], &pids).cpu_energy_j.expect("known");
+        prop_assert!((together - given).abs() <= 1e-6 * (1.0 + host));
+    }
+}

@@ -1,0 +1,151 @@
+//! The one meter of a host: a thread that samples every source into the timeline, and a handle to read it.
+//!
+//! Owns the thread, its pace and what a failing source costs (its own readings, nobody else's). Deliberately does not
+//! know what a window is for. Sampling once for all makes double counting impossible by construction.
+
+mod sampler;
+
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use sampler::Sampler;
+
+use super::account::{account, account_host};
+use super::cpu_time::{CpuTimeError, process_cpu_sec};
+use super::discovery::Opened;
+use super::series::Span;
+use super::source::{Devices, Place};
+use super::timeline::Timeline;
+use crate::clock::Monotonic;
+use crate::measurement::{EnergyDomain, EnergyMetrics, Window};
+
+/// A cheap handle; when the last one is dropped the thread ends and is joined.
+#[derive(Clone)]
+pub struct HostMeter(Arc<Inner>);
+
+struct Inner {
+    timeline: Arc<Mutex<Timeline>>,
+    devices: Devices,
+    edges: Option<Sender<Sender<()>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A panic while the lock was held leaves a timeline with one sample missing, which is still a timeline.
+fn lock(timeline: &Mutex<Timeline>) -> MutexGuard<'_, Timeline> {
+    timeline.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl HostMeter {
+    /// Starts the thread and returns once every source was read for the first time, so that no window begins early.
+    pub fn start(opened: Opened) -> io::Result<Self> {
+        let Opened {
+            sources,
+            devices,
+            host_cpu_clock,
+            sample_interval,
+        } = opened;
+        let descriptions: Vec<_> = sources.iter().flat_map(|source| source.sources().to_vec()).collect();
+        let interval = sampler::pace(sample_interval, &descriptions);
+        let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
+        let (edges, requests) = mpsc::channel();
+        let sampler = Sampler::new(sources, host_cpu_clock, Arc::clone(&timeline));
+        let thread = std::thread::Builder::new()
+            .name("energy-meter".to_owned())
+            .spawn(move || sampler.run(interval, &requests))?;
+        let meter = Self(Arc::new(Inner {
+            timeline,
+            devices,
+            edges: Some(edges),
+            thread: Some(thread),
+        }));
+        meter.edge();
+        Ok(meter)
+    }
+
+    /// Reads every source now, beside the regular samples, and returns when that is done: a moment that has samples
+    /// right before it. Blocks for one sweep, typically below 10 ms: call it from `spawn_blocking`.
+    pub fn edge(&self) -> Monotonic {
+        let (done, wait) = mpsc::channel();
+        let asked = self.0.edges.as_ref().is_some_and(|edges| edges.send(done).is_ok());
+        if !asked || wait.recv().is_err() {
+            tracing::error!("the energy meter's thread has ended; windows from now on have no energy");
+        }
+        Monotonic::now()
+    }
+
+    /// Follows the CPU time of a process from now on; call it right after the spawn.
+    pub fn track(&self, pid: u32) -> Result<(), CpuTimeError> {
+        let cpu_sec = process_cpu_sec(pid)?;
+        lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
+        Ok(())
+    }
+
+    /// Stops following a process; its windows stay readable.
+    pub fn untrack(&self, pid: u32) {
+        lock(&self.0.timeline).untrack(pid);
+    }
+
+    /// Energy over `window` of exactly these GPUs, and these processes' share of the host. Takes an edge of its own
+    /// when the window is newer than the last sample, so it may block like `edge`.
+    pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
+        self.catch_up(window);
+        account(&lock(&self.0.timeline), window, gpu_uuids, pids)
+    }
+
+    /// Energy over `window` of the whole host with all its GPUs.
+    pub fn read_host(&self, window: &Window) -> EnergyMetrics {
+        self.catch_up(window);
+        account_host(&lock(&self.0.timeline), window)
+    }
+
+    /// What is there, which source each device has, and its power just now.
+    pub fn devices(&self) -> Devices {
+        let mut devices = self.0.devices.clone();
+        let timeline = lock(&self.0.timeline);
+        for gpu in &mut devices.gpus {
+            gpu.live_power_w = timeline
+                .tracks()
+                .iter()
+                .find_map(|track| match &track.description.id.place {
+                    Place::Gpu { uuid, .. } if *uuid == gpu.uuid => track.live_power_w(),
+                    _ => None,
+                });
+        }
+        let packages: Vec<Option<f64>> = timeline
+            .tracks()
+            .iter()
+            .filter(|track| track.description.id.domain == EnergyDomain::Package)
+            .map(super::timeline::Track::live_power_w)
+            .collect();
+        devices.cpu.live_power_w = if packages.is_empty() {
+            None
+        } else {
+            packages.into_iter().sum()
+        };
+        devices
+    }
+
+    fn catch_up(&self, window: &Window) {
+        let end = Span::from(window).end;
+        let covered = lock(&self.0.timeline).is_covered_until(end);
+        // A window that ends in the future cannot be caught up with: its energy stays unknown.
+        if !covered && end <= Monotonic::now() {
+            self.edge();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a sender the thread's receive ends, and with it the thread.
+        self.edges = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the energy meter's thread had panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

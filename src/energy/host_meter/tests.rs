@@ -1,0 +1,235 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::energy::cpu_time::HostCpuClock;
+use crate::energy::source::{CpuDevice, EnergySource, PollError, SourceDescription, SourceId, Value};
+use crate::measurement::{EnergyMethod, EnergySourceKind};
+
+/// A package that draws 100 W exactly, or fails as it is told.
+struct Package {
+    descriptions: [SourceDescription; 1],
+    behaviour: Behaviour,
+    calls: Arc<AtomicU32>,
+}
+
+#[derive(Clone, Copy)]
+enum Behaviour {
+    Steady,
+    Panics,
+}
+
+impl Package {
+    fn boxed(name: &str, behaviour: Behaviour) -> (Box<dyn EnergySource>, Arc<AtomicU32>) {
+        let calls = Arc::new(AtomicU32::new(0));
+        let id = SourceId {
+            kind: EnergySourceKind::RaplPowercap,
+            domain: EnergyDomain::Package,
+            place: Place::Zone {
+                name: name.to_owned(),
+                path: name.to_owned(),
+            },
+        };
+        let description = SourceDescription {
+            id,
+            method: EnergyMethod::EnergyCounter,
+            refresh_sec: 0.0,
+            averaging_sec: 0.0,
+            relative_uncertainty: 0.0,
+            wraps: None,
+            note: None,
+        };
+        (
+            Box::new(Self {
+                descriptions: [description],
+                behaviour,
+                calls: Arc::clone(&calls),
+            }),
+            calls,
+        )
+    }
+}
+
+impl EnergySource for Package {
+    fn sources(&self) -> &[SourceDescription] {
+        &self.descriptions
+    }
+
+    fn sample(&mut self) -> Vec<Result<Value, PollError>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let at = Monotonic::now();
+        match self.behaviour {
+            Behaviour::Steady => vec![Ok(Value {
+                at,
+                counter_j: Some(at.as_sec() * 100.0),
+                power_w: None,
+            })],
+            Behaviour::Panics => panic!("a source that panics, as this test wants"),
+        }
+    }
+}
+
+fn opened(sources: Vec<Box<dyn EnergySource>>) -> Opened {
+    let cpu = CpuDevice {
+        model: None,
+        logical_cpus: 2,
+        energy_source: Some(EnergySourceKind::RaplPowercap),
+        rapl_problem: None,
+        cpu_time_source: None,
+        live_power_w: None,
+    };
+    Opened {
+        sources,
+        devices: Devices {
+            gpus: Vec::new(),
+            cpu,
+            findings: Vec::new(),
+        },
+        host_cpu_clock: HostCpuClock::open(Path::new("/proc"), Path::new("/sys/fs/cgroup")).ok(),
+        sample_interval: Duration::from_millis(20),
+    }
+}
+
+fn between(start: Monotonic, end: Monotonic) -> Window {
+    Window {
+        start_monotonic_sec: start.as_sec(),
+        end_monotonic_sec: end.as_sec(),
+    }
+}
+
+#[test]
+fn a_window_between_two_edges_is_measured_to_the_millijoule() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    let start = meter.edge();
+    std::thread::sleep(Duration::from_millis(130));
+    let end = meter.edge();
+    let window = between(start, end);
+    let metrics = meter.read_host(&window);
+    let energy = metrics.cpu_energy_j.expect("energy");
+    assert!((energy - 100.0 * window.duration_sec()).abs() < 1e-3, "{energy}");
+    assert!(metrics.sources[0].sample_count >= 3);
+}
+
+#[test]
+fn a_source_that_panics_costs_only_its_own_readings() {
+    let (steady, _) = Package::boxed("package-0", Behaviour::Steady);
+    let (broken, calls) = Package::boxed("package-1", Behaviour::Panics);
+    let meter = HostMeter::start(opened(vec![broken, steady])).expect("a meter");
+    let start = meter.edge();
+    std::thread::sleep(Duration::from_millis(100));
+    let metrics = meter.read_host(&between(start, meter.edge()));
+    assert!(metrics.sources[1].energy_j.is_some());
+    assert_eq!(metrics.sources[0].energy_j, None);
+    assert!(
+        metrics.sources[0]
+            .note
+            .as_ref()
+            .is_some_and(|note| note.contains("panicked"))
+    );
+    assert_eq!(metrics.host_cpu_energy_j, None, "half of the packages are not the host");
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "it is given up after three panics");
+}
+
+#[test]
+fn a_process_gets_its_share_and_an_idle_one_next_to_nothing() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    let mut busy = std::process::Command::new("sh")
+        .args(["-c", "while :; do :; done"])
+        .spawn()
+        .expect("a child");
+    let mut idle = std::process::Command::new("sleep").arg("10").spawn().expect("a child");
+    meter.track(busy.id()).expect("a clock");
+    meter.track(idle.id()).expect("a clock");
+    let start = meter.edge();
+    std::thread::sleep(Duration::from_millis(500));
+    let window = between(start, meter.edge());
+    let (of_busy, of_idle) = (
+        meter.read(&window, &[], &[busy.id()]),
+        meter.read(&window, &[], &[idle.id()]),
+    );
+    busy.kill().and_then(|()| busy.wait()).expect("its end");
+    idle.kill().and_then(|()| idle.wait()).expect("its end");
+    let (of_busy, of_idle) = (
+        of_busy.cpu_time_share.expect("a share"),
+        of_idle.cpu_time_share.expect("a share"),
+    );
+    assert!(of_busy > 0.05 && of_busy <= 1.0, "{of_busy}");
+    assert!(of_idle < 0.05, "{of_idle}");
+    assert!(of_busy + of_idle <= 1.0);
+}
+
+#[test]
+fn a_process_that_ended_inside_the_window_keeps_what_it_used() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    let mut child = std::process::Command::new("sleep")
+        .arg("0.05")
+        .spawn()
+        .expect("a child");
+    meter.track(child.id()).expect("a clock");
+    let start = meter.edge();
+    child.wait().expect("its end");
+    std::thread::sleep(Duration::from_millis(60));
+    let metrics = meter.read(&between(start, meter.edge()), &[], &[child.id()]);
+    assert!(metrics.cpu_time_share.is_some());
+}
+
+#[test]
+fn a_window_in_the_future_is_unknown() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    let start = meter.edge();
+    let end = Monotonic(start.0 + 60_000_000_000);
+    assert_eq!(meter.read_host(&between(start, end)).total_energy_j, None);
+}
+
+#[test]
+fn dropping_the_last_handle_ends_the_thread() {
+    let (source, calls) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    let second = meter.clone();
+    drop(meter);
+    second.edge();
+    drop(second);
+    let at_drop = calls.load(Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(calls.load(Ordering::Relaxed), at_drop);
+}
+
+#[test]
+fn a_counter_that_wraps_fast_is_read_faster_than_asked() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let mut description = source.sources()[0].clone();
+    description.wraps = Some(crate::energy::source::Wraps {
+        range_j: 80.0,
+        highest_power_w: 2000.0,
+    });
+    assert_eq!(
+        sampler::pace(Duration::from_millis(100), &[description.clone()]),
+        Duration::from_millis(20)
+    );
+    description.wraps = Some(crate::energy::source::Wraps {
+        range_j: 1.0,
+        highest_power_w: 2000.0,
+    });
+    assert_eq!(
+        sampler::pace(Duration::from_millis(100), &[description]),
+        Duration::from_millis(5)
+    );
+    assert_eq!(
+        sampler::pace(Duration::from_millis(100), &[]),
+        Duration::from_millis(100)
+    );
+}
+
+#[test]
+fn live_power_is_told_with_the_devices() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    std::thread::sleep(Duration::from_millis(60));
+    let power = meter.devices().cpu.live_power_w.expect("power");
+    assert!((power - 100.0).abs() < 1.0, "{power}");
+}

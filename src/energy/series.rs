@@ -1,0 +1,154 @@
+//! One quantity that only grows, sampled over time: joules of a counter, integrated power, CPU seconds.
+//!
+//! Owns storage, integration and interpolation. Deliberately does not know what it stores: a source's refresh and an
+//! estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
+
+mod growth;
+
+use std::collections::VecDeque;
+
+pub use growth::{Growth, Span, Unknown};
+
+use crate::clock::Monotonic;
+
+/// 2 h at 100 ms are 72,000 samples. Beyond this the older half is thinned to every second sample rather than
+/// dropped: a window may be longer than any bound, and totals at the samples that stay are exact. About 3.5 MB.
+const CAPACITY: usize = 73_728;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    pub at: Monotonic,
+    /// The quantity since some zero; only differences mean anything.
+    pub total: f64,
+    /// Power at this moment where power is what was sampled: inside an interval it is taken as linear.
+    pub power_w: Option<f64>,
+    /// Sum of |Δpower| × Δt / 2 so far: the most by which trapezoids can miss a power that is monotone in between.
+    roughness: f64,
+    epoch: u32,
+    /// Read for the sake of a window's edge; never thinned away.
+    edge: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    samples: VecDeque<Sample>,
+    epoch: u32,
+    breaks: VecDeque<(u32, String)>,
+}
+
+impl Series {
+    /// A cumulative value. One that falls breaks the series: what happened in between is unknown.
+    pub fn push_total(&mut self, at: Monotonic, total: f64, edge: bool) {
+        if let Some(last) = self.samples.back_mut() {
+            if at < last.at {
+                return;
+            }
+            if at == last.at {
+                last.total = last.total.max(total);
+                last.edge |= edge;
+                return;
+            }
+            if total < last.total {
+                let why = format!("the counter went back from {:.3} to {total:.3}", last.total);
+                self.break_off(why);
+            }
+        }
+        self.push(Sample {
+            at,
+            total,
+            power_w: None,
+            roughness: 0.0,
+            epoch: self.epoch,
+            edge,
+        });
+    }
+
+    /// A power value; its trapezoid with the one before is added to the total.
+    pub fn push_power(&mut self, at: Monotonic, power_w: f64, edge: bool) {
+        let (mut total, mut roughness) = (0.0, 0.0);
+        if let Some(last) = self.samples.back() {
+            if at <= last.at {
+                return;
+            }
+            let before_w = last.power_w.unwrap_or(power_w);
+            let dt = at.sec_since(last.at);
+            total = last.total + (before_w + power_w) / 2.0 * dt;
+            roughness = last.roughness + (power_w - before_w).abs() / 2.0 * dt;
+        }
+        self.push(Sample {
+            at,
+            total,
+            power_w: Some(power_w),
+            roughness,
+            epoch: self.epoch,
+            edge,
+        });
+    }
+
+    /// From the next sample on, growth over what went before is unknown, for this reason.
+    pub fn break_off(&mut self, why: String) {
+        // A series that fails at every sweep must not collect a reason each time.
+        if self.samples.back().is_some_and(|last| last.epoch == self.epoch) {
+            self.epoch += 1;
+            self.breaks.push_back((self.epoch, why));
+        }
+    }
+
+    pub fn last(&self) -> Option<&Sample> {
+        self.samples.back()
+    }
+
+    pub fn first(&self) -> Option<&Sample> {
+        self.samples.front()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Mean growth per second over the last `over_sec`, or over what there is.
+    pub fn recent_rate(&self, over_sec: f64) -> Option<f64> {
+        let last = self.last()?;
+        let before = self
+            .samples
+            .iter()
+            .rev()
+            .skip(1)
+            .take_while(|sample| sample.epoch == last.epoch)
+            .scan(false, |enough, sample| {
+                let go_on = !*enough;
+                *enough = last.at.sec_since(sample.at) >= over_sec;
+                go_on.then_some(sample)
+            })
+            .last()?;
+        Some((last.total - before.total) / last.at.sec_since(before.at))
+    }
+
+    fn push(&mut self, sample: Sample) {
+        self.samples.push_back(sample);
+        if self.samples.len() > CAPACITY {
+            self.thin();
+        }
+    }
+
+    fn thin(&mut self) {
+        let half = self.samples.len() / 2;
+        let mut position = 0usize;
+        let mut previous_epoch = None;
+        self.samples.retain(|sample| {
+            let starts_epoch = previous_epoch != Some(sample.epoch);
+            previous_epoch = Some(sample.epoch);
+            position += 1;
+            position > half || sample.edge || starts_epoch || position.is_multiple_of(2)
+        });
+        // Nothing but edges: months of short cycles. The oldest go; their windows were read long ago.
+        if self.samples.len() > CAPACITY * 7 / 8 {
+            self.samples.drain(..CAPACITY / 4);
+        }
+        let first_epoch = self.samples.front().map_or(0, |sample| sample.epoch);
+        self.breaks.retain(|(epoch, _)| *epoch > first_epoch);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+use proptest::prelude::*;
+
+use super::*;
+
+struct FakeTree {
+    root: tempfile::TempDir,
+}
+
+impl FakeTree {
+    fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    fn zone(&self, path: &str, name: &str, energy_uj: u64) -> PathBuf {
+        let folder = self.root.path().join(path);
+        fs::create_dir_all(&folder).expect("a zone folder");
+        fs::write(folder.join("name"), format!("{name}\n")).expect("a name");
+        fs::write(folder.join("energy_uj"), format!("{energy_uj}\n")).expect("a counter");
+        fs::write(folder.join("max_energy_range_uj"), "262143328850\n").expect("a range");
+        folder
+    }
+
+    fn open(&self) -> (RaplSource, Vec<Finding>) {
+        RaplSource::open(self.root.path())
+    }
+}
+
+fn names(source: &RaplSource) -> Vec<(EnergyDomain, String)> {
+    source
+        .sources()
+        .iter()
+        .map(|description| match &description.id.place {
+            Place::Zone { path, .. } => (description.id.domain, path.clone()),
+            other => panic!("a zone, not {other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn every_zone_is_found_by_its_name_flat_or_nested() {
+    let tree = FakeTree::new();
+    tree.zone("intel-rapl:0", "package-1", 1);
+    tree.zone("intel-rapl:0:0", "core", 1);
+    tree.zone("intel-rapl/intel-rapl:1", "package-0-die-1", 1);
+    tree.zone("intel-rapl/intel-rapl:1/intel-rapl:1:0", "dram", 1);
+    tree.zone("intel-rapl:2", "psys", 1);
+    tree.zone("intel-rapl:0:1", "uncore", 1);
+    let (source, findings) = tree.open();
+    use EnergyDomain::{Core, Dram, Package, Psys, Uncore};
+    let expected = [
+        (Package, "intel-rapl:0"),
+        (Core, "intel-rapl:0:0"),
+        (Uncore, "intel-rapl:0:1"),
+        (Package, "intel-rapl:1"),
+        (Dram, "intel-rapl:1:0"),
+        (Psys, "intel-rapl:2"),
+    ];
+    assert_eq!(names(&source), expected.map(|(domain, path)| (domain, path.to_owned())));
+    assert!(findings.iter().all(|finding| finding.works));
+}
+
+#[test]
+fn the_mmio_view_of_a_package_is_left_out_but_serves_when_it_is_the_only_one() {
+    let tree = FakeTree::new();
+    tree.zone("intel-rapl-mmio:0", "package-0", 1);
+    assert_eq!(names(&tree.open().0).len(), 1);
+    tree.zone("intel-rapl:0", "package-0", 1);
+    let (source, findings) = tree.open();
+    assert_eq!(names(&source), [(EnergyDomain::Package, "intel-rapl:0".to_owned())]);
+    assert!(
+        findings
+            .iter()
+            .any(|finding| !finding.works && finding.subject.contains("mmio"))
+    );
+}
+
+#[test]
+fn a_counter_that_wraps_is_corrected() {
+    let tree = FakeTree::new();
+    let folder = tree.zone("intel-rapl:0", "package-0", 9_000_000);
+    fs::write(folder.join("max_energy_range_uj"), "10000000").expect("a range");
+    let (mut source, _) = tree.open();
+    fs::write(folder.join("energy_uj"), "2000000").expect("a counter");
+    let value = source.sample().remove(0).expect("a value");
+    assert_eq!(value.counter_j, Some(12.0));
+}
+
+#[test]
+fn a_counter_that_went_backwards_without_a_known_range_is_passed_on_falling() {
+    let tree = FakeTree::new();
+    let folder = tree.zone("intel-rapl:0", "package-0", 9_000_000);
+    fs::remove_file(folder.join("max_energy_range_uj")).expect("a range to remove");
+    let (mut source, _) = tree.open();
+    fs::write(folder.join("energy_uj"), "2000000").expect("a counter");
+    assert_eq!(source.sample().remove(0).expect("a value").counter_j, Some(2.0));
+}
+
+#[test]
+fn a_zone_that_fails_does_not_stop_the_others() {
+    let tree = FakeTree::new();
+    let broken = tree.zone("intel-rapl:0", "package-0", 1);
+    tree.zone("intel-rapl:1", "package-1", 1);
+    let (mut source, _) = tree.open();
+    fs::write(broken.join("energy_uj"), "").expect("an empty counter");
+    let values = source.sample();
+    assert!(matches!(values[0], Err(PollError::Retry(_))));
+    assert!(values[1].is_ok());
+}
+
+#[test]
+fn permission_denied_names_the_exact_fix() {
+    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+    let (detail, fix) = explain(
+        Path::new("/sys/class/powercap"),
+        Path::new("/sys/class/powercap/intel-rapl:0"),
+        &denied,
+    );
+    assert!(detail.contains("CVE-2020-8694"));
+    assert!(
+        fix.expect("a fix")
+            .contains("sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj")
+    );
+}
+
+#[test]
+fn a_missing_tree_is_a_finding_with_a_next_step() {
+    let (source, findings) = RaplSource::open(Path::new("/nowhere/powercap"));
+    assert!(source.sources().is_empty());
+    assert!(!findings[0].works);
+    assert!(findings[0].fix.is_some());
+}
+
+#[test]
+fn the_gap_that_could_hide_a_wrap_comes_from_range_and_power_limit() {
+    let tree = FakeTree::new();
+    let folder = tree.zone("intel-rapl:0", "package-0", 1);
+    fs::write(folder.join("max_energy_range_uj"), "100000000").expect("a range");
+    fs::write(folder.join("constraint_0_max_power_uw"), "125000000").expect("a limit");
+    let gap = tree.open().0.sources()[0].wraps.expect("a range").safe_gap_sec();
+    assert!((gap - 100.0 / 250.0).abs() < 1e-9, "{gap}");
+}
+
+proptest! {
+    /// Whatever the steps, as long as each is below the range, the unwrapped growth is their sum.
+    #[test]
+    fn unwrapping_gives_back_every_joule(
+        range in 1_000_000u64..1_000_000_000,
+        start in 0.0f64..1.0,
+        steps in prop::collection::vec(0.0f64..1.0, 1..100),
+    ) {
+        let first = (start * (range - 1) as f64) as u64;
+        let mut counter = Counter {
+            energy_file: PathBuf::new(), range_uj: Some(range), last_uj: first, unwrapped_uj: first,
+        };
+        let mut truth = first;
+        for step in steps {
+            truth += (step * (range - 1) as f64) as u64;
+            let seen_j = counter.advance(truth % range);
+            prop_assert!((seen_j - truth as f64 / MICROJOULES_PER_JOULE).abs() < 1e-3);
+        }
+    }
+}

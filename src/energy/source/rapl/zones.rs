@@ -1,0 +1,97 @@
+//! Finding zones in a powercap tree and telling what each covers. Reads names and limits, never energy.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::measurement::EnergyDomain;
+
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Text of the `name` file: `package-0`, `package-0-die-1`, `dram`, …
+    pub name: String,
+    /// The zone's folder name: `intel-rapl:0:1`.
+    pub path: String,
+    pub folder: PathBuf,
+    /// True for a second view of a zone (`intel-rapl-mmio`) that the first control type shows already.
+    pub repeats_another: bool,
+}
+
+impl Zone {
+    pub fn domain(&self) -> Option<EnergyDomain> {
+        match self.name.as_str() {
+            "dram" => Some(EnergyDomain::Dram),
+            "core" => Some(EnergyDomain::Core),
+            "uncore" => Some(EnergyDomain::Uncore),
+            "psys" => Some(EnergyDomain::Psys),
+            name if name.starts_with("package-") => Some(EnergyDomain::Package),
+            _ => None,
+        }
+    }
+
+    /// The largest power any of the zone's constraints allows, in microwatts.
+    pub fn highest_power_uw(&self) -> Option<u64> {
+        let entries = fs::read_dir(&self.folder).ok()?;
+        entries
+            .flatten()
+            .filter(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with("constraint_") && name.ends_with("_max_power_uw")
+            })
+            .filter_map(|entry| super::read_u64(&entry.path()).ok())
+            .filter(|uw| *uw > 0)
+            .max()
+            // Peaks above the limit last for milliseconds; twice the limit covers them.
+            .map(|uw| uw * 2)
+    }
+}
+
+/// Every zone under `root`, each folder once: the class folder lists sub-zones flat, the device tree nests them.
+pub fn find(root: &Path) -> io::Result<Vec<Zone>> {
+    let mut found = BTreeMap::new();
+    collect(root, &mut found)?;
+    let first_views: Vec<String> = found
+        .values()
+        .filter(|zone: &&Zone| !is_mmio(&zone.path))
+        .map(|zone| zone.name.clone())
+        .collect();
+    let mut zones: Vec<Zone> = found.into_values().collect();
+    for zone in &mut zones {
+        zone.repeats_another = is_mmio(&zone.path) && first_views.contains(&zone.name);
+    }
+    Ok(zones)
+}
+
+fn is_mmio(path: &str) -> bool {
+    path.starts_with("intel-rapl-mmio")
+}
+
+fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.file_name().to_string_lossy().into_owned();
+        // Only these names: `device` and `subsystem` are links that lead back up and round in circles.
+        if !path.starts_with("intel-rapl") || found.contains_key(&path) {
+            continue;
+        }
+        if let Ok(name) = fs::read_to_string(entry.path().join("name")) {
+            let name = name.trim().to_owned();
+            found.insert(
+                path.clone(),
+                Zone {
+                    name,
+                    path,
+                    folder: entry.path(),
+                    repeats_another: false,
+                },
+            );
+        }
+        if entry.path().is_dir() {
+            // An unreadable sub-folder hides its own zones only.
+            collect(&entry.path(), found).ok();
+        }
+    }
+    Ok(())
+}

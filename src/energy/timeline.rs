@@ -1,0 +1,331 @@
+//! Everything the meter has read: a bounded series for each source, for the host's CPU time and for each tracked
+//! process. Owns what breaks a series. Deliberately does not know threads or windows' owners; filled by hand in tests.
+
+use super::series::{Series, Span, Unknown};
+use super::source::{PollError, SourceDescription, Value};
+use crate::clock::Monotonic;
+use crate::measurement::EnergyMethod;
+
+/// Ended processes stay readable this long: a result is computed seconds after its worker ends.
+const KEEP_ENDED_SEC: f64 = 7200.0;
+
+/// Live power looks back this far: several refreshes of the slowest counter.
+const LIVE_POWER_SEC: f64 = 0.5;
+
+/// Polled power not read for longer than this is not guessed by a straight line.
+const LONGEST_POWER_GAP_SEC: f64 = 2.0;
+
+#[derive(Debug)]
+pub struct Track {
+    pub description: SourceDescription,
+    pub counter: Series,
+    pub power: Series,
+    /// The latest failure; it explains a window that has no data.
+    pub last_error: Option<PollError>,
+    peak_w: f64,
+}
+
+impl Track {
+    /// The series a window is read from.
+    pub fn chosen(&self) -> &Series {
+        if self.description.method == EnergyMethod::PowerIntegration {
+            &self.power
+        } else {
+            &self.counter
+        }
+    }
+
+    pub fn live_power_w(&self) -> Option<f64> {
+        if self.last_error.is_some() {
+            return None;
+        }
+        let polled = self.power.last().and_then(|sample| sample.power_w);
+        polled.or_else(|| self.counter.recent_rate(LIVE_POWER_SEC))
+    }
+
+    fn record(&mut self, value: Value, edge: bool, longest_power_gap_sec: f64) {
+        self.last_error = None;
+        if let Some(total) = value.counter_j {
+            self.void_a_gap_that_could_hide_a_wrap(value.at);
+            self.counter.push_total(value.at, total, edge);
+            if let Some(rate) = self.counter.recent_rate(LIVE_POWER_SEC) {
+                self.peak_w = self.peak_w.max(rate);
+            }
+        }
+        if let Some(power_w) = value.power_w {
+            let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
+            if gap > longest_power_gap_sec {
+                self.power.break_off(format!("power was not read for {gap:.1} s"));
+            }
+            self.power.push_power(value.at, power_w, edge);
+        }
+    }
+
+    fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
+        let (Some(wraps), Some(last)) = (self.description.wraps, self.counter.last()) else {
+            return;
+        };
+        let gap = now.sec_since(last.at);
+        // The believed maximum is far above what most sockets draw; once real power is known, twice that decides.
+        let seen_w = if self.peak_w > 0.0 {
+            2.0 * self.peak_w
+        } else {
+            wraps.highest_power_w
+        };
+        if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
+            let why = format!(
+                "not read for {gap:.2} s, in which its {:.0} J range may have wrapped unseen",
+                wraps.range_j
+            );
+            self.counter.break_off(why);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    cpu: Series,
+    ended: bool,
+}
+
+#[derive(Debug)]
+pub struct Timeline {
+    tracks: Vec<Track>,
+    host_cpu: Series,
+    processes: Vec<Process>,
+    longest_power_gap_sec: f64,
+}
+
+/// CPU seconds in a span: the host's, and each tracked process's that was there from its start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CpuGrowth {
+    pub host_busy_sec: f64,
+    pub processes: Vec<(u32, f64)>,
+}
+
+impl Timeline {
+    pub fn new(descriptions: Vec<SourceDescription>, interval_sec: f64) -> Self {
+        let track = |description| Track {
+            description,
+            counter: Series::default(),
+            power: Series::default(),
+            last_error: None,
+            peak_w: 0.0,
+        };
+        Self {
+            tracks: descriptions.into_iter().map(track).collect(),
+            host_cpu: Series::default(),
+            processes: Vec::new(),
+            longest_power_gap_sec: LONGEST_POWER_GAP_SEC.max(10.0 * interval_sec),
+        }
+    }
+
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Stores what source number `source` answered; `edge` marks a reading made for a window's edge.
+    pub fn record(&mut self, source: usize, answer: Result<Value, PollError>, edge: bool) {
+        let Some(track) = self.tracks.get_mut(source) else {
+            return;
+        };
+        match answer {
+            Ok(value) => track.record(value, edge, self.longest_power_gap_sec),
+            Err(error) => track.last_error = Some(error),
+        }
+    }
+
+    pub fn record_host_cpu(&mut self, at: Monotonic, busy_sec: f64, edge: bool) {
+        self.host_cpu.push_total(at, busy_sec, edge);
+    }
+
+    /// Begins a new series for `pid`; one of an earlier process with the same number stays beside it.
+    pub fn track(&mut self, pid: u32, at: Monotonic, cpu_sec: f64) {
+        self.untrack(pid);
+        self.processes.retain(|process| {
+            !process.ended
+                || process
+                    .cpu
+                    .last()
+                    .is_some_and(|last| at.sec_since(last.at) < KEEP_ENDED_SEC)
+        });
+        let mut cpu = Series::default();
+        cpu.push_total(at, cpu_sec, true);
+        self.processes.push(Process { pid, cpu, ended: false });
+    }
+
+    /// The process has ended or is of no more interest: what was read of it stays readable.
+    pub fn untrack(&mut self, pid: u32) {
+        for process in self.processes.iter_mut().filter(|process| process.pid == pid) {
+            process.ended = true;
+        }
+    }
+
+    pub fn tracked(&self) -> Vec<u32> {
+        self.processes
+            .iter()
+            .filter(|process| !process.ended)
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    pub fn record_process_cpu(&mut self, pid: u32, at: Monotonic, cpu_sec: f64, edge: bool) {
+        if let Some(process) = self
+            .processes
+            .iter_mut()
+            .rev()
+            .find(|process| process.pid == pid && !process.ended)
+        {
+            process.cpu.push_total(at, cpu_sec, edge);
+        }
+    }
+
+    /// Whether everything that still answers was read at or after `at`.
+    pub fn is_covered_until(&self, at: Monotonic) -> bool {
+        let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
+        self.tracks
+            .iter()
+            .all(|track| track.last_error.is_some() || reaches(track.chosen()))
+            && self
+                .processes
+                .iter()
+                .all(|process| process.ended || reaches(&process.cpu))
+            && reaches(&self.host_cpu)
+    }
+
+    /// CPU time over `span`, interpolated at its edges exactly like a counter.
+    pub fn cpu_growth(&self, span: Span) -> Result<CpuGrowth, Unknown> {
+        let host_busy_sec = self.host_cpu.growth(span, 0.0)?.total;
+        let processes = self.processes.iter().filter_map(|process| {
+            let growth = if process.ended {
+                process.cpu.growth_until_the_end(span)
+            } else {
+                process.cpu.growth(span, 0.0).map(|growth| growth.total)
+            };
+            growth.ok().map(|sec| (process.pid, sec))
+        });
+        Ok(CpuGrowth {
+            host_busy_sec,
+            processes: processes.collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::source::{Place, SourceId, Wraps};
+    use crate::measurement::{EnergyDomain, EnergySourceKind};
+
+    fn sec(sec: f64) -> Monotonic {
+        Monotonic::from_sec(sec)
+    }
+
+    fn span(start: f64, end: f64) -> Span {
+        Span {
+            start: sec(start),
+            end: sec(end),
+        }
+    }
+
+    fn package(wraps: Option<Wraps>) -> Timeline {
+        let id = SourceId {
+            kind: EnergySourceKind::RaplPowercap,
+            domain: EnergyDomain::Package,
+            place: Place::Zone {
+                name: "package-0".to_owned(),
+                path: "intel-rapl:0".to_owned(),
+            },
+        };
+        let description = SourceDescription {
+            id,
+            method: EnergyMethod::EnergyCounter,
+            refresh_sec: 0.001,
+            averaging_sec: 0.0,
+            relative_uncertainty: 0.0,
+            wraps,
+            note: None,
+        };
+        Timeline::new(vec![description], 0.1)
+    }
+
+    fn counter(at: f64, joules: f64) -> Result<Value, PollError> {
+        Ok(Value {
+            at: sec(at),
+            counter_j: Some(joules),
+            power_w: None,
+        })
+    }
+
+    #[test]
+    fn a_gap_that_could_hide_a_wrap_voids_the_interval() {
+        let mut timeline = package(Some(Wraps {
+            range_j: 100.0,
+            highest_power_w: 2000.0,
+        }));
+        for i in 0..10 {
+            let at = f64::from(i) * 0.04;
+            timeline.record(0, counter(at, 100.0 * at), false);
+        }
+        timeline.record(0, counter(0.76, 76.0), false);
+        assert!(
+            timeline.tracks()[0].counter.growth(span(0.1, 0.7), 0.0).is_ok(),
+            "0.4 s at 200 W cannot wrap 100 J"
+        );
+        timeline.record(0, counter(1.76, 96.0), false);
+        assert!(matches!(
+            timeline.tracks()[0].counter.growth(span(0.1, 1.7), 0.0),
+            Err(Unknown::Broken(_))
+        ));
+    }
+
+    #[test]
+    fn a_process_that_took_an_old_number_is_not_confused_with_the_first() {
+        let mut timeline = package(None);
+        timeline.record_host_cpu(sec(0.0), 0.0, false);
+        timeline.record_host_cpu(sec(20.0), 40.0, false);
+        timeline.track(7, sec(0.0), 0.0);
+        timeline.record_process_cpu(7, sec(4.0), 3.0, false);
+        timeline.untrack(7);
+        timeline.track(7, sec(10.0), 0.5);
+        timeline.record_process_cpu(7, sec(20.0), 5.5, false);
+        let growth = timeline.cpu_growth(span(0.0, 8.0)).expect("a growth");
+        assert_eq!(growth.processes, [(7, 3.0)]);
+        let growth = timeline.cpu_growth(span(10.0, 20.0)).expect("a growth");
+        assert_eq!(growth.processes, [(7, 0.0), (7, 5.0)]);
+    }
+
+    #[test]
+    fn a_live_process_that_is_not_covered_is_left_out_rather_than_cut_short() {
+        let mut timeline = package(None);
+        timeline.record_host_cpu(sec(0.0), 0.0, false);
+        timeline.record_host_cpu(sec(20.0), 40.0, false);
+        timeline.track(7, sec(5.0), 0.0);
+        timeline.record_process_cpu(7, sec(12.0), 3.0, false);
+        assert!(
+            timeline
+                .cpu_growth(span(0.0, 10.0))
+                .expect("a growth")
+                .processes
+                .is_empty()
+        );
+        assert!(
+            timeline
+                .cpu_growth(span(6.0, 20.0))
+                .expect("a growth")
+                .processes
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn live_power_is_unknown_while_a_source_fails() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(0.0, 0.0), false);
+        timeline.record(0, counter(1.0, 50.0), false);
+        assert_eq!(timeline.tracks()[0].live_power_w(), Some(50.0));
+        timeline.record(0, Err(PollError::Retry("no".to_owned())), false);
+        assert_eq!(timeline.tracks()[0].live_power_w(), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! What is asked for, and how far it has come. A `request` is what arrives; a `Spec` is valid by construction, with
+//! every default filled in, and is what is stored. Knows nothing of devices that exist or of how anything is run.
+
+mod field;
+mod id;
+mod parse;
+mod prompts;
+mod request;
+mod resolve;
+mod spec;
+mod status;
+mod warning;
+
+pub use field::{FieldProblem, MAX_PROBLEMS};
+pub use id::ExperimentId;
+pub use parse::{FIELD_NAMES, parse};
+pub use prompts::{DatasetPrompts, Prompts, SyntheticPrompts};
+pub use request::{DecoderRequest, ExperimentRequest};
+pub use resolve::{Gpu, Host, Model, resolve};
+pub use spec::{Decoder, Device, Distribution, FpPrecision, GpuSelector, QUANTIZATIONS, Spec};
+pub use status::{Failure, FailureReason, IllegalMove, State};
+pub use warning::{Warning, WarningCode};

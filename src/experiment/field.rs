@@ -1,0 +1,168 @@
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// Problems reported at most for one submission; the rest would only repeat.
+pub const MAX_PROBLEMS: usize = 50;
+
+/// What is wrong with one field, and what is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// JSON pointer (RFC 6901) to the field; empty for the whole document.
+    #[schema(example = "/max_output_tokens")]
+    pub pointer: String,
+    #[schema(example = "is 0; accepted is an integer from 1 to 1000000")]
+    pub detail: String,
+}
+
+impl FieldProblem {
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+/// Reads one JSON object field by field and collects every problem instead of stopping at the first.
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    base: String,
+    problems: &'a mut Vec<FieldProblem>,
+}
+
+impl<'a> Fields<'a> {
+    /// Notes every key of `object` that is not in `known`.
+    pub fn new(
+        object: &'a Map<String, Value>,
+        base: impl Into<String>,
+        known: &[&str],
+        problems: &'a mut Vec<FieldProblem>,
+    ) -> Self {
+        let mut fields = Self { object, base: base.into(), problems };
+        for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
+            let near = known.iter().find(|name| is_near(key, name));
+            let hint = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+            fields.problem(key, format!("is not a known field{hint} Accepted are {}", known.join(", ")));
+        }
+        fields
+    }
+
+    pub fn problem(&mut self, key: &str, detail: impl Into<String>) {
+        let pointer = self.pointer(key);
+        self.problems.push(FieldProblem::new(pointer, detail));
+    }
+
+    /// A problem with something inside a field; `path` is the rest of the pointer, already escaped.
+    pub fn problem_at(&mut self, path: &str, detail: impl Into<String>) {
+        let pointer = format!("{}/{path}", self.base);
+        self.problems.push(FieldProblem::new(pointer, detail));
+    }
+
+    pub fn pointer(&self, key: &str) -> String {
+        format!("{}/{}", self.base, key.replace('~', "~0").replace('/', "~1"))
+    }
+
+    /// The field unless it is absent or null: null stands for the default everywhere.
+    pub fn value(&self, key: &str) -> Option<&'a Value> {
+        self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    pub fn problems(&mut self) -> &mut Vec<FieldProblem> {
+        self.problems
+    }
+
+    /// The field through `convert`, or a problem that says what is `accepted`.
+    pub fn read<T>(&mut self, key: &str, accepted: &str, convert: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
+        let value = self.value(key)?;
+        let converted = convert(value);
+        if converted.is_none() {
+            self.problem(key, format!("is {}; accepted is {accepted}", brief(value)));
+        }
+        converted
+    }
+
+    pub fn integer(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
+        self.read(key, &format!("an integer from {least} to {most}"), |value| {
+            value.as_u64().filter(|number| (least..=most).contains(number))
+        })
+    }
+
+    pub fn count(&mut self, key: &str, least: u32, most: u32) -> Option<u32> {
+        self.integer(key, u64::from(least), u64::from(most)).map(|number| number as u32)
+    }
+
+    pub fn boolean(&mut self, key: &str) -> Option<bool> {
+        self.read(key, "true or false", Value::as_bool)
+    }
+
+    pub fn number(&mut self, key: &str, accepted: &str, good: impl Fn(f64) -> bool) -> Option<f64> {
+        self.read(key, accepted, |value| value.as_f64().filter(|number| number.is_finite() && good(*number)))
+    }
+
+    pub fn text(&mut self, key: &str, most_chars: usize) -> Option<String> {
+        self.read(key, &format!("a text of 1 to {most_chars} characters without control characters"), |value| {
+            value.as_str().filter(|text| is_plain(text, most_chars)).map(str::to_owned)
+        })
+    }
+
+    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let names = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        self.read(key, &format!("one of {names}"), |value| {
+            let text = value.as_str()?;
+            choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
+        })
+    }
+
+    pub fn object(&mut self, key: &str, accepted: &str) -> Option<&'a Map<String, Value>> {
+        self.read(key, accepted, Value::as_object)
+    }
+}
+
+pub fn is_plain(text: &str, most_chars: usize) -> bool {
+    let chars = text.chars().count();
+    (1..=most_chars).contains(&chars) && !text.chars().any(char::is_control)
+}
+
+/// The value as an error message shows it: whole when short, never a page of somebody's prompt.
+pub fn brief(value: &Value) -> String {
+    const MOST_CHARS: usize = 60;
+    match value {
+        Value::Array(items) => format!("an array of {}", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+        other => {
+            let text = other.to_string();
+            if text.chars().count() <= MOST_CHARS {
+                text
+            } else {
+                format!("{}…", text.chars().take(MOST_CHARS).collect::<String>())
+            }
+        }
+    }
+}
+
+/// A likely slip: the same letters but for case, `-` for `_`, or a missing or doubled final letter.
+fn is_near(key: &str, name: &str) -> bool {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
+    let (key, name) = (plain(key), plain(name));
+    key == name || (!key.is_empty() && (name.starts_with(&key) || key.starts_with(&name)) && key.len().abs_diff(name.len()) <= 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_pointer_and_the_likely_one() {
+        let document = json!({"Max-Output-Tokens": 1, "a/b~c": 2});
+        let mut problems = Vec::new();
+        Fields::new(document.as_object().unwrap(), "", &["max_output_tokens"], &mut problems);
+        assert_eq!(problems[0].pointer, "/Max-Output-Tokens");
+        assert!(problems[0].detail.contains("did you mean \"max_output_tokens\"?"));
+        assert_eq!(problems[1].pointer, "/a~1b~0c");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_in_the_message() {
+        assert!(brief(&json!("x".repeat(10_000))).chars().count() < 70);
+    }
+}

@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Device, Distribution, FpPrecision, GpuSelector, Prompts};
+
+/// An experiment as it is submitted: only `model_name` is required. Unknown fields are refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "config_name": "first-look",
+    "model_name": "SmolLM2-135M-Instruct.Q4_1.gguf",
+    "prompts": {"dataset": "short-32", "count": 4},
+    "max_output_tokens": 32,
+    "min_output_tokens": 32
+}))]
+pub struct ExperimentRequest {
+    /// A name for the configuration, for people; 1 to 200 characters. Default: the model's name.
+    #[schema(nullable = false)]
+    pub config_name: Option<String>,
+    /// A file or folder under the server's models folder, or a Hugging Face id where the admin allows the hub.
+    #[schema(required = true, nullable = false)]
+    pub model_name: Option<String>,
+    /// Default: the built-in set `mixed-64`.
+    #[schema(nullable = false)]
+    pub prompts: Option<Prompts>,
+    /// Send prompts without the model's chat template. Default false.
+    #[schema(nullable = false)]
+    pub raw_prompt: Option<bool>,
+    /// Cut longer prompts, at their end, to this many tokens. Default: no cut.
+    #[schema(minimum = 1)]
+    pub max_input_tokens: Option<u32>,
+    /// Most tokens to generate for a prompt. Default 128.
+    #[schema(minimum = 1, nullable = false)]
+    pub max_output_tokens: Option<u32>,
+    /// Fewest tokens to generate: end-of-sequence is masked until then; equal to the maximum for an exact length.
+    /// Default 0.
+    #[schema(minimum = 0, nullable = false)]
+    pub min_output_tokens: Option<u32>,
+    #[schema(nullable = false)]
+    pub decoder: Option<DecoderRequest>,
+    /// Worker processes (ranks); must divide the number of GPUs. Default 1.
+    #[schema(minimum = 1, nullable = false)]
+    pub num_processes: Option<u32>,
+    /// GPUs to lease and meter, by NVML index or UUID. Default: none on the CPU.
+    #[schema(nullable = false)]
+    pub gpus: Option<Vec<GpuSelector>>,
+    /// Default `auto`. `cpu` together with `gpus` leases and meters those GPUs while inference runs on the CPU.
+    #[schema(nullable = false)]
+    pub device: Option<Device>,
+    /// Default `shard`.
+    #[schema(nullable = false)]
+    pub distribution: Option<Distribution>,
+    /// Default `auto`.
+    #[schema(nullable = false)]
+    pub fp_precision: Option<FpPrecision>,
+    /// In-situ quantization of a safetensors model; absent for a model already quantized.
+    pub quantization: Option<String>,
+    /// Requests in flight in each rank. Default 1.
+    #[schema(minimum = 1, nullable = false)]
+    pub batch_size: Option<u32>,
+    /// Unmeasured passes over the first prompts before the cycles. Default 3.
+    #[schema(minimum = 0, nullable = false)]
+    pub warmup_iterations: Option<u32>,
+    /// Measured passes over all prompts. Default 3.
+    #[schema(minimum = 1, nullable = false)]
+    pub num_cycles: Option<u32>,
+    /// Free labels to find the experiment by.
+    #[schema(nullable = false)]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// How the next token is chosen. Default: greedy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct DecoderRequest {
+    /// 0 to 100; 0 is greedy. Default 0.
+    #[schema(minimum = 0, maximum = 100, nullable = false)]
+    pub temperature: Option<f64>,
+    /// Default: true when `temperature` is above 0.
+    #[schema(nullable = false)]
+    pub do_sample: Option<bool>,
+    /// Sample among the k likeliest tokens.
+    #[schema(minimum = 1)]
+    pub top_k: Option<u32>,
+    /// Sample among the likeliest tokens that together have this probability; above 0, at most 1.
+    #[schema(exclusive_minimum = 0, maximum = 1)]
+    pub top_p: Option<f64>,
+    /// Above 0; 1 is none.
+    #[schema(exclusive_minimum = 0)]
+    pub repetition_penalty: Option<f64>,
+    /// Seed of the sampler. Default 0 when sampling.
+    pub seed: Option<u64>,
+}

@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Prompts;
+
+/// mistral.rs' in-situ quantization types that a request may name.
+pub const QUANTIZATIONS: [&str; 15] = [
+    "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q8_1", "q2k", "q3k", "q4k", "q5k", "q6k", "q8k", "hqq4", "hqq8", "fp8",
+];
+
+/// Where inference runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// `cuda` when GPUs are named (or this build has CUDA and the host a GPU), else `cpu`.
+    Auto,
+    Cuda,
+    Cpu,
+}
+
+/// How prompts reach the ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Prompts are dealt round-robin to the ranks.
+    Shard,
+    /// Every rank runs all prompts.
+    Replicate,
+}
+
+/// Type that the model computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FpPrecision {
+    Float32,
+    Float16,
+    Bfloat16,
+    /// What the engine takes for the model and the device; the only choice for a GGUF.
+    Auto,
+}
+
+/// A GPU by NVML index (as `nvidia-smi` lists it) or by UUID (`GPU-…`). Stored as UUID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum GpuSelector {
+    Index(u32),
+    Uuid(String),
+}
+
+/// How the next token is chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Decoder {
+    /// 0 is greedy.
+    pub temperature: f64,
+    /// Sample from the distribution instead of taking the likeliest token.
+    pub do_sample: bool,
+    /// Sample among the k likeliest tokens; null for all.
+    pub top_k: Option<u32>,
+    /// Sample among the likeliest tokens that together have this probability; null for all.
+    pub top_p: Option<f64>,
+    /// Divides positive and multiplies negative logits of tokens already seen; null for none.
+    pub repetition_penalty: Option<f64>,
+    /// Seed of the sampler; null when decoding is greedy.
+    pub seed: Option<u64>,
+}
+
+/// A valid experiment, every default filled in. This is what is stored, run and shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Spec {
+    pub config_name: String,
+    pub model_name: String,
+    pub prompts: Prompts,
+    /// Prompts go to the model as they are, without its chat template.
+    pub raw_prompt: bool,
+    /// Longer prompts are cut at the end to this many tokens; null for no cut.
+    pub max_input_tokens: Option<u32>,
+    pub max_output_tokens: u32,
+    /// End-of-sequence tokens are masked until this many tokens are out.
+    pub min_output_tokens: u32,
+    pub decoder: Decoder,
+    pub num_processes: u32,
+    /// UUIDs of the GPUs leased, in the order asked for.
+    pub gpus: Vec<String>,
+    /// `cuda` or `cpu`, never `auto`.
+    pub device: Device,
+    pub distribution: Distribution,
+    pub fp_precision: FpPrecision,
+    /// In-situ quantization type; null when the model is run as it is.
+    pub quantization: Option<String>,
+    /// Requests in flight in each rank.
+    pub batch_size: u32,
+    pub warmup_iterations: u32,
+    pub num_cycles: u32,
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Spec {
+    /// The rank's own GPUs: an equal, contiguous part of the list.
+    pub fn gpus_of_rank(&self, rank: u32) -> &[String] {
+        let per_rank = self.gpus.len() / self.num_processes as usize;
+        &self.gpus[rank as usize * per_rank..(rank as usize + 1) * per_rank]
+    }
+
+    /// Indices of the prompts that `rank` runs, of `prompt_count` in all.
+    pub fn prompts_of_rank(&self, rank: u32, prompt_count: u32) -> Vec<u32> {
+        match self.distribution {
+            Distribution::Replicate => (0..prompt_count).collect(),
+            Distribution::Shard => (rank..prompt_count).step_by(self.num_processes as usize).collect(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use utoipa::ToSchema;
+
+/// How far an experiment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Accepted, waiting for its devices.
+    Queued,
+    /// Devices leased; workers start and load the model.
+    Starting,
+    WarmingUp,
+    Measuring,
+    /// All cycles are measured; results are computed and stored.
+    Aggregating,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("an experiment that is {from} cannot become {to}")]
+pub struct IllegalMove {
+    pub from: State,
+    pub to: State,
+}
+
+impl State {
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Starting,
+        Self::WarmingUp,
+        Self::Measuring,
+        Self::Aggregating,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    pub fn is_finished(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::WarmingUp => "warming_up",
+            Self::Measuring => "measuring",
+            Self::Aggregating => "aggregating",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// `to`, if an experiment may go there from here.
+    ///
+    /// # Errors
+    /// [`IllegalMove`] for every other pair; a finished experiment never moves again.
+    pub fn advance(self, to: Self) -> Result<Self, IllegalMove> {
+        let allowed = match (self, to) {
+            (from, Self::Failed | Self::Cancelled) => !from.is_finished(),
+            // A server that died leaves its experiments behind; they go back to the queue.
+            (from, Self::Queued) => !from.is_finished() && from != Self::Queued,
+            (Self::Queued, Self::Starting)
+            | (Self::Starting, Self::WarmingUp)
+            | (Self::WarmingUp, Self::Measuring)
+            | (Self::Measuring, Self::Aggregating)
+            | (Self::Aggregating, Self::Completed) => true,
+            _ => false,
+        };
+        if allowed { Ok(to) } else { Err(IllegalMove { from: self, to }) }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is not a state"))
+    }
+}
+
+/// Why an experiment failed, for a script to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The worker process ended by a signal, e.g. SIGKILL by the kernel's out-of-memory killer.
+    WorkerKilled,
+    /// The worker process ended by itself before it was done.
+    WorkerExited,
+    /// The worker said why it cannot go on, e.g. the model does not load.
+    WorkerError,
+    /// Nothing was heard from the worker before its deadline.
+    WorkerHung,
+    /// The server went away while the experiment ran, as often as attempts are allowed.
+    Interrupted,
+    /// The experiment ran longer than the server's limit.
+    Timeout,
+    /// The server could not start the worker or handle its result.
+    ServerError,
+}
+
+/// What is kept of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    pub reason: FailureReason,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// Rank of the worker that failed first; null when no worker is to blame.
+    pub rank: Option<u32>,
+    /// Name of the signal that ended the worker, e.g. `SIGKILL`.
+    pub signal: Option<String>,
+    /// Exit code of the worker.
+    pub exit_code: Option<i32>,
+    /// The last lines of what the worker printed.
+    pub log_tail: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_experiment_never_moves_again() {
+        for from in State::ALL.into_iter().filter(|state| state.is_finished()) {
+            for to in State::ALL {
+                assert_eq!(from.advance(to), Err(IllegalMove { from, to }));
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_from_queue_to_completion_has_one_path() {
+        let path = &State::ALL[..6];
+        for (i, &from) in path.iter().enumerate() {
+            for (j, &to) in path.iter().enumerate() {
+                let requeue = j == 0 && (1..5).contains(&i);
+                assert_eq!(from.advance(to).is_ok(), j == i + 1 || requeue, "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_reads_back_from_its_name() {
+        for state in State::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+}

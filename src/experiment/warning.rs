@@ -1,0 +1,39 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a warning is about, for a script to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    FewWarmups,
+    FewCycles,
+    Sampling,
+    GpusMeteredNotUsed,
+    /// The experiment was run by the synthetic engine: no model, no real tokens.
+    SyntheticEngine,
+    /// A metric is null; the message says which and why.
+    MetricUnknown,
+    /// A part of `total_energy_j` could not be measured and is not in it.
+    EnergyIncomplete,
+    /// Energy is an estimate, not a measurement.
+    EnergyEstimated,
+    /// Ranks did not run at the same time.
+    NoTemporalOverlap,
+    /// A GPU was counted for two ranks.
+    GpuCountedTwice,
+    /// Ranks ran for very different times.
+    RankImbalance,
+    /// A measurement window is short for its sources.
+    ShortWindow,
+    /// Greedy output differed between cycles.
+    OutputDiffers,
+    /// A prompt was cut to `max_input_tokens`.
+    PromptTruncated,
+}
+
+/// Something a careful reader should know about a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Warning {
+    pub code: WarningCode,
+    pub message: String,
+}

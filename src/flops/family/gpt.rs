@@ -1,0 +1,68 @@
+use super::{Defaults, Family, NormKind, Setting, Wiring};
+
+pub static GPT2: Family = Family {
+    name: "gpt2",
+    description: "plain feed-forward, LayerNorm, biases, learned positions, lm_head tied to the embedding",
+    model_types: &["gpt2"],
+    gguf_architectures: &["gpt2"],
+    defaults: Defaults {
+        hidden_size: 768,
+        intermediate_size: None,
+        layers: 12,
+        heads: 12,
+        kv_heads: None,
+        head_dim: None,
+        vocab_size: 50257,
+        tied: true,
+        learned_positions: Some(1024),
+    },
+    wiring: Wiring {
+        gated_mlp: false,
+        qkv_bias: Setting::Always,
+        attention_output_bias: Setting::Always,
+        mlp_bias: Setting::Always,
+        lm_head_bias: Setting::Never,
+        norms_per_layer: 2,
+        norm: NormKind::Layer,
+        query_key_norm: Setting::Never,
+        slides: Setting::Never,
+    },
+    experts: None,
+    latent: None,
+};
+
+const USE_BIAS: Setting = Setting::Key {
+    key: "use_bias",
+    default: true,
+};
+
+pub static STARCODER2: Family = Family {
+    name: "starcoder2",
+    description: "GPT-2's layer with grouped-query attention and rotary positions",
+    model_types: &["starcoder2"],
+    gguf_architectures: &["starcoder2"],
+    defaults: Defaults {
+        hidden_size: 3072,
+        intermediate_size: Some(12288),
+        layers: 30,
+        heads: 24,
+        kv_heads: Some(2),
+        head_dim: None,
+        vocab_size: 49152,
+        tied: true,
+        learned_positions: None,
+    },
+    wiring: Wiring {
+        gated_mlp: false,
+        qkv_bias: USE_BIAS,
+        attention_output_bias: USE_BIAS,
+        mlp_bias: USE_BIAS,
+        lm_head_bias: Setting::Never,
+        norms_per_layer: 2,
+        norm: NormKind::Layer,
+        query_key_norm: Setting::Never,
+        slides: Setting::Always,
+    },
+    experts: None,
+    latent: None,
+};

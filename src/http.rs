@@ -1,0 +1,37 @@
+//! The HTTP API: the whole route table on this screen, one operation a file below. The only place that knows status
+//! codes; parses and shows, decides nothing.
+
+mod body;
+mod experiments;
+mod extract;
+mod health;
+mod layers;
+mod openapi;
+mod problem;
+mod state;
+
+use axum::Router;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use openapi::document;
+pub use state::AppState;
+
+/// Every route with its description.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(experiments::submit::submit, experiments::list::list))
+        .routes(routes!(experiments::show::show))
+        .routes(routes!(experiments::cancel::cancel))
+        .routes(routes!(experiments::results::results))
+        .routes(routes!(experiments::processes::processes))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::openapi_json))
+}
+
+/// The service, ready to be served.
+pub fn router(state: AppState) -> Router {
+    let (router, _) = routes().split_for_parts();
+    layers::wrap(router.fallback(problem::no_such_route).method_not_allowed_fallback(problem::no_such_method), &state)
+        .with_state(state)
+}

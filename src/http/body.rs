@@ -1,0 +1,133 @@
+use std::fmt;
+
+use axum::http::{HeaderMap, header};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+
+/// A JSON or YAML document, read as what its Content-Type says.
+///
+/// # Errors
+/// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
+pub fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("absent");
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => serde_json::from_slice::<Strict>(bytes)
+            .map(|strict| strict.0)
+            .map_err(|error| Problem::malformed_body(format!("the body is not JSON: {error}"))),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => {
+            let text = std::str::from_utf8(bytes)
+                .map_err(|error| Problem::malformed_body(format!("the body is not UTF-8: {error}")))?;
+            serde_saphyr::from_str::<Strict>(text)
+                .map(|strict| strict.0)
+                .map_err(|error| Problem::malformed_body(format!("the body is not YAML: {error}")))
+        }
+        _ => Err(Problem::unsupported_media_type(content_type)),
+    }
+}
+
+/// A value that refuses a key given twice, of which serde_json silently keeps the last.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Strict(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format!("the key {key:?} is there twice")));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_as(content_type: &'static str, body: &str) -> Result<Value, Problem> {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+        read(&headers, body.as_bytes())
+    }
+
+    #[test]
+    fn json_and_yaml_give_the_same_document() {
+        let json = read_as("application/json; charset=utf-8", r#"{"a": [1, -2, 0.5, null], "b": {"c": "0"}}"#).unwrap();
+        let yaml = read_as("application/yaml", "a: [1, -2, 0.5, null]\nb:\n  c: '0'\n").unwrap();
+        assert_eq!(json, yaml);
+        assert_eq!(json, json!({"a": [1, -2, 0.5, null], "b": {"c": "0"}}));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        assert!(read_as("application/json", r#"{"a": 1, "a": 2}"#).unwrap_err().detail.contains("\"a\" is there twice"));
+        assert_eq!(read_as("application/yaml", "a: 1\na: 2\n").unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn another_type_of_body_is_refused_with_what_is_accepted() {
+        let problem = read_as("application/x-www-form-urlencoded", "{}").unwrap_err();
+        assert_eq!(problem.status, 415);
+        assert!(problem.detail.contains("application/yaml"));
+    }
+}

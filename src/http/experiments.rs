@@ -1,0 +1,15 @@
+pub mod cancel;
+pub mod list;
+pub mod processes;
+pub mod results;
+pub mod show;
+pub mod submit;
+mod view;
+
+use super::problem::Problem;
+use crate::experiment::ExperimentId;
+use crate::store::{Record, Store};
+
+async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
+    store.get(id).await?.ok_or_else(|| Problem::no_experiment(id))
+}

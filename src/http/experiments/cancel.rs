@@ -1,0 +1,31 @@
+use axum::{Json, extract::State as AxumState};
+
+use super::view::Experiment;
+use crate::experiment::State;
+use crate::http::{extract::IdPath, problem::Problem, state::AppState};
+use crate::scheduler::CancelAnswer;
+
+/// Cancel an experiment
+///
+/// A queued one never starts; a running one stops within two seconds and frees its devices. Cancelling twice is fine.
+#[utoipa::path(post, path = "/v1/experiments/{id}/cancel", tag = "experiments", operation_id = "cancelExperiment",
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
+    responses(
+        (status = 200, description = "The experiment is cancelled.", body = Experiment),
+        (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is completed or failed already.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn cancel(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+) -> Result<Json<Experiment>, Problem> {
+    match state.scheduler.cancel(id).await? {
+        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => {
+            Ok(Json(Experiment::new(super::find(&state.store, id).await?, None)))
+        }
+        CancelAnswer::AlreadyFinished(finished) => Err(Problem::already_finished(finished)),
+        CancelAnswer::NotFound => Err(Problem::no_experiment(id)),
+    }
+}

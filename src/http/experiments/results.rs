@@ -1,0 +1,38 @@
+use axum::{Json, extract::State as AxumState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::experiment::{ExperimentId, Spec};
+use crate::http::{extract::IdPath, problem::Problem, state::AppState};
+use crate::report::Report;
+
+/// A completed experiment's aggregate and efficiency, with all that is needed to cite or repeat it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Results {
+    pub id: ExperimentId,
+    #[serde(flatten)]
+    pub report: Report,
+    /// The experiment as it was run, defaults filled in.
+    pub experiment: Spec,
+}
+
+/// Read a completed experiment's results
+#[utoipa::path(get, path = "/v1/experiments/{id}/results", tag = "experiments", operation_id = "getResults",
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
+    responses(
+        (status = 200, description = "Aggregate, efficiency and checks.", body = Results),
+        (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn results(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+) -> Result<Json<Results>, Problem> {
+    let record = super::find(&state.store, id).await?;
+    match state.store.report(id).await? {
+        Some(report) => Ok(Json(Results { id, report, experiment: record.spec })),
+        None => Err(Problem::not_completed(record.state, record.failure)),
+    }
+}

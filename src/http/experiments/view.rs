@@ -1,0 +1,48 @@
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
+use crate::progress::Progress;
+use crate::store::Record;
+
+/// An experiment as it is shown: every field of the submission with its default filled in, and how far it has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Experiment {
+    pub id: ExperimentId,
+    pub state: State,
+    /// How often it was started; above 1 after the server went away beneath it.
+    pub attempt: u32,
+    /// When it was accepted, RFC 3339.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: jiff::Timestamp,
+    /// When its devices were leased to it; null while it is queued.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub started_at: Option<jiff::Timestamp>,
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub finished_at: Option<jiff::Timestamp>,
+    /// What it is doing now; null unless it runs.
+    pub progress: Option<Progress>,
+    /// Why it failed; null unless it did.
+    pub failure: Option<Failure>,
+    /// What is allowed but weakens the result.
+    pub warnings: Vec<Warning>,
+    #[serde(flatten)]
+    pub spec: Spec,
+}
+
+impl Experiment {
+    pub fn new(record: Record, progress: Option<Progress>) -> Self {
+        Self {
+            id: record.id,
+            state: record.state,
+            attempt: record.attempt,
+            created_at: record.created_at,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+            progress: progress.filter(|_| !record.state.is_finished()),
+            failure: record.failure,
+            warnings: record.warnings,
+            spec: record.spec,
+        }
+    }
+}

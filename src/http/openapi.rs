@@ -1,0 +1,38 @@
+use axum::Json;
+use utoipa::OpenApi;
+use utoipa::openapi::{self, OpenApi as Document};
+
+/// The parts that no route carries.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "joulemark",
+        description = "What an LLM really costs to run: throughput, energy and FLOPs of real inference.\n\n\
+            Units are in names: `_j` joules, `_w` watts, `_sec` seconds, `_ms` milliseconds. Every metric key is always \
+            there and is a number or null; null means unknown, and `validation.warnings` says why.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT"),
+    ),
+    tags(
+        (name = "experiments", description = "Submit, follow, cancel and read experiments."),
+        (name = "service", description = "The service itself."),
+    ),
+)]
+struct Base;
+
+pub fn base() -> Document {
+    Base::openapi()
+}
+
+/// The API's description, as served and as checked in.
+pub fn document() -> Document {
+    let mut document = super::routes().split_for_parts().1;
+    document.servers = Some(vec![openapi::Server::new("/")]);
+    document
+}
+
+/// This description
+#[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "openapi",
+    responses((status = 200, description = "The OpenAPI document of this API.", body = serde_json::Value)))]
+pub async fn openapi_json() -> Json<Document> {
+    Json(document())
+}

@@ -1,0 +1,152 @@
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::experiment::{ExperimentId, Failure, FieldProblem, State};
+use crate::store::StoreError;
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An error as RFC 9457 describes it (`application/problem+json`). This is the one type that every operation's errors
+/// become; nothing below HTTP knows a status code.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Problem {
+    /// What kind of problem it is, stable for scripts to branch on.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:problem-type:joulemark:invalid-experiment")]
+    pub kind: String,
+    #[schema(example = "The experiment is not valid")]
+    pub title: String,
+    #[schema(example = 422)]
+    pub status: u16,
+    /// What is wrong this time, and what is accepted.
+    pub detail: String,
+    /// Each bad field with a JSON pointer (or the name of a query parameter).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldProblem>,
+    /// The experiment's state, where that is what stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub state: Option<State>,
+    /// Why the experiment failed, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub failure: Option<Failure>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:problem-type:joulemark:{kind}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            state: None,
+            failure: None,
+        }
+    }
+
+    pub fn invalid_experiment(errors: Vec<FieldProblem>) -> Self {
+        let first = errors.first().map(|error| format!("{} {}", error.pointer, error.detail)).unwrap_or_default();
+        let more = match errors.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more, see errors)"),
+        };
+        let title = "The experiment is not valid";
+        let detail = format!("{}{more}", first.trim());
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-experiment", title, detail) }
+    }
+
+    /// A query parameter or a part of the path that cannot be read.
+    pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let errors = vec![FieldProblem::new(name, detail.clone())];
+        let title = "A parameter is not valid";
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", title, format!("{name} {detail}")) }
+    }
+
+    pub fn malformed_body(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "The body cannot be read", detail)
+    }
+
+    pub fn unsupported_media_type(given: &str) -> Self {
+        let detail = format!(
+            "the body's Content-Type is {given}; accepted are application/json and application/yaml \
+             (with curl: -H 'Content-Type: application/json')"
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's type is unknown", detail)
+    }
+
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail = format!("the body is larger than {limit} bytes, the limit of this server (max_body_bytes)");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
+    }
+
+    pub fn no_experiment(id: ExperimentId) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-such-experiment", "No such experiment", format!("there is no experiment {id}"))
+    }
+
+    pub fn not_completed(state: State, failure: Option<Failure>) -> Self {
+        let detail = match (&failure, state) {
+            (Some(failure), _) => format!("the experiment failed, it has no results: {}", failure.message),
+            (None, State::Cancelled) => "the experiment was cancelled, it has no results".to_owned(),
+            (None, _) => format!("the experiment is {state}; results are there once it is completed"),
+        };
+        let problem = Self::new(StatusCode::CONFLICT, "not-completed", "The experiment is not completed", detail);
+        Self { state: Some(state), failure, ..problem }
+    }
+
+    pub fn already_finished(state: State) -> Self {
+        let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
+        let problem = Self::new(StatusCode::CONFLICT, "already-finished", "The experiment is finished", detail);
+        Self { state: Some(state), ..problem }
+    }
+
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer now", detail)
+    }
+
+    pub fn internal() -> Self {
+        let detail = "the server failed on this request; its log says more, under the request's x-request-id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the database failed");
+        if error.is_retryable() {
+            Self::unavailable("the database cannot be reached; nothing was changed, try again")
+        } else {
+            Self::internal()
+        }
+    }
+}
+
+pub async fn no_such_route(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}; the API is described at /openapi.json", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such route", detail)
+}
+
+pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}; the Allow header lists what it takes", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "No such method", detail)
+}

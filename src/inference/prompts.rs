@@ -1,0 +1,242 @@
+//! The built-in prompt sets, fixed for good: a set is never changed, a better one gets a new name, so that results
+//! of different years compare. Also random prompts of an exact length. Knows nothing of tokenizers or templates.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+pub const DEFAULT_DATASET: &str = "mixed-64";
+
+const NAMES: [&str; 3] = [DEFAULT_DATASET, "short-32", "long-16"];
+
+/// A built-in set, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptSet {
+    pub name: &'static str,
+    pub count: usize,
+    /// SHA-256 of the set's file, hex: what makes a result's prompts citable.
+    pub sha256: String,
+}
+
+/// The prompts asked for are not among those built in; the caller names others.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnknownDataset {
+    #[error("there is no prompt set {0:?}; there are {known}", known = NAMES.join(", "))]
+    Name(String),
+    #[error("{name} has {size} prompts, {count} were asked for")]
+    Count { name: String, size: usize, count: usize },
+}
+
+/// One line of a set's file.
+#[derive(Deserialize)]
+struct Line {
+    prompt: String,
+}
+
+pub fn names() -> &'static [&'static str] {
+    &NAMES
+}
+
+/// Every built-in set, in the order of [`names`].
+pub fn sets() -> Vec<PromptSet> {
+    let known = NAMES.iter().filter_map(|name| Some((*name, text(name)?)));
+    known
+        .map(|(name, text)| PromptSet {
+            name,
+            count: text.lines().count(),
+            sha256: format!("{:x}", Sha256::digest(text.as_bytes())),
+        })
+        .collect()
+}
+
+/// The first `count` prompts of a set, or all of them.
+///
+/// # Errors
+/// When there is no such set, or it has fewer prompts.
+pub fn load(name: &str, count: Option<usize>) -> Result<Vec<String>, UnknownDataset> {
+    let text = text(name).ok_or_else(|| UnknownDataset::Name(name.to_owned()))?;
+    let size = text.lines().count();
+    let count = count.unwrap_or(size);
+    if count > size {
+        return Err(UnknownDataset::Count { name: name.to_owned(), size, count });
+    }
+    let prompts = text.lines().take(count).map(|line| {
+        let line: Line = serde_json::from_str(line).expect("the embedded sets are valid, which a test checks");
+        line.prompt
+    });
+    Ok(prompts.collect())
+}
+
+fn text(name: &str) -> Option<&'static str> {
+    match name {
+        DEFAULT_DATASET => Some(include_str!("datasets/mixed-64.jsonl")),
+        "short-32" => Some(include_str!("datasets/short-32.jsonl")),
+        "long-16" => Some(include_str!("datasets/long-16.jsonl")),
+        _ => None,
+    }
+}
+
+/// `count` prompts of exactly `input_tokens` random tokens of the vocabulary, none of them in `special_ids`, which
+/// would end a prompt or change its meaning. The same arguments give the same tokens on every machine and in every
+/// later version, and a smaller `count` gives the first of the same prompts.
+///
+/// # Panics
+/// When tokens are asked for and every id of the vocabulary is special.
+pub fn synthetic_token_ids(
+    vocab_size: u32,
+    special_ids: &[u32],
+    input_tokens: usize,
+    count: usize,
+    seed: u64,
+) -> Vec<Vec<u32>> {
+    let ordinary: Vec<u32> = (0..vocab_size).filter(|id| !special_ids.contains(id)).collect();
+    assert!(!ordinary.is_empty() || input_tokens == 0 || count == 0, "the vocabulary holds special tokens only");
+    let mut random = seeded(seed);
+    let mut prompt = || (0..input_tokens).map(|_| ordinary[below(&mut random, ordinary.len())]).collect();
+    (0..count).map(|_| prompt()).collect()
+}
+
+/// The seed goes into the key by hand: `seed_from_u64` may expand it differently in another version of the crate.
+fn seeded(seed: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
+
+/// Uniform in `0..bound`. By hand, since the way `rand` draws from a range is not promised to stay.
+fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
+    let bound = bound as u64;
+    // The draws at or above the largest multiple of `bound` would favour small remainders.
+    let fair = u64::MAX - u64::MAX % bound;
+    loop {
+        let drawn = random.next_u64();
+        if drawn < fair {
+            return (drawn % bound) as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn kinds(name: &str) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for line in text(name).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            *kinds.entry(line["kind"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        kinds
+    }
+
+    #[test]
+    fn every_set_has_as_many_distinct_prompts_as_its_name_says() {
+        for set in sets() {
+            let prompts = load(set.name, None).unwrap();
+            let size: usize = set.name.rsplit('-').next().unwrap().parse().unwrap();
+            assert_eq!(prompts.len(), size);
+            assert_eq!(set.count, size);
+            assert_eq!(prompts.iter().collect::<BTreeSet<_>>().len(), size);
+            assert!(prompts.iter().all(|prompt| prompt.trim() == prompt && !prompt.is_empty()));
+        }
+        assert!(names().contains(&DEFAULT_DATASET));
+    }
+
+    // A changed set would make results under one name incomparable: give the new one a new name instead.
+    #[test]
+    fn the_sets_are_the_ones_first_published() {
+        let digests: Vec<_> = sets().into_iter().map(|set| (set.name, set.sha256)).collect();
+        let published = [
+            ("mixed-64", "4d130a7990906ccb81cd59b1316a62cd4994d24a92ef65488fc88bbeed9dc6c6"),
+            ("short-32", "5d0608683d6ff545c6e588c51d7f4e917b14dd0f03e470b4f1efd8ae6c111007"),
+            ("long-16", "0e2380082ea76acc0bf7f5680d9b0b4be5c639e4b2e48e362519d8621351e91f"),
+        ];
+        assert_eq!(digests, published.map(|(name, digest)| (name, digest.to_owned())));
+    }
+
+    #[test]
+    fn the_mixed_set_has_seven_kinds_of_task_and_so_has_its_beginning() {
+        assert_eq!(kinds("mixed-64").len(), 7);
+        assert!(kinds("mixed-64").values().all(|count| *count >= 8));
+        let first = text("mixed-64").unwrap().lines().take(7);
+        let first: BTreeSet<_> = first.map(|line| line.split('"').nth(3).unwrap()).collect();
+        assert_eq!(first.len(), 7);
+    }
+
+    #[test]
+    fn short_prompts_have_at_most_20_words() {
+        let prompts = load("short-32", None).unwrap();
+        assert!(prompts.iter().all(|prompt| prompt.split_whitespace().count() <= 20));
+    }
+
+    #[test]
+    fn long_prompts_have_250_to_400_words_of_context() {
+        for prompt in load("long-16", None).unwrap() {
+            let (task, context) = prompt.split_once("\n\n").unwrap();
+            assert!((250..=400).contains(&context.split_whitespace().count()), "{task}");
+        }
+    }
+
+    #[test]
+    fn a_count_takes_the_first_prompts() {
+        assert_eq!(load("short-32", Some(4)).unwrap(), load("short-32", None).unwrap()[..4]);
+    }
+
+    #[test]
+    fn a_count_beyond_the_set_is_refused_with_its_size() {
+        let refused = load("short-32", Some(33)).unwrap_err();
+        assert_eq!(refused.to_string(), "short-32 has 32 prompts, 33 were asked for");
+    }
+
+    #[test]
+    fn an_unknown_set_is_refused_with_what_there_is() {
+        let refused = load("shirt-32", None).unwrap_err();
+        assert_eq!(refused.to_string(), "there is no prompt set \"shirt-32\"; there are mixed-64, short-32, long-16");
+    }
+
+    #[test]
+    fn synthetic_prompts_have_the_exact_size_and_no_special_token() {
+        let special = [0, 1, 2, 17, 511, 600];
+        let prompts = synthetic_token_ids(512, &special, 300, 5, 7);
+        assert_eq!(prompts.len(), 5);
+        assert!(prompts.iter().all(|prompt| prompt.len() == 300));
+        assert!(prompts.iter().flatten().all(|id| *id < 512 && !special.contains(id)));
+    }
+
+    #[test]
+    fn synthetic_prompts_use_the_whole_vocabulary() {
+        let prompts = synthetic_token_ids(100, &[3], 2_000, 1, 0);
+        assert_eq!(prompts[0].iter().collect::<BTreeSet<_>>().len(), 99);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_tokens_and_another_seed_others() {
+        let prompts = |seed| synthetic_token_ids(49_152, &[0, 1, 2], 16, 3, seed);
+        assert_eq!(prompts(1), prompts(1));
+        assert_ne!(prompts(1), prompts(2));
+        assert_eq!(synthetic_token_ids(49_152, &[0, 1, 2], 16, 2, 1), prompts(1)[..2]);
+    }
+
+    // Fixed figures: a stored seed must mean the same prompts years later.
+    #[test]
+    fn the_tokens_of_a_seed_never_change() {
+        assert_eq!(synthetic_token_ids(49_152, &[0, 1, 2], 4, 2, 42), [[24575, 34065, 23660, 9396], [20310, 23088, 7847, 26787]]);
+    }
+
+    #[test]
+    fn no_tokens_from_an_empty_vocabulary_is_no_tokens() {
+        assert_eq!(synthetic_token_ids(2, &[0, 1], 0, 2, 0), [[], []] as [[u32; 0]; 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "special tokens only")]
+    fn tokens_from_an_empty_vocabulary_are_a_mistake() {
+        synthetic_token_ids(2, &[0, 1], 1, 1, 0);
+    }
+}

@@ -1,0 +1,166 @@
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// How the next token is chosen from the logits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sampling {
+    Greedy { repetition_penalty: Option<f64> },
+    Random { temperature: f64, top_k: Option<u32>, top_p: Option<f64>, repetition_penalty: Option<f64>, seed: u64 },
+}
+
+impl Sampling {
+    pub fn repetition_penalty(&self) -> Option<f64> {
+        match self {
+            Self::Greedy { repetition_penalty } | Self::Random { repetition_penalty, .. } => *repetition_penalty,
+        }
+    }
+}
+
+/// Chooses one sequence's tokens. Ours, since mistral.rs has no seed for a request: the Gumbel-max trick draws from
+/// the softmax of the logits by taking the largest of logit + Gumbel noise, so one seeded stream decides the sequence.
+pub struct TokenChooser {
+    sampling: Sampling,
+    noise: Option<ChaCha8Rng>,
+    masked_until: u32,
+    end_tokens: Vec<u32>,
+    chosen: u32,
+}
+
+impl TokenChooser {
+    /// `end_tokens` cannot be chosen before `min_output_tokens` tokens are out.
+    pub fn new(sampling: Sampling, min_output_tokens: u32, end_tokens: Vec<u32>) -> Self {
+        let noise = match &sampling {
+            Sampling::Greedy { .. } => None,
+            Sampling::Random { seed, .. } => Some(ChaCha8Rng::seed_from_u64(*seed)),
+        };
+        Self { sampling, noise, masked_until: min_output_tokens, end_tokens, chosen: 0 }
+    }
+
+    /// The next token; null when no logit is a number, which means the model computed nonsense.
+    pub fn choose(&mut self, logits: &mut [f32]) -> Option<u32> {
+        if self.chosen < self.masked_until {
+            for token in &self.end_tokens {
+                if let Some(logit) = logits.get_mut(*token as usize) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
+        self.chosen += 1;
+        match (&self.sampling, &mut self.noise) {
+            (Sampling::Random { temperature, top_k, top_p, .. }, Some(noise)) => {
+                sample(logits, *temperature, *top_k, *top_p, noise)
+            }
+            _ => argmax(logits),
+        }
+    }
+}
+
+fn argmax(logits: &[f32]) -> Option<u32> {
+    let mut best: Option<(usize, f32)> = None;
+    for (token, &logit) in logits.iter().enumerate() {
+        if logit > best.map_or(f32::NEG_INFINITY, |(_, logit)| logit) {
+            best = Some((token, logit));
+        }
+    }
+    best.map(|(token, _)| token as u32)
+}
+
+fn sample(
+    logits: &[f32],
+    temperature: f64,
+    top_k: Option<u32>,
+    top_p: Option<f64>,
+    noise: &mut ChaCha8Rng,
+) -> Option<u32> {
+    let mut candidates = logits
+        .iter()
+        .enumerate()
+        .filter(|(_, logit)| logit.is_finite())
+        .map(|(token, logit)| (token as u32, f64::from(*logit) / temperature))
+        .collect::<Vec<_>>();
+    if top_k.is_some() || top_p.is_some() {
+        candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        candidates.truncate(top_k.map_or(usize::MAX, |k| k as usize));
+    }
+    if let (Some(top_p), Some(largest)) = (top_p, candidates.first().map(|(_, logit)| *logit)) {
+        let weights = candidates.iter().map(|(_, logit)| (logit - largest).exp()).collect::<Vec<_>>();
+        let enough = top_p * weights.iter().sum::<f64>();
+        let mut sum = 0.0;
+        let kept = weights.iter().take_while(|weight| {
+            let needed = sum < enough;
+            sum += **weight;
+            needed
+        });
+        let kept = kept.count().max(1);
+        candidates.truncate(kept);
+    }
+    candidates
+        .into_iter()
+        .map(|(token, logit)| {
+            // 1 − u lies in (0, 1], so that neither logarithm is of 0 but by the rarest of chances, which is −∞ or +∞.
+            let uniform: f64 = 1.0 - noise.random::<f64>();
+            (token, logit - (-uniform.ln()).ln())
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(token, _)| token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(seed: u64, top_k: Option<u32>, top_p: Option<f64>) -> Sampling {
+        Sampling::Random { temperature: 1.0, top_k, top_p, repetition_penalty: None, seed }
+    }
+
+    #[test]
+    fn end_tokens_are_masked_until_the_minimum_is_out() {
+        let mut chooser = TokenChooser::new(Sampling::Greedy { repetition_penalty: None }, 2, vec![0]);
+        let logits = [9.0_f32, 1.0, 2.0];
+        let tokens = (0..3).map(|_| chooser.choose(&mut logits.clone()).unwrap()).collect::<Vec<_>>();
+        assert_eq!(tokens, [2, 2, 0]);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_tokens_and_another_seed_others() {
+        let draw = |seed| {
+            let mut chooser = TokenChooser::new(random(seed, None, None), 0, vec![]);
+            (0..64).map(|_| chooser.choose(&mut [0.0; 100]).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn draws_follow_the_softmax() {
+        let probabilities = [0.5_f64, 0.3, 0.2];
+        let logits = probabilities.map(|p| p.ln() as f32);
+        let mut chooser = TokenChooser::new(random(7, None, None), 0, vec![]);
+        let mut counts = [0_u32; 3];
+        for _ in 0..30_000 {
+            counts[chooser.choose(&mut logits.clone()).unwrap() as usize] += 1;
+        }
+        for (count, probability) in counts.iter().zip(probabilities) {
+            // Five standard deviations of a binomial share at 30,000 draws are below 0.0145.
+            assert!((f64::from(*count) / 30_000.0 - probability).abs() < 0.015, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn top_k_and_top_p_keep_only_the_likeliest() {
+        let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
+        for sampling in [random(3, Some(2), None), random(3, None, Some(0.6))] {
+            let mut chooser = TokenChooser::new(sampling, 0, vec![]);
+            let drawn = (0..500).map(|_| chooser.choose(&mut logits.clone()).unwrap()).collect::<Vec<_>>();
+            assert!(drawn.iter().all(|token| *token < 2) && drawn.contains(&1));
+        }
+    }
+
+    #[test]
+    fn logits_that_are_no_numbers_choose_nothing() {
+        let mut chooser = TokenChooser::new(Sampling::Greedy { repetition_penalty: None }, 0, vec![]);
+        assert_eq!(chooser.choose(&mut [f32::NAN; 4]), None);
+        let mut chooser = TokenChooser::new(random(3, None, None), 0, vec![]);
+        assert_eq!(chooser.choose(&mut [f32::NAN; 4]), None);
+    }
+}

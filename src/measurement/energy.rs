@@ -1,0 +1,112 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How far a figure may be trusted: `high` is a hardware counter read over the window, `medium` an integral of
+/// polled power or a known formula, `low` an estimate from nameplate values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    Low,
+    Medium,
+    High,
+}
+
+/// What a reading covers. `psys` contains `package`, `package` contains `core` and `uncore`; `dram` stands beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergyDomain {
+    Gpu,
+    Package,
+    Dram,
+    Core,
+    Uncore,
+    Psys,
+}
+
+/// Whose energy a reading is: the whole host's (or whole device's), or the part attributed to one experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergyScope {
+    Host,
+    Attributed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergySourceKind {
+    Nvml,
+    RaplPowercap,
+    TdpEstimate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergyMethod {
+    /// Difference of a cumulative hardware counter at the window's edges.
+    EnergyCounter,
+    /// Trapezoidal integral of polled power.
+    PowerIntegration,
+    /// TDP times measured utilisation: an estimate.
+    Estimate,
+}
+
+/// One distinct source's energy over one window, with how it is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SourceReading {
+    pub domain: EnergyDomain,
+    /// NVML index of the GPU; null for a CPU source.
+    pub gpu: Option<u32>,
+    /// UUID of the GPU, the identity that survives a reordering; null for a CPU source.
+    pub gpu_uuid: Option<String>,
+    /// The exact text of the RAPL zone's `name` file (`package-0`, `dram`); null for a GPU.
+    pub zone: Option<String>,
+    /// The zone's folder (`intel-rapl:0:1`), which tells equal names apart; null for a GPU.
+    pub zone_path: Option<String>,
+    pub scope: EnergyScope,
+    /// Energy over the window in joules; null when it could not be known, with the reason in `note`.
+    pub energy_j: Option<f64>,
+    /// `energy_j` divided by the window's length, in watts.
+    pub mean_power_w: Option<f64>,
+    pub source: EnergySourceKind,
+    pub method: EnergyMethod,
+    pub confidence: Confidence,
+    /// Samples of this source inside the window, both edges included.
+    pub sample_count: u32,
+    /// Mean spacing of those samples in milliseconds; null with fewer than two.
+    pub interval_ms: Option<f64>,
+    /// Half-width in joules of the interval in which the truth is believed to lie; null when unknown.
+    pub uncertainty_j: Option<f64>,
+    /// How `uncertainty_j` was derived, in words.
+    pub uncertainty_basis: String,
+    /// Whether `energy_j` is part of `total_energy_j`; false for a domain that another one contains.
+    pub counted_in_total: bool,
+    /// The assumptions of an estimate, or why `energy_j` is null.
+    pub note: Option<String>,
+}
+
+/// Energy of one rank in one cycle, of one cycle, or of the whole experiment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EnergyMetrics {
+    /// `gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules; a part that is null is left out and warned of.
+    pub total_energy_j: Option<f64>,
+    /// Energy of the experiment's own GPUs in joules, whole boards; null without a GPU.
+    pub gpu_energy_j: Option<f64>,
+    /// The experiment's share, by CPU time, of the CPU packages' energy in joules.
+    pub cpu_energy_j: Option<f64>,
+    /// The experiment's share, by CPU time, of the memory's energy in joules.
+    pub dram_energy_j: Option<f64>,
+    /// All CPU packages of the host over the window, in joules, whoever caused it.
+    pub host_cpu_energy_j: Option<f64>,
+    /// All memory of the host over the window, in joules, whoever caused it.
+    pub host_dram_energy_j: Option<f64>,
+    /// `gpu_energy_j` / `duration_sec`, in watts.
+    pub gpu_power_w: Option<f64>,
+    /// `cpu_energy_j` / `duration_sec`, in watts.
+    pub cpu_power_w: Option<f64>,
+    /// Length of the measurement window in seconds: a rank's own, or the sum over cycles of the union over ranks.
+    pub duration_sec: Option<f64>,
+    /// The share of the host's busy CPU time that was this experiment's, 0 to 1: what host energy was split by.
+    pub cpu_time_share: Option<f64>,
+    /// Every distinct source with how it is known.
+    pub sources: Vec<SourceReading>,
+}

@@ -1,0 +1,122 @@
+//! What a model's files say about it, from their headers: GGUF, or a folder with `config.json` and safetensors.
+//! Owns reading and naming the files; the arithmetic over what they say is `flops`. Never reads a weight, but to hash.
+
+mod catalogue;
+mod error;
+mod ggml_type;
+mod gguf;
+mod gguf_model;
+mod loadable;
+mod parameters;
+mod resolve;
+mod safetensors;
+mod safetensors_model;
+mod sha256;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use catalogue::{ModelEntry, catalogue};
+pub use error::{ModelFileError, ResolveError};
+pub use resolve::resolve;
+pub use sha256::sha256;
+
+use crate::flops::{Estimator, ModelShape, ShapeError, TensorInfo, parameters_from_name};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelFormat {
+    Gguf,
+    Safetensors,
+}
+
+/// One model as its files' headers describe it.
+#[derive(Clone, Debug)]
+pub struct ModelFiles {
+    pub format: ModelFormat,
+    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`.
+    pub architecture: String,
+    /// The dimensions, or why they could not be had.
+    pub shape: Result<ModelShape, ShapeError>,
+    /// All tensors of all files, in the files' order.
+    pub tensors: Vec<TensorInfo>,
+    /// The files that hold weights, shards in their order.
+    pub files: Vec<PathBuf>,
+    /// Sum of their sizes in bytes.
+    pub file_bytes: u64,
+    /// Longest context the model was made for, in tokens; null where the files do not say.
+    pub max_context_tokens: Option<u64>,
+    pub vocab_size: Option<u64>,
+    pub has_tokenizer: bool,
+    pub has_chat_template: bool,
+    /// Whether the base of the rotary embedding stands where mistral.rs 0.8.1 looks for it.
+    pub has_rope_theta: bool,
+    /// Parameters by the tensors' elements: a tied lm_head once, buffers (rotary tables, masks, scales) not at all.
+    /// Of packed weights (GPTQ, AWQ) by the architecture; null where that is unknown too.
+    pub parameters_total: Option<u64>,
+    /// How the weights are stored: the type that most of them have (`Q4_1`, `BF16`), or the method of a quantized
+    /// folder with its bits (`gptq 4-bit`).
+    pub quantization: String,
+    loadable_problems: Vec<String>,
+}
+
+impl ModelFiles {
+    /// Reads the headers of a `.gguf` file (with its sibling shards), of a folder with `config.json` and safetensors,
+    /// or of a folder with exactly one GGUF model. Where a folder has both, safetensors are taken: the GGUF can be
+    /// named by its own path.
+    ///
+    /// # Errors
+    /// [`ModelFileError`], whose variants tell a wrong name from a broken file and from a passing fault of the disk.
+    pub fn open(path: &Path) -> Result<Self, ModelFileError> {
+        let metadata = std::fs::metadata(path).map_err(|error| ModelFileError::io(path, error))?;
+        if !metadata.is_dir() {
+            return match path.extension() {
+                Some(extension) if extension.eq_ignore_ascii_case("gguf") => gguf_model::open(path),
+                _ => Err(ModelFileError::NotAModel { path: path.to_owned() }),
+            };
+        }
+        if path.join("config.json").is_file() && !safetensors_model::weight_files(path)?.is_empty() {
+            return safetensors_model::open(path);
+        }
+        gguf_model::open(&gguf_model::only_model_in(path)?)
+    }
+
+    /// In words, why mistral.rs 0.8.1 could not load the model; empty when nothing is known to be in the way.
+    pub fn loadable_problems(&self) -> &[String] {
+        &self.loadable_problems
+    }
+
+    /// The best way to count this model's FLOPs: its architecture, else its parameters, else the size its name states.
+    pub fn estimator(&self, name: &str) -> Estimator {
+        let reason = match &self.shape {
+            Ok(shape) => return Estimator::Architecture(shape.clone()),
+            Err(error) => error.to_string(),
+        };
+        if let Some(count) = self.parameters_total {
+            return Estimator::Parameters {
+                count,
+                basis: format!("the tensors' sizes, because {reason}"),
+            };
+        }
+        match parameters_from_name(name) {
+            Some(count) => Estimator::Parameters {
+                count,
+                basis: format!("the model's name, because {reason}"),
+            },
+            None => Estimator::Unknown {
+                reason: format!("{reason}, and neither tensors nor name give the parameters"),
+            },
+        }
+    }
+
+    /// SHA-256 of the weights, lowercase hex: of the file itself, or of several files that of the lines
+    /// `<sha256>  <file name>` in the files' order. Reads every byte: cache it.
+    ///
+    /// # Errors
+    /// [`ModelFileError::Io`] when a file cannot be read to its end.
+    pub fn sha256(&self) -> Result<String, ModelFileError> {
+        sha256::of_files(&self.files)
+    }
+}

@@ -1,0 +1,182 @@
+use std::io::Read;
+
+use serde_json::{Map, Value};
+
+use super::error::{HeaderError, refuse};
+use crate::flops::TensorInfo;
+
+/// The format's own limit.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+const LENGTH_BYTES: u64 = 8;
+
+/// Reads the header of a safetensors file of `file_bytes` bytes (eight bytes of length, little-endian, then JSON) and
+/// checks that its tensors fill the rest of the file without hole or overlap, as the format demands.
+pub(super) fn read_header<R: Read>(mut reader: R, file_bytes: u64) -> Result<Vec<TensorInfo>, HeaderError> {
+    let mut length = [0; LENGTH_BYTES as usize];
+    reader.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    let available = file_bytes.saturating_sub(LENGTH_BYTES);
+    if length > MAX_HEADER_BYTES || length > available {
+        return refuse(format!(
+            "it claims a header of {length} bytes; the file has {available} for it"
+        ));
+    }
+    let mut header = vec![0; length as usize];
+    reader.read_exact(&mut header)?;
+    let header: Map<String, Value> = match serde_json::from_slice(&header) {
+        Ok(header) => header,
+        Err(error) => return refuse(format!("its header is not a JSON object: {error}")),
+    };
+    let mut tensors = Vec::with_capacity(header.len());
+    for (name, value) in header.iter().filter(|(name, _)| *name != "__metadata__") {
+        tensors.push(tensor(name, value)?);
+    }
+    tensors.sort_by_key(|(begin, tensor)| (*begin, tensor.bytes));
+    let mut end: u64 = 0;
+    for (begin, tensor) in &tensors {
+        if *begin != end {
+            return refuse(format!("tensor `{}` begins at {begin} instead of {end}", tensor.name));
+        }
+        end = end.saturating_add(tensor.bytes);
+    }
+    let data_bytes = available - length;
+    if end != data_bytes {
+        return refuse(format!(
+            "its tensors need {end} bytes, the file has {data_bytes} for them"
+        ));
+    }
+    Ok(tensors.into_iter().map(|(_, tensor)| tensor).collect())
+}
+
+fn tensor(name: &str, value: &Value) -> Result<(u64, TensorInfo), HeaderError> {
+    let dtype = value.get("dtype").and_then(Value::as_str);
+    let shape = value.get("shape").and_then(counts);
+    let offsets = value.get("data_offsets").and_then(counts);
+    let (Some(dtype), Some(shape), Some([begin, end])) = (dtype, shape, offsets.as_deref()) else {
+        return refuse(format!("tensor `{name}` lacks dtype, shape or data_offsets"));
+    };
+    let Some(bits) = bits(dtype) else {
+        return Err(HeaderError::Unsupported(format!(
+            "tensor `{name}` has the unknown type {dtype}"
+        )));
+    };
+    let expected = shape
+        .iter()
+        .try_fold(bits, |product, dimension| product.checked_mul(*dimension));
+    let bytes = end
+        .checked_sub(*begin)
+        .filter(|bytes| expected.map(|bits| bits.div_ceil(8)) == Some(*bytes));
+    let Some(bytes) = bytes else {
+        return refuse(format!(
+            "tensor `{name}` has the offsets {begin} to {end}, which is not {dtype} {shape:?}"
+        ));
+    };
+    Ok((
+        *begin,
+        TensorInfo {
+            name: name.to_owned(),
+            shape,
+            dtype: dtype.to_owned(),
+            bytes,
+        },
+    ))
+}
+
+fn counts(value: &Value) -> Option<Vec<u64>> {
+    value.as_array()?.iter().map(Value::as_u64).collect()
+}
+
+fn bits(dtype: &str) -> Option<u64> {
+    Some(match dtype {
+        "F4" => 4,
+        "F6_E2M3" | "F6_E3M2" => 6,
+        "BOOL" | "U8" | "I8" | "F8_E5M2" | "F8_E4M3" | "F8_E8M0" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ" => 8,
+        "I16" | "U16" | "F16" | "BF16" => 16,
+        "I32" | "U32" | "F32" => 32,
+        "I64" | "U64" | "F64" | "C64" => 64,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::read_header;
+    use crate::flops::TensorInfo;
+    use crate::model_files::error::HeaderError;
+
+    const HEADER: &str = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[2],"data_offsets":[12,20]},"a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}"#;
+
+    fn file(header: &str, data_bytes: usize) -> Vec<u8> {
+        let length = (header.len() as u64).to_le_bytes();
+        [length.as_slice(), header.as_bytes(), &vec![0; data_bytes]].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<TensorInfo>, HeaderError> {
+        read_header(bytes, bytes.len() as u64)
+    }
+
+    #[test]
+    fn tensors_come_in_the_order_of_their_bytes() {
+        let tensors = read(&file(HEADER, 20)).unwrap();
+        assert_eq!(
+            tensors[0],
+            TensorInfo {
+                name: "a".into(),
+                shape: vec![2, 3],
+                dtype: "BF16".into(),
+                bytes: 12
+            }
+        );
+        assert_eq!(tensors[1].bytes, 8);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused() {
+        let bytes = file(HEADER, 20);
+        for length in 0..bytes.len() {
+            assert!(read(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn hostile_headers_are_refused_with_a_reason() {
+        let one = |body: &str| file(&format!(r#"{{"a":{body}}}"#), 4);
+        for (bytes, reason) in [
+            (u64::MAX.to_le_bytes().to_vec(), "claims a header"),
+            (file("[]", 0), "JSON object"),
+            (one(r#"{"dtype":"F32","shape":[1]}"#), "lacks"),
+            (one(r#"{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}"#), "lacks"),
+            (
+                one(r#"{"dtype":"Z9","shape":[1],"data_offsets":[0,4]}"#),
+                "unknown type Z9",
+            ),
+            (one(r#"{"dtype":"F32","shape":[1],"data_offsets":[4,0]}"#), "offsets"),
+            (
+                one(r#"{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}"#),
+                "offsets",
+            ),
+            (
+                one(r#"{"dtype":"F32","shape":[1],"data_offsets":[1,5]}"#),
+                "begins at 1",
+            ),
+            (file(HEADER, 21), "need 20 bytes, the file has 21"),
+        ] {
+            let error = read(&bytes).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_header_never_panics(flips in proptest::collection::vec((0..200_usize, any::<u8>()), 1..10)) {
+            let mut bytes = file(HEADER, 20);
+            for (position, value) in flips {
+                let position = position % bytes.len();
+                bytes[position] = value;
+            }
+            let _outcome = read(&bytes);
+        }
+    }
+}

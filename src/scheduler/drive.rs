@@ -1,0 +1,191 @@
+use std::time::Duration;
+
+use super::context::Context;
+use super::failure::Stop;
+use super::models::LocatedModel;
+use super::ranks::Ranks;
+use crate::analysis::hull;
+use crate::clock::{self, Monotonic};
+use crate::experiment::{ExperimentId, Spec, State};
+use crate::measurement::{LoadReport, RequestMeasurement, Window};
+use crate::progress::Progress;
+use crate::report::ModelFacts;
+use crate::worker::protocol::{Job, Order, Report};
+
+/// One rank's part of one cycle as the worker reported it.
+#[derive(Clone, Debug)]
+pub struct RankPass {
+    pub rank: u32,
+    pub cycle: u32,
+    pub window: Window,
+    pub requests: Vec<RequestMeasurement>,
+}
+
+/// All that the workers reported.
+#[derive(Clone, Debug, Default)]
+pub struct Driven {
+    pub loads: Vec<LoadReport>,
+    pub warm_ups: Vec<Window>,
+    pub passes: Vec<RankPass>,
+    pub truncated_prompts: u32,
+    /// When the first rank began to load, CLOCK_MONOTONIC.
+    pub load_started_monotonic_sec: Option<f64>,
+}
+
+impl Driven {
+    pub fn windows_of(&self, cycle: u32) -> Vec<Window> {
+        self.passes.iter().filter(|pass| pass.cycle == cycle).map(|pass| pass.window).collect()
+    }
+
+    pub fn hull_of(&self, cycle: u32) -> Option<Window> {
+        hull(&self.windows_of(cycle))
+    }
+}
+
+/// Takes the workers through load, warm-up and all cycles, and stores each state as it is reached.
+pub struct Drive<'a> {
+    pub context: &'a Context,
+    pub id: ExperimentId,
+    pub attempt: u32,
+    pub spec: &'a Spec,
+    pub model: &'a LocatedModel,
+}
+
+impl Drive<'_> {
+    /// `beside_load` is awaited before anything is measured.
+    ///
+    /// # Errors
+    /// [`Stop`] of the first thing that went wrong.
+    pub async fn all(
+        &self,
+        ranks: &mut Ranks,
+        beside_load: impl Future<Output = ModelFacts>,
+    ) -> Result<(Driven, ModelFacts), Stop> {
+        let mut driven = Driven::default();
+        let (loaded, facts) = tokio::join!(self.load(ranks, &mut driven), beside_load);
+        loaded?;
+        self.enter(State::WarmingUp).await?;
+        self.warm_up(ranks, &mut driven).await?;
+        self.enter(State::Measuring).await?;
+        for cycle in 0..self.spec.num_cycles {
+            self.note(|progress| progress.cycle = Some(cycle));
+            self.cycle(ranks, cycle, &mut driven).await?;
+        }
+        ranks.order_all(|_| Order::Finish).await;
+        self.enter(State::Aggregating).await?;
+        Ok((driven, facts))
+    }
+
+    async fn enter(&self, state: State) -> Result<(), Stop> {
+        let moved = self.context.store.advance(self.id, self.attempt, state, clock::wall_now()).await;
+        moved.map_err(|error| if error.is_lost() { Stop::Lost } else { Stop::Store(error) })
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Progress)) {
+        let board = &self.context.progress;
+        let mut progress = board.get(self.id).unwrap_or_default();
+        progress.num_cycles = self.spec.num_cycles;
+        change(&mut progress);
+        board.set(self.id, progress);
+    }
+
+    async fn load(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
+        self.note(|_| ());
+        let jobs = (0..self.spec.num_processes)
+            .map(|rank| Job {
+                rank,
+                spec: self.spec.clone(),
+                model_path: self.model.path.clone(),
+                from_hub: self.model.from_hub,
+                placement: ranks.placement(rank).clone(),
+            })
+            .collect::<Vec<_>>();
+        ranks.order_all(|rank| Order::Load(Box::new(jobs[rank as usize].clone()))).await;
+        let mut waiting = ranks.wait_in("loading the model", self.context.limits.load);
+        while let Some((rank, report)) = ranks.next(&mut waiting).await? {
+            match report {
+                Report::Loading { at_monotonic_sec } => {
+                    driven.load_started_monotonic_sec.get_or_insert(at_monotonic_sec);
+                }
+                Report::Loaded { load, truncated_prompts } => {
+                    driven.loads.push(load);
+                    driven.truncated_prompts += truncated_prompts;
+                    waiting.done(rank);
+                }
+                _ => {}
+            }
+        }
+        driven.loads.sort_by_key(|load| load.rank);
+        Ok(())
+    }
+
+    async fn warm_up(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
+        ranks.order_all(|_| Order::WarmUp).await;
+        let mut tokens = TokenSum::new(self.spec.num_processes);
+        let mut waiting = ranks.wait_in("warming up", self.context.limits.stall);
+        while let Some((rank, report)) = ranks.next(&mut waiting).await? {
+            match report {
+                Report::WarmedUp { window } => {
+                    driven.warm_ups.push(window);
+                    waiting.done(rank);
+                }
+                other => self.note_tokens(&mut tokens, rank, &other),
+            }
+        }
+        Ok(())
+    }
+
+    async fn cycle(&self, ranks: &mut Ranks, cycle: u32, driven: &mut Driven) -> Result<(), Stop> {
+        self.edge().await?;
+        ranks.order_all(|_| Order::Measure { cycle }).await;
+        let mut passes = Vec::new();
+        let mut tokens = TokenSum::new(self.spec.num_processes);
+        let mut waiting = ranks.wait_in("measuring", self.context.limits.stall);
+        while let Some((rank, report)) = ranks.next(&mut waiting).await? {
+            match report {
+                Report::Measured { cycle: of, window } if of == cycle => {
+                    // Read at once: the less the counters have moved since the window closed, the better.
+                    self.edge().await?;
+                    passes.push(RankPass { rank, cycle, window, requests: Vec::new() });
+                }
+                Report::Request { cycle: of, request } if of == cycle => {
+                    let pass = passes.iter_mut().find(|pass| pass.rank == rank);
+                    let early = || "it reported a request before its window".to_owned();
+                    let pass = pass.ok_or_else(|| Stop::Reported { rank, message: early() })?;
+                    pass.requests.push(request);
+                }
+                Report::CycleReported { cycle: of } if of == cycle => waiting.done(rank),
+                other => self.note_tokens(&mut tokens, rank, &other),
+            }
+        }
+        passes.sort_by_key(|pass| pass.rank);
+        driven.passes.extend(passes);
+        Ok(())
+    }
+
+    /// An extra reading of every energy source, now.
+    async fn edge(&self) -> Result<Monotonic, Stop> {
+        let meter = self.context.meter.clone();
+        let read = tokio::task::spawn_blocking(move || meter.edge()).await;
+        read.map_err(|error| Stop::Server(format!("the energy meter failed: {error}")))
+    }
+
+    fn note_tokens(&self, tokens: &mut TokenSum, rank: u32, report: &Report) {
+        if let Report::Progress { tokens: of_rank } = report {
+            tokens.0[rank as usize] = *of_rank;
+            let sum = tokens.0.iter().sum();
+            self.note(|progress| progress.generated_tokens = progress.generated_tokens.max(sum));
+        }
+    }
+}
+
+struct TokenSum(Vec<u64>);
+
+impl TokenSum {
+    fn new(ranks: u32) -> Self {
+        Self(vec![0; ranks as usize])
+    }
+}
+
+/// How long workers that are done may take to leave by themselves.
+pub const LEAVE_PERIOD: Duration = Duration::from_secs(5);

@@ -1,0 +1,79 @@
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+};
+
+use command_fds::{CommandFdExt, FdMapping};
+use nix::{fcntl::OFlag, unistd::pipe2};
+use tokio::sync::oneshot;
+
+use crate::worker::REPORT_DESCRIPTOR;
+
+/// A process to start.
+#[derive(Debug)]
+pub struct Launch {
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// A started process and this end of its report pipe.
+#[derive(Debug)]
+pub struct Launched {
+    pub child: Child,
+    pub reports: OwnedFd,
+}
+
+type Request = (Launch, oneshot::Sender<io::Result<Launched>>);
+
+/// Forks all workers from one thread that lives as long as the server: a worker's parent-death signal fires when the
+/// thread that forked it ends, and tokio's blocking threads end after seconds of idleness.
+#[derive(Clone, Debug)]
+pub struct Launcher {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Launcher {
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        let (requests, receiver) = mpsc::channel::<Request>();
+        std::thread::Builder::new().name("worker-launcher".to_owned()).spawn(move || {
+            for (launch, answer) in receiver {
+                // Whoever asked may be cancelled by now; dropping the answer then closes the worker's orders, its end.
+                let _ = answer.send(start(launch));
+            }
+        })?;
+        Ok(Self { requests })
+    }
+
+    /// # Errors
+    /// The operating system's, when the process does not start.
+    pub async fn launch(&self, launch: Launch) -> io::Result<Launched> {
+        let gone = || io::Error::other("the launcher thread is gone");
+        let (answer, started) = oneshot::channel();
+        self.requests.send((launch, answer)).map_err(|_| gone())?;
+        started.await.map_err(|_| gone())?
+    }
+}
+
+fn start(launch: Launch) -> io::Result<Launched> {
+    let (reports, child_end) = pipe2(OFlag::O_CLOEXEC)?;
+    let mut command = Command::new(launch.program);
+    command
+        .args(launch.arguments)
+        .envs(launch.environment)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own, so that whatever a worker starts dies with it.
+        .process_group(0);
+    command
+        .fd_mappings(vec![FdMapping { parent_fd: child_end, child_fd: REPORT_DESCRIPTOR }])
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Launched { child: command.spawn()?, reports })
+}

@@ -1,0 +1,154 @@
+use std::{
+    collections::VecDeque,
+    io,
+    os::unix::process::ExitStatusExt,
+    process::{Child, ExitStatus},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::launch::Launched;
+use crate::experiment::ExperimentId;
+use crate::worker::protocol::{self, Order, ProtocolError, Report};
+
+const TAIL_LINES: usize = 40;
+const TAIL_LINE_CHARS: usize = 2000;
+const DRAIN_PERIOD: Duration = Duration::from_secs(1);
+
+/// What was heard of one worker.
+#[derive(Debug)]
+pub enum RankEvent {
+    Report(Report),
+    Misunderstood(ProtocolError),
+    /// The process is gone; always the last event of a rank.
+    Ended(Exit),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    pub code: Option<i32>,
+    pub signal: Option<String>,
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        let name = |number| Signal::try_from(number).map_or(format!("signal {number}"), |signal| signal.to_string());
+        Self { code: status.code(), signal: status.signal().map(name) }
+    }
+}
+
+/// The last lines that a worker printed.
+#[derive(Clone, Debug, Default)]
+pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
+
+impl LogTail {
+    fn push(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == TAIL_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// One worker process, seen from the server.
+pub struct Rank {
+    pub pid: u32,
+    pub tail: LogTail,
+    orders: Option<ChildStdin>,
+    listener: JoinHandle<()>,
+}
+
+impl Rank {
+    /// Takes over a started process; what it reports goes to `events` with its rank.
+    ///
+    /// # Errors
+    /// When the pipes cannot be watched.
+    pub fn adopt(
+        launched: Launched,
+        id: ExperimentId,
+        rank: u32,
+        events: mpsc::UnboundedSender<(u32, RankEvent)>,
+    ) -> io::Result<Self> {
+        let Launched { mut child, reports } = launched;
+        let missing = || io::Error::other("a pipe of the worker is missing");
+        let orders = ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?;
+        let stdout = ChildStdout::from_std(child.stdout.take().ok_or_else(missing)?)?;
+        let stderr = ChildStderr::from_std(child.stderr.take().ok_or_else(missing)?)?;
+        let reports = pipe::Receiver::from_owned_fd(reports)?;
+        let (pid, tail) = (child.id(), LogTail::default());
+        let logs = [
+            tokio::spawn(keep_log(stdout, id, rank, tail.clone())),
+            tokio::spawn(keep_log(stderr, id, rank, tail.clone())),
+        ];
+        let listener = tokio::spawn(async move {
+            let mut lines = BufReader::new(reports).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let event = match protocol::decode(&line) {
+                    Ok(report) => RankEvent::Report(report),
+                    Err(error) => RankEvent::Misunderstood(error),
+                };
+                let _ = events.send((rank, event));
+            }
+            let exit = wait(child).await;
+            // What a dying worker printed last is what explains its death.
+            let _ = tokio::time::timeout(DRAIN_PERIOD, futures::future::join_all(logs)).await;
+            let _ = events.send((rank, RankEvent::Ended(exit)));
+        });
+        Ok(Self { pid, tail, orders: Some(orders), listener })
+    }
+
+    /// # Errors
+    /// When the worker no longer reads; its end is about to be reported.
+    pub async fn order(&mut self, order: &Order) -> io::Result<()> {
+        let orders = self.orders.as_mut().ok_or_else(|| io::Error::other("the worker's orders are closed"))?;
+        orders.write_all(protocol::encode(order).as_bytes()).await?;
+        orders.flush().await
+    }
+
+    /// Kills the worker and whatever it started.
+    pub fn kill(&self) {
+        // No such group: it is gone already, which is what is wanted.
+        let _ = killpg(Pid::from_raw(self.pid as i32), Signal::SIGKILL);
+    }
+
+    /// Closes the orders, waits `grace` for the worker to end by itself, then kills it.
+    pub async fn end(mut self, grace: Duration) {
+        self.orders = None;
+        if tokio::time::timeout(grace, &mut self.listener).await.is_err() {
+            self.kill();
+            let _ = self.listener.await;
+        }
+    }
+}
+
+async fn wait(mut child: Child) -> Exit {
+    // A thread that waits costs less than a signal handler that every part of the program would have to share.
+    tokio::task::spawn_blocking(move || child.wait())
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .map(Exit::from)
+        .unwrap_or_default()
+}
+
+async fn keep_log(output: impl AsyncRead + Unpin, id: ExperimentId, rank: u32, tail: LogTail) {
+    let mut lines = BufReader::new(output).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line);
+        tracing::info!(target: "joulemark::worker_output", experiment = %id, rank, "{line}");
+        tail.push(&line);
+    }
+}

@@ -1,0 +1,210 @@
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::context::Context;
+use super::digests::DigestCache;
+use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
+use super::failure::Stop;
+use super::models::{LocatedModel, locate};
+use super::ranks::Ranks;
+use crate::analysis::{self, CycleHost, ReportInput, union_sec};
+use crate::clock::{self, Monotonic};
+use crate::experiment::State;
+use crate::flops::{Estimator, RequestTokens};
+use crate::measurement::{RankCycle, Window};
+use crate::model_files::ModelFormat;
+use crate::report::{ModelFacts, Timing};
+use crate::store::{Record, StoreError};
+
+/// One attempt at one experiment, from the claim to the stored result.
+pub struct Run {
+    pub context: Context,
+    pub record: Record,
+    pub attempt: u32,
+    pub claimed_at: Monotonic,
+    pub cancel: CancellationToken,
+    pub server_stopping: CancellationToken,
+}
+
+impl Run {
+    /// Never fails: whatever happens is stored, or logged when the store is what fails.
+    pub async fn to_the_end(self) {
+        let id = self.record.id;
+        let span_attempt = self.attempt;
+        let outcome = self.attempt().await;
+        self.context.progress.clear(id);
+        let stored = match outcome {
+            Ok(()) => {
+                tracing::info!(experiment = %id, attempt = span_attempt, "completed");
+                Ok(())
+            }
+            Err((Stop::Cancelled, _)) => {
+                tracing::info!(experiment = %id, "cancelled");
+                self.context.store.finish_cancelled(id, self.attempt, clock::wall_now()).await
+            }
+            Err((Stop::ServerStopping, _)) => {
+                tracing::info!(experiment = %id, "back to the queue: the server is stopping");
+                self.context.store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
+            }
+            Err((Stop::Lost, _)) => {
+                tracing::warn!(experiment = %id, attempt = span_attempt, "taken over by another attempt");
+                Ok(())
+            }
+            Err((stop, tails)) => {
+                let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
+                tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
+                self.context.store.fail(id, self.attempt, &failure, clock::wall_now()).await
+            }
+        };
+        if let Err(error) = stored {
+            tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; a restart runs it again");
+        }
+    }
+
+    async fn attempt(&self) -> Result<(), (Stop, Vec<Option<super::rank::LogTail>>)> {
+        let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
+        let spec = &self.record.spec;
+        let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine)
+            .await
+            .map_err(|stop| (stop, Vec::new()))?;
+        let pids = ranks.pids();
+        for pid in &pids {
+            if let Err(error) = self.context.meter.track(*pid) {
+                tracing::warn!(pid, %error, "the worker's CPU time cannot be followed: host energy stays unattributed");
+            }
+        }
+        let driven = self.drive(&mut ranks, &model).await;
+        let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
+        ranks.end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO }).await;
+        let outcome = match driven {
+            Ok((driven, facts)) => self.conclude(driven, &pids, facts, &model.estimator(&spec.model_name)).await,
+            Err(stop) => Err(stop),
+        };
+        for pid in &pids {
+            self.context.meter.untrack(*pid);
+        }
+        outcome.map_err(|stop| (stop, tails))
+    }
+
+    async fn locate(&self) -> Result<LocatedModel, Stop> {
+        let context = self.context.clone();
+        let name = self.record.spec.model_name.clone();
+        tokio::task::spawn_blocking(move || {
+            locate(&context.models_dir, &name, context.allow_hub, context.allow_synthetic_engine)
+        })
+        .await
+        .map_err(|error| Stop::Server(format!("the model could not be looked up: {error}")))?
+        .map_err(Stop::Model)
+    }
+
+    async fn drive(&self, ranks: &mut Ranks, model: &LocatedModel) -> Result<(Driven, ModelFacts), Stop> {
+        let drive = Drive {
+            context: &self.context,
+            id: self.record.id,
+            attempt: self.attempt,
+            spec: &self.record.spec,
+            model,
+        };
+        let limit = self.context.limits.experiment;
+        // Hashing runs beside the load, which reads the same files, and never beside a measured window.
+        let facts = facts_of(model, &self.context.digests);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Stop::Cancelled),
+            () = self.server_stopping.cancelled() => Err(Stop::ServerStopping),
+            () = tokio::time::sleep(limit) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
+            driven = drive.all(ranks, facts) => driven,
+        }
+    }
+
+    async fn conclude(
+        &self,
+        driven: Driven,
+        pids: &[u32],
+        model: ModelFacts,
+        estimator: &Estimator,
+    ) -> Result<(), Stop> {
+        let spec = &self.record.spec;
+        let meter = &self.context.meter;
+        let cycles = driven.passes.iter().map(|pass| self.rank_cycle(pass, pids, estimator)).collect::<Vec<_>>();
+        let hosts = (0..spec.num_cycles)
+            .filter_map(|cycle| {
+                let union = driven.hull_of(cycle)?;
+                Some(CycleHost { cycle, energy: meter.read(&union, &spec.gpus, pids) })
+            })
+            .collect::<Vec<_>>();
+        let finished_at = Monotonic::now();
+        let report = analysis::report(ReportInput {
+            spec,
+            warnings: &self.record.warnings,
+            cycles: &cycles,
+            hosts: &hosts,
+            machine: (*self.context.machine).clone(),
+            loads: driven.loads.clone(),
+            model,
+            truncated_prompts: driven.truncated_prompts,
+            timing: timing(&driven, self.claimed_at, finished_at),
+        });
+        let stored =
+            self.context.store.complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now()).await;
+        stored.map_err(|error: StoreError| if error.is_lost() { Stop::Lost } else { Stop::Store(error) })
+    }
+
+    fn rank_cycle(&self, pass: &RankPass, pids: &[u32], estimator: &Estimator) -> RankCycle {
+        let gpus = self.record.spec.gpus_of_rank(pass.rank);
+        let inference = analysis::inference_of(&pass.requests, &pass.window);
+        let tokens = pass.requests.iter().map(|r| RequestTokens { input: r.input_tokens, output: r.output_tokens });
+        let estimate = estimator.estimate(&tokens.collect::<Vec<_>>());
+        let compute = estimate.compute_metrics(Some(pass.window.duration_sec()));
+        RankCycle {
+            rank: pass.rank,
+            cycle: pass.cycle,
+            gpus: gpus.to_vec(),
+            window: pass.window,
+            inference,
+            energy: self.context.meter.read(&pass.window, gpus, &pids[pass.rank as usize..=pass.rank as usize]),
+            compute,
+            requests: pass.requests.clone(),
+        }
+    }
+}
+
+fn timing(driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
+    let total_sec = finished_at.sec_since(claimed_at);
+    let longest = |windows: Vec<Window>| windows.iter().map(Window::duration_sec).fold(0.0, f64::max);
+    let load_sec = longest(driven.loads.iter().map(|load| load.window).collect());
+    let warm_up_sec = longest(driven.warm_ups.clone());
+    let cycles = driven.passes.iter().map(|pass| pass.cycle).max().map_or(0, |last| last + 1);
+    let measuring_sec = (0..cycles)
+        .map(|cycle| union_sec(&driven.windows_of(cycle)))
+        .sum::<f64>();
+    let started = driven.load_started_monotonic_sec.map(|started| started - claimed_at.as_sec());
+    Timing {
+        claim_to_load_start_sec: started,
+        load_sec,
+        warm_up_sec,
+        measuring_sec,
+        total_sec,
+        overhead_share: (total_sec > 0.0).then(|| 1.0 - (load_sec + warm_up_sec + measuring_sec) / total_sec),
+    }
+}
+
+async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts {
+    let Some(files) = model.files.clone() else {
+        return ModelFacts { format: None, architecture: None, parameters_total: None, sha256: Vec::new() };
+    };
+    let format = match files.format {
+        ModelFormat::Gguf => "gguf",
+        ModelFormat::Safetensors => "safetensors",
+    };
+    let digests = digests.clone();
+    let weights = files.files.clone();
+    let sha256 = tokio::task::spawn_blocking(move || digests.of(&weights)).await.unwrap_or_default();
+    ModelFacts {
+        format: Some(format.to_owned()),
+        architecture: Some(files.architecture),
+        parameters_total: files.parameters_total,
+        sha256,
+    }
+}

@@ -1,0 +1,153 @@
+//! The contract on a PostgreSQL cluster of its own: a folder and a socket, no port, gone with the test.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User};
+use tempfile::TempDir;
+
+use super::super::{Store, StoreError};
+use super::fixtures::{at, queued};
+
+struct Cluster {
+    server: Child,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// None where PostgreSQL is not installed.
+    fn start() -> Option<Self> {
+        let binaries = binaries()?;
+        let folder = tempfile::tempdir().unwrap();
+        let owner = owner();
+        if let Some(owner) = &owner {
+            chown(folder.path(), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
+            std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let data = folder.path().join("data");
+        let command = |program: &str| {
+            let mut command = Command::new(binaries.join(program));
+            command
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            if let Some(owner) = &owner {
+                command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
+            }
+            command
+        };
+        let made = command("initdb")
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--no-sync",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ])
+            .arg(&data)
+            .status()
+            .unwrap();
+        assert!(made.success(), "initdb failed: {made}");
+        let server = command("postgres")
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(folder.path())
+            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .spawn()
+            .unwrap();
+        Some(Self { server, folder })
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!(
+            "postgres://postgres@localhost/{database}?host={}",
+            self.folder.path().display()
+        )
+    }
+
+    async fn wait(&self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while let Err(error) = Store::open(&self.url("postgres")).await {
+            assert!(error.is_retryable() && Instant::now() < until, "{error:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // SIGQUIT is PostgreSQL's immediate shutdown: it takes its children along, SIGKILL would not.
+        let _ = kill(Pid::from_raw(self.server.id() as i32), Signal::SIGQUIT);
+        let _ = self.server.wait();
+    }
+}
+
+/// The newest installed version's programs.
+fn binaries() -> Option<PathBuf> {
+    let versions = Path::new("/usr/lib/postgresql").read_dir().ok()?;
+    let folders = versions.flatten().map(|version| version.path().join("bin"));
+    folders.filter(|folder| folder.join("initdb").is_file()).max()
+}
+
+/// PostgreSQL refuses to run as root.
+fn owner() -> Option<User> {
+    let name = |name| User::from_name(name).ok().flatten();
+    Uid::effective().is_root().then(|| {
+        name("postgres")
+            .or_else(|| name("nobody"))
+            .expect("there is a plain user")
+    })
+}
+
+#[tokio::test]
+async fn postgres_keeps_the_whole_contract() {
+    let Some(cluster) = Cluster::start() else {
+        println!("skipped: there is no PostgreSQL under /usr/lib/postgresql");
+        return;
+    };
+    cluster.wait().await;
+    let administration = Store::open(&cluster.url("postgres")).await.unwrap();
+    let number = AtomicU32::new(0);
+    let fresh = async || {
+        let database = format!("contract_{}", number.fetch_add(1, Ordering::Relaxed));
+        let text = sqlx::AssertSqlSafe(format!("CREATE DATABASE {database} TEMPLATE template0"));
+        sqlx::query(text).execute(&administration.writes).await.unwrap();
+        Store::open(&cluster.url(&database)).await.unwrap()
+    };
+    super::all(fresh).await;
+    a_newer_schema_is_refused(&cluster.url("contract_0")).await;
+    an_outage_can_be_retried(cluster).await;
+}
+
+async fn a_newer_schema_is_refused(url: &str) {
+    let store = Store::open(url).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9000, 'from the future', TRUE, '\\x00', 0)",
+    )
+    .execute(&store.writes)
+    .await
+    .unwrap();
+    let refused = Store::open(url).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::NewerSchema { found: 9000, .. }),
+        "{refused:?}"
+    );
+}
+
+async fn an_outage_can_be_retried(cluster: Cluster) {
+    let store = Store::open(&cluster.url("contract_1")).await.unwrap();
+    let id = queued(&store).await;
+    drop(cluster);
+    let unreachable = store.get(id).await.unwrap_err();
+    assert!(unreachable.is_retryable(), "{unreachable:?}");
+    let unwritable = store.claim(id, at(1)).await.unwrap_err();
+    assert!(unwritable.is_retryable(), "{unwritable:?}");
+}

@@ -1,0 +1,127 @@
+//! What only SQLite has: a file, its settings, one writer.
+
+use std::path::Path;
+
+use sqlx::Row;
+
+use super::super::{Store, StoreError};
+use super::fixtures::{at, queued, record};
+use crate::experiment::State;
+
+pub async fn fresh(folder: &Path) -> Store {
+    Store::open(&url(folder)).await.unwrap()
+}
+
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}/Jobs & more.db", folder.display())
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let id = queued(&store).await;
+    store.close().await;
+    assert!(folder.path().join("Jobs & more.db").is_file());
+    let store = fresh(folder.path()).await;
+    assert_eq!(record(&store, id).await.state, State::Queued);
+}
+
+#[tokio::test]
+async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (fresh(folder.path()).await, fresh(folder.path()).await);
+    let id = queued(&one).await;
+    let (a, b) = tokio::join!(one.claim(id, at(1)), other.claim(id, at(1)));
+    assert_eq!([a.unwrap(), b.unwrap()].into_iter().flatten().collect::<Vec<_>>(), [1]);
+    let writers = (0..40).map(|index| {
+        let store = if index % 2 == 0 { one.clone() } else { other.clone() };
+        tokio::spawn(async move { queued(&store).await })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    assert_eq!(one.queued(100).await.unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn a_database_in_memory_works_and_is_its_own() {
+    let (one, other) = (
+        Store::open("sqlite::memory:").await.unwrap(),
+        Store::open("sqlite::memory:").await.unwrap(),
+    );
+    let id = queued(&one).await;
+    assert_eq!(one.claim(id, at(1)).await.unwrap(), Some(1));
+    assert_eq!(other.get(id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn every_connection_has_the_durable_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    for pool in [&store.reads, &store.writes] {
+        let mut connection = pool.acquire().await.unwrap();
+        for (setting, expected) in [("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)] {
+            let text = sqlx::AssertSqlSafe(format!("PRAGMA {setting}"));
+            let row = sqlx::query(text).fetch_one(&mut *connection).await.unwrap();
+            assert_eq!(row.get::<i64, _>(0), expected, "{setting}");
+        }
+        let row = sqlx::query("PRAGMA journal_mode")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        assert_eq!(row.get::<String, _>(0), "wal");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9000, 'from the future', TRUE, x'00', 0)",
+    )
+    .execute(&store.writes)
+    .await
+    .unwrap();
+    store.close().await;
+    let refused = Store::open(&url(folder.path())).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::NewerSchema { found: 9000, known } if known < 9000),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("newer joulemark"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_called_corrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Jobs & more.db"), "no database".repeat(1000)).unwrap();
+    let refused = Store::open(&url(folder.path())).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_stored_document_that_does_not_parse_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let id = queued(&store).await;
+    sqlx::query("UPDATE experiments SET spec = '{'")
+        .execute(&store.writes)
+        .await
+        .unwrap();
+    let unreadable = store.get(id).await.unwrap_err();
+    assert!(
+        unreadable.to_string().contains(&format!("the spec of experiment {id}")),
+        "{unreadable}"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot() {
+    let missing = Store::open("sqlite:///nonexistent/folder/x.db").await.unwrap_err();
+    assert!(missing.is_retryable(), "{missing:?}");
+    let other = Store::open("mysql://localhost/x").await.unwrap_err();
+    assert!(matches!(other, StoreError::BadUrl(_)), "{other:?}");
+}

@@ -1,0 +1,103 @@
+use std::borrow::Cow;
+use std::sync::Once;
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, Connection};
+
+use super::dialect::Dialect;
+use super::migrate::migrate;
+use super::{Store, StoreError};
+
+/// Waiting longer for a connection would only hide an outage from the one who could wait better.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const POSTGRES_CONNECTIONS: u32 = 10;
+const SQLITE_READERS: u32 = 4;
+
+/// Readers go on while one writes, and a commit is on the disk before it is answered.
+const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON;";
+
+static DRIVERS: Once = Once::new();
+
+impl Store {
+    /// Opens the database, creates an SQLite file that is not there yet, and brings the schema up to date.
+    ///
+    /// `sqlite://FILE`, `sqlite::memory:` (gone with the last clone) or `postgres://…`.
+    ///
+    /// # Errors
+    /// Among others when the schema is newer than this program.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let dialect = Dialect::of_url(url)?;
+        let url = match dialect {
+            Dialect::Sqlite => created_if_missing(url),
+            Dialect::Postgres => Cow::Borrowed(url),
+        };
+        probe(dialect, &url).await?;
+        let writers = match dialect {
+            Dialect::Sqlite => 1,
+            Dialect::Postgres => POSTGRES_CONNECTIONS,
+        };
+        let writes = options(dialect, writers).connect(&url).await?;
+        // An SQLite database in memory is one connection's own.
+        let reads = match dialect {
+            Dialect::Sqlite if !is_in_memory(&url) => options(dialect, SQLITE_READERS).connect(&url).await?,
+            _ => writes.clone(),
+        };
+        migrate(dialect, &writes).await?;
+        Ok(Self { dialect, reads, writes })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Waits for what is under way and closes every connection, for all clones.
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}
+
+fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+fn created_if_missing(url: &str) -> Cow<'_, str> {
+    if is_in_memory(url) || url.contains("mode=") {
+        return Cow::Borrowed(url);
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Cow::Owned(format!("{url}{separator}mode=rwc"))
+}
+
+/// One connection by hand: a pool tries again and again, and then says only that it took too long.
+async fn probe(dialect: Dialect, url: &str) -> Result<(), StoreError> {
+    let mut connection = AnyConnection::connect(url).await?;
+    if dialect == Dialect::Sqlite {
+        sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut connection).await?;
+    }
+    Ok(connection.close().await?)
+}
+
+fn options(dialect: Dialect, connections: u32) -> AnyPoolOptions {
+    let options = AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT);
+    match dialect {
+        Dialect::Postgres => options,
+        // These stay: the last connection to go would take a database in memory with it.
+        Dialect::Sqlite => {
+            let staying = options.min_connections(1).idle_timeout(None).max_lifetime(None);
+            staying.after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await.map(drop) })
+            })
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::StoreError;
+use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
+
+/// An experiment to be queued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewExperiment {
+    pub id: ExperimentId,
+    pub spec: Spec,
+    /// What was warned of at submission.
+    pub warnings: Vec<Warning>,
+    pub created_at: Timestamp,
+}
+
+/// An experiment as it is stored, without its results. Times are kept to the microsecond.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub id: ExperimentId,
+    pub spec: Spec,
+    pub state: State,
+    /// How often it was claimed.
+    pub attempt: u32,
+    pub warnings: Vec<Warning>,
+    pub created_at: Timestamp,
+    /// When the present or last attempt was claimed.
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub updated_at: Timestamp,
+    pub failure: Option<Failure>,
+}
+
+/// The columns that [`record`] reads, of a table called `e`.
+macro_rules! select_records {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
+            "e.finished_at_us, e.updated_at_us FROM ",
+            $rest
+        )
+    };
+}
+pub(super) use select_records;
+
+pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
+    let id = id(row, "id")?;
+    let failure: Option<String> = row.try_get("failure")?;
+    Ok(Record {
+        id,
+        spec: from_json(&format!("the spec of experiment {id}"), row.try_get("spec")?)?,
+        state: state(row)?,
+        attempt: attempt(row)?,
+        warnings: from_json(&format!("the warnings of experiment {id}"), row.try_get("warnings")?)?,
+        created_at: from_us(row.try_get("created_at_us")?)?,
+        started_at: row
+            .try_get::<Option<i64>, _>("started_at_us")?
+            .map(from_us)
+            .transpose()?,
+        finished_at: row
+            .try_get::<Option<i64>, _>("finished_at_us")?
+            .map(from_us)
+            .transpose()?,
+        updated_at: from_us(row.try_get("updated_at_us")?)?,
+        failure: failure
+            .map(|json| from_json(&format!("the failure of experiment {id}"), &json))
+            .transpose()?,
+    })
+}
+
+pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {
+    let text: &str = row.try_get(column)?;
+    text.parse()
+        .map_err(|reason| StoreError::corrupt(format!("the id {text:?}"), reason))
+}
+
+pub fn state(row: &AnyRow) -> Result<State, StoreError> {
+    let text: &str = row.try_get("state")?;
+    text.parse().map_err(|reason| StoreError::corrupt("a state", reason))
+}
+
+pub fn attempt(row: &AnyRow) -> Result<u32, StoreError> {
+    let attempt: i64 = row.try_get("attempt")?;
+    attempt
+        .try_into()
+        .map_err(|reason| StoreError::corrupt("an attempt", reason))
+}
+
+pub fn to_us(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(microseconds).map_err(|reason| StoreError::corrupt("a time", reason))
+}
+
+pub fn to_json(document: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(document).map_err(|reason| StoreError::corrupt("a document to be stored", reason))
+}
+
+pub fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|reason| StoreError::corrupt(what, reason))
+}

@@ -1,0 +1,8 @@
+//! The only conversion constants. Every other module writes units in names (`_j`, `_w`, `_sec`) and converts here.
+
+pub const MICROJOULES_PER_JOULE: f64 = 1e6;
+pub const MILLIJOULES_PER_JOULE: f64 = 1e3;
+pub const MILLIWATTS_PER_WATT: f64 = 1e3;
+pub const MICROWATTS_PER_WATT: f64 = 1e6;
+pub const NANOSECONDS_PER_SECOND: f64 = 1e9;
+pub const MILLISECONDS_PER_SECOND: f64 = 1e3;

@@ -1,0 +1,135 @@
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::server::{Server, is_finished};
+
+fn synthetic(parameters: &str) -> Value {
+    json!({
+        "model_name": format!("synthetic:{parameters}"),
+        "prompts": ["one", "two", "three"],
+        "max_output_tokens": 4,
+        "num_cycles": 2,
+        "warmup_iterations": 1,
+    })
+}
+
+/// Tokens that take a minute: long enough to be interrupted.
+fn slow() -> Value {
+    synthetic("decode_ms=5000")
+}
+
+async fn failure_of(server: &Server, experiment: &Value) -> Value {
+    let id = server.accepted(experiment).await;
+    let shown = server.until(&id, is_finished).await;
+    assert_eq!(shown["state"], "failed", "{shown:#}");
+    let (status, problem) = server.get(&format!("/v1/experiments/{id}/results")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(problem["failure"], shown["failure"]);
+    shown["failure"].clone()
+}
+
+/// The server must be as good as new.
+async fn still_works(server: &Server) {
+    let id = server.accepted(&synthetic("")).await;
+    server.until_state(&id, "completed").await;
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_the_middle_of_a_cycle_fails_its_experiment_and_the_next_one_runs() {
+    let server = Server::start();
+    let mut experiment = slow();
+    experiment["num_processes"] = json!(2);
+    let id = server.accepted(&experiment).await;
+    // Submitted before the fault: it must run after it.
+    let next = server.accepted(&synthetic("")).await;
+    server.until_state(&id, "warming_up").await;
+    kill(Pid::from_raw(server.workers()[0] as i32), Signal::SIGKILL).unwrap();
+    let shown = server.until_state(&id, "failed").await;
+    assert_eq!(shown["failure"]["reason"], "worker_killed");
+    assert_eq!(shown["failure"]["signal"], "SIGKILL");
+    assert!(shown["failure"]["log_tail"].is_array());
+    server.until_state(&next, "completed").await;
+    assert!(server.workers().is_empty(), "the other rank was killed too");
+}
+
+#[tokio::test]
+async fn a_worker_that_panics_leaves_its_last_words() {
+    let server = Server::start();
+    let failure = failure_of(&server, &synthetic("panic_at=2")).await;
+    assert_eq!(failure["reason"], "worker_exited");
+    assert_eq!(failure["exit_code"], 101);
+    assert!(failure["log_tail"].to_string().contains("the synthetic engine was asked to panic"), "{failure:#}");
+    still_works(&server).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_exits_or_fails_says_how() {
+    let server = Server::start();
+    let failure = failure_of(&server, &synthetic("exit_at=0")).await;
+    assert_eq!((failure["reason"].as_str(), failure["exit_code"].as_i64()), (Some("worker_exited"), Some(7)));
+    assert!(failure["message"].as_str().unwrap().contains("while warming up"), "{failure:#}");
+    let failure = failure_of(&server, &synthetic("error_at=3")).await;
+    assert_eq!(failure["reason"], "worker_error");
+    assert!(failure["message"].as_str().unwrap().contains("the synthetic engine was asked to fail"), "{failure:#}");
+    still_works(&server).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_past_its_deadline_is_killed() {
+    let server = Server::start_with(&["--allow-synthetic-engine", "--stall-timeout-sec", "1"]);
+    let failure = failure_of(&server, &synthetic("hang_at=2")).await;
+    assert_eq!(failure["reason"], "worker_hung");
+    assert!(server.workers().is_empty());
+    still_works(&server).await;
+}
+
+#[tokio::test]
+async fn an_experiment_that_runs_too_long_is_ended() {
+    let server = Server::start_with(&["--allow-synthetic-engine", "--experiment-timeout-sec", "1"]);
+    let failure = failure_of(&server, &slow()).await;
+    assert_eq!(failure["reason"], "timeout");
+    assert!(server.workers().is_empty());
+}
+
+#[tokio::test]
+async fn a_running_experiment_is_cancelled_within_two_seconds_and_frees_its_devices() {
+    let server = Server::start();
+    let id = server.accepted(&slow()).await;
+    server.until_state(&id, "warming_up").await;
+    let next = server.accepted(&synthetic("")).await;
+    let start = Instant::now();
+    let (status, body) = server.cancel(&id).await;
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+    assert_eq!((status, &body["state"]), (StatusCode::OK, &json!("cancelled")), "{body:#}");
+    server.until_state(&next, "completed").await;
+    assert_eq!(server.cancel(&id).await.0, StatusCode::OK, "cancelling twice is fine");
+    let (status, problem) = server.cancel(&next).await;
+    assert_eq!((status, &problem["state"]), (StatusCode::CONFLICT, &json!("completed")));
+}
+
+#[tokio::test]
+async fn a_queued_experiment_that_is_cancelled_never_starts() {
+    let server = Server::start();
+    let running = server.accepted(&slow()).await;
+    let queued = server.accepted(&synthetic("")).await;
+    let (status, body) = server.cancel(&queued).await;
+    assert_eq!((status, &body["state"], &body["started_at"]), (StatusCode::OK, &json!("cancelled"), &Value::Null));
+    assert_eq!(server.cancel(&running).await.0, StatusCode::OK);
+}
+
+/// The parent-death signal is tied to the thread that forked; one that is reaped for idleness would kill the worker.
+#[tokio::test]
+async fn a_worker_lives_on_while_its_server_is_idle_for_a_minute() {
+    let server = Server::start();
+    let mut experiment = synthetic("prefill_ms=62000");
+    experiment["prompts"] = json!(["one"]);
+    experiment["warmup_iterations"] = json!(0);
+    experiment["num_cycles"] = json!(1);
+    let id = server.accepted(&experiment).await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    server.until_state(&id, "completed").await;
+}

@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::server::{Server, no_workers_within};
+
+#[tokio::test]
+async fn a_server_killed_in_the_middle_of_a_run_loses_nothing_and_leaves_no_orphan() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--allow-synthetic-engine", "--max-attempts", "2"];
+    let slow = json!({
+        "model_name": "synthetic:decode_ms=3000", "prompts": ["a"], "max_output_tokens": 4, "num_processes": 1,
+    });
+    let quick = json!({"model_name": "synthetic:", "prompts": ["a"], "max_output_tokens": 4});
+    let first = Server::start_in(folder.path(), &options);
+    let interrupted = first.accepted(&slow).await;
+    let waiting = first.accepted(&quick).await;
+    first.until_state(&interrupted, "warming_up").await;
+    let pid = first.pid();
+    first.kill();
+    assert_eq!(no_workers_within(pid, Duration::from_secs(2)), Vec::<u32>::new(), "workers die with their server");
+
+    let second = Server::start_in(folder.path(), &options);
+    let shown = second.until_state(&interrupted, "warming_up").await;
+    assert_eq!(shown["attempt"], 2, "it was queued again and started again");
+    assert_eq!(second.show(&waiting).await["state"], "queued", "what waits is still there");
+    second.kill();
+
+    let third = Server::start_in(folder.path(), &options);
+    let shown = third.until_state(&interrupted, "failed").await;
+    assert_eq!(shown["failure"]["reason"], "interrupted", "its attempts are used up");
+    third.until_state(&waiting, "completed").await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_sends_what_runs_back_to_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--allow-synthetic-engine"];
+    let experiment = json!({"model_name": "synthetic:decode_ms=300", "prompts": ["a"], "max_output_tokens": 8});
+    let first = Server::start_in(folder.path(), &options);
+    let id = first.accepted(&experiment).await;
+    first.until_state(&id, "warming_up").await;
+    drop(first);
+    let second = Server::start_in(folder.path(), &options);
+    second.until_state(&id, "completed").await;
+}

@@ -1,0 +1,216 @@
+//! A stand-in for `libnvidia-ml.so`: the C functions that joulemark resolves, over devices whose power is a known
+//! function of CLOCK_MONOTONIC. It owns the C interface only; the truth is in `shape`, the switches in `config`.
+
+mod config;
+mod monotonic;
+mod shape;
+
+use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong, c_void};
+use std::sync::RwLock;
+
+use config::Config;
+
+const SUCCESS: c_uint = 0;
+const UNINITIALIZED: c_uint = 1;
+const INVALID_ARGUMENT: c_uint = 2;
+const NOT_SUPPORTED: c_uint = 3;
+const NO_PERMISSION: c_uint = 4;
+const INSUFFICIENT_SIZE: c_uint = 7;
+const GPU_IS_LOST: c_uint = 15;
+
+const FIELD_POWER_AVERAGE: c_uint = 185;
+const FIELD_POWER_INSTANT: c_uint = 186;
+const VALUE_TYPE_UNSIGNED_INT: c_uint = 1;
+const MEMORY_BYTES: c_ulonglong = 80 << 30;
+
+/// Read at `nvmlInit_v2`: each copy of the library in a process has its own.
+static CONFIG: RwLock<Option<Config>> = RwLock::new(None);
+
+/// `nvmlFieldValue_t`; the union's widest member stands for it, its bytes are little-endian.
+#[repr(C)]
+pub struct FieldValue {
+    field_id: c_uint,
+    scope_id: c_uint,
+    timestamp: c_longlong,
+    latency_usec: c_longlong,
+    value_type: c_uint,
+    nvml_return: c_uint,
+    value: c_ulonglong,
+}
+
+/// `nvmlMemory_v2_t`.
+#[repr(C)]
+pub struct MemoryV2 {
+    version: c_uint,
+    total: c_ulonglong,
+    reserved: c_ulonglong,
+    free: c_ulonglong,
+    used: c_ulonglong,
+}
+
+/// A handle is the device's index plus one, so that null is none.
+type Handle = *mut c_void;
+
+/// Runs `answer` with the device's index, after the failures every call on a device shares.
+fn with_device(device: Handle, answer: impl FnOnce(&Config, u32) -> c_uint) -> c_uint {
+    let config = CONFIG.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(config) = config.as_ref() else {
+        return UNINITIALIZED;
+    };
+    match (device as usize).checked_sub(1).map(|index| index as u32) {
+        Some(index) if index < config.devices => {
+            if config.is_lost(index, monotonic::now_sec()) {
+                GPU_IS_LOST
+            } else {
+                answer(config, index)
+            }
+        }
+        _ => INVALID_ARGUMENT,
+    }
+}
+
+fn write<T>(target: *mut T, value: T) -> c_uint {
+    if target.is_null() {
+        return INVALID_ARGUMENT;
+    }
+    // SAFETY: not null, and NVML's contract is that the caller's pointer is valid for one aligned T.
+    unsafe { target.write(value) };
+    SUCCESS
+}
+
+fn write_text(target: *mut c_char, length: c_uint, text: &str) -> c_uint {
+    if target.is_null() {
+        return INVALID_ARGUMENT;
+    }
+    if text.len() >= length as usize {
+        return INSUFFICIENT_SIZE;
+    }
+    // SAFETY: the caller gives a buffer of `length` bytes, and the text with its NUL was checked to fit.
+    unsafe {
+        target.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
+        target.add(text.len()).write(0);
+    }
+    SUCCESS
+}
+
+// SAFETY (every `no_mangle` below): the names are NVML's own; nothing else in this library or its users defines them.
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlInit_v2() -> c_uint {
+    *CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Config::load());
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlShutdown() -> c_uint {
+    *CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlErrorString(code: c_uint) -> *const c_char {
+    let text: &'static CStr = match code {
+        SUCCESS => c"success",
+        NOT_SUPPORTED => c"not supported",
+        NO_PERMISSION => c"no permission",
+        GPU_IS_LOST => c"GPU is lost",
+        _ => c"mock error",
+    };
+    text.as_ptr()
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlSystemGetDriverVersion(version: *mut c_char, length: c_uint) -> c_uint {
+    write_text(version, length, "555.42.06-mock")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> c_uint {
+    let config = CONFIG.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    config
+        .as_ref()
+        .map_or(UNINITIALIZED, |config| write(count, config.devices))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut Handle) -> c_uint {
+    let handle = (index as usize + 1) as Handle;
+    with_device(handle, |_, _| write(device, handle))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetIndex(device: Handle, index: *mut c_uint) -> c_uint {
+    with_device(device, |_, own| write(index, own))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetUUID(device: Handle, uuid: *mut c_char, length: c_uint) -> c_uint {
+    with_device(device, |_, own| {
+        write_text(uuid, length, &format!("GPU-00000000-0000-0000-0000-{own:012}"))
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetName(device: Handle, name: *mut c_char, length: c_uint) -> c_uint {
+    with_device(device, |_, _| write_text(name, length, "Mock GPU 80GB"))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Handle, memory: *mut MemoryV2) -> c_uint {
+    let info = MemoryV2 {
+        version: 0,
+        total: MEMORY_BYTES,
+        reserved: 0,
+        free: MEMORY_BYTES,
+        used: 0,
+    };
+    with_device(device, |_, _| write(memory, info))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetTotalEnergyConsumption(device: Handle, energy_mj: *mut c_ulonglong) -> c_uint {
+    with_device(device, |config, own| match config.refusal() {
+        Some(code) => code,
+        None if config.no_counter => NOT_SUPPORTED,
+        None => write(
+            energy_mj,
+            (config.shape(own).energy_j(config.refreshed(monotonic::now_sec())) * 1e3) as u64,
+        ),
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPowerUsage(device: Handle, power_mw: *mut c_uint) -> c_uint {
+    with_device(device, |config, own| match config.refusal() {
+        Some(code) => code,
+        None => write(power_mw, power_now_mw(config, own)),
+    })
+}
+
+/// # Safety
+///
+/// `values` is null or points to `count` initialised values.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetFieldValues(device: Handle, count: c_int, values: *mut FieldValue) -> c_uint {
+    if values.is_null() || count <= 0 {
+        return INVALID_ARGUMENT;
+    }
+    // SAFETY: not null, and by this function's contract `count` initialised values.
+    let values = unsafe { std::slice::from_raw_parts_mut(values, count as usize) };
+    with_device(device, |config, own| {
+        for value in values {
+            value.nvml_return = match (config.refusal(), value.field_id) {
+                (Some(code), _) => code,
+                (None, FIELD_POWER_INSTANT | FIELD_POWER_AVERAGE) if !config.no_instant => SUCCESS,
+                _ => NOT_SUPPORTED,
+            };
+            value.value_type = VALUE_TYPE_UNSIGNED_INT;
+            value.value = c_ulonglong::from(power_now_mw(config, own));
+        }
+        SUCCESS
+    })
+}
+
+fn power_now_mw(config: &Config, device: u32) -> c_uint {
+    (config.shape(device).power_w(config.refreshed(monotonic::now_sec())) * 1e3) as c_uint
+}
