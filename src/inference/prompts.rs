@@ -60,7 +60,11 @@ pub fn load(name: &str, count: Option<usize>) -> Result<Vec<String>, UnknownData
     let size = text.lines().count();
     let count = count.unwrap_or(size);
     if count > size {
-        return Err(UnknownDataset::Count { name: name.to_owned(), size, count });
+        return Err(UnknownDataset::Count {
+            name: name.to_owned(),
+            size,
+            count,
+        });
     }
     let prompts = text.lines().take(count).map(|line| {
         let line: Line = serde_json::from_str(line).expect("the embedded sets are valid, which a test checks");
@@ -92,9 +96,16 @@ pub fn synthetic_token_ids(
     seed: u64,
 ) -> Vec<Vec<u32>> {
     let ordinary: Vec<u32> = (0..vocab_size).filter(|id| !special_ids.contains(id)).collect();
-    assert!(!ordinary.is_empty() || input_tokens == 0 || count == 0, "the vocabulary holds special tokens only");
+    assert!(
+        !ordinary.is_empty() || input_tokens == 0 || count == 0,
+        "the vocabulary holds special tokens only"
+    );
     let mut random = seeded(seed);
-    let mut prompt = || (0..input_tokens).map(|_| ordinary[below(&mut random, ordinary.len())]).collect();
+    let mut prompt = || {
+        (0..input_tokens)
+            .map(|_| ordinary[below(&mut random, ordinary.len())])
+            .collect()
+    };
     (0..count).map(|_| prompt()).collect()
 }
 
@@ -143,7 +154,11 @@ mod tests {
             assert_eq!(prompts.len(), size);
             assert_eq!(set.count, size);
             assert_eq!(prompts.iter().collect::<BTreeSet<_>>().len(), size);
-            assert!(prompts.iter().all(|prompt| prompt.trim() == prompt && !prompt.is_empty()));
+            assert!(
+                prompts
+                    .iter()
+                    .all(|prompt| prompt.trim() == prompt && !prompt.is_empty())
+            );
         }
         assert!(names().contains(&DEFAULT_DATASET));
     }
@@ -153,9 +168,18 @@ mod tests {
     fn the_sets_are_the_ones_first_published() {
         let digests: Vec<_> = sets().into_iter().map(|set| (set.name, set.sha256)).collect();
         let published = [
-            ("mixed-64", "4d130a7990906ccb81cd59b1316a62cd4994d24a92ef65488fc88bbeed9dc6c6"),
-            ("short-32", "5d0608683d6ff545c6e588c51d7f4e917b14dd0f03e470b4f1efd8ae6c111007"),
-            ("long-16", "0e2380082ea76acc0bf7f5680d9b0b4be5c639e4b2e48e362519d8621351e91f"),
+            (
+                "mixed-64",
+                "4d130a7990906ccb81cd59b1316a62cd4994d24a92ef65488fc88bbeed9dc6c6",
+            ),
+            (
+                "short-32",
+                "5d0608683d6ff545c6e588c51d7f4e917b14dd0f03e470b4f1efd8ae6c111007",
+            ),
+            (
+                "long-16",
+                "0e2380082ea76acc0bf7f5680d9b0b4be5c639e4b2e48e362519d8621351e91f",
+            ),
         ];
         assert_eq!(digests, published.map(|(name, digest)| (name, digest.to_owned())));
     }
@@ -197,7 +221,10 @@ mod tests {
     #[test]
     fn an_unknown_set_is_refused_with_what_there_is() {
         let refused = load("shirt-32", None).unwrap_err();
-        assert_eq!(refused.to_string(), "there is no prompt set \"shirt-32\"; there are mixed-64, short-32, long-16");
+        assert_eq!(
+            refused.to_string(),
+            "there is no prompt set \"shirt-32\"; there are mixed-64, short-32, long-16"
+        );
     }
 
     #[test]
@@ -226,7 +253,10 @@ mod tests {
     // Fixed figures: a stored seed must mean the same prompts years later.
     #[test]
     fn the_tokens_of_a_seed_never_change() {
-        assert_eq!(synthetic_token_ids(49_152, &[0, 1, 2], 4, 2, 42), [[24575, 34065, 23660, 9396], [20310, 23088, 7847, 26787]]);
+        assert_eq!(
+            synthetic_token_ids(49_152, &[0, 1, 2], 4, 2, 42),
+            [[24575, 34065, 23660, 9396], [20310, 23088, 7847, 26787]]
+        );
     }
 
     #[test]

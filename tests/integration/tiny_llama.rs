@@ -86,7 +86,9 @@ fn tokenizer_config() -> Value {
 fn tokenizer() -> Value {
     let bytes = (0..=255).map(|byte| byte_symbol(byte).to_string());
     let letters = || 'a'..='z';
-    let pairs = letters().flat_map(|first| letters().map(move |second| (first, second))).take(MERGES);
+    let pairs = letters()
+        .flat_map(|first| letters().map(move |second| (first, second)))
+        .take(MERGES);
     let merged = pairs.clone().map(|(first, second)| format!("{first}{second}"));
     let special = SPECIAL.iter().map(|token| (*token).to_owned());
     let tokens = bytes.chain(merged).chain(special);
@@ -145,11 +147,19 @@ struct Tensor {
 
 impl Tensor {
     fn matrix(name: impl Into<String>, rows: usize, columns: usize) -> Self {
-        Self { name: name.into(), shape: vec![rows, columns], is_norm: false }
+        Self {
+            name: name.into(),
+            shape: vec![rows, columns],
+            is_norm: false,
+        }
     }
 
     fn norm(name: impl Into<String>) -> Self {
-        Self { name: name.into(), shape: vec![HIDDEN], is_norm: true }
+        Self {
+            name: name.into(),
+            shape: vec![HIDDEN],
+            is_norm: true,
+        }
     }
 }
 
@@ -187,7 +197,11 @@ fn safetensors(seed: u64) -> Vec<u8> {
         for _ in 0..tensor.shape.iter().product() {
             // Uniform within ±0.1: large enough that the logits differ clearly, small enough that nothing overflows.
             let uniform = f64::from(random.next_u32()) / f64::from(u32::MAX);
-            let weight = if tensor.is_norm { 1.0 } else { (uniform * 0.2 - 0.1) as f32 };
+            let weight = if tensor.is_norm {
+                1.0
+            } else {
+                (uniform * 0.2 - 0.1) as f32
+            };
             data.extend(weight.to_le_bytes());
         }
         let entry = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [start, data.len()] });
@@ -207,6 +221,9 @@ fn the_same_seed_writes_the_same_model() {
 
 #[test]
 fn the_weights_are_as_many_as_the_configuration_says() {
-    let counted: usize = tensors().iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+    let counted: usize = tensors()
+        .iter()
+        .map(|tensor| tensor.shape.iter().product::<usize>())
+        .sum();
     assert_eq!(counted, 139_584);
 }

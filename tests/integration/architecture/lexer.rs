@@ -21,7 +21,11 @@ impl Token {
 }
 
 pub fn tokens(source: &str) -> Vec<Token> {
-    let mut lexer = Lexer { rest: source, line: 1, tokens: Vec::new() };
+    let mut lexer = Lexer {
+        rest: source,
+        line: 1,
+        tokens: Vec::new(),
+    };
     while let Some(next) = lexer.rest.chars().next() {
         lexer.step(next);
     }
@@ -113,7 +117,9 @@ impl Lexer<'_> {
             }
             (Some(character), Some('\'')) => self.skip(2 + character.len_utf8()),
             _ => {
-                let lifetime = self.rest[1..].find(|next| !is_word(next)).unwrap_or(self.rest.len() - 1);
+                let lifetime = self.rest[1..]
+                    .find(|next| !is_word(next))
+                    .unwrap_or(self.rest.len() - 1);
                 self.skip(1 + lifetime);
             }
         }
@@ -159,7 +165,10 @@ mod tests {
 
     #[test]
     fn comments_are_ignored() {
-        assert_eq!(words("a // b\nc /// d\n//! e\nf /* g /* h */ i */ j"), ["a", "c", "f", "j"]);
+        assert_eq!(
+            words("a // b\nc /// d\n//! e\nf /* g /* h */ i */ j"),
+            ["a", "c", "f", "j"]
+        );
         assert_eq!(words("a /* never closed"), ["a"]);
     }
 
@@ -168,13 +177,19 @@ mod tests {
         assert_eq!(words(r#"a "b" c"#), ["a", "c"]);
         assert_eq!(words(r#"a "b \" c \\" d"#), ["a", "d"]);
         assert_eq!(words(r#"a b"b" c c"c" d"#), ["a", "c", "d"]);
-        assert_eq!(words("a r\"b\\\" c r#\"d \" e\"# f br##\"g \"# h\"## i"), ["a", "c", "f", "i"]);
+        assert_eq!(
+            words("a r\"b\\\" c r#\"d \" e\"# f br##\"g \"# h\"## i"),
+            ["a", "c", "f", "i"]
+        );
         assert_eq!(words("a \"b // c\" d"), ["a", "d"]);
     }
 
     #[test]
     fn characters_and_lifetimes_are_ignored() {
-        assert_eq!(words(r"a 'b' c '\'' d '\\' e '\u{1F600}' f b'g' h"), ["a", "c", "d", "e", "f", "h"]);
+        assert_eq!(
+            words(r"a 'b' c '\'' d '\\' e '\u{1F600}' f b'g' h"),
+            ["a", "c", "d", "e", "f", "h"]
+        );
         assert_eq!(words("a<'b> c: &'static str '\"' d"), ["a", "c", "str", "d"]);
         assert_eq!(words("a 'ä' b"), ["a", "b"]);
     }
@@ -195,6 +210,9 @@ mod tests {
     fn a_path_separator_is_one_token() {
         let kinds: Vec<_> = tokens("a::b: c").into_iter().map(|token| token.kind).collect();
         let word = |word: &str| Kind::Word(word.to_owned());
-        assert_eq!(kinds, [word("a"), Kind::PathSeparator, word("b"), Kind::Other(':'), word("c")]);
+        assert_eq!(
+            kinds,
+            [word("a"), Kind::PathSeparator, word("b"), Kind::Other(':'), word("c")]
+        );
     }
 }

@@ -15,7 +15,11 @@ pub struct Import {
 
 /// The imports of a file whose own module path is `module`; empty for `lib.rs` and `main.rs`.
 pub fn imports(source: &str, module: &[String]) -> Vec<Import> {
-    let mut scan = Scan { tokens: &tokens(source), at: 0, found: Vec::new() };
+    let mut scan = Scan {
+        tokens: &tokens(source),
+        at: 0,
+        found: Vec::new(),
+    };
     let mut module = module.to_vec();
     let mut inline_modules = Vec::new();
     let mut depth = 0_usize;
@@ -24,7 +28,8 @@ pub fn imports(source: &str, module: &[String]) -> Vec<Import> {
             let start = scan.found.len();
             scan.tree(&mut Vec::new());
             let written = scan.found.split_off(start);
-            scan.found.extend(written.into_iter().map(|import| from_root(import, &module)));
+            scan.found
+                .extend(written.into_iter().map(|import| from_root(&import, &module)));
             continue;
         }
         match &token.kind {
@@ -50,7 +55,9 @@ pub fn imports(source: &str, module: &[String]) -> Vec<Import> {
 
 /// The lines of code, comments and strings left out, that hold a word for which `is_named` holds.
 pub fn lines_naming(source: &str, is_named: impl Fn(&str) -> bool) -> Vec<usize> {
-    let named = tokens(source).into_iter().filter(|token| matches!(&token.kind, Kind::Word(word) if is_named(word)));
+    let named = tokens(source)
+        .into_iter()
+        .filter(|token| matches!(&token.kind, Kind::Word(word) if is_named(word)));
     named.map(|token| token.line).collect()
 }
 
@@ -58,9 +65,16 @@ pub fn lines_naming(source: &str, is_named: impl Fn(&str) -> bool) -> Vec<usize>
 pub fn calls_of_now(source: &str) -> Vec<(usize, String)> {
     let tokens = tokens(source);
     let calls = tokens.windows(3).filter_map(|window| match window {
-        [Token { kind: Kind::Word(of), .. }, Token { kind: Kind::PathSeparator, .. }, now] if now.is_word("now") => {
-            Some((now.line, of.clone()))
-        }
+        [
+            Token {
+                kind: Kind::Word(of), ..
+            },
+            Token {
+                kind: Kind::PathSeparator,
+                ..
+            },
+            now,
+        ] if now.is_word("now") => Some((now.line, of.clone())),
         _ => None,
     });
     calls.collect()
@@ -78,13 +92,23 @@ impl Scan<'_> {
     }
 
     fn starts_path(&self) -> bool {
-        let Some(Kind::Word(word)) = self.kind(self.at) else { return false };
+        let Some(Kind::Word(word)) = self.kind(self.at) else {
+            return false;
+        };
         let is_root = ROOTS.contains(&word.as_str());
         if !is_root && word != "super" && word != "self" {
             return false;
         }
-        let before = |steps: usize| self.at.checked_sub(steps).and_then(|at| self.kind(at));
-        let continues_path = before(1) == Some(&Kind::PathSeparator) && matches!(before(2), Some(Kind::Word(_)));
+        let before = |steps: usize| self.at.checked_sub(steps).and_then(|at| self.tokens.get(at));
+        // In `use ::joulemark::x` the separator begins the path.
+        let begins = |token: &Token| {
+            ["use", "as", "dyn", "impl", "for", "in", "return"]
+                .iter()
+                .any(|word| token.is_word(word))
+        };
+        let is_part = |token: &Token| matches!(token.kind, Kind::Word(_) | Kind::Other('>')) && !begins(token);
+        let continues_path =
+            before(1).is_some_and(|token| token.kind == Kind::PathSeparator) && before(2).is_some_and(is_part);
         let aliases_root = is_root && self.tokens.get(self.at + 1).is_some_and(|next| next.is_word("as"));
         !continues_path && (aliases_root || self.kind(self.at + 1) == Some(&Kind::PathSeparator))
     }
@@ -103,13 +127,19 @@ impl Scan<'_> {
                 }
                 // The `<` of a turbofish ends the path; what it holds is read as paths of their own.
                 _ => {
-                    self.found.push(Import { line, path: prefix.clone() });
+                    self.found.push(Import {
+                        line,
+                        path: prefix.clone(),
+                    });
                     break;
                 }
             }
             self.at += 1;
             if self.kind(self.at) != Some(&Kind::PathSeparator) {
-                self.found.push(Import { line, path: prefix.clone() });
+                self.found.push(Import {
+                    line,
+                    path: prefix.clone(),
+                });
                 break;
             }
             self.at += 1;
@@ -144,7 +174,7 @@ impl Scan<'_> {
 }
 
 /// Spells a path from the root.
-fn from_root(import: Import, module: &[String]) -> Import {
+fn from_root(import: &Import, module: &[String]) -> Import {
     let mut path: Vec<String> = Vec::new();
     for (position, word) in import.path.iter().enumerate() {
         match word.as_str() {
@@ -161,7 +191,7 @@ fn from_root(import: Import, module: &[String]) -> Import {
             _ => path.push(word.clone()),
         }
     }
-    Import { path, ..import }
+    Import { line: import.line, path }
 }
 
 #[cfg(test)]
@@ -169,8 +199,15 @@ mod tests {
     use super::*;
 
     fn found_in(module: &str, source: &str) -> Vec<String> {
-        let module: Vec<_> = module.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        imports(source, &module).into_iter().map(|import| import.path.join("::")).collect()
+        let module: Vec<_> = module
+            .split("::")
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        imports(source, &module)
+            .into_iter()
+            .map(|import| import.path.join("::"))
+            .collect()
     }
 
     fn found(source: &str) -> Vec<String> {
@@ -181,7 +218,10 @@ mod tests {
     fn plain_imports_are_found() {
         assert_eq!(found("use crate::energy::Window;"), ["energy::Window"]);
         assert_eq!(found("pub(crate) use joulemark::energy;"), ["energy"]);
-        assert_eq!(found("use ::joulemark::energy;"), ["energy"]);
+        assert_eq!(
+            found("use ::joulemark::energy; fn f(a: ::joulemark::units::B) {}"),
+            ["energy", "units::B"]
+        );
         assert_eq!(found("use crate::energy::*;"), ["energy::*"]);
         assert_eq!(found("use crate::energy as watts;"), ["energy"]);
     }
@@ -189,7 +229,13 @@ mod tests {
     #[test]
     fn every_branch_of_nested_braces_is_found() {
         let source = "use crate::{\n    energy::{self, source::{Nvml, rapl::*}},\n    store as db, units,\n};";
-        let all = ["energy", "energy::source::Nvml", "energy::source::rapl::*", "store", "units"];
+        let all = [
+            "energy",
+            "energy::source::Nvml",
+            "energy::source::rapl::*",
+            "store",
+            "units",
+        ];
         assert_eq!(found(source), all);
         let lines: Vec<_> = imports(source, &[]).into_iter().map(|import| import.line).collect();
         assert_eq!(lines, [2, 2, 2, 3, 3]);
@@ -197,9 +243,16 @@ mod tests {
 
     #[test]
     fn paths_in_the_middle_of_code_are_found() {
-        let source = "fn f(a: &crate::units::Joules) -> Vec<crate::flops::Count> { crate::store::open::<crate::cli::A>() }";
-        assert_eq!(found(source), ["units::Joules", "flops::Count", "store::open", "cli::A"]);
-        assert_eq!(found("crate::units::B { a: crate::store::C }"), ["units::B", "store::C"]);
+        let source =
+            "fn f(a: &crate::units::Joules) -> Vec<crate::flops::Count> { crate::store::open::<crate::cli::A>() }";
+        assert_eq!(
+            found(source),
+            ["units::Joules", "flops::Count", "store::open", "cli::A"]
+        );
+        assert_eq!(
+            found("crate::units::B { a: crate::store::C }"),
+            ["units::B", "store::C"]
+        );
         assert_eq!(found("macro_rules! m { () => { $crate::store::x() } }"), ["store::x"]);
         assert_eq!(found("#[arg(value_parser = crate::cli::parse)]"), ["cli::parse"]);
     }
@@ -208,9 +261,15 @@ mod tests {
     fn super_is_followed_to_the_root() {
         assert_eq!(found("use super::lease::Lease;"), ["scheduler::lease::Lease"]);
         assert_eq!(found("use super::super::store::Pool;"), ["store::Pool"]);
-        assert_eq!(found("use super::{lease, super::store::{self, Pool}};"), ["scheduler::lease", "store", "store::Pool"]);
+        assert_eq!(
+            found("use super::{lease, super::store::{self, Pool}};"),
+            ["scheduler::lease", "store", "store::Pool"]
+        );
         assert_eq!(found_in("scheduler", "use super::store;"), ["store"]);
-        assert_eq!(found_in("scheduler", "use self::lease::Lease;"), ["scheduler::lease::Lease"]);
+        assert_eq!(
+            found_in("scheduler", "use self::lease::Lease;"),
+            ["scheduler::lease::Lease"]
+        );
     }
 
     #[test]
@@ -243,11 +302,18 @@ mod tests {
     #[test]
     fn calls_of_now_are_found_with_their_type() {
         let source = "let a = Instant::now();\nlet b = jiff::Timestamp::now;\n// Instant::now()\nnow(); x.now();";
-        assert_eq!(calls_of_now(source), [(1, "Instant".to_owned()), (2, "Timestamp".to_owned())]);
+        assert_eq!(
+            calls_of_now(source),
+            [(1, "Instant".to_owned()), (2, "Timestamp".to_owned())]
+        );
     }
 
     #[test]
     fn names_are_found_in_code_only() {
-        assert_eq!(lines_naming("use sqlx::Any;\n// sqlx\n\"sqlx\";\nsqlx::query();", |word| word == "sqlx"), [1, 4]);
+        assert_eq!(
+            lines_naming("use sqlx::Any;\n// sqlx\n\"sqlx\";\nsqlx::query();", |word| word
+                == "sqlx"),
+            [1, 4]
+        );
     }
 }
