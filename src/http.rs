@@ -32,6 +32,11 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The service, ready to be served.
 pub fn router(state: AppState) -> Router {
     let (router, _) = routes().split_for_parts();
-    layers::wrap(router.fallback(problem::no_such_route).method_not_allowed_fallback(problem::no_such_method), &state)
-        .with_state(state)
+    layers::wrap(
+        router
+            .fallback(problem::no_such_route)
+            .method_not_allowed_fallback(problem::no_such_method),
+        &state,
+    )
+    .with_state(state)
 }

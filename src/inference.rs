@@ -7,7 +7,9 @@ pub mod prompts;
 mod sampling;
 mod synthetic;
 
-pub use engine::{Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
+pub use engine::{
+    Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
+};
 pub use mistral::{MistralEngine, VERSION as MISTRALRS_VERSION};
 pub use sampling::{Sampling, TokenChooser};
 pub use synthetic::{SYNTHETIC_PREFIX, SyntheticEngine, SyntheticModel};

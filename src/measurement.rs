@@ -5,8 +5,6 @@ mod energy;
 mod inference;
 mod machine;
 
-pub use energy::{
-    Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading,
-};
+pub use energy::{Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading};
 pub use inference::{ComputeMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
 pub use machine::{CpuPlacement, LoadReport, Machine};

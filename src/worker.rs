@@ -6,5 +6,5 @@ mod process;
 pub mod protocol;
 mod session;
 
-pub use process::{REPORT_DESCRIPTOR, bind_to_parent, pin_to_cpus, report_pipe};
+pub use process::{bind_to_parent, pin_to_cpus, report_pipe};
 pub use session::{SessionError, run};

@@ -1,5 +1,4 @@
-use std::time::Instant;
-
+use joulemark::clock::Monotonic;
 use mistralrs::core::{
     DefaultSchedulerMethod, GGUFLoaderBuilder, GGUFSpecificConfig, MistralRsBuilder, ModelDType, SchedulerConfig,
 };
@@ -14,7 +13,10 @@ pub struct Direct(Model);
 impl Direct {
     /// As its own documentation loads a GGUF: half-precision activations, which it picks itself.
     pub async fn as_documented(model: &str) -> Self {
-        let built = GgufModelBuilder::new("models", vec![model]).with_force_cpu().with_prefix_cache_n(None).build();
+        let built = GgufModelBuilder::new("models", vec![model])
+            .with_force_cpu()
+            .with_prefix_cache_n(None)
+            .build();
         Self(built.await.expect("the model is in ./models"))
     }
 
@@ -25,7 +27,16 @@ impl Direct {
         let loader = GGUFLoaderBuilder::new(None, None, "models".to_owned(), files, config, false, None).build();
         let mapping = DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
         let pipeline = loader
-            .load_model_from_hf(None, TokenSource::None, &ModelDType::F32, &Device::Cpu, true, mapping, None, None)
+            .load_model_from_hf(
+                None,
+                TokenSource::None,
+                &ModelDType::F32,
+                &Device::Cpu,
+                true,
+                mapping,
+                None,
+                None,
+            )
             .expect("the model is in ./models");
         let method = DefaultSchedulerMethod::Fixed(1.try_into().expect("not zero"));
         let scheduler = SchedulerConfig::DefaultScheduler { method };
@@ -41,16 +52,21 @@ impl Direct {
     /// Output tokens over the wall time of all prompts, one after the other, after one pass to warm up.
     pub async fn tokens_per_second(&self, prompts: &[String], output_tokens: usize) -> f64 {
         self.pass(prompts, output_tokens).await;
-        let start = Instant::now();
+        let start = Monotonic::now();
         let tokens = self.pass(prompts, output_tokens).await;
-        tokens as f64 / start.elapsed().as_secs_f64()
+        tokens as f64 / Monotonic::now().sec_since(start)
     }
 
     async fn pass(&self, prompts: &[String], output_tokens: usize) -> usize {
         let mut tokens = 0;
         for prompt in prompts {
-            let sampling = SamplingParams { max_len: Some(output_tokens), ..SamplingParams::deterministic() };
-            let request = RequestBuilder::new().add_message(TextMessageRole::User, prompt).set_sampling(sampling);
+            let sampling = SamplingParams {
+                max_len: Some(output_tokens),
+                ..SamplingParams::deterministic()
+            };
+            let request = RequestBuilder::new()
+                .add_message(TextMessageRole::User, prompt)
+                .set_sampling(sampling);
             let answer = self.0.send_chat_request(request).await.expect("the model answers");
             tokens += answer.usage.completion_tokens;
         }

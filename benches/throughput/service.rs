@@ -14,18 +14,33 @@ pub struct Service {
 }
 
 impl Service {
-    pub async fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database = format!("sqlite://{}", folder.path().join("bench.db").display());
         let mut child = Command::new(env!("CARGO_BIN_EXE_joulemark"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--database-url", &database])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "warn",
+                "--database-url",
+                &database,
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let line = lines.next().expect("it says where it listens").expect("it is text");
-        let url = line.strip_prefix("listening on ").expect("it says where it listens").to_owned();
-        Self { child, url, _folder: folder }
+        let url = line
+            .strip_prefix("listening on ")
+            .expect("it says where it listens")
+            .to_owned();
+        Self {
+            child,
+            url,
+            _folder: folder,
+        }
     }
 
     /// Runs one experiment to its end and returns its results.
@@ -40,20 +55,44 @@ impl Service {
             "num_cycles": 1,
         });
         let url = format!("{}/v1/experiments", self.url);
-        let submitted = client.post(&url).json(&experiment).send().await.expect("the server answers");
+        let submitted = client
+            .post(&url)
+            .json(&experiment)
+            .send()
+            .await
+            .expect("the server answers");
         let submitted: Value = submitted.json().await.expect("JSON");
-        let url = format!("{url}/{}", submitted["id"].as_str().unwrap_or_else(|| panic!("not accepted: {submitted}")));
+        let url = format!(
+            "{url}/{}",
+            submitted["id"]
+                .as_str()
+                .unwrap_or_else(|| panic!("not accepted: {submitted}"))
+        );
         loop {
             // Asking often would take the CPU time that is measured.
             tokio::time::sleep(Duration::from_secs(2)).await;
-            let shown: Value = client.get(&url).send().await.expect("an answer").json().await.expect("JSON");
+            let shown: Value = client
+                .get(&url)
+                .send()
+                .await
+                .expect("an answer")
+                .json()
+                .await
+                .expect("JSON");
             match shown["state"].as_str() {
                 Some("completed") => break,
                 Some("failed" | "cancelled") => panic!("{shown}"),
                 _ => {}
             }
         }
-        client.get(format!("{url}/results")).send().await.expect("an answer").json().await.expect("JSON")
+        client
+            .get(format!("{url}/results"))
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON")
     }
 }
 

@@ -4,17 +4,29 @@ use super::options::Options;
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
     for (key, value) in &layered.values {
-        let shown = if key == "database_url" { without_password(&value.to_string()) } else { value.to_string() };
+        let shown = if key == "database_url" {
+            without_password(&value.to_string())
+        } else {
+            value.to_string()
+        };
         println!("{key} = {shown}  # {}", layered.origins[key]);
     }
     Ok(())
 }
 
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((credentials, host)) = rest.split_once('@') else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let Some((credentials, host)) = rest.split_once('@') else {
+        return url.to_owned();
+    };
     let user = credentials.split(':').next().unwrap_or_default();
-    if credentials.contains(':') { format!("{scheme}://{user}:…@{host}") } else { url.to_owned() }
+    if credentials.contains(':') {
+        format!("{scheme}://{user}:…@{host}")
+    } else {
+        url.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -23,7 +35,10 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        assert_eq!(without_password("postgres://lab:secret@db/jm"), "postgres://lab:…@db/jm");
+        assert_eq!(
+            without_password("postgres://lab:secret@db/jm"),
+            "postgres://lab:…@db/jm"
+        );
         assert_eq!(without_password("postgres://lab@db/jm"), "postgres://lab@db/jm");
         assert_eq!(without_password("sqlite://joulemark.db"), "sqlite://joulemark.db");
     }

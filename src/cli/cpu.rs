@@ -23,7 +23,9 @@ pub fn check() -> Result<(), String> {
 }
 
 fn missing(cpuinfo: &str) -> Vec<&'static str> {
-    let Some(flags) = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")) else { return Vec::new() };
+    let Some(flags) = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")) else {
+        return Vec::new();
+    };
     let flags = flags.split_whitespace().collect::<Vec<_>>();
     NEEDED.into_iter().filter(|needed| !flags.contains(needed)).collect()
 }
@@ -40,7 +42,11 @@ pub fn compiled_features() -> Vec<String> {
         ("avx512f", cfg!(target_feature = "avx512f")),
         ("neon", cfg!(target_feature = "neon")),
     ];
-    known.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()).collect()
+    known
+        .into_iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use crate::measurement::Machine;
 /// Logical CPUs that this process may use, in order.
 pub fn usable_cpus() -> anyhow::Result<Vec<u32>> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
-    Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).map(|cpu| cpu as u32).collect())
+    Ok((0..CpuSet::count())
+        .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
+        .map(|cpu| cpu as u32)
+        .collect())
 }
 
 /// What stands in every result of this server.
@@ -17,7 +20,11 @@ pub fn describe(devices: &Devices, cpus: &[u32]) -> anyhow::Result<Machine> {
     let name = nix::sys::utsname::uname()?;
     Ok(Machine {
         hostname: name.nodename().to_string_lossy().into_owned(),
-        kernel: format!("{} {}", name.sysname().to_string_lossy(), name.release().to_string_lossy()),
+        kernel: format!(
+            "{} {}",
+            name.sysname().to_string_lossy(),
+            name.release().to_string_lossy()
+        ),
         cpu_model: devices.cpu.model.clone(),
         logical_cpus: cpus.len() as u32,
         compiled_cpu_features: cpu::compiled_features(),

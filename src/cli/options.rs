@@ -66,7 +66,10 @@ impl Options {
     /// The settings in force.
     pub fn load(&self) -> anyhow::Result<Layered> {
         let flags = Table::try_from(self).context("the flags cannot be read")?;
-        let file = self.config.clone().or_else(|| std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from));
+        let file = self
+            .config
+            .clone()
+            .or_else(|| std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from));
         Ok(config::load(file.as_deref(), |name| std::env::var(name).ok(), flags)?)
     }
 }
@@ -86,7 +89,12 @@ mod tests {
 
     #[test]
     fn every_option_of_the_default_file_is_a_flag_and_no_other_is() {
-        let mut known = DEFAULT_TOML.parse::<Table>().unwrap().keys().cloned().collect::<Vec<_>>();
+        let mut known = DEFAULT_TOML
+            .parse::<Table>()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>();
         known.push("config".to_owned());
         known.sort();
         let command = OnlyOptions::command();

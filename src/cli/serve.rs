@@ -21,7 +21,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     logging::start_server(&settings)?;
     // From this thread, which lives as long as the server.
     let launcher = Launcher::start().context("the launcher of workers does not start")?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings, launcher))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(settings, launcher))
 }
 
 async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
@@ -33,12 +36,18 @@ async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
         ..EnergyOptions::default()
     });
     for finding in &opened.devices.findings {
-        let (subject, detail, fix) = (&finding.subject, &finding.detail, finding.fix.as_deref().unwrap_or("none needed"));
+        let (subject, detail, fix) = (
+            &finding.subject,
+            &finding.detail,
+            finding.fix.as_deref().unwrap_or("none needed"),
+        );
         tracing::info!(works = finding.works, fix, "energy source {subject}: {detail}");
     }
     let meter = HostMeter::start(opened).context("the energy meter does not start")?;
     let devices = meter.devices();
-    let store = Store::open(&settings.database_url).await.context("the database cannot be opened")?;
+    let store = Store::open(&settings.database_url)
+        .await
+        .context("the database cannot be opened")?;
     let recovered = store.recover(settings.max_attempts, clock::wall_now()).await?;
     if recovered != Recovered::default() {
         tracing::warn!(?recovered, "an earlier server left experiments behind");
@@ -47,12 +56,19 @@ async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
         gpus: devices
             .gpus
             .iter()
-            .map(|gpu| Gpu { index: gpu.index, uuid: gpu.uuid.clone(), name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()) })
+            .map(|gpu| Gpu {
+                index: gpu.index,
+                uuid: gpu.uuid.clone(),
+                name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()),
+            })
             .collect(),
         cuda_build: cfg!(feature = "cuda"),
         cpus: cpus.len() as u32,
         default_dataset: prompts::DEFAULT_DATASET.to_owned(),
-        datasets: prompts::sets().into_iter().map(|set| (set.name.to_owned(), set.count as u32)).collect(),
+        datasets: prompts::sets()
+            .into_iter()
+            .map(|set| (set.name.to_owned(), set.count as u32))
+            .collect(),
     };
     let scheduler = Scheduler::new(Context {
         store: store.clone(),

@@ -30,7 +30,10 @@ pub fn run(arguments: WorkerArguments) -> anyhow::Result<()> {
     pin_to_cpus(&arguments.cpus).with_context(|| format!("cannot run on CPUs {:?}", arguments.cpus))?;
     logging::start_worker();
     // mistral.rs needs a runtime of several threads: it blocks in place while it loads.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let input = std::io::stdin();
     let outcome = match arguments.engine {
         EngineName::Mistral => runtime.block_on(worker::run::<MistralEngine>(input, reports)),

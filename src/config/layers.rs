@@ -32,9 +32,18 @@ pub enum ConfigError {
     #[error("{path} is not TOML: {message}")]
     NotToml { path: String, message: String },
     #[error("{origin}: {key} is not an option; accepted are {}", known.join(", "))]
-    UnknownOption { key: String, origin: Origin, known: Vec<String> },
+    UnknownOption {
+        key: String,
+        origin: Origin,
+        known: Vec<String>,
+    },
     #[error("{origin}: {key} is {value:?}; accepted is {accepted}")]
-    WrongType { key: String, value: String, origin: Origin, accepted: &'static str },
+    WrongType {
+        key: String,
+        value: String,
+        origin: Origin,
+        accepted: &'static str,
+    },
     #[error("the configuration is not usable: {0}")]
     Unusable(String),
 }
@@ -56,16 +65,30 @@ pub fn load(
     environment: impl Fn(&str) -> Option<String>,
     flags: Table,
 ) -> Result<Layered, ConfigError> {
-    let mut values = DEFAULT_TOML.parse::<Table>().map_err(|error| ConfigError::Unusable(error.to_string()))?;
-    let mut origins = values.keys().map(|key| (key.clone(), Origin::Default)).collect::<BTreeMap<_, _>>();
+    let mut values = DEFAULT_TOML
+        .parse::<Table>()
+        .map_err(|error| ConfigError::Unusable(error.to_string()))?;
+    let mut origins = values
+        .keys()
+        .map(|key| (key.clone(), Origin::Default))
+        .collect::<BTreeMap<_, _>>();
     let mut put = |key: &str, value: Value, origin: Origin| -> Result<(), ConfigError> {
         let Some(slot) = values.get_mut(key) else {
             let known = origins.keys().cloned().collect();
-            return Err(ConfigError::UnknownOption { key: key.to_owned(), origin, known });
+            return Err(ConfigError::UnknownOption {
+                key: key.to_owned(),
+                origin,
+                known,
+            });
         };
         if !slot.same_type(&value) {
             let accepted = accepted(slot);
-            return Err(ConfigError::WrongType { key: key.to_owned(), value: value.to_string(), origin, accepted });
+            return Err(ConfigError::WrongType {
+                key: key.to_owned(),
+                value: value.to_string(),
+                origin,
+                accepted,
+            });
         }
         *slot = value;
         origins.insert(key.to_owned(), origin);
@@ -73,22 +96,30 @@ pub fn load(
     };
     if let Some(path) = file {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: shown.clone(), source })?;
-        let table = text
-            .parse::<Table>()
-            .map_err(|error| ConfigError::NotToml { path: shown.clone(), message: error.to_string() })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: shown.clone(),
+            source,
+        })?;
+        let table = text.parse::<Table>().map_err(|error| ConfigError::NotToml {
+            path: shown.clone(),
+            message: error.to_string(),
+        })?;
         for (key, value) in table {
             put(&key, value, Origin::File(shown.clone()))?;
         }
     }
-    let defaults = DEFAULT_TOML.parse::<Table>().map_err(|error| ConfigError::Unusable(error.to_string()))?;
+    let defaults = DEFAULT_TOML
+        .parse::<Table>()
+        .map_err(|error| ConfigError::Unusable(error.to_string()))?;
     for (key, default) in &defaults {
         let mut names = vec![format!("JOULEMARK_{}", key.to_uppercase())];
         if key == "database_url" {
             names.push("DATABASE_URL".to_owned());
         }
-        if let Some((name, text)) = names.into_iter().find_map(|name| environment(&name).map(|text| (name, text))) {
+        if let Some((name, text)) = names
+            .into_iter()
+            .find_map(|name| environment(&name).map(|text| (name, text)))
+        {
             let origin = Origin::Environment(name);
             put(key, typed(key, &text, default, &origin)?, origin)?;
         }
@@ -98,7 +129,11 @@ pub fn load(
         put(&key, value, origin)?;
     }
     let settings = Settings::deserialize_from(values.clone()).map_err(ConfigError::Unusable)?;
-    Ok(Layered { settings, origins, values })
+    Ok(Layered {
+        settings,
+        origins,
+        values,
+    })
 }
 
 fn accepted(like: &Value) -> &'static str {
@@ -127,7 +162,11 @@ impl Settings {
     fn deserialize_from(values: Table) -> Result<Self, String> {
         let settings: Self = values.try_into().map_err(|error: toml::de::Error| error.to_string())?;
         let problems = settings.problems();
-        if problems.is_empty() { Ok(settings) } else { Err(problems.join("; ")) }
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(problems.join("; "))
+        }
     }
 }
 
@@ -166,9 +205,15 @@ mod tests {
             "DATABASE_URL" => Some("postgres://general".to_owned()),
             _ => None,
         };
-        assert_eq!(load(None, both, Table::new()).unwrap().settings.database_url, "sqlite://own.db");
+        assert_eq!(
+            load(None, both, Table::new()).unwrap().settings.database_url,
+            "sqlite://own.db"
+        );
         let general = |name: &str| (name == "DATABASE_URL").then(|| "postgres://general".to_owned());
-        assert_eq!(load(None, general, Table::new()).unwrap().settings.database_url, "postgres://general");
+        assert_eq!(
+            load(None, general, Table::new()).unwrap().settings.database_url,
+            "postgres://general"
+        );
     }
 
     #[test]
@@ -178,7 +223,10 @@ mod tests {
         assert!(message.contains("sample_intervall_ms is not an option"), "{message}");
         let wrong = |name: &str| (name == "JOULEMARK_MAX_ATTEMPTS").then(|| "three".to_owned());
         let message = load(None, wrong, Table::new()).unwrap_err().to_string();
-        assert!(message.contains("environment JOULEMARK_MAX_ATTEMPTS: max_attempts is \"three\""), "{message}");
+        assert!(
+            message.contains("environment JOULEMARK_MAX_ATTEMPTS: max_attempts is \"three\""),
+            "{message}"
+        );
         let low = Table::from_iter([("sample_interval_ms".to_owned(), Value::Integer(1))]);
         let message = load(None, no_environment, low).unwrap_err().to_string();
         assert!(message.contains("accepted are 5 to 10000"), "{message}");

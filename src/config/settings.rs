@@ -41,7 +41,10 @@ impl Settings {
             }
         };
         let interval = self.sample_interval_ms;
-        check((5..=10_000).contains(&interval), format!("sample_interval_ms is {interval}; accepted are 5 to 10000"));
+        check(
+            (5..=10_000).contains(&interval),
+            format!("sample_interval_ms is {interval}; accepted are 5 to 10000"),
+        );
         for (name, value) in [
             ("max_attempts", self.max_attempts),
             ("load_timeout_sec", self.load_timeout_sec),
@@ -51,8 +54,13 @@ impl Settings {
             check(value > 0, format!("{name} is 0; accepted is 1 or more"));
         }
         let url = &self.database_url;
-        let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-        check(known, "database_url is neither sqlite://PATH nor postgres://…".to_owned());
+        let known = ["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
+        check(
+            known,
+            "database_url is neither sqlite://PATH nor postgres://…".to_owned(),
+        );
         problems
     }
 

@@ -17,7 +17,10 @@ pub struct FieldProblem {
 
 impl FieldProblem {
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }
     }
 }
 
@@ -36,11 +39,18 @@ impl<'a> Fields<'a> {
         known: &[&str],
         problems: &'a mut Vec<FieldProblem>,
     ) -> Self {
-        let mut fields = Self { object, base: base.into(), problems };
+        let mut fields = Self {
+            object,
+            base: base.into(),
+            problems,
+        };
         for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
             let near = known.iter().find(|name| is_near(key, name));
             let hint = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-            fields.problem(key, format!("is not a known field{hint} Accepted are {}", known.join(", ")));
+            fields.problem(
+                key,
+                format!("is not a known field{hint} Accepted are {}", known.join(", ")),
+            );
         }
         fields
     }
@@ -86,7 +96,8 @@ impl<'a> Fields<'a> {
     }
 
     pub fn count(&mut self, key: &str, least: u32, most: u32) -> Option<u32> {
-        self.integer(key, u64::from(least), u64::from(most)).map(|number| number as u32)
+        self.integer(key, u64::from(least), u64::from(most))
+            .map(|number| number as u32)
     }
 
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
@@ -94,20 +105,32 @@ impl<'a> Fields<'a> {
     }
 
     pub fn number(&mut self, key: &str, accepted: &str, good: impl Fn(f64) -> bool) -> Option<f64> {
-        self.read(key, accepted, |value| value.as_f64().filter(|number| number.is_finite() && good(*number)))
+        self.read(key, accepted, |value| {
+            value.as_f64().filter(|number| number.is_finite() && good(*number))
+        })
     }
 
     pub fn text(&mut self, key: &str, most_chars: usize) -> Option<String> {
-        self.read(key, &format!("a text of 1 to {most_chars} characters without control characters"), |value| {
-            value.as_str().filter(|text| is_plain(text, most_chars)).map(str::to_owned)
-        })
+        self.read(
+            key,
+            &format!("a text of 1 to {most_chars} characters without control characters"),
+            |value| {
+                value
+                    .as_str()
+                    .filter(|text| is_plain(text, most_chars))
+                    .map(str::to_owned)
+            },
+        )
     }
 
     pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let names = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         self.read(key, &format!("one of {names}"), |value| {
             let text = value.as_str()?;
-            choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
+            choices
+                .iter()
+                .find(|(name, _)| *name == text)
+                .map(|(_, choice)| *choice)
         })
     }
 
@@ -142,7 +165,10 @@ pub fn brief(value: &Value) -> String {
 fn is_near(key: &str, name: &str) -> bool {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let (key, name) = (plain(key), plain(name));
-    key == name || (!key.is_empty() && (name.starts_with(&key) || key.starts_with(&name)) && key.len().abs_diff(name.len()) <= 2)
+    key == name
+        || (!key.is_empty()
+            && (name.starts_with(&key) || key.starts_with(&name))
+            && key.len().abs_diff(name.len()) <= 2)
 }
 
 #[cfg(test)]

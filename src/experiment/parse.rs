@@ -45,12 +45,18 @@ const PROMPTS_ACCEPTED: &str = "a list of texts, {\"dataset\": NAME, \"count\": 
 pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
     let mut problems = Vec::new();
     let Some(object) = document.as_object() else {
-        let detail = format!("the document is {}; accepted is an object with the experiment's fields", brief(document));
+        let detail = format!(
+            "the document is {}; accepted is an object with the experiment's fields",
+            brief(document)
+        );
         return Err(vec![FieldProblem::new("", detail)]);
     };
     let mut fields = Fields::new(object, "", &FIELD_NAMES, &mut problems);
     if fields.value("model_name").is_none() {
-        fields.problem("model_name", "is required: a file or folder under the server's models folder");
+        fields.problem(
+            "model_name",
+            "is required: a file or folder under the server's models folder",
+        );
     }
     let request = ExperimentRequest {
         config_name: fields.text("config_name", 200),
@@ -63,7 +69,10 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         decoder: decoder(&mut fields),
         num_processes: fields.count("num_processes", 1, 1024),
         gpus: gpus(&mut fields),
-        device: fields.choice("device", &[("auto", Device::Auto), ("cuda", Device::Cuda), ("cpu", Device::Cpu)]),
+        device: fields.choice(
+            "device",
+            &[("auto", Device::Auto), ("cuda", Device::Cuda), ("cpu", Device::Cpu)],
+        ),
         distribution: fields.choice(
             "distribution",
             &[("shard", Distribution::Shard), ("replicate", Distribution::Replicate)],
@@ -77,9 +86,16 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
                 ("auto", FpPrecision::Auto),
             ],
         ),
-        quantization: fields.read("quantization", &format!("one of {}", QUANTIZATIONS.join(", ")), |value| {
-            value.as_str().map(str::to_lowercase).filter(|name| QUANTIZATIONS.contains(&name.as_str()))
-        }),
+        quantization: fields.read(
+            "quantization",
+            &format!("one of {}", QUANTIZATIONS.join(", ")),
+            |value| {
+                value
+                    .as_str()
+                    .map(str::to_lowercase)
+                    .filter(|name| QUANTIZATIONS.contains(&name.as_str()))
+            },
+        ),
         batch_size: fields.count("batch_size", 1, 4096),
         warmup_iterations: fields.count("warmup_iterations", 0, 1000),
         num_cycles: fields.count("num_cycles", 1, 1000),
@@ -98,7 +114,10 @@ fn prompts(fields: &mut Fields<'_>) -> Option<Prompts> {
         Value::Array(items) => prompt_texts(fields, items),
         Value::Object(object) => prompt_source(fields, object),
         other => {
-            fields.problem("prompts", format!("is {}; accepted is {PROMPTS_ACCEPTED}", brief(other)));
+            fields.problem(
+                "prompts",
+                format!("is {}; accepted is {PROMPTS_ACCEPTED}", brief(other)),
+            );
             None
         }
     }
@@ -106,7 +125,10 @@ fn prompts(fields: &mut Fields<'_>) -> Option<Prompts> {
 
 fn prompt_texts(fields: &mut Fields<'_>, items: &[Value]) -> Option<Prompts> {
     if items.is_empty() || items.len() > MAX_PROMPTS as usize {
-        fields.problem("prompts", format!("has {} prompts; accepted are 1 to {MAX_PROMPTS}", items.len()));
+        fields.problem(
+            "prompts",
+            format!("has {} prompts; accepted are 1 to {MAX_PROMPTS}", items.len()),
+        );
         return None;
     }
     let mut texts = Vec::with_capacity(items.len());
@@ -119,7 +141,10 @@ fn prompt_texts(fields: &mut Fields<'_>, items: &[Value]) -> Option<Prompts> {
             ),
             _ => fields.problem_at(
                 &format!("prompts/{index}"),
-                format!("is {}; accepted is a text with something other than white space", brief(item)),
+                format!(
+                    "is {}; accepted is a text with something other than white space",
+                    brief(item)
+                ),
             ),
         }
     }
@@ -140,24 +165,42 @@ fn prompt_source(fields: &mut Fields<'_>, object: &Map<String, Value>) -> Option
             let synthetic = outer.object("synthetic", "an object with input_tokens, count and seed")?;
             let known = ["input_tokens", "count", "seed"];
             let mut inner = Fields::new(synthetic, format!("{base}/synthetic"), &known, outer.problems());
-            for key in known.into_iter().filter(|key| inner.value(key).is_none()).collect::<Vec<_>>() {
+            for key in known
+                .into_iter()
+                .filter(|key| inner.value(key).is_none())
+                .collect::<Vec<_>>()
+            {
                 inner.problem(key, "is required: an integer");
             }
             let input_tokens = inner.count("input_tokens", 1, MAX_TOKENS);
             let count = inner.count("count", 1, MAX_PROMPTS);
             let seed = inner.integer("seed", 0, u64::MAX);
-            let synthetic = SyntheticPrompts { input_tokens: input_tokens?, count: count?, seed: seed? };
+            let synthetic = SyntheticPrompts {
+                input_tokens: input_tokens?,
+                count: count?,
+                seed: seed?,
+            };
             Some(Prompts::Synthetic { synthetic })
         }
         _ => {
-            fields.problem("prompts", format!("names no source or two; accepted is {PROMPTS_ACCEPTED}"));
+            fields.problem(
+                "prompts",
+                format!("names no source or two; accepted is {PROMPTS_ACCEPTED}"),
+            );
             None
         }
     }
 }
 
 fn decoder(fields: &mut Fields<'_>) -> Option<DecoderRequest> {
-    let known = ["temperature", "do_sample", "top_k", "top_p", "repetition_penalty", "seed"];
+    let known = [
+        "temperature",
+        "do_sample",
+        "top_k",
+        "top_p",
+        "repetition_penalty",
+        "seed",
+    ];
     let object = fields.object("decoder", &format!("an object with {}", known.join(", ")))?;
     let base = fields.pointer("decoder");
     let mut inner = Fields::new(object, base, &known, fields.problems());
@@ -185,15 +228,24 @@ fn gpus(fields: &mut Fields<'_>) -> Option<Vec<GpuSelector>> {
             Value::String(uuid) if uuid.starts_with("GPU-") && is_plain(uuid, 100) => {
                 Some(GpuSelector::Uuid(uuid.clone()))
             }
-            other => other.as_u64().and_then(|i| u32::try_from(i).ok()).map(GpuSelector::Index),
+            other => other
+                .as_u64()
+                .and_then(|i| u32::try_from(i).ok())
+                .map(GpuSelector::Index),
         };
         match selector {
             Some(selector) if gpus.contains(&selector) => {
-                fields.problem_at(&format!("gpus/{index}"), format!("is {} again; name each GPU once", brief(item)));
+                fields.problem_at(
+                    &format!("gpus/{index}"),
+                    format!("is {} again; name each GPU once", brief(item)),
+                );
             }
             Some(selector) => gpus.push(selector),
             None => {
-                fields.problem_at(&format!("gpus/{index}"), format!("is {}; accepted is {ACCEPTED}", brief(item)));
+                fields.problem_at(
+                    &format!("gpus/{index}"),
+                    format!("is {}; accepted is {ACCEPTED}", brief(item)),
+                );
             }
         }
     }
@@ -203,7 +255,10 @@ fn gpus(fields: &mut Fields<'_>) -> Option<Vec<GpuSelector>> {
 fn labels(fields: &mut Fields<'_>) -> Option<BTreeMap<String, String>> {
     let object = fields.object("labels", "an object of texts")?;
     if object.len() > MAX_LABELS {
-        fields.problem("labels", format!("has {} labels; accepted are at most {MAX_LABELS}", object.len()));
+        fields.problem(
+            "labels",
+            format!("has {} labels; accepted are at most {MAX_LABELS}", object.len()),
+        );
     }
     let base = fields.pointer("labels");
     let keys = object.keys().map(String::as_str).collect::<Vec<_>>();
@@ -211,7 +266,10 @@ fn labels(fields: &mut Fields<'_>) -> Option<BTreeMap<String, String>> {
     let mut labels = BTreeMap::new();
     for (key, value) in object {
         if !is_plain(key, 100) {
-            inner.problem(key, "has a name that is empty, over 100 characters or with control characters");
+            inner.problem(
+                key,
+                "has a name that is empty, over 100 characters or with control characters",
+            );
         } else if value.is_null() {
             inner.problem(key, "is null; accepted is a text of 1 to 500 characters");
         } else if let Some(text) = inner.text(key, 500) {
@@ -233,20 +291,46 @@ mod tests {
             "max_output_tokens": "many", "decoder": {"top_p": 2, "beam": 4}, "gpus": [0, -1, 0], "prompts": ["a", 3],
         });
         let problems = parse(&document).unwrap_err();
-        let pointers = problems.iter().map(|problem| problem.pointer.as_str()).collect::<Vec<_>>();
+        let pointers = problems
+            .iter()
+            .map(|problem| problem.pointer.as_str())
+            .collect::<Vec<_>>();
         assert_eq!(
             pointers,
-            ["/model_name", "/prompts/1", "/max_output_tokens", "/decoder/beam", "/decoder/top_p", "/gpus/1", "/gpus/2"]
+            [
+                "/model_name",
+                "/prompts/1",
+                "/max_output_tokens",
+                "/decoder/beam",
+                "/decoder/top_p",
+                "/gpus/1",
+                "/gpus/2"
+            ]
         );
     }
 
     #[test]
     fn the_three_kinds_of_prompts_are_read() {
-        let read = |prompts: Value| parse(&json!({"model_name": "m", "prompts": prompts})).unwrap().prompts.unwrap();
+        let read = |prompts: Value| {
+            parse(&json!({"model_name": "m", "prompts": prompts}))
+                .unwrap()
+                .prompts
+                .unwrap()
+        };
         assert_eq!(read(json!(["hello"])), Prompts::Texts(vec!["hello".to_owned()]));
-        let dataset = DatasetPrompts { dataset: "short-32".to_owned(), count: Some(4) };
-        assert_eq!(read(json!({"dataset": "short-32", "count": 4})), Prompts::Dataset(dataset));
-        let synthetic = SyntheticPrompts { input_tokens: 16, count: 2, seed: u64::MAX };
+        let dataset = DatasetPrompts {
+            dataset: "short-32".to_owned(),
+            count: Some(4),
+        };
+        assert_eq!(
+            read(json!({"dataset": "short-32", "count": 4})),
+            Prompts::Dataset(dataset)
+        );
+        let synthetic = SyntheticPrompts {
+            input_tokens: 16,
+            count: 2,
+            seed: u64::MAX,
+        };
         assert_eq!(
             read(json!({"synthetic": {"input_tokens": 16, "count": 2, "seed": u64::MAX}})),
             Prompts::Synthetic { synthetic }
@@ -256,6 +340,9 @@ mod tests {
     #[test]
     fn the_schema_and_the_reader_know_the_same_fields() {
         let sent = serde_json::to_value(ExperimentRequest::default()).unwrap();
-        assert_eq!(sent.as_object().unwrap().keys().collect::<Vec<_>>(), FIELD_NAMES.iter().collect::<Vec<_>>());
+        assert_eq!(
+            sent.as_object().unwrap().keys().collect::<Vec<_>>(),
+            FIELD_NAMES.iter().collect::<Vec<_>>()
+        );
     }
 }

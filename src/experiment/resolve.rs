@@ -71,7 +71,11 @@ pub fn resolve(
     }
     let decoder = decoder(request.decoder.clone().unwrap_or_default(), &mut problems);
     let spec = Spec {
-        config_name: request.config_name.clone().or(request.model_name.clone()).unwrap_or_default(),
+        config_name: request
+            .config_name
+            .clone()
+            .or(request.model_name.clone())
+            .unwrap_or_default(),
         model_name: request.model_name.clone().unwrap_or_default(),
         prompts,
         raw_prompt: request.raw_prompt.unwrap_or(false),
@@ -113,7 +117,10 @@ fn what_there_is(host: &Host) -> String {
     if host.gpus.is_empty() {
         return "there is no GPU here".to_owned();
     }
-    let list = host.gpus.iter().map(|gpu| format!("{} ({}, {})", gpu.index, gpu.name, gpu.uuid));
+    let list = host
+        .gpus
+        .iter()
+        .map(|gpu| format!("{} ({}, {})", gpu.index, gpu.name, gpu.uuid));
     format!("there are {}", list.collect::<Vec<_>>().join("; "))
 }
 
@@ -199,7 +206,10 @@ fn num_processes(
     if device == Device::Cpu && wanted > host.cpus {
         problems.push(FieldProblem::new(
             "/num_processes",
-            format!("is {wanted}; accepted is at most one rank a CPU, and there are {} here", host.cpus),
+            format!(
+                "is {wanted}; accepted is at most one rank a CPU, and there are {} here",
+                host.cpus
+            ),
         ));
     }
     wanted
@@ -210,7 +220,10 @@ fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>
         return prompts;
     };
     let Some((_, size)) = host.datasets.iter().find(|(name, _)| *name == dataset) else {
-        let names = host.datasets.iter().map(|(name, size)| format!("{name} ({size} prompts)"));
+        let names = host
+            .datasets
+            .iter()
+            .map(|(name, size)| format!("{name} ({size} prompts)"));
         problems.push(FieldProblem::new(
             "/prompts/dataset",
             format!("is {dataset:?}; accepted are {}", names.collect::<Vec<_>>().join(", ")),
@@ -223,11 +236,16 @@ fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>
             format!("is {count}; {dataset} has {size} prompts, accepted are 1 to {size}"),
         ));
     }
-    Prompts::Dataset(DatasetPrompts { dataset, count: count.or(Some(*size)) })
+    Prompts::Dataset(DatasetPrompts {
+        dataset,
+        count: count.or(Some(*size)),
+    })
 }
 
 fn decoder(request: DecoderRequest, problems: &mut Vec<FieldProblem>) -> Decoder {
-    let temperature = request.temperature.unwrap_or(if request.do_sample == Some(true) { 1.0 } else { 0.0 });
+    let temperature = request
+        .temperature
+        .unwrap_or(if request.do_sample == Some(true) { 1.0 } else { 0.0 });
     let do_sample = request.do_sample.unwrap_or(temperature > 0.0);
     if do_sample && temperature == 0.0 {
         problems.push(FieldProblem::new(
@@ -302,11 +320,16 @@ fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
             "is false, but the model has no chat template; accepted for this model is true",
         ));
     }
-    let Some(context) = model.max_context_tokens else { return };
+    let Some(context) = model.max_context_tokens else {
+        return;
+    };
     if u64::from(spec.max_output_tokens) >= context {
         problems.push(FieldProblem::new(
             "/max_output_tokens",
-            format!("is {}; the model's context is {context} tokens, prompt included", spec.max_output_tokens),
+            format!(
+                "is {}; the model's context is {context} tokens, prompt included",
+                spec.max_output_tokens
+            ),
         ));
         return;
     }
@@ -322,9 +345,14 @@ fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
         problems.push(FieldProblem::new("/max_input_tokens", detail(tokens)));
     }
     if let Prompts::Synthetic { synthetic } = &spec.prompts {
-        let tokens = spec.max_input_tokens.map_or(synthetic.input_tokens, |most| most.min(synthetic.input_tokens));
+        let tokens = spec
+            .max_input_tokens
+            .map_or(synthetic.input_tokens, |most| most.min(synthetic.input_tokens));
         if over(tokens) {
-            problems.push(FieldProblem::new("/prompts/synthetic/input_tokens", detail(synthetic.input_tokens)));
+            problems.push(FieldProblem::new(
+                "/prompts/synthetic/input_tokens",
+                detail(synthetic.input_tokens),
+            ));
         }
     }
 }
@@ -335,11 +363,17 @@ fn warnings(spec: &Spec) -> Vec<Warning> {
     let mut warn = |code, message: String| warnings.push(Warning { code, message });
     if spec.warmup_iterations < RECOMMENDED_WARMUPS {
         let given = spec.warmup_iterations;
-        warn(WarningCode::FewWarmups, format!("{given} warm-up iterations; {RECOMMENDED_WARMUPS} to 5 are recommended"));
+        warn(
+            WarningCode::FewWarmups,
+            format!("{given} warm-up iterations; {RECOMMENDED_WARMUPS} to 5 are recommended"),
+        );
     }
     if spec.num_cycles < RECOMMENDED_CYCLES {
         let given = spec.num_cycles;
-        warn(WarningCode::FewCycles, format!("{given} measured cycles; {RECOMMENDED_CYCLES} or more are recommended"));
+        warn(
+            WarningCode::FewCycles,
+            format!("{given} measured cycles; {RECOMMENDED_CYCLES} or more are recommended"),
+        );
     }
     if spec.decoder.do_sample {
         let temperature = spec.decoder.temperature;

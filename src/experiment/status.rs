@@ -73,7 +73,11 @@ impl State {
             | (Self::Aggregating, Self::Completed) => true,
             _ => false,
         };
-        if allowed { Ok(to) } else { Err(IllegalMove { from: self, to }) }
+        if allowed {
+            Ok(to)
+        } else {
+            Err(IllegalMove { from: self, to })
+        }
     }
 }
 

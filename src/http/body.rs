@@ -11,8 +11,16 @@ use super::problem::Problem;
 /// # Errors
 /// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
 pub fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("absent");
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("absent");
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => serde_json::from_slice::<Strict>(bytes)
             .map(|strict| strict.0)
@@ -112,7 +120,11 @@ mod tests {
 
     #[test]
     fn json_and_yaml_give_the_same_document() {
-        let json = read_as("application/json; charset=utf-8", r#"{"a": [1, -2, 0.5, null], "b": {"c": "0"}}"#).unwrap();
+        let json = read_as(
+            "application/json; charset=utf-8",
+            r#"{"a": [1, -2, 0.5, null], "b": {"c": "0"}}"#,
+        )
+        .unwrap();
         let yaml = read_as("application/yaml", "a: [1, -2, 0.5, null]\nb:\n  c: '0'\n").unwrap();
         assert_eq!(json, yaml);
         assert_eq!(json, json!({"a": [1, -2, 0.5, null], "b": {"c": "0"}}));
@@ -120,7 +132,12 @@ mod tests {
 
     #[test]
     fn a_key_given_twice_is_refused() {
-        assert!(read_as("application/json", r#"{"a": 1, "a": 2}"#).unwrap_err().detail.contains("\"a\" is there twice"));
+        assert!(
+            read_as("application/json", r#"{"a": 1, "a": 2}"#)
+                .unwrap_err()
+                .detail
+                .contains("\"a\" is there twice")
+        );
         assert_eq!(read_as("application/yaml", "a: 1\na: 2\n").unwrap_err().status, 400);
     }
 

@@ -11,7 +11,10 @@ pub struct Health {
     pub version: &'static str,
 }
 
-const OK: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+const OK: Health = Health {
+    status: "ok",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 /// Whether the process runs
 #[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "healthz",

@@ -25,11 +25,19 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let stack = ServiceBuilder::new()
         .set_request_id(id_header.clone(), MakeRequestUuid)
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-            let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+            let id = request
+                .extensions()
+                .get::<RequestId>()
+                .and_then(|id| id.header_value().to_str().ok());
             tracing::info_span!("http", method = %request.method(), path = request.uri().path(), id)
         }))
         .propagate_request_id(id_header)
-        .layer(CatchPanicLayer::custom(|_| -> Response { Problem::internal().into_response() }))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT));
+        .layer(CatchPanicLayer::custom(|_| -> Response {
+            Problem::internal().into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIMEOUT,
+        ));
     router.layer(DefaultBodyLimit::max(state.max_body_bytes)).layer(stack)
 }

@@ -36,7 +36,7 @@ pub struct Problem {
     /// Why the experiment failed, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
 }
 
 impl Problem {
@@ -53,14 +53,20 @@ impl Problem {
     }
 
     pub fn invalid_experiment(errors: Vec<FieldProblem>) -> Self {
-        let first = errors.first().map(|error| format!("{} {}", error.pointer, error.detail)).unwrap_or_default();
+        let first = errors
+            .first()
+            .map(|error| format!("{} {}", error.pointer, error.detail))
+            .unwrap_or_default();
         let more = match errors.len().saturating_sub(1) {
             0 => String::new(),
             more => format!(" (and {more} more, see errors)"),
         };
         let title = "The experiment is not valid";
         let detail = format!("{}{more}", first.trim());
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-experiment", title, detail) }
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-experiment", title, detail)
+        }
     }
 
     /// A query parameter or a part of the path that cannot be read.
@@ -68,11 +74,24 @@ impl Problem {
         let detail = detail.into();
         let errors = vec![FieldProblem::new(name, detail.clone())];
         let title = "A parameter is not valid";
-        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", title, format!("{name} {detail}")) }
+        Self {
+            errors,
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid-parameter",
+                title,
+                format!("{name} {detail}"),
+            )
+        }
     }
 
     pub fn malformed_body(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "The body cannot be read", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-body",
+            "The body cannot be read",
+            detail,
+        )
     }
 
     pub fn unsupported_media_type(given: &str) -> Self {
@@ -80,16 +99,31 @@ impl Problem {
             "the body's Content-Type is {given}; accepted are application/json and application/yaml \
              (with curl: -H 'Content-Type: application/json')"
         );
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's type is unknown", detail)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The body's type is unknown",
+            detail,
+        )
     }
 
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes, the limit of this server (max_body_bytes)");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            detail,
+        )
     }
 
     pub fn no_experiment(id: ExperimentId) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no-such-experiment", "No such experiment", format!("there is no experiment {id}"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-such-experiment",
+            "No such experiment",
+            format!("there is no experiment {id}"),
+        )
     }
 
     pub fn not_completed(state: State, failure: Option<Failure>) -> Self {
@@ -98,23 +132,50 @@ impl Problem {
             (None, State::Cancelled) => "the experiment was cancelled, it has no results".to_owned(),
             (None, _) => format!("the experiment is {state}; results are there once it is completed"),
         };
-        let problem = Self::new(StatusCode::CONFLICT, "not-completed", "The experiment is not completed", detail);
-        Self { state: Some(state), failure, ..problem }
+        let problem = Self::new(
+            StatusCode::CONFLICT,
+            "not-completed",
+            "The experiment is not completed",
+            detail,
+        );
+        Self {
+            state: Some(state),
+            failure: failure.map(Box::new),
+            ..problem
+        }
     }
 
     pub fn already_finished(state: State) -> Self {
         let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
-        let problem = Self::new(StatusCode::CONFLICT, "already-finished", "The experiment is finished", detail);
-        Self { state: Some(state), ..problem }
+        let problem = Self::new(
+            StatusCode::CONFLICT,
+            "already-finished",
+            "The experiment is finished",
+            detail,
+        );
+        Self {
+            state: Some(state),
+            ..problem
+        }
     }
 
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer now", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The service cannot answer now",
+            detail,
+        )
     }
 
     pub fn internal() -> Self {
         let detail = "the server failed on this request; its log says more, under the request's x-request-id";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed", detail)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server failed",
+            detail,
+        )
     }
 }
 
@@ -124,7 +185,9 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response
     }
@@ -142,11 +205,22 @@ impl From<StoreError> for Problem {
 }
 
 pub async fn no_such_route(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}; the API is described at /openapi.json", uri.path());
+    let detail = format!(
+        "there is nothing at {}; the API is described at /openapi.json",
+        uri.path()
+    );
     Problem::new(StatusCode::NOT_FOUND, "no-such-route", "No such route", detail)
 }
 
 pub async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not take {method}; the Allow header lists what it takes", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "No such method", detail)
+    let detail = format!(
+        "{} does not take {method}; the Allow header lists what it takes",
+        uri.path()
+    );
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no-such-method",
+        "No such method",
+        detail,
+    )
 }

@@ -32,7 +32,9 @@ pub struct MistralEngine {
 
 impl Engine for MistralEngine {
     async fn load(request: LoadRequest) -> Result<Self, EngineError> {
-        load(request).await.map_err(|error| EngineError::Load(format!("{error:#}")))
+        load(request)
+            .await
+            .map_err(|error| EngineError::Load(format!("{error:#}")))
     }
 
     fn description(&self) -> EngineDescription {
@@ -93,26 +95,55 @@ impl Engine for MistralEngine {
         };
         let sender = self.runner.get_sender(None).map_err(|error| fail(error.to_string()))?;
         let sent_at = Monotonic::now();
-        sender.send(Request::Normal(Box::new(request))).await.map_err(|error| fail(error.to_string()))?;
-        let answer = answers.recv().await.ok_or_else(|| fail("the engine ended without an answer".to_owned()))?;
+        sender
+            .send(Request::Normal(Box::new(request)))
+            .await
+            .map_err(|error| fail(error.to_string()))?;
+        let answer = answers
+            .recv()
+            .await
+            .ok_or_else(|| fail("the engine ended without an answer".to_owned()))?;
         let completed_at = Monotonic::now();
         let (completion_tokens, reason) = match answer {
             Response::CompletionDone(done) => {
-                let reason = done.choices.first().map(|choice| choice.finish_reason.clone()).unwrap_or_default();
+                let reason = done
+                    .choices
+                    .first()
+                    .map(|choice| choice.finish_reason.clone())
+                    .unwrap_or_default();
                 (done.usage.completion_tokens, reason)
             }
             Response::CompletionModelError(message, _) => return Err(fail(message)),
             Response::InternalError(error) | Response::ValidationError(error) => return Err(fail(error.to_string())),
-            _ => return Err(fail("the engine gave an answer of another kind than was asked for".to_owned())),
+            _ => {
+                return Err(fail(
+                    "the engine gave an answer of another kind than was asked for".to_owned(),
+                ));
+            }
         };
         let mut state = tap.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (token_ids, chosen_at) = (std::mem::take(&mut state.token_ids), std::mem::take(&mut state.chosen_at));
+        let (token_ids, chosen_at) = (
+            std::mem::take(&mut state.token_ids),
+            std::mem::take(&mut state.chosen_at),
+        );
         if token_ids.len() != completion_tokens {
             let seen = token_ids.len();
-            return Err(fail(format!("the engine counted {completion_tokens} tokens where {seen} were chosen")));
+            return Err(fail(format!(
+                "the engine counted {completion_tokens} tokens where {seen} were chosen"
+            )));
         }
-        let finish_reason = if reason == "length" { FinishReason::Length } else { FinishReason::Stop };
-        Ok(Generated { token_ids, chosen_at, sent_at, completed_at, finish_reason })
+        let finish_reason = if reason == "length" {
+            FinishReason::Length
+        } else {
+            FinishReason::Stop
+        };
+        Ok(Generated {
+            token_ids,
+            chosen_at,
+            sent_at,
+            completed_at,
+            finish_reason,
+        })
     }
 }
 
@@ -127,9 +158,17 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
     let (description, end_tokens) = {
         let pipeline = pipeline.lock().await;
         let metadata = pipeline.get_metadata();
-        let tokenizer = pipeline.tokenizer().ok_or_else(|| anyhow::anyhow!("the model has no tokenizer"))?;
+        let tokenizer = pipeline
+            .tokenizer()
+            .ok_or_else(|| anyhow::anyhow!("the model has no tokenizer"))?;
         let mut special = metadata.eos_tok.clone();
-        special.extend(tokenizer.get_added_tokens_decoder().into_iter().filter(|(_, t)| t.special).map(|(id, _)| id));
+        special.extend(
+            tokenizer
+                .get_added_tokens_decoder()
+                .into_iter()
+                .filter(|(_, t)| t.special)
+                .map(|(id, _)| id),
+        );
         special.sort_unstable();
         special.dedup();
         let device = match pipeline.device() {
@@ -155,13 +194,20 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
         .build()
         .await;
     let model = Model::new(runner.clone());
-    Ok(MistralEngine { model, runner, description, end_tokens, counter: request.counter })
+    Ok(MistralEngine {
+        model,
+        runner,
+        description,
+        end_tokens,
+        counter: request.counter,
+    })
 }
 
 /// A GGUF through its loader, since the SDK's builder takes no type for the activations: on the CPU the engine's own
 /// choice is half precision, in which attention is slower there and less exact.
 fn gguf_pipeline(request: &LoadRequest) -> anyhow::Result<Pipeline> {
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
     let folder = text(request.path.parent().map(std::path::Path::as_os_str));
     let file = text(request.path.file_name());
     let config = GGUFSpecificConfig { topology: None };

@@ -4,8 +4,16 @@ use rand_chacha::ChaCha8Rng;
 /// How the next token is chosen from the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sampling {
-    Greedy { repetition_penalty: Option<f64> },
-    Random { temperature: f64, top_k: Option<u32>, top_p: Option<f64>, repetition_penalty: Option<f64>, seed: u64 },
+    Greedy {
+        repetition_penalty: Option<f64>,
+    },
+    Random {
+        temperature: f64,
+        top_k: Option<u32>,
+        top_p: Option<f64>,
+        repetition_penalty: Option<f64>,
+        seed: u64,
+    },
 }
 
 impl Sampling {
@@ -33,7 +41,13 @@ impl TokenChooser {
             Sampling::Greedy { .. } => None,
             Sampling::Random { seed, .. } => Some(ChaCha8Rng::seed_from_u64(*seed)),
         };
-        Self { sampling, noise, masked_until: min_output_tokens, end_tokens, chosen: 0 }
+        Self {
+            sampling,
+            noise,
+            masked_until: min_output_tokens,
+            end_tokens,
+            chosen: 0,
+        }
     }
 
     /// The next token; null when no logit is a number, which means the model computed nonsense.
@@ -47,9 +61,15 @@ impl TokenChooser {
         }
         self.chosen += 1;
         match (&self.sampling, &mut self.noise) {
-            (Sampling::Random { temperature, top_k, top_p, .. }, Some(noise)) => {
-                sample(logits, *temperature, *top_k, *top_p, noise)
-            }
+            (
+                Sampling::Random {
+                    temperature,
+                    top_k,
+                    top_p,
+                    ..
+                },
+                Some(noise),
+            ) => sample(logits, *temperature, *top_k, *top_p, noise),
             _ => argmax(logits),
         }
     }
@@ -68,7 +88,9 @@ fn argmax(logits: &[f32]) -> Option<u32> {
         }
     }
     let best = largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
-    let position = logits.iter().position(|logit| *logit == best && *logit > f32::NEG_INFINITY)?;
+    let position = logits
+        .iter()
+        .position(|logit| *logit == best && *logit > f32::NEG_INFINITY)?;
     Some(position as u32)
 }
 
@@ -90,7 +112,10 @@ fn sample(
         candidates.truncate(top_k.map_or(usize::MAX, |k| k as usize));
     }
     if let (Some(top_p), Some(largest)) = (top_p, candidates.first().map(|(_, logit)| *logit)) {
-        let weights = candidates.iter().map(|(_, logit)| (logit - largest).exp()).collect::<Vec<_>>();
+        let weights = candidates
+            .iter()
+            .map(|(_, logit)| (logit - largest).exp())
+            .collect::<Vec<_>>();
         let enough = top_p * weights.iter().sum::<f64>();
         let mut sum = 0.0;
         let kept = weights.iter().take_while(|weight| {
@@ -117,14 +142,28 @@ mod tests {
     use super::*;
 
     fn random(seed: u64, top_k: Option<u32>, top_p: Option<f64>) -> Sampling {
-        Sampling::Random { temperature: 1.0, top_k, top_p, repetition_penalty: None, seed }
+        Sampling::Random {
+            temperature: 1.0,
+            top_k,
+            top_p,
+            repetition_penalty: None,
+            seed,
+        }
     }
 
     #[test]
     fn end_tokens_are_masked_until_the_minimum_is_out() {
-        let mut chooser = TokenChooser::new(Sampling::Greedy { repetition_penalty: None }, 2, vec![0]);
+        let mut chooser = TokenChooser::new(
+            Sampling::Greedy {
+                repetition_penalty: None,
+            },
+            2,
+            vec![0],
+        );
         let logits = [9.0_f32, 1.0, 2.0];
-        let tokens = (0..3).map(|_| chooser.choose(&mut logits.clone()).unwrap()).collect::<Vec<_>>();
+        let tokens = (0..3)
+            .map(|_| chooser.choose(&mut logits.clone()).unwrap())
+            .collect::<Vec<_>>();
         assert_eq!(tokens, [2, 2, 0]);
     }
 
@@ -132,7 +171,9 @@ mod tests {
     fn the_same_seed_gives_the_same_tokens_and_another_seed_others() {
         let draw = |seed| {
             let mut chooser = TokenChooser::new(random(seed, None, None), 0, vec![]);
-            (0..64).map(|_| chooser.choose(&mut [0.0; 100]).unwrap()).collect::<Vec<_>>()
+            (0..64)
+                .map(|_| chooser.choose(&mut [0.0; 100]).unwrap())
+                .collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
@@ -158,7 +199,9 @@ mod tests {
         let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
         for sampling in [random(3, Some(2), None), random(3, None, Some(0.6))] {
             let mut chooser = TokenChooser::new(sampling, 0, vec![]);
-            let drawn = (0..500).map(|_| chooser.choose(&mut logits.clone()).unwrap()).collect::<Vec<_>>();
+            let drawn = (0..500)
+                .map(|_| chooser.choose(&mut logits.clone()).unwrap())
+                .collect::<Vec<_>>();
             assert!(drawn.iter().all(|token| *token < 2) && drawn.contains(&1));
         }
     }
@@ -175,7 +218,13 @@ mod tests {
 
     #[test]
     fn logits_that_are_no_numbers_choose_nothing() {
-        let mut chooser = TokenChooser::new(Sampling::Greedy { repetition_penalty: None }, 0, vec![]);
+        let mut chooser = TokenChooser::new(
+            Sampling::Greedy {
+                repetition_penalty: None,
+            },
+            0,
+            vec![],
+        );
         assert_eq!(chooser.choose(&mut [f32::NAN; 4]), None);
         let mut chooser = TokenChooser::new(random(3, None, None), 0, vec![]);
         assert_eq!(chooser.choose(&mut [f32::NAN; 4]), None);

@@ -3,9 +3,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::{
-    Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
-};
+use super::{Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
 use crate::clock::Monotonic;
 
 /// A `model_name` that starts so asks for this engine; the rest is `key=value` pairs, e.g.
@@ -26,10 +24,10 @@ pub struct SyntheticModel {
 /// Strikes on the request with this number, counted from 0 over warm-up and cycles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    PanicAt(u64),
-    HangAt(u64),
-    ExitAt(u64),
-    ErrorAt(u64),
+    Panic(u64),
+    Hang(u64),
+    Exit(u64),
+    Error(u64),
 }
 
 impl FromStr for SyntheticModel {
@@ -43,7 +41,9 @@ impl FromStr for SyntheticModel {
             .ok_or_else(|| format!("does not start with {SYNTHETIC_PREFIX:?}"))?;
         let mut model = Self::default();
         for pair in parameters.split(',').filter(|pair| !pair.is_empty()) {
-            let read = pair.split_once('=').and_then(|(key, value)| Some((key, value.parse::<u64>().ok()?)));
+            let read = pair
+                .split_once('=')
+                .and_then(|(key, value)| Some((key, value.parse::<u64>().ok()?)));
             let Some((key, value)) = read else {
                 return Err(format!("has {pair:?}; accepted are {accepted}"));
             };
@@ -51,10 +51,10 @@ impl FromStr for SyntheticModel {
                 "load_ms" => model.load_ms = value,
                 "prefill_ms" => model.prefill_ms = value,
                 "decode_ms" => model.decode_ms = value,
-                "panic_at" => model.fault = Some(Fault::PanicAt(value)),
-                "hang_at" => model.fault = Some(Fault::HangAt(value)),
-                "exit_at" => model.fault = Some(Fault::ExitAt(value)),
-                "error_at" => model.fault = Some(Fault::ErrorAt(value)),
+                "panic_at" => model.fault = Some(Fault::Panic(value)),
+                "hang_at" => model.fault = Some(Fault::Hang(value)),
+                "exit_at" => model.fault = Some(Fault::Exit(value)),
+                "error_at" => model.fault = Some(Fault::Error(value)),
                 _ => return Err(format!("has {key:?}; accepted are {accepted}")),
             }
         }
@@ -72,7 +72,11 @@ impl Engine for SyntheticEngine {
     async fn load(request: LoadRequest) -> Result<Self, EngineError> {
         let model: SyntheticModel = request.path.to_string_lossy().parse().map_err(EngineError::Load)?;
         tokio::time::sleep(Duration::from_millis(model.load_ms)).await;
-        Ok(Self { model, counter: request.counter, requests: 0.into() })
+        Ok(Self {
+            model,
+            counter: request.counter,
+            requests: 0.into(),
+        })
     }
 
     fn description(&self) -> EngineDescription {
@@ -96,29 +100,41 @@ impl Engine for SyntheticEngine {
         let sent_at = Monotonic::now();
         let mut chosen_at = Vec::new();
         for position in 0..generation.max_output_tokens {
-            let pause = if position == 0 { self.model.prefill_ms } else { self.model.decode_ms };
+            let pause = if position == 0 {
+                self.model.prefill_ms
+            } else {
+                self.model.decode_ms
+            };
             tokio::time::sleep(Duration::from_millis(pause)).await;
             chosen_at.push(Monotonic::now());
             self.counter.add_one();
         }
-        let token_ids = (0..generation.max_output_tokens).map(|position| position % (VOCAB_SIZE - 1) + 1).collect();
+        let token_ids = (0..generation.max_output_tokens)
+            .map(|position| position % (VOCAB_SIZE - 1) + 1)
+            .collect();
         let finish_reason = FinishReason::Length;
-        Ok(Generated { token_ids, chosen_at, sent_at, completed_at: Monotonic::now(), finish_reason })
+        Ok(Generated {
+            token_ids,
+            chosen_at,
+            sent_at,
+            completed_at: Monotonic::now(),
+            finish_reason,
+        })
     }
 }
 
 impl SyntheticEngine {
     async fn strike(&self, number: u64) -> Result<(), EngineError> {
         match self.model.fault {
-            Some(Fault::PanicAt(at)) if at == number => panic!("the synthetic engine was asked to panic"),
-            Some(Fault::HangAt(at)) if at == number => std::future::pending().await,
-            Some(Fault::ExitAt(at)) if at == number => {
+            Some(Fault::Panic(at)) if at == number => panic!("the synthetic engine was asked to panic"),
+            Some(Fault::Hang(at)) if at == number => std::future::pending().await,
+            Some(Fault::Exit(at)) if at == number => {
                 eprintln!("the synthetic engine was asked to exit");
                 std::process::exit(7)
             }
-            Some(Fault::ErrorAt(at)) if at == number => {
-                Err(EngineError::Generate("the synthetic engine was asked to fail".to_owned()))
-            }
+            Some(Fault::Error(at)) if at == number => Err(EngineError::Generate(
+                "the synthetic engine was asked to fail".to_owned(),
+            )),
             _ => Ok(()),
         }
     }
@@ -132,8 +148,13 @@ mod tests {
     fn a_name_says_what_the_engine_pretends() {
         let model: SyntheticModel = "synthetic:prefill_ms=5,decode_ms=1,panic_at=3".parse().unwrap();
         assert_eq!(model.prefill_ms, 5);
-        assert_eq!(model.fault, Some(Fault::PanicAt(3)));
+        assert_eq!(model.fault, Some(Fault::Panic(3)));
         assert_eq!("synthetic:".parse(), Ok(SyntheticModel::default()));
-        assert!("synthetic:speed=1".parse::<SyntheticModel>().unwrap_err().contains("accepted are load_ms"));
+        assert!(
+            "synthetic:speed=1"
+                .parse::<SyntheticModel>()
+                .unwrap_err()
+                .contains("accepted are load_ms")
+        );
     }
 }

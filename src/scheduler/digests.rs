@@ -27,14 +27,26 @@ impl DigestCache {
 
     fn of_one(&self, path: &Path) -> Option<FileDigest> {
         let metadata = std::fs::metadata(path).ok()?;
-        let version = Version { path: path.to_owned(), bytes: metadata.len(), changed: metadata.modified().ok()? };
+        let version = Version {
+            path: path.to_owned(),
+            bytes: metadata.len(),
+            changed: metadata.modified().ok()?,
+        };
         let file = path.file_name()?.to_string_lossy().into_owned();
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&version).cloned();
+        let known = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&version)
+            .cloned();
         let sha256 = match known {
             Some(sha256) => sha256,
             None => {
                 let sha256 = model_files::sha256(path).ok()?;
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(version, sha256.clone());
+                self.0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(version, sha256.clone());
                 sha256
             }
         };

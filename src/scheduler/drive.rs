@@ -34,7 +34,11 @@ pub struct Driven {
 
 impl Driven {
     pub fn windows_of(&self, cycle: u32) -> Vec<Window> {
-        self.passes.iter().filter(|pass| pass.cycle == cycle).map(|pass| pass.window).collect()
+        self.passes
+            .iter()
+            .filter(|pass| pass.cycle == cycle)
+            .map(|pass| pass.window)
+            .collect()
     }
 
     pub fn hull_of(&self, cycle: u32) -> Option<Window> {
@@ -77,8 +81,18 @@ impl Drive<'_> {
     }
 
     async fn enter(&self, state: State) -> Result<(), Stop> {
-        let moved = self.context.store.advance(self.id, self.attempt, state, clock::wall_now()).await;
-        moved.map_err(|error| if error.is_lost() { Stop::Lost } else { Stop::Store(error) })
+        let moved = self
+            .context
+            .store
+            .advance(self.id, self.attempt, state, clock::wall_now())
+            .await;
+        moved.map_err(|error| {
+            if error.is_lost() {
+                Stop::Lost
+            } else {
+                Stop::Store(error)
+            }
+        })
     }
 
     fn note(&self, change: impl FnOnce(&mut Progress)) {
@@ -100,14 +114,19 @@ impl Drive<'_> {
                 placement: ranks.placement(rank).clone(),
             })
             .collect::<Vec<_>>();
-        ranks.order_all(|rank| Order::Load(Box::new(jobs[rank as usize].clone()))).await;
+        ranks
+            .order_all(|rank| Order::Load(Box::new(jobs[rank as usize].clone())))
+            .await;
         let mut waiting = ranks.wait_in("loading the model", self.context.limits.load);
         while let Some((rank, report)) = ranks.next(&mut waiting).await? {
             match report {
                 Report::Loading { at_monotonic_sec } => {
                     driven.load_started_monotonic_sec.get_or_insert(at_monotonic_sec);
                 }
-                Report::Loaded { load, truncated_prompts } => {
+                Report::Loaded {
+                    load,
+                    truncated_prompts,
+                } => {
                     driven.loads.push(load);
                     driven.truncated_prompts += truncated_prompts;
                     waiting.done(rank);
@@ -146,7 +165,12 @@ impl Drive<'_> {
                 Report::Measured { cycle: of, window } if of == cycle => {
                     // Read at once: the less the counters have moved since the window closed, the better.
                     self.edge().await?;
-                    passes.push(RankPass { rank, cycle, window, requests: Vec::new() });
+                    passes.push(RankPass {
+                        rank,
+                        cycle,
+                        window,
+                        requests: Vec::new(),
+                    });
                 }
                 Report::Request { cycle: of, request } if of == cycle => {
                     let pass = passes.iter_mut().find(|pass| pass.rank == rank);

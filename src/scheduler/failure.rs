@@ -24,7 +24,11 @@ pub enum Stop {
     #[error("rank {rank}: {error}")]
     Misunderstood { rank: u32, error: ProtocolError },
     #[error("rank {rank} was silent for {silent_sec:.0} s")]
-    Hung { rank: u32, phase: &'static str, silent_sec: f64 },
+    Hung {
+        rank: u32,
+        phase: &'static str,
+        silent_sec: f64,
+    },
     #[error("it ran for longer than {limit_sec} s")]
     TimedOut { limit_sec: u64 },
     #[error("the model {0}")]
@@ -49,8 +53,11 @@ impl Stop {
         let (mut signal, mut exit_code) = (None, None);
         let (reason, message) = match self {
             Self::Ended { rank, exit, phase } => {
-                let reason =
-                    if exit.signal.is_some() { FailureReason::WorkerKilled } else { FailureReason::WorkerExited };
+                let reason = if exit.signal.is_some() {
+                    FailureReason::WorkerKilled
+                } else {
+                    FailureReason::WorkerExited
+                };
                 let how = match (&exit.signal, exit.code) {
                     (Some(signal), _) => format!("was killed by {signal}"),
                     (None, Some(code)) => format!("exited with code {code}"),
@@ -59,11 +66,16 @@ impl Stop {
                 (signal, exit_code) = (exit.signal, exit.code);
                 (reason, format!("the worker of rank {rank} {how} while {phase}"))
             }
-            Self::Reported { rank, message } => {
-                (FailureReason::WorkerError, format!("the worker of rank {rank} failed: {message}"))
-            }
+            Self::Reported { rank, message } => (
+                FailureReason::WorkerError,
+                format!("the worker of rank {rank} failed: {message}"),
+            ),
             Self::Misunderstood { .. } => (FailureReason::WorkerError, self.to_string()),
-            Self::Hung { rank, phase, silent_sec } => (
+            Self::Hung {
+                rank,
+                phase,
+                silent_sec,
+            } => (
                 FailureReason::WorkerHung,
                 format!("the worker of rank {rank} was silent for {silent_sec:.0} s while {phase}, and was killed"),
             ),
@@ -73,6 +85,13 @@ impl Stop {
                 (FailureReason::ServerError, self.to_string())
             }
         };
-        Failure { reason, message, rank, signal, exit_code, log_tail }
+        Failure {
+            reason,
+            message,
+            rank,
+            signal,
+            exit_code,
+            log_tail,
+        }
     }
 }

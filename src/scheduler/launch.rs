@@ -11,7 +11,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::{fcntl::OFlag, unistd::pipe2};
 use tokio::sync::oneshot;
 
-use crate::worker::REPORT_DESCRIPTOR;
+use crate::worker::protocol::REPORT_DESCRIPTOR;
 
 /// A process to start.
 #[derive(Debug)]
@@ -42,12 +42,14 @@ impl Launcher {
     /// When no thread can be started.
     pub fn start() -> io::Result<Self> {
         let (requests, receiver) = mpsc::channel::<Request>();
-        std::thread::Builder::new().name("worker-launcher".to_owned()).spawn(move || {
-            for (launch, answer) in receiver {
-                // Whoever asked may be cancelled by now; dropping the answer then closes the worker's orders, its end.
-                let _ = answer.send(start(launch));
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("worker-launcher".to_owned())
+            .spawn(move || {
+                for (launch, answer) in receiver {
+                    // Whoever asked may be cancelled by now; dropping the answer then closes the worker's orders, its end.
+                    let _ = answer.send(start(launch));
+                }
+            })?;
         Ok(Self { requests })
     }
 
@@ -73,7 +75,13 @@ fn start(launch: Launch) -> io::Result<Launched> {
         // A group of its own, so that whatever a worker starts dies with it.
         .process_group(0);
     command
-        .fd_mappings(vec![FdMapping { parent_fd: child_end, child_fd: REPORT_DESCRIPTOR }])
+        .fd_mappings(vec![FdMapping {
+            parent_fd: child_end,
+            child_fd: REPORT_DESCRIPTOR,
+        }])
         .map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(Launched { child: command.spawn()?, reports })
+    Ok(Launched {
+        child: command.spawn()?,
+        reports,
+    })
 }

@@ -30,7 +30,11 @@ pub enum ModelRefusal {
         "is {name:?}, which is not under the models folder{reason}; there is {there}. A Hugging Face id is accepted \
          only where the server allows the hub (allow_hub is false)"
     )]
-    Unknown { name: String, reason: String, there: String },
+    Unknown {
+        name: String,
+        reason: String,
+        there: String,
+    },
     #[error("is {name:?}, which cannot be run: {problem}")]
     Unusable { name: String, problem: String },
 }
@@ -76,13 +80,21 @@ pub fn locate(
             });
         }
     };
-    let unusable = |problem: String| ModelRefusal::Unusable { name: name.to_owned(), problem };
+    let unusable = |problem: String| ModelRefusal::Unusable {
+        name: name.to_owned(),
+        problem,
+    };
     let files = ModelFiles::open(&path).map_err(|error| unusable(error.to_string()))?;
     if !files.loadable_problems().is_empty() {
         return Err(unusable(files.loadable_problems().join("; ")));
     }
     let path = load_path(&files, path);
-    Ok(LocatedModel { engine: EngineChoice::Mistral, path, from_hub: false, files: Some(files) })
+    Ok(LocatedModel {
+        engine: EngineChoice::Mistral,
+        path,
+        from_hub: false,
+        files: Some(files),
+    })
 }
 
 impl LocatedModel {
@@ -95,25 +107,37 @@ impl LocatedModel {
                 has_chat_template: files.has_chat_template,
             },
             // Nothing is known yet: the worker refuses what turns out to be impossible.
-            None => Model { is_gguf: false, max_context_tokens: None, has_chat_template: true },
+            None => Model {
+                is_gguf: false,
+                max_context_tokens: None,
+                has_chat_template: true,
+            },
         }
     }
 
     /// What every reader of a result must know of what ran.
     pub fn warning(&self) -> Option<Warning> {
         let message = "run by the synthetic engine: no model, no real tokens, nothing to cite".to_owned();
-        (self.engine == EngineChoice::Synthetic).then_some(Warning { code: WarningCode::SyntheticEngine, message })
+        (self.engine == EngineChoice::Synthetic).then_some(Warning {
+            code: WarningCode::SyntheticEngine,
+            message,
+        })
     }
 
     pub fn estimator(&self, name: &str) -> Estimator {
         match &self.files {
             Some(files) => files.estimator(name),
-            None if self.engine == EngineChoice::Synthetic => {
-                Estimator::Unknown { reason: "the synthetic engine computes nothing".to_owned() }
-            }
+            None if self.engine == EngineChoice::Synthetic => Estimator::Unknown {
+                reason: "the synthetic engine computes nothing".to_owned(),
+            },
             None => parameters_from_name(name).map_or_else(
-                || Estimator::Unknown { reason: "neither files nor name give the model's size".to_owned() },
-                |count| Estimator::Parameters { count, basis: "the model's name".to_owned() },
+                || Estimator::Unknown {
+                    reason: "neither files nor name give the model's size".to_owned(),
+                },
+                |count| Estimator::Parameters {
+                    count,
+                    basis: "the model's name".to_owned(),
+                },
             ),
         }
     }
@@ -129,9 +153,12 @@ fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
 
 fn is_hub_id(name: &str) -> bool {
     let good = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
-    name.split_once('/').is_some_and(|(owner, repository)| good(owner) && good(repository))
+    name.split_once('/')
+        .is_some_and(|(owner, repository)| good(owner) && good(repository))
 }
 
 fn what_there_is(models_dir: &Path) -> String {

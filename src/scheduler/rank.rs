@@ -41,7 +41,10 @@ pub struct Exit {
 impl From<ExitStatus> for Exit {
     fn from(status: ExitStatus) -> Self {
         let name = |number| Signal::try_from(number).map_or(format!("signal {number}"), |signal| signal.to_string());
-        Self { code: status.code(), signal: status.signal().map(name) }
+        Self {
+            code: status.code(),
+            signal: status.signal().map(name),
+        }
     }
 }
 
@@ -59,7 +62,12 @@ impl LogTail {
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -107,13 +115,21 @@ impl Rank {
             let _ = tokio::time::timeout(DRAIN_PERIOD, futures::future::join_all(logs)).await;
             let _ = events.send((rank, RankEvent::Ended(exit)));
         });
-        Ok(Self { pid, tail, orders: Some(orders), listener })
+        Ok(Self {
+            pid,
+            tail,
+            orders: Some(orders),
+            listener,
+        })
     }
 
     /// # Errors
     /// When the worker no longer reads; its end is about to be reported.
     pub async fn order(&mut self, order: &Order) -> io::Result<()> {
-        let orders = self.orders.as_mut().ok_or_else(|| io::Error::other("the worker's orders are closed"))?;
+        let orders = self
+            .orders
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the worker's orders are closed"))?;
         orders.write_all(protocol::encode(order).as_bytes()).await?;
         orders.flush().await
     }

@@ -26,12 +26,16 @@ impl Waiting {
     }
 
     fn quietest(&self) -> Option<u32> {
-        self.pending.iter().copied().min_by_key(|rank| self.last_heard[*rank as usize])
+        self.pending
+            .iter()
+            .copied()
+            .min_by_key(|rank| self.last_heard[*rank as usize])
     }
 
     fn patience_with(&self, rank: u32) -> Duration {
         let silent_sec = Monotonic::now().sec_since(self.last_heard[rank as usize]);
-        self.silence.saturating_sub(Duration::from_secs_f64(silent_sec.max(0.0)))
+        self.silence
+            .saturating_sub(Duration::from_secs_f64(silent_sec.max(0.0)))
     }
 }
 
@@ -47,17 +51,17 @@ impl Ranks {
     ///
     /// # Errors
     /// [`Stop::Server`] when a process does not start; those that did are killed.
-    pub async fn start(
-        context: &Context,
-        id: ExperimentId,
-        spec: &Spec,
-        engine: EngineChoice,
-    ) -> Result<Self, Stop> {
+    pub async fn start(context: &Context, id: ExperimentId, spec: &Spec, engine: EngineChoice) -> Result<Self, Stop> {
         let (sender, events) = mpsc::unbounded_channel();
-        let mut all = Self { ranks: Vec::new(), events, placements: placements(&context.cpus, spec.num_processes) };
+        let mut all = Self {
+            ranks: Vec::new(),
+            events,
+            placements: placements(&context.cpus, spec.num_processes),
+        };
         for rank in 0..spec.num_processes {
             let launch = launch(context, spec, rank, engine, &all.placements[rank as usize]);
-            let failed = |error: std::io::Error| Stop::Server(format!("the worker of rank {rank} does not start: {error}"));
+            let failed =
+                |error: std::io::Error| Stop::Server(format!("the worker of rank {rank} does not start: {error}"));
             let started = match context.launcher.launch(launch).await {
                 Ok(launched) => Rank::adopt(launched, id, rank, sender.clone()),
                 Err(error) => Err(error),
@@ -109,9 +113,15 @@ impl Ranks {
     /// # Errors
     /// The first rank's failure: it ended, said that it failed, spoke nonsense or was silent for too long.
     pub async fn next(&mut self, waiting: &mut Waiting) -> Result<Option<(u32, Report)>, Stop> {
-        let Some(quietest) = waiting.quietest() else { return Ok(None) };
+        let Some(quietest) = waiting.quietest() else {
+            return Ok(None);
+        };
         let phase = waiting.phase;
-        let hung = Stop::Hung { rank: quietest, phase, silent_sec: waiting.silence.as_secs_f64() };
+        let hung = Stop::Hung {
+            rank: quietest,
+            phase,
+            silent_sec: waiting.silence.as_secs_f64(),
+        };
         let Ok(event) = tokio::time::timeout(waiting.patience_with(quietest), self.events.recv()).await else {
             return Err(hung);
         };
@@ -138,7 +148,10 @@ fn placements(cpus: &[u32], num_processes: u32) -> Vec<CpuPlacement> {
         .map(|rank| {
             let first = (rank * each) % cpus.len().max(1);
             let own = cpus.iter().skip(first).take(each).copied().collect::<Vec<_>>();
-            CpuPlacement { threads: own.len() as u32, cpus: own }
+            CpuPlacement {
+                threads: own.len() as u32,
+                cpus: own,
+            }
         })
         .collect()
 }
@@ -161,7 +174,14 @@ fn launch(context: &Context, spec: &Spec, rank: u32, engine: EngineChoice, place
         arguments: arguments.map(OsString::from).to_vec(),
         environment: vec![
             // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
-            pair("CUDA_VISIBLE_DEVICES", if spec.device == crate::experiment::Device::Cuda { own_gpus } else { String::new() }),
+            pair(
+                "CUDA_VISIBLE_DEVICES",
+                if spec.device == crate::experiment::Device::Cuda {
+                    own_gpus
+                } else {
+                    String::new()
+                },
+            ),
             pair("RAYON_NUM_THREADS", placement.threads.to_string()),
             pair("NO_COLOR", "1".to_owned()),
         ],

@@ -29,7 +29,7 @@ pub struct Run {
 
 impl Run {
     /// Never fails: whatever happens is stored, or logged when the store is what fails.
-    pub async fn to_the_end(self) {
+    pub async fn finish(self) {
         let id = self.record.id;
         let span_attempt = self.attempt;
         let outcome = self.attempt().await;
@@ -41,11 +41,17 @@ impl Run {
             }
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
-                self.context.store.finish_cancelled(id, self.attempt, clock::wall_now()).await
+                self.context
+                    .store
+                    .finish_cancelled(id, self.attempt, clock::wall_now())
+                    .await
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                self.context.store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
+                self.context
+                    .store
+                    .advance(id, self.attempt, State::Queued, clock::wall_now())
+                    .await
             }
             Err((Stop::Lost, _)) => {
                 tracing::warn!(experiment = %id, attempt = span_attempt, "taken over by another attempt");
@@ -54,7 +60,10 @@ impl Run {
             Err((stop, tails)) => {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
                 tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
-                self.context.store.fail(id, self.attempt, &failure, clock::wall_now()).await
+                self.context
+                    .store
+                    .fail(id, self.attempt, &failure, clock::wall_now())
+                    .await
             }
         };
         if let Err(error) = stored {
@@ -76,9 +85,14 @@ impl Run {
         }
         let driven = self.drive(&mut ranks, &model).await;
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
-        ranks.end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO }).await;
+        ranks
+            .end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
+            .await;
         let outcome = match driven {
-            Ok((driven, facts)) => self.conclude(driven, &pids, facts, &model.estimator(&spec.model_name)).await,
+            Ok((driven, facts)) => {
+                self.conclude(driven, &pids, facts, &model.estimator(&spec.model_name))
+                    .await
+            }
             Err(stop) => Err(stop),
         };
         for pid in &pids {
@@ -91,7 +105,12 @@ impl Run {
         let context = self.context.clone();
         let name = self.record.spec.model_name.clone();
         tokio::task::spawn_blocking(move || {
-            locate(&context.models_dir, &name, context.allow_hub, context.allow_synthetic_engine)
+            locate(
+                &context.models_dir,
+                &name,
+                context.allow_hub,
+                context.allow_synthetic_engine,
+            )
         })
         .await
         .map_err(|error| Stop::Server(format!("the model could not be looked up: {error}")))?
@@ -127,11 +146,18 @@ impl Run {
     ) -> Result<(), Stop> {
         let spec = &self.record.spec;
         let meter = &self.context.meter;
-        let cycles = driven.passes.iter().map(|pass| self.rank_cycle(pass, pids, estimator)).collect::<Vec<_>>();
+        let cycles = driven
+            .passes
+            .iter()
+            .map(|pass| self.rank_cycle(pass, pids, estimator))
+            .collect::<Vec<_>>();
         let hosts = (0..spec.num_cycles)
             .filter_map(|cycle| {
                 let union = driven.hull_of(cycle)?;
-                Some(CycleHost { cycle, energy: meter.read(&union, &spec.gpus, pids) })
+                Some(CycleHost {
+                    cycle,
+                    energy: meter.read(&union, &spec.gpus, pids),
+                })
             })
             .collect::<Vec<_>>();
         let finished_at = Monotonic::now();
@@ -146,15 +172,27 @@ impl Run {
             truncated_prompts: driven.truncated_prompts,
             timing: timing(&driven, self.claimed_at, finished_at),
         });
-        let stored =
-            self.context.store.complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now()).await;
-        stored.map_err(|error: StoreError| if error.is_lost() { Stop::Lost } else { Stop::Store(error) })
+        let stored = self
+            .context
+            .store
+            .complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now())
+            .await;
+        stored.map_err(|error: StoreError| {
+            if error.is_lost() {
+                Stop::Lost
+            } else {
+                Stop::Store(error)
+            }
+        })
     }
 
     fn rank_cycle(&self, pass: &RankPass, pids: &[u32], estimator: &Estimator) -> RankCycle {
         let gpus = self.record.spec.gpus_of_rank(pass.rank);
         let inference = analysis::inference_of(&pass.requests, &pass.window);
-        let tokens = pass.requests.iter().map(|r| RequestTokens { input: r.input_tokens, output: r.output_tokens });
+        let tokens = pass.requests.iter().map(|r| RequestTokens {
+            input: r.input_tokens,
+            output: r.output_tokens,
+        });
         let estimate = estimator.estimate(&tokens.collect::<Vec<_>>());
         let compute = estimate.compute_metrics(Some(pass.window.duration_sec()));
         RankCycle {
@@ -163,7 +201,10 @@ impl Run {
             gpus: gpus.to_vec(),
             window: pass.window,
             inference,
-            energy: self.context.meter.read(&pass.window, gpus, &pids[pass.rank as usize..=pass.rank as usize]),
+            energy: self
+                .context
+                .meter
+                .read(&pass.window, gpus, &pids[pass.rank as usize..=pass.rank as usize]),
             compute,
             requests: pass.requests.clone(),
         }
@@ -175,11 +216,18 @@ fn timing(driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Tim
     let longest = |windows: Vec<Window>| windows.iter().map(Window::duration_sec).fold(0.0, f64::max);
     let load_sec = longest(driven.loads.iter().map(|load| load.window).collect());
     let warm_up_sec = longest(driven.warm_ups.clone());
-    let cycles = driven.passes.iter().map(|pass| pass.cycle).max().map_or(0, |last| last + 1);
+    let cycles = driven
+        .passes
+        .iter()
+        .map(|pass| pass.cycle)
+        .max()
+        .map_or(0, |last| last + 1);
     let measuring_sec = (0..cycles)
         .map(|cycle| union_sec(&driven.windows_of(cycle)))
         .sum::<f64>();
-    let started = driven.load_started_monotonic_sec.map(|started| started - claimed_at.as_sec());
+    let started = driven
+        .load_started_monotonic_sec
+        .map(|started| started - claimed_at.as_sec());
     Timing {
         claim_to_load_start_sec: started,
         load_sec,
@@ -192,7 +240,12 @@ fn timing(driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Tim
 
 async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts {
     let Some(files) = model.files.clone() else {
-        return ModelFacts { format: None, architecture: None, parameters_total: None, sha256: Vec::new() };
+        return ModelFacts {
+            format: None,
+            architecture: None,
+            parameters_total: None,
+            sha256: Vec::new(),
+        };
     };
     let format = match files.format {
         ModelFormat::Gguf => "gguf",
@@ -200,7 +253,9 @@ async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts {
     };
     let digests = digests.clone();
     let weights = files.files.clone();
-    let sha256 = tokio::task::spawn_blocking(move || digests.of(&weights)).await.unwrap_or_default();
+    let sha256 = tokio::task::spawn_blocking(move || digests.of(&weights))
+        .await
+        .unwrap_or_default();
     ModelFacts {
         format: Some(format.to_owned()),
         architecture: Some(files.architecture),

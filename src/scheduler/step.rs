@@ -95,12 +95,23 @@ impl Scheduler {
     pub async fn step(&self) -> Result<Outcome, StoreError> {
         const LOOK_AHEAD: u32 = 1000;
         let queued = self.0.context.store.queued(LOOK_AHEAD).await?;
-        let wanted = queued.iter().map(|record| (record.id, needed(&record.spec))).collect::<Vec<_>>();
-        let leased = self.running().values().flat_map(|running| running.leases.clone()).collect::<HashSet<_>>();
+        let wanted = queued
+            .iter()
+            .map(|record| (record.id, needed(&record.spec)))
+            .collect::<Vec<_>>();
+        let leased = self
+            .running()
+            .values()
+            .flat_map(|running| running.leases.clone())
+            .collect::<HashSet<_>>();
         let mut started = Vec::new();
         for id in startable(&wanted, &leased) {
-            let Some(attempt) = self.0.context.store.claim(id, clock::wall_now()).await? else { continue };
-            let Some(record) = queued.iter().find(|record| record.id == id).cloned() else { continue };
+            let Some(attempt) = self.0.context.store.claim(id, clock::wall_now()).await? else {
+                continue;
+            };
+            let Some(record) = queued.iter().find(|record| record.id == id).cloned() else {
+                continue;
+            };
             let running = Running {
                 leases: needed(&record.spec),
                 cancel: CancellationToken::new(),
@@ -126,13 +137,19 @@ impl Scheduler {
             });
             started.push(id);
         }
-        Ok(if started.is_empty() { Outcome::Idle } else { Outcome::Started(started) })
+        Ok(if started.is_empty() {
+            Outcome::Idle
+        } else {
+            Outcome::Started(started)
+        })
     }
 
     /// A panic in a run fails its experiment; it would otherwise stand as running until the next restart.
     async fn supervise(&self, run: Run) {
         let (id, attempt) = (run.record.id, run.attempt);
-        let Err(panic) = tokio::spawn(run.to_the_end()).await else { return };
+        let Err(panic) = tokio::spawn(run.finish()).await else {
+            return;
+        };
         let failure = Failure {
             reason: FailureReason::ServerError,
             message: format!("the server failed while it ran the experiment: {panic}"),
@@ -142,7 +159,13 @@ impl Scheduler {
             log_tail: Vec::new(),
         };
         tracing::error!(experiment = %id, "{}", failure.message);
-        if let Err(error) = self.0.context.store.fail(id, attempt, &failure, clock::wall_now()).await {
+        if let Err(error) = self
+            .0
+            .context
+            .store
+            .fail(id, attempt, &failure, clock::wall_now())
+            .await
+        {
             tracing::error!(experiment = %id, %error, "the failure cannot be stored; a restart runs the experiment again");
         }
     }
@@ -185,7 +208,11 @@ impl Scheduler {
     /// Sends what runs back to the queue and returns once no worker is left.
     pub async fn stop(&self) {
         self.0.stopping.cancel();
-        let ended = self.running().values().map(|running| running.ended.clone()).collect::<Vec<_>>();
+        let ended = self
+            .running()
+            .values()
+            .map(|running| running.ended.clone())
+            .collect::<Vec<_>>();
         for ended in ended {
             ended.cancelled().await;
         }

@@ -4,8 +4,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::{prctl, signal::Signal};
 use nix::unistd::{Pid, getppid};
 
-/// The descriptor that the server leaves open for reports.
-pub const REPORT_DESCRIPTOR: i32 = 3;
+use super::protocol::REPORT_DESCRIPTOR;
 
 /// Ties this process's life to the server's: it gets SIGKILL when the thread that forked it ends.
 ///
@@ -17,7 +16,9 @@ pub fn bind_to_parent(parent_pid: u32) -> io::Result<()> {
     if parent == Pid::from_raw(parent_pid as i32) {
         Ok(())
     } else {
-        Err(io::Error::other(format!("the server (pid {parent_pid}) is gone: the parent is pid {parent}")))
+        Err(io::Error::other(format!(
+            "the server (pid {parent_pid}) is gone: the parent is pid {parent}"
+        )))
     }
 }
 

@@ -12,6 +12,9 @@ use crate::measurement::{CpuPlacement, LoadReport, RequestMeasurement, Window};
 /// Raised with every change that an older peer would misread.
 pub const VERSION: u32 = 1;
 
+/// The descriptor that the server leaves open to a worker for its reports.
+pub const REPORT_DESCRIPTOR: i32 = 3;
+
 /// What one rank is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -36,19 +39,40 @@ pub enum Order {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Report {
     /// The process is up and waits for its job.
-    Hello { pid: u32 },
+    Hello {
+        pid: u32,
+    },
     /// Loading begins.
-    Loading { at_monotonic_sec: f64 },
-    Loaded { load: LoadReport, truncated_prompts: u32 },
-    WarmedUp { window: Window },
+    Loading {
+        at_monotonic_sec: f64,
+    },
+    Loaded {
+        load: LoadReport,
+        truncated_prompts: u32,
+    },
+    WarmedUp {
+        window: Window,
+    },
     /// Sent at most every half second, and only when tokens were chosen since: silence is a stall.
-    Progress { tokens: u64 },
+    Progress {
+        tokens: u64,
+    },
     /// The cycle's window is closed; its requests follow, outside of it.
-    Measured { cycle: u32, window: Window },
-    Request { cycle: u32, request: RequestMeasurement },
+    Measured {
+        cycle: u32,
+        window: Window,
+    },
+    Request {
+        cycle: u32,
+        request: RequestMeasurement,
+    },
     /// All requests of the cycle are out.
-    CycleReported { cycle: u32 },
-    Failed { message: String },
+    CycleReported {
+        cycle: u32,
+    },
+    Failed {
+        message: String,
+    },
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -86,7 +110,9 @@ pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, ProtocolError> {
     if version.v != VERSION {
         return Err(ProtocolError::OtherVersion { theirs: version.v });
     }
-    serde_json::from_str::<Line<T>>(line).map(|line| line.message).map_err(malformed)
+    serde_json::from_str::<Line<T>>(line)
+        .map(|line| line.message)
+        .map_err(malformed)
 }
 
 #[cfg(test)]
@@ -98,7 +124,13 @@ mod tests {
         for order in [Order::WarmUp, Order::Measure { cycle: 3 }, Order::Finish] {
             assert_eq!(decode::<Order>(&encode(&order)), Ok(order));
         }
-        let report = Report::Measured { cycle: 1, window: Window { start_monotonic_sec: 1.25, end_monotonic_sec: 2.5 } };
+        let report = Report::Measured {
+            cycle: 1,
+            window: Window {
+                start_monotonic_sec: 1.25,
+                end_monotonic_sec: 2.5,
+            },
+        };
         assert_eq!(decode::<Report>(&encode(&report)), Ok(report));
     }
 

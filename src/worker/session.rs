@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use super::job::{PreparedPrompt, prepare, sampling};
 use super::protocol::{self, Job, Order, ProtocolError, Report};
 use crate::clock::Monotonic;
+use crate::experiment::{Device, Spec};
 use crate::inference::{Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
 use crate::measurement::{LoadReport, RequestMeasurement, Window};
-use crate::experiment::{Device, Spec};
 use crate::units::MILLISECONDS_PER_SECOND;
 
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
@@ -68,10 +68,14 @@ fn read_orders(input: Stdin) -> mpsc::UnboundedReceiver<Result<Order, ProtocolEr
 pub async fn run<E: Engine>(input: Stdin, reports: File) -> Result<(), SessionError> {
     let reporter = Reporter(Arc::new(Mutex::new(reports)));
     let mut orders = read_orders(input);
-    reporter.send(&Report::Hello { pid: std::process::id() })?;
+    reporter.send(&Report::Hello {
+        pid: std::process::id(),
+    })?;
     let outcome = serve::<E>(&mut orders, &reporter).await;
     if let Err(error) = &outcome {
-        reporter.send(&Report::Failed { message: error.to_string() })?;
+        reporter.send(&Report::Failed {
+            message: error.to_string(),
+        })?;
     }
     outcome
 }
@@ -85,7 +89,12 @@ async fn next(orders: &mut Orders) -> Result<Order, SessionError> {
 async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<(), SessionError> {
     let job = match next(orders).await? {
         Order::Load(job) => *job,
-        other => return Err(SessionError::OutOfOrder { expected: "load", got: Box::new(other) }),
+        other => {
+            return Err(SessionError::OutOfOrder {
+                expected: "load",
+                got: Box::new(other),
+            });
+        }
     };
     let counter = TokenCounter::default();
     tokio::spawn(report_progress(reporter.clone(), counter.clone()));
@@ -97,16 +106,23 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
                 for iteration in 0..job.spec.warmup_iterations {
                     // One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
                     let batch = (0..job.spec.batch_size as usize)
-                        .map(|slot| &prompts[(iteration as usize * job.spec.batch_size as usize + slot) % prompts.len()])
+                        .map(|slot| {
+                            &prompts[(iteration as usize * job.spec.batch_size as usize + slot) % prompts.len()]
+                        })
                         .collect::<Vec<_>>();
                     pass(&engine, &job.spec, batch).await?;
                 }
-                reporter.send(&Report::WarmedUp { window: window(start, Monotonic::now()) })?;
+                reporter.send(&Report::WarmedUp {
+                    window: window(start, Monotonic::now()),
+                })?;
             }
             Order::Measure { cycle } => measure(&engine, &job.spec, &prompts, cycle, reporter).await?,
             Order::Finish => return Ok(()),
             other @ Order::Load(_) => {
-                return Err(SessionError::OutOfOrder { expected: "warm_up, measure or finish", got: Box::new(other) });
+                return Err(SessionError::OutOfOrder {
+                    expected: "warm_up, measure or finish",
+                    got: Box::new(other),
+                });
             }
         }
     }
@@ -118,7 +134,9 @@ async fn load<E: Engine>(
     reporter: &Reporter,
 ) -> Result<(E, Vec<PreparedPrompt>), SessionError> {
     let start = Monotonic::now();
-    reporter.send(&Report::Loading { at_monotonic_sec: start.as_sec() })?;
+    reporter.send(&Report::Loading {
+        at_monotonic_sec: start.as_sec(),
+    })?;
     let engine = E::load(LoadRequest {
         path: job.model_path.clone(),
         from_hub: job.from_hub,
@@ -140,7 +158,10 @@ async fn load<E: Engine>(
         max_sequence_tokens: description.max_sequence_tokens,
         placement: job.placement.clone(),
     };
-    reporter.send(&Report::Loaded { load, truncated_prompts })?;
+    reporter.send(&Report::Loaded {
+        load,
+        truncated_prompts,
+    })?;
     Ok((engine, prompts))
 }
 
@@ -168,8 +189,14 @@ async fn pass<E: Engine>(
     prompts: Vec<&PreparedPrompt>,
 ) -> Result<Vec<RequestMeasurement>, EngineError> {
     // Collected first: a stream over borrowed prompts and an engine's futures is not Send for every lifetime.
-    let requests = prompts.into_iter().map(|prompt| run_prompt(engine, spec, prompt)).collect::<Vec<_>>();
-    let results = stream::iter(requests).buffer_unordered(spec.batch_size as usize).collect::<Vec<_>>().await;
+    let requests = prompts
+        .into_iter()
+        .map(|prompt| run_prompt(engine, spec, prompt))
+        .collect::<Vec<_>>();
+    let results = stream::iter(requests)
+        .buffer_unordered(spec.batch_size as usize)
+        .collect::<Vec<_>>()
+        .await;
     let mut results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     results.sort_by_key(|request| request.prompt_index);
     Ok(results)
@@ -193,7 +220,10 @@ async fn run_prompt<E: Engine>(
 }
 
 fn request_measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
-    let ttft_ms = generated.chosen_at.first().map(|first| first.sec_since(generated.sent_at) * MILLISECONDS_PER_SECOND);
+    let ttft_ms = generated
+        .chosen_at
+        .first()
+        .map(|first| first.sec_since(generated.sent_at) * MILLISECONDS_PER_SECOND);
     RequestMeasurement {
         prompt_index,
         input_tokens,
@@ -211,7 +241,10 @@ fn request_measurement(prompt_index: u32, input_tokens: u32, generated: Generate
 }
 
 fn window(start: Monotonic, end: Monotonic) -> Window {
-    Window { start_monotonic_sec: start.as_sec(), end_monotonic_sec: end.as_sec() }
+    Window {
+        start_monotonic_sec: start.as_sec(),
+        end_monotonic_sec: end.as_sec(),
+    }
 }
 
 async fn report_progress(reporter: Reporter, counter: TokenCounter) {

@@ -25,7 +25,11 @@ async fn a_submission_is_answered_with_the_whole_experiment_and_its_location() {
     for (key, value) in filled_in.as_object().unwrap() {
         assert_eq!(body[key], *value, "{key}");
     }
-    let codes = body["warnings"].as_array().unwrap().iter().map(|warning| warning["code"].as_str().unwrap());
+    let codes = body["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["code"].as_str().unwrap());
     assert_eq!(codes.collect::<Vec<_>>(), ["few_cycles", "synthetic_engine"]);
     server.until_state(id, "completed").await;
     assert_eq!(server.get(&location).await.0, StatusCode::OK);
@@ -39,7 +43,12 @@ async fn results_of_an_unfinished_experiment_are_a_conflict_that_names_the_state
     for path in ["results", "processes"] {
         let (status, problem) = server.get(&format!("/v1/experiments/{id}/{path}")).await;
         assert_eq!(status, StatusCode::CONFLICT);
-        assert!(["queued", "starting", "warming_up"].iter().any(|state| problem["state"] == *state), "{problem:#}");
+        assert!(
+            ["queued", "starting", "warming_up"]
+                .iter()
+                .any(|state| problem["state"] == *state),
+            "{problem:#}"
+        );
     }
     server.cancel(&id).await;
     let (status, problem) = server.get(&format!("/v1/experiments/{id}/results")).await;
@@ -58,7 +67,13 @@ async fn the_list_is_newest_first_and_comes_in_pages() {
     loop {
         let (status, page) = server.get(&path).await;
         assert_eq!(status, StatusCode::OK, "{page:#}");
-        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].as_str().unwrap().to_owned()),
+        );
         match page["next_cursor"].as_str() {
             Some(cursor) => path = format!("/v1/experiments?limit=2&cursor={cursor}"),
             None => break,
@@ -92,9 +107,16 @@ async fn what_cannot_be_found_or_read_is_a_problem_document() {
         assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
         let problem: Value = response.json().await.unwrap();
         assert_eq!(problem["status"], status, "{path}");
-        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{path}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()),
+            "{path}"
+        );
     }
-    let response = reqwest::Client::new().delete(format!("{}/v1/experiments", server.url)).send().await.unwrap();
+    let response = reqwest::Client::new()
+        .delete(format!("{}/v1/experiments", server.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert!(response.headers().contains_key("allow"));
@@ -121,18 +143,37 @@ async fn the_methodologys_sample_parses_and_is_refused_for_what_is_not_here() {
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let problem: Value = response.json().await.unwrap();
     let errors = problem["errors"].as_array().unwrap();
-    let pointers = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect::<Vec<_>>();
+    let pointers = errors
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect::<Vec<_>>();
     assert_eq!(pointers, ["/model_name", "/gpus/0", "/gpus/1"]);
-    assert!(errors[0]["detail"].as_str().unwrap().contains("there is no model"), "{problem:#}");
-    assert!(errors[1]["detail"].as_str().unwrap().contains("there is no GPU here"), "{problem:#}");
+    assert!(
+        errors[0]["detail"].as_str().unwrap().contains("there is no model"),
+        "{problem:#}"
+    );
+    assert!(
+        errors[1]["detail"].as_str().unwrap().contains("there is no GPU here"),
+        "{problem:#}"
+    );
 }
 
 #[tokio::test]
 async fn yaml_and_json_give_the_same_experiment() {
     let server = Server::start();
     let yaml = "model_name: 'synthetic:'\nprompts: [a]\nmax_output_tokens: 4\nnum_cycles: 1\n";
-    let from_yaml: Value = server.post("/v1/experiments", "application/yaml", yaml).await.json().await.unwrap();
-    let from_json: Value = server.post("/v1/experiments", "application/json", QUICK).await.json().await.unwrap();
+    let from_yaml: Value = server
+        .post("/v1/experiments", "application/yaml", yaml)
+        .await
+        .json()
+        .await
+        .unwrap();
+    let from_json: Value = server
+        .post("/v1/experiments", "application/json", QUICK)
+        .await
+        .json()
+        .await
+        .unwrap();
     for key in ["prompts", "max_output_tokens", "num_cycles", "model_name"] {
         assert_eq!(from_yaml[key], from_json[key], "{from_yaml:#}");
     }

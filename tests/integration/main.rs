@@ -1,6 +1,7 @@
 //! The one integration binary: each further one would link mistral.rs again.
 
 mod api;
+mod architecture;
 mod bad_submissions;
 mod command_line;
 mod faults;

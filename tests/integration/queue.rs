@@ -43,19 +43,41 @@ async fn ranks_run_at_the_same_time_on_cpus_of_their_own() {
     server.until_state(&id, "completed").await;
     let results = server.results(&id).await;
     assert_eq!(results["validation"]["temporal_overlap"], "passed");
-    assert_eq!(results["inference"]["output_tokens"], 4 * 5 * 2, "sharded: each prompt once a cycle");
-    let cpus = results["loads"].as_array().unwrap().iter().map(|load| load["placement"]["cpus"].clone());
+    assert_eq!(
+        results["inference"]["output_tokens"],
+        4 * 5 * 2,
+        "sharded: each prompt once a cycle"
+    );
+    let cpus = results["loads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|load| load["placement"]["cpus"].clone());
     let cpus = cpus.collect::<Vec<_>>();
     assert!(cpus.len() == 2 && cpus[0] != cpus[1], "{cpus:?}");
-    assert!(results["validation"]["warnings"].to_string().contains("synthetic_engine"));
+    assert!(
+        results["validation"]["warnings"]
+            .to_string()
+            .contains("synthetic_engine")
+    );
     let items = server.processes(&id).await["items"].as_array().unwrap().clone();
-    let keys = items.iter().map(|item| (item["rank"].as_u64().unwrap(), item["cycle"].as_u64().unwrap()));
+    let keys = items
+        .iter()
+        .map(|item| (item["rank"].as_u64().unwrap(), item["cycle"].as_u64().unwrap()));
     let mut keys = keys.collect::<Vec<_>>();
     keys.sort_unstable();
     assert_eq!(keys, [(0, 0), (0, 1), (1, 0), (1, 1)]);
     let prompts = |rank: u64| {
-        let item = items.iter().find(|item| item["rank"] == rank && item["cycle"] == 0).unwrap();
-        item["requests"].as_array().unwrap().iter().map(|request| request["prompt_index"].as_u64().unwrap()).collect::<Vec<_>>()
+        let item = items
+            .iter()
+            .find(|item| item["rank"] == rank && item["cycle"] == 0)
+            .unwrap();
+        item["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|request| request["prompt_index"].as_u64().unwrap())
+            .collect::<Vec<_>>()
     };
     assert_eq!((prompts(0), prompts(1)), (vec![0, 2], vec![1, 3]), "dealt round-robin");
 }

@@ -9,12 +9,17 @@ pub const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 /// The folder that `deploy/fetch-model.sh models` fills; a missing model fails the test instead of skipping it.
 pub fn models_dir() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    assert!(folder.join(MODEL).exists(), "run `bash deploy/fetch-model.sh models` first");
+    assert!(
+        folder.join(MODEL).exists(),
+        "run `bash deploy/fetch-model.sh models` first"
+    );
     folder.display().to_string()
 }
 
 fn number(value: &Value, group: &str, key: &str) -> f64 {
-    value[group][key].as_f64().unwrap_or_else(|| panic!("{group}.{key} is {}", value[group][key]))
+    value[group][key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{group}.{key} is {}", value[group][key]))
 }
 
 fn close(a: f64, b: f64, what: &str) {
@@ -39,7 +44,10 @@ async fn two_processes_and_two_cycles_of_exact_length_on_the_real_model_are_cons
     let results = server.results(&id).await;
     let items = server.processes(&id).await["items"].as_array().unwrap().clone();
 
-    let requests = items.iter().flat_map(|item| item["requests"].as_array().unwrap()).collect::<Vec<_>>();
+    let requests = items
+        .iter()
+        .flat_map(|item| item["requests"].as_array().unwrap())
+        .collect::<Vec<_>>();
     assert_eq!(requests.len(), 4 * 2);
     for request in &requests {
         assert_eq!(request["output_tokens"], 32);
@@ -50,14 +58,21 @@ async fn two_processes_and_two_cycles_of_exact_length_on_the_real_model_are_cons
         assert!(stamps[0] > request["sent_monotonic_sec"].as_f64().unwrap());
         assert!(stamps[31] <= request["completed_monotonic_sec"].as_f64().unwrap());
     }
-    let input_tokens = requests.iter().map(|request| request["input_tokens"].as_u64().unwrap()).sum::<u64>();
+    let input_tokens = requests
+        .iter()
+        .map(|request| request["input_tokens"].as_u64().unwrap())
+        .sum::<u64>();
     assert_eq!(results["inference"]["output_tokens"], 4 * 32 * 2);
     assert_eq!(results["inference"]["input_tokens"], input_tokens);
     assert_eq!(results["inference"]["total_tokens"], input_tokens + 4 * 32 * 2);
     greedy_output_repeats(&items);
     ratios_follow_from_their_parts(&results);
     windows_and_energy_are_of_the_cycles(&results, &items);
-    assert_eq!(results["validation"]["temporal_overlap"], "passed", "{:#}", results["validation"]);
+    assert_eq!(
+        results["validation"]["temporal_overlap"], "passed",
+        "{:#}",
+        results["validation"]
+    );
     assert_eq!(results["validation"]["gpu_attribution"], "not_applicable");
     assert_eq!(results["model"]["parameters_total"], 134_515_008_u64);
     let digest = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
@@ -69,7 +84,12 @@ fn greedy_output_repeats(items: &[Value]) {
         let of_cycle = items.iter().filter(|item| item["cycle"] == cycle);
         let mut outputs = of_cycle
             .flat_map(|item| item["requests"].as_array().unwrap())
-            .map(|request| (request["prompt_index"].as_u64().unwrap(), request["output_token_ids"].clone()))
+            .map(|request| {
+                (
+                    request["prompt_index"].as_u64().unwrap(),
+                    request["output_token_ids"].clone(),
+                )
+            })
             .collect::<Vec<_>>();
         outputs.sort_by_key(|(prompt, _)| *prompt);
         outputs
@@ -94,21 +114,33 @@ fn ratios_follow_from_their_parts(results: &Value) {
         ("effective_throughput", total_tokens / duration),
         ("flop_per_joule", flops / energy),
         ("flop_per_token", flops / total_tokens),
-        ("watts_per_token_per_second", energy / duration / (output_tokens / duration)),
+        (
+            "watts_per_token_per_second",
+            energy / duration / (output_tokens / duration),
+        ),
     ] {
         close(number(results, "efficiency", key), expected, key);
     }
     let per_second = number(results, "inference", "tokens_per_second");
-    close(number(results, "inference", "latency_per_token_ms"), 1000.0 / per_second, "latency_per_token_ms");
+    close(
+        number(results, "inference", "latency_per_token_ms"),
+        1000.0 / per_second,
+        "latency_per_token_ms",
+    );
     // No GPU here: null, never 0, and left out of the total with a warning that says so.
     assert!(results["energy"]["gpu_energy_j"].is_null() && results["energy"]["gpu_power_w"].is_null());
-    let known = ["cpu_energy_j", "dram_energy_j"].iter().filter_map(|key| results["energy"][key].as_f64());
+    let known = ["cpu_energy_j", "dram_energy_j"]
+        .iter()
+        .filter_map(|key| results["energy"][key].as_f64());
     close(energy, known.sum(), "total_energy_j");
     assert!(results["validation"]["warnings"].to_string().contains("gpu_energy_j"));
     assert_eq!(results["compute"]["flops_method"], "architecture");
     assert_eq!(results["compute"]["flops_confidence"], "medium");
     for source in results["energy"]["sources"].as_array().unwrap() {
-        assert!(source["source"].is_string() && source["confidence"].is_string(), "{source:#}");
+        assert!(
+            source["source"].is_string() && source["confidence"].is_string(),
+            "{source:#}"
+        );
     }
 }
 
@@ -118,8 +150,14 @@ fn windows_and_energy_are_of_the_cycles(results: &Value, items: &[Value]) {
     for cycle in 0..2_u64 {
         let of_cycle = items.iter().filter(|item| item["cycle"] == cycle).collect::<Vec<_>>();
         let edge = |item: &Value, key: &str| item["window"][key].as_f64().unwrap();
-        let start = of_cycle.iter().map(|item| edge(item, "start_monotonic_sec")).fold(f64::INFINITY, f64::min);
-        let end = of_cycle.iter().map(|item| edge(item, "end_monotonic_sec")).fold(0.0, f64::max);
+        let start = of_cycle
+            .iter()
+            .map(|item| edge(item, "start_monotonic_sec"))
+            .fold(f64::INFINITY, f64::min);
+        let end = of_cycle
+            .iter()
+            .map(|item| edge(item, "end_monotonic_sec"))
+            .fold(0.0, f64::max);
         duration += end - start;
         for item in of_cycle {
             let window = edge(item, "end_monotonic_sec") - edge(item, "start_monotonic_sec");
@@ -129,11 +167,24 @@ fn windows_and_energy_are_of_the_cycles(results: &Value, items: &[Value]) {
     assert!((number(results, "energy", "duration_sec") - duration).abs() < 1e-6);
     let mean = rates.iter().sum::<f64>() / rates.len() as f64;
     assert!((number(results, "inference", "tokens_per_second") - mean).abs() < 1e-6 * mean);
-    let of_ranks = items.iter().map(|item| item["energy"]["cpu_energy_j"].as_f64().unwrap()).sum::<f64>();
+    let of_ranks = items
+        .iter()
+        .map(|item| item["energy"]["cpu_energy_j"].as_f64().unwrap())
+        .sum::<f64>();
     let host = number(results, "energy", "host_cpu_energy_j");
-    close(number(results, "energy", "cpu_energy_j"), of_ranks, "the sum over ranks");
-    assert!(of_ranks <= host * (1.0 + 1e-9), "{of_ranks} J attributed of the host's {host} J");
-    let flops = items.iter().map(|item| item["compute"]["flops_total"].as_f64().unwrap()).sum::<f64>();
+    close(
+        number(results, "energy", "cpu_energy_j"),
+        of_ranks,
+        "the sum over ranks",
+    );
+    assert!(
+        of_ranks <= host * (1.0 + 1e-9),
+        "{of_ranks} J attributed of the host's {host} J"
+    );
+    let flops = items
+        .iter()
+        .map(|item| item["compute"]["flops_total"].as_f64().unwrap())
+        .sum::<f64>();
     close(number(results, "compute", "flops_total"), flops, "flops_total");
 }
 
@@ -168,5 +219,9 @@ async fn synthetic_prompts_have_exactly_the_tokens_asked_for_and_long_ones_are_c
     let results = server.results(&id).await;
     assert_eq!(results["inference"]["input_tokens"], 3 * 25);
     assert_eq!(results["inference"]["output_tokens"], 3 * 2);
-    assert!(results["validation"]["warnings"].to_string().contains("prompt_truncated"));
+    assert!(
+        results["validation"]["warnings"]
+            .to_string()
+            .contains("prompt_truncated")
+    );
 }

@@ -18,12 +18,20 @@ async fn a_server_killed_in_the_middle_of_a_run_loses_nothing_and_leaves_no_orph
     first.until_state(&interrupted, "warming_up").await;
     let pid = first.pid();
     first.kill();
-    assert_eq!(no_workers_within(pid, Duration::from_secs(2)), Vec::<u32>::new(), "workers die with their server");
+    assert_eq!(
+        no_workers_within(pid, Duration::from_secs(2)),
+        Vec::<u32>::new(),
+        "workers die with their server"
+    );
 
     let second = Server::start_in(folder.path(), &options);
     let shown = second.until_state(&interrupted, "warming_up").await;
     assert_eq!(shown["attempt"], 2, "it was queued again and started again");
-    assert_eq!(second.show(&waiting).await["state"], "queued", "what waits is still there");
+    assert_eq!(
+        second.show(&waiting).await["state"],
+        "queued",
+        "what waits is still there"
+    );
     second.kill();
 
     let third = Server::start_in(folder.path(), &options);

@@ -2,9 +2,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use joulemark::clock::Monotonic;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::StatusCode;
@@ -47,7 +48,10 @@ impl Server {
         for variable in ["JOULEMARK_DATABASE_URL", "DATABASE_URL", "JOULEMARK_CONFIG"] {
             command.env_remove(variable);
         }
-        let log = std::fs::File::options().create(true).append(true).open(folder.join("server.log"));
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("server.log"));
         let mut child = command
             .args(options)
             .stdout(Stdio::piped())
@@ -56,26 +60,49 @@ impl Server {
             .expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let line = lines.next().and_then(Result::ok).unwrap_or_else(|| {
-            panic!("the server did not start: {}", std::fs::read_to_string(folder.join("server.log")).unwrap_or_default())
+            panic!(
+                "the server did not start: {}",
+                std::fs::read_to_string(folder.join("server.log")).unwrap_or_default()
+            )
         });
-        let url = line.strip_prefix("listening on ").expect("it says where it listens").to_owned();
-        Self { child, url, folder: folder.to_owned(), client: reqwest::Client::new(), owner: None }
+        let url = line
+            .strip_prefix("listening on ")
+            .expect("it says where it listens")
+            .to_owned();
+        Self {
+            child,
+            url,
+            folder: folder.to_owned(),
+            client: reqwest::Client::new(),
+            owner: None,
+        }
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let response = self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer");
+        let response = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .expect("an answer");
         let status = response.status();
         let text = response.text().await.expect("a body");
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     pub async fn post(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
-        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", content_type).body(body);
+        let request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .header("content-type", content_type)
+            .body(body);
         request.send().await.expect("an answer")
     }
 
     pub async fn submit(&self, experiment: &Value) -> (StatusCode, Value) {
-        let response = self.post("/v1/experiments", "application/json", experiment.to_string()).await;
+        let response = self
+            .post("/v1/experiments", "application/json", experiment.to_string())
+            .await;
         (response.status(), response.json().await.expect("JSON"))
     }
 
@@ -91,26 +118,34 @@ impl Server {
     }
 
     pub async fn cancel(&self, id: &str) -> (StatusCode, Value) {
-        let response = self.post(&format!("/v1/experiments/{id}/cancel"), "application/json", "").await;
+        let response = self
+            .post(&format!("/v1/experiments/{id}/cancel"), "application/json", "")
+            .await;
         (response.status(), response.json().await.expect("JSON"))
     }
 
     /// Waits until `good` holds for the experiment; the whole experiment.
     pub async fn until(&self, id: &str, good: impl Fn(&Value) -> bool) -> Value {
         let patience = Duration::from_secs(240);
-        let start = Instant::now();
+        let start = Monotonic::now();
         loop {
             let shown = self.show(id).await;
             if good(&shown) {
                 return shown;
             }
-            assert!(start.elapsed() < patience, "it never came to that: {shown:#}\n{}", self.log());
+            assert!(
+                Monotonic::now().sec_since(start) < patience.as_secs_f64(),
+                "it never came to that: {shown:#}\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     pub async fn until_state(&self, id: &str, state: &str) -> Value {
-        let shown = self.until(id, |shown| is_finished(shown) || shown["state"] == state).await;
+        let shown = self
+            .until(id, |shown| is_finished(shown) || shown["state"] == state)
+            .await;
         assert_eq!(shown["state"], state, "{shown:#}\n{}", self.log());
         shown
     }
@@ -159,7 +194,9 @@ impl Drop for Server {
 }
 
 pub fn is_finished(shown: &Value) -> bool {
-    ["completed", "failed", "cancelled"].iter().any(|state| shown["state"] == *state)
+    ["completed", "failed", "cancelled"]
+        .iter()
+        .any(|state| shown["state"] == *state)
 }
 
 /// Worker processes of the server with this pid, whether it lives or not.
@@ -176,10 +213,10 @@ pub fn workers_of(server: u32) -> Vec<u32> {
 
 /// Waits for the workers to be gone; those that are not.
 pub fn no_workers_within(server: u32, patience: Duration) -> Vec<u32> {
-    let start = Instant::now();
+    let start = Monotonic::now();
     loop {
         let left = workers_of(server);
-        if left.is_empty() || start.elapsed() > patience {
+        if left.is_empty() || Monotonic::now().sec_since(start) > patience.as_secs_f64() {
             return left;
         }
         std::thread::sleep(Duration::from_millis(20));

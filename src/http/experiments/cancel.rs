@@ -17,10 +17,7 @@ use crate::scheduler::CancelAnswer;
         (status = 409, description = "It is completed or failed already.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn cancel(
-    AxumState(state): AxumState<AppState>,
-    IdPath(id): IdPath,
-) -> Result<Json<Experiment>, Problem> {
+pub async fn cancel(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Experiment>, Problem> {
     match state.scheduler.cancel(id).await? {
         CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => {
             Ok(Json(Experiment::new(super::find(&state.store, id).await?, None)))

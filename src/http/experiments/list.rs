@@ -45,11 +45,19 @@ pub async fn list(
 ) -> Result<Json<ExperimentPage>, Problem> {
     let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::invalid_parameter("limit", format!("is {limit}; accepted are 1 to {MAX_LIMIT}")));
+        return Err(Problem::invalid_parameter(
+            "limit",
+            format!("is {limit}; accepted are 1 to {MAX_LIMIT}"),
+        ));
     }
     let before = parameters.cursor.as_deref().map(read_cursor).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let query = ListQuery { before, limit: limit + 1, state: parameters.state, label: None };
+    let query = ListQuery {
+        before,
+        limit: limit + 1,
+        state: parameters.state,
+        label: None,
+    };
     let mut records = state.store.list(&query).await?;
     let more = records.len() > limit as usize;
     records.truncate(limit as usize);

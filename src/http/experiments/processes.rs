@@ -23,13 +23,13 @@ pub struct Processes {
         (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn processes(
-    AxumState(state): AxumState<AppState>,
-    IdPath(id): IdPath,
-) -> Result<Json<Processes>, Problem> {
+pub async fn processes(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Processes>, Problem> {
     let record = super::find(&state.store, id).await?;
     if record.state != State::Completed {
         return Err(Problem::not_completed(record.state, record.failure));
     }
-    Ok(Json(Processes { id, items: state.store.rank_cycles(id).await? }))
+    Ok(Json(Processes {
+        id,
+        items: state.store.rank_cycles(id).await?,
+    }))
 }

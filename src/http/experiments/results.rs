@@ -26,13 +26,14 @@ pub struct Results {
         (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn results(
-    AxumState(state): AxumState<AppState>,
-    IdPath(id): IdPath,
-) -> Result<Json<Results>, Problem> {
+pub async fn results(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Results>, Problem> {
     let record = super::find(&state.store, id).await?;
     match state.store.report(id).await? {
-        Some(report) => Ok(Json(Results { id, report, experiment: record.spec })),
+        Some(report) => Ok(Json(Results {
+            id,
+            report,
+            experiment: record.spec,
+        })),
         None => Err(Problem::not_completed(record.state, record.failure)),
     }
 }

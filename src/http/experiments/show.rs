@@ -12,10 +12,7 @@ use crate::http::{extract::IdPath, problem::Problem, state::AppState};
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn show(
-    AxumState(state): AxumState<AppState>,
-    IdPath(id): IdPath,
-) -> Result<Json<Experiment>, Problem> {
+pub async fn show(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Experiment>, Problem> {
     let record = super::find(&state.store, id).await?;
     Ok(Json(Experiment::new(record, state.scheduler.progress(id))))
 }

@@ -39,7 +39,12 @@ pub async fn submit(
     let document = body::read(&headers, &bytes)?;
     let request = parse(&document).map_err(Problem::invalid_experiment)?;
     let (spec, warnings) = accept(&state, request).await.map_err(Problem::invalid_experiment)?;
-    let new = NewExperiment { id: ExperimentId::generate(), spec, warnings, created_at: clock::wall_now() };
+    let new = NewExperiment {
+        id: ExperimentId::generate(),
+        spec,
+        warnings,
+        created_at: clock::wall_now(),
+    };
     let id = new.id;
     state.store.insert(&new).await?;
     state.scheduler.wake();
@@ -51,15 +56,17 @@ pub async fn submit(
 }
 
 /// Checks the request against what is here: its model, then everything that depends on host or model.
-async fn accept(
-    state: &AppState,
-    request: ExperimentRequest,
-) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
+async fn accept(state: &AppState, request: ExperimentRequest) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
     let name = request.model_name.clone().unwrap_or_default();
     let (models_dir, hub, synthetic) = (state.models_dir.clone(), state.allow_hub, state.allow_synthetic_engine);
     let located = tokio::task::spawn_blocking(move || locate(&models_dir, &name, hub, synthetic))
         .await
-        .map_err(|error| vec![FieldProblem::new("/model_name", format!("could not be looked up: {error}"))])?;
+        .map_err(|error| {
+            vec![FieldProblem::new(
+                "/model_name",
+                format!("could not be looked up: {error}"),
+            )]
+        })?;
     let (model, mut problems, warning) = match located {
         Ok(located) => (Some(located.facts()), Vec::new(), located.warning()),
         Err(refusal) => (None, vec![FieldProblem::new("/model_name", refusal.to_string())], None),

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
@@ -73,9 +73,11 @@ impl Cluster {
     }
 
     async fn wait(&self) {
-        let until = Instant::now() + Duration::from_secs(30);
-        while let Err(error) = Store::open(&self.url("postgres")).await {
-            assert!(error.is_retryable() && Instant::now() < until, "{error:?}");
+        for attempt in 0.. {
+            match Store::open(&self.url("postgres")).await {
+                Ok(_) => return,
+                Err(error) => assert!(error.is_retryable() && attempt < 300, "{error:?}"),
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

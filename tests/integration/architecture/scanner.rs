@@ -191,7 +191,10 @@ fn from_root(import: &Import, module: &[String]) -> Import {
             _ => path.push(word.clone()),
         }
     }
-    Import { line: import.line, path }
+    Import {
+        line: import.line,
+        path,
+    }
 }
 
 #[cfg(test)]

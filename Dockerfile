@@ -1,0 +1,69 @@
+# CPU (the default):
+#   docker build -t joulemark .
+#   docker run --rm -p 127.0.0.1:8080:8080 -v ./models:/models:ro -v joulemark-data:/data joulemark
+# CUDA (needs the NVIDIA container toolkit to run: --gpus all):
+#   docker build -t joulemark:cuda --build-arg FEATURES=cuda \
+#     --build-arg BUILD_IMAGE=nvidia/cuda:12.9.1-devel-ubuntu24.04 \
+#     --build-arg RUNTIME_IMAGE=nvidia/cuda:12.9.1-runtime-ubuntu24.04 \
+#     --build-arg CUDA_COMPUTE_CAP=80 .
+# RAPL's counters are hidden from containers: to meter a bare-metal CPU add
+#   -v /sys/devices/virtual/powercap:/powercap:ro -e JOULEMARK_RAPL_ROOT=/powercap --user root
+ARG RUST_IMAGE=rust:1.94-bookworm
+ARG BUILD_IMAGE=${RUST_IMAGE}
+ARG RUNTIME_IMAGE=debian:bookworm-slim
+
+FROM ${RUST_IMAGE} AS toolchain
+
+FROM ${BUILD_IMAGE} AS build
+ARG FEATURES=
+# Without a GPU in sight while building, the compute capability has to be told.
+ARG CUDA_COMPUTE_CAP=
+ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:$PATH
+# A CUDA image brings no Rust; in the Rust image these copy what is there already.
+COPY --from=toolchain /usr/local/rustup /usr/local/rustup
+COPY --from=toolchain /usr/local/cargo /usr/local/cargo
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends build-essential ca-certificates pkg-config \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+
+# The dependencies, the inference engine above all, in a layer of their own: it is built again only when the manifests
+# change. The stubs stand for the sources, which cargo wants to see.
+COPY .cargo .cargo
+COPY Cargo.toml Cargo.lock ./
+COPY tests/mock_nvml/Cargo.toml tests/mock_nvml/
+RUN mkdir -p src tests/mock_nvml/src \
+    && echo 'fn main() {}' | tee src/main.rs > build.rs \
+    && touch src/lib.rs tests/mock_nvml/src/lib.rs \
+    && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
+    && cargo build --release --locked --bin joulemark --features "$FEATURES"
+
+COPY build.rs ./
+COPY migrations migrations
+COPY src src
+# Copied files keep their old times, by which cargo would take the stubs' build for theirs.
+RUN touch build.rs src/main.rs src/lib.rs \
+    && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
+    && cargo build --release --locked --bin joulemark --features "$FEATURES"
+
+FROM ${RUNTIME_IMAGE}
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates curl \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /data joulemark \
+    && mkdir /data /models \
+    && chown joulemark /data
+COPY --from=build /build/target/release/joulemark /usr/local/bin/
+COPY LICENSE LICENSE-APACHE LICENSE-MIT /usr/share/doc/joulemark/
+USER joulemark
+WORKDIR /data
+VOLUME /data
+# The container's own loopback could not be reached from outside; publish the port on the host's loopback instead.
+ENV JOULEMARK_LISTEN=0.0.0.0:8080 \
+    JOULEMARK_DATABASE_URL=sqlite:///data/joulemark.db \
+    JOULEMARK_MODELS_DIR=/models
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+    CMD curl -fsS -o /dev/null http://127.0.0.1:8080/healthz
+ENTRYPOINT ["joulemark"]
+CMD ["serve"]

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Every check there is, from a fresh clone on Debian or Ubuntu with a Rust toolchain. Stops at the first that fails.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. deploy/setup-build.sh
+
+timings=()
+
+step() {
+  local name=$1 begun=$EPOCHREALTIME microseconds
+  shift
+  printf '\n== %s: %s\n' "$name" "$*"
+  "$@" || fail "$name failed: $*"
+  microseconds=$((${EPOCHREALTIME//[.,]/} - ${begun//[.,]/}))
+  printf -v line '%6d.%d s  %s' $((microseconds / 1000000)) $((microseconds / 100000 % 10)) "$name"
+  timings+=("$line")
+  printf '== %s\n' "$line"
+}
+
+setup() {
+  setup_build_tools
+  setup_rust_component rustfmt fmt
+  setup_rust_component clippy clippy
+}
+
+scripts() {
+  if has shellcheck; then
+    shellcheck -x -P deploy deploy/*.sh tests/*.sh .ci/run
+  else
+    printf 'shellcheck is not installed: left out\n'
+  fi
+}
+
+step "tools" setup
+step "model" bash deploy/fetch-model.sh models
+step "scripts" scripts
+step "format" cargo fmt --all --check
+# One profile and one set of features throughout, so that the engine is compiled once.
+step "build" cargo build --release --locked --workspace --all-targets
+step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
+step "tests" cargo test --release --locked --workspace
+
+printf '\nevery check passed; what took how long:\n'
+printf '%s\n' "${timings[@]}" | sort -rn
