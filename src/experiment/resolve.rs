@@ -382,6 +382,17 @@ fn warnings(spec: &Spec) -> Vec<Warning> {
             format!("tokens are sampled at temperature {temperature}; greedy decoding (0) is recommended"),
         );
     }
+    if spec.batch_size > 1 {
+        let size = spec.batch_size;
+        warn(
+            WarningCode::BatchedOutput,
+            format!(
+                "{size} requests share a batch; mistral.rs 0.8.1 mixes up the answers of sequences that it decodes \
+                 together (seen on the CPU, not tried on a GPU): the work and its cost are those of a real batch, the \
+                 tokens are not those of the prompts"
+            ),
+        );
+    }
     if spec.device == Device::Cpu && !spec.gpus.is_empty() {
         let count = spec.gpus.len();
         warn(

@@ -9,6 +9,8 @@ pub enum WarningCode {
     FewCycles,
     Sampling,
     GpusMeteredNotUsed,
+    /// Requests share batches, whose answers the engine mixes up.
+    BatchedOutput,
     /// The experiment was run by the synthetic engine: no model, no real tokens.
     SyntheticEngine,
     /// A metric is null; the message says which and why.
