@@ -4,6 +4,7 @@
 //! One rule runs through it: a sum with an unknown part is unknown, never a smaller number that looks whole.
 
 mod aggregate;
+mod baselines;
 mod checks;
 mod compute;
 mod efficiency;
@@ -11,14 +12,19 @@ mod energy;
 #[cfg(test)]
 mod fixtures;
 mod inference;
+mod phases;
 mod report;
+mod resample;
 mod sources;
 mod sums;
 mod windows;
 
 pub use aggregate::{Aggregate, CycleHost, aggregate};
+pub use baselines::{IdleState, host_idle_energy_j};
 pub use checks::validate;
 pub use efficiency::efficiency;
 pub use inference::inference_of;
+pub use phases::{PassStretches, RankPhase, phase_energy, stretches};
 pub use report::{ReportInput, report};
+pub use resample::resample;
 pub use windows::{hull, union_sec};

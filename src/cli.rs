@@ -3,8 +3,11 @@
 
 mod config;
 mod cpu;
+mod doctor;
+mod energy;
 mod logging;
 mod machine;
+mod meter;
 mod openapi;
 mod options;
 mod serve;
@@ -26,6 +29,10 @@ struct Arguments {
 enum Command {
     /// Run the service.
     Serve(options::Options),
+    /// Run a command and say what energy the host used meanwhile.
+    Meter(meter::MeterArguments),
+    /// Say of every energy source whether it works, why not and the fix.
+    Doctor(doctor::DoctorArguments),
     /// Print the configuration in force and where each value came from.
     Config(options::Options),
     /// Print the API's OpenAPI document.
@@ -47,6 +54,8 @@ pub fn main() -> ExitCode {
 fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(options) => serve::run(options),
+        Command::Meter(arguments) => return meter::run(arguments),
+        Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi => openapi::run(),
         Command::Worker(arguments) => worker::run(arguments),

@@ -6,24 +6,34 @@
 
 mod account;
 mod attribution;
+mod baseline;
 mod cpu_time;
+mod device_series;
 mod discovery;
+mod environment;
 mod host_meter;
+mod pursuit;
 mod series;
 mod source;
+mod telemetry;
 mod timeline;
 mod window;
 
 pub use account::{account, account_host};
 pub use attribution::cpu_shares;
+pub use baseline::{BareBaselines, Unrest};
 pub use cpu_time::{CpuTimeError, HostCpuClock, process_cpu_sec};
 pub use discovery::{EnergyOptions, Opened, open};
+pub use environment::{Watched, WatchedGpu};
 pub use host_meter::HostMeter;
+pub use pursuit::{Awaited, Pursuit, next_poll, polled_sources};
 pub use source::nvml::NvmlSource;
+pub use source::perf_event::{PerfEventRoots, PerfEventSource};
 pub use source::rapl::RaplSource;
 pub use source::tdp::TdpSource;
 pub use source::{
     CpuDevice, Devices, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value, Wraps,
 };
+pub use telemetry::GpuState;
 pub use timeline::Timeline;
 pub use window::readings;

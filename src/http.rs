@@ -2,6 +2,7 @@
 //! codes; parses and shows, decides nothing.
 
 mod body;
+mod devices;
 mod experiments;
 mod extract;
 mod health;
@@ -24,6 +25,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::cancel::cancel))
         .routes(routes!(experiments::results::results))
         .routes(routes!(experiments::processes::processes))
+        .routes(routes!(experiments::timeseries::timeseries))
+        .routes(routes!(devices::devices))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))

@@ -2,9 +2,16 @@
 //! Owns the words; knows nothing of how they are aggregated or stored.
 
 mod energy;
+mod idle;
 mod inference;
 mod machine;
+mod timeseries;
 
-pub use energy::{Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading};
+pub use energy::{
+    Baseline, BaselineKind, Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
+    Phase, PhaseEnergy, SourceReading,
+};
+pub use idle::IdlePower;
 pub use inference::{ComputeMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
 pub use machine::{CpuPlacement, LoadReport, Machine};
+pub use timeseries::{DeviceSeries, SeriesPoint};

@@ -69,11 +69,14 @@ pub struct Timing {
     pub claim_to_load_start_sec: Option<f64>,
     pub load_sec: f64,
     pub warm_up_sec: f64,
+    /// Time in which the workers were left idle with the model in memory, for the loaded baseline.
+    #[serde(default)]
+    pub idle_baseline_sec: f64,
     /// Sum over cycles of the union of the ranks' windows.
     pub measuring_sec: f64,
     /// From the claim to the computed result.
     pub total_sec: f64,
-    /// Share of `total_sec` not spent in load, warm-up or measuring: the service's own cost.
+    /// Share of `total_sec` not spent in load, warm-up, idle baseline or measuring: the service's own cost.
     pub overhead_share: Option<f64>,
 }
 

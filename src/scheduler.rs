@@ -8,13 +8,18 @@ mod failure;
 mod launch;
 mod leases;
 mod models;
+mod phases;
 mod rank;
 mod ranks;
+mod rest;
 mod run;
 mod step;
+mod surroundings;
 
 pub use context::{Context, EngineChoice, Limits};
 pub use digests::DigestCache;
 pub use launch::Launcher;
+pub use leases::Lease;
 pub use models::{LocatedModel, ModelRefusal, locate};
+pub use rest::RestWatch;
 pub use step::{CancelAnswer, Outcome, Scheduler};

@@ -17,6 +17,7 @@ mod record;
 mod recover;
 mod results;
 mod standing;
+mod timeseries;
 
 use sqlx::AnyPool;
 
@@ -25,6 +26,7 @@ pub use error::StoreError;
 pub use experiments::ListQuery;
 pub use record::{NewExperiment, Record};
 pub use recover::Recovered;
+pub use timeseries::Timeseries;
 
 use dialect::Dialect;
 

@@ -38,6 +38,10 @@ pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
         duration_sec,
         cpu_time_share: cpu_time_share(groups),
         sources: sources::over(groups),
+        host_idle_energy_j: None,
+        host_other_energy_j: of_host(|energy| energy.host_other_energy_j),
+        baselines: Vec::new(),
+        phases: Vec::new(),
     }
 }
 

@@ -72,6 +72,7 @@ pub fn host_cycle(cycle: u32, cpu_j: f64, dram_j: f64) -> CycleHost {
     let energy = EnergyMetrics {
         host_cpu_energy_j: Some(cpu_j),
         host_dram_energy_j: Some(dram_j),
+        host_other_energy_j: Some(cpu_j / 4.0),
         duration_sec: Some(10.0),
         sources: vec![package_source(cpu_j)],
         ..EnergyMetrics::default()
@@ -96,6 +97,8 @@ pub fn package_source(energy_j: f64) -> SourceReading {
         interval_ms: Some(100.0),
         uncertainty_j: Some(1.0),
         uncertainty_basis: "one step of the counter at each edge".to_owned(),
+        instrument_accuracy_percent: None,
+        refresh_ms: None,
         counted_in_total: true,
         note: None,
     }
@@ -140,6 +143,7 @@ pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
         batch_size: 1,
         warmup_iterations: 3,
         num_cycles,
+        idle_baseline_sec: 2,
         labels: BTreeMap::new(),
     }
 }
@@ -177,6 +181,7 @@ pub fn timing() -> Timing {
         claim_to_load_start_sec: Some(0.25),
         load_sec: 1.5,
         warm_up_sec: 1.0,
+        idle_baseline_sec: 0.0,
         measuring_sec: 8.0,
         total_sec: 11.0,
         overhead_share: Some(0.5 / 11.0),

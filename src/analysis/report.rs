@@ -1,6 +1,7 @@
+use super::baselines::{IdleState, attach};
 use super::{CycleHost, aggregate, validate};
 use crate::experiment::{Spec, Warning, WarningCode};
-use crate::measurement::{LoadReport, Machine, RankCycle};
+use crate::measurement::{LoadReport, Machine, PhaseEnergy, RankCycle};
 use crate::report::{ModelFacts, Report, Timing};
 
 /// Everything that a finished experiment leaves behind.
@@ -11,6 +12,9 @@ pub struct ReportInput<'a> {
     pub warnings: &'a [Warning],
     pub cycles: &'a [RankCycle],
     pub hosts: &'a [CycleHost],
+    /// Idle power before the cycles, one of a kind.
+    pub idle: &'a [IdleState],
+    pub phases: Vec<PhaseEnergy>,
     pub machine: Machine,
     pub loads: Vec<LoadReport>,
     pub model: ModelFacts,
@@ -21,7 +25,9 @@ pub struct ReportInput<'a> {
 
 /// The report as it is stored and served.
 pub fn report(input: ReportInput<'_>) -> Report {
-    let aggregate = aggregate(input.cycles, input.hosts);
+    let mut aggregate = aggregate(input.cycles, input.hosts);
+    attach(&mut aggregate, input.cycles, input.hosts, input.idle);
+    aggregate.energy.phases = input.phases;
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
@@ -59,6 +65,8 @@ mod tests {
             warnings: &[],
             cycles,
             hosts,
+            idle: &[],
+            phases: Vec::new(),
             machine: machine(),
             loads: vec![load(0)],
             model: ModelFacts {

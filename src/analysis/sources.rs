@@ -8,32 +8,35 @@ use crate::measurement::{EnergyDomain, EnergySourceKind, SourceReading};
 type Identity<'a> = (EnergyDomain, Option<&'a str>, Option<&'a str>, EnergySourceKind);
 
 /// One reading of a source, with the length of the window it is over.
-type Reading<'a> = (&'a SourceReading, f64);
+pub(super) type Reading<'a> = (&'a SourceReading, f64);
 
 /// Every distinct source once: GPUs from the ranks that own them, all others from the host's readings.
 pub(super) fn over(groups: &[Group<'_>]) -> Vec<SourceReading> {
     let mut sources: BTreeMap<Identity<'_>, Vec<Reading<'_>>> = BTreeMap::new();
-    for group in groups {
-        let of_ranks = group.ranks.iter().flat_map(|rank| {
-            let gpus = rank
-                .energy
-                .sources
-                .iter()
-                .filter(|source| source.domain == EnergyDomain::Gpu);
-            gpus.map(|source| (source, rank.window.duration_sec()))
-        });
-        let of_host = group.host.into_iter().flat_map(|host| {
-            let others = host.sources.iter().filter(|source| source.domain != EnergyDomain::Gpu);
-            others.map(|source| (source, host.duration_sec.unwrap_or(f64::NAN)))
-        });
-        for (source, window_sec) in of_ranks.chain(of_host) {
-            sources.entry(identity(source)).or_default().push((source, window_sec));
-        }
+    for (source, window_sec) in groups.iter().flat_map(with_windows) {
+        sources.entry(identity(source)).or_default().push((source, window_sec));
     }
     sources
         .into_values()
         .map(|readings| merged(&readings, groups.len()))
         .collect()
+}
+
+/// One cycle's readings, each source's once: GPUs from the ranks that own them, all others from the host's.
+pub(super) fn with_windows<'a>(group: &Group<'a>) -> impl Iterator<Item = Reading<'a>> {
+    let of_ranks = group.ranks.clone().into_iter().flat_map(|rank| {
+        let gpus = rank
+            .energy
+            .sources
+            .iter()
+            .filter(|source| source.domain == EnergyDomain::Gpu);
+        gpus.map(|source| (source, rank.window.duration_sec()))
+    });
+    let of_host = group.host.into_iter().flat_map(|host| {
+        let others = host.sources.iter().filter(|source| source.domain != EnergyDomain::Gpu);
+        others.map(|source| (source, host.duration_sec.unwrap_or(f64::NAN)))
+    });
+    of_ranks.chain(of_host)
 }
 
 fn identity(source: &SourceReading) -> Identity<'_> {
@@ -77,6 +80,8 @@ fn merged(readings: &[Reading<'_>], cycles: usize) -> SourceReading {
             1 => first.uncertainty_basis.clone(),
             count => format!("{}; sum over {count} windows of one sensor", first.uncertainty_basis),
         },
+        instrument_accuracy_percent: None,
+        refresh_ms: None,
         counted_in_total: energy_j.is_some() && every().any(|reading| reading.counted_in_total),
         note: (!notes.is_empty()).then(|| notes.join("; ")),
         ..first.clone()

@@ -11,7 +11,7 @@ pub fn is_good_enough() -> bool {
         return true;
     }
     // Nothing can be done about a standard error that is closed.
-    let mut say = |text: &str| drop(std::io::stderr().write_all(text.as_bytes()));
+    let say = |text: &str| drop(std::io::stderr().write_all(text.as_bytes()));
     say("joulemark: this build needs a CPU of level x86-64-v3 (2013 or later); this one lacks");
     for needed in &NEEDED {
         if !needed.is_in(&features) {

@@ -5,36 +5,33 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{logging, machine, options::Options};
-use crate::clock;
+use super::{energy as energy_options, logging, machine, options::Options};
+use crate::clock::{self, Monotonic};
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
 use crate::experiment::{Gpu, Host};
 use crate::http::{self, AppState};
 use crate::inference::prompts;
 use crate::progress::ProgressBoard;
-use crate::scheduler::{Context, DigestCache, Launcher, Limits, Scheduler};
+use crate::scheduler::{Context, DigestCache, Launcher, Limits, RestWatch, Scheduler};
 use crate::store::{Recovered, Store};
 
 pub fn run(options: Options) -> anyhow::Result<()> {
-    let settings = options.load()?.settings;
+    let layered = options.load()?;
+    let energy_options = energy_options::options(&layered);
+    let settings = layered.settings;
     logging::start_server(&settings)?;
     // From this thread, which lives as long as the server.
     let launcher = Launcher::start().context("the launcher of workers does not start")?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(settings, launcher))
+        .block_on(serve(settings, energy_options, launcher))
 }
 
-async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
+async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
     let cpus = machine::usable_cpus()?;
-    let opened = energy::open(&EnergyOptions {
-        rapl_root: settings.rapl_root.clone(),
-        nvml_library: settings.nvml_library(),
-        sample_interval: Duration::from_millis(u64::from(settings.sample_interval_ms)),
-        ..EnergyOptions::default()
-    });
+    let opened = energy::open(&energy_options);
     for finding in &opened.devices.findings {
         let (subject, detail, fix) = (
             &finding.subject,
@@ -72,7 +69,8 @@ async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
     };
     let scheduler = Scheduler::new(Context {
         store: store.clone(),
-        meter,
+        meter: meter.clone(),
+        rest: RestWatch::new(Monotonic::now()),
         launcher,
         progress: ProgressBoard::default(),
         digests: DigestCache::default(),
@@ -91,6 +89,7 @@ async fn serve(settings: Settings, launcher: Launcher) -> anyhow::Result<()> {
     let state = AppState {
         store: store.clone(),
         scheduler: scheduler.clone(),
+        meter,
         host: Arc::new(host),
         models_dir: Arc::new(settings.models_dir.clone()),
         allow_hub: settings.allow_hub,

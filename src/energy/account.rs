@@ -11,7 +11,7 @@ use crate::measurement::{
 
 /// Energy of exactly these GPUs, and these processes' share of the host's packages and memory.
 pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
-    let share = cpu_time_share(timeline, window, pids);
+    let share = Split::of(timeline, window, pids).ours;
     let mut metrics = whole(timeline, window, |uuid| gpu_uuids.iter().any(|wanted| wanted == uuid));
     for wanted in gpu_uuids {
         if !metrics
@@ -44,9 +44,14 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     let mut sources = readings(timeline, window);
     sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
     let duration_sec = window.duration_sec();
+    let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
+    let followed = Split::of(timeline, window, &[]).followed;
     EnergyMetrics {
         gpu_energy_j: sum(&sources, EnergyDomain::Gpu),
-        host_cpu_energy_j: sum(&sources, EnergyDomain::Package),
+        host_cpu_energy_j,
+        host_other_energy_j: host_cpu_energy_j
+            .zip(followed)
+            .map(|(host, followed)| host * (1.0 - followed)),
         host_dram_energy_j: sum(&sources, EnergyDomain::Dram),
         duration_sec: (duration_sec > 0.0).then_some(duration_sec),
         sources,
@@ -80,26 +85,40 @@ fn add_up(mut metrics: EnergyMetrics, window: &Window, lacks_gpus: bool) -> Ener
     metrics
 }
 
-/// These processes' share of the host's busy CPU time; none when the host's or any one's is not known.
-fn cpu_time_share(timeline: &Timeline, window: &Window, pids: &[u32]) -> Option<f64> {
-    if pids.is_empty() {
-        return None;
+/// Shares of the host's busy CPU time; none where it is not known.
+struct Split {
+    /// Of the processes asked for; none when one of them was not followed from the window's start.
+    ours: Option<f64>,
+    /// Of all processes that are followed, whosesoever: what is left is everybody else's.
+    followed: Option<f64>,
+}
+
+impl Split {
+    fn of(timeline: &Timeline, window: &Window, pids: &[u32]) -> Self {
+        let Ok(growth) = timeline.cpu_growth(Span::from(window)) else {
+            return Self {
+                ours: None,
+                followed: None,
+            };
+        };
+        let trees = growth
+            .processes
+            .iter()
+            .map(|(_, sec)| *sec)
+            .chain([growth.newcomers_sec]);
+        let shares = cpu_shares(growth.host_busy_sec, &trees.collect::<Vec<f64>>());
+        let is_known = |pid: &u32| growth.processes.iter().any(|(known, _)| known == pid);
+        let of_ours = growth
+            .processes
+            .iter()
+            .zip(&shares)
+            .filter(|((pid, _), _)| pids.contains(pid));
+        let ours = of_ours.map(|(_, share)| *share).sum::<f64>().min(1.0);
+        Self {
+            ours: (!pids.is_empty() && pids.iter().all(is_known)).then_some(ours),
+            followed: Some(shares.iter().sum::<f64>().min(1.0)),
+        }
     }
-    let growth = timeline.cpu_growth(Span::from(window)).ok()?;
-    if pids
-        .iter()
-        .any(|pid| !growth.processes.iter().any(|(known, _)| known == pid))
-    {
-        return None;
-    }
-    let trees: Vec<f64> = growth.processes.iter().map(|(_, sec)| *sec).collect();
-    let shares = cpu_shares(growth.host_busy_sec, &trees);
-    let ours = growth
-        .processes
-        .iter()
-        .zip(shares)
-        .filter(|((pid, _), _)| pids.contains(pid));
-    Some(ours.map(|(_, share)| share).sum::<f64>().min(1.0))
 }
 
 fn nobody_reads(uuid: &str) -> SourceReading {
@@ -119,6 +138,8 @@ fn nobody_reads(uuid: &str) -> SourceReading {
         interval_ms: None,
         uncertainty_j: None,
         uncertainty_basis: "unknown: there is no energy to be uncertain of".to_owned(),
+        instrument_accuracy_percent: None,
+        refresh_ms: None,
         counted_in_total: false,
         note: Some("no source of this host reads this GPU".to_owned()),
     }

@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use super::cpu_time::HostCpuClock;
 use super::source::nvml::NvmlSource;
+use super::source::perf_event::{PerfEventRoots, PerfEventSource};
 use super::source::rapl::RaplSource;
 use super::source::tdp::{CpuInfo, TdpSource};
-use super::source::{CpuDevice, Devices, EnergySource, Finding};
+use super::source::{CpuDevice, Devices, EnergySource, Finding, SourceDescription};
 use crate::measurement::{EnergyDomain, EnergySourceKind};
 
 /// Where to look. Every root is an argument, so that a test hands in a folder of its own.
 #[derive(Clone, Debug)]
 pub struct EnergyOptions {
     pub rapl_root: PathBuf,
+    /// Where to look for the `power` PMU, which goes before the powercap tree; none when that tree was asked for.
+    pub perf_event: Option<PerfEventRoots>,
     /// The NVML library to load and no other; none for the usual names and folders.
     pub nvml_library: Option<PathBuf>,
     pub proc_root: PathBuf,
@@ -26,6 +29,7 @@ impl Default for EnergyOptions {
     fn default() -> Self {
         Self {
             rapl_root: PathBuf::from("/sys/class/powercap"),
+            perf_event: Some(PerfEventRoots::default()),
             nvml_library: None,
             proc_root: PathBuf::from("/proc"),
             cgroup_root: PathBuf::from("/sys/fs/cgroup"),
@@ -50,21 +54,16 @@ pub fn open(options: &EnergyOptions) -> Opened {
         sources.push(Box::new(nvml));
     }
 
-    let (rapl, rapl_findings) = RaplSource::open(&options.rapl_root);
-    let has_package = rapl
-        .sources()
-        .iter()
-        .any(|description| description.id.domain == EnergyDomain::Package);
-    let rapl_problem = (!has_package).then(|| problem_of(&rapl_findings));
-    findings.extend(rapl_findings);
-    if !rapl.sources().is_empty() {
-        sources.push(Box::new(rapl));
-    }
+    let rapl = open_rapl(options);
+    let rapl_kind = rapl.packages;
+    let rapl_problem = rapl_kind.is_none().then(|| problem_of(&rapl.findings));
+    sources.extend(rapl.source);
+    findings.extend(rapl.findings);
 
     let cpu = CpuInfo::read(&options.proc_root);
     let host_cpu_clock = HostCpuClock::open(&options.proc_root, &options.cgroup_root);
-    let mut energy_source = has_package.then_some(EnergySourceKind::RaplPowercap);
-    if !has_package {
+    let mut energy_source = rapl_kind;
+    if rapl_kind.is_none() {
         let estimate = host_cpu_clock
             .as_ref()
             .map_err(ToString::to_string)
@@ -100,6 +99,48 @@ pub fn open(options: &EnergyOptions) -> Opened {
     }
 }
 
+/// What became of RAPL.
+struct Rapl {
+    source: Option<Box<dyn EnergySource>>,
+    /// By which way the packages are read; none when they are not.
+    packages: Option<EnergySourceKind>,
+    findings: Vec<Finding>,
+}
+
+/// One of the two ways to the same registers, never both: perf_event where it may be opened, else powercap.
+fn open_rapl(options: &EnergyOptions) -> Rapl {
+    let mut findings = Vec::new();
+    if let Some(roots) = &options.perf_event {
+        let (perf, of_perf) = PerfEventSource::open(roots);
+        findings.extend(of_perf);
+        if perf.has_packages() {
+            let source: Box<dyn EnergySource> = Box::new(perf);
+            let packages = Some(EnergySourceKind::RaplPerfEvent);
+            return Rapl {
+                source: Some(source),
+                packages,
+                findings,
+            };
+        }
+    }
+    let (powercap, of_powercap) =
+        RaplSource::open(&options.rapl_root, CpuInfo::read(&options.proc_root).model.as_deref());
+    // The tree's own findings first: its fix is the one that most hosts need.
+    findings.splice(0..0, of_powercap);
+    let is_package = |description: &SourceDescription| description.id.domain == EnergyDomain::Package;
+    let packages = powercap
+        .sources()
+        .iter()
+        .any(is_package)
+        .then_some(EnergySourceKind::RaplPowercap);
+    let source = (!powercap.sources().is_empty()).then(|| Box::new(powercap) as Box<dyn EnergySource>);
+    Rapl {
+        source,
+        packages,
+        findings,
+    }
+}
+
 fn problem_of(rapl_findings: &[Finding]) -> String {
     let problem = rapl_findings
         .iter()
@@ -127,6 +168,7 @@ mod tests {
         fs::write(proc_root.join("cpuinfo"), "processor : 0\nmodel name : AMD EPYC 7763\n").expect("cpuinfo");
         EnergyOptions {
             rapl_root: root.path().join("powercap"),
+            perf_event: None,
             nvml_library: Some(root.path().join("no-such-nvml.so")),
             proc_root,
             cgroup_root: root.path().join("cgroup"),

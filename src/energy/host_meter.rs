@@ -4,11 +4,13 @@
 //! know what a window is for. Sampling once for all makes double counting impossible by construction.
 
 mod sampler;
+mod surroundings;
 
 use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sampler::Sampler;
 
@@ -17,6 +19,7 @@ use super::cpu_time::{CpuTimeError, process_cpu_sec};
 use super::discovery::Opened;
 use super::series::Span;
 use super::source::{Devices, Place};
+use super::telemetry::SharedLog;
 use super::timeline::Timeline;
 use crate::clock::Monotonic;
 use crate::measurement::{EnergyDomain, EnergyMetrics, Window};
@@ -27,6 +30,7 @@ pub struct HostMeter(Arc<Inner>);
 
 struct Inner {
     timeline: Arc<Mutex<Timeline>>,
+    telemetry: SharedLog,
     devices: Devices,
     edges: Option<Sender<Sender<()>>>,
     thread: Option<JoinHandle<()>>,
@@ -50,12 +54,14 @@ impl HostMeter {
         let interval = sampler::pace(sample_interval, &descriptions);
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
         let (edges, requests) = mpsc::channel();
-        let sampler = Sampler::new(sources, host_cpu_clock, Arc::clone(&timeline));
+        let (telemetry, pace) = surroundings::telemetry(&sources, interval);
+        let sampler = Sampler::new(sources, host_cpu_clock, Arc::clone(&timeline), pace);
         let thread = std::thread::Builder::new()
             .name("energy-meter".to_owned())
             .spawn(move || sampler.run(interval, &requests))?;
         let meter = Self(Arc::new(Inner {
             timeline,
+            telemetry,
             devices,
             edges: Some(edges),
             thread: Some(thread),
@@ -87,8 +93,18 @@ impl HostMeter {
         lock(&self.0.timeline).untrack(pid);
     }
 
+    /// Waits until what was drawn up to now has been shown, so that reading windows that have ended does not wait.
+    pub fn settle(&self) {
+        let now = Monotonic::now().as_sec();
+        self.catch_up(&Window {
+            start_monotonic_sec: now,
+            end_monotonic_sec: now,
+        });
+    }
+
     /// Energy over `window` of exactly these GPUs, and these processes' share of the host. Takes an edge of its own
-    /// when the window is newer than the last sample, so it may block like `edge`.
+    /// when the window is newer than the last sample, and
+    /// waits for the refresh that shows its end: up to 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
     pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
         self.catch_up(window);
         account(&lock(&self.0.timeline), window, gpu_uuids, pids)
@@ -127,11 +143,19 @@ impl HostMeter {
         devices
     }
 
+    /// Lets the sources show what they drew up to the window's end: the refresh after it, or the end of an average.
     fn catch_up(&self, window: &Window) {
         let end = Span::from(window).end;
-        let covered = lock(&self.0.timeline).is_covered_until(end);
+        let now = Monotonic::now();
         // A window that ends in the future cannot be caught up with: its energy stays unknown.
-        if !covered && end <= Monotonic::now() {
+        if end > now {
+            return;
+        }
+        let settled = Monotonic::from_sec(end.as_sec() + lock(&self.0.timeline).settle_sec());
+        if settled > now {
+            std::thread::sleep(Duration::from_nanos(settled.0 - now.0));
+        }
+        if !lock(&self.0.timeline).is_covered_until(settled) {
             self.edge();
         }
     }

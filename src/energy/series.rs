@@ -1,18 +1,25 @@
 //! One quantity that only grows, sampled over time: joules of a counter, integrated power, CPU seconds.
 //!
-//! Owns storage, integration and interpolation. Deliberately does not know what it stores: a source's refresh and an
-//! estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
+//! Owns storage, integration and interpolation. Deliberately does not know what it stores: a source's instrument and
+//! an estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
 
 mod growth;
+mod power;
+mod rates;
+mod refresh;
+mod ticks;
 
 use std::collections::VecDeque;
 
 pub use growth::{Growth, Span, Unknown};
+use power::{Knots, Roughness};
+pub use rates::Rate;
+use refresh::RefreshDetector;
 
 use crate::clock::Monotonic;
 
 /// 2 h at 100 ms are 72,000 samples. Beyond this the older half is thinned to every second sample rather than
-/// dropped: a window may be longer than any bound, and totals at the samples that stay are exact. About 3.5 MB.
+/// dropped: a window may be longer than any bound, and totals at the samples that stay are exact. About 6 MB.
 const CAPACITY: usize = 73_728;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,8 +29,11 @@ pub struct Sample {
     pub total: f64,
     /// Power at this moment where power is what was sampled: inside an interval it is taken as linear.
     pub power_w: Option<f64>,
-    /// Sum of |Δpower| × Δt / 2 so far: the most by which trapezoids can miss a power that is monotone in between.
-    roughness: f64,
+    /// The last reading that showed another value, and the first that showed this one: between them it came about.
+    changed_after: Monotonic,
+    changed_by: Monotonic,
+    /// What trapezoids can have missed of polled power up to here.
+    roughness: Roughness,
     epoch: u32,
     /// Read for the sake of a window's edge; never thinned away.
     edge: bool,
@@ -34,11 +44,18 @@ pub struct Series {
     samples: VecDeque<Sample>,
     epoch: u32,
     breaks: VecDeque<(u32, String)>,
+    refresh: RefreshDetector,
+    knots: Knots,
+    /// The same without the last sample, which another value with its stamp replaces.
+    knots_before_last: Knots,
+    /// How many power values the last sample is the mean of.
+    at_last_stamp: u32,
 }
 
 impl Series {
     /// A cumulative value. One that falls breaks the series: what happened in between is unknown.
     pub fn push_total(&mut self, at: Monotonic, total: f64, edge: bool) {
+        let (mut changed_after, mut changed_by) = (at, at);
         if let Some(last) = self.samples.back_mut() {
             if at < last.at {
                 return;
@@ -48,38 +65,31 @@ impl Series {
                 last.edge |= edge;
                 return;
             }
+            let last = *last;
             if total < last.total {
-                let why = format!("the counter went back from {:.3} to {total:.3}", last.total);
+                let why = format!(
+                    "the counter went back from {:.3} to {total:.3}: it was reset, as by a reload of the driver",
+                    last.total
+                );
                 self.break_off(why);
+            }
+            if last.epoch == self.epoch {
+                let moved = total > last.total;
+                self.refresh.observe(at, moved);
+                (changed_after, changed_by) = if moved {
+                    (last.at, at)
+                } else {
+                    (last.changed_after, last.changed_by)
+                };
             }
         }
         self.push(Sample {
             at,
             total,
             power_w: None,
-            roughness: 0.0,
-            epoch: self.epoch,
-            edge,
-        });
-    }
-
-    /// A power value; its trapezoid with the one before is added to the total.
-    pub fn push_power(&mut self, at: Monotonic, power_w: f64, edge: bool) {
-        let (mut total, mut roughness) = (0.0, 0.0);
-        if let Some(last) = self.samples.back() {
-            if at <= last.at {
-                return;
-            }
-            let before_w = last.power_w.unwrap_or(power_w);
-            let dt = at.sec_since(last.at);
-            total = last.total + (before_w + power_w) / 2.0 * dt;
-            roughness = last.roughness + (power_w - before_w).abs() / 2.0 * dt;
-        }
-        self.push(Sample {
-            at,
-            total,
-            power_w: Some(power_w),
-            roughness,
+            changed_after,
+            changed_by,
+            roughness: Roughness::default(),
             epoch: self.epoch,
             edge,
         });
@@ -91,6 +101,7 @@ impl Series {
         if self.samples.back().is_some_and(|last| last.epoch == self.epoch) {
             self.epoch += 1;
             self.breaks.push_back((self.epoch, why));
+            self.refresh.start_over();
         }
     }
 
@@ -104,6 +115,28 @@ impl Series {
 
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
+    }
+
+    /// How often the value was seen to move, in seconds; none where the samples do not tell.
+    pub fn refresh_sec(&self) -> Option<f64> {
+        self.refresh.period_sec()
+    }
+
+    /// The longest that a refresh can take as far as the samples tell: the detected period, or the spacing of samples
+    /// that all differed.
+    pub fn refresh_bound_sec(&self) -> Option<f64> {
+        self.refresh.period_sec().or(self.refresh.bound_sec())
+    }
+
+    /// The last sample at or before `at`, or the first of all.
+    pub fn nearest(&self, at: Monotonic) -> Option<&Sample> {
+        self.samples
+            .get(self.samples.partition_point(|sample| sample.at <= at).saturating_sub(1))
+    }
+
+    /// Whether the value was seen to move in a reading after `at`.
+    pub fn moved_since(&self, at: Monotonic) -> bool {
+        self.last().is_some_and(|last| last.changed_by > at)
     }
 
     /// Mean growth per second over the last `over_sec`, or over what there is.

@@ -2,6 +2,8 @@
 //! Deliberately does not know windows, threads or experiments. perf events and vendor libraries fit behind it.
 
 pub mod nvml;
+mod nvml_telemetry;
+pub mod perf_event;
 pub mod rapl;
 pub mod tdp;
 mod tdp_table;
@@ -9,6 +11,7 @@ mod tdp_table;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::telemetry::TelemetrySource;
 use crate::clock::Monotonic;
 use crate::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
@@ -92,6 +95,16 @@ pub trait EnergySource: Send {
 
     /// One result for each of `sources`, in the same order. One thing's failure never costs another its value.
     fn sample(&mut self) -> Vec<Result<Value, PollError>>;
+
+    /// Only number `index` of them, as cheaply as it goes; what is read beside a counter may be left out.
+    fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
+        self.sample().swap_remove(index)
+    }
+
+    /// What else its devices tell of themselves, to be asked beside it on the same thread; none for most.
+    fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
+        None
+    }
 }
 
 /// One source that was looked for: whether it works and, if not, why and what to do.

@@ -25,6 +25,12 @@ pub struct Track {
     peak_w: f64,
 }
 
+/// Power that was seen to differ every few milliseconds has no refresh to speak of.
+const FRESH_POWER_SEC: f64 = 5e-3;
+
+/// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
+const FEWEST_W_BELIEVED: f64 = 500.0;
+
 impl Track {
     /// The series a window is read from.
     pub fn chosen(&self) -> &Series {
@@ -33,6 +39,39 @@ impl Track {
         } else {
             &self.counter
         }
+    }
+
+    /// How often the chosen sensor refreshes, in seconds, as far as its samples tell.
+    pub fn detected_refresh_sec(&self) -> Option<f64> {
+        self.chosen().refresh_sec()
+    }
+
+    /// How old a value of the counter can be when it is read: what the samples tell, else what such hardware does.
+    pub fn counter_refresh_sec(&self) -> f64 {
+        let known = self.description.refresh_sec;
+        self.counter
+            .refresh_sec()
+            .unwrap_or_else(|| self.counter.refresh_bound_sec().map_or(known, |bound| bound.min(known)))
+    }
+
+    /// The same for polled power; none where its values do not tell.
+    pub fn power_refresh_sec(&self) -> Option<f64> {
+        let as_good_as_fresh = self.power.refresh_bound_sec().filter(|bound| *bound <= FRESH_POWER_SEC);
+        self.power.refresh_sec().or(as_good_as_fresh)
+    }
+
+    /// Until how long after a window's end readings still say something of it.
+    pub fn settle_sec(&self) -> f64 {
+        match self.description.method {
+            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * 1.5,
+            EnergyMethod::PowerIntegration => self.power_lag_sec(),
+            EnergyMethod::Estimate => 0.0,
+        }
+    }
+
+    /// How long ago on average was what a power value shows: half of what it averages over and of its refresh.
+    pub fn power_lag_sec(&self) -> f64 {
+        (self.description.averaging_sec + self.power_refresh_sec().unwrap_or(0.0)) / 2.0
     }
 
     pub fn live_power_w(&self) -> Option<f64> {
@@ -66,12 +105,9 @@ impl Track {
             return;
         };
         let gap = now.sec_since(last.at);
-        // The believed maximum is far above what most sockets draw; once real power is known, twice that decides.
-        let seen_w = if self.peak_w > 0.0 {
-            2.0 * self.peak_w
-        } else {
-            wraps.highest_power_w
-        };
+        // A bound that stands on no declared limit is far above what sockets draw: there, four times what was seen
+        // decides, so that a thread held up for a moment does not cost a reading.
+        let seen_w = (4.0 * self.peak_w).max(FEWEST_W_BELIEVED);
         if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
             let why = format!(
                 "not read for {gap:.2} s, in which its {:.0} J range may have wrapped unseen",
@@ -97,11 +133,27 @@ pub struct Timeline {
     longest_power_gap_sec: f64,
 }
 
+impl Process {
+    fn growth(&self, span: Span) -> Result<f64, Unknown> {
+        if self.ended {
+            self.cpu.growth_until_the_end(span)
+        } else {
+            self.cpu.growth(span, 0.0).map(|growth| growth.total)
+        }
+    }
+
+    fn began(&self) -> Monotonic {
+        self.cpu.first().map_or(Monotonic(0), |first| first.at)
+    }
+}
+
 /// CPU seconds in a span: the host's, and each tracked process's that was there from its start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CpuGrowth {
     pub host_busy_sec: f64,
     pub processes: Vec<(u32, f64)>,
+    /// Of all tracked processes together that were started within the span.
+    pub newcomers_sec: f64,
 }
 
 impl Timeline {
@@ -125,6 +177,11 @@ impl Timeline {
         &self.tracks
     }
 
+    /// Busy CPU seconds of the whole host.
+    pub fn host_cpu(&self) -> &Series {
+        &self.host_cpu
+    }
+
     /// Stores what source number `source` answered; `edge` marks a reading made for a window's edge.
     pub fn record(&mut self, source: usize, answer: Result<Value, PollError>, edge: bool) {
         let Some(track) = self.tracks.get_mut(source) else {
@@ -132,7 +189,14 @@ impl Timeline {
         };
         match answer {
             Ok(value) => track.record(value, edge, self.longest_power_gap_sec),
-            Err(error) => track.last_error = Some(error),
+            Err(error) => {
+                if let PollError::Gone(why) = &error {
+                    // Should it come back, it is another driver's count: nothing connects the two.
+                    track.counter.break_off(why.clone());
+                    track.power.break_off(why.clone());
+                }
+                track.last_error = Some(error);
+            }
         }
     }
 
@@ -181,6 +245,12 @@ impl Timeline {
         }
     }
 
+    /// How long after `end` the last source has shown what it drew up to then, in seconds.
+    pub fn settle_sec(&self) -> f64 {
+        let answering = self.tracks.iter().filter(|track| track.last_error.is_none());
+        answering.map(Track::settle_sec).fold(0.0, f64::max)
+    }
+
     /// Whether everything that still answers was read at or after `at`.
     pub fn is_covered_until(&self, at: Monotonic) -> bool {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
@@ -197,18 +267,26 @@ impl Timeline {
     /// CPU time over `span`, interpolated at its edges exactly like a counter.
     pub fn cpu_growth(&self, span: Span) -> Result<CpuGrowth, Unknown> {
         let host_busy_sec = self.host_cpu.growth(span, 0.0)?.total;
-        let processes = self.processes.iter().filter_map(|process| {
-            let growth = if process.ended {
-                process.cpu.growth_until_the_end(span)
-            } else {
-                process.cpu.growth(span, 0.0).map(|growth| growth.total)
-            };
-            growth.ok().map(|sec| (process.pid, sec))
-        });
-        Ok(CpuGrowth {
+        let mut growth = CpuGrowth {
             host_busy_sec,
-            processes: processes.collect(),
-        })
+            processes: Vec::new(),
+            newcomers_sec: 0.0,
+        };
+        for process in &self.processes {
+            match process.growth(span) {
+                Ok(sec) => growth.processes.push((process.pid, sec)),
+                Err(Unknown::BeganLate(late_sec)) if late_sec < span.sec() => {
+                    let since_then = Span {
+                        start: process.began(),
+                        ..span
+                    };
+                    growth.newcomers_sec += process.growth(since_then).unwrap_or(0.0);
+                }
+                // It began after the span, or has no reading in it.
+                Err(_) => {}
+            }
+        }
+        Ok(growth)
     }
 }
 
@@ -262,22 +340,52 @@ mod tests {
     fn a_gap_that_could_hide_a_wrap_voids_the_interval() {
         let mut timeline = package(Some(Wraps {
             range_j: 100.0,
-            highest_power_w: 2000.0,
+            highest_power_w: 250.0,
         }));
         for i in 0..10 {
             let at = f64::from(i) * 0.04;
             timeline.record(0, counter(at, 100.0 * at), false);
         }
-        timeline.record(0, counter(0.76, 76.0), false);
+        timeline.record(0, counter(0.75, 75.0), false);
         assert!(
             timeline.tracks()[0].counter.growth(span(0.1, 0.7), 0.0).is_ok(),
-            "0.4 s at 200 W cannot wrap 100 J"
+            "0.39 s at 250 W cannot wrap 100 J"
         );
-        timeline.record(0, counter(1.76, 96.0), false);
+        timeline.record(0, counter(1.16, 96.0), false);
         assert!(matches!(
-            timeline.tracks()[0].counter.growth(span(0.1, 1.7), 0.0),
+            timeline.tracks()[0].counter.growth(span(0.1, 1.1), 0.0),
             Err(Unknown::Broken(_))
         ));
+    }
+
+    #[test]
+    fn a_bound_without_a_declared_limit_follows_what_was_seen() {
+        let wraps = Some(Wraps {
+            range_j: 100.0,
+            highest_power_w: 2000.0,
+        });
+        let after = |watts: f64, gap: f64| {
+            let mut timeline = package(wraps);
+            for i in 0..10 {
+                let at = f64::from(i) * 0.04;
+                timeline.record(0, counter(at, watts * at), false);
+            }
+            timeline.record(0, counter(0.36 + gap, watts * (0.36 + gap)), false);
+            timeline.tracks()[0].counter.growth(span(0.1, 0.36 + gap), 0.0).is_ok()
+        };
+        assert!(after(20.0, 0.19), "500 W for 0.19 s cannot wrap 100 J");
+        assert!(!after(20.0, 0.21));
+        assert!(!after(300.0, 0.1), "four times the 300 W seen could");
+    }
+
+    #[test]
+    fn a_source_that_was_gone_does_not_connect_with_what_it_was() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(0.0, 0.0), false);
+        timeline.record(0, Err(PollError::Gone("the driver was reloaded".to_owned())), false);
+        timeline.record(0, counter(1.0, 50.0), false);
+        let growth = timeline.tracks()[0].counter.growth(span(0.0, 1.0), 0.0);
+        assert!(matches!(growth, Err(Unknown::Broken(why)) if why.contains("reloaded")));
     }
 
     #[test]

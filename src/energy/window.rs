@@ -2,10 +2,17 @@
 //!
 //! Owns uncertainty, confidence and what counts in a total. Deliberately does not know whose window it is.
 
+mod doubt;
+mod polled;
+
+use doubt::Doubt;
+
 use super::series::{Growth, Span, Unknown};
 use super::source::{Place, SourceDescription};
 use super::timeline::{Timeline, Track};
-use crate::measurement::{Confidence, EnergyDomain, EnergyMethod, EnergyScope, SourceReading, Window};
+use crate::measurement::{
+    Confidence, EnergyDomain, EnergyMethod, EnergyScope, EnergySourceKind, SourceReading, Window,
+};
 use crate::units::MILLISECONDS_PER_SECOND;
 
 /// Counter and polled power further apart than this are told: on some boards they disagree grossly (Zeus issue 181).
@@ -58,18 +65,21 @@ fn contained_in(reading: &SourceReading, packages: &[String]) -> Option<&'static
 fn reading(track: &Track, window: &Window) -> SourceReading {
     let description = &track.description;
     let mut reading = blank(description);
-    // The peak is looked for over stretches of two refreshes: shorter ones show the counter's steps, not power.
-    let smoothing_sec = (2.0 * description.refresh_sec).max(0.05);
-    match track.chosen().growth(Span::from(window), smoothing_sec) {
-        Ok(growth) => {
+    reading.refresh_ms = track.detected_refresh_sec().map(|sec| sec * MILLISECONDS_PER_SECOND);
+    match measure(track, window) {
+        Ok(measured) => {
+            let growth = &measured.growth;
             reading.energy_j = Some(growth.total);
             reading.mean_power_w = Some(growth.total / window.duration_sec());
             reading.sample_count = growth.sample_count;
             reading.interval_ms = growth.interval_sec.map(|sec| sec * MILLISECONDS_PER_SECOND);
-            let (uncertainty_j, basis) = uncertainty(description, &growth);
-            reading.uncertainty_j = Some(uncertainty_j);
-            reading.uncertainty_basis = basis;
-            reading.confidence = confidence(description.method, &growth, uncertainty_j);
+            reading.uncertainty_j = Some(measured.doubt.half_width_j);
+            reading.uncertainty_basis = measured.doubt.basis.clone();
+            reading.confidence = confidence(description.method, growth, measured.doubt.half_width_j);
+            if let Some(refreshes) = too_few_refreshes(track, window) {
+                reading.confidence = one_less(reading.confidence);
+                add_note(&mut reading, &refreshes);
+            }
             if let Some(doubt) = second_witness(track, window, growth.total) {
                 add_note(&mut reading, &doubt);
             }
@@ -80,6 +90,63 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
         }
     }
     reading
+}
+
+struct Measured {
+    growth: Growth,
+    doubt: Doubt,
+}
+
+fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
+    let span = Span::from(window);
+    match track.description.method {
+        EnergyMethod::PowerIntegration => {
+            let (growth, doubt) = polled::measure(track, span)?;
+            Ok(Measured { growth, doubt })
+        }
+        EnergyMethod::EnergyCounter => {
+            let growth = track.counter.growth(span, track.counter_refresh_sec())?;
+            Ok(Measured {
+                doubt: Doubt::of_counter(track, &growth),
+                growth,
+            })
+        }
+        EnergyMethod::Estimate => {
+            let growth = track.counter.growth(span, 0.0)?;
+            Ok(Measured {
+                doubt: Doubt::of_estimate(&track.description, &growth),
+                growth,
+            })
+        }
+    }
+}
+
+/// A window of fewer refreshes than this is mostly edges.
+const FEW_REFRESHES: f64 = 5.0;
+
+fn too_few_refreshes(track: &Track, window: &Window) -> Option<String> {
+    let refresh_sec = match track.description.method {
+        EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
+        EnergyMethod::PowerIntegration => track
+            .power_refresh_sec()
+            .unwrap_or(0.0)
+            .max(track.description.averaging_sec),
+        EnergyMethod::Estimate => return None,
+    };
+    let refreshes = window.duration_sec() / refresh_sec;
+    (refreshes < FEW_REFRESHES).then(|| {
+        format!(
+            "the window is short for this sensor: {refreshes:.1} of its refreshes of {:.0} ms",
+            refresh_sec * MILLISECONDS_PER_SECOND
+        )
+    })
+}
+
+fn one_less(confidence: Confidence) -> Confidence {
+    match confidence {
+        Confidence::High => Confidence::Medium,
+        Confidence::Medium | Confidence::Low => Confidence::Low,
+    }
 }
 
 fn blank(description: &SourceDescription) -> SourceReading {
@@ -104,41 +171,10 @@ fn blank(description: &SourceDescription) -> SourceReading {
         interval_ms: None,
         uncertainty_j: None,
         uncertainty_basis: String::new(),
+        instrument_accuracy_percent: instrument_accuracy_percent(description.id.kind),
+        refresh_ms: None,
         counted_in_total: false,
         note: description.note.clone(),
-    }
-}
-
-/// Half-width of what the sampling leaves open, and its sum in words.
-fn uncertainty(description: &SourceDescription, growth: &Growth) -> (f64, String) {
-    let peak_w = growth.peak_rate;
-    let edges = growth.edge_sec * MILLISECONDS_PER_SECOND;
-    match description.method {
-        EnergyMethod::Estimate => (
-            description.relative_uncertainty * growth.total,
-            format!(
-                "{:.0} % of the estimate: its assumptions, not the sampling",
-                description.relative_uncertainty * 100.0
-            ),
-        ),
-        EnergyMethod::EnergyCounter => (
-            (description.refresh_sec + growth.edge_sec) * peak_w,
-            format!(
-                "({:.0} ms counter refresh + {edges:.1} ms to the samples nearest the edges) × peak {peak_w:.1} W; \
-                 the instrument's own accuracy is not in it",
-                description.refresh_sec * MILLISECONDS_PER_SECOND
-            ),
-        ),
-        EnergyMethod::PowerIntegration => (
-            growth.roughness + (description.refresh_sec + description.averaging_sec / 2.0) * peak_w,
-            format!(
-                "half of every step between power samples ({:.1} J) + ({:.0} ms sensor refresh + half of {:.0} ms \
-                 averaging) × peak {peak_w:.1} W; the instrument's own accuracy is not in it",
-                growth.roughness,
-                description.refresh_sec * MILLISECONDS_PER_SECOND,
-                description.averaging_sec * MILLISECONDS_PER_SECOND
-            ),
-        ),
     }
 }
 
@@ -150,6 +186,12 @@ fn confidence(method: EnergyMethod, growth: &Growth, uncertainty_j: f64) -> Conf
         EnergyMethod::PowerIntegration if within(0.2) && growth.sample_count >= 10 => Confidence::Medium,
         _ => Confidence::Low,
     }
+}
+
+/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`); Intel and AMD state
+/// nothing for RAPL.
+fn instrument_accuracy_percent(kind: EnergySourceKind) -> Option<f64> {
+    (kind == EnergySourceKind::Nvml).then_some(5.0)
 }
 
 /// A doubt where polled power beside the counter tells another story.

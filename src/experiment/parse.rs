@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Every field of a submission, as in the API's schema.
-pub const FIELD_NAMES: [&str; 18] = [
+pub const FIELD_NAMES: [&str; 19] = [
     "config_name",
     "model_name",
     "prompts",
@@ -27,12 +27,15 @@ pub const FIELD_NAMES: [&str; 18] = [
     "batch_size",
     "warmup_iterations",
     "num_cycles",
+    "idle_baseline_sec",
     "labels",
 ];
 
 /// Longest sequence any model is expected to take; only catches slips of the keyboard.
 pub const MAX_TOKENS: u32 = 10_000_000;
 pub const MAX_PROMPTS: u32 = 100_000;
+/// Longer says nothing more of idle power and holds the devices for nothing.
+pub const MAX_IDLE_BASELINE_SEC: u32 = 60;
 const MAX_PROMPT_CHARS: usize = 4_000_000;
 const MAX_LABELS: usize = 64;
 const PROMPTS_ACCEPTED: &str = "a list of texts, {\"dataset\": NAME, \"count\": N} or \
@@ -99,6 +102,7 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         batch_size: fields.count("batch_size", 1, 4096),
         warmup_iterations: fields.count("warmup_iterations", 0, 1000),
         num_cycles: fields.count("num_cycles", 1, 1000),
+        idle_baseline_sec: fields.count("idle_baseline_sec", 0, MAX_IDLE_BASELINE_SEC),
         labels: labels(&mut fields),
     };
     if problems.is_empty() {

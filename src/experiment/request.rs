@@ -65,6 +65,10 @@ pub struct ExperimentRequest {
     /// Measured passes over all prompts. Default 3.
     #[schema(minimum = 1, nullable = false)]
     pub num_cycles: Option<u32>,
+    /// Seconds for which the workers stay idle, the model in memory, between warm-up and cycles: what that draws is the
+    /// loaded baseline. 0 for none. Default 2.
+    #[schema(minimum = 0, maximum = 60, nullable = false)]
+    pub idle_baseline_sec: Option<u32>,
     /// Free labels to find the experiment by.
     #[schema(nullable = false)]
     pub labels: Option<BTreeMap<String, String>>,

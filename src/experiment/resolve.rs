@@ -7,6 +7,8 @@ pub const DEFAULT_MAX_OUTPUT_TOKENS: u32 = 128;
 /// methodology.md recommends 3 to 5 warm-ups and 3 or more runs.
 pub const RECOMMENDED_WARMUPS: u32 = 3;
 pub const RECOMMENDED_CYCLES: u32 = 3;
+/// Twenty refreshes of the slowest counter (100 ms).
+pub const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
 
 /// A GPU that is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,7 @@ pub fn resolve(
         batch_size: request.batch_size.unwrap_or(1),
         warmup_iterations: request.warmup_iterations.unwrap_or(RECOMMENDED_WARMUPS),
         num_cycles: request.num_cycles.unwrap_or(RECOMMENDED_CYCLES),
+        idle_baseline_sec: request.idle_baseline_sec.unwrap_or(DEFAULT_IDLE_BASELINE_SEC),
         labels: request.labels.clone().unwrap_or_default(),
     };
     fewer_prompts_than_ranks(&spec, &mut problems);

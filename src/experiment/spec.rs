@@ -93,6 +93,9 @@ pub struct Spec {
     pub batch_size: u32,
     pub warmup_iterations: u32,
     pub num_cycles: u32,
+    /// Seconds for which the workers stay idle between warm-up and cycles, for the loaded baseline; 0 for none.
+    #[serde(default)]
+    pub idle_baseline_sec: u32,
     pub labels: BTreeMap<String, String>,
 }
 

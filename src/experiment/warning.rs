@@ -27,6 +27,20 @@ pub enum WarningCode {
     RankImbalance,
     /// A measurement window is short for its sources.
     ShortWindow,
+    /// Another process used a leased GPU in the window.
+    ForeignGpuProcess,
+    /// Others used the host's CPUs in the window.
+    ForeignCpuLoad,
+    /// A GPU lowered its clocks for heat or power in the window.
+    Throttled,
+    /// A device's temperature changed by more than 10 degrees in the window.
+    TemperatureDrift,
+    /// The GPU's persistence mode is off: its clocks and context are set up anew for each process.
+    PersistenceModeOff,
+    /// A device's sensors disagree: counter and polled power.
+    SourcesDisagree,
+    /// A GPU is a MIG slice's board, or was lost, or refuses a reading.
+    GpuLimited,
     /// Greedy output differed between cycles.
     OutputDiffers,
     /// A prompt was cut to `max_input_tokens`.

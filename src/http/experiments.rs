@@ -4,6 +4,7 @@ pub mod processes;
 pub mod results;
 pub mod show;
 pub mod submit;
+pub mod timeseries;
 mod view;
 
 use super::problem::Problem;

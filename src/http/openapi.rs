@@ -14,6 +14,7 @@ use utoipa::openapi::{self, OpenApi as Document};
     ),
     tags(
         (name = "experiments", description = "Submit, follow, cancel and read experiments."),
+        (name = "devices", description = "What is measured here, and how."),
         (name = "service", description = "The service itself."),
     ),
 )]

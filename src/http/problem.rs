@@ -145,6 +145,32 @@ impl Problem {
         }
     }
 
+    /// There is no series of an experiment that never had its devices, or has them on another server.
+    pub fn no_timeseries(state: State, failure: Option<Failure>) -> Self {
+        let detail = match (&failure, state) {
+            (Some(failure), _) => format!("the experiment has no time series, it failed: {}", failure.message),
+            (None, State::Queued) => {
+                "the experiment is queued; its time series begins once it has its devices".to_owned()
+            }
+            (None, State::Cancelled) => "the experiment was cancelled before it had its devices".to_owned(),
+            (None, State::Completed) => "the experiment was completed before time series were kept".to_owned(),
+            (None, _) => {
+                format!("the experiment is {state} on another server; its time series is there once it is finished")
+            }
+        };
+        let problem = Self::new(
+            StatusCode::CONFLICT,
+            "no-timeseries",
+            "The experiment has no time series",
+            detail,
+        );
+        Self {
+            state: Some(state),
+            failure: failure.map(Box::new),
+            ..problem
+        }
+    }
+
     pub fn already_finished(state: State) -> Self {
         let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
         let problem = Self::new(

@@ -1,5 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
+use crate::energy::HostMeter;
 use crate::experiment::Host;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
@@ -9,6 +10,7 @@ use crate::store::Store;
 pub struct AppState {
     pub store: Store,
     pub scheduler: Scheduler,
+    pub meter: HostMeter,
     /// What a submission is checked against.
     pub host: Arc<Host>,
     pub models_dir: Arc<PathBuf>,

@@ -36,6 +36,7 @@ pub enum EnergyScope {
 pub enum EnergySourceKind {
     Nvml,
     RaplPowercap,
+    RaplPerfEvent,
     TdpEstimate,
 }
 
@@ -78,6 +79,11 @@ pub struct SourceReading {
     pub uncertainty_j: Option<f64>,
     /// How `uncertainty_j` was derived, in words.
     pub uncertainty_basis: String,
+    /// The instrument's own accuracy in percent of the reading, as its maker states it; not part of `uncertainty_j`,
+    /// which is about sampling. Null when the maker does not say.
+    pub instrument_accuracy_percent: Option<f64>,
+    /// How often the sensor really refreshes, in milliseconds, detected from the samples; null when they do not tell.
+    pub refresh_ms: Option<f64>,
     /// Whether `energy_j` is part of `total_energy_j`; false for a domain that another one contains.
     pub counted_in_total: bool,
     /// The assumptions of an estimate, or why `energy_j` is null.
@@ -99,6 +105,11 @@ pub struct EnergyMetrics {
     pub host_cpu_energy_j: Option<f64>,
     /// All memory of the host over the window, in joules, whoever caused it.
     pub host_dram_energy_j: Option<f64>,
+    /// The host's energy while its CPUs were idle, in joules: what would have been drawn without any work. Inside
+    /// `host_cpu_energy_j`; null without an idle baseline of the CPU.
+    pub host_idle_energy_j: Option<f64>,
+    /// `host_cpu_energy_j` minus the shares of all experiments that ran in the window, in joules: everybody else's.
+    pub host_other_energy_j: Option<f64>,
     /// `gpu_energy_j` / `duration_sec`, in watts.
     pub gpu_power_w: Option<f64>,
     /// `cpu_energy_j` / `duration_sec`, in watts.
@@ -107,6 +118,67 @@ pub struct EnergyMetrics {
     pub duration_sec: Option<f64>,
     /// The share of the host's busy CPU time that was this experiment's, 0 to 1: what host energy was split by.
     pub cpu_time_share: Option<f64>,
+    /// What the devices draw without the work, and the energy above it; never subtracted from the figures above.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
+    /// Energy by phase, where the windows are long enough to tell.
+    #[serde(default)]
+    pub phases: Vec<PhaseEnergy>,
     /// Every distinct source with how it is known.
     pub sources: Vec<SourceReading>,
+}
+
+/// Which idle state a baseline was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineKind {
+    /// Devices at rest and cool, nothing loaded.
+    Bare,
+    /// The model in memory, idle, just before the cycles; a CUDA context alone draws tens of watts.
+    Loaded,
+}
+
+/// An idle baseline over the experiment's own devices and the host's packages, and the energy above it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Baseline {
+    pub kind: BaselineKind,
+    /// Idle power of all counted sources together, in watts; null when it was not measured, with the reason in `note`.
+    pub baseline_power_w: Option<f64>,
+    /// Of the GPUs alone, in watts.
+    pub gpu_power_w: Option<f64>,
+    /// Of the CPU packages (whole host) alone, in watts.
+    pub host_cpu_power_w: Option<f64>,
+    /// (GPU energy + host CPU and memory energy) minus each source's idle power over the window that its energy is read
+    /// over, in joules: `baseline_power_w` × `duration_sec` where all ranks ran from start to end. May be negative
+    /// within the uncertainty.
+    pub marginal_energy_j: Option<f64>,
+    /// Length of the idle window in seconds.
+    pub window_sec: Option<f64>,
+    /// How long before the window's start the baseline was taken, in seconds.
+    pub age_sec: Option<f64>,
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    ModelLoad,
+    WarmUp,
+    Prefill,
+    Decode,
+}
+
+/// Energy of one phase: GPUs and the attributed share of the host, in joules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PhaseEnergy {
+    pub phase: Phase,
+    /// Time spent in the phase in seconds; with several ranks the time in which at least one was in it. In prefill a
+    /// rank has a request before its first token, in decode it has requests after it and none before.
+    pub duration_sec: f64,
+    /// Null where the phase's windows are too short for the sources, with the reason in `note`.
+    pub total_energy_j: Option<f64>,
+    pub gpu_energy_j: Option<f64>,
+    pub cpu_energy_j: Option<f64>,
+    pub confidence: Option<Confidence>,
+    pub note: Option<String>,
 }

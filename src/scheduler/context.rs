@@ -2,6 +2,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::digests::DigestCache;
 use super::launch::Launcher;
+use super::rest::RestWatch;
 use crate::energy::HostMeter;
 use crate::measurement::Machine;
 use crate::progress::ProgressBoard;
@@ -37,6 +38,7 @@ pub struct Limits {
 pub struct Context {
     pub store: Store,
     pub meter: HostMeter,
+    pub rest: RestWatch,
     pub launcher: Launcher,
     pub progress: ProgressBoard,
     pub limits: Limits,

@@ -25,7 +25,10 @@ pub struct RankPass {
 #[derive(Clone, Debug, Default)]
 pub struct Driven {
     pub loads: Vec<LoadReport>,
-    pub warm_ups: Vec<Window>,
+    /// Each rank's warm-up.
+    pub warm_ups: Vec<(u32, Window)>,
+    /// The model in memory and nobody computing, before the cycles; null when it was not asked for.
+    pub loaded_idle: Option<Window>,
     pub passes: Vec<RankPass>,
     pub truncated_prompts: u32,
     /// When the first rank began to load, CLOCK_MONOTONIC.
@@ -70,6 +73,7 @@ impl Drive<'_> {
         loaded?;
         self.enter(State::WarmingUp).await?;
         self.warm_up(ranks, &mut driven).await?;
+        driven.loaded_idle = self.rest().await?;
         self.enter(State::Measuring).await?;
         for cycle in 0..self.spec.num_cycles {
             self.note(|progress| progress.cycle = Some(cycle));
@@ -145,13 +149,30 @@ impl Drive<'_> {
         while let Some((rank, report)) = ranks.next(&mut waiting).await? {
             match report {
                 Report::WarmedUp { window } => {
-                    driven.warm_ups.push(window);
+                    driven.warm_ups.push((rank, window));
                     waiting.done(rank);
                 }
                 other => self.note_tokens(&mut tokens, rank, &other),
             }
         }
         Ok(())
+    }
+
+    /// Leaves the workers idle with the model in memory, for the loaded baseline.
+    async fn rest(&self) -> Result<Option<Window>, Stop> {
+        let all = Duration::from_secs(u64::from(self.spec.idle_baseline_sec));
+        if all.is_zero() {
+            return Ok(None);
+        }
+        let settling = (all / 4).min(MOST_SETTLING);
+        tokio::time::sleep(settling).await;
+        let start = self.edge().await?;
+        tokio::time::sleep(all - settling).await;
+        let end = self.edge().await?;
+        Ok(Some(Window {
+            start_monotonic_sec: start.as_sec(),
+            end_monotonic_sec: end.as_sec(),
+        }))
     }
 
     async fn cycle(&self, ranks: &mut Ranks, cycle: u32, driven: &mut Driven) -> Result<(), Stop> {
@@ -210,6 +231,9 @@ impl TokenSum {
         Self(vec![0; ranks as usize])
     }
 }
+
+/// Within this time clocks and averaged power readings come down from the warm-up.
+const MOST_SETTLING: Duration = Duration::from_secs(1);
 
 /// How long workers that are done may take to leave by themselves.
 pub const LEAVE_PERIOD: Duration = Duration::from_secs(5);

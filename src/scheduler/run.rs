@@ -7,12 +7,14 @@ use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
 use super::failure::Stop;
 use super::models::{LocatedModel, locate};
+use super::phases::energy_by_phase;
 use super::ranks::Ranks;
-use crate::analysis::{self, CycleHost, ReportInput, union_sec};
+use super::rest::BarePowers;
+use crate::analysis::{self, CycleHost, IdleState, ReportInput, union_sec};
 use crate::clock::{self, Monotonic};
-use crate::experiment::State;
+use crate::experiment::{Spec, State};
 use crate::flops::{Estimator, RequestTokens};
-use crate::measurement::{RankCycle, Window};
+use crate::measurement::{BaselineKind, RankCycle, Window};
 use crate::model_files::ModelFormat;
 use crate::report::{ModelFacts, Timing};
 use crate::store::{Record, StoreError};
@@ -22,6 +24,8 @@ pub struct Run {
     pub context: Context,
     pub record: Record,
     pub attempt: u32,
+    /// What the devices drew at rest, as known at the claim.
+    pub bare: BarePowers,
     pub claimed_at: Monotonic,
     pub cancel: CancellationToken,
     pub server_stopping: CancellationToken,
@@ -41,6 +45,7 @@ impl Run {
             }
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
+                self.keep_timeseries_if_possible().await;
                 self.context
                     .store
                     .finish_cancelled(id, self.attempt, clock::wall_now())
@@ -60,6 +65,7 @@ impl Run {
             Err((stop, tails)) => {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
                 tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
+                self.keep_timeseries_if_possible().await;
                 self.context
                     .store
                     .fail(id, self.attempt, &failure, clock::wall_now())
@@ -146,11 +152,10 @@ impl Run {
     ) -> Result<(), Stop> {
         let spec = &self.record.spec;
         let meter = &self.context.meter;
-        let cycles = driven
-            .passes
-            .iter()
-            .map(|pass| self.rank_cycle(pass, pids, estimator))
-            .collect::<Vec<_>>();
+        tokio::task::block_in_place(|| meter.settle());
+        let idle = self.idle_states(&driven);
+        let rank_cycle = |pass| self.rank_cycle(pass, pids, estimator, &idle[0]);
+        let cycles = driven.passes.iter().map(rank_cycle).collect::<Vec<_>>();
         let hosts = (0..spec.num_cycles)
             .filter_map(|cycle| {
                 let union = driven.hull_of(cycle)?;
@@ -160,33 +165,58 @@ impl Run {
                 })
             })
             .collect::<Vec<_>>();
+        let mut warnings = self.record.warnings.clone();
+        warnings.extend(self.disturbances(&driven, pids));
+        let phases = tokio::task::block_in_place(|| energy_by_phase(meter, spec, &driven, pids));
         let finished_at = Monotonic::now();
         let report = analysis::report(ReportInput {
             spec,
-            warnings: &self.record.warnings,
+            warnings: &warnings,
             cycles: &cycles,
             hosts: &hosts,
+            idle: &idle,
+            phases,
             machine: (*self.context.machine).clone(),
             loads: driven.loads.clone(),
             model,
             truncated_prompts: driven.truncated_prompts,
-            timing: timing(&driven, self.claimed_at, finished_at),
+            timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
+        self.keep_timeseries().await.map_err(stop_of)?;
         let stored = self
             .context
             .store
             .complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now())
             .await;
-        stored.map_err(|error: StoreError| {
-            if error.is_lost() {
-                Stop::Lost
-            } else {
-                Stop::Store(error)
-            }
-        })
+        stored.map_err(stop_of)
     }
 
-    fn rank_cycle(&self, pass: &RankPass, pids: &[u32], estimator: &Estimator) -> RankCycle {
+    /// Bare, then loaded.
+    fn idle_states(&self, driven: &Driven) -> [IdleState; 2] {
+        let bare = IdleState {
+            kind: BaselineKind::Bare,
+            powers: self.bare.powers.clone(),
+            why_missing: self.bare.why_none.clone(),
+        };
+        let (powers, why_missing) = match driven.loaded_idle {
+            Some(window) => (
+                self.context.meter.powers_over(&window),
+                "it was not read in the idle window",
+            ),
+            None => (Vec::new(), "idle_baseline_sec is 0"),
+        };
+        [
+            bare,
+            IdleState {
+                kind: BaselineKind::Loaded,
+                powers,
+                why_missing: why_missing.to_owned(),
+            },
+        ]
+    }
+
+    fn rank_cycle(&self, pass: &RankPass, pids: &[u32], estimator: &Estimator, bare: &IdleState) -> RankCycle {
+        let own_pid = &pids[pass.rank as usize..=pass.rank as usize];
         let gpus = self.record.spec.gpus_of_rank(pass.rank);
         let inference = analysis::inference_of(&pass.requests, &pass.window);
         let tokens = pass.requests.iter().map(|r| RequestTokens {
@@ -195,27 +225,35 @@ impl Run {
         });
         let estimate = estimator.estimate(&tokens.collect::<Vec<_>>());
         let compute = estimate.compute_metrics(Some(pass.window.duration_sec()));
+        let mut energy = self.context.meter.read(&pass.window, gpus, own_pid);
+        energy.host_idle_energy_j = analysis::host_idle_energy_j(&energy, bare);
         RankCycle {
             rank: pass.rank,
             cycle: pass.cycle,
             gpus: gpus.to_vec(),
             window: pass.window,
             inference,
-            energy: self
-                .context
-                .meter
-                .read(&pass.window, gpus, &pids[pass.rank as usize..=pass.rank as usize]),
+            energy,
             compute,
             requests: pass.requests.clone(),
         }
     }
 }
 
-fn timing(driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
+fn stop_of(error: StoreError) -> Stop {
+    if error.is_lost() {
+        Stop::Lost
+    } else {
+        Stop::Store(error)
+    }
+}
+
+fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
     let total_sec = finished_at.sec_since(claimed_at);
     let longest = |windows: Vec<Window>| windows.iter().map(Window::duration_sec).fold(0.0, f64::max);
     let load_sec = longest(driven.loads.iter().map(|load| load.window).collect());
-    let warm_up_sec = longest(driven.warm_ups.clone());
+    let warm_up_sec = longest(driven.warm_ups.iter().map(|(_, window)| *window).collect());
+    let idle_baseline_sec = driven.loaded_idle.map_or(0.0, |_| f64::from(spec.idle_baseline_sec));
     let cycles = driven
         .passes
         .iter()
@@ -232,9 +270,11 @@ fn timing(driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Tim
         claim_to_load_start_sec: started,
         load_sec,
         warm_up_sec,
+        idle_baseline_sec,
         measuring_sec,
         total_sec,
-        overhead_share: (total_sec > 0.0).then(|| 1.0 - (load_sec + warm_up_sec + measuring_sec) / total_sec),
+        overhead_share: (total_sec > 0.0)
+            .then(|| 1.0 - (load_sec + warm_up_sec + idle_baseline_sec + measuring_sec) / total_sec),
     }
 }
 

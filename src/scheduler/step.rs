@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::leases::{Lease, needed, startable};
 use super::run::Run;
+use super::surroundings::timeseries;
 use crate::clock::{self, Monotonic};
-use crate::experiment::{ExperimentId, Failure, FailureReason, State};
+use crate::experiment::{ExperimentId, Failure, FailureReason, Spec, State};
 use crate::progress::Progress;
-use crate::store::{CancelOutcome, StoreError};
+use crate::store::{CancelOutcome, StoreError, Timeseries};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ pub enum CancelAnswer {
 }
 
 struct Running {
+    claimed_at: Monotonic,
     leases: HashSet<Lease>,
     cancel: CancellationToken,
     ended: CancellationToken,
@@ -74,6 +76,21 @@ impl Scheduler {
         self.0.context.progress.get(id)
     }
 
+    /// Which experiment of this server has each leased device.
+    pub fn leases(&self) -> HashMap<Lease, ExperimentId> {
+        let running = self.running();
+        let each = running
+            .iter()
+            .flat_map(|(id, running)| running.leases.iter().map(|lease| (lease.clone(), *id)));
+        each.collect()
+    }
+
+    /// The devices of an experiment since it was claimed; none unless it runs on this server.
+    pub async fn live_timeseries(&self, id: ExperimentId, spec: &Spec) -> Option<Timeseries> {
+        let claimed_at = self.running().get(&id)?.claimed_at;
+        Some(timeseries(&self.0.context.meter, spec, claimed_at).await)
+    }
+
     /// Takes over what an earlier server left, then steps until [`Self::stop`].
     pub async fn work(&self) {
         while !self.0.stopping.is_cancelled() {
@@ -94,6 +111,8 @@ impl Scheduler {
     /// When the database fails; what was started stays started.
     pub async fn step(&self) -> Result<Outcome, StoreError> {
         const LOOK_AHEAD: u32 = 1000;
+        // Before anything is claimed: it reads what the meter has already, so no claim waits for it.
+        self.0.context.rest.look(&self.0.context.meter, Monotonic::now());
         let queued = self.0.context.store.queued(LOOK_AHEAD).await?;
         let wanted = queued
             .iter()
@@ -113,19 +132,23 @@ impl Scheduler {
                 continue;
             };
             let running = Running {
+                claimed_at: Monotonic::now(),
                 leases: needed(&record.spec),
                 cancel: CancellationToken::new(),
                 ended: CancellationToken::new(),
             };
+            let bare = self.0.context.rest.powers();
             let run = Run {
                 context: self.0.context.clone(),
                 record,
                 attempt,
-                claimed_at: Monotonic::now(),
+                bare,
+                claimed_at: running.claimed_at,
                 cancel: running.cancel.clone(),
                 server_stopping: self.0.stopping.clone(),
             };
             let ended = running.ended.clone().drop_guard();
+            self.0.context.rest.work_begins();
             self.running().insert(id, running);
             let scheduler = self.clone();
             tracing::info!(experiment = %id, attempt, "started");
@@ -227,7 +250,12 @@ struct Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.scheduler.running().remove(&self.id);
+        let mut running = self.scheduler.running();
+        running.remove(&self.id);
+        if running.is_empty() {
+            self.scheduler.0.context.rest.work_ended(Monotonic::now());
+        }
+        drop(running);
         self.scheduler.wake();
     }
 }

@@ -9,6 +9,7 @@ mod queueing;
 mod recovering;
 mod results;
 mod sqlite;
+mod timeseries;
 
 /// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
 macro_rules! contract {
@@ -58,4 +59,8 @@ contract! {
     recovering::what_has_used_up_its_attempts_fails_as_interrupted,
     recovering::a_cancellation_outlives_the_server,
     recovering::what_waits_or_is_finished_is_left_alone,
+    timeseries::devices_over_time_read_back_in_order_also_after_the_end,
+    timeseries::a_host_without_any_device_has_a_series_of_none,
+    timeseries::a_later_attempt_s_series_takes_the_place_of_an_earlier_one,
+    timeseries::whoever_lost_an_experiment_keeps_no_series_of_it,
 }

@@ -18,6 +18,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         (json!({"model_name": "synthetic:speed=1"}), "/model_name"),
         (json!({"config_name": ""}), "/config_name"),
         (json!({"config_name": "x".repeat(201)}), "/config_name"),
+        (json!({"idle_baseline_sec": 61}), "/idle_baseline_sec"),
         (json!({"prompts": "hello"}), "/prompts"),
         (json!({"prompts": []}), "/prompts"),
         (json!({"prompts": ["fine", 3]}), "/prompts/1"),

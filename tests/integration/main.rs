@@ -3,13 +3,29 @@
 mod api;
 mod architecture;
 mod bad_submissions;
+mod baselines;
 mod command_line;
+mod devices;
+mod doctor;
+mod fake_powercap;
 mod faults;
+mod honesty;
+mod meter_command;
+mod mock_nvml;
 mod nvml;
 mod openapi;
+mod peers;
 mod queue;
+mod rapl;
 mod real_model;
 mod recovery;
 mod safetensors;
 mod server;
+#[path = "../mock_nvml/src/shape.rs"]
+mod shape;
+#[path = "../../benches/energy/simulation.rs"]
+mod simulation;
+mod surroundings;
+mod timeseries;
 mod tiny_llama;
+mod true_energy;

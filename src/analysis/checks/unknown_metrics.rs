@@ -4,7 +4,7 @@ use serde_json::Value;
 use super::warning;
 use crate::analysis::Aggregate;
 use crate::experiment::{Spec, Warning, WarningCode};
-use crate::measurement::EnergyDomain;
+use crate::measurement::{BaselineKind, EnergyDomain};
 
 /// One warning for every metric of the aggregate that is null, with the reason.
 pub fn check(spec: &Spec, aggregate: &Aggregate) -> Vec<Warning> {
@@ -53,6 +53,11 @@ fn reason(key: &str, spec: &Spec, aggregate: &Aggregate) -> String {
         "gpu_energy_j" => unread(EnergyDomain::Gpu, aggregate),
         "cpu_energy_j" if energy.host_cpu_energy_j.is_some() => share_unknown("CPU"),
         "cpu_energy_j" | "host_cpu_energy_j" => unread(EnergyDomain::Package, aggregate),
+        "host_idle_energy_j" | "host_other_energy_j" if energy.host_cpu_energy_j.is_none() => {
+            "host_cpu_energy_j is unknown".to_owned()
+        }
+        "host_idle_energy_j" => no_bare_baseline(aggregate),
+        "host_other_energy_j" => "CPU time of the host is unknown".to_owned(),
         "dram_energy_j" if energy.host_dram_energy_j.is_some() => share_unknown("memory"),
         "dram_energy_j" | "host_dram_energy_j" => unread(EnergyDomain::Dram, aggregate),
         "cpu_time_share" => "CPU time of the experiment or of the host is unknown".to_owned(),
@@ -63,6 +68,18 @@ fn reason(key: &str, spec: &Spec, aggregate: &Aggregate) -> String {
 
 fn share_unknown(of: &str) -> String {
     format!("the experiment's share of the host's {of} energy is unknown")
+}
+
+fn no_bare_baseline(aggregate: &Aggregate) -> String {
+    let bare = aggregate
+        .energy
+        .baselines
+        .iter()
+        .find(|baseline| baseline.kind == BaselineKind::Bare);
+    let why = bare
+        .and_then(|bare| bare.note.as_deref())
+        .unwrap_or("the host's rest was not looked at");
+    format!("there is no idle baseline of the CPU: {why}")
 }
 
 /// Why a domain's sources gave nothing, in their own words where they have any.
@@ -131,7 +148,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_reason_of_its_own_when_nothing_is_known() {
         let warnings = check(&spec(1, 1), &aggregate(&[], &[]));
-        assert_eq!(warnings.len(), 10 + 10 + 4 + 8);
+        assert_eq!(warnings.len(), 10 + 12 + 4 + 8);
         for message in messages(&warnings) {
             assert!(!message.ends_with("it was not measured"), "{message}");
         }

@@ -159,6 +159,38 @@ fn the_host_s_own_account_counts_nothing_twice() {
     assert_eq!(metrics.cpu_time_share, None);
 }
 
+#[test]
+fn what_the_experiments_did_not_use_is_everybody_elses() {
+    let timeline = two_gpus_and_a_cpu(&[(1, 1.0), (2, 2.0)]);
+    // 1 of 4 busy CPUs is nobody's that we follow: a quarter of 600 J.
+    assert!(close(account_host(&timeline, &WINDOW).host_other_energy_j, 150.0));
+    assert!(close(account(&timeline, &WINDOW, &[], &[1]).host_other_energy_j, 150.0));
+    assert!(close(
+        account_host(&two_gpus_and_a_cpu(&[]), &WINDOW).host_other_energy_j,
+        600.0
+    ));
+}
+
+#[test]
+fn an_experiment_that_starts_within_the_window_is_not_everybody_elses() {
+    let mut timeline = two_gpus_and_a_cpu(&[(1, 1.0)]);
+    timeline.track(2, Monotonic::from_sec(4.5), 0.0);
+    timeline.record_process_cpu(2, Monotonic::from_sec(10.0), 4.0 * 5.5, false);
+    // 5 CPU seconds of process 1 and 10 of process 2 in 20 that the host was busy for.
+    assert!(close(
+        account_host(&timeline, &WINDOW).host_other_energy_j,
+        600.0 * 0.25
+    ));
+    let late = Window {
+        start_monotonic_sec: 1.0,
+        end_monotonic_sec: 4.0,
+    };
+    assert!(
+        close(account_host(&timeline, &late).host_other_energy_j, 360.0 * 0.75),
+        "it was not there yet"
+    );
+}
+
 proptest! {
     #[test]
     fn what_all_experiments_get_never_exceeds_what_the_host_used(
@@ -176,5 +208,8 @@ proptest! {
         let pids: Vec<u32> = processes.iter().map(|(pid, _)| *pid).collect();
         let together = account(&timeline, &window, &[], &pids).cpu_energy_j.expect("known");
         prop_assert!((together - given).abs() <= 1e-6 * (1.0 + host));
+        let other = account_host(&timeline, &window).host_other_energy_j.expect("known");
+        prop_assert!(other >= 0.0);
+        prop_assert!((given + other - host).abs() <= 1e-6 * (1.0 + host), "{} {} {}", given, other, host);
     }
 }

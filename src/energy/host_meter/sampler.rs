@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::lock;
 use crate::clock::Monotonic;
 use crate::energy::cpu_time::{HostCpuClock, process_cpu_sec};
+use crate::energy::pursuit::{Awaited, Pursuit, next_poll, polled_sources};
 use crate::energy::source::{EnergySource, PollError, SourceDescription, Value};
+use crate::energy::telemetry::TelemetryPace;
 use crate::energy::timeline::Timeline;
 
 /// A sweep of some devices takes milliseconds; faster than this the meter would measure itself.
@@ -25,6 +27,28 @@ pub fn pace(asked: Duration, descriptions: &[SourceDescription]) -> Duration {
         .map(|wraps| wraps.safe_gap_sec() / 2.0);
     let shortest = safe.fold(asked.as_secs_f64(), f64::min);
     Duration::from_secs_f64(shortest.max(0.0)).max(FASTEST)
+}
+
+/// When something that is done again and again is due next.
+struct Beat {
+    next: Monotonic,
+}
+
+impl Beat {
+    fn starting_at_once() -> Self {
+        Self { next: Monotonic::now() }
+    }
+
+    /// Whether it is time; if so, the next time is `then` later.
+    fn is_due(&mut self, then: Duration) -> bool {
+        let now = Monotonic::now();
+        let due = self.next <= now;
+        if due {
+            // After a stall, go on from now: catching up in a burst would add nothing.
+            self.next = Monotonic(self.next.0 + then.as_nanos() as u64).max(now);
+        }
+        due
+    }
 }
 
 struct Guarded {
@@ -54,6 +78,16 @@ impl Guarded {
         }
     }
 
+    fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
+        match catch_unwind(AssertUnwindSafe(|| self.source.sample_one(index))) {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.panics += 1;
+                Err(PollError::Retry("the source panicked while it was read".to_owned()))
+            }
+        }
+    }
+
     fn all(&self, error: &PollError) -> Vec<Result<Value, PollError>> {
         vec![Err(error.clone()); self.track_count]
     }
@@ -63,6 +97,7 @@ pub struct Sampler {
     sources: Vec<Guarded>,
     host_cpu_clock: Option<HostCpuClock>,
     timeline: Arc<Mutex<Timeline>>,
+    telemetry: TelemetryPace,
 }
 
 impl Sampler {
@@ -70,6 +105,7 @@ impl Sampler {
         sources: Vec<Box<dyn EnergySource>>,
         host_cpu_clock: Option<HostCpuClock>,
         timeline: Arc<Mutex<Timeline>>,
+        telemetry: TelemetryPace,
     ) -> Self {
         let mut first_track = 0;
         let guard = |source: Box<dyn EnergySource>| {
@@ -87,14 +123,23 @@ impl Sampler {
             sources: sources.into_iter().map(guard).collect(),
             host_cpu_clock,
             timeline,
+            telemetry,
         }
     }
 
     /// Sweeps at every interval and at every request, until nobody holds the other end.
     pub fn run(mut self, interval: Duration, requests: &Receiver<Sender<()>>) {
-        let interval_ns = interval.as_nanos() as u64;
-        let mut next = Monotonic::now();
+        let polled = polled_sources(&lock(&self.timeline));
+        let mut sweeps = Beat::starting_at_once();
+        let (mut polls, mut poll_count) = (Beat::starting_at_once(), 0);
+        let mut pursuit: Option<Pursuit> = None;
         loop {
+            let mut next = pursuit
+                .as_ref()
+                .map_or(sweeps.next, |pursuit| pursuit.next.min(sweeps.next));
+            if !polled.is_empty() {
+                next = next.min(polls.next);
+            }
             let wait = Duration::from_nanos(next.0.saturating_sub(Monotonic::now().0));
             match requests.recv_timeout(wait) {
                 Ok(first) => {
@@ -105,11 +150,20 @@ impl Sampler {
                         // The one who asked may have given up; the samples are there all the same.
                         done.send(()).ok();
                     }
+                    pursuit = Pursuit::after_edge(&lock(&self.timeline), Monotonic::now());
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.sweep(false);
-                    // After a stall, go on from now: catching up in a burst would add nothing.
-                    next = Monotonic(next.0 + interval_ns).max(Monotonic::now());
+                    if sweeps.is_due(interval) {
+                        self.sweep(false);
+                        self.telemetry.sample_what_is_due();
+                    } else if !polled.is_empty() && polls.is_due(next_poll(interval, poll_count)) {
+                        poll_count += 1;
+                        self.read(&polled, false);
+                    }
+                    if let Some(due) = pursuit.take_if(|pursuit| pursuit.next <= Monotonic::now()) {
+                        self.read(&due.sources, false);
+                        pursuit = due.after(Monotonic::now());
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -124,7 +178,31 @@ impl Sampler {
                 timeline.record(guarded.first_track + offset, answer, edge);
             }
         }
+        if edge {
+            self.wait_for_ticks();
+        }
         self.sweep_cpu_time(edge);
+    }
+
+    fn wait_for_ticks(&mut self) {
+        let mut awaited = Awaited::at_edge(&lock(&self.timeline), Monotonic::now());
+        loop {
+            let sources = awaited.to_read(&lock(&self.timeline), Monotonic::now());
+            if sources.is_empty() {
+                return;
+            }
+            self.read(&sources, true);
+        }
+    }
+
+    fn read(&mut self, tracks: &[usize], edge: bool) {
+        for track in tracks {
+            let owner = self.sources.iter_mut().rfind(|guarded| guarded.first_track <= *track);
+            if let Some(guarded) = owner {
+                let answer = guarded.sample_one(*track - guarded.first_track);
+                lock(&self.timeline).record(*track, answer, edge);
+            }
+        }
     }
 
     fn sweep_cpu_time(&self, edge: bool) {

@@ -1,5 +1,6 @@
 //! How much a series grew over a span of time, and how well that is known. Pure.
 
+use super::ticks::Reached;
 use super::{Sample, Series};
 use crate::clock::Monotonic;
 use crate::measurement::Window;
@@ -32,12 +33,14 @@ pub struct Growth {
     pub sample_count: u32,
     /// Mean spacing of those samples; none with fewer than two.
     pub interval_sec: Option<f64>,
-    /// Distance of each edge from the nearest sample, both added up: 0 when both edges were read exactly.
-    pub edge_sec: f64,
-    /// Largest growth per second over stretches of at least the smoothing length asked for.
-    pub peak_rate: f64,
-    /// The most by which trapezoids can miss a power that is monotone between samples; 0 for a counter.
-    pub roughness: f64,
+    /// Half-widths of the doubts at the span's edges: when the refreshes around each were.
+    pub timing: [f64; 2],
+    /// What ran between those refreshes.
+    pub shape: [f64; 2],
+    /// Squared half-width of what polling missed in between; 0 for a counter.
+    pub polling2: f64,
+    /// The part of it that is bursts or noise between polls.
+    pub unresolved2: f64,
 }
 
 /// Why growth over a span is not known.
@@ -55,17 +58,10 @@ pub enum Unknown {
     Broken(String),
 }
 
-/// A point of the curve: the total at an edge, and how far the nearest sample is.
-struct Edge {
-    total: f64,
-    roughness: f64,
-    distance_sec: f64,
-}
-
 impl Series {
     /// Growth from `span.start` to `span.end`. Never extrapolated: a span not covered by samples is unknown.
-    /// `smoothing_sec` is the shortest stretch whose rate is believed when the peak is looked for.
-    pub fn growth(&self, span: Span, smoothing_sec: f64) -> Result<Growth, Unknown> {
+    /// `refresh_sec` is how old a value can be when it is read; 0 for one that is always fresh.
+    pub fn growth(&self, span: Span, refresh_sec: f64) -> Result<Growth, Unknown> {
         if span.end <= span.start {
             return Err(Unknown::EmptyWindow);
         }
@@ -85,29 +81,32 @@ impl Series {
         if before.epoch != after.epoch {
             return Err(Unknown::Broken(self.why_broken(before.epoch)));
         }
-        let start = edge(before, self.samples.get(from + 1), span.start);
-        let end = edge(&self.samples[to.saturating_sub(1)], Some(after), span.end);
-        let inside = self
-            .samples
-            .range(from..=to)
-            .filter(|sample| sample.at >= span.start && sample.at <= span.end);
-        let (mut sample_count, mut first_at, mut last_at) = (0u32, None, None);
-        for sample in inside {
-            sample_count += 1;
-            first_at.get_or_insert(sample.at);
-            last_at = Some(sample.at);
-        }
-        let total = end.total - start.total;
+        let polled = after.power_w.is_some();
+        let reached = |index: usize, at| {
+            if polled {
+                self.integral(index, at)
+            } else {
+                self.reached(at, refresh_sec)
+            }
+        };
+        let (start, end) = (reached(from, span.start), reached(to.saturating_sub(1), span.end));
+        let inside = (from..=to).filter(|index| {
+            let at = self.samples[*index].at;
+            at >= span.start && at <= span.end
+        });
+        let sample_count = inside.clone().count() as u32;
+        let length = inside.clone().next().zip(inside.clone().next_back());
+        let length_sec = length.map(|(first, last)| self.samples[last].at.sec_since(self.samples[first].at));
         Ok(Growth {
-            total,
+            total: end.total - start.total,
             sample_count,
-            interval_sec: first_at
-                .zip(last_at)
+            interval_sec: length_sec
                 .filter(|_| sample_count >= 2)
-                .map(|(first, last): (Monotonic, Monotonic)| last.sec_since(first) / f64::from(sample_count - 1)),
-            edge_sec: start.distance_sec + end.distance_sec,
-            peak_rate: self.peak_rate(from, to, smoothing_sec).max(total / span.sec()),
-            roughness: end.roughness - start.roughness,
+                .map(|sec| sec / f64::from(sample_count - 1)),
+            timing: [start.timing, end.timing],
+            shape: [start.shape, end.shape],
+            polling2: before.roughness.doubt_j2(after.roughness, refresh_sec),
+            unresolved2: before.roughness.unresolved_j2(after.roughness),
         })
     }
 
@@ -119,14 +118,11 @@ impl Series {
         if last.at <= span.start && self.first().is_some_and(|first| first.at <= span.start) {
             return Ok(0.0);
         }
-        self.growth(
-            Span {
-                start: span.start,
-                end: span.end.min(last.at),
-            },
-            0.0,
-        )
-        .map(|growth| growth.total)
+        let lived = Span {
+            start: span.start,
+            end: span.end.min(last.at),
+        };
+        self.growth(lived, 0.0).map(|growth| growth.total)
     }
 
     fn why_broken(&self, epoch: u32) -> String {
@@ -134,54 +130,26 @@ impl Series {
         reason.map_or_else(|| "its readings do not connect".to_owned(), |(_, why)| why.clone())
     }
 
-    /// The steepest stretch of at least `smoothing_sec`, also one that began shortly before: a stale counter shows at
-    /// the window's start what was drawn before it.
-    fn peak_rate(&self, from: usize, to: usize, smoothing_sec: f64) -> f64 {
-        let samples = &self.samples;
-        let mut base = from;
-        while base > 0
-            && samples[base - 1].epoch == samples[from].epoch
-            && samples[from].at.sec_since(samples[base].at) < smoothing_sec
-        {
-            base -= 1;
-        }
-        let mut peak = 0.0f64;
-        for sample in samples.range(from..=to) {
-            while sample.at.sec_since(samples[base + 1].at) >= smoothing_sec && samples[base + 1].at < sample.at {
-                base += 1;
-            }
-            let dt = sample.at.sec_since(samples[base].at);
-            if dt >= smoothing_sec && dt > 0.0 {
-                peak = peak.max((sample.total - samples[base].total) / dt);
-            }
-        }
-        peak
+    /// Polled power summed up to `at`, which lies right after the sample at `index` or on it.
+    fn integral(&self, index: usize, at: Monotonic) -> Reached {
+        let known = |total| Reached {
+            total,
+            timing: 0.0,
+            shape: 0.0,
+        };
+        let before = &self.samples[index];
+        let since = at.sec_since(before.at);
+        let Some(after) = self.samples.get(index + 1).filter(|_| since > 0.0) else {
+            return known(before.total);
+        };
+        let sec = after.at.sec_since(before.at);
+        known(before.total + partial_trapezoid(before, after, since.min(sec), sec))
     }
 }
 
-fn edge(before: &Sample, after: Option<&Sample>, at: Monotonic) -> Edge {
-    let since = at.sec_since(before.at);
-    let exact = |sample: &Sample| Edge {
-        total: sample.total,
-        roughness: sample.roughness,
-        distance_sec: 0.0,
-    };
-    let Some(after) = after.filter(|_| since > 0.0) else {
-        return exact(before);
-    };
-    let dt = after.at.sec_since(before.at);
-    if dt <= since {
-        return exact(after);
-    }
-    let part = since / dt;
-    let grown = match (before.power_w, after.power_w) {
-        // Linear power, hence a parabola: splitting a window here adds up to the whole exactly.
-        (Some(from_w), Some(to_w)) => from_w * since + (to_w - from_w) * part * since / 2.0,
-        _ => (after.total - before.total) * part,
-    };
-    Edge {
-        total: before.total + grown,
-        roughness: before.roughness + (after.roughness - before.roughness) * part,
-        distance_sec: since.min(dt - since),
-    }
+/// Linear power, hence a parabola: splitting a window here adds up to the whole exactly.
+fn partial_trapezoid(before: &Sample, after: &Sample, since: f64, sec: f64) -> f64 {
+    let from_w = before.power_w.or(after.power_w).unwrap_or(0.0);
+    let to_w = after.power_w.unwrap_or(from_w);
+    from_w * since + (to_w - from_w) * since * since / (2.0 * sec)
 }

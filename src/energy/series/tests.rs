@@ -31,16 +31,16 @@ fn edges_that_were_read_are_not_interpolated() {
     series.push_total(sec(2.0), 100.0, true);
     series.push_total(sec(3.0), 500.0, false);
     let growth = series.growth(span(1.0, 2.0), 0.0).expect("a growth");
-    assert_eq!((growth.total, growth.edge_sec, growth.sample_count), (93.0, 0.0, 2));
+    assert_eq!((growth.total, growth.sample_count), (93.0, 2));
+    assert_eq!((growth.timing, growth.shape), ([0.0; 2], [0.0; 2]));
 }
 
 #[test]
-fn an_edge_between_samples_is_interpolated_and_its_distance_told() {
+fn an_edge_between_samples_is_interpolated() {
     let growth = constant(200.0, 0.1, 20)
         .growth(span(0.52, 1.07), 0.0)
         .expect("a growth");
     assert!((growth.total - 110.0).abs() < 1e-6);
-    assert!((growth.edge_sec - 0.05).abs() < 1e-6);
     assert_eq!(growth.sample_count, 5);
 }
 
@@ -79,22 +79,59 @@ fn a_counter_that_falls_voids_the_windows_across_it_and_no_others() {
     assert_eq!(series.growth(span(5.0, 6.0), 0.0).expect("after").total, 100.0);
 }
 
-#[test]
-fn the_peak_is_that_of_the_steepest_stretch_and_not_of_a_single_step() {
+/// A counter of `watts(t)`'s integral `joules` that moves every `period`, read at `moments`.
+fn stepwise(period: f64, joules: impl Fn(f64) -> f64, moments: impl Iterator<Item = f64>) -> Series {
     let mut series = Series::default();
-    // 100 W, then 300 W from 2.0 s to 2.3 s; the counter moves every 100 ms and is read every 20 ms.
-    for i in 0..=200u32 {
-        let at = f64::from(i) * 0.02;
-        let shown = (at * 10.0 + 1e-9).floor() / 10.0;
-        series.push_total(sec(at), 100.0 * shown + 200.0 * (shown - 2.0).clamp(0.0, 0.3), false);
+    for at in moments {
+        series.push_total(sec(at), joules((at / period + 1e-9).floor() * period), false);
     }
-    let peak = |start, end| series.growth(span(start, end), 0.2).expect("a growth").peak_rate;
-    assert!((300.0..=450.0).contains(&peak(1.0, 3.0)), "{}", peak(1.0, 3.0));
-    assert!(peak(0.3, 1.7) <= 150.0);
+    series
+}
+
+fn every(step: f64, until: f64) -> impl Iterator<Item = f64> {
+    (1u32..)
+        .map(move |i| f64::from(i) * step)
+        .take_while(move |at| *at < until)
+}
+
+#[test]
+fn a_value_is_placed_at_the_refresh_it_came_from() {
+    let series = stepwise(0.1, |at| 200.0 * at, every(0.0017, 2.0));
+    assert!((series.refresh_sec().expect("a period") - 0.1).abs() < 0.002);
+    for start in [0.501, 0.55, 0.599] {
+        let growth = series.growth(span(start, start + 0.777), 0.1).expect("a growth");
+        let error = (growth.total - 200.0 * 0.777).abs();
+        let stated = growth.timing[0] + growth.timing[1];
+        assert!(
+            error <= stated && stated < 0.7,
+            "{error} of {stated} J; one refresh is 20 J"
+        );
+    }
+}
+
+#[test]
+fn a_single_step_between_two_refreshes_is_found_where_it_was() {
+    let joules = |at: f64| 100.0 * at + 200.0 * (at - 1.03f64).max(0.0);
+    let series = stepwise(0.1, joules, every(0.001, 2.0));
+    let growth = series.growth(span(0.5, 1.05), 0.1).expect("a growth");
+    let error = (growth.total - (joules(1.05) - joules(0.5))).abs();
     assert!(
-        peak(2.3, 2.4) >= 200.0,
-        "what was drawn just before the window still shows in it"
+        error <= growth.shape[1] + growth.timing[0] + growth.timing[1],
+        "{error} {growth:?}"
     );
+    assert!(
+        growth.shape[1] > 1.0 && growth.shape[0] < 0.01,
+        "only the edge at the step is in doubt: {growth:?}"
+    );
+}
+
+#[test]
+fn a_counter_that_is_always_fresh_needs_no_doubt_of_timing() {
+    let series = constant(150.0, 0.01, 200);
+    assert_eq!(series.refresh_sec(), None);
+    assert!(series.refresh_bound_sec().expect("a bound") < 0.012);
+    let growth = series.growth(span(0.503, 1.207), 0.0).expect("a growth");
+    assert!((growth.total - 105.6).abs() < 1e-6 && growth.timing == [0.0; 2] && growth.shape[0] < 1e-6);
 }
 
 #[test]
@@ -104,7 +141,12 @@ fn power_is_integrated_by_trapezoids() {
         series.push_power(sec(at), power, false);
     }
     let whole = series.growth(span(0.0, 3.0), 0.0).expect("a growth");
-    assert_eq!((whole.total, whole.roughness), (600.0, 100.0));
+    assert_eq!(whole.total, 600.0);
+    assert_eq!(
+        whole.polling2,
+        100.0f64.powi(2),
+        "a step of 200 W somewhere in 1 s: ±100 J"
+    );
     let half = series.growth(span(1.0, 1.5), 0.0).expect("a growth");
     assert!((half.total - 75.0).abs() < 1e-9);
 }
@@ -116,6 +158,21 @@ fn equal_samples_of_constant_power_still_add_up() {
         series.push_power(sec(f64::from(i) * 0.5), 150.0, false);
     }
     assert_eq!(series.growth(span(0.0, 10.0), 0.0).expect("a growth").total, 1500.0);
+}
+
+#[test]
+fn a_smooth_power_leaves_next_to_no_doubt_and_a_lone_sample_much() {
+    let doubt = |power: &dyn Fn(f64) -> f64| {
+        let mut series = Series::default();
+        for i in 0..=250 {
+            let at = f64::from(i) * 0.02;
+            series.push_power(sec(at), power(at), false);
+        }
+        series.growth(span(0.0, 5.0), 0.0).expect("a growth").polling2.sqrt()
+    };
+    assert!(doubt(&|at| 200.0 + 50.0 * (2.0 * at).sin()) < 0.05);
+    assert!((doubt(&|at| if at < 2.41 { 100.0 } else { 300.0 }) - 2.0).abs() < 1e-6);
+    assert!(doubt(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 }) > 2.5);
 }
 
 #[test]
@@ -172,5 +229,45 @@ proptest! {
             prop_assert!((a + b - whole).abs() <= 1e-6 * (1.0 + whole));
             prop_assert!(a >= -1e-9 && b >= -1e-9);
         }
+    }
+
+    #[test]
+    fn power_does_not_depend_on_the_order_of_samples_at_equal_stamps(
+        curve in curve(), repeats in prop::collection::vec((0usize..60, 0.0f64..500.0), 0..40),
+    ) {
+        let mut forwards: Vec<(f64, f64)> = curve.clone();
+        forwards.extend(repeats.iter().map(|(index, value)| (curve[index % curve.len()].0, *value)));
+        let mut backwards: Vec<(f64, f64)> = forwards.iter().rev().copied().collect();
+        forwards.sort_by(|a, b| a.0.total_cmp(&b.0));
+        backwards.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let whole = |samples: &[(f64, f64)]| {
+            let mut series = Series::default();
+            for (at, value) in samples { series.push_power(sec(*at), *value, false) }
+            series.growth(span(curve[0].0, curve[curve.len() - 1].0), 0.0).expect("a growth")
+        };
+        let (one, other) = (whole(&forwards), whole(&backwards));
+        prop_assert!((one.total - other.total).abs() <= 1e-9 * (1.0 + one.total));
+        prop_assert!((one.polling2 - other.polling2).abs() <= 1e-6 * (1.0 + one.polling2));
+    }
+
+    #[test]
+    fn a_counter_s_growth_adds_up_and_never_falls_whatever_its_refresh(
+        steps in prop::collection::vec((0.0005f64..0.15, 0.0f64..50.0), 5..80),
+        period in 0.0f64..0.2, cuts in prop::array::uniform3(0.05f64..0.95),
+    ) {
+        let (mut at, mut total, mut series) = (1.0, 0.0, Series::default());
+        for (dt, joules) in &steps {
+            at += dt;
+            if *joules > 20.0 { total += joules }
+            series.push_total(sec(at), total, false);
+        }
+        let first = 1.0 + steps[0].0;
+        let mut cuts = cuts.map(|cut| first + cut * (at - first));
+        cuts.sort_by(f64::total_cmp);
+        prop_assume!(cuts[0] + 1e-6 < cuts[1] && cuts[1] + 1e-6 < cuts[2]);
+        let grow = |from, to| series.growth(span(from, to), period).expect("a growth").total;
+        let (a, b, whole) = (grow(cuts[0], cuts[1]), grow(cuts[1], cuts[2]), grow(cuts[0], cuts[2]));
+        prop_assert!((a + b - whole).abs() <= 1e-6 * (1.0 + whole));
+        prop_assert!(a >= -1e-9 && b >= -1e-9, "{} {}", a, b);
     }
 }

@@ -7,6 +7,7 @@
 mod library;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
@@ -14,8 +15,10 @@ use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml};
 
+use super::nvml_telemetry::NvmlTelemetry;
 use super::{EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value};
 use crate::clock::Monotonic;
+use crate::energy::telemetry::TelemetrySource;
 use crate::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 use crate::units::{MILLIJOULES_PER_JOULE, MILLIWATTS_PER_WATT};
 
@@ -27,7 +30,7 @@ const AVERAGING_SEC: f64 = 1.0;
 
 /// All GPUs of the host whose energy or power could be read when it was opened.
 pub struct NvmlSource {
-    nvml: Nvml,
+    nvml: Arc<Nvml>,
     boards: Vec<Board>,
     descriptions: Vec<SourceDescription>,
 }
@@ -77,7 +80,7 @@ impl NvmlSource {
         };
         let driver_version = nvml.sys_driver_version().ok();
         let mut source = Self {
-            nvml,
+            nvml: Arc::new(nvml),
             boards: Vec::new(),
             descriptions: Vec::new(),
         };
@@ -189,37 +192,68 @@ impl EnergySource for NvmlSource {
         let nvml = &self.nvml;
         self.boards
             .iter_mut()
-            .map(|board| {
-                if let Some(why) = &board.gone {
-                    return Err(PollError::Gone(why.clone()));
-                }
-                let result = read(nvml, board).map_err(|error| next_move(&error));
-                if let Err(PollError::Gone(why)) = &result {
-                    board.gone = Some(why.clone());
-                }
-                result
-            })
+            .map(|board| ask(board, |board| read(nvml, board)))
             .collect()
     }
+
+    fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
+        let nvml = &self.nvml;
+        let Some(board) = self.boards.get_mut(index) else {
+            return Err(PollError::Gone(format!("no board has the number {index}")));
+        };
+        ask(board, |board| {
+            if board.has_counter {
+                read_counter(nvml, board)
+            } else {
+                read(nvml, board)
+            }
+        })
+    }
+
+    fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
+        Some(Box::new(NvmlTelemetry::new(Arc::clone(&self.nvml))))
+    }
+}
+
+/// Once a board is gone it is not asked again.
+fn ask(board: &mut Board, read: impl FnOnce(&Board) -> Result<Value, NvmlError>) -> Result<Value, PollError> {
+    if let Some(why) = &board.gone {
+        return Err(PollError::Gone(why.clone()));
+    }
+    let result = read(board).map_err(|error| next_move(&error));
+    if let Err(PollError::Gone(why)) = &result {
+        board.gone = Some(why.clone());
+    }
+    result
 }
 
 fn read(nvml: &Nvml, board: &Board) -> Result<Value, NvmlError> {
     let device = nvml.device_by_index(board.index)?;
-    if !board.has_counter {
-        let power_w = board.power.read_w(&device)?;
+    if board.has_counter {
+        // Power beside the counter is a second witness: losing it does not cost the counter's value.
         return Ok(Value {
-            at: Monotonic::now(),
-            counter_j: None,
-            power_w: Some(power_w),
+            power_w: board.power.read_w(&device).ok(),
+            ..counter(&device)?
         });
     }
-    let counter_j = device.total_energy_consumption()? as f64 / MILLIJOULES_PER_JOULE;
-    let at = Monotonic::now();
-    // Power beside the counter is a second witness: losing it does not cost the counter's value.
+    let power_w = board.power.read_w(&device)?;
     Ok(Value {
-        at,
+        at: Monotonic::now(),
+        counter_j: None,
+        power_w: Some(power_w),
+    })
+}
+
+fn read_counter(nvml: &Nvml, board: &Board) -> Result<Value, NvmlError> {
+    counter(&nvml.device_by_index(board.index)?)
+}
+
+fn counter(device: &Device<'_>) -> Result<Value, NvmlError> {
+    let counter_j = device.total_energy_consumption()? as f64 / MILLIJOULES_PER_JOULE;
+    Ok(Value {
+        at: Monotonic::now(),
         counter_j: Some(counter_j),
-        power_w: board.power.read_w(&device).ok(),
+        power_w: None,
     })
 }
 
@@ -243,12 +277,17 @@ fn instant_power_w(device: &Device<'_>) -> Result<f64, NvmlError> {
 }
 
 fn next_move(error: &NvmlError) -> PollError {
-    match error {
-        NvmlError::GpuLost | NvmlError::Uninitialized | NvmlError::DriverNotLoaded | NvmlError::ResetRequired => {
-            PollError::Gone(format!("NVML: {error}"))
+    let why = match error {
+        NvmlError::GpuLost | NvmlError::ResetRequired => format!("NVML: {error}"),
+        NvmlError::Uninitialized | NvmlError::DriverNotLoaded => {
+            format!("NVML: {error}: the driver was unloaded or reloaded; joulemark must be restarted to see it again")
         }
-        _ => PollError::Retry(format!("NVML: {error}")),
-    }
+        NvmlError::NoPermission => {
+            return PollError::Retry(format!("NVML: {error}: reading this GPU was forbidden while it ran"));
+        }
+        _ => return PollError::Retry(format!("NVML: {error}")),
+    };
+    PollError::Gone(why)
 }
 
 fn named(power: PowerReading) -> &'static str {

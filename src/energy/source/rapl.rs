@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value, Wraps};
+use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value, Wraps, tdp_table};
 use crate::clock::Monotonic;
 use crate::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 use crate::units::{MICROJOULES_PER_JOULE, MICROWATTS_PER_WATT};
@@ -17,8 +17,14 @@ use crate::units::{MICROJOULES_PER_JOULE, MICROWATTS_PER_WATT};
 /// RAPL registers move about every millisecond, as Intel's SDM (volume 3, RAPL interfaces) says of its own.
 const REFRESH_SEC: f64 = 1e-3;
 
-/// Taken where a zone does not say its maximum power: 4 × the 500 W of the largest sockets, so that no wrap is missed.
-const HIGHEST_POWER_W: f64 = 2000.0;
+/// Where a zone does not say its maximum power, this many times the socket's TDP is taken for it.
+const TDP_FACTOR: f64 = 4.0;
+
+/// TDP of the largest sockets, taken where the model is not in our table either, so that no wrap is missed.
+const LARGEST_TDP_W: f64 = 500.0;
+
+/// A file that is being rewritten can be caught empty.
+const READ_ATTEMPTS: u32 = 3;
 
 /// Zones of one powercap tree whose counters could be read when it was opened.
 #[derive(Debug)]
@@ -30,31 +36,67 @@ pub struct RaplSource {
 #[derive(Debug)]
 struct Counter {
     energy_file: PathBuf,
-    /// Joules at which the counter starts again from 0; none when the kernel would not say.
+    /// Microjoules at which the counter starts again from 0; none when the kernel would not say.
     range_uj: Option<u64>,
+    /// More than this in a while is no wrap but a reset.
+    highest_power_w: f64,
+    last: Option<Monotonic>,
     last_uj: u64,
     unwrapped_uj: u64,
 }
 
 impl Counter {
-    /// Cumulative joules. Without a known range a counter that went backwards is passed on as it is: the timeline
-    /// sees it fall and voids the interval, which is all that can be known.
-    fn advance(&mut self, now_uj: u64) -> f64 {
-        match self.range_uj {
-            Some(range) if now_uj < self.last_uj => {
-                self.unwrapped_uj += range.saturating_sub(self.last_uj) + now_uj;
+    /// Cumulative joules. A counter that went backwards without a known range, or by more than the socket can have
+    /// drawn since, was reset. It is passed on as it is: the timeline sees it fall and voids the interval, which is all
+    /// that can be known.
+    fn advance(&mut self, at: Monotonic, now_uj: u64) -> f64 {
+        let since_sec = self.last.replace(at).map(|last| at.sec_since(last));
+        if now_uj >= self.last_uj {
+            self.unwrapped_uj += now_uj - self.last_uj;
+        } else {
+            match self.range_uj.map(|range| range.saturating_sub(self.last_uj) + now_uj) {
+                Some(grown_uj) if self.can_have_drawn(grown_uj, since_sec) => self.unwrapped_uj += grown_uj,
+                _ => self.unwrapped_uj = now_uj,
             }
-            None if now_uj < self.last_uj => self.unwrapped_uj = now_uj,
-            _ => self.unwrapped_uj += now_uj - self.last_uj,
         }
         self.last_uj = now_uj;
         self.unwrapped_uj as f64 / MICROJOULES_PER_JOULE
+    }
+
+    /// The file is opened anew each time: a driver that is reloaded replaces it under the same name.
+    fn read(&mut self) -> Result<Value, PollError> {
+        let mut read = read_u64(&self.energy_file);
+        for _ in 1..READ_ATTEMPTS {
+            if read.is_ok() {
+                break;
+            }
+            read = read_u64(&self.energy_file);
+        }
+        let at = Monotonic::now();
+        match read {
+            Ok(now_uj) => Ok(Value {
+                at,
+                counter_j: Some(self.advance(at, now_uj)),
+                power_w: None,
+            }),
+            Err(error) => Err(PollError::Retry(format!("{}: {error}", self.energy_file.display()))),
+        }
+    }
+
+    fn can_have_drawn(&self, grown_uj: u64, since_sec: Option<f64>) -> bool {
+        let grown_j = grown_uj as f64 / MICROJOULES_PER_JOULE;
+        since_sec.is_none_or(|sec| grown_j <= self.highest_power_w * (sec + REFRESH_SEC))
     }
 }
 
 impl RaplSource {
     /// Every readable zone under `root`, and a finding for each zone met or for the tree when there is none.
-    pub fn open(root: &Path) -> (Self, Vec<Finding>) {
+    /// `cpu_model` is the kernel's name of the CPU: its TDP bounds the power of zones that declare no limit.
+    pub fn open(root: &Path, cpu_model: Option<&str>) -> (Self, Vec<Finding>) {
+        let tdp_w = cpu_model
+            .and_then(tdp_table::find)
+            .map_or(LARGEST_TDP_W, |plate| plate.watts);
+        let undeclared_w = TDP_FACTOR * tdp_w;
         let mut source = Self {
             counters: Vec::new(),
             descriptions: Vec::new(),
@@ -80,7 +122,7 @@ impl RaplSource {
                     None,
                 )),
                 (Some(_), Err(error)) => Err(explain(root, &zone.folder, &error)),
-                (Some(domain), Ok(first_uj)) => Ok(source.add(&zone, domain, first_uj)),
+                (Some(domain), Ok(first_uj)) => Ok(source.add(&zone, domain, first_uj, undeclared_w)),
             };
             let works = detail.is_ok();
             let (detail, fix) = detail.map_or_else(|problem| problem, |detail| (detail, None));
@@ -95,13 +137,13 @@ impl RaplSource {
         (source, findings)
     }
 
-    fn add(&mut self, zone: &zones::Zone, domain: EnergyDomain, first_uj: u64) -> String {
+    fn add(&mut self, zone: &zones::Zone, domain: EnergyDomain, first_uj: u64, undeclared_w: f64) -> String {
         let range_uj = read_u64(&zone.folder.join("max_energy_range_uj"))
             .ok()
             .filter(|range| *range > 0);
         let highest_power_w = zone
             .highest_power_uw()
-            .map_or(HIGHEST_POWER_W, |uw| uw as f64 / MICROWATTS_PER_WATT);
+            .map_or(undeclared_w, |uw| uw as f64 / MICROWATTS_PER_WATT);
         let wraps = range_uj.map(|range| Wraps {
             range_j: range as f64 / MICROJOULES_PER_JOULE,
             highest_power_w,
@@ -110,6 +152,8 @@ impl RaplSource {
         self.counters.push(Counter {
             energy_file,
             range_uj,
+            highest_power_w,
+            last: None,
             last_uj: first_uj,
             unwrapped_uj: first_uj,
         });
@@ -144,22 +188,14 @@ impl EnergySource for RaplSource {
     }
 
     fn sample(&mut self) -> Vec<Result<Value, PollError>> {
-        self.counters
-            .iter_mut()
-            .map(|counter| {
-                // The file is opened anew each time: a driver that is reloaded replaces it under the same name.
-                let read = read_u64(&counter.energy_file);
-                let at = Monotonic::now();
-                match read {
-                    Ok(now_uj) => Ok(Value {
-                        at,
-                        counter_j: Some(counter.advance(now_uj)),
-                        power_w: None,
-                    }),
-                    Err(error) => Err(PollError::Retry(format!("{}: {error}", counter.energy_file.display()))),
-                }
-            })
-            .collect()
+        self.counters.iter_mut().map(Counter::read).collect()
+    }
+
+    fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
+        let Some(counter) = self.counters.get_mut(index) else {
+            return Err(PollError::Gone(format!("no zone has the number {index}")));
+        };
+        counter.read()
     }
 }
 

@@ -135,13 +135,16 @@ fn a_counter_over_a_long_window_is_known_with_high_confidence() {
     let timeline = filled(vec![gpu(EnergyMethod::EnergyCounter)], 300.0, 300.0);
     let long = readings(&timeline, &window(1.0, 9.0)).remove(0);
     assert_eq!(long.confidence, Confidence::High);
+    let uncertainty_j = long.uncertainty_j.expect("known");
     assert!(
-        (long.uncertainty_j.expect("known") - 30.0).abs() < 0.1,
-        "one refresh of 100 ms at 300 W"
+        (uncertainty_j - 1.13 * 2.0f64.sqrt() * 15.0).abs() < 0.1,
+        "at either edge half a refresh of 100 ms at 300 W: {uncertainty_j}"
     );
+    assert_eq!((long.instrument_accuracy_percent, long.refresh_ms), (Some(5.0), None));
     assert_eq!(long.sample_count, 81);
     let short = readings(&timeline, &window(1.0, 1.2)).remove(0);
     assert_eq!(short.confidence, Confidence::Low);
+    assert!(short.note.expect("a note").contains("2.0 of its refreshes of 100 ms"));
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         quantization: None,
         batch_size: 1,
         warmup_iterations: 3,
+        idle_baseline_sec: 0,
         num_cycles: 2,
         labels: labels
             .iter()
@@ -175,6 +176,7 @@ pub fn report() -> Report {
             sha256: Vec::new(),
         },
         timing: Timing {
+            idle_baseline_sec: 0.0,
             claim_to_load_start_sec: None,
             load_sec: 1.5,
             warm_up_sec: 1.0,

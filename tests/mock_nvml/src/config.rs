@@ -7,20 +7,36 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::shape::Shape;
-use crate::{NO_PERMISSION, nvmlInit_v2};
+use crate::telemetry::Telemetry;
+use crate::{DRIVER_NOT_LOADED, NO_PERMISSION, UNINITIALIZED, monotonic, nvmlInit_v2};
 
+/// Most switches are lists with one entry a device, separated by commas; the last entry serves the devices that have
+/// none. A moment is in CLOCK_MONOTONIC seconds.
 pub struct Config {
+    pub telemetry: Telemetry,
     pub devices: u32,
     shapes: Vec<Shape>,
-    /// The energy counter answers NOT_SUPPORTED, as before Volta.
-    pub no_counter: bool,
-    /// The power fields 185 and 186 answer NOT_SUPPORTED; `nvmlDeviceGetPowerUsage` still works.
-    pub no_instant: bool,
-    no_permission: bool,
-    /// Device that falls off the bus, and when (CLOCK_MONOTONIC seconds; 0 is from the start).
+    /// 1: the energy counter answers NOT_SUPPORTED, as before Volta.
+    no_counter: Vec<f64>,
+    /// 1: the power fields 185 and 186 answer NOT_SUPPORTED; `nvmlDeviceGetPowerUsage` still works.
+    no_instant: Vec<f64>,
+    /// 1: every reading answers NO_PERMISSION.
+    no_permission: Vec<f64>,
+    /// Device that falls off the bus, and when (0 is from the start).
     lost: Option<(u32, f64)>,
     /// Period at which counter and sensor move; 0 is always.
-    refresh_sec: f64,
+    refresh_ms: Vec<f64>,
+    /// Length over which `nvmlDeviceGetPowerUsage` and field 185 average; field 186 stays instant. 0 is none.
+    average_ms: Vec<f64>,
+    /// What all power readings are multiplied by, so that they contradict the counter.
+    power_scale: Vec<f64>,
+    /// When the counter starts again from 0, without a sign; 0 is never.
+    reset_at_sec: Vec<f64>,
+    /// When the driver is unloaded: from then on every call fails and, once it is back, counters begin at 0.
+    reload_at_sec: f64,
+    /// How long it is away; a library that was initialised before stays unusable after it.
+    reload_sec: f64,
+    initialised_at_sec: f64,
 }
 
 impl Config {
@@ -46,32 +62,50 @@ impl Config {
 
     /// A switch that cannot be understood ends the test process: a mock that guesses would prove nothing.
     fn from(value: impl Fn(&str) -> Option<String>) -> Self {
-        let number = |key: &str, default: f64| {
-            value(key).map_or(default, |text| {
-                text.parse().unwrap_or_else(|_| panic!("mock_nvml: {key}={text}"))
-            })
+        let parsed = |key: &str, text: &str| -> f64 {
+            text.trim()
+                .parse()
+                .unwrap_or_else(|_| panic!("mock_nvml: {key}={text}"))
         };
-        let flag = |key: &str| value(key).is_some_and(|text| text == "1");
+        let number = |key: &str, default: f64| value(key).map_or(default, |text| parsed(key, &text));
+        let list = |key: &str, default: f64| -> Vec<f64> {
+            value(key).map_or_else(
+                || vec![default],
+                |text| text.split(',').map(|item| parsed(key, item)).collect(),
+            )
+        };
         let shapes = value("shape").unwrap_or_else(|| "constant:200".to_owned());
         Self {
+            telemetry: Telemetry::from(&value),
             devices: number("devices", 1.0) as u32,
             shapes: shapes
                 .split(',')
                 .map(|text| Shape::parse(text).unwrap_or_else(|| panic!("mock_nvml: shape {text}")))
                 .collect(),
-            no_counter: flag("no_counter"),
-            no_instant: flag("no_instant"),
-            no_permission: flag("no_permission"),
+            no_counter: list("no_counter", 0.0),
+            no_instant: list("no_instant", 0.0),
+            no_permission: list("no_permission", 0.0),
             lost: value("lost").map(|_| (number("lost", 0.0) as u32, number("lost_at_sec", 0.0))),
-            refresh_sec: number("refresh_ms", 0.0) / 1e3,
+            refresh_ms: list("refresh_ms", 0.0),
+            average_ms: list("average_ms", 0.0),
+            power_scale: list("power_scale", 1.0),
+            reset_at_sec: list("reset_at_sec", 0.0),
+            reload_at_sec: number("reload_at_sec", f64::INFINITY),
+            reload_sec: number("reload_sec", 0.0),
+            initialised_at_sec: monotonic::now_sec(),
         }
     }
 
-    /// Shapes are given one a device, separated by commas; the last one serves the devices that have none.
-    pub fn shape(&self, device: u32) -> &Shape {
-        self.shapes
-            .get(device as usize)
-            .unwrap_or_else(|| &self.shapes[self.shapes.len() - 1])
+    fn shape(&self, device: u32) -> &Shape {
+        of(&self.shapes, device)
+    }
+
+    pub fn has_counter(&self, device: u32) -> bool {
+        *of(&self.no_counter, device) == 0.0
+    }
+
+    pub fn has_fields(&self, device: u32) -> bool {
+        *of(&self.no_instant, device) == 0.0
     }
 
     pub fn is_lost(&self, device: u32, now_sec: f64) -> bool {
@@ -79,18 +113,59 @@ impl Config {
             .is_some_and(|(lost, at_sec)| lost == device && now_sec >= at_sec)
     }
 
-    pub fn refusal(&self) -> Option<c_uint> {
-        self.no_permission.then_some(NO_PERMISSION)
+    /// Why no call answers: the driver is away, or is another one than was initialised.
+    pub fn driver_trouble(&self, now_sec: f64) -> Option<c_uint> {
+        if now_sec < self.reload_at_sec {
+            None
+        } else if now_sec < self.reload_at_sec + self.reload_sec {
+            Some(DRIVER_NOT_LOADED)
+        } else {
+            (self.initialised_at_sec < self.reload_at_sec).then_some(UNINITIALIZED)
+        }
+    }
+
+    pub fn refusal(&self, device: u32) -> Option<c_uint> {
+        (*of(&self.no_permission, device) != 0.0).then_some(NO_PERMISSION)
+    }
+
+    /// Joules since the driver was loaded, as the counter shows them at `now_sec`.
+    pub fn counter_j(&self, device: u32, now_sec: f64) -> f64 {
+        let reset_sec = *of(&self.reset_at_sec, device);
+        let driver_sec = self.reload_at_sec + self.reload_sec;
+        let zeros = [reset_sec, driver_sec].into_iter().filter(|zero| *zero <= now_sec);
+        let zero_sec = zeros.fold(0.0, f64::max);
+        let shown_sec = self.refreshed(device, now_sec).max(zero_sec);
+        self.shape(device).energy_j(shown_sec) - self.shape(device).energy_j(zero_sec)
+    }
+
+    pub fn instant_w(&self, device: u32, now_sec: f64) -> f64 {
+        self.shape(device).power_w(self.refreshed(device, now_sec)) * of(&self.power_scale, device)
+    }
+
+    pub fn averaged_w(&self, device: u32, now_sec: f64) -> f64 {
+        let length_sec = of(&self.average_ms, device) / 1e3;
+        if length_sec <= 0.0 {
+            return self.instant_w(device, now_sec);
+        }
+        let end_sec = self.refreshed(device, now_sec);
+        let shape = self.shape(device);
+        let mean_w = (shape.energy_j(end_sec) - shape.energy_j(end_sec - length_sec)) / length_sec;
+        mean_w * of(&self.power_scale, device)
     }
 
     /// The moment whose value the hardware shows at `now_sec`.
-    pub fn refreshed(&self, now_sec: f64) -> f64 {
-        if self.refresh_sec > 0.0 {
-            (now_sec / self.refresh_sec).floor() * self.refresh_sec
+    fn refreshed(&self, device: u32, now_sec: f64) -> f64 {
+        let refresh_sec = of(&self.refresh_ms, device) / 1e3;
+        if refresh_sec > 0.0 {
+            (now_sec / refresh_sec).floor() * refresh_sec
         } else {
             now_sec
         }
     }
+}
+
+fn of<T>(list: &[T], device: u32) -> &T {
+    list.get(device as usize).unwrap_or_else(|| &list[list.len() - 1])
 }
 
 #[repr(C)]

@@ -4,6 +4,7 @@
 mod config;
 mod monotonic;
 mod shape;
+mod telemetry;
 
 use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong, c_void};
 use std::sync::RwLock;
@@ -16,6 +17,7 @@ const INVALID_ARGUMENT: c_uint = 2;
 const NOT_SUPPORTED: c_uint = 3;
 const NO_PERMISSION: c_uint = 4;
 const INSUFFICIENT_SIZE: c_uint = 7;
+const DRIVER_NOT_LOADED: c_uint = 9;
 const GPU_IS_LOST: c_uint = 15;
 
 const FIELD_POWER_AVERAGE: c_uint = 185;
@@ -57,6 +59,9 @@ fn with_device(device: Handle, answer: impl FnOnce(&Config, u32) -> c_uint) -> c
     let Some(config) = config.as_ref() else {
         return UNINITIALIZED;
     };
+    if let Some(trouble) = config.driver_trouble(monotonic::now_sec()) {
+        return trouble;
+    }
     match (device as usize).checked_sub(1).map(|index| index as u32) {
         Some(index) if index < config.devices => {
             if config.is_lost(index, monotonic::now_sec()) {
@@ -113,6 +118,7 @@ pub extern "C" fn nvmlErrorString(code: c_uint) -> *const c_char {
         SUCCESS => c"success",
         NOT_SUPPORTED => c"not supported",
         NO_PERMISSION => c"no permission",
+        DRIVER_NOT_LOADED => c"driver not loaded",
         GPU_IS_LOST => c"GPU is lost",
         _ => c"mock error",
     };
@@ -157,33 +163,35 @@ pub extern "C" fn nvmlDeviceGetName(device: Handle, name: *mut c_char, length: c
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Handle, memory: *mut MemoryV2) -> c_uint {
-    let info = MemoryV2 {
-        version: 0,
-        total: MEMORY_BYTES,
-        reserved: 0,
-        free: MEMORY_BYTES,
-        used: 0,
-    };
-    with_device(device, |_, _| write(memory, info))
+    with_device(device, |config, own| {
+        let used = config.telemetry.memory_used_bytes(own).unwrap_or(0);
+        write(
+            memory,
+            MemoryV2 {
+                version: 0,
+                total: MEMORY_BYTES,
+                reserved: 0,
+                free: MEMORY_BYTES - used,
+                used,
+            },
+        )
+    })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetTotalEnergyConsumption(device: Handle, energy_mj: *mut c_ulonglong) -> c_uint {
-    with_device(device, |config, own| match config.refusal() {
+    with_device(device, |config, own| match config.refusal(own) {
         Some(code) => code,
-        None if config.no_counter => NOT_SUPPORTED,
-        None => write(
-            energy_mj,
-            (config.shape(own).energy_j(config.refreshed(monotonic::now_sec())) * 1e3) as u64,
-        ),
+        None if !config.has_counter(own) => NOT_SUPPORTED,
+        None => write(energy_mj, (config.counter_j(own, monotonic::now_sec()) * 1e3) as u64),
     })
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetPowerUsage(device: Handle, power_mw: *mut c_uint) -> c_uint {
-    with_device(device, |config, own| match config.refusal() {
+    with_device(device, |config, own| match config.refusal(own) {
         Some(code) => code,
-        None => write(power_mw, power_now_mw(config, own)),
+        None => write(power_mw, (config.averaged_w(own, monotonic::now_sec()) * 1e3) as c_uint),
     })
 }
 
@@ -199,18 +207,17 @@ pub unsafe extern "C" fn nvmlDeviceGetFieldValues(device: Handle, count: c_int, 
     let values = unsafe { std::slice::from_raw_parts_mut(values, count as usize) };
     with_device(device, |config, own| {
         for value in values {
-            value.nvml_return = match (config.refusal(), value.field_id) {
-                (Some(code), _) => code,
-                (None, FIELD_POWER_INSTANT | FIELD_POWER_AVERAGE) if !config.no_instant => SUCCESS,
-                _ => NOT_SUPPORTED,
+            let known = config.has_fields(own);
+            let watts = match (config.refusal(own), value.field_id) {
+                (Some(code), _) => Err(code),
+                (None, FIELD_POWER_INSTANT) if known => Ok(config.instant_w(own, monotonic::now_sec())),
+                (None, FIELD_POWER_AVERAGE) if known => Ok(config.averaged_w(own, monotonic::now_sec())),
+                _ => Err(NOT_SUPPORTED),
             };
+            value.nvml_return = watts.err().unwrap_or(SUCCESS);
             value.value_type = VALUE_TYPE_UNSIGNED_INT;
-            value.value = c_ulonglong::from(power_now_mw(config, own));
+            value.value = (watts.unwrap_or(0.0) * 1e3) as c_ulonglong;
         }
         SUCCESS
     })
-}
-
-fn power_now_mw(config: &Config, device: u32) -> c_uint {
-    (config.shape(device).power_w(config.refreshed(monotonic::now_sec())) * 1e3) as c_uint
 }

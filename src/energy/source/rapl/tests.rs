@@ -23,7 +23,7 @@ impl FakeTree {
     }
 
     fn open(&self) -> (RaplSource, Vec<Finding>) {
-        RaplSource::open(self.root.path())
+        RaplSource::open(self.root.path(), None)
     }
 }
 
@@ -98,6 +98,33 @@ fn a_counter_that_went_backwards_without_a_known_range_is_passed_on_falling() {
 }
 
 #[test]
+fn a_counter_reset_is_not_taken_for_a_wrap_of_its_large_range() {
+    let tree = FakeTree::new();
+    let folder = tree.zone("intel-rapl:0", "package-0", 100_000_000_000);
+    let (mut source, _) = tree.open();
+    assert_eq!(source.sample().remove(0).expect("a value").counter_j, Some(100_000.0));
+    fs::write(folder.join("energy_uj"), "2000000").expect("a counter");
+    let after = source.sample().remove(0).expect("a value").counter_j;
+    assert_eq!(
+        after,
+        Some(2.0),
+        "162 kJ in a moment is no load: it falls, and the timeline voids the interval"
+    );
+}
+
+#[test]
+fn a_zone_without_a_declared_limit_is_bounded_by_four_times_the_tdp() {
+    let tree = FakeTree::new();
+    tree.zone("intel-rapl:0", "package-0", 1);
+    let bound = |model| {
+        let (source, _) = RaplSource::open(tree.root.path(), model);
+        source.sources()[0].wraps.expect("a range").highest_power_w
+    };
+    assert_eq!(bound(Some("AMD EPYC 7763 64-Core Processor")), 1120.0);
+    assert_eq!(bound(Some("a CPU nobody knows")), 2000.0);
+}
+
+#[test]
 fn a_zone_that_fails_does_not_stop_the_others() {
     let tree = FakeTree::new();
     let broken = tree.zone("intel-rapl:0", "package-0", 1);
@@ -126,7 +153,7 @@ fn permission_denied_names_the_exact_fix() {
 
 #[test]
 fn a_missing_tree_is_a_finding_with_a_next_step() {
-    let (source, findings) = RaplSource::open(Path::new("/nowhere/powercap"));
+    let (source, findings) = RaplSource::open(Path::new("/nowhere/powercap"), None);
     assert!(source.sources().is_empty());
     assert!(!findings[0].works);
     assert!(findings[0].fix.is_some());
@@ -152,12 +179,13 @@ proptest! {
     ) {
         let first = (start * (range - 1) as f64) as u64;
         let mut counter = Counter {
-            energy_file: PathBuf::new(), range_uj: Some(range), last_uj: first, unwrapped_uj: first,
+            energy_file: PathBuf::new(), range_uj: Some(range), highest_power_w: f64::INFINITY,
+            last: None, last_uj: first, unwrapped_uj: first,
         };
         let mut truth = first;
-        for step in steps {
+        for (second, step) in (1u64..).zip(steps) {
             truth += (step * (range - 1) as f64) as u64;
-            let seen_j = counter.advance(truth % range);
+            let seen_j = counter.advance(Monotonic(second * 1_000_000_000), truth % range);
             prop_assert!((seen_j - truth as f64 / MICROJOULES_PER_JOULE).abs() < 1e-3);
         }
     }

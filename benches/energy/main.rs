@@ -1,0 +1,23 @@
+//! How right the meter is, and what it costs. `cargo bench --bench energy`, a minute and a half; no GPU is needed.
+//!
+//! Three tables: error against truth for every source, shape and length in simulated time (the meter's own arithmetic,
+//! made-up clock and hardware); the same in real time through the mock NVML and a powercap tree moved at 1 kHz, which
+//! is the whole of the meter but the driver; and the CPU time of the meter's own thread.
+
+#[path = "../../tests/integration/fake_powercap.rs"]
+mod fake_powercap;
+#[path = "../../tests/integration/mock_nvml.rs"]
+mod mock_nvml;
+mod overhead;
+mod real_time;
+#[path = "../../tests/mock_nvml/src/shape.rs"]
+mod shape;
+mod simulation;
+mod tables;
+
+fn main() {
+    tables::errors();
+    tables::honesty();
+    real_time::square_wave();
+    overhead::print();
+}

@@ -1,0 +1,77 @@
+//! The tables in simulated time.
+
+use std::time::Duration;
+
+use super::simulation::{Chance, Kind, Metered, SHAPES, any_sensor, honesty as honesty_over, median, meter, windows};
+
+const LENGTHS_SEC: [f64; 4] = [0.2, 1.0, 5.0, 20.0];
+const WINDOWS_A_CELL: u32 = 200;
+const WINDOWS_A_SOURCE: u32 = 3000;
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Source × shape × length → error against truth, in percent of the energy.
+pub fn errors() {
+    println!(
+        "error in % of the energy, median / 95th percentile of {WINDOWS_A_CELL} windows; simulated time, sampled every 100 ms,"
+    );
+    println!("sensors that refresh every 20 to 100 ms (RAPL: 1 ms) at any phase, levels of 40 to 450 W\n");
+    print!("{:<24} {:<9}", "source", "shape");
+    for length_sec in LENGTHS_SEC {
+        print!(" {:>19}", format!("{length_sec} s"));
+    }
+    println!();
+    let mut beyond = 0;
+    for kind in Kind::ALL {
+        for shape in SHAPES {
+            print!("{:<24} {shape:<9}", kind.name());
+            for length_sec in LENGTHS_SEC {
+                let mut chance = Chance::new(length_sec.to_bits());
+                let one = |_| {
+                    let sensor = any_sensor(kind, shape, &mut chance);
+                    let metered = meter(&sensor, length_sec, SAMPLE_INTERVAL, &mut chance);
+                    let is_counter = matches!(kind, Kind::GpuCounter | Kind::RaplCounter);
+                    let goal_j = 0.001 * metered.truth_j + sensor.refresh_sec * metered.edge_w;
+                    beyond += u32::from(is_counter && length_sec >= 1.0 && metered.error_j() > goal_j);
+                    100.0 * metered.error_j() / metered.truth_j
+                };
+                let mut errors: Vec<f64> = (0..WINDOWS_A_CELL).map(one).collect();
+                errors.sort_by(f64::total_cmp);
+                print!(
+                    " {:>9.4} / {:>7.3}",
+                    errors[errors.len() / 2],
+                    errors[errors.len() * 95 / 100]
+                );
+            }
+            println!();
+        }
+    }
+    println!("\ncounter windows from 1 s up beyond 0.1 % plus one refresh of edge power: {beyond} (to reach: 0)");
+}
+
+/// How often stated intervals hold the truth, and how wide they are.
+pub fn honesty() {
+    println!(
+        "\nstated uncertainty over {WINDOWS_A_SOURCE} windows a source, 0.2 to 20 s, all shapes (to reach: coverage 0.95, ratio 3)"
+    );
+    println!(
+        "{:<24} {:>8} {:>19} {:>15} {:>6} {:>15}",
+        "source", "coverage", "median half-width J", "median error J", "ratio", "median width %"
+    );
+    for kind in Kind::ALL {
+        let windows = windows(kind, WINDOWS_A_SOURCE, &mut Chance::new(1));
+        println!("{:<24} {}", kind.name(), honesty_of(&windows));
+    }
+}
+
+fn honesty_of(windows: &[Metered]) -> String {
+    let found = honesty_over(windows);
+    let part = |window: &Metered| 100.0 * window.reading.uncertainty_j.unwrap_or(f64::NAN) / window.truth_j;
+    format!(
+        "{:>8.3} {:>19.4} {:>15.4} {:>6.2} {:>15.3}",
+        found.coverage,
+        found.median_half_width_j,
+        found.median_error_j,
+        found.median_half_width_j / found.median_error_j,
+        median(windows.iter().map(part)),
+    )
+}

@@ -1,0 +1,157 @@
+//! What the doctor found, as JSON and as text. Pure.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::energy::{CpuDevice, Devices, Finding, GpuDevice};
+use crate::measurement::{EnergyMethod, SourceReading};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Examination {
+    /// Whether at least one source measured, not estimated, energy just now.
+    pub measures: bool,
+    /// Every source that was looked for: whether it works, why not, and the fix.
+    pub findings: Vec<Finding>,
+    pub gpus: Vec<GpuDevice>,
+    pub cpu: CpuDevice,
+    /// What each source that works read over one second.
+    pub sources: Vec<SourceReading>,
+}
+
+impl Examination {
+    pub fn new(sources: Vec<SourceReading>, devices: Devices) -> Self {
+        let measured = |source: &SourceReading| source.energy_j.is_some() && source.method != EnergyMethod::Estimate;
+        Self {
+            measures: sources.iter().any(measured),
+            findings: devices.findings,
+            gpus: devices.gpus,
+            cpu: devices.cpu,
+            sources,
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = String::from("Energy sources\n");
+        // Writing to a String cannot fail.
+        for finding in &self.findings {
+            let mark = if finding.works { "works" } else { "  --" };
+            let _ = writeln!(text, "  {mark:5}  {}: {}", finding.subject, finding.detail);
+            if let Some(fix) = &finding.fix {
+                let _ = writeln!(text, "         fix: {fix}");
+            }
+        }
+        text.push_str("\nPower over the last second\n");
+        for source in &self.sources {
+            let name = match (source.gpu, &source.zone, &source.zone_path) {
+                (Some(gpu), ..) => format!("GPU {gpu}"),
+                (None, Some(zone), Some(path)) => format!("{zone} ({path})"),
+                _ => "CPU packages, estimated".to_owned(),
+            };
+            let power = match source.mean_power_w {
+                Some(power_w) => format!("{power_w:.2} W"),
+                None => format!("unknown: {}", source.note.as_deref().unwrap_or("no reading")),
+            };
+            let _ = writeln!(text, "  {name}: {power}");
+        }
+        if self.sources.is_empty() {
+            text.push_str("  no source works\n");
+        }
+        let model = self.cpu.model.as_deref().unwrap_or("unknown model");
+        let clock = self
+            .cpu
+            .cpu_time_source
+            .as_deref()
+            .unwrap_or("no clock: host energy stays unattributed");
+        let _ = writeln!(
+            text,
+            "\nCPU  {model}, {} logical CPUs\nCPU time, which host energy is split by: {clock}",
+            self.cpu.logical_cpus
+        );
+        let verdict = if self.measures {
+            "Energy is measured on this host."
+        } else {
+            "Nothing here measures energy: what there is, is an estimate or nothing. The fixes stand above."
+        };
+        let _ = writeln!(text, "\n{verdict}");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement::{Confidence, EnergyDomain, EnergyScope, EnergySourceKind};
+
+    fn source(method: EnergyMethod, energy_j: Option<f64>) -> SourceReading {
+        SourceReading {
+            domain: EnergyDomain::Package,
+            gpu: None,
+            gpu_uuid: None,
+            zone: Some("package-0".to_owned()),
+            zone_path: Some("intel-rapl:0".to_owned()),
+            scope: EnergyScope::Host,
+            energy_j,
+            mean_power_w: energy_j,
+            source: EnergySourceKind::RaplPowercap,
+            method,
+            confidence: Confidence::High,
+            sample_count: 11,
+            interval_ms: Some(100.0),
+            uncertainty_j: None,
+            uncertainty_basis: String::new(),
+            instrument_accuracy_percent: None,
+            refresh_ms: None,
+            counted_in_total: true,
+            note: None,
+        }
+    }
+
+    fn examined(sources: Vec<SourceReading>) -> Examination {
+        let cpu = CpuDevice {
+            model: None,
+            logical_cpus: 8,
+            energy_source: None,
+            rapl_problem: None,
+            cpu_time_source: Some("/proc/stat (ticks of 10 ms)".to_owned()),
+            live_power_w: None,
+        };
+        let finding = Finding {
+            source: EnergySourceKind::RaplPowercap,
+            subject: "package-0".to_owned(),
+            works: false,
+            detail: "permission denied".to_owned(),
+            fix: Some("`sudo chmod`".to_owned()),
+        };
+        Examination::new(
+            sources,
+            Devices {
+                gpus: Vec::new(),
+                cpu,
+                findings: vec![finding],
+            },
+        )
+    }
+
+    #[test]
+    fn an_estimate_or_a_source_without_a_reading_does_not_measure() {
+        assert!(!examined(vec![]).measures);
+        assert!(!examined(vec![source(EnergyMethod::Estimate, Some(5.0))]).measures);
+        assert!(!examined(vec![source(EnergyMethod::EnergyCounter, None)]).measures);
+        assert!(examined(vec![source(EnergyMethod::EnergyCounter, Some(5.0))]).measures);
+    }
+
+    #[test]
+    fn the_text_has_every_finding_its_fix_the_power_and_the_clock() {
+        let text = examined(vec![source(EnergyMethod::EnergyCounter, Some(42.0))]).text();
+        for part in [
+            "package-0: permission denied",
+            "fix: `sudo chmod`",
+            "42.00 W",
+            "/proc/stat",
+            "is measured",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `joulemark meter -- COMMAND`: the service's own meter around any command, as `perf stat` does for counters.
+
+mod command;
+mod gpus;
+mod reading;
+mod table;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use self::command::{Failure, Signals};
+use self::gpus::GpuChoice;
+use self::reading::Reading;
+use super::energy::EnergyArguments;
+use crate::energy::{self, HostMeter};
+use crate::measurement::Window;
+
+/// As `timeout` and `env` use it: the program itself failed, not the command.
+const OWN_FAILURE: u8 = 125;
+
+/// A GPU's counter stands still for up to 100 ms at a time: the meter learns its period, and how it stood at the start,
+/// from the five refreshes before it.
+const ACQUAINTANCE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The command's exit code is passed on, 128 + N when signal N ended it. joulemark's own failure is \
+                        125, a command that cannot be run 126, one that is not found 127.\n\
+                        Energy is the whole host's and the whole boards', whoever caused it. Signals that only this \
+                        process gets go on to the command; the result is printed all the same."
+)]
+pub struct MeterArguments {
+    /// GPUs to meter, by NVML index or UUID, separated by commas; `none` for none [default: all].
+    #[arg(long, value_name = "LIST")]
+    gpus: Option<String>,
+    #[command(flatten)]
+    energy: EnergyArguments,
+    /// Print JSON on standard output, after the command's own, instead of the table on standard error.
+    #[arg(long)]
+    json: bool,
+    /// Write the JSON to this file, and leave standard output to the command.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Never fails as the other subcommands do: every failure has an exit code that tells it from the command's own.
+pub fn run(arguments: MeterArguments) -> ExitCode {
+    match metered(&arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("joulemark meter: {error:#}");
+            let code = error.downcast_ref::<Failure>().map_or(OWN_FAILURE, Failure::exit_code);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
+    let choice = GpuChoice::parse(arguments.gpus.as_deref())?;
+    // Checked and opened first: an hour's measurement must not be lost to a folder that is not there.
+    let output = arguments
+        .output
+        .as_deref()
+        .map(|path| std::fs::File::create(path).with_context(|| format!("{} cannot be written", path.display())));
+    let mut output = output.transpose()?;
+    // Before any thread is started: each inherits what is blocked, and the signals wait for us.
+    let mut signals = Signals::block()?;
+    let meter = HostMeter::start(energy::open(&arguments.energy.load()?)).context("the energy meter does not start")?;
+    let devices = meter.devices();
+    let gpus = choice.among(&devices.gpus)?;
+
+    if !gpus.is_empty() {
+        std::thread::sleep(ACQUAINTANCE);
+    }
+    let start = meter.edge();
+    // A second reading before the command is there: what it does first lies after it and is not split at the edge.
+    meter.edge();
+    let exit_code = signals.run(&arguments.command)?;
+    let end = meter.edge();
+
+    let window = Window {
+        start_monotonic_sec: start.as_sec(),
+        end_monotonic_sec: end.as_sec(),
+    };
+    let reading = Reading::new(window, meter.read(&window, &gpus, &[]), &gpus, exit_code);
+    if let Some(file) = &mut output {
+        serde_json::to_writer_pretty(&mut *file, &reading)?;
+        writeln!(file).context("the result cannot be written")?;
+    } else if arguments.json {
+        let json = serde_json::to_string_pretty(&reading)?;
+        writeln!(std::io::stdout(), "{json}").context("the result cannot be printed")?;
+    }
+    if !arguments.json && output.is_none() {
+        let hints = devices.findings.iter().filter(|finding| !finding.works);
+        eprint!("{}", table::table(&reading, &hints.collect::<Vec<_>>()));
+    }
+    Ok(exit_code)
+}

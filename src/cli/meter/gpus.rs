@@ -1,0 +1,109 @@
+//! Which GPUs `--gpus` names. Pure.
+
+use anyhow::bail;
+
+use crate::energy::GpuDevice;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GpuChoice {
+    All,
+    /// By NVML index or UUID, as written; empty for none.
+    Named(Vec<String>),
+}
+
+impl GpuChoice {
+    pub fn parse(list: Option<&str>) -> anyhow::Result<Self> {
+        let Some(list) = list else { return Ok(Self::All) };
+        match list.trim() {
+            "all" => return Ok(Self::All),
+            "none" | "" => return Ok(Self::Named(Vec::new())),
+            _ => {}
+        }
+        let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+        let is_uuid = |name: &str| name.starts_with("GPU-") || name.starts_with("MIG-");
+        for name in &names {
+            if name.parse::<u32>().is_err() && !is_uuid(name) {
+                bail!("--gpus has {name:?}; accepted are NVML indices (0,1), UUIDs (GPU-…), all and none");
+            }
+        }
+        Ok(Self::Named(names))
+    }
+
+    /// UUIDs in the order asked for, each once.
+    pub fn among(&self, present: &[GpuDevice]) -> anyhow::Result<Vec<String>> {
+        let Self::Named(names) = self else {
+            return Ok(present.iter().map(|gpu| gpu.uuid.clone()).collect());
+        };
+        let mut uuids = Vec::new();
+        for name in names {
+            let is_it = |gpu: &&GpuDevice| gpu.uuid == *name || name.parse() == Ok(gpu.index);
+            match present.iter().find(is_it) {
+                None => bail!(
+                    "--gpus names {name}, which this host does not have; {}",
+                    what_there_is(present)
+                ),
+                Some(gpu) if uuids.contains(&gpu.uuid) => {}
+                Some(gpu) => uuids.push(gpu.uuid.clone()),
+            }
+        }
+        Ok(uuids)
+    }
+}
+
+fn what_there_is(present: &[GpuDevice]) -> String {
+    if present.is_empty() {
+        return "there is no GPU here that NVML shows (`joulemark doctor` says why)".to_owned();
+    }
+    let named = |gpu: &GpuDevice| {
+        format!(
+            "{} ({}, {})",
+            gpu.index,
+            gpu.name.as_deref().unwrap_or("unnamed"),
+            gpu.uuid
+        )
+    };
+    format!("there are {}", present.iter().map(named).collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(index: u32, uuid: &str) -> GpuDevice {
+        GpuDevice {
+            index,
+            uuid: uuid.to_owned(),
+            name: Some("H100".to_owned()),
+            memory_bytes: None,
+            driver_version: None,
+            energy_method: None,
+            live_power_w: None,
+        }
+    }
+
+    fn chosen(list: Option<&str>) -> anyhow::Result<Vec<String>> {
+        GpuChoice::parse(list)?.among(&[gpu(0, "GPU-a"), gpu(1, "GPU-b")])
+    }
+
+    #[test]
+    fn gpus_are_named_by_index_or_uuid_and_each_is_taken_once() {
+        assert_eq!(chosen(None).unwrap(), ["GPU-a", "GPU-b"]);
+        assert_eq!(chosen(Some("1, GPU-a,GPU-b")).unwrap(), ["GPU-b", "GPU-a"]);
+        assert!(chosen(Some("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_unknown_gpu_is_refused_with_what_there_is() {
+        let message = chosen(Some("0,7")).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "--gpus names 7, which this host does not have; there are 0 (H100, GPU-a); 1 (H100, GPU-b)"
+        );
+        assert!(
+            chosen(Some("first"))
+                .unwrap_err()
+                .to_string()
+                .contains("accepted are NVML indices")
+        );
+    }
+}

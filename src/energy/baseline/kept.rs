@@ -1,0 +1,45 @@
+//! The baselines that stand: for each source the best there is, until it is too old. Pure.
+
+use super::STRETCHES_SEC;
+use crate::measurement::IdlePower;
+
+/// A baseline older than this is taken anew as soon as the host is at rest: rooms and fans change over hours.
+const STANDS_SEC: f64 = 3600.0;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BareBaselines(Vec<IdlePower>);
+
+impl BareBaselines {
+    /// Whether a look at the host's rest could better anything now.
+    pub fn wants_more(&self, now_sec: f64) -> bool {
+        self.0.is_empty() || self.0.iter().any(|power| !is_best(power, now_sec))
+    }
+
+    /// Takes each source's newer power where there is none, where what there is has grown old, or where the newer one
+    /// was read for longer.
+    pub fn take(&mut self, newer: Vec<IdlePower>, now_sec: f64) {
+        for power in newer {
+            match self.0.iter_mut().find(|kept| kept.is_of(&power.reading)) {
+                None => self.0.push(power),
+                Some(kept) => {
+                    let is_longer = power.window.duration_sec() > kept.window.duration_sec() + 0.5;
+                    if is_old(kept, now_sec) || is_longer {
+                        *kept = power;
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn powers(&self) -> &[IdlePower] {
+        &self.0
+    }
+}
+
+fn is_old(power: &IdlePower, now_sec: f64) -> bool {
+    now_sec - power.window.end_monotonic_sec > STANDS_SEC
+}
+
+fn is_best(power: &IdlePower, now_sec: f64) -> bool {
+    !is_old(power, now_sec) && power.window.duration_sec() > STRETCHES_SEC[0] - 0.5
+}

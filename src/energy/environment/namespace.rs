@@ -1,0 +1,30 @@
+//! Whether the process ids that a driver names can be compared with ours.
+
+use std::path::Path;
+
+/// Inode of the host's own pid namespace, fixed in the kernel (`PROC_PID_INIT_INO`, 0xEFFFFFFC).
+const HOST_NAMESPACE: &str = "pid:[4026531836]";
+
+/// False in a container with a pid namespace of its own, and where it cannot be known: an NVIDIA driver numbers
+/// processes as the host does, and a container's workers go by other numbers there.
+pub fn pids_are_the_hosts(namespace_link: &Path) -> bool {
+    std::fs::read_link(namespace_link).is_ok_and(|target| target == Path::new(HOST_NAMESPACE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_the_host_s_own_namespace_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (host, container) = (folder.path().join("host"), folder.path().join("container"));
+        symlink("pid:[4026531836]", &host).expect("a link");
+        symlink("pid:[4026532201]", &container).expect("a link");
+        assert!(pids_are_the_hosts(&host));
+        assert!(!pids_are_the_hosts(&container));
+        assert!(!pids_are_the_hosts(&folder.path().join("missing")));
+    }
+}

@@ -1,0 +1,142 @@
+use axum::{Json, extract::State as AxumState};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::analysis::resample;
+use crate::experiment::{ExperimentId, State};
+use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState};
+use crate::measurement::{DeviceSeries, Window};
+use crate::store::{self, Record};
+use crate::units::MILLISECONDS_PER_SECOND;
+
+/// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
+const SLACK_MS: f64 = 1e-6;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TimeseriesParameters {
+    /// Averages into steps of this many milliseconds, at least the meter's sample interval; without it every sample
+    /// is a point, about 270 bytes each.
+    #[param(value_type = Option<u32>, minimum = 1)]
+    resolution_ms: Option<String>,
+}
+
+/// An experiment's GPUs and the host's CPU sources over time.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Timeseries {
+    pub id: ExperimentId,
+    /// While it is not a finished one, the series ends now and grows.
+    pub state: State,
+    /// From the claim to the end, or to now, on the measuring host's clock as all `_monotonic_sec` are.
+    pub window: Window,
+    /// How often the meter samples, in milliseconds.
+    pub sample_interval_ms: f64,
+    /// The steps averaged over, in milliseconds; null when each point is a sample.
+    pub resolution_ms: Option<u32>,
+    pub items: Vec<DeviceSeries>,
+}
+
+/// Read an experiment's devices over time
+///
+/// Power, clocks, temperature and utilisation of each of its GPUs, and of the host's CPU sources, from the claim on: of
+/// a running experiment until now, of a finished one (also a failed or cancelled one that had its devices) to its end.
+#[utoipa::path(get, path = "/v1/experiments/{id}/timeseries", tag = "experiments", operation_id = "getTimeseries",
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id"), TimeseriesParameters),
+    responses(
+        (status = 200, description = "Points by device.", body = Timeseries),
+        (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It never had its devices; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn timeseries(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    StrictQuery(parameters): StrictQuery<TimeseriesParameters>,
+) -> Result<Json<Timeseries>, Problem> {
+    let asked = parameters.resolution_ms.as_deref().map(read_resolution).transpose()?;
+    let (record, found) = find(&state, id).await?;
+    if let Some(resolution_ms) = asked {
+        not_finer_than_the_samples(resolution_ms, found.sample_interval_ms)?;
+    }
+    let items = tokio::task::spawn_blocking(move || match asked {
+        None => found.devices,
+        Some(resolution_ms) => {
+            let step_sec = f64::from(resolution_ms) / MILLISECONDS_PER_SECOND;
+            found
+                .devices
+                .iter()
+                .map(|series| resample(series, &found.window, step_sec))
+                .collect()
+        }
+    });
+    Ok(Json(Timeseries {
+        id,
+        state: record.state,
+        window: found.window,
+        sample_interval_ms: found.sample_interval_ms,
+        resolution_ms: asked,
+        items: items.await.map_err(|_| Problem::internal())?,
+    }))
+}
+
+/// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
+async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, store::Timeseries), Problem> {
+    let mut record = super::find(&state.store, id).await?;
+    if !record.state.is_finished() {
+        if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {
+            return Ok((record, live));
+        }
+        record = super::find(&state.store, id).await?;
+    }
+    if record.state.is_finished()
+        && let Some(kept) = state.store.timeseries(id).await?
+    {
+        return Ok((record, kept));
+    }
+    Err(Problem::no_timeseries(record.state, record.failure))
+}
+
+fn read_resolution(text: &str) -> Result<u32, Problem> {
+    text.parse().map_err(|_| {
+        let detail = format!(
+            "is {text:?}; accepted is a whole number of milliseconds up to {}",
+            u32::MAX
+        );
+        Problem::invalid_parameter("resolution_ms", detail)
+    })
+}
+
+fn not_finer_than_the_samples(resolution_ms: u32, sample_interval_ms: f64) -> Result<(), Problem> {
+    if f64::from(resolution_ms) + SLACK_MS >= sample_interval_ms {
+        return Ok(());
+    }
+    let detail = format!("is {resolution_ms}; accepted is at least the sample interval, {sample_interval_ms} ms");
+    Err(Problem::invalid_parameter("resolution_ms", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolution_is_a_whole_number_of_at_least_the_sample_interval() {
+        assert_eq!(read_resolution("250"), Ok(250));
+        for text in ["", "-1", "1.5", "fast", "4294967296"] {
+            let problem = read_resolution(text).unwrap_err();
+            assert_eq!(
+                (problem.status, problem.errors[0].pointer.as_str()),
+                (400, "resolution_ms"),
+                "{text}"
+            );
+        }
+        assert!(not_finer_than_the_samples(100, 100.000_000_001).is_ok());
+        let problem = not_finer_than_the_samples(0, 5.0).unwrap_err();
+        assert!(
+            problem.detail.contains("at least the sample interval, 5 ms"),
+            "{}",
+            problem.detail
+        );
+    }
+}

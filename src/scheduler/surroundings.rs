@@ -1,0 +1,74 @@
+//! What a run leaves behind beside its result: its devices over time, and what disturbed them.
+
+use super::drive::Driven;
+use super::run::Run;
+use crate::clock::Monotonic;
+use crate::energy::{HostMeter, Watched, WatchedGpu};
+use crate::experiment::{Device, Spec, Warning};
+use crate::measurement::Window;
+use crate::store::{StoreError, Timeseries};
+use crate::units::MILLISECONDS_PER_SECOND;
+
+impl Run {
+    /// Warnings of the measured cycles' surroundings.
+    pub fn disturbances(&self, driven: &Driven, pids: &[u32]) -> Vec<Warning> {
+        let cycles = (0..self.record.spec.num_cycles).filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
+        self.context.meter.disturbances(&Watched {
+            cycles: cycles.collect(),
+            gpus: watched_gpus(&self.record.spec, pids),
+        })
+    }
+
+    /// Stores the devices' series from the claim until now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn keep_timeseries(&self) -> Result<(), StoreError> {
+        let series = timeseries(&self.context.meter, &self.record.spec, self.claimed_at).await;
+        self.context
+            .store
+            .keep_timeseries(self.record.id, self.attempt, &series)
+            .await
+    }
+
+    /// Likewise, for an end that is stored whether or not the series can be.
+    pub async fn keep_timeseries_if_possible(&self) {
+        if let Err(error) = self.keep_timeseries().await {
+            tracing::warn!(experiment = %self.record.id, %error, "the devices' series cannot be stored");
+        }
+    }
+}
+
+/// The experiment's devices since it was claimed.
+pub async fn timeseries(meter: &HostMeter, spec: &Spec, claimed_at: Monotonic) -> Timeseries {
+    let window = Window {
+        start_monotonic_sec: claimed_at.as_sec(),
+        end_monotonic_sec: Monotonic::now().as_sec(),
+    };
+    let (of, gpus) = (meter.clone(), spec.gpus.clone());
+    // Hours of samples take a while to go through.
+    let devices = tokio::task::spawn_blocking(move || of.device_series(&gpus, &window)).await;
+    Timeseries {
+        window,
+        sample_interval_ms: meter.sample_interval_sec() * MILLISECONDS_PER_SECOND,
+        devices: devices.unwrap_or_default(),
+    }
+}
+
+/// On the CPU an experiment leases and meters GPUs that none of its processes computes on.
+fn watched_gpus(spec: &Spec, pids: &[u32]) -> Vec<WatchedGpu> {
+    let of_rank = |(rank, pid): (u32, &u32)| {
+        let pids = if spec.device == Device::Cuda {
+            vec![*pid]
+        } else {
+            Vec::new()
+        };
+        let gpus = spec.gpus_of_rank(rank).iter();
+        gpus.map(|uuid| WatchedGpu {
+            uuid: uuid.clone(),
+            pids: pids.clone(),
+        })
+        .collect::<Vec<_>>()
+    };
+    (0..).zip(pids).flat_map(of_rank).collect()
+}

@@ -1,0 +1,208 @@
+//! What the mock's devices tell beside power: load, clocks, temperature, settings, processes. Owns these calls and their
+//! switches; each switch is a list by device, separated by commas, whose last item serves the devices that have none.
+//!
+//! `utilisation=87`, `sm_clock=1410`, `memory_clock=1593` (MHz), `clock_events=0x4` (bits), `power_limit=400` (W),
+//! `temperature=50:2` (°C, and how many a second it rises since the library was initialised), `memory_used_gib=3`,
+//! `persistence=1`, `mig=0`, `pids=4242+4243`; an item `none` is NOT_SUPPORTED, `refused` is NO_PERMISSION.
+
+use std::ffi::{c_uint, c_ulonglong};
+
+use crate::{Handle, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NO_PERMISSION, NOT_SUPPORTED, SUCCESS};
+use crate::{monotonic, with_device, write};
+
+pub struct Telemetry {
+    switches: [Vec<String>; SWITCHES.len()],
+    initialised_at_sec: f64,
+}
+
+const SWITCHES: [(&str, &str); 10] = [
+    ("utilisation", "87"),
+    ("sm_clock", "1410"),
+    ("memory_clock", "1593"),
+    ("clock_events", "0"),
+    ("power_limit", "400"),
+    ("temperature", "50"),
+    ("memory_used_gib", "0"),
+    ("persistence", "1"),
+    ("mig", "0"),
+    ("pids", ""),
+];
+
+impl Telemetry {
+    pub fn from(value: impl Fn(&str) -> Option<String>) -> Self {
+        let list = |(key, default): (&str, &str)| {
+            let text = value(key).unwrap_or_else(|| default.to_owned());
+            text.split(',').map(|item| item.trim().to_owned()).collect()
+        };
+        Self {
+            switches: SWITCHES.map(list),
+            initialised_at_sec: monotonic::now_sec(),
+        }
+    }
+
+    fn item(&self, key: &str, device: u32) -> Result<&str, c_uint> {
+        let position = SWITCHES
+            .iter()
+            .position(|(known, _)| *known == key)
+            .expect("a known switch");
+        let items = &self.switches[position];
+        match items
+            .get(device as usize)
+            .unwrap_or_else(|| &items[items.len() - 1])
+            .as_str()
+        {
+            "none" => Err(NOT_SUPPORTED),
+            "refused" => Err(NO_PERMISSION),
+            item => Ok(item),
+        }
+    }
+
+    /// A switch that cannot be understood ends the test process: a mock that guesses would prove nothing.
+    fn number(&self, key: &str, device: u32) -> Result<u64, c_uint> {
+        let item = self.item(key, device)?;
+        let number = match item.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => item.parse(),
+        };
+        Ok(number.unwrap_or_else(|_| panic!("mock_nvml: {key}={item}")))
+    }
+
+    fn temperature_c(&self, device: u32) -> Result<c_uint, c_uint> {
+        let item = self.item("temperature", device)?;
+        let (start, per_sec) = item.split_once(':').unwrap_or((item, "0"));
+        let number = |text: &str| {
+            text.parse::<f64>()
+                .unwrap_or_else(|_| panic!("mock_nvml: temperature={item}"))
+        };
+        let since_sec = monotonic::now_sec() - self.initialised_at_sec;
+        Ok((number(start) + number(per_sec) * since_sec) as c_uint)
+    }
+
+    fn pids(&self, device: u32) -> Result<Vec<c_uint>, c_uint> {
+        let items = self.item("pids", device)?.split('+').filter(|item| !item.is_empty());
+        Ok(items
+            .map(|pid| pid.parse().unwrap_or_else(|_| panic!("mock_nvml: pids={pid}")))
+            .collect())
+    }
+
+    pub fn memory_used_bytes(&self, device: u32) -> Result<c_ulonglong, c_uint> {
+        Ok(self.number("memory_used_gib", device)? << 30)
+    }
+}
+
+/// `nvmlUtilization_t`.
+#[repr(C)]
+pub struct Utilization {
+    gpu: c_uint,
+    memory: c_uint,
+}
+
+/// `nvmlProcessInfo_v2_t`, which version 3 of the call fills as well.
+#[repr(C)]
+pub struct ProcessInfo {
+    pid: c_uint,
+    used_gpu_memory: c_ulonglong,
+    gpu_instance_id: c_uint,
+    compute_instance_id: c_uint,
+}
+
+const CLOCK_SM: c_uint = 1;
+const CLOCK_MEMORY: c_uint = 2;
+
+fn answer<T>(device: Handle, target: *mut T, value: impl FnOnce(&Telemetry, u32) -> Result<T, c_uint>) -> c_uint {
+    with_device(device, |config, own| match value(&config.telemetry, own) {
+        Ok(value) => write(target, value),
+        Err(code) => code,
+    })
+}
+
+// SAFETY (every `no_mangle` below): the names are NVML's own; nothing else in this library or its users defines them.
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetUtilizationRates(device: Handle, rates: *mut Utilization) -> c_uint {
+    answer(device, rates, |telemetry, own| {
+        let gpu = telemetry.number("utilisation", own)? as c_uint;
+        Ok(Utilization { gpu, memory: 0 })
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetClockInfo(device: Handle, kind: c_uint, mhz: *mut c_uint) -> c_uint {
+    answer(device, mhz, |telemetry, own| match kind {
+        CLOCK_SM => Ok(telemetry.number("sm_clock", own)? as c_uint),
+        CLOCK_MEMORY => Ok(telemetry.number("memory_clock", own)? as c_uint),
+        _ => Err(INVALID_ARGUMENT),
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(device: Handle, bits: *mut c_ulonglong) -> c_uint {
+    answer(device, bits, |telemetry, own| telemetry.number("clock_events", own))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetTemperature(device: Handle, _sensor: c_uint, celsius: *mut c_uint) -> c_uint {
+    answer(device, celsius, Telemetry::temperature_c)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetEnforcedPowerLimit(device: Handle, milliwatts: *mut c_uint) -> c_uint {
+    answer(device, milliwatts, |telemetry, own| {
+        Ok(telemetry.number("power_limit", own)? as c_uint * 1000)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPersistenceMode(device: Handle, enabled: *mut c_uint) -> c_uint {
+    answer(device, enabled, |telemetry, own| {
+        Ok(telemetry.number("persistence", own)? as c_uint)
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetMigMode(device: Handle, current: *mut c_uint, pending: *mut c_uint) -> c_uint {
+    let mode = |telemetry: &Telemetry, own| Ok(telemetry.number("mig", own)? as c_uint);
+    match answer(device, current, mode) {
+        SUCCESS => answer(device, pending, mode),
+        code => code,
+    }
+}
+
+/// # Safety
+///
+/// `count` is null or valid; `processes` is null or points to `count` places.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
+    device: Handle,
+    count: *mut c_uint,
+    processes: *mut ProcessInfo,
+) -> c_uint {
+    if count.is_null() {
+        return INVALID_ARGUMENT;
+    }
+    with_device(device, |config, own| {
+        let pids = match config.telemetry.pids(own) {
+            Ok(pids) => pids,
+            Err(code) => return code,
+        };
+        // SAFETY: not null, and by this function's contract valid.
+        let places = unsafe { count.replace(pids.len() as c_uint) } as usize;
+        if pids.is_empty() {
+            return SUCCESS;
+        }
+        if processes.is_null() || places < pids.len() {
+            return INSUFFICIENT_SIZE;
+        }
+        for (place, pid) in pids.into_iter().enumerate() {
+            let info = ProcessInfo {
+                pid,
+                used_gpu_memory: 1 << 30,
+                gpu_instance_id: u32::MAX,
+                compute_instance_id: u32::MAX,
+            };
+            // SAFETY: `place` is below the caller's `count`, checked above.
+            unsafe { processes.add(place).write(info) };
+        }
+        SUCCESS
+    })
+}
