@@ -29,3 +29,4 @@ mod surroundings;
 mod timeseries;
 mod tiny_llama;
 mod true_energy;
+mod undisturbed;

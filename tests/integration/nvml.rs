@@ -9,6 +9,7 @@ use joulemark::measurement::{Confidence, EnergyMethod, EnergyMetrics, SourceRead
 
 pub use crate::mock_nvml::{MockNvml, uuid};
 use crate::shape::Shape;
+use crate::undisturbed::undisturbed;
 
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -43,114 +44,128 @@ pub fn truth(shape: &str, window: &Window) -> f64 {
 
 #[test]
 fn the_counter_of_each_gpu_matches_the_truth_for_exactly_the_gpus_asked_for() {
-    let mock = MockNvml::new("devices=2\nshape=constant:200,sine:150:50:0.4");
-    let meter = meter(&mock, SAMPLE_INTERVAL);
-    let (window, metrics) = measure(&meter, Duration::from_millis(700), &[uuid(1)]);
-    let energy = metrics.gpu_energy_j.expect("energy");
-    let expected = truth("sine:150:50:0.4", &window);
-    assert!((energy - expected).abs() < 0.005 * expected, "{energy} for {expected}");
-    assert_eq!(metrics.sources.len(), 1);
-    assert_eq!(metrics.sources[0].gpu, Some(1));
-    assert_eq!(metrics.sources[0].method, EnergyMethod::EnergyCounter);
-    assert!((energy - expected).abs() <= 2.0 * metrics.sources[0].uncertainty_j.expect("known"));
-    let both = meter
-        .read(&window, &[uuid(0), uuid(1)], &[])
-        .gpu_energy_j
-        .expect("energy");
-    let expected = expected + truth("constant:200", &window);
-    assert!((both - expected).abs() < 0.005 * expected, "{both} for {expected}");
+    undisturbed(|| {
+        let mock = MockNvml::new("devices=2\nshape=constant:200,sine:150:50:0.4");
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        let (window, metrics) = measure(&meter, Duration::from_millis(700), &[uuid(1)]);
+        let energy = metrics.gpu_energy_j.expect("energy");
+        let expected = truth("sine:150:50:0.4", &window);
+        assert!((energy - expected).abs() < 0.005 * expected, "{energy} for {expected}");
+        assert_eq!(metrics.sources.len(), 1);
+        assert_eq!(metrics.sources[0].gpu, Some(1));
+        assert_eq!(metrics.sources[0].method, EnergyMethod::EnergyCounter);
+        assert!((energy - expected).abs() <= 2.0 * metrics.sources[0].uncertainty_j.expect("known"));
+        let both = meter
+            .read(&window, &[uuid(0), uuid(1)], &[])
+            .gpu_energy_j
+            .expect("energy");
+        let expected = expected + truth("constant:200", &window);
+        assert!((both - expected).abs() < 0.005 * expected, "{both} for {expected}");
+    });
 }
 
 #[test]
 fn without_a_counter_instant_power_is_integrated_and_said() {
-    let mock = MockNvml::new("no_counter=1\nshape=step:100:300:0.5");
-    let meter = meter(&mock, SAMPLE_INTERVAL);
-    let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0)]);
-    let reading = &metrics.sources[0];
-    assert_eq!(reading.method, EnergyMethod::PowerIntegration);
-    assert!(reading.confidence <= Confidence::Medium);
-    assert!(reading.note.as_ref().expect("a note").contains("instant power"));
-    let expected = truth("step:100:300:0.5", &window);
-    let error = (energy_j(reading) - expected).abs();
-    assert!(
-        error < 0.05 * expected && error <= 2.0 * reading.uncertainty_j.expect("known"),
-        "{error} of {expected}"
-    );
+    undisturbed(|| {
+        let mock = MockNvml::new("no_counter=1\nshape=step:100:300:0.5");
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0)]);
+        let reading = &metrics.sources[0];
+        assert_eq!(reading.method, EnergyMethod::PowerIntegration);
+        assert!(reading.confidence <= Confidence::Medium);
+        assert!(reading.note.as_ref().expect("a note").contains("instant power"));
+        let expected = truth("step:100:300:0.5", &window);
+        let error = (energy_j(reading) - expected).abs();
+        assert!(
+            error < 0.05 * expected && error <= 2.0 * reading.uncertainty_j.expect("known"),
+            "{error} of {expected}"
+        );
+    });
 }
 
 #[test]
 fn averaged_power_is_the_last_choice_and_is_named() {
-    let mock = MockNvml::new("no_counter=1\nno_instant=1");
-    let (source, gpus, findings) = NvmlSource::open(Some(&mock.library()));
-    assert!(source.is_some());
-    assert_eq!(gpus[0].energy_method, Some(EnergyMethod::PowerIntegration));
-    assert_eq!(gpus[0].memory_bytes, Some(80 << 30));
-    assert_eq!(gpus[0].driver_version.as_deref(), Some("555.42.06-mock"));
-    assert!(findings[0].detail.contains("averaged"), "{}", findings[0].detail);
+    undisturbed(|| {
+        let mock = MockNvml::new("no_counter=1\nno_instant=1");
+        let (source, gpus, findings) = NvmlSource::open(Some(&mock.library()));
+        assert!(source.is_some());
+        assert_eq!(gpus[0].energy_method, Some(EnergyMethod::PowerIntegration));
+        assert_eq!(gpus[0].memory_bytes, Some(80 << 30));
+        assert_eq!(gpus[0].driver_version.as_deref(), Some("555.42.06-mock"));
+        assert!(findings[0].detail.contains("averaged"), "{}", findings[0].detail);
+    });
 }
 
 #[test]
 fn no_permission_is_a_finding_with_the_fix_and_no_energy() {
-    let mock = MockNvml::new("no_permission=1");
-    let meter = meter(&mock, SAMPLE_INTERVAL);
-    let devices = meter.devices();
-    let finding = devices
-        .findings
-        .iter()
-        .find(|finding| finding.subject.starts_with("GPU 0"))
-        .expect("a finding");
-    assert!(!finding.works && finding.fix.is_some());
-    let (_, metrics) = measure(&meter, Duration::from_millis(50), &[uuid(0)]);
-    assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
+    undisturbed(|| {
+        let mock = MockNvml::new("no_permission=1");
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        let devices = meter.devices();
+        let finding = devices
+            .findings
+            .iter()
+            .find(|finding| finding.subject.starts_with("GPU 0"))
+            .expect("a finding");
+        assert!(!finding.works && finding.fix.is_some());
+        let (_, metrics) = measure(&meter, Duration::from_millis(50), &[uuid(0)]);
+        assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
+    });
 }
 
 #[test]
 fn a_gpu_that_is_lost_does_not_stop_the_others() {
-    // The compiler must not use up the second in which the board is still there.
-    MockNvml::new("");
-    let lost_at = Monotonic::now().as_sec() + 1.0;
-    let mock = MockNvml::new(&format!("devices=2\nlost=0\nlost_at_sec={lost_at}"));
-    let meter = meter(&mock, SAMPLE_INTERVAL);
-    let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0), uuid(1)]);
-    let of = |device: u32| {
-        metrics
-            .sources
-            .iter()
-            .find(|reading| reading.gpu == Some(device))
-            .expect("a reading")
-    };
-    assert_eq!(of(0).energy_j, None);
-    assert!(of(0).note.as_ref().expect("a note").contains("fell off the bus"));
-    let energy = of(1).energy_j.expect("energy");
-    assert!((energy - truth("constant:200", &window)).abs() < 2.0, "{energy}");
-    assert_eq!(
-        metrics.gpu_energy_j, None,
-        "one GPU of two is not the experiment's energy"
-    );
+    undisturbed(|| {
+        // The compiler must not use up the second in which the board is still there.
+        MockNvml::new("");
+        let lost_at = Monotonic::now().as_sec() + 1.0;
+        let mock = MockNvml::new(&format!("devices=2\nlost=0\nlost_at_sec={lost_at}"));
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0), uuid(1)]);
+        let of = |device: u32| {
+            metrics
+                .sources
+                .iter()
+                .find(|reading| reading.gpu == Some(device))
+                .expect("a reading")
+        };
+        assert_eq!(of(0).energy_j, None);
+        assert!(of(0).note.as_ref().expect("a note").contains("fell off the bus"));
+        let energy = of(1).energy_j.expect("energy");
+        assert!((energy - truth("constant:200", &window)).abs() < 2.0, "{energy}");
+        assert_eq!(
+            metrics.gpu_energy_j, None,
+            "one GPU of two is not the experiment's energy"
+        );
+    });
 }
 
 #[test]
 fn a_slow_counter_stays_within_its_stated_uncertainty() {
-    let mock = MockNvml::new("refresh_ms=100\nshape=step:80:320:0.6");
-    let meter = meter(&mock, SAMPLE_INTERVAL);
-    for _ in 0..5 {
-        let (window, metrics) = measure(&meter, Duration::from_millis(430), &[uuid(0)]);
-        let reading = &metrics.sources[0];
-        let error = (energy_j(reading) - truth("step:80:320:0.6", &window)).abs();
-        // The interval is one of 95 %; twice its width is not left by chance.
-        assert!(
-            error <= 2.0 * reading.uncertainty_j.expect("known"),
-            "{error} beyond {:?}",
-            reading.uncertainty_j
-        );
-    }
+    undisturbed(|| {
+        let mock = MockNvml::new("refresh_ms=100\nshape=step:80:320:0.6");
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        for _ in 0..5 {
+            let (window, metrics) = measure(&meter, Duration::from_millis(430), &[uuid(0)]);
+            let reading = &metrics.sources[0];
+            let error = (energy_j(reading) - truth("step:80:320:0.6", &window)).abs();
+            // The interval is one of 95 %; twice its width is not left by chance.
+            assert!(
+                error <= 2.0 * reading.uncertainty_j.expect("known"),
+                "{error} beyond {:?}",
+                reading.uncertainty_j
+            );
+        }
+    });
 }
 
 #[test]
 fn a_library_that_is_not_there_is_a_finding_that_names_it() {
-    let (source, gpus, findings) = NvmlSource::open(Some(Path::new("/nowhere/libnvidia-ml.so")));
-    assert!(source.is_none() && gpus.is_empty());
-    assert!(findings[0].detail.contains("/nowhere/libnvidia-ml.so"));
+    undisturbed(|| {
+        let (source, gpus, findings) = NvmlSource::open(Some(Path::new("/nowhere/libnvidia-ml.so")));
+        assert!(source.is_none() && gpus.is_empty());
+        assert!(findings[0].detail.contains("/nowhere/libnvidia-ml.so"));
+    });
 }
 
 fn of(metrics: &EnergyMetrics, device: u32) -> &SourceReading {
@@ -168,94 +183,102 @@ fn note(reading: &SourceReading) -> &str {
 
 #[test]
 fn each_sensor_s_real_refresh_is_found_and_told() {
-    let mock = MockNvml::new("devices=4\nrefresh_ms=20,50,100,0\nshape=sine:200:90:1.7");
-    let meter = meter(&mock, Duration::from_millis(100));
-    std::thread::sleep(Duration::from_millis(500));
-    let all: Vec<String> = (0..4).map(uuid).collect();
-    let (_, metrics) = measure(&meter, Duration::from_millis(300), &all);
-    for (device, refresh_ms) in [(0, 20.0), (1, 50.0), (2, 100.0)] {
-        let found = of(&metrics, device).refresh_ms.expect("a refresh");
-        assert!(
-            (found - refresh_ms).abs() < 0.1 * refresh_ms,
-            "{found} for {refresh_ms}"
+    undisturbed(|| {
+        let mock = MockNvml::new("devices=4\nrefresh_ms=20,50,100,0\nshape=sine:200:90:1.7");
+        let meter = meter(&mock, Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(500));
+        let all: Vec<String> = (0..4).map(uuid).collect();
+        let (_, metrics) = measure(&meter, Duration::from_millis(300), &all);
+        for (device, refresh_ms) in [(0, 20.0), (1, 50.0), (2, 100.0)] {
+            let found = of(&metrics, device).refresh_ms.expect("a refresh");
+            assert!(
+                (found - refresh_ms).abs() < 0.1 * refresh_ms,
+                "{found} for {refresh_ms}"
+            );
+        }
+        assert_eq!(
+            of(&metrics, 3).refresh_ms,
+            None,
+            "a counter that is always fresh has none to find"
         );
-    }
-    assert_eq!(
-        of(&metrics, 3).refresh_ms,
-        None,
-        "a counter that is always fresh has none to find"
-    );
-    let (short, long) = (of(&metrics, 2), of(&metrics, 0));
-    assert!(note(short).contains("short for this sensor"), "{short:?}");
-    assert!(
-        short.confidence < long.confidence && !note(long).contains("short"),
-        "{long:?}"
-    );
-    assert_eq!(short.instrument_accuracy_percent, Some(5.0));
+        let (short, long) = (of(&metrics, 2), of(&metrics, 0));
+        assert!(note(short).contains("short for this sensor"), "{short:?}");
+        assert!(
+            short.confidence < long.confidence && !note(long).contains("short"),
+            "{long:?}"
+        );
+        assert_eq!(short.instrument_accuracy_percent, Some(5.0));
+    });
 }
 
 #[test]
 fn a_slow_counter_is_right_to_a_thousandth_and_a_refresh_of_edge_power_from_a_second_up() {
-    let shape = "square:80:320:0.7";
-    let mock = MockNvml::new(&format!("devices=3\nrefresh_ms=20,50,100\nshape={shape}"));
-    let meter = meter(&mock, Duration::from_millis(100));
-    std::thread::sleep(Duration::from_millis(500));
-    let all: Vec<String> = (0..3).map(uuid).collect();
-    for length_ms in [1000, 1730] {
-        let (window, metrics) = measure(&meter, Duration::from_millis(length_ms), &all);
-        let expected = truth(shape, &window);
-        for (device, refresh_sec) in [(0, 0.02), (1, 0.05), (2, 0.1)] {
-            let error = (of(&metrics, device).energy_j.expect("energy") - expected).abs();
-            assert!(
-                error <= 0.001 * expected + refresh_sec * 320.0,
-                "{error} J of {expected} J, GPU {device}"
-            );
+    undisturbed(|| {
+        let shape = "square:80:320:0.7";
+        let mock = MockNvml::new(&format!("devices=3\nrefresh_ms=20,50,100\nshape={shape}"));
+        let meter = meter(&mock, Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(500));
+        let all: Vec<String> = (0..3).map(uuid).collect();
+        for length_ms in [1000, 1730] {
+            let (window, metrics) = measure(&meter, Duration::from_millis(length_ms), &all);
+            let expected = truth(shape, &window);
+            for (device, refresh_sec) in [(0, 0.02), (1, 0.05), (2, 0.1)] {
+                let error = (of(&metrics, device).energy_j.expect("energy") - expected).abs();
+                assert!(
+                    error <= 0.001 * expected + refresh_sec * 320.0,
+                    "{error} J of {expected} J, GPU {device}"
+                );
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn a_counter_that_restarts_or_a_driver_that_is_reloaded_voids_the_reading_and_says_so() {
-    MockNvml::new("");
-    let soon = Monotonic::now().as_sec() + 0.7;
-    let reset = MockNvml::new(&format!("devices=2\nreset_at_sec={soon},0"));
-    let reloaded = MockNvml::new(&format!("reload_at_sec={soon}\nreload_sec=0.2"));
-    let (one, other) = (meter(&reset, SAMPLE_INTERVAL), meter(&reloaded, SAMPLE_INTERVAL));
-    let (window, metrics) = measure(&one, Duration::from_millis(1200), &[uuid(0), uuid(1)]);
-    assert_eq!((of(&metrics, 0).energy_j, metrics.gpu_energy_j), (None, None));
-    assert!(note(of(&metrics, 0)).contains("reset"), "{}", note(of(&metrics, 0)));
-    let unharmed = of(&metrics, 1).energy_j.expect("the other GPU goes on");
-    assert!((unharmed - truth("constant:200", &window)).abs() < 0.5, "{unharmed}");
-    let metrics = other.read(&window, &[uuid(0)], &[]);
-    assert_eq!(metrics.gpu_energy_j, None);
-    assert!(note(of(&metrics, 0)).contains("reloaded"), "{}", note(of(&metrics, 0)));
-    let (window, metrics) = measure(&one, Duration::from_millis(300), &[uuid(0)]);
-    let after = metrics.gpu_energy_j.expect("a window after the reset is known again");
-    assert!((after - truth("constant:200", &window)).abs() < 0.5, "{after}");
+    undisturbed(|| {
+        MockNvml::new("");
+        let soon = Monotonic::now().as_sec() + 0.7;
+        let reset = MockNvml::new(&format!("devices=2\nreset_at_sec={soon},0"));
+        let reloaded = MockNvml::new(&format!("reload_at_sec={soon}\nreload_sec=0.2"));
+        let (one, other) = (meter(&reset, SAMPLE_INTERVAL), meter(&reloaded, SAMPLE_INTERVAL));
+        let (window, metrics) = measure(&one, Duration::from_millis(1200), &[uuid(0), uuid(1)]);
+        assert_eq!((of(&metrics, 0).energy_j, metrics.gpu_energy_j), (None, None));
+        assert!(note(of(&metrics, 0)).contains("reset"), "{}", note(of(&metrics, 0)));
+        let unharmed = of(&metrics, 1).energy_j.expect("the other GPU goes on");
+        assert!((unharmed - truth("constant:200", &window)).abs() < 0.5, "{unharmed}");
+        let metrics = other.read(&window, &[uuid(0)], &[]);
+        assert_eq!(metrics.gpu_energy_j, None);
+        assert!(note(of(&metrics, 0)).contains("reloaded"), "{}", note(of(&metrics, 0)));
+        let (window, metrics) = measure(&one, Duration::from_millis(300), &[uuid(0)]);
+        let after = metrics.gpu_energy_j.expect("a window after the reset is known again");
+        assert!((after - truth("constant:200", &window)).abs() < 0.5, "{after}");
+    });
 }
 
 #[test]
 fn what_one_gpu_refuses_is_named_and_costs_the_others_nothing() {
-    let mock =
-        MockNvml::new("devices=4\nno_permission=0,1,0,0\nno_counter=0,0,1,1\nno_instant=0,0,0,1\naverage_ms=1000");
-    let meter = meter(&mock, SAMPLE_INTERVAL);
-    let findings = meter.devices().findings;
-    let works: Vec<bool> = findings
-        .iter()
-        .filter(|found| found.subject.starts_with("GPU"))
-        .map(|f| f.works)
-        .collect();
-    assert_eq!(works, [true, false, true, true]);
-    std::thread::sleep(Duration::from_millis(600));
-    let wanted: Vec<String> = [0, 2, 3].map(uuid).to_vec();
-    let (window, metrics) = measure(&meter, Duration::from_millis(400), &wanted);
-    let expected = truth("constant:200", &window);
-    let methods: Vec<EnergyMethod> = metrics.sources.iter().map(|reading| reading.method).collect();
-    use EnergyMethod::{EnergyCounter, PowerIntegration};
-    assert_eq!(methods, [EnergyCounter, PowerIntegration, PowerIntegration]);
-    for reading in &metrics.sources {
-        assert!((energy_j(reading) - expected).abs() < 0.5, "{reading:?}");
-    }
-    assert!(note(of(&metrics, 2)).contains("instant power"));
-    assert!(note(of(&metrics, 3)).contains("averaged"));
+    undisturbed(|| {
+        let mock =
+            MockNvml::new("devices=4\nno_permission=0,1,0,0\nno_counter=0,0,1,1\nno_instant=0,0,0,1\naverage_ms=1000");
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        let findings = meter.devices().findings;
+        let works: Vec<bool> = findings
+            .iter()
+            .filter(|found| found.subject.starts_with("GPU"))
+            .map(|f| f.works)
+            .collect();
+        assert_eq!(works, [true, false, true, true]);
+        std::thread::sleep(Duration::from_millis(600));
+        let wanted: Vec<String> = [0, 2, 3].map(uuid).to_vec();
+        let (window, metrics) = measure(&meter, Duration::from_millis(400), &wanted);
+        let expected = truth("constant:200", &window);
+        let methods: Vec<EnergyMethod> = metrics.sources.iter().map(|reading| reading.method).collect();
+        use EnergyMethod::{EnergyCounter, PowerIntegration};
+        assert_eq!(methods, [EnergyCounter, PowerIntegration, PowerIntegration]);
+        for reading in &metrics.sources {
+            assert!((energy_j(reading) - expected).abs() < 0.5, "{reading:?}");
+        }
+        assert!(note(of(&metrics, 2)).contains("instant power"));
+        assert!(note(of(&metrics, 3)).contains("averaged"));
+    });
 }
