@@ -58,8 +58,8 @@ show_log_tail() {
 
 # What answers at an address: a joulemark that is ready, something else, or nothing.
 occupant() {
-  if curl -fsS --max-time 2 "http://$1/openapi.json" 2>/dev/null | grep -Eq '"title": ?"joulemark"' &&
-    curl -fsS --max-time 2 -o /dev/null "http://$1/readyz" 2>/dev/null; then
+  if curl --noproxy '*' -fsS --max-time 2 "http://$1/openapi.json" 2>/dev/null | grep -Eq '"title": ?"joulemark"' &&
+    curl --noproxy '*' -fsS --max-time 2 -o /dev/null "http://$1/readyz" 2>/dev/null; then
     echo joulemark
   elif (exec 3<>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null; then
     echo other
@@ -77,7 +77,7 @@ start_server() {
   while [ $SECONDS -lt $deadline ]; do
     # The server says where it listens, which it chooses itself for port 0.
     address=$(sed -n 's#^listening on http://##p' "$log")
-    if [ -n "$address" ] && curl -fsS --max-time 2 -o /dev/null "http://$address/readyz" 2>/dev/null; then
+    if [ -n "$address" ] && curl --noproxy '*' -fsS --max-time 2 -o /dev/null "http://$address/readyz" 2>/dev/null; then
       listen=$address
       printf '   http://%s, process %s, log in %s\n' "$listen" "$server_pid" "$log"
       return

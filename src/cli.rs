@@ -8,6 +8,7 @@ mod energy;
 mod logging;
 mod machine;
 mod meter;
+mod only_server;
 mod openapi;
 mod options;
 mod serve;

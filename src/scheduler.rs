@@ -8,6 +8,7 @@ mod failure;
 mod launch;
 mod leases;
 mod models;
+mod persist;
 mod phases;
 mod rank;
 mod ranks;

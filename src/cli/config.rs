@@ -18,7 +18,7 @@ fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let Some((credentials, host)) = rest.split_once('@') else {
+    let Some((credentials, host)) = rest.rsplit_once('@') else {
         return url.to_owned();
     };
     let user = credentials.split(':').next().unwrap_or_default();

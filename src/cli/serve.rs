@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{energy as energy_options, logging, machine, options::Options};
+use super::{energy as energy_options, logging, machine, only_server, options::Options};
 use crate::clock::{self, Monotonic};
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
@@ -23,13 +23,19 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     logging::start_server(&settings)?;
     // From this thread, which lives as long as the server.
     let launcher = Launcher::start().context("the launcher of workers does not start")?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(settings, energy_options, launcher))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(serve(settings, energy_options, launcher));
+    // A file that is still being hashed, or a name being resolved, does not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
 }
 
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
+    // Both before the database is touched: recovery takes over what it believes a dead server left.
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
+    let _only_server = only_server::lock(&settings.database_url)?;
     let cpus = machine::usable_cpus()?;
     let opened = energy::open(&energy_options);
     for finding in &opened.devices.findings {
@@ -96,9 +102,6 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         allow_synthetic_engine: settings.allow_synthetic_engine,
         max_body_bytes: settings.max_body_bytes,
     };
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     println!("listening on http://{}", listener.local_addr()?);
     let stopping = stop_signal()?;
@@ -115,8 +118,9 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let mut server = tokio::spawn(server);
     stopping.cancelled().await;
     tracing::info!("stopping: running experiments go back to the queue");
-    scheduler.stop().await;
+    scheduler.stop();
     working.await?;
+    scheduler.drained().await;
     // A client that holds its connection open does not hold the server.
     if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {
         server.abort();

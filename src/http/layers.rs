@@ -3,7 +3,8 @@ use std::time::Duration;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Request, StatusCode},
+    http::{HeaderName, Request, StatusCode, header::CONTENT_TYPE},
+    middleware::map_response,
     response::{IntoResponse, Response},
 };
 use tower::ServiceBuilder;
@@ -39,5 +40,16 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
             StatusCode::SERVICE_UNAVAILABLE,
             REQUEST_TIMEOUT,
         ));
-    router.layer(DefaultBodyLimit::max(state.max_body_bytes)).layer(stack)
+    router
+        .layer(DefaultBodyLimit::max(state.max_body_bytes))
+        .layer(stack)
+        .layer(map_response(explain_timeout))
+}
+
+/// The time limit's layer answers without a body; every error of this API is a problem document.
+async fn explain_timeout(response: Response) -> Response {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE && !response.headers().contains_key(CONTENT_TYPE) {
+        return Problem::unavailable("the request took longer than a minute; try again").into_response();
+    }
+    response
 }

@@ -3,10 +3,11 @@ use std::time::Duration;
 use super::context::Context;
 use super::failure::Stop;
 use super::models::LocatedModel;
+use super::persist::persist;
 use super::ranks::Ranks;
 use crate::analysis::hull;
 use crate::clock::{self, Monotonic};
-use crate::experiment::{ExperimentId, Spec, State};
+use crate::experiment::{Distribution, ExperimentId, Spec, State};
 use crate::measurement::{LoadReport, RequestMeasurement, Window};
 use crate::progress::Progress;
 use crate::report::ModelFacts;
@@ -69,8 +70,8 @@ impl Drive<'_> {
         beside_load: impl Future<Output = ModelFacts>,
     ) -> Result<(Driven, ModelFacts), Stop> {
         let mut driven = Driven::default();
-        let (loaded, facts) = tokio::join!(self.load(ranks, &mut driven), beside_load);
-        loaded?;
+        // A load that fails does not wait for the hashing of a large file.
+        let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
         self.enter(State::WarmingUp).await?;
         self.warm_up(ranks, &mut driven).await?;
         driven.loaded_idle = self.rest().await?;
@@ -85,11 +86,8 @@ impl Drive<'_> {
     }
 
     async fn enter(&self, state: State) -> Result<(), Stop> {
-        let moved = self
-            .context
-            .store
-            .advance(self.id, self.attempt, state, clock::wall_now())
-            .await;
+        let store = &self.context.store;
+        let moved = persist(|| store.advance(self.id, self.attempt, state, clock::wall_now())).await;
         moved.map_err(|error| {
             if error.is_lost() {
                 Stop::Lost
@@ -132,7 +130,11 @@ impl Drive<'_> {
                     truncated_prompts,
                 } => {
                     driven.loads.push(load);
-                    driven.truncated_prompts += truncated_prompts;
+                    // Replicated prompts are the same in every rank; dealt ones are each in one.
+                    driven.truncated_prompts = match self.spec.distribution {
+                        Distribution::Replicate => truncated_prompts,
+                        Distribution::Shard => driven.truncated_prompts + truncated_prompts,
+                    };
                     waiting.done(rank);
                 }
                 _ => {}

@@ -7,6 +7,7 @@ use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
 use super::failure::Stop;
 use super::models::{LocatedModel, locate};
+use super::persist::persist;
 use super::phases::energy_by_phase;
 use super::ranks::Ranks;
 use super::rest::BarePowers;
@@ -38,6 +39,7 @@ impl Run {
         let span_attempt = self.attempt;
         let outcome = self.attempt().await;
         self.context.progress.clear(id);
+        let store = &self.context.store;
         let stored = match outcome {
             Ok(()) => {
                 tracing::info!(experiment = %id, attempt = span_attempt, "completed");
@@ -46,17 +48,12 @@ impl Run {
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
                 self.keep_timeseries_if_possible().await;
-                self.context
-                    .store
-                    .finish_cancelled(id, self.attempt, clock::wall_now())
-                    .await
+                persist(|| store.finish_cancelled(id, self.attempt, clock::wall_now())).await
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                self.context
-                    .store
-                    .advance(id, self.attempt, State::Queued, clock::wall_now())
-                    .await
+                // Not repeated: the database may be going down with the server, and a restart queues it as well.
+                store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
             }
             Err((Stop::Lost, _)) => {
                 tracing::warn!(experiment = %id, attempt = span_attempt, "taken over by another attempt");
@@ -66,10 +63,7 @@ impl Run {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
                 tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
                 self.keep_timeseries_if_possible().await;
-                self.context
-                    .store
-                    .fail(id, self.attempt, &failure, clock::wall_now())
-                    .await
+                persist(|| store.fail(id, self.attempt, &failure, clock::wall_now())).await
             }
         };
         if let Err(error) = stored {
@@ -183,11 +177,9 @@ impl Run {
             timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
         self.keep_timeseries().await.map_err(stop_of)?;
-        let stored = self
-            .context
-            .store
-            .complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now())
-            .await;
+        let store = &self.context.store;
+        let complete = || store.complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now());
+        let stored = persist(complete).await;
         stored.map_err(stop_of)
     }
 

@@ -18,7 +18,7 @@ use crate::store::{CancelOutcome, StoreError, Timeseries};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
-/// The API promises that a running experiment stops within two seconds.
+/// How long a cancel's answer waits for the run to end; the workers themselves are killed at once.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What one look at the queue did.
@@ -91,7 +91,7 @@ impl Scheduler {
         Some(timeseries(&self.0.context.meter, spec, claimed_at).await)
     }
 
-    /// Takes over what an earlier server left, then steps until [`Self::stop`].
+    /// Steps until [`Self::stop`].
     pub async fn work(&self) {
         while !self.0.stopping.is_cancelled() {
             if let Err(error) = self.step().await {
@@ -125,6 +125,9 @@ impl Scheduler {
             .collect::<HashSet<_>>();
         let mut started = Vec::new();
         for id in startable(&wanted, &leased) {
+            if self.0.stopping.is_cancelled() {
+                break;
+            }
             let Some(attempt) = self.0.context.store.claim(id, clock::wall_now()).await? else {
                 continue;
             };
@@ -212,6 +215,10 @@ impl Scheduler {
     /// When the database fails.
     pub async fn cancel(&self, id: ExperimentId) -> Result<CancelAnswer, StoreError> {
         let store = &self.0.context.store;
+        // Before the database, which may be slow: what runs here is stopped at once.
+        if let Some(running) = self.running().get(&id) {
+            running.cancel.cancel();
+        }
         match store.cancel(id, clock::wall_now()).await? {
             CancelOutcome::NotFound => return Ok(CancelAnswer::NotFound),
             CancelOutcome::AlreadyFinished(state) => return Ok(CancelAnswer::AlreadyFinished(state)),
@@ -228,9 +235,13 @@ impl Scheduler {
         })
     }
 
-    /// Sends what runs back to the queue and returns once no worker is left.
-    pub async fn stop(&self) {
+    /// Starts nothing more and sends what runs back to the queue.
+    pub fn stop(&self) {
         self.0.stopping.cancel();
+    }
+
+    /// Returns once no worker is left. To be called when [`Self::work`] has ended, so that nothing is being claimed.
+    pub async fn drained(&self) {
         let ended = self
             .running()
             .values()

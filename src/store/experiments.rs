@@ -101,7 +101,13 @@ impl Store {
     pub async fn queued(&self, limit: u32) -> Result<Vec<Record>, StoreError> {
         let text = select_records!("experiments e WHERE e.state = 'queued' ORDER BY e.id LIMIT $1");
         let rows = sqlx::query(text).bind(i64::from(limit)).fetch_all(&self.reads).await?;
-        rows.iter().map(record).collect()
+        // One that cannot be read back must not stand in the way of all behind it.
+        let readable = |row| {
+            record(row)
+                .inspect_err(|error| tracing::error!(%error, "left in the queue"))
+                .ok()
+        };
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     /// How many experiments are in each state, every state once.

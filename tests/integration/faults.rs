@@ -44,14 +44,18 @@ async fn a_worker_killed_in_the_middle_of_a_cycle_fails_its_experiment_and_the_n
     let server = Server::start();
     let mut experiment = slow();
     experiment["num_processes"] = json!(2);
+    experiment["warmup_iterations"] = json!(0);
+    experiment["idle_baseline_sec"] = json!(0);
     let id = server.accepted(&experiment).await;
     // Submitted before the fault: it must run after it.
     let next = server.accepted(&synthetic("")).await;
-    server.until_state(&id, "warming_up").await;
+    server.until_state(&id, "measuring").await;
     kill(Pid::from_raw(server.workers()[0] as i32), Signal::SIGKILL).unwrap();
     let shown = server.until_state(&id, "failed").await;
     assert_eq!(shown["failure"]["reason"], "worker_killed");
     assert_eq!(shown["failure"]["signal"], "SIGKILL");
+    let message = shown["failure"]["message"].as_str().expect("a message");
+    assert!(message.contains("was killed by SIGKILL while measuring"), "{message}");
     assert!(shown["failure"]["log_tail"].is_array());
     server.until_state(&next, "completed").await;
     assert!(server.workers().is_empty(), "the other rank was killed too");

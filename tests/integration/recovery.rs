@@ -52,3 +52,26 @@ async fn a_server_that_is_stopped_sends_what_runs_back_to_the_queue() {
     let second = Server::start_in(folder.path(), &options);
     second.until_state(&id, "completed").await;
 }
+
+#[tokio::test]
+async fn a_second_server_on_the_same_database_is_refused_and_disturbs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Server::start_in(folder.path(), &["--allow-synthetic-engine"]);
+    let slow = json!({"model_name": "synthetic:decode_ms=3000", "prompts": ["a"], "max_output_tokens": 4});
+    let id = first.accepted(&slow).await;
+    first.until_state(&id, "warming_up").await;
+    let database = format!("sqlite://{}", folder.path().join("joulemark.db").display());
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_joulemark"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--database-url", &database])
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    let errors = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(errors.contains("another joulemark server uses"), "{errors}");
+    let shown = first.show(&id).await;
+    assert_eq!(
+        (shown["state"].as_str(), shown["attempt"].as_u64()),
+        (Some("warming_up"), Some(1))
+    );
+    assert_eq!(first.cancel(&id).await.0.as_u16(), 200);
+}

@@ -48,8 +48,8 @@ pub async fn submit(
     let id = new.id;
     state.store.insert(&new).await?;
     state.scheduler.wake();
-    let record = super::find(&state.store, id).await?;
-    let mut response = (StatusCode::CREATED, Json(Experiment::new(record, None))).into_response();
+    // From what was stored, not read back: a failing read would have the client submit twice.
+    let mut response = (StatusCode::CREATED, Json(Experiment::accepted(new))).into_response();
     let location = HeaderValue::from_str(&format!("/v1/experiments/{id}")).map_err(|_| Problem::internal())?;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)

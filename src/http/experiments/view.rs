@@ -3,7 +3,7 @@ use utoipa::ToSchema;
 
 use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
 use crate::progress::Progress;
-use crate::store::Record;
+use crate::store::{NewExperiment, Record};
 
 /// An experiment as it is shown: every field of the submission with its default filled in, and how far it has come.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,6 +31,22 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// As it is in the moment of its acceptance.
+    pub fn accepted(new: NewExperiment) -> Self {
+        Self {
+            id: new.id,
+            state: State::Queued,
+            attempt: 0,
+            created_at: new.created_at,
+            started_at: None,
+            finished_at: None,
+            progress: None,
+            failure: None,
+            warnings: new.warnings,
+            spec: new.spec,
+        }
+    }
+
     pub fn new(record: Record, progress: Option<Progress>) -> Self {
         Self {
             id: record.id,
