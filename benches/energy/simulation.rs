@@ -224,7 +224,7 @@ impl<'a> Meter<'a> {
             let pursued = self
                 .pursuit
                 .as_ref()
-                .map_or(f64::INFINITY, |pursuit| pursuit.next.as_sec());
+                .map_or(f64::INFINITY, |pursuit| pursuit.next().as_sec());
             let polled = if polls { self.next_poll_sec } else { f64::INFINITY };
             let next = self.next_sweep_sec.min(pursued).min(polled);
             if next >= end_sec {
@@ -239,8 +239,11 @@ impl<'a> Meter<'a> {
                 self.next_poll_sec += next_poll(self.sweep, self.poll_count).as_secs_f64();
                 self.poll_count += 1;
             } else {
-                let now = self.now();
-                self.pursuit = self.pursuit.take().and_then(|pursuit| pursuit.after(now));
+                let (then, now) = (Monotonic::from_sec(next), self.now());
+                self.pursuit = self
+                    .pursuit
+                    .take()
+                    .and_then(|pursuit| pursuit.after(&self.timeline, then, now));
             }
         }
     }

@@ -17,7 +17,7 @@ const WORTH_WAITING_SEC: f64 = 5e-3;
 const FRESH_SEC: f64 = 5e-4;
 
 /// An edge waits no longer than this, whatever a counter does.
-const LONGEST_WAIT_SEC: f64 = 6e-3;
+const LONGEST_WAIT_SEC: f64 = 25e-3;
 
 /// Two refreshes after the edge: one on its far side, one more for the power there.
 const PURSUED_PERIODS: f64 = 2.2;
@@ -29,10 +29,18 @@ const PERIODS_UNTIL_KNOWN: f64 = 4.5;
 const READINGS_PER_PERIOD: f64 = 40.0;
 const SPACING_SEC: (f64, f64) = (1e-3, 2.5e-3);
 
-/// Power without a counter is polled so many times as often as sweeps were asked for, down to 20 ms: what happens
-/// between two polls is a guess, and a step of 200 W within 100 ms may be 10 J off.
-const POLLS_PER_SWEEP: u32 = 5;
-const SHORTEST_POLL: Duration = Duration::from_millis(20);
+/// The work begins, or has ended, within a few milliseconds of an edge: so long a fast counter is read on, twice a tick.
+const FAST_PURSUED_SEC: f64 = 4e-3;
+const FAST_SPACING_SEC: f64 = 5e-4;
+
+/// A step that is foretold is caught between readings this close; a sleeping thread is woken up to so much too late.
+const CLOSE_SPACING_SEC: f64 = 2e-4;
+const WAKING_SEC: f64 = 5e-4;
+
+/// Power without a counter is polled more often than sweeps were asked for, down to 22 ms: what happens between two
+/// polls is a guess, and a step of 200 W within 100 ms may be 10 J off. Neither divides what sensors' periods are.
+const POLLS_PER_SWEEP: f64 = 4.6;
+const SHORTEST_POLL: Duration = Duration::from_millis(22);
 
 /// Counters whose tick an edge waits for.
 #[derive(Clone, Debug)]
@@ -43,10 +51,6 @@ pub struct Awaited {
 
 impl Awaited {
     pub fn at_edge(timeline: &Timeline, now: Monotonic) -> Self {
-        let ticks_fast = |track: &Track| {
-            let refresh_sec = track.counter_refresh_sec();
-            is_counter(track) && refresh_sec > 0.0 && refresh_sec <= WORTH_WAITING_SEC
-        };
         Self {
             since: now,
             sources: numbers(timeline, ticks_fast),
@@ -62,54 +66,112 @@ impl Awaited {
             let track = &timeline.tracks()[*source];
             let counter = &track.counter;
             let known =
-                counter.refresh_sec().is_some() || counter.refresh_bound_sec().is_some_and(|bound| bound <= FRESH_SEC);
+                counter.refresh_is_settled() || counter.refresh_bound_sec().is_some_and(|bound| bound <= FRESH_SEC);
             track.last_error.is_none() && !(known && counter.moved_since(self.since))
         });
         self.sources.clone()
     }
 }
 
-/// Slow counters that are read often for a while after an edge.
+/// Sources that are read often for a while after an edge, in groups that share a rhythm.
 #[derive(Clone, Debug)]
-pub struct Pursuit {
-    pub sources: Vec<usize>,
-    pub next: Monotonic,
+pub struct Pursuit(Vec<Group>);
+
+#[derive(Clone, Debug)]
+struct Group {
+    sources: Vec<usize>,
+    next: Monotonic,
     spacing_sec: f64,
     until: Monotonic,
 }
 
 impl Pursuit {
     pub fn after_edge(timeline: &Timeline, now: Monotonic) -> Option<Self> {
-        let sources = numbers(timeline, |track| {
+        let slow = numbers(timeline, |track| {
             track.last_error.is_none() && pursued_refresh_sec(track).is_some()
         });
-        let tracks = sources.iter().map(|source| &timeline.tracks()[*source]);
-        let mut until_sec = 0.0f64;
-        let mut spacing_sec = SPACING_SEC.1;
-        for track in tracks {
-            let refresh_sec = pursued_refresh_sec(track).unwrap_or(0.0);
-            let is_known = track.detected_refresh_sec().is_some();
-            let periods = if is_known { PURSUED_PERIODS } else { PERIODS_UNTIL_KNOWN };
-            until_sec = until_sec.max(periods * refresh_sec);
-            spacing_sec = spacing_sec.min((refresh_sec / READINGS_PER_PERIOD).max(SPACING_SEC.0));
-        }
-        let until = Monotonic::from_sec(now.as_sec() + until_sec);
-        (!sources.is_empty()).then_some(
-            Self {
-                sources,
-                next: now,
-                spacing_sec,
-                until,
-            }
-            .after(now)?,
-        )
+        let slow = slow.into_iter().map(|source| Group::of_slow(timeline, source, now));
+        let fast = Group::of_fast(numbers(timeline, ticks_fast), now);
+        Self(fast.into_iter().chain(slow).collect()).kept()
     }
 
-    /// The pursuit with its next reading, or its end.
-    pub fn after(self, now: Monotonic) -> Option<Self> {
-        let next = Monotonic::from_sec(now.as_sec() + self.spacing_sec);
-        (next <= self.until).then_some(Self { next, ..self })
+    /// When the next reading is due.
+    pub fn next(&self) -> Monotonic {
+        self.0
+            .iter()
+            .map(|group| group.next)
+            .min()
+            .unwrap_or(Monotonic(u64::MAX))
     }
+
+    /// What is to be read now.
+    pub fn due(&self, now: Monotonic) -> Vec<usize> {
+        let due = self.0.iter().filter(|group| group.next <= now);
+        due.flat_map(|group| group.sources.iter().copied()).collect()
+    }
+
+    /// The pursuit with what was due at `then` read `now`, or its end.
+    pub fn after(mut self, timeline: &Timeline, then: Monotonic, now: Monotonic) -> Option<Self> {
+        for group in self.0.iter_mut().filter(|group| group.next <= then) {
+            group.next = group.after(timeline, now);
+        }
+        self.kept()
+    }
+
+    fn kept(mut self) -> Option<Self> {
+        self.0.retain(|group| group.next <= group.until);
+        (!self.0.is_empty()).then_some(self)
+    }
+}
+
+impl Group {
+    /// Counters that tick every few milliseconds: the work begins within some of their ticks after the edge.
+    fn of_fast(sources: Vec<usize>, now: Monotonic) -> Option<Self> {
+        (!sources.is_empty()).then(|| Self {
+            sources,
+            next: later(now, FAST_SPACING_SEC),
+            spacing_sec: FAST_SPACING_SEC,
+            until: later(now, FAST_PURSUED_SEC),
+        })
+    }
+
+    fn of_slow(timeline: &Timeline, source: usize, now: Monotonic) -> Self {
+        let track = &timeline.tracks()[source];
+        let refresh_sec = pursued_refresh_sec(track).unwrap_or(0.0);
+        let is_known = track.detected_refresh_sec().is_some();
+        let periods = if is_known { PURSUED_PERIODS } else { PERIODS_UNTIL_KNOWN };
+        let mut group = Self {
+            sources: vec![source],
+            next: now,
+            spacing_sec: (refresh_sec / READINGS_PER_PERIOD).clamp(SPACING_SEC.0, SPACING_SEC.1),
+            until: later(now, periods * refresh_sec),
+        };
+        group.next = group.after(timeline, now);
+        group
+    }
+
+    /// Nothing before the step that is foretold, then closely until it is seen; otherwise evenly.
+    fn after(&self, timeline: &Timeline, now: Monotonic) -> Monotonic {
+        let evenly = later(now, self.spacing_sec);
+        let &[source] = self.sources.as_slice() else {
+            return evenly;
+        };
+        let Some((step, doubt_sec)) = timeline.tracks()[source].chosen().next_step() else {
+            return evenly;
+        };
+        let lead_sec = doubt_sec + WAKING_SEC;
+        if step > later(now, lead_sec) {
+            later(step, -lead_sec)
+        } else if now <= later(step, lead_sec) {
+            later(now, CLOSE_SPACING_SEC).min(evenly)
+        } else {
+            evenly
+        }
+    }
+}
+
+fn later(moment: Monotonic, sec: f64) -> Monotonic {
+    Monotonic::from_sec(moment.as_sec() + sec)
 }
 
 /// Sources that only show power.
@@ -123,7 +185,7 @@ pub fn polled_sources(timeline: &Timeline) -> Vec<usize> {
 /// or a load that has a rhythm of its own: the golden ratio spreads intervals evenly between ¾ and 5⁄4.
 pub fn next_poll(sweep: Duration, count: u64) -> Duration {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let mean = (sweep / POLLS_PER_SWEEP).max(SHORTEST_POLL);
+    let mean = sweep.div_f64(POLLS_PER_SWEEP).max(SHORTEST_POLL);
     mean.mul_f64(0.75 + 0.5 * (count as f64 * GOLDEN).fract()).min(sweep)
 }
 
@@ -135,6 +197,11 @@ fn pursued_refresh_sec(track: &Track) -> Option<f64> {
         EnergyMethod::Estimate => 0.0,
     };
     (refresh_sec > WORTH_WAITING_SEC).then_some(refresh_sec)
+}
+
+fn ticks_fast(track: &Track) -> bool {
+    let refresh_sec = track.counter_refresh_sec();
+    is_counter(track) && refresh_sec > 0.0 && refresh_sec <= WORTH_WAITING_SEC
 }
 
 fn is_counter(track: &Track) -> bool {

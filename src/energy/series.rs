@@ -3,18 +3,20 @@
 //! Owns storage, integration and interpolation. Deliberately does not know what it stores: a source's instrument and
 //! an estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
 
+mod between;
 mod growth;
 mod power;
 mod rates;
 mod refresh;
+mod refreshed;
 mod ticks;
 
 use std::collections::VecDeque;
 
 pub use growth::{Growth, Span, Unknown};
-use power::{Knots, Roughness};
 pub use rates::Rate;
 use refresh::RefreshDetector;
+pub use refreshed::Refreshed;
 
 use crate::clock::Monotonic;
 
@@ -32,8 +34,6 @@ pub struct Sample {
     /// The last reading that showed another value, and the first that showed this one: between them it came about.
     changed_after: Monotonic,
     changed_by: Monotonic,
-    /// What trapezoids can have missed of polled power up to here.
-    roughness: Roughness,
     epoch: u32,
     /// Read for the sake of a window's edge; never thinned away.
     edge: bool,
@@ -45,9 +45,6 @@ pub struct Series {
     epoch: u32,
     breaks: VecDeque<(u32, String)>,
     refresh: RefreshDetector,
-    knots: Knots,
-    /// The same without the last sample, which another value with its stamp replaces.
-    knots_before_last: Knots,
     /// How many power values the last sample is the mean of.
     at_last_stamp: u32,
 }
@@ -89,7 +86,6 @@ impl Series {
             power_w: None,
             changed_after,
             changed_by,
-            roughness: Roughness::default(),
             epoch: self.epoch,
             edge,
         });
@@ -120,6 +116,20 @@ impl Series {
     /// How often the value was seen to move, in seconds; none where the samples do not tell.
     pub fn refresh_sec(&self) -> Option<f64> {
         self.refresh.period_sec()
+    }
+
+    /// Whether the refresh period is known as sharply as one edge can tell.
+    pub fn refresh_is_settled(&self) -> bool {
+        self.refresh.is_settled()
+    }
+
+    /// When the next step of the value is to be seen, and how far off that may be in seconds; none where the last one
+    /// was not seen well enough to tell.
+    pub fn next_step(&self) -> Option<(Monotonic, f64)> {
+        let (period, doubt) = self.refresh.period()?;
+        let (after, by) = self.refresh.last_step()?;
+        let half = by.sec_since(after) / 2.0;
+        (half + doubt < period / 4.0).then(|| (Monotonic::from_sec(by.as_sec() - half + period), half + doubt))
     }
 
     /// The longest that a refresh can take as far as the samples tell: the detected period, or the spacing of samples

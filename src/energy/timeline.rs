@@ -25,6 +25,10 @@ pub struct Track {
     peak_w: f64,
 }
 
+/// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
+/// behind the edge.
+const SETTLED_REFRESHES: f64 = 2.1;
+
 /// Power that was seen to differ every few milliseconds has no refresh to speak of.
 const FRESH_POWER_SEC: f64 = 5e-3;
 
@@ -63,15 +67,12 @@ impl Track {
     /// Until how long after a window's end readings still say something of it.
     pub fn settle_sec(&self) -> f64 {
         match self.description.method {
-            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * 1.5,
-            EnergyMethod::PowerIntegration => self.power_lag_sec(),
+            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * SETTLED_REFRESHES,
+            EnergyMethod::PowerIntegration => {
+                self.description.averaging_sec / 2.0 + SETTLED_REFRESHES * self.power_refresh_sec().unwrap_or(0.0)
+            }
             EnergyMethod::Estimate => 0.0,
         }
-    }
-
-    /// How long ago on average was what a power value shows: half of what it averages over and of its refresh.
-    pub fn power_lag_sec(&self) -> f64 {
-        (self.description.averaging_sec + self.power_refresh_sec().unwrap_or(0.0)) / 2.0
     }
 
     pub fn live_power_w(&self) -> Option<f64> {

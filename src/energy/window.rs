@@ -2,6 +2,7 @@
 //!
 //! Owns uncertainty, confidence and what counts in a total. Deliberately does not know whose window it is.
 
+mod averaged;
 mod doubt;
 mod polled;
 

@@ -136,7 +136,7 @@ impl Sampler {
         loop {
             let mut next = pursuit
                 .as_ref()
-                .map_or(sweeps.next, |pursuit| pursuit.next.min(sweeps.next));
+                .map_or(sweeps.next, |pursuit| pursuit.next().min(sweeps.next));
             if !polled.is_empty() {
                 next = next.min(polls.next);
             }
@@ -160,9 +160,10 @@ impl Sampler {
                         poll_count += 1;
                         self.read(&polled, false);
                     }
-                    if let Some(due) = pursuit.take_if(|pursuit| pursuit.next <= Monotonic::now()) {
-                        self.read(&due.sources, false);
-                        pursuit = due.after(Monotonic::now());
+                    let then = Monotonic::now();
+                    if let Some(due) = pursuit.take_if(|pursuit| pursuit.next() <= then) {
+                        self.read(&due.due(then), false);
+                        pursuit = due.after(&lock(&self.timeline), then, Monotonic::now());
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,

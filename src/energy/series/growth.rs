@@ -1,6 +1,6 @@
 //! How much a series grew over a span of time, and how well that is known. Pure.
 
-use super::ticks::Reached;
+use super::between::Reached;
 use super::{Sample, Series};
 use crate::clock::Monotonic;
 use crate::measurement::Window;
@@ -37,10 +37,6 @@ pub struct Growth {
     pub timing: [f64; 2],
     /// What ran between those refreshes.
     pub shape: [f64; 2],
-    /// Squared half-width of what polling missed in between; 0 for a counter.
-    pub polling2: f64,
-    /// The part of it that is bursts or noise between polls.
-    pub unresolved2: f64,
 }
 
 /// Why growth over a span is not known.
@@ -105,8 +101,6 @@ impl Series {
                 .map(|sec| sec / f64::from(sample_count - 1)),
             timing: [start.timing, end.timing],
             shape: [start.shape, end.shape],
-            polling2: before.roughness.doubt_j2(after.roughness, refresh_sec),
-            unresolved2: before.roughness.unresolved_j2(after.roughness),
         })
     }
 

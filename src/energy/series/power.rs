@@ -8,8 +8,8 @@ use crate::clock::Monotonic;
 /// What alternates from one value to the next is not resolved: each value was hit or missed by chance and its whole
 /// stretch is in doubt, with the value's own variance. The least of three second differences in a row tells it from a
 /// single step; for even noise its square is a third of the variance, for a lone hit of height h it is h²/4. In units
-/// of a half-width squared over 4: 2.5 × 3 × 4.
-const UNRESOLVED: f64 = 30.0;
+/// of a half-width squared over 4: 3.5 × 3 × 4.
+const UNRESOLVED: f64 = 42.0;
 
 /// Values that last longer than any sensor's refresh are levels of the load.
 const LEVEL_SEC: f64 = 0.15;
@@ -23,19 +23,15 @@ pub struct Roughness {
     /// (W·s)²: each jump times the interval it fell in. A jump is that part of a change that its neighbours do not
     /// foretell: a smooth curve has none.
     jump_j2: f64,
-    /// W²: the jumps alone, for a sensor that refreshes more slowly than it is polled.
-    jump_w2: f64,
     /// (W·s)²: what was not resolved.
     unresolved_j2: f64,
 }
 
 impl Roughness {
-    /// Squared half-width in J² of what lies between `self` and `later`: each jump came somewhere within its interval
-    /// and somewhere within the sensor's refresh: half of it times each is the most it can move.
-    pub fn doubt_j2(self, later: Self, refresh_sec: f64) -> f64 {
-        let polled = later.jump_j2 - self.jump_j2;
-        let refreshed = (later.jump_w2 - self.jump_w2) * refresh_sec * refresh_sec;
-        (polled + refreshed).max(0.0) / 4.0 + self.unresolved_j2(later)
+    /// Squared half-width in J² of what lies between `self` and `later`: each jump came somewhere within its interval,
+    /// half of it times which is the most it can move.
+    pub fn doubt_j2(self, later: Self) -> f64 {
+        (later.jump_j2 - self.jump_j2).max(0.0) / 4.0 + self.unresolved_j2(later)
     }
 
     /// The part of it that is not jumps but bursts or noise between polls.
@@ -45,17 +41,16 @@ impl Roughness {
 
     fn add_jump(&mut self, jump_w: f64, gap_sec: f64, sign: f64) {
         self.jump_j2 += sign * (jump_w * gap_sec).powi(2);
-        self.jump_w2 += sign * jump_w * jump_w;
     }
 }
 
 /// A reading that showed another power than the one before it.
 #[derive(Clone, Copy, Debug)]
-struct Knot {
-    at: Monotonic,
-    power_w: f64,
-    /// Since the last reading of the old value.
-    gap_sec: f64,
+pub struct Knot {
+    pub at: Monotonic,
+    pub power_w: f64,
+    /// Since the last moment of the old value.
+    pub gap_sec: f64,
 }
 
 /// The last changes of power. Jumps are judged when they come and again when the next change shows whether it was one.
@@ -63,7 +58,7 @@ struct Knot {
 pub struct Knots(VecDeque<Knot>);
 
 impl Knots {
-    fn note(&mut self, knot: Knot, roughness: &mut Roughness) {
+    pub fn note(&mut self, knot: Knot, roughness: &mut Roughness) {
         if self.0.back().is_some_and(|last| last.power_w == knot.power_w) {
             return;
         }
@@ -145,7 +140,6 @@ impl Series {
                 let count = f64::from(self.at_last_stamp);
                 let mean_w = (last.power_w.unwrap_or(power_w) * count + power_w) / (count + 1.0);
                 self.samples.pop_back();
-                self.knots = self.knots_before_last.clone();
                 self.append_power(at, mean_w, edge || last.edge);
                 self.at_last_stamp += 1;
                 return;
@@ -154,7 +148,6 @@ impl Series {
                 self.refresh.observe(at, last.power_w != Some(power_w));
             }
         }
-        self.knots_before_last = self.knots.clone();
         self.append_power(at, power_w, edge);
         self.at_last_stamp = 1;
     }
@@ -167,24 +160,17 @@ impl Series {
             }
             None => 0.0,
         };
-        let mut roughness = self
-            .samples
-            .back()
-            .map_or_else(Roughness::default, |last| last.roughness);
-        match self.samples.back().filter(|last| last.epoch == self.epoch) {
-            Some(last) => {
-                let gap_sec = at.sec_since(last.at);
-                self.knots.note(Knot { at, power_w, gap_sec }, &mut roughness);
-            }
-            None => self.knots = Knots::default(),
-        }
+        let (changed_after, changed_by) = match self.samples.back().filter(|last| last.epoch == self.epoch) {
+            Some(last) if last.power_w == Some(power_w) => (last.changed_after, last.changed_by),
+            Some(last) => (last.at, at),
+            None => (at, at),
+        };
         self.push(Sample {
             at,
             total,
             power_w: Some(power_w),
-            changed_after: at,
-            changed_by: at,
-            roughness,
+            changed_after,
+            changed_by,
             epoch: self.epoch,
             edge,
         });

@@ -27,6 +27,12 @@ const SHARPNESS: f64 = 0.35;
 /// Known to this part it is as good as any.
 const SHARP: f64 = 0.15;
 
+/// Over so many periods one of 1 ms is known to microseconds.
+const SETTLED_PERIODS: f64 = 20.0;
+
+/// A clock that drifts is followed by beginning anew now and then.
+const LONGEST_STRETCH: f64 = 1000.0;
+
 #[derive(Clone, Debug, Default)]
 pub struct RefreshDetector {
     last_read: Option<Monotonic>,
@@ -38,6 +44,58 @@ pub struct RefreshDetector {
     periods: VecDeque<(f64, f64)>,
     run: VecDeque<Monotonic>,
     bound: Option<f64>,
+    stretch: Option<Stretch>,
+    /// What the best stretch before this one told.
+    told: Option<(f64, f64)>,
+}
+
+/// Steps caught in the act many periods apart, whose number in between is beyond doubt: the period, sharply.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    first: (Monotonic, Monotonic),
+    last: (Monotonic, Monotonic),
+    periods: f64,
+}
+
+impl Stretch {
+    fn from(step: (Monotonic, Monotonic)) -> Self {
+        Self {
+            first: step,
+            last: step,
+            periods: 0.0,
+        }
+    }
+
+    fn with(self, step: (Monotonic, Monotonic), later: f64) -> Self {
+        Self {
+            last: step,
+            periods: self.periods + later,
+            ..self
+        }
+    }
+
+    fn period(self) -> Option<(f64, f64)> {
+        let half = |step: (Monotonic, Monotonic)| step.1.sec_since(step.0) / 2.0;
+        let sec = self.last.1.sec_since(self.first.1) - half(self.last) + half(self.first);
+        (self.periods > 0.0).then(|| {
+            (
+                sec / self.periods,
+                half(self.first).hypot(half(self.last)) / self.periods,
+            )
+        })
+    }
+
+    /// Up to `step`, or begun anew there where it cannot be told how many periods later that is.
+    fn up_to(self, step: (Monotonic, Monotonic), period: (f64, f64)) -> Self {
+        let half = (step.1.sec_since(step.0) + self.last.1.sec_since(self.last.0)) / 2.0;
+        let later = (step.1.sec_since(self.last.1) + step.0.sec_since(self.last.0)) / 2.0 / period.0;
+        let periods = later.round();
+        let doubt = (later * period.1 + half) / period.0;
+        if periods < 1.0 || doubt > 0.3 || (later - periods).abs() > doubt || self.periods > LONGEST_STRETCH {
+            return Self::from(step);
+        }
+        self.with(step, periods)
+    }
 }
 
 impl RefreshDetector {
@@ -60,7 +118,22 @@ impl RefreshDetector {
                 self.keep(period, doubt);
             }
         }
-        self.last_step = Some((before, at));
+        let step = (before, at);
+        let single = self
+            .last_step
+            .filter(|_| self.stood_still)
+            .map(|last| Stretch::from(last).with(step, 1.0));
+        let period = self.period().or(single.and_then(Stretch::period));
+        let sharp = period.filter(|(period, _)| at.sec_since(before) <= SHARP * period);
+        if let Some(period) = sharp {
+            let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
+            let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
+            if longer.periods == 0.0 {
+                self.told = sharper(self.told, begun.and_then(Stretch::period));
+            }
+            self.stretch = Some(longer);
+        }
+        self.last_step = Some(step);
         self.stood_still = false;
     }
 
@@ -98,26 +171,60 @@ impl RefreshDetector {
         self.last_read = None;
         self.last_step = None;
         self.stood_still = false;
+        self.stretch = None;
         self.run.clear();
     }
 
     /// The mean of what was seen near its median; none with too little of it, or where readings that all differ refute it.
     pub fn period_sec(&self) -> Option<f64> {
+        self.period().map(|(mean, _)| mean)
+    }
+
+    /// The period and how far one of its steps may be off the place that others foretell, both in seconds.
+    pub fn period(&self) -> Option<(f64, f64)> {
         if self.periods.len() < FEWEST {
             return None;
         }
-        let mut sorted: Vec<f64> = self.periods.iter().map(|(period, _)| *period).collect();
-        sorted.sort_by(f64::total_cmp);
-        let median = sorted[sorted.len() / 2];
+        let mut sorted: Vec<(f64, f64)> = self.periods.iter().copied().collect();
+        sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let median = sorted[sorted.len() / 2].0;
         // Single periods come out in steps of the readings' spacing; their mean does not.
-        sorted.retain(|period| (period - median).abs() <= SHARPNESS * median);
-        let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
-        self.bound.is_none_or(|bound| mean <= 2.0 * bound).then_some(mean)
+        sorted.retain(|(period, _)| (period - median).abs() <= SHARPNESS * median);
+        let count = sorted.len() as f64;
+        let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
+        let doubt = sorted.iter().map(|(_, doubt)| doubt).sum::<f64>() / count / count.sqrt();
+        let told = sharper(self.told, self.stretch.and_then(Stretch::period));
+        let (mean, doubt) = sharper(told, Some((mean, doubt))).unwrap_or((mean, doubt));
+        // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
+        let uneven = sorted
+            .iter()
+            .map(|(period, known)| (period - mean).abs() - known - doubt)
+            .fold(0.0, f64::max);
+        self.bound
+            .is_none_or(|bound| mean <= 2.0 * bound)
+            .then_some((mean, doubt + uneven))
+    }
+
+    /// Whether longer watching would hardly make the period sharper.
+    pub fn is_settled(&self) -> bool {
+        self.told.is_some() || self.stretch.is_some_and(|stretch| stretch.periods >= SETTLED_PERIODS)
+    }
+
+    /// The last step, where it is known sharply.
+    pub fn last_step(&self) -> Option<(Monotonic, Monotonic)> {
+        self.last_step
     }
 
     pub fn bound_sec(&self) -> Option<f64> {
         self.bound
     }
+}
+
+/// Of two periods that which is known better.
+fn sharper(one: Option<(f64, f64)>, other: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    one.into_iter()
+        .chain(other)
+        .min_by(|one, other| one.1.total_cmp(&other.1))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-//! What a counter that moves in steps of time had reached at a moment between its steps. Pure.
+//! When the refreshes of a value that moves in steps of time were. Pure.
 //!
 //! A value read from a counter belongs to its last refresh, not to the moment of reading. Each value is therefore
-//! placed at the refresh it came from, as closely as the readings around it tell, and the curve runs between
-//! refreshes. Deliberately knows no windows: the value at a moment depends on the moment alone, so growth adds up.
+//! placed at the refresh it came from, as closely as the readings around it tell. Deliberately knows no windows: the
+//! value at a moment depends on the moment alone, so growth adds up.
 
+use std::ops::Range;
+
+use super::between::{Reached, Side, Slope, Tick, between, beyond};
 use super::{Sample, Series};
 use crate::clock::Monotonic;
 
@@ -11,58 +14,25 @@ use crate::clock::Monotonic;
 const RESTS_AFTER_PERIODS: f64 = 1.5;
 
 /// Refreshes are not perfectly even: the part of a period by which one may miss its place.
-const JITTER: f64 = 0.0015;
+const JITTER: f64 = 0.0002;
 
-/// A slope is compared with its neighbour's only where times are known to this part of its length.
-const SHARP_SLOPE: f64 = 0.2;
+/// A reading is stamped after it was made: the value may be older by the call's length.
+const STAMP_SEC: f64 = 1.1e-6;
+
+/// Over more periods than this a refresh's place is not foretold.
+const LEANS_PERIODS: f64 = 100.0;
+
+/// How many samples on either side of an edge are looked at for them.
+const NEAR: usize = 600;
+
+/// How many of those caught on either side are tried.
+const LEANS_ON: usize = 4;
+
+/// Caught in the act is what was seen to come within this part of a period.
+const CAUGHT: f64 = 0.3;
 
 /// How many refreshes a slope may reach back or ahead to become sharp.
 const REACH: usize = 6;
-
-/// The counter at one moment, with half-widths of two independent doubts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reached {
-    pub total: f64,
-    /// Because it is not known exactly when the refreshes around it were.
-    pub timing: f64,
-    /// Because the power between two refreshes is not known, only its mean.
-    pub shape: f64,
-}
-
-/// A refresh: when, in seconds from the moment asked for, and the value it brought.
-#[derive(Clone, Copy, Debug)]
-struct Tick {
-    at: f64,
-    half: f64,
-    total: f64,
-    /// Placed by the refresh after it, whose doubt it shares.
-    leans_on_next: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Slope {
-    rate: f64,
-    doubt: f64,
-}
-
-impl Slope {
-    /// From one tick to a later one.
-    fn between(from: Tick, to: Tick) -> Option<Self> {
-        let sec = to.at - from.at;
-        (sec > 0.0).then(|| {
-            let rate = (to.total - from.total) / sec;
-            Self {
-                rate,
-                doubt: rate.abs() * (from.half + to.half) / sec,
-            }
-        })
-    }
-
-    /// Whether the two cannot be told apart.
-    fn is_like(self, other: Self) -> bool {
-        (self.rate - other.rate).abs() <= self.doubt + other.doubt
-    }
-}
 
 impl Series {
     /// The counter at `at`, which must lie between samples of one epoch. `refresh_sec` is how old a value can be when
@@ -70,9 +40,11 @@ impl Series {
     pub(super) fn reached(&self, at: Monotonic, refresh_sec: f64) -> Reached {
         let last_before = self.samples.partition_point(|sample| sample.at <= at) - 1;
         let epoch = self.samples[last_before].epoch;
+        let near = last_before.saturating_sub(NEAR)..(last_before + NEAR).min(self.samples.len());
+        let caught = self.caught(near, epoch, at, refresh_sec);
         let tick = |index: usize| {
             let sample = self.samples.get(index).filter(|sample| sample.epoch == epoch)?;
-            Some(self.tick(sample, index, at, refresh_sec))
+            Some(self.tick(sample, at, refresh_sec, &caught))
         };
         // Refreshes up to the moment, newest first, and those after it.
         let (mut before, mut after): (Vec<Tick>, Vec<Tick>) = (Vec::new(), Vec::new());
@@ -121,10 +93,10 @@ impl Series {
         )
     }
 
-    fn tick(&self, sample: &Sample, index: usize, origin: Monotonic, refresh_sec: f64) -> Tick {
+    fn tick(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, caught: &[(f64, f64)]) -> Tick {
         let since = |moment: Monotonic| moment.sec_since(origin);
         let read = since(sample.at);
-        let mut leans_on_next = false;
+        let mut leans = None;
         let (mut earliest, mut latest) = (since(sample.changed_after), since(sample.changed_by));
         if refresh_sec <= 0.0 {
             (earliest, latest) = (read, read);
@@ -133,36 +105,76 @@ impl Series {
             (earliest, latest) = (read - refresh_sec, read);
         } else {
             earliest = earliest.max(latest - refresh_sec);
+        }
+        let mut stamp_sec = 0.0;
+        if refresh_sec > 0.0 {
             let wide = (earliest, latest);
-            (earliest, latest) = self.narrowed(index, origin, refresh_sec, wide);
-            leans_on_next = (earliest, latest) != wide;
+            ((earliest, latest), leans) = self.narrowed(wide, caught);
+            stamp_sec = STAMP_SEC;
         }
         Tick {
             at: (earliest + latest) / 2.0,
-            half: (latest - earliest) / 2.0,
+            half: (latest - earliest) / 2.0 + stamp_sec,
             total: sample.total,
-            leans_on_next,
+            leans,
         }
     }
 
-    /// The next refresh, where it was caught in the act, says when this one was: one period earlier.
-    fn narrowed(&self, index: usize, origin: Monotonic, refresh_sec: f64, wide: (f64, f64)) -> (f64, f64) {
-        let Some(period) = self.refresh_sec() else { return wide };
-        let own = &self.samples[index];
-        let mut later = self
+    /// The refreshes between two samples that were caught in the act, in seconds from `origin`, oldest first.
+    pub(super) fn caught(
+        &self,
+        indices: Range<usize>,
+        epoch: u32,
+        origin: Monotonic,
+        refresh_sec: f64,
+    ) -> Vec<(f64, f64)> {
+        let steps = self
             .samples
-            .range(index + 1..)
-            .take_while(|sample| sample.epoch == own.epoch);
-        let Some(next) = later.find(|sample| sample.total != own.total) else {
-            return wide;
+            .range(indices)
+            .filter(|sample| sample.epoch == epoch)
+            .map(|sample| {
+                (
+                    sample.changed_after.sec_since(origin),
+                    sample.changed_by.sec_since(origin),
+                )
+            });
+        let mut caught: Vec<_> = steps
+            .filter(|(after, by)| after < by && by - after <= CAUGHT * refresh_sec)
+            .collect();
+        caught.dedup();
+        caught
+    }
+
+    /// A refresh nearby that was caught in the act says when one in `wide` was: some whole periods from it. With it, the
+    /// place among `caught` of the one that says so, or of the refresh itself.
+    pub(super) fn narrowed(&self, wide: (f64, f64), caught: &[(f64, f64)]) -> ((f64, f64), Option<usize>) {
+        let middle = (wide.0 + wide.1) / 2.0;
+        let split = caught.partition_point(|step| step.1 < middle);
+        let itself = caught
+            .get(split)
+            .is_some_and(|step| step.0 >= wide.0 && step.1 <= wide.1);
+        let mut narrowest = (wide, itself.then_some(split));
+        let Some((period, doubt)) = self.refresh.period() else {
+            return narrowest;
         };
-        let (after, by) = (next.changed_after.sec_since(origin), next.changed_by.sec_since(origin));
-        if by - after > 0.3 * refresh_sec || by - after >= wide.1 - wide.0 {
-            return wide;
+        let nearest = split.saturating_sub(LEANS_ON)..(split + LEANS_ON).min(caught.len());
+        for (index, (after, by)) in nearest.clone().zip(&caught[nearest]) {
+            let (at, half) = ((after + by) / 2.0, (by - after) / 2.0);
+            let periods = ((at - middle) / period).round();
+            if periods.abs() > LEANS_PERIODS {
+                continue;
+            }
+            let drift = periods.abs() * (period * JITTER + doubt);
+            let (at, half) = (at - periods * period, half.hypot(drift));
+            // Which of its periods it was must be beyond doubt.
+            let fits = |shift: f64| at + half + shift + drift > wide.0 && at - half + shift - drift < wide.1;
+            let (earliest, latest) = (wide.0.max(at - half), wide.1.min(at + half));
+            let is_told = fits(0.0) && !fits(period) && !fits(-period) && earliest < latest;
+            if is_told && latest - earliest < narrowest.0.1 - narrowest.0.0 {
+                narrowest = ((earliest, latest), Some(index));
+            }
         }
-        let earliest = wide.0.max(after - period * (1.0 + JITTER));
-        let latest = wide.1.min(by - period * (1.0 - JITTER));
-        if earliest < latest { (earliest, latest) } else { wide }
+        narrowest
     }
 }
 
@@ -170,111 +182,5 @@ impl Series {
 fn push_distinct(ticks: &mut Vec<Tick>, tick: Tick) {
     if ticks.last().is_none_or(|last| last.at != tick.at) {
         ticks.push(tick);
-    }
-}
-
-/// What the counter did on one side of the interval asked about.
-#[derive(Clone, Copy)]
-struct Side {
-    /// Next to it, over as few refreshes as make the slope sharp.
-    near: Option<Slope>,
-    /// The one beyond that.
-    far: Option<Slope>,
-}
-
-impl Side {
-    fn of(outwards: &[Tick], slope: impl Fn(Tick, Tick) -> Option<Slope>) -> Self {
-        let (near, reached) = Self::sharp(outwards, &slope);
-        let (far, _) = Self::sharp(outwards.get(reached..).unwrap_or_default(), &slope);
-        Self { near, far }
-    }
-
-    fn sharp(outwards: &[Tick], slope: impl Fn(Tick, Tick) -> Option<Slope>) -> (Option<Slope>, usize) {
-        let Some(near) = outwards.first().copied() else {
-            return (None, 0);
-        };
-        let (mut found, mut reached) = (None, 0);
-        for (index, far) in outwards.iter().enumerate().skip(1) {
-            (found, reached) = (slope(*far, near), index);
-            if (far.half + near.half) <= SHARP_SLOPE * (far.at - near.at).abs() {
-                break;
-            }
-        }
-        (found, reached)
-    }
-
-    /// Whether the slope next to the interval goes on beyond it, evenly or smoothly, rather than being part of a burst.
-    fn goes_on(self, own: Slope) -> bool {
-        let (Some(near), Some(far)) = (self.near, self.far) else {
-            return true;
-        };
-        (near.rate - far.rate).abs() <= near.doubt + far.doubt + 2.0 * (near.rate - own.rate).abs()
-    }
-}
-
-/// Past the last refresh that was seen: the power before it goes on.
-fn beyond(from: Tick, slope: Option<Slope>) -> Reached {
-    let sec = -from.at;
-    let rate = slope.map_or(0.0, |slope| slope.rate.max(0.0));
-    Reached {
-        total: from.total + rate * sec,
-        timing: rate * from.half,
-        shape: rate * sec / 2.0,
-    }
-}
-
-fn between(from: Tick, to: Tick, side_before: Side, side_after: Side) -> Reached {
-    let (sec, since, left) = (to.at - from.at, -from.at, to.at);
-    let own = Slope::between(from, to).unwrap_or(Slope { rate: 0.0, doubt: 0.0 });
-    let part = since / sec;
-    let chord = from.total + own.rate * since;
-    let (from_half, to_half) = ((1.0 - part) * from.half, part * to.half);
-    // Ticks that lean on each other are off the same way; so may be unsharp ones, where readings run in step with them.
-    let together = from.leans_on_next || from.half.min(to.half) > SHARP_SLOPE * sec;
-    let timing = own.rate
-        * if together {
-            from_half + to_half
-        } else {
-            from_half.hypot(to_half)
-        };
-    let (before, after) = (side_before.near.unwrap_or(own), side_after.near.unwrap_or(own));
-    if before.is_like(own) && after.is_like(own) {
-        // A bend of the power this small may be chance: it is doubted, not followed. The slopes are two intervals apart.
-        let bend = (after.rate - before.rate).abs() / 2.0;
-        return Reached {
-            total: chord,
-            timing,
-            shape: bend * since * left / sec / 2.0,
-        };
-    }
-    let (before, after) = (before.rate, after.rate);
-    let (least, most) = (before.min(after), before.max(after));
-    if (least..=most).contains(&own.rate) && side_before.goes_on(own) && side_after.goes_on(own) {
-        // Power goes one way from the slope before to the slope after: the curve lies between the chord (a change at
-        // both ends) and the two slopes drawn on until they meet (one step).
-        let (drawn_on, drawn_back) = (from.total + before * since, to.total - after * left);
-        let one_step = if before <= after {
-            drawn_on.max(drawn_back)
-        } else {
-            drawn_on.min(drawn_back)
-        };
-        return Reached {
-            total: (chord + one_step) / 2.0,
-            timing,
-            shape: (chord - one_step).abs() / 2.0,
-        };
-    }
-    // A burst or a dip, here or beside: it may lie on either side of the moment, and is more than its mean shows.
-    let (low, high) = if own.rate < least {
-        (0.0, most)
-    } else {
-        (least.min(own.rate), 2.0 * own.rate.max(most))
-    };
-    let lowest = (from.total + low * since).max(to.total - high * left);
-    let highest = (to.total - low * left).min(from.total + high * since);
-    Reached {
-        total: chord,
-        timing,
-        shape: (chord - lowest).max(highest - chord).max(0.0),
     }
 }

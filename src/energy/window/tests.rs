@@ -137,8 +137,8 @@ fn a_counter_over_a_long_window_is_known_with_high_confidence() {
     assert_eq!(long.confidence, Confidence::High);
     let uncertainty_j = long.uncertainty_j.expect("known");
     assert!(
-        (uncertainty_j - 1.13 * 2.0f64.sqrt() * 15.0).abs() < 0.1,
-        "at either edge half a refresh of 100 ms at 300 W: {uncertainty_j}"
+        (uncertainty_j - (30.0 - (0.2 * 15.0 * 15.0f64).sqrt())).abs() < 0.1,
+        "at either edge half a refresh of 100 ms at 300 W, the 95 % point of their sum: {uncertainty_j}"
     );
     assert_eq!((long.instrument_accuracy_percent, long.refresh_ms), (Some(5.0), None));
     assert_eq!(long.sample_count, 81);
