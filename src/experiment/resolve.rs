@@ -38,6 +38,9 @@ pub struct Model {
     /// Longest sequence in tokens; null when the files do not say.
     pub max_context_tokens: Option<u64>,
     pub has_chat_template: bool,
+    /// It computes nothing, so that any build can pretend to run it on a GPU: the GPU is leased and metered, the CPU
+    /// is not leased.
+    pub is_pretended: bool,
 }
 
 /// Fills in the defaults and refuses what this host can never run or the engine would silently ignore.
@@ -52,7 +55,8 @@ pub fn resolve(
 ) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
     let mut problems = Vec::new();
     let gpus = known_gpus(&request, host, &mut problems);
-    let device = device(&request, host, &mut problems);
+    let computes_on_gpus = host.cuda_build || model.is_some_and(|model| model.is_pretended);
+    let device = device(&request, host, computes_on_gpus, &mut problems);
     let gpus = match (device, request.gpus.is_some()) {
         (Device::Cuda, false) => first_gpus(&request, host, &mut problems),
         _ => gpus,
@@ -154,7 +158,12 @@ fn known_gpus(request: &ExperimentRequest, host: &Host, problems: &mut Vec<Field
     uuids
 }
 
-fn device(request: &ExperimentRequest, host: &Host, problems: &mut Vec<FieldProblem>) -> Device {
+fn device(
+    request: &ExperimentRequest,
+    host: &Host,
+    computes_on_gpus: bool,
+    problems: &mut Vec<FieldProblem>,
+) -> Device {
     let asked = request.device.unwrap_or(Device::Auto);
     let wants_cuda = match asked {
         Device::Cpu => false,
@@ -169,7 +178,7 @@ fn device(request: &ExperimentRequest, host: &Host, problems: &mut Vec<FieldProb
             "/device",
             format!("is cuda; {}: accepted here is cpu", what_there_is(host)),
         ));
-    } else if !host.cuda_build && !host.gpus.is_empty() {
+    } else if !computes_on_gpus && !host.gpus.is_empty() {
         let pointer = if asked == Device::Cuda { "/device" } else { "/gpus" };
         problems.push(FieldProblem::new(
             pointer,

@@ -18,6 +18,8 @@ pub struct SyntheticModel {
     pub load_ms: u64,
     pub prefill_ms: u64,
     pub decode_ms: u64,
+    /// Milliseconds for which a CPU computes, rather than sleeps, for each token.
+    pub busy_ms: u64,
     pub fault: Option<Fault>,
 }
 
@@ -34,8 +36,7 @@ impl FromStr for SyntheticModel {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let accepted =
-            "load_ms, prefill_ms, decode_ms, panic_at, hang_at, exit_at and error_at, each with a whole number";
+        let accepted = "load_ms, prefill_ms, decode_ms, busy_ms, panic_at, hang_at, exit_at and error_at, each with a whole number";
         let parameters = name
             .strip_prefix(SYNTHETIC_PREFIX)
             .ok_or_else(|| format!("does not start with {SYNTHETIC_PREFIX:?}"))?;
@@ -51,6 +52,7 @@ impl FromStr for SyntheticModel {
                 "load_ms" => model.load_ms = value,
                 "prefill_ms" => model.prefill_ms = value,
                 "decode_ms" => model.decode_ms = value,
+                "busy_ms" => model.busy_ms = value,
                 "panic_at" => model.fault = Some(Fault::Panic(value)),
                 "hang_at" => model.fault = Some(Fault::Hang(value)),
                 "exit_at" => model.fault = Some(Fault::Exit(value)),
@@ -65,6 +67,8 @@ impl FromStr for SyntheticModel {
 pub struct SyntheticEngine {
     model: SyntheticModel,
     counter: TokenCounter,
+    /// What it was asked to run on; it computes nothing.
+    device: &'static str,
     requests: std::sync::atomic::AtomicU64,
 }
 
@@ -75,13 +79,14 @@ impl Engine for SyntheticEngine {
         Ok(Self {
             model,
             counter: request.counter,
+            device: if request.force_cpu { "cpu" } else { "cuda (pretended)" },
             requests: 0.into(),
         })
     }
 
     fn description(&self) -> EngineDescription {
         EngineDescription {
-            device: "cpu".to_owned(),
+            device: self.device.to_owned(),
             activation_dtype: "none".to_owned(),
             max_sequence_tokens: MAX_SEQUENCE_TOKENS,
             vocab_size: VOCAB_SIZE,
@@ -106,6 +111,7 @@ impl Engine for SyntheticEngine {
                 self.model.decode_ms
             };
             tokio::time::sleep(Duration::from_millis(pause)).await;
+            compute_for(Duration::from_millis(self.model.busy_ms));
             chosen_at.push(Monotonic::now());
             self.counter.add_one();
         }
@@ -120,6 +126,15 @@ impl Engine for SyntheticEngine {
             completed_at: Monotonic::now(),
             finish_reason,
         })
+    }
+}
+
+/// Uses a CPU, so that there is energy to attribute.
+fn compute_for(period: Duration) {
+    let start = Monotonic::now();
+    let mut sum = 0_u64;
+    while Monotonic::now().sec_since(start) < period.as_secs_f64() {
+        sum = std::hint::black_box(sum.wrapping_add(1));
     }
 }
 

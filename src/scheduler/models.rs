@@ -105,12 +105,14 @@ impl LocatedModel {
                 is_gguf: files.format == ModelFormat::Gguf,
                 max_context_tokens: files.max_context_tokens,
                 has_chat_template: files.has_chat_template,
+                is_pretended: false,
             },
             // Nothing is known yet: the worker refuses what turns out to be impossible.
             None => Model {
                 is_gguf: false,
                 max_context_tokens: None,
                 has_chat_template: true,
+                is_pretended: self.engine == EngineChoice::Synthetic,
             },
         }
     }

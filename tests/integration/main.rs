@@ -14,6 +14,7 @@ mod meter_command;
 mod mock_nvml;
 mod nvml;
 mod openapi;
+mod overlapping;
 mod peers;
 mod queue;
 mod rapl;

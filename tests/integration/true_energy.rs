@@ -112,8 +112,7 @@ impl Drop for Busy {
     }
 }
 
-/// A build without CUDA gives the CPU to one experiment at a time, so two that overlap are shown on the server's meter
-/// itself, each with its GPU and its process as the scheduler asks for them.
+/// On the meter itself, with processes that do nothing but compute; `overlapping` shows the same through the server.
 #[test]
 fn two_experiments_that_overlap_each_get_their_own_and_never_more_than_the_host() {
     undisturbed(|| {
