@@ -84,7 +84,7 @@ pub enum PollError {
     /// Ask again at the next sweep.
     #[error("{0}")]
     Retry(String),
-    /// It will not come back without a restart: stop asking.
+    /// The device is away. Should it come back, nothing connects what was read before with what is read then.
     #[error("{0}")]
     Gone(String),
 }

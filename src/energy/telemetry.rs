@@ -56,10 +56,10 @@ pub struct GpuSample {
     pub slow: Slow,
 }
 
-/// What stands in the way of asking a board, until the server is restarted.
+/// What stands in the way of asking a board.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// Why the whole board is no longer asked.
+    /// Why the whole board is not asked; null while it is.
     pub lost: Option<String>,
     /// Readings this user may not have.
     pub refused: Vec<&'static str>,
@@ -69,6 +69,9 @@ pub struct Trouble {
 pub trait TelemetrySource: Send {
     /// The boards; fixed for its life.
     fn gpus(&self) -> &[GpuId];
+
+    /// Whether boards that were lost are back; called before each round.
+    fn look_again(&mut self) {}
 
     /// `gpu` counts in `gpus`.
     fn brisk(&mut self, gpu: usize) -> Brisk;

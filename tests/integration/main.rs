@@ -19,6 +19,7 @@ mod peers;
 mod queue;
 mod rapl;
 mod real_model;
+mod recovered_gpu;
 mod recovery;
 mod safetensors;
 mod server;

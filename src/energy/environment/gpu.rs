@@ -124,19 +124,24 @@ fn without_persistence(samples: &[Held<'_>]) -> Option<Seen> {
 /// One warning for all that limits what is known of the board.
 fn limited(gpu: &GpuHistory, subject: &str, cycles: &[(u32, Window)]) -> Option<Warning> {
     let mut limits = Vec::new();
-    let last_end = cycles.iter().map(|(_, window)| Span::from(window).end).max()?;
-    if let Some((why, at)) = gpu
-        .trouble
-        .lost
-        .as_ref()
-        .zip(gpu.lost_at)
-        .filter(|(_, at)| *at <= last_end)
-    {
-        let during = cycles.iter().find(|(_, window)| at <= Span::from(window).end);
+    let hull = Span {
+        start: cycles.iter().map(|(_, window)| Span::from(window).start).min()?,
+        end: cycles.iter().map(|(_, window)| Span::from(window).end).max()?,
+    };
+    if let Some(absence) = gpu.first_absence(hull) {
+        let during = cycles.iter().find(|(_, window)| absence.from <= Span::from(window).end);
         let when = during
             .map(|(cycle, _)| format!(" by cycle {cycle}"))
             .unwrap_or_default();
-        limits.push(format!("it was lost{when} ({why})"));
+        let back = absence.until.map(|until| {
+            let away_sec = until.sec_since(absence.from);
+            format!(", for {away_sec:.1} s")
+        });
+        limits.push(format!(
+            "it was lost{when}{} ({})",
+            back.unwrap_or_default(),
+            absence.why
+        ));
     }
     let is_sliced = |(_, window): &(u32, Window)| {
         let samples = gpu.during(Span::from(window));

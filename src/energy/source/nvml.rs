@@ -4,7 +4,9 @@
 //! for the next one. Readings are whole boards: MIG slices and other people's processes are inside. Deliberately does
 //! not know CUDA's device order, which differs from NVML's: the UUID is the identity.
 
+mod findings;
 mod library;
+mod session;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +16,9 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml};
+
+use findings::{failed, whole_library, works};
+pub use session::Session;
 
 use super::nvml_telemetry::NvmlTelemetry;
 use super::{EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value};
@@ -30,16 +35,20 @@ const AVERAGING_SEC: f64 = 1.0;
 
 /// All GPUs of the host whose energy or power could be read when it was opened.
 pub struct NvmlSource {
-    nvml: Arc<Nvml>,
+    session: Arc<Session>,
     boards: Vec<Board>,
     descriptions: Vec<SourceDescription>,
 }
 
 struct Board {
+    /// NVML's, which may be another one after the driver was reloaded; the UUID stays.
     index: u32,
+    uuid: String,
     has_counter: bool,
     power: PowerReading,
-    /// Why it will not be asked again: a call on a board that fell off the bus can hang for seconds.
+    /// Of the session it was found in.
+    generation: u32,
+    /// Why it is not asked: a call on a board that fell off the bus can hang for seconds.
     gone: Option<String>,
 }
 
@@ -64,8 +73,8 @@ impl NvmlSource {
     /// Loads the library at `library`, or the first of the usual ones, and looks at every device.
     /// No library is a finding, not an error: most hosts have no GPU.
     pub fn open(library: Option<&Path>) -> (Option<Self>, Vec<GpuDevice>, Vec<Finding>) {
-        let nvml = match library::load(library) {
-            Ok(nvml) => nvml,
+        let (nvml, library) = match library::load(library) {
+            Ok(loaded) => loaded,
             Err(finding) => return (None, Vec::new(), vec![finding]),
         };
         let count = match nvml.device_count() {
@@ -79,15 +88,18 @@ impl NvmlSource {
             }
         };
         let driver_version = nvml.sys_driver_version().ok();
-        let mut source = Self {
-            nvml: Arc::new(nvml),
-            boards: Vec::new(),
-            descriptions: Vec::new(),
-        };
+        let (mut boards, mut descriptions) = (Vec::new(), Vec::new());
         let mut gpus = Vec::new();
         let mut findings = Vec::new();
         for index in 0..count {
-            match source.look_at(index) {
+            let looked = look_at(&nvml, index).map(|(gpu, finding, found)| {
+                if let Some((board, description)) = found {
+                    boards.push(board);
+                    descriptions.push(description);
+                }
+                (gpu, finding)
+            });
+            match looked {
                 Ok((mut gpu, finding)) => {
                     gpu.driver_version.clone_from(&driver_version);
                     gpus.push(gpu);
@@ -103,58 +115,71 @@ impl NvmlSource {
         if count == 0 {
             findings.push(whole_library("NVML works but sees no GPU".to_owned()));
         }
+        let source = Self {
+            session: Session::new(nvml, library),
+            boards,
+            descriptions,
+        };
         (Some(source), gpus, findings)
     }
+}
 
-    fn look_at(&mut self, index: u32) -> Result<(GpuDevice, Finding), NvmlError> {
-        let device = self.nvml.device_by_index(index)?;
-        let uuid = device.uuid()?;
-        let counter = device.total_energy_consumption();
-        let power = if instant_power_w(&device).is_ok() {
-            PowerReading::Instant
-        } else if device.power_usage().is_ok() {
-            PowerReading::Averaged
-        } else {
-            PowerReading::Missing
-        };
-        let method = match (&counter, power) {
-            (Ok(_), _) => Some(EnergyMethod::EnergyCounter),
-            (Err(_), PowerReading::Missing) => None,
-            (Err(_), _) => Some(EnergyMethod::PowerIntegration),
-        };
-        let gpu = GpuDevice {
+type Found = (Board, SourceDescription);
+
+fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>), NvmlError> {
+    let device = nvml.device_by_index(index)?;
+    let uuid = device.uuid()?;
+    let counter = device.total_energy_consumption();
+    let power = if instant_power_w(&device).is_ok() {
+        PowerReading::Instant
+    } else if device.power_usage().is_ok() {
+        PowerReading::Averaged
+    } else {
+        PowerReading::Missing
+    };
+    let method = match (&counter, power) {
+        (Ok(_), _) => Some(EnergyMethod::EnergyCounter),
+        (Err(_), PowerReading::Missing) => None,
+        (Err(_), _) => Some(EnergyMethod::PowerIntegration),
+    };
+    let gpu = GpuDevice {
+        index,
+        uuid: uuid.clone(),
+        name: device.name().ok(),
+        memory_bytes: device.memory_info().ok().map(|memory| memory.total),
+        driver_version: None,
+        energy_method: method,
+        live_power_w: None,
+    };
+    let subject = format!("GPU {index} ({uuid})");
+    let sliced = match device.mig_mode() {
+        Ok(mode) if mode.current == 1 => "; MIG is enabled: readings are of the whole board, all its slices together",
+        _ => "",
+    };
+    let finding = match (&counter, method) {
+        (Err(error), None) => failed(
+            subject,
+            format!("neither its energy counter nor its power can be read: {error}"),
+            error,
+        ),
+        (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}{sliced}", named(power))),
+        (Ok(_), _) => works(subject, format!("energy counter, beside it {}{sliced}", named(power))),
+    };
+    let found = method.map(|method| {
+        let note = counter
+            .is_err()
+            .then(|| format!("no energy counter on this board; {} is integrated", named(power)));
+        let board = Board {
             index,
             uuid: uuid.clone(),
-            name: device.name().ok(),
-            memory_bytes: device.memory_info().ok().map(|memory| memory.total),
-            driver_version: None,
-            energy_method: method,
-            live_power_w: None,
+            has_counter: counter.is_ok(),
+            power,
+            generation: 0,
+            gone: None,
         };
-        let subject = format!("GPU {index} ({uuid})");
-        let finding = match (&counter, method) {
-            (Err(error), None) => failed(
-                subject,
-                format!("neither its energy counter nor its power can be read: {error}"),
-                error,
-            ),
-            (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}", named(power))),
-            (Ok(_), _) => works(subject, format!("energy counter, beside it {}", named(power))),
-        };
-        if let Some(method) = method {
-            let note = counter
-                .is_err()
-                .then(|| format!("no energy counter on this board; {} is integrated", named(power)));
-            self.boards.push(Board {
-                index,
-                has_counter: counter.is_ok(),
-                power,
-                gone: None,
-            });
-            self.descriptions.push(describe(index, uuid, method, power, note));
-        }
-        Ok((gpu, finding))
-    }
+        (board, describe(index, uuid, method, power, note))
+    });
+    Ok((gpu, finding, found))
 }
 
 fn describe(
@@ -189,19 +214,11 @@ impl EnergySource for NvmlSource {
     }
 
     fn sample(&mut self) -> Vec<Result<Value, PollError>> {
-        let nvml = &self.nvml;
-        self.boards
-            .iter_mut()
-            .map(|board| ask(board, |board| read(nvml, board)))
-            .collect()
+        (0..self.boards.len()).map(|index| self.ask(index, read)).collect()
     }
 
     fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
-        let nvml = &self.nvml;
-        let Some(board) = self.boards.get_mut(index) else {
-            return Err(PollError::Gone(format!("no board has the number {index}")));
-        };
-        ask(board, |board| {
+        self.ask(index, |nvml, board| {
             if board.has_counter {
                 read_counter(nvml, board)
             } else {
@@ -211,20 +228,60 @@ impl EnergySource for NvmlSource {
     }
 
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
-        Some(Box::new(NvmlTelemetry::new(Arc::clone(&self.nvml))))
+        Some(Box::new(NvmlTelemetry::new(Arc::clone(&self.session))))
     }
 }
 
-/// Once a board is gone it is not asked again.
-fn ask(board: &mut Board, read: impl FnOnce(&Board) -> Result<Value, NvmlError>) -> Result<Value, PollError> {
-    if let Some(why) = &board.gone {
-        return Err(PollError::Gone(why.clone()));
+impl NvmlSource {
+    /// A board that is gone is not asked until the session finds it again.
+    fn ask(
+        &mut self,
+        index: usize,
+        read: impl FnOnce(&Nvml, &Board) -> Result<Value, NvmlError>,
+    ) -> Result<Value, PollError> {
+        let (nvml, generation) = self.session.current().map_err(PollError::Gone)?;
+        let Some(board) = self.boards.get_mut(index) else {
+            return Err(PollError::Gone(format!("no board has the number {index}")));
+        };
+        if board.generation != generation {
+            board.generation = generation;
+            board.gone = None;
+            board.index = match nvml
+                .device_by_uuid(board.uuid.as_str())
+                .and_then(|device| device.index())
+            {
+                Ok(index) => index,
+                Err(error) => return Err(self.lose(index, generation, format!("NVML: {error}: not found again"))),
+            };
+        }
+        if let Some(why) = &board.gone {
+            return Err(PollError::Gone(why.clone()));
+        }
+        read(&nvml, board).map_err(|error| match error {
+            NvmlError::GpuLost | NvmlError::ResetRequired => self.lose(index, generation, format!("NVML: {error}")),
+            NvmlError::Uninitialized | NvmlError::DriverNotLoaded => {
+                let why = format!("NVML: {error}: the driver was unloaded or reloaded");
+                self.session.reopen(generation, &why);
+                PollError::Gone(why)
+            }
+            NvmlError::NoPermission => {
+                PollError::Retry(format!("NVML: {error}: reading this GPU was forbidden while it ran"))
+            }
+            _ => PollError::Retry(format!("NVML: {error}")),
+        })
     }
-    let result = read(board).map_err(|error| next_move(&error));
-    if let Err(PollError::Gone(why)) = &result {
+
+    /// One board is waited for beside the others; without any other the library itself begins anew.
+    fn lose(&mut self, index: usize, generation: u32, why: String) -> PollError {
+        let board = &mut self.boards[index];
         board.gone = Some(why.clone());
+        if self.boards.iter().all(|board| board.gone.is_some()) {
+            self.session.reopen(generation, &why);
+        } else {
+            self.session.await_board(&self.boards[index].uuid, generation);
+        }
+        PollError::Gone(why)
     }
-    result
 }
 
 fn read(nvml: &Nvml, board: &Board) -> Result<Value, NvmlError> {
@@ -276,62 +333,10 @@ fn instant_power_w(device: &Device<'_>) -> Result<f64, NvmlError> {
     }
 }
 
-fn next_move(error: &NvmlError) -> PollError {
-    let why = match error {
-        NvmlError::GpuLost | NvmlError::ResetRequired => format!("NVML: {error}"),
-        NvmlError::Uninitialized | NvmlError::DriverNotLoaded => {
-            format!("NVML: {error}: the driver was unloaded or reloaded; joulemark must be restarted to see it again")
-        }
-        NvmlError::NoPermission => {
-            return PollError::Retry(format!("NVML: {error}: reading this GPU was forbidden while it ran"));
-        }
-        _ => return PollError::Retry(format!("NVML: {error}")),
-    };
-    PollError::Gone(why)
-}
-
 fn named(power: PowerReading) -> &'static str {
     match power {
         PowerReading::Instant => "instant power (field 186)",
         PowerReading::Averaged => "power averaged by the board over up to 1 s",
         PowerReading::Missing => "no power reading",
-    }
-}
-
-fn works(subject: String, detail: String) -> Finding {
-    Finding {
-        source: EnergySourceKind::Nvml,
-        subject,
-        works: true,
-        detail,
-        fix: None,
-    }
-}
-
-fn failed(subject: String, detail: String, error: &NvmlError) -> Finding {
-    let fix = match error {
-        NvmlError::NoPermission => {
-            Some("run as a user who may open /dev/nvidia*, or give the container the device (`--gpus all`)")
-        }
-        NvmlError::GpuLost | NvmlError::ResetRequired => Some("`sudo nvidia-smi --gpu-reset`, or reboot the host"),
-        NvmlError::DriverNotLoaded => Some("`sudo modprobe nvidia`"),
-        _ => None,
-    };
-    Finding {
-        source: EnergySourceKind::Nvml,
-        subject,
-        works: false,
-        detail,
-        fix: fix.map(str::to_owned),
-    }
-}
-
-fn whole_library(detail: String) -> Finding {
-    Finding {
-        source: EnergySourceKind::Nvml,
-        subject: "NVML".to_owned(),
-        works: false,
-        detail,
-        fix: None,
     }
 }

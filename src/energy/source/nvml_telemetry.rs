@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::error::{Bits, NvmlError};
 use nvml_wrapper::{Device, struct_wrappers::device::ProcessInfo};
 
+use super::nvml::Session;
 use crate::energy::telemetry::{Brisk, ClockEvents, GpuId, Slow, TelemetrySource, Trouble};
 use crate::units::MILLIWATTS_PER_WATT;
 
@@ -48,13 +48,16 @@ impl Reading {
 
 /// All boards that NVML counts, also those without a readable energy.
 pub struct NvmlTelemetry {
-    nvml: Arc<Nvml>,
+    session: Arc<Session>,
+    generation: u32,
     gpus: Vec<GpuId>,
     boards: Vec<Board>,
 }
 
 #[derive(Default)]
 struct Board {
+    /// NVML's, as of the session's generation.
+    index: u32,
     /// By reading: what this board does not have or refuses.
     retired: [bool; Reading::COUNT],
     trouble: Trouble,
@@ -68,7 +71,7 @@ impl Board {
         }
         match answer() {
             Ok(value) => return Some(value),
-            Err(error @ (NvmlError::GpuLost | NvmlError::Uninitialized | NvmlError::ResetRequired)) => {
+            Err(error) if means_lost(&error) => {
                 self.trouble.lost = Some(format!("NVML: {error}"));
             }
             Err(NvmlError::NoPermission) => {
@@ -86,34 +89,67 @@ impl Board {
 
 impl NvmlTelemetry {
     /// A board that cannot even be named is left out; its finding says so.
-    pub fn new(nvml: Arc<Nvml>) -> Self {
-        let indices = 0..nvml.device_count().unwrap_or(0);
-        let named = |index| {
-            Some(GpuId {
-                index,
-                uuid: nvml.device_by_index(index).ok()?.uuid().ok()?,
-            })
+    pub fn new(session: Arc<Session>) -> Self {
+        let (mut gpus, mut generation) = (Vec::new(), 0);
+        if let Ok((nvml, now)) = session.current() {
+            generation = now;
+            let named = |index| {
+                Some(GpuId {
+                    index,
+                    uuid: nvml.device_by_index(index).ok()?.uuid().ok()?,
+                })
+            };
+            gpus = (0..nvml.device_count().unwrap_or(0)).filter_map(named).collect();
+        }
+        let board = |gpu: &GpuId| Board {
+            index: gpu.index,
+            ..Board::default()
         };
-        let gpus: Vec<GpuId> = indices.filter_map(named).collect();
-        let boards = gpus.iter().map(|_| Board::default()).collect();
-        Self { nvml, gpus, boards }
+        let boards = gpus.iter().map(board).collect();
+        Self {
+            session,
+            generation,
+            gpus,
+            boards,
+        }
     }
 
-    /// The board's handle beside what is known of it; null marks it lost when that is the reason.
-    fn open(&mut self, gpu: usize) -> Option<(Device<'_>, &mut Board)> {
-        let (id, board) = (self.gpus.get(gpu)?, self.boards.get_mut(gpu)?);
-        if board.trouble.lost.is_some() {
-            return None;
-        }
-        match self.nvml.device_by_index(id.index) {
-            Ok(device) => Some((device, board)),
-            Err(error @ (NvmlError::GpuLost | NvmlError::Uninitialized | NvmlError::ResetRequired)) => {
-                board.trouble.lost = Some(format!("NVML: {error}"));
-                None
+    /// Asks a board that is there; whatever means that it is not marks it lost.
+    fn with<T: Default>(&mut self, gpu: usize, ask: impl FnOnce(&Device<'_>, &mut Board) -> T) -> T {
+        let Some(board) = self.boards.get_mut(gpu).filter(|board| board.trouble.lost.is_none()) else {
+            return T::default();
+        };
+        let (nvml, generation) = match self.session.current() {
+            Ok(current) => current,
+            Err(why) => {
+                board.trouble.lost = Some(why);
+                return T::default();
             }
-            Err(_) => None,
+        };
+        // It came back a moment ago, perhaps with its devices in another order: asked in the next round.
+        if generation != self.generation {
+            return T::default();
+        }
+        match nvml.device_by_index(board.index) {
+            Ok(device) => ask(&device, board),
+            Err(error) => {
+                if means_lost(&error) {
+                    let why = format!("NVML: {error}");
+                    // Also where no board has an energy to read, whose failure would be noticed there.
+                    if matches!(error, NvmlError::Uninitialized | NvmlError::DriverNotLoaded) {
+                        self.session.reopen(generation, &why);
+                    }
+                    board.trouble.lost = Some(why);
+                }
+                T::default()
+            }
         }
     }
+}
+
+fn means_lost(error: &NvmlError) -> bool {
+    use NvmlError::{DriverNotLoaded, GpuLost, ResetRequired, Uninitialized};
+    matches!(error, GpuLost | Uninitialized | DriverNotLoaded | ResetRequired)
 }
 
 impl TelemetrySource for NvmlTelemetry {
@@ -121,25 +157,37 @@ impl TelemetrySource for NvmlTelemetry {
         &self.gpus
     }
 
-    fn brisk(&mut self, gpu: usize) -> Brisk {
-        let Some((device, board)) = self.open(gpu) else {
-            return Brisk::default();
+    /// Whatever came back, everything is found again by its UUID.
+    fn look_again(&mut self) {
+        let Ok((nvml, generation)) = self.session.current() else {
+            return;
         };
-        Brisk {
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        for (gpu, board) in self.gpus.iter().zip(&mut self.boards) {
+            let found = nvml.device_by_uuid(gpu.uuid.as_str()).and_then(|device| device.index());
+            if let Ok(index) = found {
+                board.index = index;
+                board.trouble.lost = None;
+            }
+        }
+    }
+
+    fn brisk(&mut self, gpu: usize) -> Brisk {
+        self.with(gpu, |device, board| Brisk {
             utilisation_percent: board
                 .ask(Reading::Utilisation, || device.utilization_rates())
                 .map(|rates| rates.gpu),
             sm_clock_mhz: board.ask(Reading::SmClock, || device.clock_info(Clock::SM)),
             memory_clock_mhz: board.ask(Reading::MemoryClock, || device.clock_info(Clock::Memory)),
-            clock_events: board.ask(Reading::ClockEvents, || clock_events(&device)),
-        }
+            clock_events: board.ask(Reading::ClockEvents, || clock_events(device)),
+        })
     }
 
     fn slow(&mut self, gpu: usize) -> Slow {
-        let Some((device, board)) = self.open(gpu) else {
-            return Slow::default();
-        };
-        Slow {
+        self.with(gpu, |device, board| Slow {
             temperature_c: board.ask(Reading::Temperature, || device.temperature(TemperatureSensor::Gpu)),
             memory_used_bytes: board
                 .ask(Reading::MemoryUsed, || device.memory_info())
@@ -154,7 +202,7 @@ impl TelemetrySource for NvmlTelemetry {
             compute_pids: board
                 .ask(Reading::ComputeProcesses, || device.running_compute_processes())
                 .map(|processes| pids(&processes)),
-        }
+        })
     }
 
     fn trouble(&self, gpu: usize) -> &Trouble {

@@ -14,12 +14,23 @@ const CAPACITY: usize = 36_864;
 /// A sample is believed until the next one, but not for longer than this or two intervals of the meter.
 const HOLDS_SEC: f64 = 2.5;
 
+/// More of them tell no more: the oldest are forgotten.
+const MOST_ABSENCES: usize = 64;
+
+/// A time in which a board was not there to be asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Absence {
+    pub from: Monotonic,
+    /// None while it lasts.
+    pub until: Option<Monotonic>,
+    pub why: String,
+}
+
 #[derive(Clone, Debug)]
 pub struct GpuHistory {
     pub id: GpuId,
     pub trouble: Trouble,
-    /// When the board was found to be lost.
-    pub lost_at: Option<Monotonic>,
+    absences: VecDeque<Absence>,
     samples: VecDeque<GpuSample>,
     holds_sec: f64,
 }
@@ -41,8 +52,20 @@ impl GpuHistory {
     }
 
     pub fn note(&mut self, trouble: &Trouble, now: Monotonic) {
-        if trouble.lost.is_some() {
-            self.lost_at.get_or_insert(now);
+        let lasting = self.absences.back_mut().filter(|absence| absence.until.is_none());
+        match (&trouble.lost, lasting) {
+            (Some(why), None) => {
+                self.absences.push_back(Absence {
+                    from: now,
+                    until: None,
+                    why: why.clone(),
+                });
+                if self.absences.len() > MOST_ABSENCES {
+                    self.absences.pop_front();
+                }
+            }
+            (None, Some(absence)) => absence.until = Some(now),
+            _ => {}
         }
         if self.trouble != *trouble {
             self.trouble.clone_from(trouble);
@@ -51,6 +74,13 @@ impl GpuHistory {
 
     pub fn last(&self) -> Option<&GpuSample> {
         self.samples.back()
+    }
+
+    /// The first time within `span` in which the board was away.
+    pub fn first_absence(&self, span: Span) -> Option<&Absence> {
+        let touches =
+            |absence: &&Absence| absence.from <= span.end && absence.until.is_none_or(|until| until >= span.start);
+        self.absences.iter().find(touches)
     }
 
     /// The sample that holds at `at`.
@@ -91,7 +121,7 @@ impl TelemetryLog {
         let history = |id: &GpuId| GpuHistory {
             id: id.clone(),
             trouble: Trouble::default(),
-            lost_at: None,
+            absences: VecDeque::new(),
             samples: VecDeque::new(),
             holds_sec: HOLDS_SEC.max(2.0 * interval_sec),
         };

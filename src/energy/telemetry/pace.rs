@@ -60,6 +60,7 @@ impl TelemetryPace {
         let (due, log) = (&mut self.due, &self.log);
         // The meter's thread is everybody's: a library that panics loses its own readings only.
         let asked = catch_unwind(AssertUnwindSafe(|| {
+            source.look_again();
             for (gpu, due) in due.iter_mut().enumerate() {
                 sample(source.as_mut(), gpu, due, log);
             }
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_board_is_never_asked_again() {
+    fn a_lost_board_is_not_asked() {
         let (mut pace, _, [brisk, _]) = pace(Behaviour::Quick, Some("fell off the bus".to_owned()));
         pace.sample_what_is_due();
         assert_eq!(brisk.load(Ordering::Relaxed), 0);

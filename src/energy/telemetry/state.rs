@@ -23,7 +23,7 @@ pub struct GpuState {
     pub mig_enabled: Option<bool>,
     /// Processes with a compute context on the board; null when the board does not tell.
     pub compute_processes: Option<u32>,
-    /// Why the board is no longer asked; null while it is.
+    /// Why the board is not asked just now; null while it is.
     pub lost: Option<String>,
 }
 

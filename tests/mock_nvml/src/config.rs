@@ -24,6 +24,8 @@ pub struct Config {
     no_permission: Vec<f64>,
     /// Device that falls off the bus, and when (0 is from the start).
     lost: Option<(u32, f64)>,
+    /// When it is back, its counter at 0; never unless said.
+    back_at_sec: f64,
     /// Period at which counter and sensor move; 0 is always.
     refresh_ms: Vec<f64>,
     /// Length over which `nvmlDeviceGetPowerUsage` and field 185 average; field 186 stays instant. 0 is none.
@@ -36,6 +38,8 @@ pub struct Config {
     reload_at_sec: f64,
     /// How long it is away; a library that was initialised before stays unusable after it.
     reload_sec: f64,
+    /// 1: after it the devices are numbered from the other end.
+    reload_reverses: bool,
     initialised_at_sec: f64,
 }
 
@@ -85,6 +89,7 @@ impl Config {
             no_counter: list("no_counter", 0.0),
             no_instant: list("no_instant", 0.0),
             no_permission: list("no_permission", 0.0),
+            back_at_sec: number("back_at_sec", f64::INFINITY),
             lost: value("lost").map(|_| (number("lost", 0.0) as u32, number("lost_at_sec", 0.0))),
             refresh_ms: list("refresh_ms", 0.0),
             average_ms: list("average_ms", 0.0),
@@ -92,6 +97,7 @@ impl Config {
             reset_at_sec: list("reset_at_sec", 0.0),
             reload_at_sec: number("reload_at_sec", f64::INFINITY),
             reload_sec: number("reload_sec", 0.0),
+            reload_reverses: number("reload_reverses", 0.0) != 0.0,
             initialised_at_sec: monotonic::now_sec(),
         }
     }
@@ -110,7 +116,7 @@ impl Config {
 
     pub fn is_lost(&self, device: u32, now_sec: f64) -> bool {
         self.lost
-            .is_some_and(|(lost, at_sec)| lost == device && now_sec >= at_sec)
+            .is_some_and(|(lost, at_sec)| lost == device && (at_sec..self.back_at_sec).contains(&now_sec))
     }
 
     /// Why no call answers: the driver is away, or is another one than was initialised.
@@ -124,6 +130,21 @@ impl Config {
         }
     }
 
+    /// Whether the driver can be initialised at all.
+    pub fn is_driver_away(&self) -> bool {
+        let now_sec = monotonic::now_sec();
+        now_sec >= self.reload_at_sec && now_sec < self.reload_at_sec + self.reload_sec
+    }
+
+    /// Which device has this number, and which number this device has: the mapping is its own inverse.
+    pub fn numbered(&self, index: u32) -> u32 {
+        if self.reload_reverses && self.initialised_at_sec >= self.reload_at_sec {
+            self.devices - 1 - index
+        } else {
+            index
+        }
+    }
+
     pub fn refusal(&self, device: u32) -> Option<c_uint> {
         (*of(&self.no_permission, device) != 0.0).then_some(NO_PERMISSION)
     }
@@ -132,7 +153,13 @@ impl Config {
     pub fn counter_j(&self, device: u32, now_sec: f64) -> f64 {
         let reset_sec = *of(&self.reset_at_sec, device);
         let driver_sec = self.reload_at_sec + self.reload_sec;
-        let zeros = [reset_sec, driver_sec].into_iter().filter(|zero| *zero <= now_sec);
+        let back_sec = self
+            .lost
+            .filter(|(lost, _)| *lost == device)
+            .map_or(0.0, |_| self.back_at_sec);
+        let zeros = [reset_sec, driver_sec, back_sec]
+            .into_iter()
+            .filter(|zero| *zero <= now_sec);
         let zero_sec = zeros.fold(0.0, f64::max);
         let shown_sec = self.refreshed(device, now_sec).max(zero_sec);
         self.shape(device).energy_j(shown_sec) - self.shape(device).energy_j(zero_sec)

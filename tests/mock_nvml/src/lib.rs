@@ -102,7 +102,16 @@ fn write_text(target: *mut c_char, length: c_uint, text: &str) -> c_uint {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlInit_v2() -> c_uint {
-    *CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Config::load());
+    let mut config = CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // As the real one: initialised a second time, it stays what it was until it is shut down.
+    if config.is_some() {
+        return SUCCESS;
+    }
+    let loaded = Config::load();
+    if loaded.is_driver_away() {
+        return DRIVER_NOT_LOADED;
+    }
+    *config = Some(loaded);
     SUCCESS
 }
 
@@ -140,13 +149,40 @@ pub extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> c_uint {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut Handle) -> c_uint {
-    let handle = (index as usize + 1) as Handle;
+    let config = CONFIG.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let own = match config.as_ref() {
+        Some(config) if index < config.devices => config.numbered(index),
+        _ => index,
+    };
+    drop(config);
+    give_handle(own, device)
+}
+
+fn give_handle(own: u32, device: *mut Handle) -> c_uint {
+    let handle = (own as usize + 1) as Handle;
     with_device(handle, |_, _| write(device, handle))
+}
+
+/// # Safety
+///
+/// `uuid` is null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, device: *mut Handle) -> c_uint {
+    if uuid.is_null() {
+        return INVALID_ARGUMENT;
+    }
+    // SAFETY: not null, and by this function's contract a C string.
+    let uuid = unsafe { CStr::from_ptr(uuid) };
+    let own = uuid
+        .to_str()
+        .ok()
+        .and_then(|uuid| uuid.rsplit('-').next()?.parse().ok());
+    own.map_or(INVALID_ARGUMENT, |own| give_handle(own, device))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetIndex(device: Handle, index: *mut c_uint) -> c_uint {
-    with_device(device, |_, own| write(index, own))
+    with_device(device, |config, own| write(index, config.numbered(own)))
 }
 
 #[unsafe(no_mangle)]

@@ -1,6 +1,6 @@
 //! Where `libnvidia-ml` may be, and which of several to believe. Knows paths, nothing of devices.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use nvml_wrapper::Nvml;
@@ -22,8 +22,8 @@ const CANDIDATES: &[&str] = &[
     "/run/opengl-driver/lib/libnvidia-ml.so.1",
 ];
 
-/// The library the operator named and no other, else the first candidate that initialises.
-pub fn load(named: Option<&Path>) -> Result<Nvml, Finding> {
+/// The library the operator named and no other, else the first candidate that initialises; with its name.
+pub fn load(named: Option<&Path>) -> Result<(Nvml, OsString), Finding> {
     let candidates = match named {
         Some(path) => vec![path.as_os_str()],
         None => CANDIDATES.iter().map(OsStr::new).collect(),
@@ -32,7 +32,7 @@ pub fn load(named: Option<&Path>) -> Result<Nvml, Finding> {
     let mut not_loaded = None;
     for candidate in &candidates {
         match Nvml::builder().lib_path(candidate).init() {
-            Ok(nvml) => return Ok(nvml),
+            Ok(nvml) => return Ok((nvml, (*candidate).to_owned())),
             Err(error @ NvmlError::LibloadingError(_)) => not_loaded = Some(error),
             // The CUDA toolkit ships a stub under the same name: go on, the driver's own may come later.
             Err(error) => loaded_but_failed = Some((candidate.to_string_lossy().into_owned(), error)),
