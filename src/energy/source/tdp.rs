@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value, tdp_table};
+use super::tdp_table::{self, Nameplate};
+use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value};
 use crate::clock::Monotonic;
 use crate::energy::cpu_time::{CpuTimeError, HostCpuClock};
 use crate::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
@@ -68,30 +69,50 @@ struct FullPower {
 
 impl FullPower {
     fn of(cpu: &CpuInfo) -> Self {
-        let Some((model, plate)) = cpu
-            .model
-            .as_deref()
-            .and_then(|model| Some((model, tdp_table::find(model)?)))
-        else {
-            return Self {
-                watts: DEFAULT_W_PER_LOGICAL_CPU * f64::from(cpu.logical_cpus),
-                uncertainty: UNKNOWN_MODEL_UNCERTAINTY,
-                basis: format!(
-                    "CPU model `{}` has no TDP in our table: {DEFAULT_W_PER_LOGICAL_CPU} W for each of {} logical CPUs",
-                    cpu.model.as_deref().unwrap_or("unknown"),
-                    cpu.logical_cpus
-                ),
-            };
-        };
-        let threads = plate.threads * cpu.packages;
-        // A virtual machine, or SMT switched off: what is not ours or not used is not counted.
-        let part = (f64::from(cpu.logical_cpus) / f64::from(threads)).min(1.0);
+        let model = cpu.model.as_deref().unwrap_or("unknown");
+        let sockets = cpu.packages;
+        match (tdp_table::find(model), cpu.virtual_machine) {
+            (None, _) => Self::by_logical_cpus(cpu, format!("CPU model `{model}` has no TDP in our table")),
+            // Whole sockets draw whatever of them is switched off or kept from this process.
+            (Some(plate), false) => Self {
+                watts: plate.watts * f64::from(sockets),
+                uncertainty: KNOWN_MODEL_UNCERTAINTY,
+                basis: format!("TDP of {model} is {} W a socket, {sockets} socket(s)", plate.watts),
+            },
+            (Some(Nameplate { threads: None, .. }), true) => Self::by_logical_cpus(
+                cpu,
+                format!("our table does not tell what part of a {model} this virtual machine has"),
+            ),
+            (
+                Some(Nameplate {
+                    threads: Some(threads),
+                    watts,
+                    ..
+                }),
+                true,
+            ) => {
+                let threads = threads * sockets;
+                let part = (f64::from(cpu.logical_cpus) / f64::from(threads)).min(1.0);
+                Self {
+                    watts: watts * f64::from(sockets) * part,
+                    uncertainty: KNOWN_MODEL_UNCERTAINTY,
+                    basis: format!(
+                        "TDP of {model} is {watts} W a socket, {sockets} socket(s); {} of its {threads} logical CPUs \
+                         are this virtual machine's",
+                        cpu.logical_cpus
+                    ),
+                }
+            }
+        }
+    }
+
+    fn by_logical_cpus(cpu: &CpuInfo, why: String) -> Self {
         Self {
-            watts: plate.watts * f64::from(cpu.packages) * part,
-            uncertainty: KNOWN_MODEL_UNCERTAINTY,
+            watts: DEFAULT_W_PER_LOGICAL_CPU * f64::from(cpu.logical_cpus),
+            uncertainty: UNKNOWN_MODEL_UNCERTAINTY,
             basis: format!(
-                "TDP of {model} is {} W a socket, {} socket(s); {} of its {threads} logical CPUs are this host's",
-                plate.watts, cpu.packages, cpu.logical_cpus
+                "{why}: {DEFAULT_W_PER_LOGICAL_CPU} W for each of {} logical CPUs",
+                cpu.logical_cpus
             ),
         }
     }
@@ -113,7 +134,8 @@ impl TdpSource {
         let busy_at_opening_sec = clock.busy_sec()?;
         let full = FullPower::of(cpu);
         let note = format!(
-            "estimate: {}; idle power is taken as {:.0} % of full power, between them linear in the CPU time of {}{}",
+            "estimate: {}; idle power is taken as {:.0} % of full power, between them linear in the CPU time of {}; power \
+             above TDP (turbo) is not counted{}",
             full.basis,
             IDLE_FRACTION * 100.0,
             clock.describe(),
@@ -189,10 +211,18 @@ mod tests {
     use super::*;
 
     fn cpuinfo(model: &str, logical_cpus: u32, packages: u32) -> CpuInfo {
+        with_flags(model, logical_cpus, packages, "fpu sse")
+    }
+
+    fn guest(model: &str, logical_cpus: u32) -> CpuInfo {
+        with_flags(model, logical_cpus, 1, "fpu sse hypervisor")
+    }
+
+    fn with_flags(model: &str, logical_cpus: u32, packages: u32, flags: &str) -> CpuInfo {
         let text: String = (0..logical_cpus)
             .map(|cpu| {
                 format!(
-                    "processor\t: {cpu}\nmodel name\t: {model}\nphysical id\t: {}\nflags\t\t: fpu sse\n\n",
+                    "processor\t: {cpu}\nmodel name\t: {model}\nphysical id\t: {}\nflags\t\t: {flags}\n\n",
                     cpu % packages
                 )
             })
@@ -216,8 +246,17 @@ mod tests {
 
     #[test]
     fn a_virtual_machine_gets_its_part_of_the_socket() {
-        let full = FullPower::of(&cpuinfo("AMD EPYC 7763 64-Core Processor", 8, 1));
+        let full = FullPower::of(&guest("AMD EPYC 7763 64-Core Processor", 8));
         assert_eq!(full.watts, 280.0 * 8.0 / 128.0);
+        let of_unknown_size = FullPower::of(&guest("Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz", 4));
+        assert_eq!(of_unknown_size.watts, 4.0 * DEFAULT_W_PER_LOGICAL_CPU);
+        assert!(of_unknown_size.basis.contains("virtual machine"));
+    }
+
+    #[test]
+    fn a_socket_with_smt_switched_off_is_still_a_whole_socket() {
+        let full = FullPower::of(&cpuinfo("AMD EPYC 7763 64-Core Processor", 64, 1));
+        assert_eq!(full.watts, 280.0);
     }
 
     #[test]
