@@ -57,7 +57,8 @@ impl Direct {
         tokens as f64 / Monotonic::now().sec_since(start)
     }
 
-    async fn pass(&self, prompts: &[String], output_tokens: usize) -> usize {
+    /// Output tokens of all prompts, one after the other.
+    pub async fn pass(&self, prompts: &[String], output_tokens: usize) -> usize {
         let mut tokens = 0;
         for prompt in prompts {
             let sampling = SamplingParams {

@@ -1,9 +1,13 @@
 //! joulemark's own figures beside mistral.rs called directly, and what the service itself costs.
-//! `cargo bench --bench throughput` after `bash deploy/fetch-model.sh models`.
+//! `cargo bench --bench throughput` after `bash deploy/fetch-model.sh models`; `cargo bench --bench throughput -- meter`
+//! compares inference beside the meter with inference alone.
 //!
-//! Both run the same prompts on the same threads, in turns, so that a machine that slows down slows both.
+//! What is compared runs the same prompts on the same threads, in turns, so that a machine that slows down slows both.
 
 mod direct;
+mod metered;
+#[path = "../../tests/integration/mock_nvml.rs"]
+mod mock_nvml;
 mod service;
 
 use direct::Direct;
@@ -24,7 +28,11 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime starts");
-    runtime.block_on(compare(threads.get()));
+    if std::env::args().any(|argument| argument == "meter") {
+        runtime.block_on(metered::compare(threads.get()));
+    } else {
+        runtime.block_on(compare(threads.get()));
+    }
 }
 
 async fn compare(threads: usize) {
