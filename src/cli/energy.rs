@@ -18,12 +18,15 @@ use crate::energy::{EnergyOptions, PerfEventRoots};
 pub struct EnergyArguments {
     /// Root of the powercap tree [default: perf_event where it may be opened, else /sys/class/powercap].
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     rapl_root: Option<PathBuf>,
     /// Path of libnvidia-ml.so [default: search the usual places].
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     nvml_lib: Option<PathBuf>,
     /// Milliseconds between two samples, 5 to 10000 [default: 100].
     #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     sample_interval_ms: Option<u32>,
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 use serde::Serialize;
 use toml::Table;
 
+use super::energy::EnergyArguments;
 use crate::config::{self, Layered};
 
 /// Every option of the service. What is not given here comes from the environment (`JOULEMARK_…`), then from the
@@ -30,15 +31,9 @@ pub struct Options {
     /// Accept model names `synthetic:…`, for tests of the service itself.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     allow_synthetic_engine: Option<bool>,
-    /// Root of the powercap tree [default: /sys/class/powercap].
-    #[arg(long)]
-    rapl_root: Option<PathBuf>,
-    /// Path of libnvidia-ml.so [default: search the usual places].
-    #[arg(long)]
-    nvml_lib: Option<PathBuf>,
-    /// Milliseconds between two samples of the energy meter [default: 100].
-    #[arg(long)]
-    sample_interval_ms: Option<u32>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    energy: EnergyArguments,
     /// How often an experiment is run again after the server went away beneath it [default: 3].
     #[arg(long)]
     max_attempts: Option<u32>,

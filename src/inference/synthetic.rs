@@ -1,7 +1,7 @@
 //! An engine without a model: known tokens in known time, and faults on demand. For tests of the service itself at
 //! scale and under failure; a server takes it only with `--allow-synthetic-engine`, and its results say so.
 
-use std::{str::FromStr, time::Duration};
+use std::{process::Command, str::FromStr, time::Duration};
 
 use super::{Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
 use crate::clock::Monotonic;
@@ -20,6 +20,8 @@ pub struct SyntheticModel {
     pub decode_ms: u64,
     /// Milliseconds for which a CPU computes, rather than sleeps, for each token.
     pub busy_ms: u64,
+    /// Processes that it starts and leaves computing.
+    pub children: u64,
     pub fault: Option<Fault>,
 }
 
@@ -36,7 +38,7 @@ impl FromStr for SyntheticModel {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let accepted = "load_ms, prefill_ms, decode_ms, busy_ms, panic_at, hang_at, exit_at and error_at, each with a whole number";
+        let accepted = "load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at and error_at, each with a whole number";
         let parameters = name
             .strip_prefix(SYNTHETIC_PREFIX)
             .ok_or_else(|| format!("does not start with {SYNTHETIC_PREFIX:?}"))?;
@@ -53,6 +55,7 @@ impl FromStr for SyntheticModel {
                 "prefill_ms" => model.prefill_ms = value,
                 "decode_ms" => model.decode_ms = value,
                 "busy_ms" => model.busy_ms = value,
+                "children" => model.children = value,
                 "panic_at" => model.fault = Some(Fault::Panic(value)),
                 "hang_at" => model.fault = Some(Fault::Hang(value)),
                 "exit_at" => model.fault = Some(Fault::Exit(value)),
@@ -76,6 +79,10 @@ impl Engine for SyntheticEngine {
     async fn load(request: LoadRequest) -> Result<Self, EngineError> {
         let model: SyntheticModel = request.path.to_string_lossy().parse().map_err(EngineError::Load)?;
         tokio::time::sleep(Duration::from_millis(model.load_ms)).await;
+        for _ in 0..model.children {
+            let child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn();
+            child.map_err(|error| EngineError::Load(format!("a child process does not start: {error}")))?;
+        }
         Ok(Self {
             model,
             counter: request.counter,

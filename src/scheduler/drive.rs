@@ -74,7 +74,7 @@ impl Drive<'_> {
         let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
         self.enter(State::WarmingUp).await?;
         self.warm_up(ranks, &mut driven).await?;
-        driven.loaded_idle = self.rest().await?;
+        driven.loaded_idle = self.rest(ranks).await?;
         self.enter(State::Measuring).await?;
         for cycle in 0..self.spec.num_cycles {
             self.note(|progress| progress.cycle = Some(cycle));
@@ -161,15 +161,15 @@ impl Drive<'_> {
     }
 
     /// Leaves the workers idle with the model in memory, for the loaded baseline.
-    async fn rest(&self) -> Result<Option<Window>, Stop> {
+    async fn rest(&self, ranks: &mut Ranks) -> Result<Option<Window>, Stop> {
         let all = Duration::from_secs(u64::from(self.spec.idle_baseline_sec));
         if all.is_zero() {
             return Ok(None);
         }
         let settling = (all / 4).min(MOST_SETTLING);
-        tokio::time::sleep(settling).await;
+        ranks.rest_for(settling).await?;
         let start = self.edge().await?;
-        tokio::time::sleep(all - settling).await;
+        ranks.rest_for(all - settling).await?;
         let end = self.edge().await?;
         Ok(Some(Window {
             start_monotonic_sec: start.as_sec(),

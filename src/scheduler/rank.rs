@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -102,17 +104,12 @@ impl Rank {
             tokio::spawn(keep_log(stderr, id, rank, tail.clone())),
         ];
         let listener = tokio::spawn(async move {
-            let mut lines = BufReader::new(reports).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                let event = match protocol::decode(&line) {
-                    Ok(report) => RankEvent::Report(report),
-                    Err(error) => RankEvent::Misunderstood(error),
-                };
-                let _ = events.send((rank, event));
-            }
+            let mut heard = tokio::spawn(listen(reports, rank, events.clone()));
+            // Not for the pipe's end: whatever the worker started may hold that open for longer than the worker lives.
             let exit = wait(child).await;
-            // What a dying worker printed last is what explains its death.
-            let _ = tokio::time::timeout(DRAIN_PERIOD, futures::future::join_all(logs)).await;
+            // What a dying worker said and printed last is what explains its death.
+            let _ = tokio::time::timeout(DRAIN_PERIOD, futures::future::join(&mut heard, join_all(logs))).await;
+            heard.abort();
             let _ = events.send((rank, RankEvent::Ended(exit)));
         });
         Ok(Self {
@@ -136,8 +133,7 @@ impl Rank {
 
     /// Kills the worker and whatever it started.
     pub fn kill(&self) {
-        // No such group: it is gone already, which is what is wanted.
-        let _ = killpg(Pid::from_raw(self.pid as i32), Signal::SIGKILL);
+        kill_group(self.pid);
     }
 
     /// Closes the orders, waits `grace` for the worker to end by itself, then kills it.
@@ -150,9 +146,36 @@ impl Rank {
     }
 }
 
+fn kill_group(pid: u32) {
+    // No such group: it is gone already, which is what is wanted.
+    let _ = killpg(Pid::from_raw(pid as i32), Signal::SIGKILL);
+}
+
+async fn listen(reports: pipe::Receiver, rank: u32, events: mpsc::UnboundedSender<(u32, RankEvent)>) {
+    let mut lines = BufReader::new(reports).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let event = match protocol::decode(&line) {
+            Ok(report) => RankEvent::Report(report),
+            Err(error) => RankEvent::Misunderstood(error),
+        };
+        let _ = events.send((rank, event));
+    }
+}
+
+/// Waits for the worker's end and ends whatever it started and left behind.
 async fn wait(mut child: Child) -> Exit {
+    let wait = move || {
+        let pid = child.id();
+        // It is left a zombie until its group is killed: the number is not given to another group meanwhile.
+        let _ = waitid(
+            Id::Pid(Pid::from_raw(pid as i32)),
+            WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
+        );
+        kill_group(pid);
+        child.wait()
+    };
     // A thread that waits costs less than a signal handler that every part of the program would have to share.
-    tokio::task::spawn_blocking(move || child.wait())
+    tokio::task::spawn_blocking(wait)
         .await
         .ok()
         .and_then(Result::ok)

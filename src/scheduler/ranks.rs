@@ -135,6 +135,20 @@ impl Ranks {
         }
     }
 
+    /// Leaves the ranks alone for `period`.
+    ///
+    /// # Errors
+    /// The first rank's failure, at once.
+    pub async fn rest_for(&mut self, period: Duration) -> Result<(), Stop> {
+        let mut waiting = self.wait_in("resting for the idle baseline", period * 2);
+        let resting = async {
+            // Nothing is asked of them, so that only a failure ends this.
+            while self.next(&mut waiting).await?.is_some() {}
+            Ok(())
+        };
+        tokio::time::timeout(period, resting).await.unwrap_or(Ok(()))
+    }
+
     /// Ends all processes; none is left when this returns.
     pub async fn end(self, grace: Duration) {
         futures::future::join_all(self.ranks.into_iter().map(|rank| rank.end(grace))).await;

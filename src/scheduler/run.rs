@@ -177,6 +177,10 @@ impl Run {
             timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
         self.keep_timeseries().await.map_err(stop_of)?;
+        // Who cancels while sums are drawn up wants no result either.
+        if self.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
         let store = &self.context.store;
         let complete = || store.complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now());
         let stored = persist(complete).await;

@@ -2,7 +2,7 @@ use std::{fs::File, io, path::PathBuf};
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::{prctl, signal::Signal};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, close, getppid};
 
 use super::protocol::REPORT_DESCRIPTOR;
 
@@ -34,11 +34,15 @@ pub fn pin_to_cpus(cpus: &[u32]) -> io::Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-/// Opens the inherited descriptor by its name, which needs no unsafe code and works for pipes.
+/// Opens the inherited descriptor by its name, which needs no unsafe code and works for pipes, and closes the inherited
+/// one: what the worker starts must not hold the pipe open after the worker's death.
 ///
 /// # Errors
 /// When the process was not started by a server, so that there is no such descriptor.
 pub fn report_pipe() -> io::Result<File> {
     let path = PathBuf::from(format!("/proc/self/fd/{REPORT_DESCRIPTOR}"));
-    File::options().write(true).open(path)
+    // Closed on exec, as every descriptor that the standard library opens.
+    let reports = File::options().write(true).open(path)?;
+    close(REPORT_DESCRIPTOR)?;
+    Ok(reports)
 }

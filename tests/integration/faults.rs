@@ -6,6 +6,7 @@ use nix::unistd::Pid;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::mock_nvml::MockNvml;
 use crate::server::{Server, is_finished};
 
 fn synthetic(parameters: &str) -> Value {
@@ -162,4 +163,22 @@ async fn a_worker_lives_on_while_its_server_is_idle_for_a_minute() {
     let id = server.accepted(&experiment).await;
     tokio::time::sleep(Duration::from_secs(61)).await;
     server.until_state(&id, "completed").await;
+}
+
+#[tokio::test]
+async fn a_cancel_while_sums_are_drawn_up_is_honoured() {
+    // Power averaged over a second is waited for: there is time to cancel.
+    let mock = MockNvml::new("no_counter=1\nno_instant=1\naverage_ms=1000");
+    let library = mock.library();
+    let server = Server::start_with(&["--allow-synthetic-engine", "--nvml-lib", library.to_str().unwrap()]);
+    let mut experiment = synthetic("");
+    experiment["idle_baseline_sec"] = json!(0);
+    let id = server.accepted(&experiment).await;
+    server.until_state(&id, "aggregating").await;
+    let (status, body) = server.cancel(&id).await;
+    assert_eq!(
+        (status, &body["state"]),
+        (StatusCode::OK, &json!("cancelled")),
+        "{body:#}"
+    );
 }

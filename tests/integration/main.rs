@@ -5,6 +5,7 @@ mod architecture;
 mod bad_submissions;
 mod baselines;
 mod command_line;
+mod descendants;
 mod devices;
 mod doctor;
 mod fake_powercap;
