@@ -1,8 +1,8 @@
 //! From a timeline to one experiment's (or the host's) energy: picks GPUs, splits what the host shares, adds up.
 //! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
 
-use super::attribution::cpu_shares;
 use super::series::Span;
+use super::split::Split;
 use super::timeline::Timeline;
 use super::window::readings;
 use crate::measurement::{
@@ -11,7 +11,7 @@ use crate::measurement::{
 
 /// Energy of exactly these GPUs, and these processes' share of the host's packages and memory.
 pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
-    let share = Split::of(timeline, window, pids).ours;
+    let split = Split::of(timeline, Span::from(window), pids);
     let mut metrics = whole(timeline, window, |uuid| gpu_uuids.iter().any(|wanted| wanted == uuid));
     for wanted in gpu_uuids {
         if !metrics
@@ -23,9 +23,10 @@ pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids:
             metrics.gpu_energy_j = None;
         }
     }
-    metrics.cpu_time_share = share;
-    metrics.cpu_energy_j = metrics.host_cpu_energy_j.zip(share).map(|(host, share)| host * share);
-    metrics.dram_energy_j = metrics.host_dram_energy_j.zip(share).map(|(host, share)| host * share);
+    let part = |host_j: Option<f64>, share| host_j.zip(share).map(|(host_j, share): (f64, f64)| host_j * share);
+    metrics.cpu_time_share = split.time_share;
+    metrics.cpu_energy_j = part(metrics.host_cpu_energy_j, split.of_packages);
+    metrics.dram_energy_j = part(metrics.host_dram_energy_j, split.of_dram);
     // The GPUs are most of the energy: a total that silently lacks them would read like a good result.
     let lacks_gpus = !gpu_uuids.is_empty() && metrics.gpu_energy_j.is_none();
     add_up(metrics, window, lacks_gpus)
@@ -45,7 +46,7 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
     let duration_sec = window.duration_sec();
     let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
-    let followed = Split::of(timeline, window, &[]).followed;
+    let followed = Split::of(timeline, Span::from(window), &[]).followed;
     EnergyMetrics {
         gpu_energy_j: sum(&sources, EnergyDomain::Gpu),
         host_cpu_energy_j,
@@ -83,42 +84,6 @@ fn add_up(mut metrics: EnergyMetrics, window: &Window, lacks_gpus: bool) -> Ener
     metrics.gpu_power_w = metrics.gpu_energy_j.map(|energy| energy / duration_sec);
     metrics.cpu_power_w = metrics.cpu_energy_j.map(|energy| energy / duration_sec);
     metrics
-}
-
-/// Shares of the host's busy CPU time; none where it is not known.
-struct Split {
-    /// Of the processes asked for; none when one of them was not followed from the window's start.
-    ours: Option<f64>,
-    /// Of all processes that are followed, whosesoever: what is left is everybody else's.
-    followed: Option<f64>,
-}
-
-impl Split {
-    fn of(timeline: &Timeline, window: &Window, pids: &[u32]) -> Self {
-        let Ok(growth) = timeline.cpu_growth(Span::from(window)) else {
-            return Self {
-                ours: None,
-                followed: None,
-            };
-        };
-        let trees = growth
-            .processes
-            .iter()
-            .map(|(_, sec)| *sec)
-            .chain([growth.newcomers_sec]);
-        let shares = cpu_shares(growth.host_busy_sec, &trees.collect::<Vec<f64>>());
-        let is_known = |pid: &u32| growth.processes.iter().any(|(known, _)| known == pid);
-        let of_ours = growth
-            .processes
-            .iter()
-            .zip(&shares)
-            .filter(|((pid, _), _)| pids.contains(pid));
-        let ours = of_ours.map(|(_, share)| *share).sum::<f64>().min(1.0);
-        Self {
-            ours: (!pids.is_empty() && pids.iter().all(is_known)).then_some(ours),
-            followed: Some(shares.iter().sum::<f64>().min(1.0)),
-        }
-    }
 }
 
 fn nobody_reads(uuid: &str) -> SourceReading {

@@ -1,7 +1,7 @@
 //! CPU time of the host and of one process, in seconds, cumulative. What host energy is split by.
 //!
 //! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
-//! samples these like any counter. A process is one process: joulemark's workers start no children.
+//! samples these like any counter; `process_tree` adds up a process and what it started.
 
 use std::fs;
 use std::io;

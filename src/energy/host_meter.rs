@@ -15,8 +15,9 @@ use std::time::Duration;
 use sampler::Sampler;
 
 use super::account::{account, account_host};
-use super::cpu_time::{CpuTimeError, process_cpu_sec};
+use super::cpu_time::CpuTimeError;
 use super::discovery::Opened;
+use super::process_tree::ProcessTree;
 use super::series::Span;
 use super::source::{Devices, Place};
 use super::telemetry::SharedLog;
@@ -81,9 +82,11 @@ impl HostMeter {
         Monotonic::now()
     }
 
-    /// Follows the CPU time of a process from now on; call it right after the spawn.
+    /// Follows the CPU time of a process and of all that it starts from now on; call it right after the spawn.
     pub fn track(&self, pid: u32) -> Result<(), CpuTimeError> {
-        let cpu_sec = process_cpu_sec(pid)?;
+        let mut tree = ProcessTree::new(pid)?;
+        tree.look_for_descendants();
+        let cpu_sec = tree.cpu_sec()?;
         lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
         Ok(())
     }

@@ -97,9 +97,10 @@ pub struct EnergyMetrics {
     pub total_energy_j: Option<f64>,
     /// Energy of the experiment's own GPUs in joules, whole boards; null without a GPU.
     pub gpu_energy_j: Option<f64>,
-    /// The experiment's share, by CPU time, of the CPU packages' energy in joules.
+    /// The experiment's share, by CPU time, of the CPU packages' energy in joules: of each second's energy its part of
+    /// that second's CPU time, so that experiments that overlap never get more together than the host used.
     pub cpu_energy_j: Option<f64>,
-    /// The experiment's share, by CPU time, of the memory's energy in joules.
+    /// The experiment's share, by CPU time, of the memory's energy in joules; likewise.
     pub dram_energy_j: Option<f64>,
     /// All CPU packages of the host over the window, in joules, whoever caused it.
     pub host_cpu_energy_j: Option<f64>,
@@ -116,7 +117,8 @@ pub struct EnergyMetrics {
     pub cpu_power_w: Option<f64>,
     /// Length of the measurement window in seconds: a rank's own, or the sum over cycles of the union over ranks.
     pub duration_sec: Option<f64>,
-    /// The share of the host's busy CPU time that was this experiment's, 0 to 1: what host energy was split by.
+    /// The share of the host's busy CPU time over the whole window that was this experiment's, 0 to 1, what its processes
+    /// started included; energy is split by the same share second by second.
     pub cpu_time_share: Option<f64>,
     /// What the devices draw without the work, and the energy above it; never subtracted from the figures above.
     #[serde(default)]

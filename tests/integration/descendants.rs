@@ -78,3 +78,13 @@ async fn a_worker_that_dies_while_it_rests_for_the_baseline_is_noticed_before_th
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn what_a_worker_s_child_computes_is_the_experiment_s() {
+    let server = Server::start();
+    // The worker itself only sleeps.
+    let id = server.accepted(&with_a_child(100, 0)).await;
+    server.until_state(&id, "completed").await;
+    let share = server.results(&id).await["energy"]["cpu_time_share"].as_f64();
+    assert!(share.is_some_and(|share| share > 0.03), "{share:?}");
+}

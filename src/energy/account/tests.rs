@@ -175,11 +175,11 @@ fn what_the_experiments_did_not_use_is_everybody_elses() {
 fn an_experiment_that_starts_within_the_window_is_not_everybody_elses() {
     let mut timeline = two_gpus_and_a_cpu(&[(1, 1.0)]);
     timeline.track(2, Monotonic::from_sec(4.5), 0.0);
-    timeline.record_process_cpu(2, Monotonic::from_sec(10.0), 4.0 * 5.5, false);
-    // 5 CPU seconds of process 1 and 10 of process 2 in 20 that the host was busy for.
+    timeline.record_process_cpu(2, Monotonic::from_sec(10.0), 3.0 * 5.5, false);
+    // 5 CPU seconds of process 1 and 7.5 of process 2 in 20 that the host was busy for.
     assert!(close(
         account_host(&timeline, &WINDOW).host_other_energy_j,
-        600.0 * 0.25
+        600.0 * 0.375
     ));
     let late = Window {
         start_monotonic_sec: 1.0,

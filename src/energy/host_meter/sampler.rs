@@ -1,5 +1,7 @@
 //! The meter's loop: when to sweep, and what to do with a source that fails or panics. Knows no windows.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -7,7 +9,8 @@ use std::time::Duration;
 
 use super::lock;
 use crate::clock::Monotonic;
-use crate::energy::cpu_time::{HostCpuClock, process_cpu_sec};
+use crate::energy::cpu_time::{CpuTimeError, HostCpuClock};
+use crate::energy::process_tree::ProcessTree;
 use crate::energy::pursuit::{Awaited, Pursuit, next_poll, polled_sources};
 use crate::energy::source::{EnergySource, PollError, SourceDescription, Value};
 use crate::energy::telemetry::TelemetryPace;
@@ -15,6 +18,9 @@ use crate::energy::timeline::Timeline;
 
 /// A sweep of some devices takes milliseconds; faster than this the meter would measure itself.
 const FASTEST: Duration = Duration::from_millis(5);
+
+/// Finding what processes started reads a file a thread: at every sweep of 5 ms it would cost more than the sweep.
+const BETWEEN_FAMILY_LOOKS: Duration = Duration::from_millis(100);
 
 /// A source that panics this often in a row is broken, not unlucky.
 const PANICS_UNTIL_GONE: u32 = 3;
@@ -96,6 +102,9 @@ impl Guarded {
 pub struct Sampler {
     sources: Vec<Guarded>,
     host_cpu_clock: Option<HostCpuClock>,
+    trees: HashMap<u32, ProcessTree>,
+    /// When the trees' descendants are looked for again.
+    families: Beat,
     timeline: Arc<Mutex<Timeline>>,
     telemetry: TelemetryPace,
 }
@@ -122,6 +131,8 @@ impl Sampler {
         Self {
             sources: sources.into_iter().map(guard).collect(),
             host_cpu_clock,
+            trees: HashMap::new(),
+            families: Beat::starting_at_once(),
             timeline,
             telemetry,
         }
@@ -206,16 +217,31 @@ impl Sampler {
         }
     }
 
-    fn sweep_cpu_time(&self, edge: bool) {
-        let mut timeline = lock(&self.timeline);
-        for pid in timeline.tracked() {
-            match process_cpu_sec(pid) {
+    fn sweep_cpu_time(&mut self, edge: bool) {
+        let tracked = lock(&self.timeline).tracked();
+        self.trees.retain(|pid, _| tracked.contains(pid));
+        let look = self.families.is_due(BETWEEN_FAMILY_LOOKS) || edge;
+        for pid in tracked {
+            let cpu_sec = self.tree_cpu_sec(pid, look);
+            let mut timeline = lock(&self.timeline);
+            match cpu_sec {
                 Ok(cpu_sec) => timeline.record_process_cpu(pid, Monotonic::now(), cpu_sec, edge),
                 Err(_) => timeline.untrack(pid),
             }
         }
         if let Some(Ok(busy_sec)) = self.host_cpu_clock.as_ref().map(HostCpuClock::busy_sec) {
-            timeline.record_host_cpu(Monotonic::now(), busy_sec, edge);
+            lock(&self.timeline).record_host_cpu(Monotonic::now(), busy_sec, edge);
         }
+    }
+
+    fn tree_cpu_sec(&mut self, pid: u32, look: bool) -> Result<f64, CpuTimeError> {
+        let (tree, look) = match self.trees.entry(pid) {
+            Entry::Occupied(known) => (known.into_mut(), look),
+            Entry::Vacant(new) => (new.insert(ProcessTree::new(pid)?), true),
+        };
+        if look {
+            tree.look_for_descendants();
+        }
+        tree.cpu_sec()
     }
 }

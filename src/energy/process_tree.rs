@@ -1,0 +1,220 @@
+//! CPU time of a process and of all that it started, in seconds, cumulative.
+//!
+//! Owns who belongs to the tree, as far as was seen, and what of those that ended is still counted. Deliberately does
+//! not know who asks, or how often.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::cpu_time::{CpuTimeError, process_cpu_sec};
+
+/// A process and its descendants. One that came and went between two looks is counted in ticks of 10 ms, once its parent
+/// has waited for it; one that leaves its parent stays in the tree.
+#[derive(Debug)]
+pub struct ProcessTree {
+    root: u32,
+    descendants: BTreeMap<u32, Member>,
+    /// Of descendants that were seen and have ended.
+    ended_sec: f64,
+    /// As last told: it never falls.
+    total_sec: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    /// Tells it from a later process with the same number.
+    started_ticks: u64,
+    cpu_sec: f64,
+}
+
+impl ProcessTree {
+    /// # Errors
+    /// When there is no such process.
+    pub fn new(root: u32) -> Result<Self, CpuTimeError> {
+        process_cpu_sec(root)?;
+        Ok(Self {
+            root,
+            descendants: BTreeMap::new(),
+            ended_sec: 0.0,
+            total_sec: 0.0,
+        })
+    }
+
+    /// Looks for processes that were started since the last look, at any depth.
+    pub fn look_for_descendants(&mut self) {
+        let mut parents = vec![self.root];
+        parents.extend(self.descendants.keys());
+        while let Some(parent) = parents.pop() {
+            for child in children_of(parent) {
+                let Some(stat) = Stat::of(child) else { continue };
+                if self.descendants.contains_key(&child) {
+                    continue;
+                }
+                let member = Member {
+                    started_ticks: stat.started_ticks,
+                    cpu_sec: 0.0,
+                };
+                self.descendants.insert(child, member);
+                parents.push(child);
+            }
+        }
+    }
+
+    /// CPU seconds of all of them so far.
+    ///
+    /// # Errors
+    /// When the root is gone: what was told last stands.
+    pub fn cpu_sec(&mut self) -> Result<f64, CpuTimeError> {
+        let root_sec = process_cpu_sec(self.root)?;
+        let mut waited_for_sec = Stat::of(self.root).map_or(0.0, |stat| stat.children_sec);
+        let mut living_sec = 0.0;
+        let mut ended_sec = self.ended_sec;
+        self.descendants.retain(|pid, member| {
+            let stat = Stat::of(*pid).filter(|stat| stat.started_ticks == member.started_ticks);
+            match (stat, process_cpu_sec(*pid)) {
+                (Some(stat), Ok(sec)) => {
+                    member.cpu_sec = member.cpu_sec.max(sec);
+                    living_sec += member.cpu_sec;
+                    waited_for_sec += stat.children_sec;
+                    true
+                }
+                _ => {
+                    ended_sec += member.cpu_sec;
+                    false
+                }
+            }
+        });
+        self.ended_sec = ended_sec;
+        // Two witnesses of the dead: what was seen of them, and what their parents were told in ticks.
+        let total_sec = root_sec + living_sec + self.ended_sec.max(waited_for_sec);
+        self.total_sec = self.total_sec.max(total_sec);
+        Ok(self.total_sec)
+    }
+}
+
+/// What `/proc/<pid>/stat` tells.
+struct Stat {
+    started_ticks: u64,
+    /// CPU time of children that ended and were waited for, and of theirs.
+    children_sec: f64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before it may hold anything, parentheses and blanks too.
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        // proc(5) counts from 1 and has two fields before these: cutime is 16, cstime 17, starttime 22.
+        let ticks = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let ticks_per_sec = sysconf(SysconfVar::CLK_TCK).ok().flatten()? as f64;
+        Some(Self {
+            started_ticks: ticks(22)?,
+            children_sec: (ticks(16)? + ticks(17)?) as f64 / ticks_per_sec,
+        })
+    }
+}
+
+/// Empty on a kernel without CONFIG_PROC_CHILDREN; the ended ones are then still known from their parent.
+fn children_of(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")) else {
+        return Vec::new();
+    };
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<u32>>())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    /// A shell that does nothing but wait for what `script` started; it is killed at the end of the test.
+    struct Shell(Child);
+
+    impl Shell {
+        fn running(script: &str) -> Self {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdin(Stdio::piped());
+            Self(command.spawn().expect("a shell"))
+        }
+
+        fn tree(&self) -> ProcessTree {
+            ProcessTree::new(self.0.id()).expect("it runs")
+        }
+    }
+
+    impl Drop for Shell {
+        fn drop(&mut self) {
+            for pid in children_of(self.0.id()) {
+                let pid = nix::unistd::Pid::from_raw(pid as i32);
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn looked_sec(tree: &mut ProcessTree) -> f64 {
+        tree.look_for_descendants();
+        tree.cpu_sec().expect("its root lives")
+    }
+
+    fn until(tree: &mut ProcessTree, sec: f64) {
+        while looked_sec(tree) < sec {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_a_child_computes_counts_for_its_tree() {
+        let shell = Shell::running("(while :; do :; done) & wait");
+        let mut tree = shell.tree();
+        until(&mut tree, 0.1);
+        let root_sec = process_cpu_sec(shell.0.id()).expect("its clock");
+        assert!(root_sec < 0.05, "the shell itself only waits: {root_sec}");
+    }
+
+    #[test]
+    fn what_ended_is_still_counted_whether_it_was_seen_or_not() {
+        let burn = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
+        let shell = Shell::running(&format!("({burn}) ; ({burn}) ; read forever"));
+        // Never looked for: known from the shell, which waited for them.
+        let mut unseen = shell.tree();
+        let mut seen = shell.tree();
+        let mut last = 0.0;
+        let mut both = (0.0, 0.0);
+        for _ in 0..400 {
+            let now = looked_sec(&mut seen);
+            assert!(now >= last, "it never falls: {now} after {last}");
+            last = now;
+            both = (now, unseen.cpu_sec().expect("it runs"));
+            if children_of(shell.0.id()).is_empty() && both.1 > 0.05 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let (seen_sec, unseen_sec) = both;
+        assert!(
+            seen_sec > 0.0 && (seen_sec - unseen_sec).abs() < 0.05,
+            "{seen_sec} {unseen_sec}"
+        );
+    }
+
+    #[test]
+    fn a_tree_whose_root_is_gone_says_so() {
+        let mut child = Command::new("true").spawn().expect("a child");
+        let pid = child.id();
+        let mut tree = ProcessTree::new(pid).expect("it runs, or is a zombie");
+        child.wait().expect("its end");
+        assert!(matches!(tree.cpu_sec(), Err(CpuTimeError::ProcessGone(_))));
+        assert!(ProcessTree::new(pid).is_err());
+    }
+}
