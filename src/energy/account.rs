@@ -8,6 +8,7 @@ use super::window::readings;
 use crate::measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading, Window,
 };
+use crate::units::MILLISECONDS_PER_SECOND;
 
 /// Energy of exactly these GPUs, and these processes' share of the host's packages and memory.
 pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
@@ -44,6 +45,7 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
 fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
     let mut sources = readings(timeline, window);
     sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
+    sources.iter_mut().for_each(tell_of_a_dead_counter);
     let duration_sec = window.duration_sec();
     let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
     let followed = Split::of(timeline, Span::from(window), &[]).followed;
@@ -57,6 +59,25 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
         duration_sec: (duration_sec > 0.0).then_some(duration_sec),
         sources,
         ..EnergyMetrics::default()
+    }
+}
+
+/// Some virtual machines show counters that never move: the 0 J are what was read, and not to be believed.
+fn tell_of_a_dead_counter(reading: &mut SourceReading) {
+    /// Ten refreshes of the slowest counter.
+    const LONG_ENOUGH_SEC: f64 = 1.0;
+    let is_whole_device = matches!(reading.domain, EnergyDomain::Gpu | EnergyDomain::Package);
+    let is_counter = reading.method == EnergyMethod::EnergyCounter;
+    let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
+    if is_whole_device && is_counter && reading.energy_j == Some(0.0) && covered_sec >= LONG_ENOUGH_SEC {
+        let dead = "its counter stood still for the whole window, and no device that runs draws nothing";
+        reading.confidence = Confidence::Low;
+        reading.note = Some(
+            reading
+                .note
+                .take()
+                .map_or_else(|| dead.to_owned(), |note| format!("{note}; {dead}")),
+        );
     }
 }
 

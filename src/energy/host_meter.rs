@@ -3,6 +3,7 @@
 //! Owns the thread, its pace and what a failing source costs (its own readings, nobody else's). Deliberately does not
 //! know what a window is for. Sampling once for all makes double counting impossible by construction.
 
+mod priority;
 mod sampler;
 mod surroundings;
 
@@ -59,7 +60,10 @@ impl HostMeter {
         let sampler = Sampler::new(sources, host_cpu_clock, Arc::clone(&timeline), pace);
         let thread = std::thread::Builder::new()
             .name("energy-meter".to_owned())
-            .spawn(move || sampler.run(interval, &requests))?;
+            .spawn(move || {
+                priority::raise();
+                sampler.run(interval, &requests);
+            })?;
         let meter = Self(Arc::new(Inner {
             timeline,
             telemetry,

@@ -7,6 +7,7 @@ use joulemark::clock::Monotonic;
 use joulemark::energy::{EnergyOptions, HostMeter, NvmlSource, open};
 use joulemark::measurement::{Confidence, EnergyMethod, EnergyMetrics, SourceReading, Window};
 
+use crate::fake_powercap::{FakePowercap, FakeZone};
 pub use crate::mock_nvml::{MockNvml, uuid};
 use crate::shape::Shape;
 use crate::undisturbed::undisturbed;
@@ -277,4 +278,51 @@ fn what_one_gpu_refuses_is_named_and_costs_the_others_nothing() {
         assert!(note(of(&metrics, 2)).contains("instant power"));
         assert!(note(of(&metrics, 3)).contains("averaged"));
     });
+}
+
+#[test]
+fn eight_gpus_two_packages_and_their_memory_are_really_sampled_every_five_milliseconds() {
+    undisturbed(|| {
+        let mock = MockNvml::new("devices=8\nrefresh_ms=20\nshape=sine:250:100:3");
+        let tree = FakePowercap::start(vec![
+            FakeZone::new("intel-rapl:0", "package-0", "constant:100"),
+            FakeZone::new("intel-rapl:0:0", "dram", "constant:10"),
+            FakeZone::new("intel-rapl:1", "package-1", "constant:100"),
+            FakeZone::new("intel-rapl:1:0", "dram", "constant:10"),
+        ]);
+        let opened = open(&EnergyOptions {
+            rapl_root: tree.root(),
+            perf_event: None,
+            nvml_library: Some(mock.library()),
+            sample_interval: Duration::from_millis(5),
+            ..EnergyOptions::default()
+        });
+        let meter = HostMeter::start(opened).expect("a meter");
+        let all: Vec<String> = (0..8).map(uuid).collect();
+        let (window, metrics) = measure(&meter, Duration::from_secs(2), &all);
+        assert_eq!(metrics.sources.len(), 12);
+        let wanted = window.duration_sec() / 0.005;
+        for reading in &metrics.sources {
+            assert!(f64::from(reading.sample_count) > 0.9 * wanted, "{reading:?}");
+        }
+    });
+}
+
+#[test]
+fn a_board_cut_into_slices_is_told_in_its_finding_and_in_every_reading() {
+    let mock = MockNvml::new("devices=2\nmig=1,0");
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    let told = |text: &str| text.contains("MIG is enabled: readings are of the whole board");
+    let findings = meter.devices().findings;
+    let of_gpus: Vec<bool> = findings
+        .iter()
+        .filter(|found| found.subject.starts_with("GPU"))
+        .map(|found| told(&found.detail))
+        .collect();
+    assert_eq!(of_gpus, [true, false]);
+    let (_, metrics) = measure(&meter, Duration::from_millis(50), &[uuid(0), uuid(1)]);
+    assert!(
+        told(note(of(&metrics, 0))) && !told(note(of(&metrics, 1))),
+        "{metrics:?}"
+    );
 }

@@ -151,6 +151,22 @@ fn a_package_without_data_makes_the_host_unknown_not_smaller() {
 }
 
 #[test]
+fn a_counter_that_stands_still_is_told_and_one_that_moves_is_not() {
+    let sources = vec![
+        (zone(EnergyDomain::Package, "package-0"), 0.0),
+        (zone(EnergyDomain::Package, "package-1"), 80.0),
+        (zone(EnergyDomain::Uncore, "uncore"), 0.0),
+    ];
+    let metrics = account_host(&host(sources, &[]), &WINDOW);
+    let told = |reading: &SourceReading| reading.note.as_deref().is_some_and(|note| note.contains("stood still"));
+    assert_eq!(
+        metrics.sources.iter().map(told).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+    assert_eq!(metrics.sources[0].confidence, Confidence::Low);
+}
+
+#[test]
 fn the_host_s_own_account_counts_nothing_twice() {
     let metrics = account_host(&two_gpus_and_a_cpu(&[]), &WINDOW);
     assert!(close(metrics.gpu_energy_j, 2500.0));

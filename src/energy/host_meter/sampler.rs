@@ -19,8 +19,9 @@ use crate::energy::timeline::Timeline;
 /// A sweep of some devices takes milliseconds; faster than this the meter would measure itself.
 const FASTEST: Duration = Duration::from_millis(5);
 
-/// Finding what processes started reads a file a thread: at every sweep of 5 ms it would cost more than the sweep.
-const BETWEEN_FAMILY_LOOKS: Duration = Duration::from_millis(100);
+/// Finding what processes started reads a file a thread: at every sweep it would cost more than the sweep. What comes
+/// and goes in between is still known from its parent.
+const BETWEEN_FAMILY_LOOKS: Duration = Duration::from_secs(1);
 
 /// A source that panics this often in a row is broken, not unlucky.
 const PANICS_UNTIL_GONE: u32 = 3;

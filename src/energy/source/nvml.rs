@@ -33,6 +33,8 @@ const REFRESH_SEC: f64 = 0.1;
 /// `nvmlDeviceGetPowerUsage` is a one-second average on Ampere and later (GA100 excepted).
 const AVERAGING_SEC: f64 = 1.0;
 
+const MIG: &str = "MIG is enabled: readings are of the whole board, all its slices together";
+
 /// All GPUs of the host whose energy or power could be read when it was opened.
 pub struct NvmlSource {
     session: Arc<Session>,
@@ -152,10 +154,8 @@ fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>
         live_power_w: None,
     };
     let subject = format!("GPU {index} ({uuid})");
-    let sliced = match device.mig_mode() {
-        Ok(mode) if mode.current == 1 => "; MIG is enabled: readings are of the whole board, all its slices together",
-        _ => "",
-    };
+    let is_sliced = device.mig_mode().is_ok_and(|mode| mode.current == 1);
+    let sliced = if is_sliced { format!("; {MIG}") } else { String::new() };
     let finding = match (&counter, method) {
         (Err(error), None) => failed(
             subject,
@@ -166,9 +166,14 @@ fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>
         (Ok(_), _) => works(subject, format!("energy counter, beside it {}{sliced}", named(power))),
     };
     let found = method.map(|method| {
-        let note = counter
+        let integrated = counter
             .is_err()
             .then(|| format!("no energy counter on this board; {} is integrated", named(power)));
+        let notes = [integrated, is_sliced.then(|| MIG.to_owned())];
+        let note = notes
+            .into_iter()
+            .flatten()
+            .reduce(|one, other| format!("{one}; {other}"));
         let board = Board {
             index,
             uuid: uuid.clone(),
