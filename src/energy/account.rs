@@ -62,7 +62,7 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     }
 }
 
-/// Some virtual machines show counters that never move: the 0 J are what was read, and not to be believed.
+/// Some virtual machines show counters that never move: 0 J would be a lie, so the energy is not known.
 fn tell_of_a_dead_counter(reading: &mut SourceReading) {
     /// Ten refreshes of the slowest counter.
     const LONG_ENOUGH_SEC: f64 = 1.0;
@@ -71,6 +71,8 @@ fn tell_of_a_dead_counter(reading: &mut SourceReading) {
     let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
     if is_whole_device && is_counter && reading.energy_j == Some(0.0) && covered_sec >= LONG_ENOUGH_SEC {
         let dead = "its counter stood still for the whole window, and no device that runs draws nothing";
+        (reading.energy_j, reading.mean_power_w, reading.uncertainty_j) = (None, None, None);
+        reading.counted_in_total = false;
         reading.confidence = Confidence::Low;
         reading.note = Some(
             reading

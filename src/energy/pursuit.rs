@@ -16,8 +16,10 @@ const WORTH_WAITING_SEC: f64 = 5e-3;
 /// A counter without a period is read at an edge until it is known to be as good as always fresh.
 const FRESH_SEC: f64 = 5e-4;
 
-/// An edge waits no longer than this, whatever a counter does.
+/// An edge waits no longer than this, and so long only to learn a counter's period; for one that does not tick, as of an
+/// idle part of the chip, for some ticks.
 const LONGEST_WAIT_SEC: f64 = 25e-3;
+const WAIT_FOR_A_TICK_SEC: f64 = 6e-3;
 
 /// Two refreshes after the edge: one on its far side, one more for the power there.
 const PURSUED_PERIODS: f64 = 2.2;
@@ -59,7 +61,8 @@ impl Awaited {
 
     /// Those to read once more now; none when all have ticked or waiting is over.
     pub fn to_read(&mut self, timeline: &Timeline, now: Monotonic) -> Vec<usize> {
-        if now.sec_since(self.since) > LONGEST_WAIT_SEC {
+        let waited_sec = now.sec_since(self.since);
+        if waited_sec > LONGEST_WAIT_SEC {
             self.sources.clear();
         }
         self.sources.retain(|source| {
@@ -67,7 +70,8 @@ impl Awaited {
             let counter = &track.counter;
             let known =
                 counter.refresh_is_settled() || counter.refresh_bound_sec().is_some_and(|bound| bound <= FRESH_SEC);
-            track.last_error.is_none() && !(known && counter.moved_since(self.since))
+            let ticks = counter.moved_since(self.since);
+            track.last_error.is_none() && !(known && ticks) && (ticks || waited_sec <= WAIT_FOR_A_TICK_SEC)
         });
         self.sources.clone()
     }

@@ -151,7 +151,7 @@ fn a_package_without_data_makes_the_host_unknown_not_smaller() {
 }
 
 #[test]
-fn a_counter_that_stands_still_is_told_and_one_that_moves_is_not() {
+fn a_device_whose_counter_stands_still_is_unknown_and_one_that_moves_is_not() {
     let sources = vec![
         (zone(EnergyDomain::Package, "package-0"), 0.0),
         (zone(EnergyDomain::Package, "package-1"), 80.0),
@@ -163,7 +163,12 @@ fn a_counter_that_stands_still_is_told_and_one_that_moves_is_not() {
         metrics.sources.iter().map(told).collect::<Vec<_>>(),
         [true, false, false]
     );
-    assert_eq!(metrics.sources[0].confidence, Confidence::Low);
+    let known = |reading: &SourceReading| reading.energy_j.is_some();
+    assert_eq!(
+        metrics.sources.iter().map(known).collect::<Vec<_>>(),
+        [false, true, true]
+    );
+    assert_eq!(metrics.host_cpu_energy_j, None, "a part is not the whole");
 }
 
 #[test]
