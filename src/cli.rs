@@ -5,6 +5,7 @@ mod config;
 mod cpu;
 mod doctor;
 mod energy;
+mod flops;
 mod logging;
 mod machine;
 mod meter;
@@ -34,6 +35,8 @@ enum Command {
     Meter(meter::MeterArguments),
     /// Say of every energy source whether it works, why not and the fix.
     Doctor(doctor::DoctorArguments),
+    /// Count what a model needs for some tokens: FLOPs, bytes, arithmetic intensity; nothing is run.
+    Flops(flops::FlopsArguments),
     /// Print the configuration in force and where each value came from.
     Config(options::Options),
     /// Print the API's OpenAPI document.
@@ -57,6 +60,7 @@ fn run() -> ExitCode {
         Command::Serve(options) => serve::run(options),
         Command::Meter(arguments) => return meter::run(arguments),
         Command::Doctor(arguments) => return doctor::run(arguments),
+        Command::Flops(arguments) => flops::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi => openapi::run(),
         Command::Worker(arguments) => worker::run(arguments),

@@ -11,7 +11,7 @@ mod spec;
 mod status;
 mod warning;
 
-pub use field::{FieldProblem, MAX_PROBLEMS};
+pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
 pub use id::ExperimentId;
 pub use parse::{FIELD_NAMES, parse};
 pub use prompts::{DatasetPrompts, Prompts, SyntheticPrompts};

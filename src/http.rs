@@ -5,6 +5,7 @@ mod body;
 mod devices;
 mod experiments;
 mod extract;
+mod flops;
 mod health;
 mod layers;
 mod openapi;
@@ -27,6 +28,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(devices::devices))
+        .routes(routes!(flops::flops))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))

@@ -1,17 +1,19 @@
 //! What one rank measured in one cycle, raw: tokens, timestamps, windows, energy readings.
 //! Owns the words; knows nothing of how they are aggregated or stored.
 
+mod compute;
 mod energy;
 mod idle;
 mod inference;
 mod machine;
 mod timeseries;
 
+pub use compute::{ComputeMetrics, Roofline};
 pub use energy::{
     Baseline, BaselineKind, Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
     Phase, PhaseEnergy, SourceReading,
 };
 pub use idle::IdlePower;
-pub use inference::{ComputeMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
+pub use inference::{InferenceMetrics, RankCycle, RequestMeasurement, Window};
 pub use machine::{CpuPlacement, LoadReport, Machine};
 pub use timeseries::{DeviceSeries, SeriesPoint};

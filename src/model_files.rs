@@ -2,6 +2,8 @@
 //! Owns reading and naming the files; the arithmetic over what they say is `flops`. Never reads a weight, but to hash.
 
 mod catalogue;
+mod config;
+mod description;
 mod error;
 mod ggml_type;
 mod gguf;
@@ -19,11 +21,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use catalogue::{ModelEntry, catalogue};
+pub use description::{Description, describe, describe_config};
 pub use error::{ModelFileError, ResolveError};
 pub use resolve::resolve;
 pub use sha256::sha256;
 
-use crate::flops::{Estimator, ModelShape, ShapeError, TensorInfo, parameters_from_name};
+use crate::flops::{
+    Estimator, FlopsMethod, ModelShape, Naming, Parameters, ShapeError, TensorInfo, Walk, parameters_from_name,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +64,8 @@ pub struct ModelFiles {
     /// How the weights are stored: the type that most of them have (`Q4_1`, `BF16`), or the method of a quantized
     /// folder with its bits (`gptq 4-bit`).
     pub quantization: String,
+    /// Bits of one weight, as the configuration states them; null in a GGUF, whose tensors tell.
+    stated_bits: Option<u32>,
     loadable_problems: Vec<String>,
 }
 
@@ -88,27 +95,24 @@ impl ModelFiles {
         &self.loadable_problems
     }
 
-    /// The best way to count this model's FLOPs: its architecture, else its parameters, else the size its name states.
+    /// The best way to count this model's FLOPs: its operators, held against its tensors; else its parameters by the
+    /// tensors' elements, by the files' size, or by the size its name states.
     pub fn estimator(&self, name: &str) -> Estimator {
         let reason = match &self.shape {
-            Ok(shape) => return Estimator::Architecture(shape.clone()),
+            Ok(shape) => return Estimator::Walk(Box::new(walk(shape, self.format, &self.tensors))),
             Err(error) => error.to_string(),
         };
         if let Some(count) = self.parameters_total {
-            return Estimator::Parameters {
+            return Estimator::Parameters(Parameters {
                 count,
+                method: FlopsMethod::Architecture,
                 basis: format!("the tensors' sizes, because {reason}"),
-            };
+            });
         }
-        match parameters_from_name(name) {
-            Some(count) => Estimator::Parameters {
-                count,
-                basis: format!("the model's name, because {reason}"),
-            },
-            None => Estimator::Unknown {
-                reason: format!("{reason}, and neither tensors nor name give the parameters"),
-            },
-        }
+        let by_size = self
+            .stated_bits
+            .map(|bits| self.file_bytes.saturating_mul(8) / u64::from(bits.max(1)));
+        estimate_by_size_or_name(by_size, name, &reason)
     }
 
     /// SHA-256 of the weights, lowercase hex: of the file itself, or of several files that of the lines
@@ -118,5 +122,37 @@ impl ModelFiles {
     /// [`ModelFileError::Io`] when a file cannot be read to its end.
     pub fn sha256(&self) -> Result<String, ModelFileError> {
         sha256::of_files(&self.files)
+    }
+}
+
+/// The operators of a model held against its tensors.
+fn walk(shape: &ModelShape, format: ModelFormat, tensors: &[TensorInfo]) -> Walk {
+    let naming = match format {
+        ModelFormat::Gguf => Naming::Gguf,
+        ModelFormat::Safetensors => Naming::HuggingFace,
+    };
+    Walk::new(shape.clone(), naming, tensors, None)
+}
+
+/// For a model without files here: by the size its name states.
+pub fn estimator_by_name(name: &str) -> Estimator {
+    estimate_by_size_or_name(None, name, "its files are not here")
+}
+
+/// The last resort, where neither operators nor elements can be counted.
+fn estimate_by_size_or_name(by_size: Option<u64>, name: &str, reason: &str) -> Estimator {
+    let estimate = |count, basis: &str| {
+        Estimator::Parameters(Parameters {
+            count,
+            method: FlopsMethod::ParameterEstimate,
+            basis: format!("{basis}, because {reason}"),
+        })
+    };
+    match (by_size, parameters_from_name(name)) {
+        (Some(count), _) => estimate(count, "the files' size and the weights' type"),
+        (None, Some(count)) => estimate(count, "the model's name"),
+        (None, None) => Estimator::Unknown {
+            reason: format!("{reason}, and neither tensors, nor sizes, nor the name give the parameters"),
+        },
     }
 }

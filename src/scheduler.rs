@@ -1,6 +1,7 @@
 //! Takes experiments from the queue as soon as their devices are free, runs each through worker processes of its own,
 //! and stores what came of it. Owns leases, launching and the lifecycle; knows nothing of HTTP or of any engine.
 
+mod compute;
 mod context;
 mod digests;
 mod drive;

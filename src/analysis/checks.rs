@@ -78,7 +78,8 @@ mod tests {
             [
                 "gpu_energy_j: no GPU was leased",
                 "host_idle_energy_j: there is no idle baseline of the CPU: the host's rest was not looked at",
-                "gpu_power_w: no GPU was leased"
+                "gpu_power_w: no GPU was leased",
+                "roofline: no peak rates of this CPU are known"
             ]
         );
     }

@@ -1,7 +1,11 @@
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
+mod sliding;
+
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, Setting, SharedExpert};
-use super::shape::{Biases, Experts, LatentAttention, ModelShape, Norms, ShapeError};
+use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError};
 
 const A_COUNT: &str = "a whole number";
 
@@ -59,7 +63,9 @@ impl Config<'_> {
         let experts = family
             .experts
             .map(|experts| self.experts(&experts, layers, intermediate_size))
-            .transpose()?;
+            .transpose()?
+            .flatten();
+        let latent_rope_dim = latent.as_ref().map(|(latent, ..)| latent.rope_dim);
         ModelShape {
             family: family.name,
             hidden_size,
@@ -81,19 +87,19 @@ impl Config<'_> {
                 lm_head: self.setting(family.wiring.lm_head_bias)?,
             },
             norms: Norms {
-                per_layer: family.wiring.norms_per_layer,
-                vectors: norm_vectors(family.wiring.norm),
+                of_layer: family.wiring.norms,
+                bias: matches!(family.wiring.norm, NormKind::Layer),
                 query_key: self.setting(family.wiring.query_key_norm)?,
             },
             learned_positions: match defaults.learned_positions {
                 Some(rows) => self.count(&["n_positions", "max_position_embeddings"])?.unwrap_or(rows),
                 None => 0,
             },
-            sliding_window: if self.setting(family.wiring.slides)? {
-                self.count(&["sliding_window"])?
-            } else {
-                None
-            },
+            sliding: self.sliding(family.wiring.sliding, layers)?,
+            activation: family.wiring.activation,
+            rotary_dim: self.rotary_dim(family, latent_rope_dim.unwrap_or(head_dim), latent_rope_dim.is_some())?,
+            scales_embedding: family.wiring.scales_embedding,
+            soft_caps: family.wiring.soft_caps,
         }
         .checked()
     }
@@ -122,7 +128,27 @@ impl Config<'_> {
         }
     }
 
-    fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Experts, ShapeError> {
+    // The part of a head that is turned; of a latent one the whole rotary part.
+    fn rotary_dim(&self, family: &Family, length: u64, whole: bool) -> Result<u64, ShapeError> {
+        const NAME: &str = "partial_rotary_factor";
+        let value = self.keys.get(NAME).filter(|value| !value.is_null());
+        let share = match value {
+            None => family.wiring.rotary_share,
+            Some(value) => value
+                .as_f64()
+                .filter(|share| (0.0..=1.0).contains(share))
+                .ok_or_else(|| ShapeError::bad(NAME, value, "a number from 0 to 1"))?,
+        };
+        Ok(if whole { length } else { (length as f64 * share) as u64 })
+    }
+
+    fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Option<Experts>, ShapeError> {
+        let count = self
+            .count(&["num_experts", "num_local_experts", "n_routed_experts"])?
+            .unwrap_or(defaults.count);
+        if count == 0 {
+            return Ok(None);
+        }
         let per_token = self.count(&["num_experts_per_tok"])?.or(defaults.per_token);
         let intermediate_size = match defaults.intermediate_size {
             None => width,
@@ -138,33 +164,32 @@ impl Config<'_> {
                 .unwrap_or(count)
                 .saturating_mul(intermediate_size),
         };
-        Ok(Experts {
+        Ok(Some(Experts {
             sparse_layers: self.sparse_layers(layers)?,
-            count: self
-                .count(&["num_experts", "num_local_experts", "n_routed_experts"])?
-                .unwrap_or(defaults.count),
+            count,
             per_token: per_token.ok_or_else(|| ShapeError::MissingKey("num_experts_per_tok".to_owned()))?,
             intermediate_size,
             shared_intermediate_size,
             shared_gate: matches!(defaults.shared, SharedExpert::Gated { .. }),
-        })
+        }))
     }
 
     // transformers: layer i is sparse unless it is listed, comes before first_k_dense_replace, or (i + 1) is not a
     // multiple of decoder_sparse_step.
-    fn sparse_layers(&self, layers: u64) -> Result<u64, ShapeError> {
+    fn sparse_layers(&self, layers: u64) -> Result<Vec<u64>, ShapeError> {
         let step = self.count(&["decoder_sparse_step"])?.unwrap_or(1).max(1);
         let first = self.count(&["first_k_dense_replace"])?.unwrap_or(0);
         let listed = match self.keys.get("mlp_only_layers") {
-            None | Some(Value::Null) => Vec::new(),
+            None | Some(Value::Null) => HashSet::new(),
             Some(Value::Array(items)) => items.iter().filter_map(Value::as_u64).collect(),
             Some(other) => return Err(ShapeError::bad("mlp_only_layers", other, "a list of layers")),
         };
-        if layers > u64::from(u16::MAX) {
-            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 65535"));
+        // Checked here as well: the list is built before the shape is.
+        if layers > MAX_LAYERS {
+            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
         }
         let sparse = |layer: &u64| *layer >= first && (layer + 1).is_multiple_of(step) && !listed.contains(layer);
-        Ok((0..layers).filter(sparse).count() as u64)
+        Ok((0..layers).filter(sparse).collect())
     }
 
     fn latent(&self, defaults: &LatentDefaults) -> Result<(LatentAttention, u64, u64), ShapeError> {
@@ -219,12 +244,5 @@ impl Config<'_> {
                 .map(Some)
                 .ok_or_else(|| ShapeError::bad(name, value, "true or false")),
         }
-    }
-}
-
-pub(super) fn norm_vectors(norm: NormKind) -> u64 {
-    match norm {
-        NormKind::Rms => 1,
-        NormKind::Layer => 2,
     }
 }

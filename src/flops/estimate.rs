@@ -1,17 +1,22 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::count::{Flops, RequestTokens, count_request};
-use super::shape::ModelShape;
-use crate::measurement::{ComputeMetrics, Confidence};
+use super::count::Flops;
+use super::schedule::Schedule;
+use super::traffic::Traffic;
+use super::walk::Walk;
+use crate::measurement::Confidence;
 
 /// How a FLOPs figure was had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlopsMethod {
-    /// Every matrix product of the family's formulas, over the request's real lengths.
+    /// Every operator of the model, each tensor of its files accounted for, over the schedule that is run.
+    Traced,
+    /// The same by the family's formulas alone; for an unknown family 2 × parameters × tokens, with the parameters
+    /// counted from the tensors.
     Architecture,
-    /// 2 × parameters × tokens.
+    /// 2 × parameters × tokens, with the parameters from file sizes or a name.
     ParameterEstimate,
 }
 
@@ -19,175 +24,208 @@ impl FlopsMethod {
     /// The word that results carry.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Traced => "traced",
             Self::Architecture => "architecture",
             Self::ParameterEstimate => "parameter_estimate",
         }
     }
+
+    pub fn confidence(self) -> Confidence {
+        match self {
+            Self::Traced => Confidence::High,
+            Self::Architecture => Confidence::Medium,
+            Self::ParameterEstimate => Confidence::Low,
+        }
+    }
 }
 
-/// FLOPs of some requests with how far they may be trusted.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+/// FLOPs of a schedule with how far they may be trusted.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlopsEstimate {
-    /// FLOPs, 2 a multiply-add, matrix products only; null when nothing could be counted. Exact up to 2⁵³.
-    pub flops_total: Option<f64>,
-    /// The part of prefill in FLOPs; null where the method does not tell.
-    pub flops_prefill: Option<f64>,
-    /// The part of the decode steps in FLOPs; null where the method does not tell.
-    pub flops_decode: Option<f64>,
-    pub flops_method: Option<FlopsMethod>,
-    /// `medium` for the architecture, `low` for the estimate by parameters.
-    pub flops_confidence: Option<Confidence>,
+    pub flops_total: Option<u128>,
+    /// The parts; null where the method does not tell.
+    pub flops: Option<Flops>,
+    /// 2 × active parameters × input and output tokens, the methodology's approximation.
+    pub flops_two_params_tokens: Option<u128>,
+    pub params_total: Option<u128>,
+    pub params_active: Option<u128>,
+    pub method: Option<FlopsMethod>,
+    /// Bytes read; null where the weights' types are unknown.
+    pub traffic: Option<Traffic>,
+    pub total_tokens: u128,
     /// The assumptions, or why there is no figure.
-    pub note: Option<String>,
+    pub notes: Vec<String>,
 }
 
 /// The best way to count a model's FLOPs, chosen once when the model is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Estimator {
-    Architecture(ModelShape),
-    /// `basis` says in words where the count comes from, e.g. "the tensors' sizes".
-    Parameters {
-        count: u64,
-        basis: String,
-    },
-    Unknown {
-        reason: String,
-    },
+    Walk(Box<Walk>),
+    Parameters(Parameters),
+    Unknown { reason: String },
+}
+
+/// Parameters without an architecture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    pub count: u64,
+    pub method: FlopsMethod,
+    /// Where the count comes from, in words, e.g. "the tensors' sizes, because …".
+    pub basis: String,
 }
 
 impl Estimator {
-    /// FLOPs of the requests together, prefill with the last position's logits.
-    pub fn estimate(&self, requests: &[RequestTokens]) -> FlopsEstimate {
+    /// FLOPs and bytes of the schedule. `cache_bytes_per_element` is the size of the type that keys and values have.
+    pub fn estimate(&self, schedule: &Schedule, cache_bytes_per_element: f64) -> FlopsEstimate {
         match self {
-            Self::Architecture(shape) => by_architecture(shape, requests),
-            Self::Parameters { count, basis } => by_parameters(*count, basis, requests),
+            Self::Walk(walk) => by_walk(walk, schedule, cache_bytes_per_element),
+            Self::Parameters(parameters) => by_parameters(parameters, schedule),
             Self::Unknown { reason } => FlopsEstimate {
-                flops_total: None,
-                flops_prefill: None,
-                flops_decode: None,
-                flops_method: None,
-                flops_confidence: None,
-                note: Some(reason.clone()),
+                total_tokens: schedule.total_tokens(),
+                notes: vec![reason.clone()],
+                ..FlopsEstimate::default()
             },
         }
     }
-}
 
-impl FlopsEstimate {
-    /// The figures as results carry them; the rate is null when the time is unknown or not positive.
-    pub fn compute_metrics(&self, inference_time_sec: Option<f64>) -> ComputeMetrics {
-        let seconds = inference_time_sec.filter(|seconds| *seconds > 0.0);
-        ComputeMetrics {
-            flops_total: self.flops_total,
-            flops_per_second: self.flops_total.zip(seconds).map(|(flops, seconds)| flops / seconds),
-            flops_method: self.flops_method.map(|method| method.as_str().to_owned()),
-            flops_confidence: self.flops_confidence,
+    /// The same model with its weights as an engine holds them, so many bytes each; null where that is unknown.
+    pub fn with_bytes_per_weight(self, bytes_per_weight: Option<f64>) -> Self {
+        match self {
+            Self::Walk(walk) => Self::Walk(Box::new(walk.with_bytes_per_weight(bytes_per_weight))),
+            other => other,
         }
     }
 }
 
-fn by_architecture(shape: &ModelShape, requests: &[RequestTokens]) -> FlopsEstimate {
-    let flops: Flops = requests.iter().map(|tokens| count_request(shape, *tokens)).sum();
-    let longest = requests
-        .iter()
-        .map(|tokens| u64::from(tokens.input) + u64::from(tokens.output))
-        .max();
-    let slides = shape
-        .sliding_window
-        .filter(|window| longest.is_some_and(|longest| longest > *window));
+fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> FlopsEstimate {
+    let flops = walk.count(schedule);
+    let shape = walk.shape();
+    let active = shape.parameters_active();
     FlopsEstimate {
-        flops_total: Some(flops.total() as f64),
-        flops_prefill: Some(flops.prefill as f64),
-        flops_decode: Some(flops.decode as f64),
-        flops_method: Some(FlopsMethod::Architecture),
-        flops_confidence: Some(Confidence::Medium),
-        note: slides.map(|window| {
-            format!(
-                "attention is counted over the whole context, though some layers may look back {window} tokens only"
-            )
+        flops_total: Some(flops.total()),
+        flops_two_params_tokens: Some(2 * active * schedule.total_tokens()),
+        params_total: Some(shape.parameters_total()),
+        params_active: Some(active),
+        method: Some(if walk.is_traced() {
+            FlopsMethod::Traced
+        } else {
+            FlopsMethod::Architecture
         }),
+        traffic: walk.traffic(schedule, cache_bytes_per_element),
+        total_tokens: schedule.total_tokens(),
+        notes: notes(walk, schedule, &flops),
+        flops: Some(flops),
     }
 }
 
+fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !walk.problems.is_empty() {
+        let problems = walk.problems.join("; ");
+        notes.push(format!(
+            "not traced, because files and architecture disagree: {problems}"
+        ));
+    }
+    if let Some(sliding) = walk.shape().sliding.as_ref()
+        && flops.unwindowed_total != flops.total()
+    {
+        notes.push(format!(
+            "{} of {} layers look back {} tokens only: in decode they are counted so, in flops_unwindowed_total over the \
+             whole context",
+            sliding.layers,
+            walk.shape().layers(),
+            sliding.window
+        ));
+    }
+    if walk.outside_elements > 0 {
+        notes.push(format!(
+            "{} weights of parts that no text passes (vision) are in no figure",
+            walk.outside_elements
+        ));
+    }
+    if schedule.batch > 1 {
+        notes.push("bytes assume that a whole batch shares each pass over the weights: they are a least".to_owned());
+    }
+    notes
+}
+
 // The methodology's `2 × params × tokens`, tokens being input and output together.
-fn by_parameters(count: u64, basis: &str, requests: &[RequestTokens]) -> FlopsEstimate {
-    let tokens: u128 = requests
-        .iter()
-        .map(|tokens| u128::from(tokens.input) + u128::from(tokens.output))
-        .sum();
+fn by_parameters(parameters: &Parameters, schedule: &Schedule) -> FlopsEstimate {
+    let (count, tokens) = (parameters.count, schedule.total_tokens());
+    let flops = 2 * u128::from(count) * tokens;
     FlopsEstimate {
-        flops_total: Some(2.0 * count as f64 * tokens as f64),
-        flops_prefill: None,
-        flops_decode: None,
-        flops_method: Some(FlopsMethod::ParameterEstimate),
-        flops_confidence: Some(Confidence::Low),
-        note: Some(format!(
-            "2 x {count} parameters x {tokens} input and output tokens, parameters from {basis}; attention is left out"
-        )),
+        flops_total: Some(flops),
+        flops_two_params_tokens: Some(flops),
+        params_total: Some(u128::from(count)),
+        method: Some(parameters.method),
+        total_tokens: tokens,
+        notes: vec![format!(
+            "2 x {count} parameters x {tokens} input and output tokens, parameters from {}; attention is left out",
+            parameters.basis
+        )],
+        ..FlopsEstimate::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Estimator, FlopsMethod, RequestTokens};
-    use crate::flops::from_config_json;
+    use serde_json::json;
+
+    use super::{Estimator, FlopsMethod, Parameters};
+    use crate::flops::{Logits, Naming, RequestTokens, Schedule, Walk, from_config_json};
     use crate::measurement::Confidence;
 
-    const REQUEST: RequestTokens = RequestTokens { input: 100, output: 20 };
+    fn schedule() -> Schedule {
+        Schedule::uniform(RequestTokens { input: 100, output: 20 }, 1, Logits::Last)
+    }
+
+    fn by_config(config: &serde_json::Value) -> Estimator {
+        let shape = from_config_json(config).unwrap();
+        Estimator::Walk(Box::new(Walk::new(shape, Naming::HuggingFace, &[], None)))
+    }
 
     #[test]
-    fn the_architecture_is_trusted_more_than_the_parameters() {
-        let shape = from_config_json(&serde_json::json!({"model_type": "llama"})).unwrap();
-        let architecture = Estimator::Architecture(shape).estimate(&[REQUEST]);
-        let parameters = Estimator::Parameters {
+    fn a_configuration_alone_is_trusted_less_than_tensors_and_more_than_a_name() {
+        let architecture = by_config(&json!({"model_type": "llama"})).estimate(&schedule(), 2.0);
+        assert_eq!(architecture.method, Some(FlopsMethod::Architecture));
+        assert_eq!(architecture.flops_two_params_tokens, Some(2 * 6_738_415_616 * 120));
+        let parameters = Estimator::Parameters(Parameters {
             count: 7_000_000_000,
+            method: FlopsMethod::ParameterEstimate,
             basis: "the name".into(),
-        }
-        .estimate(&[REQUEST]);
-        assert_eq!(architecture.flops_method, Some(FlopsMethod::Architecture));
-        assert_eq!(architecture.flops_confidence, Some(Confidence::Medium));
-        assert_eq!(parameters.flops_confidence, Some(Confidence::Low));
-        assert_eq!(parameters.flops_total, Some(2.0 * 7e9 * 120.0));
+        });
+        let parameters = parameters.estimate(&schedule(), 2.0);
+        assert_eq!(parameters.flops_total, Some(2 * 7_000_000_000 * 120));
+        let confidences = [
+            FlopsMethod::Traced,
+            FlopsMethod::Architecture,
+            FlopsMethod::ParameterEstimate,
+        ];
         assert_eq!(
-            architecture.compute_metrics(Some(2.0)).flops_method.as_deref(),
-            Some("architecture")
+            confidences.map(FlopsMethod::confidence),
+            [Confidence::High, Confidence::Medium, Confidence::Low]
         );
     }
 
     #[test]
     fn what_is_unknown_stays_null_and_says_why() {
-        let estimate = Estimator::Unknown {
-            reason: "no parameters".into(),
-        }
-        .estimate(&[REQUEST]);
-        assert_eq!(
-            (estimate.flops_total, estimate.note.as_deref()),
-            (None, Some("no parameters"))
-        );
-    }
-
-    #[test]
-    fn a_rate_without_a_time_is_null() {
-        let estimate = Estimator::Parameters {
-            count: 1,
-            basis: "a test".into(),
-        }
-        .estimate(&[REQUEST]);
-        assert_eq!(estimate.compute_metrics(Some(0.0)).flops_per_second, None);
-        assert_eq!(estimate.compute_metrics(None).flops_per_second, None);
-        assert_eq!(estimate.compute_metrics(Some(2.0)).flops_per_second, Some(120.0));
+        let reason = "no parameters".to_owned();
+        let estimate = Estimator::Unknown { reason: reason.clone() }.estimate(&schedule(), 2.0);
+        assert_eq!((estimate.flops_total, estimate.notes), (None, vec![reason]));
     }
 
     #[test]
     fn a_context_beyond_the_sliding_window_is_noted() {
-        let config = serde_json::json!({"model_type": "mistral", "sliding_window": 110});
-        let estimator = Estimator::Architecture(from_config_json(&config).unwrap());
-        assert!(estimator.estimate(&[REQUEST]).note.is_some());
-        assert!(
-            estimator
-                .estimate(&[RequestTokens { input: 10, output: 20 }])
-                .note
-                .is_none()
+        let estimator = by_config(&json!({"model_type": "mistral", "sliding_window": 110}));
+        let estimate = estimator.estimate(&schedule(), 2.0);
+        assert!(estimate.notes[0].contains("110 tokens"), "{:?}", estimate.notes);
+        assert!(estimate.flops.unwrap().unwindowed_total > estimate.flops_total.unwrap());
+        let whole = estimator.estimate(&schedule().without_windows(), 2.0);
+        assert_eq!(
+            (whole.flops_total, whole.notes.len()),
+            (whole.flops.map(|flops| flops.unwindowed_total), 0)
         );
+        let short = Schedule::uniform(RequestTokens { input: 10, output: 20 }, 1, Logits::Last);
+        assert!(estimator.estimate(&short, 2.0).notes.is_empty());
     }
 }

@@ -9,6 +9,8 @@ mod mistral;
 mod phi;
 mod qwen;
 
+use super::shape::Activation;
+
 /// A family of models that differ in their dimensions only.
 #[derive(Debug)]
 pub struct Family {
@@ -72,11 +74,40 @@ pub(super) struct Wiring {
     pub attention_output_bias: Setting,
     pub mlp_bias: Setting,
     pub lm_head_bias: Setting,
-    pub norms_per_layer: u64,
+    /// Norms over the hidden state in each layer, in the order of the walk.
+    pub norms: &'static [&'static str],
     pub norm: NormKind,
     pub query_key_norm: Setting,
-    /// Whether some layers look back no further than `sliding_window`.
-    pub slides: Setting,
+    pub sliding: SlidingLayers,
+    pub activation: Activation,
+    /// The part of each head that rotary embedding turns where `partial_rotary_factor` is absent.
+    pub rotary_share: f64,
+    pub scales_embedding: bool,
+    pub soft_caps: bool,
+}
+
+/// Which layers look back no further than `sliding_window`, where `layer_types` does not list them. The number is the
+/// window of an absent key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SlidingLayers {
+    None,
+    /// All, where the window is not null.
+    All(Option<u64>),
+    /// Those from `max_window_layers` on, where `use_sliding_window` is set (Qwen).
+    FromMaxWindowLayers(u64),
+    /// All, where `use_sliding_window` is set (Qwen3-MoE).
+    BySwitch(u64),
+    /// Every other before `max_window_layers`, the first included, where `use_sliding_window` is set (Qwen2-MoE).
+    EveryOtherBeforeMaxWindowLayers(u64),
+    /// Every other, the first included.
+    EveryOther(u64),
+    /// All but every `sliding_window_pattern`-th.
+    AllButEvery {
+        nth: u64,
+        window: u64,
+    },
+    /// Those without rotary embedding, where `use_sliding_window` is set (SmolLM3).
+    WithoutRotary,
 }
 
 /// A trait of the family, or of one model by a key of its `config.json`.
@@ -127,12 +158,12 @@ pub(super) struct LatentDefaults {
     pub value_dim: u64,
 }
 
-const USE_SLIDING_WINDOW: Setting = Setting::Key {
-    key: "use_sliding_window",
-    default: false,
-};
 const ATTENTION_BIAS: Setting = Setting::Key {
     key: "attention_bias",
+    default: false,
+};
+const MLP_BIAS: Setting = Setting::Key {
+    key: "mlp_bias",
     default: false,
 };
 
@@ -143,11 +174,20 @@ const LLAMA_WIRING: Wiring = Wiring {
     attention_output_bias: Setting::Never,
     mlp_bias: Setting::Never,
     lm_head_bias: Setting::Never,
-    norms_per_layer: 2,
+    norms: &TWO_NORMS,
     norm: NormKind::Rms,
     query_key_norm: Setting::Never,
-    slides: Setting::Never,
+    sliding: SlidingLayers::None,
+    activation: Activation::Silu,
+    rotary_share: 1.0,
+    scales_embedding: false,
+    soft_caps: false,
 };
+
+/// Before attention and before the feed-forward network.
+const TWO_NORMS: [&str; 2] = ["input_norm", "ffn_norm"];
+/// Gemma 2 and 3 norm what both give, too.
+const FOUR_NORMS: [&str; 4] = ["input_norm", "post_attention_norm", "ffn_norm", "post_ffn_norm"];
 
 pub(super) fn by_model_type(model_type: &str) -> Option<&'static Family> {
     FAMILIES

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::config_json::norm_vectors;
-use super::family::{self, ExpertDefaults, Family, Setting, SharedExpert};
+use super::family::{self, ExpertDefaults, Family, NormKind, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
-use super::shape::{Biases, Experts, LatentAttention, ModelShape, Norms, ShapeError};
+use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError, Sliding};
 use super::tensor::TensorInfo;
 
 /// The shape that a GGUF file's metadata describe. `tensors` decide what metadata do not say: lm_head is tied where
@@ -29,6 +28,9 @@ pub fn from_gguf_metadata(
         .ok_or_else(|| ShapeError::UnknownFamily(architecture.to_owned()))?;
     source.shape(family)
 }
+
+/// llama.cpp's converter writes the tied embedding of this family again, as `output.weight`.
+const REPEATS_EMBEDDING: &str = "gpt2";
 
 struct Source<'a> {
     metadata: &'a BTreeMap<String, MetadataValue>,
@@ -61,7 +63,7 @@ impl Source<'_> {
             value_head_dim,
             intermediate_size,
             vocab_size: self.vocab_size()?,
-            tied: if self.tensors.is_empty() {
+            tied: if self.tensors.is_empty() || family.name == REPEATS_EMBEDDING {
                 family.defaults.tied
             } else {
                 self.tensor("output.weight").is_none()
@@ -76,15 +78,22 @@ impl Source<'_> {
                 lm_head: self.has_bias(family.wiring.lm_head_bias, &[]),
             },
             norms: Norms {
-                per_layer: family.wiring.norms_per_layer,
-                vectors: norm_vectors(family.wiring.norm),
+                of_layer: family.wiring.norms,
+                bias: matches!(family.wiring.norm, NormKind::Layer),
                 query_key: self.has_bias(family.wiring.query_key_norm, &["attn_q_norm.weight"]),
             },
             learned_positions: match family.defaults.learned_positions {
                 Some(_) => self.required("context_length")?,
                 None => 0,
             },
-            sliding_window: self.count("attention.sliding_window")?.filter(|window| *window > 0),
+            sliding: self.sliding(family.wiring.sliding, layers)?,
+            activation: family.wiring.activation,
+            rotary_dim: match family.wiring.rotary_share {
+                0.0 => 0,
+                _ => self.count("rope.dimension_count")?.unwrap_or(head_dim).min(head_dim),
+            },
+            scales_embedding: family.wiring.scales_embedding,
+            soft_caps: family.wiring.soft_caps,
         }
         .checked()
     }
@@ -110,8 +119,12 @@ impl Source<'_> {
             SharedExpert::Gated { .. } => self.required("expert_shared_feed_forward_length")?,
             SharedExpert::Multiple { .. } => self.required("expert_shared_count")?.saturating_mul(intermediate_size),
         };
+        if layers > MAX_LAYERS {
+            return Err(ShapeError::bad("block_count", layers, "at most 16384"));
+        }
+        let first = self.count("leading_dense_block_count")?.unwrap_or(0);
         Ok(Experts {
-            sparse_layers: layers.saturating_sub(self.count("leading_dense_block_count")?.unwrap_or(0)),
+            sparse_layers: (first..layers).collect(),
             count: self.required("expert_count")?,
             per_token: self.required("expert_used_count")?,
             intermediate_size,
@@ -126,6 +139,19 @@ impl Source<'_> {
             key_value_rank: self.required("attention.kv_lora_rank")?,
             rope_dim: self.required("rope.dimension_count")?,
         })
+    }
+
+    // A file with a window slides in the layers of the family's pattern; which, it does not say.
+    fn sliding(&self, pattern: SlidingLayers, layers: u64) -> Result<Option<Sliding>, ShapeError> {
+        let window = self.count("attention.sliding_window")?.filter(|window| *window > 0);
+        Ok(window.map(|window| Sliding {
+            window,
+            layers: match pattern {
+                SlidingLayers::EveryOther(_) => layers.div_ceil(2),
+                SlidingLayers::AllButEvery { nth, .. } => layers - layers / nth,
+                _ => layers,
+            },
+        }))
     }
 
     fn vocab_size(&self) -> Result<u64, ShapeError> {

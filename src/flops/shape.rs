@@ -1,6 +1,4 @@
-use serde::Serialize;
 use thiserror::Error;
-use utoipa::ToSchema;
 
 use super::metadata::MetadataValue;
 
@@ -37,7 +35,7 @@ impl ShapeError {
 }
 
 /// A transformer's dimensions: all that its matrix products depend on. Valid by construction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelShape {
     /// Name of the family, transformers' `model_type`.
     pub(super) family: &'static str,
@@ -62,14 +60,36 @@ pub struct ModelShape {
     pub(super) norms: Norms,
     /// Rows of a learned position embedding; 0 where positions are rotary.
     pub(super) learned_positions: u64,
-    /// Tokens that a layer with sliding attention looks back; the count ignores it, a note mentions it.
-    pub(super) sliding_window: Option<u64>,
+    pub(super) sliding: Option<Sliding>,
+    pub(super) activation: Activation,
+    /// Length of the part of each query and key that rotary embedding turns; 0 where positions are learned.
+    pub(super) rotary_dim: u64,
+    /// Whether the embedding is scaled (Gemma).
+    pub(super) scales_embedding: bool,
+    /// Whether attention scores and logits are capped by a tanh (Gemma 2).
+    pub(super) soft_caps: bool,
 }
 
-/// The mixture of experts in `sparse_layers` of the layers; the others have a dense feed-forward layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+/// The layers whose attention looks back no further than a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sliding {
+    /// Tokens seen, the present one included.
+    pub window: u64,
+    pub layers: u64,
+}
+
+/// The feed-forward layer's non-linearity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activation {
+    Silu,
+    GeluTanh,
+}
+
+/// The mixture of experts in `sparse_layers`; the other layers have a dense feed-forward network.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Experts {
-    pub sparse_layers: u64,
+    /// Their numbers from 0, ascending.
+    pub sparse_layers: Vec<u64>,
     pub count: u64,
     pub per_token: u64,
     pub intermediate_size: u64,
@@ -80,7 +100,7 @@ pub(super) struct Experts {
 }
 
 /// Multi-head latent attention (DeepSeek-V2): low-rank projections of query, and of key and value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LatentAttention {
     /// Rank of the query; null where it is projected directly.
     pub query_rank: Option<u64>,
@@ -89,7 +109,7 @@ pub(super) struct LatentAttention {
     pub rope_dim: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Biases {
     pub qkv: bool,
     pub attention_output: bool,
@@ -97,12 +117,12 @@ pub(super) struct Biases {
     pub lm_head: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Norms {
-    /// Norms over the hidden state in each layer.
-    pub per_layer: u64,
-    /// Vectors of one norm: 1 (RMSNorm) or 2 (LayerNorm with bias).
-    pub vectors: u64,
+    /// Names of the norms over the hidden state in each layer.
+    pub of_layer: &'static [&'static str],
+    /// LayerNorm with a bias, or RMSNorm without.
+    pub bias: bool,
     /// Whether each head's query and key are normed, with one weight for all heads.
     pub query_key: bool,
 }
@@ -110,7 +130,7 @@ pub(super) struct Norms {
 /// Far above any model there is, and low enough that every count in this room fits 128 bits with 32-bit token counts.
 const MAX_DIMENSION: u64 = 1 << 24;
 const MAX_HEADS: u64 = 1 << 16;
-const MAX_LAYERS: u64 = 1 << 14;
+pub(super) const MAX_LAYERS: u64 = 1 << 14;
 const MAX_EXPERTS: u64 = 1 << 16;
 
 impl ModelShape {
@@ -166,7 +186,7 @@ impl ModelShape {
 
     /// Tokens that a layer with sliding attention looks back; null where every layer sees all.
     pub fn sliding_window(&self) -> Option<u64> {
-        self.sliding_window
+        self.sliding.as_ref().map(|sliding| sliding.window)
     }
 
     /// Refuses what no model has, so that the arithmetic needs no checks.
@@ -217,10 +237,11 @@ impl Experts {
                 "at most 16777216",
             ));
         }
-        if self.sparse_layers > layers {
+        // Ascending by construction.
+        if self.sparse_layers.last().is_some_and(|last| *last >= layers) {
             return Err(ShapeError::bad(
                 "sparse layers",
-                self.sparse_layers,
+                self.sparse_layers.len(),
                 "at most num_hidden_layers",
             ));
         }

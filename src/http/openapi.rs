@@ -15,6 +15,7 @@ use utoipa::openapi::{self, OpenApi as Document};
     tags(
         (name = "experiments", description = "Submit, follow, cancel and read experiments."),
         (name = "devices", description = "What is measured here, and how."),
+        (name = "models", description = "What a model needs, without running it."),
         (name = "service", description = "The service itself."),
     ),
 )]

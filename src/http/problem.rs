@@ -53,6 +53,15 @@ impl Problem {
     }
 
     pub fn invalid_experiment(errors: Vec<FieldProblem>) -> Self {
+        Self::invalid_fields("invalid-experiment", "The experiment is not valid", errors)
+    }
+
+    /// A question after a model's FLOPs.
+    pub fn invalid_question(errors: Vec<FieldProblem>) -> Self {
+        Self::invalid_fields("invalid-question", "The question is not valid", errors)
+    }
+
+    fn invalid_fields(kind: &str, title: &str, errors: Vec<FieldProblem>) -> Self {
         let first = errors
             .first()
             .map(|error| format!("{} {}", error.pointer, error.detail))
@@ -61,11 +70,10 @@ impl Problem {
             0 => String::new(),
             more => format!(" (and {more} more, see errors)"),
         };
-        let title = "The experiment is not valid";
         let detail = format!("{}{more}", first.trim());
         Self {
             errors,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-experiment", title, detail)
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail)
         }
     }
 

@@ -1,8 +1,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::EnergyMetrics;
-use super::energy::Confidence;
+use super::{ComputeMetrics, EnergyMetrics};
 
 /// A span of CLOCK_MONOTONIC, in seconds since the host's boot. The clock is one for all processes of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -61,18 +60,6 @@ pub struct InferenceMetrics {
     pub median_itl_ms: Option<f64>,
     /// 99th percentile of the inter-token latency in milliseconds.
     pub p99_itl_ms: Option<f64>,
-}
-
-/// Floating-point operations of one rank in one cycle, of one cycle, or of the whole experiment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ComputeMetrics {
-    /// Matrix products only, 2 FLOPs a multiply-add, attention over the full score matrix.
-    pub flops_total: Option<f64>,
-    /// `flops_total` / `inference_time_sec`, FLOP/s; in the aggregate over `duration_sec`.
-    pub flops_per_second: Option<f64>,
-    /// `architecture` or `parameter_estimate`; null when nothing could be counted.
-    pub flops_method: Option<String>,
-    pub flops_confidence: Option<Confidence>,
 }
 
 /// The raw result of one rank in one cycle.

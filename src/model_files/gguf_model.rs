@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::ModelFileError;
 use super::gguf::{self, GgufHeader};
-use super::{ModelFiles, ModelFormat, loadable, parameters};
-use crate::flops::{MetadataValue, from_gguf_metadata};
+use super::{ModelFiles, ModelFormat, loadable, parameters, walk};
+use crate::flops::{MetadataValue, ModelShape, from_gguf_metadata};
 
 /// Opens a GGUF model by one of its files.
 pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
@@ -38,6 +38,12 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
             .get(&format!("{architecture}.{key}"))
             .and_then(MetadataValue::as_count)
     };
+    // A traced GPT-2 tells its repeated embedding from a head of its own; elements alone do not.
+    let by_shape = |shape: &ModelShape| {
+        let traced = walk(shape, ModelFormat::Gguf, &tensors).is_traced();
+        traced.then(|| u64::try_from(shape.parameters_total()).ok()).flatten()
+    };
+    let parameters_total = shape.as_ref().ok().and_then(by_shape);
     let vocabulary = metadata.get("tokenizer.ggml.tokens").and_then(MetadataValue::list_len);
     Ok(ModelFiles {
         format: ModelFormat::Gguf,
@@ -51,8 +57,9 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
         has_tokenizer: metadata.contains_key("tokenizer.ggml.model") && vocabulary.is_some(),
         has_chat_template: metadata.contains_key("tokenizer.chat_template"),
         has_rope_theta: metadata.contains_key(&format!("{architecture}.rope.freq_base")),
-        parameters_total: parameters::count(&tensors, false),
+        parameters_total: parameters_total.or_else(|| parameters::count(&tensors, false)),
         quantization: parameters::prevailing_type(&tensors).unwrap_or("none").to_owned(),
+        stated_bits: None,
         loadable_problems: loadable::of_gguf(&architecture, &metadata, &tensors),
         architecture,
         shape,

@@ -1,7 +1,8 @@
+mod header;
+
 use std::io::Read;
 
-use serde_json::{Map, Value};
-
+use self::header::{Entry, Header};
 use super::error::{HeaderError, refuse};
 use crate::flops::TensorInfo;
 
@@ -23,14 +24,12 @@ pub(super) fn read_header<R: Read>(mut reader: R, file_bytes: u64) -> Result<Vec
     }
     let mut header = vec![0; length as usize];
     reader.read_exact(&mut header)?;
-    let header: Map<String, Value> = match serde_json::from_slice(&header) {
+    let header: Header = match serde_json::from_slice(&header) {
         Ok(header) => header,
-        Err(error) => return refuse(format!("its header is not a JSON object: {error}")),
+        Err(error) => return refuse(format!("its header is not a table of tensors: {error}")),
     };
-    let mut tensors = Vec::with_capacity(header.len());
-    for (name, value) in header.iter().filter(|(name, _)| *name != "__metadata__") {
-        tensors.push(tensor(name, value)?);
-    }
+    let read = header.tensors.iter().map(|(name, entry)| tensor(name, entry));
+    let mut tensors = read.collect::<Result<Vec<_>, _>>()?;
     tensors.sort_by_key(|(begin, tensor)| (*begin, tensor.bytes));
     let mut end: u64 = 0;
     for (begin, tensor) in &tensors {
@@ -48,19 +47,19 @@ pub(super) fn read_header<R: Read>(mut reader: R, file_bytes: u64) -> Result<Vec
     Ok(tensors.into_iter().map(|(_, tensor)| tensor).collect())
 }
 
-fn tensor(name: &str, value: &Value) -> Result<(u64, TensorInfo), HeaderError> {
-    let dtype = value.get("dtype").and_then(Value::as_str);
-    let shape = value.get("shape").and_then(counts);
-    let offsets = value.get("data_offsets").and_then(counts);
-    let (Some(dtype), Some(shape), Some([begin, end])) = (dtype, shape, offsets.as_deref()) else {
-        return refuse(format!("tensor `{name}` lacks dtype, shape or data_offsets"));
-    };
+fn tensor(name: &str, entry: &Entry) -> Result<(u64, TensorInfo), HeaderError> {
+    let Entry {
+        dtype,
+        shape,
+        data_offsets: [begin, end],
+    } = entry;
     let Some(bits) = bits(dtype) else {
         return Err(HeaderError::Unsupported(format!(
             "tensor `{name}` has the unknown type {dtype}"
         )));
     };
     let expected = shape
+        .0
         .iter()
         .try_fold(bits, |product, dimension| product.checked_mul(*dimension));
     let bytes = end
@@ -68,22 +67,19 @@ fn tensor(name: &str, value: &Value) -> Result<(u64, TensorInfo), HeaderError> {
         .filter(|bytes| expected.map(|bits| bits.div_ceil(8)) == Some(*bytes));
     let Some(bytes) = bytes else {
         return refuse(format!(
-            "tensor `{name}` has the offsets {begin} to {end}, which is not {dtype} {shape:?}"
+            "tensor `{name}` has the offsets {begin} to {end}, which is not {dtype} {:?}",
+            shape.0
         ));
     };
     Ok((
         *begin,
         TensorInfo {
             name: name.to_owned(),
-            shape,
-            dtype: dtype.to_owned(),
+            shape: shape.0.clone(),
+            dtype: dtype.clone(),
             bytes,
         },
     ))
-}
-
-fn counts(value: &Value) -> Option<Vec<u64>> {
-    value.as_array()?.iter().map(Value::as_u64).collect()
 }
 
 fn bits(dtype: &str) -> Option<u64> {
@@ -145,9 +141,23 @@ mod tests {
         let one = |body: &str| file(&format!(r#"{{"a":{body}}}"#), 4);
         for (bytes, reason) in [
             (u64::MAX.to_le_bytes().to_vec(), "claims a header"),
-            (file("[]", 0), "JSON object"),
-            (one(r#"{"dtype":"F32","shape":[1]}"#), "lacks"),
-            (one(r#"{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}"#), "lacks"),
+            (file("[]", 0), "table of tensors"),
+            (one(r#"{"dtype":"F32","shape":[1]}"#), "data_offsets"),
+            (
+                one(r#"{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}"#),
+                "table of tensors",
+            ),
+            (
+                one(r#"{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}"#),
+                "at most 8",
+            ),
+            (
+                file(
+                    r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#,
+                    2,
+                ),
+                "`a` twice",
+            ),
             (
                 one(r#"{"dtype":"Z9","shape":[1],"data_offsets":[0,4]}"#),
                 "unknown type Z9",
@@ -177,6 +187,12 @@ mod tests {
                 bytes[position] = value;
             }
             let _outcome = read(&bytes);
+        }
+
+        #[test]
+        fn any_json_is_read_or_refused(body in r#"[\[\]{}:,"a0-9.e-]{0,60}"#, data in 0..30_usize) {
+            let _outcome = read(&file(&body, data));
+            let _outcome = read(&file(&format!(r#"{{"a":{{"dtype":"F32","shape":[{body}],"data_offsets":[0,4]}}}}"#), data));
         }
     }
 }

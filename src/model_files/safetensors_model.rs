@@ -1,17 +1,15 @@
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use super::config::{read_json, stated_bits, text_part};
 use super::error::ModelFileError;
-use super::{ModelFiles, ModelFormat, loadable, parameters, safetensors};
+use super::{ModelFiles, ModelFormat, loadable, parameters, safetensors, walk};
 use crate::flops::from_config_json;
 
 const INDEX: &str = "model.safetensors.index.json";
-/// Indexes of models with 100,000 tensors have 10 MB; some tokenizer_config.json list every added token.
-const MAX_JSON_BYTES: u64 = 1 << 26;
 
 /// Opens a folder with `config.json` and safetensors.
 pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
@@ -29,14 +27,16 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
         tensors.extend(safetensors::read_header(file, bytes).map_err(|error| error.at(path))?);
     }
     let shape = from_config_json(&config);
-    let text = config
-        .get("text_config")
-        .filter(|text| text.is_object())
-        .unwrap_or(&config);
+    let text = text_part(&config);
     let known = shape.as_ref().ok();
     let count = |names: [&str; 2]| names.iter().find_map(|name| text.get(*name).and_then(Value::as_u64));
     let tied = known.map_or_else(|| flag(&config, "tie_word_embeddings"), |shape| shape.tied());
     let by_shape = || known.and_then(|shape| u64::try_from(shape.parameters_total()).ok());
+    let traced = known.filter(|shape| walk(shape, ModelFormat::Safetensors, &tensors).is_traced());
+    let parameters_total = match traced {
+        Some(_) => by_shape(),
+        None => parameters::count(&tensors, tied).or_else(by_shape),
+    };
     Ok(ModelFiles {
         format: ModelFormat::Safetensors,
         architecture: config
@@ -51,10 +51,11 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
         has_tokenizer: loadable::has_tokenizer(folder),
         has_chat_template: has_chat_template(folder),
         has_rope_theta: text.get("rope_theta").is_some_and(Value::is_number),
-        parameters_total: parameters::count(&tensors, tied).or_else(by_shape),
+        parameters_total,
         quantization: quantization(&config)
             .or_else(|| parameters::prevailing_type(&tensors).map(str::to_owned))
             .unwrap_or_else(|| "none".to_owned()),
+        stated_bits: stated_bits(&config),
         loadable_problems: loadable::of_safetensors(&config, folder, &files),
         shape,
         tensors,
@@ -109,21 +110,6 @@ fn indexed_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
         names.insert(name);
     }
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
-}
-
-fn read_json(path: &Path) -> Result<Value, ModelFileError> {
-    let file = File::open(path).map_err(|error| ModelFileError::io(path, error))?;
-    let mut text = Vec::new();
-    file.take(MAX_JSON_BYTES + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| ModelFileError::io(path, error))?;
-    if text.len() as u64 > MAX_JSON_BYTES {
-        return Err(ModelFileError::malformed(
-            path,
-            format!("it has more than {MAX_JSON_BYTES} bytes"),
-        ));
-    }
-    serde_json::from_slice(&text).map_err(|error| ModelFileError::malformed(path, format!("it is not JSON: {error}")))
 }
 
 fn has_chat_template(folder: &Path) -> bool {

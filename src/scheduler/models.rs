@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::context::EngineChoice;
 use crate::experiment::{Model, Warning, WarningCode};
-use crate::flops::{Estimator, parameters_from_name};
+use crate::flops::Estimator;
 use crate::inference::{SYNTHETIC_PREFIX, SyntheticModel};
 use crate::model_files::{self, ModelFiles, ModelFormat};
 
@@ -132,15 +132,7 @@ impl LocatedModel {
             None if self.engine == EngineChoice::Synthetic => Estimator::Unknown {
                 reason: "the synthetic engine computes nothing".to_owned(),
             },
-            None => parameters_from_name(name).map_or_else(
-                || Estimator::Unknown {
-                    reason: "neither files nor name give the model's size".to_owned(),
-                },
-                |count| Estimator::Parameters {
-                    count,
-                    basis: "the model's name".to_owned(),
-                },
-            ),
+            None => model_files::estimator_by_name(name),
         }
     }
 }

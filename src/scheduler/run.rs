@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::compute::ComputeCount;
 use super::context::Context;
 use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
@@ -14,7 +15,6 @@ use super::rest::BarePowers;
 use crate::analysis::{self, CycleHost, IdleState, ReportInput, union_sec};
 use crate::clock::{self, Monotonic};
 use crate::experiment::{Spec, State};
-use crate::flops::{Estimator, RequestTokens};
 use crate::measurement::{BaselineKind, RankCycle, Window};
 use crate::model_files::ModelFormat;
 use crate::report::{ModelFacts, Timing};
@@ -90,8 +90,9 @@ impl Run {
             .await;
         let outcome = match driven {
             Ok((driven, facts)) => {
-                self.conclude(driven, &pids, facts, &model.estimator(&spec.model_name))
-                    .await
+                let gpus = self.context.meter.devices().gpus;
+                let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
+                self.conclude(driven, &pids, facts, &compute).await
             }
             Err(stop) => Err(stop),
         };
@@ -142,13 +143,13 @@ impl Run {
         driven: Driven,
         pids: &[u32],
         model: ModelFacts,
-        estimator: &Estimator,
+        compute: &ComputeCount,
     ) -> Result<(), Stop> {
         let spec = &self.record.spec;
         let meter = &self.context.meter;
         tokio::task::block_in_place(|| meter.settle());
         let idle = self.idle_states(&driven);
-        let rank_cycle = |pass| self.rank_cycle(pass, pids, estimator, &idle[0]);
+        let rank_cycle = |pass| self.rank_cycle(pass, pids, compute, &idle[0]);
         let cycles = driven.passes.iter().map(rank_cycle).collect::<Vec<_>>();
         let hosts = (0..spec.num_cycles)
             .filter_map(|cycle| {
@@ -211,16 +212,11 @@ impl Run {
         ]
     }
 
-    fn rank_cycle(&self, pass: &RankPass, pids: &[u32], estimator: &Estimator, bare: &IdleState) -> RankCycle {
+    fn rank_cycle(&self, pass: &RankPass, pids: &[u32], compute: &ComputeCount, bare: &IdleState) -> RankCycle {
         let own_pid = &pids[pass.rank as usize..=pass.rank as usize];
         let gpus = self.record.spec.gpus_of_rank(pass.rank);
         let inference = analysis::inference_of(&pass.requests, &pass.window);
-        let tokens = pass.requests.iter().map(|r| RequestTokens {
-            input: r.input_tokens,
-            output: r.output_tokens,
-        });
-        let estimate = estimator.estimate(&tokens.collect::<Vec<_>>());
-        let compute = estimate.compute_metrics(Some(pass.window.duration_sec()));
+        let compute = compute.of(pass.rank, &pass.requests, &pass.window, gpus);
         let mut energy = self.context.meter.read(&pass.window, gpus, own_pid);
         energy.host_idle_energy_j = analysis::host_idle_energy_j(&energy, bare);
         RankCycle {

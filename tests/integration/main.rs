@@ -10,6 +10,7 @@ mod devices;
 mod doctor;
 mod fake_powercap;
 mod faults;
+mod flops;
 mod honesty;
 mod meter_command;
 mod mock_nvml;

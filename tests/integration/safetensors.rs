@@ -22,6 +22,8 @@ async fn a_folder_with_safetensors_is_run_in_float32_and_batched() {
     assert_eq!(results["loads"][0]["activation_dtype"], "f32");
     assert_eq!(results["model"]["format"], "safetensors");
     assert!(results["compute"]["flops_total"].as_f64().unwrap() > 0.0);
+    assert_eq!(results["compute"]["flops_method"], "traced", "{:#}", results["compute"]);
+    assert!(results["compute"]["bytes_per_token"].as_f64().unwrap() > 0.0);
 }
 
 #[tokio::test]
@@ -32,4 +34,6 @@ async fn in_situ_quantization_is_honoured() {
     }))
     .await;
     assert_eq!(results["inference"]["output_tokens"], 4);
+    // How the engine packs what it quantizes is not known here.
+    assert_eq!(results["compute"]["bytes_per_token"], serde_json::Value::Null);
 }

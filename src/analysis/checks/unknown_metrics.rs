@@ -61,7 +61,17 @@ fn reason(key: &str, spec: &Spec, aggregate: &Aggregate) -> String {
         "dram_energy_j" if energy.host_dram_energy_j.is_some() => share_unknown("memory"),
         "dram_energy_j" | "host_dram_energy_j" => unread(EnergyDomain::Dram, aggregate),
         "cpu_time_share" => "CPU time of the experiment or of the host is unknown".to_owned(),
-        "flops_total" | "flops_method" | "flops_confidence" => "the model's FLOPs could not be counted".to_owned(),
+        "flops_total" | "flops_method" | "flops_confidence" | "macs_total" | "flops_two_params_tokens" => {
+            "the model's FLOPs could not be counted".to_owned()
+        }
+        "flops_prefill" | "flops_decode" | "flops_causal_total" | "flops_elementwise" => {
+            "the model's operators are not known".to_owned()
+        }
+        "bytes_read_total" | "bytes_read_decode" => "the types of the model's weights are not known".to_owned(),
+        "bytes_per_token" if aggregate.compute.bytes_read_decode.is_some() => "no request has a decode step".to_owned(),
+        "bytes_per_token" => "bytes_read_decode is unknown".to_owned(),
+        "roofline" if spec.gpus.is_empty() => "no peak rates of this CPU are known".to_owned(),
+        "roofline" => "no peak rates of these devices at this precision are known".to_owned(),
         _ => missing_part(key, aggregate),
     }
 }
@@ -122,6 +132,7 @@ fn missing_part(key: &str, aggregate: &Aggregate) -> String {
         "joules_per_output_token" => &[total_energy, output_tokens],
         "joules_per_input_token" => &[total_energy, input_tokens],
         "effective_throughput" => &[total_tokens, duration],
+        "arithmetic_intensity" => &[flops, ("bytes_read_total", compute.bytes_read_total.is_some())],
         "flop_per_joule" => &[flops, total_energy],
         "flop_per_token" => &[flops, total_tokens],
         "watts_per_token_per_second" => &[total_energy, duration, output_tokens],
@@ -148,7 +159,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_reason_of_its_own_when_nothing_is_known() {
         let warnings = check(&spec(1, 1), &aggregate(&[], &[]));
-        assert_eq!(warnings.len(), 10 + 12 + 4 + 8);
+        assert_eq!(warnings.len(), 10 + 12 + 15 + 8);
         for message in messages(&warnings) {
             assert!(!message.ends_with("it was not measured"), "{message}");
         }

@@ -1,4 +1,6 @@
-use super::{ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, LatentDefaults, SharedExpert, Wiring};
+use super::{
+    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, LatentDefaults, MLP_BIAS, SharedExpert, Wiring,
+};
 
 pub static DEEPSEEK_V2: Family = Family {
     name: "deepseek_v2",
@@ -19,6 +21,7 @@ pub static DEEPSEEK_V2: Family = Family {
     wiring: Wiring {
         qkv_bias: ATTENTION_BIAS,
         attention_output_bias: ATTENTION_BIAS,
+        mlp_bias: MLP_BIAS,
         ..LLAMA_WIRING
     },
     experts: Some(ExpertDefaults {

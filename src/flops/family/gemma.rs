@@ -1,8 +1,11 @@
-use super::{ATTENTION_BIAS, Defaults, Family, LLAMA_WIRING, Setting, Wiring};
+use super::{ATTENTION_BIAS, Defaults, FOUR_NORMS, Family, LLAMA_WIRING, Setting, SlidingLayers, Wiring};
+use crate::flops::shape::Activation;
 
 const GEMMA_WIRING: Wiring = Wiring {
     qkv_bias: ATTENTION_BIAS,
     attention_output_bias: ATTENTION_BIAS,
+    activation: Activation::GeluTanh,
+    scales_embedding: true,
     ..LLAMA_WIRING
 };
 
@@ -46,8 +49,9 @@ pub static GEMMA2: Family = Family {
     gguf_architectures: &["gemma2"],
     defaults: GEMMA2_DEFAULTS,
     wiring: Wiring {
-        norms_per_layer: 4,
-        slides: Setting::Always,
+        norms: &FOUR_NORMS,
+        sliding: SlidingLayers::EveryOther(4096),
+        soft_caps: true,
         ..GEMMA_WIRING
     },
     experts: None,
@@ -64,8 +68,8 @@ pub static GEMMA3: Family = Family {
         ..GEMMA2_DEFAULTS
     },
     wiring: Wiring {
-        norms_per_layer: 4,
-        slides: Setting::Always,
+        norms: &FOUR_NORMS,
+        sliding: SlidingLayers::AllButEvery { nth: 6, window: 4096 },
         query_key_norm: Setting::Always,
         ..GEMMA_WIRING
     },

@@ -1,4 +1,5 @@
-use super::{Defaults, Family, NormKind, Setting, Wiring};
+use super::{Defaults, Family, LLAMA_WIRING, NormKind, Setting, SlidingLayers, Wiring};
+use crate::flops::shape::Activation;
 
 pub static GPT2: Family = Family {
     name: "gpt2",
@@ -21,11 +22,10 @@ pub static GPT2: Family = Family {
         qkv_bias: Setting::Always,
         attention_output_bias: Setting::Always,
         mlp_bias: Setting::Always,
-        lm_head_bias: Setting::Never,
-        norms_per_layer: 2,
         norm: NormKind::Layer,
-        query_key_norm: Setting::Never,
-        slides: Setting::Never,
+        activation: Activation::GeluTanh,
+        rotary_share: 0.0,
+        ..LLAMA_WIRING
     },
     experts: None,
     latent: None,
@@ -57,11 +57,10 @@ pub static STARCODER2: Family = Family {
         qkv_bias: USE_BIAS,
         attention_output_bias: USE_BIAS,
         mlp_bias: USE_BIAS,
-        lm_head_bias: Setting::Never,
-        norms_per_layer: 2,
         norm: NormKind::Layer,
-        query_key_norm: Setting::Never,
-        slides: Setting::Always,
+        activation: Activation::GeluTanh,
+        sliding: SlidingLayers::All(None),
+        ..LLAMA_WIRING
     },
     experts: None,
     latent: None,

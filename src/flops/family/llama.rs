@@ -1,9 +1,4 @@
-use super::{ATTENTION_BIAS, Defaults, Family, LLAMA_WIRING, Setting, USE_SLIDING_WINDOW, Wiring};
-
-const MLP_BIAS: Setting = Setting::Key {
-    key: "mlp_bias",
-    default: false,
-};
+use super::{ATTENTION_BIAS, Defaults, Family, LLAMA_WIRING, MLP_BIAS, SlidingLayers, Wiring};
 
 const WIRING: Wiring = Wiring {
     qkv_bias: ATTENTION_BIAS,
@@ -50,7 +45,7 @@ pub static SMOLLM3: Family = Family {
         learned_positions: None,
     },
     wiring: Wiring {
-        slides: USE_SLIDING_WINDOW,
+        sliding: SlidingLayers::WithoutRotary,
         ..WIRING
     },
     experts: None,

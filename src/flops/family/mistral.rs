@@ -1,4 +1,4 @@
-use super::{Defaults, ExpertDefaults, Family, LLAMA_WIRING, Setting, SharedExpert, Wiring};
+use super::{Defaults, ExpertDefaults, Family, LLAMA_WIRING, SharedExpert, SlidingLayers, Wiring};
 
 const DEFAULTS: Defaults = Defaults {
     hidden_size: 4096,
@@ -19,7 +19,7 @@ pub static MISTRAL: Family = Family {
     gguf_architectures: &["mistral3"],
     defaults: DEFAULTS,
     wiring: Wiring {
-        slides: Setting::Always,
+        sliding: SlidingLayers::All(Some(4096)),
         ..LLAMA_WIRING
     },
     experts: None,
@@ -33,7 +33,7 @@ pub static MIXTRAL: Family = Family {
     gguf_architectures: &["llama"],
     defaults: DEFAULTS,
     wiring: Wiring {
-        slides: Setting::Always,
+        sliding: SlidingLayers::All(None),
         ..LLAMA_WIRING
     },
     experts: Some(ExpertDefaults {

@@ -1,4 +1,5 @@
-use super::{Defaults, Family, LLAMA_WIRING, NormKind, Setting, Wiring};
+use super::{Defaults, Family, LLAMA_WIRING, NormKind, Setting, SlidingLayers, Wiring};
+use crate::flops::shape::Activation;
 
 pub static PHI: Family = Family {
     name: "phi",
@@ -22,13 +23,15 @@ pub static PHI: Family = Family {
         attention_output_bias: Setting::Always,
         mlp_bias: Setting::Always,
         lm_head_bias: Setting::Always,
-        norms_per_layer: 1,
+        norms: &["input_norm"],
         norm: NormKind::Layer,
         query_key_norm: Setting::Key {
             key: "qk_layernorm",
             default: false,
         },
-        slides: Setting::Never,
+        activation: Activation::GeluTanh,
+        rotary_share: 0.5,
+        ..LLAMA_WIRING
     },
     experts: None,
     latent: None,
@@ -51,7 +54,7 @@ pub static PHI3: Family = Family {
         learned_positions: None,
     },
     wiring: Wiring {
-        slides: Setting::Always,
+        sliding: SlidingLayers::All(None),
         ..LLAMA_WIRING
     },
     experts: None,

@@ -1,5 +1,5 @@
 use super::{
-    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, Setting, SharedExpert, USE_SLIDING_WINDOW, Wiring,
+    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, Setting, SharedExpert, SlidingLayers, Wiring,
 };
 
 const DENSE: Defaults = Defaults {
@@ -18,7 +18,7 @@ const QWEN3_WIRING: Wiring = Wiring {
     qkv_bias: ATTENTION_BIAS,
     attention_output_bias: ATTENTION_BIAS,
     query_key_norm: Setting::Always,
-    slides: USE_SLIDING_WINDOW,
+    sliding: SlidingLayers::FromMaxWindowLayers(4096),
     ..LLAMA_WIRING
 };
 
@@ -30,7 +30,7 @@ pub static QWEN2: Family = Family {
     defaults: DENSE,
     wiring: Wiring {
         qkv_bias: Setting::Always,
-        slides: USE_SLIDING_WINDOW,
+        sliding: SlidingLayers::FromMaxWindowLayers(4096),
         ..LLAMA_WIRING
     },
     experts: None,
@@ -55,7 +55,7 @@ pub static QWEN2_MOE: Family = Family {
             key: "qkv_bias",
             default: true,
         },
-        slides: USE_SLIDING_WINDOW,
+        sliding: SlidingLayers::EveryOtherBeforeMaxWindowLayers(4096),
         ..LLAMA_WIRING
     },
     experts: Some(ExpertDefaults {
@@ -97,7 +97,10 @@ pub static QWEN3_MOE: Family = Family {
         kv_heads: Some(4),
         ..DENSE
     },
-    wiring: QWEN3_WIRING,
+    wiring: Wiring {
+        sliding: SlidingLayers::BySwitch(4096),
+        ..QWEN3_WIRING
+    },
     experts: Some(ExpertDefaults {
         count: 128,
         per_token: Some(8),

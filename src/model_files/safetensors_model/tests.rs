@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::flops::Estimator;
+use crate::flops::{Estimator, FlopsMethod};
 use crate::model_files::{ModelFileError, ModelFiles, ModelFormat};
 
 fn tiny_llama() -> Value {
@@ -31,7 +31,7 @@ fn write_tensors(path: &Path, tensors: &[(&str, &[u64])]) {
 }
 
 const EMBEDDING: (&str, &[u64]) = ("model.embed_tokens.weight", &[10, 4]);
-const LAYER: [(&str, &[u64]); 9] = [
+const LAYER: [(&str, &[u64]); 10] = [
     ("model.layers.0.self_attn.q_proj.weight", &[4, 4]),
     ("model.layers.0.self_attn.k_proj.weight", &[2, 4]),
     ("model.layers.0.self_attn.v_proj.weight", &[2, 4]),
@@ -39,7 +39,8 @@ const LAYER: [(&str, &[u64]); 9] = [
     ("model.layers.0.mlp.gate_proj.weight", &[8, 4]),
     ("model.layers.0.mlp.up_proj.weight", &[8, 4]),
     ("model.layers.0.mlp.down_proj.weight", &[4, 8]),
-    ("model.layers.0.norms.weight", &[8]),
+    ("model.layers.0.input_layernorm.weight", &[4]),
+    ("model.layers.0.post_attention_layernorm.weight", &[4]),
     ("model.norm.weight", &[4]),
 ];
 
@@ -75,7 +76,10 @@ fn a_folder_tells_shape_parameters_and_type() {
     );
     assert!(model.has_tokenizer && model.has_chat_template && model.has_rope_theta);
     assert_eq!(model.loadable_problems(), [""; 0]);
-    assert!(matches!(model.estimator("tiny"), Estimator::Architecture(_)));
+    let Estimator::Walk(walk) = model.estimator("tiny") else {
+        panic!("no walk")
+    };
+    assert!(walk.is_traced());
 }
 
 #[test]
@@ -100,11 +104,12 @@ fn an_unknown_family_is_estimated_by_its_tensors() {
     config["model_type"] = json!("rwkv");
     let folder = folder(&config);
     let model = ModelFiles::open(folder.path()).unwrap();
-    let Estimator::Parameters { count, basis } = model.estimator("rwkv-7b") else {
+    let Estimator::Parameters(parameters) = model.estimator("rwkv-7b") else {
         panic!("not by parameters")
     };
-    assert_eq!(Some(count), model.parameters_total);
-    assert!(basis.contains("rwkv"), "{basis}");
+    assert_eq!(Some(parameters.count), model.parameters_total);
+    assert_eq!(parameters.method, FlopsMethod::Architecture);
+    assert!(parameters.basis.contains("rwkv"), "{}", parameters.basis);
 }
 
 #[test]

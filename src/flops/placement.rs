@@ -1,0 +1,285 @@
+//! Finds for every tensor of a model's files the operator that it belongs to. Only where all tensors have one, and all
+//! operators their tensors, is the walk known to be the model's own.
+
+mod part;
+
+use std::collections::{BTreeSet, HashSet};
+
+use self::part::Part;
+use super::names::{Name, Naming, Parsed};
+use super::operator::{Kind, Operator, Scope};
+use super::shape::ModelShape;
+use super::tensor::TensorInfo;
+
+/// Where the tensors belong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Placement {
+    /// Bytes of each operator in the files, with its biases and scales.
+    pub bytes: Vec<u64>,
+    /// Tensors without an operator and operators without their tensor, each a sentence's part.
+    pub problems: Vec<String>,
+    /// Elements of tensors that no text passes (a vision tower).
+    pub outside_elements: u64,
+}
+
+/// Enough to see what is wrong.
+const NAMED_PROBLEMS: usize = 20;
+
+pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, tensors: &[TensorInfo]) -> Placement {
+    let mut placer = Placer {
+        shape,
+        operators,
+        naming,
+        weights: vec![HashSet::new(); operators.len()],
+        biases: vec![HashSet::new(); operators.len()],
+        names: vec![None; operators.len()],
+        prefix: String::new(),
+        placement: Placement {
+            bytes: vec![0; operators.len()],
+            problems: Vec::new(),
+            outside_elements: 0,
+        },
+    };
+    let mut seen = BTreeSet::new();
+    for tensor in tensors {
+        if !seen.insert(tensor.name.as_str()) {
+            placer.problem(format!("`{}` is there twice", tensor.name));
+        } else if naming.is_outside_the_text_model(&tensor.name) {
+            let sum = placer.placement.outside_elements.saturating_add(tensor.elements());
+            placer.placement.outside_elements = sum;
+        } else if !naming.is_buffer(&tensor.name)
+            && let Err(problem) = placer.place(tensor)
+        {
+            placer.problem(problem);
+        }
+    }
+    placer.name_what_is_missing();
+    placer.placement
+}
+
+/// A layer and, where experts are apart, an expert.
+type Copy = (u64, Option<u64>);
+
+struct Placer<'a> {
+    shape: &'a ModelShape,
+    operators: &'a [Operator],
+    naming: Naming,
+    weights: Vec<HashSet<Copy>>,
+    biases: Vec<HashSet<Copy>>,
+    /// How the files name each operator, once seen.
+    names: Vec<Option<&'static Name>>,
+    prefix: String,
+    placement: Placement,
+}
+
+impl Placer<'_> {
+    fn problem(&mut self, problem: String) {
+        self.placement.problems.push(problem);
+    }
+
+    fn place(&mut self, tensor: &TensorInfo) -> Result<(), String> {
+        let family = self.shape.family();
+        let unknown = || format!("no operator of {family} has `{}`", tensor.name);
+        let parsed = self.naming.parse(&tensor.name).ok_or_else(unknown)?;
+        let (stem, part) = part::split(&parsed.rest);
+        let mut refusal = None;
+        for name in self.naming.table().iter().filter(|name| name.stem == stem) {
+            let Some(members) = self.members(name) else { continue };
+            match self.fits(tensor, &parsed, name, &members, part) {
+                Ok(()) => return self.book(tensor, &parsed, name, &members, part),
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        Err(match refusal {
+            Some(reason) => format!("`{}` {reason}", tensor.name),
+            None => unknown(),
+        })
+    }
+
+    /// Positions of the name's operators, if the model has them all.
+    fn members(&self, name: &Name) -> Option<Vec<usize>> {
+        let position = |wanted: &&str| self.operators.iter().position(|operator| operator.name == *wanted);
+        name.operators.iter().map(position).collect()
+    }
+
+    fn fits(
+        &self,
+        tensor: &TensorInfo,
+        parsed: &Parsed<'_>,
+        name: &Name,
+        members: &[usize],
+        part: Part,
+    ) -> Result<(), String> {
+        let first = &self.operators[members[0]];
+        if !self.has_copy(first.scope, parsed) {
+            return Err(format!(
+                "is in a place where {} has no {}",
+                self.shape.family(),
+                first.name
+            ));
+        }
+        let rows: u64 = members.iter().map(|index| self.operators[*index].rows).sum();
+        let expected = match part {
+            Part::Companion => return Ok(()),
+            Part::Bias if !members.iter().all(|index| self.operators[*index].bias) => {
+                return Err(format!(
+                    "is a bias, which the configuration gives {} none of",
+                    first.name
+                ));
+            }
+            Part::Bias if first.kind == Kind::Norm => vec![first.columns],
+            Part::Bias => vec![rows],
+            Part::Weight | Part::Packed if rows == 1 && matches!(tensor.shape[..], [_]) => vec![first.columns],
+            Part::Weight | Part::Packed if first.scope == Scope::Experts && parsed.expert.is_none() => {
+                let experts = self.shape.experts().unwrap_or(0);
+                vec![experts, rows, first.columns]
+            }
+            Part::Weight | Part::Packed => vec![rows, first.columns],
+        };
+        let elements = expected.iter().map(|length| u128::from(*length)).product();
+        let transposed = name.transposed && tensor.shape == [first.columns, rows];
+        let by_heads =
+            first.kind == Kind::LatentExpansion && tensor.shape.len() == 3 && u128::from(tensor.elements()) == elements;
+        if tensor.shape == expected || transposed || by_heads || part.packs(tensor, elements) {
+            return Ok(());
+        }
+        Err(format!("has the shape {:?} instead of {expected:?}", tensor.shape))
+    }
+
+    fn has_copy(&self, scope: Scope, parsed: &Parsed<'_>) -> bool {
+        let Some(layer) = parsed.layer else {
+            return scope == Scope::Model && parsed.expert.is_none();
+        };
+        let expert_exists = match (scope, parsed.expert) {
+            (Scope::Experts, Some(expert)) => self.shape.experts().is_some_and(|count| expert < count),
+            (_, expert) => expert.is_none(),
+        };
+        let is_sparse = || self.shape.sparse_layers().binary_search(&layer).is_ok();
+        let layer_has_it = match scope {
+            Scope::Model => false,
+            Scope::Layers => true,
+            Scope::DenseLayers => !is_sparse(),
+            Scope::SparseLayers | Scope::Experts => is_sparse(),
+        };
+        layer < self.shape.layers() && expert_exists && layer_has_it
+    }
+
+    fn book(
+        &mut self,
+        tensor: &TensorInfo,
+        parsed: &Parsed<'_>,
+        name: &'static Name,
+        members: &[usize],
+        part: Part,
+    ) -> Result<(), String> {
+        if parsed.layer.is_some() && self.prefix.is_empty() {
+            parsed.prefix.clone_into(&mut self.prefix);
+        }
+        let copy = (parsed.layer.unwrap_or(0), parsed.expert);
+        let rows: u64 = members.iter().map(|index| self.operators[*index].rows).sum();
+        let mut left = tensor.bytes;
+        for (position, index) in members.iter().enumerate() {
+            let is_last = position + 1 == members.len();
+            let share = u128::from(tensor.bytes) * u128::from(self.operators[*index].rows) / u128::from(rows.max(1));
+            let share = if is_last {
+                left
+            } else {
+                u64::try_from(share).unwrap_or(left).min(left)
+            };
+            left -= share;
+            self.placement.bytes[*index] = self.placement.bytes[*index].saturating_add(share);
+            let covered = match part {
+                Part::Companion => continue,
+                Part::Bias => &mut self.biases[*index],
+                Part::Weight | Part::Packed => &mut self.weights[*index],
+            };
+            if !covered.insert(copy) {
+                return Err(format!(
+                    "`{}` repeats weights of {}",
+                    tensor.name, self.operators[*index].name
+                ));
+            }
+            self.names[*index] = Some(name);
+        }
+        Ok(())
+    }
+
+    fn name_what_is_missing(&mut self) {
+        for index in 0..self.operators.len() {
+            let operator = &self.operators[index];
+            let mut missing = self.missing(operator, &self.weights[index], "weight");
+            if operator.bias {
+                missing.extend(self.missing(operator, &self.biases[index], "bias"));
+            }
+            self.placement.problems.extend(missing);
+        }
+        let all = self.placement.problems.len();
+        if all > NAMED_PROBLEMS {
+            self.placement.problems.truncate(NAMED_PROBLEMS);
+            self.problem(format!("and {} more", all - NAMED_PROBLEMS));
+        }
+    }
+
+    fn missing(&self, operator: &Operator, covered: &HashSet<Copy>, suffix: &str) -> Vec<String> {
+        let layers: Vec<u64> = match operator.scope {
+            Scope::Model => (0..self.shape.stored(operator).max(u64::from(suffix == "bias"))).collect(),
+            Scope::Layers => (0..self.shape.layers()).collect(),
+            Scope::DenseLayers => {
+                let is_dense = |layer: &u64| self.shape.sparse_layers().binary_search(layer).is_err();
+                (0..self.shape.layers()).filter(is_dense).collect()
+            }
+            Scope::SparseLayers | Scope::Experts => self.shape.sparse_layers().to_vec(),
+        };
+        let mut missing = Vec::new();
+        for layer in layers {
+            if covered.contains(&(layer, None)) {
+                continue;
+            }
+            match operator.scope {
+                Scope::Experts => {
+                    let experts = 0..self.shape.experts().unwrap_or(0);
+                    // The first is enough: experts that are stacked are all missing together.
+                    let first = experts
+                        .into_iter()
+                        .find(|expert| !covered.contains(&(layer, Some(*expert))));
+                    missing.extend(first.map(|expert| self.describe(operator, layer, Some(expert), suffix)));
+                }
+                _ => missing.push(self.describe(operator, layer, None, suffix)),
+            }
+        }
+        missing
+    }
+
+    /// The missing tensor by the name it would have in these files.
+    fn describe(&self, operator: &Operator, layer: u64, expert: Option<u64>, suffix: &str) -> String {
+        let seen = self
+            .operators
+            .iter()
+            .zip(&self.names)
+            .find(|(other, _)| other.name == operator.name);
+        let usual = || {
+            let table = self.naming.table().iter();
+            table.into_iter().find(|name| name.operators.contains(&operator.name))
+        };
+        let Some(name) = seen.and_then(|(_, name)| *name).or_else(usual) else {
+            return format!("{} is missing", operator.name);
+        };
+        let stem = match expert {
+            Some(expert) => name.stem.replace('*', &expert.to_string()),
+            None => name.stem.to_owned(),
+        };
+        let full = match operator.scope {
+            // lm_head stands beside the model's other modules.
+            Scope::Model if operator.kind != Kind::Logits => format!("{}{stem}.{suffix}", outer_module(&self.prefix)),
+            Scope::Model => format!("{stem}.{suffix}"),
+            _ => format!("{}{layer}.{stem}.{suffix}", self.prefix),
+        };
+        format!("`{full}` is missing")
+    }
+}
+
+/// `model.` of `model.layers.`, and nothing of `blk.`.
+fn outer_module(layers: &str) -> &str {
+    let module = layers.trim_end_matches('.');
+    module.rfind('.').map_or("", |dot| &module[..=dot])
+}

@@ -1,0 +1,203 @@
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State as AxumState, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode},
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{body, problem::Problem, state::AppState};
+use crate::experiment::{FieldProblem, Fields};
+use crate::flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
+use crate::model_files::{self, Description};
+
+/// What a model needs for some tokens. Give `model` or `config`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FlopsRequest {
+    /// A model under the models folder, as in an experiment (`model_name` is the same), or the path of a `config.json`
+    /// there.
+    #[schema(example = "SmolLM2-135M-Instruct.Q4_1.gguf")]
+    model: Option<String>,
+    /// The content of a Hugging Face `config.json`, for a model that is not here.
+    config: Option<Value>,
+    #[schema(default = 128, minimum = 1, maximum = 10_000_000)]
+    input_tokens: Option<u32>,
+    #[schema(default = 128, minimum = 0, maximum = 10_000_000)]
+    output_tokens: Option<u32>,
+    /// Equal sequences side by side (`batch_size` is the same).
+    #[schema(default = 1, minimum = 1, maximum = 1_000_000)]
+    batch: Option<u32>,
+    /// Positions whose logits the prefill computes; `last` is what the engine does.
+    logits: Option<Logits>,
+    /// A GPU whose roofline is wanted, by NVML's name.
+    #[schema(example = "NVIDIA A100-SXM4-80GB")]
+    device: Option<String>,
+}
+
+const FIELDS: [&str; 9] = [
+    "model",
+    "model_name",
+    "config",
+    "input_tokens",
+    "output_tokens",
+    "batch",
+    "batch_size",
+    "logits",
+    "device",
+];
+const MAX_TOKENS: u32 = 10_000_000;
+const MAX_BATCH: u32 = 1_000_000;
+const DEFAULT_TOKENS: u32 = 128;
+
+/// Count a model's FLOPs
+///
+/// Exact where the model's files are here and every tensor of theirs is accounted for; nothing is run and no weight is
+/// read.
+#[utoipa::path(post, path = "/v1/flops", tag = "models", operation_id = "countFlops",
+    request_body(content((FlopsRequest = "application/json"), (FlopsRequest = "application/yaml"))),
+    responses(
+        (status = 200, description = "FLOPs, bytes and every operator.", body = FlopsAnswer),
+        (status = 400, description = "The body cannot be read.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Not a valid question, or there is no such model.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn flops(
+    AxumState(state): AxumState<AppState>,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<FlopsAnswer>, Problem> {
+    let bytes = bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.max_body_bytes),
+        _ => Problem::malformed_body(rejection.body_text()),
+    })?;
+    let document = body::read(&headers, &bytes)?;
+    let (subject, question) = parse(&document).map_err(Problem::invalid_question)?;
+    let models_dir = state.models_dir.clone();
+    let described = tokio::task::spawn_blocking(move || describe(&models_dir, subject)).await;
+    let (name, description) = described
+        .map_err(|_| Problem::internal())?
+        .map_err(|problem| Problem::invalid_question(vec![problem]))?;
+    Ok(Json(description.answer(&name, &question)))
+}
+
+/// What is counted.
+enum Subject {
+    Model { name: String, key: &'static str },
+    Config(Value),
+}
+
+fn parse(document: &Value) -> Result<(Subject, Question), Vec<FieldProblem>> {
+    let Some(object) = document.as_object() else {
+        return Err(vec![FieldProblem::new(
+            "",
+            "accepted is an object with `model` or `config`",
+        )]);
+    };
+    let mut problems = Vec::new();
+    let mut fields = Fields::new(object, "", &FIELDS, &mut problems);
+    let key = either(&mut fields, "model", "model_name");
+    let name = fields.text(key, 4096);
+    let config = fields.object("config", "the content of a config.json").cloned();
+    if name.is_some() && config.is_some() {
+        fields.problem("config", "is there beside the model; accepted is one of both");
+    } else if fields.value(key).is_none() && fields.value("config").is_none() {
+        fields.problem(
+            "model",
+            "is missing; accepted is a model's name, or `config` in its place",
+        );
+    }
+    let input = fields.count("input_tokens", 1, MAX_TOKENS).unwrap_or(DEFAULT_TOKENS);
+    let output = fields.count("output_tokens", 0, MAX_TOKENS).unwrap_or(DEFAULT_TOKENS);
+    let batch = either(&mut fields, "batch", "batch_size");
+    let batch = fields.count(batch, 1, MAX_BATCH).unwrap_or(1);
+    let logits = fields.choice("logits", &[("last", Logits::Last), ("all", Logits::All)]);
+    let known = KNOWN_DEVICES.iter().map(|device| device.name).collect::<Vec<_>>();
+    let accepted = format!("one of {}", known.join(", "));
+    let device = fields.read("device", &accepted, |value| device_named(value.as_str()?));
+    let subject = match (name, config) {
+        (Some(name), _) => Some(Subject::Model { name, key }),
+        (None, config) => config.map(|config| Subject::Config(Value::Object(config))),
+    };
+    match subject {
+        Some(subject) if problems.is_empty() => {
+            let question = Question {
+                tokens: RequestTokens { input, output },
+                batch,
+                logits: logits.unwrap_or_default(),
+                device,
+            };
+            Ok((subject, question))
+        }
+        _ => Err(problems),
+    }
+}
+
+/// The one of two names of a field that was used.
+fn either(fields: &mut Fields<'_>, name: &'static str, alias: &'static str) -> &'static str {
+    match (fields.value(name), fields.value(alias)) {
+        (Some(_), Some(_)) => {
+            fields.problem(alias, format!("is there beside {name}, which means the same"));
+            name
+        }
+        (None, Some(_)) => alias,
+        _ => name,
+    }
+}
+
+fn describe(models_dir: &std::path::Path, subject: Subject) -> Result<(String, Description), FieldProblem> {
+    match subject {
+        Subject::Config(config) => Ok(("config".to_owned(), model_files::describe_config(&config, ""))),
+        Subject::Model { name, key } => {
+            let problem = |detail: String| FieldProblem::new(format!("/{key}"), format!("is {name:?}: {detail}"));
+            let path = model_files::resolve(models_dir, &name).map_err(|error| problem(error.to_string()))?;
+            let description = model_files::describe(&path, &name).map_err(|error| problem(error.to_string()))?;
+            Ok((name, description))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Subject, parse};
+    use crate::flops::Logits;
+
+    #[test]
+    fn both_names_of_a_field_are_read_and_defaults_filled_in() {
+        for document in [
+            json!({"model": "a.gguf", "batch": 2}),
+            json!({"model_name": "a.gguf", "batch_size": 2}),
+        ] {
+            let (subject, question) = parse(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+            assert!(matches!(subject, Subject::Model { name, .. } if name == "a.gguf"));
+            assert_eq!(
+                (question.batch, question.tokens.input, question.logits),
+                (2, 128, Logits::Last)
+            );
+        }
+    }
+
+    #[test]
+    fn every_problem_is_named_with_what_is_accepted() {
+        let document = json!({
+            "model": "a", "model_name": "b", "input_tokens": 0, "logits": "first", "device": "abacus", "tokens": 1,
+        });
+        let Err(problems) = parse(&document) else {
+            panic!("accepted")
+        };
+        let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+        assert_eq!(
+            pointers,
+            ["/tokens", "/model_name", "/input_tokens", "/logits", "/device"]
+        );
+        assert!(problems[4].detail.contains("NVIDIA H200"), "{}", problems[4].detail);
+        let Err(problems) = parse(&json!({})) else {
+            panic!("accepted")
+        };
+        assert!(problems[0].detail.contains("config"));
+    }
+}
