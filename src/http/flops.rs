@@ -76,11 +76,18 @@ pub async fn flops(
     let document = body::read(&headers, &bytes)?;
     let (subject, question) = parse(&document).map_err(Problem::invalid_question)?;
     let models_dir = state.models_dir.clone();
+    let is_config = matches!(subject, Subject::Config(_));
     let described = tokio::task::spawn_blocking(move || describe(&models_dir, subject)).await;
     let (name, description) = described
         .map_err(|_| Problem::internal())?
         .map_err(|problem| Problem::invalid_question(vec![problem]))?;
-    Ok(Json(description.answer(&name, &question)))
+    let answer = description.answer(&name, &question);
+    // Of a file here it is an answer that nothing can be counted; what was sent along is at fault itself.
+    if is_config && answer.flops_total.is_none() {
+        let problem = FieldProblem::new("/config", format!("cannot be counted: {}", answer.notes.join("; ")));
+        return Err(Problem::invalid_question(vec![problem]));
+    }
+    Ok(Json(answer))
 }
 
 /// What is counted.

@@ -79,3 +79,80 @@ fn bytes_of(dtype: &str) -> Option<f64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ComputeCount, RequestMeasurement, Window};
+    use crate::energy::GpuDevice;
+    use crate::flops::{Estimator, Naming, Walk, from_config_json};
+
+    fn gpu(uuid: &str, name: &str) -> GpuDevice {
+        GpuDevice {
+            index: 0,
+            uuid: uuid.to_owned(),
+            name: Some(name.to_owned()),
+            memory_bytes: None,
+            driver_version: None,
+            energy_method: None,
+            live_power_w: None,
+        }
+    }
+
+    fn request(input_tokens: u32, output_tokens: u32) -> RequestMeasurement {
+        RequestMeasurement {
+            prompt_index: 0,
+            input_tokens,
+            output_tokens,
+            sent_monotonic_sec: 0.0,
+            completed_monotonic_sec: 1.0,
+            ttft_ms: None,
+            token_monotonic_sec: Vec::new(),
+            output_token_ids: Vec::new(),
+            finish_reason: "length".to_owned(),
+        }
+    }
+
+    fn compute(is_gguf: bool) -> ComputeCount {
+        let config = serde_json::json!({"model_type": "mistral", "sliding_window": 8});
+        let walk = Walk::new(from_config_json(&config).unwrap(), Naming::HuggingFace, &[], Some(16.0));
+        ComputeCount {
+            estimator: Estimator::Walk(Box::new(walk)),
+            is_gguf,
+            batch_size: 1,
+            activation_dtypes: vec!["bf16".to_owned()],
+            gpus: vec![
+                gpu("a", "NVIDIA H100 80GB HBM3"),
+                gpu("b", "NVIDIA H100 80GB HBM3"),
+                gpu("c", "NVIDIA L4"),
+                gpu("d", "NVIDIA Abacus"),
+            ],
+        }
+    }
+
+    const WINDOW: Window = Window {
+        start_monotonic_sec: 1.0,
+        end_monotonic_sec: 3.0,
+    };
+
+    #[test]
+    fn the_roofline_is_that_of_the_rank_s_own_gpus_if_they_are_alike_and_known() {
+        let of = |gpus: &[&str]| {
+            let gpus: Vec<_> = gpus.iter().map(|gpu| (*gpu).to_owned()).collect();
+            compute(false).of(0, &[request(10, 5)], &WINDOW, &gpus).roofline
+        };
+        let roofline = of(&["a", "b"]).unwrap();
+        assert_eq!((roofline.devices, roofline.peak_flops_per_second), (2, 989.5e12));
+        assert!(roofline.roofline_share.unwrap() > 0.0);
+        for gpus in [&[][..], &["a", "c"], &["d"], &["elsewhere"]] {
+            assert_eq!(of(gpus), None, "{gpus:?}");
+        }
+    }
+
+    #[test]
+    fn windows_are_kept_with_safetensors_and_not_with_a_gguf() {
+        let total = |is_gguf| compute(is_gguf).of(0, &[request(10, 5)], &WINDOW, &[]).flops_total;
+        // Four steps over 11, 12, 13 and 14 tokens instead of 8: 32 layers, 32 heads of 128, scores and values.
+        let unseen = 2.0 * 32.0 * 32.0 * 256.0 * (3.0 + 4.0 + 5.0 + 6.0);
+        assert_eq!(total(true).unwrap() - total(false).unwrap(), unseen);
+    }
+}

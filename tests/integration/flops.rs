@@ -205,6 +205,7 @@ async fn the_service_gives_the_command_s_answer() {
         (json!({"model_name": "none.gguf"}), "/model_name"),
         (json!({"model": MODEL, "input_tokens": 0}), "/input_tokens"),
         (json!({}), "/model"),
+        (json!({"config": {"model_type": "llama", "hidden_size": -3}}), "/config"),
     ] {
         let response = server.post("/v1/flops", "application/json", body.to_string()).await;
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
