@@ -67,6 +67,8 @@ pub struct ModelFiles {
     /// Bits of one weight, as the configuration states them; null in a GGUF, whose tensors tell.
     stated_bits: Option<u32>,
     loadable_problems: Vec<String>,
+    /// The operators held against the tensors, once; null where there is no shape.
+    walk: Option<Walk>,
 }
 
 impl ModelFiles {
@@ -98,9 +100,10 @@ impl ModelFiles {
     /// The best way to count this model's FLOPs: its operators, held against its tensors; else its parameters by the
     /// tensors' elements, by the files' size, or by the size its name states.
     pub fn estimator(&self, name: &str) -> Estimator {
-        let reason = match &self.shape {
-            Ok(shape) => return Estimator::Walk(Box::new(walk(shape, self.format, &self.tensors))),
-            Err(error) => error.to_string(),
+        let reason = match (&self.walk, &self.shape) {
+            (Some(walk), _) => return Estimator::Walk(Box::new(walk.clone())),
+            (None, Err(error)) => error.to_string(),
+            (None, Ok(_)) => "its operators are not known".to_owned(),
         };
         if let Some(count) = self.parameters_total {
             return Estimator::Parameters(Parameters {
@@ -125,13 +128,15 @@ impl ModelFiles {
     }
 }
 
-/// The operators of a model held against its tensors.
-fn walk(shape: &ModelShape, format: ModelFormat, tensors: &[TensorInfo]) -> Walk {
-    let naming = match format {
-        ModelFormat::Gguf => Naming::Gguf,
-        ModelFormat::Safetensors => Naming::HuggingFace,
-    };
-    Walk::new(shape.clone(), naming, tensors, None)
+/// The operators of a model held against its tensors, and its parameters where both fit.
+fn walk(shape: &Result<ModelShape, ShapeError>, naming: Naming, tensors: &[TensorInfo]) -> (Option<Walk>, Option<u64>) {
+    let walk = shape
+        .as_ref()
+        .ok()
+        .map(|shape| Walk::new(shape.clone(), naming, tensors, None));
+    let traced = walk.as_ref().filter(|walk| walk.is_traced());
+    let parameters = traced.and_then(|walk| u64::try_from(walk.shape().parameters_total()).ok());
+    (walk, parameters)
 }
 
 /// For a model without files here: by the size its name states.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::ModelFileError;
 use super::gguf::{self, GgufHeader};
 use super::{ModelFiles, ModelFormat, loadable, parameters, walk};
-use crate::flops::{MetadataValue, ModelShape, from_gguf_metadata};
+use crate::flops::{MetadataValue, Naming, from_gguf_metadata};
 
 /// Opens a GGUF model by one of its files.
 pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
@@ -39,11 +39,7 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
             .and_then(MetadataValue::as_count)
     };
     // A traced GPT-2 tells its repeated embedding from a head of its own; elements alone do not.
-    let by_shape = |shape: &ModelShape| {
-        let traced = walk(shape, ModelFormat::Gguf, &tensors).is_traced();
-        traced.then(|| u64::try_from(shape.parameters_total()).ok()).flatten()
-    };
-    let parameters_total = shape.as_ref().ok().and_then(by_shape);
+    let (walk, parameters_total) = walk(&shape, Naming::Gguf, &tensors);
     let vocabulary = metadata.get("tokenizer.ggml.tokens").and_then(MetadataValue::list_len);
     Ok(ModelFiles {
         format: ModelFormat::Gguf,
@@ -60,6 +56,7 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
         parameters_total: parameters_total.or_else(|| parameters::count(&tensors, false)),
         quantization: parameters::prevailing_type(&tensors).unwrap_or("none").to_owned(),
         stated_bits: None,
+        walk,
         loadable_problems: loadable::of_gguf(&architecture, &metadata, &tensors),
         architecture,
         shape,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::config::{read_json, stated_bits, text_part};
 use super::error::ModelFileError;
 use super::{ModelFiles, ModelFormat, loadable, parameters, safetensors, walk};
-use crate::flops::from_config_json;
+use crate::flops::{Naming, from_config_json};
 
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -32,11 +32,8 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
     let count = |names: [&str; 2]| names.iter().find_map(|name| text.get(*name).and_then(Value::as_u64));
     let tied = known.map_or_else(|| flag(&config, "tie_word_embeddings"), |shape| shape.tied());
     let by_shape = || known.and_then(|shape| u64::try_from(shape.parameters_total()).ok());
-    let traced = known.filter(|shape| walk(shape, ModelFormat::Safetensors, &tensors).is_traced());
-    let parameters_total = match traced {
-        Some(_) => by_shape(),
-        None => parameters::count(&tensors, tied).or_else(by_shape),
-    };
+    let (walk, traced) = walk(&shape, Naming::HuggingFace, &tensors);
+    let parameters_total = traced.or_else(|| parameters::count(&tensors, tied)).or_else(by_shape);
     Ok(ModelFiles {
         format: ModelFormat::Safetensors,
         architecture: config
@@ -56,6 +53,7 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
             .or_else(|| parameters::prevailing_type(&tensors).map(str::to_owned))
             .unwrap_or_else(|| "none".to_owned()),
         stated_bits: stated_bits(&config),
+        walk,
         loadable_problems: loadable::of_safetensors(&config, folder, &files),
         shape,
         tensors,
