@@ -9,9 +9,12 @@ use super::sums::whole;
 use super::windows::union_sec;
 use crate::measurement::{Confidence, EnergyMethod, EnergyMetrics, Phase, PhaseEnergy, SourceReading, Window};
 
-/// A stretch must hold this many samples of each source, both edges' neighbours included: with fewer, its power is
-/// that of the phase beside it.
-const SAMPLES_A_STRETCH: f64 = 2.0;
+/// A stretch must hold this many samples of each source: with fewer, its power is that of the phase beside it.
+const SAMPLES_A_STRETCH: u32 = 2;
+
+/// So many stretches without them, one of this number, are borne: samples crowd at the edges of a cycle, so a mean over
+/// all stretches would tell nothing.
+const BARE_STRETCHES: usize = 10;
 
 /// Nor may it be shorter than this many refreshes of the sensor: below, a counter's step decides and not the power.
 const REFRESHES_A_STRETCH: f64 = 3.0;
@@ -106,17 +109,19 @@ fn too_short(rank: &RankPhase) -> Option<String> {
         / stretches;
     for source in counted(rank) {
         let of_source = counted(rank).filter(|other| same(other, source));
-        let samples = of_source.map(|source| f64::from(source.sample_count)).sum::<f64>() / stretches;
+        let bare = of_source
+            .filter(|reading| reading.sample_count < SAMPLES_A_STRETCH)
+            .count();
         let refresh_ms = source.refresh_ms.unwrap_or(0.0);
         let name = source
             .gpu_uuid
             .as_deref()
             .or(source.zone_path.as_deref())
             .unwrap_or("the CPU estimate");
-        if samples < SAMPLES_A_STRETCH {
+        if bare * BARE_STRETCHES > rank.readings.len() {
             return Some(format!(
-                "its {stretches:.0} stretches last {mean_ms:.1} ms on average and hold {samples:.1} samples of {name}, \
-                 {SAMPLES_A_STRETCH} are needed: sample faster or make the phase longer"
+                "its {stretches:.0} stretches last {mean_ms:.1} ms on average and {bare} of them hold fewer than \
+                 {SAMPLES_A_STRETCH} samples of {name}: sample faster or make the phase longer"
             ));
         }
         if mean_ms < REFRESHES_A_STRETCH * refresh_ms {

@@ -51,7 +51,7 @@ fn stretches_with_less_than_two_samples_are_null_and_say_so() {
         phase
             .note
             .expect("a note")
-            .contains("20 stretches last 50.0 ms on average and hold 1.0 samples of GPU-a")
+            .contains("20 stretches last 50.0 ms on average and 20 of them hold fewer than 2 samples of GPU-a")
     );
 }
 
