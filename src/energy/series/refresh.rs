@@ -119,22 +119,29 @@ impl RefreshDetector {
             }
         }
         let step = (before, at);
+        // Far more readings than not are sweeps, too far apart to place anything.
+        if at.sec_since(before) <= SHARP * LONGEST_SEC {
+            self.lengthen(step);
+        }
+        self.last_step = Some(step);
+        self.stood_still = false;
+    }
+
+    fn lengthen(&mut self, step: (Monotonic, Monotonic)) {
         let single = self
             .last_step
             .filter(|_| self.stood_still)
             .map(|last| Stretch::from(last).with(step, 1.0));
         let period = self.period().or(single.and_then(Stretch::period));
-        let sharp = period.filter(|(period, _)| at.sec_since(before) <= SHARP * period);
-        if let Some(period) = sharp {
-            let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
-            let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
-            if longer.periods == 0.0 {
-                self.told = sharper(self.told, begun.and_then(Stretch::period));
-            }
-            self.stretch = Some(longer);
+        let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
+            return;
+        };
+        let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
+        let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
+        if longer.periods == 0.0 {
+            self.told = sharper(self.told, begun.and_then(Stretch::period));
         }
-        self.last_step = Some(step);
-        self.stood_still = false;
+        self.stretch = Some(longer);
     }
 
     /// What was seen sharply outweighs what was not: readings crowd after an edge and are rare in between.
