@@ -9,6 +9,7 @@ mod flops;
 mod logging;
 mod machine;
 mod meter;
+mod node;
 mod only_server;
 mod openapi;
 mod options;

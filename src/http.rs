@@ -8,6 +8,7 @@ mod extract;
 mod flops;
 mod health;
 mod layers;
+mod nodes;
 mod openapi;
 mod problem;
 mod state;
@@ -28,6 +29,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(devices::devices))
+        .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

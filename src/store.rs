@@ -11,8 +11,11 @@ mod contract;
 mod dialect;
 mod error;
 mod experiments;
+mod lease;
 mod migrate;
+mod nodes;
 mod open;
+mod queue;
 mod record;
 mod recover;
 mod results;
@@ -22,10 +25,14 @@ mod timeseries;
 use sqlx::AnyPool;
 
 pub use cancel::CancelOutcome;
+pub use claim::{Claim, Claimed};
 pub use error::StoreError;
 pub use experiments::ListQuery;
+pub use lease::Held;
+pub use nodes::{NodeRecord, Registered, Registration};
+pub use queue::{DeviceTime, DevicesInUse, US_PER_HOUR, Waiting, hour_of};
 pub use record::{NewExperiment, Record};
-pub use recover::Recovered;
+pub use recover::{Abandoned, Recovered};
 pub use timeseries::Timeseries;
 
 use dialect::Dialect;

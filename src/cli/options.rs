@@ -34,7 +34,19 @@ pub struct Options {
     #[command(flatten)]
     #[serde(flatten)]
     energy: EnergyArguments,
-    /// How often an experiment is run again after the server went away beneath it [default: 3].
+    /// Name of this server among those that share the database [default: the host's name].
+    #[arg(long)]
+    node_name: Option<String>,
+    /// A label of this node, NAME=VALUE, that experiments may ask for; may be given several times.
+    #[arg(long)]
+    node_label: Option<Vec<String>>,
+    /// Folder with this host's device locks, the same for all its servers [default: /run/lock/joulemark].
+    #[arg(long)]
+    lock_dir: Option<PathBuf>,
+    /// Seconds without a heartbeat after which a server counts as dead [default: 30].
+    #[arg(long)]
+    lease_sec: Option<u32>,
+    /// How often an experiment is run when its server goes away beneath it [default: 3].
     #[arg(long)]
     max_attempts: Option<u32>,
     /// Seconds a worker may take to load its model [default: 1800].

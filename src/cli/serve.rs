@@ -5,16 +5,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{energy as energy_options, logging, machine, only_server, options::Options};
-use crate::clock::{self, Monotonic};
+use super::{energy as energy_options, logging, machine, node, only_server, options::Options};
+use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
-use crate::experiment::{Gpu, Host};
+use crate::experiment::{Gpu, Host, Offer};
 use crate::http::{self, AppState};
 use crate::inference::prompts;
 use crate::progress::ProgressBoard;
-use crate::scheduler::{Context, DigestCache, Launcher, Limits, RestWatch, Scheduler};
-use crate::store::{Recovered, Store};
+use crate::scheduler::{Cluster, Context, DigestCache, Launcher, Limits, RestWatch, Scheduler, offered_models};
+use crate::store::Store;
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
@@ -31,11 +31,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
-    // Both before the database is touched: recovery takes over what it believes a dead server left.
+    // All before the database is touched: recovery takes over what it believes a dead server left.
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
     let _only_server = only_server::lock(&settings.database_url)?;
+    let (node, _seat) = node::take(&settings)?;
     let cpus = machine::usable_cpus()?;
     let opened = energy::open(&energy_options);
     for finding in &opened.devices.findings {
@@ -51,10 +52,6 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let store = Store::open(&settings.database_url)
         .await
         .context("the database cannot be opened")?;
-    let recovered = store.recover(settings.max_attempts, clock::wall_now()).await?;
-    if recovered != Recovered::default() {
-        tracing::warn!(?recovered, "an earlier server left experiments behind");
-    }
     let host = Host {
         gpus: devices
             .gpus
@@ -73,8 +70,19 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             .map(|set| (set.name.to_owned(), set.count as u32))
             .collect(),
     };
+    let machine = machine::describe(&devices, &cpus)?;
     let scheduler = Scheduler::new(Context {
         store: store.clone(),
+        node: Arc::new(node),
+        cluster: Cluster::new(Offer {
+            hostname: machine.hostname.clone(),
+            version: machine.joulemark_version.clone(),
+            labels: settings.node_labels(),
+            host,
+            models: offered_models(&settings.models_dir),
+            allow_hub: settings.allow_hub,
+            allow_synthetic_engine: settings.allow_synthetic_engine,
+        }),
         meter: meter.clone(),
         rest: RestWatch::new(Monotonic::now()),
         launcher,
@@ -89,22 +97,24 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         models_dir: settings.models_dir.clone(),
         allow_hub: settings.allow_hub,
         allow_synthetic_engine: settings.allow_synthetic_engine,
-        machine: Arc::new(machine::describe(&devices, &cpus)?),
+        machine: Arc::new(machine),
         cpus: Arc::new(cpus),
     });
     let state = AppState {
         store: store.clone(),
         scheduler: scheduler.clone(),
         meter,
-        host: Arc::new(host),
         models_dir: Arc::new(settings.models_dir.clone()),
-        allow_hub: settings.allow_hub,
-        allow_synthetic_engine: settings.allow_synthetic_engine,
         max_body_bytes: settings.max_body_bytes,
     };
+    node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     println!("listening on http://{}", listener.local_addr()?);
     let stopping = stop_signal()?;
+    let keeping = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.keep().await }
+    });
     let working = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }
@@ -121,6 +131,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     scheduler.stop();
     working.await?;
     scheduler.drained().await;
+    keeping.await?;
+    scheduler.leave().await;
     // A client that holds its connection open does not hold the server.
     if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {
         server.abort();

@@ -140,6 +140,7 @@ fn accepted(like: &Value) -> &'static str {
     match like {
         Value::Integer(_) => "an integer",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list of texts",
         _ => "a text",
     }
 }
@@ -148,6 +149,10 @@ fn typed(key: &str, text: &str, like: &Value, origin: &Origin) -> Result<Value, 
     let value = match like {
         Value::Integer(_) => text.parse().ok().map(Value::Integer),
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
         _ => Some(Value::String(text.to_owned())),
     };
     value.ok_or_else(|| ConfigError::WrongType {
@@ -214,6 +219,17 @@ mod tests {
             load(None, general, Table::new()).unwrap().settings.database_url,
             "postgres://general"
         );
+    }
+
+    #[test]
+    fn a_list_is_separated_by_commas_in_the_environment() {
+        let labels = |name: &str| (name == "JOULEMARK_NODE_LABEL").then(|| "rack=7, gpu=a100".to_owned());
+        let settings = load(None, labels, Table::new()).unwrap().settings;
+        assert_eq!(settings.node_label, ["rack=7", "gpu=a100"]);
+        assert_eq!(settings.node_labels()["gpu"], "a100");
+        let wrong = |name: &str| (name == "JOULEMARK_NODE_LABEL").then(|| "rack".to_owned());
+        let message = load(None, wrong, Table::new()).unwrap_err().to_string();
+        assert!(message.contains("accepted is NAME=VALUE"), "{message}");
     }
 
     #[test]

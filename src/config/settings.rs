@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,12 @@ pub struct Settings {
     /// Empty: search the usual places.
     pub nvml_lib: PathBuf,
     pub sample_interval_ms: u32,
+    /// Empty: the host's name.
+    pub node_name: String,
+    pub node_label: Vec<String>,
+    /// Empty: the usual places.
+    pub lock_dir: PathBuf,
+    pub lease_sec: u32,
     pub max_attempts: u32,
     pub load_timeout_sec: u32,
     pub stall_timeout_sec: u32,
@@ -46,6 +52,7 @@ impl Settings {
             format!("sample_interval_ms is {interval}; accepted are 5 to 10000"),
         );
         for (name, value) in [
+            ("lease_sec", self.lease_sec),
             ("max_attempts", self.max_attempts),
             ("load_timeout_sec", self.load_timeout_sec),
             ("stall_timeout_sec", self.stall_timeout_sec),
@@ -61,7 +68,24 @@ impl Settings {
             known,
             "database_url is neither sqlite://PATH nor postgres://…".to_owned(),
         );
+        check(
+            self.node_name.chars().count() <= 200 && !self.node_name.chars().any(char::is_control),
+            "node_name is over 200 characters or has control characters".to_owned(),
+        );
+        for label in &self.node_label {
+            check(
+                label
+                    .split_once('=')
+                    .is_some_and(|(name, value)| !name.is_empty() && !value.is_empty()),
+                format!("node_label has {label:?}; accepted is NAME=VALUE"),
+            );
+        }
         problems
+    }
+
+    pub fn node_labels(&self) -> BTreeMap<String, String> {
+        let pairs = self.node_label.iter().filter_map(|label| label.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     pub fn nvml_library(&self) -> Option<PathBuf> {

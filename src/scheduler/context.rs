@@ -1,5 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use super::cluster::{Cluster, Node};
 use super::digests::DigestCache;
 use super::launch::Launcher;
 use super::rest::RestWatch;
@@ -37,6 +38,8 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct Context {
     pub store: Store,
+    pub node: Arc<Node>,
+    pub cluster: Cluster,
     pub meter: HostMeter,
     pub rest: RestWatch,
     pub launcher: Launcher,

@@ -1,17 +1,20 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use super::compute::ComputeCount;
 use super::context::Context;
+use super::device_locks::Locks;
 use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
 use super::failure::Stop;
+use super::milestones::Milestones;
 use super::models::{LocatedModel, locate};
 use super::persist::persist;
 use super::phases::energy_by_phase;
 use super::ranks::Ranks;
 use super::rest::BarePowers;
+use super::running::Ends;
 use crate::analysis::{self, CycleHost, IdleState, ReportInput, union_sec};
 use crate::clock::{self, Monotonic};
 use crate::experiment::{Spec, State};
@@ -28,7 +31,9 @@ pub struct Run {
     /// What the devices drew at rest, as known at the claim.
     pub bare: BarePowers,
     pub claimed_at: Monotonic,
-    pub cancel: CancellationToken,
+    /// Of its devices and its host, for the workers to inherit.
+    pub locks: Arc<Locks>,
+    pub ends: Ends,
     pub server_stopping: CancellationToken,
 }
 
@@ -52,7 +57,7 @@ impl Run {
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                // Not repeated: the database may be going down with the server, and a restart queues it as well.
+                // Not repeated: the database may be going down with the server, and the lease's end queues it as well.
                 store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
             }
             Err((Stop::Lost, _)) => {
@@ -67,14 +72,14 @@ impl Run {
             }
         };
         if let Err(error) = stored {
-            tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; a restart runs it again");
+            tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
         }
     }
 
     async fn attempt(&self) -> Result<(), (Stop, Vec<Option<super::rank::LogTail>>)> {
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
-        let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine)
+        let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine, &self.locks)
             .await
             .map_err(|stop| (stop, Vec::new()))?;
         let pids = ranks.pids();
@@ -83,7 +88,9 @@ impl Run {
                 tracing::warn!(pid, %error, "the worker's CPU time cannot be followed: host energy stays unattributed");
             }
         }
-        let driven = self.drive(&mut ranks, &model).await;
+        let held = (self.record.id, self.attempt);
+        let milestones = Milestones::start(self.context.store.clone(), held, self.ends.lost.clone());
+        let driven = self.drive(&mut ranks, &model, &milestones).await;
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
             .end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
@@ -118,11 +125,16 @@ impl Run {
         .map_err(Stop::Model)
     }
 
-    async fn drive(&self, ranks: &mut Ranks, model: &LocatedModel) -> Result<(Driven, ModelFacts), Stop> {
+    async fn drive(
+        &self,
+        ranks: &mut Ranks,
+        model: &LocatedModel,
+        milestones: &Milestones,
+    ) -> Result<(Driven, ModelFacts), Stop> {
         let drive = Drive {
             context: &self.context,
             id: self.record.id,
-            attempt: self.attempt,
+            milestones,
             spec: &self.record.spec,
             model,
         };
@@ -131,7 +143,8 @@ impl Run {
         let facts = facts_of(model, &self.context.digests);
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(Stop::Cancelled),
+            () = self.ends.lost.cancelled() => Err(Stop::Lost),
+            () = self.ends.cancel.cancelled() => Err(Stop::Cancelled),
             () = self.server_stopping.cancelled() => Err(Stop::ServerStopping),
             () = tokio::time::sleep(limit) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
             driven = drive.all(ranks, facts) => driven,
@@ -177,9 +190,9 @@ impl Run {
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
-        self.keep_timeseries().await.map_err(stop_of)?;
+        persist(|| self.keep_timeseries()).await.map_err(stop_of)?;
         // Who cancels while sums are drawn up wants no result either.
-        if self.cancel.is_cancelled() {
+        if self.ends.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }
         let store = &self.context.store;

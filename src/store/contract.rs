@@ -2,14 +2,17 @@
 //! PostgreSQL all of them on one throwaway cluster.
 
 mod fixtures;
+mod leases;
 mod listing;
 mod moving;
+mod nodes;
 mod postgres;
 mod queueing;
 mod recovering;
 mod results;
 mod sqlite;
 mod timeseries;
+mod waiting;
 
 /// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
 macro_rules! contract {
@@ -40,6 +43,22 @@ contract! {
     queueing::of_many_who_claim_one_experiment_exactly_one_gets_it,
     queueing::many_claimers_share_a_queue_without_running_anything_twice,
     queueing::many_submissions_at_once_are_all_stored,
+    waiting::of_each_user_and_need_the_first_by_priority_and_age_are_seen,
+    waiting::a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu,
+    waiting::what_an_earlier_version_queued_is_given_its_place,
+    waiting::device_time_is_put_down_to_its_user_when_an_attempt_ends,
+    leases::a_claim_says_who_has_it_and_what_it_was_given,
+    leases::what_is_held_is_known_with_the_wish_to_cancel_it,
+    leases::a_lease_that_ran_out_is_taken_over_and_its_old_holder_can_do_nothing,
+    leases::a_heartbeat_renews_also_a_lease_that_ran_out_but_was_not_taken,
+    leases::an_earlier_life_of_a_node_is_taken_over_at_once_and_nobody_else_s,
+    leases::an_orderly_stop_is_no_interruption,
+    leases::what_is_held_and_not_run_is_given_back,
+    leases::many_who_take_over_at_once_take_over_each_experiment_once,
+    nodes::a_node_is_listed_with_what_it_has_and_lives_by_its_heartbeat,
+    nodes::a_name_is_one_live_server_s_own,
+    nodes::a_node_that_stops_in_order_is_listed_no_more,
+    moving::a_run_that_the_database_lost_sight_of_may_still_complete,
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
     listing::every_state_is_counted,

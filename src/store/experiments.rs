@@ -1,5 +1,6 @@
 use sqlx::Row;
 
+use super::queue::{INSERT_LANE, QueueColumns};
 use super::record::{record, select_records, to_json, to_us};
 use super::{NewExperiment, Record, Store, StoreError};
 use crate::experiment::{ExperimentId, State};
@@ -26,15 +27,25 @@ impl Store {
     pub async fn insert(&self, new: &NewExperiment) -> Result<(), StoreError> {
         let id = new.id.to_string();
         let (spec, warnings) = (to_json(&new.spec)?, to_json(&new.warnings)?);
+        let queue = QueueColumns::of(&new.spec)?;
         let mut transaction = self.begin().await?;
+        sqlx::query(INSERT_LANE)
+            .bind(&queue.lane)
+            .bind(&queue.needs)
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query(
-            "INSERT INTO experiments (id, state, attempt, spec, warnings, created_at_us, updated_at_us) \
-             VALUES ($1, 'queued', 0, $2, $3, $4, $4)",
+            "INSERT INTO experiments \
+             (id, state, attempt, spec, warnings, created_at_us, updated_at_us, lane, user_name, priority) \
+             VALUES ($1, 'queued', 0, $2, $3, $4, $4, $5, $6, $7)",
         )
         .bind(&id)
         .bind(spec)
         .bind(warnings)
         .bind(to_us(new.created_at))
+        .bind(queue.lane)
+        .bind(queue.user_name)
+        .bind(queue.priority)
         .execute(&mut *transaction)
         .await
         .map_err(|error| match &error {
@@ -92,22 +103,6 @@ impl Store {
             page = page.bind(label).bind(value);
         }
         page.fetch_all(&self.reads).await?.iter().map(record).collect()
-    }
-
-    /// Experiments that wait, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn queued(&self, limit: u32) -> Result<Vec<Record>, StoreError> {
-        let text = select_records!("experiments e WHERE e.state = 'queued' ORDER BY e.id LIMIT $1");
-        let rows = sqlx::query(text).bind(i64::from(limit)).fetch_all(&self.reads).await?;
-        // One that cannot be read back must not stand in the way of all behind it.
-        let readable = |row| {
-            record(row)
-                .inspect_err(|error| tracing::error!(%error, "left in the queue"))
-                .ok()
-        };
-        Ok(rows.iter().filter_map(readable).collect())
     }
 
     /// How many experiments are in each state, every state once.

@@ -49,6 +49,11 @@ impl Store {
         Ok(Self { dialect, reads, writes })
     }
 
+    /// Whether servers of several hosts can share the database; a file is one server's own.
+    pub fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

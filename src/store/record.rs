@@ -17,7 +17,8 @@ pub struct NewExperiment {
     pub created_at: Timestamp,
 }
 
-/// An experiment as it is stored, without its results. Times are kept to the microsecond.
+/// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
+/// leased, once there are any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub id: ExperimentId,
@@ -25,6 +26,8 @@ pub struct Record {
     pub state: State,
     /// How often it was claimed.
     pub attempt: u32,
+    /// The node of the present or last attempt; null while it waits.
+    pub node_name: Option<String>,
     pub warnings: Vec<Warning>,
     pub created_at: Timestamp,
     /// When the present or last attempt was claimed.
@@ -34,12 +37,12 @@ pub struct Record {
     pub failure: Option<Failure>,
 }
 
-/// The columns that [`record`] reads, of a table called `e`.
+/// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
 macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us FROM ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus FROM ",
             $rest
         )
     };
@@ -49,11 +52,16 @@ pub(super) use select_records;
 pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
     let id = id(row, "id")?;
     let failure: Option<String> = row.try_get("failure")?;
+    let mut spec: Spec = from_json(&format!("the spec of experiment {id}"), row.try_get("spec")?)?;
+    if let Some(gpus) = row.try_get::<Option<String>, _>("gpus")? {
+        spec.gpus = from_json(&format!("the GPUs of experiment {id}"), &gpus)?;
+    }
     Ok(Record {
         id,
-        spec: from_json(&format!("the spec of experiment {id}"), row.try_get("spec")?)?,
+        spec,
         state: state(row)?,
         attempt: attempt(row)?,
+        node_name: row.try_get("node_name")?,
         warnings: from_json(&format!("the warnings of experiment {id}"), row.try_get("warnings")?)?,
         created_at: from_us(row.try_get("created_at_us")?)?,
         started_at: row
@@ -93,7 +101,7 @@ pub fn to_us(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
+pub fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds).map_err(|reason| StoreError::corrupt("a time", reason))
 }
 

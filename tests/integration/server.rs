@@ -42,6 +42,9 @@ impl Server {
         std::fs::create_dir_all(&models).expect("a models folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--database-url", &database]);
+        if !options.contains(&"--lock-dir") {
+            command.arg("--lock-dir").arg(folder.join("locks"));
+        }
         if !options.contains(&"--models-dir") {
             command.arg("--models-dir").arg(&models);
         }

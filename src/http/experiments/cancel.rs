@@ -1,4 +1,9 @@
-use axum::{Json, extract::State as AxumState};
+use axum::{
+    Json,
+    extract::State as AxumState,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 
 use super::view::Experiment;
 use crate::experiment::State;
@@ -12,16 +17,21 @@ use crate::scheduler::CancelAnswer;
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
         (status = 200, description = "The experiment is cancelled.", body = Experiment),
+        (status = 202, description = "The wish is stored; the node that runs it has not answered yet.", body = Experiment),
         (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is completed or failed already.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn cancel(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Experiment>, Problem> {
+pub async fn cancel(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Response, Problem> {
+    let shown = async || {
+        super::find(&state.store, id)
+            .await
+            .map(|record| Json(Experiment::new(record, None)))
+    };
     match state.scheduler.cancel(id).await? {
-        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => {
-            Ok(Json(Experiment::new(super::find(&state.store, id).await?, None)))
-        }
+        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(shown().await?.into_response()),
+        CancelAnswer::Pending => Ok((StatusCode::ACCEPTED, shown().await?).into_response()),
         CancelAnswer::AlreadyFinished(finished) => Err(Problem::already_finished(finished)),
         CancelAnswer::NotFound => Err(Problem::no_experiment(id)),
     }

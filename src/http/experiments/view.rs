@@ -10,8 +10,10 @@ use crate::store::{NewExperiment, Record};
 pub struct Experiment {
     pub id: ExperimentId,
     pub state: State,
-    /// How often it was started; above 1 after the server went away beneath it.
+    /// How often it was started; above 1 after a server stopped or went away beneath it.
     pub attempt: u32,
+    /// The node that runs it, or ran it last; null while it is queued.
+    pub node_name: Option<String>,
     /// When it was accepted, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub created_at: jiff::Timestamp,
@@ -37,6 +39,7 @@ impl Experiment {
             id: new.id,
             state: State::Queued,
             attempt: 0,
+            node_name: None,
             created_at: new.created_at,
             started_at: None,
             finished_at: None,
@@ -52,6 +55,7 @@ impl Experiment {
             id: record.id,
             state: record.state,
             attempt: record.attempt,
+            node_name: record.node_name,
             created_at: record.created_at,
             started_at: record.started_at,
             finished_at: record.finished_at,

@@ -1,5 +1,5 @@
 use super::super::{ListQuery, Store};
-use super::fixtures::{at, failure, new_experiment, queued, running};
+use super::fixtures::{at, claim, failure, new_experiment, queued, running};
 use crate::experiment::{ExperimentId, State};
 
 async fn ids(store: &Store, query: ListQuery) -> Vec<ExperimentId> {
@@ -52,8 +52,8 @@ pub async fn state_and_label_narrow_a_list_each_and_together(store: Store) {
         store.insert(&new).await.unwrap();
         labelled.push(new.id);
     }
-    store.claim(labelled[0], at(1)).await.unwrap();
-    store.claim(labelled[1], at(1)).await.unwrap();
+    claim(&store, labelled[0], at(1)).await.unwrap();
+    claim(&store, labelled[1], at(1)).await.unwrap();
     let all = ListQuery {
         limit: 10,
         ..ListQuery::default()

@@ -12,7 +12,7 @@ use nix::unistd::{Pid, Uid, User};
 use tempfile::TempDir;
 
 use super::super::{Store, StoreError};
-use super::fixtures::{at, queued};
+use super::fixtures::{at, claim, queued};
 
 struct Cluster {
     server: Child,
@@ -150,6 +150,6 @@ async fn an_outage_can_be_retried(cluster: Cluster) {
     drop(cluster);
     let unreachable = store.get(id).await.unwrap_err();
     assert!(unreachable.is_retryable(), "{unreachable:?}");
-    let unwritable = store.claim(id, at(1)).await.unwrap_err();
+    let unwritable = claim(&store, id, at(1)).await.unwrap_err();
     assert!(unwritable.is_retryable(), "{unwritable:?}");
 }

@@ -1,5 +1,5 @@
 use super::super::{Store, StoreError};
-use super::fixtures::{at, rank_cycle, record, report, running};
+use super::fixtures::{at, rank_cycle, record, recover, report, running};
 use crate::experiment::State;
 use crate::report::Report;
 
@@ -27,7 +27,7 @@ pub async fn results_that_cannot_be_stored_whole_leave_nothing(store: Store) {
 
 pub async fn a_lost_attempt_stores_no_result(store: Store) {
     let id = running(&store, State::Aggregating).await;
-    store.recover(3, at(3)).await.unwrap();
+    recover(&store, 3, at(3)).await;
     let late = store.complete(id, 1, &report(), &[rank_cycle(0, 0)], at(4)).await;
     assert!(late.as_ref().is_err_and(StoreError::is_lost), "{late:?}");
     assert_eq!(record(&store, id).await.state, State::Queued);

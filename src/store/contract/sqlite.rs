@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::Row;
 
 use super::super::{Store, StoreError};
-use super::fixtures::{at, queued, record};
+use super::fixtures::{at, claim, queued, record, waiting};
 use crate::experiment::State;
 
 pub async fn fresh(folder: &Path) -> Store {
@@ -32,7 +32,7 @@ async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (fresh(folder.path()).await, fresh(folder.path()).await);
     let id = queued(&one).await;
-    let (a, b) = tokio::join!(one.claim(id, at(1)), other.claim(id, at(1)));
+    let (a, b) = tokio::join!(claim(&one, id, at(1)), claim(&other, id, at(1)));
     assert_eq!([a.unwrap(), b.unwrap()].into_iter().flatten().collect::<Vec<_>>(), [1]);
     let writers = (0..40).map(|index| {
         let store = if index % 2 == 0 { one.clone() } else { other.clone() };
@@ -41,7 +41,7 @@ async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
-    assert_eq!(one.queued(100).await.unwrap().len(), 40);
+    assert_eq!(waiting(&one).await.len(), 40);
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_database_in_memory_works_and_is_its_own() {
         Store::open("sqlite::memory:").await.unwrap(),
     );
     let id = queued(&one).await;
-    assert_eq!(one.claim(id, at(1)).await.unwrap(), Some(1));
+    assert_eq!(claim(&one, id, at(1)).await.unwrap(), Some(1));
     assert_eq!(other.get(id).await.unwrap(), None);
 }
 

@@ -1,5 +1,5 @@
 use super::super::{Store, StoreError, Timeseries};
-use super::fixtures::{at, failure, queued, report, running};
+use super::fixtures::{at, claim, failure, queued, recover, report, running};
 use crate::experiment::{ExperimentId, State};
 use crate::measurement::{DeviceSeries, SeriesPoint, Window};
 
@@ -63,15 +63,15 @@ pub async fn a_host_without_any_device_has_a_series_of_none(store: Store) {
 pub async fn a_later_attempt_s_series_takes_the_place_of_an_earlier_one(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.keep_timeseries(id, 1, &timeseries(1.0)).await.unwrap();
-    store.recover(3, at(3)).await.unwrap();
-    assert_eq!(store.claim(id, at(4)).await.unwrap(), Some(2));
+    recover(&store, 3, at(3)).await;
+    assert_eq!(claim(&store, id, at(4)).await.unwrap(), Some(2));
     store.keep_timeseries(id, 2, &timeseries(2.0)).await.unwrap();
     assert_eq!(kept(&store, id).await, Some(timeseries(2.0)));
 }
 
 pub async fn whoever_lost_an_experiment_keeps_no_series_of_it(store: Store) {
     let requeued = running(&store, State::Measuring).await;
-    store.recover(3, at(3)).await.unwrap();
+    recover(&store, 3, at(3)).await;
     let failed = running(&store, State::Measuring).await;
     store.fail(failed, 1, &failure(), at(4)).await.unwrap();
     let waiting = queued(&store).await;
