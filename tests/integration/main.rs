@@ -12,18 +12,29 @@ mod fake_powercap;
 mod faults;
 mod flops;
 mod honesty;
+#[path = "../../benches/queue/host.rs"]
+mod host;
+#[path = "../../benches/queue/kills.rs"]
+mod kills;
+mod kills_quick;
+#[path = "../../benches/queue/makespan.rs"]
+mod makespan;
+mod many_servers;
 mod meter_command;
 mod mock_nvml;
+mod nodes;
 mod nvml;
 mod openapi;
 mod overlapping;
 mod peers;
+mod postgres_cluster;
 mod queue;
 mod rapl;
 mod real_model;
 mod recovered_gpu;
 mod recovery;
 mod safetensors;
+mod same_host;
 mod server;
 #[path = "../mock_nvml/src/shape.rs"]
 mod shape;
@@ -34,3 +45,5 @@ mod timeseries;
 mod tiny_llama;
 mod true_energy;
 mod undisturbed;
+#[path = "../../benches/queue/verdict.rs"]
+mod verdict;
