@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
+use super::eligible::obstacle;
 use super::models::{ModelRefusal, is_hub_id, locate};
 use super::step::Scheduler;
-use crate::experiment::{ExperimentRequest, FieldProblem, Model, Offer, Spec, Warning, resolve};
+use crate::experiment::{ExperimentRequest, FieldProblem, Model, Offer, Spec, State, Warning, resolve};
 use crate::inference::SYNTHETIC_PREFIX;
-use crate::store::StoreError;
+use crate::model_files;
+use crate::store::{Record, StoreError};
 
 /// What came of one node's look at a submission.
 type Verdict = Result<(Spec, Vec<Warning>), Vec<FieldProblem>>;
@@ -61,6 +63,31 @@ impl Scheduler {
             Err(error) => (None, Some(format!("could not be looked up: {error}")), None),
         };
         Some(verdict(request, &own, facts.as_ref(), refusal, warning))
+    }
+
+    /// Why no live node can run what waits, as of the last look at the nodes.
+    pub fn why_it_waits(&self, record: &Record) -> Option<String> {
+        let (context, needs) = (self.context(), record.spec.needs());
+        if record.state != State::Queued {
+            return None;
+        }
+        let own_name = context.node.name.as_str();
+        let has_model = |name: &str| model_files::resolve(&context.models_dir, name).is_ok();
+        let mut obstacles = vec![(
+            own_name.to_owned(),
+            obstacle(&needs, own_name, &context.cluster.own(), has_model)?,
+        )];
+        for node in context.cluster.others().iter() {
+            let listed = |name: &str| node.offer.model(name).is_some();
+            obstacles.push((node.name.clone(), obstacle(&needs, &node.name, &node.offer, listed)?));
+        }
+        let each = obstacles
+            .into_iter()
+            .map(|(node, obstacle)| format!("node {node}: {obstacle}"));
+        Some(format!(
+            "a live node that can run it: {}",
+            each.collect::<Vec<_>>().join("; ")
+        ))
     }
 
     async fn look_for_nodes(&self) -> Result<(), StoreError> {

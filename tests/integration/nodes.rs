@@ -129,6 +129,11 @@ async fn an_experiment_runs_on_the_node_that_has_what_it_asks_for_whoever_was_as
         assert!(errors.iter().any(fits), "{pointer}: {told}: {problem:#}");
     }
 
+    // Accepted while there was a node for it.
+    let orphan = with(lasting(60), json!({"node": "gpus", "gpu_count": 2, "device": "cuda"}));
+    let (_runs, waits) = (plain.accepted(&orphan).await, plain.accepted(&orphan).await);
+    assert_eq!(plain.show(&waits).await["waiting_for"], Value::Null);
+
     let (status, nodes) = plain.get("/v1/nodes").await;
     assert_eq!(status, StatusCode::OK);
     let names = nodes["items"]
@@ -143,6 +148,9 @@ async fn an_experiment_runs_on_the_node_that_has_what_it_asks_for_whoever_was_as
     drop(gpus);
     let nodes = plain.get("/v1/nodes").await.1;
     assert_eq!(nodes["items"].as_array().map(Vec::len), Some(1), "it left in order");
+    let shown = plain.until(&waits, |shown| shown["waiting_for"].is_string()).await;
+    let told = shown["waiting_for"].as_str().expect("a reason");
+    assert!(told.contains("node plain: it is not \"gpus\""), "{told}");
 }
 
 #[tokio::test]
@@ -274,13 +282,13 @@ async fn what_runs_goes_on_while_the_database_is_away_and_is_not_taken_over() {
         return;
     };
     let (one, other) = (Host::without_gpus(), Host::without_gpus());
-    let runs = one.start(&cluster, "runs", &["--lease-sec", "2"]);
-    let watches = other.start(&cluster, "watches", &["--lease-sec", "2"]);
-    let id = runs.accepted(&with(lasting(8), json!({"node_labels": {}}))).await;
+    let runs = one.start(&cluster, "runs", &["--lease-sec", "4"]);
+    let watches = other.start(&cluster, "watches", &["--lease-sec", "4"]);
+    let id = runs.accepted(&with(lasting(12), json!({"node_labels": {}}))).await;
     let shown = runs.until_state(&id, "measuring").await;
     let node = shown["node_name"].clone();
     cluster.stop();
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     let workers = [&runs, &watches].map(|server| server.workers().len());
     assert_eq!(workers.iter().sum::<usize>(), 1, "it goes on: {workers:?}");
     cluster.start_again();

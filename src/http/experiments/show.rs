@@ -14,5 +14,7 @@ use crate::http::{extract::IdPath, problem::Problem, state::AppState};
     ))]
 pub async fn show(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Experiment>, Problem> {
     let record = super::find(&state.store, id).await?;
-    Ok(Json(Experiment::new(record, state.scheduler.progress(id))))
+    let waiting_for = state.scheduler.why_it_waits(&record);
+    let shown = Experiment::new(record, state.scheduler.progress(id));
+    Ok(Json(Experiment { waiting_for, ..shown }))
 }

@@ -22,8 +22,11 @@ pub struct Experiment {
     pub started_at: Option<jiff::Timestamp>,
     #[schema(value_type = Option<String>, format = "date-time")]
     pub finished_at: Option<jiff::Timestamp>,
-    /// What it is doing now; null unless it runs.
+    /// What it is doing now; null unless it runs on the server that was asked.
     pub progress: Option<Progress>,
+    /// Why no live node can run it as things are, though one could when it was accepted; null when one can, when it does
+    /// not wait, and in lists.
+    pub waiting_for: Option<String>,
     /// Why it failed; null unless it did.
     pub failure: Option<Failure>,
     /// What is allowed but weakens the result.
@@ -44,6 +47,7 @@ impl Experiment {
             started_at: None,
             finished_at: None,
             progress: None,
+            waiting_for: None,
             failure: None,
             warnings: new.warnings,
             spec: new.spec,
@@ -60,6 +64,7 @@ impl Experiment {
             started_at: record.started_at,
             finished_at: record.finished_at,
             progress: progress.filter(|_| !record.state.is_finished()),
+            waiting_for: None,
             failure: record.failure,
             warnings: record.warnings,
             spec: record.spec,
