@@ -20,7 +20,7 @@ use crate::clock::{self, Monotonic};
 use crate::experiment::{Spec, State};
 use crate::measurement::{BaselineKind, RankCycle, Window};
 use crate::model_files::ModelFormat;
-use crate::report::{ModelFacts, Timing};
+use crate::report::{ModelFacts, Report, Timing};
 use crate::store::{Record, StoreError};
 
 /// One attempt at one experiment, from the claim to the stored result.
@@ -101,7 +101,10 @@ impl Run {
             Ok((driven, facts)) => {
                 let gpus = self.context.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
-                self.conclude(driven, &pids, facts, &compute).await
+                let (report, cycles) = self.conclude(driven, &pids, facts, &compute);
+                // What is not stored by now is overtaken by the end.
+                drop(milestones);
+                self.complete(report, cycles).await
             }
             Err(stop) => Err(stop),
         };
@@ -153,13 +156,14 @@ impl Run {
         }
     }
 
-    async fn conclude(
+    /// The sums of what was driven.
+    fn conclude(
         &self,
         driven: Driven,
         pids: &[u32],
         model: ModelFacts,
         compute: &ComputeCount,
-    ) -> Result<(), Stop> {
+    ) -> (Report, Vec<RankCycle>) {
         let spec = &self.record.spec;
         let meter = &self.context.meter;
         tokio::task::block_in_place(|| meter.settle());
@@ -192,6 +196,10 @@ impl Run {
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
+        (report, cycles)
+    }
+
+    async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<(), Stop> {
         persist(|| self.keep_timeseries()).await.map_err(stop_of)?;
         // Who cancels while sums are drawn up wants no result either.
         if self.ends.cancel.is_cancelled() {
