@@ -21,14 +21,22 @@ pub fn take(settings: &Settings) -> anyhow::Result<(Node, Locks)> {
         "" => nix::unistd::gethostname()?.to_string_lossy().into_owned(),
         name => name.to_owned(),
     };
-    let (held, seat) = locks.seat(&name).map_err(|error| match error {
-        LockError::Busy => anyhow::anyhow!(
-            "another joulemark server on this host is node {name:?} (its lock is in {}); stop it, or give this one \
+    // A name is one server's in one database; a file's may be relative to where the server was started.
+    let url = &settings.database_url;
+    let database = match url.starts_with("sqlite:") {
+        true => format!("{url} in {}", std::env::current_dir()?.display()),
+        false => url.clone(),
+    };
+    let (held, seat) = locks
+        .seat(&format!("{name} of {database}"))
+        .map_err(|error| match error {
+            LockError::Busy => anyhow::anyhow!(
+                "another joulemark server on this host is node {name:?} (its lock is in {}); stop it, or give this one \
              another --node-name",
-            locks.path().display()
-        ),
-        LockError::Failed(error) => anyhow::Error::new(error).context("the node's lock cannot be taken"),
-    })?;
+                locks.path().display()
+            ),
+            LockError::Failed(error) => anyhow::Error::new(error).context("the node's lock cannot be taken"),
+        })?;
     let node = Node {
         name,
         incarnation: uuid::Uuid::now_v7().to_string(),

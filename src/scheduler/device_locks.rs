@@ -10,6 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::leases::Lease;
 
 /// Held by every experiment: shared by most, exclusive by one that runs alone on the host.
@@ -90,12 +92,15 @@ impl LockFolder {
         }
     }
 
-    /// A name that one process at a time has, and what tells the same lock from others: host and file.
+    /// What one process of the host at a time has for `key`, and what tells the same lock from others: host and file.
     ///
     /// # Errors
     /// [`LockError::Busy`] while another process has it.
-    pub fn seat(&self, name: &str) -> Result<(Locks, String), LockError> {
-        let held = self.lock(&format!("node-{}", file_name(name)), Kind::Exclusive)?;
+    pub fn seat(&self, key: &str) -> Result<(Locks, String), LockError> {
+        let digest = Sha256::digest(key)
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let held = self.lock(&format!("node-{digest}"), Kind::Exclusive)?;
         let metadata = held.metadata().map_err(LockError::Failed)?;
         // An id of the kernel's run: a lock survives no reboot, and no other host has the same id.
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(LockError::Failed)?;

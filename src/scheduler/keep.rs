@@ -39,8 +39,11 @@ impl Scheduler {
         };
         while !self.has_left().is_cancelled() {
             let lease = self.context().node.lease;
-            // A connection that hangs must not outlast the lease.
-            let look = tokio::time::timeout(lease, self.look(&mut pulse)).await;
+            // A connection that hangs must not outlast the lease, nor keep a server that stops.
+            let look = tokio::select! {
+                look = tokio::time::timeout(lease, self.look(&mut pulse)) => look,
+                () = self.has_left().cancelled() => return,
+            };
             let failure = match look {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
@@ -85,7 +88,6 @@ impl Scheduler {
         if store.is_shared() && is_in_touch && is_due(pulse.last_recovery) {
             pulse.last_recovery = Some(now);
             self.recover(Abandoned::Expired).await?;
-            store.forget_nodes("", FORGET_AFTER).await?;
         }
         Ok(())
     }
@@ -155,9 +157,11 @@ impl Scheduler {
 
     /// Takes this node out of the list, at the end of an orderly stop.
     pub async fn leave(&self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
         let incarnation = &self.context().node.incarnation;
-        if let Err(error) = self.context().store.forget_nodes(incarnation, FORGET_AFTER).await {
-            tracing::warn!(%error, "the node stays listed until its lease ends");
+        let leaving = self.context().store.forget_nodes(incarnation, FORGET_AFTER);
+        if !matches!(tokio::time::timeout(PATIENCE, leaving).await, Ok(Ok(()))) {
+            tracing::warn!("the database is away: the node stays listed until its lease ends");
         }
     }
 
@@ -175,6 +179,7 @@ impl Scheduler {
             context.cluster.set_own(offer);
         }
         context.store.forget_device_time(first_hour(now)).await?;
+        context.store.forget_nodes("", FORGET_AFTER).await?;
         let filled_in = context.store.fill_in_lanes(now).await?;
         if filled_in > 0 {
             tracing::info!(filled_in, "queued by an earlier version, now in the queue of this one");

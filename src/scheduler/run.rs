@@ -91,8 +91,6 @@ impl Run {
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.store.clone(), held, self.ends.lost.clone());
         let driven = self.drive(&mut ranks, &model, &milestones).await;
-        // What is not stored by now is overtaken by the end.
-        drop(milestones);
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
             .end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
