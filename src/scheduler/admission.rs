@@ -115,7 +115,7 @@ impl Scheduler {
                 let there = shown.collect::<Vec<_>>().join(", ");
                 FieldProblem::new(
                     "/node_labels",
-                    format!("fit no live node in question; there are {there}"),
+                    format!("are on no live node (or not on the one that node names); there are {there}"),
                 )
             }
         }
