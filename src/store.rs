@@ -11,21 +11,26 @@ mod contract;
 mod dialect;
 mod error;
 mod experiments;
+mod group;
+mod listing;
 mod migrate;
 mod open;
 mod record;
 mod recover;
 mod results;
 mod standing;
+mod submission;
 mod timeseries;
 
 use sqlx::AnyPool;
+use tokio::sync::mpsc;
 
 pub use cancel::CancelOutcome;
 pub use error::StoreError;
-pub use experiments::ListQuery;
+pub use listing::{ListQuery, Listed};
 pub use record::{NewExperiment, Record};
 pub use recover::Recovered;
+pub use submission::{IdempotencyKey, Submitted};
 pub use timeseries::Timeseries;
 
 use dialect::Dialect;
@@ -37,4 +42,5 @@ pub struct Store {
     reads: AnyPool,
     /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
     writes: AnyPool,
+    submissions: mpsc::Sender<group::Waiting>,
 }

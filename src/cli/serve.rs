@@ -13,7 +13,7 @@ use crate::experiment::{Gpu, Host};
 use crate::http::{self, AppState};
 use crate::inference::prompts;
 use crate::progress::ProgressBoard;
-use crate::scheduler::{Context, DigestCache, Launcher, Limits, RestWatch, Scheduler};
+use crate::scheduler::{Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler};
 use crate::store::{Recovered, Store};
 
 pub fn run(options: Options) -> anyhow::Result<()> {
@@ -97,9 +97,11 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         scheduler: scheduler.clone(),
         meter,
         host: Arc::new(host),
-        models_dir: Arc::new(settings.models_dir.clone()),
-        allow_hub: settings.allow_hub,
-        allow_synthetic_engine: settings.allow_synthetic_engine,
+        models: ModelCache::new(
+            settings.models_dir.clone(),
+            settings.allow_hub,
+            settings.allow_synthetic_engine,
+        ),
         max_body_bytes: settings.max_body_bytes,
     };
     // Machine-readable, also with port 0: scripts and tests wait for this line.

@@ -1,8 +1,8 @@
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use crate::energy::HostMeter;
 use crate::experiment::Host;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{ModelCache, Scheduler};
 use crate::store::Store;
 
 /// What the handlers share.
@@ -13,8 +13,6 @@ pub struct AppState {
     pub meter: HostMeter,
     /// What a submission is checked against.
     pub host: Arc<Host>,
-    pub models_dir: Arc<PathBuf>,
-    pub allow_hub: bool,
-    pub allow_synthetic_engine: bool,
+    pub models: ModelCache,
     pub max_body_bytes: usize,
 }

@@ -9,6 +9,7 @@ mod queueing;
 mod recovering;
 mod results;
 mod sqlite;
+mod submitting;
 mod timeseries;
 
 /// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
@@ -40,8 +41,15 @@ contract! {
     queueing::of_many_who_claim_one_experiment_exactly_one_gets_it,
     queueing::many_claimers_share_a_queue_without_running_anything_twice,
     queueing::many_submissions_at_once_are_all_stored,
+    submitting::a_key_queues_once_and_gives_the_same_experiment,
+    submitting::the_same_key_with_another_body_is_refused,
+    submitting::of_many_who_come_with_one_key_one_queues,
+    submitting::a_key_is_free_again_after_its_time,
+    submitting::one_that_is_refused_does_not_take_its_group_down,
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
+    listing::model_and_time_narrow_a_list,
+    listing::a_page_is_bounded_in_number_and_in_bytes,
     listing::every_state_is_counted,
     moving::an_experiment_goes_the_whole_way_with_its_times,
     moving::a_move_that_does_not_exist_is_refused_and_changes_nothing,

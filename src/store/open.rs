@@ -7,16 +7,17 @@ use sqlx::{AnyConnection, Connection};
 
 use super::dialect::Dialect;
 use super::migrate::migrate;
-use super::{Store, StoreError};
+use super::{Store, StoreError, group};
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const POSTGRES_CONNECTIONS: u32 = 10;
 const SQLITE_READERS: u32 = 4;
 
-/// Readers go on while one writes, and a commit is on the disk before it is answered.
+/// Readers go on while one writes, and a commit is on the disk before it is answered. 32 MiB of pages a connection hold
+/// the inner pages of every index of millions of experiments; a log that a burst made large shrinks again.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON;";
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;";
 
 static DRIVERS: Once = Once::new();
 
@@ -46,7 +47,13 @@ impl Store {
             _ => writes.clone(),
         };
         migrate(dialect, &writes).await?;
-        Ok(Self { dialect, reads, writes })
+        let submissions = group::start(dialect, writes.clone());
+        Ok(Self {
+            dialect,
+            reads,
+            writes,
+            submissions,
+        })
     }
 
     /// Whether the database answers.

@@ -46,15 +46,19 @@ macro_rules! select_records {
 }
 pub(super) use select_records;
 
-pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
+/// The experiment, and how many bytes its documents have.
+pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
     let id = id(row, "id")?;
-    let failure: Option<String> = row.try_get("failure")?;
-    Ok(Record {
+    let spec: &str = row.try_get("spec")?;
+    let warnings: &str = row.try_get("warnings")?;
+    let failure: Option<&str> = row.try_get("failure")?;
+    let bytes = spec.len() + warnings.len() + failure.map_or(0, str::len);
+    let record = Record {
         id,
-        spec: from_json(&format!("the spec of experiment {id}"), row.try_get("spec")?)?,
+        spec: from_json(&format!("the spec of experiment {id}"), spec)?,
         state: state(row)?,
         attempt: attempt(row)?,
-        warnings: from_json(&format!("the warnings of experiment {id}"), row.try_get("warnings")?)?,
+        warnings: from_json(&format!("the warnings of experiment {id}"), warnings)?,
         created_at: from_us(row.try_get("created_at_us")?)?,
         started_at: row
             .try_get::<Option<i64>, _>("started_at_us")?
@@ -66,9 +70,10 @@ pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
             .transpose()?,
         updated_at: from_us(row.try_get("updated_at_us")?)?,
         failure: failure
-            .map(|json| from_json(&format!("the failure of experiment {id}"), &json))
+            .map(|json| from_json(&format!("the failure of experiment {id}"), json))
             .transpose()?,
-    })
+    };
+    Ok((record, bytes))
 }
 
 pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {

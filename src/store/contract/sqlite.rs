@@ -4,7 +4,8 @@ use std::path::Path;
 
 use sqlx::Row;
 
-use super::super::{Store, StoreError};
+use super::super::listing::statement;
+use super::super::{ListQuery, Store, StoreError};
 use super::fixtures::{at, queued, record};
 use crate::experiment::State;
 
@@ -124,4 +125,56 @@ async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot()
     assert!(missing.is_retryable(), "{missing:?}");
     let other = Store::open("mysql://localhost/x").await.unwrap_err();
     assert!(matches!(other, StoreError::BadUrl(_)), "{other:?}");
+}
+
+#[tokio::test]
+async fn submissions_that_come_together_share_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let wal = || std::fs::read(folder.path().join("Jobs & more.db-wal")).unwrap();
+    let before = commits(&wal());
+    let together = (0..100).map(|_| queued(&store));
+    futures::future::join_all(together).await;
+    assert_eq!(store.queued(1000).await.map(|all| all.len()).unwrap(), 100);
+    let made = commits(&wal()) - before;
+    assert!((1..=3).contains(&made), "{made} commits");
+}
+
+/// Transactions in a write-ahead log: the frames whose header names the size of the database after a commit.
+/// <https://sqlite.org/fileformat2.html#walformat>
+fn commits(wal: &[u8]) -> usize {
+    const FRAME: usize = 24 + 4096;
+    let frames = wal[32..].chunks_exact(FRAME);
+    frames.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[tokio::test]
+async fn every_list_walks_an_index_and_sorts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let label = || ("team".to_owned(), "a".to_owned());
+    for state in [None, Some(State::Queued), Some(State::Completed)] {
+        for model_name in [None, Some("m".to_owned())] {
+            for labels in [vec![], vec![label()], vec![label(), label()]] {
+                let query = ListQuery {
+                    state,
+                    model_name: model_name.clone(),
+                    labels,
+                    ..ListQuery::default()
+                };
+                let (text, values) = statement(&query);
+                let mut explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+                for value in values {
+                    explained = explained.bind(value);
+                }
+                let rows = explained.bind(10i64).fetch_all(&store.reads).await.unwrap();
+                for detail in rows.iter().map(|row| row.get::<String, _>("detail")) {
+                    let good = detail.contains("USING INDEX")
+                        || detail.contains("USING COVERING INDEX")
+                        || detail.contains("CORRELATED");
+                    assert!(good && !detail.contains("TEMP B-TREE"), "{query:?}: {detail}");
+                }
+            }
+        }
+    }
 }
