@@ -11,6 +11,7 @@ mod layers;
 mod openapi;
 mod problem;
 mod state;
+mod stream;
 
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};

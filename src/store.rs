@@ -5,19 +5,25 @@
 //! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
 
 mod cancel;
+mod check;
 mod claim;
 #[cfg(test)]
 mod contract;
 mod dialect;
+mod ending;
 mod error;
 mod experiments;
 mod group;
 mod listing;
+mod maintenance;
 mod migrate;
 mod open;
+mod raw;
 mod record;
 mod recover;
 mod results;
+mod retention;
+mod spool;
 mod standing;
 mod submission;
 mod timeseries;
@@ -26,12 +32,16 @@ use sqlx::AnyPool;
 use tokio::sync::mpsc;
 
 pub use cancel::CancelOutcome;
+pub use check::{Contents, KeptPoints};
+pub use ending::Ending;
 pub use error::StoreError;
 pub use listing::{ListQuery, Listed};
 pub use record::{NewExperiment, Record};
 pub use recover::Recovered;
+pub use retention::{Dropped, Retention};
+pub use spool::{DrainError, Drained, Spool};
 pub use submission::{IdempotencyKey, Submitted};
-pub use timeseries::Timeseries;
+pub use timeseries::{KeptTimeseries, Timeseries};
 
 use dialect::Dialect;
 

@@ -32,8 +32,11 @@ CREATE TABLE raw_blocks (
     PRIMARY KEY (experiment_id, stream, block)
 );
 
--- Series of earlier releases stand as JSON in device_series; retention takes them too.
+-- Of earlier releases series stand as JSON in device_series, requests within rank_cycles; retention takes both, and
+-- counts the series.
 INSERT INTO raw_data (experiment_id, stored_at_us, stored_bytes)
-    SELECT t.experiment_id, COALESCE(e.finished_at_us, e.updated_at_us),
-        COALESCE((SELECT SUM(LENGTH(d.series)) FROM device_series d WHERE d.experiment_id = t.experiment_id), 0)
-    FROM timeseries t JOIN experiments e ON e.id = t.experiment_id;
+    SELECT e.id, COALESCE(e.finished_at_us, e.updated_at_us),
+        COALESCE((SELECT SUM(LENGTH(d.series)) FROM device_series d WHERE d.experiment_id = e.id), 0)
+    FROM experiments e
+    WHERE EXISTS (SELECT 1 FROM timeseries t WHERE t.experiment_id = e.id)
+        OR EXISTS (SELECT 1 FROM rank_cycles r WHERE r.experiment_id = e.id);

@@ -14,7 +14,7 @@ use crate::http::{self, AppState};
 use crate::inference::prompts;
 use crate::progress::ProgressBoard;
 use crate::scheduler::{Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler};
-use crate::store::{Recovered, Store};
+use crate::store::{Drained, Recovered, Spool, Store};
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
@@ -51,6 +51,23 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let store = Store::open(&settings.database_url)
         .await
         .context("the database cannot be opened")?;
+    let spool = match settings.spool_folder() {
+        Some(folder) => {
+            let shown = folder.display().to_string();
+            Some(Spool::open(&folder).with_context(|| format!("the spool {shown} cannot be made (spool_dir)"))?)
+        }
+        None => None,
+    };
+    // Before recovery, which would run again what is finished.
+    if let Some(spool) = &spool {
+        let drained = spool
+            .drain(&store)
+            .await
+            .context("the ends of earlier runs cannot be stored")?;
+        if drained != Drained::default() {
+            tracing::warn!(?drained, "ends of runs had waited for the database");
+        }
+    }
     let recovered = store.recover(settings.max_attempts, clock::wall_now()).await?;
     if recovered != Recovered::default() {
         tracing::warn!(?recovered, "an earlier server left experiments behind");
@@ -75,6 +92,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     };
     let scheduler = Scheduler::new(Context {
         store: store.clone(),
+        spool,
         meter: meter.clone(),
         rest: RestWatch::new(Monotonic::now()),
         launcher,
@@ -111,6 +129,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }
     });
+    let policy = super::db::policy(&settings);
+    tokio::spawn(policy.keep(store.clone(), stopping.clone()));
     let server = axum::serve(listener, http::router(state))
         .with_graceful_shutdown({
             let stopping = stopping.clone();

@@ -186,6 +186,19 @@ impl Problem {
         }
     }
 
+    pub fn timeseries_dropped(at: jiff::Timestamp) -> Self {
+        let detail = format!(
+            "the experiment's time series was dropped at {at}, as this server is set to (retention_days, \
+             retention_bytes); its results are kept"
+        );
+        Self::new(
+            StatusCode::GONE,
+            "time-series-dropped",
+            "The time series is gone",
+            detail,
+        )
+    }
+
     pub fn already_finished(state: State) -> Self {
         let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
         let problem = Self::new(

@@ -6,7 +6,7 @@ use super::rest::RestWatch;
 use crate::energy::HostMeter;
 use crate::measurement::Machine;
 use crate::progress::ProgressBoard;
-use crate::store::Store;
+use crate::store::{Spool, Store};
 
 /// Which engine a worker runs; the names are the worker command's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct Context {
     pub store: Store,
+    /// Where ends of runs wait for the database; none when it is in memory.
+    pub spool: Option<Spool>,
     pub meter: HostMeter,
     pub rest: RestWatch,
     pub launcher: Launcher,

@@ -3,7 +3,6 @@ use std::time::Duration;
 use super::context::Context;
 use super::failure::Stop;
 use super::models::LocatedModel;
-use super::persist::persist;
 use super::ranks::Ranks;
 use crate::analysis::hull;
 use crate::clock::{self, Monotonic};
@@ -85,16 +84,22 @@ impl Drive<'_> {
         Ok((driven, facts))
     }
 
+    /// A database that is away does not keep the run: the end catches up with what it missed.
     async fn enter(&self, state: State) -> Result<(), Stop> {
         let store = &self.context.store;
-        let moved = persist(|| store.advance(self.id, self.attempt, state, clock::wall_now())).await;
-        moved.map_err(|error| {
-            if error.is_lost() {
-                Stop::Lost
-            } else {
-                Stop::Store(error)
+        let moving = store.advance(self.id, self.attempt, state, clock::wall_now());
+        match tokio::time::timeout(PATIENCE, moving).await {
+            Ok(Err(error)) if error.is_lost() => Err(Stop::Lost),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::warn!(experiment = %self.id, %error, "the state {state} is not stored");
+                Ok(())
             }
-        })
+            Err(_) => {
+                tracing::warn!(experiment = %self.id, "the state {state} is not stored: the database does not answer");
+                Ok(())
+            }
+        }
     }
 
     fn note(&self, change: impl FnOnce(&mut Progress)) {
@@ -233,6 +238,9 @@ impl TokenSum {
         Self(vec![0; ranks as usize])
     }
 }
+
+/// A run does not wait longer than this to say how far it is.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Within this time clocks and averaged power readings come down from the warm-up.
 const MOST_SETTLING: Duration = Duration::from_secs(1);

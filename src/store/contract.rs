@@ -8,6 +8,8 @@ mod postgres;
 mod queueing;
 mod recovering;
 mod results;
+mod retention;
+mod spooling;
 mod sqlite;
 mod submitting;
 mod timeseries;
@@ -71,4 +73,12 @@ contract! {
     timeseries::a_host_without_any_device_has_a_series_of_none,
     timeseries::a_later_attempt_s_series_takes_the_place_of_an_earlier_one,
     timeseries::whoever_lost_an_experiment_keeps_no_series_of_it,
+    spooling::an_end_that_waited_is_stored_as_if_it_had_not,
+    spooling::an_end_whose_attempt_was_lost_is_dropped,
+    spooling::an_end_that_is_stored_already_is_not_stored_twice,
+    spooling::what_is_no_end_or_of_another_database_is_left,
+    retention::what_is_too_old_goes_and_the_results_stay,
+    retention::the_oldest_go_first_until_the_rest_fits,
+    retention::what_runs_is_left_alone,
+    retention::without_a_bound_everything_is_kept,
 }

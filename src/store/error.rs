@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Give up: only a newer joulemark may write to this database.
     #[error("the database has schema {found}, this joulemark knows up to {known}: run a newer joulemark")]
     NewerSchema { found: i64, known: i64 },
+    /// Give up: the schema must be brought up to date before.
+    #[error("the database has schema {found}, this joulemark needs {known}: run `joulemark db migrate`")]
+    OlderSchema { found: i64, known: i64 },
     /// Give up on it: what is stored cannot be read back, and neither will it be the next time.
     #[error("{what} in the database cannot be read: {reason}")]
     Corrupt { what: String, reason: String },

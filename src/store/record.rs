@@ -98,7 +98,7 @@ pub fn to_us(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
+pub fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds).map_err(|reason| StoreError::corrupt("a time", reason))
 }
 
