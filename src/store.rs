@@ -27,6 +27,7 @@ mod spool;
 mod standing;
 mod submission;
 mod timeseries;
+mod transaction;
 
 use sqlx::AnyPool;
 use tokio::sync::mpsc;

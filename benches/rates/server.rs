@@ -95,8 +95,8 @@ impl Server {
     }
 
     pub fn stop_and_count_fsyncs(mut self) -> u32 {
-        let counts = self.strace.take().expect("it runs under strace");
         self.stop();
+        let counts = self.strace.as_ref().expect("it runs under strace");
         let table = std::fs::read_to_string(counts).expect("strace writes its table");
         // % time, seconds, usecs/call, calls, errors (or nothing), syscall.
         let rows = table
@@ -108,6 +108,9 @@ impl Server {
 
     /// strace passes the signal on to nobody: the server itself is its child.
     fn stop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let own = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
         let server = match (&self.strace, children.split_whitespace().next()) {

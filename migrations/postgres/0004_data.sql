@@ -1,6 +1,8 @@
 -- What lists are narrowed by. Ids sort by age, so an index that ends in the id makes a page one short walk along it.
 ALTER TABLE experiments ADD COLUMN model_name TEXT NOT NULL DEFAULT '';
-UPDATE experiments SET model_name = spec::json ->> 'model_name';
+-- As text: a spec may hold \u0000, which json refuses; within another string its quotes have a backslash before them.
+UPDATE experiments SET model_name = COALESCE(
+    ('"' || substring(spec from '"model_name":"((?:[^"\\]|\\.)*)"') || '"')::json #>> '{}', '');
 CREATE INDEX experiments_by_model ON experiments (model_name, id);
 
 -- The key is taken before its experiment is there, in the same transaction: hence deferred.

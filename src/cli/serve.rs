@@ -125,6 +125,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     println!("listening on http://{}", listener.local_addr()?);
     let stopping = stop_signal()?;
+    // Whoever listens for it is not killed by it: a limit on file sizes is a full disk like any other.
+    let _file_size_limit = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let working = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }

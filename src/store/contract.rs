@@ -3,6 +3,7 @@
 
 mod fixtures;
 mod listing;
+mod maintenance;
 mod moving;
 mod postgres;
 mod queueing;
@@ -13,6 +14,7 @@ mod spooling;
 mod sqlite;
 mod submitting;
 mod timeseries;
+mod upgrading;
 
 /// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
 macro_rules! contract {
@@ -77,6 +79,8 @@ contract! {
     spooling::an_end_whose_attempt_was_lost_is_dropped,
     spooling::an_end_that_is_stored_already_is_not_stored_twice,
     spooling::what_is_no_end_or_of_another_database_is_left,
+    maintenance::what_is_stored_is_counted_and_found_good,
+    maintenance::what_cannot_be_read_or_does_not_belong_together_is_named,
     retention::what_is_too_old_goes_and_the_results_stay,
     retention::the_oldest_go_first_until_the_rest_fits,
     retention::what_runs_is_left_alone,

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::Dialect;
 use super::submission::{self, Prepared};
+use super::transaction::begin;
 use super::{IdempotencyKey, NewExperiment, Store, StoreError, Submitted};
 
 /// Larger groups save nothing more, and hold the writer longer.
@@ -62,7 +63,7 @@ async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>) {
 }
 
 async fn transaction(dialect: Dialect, writes: &AnyPool, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
-    let mut transaction = writes.begin_with(dialect.begin()).await?;
+    let mut transaction = begin(dialect, writes).await?;
     let outcomes = submission::write(&mut transaction, group).await?;
     transaction.commit().await?;
     Ok(outcomes)

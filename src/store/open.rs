@@ -9,7 +9,7 @@ use super::dialect::Dialect;
 use super::{Store, StoreError, group};
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 10;
 const SQLITE_READERS: u32 = 4;
 
