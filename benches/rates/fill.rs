@@ -18,6 +18,21 @@ pub const LUA_ID: &str = r#"
 /// A UUIDv7 whose time is the first copy's and one millisecond a number.
 const ID: &str = "printf('%08x-%04x-7000-8000-%012x', ($1 + i) >> 16, ($1 + i) & 65535, i)";
 
+/// How many experiments are stored.
+pub fn count(database: &Path) -> u32 {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(database);
+        let mut connection = options.connect().await.expect("the database opens");
+        let row = connection
+            .fetch_one("SELECT COUNT(*) FROM experiments")
+            .await
+            .expect("they are counted");
+        connection.close().await.expect("the database closes");
+        row.get(0)
+    })
+}
+
 /// Copies the experiment `template` with its report, ten models and two labels, in the order of their age.
 pub fn fill(database: &Path, template: &str, numbers: Range<u32>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");

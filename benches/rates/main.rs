@@ -15,23 +15,36 @@ const SIZES: [u32; 2] = [1_000, 1_000_000];
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    submissions(&folder.path().join("rate.db"));
+    let few = folder.path().join("few.db");
+    let template = template(&few);
+    fill::fill(&few, &template, 0..SIZES[0]);
+    submissions(&few, SIZES[0]);
     fsyncs(&folder.path().join("fsync.db"));
-    reads(&folder.path().join("reads.db"));
+    let many = folder.path().join("many.db");
+    reads(&many);
+    submissions(&many, SIZES[1]);
+}
+
+/// A real result to copy.
+fn template(database: &std::path::Path) -> String {
+    Server::start(database).complete_one()
 }
 
 /// Nothing of what is submitted starts: one experiment that only sleeps has the host's CPU.
-fn submissions(database: &std::path::Path) {
+fn submissions(database: &std::path::Path, size: u32) {
     let server = Server::start(database);
     server.occupy();
+    let before = fill::count(database);
     let load = Load::submit(&server.url, 10);
-    println!("submissions: {load}");
-    // The one that sleeps, and those whose answers wrk no longer waited for.
-    let expected = load.requests + 1..=load.requests + 1 + wrk::SUBMITTERS;
-    let stored = server.stored();
+    println!("submissions with {size} stored: {load}");
+    // What was answered, and those whose answers wrk no longer waited for.
+    let (expected, new) = (
+        load.requests..=load.requests + wrk::SUBMITTERS,
+        fill::count(database) - before,
+    );
     assert!(
-        expected.contains(&stored),
-        "{} were answered, {stored} are stored",
+        expected.contains(&new),
+        "{} were answered, {new} are stored",
         load.requests
     );
 }
@@ -39,9 +52,9 @@ fn submissions(database: &std::path::Path) {
 fn fsyncs(database: &std::path::Path) {
     let server = Server::start_under_strace(database);
     server.occupy();
-    let before = server.stored();
+    let before = fill::count(database);
     let load = Load::submit(&server.url, 5);
-    let (stored, fsyncs) = (server.stored() - before, server.stop_and_count_fsyncs());
+    let (stored, fsyncs) = (fill::count(database) - before, server.stop_and_count_fsyncs());
     println!(
         "under strace, which slows it: {stored} submissions at {:.0}/s, {fsyncs} fsyncs from start to stop: {:.1} \
          submissions an fsync",
@@ -51,10 +64,7 @@ fn fsyncs(database: &std::path::Path) {
 }
 
 fn reads(database: &std::path::Path) {
-    let template = {
-        let server = Server::start(database);
-        server.complete_one()
-    };
+    let template = template(database);
     let kinds = [
         "newest page",
         "page at a cursor",

@@ -81,19 +81,6 @@ impl Server {
         }
     }
 
-    /// How many experiments there are, by their newest page on.
-    pub fn stored(&self) -> u32 {
-        let (mut stored, mut cursor) = (0, String::new());
-        loop {
-            let page = self.get(&format!("/v1/experiments?limit=500{cursor}"));
-            stored += page["items"].as_array().expect("a page").len() as u32;
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return stored,
-            }
-        }
-    }
-
     pub fn stop_and_count_fsyncs(mut self) -> u32 {
         self.stop();
         let counts = self.strace.as_ref().expect("it runs under strace");
