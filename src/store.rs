@@ -18,6 +18,7 @@ mod listing;
 mod maintenance;
 mod migrate;
 mod open;
+mod packed;
 mod raw;
 mod record;
 mod recover;

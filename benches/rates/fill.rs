@@ -76,7 +76,10 @@ async fn copies(connection: &mut SqliteConnection, template: &str, numbers: Rang
         ),
         format!("INSERT INTO experiment_labels SELECT {ID}, 'team', 't' || (i % 10) FROM n WHERE $4 = $4"),
         format!("INSERT INTO experiment_labels SELECT {ID}, 'run', 'r' || i FROM n WHERE $4 = $4"),
-        format!("INSERT INTO reports SELECT {ID}, r.report FROM n, reports r WHERE r.experiment_id = $4"),
+        format!(
+            "INSERT INTO reports (experiment_id, report, packed) SELECT {ID}, r.report, r.packed FROM n, reports r \
+             WHERE r.experiment_id = $4"
+        ),
     ];
     let mut transaction = connection.begin().await.expect("a transaction begins");
     for statement in statements {

@@ -13,6 +13,9 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at_us);
 CREATE INDEX idempotency_keys_by_experiment ON idempotency_keys (experiment_id);
 
+-- The report, deflated (src/store/packed.rs); `report` is empty then. Of earlier releases it is the text itself.
+ALTER TABLE reports ADD COLUMN packed BLOB;
+
 -- Raw data is what retention may drop. `stored_bytes` is the size of its blocks, 0 once they are dropped.
 CREATE TABLE raw_data (
     experiment_id TEXT PRIMARY KEY NOT NULL REFERENCES experiments (id) ON DELETE CASCADE,

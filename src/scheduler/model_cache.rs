@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::models::{LocatedModel, ModelRefusal, locate};
@@ -30,6 +30,11 @@ impl ModelCache {
             allow_synthetic,
             seen: Mutex::default(),
         }))
+    }
+
+    /// The folder that holds the models.
+    pub fn folder(&self) -> &Path {
+        &self.0.models_dir
     }
 
     /// As [`locate`]; refusals are not kept, since their cause may be mended.
@@ -75,7 +80,7 @@ mod tests {
     use super::*;
 
     /// A folder with as little in it as can be loaded.
-    fn write_model(folder: &std::path::Path, max_context_tokens: u32) {
+    fn write_model(folder: &Path, max_context_tokens: u32) {
         std::fs::create_dir_all(folder).unwrap();
         let config = json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "hidden_size": 4,

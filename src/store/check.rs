@@ -6,10 +6,10 @@ use sqlx::Row;
 use super::dialect::Dialect;
 use super::raw;
 use super::record::{from_json, id as id_of, record, select_records};
+use super::results::report;
 use super::{Store, StoreError};
 use crate::experiment::State;
 use crate::measurement::RankCycle;
-use crate::report::Report;
 
 /// A kind of raw data: so many samples or tokens in so many bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,14 +111,9 @@ impl Store {
         while let Some(row) = experiments.try_next().await? {
             note(record(&row).map(drop).map_err(|error| error.to_string()));
         }
-        let mut reports = sqlx::query("SELECT experiment_id, report FROM reports").fetch(&self.reads);
+        let mut reports = sqlx::query("SELECT experiment_id, report, packed FROM reports").fetch(&self.reads);
         while let Some(row) = reports.try_next().await? {
-            let what = format!("the report of experiment {}", id_of(&row, "experiment_id")?);
-            note(
-                from_json::<Report>(&what, row.try_get("report")?)
-                    .map(drop)
-                    .map_err(|error| error.to_string()),
-            );
+            note(report(&row).map(drop).map_err(|error| error.to_string()));
         }
         let mut cycles = sqlx::query("SELECT experiment_id, measurement FROM rank_cycles").fetch(&self.reads);
         while let Some(row) = cycles.try_next().await? {

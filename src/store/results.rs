@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::packed;
 use super::raw::{self, Block, Stream};
-use super::record::{from_json, to_json};
+use super::record::{from_json, id as id_of, to_json};
 use super::standing::set_state;
 use super::{Store, StoreError};
 use crate::experiment::{ExperimentId, State};
@@ -64,9 +65,9 @@ impl Store {
         {
             return Ok(());
         }
-        sqlx::query("INSERT INTO reports (experiment_id, report) VALUES ($1, $2)")
+        sqlx::query("INSERT INTO reports (experiment_id, report, packed) VALUES ($1, '', $2)")
             .bind(id.to_string())
-            .bind(&completion.report)
+            .bind(packed::pack(&completion.report))
             .execute(&mut *transaction)
             .await?;
         for (cycle, rank, measurement) in &completion.cycles {
@@ -90,12 +91,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn report(&self, id: ExperimentId) -> Result<Option<Report>, StoreError> {
-        let row = sqlx::query("SELECT report FROM reports WHERE experiment_id = $1")
+        let row = sqlx::query("SELECT experiment_id, report, packed FROM reports WHERE experiment_id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.reads)
             .await?;
         let Some(row) = row else { return Ok(None) };
-        from_json(&format!("the report of experiment {id}"), row.try_get("report")?).map(Some)
+        report(&row).map(Some)
     }
 
     /// The results of each rank and cycle of a completed experiment, by cycle and rank; none of any other. One is in
@@ -138,6 +139,18 @@ impl Store {
             read.requests.extend(requests);
         }
         Ok(read)
+    }
+}
+
+/// Of a row with `experiment_id`, `report` and `packed`.
+pub(super) fn report(row: &AnyRow) -> Result<Report, StoreError> {
+    let what = format!("the report of experiment {}", id_of(row, "experiment_id")?);
+    match row.try_get::<Option<Vec<u8>>, _>("packed")? {
+        Some(packed) => {
+            let text = packed::unpack(&packed).map_err(|damage| StoreError::corrupt(&what, damage))?;
+            from_json(&what, &text)
+        }
+        None => from_json(&what, row.try_get("report")?),
     }
 }
 

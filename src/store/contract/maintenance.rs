@@ -47,7 +47,10 @@ pub async fn what_cannot_be_read_or_does_not_belong_together_is_named(store: Sto
     }
     for (text, id) in [
         ("UPDATE experiments SET spec = '{' WHERE id = $1", ids[0]),
-        ("UPDATE reports SET report = '[]' WHERE experiment_id = $1", ids[1]),
+        (
+            "UPDATE reports SET report = '[]', packed = NULL WHERE experiment_id = $1",
+            ids[1],
+        ),
         ("DELETE FROM reports WHERE experiment_id = $1", ids[2]),
         ("UPDATE experiments SET state = 'failed' WHERE id = $1", ids[3]),
         (
