@@ -7,7 +7,7 @@ use super::resolve::parts;
 /// file was replaced or written since.
 pub type Fingerprint = Vec<(PathBuf, [i128; 5])>;
 
-/// Of a model's path as [`super::resolve`] gave it: the GGUF with its shards, or every entry of the folder.
+/// Of a model's path as [`super::resolve()`] gave it: the GGUF with its shards, or every entry of the folder.
 ///
 /// # Errors
 /// When the folder cannot be read, or one of the files is gone.

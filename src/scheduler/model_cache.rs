@@ -37,7 +37,7 @@ impl ModelCache {
         &self.0.models_dir
     }
 
-    /// As [`locate`]; refusals are not kept, since their cause may be mended.
+    /// As `locate`; refusals are not kept, since their cause may be mended.
     ///
     /// # Errors
     /// [`ModelRefusal`].
