@@ -3,6 +3,7 @@
 
 mod config;
 mod cpu;
+mod db;
 mod doctor;
 mod energy;
 mod flops;
@@ -38,6 +39,8 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Count what a model needs for some tokens: FLOPs, bytes, arithmetic intensity; nothing is run.
     Flops(flops::FlopsArguments),
+    /// Check, back up, prune or migrate the database.
+    Db(db::DbArguments),
     /// Print the configuration in force and where each value came from.
     Config(options::Options),
     /// Print the API's OpenAPI document.
@@ -62,6 +65,7 @@ fn run() -> ExitCode {
         Command::Meter(arguments) => return meter::run(arguments),
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
+        Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi => openapi::run(),
         Command::Worker(arguments) => worker::run(arguments),

@@ -12,6 +12,7 @@ mod nodes;
 mod openapi;
 mod problem;
 mod state;
+mod stream;
 
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};

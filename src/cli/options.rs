@@ -22,6 +22,15 @@ pub struct Options {
     /// sqlite://PATH or postgres://… [default: sqlite://joulemark.db].
     #[arg(long)]
     database_url: Option<String>,
+    /// Folder where ends of runs wait while the database is away [default: beside the database].
+    #[arg(long)]
+    spool_dir: Option<PathBuf>,
+    /// Days for which raw data is kept; 0 is for ever [default: 0].
+    #[arg(long)]
+    retention_days: Option<u32>,
+    /// Bytes of raw data that are kept, the oldest dropped first; 0 is without bound [default: 0].
+    #[arg(long)]
+    retention_bytes: Option<u64>,
     /// Folder that holds the models [default: ./models].
     #[arg(long)]
     models_dir: Option<PathBuf>,

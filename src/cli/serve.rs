@@ -13,8 +13,10 @@ use crate::experiment::{Gpu, Host, Offer};
 use crate::http::{self, AppState};
 use crate::inference::prompts;
 use crate::progress::ProgressBoard;
-use crate::scheduler::{Cluster, Context, DigestCache, Launcher, Limits, RestWatch, Scheduler, offered_models};
-use crate::store::Store;
+use crate::scheduler::{
+    Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
+};
+use crate::store::{Drained, Spool, Store};
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
@@ -52,6 +54,23 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let store = Store::open(&settings.database_url)
         .await
         .context("the database cannot be opened")?;
+    let spool = match settings.spool_folder() {
+        Some(folder) => {
+            let shown = folder.display().to_string();
+            Some(Spool::open(&folder).with_context(|| format!("the spool {shown} cannot be made (spool_dir)"))?)
+        }
+        None => None,
+    };
+    // Before recovery, which would run again what is finished.
+    if let Some(spool) = &spool {
+        let drained = spool
+            .drain(&store)
+            .await
+            .context("the ends of earlier runs cannot be stored")?;
+        if drained != Drained::default() {
+            tracing::warn!(?drained, "ends of runs had waited for the database");
+        }
+    }
     let host = Host {
         gpus: devices
             .gpus
@@ -71,7 +90,13 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             .collect(),
     };
     let machine = machine::describe(&devices, &cpus)?;
+    let models = ModelCache::new(
+        settings.models_dir.clone(),
+        settings.allow_hub,
+        settings.allow_synthetic_engine,
+    );
     let scheduler = Scheduler::new(Context {
+        models: models.clone(),
         store: store.clone(),
         node: Arc::new(node),
         cluster: Cluster::new(Offer {
@@ -83,6 +108,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             allow_hub: settings.allow_hub,
             allow_synthetic_engine: settings.allow_synthetic_engine,
         }),
+        spool,
         meter: meter.clone(),
         rest: RestWatch::new(Monotonic::now()),
         launcher,
@@ -104,7 +130,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         store: store.clone(),
         scheduler: scheduler.clone(),
         meter,
-        models_dir: Arc::new(settings.models_dir.clone()),
+        models,
         max_body_bytes: settings.max_body_bytes,
     };
     node::join(&scheduler, store.is_shared()).await?;
@@ -115,10 +141,14 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let scheduler = scheduler.clone();
         async move { scheduler.keep().await }
     });
+    // Whoever listens for it is not killed by it: a limit on file sizes is a full disk like any other.
+    let _file_size_limit = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let working = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }
     });
+    let policy = super::db::policy(&settings);
+    tokio::spawn(policy.keep(store.clone(), stopping.clone()));
     let server = axum::serve(listener, http::router(state))
         .with_graceful_shutdown({
             let stopping = stopping.clone();

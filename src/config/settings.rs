@@ -15,6 +15,12 @@ pub enum LogFormat {
 pub struct Settings {
     pub listen: SocketAddr,
     pub database_url: String,
+    /// Empty: beside the database.
+    pub spool_dir: PathBuf,
+    /// 0: for ever.
+    pub retention_days: u32,
+    /// 0: without bound.
+    pub retention_bytes: u64,
     pub models_dir: PathBuf,
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
@@ -86,6 +92,24 @@ impl Settings {
     pub fn node_labels(&self) -> BTreeMap<String, String> {
         let pairs = self.node_label.iter().filter_map(|label| label.split_once('='));
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Where ends of runs wait for the database; none for one in memory, which nothing outlives.
+    pub fn spool_folder(&self) -> Option<PathBuf> {
+        if !self.spool_dir.as_os_str().is_empty() {
+            return Some(self.spool_dir.clone());
+        }
+        match self.database_url.strip_prefix("sqlite:") {
+            None => Some(PathBuf::from("joulemark.spool")),
+            Some(_) => self.sqlite_file().map(|file| PathBuf::from(format!("{file}.spool"))),
+        }
+    }
+
+    /// Path of the SQLite database; none for one in memory and for Postgres.
+    pub fn sqlite_file(&self) -> Option<&str> {
+        let url = self.database_url.strip_prefix("sqlite:")?;
+        let file = url.trim_start_matches("//").split('?').next().unwrap_or_default();
+        (!file.is_empty() && !file.contains(":memory:")).then_some(file)
     }
 
     pub fn nvml_library(&self) -> Option<PathBuf> {

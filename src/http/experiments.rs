@@ -1,4 +1,5 @@
 pub mod cancel;
+mod idempotency;
 pub mod list;
 pub mod processes;
 pub mod results;

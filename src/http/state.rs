@@ -1,7 +1,5 @@
-use std::{path::PathBuf, sync::Arc};
-
 use crate::energy::HostMeter;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{ModelCache, Scheduler};
 use crate::store::Store;
 
 /// What the handlers share.
@@ -10,6 +8,6 @@ pub struct AppState {
     pub store: Store,
     pub scheduler: Scheduler,
     pub meter: HostMeter,
-    pub models_dir: Arc<PathBuf>,
+    pub models: ModelCache,
     pub max_body_bytes: usize,
 }

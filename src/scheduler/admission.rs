@@ -55,8 +55,8 @@ impl Scheduler {
             return None;
         }
         let name = request.model_name.clone().unwrap_or_default();
-        let (models_dir, hub, synthetic) = (context.models_dir.clone(), own.allow_hub, own.allow_synthetic_engine);
-        let located = tokio::task::spawn_blocking(move || locate(&models_dir, &name, hub, synthetic)).await;
+        let models = context.models.clone();
+        let located = tokio::task::spawn_blocking(move || models.locate(&name)).await;
         let (facts, refusal, warning) = match located {
             Ok(Ok(located)) => (Some(located.facts()), None, located.warning()),
             Ok(Err(refusal)) => (None, Some(refusal.to_string()), None),

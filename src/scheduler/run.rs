@@ -10,18 +10,18 @@ use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
 use super::failure::Stop;
 use super::milestones::Milestones;
 use super::models::{LocatedModel, locate};
-use super::persist::persist;
 use super::phases::energy_by_phase;
 use super::ranks::Ranks;
 use super::rest::BarePowers;
 use super::running::Ends;
+use super::settle::Settled;
 use crate::analysis::{self, CycleHost, IdleState, ReportInput, union_sec};
 use crate::clock::{self, Monotonic};
 use crate::experiment::{Spec, State};
 use crate::measurement::{BaselineKind, RankCycle, Window};
 use crate::model_files::ModelFormat;
 use crate::report::{ModelFacts, Report, Timing};
-use crate::store::{Record, StoreError};
+use crate::store::{Ending, Record, StoreError};
 
 /// One attempt at one experiment, from the claim to the stored result.
 pub struct Run {
@@ -44,20 +44,24 @@ impl Run {
         let span_attempt = self.attempt;
         let outcome = self.attempt().await;
         self.context.progress.clear(id);
-        let store = &self.context.store;
+        let held = (id, self.attempt);
         let stored = match outcome {
-            Ok(()) => {
+            Ok(Settled::Stored) => {
                 tracing::info!(experiment = %id, attempt = span_attempt, "completed");
+                Ok(())
+            }
+            Ok(Settled::Spooled) => {
+                tracing::warn!(experiment = %id, attempt = span_attempt, "completed; its result waits on disk for the database");
                 Ok(())
             }
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
-                self.keep_timeseries_if_possible().await;
-                persist(|| store.finish_cancelled(id, self.attempt, clock::wall_now())).await
+                self.settle(Ending::cancelled(held, clock::wall_now())).await.map(drop)
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
                 // Not repeated: the database may be going down with the server, and the lease's end queues it as well.
+                let store = &self.context.store;
                 store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
             }
             Err((Stop::Lost, _)) => {
@@ -67,8 +71,9 @@ impl Run {
             Err((stop, tails)) => {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
                 tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
-                self.keep_timeseries_if_possible().await;
-                persist(|| store.fail(id, self.attempt, &failure, clock::wall_now())).await
+                self.settle(Ending::failed(held, failure, clock::wall_now()))
+                    .await
+                    .map(drop)
             }
         };
         if let Err(error) = stored {
@@ -76,7 +81,7 @@ impl Run {
         }
     }
 
-    async fn attempt(&self) -> Result<(), (Stop, Vec<Option<super::rank::LogTail>>)> {
+    async fn attempt(&self) -> Result<Settled, (Stop, Vec<Option<super::rank::LogTail>>)> {
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
         let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine, &self.locks)
@@ -197,16 +202,14 @@ impl Run {
         (report, cycles)
     }
 
-    async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<(), Stop> {
-        persist(|| self.keep_timeseries()).await.map_err(stop_of)?;
+    async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<Settled, Stop> {
         // Who cancels while sums are drawn up wants no result either.
         if self.ends.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }
-        let store = &self.context.store;
-        let complete = || store.complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now());
-        let stored = persist(complete).await;
-        stored.map_err(stop_of)
+        let held = (self.record.id, self.attempt);
+        let ending = Ending::completed(held, &report, &cycles, clock::wall_now()).map_err(stop_of)?;
+        self.settle(ending).await.map_err(stop_of)
     }
 
     /// Bare, then loaded.

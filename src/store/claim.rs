@@ -57,7 +57,7 @@ impl Store {
         let attempt = attempt_of(row)?;
         let user: String = row.try_get("user_name")?;
         grant(&mut transaction, (id, attempt), claim, &user, now).await?;
-        let record = record(row);
+        let record = record(row).map(|(record, _)| record);
         transaction.commit().await?;
         Ok(Some(Claimed { attempt, record }))
     }

@@ -87,4 +87,12 @@ impl Dialect {
             Self::Postgres => "SELECT incarnation, seat, alive_until_us FROM nodes WHERE name = $1 FOR UPDATE",
         }
     }
+
+    /// A row where migrations have been run.
+    pub fn has_migrations(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT name FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+            Self::Postgres => "SELECT 1 FROM pg_tables WHERE tablename = '_sqlx_migrations'",
+        }
+    }
 }

@@ -45,6 +45,7 @@ pub struct DevicesInUse {
 pub const US_PER_HOUR: i64 = 3_600_000_000;
 
 /// The columns of a new experiment that the queue is read by.
+#[derive(Debug)]
 pub struct QueueColumns {
     pub lane: String,
     pub needs: String,

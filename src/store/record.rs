@@ -49,20 +49,24 @@ macro_rules! select_records {
 }
 pub(super) use select_records;
 
-pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
+/// The experiment, and how many bytes its documents have.
+pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
     let id = id(row, "id")?;
-    let failure: Option<String> = row.try_get("failure")?;
-    let mut spec: Spec = from_json(&format!("the spec of experiment {id}"), row.try_get("spec")?)?;
+    let spec: &str = row.try_get("spec")?;
+    let warnings: &str = row.try_get("warnings")?;
+    let failure: Option<&str> = row.try_get("failure")?;
+    let bytes = spec.len() + warnings.len() + failure.map_or(0, str::len);
+    let mut spec: Spec = from_json(&format!("the spec of experiment {id}"), spec)?;
     if let Some(gpus) = row.try_get::<Option<String>, _>("gpus")? {
         spec.gpus = from_json(&format!("the GPUs of experiment {id}"), &gpus)?;
     }
-    Ok(Record {
+    let record = Record {
         id,
         spec,
         state: state(row)?,
         attempt: attempt(row)?,
         node_name: row.try_get("node_name")?,
-        warnings: from_json(&format!("the warnings of experiment {id}"), row.try_get("warnings")?)?,
+        warnings: from_json(&format!("the warnings of experiment {id}"), warnings)?,
         created_at: from_us(row.try_get("created_at_us")?)?,
         started_at: row
             .try_get::<Option<i64>, _>("started_at_us")?
@@ -74,9 +78,10 @@ pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
             .transpose()?,
         updated_at: from_us(row.try_get("updated_at_us")?)?,
         failure: failure
-            .map(|json| from_json(&format!("the failure of experiment {id}"), &json))
+            .map(|json| from_json(&format!("the failure of experiment {id}"), json))
             .transpose()?,
-    })
+    };
+    Ok((record, bytes))
 }
 
 pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {

@@ -29,10 +29,6 @@ pub fn standing(row: &AnyRow) -> Result<Standing, StoreError> {
 }
 
 impl Store {
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(self.writes.begin_with(self.dialect.begin()).await?)
-    }
-
     pub(super) async fn lock(
         &self,
         transaction: &mut Transaction<'static, Any>,

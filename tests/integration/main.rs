@@ -5,6 +5,7 @@ mod architecture;
 mod bad_submissions;
 mod baselines;
 mod command_line;
+mod database;
 mod descendants;
 mod devices;
 mod doctor;
@@ -14,6 +15,7 @@ mod flops;
 mod honesty;
 #[path = "../../benches/queue/host.rs"]
 mod host;
+mod idempotency;
 #[path = "../../benches/queue/kills.rs"]
 mod kills;
 mod kills_quick;
@@ -25,6 +27,7 @@ mod mock_nvml;
 mod nodes;
 mod nvml;
 mod openapi;
+mod outage;
 mod overlapping;
 mod peers;
 mod postgres_cluster;

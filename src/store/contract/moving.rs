@@ -1,5 +1,6 @@
 use super::super::{CancelOutcome, Store, StoreError};
 use super::fixtures::{advance_to, at, claim, failure, queued, record, report, running};
+use super::results::rank_cycles;
 use crate::experiment::{ExperimentId, State};
 
 pub async fn an_experiment_goes_the_whole_way_with_its_times(store: Store) {
@@ -138,7 +139,7 @@ pub async fn an_unknown_experiment_is_said_to_be_unknown(store: Store) {
     assert_eq!(claim(&store, id, at(1)).await.unwrap(), None);
     assert_eq!(store.cancel(id, at(1)).await.unwrap(), CancelOutcome::NotFound);
     assert_eq!(store.report(id).await.unwrap(), None);
-    assert_eq!(store.rank_cycles(id).await.unwrap(), []);
+    assert_eq!(rank_cycles(&store, id).await, []);
     let moved = store.advance(id, 1, State::WarmingUp, at(1)).await;
     assert!(
         matches!(moved, Err(StoreError::NotFound(unknown)) if unknown == id),
