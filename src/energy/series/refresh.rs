@@ -132,7 +132,10 @@ impl RefreshDetector {
             .last_step
             .filter(|_| self.stood_still)
             .map(|last| Stretch::from(last).with(step, 1.0));
-        let period = self.period().or(single.and_then(Stretch::period));
+        let told = single
+            .and_then(Stretch::period)
+            .filter(|(period, _)| is_a_sensor_s(*period));
+        let period = self.period().or(told);
         let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
             return;
         };
@@ -200,7 +203,8 @@ impl RefreshDetector {
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
         let doubt = sorted.iter().map(|(_, doubt)| doubt).sum::<f64>() / count / count.sqrt();
-        let told = sharper(self.told, self.stretch.and_then(Stretch::period));
+        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= SHARPNESS * median;
+        let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
         let (mean, doubt) = sharper(told, Some((mean, doubt))).unwrap_or((mean, doubt));
         // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
         let uneven = sorted
@@ -225,6 +229,11 @@ impl RefreshDetector {
     pub fn bound_sec(&self) -> Option<f64> {
         self.bound
     }
+}
+
+/// Whether hardware has such periods; a longer one is the load's.
+fn is_a_sensor_s(period_sec: f64) -> bool {
+    (SHORTEST_SEC..=LONGEST_SEC).contains(&period_sec)
 }
 
 /// Of two periods that which is known better.
