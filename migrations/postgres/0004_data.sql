@@ -4,6 +4,7 @@ ALTER TABLE experiments ADD COLUMN model_name TEXT NOT NULL DEFAULT '';
 UPDATE experiments SET model_name = COALESCE(
     ('"' || substring(spec from '"model_name":"((?:[^"\\]|\\.)*)"') || '"')::json #>> '{}', '');
 CREATE INDEX experiments_by_model ON experiments (model_name, id);
+CREATE INDEX experiments_by_user ON experiments (user_name, id);
 
 -- The key is taken before its experiment is there, in the same transaction: hence deferred.
 CREATE TABLE idempotency_keys (

@@ -18,6 +18,7 @@ pub struct ListQuery {
     pub limit: u32,
     pub state: Option<State>,
     pub model_name: Option<String>,
+    pub user_name: Option<String>,
     /// Only those that carry each of these labels with its value.
     pub labels: Vec<(String, String)>,
 }
@@ -84,6 +85,9 @@ pub(super) fn statement(query: &ListQuery) -> (String, Vec<String>) {
     }
     if let Some(model_name) = &query.model_name {
         conditions.push(format!("e.model_name = {}", bind(model_name.clone())));
+    }
+    if let Some(user_name) = &query.user_name {
+        conditions.push(format!("e.user_name = {}", bind(user_name.clone())));
     }
     for (index, (label, value)) in query.labels.iter().enumerate() {
         let (label, value) = (bind(label.clone()), bind(value.clone()));

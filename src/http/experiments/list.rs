@@ -32,6 +32,8 @@ pub struct ListParameters {
     state: Option<State>,
     /// Only experiments with this `model_name`.
     model: Option<String>,
+    /// Only experiments of this user.
+    user: Option<String>,
     /// Only experiments that carry this label, as `name=value`.
     #[param(example = "team=nlp")]
     label: Option<String>,
@@ -102,6 +104,7 @@ fn read(parameters: Vec<(String, String)>) -> Result<ListQuery, Problem> {
                 query.state = Some(value.parse().map_err(|_| refuse(&format!("are {states}")))?);
             }
             "model" => query.model_name = Some(value),
+            "user" => query.user_name = Some(value),
             "label" => {
                 let pair = value.split_once('=').filter(|(label, _)| !label.is_empty());
                 let (label, value) = pair.ok_or_else(|| refuse("is name=value"))?;
@@ -114,7 +117,7 @@ fn read(parameters: Vec<(String, String)>) -> Result<ListQuery, Problem> {
             }
             _ => {
                 let accepted =
-                    "is unknown; accepted are limit, cursor, state, model, label, created_after, created_before";
+                    "is unknown; accepted are limit, cursor, state, model, user, label, created_after, created_before";
                 return Err(Problem::invalid_parameter(&name, accepted));
             }
         }

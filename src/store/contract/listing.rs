@@ -102,6 +102,11 @@ pub async fn model_and_time_narrow_a_list(store: Store) {
         ..ListQuery::default()
     };
     assert_eq!(ids(&store, of_a.clone()).await, [inserted[2], inserted[0]]);
+    let of_nobody = ListQuery {
+        user_name: Some("nobody".to_owned()),
+        ..of_a.clone()
+    };
+    assert_eq!(ids(&store, of_nobody).await, []);
     let none = ListQuery {
         model_name: Some("a".to_owned()),
         ..of_a.clone()
