@@ -5,6 +5,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::meter_command::{Powercap, joulemark};
 use crate::mock_nvml::MockNvml;
 
@@ -67,8 +68,10 @@ fn a_host_with_nothing_but_an_estimate_is_not_well_and_each_finding_has_its_fix(
 #[test]
 fn a_gpu_that_may_not_be_read_is_named_with_the_fix_for_people() {
     let mock = MockNvml::new("no_permission=1");
-    let tree = Powercap::new(&[("intel-rapl:0", "package-0")]);
-    let output = doctor(tree.root(), &mock.library(), &[]);
+    // One that moves: a package whose counter stands still measures nothing.
+    let tree = FakePowercap::start(vec![FakeZone::new("intel-rapl:0", "package-0", "constant:50")]);
+    let root = tree.root();
+    let output = doctor(&root, &mock.library(), &[]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "the package is measured: {text}");
     for part in [
