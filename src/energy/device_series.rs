@@ -7,7 +7,7 @@ use super::source::Place;
 use super::telemetry::{GpuHistory, GpuSample};
 use super::timeline::Track;
 use crate::clock::Monotonic;
-use crate::measurement::{DeviceSeries, EnergyDomain, SeriesPoint};
+use crate::measurement::{DeviceSeries, EnergyDomain, EnergyMethod, SeriesPoint};
 use crate::units::PERCENT;
 
 /// A zone without a name of its own: the estimate of all CPUs.
@@ -113,7 +113,13 @@ pub fn of_zone(surroundings: Surroundings<'_>, source: usize, span: Span) -> Opt
 }
 
 fn rates(surroundings: Surroundings<'_>, track: &Track, span: Span) -> Vec<Rate> {
-    track.chosen().rates(span, surroundings.telemetry.interval_sec / 2.0)
+    let refresh_sec = match track.description.method {
+        EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
+        EnergyMethod::PowerIntegration | EnergyMethod::Estimate => 0.0,
+    };
+    track
+        .chosen()
+        .rates(span, surroundings.telemetry.interval_sec / 2.0, refresh_sec)
 }
 
 #[cfg(test)]

@@ -39,11 +39,17 @@ impl Walk {
         }
         let placement = place(&shape, &operators, naming, tensors);
         let traced = placement.problems.is_empty();
-        let bytes = placement.bytes.iter().map(|bytes| *bytes as f64);
+        // Tensors that do not fit still tell how many bytes a weight has, and so does the configuration.
+        let bytes = if traced {
+            Some(placement.bytes.iter().map(|bytes| *bytes as f64).collect())
+        } else {
+            let bytes_per_weight = mean_bytes(tensors).or(bits_per_weight.map(|bits| bits / 8.0));
+            bytes_per_weight.map(|bytes| bytes_at(&shape, &operators, bytes))
+        };
         Self {
             shape,
             operators,
-            bytes: traced.then(|| bytes.collect()),
+            bytes,
             traced,
             problems: placement.problems,
             outside_elements: placement.outside_elements,
@@ -82,6 +88,13 @@ impl Walk {
         };
         Some(traffic(&weights, schedule, cache_bytes_per_element))
     }
+}
+
+/// Bytes of a weight on the average of these tensors.
+fn mean_bytes(tensors: &[TensorInfo]) -> Option<f64> {
+    let bytes: f64 = tensors.iter().map(|tensor| tensor.bytes as f64).sum();
+    let elements: f64 = tensors.iter().map(|tensor| tensor.elements() as f64).sum();
+    (elements > 0.0).then_some(bytes / elements)
 }
 
 /// Bytes of each operator at one size for all weights.

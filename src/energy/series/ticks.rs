@@ -38,9 +38,14 @@ impl Series {
     /// The counter at `at`, which must lie between samples of one epoch. `refresh_sec` is how old a value can be when
     /// it is read; with 0 values belong to their stamps and the curve is linear between them.
     pub(super) fn reached(&self, at: Monotonic, refresh_sec: f64) -> Reached {
+        self.reached_among(at, refresh_sec, NEAR)
+    }
+
+    /// The same, placed by so many samples on either side.
+    pub(super) fn reached_among(&self, at: Monotonic, refresh_sec: f64, near: usize) -> Reached {
         let last_before = self.samples.partition_point(|sample| sample.at <= at) - 1;
         let epoch = self.samples[last_before].epoch;
-        let near = last_before.saturating_sub(NEAR)..(last_before + NEAR).min(self.samples.len());
+        let near = last_before.saturating_sub(near)..(last_before + near).min(self.samples.len());
         let caught = self.caught(near, epoch, at, refresh_sec);
         let tick = |index: usize| {
             let sample = self.samples.get(index).filter(|sample| sample.epoch == epoch)?;
