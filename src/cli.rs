@@ -6,6 +6,7 @@ mod cpu;
 mod doctor;
 mod energy;
 mod flops;
+mod key;
 mod logging;
 mod machine;
 mod meter;
@@ -37,6 +38,8 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Count what a model needs for some tokens: FLOPs, bytes, arithmetic intensity; nothing is run.
     Flops(flops::FlopsArguments),
+    /// Make, list and revoke API keys.
+    Key(key::KeyArguments),
     /// Print the configuration in force and where each value came from.
     Config(options::Options),
     /// Print the API's OpenAPI document.
@@ -61,6 +64,7 @@ fn run() -> ExitCode {
         Command::Meter(arguments) => return meter::run(arguments),
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi => openapi::run(),
         Command::Worker(arguments) => worker::run(arguments),

@@ -4,6 +4,7 @@
 //! Both databases sit behind sqlx's `Any`: one SQL text a query and one code path, where an enum over two pools would
 //! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
 
+mod audit;
 mod cancel;
 mod claim;
 #[cfg(test)]
@@ -11,8 +12,10 @@ mod contract;
 mod dialect;
 mod error;
 mod experiments;
+mod keys;
 mod migrate;
 mod open;
+mod quota;
 mod record;
 mod recover;
 mod results;

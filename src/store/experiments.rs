@@ -1,7 +1,9 @@
 use sqlx::Row;
 
+use super::audit::write;
 use super::record::{record, select_records, to_json, to_us};
 use super::{NewExperiment, Record, Store, StoreError};
+use crate::access::{Action, AuditEntry};
 use crate::experiment::{ExperimentId, State};
 
 /// Greater than every id: the cursor of a first page.
@@ -28,13 +30,14 @@ impl Store {
         let (spec, warnings) = (to_json(&new.spec)?, to_json(&new.warnings)?);
         let mut transaction = self.begin().await?;
         sqlx::query(
-            "INSERT INTO experiments (id, state, attempt, spec, warnings, created_at_us, updated_at_us) \
-             VALUES ($1, 'queued', 0, $2, $3, $4, $4)",
+            "INSERT INTO experiments (id, state, attempt, spec, warnings, created_at_us, updated_at_us, submitter) \
+             VALUES ($1, 'queued', 0, $2, $3, $4, $4, $5)",
         )
         .bind(&id)
         .bind(spec)
         .bind(warnings)
         .bind(to_us(new.created_at))
+        .bind(&new.submitted_by.name)
         .execute(&mut *transaction)
         .await
         .map_err(|error| match &error {
@@ -49,6 +52,8 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
+        let entry = AuditEntry::new(Action::Submit, new.id, &new.submitted_by, new.created_at);
+        write(&mut transaction, &entry).await?;
         Ok(transaction.commit().await?)
     }
 

@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::StoreError;
+use crate::access::Actor;
 use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
 
 /// An experiment to be queued.
@@ -15,6 +16,8 @@ pub struct NewExperiment {
     /// What was warned of at submission.
     pub warnings: Vec<Warning>,
     pub created_at: Timestamp,
+    /// Whose it is; goes into the audit log as well.
+    pub submitted_by: Actor,
 }
 
 /// An experiment as it is stored, without its results. Times are kept to the microsecond.
@@ -32,6 +35,8 @@ pub struct Record {
     pub finished_at: Option<Timestamp>,
     pub updated_at: Timestamp,
     pub failure: Option<Failure>,
+    /// The authenticated name of who submitted it; null on a server without authentication.
+    pub submitter: Option<String>,
 }
 
 /// The columns that [`record`] reads, of a table called `e`.
@@ -39,7 +44,7 @@ macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us FROM ",
+            "e.finished_at_us, e.updated_at_us, e.submitter FROM ",
             $rest
         )
     };
@@ -68,6 +73,7 @@ pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
         failure: failure
             .map(|json| from_json(&format!("the failure of experiment {id}"), &json))
             .transpose()?,
+        submitter: row.try_get("submitter")?,
     })
 }
 
@@ -93,7 +99,7 @@ pub fn to_us(time: Timestamp) -> i64 {
     time.as_microsecond()
 }
 
-fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
+pub fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds).map_err(|reason| StoreError::corrupt("a time", reason))
 }
 

@@ -7,6 +7,7 @@ use axum::{
 };
 
 use super::view::Experiment;
+use crate::access::Actor;
 use crate::clock;
 use crate::experiment::{ExperimentId, ExperimentRequest, FieldProblem, Spec, Warning, parse, resolve};
 use crate::http::{body, problem::Problem, state::AppState};
@@ -44,6 +45,7 @@ pub async fn submit(
         spec,
         warnings,
         created_at: clock::wall_now(),
+        submitted_by: Actor::default(),
     };
     let id = new.id;
     state.store.insert(&new).await?;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::super::{NewExperiment, Record, Store};
+use crate::access::Actor;
 use crate::experiment::{
     Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Prompts, Spec, State, Warning,
     WarningCode,
@@ -58,6 +59,7 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         spec,
         warnings,
         created_at: at(0),
+        submitted_by: Actor::default(),
     }
 }
 
