@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. The only place that names concrete engines, sources and databases, and
 //! the only one that uses `anyhow`: from here on an error is only shown.
 
+mod access;
 mod config;
 mod cpu;
 mod doctor;

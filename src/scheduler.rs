@@ -22,6 +22,6 @@ pub use context::{Context, EngineChoice, Limits};
 pub use digests::DigestCache;
 pub use launch::Launcher;
 pub use leases::Lease;
-pub use models::{LocatedModel, ModelRefusal, locate};
+pub use models::{LocatedModel, ModelRefusal, is_hub_id, locate};
 pub use rest::RestWatch;
 pub use step::{CancelAnswer, Outcome, Scheduler};

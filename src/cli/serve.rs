@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{energy as energy_options, logging, machine, only_server, options::Options};
+use super::{access, energy as energy_options, logging, machine, only_server, options::Options};
 use crate::clock::{self, Monotonic};
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
@@ -92,6 +92,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         machine: Arc::new(machine::describe(&devices, &cpus)?),
         cpus: Arc::new(cpus),
     });
+    let access = Arc::new(access::of(&settings)?);
     let state = AppState {
         store: store.clone(),
         scheduler: scheduler.clone(),
@@ -101,6 +102,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         allow_hub: settings.allow_hub,
         allow_synthetic_engine: settings.allow_synthetic_engine,
         max_body_bytes: settings.max_body_bytes,
+        access: access.clone(),
+        submitting: Arc::default(),
     };
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     println!("listening on http://{}", listener.local_addr()?);
@@ -109,13 +112,13 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }
     });
-    let server = axum::serve(listener, http::router(state))
-        .with_graceful_shutdown({
-            let stopping = stopping.clone();
-            async move { stopping.cancelled().await }
-        })
-        .into_future();
+    let limits = access.limits.clone();
+    let server = http::serve(listener, http::router(state), limits, stopping.clone());
     let mut server = tokio::spawn(server);
+    let noting_use = tokio::spawn({
+        let (access, store) = (access.clone(), store.clone());
+        async move { access.last_used.write_forever(&store).await }
+    });
     stopping.cancelled().await;
     tracing::info!("stopping: running experiments go back to the queue");
     scheduler.stop();
@@ -125,6 +128,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {
         server.abort();
     }
+    noting_use.abort();
+    access.last_used.write(&store).await;
     store.close().await;
     Ok(())
 }

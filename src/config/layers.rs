@@ -140,6 +140,7 @@ fn accepted(like: &Value) -> &'static str {
     match like {
         Value::Integer(_) => "an integer",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list of texts",
         _ => "a text",
     }
 }
@@ -148,6 +149,10 @@ fn typed(key: &str, text: &str, like: &Value, origin: &Origin) -> Result<Value, 
     let value = match like {
         Value::Integer(_) => text.parse().ok().map(Value::Integer),
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
         _ => Some(Value::String(text.to_owned())),
     };
     value.ok_or_else(|| ConfigError::WrongType {

@@ -1,3 +1,4 @@
+mod admission;
 pub mod cancel;
 pub mod list;
 pub mod processes;

@@ -1,5 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
+use super::access::Access;
 use crate::energy::HostMeter;
 use crate::experiment::Host;
 use crate::scheduler::Scheduler;
@@ -17,4 +18,7 @@ pub struct AppState {
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
     pub max_body_bytes: usize,
+    pub access: Arc<Access>,
+    /// Held from counting what there is until one more is stored, so that no limit is passed by many at once.
+    pub submitting: Arc<tokio::sync::Mutex<()>>,
 }

@@ -145,7 +145,8 @@ fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
     }
 }
 
-fn is_hub_id(name: &str) -> bool {
+/// Whether the name could be a Hugging Face id.
+pub fn is_hub_id(name: &str) -> bool {
     let good = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

@@ -4,7 +4,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::view::Experiment;
 use crate::experiment::{ExperimentId, State};
-use crate::http::{extract::StrictQuery, problem::Problem, state::AppState};
+use crate::http::{access::Caller, extract::StrictQuery, problem::Problem, state::AppState};
 use crate::store::ListQuery;
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -41,6 +41,7 @@ pub struct ExperimentPage {
     ))]
 pub async fn list(
     AxumState(state): AxumState<AppState>,
+    caller: Caller,
     StrictQuery(parameters): StrictQuery<ListParameters>,
 ) -> Result<Json<ExperimentPage>, Problem> {
     let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
@@ -66,7 +67,7 @@ pub async fn list(
         .into_iter()
         .map(|record| {
             let progress = state.scheduler.progress(record.id);
-            Experiment::new(record, progress)
+            Experiment::new(record, progress, &caller)
         })
         .collect();
     Ok(Json(ExperimentPage { items, next_cursor }))
