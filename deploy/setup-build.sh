@@ -52,6 +52,11 @@ setup_pip() {
   [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
 }
 
+# Its programs: the tests start a cluster of their own, in a folder.
+setup_postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt_install postgresql
+}
+
 setup_rust_component() {
   local name=$1 probe=$2
   cargo "$probe" --version >/dev/null 2>&1 && return

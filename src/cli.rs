@@ -4,6 +4,7 @@
 mod access;
 mod config;
 mod cpu;
+mod db;
 mod doctor;
 mod energy;
 mod flops;
@@ -11,6 +12,7 @@ mod key;
 mod logging;
 mod machine;
 mod meter;
+mod node;
 mod only_server;
 mod openapi;
 mod options;
@@ -41,6 +43,8 @@ enum Command {
     Flops(flops::FlopsArguments),
     /// Make, list and revoke API keys.
     Key(key::KeyArguments),
+    /// Check, back up, prune or migrate the database.
+    Db(db::DbArguments),
     /// Print the configuration in force and where each value came from.
     Config(options::Options),
     /// Print the API's OpenAPI document.
@@ -66,6 +70,7 @@ fn run() -> ExitCode {
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
         Command::Key(arguments) => key::run(arguments),
+        Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi => openapi::run(),
         Command::Worker(arguments) => worker::run(arguments),

@@ -4,6 +4,8 @@
 mod budget;
 mod field;
 mod id;
+mod needs;
+mod offer;
 mod parse;
 mod prompts;
 mod request;
@@ -14,10 +16,12 @@ mod warning;
 
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
 pub use id::ExperimentId;
+pub use needs::Needs;
+pub use offer::{Offer, OfferedModel};
 pub use parse::{FIELD_NAMES, parse};
 pub use prompts::{DatasetPrompts, Prompts, SyntheticPrompts};
 pub use request::{DecoderRequest, ExperimentRequest};
 pub use resolve::{Gpu, Host, Model, resolve};
-pub use spec::{Decoder, Device, Distribution, FpPrecision, GpuSelector, QUANTIZATIONS, Spec};
+pub use spec::{Decoder, Device, Distribution, FpPrecision, GpuSelector, Isolation, QUANTIZATIONS, Spec};
 pub use status::{Failure, FailureReason, IllegalMove, State};
 pub use warning::{Warning, WarningCode};

@@ -12,9 +12,11 @@ mod flops;
 mod health;
 mod layers;
 mod limits;
+mod nodes;
 mod openapi;
 mod problem;
 mod state;
+mod stream;
 
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -35,6 +37,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(devices::devices))
+        .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))
         .routes(routes!(audit::audit))
         .routes(routes!(health::healthz))

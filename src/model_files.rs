@@ -5,6 +5,7 @@ mod catalogue;
 mod config;
 mod description;
 mod error;
+mod fingerprint;
 mod ggml_type;
 mod gguf;
 mod gguf_model;
@@ -23,6 +24,7 @@ use utoipa::ToSchema;
 pub use catalogue::{ModelEntry, catalogue};
 pub use description::{Description, describe, describe_config};
 pub use error::{ModelFileError, ResolveError};
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use resolve::resolve;
 pub use sha256::sha256;
 

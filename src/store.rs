@@ -6,30 +6,54 @@
 
 mod audit;
 mod cancel;
+mod check;
 mod claim;
 #[cfg(test)]
 mod contract;
 mod dialect;
+mod ending;
 mod error;
 mod experiments;
+mod group;
 mod keys;
+mod lease;
+mod listing;
+mod maintenance;
 mod migrate;
+mod nodes;
 mod open;
+mod packed;
+mod queue;
 mod quota;
+mod raw;
 mod record;
 mod recover;
 mod results;
+mod retention;
+mod spool;
 mod standing;
+mod submission;
 mod timeseries;
+mod transaction;
 
 use sqlx::AnyPool;
+use tokio::sync::mpsc;
 
 pub use cancel::CancelOutcome;
+pub use check::{Contents, KeptPoints};
+pub use claim::{Claim, Claimed};
+pub use ending::Ending;
 pub use error::StoreError;
-pub use experiments::ListQuery;
+pub use lease::Held;
+pub use listing::{ListQuery, Listed};
+pub use nodes::{NodeRecord, Registered, Registration};
+pub use queue::{DeviceTime, DevicesInUse, US_PER_HOUR, Waiting, hour_of};
 pub use record::{NewExperiment, Record};
-pub use recover::Recovered;
-pub use timeseries::Timeseries;
+pub use recover::{Abandoned, Recovered};
+pub use retention::{Dropped, Retention};
+pub use spool::{DrainError, Drained, Spool};
+pub use submission::{IdempotencyKey, Submitted};
+pub use timeseries::{KeptTimeseries, Timeseries};
 
 use dialect::Dialect;
 
@@ -40,4 +64,5 @@ pub struct Store {
     reads: AnyPool,
     /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
     writes: AnyPool,
+    submissions: mpsc::Sender<group::Waiting>,
 }

@@ -5,5 +5,6 @@ pub const MILLIJOULES_PER_JOULE: f64 = 1e3;
 pub const MILLIWATTS_PER_WATT: f64 = 1e3;
 pub const MICROWATTS_PER_WATT: f64 = 1e6;
 pub const NANOSECONDS_PER_SECOND: f64 = 1e9;
+pub const MICROSECONDS_PER_SECOND: f64 = 1e6;
 pub const MILLISECONDS_PER_SECOND: f64 = 1e3;
 pub const PERCENT: f64 = 100.0;

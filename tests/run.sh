@@ -19,6 +19,7 @@ step() {
 
 setup() {
   setup_build_tools
+  setup_postgres
   setup_rust_component rustfmt fmt
   setup_rust_component clippy clippy
 }

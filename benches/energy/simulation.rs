@@ -65,8 +65,7 @@ impl Kind {
         match self {
             Self::GpuCounter => &[0.02, 0.05, 0.1],
             Self::RaplCounter => &[0.001],
-            Self::InstantPower => &[0.02, 0.05, 0.1],
-            Self::AveragedPower => &[0.02, 0.05, 0.1],
+            Self::InstantPower | Self::AveragedPower => &[0.001, 0.005, 0.02, 0.05, 0.1],
         }
     }
 
@@ -112,6 +111,8 @@ pub struct Sensor {
     pub refresh_sec: f64,
     /// Where in its period the sensor stands at time 0.
     pub phase_sec: f64,
+    /// Half of the most that a power value is off.
+    pub noise_w: f64,
 }
 
 impl Sensor {
@@ -119,7 +120,7 @@ impl Sensor {
     fn noise_w(&self, shown: f64) -> f64 {
         let mut chance = Chance::new(((shown + self.phase_sec) * 1e7) as u64);
         chance.between(0.0, 1.0);
-        NOISE_W * (chance.between(-1.0, 1.0) + chance.between(-1.0, 1.0))
+        self.noise_w * (chance.between(-1.0, 1.0) + chance.between(-1.0, 1.0))
     }
 
     fn value(&self, at_sec: f64) -> Value {
@@ -146,7 +147,8 @@ impl Sensor {
     }
 }
 
-const NOISE_W: f64 = 0.3;
+/// Some sensors scatter, others show the same value twice.
+const NOISES_W: [f64; 2] = [0.0, 0.3];
 
 fn milliwatts(watts: f64) -> f64 {
     (watts * 1e3).floor() / 1e3
@@ -322,6 +324,7 @@ pub fn any_sensor(kind: Kind, shape: &str, chance: &mut Chance) -> Sensor {
         shape: any_shape(shape, chance),
         refresh_sec: chance.one_of(kind.refreshes()),
         phase_sec: chance.between(0.0, 0.1),
+        noise_w: chance.one_of(&NOISES_W),
     }
 }
 

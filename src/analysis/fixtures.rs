@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::CycleHost;
-use crate::experiment::{Decoder, Device, Distribution, FpPrecision, Prompts, Spec};
+use crate::experiment::{Decoder, Device, Distribution, FpPrecision, Isolation, Prompts, Spec};
 use crate::measurement::{
     ComputeMetrics, Confidence, CpuPlacement, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
     LoadReport, Machine, RankCycle, RequestMeasurement, SourceReading, Window,
@@ -148,6 +148,7 @@ pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
         },
         num_processes,
         gpus: Vec::new(),
+        gpu_count: 0,
         device: Device::Cpu,
         distribution: Distribution::Shard,
         fp_precision: FpPrecision::Auto,
@@ -156,6 +157,11 @@ pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
         warmup_iterations: 3,
         num_cycles,
         idle_baseline_sec: 2,
+        isolation: Isolation::Devices,
+        user: None,
+        priority: 0,
+        node: None,
+        node_labels: BTreeMap::new(),
         labels: BTreeMap::new(),
     }
 }

@@ -24,6 +24,15 @@ pub struct Options {
     /// sqlite://PATH or postgres://… [default: sqlite://joulemark.db].
     #[arg(long)]
     database_url: Option<String>,
+    /// Folder where ends of runs wait while the database is away [default: beside the database].
+    #[arg(long)]
+    spool_dir: Option<PathBuf>,
+    /// Days for which raw data is kept; 0 is for ever [default: 0].
+    #[arg(long)]
+    retention_days: Option<u32>,
+    /// Bytes of raw data that are kept, the oldest dropped first; 0 is without bound [default: 0].
+    #[arg(long)]
+    retention_bytes: Option<u64>,
     /// Folder that holds the models [default: ./models].
     #[arg(long)]
     models_dir: Option<PathBuf>,
@@ -36,7 +45,19 @@ pub struct Options {
     #[command(flatten)]
     #[serde(flatten)]
     energy: EnergyArguments,
-    /// How often an experiment is run again after the server went away beneath it [default: 3].
+    /// Name of this server among those that share the database [default: the host's name].
+    #[arg(long)]
+    node_name: Option<String>,
+    /// A label of this node, NAME=VALUE, that experiments may ask for; may be given several times.
+    #[arg(long)]
+    node_label: Option<Vec<String>>,
+    /// Folder with this host's device locks, the same for all its servers [default: /run/lock/joulemark].
+    #[arg(long)]
+    lock_dir: Option<PathBuf>,
+    /// Seconds without a heartbeat after which a server counts as dead [default: 30].
+    #[arg(long)]
+    lease_sec: Option<u32>,
+    /// How often an experiment is run when its server goes away beneath it [default: 3].
     #[arg(long)]
     max_attempts: Option<u32>,
     /// Seconds a worker may take to load its model [default: 1800].

@@ -5,16 +5,18 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{access, energy as energy_options, logging, machine, only_server, options::Options};
-use crate::clock::{self, Monotonic};
+use super::{access, energy as energy_options, logging, machine, node, only_server, options::Options};
+use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
-use crate::experiment::{Gpu, Host};
+use crate::experiment::{Gpu, Host, Offer};
 use crate::http::{self, AppState};
 use crate::inference::prompts;
 use crate::progress::ProgressBoard;
-use crate::scheduler::{Context, DigestCache, Launcher, Limits, RestWatch, Scheduler};
-use crate::store::{Recovered, Store};
+use crate::scheduler::{
+    Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
+};
+use crate::store::{Drained, Spool, Store};
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
@@ -31,11 +33,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
-    // Both before the database is touched: recovery takes over what it believes a dead server left.
+    // All before the database is touched: recovery takes over what it believes a dead server left.
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
     let _only_server = only_server::lock(&settings.database_url)?;
+    let (node, _seat) = node::take(&settings)?;
     let cpus = machine::usable_cpus()?;
     let opened = energy::open(&energy_options);
     for finding in &opened.devices.findings {
@@ -51,9 +54,22 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let store = Store::open(&settings.database_url)
         .await
         .context("the database cannot be opened")?;
-    let recovered = store.recover(settings.max_attempts, clock::wall_now()).await?;
-    if recovered != Recovered::default() {
-        tracing::warn!(?recovered, "an earlier server left experiments behind");
+    let spool = match settings.spool_folder() {
+        Some(folder) => {
+            let shown = folder.display().to_string();
+            Some(Spool::open(&folder).with_context(|| format!("the spool {shown} cannot be made (spool_dir)"))?)
+        }
+        None => None,
+    };
+    // Before recovery, which would run again what is finished.
+    if let Some(spool) = &spool {
+        let drained = spool
+            .drain(&store)
+            .await
+            .context("the ends of earlier runs cannot be stored")?;
+        if drained != Drained::default() {
+            tracing::warn!(?drained, "ends of runs had waited for the database");
+        }
     }
     let host = Host {
         gpus: devices
@@ -73,8 +89,26 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             .map(|set| (set.name.to_owned(), set.count as u32))
             .collect(),
     };
+    let machine = machine::describe(&devices, &cpus)?;
+    let models = ModelCache::new(
+        settings.models_dir.clone(),
+        settings.allow_hub,
+        settings.allow_synthetic_engine,
+    );
     let scheduler = Scheduler::new(Context {
+        models: models.clone(),
         store: store.clone(),
+        node: Arc::new(node),
+        cluster: Cluster::new(Offer {
+            hostname: machine.hostname.clone(),
+            version: machine.joulemark_version.clone(),
+            labels: settings.node_labels(),
+            host,
+            models: offered_models(&settings.models_dir),
+            allow_hub: settings.allow_hub,
+            allow_synthetic_engine: settings.allow_synthetic_engine,
+        }),
+        spool,
         meter: meter.clone(),
         rest: RestWatch::new(Monotonic::now()),
         launcher,
@@ -89,7 +123,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         models_dir: settings.models_dir.clone(),
         allow_hub: settings.allow_hub,
         allow_synthetic_engine: settings.allow_synthetic_engine,
-        machine: Arc::new(machine::describe(&devices, &cpus)?),
+        machine: Arc::new(machine),
         cpus: Arc::new(cpus),
     });
     let access = Arc::new(access::of(&settings)?);
@@ -97,22 +131,28 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         store: store.clone(),
         scheduler: scheduler.clone(),
         meter,
-        host: Arc::new(host),
-        models_dir: Arc::new(settings.models_dir.clone()),
-        allow_hub: settings.allow_hub,
-        allow_synthetic_engine: settings.allow_synthetic_engine,
+        models,
         max_body_bytes: settings.max_body_bytes,
         access: access.clone(),
         submitting: Arc::default(),
     };
+    node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     println!("listening on http://{}", listener.local_addr()?);
     let stopping = stop_signal()?;
+    let keeping = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.keep().await }
+    });
+    // Whoever listens for it is not killed by it: a limit on file sizes is a full disk like any other.
+    let _file_size_limit = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let working = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }
     });
     let limits = access.limits.clone();
+    let policy = super::db::policy(&settings);
+    tokio::spawn(policy.keep(store.clone(), stopping.clone()));
     let server = http::serve(listener, http::router(state), limits, stopping.clone());
     let mut server = tokio::spawn(server);
     let noting_use = tokio::spawn({
@@ -124,6 +164,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     scheduler.stop();
     working.await?;
     scheduler.drained().await;
+    keeping.await?;
+    scheduler.leave().await;
     // A client that holds its connection open does not hold the server.
     if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {
         server.abort();

@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_separated_by_commas_in_the_environment() {
+        let labels = |name: &str| (name == "JOULEMARK_NODE_LABEL").then(|| "rack=7, gpu=a100".to_owned());
+        let settings = load(None, labels, Table::new()).unwrap().settings;
+        assert_eq!(settings.node_label, ["rack=7", "gpu=a100"]);
+        assert_eq!(settings.node_labels()["gpu"], "a100");
+        let wrong = |name: &str| (name == "JOULEMARK_NODE_LABEL").then(|| "rack".to_owned());
+        let message = load(None, wrong, Table::new()).unwrap_err().to_string();
+        assert!(message.contains("accepted is NAME=VALUE"), "{message}");
+    }
+
+    #[test]
     fn an_unknown_option_and_a_wrong_value_are_named() {
         let flags = Table::from_iter([("sample_intervall_ms".to_owned(), Value::Integer(5))]);
         let message = load(None, no_environment, flags).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ pub enum LogFormat {
 pub struct Settings {
     pub listen: SocketAddr,
     pub database_url: String,
+    /// Empty: beside the database.
+    pub spool_dir: PathBuf,
+    /// 0: for ever.
+    pub retention_days: u32,
+    /// 0: without bound.
+    pub retention_bytes: u64,
     pub models_dir: PathBuf,
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
@@ -25,6 +31,12 @@ pub struct Settings {
     /// Empty: search the usual places.
     pub nvml_lib: PathBuf,
     pub sample_interval_ms: u32,
+    /// Empty: the host's name.
+    pub node_name: String,
+    pub node_label: Vec<String>,
+    /// Empty: the usual places.
+    pub lock_dir: PathBuf,
+    pub lease_sec: u32,
     pub max_attempts: u32,
     pub load_timeout_sec: u32,
     pub stall_timeout_sec: u32,
@@ -69,6 +81,7 @@ impl Settings {
             format!("sample_interval_ms is {interval}; accepted are 5 to 10000"),
         );
         for (name, value) in [
+            ("lease_sec", self.lease_sec),
             ("max_attempts", self.max_attempts),
             ("load_timeout_sec", self.load_timeout_sec),
             ("stall_timeout_sec", self.stall_timeout_sec),
@@ -84,8 +97,43 @@ impl Settings {
             known,
             "database_url is neither sqlite://PATH nor postgres://…".to_owned(),
         );
+        check(
+            self.node_name.chars().count() <= 200 && !self.node_name.chars().any(char::is_control),
+            "node_name is over 200 characters or has control characters".to_owned(),
+        );
+        for label in &self.node_label {
+            check(
+                label
+                    .split_once('=')
+                    .is_some_and(|(name, value)| !name.is_empty() && !value.is_empty()),
+                format!("node_label has {label:?}; accepted is NAME=VALUE"),
+            );
+        }
         problems.extend(self.access_problems());
         problems
+    }
+
+    pub fn node_labels(&self) -> BTreeMap<String, String> {
+        let pairs = self.node_label.iter().filter_map(|label| label.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Where ends of runs wait for the database; none for one in memory, which nothing outlives.
+    pub fn spool_folder(&self) -> Option<PathBuf> {
+        if !self.spool_dir.as_os_str().is_empty() {
+            return Some(self.spool_dir.clone());
+        }
+        match self.database_url.strip_prefix("sqlite:") {
+            None => Some(PathBuf::from("joulemark.spool")),
+            Some(_) => self.sqlite_file().map(|file| PathBuf::from(format!("{file}.spool"))),
+        }
+    }
+
+    /// Path of the SQLite database; none for one in memory and for Postgres.
+    pub fn sqlite_file(&self) -> Option<&str> {
+        let url = self.database_url.strip_prefix("sqlite:")?;
+        let file = url.trim_start_matches("//").split('?').next().unwrap_or_default();
+        (!file.is_empty() && !file.contains(":memory:")).then_some(file)
     }
 
     pub fn nvml_library(&self) -> Option<PathBuf> {

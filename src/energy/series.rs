@@ -14,6 +14,7 @@ mod ticks;
 use std::collections::VecDeque;
 
 pub use growth::{Growth, Span, Unknown};
+use power::Levels;
 pub use rates::Rate;
 use refresh::RefreshDetector;
 pub use refreshed::Refreshed;
@@ -45,6 +46,7 @@ pub struct Series {
     epoch: u32,
     breaks: VecDeque<(u32, String)>,
     refresh: RefreshDetector,
+    levels: Levels,
     /// How many power values the last sample is the mean of.
     at_last_stamp: u32,
 }
@@ -115,7 +117,11 @@ impl Series {
 
     /// How often the value was seen to move, in seconds; none where the samples do not tell.
     pub fn refresh_sec(&self) -> Option<f64> {
-        self.refresh.period_sec()
+        self.refresh.period_sec().filter(|_| self.tells_of_its_sensor())
+    }
+
+    fn tells_of_its_sensor(&self) -> bool {
+        self.levels.more || self.last().is_none_or(|last| last.power_w.is_none())
     }
 
     /// Whether the refresh period is known as sharply as one edge can tell.
@@ -126,7 +132,7 @@ impl Series {
     /// When the next step of the value is to be seen, and how far off that may be in seconds; none where the last one
     /// was not seen well enough to tell.
     pub fn next_step(&self) -> Option<(Monotonic, f64)> {
-        let (period, doubt) = self.refresh.period()?;
+        let (period, doubt) = self.refresh.period().filter(|_| self.tells_of_its_sensor())?;
         let (after, by) = self.refresh.last_step()?;
         let half = by.sec_since(after) / 2.0;
         (half + doubt < period / 4.0).then(|| (Monotonic::from_sec(by.as_sec() - half + period), half + doubt))
@@ -135,7 +141,7 @@ impl Series {
     /// The longest that a refresh can take as far as the samples tell: the detected period, or the spacing of samples
     /// that all differed.
     pub fn refresh_bound_sec(&self) -> Option<f64> {
-        self.refresh.period_sec().or(self.refresh.bound_sec())
+        self.refresh_sec().or(self.refresh.bound_sec())
     }
 
     /// The last sample at or before `at`, or the first of all.

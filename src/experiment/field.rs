@@ -100,6 +100,13 @@ impl<'a> Fields<'a> {
             .map(|number| number as u32)
     }
 
+    pub fn signed(&mut self, key: &str, least: i32, most: i32) -> Option<i32> {
+        self.read(key, &format!("an integer from {least} to {most}"), |value| {
+            let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
+            number.filter(|number| (least..=most).contains(number))
+        })
+    }
+
     pub fn boolean(&mut self, key: &str) -> Option<bool> {
         self.read(key, "true or false", Value::as_bool)
     }

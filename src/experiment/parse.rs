@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 
 use super::field::{FieldProblem, Fields, brief, is_plain};
 use super::{
-    DatasetPrompts, DecoderRequest, Device, Distribution, ExperimentRequest, FpPrecision, GpuSelector, Prompts,
-    QUANTIZATIONS, SyntheticPrompts,
+    DatasetPrompts, DecoderRequest, Device, Distribution, ExperimentRequest, FpPrecision, GpuSelector, Isolation,
+    Prompts, QUANTIZATIONS, SyntheticPrompts,
 };
 
 /// Every field of a submission, as in the API's schema.
-pub const FIELD_NAMES: [&str; 19] = [
+pub const FIELD_NAMES: [&str; 25] = [
     "config_name",
     "model_name",
     "prompts",
@@ -20,6 +20,7 @@ pub const FIELD_NAMES: [&str; 19] = [
     "decoder",
     "num_processes",
     "gpus",
+    "gpu_count",
     "device",
     "distribution",
     "fp_precision",
@@ -28,12 +29,20 @@ pub const FIELD_NAMES: [&str; 19] = [
     "warmup_iterations",
     "num_cycles",
     "idle_baseline_sec",
+    "isolation",
+    "user",
+    "priority",
+    "node",
+    "node_labels",
     "labels",
 ];
 
 /// Longest sequence any model is expected to take; only catches slips of the keyboard.
 pub const MAX_TOKENS: u32 = 10_000_000;
 pub const MAX_PROMPTS: u32 = 100_000;
+const MAX_GPUS: u32 = 1024;
+/// Room for a few classes above and below the usual one; more would only be a contest.
+const MAX_PRIORITY: i32 = 100;
 /// Longer says nothing more of idle power and holds the devices for nothing.
 pub const MAX_IDLE_BASELINE_SEC: u32 = 60;
 const MAX_PROMPT_CHARS: usize = 4_000_000;
@@ -72,6 +81,7 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         decoder: decoder(&mut fields),
         num_processes: fields.count("num_processes", 1, 1024),
         gpus: gpus(&mut fields),
+        gpu_count: fields.count("gpu_count", 1, MAX_GPUS),
         device: fields.choice(
             "device",
             &[("auto", Device::Auto), ("cuda", Device::Cuda), ("cpu", Device::Cpu)],
@@ -103,7 +113,15 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         warmup_iterations: fields.count("warmup_iterations", 0, 1000),
         num_cycles: fields.count("num_cycles", 1, 1000),
         idle_baseline_sec: fields.count("idle_baseline_sec", 0, MAX_IDLE_BASELINE_SEC),
-        labels: labels(&mut fields),
+        isolation: fields.choice(
+            "isolation",
+            &[("devices", Isolation::Devices), ("host", Isolation::Host)],
+        ),
+        user: fields.text("user", 100),
+        priority: fields.signed("priority", -MAX_PRIORITY, MAX_PRIORITY),
+        node: fields.text("node", 200),
+        node_labels: texts(&mut fields, "node_labels"),
+        labels: texts(&mut fields, "labels"),
     };
     if problems.is_empty() {
         Ok(request)
@@ -256,15 +274,15 @@ fn gpus(fields: &mut Fields<'_>) -> Option<Vec<GpuSelector>> {
     Some(gpus)
 }
 
-fn labels(fields: &mut Fields<'_>) -> Option<BTreeMap<String, String>> {
-    let object = fields.object("labels", "an object of texts")?;
+fn texts(fields: &mut Fields<'_>, field: &str) -> Option<BTreeMap<String, String>> {
+    let object = fields.object(field, "an object of texts")?;
     if object.len() > MAX_LABELS {
         fields.problem(
-            "labels",
+            field,
             format!("has {} labels; accepted are at most {MAX_LABELS}", object.len()),
         );
     }
-    let base = fields.pointer("labels");
+    let base = fields.pointer(field);
     let keys = object.keys().map(String::as_str).collect::<Vec<_>>();
     let mut inner = Fields::new(object, base, &keys, fields.problems());
     let mut labels = BTreeMap::new();

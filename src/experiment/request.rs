@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Device, Distribution, FpPrecision, GpuSelector, Prompts};
+use super::{Device, Distribution, FpPrecision, GpuSelector, Isolation, Prompts};
 
 /// An experiment as it is submitted: only `model_name` is required. Unknown fields are refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -42,9 +42,14 @@ pub struct ExperimentRequest {
     /// Worker processes (ranks); must divide the number of GPUs. Default 1.
     #[schema(minimum = 1, nullable = false)]
     pub num_processes: Option<u32>,
-    /// GPUs to lease and meter, by NVML index or UUID. Default: none on the CPU.
+    /// GPUs to lease and meter, by NVML index or UUID; an index counts on `node`, or else on the first node that can
+    /// run the experiment, the one asked first. Default: any `gpu_count` of one node.
     #[schema(nullable = false)]
     pub gpus: Option<Vec<GpuSelector>>,
+    /// How many GPUs to lease and meter when it does not matter which. Default: one a process on `cuda`, none on the
+    /// CPU.
+    #[schema(minimum = 1, maximum = 1024, nullable = false)]
+    pub gpu_count: Option<u32>,
     /// Default `auto`. `cpu` together with `gpus` leases and meters those GPUs while inference runs on the CPU.
     #[schema(nullable = false)]
     pub device: Option<Device>,
@@ -69,6 +74,21 @@ pub struct ExperimentRequest {
     /// loaded baseline. 0 for none. Default 2.
     #[schema(minimum = 0, maximum = 60, nullable = false)]
     pub idle_baseline_sec: Option<u32>,
+    /// `host` runs it alone on its host, for clean CPU energy. Default `devices`.
+    #[schema(nullable = false)]
+    pub isolation: Option<Isolation>,
+    /// Whom the device time counts for; 1 to 100 characters. At equal priority, users that had less of it lately go
+    /// first.
+    #[schema(min_length = 1, max_length = 100)]
+    pub user: Option<String>,
+    /// Higher goes first, whatever else waits. Default 0.
+    #[schema(minimum = -100, maximum = 100, nullable = false)]
+    pub priority: Option<i32>,
+    /// Name of the node to run on (`GET /v1/nodes`). Default: any that can.
+    pub node: Option<String>,
+    /// Labels that the node must have.
+    #[schema(nullable = false)]
+    pub node_labels: Option<BTreeMap<String, String>>,
     /// Free labels to find the experiment by.
     #[schema(nullable = false)]
     pub labels: Option<BTreeMap<String, String>>,

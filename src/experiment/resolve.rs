@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::field::FieldProblem;
 use super::spec::{Decoder, Device, Distribution, FpPrecision, GpuSelector, Spec};
 use super::warning::{Warning, WarningCode};
@@ -11,7 +13,7 @@ pub const RECOMMENDED_CYCLES: u32 = 3;
 pub const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
 
 /// A GPU that is here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
     pub index: u32,
     pub uuid: String,
@@ -19,7 +21,7 @@ pub struct Gpu {
 }
 
 /// What the host can do, as far as a submission depends on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     pub gpus: Vec<Gpu>,
     /// Whether this build of the program can compute on CUDA.
@@ -32,7 +34,7 @@ pub struct Host {
 }
 
 /// What is known of the model before it is loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     pub is_gguf: bool,
     /// Longest sequence in tokens; null when the files do not say.
@@ -57,11 +59,8 @@ pub fn resolve(
     let gpus = known_gpus(&request, host, &mut problems);
     let computes_on_gpus = host.cuda_build || model.is_some_and(|model| model.is_pretended);
     let device = device(&request, host, computes_on_gpus, &mut problems);
-    let gpus = match (device, request.gpus.is_some()) {
-        (Device::Cuda, false) => first_gpus(&request, host, &mut problems),
-        _ => gpus,
-    };
-    let num_processes = num_processes(&request, host, device, gpus.len(), &mut problems);
+    let gpu_count = gpu_count(&request, host, device, &mut problems);
+    let num_processes = num_processes(&request, host, device, gpu_count, &mut problems);
     let prompts = request.prompts.clone().unwrap_or(Prompts::Dataset(DatasetPrompts {
         dataset: host.default_dataset.clone(),
         count: None,
@@ -91,6 +90,7 @@ pub fn resolve(
         decoder,
         num_processes,
         gpus,
+        gpu_count,
         device,
         distribution: request.distribution.unwrap_or(Distribution::Shard),
         fp_precision: request.fp_precision.unwrap_or(FpPrecision::Auto),
@@ -99,6 +99,11 @@ pub fn resolve(
         warmup_iterations: request.warmup_iterations.unwrap_or(RECOMMENDED_WARMUPS),
         num_cycles: request.num_cycles.unwrap_or(RECOMMENDED_CYCLES),
         idle_baseline_sec: request.idle_baseline_sec.unwrap_or(DEFAULT_IDLE_BASELINE_SEC),
+        isolation: request.isolation.unwrap_or_default(),
+        user: request.user.clone(),
+        priority: request.priority.unwrap_or(0),
+        node: request.node.clone(),
+        node_labels: request.node_labels.clone().unwrap_or_default(),
         labels: request.labels.clone().unwrap_or_default(),
     };
     fewer_prompts_than_ranks(&spec, &mut problems);
@@ -168,7 +173,9 @@ fn device(
     let wants_cuda = match asked {
         Device::Cpu => false,
         Device::Cuda => true,
-        Device::Auto => request.gpus.is_some() || (host.cuda_build && !host.gpus.is_empty()),
+        Device::Auto => {
+            request.gpus.is_some() || request.gpu_count.is_some() || (host.cuda_build && !host.gpus.is_empty())
+        }
     };
     if !wants_cuda {
         return Device::Cpu;
@@ -179,7 +186,11 @@ fn device(
             format!("is cuda; {}: accepted here is cpu", what_there_is(host)),
         ));
     } else if !computes_on_gpus && !host.gpus.is_empty() {
-        let pointer = if asked == Device::Cuda { "/device" } else { "/gpus" };
+        let pointer = match (asked, request.gpus.is_some()) {
+            (Device::Cuda, _) => "/device",
+            (_, true) => "/gpus",
+            (_, false) => "/gpu_count",
+        };
         problems.push(FieldProblem::new(
             pointer,
             "asks for inference on a GPU, but this joulemark was built without the cuda feature; \
@@ -189,30 +200,47 @@ fn device(
     Device::Cuda
 }
 
-fn first_gpus(request: &ExperimentRequest, host: &Host, problems: &mut Vec<FieldProblem>) -> Vec<String> {
-    let wanted = request.num_processes.unwrap_or(1) as usize;
-    if wanted > host.gpus.len() && !host.gpus.is_empty() {
-        problems.push(FieldProblem::new(
-            "/num_processes",
-            format!("is {wanted}, one GPU each; {}", what_there_is(host)),
-        ));
+/// How many GPUs, those named or any.
+fn gpu_count(request: &ExperimentRequest, host: &Host, device: Device, problems: &mut Vec<FieldProblem>) -> u32 {
+    let (pointer, count) = match (&request.gpus, request.gpu_count, device) {
+        (Some(named), count, _) => {
+            let named = named.len() as u32;
+            if let Some(count) = count.filter(|count| *count != named) {
+                let detail = format!("is {count} while gpus names {named}; leave one of the two out");
+                problems.push(FieldProblem::new("/gpu_count", detail));
+            }
+            return named;
+        }
+        (None, Some(count), _) => ("/gpu_count", count),
+        (None, None, Device::Cuda) => ("/num_processes", request.num_processes.unwrap_or(1)),
+        (None, None, _) => return 0,
+    };
+    // A host without any GPU is a problem of the device, and said there.
+    let is_said = host.gpus.is_empty() && device == Device::Cuda && request.device == Some(Device::Cuda);
+    if count as usize > host.gpus.len() && !is_said {
+        let each = if pointer == "/num_processes" {
+            ", one GPU each"
+        } else {
+            ""
+        };
+        let detail = format!("is {count}{each}; {}", what_there_is(host));
+        problems.push(FieldProblem::new(pointer, detail));
     }
-    host.gpus.iter().take(wanted).map(|gpu| gpu.uuid.clone()).collect()
+    count
 }
 
 fn num_processes(
     request: &ExperimentRequest,
     host: &Host,
     device: Device,
-    gpus: usize,
+    gpus: u32,
     problems: &mut Vec<FieldProblem>,
 ) -> u32 {
     let wanted = request.num_processes.unwrap_or(1);
-    let requested_gpus = request.gpus.as_ref().map_or(gpus, Vec::len);
-    if requested_gpus > 0 && !requested_gpus.is_multiple_of(wanted as usize) {
+    if gpus > 0 && !gpus.is_multiple_of(wanted) {
         problems.push(FieldProblem::new(
             "/num_processes",
-            format!("is {wanted}; accepted is a divisor of the number of GPUs, which is {requested_gpus}"),
+            format!("is {wanted}; accepted is a divisor of the number of GPUs, which is {gpus}"),
         ));
     }
     if device == Device::Cpu && wanted > host.cpus {
@@ -405,8 +433,8 @@ fn warnings(spec: &Spec) -> Vec<Warning> {
             ),
         );
     }
-    if spec.device == Device::Cpu && !spec.gpus.is_empty() {
-        let count = spec.gpus.len();
+    if spec.device == Device::Cpu && spec.gpu_count > 0 {
+        let count = spec.gpu_count;
         warn(
             WarningCode::GpusMeteredNotUsed,
             format!("inference runs on the CPU while {count} leased GPUs are metered: their energy is in the total"),

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Prompts;
+use super::{Needs, Prompts};
 
 /// mistral.rs' in-situ quantization types that a request may name.
 pub const QUANTIZATIONS: [&str; 15] = [
@@ -28,6 +28,17 @@ pub enum Distribution {
     Shard,
     /// Every rank runs all prompts.
     Replicate,
+}
+
+/// What a running experiment has to itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// The devices that it runs on.
+    #[default]
+    Devices,
+    /// The whole host, so that no other experiment's CPU energy is near it.
+    Host,
 }
 
 /// Type that the model computes in.
@@ -81,8 +92,11 @@ pub struct Spec {
     pub min_output_tokens: u32,
     pub decoder: Decoder,
     pub num_processes: u32,
-    /// UUIDs of the GPUs leased, in the order asked for.
+    /// UUIDs of the GPUs, in the order asked for; where any would do, those leased, and none before it is started.
     pub gpus: Vec<String>,
+    /// How many GPUs it takes.
+    #[serde(default)]
+    pub gpu_count: u32,
     /// `cuda` or `cpu`, never `auto`.
     pub device: Device,
     pub distribution: Distribution,
@@ -96,10 +110,39 @@ pub struct Spec {
     /// Seconds for which the workers stay idle between warm-up and cycles, for the loaded baseline; 0 for none.
     #[serde(default)]
     pub idle_baseline_sec: u32,
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// Whom its device time counts for; null for nobody named.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Higher goes first, -100 to 100.
+    #[serde(default)]
+    pub priority: i32,
+    /// The node that it must run on; null for any that can.
+    #[serde(default)]
+    pub node: Option<String>,
+    /// Labels that its node must have.
+    #[serde(default)]
+    pub node_labels: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
 }
 
 impl Spec {
+    /// What a node must have to run it.
+    pub fn needs(&self) -> Needs {
+        Needs {
+            model_name: self.model_name.clone(),
+            device: self.device,
+            num_processes: self.num_processes,
+            gpus: self.gpus.clone(),
+            // A spec of before there was a count names its GPUs.
+            gpu_count: self.gpu_count.max(self.gpus.len() as u32),
+            isolation: self.isolation,
+            node: self.node.clone(),
+            node_labels: self.node_labels.clone(),
+        }
+    }
+
     /// The rank's own GPUs: an equal, contiguous part of the list.
     pub fn gpus_of_rank(&self, rank: u32) -> &[String] {
         let per_rank = self.gpus.len() / self.num_processes as usize;

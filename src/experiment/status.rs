@@ -44,6 +44,11 @@ impl State {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
+    /// A server has it.
+    pub fn is_running(self) -> bool {
+        self != Self::Queued && !self.is_finished()
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -69,8 +74,9 @@ impl State {
             (Self::Queued, Self::Starting)
             | (Self::Starting, Self::WarmingUp)
             | (Self::WarmingUp, Self::Measuring)
-            | (Self::Measuring, Self::Aggregating)
-            | (Self::Aggregating, Self::Completed) => true,
+            | (Self::Measuring, Self::Aggregating) => true,
+            // What was stored of the way may lag behind a run that went on while the database was away.
+            (from, Self::Completed) => from.is_running(),
             _ => false,
         };
         if allowed {
@@ -134,6 +140,20 @@ pub struct Failure {
     pub log_tail: Vec<String>,
 }
 
+impl Failure {
+    /// One that no worker is to blame for.
+    pub fn of_server(reason: FailureReason, message: String) -> Self {
+        Self {
+            reason,
+            message,
+            rank: None,
+            signal: None,
+            exit_code: None,
+            log_tail: Vec::new(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,12 +168,17 @@ mod tests {
     }
 
     #[test]
-    fn the_way_from_queue_to_completion_has_one_path() {
+    fn the_way_from_queue_to_completion_has_one_path_that_only_the_end_may_cut_short() {
         let path = &State::ALL[..6];
         for (i, &from) in path.iter().enumerate() {
             for (j, &to) in path.iter().enumerate() {
                 let requeue = j == 0 && (1..5).contains(&i);
-                assert_eq!(from.advance(to).is_ok(), j == i + 1 || requeue, "{from} to {to}");
+                let completion = j == 5 && (1..5).contains(&i);
+                assert_eq!(
+                    from.advance(to).is_ok(),
+                    j == i + 1 || requeue || completion,
+                    "{from} to {to}"
+                );
             }
         }
     }

@@ -116,6 +116,13 @@ impl Problem {
         )
     }
 
+    pub fn idempotency_key_taken() -> Self {
+        let detail = "this Idempotency-Key came with another experiment within the last 24 hours; accepted is the same \
+             experiment, or another key";
+        let title = "The idempotency key is taken";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-taken", title, detail)
+    }
+
     pub fn unsupported_media_type(given: &str) -> Self {
         let detail = format!(
             "the body's Content-Type is {given}; accepted are application/json and application/yaml \
@@ -193,6 +200,19 @@ impl Problem {
         }
     }
 
+    pub fn timeseries_dropped(at: jiff::Timestamp) -> Self {
+        let detail = format!(
+            "the experiment's time series was dropped at {at}, as this server is set to (retention_days, \
+             retention_bytes); its results are kept"
+        );
+        Self::new(
+            StatusCode::GONE,
+            "time-series-dropped",
+            "The time series is gone",
+            detail,
+        )
+    }
+
     pub fn already_finished(state: State) -> Self {
         let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
         let problem = Self::new(
@@ -252,7 +272,9 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the database failed");
-        if error.is_retryable() {
+        if error.is_disk_full() {
+            Self::unavailable("the database's disk is full; nothing was changed, try again once there is room")
+        } else if error.is_retryable() {
             Self::unavailable("the database cannot be reached; nothing was changed, try again")
         } else {
             Self::internal()

@@ -83,7 +83,8 @@ fn stays_inside(root: &Path, path: &Path) -> Result<(), Fault> {
     }
 }
 
-fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files beside which a model is one: its shards, or all that is in its folder.
+pub(super) fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     if path.is_dir() {
         return std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect();
     }

@@ -1,12 +1,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use super::cluster::{Cluster, Node};
 use super::digests::DigestCache;
 use super::launch::Launcher;
+use super::model_cache::ModelCache;
 use super::rest::RestWatch;
 use crate::energy::HostMeter;
 use crate::measurement::Machine;
 use crate::progress::ProgressBoard;
-use crate::store::Store;
+use crate::store::{Spool, Store};
 
 /// Which engine a worker runs; the names are the worker command's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct Context {
     pub store: Store,
+    pub node: Arc<Node>,
+    pub cluster: Cluster,
+    /// Where ends of runs wait for the database; none when it is in memory.
+    pub spool: Option<Spool>,
     pub meter: HostMeter,
     pub rest: RestWatch,
     pub launcher: Launcher,
@@ -46,6 +52,7 @@ pub struct Context {
     /// This very binary, which is also the worker.
     pub program: PathBuf,
     pub models_dir: PathBuf,
+    pub models: ModelCache,
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
     /// Logical CPUs that ranks are pinned to.

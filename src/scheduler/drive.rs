@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::failure::Stop;
+use super::milestones::Milestones;
 use super::models::LocatedModel;
-use super::persist::persist;
 use super::ranks::Ranks;
 use crate::analysis::hull;
-use crate::clock::{self, Monotonic};
+use crate::clock::Monotonic;
 use crate::experiment::{Distribution, ExperimentId, Spec, State};
 use crate::measurement::{LoadReport, RequestMeasurement, Window};
 use crate::progress::Progress;
@@ -50,11 +50,11 @@ impl Driven {
     }
 }
 
-/// Takes the workers through load, warm-up and all cycles, and stores each state as it is reached.
+/// Takes the workers through load, warm-up and all cycles, and says each state as it is reached.
 pub struct Drive<'a> {
     pub context: &'a Context,
     pub id: ExperimentId,
-    pub attempt: u32,
+    pub milestones: &'a Milestones,
     pub spec: &'a Spec,
     pub model: &'a LocatedModel,
 }
@@ -72,29 +72,17 @@ impl Drive<'_> {
         let mut driven = Driven::default();
         // A load that fails does not wait for the hashing of a large file.
         let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
-        self.enter(State::WarmingUp).await?;
+        self.milestones.reached(State::WarmingUp);
         self.warm_up(ranks, &mut driven).await?;
         driven.loaded_idle = self.rest(ranks).await?;
-        self.enter(State::Measuring).await?;
+        self.milestones.reached(State::Measuring);
         for cycle in 0..self.spec.num_cycles {
             self.note(|progress| progress.cycle = Some(cycle));
             self.cycle(ranks, cycle, &mut driven).await?;
         }
         ranks.order_all(|_| Order::Finish).await;
-        self.enter(State::Aggregating).await?;
+        self.milestones.reached(State::Aggregating);
         Ok((driven, facts))
-    }
-
-    async fn enter(&self, state: State) -> Result<(), Stop> {
-        let store = &self.context.store;
-        let moved = persist(|| store.advance(self.id, self.attempt, state, clock::wall_now())).await;
-        moved.map_err(|error| {
-            if error.is_lost() {
-                Stop::Lost
-            } else {
-                Stop::Store(error)
-            }
-        })
     }
 
     fn note(&self, change: impl FnOnce(&mut Progress)) {

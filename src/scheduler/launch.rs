@@ -19,6 +19,8 @@ pub struct Launch {
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
     pub environment: Vec<(OsString, OsString)>,
+    /// Open in the process for as long as it lives: locks.
+    pub inherited: Vec<OwnedFd>,
 }
 
 /// A started process and this end of its report pipe.
@@ -74,11 +76,14 @@ fn start(launch: Launch) -> io::Result<Launched> {
         .stderr(Stdio::piped())
         // A group of its own, so that whatever a worker starts dies with it.
         .process_group(0);
+    let reports_to = FdMapping {
+        parent_fd: child_end,
+        child_fd: REPORT_DESCRIPTOR,
+    };
+    let kept = (REPORT_DESCRIPTOR + 1..).zip(launch.inherited);
+    let kept = kept.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
     command
-        .fd_mappings(vec![FdMapping {
-            parent_fd: child_end,
-            child_fd: REPORT_DESCRIPTOR,
-        }])
+        .fd_mappings(std::iter::once(reports_to).chain(kept).collect())
         .map_err(|error| io::Error::other(error.to_string()))?;
     Ok(Launched {
         child: command.spawn()?,

@@ -1,9 +1,9 @@
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::experiment::{Device, Spec};
+use crate::experiment::{Device, Isolation, Needs};
 
 /// A thing that serves one experiment at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lease {
     /// The CPU as an inference device, whole: two models on it would fight for cores and memory.
     Cpu,
@@ -11,63 +11,103 @@ pub enum Lease {
     Gpu(String),
 }
 
-/// What `spec` needs to itself.
-pub fn needed(spec: &Spec) -> HashSet<Lease> {
-    let mut needed = spec.gpus.iter().cloned().map(Lease::Gpu).collect::<HashSet<_>>();
-    if spec.device == Device::Cpu {
-        needed.insert(Lease::Cpu);
-    }
-    needed
+/// What an experiment takes of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Exactly these GPUs.
+    pub named: Vec<String>,
+    /// Or so many, whichever.
+    pub any_gpus: usize,
+    pub cpu: bool,
+    /// The whole host, whatever it computes on.
+    pub host: bool,
 }
 
-/// Which of `queue`, oldest first, may start while `leased` is taken. First come, first served for each device: what
-/// an older experiment waits for is kept for it, so that a large one is not starved by small ones.
-pub fn startable<K: Copy>(queue: &[(K, HashSet<Lease>)], leased: &HashSet<Lease>) -> Vec<K> {
-    let mut taken = leased.clone();
-    let mut startable = Vec::new();
-    for (key, needed) in queue {
-        if needed.is_disjoint(&taken) {
-            startable.push(*key);
+impl Wanted {
+    pub fn of(needs: &Needs) -> Self {
+        let is_any = needs.gpus.is_empty();
+        Self {
+            named: needs.gpus.clone(),
+            any_gpus: if is_any { needs.gpu_count as usize } else { 0 },
+            cpu: needs.device == Device::Cpu,
+            host: needs.isolation == Isolation::Host,
         }
-        taken.extend(needed.iter().cloned());
     }
-    startable
+}
+
+/// What an experiment is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start<K> {
+    pub key: K,
+    /// The GPUs that it computes on or meters.
+    pub gpus: Vec<String>,
+    /// All that nobody else gets meanwhile.
+    pub leases: BTreeSet<Lease>,
+    pub host: bool,
+}
+
+/// A queued experiment, as one node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate<K> {
+    pub key: K,
+    pub wanted: Wanted,
+    /// Whether this node, of all that could run it, keeps devices free for it.
+    pub is_kept_here: bool,
+}
+
+/// The devices of a node.
+#[derive(Clone, Debug)]
+pub struct Devices<'a> {
+    /// UUIDs, in the order in which they are given out.
+    pub gpus: &'a [String],
+    pub leased: &'a HashSet<Lease>,
+}
+
+/// Which of `queue`, in its order, may start now, and on what. What one that comes first still waits for is kept for
+/// it, so that a large one is not starved by small ones behind it: exactly the GPUs that it names, or as many free ones
+/// as it asked for. Where several nodes could run it only one keeps, or the others would stand idle in vain.
+pub fn plan<K: Copy>(queue: &[Candidate<K>], devices: &Devices<'_>) -> Vec<Start<K>> {
+    let all = devices.gpus.iter().cloned().map(Lease::Gpu).chain([Lease::Cpu]);
+    let all = all.collect::<BTreeSet<_>>();
+    let mut free = all.clone();
+    free.retain(|lease| !devices.leased.contains(lease));
+    let mut starts = Vec::new();
+    for Candidate {
+        key,
+        wanted,
+        is_kept_here,
+    } in queue
+    {
+        let gpus = choose(wanted, devices.gpus, &free);
+        let mut leases = gpus.iter().cloned().map(Lease::Gpu).collect::<BTreeSet<_>>();
+        leases.extend(wanted.cpu.then_some(Lease::Cpu));
+        if wanted.host {
+            leases.clone_from(&all);
+        }
+        let is_complete = gpus.len() == wanted.named.len().max(wanted.any_gpus);
+        if is_complete && leases.is_subset(&free) {
+            free.retain(|lease| !leases.contains(lease));
+            starts.push(Start {
+                key: *key,
+                gpus,
+                leases,
+                host: wanted.host,
+            });
+        } else if *is_kept_here {
+            free.retain(|lease| !leases.contains(lease));
+        }
+    }
+    starts
+}
+
+/// The GPUs named, or as many free ones as there are, up to the number wanted.
+fn choose(wanted: &Wanted, gpus: &[String], free: &BTreeSet<Lease>) -> Vec<String> {
+    if wanted.any_gpus == 0 {
+        return wanted.named.clone();
+    }
+    let free = gpus.iter().filter(|gpu| free.contains(&Lease::Gpu((*gpu).clone())));
+    free.take(wanted.any_gpus).cloned().collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gpus(names: &[&str]) -> HashSet<Lease> {
-        names.iter().map(|name| Lease::Gpu((*name).to_owned())).collect()
-    }
-
-    #[test]
-    fn a_device_never_serves_two_experiments() {
-        let queue = [(1, gpus(&["a"])), (2, gpus(&["a"])), (3, gpus(&["b"]))];
-        assert_eq!(startable(&queue, &HashSet::new()), [1, 3]);
-        assert_eq!(startable(&queue, &gpus(&["a"])), [3]);
-    }
-
-    #[test]
-    fn what_an_older_experiment_waits_for_is_kept_for_it() {
-        let queue = [(1, gpus(&["a", "b"])), (2, gpus(&["b"])), (3, gpus(&["c"]))];
-        assert_eq!(startable(&queue, &gpus(&["a"])), [3]);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn started_experiments_never_share_a_device(
-            queue in proptest::collection::vec(proptest::collection::hash_set(0_u8..6, 1..4), 0..12),
-            leased in proptest::collection::hash_set(0_u8..6, 0..4),
-        ) {
-            let lease = |devices: &HashSet<u8>| devices.iter().map(|d| Lease::Gpu(d.to_string())).collect::<HashSet<_>>();
-            let queue = queue.iter().map(lease).enumerate().collect::<Vec<_>>();
-            let mut taken = lease(&leased);
-            for key in startable(&queue, &taken.clone()) {
-                proptest::prop_assert!(queue[key].1.is_disjoint(&taken));
-                taken.extend(queue[key].1.iter().cloned());
-            }
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::context::EngineChoice;
-use crate::experiment::{Model, Warning, WarningCode};
+use crate::experiment::{Model, OfferedModel, Warning, WarningCode};
 use crate::flops::Estimator;
 use crate::inference::{SYNTHETIC_PREFIX, SyntheticModel};
 use crate::model_files::{self, ModelFiles, ModelFormat};
@@ -95,6 +95,20 @@ pub fn locate(
         from_hub: false,
         files: Some(files),
     })
+}
+
+/// What is under the models folder and can be loaded, for other nodes to know. Reads every model's headers.
+pub fn offered_models(models_dir: &Path) -> Vec<OfferedModel> {
+    let entries = model_files::catalogue(models_dir).unwrap_or_default();
+    let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
+    let offered = usable.filter_map(|entry| {
+        let located = locate(models_dir, &entry.name, false, false).ok()?;
+        Some(OfferedModel {
+            name: entry.name,
+            facts: located.facts(),
+        })
+    });
+    offered.collect()
 }
 
 impl LocatedModel {

@@ -3,6 +3,7 @@ use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 use tokio::sync::mpsc;
 
 use super::context::{Context, EngineChoice};
+use super::device_locks::Locks;
 use super::failure::Stop;
 use super::launch::Launch;
 use super::rank::{LogTail, Rank, RankEvent};
@@ -51,7 +52,13 @@ impl Ranks {
     ///
     /// # Errors
     /// [`Stop::Server`] when a process does not start; those that did are killed.
-    pub async fn start(context: &Context, id: ExperimentId, spec: &Spec, engine: EngineChoice) -> Result<Self, Stop> {
+    pub async fn start(
+        context: &Context,
+        id: ExperimentId,
+        spec: &Spec,
+        engine: EngineChoice,
+        locks: &Locks,
+    ) -> Result<Self, Stop> {
         let (sender, events) = mpsc::unbounded_channel();
         let mut all = Self {
             ranks: Vec::new(),
@@ -59,13 +66,15 @@ impl Ranks {
             placements: placements(&context.cpus, spec.num_processes),
         };
         for rank in 0..spec.num_processes {
-            let launch = launch(context, spec, rank, engine, &all.placements[rank as usize]);
             let failed =
                 |error: std::io::Error| Stop::Server(format!("the worker of rank {rank} does not start: {error}"));
-            let started = match context.launcher.launch(launch).await {
-                Ok(launched) => Rank::adopt(launched, id, rank, sender.clone()),
-                Err(error) => Err(error),
+            let placement = all.placements[rank as usize].clone();
+            let started = async {
+                let mut launch = launch(context, spec, rank, engine, &placement);
+                launch.inherited = locks.descriptors()?;
+                Rank::adopt(context.launcher.launch(launch).await?, id, rank, sender.clone())
             };
+            let started = started.await;
             match started {
                 Ok(started) => all.ranks.push(started),
                 Err(error) => {
@@ -199,6 +208,7 @@ fn launch(context: &Context, spec: &Spec, rank: u32, engine: EngineChoice, place
             pair("RAYON_NUM_THREADS", placement.threads.to_string()),
             pair("NO_COLOR", "1".to_owned()),
         ],
+        inherited: Vec::new(),
     }
 }
 

@@ -1,24 +1,27 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use super::compute::ComputeCount;
 use super::context::Context;
+use super::device_locks::Locks;
 use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
 use super::failure::Stop;
+use super::milestones::Milestones;
 use super::models::{LocatedModel, locate};
-use super::persist::persist;
 use super::phases::energy_by_phase;
 use super::ranks::Ranks;
 use super::rest::BarePowers;
+use super::running::Ends;
+use super::settle::Settled;
 use crate::analysis::{self, CycleHost, IdleState, ReportInput, union_sec};
 use crate::clock::{self, Monotonic};
 use crate::experiment::{Spec, State};
 use crate::measurement::{BaselineKind, RankCycle, Window};
 use crate::model_files::ModelFormat;
-use crate::report::{ModelFacts, Timing};
-use crate::store::{Record, StoreError};
+use crate::report::{ModelFacts, Report, Timing};
+use crate::store::{Ending, Record, StoreError};
 
 /// One attempt at one experiment, from the claim to the stored result.
 pub struct Run {
@@ -28,7 +31,9 @@ pub struct Run {
     /// What the devices drew at rest, as known at the claim.
     pub bare: BarePowers,
     pub claimed_at: Monotonic,
-    pub cancel: CancellationToken,
+    /// Of its devices and its host, for the workers to inherit.
+    pub locks: Arc<Locks>,
+    pub ends: Ends,
     pub server_stopping: CancellationToken,
 }
 
@@ -39,20 +44,24 @@ impl Run {
         let span_attempt = self.attempt;
         let outcome = self.attempt().await;
         self.context.progress.clear(id);
-        let store = &self.context.store;
+        let held = (id, self.attempt);
         let stored = match outcome {
-            Ok(()) => {
+            Ok(Settled::Stored) => {
                 tracing::info!(experiment = %id, attempt = span_attempt, "completed");
+                Ok(())
+            }
+            Ok(Settled::Spooled) => {
+                tracing::warn!(experiment = %id, attempt = span_attempt, "completed; its result waits on disk for the database");
                 Ok(())
             }
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
-                self.keep_timeseries_if_possible().await;
-                persist(|| store.finish_cancelled(id, self.attempt, clock::wall_now())).await
+                self.settle(Ending::cancelled(held, clock::wall_now())).await.map(drop)
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                // Not repeated: the database may be going down with the server, and a restart queues it as well.
+                // Not repeated: the database may be going down with the server, and the lease's end queues it as well.
+                let store = &self.context.store;
                 store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
             }
             Err((Stop::Lost, _)) => {
@@ -62,19 +71,20 @@ impl Run {
             Err((stop, tails)) => {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
                 tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
-                self.keep_timeseries_if_possible().await;
-                persist(|| store.fail(id, self.attempt, &failure, clock::wall_now())).await
+                self.settle(Ending::failed(held, failure, clock::wall_now()))
+                    .await
+                    .map(drop)
             }
         };
         if let Err(error) = stored {
-            tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; a restart runs it again");
+            tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
         }
     }
 
-    async fn attempt(&self) -> Result<(), (Stop, Vec<Option<super::rank::LogTail>>)> {
+    async fn attempt(&self) -> Result<Settled, (Stop, Vec<Option<super::rank::LogTail>>)> {
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
-        let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine)
+        let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine, &self.locks)
             .await
             .map_err(|stop| (stop, Vec::new()))?;
         let pids = ranks.pids();
@@ -83,7 +93,9 @@ impl Run {
                 tracing::warn!(pid, %error, "the worker's CPU time cannot be followed: host energy stays unattributed");
             }
         }
-        let driven = self.drive(&mut ranks, &model).await;
+        let held = (self.record.id, self.attempt);
+        let milestones = Milestones::start(self.context.store.clone(), held, self.ends.lost.clone());
+        let driven = self.drive(&mut ranks, &model, &milestones).await;
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
             .end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
@@ -92,7 +104,10 @@ impl Run {
             Ok((driven, facts)) => {
                 let gpus = self.context.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
-                self.conclude(driven, &pids, facts, &compute).await
+                let (report, cycles) = self.conclude(driven, &pids, facts, &compute);
+                // What is not stored by now is overtaken by the end.
+                drop(milestones);
+                self.complete(report, cycles).await
             }
             Err(stop) => Err(stop),
         };
@@ -118,11 +133,16 @@ impl Run {
         .map_err(Stop::Model)
     }
 
-    async fn drive(&self, ranks: &mut Ranks, model: &LocatedModel) -> Result<(Driven, ModelFacts), Stop> {
+    async fn drive(
+        &self,
+        ranks: &mut Ranks,
+        model: &LocatedModel,
+        milestones: &Milestones,
+    ) -> Result<(Driven, ModelFacts), Stop> {
         let drive = Drive {
             context: &self.context,
             id: self.record.id,
-            attempt: self.attempt,
+            milestones,
             spec: &self.record.spec,
             model,
         };
@@ -131,20 +151,22 @@ impl Run {
         let facts = facts_of(model, &self.context.digests);
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(Stop::Cancelled),
+            () = self.ends.lost.cancelled() => Err(Stop::Lost),
+            () = self.ends.cancel.cancelled() => Err(Stop::Cancelled),
             () = self.server_stopping.cancelled() => Err(Stop::ServerStopping),
             () = tokio::time::sleep(limit) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
             driven = drive.all(ranks, facts) => driven,
         }
     }
 
-    async fn conclude(
+    /// The sums of what was driven.
+    fn conclude(
         &self,
         driven: Driven,
         pids: &[u32],
         model: ModelFacts,
         compute: &ComputeCount,
-    ) -> Result<(), Stop> {
+    ) -> (Report, Vec<RankCycle>) {
         let spec = &self.record.spec;
         let meter = &self.context.meter;
         tokio::task::block_in_place(|| meter.settle());
@@ -177,15 +199,17 @@ impl Run {
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
-        self.keep_timeseries().await.map_err(stop_of)?;
+        (report, cycles)
+    }
+
+    async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<Settled, Stop> {
         // Who cancels while sums are drawn up wants no result either.
-        if self.cancel.is_cancelled() {
+        if self.ends.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }
-        let store = &self.context.store;
-        let complete = || store.complete(self.record.id, self.attempt, &report, &cycles, clock::wall_now());
-        let stored = persist(complete).await;
-        stored.map_err(stop_of)
+        let held = (self.record.id, self.attempt);
+        let ending = Ending::completed(held, &report, &cycles, clock::wall_now()).map_err(stop_of)?;
+        self.settle(ending).await.map_err(stop_of)
     }
 
     /// Bare, then loaded.

@@ -1,52 +1,45 @@
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::cluster::Node;
 use super::context::Context;
-use super::leases::{Lease, needed, startable};
+use super::device_locks::Locks;
+use super::leases::{Lease, Start};
 use super::run::Run;
+use super::running::{Ends, Running, RunningTable};
+use super::startable::HostQueue;
 use super::surroundings::timeseries;
 use crate::clock::{self, Monotonic};
-use crate::experiment::{ExperimentId, Failure, FailureReason, Spec, State};
+use crate::experiment::{ExperimentId, Failure, FailureReason, Spec};
 use crate::progress::Progress;
-use crate::store::{CancelOutcome, StoreError, Timeseries};
+use crate::store::{Claim, Record, StoreError, Timeseries};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
-/// How long a cancel's answer waits for the run to end; the workers themselves are killed at once.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+/// Looks at most in one step. Each but the last lost a claim to another server, which then got on.
+const MOST_LOOKS: u32 = 100;
 
-/// What one look at the queue did.
+/// What one step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Started(Vec<ExperimentId>),
     Idle,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelAnswer {
-    Cancelled,
-    AlreadyFinished(State),
-    NotFound,
-}
-
-struct Running {
-    claimed_at: Monotonic,
-    leases: HashSet<Lease>,
-    cancel: CancellationToken,
-    ended: CancellationToken,
-}
-
 struct Shared {
     context: Context,
-    running: Mutex<HashMap<ExperimentId, Running>>,
+    running: RunningTable,
+    host_queue: HostQueue,
     wake: Notify,
+    /// Whether this server has its node's name.
+    is_listed: AtomicBool,
     stopping: CancellationToken,
+    left: CancellationToken,
 }
 
 /// Starts what can start, whenever something changed.
@@ -57,14 +50,38 @@ impl Scheduler {
     pub fn new(context: Context) -> Self {
         Self(Arc::new(Shared {
             context,
-            running: Mutex::new(HashMap::new()),
+            running: RunningTable::default(),
+            host_queue: HostQueue::default(),
             wake: Notify::new(),
+            is_listed: AtomicBool::new(true),
             stopping: CancellationToken::new(),
+            left: CancellationToken::new(),
         }))
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<ExperimentId, Running>> {
-        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn context(&self) -> &Context {
+        &self.0.context
+    }
+
+    /// This server among the nodes.
+    pub fn node(&self) -> &Node {
+        &self.0.context.node
+    }
+
+    pub(super) fn running(&self) -> &RunningTable {
+        &self.0.running
+    }
+
+    pub(super) fn host_queue(&self) -> &HostQueue {
+        &self.0.host_queue
+    }
+
+    pub(super) fn has_left(&self) -> &CancellationToken {
+        &self.0.left
+    }
+
+    pub(super) fn set_listed(&self, is_listed: bool) {
+        self.0.is_listed.store(is_listed, Ordering::Relaxed);
     }
 
     /// Something was submitted or has finished: look at the queue now.
@@ -78,16 +95,12 @@ impl Scheduler {
 
     /// Which experiment of this server has each leased device.
     pub fn leases(&self) -> HashMap<Lease, ExperimentId> {
-        let running = self.running();
-        let each = running
-            .iter()
-            .flat_map(|(id, running)| running.leases.iter().map(|lease| (lease.clone(), *id)));
-        each.collect()
+        self.0.running.leases()
     }
 
     /// The devices of an experiment since it was claimed; none unless it runs on this server.
     pub async fn live_timeseries(&self, id: ExperimentId, spec: &Spec) -> Option<Timeseries> {
-        let claimed_at = self.running().get(&id)?.claimed_at;
+        let claimed_at = self.0.running.get(id)?.claimed_at;
         Some(timeseries(&self.0.context.meter, spec, claimed_at).await)
     }
 
@@ -105,134 +118,114 @@ impl Scheduler {
         }
     }
 
-    /// Starts every queued experiment whose devices are free.
+    /// Starts every queued experiment whose turn it is and whose devices are free.
     ///
     /// # Errors
     /// When the database fails; what was started stays started.
     pub async fn step(&self) -> Result<Outcome, StoreError> {
-        const LOOK_AHEAD: u32 = 1000;
         // Before anything is claimed: it reads what the meter has already, so no claim waits for it.
         self.0.context.rest.look(&self.0.context.meter, Monotonic::now());
-        let queued = self.0.context.store.queued(LOOK_AHEAD).await?;
-        let wanted = queued
-            .iter()
-            .map(|record| (record.id, needed(&record.spec)))
-            .collect::<Vec<_>>();
-        let leased = self
-            .running()
-            .values()
-            .flat_map(|running| running.leases.clone())
-            .collect::<HashSet<_>>();
         let mut started = Vec::new();
-        for id in startable(&wanted, &leased) {
-            if self.0.stopping.is_cancelled() {
+        for _ in 0..MOST_LOOKS {
+            if !self.0.is_listed.load(Ordering::Relaxed) || !self.has_free_devices() {
                 break;
             }
-            let Some(attempt) = self.0.context.store.claim(id, clock::wall_now()).await? else {
-                continue;
+            let mut is_any_lost = false;
+            for (start, locks) in self.startable().await? {
+                if self.0.stopping.is_cancelled() {
+                    return Ok(outcome(started));
+                }
+                let id = start.key;
+                match self.start(start, locks).await? {
+                    true => started.push(id),
+                    false => is_any_lost = true,
+                }
+            }
+            if !is_any_lost {
+                break;
+            }
+        }
+        Ok(outcome(started))
+    }
+
+    fn has_free_devices(&self) -> bool {
+        let devices = self.0.context.cluster.own().host.gpus.len() + 1;
+        self.0.running.leased().len() < devices
+    }
+
+    /// Claims an experiment, whose devices are locked, and runs it. False when another server was faster.
+    async fn start(&self, start: Start<ExperimentId>, locks: Locks) -> Result<bool, StoreError> {
+        let (context, id) = (&self.0.context, start.key);
+        let running = Running {
+            attempt: None,
+            claimed_at: Monotonic::now(),
+            leases: start.leases,
+            ends: Ends::default(),
+        };
+        let bare = context.rest.powers();
+        let claim = Claim {
+            holder: &context.node.incarnation,
+            node_name: &context.node.name,
+            gpus: &start.gpus,
+            device_count: running.leases.len() as u32,
+            lease: context.node.lease,
+        };
+        // Entered before it is claimed, so that the heartbeat never finds it held and not run.
+        self.0.running.insert(id, running.clone());
+        let claimed = match context.store.claim(id, &claim, clock::wall_now()).await {
+            Ok(Some(claimed)) => claimed,
+            other => {
+                self.0.running.remove(id);
+                return other.map(|_| false);
+            }
+        };
+        self.0.running.claimed(id, claimed.attempt);
+        context.rest.work_begins();
+        let (attempt, claimed_at, ends) = (claimed.attempt, running.claimed_at, running.ends);
+        tracing::info!(experiment = %id, attempt, gpus = ?start.gpus, "started");
+        let (scheduler, locks) = (self.clone(), Arc::new(locks));
+        tokio::spawn(async move {
+            let release = Release {
+                scheduler,
+                id,
+                ended: ends.ended.clone(),
+                locks: Some(locks.clone()),
             };
-            let Some(record) = queued.iter().find(|record| record.id == id).cloned() else {
-                continue;
-            };
-            let running = Running {
-                claimed_at: Monotonic::now(),
-                leases: needed(&record.spec),
-                cancel: CancellationToken::new(),
-                ended: CancellationToken::new(),
-            };
-            let bare = self.0.context.rest.powers();
-            let run = Run {
-                context: self.0.context.clone(),
+            let run = |record: Record| Run {
+                context: release.scheduler.0.context.clone(),
                 record,
                 attempt,
                 bare,
-                claimed_at: running.claimed_at,
-                cancel: running.cancel.clone(),
-                server_stopping: self.0.stopping.clone(),
+                claimed_at,
+                locks,
+                ends,
+                server_stopping: release.scheduler.0.stopping.clone(),
             };
-            let ended = running.ended.clone().drop_guard();
-            self.0.context.rest.work_begins();
-            self.running().insert(id, running);
-            let scheduler = self.clone();
-            tracing::info!(experiment = %id, attempt, "started");
-            tokio::spawn(async move {
-                let release = Release { scheduler, id };
-                release.scheduler.supervise(run).await;
-                drop(release);
-                drop(ended);
-            });
-            started.push(id);
-        }
-        Ok(if started.is_empty() {
-            Outcome::Idle
-        } else {
-            Outcome::Started(started)
-        })
+            match claimed.record {
+                Ok(record) => release.scheduler.supervise(run(record)).await,
+                // The next attempt could not read it either.
+                Err(error) => release.scheduler.fail(id, attempt, error.to_string()).await,
+            }
+        });
+        Ok(true)
     }
 
-    /// A panic in a run fails its experiment; it would otherwise stand as running until the next restart.
+    /// A panic in a run fails its experiment; it would otherwise stand as running for as long as the server lives.
     async fn supervise(&self, run: Run) {
         let (id, attempt) = (run.record.id, run.attempt);
-        let Err(panic) = tokio::spawn(run.finish()).await else {
-            return;
-        };
-        let failure = Failure {
-            reason: FailureReason::ServerError,
-            message: format!("the server failed while it ran the experiment: {panic}"),
-            rank: None,
-            signal: None,
-            exit_code: None,
-            log_tail: Vec::new(),
-        };
+        if let Err(panic) = tokio::spawn(run.finish()).await {
+            let message = format!("the server failed while it ran the experiment: {panic}");
+            self.fail(id, attempt, message).await;
+        }
+    }
+
+    async fn fail(&self, id: ExperimentId, attempt: u32, message: String) {
+        let failure = Failure::of_server(FailureReason::ServerError, message);
         tracing::error!(experiment = %id, "{}", failure.message);
-        if let Err(error) = self
-            .0
-            .context
-            .store
-            .fail(id, attempt, &failure, clock::wall_now())
-            .await
-        {
-            tracing::error!(experiment = %id, %error, "the failure cannot be stored; a restart runs the experiment again");
-        }
-    }
-
-    /// Asks a running experiment to end. One that was claimed a moment ago may not be listed yet: asked again.
-    async fn ask_to_end(&self, id: ExperimentId) -> Option<CancellationToken> {
-        for _ in 0..20 {
-            let ended = self.running().get(&id).map(|running| {
-                running.cancel.cancel();
-                running.ended.clone()
-            });
-            if ended.is_some() {
-                return ended;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        None
-    }
-
-    /// # Errors
-    /// When the database fails.
-    pub async fn cancel(&self, id: ExperimentId) -> Result<CancelAnswer, StoreError> {
         let store = &self.0.context.store;
-        // Before the database, which may be slow: what runs here is stopped at once.
-        if let Some(running) = self.running().get(&id) {
-            running.cancel.cancel();
+        if let Err(error) = store.fail(id, attempt, &failure, clock::wall_now()).await {
+            tracing::error!(experiment = %id, %error, "the failure cannot be stored; the experiment is run again");
         }
-        match store.cancel(id, clock::wall_now()).await? {
-            CancelOutcome::NotFound => return Ok(CancelAnswer::NotFound),
-            CancelOutcome::AlreadyFinished(state) => return Ok(CancelAnswer::AlreadyFinished(state)),
-            CancelOutcome::Cancelled => return Ok(CancelAnswer::Cancelled),
-            CancelOutcome::Running => {}
-        }
-        if let Some(ended) = self.ask_to_end(id).await {
-            let _ = tokio::time::timeout(CANCEL_PATIENCE, ended.cancelled()).await;
-        }
-        Ok(match store.get(id).await?.map(|record| record.state) {
-            None => CancelAnswer::NotFound,
-            Some(State::Cancelled) => CancelAnswer::Cancelled,
-            Some(state) => CancelAnswer::AlreadyFinished(state),
-        })
     }
 
     /// Starts nothing more and sends what runs back to the queue.
@@ -242,14 +235,17 @@ impl Scheduler {
 
     /// Returns once no worker is left. To be called when [`Self::work`] has ended, so that nothing is being claimed.
     pub async fn drained(&self) {
-        let ended = self
-            .running()
-            .values()
-            .map(|running| running.ended.clone())
-            .collect::<Vec<_>>();
-        for ended in ended {
-            ended.cancelled().await;
+        for running in self.0.running.all().into_values() {
+            running.ends.ended.cancelled().await;
         }
+        self.0.left.cancel();
+    }
+}
+
+fn outcome(started: Vec<ExperimentId>) -> Outcome {
+    match started.is_empty() {
+        true => Outcome::Idle,
+        false => Outcome::Started(started),
     }
 }
 
@@ -257,16 +253,19 @@ impl Scheduler {
 struct Release {
     scheduler: Scheduler,
     id: ExperimentId,
+    ended: CancellationToken,
+    locks: Option<Arc<Locks>>,
 }
 
 impl Drop for Release {
     fn drop(&mut self) {
-        let mut running = self.scheduler.running();
-        running.remove(&self.id);
-        if running.is_empty() {
-            self.scheduler.0.context.rest.work_ended(Monotonic::now());
+        let shared = &self.scheduler.0;
+        // First: the look that is woken below must find the devices free.
+        self.locks = None;
+        if shared.running.remove(self.id) {
+            shared.context.rest.work_ended(Monotonic::now());
         }
-        drop(running);
+        self.ended.cancel();
         self.scheduler.wake();
     }
 }

@@ -6,7 +6,7 @@ use crate::clock::Monotonic;
 use crate::energy::{HostMeter, Watched, WatchedGpu};
 use crate::experiment::{Device, Spec, Warning};
 use crate::measurement::Window;
-use crate::store::{StoreError, Timeseries};
+use crate::store::Timeseries;
 use crate::units::MILLISECONDS_PER_SECOND;
 
 impl Run {
@@ -17,25 +17,6 @@ impl Run {
             cycles: cycles.collect(),
             gpus: watched_gpus(&self.record.spec, pids),
         })
-    }
-
-    /// Stores the devices' series from the claim until now.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn keep_timeseries(&self) -> Result<(), StoreError> {
-        let series = timeseries(&self.context.meter, &self.record.spec, self.claimed_at).await;
-        self.context
-            .store
-            .keep_timeseries(self.record.id, self.attempt, &series)
-            .await
-    }
-
-    /// Likewise, for an end that is stored whether or not the series can be.
-    pub async fn keep_timeseries_if_possible(&self) {
-        if let Err(error) = self.keep_timeseries().await {
-            tracing::warn!(experiment = %self.record.id, %error, "the devices' series cannot be stored");
-        }
     }
 }
 

@@ -39,6 +39,11 @@ impl Store {
                     .bind(id.to_string())
                     .execute(&mut *transaction)
                     .await?;
+                // Where its server looks every second.
+                sqlx::query("UPDATE leases SET is_cancel_requested = 1 WHERE experiment_id = $1")
+                    .bind(id.to_string())
+                    .execute(&mut *transaction)
+                    .await?;
                 CancelOutcome::Running
             }
         };

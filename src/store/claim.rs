@@ -1,27 +1,65 @@
 use jiff::Timestamp;
+use sqlx::Row;
+use std::time::Duration;
 
-use super::record::{attempt as attempt_of, to_us};
+use super::lease::grant;
+use super::record::{attempt as attempt_of, record, to_json, to_us};
 use super::standing::set_state;
-use super::{Store, StoreError};
+use super::{Record, Store, StoreError};
 use crate::experiment::{ExperimentId, Failure, IllegalMove, State};
 
+/// Who takes an experiment, and what it is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim<'a> {
+    /// The server's incarnation.
+    pub holder: &'a str,
+    pub node_name: &'a str,
+    /// UUIDs of the GPUs leased.
+    pub gpus: &'a [String],
+    /// Devices leased in all: what its user's share counts.
+    pub device_count: u32,
+    /// How long the claim holds without being renewed.
+    pub lease: Duration,
+}
+
+/// An experiment taken out of the queue.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Counted from 1; every later move must say it.
+    pub attempt: u32,
+    /// As it was stored, or why that cannot be read back: then it can only be failed.
+    pub record: Result<Record, StoreError>,
+}
+
 impl Store {
-    /// Takes an experiment out of the queue. Of several who try, one gets the number of its attempt, counted from 1;
-    /// the others, and whoever asks for one that does not wait, get none.
+    /// Takes an experiment out of the queue. Of several who try one gets it; the others, and whoever asks for one that
+    /// does not wait, get none. The lease runs by the database's clock.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn claim(&self, id: ExperimentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+    /// When the database fails. The experiment may be claimed all the same: a holder that finds itself to hold what it
+    /// does not run must give it back.
+    pub async fn claim(
+        &self,
+        id: ExperimentId,
+        claim: &Claim<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>, StoreError> {
+        let mut transaction = self.begin().await?;
         // All rows are fetched though there is one at most: a statement left unfinished would hide a failed commit.
-        let rows = sqlx::query(
-            "UPDATE experiments SET state = 'starting', attempt = attempt + 1, started_at_us = $2, updated_at_us = $2 \
-             WHERE id = $1 AND state = 'queued' RETURNING attempt",
-        )
-        .bind(id.to_string())
-        .bind(to_us(now))
-        .fetch_all(&self.writes)
-        .await?;
-        rows.first().map(attempt_of).transpose()
+        let rows = sqlx::query(self.dialect.claim())
+            .bind(id.to_string())
+            .bind(to_us(now))
+            .bind(claim.node_name)
+            .bind(to_json(&claim.gpus)?)
+            .fetch_all(&mut *transaction)
+            .await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let attempt = attempt_of(row)?;
+        let user: String = row.try_get("user_name")?;
+        grant(&mut transaction, (id, attempt), claim, &user, now).await?;
+        let record = record(row).map(|(record, _)| record);
+        transaction.commit().await?;
+        Ok(Some(Claimed { attempt, record }))
     }
 
     /// Moves a running experiment on, or back to the queue. One whose cancellation was asked for does not go back to

@@ -3,14 +3,22 @@
 
 mod access;
 mod fixtures;
+mod leases;
 mod listing;
+mod maintenance;
 mod moving;
+mod nodes;
 mod postgres;
 mod queueing;
 mod recovering;
 mod results;
+mod retention;
+mod spooling;
 mod sqlite;
+mod submitting;
 mod timeseries;
+mod upgrading;
+mod waiting;
 
 /// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
 macro_rules! contract {
@@ -41,8 +49,31 @@ contract! {
     queueing::of_many_who_claim_one_experiment_exactly_one_gets_it,
     queueing::many_claimers_share_a_queue_without_running_anything_twice,
     queueing::many_submissions_at_once_are_all_stored,
+    waiting::of_each_user_and_need_the_first_by_priority_and_age_are_seen,
+    waiting::a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu,
+    waiting::what_an_earlier_version_queued_is_given_its_place,
+    waiting::device_time_is_put_down_to_its_user_when_an_attempt_ends,
+    leases::a_claim_says_who_has_it_and_what_it_was_given,
+    leases::what_is_held_is_known_with_the_wish_to_cancel_it,
+    leases::a_lease_that_ran_out_is_taken_over_and_its_old_holder_can_do_nothing,
+    leases::a_heartbeat_renews_also_a_lease_that_ran_out_but_was_not_taken,
+    leases::an_earlier_life_of_a_node_is_taken_over_at_once_and_nobody_else_s,
+    leases::an_orderly_stop_is_no_interruption,
+    leases::what_is_held_and_not_run_is_given_back,
+    leases::many_who_take_over_at_once_take_over_each_experiment_once,
+    nodes::a_node_is_listed_with_what_it_has_and_lives_by_its_heartbeat,
+    nodes::a_name_is_one_live_server_s_own,
+    nodes::a_node_that_stops_in_order_is_listed_no_more,
+    moving::a_run_that_the_database_lost_sight_of_may_still_complete,
+    submitting::a_key_queues_once_and_gives_the_same_experiment,
+    submitting::the_same_key_with_another_body_is_refused,
+    submitting::of_many_who_come_with_one_key_one_queues,
+    submitting::a_key_is_free_again_after_its_time,
+    submitting::one_that_is_refused_does_not_take_its_group_down,
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
+    listing::model_and_time_narrow_a_list,
+    listing::a_page_is_bounded_in_number_and_in_bytes,
     listing::every_state_is_counted,
     moving::an_experiment_goes_the_whole_way_with_its_times,
     moving::a_move_that_does_not_exist_is_refused_and_changes_nothing,
@@ -69,4 +100,14 @@ contract! {
     timeseries::a_host_without_any_device_has_a_series_of_none,
     timeseries::a_later_attempt_s_series_takes_the_place_of_an_earlier_one,
     timeseries::whoever_lost_an_experiment_keeps_no_series_of_it,
+    spooling::an_end_that_waited_is_stored_as_if_it_had_not,
+    spooling::an_end_whose_attempt_was_lost_is_dropped,
+    spooling::an_end_that_is_stored_already_is_not_stored_twice,
+    spooling::what_is_no_end_or_of_another_database_is_left,
+    maintenance::what_is_stored_is_counted_and_found_good,
+    maintenance::what_cannot_be_read_or_does_not_belong_together_is_named,
+    retention::what_is_too_old_goes_and_the_results_stay,
+    retention::the_oldest_go_first_until_the_rest_fits,
+    retention::what_runs_is_left_alone,
+    retention::without_a_bound_everything_is_kept,
 }

@@ -29,22 +29,70 @@ impl Dialect {
     /// Where an experiment stands, and nobody else moves it until the transaction ends.
     pub fn lock_one(self) -> &'static str {
         match self {
-            Self::Sqlite => "SELECT state, attempt, cancel_requested_at_us FROM experiments WHERE id = $1",
-            Self::Postgres => "SELECT state, attempt, cancel_requested_at_us FROM experiments WHERE id = $1 FOR UPDATE",
+            Self::Sqlite => {
+                "SELECT state, attempt, cancel_requested_at_us, interruptions FROM experiments WHERE id = $1"
+            }
+            Self::Postgres => {
+                "SELECT state, attempt, cancel_requested_at_us, interruptions FROM experiments WHERE id = $1 FOR UPDATE"
+            }
         }
     }
 
-    /// Every experiment that is neither queued nor finished, likewise.
-    pub fn lock_running(self) -> &'static str {
+    /// Takes $1 out of the queue; of those who try at the same time one does, and nobody waits for another.
+    pub fn claim(self) -> &'static str {
         match self {
             Self::Sqlite => {
-                "SELECT id, state, attempt, cancel_requested_at_us FROM experiments \
-                 WHERE state IN ('starting', 'warming_up', 'measuring', 'aggregating') ORDER BY id"
+                "UPDATE experiments SET state = 'starting', attempt = attempt + 1, started_at_us = $2, \
+                 updated_at_us = $2, node_name = $3, gpus = $4 \
+                 WHERE id = $1 AND state = 'queued' \
+                 RETURNING id, spec, state, attempt, warnings, failure, created_at_us, started_at_us, \
+                 finished_at_us, updated_at_us, node_name, gpus, user_name, submitter"
             }
             Self::Postgres => {
-                "SELECT id, state, attempt, cancel_requested_at_us FROM experiments \
-                 WHERE state IN ('starting', 'warming_up', 'measuring', 'aggregating') ORDER BY id FOR UPDATE"
+                "UPDATE experiments SET state = 'starting', attempt = attempt + 1, started_at_us = $2, \
+                 updated_at_us = $2, node_name = $3, gpus = $4 \
+                 WHERE id = (SELECT id FROM experiments WHERE id = $1 AND state = 'queued' FOR UPDATE SKIP LOCKED) \
+                 RETURNING id, spec, state, attempt, warnings, failure, created_at_us, started_at_us, \
+                 finished_at_us, updated_at_us, node_name, gpus, user_name, submitter"
             }
+        }
+    }
+
+    /// What runs by the word of another holder than $1 and has no server any more: it is of node $2, its lease ran out
+    /// $3 microseconds ago, or there is none. Nobody else moves these until the transaction ends.
+    pub fn lock_abandoned(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "SELECT e.id, e.state, e.attempt, e.cancel_requested_at_us, e.interruptions \
+                 FROM experiments e LEFT JOIN leases l ON l.experiment_id = e.id \
+                 WHERE e.state IN ('starting', 'warming_up', 'measuring', 'aggregating') \
+                 AND (l.experiment_id IS NULL OR (l.holder <> $1 AND (l.node_name = $2 \
+                      OR l.lease_until_us + $3 < (SELECT now_us FROM database_clock)))) ORDER BY e.id"
+            }
+            Self::Postgres => {
+                "SELECT e.id, e.state, e.attempt, e.cancel_requested_at_us, e.interruptions \
+                 FROM experiments e LEFT JOIN leases l ON l.experiment_id = e.id \
+                 WHERE e.state IN ('starting', 'warming_up', 'measuring', 'aggregating') \
+                 AND (l.experiment_id IS NULL OR (l.holder <> $1 AND (l.node_name = $2 \
+                      OR l.lease_until_us + $3 < (SELECT now_us FROM database_clock)))) ORDER BY e.id \
+                 FOR UPDATE OF e SKIP LOCKED"
+            }
+        }
+    }
+
+    /// Who has the name $1, and nobody else takes it until the transaction ends.
+    pub fn lock_node(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT incarnation, seat, alive_until_us FROM nodes WHERE name = $1",
+            Self::Postgres => "SELECT incarnation, seat, alive_until_us FROM nodes WHERE name = $1 FOR UPDATE",
+        }
+    }
+
+    /// A row where migrations have been run.
+    pub fn has_migrations(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SELECT name FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+            Self::Postgres => "SELECT 1 FROM pg_tables WHERE tablename = '_sqlx_migrations'",
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
@@ -10,13 +12,16 @@ pub enum StoreError {
     /// Try again later: out of reach, busy, or its disk is full. Unless a commit's answer was lost, nothing changed;
     /// every write may be repeated, since it then finds its own work done.
     #[error("the database is not available: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// Give up and have the operator correct the setting.
     #[error("the database's URL is not usable: {0}")]
     BadUrl(String),
     /// Give up: only a newer joulemark may write to this database.
     #[error("the database has schema {found}, this joulemark knows up to {known}: run a newer joulemark")]
     NewerSchema { found: i64, known: i64 },
+    /// Give up: the schema must be brought up to date before.
+    #[error("the database has schema {found}, this joulemark needs {known}: run `joulemark db migrate`")]
+    OlderSchema { found: i64, known: i64 },
     /// Give up on it: what is stored cannot be read back, and neither will it be the next time.
     #[error("{what} in the database cannot be read: {reason}")]
     Corrupt { what: String, reason: String },
@@ -47,6 +52,23 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether what is missing is room on the database's disk.
+    pub fn is_disk_full(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        match error.as_ref() {
+            sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+                    return code == "53100";
+                }
+                // SQLITE_FULL.
+                code.parse::<u32>().is_ok_and(|code| code & 0xff == 13)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn corrupt(what: impl Into<String>, reason: impl ToString) -> Self {
         Self::Corrupt {
             what: what.into(),
@@ -60,13 +82,13 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::Error;
         match &error {
             Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => {
-                Self::Unavailable(error)
+                Self::Unavailable(Arc::new(error))
             }
             Error::Configuration(reason) => Self::BadUrl(reason.to_string()),
             Error::ColumnDecode { index, source } => Self::corrupt(format!("column {index}"), source),
             Error::Decode(source) => Self::corrupt("a value", source),
             Error::Database(database) => match verdict(database.as_ref()) {
-                Verdict::Retry => Self::Unavailable(error),
+                Verdict::Retry => Self::Unavailable(Arc::new(error)),
                 Verdict::Broken => Self::corrupt("the file", database),
                 Verdict::Refused => Self::Refused(error),
             },

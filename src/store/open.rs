@@ -6,17 +6,17 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection};
 
 use super::dialect::Dialect;
-use super::migrate::migrate;
-use super::{Store, StoreError};
+use super::{Store, StoreError, group};
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 10;
 const SQLITE_READERS: u32 = 4;
 
-/// Readers go on while one writes, and a commit is on the disk before it is answered.
+/// Readers go on while one writes, and a commit is on the disk before it is answered. 32 MiB of pages a connection hold
+/// the inner pages of every index of millions of experiments; a log that a burst made large shrinks again.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON;";
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;";
 
 static DRIVERS: Once = Once::new();
 
@@ -28,25 +28,45 @@ impl Store {
     /// # Errors
     /// Among others when the schema is newer than this program.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let dialect = Dialect::of_url(url)?;
-        let url = match dialect {
+        let url = match Dialect::of_url(url)? {
             Dialect::Sqlite => created_if_missing(url),
             Dialect::Postgres => Cow::Borrowed(url),
         };
-        probe(dialect, &url).await?;
+        let store = Self::open_as_it_is(&url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens a database that is there, and leaves its schema as it is.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn open_as_it_is(url: &str) -> Result<Self, StoreError> {
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let dialect = Dialect::of_url(url)?;
+        probe(dialect, url).await?;
         let writers = match dialect {
             Dialect::Sqlite => 1,
             Dialect::Postgres => POSTGRES_CONNECTIONS,
         };
-        let writes = options(dialect, writers).connect(&url).await?;
+        let writes = options(dialect, writers).connect(url).await?;
         // An SQLite database in memory is one connection's own.
         let reads = match dialect {
-            Dialect::Sqlite if !is_in_memory(&url) => options(dialect, SQLITE_READERS).connect(&url).await?,
+            Dialect::Sqlite if !is_in_memory(url) => options(dialect, SQLITE_READERS).connect(url).await?,
             _ => writes.clone(),
         };
-        migrate(dialect, &writes).await?;
-        Ok(Self { dialect, reads, writes })
+        let submissions = group::start(dialect, writes.clone());
+        Ok(Self {
+            dialect,
+            reads,
+            writes,
+            submissions,
+        })
+    }
+
+    /// Whether servers of several hosts can share the database; a file is one server's own.
+    pub fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
     }
 
     /// Whether the database answers.

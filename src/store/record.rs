@@ -20,7 +20,8 @@ pub struct NewExperiment {
     pub submitted_by: Actor,
 }
 
-/// An experiment as it is stored, without its results. Times are kept to the microsecond.
+/// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
+/// leased, once there are any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub id: ExperimentId,
@@ -28,6 +29,8 @@ pub struct Record {
     pub state: State,
     /// How often it was claimed.
     pub attempt: u32,
+    /// The node of the present or last attempt; null while it waits.
+    pub node_name: Option<String>,
     pub warnings: Vec<Warning>,
     pub created_at: Timestamp,
     /// When the present or last attempt was claimed.
@@ -39,27 +42,36 @@ pub struct Record {
     pub submitter: Option<String>,
 }
 
-/// The columns that [`record`] reads, of a table called `e`.
+/// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
 macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us, e.submitter FROM ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter FROM ",
             $rest
         )
     };
 }
 pub(super) use select_records;
 
-pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
+/// The experiment, and how many bytes its documents have.
+pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
     let id = id(row, "id")?;
-    let failure: Option<String> = row.try_get("failure")?;
-    Ok(Record {
+    let spec: &str = row.try_get("spec")?;
+    let warnings: &str = row.try_get("warnings")?;
+    let failure: Option<&str> = row.try_get("failure")?;
+    let bytes = spec.len() + warnings.len() + failure.map_or(0, str::len);
+    let mut spec: Spec = from_json(&format!("the spec of experiment {id}"), spec)?;
+    if let Some(gpus) = row.try_get::<Option<String>, _>("gpus")? {
+        spec.gpus = from_json(&format!("the GPUs of experiment {id}"), &gpus)?;
+    }
+    let record = Record {
         id,
-        spec: from_json(&format!("the spec of experiment {id}"), row.try_get("spec")?)?,
+        spec,
         state: state(row)?,
         attempt: attempt(row)?,
-        warnings: from_json(&format!("the warnings of experiment {id}"), row.try_get("warnings")?)?,
+        node_name: row.try_get("node_name")?,
+        warnings: from_json(&format!("the warnings of experiment {id}"), warnings)?,
         created_at: from_us(row.try_get("created_at_us")?)?,
         started_at: row
             .try_get::<Option<i64>, _>("started_at_us")?
@@ -71,10 +83,11 @@ pub fn record(row: &AnyRow) -> Result<Record, StoreError> {
             .transpose()?,
         updated_at: from_us(row.try_get("updated_at_us")?)?,
         failure: failure
-            .map(|json| from_json(&format!("the failure of experiment {id}"), &json))
+            .map(|json| from_json(&format!("the failure of experiment {id}"), json))
             .transpose()?,
         submitter: row.try_get("submitter")?,
-    })
+    };
+    Ok((record, bytes))
 }
 
 pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {

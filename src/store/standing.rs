@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{Row, Transaction};
 
+use super::lease::give_back;
 use super::record::{attempt, state, to_json, to_us};
 use super::{Store, StoreError};
 use crate::experiment::{ExperimentId, Failure, State};
@@ -11,23 +12,23 @@ use crate::experiment::{ExperimentId, Failure, State};
 pub struct Standing {
     pub state: State,
     pub attempt: u32,
+    /// How often its server went away.
+    pub interruptions: u32,
     pub cancel_requested: bool,
 }
 
 pub fn standing(row: &AnyRow) -> Result<Standing, StoreError> {
     let cancel_requested_at: Option<i64> = row.try_get("cancel_requested_at_us")?;
+    let interruptions: i64 = row.try_get("interruptions")?;
     Ok(Standing {
         state: state(row)?,
         attempt: attempt(row)?,
+        interruptions: u32::try_from(interruptions).unwrap_or(u32::MAX),
         cancel_requested: cancel_requested_at.is_some(),
     })
 }
 
 impl Store {
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(self.writes.begin_with(self.dialect.begin()).await?)
-    }
-
     pub(super) async fn lock(
         &self,
         transaction: &mut Transaction<'static, Any>,
@@ -61,7 +62,17 @@ impl Store {
     }
 }
 
-/// Writes a move that was checked in the same transaction.
+/// Where an experiment stands, and nobody else moves it until the transaction ends.
+pub async fn lock_state(
+    store: &Store,
+    transaction: &mut Transaction<'static, Any>,
+    id: ExperimentId,
+) -> Result<Option<State>, StoreError> {
+    Ok(store.lock(transaction, id).await?.map(|standing| standing.state))
+}
+
+/// Writes a move that was checked in the same transaction. What ends or goes back to the queue gives its lease back,
+/// and at an end its device time is put down to its user.
 pub async fn set_state(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -70,7 +81,9 @@ pub async fn set_state(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE experiments SET state = $1, failure = $2, finished_at_us = $3, updated_at_us = $4, \
-         started_at_us = CASE WHEN $1 = 'queued' THEN NULL ELSE started_at_us END WHERE id = $5",
+         started_at_us = CASE WHEN $1 = 'queued' THEN NULL ELSE started_at_us END, \
+         node_name = CASE WHEN $1 = 'queued' THEN NULL ELSE node_name END, \
+         gpus = CASE WHEN $1 = 'queued' THEN NULL ELSE gpus END WHERE id = $5",
     )
     .bind(to.as_str())
     .bind(failure.map(to_json).transpose()?)
@@ -79,5 +92,8 @@ pub async fn set_state(
     .bind(id.to_string())
     .execute(&mut **transaction)
     .await?;
+    if !to.is_running() {
+        give_back(transaction, id, to, now).await?;
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod bad_submissions;
 mod baselines;
 mod command_line;
+mod database;
 mod descendants;
 mod devices;
 mod doctor;
@@ -13,15 +14,27 @@ mod faults;
 mod flops;
 mod guarded;
 mod honesty;
+#[path = "../../benches/queue/host.rs"]
+mod host;
 mod hostile;
+mod idempotency;
 mod keys;
+#[path = "../../benches/queue/kills.rs"]
+mod kills;
+mod kills_quick;
 mod limits;
+#[path = "../../benches/queue/makespan.rs"]
+mod makespan;
+mod many_servers;
 mod meter_command;
 mod mock_nvml;
+mod nodes;
 mod nvml;
 mod openapi;
+mod outage;
 mod overlapping;
 mod peers;
+mod postgres_cluster;
 mod proxies;
 mod queue;
 mod rapl;
@@ -29,6 +42,7 @@ mod real_model;
 mod recovered_gpu;
 mod recovery;
 mod safetensors;
+mod same_host;
 mod server;
 #[path = "../mock_nvml/src/shape.rs"]
 mod shape;
@@ -39,3 +53,5 @@ mod timeseries;
 mod tiny_llama;
 mod true_energy;
 mod undisturbed;
+#[path = "../../benches/queue/verdict.rs"]
+mod verdict;

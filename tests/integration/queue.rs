@@ -93,3 +93,43 @@ async fn replicated_prompts_are_run_by_every_rank() {
     server.until_state(&id, "completed").await;
     assert_eq!(server.results(&id).await["inference"]["output_tokens"], 2 * 2 * 3);
 }
+
+#[tokio::test]
+async fn priority_goes_first_then_the_user_who_had_least_then_age() {
+    let server = Server::start();
+    let of = |user: &str, priority: i32| {
+        let mut experiment = numbered(0);
+        experiment["user"] = json!(user);
+        experiment["priority"] = json!(priority);
+        experiment
+    };
+    // While this one runs, all others are there; its user has had the CPU since.
+    let mut first = of("ada", 0);
+    first["model_name"] = json!("synthetic:prefill_ms=700");
+    let first = server.accepted(&first).await;
+    server.until_state(&first, "measuring").await;
+    let mut waiting = Vec::new();
+    for (name, user, priority) in [
+        ("third", "ada", 0),
+        ("second", "bob", 0),
+        ("last", "ada", -1),
+        ("first", "ada", 1),
+    ] {
+        waiting.push((name, server.accepted(&of(user, priority)).await));
+    }
+    let mut starts = Vec::new();
+    for (name, id) in waiting {
+        let shown = server.until_state(&id, "completed").await;
+        starts.push((
+            shown["started_at"]
+                .as_str()
+                .unwrap()
+                .parse::<jiff::Timestamp>()
+                .unwrap(),
+            name,
+        ));
+    }
+    starts.sort();
+    let order = starts.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    assert_eq!(order, ["first", "second", "third", "last"]);
+}

@@ -63,6 +63,8 @@ async fn a_second_server_on_the_same_database_is_refused_and_disturbs_nothing() 
     let database = format!("sqlite://{}", folder.path().join("joulemark.db").display());
     let second = std::process::Command::new(env!("CARGO_BIN_EXE_joulemark"))
         .args(["serve", "--listen", "127.0.0.1:0", "--database-url", &database])
+        .arg("--lock-dir")
+        .arg(folder.path().join("other-locks"))
         .output()
         .unwrap();
     assert!(!second.status.success());

@@ -37,11 +37,17 @@ impl Server {
 
     /// In a folder that outlives the server, so that another one can take over its database.
     pub fn start_in(folder: &Path, options: &[&str]) -> Self {
-        let database = format!("sqlite://{}", folder.join("joulemark.db").display());
         let models = folder.join("models");
         std::fs::create_dir_all(&models).expect("a models folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--database-url", &database]);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        if !options.contains(&"--database-url") {
+            let database = format!("sqlite://{}", folder.join("joulemark.db").display());
+            command.args(["--database-url", &database]);
+        }
+        if !options.contains(&"--lock-dir") {
+            command.arg("--lock-dir").arg(folder.join("locks"));
+        }
         if !options.contains(&"--models-dir") {
             command.arg("--models-dir").arg(&models);
         }

@@ -25,6 +25,8 @@ pub struct Roughness {
     jump_j2: f64,
     /// (W·s)²: what was not resolved.
     unresolved_j2: f64,
+    /// W: the jumps alone, whatever their direction.
+    jumps_w: f64,
 }
 
 impl Roughness {
@@ -39,7 +41,12 @@ impl Roughness {
         (later.unresolved_j2 - self.unresolved_j2) / 4.0
     }
 
+    pub fn jumps_w(self, later: Self) -> f64 {
+        (later.jumps_w - self.jumps_w).max(0.0)
+    }
+
     fn add_jump(&mut self, jump_w: f64, gap_sec: f64, sign: f64) {
+        self.jumps_w += sign * jump_w.abs();
         self.jump_j2 += sign * (jump_w * gap_sec).powi(2);
     }
 }
@@ -128,6 +135,29 @@ impl Knots {
     }
 }
 
+/// Which values a power sensor has shown: one that shows but two tells of the load's rhythm, not of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Levels {
+    first: Option<f64>,
+    second: Option<f64>,
+    pub more: bool,
+}
+
+impl Levels {
+    fn note(&mut self, power_w: f64) {
+        if self.more || self.first == Some(power_w) || self.second == Some(power_w) {
+            return;
+        }
+        if self.first.is_none() {
+            self.first = Some(power_w);
+        } else if self.second.is_none() {
+            self.second = Some(power_w);
+        } else {
+            self.more = true;
+        }
+    }
+}
+
 impl Series {
     /// A power value; its trapezoid with the one before is added to the total. Values with the same stamp count as
     /// their mean, in whatever order they come.
@@ -145,6 +175,7 @@ impl Series {
                 return;
             }
             if last.epoch == self.epoch {
+                self.levels.note(power_w);
                 self.refresh.observe(at, last.power_w != Some(power_w));
             }
         }

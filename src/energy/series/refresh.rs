@@ -119,22 +119,32 @@ impl RefreshDetector {
             }
         }
         let step = (before, at);
+        // Far more readings than not are sweeps, too far apart to place anything.
+        if at.sec_since(before) <= SHARP * LONGEST_SEC {
+            self.lengthen(step);
+        }
+        self.last_step = Some(step);
+        self.stood_still = false;
+    }
+
+    fn lengthen(&mut self, step: (Monotonic, Monotonic)) {
         let single = self
             .last_step
             .filter(|_| self.stood_still)
             .map(|last| Stretch::from(last).with(step, 1.0));
-        let period = self.period().or(single.and_then(Stretch::period));
-        let sharp = period.filter(|(period, _)| at.sec_since(before) <= SHARP * period);
-        if let Some(period) = sharp {
-            let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
-            let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
-            if longer.periods == 0.0 {
-                self.told = sharper(self.told, begun.and_then(Stretch::period));
-            }
-            self.stretch = Some(longer);
+        let told = single
+            .and_then(Stretch::period)
+            .filter(|(period, _)| is_a_sensor_s(*period));
+        let period = self.period().or(told);
+        let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
+            return;
+        };
+        let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
+        let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
+        if longer.periods == 0.0 {
+            self.told = sharper(self.told, begun.and_then(Stretch::period));
         }
-        self.last_step = Some(step);
-        self.stood_still = false;
+        self.stretch = Some(longer);
     }
 
     /// What was seen sharply outweighs what was not: readings crowd after an edge and are rare in between.
@@ -193,7 +203,8 @@ impl RefreshDetector {
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
         let doubt = sorted.iter().map(|(_, doubt)| doubt).sum::<f64>() / count / count.sqrt();
-        let told = sharper(self.told, self.stretch.and_then(Stretch::period));
+        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= SHARPNESS * median;
+        let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
         let (mean, doubt) = sharper(told, Some((mean, doubt))).unwrap_or((mean, doubt));
         // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
         let uneven = sorted
@@ -218,6 +229,11 @@ impl RefreshDetector {
     pub fn bound_sec(&self) -> Option<f64> {
         self.bound
     }
+}
+
+/// Whether hardware has such periods; a longer one is the load's.
+fn is_a_sensor_s(period_sec: f64) -> bool {
+    (SHORTEST_SEC..=LONGEST_SEC).contains(&period_sec)
 }
 
 /// Of two periods that which is known better.

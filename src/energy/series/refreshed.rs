@@ -7,9 +7,6 @@ use super::power::{Knot, Knots, Roughness};
 use super::{Sample, Series, Span};
 use crate::clock::Monotonic;
 
-/// An equal value that lasted longer than this many refreshes was brought again by the last of them.
-const HELD_REFRESHES: f64 = 1.5;
-
 /// What scatters more than this is the load, not the sensor.
 const MOST_NOISE_W: f64 = 0.5;
 
@@ -42,6 +39,8 @@ pub struct Integral {
     pub moved_j2: f64,
     /// The part of `changes_j2` that is bursts or noise between refreshes.
     pub unresolved_j2: f64,
+    /// Sum of all changes that their neighbours do not foretell, in watts.
+    pub jumps_w: f64,
 }
 
 impl Series {
@@ -72,15 +71,14 @@ impl Series {
                 continue;
             }
             let place = self.place(sample, origin, refresh_sec, &caught);
-            // The value before was brought again by the refresh before this one, or was there when it was last read.
+            // The value before stood until it was last read, or was brought again by the refresh before this one.
+            let read = before.at.sec_since(origin);
             let held = if refresh_sec > 0.0 {
-                (place.at - HELD_REFRESHES * refresh_sec > curve.last_at()).then_some(place.at - refresh_sec)
+                read.min(place.at - refresh_sec)
             } else {
-                Some(before.at.sec_since(origin))
+                read
             };
-            if let Some((at, before_w)) = held.zip(before.power_w) {
-                curve.add(at, 0.0, before_w);
-            }
+            curve.add(held, 0.0, before.power_w.unwrap_or(power_w));
             curve.add(place.at, place.half, power_w);
         }
         if let Some(last) = last {
@@ -117,10 +115,6 @@ struct Curve {
 }
 
 impl Curve {
-    fn last_at(&self) -> f64 {
-        self.points.last().map_or(f64::NEG_INFINITY, |point| point.at)
-    }
-
     fn add(&mut self, at: f64, half: f64, power_w: f64) {
         let Some(last) = self.points.last().copied() else {
             self.points.push(Point {
@@ -167,6 +161,7 @@ impl Refreshed {
             changes_j2: before.roughness.doubt_j2(after.roughness),
             moved_j2: after.moved_j2 - before.moved_j2,
             unresolved_j2: before.roughness.unresolved_j2(after.roughness),
+            jumps_w: before.roughness.jumps_w(after.roughness),
         }
     }
 

@@ -1,25 +1,77 @@
-use crate::experiment::{FieldProblem, Prompts, Spec};
-use crate::http::access::{Access, Caller};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::experiment::{ExperimentRequest, FieldProblem, Prompts, Spec};
+use crate::http::access::Caller;
 use crate::http::limits::Limits;
 use crate::http::problem::Problem;
+use crate::http::state::AppState;
 use crate::inference::{SYNTHETIC_PREFIX, prompts};
 use crate::model_files;
 use crate::scheduler::is_hub_id;
-use crate::store::Store;
 
-/// Whether there is room for one more experiment, of everybody and of the caller. The answer holds while whoever asked
-/// keeps others of this server from submitting.
-pub async fn room(store: &Store, limits: &Limits, caller: &Caller) -> Result<(), Problem> {
-    if limits.max_queued > 0 && store.queue_length().await? >= limits.max_queued {
+/// Submissions that were let in and are not stored yet, by their submitter: counted beside what is stored, so that many
+/// at once pass no limit, and still share a commit.
+#[derive(Debug, Default)]
+pub struct UnderWay {
+    counting: tokio::sync::Mutex<()>,
+    admitted: Mutex<HashMap<Option<String>, u64>>,
+}
+
+/// Counts until it is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    under_way: Arc<UnderWay>,
+    name: Option<String>,
+}
+
+impl UnderWay {
+    fn table(&self) -> MutexGuard<'_, HashMap<Option<String>, u64>> {
+        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, name: Option<&String>) -> u64 {
+        let table = self.table();
+        let counted = table.iter().filter(|(of, _)| name.is_none() || of.as_ref() == name);
+        counted.map(|(_, count)| count).sum()
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut table = self.under_way.table();
+        if let Some(count) = table.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                table.remove(&self.name);
+            }
+        }
+    }
+}
+
+/// Room for one more experiment, of everybody and of the caller, kept until it is stored.
+pub async fn room(state: &AppState, caller: &Caller) -> Result<Admitted, Problem> {
+    let (limits, under_way) = (&state.access.limits, &state.submitting);
+    let name = caller.actor().name;
+    let _counting = under_way.counting.lock().await;
+    // What is under way first: what is stored in between counts twice, and not never.
+    let of_all = under_way.count(None);
+    if limits.max_queued > 0 && of_all + state.store.queue_length().await? >= limits.max_queued {
         return Err(Problem::queue_full(limits.max_queued));
     }
-    if let Some(name) = &caller.actor().name
+    if let Some(name) = &name
         && limits.max_unfinished_per_user > 0
-        && store.unfinished_of(name).await? >= limits.max_unfinished_per_user
     {
-        return Err(Problem::quota_used_up(limits.max_unfinished_per_user));
+        let of_caller = under_way.count(Some(name));
+        if of_caller + state.store.unfinished_of(name).await? >= limits.max_unfinished_per_user {
+            return Err(Problem::quota_used_up(limits.max_unfinished_per_user));
+        }
     }
-    Ok(())
+    *under_way.table().entry(name.clone()).or_insert(0) += 1;
+    Ok(Admitted {
+        under_way: under_way.clone(),
+        name,
+    })
 }
 
 /// What is more than the admin lets one experiment have.
@@ -50,9 +102,12 @@ fn dataset_bytes(spec: &Spec) -> u64 {
 }
 
 /// A name that only the hub can answer and that is not on the admin's list. Looks into the models folder.
-pub fn not_on_the_list(access: &Access, models_dir: &std::path::Path, name: &str) -> Option<FieldProblem> {
-    let is_here = || model_files::resolve(models_dir, name).is_ok();
-    if name.starts_with(SYNTHETIC_PREFIX) || !is_hub_id(name) || access.allows_from_hub(name) || is_here() {
+pub fn not_on_the_list(state: &AppState, request: &ExperimentRequest) -> Option<FieldProblem> {
+    let (access, name) = (&state.access, request.model_name.as_deref()?);
+    if name.starts_with(SYNTHETIC_PREFIX) || !is_hub_id(name) || access.allows_from_hub(name) {
+        return None;
+    }
+    if model_files::resolve(state.models.folder(), name).is_ok() {
         return None;
     }
     let list = access.hub_allow.join(", ");

@@ -1,4 +1,9 @@
-use axum::{Json, extract::State as AxumState};
+use axum::{
+    Json,
+    extract::State as AxumState,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 
 use super::view::Experiment;
 use crate::access::{Action, AuditEntry};
@@ -14,6 +19,7 @@ use crate::scheduler::CancelAnswer;
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
         (status = 200, description = "The experiment is cancelled.", body = Experiment),
+        (status = 202, description = "The wish is stored; the node that runs it has not answered yet.", body = Experiment),
         (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is completed or failed already.", body = Problem, content_type = "application/problem+json"),
@@ -23,7 +29,7 @@ pub async fn cancel(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
     caller: Caller,
-) -> Result<Json<Experiment>, Problem> {
+) -> Result<Response, Problem> {
     let record = super::find(&state.store, id).await?;
     if !caller.may_cancel(record.submitter.as_deref()) {
         return Err(Problem::not_yours());
@@ -32,12 +38,14 @@ pub async fn cancel(
         let entry = AuditEntry::new(Action::Cancel, id, &caller.actor(), clock::wall_now());
         state.store.note(&entry).await?;
     }
+    let shown = async || {
+        super::find(&state.store, id)
+            .await
+            .map(|record| Json(Experiment::new(record, None, &caller)))
+    };
     match state.scheduler.cancel(id).await? {
-        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(Json(Experiment::new(
-            super::find(&state.store, id).await?,
-            None,
-            &caller,
-        ))),
+        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(shown().await?.into_response()),
+        CancelAnswer::Pending => Ok((StatusCode::ACCEPTED, shown().await?).into_response()),
         CancelAnswer::AlreadyFinished(finished) => Err(Problem::already_finished(finished)),
         CancelAnswer::NotFound => Err(Problem::no_experiment(id)),
     }

@@ -18,5 +18,7 @@ pub async fn show(
     caller: Caller,
 ) -> Result<Json<Experiment>, Problem> {
     let record = super::find(&state.store, id).await?;
-    Ok(Json(Experiment::new(record, state.scheduler.progress(id), &caller)))
+    let waiting_for = state.scheduler.why_it_waits(&record);
+    let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
+    Ok(Json(Experiment { waiting_for, ..shown }))
 }

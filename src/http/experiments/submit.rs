@@ -7,27 +7,35 @@ use axum::{
 };
 
 use super::admission::{not_on_the_list, oversize, room};
-use super::view::Experiment;
-use crate::clock;
-use crate::experiment::{ExperimentId, ExperimentRequest, FieldProblem, Spec, Warning, parse, resolve};
+use super::{idempotency, view::Experiment};
+use crate::experiment::{ExperimentId, ExperimentRequest, parse};
 use crate::http::access::{Caller, Origin};
 use crate::http::{body, problem::Problem, state::AppState};
-use crate::scheduler::locate;
-use crate::store::NewExperiment;
+use crate::store::{NewExperiment, Submitted};
 
 /// Submit an experiment
 ///
-/// Answers once the experiment is stored. It runs as soon as its devices are free, first come, first served.
+/// Answers once the experiment is stored. It runs on any node that has what it needs, as soon as its devices
+/// are free: by priority, then by its user's share of recent device time, then by age.
+///
+/// With an `Idempotency-Key` the submission may be sent again, after an answer that was lost: for 24 hours the same key
+/// with the same experiment gives the experiment that is there already, again as 201 but with `Idempotent-Replayed:
+/// true`; with another experiment it is refused. Of those who send it at once one queues it. A submission that was
+/// refused leaves its key free.
 #[utoipa::path(post, path = "/v1/experiments", tag = "experiments", operation_id = "submitExperiment",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, best a UUID; \
+        quoted as draft-ietf-httpapi-idempotency-key-header writes it, or bare.",
+        example = "8e03978e-40d5-43e8-bc93-6894a57f9324")),
     request_body(content((ExperimentRequest = "application/json"), (ExperimentRequest = "application/yaml"))),
     responses(
         (status = 201, description = "Accepted and stored, defaults filled in.", body = Experiment,
-            headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"))),
-        (status = 400, description = "The body cannot be read.", body = Problem, content_type = "application/problem+json"),
+            headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"),
+                ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
+        (status = 400, description = "The body or the key cannot be read.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not a valid experiment, or one that no device here can ever run.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or the queue is full.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Not a valid experiment, one that no live node can ever run, or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, its disk is full, or so is the queue.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn submit(
     AxumState(state): AxumState<AppState>,
@@ -38,62 +46,64 @@ pub async fn submit(
 ) -> Result<Response, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let document = body::read(&headers, &bytes)?;
-    let request = parse(&document).map_err(Problem::invalid_experiment)?;
-    let (spec, warnings) = accept(&state, request).await.map_err(Problem::invalid_experiment)?;
+    let id = ExperimentId::generate();
+    let created_at = id.created_at();
+    let key = idempotency::read(&headers, &document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
+    // Before anything is checked: what was accepted once stays so, also when its model is gone since.
+    if let Some(key) = &key {
+        let found = state.store.look_up_key(key, created_at).await?;
+        if found != Submitted::Stored {
+            return replay(&state, found, &caller, &origin).await;
+        }
+    }
+    let mut request = parse(&document).map_err(Problem::invalid_experiment)?;
+    // Whom device time counts for is who they are, wherever that is known.
+    request.user = caller.actor().name.or(request.user);
+    if let Some(refused) = not_on_the_list(&state, &request) {
+        return Err(Problem::invalid_experiment(vec![refused]));
+    }
+    let (spec, warnings) = state
+        .scheduler
+        .admit(request)
+        .await
+        .map_err(Problem::invalid_experiment)?;
+    let too_much = oversize(&spec, &state.access.limits);
+    if !too_much.is_empty() {
+        return Err(Problem::invalid_experiment(too_much));
+    }
     let new = NewExperiment {
-        id: ExperimentId::generate(),
+        id,
         spec,
         warnings,
-        created_at: clock::wall_now(),
+        created_at,
         submitted_by: caller.actor(),
     };
-    let id = new.id;
-    {
-        let _submitting = state.submitting.lock().await;
-        room(&state.store, &state.access.limits, &caller).await?;
-        state.store.insert(&new).await?;
+    let _admitted = room(&state, &caller).await?;
+    let submitted = state.store.submit(&new, key).await?;
+    if submitted != Submitted::Stored {
+        return replay(&state, submitted, &caller, &origin).await;
     }
     state.scheduler.wake();
     // From what was stored, not read back: a failing read would have the client submit twice.
-    let mut response = (StatusCode::CREATED, Json(Experiment::accepted(new))).into_response();
-    let location =
-        HeaderValue::from_str(&origin.link(&format!("/v1/experiments/{id}"))).map_err(|_| Problem::internal())?;
-    response.headers_mut().insert(header::LOCATION, location);
+    created(Experiment::accepted(new), &origin)
+}
+
+async fn replay(state: &AppState, submitted: Submitted, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
+    let Submitted::Repeated(id) = submitted else {
+        return Err(Problem::idempotency_key_taken());
+    };
+    let record = super::find(&state.store, id).await?;
+    let mut response = created(Experiment::new(record, state.scheduler.progress(id), caller), origin)?;
+    response
+        .headers_mut()
+        .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }
 
-/// Checks the request against what is here: its model, then everything that depends on host or model.
-async fn accept(state: &AppState, request: ExperimentRequest) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
-    let name = request.model_name.clone().unwrap_or_default();
-    let (models_dir, hub, synthetic) = (state.models_dir.clone(), state.allow_hub, state.allow_synthetic_engine);
-    let access = state.access.clone();
-    let look = move || match not_on_the_list(&access, &models_dir, &name).filter(|_| hub) {
-        Some(refused) => Err(refused),
-        None => locate(&models_dir, &name, hub, synthetic)
-            .map_err(|refusal| FieldProblem::new("/model_name", refusal.to_string())),
-    };
-    let located = tokio::task::spawn_blocking(look).await.map_err(|error| {
-        vec![FieldProblem::new(
-            "/model_name",
-            format!("could not be looked up: {error}"),
-        )]
-    })?;
-    let (model, mut problems, warning) = match located {
-        Ok(located) => (Some(located.facts()), Vec::new(), located.warning()),
-        Err(refused) => (None, vec![refused], None),
-    };
-    match resolve(request, &state.host, model.as_ref()) {
-        Ok((spec, mut warnings)) if problems.is_empty() => {
-            warnings.extend(warning);
-            match oversize(&spec, &state.access.limits) {
-                too_much if !too_much.is_empty() => Err(too_much),
-                _ => Ok((spec, warnings)),
-            }
-        }
-        Ok(_) => Err(problems),
-        Err(more) => {
-            problems.extend(more);
-            Err(problems)
-        }
-    }
+fn created(experiment: Experiment, origin: &Origin) -> Result<Response, Problem> {
+    let location = HeaderValue::from_str(&origin.link(&format!("/v1/experiments/{}", experiment.id)));
+    let mut response = (StatusCode::CREATED, Json(experiment)).into_response();
+    let location = location.map_err(|_| Problem::internal())?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
 }

@@ -1,12 +1,13 @@
-use axum::{Json, extract::State as AxumState};
+use axum::{extract::State as AxumState, response::Response};
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::analysis::resample;
 use crate::experiment::{ExperimentId, State};
-use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState};
+use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState, stream};
 use crate::measurement::{DeviceSeries, Window};
-use crate::store::{self, Record};
+use crate::store::{self, Record, StoreError};
 use crate::units::MILLISECONDS_PER_SECOND;
 
 /// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
@@ -48,52 +49,87 @@ pub struct Timeseries {
         (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It never had its devices; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "Retention dropped it, as the server is set to; the results are kept.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn timeseries(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
     StrictQuery(parameters): StrictQuery<TimeseriesParameters>,
-) -> Result<Json<Timeseries>, Problem> {
+) -> Result<Response, Problem> {
     let asked = parameters.resolution_ms.as_deref().map(read_resolution).transpose()?;
     let (record, found) = find(&state, id).await?;
+    let (window, sample_interval_ms) = match &found {
+        Found::Live(live) => (live.window, live.sample_interval_ms),
+        Found::Kept(kept) => (kept.window, kept.sample_interval_ms),
+    };
     if let Some(resolution_ms) = asked {
-        not_finer_than_the_samples(resolution_ms, found.sample_interval_ms)?;
+        not_finer_than_the_samples(resolution_ms, sample_interval_ms)?;
     }
-    let items = tokio::task::spawn_blocking(move || match asked {
-        None => found.devices,
-        Some(resolution_ms) => {
-            let step_sec = f64::from(resolution_ms) / MILLISECONDS_PER_SECOND;
-            found
-                .devices
-                .iter()
-                .map(|series| resample(series, &found.window, step_sec))
-                .collect()
-        }
-    });
-    Ok(Json(Timeseries {
+    let head = Timeseries {
         id,
         state: record.state,
-        window: found.window,
-        sample_interval_ms: found.sample_interval_ms,
+        window,
+        sample_interval_ms,
         resolution_ms: asked,
-        items: items.await.map_err(|_| Problem::internal())?,
-    }))
+        items: Vec::new(),
+    };
+    let at_resolution = move |series| resampled(series, window, asked);
+    match found {
+        Found::Live(live) => {
+            let items = futures::stream::iter(live.devices).map(Ok);
+            stream::object_with_items(&head, items.and_then(at_resolution))
+        }
+        Found::Kept(kept) => {
+            let store = state.store.clone();
+            let positions = futures::stream::iter(0..kept.devices).map(Ok);
+            let items = positions.try_filter_map(move |position| {
+                let store = store.clone();
+                async move { store.device_series(id, position).await }
+            });
+            stream::object_with_items(&head, items.and_then(at_resolution))
+        }
+    }
+}
+
+async fn resampled(
+    series: DeviceSeries,
+    window: Window,
+    resolution_ms: Option<u32>,
+) -> Result<DeviceSeries, StoreError> {
+    let Some(resolution_ms) = resolution_ms else {
+        return Ok(series);
+    };
+    let step_sec = f64::from(resolution_ms) / MILLISECONDS_PER_SECOND;
+    // Hours of samples take a while to go through.
+    let resampled = tokio::task::spawn_blocking(move || resample(&series, &window, step_sec)).await;
+    resampled.map_err(|error| StoreError::Corrupt {
+        what: "a series".to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+enum Found {
+    Live(store::Timeseries),
+    Kept(store::KeptTimeseries),
 }
 
 /// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
-async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, store::Timeseries), Problem> {
+async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, Found), Problem> {
     let mut record = super::find(&state.store, id).await?;
     if !record.state.is_finished() {
         if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {
-            return Ok((record, live));
+            return Ok((record, Found::Live(live)));
         }
         record = super::find(&state.store, id).await?;
     }
     if record.state.is_finished()
         && let Some(kept) = state.store.timeseries(id).await?
     {
-        return Ok((record, kept));
+        return Ok((record, Found::Kept(kept)));
+    }
+    if let Some(dropped_at) = state.store.raw_data_dropped_at(id).await? {
+        return Err(Problem::timeseries_dropped(dropped_at));
     }
     Err(Problem::no_timeseries(record.state, record.failure))
 }

@@ -1,5 +1,5 @@
 use super::super::Store;
-use super::fixtures::{at, new_experiment, running};
+use super::fixtures::{at, claim, new_experiment, running};
 use crate::access::{Action, Actor, ApiKey, Role, Standing, StoredKey, Token};
 use crate::experiment::State;
 
@@ -115,7 +115,7 @@ pub async fn what_waits_or_runs_is_counted_by_submitter(store: Store) {
     }
     assert_eq!(store.unfinished_of(&submitter).await.unwrap(), 3);
     store.cancel(ids[0], at(2)).await.unwrap();
-    assert_eq!(store.claim(ids[1], at(2)).await.unwrap(), Some(1));
+    assert_eq!(claim(&store, ids[1], at(2)).await.unwrap(), Some(1));
     assert_eq!(store.unfinished_of(&submitter).await.unwrap(), 2);
     assert_eq!(store.queue_length().await.unwrap(), 1);
 }

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::{NewExperiment, Record, Store};
+use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, StoreError};
 use crate::access::Actor;
 use crate::experiment::{
-    Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Prompts, Spec, State, Warning,
-    WarningCode,
+    Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Isolation, Prompts, Spec, State,
+    Warning, WarningCode,
 };
 use crate::measurement::{
     ComputeMetrics, EnergyMetrics, InferenceMetrics, Machine, RankCycle, RequestMeasurement, Window,
@@ -37,6 +38,7 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         },
         num_processes: 1,
         gpus: vec!["GPU-a".to_owned()],
+        gpu_count: 1,
         device: Device::Cuda,
         distribution: Distribution::Shard,
         fp_precision: FpPrecision::Auto,
@@ -45,6 +47,11 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         warmup_iterations: 3,
         idle_baseline_sec: 0,
         num_cycles: 2,
+        isolation: Isolation::Devices,
+        user: Some("ada".to_owned()),
+        priority: 0,
+        node: None,
+        node_labels: BTreeMap::new(),
         labels: labels
             .iter()
             .map(|&(key, value)| (key.to_owned(), value.to_owned()))
@@ -70,10 +77,45 @@ pub async fn queued(store: &Store) -> ExperimentId {
     new.id
 }
 
+/// Takes an experiment for a server called `one`; the attempt's number.
+pub async fn claim(store: &Store, id: ExperimentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+    claim_for(store, id, "one", now).await
+}
+
+/// Likewise for the server `holder` of the node of the same name, for a minute.
+pub async fn claim_for(
+    store: &Store,
+    id: ExperimentId,
+    holder: &str,
+    now: Timestamp,
+) -> Result<Option<u32>, StoreError> {
+    let claim = Claim {
+        holder,
+        node_name: holder,
+        gpus: &["GPU-a".to_owned()],
+        device_count: 1,
+        lease: Duration::from_secs(60),
+    };
+    Ok(store.claim(id, &claim, now).await?.map(|claimed| claimed.attempt))
+}
+
+/// Takes whatever runs as what a server left behind that had the database for itself.
+pub async fn recover(store: &Store, max_attempts: u32, now: Timestamp) -> Recovered {
+    store.recover(Abandoned::All, "", max_attempts, now).await.unwrap()
+}
+
+/// Ids of all that wait, oldest first.
+pub async fn waiting(store: &Store) -> Vec<ExperimentId> {
+    let waiting = store.waiting(1000).await.unwrap();
+    let mut ids = waiting.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    ids.sort();
+    ids
+}
+
 /// Queues one more and takes it, attempt 1, as far as `state`.
 pub async fn running(store: &Store, state: State) -> ExperimentId {
     let id = queued(store).await;
-    assert_eq!(store.claim(id, at(1)).await.unwrap(), Some(1));
+    assert_eq!(claim(store, id, at(1)).await.unwrap(), Some(1));
     advance_to(store, id, state).await;
     id
 }

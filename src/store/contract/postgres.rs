@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::super::{Store, StoreError};
-use super::fixtures::{at, queued};
+use super::fixtures::{at, claim, queued};
 
 struct Cluster {
     server: Child,
@@ -123,9 +124,27 @@ async fn postgres_keeps_the_whole_contract() {
         sqlx::query(text).execute(&administration.writes).await.unwrap();
         Store::open(&cluster.url(&database)).await.unwrap()
     };
-    super::all(fresh).await;
+    super::all(&fresh).await;
+    a_database_of_the_previous_release_is_brought_up_to_date(&cluster, &administration).await;
     a_newer_schema_is_refused(&cluster.url("contract_0")).await;
     an_outage_can_be_retried(cluster).await;
+}
+
+async fn a_database_of_the_previous_release_is_brought_up_to_date(cluster: &Cluster, administration: &Store) {
+    sqlx::query("CREATE DATABASE previous TEMPLATE template0")
+        .execute(&administration.writes)
+        .await
+        .unwrap();
+    let url = cluster.url("previous");
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(super::upgrading::POSTGRES_DUMP)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let store = Store::open_as_it_is(&url).await.unwrap();
+    assert_eq!(store.schema_version().await.unwrap(), 2);
+    super::upgrading::everything_is_there_and_all_that_is_new_works_on_it(Store::open(&url).await.unwrap()).await;
 }
 
 async fn a_newer_schema_is_refused(url: &str) {
@@ -150,6 +169,6 @@ async fn an_outage_can_be_retried(cluster: Cluster) {
     drop(cluster);
     let unreachable = store.get(id).await.unwrap_err();
     assert!(unreachable.is_retryable(), "{unreachable:?}");
-    let unwritable = store.claim(id, at(1)).await.unwrap_err();
+    let unwritable = claim(&store, id, at(1)).await.unwrap_err();
     assert!(unwritable.is_retryable(), "{unwritable:?}");
 }

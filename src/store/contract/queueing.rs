@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::super::{Record, Store, StoreError};
-use super::fixtures::{at, new_experiment, queued, record};
+use super::fixtures::{at, claim, new_experiment, queued, record, waiting};
 use crate::experiment::State;
 
 pub async fn what_was_inserted_reads_back_whole(store: Store) {
@@ -12,6 +12,7 @@ pub async fn what_was_inserted_reads_back_whole(store: Store) {
         spec: new.spec,
         state: State::Queued,
         attempt: 0,
+        node_name: None,
         warnings: new.warnings,
         created_at: at(0),
         started_at: None,
@@ -27,7 +28,7 @@ pub async fn what_was_inserted_reads_back_whole(store: Store) {
 pub async fn an_id_is_stored_once(store: Store) {
     let new = new_experiment(&[("team", "a")]);
     store.insert(&new).await.unwrap();
-    store.claim(new.id, at(1)).await.unwrap();
+    claim(&store, new.id, at(1)).await.unwrap();
     let again = store.insert(&new).await;
     assert!(
         matches!(again, Err(StoreError::Duplicate(id)) if id == new.id),
@@ -45,19 +46,18 @@ pub async fn the_oldest_waits_first(store: Store) {
     for _ in 0..4 {
         ids.push(queued(&store).await);
     }
-    store.claim(ids[1], at(1)).await.unwrap();
-    let waiting = store.queued(2).await.unwrap();
-    assert_eq!(
-        waiting.iter().map(|record| record.id).collect::<Vec<_>>(),
-        [ids[0], ids[2]]
-    );
+    claim(&store, ids[1], at(1)).await.unwrap();
+    let waiting = store.waiting(2).await.unwrap();
+    let mut waiting = waiting.iter().map(|one| one.id).collect::<Vec<_>>();
+    waiting.sort();
+    assert_eq!(waiting, [ids[0], ids[2]]);
 }
 
 pub async fn of_many_who_claim_one_experiment_exactly_one_gets_it(store: Store) {
     let id = queued(&store).await;
     let claims = (0..16).map(|_| {
         let store = store.clone();
-        tokio::spawn(async move { store.claim(id, at(1)).await.unwrap() })
+        tokio::spawn(async move { claim(&store, id, at(1)).await.unwrap() })
     });
     let mut attempts = Vec::new();
     for claim in claims.collect::<Vec<_>>() {
@@ -78,12 +78,12 @@ pub async fn many_claimers_share_a_queue_without_running_anything_twice(store: S
         tokio::spawn(async move {
             let mut mine = Vec::new();
             loop {
-                let waiting = store.queued(5).await.unwrap();
+                let waiting = store.waiting(5).await.unwrap();
                 if waiting.is_empty() {
                     return mine;
                 }
-                for record in waiting {
-                    mine.extend(store.claim(record.id, at(1)).await.unwrap().map(|_| record.id));
+                for one in waiting {
+                    mine.extend(claim(&store, one.id, at(1)).await.unwrap().map(|_| one.id));
                 }
             }
         })
@@ -104,5 +104,5 @@ pub async fn many_submissions_at_once_are_all_stored(store: Store) {
     for insert in inserts.collect::<Vec<_>>() {
         assert_eq!(record(&store, insert.await.unwrap()).await.state, State::Queued);
     }
-    assert_eq!(store.queued(100).await.unwrap().len(), 40);
+    assert_eq!(waiting(&store).await.len(), 40);
 }

@@ -1,5 +1,5 @@
 use super::super::{Recovered, Store};
-use super::fixtures::{at, queued, record, report, running};
+use super::fixtures::{at, claim, queued, record, recover, report, running, waiting};
 use crate::experiment::{FailureReason, State};
 
 pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
@@ -7,7 +7,7 @@ pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
     for state in [State::Starting, State::WarmingUp, State::Measuring, State::Aggregating] {
         ids.push(running(&store, state).await);
     }
-    let recovered = store.recover(2, at(5)).await.unwrap();
+    let recovered = recover(&store, 2, at(5)).await;
     assert_eq!(
         recovered,
         Recovered {
@@ -16,25 +16,19 @@ pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
             cancelled: 0
         }
     );
-    let waiting = store.queued(10).await.unwrap();
-    assert_eq!(
-        waiting.iter().map(|record| record.id).collect::<Vec<_>>(),
-        ids,
-        "in their old order"
-    );
-    assert!(
-        waiting
-            .iter()
-            .all(|record| record.started_at.is_none() && record.attempt == 1)
-    );
-    assert_eq!(store.claim(ids[0], at(6)).await.unwrap(), Some(2));
+    assert_eq!(waiting(&store).await, ids, "as old as before");
+    for id in &ids {
+        let queued = record(&store, *id).await;
+        assert_eq!((queued.started_at, queued.attempt, queued.node_name), (None, 1, None));
+    }
+    assert_eq!(claim(&store, ids[0], at(6)).await.unwrap(), Some(2));
 }
 
 pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
     let id = running(&store, State::Measuring).await;
-    store.recover(2, at(5)).await.unwrap();
-    store.claim(id, at(6)).await.unwrap();
-    let recovered = store.recover(2, at(7)).await.unwrap();
+    recover(&store, 2, at(5)).await;
+    claim(&store, id, at(6)).await.unwrap();
+    let recovered = recover(&store, 2, at(7)).await;
     assert_eq!(
         recovered,
         Recovered {
@@ -56,7 +50,7 @@ pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
 pub async fn a_cancellation_outlives_the_server(store: Store) {
     let id = running(&store, State::Measuring).await;
     store.cancel(id, at(3)).await.unwrap();
-    let recovered = store.recover(3, at(5)).await.unwrap();
+    let recovered = recover(&store, 3, at(5)).await;
     assert_eq!(
         recovered,
         Recovered {
@@ -73,6 +67,6 @@ pub async fn what_waits_or_is_finished_is_left_alone(store: Store) {
     let completed = running(&store, State::Aggregating).await;
     store.complete(completed, 1, &report(), &[], at(4)).await.unwrap();
     let before = (record(&store, waiting).await, record(&store, completed).await);
-    assert_eq!(store.recover(1, at(5)).await.unwrap(), Recovered::default());
+    assert_eq!(recover(&store, 1, at(5)).await, Recovered::default());
     assert_eq!((record(&store, waiting).await, record(&store, completed).await), before);
 }

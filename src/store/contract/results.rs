@@ -1,7 +1,15 @@
+use futures::TryStreamExt as _;
+
 use super::super::{Store, StoreError};
-use super::fixtures::{at, rank_cycle, record, report, running};
-use crate::experiment::State;
+use super::fixtures::{at, rank_cycle, record, recover, report, running};
+use crate::experiment::{ExperimentId, State};
+use crate::measurement::RankCycle;
 use crate::report::Report;
+
+/// As they are read, one after the other.
+pub async fn rank_cycles(store: &Store, id: ExperimentId) -> Vec<RankCycle> {
+    store.rank_cycles(id).try_collect().await.unwrap()
+}
 
 pub async fn results_and_state_are_stored_together(store: Store) {
     let id = running(&store, State::Aggregating).await;
@@ -10,7 +18,7 @@ pub async fn results_and_state_are_stored_together(store: Store) {
     assert_eq!(record(&store, id).await.state, State::Completed);
     assert_eq!(store.report(id).await.unwrap(), Some(report()));
     let in_order = [rank_cycle(0, 0), rank_cycle(1, 0), rank_cycle(0, 1), rank_cycle(1, 1)];
-    assert_eq!(store.rank_cycles(id).await.unwrap(), in_order);
+    assert_eq!(rank_cycles(&store, id).await, in_order);
 }
 
 pub async fn results_that_cannot_be_stored_whole_leave_nothing(store: Store) {
@@ -20,19 +28,19 @@ pub async fn results_that_cannot_be_stored_whole_leave_nothing(store: Store) {
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     assert_eq!(record(&store, id).await.state, State::Aggregating);
     assert_eq!(store.report(id).await.unwrap(), None);
-    assert_eq!(store.rank_cycles(id).await.unwrap(), []);
+    assert_eq!(rank_cycles(&store, id).await, []);
     store.complete(id, 1, &report(), &twice[..1], at(10)).await.unwrap();
-    assert_eq!(store.rank_cycles(id).await.unwrap().len(), 1);
+    assert_eq!(rank_cycles(&store, id).await.len(), 1);
 }
 
 pub async fn a_lost_attempt_stores_no_result(store: Store) {
     let id = running(&store, State::Aggregating).await;
-    store.recover(3, at(3)).await.unwrap();
+    recover(&store, 3, at(3)).await;
     let late = store.complete(id, 1, &report(), &[rank_cycle(0, 0)], at(4)).await;
     assert!(late.as_ref().is_err_and(StoreError::is_lost), "{late:?}");
     assert_eq!(record(&store, id).await.state, State::Queued);
     assert_eq!(store.report(id).await.unwrap(), None);
-    assert_eq!(store.rank_cycles(id).await.unwrap(), []);
+    assert_eq!(rank_cycles(&store, id).await, []);
 }
 
 pub async fn a_repeated_completion_keeps_the_first_result(store: Store) {
@@ -48,6 +56,6 @@ pub async fn a_repeated_completion_keeps_the_first_result(store: Store) {
         .await
         .unwrap();
     assert_eq!(store.report(id).await.unwrap(), Some(report()));
-    assert_eq!(store.rank_cycles(id).await.unwrap().len(), 1);
+    assert_eq!(rank_cycles(&store, id).await.len(), 1);
     assert_eq!(record(&store, id).await.finished_at, Some(at(9)));
 }

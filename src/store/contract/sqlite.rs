@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use sqlx::Row;
+use sqlx::{Connection as _, Row};
 
-use super::super::{Store, StoreError};
-use super::fixtures::{at, queued, record};
+use super::super::listing::statement;
+use super::super::{ListQuery, Store, StoreError};
+use super::fixtures::{at, claim, new_experiment, queued, rank_cycle, record, report, running, waiting};
 use crate::experiment::State;
 
 pub async fn fresh(folder: &Path) -> Store {
@@ -32,7 +33,7 @@ async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (fresh(folder.path()).await, fresh(folder.path()).await);
     let id = queued(&one).await;
-    let (a, b) = tokio::join!(one.claim(id, at(1)), other.claim(id, at(1)));
+    let (a, b) = tokio::join!(claim(&one, id, at(1)), claim(&other, id, at(1)));
     assert_eq!([a.unwrap(), b.unwrap()].into_iter().flatten().collect::<Vec<_>>(), [1]);
     let writers = (0..40).map(|index| {
         let store = if index % 2 == 0 { one.clone() } else { other.clone() };
@@ -41,7 +42,7 @@ async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
-    assert_eq!(one.queued(100).await.unwrap().len(), 40);
+    assert_eq!(waiting(&one).await.len(), 40);
 }
 
 #[tokio::test]
@@ -51,7 +52,7 @@ async fn a_database_in_memory_works_and_is_its_own() {
         Store::open("sqlite::memory:").await.unwrap(),
     );
     let id = queued(&one).await;
-    assert_eq!(one.claim(id, at(1)).await.unwrap(), Some(1));
+    assert_eq!(claim(&one, id, at(1)).await.unwrap(), Some(1));
     assert_eq!(other.get(id).await.unwrap(), None);
 }
 
@@ -124,4 +125,125 @@ async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot()
     assert!(missing.is_retryable(), "{missing:?}");
     let other = Store::open("mysql://localhost/x").await.unwrap_err();
     assert!(matches!(other, StoreError::BadUrl(_)), "{other:?}");
+}
+
+#[tokio::test]
+async fn submissions_that_come_together_share_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let wal = || std::fs::read(folder.path().join("Jobs & more.db-wal")).unwrap();
+    let before = commits(&wal());
+    let together = (0..100).map(|_| queued(&store));
+    futures::future::join_all(together).await;
+    assert_eq!(waiting(&store).await.len(), 100);
+    let made = commits(&wal()) - before;
+    assert!((1..=3).contains(&made), "{made} commits");
+}
+
+/// Transactions in a write-ahead log: the frames whose header names the size of the database after a commit.
+/// <https://sqlite.org/fileformat2.html#walformat>
+fn commits(wal: &[u8]) -> usize {
+    const FRAME: usize = 24 + 4096;
+    let frames = wal[32..].chunks_exact(FRAME);
+    frames.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[tokio::test]
+async fn every_list_walks_an_index_and_sorts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let label = || ("team".to_owned(), "a".to_owned());
+    for state in [None, Some(State::Queued), Some(State::Completed)] {
+        for model_name in [None, Some("m".to_owned())] {
+            for labels in [vec![], vec![label()], vec![label(), label()]] {
+                let query = ListQuery {
+                    state,
+                    model_name: model_name.clone(),
+                    labels,
+                    ..ListQuery::default()
+                };
+                let (text, values) = statement(&query);
+                let mut explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+                for value in values {
+                    explained = explained.bind(value);
+                }
+                let rows = explained.bind(10i64).fetch_all(&store.reads).await.unwrap();
+                for detail in rows.iter().map(|row| row.get::<String, _>("detail")) {
+                    let good = detail.contains("USING INDEX")
+                        || detail.contains("USING COVERING INDEX")
+                        || detail.contains("CORRELATED");
+                    assert!(good && !detail.contains("TEMP B-TREE"), "{query:?}: {detail}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_the_previous_release_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = restored(folder.path()).await;
+    let store = Store::open_as_it_is(&url(folder.path())).await.unwrap();
+    assert_eq!(store.schema_version().await.unwrap(), 2);
+    let refused = store.require_present_schema().await.unwrap_err();
+    assert!(refused.to_string().contains("run `joulemark db migrate`"), "{refused}");
+    store.close().await;
+    super::upgrading::everything_is_there_and_all_that_is_new_works_on_it(fresh(folder.path()).await).await;
+    let row = sqlx::query("PRAGMA integrity_check")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(row.get::<String, _>(0), "ok");
+}
+
+async fn restored(folder: &Path) -> sqlx::AnyConnection {
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&format!("{}?mode=rwc", url(folder)))
+        .await
+        .unwrap();
+    sqlx::raw_sql(super::upgrading::SQLITE_DUMP)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_copy_is_a_database_like_the_first_and_takes_no_file_s_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let id = queued(&store).await;
+    let copy = folder.path().join("copy.db");
+    store.copy_into(&copy).await.unwrap();
+    queued(&store).await;
+    let copied = Store::open(&format!("sqlite://{}", copy.display())).await.unwrap();
+    assert_eq!(waiting(&copied).await, [id]);
+    store.copy_into(&copy).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_what_was_refused_can_be_stored_once_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let id = running(&store, State::Aggregating).await;
+    let bound = async |pages: i64| {
+        // Through whatever connection writes from here on.
+        store.begin().await.unwrap().commit().await.unwrap();
+        let text = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        sqlx::query(text).fetch_all(&store.writes).await.unwrap();
+    };
+    bound(1).await; // At least as many as there are.
+    let mut large = new_experiment(&[]);
+    large.spec.config_name = "x".repeat(1 << 20);
+    let refused = store.insert(&large).await.unwrap_err();
+    assert!(refused.is_retryable() && refused.is_disk_full(), "{refused:?}");
+    bound(1).await;
+    let cycles = (0..200).map(|cycle| rank_cycle(0, cycle)).collect::<Vec<_>>();
+    let refused = store.complete(id, 1, &report(), &cycles, at(9)).await.unwrap_err();
+    assert!(refused.is_disk_full(), "{refused:?}");
+    assert_eq!(record(&store, id).await.state, State::Aggregating);
+    bound(1 << 20).await;
+    store.insert(&large).await.unwrap();
+    store.complete(id, 1, &report(), &cycles, at(9)).await.unwrap();
+    assert_eq!(record(&store, id).await.state, State::Completed);
 }

@@ -15,6 +15,8 @@ use crate::{DRIVER_NOT_LOADED, NO_PERMISSION, UNINITIALIZED, monotonic, nvmlInit
 pub struct Config {
     pub telemetry: Telemetry,
     pub devices: u32,
+    /// What the devices' UUIDs are counted from, so that those of several hosts differ.
+    pub first_serial: u32,
     shapes: Vec<Shape>,
     /// 1: the energy counter answers NOT_SUPPORTED, as before Volta.
     no_counter: Vec<f64>,
@@ -82,6 +84,7 @@ impl Config {
         Self {
             telemetry: Telemetry::from(&value),
             devices: number("devices", 1.0) as u32,
+            first_serial: number("first_serial", 0.0) as u32,
             shapes: shapes
                 .split(',')
                 .map(|text| Shape::parse(text).unwrap_or_else(|| panic!("mock_nvml: shape {text}")))

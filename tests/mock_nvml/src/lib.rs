@@ -187,8 +187,9 @@ pub extern "C" fn nvmlDeviceGetIndex(device: Handle, index: *mut c_uint) -> c_ui
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetUUID(device: Handle, uuid: *mut c_char, length: c_uint) -> c_uint {
-    with_device(device, |_, own| {
-        write_text(uuid, length, &format!("GPU-00000000-0000-0000-0000-{own:012}"))
+    with_device(device, |config, own| {
+        let serial = config.first_serial + own;
+        write_text(uuid, length, &format!("GPU-00000000-0000-0000-0000-{serial:012}"))
     })
 }
 

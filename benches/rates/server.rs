@@ -1,0 +1,148 @@
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// The real server on a free port.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    strace: Option<PathBuf>,
+}
+
+impl Server {
+    pub fn start(database: &Path) -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_joulemark")), database, None)
+    }
+
+    /// strace counts every call that waits for the disk, of every thread.
+    pub fn start_under_strace(database: &Path) -> Self {
+        let counts = database.with_extension("strace");
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "--seccomp-bpf", "-c", "-e", "trace=fsync,fdatasync", "-o"])
+            .arg(&counts)
+            .arg(env!("CARGO_BIN_EXE_joulemark"));
+        Self::start_as(command, database, Some(counts))
+    }
+
+    fn start_as(mut command: Command, database: &Path, strace: Option<PathBuf>) -> Self {
+        let url = format!("sqlite://{}", database.display());
+        let mut child = command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "warn",
+                "--allow-synthetic-engine",
+            ])
+            .args(["--database-url", &url])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts (strace is there: apt-get install strace)");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let line = lines.next().expect("it says where it listens").expect("it is text");
+        let url = line.strip_prefix("listening on ").expect("it says where it listens");
+        Self {
+            child,
+            url: url.to_owned(),
+            strace,
+        }
+    }
+
+    /// One experiment that sleeps for longer than any bench.
+    pub fn occupy(&self) {
+        let id = self.submit(&json!({
+            "model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 9,
+        }));
+        while self.get(&format!("/v1/experiments/{id}"))["state"] == "queued" {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Runs one experiment to its end; its id.
+    pub fn complete_one(&self) -> String {
+        let id = self.submit(&json!({
+            "model_name": "synthetic:decode_ms=1", "prompts": {"dataset": "short-32"}, "max_output_tokens": 16,
+            "idle_baseline_sec": 0,
+        }));
+        loop {
+            let shown = self.get(&format!("/v1/experiments/{id}"));
+            match shown["state"].as_str() {
+                Some("completed") => return id,
+                Some("failed") => panic!("{shown:#}"),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    pub fn stop_and_count_fsyncs(mut self) -> u32 {
+        self.stop();
+        let counts = self.strace.as_ref().expect("it runs under strace");
+        let table = std::fs::read_to_string(counts).expect("strace writes its table");
+        // % time, seconds, usecs/call, calls, errors (or nothing), syscall.
+        let rows = table
+            .lines()
+            .filter(|line| line.ends_with(" fsync") || line.ends_with(" fdatasync"));
+        let calls = rows.filter_map(|line| line.split_whitespace().nth(3)?.parse::<u32>().ok());
+        calls.sum()
+    }
+
+    /// strace passes the signal on to nobody: the server itself is its child.
+    fn stop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        let own = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+        let server = match (&self.strace, children.split_whitespace().next()) {
+            (Some(_), Some(child)) => child.parse().unwrap_or(own as i32),
+            _ => own as i32,
+        };
+        let _ = kill(Pid::from_raw(server), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+
+    fn submit(&self, experiment: &Value) -> String {
+        let answer = curl(&[
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            &experiment.to_string(),
+            &format!("{}/v1/experiments", self.url),
+        ]);
+        let id = answer["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("not accepted: {answer:#}"));
+        id.to_owned()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        curl(&[&format!("{}{path}", self.url)])
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn curl(arguments: &[&str]) -> Value {
+    let mut child = Command::new("curl")
+        .arg("-s")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("curl is there");
+    let mut text = String::new();
+    let read = child.stdout.take().expect("it is piped").read_to_string(&mut text);
+    read.expect("it answers with text");
+    child.wait().expect("curl ends");
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
+}

@@ -1,0 +1,110 @@
+//! `joulemark db`: look after the database, with the server running or not.
+
+mod backup;
+mod check;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use super::options::Options;
+use crate::clock;
+use crate::config::Settings;
+use crate::scheduler::RetentionPolicy;
+use crate::store::Store;
+
+#[derive(Debug, Args)]
+pub struct DbArguments {
+    #[command(subcommand)]
+    command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DbCommand {
+    /// Verify the file, the references between tables and every stored document; say what is stored and how compactly.
+    ///
+    /// Exit code 1 when something is wrong. Changes nothing.
+    Check(Options),
+    /// Copy the database, while the server runs, into a file that is whole or not there.
+    ///
+    /// SQLite: a database like the first (VACUUM INTO). Postgres: an archive for pg_restore, made by pg_dump.
+    Backup {
+        /// The file to write; must not be there.
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Drop raw data beyond retention_days and retention_bytes, now; results stay.
+    Prune {
+        /// Also give the freed room back to the file system (VACUUM); others wait meanwhile.
+        #[arg(long)]
+        vacuum: bool,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Bring the schema up to date, as `serve` does when it starts.
+    Migrate(Options),
+}
+
+pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match arguments.command {
+            DbCommand::Check(options) => check::check(&options.load()?.settings).await,
+            DbCommand::Backup { file, options } => backup::backup(&options.load()?.settings, &file).await,
+            DbCommand::Prune { vacuum, options } => prune(&options.load()?.settings, vacuum).await,
+            DbCommand::Migrate(options) => migrate(&options.load()?.settings).await,
+        }
+    })
+}
+
+/// What the settings say of raw data.
+pub fn policy(settings: &Settings) -> RetentionPolicy {
+    RetentionPolicy {
+        days: (settings.retention_days > 0).then_some(settings.retention_days),
+        bytes: (settings.retention_bytes > 0).then_some(settings.retention_bytes),
+    }
+}
+
+/// The database as it is: none is made, and its schema stays.
+async fn open_as_it_is(settings: &Settings) -> anyhow::Result<Store> {
+    let opened = Store::open_as_it_is(&settings.database_url).await;
+    opened.context("the database cannot be opened")
+}
+
+async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
+    let policy = policy(settings);
+    if policy == RetentionPolicy::default() {
+        println!("retention_days and retention_bytes are 0: all raw data is kept");
+    }
+    let store = open_as_it_is(settings).await?;
+    store.require_present_schema().await?;
+    let dropped = policy.apply(&store, clock::wall_now()).await?;
+    println!(
+        "dropped the raw data of {} experiments, {} bytes; {} bytes are kept",
+        dropped.experiments,
+        dropped.bytes,
+        store.raw_data_bytes().await?
+    );
+    if vacuum {
+        store.vacuum().await.context("the room cannot be given back")?;
+        println!("gave the freed room back to the file system");
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    let store = open_as_it_is(settings).await?;
+    let before = store.schema_version().await?;
+    store.migrate().await?;
+    let after = store.schema_version().await?;
+    if before == after {
+        println!("the schema is at {after} already");
+    } else {
+        println!("the schema went from {before} to {after}");
+    }
+    store.close().await;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::config::Settings;
+
+pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
+    let shown = file.display();
+    if file.exists() {
+        bail!("{shown} is there already; name a new file");
+    }
+    // Beside its place, so that it gets its name in one step once it is whole.
+    let unfinished = PathBuf::from(format!("{shown}.unfinished"));
+    let written = write(settings, &unfinished).await;
+    let placed = written.and_then(|()| Ok(place(&unfinished, file)?));
+    if placed.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    placed.with_context(|| format!("{shown} cannot be made"))?;
+    println!("{shown}: {} bytes", std::fs::metadata(file)?.len());
+    Ok(())
+}
+
+async fn write(settings: &Settings, unfinished: &Path) -> anyhow::Result<()> {
+    if settings.sqlite_file().is_none() {
+        return dump(&settings.database_url, unfinished);
+    }
+    let store = super::open_as_it_is(settings).await?;
+    store.copy_into(unfinished).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Durable, and only then named.
+fn place(unfinished: &Path, file: &Path) -> std::io::Result<()> {
+    std::fs::File::open(unfinished)?.sync_all()?;
+    std::fs::rename(unfinished, file)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// With the server's own tool: it alone knows how to copy everything that a Postgres database can hold.
+fn dump(url: &str, file: &Path) -> anyhow::Result<()> {
+    if !url.starts_with("postgres") {
+        bail!("a database in memory cannot be backed up");
+    }
+    let (url, password) = without_password(url);
+    let mut command = Command::new("pg_dump");
+    command
+        .args(["--format=custom", "--file"])
+        .arg(file)
+        .arg("--dbname")
+        .arg(&url);
+    if let Some(password) = password {
+        // Not as an argument, which every user of the host can read.
+        command.env("PGPASSWORD", password);
+    }
+    let ended = command.status().with_context(|| {
+        format!("pg_dump does not start; install PostgreSQL's client programs, or run elsewhere: pg_dump --format=custom --file FILE --dbname {url}")
+    })?;
+    if !ended.success() {
+        bail!("pg_dump failed: {ended}");
+    }
+    Ok(())
+}
+
+fn without_password(url: &str) -> (String, Option<String>) {
+    let whole = || (url.to_owned(), None);
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return whole();
+    };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let Some((credentials, _)) = authority.rsplit_once('@') else {
+        return whole();
+    };
+    let Some((user, password)) = credentials.split_once(':') else {
+        return whole();
+    };
+    let after = &rest[credentials.len()..];
+    (format!("{scheme}://{user}{after}"), Some(decoded(password)))
+}
+
+/// Without its percent-encoding.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, others)) = rest.split_first() {
+        let digits = others
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &others[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = others;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_leaves_the_url_decoded() {
+        for (url, bare, password) in [
+            (
+                "postgres://lab:p%40ss:w@db:5432/jm?sslmode=require",
+                "postgres://lab@db:5432/jm?sslmode=require",
+                Some("p@ss:w"),
+            ),
+            ("postgres://lab@db/jm", "postgres://lab@db/jm", None),
+            (
+                "postgresql:///jm?host=/run/a:b@c",
+                "postgresql:///jm?host=/run/a:b@c",
+                None,
+            ),
+        ] {
+            assert_eq!(without_password(url), (bare.to_owned(), password.map(str::to_owned)));
+        }
+        assert_eq!(decoded("100%"), "100%");
+    }
+}

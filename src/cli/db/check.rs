@@ -1,0 +1,48 @@
+use anyhow::bail;
+
+use crate::config::Settings;
+use crate::store::Contents;
+
+/// Beyond these only their number is said.
+const MOST_SHOWN: usize = 20;
+
+pub async fn check(settings: &Settings) -> anyhow::Result<()> {
+    let store = super::open_as_it_is(settings).await?;
+    store.require_present_schema().await?;
+    println!("schema {}", store.schema_version().await?);
+    let Contents {
+        by_state,
+        raw_experiments,
+        raw_bytes,
+        samples,
+        tokens,
+    } = store.contents().await?;
+    let total = by_state.iter().map(|(_, count)| count).sum::<u64>();
+    let states = by_state.iter().filter(|(_, count)| *count > 0);
+    let states = states
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect::<Vec<_>>();
+    println!("{total} experiments: {}", states.join(", "));
+    println!("raw data of {raw_experiments} experiments, {raw_bytes} bytes");
+    for (what, kept) in [("device samples", samples), ("tokens", tokens)] {
+        if kept.points > 0 {
+            let each = kept.bytes as f64 / kept.points as f64;
+            println!("  {} {what} in {} bytes: {each:.2} bytes each", kept.points, kept.bytes);
+        }
+    }
+    let problems = store.problems().await?;
+    store.close().await;
+    for problem in problems.iter().take(MOST_SHOWN) {
+        println!("problem: {problem}");
+    }
+    if problems.len() > MOST_SHOWN {
+        println!("and {} more", problems.len() - MOST_SHOWN);
+    }
+    match problems.len() {
+        0 => {
+            println!("no problem found");
+            Ok(())
+        }
+        count => bail!("the database has {count} problems"),
+    }
+}

@@ -1,0 +1,96 @@
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State as AxumState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{problem::Problem, state::AppState};
+use crate::experiment::{ExperimentId, Gpu};
+use crate::store::NodeRecord;
+
+/// A joulemark server that shares this one's database.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Node {
+    #[schema(example = "gpu-box-1")]
+    pub name: String,
+    pub hostname: String,
+    /// Whether its heartbeat is younger than its lease. What ran on a node that is dead goes back to the queue.
+    pub is_live: bool,
+    /// RFC 3339, by the database's clock.
+    #[schema(value_type = String, format = "date-time")]
+    pub started_at: jiff::Timestamp,
+    #[schema(value_type = String, format = "date-time")]
+    pub heartbeat_at: jiff::Timestamp,
+    pub version: String,
+    pub labels: BTreeMap<String, String>,
+    pub gpus: Vec<NodeGpu>,
+    pub logical_cpus: u32,
+    /// Whether its build computes on GPUs.
+    pub has_cuda: bool,
+    /// Names of the models under its models folder.
+    pub models: Vec<String>,
+    /// Whether it fetches models from the hub.
+    pub allow_hub: bool,
+    /// What it runs now.
+    pub running: Vec<ExperimentId>,
+}
+
+/// A GPU as its node announces it; `GET /v1/devices` of that node tells more.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeGpu {
+    pub index: u32,
+    pub uuid: String,
+    pub name: String,
+}
+
+/// The nodes, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Nodes {
+    pub items: Vec<Node>,
+}
+
+/// List the nodes
+///
+/// Every server that shares this one's database, with its devices and models. An experiment runs on any that has what
+/// it needs, or on the one that `node` or `node_labels` ask for.
+#[utoipa::path(get, path = "/v1/nodes", tag = "devices", operation_id = "listNodes",
+    responses(
+        (status = 200, description = "Nodes that were heard of in the past day.", body = Nodes),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn nodes(AxumState(state): AxumState<AppState>) -> Result<Json<Nodes>, Problem> {
+    let mut running: BTreeMap<String, Vec<ExperimentId>> = BTreeMap::new();
+    for (node, id) in state.store.running_by_node().await? {
+        running.entry(node).or_default().push(id);
+    }
+    let nodes = state.store.nodes().await?.into_iter();
+    let items = nodes.map(|node| {
+        let runs = running.remove(&node.name).unwrap_or_default();
+        to_item(node, runs)
+    });
+    Ok(Json(Nodes { items: items.collect() }))
+}
+
+fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
+    let offer = node.offer;
+    let gpu = |gpu: Gpu| NodeGpu {
+        index: gpu.index,
+        uuid: gpu.uuid,
+        name: gpu.name,
+    };
+    Node {
+        name: node.name,
+        hostname: offer.hostname,
+        is_live: node.is_live,
+        started_at: node.registered_at,
+        heartbeat_at: node.heartbeat_at,
+        version: offer.version,
+        labels: offer.labels,
+        gpus: offer.host.gpus.into_iter().map(gpu).collect(),
+        logical_cpus: offer.host.cpus,
+        has_cuda: offer.host.cuda_build,
+        models: offer.models.into_iter().map(|model| model.name).collect(),
+        allow_hub: offer.allow_hub,
+        running,
+    }
+}

@@ -1,0 +1,232 @@
+//! Devices of this host, exclusive also against other servers on it, whatever database each uses: one advisory lock a
+//! device (flock), in a folder that all servers of the host share. The kernel gives a lock up when the last process
+//! that has it is gone; workers inherit the locks of their experiment, so that a device is not given away while a
+//! worker of a server that was killed is still dying on it.
+
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::leases::Lease;
+
+/// Held by every experiment: shared by most, exclusive by one that runs alone on the host.
+const HOST: &str = "host";
+/// Held by who waits to have the host alone: nobody starts anything meanwhile, or shared holders would follow each other
+/// for ever.
+const HOST_WANTED: &str = "host-wanted";
+
+/// Where the locks of this host are.
+#[derive(Clone, Debug)]
+pub struct LockFolder(PathBuf);
+
+/// Why a lock was not taken.
+#[derive(Debug)]
+pub enum LockError {
+    /// Another server has it.
+    Busy,
+    Failed(io::Error),
+}
+
+/// Locks, given up when the last who has them is gone: dropping closes a file and does not unlock it for the workers.
+#[derive(Debug)]
+pub struct Locks(Vec<File>);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Shared,
+    Exclusive,
+}
+
+impl LockFolder {
+    /// The folder, made when it is missing; everyone may lock in it, since servers of several users share devices.
+    ///
+    /// # Errors
+    /// When it cannot be made or written to.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o777).create(path);
+        made?;
+        // Past the umask, and sticky as /tmp; not ours to change when another user made it.
+        let _ = std::fs::set_permissions(path, Permissions::from_mode(0o1777));
+        let folder = Self(path.to_owned());
+        folder.file(HOST)?;
+        Ok(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Opened before it is created: the kernel forbids to open with O_CREAT what another user has in a sticky folder.
+    /// Reading is enough for a lock.
+    fn file(&self, name: &str) -> io::Result<File> {
+        let path = self.0.join(format!("{name}.lock"));
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path);
+                match made {
+                    Ok(file) => drop(file.set_permissions(Permissions::from_mode(0o666))),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error),
+                }
+                File::open(&path)
+            }
+            opened => opened,
+        }
+    }
+
+    fn lock(&self, name: &str, kind: Kind) -> Result<File, LockError> {
+        let file = self.file(name).map_err(LockError::Failed)?;
+        let locked = match kind {
+            Kind::Shared => file.try_lock_shared(),
+            Kind::Exclusive => file.try_lock(),
+        };
+        match locked {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(LockError::Busy),
+            Err(TryLockError::Error(error)) => Err(LockError::Failed(error)),
+        }
+    }
+
+    /// What one process of the host at a time has for `key`, and what tells the same lock from others: host and file.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`] while another process has it.
+    pub fn seat(&self, key: &str) -> Result<(Locks, String), LockError> {
+        let digest = Sha256::digest(key)
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let held = self.lock(&format!("node-{digest}"), Kind::Exclusive)?;
+        let metadata = held.metadata().map_err(LockError::Failed)?;
+        // An id of the kernel's run: a lock survives no reboot, and no other host has the same id.
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(LockError::Failed)?;
+        let seat = format!("{}:{}:{}", boot.trim(), metadata.dev(), metadata.ino());
+        Ok((Locks(vec![held]), seat))
+    }
+
+    /// What an experiment that shares its host needs beside its devices.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`] while an experiment has the host alone, or waits to.
+    pub fn share_host(&self) -> Result<Locks, LockError> {
+        let held = self.lock(HOST, Kind::Shared)?;
+        // Only looked at: whoever wants the host alone must not be kept waiting by those who do not.
+        drop(self.lock(HOST_WANTED, Kind::Shared)?);
+        Ok(Locks(vec![held]))
+    }
+
+    /// Says that an experiment waits to have the host alone: from now on nothing starts on it.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`] while another server's does.
+    pub fn want_host(&self) -> Result<Locks, LockError> {
+        Ok(Locks(vec![self.lock(HOST_WANTED, Kind::Exclusive)?]))
+    }
+
+    /// # Errors
+    /// [`LockError::Busy`] while anything runs on the host.
+    pub fn take_host(&self) -> Result<Locks, LockError> {
+        Ok(Locks(vec![self.lock(HOST, Kind::Exclusive)?]))
+    }
+
+    /// # Errors
+    /// [`LockError::Busy`], with the first device that another server has.
+    pub fn take(&self, leases: &BTreeSet<Lease>) -> Result<Locks, (Lease, LockError)> {
+        let one = |lease: &Lease| {
+            let name = match lease {
+                Lease::Cpu => "cpu".to_owned(),
+                Lease::Gpu(uuid) => file_name(uuid),
+            };
+            self.lock(&name, Kind::Exclusive)
+                .map_err(|error| (lease.clone(), error))
+        };
+        leases.iter().map(one).collect::<Result<Vec<_>, _>>().map(Locks)
+    }
+}
+
+impl Locks {
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// The same locks once more, for a child to inherit.
+    ///
+    /// # Errors
+    /// When there are too many open files.
+    pub fn descriptors(&self) -> io::Result<Vec<OwnedFd>> {
+        self.0.iter().map(|lock| lock.try_clone().map(OwnedFd::from)).collect()
+    }
+}
+
+/// A name without what a path or a file system would stumble over; different names stay different.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    name.chars().fold(String::new(), |file, c| {
+        if plain(c) {
+            file + c.encode_utf8(&mut [0; 4])
+        } else {
+            file + &format!("_{:x}_", u32::from(c))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(uuid: &str) -> BTreeSet<Lease> {
+        BTreeSet::from([Lease::Gpu(uuid.to_owned())])
+    }
+
+    fn folder() -> (tempfile::TempDir, LockFolder) {
+        let owner = tempfile::tempdir().unwrap();
+        let folder = LockFolder::open(&owner.path().join("locks")).unwrap();
+        (owner, folder)
+    }
+
+    #[test]
+    fn a_device_is_locked_until_the_last_who_has_the_lock_is_gone() {
+        let (_owner, folder) = folder();
+        let held = folder.take(&gpu("GPU-a")).unwrap();
+        let (busy, error) = folder.take(&gpu("GPU-a")).unwrap_err();
+        assert!(busy == Lease::Gpu("GPU-a".to_owned()) && matches!(error, LockError::Busy));
+        assert!(folder.take(&gpu("GPU-b")).is_ok() && folder.take(&BTreeSet::from([Lease::Cpu])).is_ok());
+        let inherited = held.descriptors().unwrap();
+        drop(held);
+        assert!(folder.take(&gpu("GPU-a")).is_err(), "a worker still has it");
+        drop(inherited);
+        assert!(folder.take(&gpu("GPU-a")).is_ok());
+    }
+
+    #[test]
+    fn who_wants_the_host_alone_waits_for_those_who_share_it_and_lets_no_more_in() {
+        let (_owner, folder) = folder();
+        let (one, other) = (folder.share_host().unwrap(), folder.share_host().unwrap());
+        let wanted = folder.want_host().unwrap();
+        assert!(folder.share_host().is_err(), "somebody waits for the host");
+        assert!(folder.want_host().is_err(), "only one waits at a time");
+        drop(one);
+        assert!(folder.take_host().is_err());
+        drop(other);
+        let alone = folder.take_host().unwrap();
+        drop(wanted);
+        assert!(folder.share_host().is_err() && folder.take_host().is_err());
+        drop(alone);
+        assert!(folder.share_host().is_ok());
+    }
+
+    #[test]
+    fn a_seat_is_one_process_s_own_and_is_known_again() {
+        let (_owner, folder) = folder();
+        let (held, seat) = folder.seat("a/b").unwrap();
+        assert!(matches!(folder.seat("a/b"), Err(LockError::Busy)));
+        let (_other, elsewhere) = folder.seat("a_b").unwrap();
+        assert_ne!(seat, elsewhere);
+        drop(held);
+        assert_eq!(folder.seat("a/b").unwrap().1, seat);
+    }
+}

@@ -1,0 +1,93 @@
+//! One writer of submissions: those that arrive while one transaction is being made durable go into the next together,
+//! so that many of them share the wait for the disk. Nobody is answered before the commit that holds his.
+
+use sqlx::AnyPool;
+use tokio::sync::{mpsc, oneshot};
+
+use super::dialect::Dialect;
+use super::submission::{self, Prepared};
+use super::transaction::begin;
+use super::{IdempotencyKey, NewExperiment, Store, StoreError, Submitted};
+
+/// Larger groups save nothing more, and hold the writer longer.
+const MOST_TOGETHER: usize = 512;
+
+/// A submission and who waits for its outcome.
+#[derive(Debug)]
+pub struct Waiting {
+    prepared: Prepared,
+    answer: oneshot::Sender<Result<Submitted, StoreError>>,
+}
+
+/// Starts the writer; it ends once every sender is gone.
+pub fn start(dialect: Dialect, writes: AnyPool) -> mpsc::Sender<Waiting> {
+    let (sender, mut arriving) = mpsc::channel(2 * MOST_TOGETHER);
+    tokio::spawn(async move {
+        let mut group = Vec::new();
+        while arriving.recv_many(&mut group, MOST_TOGETHER).await > 0 {
+            commit(dialect, &writes, &mut group).await;
+        }
+    });
+    sender
+}
+
+async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>) {
+    let prepared = group.iter().map(|waiting| &waiting.prepared).collect::<Vec<_>>();
+    match transaction(dialect, writes, &prepared).await {
+        Ok(outcomes) => {
+            for (waiting, outcome) in group.drain(..).zip(outcomes) {
+                // Who no longer waits finds its experiment in the list.
+                let _ = waiting.answer.send(Ok(outcome));
+            }
+        }
+        Err(StoreError::Unavailable(source)) => {
+            for waiting in group.drain(..) {
+                let _ = waiting.answer.send(Err(StoreError::Unavailable(source.clone())));
+            }
+        }
+        // One that the database refuses does not take the others down with it.
+        Err(_) => {
+            for waiting in group.drain(..) {
+                let outcome = transaction(dialect, writes, &[&waiting.prepared]).await;
+                let id = waiting.prepared.id;
+                let _ = waiting.answer.send(match outcome {
+                    Ok(outcomes) => Ok(outcomes[0]),
+                    Err(StoreError::Refused(sqlx::Error::Database(error))) if error.is_unique_violation() => {
+                        Err(StoreError::Duplicate(id))
+                    }
+                    Err(error) => Err(error),
+                });
+            }
+        }
+    }
+}
+
+async fn transaction(dialect: Dialect, writes: &AnyPool, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
+    let mut transaction = begin(dialect, writes).await?;
+    let outcomes = submission::write(&mut transaction, group).await?;
+    transaction.commit().await?;
+    Ok(outcomes)
+}
+
+impl Store {
+    /// Queues an experiment. It is durable once this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the id is taken: an earlier call whose answer was lost did its work.
+    pub async fn insert(&self, new: &NewExperiment) -> Result<(), StoreError> {
+        self.submit(new, None).await.map(drop)
+    }
+
+    /// Likewise, once a key: whoever comes with a key that was there queues nothing.
+    ///
+    /// # Errors
+    /// As [`Self::insert`].
+    pub async fn submit(&self, new: &NewExperiment, key: Option<IdempotencyKey>) -> Result<Submitted, StoreError> {
+        let prepared = Prepared::new(new, key)?;
+        let (answer, outcome) = oneshot::channel();
+        let gone = || StoreError::from(sqlx::Error::WorkerCrashed);
+        let sent = self.submissions.send(Waiting { prepared, answer }).await;
+        sent.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}

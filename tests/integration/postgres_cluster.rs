@@ -1,0 +1,121 @@
+//! A PostgreSQL cluster of a test's own: a folder and a socket, no port, gone with the test. It can be stopped and
+//! started again.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User};
+use tempfile::TempDir;
+
+pub struct PostgresCluster {
+    binaries: PathBuf,
+    folder: TempDir,
+    server: Option<Child>,
+}
+
+impl PostgresCluster {
+    /// None, said on standard output, where PostgreSQL is not installed.
+    pub fn start() -> Option<Self> {
+        let Some(binaries) = binaries() else {
+            println!("skipped: there is no PostgreSQL under /usr/lib/postgresql");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        if let Some(owner) = owner() {
+            chown(folder.path(), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).expect("its folder");
+            std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("its folder");
+        }
+        let mut cluster = Self {
+            binaries,
+            folder,
+            server: None,
+        };
+        let made = cluster
+            .command("initdb")
+            .args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8"])
+            .args(["--locale=C.UTF-8", "-D", "data"])
+            .status();
+        assert!(made.is_ok_and(|made| made.success()), "initdb failed");
+        cluster.start_again();
+        Some(cluster)
+    }
+
+    pub fn url(&self) -> String {
+        format!(
+            "postgres://postgres@localhost/postgres?host={}",
+            self.folder.path().display()
+        )
+    }
+
+    /// Returns once it takes connections.
+    pub fn start_again(&mut self) {
+        let server = self
+            .command("postgres")
+            .args(["-D", "data", "-k"])
+            .arg(self.folder.path())
+            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .spawn();
+        self.server = Some(server.expect("postgres starts"));
+        for _ in 0..600 {
+            let ready = self.command("pg_isready").arg("-h").arg(self.folder.path()).status();
+            if ready.is_ok_and(|ready| ready.success()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("postgres does not answer");
+    }
+
+    /// Cuts every connection and returns once nothing is left of it: what `systemctl stop` does.
+    pub fn stop(&mut self) {
+        self.end(Signal::SIGINT);
+    }
+
+    fn end(&mut self, signal: Signal) {
+        if let Some(mut server) = self.server.take() {
+            let _ = kill(Pid::from_raw(server.id() as i32), signal);
+            let _ = server.wait();
+        }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if let Some(owner) = owner() {
+            command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
+        }
+        command
+    }
+}
+
+impl Drop for PostgresCluster {
+    fn drop(&mut self) {
+        // PostgreSQL's immediate shutdown: it takes its children along, SIGKILL would not.
+        self.end(Signal::SIGQUIT);
+    }
+}
+
+/// The newest installed version's programs.
+fn binaries() -> Option<PathBuf> {
+    let versions = Path::new("/usr/lib/postgresql").read_dir().ok()?;
+    let folders = versions.flatten().map(|version| version.path().join("bin"));
+    folders.filter(|folder| folder.join("initdb").is_file()).max()
+}
+
+/// PostgreSQL refuses to run as root.
+fn owner() -> Option<User> {
+    let name = |name| User::from_name(name).ok().flatten();
+    Uid::effective().is_root().then(|| {
+        name("postgres")
+            .or_else(|| name("nobody"))
+            .expect("there is a plain user")
+    })
+}
