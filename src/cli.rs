@@ -1,12 +1,14 @@
 //! The command line: one file a subcommand. The only place that names concrete engines, sources and databases, and
 //! the only one that uses `anyhow`: from here on an error is only shown.
 
+mod access;
 mod config;
 mod cpu;
 mod db;
 mod doctor;
 mod energy;
 mod flops;
+mod key;
 mod logging;
 mod machine;
 mod meter;
@@ -39,6 +41,8 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Count what a model needs for some tokens: FLOPs, bytes, arithmetic intensity; nothing is run.
     Flops(flops::FlopsArguments),
+    /// Make, list and revoke API keys.
+    Key(key::KeyArguments),
     /// Check, back up, prune or migrate the database.
     Db(db::DbArguments),
     /// Print the configuration in force and where each value came from.
@@ -65,6 +69,7 @@ fn run() -> ExitCode {
         Command::Meter(arguments) => return meter::run(arguments),
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi => openapi::run(),

@@ -1,9 +1,11 @@
 //! Settings of a server: built-in default, then file, then environment, then flag; the later wins.
 //! `config/default.toml` is the reference. Knows where each value came from, and nothing of what it is used for.
 
+mod access;
 mod layers;
 mod settings;
 
+pub use access::AuthMode;
 pub use layers::{ConfigError, Layered, Origin, load};
 pub use settings::{LogFormat, Settings};
 

@@ -1,6 +1,7 @@
 //! What is asked for, and how far it has come. A `request` is what arrives; a `Spec` is valid by construction, with
 //! every default filled in, and is what is stored. Knows nothing of devices that exist or of how anything is run.
 
+mod budget;
 mod field;
 mod id;
 mod needs;

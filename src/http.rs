@@ -1,13 +1,17 @@
 //! The HTTP API: the whole route table on this screen, one operation a file below. The only place that knows status
 //! codes; parses and shows, decides nothing.
 
+mod access;
+mod audit;
 mod body;
+mod connections;
 mod devices;
 mod experiments;
 mod extract;
 mod flops;
 mod health;
 mod layers;
+mod limits;
 mod nodes;
 mod openapi;
 mod problem;
@@ -17,6 +21,9 @@ mod stream;
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use access::{Access, Authentication};
+pub use connections::serve;
+pub use limits::Limits;
 pub use openapi::document;
 pub use state::AppState;
 
@@ -32,6 +39,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(devices::devices))
         .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))
+        .routes(routes!(audit::audit))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))

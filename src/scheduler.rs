@@ -39,7 +39,7 @@ pub use digests::DigestCache;
 pub use launch::Launcher;
 pub use leases::Lease;
 pub use model_cache::ModelCache;
-pub use models::{LocatedModel, ModelRefusal, offered_models};
+pub use models::{LocatedModel, ModelRefusal, is_hub_id, offered_models};
 pub use rest::RestWatch;
 pub use retention::RetentionPolicy;
 pub use step::{Outcome, Scheduler};

@@ -4,6 +4,7 @@
 //! Both databases sit behind sqlx's `Any`: one SQL text a query and one code path, where an enum over two pools would
 //! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
 
+mod audit;
 mod cancel;
 mod check;
 mod claim;
@@ -14,6 +15,7 @@ mod ending;
 mod error;
 mod experiments;
 mod group;
+mod keys;
 mod lease;
 mod listing;
 mod maintenance;
@@ -22,6 +24,7 @@ mod nodes;
 mod open;
 mod packed;
 mod queue;
+mod quota;
 mod raw;
 mod record;
 mod recover;

@@ -1,3 +1,5 @@
+mod access;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -70,6 +72,9 @@ pub struct Options {
     /// Largest accepted request body in bytes [default: 33554432].
     #[arg(long)]
     max_body_bytes: Option<u64>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    access: access::AccessOptions,
     /// human or json [default: human].
     #[arg(long)]
     log_format: Option<String>,

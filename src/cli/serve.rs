@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{energy as energy_options, logging, machine, node, only_server, options::Options};
+use super::{access, energy as energy_options, logging, machine, node, only_server, options::Options};
 use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
@@ -126,12 +126,15 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         machine: Arc::new(machine),
         cpus: Arc::new(cpus),
     });
+    let access = Arc::new(access::of(&settings)?);
     let state = AppState {
         store: store.clone(),
         scheduler: scheduler.clone(),
         meter,
         models,
         max_body_bytes: settings.max_body_bytes,
+        access: access.clone(),
+        submitting: Arc::default(),
     };
     node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
@@ -147,15 +150,15 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let scheduler = scheduler.clone();
         async move { scheduler.work().await }
     });
+    let limits = access.limits.clone();
     let policy = super::db::policy(&settings);
     tokio::spawn(policy.keep(store.clone(), stopping.clone()));
-    let server = axum::serve(listener, http::router(state))
-        .with_graceful_shutdown({
-            let stopping = stopping.clone();
-            async move { stopping.cancelled().await }
-        })
-        .into_future();
+    let server = http::serve(listener, http::router(state), limits, stopping.clone());
     let mut server = tokio::spawn(server);
+    let noting_use = tokio::spawn({
+        let (access, store) = (access.clone(), store.clone());
+        async move { access.last_used.write_forever(&store).await }
+    });
     stopping.cancelled().await;
     tracing::info!("stopping: running experiments go back to the queue");
     scheduler.stop();
@@ -167,6 +170,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {
         server.abort();
     }
+    noting_use.abort();
+    access.last_used.write(&store).await;
     store.close().await;
     Ok(())
 }

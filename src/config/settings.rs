@@ -2,6 +2,9 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::AuthMode;
+use crate::access::Role;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
@@ -39,6 +42,26 @@ pub struct Settings {
     pub stall_timeout_sec: u32,
     pub experiment_timeout_sec: u32,
     pub max_body_bytes: usize,
+    pub auth: AuthMode,
+    pub trusted_proxy: Vec<String>,
+    /// Empty: none.
+    pub identity_header: String,
+    pub identity_role: Role,
+    pub share_prompts: bool,
+    pub cors_origin: Vec<String>,
+    pub hub_allow: Vec<String>,
+    pub max_header_bytes: usize,
+    pub max_uri_bytes: usize,
+    pub header_timeout_sec: u32,
+    pub body_timeout_sec: u32,
+    pub request_timeout_sec: u32,
+    pub max_connections: u32,
+    pub max_concurrent_requests: usize,
+    pub rate_limit_per_minute: u32,
+    pub max_queued: u64,
+    pub max_unfinished_per_user: u64,
+    pub max_prompts: u32,
+    pub max_total_tokens: u64,
     pub log_format: LogFormat,
     pub log: String,
 }
@@ -86,6 +109,7 @@ impl Settings {
                 format!("node_label has {label:?}; accepted is NAME=VALUE"),
             );
         }
+        problems.extend(self.access_problems());
         problems
     }
 

@@ -1,10 +1,30 @@
+use std::error::Error as StdError;
 use std::fmt;
 
-use axum::http::{HeaderMap, header};
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use tower_http::timeout::TimeoutError;
+
 use super::problem::Problem;
+use super::state::AppState;
+
+/// Why a body could not be had whole.
+pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(rejection);
+    while let Some(error) = cause {
+        if error.is::<TimeoutError>() {
+            return Problem::body_too_slow(state.access.limits.body_timeout_sec);
+        }
+        cause = error.source();
+    }
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.max_body_bytes),
+        _ => Problem::malformed_body(rejection.body_text()),
+    }
+}
 
 /// A JSON or YAML document, read as what its Content-Type says.
 ///

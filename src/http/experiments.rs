@@ -1,3 +1,4 @@
+mod admission;
 pub mod cancel;
 mod idempotency;
 pub mod list;
@@ -7,6 +8,8 @@ pub mod show;
 pub mod submit;
 pub mod timeseries;
 mod view;
+
+pub use admission::UnderWay;
 
 use super::problem::Problem;
 use crate::experiment::ExperimentId;

@@ -2,7 +2,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{State as AxumState, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -69,10 +69,7 @@ pub async fn flops(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<FlopsAnswer>, Problem> {
-    let bytes = bytes.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.max_body_bytes),
-        _ => Problem::malformed_body(rejection.body_text()),
-    })?;
+    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let document = body::read(&headers, &bytes)?;
     let (subject, question) = parse(&document).map_err(Problem::invalid_question)?;
     let models_dir = state.models.folder().to_owned();

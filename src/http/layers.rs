@@ -2,29 +2,36 @@ use std::time::Duration;
 
 use axum::{
     Router,
+    body::Body,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Request, StatusCode, header::CONTENT_TYPE},
-    middleware::map_response,
+    http::{HeaderName, Method, Request, StatusCode, header},
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
 use tower::ServiceBuilder;
 use tower_http::{
     ServiceBuilderExt,
     catch_panic::CatchPanicLayer,
+    cors::CorsLayer,
+    csrf::CsrfLayer,
     request_id::{MakeRequestUuid, RequestId},
-    timeout::TimeoutLayer,
+    timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
     trace::TraceLayer,
 };
 
+use super::access::{Access, authenticate};
+use super::limits::{Places, check_shape, take_place};
 use super::{problem::Problem, state::AppState};
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What holds for every route: a request id, a log line, a body limit, a time limit, and no panic that is not answered.
+/// What holds for every route, from the outside in: a request id, a log line, no panic that is not answered, limits of
+/// time, number and size, other sites' pages, and who the caller is.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
-    let id_header = HeaderName::from_static("x-request-id");
+    let limits = &state.access.limits;
+    let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
     let stack = ServiceBuilder::new()
-        .set_request_id(id_header.clone(), MakeRequestUuid)
+        .set_request_id(REQUEST_ID, MakeRequestUuid)
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
             let id = request
                 .extensions()
@@ -32,24 +39,65 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
                 .and_then(|id| id.header_value().to_str().ok());
             tracing::info_span!("http", method = %request.method(), path = request.uri().path(), id)
         }))
-        .propagate_request_id(id_header)
+        .propagate_request_id(REQUEST_ID)
         .layer(CatchPanicLayer::custom(|_| -> Response {
             Problem::internal().into_response()
         }))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
-            REQUEST_TIMEOUT,
-        ));
-    router
+            seconds(limits.request_timeout_sec),
+        ))
+        .layer(RequestBodyTimeoutLayer::new(seconds(limits.body_timeout_sec)))
+        .map_request(|request: Request<_>| request.map(Body::new));
+    let places = (
+        Places::new(limits.max_concurrent_requests),
+        limits.max_concurrent_requests,
+    );
+    let guarded = router
         .layer(DefaultBodyLimit::max(state.max_body_bytes))
-        .layer(stack)
-        .layer(map_response(explain_timeout))
+        .layer(from_fn_with_state(state.clone(), authenticate))
+        .layer(same_site(&state.access))
+        .layer(from_fn_with_state(state.clone(), check_shape))
+        .layer(from_fn_with_state(places, take_place));
+    // Without it no other site's page is told that it may.
+    let opened = if state.access.cors_origins.is_empty() {
+        guarded
+    } else {
+        guarded.layer(cors(&state.access))
+    };
+    let timeout_sec = limits.request_timeout_sec;
+    opened.layer(stack).layer(map_response(move |response| {
+        std::future::ready(explain_timeout(response, timeout_sec))
+    }))
+}
+
+/// A page of another site may send what changes something with the credentials that a browser or a proxy adds by
+/// itself; browsers say when they do that.
+fn same_site(access: &Access) -> CsrfLayer<impl Fn(tower_http::csrf::ProtectionError) -> Response + Clone + use<>> {
+    let mut layer = CsrfLayer::new();
+    for origin in access.cors_origins.iter().filter_map(|origin| origin.to_str().ok()) {
+        match layer.clone().add_trusted_origin(origin) {
+            Ok(with_it) => layer = with_it,
+            Err(error) => tracing::error!(%error, origin, "cors_origin cannot be used"),
+        }
+    }
+    layer.with_rejection_response(|_| Problem::cross_site().into_response())
+}
+
+fn cors(access: &Access) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(access.cors_origins.clone())
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, REQUEST_ID])
 }
 
 /// The time limit's layer answers without a body; every error of this API is a problem document.
-async fn explain_timeout(response: Response) -> Response {
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE && !response.headers().contains_key(CONTENT_TYPE) {
-        return Problem::unavailable("the request took longer than a minute; try again").into_response();
+fn explain_timeout(response: Response, limit_sec: u32) -> Response {
+    let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE && is_bare {
+        let detail = format!("the request took longer than {limit_sec} s; try again");
+        return Problem::unavailable(detail).into_response();
     }
     response
 }

@@ -1,6 +1,10 @@
-use axum::Json;
+mod security;
+
+use axum::{Extension, Json};
 use utoipa::OpenApi;
 use utoipa::openapi::{self, OpenApi as Document};
+
+use super::access::Origin;
 
 /// The parts that no route carries.
 #[derive(OpenApi)]
@@ -29,12 +33,15 @@ pub fn base() -> Document {
 pub fn document() -> Document {
     let mut document = super::routes().split_for_parts().1;
     document.servers = Some(vec![openapi::Server::new("/")]);
+    security::add(&mut document);
     document
 }
 
 /// This description
 #[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "openapi",
     responses((status = 200, description = "The OpenAPI document of this API.", body = serde_json::Value)))]
-pub async fn openapi_json() -> Json<Document> {
-    Json(document())
+pub async fn openapi_json(Extension(origin): Extension<Origin>) -> Json<Document> {
+    let mut document = document();
+    document.servers = Some(vec![openapi::Server::new(origin.link("/"))]);
+    Json(document)
 }

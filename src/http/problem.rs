@@ -1,3 +1,5 @@
+mod refusals;
+
 use axum::{
     Json,
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -37,6 +39,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub failure: Option<Box<Failure>>,
+    /// Seconds after which the same may be asked again; the Retry-After header says it as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub retry_after_sec: Option<u32>,
 }
 
 impl Problem {
@@ -49,6 +55,14 @@ impl Problem {
             errors: Vec::new(),
             state: None,
             failure: None,
+            retry_after_sec: None,
+        }
+    }
+
+    fn again_after(self, sec: u32) -> Self {
+        Self {
+            retry_after_sec: Some(sec),
+            ..self
         }
     }
 
@@ -220,6 +234,7 @@ impl Problem {
             "The service cannot answer now",
             detail,
         )
+        .again_after(5)
     }
 
     pub fn internal() -> Self {
@@ -236,12 +251,19 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after_sec.map(HeaderValue::from);
+        let challenge = match self.kind.rsplit(':').next() {
+            Some("invalid-key") => "Bearer realm=\"joulemark\", error=\"invalid_token\"",
+            _ => "Bearer realm=\"joulemark\"",
+        };
         let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        if let Some(sec) = retry_after {
+            headers.insert(header::RETRY_AFTER, sec);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

@@ -1,3 +1,7 @@
+use std::sync::Arc;
+
+use super::access::Access;
+use super::experiments::UnderWay;
 use crate::energy::HostMeter;
 use crate::scheduler::{ModelCache, Scheduler};
 use crate::store::Store;
@@ -10,4 +14,6 @@ pub struct AppState {
     pub meter: HostMeter,
     pub models: ModelCache,
     pub max_body_bytes: usize,
+    pub access: Arc<Access>,
+    pub submitting: Arc<UnderWay>,
 }

@@ -159,6 +159,7 @@ fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
     }
 }
 
+/// Whether the name could be a Hugging Face id.
 pub fn is_hub_id(name: &str) -> bool {
     let good = |part: &str| {
         !part.is_empty()

@@ -1,6 +1,7 @@
 //! What every database must do alike. Each function takes an empty store; SQLite runs each as a test of its own,
 //! PostgreSQL all of them on one throwaway cluster.
 
+mod access;
 mod fixtures;
 mod leases;
 mod listing;
@@ -90,6 +91,11 @@ contract! {
     recovering::what_has_used_up_its_attempts_fails_as_interrupted,
     recovering::a_cancellation_outlives_the_server,
     recovering::what_waits_or_is_finished_is_left_alone,
+    access::a_key_reads_back_whole_and_an_unknown_one_is_none,
+    access::a_key_is_revoked_once_and_for_good,
+    access::a_keys_last_use_only_goes_forward,
+    access::a_submission_is_written_down_with_who_did_it,
+    access::what_waits_or_runs_is_counted_by_submitter,
     timeseries::devices_over_time_read_back_in_order_also_after_the_end,
     timeseries::a_host_without_any_device_has_a_series_of_none,
     timeseries::a_later_attempt_s_series_takes_the_place_of_an_earlier_one,

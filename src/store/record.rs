@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::StoreError;
+use crate::access::Actor;
 use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
 
 /// An experiment to be queued.
@@ -15,6 +16,8 @@ pub struct NewExperiment {
     /// What was warned of at submission.
     pub warnings: Vec<Warning>,
     pub created_at: Timestamp,
+    /// Whose it is; goes into the audit log as well.
+    pub submitted_by: Actor,
 }
 
 /// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
@@ -35,6 +38,8 @@ pub struct Record {
     pub finished_at: Option<Timestamp>,
     pub updated_at: Timestamp,
     pub failure: Option<Failure>,
+    /// The authenticated name of who submitted it; null on a server without authentication.
+    pub submitter: Option<String>,
 }
 
 /// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
@@ -42,7 +47,7 @@ macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus FROM ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter FROM ",
             $rest
         )
     };
@@ -80,6 +85,7 @@ pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
         failure: failure
             .map(|json| from_json(&format!("the failure of experiment {id}"), json))
             .transpose()?,
+        submitter: row.try_get("submitter")?,
     };
     Ok((record, bytes))
 }

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row, Transaction};
 use super::queue::{INSERT_LANE, QueueColumns};
 use super::record::{id as id_of, to_json, to_us};
 use super::{NewExperiment, StoreError};
+use crate::access::{Action, AuditEntry};
 use crate::experiment::ExperimentId;
 
 /// What a client names a submission by, so that sending it again does not queue it again.
@@ -42,6 +43,7 @@ pub struct Prepared {
     labels: Vec<(String, String)>,
     queue: QueueColumns,
     created_at_us: i64,
+    entry: AuditEntry,
     pub key: Option<IdempotencyKey>,
 }
 
@@ -57,6 +59,7 @@ impl Prepared {
             labels: labels.map(|(label, value)| (label.clone(), value.clone())).collect(),
             queue: QueueColumns::of(&new.spec)?,
             created_at_us: to_us(new.created_at),
+            entry: AuditEntry::new(Action::Submit, new.id, &new.submitted_by, new.created_at),
             key,
         })
     }
@@ -97,8 +100,8 @@ pub async fn write(
     for chunk in chunks(&fresh) {
         let text = many_rows(
             "INSERT INTO experiments (id, spec, model_name, warnings, created_at_us, updated_at_us, lane, user_name, \
-             priority, state, attempt) VALUES",
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
+             priority, submitter, state, attempt) VALUES",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
             chunk.len(),
         );
         let mut insert = sqlx::query(AssertSqlSafe(text));
@@ -112,7 +115,8 @@ pub async fn write(
                 .bind(prepared.created_at_us)
                 .bind(&prepared.queue.lane)
                 .bind(&prepared.queue.user_name)
-                .bind(prepared.queue.priority);
+                .bind(prepared.queue.priority)
+                .bind(&prepared.entry.name);
         }
         insert.execute(&mut **transaction).await?;
     }
@@ -130,6 +134,9 @@ pub async fn write(
             insert = insert.bind(*id).bind(label).bind(value);
         }
         insert.execute(&mut **transaction).await?;
+    }
+    for prepared in &fresh {
+        super::audit::write(transaction, &prepared.entry).await?;
     }
     Ok(outcomes)
 }

@@ -12,7 +12,15 @@ use tree::{SourceFile, read_tree};
 
 /// A module imports from lower floors only.
 const FLOORS: [&[&str]; 6] = [
-    &["units", "clock", "config", "experiment", "measurement", "report"],
+    &[
+        "units",
+        "access",
+        "clock",
+        "config",
+        "experiment",
+        "measurement",
+        "report",
+    ],
     &["statistics", "analysis", "flops"],
     &["energy", "model_files", "inference", "store", "progress"],
     &["worker", "scheduler"],

@@ -12,13 +12,17 @@ mod doctor;
 mod fake_powercap;
 mod faults;
 mod flops;
+mod guarded;
 mod honesty;
 #[path = "../../benches/queue/host.rs"]
 mod host;
+mod hostile;
 mod idempotency;
+mod keys;
 #[path = "../../benches/queue/kills.rs"]
 mod kills;
 mod kills_quick;
+mod limits;
 #[path = "../../benches/queue/makespan.rs"]
 mod makespan;
 mod many_servers;
@@ -31,6 +35,7 @@ mod outage;
 mod overlapping;
 mod peers;
 mod postgres_cluster;
+mod proxies;
 mod queue;
 mod rapl;
 mod real_model;

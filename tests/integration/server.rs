@@ -180,6 +180,12 @@ impl Server {
         workers_of(self.pid())
     }
 
+    /// Ends the server as a service manager would, and waits for it.
+    pub fn stop(&mut self) {
+        kill(Pid::from_raw(self.pid() as i32), Signal::SIGTERM).expect("it runs");
+        assert!(self.child.wait().expect("it is ours").success());
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
@@ -190,8 +196,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let pid = self.pid();
-        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
-        let _ = self.child.wait();
+        // Once it was waited for, the number may be another process's.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
+            let _ = self.child.wait();
+        }
         let left = no_workers_within(pid, Duration::from_secs(3));
         if !std::thread::panicking() {
             assert_eq!(left, Vec::<u32>::new(), "workers outlive their server");

@@ -6,13 +6,15 @@ use axum::{
 };
 
 use super::view::Experiment;
+use crate::access::{Action, AuditEntry};
+use crate::clock;
 use crate::experiment::State;
-use crate::http::{extract::IdPath, problem::Problem, state::AppState};
+use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState};
 use crate::scheduler::CancelAnswer;
 
 /// Cancel an experiment
 ///
-/// A queued one never starts; a running one stops within two seconds and frees its devices. Cancelling twice is fine.
+/// A queued one never starts; a running one stops within two seconds and frees its devices. Cancelling twice is fine. One's own, or for an admin anybody's.
 #[utoipa::path(post, path = "/v1/experiments/{id}/cancel", tag = "experiments", operation_id = "cancelExperiment",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
@@ -23,11 +25,23 @@ use crate::scheduler::CancelAnswer;
         (status = 409, description = "It is completed or failed already.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn cancel(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Response, Problem> {
+pub async fn cancel(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let record = super::find(&state.store, id).await?;
+    if !caller.may_cancel(record.submitter.as_deref()) {
+        return Err(Problem::not_yours());
+    }
+    if !record.state.is_finished() {
+        let entry = AuditEntry::new(Action::Cancel, id, &caller.actor(), clock::wall_now());
+        state.store.note(&entry).await?;
+    }
     let shown = async || {
         super::find(&state.store, id)
             .await
-            .map(|record| Json(Experiment::new(record, None)))
+            .map(|record| Json(Experiment::new(record, None, &caller)))
     };
     match state.scheduler.cancel(id).await? {
         CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(shown().await?.into_response()),

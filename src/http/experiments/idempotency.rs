@@ -5,6 +5,7 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::http::access::Caller;
 use crate::http::problem::Problem;
 use crate::store::IdempotencyKey;
 
@@ -47,6 +48,17 @@ pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Opt
         body_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         expires_at: now.saturating_add(LIFETIME_HOURS.hours()).unwrap_or(Timestamp::MAX),
     }))
+}
+
+/// The key as this caller's own: another's of the same text is another key, so that nobody is shown what is not theirs.
+pub fn of_caller(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
+    match caller.actor().name {
+        Some(name) => IdempotencyKey {
+            key: format!("{name}\n{}", key.key),
+            ..key
+        },
+        None => key,
+    }
 }
 
 /// JSON with each object's keys in order.

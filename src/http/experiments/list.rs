@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::view::Experiment;
 use crate::experiment::{ExperimentId, State};
-use crate::http::{extract::StrictQuery, problem::Problem, state::AppState};
+use crate::http::{access::Caller, extract::StrictQuery, problem::Problem, state::AppState};
 use crate::store::ListQuery;
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -63,6 +63,7 @@ pub struct ExperimentPage {
     ))]
 pub async fn list(
     AxumState(state): AxumState<AppState>,
+    caller: Caller,
     StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
 ) -> Result<Json<ExperimentPage>, Problem> {
     let query = read(parameters)?;
@@ -71,7 +72,7 @@ pub async fn list(
     let next_cursor = last.map(|record| record.id.to_string());
     let items = listed.records.into_iter().map(|record| {
         let progress = state.scheduler.progress(record.id);
-        Experiment::new(record, progress)
+        Experiment::new(record, progress, &caller)
     });
     Ok(Json(ExperimentPage {
         items: items.collect(),

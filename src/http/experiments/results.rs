@@ -2,8 +2,9 @@ use axum::{Json, extract::State as AxumState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::view::shown;
 use crate::experiment::{ExperimentId, Spec};
-use crate::http::{extract::IdPath, problem::Problem, state::AppState};
+use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState};
 use crate::report::Report;
 
 /// A completed experiment's aggregate and efficiency, with all that is needed to cite or repeat it.
@@ -14,6 +15,8 @@ pub struct Results {
     pub report: Report,
     /// The experiment as it was run, defaults filled in.
     pub experiment: Spec,
+    /// How many prompts are left out of `experiment.prompts`, because they are another's; null when it is whole.
+    pub prompts_withheld: Option<u32>,
 }
 
 /// Read a completed experiment's results
@@ -26,14 +29,22 @@ pub struct Results {
         (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn results(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Json<Results>, Problem> {
+pub async fn results(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    caller: Caller,
+) -> Result<Json<Results>, Problem> {
     let record = super::find(&state.store, id).await?;
     match state.store.report(id).await? {
-        Some(report) => Ok(Json(Results {
-            id,
-            report,
-            experiment: record.spec,
-        })),
+        Some(report) => {
+            let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
+            Ok(Json(Results {
+                id,
+                report,
+                experiment,
+                prompts_withheld,
+            }))
+        }
         None => Err(Problem::not_completed(record.state, record.failure)),
     }
 }

@@ -1,13 +1,15 @@
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{State as AxumState, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
+use super::admission::{not_on_the_list, oversize, room};
 use super::{idempotency, view::Experiment};
 use crate::experiment::{ExperimentId, ExperimentRequest, parse};
+use crate::http::access::{Caller, Origin};
 use crate::http::{body, problem::Problem, state::AppState};
 use crate::store::{NewExperiment, Submitted};
 
@@ -27,69 +29,79 @@ use crate::store::{NewExperiment, Submitted};
     request_body(content((ExperimentRequest = "application/json"), (ExperimentRequest = "application/yaml"))),
     responses(
         (status = 201, description = "Accepted and stored, defaults filled in.", body = Experiment,
-            headers(("Location" = String, description = "Path of the experiment"),
+            headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"),
                 ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
         (status = 400, description = "The body or the key cannot be read.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not a valid experiment, one that no live node can ever run, or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached, or its disk is full.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, its disk is full, or so is the queue.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn submit(
     AxumState(state): AxumState<AppState>,
+    Extension(origin): Extension<Origin>,
+    caller: Caller,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let bytes = bytes.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.max_body_bytes),
-        _ => Problem::malformed_body(rejection.body_text()),
-    })?;
+    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let document = body::read(&headers, &bytes)?;
     let id = ExperimentId::generate();
     let created_at = id.created_at();
-    let key = idempotency::read(&headers, &document, created_at)?;
+    let key = idempotency::read(&headers, &document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
     // Before anything is checked: what was accepted once stays so, also when its model is gone since.
     if let Some(key) = &key {
         let found = state.store.look_up_key(key, created_at).await?;
         if found != Submitted::Stored {
-            return replay(&state, found).await;
+            return replay(&state, found, &caller, &origin).await;
         }
     }
-    let request = parse(&document).map_err(Problem::invalid_experiment)?;
+    let mut request = parse(&document).map_err(Problem::invalid_experiment)?;
+    // Whom device time counts for is who they are, wherever that is known.
+    request.user = caller.actor().name.or(request.user);
+    if let Some(refused) = not_on_the_list(&state, &request) {
+        return Err(Problem::invalid_experiment(vec![refused]));
+    }
     let (spec, warnings) = state
         .scheduler
         .admit(request)
         .await
         .map_err(Problem::invalid_experiment)?;
+    let too_much = oversize(&spec, &state.access.limits);
+    if !too_much.is_empty() {
+        return Err(Problem::invalid_experiment(too_much));
+    }
     let new = NewExperiment {
         id,
         spec,
         warnings,
         created_at,
+        submitted_by: caller.actor(),
     };
+    let _admitted = room(&state, &caller).await?;
     let submitted = state.store.submit(&new, key).await?;
     if submitted != Submitted::Stored {
-        return replay(&state, submitted).await;
+        return replay(&state, submitted, &caller, &origin).await;
     }
     state.scheduler.wake();
     // From what was stored, not read back: a failing read would have the client submit twice.
-    created(Experiment::accepted(new))
+    created(Experiment::accepted(new), &origin)
 }
 
-async fn replay(state: &AppState, submitted: Submitted) -> Result<Response, Problem> {
+async fn replay(state: &AppState, submitted: Submitted, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
     let Submitted::Repeated(id) = submitted else {
         return Err(Problem::idempotency_key_taken());
     };
     let record = super::find(&state.store, id).await?;
-    let mut response = created(Experiment::new(record, state.scheduler.progress(id)))?;
+    let mut response = created(Experiment::new(record, state.scheduler.progress(id), caller), origin)?;
     response
         .headers_mut()
         .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }
 
-fn created(experiment: Experiment) -> Result<Response, Problem> {
-    let location = HeaderValue::from_str(&format!("/v1/experiments/{}", experiment.id));
+fn created(experiment: Experiment, origin: &Origin) -> Result<Response, Problem> {
+    let location = HeaderValue::from_str(&origin.link(&format!("/v1/experiments/{}", experiment.id)));
     let mut response = (StatusCode::CREATED, Json(experiment)).into_response();
     let location = location.map_err(|_| Problem::internal())?;
     response.headers_mut().insert(header::LOCATION, location);

@@ -1,7 +1,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
+use crate::experiment::{ExperimentId, Failure, Prompts, Spec, State, Warning};
+use crate::http::access::Caller;
 use crate::progress::Progress;
 use crate::store::{NewExperiment, Record};
 
@@ -31,6 +32,11 @@ pub struct Experiment {
     pub failure: Option<Failure>,
     /// What is allowed but weakens the result.
     pub warnings: Vec<Warning>,
+    /// Who submitted it; null on a server without authentication.
+    #[schema(example = "ada")]
+    pub submitter: Option<String>,
+    /// How many prompts are left out of `prompts`, because they are another's; null when it is whole.
+    pub prompts_withheld: Option<u32>,
     #[serde(flatten)]
     pub spec: Spec,
 }
@@ -50,11 +56,15 @@ impl Experiment {
             waiting_for: None,
             failure: None,
             warnings: new.warnings,
+            submitter: new.submitted_by.name,
+            prompts_withheld: None,
             spec: new.spec,
         }
     }
 
-    pub fn new(record: Record, progress: Option<Progress>) -> Self {
+    /// As the caller may see it.
+    pub fn new(record: Record, progress: Option<Progress>, caller: &Caller) -> Self {
+        let (spec, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), caller);
         Self {
             id: record.id,
             state: record.state,
@@ -67,7 +77,21 @@ impl Experiment {
             waiting_for: None,
             failure: record.failure,
             warnings: record.warnings,
-            spec: record.spec,
+            submitter: record.submitter,
+            prompts_withheld,
+            spec,
         }
     }
+}
+
+/// The spec without the texts that the caller may not see, and how many those are. Built-in sets and random tokens are
+/// nobody's secret.
+pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec, Option<u32>) {
+    let withheld = match &mut spec.prompts {
+        Prompts::Texts(texts) if !caller.may_see_prompts_of(submitter) => {
+            Some(u32::try_from(std::mem::take(texts).len()).unwrap_or(u32::MAX))
+        }
+        _ => None,
+    };
+    (spec, withheld)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, StoreError};
+use crate::access::Actor;
 use crate::experiment::{
     Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Isolation, Prompts, Spec, State,
     Warning, WarningCode,
@@ -65,6 +66,7 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         spec,
         warnings,
         created_at: at(0),
+        submitted_by: Actor::default(),
     }
 }
 

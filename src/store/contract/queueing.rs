@@ -19,6 +19,7 @@ pub async fn what_was_inserted_reads_back_whole(store: Store) {
         finished_at: None,
         updated_at: at(0),
         failure: None,
+        submitter: None,
     };
     assert_eq!(record(&store, new.id).await, expected);
     store.ping().await.unwrap();

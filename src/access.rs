@@ -1,0 +1,12 @@
+//! Who may do what: roles, API keys as they are kept, and what is written down of what somebody did. No I/O; a key's
+//! secret is made here and nowhere stored.
+
+mod audit;
+mod key;
+mod role;
+mod token;
+
+pub use audit::{Action, Actor, AuditEntry};
+pub use key::{ApiKey, KeyId, MAX_NAME_CHARS, Standing, StoredKey, is_good_name};
+pub use role::Role;
+pub use token::Token;

@@ -1,0 +1,80 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::KeyId;
+
+/// What is written down of who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Submit,
+    /// Asked for, by somebody who may.
+    Cancel,
+    CreateKey,
+    RevokeKey,
+}
+
+impl Action {
+    const ALL: [Self; 4] = [Self::Submit, Self::Cancel, Self::CreateKey, Self::RevokeKey];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Cancel => "cancel",
+            Self::CreateKey => "create_key",
+            Self::RevokeKey => "revoke_key",
+        }
+    }
+
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text)
+    }
+}
+
+/// Who did something; all is null on a server without authentication but the address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// The key's or the identity header's name.
+    pub name: Option<String>,
+    pub key_id: Option<KeyId>,
+    /// The client's IP address, as far as trusted proxies say.
+    pub address: Option<String>,
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AuditEntry {
+    /// A UUIDv7: sorts by age.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: Uuid,
+    #[schema(value_type = String, format = "date-time")]
+    pub at: Timestamp,
+    pub action: Action,
+    /// The experiment's or key's id.
+    pub subject: String,
+    /// Who did it; null on a server without authentication.
+    #[schema(example = "ada")]
+    pub name: Option<String>,
+    /// The key used; null without one, as when the name came from a trusted proxy.
+    #[schema(value_type = Option<String>)]
+    pub key_id: Option<KeyId>,
+    /// The client's IP address; null from the command line.
+    pub address: Option<String>,
+}
+
+impl AuditEntry {
+    pub fn new(action: Action, subject: impl ToString, actor: &Actor, at: Timestamp) -> Self {
+        let Actor { name, key_id, address } = actor.clone();
+        Self {
+            id: Uuid::now_v7(),
+            at,
+            action,
+            subject: subject.to_string(),
+            name,
+            key_id,
+            address,
+        }
+    }
+}

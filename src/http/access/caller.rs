@@ -1,0 +1,114 @@
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use super::origin::Origin;
+use crate::access::{Actor, KeyId, Role};
+use crate::http::problem::Problem;
+
+/// Who asks, as far as the service knows. Put into the request by `authenticate`, and by nothing else.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Null on a server without authentication, where everybody may do everything.
+    name: Option<String>,
+    key_id: Option<KeyId>,
+    role: Role,
+    address: String,
+    sees_all_prompts: bool,
+}
+
+impl Caller {
+    /// On a server without authentication.
+    pub fn anybody(origin: &Origin) -> Self {
+        Self {
+            name: None,
+            key_id: None,
+            role: Role::Admin,
+            address: origin.address.to_string(),
+            sees_all_prompts: true,
+        }
+    }
+
+    pub fn named(name: String, key_id: Option<KeyId>, role: Role, origin: &Origin, share_prompts: bool) -> Self {
+        Self {
+            name: Some(name),
+            key_id,
+            role,
+            address: origin.address.to_string(),
+            sees_all_prompts: share_prompts || role == Role::Admin,
+        }
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What the audit log says of them.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            name: self.name.clone(),
+            key_id: self.key_id.clone(),
+            address: Some(self.address.clone()),
+        }
+    }
+
+    /// Whose requests are counted together: a key's own, or those of a name that a proxy vouches for.
+    pub fn counted_as(&self) -> Option<String> {
+        match (&self.key_id, &self.name) {
+            (Some(key), _) => Some(format!("key {key}")),
+            (None, Some(name)) => Some(format!("name {name}")),
+            (None, None) => None,
+        }
+    }
+
+    pub fn may_cancel(&self, submitter: Option<&str>) -> bool {
+        self.role == Role::Admin || (self.role == Role::Submitter && self.is(submitter))
+    }
+
+    pub fn may_see_prompts_of(&self, submitter: Option<&str>) -> bool {
+        self.sees_all_prompts || self.is(submitter)
+    }
+
+    /// What nobody submitted is nobody's.
+    fn is(&self, submitter: Option<&str>) -> bool {
+        submitter.is_some() && self.name.as_deref() == submitter
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Absent only on a public route, which has no business with a caller.
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(name: &str, role: Role, share: bool) -> Caller {
+        let origin = Origin::direct("192.0.2.1".parse().unwrap());
+        Caller::named(name.to_owned(), None, role, &origin, share)
+    }
+
+    #[test]
+    fn a_submitter_cancels_their_own_and_an_admin_everything() {
+        let submitter = caller("ada", Role::Submitter, false);
+        assert!(submitter.may_cancel(Some("ada")));
+        assert!(!submitter.may_cancel(Some("bob")) && !submitter.may_cancel(None));
+        assert!(!caller("ada", Role::Reader, true).may_cancel(Some("ada")));
+        assert!(caller("eve", Role::Admin, false).may_cancel(None));
+        assert!(Caller::anybody(&Origin::direct("127.0.0.1".parse().unwrap())).may_cancel(Some("ada")));
+    }
+
+    #[test]
+    fn prompts_are_ones_own_the_admins_or_shared() {
+        for role in [Role::Reader, Role::Submitter] {
+            assert!(caller("ada", role, false).may_see_prompts_of(Some("ada")));
+            assert!(!caller("ada", role, false).may_see_prompts_of(Some("bob")));
+            assert!(!caller("ada", role, false).may_see_prompts_of(None));
+            assert!(caller("ada", role, true).may_see_prompts_of(Some("bob")));
+        }
+        assert!(caller("eve", Role::Admin, false).may_see_prompts_of(Some("bob")));
+    }
+}

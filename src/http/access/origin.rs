@@ -1,0 +1,244 @@
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderName, header::HOST};
+use ipnet::IpNet;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const MAX_PREFIX_BYTES: usize = 200;
+
+/// Where a request came from and under which address its client knows this service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub address: IpAddr,
+    /// The other end of the connection is a proxy that the admin trusts.
+    pub is_trusted_proxy: bool,
+    /// Scheme and host as the client sees them, `https://lab.example`; null where no proxy tells.
+    base: Option<String>,
+    /// What the proxy cut off the path's beginning; empty or `/…` without a slash at the end.
+    prefix: String,
+}
+
+/// A header of a trusted proxy that cannot be used: its name, and what is wrong and accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadHeader(pub HeaderName, pub String);
+
+impl Origin {
+    pub fn direct(address: IpAddr) -> Self {
+        Self {
+            address,
+            is_trusted_proxy: false,
+            base: None,
+            prefix: String::new(),
+        }
+    }
+
+    /// Nobody but a trusted proxy is believed; what others send is as if it were not there.
+    pub fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<Self, BadHeader> {
+        let peer = peer.to_canonical();
+        if !is_trusted(peer, trusted) {
+            return Ok(Self::direct(peer));
+        }
+        Ok(Self {
+            address: client(peer, headers, trusted)?,
+            is_trusted_proxy: true,
+            base: base(headers)?,
+            prefix: prefix(headers)?,
+        })
+    }
+
+    /// The address of one of this service's own paths, as the client can use it.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{}{path}", self.base.as_deref().unwrap_or_default(), self.prefix)
+    }
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
+}
+
+/// From the right, where each proxy adds whom it talked to: the first one that is no trusted proxy. What stands further
+/// left, the client can have written itself.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<IpAddr, BadHeader> {
+    let mut client = peer;
+    let lines: Vec<_> = headers.get_all(FOR).iter().collect();
+    for line in lines.into_iter().rev() {
+        let text = line.to_str().unwrap_or("bytes that are no text");
+        for entry in text.rsplit(',').map(str::trim) {
+            client = entry
+                .parse::<IpAddr>()
+                .map(|address| address.to_canonical())
+                .map_err(|_| {
+                    BadHeader(
+                        FOR,
+                        format!("has {entry:?}; accepted are IP addresses with commas between them"),
+                    )
+                })?;
+            if !is_trusted(client, trusted) {
+                return Ok(client);
+            }
+        }
+    }
+    Ok(client)
+}
+
+fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
+    let Some(proto) = text(headers, &PROTO)? else {
+        return Ok(None);
+    };
+    if !matches!(proto, "http" | "https") {
+        return Err(BadHeader(PROTO, format!("is {proto:?}; accepted are http and https")));
+    }
+    let (name, host) = match text(headers, &FORWARDED_HOST)? {
+        Some(host) => (FORWARDED_HOST, Some(host)),
+        None => (HOST, text(headers, &HOST)?),
+    };
+    let Some(host) = host else { return Ok(None) };
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(good) {
+        return Err(BadHeader(name, format!("is {host:?}; accepted is HOST or HOST:PORT")));
+    }
+    Ok(Some(format!("{proto}://{host}")))
+}
+
+fn prefix(headers: &HeaderMap) -> Result<String, BadHeader> {
+    let Some(given) = text(headers, &PREFIX)? else {
+        return Ok(String::new());
+    };
+    let cut = given.trim_end_matches('/');
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let starts_well = cut.is_empty() || (cut.starts_with('/') && !cut.contains("//"));
+    let climbs = cut.split('/').any(|part| part == "." || part == "..");
+    if cut.len() > MAX_PREFIX_BYTES || !starts_well || climbs || !cut.bytes().all(good) {
+        let accepted = format!("accepted is a path such as /joulemark, up to {MAX_PREFIX_BYTES} bytes");
+        return Err(BadHeader(PREFIX, format!("is {given:?}; {accepted}")));
+    }
+    Ok(cut.to_owned())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, BadHeader> {
+    let value = headers.get(name).map(|value| value.to_str());
+    value
+        .transpose()
+        .map_err(|_| BadHeader(name.clone(), "is no text".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PROXY: &str = "10.0.0.7";
+
+    fn read(peer: &str, headers: &[(&'static str, &str)]) -> Result<Origin, BadHeader> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        Origin::read(peer.parse().unwrap(), &map, &trusted)
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed_whatever_they_send() {
+        let forged = [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-proto", "gopher"),
+            ("x-forwarded-prefix", "//evil.example"),
+        ];
+        let origin = read("192.0.2.9", &forged).unwrap();
+        assert_eq!(origin, Origin::direct("192.0.2.9".parse().unwrap()));
+        assert_eq!(origin.link("/v1"), "/v1");
+    }
+
+    #[test]
+    fn the_client_is_the_last_whom_no_trusted_proxy_is() {
+        for (lines, expected) in [
+            (vec![("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
+            (vec![("x-forwarded-for", "127.0.0.1, 192.0.2.1,10.1.1.1")], "192.0.2.1"),
+            (
+                vec![
+                    ("x-forwarded-for", "6.6.6.6"),
+                    ("x-forwarded-for", "192.0.2.1, fd00::1"),
+                ],
+                "192.0.2.1",
+            ),
+            (vec![("x-forwarded-for", "10.1.1.1")], "10.1.1.1"),
+            (vec![("x-forwarded-for", "not read, 192.0.2.1")], "192.0.2.1"),
+            (vec![], PROXY),
+        ] {
+            assert_eq!(
+                read(PROXY, &lines).unwrap().address,
+                expected.parse::<IpAddr>().unwrap(),
+                "{lines:?}"
+            );
+        }
+        assert_eq!(
+            read("::ffff:10.0.0.7", &[("x-forwarded-for", "192.0.2.1")])
+                .unwrap()
+                .address
+                .to_string(),
+            "192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn links_have_the_scheme_host_and_prefix_that_the_client_uses() {
+        let headers = [
+            ("x-forwarded-proto", "https"),
+            ("host", "lab.example"),
+            ("x-forwarded-prefix", "/energy/"),
+        ];
+        assert_eq!(
+            read(PROXY, &headers).unwrap().link("/v1/x"),
+            "https://lab.example/energy/v1/x"
+        );
+        let behind = [
+            ("x-forwarded-proto", "https"),
+            ("host", "10.0.0.8:80"),
+            ("x-forwarded-host", "lab.example:8443"),
+        ];
+        assert_eq!(
+            read(PROXY, &behind).unwrap().link("/v1/x"),
+            "https://lab.example:8443/v1/x"
+        );
+        assert_eq!(
+            read(PROXY, &[("x-forwarded-prefix", "/")]).unwrap().link("/v1/x"),
+            "/v1/x"
+        );
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_sends_is_checked_as_well() {
+        for (name, value) in [
+            ("x-forwarded-for", "192.0.2.1:1234"),
+            ("x-forwarded-for", ""),
+            ("x-forwarded-proto", "javascript"),
+            ("x-forwarded-prefix", "//evil.example"),
+            ("x-forwarded-prefix", "/a/../b"),
+            ("x-forwarded-prefix", "/a\"b"),
+            ("x-forwarded-prefix", "a"),
+        ] {
+            assert_eq!(read(PROXY, &[(name, value)]).unwrap_err().0, name, "{value}");
+        }
+        let host = [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "lab.example/@evil"),
+        ];
+        assert_eq!(read(PROXY, &host).unwrap_err().0, "x-forwarded-host");
+    }
+
+    proptest! {
+        #[test]
+        fn a_link_stays_on_this_service(prefix in "[ -~]{0,40}") {
+            if let Ok(origin) = read(PROXY, &[("x-forwarded-prefix", &prefix)]) {
+                let link = origin.link("/v1");
+                prop_assert!(link.starts_with('/') && !link.starts_with("//") && link.ends_with("/v1"), "{}", link);
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+use axum::http::Method;
+
+use crate::access::Role;
+
+/// What an operation asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Open to everybody: whether the service works, and how it is talked to.
+    Public,
+    Needs(Role),
+}
+
+const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+/// Nothing is changed by these, though they are asked with a body.
+const ASKED_BY_POST: [&str; 1] = ["/v1/flops"];
+const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
+
+/// One rule for all paths, those that do not exist included: an operation that is added without a thought can be read by
+/// readers and asks for a submitter when it may change something.
+pub fn scope_of(method: &Method, path: &str) -> Scope {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if reads && PUBLIC.contains(&path) {
+        Scope::Public
+    } else if FOR_ADMINS.contains(&path) {
+        Scope::Needs(Role::Admin)
+    } else if reads || (*method == Method::POST && ASKED_BY_POST.contains(&path)) {
+        Scope::Needs(Role::Reader)
+    } else {
+        Scope::Needs(Role::Submitter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_is_open_and_only_reading_it() {
+        for path in PUBLIC {
+            assert_eq!(scope_of(&Method::GET, path), Scope::Public);
+            assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Submitter));
+        }
+        for path in [
+            "/",
+            "/healthz/",
+            "//healthz",
+            "/healthz/../v1/experiments",
+            "/HEALTHZ",
+            "/v1/experiments",
+        ] {
+            assert_eq!(scope_of(&Method::GET, path), Scope::Needs(Role::Reader), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_may_change_something_needs_more_than_a_reader() {
+        for method in [
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ] {
+            assert_eq!(scope_of(&method, "/v1/experiments"), Scope::Needs(Role::Submitter));
+        }
+        assert_eq!(scope_of(&Method::POST, "/v1/flops"), Scope::Needs(Role::Reader));
+        assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Needs(Role::Admin));
+    }
+}

@@ -1,0 +1,62 @@
+use axum::{Json, extract::State as AxumState};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{extract::StrictQuery, problem::Problem, state::AppState};
+use crate::access::AuditEntry;
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 500;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditParameters {
+    /// Entries on a page, 1 to 500; default 50.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of the audit log, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditPage {
+    pub items: Vec<AuditEntry>,
+    /// What to pass as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Read the audit log, newest first
+///
+/// Who submitted and cancelled which experiment, and who made and revoked which key. For admins.
+#[utoipa::path(get, path = "/v1/audit", tag = "service", operation_id = "listAudit",
+    params(AuditParameters),
+    responses(
+        (status = 200, description = "A page of the log.", body = AuditPage),
+        (status = 400, description = "A parameter is not valid.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn audit(
+    AxumState(state): AxumState<AppState>,
+    StrictQuery(parameters): StrictQuery<AuditParameters>,
+) -> Result<Json<AuditPage>, Problem> {
+    let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let detail = format!("is {limit}; accepted are 1 to {MAX_LIMIT}");
+        return Err(Problem::invalid_parameter("limit", detail));
+    }
+    let before = parameters.cursor.as_deref().map(read_cursor).transpose()?;
+    // One more than asked for tells whether there is a next page.
+    let mut items = state.store.audit_log(before, limit + 1).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next_cursor = items.last().filter(|_| more).map(|entry| entry.id.to_string());
+    Ok(Json(AuditPage { items, next_cursor }))
+}
+
+fn read_cursor(text: &str) -> Result<Uuid, Problem> {
+    text.parse()
+        .map_err(|_| Problem::invalid_parameter("cursor", format!("is {text:?}; accepted is a page's next_cursor")))
+}

@@ -1,0 +1,94 @@
+//! How much of everything a request may have, what must not be in it twice, and how many are answered at a time.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State as AxumState},
+    http::{HeaderMap, HeaderName, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::sync::Semaphore;
+
+use super::{problem::Problem, state::AppState};
+
+/// The server's limits, as `config/default.toml` explains them; 0 is no limit where it says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub max_header_bytes: usize,
+    pub max_uri_bytes: usize,
+    pub header_timeout_sec: u32,
+    pub body_timeout_sec: u32,
+    pub request_timeout_sec: u32,
+    pub max_connections: u32,
+    pub max_concurrent_requests: usize,
+    pub rate_limit_per_minute: u32,
+    pub max_queued: u64,
+    pub max_unfinished_per_user: u64,
+    pub max_prompts: u32,
+    pub max_total_tokens: u64,
+}
+
+/// Headers that say one thing. Given twice, a proxy may go by the one and we by the other.
+static SINGLE: [HeaderName; 7] = [
+    header::AUTHORIZATION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+/// Refuses what is too large or ambiguous before anything is done for it.
+pub async fn check_shape(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
+    let limits = &state.access.limits;
+    let headers = request.headers();
+    let uri_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let problem = if uri_bytes > limits.max_uri_bytes {
+        Some(Problem::uri_too_long(limits.max_uri_bytes))
+    } else if header_bytes(headers) > limits.max_header_bytes {
+        Some(Problem::headers_too_large(limits.max_header_bytes))
+    } else {
+        let identity = state.access.identity_header.as_ref();
+        let twice = SINGLE
+            .iter()
+            .chain(identity)
+            .find(|name| headers.get_all(*name).iter().count() > 1);
+        twice.map(|name| Problem::bad_header(name, "is there twice; accepted is one"))
+    };
+    match problem {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    // As on the wire, with the colon, the space and the line's end.
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+/// Places for requests that are being answered; a stream that goes on after its head takes none.
+#[derive(Clone, Debug)]
+pub struct Places(Arc<Semaphore>);
+
+impl Places {
+    pub fn new(count: usize) -> Self {
+        Self(Arc::new(Semaphore::new(count)))
+    }
+}
+
+/// Answers at once that there is no place, where waiting would only pile up requests.
+pub async fn take_place(
+    AxumState((places, count)): AxumState<(Places, usize)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match places.0.try_acquire() {
+        Ok(_place) => next.run(request).await,
+        Err(_) => Problem::too_many_at_once(count).into_response(),
+    }
+}

@@ -1,0 +1,152 @@
+use axum::http::{HeaderName, StatusCode};
+
+use super::Problem;
+use crate::access::Role;
+
+/// Requests that are refused for who sent them, for their headers, or for how many there are.
+impl Problem {
+    pub fn unauthenticated(why: &str) -> Self {
+        let detail = format!(
+            "{why}; accepted is the header \"Authorization: Bearer KEY\" with a key that the admin makes by \
+             `joulemark key create`"
+        );
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "An API key is needed",
+            detail,
+        )
+    }
+
+    pub fn invalid_key(why: &str) -> Self {
+        let detail = format!("{why}; the admin makes keys by `joulemark key create`");
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid-key",
+            "The API key is not valid",
+            detail,
+        )
+    }
+
+    pub fn role_too_low(has: Role, needs: Role) -> Self {
+        let detail = format!("this needs the role {needs}, the caller's is {has}");
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "role-too-low",
+            "The caller may not do this",
+            detail,
+        )
+    }
+
+    pub fn not_yours() -> Self {
+        let detail = "the experiment is another's; its submitter and admins may cancel it";
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not-yours",
+            "The experiment is another's",
+            detail,
+        )
+    }
+
+    pub fn forwarded_without_authentication(header: &HeaderName) -> Self {
+        let detail = format!(
+            "the request came through a proxy (it has the header {header}), and this server has no authentication \
+             (--auth none): it answers programs of its own host only. Behind a proxy run it with --auth keys and \
+             --trusted-proxy"
+        );
+        let title = "Nothing is served through a proxy without authentication";
+        Self::new(StatusCode::FORBIDDEN, "forwarded-without-authentication", title, detail)
+    }
+
+    pub fn foreign_host(host: &str) -> Self {
+        let detail = format!(
+            "the request is for the host {host:?}, and this server has no authentication (--auth none): it answers as \
+             localhost or a loopback address only"
+        );
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-host",
+            "The host is not this one",
+            detail,
+        )
+    }
+
+    pub fn cross_site() -> Self {
+        let detail = "the request was made by a page of another site; the admin can name its origin with --cors-origin";
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "cross-site",
+            "Other sites' pages may not do this",
+            detail,
+        )
+    }
+
+    pub fn bad_header(name: &HeaderName, what: &str) -> Self {
+        let title = "A header is not valid";
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-header",
+            title,
+            format!("the header {name} {what}"),
+        )
+    }
+
+    pub fn uri_too_long(limit: usize) -> Self {
+        let detail =
+            format!("the request's target is longer than {limit} bytes, the limit of this server (max_uri_bytes)");
+        Self::new(
+            StatusCode::URI_TOO_LONG,
+            "uri-too-long",
+            "The target is too long",
+            detail,
+        )
+    }
+
+    pub fn headers_too_large(limit: usize) -> Self {
+        let detail = format!("the headers are larger than {limit} bytes, the limit of this server (max_header_bytes)");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(status, "headers-too-large", "The headers are too large", detail)
+    }
+
+    pub fn body_too_slow(limit_sec: u32) -> Self {
+        let detail = format!("nothing of the body came for {limit_sec} s, the limit of this server (body_timeout_sec)");
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            "The body comes too slowly",
+            detail,
+        )
+    }
+
+    pub fn too_many_requests(per_minute: u32, retry_after_sec: u32) -> Self {
+        let detail = format!("the caller has made {per_minute} requests in a minute (rate_limit_per_minute)");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate-limit", "Too many requests", detail);
+        problem.again_after(retry_after_sec)
+    }
+
+    pub fn quota_used_up(limit: u64) -> Self {
+        let detail = format!(
+            "{limit} experiments of the caller wait or run, which is the limit of this server (max_unfinished_per_user); \
+             there is room once one of them is finished or cancelled"
+        );
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota", "The quota is used up", detail);
+        problem.again_after(60)
+    }
+
+    pub fn queue_full(limit: u64) -> Self {
+        let detail = format!("{limit} experiments wait already, the limit of this server (max_queued)");
+        let problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "queue-full",
+            "The queue is full",
+            detail,
+        );
+        problem.again_after(60)
+    }
+
+    pub fn too_many_at_once(limit: usize) -> Self {
+        Self::unavailable(format!(
+            "{limit} requests are being answered, the limit of this server (max_concurrent_requests)"
+        ))
+    }
+}
