@@ -45,7 +45,11 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let (subject, detail, fix) = (
             &finding.subject,
             &finding.detail,
-            finding.fix.as_deref().unwrap_or("none needed"),
+            match (&finding.fix, finding.works) {
+                (Some(fix), _) => fix.as_str(),
+                (None, true) => "none needed",
+                (None, false) => "none known",
+            },
         );
         tracing::info!(works = finding.works, fix, "energy source {subject}: {detail}");
     }

@@ -30,7 +30,8 @@ pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids:
     metrics.dram_energy_j = part(metrics.host_dram_energy_j, split.of_dram);
     // The GPUs are most of the energy: a total that silently lacks them would read like a good result.
     let lacks_gpus = !gpu_uuids.is_empty() && metrics.gpu_energy_j.is_none();
-    add_up(metrics, window, lacks_gpus)
+    let lacks_packages = metrics.host_cpu_energy_j.is_none() && has_packages(&metrics);
+    add_up(metrics, window, lacks_gpus || lacks_packages)
 }
 
 /// Energy of the whole host, all its GPUs included: what `joulemark meter` shows.
@@ -39,7 +40,16 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
     metrics.cpu_energy_j = metrics.host_cpu_energy_j;
     metrics.dram_energy_j = metrics.host_dram_energy_j;
     let lacks_gpus = metrics.gpu_energy_j.is_none() && metrics.sources.iter().any(|reading| reading.gpu.is_some());
-    add_up(metrics, window, lacks_gpus)
+    let lacks_packages = metrics.host_cpu_energy_j.is_none() && has_packages(&metrics);
+    add_up(metrics, window, lacks_gpus || lacks_packages)
+}
+
+/// Whether the host has a source of its packages' energy, known in this window or not.
+fn has_packages(metrics: &EnergyMetrics) -> bool {
+    metrics
+        .sources
+        .iter()
+        .any(|reading| reading.domain == EnergyDomain::Package)
 }
 
 fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
@@ -64,12 +74,22 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
 
 /// Some virtual machines show counters that never move: 0 J would be a lie, so the energy is not known.
 fn tell_of_a_dead_counter(reading: &mut SourceReading) {
-    /// Ten refreshes of the slowest counter.
+    /// Some tens of refreshes: what runs has moved its counter by then.
+    const LONG_ENOUGH_REFRESHES: f64 = 50.0;
+    /// As Intel's SDM (volume 3, RAPL interfaces) says.
+    const RAPL_REFRESH_MS: f64 = 1.0;
+    /// Where the refresh is not known: ten of the slowest counter.
     const LONG_ENOUGH_SEC: f64 = 1.0;
     let is_whole_device = matches!(reading.domain, EnergyDomain::Gpu | EnergyDomain::Package);
     let is_counter = reading.method == EnergyMethod::EnergyCounter;
     let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
-    if is_whole_device && is_counter && reading.energy_j == Some(0.0) && covered_sec >= LONG_ENOUGH_SEC {
+    let is_rapl = reading.source == EnergySourceKind::RaplPowercap || reading.source == EnergySourceKind::RaplPerfEvent;
+    // A dead counter shows no refresh; RAPL's is known all the same.
+    let refresh_ms = reading.refresh_ms.or_else(|| is_rapl.then_some(RAPL_REFRESH_MS));
+    let long_enough_sec = refresh_ms.map_or(LONG_ENOUGH_SEC, |ms| {
+        (LONG_ENOUGH_REFRESHES * ms / MILLISECONDS_PER_SECOND).min(LONG_ENOUGH_SEC)
+    });
+    if is_whole_device && is_counter && reading.energy_j == Some(0.0) && covered_sec >= long_enough_sec {
         let dead = "its counter stood still for the whole window, and no device that runs draws nothing";
         (reading.energy_j, reading.mean_power_w, reading.uncertainty_j) = (None, None, None);
         reading.counted_in_total = false;
@@ -98,9 +118,9 @@ fn is_inside_another(reading: &SourceReading) -> bool {
     reading.energy_j.is_some() && !reading.counted_in_total
 }
 
-fn add_up(mut metrics: EnergyMetrics, window: &Window, lacks_gpus: bool) -> EnergyMetrics {
+fn add_up(mut metrics: EnergyMetrics, window: &Window, lacks_a_part: bool) -> EnergyMetrics {
     let parts = [metrics.gpu_energy_j, metrics.cpu_energy_j, metrics.dram_energy_j];
-    if !lacks_gpus && parts.iter().any(Option::is_some) {
+    if !lacks_a_part && parts.iter().any(Option::is_some) {
         metrics.total_energy_j = Some(parts.iter().flatten().sum());
     }
     let duration_sec = window.duration_sec();

@@ -26,6 +26,9 @@ use super::timeline::Timeline;
 use crate::clock::Monotonic;
 use crate::measurement::{EnergyDomain, EnergyMetrics, Window};
 
+/// A source that fails for a moment at a window's end is asked again this often.
+const CATCH_UP_EDGES: u32 = 3;
+
 /// A cheap handle; when the last one is dropped the thread ends and is joined.
 #[derive(Clone)]
 pub struct HostMeter(Arc<Inner>);
@@ -162,7 +165,10 @@ impl HostMeter {
         if settled > now {
             std::thread::sleep(Duration::from_nanos(settled.0 - now.0));
         }
-        if !lock(&self.0.timeline).is_covered_until(settled) {
+        for _ in 0..CATCH_UP_EDGES {
+            if lock(&self.0.timeline).is_covered_until(settled) {
+                break;
+            }
             self.edge();
         }
     }

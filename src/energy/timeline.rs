@@ -252,12 +252,12 @@ impl Timeline {
         answering.map(Track::settle_sec).fold(0.0, f64::max)
     }
 
-    /// Whether everything that still answers was read at or after `at`.
+    /// Whether everything that still answers was read at or after `at`; what failed for a moment is worth another try.
     pub fn is_covered_until(&self, at: Monotonic) -> bool {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
         self.tracks
             .iter()
-            .all(|track| track.last_error.is_some() || reaches(track.chosen()))
+            .all(|track| matches!(track.last_error, Some(PollError::Gone(_))) || reaches(track.chosen()))
             && self
                 .processes
                 .iter()
@@ -335,6 +335,16 @@ mod tests {
             counter_j: Some(joules),
             power_w: None,
         })
+    }
+
+    #[test]
+    fn a_read_that_failed_for_a_moment_does_not_cover_a_window_and_a_device_that_is_gone_does() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(1.0, 10.0), true);
+        timeline.record(0, Err(PollError::Retry("caught empty".to_owned())), true);
+        assert!(!timeline.is_covered_until(sec(2.0)));
+        timeline.record(0, Err(PollError::Gone("unloaded".to_owned())), true);
+        assert!(timeline.is_covered_until(sec(2.0)), "nothing is to be waited for");
     }
 
     #[test]

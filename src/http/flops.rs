@@ -84,7 +84,28 @@ pub async fn flops(
         let problem = FieldProblem::new("/config", format!("cannot be counted: {}", answer.notes.join("; ")));
         return Err(Problem::invalid_question(vec![problem]));
     }
+    refuse_beyond_u64(&answer).map_err(|problem| Problem::invalid_question(vec![problem]))?;
     Ok(Json(answer))
+}
+
+/// The answer's counts are promised as 64-bit integers.
+fn refuse_beyond_u64(answer: &FlopsAnswer) -> Result<(), FieldProblem> {
+    let largest = [
+        answer.flops_total,
+        answer.flops_unwindowed_total,
+        answer.flops_elementwise,
+        answer.flops_two_params_tokens,
+    ];
+    match largest.into_iter().flatten().max() {
+        Some(count) if count > u128::from(u64::MAX) => Err(FieldProblem::new(
+            "",
+            format!(
+                "asks for {count} FLOPs; accepted are batch, input_tokens and output_tokens whose counts stay within {}",
+                u64::MAX
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What is counted.
@@ -183,6 +204,22 @@ mod tests {
                 (2, 128, Logits::Last)
             );
         }
+    }
+
+    #[test]
+    fn counts_beyond_64_bits_are_refused() {
+        let config = json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536,
+            "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152,
+        });
+        let refused = |batch: u32, input: u32| {
+            let document = json!({"config": config, "batch": batch, "input_tokens": input});
+            let (subject, question) = parse(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
+            let (name, description) = super::describe(std::path::Path::new("."), subject).expect("a description");
+            super::refuse_beyond_u64(&description.answer(&name, &question)).is_err()
+        };
+        assert!(!refused(1, 128));
+        assert!(refused(1_000_000, 10_000_000));
     }
 
     #[test]

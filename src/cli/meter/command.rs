@@ -24,7 +24,7 @@ const KILLED: i32 = 128;
 
 /// The command could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("{command}: {source}")]
+#[error("{command} cannot be started")]
 pub struct Failure {
     command: String,
     source: io::Error,

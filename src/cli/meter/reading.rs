@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::measurement::{EnergyMetrics, SourceReading, Window};
+use crate::measurement::{EnergyDomain, EnergyMetrics, SourceReading, Window};
 
 /// Energy of the whole host over one command; null where it is not known, never 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,7 +14,8 @@ pub struct Reading {
     /// All CPU packages.
     pub cpu_energy_j: Option<f64>,
     pub dram_energy_j: Option<f64>,
-    /// GPUs, packages and memory that are known; null when nothing is, or when a GPU asked for is not.
+    /// GPUs, packages and memory that are known; null when nothing is, or when a GPU asked for or a
+    /// package is not.
     pub total_energy_j: Option<f64>,
     /// The command's, or 128 and the signal's number.
     pub exit_code: u8,
@@ -30,6 +31,12 @@ impl Reading {
         ];
         // The GPUs are most of the energy: a total that silently lacks one would read like a good result.
         let lacks_gpus = !gpus.is_empty() && metrics.gpu_energy_j.is_none();
+        // Nor may one lack a package that is there and was not read.
+        let lacks_packages = metrics.host_cpu_energy_j.is_none()
+            && metrics
+                .sources
+                .iter()
+                .any(|source| source.domain == EnergyDomain::Package);
         Self {
             window,
             duration_sec: window.duration_sec(),
@@ -40,7 +47,7 @@ impl Reading {
                 .into_iter()
                 .flatten()
                 .reduce(|sum, part| sum + part)
-                .filter(|_| !lacks_gpus),
+                .filter(|_| !lacks_gpus && !lacks_packages),
             exit_code,
             sources: metrics.sources,
         }

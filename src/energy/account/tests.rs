@@ -172,6 +172,18 @@ fn a_device_whose_counter_stands_still_is_unknown_and_one_that_moves_is_not() {
 }
 
 #[test]
+fn a_package_that_stands_still_for_a_third_of_a_second_voids_its_energy_and_the_total() {
+    let sources = vec![(gpu(0), 300.0), (zone(EnergyDomain::Package, "package-0"), 0.0)];
+    let window = Window {
+        start_monotonic_sec: 2.0,
+        end_monotonic_sec: 2.3,
+    };
+    let metrics = account_host(&host(sources, &[]), &window);
+    assert_eq!((metrics.host_cpu_energy_j, metrics.total_energy_j), (None, None));
+    assert!(close(metrics.gpu_energy_j, 90.0), "what is known stays told");
+}
+
+#[test]
 fn the_host_s_own_account_counts_nothing_twice() {
     let metrics = account_host(&two_gpus_and_a_cpu(&[]), &WINDOW);
     assert!(close(metrics.gpu_energy_j, 2500.0));

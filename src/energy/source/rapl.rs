@@ -8,6 +8,8 @@ mod zones;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value, Wraps, tdp_table};
 use crate::clock::Monotonic;
@@ -20,13 +22,21 @@ const REFRESH_SEC: f64 = 1e-3;
 /// Where a zone does not say its maximum power, this many times the socket's TDP is taken for it.
 const TDP_FACTOR: f64 = 4.0;
 
+/// A wrap is told from a reset by this many times the most power that was seen.
+const PEAK_FACTOR: f64 = 4.0;
+
 /// TDP of the largest sockets, taken where the model is not in our table either, so that no wrap is missed.
 const LARGEST_TDP_W: f64 = 500.0;
 
-/// A file that is being rewritten can be caught empty.
-const READ_ATTEMPTS: u32 = 3;
+/// A file that is being rewritten can be caught empty, for as long as its writer takes.
+const READ_ATTEMPTS: u32 = 10;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_micros(200);
 
-/// Zones of one powercap tree whose counters could be read when it was opened.
+/// Peaks are measured over at least this long: the jitter of a tick would pass for a peak over less.
+const SHORTEST_PEAK_SEC: f64 = 0.02;
+
+/// Zones of one powercap tree. A package or memory zone that cannot be read stays among them beside those that can, so
+/// that a sum that lacks it is known to lack it.
 #[derive(Debug)]
 pub struct RaplSource {
     counters: Vec<Counter>,
@@ -35,14 +45,19 @@ pub struct RaplSource {
 
 #[derive(Debug)]
 struct Counter {
-    energy_file: PathBuf,
+    root: PathBuf,
+    folder: PathBuf,
     /// Microjoules at which the counter starts again from 0; none when the kernel would not say.
     range_uj: Option<u64>,
     /// More than this in a while is no wrap but a reset.
     highest_power_w: f64,
     last: Option<Monotonic>,
-    last_uj: u64,
+    /// None until it could be read.
+    last_uj: Option<u64>,
     unwrapped_uj: u64,
+    peak_w: f64,
+    /// A zone that stays broken is not waited for at every sweep.
+    failed: bool,
 }
 
 impl Counter {
@@ -51,41 +66,52 @@ impl Counter {
     /// that can be known.
     fn advance(&mut self, at: Monotonic, now_uj: u64) -> f64 {
         let since_sec = self.last.replace(at).map(|last| at.sec_since(last));
-        if now_uj >= self.last_uj {
-            self.unwrapped_uj += now_uj - self.last_uj;
-        } else {
-            match self.range_uj.map(|range| range.saturating_sub(self.last_uj) + now_uj) {
+        let last_uj = self.last_uj.replace(now_uj);
+        match last_uj {
+            None => self.unwrapped_uj = now_uj,
+            Some(last_uj) if now_uj >= last_uj => {
+                let grown_uj = now_uj - last_uj;
+                self.unwrapped_uj += grown_uj;
+                if let Some(sec) = since_sec.filter(|sec| *sec >= SHORTEST_PEAK_SEC) {
+                    self.peak_w = self.peak_w.max(grown_uj as f64 / MICROJOULES_PER_JOULE / sec);
+                }
+            }
+            Some(last_uj) => match self.range_uj.map(|range| range.saturating_sub(last_uj) + now_uj) {
                 Some(grown_uj) if self.can_have_drawn(grown_uj, since_sec) => self.unwrapped_uj += grown_uj,
                 _ => self.unwrapped_uj = now_uj,
-            }
+            },
         }
-        self.last_uj = now_uj;
         self.unwrapped_uj as f64 / MICROJOULES_PER_JOULE
     }
 
     /// The file is opened anew each time: a driver that is reloaded replaces it under the same name.
     fn read(&mut self) -> Result<Value, PollError> {
-        let mut read = read_u64(&self.energy_file);
-        for _ in 1..READ_ATTEMPTS {
-            if read.is_ok() {
-                break;
-            }
-            read = read_u64(&self.energy_file);
-        }
+        let file = self.folder.join("energy_uj");
+        let read = if self.failed {
+            read_u64_once(&file)
+        } else {
+            read_u64(&file)
+        };
         let at = Monotonic::now();
+        self.failed = read.is_err();
         match read {
             Ok(now_uj) => Ok(Value {
                 at,
                 counter_j: Some(self.advance(at, now_uj)),
                 power_w: None,
             }),
-            Err(error) => Err(PollError::Retry(format!("{}: {error}", self.energy_file.display()))),
+            Err(error) => Err(PollError::Retry(match explain(&self.root, &self.folder, &error) {
+                (detail, Some(fix)) => format!("{detail}. Fix: {fix}"),
+                (detail, None) => detail,
+            })),
         }
     }
 
     fn can_have_drawn(&self, grown_uj: u64, since_sec: Option<f64>) -> bool {
         let grown_j = grown_uj as f64 / MICROJOULES_PER_JOULE;
-        since_sec.is_none_or(|sec| grown_j <= self.highest_power_w * (sec + REFRESH_SEC))
+        // A declared limit can be far below what the socket draws; what was seen shows it.
+        let highest_w = self.highest_power_w.max(PEAK_FACTOR * self.peak_w);
+        since_sec.is_none_or(|sec| grown_j <= highest_w * (sec + REFRESH_SEC))
     }
 }
 
@@ -93,10 +119,7 @@ impl RaplSource {
     /// Every readable zone under `root`, and a finding for each zone met or for the tree when there is none.
     /// `cpu_model` is the kernel's name of the CPU: its TDP bounds the power of zones that declare no limit.
     pub fn open(root: &Path, cpu_model: Option<&str>) -> (Self, Vec<Finding>) {
-        let tdp_w = cpu_model
-            .and_then(tdp_table::find)
-            .map_or(LARGEST_TDP_W, |plate| plate.watts);
-        let undeclared_w = TDP_FACTOR * tdp_w;
+        let tdp_w = cpu_model.and_then(tdp_table::find).map(|plate| plate.watts);
         let mut source = Self {
             counters: Vec::new(),
             descriptions: Vec::new(),
@@ -113,16 +136,39 @@ impl RaplSource {
                 return (source, findings);
             }
         };
-        for zone in zones {
+        let read: Vec<_> = zones
+            .into_iter()
+            .map(|zone| {
+                let first = read_u64(&zone.folder.join("energy_uj"));
+                (zone, first)
+            })
+            .collect();
+        let works =
+            |wanted: &dyn Fn(&zones::Zone) -> bool| read.iter().any(|(zone, first)| first.is_ok() && wanted(zone));
+        let has_packages = works(&|zone| zone.domain() == Some(EnergyDomain::Package));
+        for (zone, first) in &read {
             let subject = format!("{} ({})", zone.name, zone.path);
-            let detail = match (zone.domain(), read_u64(&zone.folder.join("energy_uj"))) {
-                _ if zone.repeats_another => Err(("another control type shows the same zone".to_owned(), None)),
+            // Of two views of a zone one is read: the first where it works, else the second, else neither.
+            let other_view_works = works(&|other| other.covers == zone.covers && other.is_mmio() != zone.is_mmio());
+            let has_other_view = read
+                .iter()
+                .any(|(other, _)| other.covers == zone.covers && other.is_mmio() != zone.is_mmio());
+            let repeats = zone.is_mmio() && (other_view_works || (has_other_view && first.is_err()));
+            let detail = match (zone.domain(), first) {
+                _ if repeats => Err(("another control type shows the same zone".to_owned(), None)),
                 (None, _) => Err((
                     "a zone of this name is not known to measure energy we report".to_owned(),
                     None,
                 )),
-                (Some(_), Err(error)) => Err(explain(root, &zone.folder, &error)),
-                (Some(domain), Ok(first_uj)) => Ok(source.add(&zone, domain, first_uj, undeclared_w)),
+                (Some(domain), Err(error)) => {
+                    let is_summed = matches!(domain, EnergyDomain::Package | EnergyDomain::Dram);
+                    // Without any package that works the estimate stands in for all of them.
+                    if is_summed && has_packages && !other_view_works {
+                        source.add(root, zone, domain, None, tdp_w);
+                    }
+                    Err(explain(root, &zone.folder, error))
+                }
+                (Some(domain), Ok(first_uj)) => Ok(source.add(root, zone, domain, Some(*first_uj), tdp_w)),
             };
             let works = detail.is_ok();
             let (detail, fix) = detail.map_or_else(|problem| problem, |detail| (detail, None));
@@ -137,25 +183,36 @@ impl RaplSource {
         (source, findings)
     }
 
-    fn add(&mut self, zone: &zones::Zone, domain: EnergyDomain, first_uj: u64, undeclared_w: f64) -> String {
+    fn add(
+        &mut self,
+        root: &Path,
+        zone: &zones::Zone,
+        domain: EnergyDomain,
+        first_uj: Option<u64>,
+        tdp_w: Option<f64>,
+    ) -> String {
         let range_uj = read_u64(&zone.folder.join("max_energy_range_uj"))
             .ok()
             .filter(|range| *range > 0);
         let highest_power_w = zone
             .highest_power_uw()
-            .map_or(undeclared_w, |uw| uw as f64 / MICROWATTS_PER_WATT);
+            .map_or(TDP_FACTOR * tdp_w.unwrap_or(LARGEST_TDP_W), |uw| {
+                uw as f64 / MICROWATTS_PER_WATT
+            });
         let wraps = range_uj.map(|range| Wraps {
             range_j: range as f64 / MICROJOULES_PER_JOULE,
             highest_power_w,
         });
-        let energy_file = zone.folder.join("energy_uj");
         self.counters.push(Counter {
-            energy_file,
+            root: root.to_owned(),
+            folder: zone.folder.clone(),
             range_uj,
-            highest_power_w,
+            highest_power_w: highest_power_w.max(TDP_FACTOR * tdp_w.unwrap_or(0.0)),
             last: None,
             last_uj: first_uj,
-            unwrapped_uj: first_uj,
+            unwrapped_uj: first_uj.unwrap_or(0),
+            peak_w: 0.0,
+            failed: first_uj.is_none(),
         });
         self.descriptions.push(SourceDescription {
             id: SourceId {
@@ -200,6 +257,21 @@ impl EnergySource for RaplSource {
 }
 
 fn read_u64(file: &Path) -> io::Result<u64> {
+    patiently(|| read_u64_once(file))
+}
+
+/// Reads again while the file is caught half written; no other failure passes by waiting.
+fn patiently<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..READ_ATTEMPTS {
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => thread::sleep(BETWEEN_ATTEMPTS),
+            settled => return settled,
+        }
+    }
+    read()
+}
+
+fn read_u64_once(file: &Path) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     text.trim()
         .parse()

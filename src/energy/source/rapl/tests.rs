@@ -137,6 +137,84 @@ fn a_zone_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_counter_caught_empty_for_a_moment_is_read_again() {
+    let mut answers = vec![Ok(7), Err(io::ErrorKind::InvalidData), Err(io::ErrorKind::InvalidData)];
+    let read = patiently(|| {
+        answers
+            .pop()
+            .expect("no more attempts than needed")
+            .map_err(io::Error::from)
+    });
+    assert_eq!(read.expect("a value"), 7);
+    let mut attempts = 0;
+    let denied: io::Result<u64> = patiently(|| {
+        attempts += 1;
+        Err(io::ErrorKind::PermissionDenied.into())
+    });
+    assert!(denied.is_err());
+    assert_eq!(attempts, 1, "a refusal does not pass by waiting");
+}
+
+#[test]
+fn an_unreadable_package_stays_beside_those_that_work_and_may_recover() {
+    let tree = FakeTree::new();
+    tree.zone("intel-rapl:0", "package-0", 1);
+    let broken = tree.zone("intel-rapl:1", "package-1", 1);
+    fs::write(broken.join("energy_uj"), "garbage").expect("a counter");
+    let (mut source, findings) = tree.open();
+    assert_eq!(names(&source).len(), 2);
+    assert!(
+        findings
+            .iter()
+            .any(|finding| !finding.works && finding.subject.contains("package-1"))
+    );
+    assert!(source.sample()[1].is_err());
+    fs::write(broken.join("energy_uj"), "5000000").expect("a counter");
+    assert_eq!(source.sample().remove(1).expect("a value").counter_j, Some(5.0));
+}
+
+#[test]
+fn without_any_package_that_works_none_stands_in_the_way_of_the_estimate() {
+    let tree = FakeTree::new();
+    for path in ["intel-rapl:0", "intel-rapl:1"] {
+        let folder = tree.zone(path, "package-0", 1);
+        fs::write(folder.join("energy_uj"), "garbage").expect("a counter");
+    }
+    assert!(tree.open().0.sources().is_empty());
+}
+
+#[test]
+fn the_mmio_view_serves_where_the_first_view_is_unreadable() {
+    let tree = FakeTree::new();
+    let first = tree.zone("intel-rapl:0", "package-0", 1);
+    fs::write(first.join("energy_uj"), "garbage").expect("a counter");
+    tree.zone("intel-rapl-mmio:0", "package-0", 1);
+    assert_eq!(
+        names(&tree.open().0),
+        [(EnergyDomain::Package, "intel-rapl-mmio:0".to_owned())]
+    );
+}
+
+#[test]
+fn a_wrap_above_the_declared_limit_is_no_reset_once_such_power_was_seen() {
+    let second = |sec: u64| Monotonic(sec * 1_000_000_000);
+    let mut counter = Counter {
+        root: PathBuf::new(),
+        folder: PathBuf::new(),
+        range_uj: Some(1_000_000_000),
+        highest_power_w: 100.0,
+        last: None,
+        last_uj: Some(500_000_000),
+        unwrapped_uj: 500_000_000,
+        peak_w: 0.0,
+        failed: false,
+    };
+    counter.advance(second(1), 500_000_000);
+    counter.advance(second(2), 800_000_000);
+    assert_eq!(counter.advance(second(3), 100_000_000), 1100.0);
+}
+
+#[test]
 fn permission_denied_names_the_exact_fix() {
     let denied = io::Error::from(io::ErrorKind::PermissionDenied);
     let (detail, fix) = explain(
@@ -179,8 +257,8 @@ proptest! {
     ) {
         let first = (start * (range - 1) as f64) as u64;
         let mut counter = Counter {
-            energy_file: PathBuf::new(), range_uj: Some(range), highest_power_w: f64::INFINITY,
-            last: None, last_uj: first, unwrapped_uj: first,
+            root: PathBuf::new(), folder: PathBuf::new(), range_uj: Some(range), highest_power_w: f64::INFINITY,
+            last: None, last_uj: Some(first), unwrapped_uj: first, peak_w: 0.0, failed: false,
         };
         let mut truth = first;
         for (second, step) in (1u64..).zip(steps) {

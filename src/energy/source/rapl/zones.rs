@@ -14,11 +14,15 @@ pub struct Zone {
     /// The zone's folder name: `intel-rapl:0:1`.
     pub path: String,
     pub folder: PathBuf,
-    /// True for a second view of a zone (`intel-rapl-mmio`) that the first control type shows already.
-    pub repeats_another: bool,
+    /// Its name behind the one of the zone it lies in: equal for two views (`intel-rapl-mmio`) of one zone.
+    pub covers: String,
 }
 
 impl Zone {
+    pub fn is_mmio(&self) -> bool {
+        self.path.starts_with("intel-rapl-mmio")
+    }
+
     pub fn domain(&self) -> Option<EnergyDomain> {
         match self.name.as_str() {
             "dram" => Some(EnergyDomain::Dram),
@@ -52,20 +56,27 @@ impl Zone {
 pub fn find(root: &Path) -> io::Result<Vec<Zone>> {
     let mut found = BTreeMap::new();
     collect(root, &mut found)?;
-    let first_views: Vec<String> = found
-        .values()
-        .filter(|zone: &&Zone| !is_mmio(&zone.path))
-        .map(|zone| zone.name.clone())
+    let names: BTreeMap<String, String> = found
+        .iter()
+        .map(|(path, zone)| (path.clone(), zone.name.clone()))
         .collect();
     let mut zones: Vec<Zone> = found.into_values().collect();
     for zone in &mut zones {
-        zone.repeats_another = is_mmio(&zone.path) && first_views.contains(&zone.name);
+        let parent = zone.path.rsplit_once(':').and_then(|(parent, _)| names.get(parent));
+        zone.covers = format!("{}/{}", parent.map_or("", String::as_str), zone.name);
     }
     Ok(zones)
 }
 
-fn is_mmio(path: &str) -> bool {
-    path.starts_with("intel-rapl-mmio")
+fn name_of(zone: &Path) -> io::Result<String> {
+    super::patiently(|| {
+        let text = fs::read_to_string(zone.join("name"))?;
+        let name = text.trim();
+        if name.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the name is empty"));
+        }
+        Ok(name.to_owned())
+    })
 }
 
 fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>) -> io::Result<()> {
@@ -76,15 +87,14 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>) -> io::Result<()> 
         if !path.starts_with("intel-rapl") || found.contains_key(&path) {
             continue;
         }
-        if let Ok(name) = fs::read_to_string(entry.path().join("name")) {
-            let name = name.trim().to_owned();
+        if let Ok(name) = name_of(&entry.path()) {
             found.insert(
                 path.clone(),
                 Zone {
                     name,
                     path,
                     folder: entry.path(),
-                    repeats_another: false,
+                    covers: String::new(),
                 },
             );
         }
