@@ -3,7 +3,7 @@ use super::inference::duration_sec;
 use super::sources;
 use super::sums::{known, ratio, whole};
 use super::windows::union_sec;
-use crate::measurement::EnergyMetrics;
+use crate::measurement::{EnergyDomain, EnergyMetrics, SourceReading};
 
 /// Attributed energy is summed over ranks and cycles, the host's over cycles.
 pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
@@ -26,18 +26,23 @@ pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
         .flat_map(|group| &group.ranks)
         .any(|rank| !rank.gpus.is_empty());
     let lacks_gpus = has_gpus && gpu_energy_j.is_none();
+    let sources = sources::over(groups);
+    let host_cpu_energy_j = of_host(|energy| energy.host_cpu_energy_j);
+    // Packages that are there and could not be read are missing likewise.
+    let is_package = |source: &SourceReading| source.domain == EnergyDomain::Package;
+    let lacks_packages = host_cpu_energy_j.is_none() && sources.iter().any(is_package);
     EnergyMetrics {
-        total_energy_j: known([gpu_energy_j, cpu_energy_j, dram_energy_j]).filter(|_| !lacks_gpus),
+        total_energy_j: known([gpu_energy_j, cpu_energy_j, dram_energy_j]).filter(|_| !lacks_gpus && !lacks_packages),
         gpu_energy_j,
         cpu_energy_j,
         dram_energy_j,
-        host_cpu_energy_j: of_host(|energy| energy.host_cpu_energy_j),
+        host_cpu_energy_j,
         host_dram_energy_j: of_host(|energy| energy.host_dram_energy_j),
         gpu_power_w: ratio(gpu_energy_j, duration_sec),
         cpu_power_w: ratio(cpu_energy_j, duration_sec),
         duration_sec,
         cpu_time_share: cpu_time_share(groups),
-        sources: sources::over(groups),
+        sources,
         host_idle_energy_j: None,
         host_other_energy_j: of_host(|energy| energy.host_other_energy_j),
         baselines: Vec::new(),
