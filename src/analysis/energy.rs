@@ -30,7 +30,7 @@ pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
     let host_cpu_energy_j = of_host(|energy| energy.host_cpu_energy_j);
     // Packages that are there and could not be read are missing likewise.
     let is_package = |source: &SourceReading| source.domain == EnergyDomain::Package;
-    let lacks_packages = host_cpu_energy_j.is_none() && sources.iter().any(is_package);
+    let lacks_packages = host_cpu_energy_j.is_none() && cpu_energy_j.is_none() && sources.iter().any(is_package);
     EnergyMetrics {
         total_energy_j: known([gpu_energy_j, cpu_energy_j, dram_energy_j]).filter(|_| !lacks_gpus && !lacks_packages),
         gpu_energy_j,
