@@ -1,7 +1,11 @@
 //! Baselines, phases and the host's idle and other energy through the real server, on a GPU whose power is known.
 
+use std::any::Any;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
+use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::meter_command::Powercap;
 use crate::mock_nvml::MockNvml;
 use crate::server::Server;
@@ -10,15 +14,26 @@ const WATTS: f64 = 200.0;
 
 struct Bench {
     _mock: MockNvml,
-    _tree: Powercap,
+    _tree: Box<dyn Any>,
     server: Server,
 }
 
 impl Bench {
     fn start() -> Self {
-        let mock = MockNvml::new("shape=constant:200\nutilisation=0");
         let tree = Powercap::new(&[("intel-rapl:0", "package-0")]);
-        let (library, root) = (mock.library(), tree.root().to_owned());
+        let root = tree.root().to_owned();
+        Self::on(root, Box::new(tree))
+    }
+
+    /// A package that stands still is unknown, and with it every total: this one moves.
+    fn start_on_a_package_that_moves() -> Self {
+        let tree = FakePowercap::start(vec![FakeZone::new("intel-rapl:0", "package-0", "constant:60")]);
+        Self::on(tree.root(), Box::new(tree))
+    }
+
+    fn on(root: PathBuf, tree: Box<dyn Any>) -> Self {
+        let mock = MockNvml::new("shape=constant:200\nutilisation=0");
+        let library = mock.library();
         let server = Server::start_with(&[
             "--allow-synthetic-engine",
             "--nvml-lib",
@@ -135,7 +150,7 @@ async fn after_a_rest_the_bare_baseline_is_known_or_says_what_kept_the_host_from
 
 #[tokio::test]
 async fn phases_longer_than_the_samples_have_the_energy_of_their_own_time() {
-    let bench = Bench::start();
+    let bench = Bench::start_on_a_package_that_moves();
     let results = bench
         .results("synthetic:load_ms=800,prefill_ms=400,decode_ms=100", 0)
         .await;
@@ -163,7 +178,7 @@ async fn phases_longer_than_the_samples_have_the_energy_of_their_own_time() {
 
 #[tokio::test]
 async fn phases_shorter_than_the_samples_are_null_and_say_why() {
-    let bench = Bench::start();
+    let bench = Bench::start_on_a_package_that_moves();
     let results = bench.results("synthetic:prefill_ms=3,decode_ms=200", 0).await;
     let prefill = named(&results["energy"]["phases"], "phase", "prefill");
     assert_eq!(
