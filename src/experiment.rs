@@ -12,6 +12,7 @@ mod request;
 mod resolve;
 mod spec;
 mod status;
+mod transition;
 mod warning;
 
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
@@ -24,4 +25,5 @@ pub use request::{DecoderRequest, ExperimentRequest};
 pub use resolve::{Gpu, Host, Model, resolve};
 pub use spec::{Decoder, Device, Distribution, FpPrecision, GpuSelector, Isolation, QUANTIZATIONS, Spec};
 pub use status::{Failure, FailureReason, IllegalMove, State};
+pub use transition::Transition;
 pub use warning::{Warning, WarningCode};

@@ -6,14 +6,17 @@ mod audit;
 mod body;
 mod connections;
 mod devices;
+mod events;
 mod experiments;
 mod extract;
 mod flops;
+mod follow;
 mod health;
 mod layers;
 mod limits;
 mod nodes;
 mod openapi;
+mod places;
 mod problem;
 mod state;
 mod stream;
@@ -25,6 +28,7 @@ pub use access::{Access, Authentication};
 pub use connections::serve;
 pub use limits::Limits;
 pub use openapi::document;
+pub use places::Streams;
 pub use state::AppState;
 
 /// Every route with its description.
@@ -36,6 +40,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::results::results))
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
+        .routes(routes!(experiments::events::experiment_events))
+        .routes(routes!(events::events))
         .routes(routes!(devices::devices))
         .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))

@@ -30,6 +30,7 @@ mod settle;
 mod startable;
 mod step;
 mod surroundings;
+mod tell;
 
 pub use cancel::CancelAnswer;
 pub use cluster::{Cluster, Node};

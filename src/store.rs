@@ -35,6 +35,7 @@ mod standing;
 mod submission;
 mod timeseries;
 mod transaction;
+mod transitions;
 
 use sqlx::AnyPool;
 use tokio::sync::mpsc;
@@ -65,4 +66,5 @@ pub struct Store {
     /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
     writes: AnyPool,
     submissions: mpsc::Sender<group::Waiting>,
+    moved: transitions::Bell,
 }

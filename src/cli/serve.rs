@@ -10,9 +10,9 @@ use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
 use crate::experiment::{Gpu, Host, Offer};
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, Streams};
 use crate::inference::prompts;
-use crate::progress::ProgressBoard;
+use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
 };
@@ -99,6 +99,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         settings.allow_hub,
         settings.allow_synthetic_engine,
     );
+    let newest = store.newest_transition().await.context("the database cannot be read")?;
+    let feed = Feed::new(newest);
     let scheduler = Scheduler::new(Context {
         models: models.clone(),
         store: store.clone(),
@@ -117,6 +119,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         rest: RestWatch::new(Monotonic::now()),
         launcher,
         progress: ProgressBoard::default(),
+        feed: feed.clone(),
         digests: DigestCache::default(),
         limits: Limits {
             load: Duration::from_secs(u64::from(settings.load_timeout_sec)),
@@ -131,6 +134,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         cpus: Arc::new(cpus),
     });
     let access = Arc::new(access::of(&settings)?);
+    let stopping = stop_signal()?;
     let state = AppState {
         store: store.clone(),
         scheduler: scheduler.clone(),
@@ -139,14 +143,20 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         max_body_bytes: settings.max_body_bytes,
         access: access.clone(),
         submitting: Arc::default(),
+        feed,
+        streams: Streams::new(settings.max_streams),
+        stopping: stopping.clone(),
     };
     node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     println!("listening on http://{}", listener.local_addr()?);
-    let stopping = stop_signal()?;
     let keeping = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.keep().await }
+    });
+    let telling = tokio::spawn({
+        let scheduler = scheduler.clone();
+        async move { scheduler.tell().await }
     });
     // Whoever listens for it is not killed by it: a limit on file sizes is a full disk like any other.
     let _file_size_limit = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
@@ -169,6 +179,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     working.await?;
     scheduler.drained().await;
     keeping.await?;
+    telling.await?;
     scheduler.leave().await;
     // A client that holds its connection open does not hold the server.
     if tokio::time::timeout(Duration::from_secs(5), &mut server).await.is_err() {

@@ -1,5 +1,6 @@
 mod admission;
 pub mod cancel;
+pub mod events;
 mod idempotency;
 pub mod list;
 pub mod processes;
@@ -8,6 +9,7 @@ pub mod show;
 pub mod submit;
 pub mod timeseries;
 mod view;
+mod wait;
 
 pub use admission::UnderWay;
 

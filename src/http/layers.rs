@@ -4,8 +4,8 @@ use axum::{
     Router,
     body::Body,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Method, Request, StatusCode, header},
-    middleware::{from_fn_with_state, map_response},
+    http::{HeaderName, Method, Request, header},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
 };
 use tower::ServiceBuilder;
@@ -15,12 +15,13 @@ use tower_http::{
     cors::CorsLayer,
     csrf::CsrfLayer,
     request_id::{MakeRequestUuid, RequestId},
-    timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
+    timeout::RequestBodyTimeoutLayer,
     trace::TraceLayer,
 };
 
 use super::access::{Access, authenticate};
-use super::limits::{Places, check_shape, take_place};
+use super::limits::check_shape;
+use super::places::{Places, take_place};
 use super::{problem::Problem, state::AppState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,16 +44,9 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .layer(CatchPanicLayer::custom(|_| -> Response {
             Problem::internal().into_response()
         }))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            seconds(limits.request_timeout_sec),
-        ))
         .layer(RequestBodyTimeoutLayer::new(seconds(limits.body_timeout_sec)))
         .map_request(|request: Request<_>| request.map(Body::new));
-    let places = (
-        Places::new(limits.max_concurrent_requests),
-        limits.max_concurrent_requests,
-    );
+    let places = Places::new(limits.max_concurrent_requests, seconds(limits.request_timeout_sec));
     let guarded = router
         .layer(DefaultBodyLimit::max(state.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), authenticate))
@@ -65,10 +59,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     } else {
         guarded.layer(cors(&state.access))
     };
-    let timeout_sec = limits.request_timeout_sec;
-    opened.layer(stack).layer(map_response(move |response| {
-        std::future::ready(explain_timeout(response, timeout_sec))
-    }))
+    opened.layer(stack)
 }
 
 /// A page of another site may send what changes something with the credentials that a browser or a proxy adds by
@@ -90,14 +81,4 @@ fn cors(access: &Access) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::LOCATION, header::RETRY_AFTER, REQUEST_ID])
-}
-
-/// The time limit's layer answers without a body; every error of this API is a problem document.
-fn explain_timeout(response: Response, limit_sec: u32) -> Response {
-    let is_bare = !response.headers().contains_key(header::CONTENT_TYPE);
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE && is_bare {
-        let detail = format!("the request took longer than {limit_sec} s; try again");
-        return Problem::unavailable(detail).into_response();
-    }
-    response
 }

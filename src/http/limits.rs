@@ -1,6 +1,4 @@
-//! How much of everything a request may have, what must not be in it twice, and how many are answered at a time.
-
-use std::sync::Arc;
+//! How much of everything a request may have, and what must not be in it twice.
 
 use axum::{
     extract::{Request, State as AxumState},
@@ -8,7 +6,6 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::Semaphore;
 
 use super::{problem::Problem, state::AppState};
 
@@ -69,26 +66,4 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum()
-}
-
-/// Places for requests that are being answered; a stream that goes on after its head takes none.
-#[derive(Clone, Debug)]
-pub struct Places(Arc<Semaphore>);
-
-impl Places {
-    pub fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count)))
-    }
-}
-
-/// Answers at once that there is no place, where waiting would only pile up requests.
-pub async fn take_place(
-    AxumState((places, count)): AxumState<(Places, usize)>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match places.0.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => Problem::too_many_at_once(count).into_response(),
-    }
 }

@@ -22,6 +22,7 @@ use super::access::Origin;
         (name = "models", description = "What a model needs, without running it."),
         (name = "service", description = "The service itself."),
     ),
+    components(schemas(super::follow::StateEvent, super::follow::ProgressEvent)),
 )]
 struct Base;
 

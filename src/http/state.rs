@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::access::Access;
 use super::experiments::UnderWay;
+use super::places::Streams;
 use crate::energy::HostMeter;
+use crate::progress::Feed;
 use crate::scheduler::{ModelCache, Scheduler};
 use crate::store::Store;
 
@@ -16,4 +20,8 @@ pub struct AppState {
     pub max_body_bytes: usize,
     pub access: Arc<Access>,
     pub submitting: Arc<UnderWay>,
+    pub feed: Feed,
+    pub streams: Streams,
+    /// Cancelled when the server is to stop: whoever stays is let go.
+    pub stopping: CancellationToken,
 }

@@ -7,7 +7,7 @@ use super::model_cache::ModelCache;
 use super::rest::RestWatch;
 use crate::energy::HostMeter;
 use crate::measurement::Machine;
-use crate::progress::ProgressBoard;
+use crate::progress::{Feed, ProgressBoard};
 use crate::store::{Spool, Store};
 
 /// Which engine a worker runs; the names are the worker command's own.
@@ -47,6 +47,7 @@ pub struct Context {
     pub rest: RestWatch,
     pub launcher: Launcher,
     pub progress: ProgressBoard,
+    pub feed: Feed,
     pub limits: Limits,
     pub digests: DigestCache,
     /// This very binary, which is also the worker.

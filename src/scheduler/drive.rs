@@ -9,7 +9,7 @@ use crate::analysis::hull;
 use crate::clock::Monotonic;
 use crate::experiment::{Distribution, ExperimentId, Spec, State};
 use crate::measurement::{LoadReport, RequestMeasurement, Window};
-use crate::progress::Progress;
+use crate::progress::{Phase, Plan};
 use crate::report::ModelFacts;
 use crate::worker::protocol::{Job, Order, Report};
 
@@ -73,28 +73,29 @@ impl Drive<'_> {
         // A load that fails does not wait for the hashing of a large file.
         let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
         self.milestones.reached(State::WarmingUp);
+        self.enter(Phase::WarmingUp);
         self.warm_up(ranks, &mut driven).await?;
         driven.loaded_idle = self.rest(ranks).await?;
         self.milestones.reached(State::Measuring);
+        self.enter(Phase::Measuring);
         for cycle in 0..self.spec.num_cycles {
-            self.note(|progress| progress.cycle = Some(cycle));
+            self.context.progress.cycle(self.id, cycle, Monotonic::now());
             self.cycle(ranks, cycle, &mut driven).await?;
         }
         ranks.order_all(|_| Order::Finish).await;
         self.milestones.reached(State::Aggregating);
+        self.enter(Phase::Aggregating);
         Ok((driven, facts))
     }
 
-    fn note(&self, change: impl FnOnce(&mut Progress)) {
-        let board = &self.context.progress;
-        let mut progress = board.get(self.id).unwrap_or_default();
-        progress.num_cycles = self.spec.num_cycles;
-        change(&mut progress);
-        board.set(self.id, progress);
+    fn enter(&self, phase: Phase) {
+        self.context.progress.enter(self.id, phase, Monotonic::now());
     }
 
     async fn load(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
-        self.note(|_| ());
+        self.context
+            .progress
+            .begin(self.id, Plan::of(self.spec), Monotonic::now());
         let jobs = (0..self.spec.num_processes)
             .map(|rank| Job {
                 rank,
@@ -154,6 +155,7 @@ impl Drive<'_> {
         if all.is_zero() {
             return Ok(None);
         }
+        self.enter(Phase::IdleBaseline);
         let settling = (all / 4).min(MOST_SETTLING);
         ranks.rest_for(settling).await?;
         let start = self.edge().await?;
@@ -209,7 +211,7 @@ impl Drive<'_> {
         if let Report::Progress { tokens: of_rank } = report {
             tokens.0[rank as usize] = *of_rank;
             let sum = tokens.0.iter().sum();
-            self.note(|progress| progress.generated_tokens = progress.generated_tokens.max(sum));
+            self.context.progress.tokens(self.id, sum, Monotonic::now());
         }
     }
 }

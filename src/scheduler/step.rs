@@ -16,7 +16,6 @@ use super::startable::HostQueue;
 use super::surroundings::timeseries;
 use crate::clock::{self, Monotonic};
 use crate::experiment::{ExperimentId, Failure, FailureReason, Spec};
-use crate::progress::Progress;
 use crate::store::{Claim, Record, StoreError, Timeseries};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
@@ -87,10 +86,6 @@ impl Scheduler {
     /// Something was submitted or has finished: look at the queue now.
     pub fn wake(&self) {
         self.0.wake.notify_one();
-    }
-
-    pub fn progress(&self, id: ExperimentId) -> Option<Progress> {
-        self.0.context.progress.get(id)
     }
 
     /// Which experiment of this server has each leased device.

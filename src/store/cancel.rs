@@ -47,7 +47,7 @@ impl Store {
                 CancelOutcome::Running
             }
         };
-        transaction.commit().await?;
+        self.commit_moves(transaction).await?;
         Ok(outcome)
     }
 }

@@ -58,7 +58,7 @@ impl Store {
         let user: String = row.try_get("user_name")?;
         grant(&mut transaction, (id, attempt), claim, &user, now).await?;
         let record = record(row).map(|(record, _)| record);
-        transaction.commit().await?;
+        self.commit_moves(transaction).await?;
         Ok(Some(Claimed { attempt, record }))
     }
 
@@ -86,7 +86,7 @@ impl Store {
             to
         };
         set_state(&mut transaction, id, (to, None), now).await?;
-        Ok(transaction.commit().await?)
+        self.commit_moves(transaction).await
     }
 
     /// Ends a running experiment as failed.
@@ -122,6 +122,6 @@ impl Store {
         if self.lock_held(&mut transaction, (id, attempt), end.0).await?.is_some() {
             set_state(&mut transaction, id, end, now).await?;
         }
-        Ok(transaction.commit().await?)
+        self.commit_moves(transaction).await
     }
 }

@@ -17,6 +17,7 @@ mod spooling;
 mod sqlite;
 mod submitting;
 mod timeseries;
+mod transitions;
 mod upgrading;
 mod waiting;
 
@@ -96,6 +97,9 @@ contract! {
     access::a_keys_last_use_only_goes_forward,
     access::a_submission_is_written_down_with_who_did_it,
     access::what_waits_or_runs_is_counted_by_submitter,
+    transitions::every_change_of_state_is_in_the_log_once_and_in_order,
+    transitions::what_was_not_committed_is_not_in_the_log,
+    transitions::who_follows_the_log_while_many_write_misses_nothing,
     timeseries::devices_over_time_read_back_in_order_also_after_the_end,
     timeseries::a_host_without_any_device_has_a_series_of_none,
     timeseries::a_later_attempt_s_series_takes_the_place_of_an_earlier_one,

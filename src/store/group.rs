@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::dialect::Dialect;
 use super::submission::{self, Prepared};
 use super::transaction::begin;
+use super::transitions::Bell;
 use super::{IdempotencyKey, NewExperiment, Store, StoreError, Submitted};
 
 /// Larger groups save nothing more, and hold the writer longer.
@@ -20,12 +21,13 @@ pub struct Waiting {
 }
 
 /// Starts the writer; it ends once every sender is gone.
-pub fn start(dialect: Dialect, writes: AnyPool) -> mpsc::Sender<Waiting> {
+pub fn start(dialect: Dialect, writes: AnyPool, moved: Bell) -> mpsc::Sender<Waiting> {
     let (sender, mut arriving) = mpsc::channel(2 * MOST_TOGETHER);
     tokio::spawn(async move {
         let mut group = Vec::new();
         while arriving.recv_many(&mut group, MOST_TOGETHER).await > 0 {
             commit(dialect, &writes, &mut group).await;
+            moved.ring();
         }
     });
     sender

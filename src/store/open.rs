@@ -6,6 +6,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection};
 
 use super::dialect::Dialect;
+use super::transitions::Bell;
 use super::{Store, StoreError, group};
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
@@ -55,12 +56,14 @@ impl Store {
             Dialect::Sqlite if !is_in_memory(url) => options(dialect, SQLITE_READERS).connect(url).await?,
             _ => writes.clone(),
         };
-        let submissions = group::start(dialect, writes.clone());
+        let moved = Bell::new();
+        let submissions = group::start(dialect, writes.clone(), moved.clone());
         Ok(Self {
             dialect,
             reads,
             writes,
             submissions,
+            moved,
         })
     }
 

@@ -67,7 +67,7 @@ impl Store {
                 _ => recovered.requeued += 1,
             }
         }
-        transaction.commit().await?;
+        self.commit_moves(transaction).await?;
         Ok(recovered)
     }
 
@@ -88,7 +88,7 @@ impl Store {
         if let Some(standing) = standing.filter(|standing| standing.attempt == attempt && standing.state.is_running()) {
             interrupt(&mut transaction, id, standing, max_attempts, now).await?;
         }
-        Ok(transaction.commit().await?)
+        self.commit_moves(transaction).await
     }
 }
 

@@ -83,7 +83,7 @@ impl Store {
         }
         raw::keep(&mut transaction, id, &completion.requests, now).await?;
         set_state(&mut transaction, id, (State::Completed, None), now).await?;
-        Ok(transaction.commit().await?)
+        self.commit_moves(transaction).await
     }
 
     /// The report of a completed experiment; none of any other.

@@ -20,4 +20,12 @@ impl Store {
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
         begin(self.dialect, &self.writes).await
     }
+
+    /// Commits what may have changed a state, and rings.
+    pub(super) async fn commit_moves(&self, transaction: Transaction<'static, Any>) -> Result<(), StoreError> {
+        let committed = transaction.commit().await;
+        // Also where the answer was lost: the commit may have been made.
+        self.moved.ring();
+        Ok(committed?)
+    }
 }

@@ -9,6 +9,7 @@ mod database;
 mod descendants;
 mod devices;
 mod doctor;
+mod events;
 mod fake_powercap;
 mod faults;
 mod flops;
@@ -48,6 +49,7 @@ mod server;
 mod shape;
 #[path = "../../benches/energy/simulation.rs"]
 mod simulation;
+mod sse;
 mod surroundings;
 mod timeseries;
 mod tiny_llama;

@@ -49,6 +49,9 @@ pub struct AccessOptions {
     /// Most requests that are answered at a time [default: 1024].
     #[arg(long)]
     max_concurrent_requests: Option<u64>,
+    /// Most event streams and waiting requests at a time [default: 12288].
+    #[arg(long)]
+    max_streams: Option<u32>,
     /// Requests a minute of one key; 0 for no limit [default: 600].
     #[arg(long)]
     rate_limit_per_minute: Option<u32>,

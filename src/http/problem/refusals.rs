@@ -149,4 +149,14 @@ impl Problem {
             "{limit} requests are being answered, the limit of this server (max_concurrent_requests)"
         ))
     }
+
+    pub fn took_too_long(limit_sec: u64) -> Self {
+        Self::unavailable(format!("the request took longer than {limit_sec} s; try again"))
+    }
+
+    pub fn too_many_streams(limit: u32) -> Self {
+        Self::unavailable(format!(
+            "{limit} streams and waiting requests are open, the limit of this server (max_streams)"
+        ))
+    }
 }

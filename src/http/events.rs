@@ -1,0 +1,116 @@
+use std::collections::HashSet;
+
+use axum::{extract::State as AxumState, http::HeaderMap, response::Response};
+use utoipa::IntoParams;
+
+use super::follow::{Follower, Narrowed, Scope, last_event_id};
+use super::{extract::StrictQuery, problem::Problem, state::AppState};
+use crate::experiment::State;
+
+/// Together they narrow the stream; `state` and `label` may be repeated: any of the states, and all of the labels.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "for the description; `read` takes them one by one, since two may be repeated"
+)]
+pub struct EventParameters {
+    /// Only experiments that come into this state.
+    state: Option<State>,
+    /// Only experiments of this user.
+    user: Option<String>,
+    /// Only experiments that carry this label, as `name=value`.
+    #[param(example = "team=nlp")]
+    label: Option<String>,
+}
+
+/// Follow all experiments
+///
+/// A stream of the events of all experiments, as of one by `followExperiment`. It does not end by itself. Without
+/// `Last-Event-ID` it begins with what happens from now on, with it with what came after that event. A stream that is
+/// narrowed by user or label has no `progress`.
+#[utoipa::path(get, path = "/v1/events", tag = "experiments", operation_id = "followExperiments",
+    params(EventParameters,
+        ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client has.")),
+    responses(
+        (status = 200, description = "The events.", content_type = "text/event-stream", body = String,
+            example = "retry: 3000\n\nevent: state\ndata: {\"id\":\"01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11\",\"state\":\"queued\",\"final\":false,\"attempt\":0,\"at\":\"2026-01-31T12:00:00.123456Z\"}\nid: 41\n\n"),
+        (status = 400, description = "A parameter, or Last-Event-ID, is not valid.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, or too many streams are open.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn events(
+    AxumState(state): AxumState<AppState>,
+    StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let narrowed = read(parameters)?;
+    let after = last_event_id(&headers)?;
+    let place = state.streams.open()?;
+    let listener = state.feed.listen_to_all();
+    let begins_at = listener.begins_at();
+    let after = match after {
+        None => begins_at,
+        Some(after) if after <= begins_at => after,
+        // Another server was faster, or the id is of another database.
+        Some(after) => after.min(state.store.newest_transition().await?),
+    };
+    Ok(Follower::new(state, (Scope::All(narrowed), listener), after, place).into_response())
+}
+
+fn read(parameters: Vec<(String, String)>) -> Result<Narrowed, Problem> {
+    let mut narrowed = Narrowed::default();
+    let mut seen = HashSet::new();
+    for (name, value) in parameters {
+        let refuse = |accepted: &str| Problem::invalid_parameter(&name, format!("is {value:?}; accepted {accepted}"));
+        match name.as_str() {
+            "state" => {
+                let states = State::ALL.map(State::as_str).join(", ");
+                let state = value.parse().map_err(|_| refuse(&format!("are {states}")))?;
+                narrowed.states.push(state);
+            }
+            "user" if seen.insert(name.clone()) => narrowed.user = Some(value),
+            "user" => return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one")),
+            "label" => {
+                let pair = value.split_once('=').filter(|(label, _)| !label.is_empty());
+                let (label, value) = pair.ok_or_else(|| refuse("is name=value"))?;
+                narrowed.labels.push((label.to_owned(), value.to_owned()));
+            }
+            _ => {
+                let accepted = "is unknown; accepted are state, user, label";
+                return Err(Problem::invalid_parameter(&name, accepted));
+            }
+        }
+    }
+    Ok(narrowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_pairs(pairs: &[(&str, &str)]) -> Result<Narrowed, Problem> {
+        let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        read(owned.collect())
+    }
+
+    #[test]
+    fn states_and_labels_may_be_repeated() {
+        let narrowed = read_pairs(&[("state", "failed"), ("label", "a=b=c"), ("state", "completed")]).unwrap();
+        assert_eq!(narrowed.states, [State::Failed, State::Completed]);
+        assert_eq!(narrowed.labels, [("a".to_owned(), "b=c".to_owned())]);
+    }
+
+    #[test]
+    fn each_bad_parameter_is_named_with_what_is_accepted() {
+        for (pairs, accepted) in [
+            (&[("state", "asleep")][..], "queued, starting"),
+            (&[("label", "team")], "name=value"),
+            (&[("page", "2")], "state, user, label"),
+            (&[("user", "a"), ("user", "b")], "accepted is one"),
+        ] {
+            let problem = read_pairs(pairs).unwrap_err();
+            assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (400, pairs[0].0));
+            assert!(problem.detail.contains(accepted), "{}", problem.detail);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::experiment::ExperimentId;
+use crate::http::{places::Stay, problem::Problem, state::AppState};
+use crate::store::Record;
+
+/// A client that wants to wait for longer asks again.
+const MOST_SEC: u32 = 300;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WaitParameters {
+    /// Seconds for which the answer may wait for the experiment to be finished, 0 to 300; default 0. It comes as soon as
+    /// that is so, or when the time is up, or when the server stops, and says how the experiment is then.
+    #[param(minimum = 0, maximum = 300, value_type = Option<u32>)]
+    wait: Option<String>,
+}
+
+impl WaitParameters {
+    fn duration(&self) -> Result<Duration, Problem> {
+        let Some(text) = &self.wait else {
+            return Ok(Duration::ZERO);
+        };
+        let sec = text.parse().ok().filter(|sec| *sec <= MOST_SEC);
+        let sec: u32 = sec.ok_or_else(|| {
+            let detail = format!("is {text:?}; accepted is a whole number of seconds from 0 to {MOST_SEC}");
+            Problem::invalid_parameter("wait", detail)
+        })?;
+        Ok(Duration::from_secs(u64::from(sec)))
+    }
+}
+
+/// The experiment once it is finished, or as it is when the time is up.
+pub async fn wait(
+    state: &AppState,
+    id: ExperimentId,
+    parameters: &WaitParameters,
+    stay: &Stay,
+) -> Result<Record, Problem> {
+    let patience = parameters.duration()?;
+    if patience.is_zero() {
+        return super::find(&state.store, id).await;
+    }
+    // Before the database is asked, so that the end does not fall between.
+    let mut listener = state.feed.listen_to(id);
+    let record = super::find(&state.store, id).await?;
+    if record.state.is_finished() {
+        return Ok(record);
+    }
+    let _place = state.streams.open()?;
+    stay.extend(patience);
+    // It may hold megabytes of prompts.
+    drop(record);
+    let mut seen = listener.begins_at();
+    let finished = async {
+        loop {
+            listener.changed().await;
+            match listener.hear(seen) {
+                Some(heard) if heard.moves.iter().any(|transition| transition.state.is_finished()) => return,
+                Some(heard) => seen = heard.moves.last().map_or(seen, |transition| transition.seq),
+                // So much happened that it must be looked up.
+                None => return,
+            }
+        }
+    };
+    tokio::select! {
+        () = finished => {}
+        () = tokio::time::sleep(patience) => {}
+        () = state.stopping.cancelled() => {}
+    }
+    super::find(&state.store, id).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Duration, Problem> {
+        let wait = Some(text.to_owned());
+        WaitParameters { wait }.duration()
+    }
+
+    #[test]
+    fn a_wait_is_a_whole_number_of_seconds_within_bounds() {
+        assert_eq!(read("0"), Ok(Duration::ZERO));
+        assert_eq!(read("300"), Ok(Duration::from_secs(300)));
+        for text in ["301", "-1", "1.5", "", "for ever", "99999999999"] {
+            let problem = read(text).unwrap_err();
+            assert_eq!(
+                (problem.status, problem.errors[0].pointer.as_str()),
+                (400, "wait"),
+                "{text}"
+            );
+            assert!(problem.detail.contains("0 to 300"), "{}", problem.detail);
+        }
+    }
+}

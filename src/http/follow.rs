@@ -1,0 +1,246 @@
+//! Streams of events (`text/event-stream`, as the HTML standard describes it): what happened since, then what happens.
+
+mod event;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::OwnedSemaphorePermit;
+
+pub use event::{ProgressEvent, StateEvent};
+
+use super::problem::Problem;
+use super::state::AppState;
+use crate::clock::Monotonic;
+use crate::experiment::{ExperimentId, State, Transition};
+use crate::progress::{Listener, Snapshot};
+use crate::store::StoreError;
+
+/// Below the minute after which proxies close what is silent.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Then the client comes again, and its key is looked at again.
+const LIFETIME_SEC: f64 = 3600.0;
+/// How soon a client comes again that lost its stream.
+const RETRY: Duration = Duration::from_secs(3);
+/// After the database failed; what is due then is sent later, and not left out.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Read from the database at a time, for one client.
+const PAGE: u32 = 100;
+
+/// Nginx would else keep events until it has 4 KiB of them.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
+
+/// The number of the last event that the client has seen.
+///
+/// # Errors
+/// A [`Problem`] when it is none of ours.
+pub fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let name = HeaderName::from_static("last-event-id");
+    let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let number = value.to_str().ok().and_then(|text| text.trim().parse::<i64>().ok());
+    let accepted = "is no id of an event of this service; accepted is a whole number from 0";
+    let number = number.filter(|number| *number >= 0);
+    number.map(Some).ok_or_else(|| Problem::bad_header(&name, accepted))
+}
+
+/// Which events of which experiments a client wants.
+pub enum Scope {
+    One(ExperimentId),
+    All(Narrowed),
+}
+
+/// Of all experiments; what is empty does not narrow.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Narrowed {
+    pub states: Vec<State>,
+    pub user: Option<String>,
+    pub labels: Vec<(String, String)>,
+}
+
+impl Narrowed {
+    fn wants(&self, transition: &Transition) -> bool {
+        let has = |(label, value): &(String, String)| transition.labels.get(label) == Some(value);
+        (self.states.is_empty() || self.states.contains(&transition.state))
+            && self
+                .user
+                .as_ref()
+                .is_none_or(|user| transition.user.as_ref() == Some(user))
+            && self.labels.iter().all(has)
+    }
+}
+
+/// What is still to be sent; made into text when its turn comes.
+enum Due {
+    Retry,
+    Move(Arc<Transition>),
+    Progress(Arc<Snapshot>),
+}
+
+/// A client and how far it is. It holds no events but those it is about to get, however slowly it reads.
+pub struct Follower {
+    state: AppState,
+    scope: Scope,
+    listener: Listener,
+    /// Changes up to this number are sent, or were not wanted.
+    seen: i64,
+    /// Sent with every event: where a client that loses the stream goes on.
+    last_id: i64,
+    due: VecDeque<Due>,
+    is_over: bool,
+    since: Monotonic,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// Of everything after the change numbered `after`.
+    pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            state,
+            scope,
+            listener,
+            seen: after,
+            last_id: after,
+            due: VecDeque::from([Due::Retry]),
+            is_over: false,
+            since: Monotonic::now(),
+            _place: place,
+        }
+    }
+
+    /// `past` is all that the database had of the one experiment, read after the listener began to listen.
+    pub fn with_past(mut self, past: Vec<Transition>) -> Self {
+        self.take(past.into_iter().map(Arc::new));
+        self.seen = self.seen.max(self.listener.begins_at());
+        self
+    }
+
+    pub fn into_response(self) -> Response {
+        let events = futures::stream::unfold(self, |mut follower| async move {
+            let event = follower.next().await?;
+            Some((Ok::<_, Infallible>(event), follower))
+        });
+        let mut response = Sse::new(events).into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, NOT_KEPT);
+        response
+            .headers_mut()
+            .insert(UNBUFFERED, HeaderValue::from_static("no"));
+        response
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.state.stopping.is_cancelled() {
+                return None;
+            }
+            if let Some(due) = self.due.pop_front() {
+                return Some(self.event(&due));
+            }
+            // A burst's room is given back.
+            self.due = VecDeque::new();
+            if self.is_over {
+                return None;
+            }
+            let is_news = match self.listener.hear(self.seen) {
+                Some(heard) => {
+                    self.take(heard.moves.into_iter());
+                    self.take_progress(heard.progress);
+                    !self.due.is_empty() || self.is_over
+                }
+                None => self.read_on().await,
+            };
+            if is_news {
+                continue;
+            }
+            tokio::select! {
+                () = self.listener.changed() => {}
+                () = self.state.stopping.cancelled() => return None,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    let is_old = Monotonic::now().sec_since(self.since) > LIFETIME_SEC;
+                    return (!is_old).then(|| Event::default().comment(""));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, moves: impl Iterator<Item = Arc<Transition>>) {
+        for transition in moves {
+            if transition.seq <= self.seen {
+                continue;
+            }
+            self.seen = transition.seq;
+            let is_wanted = match &self.scope {
+                Scope::One(id) => transition.id == *id,
+                Scope::All(narrowed) => narrowed.wants(&transition),
+            };
+            if is_wanted {
+                self.is_over = matches!(self.scope, Scope::One(_)) && transition.state.is_finished();
+                self.due.push_back(Due::Move(transition));
+            }
+        }
+    }
+
+    fn take_progress(&mut self, progress: Vec<Arc<Snapshot>>) {
+        let is_wanted = match &self.scope {
+            Scope::One(_) => !self.is_over,
+            // Whose it is and what labels it has is not looked up every second.
+            Scope::All(narrowed) => narrowed.user.is_none() && narrowed.labels.is_empty(),
+        };
+        if !is_wanted {
+            return;
+        }
+        let in_states = |snapshot: &Arc<Snapshot>| match &self.scope {
+            Scope::All(narrowed) if !narrowed.states.is_empty() => {
+                narrowed.states.contains(&snapshot.progress.phase.state())
+            }
+            _ => true,
+        };
+        self.due
+            .extend(progress.into_iter().filter(in_states).map(Due::Progress));
+    }
+
+    /// From the database, what is not in memory any more. Always news: there may be more of it.
+    async fn read_on(&mut self) -> bool {
+        match self.read_page().await {
+            Ok(page) => self.take(page.into_iter().map(Arc::new)),
+            Err(error) => {
+                tracing::warn!(%error, "a stream's past cannot be read; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        true
+    }
+
+    async fn read_page(&mut self) -> Result<Vec<Transition>, StoreError> {
+        let up_to = self.state.feed.newest();
+        let store = &self.state.store;
+        let page = match self.scope {
+            Scope::One(id) => store.transitions_of(id, self.seen).await?,
+            Scope::All(_) => store.transitions_after(self.seen, PAGE).await?,
+        };
+        // What was told before the read is in it, or was of no concern.
+        if page.is_empty() {
+            self.seen = self.seen.max(up_to);
+        }
+        Ok(page)
+    }
+
+    fn event(&mut self, due: &Due) -> Event {
+        let event = match due {
+            Due::Retry => return Event::default().retry(RETRY),
+            Due::Move(transition) => {
+                self.last_id = transition.seq;
+                event::of_move(transition)
+            }
+            Due::Progress(snapshot) => event::of_progress(snapshot),
+        };
+        event.id(self.last_id.to_string())
+    }
+}

@@ -1,0 +1,59 @@
+use axum::response::sse::Event;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::experiment::{ExperimentId, State, Transition};
+use crate::progress::{Progress, Snapshot};
+
+/// `data` of an event `state`: an experiment has come into a state.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StateEvent {
+    pub id: ExperimentId,
+    pub state: State,
+    /// It is finished: nothing more will happen to it.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// How often it had been started by then.
+    pub attempt: u32,
+    #[schema(value_type = String, format = "date-time")]
+    pub at: Timestamp,
+}
+
+/// `data` of an event `progress`: how far an experiment is that runs on the server that was asked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressEvent<'a> {
+    pub id: ExperimentId,
+    pub state: State,
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub progress: &'a Progress,
+}
+
+pub fn of_move(transition: &Transition) -> Event {
+    let data = StateEvent {
+        id: transition.id,
+        state: transition.state,
+        is_final: transition.state.is_finished(),
+        attempt: transition.attempt,
+        at: transition.at,
+    };
+    with_data("state", &data)
+}
+
+pub fn of_progress(snapshot: &Snapshot) -> Event {
+    let data = ProgressEvent {
+        id: snapshot.id,
+        state: snapshot.progress.phase.state(),
+        progress: &snapshot.progress,
+    };
+    with_data("progress", &data)
+}
+
+fn with_data(name: &str, data: &impl Serialize) -> Event {
+    let event = Event::default().event(name);
+    event.json_data(data).unwrap_or_else(|error| {
+        tracing::error!(%error, "an event cannot be written");
+        Event::default().comment("an event could not be written")
+    })
+}

@@ -1,0 +1,241 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::pace::{Pace, eta_sec};
+use crate::clock::Monotonic;
+use crate::experiment::{Distribution, ExperimentId, Spec, State};
+
+/// What a running experiment is about; finer than its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Workers start and load the model.
+    #[default]
+    Loading,
+    WarmingUp,
+    /// The model is in memory and nobody computes, for the loaded baseline.
+    IdleBaseline,
+    Measuring,
+    /// All cycles are measured; sums are drawn up and stored.
+    Aggregating,
+}
+
+impl Phase {
+    /// The state that it is a part of.
+    pub fn state(self) -> State {
+        match self {
+            Self::Loading => State::Starting,
+            Self::WarmingUp | Self::IdleBaseline => State::WarmingUp,
+            Self::Measuring => State::Measuring,
+            Self::Aggregating => State::Aggregating,
+        }
+    }
+}
+
+/// How far a running experiment has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Progress {
+    pub phase: Phase,
+    /// The measured cycle that is running, from 0; null before the first.
+    pub cycle: Option<u32>,
+    /// Cycles that will be measured in all.
+    pub num_cycles: u32,
+    /// Tokens generated since the models were loaded, over all ranks, warm-up included.
+    pub generated_tokens: u64,
+    /// Tokens a second over all ranks in the last 5 s of this phase; null while none are generated.
+    #[schema(example = 30.1)]
+    pub tokens_per_second: Option<f64>,
+    /// Power of the leased devices just now, together, in watts: `gpu_power_w` and `cpu_power_w`; null when one of them
+    /// is not known.
+    #[schema(example = 6.2)]
+    pub power_w: Option<f64>,
+    /// Of the leased GPUs; null when none is leased, or one's power is not known.
+    pub gpu_power_w: Option<f64>,
+    /// Of the host's CPU packages, others' load included; null when the CPU is not leased, or its power not known.
+    #[schema(example = 6.2)]
+    pub cpu_power_w: Option<f64>,
+    /// Seconds since its workers began to load.
+    #[schema(example = 4.2)]
+    pub elapsed_sec: f64,
+    /// Seconds until the last cycle ends. An estimate: the rest of the tokens, each as long as those of the cycles so
+    /// far. Before the first cycle has ended a prompt counts with all of its `max_output_tokens`. Null before the first
+    /// token of the first cycle.
+    #[schema(example = 8.0)]
+    pub eta_sec: Option<f64>,
+}
+
+/// How much a run has before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    num_cycles: u32,
+    most_tokens_a_cycle: Option<u64>,
+}
+
+impl Plan {
+    pub fn of(spec: &Spec) -> Self {
+        let copies = match spec.distribution {
+            Distribution::Shard => 1,
+            Distribution::Replicate => u64::from(spec.num_processes),
+        };
+        let most = |prompts| u64::from(prompts) * u64::from(spec.max_output_tokens) * copies;
+        Self {
+            num_cycles: spec.num_cycles,
+            most_tokens_a_cycle: spec.prompt_count().map(most),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    plan: Plan,
+    began: Monotonic,
+    phase: Phase,
+    cycle: Option<u32>,
+    tokens: u64,
+    pace: Pace,
+}
+
+impl Entry {
+    fn progress(&self, now: Monotonic) -> Progress {
+        Progress {
+            phase: self.phase,
+            cycle: self.cycle,
+            num_cycles: self.plan.num_cycles,
+            generated_tokens: self.tokens,
+            tokens_per_second: self.pace.lately(now),
+            elapsed_sec: now.sec_since(self.began),
+            eta_sec: self.eta_sec(now),
+            ..Progress::default()
+        }
+    }
+
+    fn eta_sec(&self, now: Monotonic) -> Option<f64> {
+        let cycle = self.cycle.filter(|_| self.phase == Phase::Measuring)?;
+        let so_far = self.pace.so_far(now)?;
+        let cycles = u64::from(self.plan.num_cycles);
+        let expected = match self.pace.marked() {
+            // What the cycles that are over had on average.
+            Some(done) if cycle > 0 => done * cycles / u64::from(cycle),
+            _ => self.plan.most_tokens_a_cycle? * cycles,
+        };
+        eta_sec(so_far, expected)
+    }
+}
+
+/// What the experiments of this server are doing.
+#[derive(Clone, Debug, Default)]
+pub struct ProgressBoard(Arc<Mutex<HashMap<ExperimentId, Entry>>>);
+
+impl ProgressBoard {
+    fn entries(&self) -> MutexGuard<'_, HashMap<ExperimentId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Without power, which the meter knows.
+    pub fn get(&self, id: ExperimentId, now: Monotonic) -> Option<Progress> {
+        self.entries().get(&id).map(|entry| entry.progress(now))
+    }
+
+    /// Every experiment that is on it.
+    pub fn ids(&self) -> Vec<ExperimentId> {
+        self.entries().keys().copied().collect()
+    }
+
+    pub fn begin(&self, id: ExperimentId, plan: Plan, now: Monotonic) {
+        let entry = Entry {
+            plan,
+            began: now,
+            phase: Phase::Loading,
+            cycle: None,
+            tokens: 0,
+            pace: Pace::default(),
+        };
+        self.entries().insert(id, entry);
+    }
+
+    pub fn enter(&self, id: ExperimentId, phase: Phase, now: Monotonic) {
+        if let Some(entry) = self.entries().get_mut(&id) {
+            entry.phase = phase;
+            entry.pace = Pace::default();
+            entry.pace.note(now, entry.tokens);
+        }
+    }
+
+    /// The measured cycle begins.
+    pub fn cycle(&self, id: ExperimentId, cycle: u32, now: Monotonic) {
+        if let Some(entry) = self.entries().get_mut(&id) {
+            entry.cycle = Some(cycle);
+            entry.pace.note(now, entry.tokens);
+            entry.pace.mark();
+        }
+    }
+
+    /// `tokens` since the models were loaded; fewer than before is not believed.
+    pub fn tokens(&self, id: ExperimentId, tokens: u64, now: Monotonic) {
+        if let Some(entry) = self.entries().get_mut(&id) {
+            entry.tokens = entry.tokens.max(tokens);
+            entry.pace.note(now, entry.tokens);
+        }
+    }
+
+    pub fn clear(&self, id: ExperimentId) {
+        self.entries().remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(sec: f64) -> Monotonic {
+        Monotonic::from_sec(50.0 + sec)
+    }
+
+    #[test]
+    fn the_time_left_is_first_bounded_by_what_was_asked_for_and_then_by_what_came() {
+        let (board, id) = (ProgressBoard::default(), ExperimentId::generate());
+        let plan = Plan {
+            num_cycles: 4,
+            most_tokens_a_cycle: Some(100),
+        };
+        board.begin(id, plan, at(0.0));
+        board.enter(id, Phase::WarmingUp, at(1.0));
+        board.tokens(id, 30, at(3.0));
+        assert_eq!(board.get(id, at(3.0)).unwrap().eta_sec, None);
+        board.enter(id, Phase::Measuring, at(5.0));
+        board.cycle(id, 0, at(5.0));
+        assert_eq!(board.get(id, at(6.0)).unwrap().eta_sec, None);
+        board.tokens(id, 50, at(7.0));
+        // 20 in 2 s, 400 at most.
+        assert_eq!(board.get(id, at(7.0)).unwrap().eta_sec, Some(38.0));
+        board.tokens(id, 80, at(10.0));
+        board.cycle(id, 1, at(10.0));
+        let shown = board.get(id, at(10.0)).unwrap();
+        // A cycle has 50 and takes 5 s.
+        assert_eq!(
+            (shown.eta_sec, shown.cycle, shown.generated_tokens),
+            (Some(15.0), Some(1), 80)
+        );
+        assert_eq!((shown.elapsed_sec, shown.tokens_per_second), (10.0, Some(10.0)));
+        board.enter(id, Phase::Aggregating, at(25.0));
+        assert_eq!(board.get(id, at(25.0)).unwrap().eta_sec, None);
+        board.clear(id);
+        assert_eq!(board.get(id, at(26.0)), None);
+    }
+
+    #[test]
+    fn a_phase_is_a_part_of_a_state_that_runs() {
+        for phase in [
+            Phase::Loading,
+            Phase::WarmingUp,
+            Phase::IdleBaseline,
+            Phase::Measuring,
+            Phase::Aggregating,
+        ] {
+            assert!(phase.state().is_running());
+        }
+    }
+}
