@@ -2,6 +2,7 @@
 //! the only one that uses `anyhow`: from here on an error is only shown.
 
 mod access;
+mod callback;
 mod config;
 mod cpu;
 mod db;
@@ -14,6 +15,7 @@ mod machine;
 mod meter;
 mod node;
 mod only_server;
+mod open_files;
 mod openapi;
 mod options;
 mod serve;

@@ -2,6 +2,7 @@
 //! `config/default.toml` is the reference. Knows where each value came from, and nothing of what it is used for.
 
 mod access;
+mod callback;
 mod layers;
 mod settings;
 

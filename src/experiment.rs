@@ -2,6 +2,7 @@
 //! every default filled in, and is what is stored. Knows nothing of devices that exist or of how anything is run.
 
 mod budget;
+mod callback;
 mod field;
 mod id;
 mod needs;
@@ -15,6 +16,7 @@ mod status;
 mod transition;
 mod warning;
 
+pub use callback::{Callback, CallbackState};
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
 pub use id::ExperimentId;
 pub use needs::Needs;

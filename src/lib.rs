@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod analysis;
+pub mod callback;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,6 +5,7 @@
 //! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
 
 mod audit;
+mod callbacks;
 mod cancel;
 mod check;
 mod claim;
@@ -40,6 +41,7 @@ mod transitions;
 use sqlx::AnyPool;
 use tokio::sync::mpsc;
 
+pub use callbacks::{DueCallback, NewCallback, Tried};
 pub use cancel::CancelOutcome;
 pub use check::{Contents, KeptPoints};
 pub use claim::{Claim, Claimed};

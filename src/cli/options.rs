@@ -1,4 +1,5 @@
 mod access;
+mod callback;
 
 use std::path::PathBuf;
 
@@ -75,6 +76,9 @@ pub struct Options {
     #[command(flatten)]
     #[serde(flatten)]
     access: access::AccessOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    callback: callback::CallbackOptions,
     /// human or json [default: human].
     #[arg(long)]
     log_format: Option<String>,

@@ -5,7 +5,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{access, energy as energy_options, logging, machine, node, only_server, options::Options};
+use super::{
+    access, callback, energy as energy_options, logging, machine, node, only_server, open_files, options::Options,
+};
 use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
@@ -23,6 +25,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let energy_options = energy_options::options(&layered);
     let settings = layered.settings;
     logging::start_server(&settings)?;
+    open_files::allow_for(settings.max_connections);
     // From this thread, which lives as long as the server.
     let launcher = Launcher::start().context("the launcher of workers does not start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -33,6 +36,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
+    let deliveries = callback::of(&settings)?;
     // All before the database is touched: recovery takes over what it believes a dead server left.
     let listener = TcpListener::bind(settings.listen)
         .await
@@ -145,6 +149,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         submitting: Arc::default(),
         feed,
         streams: Streams::new(settings.max_streams),
+        callbacks: deliveries.as_ref().map(|deliveries| deliveries.poster.allowed.clone()),
         stopping: stopping.clone(),
     };
     node::join(&scheduler, store.is_shared()).await?;
@@ -158,6 +163,10 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let scheduler = scheduler.clone();
         async move { scheduler.tell().await }
     });
+    if let Some(deliveries) = deliveries {
+        let scheduler = scheduler.clone();
+        tokio::spawn(async move { scheduler.deliver(&deliveries).await });
+    }
     // Whoever listens for it is not killed by it: a limit on file sizes is a full disk like any other.
     let _file_size_limit = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let working = tokio::spawn({

@@ -88,7 +88,7 @@ impl Settings {
     }
 }
 
-fn read_network(text: &str) -> Option<IpNet> {
+pub(super) fn read_network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>()
         .ok()
         .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))

@@ -63,6 +63,12 @@ pub struct Settings {
     pub max_unfinished_per_user: u64,
     pub max_prompts: u32,
     pub max_total_tokens: u64,
+    pub callback_allow: Vec<String>,
+    /// Empty: none.
+    pub callback_secret_file: PathBuf,
+    pub callback_http: bool,
+    pub callback_retry_sec: u32,
+    pub callback_attempts: u32,
     pub log_format: LogFormat,
     pub log: String,
 }
@@ -111,6 +117,7 @@ impl Settings {
             );
         }
         problems.extend(self.access_problems());
+        problems.extend(self.callback_problems());
         problems
     }
 

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Every field of a submission, as in the API's schema.
-pub const FIELD_NAMES: [&str; 25] = [
+pub const FIELD_NAMES: [&str; 26] = [
     "config_name",
     "model_name",
     "prompts",
@@ -35,6 +35,7 @@ pub const FIELD_NAMES: [&str; 25] = [
     "node",
     "node_labels",
     "labels",
+    "callback_url",
 ];
 
 /// Longest sequence any model is expected to take; only catches slips of the keyboard.
@@ -122,6 +123,7 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         node: fields.text("node", 200),
         node_labels: texts(&mut fields, "node_labels"),
         labels: texts(&mut fields, "labels"),
+        callback_url: fields.text("callback_url", 2000),
     };
     if problems.is_empty() {
         Ok(request)

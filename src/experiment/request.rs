@@ -92,6 +92,10 @@ pub struct ExperimentRequest {
     /// Free labels to find the experiment by.
     #[schema(nullable = false)]
     pub labels: Option<BTreeMap<String, String>>,
+    /// Where to POST once the experiment is finished: https, or http where the admin allows it, of a host on the
+    /// server's list (`callback_allow`), up to 2000 bytes, without user name. Shown to the submitter and to admins alone.
+    #[schema(format = "uri", max_length = 2000, example = "https://hooks.lab.example/joulemark")]
+    pub callback_url: Option<String>,
 }
 
 /// How the next token is chosen. Default: greedy.

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::experiments::UnderWay;
 use super::places::Streams;
+use crate::callback::Allowed;
 use crate::energy::HostMeter;
 use crate::progress::Feed;
 use crate::scheduler::{ModelCache, Scheduler};
@@ -22,6 +23,8 @@ pub struct AppState {
     pub submitting: Arc<UnderWay>,
     pub feed: Feed,
     pub streams: Streams,
+    /// Who may be called back; none where nobody may.
+    pub callbacks: Option<Allowed>,
     /// Cancelled when the server is to stop: whoever stays is let go.
     pub stopping: CancellationToken,
 }

@@ -46,7 +46,10 @@ pub fn sets() -> Vec<PromptSet> {
         .map(|(name, text)| PromptSet {
             name,
             count: text.lines().count(),
-            sha256: format!("{:x}", Sha256::digest(text.as_bytes())),
+            sha256: Sha256::digest(text.as_bytes())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //! PostgreSQL all of them on one throwaway cluster.
 
 mod access;
+mod callbacks;
 mod fixtures;
 mod leases;
 mod listing;
@@ -97,6 +98,9 @@ contract! {
     access::a_keys_last_use_only_goes_forward,
     access::a_submission_is_written_down_with_who_did_it,
     access::what_waits_or_runs_is_counted_by_submitter,
+    callbacks::who_wants_to_be_told_becomes_due_with_the_end_and_not_before,
+    callbacks::a_try_is_one_server_s_until_its_lease_ends,
+    callbacks::what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_time,
     transitions::every_change_of_state_is_in_the_log_once_and_in_order,
     transitions::what_was_not_committed_is_not_in_the_log,
     transitions::who_follows_the_log_while_many_write_misses_nothing,

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::StoreError;
+use super::{NewCallback, StoreError};
 use crate::access::Actor;
 use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
 
@@ -18,6 +18,7 @@ pub struct NewExperiment {
     pub created_at: Timestamp,
     /// Whose it is; goes into the audit log as well.
     pub submitted_by: Actor,
+    pub callback: Option<NewCallback>,
 }
 
 /// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those

@@ -4,7 +4,7 @@ use sqlx::{Row, Transaction};
 
 use super::lease::give_back;
 use super::record::{attempt, state, to_json, to_us};
-use super::{Store, StoreError};
+use super::{Store, StoreError, callbacks};
 use crate::experiment::{ExperimentId, Failure, State};
 
 /// How far an experiment is, read in the transaction that is about to move it.
@@ -72,7 +72,8 @@ pub async fn lock_state(
 }
 
 /// Writes a move that was checked in the same transaction. What ends or goes back to the queue gives its lease back,
-/// and at an end its device time is put down to its user.
+/// and at an end its device time is put down to its user, and
+/// whoever wants to be told becomes due.
 pub async fn set_state(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -94,6 +95,9 @@ pub async fn set_state(
     .await?;
     if !to.is_running() {
         give_back(transaction, id, to, now).await?;
+    }
+    if to.is_finished() {
+        callbacks::become_due(transaction, id).await?;
     }
     Ok(())
 }

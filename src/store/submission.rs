@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row, Transaction};
 
 use super::queue::{INSERT_LANE, QueueColumns};
 use super::record::{id as id_of, to_json, to_us};
-use super::{NewExperiment, StoreError};
+use super::{NewCallback, NewExperiment, StoreError, callbacks};
 use crate::access::{Action, AuditEntry};
 use crate::experiment::ExperimentId;
 
@@ -44,6 +44,7 @@ pub struct Prepared {
     queue: QueueColumns,
     created_at_us: i64,
     entry: AuditEntry,
+    callback: Option<NewCallback>,
     pub key: Option<IdempotencyKey>,
 }
 
@@ -60,6 +61,7 @@ impl Prepared {
             queue: QueueColumns::of(&new.spec)?,
             created_at_us: to_us(new.created_at),
             entry: AuditEntry::new(Action::Submit, new.id, &new.submitted_by, new.created_at),
+            callback: new.callback.clone(),
             key,
         })
     }
@@ -137,6 +139,9 @@ pub async fn write(
     }
     for prepared in &fresh {
         super::audit::write(transaction, &prepared.entry).await?;
+        if let Some(callback) = &prepared.callback {
+            callbacks::insert(transaction, &prepared.id_text, callback).await?;
+        }
     }
     Ok(outcomes)
 }

@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 6] = [
         "report",
     ],
     &["statistics", "analysis", "flops"],
-    &["energy", "model_files", "inference", "store", "progress"],
+    &["energy", "model_files", "inference", "store", "progress", "callback"],
     &["worker", "scheduler"],
     &["http"],
     &["cli"],

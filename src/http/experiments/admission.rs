@@ -1,14 +1,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use uuid::Uuid;
+
 use crate::experiment::{ExperimentRequest, FieldProblem, Prompts, Spec};
-use crate::http::access::Caller;
+use crate::http::access::{Caller, Origin};
 use crate::http::limits::Limits;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::inference::{SYNTHETIC_PREFIX, prompts};
 use crate::model_files;
 use crate::scheduler::is_hub_id;
+use crate::store::NewCallback;
 
 /// Submissions that were let in and are not stored yet, by their submitter: counted beside what is stored, so that many
 /// at once pass no limit, and still share a commit.
@@ -113,4 +116,24 @@ pub fn not_on_the_list(state: &AppState, request: &ExperimentRequest) -> Option<
     let list = access.hub_allow.join(", ");
     let detail = format!("is {name:?}, which this server does not fetch from the hub; accepted are {list} (hub_allow)");
     Some(FieldProblem::new("/model_name", detail))
+}
+
+/// Whom to call back, if the admin lets him be called at all.
+pub async fn callback(state: &AppState, url: Option<String>, origin: &Origin) -> Result<Option<NewCallback>, Problem> {
+    let Some(url) = url else { return Ok(None) };
+    let refuse = |detail: String| Problem::invalid_experiment(vec![FieldProblem::new("/callback_url", detail)]);
+    let Some(allowed) = &state.callbacks else {
+        let detail = "is given, and this server calls nobody back; accepted is none (callback_allow is empty)";
+        return Err(refuse(detail.to_owned()));
+    };
+    // It is looked up again for each call: names move.
+    allowed
+        .admit(&url)
+        .await
+        .map_err(|refusal| refuse(refusal.to_string()))?;
+    Ok(Some(NewCallback {
+        delivery_id: Uuid::now_v7(),
+        url,
+        link_base: origin.link(""),
+    }))
 }

@@ -25,7 +25,12 @@ pub async fn show(
     caller: Caller,
 ) -> Result<Json<Experiment>, Problem> {
     let record = wait(&state, id, &parameters, &stay).await?;
+    let callback = super::callback_of(&state, &record, &caller).await?;
     let waiting_for = state.scheduler.why_it_waits(&record);
     let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
-    Ok(Json(Experiment { waiting_for, ..shown }))
+    Ok(Json(Experiment {
+        waiting_for,
+        callback,
+        ..shown
+    }))
 }

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::admission::{not_on_the_list, oversize, room};
+use super::admission::{callback, not_on_the_list, oversize, room};
 use super::{idempotency, view::Experiment};
 use crate::experiment::{ExperimentId, ExperimentRequest, parse};
 use crate::http::access::{Caller, Origin};
@@ -17,6 +17,13 @@ use crate::store::{NewExperiment, Submitted};
 ///
 /// Answers once the experiment is stored. It runs on any node that has what it needs, as soon as its devices
 /// are free: by priority, then by its user's share of recent device time, then by age.
+///
+/// With a `callback_url` the server POSTs there once the experiment is finished, for hours if it must, at least once: the
+/// JSON `{"delivery_id", "event": "experiment.finished", "id", "state", "created_at", "started_at", "finished_at",
+/// "links": {"experiment", "results"}}`. `X-Joulemark-Delivery` is the `delivery_id`, `X-Joulemark-Attempt` counts the
+/// tries, and `X-Joulemark-Signature: t=SECONDS,v1=HEX` is HMAC-SHA256 with the server's secret over SECONDS (since 1970),
+/// a full stop and the body. A status of 2xx takes it, 410 refuses it for good, redirects are not followed. What came of it
+/// is the experiment's `callback`.
 ///
 /// With an `Idempotency-Key` the submission may be sent again, after an answer that was lost: for 24 hours the same key
 /// with the same experiment gives the experiment that is there already, again as 201 but with `Idempotent-Replayed:
@@ -57,6 +64,7 @@ pub async fn submit(
         }
     }
     let mut request = parse(&document).map_err(Problem::invalid_experiment)?;
+    let callback_url = request.callback_url.take();
     // Whom device time counts for is who they are, wherever that is known.
     request.user = caller.actor().name.or(request.user);
     if let Some(refused) = not_on_the_list(&state, &request) {
@@ -71,12 +79,14 @@ pub async fn submit(
     if !too_much.is_empty() {
         return Err(Problem::invalid_experiment(too_much));
     }
+    let callback = callback(&state, callback_url, &origin).await?;
     let new = NewExperiment {
         id,
         spec,
         warnings,
         created_at,
         submitted_by: caller.actor(),
+        callback,
     };
     let _admitted = room(&state, &caller).await?;
     let submitted = state.store.submit(&new, key).await?;
@@ -93,7 +103,9 @@ async fn replay(state: &AppState, submitted: Submitted, caller: &Caller, origin:
         return Err(Problem::idempotency_key_taken());
     };
     let record = super::find(&state.store, id).await?;
-    let mut response = created(Experiment::new(record, state.scheduler.progress(id), caller), origin)?;
+    let callback = super::callback_of(state, &record, caller).await?;
+    let shown = Experiment::new(record, state.scheduler.progress(id), caller);
+    let mut response = created(Experiment { callback, ..shown }, origin)?;
     response
         .headers_mut()
         .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::experiment::{ExperimentId, Failure, Prompts, Spec, State, Warning};
+use crate::experiment::{Callback, CallbackState, ExperimentId, Failure, Prompts, Spec, State, Warning};
 use crate::http::access::Caller;
 use crate::progress::Progress;
 use crate::store::{NewExperiment, Record};
@@ -35,6 +35,8 @@ pub struct Experiment {
     /// Who submitted it; null on a server without authentication.
     #[schema(example = "ada")]
     pub submitter: Option<String>,
+    /// Who is told of its end, and what came of that; null when nobody is, when it is another's, and in lists.
+    pub callback: Option<Callback>,
     /// How many prompts are left out of `prompts`, because they are another's; null when it is whole.
     pub prompts_withheld: Option<u32>,
     #[serde(flatten)]
@@ -57,6 +59,16 @@ impl Experiment {
             failure: None,
             warnings: new.warnings,
             submitter: new.submitted_by.name,
+            callback: new.callback.map(|callback| Callback {
+                url: callback.url,
+                state: CallbackState::Waiting,
+                delivery_id: callback.delivery_id,
+                attempts: 0,
+                last_status: None,
+                last_error: None,
+                last_attempt_at: None,
+                next_attempt_at: None,
+            }),
             prompts_withheld: None,
             spec: new.spec,
         }
@@ -78,6 +90,7 @@ impl Experiment {
             failure: record.failure,
             warnings: record.warnings,
             submitter: record.submitter,
+            callback: None,
             prompts_withheld,
             spec,
         }

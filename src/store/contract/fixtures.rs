@@ -67,6 +67,7 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         warnings,
         created_at: at(0),
         submitted_by: Actor::default(),
+        callback: None,
     }
 }
 

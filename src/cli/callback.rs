@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::callback::{Allowed, Poster, Schedule};
+use crate::config::Settings;
+use crate::scheduler::Deliveries;
+
+/// Shorter ones can be guessed.
+const LEAST_BYTES: usize = 16;
+
+/// How callbacks are made; none where nobody may be called.
+pub fn of(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
+    if !settings.calls_back() {
+        return Ok(None);
+    }
+    let file = settings.callback_secret_file.display();
+    let secret = std::fs::read(&settings.callback_secret_file)
+        .with_context(|| format!("the secret of callbacks cannot be read from {file} (callback_secret_file)"))?;
+    let secret = secret.trim_ascii();
+    ensure!(
+        secret.len() >= LEAST_BYTES,
+        "the secret of callbacks in {file} has {} bytes; accepted are {LEAST_BYTES} or more, such as `openssl rand -hex 32` \
+         makes",
+        secret.len()
+    );
+    let (names, networks) = settings.callback_hosts();
+    Ok(Some(Deliveries {
+        poster: Poster::new(Allowed::new(names, networks, settings.callback_http), secret),
+        schedule: Schedule {
+            first: Duration::from_secs(u64::from(settings.callback_retry_sec)),
+            most_attempts: settings.callback_attempts,
+        },
+    }))
+}

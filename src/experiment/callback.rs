@@ -1,0 +1,83 @@
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// How far the telling of an experiment's end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackState {
+    /// The experiment is not finished.
+    Waiting,
+    /// It is; the call is about to be made, or to be made again.
+    Pending,
+    Delivered,
+    /// Given up, after the last try or because the receiver answered 410.
+    Failed,
+}
+
+impl CallbackState {
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Pending, Self::Delivered, Self::Failed];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for CallbackState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for CallbackState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or_else(|| format!("{text:?} is not a state of a callback"))
+    }
+}
+
+/// Who is told of an experiment's end, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Callback {
+    #[schema(example = "https://hooks.lab.example/joulemark")]
+    pub url: String,
+    pub state: CallbackState,
+    /// In the body and in the header X-Joulemark-Delivery of every try, for the receiver to know it again.
+    #[schema(value_type = String, format = "uuid")]
+    pub delivery_id: Uuid,
+    /// Tries so far.
+    pub attempts: u32,
+    /// HTTP status of the last try; null when there was none, or no answer.
+    #[schema(example = 204)]
+    pub last_status: Option<u16>,
+    /// What was wrong with the last try; null when nothing was.
+    pub last_error: Option<String>,
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub last_attempt_at: Option<Timestamp>,
+    /// When the next try is due, by the database's clock; null unless it is pending.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_reads_back_from_its_name() {
+        for state in CallbackState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+}
