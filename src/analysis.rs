@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod baselines;
+mod certainty;
 mod checks;
 mod compute;
 mod efficiency;
@@ -21,6 +22,7 @@ mod windows;
 
 pub use aggregate::{Aggregate, CycleHost, aggregate};
 pub use baselines::{IdleState, host_idle_energy_j};
+pub use certainty::{Certainty, EnergyPart, certainty, total_uncertainty_j, uncertainty_j};
 pub use checks::validate;
 pub use efficiency::efficiency;
 pub use inference::inference_of;

@@ -4,11 +4,14 @@
 mod access;
 mod audit;
 mod body;
+mod compression;
+mod conditional;
 mod connections;
 mod devices;
 mod events;
 mod experiments;
 mod extract;
+mod fields;
 mod flops;
 mod follow;
 mod health;
@@ -16,6 +19,7 @@ mod layers;
 mod limits;
 mod nodes;
 mod openapi;
+mod page;
 mod places;
 mod problem;
 mod state;
@@ -28,7 +32,7 @@ pub use access::{Access, Authentication};
 pub use connections::serve;
 pub use limits::Limits;
 pub use openapi::document;
-pub use places::Streams;
+pub use places::{Exports, Streams};
 pub use state::AppState;
 
 /// Every route with its description.
@@ -42,6 +46,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(experiments::events::experiment_events))
         .routes(routes!(events::events))
+        .routes(routes!(experiments::export::many::many))
+        .routes(routes!(experiments::export::one::one))
         .routes(routes!(devices::devices))
         .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))

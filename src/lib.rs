@@ -18,5 +18,6 @@ pub mod report;
 pub mod scheduler;
 pub mod statistics;
 pub mod store;
+pub mod tables;
 pub mod units;
 pub mod worker;

@@ -37,6 +37,7 @@ mod submission;
 mod timeseries;
 mod transaction;
 mod transitions;
+mod version;
 
 use sqlx::AnyPool;
 use tokio::sync::mpsc;
@@ -48,7 +49,7 @@ pub use claim::{Claim, Claimed};
 pub use ending::Ending;
 pub use error::StoreError;
 pub use lease::Held;
-pub use listing::{ListQuery, Listed};
+pub use listing::{Cursor, ListOrder, ListQuery, Listed, UnreadPage, UnreadRow};
 pub use nodes::{NodeRecord, Registered, Registration};
 pub use queue::{DeviceTime, DevicesInUse, US_PER_HOUR, Waiting, hour_of};
 pub use record::{NewExperiment, Record};
@@ -57,6 +58,7 @@ pub use retention::{Dropped, Retention};
 pub use spool::{DrainError, Drained, Spool};
 pub use submission::{IdempotencyKey, Submitted};
 pub use timeseries::{KeptTimeseries, Timeseries};
+pub use version::Version;
 
 use dialect::Dialect;
 

@@ -7,16 +7,22 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 /// Milliseconds since 1970 of the first copy; each is a millisecond younger than the one before.
 const FIRST_MS: u64 = 1_700_000_000_000;
 
-/// The id of the copy with a number, as [`ID`] writes it.
+/// The id of the copy with a number, as [`ID`] writes it, and its place by finish.
 pub const LUA_ID: &str = r#"
     local function id(number)
         local ms = 1700000000000 + number
         return string.format("%08x-%04x-7000-8000-%012x", math.floor(ms / 65536), ms % 65536, number)
     end
+    local function finish(number)
+        return string.format("%.0f.%s", (1700000000000 + number) * 1000 + 1000000, id(number))
+    end
 "#;
 
 /// A UUIDv7 whose time is the first copy's and one millisecond a number.
 const ID: &str = "printf('%08x-%04x-7000-8000-%012x', ($1 + i) >> 16, ($1 + i) & 65535, i)";
+
+/// A second later.
+const FINISHED_AT_US: &str = "($1 + i) * 1000 + 1000000";
 
 /// How many experiments are stored.
 pub fn count(database: &Path) -> u32 {
@@ -55,6 +61,13 @@ pub fn fill(database: &Path, template: &str, numbers: Range<u32>) {
     });
 }
 
+fn labels(label_and_value: &str) -> String {
+    let columns = "experiment_id, label, value, finished_at_us";
+    format!(
+        "INSERT INTO experiment_labels ({columns}) SELECT {ID}, {label_and_value}, {FINISHED_AT_US} FROM n WHERE $4 = $4"
+    )
+}
+
 async fn copies(connection: &mut SqliteConnection, template: &str, numbers: Range<u32>) {
     // Whatever columns there are: all but these are the template's.
     let rows = connection
@@ -65,6 +78,7 @@ async fn copies(connection: &mut SqliteConnection, template: &str, numbers: Rang
     let values = columns.iter().map(|column| match column.as_str() {
         "id" => ID.to_owned(),
         "created_at_us" => "($1 + i) * 1000".to_owned(),
+        "finished_at_us" => FINISHED_AT_US.to_owned(),
         "model_name" => "'m' || (i % 10)".to_owned(),
         other => format!("t.{other}"),
     });
@@ -74,8 +88,8 @@ async fn copies(connection: &mut SqliteConnection, template: &str, numbers: Rang
             "INSERT INTO experiments ({}) SELECT {values} FROM n, experiments t WHERE t.id = $4",
             columns.join(", ")
         ),
-        format!("INSERT INTO experiment_labels SELECT {ID}, 'team', 't' || (i % 10) FROM n WHERE $4 = $4"),
-        format!("INSERT INTO experiment_labels SELECT {ID}, 'run', 'r' || i FROM n WHERE $4 = $4"),
+        labels("'team', 't' || (i % 10)"),
+        labels("'run', 'r' || i"),
         format!(
             "INSERT INTO reports (experiment_id, report, packed) SELECT {ID}, r.report, r.packed FROM n, reports r \
              WHERE r.experiment_id = $4"

@@ -2,8 +2,10 @@
 //! `cargo bench --bench rates`, after `apt-get install wrk strace`. Needs 8 GB of disk and about five minutes.
 //!
 //! Submissions: rate, latency, and how many of them share an fsync. Reads: p50 and p99 with 1,000 and with 1,000,000
-//! experiments stored, each with its report and two labels.
+//! experiments stored, each with its report and two labels. `-- reads` and `-- export` run these alone; the latter takes
+//! every experiment in every format, with the server's peak memory.
 
+mod export;
 mod fill;
 mod server;
 mod wrk;
@@ -15,6 +17,13 @@ const SIZES: [u32; 2] = [1_000, 1_000_000];
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let asked = |what: &str| std::env::args().any(|argument| argument == what);
+    if asked("reads") {
+        return reads(&folder.path().join("many.db"));
+    }
+    if asked("export") {
+        return exports(&folder.path().join("many.db"));
+    }
     let few = folder.path().join("few.db");
     let template = template(&few);
     fill::fill(&few, &template, 0..SIZES[0]);
@@ -63,6 +72,22 @@ fn fsyncs(database: &std::path::Path) {
     );
 }
 
+fn exports(database: &std::path::Path) {
+    let template = template(database);
+    let mut have = 0;
+    for size in [10_000, 100_000, SIZES[1]] {
+        fill::fill(database, &template, have..size);
+        have = size;
+        for format in export::FORMATS {
+            // The copies and what they are of.
+            println!(
+                "export, {format:<8} {}",
+                export::export(database, format, u64::from(size) + 1)
+            );
+        }
+    }
+}
+
 fn reads(database: &std::path::Path) {
     let template = template(database);
     let kinds = [
@@ -72,6 +97,10 @@ fn reads(database: &std::path::Path) {
         "one result",
         "page of a label",
         "page of a model",
+        "oldest page",
+        "last finished",
+        "finished, cursor",
+        "finished, label",
     ];
     let mut p99 = Vec::new();
     let mut have = 0;

@@ -111,6 +111,14 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// The most memory that it ever had (VmHWM).
+    pub fn peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kilobytes.expect("the kernel says it") * 1024
+    }
+
     fn submit(&self, experiment: &Value) -> String {
         let answer = curl(&[
             "-H",

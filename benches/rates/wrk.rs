@@ -49,6 +49,12 @@ impl Load {
             "one result" => r#""/v1/experiments/" .. id(math.random(0, size - 1)) .. "/results""#,
             "page of a label" => r#""/v1/experiments?label=team=t" .. math.random(0, 9)"#,
             "page of a model" => r#""/v1/experiments?model=m" .. math.random(0, 9)"#,
+            "oldest page" => r#""/v1/experiments?sort=created_at""#,
+            "last finished" => r#""/v1/experiments?sort=-finished_at""#,
+            "finished, cursor" => {
+                r#""/v1/experiments?sort=-finished_at&cursor=" .. finish(math.random(size / 2, size - 1))"#
+            }
+            "finished, label" => r#""/v1/experiments?sort=-finished_at&label=team=t" .. math.random(0, 9)"#,
             other => panic!("there is no {other}"),
         };
         let script = format!(

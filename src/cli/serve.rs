@@ -12,7 +12,7 @@ use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
 use crate::experiment::{Gpu, Host, Offer};
-use crate::http::{self, AppState, Streams};
+use crate::http::{self, AppState, Exports, Streams};
 use crate::inference::prompts;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
@@ -150,6 +150,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         feed,
         streams: Streams::new(settings.max_streams),
         callbacks: deliveries.as_ref().map(|deliveries| deliveries.poster.allowed.clone()),
+        exports: Exports::new(settings.max_concurrent_exports),
         stopping: stopping.clone(),
     };
     node::join(&scheduler, store.is_shared()).await?;

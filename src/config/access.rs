@@ -65,6 +65,7 @@ impl Settings {
             ("max_header_bytes", self.max_header_bytes, 1024),
             ("max_uri_bytes", self.max_uri_bytes, 256),
             ("max_concurrent_requests", self.max_concurrent_requests, 1),
+            ("max_concurrent_exports", self.max_concurrent_exports, 1),
             ("max_connections", self.max_connections as usize, 1),
             ("max_streams", self.max_streams as usize, 1),
             ("header_timeout_sec", self.header_timeout_sec as usize, 1),

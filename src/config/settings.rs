@@ -58,6 +58,7 @@ pub struct Settings {
     pub max_connections: u32,
     pub max_concurrent_requests: usize,
     pub max_streams: u32,
+    pub max_concurrent_exports: usize,
     pub rate_limit_per_minute: u32,
     pub max_queued: u64,
     pub max_unfinished_per_user: u64,

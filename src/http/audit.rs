@@ -3,19 +3,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::page::{DEFAULT_LIMIT, read_cursor, read_limit};
 use super::{extract::StrictQuery, problem::Problem, state::AppState};
 use crate::access::AuditEntry;
-
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 500;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditParameters {
     /// Entries on a page, 1 to 500; default 50.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    limit: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
@@ -42,21 +40,12 @@ pub async fn audit(
     AxumState(state): AxumState<AppState>,
     StrictQuery(parameters): StrictQuery<AuditParameters>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let detail = format!("is {limit}; accepted are 1 to {MAX_LIMIT}");
-        return Err(Problem::invalid_parameter("limit", detail));
-    }
-    let before = parameters.cursor.as_deref().map(read_cursor).transpose()?;
+    let limit = parameters.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), read_limit)?;
+    let before = parameters.cursor.as_deref().map(read_cursor::<Uuid>).transpose()?;
     // One more than asked for tells whether there is a next page.
     let mut items = state.store.audit_log(before, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|entry| entry.id.to_string());
     Ok(Json(AuditPage { items, next_cursor }))
-}
-
-fn read_cursor(text: &str) -> Result<Uuid, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid_parameter("cursor", format!("is {text:?}; accepted is a page's next_cursor")))
 }

@@ -1,6 +1,8 @@
 mod admission;
 pub mod cancel;
 pub mod events;
+pub mod export;
+mod filter;
 mod idempotency;
 pub mod list;
 pub mod processes;
@@ -14,10 +16,11 @@ mod wait;
 pub use admission::UnderWay;
 
 use super::access::Caller;
+use super::conditional::{EntityTag, Strength};
 use super::problem::Problem;
 use super::state::AppState;
 use crate::experiment::{Callback, ExperimentId};
-use crate::store::{Record, Store};
+use crate::store::{Record, Store, Version};
 
 async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
     store.get(id).await?.ok_or_else(|| Problem::no_experiment(id))
@@ -29,4 +32,13 @@ async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Resu
         return Ok(None);
     }
     Ok(state.store.callback(record.id).await?)
+}
+
+/// The tag of an answer on a finished experiment: what it is, to whom it is shown, and how.
+fn finished_tag(id: ExperimentId, version: &Version, caller: &Caller, how: &[&str]) -> EntityTag {
+    let (id, updated_at) = (id.to_string(), version.updated_at.to_string());
+    let whole = caller.may_see_prompts_of(version.submitter.as_deref());
+    let attempt = format!("{} {whole}", version.attempt);
+    let parts = [&[id.as_str(), updated_at.as_str(), attempt.as_str()][..], how].concat();
+    EntityTag::new(Strength::Strong, &parts)
 }

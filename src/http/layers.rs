@@ -22,7 +22,7 @@ use tower_http::{
 use super::access::{Access, authenticate};
 use super::limits::check_shape;
 use super::places::{Places, take_place};
-use super::{problem::Problem, state::AppState};
+use super::{compression, problem::Problem, state::AppState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -59,7 +59,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     } else {
         guarded.layer(cors(&state.access))
     };
-    opened.layer(stack)
+    compression::wrap(opened.layer(stack))
 }
 
 /// A page of another site may send what changes something with the credentials that a browser or a proxy adds by

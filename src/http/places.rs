@@ -121,3 +121,28 @@ impl Streams {
         place.map_err(|_| Problem::too_many_streams(self.count))
     }
 }
+
+/// Places for exports: each keeps a core busy from its first byte to its last.
+#[derive(Clone, Debug)]
+pub struct Exports {
+    free: Arc<Semaphore>,
+    count: usize,
+}
+
+impl Exports {
+    pub fn new(count: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(count)),
+            count,
+        }
+    }
+
+    /// A place for as long as the permit lives.
+    ///
+    /// # Errors
+    /// The answer to give when all are taken.
+    pub fn begin(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = self.free.clone().try_acquire_owned();
+        place.map_err(|_| Problem::too_many_exports(self.count))
+    }
+}

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::experiments::UnderWay;
-use super::places::Streams;
+use super::places::{Exports, Streams};
 use crate::callback::Allowed;
 use crate::energy::HostMeter;
 use crate::progress::Feed;
@@ -25,6 +25,7 @@ pub struct AppState {
     pub streams: Streams,
     /// Who may be called back; none where nobody may.
     pub callbacks: Option<Allowed>,
+    pub exports: Exports,
     /// Cancelled when the server is to stop: whoever stays is let go.
     pub stopping: CancellationToken,
 }

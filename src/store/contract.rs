@@ -14,6 +14,7 @@ mod queueing;
 mod recovering;
 mod results;
 mod retention;
+mod sorting;
 mod spooling;
 mod sqlite;
 mod submitting;
@@ -77,6 +78,10 @@ contract! {
     listing::model_and_time_narrow_a_list,
     listing::a_page_is_bounded_in_number_and_in_bytes,
     listing::every_state_is_counted,
+    sorting::every_order_comes_in_pages_without_gaps_or_repeats,
+    sorting::submitter_and_times_narrow_every_order,
+    sorting::an_unread_page_has_each_report_and_is_bounded_in_bytes,
+    sorting::a_version_moves_with_every_change,
     moving::an_experiment_goes_the_whole_way_with_its_times,
     moving::a_move_that_does_not_exist_is_refused_and_changes_nothing,
     moving::a_lost_attempt_can_do_nothing,

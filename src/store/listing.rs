@@ -1,24 +1,42 @@
-use futures::TryStreamExt as _;
-use sqlx::AssertSqlSafe;
+mod order;
+mod statement;
 
-use super::record::{Record, record, select_records};
+use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::record::{Record, from_us, id, record, select_records};
+use super::results::report;
 use super::{Store, StoreError};
 use crate::experiment::{ExperimentId, State};
+use crate::report::Report;
 
-/// Greater than every id: the cursor of a first page.
-const AFTER_ALL_IDS: &str = "g";
+pub use order::{Cursor, ListOrder};
+use sqlx::Row as _;
+pub(super) use statement::{Parameter, statement};
 
-/// A page of experiments, newest first. What is none or empty does not narrow it.
+/// A page of experiments. What is none or empty does not narrow it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery {
-    /// Only those older than this one: the last of the page before, or the first of a later time.
+    pub order: ListOrder,
+    /// Only what comes behind this place.
+    pub after: Option<Cursor>,
+    /// Only those older than this one.
     pub before: Option<ExperimentId>,
     /// Only this one and newer ones.
     pub from: Option<ExperimentId>,
+    /// Only those finished before; where the order is by finish.
+    pub finished_before: Option<Timestamp>,
+    /// Only those finished then or later; where the order is by finish.
+    pub finished_from: Option<Timestamp>,
     pub limit: u32,
     pub state: Option<State>,
     pub model_name: Option<String>,
     pub user_name: Option<String>,
+    /// The authenticated name of who submitted it.
+    pub submitter: Option<String>,
     /// Only those that carry each of these labels with its value.
     pub labels: Vec<(String, String)>,
 }
@@ -30,19 +48,51 @@ pub struct Listed {
     pub more: bool,
 }
 
+/// Likewise with reports, and as the database gave it: reading a row takes longer than fetching it, and is not done by
+/// whoever answers others meanwhile.
+pub struct UnreadPage {
+    pub rows: Vec<UnreadRow>,
+    /// Where the next page begins; none behind the last.
+    pub next: Option<Cursor>,
+}
+
+pub struct UnreadRow(AnyRow);
+
+impl UnreadRow {
+    /// The experiment, and its report where it is completed.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read back.
+    pub fn read(&self) -> Result<(Record, Option<Report>), StoreError> {
+        let (read, _) = record(&self.0)?;
+        let has_report = self.0.try_get::<Option<&str>, _>("experiment_id")?.is_some();
+        Ok((read, has_report.then(|| report(&self.0)).transpose()?))
+    }
+
+    fn cursor(&self, order: ListOrder) -> Result<Cursor, StoreError> {
+        let finished_at_us: Option<i64> = self.0.try_get("finished_at_us")?;
+        Ok(Cursor::new(
+            id(&self.0, "id")?,
+            finished_at_us.map(from_us).transpose()?,
+            order,
+        ))
+    }
+
+    fn bytes(&self) -> Result<usize, StoreError> {
+        let spec: &str = self.0.try_get("spec")?;
+        let packed: Option<&[u8]> = self.0.try_get("packed")?;
+        Ok(spec.len() + packed.map_or(0, <[u8]>::len))
+    }
+}
+
 impl Store {
     /// A page ends early, but never empty, where its experiments' documents come to more than `most_bytes`.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn list(&self, query: &ListQuery, most_bytes: usize) -> Result<Listed, StoreError> {
-        let (text, values) = statement(query);
-        let mut page = sqlx::query(AssertSqlSafe(text));
-        for value in values {
-            page = page.bind(value);
-        }
-        // One more than asked for tells whether there is more.
-        let mut rows = page.bind(i64::from(query.limit) + 1).fetch(&self.reads);
+        let text = statement(query, select_records!(""), "");
+        let mut rows = self.page(text, query.limit);
         let (mut records, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await? {
             if records.len() == query.limit as usize || bytes > most_bytes {
@@ -54,57 +104,47 @@ impl Store {
         }
         Ok(Listed { records, more: false })
     }
-}
 
-/// Made of what is asked for: a text with "or $n is null" would read the whole table. Its last parameter is the limit.
-pub(super) fn statement(query: &ListQuery) -> (String, Vec<String>) {
-    let mut values = Vec::new();
-    let mut bind = |value: String| {
-        values.push(value);
-        format!("${}", values.len())
-    };
-    // Few are unfinished, so that state finds them faster than any label; of the rest the label is what is rare.
-    let by_label = !query.labels.is_empty() && query.state.is_none_or(State::is_finished);
-    let (from, id) = if by_label {
-        (
-            "experiment_labels l JOIN experiments e ON e.id = l.experiment_id",
-            "l.experiment_id",
-        )
-    } else {
-        ("experiments e", "e.id")
-    };
-    let before = query
-        .before
-        .map_or_else(|| AFTER_ALL_IDS.to_owned(), |id| id.to_string());
-    let mut conditions = vec![format!("{id} < {}", bind(before))];
-    if let Some(from) = query.from {
-        conditions.push(format!("{id} >= {}", bind(from.to_string())));
+    /// Likewise with reports. One page is one statement: its rows are of one moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unread_page(&self, query: &ListQuery, most_bytes: usize) -> Result<UnreadPage, StoreError> {
+        const SELECT: &str = concat!(
+            "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, r.experiment_id, r.report, ",
+            "r.packed FROM "
+        );
+        let text = statement(query, SELECT, " LEFT JOIN reports r ON r.experiment_id = e.id");
+        let mut found = self.page(text, query.limit);
+        let (mut rows, mut bytes) = (Vec::<UnreadRow>::new(), 0);
+        while let Some(row) = found.try_next().await? {
+            if let Some(last) = rows.last()
+                && (rows.len() == query.limit as usize || bytes > most_bytes)
+            {
+                let next = Some(last.cursor(query.order)?);
+                return Ok(UnreadPage { rows, next });
+            }
+            let row = UnreadRow(row);
+            bytes += row.bytes()?;
+            rows.push(row);
+        }
+        Ok(UnreadPage { rows, next: None })
     }
-    if let Some(state) = query.state {
-        conditions.push(format!("e.state = {}", bind(state.as_str().to_owned())));
+
+    /// One more than asked for tells whether there is more.
+    fn page(
+        &self,
+        (text, parameters): (String, Vec<Parameter>),
+        limit: u32,
+    ) -> BoxStream<'_, Result<AnyRow, sqlx::Error>> {
+        let mut page = sqlx::query(AssertSqlSafe(text));
+        for parameter in parameters {
+            page = match parameter {
+                Parameter::Text(text) => page.bind(text),
+                Parameter::Whole(whole) => page.bind(whole),
+            };
+        }
+        page.bind(i64::from(limit) + 1).fetch(&self.reads)
     }
-    if let Some(model_name) = &query.model_name {
-        conditions.push(format!("e.model_name = {}", bind(model_name.clone())));
-    }
-    if let Some(user_name) = &query.user_name {
-        conditions.push(format!("e.user_name = {}", bind(user_name.clone())));
-    }
-    for (index, (label, value)) in query.labels.iter().enumerate() {
-        let (label, value) = (bind(label.clone()), bind(value.clone()));
-        conditions.push(if by_label && index == 0 {
-            format!("l.label = {label} AND l.value = {value}")
-        } else {
-            format!(
-                "EXISTS (SELECT 1 FROM experiment_labels o WHERE o.experiment_id = {id} AND o.label = {label} \
-                 AND o.value = {value})"
-            )
-        });
-    }
-    let text = format!(
-        "{}{from} WHERE {} ORDER BY {id} DESC LIMIT ${}",
-        select_records!(""),
-        conditions.join(" AND "),
-        values.len() + 1
-    );
-    (text, values)
 }

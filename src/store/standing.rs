@@ -93,6 +93,13 @@ pub async fn set_state(
     .bind(id.to_string())
     .execute(&mut **transaction)
     .await?;
+    if to.is_finished() {
+        sqlx::query("UPDATE experiment_labels SET finished_at_us = $1 WHERE experiment_id = $2")
+            .bind(to_us(now))
+            .bind(id.to_string())
+            .execute(&mut **transaction)
+            .await?;
+    }
     if !to.is_running() {
         give_back(transaction, id, to, now).await?;
     }

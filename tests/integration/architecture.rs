@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 6] = [
         "measurement",
         "report",
     ],
-    &["statistics", "analysis", "flops"],
+    &["statistics", "analysis", "flops", "tables"],
     &["energy", "model_files", "inference", "store", "progress", "callback"],
     &["worker", "scheduler"],
     &["http"],
@@ -32,14 +32,19 @@ const FLOORS: [&[&str]; 6] = [
 const WORDS_FLOOR: usize = 0;
 
 /// What else a module may import of its own floor: the path's beginning.
-const SAME_FLOOR: [(&str, &[&str]); 3] = [
+const SAME_FLOOR: [(&str, &[&str]); 5] = [
     ("analysis", &["statistics"]),
     ("analysis", &["flops"]),
+    ("tables", &["analysis"]),
+    ("tables", &["statistics"]),
     ("scheduler", &["worker", "protocol"]),
 ];
 
 /// Crates that only some files may name, by the beginning of the file's path.
-const KEPT_CRATES: [(&str, &str); 4] = [
+const KEPT_CRATES: [(&str, &str); 7] = [
+    ("arrow_array", "src/tables"),
+    ("arrow_schema", "src/tables"),
+    ("parquet", "src/tables"),
     ("sqlx", "src/store"),
     ("mistralrs", "src/inference/mistral"),
     ("mistralrs_core", "src/inference/mistral"),

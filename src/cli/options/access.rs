@@ -52,6 +52,9 @@ pub struct AccessOptions {
     /// Most event streams and waiting requests at a time [default: 12288].
     #[arg(long)]
     max_streams: Option<u32>,
+    /// Most exports that are made at a time [default: 2].
+    #[arg(long)]
+    max_concurrent_exports: Option<u64>,
     /// Requests a minute of one key; 0 for no limit [default: 600].
     #[arg(long)]
     rate_limit_per_minute: Option<u32>,

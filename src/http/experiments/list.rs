@@ -1,51 +1,39 @@
 use std::collections::HashSet;
 
-use axum::{Json, extract::State as AxumState};
-use jiff::Timestamp;
+use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
+use super::filter::{Filter, FilterParameters, NAMES};
 use super::view::Experiment;
-use crate::experiment::{ExperimentId, State};
+use crate::http::conditional::{Condition, EntityTag, Strength, answer};
+use crate::http::fields::Fields;
+use crate::http::page::{DEFAULT_LIMIT, read_cursor, read_limit};
 use crate::http::{access::Caller, extract::StrictQuery, problem::Problem, state::AppState};
-use crate::store::ListQuery;
+use crate::store::{Cursor, ListQuery, Version};
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 500;
 /// Of the documents on a page: 500 experiments with prompts of their own could come to gigabytes.
 const MOST_BYTES: usize = 8 << 20;
 
-/// Together they narrow the list; `label` may be repeated, and all must hold.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(
     dead_code,
     reason = "for the description; `read` takes them one by one, since a label may be repeated"
 )]
-pub struct ListParameters {
+pub struct PageParameters {
     /// Experiments on a page, 1 to 500; default 50. A page of more than 8 MiB ends earlier.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, asked for in the same order.
     cursor: Option<String>,
-    /// Only experiments in this state.
-    state: Option<State>,
-    /// Only experiments with this `model_name`.
-    model: Option<String>,
-    /// Only experiments of this user.
-    user: Option<String>,
-    /// Only experiments that carry this label, as `name=value`.
-    #[param(example = "team=nlp")]
-    label: Option<String>,
-    /// Only experiments accepted at this time (RFC 3339) or later.
-    #[param(value_type = Option<String>, format = "date-time")]
-    created_after: Option<Timestamp>,
-    /// Only experiments accepted before this time (RFC 3339).
-    #[param(value_type = Option<String>, format = "date-time")]
-    created_before: Option<Timestamp>,
+    /// Only these fields of each item, separated by commas, with dots for what is within: `id,state,decoder.seed`.
+    #[param(example = "id,state,model_name,decoder.seed")]
+    fields: Option<String>,
 }
 
-/// A page of experiments, newest first.
+/// A page of experiments.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExperimentPage {
     pub items: Vec<Experiment>,
@@ -53,127 +41,117 @@ pub struct ExperimentPage {
     pub next_cursor: Option<String>,
 }
 
-/// List experiments, newest first
+/// List experiments
+///
+/// In pages, newest first unless `sort` says otherwise. An experiment is on one page only, whatever is submitted or
+/// finishes meanwhile.
 #[utoipa::path(get, path = "/v1/experiments", tag = "experiments", operation_id = "listExperiments",
-    params(ListParameters),
+    params(PageParameters, FilterParameters,
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "A page of experiments.", body = ExperimentPage),
+        (status = 200, description = "A page of experiments; with `fields`, only those of each.", body = ExperimentPage,
+            headers(("ETag" = String, description = "Of this page, as it was."))),
+        (status = 304, description = "The page is as `If-None-Match` says."),
         (status = 400, description = "A parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn list(
     AxumState(state): AxumState<AppState>,
     caller: Caller,
+    condition: Condition,
     StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
-) -> Result<Json<ExperimentPage>, Problem> {
-    let query = read(parameters)?;
+) -> Result<Response, Problem> {
+    let (query, fields) = read(parameters)?;
     let listed = state.store.list(&query, MOST_BYTES).await?;
     let last = listed.records.last().filter(|_| listed.more);
-    let next_cursor = last.map(|record| record.id.to_string());
+    let next_cursor = last.map(|record| Cursor::at(record, query.order).to_string());
+    let mut versions = Vec::new();
     let items = listed.records.into_iter().map(|record| {
         let progress = state.scheduler.progress(record.id);
-        Experiment::new(record, progress, &caller)
+        let (id, version) = (record.id, Version::from(&record));
+        let shown = Experiment::new(record, progress, &caller);
+        versions.push(json!([
+            id,
+            version.attempt,
+            version.updated_at,
+            shown.progress,
+            shown.prompts_withheld
+        ]));
+        shown
     });
-    Ok(Json(ExperimentPage {
-        items: items.collect(),
-        next_cursor,
-    }))
+    let items = items.collect::<Vec<_>>();
+    let versions = json!([versions, next_cursor]).to_string();
+    let tag = EntityTag::new(Strength::Weak, &["list", &versions, &format!("{fields:?}")]);
+    let page = ExperimentPage { items, next_cursor };
+    answer(&tag, &condition, || {
+        if fields.are_all() {
+            return Ok(Json(page).into_response());
+        }
+        let items = fields.of(&page.items)?;
+        Ok(Json(json!({"items": items, "next_cursor": page.next_cursor})).into_response())
+    })
 }
 
-fn read(parameters: Vec<(String, String)>) -> Result<ListQuery, Problem> {
-    let mut query = ListQuery {
-        limit: DEFAULT_LIMIT,
-        ..ListQuery::default()
-    };
+fn read(parameters: Vec<(String, String)>) -> Result<(ListQuery, Fields), Problem> {
+    let (mut filter, mut fields) = (Filter::default(), Fields::default());
+    let (mut limit, mut after) = (DEFAULT_LIMIT, None);
     let mut seen = HashSet::new();
     for (name, value) in parameters {
-        let refuse = |accepted: &str| Problem::invalid_parameter(&name, format!("is {value:?}; accepted {accepted}"));
-        if name != "label" && !seen.insert(name.clone()) {
+        if !Filter::may_repeat(&name) && !seen.insert(name.clone()) {
             return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one"));
         }
         match name.as_str() {
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-                query.limit = limit.ok_or_else(|| refuse(&format!("are 1 to {MAX_LIMIT}")))?;
-            }
-            "cursor" => {
-                let cursor = value.parse().map_err(|_| refuse("is a page's next_cursor"))?;
-                query.before = query.before.into_iter().chain([cursor]).min();
-            }
-            "state" => {
-                let states = State::ALL.map(State::as_str).join(", ");
-                query.state = Some(value.parse().map_err(|_| refuse(&format!("are {states}")))?);
-            }
-            "model" => query.model_name = Some(value),
-            "user" => query.user_name = Some(value),
-            "label" => {
-                let pair = value.split_once('=').filter(|(label, _)| !label.is_empty());
-                let (label, value) = pair.ok_or_else(|| refuse("is name=value"))?;
-                query.labels.push((label.to_owned(), value.to_owned()));
-            }
-            "created_after" => query.from = Some(first_at(&value).ok_or_else(|| refuse(A_TIME))?),
-            "created_before" => {
-                let time = first_at(&value).ok_or_else(|| refuse(A_TIME))?;
-                query.before = query.before.into_iter().chain([time]).min();
-            }
+            "limit" => limit = read_limit(&value)?,
+            "cursor" => after = Some(read_cursor::<Cursor>(&value)?),
+            "fields" => fields = Fields::read(&value, "Experiment")?,
+            _ if filter.take(&name, &value)? => {}
             _ => {
-                let accepted =
-                    "is unknown; accepted are limit, cursor, state, model, user, label, created_after, created_before";
+                let accepted = format!("is unknown; accepted are limit, cursor, fields, {NAMES}");
                 return Err(Problem::invalid_parameter(&name, accepted));
             }
         }
     }
-    Ok(query)
-}
-
-const A_TIME: &str = "is a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z, a + in it written %2B";
-
-/// An id says when it was made, so that a range of times is a range of ids.
-fn first_at(text: &str) -> Option<ExperimentId> {
-    text.parse().ok().map(ExperimentId::first_at)
+    let query = filter.query()?;
+    if after.is_some_and(|cursor| !cursor.is_of(query.order)) {
+        let detail = "is of a list with another sort; accepted is next_cursor of a page in the same order";
+        return Err(Problem::invalid_parameter("cursor", detail));
+    }
+    Ok((ListQuery { limit, after, ..query }, fields))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::ExperimentId;
 
-    fn read_pairs(pairs: &[(&str, &str)]) -> Result<ListQuery, Problem> {
-        read(
-            pairs
-                .iter()
-                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        )
+    fn read_pairs(pairs: &[(&str, &str)]) -> Result<(ListQuery, Fields), Problem> {
+        let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        read(pairs.collect())
     }
 
     #[test]
-    fn labels_add_up_and_a_value_may_hold_an_equals_sign() {
-        let query = read_pairs(&[("label", "team=a"), ("label", "run=x=1"), ("model", "m")]).unwrap();
-        let labels = [("team", "a"), ("run", "x=1")].map(|(label, value)| (label.to_owned(), value.to_owned()));
-        assert_eq!(query.labels, labels);
-        assert_eq!((query.model_name.as_deref(), query.limit), (Some("m"), DEFAULT_LIMIT));
-    }
-
-    #[test]
-    fn the_earlier_of_cursor_and_time_holds_in_either_order() {
-        let (cursor, time) = (ExperimentId::generate().to_string(), "2020-01-01T00:00:00Z");
-        let one = read_pairs(&[("cursor", &cursor), ("created_before", time)]).unwrap();
-        let other = read_pairs(&[("created_before", time), ("cursor", &cursor)]).unwrap();
-        assert_eq!(one, other);
-        assert!(one.before.is_some_and(|before| before.to_string() < cursor));
+    fn a_cursor_goes_on_in_its_own_order_only() {
+        let id = ExperimentId::generate().to_string();
+        assert!(read_pairs(&[("cursor", &id)]).is_ok());
+        assert!(read_pairs(&[("cursor", &id), ("sort", "created_at")]).is_ok());
+        let by_finish = format!("1.{id}");
+        assert!(read_pairs(&[("cursor", &by_finish), ("sort", "finished_at")]).is_ok());
+        for pairs in [
+            [("cursor", &id), ("sort", &"finished_at".to_owned())],
+            [("cursor", &by_finish), ("state", &"queued".to_owned())],
+        ] {
+            let problem = read_pairs(&pairs.map(|(name, value)| (name, value.as_str()))).unwrap_err();
+            assert!(problem.detail.contains("another sort"), "{}", problem.detail);
+        }
     }
 
     #[test]
     fn each_bad_parameter_is_named_with_what_is_accepted() {
         for (name, value, accepted) in [
             ("limit", "0", "1 to 500"),
-            ("limit", "many", "1 to 500"),
             ("cursor", "x", "next_cursor"),
+            ("fields", "colour", "created_at"),
             ("state", "asleep", "queued, starting"),
-            ("label", "team", "name=value"),
-            ("label", "=a", "name=value"),
-            ("created_after", "yesterday", "RFC 3339"),
-            ("created_before", "2026-01-31", "RFC 3339"),
             ("page", "2", "created_before"),
         ] {
             let problem = read_pairs(&[(name, value)]).unwrap_err();
@@ -182,5 +160,6 @@ mod tests {
         }
         let twice = read_pairs(&[("state", "queued"), ("state", "failed")]).unwrap_err();
         assert!(twice.detail.contains("twice"), "{}", twice.detail);
+        assert!(read_pairs(&[("label", "a=b"), ("label", "c=d")]).is_ok());
     }
 }

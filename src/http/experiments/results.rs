@@ -1,14 +1,17 @@
-use axum::{Json, extract::State as AxumState};
+use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::finished_tag;
 use super::view::shown;
-use super::wait::{WaitParameters, wait};
-use crate::experiment::{ExperimentId, Spec};
+use super::wait::{ReadParameters, wait};
+use crate::experiment::{ExperimentId, Spec, State};
 use crate::http::access::Caller;
+use crate::http::conditional::{Condition, answer, not_modified};
 use crate::http::extract::{IdPath, StrictQuery};
 use crate::http::{places::Stay, problem::Problem, state::AppState};
 use crate::report::Report;
+use crate::store::Version;
 
 /// A completed experiment's aggregate and efficiency, with all that is needed to cite or repeat it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,11 +27,15 @@ pub struct Results {
 
 /// Read a completed experiment's results
 ///
-/// With `wait` the answer comes once the experiment is finished, or when the time is up.
+/// With `wait` the answer comes once the experiment is finished, or when the time is up. Results never change: with
+/// `If-None-Match` they are read once.
 #[utoipa::path(get, path = "/v1/experiments/{id}/results", tag = "experiments", operation_id = "getResults",
-    params(("id" = String, Path, format = "uuid", description = "The experiment's id"), WaitParameters),
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "Aggregate, efficiency and checks.", body = Results),
+        (status = 200, description = "Aggregate, efficiency and checks; with `fields`, only those.", body = Results,
+            headers(("ETag" = String, description = "Strong."))),
+        (status = 304, description = "They are as `If-None-Match` says."),
         (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
@@ -37,21 +44,36 @@ pub struct Results {
 pub async fn results(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
-    StrictQuery(parameters): StrictQuery<WaitParameters>,
+    StrictQuery(parameters): StrictQuery<ReadParameters>,
     stay: Stay,
     caller: Caller,
-) -> Result<Json<Results>, Problem> {
-    let record = wait(&state, id, &parameters, &stay).await?;
-    match state.store.report(id).await? {
-        Some(report) => {
-            let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
-            Ok(Json(Results {
-                id,
-                report,
-                experiment,
-                prompts_withheld,
-            }))
-        }
-        None => Err(Problem::not_completed(record.state, record.failure)),
+    condition: Condition,
+) -> Result<Response, Problem> {
+    let fields = parameters.fields("Results")?;
+    let tag_of = |version: &Version| finished_tag(id, version, &caller, &["results", &format!("{fields:?}")]);
+    // Neither the report nor a spec with megabytes of prompts is read for who has them.
+    if let Some(version) = state.store.version(id).await?
+        && version.state == State::Completed
+        && condition.is_met_by(&tag_of(&version))
+    {
+        return Ok(not_modified(&tag_of(&version)));
     }
+    let record = wait(&state, id, &parameters, &stay).await?;
+    let Some(report) = state.store.report(id).await? else {
+        return Err(Problem::not_completed(record.state, record.failure));
+    };
+    let tag = tag_of(&Version::from(&record));
+    let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
+    let results = Results {
+        id,
+        report,
+        experiment,
+        prompts_withheld,
+    };
+    answer(&tag, &condition, || {
+        if fields.are_all() {
+            return Ok(Json(results).into_response());
+        }
+        Ok(Json(fields.of(&results)?).into_response())
+    })
 }

@@ -1,18 +1,26 @@
-use axum::{Json, extract::State as AxumState};
+use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
+use serde_json::json;
 
+use super::finished_tag;
 use super::view::Experiment;
-use super::wait::{WaitParameters, wait};
+use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
+use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::extract::{IdPath, StrictQuery};
 use crate::http::{places::Stay, problem::Problem, state::AppState};
+use crate::store::Version;
 
 /// Show an experiment
 ///
-/// With `wait` the answer comes once the experiment is finished, or when the time is up.
+/// With `wait` the answer comes once the experiment is finished, or when the time is up. With `If-None-Match` it may be
+/// asked after often: finished, it changes no more.
 #[utoipa::path(get, path = "/v1/experiments/{id}", tag = "experiments", operation_id = "getExperiment",
-    params(("id" = String, Path, format = "uuid", description = "The experiment's id"), WaitParameters),
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
     responses(
-        (status = 200, description = "The experiment and how far it has come.", body = Experiment),
+        (status = 200, description = "The experiment and how far it has come; with `fields`, only those.", body = Experiment,
+            headers(("ETag" = String, description = "Strong once it is finished."))),
+        (status = 304, description = "It is as `If-None-Match` says."),
         (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached, or too many wait.", body = Problem, content_type = "application/problem+json"),
@@ -20,17 +28,41 @@ use crate::http::{places::Stay, problem::Problem, state::AppState};
 pub async fn show(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
-    StrictQuery(parameters): StrictQuery<WaitParameters>,
+    StrictQuery(parameters): StrictQuery<ReadParameters>,
     stay: Stay,
     caller: Caller,
-) -> Result<Json<Experiment>, Problem> {
+    condition: Condition,
+) -> Result<Response, Problem> {
+    let fields = parameters.fields("Experiment")?;
     let record = wait(&state, id, &parameters, &stay).await?;
     let callback = super::callback_of(&state, &record, &caller).await?;
+    let version = Version::from(&record);
     let waiting_for = state.scheduler.why_it_waits(&record);
     let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
-    Ok(Json(Experiment {
+    let shown = Experiment {
         waiting_for,
         callback,
         ..shown
-    }))
+    };
+    // A callback is delivered after the end.
+    let wanted = format!("{fields:?} {}", json!(shown.callback));
+    let tag = if version.state.is_finished() {
+        finished_tag(id, &version, &caller, &["show", &wanted])
+    } else {
+        let now = json!([
+            id,
+            version.attempt,
+            version.updated_at,
+            shown.progress,
+            shown.waiting_for
+        ]);
+        let withheld = format!("{:?}", shown.prompts_withheld);
+        EntityTag::new(Strength::Weak, &["show", &now.to_string(), &withheld, &wanted])
+    };
+    answer(&tag, &condition, || {
+        if fields.are_all() {
+            return Ok(Json(shown).into_response());
+        }
+        Ok(Json(fields.of(&shown)?).into_response())
+    })
 }

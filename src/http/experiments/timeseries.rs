@@ -1,5 +1,5 @@
 use axum::{extract::State as AxumState, response::Response};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -7,7 +7,7 @@ use crate::analysis::resample;
 use crate::experiment::{ExperimentId, State};
 use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState, stream};
 use crate::measurement::{DeviceSeries, Window};
-use crate::store::{self, Record, StoreError};
+use crate::store::{self, Record, Store, StoreError};
 use crate::units::MILLISECONDS_PER_SECOND;
 
 /// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
@@ -75,19 +75,25 @@ pub async fn timeseries(
         items: Vec::new(),
     };
     let at_resolution = move |series| resampled(series, window, asked);
+    let items = devices(state.store.clone(), id, found);
+    stream::object_with_items(&head, items.and_then(at_resolution))
+}
+
+/// One device after the other, of what was kept one in memory at a time.
+pub(super) fn devices(
+    store: Store,
+    id: ExperimentId,
+    found: Found,
+) -> impl Stream<Item = Result<DeviceSeries, StoreError>> + Send + 'static {
     match found {
-        Found::Live(live) => {
-            let items = futures::stream::iter(live.devices).map(Ok);
-            stream::object_with_items(&head, items.and_then(at_resolution))
-        }
+        Found::Live(live) => futures::stream::iter(live.devices).map(Ok).left_stream(),
         Found::Kept(kept) => {
-            let store = state.store.clone();
             let positions = futures::stream::iter(0..kept.devices).map(Ok);
             let items = positions.try_filter_map(move |position| {
                 let store = store.clone();
                 async move { store.device_series(id, position).await }
             });
-            stream::object_with_items(&head, items.and_then(at_resolution))
+            items.right_stream()
         }
     }
 }
@@ -109,13 +115,13 @@ async fn resampled(
     })
 }
 
-enum Found {
+pub(super) enum Found {
     Live(store::Timeseries),
     Kept(store::KeptTimeseries),
 }
 
 /// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
-async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, Found), Problem> {
+pub(super) async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, Found), Problem> {
     let mut record = super::find(&state.store, id).await?;
     if !record.state.is_finished() {
         if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::experiment::ExperimentId;
-use crate::http::{places::Stay, problem::Problem, state::AppState};
+use crate::http::{fields::Fields, places::Stay, problem::Problem, state::AppState};
 use crate::store::Record;
 
 /// A client that wants to wait for longer asks again.
@@ -13,14 +13,23 @@ const MOST_SEC: u32 = 300;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct WaitParameters {
+pub struct ReadParameters {
     /// Seconds for which the answer may wait for the experiment to be finished, 0 to 300; default 0. It comes as soon as
     /// that is so, or when the time is up, or when the server stops, and says how the experiment is then.
     #[param(minimum = 0, maximum = 300, value_type = Option<u32>)]
     wait: Option<String>,
+    /// Only these fields, separated by commas, with dots for what is within; at all levels those of the whole answer.
+    #[param(example = "state,progress")]
+    fields: Option<String>,
 }
 
-impl WaitParameters {
+impl ReadParameters {
+    /// Of an answer that the API's description has as `schema`.
+    pub fn fields(&self, schema: &str) -> Result<Fields, Problem> {
+        let fields = self.fields.as_deref();
+        fields.map_or(Ok(Fields::default()), |fields| Fields::read(fields, schema))
+    }
+
     fn duration(&self) -> Result<Duration, Problem> {
         let Some(text) = &self.wait else {
             return Ok(Duration::ZERO);
@@ -38,7 +47,7 @@ impl WaitParameters {
 pub async fn wait(
     state: &AppState,
     id: ExperimentId,
-    parameters: &WaitParameters,
+    parameters: &ReadParameters,
     stay: &Stay,
 ) -> Result<Record, Problem> {
     let patience = parameters.duration()?;
@@ -81,7 +90,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Duration, Problem> {
         let wait = Some(text.to_owned());
-        WaitParameters { wait }.duration()
+        let fields = None;
+        ReadParameters { wait, fields }.duration()
     }
 
     #[test]

@@ -159,4 +159,46 @@ impl Problem {
             "{limit} streams and waiting requests are open, the limit of this server (max_streams)"
         ))
     }
+
+    pub fn too_many_exports(limit: usize) -> Self {
+        Self::unavailable(format!(
+            "{limit} exports are being made, the limit of this server (max_concurrent_exports)"
+        ))
+    }
+
+    pub fn not_acceptable(given: &str, accepted: &str) -> Self {
+        let detail = format!("the Accept header is {given:?}; accepted are {accepted}, or the parameter format");
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not-acceptable",
+            "There is no such format",
+            detail,
+        )
+    }
+
+    pub fn encoding_not_acceptable() -> Self {
+        let detail = "the Accept-Encoding header refuses all that there is; accepted are gzip, zstd and identity";
+        let title = "There is no such encoding";
+        Self::new(StatusCode::NOT_ACCEPTABLE, "encoding-not-acceptable", title, detail)
+    }
+
+    pub fn http_version_too_old() -> Self {
+        let detail = "this format needs HTTP/1.1 or later, where a body that breaks off is not taken for whole; accepted by \
+             HTTP/1.0 is format=parquet (in nginx: proxy_http_version 1.1)";
+        let title = "The HTTP version is too old";
+        Self::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "http-version-too-old",
+            title,
+            detail,
+        )
+    }
+
+    pub fn requests_dropped(at: jiff::Timestamp) -> Self {
+        let detail = format!(
+            "the experiment's requests were dropped at {at}, as this server is set to (retention_days, \
+             retention_bytes); its results are kept"
+        );
+        Self::new(StatusCode::GONE, "requests-dropped", "The requests are gone", detail)
+    }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use sqlx::{Connection as _, Row};
 
-use super::super::listing::statement;
-use super::super::{ListQuery, Store, StoreError};
+use super::super::listing::{Parameter, statement};
+use super::super::{Cursor, ListOrder, ListQuery, Store, StoreError};
 use super::fixtures::{at, claim, new_experiment, queued, rank_cycle, record, report, running, waiting};
-use crate::experiment::State;
+use crate::experiment::{ExperimentId, State};
 
 pub async fn fresh(folder: &Path) -> Store {
     Store::open(&url(folder)).await.unwrap()
@@ -152,31 +152,76 @@ fn commits(wal: &[u8]) -> usize {
 async fn every_list_walks_an_index_and_sorts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
+    for query in list_queries() {
+        let (text, parameters) = statement(&query, "SELECT e.spec FROM ", "");
+        let mut explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+        for parameter in parameters {
+            explained = match parameter {
+                Parameter::Text(text) => explained.bind(text),
+                Parameter::Whole(whole) => explained.bind(whole),
+            };
+        }
+        let rows = explained.bind(10i64).fetch_all(&store.reads).await.unwrap();
+        for detail in rows.iter().map(|row| row.get::<String, _>("detail")) {
+            let good = detail.contains("USING INDEX")
+                || detail.contains("USING COVERING INDEX")
+                || detail.contains("CORRELATED");
+            assert!(good && !detail.contains("TEMP B-TREE"), "{query:?}: {detail}");
+        }
+    }
+}
+
+/// Every filter in every order, from the beginning and from a cursor.
+fn list_queries() -> Vec<ListQuery> {
+    let (id, time) = (ExperimentId::generate(), at(1));
     let label = || ("team".to_owned(), "a".to_owned());
-    for state in [None, Some(State::Queued), Some(State::Completed)] {
-        for model_name in [None, Some("m".to_owned())] {
-            for labels in [vec![], vec![label()], vec![label(), label()]] {
-                let query = ListQuery {
-                    state,
-                    model_name: model_name.clone(),
-                    labels,
-                    ..ListQuery::default()
-                };
-                let (text, values) = statement(&query);
-                let mut explained = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
-                for value in values {
-                    explained = explained.bind(value);
-                }
-                let rows = explained.bind(10i64).fetch_all(&store.reads).await.unwrap();
-                for detail in rows.iter().map(|row| row.get::<String, _>("detail")) {
-                    let good = detail.contains("USING INDEX")
-                        || detail.contains("USING COVERING INDEX")
-                        || detail.contains("CORRELATED");
-                    assert!(good && !detail.contains("TEMP B-TREE"), "{query:?}: {detail}");
+    let mut queries = ListOrder::ALL
+        .map(|order| ListQuery {
+            order,
+            ..ListQuery::default()
+        })
+        .to_vec();
+    let mut multiply = |variants: &[fn(&mut ListQuery)]| {
+        let all = queries.iter().flat_map(|query| {
+            variants.iter().map(move |variant| {
+                let mut query = query.clone();
+                variant(&mut query);
+                query
+            })
+        });
+        queries = all.collect();
+    };
+    multiply(&[
+        |_| {},
+        |query| query.state = Some(State::Queued),
+        |query| query.state = Some(State::Completed),
+    ]);
+    multiply(&[
+        |_| {},
+        |query| query.model_name = Some("m".to_owned()),
+        |query| query.user_name = Some("ada".to_owned()),
+        |query| query.submitter = Some("ada".to_owned()),
+    ]);
+    let mut all = Vec::new();
+    for query in queries {
+        let (cursor, by_finish) = (Cursor::new(id, Some(time), query.order), query.order.is_by_finish());
+        for labels in [vec![], vec![label()], vec![label(), label()]] {
+            for after in [None, Some(cursor)] {
+                for bounded in [false, true] {
+                    all.push(ListQuery {
+                        labels: labels.clone(),
+                        after,
+                        before: bounded.then_some(id),
+                        from: bounded.then_some(id),
+                        finished_from: (bounded && by_finish).then_some(time),
+                        finished_before: (bounded && by_finish).then_some(time),
+                        ..query.clone()
+                    });
                 }
             }
         }
     }
+    all
 }
 
 #[tokio::test]

@@ -1,0 +1,46 @@
+use std::borrow::Cow;
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::tables::{Column, Values, experiment_columns};
+
+/// A row of the summary, described by the columns themselves.
+pub struct ExportRow;
+
+impl PartialSchema for ExportRow {
+    fn schema() -> RefOr<Schema> {
+        let description = "An experiment as a row: the columns of every format, in this order. What is unknown is null; in \
+             CSV an empty cell. In CSV and Parquet a JSON value is its text.";
+        let object = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some(description));
+        let object = experiment_columns().iter().fold(object, |object, column| {
+            object.property(column.name, schema(column)).required(column.name)
+        });
+        RefOr::T(Schema::Object(object.build()))
+    }
+}
+
+impl ToSchema for ExportRow {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ExportRow")
+    }
+}
+
+fn schema<R>(column: &Column<R>) -> ObjectBuilder {
+    let (kinds, format) = match column.values {
+        Values::Text(_) => (vec![Type::String], None),
+        Values::Json(_) => (vec![Type::Object, Type::Array], None),
+        Values::Time(_) => (vec![Type::String], Some(KnownFormat::DateTime)),
+        Values::Bool(_) => (vec![Type::Boolean], None),
+        Values::Count(_) | Values::Whole(_) => (vec![Type::Integer], Some(KnownFormat::Int64)),
+        Values::Number(_) => (vec![Type::Number], Some(KnownFormat::Double)),
+    };
+    let kinds = kinds.into_iter().chain([Type::Null]).collect();
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(kinds))
+        .format(format.map(SchemaFormat::KnownFormat))
+        .description(Some(column.about))
+}

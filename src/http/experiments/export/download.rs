@@ -1,0 +1,277 @@
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Method, Version, header, request::Parts};
+use axum::response::{IntoResponse as _, Response};
+use futures::{Stream, StreamExt as _, stream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
+
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use crate::store::StoreError;
+use crate::tables::{Column, Format, TableError, Writer};
+
+/// Rows as they are read, which may take as long as to write them.
+pub type Rows<R> = Box<dyn Iterator<Item = Result<R, StoreError>> + Send>;
+
+/// Rows written at a time.
+const PART_ROWS: usize = 256;
+/// Sent at a time.
+const PIECE_BYTES: usize = 64 << 10;
+/// A client that takes nothing for so long holds a place in vain.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A file that is about to be written.
+pub struct Download {
+    pub format: Format,
+    /// Without its ending.
+    pub file_name: String,
+    /// None for who asks for the head alone.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Download {
+    /// Takes a place among the exports.
+    ///
+    /// # Errors
+    /// A [`Problem`] where all are taken, or the client could not tell a whole file from one that breaks off.
+    pub fn new(format: Format, file_name: String, state: &AppState, parts: &Parts) -> Result<Self, Problem> {
+        if parts.version <= Version::HTTP_10 && !format.knows_its_end() {
+            return Err(Problem::http_version_too_old());
+        }
+        let place = match parts.method == Method::HEAD {
+            true => None,
+            false => Some(state.exports.begin()?),
+        };
+        Ok(Self {
+            format,
+            file_name,
+            place,
+        })
+    }
+
+    /// Answers with the table of all rows. What is read is dropped once it is written, and nothing is read any more once
+    /// the client is gone.
+    ///
+    /// A failure after the first byte cannot become a problem any more: the body breaks off, which no client takes for
+    /// whole.
+    pub fn respond<R: Send + 'static>(
+        self,
+        columns: Vec<Column<R>>,
+        batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let body = match self.place {
+            None => Body::empty(),
+            Some(place) => {
+                let (writer, begin) = Writer::new(self.format, columns).map_err(|error| {
+                    tracing::error!(%error, "an export cannot be begun");
+                    Problem::internal()
+                })?;
+                let (outlet, body) = outlet(STALL_TIMEOUT);
+                tokio::spawn(async move {
+                    outlet.write(writer, begin, Box::pin(batches)).await;
+                    drop(place);
+                });
+                body
+            }
+        };
+        let mut response = body.into_response();
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static(self.format.content_type());
+        headers.insert(header::CONTENT_TYPE, content_type);
+        let disposition = format!("attachment; filename=\"{}.{}\"", self.file_name, self.format.name());
+        headers.extend(
+            HeaderValue::try_from(disposition)
+                .ok()
+                .map(|value| (header::CONTENT_DISPOSITION, value)),
+        );
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("authorization, accept, accept-encoding"),
+        );
+        Ok(response)
+    }
+}
+
+/// What goes from who writes to who sends. Whole is only what ends in `End`, not what merely stops.
+enum Piece {
+    Bytes(Bytes),
+    End,
+    BrokenOff(BrokenOff),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BrokenOff {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error("the thread that writes it ended")]
+    Lost(#[from] tokio::task::JoinError),
+    #[error("the client took nothing for {} s", STALL_TIMEOUT.as_secs())]
+    Stalled,
+    #[error("the client is gone")]
+    Gone,
+}
+
+/// Where whoever writes hands over what is written.
+struct Outlet {
+    pieces: Sender<Piece>,
+    stall_timeout: Duration,
+}
+
+fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
+    let (pieces, receiver) = mpsc::channel(1);
+    let sent = stream::unfold(Some(receiver), async |receiver| {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(receiver))),
+            Some(Piece::End) => None,
+            Some(Piece::BrokenOff(why)) => Some((Err(why), None)),
+            None => Some((Err(BrokenOff::Stalled), None)),
+        }
+    });
+    let outlet = Outlet { pieces, stall_timeout };
+    (outlet, Body::from_stream(sent))
+}
+
+impl Outlet {
+    async fn write<R: Send + 'static>(
+        self,
+        writer: Writer<R>,
+        begin: Vec<u8>,
+        batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Unpin,
+    ) {
+        let Err(why) = self.write_all(writer, begin, batches).await else {
+            return;
+        };
+        match &why {
+            BrokenOff::Gone | BrokenOff::Stalled => tracing::info!(error = %why, "an export breaks off"),
+            _ => tracing::error!(error = %why, "an export breaks off"),
+        }
+        let _ = self.pass(Piece::BrokenOff(why)).await;
+    }
+
+    async fn write_all<R: Send + 'static>(
+        &self,
+        mut writer: Writer<R>,
+        begin: Vec<u8>,
+        mut batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Unpin,
+    ) -> Result<(), BrokenOff> {
+        self.send(begin).await?;
+        while let Some(batch) = batches.next().await {
+            let mut rows = batch?;
+            loop {
+                let part = tokio::task::spawn_blocking(move || {
+                    let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
+                    let bytes = writer.rows(&read)?;
+                    Ok::<_, BrokenOff>((writer, rows, bytes, read.len()))
+                });
+                let (count, bytes);
+                (writer, rows, bytes, count) = part.await??;
+                self.send(bytes).await?;
+                if count < PART_ROWS {
+                    break;
+                }
+            }
+        }
+        let end = tokio::task::spawn_blocking(move || writer.end()).await??;
+        self.send(end).await?;
+        self.pass(Piece::End).await
+    }
+
+    async fn send(&self, bytes: Vec<u8>) -> Result<(), BrokenOff> {
+        let mut bytes = Bytes::from(bytes);
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+            self.pass(Piece::Bytes(piece)).await?;
+        }
+        // Also where there is nothing to send: of a client that is gone nothing more is read.
+        match self.pieces.is_closed() {
+            true => Err(BrokenOff::Gone),
+            false => Ok(()),
+        }
+    }
+
+    async fn pass(&self, piece: Piece) -> Result<(), BrokenOff> {
+        let sent = self.pieces.send_timeout(piece, self.stall_timeout).await;
+        sent.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => BrokenOff::Stalled,
+            SendTimeoutError::Closed(_) => BrokenOff::Gone,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::ExperimentId;
+    use crate::tables::{Spreadsheet, Values};
+
+    fn columns() -> Vec<Column<u64>> {
+        vec![Column {
+            name: "n",
+            about: "",
+            values: Values::Count(|n| Some(*n)),
+        }]
+    }
+
+    async fn downloaded(batches: Vec<Result<Rows<u64>, StoreError>>) -> Result<String, axum::Error> {
+        let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
+        let (outlet, body) = outlet(STALL_TIMEOUT);
+        let writing = outlet.write(writer, begin, stream::iter(batches));
+        let (_, read) = tokio::join!(writing, axum::body::to_bytes(body, usize::MAX));
+        read.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    fn rows(rows: std::ops::Range<u64>) -> Result<Rows<u64>, StoreError> {
+        Ok(Box::new(rows.map(Ok)))
+    }
+
+    #[tokio::test]
+    async fn every_row_of_every_batch_is_there_in_order() {
+        for ends in [vec![0], vec![3], vec![256, 256, 600], vec![100, 1500]] {
+            let starts = [0].into_iter().chain(ends.iter().copied());
+            let batches = starts.zip(&ends).map(|(start, end)| rows(start..*end)).collect();
+            let text = downloaded(batches).await.unwrap();
+            let expected = (0..ends[ends.len() - 1])
+                .map(|n| format!("{n}\r\n"))
+                .collect::<String>();
+            assert_eq!(text, format!("n\r\n{expected}"), "{ends:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_in_a_batch_or_a_row_breaks_the_body_off() {
+        let missing = || StoreError::NotFound(ExperimentId::generate());
+        downloaded(vec![rows(0..3), Err(missing())]).await.unwrap_err();
+        let bad_row: Rows<u64> = Box::new([Ok(1), Err(missing())].into_iter());
+        downloaded(vec![Ok(bad_row)]).await.unwrap_err();
+        let panics: Rows<u64> = Box::new(std::iter::once_with(|| panic!("in the middle")));
+        downloaded(vec![rows(0..3), Ok(panics)]).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn whoever_writes_stops_when_the_client_is_gone() {
+        let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
+        let (outlet, body) = outlet(STALL_TIMEOUT);
+        drop(body);
+        let endless = stream::repeat_with(|| rows(0..1000));
+        let ended = outlet.write_all(writer, begin, Box::pin(endless)).await;
+        assert!(matches!(ended, Err(BrokenOff::Gone)), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_not_waited_for_and_gets_no_whole_file() {
+        let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
+        let (outlet, body) = outlet(Duration::from_millis(5));
+        // Ends, though nobody reads: the rows are more than the pieces that may wait.
+        outlet
+            .write(writer, begin, Box::pin(stream::iter([rows(0..100_000)])))
+            .await;
+        axum::body::to_bytes(body, usize::MAX).await.unwrap_err();
+    }
+}

@@ -1,0 +1,157 @@
+use axum::extract::State as AxumState;
+use axum::http::request::Parts;
+use axum::response::Response;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::super::timeseries::{self, Found};
+use super::super::{find, finished_tag};
+use super::columns::ExportRow;
+use super::download::{Download, Rows};
+use super::{asked, rows};
+use crate::experiment::{ExperimentId, State};
+use crate::http::access::Caller;
+use crate::http::conditional::{Condition, EntityTag, Strength, answer};
+use crate::http::extract::{IdPath, StrictQuery};
+use crate::http::{problem::Problem, state::AppState};
+use crate::store::{Record, Version};
+use crate::tables::{ExperimentRow, SampleRow, experiment_columns, request_columns, sample_columns, token_columns};
+
+/// Which of an experiment's tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Table {
+    /// One row: the experiment.
+    #[default]
+    Summary,
+    /// A row a request.
+    Requests,
+    /// A row an output token.
+    Tokens,
+    /// A row a sample of a device.
+    Timeseries,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportOneParameters {
+    /// `csv`, `jsonl` or `parquet`; without it what `Accept` asks for, and `csv` where it asks for nothing.
+    #[param(example = "parquet")]
+    format: Option<String>,
+    /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
+    /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
+    #[param(value_type = Option<bool>)]
+    spreadsheet: Option<String>,
+    /// Which table; `summary` without it.
+    #[param(inline)]
+    what: Option<Table>,
+}
+
+/// Export an experiment as a table
+///
+/// `summary` is its row of `GET /v1/experiments/export`, in any state. `requests` and `tokens` are those of a completed
+/// one, `timeseries` what its devices drew, streamed; their columns are described in Parquet's own schema. A body that
+/// breaks off is not whole.
+#[utoipa::path(get, path = "/v1/experiments/{id}/export", tag = "experiments", operation_id = "exportExperiment",
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ExportOneParameters,
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of a file that the client has.")),
+    responses(
+        (status = 200, description = "The table, as a file.",
+            headers(("Content-Disposition" = String, description = "The file's name."),
+                ("ETag" = String, description = "Strong once the experiment is finished.")),
+            content((String = "text/csv"), (ExportRow = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = 304, description = "It is as `If-None-Match` says."),
+        (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "`Accept` asks for another format.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is not completed, or never had its devices; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "Retention dropped it, as the server is set to; the summary is kept.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached, or as many exports run as may at a time.", body = Problem,
+            content_type = "application/problem+json", headers(("Retry-After" = u32, description = "Seconds to wait."))),
+        (status = 505, description = "CSV and JSON Lines need HTTP/1.1: before it nobody could tell the end from a break.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn one(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    caller: Caller,
+    condition: Condition,
+    StrictQuery(parameters): StrictQuery<ExportOneParameters>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let format = asked::format(parameters.format.as_deref(), &parts.headers)?;
+    let format = asked::for_spreadsheet(parameters.spreadsheet.as_deref(), format)?;
+    let table = parameters.what.unwrap_or_default();
+    let record = find(&state.store, id).await?;
+    let content = content(&state, &record, table).await?;
+    let version = Version::from(&record);
+    let how = format!("export {format:?} {table:?}");
+    let tag = if version.state.is_finished() {
+        finished_tag(id, &version, &caller, &[&how])
+    } else {
+        let updated_at = version.updated_at.to_string();
+        EntityTag::new(
+            Strength::Weak,
+            &[&how, &id.to_string(), &updated_at, &version.attempt.to_string()],
+        )
+    };
+    // What grows is never the same again.
+    let is_live = matches!(content, Content::Timeseries(Found::Live(_)));
+    let no_condition = Condition::default();
+    let condition = if is_live { &no_condition } else { &condition };
+    answer(&tag, condition, || {
+        let suffix = match table {
+            Table::Summary => "",
+            Table::Requests => "-requests",
+            Table::Tokens => "-tokens",
+            Table::Timeseries => "-timeseries",
+        };
+        let download = Download::new(format, format!("joulemark-{id}{suffix}"), &state, &parts)?;
+        let store = state.store.clone();
+        match content {
+            Content::Summary(row) => {
+                let rows: Rows<ExperimentRow> = Box::new(std::iter::once(Ok(*row)));
+                download.respond(experiment_columns(), stream::iter([Ok(rows)]))
+            }
+            Content::Requests => download.respond(request_columns(), rows::requests(&store, id)),
+            Content::Tokens => download.respond(token_columns(), rows::output_tokens(&store, id)),
+            Content::Timeseries(found) => {
+                let series = timeseries::devices(store, id, found);
+                let batches = series.map_ok(move |series| -> Rows<SampleRow> { rows::samples(id, series) });
+                download.respond(sample_columns(), batches.boxed())
+            }
+        }
+    })
+}
+
+enum Content {
+    Summary(Box<ExperimentRow>),
+    Requests,
+    Tokens,
+    Timeseries(Found),
+}
+
+/// What there is of the table, before it is promised.
+async fn content(state: &AppState, record: &Record, table: Table) -> Result<Content, Problem> {
+    let id = record.id;
+    match table {
+        Table::Summary => {
+            let report = state.store.report(id).await?;
+            Ok(Content::Summary(Box::new(rows::experiment((record.clone(), report)))))
+        }
+        Table::Requests => kept(state, record, id).await.map(|()| Content::Requests),
+        Table::Tokens => kept(state, record, id).await.map(|()| Content::Tokens),
+        Table::Timeseries => Ok(Content::Timeseries(timeseries::find(state, id).await?.1)),
+    }
+}
+
+async fn kept(state: &AppState, record: &Record, id: ExperimentId) -> Result<(), Problem> {
+    if record.state != State::Completed {
+        return Err(Problem::not_completed(record.state, record.failure.clone()));
+    }
+    match state.store.raw_data_dropped_at(id).await? {
+        Some(dropped_at) => Err(Problem::requests_dropped(dropped_at)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use futures::{Stream, TryStreamExt as _, stream};
+
+use super::download::Rows;
+use crate::experiment::ExperimentId;
+use crate::measurement::{DeviceSeries, RankCycle};
+use crate::report::Report;
+use crate::store::{ListQuery, Record, Store, StoreError, UnreadPage};
+use crate::tables::{ExperimentRow, RequestRow, SampleRow, TokenRow, tokens};
+
+/// Experiments read from the database at a time.
+const PAGE_ROWS: u32 = 256;
+/// Of their documents, which may hold megabytes of prompts each.
+const PAGE_BYTES: usize = 8 << 20;
+
+pub fn experiment((record, report): (Record, Option<Report>)) -> ExperimentRow {
+    ExperimentRow {
+        id: record.id,
+        state: record.state,
+        attempt: record.attempt,
+        node_name: record.node_name,
+        submitter: record.submitter,
+        created_at: record.created_at,
+        started_at: record.started_at,
+        finished_at: record.finished_at,
+        failure: record.failure,
+        warnings: record.warnings,
+        spec: record.spec,
+        report,
+    }
+}
+
+/// At most `most` of those that a list would show, page after page from where the last one ended. The first page is read
+/// at once, so that what is wrong with the database is still answered as a problem.
+pub async fn experiments(
+    store: Store,
+    query: ListQuery,
+    most: Option<u64>,
+) -> Result<impl Stream<Item = Result<Rows<ExperimentRow>, StoreError>> + Send, StoreError> {
+    let left = most.unwrap_or(u64::MAX);
+    let first = page(&store, &query, left).await?;
+    let state = (query, left, Some(first));
+    Ok(stream::try_unfold(state, move |(query, left, ready)| {
+        let store = store.clone();
+        async move {
+            let page = match ready {
+                Some(page) => page,
+                None if left == 0 || query.after.is_none() => return Ok(None),
+                None => page(&store, &query, left).await?,
+            };
+            let left = left.saturating_sub(page.rows.len() as u64);
+            let query = ListQuery {
+                after: page.next,
+                ..query
+            };
+            let read = page.rows.into_iter().map(|row| row.read().map(experiment));
+            let rows: Rows<ExperimentRow> = Box::new(read);
+            Ok(Some((rows, (query, left, None))))
+        }
+    }))
+}
+
+async fn page(store: &Store, query: &ListQuery, left: u64) -> Result<UnreadPage, StoreError> {
+    let limit = u32::try_from(left).map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
+    let query = ListQuery { limit, ..query.clone() };
+    store.unread_page(&query, PAGE_BYTES).await
+}
+
+fn of_cycle(id: ExperimentId, cycle: RankCycle) -> impl Iterator<Item = RequestRow> {
+    let (rank, number) = (cycle.rank, cycle.cycle);
+    cycle.requests.into_iter().map(move |request| RequestRow {
+        id,
+        cycle: number,
+        rank,
+        request,
+    })
+}
+
+/// By cycle and rank; one of these is in memory at a time.
+pub fn requests(
+    store: &Store,
+    id: ExperimentId,
+) -> impl Stream<Item = Result<Rows<RequestRow>, StoreError>> + Send + use<> {
+    store.rank_cycles(id).map_ok(move |cycle| {
+        let rows: Rows<RequestRow> = Box::new(of_cycle(id, cycle).map(Ok));
+        rows
+    })
+}
+
+pub fn output_tokens(
+    store: &Store,
+    id: ExperimentId,
+) -> impl Stream<Item = Result<Rows<TokenRow>, StoreError>> + Send + use<> {
+    store.rank_cycles(id).map_ok(move |cycle| {
+        let rows = of_cycle(id, cycle).flat_map(|request| tokens(&request).collect::<Vec<_>>());
+        let rows: Rows<TokenRow> = Box::new(rows.map(Ok));
+        rows
+    })
+}
+
+pub fn samples(id: ExperimentId, series: DeviceSeries) -> Rows<SampleRow> {
+    let points = series.points;
+    let device = Arc::new(DeviceSeries {
+        points: Vec::new(),
+        ..series
+    });
+    let rows = points.into_iter().map(move |point| {
+        let device = device.clone();
+        Ok(SampleRow { id, device, point })
+    });
+    Box::new(rows)
+}

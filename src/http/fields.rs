@@ -1,0 +1,206 @@
+//! `fields=`: which parts of an answer are wanted. What there is to ask for is what the API's description says, so that
+//! no list of names stands beside the types.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::openapi;
+use super::problem::Problem;
+
+static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi::document()).unwrap_or_default());
+
+/// The wanted fields, each with those within it; empty is all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(BTreeMap<String, Fields>);
+
+impl Fields {
+    /// Reads `a,b.c` of a schema of the API's description.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names what is not a field, and lists what is.
+    pub fn read(text: &str, schema: &str) -> Result<Self, Problem> {
+        let mut fields = Self::default();
+        for path in text.split(',').map(str::trim) {
+            check(path, schema)?;
+            fields.insert(path);
+        }
+        Ok(fields)
+    }
+
+    /// What is wanted whole is wanted whole, whatever of it is named besides.
+    fn insert(&mut self, path: &str) {
+        let (name, within) = path.split_once('.').unwrap_or((path, ""));
+        match (self.0.get_mut(name), within) {
+            (_, "") => drop(self.0.insert(name.to_owned(), Self::default())),
+            (Some(known), _) if known.are_all() => {}
+            (Some(known), within) => known.insert(within),
+            (None, within) => {
+                let mut fields = Self::default();
+                fields.insert(within);
+                self.0.insert(name.to_owned(), fields);
+            }
+        }
+    }
+
+    pub fn are_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The wanted fields of a document, in its order; of each item where it is a list.
+    pub fn of(&self, document: &impl Serialize) -> Result<Value, Problem> {
+        let document = serde_json::to_value(document).map_err(|_| Problem::internal())?;
+        Ok(self.pruned(document))
+    }
+
+    fn pruned(&self, value: Value) -> Value {
+        match value {
+            _ if self.are_all() => value,
+            Value::Array(items) => items.into_iter().map(|item| self.pruned(item)).collect(),
+            Value::Object(object) => {
+                let wanted = object.into_iter().filter_map(|(name, value)| {
+                    let within = self.0.get(&name)?;
+                    Some((name, within.pruned(value)))
+                });
+                Value::Object(wanted.collect::<Map<_, _>>())
+            }
+            other => other,
+        }
+    }
+}
+
+fn check(path: &str, schema: &str) -> Result<(), Problem> {
+    let mut at = vec![&DESCRIPTION["components"]["schemas"][schema]];
+    let mut walked = Vec::new();
+    for name in path.split('.') {
+        let known = properties(&at);
+        let within = match (known.get(name), is_map(&at)) {
+            (Some(within), _) => vec![*within],
+            (None, true) if !name.is_empty() => Vec::new(),
+            _ => return Err(unknown(path, &walked, &known)),
+        };
+        walked.push(name);
+        at = within;
+    }
+    Ok(())
+}
+
+fn unknown(path: &str, walked: &[&str], known: &BTreeMap<&str, &Value>) -> Problem {
+    let names = known.keys().copied().collect::<Vec<_>>().join(", ");
+    let detail = match (walked.is_empty(), names.is_empty()) {
+        (true, _) => format!("has {path:?}, which is no field; accepted are, separated by commas, {names}"),
+        (false, true) => format!(
+            "has {path:?}; accepted is {}, which has no fields within",
+            walked.join(".")
+        ),
+        (false, false) => format!("has {path:?}; accepted are, within {}, {names}", walked.join(".")),
+    };
+    Problem::invalid_parameter("fields", detail)
+}
+
+/// The schemas that a schema stands for: behind references, of each alternative and part, of a list its items.
+fn resolved<'a>(schemas: &[&'a Value]) -> Vec<&'a Value> {
+    let mut open = schemas.to_vec();
+    let mut found = Vec::new();
+    while let Some(schema) = open.pop() {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let pointer = reference.trim_start_matches('#');
+            open.extend(DESCRIPTION.pointer(pointer));
+        }
+        for group in ["allOf", "oneOf", "anyOf"] {
+            open.extend(schema[group].as_array().into_iter().flatten());
+        }
+        if schema["items"].is_object() {
+            open.push(&schema["items"]);
+        }
+        found.push(schema);
+    }
+    found
+}
+
+fn properties<'a>(schemas: &[&'a Value]) -> BTreeMap<&'a str, &'a Value> {
+    let objects = resolved(schemas)
+        .into_iter()
+        .filter_map(|schema| schema["properties"].as_object());
+    objects
+        .flatten()
+        .map(|(name, schema)| (name.as_str(), schema))
+        .collect()
+}
+
+/// Whether its names are the user's, as those of labels are.
+fn is_map(schemas: &[&Value]) -> bool {
+    resolved(schemas)
+        .iter()
+        .any(|schema| schema["additionalProperties"].is_object())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_wanted_fields_are_left_in_their_order() {
+        let document = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}, {"g": 6}], "h": null});
+        let mut fields = Fields::default();
+        for path in ["h.x", "e.f", "b.d"] {
+            fields.insert(path);
+        }
+        assert_eq!(
+            fields.of(&document).unwrap(),
+            json!({"b": {"d": 3}, "e": [{"f": 4}, {}], "h": null})
+        );
+        assert_eq!(Fields::default().of(&document).unwrap(), document);
+    }
+
+    #[test]
+    fn a_whole_object_is_not_narrowed_by_a_part_of_it() {
+        let whole = Fields::read("decoder.seed,decoder", "Experiment").unwrap();
+        assert_eq!(whole, Fields::read("decoder", "Experiment").unwrap());
+        assert_eq!(whole, Fields::read("decoder, decoder.seed", "Experiment").unwrap());
+    }
+
+    #[test]
+    fn what_the_description_has_is_accepted_at_any_depth() {
+        for (schema, path) in [
+            ("Experiment", "id"),
+            ("Experiment", "model_name"),
+            ("Experiment", "decoder.seed"),
+            ("Experiment", "labels.whatever"),
+            ("Experiment", "warnings.code"),
+            ("Experiment", "failure.reason"),
+            ("Results", "energy.total_energy_j"),
+            ("Results", "energy.sources.uncertainty_j"),
+            ("Results", "compute.roofline.source"),
+            ("Results", "experiment.decoder.seed"),
+            ("Results", "cycles.inference.tokens_per_second"),
+        ] {
+            assert!(Fields::read(path, schema).is_ok(), "{schema} {path}");
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_have_is_named_with_what_is_accepted() {
+        for (path, accepted) in [
+            ("", "created_at"),
+            ("id,", "created_at"),
+            ("colour", "created_at, decoder"),
+            ("decoder.colour", "within decoder, do_sample"),
+            ("id.x", "accepted is id, which has no fields within"),
+            ("labels.", "accepted"),
+            ("Decoder", "decoder"),
+        ] {
+            let problem = Fields::read(path, "Experiment").unwrap_err();
+            assert_eq!(
+                (problem.status, problem.errors[0].pointer.as_str()),
+                (400, "fields"),
+                "{path}"
+            );
+            assert!(problem.detail.contains(accepted), "{path}: {}", problem.detail);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Flat tables of what is stored: a row an experiment, a request, a token or a sample, written as CSV, JSON Lines or
+//! Parquet. Pure: rows in, bytes out, a bounded part at a time. Deliberately does not know where rows come from.
+
+mod column;
+mod csv_lines;
+mod experiments;
+mod format;
+mod json_lines;
+mod parquet_groups;
+mod requests;
+mod samples;
+mod writer;
+
+pub use column::{Column, Values};
+pub use experiments::{ExperimentRow, columns as experiment_columns};
+pub use format::{Format, Spreadsheet};
+pub use requests::{RequestRow, TokenRow, request_columns, token_columns, tokens};
+pub use samples::{SampleRow, columns as sample_columns};
+pub use writer::{TableError, Writer};

@@ -1,0 +1,70 @@
+mod compute;
+mod energy;
+mod figures;
+mod origin;
+mod submission;
+
+use jiff::Timestamp;
+
+use super::column::Column;
+use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
+use crate::report::Report;
+
+/// An experiment with its report, which it has once it is completed.
+#[derive(Clone, Debug)]
+pub struct ExperimentRow {
+    pub id: ExperimentId,
+    pub state: State,
+    pub attempt: u32,
+    pub node_name: Option<String>,
+    pub submitter: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub failure: Option<Failure>,
+    /// Of its submission; the report repeats them.
+    pub warnings: Vec<Warning>,
+    pub spec: Spec,
+    pub report: Option<Report>,
+}
+
+impl ExperimentRow {
+    fn all_warnings(&self) -> &[Warning] {
+        match &self.report {
+            Some(report) => &report.validation.warnings,
+            None => &self.warnings,
+        }
+    }
+}
+
+/// Names are those of results; what stands twice there has its group in front. Prompts are in none.
+pub fn columns() -> Vec<Column<ExperimentRow>> {
+    let groups = [
+        origin::columns(),
+        figures::columns(),
+        energy::columns(),
+        compute::columns(),
+        submission::columns(),
+        origin::machine(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_column_has_a_name_of_its_own_and_says_what_it_is() {
+        let columns = columns();
+        let names = columns.iter().map(|column| column.name).collect::<HashSet<_>>();
+        assert_eq!(names.len(), columns.len());
+        for column in &columns {
+            assert!(!column.about.is_empty(), "{}", column.name);
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            assert!(column.name.bytes().all(plain), "{}", column.name);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use super::column::{Column, count, held, number, text};
+use crate::experiment::ExperimentId;
+use crate::measurement::RequestMeasurement;
+use crate::units::MILLISECONDS_PER_SECOND;
+
+/// A request of a completed experiment.
+#[derive(Clone, Debug)]
+pub struct RequestRow {
+    pub id: ExperimentId,
+    pub cycle: u32,
+    pub rank: u32,
+    pub request: RequestMeasurement,
+}
+
+pub fn request_columns() -> Vec<Column<RequestRow>> {
+    vec![
+        text("id", "The experiment's id.", |row: &RequestRow| {
+            Some(row.id.to_string().into())
+        }),
+        count("cycle", "From 0; warm-up is not a cycle.", |row| Some(row.cycle.into())),
+        count("rank", "From 0.", |row| Some(row.rank.into())),
+        count("prompt_index", "Position of the prompt, from 0.", |row| {
+            Some(row.request.prompt_index.into())
+        }),
+        count("input_tokens", "Prompt tokens.", |row| {
+            Some(row.request.input_tokens.into())
+        }),
+        count("output_tokens", "Generated tokens.", |row| {
+            Some(row.request.output_tokens.into())
+        }),
+        number(
+            "sent_monotonic_sec",
+            "When it was handed to the engine, seconds of CLOCK_MONOTONIC.",
+            |row| Some(row.request.sent_monotonic_sec),
+        ),
+        number(
+            "completed_monotonic_sec",
+            "When the answer was complete, seconds of CLOCK_MONOTONIC.",
+            |row| Some(row.request.completed_monotonic_sec),
+        ),
+        number(
+            "latency_ms",
+            "From handing over to the complete answer, milliseconds.",
+            |row| {
+                let request = &row.request;
+                Some((request.completed_monotonic_sec - request.sent_monotonic_sec) * MILLISECONDS_PER_SECOND)
+            },
+        ),
+        number("ttft_ms", "Time to first token, milliseconds.", |row| {
+            row.request.ttft_ms
+        }),
+        number(
+            "tpot_ms",
+            "Mean time per output token after the first, milliseconds; unknown below two tokens.",
+            |row| tpot_ms(&row.request.token_monotonic_sec),
+        ),
+        text("finish_reason", "`length` or `stop`.", |row| {
+            held(&row.request.finish_reason)
+        }),
+    ]
+}
+
+fn tpot_ms(token_monotonic_sec: &[f64]) -> Option<f64> {
+    match token_monotonic_sec {
+        [first, .., last] => {
+            let steps = (token_monotonic_sec.len() - 1) as f64;
+            Some((last - first) / steps * MILLISECONDS_PER_SECOND)
+        }
+        _ => None,
+    }
+}
+
+/// An output token of a request.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    id: ExperimentId,
+    cycle: u32,
+    rank: u32,
+    prompt_index: u32,
+    token_index: u32,
+    token_id: Option<u32>,
+    at_monotonic_sec: f64,
+    itl_ms: Option<f64>,
+}
+
+/// Every output token of a request, in order.
+pub fn tokens(row: &RequestRow) -> impl Iterator<Item = TokenRow> {
+    let times = &row.request.token_monotonic_sec;
+    (0u32..).zip(times).map(move |(token_index, at_monotonic_sec)| {
+        let before = (token_index as usize).checked_sub(1).map(|before| times[before]);
+        TokenRow {
+            id: row.id,
+            cycle: row.cycle,
+            rank: row.rank,
+            prompt_index: row.request.prompt_index,
+            token_index,
+            token_id: row.request.output_token_ids.get(token_index as usize).copied(),
+            at_monotonic_sec: *at_monotonic_sec,
+            itl_ms: before.map(|before| (at_monotonic_sec - before) * MILLISECONDS_PER_SECOND),
+        }
+    })
+}
+
+pub fn token_columns() -> Vec<Column<TokenRow>> {
+    vec![
+        text("id", "The experiment's id.", |row: &TokenRow| {
+            Some(row.id.to_string().into())
+        }),
+        count("cycle", "From 0; warm-up is not a cycle.", |row| Some(row.cycle.into())),
+        count("rank", "From 0.", |row| Some(row.rank.into())),
+        count("prompt_index", "Position of the prompt, from 0.", |row| {
+            Some(row.prompt_index.into())
+        }),
+        count(
+            "token_index",
+            "Position among the request's output tokens, from 0.",
+            |row| Some(row.token_index.into()),
+        ),
+        count("token_id", "The token, as the model's vocabulary numbers it.", |row| {
+            row.token_id.map(u64::from)
+        }),
+        number(
+            "at_monotonic_sec",
+            "When it was chosen, seconds of CLOCK_MONOTONIC.",
+            |row| Some(row.at_monotonic_sec),
+        ),
+        number(
+            "itl_ms",
+            "Inter-token latency: since the token before it, milliseconds; unknown of the first.",
+            |row| row.itl_ms,
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_in_order_with_the_time_since_the_one_before() {
+        let row = RequestRow {
+            id: ExperimentId::generate(),
+            cycle: 1,
+            rank: 2,
+            request: RequestMeasurement {
+                prompt_index: 3,
+                input_tokens: 5,
+                output_tokens: 3,
+                sent_monotonic_sec: 9.0,
+                completed_monotonic_sec: 11.0,
+                ttft_ms: Some(1000.0),
+                token_monotonic_sec: vec![10.0, 10.25, 10.75],
+                output_token_ids: vec![7, 8, 9],
+                finish_reason: "length".to_owned(),
+            },
+        };
+        let rows = tokens(&row).collect::<Vec<_>>();
+        let found = rows
+            .iter()
+            .map(|token| (token.token_index, token.token_id, token.itl_ms));
+        let expected = [(0, Some(7), None), (1, Some(8), Some(250.0)), (2, Some(9), Some(500.0))];
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        assert_eq!(tpot_ms(&row.request.token_monotonic_sec), Some(375.0));
+        assert_eq!(tpot_ms(&[1.0]), None);
+    }
+}
