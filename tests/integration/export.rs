@@ -9,7 +9,7 @@ use crate::server::Server;
 
 fn quick(labels: Value) -> Value {
     json!({"model_name": "synthetic:", "prompts": ["my secret prompt", "b"], "max_output_tokens": 4, "num_cycles": 2,
-           "warmup_iterations": 0, "idle_baseline_sec": 0, "config_name": "=1+1,\"x\"\r\nnaïve ½", "labels": labels})
+           "warmup_iterations": 0, "idle_baseline_sec": 0, "config_name": "=1+1,\"x\" naïve ½", "labels": labels})
 }
 
 async fn fetch(server: &Server, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -294,6 +294,10 @@ async fn the_format_is_negotiated_and_the_file_has_a_name() {
     assert_eq!(
         (head.status(), head.headers()["content-type"].to_str().unwrap()),
         (StatusCode::OK, "application/x-ndjson")
+    );
+    assert!(
+        !head.headers().contains_key("content-length"),
+        "the file is longer than nothing"
     );
 }
 

@@ -62,7 +62,8 @@ impl Download {
         batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Send + 'static,
     ) -> Result<Response, Problem> {
         let body = match self.place {
-            None => Body::empty(),
+            // Of no known length, as the file is.
+            None => Body::from_stream(stream::empty::<Result<Bytes, BrokenOff>>()),
             Some(place) => {
                 let (writer, begin) = Writer::new(self.format, columns).map_err(|error| {
                     tracing::error!(%error, "an export cannot be begun");
