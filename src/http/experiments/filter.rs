@@ -25,7 +25,7 @@ pub struct FilterParameters {
     #[param(example = "ada")]
     submitter: Option<String>,
     /// Only experiments that carry this label, as `name=value`.
-    #[param(example = "team=nlp")]
+    #[param(example = "team=nlp", pattern = "^[^=]+=")]
     label: Option<String>,
     /// Only experiments accepted at this time (RFC 3339) or later.
     #[param(value_type = Option<String>, format = "date-time")]

@@ -29,7 +29,7 @@ pub struct PageParameters {
     /// `next_cursor` of the page before, asked for in the same order.
     cursor: Option<String>,
     /// Only these fields of each item, separated by commas, with dots for what is within: `id,state,decoder.seed`.
-    #[param(example = "id,state,model_name,decoder.seed")]
+    #[param(example = "id,state,model_name,decoder.seed", min_length = 1)]
     fields: Option<String>,
 }
 

@@ -18,8 +18,9 @@ pub struct ReadParameters {
     /// that is so, or when the time is up, or when the server stops, and says how the experiment is then.
     #[param(minimum = 0, maximum = 300, value_type = Option<u32>)]
     wait: Option<String>,
-    /// Only these fields, separated by commas, with dots for what is within; at all levels those of the whole answer.
-    #[param(example = "state,progress")]
+    /// Only these fields, separated by commas, with dots for what is within: `state,progress.phase`, of
+    /// results `energy.total_energy_j,efficiency`.
+    #[param(example = "id", min_length = 1)]
     fields: Option<String>,
 }
 

@@ -42,12 +42,14 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
                 _ => None,
             },
         ),
-        count("prompt_seed", "Seed of the synthetic prompts.", |row| {
-            match &row.spec.prompts {
+        count(
+            "prompt_seed",
+            "Seed of the synthetic prompts, up to 2^64 - 1.",
+            |row| match &row.spec.prompts {
                 Prompts::Synthetic { synthetic } => Some(synthetic.seed),
                 _ => None,
-            }
-        }),
+            },
+        ),
         boolean("raw_prompt", "Whether prompts go without the chat template.", |row| {
             Some(row.spec.raw_prompt)
         }),
@@ -80,9 +82,11 @@ fn decoder() -> Vec<Column<ExperimentRow>> {
         number("repetition_penalty", "Penalty of tokens already seen.", |row| {
             row.spec.decoder.repetition_penalty
         }),
-        count("seed", "Seed of the sampler; unknown when greedy.", |row| {
-            row.spec.decoder.seed
-        }),
+        count(
+            "seed",
+            "Seed of the sampler, up to 2^64 - 1; unknown when greedy.",
+            |row| row.spec.decoder.seed,
+        ),
     ]
 }
 

@@ -1,4 +1,5 @@
 use axum::http::{HeaderMap, header};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::problem::Problem;
 use crate::tables::{Format, Spreadsheet};
@@ -9,6 +10,13 @@ const ALIASES: [(&str, Format); 3] = [
     ("application/jsonlines", Format::JsonLines),
     ("application/x-jsonlines", Format::JsonLines),
 ];
+
+pub fn format_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Format::ALL.map(Format::name)))
+        .build()
+}
 
 /// The format by the parameter, or else by the client's `Accept`.
 pub fn format(parameter: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {

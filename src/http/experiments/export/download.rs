@@ -4,6 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Method, Version, header, request::Parts};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _, stream};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
 
@@ -15,8 +16,8 @@ use crate::tables::{Column, Format, TableError, Writer};
 /// Rows as they are read, which may take as long as to write them.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R, StoreError>> + Send>;
 
-/// Rows written at a time.
-const PART_ROWS: usize = 256;
+/// Rows in memory at a time, as they are written; a report is some ten kilobytes.
+const PART_ROWS: usize = 64;
 /// Sent at a time.
 const PIECE_BYTES: usize = 64 << 10;
 /// A client that takes nothing for so long holds a place in vain.
@@ -70,10 +71,7 @@ impl Download {
                     Problem::internal()
                 })?;
                 let (outlet, body) = outlet(STALL_TIMEOUT);
-                tokio::spawn(async move {
-                    outlet.write(writer, begin, Box::pin(batches)).await;
-                    drop(place);
-                });
+                outlet.start(writer, begin, Box::pin(batches), place);
                 body
             }
         };
@@ -110,10 +108,10 @@ enum BrokenOff {
     Store(#[from] StoreError),
     #[error(transparent)]
     Table(#[from] TableError),
-    #[error("the thread that writes it ended")]
-    Lost(#[from] tokio::task::JoinError),
     #[error("the client took nothing for {} s", STALL_TIMEOUT.as_secs())]
     Stalled,
+    #[error("whoever wrote it ended before it was whole")]
+    Lost,
     #[error("the client is gone")]
     Gone,
 }
@@ -132,7 +130,7 @@ fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
             Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(receiver))),
             Some(Piece::End) => None,
             Some(Piece::BrokenOff(why)) => Some((Err(why), None)),
-            None => Some((Err(BrokenOff::Stalled), None)),
+            None => Some((Err(BrokenOff::Lost), None)),
         }
     });
     let outlet = Outlet { pieces, stall_timeout };
@@ -140,6 +138,21 @@ fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
 }
 
 impl Outlet {
+    /// On one thread for the whole export: rows are work, and each further thread would keep the memory of a part of it.
+    fn start<R: Send + 'static>(
+        self,
+        writer: Writer<R>,
+        begin: Vec<u8>,
+        batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Unpin + Send + 'static,
+        place: OwnedSemaphorePermit,
+    ) {
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(self.write(writer, begin, batches));
+            drop(place);
+        });
+    }
+
     async fn write<R: Send + 'static>(
         self,
         writer: Writer<R>,
@@ -166,20 +179,14 @@ impl Outlet {
         while let Some(batch) = batches.next().await {
             let mut rows = batch?;
             loop {
-                let part = tokio::task::spawn_blocking(move || {
-                    let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
-                    let bytes = writer.rows(&read)?;
-                    Ok::<_, BrokenOff>((writer, rows, bytes, read.len()))
-                });
-                let (count, bytes);
-                (writer, rows, bytes, count) = part.await??;
-                self.send(bytes).await?;
-                if count < PART_ROWS {
+                let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
+                self.send(writer.rows(&read)?).await?;
+                if read.len() < PART_ROWS {
                     break;
                 }
             }
         }
-        let end = tokio::task::spawn_blocking(move || writer.end()).await??;
+        let end = writer.end()?;
         self.send(end).await?;
         self.pass(Piece::End).await
     }
@@ -208,6 +215,10 @@ impl Outlet {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
     use super::*;
     use crate::experiment::ExperimentId;
     use crate::tables::{Spreadsheet, Values};
@@ -223,8 +234,9 @@ mod tests {
     async fn downloaded(batches: Vec<Result<Rows<u64>, StoreError>>) -> Result<String, axum::Error> {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
         let (outlet, body) = outlet(STALL_TIMEOUT);
-        let writing = outlet.write(writer, begin, stream::iter(batches));
-        let (_, read) = tokio::join!(writing, axum::body::to_bytes(body, usize::MAX));
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        outlet.start(writer, begin, stream::iter(batches), place);
+        let read = axum::body::to_bytes(body, usize::MAX).await;
         read.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
 

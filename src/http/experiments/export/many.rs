@@ -22,7 +22,7 @@ use crate::tables::{Format, experiment_columns};
 )]
 pub struct ExportParameters {
     /// `csv`, `jsonl` or `parquet`; without it what `Accept` asks for, and `csv` where it asks for nothing.
-    #[param(example = "parquet")]
+    #[param(schema_with = asked::format_schema, required = false, example = "parquet")]
     format: Option<String>,
     /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.

@@ -18,7 +18,8 @@ use crate::http::{problem::Problem, state::AppState};
 use crate::store::{Record, Version};
 use crate::tables::{ExperimentRow, SampleRow, experiment_columns, request_columns, sample_columns, token_columns};
 
-/// Which of an experiment's tables.
+/// Which of an experiment's tables: `summary` has one row, the experiment; `requests` a row a request; `tokens` a row an
+/// output token; `timeseries` a row a sample of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
@@ -38,7 +39,7 @@ pub enum Table {
 #[into_params(parameter_in = Query)]
 pub struct ExportOneParameters {
     /// `csv`, `jsonl` or `parquet`; without it what `Accept` asks for, and `csv` where it asks for nothing.
-    #[param(example = "parquet")]
+    #[param(schema_with = asked::format_schema, required = false, example = "parquet")]
     format: Option<String>,
     /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
