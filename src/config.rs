@@ -4,10 +4,12 @@
 mod access;
 mod callback;
 mod layers;
+mod limits;
 mod settings;
 
 pub use access::AuthMode;
 pub use layers::{ConfigError, Layered, Origin, load};
+pub use limits::Limits;
 pub use settings::{LogFormat, Settings};
 
 /// The reference: every option with its default and what it is for.

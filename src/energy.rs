@@ -27,7 +27,7 @@ pub use baseline::{BareBaselines, Unrest};
 pub use cpu_time::{CpuTimeError, HostCpuClock, process_cpu_sec};
 pub use discovery::{EnergyOptions, Opened, open};
 pub use environment::{Watched, WatchedGpu};
-pub use host_meter::HostMeter;
+pub use host_meter::{HostMeter, MeterHealth, SourceHealth};
 pub use pursuit::{Awaited, Pursuit, next_poll, polled_sources};
 pub use source::nvml::NvmlSource;
 pub use source::perf_event::{PerfEventRoots, PerfEventSource};

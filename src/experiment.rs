@@ -1,6 +1,7 @@
 //! What is asked for, and how far it has come. A `request` is what arrives; a `Spec` is valid by construction, with
 //! every default filled in, and is what is stored. Knows nothing of devices that exist or of how anything is run.
 
+mod arrival;
 mod budget;
 mod callback;
 mod field;
@@ -16,6 +17,7 @@ mod status;
 mod transition;
 mod warning;
 
+pub use arrival::Arrival;
 pub use callback::{Callback, CallbackState};
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
 pub use id::ExperimentId;

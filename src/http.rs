@@ -17,11 +17,14 @@ mod follow;
 mod health;
 mod layers;
 mod limits;
+mod metrics;
 mod nodes;
+mod observe;
 mod openapi;
 mod page;
 mod places;
 mod problem;
+mod request_id;
 mod state;
 mod stream;
 
@@ -30,7 +33,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Authentication};
 pub use connections::serve;
-pub use limits::Limits;
+pub use metrics::Metrics;
 pub use openapi::document;
 pub use places::{Exports, Streams};
 pub use state::AppState;
@@ -52,6 +55,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))
         .routes(routes!(audit::audit))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))

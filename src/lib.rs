@@ -12,6 +12,7 @@ pub mod flops;
 pub mod http;
 pub mod inference;
 pub mod measurement;
+pub mod metrics;
 pub mod model_files;
 pub mod progress;
 pub mod report;

@@ -24,6 +24,7 @@ mod migrate;
 mod nodes;
 mod open;
 mod packed;
+mod pulse;
 mod queue;
 mod quota;
 mod raw;
@@ -51,6 +52,7 @@ pub use error::StoreError;
 pub use lease::Held;
 pub use listing::{Cursor, ListOrder, ListQuery, Listed, UnreadPage, UnreadRow};
 pub use nodes::{NodeRecord, Registered, Registration};
+pub use pulse::Depth;
 pub use queue::{DeviceTime, DevicesInUse, US_PER_HOUR, Waiting, hour_of};
 pub use record::{NewExperiment, Record};
 pub use recover::{Abandoned, Recovered};
@@ -60,6 +62,7 @@ pub use submission::{IdempotencyKey, Submitted};
 pub use timeseries::{KeptTimeseries, Timeseries};
 pub use version::Version;
 
+use crate::metrics::StoreMetrics;
 use dialect::Dialect;
 
 /// The database. Clones share its connections.
@@ -71,4 +74,5 @@ pub struct Store {
     writes: AnyPool,
     submissions: mpsc::Sender<group::Waiting>,
     moved: transitions::Bell,
+    metrics: StoreMetrics,
 }

@@ -11,7 +11,7 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
         .with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Human => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).init(),
     }
     Ok(())
 }

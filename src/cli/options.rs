@@ -79,6 +79,9 @@ pub struct Options {
     #[command(flatten)]
     #[serde(flatten)]
     callback: callback::CallbackOptions,
+    /// Collector that takes OpenTelemetry traces by OTLP over HTTP, such as http://127.0.0.1:4318 [default: none].
+    #[arg(long)]
+    otlp_endpoint: Option<String>,
     /// human or json [default: human].
     #[arg(long)]
     log_format: Option<String>,

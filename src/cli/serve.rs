@@ -14,6 +14,7 @@ use crate::energy::{self, EnergyOptions, HostMeter};
 use crate::experiment::{Gpu, Host, Offer};
 use crate::http::{self, AppState, Exports, Streams};
 use crate::inference::prompts;
+use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
@@ -25,7 +26,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let energy_options = energy_options::options(&layered);
     let settings = layered.settings;
     logging::start_server(&settings)?;
-    open_files::allow_for(settings.max_connections);
+    open_files::allow_for(settings.limits.max_connections);
     // From this thread, which lives as long as the server.
     let launcher = Launcher::start().context("the launcher of workers does not start")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -124,6 +125,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         launcher,
         progress: ProgressBoard::default(),
         feed: feed.clone(),
+        metrics: ExperimentMetrics::default(),
         digests: DigestCache::default(),
         limits: Limits {
             load: Duration::from_secs(u64::from(settings.load_timeout_sec)),
@@ -144,14 +146,14 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         scheduler: scheduler.clone(),
         meter,
         models,
-        max_body_bytes: settings.max_body_bytes,
         access: access.clone(),
         submitting: Arc::default(),
         feed,
-        streams: Streams::new(settings.max_streams),
+        streams: Streams::new(settings.limits.max_streams),
         callbacks: deliveries.as_ref().map(|deliveries| deliveries.poster.allowed.clone()),
-        exports: Exports::new(settings.max_concurrent_exports),
+        exports: Exports::new(settings.limits.max_concurrent_exports),
         stopping: stopping.clone(),
+        metrics: http::Metrics::start(),
     };
     node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.

@@ -61,32 +61,40 @@ impl Settings {
                 format!("cors_origin has {origin:?}; accepted is an origin such as https://lab.example:8443"),
             );
         }
-        for (name, value, least) in [
-            ("max_header_bytes", self.max_header_bytes, 1024),
-            ("max_uri_bytes", self.max_uri_bytes, 256),
-            ("max_concurrent_requests", self.max_concurrent_requests, 1),
-            ("max_concurrent_exports", self.max_concurrent_exports, 1),
-            ("max_connections", self.max_connections as usize, 1),
-            ("max_streams", self.max_streams as usize, 1),
-            ("header_timeout_sec", self.header_timeout_sec as usize, 1),
-            ("body_timeout_sec", self.body_timeout_sec as usize, 1),
-            ("request_timeout_sec", self.request_timeout_sec as usize, 1),
-        ] {
+        for network in &self.metrics_from {
+            let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
             check(
-                value >= least,
-                format!("{name} is {value}; accepted is {least} or more"),
+                read_network(network).is_some(),
+                format!("metrics_from has {network:?}; accepted is {accepted}"),
             );
         }
+        let collector = self.otlp_endpoint.strip_prefix("http://");
+        let collector = collector.or_else(|| self.otlp_endpoint.strip_prefix("https://"));
+        check(
+            self.otlp_endpoint.is_empty() || collector.is_some_and(|host| !host.is_empty() && !host.starts_with('/')),
+            format!(
+                "otlp_endpoint is {:?}; accepted is the base URL of a collector that takes OTLP over HTTP, such as \
+                 http://127.0.0.1:4318",
+                self.otlp_endpoint
+            ),
+        );
+        problems.extend(self.limits.problems());
         problems
     }
 
     /// Those that can be read, which all can once `problems` found nothing.
     pub fn trusted_networks(&self) -> Vec<IpNet> {
-        self.trusted_proxy
-            .iter()
-            .filter_map(|text| read_network(text))
-            .collect()
+        networks(&self.trusted_proxy)
     }
+
+    /// Likewise, of those that need no key for the metrics.
+    pub fn metrics_networks(&self) -> Vec<IpNet> {
+        networks(&self.metrics_from)
+    }
+}
+
+fn networks(texts: &[String]) -> Vec<IpNet> {
+    texts.iter().filter_map(|text| read_network(text)).collect()
 }
 
 pub(super) fn read_network(text: &str) -> Option<IpNet> {
@@ -141,6 +149,11 @@ mod tests {
                 "identity_header is \"a b\"",
             ),
             ("max_uri_bytes = 0", "max_uri_bytes is 0; accepted is 256 or more"),
+            ("metrics_from = ['all']", "metrics_from has \"all\""),
+            (
+                "otlp_endpoint = 'collector:4318'",
+                "otlp_endpoint is \"collector:4318\"",
+            ),
             ("auth = 'open'", "auth"),
         ] {
             let message = loaded(toml).unwrap_err();

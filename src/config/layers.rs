@@ -113,8 +113,11 @@ pub fn load(
         .map_err(|error| ConfigError::Unusable(error.to_string()))?;
     for (key, default) in &defaults {
         let mut names = vec![format!("JOULEMARK_{}", key.to_uppercase())];
-        if key == "database_url" {
-            names.push("DATABASE_URL".to_owned());
+        // Names that others have given the same thing.
+        match key.as_str() {
+            "database_url" => names.push("DATABASE_URL".to_owned()),
+            "otlp_endpoint" => names.push("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()),
+            _ => {}
         }
         if let Some((name, text)) = names
             .into_iter()

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::AuthMode;
+use super::{AuthMode, Limits};
 use crate::access::Role;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,9 +12,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Every option, as `config/default.toml` documents them.
+/// Every option, as `config/default.toml` documents them; what is none never comes here (`layers`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub database_url: String,
@@ -41,7 +40,6 @@ pub struct Settings {
     pub load_timeout_sec: u32,
     pub stall_timeout_sec: u32,
     pub experiment_timeout_sec: u32,
-    pub max_body_bytes: usize,
     pub auth: AuthMode,
     pub trusted_proxy: Vec<String>,
     /// Empty: none.
@@ -50,26 +48,18 @@ pub struct Settings {
     pub share_prompts: bool,
     pub cors_origin: Vec<String>,
     pub hub_allow: Vec<String>,
-    pub max_header_bytes: usize,
-    pub max_uri_bytes: usize,
-    pub header_timeout_sec: u32,
-    pub body_timeout_sec: u32,
-    pub request_timeout_sec: u32,
-    pub max_connections: u32,
-    pub max_concurrent_requests: usize,
-    pub max_streams: u32,
-    pub max_concurrent_exports: usize,
-    pub rate_limit_per_minute: u32,
-    pub max_queued: u64,
-    pub max_unfinished_per_user: u64,
-    pub max_prompts: u32,
-    pub max_total_tokens: u64,
+    #[serde(flatten)]
+    pub limits: Limits,
     pub callback_allow: Vec<String>,
     /// Empty: none.
     pub callback_secret_file: PathBuf,
     pub callback_http: bool,
     pub callback_retry_sec: u32,
     pub callback_attempts: u32,
+    /// Empty: with a key only.
+    pub metrics_from: Vec<String>,
+    /// Empty: no traces.
+    pub otlp_endpoint: String,
     pub log_format: LogFormat,
     pub log: String,
 }

@@ -3,6 +3,7 @@
 //! Owns the thread, its pace and what a failing source costs (its own readings, nobody else's). Deliberately does not
 //! know what a window is for. Sampling once for all makes double counting impossible by construction.
 
+mod health;
 mod priority;
 mod sampler;
 mod surroundings;
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use health::Punctuality;
+pub use health::{MeterHealth, SourceHealth};
 use sampler::Sampler;
 
 use super::account::{account, account_host};
@@ -36,6 +39,7 @@ pub struct HostMeter(Arc<Inner>);
 struct Inner {
     timeline: Arc<Mutex<Timeline>>,
     telemetry: SharedLog,
+    punctuality: Punctuality,
     devices: Devices,
     edges: Option<Sender<Sender<()>>>,
     thread: Option<JoinHandle<()>>,
@@ -60,7 +64,13 @@ impl HostMeter {
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
         let (edges, requests) = mpsc::channel();
         let (telemetry, pace) = surroundings::telemetry(&sources, interval);
-        let sampler = Sampler::new(sources, host_cpu_clock, Arc::clone(&timeline), pace);
+        let punctuality = Punctuality::default();
+        let sampler = Sampler::new(
+            sources,
+            host_cpu_clock,
+            Arc::clone(&timeline),
+            (pace, punctuality.clone()),
+        );
         let thread = std::thread::Builder::new()
             .name("energy-meter".to_owned())
             .spawn(move || {
@@ -70,6 +80,7 @@ impl HostMeter {
         let meter = Self(Arc::new(Inner {
             timeline,
             telemetry,
+            punctuality,
             devices,
             edges: Some(edges),
             thread: Some(thread),

@@ -111,6 +111,12 @@ impl Series {
         self.samples.front()
     }
 
+    /// From a sample that was the last one to the one that is it now; 0 across a break, where it is unknown.
+    pub fn growth_since(&self, before: &Sample) -> f64 {
+        let now = self.last().filter(|now| now.epoch == before.epoch);
+        now.map_or(0.0, |now| (now.total - before.total).max(0.0))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }

@@ -22,7 +22,18 @@ pub struct Track {
     pub power: Series,
     /// The latest failure; it explains a window that has no data.
     pub last_error: Option<PollError>,
+    pub tally: Tally,
     peak_w: f64,
+}
+
+/// What a source was asked and has shown since the meter started.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Energy of the chosen series over all stretches in which it is known, in joules: never falls, whatever the
+    /// counter itself does.
+    pub energy_j: f64,
+    pub answers: u64,
+    pub failures: u64,
 }
 
 /// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
@@ -85,6 +96,7 @@ impl Track {
 
     fn record(&mut self, value: Value, edge: bool, longest_power_gap_sec: f64) {
         self.last_error = None;
+        let before = self.chosen().last().copied();
         if let Some(total) = value.counter_j {
             self.void_a_gap_that_could_hide_a_wrap(value.at);
             self.counter.push_total(value.at, total, edge);
@@ -99,6 +111,8 @@ impl Track {
             }
             self.power.push_power(value.at, power_w, edge);
         }
+        self.tally.answers += 1;
+        self.tally.energy_j += before.map_or(0.0, |before| self.chosen().growth_since(&before));
     }
 
     fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
@@ -164,6 +178,7 @@ impl Timeline {
             counter: Series::default(),
             power: Series::default(),
             last_error: None,
+            tally: Tally::default(),
             peak_w: 0.0,
         };
         Self {
@@ -196,6 +211,7 @@ impl Timeline {
                     track.counter.break_off(why.clone());
                     track.power.break_off(why.clone());
                 }
+                track.tally.failures += 1;
                 track.last_error = Some(error);
             }
         }
@@ -397,6 +413,22 @@ mod tests {
         timeline.record(0, counter(1.0, 50.0), false);
         let growth = timeline.tracks()[0].counter.growth(span(0.0, 1.0), 0.0);
         assert!(matches!(growth, Err(Unknown::Broken(why)) if why.contains("reloaded")));
+    }
+
+    #[test]
+    fn the_tally_of_a_source_never_falls_and_leaves_out_what_is_unknown() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(0.0, 100.0), false);
+        timeline.record(0, counter(1.0, 130.0), false);
+        timeline.record(0, Err(PollError::Retry("busy".to_owned())), false);
+        timeline.record(0, counter(2.0, 5.0), false);
+        timeline.record(0, counter(3.0, 12.0), false);
+        let expected = Tally {
+            energy_j: 37.0,
+            answers: 4,
+            failures: 1,
+        };
+        assert_eq!(timeline.tracks()[0].tally, expected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod scope;
 
 use std::net::SocketAddr;
 
-pub use authenticate::authenticate;
+pub use authenticate::{Who, authenticate};
 pub use caller::Caller;
 pub use origin::Origin;
 pub use policy::{Access, Authentication};

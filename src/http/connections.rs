@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::access::Peer;
-use super::limits::Limits;
+use crate::config::Limits;
 
 /// Room for the request line and for what is refused with an answer, not with a closed connection.
 const SPARE_HEADER_BYTES: usize = 16 * 1024;

@@ -4,43 +4,26 @@ use axum::{
     Router,
     body::Body,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Method, Request, header},
+    http::{Method, Request, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
 };
 use tower::ServiceBuilder;
-use tower_http::{
-    ServiceBuilderExt,
-    catch_panic::CatchPanicLayer,
-    cors::CorsLayer,
-    csrf::CsrfLayer,
-    request_id::{MakeRequestUuid, RequestId},
-    timeout::RequestBodyTimeoutLayer,
-    trace::TraceLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, csrf::CsrfLayer, timeout::RequestBodyTimeoutLayer};
 
 use super::access::{Access, authenticate};
 use super::limits::check_shape;
+use super::observe::observe;
 use super::places::{Places, take_place};
+use super::request_id::REQUEST_ID;
 use super::{compression, problem::Problem, state::AppState};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What holds for every route, from the outside in: a request id, a log line, no panic that is not answered, limits of
+/// What holds for every route, from the outside in: a request id, a log line, its time, no panic that is not answered, limits of
 /// time, number and size, other sites' pages, and who the caller is.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let limits = &state.access.limits;
     let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
     let stack = ServiceBuilder::new()
-        .set_request_id(REQUEST_ID, MakeRequestUuid)
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-            let id = request
-                .extensions()
-                .get::<RequestId>()
-                .and_then(|id| id.header_value().to_str().ok());
-            tracing::info_span!("http", method = %request.method(), path = request.uri().path(), id)
-        }))
-        .propagate_request_id(REQUEST_ID)
         .layer(CatchPanicLayer::custom(|_| -> Response {
             Problem::internal().into_response()
         }))
@@ -48,7 +31,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .map_request(|request: Request<_>| request.map(Body::new));
     let places = Places::new(limits.max_concurrent_requests, seconds(limits.request_timeout_sec));
     let guarded = router
-        .layer(DefaultBodyLimit::max(state.max_body_bytes))
+        .layer(DefaultBodyLimit::max(state.access.limits.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(same_site(&state.access))
         .layer(from_fn_with_state(state.clone(), check_shape))
@@ -59,7 +42,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     } else {
         guarded.layer(cors(&state.access))
     };
-    compression::wrap(opened.layer(stack))
+    compression::wrap(opened.layer(stack)).layer(from_fn_with_state(state.clone(), observe))
 }
 
 /// A page of another site may send what changes something with the credentials that a browser or a proxy adds by

@@ -9,23 +9,6 @@ use axum::{
 
 use super::{problem::Problem, state::AppState};
 
-/// The server's limits, as `config/default.toml` explains them; 0 is no limit where it says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    pub max_header_bytes: usize,
-    pub max_uri_bytes: usize,
-    pub header_timeout_sec: u32,
-    pub body_timeout_sec: u32,
-    pub request_timeout_sec: u32,
-    pub max_connections: u32,
-    pub max_concurrent_requests: usize,
-    pub rate_limit_per_minute: u32,
-    pub max_queued: u64,
-    pub max_unfinished_per_user: u64,
-    pub max_prompts: u32,
-    pub max_total_tokens: u64,
-}
-
 /// Headers that say one thing. Given twice, a proxy may go by the one and we by the other.
 static SINGLE: [HeaderName; 7] = [
     header::AUTHORIZATION,

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::experiments::UnderWay;
+use super::metrics::Metrics;
 use super::places::{Exports, Streams};
 use crate::callback::Allowed;
 use crate::energy::HostMeter;
@@ -18,7 +19,6 @@ pub struct AppState {
     pub scheduler: Scheduler,
     pub meter: HostMeter,
     pub models: ModelCache,
-    pub max_body_bytes: usize,
     pub access: Arc<Access>,
     pub submitting: Arc<UnderWay>,
     pub feed: Feed,
@@ -28,4 +28,5 @@ pub struct AppState {
     pub exports: Exports,
     /// Cancelled when the server is to stop: whoever stays is let go.
     pub stopping: CancellationToken,
+    pub metrics: Metrics,
 }

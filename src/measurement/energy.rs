@@ -23,6 +23,19 @@ pub enum EnergyDomain {
     Psys,
 }
 
+impl EnergyDomain {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Package => "package",
+            Self::Dram => "dram",
+            Self::Core => "core",
+            Self::Uncore => "uncore",
+            Self::Psys => "psys",
+        }
+    }
+}
+
 /// Whose energy a reading is: the whole host's (or whole device's), or the part attributed to one experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +51,17 @@ pub enum EnergySourceKind {
     RaplPowercap,
     RaplPerfEvent,
     TdpEstimate,
+}
+
+impl EnergySourceKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nvml => "nvml",
+            Self::RaplPowercap => "rapl_powercap",
+            Self::RaplPerfEvent => "rapl_perf_event",
+            Self::TdpEstimate => "tdp_estimate",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

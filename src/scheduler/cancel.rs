@@ -33,7 +33,10 @@ impl Scheduler {
         match store.cancel(id, clock::wall_now()).await? {
             CancelOutcome::NotFound => return Ok(CancelAnswer::NotFound),
             CancelOutcome::AlreadyFinished(state) => return Ok(CancelAnswer::AlreadyFinished(state)),
-            CancelOutcome::Cancelled => return Ok(CancelAnswer::Cancelled),
+            CancelOutcome::Cancelled => {
+                self.count_finished(State::Cancelled, 1);
+                return Ok(CancelAnswer::Cancelled);
+            }
             CancelOutcome::Running => {}
         }
         let asked_at = Monotonic::now();

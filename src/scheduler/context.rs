@@ -7,6 +7,7 @@ use super::model_cache::ModelCache;
 use super::rest::RestWatch;
 use crate::energy::HostMeter;
 use crate::measurement::Machine;
+use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::store::{Spool, Store};
 
@@ -48,6 +49,7 @@ pub struct Context {
     pub launcher: Launcher,
     pub progress: ProgressBoard,
     pub feed: Feed,
+    pub metrics: ExperimentMetrics,
     pub limits: Limits,
     pub digests: DigestCache,
     /// This very binary, which is also the worker.

@@ -8,6 +8,7 @@ use super::models::offered_models;
 use super::order::first_hour;
 use super::step::Scheduler;
 use crate::clock::{self, Monotonic};
+use crate::experiment::State;
 use crate::store::{Abandoned, Held, Recovered, Registered, Registration, StoreError};
 
 /// How soon a cancellation or a loss is heard of.
@@ -144,6 +145,8 @@ impl Scheduler {
         let recovered = store
             .recover(whose, &node.incarnation, node.max_attempts, clock::wall_now())
             .await?;
+        self.count_finished(State::Failed, recovered.failed);
+        self.count_finished(State::Cancelled, recovered.cancelled);
         if recovered != Recovered::default() {
             tracing::warn!(
                 ?recovered,

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::launch::Launched;
 use crate::experiment::ExperimentId;
+use crate::store::Record;
 use crate::worker::protocol::{self, Order, ProtocolError, Report};
 
 const TAIL_LINES: usize = 40;
@@ -73,6 +74,25 @@ impl LogTail {
     }
 }
 
+/// Whose lines a worker's are: they are logged with it.
+#[derive(Clone, Debug)]
+pub struct Tag {
+    pub experiment: ExperimentId,
+    pub rank: u32,
+    /// Of the request that submitted the experiment.
+    pub request_id: Option<String>,
+}
+
+impl Tag {
+    pub fn of(record: &Record, rank: u32) -> Self {
+        Self {
+            experiment: record.id,
+            rank,
+            request_id: record.arrival.request_id.clone(),
+        }
+    }
+}
+
 /// One worker process, seen from the server.
 pub struct Rank {
     pub pid: u32,
@@ -86,12 +106,7 @@ impl Rank {
     ///
     /// # Errors
     /// When the pipes cannot be watched.
-    pub fn adopt(
-        launched: Launched,
-        id: ExperimentId,
-        rank: u32,
-        events: mpsc::UnboundedSender<(u32, RankEvent)>,
-    ) -> io::Result<Self> {
+    pub fn adopt(launched: Launched, tag: Tag, events: mpsc::UnboundedSender<(u32, RankEvent)>) -> io::Result<Self> {
         let Launched { mut child, reports } = launched;
         let missing = || io::Error::other("a pipe of the worker is missing");
         let orders = ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?;
@@ -100,9 +115,10 @@ impl Rank {
         let reports = pipe::Receiver::from_owned_fd(reports)?;
         let (pid, tail) = (child.id(), LogTail::default());
         let logs = [
-            tokio::spawn(keep_log(stdout, id, rank, tail.clone())),
-            tokio::spawn(keep_log(stderr, id, rank, tail.clone())),
+            tokio::spawn(keep_log(stdout, tag.clone(), tail.clone())),
+            tokio::spawn(keep_log(stderr, tag.clone(), tail.clone())),
         ];
+        let rank = tag.rank;
         let listener = tokio::spawn(async move {
             let mut heard = tokio::spawn(listen(reports, rank, events.clone()));
             // Not for the pipe's end: whatever the worker started may hold that open for longer than the worker lives.
@@ -183,11 +199,13 @@ async fn wait(mut child: Child) -> Exit {
         .unwrap_or_default()
 }
 
-async fn keep_log(output: impl AsyncRead + Unpin, id: ExperimentId, rank: u32, tail: LogTail) {
+async fn keep_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
+    let Tag { experiment, rank, .. } = tag;
+    let request_id = tag.request_id.as_deref();
     let mut lines = BufReader::new(output).split(b'\n');
     while let Ok(Some(line)) = lines.next_segment().await {
         let line = String::from_utf8_lossy(&line);
-        tracing::info!(target: "joulemark::worker_output", experiment = %id, rank, "{line}");
+        tracing::info!(target: "joulemark::worker_output", %experiment, rank, request_id, "{line}");
         tail.push(&line);
     }
 }

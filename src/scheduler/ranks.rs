@@ -6,10 +6,11 @@ use super::context::{Context, EngineChoice};
 use super::device_locks::Locks;
 use super::failure::Stop;
 use super::launch::Launch;
-use super::rank::{LogTail, Rank, RankEvent};
+use super::rank::{LogTail, Rank, RankEvent, Tag};
 use crate::clock::Monotonic;
-use crate::experiment::{ExperimentId, Spec};
+use crate::experiment::Spec;
 use crate::measurement::CpuPlacement;
+use crate::store::Record;
 use crate::worker::protocol::{Order, Report};
 
 /// Who is still waited for, and since when each was silent.
@@ -52,13 +53,8 @@ impl Ranks {
     ///
     /// # Errors
     /// [`Stop::Server`] when a process does not start; those that did are killed.
-    pub async fn start(
-        context: &Context,
-        id: ExperimentId,
-        spec: &Spec,
-        engine: EngineChoice,
-        locks: &Locks,
-    ) -> Result<Self, Stop> {
+    pub async fn start(context: &Context, record: &Record, engine: EngineChoice, locks: &Locks) -> Result<Self, Stop> {
+        let spec = &record.spec;
         let (sender, events) = mpsc::unbounded_channel();
         let mut all = Self {
             ranks: Vec::new(),
@@ -72,7 +68,11 @@ impl Ranks {
             let started = async {
                 let mut launch = launch(context, spec, rank, engine, &placement);
                 launch.inherited = locks.descriptors()?;
-                Rank::adopt(context.launcher.launch(launch).await?, id, rank, sender.clone())
+                Rank::adopt(
+                    context.launcher.launch(launch).await?,
+                    Tag::of(record, rank),
+                    sender.clone(),
+                )
             };
             let started = started.await;
             match started {

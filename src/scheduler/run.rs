@@ -45,6 +45,12 @@ impl Run {
         let outcome = self.attempt().await;
         self.context.progress.clear(id);
         let held = (id, self.attempt);
+        let final_state = match &outcome {
+            Ok(_) => Some(State::Completed),
+            Err((Stop::Cancelled, _)) => Some(State::Cancelled),
+            Err((Stop::ServerStopping | Stop::Lost, _)) => None,
+            Err(_) => Some(State::Failed),
+        };
         let stored = match outcome {
             Ok(Settled::Stored) => {
                 tracing::info!(experiment = %id, attempt = span_attempt, "completed");
@@ -76,15 +82,26 @@ impl Run {
                     .map(drop)
             }
         };
-        if let Err(error) = stored {
-            tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
+        match (stored, final_state) {
+            (Ok(()), Some(state)) => self.count(state),
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
+            }
         }
+    }
+
+    fn count(&self, state: State) {
+        let (metrics, label) = (&self.context.metrics, [("state", state.as_str())]);
+        metrics.finished.get_or_create(&label).inc();
+        let took_sec = Monotonic::now().sec_since(self.claimed_at);
+        metrics.run_sec.get_or_create(&label).observe(took_sec);
     }
 
     async fn attempt(&self) -> Result<Settled, (Stop, Vec<Option<super::rank::LogTail>>)> {
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
-        let mut ranks = Ranks::start(&self.context, self.record.id, spec, model.engine, &self.locks)
+        let mut ranks = Ranks::start(&self.context, &self.record, model.engine, &self.locks)
             .await
             .map_err(|stop| (stop, Vec::new()))?;
         let pids = ranks.pids();

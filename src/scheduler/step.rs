@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::cluster::Node;
 use super::context::Context;
@@ -15,7 +16,8 @@ use super::running::{Ends, Running, RunningTable};
 use super::startable::HostQueue;
 use super::surroundings::timeseries;
 use crate::clock::{self, Monotonic};
-use crate::experiment::{ExperimentId, Failure, FailureReason, Spec};
+use crate::experiment::{ExperimentId, Failure, FailureReason, Spec, State};
+use crate::metrics::ExperimentMetrics;
 use crate::store::{Claim, Record, StoreError, Timeseries};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
@@ -86,6 +88,20 @@ impl Scheduler {
     /// Something was submitted or has finished: look at the queue now.
     pub fn wake(&self) {
         self.0.wake.notify_one();
+    }
+
+    pub fn metrics(&self) -> &ExperimentMetrics {
+        &self.0.context.metrics
+    }
+
+    /// How many experiments this server runs.
+    pub fn running_count(&self) -> usize {
+        self.0.running.all().len()
+    }
+
+    /// Ends of runs that wait on disk for the database; none where the database is in memory. Blocks.
+    pub fn spooled(&self) -> Option<usize> {
+        self.0.context.spool.as_ref()?.waiting().ok()
     }
 
     /// Which experiment of this server has each leased device.
@@ -186,6 +202,9 @@ impl Scheduler {
                 ended: ends.ended.clone(),
                 locks: Some(locks.clone()),
             };
+            if let Ok(record) = &claimed.record {
+                release.scheduler.note_queue_wait(record);
+            }
             let run = |record: Record| Run {
                 context: release.scheduler.0.context.clone(),
                 record,
@@ -205,10 +224,21 @@ impl Scheduler {
         Ok(true)
     }
 
+    fn note_queue_wait(&self, record: &Record) {
+        let waited = record
+            .started_at
+            .map(|started| started.duration_since(record.created_at));
+        // Two hosts' clocks may differ.
+        let waited_sec = waited.map_or(0.0, |waited| waited.as_secs_f64().max(0.0));
+        self.0.context.metrics.queue_wait_sec.observe(waited_sec);
+    }
+
     /// A panic in a run fails its experiment; it would otherwise stand as running for as long as the server lives.
     async fn supervise(&self, run: Run) {
         let (id, attempt) = (run.record.id, run.attempt);
-        if let Err(panic) = tokio::spawn(run.finish()).await {
+        let request_id = run.record.arrival.request_id.as_deref();
+        let span = tracing::info_span!("experiment", %id, attempt, request_id);
+        if let Err(panic) = tokio::spawn(run.finish().instrument(span)).await {
             let message = format!("the server failed while it ran the experiment: {panic}");
             self.fail(id, attempt, message).await;
         }
@@ -218,9 +248,20 @@ impl Scheduler {
         let failure = Failure::of_server(FailureReason::ServerError, message);
         tracing::error!(experiment = %id, "{}", failure.message);
         let store = &self.0.context.store;
-        if let Err(error) = store.fail(id, attempt, &failure, clock::wall_now()).await {
-            tracing::error!(experiment = %id, %error, "the failure cannot be stored; the experiment is run again");
+        match store.fail(id, attempt, &failure, clock::wall_now()).await {
+            Ok(()) => self.count_finished(State::Failed, 1),
+            Err(error) => {
+                tracing::error!(experiment = %id, %error, "the failure cannot be stored; the experiment is run again");
+            }
         }
+    }
+
+    /// What ended without having run to its end here.
+    pub(super) fn count_finished(&self, state: State, count: usize) {
+        let finished = &self.0.context.metrics.finished;
+        finished
+            .get_or_create(&[("state", state.as_str())])
+            .inc_by(count as u64);
     }
 
     /// Starts nothing more and sends what runs back to the queue.

@@ -3,6 +3,7 @@ use sqlx::Row;
 use std::time::Duration;
 
 use super::lease::grant;
+use super::pulse::timed;
 use super::record::{attempt as attempt_of, record, to_json, to_us};
 use super::standing::set_state;
 use super::{Record, Store, StoreError};
@@ -44,6 +45,10 @@ impl Store {
         claim: &Claim<'_>,
         now: Timestamp,
     ) -> Result<Option<Claimed>, StoreError> {
+        timed(&self.metrics, "claim", self.take(id, claim, now)).await
+    }
+
+    async fn take(&self, id: ExperimentId, claim: &Claim<'_>, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
         let mut transaction = self.begin().await?;
         // All rows are fetched though there is one at most: a statement left unfinished would hide a failed commit.
         let rows = sqlx::query(self.dialect.claim())
@@ -69,6 +74,10 @@ impl Store {
     /// [`StoreError::Lost`] when the attempt no longer holds it, [`StoreError::IllegalMove`] when there is no such way;
     /// the ends have calls of their own.
     pub async fn advance(&self, id: ExperimentId, attempt: u32, to: State, now: Timestamp) -> Result<(), StoreError> {
+        timed(&self.metrics, "advance", self.move_on(id, attempt, to, now)).await
+    }
+
+    async fn move_on(&self, id: ExperimentId, attempt: u32, to: State, now: Timestamp) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         let Some(standing) = self.lock_held(&mut transaction, (id, attempt), to).await? else {
             return Ok(());

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::pulse::timed;
 use super::results::Completion;
 use super::timeseries::PreparedTimeseries;
 use super::{Store, StoreError, Timeseries};
@@ -75,6 +76,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Lost`] when the attempt no longer holds the experiment; nothing is stored then.
     pub async fn settle(&self, ending: &Ending) -> Result<(), StoreError> {
+        timed(&self.metrics, "settle", self.write_ending(ending)).await
+    }
+
+    async fn write_ending(&self, ending: &Ending) -> Result<(), StoreError> {
         let (held, at) = ((ending.id, ending.attempt), ending.ended_at);
         if let Some(timeseries) = &ending.timeseries {
             match self.keep_timeseries_with(held, timeseries, at).await {

@@ -5,10 +5,12 @@ use sqlx::AnyPool;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::Dialect;
+use super::pulse::timed;
 use super::submission::{self, Prepared};
 use super::transaction::begin;
 use super::transitions::Bell;
 use super::{IdempotencyKey, NewExperiment, Store, StoreError, Submitted};
+use crate::metrics::StoreMetrics;
 
 /// Larger groups save nothing more, and hold the writer longer.
 const MOST_TOGETHER: usize = 512;
@@ -21,21 +23,22 @@ pub struct Waiting {
 }
 
 /// Starts the writer; it ends once every sender is gone.
-pub fn start(dialect: Dialect, writes: AnyPool, moved: Bell) -> mpsc::Sender<Waiting> {
+pub fn start(dialect: Dialect, writes: AnyPool, (moved, metrics): (Bell, StoreMetrics)) -> mpsc::Sender<Waiting> {
     let (sender, mut arriving) = mpsc::channel(2 * MOST_TOGETHER);
     tokio::spawn(async move {
         let mut group = Vec::new();
         while arriving.recv_many(&mut group, MOST_TOGETHER).await > 0 {
-            commit(dialect, &writes, &mut group).await;
+            metrics.group_size.observe(group.len() as f64);
+            commit(dialect, &writes, &mut group, &metrics).await;
             moved.ring();
         }
     });
     sender
 }
 
-async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>) {
+async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>, metrics: &StoreMetrics) {
     let prepared = group.iter().map(|waiting| &waiting.prepared).collect::<Vec<_>>();
-    match transaction(dialect, writes, &prepared).await {
+    match timed(metrics, "submit", transaction(dialect, writes, &prepared)).await {
         Ok(outcomes) => {
             for (waiting, outcome) in group.drain(..).zip(outcomes) {
                 // Who no longer waits finds its experiment in the list.

@@ -8,6 +8,7 @@ use sqlx::{AnyConnection, Connection};
 use super::dialect::Dialect;
 use super::transitions::Bell;
 use super::{Store, StoreError, group};
+use crate::metrics::StoreMetrics;
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,14 +57,15 @@ impl Store {
             Dialect::Sqlite if !is_in_memory(url) => options(dialect, SQLITE_READERS).connect(url).await?,
             _ => writes.clone(),
         };
-        let moved = Bell::new();
-        let submissions = group::start(dialect, writes.clone(), moved.clone());
+        let (moved, metrics) = (Bell::new(), StoreMetrics::default());
+        let submissions = group::start(dialect, writes.clone(), (moved.clone(), metrics.clone()));
         Ok(Self {
             dialect,
             reads,
             writes,
             submissions,
             moved,
+            metrics,
         })
     }
 

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 
 use super::{NewCallback, StoreError};
 use crate::access::Actor;
-use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
+use crate::experiment::{Arrival, ExperimentId, Failure, Spec, State, Warning};
 
 /// An experiment to be queued.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,7 @@ pub struct NewExperiment {
     /// Whose it is; goes into the audit log as well.
     pub submitted_by: Actor,
     pub callback: Option<NewCallback>,
+    pub arrival: Arrival,
 }
 
 /// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
@@ -41,6 +42,7 @@ pub struct Record {
     pub failure: Option<Failure>,
     /// The authenticated name of who submitted it; null on a server without authentication.
     pub submitter: Option<String>,
+    pub arrival: Arrival,
 }
 
 /// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
@@ -48,7 +50,7 @@ macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter FROM ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, e.request_id, e.traceparent FROM ",
             $rest
         )
     };
@@ -87,6 +89,10 @@ pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
             .map(|json| from_json(&format!("the failure of experiment {id}"), json))
             .transpose()?,
         submitter: row.try_get("submitter")?,
+        arrival: Arrival {
+            request_id: row.try_get("request_id")?,
+            traceparent: row.try_get("traceparent")?,
+        },
     };
     Ok((record, bytes))
 }

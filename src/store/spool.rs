@@ -64,6 +64,16 @@ impl Spool {
         }
     }
 
+    /// How many endings wait. Blocks.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn waiting(&self) -> io::Result<usize> {
+        let names = fs::read_dir(&self.folder)?.collect::<io::Result<Vec<_>>>()?;
+        let is_ending = |entry: &&fs::DirEntry| entry.path().extension().is_some_and(|suffix| suffix == SUFFIX);
+        Ok(names.iter().filter(is_ending).count())
+    }
+
     /// Stores what an earlier server left, the oldest experiment first. What has lost its attempt is dropped; what cannot
     /// be read, or belongs to another database, is left for a person to look at.
     ///

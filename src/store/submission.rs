@@ -10,7 +10,7 @@ use super::queue::{INSERT_LANE, QueueColumns};
 use super::record::{id as id_of, to_json, to_us};
 use super::{NewCallback, NewExperiment, StoreError, callbacks};
 use crate::access::{Action, AuditEntry};
-use crate::experiment::ExperimentId;
+use crate::experiment::{Arrival, ExperimentId};
 
 /// What a client names a submission by, so that sending it again does not queue it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub struct Prepared {
     labels: Vec<(String, String)>,
     queue: QueueColumns,
     created_at_us: i64,
+    arrival: Arrival,
     entry: AuditEntry,
     callback: Option<NewCallback>,
     pub key: Option<IdempotencyKey>,
@@ -60,6 +61,7 @@ impl Prepared {
             labels: labels.map(|(label, value)| (label.clone(), value.clone())).collect(),
             queue: QueueColumns::of(&new.spec)?,
             created_at_us: to_us(new.created_at),
+            arrival: new.arrival.clone(),
             entry: AuditEntry::new(Action::Submit, new.id, &new.submitted_by, new.created_at),
             callback: new.callback.clone(),
             key,
@@ -102,8 +104,8 @@ pub async fn write(
     for chunk in chunks(&fresh) {
         let text = many_rows(
             "INSERT INTO experiments (id, spec, model_name, warnings, created_at_us, updated_at_us, lane, user_name, \
-             priority, submitter, state, attempt) VALUES",
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
+             priority, submitter, request_id, traceparent, state, attempt) VALUES",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
             chunk.len(),
         );
         let mut insert = sqlx::query(AssertSqlSafe(text));
@@ -118,7 +120,9 @@ pub async fn write(
                 .bind(&prepared.queue.lane)
                 .bind(&prepared.queue.user_name)
                 .bind(prepared.queue.priority)
-                .bind(&prepared.entry.name);
+                .bind(&prepared.entry.name)
+                .bind(&prepared.arrival.request_id)
+                .bind(&prepared.arrival.traceparent);
         }
         insert.execute(&mut **transaction).await?;
     }

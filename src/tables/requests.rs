@@ -116,9 +116,11 @@ pub fn token_columns() -> Vec<Column<TokenRow>> {
             "Position among the request's output tokens, from 0.",
             |row| Some(row.token_index.into()),
         ),
-        count("token_id", "The token, as the model's vocabulary numbers it.", |row| {
-            row.token_id.map(u64::from)
-        }),
+        count(
+            "token_id",
+            "The token, as the model's vocabulary numbers it; empty where prompts are withheld.",
+            |row| row.token_id.map(u64::from),
+        ),
         number(
             "at_monotonic_sec",
             "When it was chosen, seconds of CLOCK_MONOTONIC.",

@@ -19,6 +19,7 @@ const FLOORS: [&[&str]; 6] = [
         "config",
         "experiment",
         "measurement",
+        "metrics",
         "report",
     ],
     &["statistics", "analysis", "flops", "tables"],

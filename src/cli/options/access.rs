@@ -21,6 +21,9 @@ pub struct AccessOptions {
     /// Let everybody read everybody's prompts.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     share_prompts: Option<bool>,
+    /// An address or a network that reads the metrics without a key; may be given several times [default: none].
+    #[arg(long)]
+    metrics_from: Option<Vec<String>>,
     /// A web origin whose pages may use the API; may be given several times [default: none].
     #[arg(long)]
     cors_origin: Option<Vec<String>>,

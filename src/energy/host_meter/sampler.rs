@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::health::Punctuality;
 use super::lock;
 use crate::clock::Monotonic;
 use crate::energy::cpu_time::{CpuTimeError, HostCpuClock};
@@ -48,13 +49,16 @@ impl Beat {
 
     /// Whether it is time; if so, the next time is `then` later.
     fn is_due(&mut self, then: Duration) -> bool {
-        let now = Monotonic::now();
-        let due = self.next <= now;
-        if due {
-            // After a stall, go on from now: catching up in a burst would add nothing.
-            self.next = Monotonic(self.next.0 + then.as_nanos() as u64).max(now);
-        }
-        due
+        self.missed(then).is_some()
+    }
+
+    /// How many times were let pass before this one; none when it is not time yet.
+    fn missed(&mut self, then: Duration) -> Option<u64> {
+        let (now, period_ns) = (Monotonic::now(), then.as_nanos().max(1) as u64);
+        let late_ns = now.0.checked_sub(self.next.0)?;
+        // After a stall, go on from now: catching up in a burst would add nothing.
+        self.next = Monotonic(self.next.0 + period_ns).max(now);
+        Some(late_ns / period_ns)
     }
 }
 
@@ -108,6 +112,7 @@ pub struct Sampler {
     families: Beat,
     timeline: Arc<Mutex<Timeline>>,
     telemetry: TelemetryPace,
+    punctuality: Punctuality,
 }
 
 impl Sampler {
@@ -115,7 +120,7 @@ impl Sampler {
         sources: Vec<Box<dyn EnergySource>>,
         host_cpu_clock: Option<HostCpuClock>,
         timeline: Arc<Mutex<Timeline>>,
-        telemetry: TelemetryPace,
+        (telemetry, punctuality): (TelemetryPace, Punctuality),
     ) -> Self {
         let mut first_track = 0;
         let guard = |source: Box<dyn EnergySource>| {
@@ -136,6 +141,7 @@ impl Sampler {
             families: Beat::starting_at_once(),
             timeline,
             telemetry,
+            punctuality,
         }
     }
 
@@ -165,7 +171,8 @@ impl Sampler {
                     pursuit = Pursuit::after_edge(&lock(&self.timeline), Monotonic::now());
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if sweeps.is_due(interval) {
+                    if let Some(missed) = sweeps.missed(interval) {
+                        self.punctuality.note(missed);
                         self.sweep(false);
                         self.telemetry.sample_what_is_due();
                     } else if !polled.is_empty() && polls.is_due(next_poll(interval, poll_count)) {
@@ -244,5 +251,26 @@ impl Sampler {
             tree.look_for_descendants();
         }
         tree.cpu_sec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_was_held_up_counts_the_sweeps_it_missed_and_goes_on_from_now() {
+        let period = Duration::from_secs(100);
+        let late = |sec: u64| {
+            Monotonic(
+                Monotonic::now()
+                    .0
+                    .saturating_sub(Duration::from_secs(sec).as_nanos() as u64),
+            )
+        };
+        let mut beat = Beat { next: late(350) };
+        assert_eq!(beat.missed(period), Some(3));
+        assert_eq!(beat.missed(period), Some(0), "it is due once more, now");
+        assert_eq!(beat.missed(period), None);
     }
 }

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use axum::{
     extract::{Request, State as AxumState},
     http::{HeaderMap, HeaderName, header, request::Parts},
@@ -7,6 +9,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 
 use super::policy::{Access, Authentication};
+use super::scope::is_for_the_list;
 use super::{Caller, Origin, Peer, Scope, scope_of};
 use crate::access::{Role, Standing, Token, is_good_name};
 use crate::clock::{self, Monotonic};
@@ -15,17 +18,30 @@ use crate::http::{problem::Problem, state::AppState};
 /// Compared with where there is no such key, so that an unknown id takes as long as a wrong secret.
 const NO_DIGEST: [u8; 32] = [0; 32];
 
+/// Whose request an answer is for, for the log line that is written when it goes out.
+#[derive(Clone, Debug)]
+pub struct Who {
+    pub address: IpAddr,
+    pub name: Option<String>,
+}
+
 /// Before anything else is done for a request: who sent it, and whether they may. Handlers find the [`Caller`] and the
 /// [`Origin`] in the request.
 pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match admit(&state, &parts).await {
         Ok((origin, caller)) => {
+            let who = Who {
+                address: origin.address,
+                name: caller.as_ref().and_then(|caller| caller.actor().name),
+            };
             parts.extensions.insert(origin);
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
-            next.run(Request::from_parts(parts, body)).await
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            response.extensions_mut().insert(who);
+            response
         }
         Err(problem) => problem.into_response(),
     }
@@ -45,6 +61,9 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
     let Scope::Needs(needed) = scope_of(&request.method, request.uri.path()) else {
         return Ok((origin, None));
     };
+    if is_for_the_list(&request.method, request.uri.path()) && is_listed(access, headers, &origin) {
+        return Ok((origin, None));
+    }
     let caller = identify(state, headers, &origin).await?;
     if let Some(counted_as) = caller.counted_as() {
         access
@@ -61,11 +80,7 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
 /// Without authentication the service is for this host's own users. A proxy would open it to others, and so would a web
 /// page whose name was made to point here: its requests carry that name as their host.
 fn only_from_here(headers: &HeaderMap) -> Result<(), Problem> {
-    let forwarded = |name: &&HeaderName| {
-        let name = name.as_str();
-        name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
-    };
-    if let Some(name) = headers.keys().find(forwarded) {
+    if let Some(name) = headers.keys().find(is_forwarded) {
         return Err(Problem::forwarded_without_authentication(name));
     }
     let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
@@ -73,6 +88,18 @@ fn only_from_here(headers: &HeaderMap) -> Result<(), Problem> {
         Some(host) if !is_loopback(host) => Err(Problem::foreign_host(host)),
         _ => Ok(()),
     }
+}
+
+fn is_forwarded(name: &&HeaderName) -> bool {
+    let name = name.as_str();
+    name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
+}
+
+/// A proxy that is not trusted says nothing of whom it speaks for: its own address then opens nothing.
+fn is_listed(access: &Access, headers: &HeaderMap, origin: &Origin) -> bool {
+    let is_direct = origin.is_trusted_proxy || !headers.keys().any(|name| is_forwarded(&name));
+    let contains = |network: &ipnet::IpNet| network.contains(&origin.address);
+    is_direct && access.metrics_networks.iter().any(contains)
 }
 
 fn is_loopback(host: &str) -> bool {

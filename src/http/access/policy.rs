@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use super::last_used::LastUsed;
 use super::rate::RateLimit;
 use crate::access::Role;
-use crate::http::limits::Limits;
+use crate::config::Limits;
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Access {
     /// What those named by it may do.
     pub identity_role: Role,
     pub share_prompts: bool,
+    /// From where the metrics are read without a key.
+    pub metrics_networks: Vec<IpNet>,
     /// Web origins other than the service's own whose pages may use the API.
     pub cors_origins: Vec<HeaderValue>,
     /// Hugging Face ids that may be fetched, `org/*` for all of an organisation; empty for all.
@@ -43,6 +45,7 @@ impl Access {
             identity_header: None,
             identity_role: Role::Submitter,
             share_prompts: false,
+            metrics_networks: Vec::new(),
             cors_origins: Vec::new(),
             hub_allow: Vec::new(),
             rate_limit: RateLimit::per_minute(limits.rate_limit_per_minute),

@@ -15,6 +15,14 @@ const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 const ASKED_BY_POST: [&str; 1] = ["/v1/flops"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
 
+/// What the addresses that the admin lists (`metrics_from`) read without a key.
+const METRICS: &str = "/metrics";
+
+/// Whether an address on the list for metrics may do this without a key.
+pub fn is_for_the_list(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && path == METRICS
+}
+
 /// One rule for all paths, those that do not exist included: an operation that is added without a thought can be read by
 /// readers and asks for a submitter when it may change something.
 pub fn scope_of(method: &Method, path: &str) -> Scope {
@@ -65,5 +73,15 @@ mod tests {
         }
         assert_eq!(scope_of(&Method::POST, "/v1/flops"), Scope::Needs(Role::Reader));
         assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Needs(Role::Admin));
+    }
+
+    #[test]
+    fn metrics_are_for_readers_and_for_the_list() {
+        assert_eq!(scope_of(&Method::GET, METRICS), Scope::Needs(Role::Reader));
+        assert!(is_for_the_list(&Method::GET, METRICS));
+        assert!(!is_for_the_list(&Method::POST, METRICS));
+        for path in ["/metrics/", "//metrics", "/v1/experiments", "/metrics/../v1/audit"] {
+            assert!(!is_for_the_list(&Method::GET, path), "{path}");
+        }
     }
 }

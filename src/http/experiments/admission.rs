@@ -3,9 +3,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use crate::config::Limits;
 use crate::experiment::{ExperimentRequest, FieldProblem, Prompts, Spec};
 use crate::http::access::{Caller, Origin};
-use crate::http::limits::Limits;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::inference::{SYNTHETIC_PREFIX, prompts};

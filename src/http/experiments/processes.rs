@@ -3,8 +3,9 @@ use futures::TryStreamExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::view::{hides_texts, shown_failure, without_token_ids};
 use crate::experiment::{ExperimentId, State};
-use crate::http::{extract::IdPath, problem::Problem, state::AppState, stream};
+use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState, stream};
 use crate::measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
 
 /// The raw results: one item a rank and cycle, with every request and the time of every token.
@@ -14,6 +15,8 @@ pub struct Processes {
     /// When retention dropped the requests with their tokens; null while they are kept.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub raw_data_dropped_at: Option<jiff::Timestamp>,
+    /// Whether `output_token_ids` are left out, with the prompts that led to them, because they are another's.
+    pub token_ids_withheld: bool,
     pub items: Vec<Process>,
 }
 
@@ -43,22 +46,32 @@ pub struct Process {
         (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn processes(AxumState(state): AxumState<AppState>, IdPath(id): IdPath) -> Result<Response, Problem> {
+pub async fn processes(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    caller: Caller,
+) -> Result<Response, Problem> {
     let record = super::find(&state.store, id).await?;
     if record.state != State::Completed {
-        return Err(Problem::not_completed(record.state, record.failure));
+        return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     }
     let raw_data_dropped_at = state.store.raw_data_dropped_at(id).await?;
+    let token_ids_withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
     let head = Processes {
         id,
         raw_data_dropped_at,
+        token_ids_withheld,
         items: Vec::new(),
     };
-    let of = move |cycle| process(cycle, raw_data_dropped_at.is_none());
+    let of = move |cycle| process(cycle, raw_data_dropped_at.is_none(), token_ids_withheld);
     stream::object_with_items(&head, state.store.rank_cycles(id).map_ok(of))
 }
 
-fn process(cycle: RankCycle, kept: bool) -> Process {
+fn process(cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Process {
+    let shown = match token_ids_withheld {
+        true => without_token_ids(cycle.requests),
+        false => cycle.requests,
+    };
     Process {
         rank: cycle.rank,
         cycle: cycle.cycle,
@@ -67,6 +80,6 @@ fn process(cycle: RankCycle, kept: bool) -> Process {
         inference: cycle.inference,
         energy: cycle.energy,
         compute: cycle.compute,
-        requests: kept.then_some(cycle.requests),
+        requests: kept.then_some(shown),
     }
 }

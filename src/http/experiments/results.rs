@@ -3,7 +3,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::finished_tag;
-use super::view::shown;
+use super::view::{shown, shown_failure};
 use super::wait::{ReadParameters, wait};
 use crate::experiment::{ExperimentId, Spec, State};
 use crate::http::access::Caller;
@@ -60,7 +60,7 @@ pub async fn results(
     }
     let record = wait(&state, id, &parameters, &stay).await?;
     let Some(report) = state.store.report(id).await? else {
-        return Err(Problem::not_completed(record.state, record.failure));
+        return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     };
     let tag = tag_of(&Version::from(&record));
     let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);

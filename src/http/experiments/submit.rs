@@ -8,9 +8,9 @@ use axum::{
 
 use super::admission::{callback, not_on_the_list, oversize, room};
 use super::{idempotency, view::Experiment};
-use crate::experiment::{ExperimentId, ExperimentRequest, parse};
+use crate::experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
 use crate::http::access::{Caller, Origin};
-use crate::http::{body, problem::Problem, state::AppState};
+use crate::http::{body, problem::Problem, request_id::RequestId, state::AppState};
 use crate::store::{NewExperiment, Submitted};
 
 /// Submit an experiment
@@ -47,6 +47,7 @@ use crate::store::{NewExperiment, Submitted};
 pub async fn submit(
     AxumState(state): AxumState<AppState>,
     Extension(origin): Extension<Origin>,
+    Extension(request_id): Extension<RequestId>,
     caller: Caller,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
@@ -87,6 +88,10 @@ pub async fn submit(
         created_at,
         submitted_by: caller.actor(),
         callback,
+        arrival: Arrival {
+            request_id: Some(request_id.as_str().to_owned()),
+            traceparent: None,
+        },
     };
     let _admitted = room(&state, &caller).await?;
     let submitted = state.store.submit(&new, key).await?;

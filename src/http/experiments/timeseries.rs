@@ -3,8 +3,10 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::view::shown_failure;
 use crate::analysis::resample;
 use crate::experiment::{ExperimentId, State};
+use crate::http::access::Caller;
 use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState, stream};
 use crate::measurement::{DeviceSeries, Window};
 use crate::store::{self, Record, Store, StoreError};
@@ -55,10 +57,11 @@ pub struct Timeseries {
 pub async fn timeseries(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
+    caller: Caller,
     StrictQuery(parameters): StrictQuery<TimeseriesParameters>,
 ) -> Result<Response, Problem> {
     let asked = parameters.resolution_ms.as_deref().map(read_resolution).transpose()?;
-    let (record, found) = find(&state, id).await?;
+    let (record, found) = find(&state, id, &caller).await?;
     let (window, sample_interval_ms) = match &found {
         Found::Live(live) => (live.window, live.sample_interval_ms),
         Found::Kept(kept) => (kept.window, kept.sample_interval_ms),
@@ -121,7 +124,7 @@ pub(super) enum Found {
 }
 
 /// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
-pub(super) async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, Found), Problem> {
+pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
     let mut record = super::find(&state.store, id).await?;
     if !record.state.is_finished() {
         if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {
@@ -137,7 +140,7 @@ pub(super) async fn find(state: &AppState, id: ExperimentId) -> Result<(Record, 
     if let Some(dropped_at) = state.store.raw_data_dropped_at(id).await? {
         return Err(Problem::timeseries_dropped(dropped_at));
     }
-    Err(Problem::no_timeseries(record.state, record.failure))
+    Err(Problem::no_timeseries(record.state, shown_failure(&record, caller)))
 }
 
 fn read_resolution(text: &str) -> Result<u32, Problem> {

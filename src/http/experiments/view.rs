@@ -3,6 +3,7 @@ use utoipa::ToSchema;
 
 use crate::experiment::{Callback, CallbackState, ExperimentId, Failure, Prompts, Spec, State, Warning};
 use crate::http::access::Caller;
+use crate::measurement::RequestMeasurement;
 use crate::progress::Progress;
 use crate::store::{NewExperiment, Record};
 
@@ -28,7 +29,7 @@ pub struct Experiment {
     /// Why no live node can run it as things are, though one could when it was accepted; null when one can, when it does
     /// not wait, and in lists.
     pub waiting_for: Option<String>,
-    /// Why it failed; null unless it did.
+    /// Why it failed; null unless it did. Where prompts are withheld, so is `log_tail`: an engine may print them.
     pub failure: Option<Failure>,
     /// What is allowed but weakens the result.
     pub warnings: Vec<Warning>,
@@ -37,6 +38,9 @@ pub struct Experiment {
     pub submitter: Option<String>,
     /// Who is told of its end, and what came of that; null when nobody is, when it is another's, and in lists.
     pub callback: Option<Callback>,
+    /// The X-Request-Id under which it was submitted, as in the server's log; null where an earlier version queued it.
+    #[schema(example = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11")]
+    pub request_id: Option<String>,
     /// How many prompts are left out of `prompts`, because they are another's; null when it is whole.
     pub prompts_withheld: Option<u32>,
     #[serde(flatten)]
@@ -69,6 +73,7 @@ impl Experiment {
                 last_attempt_at: None,
                 next_attempt_at: None,
             }),
+            request_id: new.arrival.request_id,
             prompts_withheld: None,
             spec: new.spec,
         }
@@ -76,6 +81,7 @@ impl Experiment {
 
     /// As the caller may see it.
     pub fn new(record: Record, progress: Option<Progress>, caller: &Caller) -> Self {
+        let failure = shown_failure(&record, caller);
         let (spec, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), caller);
         Self {
             id: record.id,
@@ -87,23 +93,44 @@ impl Experiment {
             finished_at: record.finished_at,
             progress: progress.filter(|_| !record.state.is_finished()),
             waiting_for: None,
-            failure: record.failure,
+            failure,
             warnings: record.warnings,
             submitter: record.submitter,
             callback: None,
+            request_id: record.arrival.request_id,
             prompts_withheld,
             spec,
         }
     }
 }
 
-/// The spec without the texts that the caller may not see, and how many those are. Built-in sets and random tokens are
-/// nobody's secret.
+/// Whether the experiment's own texts are another's secret. Built-in sets and random tokens are nobody's.
+pub fn hides_texts(spec: &Spec, submitter: Option<&str>, caller: &Caller) -> bool {
+    matches!(spec.prompts, Prompts::Texts(_)) && !caller.may_see_prompts_of(submitter)
+}
+
+/// Why it failed, without what its workers printed where that may repeat a text which the caller may not see.
+pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
+    let mut failure = record.failure.clone()?;
+    if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
+        failure.log_tail.clear();
+    }
+    Some(failure)
+}
+
+/// The requests without their output, which tells of the texts that led to it; times and counts stay.
+pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMeasurement> {
+    for request in &mut requests {
+        request.output_token_ids.clear();
+    }
+    requests
+}
+
+/// The spec without the texts that the caller may not see, and how many those are.
 pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec, Option<u32>) {
+    let hidden = hides_texts(&spec, submitter, caller);
     let withheld = match &mut spec.prompts {
-        Prompts::Texts(texts) if !caller.may_see_prompts_of(submitter) => {
-            Some(u32::try_from(std::mem::take(texts).len()).unwrap_or(u32::MAX))
-        }
+        Prompts::Texts(texts) if hidden => Some(u32::try_from(std::mem::take(texts).len()).unwrap_or(u32::MAX)),
         _ => None,
     };
     (spec, withheld)

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, StoreError};
 use crate::access::Actor;
 use crate::experiment::{
-    Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Isolation, Prompts, Spec, State,
-    Warning, WarningCode,
+    Arrival, Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Isolation, Prompts,
+    Spec, State, Warning, WarningCode,
 };
 use crate::measurement::{
     ComputeMetrics, EnergyMetrics, InferenceMetrics, Machine, RankCycle, RequestMeasurement, Window,
@@ -68,6 +68,10 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         created_at: at(0),
         submitted_by: Actor::default(),
         callback: None,
+        arrival: Arrival {
+            request_id: Some("request-½".to_owned()),
+            traceparent: None,
+        },
     }
 }
 

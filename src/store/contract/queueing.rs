@@ -20,6 +20,7 @@ pub async fn what_was_inserted_reads_back_whole(store: Store) {
         updated_at: at(0),
         failure: None,
         submitter: None,
+        arrival: new.arrival,
     };
     assert_eq!(record(&store, new.id).await, expected);
     store.ping().await.unwrap();

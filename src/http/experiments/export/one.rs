@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::timeseries::{self, Found};
+use super::super::view::{hides_texts, shown_failure};
 use super::super::{find, finished_tag};
 use super::columns::ExportRow;
 use super::download::{Download, Rows};
@@ -85,7 +86,8 @@ pub async fn one(
     let format = asked::for_spreadsheet(parameters.spreadsheet.as_deref(), format)?;
     let table = parameters.what.unwrap_or_default();
     let record = find(&state.store, id).await?;
-    let content = content(&state, &record, table).await?;
+    let content = content(&state, &record, table, &caller).await?;
+    let token_ids_withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
     let version = Version::from(&record);
     let how = format!("export {format:?} {table:?}");
     let tag = if version.state.is_finished() {
@@ -116,7 +118,7 @@ pub async fn one(
                 download.respond(experiment_columns(), stream::iter([Ok(rows)]))
             }
             Content::Requests => download.respond(request_columns(), rows::requests(&store, id)),
-            Content::Tokens => download.respond(token_columns(), rows::output_tokens(&store, id)),
+            Content::Tokens => download.respond(token_columns(), rows::output_tokens(&store, id, token_ids_withheld)),
             Content::Timeseries(found) => {
                 let series = timeseries::devices(store, id, found);
                 let batches = series.map_ok(move |series| -> Rows<SampleRow> { rows::samples(id, series) });
@@ -134,24 +136,24 @@ enum Content {
 }
 
 /// What there is of the table, before it is promised.
-async fn content(state: &AppState, record: &Record, table: Table) -> Result<Content, Problem> {
+async fn content(state: &AppState, record: &Record, table: Table, caller: &Caller) -> Result<Content, Problem> {
     let id = record.id;
     match table {
         Table::Summary => {
             let report = state.store.report(id).await?;
             Ok(Content::Summary(Box::new(rows::experiment((record.clone(), report)))))
         }
-        Table::Requests => kept(state, record, id).await.map(|()| Content::Requests),
-        Table::Tokens => kept(state, record, id).await.map(|()| Content::Tokens),
-        Table::Timeseries => Ok(Content::Timeseries(timeseries::find(state, id).await?.1)),
+        Table::Requests => kept(state, record, caller).await.map(|()| Content::Requests),
+        Table::Tokens => kept(state, record, caller).await.map(|()| Content::Tokens),
+        Table::Timeseries => Ok(Content::Timeseries(timeseries::find(state, id, caller).await?.1)),
     }
 }
 
-async fn kept(state: &AppState, record: &Record, id: ExperimentId) -> Result<(), Problem> {
+async fn kept(state: &AppState, record: &Record, caller: &Caller) -> Result<(), Problem> {
     if record.state != State::Completed {
-        return Err(Problem::not_completed(record.state, record.failure.clone()));
+        return Err(Problem::not_completed(record.state, shown_failure(record, caller)));
     }
-    match state.store.raw_data_dropped_at(id).await? {
+    match state.store.raw_data_dropped_at(record.id).await? {
         Some(dropped_at) => Err(Problem::requests_dropped(dropped_at)),
         None => Ok(()),
     }

@@ -4,6 +4,7 @@ use futures::{Stream, TryStreamExt as _, stream};
 
 use super::download::Rows;
 use crate::experiment::ExperimentId;
+use crate::http::experiments::view::without_token_ids;
 use crate::measurement::{DeviceSeries, RankCycle};
 use crate::report::Report;
 use crate::store::{ListQuery, Record, Store, StoreError, UnreadPage};
@@ -88,11 +89,16 @@ pub fn requests(
     })
 }
 
+/// As [`requests`], and without what the tokens are where `withheld`.
 pub fn output_tokens(
     store: &Store,
     id: ExperimentId,
+    withheld: bool,
 ) -> impl Stream<Item = Result<Rows<TokenRow>, StoreError>> + Send + use<> {
-    store.rank_cycles(id).map_ok(move |cycle| {
+    store.rank_cycles(id).map_ok(move |mut cycle| {
+        if withheld {
+            cycle.requests = without_token_ids(cycle.requests);
+        }
         let rows = of_cycle(id, cycle).flat_map(|request| tokens(&request).collect::<Vec<_>>());
         let rows: Rows<TokenRow> = Box::new(rows.map(Ok));
         rows

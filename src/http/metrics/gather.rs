@@ -1,0 +1,306 @@
+//! What is looked up for a scrape. Nothing here is scanned and nothing is measured: indices are counted, at most so often
+//! that they cost little, and what the meter has gathered is read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use super::exposition::{Family, Sheet};
+use super::process::Process;
+use crate::clock::{self, Monotonic};
+use crate::energy::{MeterHealth, Place, SourceHealth};
+use crate::experiment::Device;
+use crate::http::state::AppState;
+use crate::scheduler::Lease;
+use crate::store::Depth;
+
+/// A database that is slower than this is away, as far as a scrape is concerned.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Counts are shown for so long, and for so many times as long as counting took: at most a twentieth of a reader's time.
+const KEEP_SEC: f64 = 1.0;
+const REST_FACTOR: f64 = 20.0;
+
+/// What was counted last, and until when that will do.
+#[derive(Clone, Debug)]
+pub struct KnownDepth {
+    until: Monotonic,
+    /// Null while the database is away.
+    depth: Option<Depth>,
+}
+
+pub async fn gather(state: &AppState) -> Sheet {
+    let depth = depth(state).await;
+    let scheduler = state.scheduler.clone();
+    // The spool is a folder, and so are open files.
+    let blocking = tokio::task::spawn_blocking(move || (Process::read(), scheduler.spooled()));
+    let (process, spooled) = blocking.await.unwrap_or_default();
+    let mut sheet = Sheet::default();
+    about_the_server(&mut sheet, state, &process);
+    about_the_queue(&mut sheet, state, depth.as_ref());
+    let spooled = spooled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
+    sheet.add(gauge(
+        "store_spooled_endings",
+        "Ends of runs that wait on disk for the database",
+        spooled,
+    ));
+    about_the_meter(&mut sheet, &state.meter.health());
+    sheet
+}
+
+/// One at a time counts, and those who came meanwhile have its answer.
+async fn depth(state: &AppState) -> Option<Depth> {
+    let mut known = state.metrics.depth.lock().await;
+    let now = Monotonic::now();
+    if let Some(known) = known.as_ref().filter(|known| now < known.until) {
+        return known.depth.clone();
+    }
+    let counted = tokio::time::timeout(PATIENCE, state.store.depth()).await;
+    let depth = counted.ok().and_then(Result::ok);
+    let then = Monotonic::now();
+    let keep_sec = (then.sec_since(now) * REST_FACTOR).max(KEEP_SEC);
+    *known = Some(KnownDepth {
+        until: Monotonic::from_sec(then.as_sec() + keep_sec),
+        depth: depth.clone(),
+    });
+    depth
+}
+
+fn gauge(name: &'static str, help: &'static str, samples: Vec<(Vec<(&'static str, String)>, f64)>) -> Family {
+    Family {
+        name,
+        help,
+        unit: None,
+        kind: MetricType::Gauge,
+        samples,
+    }
+}
+
+fn one(value: f64) -> Vec<(Vec<(&'static str, String)>, f64)> {
+    vec![(Vec::new(), value)]
+}
+
+fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
+    let labels = vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("cuda", cfg!(feature = "cuda").to_string()),
+        ("node", state.scheduler.node().name.clone()),
+    ];
+    sheet.add(gauge(
+        "build_info",
+        "This server's build and node; always 1",
+        vec![(labels, 1.0)],
+    ));
+    let started_at = state.metrics.started_at;
+    let uptime_sec = clock::wall_now().duration_since(started_at).as_secs_f64().max(0.0);
+    let seconds = |family: Family| Family {
+        unit: Some(Unit::Seconds),
+        ..family
+    };
+    let bytes = |family: Family| Family {
+        unit: Some(Unit::Bytes),
+        ..family
+    };
+    sheet.add(seconds(gauge(
+        "uptime",
+        "Seconds since this server started",
+        one(uptime_sec),
+    )));
+    let started_sec = started_at.as_microsecond() as f64 / 1e6;
+    sheet.add_unprefixed(seconds(gauge(
+        "process_start_time",
+        "When the process started, in seconds since 1970",
+        one(started_sec),
+    )));
+    let told = |value: Option<f64>| value.map(one).unwrap_or_default();
+    let count = |value: Option<u64>| told(value.map(|value| value as f64));
+    sheet.add_unprefixed(bytes(gauge(
+        "process_resident_memory",
+        "Resident memory in bytes",
+        count(process.resident_bytes),
+    )));
+    sheet.add_unprefixed(bytes(gauge(
+        "process_virtual_memory",
+        "Virtual memory in bytes",
+        count(process.virtual_bytes),
+    )));
+    sheet.add_unprefixed(gauge(
+        "process_threads",
+        "Threads of the process",
+        count(process.threads),
+    ));
+    sheet.add_unprefixed(gauge(
+        "process_open_fds",
+        "Open file descriptors",
+        count(process.open_fds),
+    ));
+    sheet.add_unprefixed(gauge(
+        "process_max_fds",
+        "Most file descriptors that may be open",
+        count(process.max_fds),
+    ));
+    sheet.add_unprefixed(seconds(Family {
+        kind: MetricType::Counter,
+        ..gauge(
+            "process_cpu",
+            "CPU time of the server itself, without its workers, in seconds",
+            told(process.cpu_sec),
+        )
+    }));
+}
+
+fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&Depth>) {
+    let is_there = if depth.is_some() { 1.0 } else { 0.0 };
+    sheet.add(gauge(
+        "store_reachable",
+        "1 while the database answers within 2 s, else 0",
+        one(is_there),
+    ));
+    let by_state = depth.map(|depth| depth.by_state.as_slice()).unwrap_or_default().iter();
+    let by_state = by_state.map(|(state, count)| (vec![("state", state.as_str().to_owned())], *count as f64));
+    sheet.add(gauge(
+        "experiments",
+        "Unfinished experiments in the database by state, those of other servers that share it included",
+        by_state.collect(),
+    ));
+    let mut lanes: BTreeMap<(&str, String), u64> = BTreeMap::new();
+    for (needs, count) in depth.map(|depth| depth.waiting.as_slice()).unwrap_or_default() {
+        let lane = match needs {
+            None => ("unknown", "0".to_owned()),
+            Some(needs) if needs.device == Device::Cuda => {
+                let named = u32::try_from(needs.gpus.len()).unwrap_or(u32::MAX);
+                ("cuda", needs.gpu_count.max(named).to_string())
+            }
+            Some(_) => ("cpu", "0".to_owned()),
+        };
+        *lanes.entry(lane).or_insert(0) += count;
+    }
+    let lanes = lanes
+        .into_iter()
+        .map(|((device, gpus), count)| (vec![("device", device.to_owned()), ("gpus", gpus)], count as f64));
+    sheet.add(gauge(
+        "queued_experiments",
+        "Experiments that wait, by the devices that they need",
+        lanes.collect(),
+    ));
+    let running = state.scheduler.running_count() as f64;
+    sheet.add(gauge(
+        "running_experiments",
+        "Experiments that this server runs",
+        one(running),
+    ));
+    let leases = state.scheduler.leases();
+    let gpus = state.meter.devices().gpus.into_iter().map(|gpu| Lease::Gpu(gpu.uuid));
+    let leased = gpus.chain([Lease::Cpu]).map(|lease| {
+        let is_leased = if leases.contains_key(&lease) { 1.0 } else { 0.0 };
+        let device = match lease {
+            Lease::Gpu(uuid) => uuid,
+            Lease::Cpu => "cpu".to_owned(),
+        };
+        (vec![("device", device)], is_leased)
+    });
+    sheet.add(gauge(
+        "device_leased",
+        "1 while an experiment of this server has the device, else 0",
+        leased.collect(),
+    ));
+}
+
+fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
+    let of_sources = |value: fn(&SourceHealth) -> Option<f64>| {
+        let known = health
+            .sources
+            .iter()
+            .filter_map(|source| Some((labels(source), value(source)?)));
+        known.collect::<Vec<_>>()
+    };
+    let with = |family: Family, kind: MetricType, unit: Option<Unit>| Family { kind, unit, ..family };
+    let (counter, seconds) = (MetricType::Counter, Some(Unit::Seconds));
+    let power = of_sources(|source| source.power_w);
+    sheet.add(with(
+        gauge(
+            "power",
+            "Power of each source just now in watts; psys contains packages, and these core and uncore",
+            power,
+        ),
+        MetricType::Gauge,
+        Some(Unit::Other("watts".to_owned())),
+    ));
+    let energy = of_sources(|source| Some(source.energy_j));
+    sheet.add(with(
+        gauge(
+            "energy",
+            "Joules of each source since the server started, without what passed while it could not be read; an estimate where source is tdp_estimate",
+            energy,
+        ),
+        counter,
+        Some(Unit::Joules),
+    ));
+    let answers = of_sources(|source| Some(source.answers as f64));
+    sheet.add(with(
+        gauge("meter_samples", "Readings that each source answered", answers),
+        counter,
+        None,
+    ));
+    let failures = of_sources(|source| Some(source.failures as f64));
+    sheet.add(with(
+        gauge("meter_failures", "Readings that each source failed", failures),
+        counter,
+        None,
+    ));
+    let age = of_sources(|source| source.age_sec);
+    sheet.add(with(
+        gauge("meter_last_sample_age", "Seconds since each source answered last", age),
+        MetricType::Gauge,
+        seconds.clone(),
+    ));
+    sheet.add(with(
+        gauge(
+            "meter_sample_interval",
+            "Seconds between two regular sweeps over all sources",
+            one(health.sample_interval_sec),
+        ),
+        MetricType::Gauge,
+        seconds,
+    ));
+    sheet.add(with(
+        gauge(
+            "meter_sweeps",
+            "Regular sweeps over all sources",
+            one(health.sweeps as f64),
+        ),
+        counter,
+        None,
+    ));
+    sheet.add(with(
+        gauge(
+            "meter_missed_sweeps",
+            "Regular sweeps whose time passed while the meter was held up",
+            one(health.missed_sweeps as f64),
+        ),
+        counter,
+        None,
+    ));
+    let is_alive = if health.is_alive { 1.0 } else { 0.0 };
+    sheet.add(gauge(
+        "meter_alive",
+        "1 while the meter's thread runs, else 0",
+        one(is_alive),
+    ));
+}
+
+/// As many series as the host has sources, whatever is asked of it.
+fn labels(source: &SourceHealth) -> Vec<(&'static str, String)> {
+    let (device, name) = match &source.id.place {
+        Place::Gpu { index, uuid } => (uuid.clone(), index.to_string()),
+        Place::Zone { name, path } => (path.clone(), name.clone()),
+        Place::Host => ("host".to_owned(), "host".to_owned()),
+    };
+    vec![
+        ("source", source.id.kind.as_str().to_owned()),
+        ("domain", source.id.domain.as_str().to_owned()),
+        ("device", device),
+        ("name", name),
+    ]
+}

@@ -1,0 +1,84 @@
+use std::fmt;
+
+use axum::http::{Method, StatusCode};
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::{family::Family, gauge::Gauge, histogram::Histogram};
+
+use crate::metrics::quick_sec;
+
+/// A request's route as the route table writes it, never its path: whoever asks for paths at random makes no series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: &'static str,
+}
+
+impl RequestLabels {
+    /// `status` is none when the client went away before there was an answer.
+    pub fn new(method: &Method, route: Option<&str>, status: Option<StatusCode>) -> Self {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        };
+        let status = match status.map(|status| status.as_u16() / 100) {
+            Some(1) => "1xx",
+            Some(2) => "2xx",
+            Some(3) => "3xx",
+            Some(4) => "4xx",
+            Some(_) => "5xx",
+            None => "gone",
+        };
+        Self {
+            method,
+            route: route.unwrap_or("none").to_owned(),
+            status,
+        }
+    }
+}
+
+impl EncodeLabelSet for RequestLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        let labels = [
+            ("method", self.method),
+            ("route", self.route.as_str()),
+            ("status", self.status),
+        ];
+        labels.encode(encoder)
+    }
+}
+
+/// Requests from their headers to the head of their answer: what is streamed goes on after it. Clones count together.
+#[derive(Clone, Debug)]
+pub struct RequestMetrics {
+    pub in_flight: Gauge,
+    pub duration_sec: Family<RequestLabels, Histogram, fn() -> Histogram>,
+}
+
+impl Default for RequestMetrics {
+    fn default() -> Self {
+        Self {
+            in_flight: Gauge::default(),
+            duration_sec: Family::new_with_constructor(quick_sec),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_asked_for_there_are_few_series() {
+        let labels = |method: &str, status: u16| {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            RequestLabels::new(&method, None, StatusCode::from_u16(status).ok())
+        };
+        assert_eq!(labels("BREW", 404), labels("PROPFIND", 499));
+        assert_eq!(labels("GET", 503), labels("GET", 999));
+        assert_eq!(labels("GET", 1).status, "gone");
+    }
+}

@@ -1,0 +1,99 @@
+//! Every request from outside in: it gets its id, is counted and timed, and has one line in the log. What a request
+//! carries (query, headers, body) is never in that line: keys and prompts are in there.
+
+use axum::{
+    extract::{MatchedPath, Request, State as AxumState},
+    http::{Method, StatusCode},
+    middleware::Next,
+    response::Response,
+};
+use tracing::Instrument as _;
+
+use super::access::{Peer, Who};
+use super::metrics::RequestLabels;
+use super::request_id::{REQUEST_ID, RequestId};
+use super::state::AppState;
+use crate::clock::Monotonic;
+use crate::units::MILLISECONDS_PER_SECOND;
+
+/// The outermost layer: what it sees is what the client gets.
+pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let id = RequestId::of(request.headers(), peer.as_ref(), &state.access);
+    request.extensions_mut().insert(id.clone());
+    let route = request.extensions().get::<MatchedPath>();
+    let mut open = Open {
+        route: route.map(|route| route.as_str().to_owned()),
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        id,
+        peer,
+        start: Monotonic::now(),
+        state,
+        is_answered: false,
+    };
+    open.state.metrics.requests.in_flight.inc();
+    let span = tracing::info_span!("request", request_id = open.id.as_str());
+    let mut response = next.run(request).instrument(span).await;
+    if let Some(id) = open.id.to_header() {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let who = response.extensions_mut().remove::<Who>();
+    open.answered(response.status(), who);
+    response
+}
+
+/// A request whose answer has not begun. Dropped before that, its client has gone.
+struct Open {
+    route: Option<String>,
+    method: Method,
+    path: String,
+    id: RequestId,
+    peer: Option<Peer>,
+    start: Monotonic,
+    state: AppState,
+    is_answered: bool,
+}
+
+impl Open {
+    fn answered(&mut self, status: StatusCode, who: Option<Who>) {
+        self.is_answered = true;
+        let (name, address) = who.map_or((None, None), |who| (who.name, Some(who.address)));
+        let address = address.or(self.peer.map(|Peer(peer)| peer.ip().to_canonical()));
+        self.close(Some(status), name.as_deref(), address);
+    }
+
+    fn close(&self, status: Option<StatusCode>, user: Option<&str>, address: Option<std::net::IpAddr>) {
+        let requests = &self.state.metrics.requests;
+        requests.in_flight.dec();
+        let took_sec = Monotonic::now().sec_since(self.start);
+        let labels = RequestLabels::new(&self.method, self.route.as_deref(), status);
+        requests.duration_sec.get_or_create(&labels).observe(took_sec);
+        tracing::info!(
+            target: "joulemark::access",
+            request_id = self.id.as_str(),
+            method = self.method.as_str(),
+            path = self.path.as_str(),
+            route = self.route.as_deref(),
+            status = status.map(|status| status.as_u16()),
+            duration_ms = to_the_microsecond(took_sec * MILLISECONDS_PER_SECOND),
+            client = address.map(|address| address.to_string()),
+            user,
+            "{}",
+            if status.is_some() { "answered" } else { "the client went away" }
+        );
+    }
+}
+
+fn to_the_microsecond(ms: f64) -> f64 {
+    (ms * 1e3).round() / 1e3
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let address = self.peer.map(|Peer(peer)| peer.ip().to_canonical());
+            self.close(None, None, address);
+        }
+    }
+}
