@@ -57,6 +57,17 @@ setup_postgres() {
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt_install postgresql
 }
 
+# promtool alone: its package would start a Prometheus as well.
+setup_promtool() {
+  local tools=$PWD/target/tools
+  if ! has promtool && [ ! -x "$tools/usr/bin/promtool" ]; then
+    mkdir -p "$tools"
+    (cd "$tools" && apt-get download -q prometheus && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb) >/dev/null 2>&1 ||
+      apt_install prometheus
+  fi
+  export PATH="$PATH:$tools/usr/bin" JOULEMARK_REQUIRE_PROMTOOL=1
+}
+
 setup_rust_component() {
   local name=$1 probe=$2
   cargo "$probe" --version >/dev/null 2>&1 && return

@@ -20,5 +20,6 @@ pub mod scheduler;
 pub mod statistics;
 pub mod store;
 pub mod tables;
+pub mod trace;
 pub mod units;
 pub mod worker;

@@ -20,6 +20,7 @@ step() {
 setup() {
   setup_build_tools
   setup_postgres
+  setup_promtool
   setup_rust_component rustfmt fmt
   setup_rust_component clippy clippy
 }

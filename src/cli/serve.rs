@@ -20,6 +20,7 @@ use crate::scheduler::{
     Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
 };
 use crate::store::{Drained, Spool, Store};
+use crate::trace::{self, Traces};
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
@@ -44,6 +45,10 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
     let _only_server = only_server::lock(&settings.database_url)?;
     let (node, _seat) = node::take(&settings)?;
+    let traces = match settings.otlp_endpoint.as_str() {
+        "" => Traces::default(),
+        endpoint => trace::connect(endpoint, &node.name)?,
+    };
     let cpus = machine::usable_cpus()?;
     let opened = energy::open(&energy_options);
     for finding in &opened.devices.findings {
@@ -126,6 +131,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         progress: ProgressBoard::default(),
         feed: feed.clone(),
         metrics: ExperimentMetrics::default(),
+        traces: traces.clone(),
         digests: DigestCache::default(),
         limits: Limits {
             load: Duration::from_secs(u64::from(settings.load_timeout_sec)),
@@ -154,6 +160,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         exports: Exports::new(settings.limits.max_concurrent_exports),
         stopping: stopping.clone(),
         metrics: http::Metrics::start(),
+        traces: traces.clone(),
     };
     node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
@@ -200,7 +207,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     noting_use.abort();
     access.last_used.write(&store).await;
     store.close().await;
-    Ok(())
+    Ok(tokio::task::spawn_blocking(move || traces.close()).await?)
 }
 
 /// Cancelled at the first SIGTERM or SIGINT; the second one ends the process at once.

@@ -124,6 +124,20 @@ pub enum FailureReason {
     ServerError,
 }
 
+impl FailureReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "worker_killed",
+            Self::WorkerExited => "worker_exited",
+            Self::WorkerError => "worker_error",
+            Self::WorkerHung => "worker_hung",
+            Self::Interrupted => "interrupted",
+            Self::Timeout => "timeout",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
 /// What is kept of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {

@@ -18,7 +18,7 @@ use super::{problem::Problem, state::AppState};
 use crate::clock;
 use exposition::Format;
 use gather::KnownDepth;
-pub use requests::{RequestLabels, RequestMetrics};
+pub use requests::{RequestLabels, RequestMetrics, method_name};
 
 /// What HTTP itself counts, and what a scrape remembers for the next one.
 #[derive(Clone, Debug)]

@@ -3,17 +3,18 @@
 
 use axum::{
     extract::{MatchedPath, Request, State as AxumState},
-    http::{Method, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
 use tracing::Instrument as _;
 
 use super::access::{Peer, Who};
-use super::metrics::RequestLabels;
+use super::metrics::{RequestLabels, method_name};
 use super::request_id::{REQUEST_ID, RequestId};
 use super::state::AppState;
 use crate::clock::Monotonic;
+use crate::trace::RequestSpan;
 use crate::units::MILLISECONDS_PER_SECOND;
 
 /// The outermost layer: what it sees is what the client gets.
@@ -22,6 +23,12 @@ pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request
     let id = RequestId::of(request.headers(), peer.as_ref(), &state.access);
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>();
+    let parent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok());
+    let shown_route = route.map_or("none", MatchedPath::as_str);
+    let trace = state.traces.request(method_name(request.method()), shown_route, parent);
     let mut open = Open {
         route: route.map(|route| route.as_str().to_owned()),
         method: request.method().clone(),
@@ -29,19 +36,34 @@ pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request
         id,
         peer,
         start: Monotonic::now(),
+        trace,
         state,
         is_answered: false,
     };
     open.state.metrics.requests.in_flight.inc();
+    request.extensions_mut().insert(Traceparent(open.trace.traceparent()));
     let span = tracing::info_span!("request", request_id = open.id.as_str());
     let mut response = next.run(request).instrument(span).await;
     if let Some(id) = open.id.to_header() {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    guard(response.headers_mut());
     let who = response.extensions_mut().remove::<Who>();
     open.answered(response.status(), who);
     response
 }
+
+/// No browser takes an answer for another type than it says, and no cache between keeps what was for one caller. A route
+/// that knows better says so itself.
+fn guard(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let private = HeaderValue::from_static("private, no-cache");
+    headers.entry(header::CACHE_CONTROL).or_insert(private);
+}
+
+/// The request's span, for what it leaves behind; none where no traces are taken.
+#[derive(Clone, Debug)]
+pub struct Traceparent(pub Option<String>);
 
 /// A request whose answer has not begun. Dropped before that, its client has gone.
 struct Open {
@@ -51,6 +73,7 @@ struct Open {
     id: RequestId,
     peer: Option<Peer>,
     start: Monotonic,
+    trace: RequestSpan,
     state: AppState,
     is_answered: bool,
 }
@@ -63,7 +86,9 @@ impl Open {
         self.close(Some(status), name.as_deref(), address);
     }
 
-    fn close(&self, status: Option<StatusCode>, user: Option<&str>, address: Option<std::net::IpAddr>) {
+    fn close(&mut self, status: Option<StatusCode>, user: Option<&str>, address: Option<std::net::IpAddr>) {
+        self.trace
+            .answered(status.map(|status| status.as_u16()), self.id.as_str());
         let requests = &self.state.metrics.requests;
         requests.in_flight.dec();
         let took_sec = Monotonic::now().sec_since(self.start);

@@ -112,6 +112,11 @@ impl Streams {
         }
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        (self.count as usize).saturating_sub(self.free.available_permits())
+    }
+
     /// A place for as long as the permit lives.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::energy::HostMeter;
 use crate::progress::Feed;
 use crate::scheduler::{ModelCache, Scheduler};
 use crate::store::Store;
+use crate::trace::Traces;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -29,4 +30,5 @@ pub struct AppState {
     /// Cancelled when the server is to stop: whoever stays is let go.
     pub stopping: CancellationToken,
     pub metrics: Metrics,
+    pub traces: Traces,
 }

@@ -10,6 +10,7 @@ use crate::measurement::Machine;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::store::{Spool, Store};
+use crate::trace::Traces;
 
 /// Which engine a worker runs; the names are the worker command's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub struct Context {
     pub progress: ProgressBoard,
     pub feed: Feed,
     pub metrics: ExperimentMetrics,
+    pub traces: Traces,
     pub limits: Limits,
     pub digests: DigestCache,
     /// This very binary, which is also the worker.

@@ -11,6 +11,7 @@ use crate::experiment::{Distribution, ExperimentId, Spec, State};
 use crate::measurement::{LoadReport, RequestMeasurement, Window};
 use crate::progress::{Phase, Plan};
 use crate::report::ModelFacts;
+use crate::trace::{Leg, Trail};
 use crate::worker::protocol::{Job, Order, Report};
 
 /// One rank's part of one cycle as the worker reported it.
@@ -55,6 +56,7 @@ pub struct Drive<'a> {
     pub context: &'a Context,
     pub id: ExperimentId,
     pub milestones: &'a Milestones,
+    pub trail: &'a Trail,
     pub spec: &'a Spec,
     pub model: &'a LocatedModel,
 }
@@ -71,16 +73,26 @@ impl Drive<'_> {
     ) -> Result<(Driven, ModelFacts), Stop> {
         let mut driven = Driven::default();
         // A load that fails does not wait for the hashing of a large file.
+        let load = self.trail.leg("load");
         let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
+        of_ranks(load, driven.loads.iter().map(|load| (load.rank, load.window)));
         self.milestones.reached(State::WarmingUp);
         self.enter(Phase::WarmingUp);
+        let warm_up = self.trail.leg("warm-up");
         self.warm_up(ranks, &mut driven).await?;
+        of_ranks(warm_up, driven.warm_ups.iter().copied());
+        let idle = self.trail.leg("idle baseline");
         driven.loaded_idle = self.rest(ranks).await?;
+        idle.done();
         self.milestones.reached(State::Measuring);
         self.enter(Phase::Measuring);
         for cycle in 0..self.spec.num_cycles {
             self.context.progress.cycle(self.id, cycle, Monotonic::now());
+            let leg = self.trail.leg("cycle");
+            leg.note("joulemark.cycle", cycle);
             self.cycle(ranks, cycle, &mut driven).await?;
+            let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
+            of_ranks(leg, own.map(|pass| (pass.rank, pass.window)));
         }
         ranks.order_all(|_| Order::Finish).await;
         self.milestones.reached(State::Aggregating);
@@ -214,6 +226,15 @@ impl Drive<'_> {
             self.context.progress.tokens(self.id, sum, Monotonic::now());
         }
     }
+}
+
+/// The leg is done, with each rank's own part of it.
+fn of_ranks(leg: Leg, windows: impl Iterator<Item = (u32, Window)>) {
+    for (rank, window) in windows {
+        let (start, end) = (window.start_monotonic_sec, window.end_monotonic_sec);
+        leg.of_rank(rank, Monotonic::from_sec(start), Monotonic::from_sec(end));
+    }
+    leg.done();
 }
 
 struct TokenSum(Vec<u64>);

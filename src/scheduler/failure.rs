@@ -40,6 +40,20 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// The reason as a word, without what a worker said.
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::Ended { exit, .. } if exit.signal.is_some() => FailureReason::WorkerKilled,
+            Self::Ended { .. } => FailureReason::WorkerExited,
+            Self::Reported { .. } | Self::Misunderstood { .. } => FailureReason::WorkerError,
+            Self::Hung { .. } => FailureReason::WorkerHung,
+            Self::TimedOut { .. } => FailureReason::Timeout,
+            Self::Model(_) | Self::Cancelled | Self::ServerStopping | Self::Lost | Self::Server(_) | Self::Store(_) => {
+                FailureReason::ServerError
+            }
+        }
+    }
+
     /// What is kept of it; `tail_of` gives a rank's last printed lines.
     pub fn into_failure(self, tail_of: impl Fn(u32) -> Option<LogTail>) -> Failure {
         let rank = match &self {
@@ -51,39 +65,24 @@ impl Stop {
         };
         let log_tail = rank.and_then(tail_of).map(|tail| tail.lines()).unwrap_or_default();
         let (mut signal, mut exit_code) = (None, None);
-        let (reason, message) = match self {
+        let reason = self.reason();
+        let message = match self {
             Self::Ended { rank, exit, phase } => {
-                let reason = if exit.signal.is_some() {
-                    FailureReason::WorkerKilled
-                } else {
-                    FailureReason::WorkerExited
-                };
                 let how = match (&exit.signal, exit.code) {
                     (Some(signal), _) => format!("was killed by {signal}"),
                     (None, Some(code)) => format!("exited with code {code}"),
                     (None, None) => "ended in an unknown way".to_owned(),
                 };
                 (signal, exit_code) = (exit.signal, exit.code);
-                (reason, format!("the worker of rank {rank} {how} while {phase}"))
+                format!("the worker of rank {rank} {how} while {phase}")
             }
-            Self::Reported { rank, message } => (
-                FailureReason::WorkerError,
-                format!("the worker of rank {rank} failed: {message}"),
-            ),
-            Self::Misunderstood { .. } => (FailureReason::WorkerError, self.to_string()),
+            Self::Reported { rank, message } => format!("the worker of rank {rank} failed: {message}"),
             Self::Hung {
                 rank,
                 phase,
                 silent_sec,
-            } => (
-                FailureReason::WorkerHung,
-                format!("the worker of rank {rank} was silent for {silent_sec:.0} s while {phase}, and was killed"),
-            ),
-            Self::TimedOut { .. } => (FailureReason::Timeout, self.to_string()),
-            Self::Model(_) => (FailureReason::ServerError, self.to_string()),
-            Self::Cancelled | Self::ServerStopping | Self::Lost | Self::Server(_) | Self::Store(_) => {
-                (FailureReason::ServerError, self.to_string())
-            }
+            } => format!("the worker of rank {rank} was silent for {silent_sec:.0} s while {phase}, and was killed"),
+            other => other.to_string(),
         };
         Failure {
             reason,

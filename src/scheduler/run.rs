@@ -22,6 +22,7 @@ use crate::measurement::{BaselineKind, RankCycle, Window};
 use crate::model_files::ModelFormat;
 use crate::report::{ModelFacts, Report, Timing};
 use crate::store::{Ending, Record, StoreError};
+use crate::trace::Trail;
 
 /// One attempt at one experiment, from the claim to the stored result.
 pub struct Run {
@@ -31,6 +32,7 @@ pub struct Run {
     /// What the devices drew at rest, as known at the claim.
     pub bare: BarePowers,
     pub claimed_at: Monotonic,
+    pub trail: Trail,
     /// Of its devices and its host, for the workers to inherit.
     pub locks: Arc<Locks>,
     pub ends: Ends,
@@ -51,6 +53,11 @@ impl Run {
             Err((Stop::ServerStopping | Stop::Lost, _)) => None,
             Err(_) => Some(State::Failed),
         };
+        let reason = match &outcome {
+            Err((stop, _)) if final_state == Some(State::Failed) => Some(stop.reason().as_str()),
+            _ => None,
+        };
+        let storing = outcome.is_err().then(|| self.trail.leg("store"));
         let stored = match outcome {
             Ok(Settled::Stored) => {
                 tracing::info!(experiment = %id, attempt = span_attempt, "completed");
@@ -82,6 +89,10 @@ impl Run {
                     .map(drop)
             }
         };
+        if let Some(storing) = storing.filter(|_| stored.is_ok()) {
+            storing.done();
+        }
+        self.trail.ended(final_state.map(State::as_str), reason);
         match (stored, final_state) {
             (Ok(()), Some(state)) => self.count(state),
             (Ok(()), None) => {}
@@ -99,11 +110,13 @@ impl Run {
     }
 
     async fn attempt(&self) -> Result<Settled, (Stop, Vec<Option<super::rank::LogTail>>)> {
+        let start = self.trail.leg_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
         let mut ranks = Ranks::start(&self.context, &self.record, model.engine, &self.locks)
             .await
             .map_err(|stop| (stop, Vec::new()))?;
+        start.done();
         let pids = ranks.pids();
         for pid in &pids {
             if let Err(error) = self.context.meter.track(*pid) {
@@ -121,7 +134,9 @@ impl Run {
             Ok((driven, facts)) => {
                 let gpus = self.context.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
+                let aggregate = self.trail.leg("aggregate");
                 let (report, cycles) = self.conclude(driven, &pids, facts, &compute);
+                aggregate.done();
                 // What is not stored by now is overtaken by the end.
                 drop(milestones);
                 self.complete(report, cycles).await
@@ -160,6 +175,7 @@ impl Run {
             context: &self.context,
             id: self.record.id,
             milestones,
+            trail: &self.trail,
             spec: &self.record.spec,
             model,
         };
@@ -226,7 +242,10 @@ impl Run {
         }
         let held = (self.record.id, self.attempt);
         let ending = Ending::completed(held, &report, &cycles, clock::wall_now()).map_err(stop_of)?;
-        self.settle(ending).await.map_err(stop_of)
+        let storing = self.trail.leg("store");
+        let settled = self.settle(ending).await.map_err(stop_of)?;
+        storing.done();
+        Ok(settled)
     }
 
     /// Bare, then loaded.

@@ -19,6 +19,7 @@ use crate::clock::{self, Monotonic};
 use crate::experiment::{ExperimentId, Failure, FailureReason, Spec, State};
 use crate::metrics::ExperimentMetrics;
 use crate::store::{Claim, Record, StoreError, Timeseries};
+use crate::trace::{Journey, Trail};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
@@ -206,6 +207,7 @@ impl Scheduler {
                 release.scheduler.note_queue_wait(record);
             }
             let run = |record: Record| Run {
+                trail: release.scheduler.trail(&record, claimed_at),
                 context: release.scheduler.0.context.clone(),
                 record,
                 attempt,
@@ -222,6 +224,17 @@ impl Scheduler {
             }
         });
         Ok(true)
+    }
+
+    fn trail(&self, record: &Record, claimed_at: Monotonic) -> Trail {
+        self.0.context.traces.experiment(Journey {
+            id: record.id,
+            attempt: record.attempt,
+            model_name: &record.spec.model_name,
+            arrival: &record.arrival,
+            queued_at: (record.attempt == 1).then_some(record.created_at),
+            claimed_at,
+        })
     }
 
     fn note_queue_wait(&self, record: &Record) {

@@ -23,7 +23,15 @@ const FLOORS: [&[&str]; 6] = [
         "report",
     ],
     &["statistics", "analysis", "flops", "tables"],
-    &["energy", "model_files", "inference", "store", "progress", "callback"],
+    &[
+        "energy",
+        "model_files",
+        "inference",
+        "store",
+        "progress",
+        "callback",
+        "trace",
+    ],
     &["worker", "scheduler"],
     &["http"],
     &["cli"],
@@ -42,11 +50,15 @@ const SAME_FLOOR: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that only some files may name, by the beginning of the file's path.
-const KEPT_CRATES: [(&str, &str); 7] = [
+const KEPT_CRATES: [(&str, &str); 11] = [
     ("arrow_array", "src/tables"),
     ("arrow_schema", "src/tables"),
     ("parquet", "src/tables"),
     ("sqlx", "src/store"),
+    ("opentelemetry", "src/trace"),
+    ("opentelemetry_http", "src/trace"),
+    ("opentelemetry_otlp", "src/trace"),
+    ("opentelemetry_sdk", "src/trace"),
     ("mistralrs", "src/inference/mistral"),
     ("mistralrs_core", "src/inference/mistral"),
     ("mistralrs_quant", "src/inference/mistral"),

@@ -37,6 +37,7 @@ mod mock_nvml;
 mod nodes;
 mod nvml;
 mod openapi;
+mod otlp;
 mod outage;
 mod overlapping;
 mod peers;
@@ -60,6 +61,7 @@ mod sse;
 mod surroundings;
 mod timeseries;
 mod tiny_llama;
+mod traces;
 mod true_energy;
 mod undisturbed;
 #[path = "../../benches/queue/verdict.rs"]

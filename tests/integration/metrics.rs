@@ -275,6 +275,11 @@ async fn every_family_has_a_description_and_its_process_is_there() {
     assert!(text.one("process_open_fds", &[]) >= 3.0);
     assert!(text.one("process_start_time_seconds", &[]) > 1.7e9);
     assert!(text.one("joulemark_uptime_seconds", &[]) >= 0.0);
+    assert_eq!(text.one("joulemark_http_streams_open", &[]), 0.0);
+    let mut watching = reqwest::get(format!("{}/v1/events", server.url)).await.unwrap();
+    watching.chunk().await.unwrap();
+    assert_eq!(scrape(&server).await.one("joulemark_http_streams_open", &[]), 1.0);
+    drop(watching);
     assert_eq!(
         text.labels_of("joulemark_build_info")[0]["version"],
         env!("CARGO_PKG_VERSION")

@@ -10,7 +10,7 @@ use super::admission::{callback, not_on_the_list, oversize, room};
 use super::{idempotency, view::Experiment};
 use crate::experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
 use crate::http::access::{Caller, Origin};
-use crate::http::{body, problem::Problem, request_id::RequestId, state::AppState};
+use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
 use crate::store::{NewExperiment, Submitted};
 
 /// Submit an experiment
@@ -48,6 +48,7 @@ pub async fn submit(
     AxumState(state): AxumState<AppState>,
     Extension(origin): Extension<Origin>,
     Extension(request_id): Extension<RequestId>,
+    Extension(Traceparent(traceparent)): Extension<Traceparent>,
     caller: Caller,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
@@ -90,7 +91,7 @@ pub async fn submit(
         callback,
         arrival: Arrival {
             request_id: Some(request_id.as_str().to_owned()),
-            traceparent: None,
+            traceparent,
         },
     };
     let _admitted = room(&state, &caller).await?;

@@ -92,6 +92,12 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
         "This server's build and node; always 1",
         vec![(labels, 1.0)],
     ));
+    let streams = state.streams.taken() as f64;
+    sheet.add(gauge(
+        "http_streams_open",
+        "Event streams and waiting requests that are open",
+        one(streams),
+    ));
     let started_at = state.metrics.started_at;
     let uptime_sec = clock::wall_now().duration_since(started_at).as_secs_f64().max(0.0);
     let seconds = |family: Family| Family {

@@ -6,6 +6,17 @@ use prometheus_client::metrics::{family::Family, gauge::Gauge, histogram::Histog
 
 use crate::metrics::quick_sec;
 
+/// One of few, whatever clients send.
+pub fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// A request's route as the route table writes it, never its path: whoever asks for paths at random makes no series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestLabels {
@@ -17,13 +28,7 @@ pub struct RequestLabels {
 impl RequestLabels {
     /// `status` is none when the client went away before there was an answer.
     pub fn new(method: &Method, route: Option<&str>, status: Option<StatusCode>) -> Self {
-        let method = match *method {
-            Method::GET => "GET",
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            Method::OPTIONS => "OPTIONS",
-            _ => "other",
-        };
+        let method = method_name(method);
         let status = match status.map(|status| status.as_u16() / 100) {
             Some(1) => "1xx",
             Some(2) => "2xx",
