@@ -31,6 +31,11 @@ pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
 /// # Errors
 /// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
 pub fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
+    // Not unpacked: a few bytes can stand for more than there is memory.
+    let coding = headers.get(header::CONTENT_ENCODING);
+    if let Some(coding) = coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("no text")));
+    }
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State as AxumState},
-    http::{HeaderMap, HeaderName, header},
+    http::{HeaderMap, HeaderName, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -35,7 +35,10 @@ pub async fn check_shape(AxumState(state): AxumState<AppState>, request: Request
             .iter()
             .chain(identity)
             .find(|name| headers.get_all(*name).iter().count() > 1);
-        twice.map(|name| Problem::bad_header(name, "is there twice; accepted is one"))
+        let twice = twice.map(|name| Problem::bad_header(name, "is there twice; accepted is one"));
+        // RFC 9112, 3.2: whoever routes by the host and whoever does not must not disagree.
+        let is_hostless = request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST);
+        twice.or(is_hostless.then(|| Problem::bad_header(&header::HOST, "is not there; HTTP/1.1 asks for it")))
     };
     match problem {
         Some(problem) => problem.into_response(),

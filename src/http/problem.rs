@@ -136,6 +136,16 @@ impl Problem {
         )
     }
 
+    pub fn unsupported_encoding(given: &str) -> Self {
+        let detail = format!("the body's Content-Encoding is {given:?}; accepted is a body that is not packed");
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-encoding",
+            "The body is packed",
+            detail,
+        )
+    }
+
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes, the limit of this server (max_body_bytes)");
         Self::new(

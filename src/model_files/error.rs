@@ -62,6 +62,8 @@ pub enum ResolveError {
     NotFound { name: String },
     #[error("`{name}` leads out of the models folder by a symbolic link")]
     LeavesFolder { name: String },
+    #[error("`{name}` is neither a file nor a folder")]
+    NotAFile { name: String },
     /// Tell the operator: the configured folder itself cannot be read.
     #[error("the models folder {path} cannot be read")]
     ModelsFolder { path: PathBuf, source: io::Error },

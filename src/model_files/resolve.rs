@@ -37,6 +37,11 @@ pub fn resolve(models_dir: &Path, name: &str) -> Result<PathBuf, ResolveError> {
                     name: relative(&root, &part),
                 });
             }
+            Err(Fault::NoFile) => {
+                return Err(ResolveError::NotAFile {
+                    name: relative(&root, &part),
+                });
+            }
             // What is missing or unreadable among the parts is for the reader of the files to say.
             Ok(()) | Err(Fault::Io(_)) => {}
         }
@@ -56,6 +61,8 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
 
 enum Fault {
     Leaves,
+    /// A pipe or a device: opened, it may never end.
+    NoFile,
     Io(io::Error),
 }
 
@@ -64,6 +71,7 @@ impl Fault {
         let name = name.to_owned();
         match self {
             Self::Leaves => ResolveError::LeavesFolder { name },
+            Self::NoFile => ResolveError::NotAFile { name },
             Self::Io(source) => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
                     ResolveError::NotFound { name }
@@ -76,10 +84,14 @@ impl Fault {
 
 fn stays_inside(root: &Path, path: &Path) -> Result<(), Fault> {
     let target = path.canonicalize().map_err(Fault::Io)?;
-    if target.starts_with(root) {
+    if !target.starts_with(root) {
+        return Err(Fault::Leaves);
+    }
+    let kind = target.metadata().map_err(Fault::Io)?.file_type();
+    if kind.is_file() || kind.is_dir() {
         Ok(())
     } else {
-        Err(Fault::Leaves)
+        Err(Fault::NoFile)
     }
 }
 
@@ -98,6 +110,19 @@ mod tests {
 
     use super::resolve;
     use crate::model_files::ResolveError;
+
+    #[test]
+    fn a_pipe_is_no_model_nor_part_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("model")).unwrap();
+        for pipe in ["pipe.gguf", "model/model.safetensors"] {
+            nix::unistd::mkfifo(&folder.path().join(pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        for name in ["pipe.gguf", "model"] {
+            let refused = resolve(folder.path(), name);
+            assert!(matches!(refused, Err(ResolveError::NotAFile { .. })), "{refused:?}");
+        }
+    }
 
     #[test]
     fn a_name_inside_the_folder_is_found() {

@@ -1,0 +1,45 @@
+use std::path::Path;
+
+use super::row::{Row, Target};
+
+const HEAD: &str = "# What hostile requests get\n\n\
+    Each row is sent, byte by byte, to a live server by `cargo test --release --test integration hostile -- --nocapture`, which\n\
+    prints this table with what came back and fails where that is not what stands here (`JOULEMARK_WRITE_TABLE=1` writes it).\n\
+    A kind of answer is the status and the last word of the problem's `type`; `closed` is a connection that ends without one;\n\
+    400 alone is the HTTP library's own. No answer held a key, another's prompt, a file from outside of the models folder, a\n\
+    path of the host, or a second answer, and none allowed another origin. After all of them each server answers, nothing is\n\
+    held open, no experiment was added but the proper one of row \"kept as they are\", and the log has no key and no panic.\n\n\
+    Servers: with keys unless it says otherwise; *open* is one without authentication, *proxied* one that trusts the sender as\n\
+    its proxy.\n\n";
+
+fn written(rows: &[Row]) -> String {
+    let mut text = HEAD.to_owned();
+    text.push_str("| | sent | requests | got |\n|---|---|---|---|\n");
+    for (number, row) in rows.iter().enumerate() {
+        let to = match row.to {
+            Target::Keys => "",
+            Target::Open => " (*open*)",
+            Target::Proxied => " (*proxied*)",
+        };
+        let what = row.what.replace('|', "\\|");
+        let (count, got) = (row.requests.len(), row.expected.join(" or "));
+        text.push_str(&format!("| {} | {what}{to} | {count} | {got} |\n", number + 1));
+    }
+    let requests: usize = rows.iter().map(|row| row.requests.len()).sum();
+    text.push_str(&format!("\n{} rows, {requests} requests.\n", rows.len()));
+    text
+}
+
+/// The document says what was just seen.
+pub fn compare(rows: &[Row]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/HOSTILE.md");
+    let text = written(rows);
+    if std::env::var_os("JOULEMARK_WRITE_TABLE").is_some() {
+        std::fs::write(&path, &text).expect("the table is written");
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        there == text,
+        "deploy/HOSTILE.md is stale: JOULEMARK_WRITE_TABLE=1 cargo test --release --test integration hostile"
+    );
+}
