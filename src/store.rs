@@ -17,6 +17,7 @@ mod error;
 mod experiments;
 mod group;
 mod keys;
+mod lanes;
 mod lease;
 mod listing;
 mod maintenance;
@@ -54,6 +55,7 @@ pub use listing::{Cursor, ListOrder, ListQuery, Listed, UnreadPage, UnreadRow};
 pub use nodes::{NodeRecord, Registered, Registration};
 pub use pulse::Depth;
 pub use queue::{DeviceTime, DevicesInUse, US_PER_HOUR, Waiting, hour_of};
+pub use quota::Quota;
 pub use record::{NewExperiment, Record};
 pub use recover::{Abandoned, Recovered};
 pub use retention::{Dropped, Retention};
@@ -74,5 +76,6 @@ pub struct Store {
     writes: AnyPool,
     submissions: mpsc::Sender<group::Waiting>,
     moved: transitions::Bell,
+    lanes: lanes::Lanes,
     metrics: StoreMetrics,
 }

@@ -68,10 +68,10 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let store = Store::open(&settings.database_url)
         .await
         .context("the database cannot be opened")?;
-    let spool = match settings.spool_folder() {
+    let spool = match settings.spool_folder(&node.name) {
         Some(folder) => {
             let shown = folder.display().to_string();
-            Some(Spool::open(&folder).with_context(|| format!("the spool {shown} cannot be made (spool_dir)"))?)
+            Some(Spool::open(&folder).with_context(|| format!("the spool {shown} cannot be used (spool_dir)"))?)
         }
         None => None,
     };
@@ -153,7 +153,6 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         meter,
         models,
         access: access.clone(),
-        submitting: Arc::default(),
         feed,
         streams: Streams::new(settings.limits.max_streams),
         callbacks: deliveries.as_ref().map(|deliveries| deliveries.poster.allowed.clone()),

@@ -117,13 +117,19 @@ impl Settings {
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// Where ends of runs wait for the database; none for one in memory, which nothing outlives.
-    pub fn spool_folder(&self) -> Option<PathBuf> {
+    /// Where this node's ends of runs wait for the database; none for one in memory, which nothing outlives.
+    pub fn spool_folder(&self, node: &str) -> Option<PathBuf> {
         if !self.spool_dir.as_os_str().is_empty() {
             return Some(self.spool_dir.clone());
         }
         match self.database_url.strip_prefix("sqlite:") {
-            None => Some(PathBuf::from("joulemark.spool")),
+            None => {
+                let name = node.replace(
+                    |character: char| !character.is_alphanumeric() && !".-_".contains(character),
+                    "_",
+                );
+                Some(PathBuf::from(format!("joulemark-{name}.spool")))
+            }
             Some(_) => self.sqlite_file().map(|file| PathBuf::from(format!("{file}.spool"))),
         }
     }

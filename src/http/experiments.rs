@@ -13,8 +13,6 @@ pub mod timeseries;
 mod view;
 mod wait;
 
-pub use admission::UnderWay;
-
 use super::access::Caller;
 use super::conditional::{EntityTag, Strength};
 use super::problem::Problem;

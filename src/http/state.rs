@@ -3,7 +3,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::experiments::UnderWay;
 use super::metrics::Metrics;
 use super::places::{Exports, Streams};
 use crate::callback::Allowed;
@@ -21,7 +20,6 @@ pub struct AppState {
     pub meter: HostMeter,
     pub models: ModelCache,
     pub access: Arc<Access>,
-    pub submitting: Arc<UnderWay>,
     pub feed: Feed,
     pub streams: Streams,
     /// Who may be called back; none where nobody may.

@@ -43,9 +43,17 @@ pub fn obstacle(needs: &Needs, node: &str, offer: &Offer, has_model: impl Fn(&st
 /// Which of the live nodes that can run an experiment keeps devices free for it: the one with the fewest GPUs, and of
 /// equals the one that a hash of both names picks, so that all nodes agree without asking (rendezvous hashing).
 pub fn keeper<'a>(id: ExperimentId, able: impl Iterator<Item = (&'a str, &'a Offer)>) -> Option<&'a str> {
-    let weight = |node: &str| Sha256::digest(format!("{id} {node}"));
-    able.min_by_key(|(node, offer)| (offer.host.gpus.len(), weight(node)))
-        .map(|(node, _)| node)
+    let able = able.collect::<Vec<_>>();
+    let fewest = able.iter().map(|(_, offer)| offer.host.gpus.len()).min()?;
+    let equal = able.iter().filter(|(_, offer)| offer.host.gpus.len() == fewest);
+    let equal = equal.map(|(node, _)| *node).collect::<Vec<_>>();
+    match equal[..] {
+        // No need to ask a hash, which thousands that wait would each do.
+        [only] => Some(only),
+        _ => equal
+            .into_iter()
+            .min_by_key(|node| Sha256::digest(format!("{id} {node}"))),
+    }
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ pub fn plan<K: Copy>(queue: &[Candidate<K>], devices: &Devices<'_>) -> Vec<Start
         is_kept_here,
     } in queue
     {
+        if free.is_empty() {
+            break;
+        }
         let gpus = choose(wanted, devices.gpus, &free);
         let mut leases = gpus.iter().cloned().map(Lease::Gpu).collect::<BTreeSet<_>>();
         leases.extend(wanted.cpu.then_some(Lease::Cpu));

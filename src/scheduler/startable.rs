@@ -11,9 +11,8 @@ use crate::experiment::{ExperimentId, Needs, Offer};
 use crate::model_files;
 use crate::store::{StoreError, Waiting};
 
-/// Of each user and need so many are looked at: more than one node starts at once, and some for other servers to take
-/// meanwhile.
-const DEPTH: u32 = 64;
+/// Of each user and need no more are looked at.
+const MOST_DEPTH: usize = 64;
 
 /// The lock by which an experiment that waits to have the host alone keeps others out, also those of other servers.
 #[derive(Debug, Default)]
@@ -39,7 +38,7 @@ impl Scheduler {
     /// When the database fails.
     pub(super) async fn startable(&self) -> Result<Vec<(Start<ExperimentId>, Locks)>, StoreError> {
         let store = &self.context().store;
-        let waiting = store.waiting(DEPTH).await?;
+        let waiting = store.waiting(self.depth()).await?;
         if waiting.is_empty() {
             self.host_queue().waits(None, &self.context().node.locks);
             return Ok(Vec::new());
@@ -49,6 +48,16 @@ impl Scheduler {
         let device_sec = device_sec_by_user(&past, &store.devices_in_use().await?, now);
         let candidates = self.candidates(&in_order(&waiting, &device_sec));
         Ok(self.lock(&candidates))
+    }
+
+    /// As many of one user and need as all live nodes could start at once: what others take meanwhile hides nothing.
+    fn depth(&self) -> u32 {
+        let cluster = &self.context().cluster;
+        let (own, others) = (cluster.own(), cluster.others());
+        let offers = others.iter().map(|node| &node.offer).chain([&*own]);
+        // The CPU is a device as well.
+        let devices = offers.map(|offer| offer.host.gpus.len() + 1).sum::<usize>();
+        devices.min(MOST_DEPTH) as u32
     }
 
     /// Those that this node can run.

@@ -12,6 +12,7 @@ mod nodes;
 mod postgres;
 mod pulse;
 mod queueing;
+mod quotas;
 mod recovering;
 mod results;
 mod retention;
@@ -56,6 +57,7 @@ contract! {
     queueing::many_submissions_at_once_are_all_stored,
     waiting::of_each_user_and_need_the_first_by_priority_and_age_are_seen,
     waiting::a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu,
+    waiting::a_lane_that_cannot_be_read_stands_in_nobody_s_way,
     waiting::what_an_earlier_version_queued_is_given_its_place,
     waiting::device_time_is_put_down_to_its_user_when_an_attempt_ends,
     leases::a_claim_says_who_has_it_and_what_it_was_given,
@@ -75,6 +77,9 @@ contract! {
     submitting::of_many_who_come_with_one_key_one_queues,
     submitting::a_key_is_free_again_after_its_time,
     submitting::one_that_is_refused_does_not_take_its_group_down,
+    quotas::of_many_at_once_no_more_are_let_in_than_may_wait,
+    quotas::each_submitter_has_a_quota_of_what_waits_or_runs,
+    quotas::whoever_finds_no_room_leaves_the_key_free,
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
     listing::model_and_time_narrow_a_list,
@@ -104,7 +109,6 @@ contract! {
     access::a_key_is_revoked_once_and_for_good,
     access::a_keys_last_use_only_goes_forward,
     access::a_submission_is_written_down_with_who_did_it,
-    access::what_waits_or_runs_is_counted_by_submitter,
     callbacks::who_wants_to_be_told_becomes_due_with_the_end_and_not_before,
     callbacks::a_try_is_one_server_s_until_its_lease_ends,
     callbacks::what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_time,

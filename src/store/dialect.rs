@@ -1,5 +1,33 @@
 use super::StoreError;
 
+/// What waits, by lines: from lane to lane, and in each from user to user, every step one search in the index
+/// `experiments_waiting`, however many stand in a line. SQLite would take the index by state for the steps from lane to
+/// lane, and read each row; and the two differ in how texts are put together.
+macro_rules! waiting {
+    ($experiments:literal, $together:literal) => {
+        concat!(
+            "WITH RECURSIVE used (lane) AS ( SELECT MIN(e.lane) FROM ",
+            $experiments,
+            " WHERE e.state = 'queued' AND e.lane > '' UNION ALL SELECT (SELECT MIN(e.lane) FROM ",
+            $experiments,
+            " WHERE e.state = 'queued' AND e.lane > used.lane) FROM used WHERE used.lane IS NOT NULL), ",
+            "line (lane, user_name) AS ( SELECT used.lane, (SELECT MIN(e.user_name) FROM ",
+            $experiments,
+            " WHERE e.state = 'queued' AND e.lane = used.lane) FROM used WHERE used.lane IS NOT NULL ",
+            "UNION ALL SELECT line.lane, (SELECT MIN(e.user_name) FROM ",
+            $experiments,
+            " WHERE e.state = 'queued' AND e.lane = line.lane AND e.user_name > line.user_name) ",
+            "FROM line WHERE line.user_name IS NOT NULL) ",
+            "SELECT line.lane, line.user_name, (SELECT ",
+            $together,
+            " FROM (SELECT e.priority, e.id FROM ",
+            $experiments,
+            " WHERE e.state = 'queued' AND e.lane = line.lane AND e.user_name = line.user_name ",
+            "ORDER BY e.priority DESC, e.id LIMIT $1) h) AS heads FROM line WHERE line.user_name IS NOT NULL",
+        )
+    };
+}
+
 /// Which database it is, and every SQL text in which the two differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -23,6 +51,15 @@ impl Dialect {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
             Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// Whoever counts what waits, to let in more, does it alone until the transaction ends: several servers pass no
+    /// limit together. On SQLite writers are alone anyway. The number is any that nobody else in the database uses.
+    pub fn lock_room(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(7238814907634) AS TEXT) AS held"),
         }
     }
 
@@ -105,6 +142,17 @@ impl Dialect {
         match self {
             Self::Sqlite => "SELECT incarnation, seat, alive_until_us FROM nodes WHERE name = $1",
             Self::Postgres => "SELECT incarnation, seat, alive_until_us FROM nodes WHERE name = $1 FOR UPDATE",
+        }
+    }
+
+    /// The first $1 of each line, as `PRIORITY:ID,PRIORITY:ID`, in no order.
+    pub fn waiting(self) -> &'static str {
+        match self {
+            Self::Sqlite => waiting!(
+                "experiments e INDEXED BY experiments_waiting",
+                "group_concat(h.priority || ':' || h.id, ',')"
+            ),
+            Self::Postgres => waiting!("experiments e", "string_agg(h.priority || ':' || h.id, ',')"),
         }
     }
 

@@ -9,7 +9,7 @@ use super::pulse::timed;
 use super::submission::{self, Prepared};
 use super::transaction::begin;
 use super::transitions::Bell;
-use super::{IdempotencyKey, NewExperiment, Store, StoreError, Submitted};
+use super::{IdempotencyKey, NewExperiment, Quota, Store, StoreError, Submitted};
 use crate::metrics::StoreMetrics;
 
 /// Larger groups save nothing more, and hold the writer longer.
@@ -69,7 +69,7 @@ async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>, me
 
 async fn transaction(dialect: Dialect, writes: &AnyPool, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
     let mut transaction = begin(dialect, writes).await?;
-    let outcomes = submission::write(&mut transaction, group).await?;
+    let outcomes = submission::write(dialect, &mut transaction, group).await?;
     transaction.commit().await?;
     Ok(outcomes)
 }
@@ -80,15 +80,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Duplicate`] when the id is taken: an earlier call whose answer was lost did its work.
     pub async fn insert(&self, new: &NewExperiment) -> Result<(), StoreError> {
-        self.submit(new, None).await.map(drop)
+        self.submit(new, None, Quota::default()).await.map(drop)
     }
 
-    /// Likewise, once a key: whoever comes with a key that was there queues nothing.
+    /// Likewise, once a key, and where there is room: whoever comes with a key that was there, or finds no room, queues
+    /// nothing.
     ///
     /// # Errors
     /// As [`Self::insert`].
-    pub async fn submit(&self, new: &NewExperiment, key: Option<IdempotencyKey>) -> Result<Submitted, StoreError> {
-        let prepared = Prepared::new(new, key)?;
+    pub async fn submit(
+        &self,
+        new: &NewExperiment,
+        key: Option<IdempotencyKey>,
+        quota: Quota,
+    ) -> Result<Submitted, StoreError> {
+        let prepared = Prepared::new(new, key, quota)?;
         let (answer, outcome) = oneshot::channel();
         let gone = || StoreError::from(sqlx::Error::WorkerCrashed);
         let sent = self.submissions.send(Waiting { prepared, answer }).await;

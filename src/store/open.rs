@@ -6,6 +6,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection};
 
 use super::dialect::Dialect;
+use super::lanes::Lanes;
 use super::transitions::Bell;
 use super::{Store, StoreError, group};
 use crate::metrics::StoreMetrics;
@@ -65,6 +66,7 @@ impl Store {
             writes,
             submissions,
             moved,
+            lanes: Lanes::default(),
             metrics,
         })
     }

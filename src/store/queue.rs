@@ -1,5 +1,5 @@
-//! What waits, and whose turn it is: read once a second by every server, so it reads nothing but an index and the few
-//! distinct needs.
+//! What waits, and whose turn it is: read at least once a second by every server, so it goes from line to line (a line is
+//! what one user has waiting that needs the same) along an index, and reads no more than the heads of the lines.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,52 +76,33 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn waiting(&self, depth: u32) -> Result<Vec<Waiting>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT w.id, w.user_name, w.priority, w.lane FROM ( \
-                 SELECT id, user_name, priority, lane, \
-                        ROW_NUMBER() OVER (PARTITION BY lane, user_name ORDER BY priority DESC, id) AS place \
-                 FROM experiments WHERE state = 'queued' AND lane <> '') w \
-             WHERE w.place <= $1",
-        )
-        .bind(i64::from(depth))
-        .fetch_all(&self.reads)
-        .await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let lanes = self.lanes().await?;
-        let mut waiting = Vec::with_capacity(rows.len());
+        let text = self.dialect.waiting();
+        let rows = sqlx::query(text).bind(i64::from(depth)).fetch_all(&self.reads).await?;
+        let mut lanes = HashMap::new();
         for row in &rows {
-            // A lane that came after the first read is there in the next one.
-            let Some(needs) = lanes.get(row.try_get::<&str, _>("lane")?) else {
-                continue;
-            };
-            let priority: i64 = row.try_get("priority")?;
-            waiting.push(Waiting {
-                id: id_of(row, "id")?,
-                user: row.try_get("user_name")?,
-                priority: priority
-                    .try_into()
-                    .map_err(|reason| StoreError::corrupt("a priority", reason))?,
-                needs: needs.clone(),
-            });
-        }
-        Ok(waiting)
-    }
-
-    /// What each lane in use needs. One that cannot be read back must not stand in the way of all others.
-    async fn lanes(&self) -> Result<HashMap<String, Arc<Needs>>, StoreError> {
-        let text = "SELECT lane, needs FROM lanes \
-                    WHERE EXISTS (SELECT 1 FROM experiments e WHERE e.state = 'queued' AND e.lane = lanes.lane)";
-        let rows = sqlx::query(text).fetch_all(&self.reads).await?;
-        let mut lanes = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            match from_json("what a lane needs", row.try_get("needs")?) {
-                Ok(needs) => drop(lanes.insert(row.try_get("lane")?, Arc::new(needs))),
-                Err(error) => tracing::error!(%error, "left in the queue"),
+            let lane: &str = row.try_get("lane")?;
+            if !lanes.contains_key(lane) {
+                lanes.insert(lane, self.lanes.needs(lane, &self.reads).await?);
             }
         }
-        Ok(lanes)
+        self.lanes.keep(&lanes);
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (lane, heads): (&str, &str) = (row.try_get("lane")?, row.try_get("heads")?);
+            let Some(needs) = lanes.get(lane).and_then(Option::as_ref) else {
+                continue;
+            };
+            for head in heads.split(',') {
+                let (id, priority) = read_head(head)?;
+                waiting.push(Waiting {
+                    id,
+                    user: row.try_get("user_name")?,
+                    priority,
+                    needs: needs.clone(),
+                });
+            }
+        }
+        Ok(waiting)
     }
 
     /// Device time of attempts that ended in `first_hour` or later.
@@ -222,6 +203,15 @@ impl Store {
         }
         Ok(transaction.commit().await?)
     }
+}
+
+/// `PRIORITY:ID`, as `Dialect::waiting` writes it.
+fn read_head(text: &str) -> Result<(ExperimentId, i32), StoreError> {
+    let corrupt = |reason: &str| StoreError::corrupt(format!("a place in the queue, {text:?}"), reason);
+    let (priority, id) = text.split_once(':').ok_or_else(|| corrupt("it has no colon"))?;
+    let id = id.parse().map_err(|_| corrupt("it has no id"))?;
+    let priority = priority.parse().map_err(|_| corrupt("it has no priority"))?;
+    Ok((id, priority))
 }
 
 /// The hour of the fair share's account that `time` is in.

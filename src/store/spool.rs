@@ -1,18 +1,21 @@
 //! Endings that wait on disk for a database that is away. A file an attempt, there whole or not at all; the database
 //! decides, by the attempt, whether it is still wanted.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Ending, Store, StoreError};
 
 const SUFFIX: &str = "json";
+const LOCK: &str = "lock";
 
-/// A folder of endings.
+/// A folder of endings, one server's own while any clone lives.
 #[derive(Clone, Debug)]
 pub struct Spool {
     folder: PathBuf,
+    _only_server: Arc<File>,
 }
 
 /// What became of the endings that an earlier server left.
@@ -27,11 +30,25 @@ pub struct Drained {
 
 impl Spool {
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be made, or is another server's: two would take each other's endings for left ones.
     pub fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        let mut options = File::options();
+        let lock = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join(LOCK))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::Error(error) => error,
+            TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "another joulemark server uses it; give this one another --spool-dir",
+            ),
+        })?;
         Ok(Self {
             folder: folder.to_owned(),
+            _only_server: Arc::new(lock),
         })
     }
 

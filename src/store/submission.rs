@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use sqlx::any::Any;
 use sqlx::{AssertSqlSafe, Row, Transaction};
 
+use super::dialect::Dialect;
 use super::queue::{INSERT_LANE, QueueColumns};
 use super::record::{id as id_of, to_json, to_us};
-use super::{NewCallback, NewExperiment, StoreError, callbacks};
+use super::{NewCallback, NewExperiment, Quota, StoreError, callbacks, quota};
 use crate::access::{Action, AuditEntry};
 use crate::experiment::{Arrival, ExperimentId};
 
@@ -30,6 +31,10 @@ pub enum Submitted {
     Repeated(ExperimentId),
     /// Its key came before, with another content.
     KeyTaken,
+    /// As many wait as may.
+    QueueFull,
+    /// As many of its submitter's wait or run as may.
+    QuotaUsedUp,
 }
 
 /// A submission as the rows that it becomes.
@@ -47,10 +52,11 @@ pub struct Prepared {
     entry: AuditEntry,
     callback: Option<NewCallback>,
     pub key: Option<IdempotencyKey>,
+    pub quota: Quota,
 }
 
 impl Prepared {
-    pub fn new(new: &NewExperiment, key: Option<IdempotencyKey>) -> Result<Self, StoreError> {
+    pub fn new(new: &NewExperiment, key: Option<IdempotencyKey>, quota: Quota) -> Result<Self, StoreError> {
         let labels = new.spec.labels.iter();
         Ok(Self {
             id: new.id,
@@ -65,15 +71,26 @@ impl Prepared {
             entry: AuditEntry::new(Action::Submit, new.id, &new.submitted_by, new.created_at),
             callback: new.callback.clone(),
             key,
+            quota,
         })
+    }
+
+    pub fn submitter(&self) -> Option<&str> {
+        self.entry.name.as_deref()
     }
 }
 
 /// Writes a group within a transaction; one outcome each, in order.
 pub async fn write(
+    dialect: Dialect,
     transaction: &mut Transaction<'static, Any>,
     group: &[&Prepared],
 ) -> Result<Vec<Submitted>, StoreError> {
+    let is_limited = group.iter().any(|prepared| prepared.quota != Quota::default());
+    // Before any key: two servers that wait for each other's would wait for ever.
+    if let Some(text) = dialect.lock_room().filter(|_| is_limited) {
+        sqlx::query(text).fetch_all(&mut **transaction).await?;
+    }
     let mut outcomes = vec![Submitted::Stored; group.len()];
     let mut keyed = (0..group.len())
         .filter(|&at| group[at].key.is_some())
@@ -84,6 +101,9 @@ pub async fn write(
         if let Some(key) = &group[at].key {
             outcomes[at] = take_key(transaction, key, group[at]).await?;
         }
+    }
+    if is_limited {
+        quota::refuse(transaction, group, &mut outcomes).await?;
     }
     let fresh = group
         .iter()

@@ -1,10 +1,11 @@
 //! The database goes away, or its disk is full, while an experiment runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::postgres_cluster::PostgresCluster;
 use crate::server::Server;
@@ -29,13 +30,15 @@ async fn assert_unavailable(server: &Server, expected: &str) {
     assert!(problem["detail"].as_str().unwrap().contains(expected), "{problem:#}");
 }
 
+fn spooled(spool: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(spool).unwrap().flatten().map(|file| file.path());
+    let ends = files.filter(|path| path.extension().is_some_and(|suffix| suffix == "json"));
+    ends.collect()
+}
+
 async fn until_spooled(spool: &Path, server: &Server) {
     for _ in 0..1200 {
-        let files = std::fs::read_dir(spool).unwrap().flatten();
-        if files
-            .map(|file| file.path())
-            .any(|path| path.extension().is_some_and(|suffix| suffix == "json"))
-        {
+        if !spooled(spool).is_empty() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -63,56 +66,86 @@ async fn assert_whole(server: &Server, id: &str) {
     assert_eq!(status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn what_ends_while_postgres_is_away_is_stored_by_the_next_server() {
-    let Some(mut cluster) = PostgresCluster::start() else {
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let spool = folder.path().join("spool");
-    let url = cluster.url();
-    let options = [
-        "--allow-synthetic-engine",
-        "--database-url",
-        &url,
-        "--spool-dir",
-        spool.to_str().unwrap(),
-    ];
-    let server = Server::start_in(folder.path(), &options);
-    let id = server.accepted(&running()).await;
-    server.until_state(&id, "measuring").await;
-    cluster.stop();
-    assert_unavailable(&server, "cannot be reached").await;
-    until_spooled(&spool, &server).await;
-    server.kill();
-    cluster.start_again();
-    let server = Server::start_in(folder.path(), &options);
-    assert_whole(&server, &id).await;
-    assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0);
+/// A run on Postgres, measuring, and where its end will wait.
+struct Scene {
+    cluster: PostgresCluster,
+    folder: tempfile::TempDir,
+    spool: PathBuf,
+    server: Server,
+    id: String,
+}
+
+impl Scene {
+    /// None where PostgreSQL is not installed.
+    async fn measuring() -> Option<Self> {
+        let cluster = PostgresCluster::start()?;
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        let server = serve(&cluster, folder.path(), &spool);
+        let id = server.accepted(&running()).await;
+        server.until_state(&id, "measuring").await;
+        Some(Self {
+            cluster,
+            folder,
+            spool,
+            server,
+            id,
+        })
+    }
+}
+
+fn serve(cluster: &PostgresCluster, folder: &Path, spool: &Path) -> Server {
+    let (url, spool) = (cluster.url(), spool.to_str().unwrap());
+    let options = ["--allow-synthetic-engine", "--database-url", &url, "--spool-dir", spool];
+    Server::start_in(folder, &options)
 }
 
 #[tokio::test]
 async fn what_ends_while_postgres_is_away_is_stored_once_it_is_back() {
-    let Some(mut cluster) = PostgresCluster::start() else {
+    let Some(mut scene) = Scene::measuring().await else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let spool = folder.path().join("spool");
-    let url = cluster.url();
-    let options = [
-        "--allow-synthetic-engine",
-        "--database-url",
-        &url,
-        "--spool-dir",
-        spool.to_str().unwrap(),
-    ];
-    let server = Server::start_in(folder.path(), &options);
-    let id = server.accepted(&running()).await;
-    server.until_state(&id, "measuring").await;
-    cluster.stop();
-    until_spooled(&spool, &server).await;
-    cluster.start_again();
-    assert_whole(&server, &id).await;
+    scene.cluster.stop();
+    assert_unavailable(&scene.server, "cannot be reached").await;
+    until_spooled(&scene.spool, &scene.server).await;
+    scene.cluster.start_again();
+    assert_whole(&scene.server, &scene.id).await;
+}
+
+#[tokio::test]
+async fn what_ends_while_postgres_is_away_is_stored_by_the_next_server() {
+    let Some(mut scene) = Scene::measuring().await else {
+        return;
+    };
+    scene.cluster.stop();
+    until_spooled(&scene.spool, &scene.server).await;
+    scene.server.kill();
+    scene.cluster.start_again();
+    let server = serve(&scene.cluster, scene.folder.path(), &scene.spool);
+    assert_whole(&server, &scene.id).await;
+    assert!(spooled(&scene.spool).is_empty());
+}
+
+/// PostgreSQL is made to say what it says when a table's file cannot grow.
+#[tokio::test]
+async fn what_ends_while_postgres_s_disk_is_full_is_stored_once_there_is_room() {
+    let Some(scene) = Scene::measuring().await else {
+        return;
+    };
+    let mut connection = PgConnection::connect(&scene.cluster.url()).await.unwrap();
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE 'could not extend file \"base/5/16384\": No space left on device' USING ERRCODE = 'disk_full'; \
+         END $$; \
+         CREATE TRIGGER full_disk BEFORE INSERT ON experiments EXECUTE FUNCTION full_disk(); \
+         CREATE TRIGGER full_disk BEFORE INSERT ON reports EXECUTE FUNCTION full_disk();";
+    sqlx::raw_sql(full).execute(&mut connection).await.unwrap();
+    assert_unavailable(&scene.server, "the database's disk is full").await;
+    until_spooled(&scene.spool, &scene.server).await;
+    sqlx::raw_sql("DROP FUNCTION full_disk CASCADE")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert_whole(&scene.server, &scene.id).await;
 }
 
 /// By a limit on the size of files, which needs no file system of its own: SQLite's log cannot grow, as on a full disk.

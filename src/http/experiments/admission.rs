@@ -1,80 +1,22 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::experiment::{ExperimentRequest, FieldProblem, Prompts, Spec};
-use crate::http::access::{Caller, Origin};
+use crate::http::access::Origin;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::inference::{SYNTHETIC_PREFIX, prompts};
 use crate::model_files;
 use crate::scheduler::is_hub_id;
-use crate::store::NewCallback;
+use crate::store::{NewCallback, Quota};
 
-/// Submissions that were let in and are not stored yet, by their submitter: counted beside what is stored, so that many
-/// at once pass no limit, and still share a commit.
-#[derive(Debug, Default)]
-pub struct UnderWay {
-    counting: tokio::sync::Mutex<()>,
-    admitted: Mutex<HashMap<Option<String>, u64>>,
-}
-
-/// Counts until it is dropped.
-#[derive(Debug)]
-pub struct Admitted {
-    under_way: Arc<UnderWay>,
-    name: Option<String>,
-}
-
-impl UnderWay {
-    fn table(&self) -> MutexGuard<'_, HashMap<Option<String>, u64>> {
-        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+/// What a submission must find room in when it is stored; 0 is no limit.
+pub fn quota(limits: &Limits) -> Quota {
+    let most = |limit: u64| (limit > 0).then_some(limit);
+    Quota {
+        queued: most(limits.max_queued),
+        unfinished_of_submitter: most(limits.max_unfinished_per_user),
     }
-
-    fn count(&self, name: Option<&String>) -> u64 {
-        let table = self.table();
-        let counted = table.iter().filter(|(of, _)| name.is_none() || of.as_ref() == name);
-        counted.map(|(_, count)| count).sum()
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut table = self.under_way.table();
-        if let Some(count) = table.get_mut(&self.name) {
-            *count -= 1;
-            if *count == 0 {
-                table.remove(&self.name);
-            }
-        }
-    }
-}
-
-/// Room for one more experiment, of everybody and of the caller, kept until it is stored.
-pub async fn room(state: &AppState, caller: &Caller) -> Result<Admitted, Problem> {
-    let (limits, under_way) = (&state.access.limits, &state.submitting);
-    let name = caller.actor().name;
-    let _counting = under_way.counting.lock().await;
-    // What is under way first: what is stored in between counts twice, and not never.
-    let of_all = under_way.count(None);
-    if limits.max_queued > 0 && of_all + state.store.queue_length().await? >= limits.max_queued {
-        return Err(Problem::queue_full(limits.max_queued));
-    }
-    if let Some(name) = &name
-        && limits.max_unfinished_per_user > 0
-    {
-        let of_caller = under_way.count(Some(name));
-        if of_caller + state.store.unfinished_of(name).await? >= limits.max_unfinished_per_user {
-            return Err(Problem::quota_used_up(limits.max_unfinished_per_user));
-        }
-    }
-    *under_way.table().entry(name.clone()).or_insert(0) += 1;
-    Ok(Admitted {
-        under_way: under_way.clone(),
-        name,
-    })
 }
 
 /// What is more than the admin lets one experiment have.

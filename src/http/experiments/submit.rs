@@ -6,8 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::admission::{callback, not_on_the_list, oversize, room};
+use super::admission::{callback, not_on_the_list, oversize, quota};
 use super::{idempotency, view::Experiment};
+use crate::config::Limits;
 use crate::experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
 use crate::http::access::{Caller, Origin};
 use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
@@ -55,14 +56,15 @@ pub async fn submit(
 ) -> Result<Response, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let document = body::read(&headers, &bytes)?;
+    let limits = &state.access.limits;
     let id = ExperimentId::generate();
     let created_at = id.created_at();
     let key = idempotency::read(&headers, &document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
     // Before anything is checked: what was accepted once stays so, also when its model is gone since.
     if let Some(key) = &key {
         let found = state.store.look_up_key(key, created_at).await?;
-        if found != Submitted::Stored {
-            return replay(&state, found, &caller, &origin).await;
+        if let Some(id) = already(found, limits)? {
+            return replay(&state, id, &caller, &origin).await;
         }
     }
     let mut request = parse(&document).map_err(Problem::invalid_experiment)?;
@@ -77,7 +79,7 @@ pub async fn submit(
         .admit(request)
         .await
         .map_err(Problem::invalid_experiment)?;
-    let too_much = oversize(&spec, &state.access.limits);
+    let too_much = oversize(&spec, limits);
     if !too_much.is_empty() {
         return Err(Problem::invalid_experiment(too_much));
     }
@@ -94,20 +96,27 @@ pub async fn submit(
             traceparent,
         },
     };
-    let _admitted = room(&state, &caller).await?;
-    let submitted = state.store.submit(&new, key).await?;
-    if submitted != Submitted::Stored {
-        return replay(&state, submitted, &caller, &origin).await;
+    let submitted = state.store.submit(&new, key, quota(limits)).await?;
+    if let Some(id) = already(submitted, limits)? {
+        return replay(&state, id, &caller, &origin).await;
     }
     state.scheduler.wake();
     // From what was stored, not read back: a failing read would have the client submit twice.
     created(Experiment::accepted(new), &origin)
 }
 
-async fn replay(state: &AppState, submitted: Submitted, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
-    let Submitted::Repeated(id) = submitted else {
-        return Err(Problem::idempotency_key_taken());
-    };
+/// The experiment that is there already; none when the submission's own is.
+fn already(submitted: Submitted, limits: &Limits) -> Result<Option<ExperimentId>, Problem> {
+    match submitted {
+        Submitted::Stored => Ok(None),
+        Submitted::Repeated(id) => Ok(Some(id)),
+        Submitted::KeyTaken => Err(Problem::idempotency_key_taken()),
+        Submitted::QueueFull => Err(Problem::queue_full(limits.max_queued)),
+        Submitted::QuotaUsedUp => Err(Problem::quota_used_up(limits.max_unfinished_per_user)),
+    }
+}
+
+async fn replay(state: &AppState, id: ExperimentId, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
     let record = super::find(&state.store, id).await?;
     let callback = super::callback_of(state, &record, caller).await?;
     let shown = Experiment::new(record, state.scheduler.progress(id), caller);

@@ -1,7 +1,6 @@
 use super::super::Store;
-use super::fixtures::{at, claim, new_experiment, running};
+use super::fixtures::{at, new_experiment};
 use crate::access::{Action, Actor, ApiKey, Role, Standing, StoredKey, Token};
-use crate::experiment::State;
 
 fn ada() -> Actor {
     Actor {
@@ -100,22 +99,4 @@ pub async fn a_submission_is_written_down_with_who_did_it(store: Store) {
         store.audit_log(Some(log[0].id), 10).await.unwrap().is_empty(),
         "it is the oldest"
     );
-}
-
-pub async fn what_waits_or_runs_is_counted_by_submitter(store: Store) {
-    let submitter = ada().name.unwrap();
-    assert_eq!(store.unfinished_of(&submitter).await.unwrap(), 0);
-    running(&store, State::Measuring).await;
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        let mut new = new_experiment(&[]);
-        new.submitted_by = ada();
-        store.insert(&new).await.unwrap();
-        ids.push(new.id);
-    }
-    assert_eq!(store.unfinished_of(&submitter).await.unwrap(), 3);
-    store.cancel(ids[0], at(2)).await.unwrap();
-    assert_eq!(claim(&store, ids[1], at(2)).await.unwrap(), Some(1));
-    assert_eq!(store.unfinished_of(&submitter).await.unwrap(), 2);
-    assert_eq!(store.queue_length().await.unwrap(), 1);
 }

@@ -126,6 +126,9 @@ async fn postgres_keeps_the_whole_contract() {
     };
     super::all(&fresh).await;
     a_database_of_the_previous_release_is_brought_up_to_date(&cluster, &administration).await;
+    let (one, other) = (fresh().await, number.load(Ordering::Relaxed) - 1);
+    let other = Store::open(&cluster.url(&format!("contract_{other}"))).await.unwrap();
+    super::quotas::two_servers_pass_no_limit_together(one, other).await;
     a_newer_schema_is_refused(&cluster.url("contract_0")).await;
     an_outage_can_be_retried(cluster).await;
 }

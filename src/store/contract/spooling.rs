@@ -1,10 +1,29 @@
 use std::fs;
+use std::path::Path;
 
 use super::super::{Drained, Ending, Spool, Store};
 use super::fixtures::{at, claim, failure, rank_cycle, record, recover, report, running};
 use super::results::rank_cycles;
 use super::timeseries::timeseries;
 use crate::experiment::{ExperimentId, State};
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_folder_is_one_server_s_own_as_long_as_it_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Spool::open(folder.path()).unwrap();
+    let refused = Spool::open(folder.path()).unwrap_err();
+    assert!(refused.to_string().contains("another --spool-dir"), "{refused}");
+    let kept = first.clone();
+    drop(first);
+    Spool::open(folder.path()).unwrap_err();
+    drop(kept);
+    Spool::open(folder.path()).unwrap();
+}
 
 fn completed(id: ExperimentId, attempt: u32) -> Ending {
     let ending = Ending::completed((id, attempt), &report(), &[rank_cycle(0, 0)], at(9)).unwrap();
@@ -61,7 +80,7 @@ pub async fn an_end_whose_attempt_was_lost_is_dropped(store: Store) {
     assert_eq!(record(&store, id).await.state, State::Starting);
     assert_eq!(store.report(id).await.unwrap(), None);
     assert_eq!(store.timeseries(id).await.unwrap(), None);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(names(folder.path()), ["lock"]);
 }
 
 pub async fn an_end_that_is_stored_already_is_not_stored_twice(store: Store) {
@@ -86,5 +105,5 @@ pub async fn what_is_no_end_or_of_another_database_is_left(store: Store) {
         ..Drained::default()
     };
     assert_eq!(spool.drain(&store).await.unwrap(), left);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    assert_eq!(names(folder.path()).len(), 4);
 }

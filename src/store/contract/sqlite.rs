@@ -46,6 +46,41 @@ async fn two_stores_on_one_file_see_and_never_corrupt_each_other() {
 }
 
 #[tokio::test]
+async fn two_stores_on_one_file_pass_no_limit_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (fresh(folder.path()).await, fresh(folder.path()).await);
+    super::quotas::two_servers_pass_no_limit_together(one, other).await;
+}
+
+#[tokio::test]
+async fn a_look_at_the_queue_searches_its_index_and_reads_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let text = format!("EXPLAIN QUERY PLAN {}", store.dialect.waiting());
+    let explained = sqlx::query(sqlx::AssertSqlSafe(text)).bind(1i64);
+    let rows = explained.fetch_all(&store.reads).await.unwrap();
+    let details = rows
+        .iter()
+        .map(|row| row.get::<String, _>("detail"))
+        .collect::<Vec<_>>();
+    let of_experiments = details
+        .iter()
+        .filter(|detail| detail.starts_with("SEARCH e") || detail.starts_with("SCAN e"));
+    let of_experiments = of_experiments.collect::<Vec<_>>();
+    assert_eq!(of_experiments.len(), 5, "{details:#?}");
+    for detail in of_experiments {
+        assert!(
+            detail.contains("USING COVERING INDEX experiments_waiting"),
+            "{details:#?}"
+        );
+    }
+    assert!(
+        !details.iter().any(|detail| detail.contains("TEMP B-TREE")),
+        "{details:#?}"
+    );
+}
+
+#[tokio::test]
 async fn a_database_in_memory_works_and_is_its_own() {
     let (one, other) = (
         Store::open("sqlite::memory:").await.unwrap(),

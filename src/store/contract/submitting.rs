@@ -1,4 +1,4 @@
-use super::super::{IdempotencyKey, NewExperiment, Store, StoreError, Submitted};
+use super::super::{IdempotencyKey, NewExperiment, Quota, Store, StoreError, Submitted};
 use super::fixtures::{at, new_experiment, record, waiting};
 
 fn key(name: &str, body: &str) -> Option<IdempotencyKey> {
@@ -7,6 +7,10 @@ fn key(name: &str, body: &str) -> Option<IdempotencyKey> {
         body_sha256: body.to_owned(),
         expires_at: at(60),
     })
+}
+
+async fn submit(store: &Store, new: &NewExperiment, key: Option<IdempotencyKey>) -> Result<Submitted, StoreError> {
+    store.submit(new, key, Quota::default()).await
 }
 
 /// Accepted `sec` after the first.
@@ -25,14 +29,17 @@ pub async fn a_key_queues_once_and_gives_the_same_experiment(store: Store) {
     let (first, second) = (later(0), later(10));
     let wanted = key("k", "body").unwrap();
     assert_eq!(store.look_up_key(&wanted, at(0)).await.unwrap(), Submitted::Stored);
-    assert_eq!(store.submit(&first, key("k", "body")).await.unwrap(), Submitted::Stored);
-    let repeated = store.submit(&second, key("k", "body")).await.unwrap();
+    assert_eq!(
+        submit(&store, &first, key("k", "body")).await.unwrap(),
+        Submitted::Stored
+    );
+    let repeated = submit(&store, &second, key("k", "body")).await.unwrap();
     assert_eq!(repeated, Submitted::Repeated(first.id));
     assert_eq!(store.look_up_key(&wanted, at(10)).await.unwrap(), repeated);
     assert_eq!(store.get(second.id).await.unwrap(), None);
     assert_eq!(record(&store, first.id).await.created_at, at(0));
     assert_eq!(
-        store.submit(&second, key("other", "body")).await.unwrap(),
+        submit(&store, &second, key("other", "body")).await.unwrap(),
         Submitted::Stored
     );
     assert_eq!(stored(&store).await, 2);
@@ -40,10 +47,10 @@ pub async fn a_key_queues_once_and_gives_the_same_experiment(store: Store) {
 
 pub async fn the_same_key_with_another_body_is_refused(store: Store) {
     let first = later(0);
-    store.submit(&first, key("k", "body")).await.unwrap();
+    submit(&store, &first, key("k", "body")).await.unwrap();
     let other = key("k", "another body");
     assert_eq!(
-        store.submit(&later(1), other.clone()).await.unwrap(),
+        submit(&store, &later(1), other.clone()).await.unwrap(),
         Submitted::KeyTaken
     );
     let found = store.look_up_key(&other.unwrap(), at(1)).await.unwrap();
@@ -57,10 +64,10 @@ pub async fn of_many_who_come_with_one_key_one_queues(store: Store) {
         tokio::spawn(async move {
             let new = later(0);
             let name = if index % 2 == 0 { "even" } else { "odd" };
-            match store.submit(&new, key(name, "body")).await.unwrap() {
+            match submit(&store, &new, key(name, "body")).await.unwrap() {
                 Submitted::Stored => (name, new.id),
                 Submitted::Repeated(id) => (name, id),
-                Submitted::KeyTaken => panic!("the body is the same"),
+                other => panic!("the body is the same: {other:?}"),
             }
         })
     });
@@ -74,7 +81,7 @@ pub async fn of_many_who_come_with_one_key_one_queues(store: Store) {
 
 pub async fn a_key_is_free_again_after_its_time(store: Store) {
     let (first, second) = (later(0), later(60));
-    store.submit(&first, key("k", "body")).await.unwrap();
+    submit(&store, &first, key("k", "body")).await.unwrap();
     assert_eq!(store.drop_expired_keys(at(59)).await.unwrap(), 0);
     let wanted = key("k", "another body").unwrap();
     assert_eq!(store.look_up_key(&wanted, at(60)).await.unwrap(), Submitted::Stored);
@@ -83,7 +90,7 @@ pub async fn a_key_is_free_again_after_its_time(store: Store) {
         ..wanted.clone()
     };
     assert_eq!(
-        store.submit(&second, Some(kept_longer)).await.unwrap(),
+        submit(&store, &second, Some(kept_longer)).await.unwrap(),
         Submitted::Stored
     );
     let found = store.look_up_key(&wanted, at(61)).await.unwrap();
@@ -99,7 +106,7 @@ pub async fn one_that_is_refused_does_not_take_its_group_down(store: Store) {
     let tries = (0..9).map(|index| {
         let new = if index == 4 { taken.clone() } else { later(1) };
         let store = store.clone();
-        async move { (index, store.submit(&new, key(&format!("k{index}"), "body")).await) }
+        async move { (index, submit(&store, &new, key(&format!("k{index}"), "body")).await) }
     });
     for (index, outcome) in futures::future::join_all(tries).await {
         match outcome {

@@ -48,6 +48,22 @@ pub async fn a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu(store: Sto
     assert!(waiting.iter().any(|one| one.id == gpu));
 }
 
+pub async fn a_lane_that_cannot_be_read_stands_in_nobody_s_way(store: Store) {
+    let broken = queued(&store).await;
+    let mut other = of(None, 0);
+    other.spec.gpus = vec!["GPU-b".to_owned()];
+    store.insert(&other).await.unwrap();
+    sqlx::query("UPDATE lanes SET needs = '{' WHERE lane = (SELECT lane FROM experiments WHERE id = $1)")
+        .bind(broken.to_string())
+        .execute(&store.writes)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let waiting = store.waiting(9).await.unwrap();
+        assert_eq!(waiting.iter().map(|one| one.id).collect::<Vec<_>>(), [other.id]);
+    }
+}
+
 pub async fn what_an_earlier_version_queued_is_given_its_place(store: Store) {
     let (whole, broken) = (of(Some("ada"), 7), of(None, 0));
     for new in [&whole, &broken] {

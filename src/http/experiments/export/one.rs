@@ -11,7 +11,7 @@ use super::super::{find, finished_tag};
 use super::columns::ExportRow;
 use super::download::{Download, Rows};
 use super::{asked, rows};
-use crate::experiment::{ExperimentId, State};
+use crate::experiment::State;
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::extract::{IdPath, StrictQuery};
