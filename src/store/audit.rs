@@ -2,6 +2,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row, Transaction};
 
 use super::record::{from_us, to_us};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::access::{Action, AuditEntry};
 
@@ -33,7 +34,7 @@ impl Store {
     pub async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         write(&mut transaction, entry).await?;
-        Ok(transaction.commit().await?)
+        commit(transaction).await
     }
 
     /// A page of the audit log, newest first, older than the entry `before`.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::lease::in_us;
 use super::record::{from_us, id as id_of, state, to_us};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::experiment::{Callback, CallbackState, ExperimentId, State};
 
@@ -103,7 +104,7 @@ impl Store {
             let row = sqlx::query(text).bind(id).fetch_one(&mut *transaction).await?;
             due.push(due_callback(&row)?);
         }
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(due)
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::dialect::Dialect;
 use super::pulse::timed;
 use super::submission::{self, Prepared};
-use super::transaction::begin;
+use super::transaction::{begin, commit};
 use super::transitions::Bell;
 use super::{IdempotencyKey, NewExperiment, Quota, Store, StoreError, Submitted};
 use crate::metrics::StoreMetrics;
@@ -29,14 +29,14 @@ pub fn start(dialect: Dialect, writes: AnyPool, (moved, metrics): (Bell, StoreMe
         let mut group = Vec::new();
         while arriving.recv_many(&mut group, MOST_TOGETHER).await > 0 {
             metrics.group_size.observe(group.len() as f64);
-            commit(dialect, &writes, &mut group, &metrics).await;
+            commit_group(dialect, &writes, &mut group, &metrics).await;
             moved.ring();
         }
     });
     sender
 }
 
-async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>, metrics: &StoreMetrics) {
+async fn commit_group(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>, metrics: &StoreMetrics) {
     let prepared = group.iter().map(|waiting| &waiting.prepared).collect::<Vec<_>>();
     match timed(metrics, "submit", transaction(dialect, writes, &prepared)).await {
         Ok(outcomes) => {
@@ -70,7 +70,7 @@ async fn commit(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>, me
 async fn transaction(dialect: Dialect, writes: &AnyPool, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
     let mut transaction = begin(dialect, writes).await?;
     let outcomes = submission::write(dialect, &mut transaction, group).await?;
-    transaction.commit().await?;
+    commit(transaction).await?;
     Ok(outcomes)
 }
 

@@ -4,6 +4,7 @@ use sqlx::any::AnyRow;
 
 use super::audit::write;
 use super::record::{from_us, to_us};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::access::{Action, Actor, ApiKey, AuditEntry, KeyId, StoredKey};
 
@@ -26,7 +27,7 @@ impl Store {
         .await?;
         let entry = AuditEntry::new(Action::CreateKey, &key.id, by, key.created_at);
         write(&mut transaction, &entry).await?;
-        Ok(transaction.commit().await?)
+        commit(transaction).await
     }
 
     /// # Errors
@@ -72,7 +73,7 @@ impl Store {
             return Ok(self.key(id).await?.is_some());
         }
         write(&mut transaction, &AuditEntry::new(Action::RevokeKey, id, by, now)).await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(true)
     }
 
@@ -92,7 +93,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        Ok(transaction.commit().await?)
+        commit(transaction).await
     }
 }
 

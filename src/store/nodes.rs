@@ -8,6 +8,7 @@ use sqlx::any::AnyRow;
 
 use super::lease::{Held, in_us, to_held};
 use super::record::{from_json, from_us, to_json};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::experiment::Offer;
 
@@ -81,7 +82,7 @@ impl Store {
         .bind(now_us + in_us(registration.lease))
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(Registered::Done)
     }
 
@@ -121,7 +122,7 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await?;
         let held = rows.iter().map(to_held).collect::<Result<Vec<_>, _>>()?;
-        transaction.commit().await?;
+        commit(transaction).await?;
         Ok(Some(held))
     }
 

@@ -9,6 +9,7 @@ use sqlx::Row;
 
 use super::record::{from_json, id as id_of, to_json, to_us};
 use super::standing::{lock_state, set_state};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::experiment::{ExperimentId, Failure, FailureReason, Needs, Spec, State};
 use jiff::Timestamp;
@@ -201,7 +202,7 @@ impl Store {
                 }
             }
         }
-        Ok(transaction.commit().await?)
+        commit(transaction).await
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::any::Any;
 use sqlx::{Row, Transaction};
 
 use super::record::{from_json, id as id_of, to_json, to_us};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::experiment::ExperimentId;
 use crate::measurement::RankCycle;
@@ -54,7 +55,7 @@ impl Store {
             for (id, _) in &doomed {
                 drop_of(&mut transaction, *id, now).await?;
             }
-            transaction.commit().await?;
+            commit(transaction).await?;
             dropped.experiments += doomed.len() as u64;
             dropped.bytes += doomed.iter().map(|(_, bytes)| bytes).sum::<u64>();
         }

@@ -8,6 +8,7 @@ use sqlx::Row;
 
 use super::raw::{self, Block, Stream};
 use super::record::{from_json, to_json};
+use super::transaction::commit;
 use super::{Store, StoreError};
 use crate::experiment::{ExperimentId, State};
 use crate::measurement::{DeviceSeries, Window};
@@ -89,7 +90,7 @@ impl Store {
                 .await?;
         }
         raw::keep(&mut transaction, id, &prepared.blocks, now).await?;
-        Ok(transaction.commit().await?)
+        commit(transaction).await
     }
 
     /// None where nothing is kept: the experiment was never started, has not come to an end, or retention dropped it.

@@ -1,3 +1,7 @@
+//! The beginning and the end of a transaction, each done whole, whatever becomes of who asked for it: a client may hang
+//! up, a run may be ended. Given up halfway through a BEGIN, sqlx hands PostgreSQL's connection to the next one with a
+//! transaction open that nobody knows of, and what is written there is neither committed nor rolled back.
+
 use sqlx::any::Any;
 use sqlx::{AnyPool, Transaction};
 
@@ -7,13 +11,29 @@ use super::{Store, StoreError};
 /// Begins to write. SQLite ends a transaction by itself when its disk is full; sqlx goes on believing in it, and that
 /// connection begins no other: it is replaced.
 pub async fn begin(dialect: Dialect, writes: &AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
-    match writes.begin_with(dialect.begin()).await {
-        Err(sqlx::Error::InvalidSavePointStatement) => {
-            writes.acquire().await?.close().await?;
-            Ok(writes.begin_with(dialect.begin()).await?)
+    let writes = writes.clone();
+    // One that nobody waits for any more is dropped, and so rolled back.
+    whole(async move {
+        match writes.begin_with(dialect.begin()).await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                writes.acquire().await?.close().await?;
+                Ok(writes.begin_with(dialect.begin()).await?)
+            }
+            begun => Ok(begun?),
         }
-        begun => Ok(begun?),
-    }
+    })
+    .await
+}
+
+pub async fn commit(transaction: Transaction<'static, Any>) -> Result<(), StoreError> {
+    whole(async { Ok(transaction.commit().await?) }).await
+}
+
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
 }
 
 impl Store {
@@ -23,9 +43,13 @@ impl Store {
 
     /// Commits what may have changed a state, and rings.
     pub(super) async fn commit_moves(&self, transaction: Transaction<'static, Any>) -> Result<(), StoreError> {
-        let committed = transaction.commit().await;
-        // Also where the answer was lost: the commit may have been made.
-        self.moved.ring();
-        Ok(committed?)
+        let moved = self.moved.clone();
+        whole(async move {
+            let committed = transaction.commit().await;
+            // Also where the answer was lost: the commit may have been made.
+            moved.ring();
+            Ok(committed?)
+        })
+        .await
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
-use sqlx::Connection as _;
+use sqlx::{Connection as _, Row as _};
 use tempfile::TempDir;
 
 use super::super::{Store, StoreError};
@@ -130,6 +130,7 @@ async fn postgres_keeps_the_whole_contract() {
     let other = Store::open(&cluster.url(&format!("contract_{other}"))).await.unwrap();
     super::quotas::two_servers_pass_no_limit_together(one, other).await;
     a_newer_schema_is_refused(&cluster.url("contract_0")).await;
+    a_write_that_is_given_up_leaves_no_transaction_open(&cluster.url("contract_2")).await;
     an_outage_can_be_retried(cluster).await;
 }
 
@@ -174,4 +175,40 @@ async fn an_outage_can_be_retried(cluster: Cluster) {
     assert!(unreachable.is_retryable(), "{unreachable:?}");
     let unwritable = claim(&store, id, at(1)).await.unwrap_err();
     assert!(unwritable.is_retryable(), "{unwritable:?}");
+}
+
+/// A client that hangs up, or a run that is ended, may give up a write at any moment of it.
+async fn a_write_that_is_given_up_leaves_no_transaction_open(url: &str) {
+    let (store, watching) = (Store::open(url).await.unwrap(), Store::open(url).await.unwrap());
+    let id = queued(&store).await;
+    // Each time it is polled, one more answer of the database is there to be taken.
+    for polls in 1..20 {
+        let mut writing = Box::pin(claim(&store, id, at(1)));
+        let mut is_done = false;
+        for _ in 0..polls {
+            is_done = is_done || futures::poll!(&mut writing).is_ready();
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        drop(writing);
+        assert_none_is_in_a_transaction(&watching, polls).await;
+        if is_done {
+            assert!(polls > 1, "it was given up at least once");
+            return;
+        }
+    }
+    panic!("it was never done");
+}
+
+async fn assert_none_is_in_a_transaction(store: &Store, polls: u32) {
+    let text = "SELECT COUNT(*) AS connections FROM pg_stat_activity \
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    // What was begun for nobody is rolled back a moment later.
+    for _ in 0..40 {
+        let row = sqlx::query(text).fetch_one(&store.reads).await.unwrap();
+        if row.get::<i64, _>("connections") == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("given up after {polls} answers, it leaves a transaction open");
 }
