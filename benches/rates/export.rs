@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use joulemark::clock::Monotonic;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
+use super::database::Database;
 use super::server::Server;
 
 pub const FORMATS: [&str; 3] = ["csv", "jsonl", "parquet"];
@@ -35,10 +36,12 @@ impl fmt::Display for Export {
 }
 
 /// From a server of its own, whose peak nothing else raised.
-pub fn export(database: &Path, format: &str, expected: u64) -> Export {
-    let server = Server::start(database);
+pub fn export(database: &Database, format: &str, expected: u64) -> Export {
+    let server = Server::start(database, &[]);
     let before = server.peak_bytes();
-    let file = database.with_extension(format);
+    let file = tempfile::NamedTempFile::new()
+        .expect("a temporary file")
+        .into_temp_path();
     let start = Monotonic::now();
     let mut child = Command::new("curl")
         .args(["-sS", "--fail"])

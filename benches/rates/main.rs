@@ -1,81 +1,72 @@
-//! What the service bears over HTTP on SQLite, loaded by wrk, which shares the machine with it:
-//! `cargo bench --bench rates`, after `apt-get install wrk strace`. Needs 8 GB of disk and about five minutes.
+//! What the service bears over HTTP, loaded by wrk, which shares the machine with it; after
+//! `apt-get install wrk strace`, and with 20 GB of disk:
+//!
+//!     cargo bench --bench rates                # SQLite, seven minutes
+//!     cargo bench --bench rates -- postgres    # on a cluster of its own, which needs PostgreSQL under /usr/lib/postgresql
+//!     cargo bench --bench rates -- export      # every experiment in every format, with the server's peak memory
+//!     cargo bench --bench rates -- looks       # only what it costs to look at a long queue, on both
+//!
+//! A number behind these is another one than 1,000,000.
 //!
 //! Submissions: rate, latency, and how many of them share an fsync. Reads: p50 and p99 with 1,000 and with 1,000,000
-//! experiments stored, each with its report and two labels. `-- reads` and `-- export` run these alone; the latter takes
-//! every experiment in every format, with the server's peak memory.
+//! experiments stored, each with its report and two labels.
 
+mod database;
 mod export;
 mod fill;
+mod looks;
+#[path = "../../tests/integration/postgres_cluster.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod postgres_cluster;
+mod reads;
 mod server;
+mod submissions;
 mod wrk;
 
+use database::Database;
+use postgres_cluster::PostgresCluster;
 use server::Server;
-use wrk::Load;
 
-const SIZES: [u32; 2] = [1_000, 1_000_000];
+const FEW: u32 = 1_000;
+const MANY: u32 = 1_000_000;
+/// As PostgreSQL comes, fsync included, but for more than its least memory.
+const POSTGRES: &[&str] = &["shared_buffers=1GB", "max_wal_size=8GB"];
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let asked = |what: &str| std::env::args().any(|argument| argument == what);
-    if asked("reads") {
-        return reads(&folder.path().join("many.db"));
+    let sqlite = |name: &str| Database::sqlite(folder.path().join(format!("{name}.db")));
+    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let (numbers, names): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.parse::<u32>().is_ok());
+    let many = numbers.first().map_or(MANY, |number| number.parse().expect("a number"));
+    match names.join(" ").as_str() {
+        "" => {
+            submissions::fsyncs(&sqlite("fsyncs"));
+            measure(&sqlite, many);
+        }
+        "postgres" => {
+            let Some(cluster) = PostgresCluster::start_with(POSTGRES) else {
+                return;
+            };
+            measure(&|name| Database::postgres(&cluster, name), many);
+        }
+        "export" => exports(&sqlite("many"), many),
+        "looks" => {
+            looks::measure(&sqlite("queue"));
+            if let Some(cluster) = PostgresCluster::start_with(POSTGRES) {
+                println!("the same on Postgres:");
+                looks::measure(&Database::postgres(&cluster, "queue"));
+            }
+        }
+        other => {
+            println!("there is no {other:?}; accepted are postgres, export, looks, nothing for SQLite, and a number");
+        }
     }
-    if asked("export") {
-        return exports(&folder.path().join("many.db"));
-    }
-    let few = folder.path().join("few.db");
-    let template = template(&few);
-    fill::fill(&few, &template, 0..SIZES[0]);
-    submissions(&few, SIZES[0]);
-    fsyncs(&folder.path().join("fsync.db"));
-    let many = folder.path().join("many.db");
-    reads(&many);
-    submissions(&many, SIZES[1]);
 }
 
-/// A real result to copy.
-fn template(database: &std::path::Path) -> String {
-    Server::start(database).complete_one()
-}
-
-/// Nothing of what is submitted starts: one experiment that only sleeps has the host's CPU.
-fn submissions(database: &std::path::Path, size: u32) {
-    let server = Server::start(database);
-    server.occupy();
-    let before = fill::count(database);
-    let load = Load::submit(&server.url, 10);
-    println!("submissions with {size} stored: {load}");
-    // What was answered, and those whose answers wrk no longer waited for.
-    let (expected, new) = (
-        load.requests..=load.requests + wrk::SUBMITTERS,
-        fill::count(database) - before,
-    );
-    assert!(
-        expected.contains(&new),
-        "{} were answered, {new} are stored",
-        load.requests
-    );
-}
-
-fn fsyncs(database: &std::path::Path) {
-    let server = Server::start_under_strace(database);
-    server.occupy();
-    let before = fill::count(database);
-    let load = Load::submit(&server.url, 5);
-    let (stored, fsyncs) = (fill::count(database) - before, server.stop_and_count_fsyncs());
-    println!(
-        "under strace, which slows it: {stored} submissions at {:.0}/s, {fsyncs} fsyncs from start to stop: {:.1} \
-         submissions an fsync",
-        load.per_second,
-        f64::from(stored) / f64::from(fsyncs)
-    );
-}
-
-fn exports(database: &std::path::Path) {
-    let template = template(database);
+fn exports(database: &Database, most: u32) {
+    let template = Server::start(database, &[]).complete_one();
     let mut have = 0;
-    for size in [10_000, 100_000, SIZES[1]] {
+    for size in [most / 100, most / 10, most] {
         fill::fill(database, &template, have..size);
         have = size;
         for format in export::FORMATS {
@@ -88,41 +79,14 @@ fn exports(database: &std::path::Path) {
     }
 }
 
-fn reads(database: &std::path::Path) {
-    let template = template(database);
-    let kinds = [
-        "newest page",
-        "page at a cursor",
-        "one experiment",
-        "one result",
-        "page of a label",
-        "page of a model",
-        "oldest page",
-        "last finished",
-        "finished, cursor",
-        "finished, label",
-    ];
-    let mut p99 = Vec::new();
-    let mut have = 0;
-    for size in SIZES {
-        fill::fill(database, &template, have..size);
-        have = size;
-        let server = Server::start(database);
-        let bytes = std::fs::metadata(database).map_or(0, |file| file.len());
-        println!("{size} experiments stored, {:.1} MB", bytes as f64 / 1e6);
-        for (index, kind) in kinds.into_iter().enumerate() {
-            let load = Load::read(&server.url, kind, size);
-            match p99.get(index) {
-                None => println!("  {kind:<17} {load}"),
-                Some(small) => println!(
-                    "  {kind:<17} {load}, p99 {:.2} times that of {}",
-                    load.p99_ms / small,
-                    SIZES[0]
-                ),
-            }
-            if size == SIZES[0] {
-                p99.push(load.p99_ms);
-            }
-        }
+fn measure(database: &dyn Fn(&str) -> Database, size_of_many: u32) {
+    let (few, many) = (database("few"), database("many"));
+    for (database, size) in [(&few, FEW), (&many, size_of_many)] {
+        let template = Server::start(database, &[]).complete_one();
+        fill::fill(database, &template, 0..size);
     }
+    reads::compare((&few, FEW), (&many, size_of_many));
+    reads::cold((&many, size_of_many));
+    submissions::measure(&few, FEW);
+    submissions::measure(&many, size_of_many);
 }

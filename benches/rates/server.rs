@@ -1,37 +1,43 @@
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use tempfile::{TempDir, TempPath};
+
+use super::database::Database;
 
 /// The real server on a free port.
 pub struct Server {
     child: Child,
     pub url: String,
-    strace: Option<PathBuf>,
+    strace: Option<TempPath>,
+    _spool: TempDir,
 }
 
 impl Server {
-    pub fn start(database: &Path) -> Self {
-        Self::start_as(Command::new(env!("CARGO_BIN_EXE_joulemark")), database, None)
+    pub fn start(database: &Database, options: &[&str]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_joulemark"));
+        Self::start_as(program, database, options, None)
     }
 
     /// strace counts every call that waits for the disk, of every thread.
-    pub fn start_under_strace(database: &Path) -> Self {
-        let counts = database.with_extension("strace");
+    pub fn start_under_strace(database: &Database, options: &[&str]) -> Self {
+        let counts = tempfile::NamedTempFile::new()
+            .expect("a temporary file")
+            .into_temp_path();
         let mut command = Command::new("strace");
         command
             .args(["-f", "--seccomp-bpf", "-c", "-e", "trace=fsync,fdatasync", "-o"])
             .arg(&counts)
             .arg(env!("CARGO_BIN_EXE_joulemark"));
-        Self::start_as(command, database, Some(counts))
+        Self::start_as(command, database, options, Some(counts))
     }
 
-    fn start_as(mut command: Command, database: &Path, strace: Option<PathBuf>) -> Self {
-        let url = format!("sqlite://{}", database.display());
+    fn start_as(mut command: Command, database: &Database, options: &[&str], strace: Option<TempPath>) -> Self {
+        let spool = tempfile::tempdir().expect("a temporary folder");
         let mut child = command
             .args([
                 "serve",
@@ -40,11 +46,11 @@ impl Server {
                 "--log",
                 "warn",
                 "--allow-synthetic-engine",
-                // More is submitted here than any lab's queue may hold; counting it costs most of a submission.
-                "--max-queued",
-                "0",
             ])
-            .args(["--database-url", &url])
+            .args(["--database-url", &database.url()])
+            .arg("--spool-dir")
+            .arg(spool.path())
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts (strace is there: apt-get install strace)");
@@ -55,15 +61,25 @@ impl Server {
             child,
             url: url.to_owned(),
             strace,
+            _spool: spool,
         }
     }
 
-    /// One experiment that sleeps for longer than any bench.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Has one experiment run that sleeps for longer than any bench: this one, or that of the server before.
     pub fn occupy(&self) {
-        let id = self.submit(&json!({
-            "model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 9,
+        self.submit(&json!({
+            "model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 9, "priority": 100,
+            "labels": {"bench": "occupies"},
         }));
-        while self.get(&format!("/v1/experiments/{id}"))["state"] == "queued" {
+        let runs = |shown: &Value| shown["state"] != "queued";
+        while !self.get("/v1/experiments?label=bench=occupies")["items"]
+            .as_array()
+            .is_some_and(|items| items.iter().any(runs))
+        {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -74,12 +90,17 @@ impl Server {
             "model_name": "synthetic:decode_ms=1", "prompts": {"dataset": "short-32"}, "max_output_tokens": 16,
             "idle_baseline_sec": 0,
         }));
+        self.until_completed(&id);
+        id
+    }
+
+    pub fn until_completed(&self, id: &str) -> Value {
         loop {
             let shown = self.get(&format!("/v1/experiments/{id}"));
             match shown["state"].as_str() {
-                Some("completed") => return id,
+                Some("completed") => return shown,
                 Some("failed") => panic!("{shown:#}"),
-                _ => std::thread::sleep(Duration::from_millis(100)),
+                _ => std::thread::sleep(Duration::from_millis(20)),
             }
         }
     }
@@ -119,7 +140,7 @@ impl Server {
         kilobytes.expect("the kernel says it") * 1024
     }
 
-    fn submit(&self, experiment: &Value) -> String {
+    pub fn submit(&self, experiment: &Value) -> String {
         let answer = curl(&[
             "-H",
             "Content-Type: application/json",

@@ -4,7 +4,7 @@ use std::process::Command;
 /// Connections that submit at once; each sends its next one when it is answered.
 pub const SUBMITTERS: u32 = 64;
 const READERS: u32 = 4;
-const READ_SECONDS: u32 = 8;
+const READ_SECONDS: u32 = 3;
 
 /// What wrk measured: every request of every connection.
 pub struct Load {
@@ -42,34 +42,57 @@ impl Load {
 
     /// Each request is for another of the `size` experiments, or for the page behind it, at random.
     pub fn read(url: &str, kind: &str, size: u32) -> Self {
-        let path = match kind {
-            "newest page" => r#""/v1/experiments""#,
-            "page at a cursor" => r#""/v1/experiments?cursor=" .. id(math.random(size / 2, size - 1))"#,
-            "one experiment" => r#""/v1/experiments/" .. id(math.random(0, size - 1))"#,
-            "one result" => r#""/v1/experiments/" .. id(math.random(0, size - 1)) .. "/results""#,
-            "page of a label" => r#""/v1/experiments?label=team=t" .. math.random(0, 9)"#,
-            "page of a model" => r#""/v1/experiments?model=m" .. math.random(0, 9)"#,
-            "oldest page" => r#""/v1/experiments?sort=created_at""#,
-            "last finished" => r#""/v1/experiments?sort=-finished_at""#,
-            "finished, cursor" => {
-                r#""/v1/experiments?sort=-finished_at&cursor=" .. finish(math.random(size / 2, size - 1))"#
-            }
-            "finished, label" => r#""/v1/experiments?sort=-finished_at&label=team=t" .. math.random(0, 9)"#,
-            other => panic!("there is no {other}"),
+        // What the first requests bring into the server's memory is not what is measured.
+        run(url, &reading(kind, size), (READERS, 1));
+        Self::read_at_once(url, kind, size)
+    }
+
+    /// Likewise, with nothing read before.
+    pub fn read_at_once(url: &str, kind: &str, size: u32) -> Self {
+        run(url, &reading(kind, size), (READERS, READ_SECONDS))
+    }
+
+    /// Of each figure the median over several runs.
+    pub fn median(loads: Vec<Self>) -> Self {
+        let of = |figure: fn(&Self) -> f64| {
+            let mut figures = loads.iter().map(figure).collect::<Vec<_>>();
+            figures.sort_by(f64::total_cmp);
+            figures[figures.len() / 2]
         };
-        let script = format!(
-            r#"
+        Self {
+            requests: loads.iter().map(|load| load.requests).sum(),
+            per_second: of(|load| load.per_second),
+            p50_ms: of(|load| load.p50_ms),
+            p99_ms: of(|load| load.p99_ms),
+        }
+    }
+}
+
+fn reading(kind: &str, size: u32) -> String {
+    let path = match kind {
+        "newest page" => r#""/v1/experiments""#,
+        "page at a cursor" => r#""/v1/experiments?cursor=" .. id(math.random(size / 2, size - 1))"#,
+        "one experiment" => r#""/v1/experiments/" .. id(math.random(0, size - 1))"#,
+        "one result" => r#""/v1/experiments/" .. id(math.random(0, size - 1)) .. "/results""#,
+        "page of a label" => r#""/v1/experiments?label=team=t" .. math.random(0, 9)"#,
+        "page of a model" => r#""/v1/experiments?model=m" .. math.random(0, 9)"#,
+        "oldest page" => r#""/v1/experiments?sort=created_at""#,
+        "last finished" => r#""/v1/experiments?sort=-finished_at""#,
+        "finished, cursor" => {
+            r#""/v1/experiments?sort=-finished_at&cursor=" .. finish(math.random(size / 2, size - 1))"#
+        }
+        "finished, label" => r#""/v1/experiments?sort=-finished_at&label=team=t" .. math.random(0, 9)"#,
+        other => panic!("there is no {other}"),
+    };
+    format!(
+        r#"
             local size = {size}
             {}
             math.randomseed(1)
             request = function() return wrk.format("GET", {path}) end
             "#,
-            super::fill::LUA_ID
-        );
-        // What the first requests bring into memory is not what is measured.
-        run(url, &script, (READERS, 2));
-        run(url, &script, (READERS, READ_SECONDS))
-    }
+        super::fill::LUA_ID
+    )
 }
 
 fn run(url: &str, script: &str, (connections, seconds): (u32, u32)) -> Load {

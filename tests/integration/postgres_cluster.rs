@@ -14,12 +14,21 @@ use tempfile::TempDir;
 pub struct PostgresCluster {
     binaries: PathBuf,
     folder: TempDir,
+    settings: &'static [&'static str],
     server: Option<Child>,
 }
+
+/// Nothing of a test is to outlive a power cut.
+const QUICK: &[&str] = &["fsync=off"];
 
 impl PostgresCluster {
     /// None, said on standard output, where PostgreSQL is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with(QUICK)
+    }
+
+    /// With settings of its own, each `NAME=VALUE`; none makes it as durable as it comes.
+    pub fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let Some(binaries) = binaries() else {
             println!("skipped: there is no PostgreSQL under /usr/lib/postgresql");
             return None;
@@ -32,6 +41,7 @@ impl PostgresCluster {
         let mut cluster = Self {
             binaries,
             folder,
+            settings,
             server: None,
         };
         let made = cluster
@@ -57,7 +67,8 @@ impl PostgresCluster {
             .command("postgres")
             .args(["-D", "data", "-k"])
             .arg(self.folder.path())
-            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .args(["-c", "listen_addresses="])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .spawn();
         self.server = Some(server.expect("postgres starts"));
         for _ in 0..600 {
