@@ -19,6 +19,7 @@ mod open_files;
 mod openapi;
 mod options;
 mod serve;
+mod service_manager;
 mod worker;
 
 use std::process::ExitCode;

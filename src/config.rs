@@ -5,11 +5,13 @@ mod access;
 mod callback;
 mod layers;
 mod limits;
+mod listen;
 mod settings;
 
 pub use access::AuthMode;
 pub use layers::{ConfigError, Layered, Origin, load};
 pub use limits::Limits;
+pub use listen::Listen;
 pub use settings::{LogFormat, Settings};
 
 /// The reference: every option with its default and what it is for.

@@ -17,6 +17,7 @@ mod follow;
 mod health;
 mod layers;
 mod limits;
+mod listener;
 mod metrics;
 mod nodes;
 mod observe;
@@ -31,8 +32,9 @@ mod stream;
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use access::{Access, Authentication};
+pub use access::{Access, Authentication, TrustedProxies};
 pub use connections::serve;
+pub use listener::Listener;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use places::{Exports, Streams};

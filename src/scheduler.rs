@@ -15,6 +15,7 @@ mod failure;
 mod keep;
 mod launch;
 mod leases;
+mod liveness;
 mod milestones;
 mod model_cache;
 mod models;

@@ -1,7 +1,7 @@
 use anyhow::Context as _;
 
 use crate::config::{AuthMode, Settings};
-use crate::http::{Access, Authentication};
+use crate::http::{Access, Authentication, TrustedProxies};
 
 /// The settings on access as the API goes by them.
 pub fn of(settings: &Settings) -> anyhow::Result<Access> {
@@ -13,7 +13,10 @@ pub fn of(settings: &Settings) -> anyhow::Result<Access> {
             AuthMode::None => Authentication::None,
             AuthMode::Keys => Authentication::Keys,
         },
-        trusted_proxies: settings.trusted_networks(),
+        trusted_proxies: TrustedProxies {
+            networks: settings.trusted_networks(),
+            socket: settings.trusts_socket(),
+        },
         identity_header: identity_header
             .transpose()
             .context("identity_header is no header's name")?,

@@ -19,7 +19,7 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip)]
     config: Option<PathBuf>,
-    /// Address and port of the HTTP API [default: 127.0.0.1:8080].
+    /// Address and port of the HTTP API, or unix:/PATH [default: 127.0.0.1:8080].
     #[arg(long)]
     listen: Option<String>,
     /// sqlite://PATH or postgres://… [default: sqlite://joulemark.db].

@@ -1,10 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::service_manager::{self, Vitals};
 use super::{
     access, callback, energy as energy_options, logging, machine, node, only_server, open_files, options::Options,
 };
@@ -12,7 +12,7 @@ use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::energy::{self, EnergyOptions, HostMeter};
 use crate::experiment::{Gpu, Host, Offer};
-use crate::http::{self, AppState, Exports, Streams};
+use crate::http::{self, AppState, Exports, Listener, Streams};
 use crate::inference::prompts;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
@@ -40,7 +40,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
     let deliveries = callback::of(&settings)?;
     // All before the database is touched: recovery takes over what it believes a dead server left.
-    let listener = TcpListener::bind(settings.listen)
+    let listener = Listener::bind(&settings.listen)
         .await
         .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
     let _only_server = only_server::lock(&settings.database_url)?;
@@ -150,7 +150,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let state = AppState {
         store: store.clone(),
         scheduler: scheduler.clone(),
-        meter,
+        meter: meter.clone(),
         models,
         access: access.clone(),
         feed,
@@ -163,7 +163,8 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     };
     node::join(&scheduler, store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
-    println!("listening on http://{}", listener.local_addr()?);
+    let address = listener.address()?;
+    println!("listening on {address}");
     let keeping = tokio::spawn({
         let scheduler = scheduler.clone();
         async move { scheduler.keep().await }
@@ -191,7 +192,19 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         let (access, store) = (access.clone(), store.clone());
         async move { access.last_used.write_forever(&store).await }
     });
+    let vitals = Vitals {
+        meter,
+        scheduler: scheduler.clone(),
+        tasks: vec![
+            ("the scheduler", working.abort_handle()),
+            ("the heartbeat", keeping.abort_handle()),
+            ("the HTTP server", server.abort_handle()),
+        ],
+    };
+    tokio::spawn(service_manager::watch(vitals, stopping.clone()));
+    service_manager::ready(&address);
     stopping.cancelled().await;
+    service_manager::stopping();
     tracing::info!("stopping: running experiments go back to the queue");
     scheduler.stop();
     working.await?;

@@ -1,7 +1,10 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
+use super::{Listen, Settings};
+
+/// Stands in `trusted_proxy` for whoever may write to the socket.
+const UNIX: &str = "unix";
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +25,10 @@ impl Settings {
         };
         let keyless = self.auth == AuthMode::None;
         check(
-            !keyless || self.listen.ip().is_loopback(),
+            !keyless || self.listen.is_of_this_host(),
             format!(
                 "listen is {}, where others can reach it, and auth is none: anybody could run experiments; use auth keys \
-                 (`joulemark key create` makes keys), or listen on a loopback address such as 127.0.0.1:8080",
+                 (`joulemark key create` makes keys), or listen on a loopback address such as 127.0.0.1:8080, or on unix:/PATH",
                 self.listen
             ),
         );
@@ -46,12 +49,20 @@ impl Settings {
             ),
         );
         for network in &self.trusted_proxy {
-            let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
+            let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, and unix";
             check(
-                read_network(network).is_some(),
+                network == UNIX || read_network(network).is_some(),
                 format!("trusted_proxy has {network:?}; accepted is {accepted}"),
             );
         }
+        let is_socket = matches!(self.listen, Listen::Socket(_));
+        check(
+            !self.trusts_socket() || is_socket,
+            format!(
+                "trusted_proxy has unix and listen is {}; it is for the proxy that talks to unix:/PATH",
+                self.listen
+            ),
+        );
         for origin in &self.cors_origin {
             let host = origin
                 .strip_prefix("https://")
@@ -80,6 +91,11 @@ impl Settings {
         );
         problems.extend(self.limits.problems());
         problems
+    }
+
+    /// Whether whoever may write to the socket that is listened on is a trusted proxy.
+    pub fn trusts_socket(&self) -> bool {
+        self.trusted_proxy.iter().any(|proxy| proxy == UNIX)
     }
 
     /// Those that can be read, which all can once `problems` found nothing.
@@ -118,7 +134,7 @@ mod tests {
 
     #[test]
     fn without_authentication_only_a_loopback_address_is_listened_on() {
-        for listen in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1"] {
+        for listen in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "unix:/run/joulemark.sock"] {
             loaded(&format!("listen = '{listen}'")).unwrap();
         }
         for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"] {
@@ -154,6 +170,11 @@ mod tests {
                 "otlp_endpoint = 'collector:4318'",
                 "otlp_endpoint is \"collector:4318\"",
             ),
+            (
+                "auth = 'keys'\ntrusted_proxy = ['unix']",
+                "trusted_proxy has unix and listen is 127.0.0.1:8080",
+            ),
+            ("listen = 'unix:a.sock'", "accepted are ADDRESS:PORT"),
             ("auth = 'open'", "auth"),
         ] {
             let message = loaded(toml).unwrap_err();

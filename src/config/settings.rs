@@ -1,8 +1,8 @@
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthMode, Limits};
+use super::{AuthMode, Limits, Listen};
 use crate::access::Role;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub enum LogFormat {
 /// Every option, as `config/default.toml` documents them; what is none never comes here (`layers`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    pub listen: SocketAddr,
+    pub listen: Listen,
     pub database_url: String,
     /// Empty: beside the database.
     pub spool_dir: PathBuf,

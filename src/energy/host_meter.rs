@@ -114,6 +114,11 @@ impl HostMeter {
         lock(&self.0.timeline).untrack(pid);
     }
 
+    /// When every source was asked last, the start included: a thread that hangs in one of them falls behind.
+    pub fn last_sweep(&self) -> Monotonic {
+        lock(&self.0.timeline).last_sweep()
+    }
+
     /// Waits until what was drawn up to now has been shown, so that reading windows that have ended does not wait.
     pub fn settle(&self) {
         let now = Monotonic::now().as_sec();

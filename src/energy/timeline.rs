@@ -146,6 +146,7 @@ pub struct Timeline {
     host_cpu: Series,
     processes: Vec<Process>,
     longest_power_gap_sec: f64,
+    last_sweep: Monotonic,
 }
 
 impl Process {
@@ -186,11 +187,21 @@ impl Timeline {
             host_cpu: Series::default(),
             processes: Vec::new(),
             longest_power_gap_sec: LONGEST_POWER_GAP_SEC.max(10.0 * interval_sec),
+            last_sweep: Monotonic::now(),
         }
     }
 
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// Every source was asked once more, whatever it answered.
+    pub fn note_sweep(&mut self, now: Monotonic) {
+        self.last_sweep = now;
+    }
+
+    pub fn last_sweep(&self) -> Monotonic {
+        self.last_sweep
     }
 
     /// Busy CPU seconds of the whole host.

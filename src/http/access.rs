@@ -10,14 +10,38 @@ mod policy;
 mod rate;
 mod scope;
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub use authenticate::{Who, authenticate};
 pub use caller::Caller;
-pub use origin::Origin;
+pub use origin::{Origin, TrustedProxies};
 pub use policy::{Access, Authentication};
 pub use scope::{Scope, scope_of};
 
 /// The other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Address(SocketAddr),
+    /// A program of this host that may use the socket, whichever.
+    Socket,
+}
+
+impl Peer {
+    /// This host's, of a program that came by the socket.
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::Address(address) => address.ip().to_canonical(),
+            Self::Socket => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(formatter),
+            Self::Socket => formatter.write_str("the socket"),
+        }
+    }
+}

@@ -9,12 +9,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::access::Peer;
+use super::listener::{Listener, Stream};
 use crate::config::Limits;
 
 /// Room for the request line and for what is refused with an answer, not with a closed connection.
@@ -24,7 +24,7 @@ const MAX_HEADERS: usize = 128;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stopping`, then answers what is under way and returns.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stopping: CancellationToken) {
+pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -42,8 +42,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stoppi
             () = stopping.cancelled() => break,
         };
         match accepted {
-            Ok((stream, address)) => {
-                let connection = handle(http.clone(), stream, Peer(address), router.clone(), stopping.clone());
+            Ok((stream, peer)) => {
+                let connection = handle(http.clone(), stream, peer, router.clone(), stopping.clone());
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -61,9 +61,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stoppi
     let _ = places.acquire_many(limits.max_connections).await;
 }
 
-async fn handle(http: http1::Builder, stream: TcpStream, peer: Peer, router: Router, stopping: CancellationToken) {
-    // Answers are small and whole: waiting for more to send with them only makes them late.
-    let _ = stream.set_nodelay(true);
+async fn handle(http: http1::Builder, stream: Stream, peer: Peer, router: Router, stopping: CancellationToken) {
     let service = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         request.map(Body::new)
@@ -78,7 +76,7 @@ async fn handle(http: http1::Builder, stream: TcpStream, peer: Peer, router: Rou
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, peer = %peer.0, "a connection ended badly");
+        tracing::debug!(%error, %peer, "a connection ended badly");
     }
 }
 

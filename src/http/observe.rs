@@ -82,7 +82,7 @@ impl Open {
     fn answered(&mut self, status: StatusCode, who: Option<Who>) {
         self.is_answered = true;
         let (name, address) = who.map_or((None, None), |who| (who.name, Some(who.address)));
-        let address = address.or(self.peer.map(|Peer(peer)| peer.ip().to_canonical()));
+        let address = address.or(self.peer.map(Peer::address));
         self.close(Some(status), name.as_deref(), address);
     }
 
@@ -117,7 +117,7 @@ fn to_the_microsecond(ms: f64) -> f64 {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.is_answered {
-            let address = self.peer.map(|Peer(peer)| peer.ip().to_canonical());
+            let address = self.peer.map(Peer::address);
             self.close(None, None, address);
         }
     }

@@ -15,10 +15,7 @@ impl RequestId {
     /// A trusted proxy's, so that its log and this one can be laid side by side; a new one for everybody else, who could
     /// otherwise write another's into the log.
     pub fn of(headers: &HeaderMap, peer: Option<&Peer>, access: &Access) -> Self {
-        let is_trusted = peer.is_some_and(|Peer(peer)| {
-            let address = peer.ip().to_canonical();
-            access.trusted_proxies.iter().any(|network| network.contains(&address))
-        });
+        let is_trusted = peer.is_some_and(|peer| access.trusted_proxies.has(*peer));
         let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
         match given.filter(|id| is_trusted && is_good(id)) {
             Some(id) => Self(id.into()),

@@ -55,6 +55,7 @@ impl Scheduler {
                 pulse.in_touch_since = Monotonic::now();
                 pulse.last_beat = None;
             }
+            self.liveness().has_kept(Monotonic::now(), pulse.last_beat.is_some());
             let period = LOOK_PERIOD.min(lease / BEATS_A_LEASE);
             tokio::select! {
                 () = tokio::time::sleep(period) => {}

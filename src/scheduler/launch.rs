@@ -47,6 +47,7 @@ impl Launcher {
         std::thread::Builder::new()
             .name("worker-launcher".to_owned())
             .spawn(move || {
+                keep_capabilities_from_workers();
                 for (launch, answer) in receiver {
                     // Whoever asked may be cancelled by now; dropping the answer then closes the worker's orders, its end.
                     let _ = answer.send(start(launch));
@@ -62,6 +63,19 @@ impl Launcher {
         let (answer, started) = oneshot::channel();
         self.requests.send((launch, answer)).map_err(|_| gone())?;
         started.await.map_err(|_| gone())?
+    }
+}
+
+/// A capability that the service manager lent the server for its meter (CAP_PERFMON) is no worker's: what this thread
+/// starts has none. On a kernel that does not know the call there is none to keep.
+#[expect(unsafe_code, reason = "ambient capabilities have no wrapper in the crates we have")]
+fn keep_capabilities_from_workers() {
+    let (none, clear_all) = (0 as libc::c_ulong, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong);
+    // SAFETY: plain numbers; the call changes the calling thread's own set and nothing else.
+    let answer = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear_all, none, none, none) };
+    if answer != 0 {
+        let error = io::Error::last_os_error();
+        tracing::debug!(%error, "ambient capabilities cannot be given up");
     }
 }
 

@@ -11,6 +11,7 @@ use super::cluster::Node;
 use super::context::Context;
 use super::device_locks::Locks;
 use super::leases::{Lease, Start};
+use super::liveness::Liveness;
 use super::run::Run;
 use super::running::{Ends, Running, RunningTable};
 use super::startable::HostQueue;
@@ -38,6 +39,7 @@ struct Shared {
     running: RunningTable,
     host_queue: HostQueue,
     wake: Notify,
+    liveness: Liveness,
     /// Whether this server has its node's name.
     is_listed: AtomicBool,
     stopping: CancellationToken,
@@ -55,6 +57,7 @@ impl Scheduler {
             running: RunningTable::default(),
             host_queue: HostQueue::default(),
             wake: Notify::new(),
+            liveness: Liveness::new(Monotonic::now()),
             is_listed: AtomicBool::new(true),
             stopping: CancellationToken::new(),
             left: CancellationToken::new(),
@@ -84,6 +87,15 @@ impl Scheduler {
 
     pub(super) fn set_listed(&self, is_listed: bool) {
         self.0.is_listed.store(is_listed, Ordering::Relaxed);
+    }
+
+    pub(super) fn liveness(&self) -> &Liveness {
+        &self.0.liveness
+    }
+
+    /// Which of the loops does not come round any more; none while all do.
+    pub fn what_is_stuck(&self, now: Monotonic) -> Option<String> {
+        self.0.liveness.what_is_stuck(now, self.node().lease)
     }
 
     /// Something was submitted or has finished: look at the queue now.
@@ -122,6 +134,7 @@ impl Scheduler {
             if let Err(error) = self.step().await {
                 tracing::error!(%error, "the queue cannot be read; trying again");
             }
+            self.0.liveness.has_worked(Monotonic::now());
             tokio::select! {
                 () = self.0.wake.notified() => {}
                 () = self.0.stopping.cancelled() => {}

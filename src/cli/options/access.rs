@@ -8,8 +8,8 @@ pub struct AccessOptions {
     /// keys, or none: everybody on this host may do everything, on a loopback address only [default: none].
     #[arg(long)]
     auth: Option<String>,
-    /// A proxy whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, as an address or a network; may be given
-    /// several times.
+    /// A proxy whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, as an address, a network, or unix for the
+    /// socket that is listened on; may be given several times.
     #[arg(long)]
     trusted_proxy: Option<Vec<String>>,
     /// Header in which a trusted proxy names the user.

@@ -237,9 +237,12 @@ impl Sampler {
                 Err(_) => timeline.untrack(pid),
             }
         }
-        if let Some(Ok(busy_sec)) = self.host_cpu_clock.as_ref().map(HostCpuClock::busy_sec) {
-            lock(&self.timeline).record_host_cpu(Monotonic::now(), busy_sec, edge);
+        let busy = self.host_cpu_clock.as_ref().map(HostCpuClock::busy_sec);
+        let (mut timeline, now) = (lock(&self.timeline), Monotonic::now());
+        if let Some(Ok(busy_sec)) = busy {
+            timeline.record_host_cpu(now, busy_sec, edge);
         }
+        timeline.note_sweep(now);
     }
 
     fn tree_cpu_sec(&mut self, pid: u32, look: bool) -> Result<f64, CpuTimeError> {

@@ -50,9 +50,9 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
 async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Caller>), Problem> {
     let access = &state.access;
     let headers = &request.headers;
-    let Peer(peer) = *request.extensions.get::<Peer>().ok_or_else(Problem::internal)?;
+    let peer = *request.extensions.get::<Peer>().ok_or_else(Problem::internal)?;
     let origin =
-        Origin::read(peer.ip(), headers, &access.trusted_proxies).map_err(|bad| Problem::bad_header(&bad.0, &bad.1))?;
+        Origin::read(peer, headers, &access.trusted_proxies).map_err(|bad| Problem::bad_header(&bad.0, &bad.1))?;
     if let Authentication::None = access.authentication {
         only_from_here(headers)?;
         let caller = Caller::anybody(&origin);
@@ -118,10 +118,18 @@ async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Res
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         return by_key(state, value.to_str().unwrap_or_default(), origin).await;
     }
-    let vouched = access.identity_header.as_ref().filter(|_| origin.is_trusted_proxy);
-    match vouched.and_then(|name| Some((name, headers.get(name)?))) {
-        Some((header, value)) => by_proxy(access, header, value.as_bytes(), origin),
-        None => Err(Problem::unauthenticated("there is no API key in the request")),
+    let Some(header) = access.identity_header.as_ref().filter(|_| origin.is_trusted_proxy) else {
+        return Err(Problem::unauthenticated("there is no API key in the request"));
+    };
+    let mut values = headers.get_all(header).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => by_proxy(access, header, value.as_bytes(), origin),
+        // One is the client's own, and which cannot be told.
+        (Some(_), Some(_)) => Err(Problem::bad_header(
+            header,
+            "is there twice; the proxy must replace what clients send",
+        )),
+        (None, _) => Err(Problem::unauthenticated("there is no API key in the request")),
     }
 }
 

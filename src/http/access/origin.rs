@@ -3,11 +3,21 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, HeaderName, header::HOST};
 use ipnet::IpNet;
 
+use super::Peer;
+
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const MAX_PREFIX_BYTES: usize = 200;
+
+/// Whom the admin believes what they say of their clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    pub networks: Vec<IpNet>,
+    /// Whoever may use the socket.
+    pub socket: bool,
+}
 
 /// Where a request came from and under which address its client knows this service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +46,12 @@ impl Origin {
     }
 
     /// Nobody but a trusted proxy is believed; what others send is as if it were not there.
-    pub fn read(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<Self, BadHeader> {
-        let peer = peer.to_canonical();
-        if !is_trusted(peer, trusted) {
-            return Ok(Self::direct(peer));
+    pub fn read(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> Result<Self, BadHeader> {
+        if !trusted.has(peer) {
+            return Ok(Self::direct(peer.address()));
         }
         Ok(Self {
-            address: client(peer, headers, trusted)?,
+            address: client(peer.address(), headers, trusted)?,
             is_trusted_proxy: true,
             base: base(headers)?,
             prefix: prefix(headers)?,
@@ -55,13 +64,22 @@ impl Origin {
     }
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|network| network.contains(&address))
+impl TrustedProxies {
+    pub fn has(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Address(_) => self.contains(peer.address()),
+            Peer::Socket => self.socket,
+        }
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// From the right, where each proxy adds whom it talked to: the first one that is no trusted proxy. What stands further
 /// left, the client can have written itself.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<IpAddr, BadHeader> {
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Result<IpAddr, BadHeader> {
     let mut client = peer;
     let lines: Vec<_> = headers.get_all(FOR).iter().collect();
     for line in lines.into_iter().rev() {
@@ -76,7 +94,7 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<IpAddr
                         format!("has {entry:?}; accepted are IP addresses with commas between them"),
                     )
                 })?;
-            if !is_trusted(client, trusted) {
+            if !trusted.contains(client) {
                 return Ok(client);
             }
         }
@@ -134,13 +152,42 @@ mod tests {
 
     const PROXY: &str = "10.0.0.7";
 
-    fn read(peer: &str, headers: &[(&'static str, &str)]) -> Result<Origin, BadHeader> {
+    fn map_of(headers: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        Origin::read(peer.parse().unwrap(), &map, &trusted)
+        map
+    }
+
+    fn read(peer: &str, headers: &[(&'static str, &str)]) -> Result<Origin, BadHeader> {
+        let trusted = TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            socket: false,
+        };
+        let peer = Peer::Address((peer.parse::<IpAddr>().unwrap(), 4711).into());
+        Origin::read(peer, &map_of(headers), &trusted)
+    }
+
+    #[test]
+    fn who_comes_by_the_socket_is_believed_where_the_admin_says_so_and_nowhere_else() {
+        let said = map_of(&[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", "/energy")]);
+        let by_socket = |headers: &HeaderMap, socket| {
+            let networks = vec!["127.0.0.0/8".parse().unwrap()];
+            Origin::read(Peer::Socket, headers, &TrustedProxies { networks, socket }).unwrap()
+        };
+        let believed = by_socket(&said, true);
+        assert!(believed.is_trusted_proxy);
+        assert_eq!(
+            (believed.address.to_string().as_str(), believed.link("/v1").as_str()),
+            ("192.0.2.1", "/energy/v1")
+        );
+        assert_eq!(
+            by_socket(&said, false),
+            Origin::direct(Peer::Socket.address()),
+            "a network is not the socket"
+        );
+        assert_eq!(by_socket(&HeaderMap::new(), true).address, Peer::Socket.address());
     }
 
     #[test]

@@ -2,6 +2,7 @@ use axum::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::last_used::LastUsed;
+use super::origin::TrustedProxies;
 use super::rate::RateLimit;
 use crate::access::Role;
 use crate::config::Limits;
@@ -19,7 +20,7 @@ pub enum Authentication {
 #[derive(Debug)]
 pub struct Access {
     pub authentication: Authentication,
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
     /// Believed from a trusted proxy only.
     pub identity_header: Option<HeaderName>,
     /// What those named by it may do.
@@ -41,7 +42,7 @@ impl Access {
     pub fn new(limits: Limits) -> Self {
         Self {
             authentication: Authentication::None,
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             identity_header: None,
             identity_role: Role::Submitter,
             share_prompts: false,

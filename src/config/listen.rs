@@ -1,0 +1,87 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+const SOCKET_SCHEME: &str = "unix:";
+
+/// Where the API is served: `127.0.0.1:8080`, or `unix:/run/joulemark/http.sock` for whom that file lets in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Listen {
+    Address(SocketAddr),
+    Socket(PathBuf),
+}
+
+impl Listen {
+    /// Whether only programs of this host reach it.
+    pub fn is_of_this_host(&self) -> bool {
+        match self {
+            Self::Address(address) => address.ip().is_loopback(),
+            Self::Socket(_) => true,
+        }
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let read = match text.strip_prefix(SOCKET_SCHEME) {
+            Some(path) => path.starts_with('/').then(|| Self::Socket(PathBuf::from(path))),
+            None => text.parse().ok().map(Self::Address),
+        };
+        read.ok_or_else(|| {
+            format!(
+                "{text:?} is no place to listen; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and \
+                 unix:/PATH"
+            )
+        })
+    }
+}
+
+impl From<Listen> for String {
+    fn from(listen: Listen) -> Self {
+        listen.to_string()
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(formatter, "{address}"),
+            Self::Socket(path) => write!(formatter, "{SOCKET_SCHEME}{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_to_listen_is_written_as_it_was_read() {
+        for (text, is_of_this_host) in [
+            ("127.0.0.1:8080", true),
+            ("[::1]:0", true),
+            ("0.0.0.0:8080", false),
+            ("unix:/run/joulemark/http.sock", true),
+        ] {
+            let listen = Listen::try_from(text.to_owned()).unwrap();
+            assert_eq!(String::from(listen.clone()), text);
+            assert_eq!(listen.is_of_this_host(), is_of_this_host, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_an_address_nor_a_full_path_is_refused_with_what_is_accepted() {
+        for text in ["", "8080", "localhost:8080", "unix:", "unix:here.sock", "/run/x.sock"] {
+            let error = Listen::try_from(text.to_owned()).unwrap_err();
+            assert!(
+                error.contains(text) && error.contains("127.0.0.1:8080") && error.contains("unix:/PATH"),
+                "{error}"
+            );
+        }
+    }
+}
