@@ -1,6 +1,8 @@
 # CPU (the default):
 #   docker build -t joulemark .
+#   docker run --rm -v joulemark-data:/data joulemark key create --name ada --role admin   # the first key; shown once
 #   docker run --rm -p 127.0.0.1:8080:8080 -v ./models:/models:ro -v joulemark-data:/data joulemark
+# What a container listens on others can reach, so it asks for keys; `docker exec … joulemark key create` makes more.
 # CUDA (needs the NVIDIA container toolkit to run: --gpus all):
 #   docker build -t joulemark:cuda --build-arg FEATURES=cuda \
 #     --build-arg BUILD_IMAGE=nvidia/cuda:12.9.1-devel-ubuntu24.04 \
@@ -22,6 +24,8 @@ ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/ca
 # A CUDA image brings no Rust; in the Rust image these copy what is there already.
 COPY --from=toolchain /usr/local/rustup /usr/local/rustup
 COPY --from=toolchain /usr/local/cargo /usr/local/cargo
+# The release is pinned by the image, and its security updates are wanted.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential ca-certificates pkg-config \
     && rm -rf /var/lib/apt/lists/*
@@ -33,7 +37,8 @@ COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY tests/mock_nvml/Cargo.toml tests/mock_nvml/
 RUN mkdir -p src tests/mock_nvml/src \
-    && echo 'fn main() {}' | tee src/main.rs > build.rs \
+    && echo 'fn main() {}' > src/main.rs \
+    && cp src/main.rs build.rs \
     && touch src/lib.rs tests/mock_nvml/src/lib.rs \
     && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
     && cargo build --release --locked --bin joulemark --features "$FEATURES"
@@ -47,6 +52,7 @@ RUN touch build.rs src/main.rs src/lib.rs \
     && cargo build --release --locked --bin joulemark --features "$FEATURES"
 
 FROM ${RUNTIME_IMAGE}
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
@@ -55,15 +61,17 @@ RUN apt-get update \
     && chown joulemark /data
 COPY --from=build /build/target/release/joulemark /usr/local/bin/
 COPY LICENSE LICENSE-APACHE LICENSE-MIT /usr/share/doc/joulemark/
-USER joulemark
+# By number, so that an engine can tell that it is not root.
+USER 10001
 WORKDIR /data
 VOLUME /data
 # The container's own loopback could not be reached from outside; publish the port on the host's loopback instead.
 ENV JOULEMARK_LISTEN=0.0.0.0:8080 \
+    JOULEMARK_AUTH=keys \
     JOULEMARK_DATABASE_URL=sqlite:///data/joulemark.db \
     JOULEMARK_MODELS_DIR=/models
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD curl -fsS -o /dev/null http://127.0.0.1:8080/healthz
+    CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8080/healthz"]
 ENTRYPOINT ["joulemark"]
 CMD ["serve"]

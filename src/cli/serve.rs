@@ -198,6 +198,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         tasks: vec![
             ("the scheduler", working.abort_handle()),
             ("the heartbeat", keeping.abort_handle()),
+            ("the feed of events", telling.abort_handle()),
             ("the HTTP server", server.abort_handle()),
         ],
     };

@@ -16,6 +16,9 @@ mod exposition;
 mod fake_powercap;
 mod faults;
 mod flops;
+mod front;
+mod fronted;
+mod fronted_hostile;
 mod guarded;
 mod honesty;
 #[path = "../../benches/queue/host.rs"]
@@ -53,6 +56,7 @@ mod representations;
 mod safetensors;
 mod same_host;
 mod server;
+mod service_manager;
 #[path = "../mock_nvml/src/shape.rs"]
 mod shape;
 #[path = "../../benches/energy/simulation.rs"]

@@ -40,7 +40,10 @@ impl Server {
         let models = folder.join("models");
         std::fs::create_dir_all(&models).expect("a models folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("serve");
+        if !options.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         if !options.contains(&"--database-url") {
             let database = format!("sqlite://{}", folder.join("joulemark.db").display());
             command.args(["--database-url", &database]);
@@ -50,6 +53,10 @@ impl Server {
         }
         if !options.contains(&"--models-dir") {
             command.arg("--models-dir").arg(&models);
+        }
+        // A test that runs under a service manager is not its service.
+        for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+            command.env_remove(variable);
         }
         for variable in ["JOULEMARK_DATABASE_URL", "DATABASE_URL", "JOULEMARK_CONFIG"] {
             command.env_remove(variable);

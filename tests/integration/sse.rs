@@ -30,7 +30,10 @@ impl Follow {
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
-        let response = request.send().await.expect("an answer");
+        Self::of(request.send().await.expect("an answer"))
+    }
+
+    pub fn of(response: reqwest::Response) -> Self {
         Self {
             status: response.status(),
             headers: response.headers().clone(),

@@ -1,0 +1,223 @@
+//! What a proxy of `deploy/` must not let pass: names that clients give themselves, addresses they make up, what is too
+//! large, and what is not for everybody.
+
+use std::process::Command;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::front::{Front, HOST, PASSWORD, Proxy, USER};
+
+fn experiment() -> Value {
+    json!({"model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 4})
+}
+
+async fn problem_of(response: reqwest::Response, status: StatusCode, what: &str) -> Value {
+    let (found, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    assert_eq!(found, status, "{what}: {text}");
+    assert_eq!(headers["content-type"], "application/problem+json", "{what}: {text}");
+    let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{what}: {text}"));
+    assert_eq!(problem["status"], status.as_u16(), "{what}: {problem:#}");
+    problem
+}
+
+/// The status and the body that curl gets, which changes nothing of a path and speaks from any address.
+fn curl(front: &Front, from: &str, path: &str, more: &[&str]) -> (u16, String) {
+    let port = front.address.port();
+    let output = Command::new("curl")
+        .args([
+            "-sS",
+            "--noproxy",
+            "*",
+            "--path-as-is",
+            "--interface",
+            from,
+            "-w",
+            "\n%{http_code}",
+        ])
+        .arg("--cacert")
+        .arg(front.authority())
+        .args(["--resolve", &format!("{HOST}:{port}:127.0.0.1")])
+        .args(more)
+        .arg(format!("{}{path}", front.url))
+        .output()
+        .expect("curl is there");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, status) = text.rsplit_once('\n').unwrap_or_default();
+    let status = status.parse().unwrap_or(0);
+    assert_ne!(status, 0, "{}", String::from_utf8_lossy(&output.stderr));
+    (status, body.to_owned())
+}
+
+#[tokio::test]
+async fn nobody_is_who_they_say_they_are() {
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &[]);
+        let ada = front.guarded.key("ada", "submitter");
+        let submit = || front.request(Method::POST, "/v1/experiments").json(&experiment());
+        let forge = |request: reqwest::RequestBuilder| {
+            request
+                .header("x-remote-user", "root")
+                .header("x-remote-user", "mallory")
+                .header("X_Remote_User", "root")
+        };
+        let response = forge(submit()).send().await.unwrap();
+        let challenge = response.headers().get("www-authenticate").cloned();
+        problem_of(response, StatusCode::UNAUTHORIZED, "a name and nothing else").await;
+        assert!(
+            challenge.is_some_and(|text| text.to_str().unwrap().starts_with("Basic ")),
+            "{proxy:?}"
+        );
+        let wrong = submit().basic_auth(USER, Some("wrong")).send().await.unwrap();
+        problem_of(wrong, StatusCode::UNAUTHORIZED, "a wrong password").await;
+        for (request, submitter) in [
+            (submit().basic_auth(USER, Some(PASSWORD)), USER),
+            (submit().bearer_auth(&ada), "ada"),
+            (submit().header("authorization", format!("bearer {ada}")), "ada"),
+        ] {
+            let response = forge(request).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::CREATED, "{proxy:?}");
+            assert_eq!(
+                response.json::<Value>().await.unwrap()["submitter"],
+                submitter,
+                "{proxy:?}"
+            );
+        }
+        for (what, request) in [
+            ("a key that is none", submit().bearer_auth("jm_x")),
+            (
+                "another scheme",
+                submit().header("authorization", format!("Digest {ada}")),
+            ),
+            (
+                "a scheme that begins like one",
+                submit().header("authorization", format!("Bearerer {ada}")),
+            ),
+            ("no key after the scheme", submit().header("authorization", "Bearer ")),
+        ] {
+            let response = forge(request).send().await.unwrap();
+            problem_of(response, StatusCode::UNAUTHORIZED, what).await;
+        }
+        // A password and a key at once: whichever the one of us goes by, the other must not go by the other.
+        let both = submit().basic_auth(USER, Some("wrong")).bearer_auth("jm_x");
+        let status = forge(both).send().await.unwrap().status();
+        assert!(
+            [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status),
+            "{proxy:?}: {status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn links_and_the_audit_log_go_by_what_the_proxy_sees() {
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &[]);
+        let root = front.guarded.key("root", "admin");
+        let forged = front
+            .by_user(Method::POST, "/v1/experiments")
+            .header("x-forwarded-for", "192.0.2.66")
+            .header("x-forwarded-proto", "gopher")
+            .header("x-forwarded-host", "evil.example")
+            .header("x-forwarded-prefix", "/evil")
+            .header("forwarded", "for=192.0.2.66;host=evil.example")
+            .header("x-real-ip", "192.0.2.66")
+            .json(&experiment());
+        let response = forged.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED, "{proxy:?}");
+        let location = response.headers()["location"].to_str().unwrap().to_owned();
+        assert!(
+            location.starts_with(&format!("{}/v1/experiments/", front.url)),
+            "{proxy:?}: {location}"
+        );
+        let log = front
+            .request(Method::GET, "/v1/audit?limit=1")
+            .bearer_auth(&root)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            log.json::<Value>().await.unwrap()["items"][0]["address"],
+            "127.0.0.1",
+            "{proxy:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_as_a_problem_whether_its_length_is_told_or_not() {
+    const LENGTH: usize = 33 << 20;
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &[]);
+        let whole = reqwest::Body::from(vec![b' '; LENGTH]);
+        let parts = (0..33).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20]));
+        let chunked = reqwest::Body::wrap_stream(futures::stream::iter(parts));
+        for (what, body) in [("told", whole), ("chunked", chunked)] {
+            let request = front.by_user(Method::POST, "/v1/experiments").body(body);
+            let response = request.header("content-type", "application/json").send().await.unwrap();
+            problem_of(response, StatusCode::PAYLOAD_TOO_LARGE, &format!("{proxy:?}, {what}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_host_however_they_are_spelt() {
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &[]);
+        let reader = front.guarded.key("prometheus", "reader");
+        let key = format!("Authorization: Bearer {reader}");
+        let (here, _) = curl(&front, "127.0.0.1", "/metrics", &["-H", &key]);
+        assert!([200, 404].contains(&here), "{proxy:?}: it reaches the server: {here}");
+        for path in [
+            "/metrics",
+            "/metrics?x=1",
+            "//metrics",
+            "/./metrics",
+            "/v1/../metrics",
+            "/%6detrics",
+            "/%2e/metrics",
+            "/METRICS",
+            "/metrics/",
+            "/metrics%2f",
+        ] {
+            let (status, body) = curl(&front, "127.0.0.2", path, &["-H", &key]);
+            assert!([400, 403, 404].contains(&status), "{proxy:?} {path}: {status} {body}");
+            assert!(!body.contains("# HELP"), "{proxy:?} {path}: {body}");
+        }
+        let (status, body) = curl(&front, "127.0.0.2", "/metrics", &["-H", &key]);
+        assert_eq!(status, 403, "{proxy:?}: {body}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&body).unwrap()["status"],
+            403,
+            "{proxy:?}"
+        );
+        let (status, _) = curl(&front, "127.0.0.2", "/v1/devices", &["--http2", "-H", &key]);
+        assert_eq!(
+            status, 200,
+            "{proxy:?}: the rest is for everybody with a key, also by HTTP/2"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_site_s_page_changes_nothing_with_the_password_that_a_browser_adds() {
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &[]);
+        let own = format!("https://{HOST}:{}", front.address.port());
+        for (origin, site, status) in [
+            ("https://evil.example", "cross-site", StatusCode::FORBIDDEN),
+            (&*own, "same-origin", StatusCode::CREATED),
+        ] {
+            let request = front.by_user(Method::POST, "/v1/experiments").json(&experiment());
+            let request = request.header("origin", origin).header("sec-fetch-site", site);
+            assert_eq!(request.send().await.unwrap().status(), status, "{proxy:?}: {origin}");
+            let older_browser = front.by_user(Method::POST, "/v1/experiments").json(&experiment());
+            let older_browser = older_browser.header("origin", origin);
+            assert_eq!(
+                older_browser.send().await.unwrap().status(),
+                status,
+                "{proxy:?}: {origin}"
+            );
+        }
+    }
+}
