@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/setup-build.sh
+. deploy/setup-checks.sh
 
 timings=()
 
@@ -21,21 +22,20 @@ setup() {
   setup_build_tools
   setup_postgres
   setup_promtool
+  setup_proxies
+  setup_linters
   setup_rust_component rustfmt fmt
   setup_rust_component clippy clippy
 }
 
 scripts() {
-  if has shellcheck; then
-    shellcheck -x -P deploy deploy/*.sh tests/*.sh .ci/run
-  else
-    printf 'shellcheck is not installed: left out\n'
-  fi
+  shellcheck -x -P deploy deploy/*.sh tests/*.sh tests/*/*.sh .ci/run
 }
 
 step "tools" setup
 step "model" bash deploy/fetch-model.sh models
 step "scripts" scripts
+step "deploy" bash tests/deploy.sh
 step "format" cargo fmt --all --check
 # One profile and one set of features throughout, so that the engine is compiled once.
 step "build" cargo build --release --locked --workspace --all-targets

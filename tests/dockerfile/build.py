@@ -216,13 +216,14 @@ def isolated(root, binds):
 def debootstrap(release, root):
     if (root / "etc/apt/from-this-host").exists():
         return
-    sources = pathlib.Path("/etc/apt")
-    text = "\n".join(file.read_text() for file in [*sources.glob("sources.list"), *sources.glob("sources.list.d/*")])
-    mirror = re.search(r"https?://[^\s]+", re.sub(r"(?m)^#.*$", "", text))
-    if not mirror:
-        sys.exit("no package source is in /etc/apt")
+    # The mirror that this host has its own packages from.
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Label: Debian"]
+    mirrors = subprocess.run(asked, check=True, text=True, stdout=subprocess.PIPE).stdout.split()
+    if not mirrors:
+        sys.exit("this host has no Debian mirror: run apt-get update")
     shutil.rmtree(root, ignore_errors=True)
-    run(["debootstrap", "--variant=minbase", release, root, mirror[0]])
+    run(["debootstrap", "--variant=minbase", "--include=ca-certificates", release, root, mirrors[0]])
+    sources = pathlib.Path("/etc/apt")
     # The host's own way to its packages, where that is more than a line of sources.
     for name in ("apt.conf.d", "auth.conf.d"):
         if (sources / name).is_dir():

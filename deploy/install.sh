@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs the built program and what systemd and udev need for it. Nothing of an admin's own is overwritten: the
+# environment file is left as it is where there is one. Run it again after an upgrade.
+# Usage: install.sh [PROGRAM]       default: target/release/joulemark
+#        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark and the user
+# DESTDIR is respected: everything goes below it, and nothing is started or reloaded.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=${DESTDIR:-}
+
+unit=/etc/systemd/system/joulemark.service
+rules=/etc/udev/rules.d/60-joulemark.rules
+users=/etc/sysusers.d/joulemark.conf
+folders=/etc/tmpfiles.d/joulemark.conf
+environment=/etc/joulemark/joulemark.env
+docs=/usr/local/share/doc/joulemark
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+put() {
+  install -D -m "$1" "$2" "$root$3"
+  printf '%s\n' "$root$3"
+}
+
+if [ "${1:-}" = --uninstall ]; then
+  if [ -z "$root" ] && [ -d /run/systemd/system ]; then
+    systemctl disable --now joulemark.service || true
+  fi
+  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root/usr/local/bin/joulemark" "$root$docs"
+  if [ -z "$root" ] && [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+  fi
+  printf 'left as they are: /etc/joulemark, /var/lib/joulemark, /var/cache/joulemark, the user and groups\n'
+  exit 0
+fi
+
+program=${1:-target/release/joulemark}
+[ -x "$program" ] || fail "$program is not there; build it with: cargo build --release --locked"
+[ -n "$root" ] || [ "$(id -u)" -eq 0 ] || fail "run it as root, or set DESTDIR"
+
+# Beside the old one and then in its place: a program that runs cannot be written over.
+put 0755 "$program" /usr/local/bin/joulemark.new
+mv "$root/usr/local/bin/joulemark.new" "$root/usr/local/bin/joulemark"
+put 0644 deploy/joulemark.service "$unit"
+put 0644 deploy/60-joulemark.rules "$rules"
+put 0644 deploy/joulemark.sysusers.conf "$users"
+put 0644 deploy/joulemark.tmpfiles.conf "$folders"
+put 0644 deploy/README.md "$docs/README.md"
+[ -e "$root$environment" ] || put 0640 deploy/joulemark.env "$environment"
+mkdir -p "$root/srv/models"
+
+if [ -n "$root" ]; then
+  exit 0
+fi
+systemd-sysusers "$users"
+systemd-tmpfiles --create "$folders"
+chgrp joulemark "$environment"
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+fi
+if [ -S /run/udev/control ]; then
+  udevadm control --reload
+  udevadm trigger --subsystem-match=powercap --action=add
+fi
+printf 'next: edit %s, then: systemctl enable --now joulemark\n' "$environment"

@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# The walk of boot.sh, in the system that it booted.
+set -euo pipefail
+cd /opt/joulemark
+site=https://gpubox.example.org/joulemark
+api=$site/v1/experiments
+database=sqlite:///var/lib/joulemark/joulemark.db
+
+fail() {
+  printf 'FAILED: %s\n' "$*"
+  journalctl -u joulemark -n 30 --no-pager
+  exit 1
+}
+
+# expect WHAT PATTERN TEXT
+expect() {
+  grep -Eq -- "$2" <<<"$3" || fail "$1: $3"
+  printf 'ok: %s\n' "$1"
+}
+
+web() {
+  curl -sS --cacert /etc/ssl/certs/gpubox.example.org.pem --resolve gpubox.example.org:443:127.0.0.1 "$@"
+}
+
+main_pid() {
+  systemctl show -p MainPID --value joulemark
+}
+
+# The service tells that it is ready, and the proxies need a moment.
+until_up() {
+  for _ in $(seq 100); do
+    [ "$(web -o /dev/null -w '%{http_code}' "$site/readyz" || true)" = 200 ] && return
+    sleep 0.1
+  done
+  fail "$site/readyz does not answer"
+}
+
+deploy/install.sh >/dev/null
+expect "the unit verifies" '^$' "$(systemd-analyze verify /etc/systemd/system/joulemark.service 2>&1)"
+expect "the socket's folder is the proxy's group's" 'drwxr-s--- .* joulemark joulemark-proxy' "$(ls -ld /run/joulemark)"
+echo JOULEMARK_ALLOW_SYNTHETIC_ENGINE=true >>/etc/joulemark/joulemark.env
+systemctl enable --quiet --now joulemark
+expect "it is ready when it says so" 'listening on unix:/run/joulemark/http.sock' "$(systemctl show -p StatusText joulemark)"
+expect "the socket is the proxy's group's" 'srw-rw---- .* joulemark joulemark-proxy' "$(ls -l /run/joulemark/http.sock)"
+key=$(sudo -u joulemark joulemark key create --name ada --role admin --database-url "$database")
+expect "the first key" '^jm_' "$key"
+expect "it is listed" 'ada' "$(sudo -u joulemark joulemark key list --database-url "$database")"
+other=$(sudo -u joulemark joulemark key create --name eve --role reader --database-url "$database" 2>/dev/null)
+expect "another is revoked" 'is revoked' \
+  "$(sudo -u joulemark joulemark key revoke "$(cut -d_ -f2 <<<"$other")" --database-url "$database" 2>&1)"
+printf 'idle, the server has %s in memory\n' "$(grep VmRSS "/proc/$(main_pid)/status")"
+
+# nginx
+usermod -aG joulemark-proxy www-data
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=gpubox.example.org \
+  -addext subjectAltName=DNS:gpubox.example.org -keyout /etc/ssl/private/gpubox.example.org.key \
+  -out /etc/ssl/certs/gpubox.example.org.pem 2>/dev/null
+rm -f /etc/nginx/sites-enabled/default
+cp deploy/nginx/joulemark.conf /etc/nginx/sites-enabled/
+cp deploy/nginx/joulemark-identity-basic.conf /etc/nginx/snippets/joulemark-identity.conf
+printf 'grace:%s\n' "$(openssl passwd -6 secret)" >/etc/nginx/joulemark.htpasswd
+chown root:www-data /etc/nginx/joulemark.htpasswd
+chmod 0640 /etc/nginx/joulemark.htpasswd
+nginx -t 2>/dev/null || fail "nginx -t"
+systemctl stop caddy
+systemctl restart nginx
+until_up
+expect "without a password or a key: 401" '^401$' "$(web -o /dev/null -w '%{http_code}' "$api")"
+created=$(web -u grace:secret -i "$api" -H 'Content-Type: application/json' -d '{
+  "model_name": "SmolLM2-135M-Instruct.Q4_1.gguf", "prompts": {"dataset": "short-32"}, "max_output_tokens": 4,
+  "num_cycles": 1, "warmup_iterations": 0, "idle_baseline_sec": 0}')
+expect "grace submits by nginx" '^HTTP/2 201' "$created"
+expect "as grace" '"submitter":"grace"' "$created"
+location=$(sed -n 's/^location: //p' <<<"$created" | tr -d '\r')
+expect "its link has the prefix" "^$api/" "$location"
+expect "a real model runs in the sandbox" '"state":"completed"' "$(web -u grace:secret "$location?wait=200")"
+
+# What it may
+pid=$(main_pid)
+status=$(cat "/proc/$pid/status")
+expect "no capability at all" 'CapBnd:\s+0000000000000000' "$status"
+expect "no new privileges" 'NoNewPrivs:\s+1' "$status"
+expect "a filter of system calls" 'Seccomp:\s+2' "$status"
+for path in /usr/x /etc/x /srv/models/x /home/x; do
+  expect "it cannot write $path" 'Read-only file system' "$(nsenter -t "$pid" -m touch "$path" 2>&1 || true)"
+done
+useradd mallory
+refused=$(sudo -u mallory curl -sS --unix-socket /run/joulemark/http.sock -H 'X-Remote-User: root' http://x/v1/devices 2>&1 || true)
+expect "another user of the host does not reach the socket" "Couldn't connect|Permission denied" "$refused"
+
+# RAPL, which a virtual machine has not: a tree of files with the rule's owner and mode
+mkdir -p /srv/powercap/intel-rapl:0
+echo package-0 >/srv/powercap/intel-rapl:0/name
+echo 12345 >/srv/powercap/intel-rapl:0/energy_uj
+chgrp joulemark /srv/powercap/intel-rapl:0/energy_uj
+chmod 0440 /srv/powercap/intel-rapl:0/energy_uj
+expect "the service's group reads RAPL" 'works +package-0' "$(sudo -u joulemark joulemark doctor --rapl-root /srv/powercap)"
+expect "others do not" 'permission denied' "$(sudo -u mallory joulemark doctor --rapl-root /srv/powercap)"
+
+# Stop and start
+endless='{"model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 4, "warmup_iterations": 0,
+  "idle_baseline_sec": 0}'
+location=$(web -D - -o /dev/null -H "Authorization: Bearer $key" "$api" -H 'Content-Type: application/json' -d "$endless" |
+  sed -n 's/^location: //p' | tr -d '\r')
+for _ in $(seq 100); do
+  pgrep -f parent-pid >/dev/null && break
+  sleep 0.1
+done
+pgrep -f parent-pid >/dev/null || fail "no worker runs"
+systemctl stop joulemark
+expect "it stops in order" 'Result=success' "$(systemctl show -p Result joulemark)"
+expect "its workers are gone" '^$' "$(pgrep -fa parent-pid || true)"
+expect "nginx says so, as a problem" '"status":503' "$(web "$site/readyz")"
+systemctl start joulemark
+until_up
+expect "what ran is run again" '"attempt":[12],' "$(sleep 2; web -H "Authorization: Bearer $key" "$location")"
+
+# The capability in place of the group
+mkdir -p /etc/systemd/system/joulemark.service.d
+cp deploy/joulemark-perfmon.conf /etc/systemd/system/joulemark.service.d/
+systemctl daemon-reload
+systemctl restart joulemark
+for _ in $(seq 100); do
+  worker=$(pgrep -f parent-pid | head -n 1 || true)
+  [ -n "$worker" ] && break
+  sleep 0.1
+done
+expect "perfmon: the server has CAP_PERFMON alone" 'CapEff:\s+0000004000000000' "$(cat "/proc/$(main_pid)/status")"
+expect "perfmon: its workers have nothing" 'CapPrm:\s+0000000000000000' "$(cat "/proc/$worker/status")"
+rm -r /etc/systemd/system/joulemark.service.d
+
+# The watchdog, with less patience than the unit's
+sed -i 's/^WatchdogSec=.*/WatchdogSec=4/' /etc/systemd/system/joulemark.service
+systemctl daemon-reload
+systemctl restart joulemark
+sleep 8
+expect "it lives: no restart" 'NRestarts=0' "$(systemctl show -p NRestarts joulemark)"
+kill -STOP "$(main_pid)"
+for _ in $(seq 300); do
+  [ "$(systemctl show -p NRestarts --value joulemark)" = 1 ] && break
+  sleep 0.1
+done
+expect "a server that hangs is ended" 'Watchdog timeout' "$(journalctl -u joulemark --no-pager -o cat)"
+until_up
+printf 'ok: and started again\n'
+
+# Backup, upgrade, rollback
+sudo -u joulemark joulemark db backup /var/lib/joulemark/backup.db --database-url "$database" >/dev/null
+sudo -u joulemark joulemark db check --database-url sqlite:///var/lib/joulemark/backup.db >/dev/null || fail "db check"
+key_after=$(sudo -u joulemark joulemark key create --name late --role reader --database-url "$database" 2>/dev/null)
+deploy/install.sh >/dev/null
+systemctl restart joulemark
+until_up
+expect "upgraded: a key works" '^200$' "$(web -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $key_after" "$api")"
+systemctl stop joulemark
+sudo -u joulemark cp /var/lib/joulemark/backup.db /var/lib/joulemark/joulemark.db
+rm -f /var/lib/joulemark/joulemark.db-wal /var/lib/joulemark/joulemark.db-shm
+systemctl start joulemark
+until_up
+expect "rolled back: what came later is gone" '^401$' \
+  "$(web -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $key_after" "$api")"
+expect "and what came earlier is there" '"submitter":"grace"' "$(web -H "Authorization: Bearer $key" "$api")"
+
+# Caddy
+systemctl stop nginx
+usermod -aG joulemark-proxy caddy
+cp deploy/caddy/Caddyfile /etc/caddy/Caddyfile
+cp deploy/caddy/joulemark-identity-basic /etc/caddy/joulemark-identity
+printf 'grace %s\n' "$(caddy hash-password --plaintext secret)" >/etc/caddy/joulemark-users
+chown root:caddy /etc/caddy/joulemark-users /etc/ssl/private /etc/ssl/private/gpubox.example.org.key
+chmod 0640 /etc/caddy/joulemark-users /etc/ssl/private/gpubox.example.org.key
+chmod 0750 /etc/ssl/private
+systemctl start caddy || { journalctl -u caddy -n 20 --no-pager; fail "caddy does not start"; }
+until_up
+expect "grace is known by Caddy" '"items"' "$(web -u grace:secret "$api")"
+expect "a key passes by Caddy" '"items"' "$(web -H "Authorization: Bearer $key" "$api")"
+
+# Postgres
+systemctl start postgresql
+sudo -u postgres createuser joulemark
+sudo -u postgres createdb --owner joulemark joulemark
+sed -i 's|^JOULEMARK_DATABASE_URL=.*|JOULEMARK_DATABASE_URL=postgres://joulemark@localhost/joulemark?host=/run/postgresql|' \
+  /etc/joulemark/joulemark.env
+echo JOULEMARK_SPOOL_DIR=/var/lib/joulemark/spool >>/etc/joulemark/joulemark.env
+systemctl restart joulemark
+until_up
+expect "on Postgres the queue is empty" '"items":\[\]' "$(web -u grace:secret "$api")"
+expect "and takes an experiment" '"state":"queued"' \
+  "$(web -u grace:secret "$api" -H 'Content-Type: application/json' -d "$endless")"
+
+deploy/install.sh --uninstall >/dev/null
+expect "uninstalled: the data stays" 'joulemark.db$' "$(ls /var/lib/joulemark/joulemark.db)"
+for gone in /usr/local/bin/joulemark /etc/systemd/system/joulemark.service /etc/udev/rules.d/60-joulemark.rules; do
+  [ ! -e "$gone" ] || fail "$gone is left"
+done
+rm -r /var/lib/joulemark /var/cache/joulemark /etc/joulemark
+userdel joulemark
+printf 'the walk is done\n'

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Lints what deploy/ gives to Docker, systemd and udev. What nginx and Caddy make of theirs the integration tests show
+# (`fronted`); tests/dockerfile/build.py carries the Dockerfile out and tests/boot/boot.sh boots a Debian with the unit,
+# each in minutes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. deploy/setup-build.sh
+. deploy/setup-checks.sh
+
+# systemd's own measure, in tenths; 2.0 is what is left with GPUs, a real-time thread and a network.
+most_exposed=20
+
+dockerfile() {
+  hadolint --failure-threshold style Dockerfile
+}
+
+# In a folder that has what the unit names, so that the real system does not matter.
+unit() {
+  local root
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' RETURN
+  touch "$root/program"
+  chmod +x "$root/program"
+  DESTDIR=$root/system deploy/install.sh "$root/program" >/dev/null
+  for target in sysinit basic multi-user network-online shutdown; do
+    printf '[Unit]\nDescription=%s\n' "$target" >"$root/system/etc/systemd/system/$target.target"
+  done
+  local said
+  said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "systemd-analyze verify: $said"
+  [ -z "$said" ] || fail "systemd-analyze verify: $said"
+  systemd-analyze security --offline=true --threshold="$most_exposed" --root="$root/system" joulemark.service >"$root/security" ||
+    { cat "$root/security"; fail "the unit is more exposed than $most_exposed tenths"; }
+  tail -n 1 "$root/security"
+  mkdir "$root/system/etc/systemd/system/joulemark.service.d"
+  cp deploy/joulemark-perfmon.conf "$root/system/etc/systemd/system/joulemark.service.d/"
+  said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "with perfmon: $said"
+  [ -z "$said" ] || fail "with perfmon: $said"
+}
+
+# No test machine has RAPL: the same rule, for a device and a file that every machine has, must come to the same two
+# commands. Folders of udev that this would touch are covered meanwhile.
+rules() {
+  if [ "$(id -u)" -ne 0 ]; then
+    printf 'the udev rule is left out: covering its folders needs root\n'
+    return
+  fi
+  local ran expected
+  # shellcheck disable=SC2016
+  ran=$(unshare --mount bash -euc '
+    mkdir -p /etc/udev/rules.d /run/udev /dev/char
+    for folder in /etc/udev/rules.d /run/udev /dev/char; do mount -t tmpfs tmpfs "$folder"; done
+    grep "^joulemark:" /etc/group >/dev/null || { cp /etc/group /run/udev/group; echo joulemark:x:4711: >>/run/udev/group
+      mount --bind /run/udev/group /etc/group; }
+    sed "s/SUBSYSTEM==\"powercap\"/SUBSYSTEM==\"mem\"/; s/energy_uj/dev/g" deploy/60-joulemark.rules >/etc/udev/rules.d/60-joulemark.rules
+    udevadm test /sys/devices/virtual/mem/null 2>&1')
+  expected="run: '/bin/chgrp joulemark /sys/devices/virtual/mem/null/dev'
+run: '/bin/chmod 0440 /sys/devices/virtual/mem/null/dev'"
+  [ "$(grep '^run: .*mem/null' <<<"$ran")" = "$expected" ] || fail "udevadm test: $ran"
+  ! grep -E '60-joulemark.*(Invalid|Unknown|ignor)' <<<"$ran" || fail "udevadm does not take the rule"
+  printf 'the udev rule runs chgrp and chmod\n'
+}
+
+setup_linters
+dockerfile
+unit
+rules
