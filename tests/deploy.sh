@@ -12,6 +12,7 @@ most_exposed=20
 
 dockerfile() {
   hadolint --failure-threshold style Dockerfile
+  python3 tests/dockerfile/check.py
 }
 
 # In a folder that has what the unit names, so that the real system does not matter.

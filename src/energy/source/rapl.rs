@@ -303,8 +303,9 @@ fn explain(root: &Path, zone: &Path, error: &io::Error) -> (String, Option<Strin
                 file.display()
             ),
             Some(format!(
-                "`sudo chmod a+r {root}/intel-rapl:*/energy_uj {root}/intel-rapl:*:*/energy_uj` (until the next boot; \
-                 a udev or tmpfiles.d rule makes it last), or run joulemark with CAP_DAC_READ_SEARCH"
+                "`sudo chmod a+r {root}/intel-rapl:*/energy_uj {root}/intel-rapl:*:*/energy_uj` (until the next boot, \
+                 and for every user; deploy/60-joulemark.rules makes it last, for the service alone), or run joulemark \
+                 with CAP_DAC_READ_SEARCH"
             )),
         );
     }
