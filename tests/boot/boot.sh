@@ -37,7 +37,7 @@ cp -a "$work/base" "$system"
 install -D -m 0755 target/release/joulemark "$system/opt/joulemark/target/release/joulemark"
 cp -r deploy "$system/opt/joulemark/"
 install -D -m 0644 models/SmolLM2-135M-Instruct.Q4_1.gguf "$system/srv/models/SmolLM2-135M-Instruct.Q4_1.gguf"
-printf '127.0.0.1 localhost\n' >"$system/etc/hosts"
+printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >"$system/etc/hosts"
 install -m 0755 tests/boot/walk.sh "$system/root/walk.sh"
 cat >"$system/etc/systemd/system/walk.service" <<'UNIT'
 [Unit]

@@ -40,6 +40,7 @@ expect "the unit verifies" '^$' "$(systemd-analyze verify /etc/systemd/system/jo
 expect "the socket's folder is the proxy's group's" 'drwxr-s--- .* joulemark joulemark-proxy' "$(ls -ld /run/joulemark)"
 echo JOULEMARK_ALLOW_SYNTHETIC_ENGINE=true >>/etc/joulemark/joulemark.env
 systemctl enable --quiet --now joulemark
+expect "its status" 'Active: active \(running\)' "$(systemctl status joulemark --no-pager)"
 expect "it is ready when it says so" 'listening on unix:/run/joulemark/http.sock' "$(systemctl show -p StatusText joulemark)"
 expect "the socket is the proxy's group's" 'srw-rw---- .* joulemark joulemark-proxy' "$(ls -l /run/joulemark/http.sock)"
 key=$(sudo -u joulemark joulemark key create --name ada --role admin --database-url "$database")
@@ -148,7 +149,7 @@ printf 'ok: and started again\n'
 sudo -u joulemark joulemark db backup /var/lib/joulemark/backup.db --database-url "$database" >/dev/null
 sudo -u joulemark joulemark db check --database-url sqlite:///var/lib/joulemark/backup.db >/dev/null || fail "db check"
 key_after=$(sudo -u joulemark joulemark key create --name late --role reader --database-url "$database" 2>/dev/null)
-deploy/install.sh >/dev/null
+deploy/install.sh "$PWD/target/release/joulemark" >/dev/null
 systemctl restart joulemark
 until_up
 expect "upgraded: a key works" '^200$' "$(web -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $key_after" "$api")"
