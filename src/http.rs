@@ -28,6 +28,7 @@ mod problem;
 mod request_id;
 mod state;
 mod stream;
+mod unread;
 
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -4,17 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, extract::Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tower::service_fn;
 
 use super::access::Peer;
 use super::listener::{Listener, Stream};
+use super::unread::answer;
 use crate::config::Limits;
 
 /// Room for the request line and for what is refused with an answer, not with a closed connection.
@@ -62,9 +63,9 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping:
 }
 
 async fn handle(http: http1::Builder, stream: Stream, peer: Peer, router: Router, stopping: CancellationToken) {
-    let service = router.map_request(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        request.map(Body::new)
+        answer(router.clone(), request)
     });
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);

@@ -103,7 +103,10 @@ async fn nobody_is_who_they_say_they_are() {
         for path in ["/healthz", "/openapi.json", "/docs/x"] {
             let request = front.request(Method::POST, path).basic_auth("root", Some("wrong"));
             let problem = problem_of(forge(request).send().await.unwrap(), StatusCode::UNAUTHORIZED, path).await;
-            assert_eq!(problem["type"], "urn:problem-type:joulemark:unauthenticated", "{proxy:?} {path}: {problem:#}");
+            assert_eq!(
+                problem["type"], "urn:problem-type:joulemark:unauthenticated",
+                "{proxy:?} {path}: {problem:#}"
+            );
         }
         // A password and a key at once: whichever the one of us goes by, the other must not go by the other.
         let both = submit().basic_auth(USER, Some("wrong")).bearer_auth("jm_x");

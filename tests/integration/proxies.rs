@@ -229,3 +229,28 @@ async fn pages_of_other_sites_get_nothing_unless_their_origin_is_named() {
         StatusCode::FORBIDDEN
     );
 }
+
+#[tokio::test]
+async fn who_is_refused_before_their_body_was_read_is_told_that_the_connection_ends() {
+    let guarded = Guarded::start(&[]);
+    let key = guarded.key("ada", "submitter");
+    let post = |headers: &str, body: &str| {
+        format!(
+            "POST /v1/experiments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\
+             Content-Length: 2\r\n\r\n{body}"
+        )
+    };
+    let unread = raw(&guarded.server, post("", "").as_bytes()).await;
+    assert!(unread.starts_with("HTTP/1.1 401 "), "{unread}");
+    assert!(unread.contains("\r\nconnection: close\r\n"), "{unread}");
+    // Read and then refused: the connection stays, and the next request on it is answered.
+    let next = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let read = post(&format!("Authorization: Bearer {key}\r\n"), "{}") + next;
+    let answers = raw(&guarded.server, read.as_bytes()).await;
+    let (first, second) = answers.split_once("HTTP/1.1 200 OK").expect("both are answered");
+    assert!(
+        first.starts_with("HTTP/1.1 422 ") && !first.contains("connection: close"),
+        "{answers}"
+    );
+    assert!(second.contains("\"ok\""), "{answers}");
+}
