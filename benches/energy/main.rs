@@ -1,4 +1,4 @@
-//! How right the meter is, and what it costs. `cargo bench --bench energy`, a minute and a half; no GPU is needed.
+//! How right the meter is, and what it costs. `cargo bench --bench energy`, some minutes; no GPU is needed.
 //!
 //! Three tables: error against truth for every source, shape and length in simulated time (the meter's own arithmetic,
 //! made-up clock and hardware); the same in real time through the mock NVML and a powercap tree moved at 1 kHz, which
@@ -8,6 +8,7 @@
 mod fake_powercap;
 #[path = "../../tests/integration/mock_nvml.rs"]
 mod mock_nvml;
+mod oracle;
 mod overhead;
 mod real_time;
 #[path = "../../tests/mock_nvml/src/shape.rs"]

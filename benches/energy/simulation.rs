@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use joulemark::clock::Monotonic;
-use joulemark::energy::{
-    Awaited, Place, Pursuit, SourceDescription, SourceId, Timeline, Value, next_poll, polled_sources, readings,
-};
+use joulemark::energy::{Awaited, Pace, Place, Polls, Pursuit, SourceDescription, SourceId, Timeline, Value, readings};
 use joulemark::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind, SourceReading, Window};
 
 use super::shape::Shape;
@@ -123,6 +121,13 @@ impl Sensor {
         self.noise_w * (chance.between(-1.0, 1.0) + chance.between(-1.0, 1.0))
     }
 
+    /// Mean power over the refresh before a moment or the one after it, whichever is more.
+    fn power_beside(&self, at_sec: f64) -> f64 {
+        let [before, at, after] =
+            [-1.0, 0.0, 1.0].map(|refreshes| self.shape.energy_j(at_sec + refreshes * self.refresh_sec));
+        (at - before).max(after - at) / self.refresh_sec
+    }
+
     fn value(&self, at_sec: f64) -> Value {
         let shown = if self.refresh_sec > 0.0 {
             ((at_sec - self.phase_sec) / self.refresh_sec).floor() * self.refresh_sec + self.phase_sec
@@ -158,7 +163,7 @@ fn milliwatts(watts: f64) -> f64 {
 pub struct Metered {
     pub reading: SourceReading,
     pub truth_j: f64,
-    /// Power at the edges, which a counter's refresh is allowed to cost.
+    /// Power over a refresh at the edges, which a counter is allowed to cost.
     pub edge_w: f64,
 }
 
@@ -178,8 +183,7 @@ struct Meter<'a> {
     timeline: Timeline,
     now_sec: f64,
     next_sweep_sec: f64,
-    next_poll_sec: f64,
-    poll_count: u64,
+    polls: Polls,
     pursuit: Option<Pursuit>,
     sweep: Duration,
 }
@@ -190,13 +194,13 @@ const LATE_SEC: (f64, f64) = (50e-6, 400e-6);
 
 impl<'a> Meter<'a> {
     fn new(sensor: &'a Sensor, sweep: Duration, now_sec: f64) -> Self {
+        let timeline = Timeline::new(vec![sensor.kind.description()], sweep.as_secs_f64());
         Self {
             sensor,
-            timeline: Timeline::new(vec![sensor.kind.description()], sweep.as_secs_f64()),
             now_sec,
             next_sweep_sec: now_sec,
-            next_poll_sec: now_sec,
-            poll_count: 0,
+            polls: Polls::of(&timeline, Monotonic::from_sec(now_sec)),
+            timeline,
             pursuit: None,
             sweep,
         }
@@ -221,13 +225,12 @@ impl<'a> Meter<'a> {
     }
 
     fn run_until(&mut self, end_sec: f64, chance: &mut Chance) {
-        let polls = !polled_sources(&self.timeline).is_empty();
         loop {
             let pursued = self
                 .pursuit
                 .as_ref()
                 .map_or(f64::INFINITY, |pursuit| pursuit.next().as_sec());
-            let polled = if polls { self.next_poll_sec } else { f64::INFINITY };
+            let polled = self.polls.next().as_sec();
             let next = self.next_sweep_sec.min(pursued).min(polled);
             if next >= end_sec {
                 self.now_sec = self.now_sec.max(end_sec);
@@ -238,8 +241,12 @@ impl<'a> Meter<'a> {
             if next == self.next_sweep_sec {
                 self.next_sweep_sec += self.sweep.as_secs_f64();
             } else if next == polled {
-                self.next_poll_sec += next_poll(self.sweep, self.poll_count).as_secs_f64();
-                self.poll_count += 1;
+                let (then, now) = (Monotonic::from_sec(next), self.now());
+                let pace = Pace {
+                    sweep: self.sweep,
+                    attended: true,
+                };
+                self.polls.after(&self.timeline, pace, then, now, READ_SEC);
             } else {
                 let (then, now) = (Monotonic::from_sec(next), self.now());
                 self.pursuit = self
@@ -251,15 +258,37 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// Meters one window of `length_sec` as the server does: an edge, the work a moment later, an edge a moment after it.
-pub fn meter(sensor: &Sensor, length_sec: f64, sweep: Duration, chance: &mut Chance) -> Metered {
-    let mut meter = Meter::new(sensor, sweep, chance.between(100.0, 200.0));
+/// When a window is: some time after the meter began, between an edge a moment before it and one a moment after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Course {
+    began_sec: f64,
+    rest_sec: f64,
+    before_sec: f64,
+    length_sec: f64,
+    after_sec: f64,
+}
+
+impl Course {
+    pub fn any(length_sec: f64, chance: &mut Chance) -> Self {
+        Self {
+            began_sec: chance.between(100.0, 200.0),
+            rest_sec: chance.between(1.6, 2.6),
+            before_sec: chance.between(50e-6, 3e-3),
+            length_sec,
+            after_sec: chance.between(50e-6, 3e-3),
+        }
+    }
+}
+
+/// Meters one window as the server does.
+pub fn meter(sensor: &Sensor, course: Course, sweep: Duration, chance: &mut Chance) -> Metered {
+    let mut meter = Meter::new(sensor, sweep, course.began_sec);
     meter.edge();
-    meter.run_until(meter.now_sec + chance.between(1.6, 2.6), chance);
+    meter.run_until(meter.now_sec + course.rest_sec, chance);
     meter.edge();
-    let start = meter.now_sec + chance.between(50e-6, 3e-3);
-    let end = start + length_sec;
-    meter.run_until(end + chance.between(50e-6, 3e-3), chance);
+    let start = meter.now_sec + course.before_sec;
+    let end = start + course.length_sec;
+    meter.run_until(end + course.after_sec, chance);
     meter.edge();
     let settled = end + meter.timeline.settle_sec();
     meter.run_until(settled + 1e-3, chance);
@@ -272,7 +301,7 @@ pub fn meter(sensor: &Sensor, length_sec: f64, sweep: Duration, chance: &mut Cha
     Metered {
         reading: readings(&meter.timeline, &window).remove(0),
         truth_j: energy(end) - energy(start),
-        edge_w: sensor.shape.power_w(start).max(sensor.shape.power_w(end)),
+        edge_w: sensor.power_beside(start).max(sensor.power_beside(end)),
     }
 }
 
@@ -328,15 +357,34 @@ pub fn any_sensor(kind: Kind, shape: &str, chance: &mut Chance) -> Sensor {
     }
 }
 
-/// `count` windows of all shapes, lengths (0.2 to 20 s), refresh periods and phases.
-pub fn windows(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Metered> {
-    let one = |number: u32| {
-        let shape = SHAPES[number as usize % SHAPES.len()];
-        let sensor = any_sensor(kind, shape, chance);
-        let length_sec = 0.2 * 100f64.powf(chance.between(0.0, 1.0));
-        meter(&sensor, length_sec, Duration::from_millis(100), chance)
+/// One window to meter.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub sensor: Sensor,
+    pub course: Course,
+}
+
+impl Case {
+    /// How often the meter sweeps.
+    const SWEEP: Duration = Duration::from_millis(100);
+
+    pub fn meter(&self, chance: &mut Chance) -> Metered {
+        meter(&self.sensor, self.course, Self::SWEEP, chance)
+    }
+}
+
+/// `count` cases of all shapes, lengths (0.2 to 20 s), refresh periods and phases.
+pub fn cases(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Case> {
+    let one = |number: u32| Case {
+        sensor: any_sensor(kind, SHAPES[number as usize % SHAPES.len()], chance),
+        course: Course::any(0.2 * 100f64.powf(chance.between(0.0, 1.0)), chance),
     };
     (0..count).map(one).collect()
+}
+
+pub fn windows(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Metered> {
+    let cases = cases(kind, count, chance);
+    cases.iter().map(|case| case.meter(chance)).collect()
 }
 
 /// How well stated intervals hold.

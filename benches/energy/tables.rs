@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use super::simulation::{Chance, Kind, Metered, SHAPES, any_sensor, honesty as honesty_over, median, meter, windows};
+use super::oracle::oracle;
+use super::simulation::{
+    Chance, Course, Kind, Metered, SHAPES, any_sensor, honesty as honesty_over, median, meter, windows,
+};
 
 const LENGTHS_SEC: [f64; 4] = [0.2, 1.0, 5.0, 20.0];
 const WINDOWS_A_CELL: u32 = 200;
 const WINDOWS_A_SOURCE: u32 = 3000;
+const WINDOWS_OF_THE_ORACLE: u32 = 240;
+const SEEN_BY_THE_ORACLE: usize = 40;
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Source × shape × length → error against truth, in percent of the energy.
@@ -28,7 +33,12 @@ pub fn errors() {
                 let mut chance = Chance::new(length_sec.to_bits());
                 let one = |_| {
                     let sensor = any_sensor(kind, shape, &mut chance);
-                    let metered = meter(&sensor, length_sec, SAMPLE_INTERVAL, &mut chance);
+                    let metered = meter(
+                        &sensor,
+                        Course::any(length_sec, &mut chance),
+                        SAMPLE_INTERVAL,
+                        &mut chance,
+                    );
                     let is_counter = matches!(kind, Kind::GpuCounter | Kind::RaplCounter);
                     let goal_j = 0.001 * metered.truth_j + sensor.refresh_sec * metered.edge_w;
                     beyond += u32::from(is_counter && length_sec >= 1.0 && metered.error_j() > goal_j);
@@ -60,6 +70,19 @@ pub fn honesty() {
     for kind in Kind::ALL {
         let windows = windows(kind, WINDOWS_A_SOURCE, &mut Chance::new(1));
         println!("{:<24} {}", kind.name(), honesty_of(&windows));
+    }
+    println!(
+        "\nthe limit: an interval that knows the load to the last watt and where the window lies in it, and not when the \
+         sensor looked,\nover {WINDOWS_OF_THE_ORACLE} of these windows, each metered {SEEN_BY_THE_ORACLE} times"
+    );
+    for kind in [Kind::InstantPower, Kind::AveragedPower] {
+        let found = oracle(kind, WINDOWS_OF_THE_ORACLE, SEEN_BY_THE_ORACLE, &mut Chance::new(1));
+        println!(
+            "{:<24} coverage {:.3}, ratio {:.2}",
+            kind.name(),
+            found.coverage,
+            found.median_half_width_j / found.median_error_j
+        );
     }
 }
 

@@ -1,9 +1,9 @@
 use super::aggregate::Group;
 use super::inference::duration_sec;
 use super::sources;
-use super::sums::{known, ratio, whole};
+use super::sums::{ratio, whole};
 use super::windows::union_sec;
-use crate::measurement::{EnergyDomain, EnergyMetrics, SourceReading};
+use crate::measurement::EnergyMetrics;
 
 /// Attributed energy is summed over ranks and cycles, the host's over cycles.
 pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
@@ -20,34 +20,27 @@ pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
     let cpu_energy_j = attributed(|energy| energy.cpu_energy_j);
     let dram_energy_j = attributed(|energy| energy.dram_energy_j);
     let duration_sec = duration_sec(groups);
-    // GPUs are most of the energy: a total that lacks those of the experiment would read like a good result.
-    let has_gpus = groups
-        .iter()
-        .flat_map(|group| &group.ranks)
-        .any(|rank| !rank.gpus.is_empty());
-    let lacks_gpus = has_gpus && gpu_energy_j.is_none();
-    let sources = sources::over(groups);
-    let host_cpu_energy_j = of_host(|energy| energy.host_cpu_energy_j);
-    // Packages that are there and could not be read are missing likewise.
-    let is_package = |source: &SourceReading| source.domain == EnergyDomain::Package;
-    let lacks_packages = host_cpu_energy_j.is_none() && cpu_energy_j.is_none() && sources.iter().any(is_package);
-    EnergyMetrics {
-        total_energy_j: known([gpu_energy_j, cpu_energy_j, dram_energy_j]).filter(|_| !lacks_gpus && !lacks_packages),
+    let ranks = groups.iter().flat_map(|group| &group.ranks);
+    let has_gpus = ranks.into_iter().any(|rank| !rank.gpus.is_empty());
+    let mut energy = EnergyMetrics {
+        total_energy_j: None,
         gpu_energy_j,
         cpu_energy_j,
         dram_energy_j,
-        host_cpu_energy_j,
+        host_cpu_energy_j: of_host(|energy| energy.host_cpu_energy_j),
         host_dram_energy_j: of_host(|energy| energy.host_dram_energy_j),
         gpu_power_w: ratio(gpu_energy_j, duration_sec),
         cpu_power_w: ratio(cpu_energy_j, duration_sec),
         duration_sec,
         cpu_time_share: cpu_time_share(groups),
-        sources,
+        sources: sources::over(groups),
         host_idle_energy_j: None,
         host_other_energy_j: of_host(|energy| energy.host_other_energy_j),
         baselines: Vec::new(),
         phases: Vec::new(),
-    }
+    };
+    energy.total_energy_j = energy.sum_of_parts_j(has_gpus);
+    energy
 }
 
 /// Weighted by time, not by energy, so that it is known where energy is not: each rank's share holds for its own

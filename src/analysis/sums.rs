@@ -18,11 +18,6 @@ fn some_parts<T>((sum, any): (T, bool)) -> Option<T> {
     any.then_some(sum)
 }
 
-/// The sum of the parts that are known; none when no part is.
-pub fn known(parts: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
-    parts.into_iter().flatten().reduce(|sum, part| sum + part)
-}
-
 /// `part` / `whole`; none when either is unknown or `whole` is not above 0.
 pub fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
     match (part, whole) {
@@ -47,12 +42,6 @@ mod tests {
     fn a_sum_of_nothing_is_unknown_and_not_zero() {
         assert_eq!(whole([]), None);
         assert_eq!(whole_count([]), None);
-        assert_eq!(known([None, None]), None);
-    }
-
-    #[test]
-    fn known_parts_are_summed_without_the_others() {
-        assert_eq!(known([Some(1.0), None, Some(2.0)]), Some(3.0));
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     // Before any thread is started: each inherits what is blocked, and the signals wait for us.
     let mut signals = Signals::block()?;
     let meter = HostMeter::start(energy::open(&arguments.energy.load()?)).context("the energy meter does not start")?;
+    let _attention = meter.attend();
     let devices = meter.devices();
     let gpus = choice.among(&devices.gpus)?;
 
@@ -91,7 +92,8 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
         start_monotonic_sec: start.as_sec(),
         end_monotonic_sec: end.as_sec(),
     };
-    let reading = Reading::new(window, meter.read(&window, &gpus, &[]), &gpus, exit_code);
+    let findings = devices.findings.into_iter().filter(|finding| !finding.works).collect();
+    let reading = Reading::new(window, meter.read(&window, &gpus, &[]), &gpus, findings, exit_code);
     if let Some(file) = &mut output {
         serde_json::to_writer_pretty(&mut *file, &reading)?;
         writeln!(file).context("the result cannot be written")?;
@@ -100,8 +102,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
         writeln!(std::io::stdout(), "{json}").context("the result cannot be printed")?;
     }
     if !arguments.json && output.is_none() {
-        let hints = devices.findings.iter().filter(|finding| !finding.works);
-        eprint!("{}", table::table(&reading, &hints.collect::<Vec<_>>()));
+        eprint!("{}", table::table(&reading));
     }
     Ok(exit_code)
 }

@@ -2,6 +2,7 @@
 //! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
 
 use super::series::Span;
+use super::source::Devices;
 use super::split::Split;
 use super::timeline::Timeline;
 use super::window::readings;
@@ -10,8 +11,15 @@ use crate::measurement::{
 };
 use crate::units::MILLISECONDS_PER_SECOND;
 
-/// Energy of exactly these GPUs, and these processes' share of the host's packages and memory.
-pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
+/// Energy of exactly these GPUs, and these processes' share of the host's packages and memory. `devices` tells of a GPU
+/// that no source reads why that is.
+pub fn account(
+    timeline: &Timeline,
+    devices: &Devices,
+    window: &Window,
+    gpu_uuids: &[String],
+    pids: &[u32],
+) -> EnergyMetrics {
     let split = Split::of(timeline, Span::from(window), pids);
     let mut metrics = whole(timeline, window, |uuid| gpu_uuids.iter().any(|wanted| wanted == uuid));
     for wanted in gpu_uuids {
@@ -20,7 +28,7 @@ pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids:
             .iter()
             .any(|reading| reading.gpu_uuid.as_ref() == Some(wanted))
         {
-            metrics.sources.push(nobody_reads(wanted));
+            metrics.sources.push(nobody_reads(wanted, devices));
             metrics.gpu_energy_j = None;
         }
     }
@@ -28,10 +36,7 @@ pub fn account(timeline: &Timeline, window: &Window, gpu_uuids: &[String], pids:
     metrics.cpu_time_share = split.time_share;
     metrics.cpu_energy_j = part(metrics.host_cpu_energy_j, split.of_packages);
     metrics.dram_energy_j = part(metrics.host_dram_energy_j, split.of_dram);
-    // The GPUs are most of the energy: a total that silently lacks them would read like a good result.
-    let lacks_gpus = !gpu_uuids.is_empty() && metrics.gpu_energy_j.is_none();
-    let lacks_packages = metrics.host_cpu_energy_j.is_none() && has_packages(&metrics);
-    add_up(metrics, window, lacks_gpus || lacks_packages)
+    add_up(metrics, window, !gpu_uuids.is_empty())
 }
 
 /// Energy of the whole host, all its GPUs included: what `joulemark meter` shows.
@@ -39,17 +44,11 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
     let mut metrics = whole(timeline, window, |_| true);
     metrics.cpu_energy_j = metrics.host_cpu_energy_j;
     metrics.dram_energy_j = metrics.host_dram_energy_j;
-    let lacks_gpus = metrics.gpu_energy_j.is_none() && metrics.sources.iter().any(|reading| reading.gpu.is_some());
-    let lacks_packages = metrics.host_cpu_energy_j.is_none() && has_packages(&metrics);
-    add_up(metrics, window, lacks_gpus || lacks_packages)
-}
-
-/// Whether the host has a source of its packages' energy, known in this window or not.
-fn has_packages(metrics: &EnergyMetrics) -> bool {
-    metrics
+    let has_gpus = metrics
         .sources
         .iter()
-        .any(|reading| reading.domain == EnergyDomain::Package)
+        .any(|reading| reading.domain == EnergyDomain::Gpu);
+    add_up(metrics, window, has_gpus)
 }
 
 fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
@@ -118,21 +117,28 @@ fn is_inside_another(reading: &SourceReading) -> bool {
     reading.energy_j.is_some() && !reading.counted_in_total
 }
 
-fn add_up(mut metrics: EnergyMetrics, window: &Window, lacks_a_part: bool) -> EnergyMetrics {
-    let parts = [metrics.gpu_energy_j, metrics.cpu_energy_j, metrics.dram_energy_j];
-    if !lacks_a_part && parts.iter().any(Option::is_some) {
-        metrics.total_energy_j = Some(parts.iter().flatten().sum());
-    }
+fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> EnergyMetrics {
+    metrics.total_energy_j = metrics.sum_of_parts_j(has_gpus);
     let duration_sec = window.duration_sec();
     metrics.gpu_power_w = metrics.gpu_energy_j.map(|energy| energy / duration_sec);
     metrics.cpu_power_w = metrics.cpu_energy_j.map(|energy| energy / duration_sec);
     metrics
 }
 
-fn nobody_reads(uuid: &str) -> SourceReading {
+fn nobody_reads(uuid: &str, devices: &Devices) -> SourceReading {
+    let mut note = "no source of this host reads this GPU".to_owned();
+    let failed = devices.findings.iter().filter(|finding| !finding.works);
+    for finding in failed.filter(|finding| finding.subject.contains(uuid)) {
+        note.push_str(": ");
+        note.push_str(&finding.detail);
+        if let Some(fix) = &finding.fix {
+            note.push_str(". Fix: ");
+            note.push_str(fix);
+        }
+    }
     SourceReading {
         domain: EnergyDomain::Gpu,
-        gpu: None,
+        gpu: devices.gpus.iter().find(|gpu| gpu.uuid == uuid).map(|gpu| gpu.index),
         gpu_uuid: Some(uuid.to_owned()),
         zone: None,
         zone_path: None,
@@ -149,7 +155,7 @@ fn nobody_reads(uuid: &str) -> SourceReading {
         instrument_accuracy_percent: None,
         refresh_ms: None,
         counted_in_total: false,
-        note: Some("no source of this host reads this GPU".to_owned()),
+        note: Some(note),
     }
 }
 

@@ -9,6 +9,7 @@ mod sampler;
 mod surroundings;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -41,8 +42,19 @@ struct Inner {
     telemetry: SharedLog,
     punctuality: Punctuality,
     devices: Devices,
+    /// How many callers attend to it.
+    attending: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// As long as it is held, power without a counter is polled at each of its sensor's refreshes.
+pub struct Attention(Arc<AtomicUsize>);
+
+impl Drop for Attention {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A panic while the lock was held leaves a timeline with one sample missing, which is still a timeline.
@@ -65,11 +77,13 @@ impl HostMeter {
         let (edges, requests) = mpsc::channel();
         let (telemetry, pace) = surroundings::telemetry(&sources, interval);
         let punctuality = Punctuality::default();
+        let attending = Arc::new(AtomicUsize::new(0));
         let sampler = Sampler::new(
             sources,
             host_cpu_clock,
             Arc::clone(&timeline),
             (pace, punctuality.clone()),
+            Arc::clone(&attending),
         );
         let thread = std::thread::Builder::new()
             .name("energy-meter".to_owned())
@@ -82,6 +96,7 @@ impl HostMeter {
             telemetry,
             punctuality,
             devices,
+            attending,
             edges: Some(edges),
             thread: Some(thread),
         }));
@@ -98,6 +113,14 @@ impl HostMeter {
             tracing::error!("the energy meter's thread has ended; windows from now on have no energy");
         }
         Monotonic::now()
+    }
+
+    /// To be held from before a window begins until it was read: boards without an energy counter are then watched more
+    /// closely than anybody needs who only looks at their power.
+    #[must_use = "attention ends when it is dropped"]
+    pub fn attend(&self) -> Attention {
+        self.0.attending.fetch_add(1, Ordering::Relaxed);
+        Attention(Arc::clone(&self.0.attending))
     }
 
     /// Follows the CPU time of a process and of all that it starts from now on; call it right after the spawn.
@@ -133,7 +156,7 @@ impl HostMeter {
     /// waits for the refresh that shows its end: up to 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
     pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
         self.catch_up(window);
-        account(&lock(&self.0.timeline), window, gpu_uuids, pids)
+        account(&lock(&self.0.timeline), &self.0.devices, window, gpu_uuids, pids)
     }
 
     /// Energy over `window` of the whole host with all its GPUs.

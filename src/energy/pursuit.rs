@@ -4,8 +4,6 @@
 //! read: a counter that ticks every few milliseconds is waited for at the edge; a slower one is pursued after it,
 //! while the measured work goes on, until its next refreshes have shown how it stood at the edge.
 
-use std::time::Duration;
-
 use super::timeline::{Timeline, Track};
 use crate::clock::Monotonic;
 use crate::measurement::EnergyMethod;
@@ -38,11 +36,6 @@ const FAST_SPACING_SEC: f64 = 5e-4;
 /// A step that is foretold is caught between readings this close; a sleeping thread is woken up to so much too late.
 const CLOSE_SPACING_SEC: f64 = 2e-4;
 const WAKING_SEC: f64 = 5e-4;
-
-/// Power without a counter is polled more often than sweeps were asked for, down to 22 ms: what happens between two
-/// polls is a guess, and a step of 200 W within 100 ms may be 10 J off. Neither divides what sensors' periods are.
-const POLLS_PER_SWEEP: f64 = 4.6;
-const SHORTEST_POLL: Duration = Duration::from_millis(22);
 
 /// Counters whose tick an edge waits for.
 #[derive(Clone, Debug)]
@@ -147,7 +140,11 @@ impl Group {
         let mut group = Self {
             sources: vec![source],
             next: now,
-            spacing_sec: (refresh_sec / READINGS_PER_PERIOD).clamp(SPACING_SEC.0, SPACING_SEC.1),
+            spacing_sec: if is_known {
+                (refresh_sec / READINGS_PER_PERIOD).clamp(SPACING_SEC.0, SPACING_SEC.1)
+            } else {
+                SPACING_SEC.0
+            },
             until: later(now, periods * refresh_sec),
         };
         group.next = group.after(timeline, now);
@@ -176,21 +173,6 @@ impl Group {
 
 fn later(moment: Monotonic, sec: f64) -> Monotonic {
     Monotonic::from_sec(moment.as_sec() + sec)
-}
-
-/// Sources that only show power.
-pub fn polled_sources(timeline: &Timeline) -> Vec<usize> {
-    numbers(timeline, |track| {
-        track.description.method == EnergyMethod::PowerIntegration
-    })
-}
-
-/// How long after poll number `count` the next one is due, where sweeps are `sweep` apart. Never in step with a sensor
-/// or a load that has a rhythm of its own: the golden ratio spreads intervals evenly between ¾ and 5⁄4.
-pub fn next_poll(sweep: Duration, count: u64) -> Duration {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let mean = sweep.div_f64(POLLS_PER_SWEEP).max(SHORTEST_POLL);
-    mean.mul_f64(0.75 + 0.5 * (count as f64 * GOLDEN).fract()).min(sweep)
 }
 
 /// The refresh of a source that is slow enough to be pursued.

@@ -4,6 +4,7 @@
 //! an estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
 
 mod between;
+mod grid;
 mod growth;
 mod power;
 mod rates;

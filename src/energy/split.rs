@@ -136,29 +136,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::energy::source::{Place, SourceDescription, SourceId, Value};
-    use crate::measurement::{EnergyMethod, EnergySourceKind};
+    use crate::energy::fixtures;
+    use crate::energy::source::Value;
 
     /// A package at `watts(second)`, and processes that each use `cpus(second)`; nobody else computes.
     fn host(watts: impl Fn(u32) -> f64, cpus: &[&dyn Fn(u32) -> f64], seconds: u32) -> Timeline {
-        let id = SourceId {
-            kind: EnergySourceKind::RaplPowercap,
-            domain: EnergyDomain::Package,
-            place: Place::Zone {
-                name: "package-0".to_owned(),
-                path: "intel-rapl:0".to_owned(),
-            },
-        };
-        let description = SourceDescription {
-            id,
-            method: EnergyMethod::EnergyCounter,
-            refresh_sec: 0.001,
-            averaging_sec: 0.0,
-            relative_uncertainty: 0.0,
-            wraps: None,
-            note: None,
-        };
-        let mut timeline = Timeline::new(vec![description], 0.1);
+        let mut timeline = Timeline::new(vec![fixtures::package(None)], 0.1);
         let (mut joules, mut used) = (0.0, vec![0.0; cpus.len()]);
         for (pid, _) in (1..).zip(cpus) {
             timeline.track(pid, Monotonic(0), 0.0);

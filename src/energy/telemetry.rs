@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use clock_events::ClockEvents;
 pub use log::{GpuHistory, SharedLog, TelemetryLog};
-pub use pace::TelemetryPace;
+pub use pace::{TelemetryPace, thread_cpu_sec};
 pub use state::GpuState;
 
 use crate::clock::Monotonic;

@@ -321,8 +321,8 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::energy::source::{Place, SourceId, Wraps};
-    use crate::measurement::{EnergyDomain, EnergySourceKind};
+    use crate::energy::fixtures;
+    use crate::energy::source::Wraps;
 
     fn sec(sec: f64) -> Monotonic {
         Monotonic::from_sec(sec)
@@ -336,24 +336,7 @@ mod tests {
     }
 
     fn package(wraps: Option<Wraps>) -> Timeline {
-        let id = SourceId {
-            kind: EnergySourceKind::RaplPowercap,
-            domain: EnergyDomain::Package,
-            place: Place::Zone {
-                name: "package-0".to_owned(),
-                path: "intel-rapl:0".to_owned(),
-            },
-        };
-        let description = SourceDescription {
-            id,
-            method: EnergyMethod::EnergyCounter,
-            refresh_sec: 0.001,
-            averaging_sec: 0.0,
-            relative_uncertainty: 0.0,
-            wraps,
-            note: None,
-        };
-        Timeline::new(vec![description], 0.1)
+        Timeline::new(vec![fixtures::package(wraps)], 0.1)
     }
 
     fn counter(at: f64, joules: f64) -> Result<Value, PollError> {

@@ -154,6 +154,20 @@ pub struct EnergyMetrics {
     pub sources: Vec<SourceReading>,
 }
 
+impl EnergyMetrics {
+    /// GPUs, packages and memory together, as far as they are known, in joules; null when nothing is. Null also when its
+    /// GPUs (`has_gpus`) are not known, or the packages that some source is there for: they are most of the energy, and
+    /// a total that silently lacks them would read like a good result.
+    pub fn sum_of_parts_j(&self, has_gpus: bool) -> Option<f64> {
+        let lacks_gpus = has_gpus && self.gpu_energy_j.is_none();
+        let has_packages = self.sources.iter().any(|source| source.domain == EnergyDomain::Package);
+        let lacks_packages = has_packages && self.host_cpu_energy_j.is_none() && self.cpu_energy_j.is_none();
+        let parts = [self.gpu_energy_j, self.cpu_energy_j, self.dram_energy_j];
+        let known = parts.into_iter().flatten().reduce(|sum, part| sum + part);
+        known.filter(|_| !lacks_gpus && !lacks_packages)
+    }
+}
+
 /// Which idle state a baseline was taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

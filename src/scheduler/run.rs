@@ -117,6 +117,8 @@ impl Run {
             .await
             .map_err(|stop| (stop, Vec::new()))?;
         start.done();
+        // Until its windows were read.
+        let _attention = self.context.meter.attend();
         let pids = ranks.pids();
         for pid in &pids {
             if let Err(error) = self.context.meter.track(*pid) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::shape::Shape;
-use crate::simulation::{Chance, Kind, SHAPES, any_sensor, honesty, meter, windows};
+use crate::simulation::{Chance, Course, Kind, SHAPES, any_sensor, honesty, meter, windows};
 
 #[test]
 fn stated_intervals_hold_the_truth_in_at_least_95_of_100_windows() {
@@ -25,6 +25,16 @@ fn counters_do_not_buy_it_with_wide_intervals() {
 }
 
 #[test]
+fn polled_power_is_stated_about_as_wide_as_it_is_off() {
+    // 5.2 and 5.6 over many seeds; who knows the whole load and not when the sensor looks is at 3.2 and 3.6.
+    for kind in [Kind::InstantPower, Kind::AveragedPower] {
+        let honesty = honesty(&windows(kind, 6000, &mut Chance::new(3)));
+        let ratio = honesty.median_half_width_j / honesty.median_error_j;
+        assert!(ratio <= 6.5, "{}: {ratio}", kind.name());
+    }
+}
+
+#[test]
 fn a_counter_is_right_to_a_thousandth_and_a_refresh_of_edge_power_from_a_second_up() {
     let mut chance = Chance::new(5);
     for kind in [Kind::GpuCounter, Kind::RaplCounter] {
@@ -32,7 +42,12 @@ fn a_counter_is_right_to_a_thousandth_and_a_refresh_of_edge_power_from_a_second_
             for length_sec in [1.0, 5.0, 20.0] {
                 for _ in 0..20 {
                     let sensor = any_sensor(kind, shape, &mut chance);
-                    let metered = meter(&sensor, length_sec, Duration::from_millis(100), &mut chance);
+                    let metered = meter(
+                        &sensor,
+                        Course::any(length_sec, &mut chance),
+                        Duration::from_millis(100),
+                        &mut chance,
+                    );
                     let allowed = 0.001 * metered.truth_j + sensor.refresh_sec * metered.edge_w;
                     assert!(
                         metered.error_j() <= allowed,

@@ -7,8 +7,28 @@ use crate::measurement::{EnergyDomain, EnergyMethod, EnergyMetrics, RankCycle, S
 /// Says which parts the total lacks, and which of its sources are estimates.
 pub fn check(cycles: &[RankCycle], total: &EnergyMetrics) -> Vec<Warning> {
     let mut warnings = missing_parts(total);
+    warnings.extend(unreadable(total));
     warnings.extend(estimates(cycles, total));
     warnings
+}
+
+/// Zones that are there and whose energy is not known, each with the reason.
+fn unreadable(total: &EnergyMetrics) -> impl Iterator<Item = Warning> {
+    let is_summed = |source: &&SourceReading| matches!(source.domain, EnergyDomain::Package | EnergyDomain::Dram);
+    let unknown = total
+        .sources
+        .iter()
+        .filter(is_summed)
+        .filter(|source| source.energy_j.is_none());
+    unknown.map(|source| {
+        let zone = source.zone.as_deref().unwrap_or("host");
+        let path = source.zone_path.as_deref().unwrap_or("no zone");
+        let why = source.note.as_deref().unwrap_or("no reason is known");
+        warning(
+            WarningCode::EnergyIncomplete,
+            format!("{zone} ({path}) has no energy: {why}"),
+        )
+    })
 }
 
 fn missing_parts(total: &EnergyMetrics) -> Vec<Warning> {
@@ -99,6 +119,24 @@ mod tests {
             warnings[0].message,
             "CPU energy is an estimate, not a measurement: 10 W a core"
         );
+    }
+
+    #[test]
+    fn a_zone_that_could_not_be_read_is_named_with_the_reason() {
+        let forbidden = SourceReading {
+            energy_j: None,
+            note: Some("permission denied".to_owned()),
+            ..package_source(20.0)
+        };
+        let (zone, path) = (forbidden.zone.clone(), forbidden.zone_path.clone());
+        let total = EnergyMetrics {
+            sources: vec![forbidden],
+            ..energy(None, None, None)
+        };
+        let warnings = check(&[], &total);
+        assert_eq!(codes(&warnings), [WarningCode::EnergyIncomplete]);
+        let named = format!("{} ({})", zone.expect("a name"), path.expect("a path"));
+        assert_eq!(warnings[0].message, format!("{named} has no energy: permission denied"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::measurement::{EnergyDomain, EnergyMetrics, SourceReading, Window};
+use crate::energy::Finding;
+use crate::measurement::{EnergyMetrics, SourceReading, Window};
 
 /// Energy of the whole host over one command; null where it is not known, never 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,36 +21,27 @@ pub struct Reading {
     /// The command's, or 128 and the signal's number.
     pub exit_code: u8,
     pub sources: Vec<SourceReading>,
+    /// What was looked for in vain, why, and the fix, as `joulemark doctor` says it.
+    pub findings: Vec<Finding>,
 }
 
 impl Reading {
-    pub fn new(window: Window, metrics: EnergyMetrics, gpus: &[String], exit_code: u8) -> Self {
-        let parts = [
-            metrics.gpu_energy_j,
-            metrics.host_cpu_energy_j,
-            metrics.host_dram_energy_j,
-        ];
-        // The GPUs are most of the energy: a total that silently lacks one would read like a good result.
-        let lacks_gpus = !gpus.is_empty() && metrics.gpu_energy_j.is_none();
-        // Nor may one lack a package that is there and was not read.
-        let lacks_packages = metrics.host_cpu_energy_j.is_none()
-            && metrics
-                .sources
-                .iter()
-                .any(|source| source.domain == EnergyDomain::Package);
+    pub fn new(window: Window, metrics: EnergyMetrics, gpus: &[String], findings: Vec<Finding>, exit_code: u8) -> Self {
+        let whole = EnergyMetrics {
+            cpu_energy_j: metrics.host_cpu_energy_j,
+            dram_energy_j: metrics.host_dram_energy_j,
+            ..metrics
+        };
         Self {
             window,
             duration_sec: window.duration_sec(),
-            gpu_energy_j: metrics.gpu_energy_j,
-            cpu_energy_j: metrics.host_cpu_energy_j,
-            dram_energy_j: metrics.host_dram_energy_j,
-            total_energy_j: parts
-                .into_iter()
-                .flatten()
-                .reduce(|sum, part| sum + part)
-                .filter(|_| !lacks_gpus && !lacks_packages),
+            gpu_energy_j: whole.gpu_energy_j,
+            cpu_energy_j: whole.cpu_energy_j,
+            dram_energy_j: whole.dram_energy_j,
+            total_energy_j: whole.sum_of_parts_j(!gpus.is_empty()),
             exit_code,
-            sources: metrics.sources,
+            sources: whole.sources,
+            findings,
         }
     }
 }
@@ -70,7 +62,7 @@ mod tests {
             host_dram_energy_j: dram,
             ..EnergyMetrics::default()
         };
-        Reading::new(WINDOW, metrics, gpus, 0)
+        Reading::new(WINDOW, metrics, gpus, Vec::new(), 0)
     }
 
     #[test]

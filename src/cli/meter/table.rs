@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use super::reading::Reading;
-use crate::energy::Finding;
 use crate::measurement::{Confidence, EnergyMethod, SourceReading};
 
-pub fn table(reading: &Reading, hints: &[&Finding]) -> String {
+pub fn table(reading: &Reading) -> String {
     let mut text = format!(
         "\n joulemark meter: {:.3} s, exit code {}\n\n",
         reading.duration_sec, reading.exit_code
@@ -58,7 +57,7 @@ pub fn table(reading: &Reading, hints: &[&Finding]) -> String {
         .sources
         .iter()
         .filter_map(|source| Some(format!("{}: {}", name(source), source.note.as_ref()?)));
-    let hints = hints.iter().map(|hint| match &hint.fix {
+    let hints = reading.findings.iter().map(|hint| match &hint.fix {
         Some(fix) => format!("{}: {}. Fix: {fix}", hint.subject, hint.detail),
         None => format!("{}: {}", hint.subject, hint.detail),
     });

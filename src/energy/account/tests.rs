@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Monotonic;
-use crate::energy::source::{Place, SourceDescription, SourceId, Value};
+use crate::energy::source::{CpuDevice, Finding, GpuDevice, Place, SourceDescription, SourceId, Value};
 
 fn described(kind: EnergySourceKind, domain: EnergyDomain, place: Place) -> SourceDescription {
     SourceDescription {
@@ -33,6 +33,38 @@ fn zone(domain: EnergyDomain, name: &str) -> SourceDescription {
         path: format!("intel-rapl:{name}"),
     };
     described(EnergySourceKind::RaplPowercap, domain, place)
+}
+
+/// A host with two GPUs, one of which is forbidden.
+fn devices() -> Devices {
+    let gpu = |index: u32, uuid: &str| GpuDevice {
+        index,
+        uuid: uuid.to_owned(),
+        name: None,
+        memory_bytes: None,
+        driver_version: None,
+        energy_method: None,
+        live_power_w: None,
+    };
+    let forbidden = Finding {
+        source: EnergySourceKind::Nvml,
+        subject: "GPU 7 (GPU-forbidden)".to_owned(),
+        works: false,
+        detail: "no permission".to_owned(),
+        fix: Some("ask for it".to_owned()),
+    };
+    Devices {
+        gpus: vec![gpu(0, "GPU-0"), gpu(7, "GPU-forbidden")],
+        cpu: CpuDevice {
+            model: None,
+            logical_cpus: 2,
+            energy_source: None,
+            rapl_problem: None,
+            cpu_time_source: None,
+            live_power_w: None,
+        },
+        findings: vec![forbidden],
+    }
 }
 
 /// Sources with constant watts over 10 s; 4 busy CPUs on the host, and each process with constant CPU use.
@@ -88,7 +120,7 @@ fn close(value: Option<f64>, expected: f64) -> bool {
 #[test]
 fn an_experiment_gets_its_own_gpus_and_its_share_of_the_host() {
     let timeline = two_gpus_and_a_cpu(&[(1, 1.0), (2, 2.0)]);
-    let metrics = account(&timeline, &WINDOW, &["GPU-1".to_owned()], &[1]);
+    let metrics = account(&timeline, &devices(), &WINDOW, &["GPU-1".to_owned()], &[1]);
     assert!(close(metrics.gpu_energy_j, 1000.0));
     assert!(close(metrics.host_cpu_energy_j, 600.0));
     assert!(close(metrics.host_dram_energy_j, 100.0));
@@ -104,14 +136,14 @@ fn an_experiment_gets_its_own_gpus_and_its_share_of_the_host() {
 
 #[test]
 fn without_a_gpu_its_energy_is_null() {
-    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &WINDOW, &[], &[1]);
+    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &devices(), &WINDOW, &[], &[1]);
     assert_eq!((metrics.gpu_energy_j, metrics.gpu_power_w), (None, None));
     assert!(close(metrics.total_energy_j, 175.0));
 }
 
 #[test]
 fn a_process_nobody_tracked_has_no_share_rather_than_none_of_the_energy() {
-    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &WINDOW, &[], &[1, 99]);
+    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &devices(), &WINDOW, &[], &[1, 99]);
     assert_eq!(
         (metrics.cpu_time_share, metrics.cpu_energy_j, metrics.total_energy_j),
         (None, None, None)
@@ -122,7 +154,7 @@ fn a_process_nobody_tracked_has_no_share_rather_than_none_of_the_energy() {
 #[test]
 fn a_gpu_nobody_reads_makes_the_sum_unknown_and_is_listed() {
     let wanted = ["GPU-0".to_owned(), "GPU-9".to_owned()];
-    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &WINDOW, &wanted, &[1]);
+    let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &devices(), &WINDOW, &wanted, &[1]);
     assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
     let missing = metrics
         .sources
@@ -197,7 +229,10 @@ fn what_the_experiments_did_not_use_is_everybody_elses() {
     let timeline = two_gpus_and_a_cpu(&[(1, 1.0), (2, 2.0)]);
     // 1 of 4 busy CPUs is nobody's that we follow: a quarter of 600 J.
     assert!(close(account_host(&timeline, &WINDOW).host_other_energy_j, 150.0));
-    assert!(close(account(&timeline, &WINDOW, &[], &[1]).host_other_energy_j, 150.0));
+    assert!(close(
+        account(&timeline, &devices(), &WINDOW, &[], &[1]).host_other_energy_j,
+        150.0
+    ));
     assert!(close(
         account_host(&two_gpus_and_a_cpu(&[]), &WINDOW).host_other_energy_j,
         600.0
@@ -233,16 +268,35 @@ proptest! {
         let timeline = two_gpus_and_a_cpu(&processes);
         let window = Window { start_monotonic_sec: start, end_monotonic_sec: start + length };
         let parts: Vec<EnergyMetrics> =
-            processes.iter().map(|(pid, _)| account(&timeline, &window, &[], &[*pid])).collect();
+            processes.iter().map(|(pid, _)| account(&timeline, &devices(), &window, &[], &[*pid])).collect();
         let given: f64 = parts.iter().filter_map(|part| part.cpu_energy_j).sum();
         let host = parts[0].host_cpu_energy_j.expect("packages are read");
         prop_assert!(given <= host * (1.0 + 1e-9));
         prop_assert!(parts.iter().all(|part| part.cpu_energy_j.is_some_and(|energy| energy >= 0.0)));
         let pids: Vec<u32> = processes.iter().map(|(pid, _)| *pid).collect();
-        let together = account(&timeline, &window, &[], &pids).cpu_energy_j.expect("known");
+        let together = account(&timeline, &devices(), &window, &[], &pids).cpu_energy_j.expect("known");
         prop_assert!((together - given).abs() <= 1e-6 * (1.0 + host));
         let other = account_host(&timeline, &window).host_other_energy_j.expect("known");
         prop_assert!(other >= 0.0);
         prop_assert!((given + other - host).abs() <= 1e-6 * (1.0 + host), "{} {} {}", given, other, host);
     }
+}
+
+#[test]
+fn a_gpu_that_may_not_be_read_keeps_its_index_and_the_reason() {
+    let wanted = ["GPU-forbidden".to_owned()];
+    let metrics = account(&two_gpus_and_a_cpu(&[]), &devices(), &WINDOW, &wanted, &[]);
+    let reading = metrics
+        .sources
+        .iter()
+        .find(|reading| reading.domain == EnergyDomain::Gpu);
+    let reading = reading.expect("it is listed");
+    assert_eq!(
+        (reading.gpu, reading.energy_j, metrics.total_energy_j),
+        (Some(7), None, None)
+    );
+    assert_eq!(
+        reading.note.as_deref(),
+        Some("no source of this host reads this GPU: no permission. Fix: ask for it")
+    );
 }

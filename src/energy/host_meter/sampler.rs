@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,10 +12,11 @@ use super::health::Punctuality;
 use super::lock;
 use crate::clock::Monotonic;
 use crate::energy::cpu_time::{CpuTimeError, HostCpuClock};
+use crate::energy::polling::{Pace, Polls};
 use crate::energy::process_tree::ProcessTree;
-use crate::energy::pursuit::{Awaited, Pursuit, next_poll, polled_sources};
+use crate::energy::pursuit::{Awaited, Pursuit};
 use crate::energy::source::{EnergySource, PollError, SourceDescription, Value};
-use crate::energy::telemetry::TelemetryPace;
+use crate::energy::telemetry::{TelemetryPace, thread_cpu_sec};
 use crate::energy::timeline::Timeline;
 
 /// A sweep of some devices takes milliseconds; faster than this the meter would measure itself.
@@ -23,6 +25,10 @@ const FASTEST: Duration = Duration::from_millis(5);
 /// Finding what processes started reads a file a thread: at every sweep it would cost more than the sweep. What comes
 /// and goes in between is still known from its parent.
 const BETWEEN_FAMILY_LOOKS: Duration = Duration::from_secs(1);
+
+/// What fails for a moment at an edge is asked again so often, a moment apart.
+const EDGE_ATTEMPTS: u32 = 3;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 
 /// A source that panics this often in a row is broken, not unlucky.
 const PANICS_UNTIL_GONE: u32 = 3;
@@ -104,6 +110,13 @@ impl Guarded {
     }
 }
 
+/// The sources whose last reading worked.
+fn answering(timeline: &Timeline) -> Vec<usize> {
+    let tracks = timeline.tracks().iter().enumerate();
+    let working = tracks.filter(|(_, track)| track.last_error.is_none() && !track.chosen().is_empty());
+    working.map(|(source, _)| source).collect()
+}
+
 pub struct Sampler {
     sources: Vec<Guarded>,
     host_cpu_clock: Option<HostCpuClock>,
@@ -113,6 +126,7 @@ pub struct Sampler {
     timeline: Arc<Mutex<Timeline>>,
     telemetry: TelemetryPace,
     punctuality: Punctuality,
+    attending: Arc<AtomicUsize>,
 }
 
 impl Sampler {
@@ -121,6 +135,7 @@ impl Sampler {
         host_cpu_clock: Option<HostCpuClock>,
         timeline: Arc<Mutex<Timeline>>,
         (telemetry, punctuality): (TelemetryPace, Punctuality),
+        attending: Arc<AtomicUsize>,
     ) -> Self {
         let mut first_track = 0;
         let guard = |source: Box<dyn EnergySource>| {
@@ -142,22 +157,18 @@ impl Sampler {
             timeline,
             telemetry,
             punctuality,
+            attending,
         }
     }
 
     /// Sweeps at every interval and at every request, until nobody holds the other end.
     pub fn run(mut self, interval: Duration, requests: &Receiver<Sender<()>>) {
-        let polled = polled_sources(&lock(&self.timeline));
+        let mut polls = Polls::of(&lock(&self.timeline), Monotonic::now());
         let mut sweeps = Beat::starting_at_once();
-        let (mut polls, mut poll_count) = (Beat::starting_at_once(), 0);
         let mut pursuit: Option<Pursuit> = None;
         loop {
-            let mut next = pursuit
-                .as_ref()
-                .map_or(sweeps.next, |pursuit| pursuit.next().min(sweeps.next));
-            if !polled.is_empty() {
-                next = next.min(polls.next);
-            }
+            let pursued = pursuit.as_ref().map_or(sweeps.next, Pursuit::next);
+            let next = sweeps.next.min(pursued).min(polls.next());
             let wait = Duration::from_nanos(next.0.saturating_sub(Monotonic::now().0));
             match requests.recv_timeout(wait) {
                 Ok(first) => {
@@ -175,10 +186,8 @@ impl Sampler {
                         self.punctuality.note(missed);
                         self.sweep(false);
                         self.telemetry.sample_what_is_due();
-                    } else if !polled.is_empty() && polls.is_due(next_poll(interval, poll_count)) {
-                        poll_count += 1;
-                        self.read(&polled, false);
                     }
+                    self.poll(&mut polls, interval);
                     let then = Monotonic::now();
                     if let Some(due) = pursuit.take_if(|pursuit| pursuit.next() <= then) {
                         self.read(&due.due(then), false);
@@ -190,7 +199,28 @@ impl Sampler {
         }
     }
 
+    fn poll(&mut self, polls: &mut Polls, sweep: Duration) {
+        let then = Monotonic::now();
+        let due = polls.due(then);
+        if due.is_empty() {
+            return;
+        }
+        let before_sec = thread_cpu_sec();
+        self.read(&due, false);
+        let pace = Pace {
+            sweep,
+            attended: self.attending.load(Ordering::Relaxed) > 0,
+        };
+        let spent_sec = thread_cpu_sec() - before_sec;
+        polls.after(&lock(&self.timeline), pace, then, Monotonic::now(), spent_sec);
+    }
+
     fn sweep(&mut self, edge: bool) {
+        let before = if edge {
+            answering(&lock(&self.timeline))
+        } else {
+            Vec::new()
+        };
         for guarded in &mut self.sources {
             let answers = guarded.sample();
             let mut timeline = lock(&self.timeline);
@@ -199,9 +229,23 @@ impl Sampler {
             }
         }
         if edge {
+            self.ask_again(before);
             self.wait_for_ticks();
         }
         self.sweep_cpu_time(edge);
+    }
+
+    /// A window cannot wait for the next sweep: what failed just now and worked before is asked again at once.
+    fn ask_again(&mut self, mut worked: Vec<usize>) {
+        for _ in 0..EDGE_ATTEMPTS {
+            let answer_now = answering(&lock(&self.timeline));
+            worked.retain(|source| !answer_now.contains(source));
+            if worked.is_empty() {
+                return;
+            }
+            std::thread::sleep(BETWEEN_ATTEMPTS);
+            self.read(&worked, true);
+        }
     }
 
     fn wait_for_ticks(&mut self) {

@@ -18,6 +18,8 @@ struct Package {
 enum Behaviour {
     Steady,
     Panics,
+    /// Refuses so many readings after the first.
+    Refuses(u32),
 }
 
 impl Package {
@@ -57,10 +59,15 @@ impl EnergySource for Package {
     }
 
     fn sample(&mut self) -> Vec<Result<Value, PollError>> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        let before = self.calls.fetch_add(1, Ordering::Relaxed);
         let at = Monotonic::now();
         match self.behaviour {
-            Behaviour::Steady => vec![Ok(Value {
+            // As the kernel answers a reader whose permission was taken away.
+            Behaviour::Refuses(times) if (1..=times).contains(&before) => {
+                let refused = std::io::Error::from_raw_os_error(libc::EACCES);
+                vec![Err(PollError::Retry(refused.to_string()))]
+            }
+            Behaviour::Steady | Behaviour::Refuses(_) => vec![Ok(Value {
                 at,
                 counter_j: Some(at.as_sec() * 100.0),
                 power_w: None,
@@ -232,4 +239,41 @@ fn live_power_is_told_with_the_devices() {
     std::thread::sleep(Duration::from_millis(60));
     let power = meter.devices().cpu.live_power_w.expect("power");
     assert!((power - 100.0).abs() < 1.0, "{power}");
+}
+
+fn sleepy(source: Box<dyn EnergySource>) -> HostMeter {
+    let opened = Opened {
+        sample_interval: Duration::from_secs(60),
+        ..opened(vec![source])
+    };
+    HostMeter::start(opened).expect("a meter")
+}
+
+#[test]
+fn an_edge_at_which_a_source_fails_for_a_moment_is_read_again_at_once() {
+    let (source, calls) = Package::boxed("package-0", Behaviour::Refuses(3));
+    let meter = sleepy(source);
+    // The first sweep may come before or after the first edge.
+    while calls.load(Ordering::Relaxed) < 5 {
+        meter.edge();
+    }
+    let start = meter.edge();
+    let end = meter.edge();
+    let metrics = meter.read_host(&between(start, end));
+    assert!(metrics.cpu_energy_j.is_some(), "{:?}", metrics.sources);
+}
+
+#[test]
+fn an_edge_at_which_permission_stays_denied_voids_the_window_and_says_why() {
+    let (source, calls) = Package::boxed("package-0", Behaviour::Refuses(u32::MAX));
+    let meter = sleepy(source);
+    while calls.load(Ordering::Relaxed) < 2 {
+        meter.edge();
+    }
+    let start = meter.edge();
+    let end = meter.edge();
+    let metrics = meter.read_host(&between(start, end));
+    assert_eq!((metrics.cpu_energy_j, metrics.total_energy_j), (None, None));
+    let note = metrics.sources[0].note.as_deref().unwrap_or_default();
+    assert!(note.contains("denied"), "{note}");
 }

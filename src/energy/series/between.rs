@@ -5,6 +5,9 @@
 /// A slope is compared with its neighbour's only where times are known to this part of its length.
 const SHARP_SLOPE: f64 = 0.2;
 
+/// So near to one of two refreshes, as a part of their distance, few bursts between them lie.
+const BESIDE: f64 = 0.1;
+
 /// The counter at one moment, with half-widths of two independent doubts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reached {
@@ -165,13 +168,29 @@ pub fn between(from: Tick, to: Tick, side_before: Side, side_after: Side) -> Rea
         let smooth = smooth(part, sec, own, before, after) + chord;
         return reached((smooth + one_step) / 2.0, (smooth - one_step).abs() / 2.0);
     }
-    // A burst or a dip, here or beside, all of which may lie on either side of the moment.
+    // A burst or a dip, here or beside. Right beside a refresh it hardly begins or ends: the power beyond goes on.
+    let near_sec = BESIDE * sec;
+    let grown = to.total - from.total;
+    let (first, last) = (
+        (before.rate * near_sec).min(grown / 2.0),
+        (after.rate * near_sec).min(grown / 2.0),
+    );
+    if since < near_sec {
+        let total = from.total + first * since / near_sec;
+        return reached(total, (own.rate - before.rate).abs() * since);
+    }
+    if left < near_sec {
+        let total = to.total - last * left / near_sec;
+        return reached(total, (own.rate - after.rate).abs() * left);
+    }
+    let evenly = from.total + first + (grown - first - last) * (since - near_sec) / (sec - 2.0 * near_sec);
+    // All of it may lie on either side of the moment.
     let displaced = if own.rate > lowest_w {
         own.rate - lowest_w
     } else {
         least - own.rate
     };
-    reached(chord, displaced * since.max(left))
+    reached(evenly, displaced * since.max(left))
 }
 
 /// Energy above the chord where power changes smoothly: the cubic with the power at both ends, which is drawn from the

@@ -3,7 +3,6 @@
 //! A poll shows a value of unknown age; a poll that shows another value than the one before tells that a refresh lay
 //! between them. The curve through the refreshes needs no mean age to be guessed.
 
-use super::power::{Knot, Knots, Roughness};
 use super::{Sample, Series, Span};
 use crate::clock::Monotonic;
 
@@ -11,36 +10,46 @@ use crate::clock::Monotonic;
 const MOST_NOISE_W: f64 = 0.5;
 
 /// Points beyond the span's ends, so that changes at its edges are judged by their neighbours.
-const AROUND_SEC: f64 = 2.5;
+const AROUND_SEC: f64 = 8.5;
+
+/// Values that last longer than any sensor's refresh are levels of the load.
+const LEVEL_SEC: f64 = 0.15;
+
+/// A difference of two values of one level stays below so many standard deviations of their noise.
+const BEYOND_NOISE: f64 = 4.0;
+
+/// A change is a jump in full where this part of it is not foretold.
+const BEND: f64 = 0.5;
 
 #[derive(Clone, Copy, Debug)]
 struct Point {
     at: f64,
+    /// How far off that may be.
+    half: f64,
     power_w: f64,
+    /// How fast power changes there: a smooth load is followed between the points, a jump is not overshot.
+    slope: f64,
     /// W·s since the first point.
     total: f64,
-    roughness: Roughness,
-    /// (W·s)²: squared half-widths of what the points' own places may have moved.
-    moved_j2: f64,
 }
 
 /// Power around a span, in seconds from its start.
 #[derive(Clone, Debug, Default)]
 pub struct Refreshed {
     points: Vec<Point>,
+    noise_w: f64,
+    /// How slow the sensor may be.
+    slowest_sec: f64,
 }
 
-/// The curve's integral between two moments.
+/// A change of power between two points that the points beside them do not foretell: it came at once, at any moment
+/// between the two.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Integral {
-    pub total_j: f64,
-    /// Squared half-widths in J²: changes somewhere between two refreshes, and refreshes not exactly where they were put.
-    pub changes_j2: f64,
-    pub moved_j2: f64,
-    /// The part of `changes_j2` that is bursts or noise between refreshes.
-    pub unresolved_j2: f64,
-    /// Sum of all changes that their neighbours do not foretell, in watts.
-    pub jumps_w: f64,
+pub struct Jump {
+    pub watts: f64,
+    pub sec: f64,
+    /// Whether it leads to or from a value that was seen once: what made it may have been much shorter.
+    pub lone: bool,
 }
 
 impl Series {
@@ -56,7 +65,10 @@ impl Series {
             .partition_point(|sample| sample.at.sec_since(origin) < span.sec() + AROUND_SEC);
         let epoch = self.nearest(span.start).map_or(0, |sample| sample.epoch);
         let caught = self.caught(begin..end, epoch, origin, refresh_sec);
-        let mut curve = Curve::default();
+        let mut curve = Refreshed {
+            slowest_sec: refresh_sec,
+            ..Refreshed::default()
+        };
         let mut last: Option<&Sample> = None;
         for index in begin..end {
             let sample = &self.samples[index];
@@ -74,17 +86,25 @@ impl Series {
             // The value before stood until it was last read, or was brought again by the refresh before this one.
             let read = before.at.sec_since(origin);
             let held = if refresh_sec > 0.0 {
-                read.min(place.at - refresh_sec)
+                place.at - ((place.at - read) / refresh_sec).ceil().max(1.0) * refresh_sec
             } else {
                 read
             };
-            curve.add(held, 0.0, before.power_w.unwrap_or(power_w));
+            // Nearer than that it is the refresh that brought it.
+            if curve
+                .points
+                .last()
+                .is_none_or(|point| held > point.at + refresh_sec / 2.0)
+            {
+                curve.add(held, 0.0, before.power_w.unwrap_or(power_w));
+            }
             curve.add(place.at, place.half, power_w);
         }
         if let Some(last) = last {
             curve.add(last.at.sec_since(origin), 0.0, last.power_w.unwrap_or(0.0));
         }
-        Refreshed { points: curve.points }
+        curve.finish();
+        curve
     }
 
     fn place(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, caught: &[(f64, f64)]) -> Place {
@@ -106,70 +126,123 @@ struct Place {
     half: f64,
 }
 
-#[derive(Default)]
-struct Curve {
-    points: Vec<Point>,
-    knots: Knots,
-    /// Half-width of the last point's place.
-    half: f64,
-}
-
-impl Curve {
+impl Refreshed {
     fn add(&mut self, at: f64, half: f64, power_w: f64) {
-        let Some(last) = self.points.last().copied() else {
+        if self.points.last().is_none_or(|last| at > last.at) {
             self.points.push(Point {
                 at,
+                half,
                 power_w,
+                slope: 0.0,
                 total: 0.0,
-                roughness: Roughness::default(),
-                moved_j2: 0.0,
             });
-            return;
-        };
-        if at <= last.at {
-            return;
         }
-        let (sec, step_w) = (at - last.at, power_w - last.power_w);
-        let mut roughness = last.roughness;
-        let knot = Knot {
-            at: Monotonic::from_sec(at + ORIGIN_SEC),
-            power_w,
-            gap_sec: sec,
-        };
-        self.knots.note(knot, &mut roughness);
-        let moved_j = step_w / 2.0 * half.max(self.half);
-        self.half = half;
-        self.points.push(Point {
-            at,
-            power_w,
-            total: last.total + (last.power_w + power_w) / 2.0 * sec,
-            roughness,
-            moved_j2: last.moved_j2 + moved_j * moved_j,
-        });
     }
-}
 
-/// Knots are stamped from here on, so that no stamp is negative.
-const ORIGIN_SEC: f64 = 1e3;
-
-impl Refreshed {
-    /// From `start` to `end`, in seconds from the span's start.
-    pub fn integral(&self, start: f64, end: f64) -> Integral {
-        let (before, after) = (self.before(start), self.after(end));
-        Integral {
-            total_j: self.total(end) - self.total(start),
-            changes_j2: before.roughness.doubt_j2(after.roughness),
-            moved_j2: after.moved_j2 - before.moved_j2,
-            unresolved_j2: before.roughness.unresolved_j2(after.roughness),
-            jumps_w: before.roughness.jumps_w(after.roughness),
+    /// Draws the curve through the points.
+    fn finish(&mut self) {
+        let rate = |pair: &[Point]| (pair[1].power_w - pair[0].power_w) / (pair[1].at - pair[0].at);
+        for index in 1..self.points.len().saturating_sub(1) {
+            let [before, point, after] = [index - 1, index, index + 1].map(|index| self.points[index]);
+            self.points[index].slope = one_way(
+                (rate(&[before, point]), point.at - before.at),
+                (rate(&[point, after]), after.at - point.at),
+            );
         }
+        for index in 1..self.points.len() {
+            let before = self.points[index - 1];
+            let sec = self.points[index].at - before.at;
+            self.points[index].total = before.total + area(before, self.points[index], sec);
+        }
+        self.noise_w = self.scatter_w();
+    }
+
+    /// Every change from `start` to `end`, in seconds from the span's start, that its neighbours and the noise do not
+    /// explain.
+    pub fn jumps(&self, start: f64, end: f64) -> impl Iterator<Item = Jump> {
+        let first = self.points.partition_point(|point| point.at <= start).saturating_sub(1);
+        let last = self.points.partition_point(|point| point.at < end);
+        (first..last.min(self.points.len().saturating_sub(1))).filter_map(|index| self.jump(index))
+    }
+
+    /// Between point number `index` and the next.
+    fn jump(&self, index: usize) -> Option<Jump> {
+        let (from, to) = (self.points[index], self.points[index + 1]);
+        let sec = to.at - from.at;
+        let own_w = to.power_w - from.power_w;
+        let before = index.checked_sub(1).map(|before| (self.points[before], from));
+        let after = self.points.get(index + 2).map(|after| (to, *after));
+        // What the steps beside it say, where the value between them was no level of its own.
+        let foretold = |beside: Option<(Point, Point)>| {
+            let (one, other) = beside.filter(|(one, other)| other.at - one.at <= LEVEL_SEC)?;
+            Some((other.power_w - one.power_w) / (other.at - one.at) * sec)
+        };
+        let (before_w, after_w) = (foretold(before).unwrap_or(0.0), foretold(after).unwrap_or(0.0));
+        let beyond_w = own_w - own_w.clamp(before_w.min(after_w), before_w.max(after_w));
+        let uneven_w = own_w - (before_w + after_w) / 2.0;
+        let watts = if beyond_w.abs() < uneven_w.abs() {
+            beyond_w
+        } else {
+            uneven_w
+        };
+        // What bends is smooth: its curve is followed.
+        let watts = watts * (watts / (BEND * own_w)).abs().min(1.0);
+        let explained_w = BEYOND_NOISE * self.noise_w;
+        (watts.abs() > explained_w).then(|| Jump {
+            watts: watts.abs(),
+            sec,
+            lone: self.is_lone(index, own_w),
+        })
+    }
+
+    /// Whether power was back within a refresh of its sensor, before or after the step of `own_w` at point `index`.
+    fn is_lone(&self, index: usize, own_w: f64) -> bool {
+        let (from, to) = (self.points[index], self.points[index + 1]);
+        let soon_sec = 1.5 * self.slowest_sec.max(to.at - from.at);
+        let back = |pair: &[Point]| (pair[1].power_w - pair[0].power_w) * own_w.signum() < -own_w.abs() / 2.0;
+        let after = self.points[index + 1..]
+            .windows(2)
+            .take_while(|pair| pair[1].at - to.at <= soon_sec);
+        let before = self.points[..=index]
+            .windows(2)
+            .rev()
+            .take_while(|pair| from.at - pair[0].at <= soon_sec);
+        after.chain(before).any(back)
+    }
+
+    /// Half-widths in J of what comes of refreshes not being exactly where they were put. As long as power goes one way
+    /// they are taken to be off the same way, since one that was caught tells where its neighbours are.
+    pub fn displaced_j(&self, start: f64, end: f64) -> Vec<f64> {
+        let first = self.points.partition_point(|point| point.at <= start).saturating_sub(1);
+        let last = self
+            .points
+            .partition_point(|point| point.at < end)
+            .min(self.points.len() - 1);
+        let mut runs: Vec<f64> = Vec::new();
+        for pair in self.points[first..=last].windows(2) {
+            let moved_j = (pair[1].power_w - pair[0].power_w) * (pair[0].half + pair[1].half) / 2.0;
+            match runs.last_mut() {
+                Some(run) if *run * moved_j >= 0.0 => *run += moved_j,
+                _ => runs.push(moved_j),
+            }
+        }
+        runs.into_iter().map(f64::abs).collect()
+    }
+
+    /// How many points there are between two moments.
+    pub fn count(&self, start: f64, end: f64) -> usize {
+        let up_to = |at: f64| self.points.partition_point(|point| point.at <= at);
+        up_to(end) - up_to(start)
     }
 
     /// W·s from the first point to `at`; beyond the points power stays what it was.
     pub fn total(&self, at: f64) -> f64 {
-        let before = self.before(at);
+        let (before, after) = (self.before(at), self.after(at));
         let since = at - before.at;
-        before.total + (before.power_w + self.power_w(at)) / 2.0 * since
+        if after.at <= before.at {
+            return before.total + before.power_w * since;
+        }
+        before.total + area(before, after, since)
     }
 
     pub fn power_w(&self, at: f64) -> f64 {
@@ -181,34 +254,27 @@ impl Refreshed {
         before.power_w + part * (after.power_w - before.power_w)
     }
 
-    /// Highest less lowest power between two moments.
-    pub fn range_w(&self, start: f64, end: f64) -> f64 {
-        let inside = self
-            .points
-            .iter()
-            .filter(|point| point.at > start && point.at < end)
-            .map(|point| point.power_w);
-        let (low, high) = inside
-            .chain([self.power_w(start), self.power_w(end)])
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), power_w| {
-                (low.min(power_w), high.max(power_w))
-            });
-        high - low
+    /// Standard deviation of the values' noise in W.
+    pub fn noise_w(&self) -> f64 {
+        self.noise_w
     }
 
-    /// Standard deviation of the values' noise in W, from what each differs from the middle of its neighbours; a load
-    /// that changes is not taken for noise where it does so seldom.
-    pub fn noise_w(&self) -> f64 {
+    /// That noise, from what each value differs from the middle of its neighbours; a load that changes is not taken for
+    /// noise where it does so seldom.
+    fn scatter_w(&self) -> f64 {
         let mut apart: Vec<f64> = self
             .points
-            .windows(3)
-            .map(|three| (three[0].power_w - 2.0 * three[1].power_w + three[2].power_w).abs())
+            .windows(5)
+            .map(|five| {
+                let outer_w = five[0].power_w + five[4].power_w;
+                (outer_w - 4.0 * (five[1].power_w + five[3].power_w) + 6.0 * five[2].power_w).abs()
+            })
             .collect();
         if apart.is_empty() {
             return 0.0;
         }
         apart.sort_by(f64::total_cmp);
-        (apart[apart.len() / 10] / (0.1257 * 6.0f64.sqrt())).min(MOST_NOISE_W)
+        (apart[apart.len() / 5] / (0.2533 * 70.0f64.sqrt())).min(MOST_NOISE_W)
     }
 
     /// Where the last refresh that was seen lies.
@@ -228,4 +294,27 @@ impl Refreshed {
         let index = self.points.partition_point(|point| point.at < at);
         self.points[index.min(self.points.len() - 1)]
     }
+}
+
+/// The slope at a point between two intervals, each with its mean slope and its length: none at a peak, else their
+/// weighted harmonic mean (Fritsch and Butland 1984), with which the curve never leaves the values it connects.
+fn one_way((before, before_sec): (f64, f64), (after, after_sec): (f64, f64)) -> f64 {
+    if before * after <= 0.0 {
+        return 0.0;
+    }
+    let (first, second) = (2.0 * after_sec + before_sec, after_sec + 2.0 * before_sec);
+    (first + second) / (first / before + second / after)
+}
+
+/// W·s under the cubic from `from` to `to` within the first `since` seconds.
+fn area(from: Point, to: Point, since: f64) -> f64 {
+    let sec = to.at - from.at;
+    let part = since / sec;
+    let (part2, part3, part4) = (part.powi(2), part.powi(3), part.powi(4));
+    let (start, start_slope) = (
+        part4 / 2.0 - part3 + part,
+        part4 / 4.0 - 2.0 * part3 / 3.0 + part2 / 2.0,
+    );
+    let (end, end_slope) = (part3 - part4 / 2.0, part4 / 4.0 - part3 / 3.0);
+    sec * (start * from.power_w + end * to.power_w + sec * (start_slope * from.slope + end_slope * to.slope))
 }

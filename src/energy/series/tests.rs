@@ -143,12 +143,10 @@ fn power_is_integrated_by_trapezoids() {
     let whole = series.growth(span(0.0, 3.0), 0.0).expect("a growth");
     assert_eq!(whole.total, 600.0);
     let curve = series.refreshed(span(0.0, 3.0), 0.0);
-    assert_eq!(curve.integral(0.0, 3.0).total_j, 600.0);
-    assert_eq!(
-        curve.integral(0.0, 3.0).changes_j2,
-        100.0f64.powi(2),
-        "a step of 200 W somewhere in 1 s: ±100 J"
-    );
+    assert!((curve.total(3.0) - curve.total(0.0) - 600.0).abs() < 1e-9);
+    let jumps: Vec<_> = curve.jumps(0.0, 3.0).collect();
+    assert_eq!(jumps.len(), 1, "{jumps:?}");
+    assert_eq!((jumps[0].watts, jumps[0].sec, jumps[0].lone), (200.0, 1.0, false));
     let half = series.growth(span(1.0, 1.5), 0.0).expect("a growth");
     assert!((half.total - 75.0).abs() < 1e-9);
 }
@@ -170,15 +168,16 @@ fn a_smooth_power_leaves_next_to_no_doubt_and_a_lone_sample_much() {
             let at = f64::from(i) * 0.02;
             series.push_power(sec(at), power(at), false);
         }
-        series
-            .refreshed(span(0.0, 5.0), 0.0)
-            .integral(0.0, 5.0)
-            .changes_j2
-            .sqrt()
+        let curve = series.refreshed(span(0.0, 5.0), 0.0);
+        let jumps: Vec<_> = curve.jumps(0.0, 5.0).collect();
+        let missed_j: f64 = jumps.iter().map(|jump| jump.watts * jump.sec / 2.0).sum();
+        (missed_j, jumps.iter().any(|jump| jump.lone))
     };
-    assert!(doubt(&|at| 200.0 + 50.0 * (2.0 * at).sin()) < 0.05);
-    assert!((doubt(&|at| if at < 2.41 { 100.0 } else { 300.0 }) - 2.0).abs() < 1e-6);
-    assert!(doubt(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 }) > 2.5);
+    assert!(doubt(&|at| 200.0 + 50.0 * (2.0 * at).sin()).0 < 0.05);
+    let (step_j, lone) = doubt(&|at| if at < 2.41 { 100.0 } else { 300.0 });
+    assert!((step_j - 2.0).abs() < 1e-6 && !lone, "{step_j}");
+    let (burst_j, lone) = doubt(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 });
+    assert!((burst_j - 4.0).abs() < 1e-6 && lone, "{burst_j}");
 }
 
 #[test]
@@ -213,6 +212,26 @@ prop_compose! {
         let mut at = 0.0;
         steps.into_iter().map(|(dt, value)| { at += dt; (at, value) }).collect()
     }
+}
+
+#[test]
+fn a_sensor_that_does_not_scatter_is_as_slow_as_its_changes_allow() {
+    // Changes of the load seen by a sensor of this period that is read every 4 ms.
+    let slowest = |period: f64, changes: &[f64]| {
+        let mut series = Series::default();
+        for i in 0..1000 {
+            let at = f64::from(i) * 0.004;
+            let shown = (at / period).floor() * period;
+            let level = changes.iter().filter(|change| **change <= shown).count();
+            series.push_power(sec(at), if level % 2 == 0 { 100.0 } else { 300.0 }, false);
+        }
+        series.slowest_refresh_sec(span(0.5, 3.5), 0.1)
+    };
+    let uneven = [0.61, 0.893, 1.222, 1.45, 1.731, 2.05, 2.377, 2.61, 2.98, 3.19];
+    assert!((0.099..=0.1).contains(&slowest(0.1, &uneven)), "what it is fits");
+    assert!(slowest(0.005, &uneven) < 0.03, "a slow one is refuted");
+    assert_eq!(slowest(0.005, &[]), 0.1, "nothing changed, nothing is refuted");
+    assert!(slowest(0.005, &[1.0, 1.03]) < 0.04, "two changes are two refreshes");
 }
 
 proptest! {
@@ -251,12 +270,14 @@ proptest! {
             for (at, value) in samples { series.push_power(sec(*at), *value, false) }
             let span = span(curve[0].0, curve[curve.len() - 1].0);
             let growth = series.growth(span, 0.0).expect("a growth");
-            (growth.total, series.refreshed(span, 0.0).integral(0.0, span.sec()))
+            let curve = series.refreshed(span, 0.0);
+            let jumps_j: f64 = curve.jumps(0.0, span.sec()).map(|jump| jump.watts * jump.sec).sum();
+            (growth.total, curve.total(span.sec()) - curve.total(0.0), jumps_j)
         };
         let (one, other) = (whole(&forwards), whole(&backwards));
         prop_assert!((one.0 - other.0).abs() <= 1e-9 * (1.0 + one.0));
-        prop_assert!((one.1.total_j - other.1.total_j).abs() <= 1e-6 * (1.0 + one.1.total_j));
-        prop_assert!((one.1.changes_j2 - other.1.changes_j2).abs() <= 1e-6 * (1.0 + one.1.changes_j2));
+        prop_assert!((one.1 - other.1).abs() <= 1e-6 * (1.0 + one.1));
+        prop_assert!((one.2 - other.2).abs() <= 1e-6 * (1.0 + one.2));
     }
 
     #[test]
@@ -268,7 +289,7 @@ proptest! {
         let (first, last) = (curve[0].0, curve[curve.len() - 1].0);
         let around = series.refreshed(span(first, last), refresh);
         let (middle, end) = (cut * (last - first), last - first);
-        let total = |from, to| around.integral(from, to).total_j;
+        let total = |from, to| around.total(to) - around.total(from);
         prop_assert!((total(0.0, middle) + total(middle, end) - total(0.0, end)).abs() <= 1e-6 * (1.0 + total(0.0, end)));
         prop_assert!(total(0.0, middle) >= -1e-9 && total(middle, end) >= -1e-9);
     }

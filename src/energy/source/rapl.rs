@@ -5,8 +5,9 @@
 
 mod zones;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId
 use crate::clock::Monotonic;
 use crate::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 use crate::units::{MICROJOULES_PER_JOULE, MICROWATTS_PER_WATT};
+
+/// A zone's file with its microjoules.
+const COUNTER: &str = "energy_uj";
 
 /// RAPL registers move about every millisecond, as Intel's SDM (volume 3, RAPL interfaces) says of its own.
 const REFRESH_SEC: f64 = 1e-3;
@@ -47,6 +51,8 @@ pub struct RaplSource {
 struct Counter {
     root: PathBuf,
     folder: PathBuf,
+    /// Kept open: a reading then is one system call.
+    file: Option<File>,
     /// Microjoules at which the counter starts again from 0; none when the kernel would not say.
     range_uj: Option<u64>,
     /// More than this in a while is no wrap but a reset.
@@ -84,13 +90,11 @@ impl Counter {
         self.unwrapped_uj as f64 / MICROJOULES_PER_JOULE
     }
 
-    /// The file is opened anew each time: a driver that is reloaded replaces it under the same name.
     fn read(&mut self) -> Result<Value, PollError> {
-        let file = self.folder.join("energy_uj");
         let read = if self.failed {
-            read_u64_once(&file)
+            self.read_once()
         } else {
-            read_u64(&file)
+            patiently(|| self.read_once())
         };
         let at = Monotonic::now();
         self.failed = read.is_err();
@@ -105,6 +109,15 @@ impl Counter {
                 (detail, None) => detail,
             })),
         }
+    }
+
+    /// A driver that is reloaded puts another file under the same name; the old one then fails, and is opened anew.
+    fn read_once(&mut self) -> io::Result<u64> {
+        if let Some(Ok(count)) = self.file.as_ref().map(read_count) {
+            return Ok(count);
+        }
+        let file = self.file.insert(File::open(self.folder.join(COUNTER))?);
+        read_count(file)
     }
 
     fn can_have_drawn(&self, grown_uj: u64, since_sec: Option<f64>) -> bool {
@@ -139,7 +152,7 @@ impl RaplSource {
         let read: Vec<_> = zones
             .into_iter()
             .map(|zone| {
-                let first = read_u64(&zone.folder.join("energy_uj"));
+                let first = read_u64(&zone.folder.join(COUNTER));
                 (zone, first)
             })
             .collect();
@@ -206,6 +219,7 @@ impl RaplSource {
         self.counters.push(Counter {
             root: root.to_owned(),
             folder: zone.folder.clone(),
+            file: None,
             range_uj,
             highest_power_w: highest_power_w.max(TDP_FACTOR * tdp_w.unwrap_or(0.0)),
             last: None,
@@ -257,7 +271,7 @@ impl EnergySource for RaplSource {
 }
 
 fn read_u64(file: &Path) -> io::Result<u64> {
-    patiently(|| read_u64_once(file))
+    patiently(|| count(&fs::read_to_string(file)?))
 }
 
 /// Reads again while the file is caught half written; no other failure passes by waiting.
@@ -271,11 +285,17 @@ fn patiently<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     read()
 }
 
-fn read_u64_once(file: &Path) -> io::Result<u64> {
-    let text = fs::read_to_string(file)?;
-    text.trim()
-        .parse()
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is no count", text.trim())))
+fn read_count(file: &File) -> io::Result<u64> {
+    // More than the digits of any 64-bit count and their line's end.
+    let mut bytes = [0; 32];
+    let length = file.read_at(&mut bytes, 0)?;
+    count(&String::from_utf8_lossy(&bytes[..length]))
+}
+
+fn count(text: &str) -> io::Result<u64> {
+    let text = text.trim();
+    text.parse()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("`{text}` is no count")))
 }
 
 fn absent(root: &Path, why: &str) -> Finding {
@@ -294,7 +314,7 @@ fn absent(root: &Path, why: &str) -> Finding {
 
 /// Why a zone's counter cannot be read, with the exact fix where there is one.
 fn explain(root: &Path, zone: &Path, error: &io::Error) -> (String, Option<String>) {
-    let file = zone.join("energy_uj");
+    let file = zone.join(COUNTER);
     if error.kind() == io::ErrorKind::PermissionDenied {
         let root = root.display();
         return (

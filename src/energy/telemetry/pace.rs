@@ -103,7 +103,7 @@ fn sample(source: &mut dyn TelemetrySource, gpu: usize, due: &mut Due, log: &Sha
 }
 
 /// CPU time of this thread: what the asking costs, without what others take in between.
-fn thread_cpu_sec() -> f64 {
+pub fn thread_cpu_sec() -> f64 {
     // Without that clock nothing is known of the cost, and the pace is the usual one.
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0.0, |time| Duration::from(time).as_secs_f64())
 }

@@ -6,9 +6,8 @@ use crate::energy::timeline::Track;
 use crate::measurement::EnergySourceKind;
 use crate::units::{MICROJOULES_PER_JOULE, MILLIJOULES_PER_JOULE, MILLISECONDS_PER_SECOND};
 
-/// 1.96² ÷ 3, the squared 95 % half-width of many doubts together in units of their squares' sum, and a tenth more: the
-/// sum itself is an estimate.
-const MANY: f64 = 1.41;
+/// 1.96² ÷ 3, the squared 95 % half-width of many doubts together in units of their squares' sum.
+const MANY: f64 = 1.28;
 
 /// The part of chances that a stated interval leaves out.
 const LEFT_OUT: f64 = 0.05;
@@ -64,11 +63,6 @@ pub fn combined(half_widths: impl Iterator<Item = f64>) -> f64 {
         first = first.max(half);
     }
     (of_two(first, second).powi(2) + MANY * rest2).sqrt()
-}
-
-/// The same of one that is itself the root of many half-widths' squares, beside some others.
-pub fn of_many(half_width: f64, others: impl Iterator<Item = f64>) -> f64 {
-    (MANY * half_width * half_width + combined(others).powi(2)).sqrt()
 }
 
 /// The same where another error lies at either end of its half-width rather than within: the other must be small on

@@ -1,86 +1,102 @@
 //! Energy from polled power: where a value belongs in time, and what polling can have missed.
 
 use super::averaged::Averaged;
-use super::doubt::{Doubt, IN_WORDS, of_many};
-use crate::energy::series::{Growth, Span, Unknown};
+use super::doubt::{Doubt, IN_WORDS, combined};
+use crate::energy::series::{Growth, Refreshed, Span, Unknown};
 use crate::energy::timeline::Track;
 use crate::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
-/// A sensor whose refresh could not be told from its values is taken for one that may be this slow.
-const UNTOLD_REFRESH_SEC: f64 = 0.04;
-
-/// Polls tell to half their spacing when a refresh was.
-const PLACE_SEC: f64 = 0.01;
-
-/// Refreshes are put to this part of their period, and no better than a thread is woken.
-const ALIKE_PART: f64 = 0.05;
-const ALIKE_SEC: f64 = 1e-3;
-
-/// The 95 % point of a difference of two even delays, in units of the longest.
-const TRIANGLE: f64 = 0.78;
-
-/// A short window takes its doubt of noise and bursts from the seconds before as well.
+/// A short window takes its doubt of bursts from the seconds before as well.
 const LOOK_BACK_SEC: f64 = 2.0;
+
+/// A value that was seen once stands for anything from a moment to twice its refresh: seen half of the time, each adds
+/// half of its energy's square to the doubt's.
+const SEEN_ONCE: f64 = 0.5;
+
+/// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
+const NORMAL_AS_EVEN: f64 = 1.732;
 
 /// NVML tells power in milliwatts.
 const SMALLEST_STEP_W: f64 = 1.0 / MILLIWATTS_PER_WATT;
 
 /// The integral over `span` of power as it was refreshed; of an average, the energy that it is the average of.
 pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
-    let told = track.power_refresh_sec();
-    let refresh_sec = told.unwrap_or(UNTOLD_REFRESH_SEC);
     let mut growth = track.power.growth(span, 0.0)?;
+    let told = track.power_refresh_sec();
+    let longest_sec = track.description.refresh_sec;
+    // Where values do not tell, all that changes do not refute; half of it is drawn.
+    let untold_sec = told.map_or_else(|| track.power.slowest_refresh_sec(span, longest_sec), |_| 0.0);
+    let refresh_sec = told.unwrap_or(untold_sec / 2.0);
     let curve = track.power.refreshed(span, refresh_sec);
-    let (start, end) = (0.0, span.sec());
     let averaging_sec = track.description.averaging_sec;
     let mut edges_j = [0.0; 2];
     if averaging_sec > 0.0 {
         let averaged = Averaged {
             curve: &curve,
             averaging_sec,
-            place_sec: PLACE_SEC.min(refresh_sec / 2.0),
-            noise_w: curve.noise_w(),
         };
-        let levels = [start, end].map(|at| averaged.level(at));
+        let levels = [0.0, span.sec()].map(|at| averaged.level(at));
         growth.total = levels[1].total_j - levels[0].total_j;
         edges_j = levels.map(|level| level.half_width_j);
     } else {
-        growth.total = curve.total(end) - curve.total(start);
+        growth.total = curve.total(span.sec()) - curve.total(0.0);
     }
-    let unseen_j = curve.power_w(end) * (end + averaging_sec / 2.0 - curve.end()).max(0.0);
-    let seen = curve.integral(start, end);
-    let earlier = (start - LOOK_BACK_SEC).max(curve.start());
-    let around = curve.integral(earlier, end);
-    let unresolved_j2 = around.unresolved_j2 * span.sec() / (end - earlier);
-    let changes_j = (seen.changes_j2 - seen.unresolved_j2 + unresolved_j2).max(0.0).sqrt();
-    let moved_j = seen.moved_j2.sqrt();
-    // A refresh that is not told may delay every change by as much, and each alike where the load keeps step with it.
-    let slowest_sec = if told.is_some() {
-        0.0
-    } else {
-        track.description.refresh_sec
-    };
-    let delayed_j = TRIANGLE * seen.jumps_w * slowest_sec / 2.0;
-    // Where refreshes are put may be off alike for all of them, which tells where power ends other than it began.
-    let alike_sec = told.map_or(slowest_sec / 2.0, |refresh_sec| ALIKE_PART * refresh_sec + ALIKE_SEC);
-    let aged_j = (curve.power_w(end) - curve.power_w(start)).abs() * alike_sec;
+    let missed = Missed::over(&curve, span.sec(), untold_sec);
+    let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let step_j = SMALLEST_STEP_W * span.sec();
+    let whole = [missed.bursts_j, missed.noise_j, missed.aged_j, unseen_j, step_j];
+    let parts = missed
+        .changes_j
+        .iter()
+        .chain(&missed.moved_j)
+        .chain(&whole)
+        .chain(&edges_j);
+    let together = |parts: &[f64]| combined(parts.iter().copied());
     let doubt = Doubt {
-        half_width_j: of_many(
-            changes_j.hypot(moved_j),
-            [unseen_j / 2.0, step_j, edges_j[0], edges_j[1], delayed_j + aged_j].into_iter(),
-        ),
+        half_width_j: combined(parts.copied()),
         basis: format!(
-            "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{changes_j:.3} J together), when \
-             those were (±{moved_j:.3} J), an age that all values share (±{:.3} J), what was not shown yet at the end (±{:.3} J), what an average of {:.0} ms \
-             hides at the edges (±{:.3} and ±{:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
+            "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{:.3} J together), bursts shorter \
+             than those (±{:.3} J), when they were (±{:.3} J), noise (±{:.3} J), an age that all values share (±{:.3} \
+             J), what was not shown yet at the end (±{unseen_j:.3} J), what an average of {:.0} ms hides at the edges \
+             (±{:.3} and ±{:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
             refresh_sec * MILLISECONDS_PER_SECOND,
-            delayed_j + aged_j,
-            unseen_j / 2.0,
+            together(&missed.changes_j),
+            missed.bursts_j,
+            together(&missed.moved_j),
+            missed.noise_j,
+            missed.aged_j,
             averaging_sec * MILLISECONDS_PER_SECOND,
             edges_j[0],
             edges_j[1],
         ),
     };
     Ok((growth, doubt))
+}
+
+/// Half-widths in J of what a curve through refreshes can have missed of the power.
+struct Missed {
+    changes_j: Vec<f64>,
+    moved_j: Vec<f64>,
+    bursts_j: f64,
+    noise_j: f64,
+    aged_j: f64,
+}
+
+impl Missed {
+    fn over(curve: &Refreshed, sec: f64, untold_sec: f64) -> Self {
+        // The curve has each in the middle; one whose refresh is not told may be older by as much.
+        let changes = curve
+            .jumps(0.0, sec)
+            .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
+        let earlier = (-LOOK_BACK_SEC).max(curve.start());
+        let once = curve.jumps(earlier, sec).filter(|jump| jump.lone);
+        let once_j2: f64 = once.map(|jump| SEEN_ONCE * (jump.watts * jump.sec).powi(2)).sum();
+        Self {
+            changes_j: changes.collect(),
+            moved_j: curve.displaced_j(0.0, sec),
+            bursts_j: (once_j2 * sec / (sec - earlier)).sqrt(),
+            noise_j: NORMAL_AS_EVEN * curve.noise_w() * sec / (curve.count(0.0, sec).max(1) as f64).sqrt(),
+            aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * untold_sec / 4.0,
+        }
+    }
 }

@@ -201,6 +201,7 @@ fn a_wrap_above_the_declared_limit_is_no_reset_once_such_power_was_seen() {
     let mut counter = Counter {
         root: PathBuf::new(),
         folder: PathBuf::new(),
+        file: None,
         range_uj: Some(1_000_000_000),
         highest_power_w: 100.0,
         last: None,
@@ -258,6 +259,7 @@ proptest! {
         let first = (start * (range - 1) as f64) as u64;
         let mut counter = Counter {
             root: PathBuf::new(), folder: PathBuf::new(), range_uj: Some(range), highest_power_w: f64::INFINITY,
+ file: None,
             last: None, last_uj: Some(first), unwrapped_uj: first, peak_w: 0.0, failed: false,
         };
         let mut truth = first;

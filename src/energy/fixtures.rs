@@ -1,0 +1,24 @@
+//! What tests of this room share.
+
+use super::source::{Place, SourceDescription, SourceId, Wraps};
+use crate::measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
+
+/// The counter of a package that ticks every millisecond.
+pub fn package(wraps: Option<Wraps>) -> SourceDescription {
+    SourceDescription {
+        id: SourceId {
+            kind: EnergySourceKind::RaplPowercap,
+            domain: EnergyDomain::Package,
+            place: Place::Zone {
+                name: "package-0".to_owned(),
+                path: "intel-rapl:0".to_owned(),
+            },
+        },
+        method: EnergyMethod::EnergyCounter,
+        refresh_sec: 0.001,
+        averaging_sec: 0.0,
+        relative_uncertainty: 0.0,
+        wraps,
+        note: None,
+    }
+}

@@ -1,0 +1,115 @@
+//! When sources that only show power are polled. Pure: the meter's thread carries it out, and so do simulations.
+//!
+//! What happens between two polls is a guess: a step of 200 W within 100 ms may be 10 J off. While somebody attends to
+//! the meter each of the sensor's own refreshes is seen, as far as a share of one core reaches; such boards are few.
+
+use std::time::Duration;
+
+use super::timeline::Timeline;
+use crate::clock::Monotonic;
+use crate::measurement::EnergyMethod;
+
+/// Without anybody's attention: this part of a sweep's interval, down to 22 ms. Neither divides what sensors' periods are.
+const POLLS_PER_SWEEP: f64 = 4.6;
+const SHORTEST_SEC: f64 = 0.022;
+
+/// Every refresh is seen when polls come at most this part of its period apart.
+const OF_A_REFRESH: f64 = 0.45;
+
+/// With attention no closer than this: a load that changes faster is averaged by the board itself.
+const SHORTEST_ATTENDED_SEC: f64 = 0.005;
+
+/// Share of one core that polls of all sources together may take.
+const BUDGET: f64 = 0.01;
+
+/// How much one poll's cost moves the mean.
+const LEARNT: f64 = 0.1;
+
+/// What the schedule goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub sweep: Duration,
+    /// Whether somebody meters a window just now, or is about to.
+    pub attended: bool,
+}
+
+/// The polled sources, each with its own rhythm.
+#[derive(Clone, Debug)]
+pub struct Polls {
+    due: Vec<Due>,
+    cost_sec: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Due {
+    source: usize,
+    next: Monotonic,
+    count: u32,
+}
+
+impl Polls {
+    pub fn of(timeline: &Timeline, now: Monotonic) -> Self {
+        let tracks = timeline.tracks().iter().enumerate();
+        let polled = tracks.filter(|(_, track)| track.description.method == EnergyMethod::PowerIntegration);
+        let due = polled.map(|(source, _)| Due {
+            source,
+            next: now,
+            count: 0,
+        });
+        Self {
+            due: due.collect(),
+            cost_sec: 0.0,
+        }
+    }
+
+    /// When the next poll is due; never where nothing is polled.
+    pub fn next(&self) -> Monotonic {
+        self.due.iter().map(|due| due.next).min().unwrap_or(Monotonic(u64::MAX))
+    }
+
+    /// The sources to be read now.
+    pub fn due(&self, now: Monotonic) -> Vec<usize> {
+        let due = self.due.iter().filter(|due| due.next <= now);
+        due.map(|due| due.source).collect()
+    }
+
+    /// What was due at `then` was read until `now`, which took `spent_sec` of CPU time.
+    pub fn after(&mut self, timeline: &Timeline, pace: Pace, then: Monotonic, now: Monotonic, spent_sec: f64) {
+        let read = self.due.iter().filter(|due| due.next <= then).count();
+        if read == 0 {
+            return;
+        }
+        self.cost_sec += LEARNT * (spent_sec / read as f64 - self.cost_sec);
+        let least_sec = self.cost_sec * self.due.len() as f64 / BUDGET;
+        for due in self.due.iter_mut().filter(|due| due.next <= then) {
+            let refresh_sec = timeline.tracks()[due.source].power_refresh_sec();
+            let mean_sec = pace.mean_sec(refresh_sec).max(least_sec);
+            due.count = due.count.wrapping_add(1);
+            // After a stall, go on from now: catching up in a burst would add nothing.
+            due.next = later(due.next, uneven(mean_sec, due.count)).max(now);
+        }
+    }
+}
+
+impl Pace {
+    fn mean_sec(self, refresh_sec: Option<f64>) -> f64 {
+        let sweep_sec = self.sweep.as_secs_f64();
+        let usual_sec = (sweep_sec / POLLS_PER_SWEEP).max(SHORTEST_SEC).min(sweep_sec);
+        if !self.attended {
+            return usual_sec;
+        }
+        let refresh_sec = refresh_sec.unwrap_or(0.0);
+        (OF_A_REFRESH * refresh_sec).max(SHORTEST_ATTENDED_SEC).min(usual_sec)
+    }
+}
+
+/// Never in step with a sensor or a load that has a rhythm of its own: the golden ratio spreads intervals evenly between
+/// ¾ and 5⁄4.
+fn uneven(mean_sec: f64, count: u32) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    mean_sec * (0.75 + 0.5 * (f64::from(count) * GOLDEN).fract())
+}
+
+fn later(moment: Monotonic, sec: f64) -> Monotonic {
+    Monotonic::from_sec(moment.as_sec() + sec)
+}

@@ -1,0 +1,68 @@
+//! How slow a sensor can be whose values say nothing of it: one that scatters not at all, on a load with few levels. Pure.
+//!
+//! Its changes are seen when it refreshes: all of them, some whole periods apart. Whatever period does not fit them is
+//! refuted.
+
+use super::{Series, Span};
+
+/// Changes this far beyond the span are witnesses as well.
+const AROUND_SEC: f64 = 2.5;
+
+/// More witnesses than this refute no more.
+const MOST: usize = 64;
+
+/// Periods are tried in steps that move the outermost change by this part of what is known of it.
+const STEP: f64 = 0.5;
+
+/// Nothing shorter is told from polls.
+const SHORTEST_SEC: f64 = 2.5e-3;
+
+impl Series {
+    /// The longest period up to `longest_sec` at which every change of value around `span` may have been a refresh.
+    pub fn slowest_refresh_sec(&self, span: Span, longest_sec: f64) -> f64 {
+        let origin = span.start;
+        let near = |at: f64| (-AROUND_SEC..span.sec() + AROUND_SEC).contains(&at);
+        let steps = self.samples.iter().map(|sample| {
+            (
+                sample.changed_after.sec_since(origin),
+                sample.changed_by.sec_since(origin),
+            )
+        });
+        let mut changes: Vec<(f64, f64)> = steps.filter(|(after, by)| after < by && near(*by)).collect();
+        changes.dedup();
+        changes.truncate(MOST);
+        // Two changes are two refreshes.
+        let apart = changes.windows(2).map(|pair| pair[1].1 - pair[0].0);
+        let longest_sec = apart.fold(longest_sec, f64::min).max(SHORTEST_SEC);
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+            return longest_sec;
+        };
+        let sharpest = changes
+            .iter()
+            .map(|(after, by)| by - after)
+            .fold(f64::INFINITY, f64::min);
+        let span_sec = (last.1 - first.1).max(longest_sec);
+        let mut period = longest_sec;
+        let slack_sec = STEP * sharpest / 2.0;
+        while period > SHORTEST_SEC && !fits(&changes, period, slack_sec) {
+            period -= STEP * sharpest * period / span_sec;
+        }
+        period.max(SHORTEST_SEC)
+    }
+}
+
+/// Whether some phase has a refresh of this period within every change's readings.
+fn fits(changes: &[(f64, f64)], period: f64, slack_sec: f64) -> bool {
+    let origin = changes[0].0;
+    let (mut earliest, mut latest) = (0.0f64, changes[0].1 - origin);
+    changes.iter().all(|(after, by)| {
+        if by - after >= period {
+            return true;
+        }
+        // The whole periods that bring it nearest to what is left.
+        let periods = (((after + by) / 2.0 - origin - (earliest + latest) / 2.0) / period).round();
+        earliest = earliest.max(after - slack_sec - origin - periods * period);
+        latest = latest.min(by + slack_sec - origin - periods * period);
+        earliest < latest
+    })
+}
