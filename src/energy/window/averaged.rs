@@ -15,7 +15,7 @@ const AROUND: i32 = 6;
 
 /// 95 % in units of what leaving out one witness changes; found in simulation over all shapes (`cargo bench --bench
 /// energy`).
-const WITNESSES: f64 = 1.3;
+const WITNESSES: f64 = 1.4;
 
 /// Energy at a moment, against the same zero for every moment of one curve, with its half-width.
 #[derive(Clone, Copy, Debug)]

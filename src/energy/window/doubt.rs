@@ -6,8 +6,9 @@ use crate::energy::timeline::Track;
 use crate::measurement::EnergySourceKind;
 use crate::units::{MICROJOULES_PER_JOULE, MILLIJOULES_PER_JOULE, MILLISECONDS_PER_SECOND};
 
-/// 1.96² ÷ 3, the squared 95 % half-width of many doubts together in units of their squares' sum.
-const MANY: f64 = 1.28;
+/// 1.96² ÷ 3, the squared 95 % half-width of many doubts together in units of their squares' sum, and a tenth more: the
+/// sum itself is an estimate.
+const MANY: f64 = 1.41;
 
 /// The part of chances that a stated interval leaves out.
 const LEFT_OUT: f64 = 0.05;
