@@ -112,8 +112,8 @@ impl Store {
     pub async fn unread_page(&self, query: &ListQuery, most_bytes: usize) -> Result<UnreadPage, StoreError> {
         const SELECT: &str = concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, r.experiment_id, r.report, ",
-            "r.packed FROM "
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, e.request_id, e.traceparent, ",
+            "r.experiment_id, r.report, r.packed FROM "
         );
         let text = statement(query, SELECT, " LEFT JOIN reports r ON r.experiment_id = e.id");
         let mut found = self.page(text, query.limit);

@@ -179,5 +179,16 @@ async fn what_workers_print_and_generate_is_withheld_where_prompts_are() {
             2,
             "times are nobody's secret"
         );
+        let export = format!("{path}/export?what=tokens&format=jsonl");
+        let exported = guarded.send(reqwest::Method::GET, &export, key, None).await;
+        let exported = exported.text().await.unwrap();
+        let rows = exported
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let ids = rows.map(|row| row["token_id"].clone()).collect::<Vec<_>>();
+        assert!(
+            ids.len() >= 2 && ids.iter().all(|id| id.is_null() != whole),
+            "{exported}"
+        );
     }
 }
