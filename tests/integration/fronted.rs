@@ -58,6 +58,35 @@ async fn an_experiment_is_submitted_awaited_and_read_by_links_that_carry_the_pre
         assert_eq!(results.status(), StatusCode::OK);
         let results: Value = results.json().await.unwrap();
         assert_eq!(results["inference"]["output_tokens"], 20, "{proxy:?}: {results:#}");
+        // The server alone compresses and tags, and an export has no length that a proxy could wait for.
+        let packed = front
+            .client
+            .get(format!("{location}/results"))
+            .header("accept-encoding", "zstd");
+        let packed = packed
+            .basic_auth(USER, Some(crate::front::PASSWORD))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(packed.headers()["content-encoding"], "zstd", "{proxy:?}");
+        let tag = packed.headers()["etag"].clone();
+        let known = front
+            .client
+            .get(format!("{location}/results"))
+            .header("if-none-match", tag);
+        let known = known
+            .basic_auth(USER, Some(crate::front::PASSWORD))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(known.status(), StatusCode::NOT_MODIFIED, "{proxy:?}");
+        let export = get(format!("{}/v1/experiments/export?format=csv", front.url))
+            .await
+            .unwrap();
+        assert_eq!(export.status(), StatusCode::OK, "{proxy:?}");
+        assert!(!export.headers().contains_key("content-length"), "{proxy:?}");
+        let table = export.text().await.unwrap();
+        assert!(table.lines().count() == 2 && table.contains(id), "{proxy:?}: {table}");
         // What tells nothing of anybody is open, and says how to reach the rest.
         let document = front.request(Method::GET, "/openapi.json").send().await.unwrap();
         assert_eq!(document.headers()["strict-transport-security"], "max-age=31536000");
