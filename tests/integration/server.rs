@@ -51,6 +51,10 @@ impl Server {
         if !options.contains(&"--lock-dir") {
             command.arg("--lock-dir").arg(folder.join("locks"));
         }
+        // Beside the database, where that is a file.
+        if options.contains(&"--database-url") && !options.contains(&"--spool-dir") {
+            command.arg("--spool-dir").arg(folder.join("spool"));
+        }
         if !options.contains(&"--models-dir") {
             command.arg("--models-dir").arg(&models);
         }

@@ -90,11 +90,13 @@ impl Drop for Managed {
     }
 }
 
-/// Whoever opens it waits until somebody writes: a counter that hangs.
+/// Whoever opens it waits until somebody writes: a counter that hangs. What is open already fails, so that it is opened.
 fn replace_by_a_pipe(path: &Path) {
+    let opened = std::fs::File::options().write(true).open(path).unwrap();
     let beside = path.with_extension("pipe");
     mkfifo(&beside, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     std::fs::rename(beside, path).unwrap();
+    opened.set_len(0).unwrap();
 }
 
 #[test]
