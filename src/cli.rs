@@ -51,7 +51,7 @@ enum Command {
     /// Print the configuration in force and where each value came from.
     Config(options::Options),
     /// Print the API's OpenAPI document.
-    Openapi,
+    Openapi(openapi::OpenapiArguments),
     /// One rank of an experiment; started by the service, not by hand.
     #[command(hide = true)]
     Worker(worker::WorkerArguments),
@@ -75,7 +75,7 @@ fn run() -> ExitCode {
         Command::Key(arguments) => key::run(arguments),
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
-        Command::Openapi => openapi::run(),
+        Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Worker(arguments) => worker::run(arguments),
     };
     match outcome {

@@ -8,6 +8,7 @@ mod compression;
 mod conditional;
 mod connections;
 mod devices;
+mod docs;
 mod events;
 mod experiments;
 mod extract;
@@ -37,7 +38,7 @@ pub use access::{Access, Authentication, TrustedProxies};
 pub use connections::serve;
 pub use listener::Listener;
 pub use metrics::Metrics;
-pub use openapi::document;
+pub use openapi::{document, to_yaml};
 pub use places::{Exports, Streams};
 pub use state::AppState;
 
@@ -69,6 +70,7 @@ pub fn router(state: AppState) -> Router {
     let (router, _) = routes().split_for_parts();
     layers::wrap(
         router
+            .merge(docs::routes())
             .fallback(problem::no_such_route)
             .method_not_allowed_fallback(problem::no_such_method),
         &state,

@@ -29,12 +29,15 @@ pub struct EfficiencyMetrics {
 }
 
 /// Whether a check held.
+///
+/// - `passed`: it held
+/// - `failed`: it did not; a warning says more
+/// - `not_applicable`: the check has no meaning here, e.g. overlap of a single rank
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckOutcome {
     Passed,
     Failed,
-    /// The check has no meaning here, e.g. overlap of a single rank.
     NotApplicable,
 }
 
@@ -49,12 +52,14 @@ pub struct Validation {
     pub gpu_attribution: CheckOutcome,
     /// Longest window of a rank over the shortest in the same cycle, the worst of all cycles; null for one rank.
     pub imbalance_ratio: Option<f64>,
+    /// What a careful reader should know.
     pub warnings: Vec<Warning>,
 }
 
 /// The same groups as the aggregate, for one cycle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CycleReport {
+    /// From 0; warm-up is not a cycle.
     pub cycle: u32,
     pub inference: InferenceMetrics,
     pub energy: EnergyMetrics,
@@ -67,7 +72,9 @@ pub struct CycleReport {
 pub struct Timing {
     /// From the claim to the first rank's beginning to load the model.
     pub claim_to_load_start_sec: Option<f64>,
+    /// Loading the model, in seconds.
     pub load_sec: f64,
+    /// Unmeasured passes, in seconds.
     pub warm_up_sec: f64,
     /// Time in which the workers were left idle with the model in memory, for the loaded baseline.
     #[serde(default)]
@@ -89,6 +96,7 @@ pub struct Report {
     pub compute: ComputeMetrics,
     pub efficiency: EfficiencyMetrics,
     pub validation: Validation,
+    /// The same figures for each cycle.
     pub cycles: Vec<CycleReport>,
     pub machine: Machine,
     /// How each rank's model was loaded.
@@ -104,13 +112,17 @@ pub struct ModelFacts {
     pub format: Option<String>,
     /// As the files name it, e.g. `llama`.
     pub architecture: Option<String>,
+    /// Parameters in all, each counted once; null where the files do not tell.
     pub parameters_total: Option<u64>,
     /// SHA-256 of each weight file, hex, by file name: what makes a result citable.
     pub sha256: Vec<FileDigest>,
 }
 
+/// A weight file and its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileDigest {
+    /// The file's name within the model's folder.
     pub file: String,
+    /// SHA-256 of its content, in hexadecimal.
     pub sha256: String,
 }

@@ -2,7 +2,7 @@
 # Every check there is, from a fresh clone on Debian or Ubuntu with a Rust toolchain. Stops at the first that fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. deploy/setup-build.sh
+. deploy/setup-clients.sh
 . deploy/setup-checks.sh
 
 timings=()
@@ -24,6 +24,8 @@ setup() {
   setup_promtool
   setup_proxies
   setup_linters
+  setup_node_tools
+  setup_python_tools
   setup_rust_component rustfmt fmt
   setup_rust_component clippy clippy
 }
@@ -41,6 +43,9 @@ step "format" cargo fmt --all --check
 step "build" cargo build --release --locked --workspace --all-targets
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
+step "openapi lint" bash tests/openapi_lint.sh
+step "generated clients" bash tests/clients.sh
+step "schemathesis" bash tests/schemathesis.sh
 # These compare readings with the truth to a percent: they get the machine to themselves, one after the other, since a
 # meter whose thread waits for a CPU measures the load of the tests beside it.
 quiet=(nvml:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: surroundings::)

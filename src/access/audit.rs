@@ -6,11 +6,15 @@ use uuid::Uuid;
 use super::KeyId;
 
 /// What is written down of who did it.
+///
+/// - `submit`: an experiment was submitted
+/// - `cancel`: its cancellation was asked for, by somebody who may
+/// - `create_key`: an API key was made
+/// - `revoke_key`: an API key was revoked
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     Submit,
-    /// Asked for, by somebody who may.
     Cancel,
     CreateKey,
     RevokeKey,
@@ -49,6 +53,7 @@ pub struct AuditEntry {
     /// A UUIDv7: sorts by age.
     #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
+    /// When it was done, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
     pub action: Action,

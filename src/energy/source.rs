@@ -113,6 +113,7 @@ pub struct Finding {
     pub source: EnergySourceKind,
     /// What it would measure: a GPU, a zone, or the whole source.
     pub subject: String,
+    /// Whether it can be read here.
     pub works: bool,
     /// How it is read when it works, why not when it does not.
     pub detail: String,
@@ -125,10 +126,13 @@ pub struct Finding {
 pub struct GpuDevice {
     /// NVML index, in PCI order; CUDA may count differently.
     pub index: u32,
+    /// NVML's UUID of the board, `GPU-…`.
     pub uuid: String,
+    /// As NVML names it.
     pub name: Option<String>,
     /// Total memory of the board in bytes.
     pub memory_bytes: Option<u64>,
+    /// Version of the NVIDIA driver.
     pub driver_version: Option<String>,
     /// How its energy is read; null when it cannot be.
     pub energy_method: Option<EnergyMethod>,
@@ -141,6 +145,7 @@ pub struct GpuDevice {
 pub struct CpuDevice {
     /// CPU model as the kernel names it.
     pub model: Option<String>,
+    /// Logical CPUs that the server may use.
     pub logical_cpus: u32,
     /// Which source the packages' energy comes from; null when there is none.
     pub energy_source: Option<EnergySourceKind>,
@@ -154,6 +159,7 @@ pub struct CpuDevice {
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Devices {
+    /// The GPUs, in NVML order.
     pub gpus: Vec<GpuDevice>,
     pub cpu: CpuDevice,
     pub findings: Vec<Finding>,

@@ -6,15 +6,17 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// How far the telling of an experiment's end is.
+///
+/// - `waiting`: the experiment is not finished
+/// - `pending`: it is; the call is about to be made, or to be made again
+/// - `delivered`: the receiver answered 2xx
+/// - `failed`: given up, after the last try or because the receiver answered 410
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallbackState {
-    /// The experiment is not finished.
     Waiting,
-    /// It is; the call is about to be made, or to be made again.
     Pending,
     Delivered,
-    /// Given up, after the last try or because the receiver answered 410.
     Failed,
 }
 
@@ -49,6 +51,7 @@ impl FromStr for CallbackState {
 /// Who is told of an experiment's end, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Callback {
+    /// Where it is told.
     #[schema(example = "https://hooks.lab.example/joulemark")]
     pub url: String,
     pub state: CallbackState,
@@ -62,6 +65,7 @@ pub struct Callback {
     pub last_status: Option<u16>,
     /// What was wrong with the last try; null when nothing was.
     pub last_error: Option<String>,
+    /// When the last try was made, RFC 3339; null before the first.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub last_attempt_at: Option<Timestamp>,
     /// When the next try is due, by the database's clock; null unless it is pending.

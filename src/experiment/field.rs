@@ -11,6 +11,7 @@ pub struct FieldProblem {
     /// JSON pointer (RFC 6901) to the field; empty for the whole document.
     #[schema(example = "/max_output_tokens")]
     pub pointer: String,
+    /// What was wrong, and what is accepted.
     #[schema(example = "is 0; accepted is an integer from 1 to 1000000")]
     pub detail: String,
 }

@@ -14,11 +14,11 @@ pub enum Prompts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetPrompts {
-    /// Name of a built-in prompt set.
+    /// Name of a built-in prompt set: `mixed-64`, `short-32` or `long-16`.
     #[schema(example = "short-32")]
     pub dataset: String,
     /// How many prompts; the whole set when absent.
-    #[schema(example = 4, minimum = 1)]
+    #[schema(example = 4, minimum = 1, maximum = 100_000)]
     pub count: Option<u32>,
 }
 
@@ -27,11 +27,12 @@ pub struct DatasetPrompts {
 #[serde(deny_unknown_fields)]
 pub struct SyntheticPrompts {
     /// Tokens in each prompt.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 10_000_000)]
     pub input_tokens: u32,
     /// Number of prompts.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 100_000)]
     pub count: u32,
-    /// Seed of the generator; the same seed gives the same tokens.
+    /// Seed of the generator, 0 to 2^64 − 1; the same seed gives the same tokens.
+    #[schema(minimum = 0)]
     pub seed: u64,
 }

@@ -11,44 +11,53 @@ pub const QUANTIZATIONS: [&str; 15] = [
 ];
 
 /// Where inference runs.
+///
+/// - `auto`: `cuda` when GPUs are named (or this build has CUDA and the host a GPU), else `cpu`
+/// - `cuda`: the GPUs
+/// - `cpu`: the CPU
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
-    /// `cuda` when GPUs are named (or this build has CUDA and the host a GPU), else `cpu`.
     Auto,
     Cuda,
     Cpu,
 }
 
 /// How prompts reach the ranks.
+///
+/// - `shard`: prompts are dealt round-robin to the ranks
+/// - `replicate`: every rank runs all prompts
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
-    /// Prompts are dealt round-robin to the ranks.
     Shard,
-    /// Every rank runs all prompts.
     Replicate,
 }
 
 /// What a running experiment has to itself.
+///
+/// - `devices`: the devices that it runs on
+/// - `host`: the whole host, so that no other experiment's CPU energy is near it
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
-    /// The devices that it runs on.
     #[default]
     Devices,
-    /// The whole host, so that no other experiment's CPU energy is near it.
     Host,
 }
 
 /// Type that the model computes in.
+///
+/// - `float32`: 32 bits
+/// - `float16`: 16 bits, IEEE
+/// - `bfloat16`: 16 bits, brain float; refused on the CPU
+/// - `auto`: what the engine takes for the model and the device; the only choice for a GGUF
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FpPrecision {
     Float32,
     Float16,
     Bfloat16,
-    /// What the engine takes for the model and the device; the only choice for a GGUF.
     Auto,
 }
 
@@ -80,17 +89,21 @@ pub struct Decoder {
 /// A valid experiment, every default filled in. This is what is stored, run and shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Spec {
+    /// A name for the configuration, for people.
     pub config_name: String,
+    /// A file or folder under the server's models folder, or a Hugging Face id.
     pub model_name: String,
     pub prompts: Prompts,
     /// Prompts go to the model as they are, without its chat template.
     pub raw_prompt: bool,
     /// Longer prompts are cut at the end to this many tokens; null for no cut.
     pub max_input_tokens: Option<u32>,
+    /// Most tokens to generate for a prompt.
     pub max_output_tokens: u32,
     /// End-of-sequence tokens are masked until this many tokens are out.
     pub min_output_tokens: u32,
     pub decoder: Decoder,
+    /// Worker processes (ranks).
     pub num_processes: u32,
     /// UUIDs of the GPUs, in the order asked for; where any would do, those leased, and none before it is started.
     pub gpus: Vec<String>,
@@ -105,7 +118,9 @@ pub struct Spec {
     pub quantization: Option<String>,
     /// Requests in flight in each rank.
     pub batch_size: u32,
+    /// Unmeasured passes over the first prompts before the cycles.
     pub warmup_iterations: u32,
+    /// Measured passes over all prompts.
     pub num_cycles: u32,
     /// Seconds for which the workers stay idle between warm-up and cycles, for the loaded baseline; 0 for none.
     #[serde(default)]
@@ -124,6 +139,7 @@ pub struct Spec {
     /// Labels that its node must have.
     #[serde(default)]
     pub node_labels: BTreeMap<String, String>,
+    /// Free labels to find the experiment by.
     pub labels: BTreeMap<String, String>,
 }
 

@@ -5,16 +5,22 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 /// How far an experiment has come.
+///
+/// - `queued`: accepted, waiting for its devices
+/// - `starting`: devices leased; workers start and load the model
+/// - `warming_up`: unmeasured passes, then the loaded baseline
+/// - `measuring`: measured cycles run
+/// - `aggregating`: all cycles are measured; results are computed and stored
+/// - `completed`: the results are there
+/// - `failed`: `failure` says why
+/// - `cancelled`: its submitter or an admin stopped it
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Accepted, waiting for its devices.
     Queued,
-    /// Devices leased; workers start and load the model.
     Starting,
     WarmingUp,
     Measuring,
-    /// All cycles are measured; results are computed and stored.
     Aggregating,
     Completed,
     Failed,
@@ -105,22 +111,23 @@ impl FromStr for State {
 }
 
 /// Why an experiment failed, for a script to branch on.
+///
+/// - `worker_killed`: the worker process ended by a signal, e.g. SIGKILL by the kernel's out-of-memory killer
+/// - `worker_exited`: the worker process ended by itself before it was done
+/// - `worker_error`: the worker said why it cannot go on, e.g. the model does not load
+/// - `worker_hung`: nothing was heard from the worker before its deadline
+/// - `interrupted`: the server went away while the experiment ran, as often as attempts are allowed
+/// - `timeout`: the experiment ran longer than the server's limit
+/// - `server_error`: the server could not start the worker or handle its result
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReason {
-    /// The worker process ended by a signal, e.g. SIGKILL by the kernel's out-of-memory killer.
     WorkerKilled,
-    /// The worker process ended by itself before it was done.
     WorkerExited,
-    /// The worker said why it cannot go on, e.g. the model does not load.
     WorkerError,
-    /// Nothing was heard from the worker before its deadline.
     WorkerHung,
-    /// The server went away while the experiment ran, as often as attempts are allowed.
     Interrupted,
-    /// The experiment ran longer than the server's limit.
     Timeout,
-    /// The server could not start the worker or handle its result.
     ServerError,
 }
 

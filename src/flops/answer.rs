@@ -32,8 +32,11 @@ pub struct FlopsAnswer {
     pub model: String,
     /// `general.architecture` of a GGUF, or `model_type` of a `config.json`; null where neither says.
     pub architecture: Option<String>,
+    /// Prompt tokens of each sequence.
     pub input_tokens: u32,
+    /// Tokens that each sequence generates.
     pub output_tokens: u32,
+    /// Equal sequences side by side.
     pub batch: u32,
     pub logits: Logits,
     /// An embedding that serves as lm_head counts once; buffers do not.
@@ -46,8 +49,10 @@ pub struct FlopsAnswer {
     /// cache (in layers that slide no more keys than the window).
     #[schema(value_type = Option<u64>)]
     pub flops_total: Option<u128>,
+    /// FLOPs of the prefill.
     #[schema(value_type = Option<u64>)]
     pub flops_prefill: Option<u128>,
+    /// FLOPs of the decode steps.
     #[schema(value_type = Option<u64>)]
     pub flops_decode: Option<u128>,
     /// `flops_total` / 2.
@@ -78,10 +83,13 @@ pub struct FlopsAnswer {
     pub bytes_read_total: Option<f64>,
     /// `flops_total` / `bytes_read_total`, FLOP/byte.
     pub arithmetic_intensity: Option<f64>,
+    /// FLOPs a byte read, in the prefill; null where bytes are not known.
     pub arithmetic_intensity_prefill: Option<f64>,
+    /// FLOPs a byte read, in the decode; null where bytes are not known.
     pub arithmetic_intensity_decode: Option<f64>,
     /// Null when nothing could be counted.
     pub flops_method: Option<FlopsMethod>,
+    /// Null where nothing could be counted.
     pub flops_confidence: Option<Confidence>,
     /// Assumptions, tensors that could not be placed, and why a figure is not there.
     pub notes: Vec<String>,
@@ -94,6 +102,7 @@ pub struct FlopsAnswer {
 /// One line of the operator table, its copies in all layers and experts together.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OperatorAnswer {
+    /// The operator's name, e.g. `q_proj`.
     pub operator: &'static str,
     pub kind: OperatorKind,
     /// Shape of one weight matrix, `[out, in]`; null without weights.
@@ -107,8 +116,10 @@ pub struct OperatorAnswer {
     pub params: Option<u128>,
     /// Bytes of all copies; null where the types are unknown.
     pub bytes: Option<f64>,
+    /// FLOPs in the prefill.
     #[schema(value_type = u64)]
     pub flops_prefill: u128,
+    /// FLOPs of all its decode steps.
     #[schema(value_type = u64)]
     pub flops_decode: u128,
 }

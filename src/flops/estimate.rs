@@ -8,15 +8,16 @@ use super::walk::Walk;
 use crate::measurement::Confidence;
 
 /// How a FLOPs figure was had.
+///
+/// - `traced`: every operator of the model, each tensor of its files accounted for, over the schedule that is run
+/// - `architecture`: the same by the family's formulas alone; for an unknown family 2 × parameters × tokens, with
+///   the parameters counted from the tensors
+/// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from file sizes or a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlopsMethod {
-    /// Every operator of the model, each tensor of its files accounted for, over the schedule that is run.
     Traced,
-    /// The same by the family's formulas alone; for an unknown family 2 × parameters × tokens, with the parameters
-    /// counted from the tensors.
     Architecture,
-    /// 2 × parameters × tokens, with the parameters from file sizes or a name.
     ParameterEstimate,
 }
 

@@ -9,16 +9,17 @@ use super::schedule::{LatentCache, Work};
 use super::shape::{Activation, ModelShape};
 
 /// What a line of the operator table does.
+///
+/// - `matrix_product`: a product of the tokens' vectors with a weight matrix
+/// - `attention`: a product of queries with keys, or of attention weights with values
+/// - `lookup`: copies rows of a table
+/// - `elementwise`: norms, softmax, activations, rotary embedding, sums: not in `flops_total`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OperatorKind {
-    /// A product of the tokens' vectors with a weight matrix.
     MatrixProduct,
-    /// A product of queries with keys, or of attention weights with values.
     Attention,
-    /// Copies rows of a table.
     Lookup,
-    /// Norms, softmax, activations, rotary embedding, sums: not in `flops_total`.
     Elementwise,
 }
 

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Positions whose logits are computed in prefill.
+///
+/// - `last`: the last position only, which is what the engine runs
+/// - `all`: every position: what Hugging Face's `forward` computes by itself, and what FLOP counters report for it
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Logits {
-    /// The last position only: what a server runs. All models of mistral.rs 0.8.1 take the last hidden state before
-    /// lm_head: by `extract_logits`, and `quantized_phi3.rs` and `quantized_starcoder2.rs` by an index.
+    // All models of mistral.rs 0.8.1 take the last hidden state before lm_head: by `extract_logits`, and
+    // `quantized_phi3.rs` and `quantized_starcoder2.rs` by an index.
     #[default]
     Last,
-    /// Every position: what Hugging Face's `forward` computes by itself, and what FLOP counters report for it.
     All,
 }
 

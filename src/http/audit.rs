@@ -15,12 +15,14 @@ pub struct AuditParameters {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(format = "uuid")]
     cursor: Option<String>,
 }
 
 /// A page of the audit log, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuditPage {
+    /// The entries, newest first.
     pub items: Vec<AuditEntry>,
     /// What to pass as `cursor` for the next page; null on the last.
     pub next_cursor: Option<String>,

@@ -30,6 +30,7 @@ pub struct Cpu {
 /// Everything this host has, and every source of energy that was looked for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Devices {
+    /// The GPUs, in NVML order.
     pub gpus: Vec<Gpu>,
     pub cpu: Cpu,
     /// Each source with whether it works, why not, and the fix.

@@ -15,13 +15,14 @@ use crate::experiment::State;
     reason = "for the description; `read` takes them one by one, since two may be repeated"
 )]
 pub struct EventParameters {
-    /// Only experiments that come into this state.
-    state: Option<State>,
+    /// Only experiments that come into this state; may be repeated, any of them.
+    #[param(value_type = Option<Vec<State>>, style = Form, explode)]
+    state: Option<Vec<State>>,
     /// Only experiments of this user.
     user: Option<String>,
-    /// Only experiments that carry this label, as `name=value`.
-    #[param(example = "team=nlp")]
-    label: Option<String>,
+    /// Only experiments that carry this label, as `name=value`; may be repeated, all must hold.
+    #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
+    label: Vec<String>,
 }
 
 /// Follow all experiments
@@ -33,8 +34,7 @@ pub struct EventParameters {
     params(EventParameters,
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client has.")),
     responses(
-        (status = 200, description = "The events.", content_type = "text/event-stream", body = String,
-            example = "retry: 3000\n\nevent: state\ndata: {\"id\":\"01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11\",\"state\":\"queued\",\"final\":false,\"attempt\":0,\"at\":\"2026-01-31T12:00:00.123456Z\"}\nid: 41\n\n"),
+        (status = 200, description = "The events.", content_type = "text/event-stream", body = String),
         (status = 400, description = "A parameter, or Last-Event-ID, is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached, or too many streams are open.", body = Problem, content_type = "application/problem+json"),
     ))]

@@ -14,19 +14,28 @@ use crate::flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, 
 use crate::model_files::{self, Description};
 
 /// What a model needs for some tokens. Give `model` or `config`.
+// The names that an experiment has for `model` and `batch` are taken as well.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FlopsRequest {
-    /// A model under the models folder, as in an experiment (`model_name` is the same), or the path of a `config.json`
-    /// there.
-    #[schema(example = "SmolLM2-135M-Instruct.Q4_1.gguf")]
+    /// A model under the models folder, as in an experiment, or the path of a `config.json` there.
+    #[schema(
+        min_length = 1,
+        max_length = 4096,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        example = "SmolLM2-135M-Instruct.Q4_1.gguf"
+    )]
     model: Option<String>,
     /// The content of a Hugging Face `config.json`, for a model that is not here.
+    #[schema(value_type = Option<Object>)]
     config: Option<Value>,
+    /// Prompt tokens of each sequence.
     #[schema(default = 128, minimum = 1, maximum = 10_000_000)]
     input_tokens: Option<u32>,
+    /// Tokens that each sequence generates.
     #[schema(default = 128, minimum = 0, maximum = 10_000_000)]
     output_tokens: Option<u32>,
-    /// Equal sequences side by side (`batch_size` is the same).
+    /// Equal sequences side by side.
     #[schema(default = 1, minimum = 1, maximum = 1_000_000)]
     batch: Option<u32>,
     /// Positions whose logits the prefill computes; `last` is what the engine does.

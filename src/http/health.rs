@@ -4,10 +4,13 @@ use utoipa::ToSchema;
 
 use super::{problem::Problem, state::AppState};
 
+/// Whether the service works.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
+    /// `ok`; whatever is not is a problem document.
     #[schema(example = "ok")]
     pub status: &'static str,
+    /// The program's version.
     pub version: &'static str,
 }
 
@@ -16,14 +19,18 @@ const OK: Health = Health {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// Whether the process runs
+/// Check that the process runs
+///
+/// For a supervisor that restarts it: says nothing of the database.
 #[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "healthz",
     responses((status = 200, description = "The process answers.", body = Health)))]
 pub async fn healthz() -> Json<Health> {
     Json(OK)
 }
 
-/// Whether experiments can be accepted: the database answers
+/// Check that experiments can be accepted
+///
+/// For a load balancer: asks the database.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz",
     responses(
         (status = 200, description = "The database answers.", body = Health),

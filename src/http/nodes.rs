@@ -11,19 +11,26 @@ use crate::store::NodeRecord;
 /// A joulemark server that shares this one's database.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Node {
+    /// Unique among the servers that share the database.
     #[schema(example = "gpu-box-1")]
     pub name: String,
+    /// Its host's name.
     pub hostname: String,
     /// Whether its heartbeat is younger than its lease. What ran on a node that is dead goes back to the queue.
     pub is_live: bool,
     /// RFC 3339, by the database's clock.
     #[schema(value_type = String, format = "date-time")]
     pub started_at: jiff::Timestamp,
+    /// When it was last heard of, RFC 3339, by the database's clock.
     #[schema(value_type = String, format = "date-time")]
     pub heartbeat_at: jiff::Timestamp,
+    /// The program's version there.
     pub version: String,
+    /// What an experiment may ask for by `node_labels`.
     pub labels: BTreeMap<String, String>,
+    /// Its GPUs, in NVML order.
     pub gpus: Vec<NodeGpu>,
+    /// Logical CPUs that it may use.
     pub logical_cpus: u32,
     /// Whether its build computes on GPUs.
     pub has_cuda: bool,
@@ -38,14 +45,18 @@ pub struct Node {
 /// A GPU as its node announces it; `GET /v1/devices` of that node tells more.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NodeGpu {
+    /// NVML index.
     pub index: u32,
+    /// NVML's UUID of the board, `GPU-…`.
     pub uuid: String,
+    /// As NVML names it.
     pub name: String,
 }
 
 /// The nodes, by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Nodes {
+    /// The nodes, by name.
     pub items: Vec<Node>,
 }
 

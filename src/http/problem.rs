@@ -21,8 +21,10 @@ pub struct Problem {
     #[serde(rename = "type")]
     #[schema(example = "urn:problem-type:joulemark:invalid-experiment")]
     pub kind: String,
+    /// The kind of problem, for people.
     #[schema(example = "The experiment is not valid")]
     pub title: String,
+    /// The HTTP status.
     #[schema(example = 422)]
     pub status: u16,
     /// What is wrong this time, and what is accepted.

@@ -61,6 +61,7 @@ pub struct ComputeMetrics {
 pub struct Roofline {
     /// The device's name, of each of the `devices` devices of the same kind.
     pub device: String,
+    /// How many such devices the rates are of.
     pub devices: u32,
     /// The type of the activations, which decides the peak.
     pub precision: String,

@@ -1,8 +1,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How far a figure may be trusted: `high` is a hardware counter read over the window, `medium` an integral of
-/// polled power or a known formula, `low` an estimate from nameplate values.
+/// How far a figure may be trusted.
+///
+/// - `low`: an estimate from nameplate values
+/// - `medium`: an integral of polled power, or a known formula
+/// - `high`: a hardware counter read over the window
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
@@ -11,7 +14,14 @@ pub enum Confidence {
     High,
 }
 
-/// What a reading covers. `psys` contains `package`, `package` contains `core` and `uncore`; `dram` stands beside.
+/// What a reading covers.
+///
+/// - `gpu`: a whole board
+/// - `package`: a CPU package
+/// - `dram`: memory, beside its package
+/// - `core`: a package's cores, within it
+/// - `uncore`: the rest of a package, within it
+/// - `psys`: the whole platform, packages included
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyDomain {
@@ -36,7 +46,10 @@ impl EnergyDomain {
     }
 }
 
-/// Whose energy a reading is: the whole host's (or whole device's), or the part attributed to one experiment.
+/// Whose energy a reading is.
+///
+/// - `host`: the whole host's, or whole device's
+/// - `attributed`: the part attributed to one experiment
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyScope {
@@ -44,6 +57,12 @@ pub enum EnergyScope {
     Attributed,
 }
 
+/// Where a reading comes from.
+///
+/// - `nvml`: a GPU by NVML
+/// - `rapl_powercap`: RAPL by the powercap tree
+/// - `rapl_perf_event`: RAPL by perf_event
+/// - `tdp_estimate`: an estimate from the CPU's nameplate power and its load
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergySourceKind {
@@ -64,14 +83,16 @@ impl EnergySourceKind {
     }
 }
 
+/// How energy was had from a source.
+///
+/// - `energy_counter`: the difference of a hardware counter
+/// - `power_integration`: polled power, integrated
+/// - `estimate`: nothing was measured
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyMethod {
-    /// Difference of a cumulative hardware counter at the window's edges.
     EnergyCounter,
-    /// Trapezoidal integral of polled power.
     PowerIntegration,
-    /// TDP times measured utilisation: an estimate.
     Estimate,
 }
 
@@ -169,12 +190,13 @@ impl EnergyMetrics {
 }
 
 /// Which idle state a baseline was taken in.
+///
+/// - `bare`: devices at rest and cool, nothing loaded
+/// - `loaded`: the model in memory, idle, just before the cycles; a CUDA context alone draws tens of watts
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BaselineKind {
-    /// Devices at rest and cool, nothing loaded.
     Bare,
-    /// The model in memory, idle, just before the cycles; a CUDA context alone draws tens of watts.
     Loaded,
 }
 
@@ -196,9 +218,16 @@ pub struct Baseline {
     pub window_sec: Option<f64>,
     /// How long before the window's start the baseline was taken, in seconds.
     pub age_sec: Option<f64>,
+    /// What a careful reader should know of it; null for nothing.
     pub note: Option<String>,
 }
 
+/// A part of the run.
+///
+/// - `model_load`: the model is read and prepared
+/// - `warm_up`: unmeasured passes
+/// - `prefill`: requests before their first token
+/// - `decode`: requests after their first token
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -217,8 +246,12 @@ pub struct PhaseEnergy {
     pub duration_sec: f64,
     /// Null where the phase's windows are too short for the sources, with the reason in `note`.
     pub total_energy_j: Option<f64>,
+    /// The GPUs, in joules.
     pub gpu_energy_j: Option<f64>,
+    /// CPU packages, attributed share, in joules.
     pub cpu_energy_j: Option<f64>,
+    /// Of `total_energy_j`; null where that is.
     pub confidence: Option<Confidence>,
+    /// Why a figure is null; null for nothing to say.
     pub note: Option<String>,
 }

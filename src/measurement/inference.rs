@@ -6,7 +6,9 @@ use super::{ComputeMetrics, EnergyMetrics};
 /// A span of CLOCK_MONOTONIC, in seconds since the host's boot. The clock is one for all processes of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Window {
+    /// CLOCK_MONOTONIC, seconds since the host's boot.
     pub start_monotonic_sec: f64,
+    /// CLOCK_MONOTONIC, seconds since the host's boot.
     pub end_monotonic_sec: f64,
 }
 
@@ -44,7 +46,9 @@ pub struct RequestMeasurement {
 pub struct InferenceMetrics {
     /// `input_tokens` + `output_tokens`.
     pub total_tokens: Option<u64>,
+    /// Prompt tokens after the chat template and truncation.
     pub input_tokens: Option<u64>,
+    /// Generated tokens; an end-of-sequence token counts.
     pub output_tokens: Option<u64>,
     /// Wall-clock time of inference in seconds: a rank's own window; summed as `duration_sec` is in the aggregate.
     pub inference_time_sec: Option<f64>,
@@ -65,6 +69,7 @@ pub struct InferenceMetrics {
 /// The raw result of one rank in one cycle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RankCycle {
+    /// Number of the worker process, from 0.
     pub rank: u32,
     /// From 0; warm-up is not a cycle.
     pub cycle: u32,

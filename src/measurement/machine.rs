@@ -6,7 +6,9 @@ use super::Window;
 /// The machine and the build that produced a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Machine {
+    /// The host's name.
     pub hostname: String,
+    /// The operating system's kernel and its version.
     pub kernel: String,
     /// CPU model as the kernel names it; null where it does not.
     pub cpu_model: Option<String>,
@@ -14,9 +16,13 @@ pub struct Machine {
     pub logical_cpus: u32,
     /// CPU features the inference kernels were compiled for, e.g. `avx2`.
     pub compiled_cpu_features: Vec<String>,
+    /// Names of its GPUs, in NVML order.
     pub gpu_names: Vec<String>,
+    /// Version of the NVIDIA driver; null without one.
     pub nvidia_driver: Option<String>,
+    /// Version of this program.
     pub joulemark_version: String,
+    /// Version of the inference engine.
     pub mistralrs_version: String,
 }
 
@@ -32,6 +38,7 @@ pub struct CpuPlacement {
 /// What a rank says once its model is in memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LoadReport {
+    /// Number of the worker process, from 0.
     pub rank: u32,
     /// The load's span, CLOCK_MONOTONIC.
     pub window: Window,

@@ -6,10 +6,13 @@ use utoipa::ToSchema;
 pub struct DeviceSeries {
     /// NVML index of a GPU; null for a CPU source.
     pub gpu: Option<u32>,
+    /// The GPU's UUID; null for a CPU source.
     pub gpu_uuid: Option<String>,
     /// The RAPL zone's name; `host` for the estimate.
     pub zone: Option<String>,
+    /// The RAPL zone's folder; null where there is none.
     pub zone_path: Option<String>,
+    /// In order of time.
     pub points: Vec<SeriesPoint>,
 }
 
@@ -23,10 +26,15 @@ pub struct SeriesPoint {
     pub power_w: Option<f64>,
     /// GPU: NVML's SM utilisation; CPU: busy share of the host's CPUs, both in percent.
     pub utilisation_percent: Option<f64>,
+    /// In degrees Celsius.
     pub temperature_c: Option<f64>,
+    /// Clock of the streaming multiprocessors in MHz.
     pub sm_clock_mhz: Option<f64>,
+    /// Memory clock in MHz.
     pub memory_clock_mhz: Option<f64>,
+    /// Memory in use, in bytes.
     pub memory_used_bytes: Option<f64>,
+    /// The board's power limit in watts.
     pub power_limit_w: Option<f64>,
     /// NVML's clock event (throttle) reasons that hold, by name.
     pub throttle_reasons: Vec<String>,

@@ -9,17 +9,22 @@ use crate::clock::Monotonic;
 use crate::experiment::{Distribution, ExperimentId, Spec, State};
 
 /// What a running experiment is about; finer than its state.
+///
+/// - `loading`: workers start and load the model
+/// - `warming_up`: unmeasured passes
+/// - `idle_baseline`: the model is in memory and nobody computes, for the loaded baseline
+/// - `measuring`: measured cycles run
+/// - `aggregating`: all cycles are measured; sums are drawn up and stored
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+// Of an energy's phases there is a schema too.
+#[schema(as = RunPhase)]
 pub enum Phase {
-    /// Workers start and load the model.
     #[default]
     Loading,
     WarmingUp,
-    /// The model is in memory and nobody computes, for the loaded baseline.
     IdleBaseline,
     Measuring,
-    /// All cycles are measured; sums are drawn up and stored.
     Aggregating,
 }
 

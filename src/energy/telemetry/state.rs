@@ -11,15 +11,21 @@ use crate::clock::Monotonic;
 pub struct GpuState {
     /// Share of NVML's last sensor period (1/6 to 1 s) in which a kernel ran.
     pub utilisation_percent: Option<u32>,
+    /// In degrees Celsius.
     pub temperature_c: Option<u32>,
+    /// Clock of the streaming multiprocessors in MHz.
     pub sm_clock_mhz: Option<u32>,
+    /// Memory clock in MHz.
     pub memory_clock_mhz: Option<u32>,
+    /// Memory in use, in bytes.
     pub memory_used_bytes: Option<u64>,
     /// The power limit in force, in watts.
     pub power_limit_w: Option<f64>,
     /// NVML's clock event (throttle) reasons that hold, by name; null when the board does not tell.
     pub throttle_reasons: Option<Vec<String>>,
+    /// Whether the driver keeps the board initialised.
     pub persistence_mode: Option<bool>,
+    /// Whether the board is cut into MIG slices.
     pub mig_enabled: Option<bool>,
     /// Processes with a compute context on the board; null when the board does not tell.
     pub compute_processes: Option<u32>,

@@ -10,7 +10,9 @@ pub enum Scope {
     Needs(Role),
 }
 
-const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+/// Files that are part of this program, the same for everybody.
+const PUBLIC_FOLDER: &str = "/docs/";
 /// Nothing is changed by these, though they are asked with a body.
 const ASKED_BY_POST: [&str; 1] = ["/v1/flops"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
@@ -27,7 +29,7 @@ pub fn is_for_the_list(method: &Method, path: &str) -> bool {
 /// readers and asks for a submitter when it may change something.
 pub fn scope_of(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if reads && PUBLIC.contains(&path) {
+    if reads && (PUBLIC.contains(&path) || path.starts_with(PUBLIC_FOLDER)) {
         Scope::Public
     } else if FOR_ADMINS.contains(&path) {
         Scope::Needs(Role::Admin)
@@ -48,12 +50,18 @@ mod tests {
             assert_eq!(scope_of(&Method::GET, path), Scope::Public);
             assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Submitter));
         }
+        assert_eq!(scope_of(&Method::GET, "/docs/index.html"), Scope::Public);
+        assert_eq!(
+            scope_of(&Method::PUT, "/docs/index.html"),
+            Scope::Needs(Role::Submitter)
+        );
         for path in [
             "/",
             "/healthz/",
             "//healthz",
             "/healthz/../v1/experiments",
             "/HEALTHZ",
+            "/docsx",
             "/v1/experiments",
         ] {
             assert_eq!(scope_of(&Method::GET, path), Scope::Needs(Role::Reader), "{path}");

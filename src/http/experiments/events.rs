@@ -27,8 +27,7 @@ use crate::http::{extract::IdPath, problem::Problem, state::AppState};
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client has.")),
     responses(
-        (status = 200, description = "The events.", content_type = "text/event-stream", body = String,
-            example = "retry: 3000\n\nevent: state\ndata: {\"id\":\"01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11\",\"state\":\"completed\",\"final\":true,\"attempt\":1,\"at\":\"2026-01-31T12:00:00.123456Z\"}\nid: 42\n\n"),
+        (status = 200, description = "The events.", content_type = "text/event-stream", body = String),
         (status = 204, description = "The experiment is finished and the client has its last event."),
         (status = 400, description = "The id is not a UUID, or Last-Event-ID no event's id.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),

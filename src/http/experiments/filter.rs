@@ -24,9 +24,9 @@ pub struct FilterParameters {
     /// Only experiments that this authenticated name submitted.
     #[param(example = "ada")]
     submitter: Option<String>,
-    /// Only experiments that carry this label, as `name=value`.
-    #[param(example = "team=nlp", pattern = "^[^=]+=")]
-    label: Option<String>,
+    /// Only experiments that carry this label, as `name=value`; may be repeated, all must hold.
+    #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
+    label: Vec<String>,
     /// Only experiments accepted at this time (RFC 3339) or later.
     #[param(value_type = Option<String>, format = "date-time")]
     created_after: Option<String>,
@@ -39,8 +39,6 @@ pub struct FilterParameters {
     /// Only experiments finished before this time (RFC 3339); in an order by `finished_at`.
     #[param(value_type = Option<String>, format = "date-time")]
     finished_before: Option<String>,
-    /// The order; with a minus the latest first. By `finished_at` only finished experiments are listed. The default is
-    /// `-created_at`, and `-finished_at` where `finished_after` or `finished_before` is given.
     #[param(schema_with = sort_schema, required = false)]
     sort: String,
 }
@@ -57,6 +55,10 @@ fn sort_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(names))
+        .description(Some(
+            "The order; with a minus the latest first. By `finished_at` only finished experiments are listed. The default \
+             is `-created_at`, and `-finished_at` where `finished_after` or `finished_before` is given.",
+        ))
         .build()
 }
 

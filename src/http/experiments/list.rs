@@ -36,6 +36,7 @@ pub struct PageParameters {
 /// A page of experiments.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExperimentPage {
+    /// The experiments of this page.
     pub items: Vec<Experiment>,
     /// What to pass as `cursor` for the next page; null on the last.
     pub next_cursor: Option<String>,

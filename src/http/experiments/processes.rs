@@ -17,12 +17,14 @@ pub struct Processes {
     pub raw_data_dropped_at: Option<jiff::Timestamp>,
     /// Whether `output_token_ids` are left out, with the prompts that led to them, because they are another's.
     pub token_ids_withheld: bool,
+    /// By cycle and rank.
     pub items: Vec<Process>,
 }
 
 /// The raw result of one rank in one cycle.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Process {
+    /// Number of the worker process, from 0.
     pub rank: u32,
     /// From 0; warm-up is not a cycle.
     pub cycle: u32,

@@ -31,9 +31,10 @@ use crate::store::{NewExperiment, Submitted};
 /// true`; with another experiment it is refused. Of those who send it at once one queues it. A submission that was
 /// refused leaves its key free.
 #[utoipa::path(post, path = "/v1/experiments", tag = "experiments", operation_id = "submitExperiment",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, best a UUID; \
-        quoted as draft-ietf-httpapi-idempotency-key-header writes it, or bare.",
-        example = "8e03978e-40d5-43e8-bc93-6894a57f9324")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, best a UUID \
+        such as 8e03978e-40d5-43e8-bc93-6894a57f9324; quoted as draft-ietf-httpapi-idempotency-key-header writes it, or \
+        bare.",
+        pattern = r##"^("[!-~]{1,255}"|[!#-~][!-~]{0,254})$"##)),
     request_body(content((ExperimentRequest = "application/json"), (ExperimentRequest = "application/yaml"))),
     responses(
         (status = 201, description = "Accepted and stored, defaults filled in.", body = Experiment,

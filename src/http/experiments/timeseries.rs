@@ -14,14 +14,16 @@ use crate::units::MILLISECONDS_PER_SECOND;
 
 /// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
 const SLACK_MS: f64 = 1e-6;
+/// A day; coarser says nothing that the experiment's results do not.
+const MOST_MS: u32 = 86_400_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TimeseriesParameters {
-    /// Averages into steps of this many milliseconds, at least the meter's sample interval; without it every sample
+    /// Averages into steps of this many milliseconds, from the meter's sample interval to a day; without it every sample
     /// is a point, about 270 bytes each.
-    #[param(value_type = Option<u32>, minimum = 1)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 86_400_000)]
     resolution_ms: Option<String>,
 }
 
@@ -37,6 +39,7 @@ pub struct Timeseries {
     pub sample_interval_ms: f64,
     /// The steps averaged over, in milliseconds; null when each point is a sample.
     pub resolution_ms: Option<u32>,
+    /// One series a device.
     pub items: Vec<DeviceSeries>,
 }
 
@@ -144,11 +147,9 @@ pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) ->
 }
 
 fn read_resolution(text: &str) -> Result<u32, Problem> {
-    text.parse().map_err(|_| {
-        let detail = format!(
-            "is {text:?}; accepted is a whole number of milliseconds up to {}",
-            u32::MAX
-        );
+    let resolution_ms = text.parse().ok().filter(|resolution_ms| *resolution_ms <= MOST_MS);
+    resolution_ms.ok_or_else(|| {
+        let detail = format!("is {text:?}; accepted is a whole number of milliseconds up to {MOST_MS}");
         Problem::invalid_parameter("resolution_ms", detail)
     })
 }
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_resolution_is_a_whole_number_of_at_least_the_sample_interval() {
         assert_eq!(read_resolution("250"), Ok(250));
-        for text in ["", "-1", "1.5", "fast", "4294967296"] {
+        for text in ["", "-1", "1.5", "fast", "86400001", "4294967296"] {
             let problem = read_resolution(text).unwrap_err();
             assert_eq!(
                 (problem.status, problem.errors[0].pointer.as_str()),

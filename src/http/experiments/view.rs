@@ -22,6 +22,7 @@ pub struct Experiment {
     /// When its devices were leased to it; null while it is queued.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub started_at: Option<jiff::Timestamp>,
+    /// When it was completed, failed or was cancelled, RFC 3339; null before.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub finished_at: Option<jiff::Timestamp>,
     /// What it is doing now; null unless it runs on the server that was asked.

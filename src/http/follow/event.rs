@@ -16,6 +16,7 @@ pub struct StateEvent {
     pub is_final: bool,
     /// How often it had been started by then.
     pub attempt: u32,
+    /// When it came into the state, RFC 3339.
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
 }

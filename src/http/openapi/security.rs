@@ -1,33 +1,34 @@
 use axum::http::Method;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::openapi::{ObjectBuilder, Type};
+use utoipa::openapi::{Components, OpenApi};
 
+use super::refusals::methods;
 use crate::http::access::{Scope, scope_of};
 
 const SCHEME: &str = "apiKey";
 
-/// What is the same for every operation and stands in one place: its scope, by the rule that the server itself goes by,
-/// and the refusals that any request may meet.
+/// Each operation's scope, by the rule that the server itself goes by.
 pub fn add(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme(SCHEME, scheme());
-    for (name, response) in refusals() {
-        components.responses.insert(name.to_owned(), RefOr::T(response));
-    }
     for (path, item) in &mut document.paths.paths {
-        for (method, operation) in [
-            (Method::GET, &mut item.get),
-            (Method::POST, &mut item.post),
-            (Method::PUT, &mut item.put),
-            (Method::PATCH, &mut item.patch),
-            (Method::DELETE, &mut item.delete),
-        ] {
-            if let Some(operation) = operation {
-                describe(operation, scope_of(&method, path));
-            }
+        for (method, operation) in methods(item) {
+            describe(operation, scope_of(&named(&method), path));
         }
+    }
+}
+
+fn named(method: &HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Trace => Method::TRACE,
     }
 }
 
@@ -51,60 +52,4 @@ fn describe(operation: &mut Operation, scope: Scope) {
     let text = operation.description.take();
     let needs = format!("Needs the role `{role}`.");
     operation.description = Some(text.map_or_else(|| needs.clone(), |text| format!("{text}\n\n{needs}")));
-    for (status, name) in [
-        ("401", "Unauthorized"),
-        ("403", "Forbidden"),
-        ("429", "TooManyRequests"),
-    ] {
-        let reference = RefOr::Ref(Ref::from_response_name(name));
-        operation
-            .responses
-            .responses
-            .entry(status.to_owned())
-            .or_insert(reference);
-    }
-}
-
-fn refusals() -> [(&'static str, Response); 3] {
-    let problem = || {
-        let schema = Ref::from_schema_name("Problem");
-        ContentBuilder::new().schema(Some(schema)).build()
-    };
-    let header = |kind: Type, description: &str| {
-        let schema = ObjectBuilder::new().schema_type(kind).build();
-        HeaderBuilder::new()
-            .schema(Some(schema))
-            .description(Some(description))
-            .build()
-    };
-    let response = |description: &str| {
-        ResponseBuilder::new()
-            .description(description)
-            .content("application/problem+json", problem())
-    };
-    [
-        (
-            "Unauthorized",
-            response("There is no API key in the request, or one that is not valid, expired or revoked.")
-                .header(
-                    "WWW-Authenticate",
-                    header(Type::String, "`Bearer`, with what is wrong with the key."),
-                )
-                .build(),
-        ),
-        (
-            "Forbidden",
-            response(
-                "The caller's role does not go so far, the experiment is another's, or a server without authentication \
-                 was asked through a proxy, by another host name or by another site's page.",
-            )
-            .build(),
-        ),
-        (
-            "TooManyRequests",
-            response("The caller's rate or quota is used up.")
-                .header("Retry-After", header(Type::Integer, "Seconds to wait."))
-                .build(),
-        ),
-    ]
 }

@@ -11,13 +11,6 @@ const ALIASES: [(&str, Format); 3] = [
     ("application/x-jsonlines", Format::JsonLines),
 ];
 
-pub fn format_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(Format::ALL.map(Format::name)))
-        .build()
-}
-
 /// The format by the parameter, or else by the client's `Accept`.
 pub fn format(parameter: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
     match parameter {
@@ -30,6 +23,17 @@ fn by_name(name: &str) -> Result<Format, Problem> {
     let found = Format::ALL.into_iter().find(|format| format.name() == name);
     let names = Format::ALL.map(Format::name).join(", ");
     found.ok_or_else(|| Problem::invalid_parameter("format", format!("is {name:?}; accepted are {names}")))
+}
+
+/// Of the parameter `format`.
+pub fn format_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Format::ALL.map(Format::name)))
+        .description(Some(
+            "Format of the table; without it what `Accept` asks for, and `csv` where it asks for nothing.",
+        ))
+        .build()
 }
 
 /// For whom the CSV is.

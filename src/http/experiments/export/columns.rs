@@ -30,17 +30,17 @@ impl ToSchema for ExportRow {
 }
 
 fn schema<R>(column: &Column<R>) -> ObjectBuilder {
+    let or_null = |kind| SchemaType::Array(vec![kind, Type::Null]);
     let (kinds, format) = match column.values {
-        Values::Text(_) => (vec![Type::String], None),
-        Values::Json(_) => (vec![Type::Object, Type::Array], None),
-        Values::Time(_) => (vec![Type::String], Some(KnownFormat::DateTime)),
-        Values::Bool(_) => (vec![Type::Boolean], None),
-        Values::Count(_) | Values::Whole(_) => (vec![Type::Integer], Some(KnownFormat::Int64)),
-        Values::Number(_) => (vec![Type::Number], Some(KnownFormat::Double)),
+        Values::Text(_) => (or_null(Type::String), None),
+        Values::Json(_) => (SchemaType::AnyValue, None),
+        Values::Time(_) => (or_null(Type::String), Some(KnownFormat::DateTime)),
+        Values::Bool(_) => (or_null(Type::Boolean), None),
+        Values::Count(_) | Values::Whole(_) => (or_null(Type::Integer), Some(KnownFormat::Int64)),
+        Values::Number(_) => (or_null(Type::Number), Some(KnownFormat::Double)),
     };
-    let kinds = kinds.into_iter().chain([Type::Null]).collect();
     ObjectBuilder::new()
-        .schema_type(SchemaType::Array(kinds))
+        .schema_type(kinds)
         .format(format.map(SchemaFormat::KnownFormat))
         .description(Some(column.about))
 }

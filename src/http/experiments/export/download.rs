@@ -134,7 +134,8 @@ fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
         }
     });
     let outlet = Outlet { pieces, stall_timeout };
-    (outlet, Body::from_stream(sent))
+    // A compressor asks once more after the end.
+    (outlet, Body::from_stream(sent.fuse()))
 }
 
 impl Outlet {
@@ -242,6 +243,14 @@ mod tests {
 
     fn rows(rows: std::ops::Range<u64>) -> Result<Rows<u64>, StoreError> {
         Ok(Box::new(rows.map(Ok)))
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_asked_again_after_its_end() {
+        let (outlet, body) = outlet(STALL_TIMEOUT);
+        outlet.pieces.send(Piece::End).await.unwrap();
+        let mut read = body.into_data_stream();
+        assert!(read.next().await.is_none() && read.next().await.is_none());
     }
 
     #[tokio::test]

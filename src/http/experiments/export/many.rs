@@ -21,8 +21,7 @@ use crate::tables::{Format, experiment_columns};
     reason = "for the description; `read` takes them one by one, since a label may be repeated"
 )]
 pub struct ExportParameters {
-    /// `csv`, `jsonl` or `parquet`; without it what `Accept` asks for, and `csv` where it asks for nothing.
-    #[param(schema_with = asked::format_schema, required = false, example = "parquet")]
+    #[param(schema_with = asked::format_schema, required = false)]
     format: Option<String>,
     /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
@@ -80,7 +79,9 @@ fn read(parameters: Vec<(String, String)>, headers: &HeaderMap) -> Result<Asked,
             "format" => format = Some(value),
             "spreadsheet" => spreadsheet = Some(value),
             "limit" => {
-                let limit = value.parse().ok().filter(|limit| *limit > 0);
+                // As the description has it, an int64.
+                let limit = value.parse::<i64>().ok().filter(|limit| *limit > 0);
+                let limit = limit.and_then(|limit| u64::try_from(limit).ok());
                 let detail = || format!("is {value:?}; accepted is a whole number from 1 on");
                 most = Some(limit.ok_or_else(|| Problem::invalid_parameter("limit", detail()))?);
             }

@@ -19,19 +19,19 @@ use crate::http::{problem::Problem, state::AppState};
 use crate::store::{Record, Version};
 use crate::tables::{ExperimentRow, SampleRow, experiment_columns, request_columns, sample_columns, token_columns};
 
-/// Which of an experiment's tables: `summary` has one row, the experiment; `requests` a row a request; `tokens` a row an
-/// output token; `timeseries` a row a sample of a device.
+/// Which of an experiment's tables.
+///
+/// - `summary`: one row, the experiment
+/// - `requests`: a row a request
+/// - `tokens`: a row an output token
+/// - `timeseries`: a row a sample of a device
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
-    /// One row: the experiment.
     #[default]
     Summary,
-    /// A row a request.
     Requests,
-    /// A row an output token.
     Tokens,
-    /// A row a sample of a device.
     Timeseries,
 }
 
@@ -39,8 +39,7 @@ pub enum Table {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExportOneParameters {
-    /// `csv`, `jsonl` or `parquet`; without it what `Accept` asks for, and `csv` where it asks for nothing.
-    #[param(schema_with = asked::format_schema, required = false, example = "parquet")]
+    #[param(schema_with = asked::format_schema, required = false)]
     format: Option<String>,
     /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.

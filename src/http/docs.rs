@@ -1,0 +1,87 @@
+//! Pages for people: the description to read and to try, from files inside this program. They load nothing from outside.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use utoipa_swagger_ui::Config;
+
+use super::{problem, state::AppState};
+
+/// Seen from `/docs/`, so that it holds below whatever prefix a proxy puts before both.
+const DESCRIPTION: &str = "../openapi.json";
+
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    let config = Config::from(DESCRIPTION)
+        .try_it_out_enabled(true)
+        .persist_authorization(false)
+        .display_request_duration(true)
+        .filter(true);
+    // No validator of another site is told of this one.
+    Arc::new(config.validator_url("none"))
+});
+
+/// Scripts and styles are the program's own, requests go to this server alone, and no other page may frame these. Swagger
+/// UI sets styles on elements and has icons in `data:`.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+/// `/docs` and all below it.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/docs", get(into_folder))
+        .route("/docs/", get(|uri| page(Path(String::new()), uri)))
+        .route("/docs/{*file}", get(page))
+        .layer(map_response(guarded))
+}
+
+async fn guarded(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The pages' own links are relative, and so is this one: the path's beginning is the proxy's business.
+async fn into_folder() -> Response {
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "docs/")]).into_response()
+}
+
+async fn page(Path(file): Path<String>, uri: Uri) -> Response {
+    // Its error may not be kept across an await.
+    let found = utoipa_swagger_ui::serve(&file, CONFIG.clone()).map_err(|error| error.to_string());
+    match found {
+        Ok(Some(found)) => {
+            let mut response = found.bytes.into_owned().into_response();
+            let headers = response.headers_mut();
+            if let Ok(kind) = HeaderValue::from_str(&found.content_type) {
+                headers.insert(header::CONTENT_TYPE, kind);
+            }
+            if found.gzpipped {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            // They are another version's after an update, under the same names.
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            response
+        }
+        Ok(None) => problem::no_such_route(uri).await.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page of the documentation cannot be made");
+            problem::Problem::internal().into_response()
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use serde_json::Value;
+
+/// A body as it was really sent or answered; `openapi/capture-examples.py` captures them from a server with a real model.
+struct Example {
+    operation: &'static str,
+    /// A status, or `request`.
+    of: &'static str,
+    /// The content whose example it is; JSON is also YAML's.
+    extension: &'static str,
+    text: &'static str,
+}
+
+macro_rules! example {
+    ($operation:literal, $of:literal) => {
+        example!($operation, $of, "json")
+    };
+    ($operation:literal, $of:literal, $extension:literal) => {
+        Example {
+            operation: $operation,
+            of: $of,
+            extension: $extension,
+            text: include_str!(concat!("examples/", $operation, ".", $of, ".", $extension)),
+        }
+    };
+}
+
+const EXAMPLES: &[Example] = &[
+    example!("submitExperiment", "request"),
+    example!("submitExperiment", "201"),
+    example!("listExperiments", "200"),
+    example!("getExperiment", "200"),
+    example!("cancelExperiment", "200"),
+    example!("cancelExperiment", "202"),
+    example!("getResults", "200"),
+    example!("getProcesses", "200"),
+    example!("getTimeseries", "200"),
+    example!("followExperiment", "200", "txt"),
+    example!("followExperiments", "200", "txt"),
+    example!("exportExperiments", "200", "csv"),
+    example!("exportExperiments", "200", "jsonl"),
+    example!("exportExperiment", "200", "csv"),
+    example!("exportExperiment", "200", "jsonl"),
+    example!("listDevices", "200"),
+    example!("listNodes", "200"),
+    example!("countFlops", "request"),
+    example!("countFlops", "200"),
+    example!("listAudit", "200"),
+    example!("getMetrics", "200", "txt"),
+    example!("healthz", "200"),
+    example!("readyz", "200"),
+];
+
+/// Puts each example beside every content of its answer or question.
+pub fn add(document: &mut Value) {
+    for (_, _, operation) in super::operations(document) {
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        for example in EXAMPLES.iter().filter(|example| example.operation == id) {
+            let body = match example.of {
+                "request" => operation.get_mut("requestBody"),
+                status => operation.pointer_mut(&format!("/responses/{status}")),
+            };
+            let contents = body
+                .and_then(|body| body.get_mut("content"))
+                .and_then(Value::as_object_mut);
+            for (media_type, content) in contents.into_iter().flatten() {
+                illustrate(media_type, content, example);
+            }
+        }
+    }
+}
+
+fn illustrate(media_type: &str, content: &mut Value, example: &Example) {
+    let fits = match media_type {
+        "text/csv" => example.extension == "csv",
+        "application/x-ndjson" => example.extension == "jsonl",
+        "text/event-stream" | "text/plain" => example.extension == "txt",
+        // Bytes show nobody anything, and OpenMetrics is the same text but for its end.
+        "application/vnd.apache.parquet" | "application/openmetrics-text" => false,
+        _ => example.extension == "json",
+    };
+    if fits {
+        // The schema of JSON Lines is a line's.
+        content["example"] = serde_json::from_str(example.text).unwrap_or_else(|_| Value::from(example.text));
+    }
+}

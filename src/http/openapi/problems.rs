@@ -1,0 +1,211 @@
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::access::Role;
+use crate::experiment::{ExperimentId, Failure, FailureReason, FieldProblem, State};
+use crate::http::problem::Problem;
+
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Of which operations a problem is an example.
+enum Of {
+    /// All that have an answer with its status.
+    All,
+    /// Those that read a body.
+    WithABody,
+    /// Those of one experiment.
+    WithAnId,
+    These(&'static [&'static str]),
+}
+
+use Of::{All, These, WithABody, WithAnId};
+
+/// Every problem as the server itself makes it.
+fn problems() -> Vec<(Of, Problem)> {
+    let id = example_id();
+    let dropped_at = id.created_at();
+    let forwarded = axum::http::HeaderName::from_static("x-forwarded-for");
+    let field = |pointer: &str, detail: &str| vec![FieldProblem::new(pointer, detail)];
+    let failure = Failure::of_server(
+        FailureReason::Timeout,
+        "the experiment ran for more than 604800 s, the limit of this server".to_owned(),
+    );
+    vec![
+        (
+            All,
+            Problem::bad_header(&axum::http::header::HOST, "is there twice; accepted is one"),
+        ),
+        (
+            WithAnId,
+            Problem::invalid_parameter("id", "is \"latest\"; accepted is an experiment's UUID"),
+        ),
+        (
+            These(&["listExperiments", "listAudit"]),
+            Problem::invalid_parameter("limit", "is 0; accepted are 1 to 500"),
+        ),
+        (
+            WithABody,
+            Problem::malformed_body("the body is not JSON: expected `,` or `}` at line 3 column 4"),
+        ),
+        (All, Problem::unauthenticated("there is no API key in the request")),
+        (All, Problem::invalid_key("the API key has expired")),
+        (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
+        (These(&["cancelExperiment"]), Problem::not_yours()),
+        (All, Problem::forwarded_without_authentication(&forwarded)),
+        (All, Problem::foreign_host("lab.example")),
+        (
+            These(&["submitExperiment", "cancelExperiment", "countFlops"]),
+            Problem::cross_site(),
+        ),
+        (
+            These(&["getExperiment", "getResults"]),
+            Problem::invalid_parameter(
+                "wait",
+                "is \"for ever\"; accepted is a whole number of seconds from 0 to 300",
+            ),
+        ),
+        (
+            These(&["exportExperiments", "exportExperiment"]),
+            Problem::invalid_parameter("format", "is \"xlsx\"; accepted are csv, jsonl, parquet"),
+        ),
+        (
+            These(&["followExperiments"]),
+            Problem::invalid_parameter("label", "is \"team\"; accepted is name=value"),
+        ),
+        (All, Problem::encoding_not_acceptable()),
+        (
+            These(&["exportExperiments", "exportExperiment"]),
+            Problem::not_acceptable(
+                "image/png",
+                "text/csv, application/x-ndjson, application/vnd.apache.parquet",
+            ),
+        ),
+        (WithAnId, Problem::no_experiment(id)),
+        (All, Problem::body_too_slow(10)),
+        (
+            These(&["getResults", "getProcesses", "exportExperiment"]),
+            Problem::not_completed(State::Measuring, None),
+        ),
+        (
+            These(&["getResults", "getProcesses", "exportExperiment"]),
+            Problem::not_completed(State::Failed, Some(failure)),
+        ),
+        (
+            These(&["cancelExperiment"]),
+            Problem::already_finished(State::Completed),
+        ),
+        (
+            These(&["getTimeseries", "exportExperiment"]),
+            Problem::no_timeseries(State::Queued, None),
+        ),
+        (
+            These(&["getTimeseries", "exportExperiment"]),
+            Problem::timeseries_dropped(dropped_at),
+        ),
+        (These(&["exportExperiment"]), Problem::requests_dropped(dropped_at)),
+        (All, Problem::body_too_large(33_554_432)),
+        (All, Problem::uri_too_long(8192)),
+        (All, Problem::unsupported_media_type("text/plain")),
+        (
+            These(&["submitExperiment"]),
+            Problem::invalid_experiment(field(
+                "/max_output_tokens",
+                "is 0; accepted is an integer from 1 to 10000000",
+            )),
+        ),
+        (These(&["submitExperiment"]), Problem::idempotency_key_taken()),
+        (
+            These(&["countFlops"]),
+            Problem::invalid_question(field(
+                "/model",
+                "is missing; accepted is a model's name, or `config` in its place",
+            )),
+        ),
+        (All, Problem::too_many_requests(600, 1)),
+        (These(&["submitExperiment"]), Problem::quota_used_up(1000)),
+        (All, Problem::headers_too_large(32_768)),
+        (All, Problem::internal()),
+        (All, Problem::http_version_too_old()),
+        (All, Problem::too_many_at_once(1024)),
+        (
+            These(&["followExperiment", "followExperiments", "getExperiment", "getResults"]),
+            Problem::too_many_streams(12_288),
+        ),
+        (
+            These(&["exportExperiments", "exportExperiment"]),
+            Problem::too_many_exports(2),
+        ),
+        (These(&["submitExperiment"]), Problem::queue_full(100_000)),
+    ]
+}
+
+/// One that was given to nobody.
+pub fn example_id() -> ExperimentId {
+    const TEXT: &str = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11";
+    TEXT.parse()
+        .unwrap_or_else(|_| ExperimentId::first_at(Timestamp::UNIX_EPOCH))
+}
+
+/// Puts each problem beside the answers that it is an example of. An answer that all operations share is copied to where
+/// an operation has more to show.
+pub fn add(document: &mut Value) {
+    let problems: Vec<_> = problems()
+        .into_iter()
+        .map(|(of, problem)| (of, json!(problem)))
+        .collect();
+    let has_status = |problem: &Value, status: &str| problem["status"].as_u64() == status.parse().ok();
+    let mut shared = document["components"]["responses"].take();
+    for (_, _, operation) in super::operations(document) {
+        let has_body = !operation["requestBody"].is_null();
+        let has_id = parameters(operation).any(|parameter| parameter["in"] == "path" && parameter["name"] == "id");
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        let fits = |of: &Of| match of {
+            All => true,
+            WithABody => has_body,
+            WithAnId => has_id,
+            These(operations) => operations.contains(&id.as_str()),
+        };
+        for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+            let of_status = problems.iter().filter(|(_, problem)| has_status(problem, status));
+            let name = response["$ref"]
+                .as_str()
+                .and_then(|text| text.rsplit('/').next())
+                .map(str::to_owned);
+            if let Some(name) = name {
+                let general = of_status.clone().filter(|(of, _)| matches!(of, All));
+                illustrate(&mut shared[&name], general.map(|(_, problem)| problem));
+                if !of_status.clone().any(|(of, _)| !matches!(of, All) && fits(of)) {
+                    continue;
+                }
+                *response = shared[&name].clone();
+            }
+            illustrate(
+                response,
+                of_status.filter(|(of, _)| fits(of)).map(|(_, problem)| problem),
+            );
+        }
+    }
+    document["components"]["responses"] = shared;
+}
+
+fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
+    operation["parameters"].as_array().into_iter().flatten()
+}
+
+fn illustrate<'a>(response: &mut Value, problems: impl Iterator<Item = &'a Value>) {
+    let Some(content) = response.pointer_mut("/content/application~1problem+json") else {
+        return;
+    };
+    let mut examples = serde_json::Map::new();
+    for problem in problems {
+        let kind = problem["type"].as_str().unwrap_or_default();
+        let mut name = kind.rsplit(':').next().unwrap_or_default().to_owned();
+        if examples.contains_key(&name) {
+            name.push_str("-2");
+        }
+        examples.insert(name, json!({"summary": problem["title"], "value": problem}));
+    }
+    if !examples.is_empty() {
+        content["examples"] = examples.into();
+    }
+}

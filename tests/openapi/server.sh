@@ -1,0 +1,24 @@
+# A server of its own for a test of the API: `start_server OPTION…` sets SERVER_URL and SERVER_KEY (an admin's) and stops
+# it when the script ends. Sourced.
+# shellcheck shell=bash
+
+start_server() {
+  local program=${JOULEMARK:-target/release/joulemark} line
+  SERVER_FOLDER=$(mktemp -d)
+  local database=(--database-url "sqlite://$SERVER_FOLDER/joulemark.db")
+  SERVER_KEY=$("$program" key create --name tester --role admin "${database[@]}")
+  mkfifo "$SERVER_FOLDER/said"
+  "$program" serve --listen 127.0.0.1:0 --auth keys --allow-synthetic-engine --lock-dir "$SERVER_FOLDER/locks" \
+    --rate-limit-per-minute 0 "${database[@]}" "$@" >"$SERVER_FOLDER/said" 2>"$SERVER_FOLDER/log" &
+  SERVER_PROCESS=$!
+  trap stop_server EXIT
+  IFS= read -r line <"$SERVER_FOLDER/said" || { cat "$SERVER_FOLDER/log" >&2 && exit 1; }
+  SERVER_URL=${line#listening on }
+  export SERVER_URL SERVER_KEY
+}
+
+stop_server() {
+  kill "$SERVER_PROCESS" 2>/dev/null || true
+  wait "$SERVER_PROCESS" 2>/dev/null || true
+  rm -rf "$SERVER_FOLDER"
+}
