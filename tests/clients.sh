@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Generates a Python and a TypeScript client from the API's description, checks their types, and has each submit an
-# experiment to a live server with a real model, wait for it and read its results.
+# experiment to a live server with a real model, wait for it and read its results: directly, and through nginx as deploy/
+# has it, over TLS and under a prefix.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/setup-clients.sh
 # shellcheck source=tests/openapi/server.sh
 . tests/openapi/server.sh
+# shellcheck source=tests/openapi/proxy.sh
+. tests/openapi/proxy.sh
 
 setup_node_tools
 setup_python_tools
@@ -32,8 +35,15 @@ printf '{"type": "module"}\n' >"$typescript_client/package.json"
 printf -- '-- check its types, and those of a program that uses it\n'
 "$NODE_TOOLS/tsc" --project "$typescript_client"
 
-start_server --models-dir "${MODELS_DIR:-models}"
-printf -- '-- Python: submit, wait, results\n'
-PYTHONPATH=$python_client "$PYTHON_TOOLS/python" tests/openapi/client.py
-printf -- '-- TypeScript: submit, wait, results\n'
-node "$typescript_client/client.js"
+run_clients() {
+  printf -- '-- Python, %s: submit, wait, results\n' "$1"
+  PYTHONPATH=$python_client "$PYTHON_TOOLS/python" tests/openapi/client.py
+  printf -- '-- TypeScript, %s: submit, wait, results\n' "$1"
+  node "$typescript_client/client.js"
+}
+
+start_server --models-dir "${MODELS_DIR:-models}" --trusted-proxy 127.0.0.1
+trap 'stop_proxy; stop_server' EXIT
+run_clients directly
+start_proxy "$SERVER_URL"
+SERVER_URL=$PROXY_URL SSL_CERT_FILE=$PROXY_AUTHORITY NODE_EXTRA_CA_CERTS=$PROXY_AUTHORITY run_clients 'through nginx'
