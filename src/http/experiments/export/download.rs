@@ -95,6 +95,9 @@ impl Download {
     }
 }
 
+/// What was written before a failure has gone out by then.
+const FLUSHED_WITHIN: Duration = Duration::from_millis(20);
+
 /// What goes from who writes to who sends. Whole is only what ends in `End`, not what merely stops.
 enum Piece {
     Bytes(Bytes),
@@ -126,12 +129,15 @@ fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
     let (pieces, receiver) = mpsc::channel(1);
     let sent = stream::unfold(Some(receiver), async |receiver| {
         let mut receiver = receiver?;
-        match receiver.recv().await {
-            Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(receiver))),
-            Some(Piece::End) => None,
-            Some(Piece::BrokenOff(why)) => Some((Err(why), None)),
-            None => Some((Err(BrokenOff::Lost), None)),
-        }
+        let why = match receiver.recv().await {
+            Some(Piece::Bytes(bytes)) => return Some((Ok(bytes), Some(receiver))),
+            Some(Piece::End) => return None,
+            Some(Piece::BrokenOff(why)) => why,
+            None => BrokenOff::Lost,
+        };
+        // The connection ends with the failure, and what was not sent by then is lost: the answer's head, at worst.
+        tokio::time::sleep(FLUSHED_WITHIN).await;
+        Some((Err(why), None))
     });
     let outlet = Outlet { pieces, stall_timeout };
     // A compressor asks once more after the end.
