@@ -22,6 +22,9 @@ listen=${JOULEMARK_LISTEN:-127.0.0.1:8080}
 started=$EPOCHREALTIME
 server_pid=
 client_pid=
+experiment=
+finished=no
+id_file=$(mktemp)
 
 seconds_since() {
   local microseconds=$((${EPOCHREALTIME//[.,]/} - ${1//[.,]/}))
@@ -36,9 +39,14 @@ step() {
   printf '   %s\n' "$(seconds_since "$begun")"
 }
 
-# Until the end is reached, whatever ends the script ends the server that it started.
+# Until the end is reached, whatever ends the script ends the server that it started, and the experiment: otherwise it
+# would go back to the queue and the next run would wait for it.
 stop_started() {
   local pid
+  rm -f "$id_file"
+  if [ -n "$experiment" ] && [ $finished = no ]; then
+    "$program" cancel "$experiment" >/dev/null 2>&1 || true
+  fi
   for pid in $client_pid $server_pid; do
     if kill "$pid" 2>/dev/null; then
       wait "$pid" 2>/dev/null || true
@@ -48,6 +56,19 @@ stop_started() {
 trap stop_started EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# In the background, since the shell runs its traps only between foreground commands; with its own standard input, which
+# the shell would take from it there; and in a session of its own, so that Ctrl-C is this script's alone.
+run_client() {
+  setsid "$program" "$@" <&0 &
+  client_pid=$!
+  if ! wait "$client_pid"; then
+    client_pid=
+    show_log_tail
+    exit 1
+  fi
+  client_pid=
+}
 
 show_log_tail() {
   if [ -n "$server_pid" ]; then
@@ -123,15 +144,32 @@ step "build" cargo build --release --locked --bin joulemark
 step "server" find_or_start_server
 printf '   %s from the command to the experiment\n' "$(seconds_since "$started")"
 
-# In the background, since the shell runs its traps only between foreground commands.
-python3 deploy/quickstart.py "http://$listen" "$model" &
-client_pid=$!
-if ! wait "$client_pid"; then
-  client_pid=
-  show_log_tail
-  exit 1
-fi
-client_pid=
+export JOULEMARK_SERVER="http://$listen"
+printf -- '-- experiment\n'
+run_client submit --quiet - >"$id_file" <<EXPERIMENT
+config_name: quickstart
+model_name: $model
+prompts: {dataset: short-32, count: 4}
+max_output_tokens: 32
+min_output_tokens: 32
+warmup_iterations: 3
+num_cycles: 3
+EXPERIMENT
+experiment=$(cat "$id_file")
+printf '   %s/v1/experiments/%s\n' "$JOULEMARK_SERVER" "$experiment"
+run_client status --watch --table "$experiment" >/dev/null
+finished=yes
+printf '\n'
+run_client results --table "$experiment"
+cat <<GO_ON
+
+go on with
+  $program results $experiment   # piped or with --json: everything above and more, as JSON
+  $program submit --wait experiment.yaml   # one of your own, as JSON or YAML
+  $program list
+  $program --help
+  curl -s $JOULEMARK_SERVER/openapi.json   # every field and route
+GO_ON
 printf '\n%s in all\n' "$(seconds_since "$started")"
 
 if [ $stop_at_end = yes ] && [ -n "$server_pid" ]; then

@@ -3,6 +3,8 @@
 
 mod access;
 mod callback;
+mod client;
+mod completions;
 mod config;
 mod cpu;
 mod db;
@@ -12,6 +14,7 @@ mod flops;
 mod key;
 mod logging;
 mod machine;
+mod man;
 mod meter;
 mod node;
 mod only_server;
@@ -26,6 +29,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use client::Ending;
+
 /// Measures what an LLM really costs to run: throughput, energy and FLOPs of real inference.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
@@ -38,6 +43,8 @@ struct Arguments {
 enum Command {
     /// Run the service.
     Serve(options::Options),
+    #[command(flatten)]
+    Client(client::ClientCommand),
     /// Run a command and say what energy the host used meanwhile.
     Meter(meter::MeterArguments),
     /// Say of every energy source whether it works, why not and the fix.
@@ -52,6 +59,10 @@ enum Command {
     Config(options::Options),
     /// Print the API's OpenAPI document.
     Openapi(openapi::OpenapiArguments),
+    /// Print completions for a shell.
+    Completions(completions::CompletionsArguments),
+    /// Print the manual page, or write those of all subcommands.
+    Man(man::ManArguments),
     /// One rank of an experiment; started by the service, not by hand.
     #[command(hide = true)]
     Worker(worker::WorkerArguments),
@@ -69,6 +80,7 @@ pub fn main() -> ExitCode {
 fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(options) => serve::run(options),
+        Command::Client(command) => return client::run(command),
         Command::Meter(arguments) => return meter::run(arguments),
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
@@ -76,10 +88,14 @@ fn run() -> ExitCode {
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi(arguments) => openapi::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::Worker(arguments) => worker::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever closed a pipe has had enough, and knows it.
+        Err(error) if Ending::of_error(&error) == Ending::BrokenPipe => Ending::BrokenPipe.into(),
         Err(error) => {
             eprintln!("joulemark: {error:#}");
             ExitCode::FAILURE

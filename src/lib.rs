@@ -4,6 +4,7 @@ pub mod access;
 pub mod analysis;
 pub mod callback;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod energy;

@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         };
         for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
             let near = known.iter().find(|name| is_near(key, name));
-            let hint = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+            let hint = near.map_or_else(|| ".".to_owned(), |name| format!("; did you mean {name:?}?"));
             fields.problem(
                 key,
                 format!("is not a known field{hint} Accepted are {}", known.join(", ")),

@@ -1,0 +1,65 @@
+//! The subcommands that talk to a server: they need no database and no configuration of it.
+
+mod arguments;
+mod cancel;
+mod complaint;
+mod ending;
+mod export;
+mod list;
+mod metrics;
+mod part_file;
+mod quantity;
+mod reporter;
+mod results;
+mod rows;
+mod session;
+mod status;
+mod submit;
+mod watch;
+
+pub use cancel::CancelArguments;
+pub use ending::Ending;
+pub use export::ExportArguments;
+pub use list::ListArguments;
+pub use results::ResultsArguments;
+pub use status::StatusArguments;
+pub use submit::SubmitArguments;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use ending::EXIT_CODES;
+
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Submit experiments to a server, and wait for their ends if asked to.
+    #[command(after_help = EXIT_CODES)]
+    Submit(SubmitArguments),
+    /// Show how far experiments are, or watch them to their end.
+    #[command(after_help = EXIT_CODES)]
+    Status(StatusArguments),
+    /// Print the metrics of completed experiments.
+    #[command(after_help = EXIT_CODES)]
+    Results(ResultsArguments),
+    /// List experiments, newest first.
+    #[command(after_help = EXIT_CODES)]
+    List(ListArguments),
+    /// Cancel experiments.
+    #[command(after_help = EXIT_CODES)]
+    Cancel(CancelArguments),
+    /// Write experiments, or one's requests, tokens or time series, as CSV, JSON lines or Parquet.
+    #[command(after_help = EXIT_CODES)]
+    Export(ExportArguments),
+}
+
+pub fn run(command: ClientCommand) -> ExitCode {
+    match command {
+        ClientCommand::Submit(arguments) => submit::run(arguments),
+        ClientCommand::Status(arguments) => status::run(arguments),
+        ClientCommand::Results(arguments) => results::run(arguments),
+        ClientCommand::List(arguments) => list::run(arguments),
+        ClientCommand::Cancel(arguments) => cancel::run(arguments),
+        ClientCommand::Export(arguments) => export::run(arguments),
+    }
+}

@@ -1,0 +1,141 @@
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::client::{Address, Credential};
+
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+
+// No doc comment: it would become the subcommand's own. A key is never an argument: everybody on the host reads those.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArguments {
+    /// Address of the server, with its prefix path if it has one; also JOULEMARK_SERVER [default: http://127.0.0.1:8080].
+    #[arg(long, value_name = "URL")]
+    server: Option<Address>,
+    /// File with the API key, readable by its owner alone; also JOULEMARK_API_KEY_FILE, and JOULEMARK_API_KEY with the key itself.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// PEM file with the authorities to trust, in place of the system's; also JOULEMARK_CACERT.
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Give up when the command has taken this long; a time-out does not end an experiment [default: never].
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout_sec: Option<u32>,
+    /// How long to go on when a server that was there is away or busy, from its last answer; 0 gives up at once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub retry_sec: u32,
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl ServerArguments {
+    pub fn address(&self) -> anyhow::Result<Address> {
+        if let Some(address) = &self.server {
+            return Ok(address.clone());
+        }
+        let given = variable("JOULEMARK_SERVER");
+        let text = given.as_deref().unwrap_or(DEFAULT_SERVER);
+        text.parse()
+            .map_err(|error| anyhow::anyhow!("JOULEMARK_SERVER is {text:?}: {error}"))
+    }
+
+    pub fn credential(&self) -> anyhow::Result<Option<Credential>> {
+        if let Some(path) = &self.api_key_file {
+            return Ok(Some(Credential::from_file(path).context("--api-key-file")?));
+        }
+        if let Some(key) = variable("JOULEMARK_API_KEY") {
+            return Ok(Some(Credential::new(&key, "JOULEMARK_API_KEY")?));
+        }
+        let file = variable("JOULEMARK_API_KEY_FILE").map(PathBuf::from);
+        file.map(|path| Credential::from_file(&path).context("JOULEMARK_API_KEY_FILE"))
+            .transpose()
+    }
+
+    pub fn authorities(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = self
+            .cacert
+            .clone()
+            .or_else(|| variable("JOULEMARK_CACERT").map(PathBuf::from));
+        path.map(|path| std::fs::read(&path).with_context(|| format!("--cacert {}", path.display())))
+            .transpose()
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArguments {
+    /// Print JSON, also on a terminal. It is what is printed wherever standard output is no terminal.
+    #[arg(long, conflicts_with = "table")]
+    pub json: bool,
+    /// Print text for people, also where standard output is no terminal.
+    #[arg(long)]
+    pub table: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArguments {
+    /// In this state: queued, starting, warming_up, measuring, aggregating, completed, failed, cancelled.
+    #[arg(long)]
+    pub state: Option<crate::experiment::State>,
+    /// With this model_name.
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Of this user.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Submitted by the owner of an API key with this name.
+    #[arg(long, value_name = "NAME")]
+    submitter: Option<String>,
+    /// With this label, NAME=VALUE; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    label: Vec<String>,
+    /// Accepted at this time or later, such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    created_after: Option<jiff::Timestamp>,
+    /// Accepted before this time.
+    #[arg(long, value_name = "TIME")]
+    created_before: Option<jiff::Timestamp>,
+    /// Finished at this time or later; the latest to finish then comes first.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["created_after", "created_before"])]
+    finished_after: Option<jiff::Timestamp>,
+    /// Finished before this time.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["created_after", "created_before"])]
+    finished_before: Option<jiff::Timestamp>,
+    /// Order; - is the latest first. By the finish only what is finished is listed [default: -created_at].
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true,
+          value_parser = ["created_at", "-created_at", "finished_at", "-finished_at"])]
+    sort: Option<String>,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("accepted is NAME=VALUE".to_owned()),
+    }
+}
+
+impl FilterArguments {
+    /// As the server reads them.
+    pub fn query(&self) -> Vec<(String, String)> {
+        let single = [
+            ("state", self.state.map(|state| state.to_string())),
+            ("model", self.model.clone()),
+            ("user", self.user.clone()),
+            ("submitter", self.submitter.clone()),
+            ("created_after", self.created_after.map(|time| time.to_string())),
+            ("created_before", self.created_before.map(|time| time.to_string())),
+            ("finished_after", self.finished_after.map(|time| time.to_string())),
+            ("finished_before", self.finished_before.map(|time| time.to_string())),
+            ("sort", self.sort.clone()),
+        ];
+        let labels = self.label.iter().map(|label| ("label".to_owned(), label.clone()));
+        let single = single
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        single.chain(labels).collect()
+    }
+}

@@ -1,0 +1,168 @@
+use std::io;
+use std::process::ExitCode;
+
+use crate::client::ClientError;
+use crate::experiment::State;
+
+pub const EXIT_CODES: &str = "\
+Exit codes:
+    0  done; with --wait or --watch: the experiment is completed
+    1  the experiment failed
+    2  bad usage, or the server refused: a bad submission, an unknown id, a key that is not good
+    3  the server cannot be reached, is busy, or failed
+    4  the experiment was cancelled
+    5  --timeout-sec ran out
+    6  the experiment has no results yet
+    7  a file or standard output cannot be read or written
+  130  interrupted; the experiment goes on
+  141  whoever read the output went away";
+
+/// How a subcommand ended, for a script to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Done,
+    Failed,
+    Refused,
+    Unavailable,
+    Cancelled,
+    TimedOut,
+    Unfinished,
+    Local,
+    Interrupted,
+    /// As a program that SIGPIPE ends: 128 + 13.
+    BrokenPipe,
+}
+
+impl Ending {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Refused => 2,
+            Self::Unavailable => 3,
+            Self::Cancelled => 4,
+            Self::TimedOut => 5,
+            Self::Unfinished => 6,
+            Self::Local => 7,
+            Self::Interrupted => 130,
+            Self::BrokenPipe => 141,
+        }
+    }
+
+    pub fn of_state(state: State) -> Self {
+        match state {
+            State::Completed => Self::Done,
+            State::Failed => Self::Failed,
+            State::Cancelled => Self::Cancelled,
+            _ => Self::Unfinished,
+        }
+    }
+
+    /// Of several things the first that went wrong counts.
+    pub fn and(self, next: Self) -> Self {
+        if self == Self::Done { next } else { self }
+    }
+
+    pub fn of_error(error: &anyhow::Error) -> Self {
+        for cause in error.chain() {
+            if let Some(error) = cause.downcast_ref::<ClientError>() {
+                return Self::of_client_error(error);
+            }
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                return match error.kind() {
+                    io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+                    _ => Self::Local,
+                };
+            }
+        }
+        Self::Refused
+    }
+
+    fn of_client_error(error: &ClientError) -> Self {
+        match error {
+            ClientError::Refused(problem) if problem.short_kind() == "not-completed" => {
+                let state = problem.state.as_deref().and_then(|state| state.parse().ok());
+                state.map_or(Self::Unfinished, Self::of_state)
+            }
+            ClientError::Refused(_) | ClientError::Setup(_) => Self::Refused,
+            ClientError::Unreachable { .. }
+            | ClientError::Broken { .. }
+            | ClientError::Unavailable(_)
+            | ClientError::Foreign { .. } => Self::Unavailable,
+        }
+    }
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(ending.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+    use crate::client::Problem;
+
+    #[test]
+    fn every_code_stands_in_the_help_and_none_twice() {
+        let all = [
+            Ending::Done,
+            Ending::Failed,
+            Ending::Refused,
+            Ending::Unavailable,
+            Ending::Cancelled,
+            Ending::TimedOut,
+            Ending::Unfinished,
+            Ending::Local,
+            Ending::Interrupted,
+            Ending::BrokenPipe,
+        ];
+        let documented: Vec<_> = EXIT_CODES
+            .lines()
+            .skip(1)
+            .map(|line| line.trim().split("  ").next().unwrap().to_owned())
+            .collect();
+        assert_eq!(documented, all.map(|ending| ending.code().to_string()));
+    }
+
+    #[test]
+    fn an_error_ends_by_what_lies_beneath_it() {
+        let refused = |kind: &str, state: Option<&str>| {
+            let problem = Problem {
+                kind: format!("urn:problem-type:joulemark:{kind}"),
+                state: state.map(str::to_owned),
+                ..Problem::default()
+            };
+            anyhow::Error::new(ClientError::Refused(problem.into()))
+        };
+        let broken: io::Error = io::ErrorKind::BrokenPipe.into();
+        for (error, expected) in [
+            (refused("no-such-experiment", None), Ending::Refused),
+            (refused("not-completed", Some("measuring")), Ending::Unfinished),
+            (refused("not-completed", Some("failed")), Ending::Failed),
+            (refused("not-completed", Some("cancelled")), Ending::Cancelled),
+            (refused("not-completed", Some("asleep")), Ending::Unfinished),
+            (
+                anyhow::Error::new(ClientError::Unavailable(Problem::default().into())),
+                Ending::Unavailable,
+            ),
+            (
+                Err::<(), _>(broken).context("printing").unwrap_err(),
+                Ending::BrokenPipe,
+            ),
+            (anyhow::Error::new(io::Error::other("full")), Ending::Local),
+            (anyhow::anyhow!("--server is bad"), Ending::Refused),
+        ] {
+            assert_eq!(Ending::of_error(&error), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_the_first_that_went_wrong_counts() {
+        assert_eq!(Ending::Done.and(Ending::Done), Ending::Done);
+        assert_eq!(Ending::Done.and(Ending::Failed).and(Ending::Cancelled), Ending::Failed);
+    }
+}

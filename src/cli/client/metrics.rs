@@ -1,0 +1,213 @@
+//! Results as people read them. Pure: a document in, text out. It walks what is there, so that figures of a newer server
+//! are shown as well.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::quantity;
+
+const GROUPS: [&str; 5] = ["inference", "energy", "compute", "efficiency", "timing"];
+const HEADLINES: [(&str, &str); 9] = [
+    ("inference", "tokens_per_second"),
+    ("inference", "mean_ttft_ms"),
+    ("inference", "mean_tpot_ms"),
+    ("energy", "total_energy_j"),
+    ("energy", "gpu_energy_j"),
+    ("energy", "cpu_energy_j"),
+    ("efficiency", "joules_per_output_token"),
+    ("efficiency", "tokens_per_joule"),
+    ("compute", "flops_total"),
+];
+/// What says only of a metric that it is null, which stands beside that metric.
+const UNKNOWN: &str = "metric_unknown";
+
+/// Every figure of a result.
+pub fn table(results: &Value) -> String {
+    let reasons = reasons(results);
+    let mut text = String::new();
+    for group in GROUPS {
+        let Some(figures) = results[group].as_object() else {
+            continue;
+        };
+        let _ = writeln!(text, "{group}");
+        for (name, value) in figures {
+            text.extend(line(name, value, &reasons));
+        }
+        text.push('\n');
+    }
+    text.push_str(&checks(results));
+    text.push_str(&sources(results));
+    text.push_str(&warnings(results));
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The few that one looks at first.
+pub fn headlines(results: &Value) -> String {
+    let reasons = reasons(results);
+    let lines = HEADLINES
+        .iter()
+        .filter_map(|(group, name)| line(name, &results[*group][*name], &reasons));
+    let text: String = lines.collect();
+    text.trim_end().to_owned()
+}
+
+/// Why each metric that is null is so, by its name.
+type Reasons<'a> = HashMap<&'a str, &'a str>;
+
+fn reasons(results: &Value) -> Reasons<'_> {
+    let unknown = coded(results).filter(|(code, _)| *code == UNKNOWN);
+    unknown.filter_map(|(_, message)| message.split_once(": ")).collect()
+}
+
+/// None for a list or an object, which has a place of its own or none.
+fn line(name: &str, value: &Value, reasons: &Reasons<'_>) -> Option<String> {
+    if value.is_null() {
+        let reason = reasons
+            .get(name)
+            .map(|reason| format!("  ({reason})"))
+            .unwrap_or_default();
+        return Some(format!("  {name:<28} {:>14}{reason}\n", "null"));
+    }
+    let shown = quantity::shown(value)?;
+    let line = format!("  {name:<28} {shown:>14} {}", quantity::unit(name));
+    Some(format!("{}\n", line.trim_end()))
+}
+
+fn coded(results: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let warnings = results["validation"]["warnings"].as_array();
+    warnings
+        .into_iter()
+        .flatten()
+        .filter_map(|warning| Some((warning["code"].as_str()?, warning["message"].as_str()?)))
+}
+
+fn checks(results: &Value) -> String {
+    let mut text = "validation\n".to_owned();
+    for (name, value) in results["validation"].as_object().into_iter().flatten() {
+        if value.is_null() {
+            // Ratios over ranks are null for one rank, which the check beside them says.
+            let _ = writeln!(text, "  {name:<28} {:>14}", "null");
+        } else if let Some(shown) = quantity::shown(value) {
+            let _ = writeln!(text, "  {name:<28} {shown:>14}");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn sources(results: &Value) -> String {
+    let mut text = "energy.sources\n".to_owned();
+    let sources = results["energy"]["sources"].as_array();
+    for source in sources.into_iter().flatten() {
+        let word = |name: &str| source[name].as_str().unwrap_or("?");
+        let subject = source["zone"]
+            .as_str()
+            .or(source["gpu_uuid"].as_str())
+            .unwrap_or("host");
+        let energy = quantity::shown(&source["energy_j"]).map_or("unknown".to_owned(), |joules| {
+            let doubt = quantity::shown(&source["uncertainty_j"]);
+            doubt.map_or(format!("{joules} J"), |doubt| format!("{joules} J ± {doubt} J"))
+        });
+        let _ = writeln!(
+            text,
+            "  {} of {subject} ({}): {energy}, by {}, {}, confidence {}",
+            word("domain"),
+            word("scope"),
+            word("source"),
+            word("method"),
+            word("confidence"),
+        );
+    }
+    if sources.is_none_or(Vec::is_empty) {
+        text.push_str("  none\n");
+    }
+    text.push('\n');
+    text
+}
+
+fn warnings(results: &Value) -> String {
+    let mut text = String::new();
+    for (code, message) in coded(results).filter(|(code, _)| *code != UNKNOWN) {
+        let _ = writeln!(text, "  {code}: {message}");
+    }
+    if text.is_empty() {
+        text
+    } else {
+        format!("validation.warnings\n{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn results() -> Value {
+        json!({
+            "inference": {"total_tokens": 861, "tokens_per_second": 30.8971},
+            "energy": {"total_energy_j": 77.8824, "gpu_energy_j": null, "phases": [], "sources": [
+                {"source": "tdp_estimate", "method": "estimate", "confidence": "low", "domain": "package", "scope": "host",
+                 "zone": null, "gpu_uuid": null, "energy_j": 78.52, "uncertainty_j": 54.964},
+                {"source": "nvml", "method": "energy_counter", "confidence": "high", "domain": "gpu", "scope": "attributed",
+                 "gpu_uuid": "GPU-1", "energy_j": null, "uncertainty_j": null}]},
+            "compute": {"flops_total": 2.048e11, "a_later_figure": 7},
+            "efficiency": {"joules_per_output_token": null},
+            "validation": {"temporal_overlap": "not_applicable", "overlap_ratio": null, "warnings": [
+                {"code": "metric_unknown", "message": "gpu_energy_j: no GPU was leased"},
+                {"code": "short_window", "message": "rank 0 ran for 4.12 s"}]},
+        })
+    }
+
+    #[test]
+    fn figures_have_units_and_nulls_their_reasons() {
+        let text = table(&results());
+        for line in [
+            "  total_tokens                            861 tokens",
+            "  total_energy_j                       77.882 J",
+            "  gpu_energy_j                           null  (no GPU was leased)",
+            "  flops_total                         2.048e11 FLOP",
+            "  a_later_figure                            7",
+            "  joules_per_output_token                null",
+            "  package of host (host): 78.520 J ± 54.964 J, by tdp_estimate, estimate, confidence low",
+            "  gpu of GPU-1 (attributed): unknown, by nvml, energy_counter, confidence high",
+            "  short_window: rank 0 ran for 4.12 s",
+        ] {
+            assert!(
+                text.lines().any(|printed| squeezed(printed) == squeezed(line)),
+                "{line} is not in:\n{text}"
+            );
+        }
+        assert!(!text.contains("metric_unknown"), "{text}");
+    }
+
+    fn squeezed(line: &str) -> Vec<&str> {
+        line.split_whitespace().collect()
+    }
+
+    #[test]
+    fn headlines_are_those_that_are_there_in_their_order() {
+        let text = headlines(&results());
+        let names: Vec<_> = text
+            .lines()
+            .map(|line| line.split_whitespace().next().unwrap())
+            .collect();
+        let first = [
+            "tokens_per_second",
+            "mean_ttft_ms",
+            "mean_tpot_ms",
+            "total_energy_j",
+            "gpu_energy_j",
+        ];
+        assert_eq!(names[..5], first);
+    }
+
+    #[test]
+    fn a_document_without_anything_is_no_reason_to_fail() {
+        assert!(table(&json!({})).contains("none"));
+        assert!(headlines(&json!([])).contains("null"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Figures with their units. Pure.
+
+use serde_json::Value;
+
+/// The unit that a metric's name says.
+pub fn unit(name: &str) -> &'static str {
+    match name {
+        "total_tokens" | "input_tokens" | "output_tokens" => "tokens",
+        "tokens_per_second" | "effective_throughput" => "tokens/s",
+        "tokens_per_joule" => "tokens/J",
+        "joules_per_token" | "joules_per_output_token" | "joules_per_input_token" => "J/token",
+        "flop_per_joule" => "FLOP/J",
+        "flop_per_token" => "FLOP/token",
+        "flops_per_second" => "FLOP/s",
+        "watts_per_token_per_second" => "W per token/s",
+        "macs_total" => "multiply-adds",
+        "bytes_read_total" | "bytes_read_decode" => "B",
+        "bytes_per_token" => "B/token",
+        "arithmetic_intensity" => "FLOP/B",
+        "flops_method" | "flops_confidence" => "",
+        _ if name.starts_with("flops_") => "FLOP",
+        _ if name.ends_with("_j") => "J",
+        _ if name.ends_with("_w") => "W",
+        _ if name.ends_with("_sec") => "s",
+        _ if name.ends_with("_ms") => "ms",
+        _ => "",
+    }
+}
+
+/// A plain value as a table shows it; none for null, lists and objects.
+pub fn shown(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(match number.as_u64() {
+            Some(whole) => whole.to_string(),
+            None => decimal(number.as_f64()?),
+        }),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Three decimals, or an exponent where those would say nothing.
+fn decimal(number: f64) -> String {
+    if number != 0.0 && !(1e-3..1e6).contains(&number.abs()) {
+        format!("{number:.3e}")
+    } else {
+        format!("{number:.3}")
+    }
+}
+
+/// About three digits, for what changes every second.
+pub fn brief(number: f64) -> String {
+    match number.abs() {
+        small if small < 10.0 => format!("{number:.2}"),
+        middle if middle < 100.0 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}
+
+pub fn duration(sec: f64) -> String {
+    let whole = sec.max(0.0).round() as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes} min {seconds} s"),
+        _ => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_shown_with_the_digits_that_say_something() {
+        for (value, expected) in [
+            (json!(861), Some("861")),
+            (json!(30.8971), Some("30.897")),
+            (json!(0.0), Some("0.000")),
+            (json!(2.048e11), Some("2.048e11")),
+            (json!(0.0001), Some("1.000e-4")),
+            (json!(-3), Some("-3.000")),
+            (json!("traced"), Some("traced")),
+            (json!(null), None),
+            (json!([1]), None),
+        ] {
+            assert_eq!(shown(&value).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_duration_reads_as_people_say_it() {
+        for (sec, expected) in [
+            (0.4, "0 s"),
+            (59.6, "1 min 0 s"),
+            (75.0, "1 min 15 s"),
+            (7384.0, "2 h 3 min"),
+            (-1.0, "0 s"),
+        ] {
+            assert_eq!(duration(sec), expected);
+        }
+        assert_eq!([brief(6.266), brief(30.12), brief(456.7)], ["6.27", "30.1", "457"]);
+    }
+
+    #[test]
+    fn every_metric_that_is_a_quantity_has_its_unit() {
+        use crate::measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
+        use crate::report::EfficiencyMetrics;
+        let groups = [
+            serde_json::to_value(InferenceMetrics::default()).unwrap(),
+            serde_json::to_value(EnergyMetrics::default()).unwrap(),
+            serde_json::to_value(ComputeMetrics::default()).unwrap(),
+            serde_json::to_value(EfficiencyMetrics::default()).unwrap(),
+        ];
+        let without: Vec<_> = groups
+            .iter()
+            .flat_map(|group| group.as_object().unwrap())
+            .filter(|(name, value)| value.is_null() && unit(name).is_empty())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(
+            without,
+            ["cpu_time_share", "flops_method", "flops_confidence", "roofline"]
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! `joulemark results`: the metrics of completed experiments.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::arguments::{OutputArguments, ServerArguments};
+use super::{ending::Ending, metrics, session};
+use crate::experiment::ExperimentId;
+
+#[derive(Debug, Args)]
+pub struct ResultsArguments {
+    /// Ids of the experiments. The JSON is a document each, a line each where standard output is no terminal.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<ExperimentId>,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub fn run(arguments: ResultsArguments) -> ExitCode {
+    session::run(&arguments.server, Some(&arguments.output), false, async |session| {
+        for (number, &id) in arguments.ids.iter().enumerate() {
+            let results = session.server.results(id).await?;
+            if session.is_json() {
+                session.print_document(&results)?;
+                continue;
+            }
+            let table = metrics::table(&results.value);
+            match arguments.ids.len() {
+                1 => session.print(&table)?,
+                _ if number == 0 => session.print(&format!("{id}\n\n{table}"))?,
+                _ => session.print(&format!("\n{id}\n\n{table}"))?,
+            }
+        }
+        Ok(Ending::Done)
+    })
+}

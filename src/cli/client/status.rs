@@ -1,0 +1,87 @@
+//! `joulemark status`: how far experiments are.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::arguments::{OutputArguments, ServerArguments};
+use super::session::{self, Session};
+use super::{ending::Ending, rows, watch::watch};
+use crate::client::Document;
+use crate::experiment::ExperimentId;
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Ids of the experiments.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<ExperimentId>,
+    /// Watch each to its end, which the exit code tells. The JSON is then a line for each change of state.
+    #[arg(short, long)]
+    watch: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub fn run(arguments: StatusArguments) -> ExitCode {
+    session::run(&arguments.server, Some(&arguments.output), false, async |session| {
+        let mut ending = Ending::Done;
+        for &id in &arguments.ids {
+            if arguments.watch {
+                ending = ending.and(follow(session, id).await?);
+            } else {
+                print(session, &session.server.show(id).await?)?;
+            }
+        }
+        Ok(ending)
+    })
+}
+
+fn print(session: &Session, document: &Document) -> anyhow::Result<()> {
+    if session.is_json() {
+        session.print_document(document)
+    } else {
+        session.print(&rows::block(&document.value, session.has_colours()))
+    }
+}
+
+async fn follow(session: &Session, id: ExperimentId) -> anyhow::Result<Ending> {
+    let first = session.server.show(id).await?;
+    let mut printed = first.value["state"].clone();
+    // People see the states go by beneath; a program gets a document of each, as it is when it is asked for.
+    if session.is_json() {
+        session.print_document(&first)?;
+    }
+    let finished = first.state().filter(|state| state.is_finished());
+    let (changes, mut changed) = tokio::sync::mpsc::unbounded_channel();
+    let watched = async {
+        let state = match finished {
+            Some(state) => Ok(state),
+            None => {
+                // Whoever listens ends no sooner than this.
+                let tell = |state| _ = changes.send(state);
+                watch(session, id, tell).await
+            }
+        };
+        drop(changes);
+        state
+    };
+    let documents = async {
+        while let Some(state) = changed.recv().await {
+            if session.is_json() && printed != state.as_str() {
+                let mut document = session.server.show(id).await?;
+                // It may have gone on since: this line is about that change.
+                document.value["state"] = state.as_str().into();
+                printed = document.value["state"].clone();
+                session.print_value(&document.value)?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    let (state, ()) = tokio::try_join!(watched, documents)?;
+    if !session.is_json() {
+        print(session, &session.server.show(id).await?)?;
+    }
+    Ok(Ending::of_state(state))
+}

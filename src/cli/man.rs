@@ -1,0 +1,26 @@
+use std::io::{Write as _, stdout};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _};
+use clap_mangen::Man;
+
+#[derive(Debug, Args)]
+#[command(after_help = "To read one without installing it: joulemark man | man -l -")]
+pub struct ManArguments {
+    /// Write joulemark.1 and a page for each subcommand into this folder, which is made where there is none.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+pub fn run(arguments: &ManArguments) -> anyhow::Result<()> {
+    let command = super::Arguments::command();
+    if let Some(folder) = &arguments.dir {
+        let shown = || folder.display().to_string();
+        std::fs::create_dir_all(folder).with_context(shown)?;
+        return clap_mangen::generate_to(command, folder).with_context(shown);
+    }
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    stdout().write_all(&page).context("the page cannot be printed")
+}
