@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Generates a Python and a TypeScript client from the API's description, checks their types, and has each submit an
-# experiment to a live server with a real model, wait for it and read its results: directly, and through nginx as deploy/
-# has it, over TLS and under a prefix.
+# experiment to a live server with a real model, wait for it and read its results: directly, and through nginx and
+# Caddy as deploy/ has them, over TLS and under a prefix.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/setup-clients.sh
@@ -45,5 +45,8 @@ run_clients() {
 start_server --models-dir "${MODELS_DIR:-models}" --trusted-proxy 127.0.0.1
 trap 'stop_proxy; stop_server' EXIT
 run_clients directly
-start_proxy "$SERVER_URL"
-SERVER_URL=$PROXY_URL SSL_CERT_FILE=$PROXY_AUTHORITY NODE_EXTRA_CA_CERTS=$PROXY_AUTHORITY run_clients 'through nginx'
+for proxy in nginx caddy; do
+  start_proxy "$proxy" "$SERVER_URL"
+  SERVER_URL=$PROXY_URL SSL_CERT_FILE=$PROXY_AUTHORITY NODE_EXTRA_CA_CERTS=$PROXY_AUTHORITY run_clients "through $proxy"
+  stop_proxy
+done
