@@ -141,6 +141,7 @@ fn the_json_has_exactly_its_fields_and_a_window_on_the_monotonic_clock() {
         "dram_energy_j",
         "duration_sec",
         "exit_code",
+        "findings",
         "gpu_energy_j",
         "sources",
         "total_energy_j",

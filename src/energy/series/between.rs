@@ -171,26 +171,27 @@ pub fn between(from: Tick, to: Tick, side_before: Side, side_after: Side) -> Rea
     // A burst or a dip, here or beside. Right beside a refresh it hardly begins or ends: the power beyond goes on.
     let near_sec = BESIDE * sec;
     let grown = to.total - from.total;
+    // All of it may lie on either side of the moment all the same.
+    let displaced = if own.rate > lowest_w {
+        own.rate - lowest_w
+    } else {
+        least - own.rate
+    };
+    let doubt = displaced * since.max(left);
     let (first, last) = (
         (before.rate * near_sec).min(grown / 2.0),
         (after.rate * near_sec).min(grown / 2.0),
     );
     if since < near_sec {
         let total = from.total + first * since / near_sec;
-        return reached(total, (own.rate - before.rate).abs() * since);
+        return reached(total, doubt);
     }
     if left < near_sec {
         let total = to.total - last * left / near_sec;
-        return reached(total, (own.rate - after.rate).abs() * left);
+        return reached(total, doubt);
     }
     let evenly = from.total + first + (grown - first - last) * (since - near_sec) / (sec - 2.0 * near_sec);
-    // All of it may lie on either side of the moment.
-    let displaced = if own.rate > lowest_w {
-        own.rate - lowest_w
-    } else {
-        least - own.rate
-    };
-    reached(evenly, displaced * since.max(left))
+    reached(evenly, doubt)
 }
 
 /// Energy above the chord where power changes smoothly: the cubic with the power at both ends, which is drawn from the
