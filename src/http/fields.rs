@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::{Json, response::IntoResponse as _, response::Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -53,6 +54,14 @@ impl Fields {
     pub fn of(&self, document: &impl Serialize) -> Result<Value, Problem> {
         let document = serde_json::to_value(document).map_err(|_| Problem::internal())?;
         Ok(self.pruned(document))
+    }
+
+    /// The wanted fields of a document as an answer; what is wanted whole is written as it is.
+    pub fn json(&self, document: &impl Serialize) -> Result<Response, Problem> {
+        if self.are_all() {
+            return Ok(Json(document).into_response());
+        }
+        Ok(Json(self.of(document)?).into_response())
     }
 
     fn pruned(&self, value: Value) -> Value {

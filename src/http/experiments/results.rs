@@ -1,4 +1,4 @@
-use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
+use axum::{extract::State as AxumState, response::Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -70,10 +70,5 @@ pub async fn results(
         experiment,
         prompts_withheld,
     };
-    answer(&tag, &condition, || {
-        if fields.are_all() {
-            return Ok(Json(results).into_response());
-        }
-        Ok(Json(fields.of(&results)?).into_response())
-    })
+    answer(&tag, &condition, || fields.json(&results))
 }

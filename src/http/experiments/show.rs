@@ -1,4 +1,4 @@
-use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
+use axum::{extract::State as AxumState, response::Response};
 use serde_json::json;
 
 use super::finished_tag;
@@ -59,10 +59,5 @@ pub async fn show(
         let withheld = format!("{:?}", shown.prompts_withheld);
         EntityTag::new(Strength::Weak, &["show", &now.to_string(), &withheld, &wanted])
     };
-    answer(&tag, &condition, || {
-        if fields.are_all() {
-            return Ok(Json(shown).into_response());
-        }
-        Ok(Json(fields.of(&shown)?).into_response())
-    })
+    answer(&tag, &condition, || fields.json(&shown))
 }
