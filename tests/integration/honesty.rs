@@ -20,18 +20,19 @@ fn counters_do_not_buy_it_with_wide_intervals() {
     for kind in [Kind::GpuCounter, Kind::RaplCounter] {
         let honesty = honesty(&windows(kind, 6000, &mut Chance::new(3)));
         let ratio = honesty.median_half_width_j / honesty.median_error_j;
-        // By seed 2.9 to 3.0 (NVML) and 3.2 to 3.3 (RAPL).
-        assert!(ratio <= 3.4, "{}: {ratio}", kind.name());
+        // 2.9 to 3.05 by seed.
+        assert!(ratio <= 3.1, "{}: {ratio}", kind.name());
     }
 }
 
 #[test]
 fn polled_power_is_stated_about_as_wide_as_it_is_off() {
-    // About 5.2 and 6; who knows the whole load and not when the sensor looks is at 3.2 and 3.6 (the bench's oracle).
-    for kind in [Kind::InstantPower, Kind::AveragedPower] {
+    // 4.2 to 4.4 and 4.8 to 5.4 by seed; who knows the whole load and not when the sensor looks is at 3.2 and 3.6 (the
+    // bench's oracle).
+    for (kind, most) in [(Kind::InstantPower, 5.0), (Kind::AveragedPower, 6.0)] {
         let honesty = honesty(&windows(kind, 2000, &mut Chance::new(3)));
         let ratio = honesty.median_half_width_j / honesty.median_error_j;
-        assert!(ratio <= 7.0, "{}: {ratio}", kind.name());
+        assert!(ratio <= most, "{}: {ratio}", kind.name());
     }
 }
 

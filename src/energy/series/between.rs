@@ -14,7 +14,8 @@ pub struct Reached {
     pub total: f64,
     /// Because it is not known exactly when the refreshes around it were.
     pub timing: f64,
-    /// Because the power between two refreshes is not known, only its mean.
+    /// Because the power between two refreshes is not known, only its mean, or one was at either of two moments: as
+    /// likely off by all of it as by less.
     pub shape: f64,
 }
 
@@ -26,6 +27,15 @@ pub struct Tick {
     pub total: f64,
     /// The refresh caught in the act that it was placed by, whose doubt it shares.
     pub leans: Option<usize>,
+    /// It was at either end of `half`, and nowhere between.
+    pub torn: bool,
+}
+
+impl Tick {
+    /// By how much it may be off anywhere within, and by how much at either end.
+    fn halves(self) -> (f64, f64) {
+        if self.torn { (0.0, self.half) } else { (self.half, 0.0) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -109,10 +119,11 @@ impl Side {
 pub fn beyond(from: Tick, slope: Option<Slope>) -> Reached {
     let sec = -from.at;
     let rate = slope.map_or(0.0, |slope| slope.rate.max(0.0));
+    let (within, either) = from.halves();
     Reached {
         total: from.total + rate * sec,
-        timing: rate * from.half,
-        shape: rate * sec / 2.0,
+        timing: rate * within,
+        shape: rate * (sec / 2.0 + either),
     }
 }
 
@@ -125,9 +136,12 @@ pub fn between(from: Tick, to: Tick, side_before: Side, side_after: Side) -> Rea
     });
     let part = since / sec;
     let chord = from.total + own.rate * since;
-    let (from_half, to_half) = ((1.0 - part) * from.half, part * to.half);
+    let (from_within, from_either) = from.halves();
+    let (to_within, to_either) = to.halves();
+    let (from_half, to_half) = ((1.0 - part) * from_within, part * to_within);
+    let either = own.rate * ((1.0 - part) * from_either + part * to_either);
     // Ticks placed by the same one are off the same way; so may be unsharp ones, where readings run in step with them.
-    let together = from.leans.is_some() && from.leans == to.leans || from.half.min(to.half) > SHARP_SLOPE * sec;
+    let together = from.leans.is_some() && from.leans == to.leans || from_within.min(to_within) > SHARP_SLOPE * sec;
     let timing = own.rate
         * if together {
             from_half + to_half
@@ -135,14 +149,18 @@ pub fn between(from: Tick, to: Tick, side_before: Side, side_after: Side) -> Rea
             from_half.hypot(to_half)
         };
     let (before, after) = (side_before.near.unwrap_or(own), side_after.near.unwrap_or(own));
-    let reached = |total: f64, shape: f64| Reached { total, timing, shape };
+    let reached = |total: f64, shape: f64| Reached {
+        total,
+        timing,
+        shape: shape + either,
+    };
     if before.is_like(own) && after.is_like(own) {
         // A bend of the power this small may be chance: it is doubted, not followed. The slopes are two intervals apart.
         let bend = (after.rate - before.rate).abs() / 2.0 * since * left / sec / 2.0;
         return Reached {
             total: chord,
             timing: timing.hypot(bend),
-            shape: 0.0,
+            shape: either,
         };
     }
     let known = side_before.both().chain(side_after.both()).chain([own.rate]);

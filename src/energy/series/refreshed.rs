@@ -3,6 +3,8 @@
 //! A poll shows a value of unknown age; a poll that shows another value than the one before tells that a refresh lay
 //! between them. The curve through the refreshes needs no mean age to be guessed.
 
+use std::collections::BTreeMap;
+
 use super::{Sample, Series, Span};
 use crate::clock::Monotonic;
 
@@ -18,6 +20,12 @@ const LEVEL_SEC: f64 = 0.15;
 /// A difference of two values of one level stays below so many standard deviations of their noise.
 const BEYOND_NOISE: f64 = 4.0;
 
+/// A place known to no better than this part of a refresh on either side.
+const UNSHARP: f64 = 0.33;
+
+/// The spacing of readings is uneven by half of it: where that is a whole refresh they are not in step with it.
+const OUT_OF_STEP: f64 = 2.0;
+
 /// A change is a jump in full where this part of it is not foretold.
 const BEND: f64 = 0.5;
 
@@ -26,6 +34,8 @@ struct Point {
     at: f64,
     /// How far off that may be.
     half: f64,
+    /// The refresh caught in the act that it was placed by, whose doubt it shares.
+    leans: Option<usize>,
     power_w: f64,
     /// How fast power changes there: a smooth load is followed between the points, a jump is not overshot.
     slope: f64,
@@ -76,7 +86,7 @@ impl Series {
                 continue;
             };
             let Some(before) = last.replace(sample) else {
-                curve.add(sample.at.sec_since(origin), 0.0, power_w);
+                curve.add(Place::exactly(sample.at.sec_since(origin)), power_w);
                 continue;
             };
             if before.power_w == Some(power_w) {
@@ -96,12 +106,12 @@ impl Series {
                 .last()
                 .is_none_or(|point| held > point.at + refresh_sec / 2.0)
             {
-                curve.add(held, 0.0, before.power_w.unwrap_or(power_w));
+                curve.add(Place::exactly(held), before.power_w.unwrap_or(power_w));
             }
-            curve.add(place.at, place.half, power_w);
+            curve.add(place, power_w);
         }
         if let Some(last) = last {
-            curve.add(last.at.sec_since(origin), 0.0, last.power_w.unwrap_or(0.0));
+            curve.add(Place::exactly(last.at.sec_since(origin)), last.power_w.unwrap_or(0.0));
         }
         curve.finish();
         curve
@@ -110,13 +120,15 @@ impl Series {
     fn place(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, caught: &[(f64, f64)]) -> Place {
         let by = sample.changed_by.sec_since(origin);
         if refresh_sec <= 0.0 {
-            return Place { at: by, half: 0.0 };
+            return Place::exactly(by);
         }
         let wide = (sample.changed_after.sec_since(origin).max(by - refresh_sec), by);
-        let ((after, by), _) = self.narrowed(wide, caught);
+        let placed = self.narrowed(wide, caught);
+        let (after, by) = placed.within;
         Place {
             at: (after + by) / 2.0,
             half: (by - after) / 2.0,
+            leans: placed.leans,
         }
     }
 }
@@ -124,14 +136,26 @@ impl Series {
 struct Place {
     at: f64,
     half: f64,
+    leans: Option<usize>,
+}
+
+impl Place {
+    fn exactly(at: f64) -> Self {
+        Self {
+            at,
+            half: 0.0,
+            leans: None,
+        }
+    }
 }
 
 impl Refreshed {
-    fn add(&mut self, at: f64, half: f64, power_w: f64) {
-        if self.points.last().is_none_or(|last| at > last.at) {
+    fn add(&mut self, place: Place, power_w: f64) {
+        if self.points.last().is_none_or(|last| place.at > last.at) {
             self.points.push(Point {
-                at,
-                half,
+                at: place.at,
+                half: place.half,
+                leans: place.leans,
                 power_w,
                 slope: 0.0,
                 total: 0.0,
@@ -210,23 +234,39 @@ impl Refreshed {
         after.chain(before).any(back)
     }
 
-    /// Half-widths in J of what comes of refreshes not being exactly where they were put. As long as power goes one way
-    /// they are taken to be off the same way, since one that was caught tells where its neighbours are.
+    /// Half-widths in J of what comes of refreshes not being exactly where they were put. Those that were placed by the
+    /// same one are off the same way, and what a rise gains by that a fall loses; the others are each off by themselves.
     pub fn displaced_j(&self, start: f64, end: f64) -> Vec<f64> {
         let first = self.points.partition_point(|point| point.at <= start).saturating_sub(1);
         let last = self
             .points
             .partition_point(|point| point.at < end)
             .min(self.points.len() - 1);
-        let mut runs: Vec<f64> = Vec::new();
-        for pair in self.points[first..=last].windows(2) {
-            let moved_j = (pair[1].power_w - pair[0].power_w) * (pair[0].half + pair[1].half) / 2.0;
-            match runs.last_mut() {
-                Some(run) if *run * moved_j >= 0.0 => *run += moved_j,
-                _ => runs.push(moved_j),
+        let (mut together, mut alone) = (BTreeMap::<usize, f64>::new(), Vec::new());
+        let mut in_step = 0.0f64;
+        for index in first..=last {
+            let point = self.points[index];
+            let (before, after) = (self.points[index.max(first + 1) - 1], self.points[last.min(index + 1)]);
+            let moved_j = (after.power_w - before.power_w) * point.half / 2.0;
+            if let Some(on) = point.leans {
+                *together.entry(on).or_default() += moved_j;
+            } else if self.may_be_in_step(before, point) {
+                if in_step * moved_j < 0.0 {
+                    alone.push(std::mem::take(&mut in_step).abs());
+                }
+                in_step += moved_j;
+            } else {
+                alone.push(moved_j.abs());
             }
         }
-        runs.into_iter().map(f64::abs).collect()
+        alone.push(in_step.abs());
+        alone.extend(together.into_values().map(f64::abs));
+        alone
+    }
+
+    /// Whether readings may have come at nearly the same moment of one refresh after the other.
+    fn may_be_in_step(&self, before: Point, point: Point) -> bool {
+        point.half > UNSHARP * self.slowest_sec && point.at - before.at < OUT_OF_STEP * self.slowest_sec
     }
 
     /// How many points there are between two moments.
@@ -274,7 +314,9 @@ impl Refreshed {
             return 0.0;
         }
         apart.sort_by(f64::total_cmp);
-        (apart[apart.len() / 5] / (0.2533 * 70.0f64.sqrt())).min(MOST_NOISE_W)
+        let smallest = &apart[..(apart.len() * 2).div_ceil(5)];
+        let mean_w = smallest.iter().sum::<f64>() / smallest.len() as f64;
+        (mean_w / (0.2563 * 70.0f64.sqrt())).min(MOST_NOISE_W)
     }
 
     /// Where the last refresh that was seen lies.
@@ -317,4 +359,52 @@ fn area(from: Point, to: Point, since: f64) -> f64 {
     );
     let (end, end_slope) = (part3 - part4 / 2.0, part4 / 4.0 - part3 / 3.0);
     sec * (start * from.power_w + end * to.power_w + sec * (start_slope * from.slope + end_slope * to.slope))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Power that rises from 100 W by 10 W a refresh of 20 ms, five times, and falls back, each place off by `half`.
+    fn up_and_down(half: f64, leans: Option<usize>) -> Vec<f64> {
+        let mut curve = Refreshed {
+            slowest_sec: 0.02,
+            ..Refreshed::default()
+        };
+        for refresh in 0..=10u32 {
+            let at = f64::from(refresh) * 0.02;
+            let power_w = 150.0 - 10.0 * (f64::from(refresh) - 5.0).abs();
+            curve.add(Place { at, half, leans }, power_w);
+        }
+        curve.finish();
+        let mut displaced_j = curve.displaced_j(0.0, 0.2);
+        displaced_j.sort_by(f64::total_cmp);
+        displaced_j
+    }
+
+    #[test]
+    fn places_that_lean_on_one_refresh_lose_in_the_fall_what_they_gained_in_the_rise() {
+        let displaced_j: f64 = up_and_down(0.002, Some(7)).iter().sum();
+        assert!(displaced_j < 1e-9, "{displaced_j}");
+    }
+
+    #[test]
+    fn sharp_places_are_off_each_by_itself() {
+        let displaced_j = up_and_down(0.002, None);
+        let inner = displaced_j.iter().filter(|moved_j| (**moved_j - 0.02).abs() < 1e-9);
+        assert_eq!(inner.count(), 8, "10 W on either side, 2 ms: {displaced_j:?}");
+        assert!(displaced_j.iter().all(|moved_j| *moved_j < 0.021));
+    }
+
+    #[test]
+    fn unsharp_places_may_be_off_the_same_way_as_long_as_power_goes_one_way() {
+        let displaced_j = up_and_down(0.009, None);
+        let [.., fall_j, rise_j] = displaced_j.as_slice() else {
+            panic!("a rise and a fall: {displaced_j:?}");
+        };
+        assert!(
+            (fall_j - 0.405).abs() < 0.06 && (rise_j - 0.405).abs() < 0.06,
+            "{displaced_j:?}"
+        );
+    }
 }

@@ -126,6 +126,29 @@ fn a_single_step_between_two_refreshes_is_found_where_it_was() {
 }
 
 #[test]
+fn a_refresh_that_came_right_before_its_reading_or_a_whole_period_earlier_is_doubted_at_both() {
+    let (period, watts) = (0.01, 100.0);
+    let caught = |from: f64, until: f64| every(1e-4, until - from).map(move |at| from + at);
+    for late in [-2e-5, 2e-5, 5e-3] {
+        let moments = caught(1.0, 1.05).chain([1.1 + late]).chain(caught(1.135, 1.2));
+        let series = stepwise(period, |at| watts * at, moments);
+        let reached = series.reached(sec(1.108), period);
+        let error_j = (reached.total - watts * 1.108).abs();
+        assert!(
+            error_j <= reached.shape + reached.timing + 1e-6,
+            "{late}: {error_j} {reached:?}"
+        );
+        let is_torn = late < 1e-3;
+        assert_eq!(reached.shape > 0.1, is_torn, "{late}: {reached:?}");
+        assert_eq!(
+            error_j > 0.1,
+            is_torn,
+            "{late}: it lies at an end, not in the middle: {error_j}"
+        );
+    }
+}
+
+#[test]
 fn a_counter_that_is_always_fresh_needs_no_doubt_of_timing() {
     let series = constant(150.0, 0.01, 200);
     assert_eq!(series.refresh_sec(), None);

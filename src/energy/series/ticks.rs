@@ -31,6 +31,9 @@ const LEANS_ON: usize = 4;
 /// Caught in the act is what was seen to come within this part of a period.
 const CAUGHT: f64 = 0.3;
 
+/// A place at either end is told from one anywhere between where the ends are known to this part of the whole.
+const TORN: f64 = 0.1;
+
 /// How many refreshes a slope may reach back or ahead to become sharp.
 const REACH: usize = 6;
 
@@ -111,17 +114,18 @@ impl Series {
         } else {
             earliest = earliest.max(latest - refresh_sec);
         }
-        let mut stamp_sec = 0.0;
+        let (mut stamp_sec, mut torn) = (0.0, false);
         if refresh_sec > 0.0 {
-            let wide = (earliest, latest);
-            ((earliest, latest), leans) = self.narrowed(wide, caught);
+            let placed = self.narrowed((earliest, latest), caught);
+            ((earliest, latest), leans, torn) = (placed.within, placed.leans, placed.torn);
             stamp_sec = STAMP_SEC;
         }
         Tick {
             at: (earliest + latest) / 2.0,
-            half: (latest - earliest) / 2.0 + stamp_sec,
+            half: ((latest - earliest) / 2.0).hypot(stamp_sec),
             total: sample.total,
             leans,
+            torn,
         }
     }
 
@@ -150,19 +154,23 @@ impl Series {
         caught
     }
 
-    /// A refresh nearby that was caught in the act says when one in `wide` was: some whole periods from it. With it, the
-    /// place among `caught` of the one that says so, or of the refresh itself.
-    pub(super) fn narrowed(&self, wide: (f64, f64), caught: &[(f64, f64)]) -> ((f64, f64), Option<usize>) {
+    /// A refresh nearby that was caught in the act says when one in `wide` was: some whole periods from it.
+    pub(super) fn narrowed(&self, wide: (f64, f64), caught: &[(f64, f64)]) -> Narrowed {
         let middle = (wide.0 + wide.1) / 2.0;
         let split = caught.partition_point(|step| step.1 < middle);
         let itself = caught
             .get(split)
             .is_some_and(|step| step.0 >= wide.0 && step.1 <= wide.1);
-        let mut narrowest = (wide, itself.then_some(split));
+        let mut narrowest = Narrowed {
+            within: wide,
+            leans: itself.then_some(split),
+            torn: false,
+        };
         let Some((period, doubt)) = self.refresh.period() else {
             return narrowest;
         };
         let nearest = split.saturating_sub(LEANS_ON)..(split + LEANS_ON).min(caught.len());
+        let mut is_torn = false;
         for (index, (after, by)) in nearest.clone().zip(&caught[nearest]) {
             let (at, half) = ((after + by) / 2.0, (by - after) / 2.0);
             let periods = ((at - middle) / period).round();
@@ -174,13 +182,29 @@ impl Series {
             // Which of its periods it was must be beyond doubt.
             let fits = |shift: f64| at + half + shift + drift > wide.0 && at - half + shift - drift < wide.1;
             let (earliest, latest) = (wide.0.max(at - half), wide.1.min(at + half));
-            let is_told = fits(0.0) && !fits(period) && !fits(-period) && earliest < latest;
-            if is_told && latest - earliest < narrowest.0.1 - narrowest.0.0 {
-                narrowest = ((earliest, latest), Some(index));
+            let is_of_two = fits(period) || fits(-period);
+            let is_told = fits(0.0) && !is_of_two && earliest < latest;
+            if is_told && latest - earliest < narrowest.within.1 - narrowest.within.0 {
+                narrowest = Narrowed {
+                    within: (earliest, latest),
+                    leans: Some(index),
+                    torn: false,
+                };
             }
+            is_torn |= is_of_two && half + drift < TORN * (wide.1 - wide.0);
         }
+        narrowest.torn = is_torn && narrowest.leans.is_none();
         narrowest
     }
+}
+
+/// Where a refresh was.
+pub(super) struct Narrowed {
+    pub(super) within: (f64, f64),
+    /// The place among those caught of the one that says so, or of the refresh itself.
+    pub(super) leans: Option<usize>,
+    /// It was at either end, and nowhere between: one that was caught lies whole periods from both.
+    pub(super) torn: bool,
 }
 
 /// Samples of one refresh give the same tick.

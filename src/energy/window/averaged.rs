@@ -5,6 +5,8 @@
 //! average bent in between: so all changes of one phase are known but for one number, and that is told by the load being
 //! smooth or steady in most of them.
 
+use std::collections::BTreeMap;
+
 use crate::energy::series::Refreshed;
 
 /// Phases of an average that are looked at one by one.
@@ -15,13 +17,21 @@ const AROUND: i32 = 6;
 
 /// 95 % in units of what leaving out one witness changes; found in simulation over all shapes (`cargo bench --bench
 /// energy`).
-const WITNESSES: f64 = 1.4;
+const WITNESSES: f64 = 1.85;
 
-/// Energy at a moment, against the same zero for every moment of one curve, with its half-width.
+/// Energy between two moments, with its half-width.
 #[derive(Clone, Copy, Debug)]
-pub struct Level {
+pub struct Energy {
     pub total_j: f64,
     pub half_width_j: f64,
+}
+
+/// Energy at a moment, against the same zero for every moment of one curve.
+struct Level {
+    total_j: f64,
+    /// What the absence of each witness would change. A witness is a stretch of the curve as long as an average; its
+    /// number counts from the curve's zero.
+    without_j: BTreeMap<i32, f64>,
 }
 
 pub struct Averaged<'a> {
@@ -30,12 +40,24 @@ pub struct Averaged<'a> {
 }
 
 impl Averaged<'_> {
-    pub fn level(&self, at: f64) -> Level {
+    /// What misleads both ends of a short span misleads them alike, and is in their difference no more.
+    pub fn between(&self, start: f64, end: f64) -> Energy {
+        let [from, mut to] = [start, end].map(|at| self.level(at));
+        for (witness, change_j) in from.without_j {
+            *to.without_j.entry(witness).or_default() -= change_j;
+        }
+        let half2: f64 = to.without_j.values().map(|change_j| change_j * change_j).sum();
+        Energy {
+            total_j: to.total_j - from.total_j,
+            half_width_j: WITNESSES * half2.sqrt(),
+        }
+    }
+
+    fn level(&self, at: f64) -> Level {
         let sec = self.averaging_sec;
         let cell_sec = sec / f64::from(CELLS);
-        let mut bent_j = 0.0;
-        // What each witness's absence would change.
-        let mut without = [0.0; 2 * AROUND as usize + 1];
+        let here = (at / sec).round() as i32;
+        let (mut bent_j, mut without_j) = (0.0, BTreeMap::new());
         for cell in -CELLS / 2 + 1..CELLS / 2 {
             let off = f64::from(cell) * cell_sec;
             let weight = (sec / 2.0 - off.abs()).powi(2) / (2.0 * sec);
@@ -49,13 +71,12 @@ impl Averaged<'_> {
                 } else {
                     0.0
                 };
-                without[(averages + AROUND) as usize] += weight * (other_w - change_w);
+                *without_j.entry(here + averages).or_default() += weight * (other_w - change_w);
             }
         }
-        let half2: f64 = without.iter().map(|change_j| change_j * change_j).sum();
         Level {
             total_j: self.curve.total(at + sec / 2.0) + bent_j,
-            half_width_j: WITNESSES * half2.sqrt(),
+            without_j,
         }
     }
 

@@ -29,28 +29,30 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
     let refresh_sec = told.unwrap_or(untold_sec / 2.0);
     let curve = track.power.refreshed(span, refresh_sec);
     let averaging_sec = track.description.averaging_sec;
-    let mut edges_j = [0.0; 2];
+    let mut edges_j = 0.0;
     if averaging_sec > 0.0 {
         let averaged = Averaged {
             curve: &curve,
             averaging_sec,
         };
-        let levels = [0.0, span.sec()].map(|at| averaged.level(at));
-        growth.total = levels[1].total_j - levels[0].total_j;
-        edges_j = levels.map(|level| level.half_width_j);
+        let energy = averaged.between(0.0, span.sec());
+        growth.total = energy.total_j;
+        edges_j = energy.half_width_j;
     } else {
         growth.total = curve.total(span.sec()) - curve.total(0.0);
     }
     let missed = Missed::over(&curve, span.sec(), untold_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let step_j = SMALLEST_STEP_W * span.sec();
-    let whole = [missed.bursts_j, missed.noise_j, missed.aged_j, unseen_j, step_j];
-    let parts = missed
-        .changes_j
-        .iter()
-        .chain(&missed.moved_j)
-        .chain(&whole)
-        .chain(&edges_j);
+    let whole = [
+        missed.bursts_j,
+        missed.noise_j,
+        missed.aged_j,
+        unseen_j,
+        step_j,
+        edges_j,
+    ];
+    let parts = missed.changes_j.iter().chain(&missed.moved_j).chain(&whole);
     let together = |parts: &[f64]| combined(parts.iter().copied());
     let doubt = Doubt {
         half_width_j: combined(parts.copied()),
@@ -58,7 +60,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
             "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{:.3} J together), bursts shorter \
              than those (±{:.3} J), when they were (±{:.3} J), noise (±{:.3} J), an age that all values share (±{:.3} \
              J), what was not shown yet at the end (±{unseen_j:.3} J), what an average of {:.0} ms hides at the edges \
-             (±{:.3} and ±{:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
+             (±{edges_j:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
             refresh_sec * MILLISECONDS_PER_SECOND,
             together(&missed.changes_j),
             missed.bursts_j,
@@ -66,8 +68,6 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
             missed.noise_j,
             missed.aged_j,
             averaging_sec * MILLISECONDS_PER_SECOND,
-            edges_j[0],
-            edges_j[1],
         ),
     };
     Ok((growth, doubt))
