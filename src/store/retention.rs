@@ -13,6 +13,12 @@ use crate::measurement::RankCycle;
 /// Of so many experiments in one transaction: others wait no longer than for that.
 const TOGETHER: i64 = 50;
 
+/// The raw data of finished experiments, oldest first: one that runs may be about to add to its own. No join, of which
+/// SQLite would read every finished experiment there ever was.
+pub(super) const OLDEST: &str = "SELECT r.experiment_id, r.stored_at_us, r.stored_bytes FROM raw_data r \
+     WHERE r.dropped_at_us IS NULL AND EXISTS (SELECT 1 FROM experiments e WHERE e.id = r.experiment_id \
+     AND e.state IN ('completed', 'failed', 'cancelled')) ORDER BY r.stored_at_us, r.experiment_id LIMIT $1";
+
 /// How much raw data is kept; none is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -36,9 +42,11 @@ impl Store {
     /// When the database fails; what was dropped until then stays so.
     pub async fn drop_raw_data(&self, retention: Retention, now: Timestamp) -> Result<Dropped, StoreError> {
         let mut dropped = Dropped::default();
+        let mut excess = match retention.most_bytes {
+            Some(most) => self.raw_data_bytes().await?.saturating_sub(most),
+            None => 0,
+        };
         loop {
-            let stored = self.raw_data_bytes().await?;
-            let mut excess = retention.most_bytes.map_or(0, |most| stored.saturating_sub(most));
             let mut doomed = Vec::new();
             for (id, stored_at_us, bytes) in self.oldest_raw_data().await? {
                 let too_old = retention.not_before.is_some_and(|time| stored_at_us < to_us(time));
@@ -74,11 +82,7 @@ impl Store {
     }
 
     async fn oldest_raw_data(&self) -> Result<Vec<(ExperimentId, i64, u64)>, StoreError> {
-        // An experiment that runs may be about to add to its own.
-        let text = "SELECT r.experiment_id, r.stored_at_us, r.stored_bytes FROM raw_data r \
-             JOIN experiments e ON e.id = r.experiment_id WHERE r.dropped_at_us IS NULL \
-             AND e.state IN ('completed', 'failed', 'cancelled') ORDER BY r.stored_at_us, r.experiment_id LIMIT $1";
-        let rows = sqlx::query(text).bind(TOGETHER).fetch_all(&self.writes).await?;
+        let rows = sqlx::query(OLDEST).bind(TOGETHER).fetch_all(&self.writes).await?;
         let read = |row| {
             let bytes: i64 = Row::try_get(row, "stored_bytes")?;
             Ok((

@@ -163,6 +163,25 @@ async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot()
 }
 
 #[tokio::test]
+async fn the_oldest_raw_data_is_found_by_its_age_however_many_experiments_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    let text = format!("EXPLAIN QUERY PLAN {}", super::super::retention::OLDEST);
+    let explained = sqlx::query(sqlx::AssertSqlSafe(text)).bind(50i64);
+    let rows = explained.fetch_all(&store.reads).await.unwrap();
+    let details = rows.iter().map(|row| row.get::<String, _>("detail"));
+    let details = details.collect::<Vec<_>>();
+    assert_eq!(details[0], "SCAN r USING INDEX raw_data_by_age", "{details:#?}");
+    let by_id = details
+        .iter()
+        .any(|detail| detail.starts_with("SEARCH e") && detail.contains("id=?"));
+    assert!(
+        by_id && !details.iter().any(|detail| detail.contains("TEMP B-TREE")),
+        "{details:#?}"
+    );
+}
+
+#[tokio::test]
 async fn submissions_that_come_together_share_a_commit() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
