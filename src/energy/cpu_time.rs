@@ -3,9 +3,11 @@
 //! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
 //! samples these like any counter; `process_tree` adds up a process and what it started.
 
-use std::fs;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -27,8 +29,10 @@ pub enum CpuTimeError {
 /// The host's busy CPU time, from the finest source that covers the whole host.
 #[derive(Clone, Debug)]
 pub struct HostCpuClock {
-    file: PathBuf,
+    path: PathBuf,
     format: Format,
+    /// Kept open: finding it anew at each sweep costs more than reading it.
+    file: Arc<File>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,42 +55,42 @@ impl HostCpuClock {
         let v2 = [cgroup_root.to_owned(), cgroup_root.join("unified")];
         let v1 = v1.into_iter().filter(|folder| is_v1_root(folder));
         let v2 = v2.into_iter().filter(|folder| is_v2_root(folder));
-        let clocks = v1
-            .map(|folder| Self {
-                file: folder.join("cpuacct.usage"),
-                format: Format::CpuacctUsage,
-            })
-            .chain(v2.map(|folder| Self {
-                file: folder.join("cpu.stat"),
-                format: Format::CpuStat,
-            }))
-            .chain([Self {
-                file: proc_root.join("schedstat"),
-                format: Format::Schedstat,
-            }]);
-        for clock in clocks {
-            if clock.busy_sec().is_ok_and(|sec| sec > 0.0) {
+        let candidates = v1
+            .map(|folder| (folder.join("cpuacct.usage"), Format::CpuacctUsage))
+            .chain(v2.map(|folder| (folder.join("cpu.stat"), Format::CpuStat)))
+            .chain([(proc_root.join("schedstat"), Format::Schedstat)]);
+        for (path, format) in candidates {
+            if let Ok(clock) = Self::of(path, format)
+                && clock.busy_sec().is_ok_and(|sec| sec > 0.0)
+            {
                 return Ok(clock);
             }
         }
-        let ticks = Self {
-            file: proc_root.join("stat"),
-            format: Format::ProcStat,
-        };
+        let ticks = Self::of(proc_root.join("stat"), Format::ProcStat)?;
         ticks.busy_sec().map(|_| ticks)
+    }
+
+    fn of(path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
+        match File::open(&path) {
+            Ok(file) => Ok(Self {
+                path,
+                format,
+                file: Arc::new(file),
+            }),
+            Err(error) => Err(CpuTimeError::Unreadable(path, error)),
+        }
     }
 
     /// Busy CPU seconds since boot, over all CPUs.
     pub fn busy_sec(&self) -> Result<f64, CpuTimeError> {
-        let text =
-            fs::read_to_string(&self.file).map_err(|error| CpuTimeError::Unreadable(self.file.clone(), error))?;
+        let text = whole(&self.file).map_err(|error| CpuTimeError::Unreadable(self.path.clone(), error))?;
         let sec = match self.format {
             Format::CpuacctUsage => text.trim().parse().ok().map(|ns: f64| ns / NANOSECONDS_PER_SECOND),
             Format::CpuStat => cpu_stat(&text),
             Format::Schedstat => schedstat(&text),
             Format::ProcStat => proc_stat(&text),
         };
-        sec.ok_or_else(|| CpuTimeError::Malformed(self.file.clone()))
+        sec.ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
     }
 
     /// Which counter it is and how fine, for people.
@@ -97,7 +101,22 @@ impl HostCpuClock {
             Format::Schedstat => "nanoseconds, counted at context switches",
             Format::ProcStat => "ticks of 10 ms",
         };
-        format!("{} ({resolution})", self.file.display())
+        format!("{} ({resolution})", self.path.display())
+    }
+}
+
+/// The file's text as it is now.
+fn whole(file: &File) -> io::Result<String> {
+    const CHUNK: usize = 4096;
+    let mut bytes = Vec::new();
+    loop {
+        let length = bytes.len();
+        bytes.resize(length + CHUNK, 0);
+        let read = file.read_at(&mut bytes[length..], length as u64)?;
+        bytes.truncate(length + read);
+        if read == 0 {
+            return String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+        }
     }
 }
 
@@ -157,6 +176,8 @@ pub fn process_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct FakeHost(tempfile::TempDir);

@@ -165,18 +165,17 @@ impl Series {
     /// Mean growth per second over the last `over_sec`, or over what there is.
     pub fn recent_rate(&self, over_sec: f64) -> Option<f64> {
         let last = self.last()?;
+        let old_enough = |sample: &Sample| last.at.sec_since(sample.at) >= over_sec;
+        let before_last = self.samples.len().checked_sub(2)?;
+        let found = self
+            .samples
+            .partition_point(old_enough)
+            .saturating_sub(1)
+            .min(before_last);
         let before = self
             .samples
-            .iter()
-            .rev()
-            .skip(1)
-            .take_while(|sample| sample.epoch == last.epoch)
-            .scan(false, |enough, sample| {
-                let go_on = !*enough;
-                *enough = last.at.sec_since(sample.at) >= over_sec;
-                go_on.then_some(sample)
-            })
-            .last()?;
+            .range(found..=before_last)
+            .find(|sample| sample.epoch == last.epoch)?;
         Some((last.total - before.total) / last.at.sec_since(before.at))
     }
 

@@ -12,6 +12,9 @@ const KEEP_ENDED_SEC: f64 = 7200.0;
 /// Live power looks back this far: several refreshes of the slowest counter.
 const LIVE_POWER_SEC: f64 = 0.5;
 
+/// The peak is of means over the above, so that looking more often would see little more.
+const PEAK_EVERY_SEC: f64 = 0.1;
+
 /// Polled power not read for longer than this is not guessed by a straight line.
 const LONGEST_POWER_GAP_SEC: f64 = 2.0;
 
@@ -24,6 +27,8 @@ pub struct Track {
     pub last_error: Option<PollError>,
     pub tally: Tally,
     peak_w: f64,
+    /// When the peak was last looked for.
+    peak_at: Monotonic,
 }
 
 /// What a source was asked and has shown since the meter started.
@@ -100,9 +105,7 @@ impl Track {
         if let Some(total) = value.counter_j {
             self.void_a_gap_that_could_hide_a_wrap(value.at);
             self.counter.push_total(value.at, total, edge);
-            if let Some(rate) = self.counter.recent_rate(LIVE_POWER_SEC) {
-                self.peak_w = self.peak_w.max(rate);
-            }
+            self.note_the_peak(value.at);
         }
         if let Some(power_w) = value.power_w {
             let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
@@ -113,6 +116,15 @@ impl Track {
         }
         self.tally.answers += 1;
         self.tally.energy_j += before.map_or(0.0, |before| self.chosen().growth_since(&before));
+    }
+
+    fn note_the_peak(&mut self, now: Monotonic) {
+        if self.description.wraps.is_none() || now.sec_since(self.peak_at) < PEAK_EVERY_SEC {
+            return;
+        }
+        self.peak_at = now;
+        let rate_w = self.counter.recent_rate(LIVE_POWER_SEC).unwrap_or(0.0);
+        self.peak_w = self.peak_w.max(rate_w);
     }
 
     fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
@@ -181,6 +193,7 @@ impl Timeline {
             last_error: None,
             tally: Tally::default(),
             peak_w: 0.0,
+            peak_at: Monotonic(0),
         };
         Self {
             tracks: descriptions.into_iter().map(track).collect(),
