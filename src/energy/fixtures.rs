@@ -22,3 +22,20 @@ pub fn package(wraps: Option<Wraps>) -> SourceDescription {
         note: None,
     }
 }
+
+/// A board that refreshes every 100 ms, or nobody knows better.
+pub fn gpu(index: u32, method: EnergyMethod) -> SourceDescription {
+    SourceDescription {
+        id: SourceId {
+            kind: EnergySourceKind::Nvml,
+            domain: EnergyDomain::Gpu,
+            place: Place::Gpu {
+                index,
+                uuid: format!("GPU-{index}"),
+            },
+        },
+        method,
+        refresh_sec: 0.1,
+        ..package(None)
+    }
+}

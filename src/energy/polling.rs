@@ -113,3 +113,116 @@ fn uneven(mean_sec: f64, count: u32) -> f64 {
 fn later(moment: Monotonic, sec: f64) -> Monotonic {
     Monotonic::from_sec(moment.as_sec() + sec)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::energy::fixtures;
+    use crate::energy::source::Value;
+
+    const SWEEP: Duration = Duration::from_millis(100);
+
+    /// A polled board on a load that never stands still.
+    struct Board {
+        timeline: Timeline,
+        polls: Polls,
+        refresh_sec: f64,
+    }
+
+    impl Board {
+        fn new(refresh_sec: f64) -> Self {
+            let timeline = Timeline::new(
+                vec![fixtures::gpu(0, EnergyMethod::PowerIntegration)],
+                SWEEP.as_secs_f64(),
+            );
+            Self {
+                polls: Polls::of(&timeline, Monotonic::from_sec(1.0)),
+                timeline,
+                refresh_sec,
+            }
+        }
+
+        fn read(&mut self, at_sec: f64) {
+            let value = Value {
+                at: Monotonic::from_sec(at_sec),
+                counter_j: None,
+                power_w: Some(100.0 + (at_sec / self.refresh_sec).floor()),
+            };
+            self.timeline.record(0, Ok(value), false);
+        }
+
+        /// As after a window's edge, where it is pursued.
+        fn read_closely(&mut self, from_sec: f64) {
+            for reading in 0..300u32 {
+                self.read(from_sec + 0.001 * f64::from(reading));
+            }
+        }
+
+        /// The moments of its polls until `until_sec`, each of which takes `spent_sec` of CPU time.
+        fn polled_until(&mut self, until_sec: f64, attended: bool, spent_sec: f64) -> Vec<f64> {
+            let mut moments = Vec::new();
+            while self.polls.next().as_sec() < until_sec {
+                let now = self.polls.next();
+                self.read(now.as_sec());
+                let pace = Pace { sweep: SWEEP, attended };
+                self.polls.after(&self.timeline, pace, now, now, spent_sec);
+                moments.push(now.as_sec());
+            }
+            moments
+        }
+    }
+
+    fn mean_gap_sec(moments: &[f64]) -> f64 {
+        (moments[moments.len() - 1] - moments[0]) / (moments.len() - 1) as f64
+    }
+
+    #[test]
+    fn nobody_s_board_is_polled_a_few_times_a_sweep_and_never_evenly() {
+        let moments = Board::new(0.1).polled_until(11.0, false, 0.0);
+        let mean_sec = mean_gap_sec(&moments);
+        assert!((mean_sec - SHORTEST_SEC).abs() < 5e-4, "{mean_sec}");
+        let gaps = moments.windows(2).map(|pair| pair[1] - pair[0]);
+        let (least, most) = gaps.fold((f64::INFINITY, 0.0f64), |(least, most), gap| {
+            (least.min(gap), most.max(gap))
+        });
+        assert!(least < 0.8 * mean_sec && most > 1.2 * mean_sec, "{least} {most}");
+    }
+
+    #[test]
+    fn each_refresh_of_an_attended_board_is_seen_once_its_period_is_known() {
+        let mut board = Board::new(0.02);
+        board.read_closely(0.5);
+        let moments = board.polled_until(5.0, true, 0.0);
+        assert!(
+            (mean_gap_sec(&moments) - 0.45 * 0.02).abs() < 1e-3,
+            "{}",
+            mean_gap_sec(&moments)
+        );
+        let seen = moments.iter().map(|at| (at / 0.02).floor() as u64);
+        let mut seen: Vec<u64> = seen.collect();
+        seen.dedup();
+        assert!(seen.windows(2).all(|pair| pair[1] == pair[0] + 1), "one was missed");
+    }
+
+    #[test]
+    fn a_library_that_takes_long_is_polled_within_the_budget_whoever_attends() {
+        let mut board = Board::new(0.02);
+        board.polled_until(20.0, true, 0.002);
+        let moments = board.polled_until(60.0, true, 0.002);
+        let share = 0.002 / mean_gap_sec(&moments);
+        assert!(share < 1.1 * BUDGET, "{share}");
+    }
+
+    #[test]
+    fn after_a_stall_polls_go_on_from_now() {
+        let mut board = Board::new(0.1);
+        let then = board.polls.next();
+        let late = later(then, 5.0);
+        let pace = Pace {
+            sweep: SWEEP,
+            attended: true,
+        };
+        board.polls.after(&board.timeline, pace, then, late, 0.0);
+        assert!(board.polls.next() >= late);
+    }
+}

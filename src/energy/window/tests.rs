@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::Monotonic;
+use crate::energy::fixtures;
 use crate::energy::source::{PollError, SourceId, Value};
 use crate::measurement::EnergySourceKind;
 
@@ -23,19 +24,7 @@ fn zone(domain: EnergyDomain, name: &str) -> SourceDescription {
 }
 
 fn gpu(method: EnergyMethod) -> SourceDescription {
-    SourceDescription {
-        id: SourceId {
-            kind: EnergySourceKind::Nvml,
-            domain: EnergyDomain::Gpu,
-            place: Place::Gpu {
-                index: 0,
-                uuid: "GPU-a".to_owned(),
-            },
-        },
-        refresh_sec: 0.1,
-        method,
-        ..zone(EnergyDomain::Gpu, "")
-    }
+    fixtures::gpu(0, method)
 }
 
 /// 10 s at 100 ms: the counter at `counter_w`, polled power at `polled_w`.
