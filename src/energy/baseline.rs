@@ -29,7 +29,7 @@ const COOLING_AT_REST_C: u32 = 2;
 /// Why there is no stretch of rest to read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unrest {
-    #[error("no experiment has run for {0:.1} s only, and it takes {SHORTEST_SEC} s of rest")]
+    #[error("the last experiment ended {0:.1} s before, and it takes {SHORTEST_SEC} s of rest")]
     TooShort(f64),
     #[error("the host's CPUs were {:.0} % busy, and at rest are at most {:.0} %", .0 * 100.0, BUSY_SHARE_AT_REST * 100.0)]
     CpuBusy(f64),
