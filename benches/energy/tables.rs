@@ -10,7 +10,7 @@ use super::simulation::{
 const LENGTHS_SEC: [f64; 4] = [0.2, 1.0, 5.0, 20.0];
 const WINDOWS_A_CELL: u32 = 200;
 const WINDOWS_A_SOURCE: u32 = 3000;
-const WINDOWS_OF_THE_ORACLE: u32 = 240;
+const WINDOWS_OF_THE_ORACLE: u32 = 960;
 const SEEN_BY_THE_ORACLE: usize = 40;
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -9,10 +9,6 @@ use crate::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 /// A short window takes its doubt of bursts from the seconds before as well.
 const LOOK_BACK_SEC: f64 = 2.0;
 
-/// A value that was seen once stands for anything from a moment to twice its refresh: seen half of the time, each adds
-/// half of its energy's square to the doubt's.
-const SEEN_ONCE: f64 = 0.5;
-
 /// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
 const NORMAL_AS_EVEN: f64 = 1.732;
 
@@ -90,7 +86,8 @@ impl Missed {
             .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
         let earlier = (-LOOK_BACK_SEC).max(curve.start());
         let once = curve.jumps(earlier, sec).filter(|jump| jump.lone);
-        let once_j2: f64 = once.map(|jump| SEEN_ONCE * (jump.watts * jump.sec).powi(2)).sum();
+        // A value that was seen once stands for anything from a moment to twice its refresh.
+        let once_j2: f64 = once.map(|jump| (jump.watts * jump.sec).powi(2)).sum();
         Self {
             changes_j: changes.collect(),
             moved_j: curve.displaced_j(0.0, sec),
