@@ -27,7 +27,7 @@ fn counters_do_not_buy_it_with_wide_intervals() {
 
 #[test]
 fn polled_power_is_stated_about_as_wide_as_it_is_off() {
-    // 4.1 to 4.4 and 4.9 to 5.6 by seed; who knows the whole load and not when the sensor looks is at about 3.5 and 2.9
+    // 4.1 to 4.4 and 4.9 to 5.6 by seed; who knows the whole load and not when the sensor looks is at about 3.0 and 2.5
     // (the bench's oracle).
     for (kind, most) in [(Kind::InstantPower, 5.0), (Kind::AveragedPower, 6.0)] {
         let honesty = honesty(&windows(kind, 2000, &mut Chance::new(3)));
