@@ -1,7 +1,7 @@
 //! What the service bears over HTTP, loaded by wrk, which shares the machine with it; after
 //! `apt-get install wrk strace`, and with 20 GB of disk:
 //!
-//!     cargo bench --bench rates                # SQLite, seven minutes
+//!     cargo bench --bench rates                # SQLite, six minutes
 //!     cargo bench --bench rates -- postgres    # on a cluster of its own, which needs PostgreSQL under /usr/lib/postgresql
 //!     cargo bench --bench rates -- export      # every experiment in every format, with the server's peak memory
 //!     cargo bench --bench rates -- looks       # only what it costs to look at a long queue, on both
