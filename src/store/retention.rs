@@ -42,11 +42,12 @@ impl Store {
     /// When the database fails; what was dropped until then stays so.
     pub async fn drop_raw_data(&self, retention: Retention, now: Timestamp) -> Result<Dropped, StoreError> {
         let mut dropped = Dropped::default();
-        let mut excess = match retention.most_bytes {
-            Some(most) => self.raw_data_bytes().await?.saturating_sub(most),
-            None => 0,
-        };
         loop {
+            // Counted anew each time: another server of the database may drop at the same time.
+            let mut excess = match retention.most_bytes {
+                Some(most) => self.raw_data_bytes().await?.saturating_sub(most),
+                None => 0,
+            };
             let mut doomed = Vec::new();
             for (id, stored_at_us, bytes) in self.oldest_raw_data().await? {
                 let too_old = retention.not_before.is_some_and(|time| stored_at_us < to_us(time));
