@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Monotonic;
+use crate::energy::fixtures;
 use crate::energy::source::{CpuDevice, Finding, GpuDevice, Place, SourceDescription, SourceId, Value};
 
 fn described(kind: EnergySourceKind, domain: EnergyDomain, place: Place) -> SourceDescription {
@@ -17,14 +18,10 @@ fn described(kind: EnergySourceKind, domain: EnergyDomain, place: Place) -> Sour
 }
 
 fn gpu(index: u32) -> SourceDescription {
-    described(
-        EnergySourceKind::Nvml,
-        EnergyDomain::Gpu,
-        Place::Gpu {
-            index,
-            uuid: format!("GPU-{index}"),
-        },
-    )
+    SourceDescription {
+        refresh_sec: 0.001,
+        ..fixtures::gpu(index, EnergyMethod::EnergyCounter)
+    }
 }
 
 fn zone(domain: EnergyDomain, name: &str) -> SourceDescription {

@@ -52,17 +52,19 @@ async fn two_stores_on_one_file_pass_no_limit_together() {
     super::quotas::two_servers_pass_no_limit_together(one, other).await;
 }
 
+/// How SQLite goes about a statement that takes one number.
+async fn plan(store: &Store, statement: &str) -> Vec<String> {
+    let text = format!("EXPLAIN QUERY PLAN {statement}");
+    let explained = sqlx::query(sqlx::AssertSqlSafe(text)).bind(1i64);
+    let rows = explained.fetch_all(&store.reads).await.unwrap();
+    rows.iter().map(|row| row.get("detail")).collect()
+}
+
 #[tokio::test]
 async fn a_look_at_the_queue_searches_its_index_and_reads_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
-    let text = format!("EXPLAIN QUERY PLAN {}", store.dialect.waiting());
-    let explained = sqlx::query(sqlx::AssertSqlSafe(text)).bind(1i64);
-    let rows = explained.fetch_all(&store.reads).await.unwrap();
-    let details = rows
-        .iter()
-        .map(|row| row.get::<String, _>("detail"))
-        .collect::<Vec<_>>();
+    let details = plan(&store, store.dialect.waiting()).await;
     let of_experiments = details
         .iter()
         .filter(|detail| detail.starts_with("SEARCH e") || detail.starts_with("SCAN e"));
@@ -166,11 +168,7 @@ async fn a_folder_that_is_not_there_can_be_retried_and_another_database_cannot()
 async fn the_oldest_raw_data_is_found_by_its_age_however_many_experiments_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let store = fresh(folder.path()).await;
-    let text = format!("EXPLAIN QUERY PLAN {}", super::super::retention::OLDEST);
-    let explained = sqlx::query(sqlx::AssertSqlSafe(text)).bind(50i64);
-    let rows = explained.fetch_all(&store.reads).await.unwrap();
-    let details = rows.iter().map(|row| row.get::<String, _>("detail"));
-    let details = details.collect::<Vec<_>>();
+    let details = plan(&store, super::super::retention::OLDEST).await;
     assert_eq!(details[0], "SCAN r USING INDEX raw_data_by_age", "{details:#?}");
     let by_id = details
         .iter()
