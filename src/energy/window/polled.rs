@@ -1,6 +1,6 @@
 //! Energy from polled power: where a value belongs in time, and what polling can have missed.
 
-use super::averaged::Averaged;
+use super::averaged::{Averaged, Energy};
 use super::doubt::{Doubt, IN_WORDS, combined};
 use crate::energy::series::{Growth, Refreshed, Span, Unknown};
 use crate::energy::timeline::Track;
@@ -25,18 +25,20 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
     let refresh_sec = told.unwrap_or(untold_sec / 2.0);
     let curve = track.power.refreshed(span, refresh_sec);
     let averaging_sec = track.description.averaging_sec;
-    let mut edges_j = 0.0;
-    if averaging_sec > 0.0 {
+    let energy = if averaging_sec > 0.0 {
         let averaged = Averaged {
             curve: &curve,
             averaging_sec,
         };
-        let energy = averaged.between(0.0, span.sec());
-        growth.total = energy.total_j;
-        edges_j = energy.half_width_j;
+        averaged.between(0.0, span.sec())
     } else {
-        growth.total = curve.total(span.sec()) - curve.total(0.0);
-    }
+        Energy {
+            total_j: curve.total(span.sec()) - curve.total(0.0),
+            half_width_j: 0.0,
+        }
+    };
+    growth.total = energy.total_j;
+    let edges_j = energy.half_width_j;
     let missed = Missed::over(&curve, span.sec(), untold_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let step_j = SMALLEST_STEP_W * span.sec();
