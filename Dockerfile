@@ -32,24 +32,43 @@ RUN apt-get update \
 WORKDIR /build
 
 # The dependencies, the inference engine above all, in a layer of their own: it is built again only when the manifests
-# change. The stubs stand for the sources, which cargo wants to see.
+# change. Each member has a line, since one COPY puts all its files into one folder. The stubs stand for the sources,
+# which cargo wants to see.
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
+COPY crates/analysis/Cargo.toml crates/analysis/
+COPY crates/experiment/Cargo.toml crates/experiment/
+COPY crates/flops/Cargo.toml crates/flops/
+COPY crates/measurement/Cargo.toml crates/measurement/
+COPY crates/meter/Cargo.toml crates/meter/
+COPY crates/store/Cargo.toml crates/store/
+COPY crates/testkit/Cargo.toml crates/testkit/
+COPY crates/worker/Cargo.toml crates/worker/
+COPY engines/mistral/Cargo.toml engines/mistral/
 COPY tests/mock_nvml/Cargo.toml tests/mock_nvml/
-RUN mkdir -p src tests/mock_nvml/src \
+# Every member is built, those of the tests as well: fewer would select other features, and what is shipped would not be
+# what was tested. The features are the engine's.
+RUN for member in . crates/* tests/mock_nvml; do mkdir -p "$member/src" && : > "$member/src/lib.rs"; done \
+    && mkdir -p engines/mistral/src \
     && echo 'fn main() {}' > src/main.rs \
-    && cp src/main.rs build.rs \
-    && touch src/lib.rs tests/mock_nvml/src/lib.rs \
+    && cp src/main.rs engines/mistral/src/main.rs \
+    && cp src/main.rs crates/store/build.rs \
     && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
-    && cargo build --release --locked --bin joulemark --features "$FEATURES"
+    && IFS=', ' \
+    && for feature in $FEATURES; do set -- "$@" --features "joulemark-mistral/$feature"; done \
+    && cargo build --release --locked "$@"
 
-COPY build.rs ./
+# What only tests use stays a stub: .dockerignore leaves it out.
 COPY migrations migrations
+COPY crates crates
+COPY engines engines
 COPY src src
 # Copied files keep their old times, by which cargo would take the stubs' build for theirs.
-RUN touch build.rs src/main.rs src/lib.rs \
+RUN touch src/main.rs src/lib.rs crates/*/src/lib.rs crates/store/build.rs engines/mistral/src/main.rs \
     && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
-    && cargo build --release --locked --bin joulemark --features "$FEATURES"
+    && IFS=', ' \
+    && for feature in $FEATURES; do set -- "$@" --features "joulemark-mistral/$feature"; done \
+    && cargo build --release --locked "$@"
 
 FROM ${RUNTIME_IMAGE}
 # hadolint ignore=DL3008
@@ -60,6 +79,8 @@ RUN apt-get update \
     && mkdir /data /models \
     && chown joulemark /data
 COPY --from=build /build/target/release/joulemark /usr/local/bin/
+# Where the service looks for it: in ../libexec/joulemark from its own folder.
+COPY --from=build /build/target/release/joulemark-mistral /usr/local/libexec/joulemark/
 COPY LICENSE LICENSE-APACHE LICENSE-MIT /usr/share/doc/joulemark/
 # By number, so that an engine can tell that it is not root.
 USER 10001

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Installs the built program and what systemd and udev need for it. Nothing of an admin's own is overwritten: the
-# environment file is left as it is where there is one. Run it again after an upgrade.
-# Usage: install.sh [PROGRAM]       default: target/release/joulemark
+# Installs the two built programs, the service and its engine, and what systemd and udev need for them. Nothing of an
+# admin's own is overwritten: the environment file is left as it is where there is one. Run it again after an upgrade.
+# Usage: install.sh [PROGRAM]       default: target/release/joulemark; joulemark-mistral is taken from the same folder
 #        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark and the user
 # DESTDIR is respected: everything goes below it, and nothing is started or reloaded.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=${DESTDIR:-}
 
+service=/usr/local/bin/joulemark
+# The service looks for its engines in ../libexec/joulemark from its own folder.
+libexec=/usr/local/libexec/joulemark
 unit=/etc/systemd/system/joulemark.service
 rules=/etc/udev/rules.d/60-joulemark.rules
 users=/etc/sysusers.d/joulemark.conf
@@ -29,7 +32,7 @@ if [ "${1:-}" = --uninstall ]; then
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl disable --now joulemark.service || true
   fi
-  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root/usr/local/bin/joulemark" "$root$docs"
+  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$docs"
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
@@ -38,12 +41,21 @@ if [ "${1:-}" = --uninstall ]; then
 fi
 
 program=${1:-target/release/joulemark}
-[ -x "$program" ] || fail "$program is not there; build it with: cargo build --release --locked"
+engine=$(dirname "$program")/joulemark-mistral
+for built in "$program" "$engine"; do
+  [ -x "$built" ] || fail "$built is not there; build both programs with: cargo build --release --locked"
+done
 [ -n "$root" ] || [ "$(id -u)" -eq 0 ] || fail "run it as root, or set DESTDIR"
 
-# Beside the old one and then in its place: a program that runs cannot be written over.
-put 0755 "$program" /usr/local/bin/joulemark.new
-mv "$root/usr/local/bin/joulemark.new" "$root/usr/local/bin/joulemark"
+# Beside the old ones and then in their place: a program that runs cannot be written over. Both are there before the first
+# is renamed, so that a full disk leaves the old pair; and the engine goes first, so that no service starts without its own.
+trap 'rm -f "$root$libexec/joulemark-mistral.new" "$root$service.new"' EXIT
+install -D -m 0755 "$engine" "$root$libexec/joulemark-mistral.new"
+install -D -m 0755 "$program" "$root$service.new"
+for installed in "$libexec/joulemark-mistral" "$service"; do
+  mv "$root$installed.new" "$root$installed"
+  printf '%s\n' "$root$installed"
+done
 put 0644 deploy/joulemark.service "$unit"
 put 0644 deploy/60-joulemark.rules "$rules"
 put 0644 deploy/joulemark.sysusers.conf "$users"

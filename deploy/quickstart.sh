@@ -17,6 +17,7 @@ esac
 
 model=SmolLM2-135M-Instruct.Q4_1.gguf
 program=target/release/joulemark
+engine=target/release/joulemark-mistral
 log=joulemark.log
 listen=${JOULEMARK_LISTEN:-127.0.0.1:8080}
 started=$EPOCHREALTIME
@@ -139,8 +140,9 @@ find_or_start_server() {
 
 step "tools" setup_build_tools
 step "model" bash deploy/fetch-model.sh models
-[ -x "$program" ] || printf '   the first build compiles the inference engine: about 12 minutes on two cores\n'
-step "build" cargo build --release --locked --bin joulemark
+{ [ -x "$program" ] && [ -x "$engine" ]; } ||
+  printf '   the first build compiles the inference engine: about 12 minutes on two cores\n'
+step "build" cargo build --release --locked
 step "server" find_or_start_server
 printf '   %s from the command to the experiment\n' "$(seconds_since "$started")"
 

@@ -6,7 +6,6 @@ mod callback;
 mod client;
 mod completions;
 mod config;
-mod cpu;
 mod db;
 mod doctor;
 mod energy;
@@ -27,7 +26,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use client::Ending;
 
@@ -69,8 +68,12 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    if !cpu::is_good_enough() {
+    if !joulemark_worker::cpu::is_good_enough() {
         return ExitCode::FAILURE;
+    }
+    // Several are compiled in where the engines are built as well, and rustls picks none of several by itself.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        unreachable!("nothing ran before this");
     }
     run()
 }
@@ -88,8 +91,8 @@ fn run() -> ExitCode {
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Openapi(arguments) => openapi::run(&arguments),
-        Command::Completions(arguments) => completions::run(&arguments),
-        Command::Man(arguments) => man::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments, &Arguments::command()),
+        Command::Man(arguments) => man::run(&arguments, Arguments::command()),
         Command::Worker(arguments) => worker::run(arguments),
     };
     match outcome {

@@ -2,13 +2,14 @@
 //! `config/default.toml` is the reference. Knows where each value came from, and nothing of what it is used for.
 
 mod access;
+mod auth_mode;
 mod callback;
 mod layers;
 mod limits;
 mod listen;
 mod settings;
 
-pub use access::AuthMode;
+pub use auth_mode::AuthMode;
 pub use layers::{ConfigError, Layered, Origin, load};
 pub use limits::Limits;
 pub use listen::Listen;

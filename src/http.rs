@@ -59,7 +59,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))
         .routes(routes!(audit::audit))
-        .routes(routes!(metrics::metrics))
+        .routes(routes!(metrics::scrape::metrics))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 pub use collector::{TraceError, connect};
 pub use trail::{Journey, Leg, Trail};
 
-use crate::clock::{self, Monotonic};
+use joulemark_measurement::clock::{self, Monotonic};
 
 /// How long the end of the server waits for the last spans to go out.
 const LAST_WORDS: Duration = Duration::from_secs(2);

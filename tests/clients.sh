@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tests/openapi/proxy.sh
 . tests/openapi/proxy.sh
 
+require_engine
 setup_node_tools
 setup_python_tools
 python_client=target/openapi/python

@@ -15,14 +15,46 @@ dockerfile() {
   python3 tests/dockerfile/check.py
 }
 
+# Both programs or nothing, each in its place, and away again.
+programs() {
+  local root said service engine missing version program gone
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' RETURN
+  service=$root/system/usr/local/bin/joulemark
+  engine=$root/system/usr/local/libexec/joulemark/joulemark-mistral
+  mkdir "$root/built"
+  for missing in joulemark joulemark-mistral; do
+    install -m 0755 /bin/true "$root/built/joulemark"
+    install -m 0755 /bin/true "$root/built/joulemark-mistral"
+    rm "$root/built/$missing"
+    ! said=$(DESTDIR=$root/system deploy/install.sh "$root/built/joulemark" 2>&1) || fail "it installs without $missing"
+    grep -q 'cargo build --release --locked$' <<<"$said" || fail "without $missing it does not say how to build it: $said"
+    [ ! -e "$root/system" ] || fail "without $missing it installs something"
+  done
+  for version in old new; do
+    for program in joulemark joulemark-mistral; do
+      printf '#!/bin/sh\necho %s %s\n' "$version" "$program" | install -m 0755 /dev/stdin "$root/built/$program"
+    done
+    DESTDIR=$root/system deploy/install.sh "$root/built/joulemark" >/dev/null
+  done
+  [ "$("$service") $("$engine")" = "new joulemark new joulemark-mistral" ] || fail "an upgrade leaves an old program"
+  said=$(find "$root/system" -name '*.new')
+  [ -z "$said" ] || fail "it leaves $said"
+  DESTDIR=$root/system deploy/install.sh --uninstall >/dev/null
+  for gone in "$service" "${engine%/*}"; do
+    [ ! -e "$gone" ] || fail "it leaves $gone"
+  done
+  printf 'install.sh puts both programs in place and takes both away\n'
+}
+
 # In a folder that has what the unit names, so that the real system does not matter.
 unit() {
   local root
   root=$(mktemp -d)
   trap 'rm -rf "$root"' RETURN
-  touch "$root/program"
-  chmod +x "$root/program"
-  DESTDIR=$root/system deploy/install.sh "$root/program" >/dev/null
+  touch "$root/joulemark" "$root/joulemark-mistral"
+  chmod +x "$root/joulemark" "$root/joulemark-mistral"
+  DESTDIR=$root/system deploy/install.sh "$root/joulemark" >/dev/null
   for target in sysinit basic multi-user network-online shutdown; do
     printf '[Unit]\nDescription=%s\n' "$target" >"$root/system/etc/systemd/system/$target.target"
   done
@@ -63,5 +95,6 @@ run: '/bin/chmod 0440 /sys/devices/virtual/mem/null/dev'"
 
 setup_linters
 dockerfile
+programs
 unit
 rules

@@ -13,6 +13,8 @@ case "${1:-}" in
   --long) effort=(--max-examples 400 --continue-on-failure) ;;
   *) fail "unknown option $1; accepted is --long" ;;
 esac
+# The examples of the description, which it sends as well, name a real model.
+require_engine
 setup_python_tools
 start_server --models-dir "${MODELS_DIR:-models}"
 experiment='{"model_name": "synthetic:", "prompts": ["a"], "max_output_tokens": 8, "num_cycles": 1, "labels": {"team": "nlp"}}'

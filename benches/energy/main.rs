@@ -4,16 +4,9 @@
 //! made-up clock and hardware); the same in real time through the mock NVML and a powercap tree moved at 1 kHz, which
 //! is the whole of the meter but the driver; and the CPU time of the meter's own thread.
 
-#[path = "../../tests/integration/fake_powercap.rs"]
-mod fake_powercap;
-#[path = "../../tests/integration/mock_nvml.rs"]
-mod mock_nvml;
 mod oracle;
 mod overhead;
 mod real_time;
-#[path = "../../tests/mock_nvml/src/shape.rs"]
-mod shape;
-mod simulation;
 mod tables;
 
 fn main() {

@@ -1,6 +1,6 @@
 //! What no honest interval of polled power can beat: one that knows the load.
 
-use super::simulation::{Case, Chance, Honesty, Kind, Metered, Sensor, cases, median};
+use joulemark_testkit::simulation::{Case, Chance, Honesty, Kind, Metered, Sensor, cases, median};
 
 /// An interval that knows the load to the last watt and where the window lies in it: of each window the 95th percentile
 /// of its errors where only the sensor's phase, its noise and the meter's lateness are drawn anew.

@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use joulemark::energy::{EnergyOptions, HostMeter, open};
+use joulemark_meter::{EnergyOptions, HostMeter, open};
 
-use super::fake_powercap::{FakePowercap, FakeZone};
-use super::mock_nvml::MockNvml;
+use joulemark_testkit::fake_powercap::{FakePowercap, FakeZone};
+use joulemark_testkit::mock_nvml::MockNvml;
 
 /// The name the meter gives its thread.
 const THREAD: &str = "energy-meter";

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use joulemark::clock::Monotonic;
-use joulemark::energy::{EnergyOptions, HostMeter, open};
-use joulemark::measurement::{EnergyMetrics, Window};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{EnergyMetrics, Window};
+use joulemark_meter::{EnergyOptions, HostMeter, open};
 
-use super::fake_powercap::{FakePowercap, FakeZone};
-use super::mock_nvml::{MockNvml, uuid};
+use joulemark_testkit::fake_powercap::{FakePowercap, FakeZone};
+use joulemark_testkit::mock_nvml::{MockNvml, uuid};
 
 const WAVE: &str = "square:100:300:2";
 const LENGTHS_SEC: [f64; 4] = [0.2, 1.0, 5.0, 20.0];
@@ -61,7 +61,7 @@ pub fn square_wave() {
 fn errors(metrics: &EnergyMetrics, window: &Window, tree: &FakePowercap) -> Vec<String> {
     let truth_j = tree.zones[0].truth_j(window.start_monotonic_sec, window.end_monotonic_sec);
     assert_eq!(metrics.sources[0].gpu_uuid, Some(uuid(0)), "GPUs come first");
-    let of = |reading: &joulemark::measurement::SourceReading| match (reading.energy_j, reading.uncertainty_j) {
+    let of = |reading: &joulemark_measurement::SourceReading| match (reading.energy_j, reading.uncertainty_j) {
         (Some(energy_j), Some(uncertainty_j)) => {
             let percent = |joules: f64| 100.0 * joules / truth_j;
             format!(

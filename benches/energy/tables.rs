@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::oracle::oracle;
-use super::simulation::{
+use joulemark_testkit::simulation::{
     Chance, Course, Kind, Metered, SHAPES, any_sensor, honesty as honesty_over, median, meter, windows,
 };
 

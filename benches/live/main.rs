@@ -7,7 +7,7 @@ mod server;
 use std::time::Duration;
 
 use clients::Clients;
-use joulemark::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 use server::Server;
 
 const CLIENTS: usize = 10_000;

@@ -6,24 +6,13 @@
 //!     cargo bench --bench queue -- killed 2000    # the same with one server killed halfway, five minutes
 //!     cargo bench --bench queue -- outage 30      # seconds without Postgres, two minutes
 
-mod host;
-mod kills;
-mod makespan;
-#[path = "../../tests/integration/mock_nvml.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod mock_nvml;
 mod outage;
-#[path = "../../tests/integration/postgres_cluster.rs"]
-mod postgres_cluster;
-#[path = "../../tests/integration/server.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod server;
-mod verdict;
 
 use std::time::Duration;
 
-use host::Database;
-use postgres_cluster::PostgresCluster;
+use joulemark_testkit::host::Database;
+use joulemark_testkit::postgres_cluster::PostgresCluster;
+use joulemark_testkit::{kills, makespan};
 
 const SEED: u64 = 2026;
 

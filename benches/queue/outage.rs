@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::host::{Database, Host};
-use crate::postgres_cluster::PostgresCluster;
-use crate::verdict::Verdict;
+use joulemark_testkit::host::{Database, Host};
+use joulemark_testkit::postgres_cluster::PostgresCluster;
+use joulemark_testkit::verdict::Verdict;
 
 /// How long the database is away, and how long a server is believed in.
 pub struct Plan {

@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use sqlx::{AnyConnection, Connection as _, Row as _};
 
-use crate::postgres_cluster::PostgresCluster;
+use joulemark_testkit::postgres_cluster::PostgresCluster;
 
 /// A database of the bench's own.
 pub enum Database {

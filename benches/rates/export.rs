@@ -4,7 +4,7 @@ use std::io::{BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use joulemark::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::database::Database;

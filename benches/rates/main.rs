@@ -15,16 +15,13 @@ mod database;
 mod export;
 mod fill;
 mod looks;
-#[path = "../../tests/integration/postgres_cluster.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod postgres_cluster;
 mod reads;
 mod server;
 mod submissions;
 mod wrk;
 
 use database::Database;
-use postgres_cluster::PostgresCluster;
+use joulemark_testkit::postgres_cluster::PostgresCluster;
 use server::Server;
 
 const FEW: u32 = 1_000;

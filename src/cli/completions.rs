@@ -1,7 +1,7 @@
 use std::io::{Write as _, stdout};
 
 use anyhow::Context as _;
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 #[derive(Debug, Args)]
@@ -10,15 +10,14 @@ pub struct CompletionsArguments {
     shell: Shell,
 }
 
-pub fn run(arguments: &CompletionsArguments) -> anyhow::Result<()> {
+pub fn run(arguments: &CompletionsArguments, whole: &Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut offered(), "joulemark", &mut script);
+    clap_complete::generate(arguments.shell, &mut offered(whole), "joulemark", &mut script);
     stdout().write_all(&script).context("the completions cannot be printed")
 }
 
 /// All but the subcommands that are hidden, which clap_complete offers as well.
-fn offered() -> Command {
-    let whole = super::Arguments::command();
+fn offered(whole: &Command) -> Command {
     let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
     Command::new("joulemark")
         .version(env!("CARGO_PKG_VERSION"))

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod open;
 
 use std::path::PathBuf;
 
@@ -9,10 +10,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::options::Options;
-use crate::clock;
 use crate::config::Settings;
 use crate::scheduler::RetentionPolicy;
-use crate::store::Store;
+use joulemark_measurement::clock;
 
 #[derive(Debug, Args)]
 pub struct DbArguments {
@@ -67,18 +67,12 @@ pub fn policy(settings: &Settings) -> RetentionPolicy {
     }
 }
 
-/// The database as it is: none is made, and its schema stays.
-async fn open_as_it_is(settings: &Settings) -> anyhow::Result<Store> {
-    let opened = Store::open_as_it_is(&settings.database_url).await;
-    opened.context("the database cannot be opened")
-}
-
 async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     let policy = policy(settings);
     if policy == RetentionPolicy::default() {
         println!("retention_days and retention_bytes are 0: all raw data is kept");
     }
-    let store = open_as_it_is(settings).await?;
+    let store = open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
     let dropped = policy.apply(&store, clock::wall_now()).await?;
     println!(
@@ -96,7 +90,7 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
 }
 
 async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    let store = open_as_it_is(settings).await?;
+    let store = open::open_as_it_is(settings).await?;
     let before = store.schema_version().await?;
     store.migrate().await?;
     let after = store.schema_version().await?;

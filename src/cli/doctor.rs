@@ -1,4 +1,4 @@
-//! `joulemark doctor`: for every energy source whether it works, why not, and the exact fix.
+//! `joulemark doctor`: for every energy source and every engine whether it works, why not, and the exact fix.
 
 mod examination;
 
@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use toml::Value;
 
 use self::examination::Examination;
-use super::energy::EnergyArguments;
-use crate::energy::{self, HostMeter};
-use crate::measurement::Window;
+use super::energy::{self, EnergyArguments};
+use crate::engines::Engines;
+use joulemark_measurement::Window;
+use joulemark_meter::HostMeter;
 
 /// Ten refreshes of the slowest counter.
 const LOOK: Duration = Duration::from_secs(1);
@@ -25,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct DoctorArguments {
     #[command(flatten)]
     energy: EnergyArguments,
+    /// Folder that holds the engines [default: beside this program].
+    #[arg(long)]
+    engine_dir: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -42,7 +47,15 @@ pub fn run(arguments: DoctorArguments) -> ExitCode {
 }
 
 fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
-    let meter = HostMeter::start(energy::open(&arguments.energy.load()?)).context("the energy meter does not start")?;
+    let flags = arguments
+        .engine_dir
+        .iter()
+        .map(|folder| ("engine_dir".to_owned(), Value::from(folder.as_str())));
+    let layered = arguments.energy.load_with(flags.collect())?;
+    let engines = Engines::beside_this_program(layered.settings.engine_folder())
+        .context("this program's own path cannot be found")?;
+    let opened = joulemark_meter::open(&energy::options(&layered));
+    let meter = HostMeter::start(opened).context("the energy meter does not start")?;
     let start = meter.edge();
     std::thread::sleep(LOOK);
     let end = meter.edge();
@@ -50,7 +63,8 @@ fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
         start_monotonic_sec: start.as_sec(),
         end_monotonic_sec: end.as_sec(),
     };
-    let examination = Examination::new(meter.read_host(&window).sources, meter.devices());
+    let sources = meter.read_host(&window).sources;
+    let examination = Examination::new(sources, meter.devices(), engines.find_all());
     let text = if arguments.json {
         serde_json::to_string_pretty(&examination)?
     } else {

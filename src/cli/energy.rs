@@ -9,7 +9,7 @@ use serde::Serialize;
 use toml::Table;
 
 use crate::config::{self, Layered, Origin};
-use crate::energy::{EnergyOptions, PerfEventRoots};
+use joulemark_meter::{EnergyOptions, PerfEventRoots};
 
 // Not a doc comment: clap would show it as the description of every command that these options are part of. What is
 // not given here comes from the environment (`JOULEMARK_…`), then from the file that JOULEMARK_CONFIG names, then from
@@ -31,11 +31,23 @@ pub struct EnergyArguments {
 }
 
 impl EnergyArguments {
+    /// Reads the options with what the environment and the file say.
+    ///
+    /// # Errors
+    /// When one of the three is not usable.
     pub fn load(&self) -> anyhow::Result<EnergyOptions> {
-        let flags = Table::try_from(self).context("the flags cannot be read")?;
+        Ok(options(&self.load_with(Table::new())?))
+    }
+
+    /// Reads the configuration, with `more` flags beside these.
+    ///
+    /// # Errors
+    /// As [`EnergyArguments::load`].
+    pub fn load_with(&self, more: Table) -> anyhow::Result<Layered> {
+        let mut flags = Table::try_from(self).context("the flags cannot be read")?;
+        flags.extend(more);
         let file = std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from);
-        let layered = config::load(file.as_deref(), |name| std::env::var(name).ok(), flags)?;
-        Ok(options(&layered))
+        Ok(config::load(file.as_deref(), |name| std::env::var(name).ok(), flags)?)
     }
 }
 

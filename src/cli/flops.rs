@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::flops::{DevicePeaks, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
-use crate::model_files;
+use joulemark_flops::model_files;
+use joulemark_flops::{DevicePeaks, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
 
 #[derive(Debug, Args)]
 #[command(

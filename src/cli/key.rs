@@ -10,8 +10,10 @@ use clap::{Args, Subcommand};
 use nix::unistd::{User, getuid};
 use toml::{Table, Value};
 
-use crate::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token, is_good_name};
-use crate::{clock, config, store::Store};
+use crate::config;
+use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token, is_good_name};
+use joulemark_measurement::clock;
+use joulemark_store::Store;
 
 #[derive(Debug, Args)]
 pub struct KeyArguments {

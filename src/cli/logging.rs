@@ -15,13 +15,3 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-/// A worker's log: plain lines, which the server stamps and keeps.
-pub fn start_worker() {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("warn,joulemark=info,mistralrs=info,mistralrs_core=info"))
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_ansi(false)
-        .init();
-}

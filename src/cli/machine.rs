@@ -1,10 +1,9 @@
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
-use super::cpu;
-use crate::energy::Devices;
-use crate::inference::MISTRALRS_VERSION;
-use crate::measurement::Machine;
+use joulemark_measurement::Machine;
+use joulemark_meter::Devices;
+use joulemark_worker::cpu;
 
 /// Logical CPUs that this process may use, in order.
 pub fn usable_cpus() -> anyhow::Result<Vec<u32>> {
@@ -15,7 +14,7 @@ pub fn usable_cpus() -> anyhow::Result<Vec<u32>> {
         .collect())
 }
 
-/// What stands in every result of this server.
+/// Describes this host for every result of this server, all but the engine.
 pub fn describe(devices: &Devices, cpus: &[u32]) -> anyhow::Result<Machine> {
     let name = nix::sys::utsname::uname()?;
     Ok(Machine {
@@ -27,10 +26,11 @@ pub fn describe(devices: &Devices, cpus: &[u32]) -> anyhow::Result<Machine> {
         ),
         cpu_model: devices.cpu.model.clone(),
         logical_cpus: cpus.len() as u32,
+        // Of this program, until an engine that computes is chosen (`EngineProgram::machine`).
         compiled_cpu_features: cpu::compiled_features(),
         gpu_names: devices.gpus.iter().filter_map(|gpu| gpu.name.clone()).collect(),
         nvidia_driver: devices.gpus.first().and_then(|gpu| gpu.driver_version.clone()),
         joulemark_version: env!("CARGO_PKG_VERSION").to_owned(),
-        mistralrs_version: MISTRALRS_VERSION.to_owned(),
+        mistralrs_version: String::new(),
     })
 }

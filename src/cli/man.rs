@@ -2,7 +2,7 @@ use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man;
 
 #[derive(Debug, Args)]
@@ -13,8 +13,7 @@ pub struct ManArguments {
     dir: Option<PathBuf>,
 }
 
-pub fn run(arguments: &ManArguments) -> anyhow::Result<()> {
-    let command = super::Arguments::command();
+pub fn run(arguments: &ManArguments, command: Command) -> anyhow::Result<()> {
     if let Some(folder) = &arguments.dir {
         let shown = || folder.display().to_string();
         std::fs::create_dir_all(folder).with_context(shown)?;

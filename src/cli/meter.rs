@@ -18,8 +18,8 @@ use self::command::{Failure, Signals};
 use self::gpus::GpuChoice;
 use self::reading::Reading;
 use super::energy::EnergyArguments;
-use crate::energy::{self, HostMeter};
-use crate::measurement::Window;
+use joulemark_measurement::Window;
+use joulemark_meter::HostMeter;
 
 /// As `timeout` and `env` use it: the program itself failed, not the command.
 const OWN_FAILURE: u8 = 125;
@@ -74,7 +74,8 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let mut output = output.transpose()?;
     // Before any thread is started: each inherits what is blocked, and the signals wait for us.
     let mut signals = Signals::block()?;
-    let meter = HostMeter::start(energy::open(&arguments.energy.load()?)).context("the energy meter does not start")?;
+    let meter = HostMeter::start(joulemark_meter::open(&arguments.energy.load()?))
+        .context("the energy meter does not start")?;
     let _attention = meter.attend();
     let devices = meter.devices();
     let gpus = choice.among(&devices.gpus)?;

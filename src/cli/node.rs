@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::clock::Monotonic;
 use crate::config::Settings;
 use crate::scheduler::{LockError, LockFolder, Locks, Node, Scheduler};
-use crate::store::{Abandoned, Registered};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::{Abandoned, Registered};
 
 /// On Debian writable for everyone, in memory, and not cleaned up as /tmp is.
 const USUAL_LOCKS: &str = "/run/lock/joulemark";

@@ -37,6 +37,9 @@ pub struct Options {
     /// Folder that holds the models [default: ./models].
     #[arg(long)]
     models_dir: Option<PathBuf>,
+    /// Folder that holds the engines [default: beside this program].
+    #[arg(long)]
+    engine_dir: Option<PathBuf>,
     /// Accept Hugging Face ids as model names and fetch them from the hub.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     allow_hub: Option<bool>,

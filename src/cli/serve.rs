@@ -8,19 +8,20 @@ use super::service_manager::{self, Vitals};
 use super::{
     access, callback, energy as energy_options, logging, machine, node, only_server, open_files, options::Options,
 };
-use crate::clock::Monotonic;
 use crate::config::Settings;
-use crate::energy::{self, EnergyOptions, HostMeter};
-use crate::experiment::{Gpu, Host, Offer};
+use crate::engines::Engines;
 use crate::http::{self, AppState, Exports, Listener, Streams};
-use crate::inference::prompts;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
 };
-use crate::store::{Drained, Spool, Store};
 use crate::trace::{self, Traces};
+use joulemark_experiment::{Gpu, Host, Offer};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_meter::{EnergyOptions, HostMeter};
+use joulemark_store::{Drained, Spool, Store};
+use joulemark_worker::inference::prompts;
 
 pub fn run(options: Options) -> anyhow::Result<()> {
     let layered = options.load()?;
@@ -50,7 +51,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         endpoint => trace::connect(endpoint, &node.name)?,
     };
     let cpus = machine::usable_cpus()?;
-    let opened = energy::open(&energy_options);
+    let opened = joulemark_meter::open(&energy_options);
     for finding in &opened.devices.findings {
         let (subject, detail, fix) = (
             &finding.subject,
@@ -95,7 +96,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
                 name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()),
             })
             .collect(),
-        cuda_build: cfg!(feature = "cuda"),
+        cuda_build: false,
         cpus: cpus.len() as u32,
         default_dataset: prompts::DEFAULT_DATASET.to_owned(),
         datasets: prompts::sets()
@@ -109,21 +110,32 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         settings.allow_hub,
         settings.allow_synthetic_engine,
     );
+    let engines =
+        Engines::beside_this_program(settings.engine_folder()).context("this program's own path cannot be found")?;
+    for found in engines.find_all() {
+        match found {
+            Ok(found) => tracing::info!("engine {}: {}", found.offer.name, found.program.display()),
+            Err(problem) => tracing::warn!("{problem}"),
+        }
+    }
+    let mut own_offer = Offer {
+        hostname: machine.hostname.clone(),
+        version: machine.joulemark_version.clone(),
+        labels: settings.node_labels(),
+        host,
+        models: offered_models(&settings.models_dir),
+        allow_hub: settings.allow_hub,
+        allow_synthetic_engine: settings.allow_synthetic_engine,
+        engines: Vec::new(),
+    };
+    own_offer.set_engines(engines.offered());
     let newest = store.newest_transition().await.context("the database cannot be read")?;
     let feed = Feed::new(newest);
     let scheduler = Scheduler::new(Context {
         models: models.clone(),
         store: store.clone(),
         node: Arc::new(node),
-        cluster: Cluster::new(Offer {
-            hostname: machine.hostname.clone(),
-            version: machine.joulemark_version.clone(),
-            labels: settings.node_labels(),
-            host,
-            models: offered_models(&settings.models_dir),
-            allow_hub: settings.allow_hub,
-            allow_synthetic_engine: settings.allow_synthetic_engine,
-        }),
+        cluster: Cluster::new(own_offer),
         spool,
         meter: meter.clone(),
         rest: RestWatch::new(Monotonic::now()),
@@ -138,6 +150,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             stall: Duration::from_secs(u64::from(settings.stall_timeout_sec)),
             experiment: Duration::from_secs(u64::from(settings.experiment_timeout_sec)),
         },
+        engines,
         program: std::env::current_exe().context("this program's own path cannot be found")?,
         models_dir: settings.models_dir.clone(),
         allow_hub: settings.allow_hub,

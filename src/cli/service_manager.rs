@@ -7,9 +7,9 @@ use sd_notify::NotifyState;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Monotonic;
-use crate::energy::HostMeter;
 use crate::scheduler::Scheduler;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_meter::HostMeter;
 
 /// The sign of life comes this often before the manager misses it.
 const SIGNS_A_WATCH: u32 = 4;

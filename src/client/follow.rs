@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::event_stream::{Event, EventReader};
 use super::{ClientError, Document, Server};
-use crate::experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, State};
 
 /// A server sends the first line of a stream at once: later than this, a proxy keeps it to itself.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(5);

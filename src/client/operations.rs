@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ClientError, Server};
-use crate::experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, State};
 
 /// An answer: as it came, and as it reads. What came is handed on untouched, so that no figure is rounded on the way.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 
 const FIRST_PAUSE_SEC: f64 = 0.5;
 const LONGEST_PAUSE_SEC: f64 = 15.0;

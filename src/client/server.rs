@@ -5,7 +5,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AF
 use reqwest::{Certificate, RequestBuilder, Response, StatusCode};
 
 use super::{Address, ClientError, Credential, Problem, patience::Patience};
-use crate::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 
 /// A connection that is made takes a fraction of a second, or does not come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,18 +1,10 @@
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 
+use super::auth_mode::AuthMode;
 use super::{Listen, Settings};
 
 /// Stands in `trusted_proxy` for whoever may write to the socket.
 const UNIX: &str = "unix";
-
-/// How callers are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMode {
-    None,
-    Keys,
-}
 
 impl Settings {
     /// What does not go together, or cannot be read, of the options on access.

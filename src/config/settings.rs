@@ -1,9 +1,13 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthMode, Limits, Listen};
-use crate::access::Role;
+use super::auth_mode::AuthMode;
+use super::{Limits, Listen};
+use joulemark_experiment::access::Role;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,6 +28,8 @@ pub struct Settings {
     /// 0: without bound.
     pub retention_bytes: u64,
     pub models_dir: PathBuf,
+    /// Empty: beside this program.
+    pub engine_dir: PathBuf,
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
     pub rapl_root: PathBuf,
@@ -139,6 +145,11 @@ impl Settings {
         let url = self.database_url.strip_prefix("sqlite:")?;
         let file = url.trim_start_matches("//").split('?').next().unwrap_or_default();
         (!file.is_empty() && !file.contains(":memory:")).then_some(file)
+    }
+
+    /// Where engines are looked for first.
+    pub fn engine_folder(&self) -> Option<&Path> {
+        (!self.engine_dir.as_os_str().is_empty()).then_some(self.engine_dir.as_path())
     }
 
     pub fn nvml_library(&self) -> Option<PathBuf> {

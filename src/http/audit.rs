@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::page::{DEFAULT_LIMIT, read_cursor, read_limit};
 use super::{extract::StrictQuery, problem::Problem, state::AppState};
-use crate::access::AuditEntry;
+use joulemark_experiment::access::AuditEntry;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -3,9 +3,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::state::AppState;
-use crate::energy::{CpuDevice, Finding, GpuDevice, GpuState};
-use crate::experiment::ExperimentId;
 use crate::scheduler::Lease;
+use joulemark_experiment::ExperimentId;
+use joulemark_meter::{CpuDevice, Finding, GpuDevice, GpuState};
 
 /// One GPU: what it is, how its energy is read, how it is now.
 #[derive(Debug, Serialize, ToSchema)]

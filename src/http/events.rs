@@ -5,7 +5,7 @@ use utoipa::IntoParams;
 
 use super::follow::{Follower, Narrowed, Scope, last_event_id};
 use super::{extract::StrictQuery, problem::Problem, state::AppState};
-use crate::experiment::State;
+use joulemark_experiment::State;
 
 /// Together they narrow the stream; `state` and `label` may be repeated: any of the states, and all of the labels.
 #[derive(Debug, IntoParams)]

@@ -17,8 +17,8 @@ use super::access::Caller;
 use super::conditional::{EntityTag, Strength};
 use super::problem::Problem;
 use super::state::AppState;
-use crate::experiment::{Callback, ExperimentId};
-use crate::store::{Record, Store, Version};
+use joulemark_experiment::{Callback, ExperimentId};
+use joulemark_store::{Record, Store, Version};
 
 async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
     store.get(id).await?.ok_or_else(|| Problem::no_experiment(id))

@@ -5,7 +5,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use crate::experiment::ExperimentId;
+use joulemark_experiment::ExperimentId;
 
 /// The experiment's id from the path.
 pub struct IdPath(pub ExperimentId);

@@ -9,9 +9,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{body, problem::Problem, state::AppState};
-use crate::experiment::{FieldProblem, Fields};
-use crate::flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
-use crate::model_files::{self, Description};
+use joulemark_experiment::{FieldProblem, Fields};
+use joulemark_flops::model_files::{self, Description};
+use joulemark_flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
 
 /// What a model needs for some tokens. Give `model` or `config`.
 // The names that an experiment has for `model` and `batch` are taken as well.
@@ -198,7 +198,7 @@ mod tests {
     use serde_json::json;
 
     use super::{Subject, parse};
-    use crate::flops::Logits;
+    use joulemark_flops::Logits;
 
     #[test]
     fn both_names_of_a_field_are_read_and_defaults_filled_in() {

@@ -16,10 +16,10 @@ pub use event::{ProgressEvent, StateEvent};
 
 use super::problem::Problem;
 use super::state::AppState;
-use crate::clock::Monotonic;
-use crate::experiment::{ExperimentId, State, Transition};
 use crate::progress::{Listener, Snapshot};
-use crate::store::StoreError;
+use joulemark_experiment::{ExperimentId, State, Transition};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::StoreError;
 
 /// Below the minute after which proxies close what is silent.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

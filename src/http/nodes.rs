@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{problem::Problem, state::AppState};
-use crate::experiment::{ExperimentId, Gpu};
-use crate::store::NodeRecord;
+use joulemark_experiment::{ExperimentId, Gpu, OfferedEngine};
+use joulemark_store::NodeRecord;
 
 /// A joulemark server that shares this one's database.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,12 +32,14 @@ pub struct Node {
     pub gpus: Vec<NodeGpu>,
     /// Logical CPUs that it may use.
     pub logical_cpus: u32,
-    /// Whether its build computes on GPUs.
+    /// Whether an engine that it has was built to compute on GPUs.
     pub has_cuda: bool,
     /// Names of the models under its models folder.
     pub models: Vec<String>,
     /// Whether it fetches models from the hub.
     pub allow_hub: bool,
+    /// Engines that it can start, as each says of itself.
+    pub engines: Vec<OfferedEngine>,
     /// What it runs now.
     pub running: Vec<ExperimentId>,
 }
@@ -102,6 +104,7 @@ fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
         has_cuda: offer.host.cuda_build,
         models: offer.models.into_iter().map(|model| model.name).collect(),
         allow_hub: offer.allow_hub,
+        engines: offer.engines,
         running,
     }
 }

@@ -13,9 +13,9 @@ use super::access::{Peer, Who};
 use super::metrics::{RequestLabels, method_name};
 use super::request_id::{REQUEST_ID, RequestId};
 use super::state::AppState;
-use crate::clock::Monotonic;
 use crate::trace::RequestSpan;
-use crate::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 
 /// The outermost layer: what it sees is what the client gets.
 pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request, next: Next) -> Response {

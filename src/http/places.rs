@@ -12,7 +12,7 @@ use axum::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
-use crate::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 
 /// A stream that goes on after its head takes none.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::experiment::{ExperimentId, Failure, FieldProblem, State};
-use crate::store::StoreError;
+use joulemark_experiment::{ExperimentId, Failure, FieldProblem, State};
+use joulemark_store::StoreError;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 

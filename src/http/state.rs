@@ -3,14 +3,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::metrics::Metrics;
+use super::metrics::own::Metrics;
 use super::places::{Exports, Streams};
 use crate::callback::Allowed;
-use crate::energy::HostMeter;
 use crate::progress::Feed;
 use crate::scheduler::{ModelCache, Scheduler};
-use crate::store::Store;
 use crate::trace::Traces;
+use joulemark_meter::HostMeter;
+use joulemark_store::Store;
 
 /// What the handlers share.
 #[derive(Clone)]

@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::pace::{Pace, eta_sec};
-use crate::clock::Monotonic;
-use crate::experiment::{Distribution, ExperimentId, Spec, State};
+use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
+use joulemark_measurement::clock::Monotonic;
 
 /// What a running experiment is about; finer than its state.
 ///

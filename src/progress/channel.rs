@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Progress;
-use crate::experiment::{ExperimentId, Transition};
+use joulemark_experiment::{ExperimentId, Transition};
 
 /// How far an experiment was at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::experiment::State;
+    use joulemark_experiment::State;
 
     fn of(seq: i64, id: ExperimentId, state: State) -> Arc<Transition> {
         Arc::new(Transition {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::channel::{Channel, Heard, Snapshot};
-use crate::experiment::{ExperimentId, Transition};
+use joulemark_experiment::{ExperimentId, Transition};
 
 /// A listener that is further behind reads the database.
 const KEPT_OF_ALL: usize = 4096;
@@ -187,7 +187,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::experiment::State;
+    use joulemark_experiment::State;
 
     fn of(seq: i64, id: ExperimentId, state: State) -> Transition {
         Transition {

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use crate::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 
 /// The rate is that of the last seconds: long enough to be calm, short enough to show a change.
 const RATE_SEC: f64 = 5.0;

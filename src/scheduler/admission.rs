@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use super::eligible::obstacle;
+use super::eligible::{needs_engine, obstacle};
 use super::models::{ModelRefusal, is_hub_id, locate};
 use super::step::Scheduler;
-use crate::experiment::{ExperimentRequest, FieldProblem, Model, Offer, Spec, State, Warning, resolve};
-use crate::inference::SYNTHETIC_PREFIX;
-use crate::model_files;
-use crate::store::{Record, StoreError};
+use crate::engines::{EngineProblem, MISTRAL};
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{ExperimentRequest, FieldProblem, Model, Offer, Spec, State, Warning, resolve};
+use joulemark_flops::model_files;
+use joulemark_store::{Record, StoreError};
 
 /// What came of one node's look at a submission.
 type Verdict = Result<(Spec, Vec<Warning>), Vec<FieldProblem>>;
@@ -50,11 +51,15 @@ impl Scheduler {
     /// None when the submission asks for another node.
     async fn admit_here(&self, request: ExperimentRequest) -> Option<Verdict> {
         let context = self.context();
-        let own = context.cluster.own();
-        if is_pinned_elsewhere(&request, &context.node.name, &own) {
+        if is_pinned_elsewhere(&request, &context.node.name, &context.cluster.own()) {
             return None;
         }
         let name = request.model_name.clone().unwrap_or_default();
+        let engine_refusal = match name.starts_with(SYNTHETIC_PREFIX) {
+            true => None,
+            false => self.look_for_engines().await.map(|problem| problem.to_string()),
+        };
+        let own = context.cluster.own();
         let models = context.models.clone();
         let located = tokio::task::spawn_blocking(move || models.locate(&name)).await;
         let (facts, refusal, warning) = match located {
@@ -62,7 +67,13 @@ impl Scheduler {
             Ok(Err(refusal)) => (None, Some(refusal.to_string()), None),
             Err(error) => (None, Some(format!("could not be looked up: {error}")), None),
         };
-        Some(verdict(request, &own, facts.as_ref(), refusal, warning))
+        Some(verdict(
+            request,
+            &own,
+            facts.as_ref(),
+            refusal.or(engine_refusal),
+            warning,
+        ))
     }
 
     /// Why no live node can run what waits, as of the last look at the nodes.
@@ -73,10 +84,10 @@ impl Scheduler {
         }
         let own_name = context.node.name.as_str();
         let has_model = |name: &str| model_files::resolve(&context.models_dir, name).is_ok();
-        let mut obstacles = vec![(
-            own_name.to_owned(),
-            obstacle(&needs, own_name, &context.cluster.own(), has_model)?,
-        )];
+        let own_obstacle = obstacle(&needs, own_name, &context.cluster.own(), has_model)?;
+        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(&needs));
+        let own_obstacle = engine_problem.map_or(own_obstacle, |problem| problem.to_string());
+        let mut obstacles = vec![(own_name.to_owned(), own_obstacle)];
         for node in context.cluster.others().iter() {
             let listed = |name: &str| node.offer.model(name).is_some();
             obstacles.push((node.name.clone(), obstacle(&needs, &node.name, &node.offer, listed)?));
@@ -88,6 +99,21 @@ impl Scheduler {
             "a live node that can run it: {}",
             each.collect::<Vec<_>>().join("; ")
         ))
+    }
+
+    /// Finds this node's engines anew, so that one that was installed since is offered, and says what keeps the one
+    /// for models from being started.
+    pub(super) async fn look_for_engines(&self) -> Option<EngineProblem> {
+        let context = self.context();
+        let engines = context.engines.clone();
+        let looked = tokio::task::spawn_blocking(move || (engines.find(MISTRAL).err(), engines.offered())).await;
+        let (problem, offered) = looked.ok()?;
+        if context.cluster.set_engines(offered, problem.clone())
+            && let Some(problem) = &problem
+        {
+            tracing::warn!("{problem}");
+        }
+        problem
     }
 
     async fn look_for_nodes(&self) -> Result<(), StoreError> {
@@ -144,11 +170,22 @@ fn is_pinned_elsewhere(request: &ExperimentRequest, name: &str, offer: &Offer) -
 /// By what another node said of itself: it has the model under that very name, or takes such models.
 fn admit_by_offer(request: ExperimentRequest, offer: &Offer) -> Verdict {
     let name = request.model_name.clone().unwrap_or_default();
+    let engine_refusal = offer
+        .engine(MISTRAL)
+        .is_none()
+        .then(|| format!("needs the engine {MISTRAL:?}, and this node has none that it can start"));
     if name.starts_with(SYNTHETIC_PREFIX) || (offer.allow_hub && offer.model(&name).is_none() && is_hub_id(&name)) {
         // Nothing on a disk: decided as here, with the other's permissions.
         let nowhere = std::path::Path::new("/nonexistent");
+        let engine_refusal = engine_refusal.filter(|_| !name.starts_with(SYNTHETIC_PREFIX));
         return match locate(nowhere, &name, offer.allow_hub, offer.allow_synthetic_engine) {
-            Ok(located) => verdict(request, offer, Some(&located.facts()), None, located.warning()),
+            Ok(located) => verdict(
+                request,
+                offer,
+                Some(&located.facts()),
+                engine_refusal,
+                located.warning(),
+            ),
             Err(refusal) => verdict(request, offer, None, Some(refusal.to_string()), None),
         };
     }
@@ -167,7 +204,7 @@ fn admit_by_offer(request: ExperimentRequest, offer: &Offer) -> Verdict {
         }
         .to_string()
     });
-    verdict(request, offer, facts.as_ref(), refusal, None)
+    verdict(request, offer, facts.as_ref(), refusal.or(engine_refusal), None)
 }
 
 fn verdict(

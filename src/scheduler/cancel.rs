@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use super::step::Scheduler;
-use crate::clock::{self, Monotonic};
-use crate::experiment::{ExperimentId, State};
-use crate::store::{CancelOutcome, StoreError};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::clock::{self, Monotonic};
+use joulemark_store::{CancelOutcome, StoreError};
 
 /// How long a cancel's answer waits for the run to end; the workers themselves are killed at once.
 const PATIENCE_SEC: f64 = 10.0;

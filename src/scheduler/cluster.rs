@@ -2,8 +2,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::device_locks::LockFolder;
-use crate::experiment::Offer;
-use crate::store::NodeRecord;
+use crate::engines::EngineProblem;
+use joulemark_experiment::{Offer, OfferedEngine};
+use joulemark_store::NodeRecord;
 
 /// This server as a node: fixed for its life.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Cluster(Arc<Mutex<Known>>);
 struct Known {
     own: Arc<Offer>,
     others: Arc<Vec<NodeRecord>>,
+    /// Why models cannot be run here, as of the last look; `None` while they can.
+    engine_problem: Option<EngineProblem>,
 }
 
 impl Cluster {
@@ -35,6 +38,7 @@ impl Cluster {
         Self(Arc::new(Mutex::new(Known {
             own: Arc::new(own),
             others: Arc::new(Vec::new()),
+            engine_problem: None,
         })))
     }
 
@@ -48,6 +52,24 @@ impl Cluster {
 
     pub fn set_own(&self, offer: Offer) {
         self.known().own = Arc::new(offer);
+    }
+
+    /// Notes what the engines are, and why the one for models cannot be started. Returns whether that is news.
+    pub fn set_engines(&self, engines: Vec<OfferedEngine>, problem: Option<EngineProblem>) -> bool {
+        let mut known = self.known();
+        if known.own.engines != engines {
+            let mut offer = (*known.own).clone();
+            offer.set_engines(engines);
+            known.own = Arc::new(offer);
+        }
+        let is_news = known.engine_problem != problem;
+        known.engine_problem = problem;
+        is_news
+    }
+
+    /// Why models cannot be run here, as of the last look.
+    pub fn engine_problem(&self) -> Option<EngineProblem> {
+        self.known().engine_problem.clone()
     }
 
     /// Live nodes other than this one.

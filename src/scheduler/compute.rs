@@ -1,9 +1,9 @@
 use super::models::LocatedModel;
-use crate::energy::GpuDevice;
-use crate::experiment::Spec;
-use crate::flops::{Devices, Estimator, RequestTokens, Schedule, known_device};
-use crate::measurement::{ComputeMetrics, LoadReport, RequestMeasurement, Window};
-use crate::model_files::ModelFormat;
+use joulemark_experiment::Spec;
+use joulemark_flops::model_files::ModelFormat;
+use joulemark_flops::{Devices, Estimator, RequestTokens, Schedule, known_device};
+use joulemark_measurement::{ComputeMetrics, LoadReport, RequestMeasurement, Window};
+use joulemark_meter::GpuDevice;
 
 /// Counts what the ranks of one experiment computed.
 pub struct ComputeCount {
@@ -83,8 +83,8 @@ fn bytes_of(dtype: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::{ComputeCount, RequestMeasurement, Window};
-    use crate::energy::GpuDevice;
-    use crate::flops::{Estimator, Naming, Walk, from_config_json};
+    use joulemark_flops::{Estimator, Naming, Walk, from_config_json};
+    use joulemark_meter::GpuDevice;
 
     fn gpu(uuid: &str, name: &str) -> GpuDevice {
         GpuDevice {

@@ -5,28 +5,13 @@ use super::digests::DigestCache;
 use super::launch::Launcher;
 use super::model_cache::ModelCache;
 use super::rest::RestWatch;
-use crate::energy::HostMeter;
-use crate::measurement::Machine;
+use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
-use crate::store::{Spool, Store};
 use crate::trace::Traces;
-
-/// Which engine a worker runs; the names are the worker command's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EngineChoice {
-    Mistral,
-    Synthetic,
-}
-
-impl EngineChoice {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mistral => "mistral",
-            Self::Synthetic => "synthetic",
-        }
-    }
-}
+use joulemark_measurement::Machine;
+use joulemark_meter::HostMeter;
+use joulemark_store::{Spool, Store};
 
 /// How long things may take before they count as failed.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +39,8 @@ pub struct Context {
     pub traces: Traces,
     pub limits: Limits,
     pub digests: DigestCache,
-    /// This very binary, which is also the worker.
+    pub engines: Engines,
+    /// This very program, which is also the worker of the synthetic engine.
     pub program: PathBuf,
     pub models_dir: PathBuf,
     pub models: ModelCache,

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::step::Scheduler;
 use crate::callback::{Answer, Delivery, Poster, Schedule};
-use crate::clock;
-use crate::experiment::{ExperimentId, State};
-use crate::store::{DueCallback, Store, StoreError, Tried};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::clock;
+use joulemark_store::{DueCallback, Store, StoreError, Tried};
 
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 /// At the same time, by this server.

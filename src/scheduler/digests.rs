@@ -5,8 +5,8 @@ use std::{
     time::SystemTime,
 };
 
-use crate::model_files;
-use crate::report::FileDigest;
+use joulemark_experiment::report::FileDigest;
+use joulemark_flops::model_files;
 
 /// SHA-256 of weight files, each read once for as long as its size and time of change stay the same.
 #[derive(Clone, Debug, Default)]

@@ -5,14 +5,14 @@ use super::failure::Stop;
 use super::milestones::Milestones;
 use super::models::LocatedModel;
 use super::ranks::Ranks;
-use crate::analysis::hull;
-use crate::clock::Monotonic;
-use crate::experiment::{Distribution, ExperimentId, Spec, State};
-use crate::measurement::{LoadReport, RequestMeasurement, Window};
 use crate::progress::{Phase, Plan};
-use crate::report::ModelFacts;
 use crate::trace::{Leg, Trail};
-use crate::worker::protocol::{Job, Order, Report};
+use joulemark_analysis::hull;
+use joulemark_experiment::report::ModelFacts;
+use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{LoadReport, RequestMeasurement, Window};
+use joulemark_worker::protocol::{Job, Order, Report};
 
 /// One rank's part of one cycle as the worker reported it.
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 use sha2::{Digest, Sha256};
 
 use super::models::is_hub_id;
-use crate::experiment::{Device, ExperimentId, Needs, Offer};
-use crate::inference::SYNTHETIC_PREFIX;
+use crate::engines::MISTRAL;
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{Device, ExperimentId, Needs, Offer};
 
 /// Why the node can never run what needs this, whatever is free; none when it can. `has_model` is asked for a model that
 /// is neither synthetic nor the hub's.
@@ -20,8 +21,11 @@ pub fn obstacle(needs: &Needs, node: &str, offer: &Offer, has_model: impl Fn(&st
     {
         return Some(format!("its label {key:?} is not {value:?}"));
     }
+    if needs_engine(needs) && offer.engine(MISTRAL).is_none() {
+        return Some(format!("it has no engine {MISTRAL:?}"));
+    }
     if needs.device == Device::Cuda && !host.cuda_build && !is_synthetic {
-        return Some("its joulemark was built without the cuda feature".to_owned());
+        return Some("its engine was built without the cuda feature".to_owned());
     }
     let is_there = |uuid: &&String| host.gpus.iter().any(|gpu| gpu.uuid == **uuid);
     if let Some(missing) = needs.gpus.iter().find(|uuid| !is_there(uuid)) {
@@ -38,6 +42,11 @@ pub fn obstacle(needs: &Needs, node: &str, offer: &Offer, has_model: impl Fn(&st
         false => has_model(name) || (offer.allow_hub && is_hub_id(name)),
     };
     (!has_model).then(|| format!("it has no model {name:?}"))
+}
+
+/// Tells whether a model is to be run, which takes an engine of its own.
+pub fn needs_engine(needs: &Needs) -> bool {
+    !needs.model_name.starts_with(SYNTHETIC_PREFIX)
 }
 
 /// Which of the live nodes that can run an experiment keeps devices free for it: the one with the fewest GPUs, and of
@@ -61,7 +70,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::experiment::{Gpu, Host, Isolation};
+    use joulemark_experiment::{Gpu, Host, Isolation};
 
     fn offer(gpus: u32) -> Offer {
         let gpu = |index| Gpu {
@@ -83,6 +92,7 @@ mod tests {
             models: Vec::new(),
             allow_hub: false,
             allow_synthetic_engine: true,
+            engines: vec![joulemark_worker::describe(MISTRAL, "0.8.1", &[])],
         }
     }
 

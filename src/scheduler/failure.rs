@@ -2,9 +2,10 @@ use thiserror::Error;
 
 use super::models::ModelRefusal;
 use super::rank::{Exit, LogTail};
-use crate::experiment::{Failure, FailureReason};
-use crate::store::StoreError;
-use crate::worker::protocol::ProtocolError;
+use crate::engines::EngineProblem;
+use joulemark_experiment::{Failure, FailureReason};
+use joulemark_store::StoreError;
+use joulemark_worker::protocol::ProtocolError;
 
 /// Why a run ended before it was done. The first three say what to do with the experiment; the rest fail it.
 #[derive(Debug, Error)]
@@ -33,6 +34,8 @@ pub enum Stop {
     TimedOut { limit_sec: u64 },
     #[error("the model {0}")]
     Model(#[from] ModelRefusal),
+    #[error(transparent)]
+    Engine(#[from] EngineProblem),
     #[error("{0}")]
     Server(String),
     #[error(transparent)]
@@ -48,9 +51,13 @@ impl Stop {
             Self::Reported { .. } | Self::Misunderstood { .. } => FailureReason::WorkerError,
             Self::Hung { .. } => FailureReason::WorkerHung,
             Self::TimedOut { .. } => FailureReason::Timeout,
-            Self::Model(_) | Self::Cancelled | Self::ServerStopping | Self::Lost | Self::Server(_) | Self::Store(_) => {
-                FailureReason::ServerError
-            }
+            Self::Model(_)
+            | Self::Engine(_)
+            | Self::Cancelled
+            | Self::ServerStopping
+            | Self::Lost
+            | Self::Server(_)
+            | Self::Store(_) => FailureReason::ServerError,
         }
     }
 

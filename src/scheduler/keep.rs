@@ -7,9 +7,9 @@ use super::cluster::Node;
 use super::models::offered_models;
 use super::order::first_hour;
 use super::step::Scheduler;
-use crate::clock::{self, Monotonic};
-use crate::experiment::State;
-use crate::store::{Abandoned, Held, Recovered, Registered, Registration, StoreError};
+use joulemark_experiment::State;
+use joulemark_measurement::clock::{self, Monotonic};
+use joulemark_store::{Abandoned, Held, Recovered, Registered, Registration, StoreError};
 
 /// How soon a cancellation or a loss is heard of.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -182,6 +182,7 @@ impl Scheduler {
             offer.models = models;
             context.cluster.set_own(offer);
         }
+        self.look_for_engines().await;
         context.store.forget_device_time(first_hour(now)).await?;
         context.store.forget_nodes("", FORGET_AFTER).await?;
         let filled_in = context.store.fill_in_lanes(now).await?;

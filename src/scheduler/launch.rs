@@ -11,7 +11,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::{fcntl::OFlag, unistd::pipe2};
 use tokio::sync::oneshot;
 
-use crate::worker::protocol::REPORT_DESCRIPTOR;
+use joulemark_worker::protocol::REPORT_DESCRIPTOR;
 
 /// A process to start.
 #[derive(Debug)]

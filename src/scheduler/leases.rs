@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashSet};
 
-use crate::experiment::{Device, Isolation, Needs};
+use joulemark_experiment::{Device, Isolation, Needs};
 
 /// A thing that serves one experiment at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

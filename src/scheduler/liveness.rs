@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 
 /// A heartbeat that does not answer is given up after a lease; the loop has this long beside it.
 const KEEPING_SPARE_SEC: f64 = 30.0;

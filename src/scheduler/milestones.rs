@@ -3,9 +3,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::persist::persist;
-use crate::clock;
-use crate::experiment::{ExperimentId, State};
-use crate::store::Store;
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::clock;
+use joulemark_store::Store;
 
 /// Stores how far a run has come, in order, and does not keep it waiting for a database that is away: only the end must
 /// be stored. Ends with its last owner.

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::models::{LocatedModel, ModelRefusal, locate};
-use crate::inference::SYNTHETIC_PREFIX;
-use crate::model_files::{self, Fingerprint};
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_flops::model_files::{self, Fingerprint};
 
 /// More names than a lab submits in turn; beyond them the cache starts anew.
 const MOST_NAMES: usize = 256;

@@ -2,11 +2,17 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::context::EngineChoice;
-use crate::experiment::{Model, OfferedModel, Warning, WarningCode};
-use crate::flops::Estimator;
-use crate::inference::{SYNTHETIC_PREFIX, SyntheticModel};
-use crate::model_files::{self, ModelFiles, ModelFormat};
+use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel};
+use joulemark_experiment::{Model, OfferedModel, Warning, WarningCode};
+use joulemark_flops::Estimator;
+use joulemark_flops::model_files::{self, ModelFiles, ModelFormat};
+
+/// Which engine an experiment runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    Mistral,
+    Synthetic,
+}
 
 /// A `model_name` found: what runs it and what is known of it before it is loaded.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use crate::experiment::{Device, ExperimentId};
-use crate::store::{DeviceTime, DevicesInUse, Waiting, hour_of};
-use crate::units::MICROSECONDS_PER_SECOND;
+use joulemark_experiment::{Device, ExperimentId};
+use joulemark_measurement::units::MICROSECONDS_PER_SECOND;
+use joulemark_store::{DeviceTime, DevicesInUse, Waiting, hour_of};
 
 const HALF_LIFE_HOURS: f64 = 24.0;
 /// Seven half-lives: what is older weighs less than a hundredth.

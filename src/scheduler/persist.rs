@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::store::StoreError;
+use joulemark_store::StoreError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::store::Store;
+    use joulemark_store::Store;
 
     #[tokio::test]
     async fn a_write_is_repeated_until_the_database_is_back() {

@@ -1,8 +1,8 @@
 use super::drive::Driven;
-use crate::analysis::{PassStretches, RankPhase, phase_energy, stretches};
-use crate::energy::HostMeter;
-use crate::experiment::Spec;
-use crate::measurement::{Phase, PhaseEnergy, Window};
+use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};
+use joulemark_experiment::Spec;
+use joulemark_measurement::{Phase, PhaseEnergy, Window};
+use joulemark_meter::HostMeter;
 
 /// Stretches read at most for one rank and phase: each takes some 50 µs of the meter's lock, so all take 0.1 s.
 const MOST_READ: usize = 2000;

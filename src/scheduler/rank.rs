@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::launch::Launched;
-use crate::experiment::ExperimentId;
-use crate::store::Record;
-use crate::worker::protocol::{self, Order, ProtocolError, Report};
+use joulemark_experiment::ExperimentId;
+use joulemark_store::Record;
+use joulemark_worker::protocol::{self, Order, ProtocolError, Report};
 
 const TAIL_LINES: usize = 40;
 const TAIL_LINE_CHARS: usize = 2000;

@@ -2,16 +2,17 @@ use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::context::{Context, EngineChoice};
+use super::context::Context;
 use super::device_locks::Locks;
+use super::engine::EngineProgram;
 use super::failure::Stop;
 use super::launch::Launch;
 use super::rank::{LogTail, Rank, RankEvent, Tag};
-use crate::clock::Monotonic;
-use crate::experiment::Spec;
-use crate::measurement::CpuPlacement;
-use crate::store::Record;
-use crate::worker::protocol::{Order, Report};
+use joulemark_experiment::Spec;
+use joulemark_measurement::CpuPlacement;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::Record;
+use joulemark_worker::protocol::{Order, Report};
 
 /// Who is still waited for, and since when each was silent.
 pub struct Waiting {
@@ -53,7 +54,12 @@ impl Ranks {
     ///
     /// # Errors
     /// [`Stop::Server`] when a process does not start; those that did are killed.
-    pub async fn start(context: &Context, record: &Record, engine: EngineChoice, locks: &Locks) -> Result<Self, Stop> {
+    pub async fn start(
+        context: &Context,
+        record: &Record,
+        engine: &EngineProgram,
+        locks: &Locks,
+    ) -> Result<Self, Stop> {
         let spec = &record.spec;
         let (sender, events) = mpsc::unbounded_channel();
         let mut all = Self {
@@ -66,7 +72,7 @@ impl Ranks {
                 |error: std::io::Error| Stop::Server(format!("the worker of rank {rank} does not start: {error}"));
             let placement = all.placements[rank as usize].clone();
             let started = async {
-                let mut launch = launch(context, spec, rank, engine, &placement);
+                let mut launch = launch(engine, spec, rank, &placement);
                 launch.inherited = locks.descriptors()?;
                 Rank::adopt(
                     context.launcher.launch(launch).await?,
@@ -179,27 +185,25 @@ fn placements(cpus: &[u32], num_processes: u32) -> Vec<CpuPlacement> {
         .collect()
 }
 
-fn launch(context: &Context, spec: &Spec, rank: u32, engine: EngineChoice, placement: &CpuPlacement) -> Launch {
+fn launch(engine: &EngineProgram, spec: &Spec, rank: u32, placement: &CpuPlacement) -> Launch {
     let cpus = placement.cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    let arguments = [
-        "worker",
-        "--engine",
-        engine.as_str(),
-        "--parent-pid",
-        &std::process::id().to_string(),
-        "--cpus",
-        &cpus,
-    ];
+    let own_pid = std::process::id().to_string();
+    let rank_arguments = ["--parent-pid", &own_pid, "--cpus", &cpus];
     let own_gpus = spec.gpus_of_rank(rank).join(",");
     let pair = |name: &str, value: String| (OsString::from(name), OsString::from(value));
     Launch {
-        program: context.program.clone(),
-        arguments: arguments.map(OsString::from).to_vec(),
+        program: engine.path.clone(),
+        arguments: engine
+            .arguments
+            .iter()
+            .chain(&rank_arguments)
+            .map(OsString::from)
+            .collect(),
         environment: vec![
             // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
             pair(
                 "CUDA_VISIBLE_DEVICES",
-                if spec.device == crate::experiment::Device::Cuda {
+                if spec.device == joulemark_experiment::Device::Cuda {
                     own_gpus
                 } else {
                     String::new()

@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::clock::Monotonic;
-use crate::energy::{BareBaselines, HostMeter};
-use crate::measurement::IdlePower;
+use joulemark_measurement::IdlePower;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_meter::{BareBaselines, HostMeter};
 
 /// Devices are left to cool and to lower their clocks for this long before their rest counts.
 const SETTLE_SEC: f64 = 10.0;

@@ -3,8 +3,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
-use crate::store::{Dropped, Retention, Store, StoreError};
+use joulemark_measurement::clock;
+use joulemark_store::{Dropped, Retention, Store, StoreError};
 
 /// Raw data grows by megabytes an hour.
 const PERIOD: Duration = Duration::from_secs(600);

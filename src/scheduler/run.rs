@@ -7,6 +7,7 @@ use super::context::Context;
 use super::device_locks::Locks;
 use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
+use super::engine::EngineProgram;
 use super::failure::Stop;
 use super::milestones::Milestones;
 use super::models::{LocatedModel, locate};
@@ -14,15 +15,22 @@ use super::phases::energy_by_phase;
 use super::ranks::Ranks;
 use super::rest::BarePowers;
 use super::running::Ends;
-use super::settle::Settled;
-use crate::analysis::{self, CycleHost, IdleState, ReportInput, union_sec};
-use crate::clock::{self, Monotonic};
-use crate::experiment::{Spec, State};
-use crate::measurement::{BaselineKind, RankCycle, Window};
-use crate::model_files::ModelFormat;
-use crate::report::{ModelFacts, Report, Timing};
-use crate::store::{Ending, Record, StoreError};
+use super::settle::{Settled, Settling};
+use super::surroundings::disturbances;
 use crate::trace::Trail;
+use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
+use joulemark_experiment::report::{ModelFacts, Report, Timing};
+use joulemark_experiment::{Spec, State};
+use joulemark_flops::model_files::ModelFormat;
+use joulemark_measurement::clock::{self, Monotonic};
+use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
+use joulemark_store::{Ending, Record, StoreError};
+
+/// What was run, and on what.
+struct RanOn {
+    model: ModelFacts,
+    machine: Machine,
+}
 
 /// One attempt at one experiment, from the claim to the stored result.
 pub struct Run {
@@ -69,7 +77,10 @@ impl Run {
             }
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
-                self.settle(Ending::cancelled(held, clock::wall_now())).await.map(drop)
+                self.settling()
+                    .settle(Ending::cancelled(held, clock::wall_now()))
+                    .await
+                    .map(drop)
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
@@ -84,7 +95,8 @@ impl Run {
             Err((stop, tails)) => {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
                 tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
-                self.settle(Ending::failed(held, failure, clock::wall_now()))
+                self.settling()
+                    .settle(Ending::failed(held, failure, clock::wall_now()))
                     .await
                     .map(drop)
             }
@@ -109,11 +121,24 @@ impl Run {
         metrics.run_sec.get_or_create(&label).observe(took_sec);
     }
 
+    fn settling(&self) -> Settling<'_> {
+        Settling {
+            store: &self.context.store,
+            spool: self.context.spool.as_ref(),
+            meter: &self.context.meter,
+            spec: &self.record.spec,
+            claimed_at: self.claimed_at,
+            server_stopping: &self.server_stopping,
+        }
+    }
+
     async fn attempt(&self) -> Result<Settled, (Stop, Vec<Option<super::rank::LogTail>>)> {
         let start = self.trail.leg_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
-        let mut ranks = Ranks::start(&self.context, &self.record, model.engine, &self.locks)
+        let engine = EngineProgram::find(&self.context, model.engine).await;
+        let engine = engine.map_err(|stop| (stop, Vec::new()))?;
+        let mut ranks = Ranks::start(&self.context, &self.record, &engine, &self.locks)
             .await
             .map_err(|stop| (stop, Vec::new()))?;
         start.done();
@@ -137,7 +162,11 @@ impl Run {
                 let gpus = self.context.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
                 let aggregate = self.trail.leg("aggregate");
-                let (report, cycles) = self.conclude(driven, &pids, facts, &compute);
+                let ran_on = RanOn {
+                    model: facts,
+                    machine: engine.machine(&self.context.machine),
+                };
+                let (report, cycles) = self.conclude(driven, &pids, ran_on, &compute);
                 aggregate.done();
                 // What is not stored by now is overtaken by the end.
                 drop(milestones);
@@ -199,7 +228,7 @@ impl Run {
         &self,
         driven: Driven,
         pids: &[u32],
-        model: ModelFacts,
+        ran_on: RanOn,
         compute: &ComputeCount,
     ) -> (Report, Vec<RankCycle>) {
         let spec = &self.record.spec;
@@ -218,19 +247,19 @@ impl Run {
             })
             .collect::<Vec<_>>();
         let mut warnings = self.record.warnings.clone();
-        warnings.extend(self.disturbances(&driven, pids));
+        warnings.extend(disturbances(meter, spec, &driven, pids));
         let phases = tokio::task::block_in_place(|| energy_by_phase(meter, spec, &driven, pids));
         let finished_at = Monotonic::now();
-        let report = analysis::report(ReportInput {
+        let report = joulemark_analysis::report(ReportInput {
             spec,
             warnings: &warnings,
             cycles: &cycles,
             hosts: &hosts,
             idle: &idle,
             phases,
-            machine: (*self.context.machine).clone(),
+            machine: ran_on.machine,
             loads: driven.loads.clone(),
-            model,
+            model: ran_on.model,
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, &driven, self.claimed_at, finished_at),
         });
@@ -245,7 +274,7 @@ impl Run {
         let held = (self.record.id, self.attempt);
         let ending = Ending::completed(held, &report, &cycles, clock::wall_now()).map_err(stop_of)?;
         let storing = self.trail.leg("store");
-        let settled = self.settle(ending).await.map_err(stop_of)?;
+        let settled = self.settling().settle(ending).await.map_err(stop_of)?;
         storing.done();
         Ok(settled)
     }
@@ -277,10 +306,10 @@ impl Run {
     fn rank_cycle(&self, pass: &RankPass, pids: &[u32], compute: &ComputeCount, bare: &IdleState) -> RankCycle {
         let own_pid = &pids[pass.rank as usize..=pass.rank as usize];
         let gpus = self.record.spec.gpus_of_rank(pass.rank);
-        let inference = analysis::inference_of(&pass.requests, &pass.window);
+        let inference = joulemark_analysis::inference_of(&pass.requests, &pass.window);
         let compute = compute.of(pass.rank, &pass.requests, &pass.window, gpus);
         let mut energy = self.context.meter.read(&pass.window, gpus, own_pid);
-        energy.host_idle_energy_j = analysis::host_idle_energy_j(&energy, bare);
+        energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);
         RankCycle {
             rank: pass.rank,
             cycle: pass.cycle,

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::leases::Lease;
-use crate::clock::Monotonic;
-use crate::experiment::ExperimentId;
-use crate::store::Held;
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::Held;
 
 /// What this server runs, entered before it is claimed and gone when its devices are free again.
 #[derive(Clone, Debug, Default)]

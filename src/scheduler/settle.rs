@@ -1,8 +1,11 @@
 use std::time::Duration;
 
-use super::run::Run;
 use super::surroundings::timeseries;
-use crate::store::{Ending, StoreError};
+use joulemark_experiment::Spec;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_meter::HostMeter;
+use joulemark_store::{Ending, Spool, Store, StoreError};
+use tokio_util::sync::CancellationToken;
 
 /// A database that does not answer within this is away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,18 +22,28 @@ pub enum Settled {
     Spooled,
 }
 
-impl Run {
+/// What the end of an attempt is stored with, and where.
+pub struct Settling<'a> {
+    pub store: &'a Store,
+    pub spool: Option<&'a Spool>,
+    pub meter: &'a HostMeter,
+    pub spec: &'a Spec,
+    pub claimed_at: Monotonic,
+    pub server_stopping: &'a CancellationToken,
+}
+
+impl Settling<'_> {
     /// Stores how the attempt ended, with its devices over time, however long the database is away. Meanwhile the end
     /// waits on disk, so that it outlives this server too. The run stays listed, which keeps its lease.
     ///
     /// # Errors
     /// What another try would not mend; or, of a server that stops, that neither database nor disk took it.
     pub async fn settle(&self, ending: Ending) -> Result<Settled, StoreError> {
-        let series = timeseries(&self.context.meter, &self.record.spec, self.claimed_at).await;
+        let series = timeseries(self.meter, self.spec, self.claimed_at).await;
         let ending = ending.with_timeseries(&series)?;
         let (mut is_spooled, mut pause, mut last_tries) = (false, FIRST_PAUSE, 0);
         loop {
-            let outcome = tokio::time::timeout(PATIENCE, self.context.store.settle(&ending)).await;
+            let outcome = tokio::time::timeout(PATIENCE, self.store.settle(&ending)).await;
             let refused = match outcome {
                 Ok(Err(error)) if error.is_retryable() => Some(error),
                 Err(_) => None,
@@ -64,7 +77,7 @@ impl Run {
     }
 
     async fn spool(&self, ending: &Ending) -> bool {
-        let Some(spool) = self.context.spool.clone() else {
+        let Some(spool) = self.spool.cloned() else {
             return false;
         };
         let (id, ending) = (ending.id, ending.clone());
@@ -79,7 +92,7 @@ impl Run {
     }
 
     async fn forget(&self, ending: &Ending) {
-        let Some(spool) = self.context.spool.clone() else {
+        let Some(spool) = self.spool.cloned() else {
             return;
         };
         let (id, ending) = (ending.id, ending.clone());

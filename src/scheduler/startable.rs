@@ -1,35 +1,18 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::device_locks::{LockError, LockFolder, Locks};
-use super::eligible::{keeper, obstacle};
+use super::eligible::{keeper, needs_engine, obstacle};
 use super::leases::{Candidate, Devices, Lease, Start, Wanted, plan};
 use super::order::{device_sec_by_user, first_hour, in_order};
 use super::step::Scheduler;
-use crate::clock;
-use crate::experiment::{ExperimentId, Needs, Offer};
-use crate::model_files;
-use crate::store::{StoreError, Waiting};
+use joulemark_experiment::{ExperimentId, Needs, Offer};
+use joulemark_flops::model_files;
+use joulemark_measurement::clock;
+use joulemark_store::{StoreError, Waiting};
 
 /// Of each user and need no more are looked at.
 const MOST_DEPTH: usize = 64;
-
-/// The lock by which an experiment that waits to have the host alone keeps others out, also those of other servers.
-#[derive(Debug, Default)]
-pub struct HostQueue(Mutex<Option<(ExperimentId, Locks)>>);
-
-impl HostQueue {
-    /// Only `first` waits for the host; none gives the lock up.
-    fn waits(&self, first: Option<ExperimentId>, folder: &LockFolder) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().map(|(id, _)| *id) == first {
-            return;
-        }
-        *held = None;
-        // Busy: another server's experiment waits for this host, and goes first.
-        *held = first.and_then(|id| Some((id, folder.want_host().ok()?)));
-    }
-}
 
 impl Scheduler {
     /// Every queued experiment that this node should start now, in the order of their turns, with its devices locked.
@@ -42,6 +25,10 @@ impl Scheduler {
         if waiting.is_empty() {
             self.host_queue().waits(None, &self.context().node.locks);
             return Ok(Vec::new());
+        }
+        // One that was replaced since by what this server cannot speak to must not be claimed for.
+        if waiting.iter().any(|waiting| needs_engine(&waiting.needs)) {
+            self.look_for_engines().await;
         }
         let now = clock::wall_now();
         let past = store.device_times(first_hour(now)).await?;

@@ -10,17 +10,17 @@ use tracing::Instrument as _;
 use super::cluster::Node;
 use super::context::Context;
 use super::device_locks::Locks;
+use super::host_queue::HostQueue;
 use super::leases::{Lease, Start};
 use super::liveness::Liveness;
 use super::run::Run;
 use super::running::{Ends, Running, RunningTable};
-use super::startable::HostQueue;
 use super::surroundings::timeseries;
-use crate::clock::{self, Monotonic};
-use crate::experiment::{ExperimentId, Failure, FailureReason, Spec, State};
 use crate::metrics::ExperimentMetrics;
-use crate::store::{Claim, Record, StoreError, Timeseries};
 use crate::trace::{Journey, Trail};
+use joulemark_experiment::{ExperimentId, Failure, FailureReason, Spec, State};
+use joulemark_measurement::clock::{self, Monotonic};
+use joulemark_store::{Claim, Record, StoreError, Timeseries};
 
 /// How often the queue is looked at without being woken: a submission may come through another server.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
@@ -66,6 +66,11 @@ impl Scheduler {
 
     pub(super) fn context(&self) -> &Context {
         &self.0.context
+    }
+
+    /// Tells whether an engine of this node computes on GPUs.
+    pub fn has_cuda(&self) -> bool {
+        self.context().cluster.own().host.cuda_build
     }
 
     /// This server among the nodes.

@@ -1,23 +1,20 @@
 //! What a run leaves behind beside its result: its devices over time, and what disturbed them.
 
 use super::drive::Driven;
-use super::run::Run;
-use crate::clock::Monotonic;
-use crate::energy::{HostMeter, Watched, WatchedGpu};
-use crate::experiment::{Device, Spec, Warning};
-use crate::measurement::Window;
-use crate::store::Timeseries;
-use crate::units::MILLISECONDS_PER_SECOND;
+use joulemark_experiment::{Device, Spec, Warning};
+use joulemark_measurement::Window;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_meter::{HostMeter, Watched, WatchedGpu};
+use joulemark_store::Timeseries;
 
-impl Run {
-    /// Warnings of the measured cycles' surroundings.
-    pub fn disturbances(&self, driven: &Driven, pids: &[u32]) -> Vec<Warning> {
-        let cycles = (0..self.record.spec.num_cycles).filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
-        self.context.meter.disturbances(&Watched {
-            cycles: cycles.collect(),
-            gpus: watched_gpus(&self.record.spec, pids),
-        })
-    }
+/// Warns of what disturbed the measured cycles.
+pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[u32]) -> Vec<Warning> {
+    let cycles = (0..spec.num_cycles).filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
+    meter.disturbances(&Watched {
+        cycles: cycles.collect(),
+        gpus: watched_gpus(spec, pids),
+    })
 }
 
 /// The experiment's devices since it was claimed.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::leases::Lease;
 use super::step::Scheduler;
-use crate::clock::Monotonic;
-use crate::experiment::ExperimentId;
 use crate::progress::{Progress, Snapshot};
-use crate::store::StoreError;
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::StoreError;
 
 /// How soon another server's changes are heard of; this server's own ring.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);

@@ -2,40 +2,11 @@ mod compute;
 mod energy;
 mod figures;
 mod origin;
+mod row;
 mod submission;
 
-use jiff::Timestamp;
-
 use super::column::Column;
-use crate::experiment::{ExperimentId, Failure, Spec, State, Warning};
-use crate::report::Report;
-
-/// An experiment with its report, which it has once it is completed.
-#[derive(Clone, Debug)]
-pub struct ExperimentRow {
-    pub id: ExperimentId,
-    pub state: State,
-    pub attempt: u32,
-    pub node_name: Option<String>,
-    pub submitter: Option<String>,
-    pub created_at: Timestamp,
-    pub started_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub failure: Option<Failure>,
-    /// Of its submission; the report repeats them.
-    pub warnings: Vec<Warning>,
-    pub spec: Spec,
-    pub report: Option<Report>,
-}
-
-impl ExperimentRow {
-    fn all_warnings(&self) -> &[Warning] {
-        match &self.report {
-            Some(report) => &report.validation.warnings,
-            None => &self.warnings,
-        }
-    }
-}
+pub use row::ExperimentRow;
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.
 pub fn columns() -> Vec<Column<ExperimentRow>> {

@@ -1,7 +1,7 @@
 use super::column::{Column, count, held, number, text};
-use crate::experiment::ExperimentId;
-use crate::measurement::RequestMeasurement;
-use crate::units::MILLISECONDS_PER_SECOND;
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::RequestMeasurement;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 
 /// A request of a completed experiment.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::column::{Column, count, document, json, number, text};
-use crate::experiment::ExperimentId;
-use crate::measurement::{DeviceSeries, SeriesPoint};
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::{DeviceSeries, SeriesPoint};
 
 /// A sample of one of an experiment's devices.
 #[derive(Clone, Debug)]

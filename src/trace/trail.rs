@@ -8,8 +8,8 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::{Traces, is_sampled, read, system_time, wall};
-use crate::clock::Monotonic;
-use crate::experiment::{Arrival, ExperimentId};
+use joulemark_experiment::{Arrival, ExperimentId};
+use joulemark_measurement::clock::Monotonic;
 
 /// What an attempt sets out with.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots a Debian with systemd in a container of its own, and there walks the way of an admin by deploy/README.md: install,
 # first key, nginx and Caddy on port 443, a real experiment, what the service may not do, stop, watchdog, uninstall
-# (walk.sh). Needs root and a built program; takes about two minutes, the model's included.
+# (walk.sh). Needs root and both programs built; takes about two minutes, the model's included.
 # Usage: boot.sh [FOLDER]    where the system is made; default /var/tmp/joulemark-boot, kept for the next run
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -10,7 +10,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 work=${1:-/var/tmp/joulemark-boot}
 system=$work/system
 [ "$(id -u)" -eq 0 ] || fail "debootstrap and systemd-nspawn need root"
-[ -x target/release/joulemark ] || fail "build it first: cargo build --release --locked"
+for program in joulemark joulemark-mistral; do
+  [ -x "target/release/$program" ] || fail "target/release/$program is not there; build it first: cargo build --release --locked"
+done
 missing=()
 has debootstrap || missing+=(debootstrap)
 has systemd-nspawn || missing+=(systemd-container)
@@ -34,7 +36,8 @@ PYTHON
 fi
 rm -rf "$system"
 cp -a "$work/base" "$system"
-install -D -m 0755 target/release/joulemark "$system/opt/joulemark/target/release/joulemark"
+install -D -m 0755 --target-directory="$system/opt/joulemark/target/release" \
+  target/release/joulemark target/release/joulemark-mistral
 cp -r deploy "$system/opt/joulemark/"
 install -D -m 0644 models/SmolLM2-135M-Instruct.Q4_1.gguf "$system/srv/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >"$system/etc/hosts"

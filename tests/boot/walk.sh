@@ -35,6 +35,11 @@ until_up() {
   fail "$site/readyz does not answer"
 }
 
+# Which files the two programs are, since one that is written over stays the same.
+installed() {
+  stat -c %i /usr/local/bin/joulemark /usr/local/libexec/joulemark/joulemark-mistral
+}
+
 deploy/install.sh >/dev/null
 expect "the unit verifies" '^$' "$(systemd-analyze verify /etc/systemd/system/joulemark.service 2>&1)"
 expect "the socket's folder is the proxy's group's" 'drwxr-s--- .* joulemark joulemark-proxy' "$(ls -ld /run/joulemark)"
@@ -88,6 +93,11 @@ done
 useradd mallory
 refused=$(sudo -u mallory curl -sS --unix-socket /run/joulemark/http.sock -H 'X-Remote-User: root' http://x/v1/devices 2>&1 || true)
 expect "another user of the host does not reach the socket" "Couldn't connect|Permission denied" "$refused"
+
+# The engine, as the user of the service sees it. The doctor fails where nothing measures energy, as in here.
+expect "the doctor names the engine that works" \
+  'works  mistral [0-9.]+ \(/usr/local/libexec/joulemark/joulemark-mistral\), built for the CPU alone$' \
+  "$(sudo -u joulemark joulemark doctor | sed -n '/^Engines$/,/^$/p' || true)"
 
 # RAPL, which a virtual machine has not: a tree of files with the rule's owner and mode
 mkdir -p /srv/powercap/intel-rapl:0
@@ -149,7 +159,11 @@ printf 'ok: and started again\n'
 sudo -u joulemark joulemark db backup /var/lib/joulemark/backup.db --database-url "$database" >/dev/null
 sudo -u joulemark joulemark db check --database-url sqlite:///var/lib/joulemark/backup.db >/dev/null || fail "db check"
 key_after=$(sudo -u joulemark joulemark key create --name late --role reader --database-url "$database" 2>/dev/null)
+before=$(installed)
 deploy/install.sh "$PWD/target/release/joulemark" >/dev/null
+# Neither of the old files is among the new ones.
+expect "upgraded: both programs are other files" '^$' "$(installed | grep -Fxf - <(echo "$before") || true)"
+expect "upgraded: nothing is left beside them" '^$' "$(find /usr/local/bin /usr/local/libexec -name '*.new')"
 systemctl restart joulemark
 until_up
 expect "upgraded: a key works" '^200$' "$(web -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $key_after" "$api")"
@@ -191,7 +205,7 @@ expect "and takes an experiment" '"state":"queued"' \
 
 deploy/install.sh --uninstall >/dev/null
 expect "uninstalled: the data stays" 'joulemark.db$' "$(ls /var/lib/joulemark/joulemark.db)"
-for gone in /usr/local/bin/joulemark /etc/systemd/system/joulemark.service /etc/udev/rules.d/60-joulemark.rules; do
+for gone in /usr/local/bin/joulemark /usr/local/libexec/joulemark /etc/systemd/system/joulemark.service /etc/udev/rules.d/60-joulemark.rules; do
   [ ! -e "$gone" ] || fail "$gone is left"
 done
 rm -r /var/lib/joulemark /var/cache/joulemark /etc/joulemark

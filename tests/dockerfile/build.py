@@ -162,26 +162,16 @@ class Build:
 
     def copy(self, image, rest, variables):
         stage, sources, destination = parse.copy(rest, variables)
+        to = inside(image, destination)
+        if not stage:
+            # A path loses the slash by which it is a folder's.
+            self.context.copy(sources, f"{to}/" if destination.endswith("/") else str(to))
+            return
         for source in sources:
-            if stage:
-                found = [self.images[stage].root / source.lstrip("/")]
-                to = inside(image, destination)
-                to.parent.mkdir(parents=True, exist_ok=True)
-                into = f"{found[0]}/." if found[0].is_dir() else str(found[0])
-                if found[0].is_dir():
-                    to.mkdir(parents=True, exist_ok=True)
-                run(["cp", "-a", "--no-preserve=ownership", into, to])
-                continue
-            files = self.context.files(source)
-            if not files:
-                sys.exit(f"COPY {source}: nothing of that name is left by .dockerignore")
-            is_folder = (REPOSITORY / source).is_dir()
-            for name, below in files:
-                to = inside(image, destination)
-                if is_folder or destination.endswith("/") or len(files) > 1 or len(sources) > 1:
-                    to = to / below
-                to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(REPOSITORY / name, to)
+            found = self.images[stage].root / source.lstrip("/")
+            is_folder = found.is_dir() or destination.endswith("/")
+            (to if is_folder else to.parent).mkdir(parents=True, exist_ok=True)
+            run(["cp", "-a", "--no-preserve=ownership", f"{found}/." if found.is_dir() else found, to])
 
 
 def say(text):

@@ -1,17 +1,34 @@
 #!/usr/bin/env python3
 """What can be known of the Dockerfile without building it: that it is parsed as meant, that .dockerignore leaves what it
-copies, and that no source file embeds one that the image's build does not see."""
+copies, that no source file embeds one that the image's build does not see, and, by a cargo that builds nothing, that every
+member of the workspace is a stub in the first build and itself in the second."""
 
+import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 
 import parse
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 EMBEDDED = re.compile(r'include_(?:str|bytes)!\(\s*"([^"]+)"')
+# What cargo builds of a member, and begins with; the rest of its sources is found from there.
+BUILT = ("src/lib.rs", "src/main.rs", "build.rs")
+STUBS = ("", "fn main() {}\n")
+# Says what it was asked for and what it was given, and builds nothing.
+CARGO = f"""#!{sys.executable}
+import json, os, pathlib, sys
+found = [file for file in pathlib.Path(".").rglob("*") if file.name in ("Cargo.toml", "lib.rs", "main.rs", "build.rs")]
+files = {{file.as_posix(): [file.read_text(), file.stat().st_mtime_ns] for file in found}}
+said = {{"arguments": sys.argv[1:], "capability": os.environ.get("CUDA_COMPUTE_CAP"), "files": files}}
+with open(os.environ["SAID"], "a") as log:
+    print(json.dumps(said), file=log)
+"""
 
 
 class Parsing(unittest.TestCase):
@@ -53,7 +70,8 @@ class Contents(unittest.TestCase):
                         self.copied |= {name.as_posix() for name in files}
 
     def test_every_file_that_a_source_embeds_is_in_the_build(self):
-        for source in (REPOSITORY / "src").rglob("*.rs"):
+        for name in sorted(name for name in self.copied if name.endswith(".rs")):
+            source = REPOSITORY / name
             for embedded in EMBEDDED.findall(source.read_text()):
                 target = (source.parent / embedded).resolve().relative_to(REPOSITORY).as_posix()
                 self.assertIn(target, self.copied, f"{source} embeds it")
@@ -61,6 +79,99 @@ class Contents(unittest.TestCase):
     def test_no_key_model_or_history_gets_into_an_image(self):
         for name in self.copied:
             self.assertNotRegex(name, r"\.(gguf|safetensors|db|env|pem|key)$|^\.git/")
+
+    def test_both_programs_are_in_the_image_where_the_service_looks_for_its_engine(self):
+        image = parse.stages((REPOSITORY / "Dockerfile").read_text(), {})[-1]
+        copies = [parse.copy(each.rest, {}) for each in image.instructions if each.name == "COPY"]
+        for program, folder in [("joulemark", "/usr/local/bin/"), ("joulemark-mistral", "/usr/local/libexec/joulemark/")]:
+            self.assertIn(("build", [f"/build/target/release/{program}"], folder), copies)
+
+
+def manifest(member):
+    return tomllib.loads((REPOSITORY / member / "Cargo.toml").read_text())
+
+
+def members():
+    """Every member of the workspace by its package's name, as its folder."""
+    workspace = manifest(".")["workspace"]
+    found = [folder for pattern in workspace["members"] for folder in REPOSITORY.glob(pattern)]
+    folders = [".", *(str(each.relative_to(REPOSITORY)) for each in found if (each / "Cargo.toml").exists())]
+    return {manifest(folder)["package"]["name"]: folder for folder in folders}
+
+
+def shipped():
+    """The members that the programs are made of."""
+    known = members()
+    needed, found = ["joulemark", "joulemark-mistral"], set()
+    while needed:
+        name = needed.pop()
+        if name in known and name not in found:
+            found.add(name)
+            needed += [*manifest(known[name]).get("dependencies", {}), *manifest(known[name]).get("build-dependencies", {})]
+    return {known[name] for name in found}
+
+
+def carried_out(**arguments):
+    """What cargo was asked for and what it was given, at each of the build stage's calls."""
+    text = (REPOSITORY / "Dockerfile").read_text()
+    stage = next(stage for stage in parse.stages(text, {}) if stage.name == "build")
+    context = parse.Context(REPOSITORY)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, programs, log = (pathlib.Path(scratch, name) for name in ("build", "programs", "log"))
+        folder.mkdir()
+        programs.mkdir()
+        (programs / "cargo").write_text(CARGO)
+        (programs / "cargo").chmod(0o755)
+        variables = {"PATH": f"{programs}:{os.environ['PATH']}", "SAID": str(log)}
+        for each in stage.instructions:
+            if each.name == "ARG":
+                name, default = parse.argument(each.rest)
+                variables[name] = arguments.get(name, default)
+            elif each.name == "COPY":
+                source_stage, sources, destination = parse.copy(each.rest, {})
+                if not source_stage:
+                    context.copy(sources, f"{folder}/{destination}")
+            elif each.name == "RUN" and "cargo " in each.rest:
+                subprocess.run(["/bin/sh", "-c", each.rest], cwd=folder, env=variables, check=True)
+        return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+class Layers(unittest.TestCase):
+    def test_the_first_build_has_every_members_manifest_and_stubs_of_what_it_builds(self):
+        files = carried_out()[0]["files"]
+        for member in members().values():
+            for name in ["Cargo.toml", *BUILT]:
+                file = pathlib.PurePosixPath(member, name).as_posix()
+                self.assertEqual(file in files, (REPOSITORY / file).exists(), file)
+                if file in files and name in BUILT:
+                    self.assertIn(files[file][0], STUBS, file)
+
+    def test_the_second_build_has_the_sources_of_what_is_shipped_and_they_are_newer_than_the_stubs(self):
+        first, second = (said["files"] for said in carried_out())
+        for member in members().values():
+            for name in BUILT:
+                file = pathlib.PurePosixPath(member, name).as_posix()
+                if file not in first:
+                    continue
+                if member in shipped():
+                    self.assertEqual(second[file][0], (REPOSITORY / file).read_text(), file)
+                    self.assertGreater(second[file][1], first[file][1], file)
+                else:
+                    self.assertIn(second[file][0], STUBS, file)
+
+    def test_both_builds_select_every_member_and_give_the_features_to_the_engine(self):
+        bare = ["build", "--release", "--locked"]
+        for features, more in [
+            ("", []),
+            ("cuda", ["--features", "joulemark-mistral/cuda"]),
+            ("cuda,flash-attn", ["--features", "joulemark-mistral/cuda", "--features", "joulemark-mistral/flash-attn"]),
+        ]:
+            asked = [said["arguments"] for said in carried_out(FEATURES=features)]
+            self.assertEqual(asked, [[*bare, *more]] * 2)
+
+    def test_a_compute_capability_is_told_only_where_one_is_given(self):
+        self.assertEqual([said["capability"] for said in carried_out()], [None, None])
+        self.assertEqual([said["capability"] for said in carried_out(CUDA_COMPUTE_CAP="80")], ["80", "80"])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
 from dataclasses import dataclass, field
 
 KNOWN = {"ARG", "FROM", "ENV", "COPY", "RUN", "WORKDIR", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
@@ -127,3 +128,17 @@ class Context:
                 if not file.is_dir() and self.has(name.as_posix()):
                     found.append((name, file.relative_to(source) if source.is_dir() else pathlib.Path(file.name)))
         return found
+
+    def copy(self, sources, destination):
+        """Carries a COPY of the context out, to a path of this host's, which a slash at its end makes a folder."""
+        for source in sources:
+            files = self.files(source)
+            if not files:
+                raise SystemExit(f"COPY {source}: nothing of that name is left by .dockerignore")
+            is_folder = (self.root / source).is_dir()
+            for name, below in files:
+                to = pathlib.Path(destination)
+                if is_folder or destination.endswith("/") or len(files) > 1 or len(sources) > 1:
+                    to = to / below
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self.root / name, to)

@@ -1,6 +1,9 @@
 use serde_json::{Value, json};
 
-use crate::real_model::{MODEL, models_dir};
+use joulemark_testkit::fake_engine;
+use joulemark_worker::protocol;
+
+use crate::models::{MODEL, models_dir};
 use crate::server::Server;
 use crate::tiny_llama;
 
@@ -127,8 +130,20 @@ async fn every_bad_submission_is_refused_with_a_problem_that_names_the_field() {
     let models = tempfile::tempdir().unwrap();
     tiny_llama::write(&models.path().join("tiny"), 1);
     std::fs::copy(format!("{}/{MODEL}", models_dir()), models.path().join(MODEL)).unwrap();
-    let folder = models.path().display().to_string();
-    let server = Server::start_with(&["--models-dir", &folder, "--allow-synthetic-engine"]);
+    // So that a model is not refused for want of an engine alone.
+    let engines = tempfile::tempdir().unwrap();
+    fake_engine::write(engines.path(), protocol::VERSION);
+    let (folder, engine_dir) = (
+        models.path().display().to_string(),
+        engines.path().display().to_string(),
+    );
+    let server = Server::start_with(&[
+        "--models-dir",
+        &folder,
+        "--engine-dir",
+        &engine_dir,
+        "--allow-synthetic-engine",
+    ]);
     assert!(cases().len() >= 40);
     for (change, pointer) in cases() {
         let mut experiment = json!({"model_name": MODEL, "prompts": ["hello"], "max_output_tokens": 8});

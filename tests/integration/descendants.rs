@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use joulemark::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use joulemark::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::StatusCode;

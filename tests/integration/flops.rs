@@ -6,7 +6,7 @@ use std::process::Command;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::real_model::{MODEL, models_dir};
+use crate::models::{MODEL, models_dir};
 use crate::server::Server;
 
 /// What `joulemark flops --json` prints, and whether it succeeded.

@@ -1,4 +1,4 @@
-//! The one integration binary: each further one would link mistral.rs again.
+//! The one integration binary: each further one would be linked anew with each change.
 
 mod api;
 mod architecture;
@@ -18,10 +18,10 @@ mod description;
 mod devices;
 mod docs;
 mod doctor;
+mod engines;
 mod events;
 mod export;
 mod exposition;
-mod fake_powercap;
 mod faults;
 mod flops;
 mod front;
@@ -29,51 +29,37 @@ mod fronted;
 mod fronted_hostile;
 mod guarded;
 mod honesty;
-#[path = "../../benches/queue/host.rs"]
-mod host;
 mod hostile;
 mod idempotency;
 mod keys;
-#[path = "../../benches/queue/kills.rs"]
-mod kills;
 mod kills_quick;
 mod limits;
 mod logs;
-#[path = "../../benches/queue/makespan.rs"]
-mod makespan;
 mod many_servers;
 mod meter_command;
 mod metrics;
-mod mock_nvml;
 mod nodes;
 mod nvml;
 mod otlp;
 mod outage;
 mod overlapping;
 mod peers;
-mod postgres_cluster;
 mod proxies;
 mod queue;
 mod rapl;
-mod real_model;
 mod receiver;
 mod recovered_gpu;
 mod recovery;
 mod representations;
-mod safetensors;
 mod same_host;
-mod server;
 mod service_manager;
-#[path = "../mock_nvml/src/shape.rs"]
-mod shape;
-#[path = "../../benches/energy/simulation.rs"]
-mod simulation;
 mod sse;
 mod surroundings;
 mod timeseries;
-mod tiny_llama;
 mod traces;
 mod true_energy;
 mod undisturbed;
-#[path = "../../benches/queue/verdict.rs"]
-mod verdict;
+
+use joulemark_testkit::{
+    fake_powercap, host, kills, makespan, mock_nvml, models, postgres_cluster, server, shape, simulation, tiny_llama,
+};

@@ -126,9 +126,9 @@ fn what_the_command_does_first_and_last_is_counted_and_nothing_is_counted_twice(
 #[test]
 fn the_json_has_exactly_its_fields_and_a_window_on_the_monotonic_clock() {
     let tree = Powercap::new(&[("intel-rapl:0", "package-0")]);
-    let before = joulemark::clock::Monotonic::now().as_sec();
+    let before = joulemark_measurement::clock::Monotonic::now().as_sec();
     let reading = json(&meter(&tree, &["--json"], "sleep 0.3"));
-    let after = joulemark::clock::Monotonic::now().as_sec();
+    let after = joulemark_measurement::clock::Monotonic::now().as_sec();
     let mut keys: Vec<&str> = reading
         .as_object()
         .expect("an object")

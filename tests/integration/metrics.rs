@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use joulemark::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

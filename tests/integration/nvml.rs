@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use joulemark::clock::Monotonic;
-use joulemark::energy::{EnergyOptions, HostMeter, NvmlSource, open};
-use joulemark::measurement::{Confidence, EnergyMethod, EnergyMetrics, SourceReading, Window};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{Confidence, EnergyMethod, EnergyMetrics, SourceReading, Window};
+use joulemark_meter::{EnergyOptions, HostMeter, NvmlSource, open};
 
 use crate::fake_powercap::{FakePowercap, FakeZone};
 pub use crate::mock_nvml::{MockNvml, uuid};

@@ -1,7 +1,7 @@
 //! Two experiments that run at once, each on a GPU of its own, through the server's whole path: each gets exactly its
 //! GPU's energy, and what they get of the host is never more than there was.
 
-use joulemark::measurement::Window;
+use joulemark_measurement::Window;
 use serde_json::{Value, json};
 
 use crate::fake_powercap::{FakePowercap, FakeZone};

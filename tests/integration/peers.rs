@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use joulemark::measurement::EnergyMethod;
+use joulemark_measurement::EnergyMethod;
 
 use crate::nvml::{MockNvml, measure, meter, truth, uuid};
 use crate::undisturbed::undisturbed;

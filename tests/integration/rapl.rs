@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use joulemark::clock::Monotonic;
-use joulemark::energy::{EnergyOptions, HostMeter, open};
-use joulemark::measurement::{EnergyDomain, EnergyMetrics, SourceReading, Window};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{EnergyDomain, EnergyMetrics, SourceReading, Window};
+use joulemark_meter::{EnergyOptions, HostMeter, open};
 
 use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::undisturbed::undisturbed;

@@ -56,7 +56,7 @@ async fn each_disturbance_of_a_gpu_is_one_warning_and_a_calm_gpu_has_none() {
 
 #[tokio::test]
 async fn a_board_that_is_lost_while_it_is_measured_is_named() {
-    let lost_at = joulemark::clock::Monotonic::now().as_sec() + 3.0;
+    let lost_at = joulemark_measurement::clock::Monotonic::now().as_sec() + 3.0;
     let mock = MockNvml::new(&format!("devices=1\nlost=0\nlost_at_sec={lost_at}"));
     let server = server_with(&mock);
     let warnings = warnings(&server, &[0]).await;

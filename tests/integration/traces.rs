@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use joulemark::clock::Monotonic;
+use joulemark_measurement::clock::Monotonic;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

@@ -4,9 +4,9 @@
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use joulemark::clock::Monotonic;
-use joulemark::energy::{EnergyOptions, HostMeter, open};
-use joulemark::measurement::Window;
+use joulemark_measurement::Window;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_meter::{EnergyOptions, HostMeter, open};
 use serde_json::{Value, json};
 
 use crate::fake_powercap::{FakePowercap, FakeZone};

@@ -1,6 +1,16 @@
 # A server of its own for a test of the API: `start_server OPTION…` sets SERVER_URL and SERVER_KEY (an admin's) and stops
-# it when the script ends. Sourced.
+# it when the script ends. Sourced, after deploy/setup-build.sh.
 # shellcheck shell=bash
+
+# For a test that runs a real model: says what is missing before anything is waited for. The engine is where the service
+# looks for it.
+require_engine() {
+  local program=${JOULEMARK:-target/release/joulemark} folder
+  folder=$(dirname "$program")
+  [ -x "$program" ] || fail "$program is not there; build it first: cargo build --release --locked"
+  [ -x "$folder/joulemark-mistral" ] || [ -x "$folder/../libexec/joulemark/joulemark-mistral" ] ||
+    fail "$folder/joulemark-mistral is not there; build it first: cargo build --release --locked"
+}
 
 start_server() {
   local program=${JOULEMARK:-target/release/joulemark} line

@@ -80,7 +80,7 @@ pub struct OutputArguments {
 pub struct FilterArguments {
     /// In this state: queued, starting, warming_up, measuring, aggregating, completed, failed, cancelled.
     #[arg(long)]
-    pub state: Option<crate::experiment::State>,
+    pub state: Option<joulemark_experiment::State>,
     /// With this model_name.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,

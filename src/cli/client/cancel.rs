@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::{complaint, ending::Ending, session};
-use crate::experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, State};
 
 #[derive(Debug, Args)]
 pub struct CancelArguments {

@@ -2,7 +2,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::client::ClientError;
-use crate::experiment::State;
+use joulemark_experiment::State;
 
 pub const EXIT_CODES: &str = "\
 Exit codes:

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::arguments::{FilterArguments, ServerArguments};
 use super::session::{self, Session};
 use super::{ending::Ending, part_file::PartFile};
-use crate::experiment::ExperimentId;
+use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct ExportArguments {

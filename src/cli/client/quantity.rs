@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn every_metric_that_is_a_quantity_has_its_unit() {
-        use crate::measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
-        use crate::report::EfficiencyMetrics;
+        use joulemark_experiment::report::EfficiencyMetrics;
+        use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
         let groups = [
             serde_json::to_value(InferenceMetrics::default()).unwrap(),
             serde_json::to_value(EnergyMetrics::default()).unwrap(),

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::{ending::Ending, metrics, session};
-use crate::experiment::ExperimentId;
+use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct ResultsArguments {

@@ -8,7 +8,7 @@ use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
 use super::{ending::Ending, rows, watch::watch};
 use crate::client::Document;
-use crate::experiment::ExperimentId;
+use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct StatusArguments {

@@ -11,7 +11,7 @@ use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
 use super::{complaint, ending::Ending, metrics, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
-use crate::experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, State};
 
 #[derive(Debug, Args)]
 pub struct SubmitArguments {

@@ -4,8 +4,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{quantity, session::Session};
 use crate::client::{Progress, Update};
-use crate::clock::Monotonic;
-use crate::experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::clock::Monotonic;
 
 /// Thousandths: fine enough for any terminal.
 const BAR_LENGTH: u64 = 1000;

@@ -26,7 +26,7 @@ async fn write(settings: &Settings, unfinished: &Path) -> anyhow::Result<()> {
     if settings.sqlite_file().is_none() {
         return dump(&settings.database_url, unfinished);
     }
-    let store = super::open_as_it_is(settings).await?;
+    let store = super::open::open_as_it_is(settings).await?;
     store.copy_into(unfinished).await?;
     store.close().await;
     Ok(())

@@ -1,13 +1,13 @@
 use anyhow::bail;
 
 use crate::config::Settings;
-use crate::store::Contents;
+use joulemark_store::Contents;
 
 /// Beyond these only their number is said.
 const MOST_SHOWN: usize = 20;
 
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
-    let store = super::open_as_it_is(settings).await?;
+    let store = super::open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
     println!("schema {}", store.schema_version().await?);
     let Contents {

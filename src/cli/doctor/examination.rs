@@ -1,11 +1,14 @@
 //! What the doctor found, as JSON and as text. Pure.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::energy::{CpuDevice, Devices, Finding, GpuDevice};
-use crate::measurement::{EnergyMethod, SourceReading};
+use crate::engines::{EngineProblem, FoundEngine};
+use joulemark_experiment::OfferedEngine;
+use joulemark_measurement::{EnergyMethod, SourceReading};
+use joulemark_meter::{CpuDevice, Devices, Finding, GpuDevice};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Examination {
@@ -17,10 +20,64 @@ pub struct Examination {
     pub cpu: CpuDevice,
     /// What each source that works read over one second.
     pub sources: Vec<SourceReading>,
+    /// Every engine that was looked for.
+    pub engines: Vec<EngineFinding>,
+}
+
+/// One engine: what it is where it can be started, and otherwise why not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EngineFinding {
+    pub works: bool,
+    /// The program that runs it; `None` where there is none that can be started.
+    pub program: Option<PathBuf>,
+    /// What the program says of itself.
+    #[serde(flatten)]
+    pub offer: Option<OfferedEngine>,
+    /// Why it cannot be started, and what mends it.
+    pub problem: Option<String>,
+}
+
+impl EngineFinding {
+    fn new(found: Result<FoundEngine, EngineProblem>) -> Self {
+        match found {
+            Ok(found) => Self {
+                works: true,
+                program: Some(found.program),
+                offer: Some(found.offer),
+                problem: None,
+            },
+            Err(problem) => Self {
+                works: false,
+                program: None,
+                offer: None,
+                problem: Some(problem.to_string()),
+            },
+        }
+    }
+
+    fn text(&self) -> String {
+        let (Some(offer), Some(program)) = (&self.offer, &self.program) else {
+            return format!("  --     {}", self.problem.as_deref().unwrap_or("not found"));
+        };
+        let built_for = match offer.features.is_empty() {
+            true => "the CPU alone".to_owned(),
+            false => offer.features.join(", "),
+        };
+        format!(
+            "works  {} {} ({}), built for {built_for}",
+            offer.name,
+            offer.engine_version,
+            program.display()
+        )
+    }
 }
 
 impl Examination {
-    pub fn new(sources: Vec<SourceReading>, devices: Devices) -> Self {
+    pub fn new(
+        sources: Vec<SourceReading>,
+        devices: Devices,
+        engines: Vec<Result<FoundEngine, EngineProblem>>,
+    ) -> Self {
         let measured = |source: &SourceReading| source.energy_j.is_some() && source.method != EnergyMethod::Estimate;
         Self {
             measures: sources.iter().any(measured),
@@ -28,6 +85,7 @@ impl Examination {
             gpus: devices.gpus,
             cpu: devices.cpu,
             sources,
+            engines: engines.into_iter().map(EngineFinding::new).collect(),
         }
     }
 
@@ -57,6 +115,10 @@ impl Examination {
         if self.sources.is_empty() {
             text.push_str("  no source works\n");
         }
+        text.push_str("\nEngines\n");
+        for engine in &self.engines {
+            let _ = writeln!(text, "  {}", engine.text().trim_start());
+        }
         let model = self.cpu.model.as_deref().unwrap_or("unknown model");
         let clock = self
             .cpu
@@ -81,7 +143,7 @@ impl Examination {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurement::{Confidence, EnergyDomain, EnergyScope, EnergySourceKind};
+    use joulemark_measurement::{Confidence, EnergyDomain, EnergyScope, EnergySourceKind};
 
     fn source(method: EnergyMethod, energy_j: Option<f64>) -> SourceReading {
         SourceReading {
@@ -130,6 +192,10 @@ mod tests {
                 cpu,
                 findings: vec![finding],
             },
+            vec![Err(EngineProblem::Missing {
+                name: "mistral".to_owned(),
+                looked: "/opt/engines".to_owned(),
+            })],
         )
     }
 
@@ -149,6 +215,7 @@ mod tests {
             "fix: `sudo chmod`",
             "42.00 W",
             "/proc/stat",
+            "no program joulemark-mistral in /opt/engines",
             "is measured",
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::flops::{FlopsAnswer, OperatorAnswer, OperatorKind};
-use crate::measurement::Confidence;
+use joulemark_flops::{FlopsAnswer, OperatorAnswer, OperatorKind};
+use joulemark_measurement::Confidence;
 
 pub fn table(answer: &FlopsAnswer) -> String {
     let mut text = String::new();

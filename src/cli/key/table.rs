@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::access::{ApiKey, Standing};
+use joulemark_experiment::access::{ApiKey, Standing};
 
 /// A line a key under a heading.
 pub fn text(keys: &[ApiKey], now: Timestamp) -> String {

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::energy::GpuDevice;
+use joulemark_meter::GpuDevice;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GpuChoice {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::energy::Finding;
-use crate::measurement::{EnergyMetrics, SourceReading, Window};
+use joulemark_measurement::{EnergyMetrics, SourceReading, Window};
+use joulemark_meter::Finding;
 
 /// Energy of the whole host over one command; null where it is not known, never 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]

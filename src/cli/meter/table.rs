@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::reading::Reading;
-use crate::measurement::{Confidence, EnergyMethod, SourceReading};
+use joulemark_measurement::{Confidence, EnergyMethod, SourceReading};
 
 pub fn table(reading: &Reading) -> String {
     let mut text = format!(

@@ -11,9 +11,9 @@ use subtle::ConstantTimeEq as _;
 use super::policy::{Access, Authentication};
 use super::scope::is_for_the_list;
 use super::{Caller, Origin, Peer, Scope, scope_of};
-use crate::access::{Role, Standing, Token, is_good_name};
-use crate::clock::{self, Monotonic};
 use crate::http::{problem::Problem, state::AppState};
+use joulemark_experiment::access::{Role, Standing, Token, is_good_name};
+use joulemark_measurement::clock::{self, Monotonic};
 
 /// Compared with where there is no such key, so that an unknown id takes as long as a wrong secret.
 const NO_DIGEST: [u8; 32] = [0; 32];

@@ -1,8 +1,8 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::origin::Origin;
-use crate::access::{Actor, KeyId, Role};
 use crate::http::problem::Problem;
+use joulemark_experiment::access::{Actor, KeyId, Role};
 
 /// Who asks, as far as the service knows. Put into the request by `authenticate`, and by nothing else.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::access::KeyId;
-use crate::store::Store;
+use joulemark_experiment::access::KeyId;
+use joulemark_store::Store;
 
 /// How long a key's use is kept here before it is written: one write for all requests of the time.
 const INTERVAL: Duration = Duration::from_secs(30);

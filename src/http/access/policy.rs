@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use super::last_used::LastUsed;
 use super::origin::TrustedProxies;
 use super::rate::RateLimit;
-use crate::access::Role;
 use crate::config::Limits;
+use joulemark_experiment::access::Role;
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::clock::Monotonic;
-use crate::units::NANOSECONDS_PER_SECOND;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
 const NS_PER_MINUTE: u64 = 60 * NANOSECONDS_PER_SECOND as u64;
 /// Beyond so many callers those that have all of their allowance back are forgotten.

@@ -1,6 +1,6 @@
 use axum::http::Method;
 
-use crate::access::Role;
+use joulemark_experiment::access::Role;
 
 /// What an operation asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 use uuid::Uuid;
 
 use crate::config::Limits;
-use crate::experiment::{ExperimentRequest, FieldProblem, Prompts, Spec};
 use crate::http::access::Origin;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::inference::{SYNTHETIC_PREFIX, prompts};
-use crate::model_files;
 use crate::scheduler::is_hub_id;
-use crate::store::{NewCallback, Quota};
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{ExperimentRequest, FieldProblem, Prompts, Spec};
+use joulemark_flops::model_files;
+use joulemark_store::{NewCallback, Quota};
+use joulemark_worker::inference::prompts;
 
 /// What a submission must find room in when it is stored; 0 is no limit.
 pub fn quota(limits: &Limits) -> Quota {

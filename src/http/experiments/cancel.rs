@@ -6,11 +6,11 @@ use axum::{
 };
 
 use super::view::Experiment;
-use crate::access::{Action, AuditEntry};
-use crate::clock;
-use crate::experiment::State;
 use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState};
 use crate::scheduler::CancelAnswer;
+use joulemark_experiment::State;
+use joulemark_experiment::access::{Action, AuditEntry};
+use joulemark_measurement::clock;
 
 /// Cancel an experiment
 ///

@@ -1,9 +1,9 @@
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use crate::experiment::{ExperimentId, State};
 use crate::http::problem::Problem;
-use crate::store::{ListOrder, ListQuery};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_store::{ListOrder, ListQuery};
 
 /// Which experiments, and in which order. All that is given must hold; `label` may be repeated.
 #[derive(Debug, IntoParams)]

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::http::access::Caller;
 use crate::http::problem::Problem;
-use crate::store::IdempotencyKey;
+use joulemark_store::IdempotencyKey;
 
 /// Set on the answer to a submission whose key came before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

@@ -11,7 +11,7 @@ use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::fields::Fields;
 use crate::http::page::{DEFAULT_LIMIT, read_cursor, read_limit};
 use crate::http::{access::Caller, extract::StrictQuery, problem::Problem, state::AppState};
-use crate::store::{Cursor, ListQuery, Version};
+use joulemark_store::{Cursor, ListQuery, Version};
 
 /// Of the documents on a page: 500 experiments with prompts of their own could come to gigabytes.
 const MOST_BYTES: usize = 8 << 20;
@@ -123,7 +123,7 @@ fn read(parameters: Vec<(String, String)>) -> Result<(ListQuery, Fields), Proble
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::ExperimentId;
+    use joulemark_experiment::ExperimentId;
 
     fn read_pairs(pairs: &[(&str, &str)]) -> Result<(ListQuery, Fields), Problem> {
         let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));

@@ -4,9 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::{hides_texts, shown_failure, without_token_ids};
-use crate::experiment::{ExperimentId, State};
 use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState, stream};
-use crate::measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
 
 /// The raw results: one item a rank and cycle, with every request and the time of every token.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,13 +5,13 @@ use utoipa::ToSchema;
 use super::finished_tag;
 use super::view::{shown, shown_failure};
 use super::wait::{ReadParameters, wait};
-use crate::experiment::{ExperimentId, Spec, State};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, answer, not_modified};
 use crate::http::extract::{IdPath, StrictQuery};
 use crate::http::{places::Stay, problem::Problem, state::AppState};
-use crate::report::Report;
-use crate::store::Version;
+use joulemark_experiment::report::Report;
+use joulemark_experiment::{ExperimentId, Spec, State};
+use joulemark_store::Version;
 
 /// A completed experiment's aggregate and efficiency, with all that is needed to cite or repeat it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use crate::http::access::Caller;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::extract::{IdPath, StrictQuery};
 use crate::http::{places::Stay, problem::Problem, state::AppState};
-use crate::store::Version;
+use joulemark_store::Version;
 
 /// Show an experiment
 ///

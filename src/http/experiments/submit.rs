@@ -9,10 +9,10 @@ use axum::{
 use super::admission::{callback, not_on_the_list, oversize, quota};
 use super::{idempotency, view::Experiment};
 use crate::config::Limits;
-use crate::experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
 use crate::http::access::{Caller, Origin};
 use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
-use crate::store::{NewExperiment, Submitted};
+use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
+use joulemark_store::{NewExperiment, Submitted};
 
 /// Submit an experiment
 ///

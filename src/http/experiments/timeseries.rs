@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::shown_failure;
-use crate::analysis::resample;
-use crate::experiment::{ExperimentId, State};
 use crate::http::access::Caller;
 use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState, stream};
-use crate::measurement::{DeviceSeries, Window};
-use crate::store::{self, Record, Store, StoreError};
-use crate::units::MILLISECONDS_PER_SECOND;
+use joulemark_analysis::resample;
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{DeviceSeries, Window};
+use joulemark_store::{Record, Store, StoreError};
 
 /// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
 const SLACK_MS: f64 = 1e-6;
@@ -122,8 +122,8 @@ async fn resampled(
 }
 
 pub(super) enum Found {
-    Live(store::Timeseries),
-    Kept(store::KeptTimeseries),
+    Live(joulemark_store::Timeseries),
+    Kept(joulemark_store::KeptTimeseries),
 }
 
 /// From the store, or from the meter while it runs here. One that ends in between is looked for once more.

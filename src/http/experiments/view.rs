@@ -1,11 +1,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::experiment::{Callback, CallbackState, ExperimentId, Failure, Prompts, Spec, State, Warning};
 use crate::http::access::Caller;
-use crate::measurement::RequestMeasurement;
 use crate::progress::Progress;
-use crate::store::{NewExperiment, Record};
+use joulemark_experiment::{Callback, CallbackState, ExperimentId, Failure, Prompts, Spec, State, Warning};
+use joulemark_measurement::RequestMeasurement;
+use joulemark_store::{NewExperiment, Record};
 
 /// An experiment as it is shown: every field of the submission with its default filled in, and how far it has come.
 #[derive(Debug, Serialize, ToSchema)]

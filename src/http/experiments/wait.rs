@@ -3,9 +3,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::experiment::ExperimentId;
 use crate::http::{fields::Fields, places::Stay, problem::Problem, state::AppState};
-use crate::store::Record;
+use joulemark_experiment::ExperimentId;
+use joulemark_store::Record;
 
 /// A client that wants to wait for longer asks again.
 const MOST_SEC: u32 = 300;

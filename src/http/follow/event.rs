@@ -3,8 +3,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::experiment::{ExperimentId, State, Transition};
 use crate::progress::{Progress, Snapshot};
+use joulemark_experiment::{ExperimentId, State, Transition};
 
 /// `data` of an event `state`: an experiment has come into a state.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! What is looked up for a scrape. Nothing here is scanned and nothing is measured: indices are counted, at most so often
 //! that they cost little, and what the meter has gathered is read.
 
+use super::own::KnownDepth;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,26 +10,18 @@ use prometheus_client::registry::Unit;
 
 use super::exposition::{Family, Sheet};
 use super::process::Process;
-use crate::clock::{self, Monotonic};
-use crate::energy::{MeterHealth, Place, SourceHealth};
-use crate::experiment::Device;
 use crate::http::state::AppState;
 use crate::scheduler::Lease;
-use crate::store::Depth;
+use joulemark_experiment::Device;
+use joulemark_measurement::clock::{self, Monotonic};
+use joulemark_meter::{MeterHealth, Place, SourceHealth};
+use joulemark_store::Depth;
 
 /// A database that is slower than this is away, as far as a scrape is concerned.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Counts are shown for so long, and for so many times as long as counting took: at most a twentieth of a reader's time.
 const KEEP_SEC: f64 = 1.0;
 const REST_FACTOR: f64 = 20.0;
-
-/// What was counted last, and until when that will do.
-#[derive(Clone, Debug)]
-pub struct KnownDepth {
-    until: Monotonic,
-    /// Null while the database is away.
-    depth: Option<Depth>,
-}
 
 pub async fn gather(state: &AppState) -> Sheet {
     let depth = depth(state).await;
@@ -84,7 +77,7 @@ fn one(value: f64) -> Vec<(Vec<(&'static str, String)>, f64)> {
 fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let labels = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("cuda", cfg!(feature = "cuda").to_string()),
+        ("cuda", state.scheduler.has_cuda().to_string()),
         ("node", state.scheduler.node().name.clone()),
     ];
     sheet.add(gauge(

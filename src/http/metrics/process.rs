@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::energy::process_cpu_sec;
+use joulemark_meter::process_cpu_sec;
 
 const BYTES_A_KIB: u64 = 1024;
 

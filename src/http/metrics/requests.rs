@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::{family::Family, gauge::Gauge, histogram::Histogram};
 
-use crate::metrics::quick_sec;
+use joulemark_store::metrics::quick_sec;
 
 /// One of few, whatever clients send.
 pub fn method_name(method: &Method) -> &'static str {

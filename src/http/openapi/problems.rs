@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::access::Role;
-use crate::experiment::{ExperimentId, Failure, FailureReason, FieldProblem, State};
 use crate::http::problem::Problem;
+use joulemark_experiment::access::Role;
+use joulemark_experiment::{ExperimentId, Failure, FailureReason, FieldProblem, State};
 
 pub const MEDIA_TYPE: &str = "application/problem+json";
 

@@ -1,7 +1,7 @@
 use axum::http::{HeaderName, StatusCode};
 
 use super::Problem;
-use crate::access::Role;
+use joulemark_experiment::access::Role;
 
 /// Requests that are refused for who sent them, for their headers, or for how many there are.
 impl Problem {

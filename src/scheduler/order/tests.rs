@@ -3,8 +3,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::experiment::{Isolation, Needs};
-use crate::store::US_PER_HOUR;
+use joulemark_experiment::{Isolation, Needs};
+use joulemark_store::US_PER_HOUR;
 
 fn needs(gpu_count: u32) -> Arc<Needs> {
     Arc::new(Needs {

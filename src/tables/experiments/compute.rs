@@ -1,6 +1,6 @@
-use super::ExperimentRow;
-use crate::measurement::{ComputeMetrics, Roofline};
+use super::row::ExperimentRow;
 use crate::tables::column::{Column, held, number, text, word};
+use joulemark_measurement::{ComputeMetrics, Roofline};
 
 /// FLOPs, bytes, and how near the devices' peaks they came.
 pub fn columns() -> Vec<Column<ExperimentRow>> {

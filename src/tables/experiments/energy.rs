@@ -1,7 +1,7 @@
-use super::ExperimentRow;
-use crate::analysis::{Certainty, EnergyPart, certainty, total_uncertainty_j, uncertainty_j};
-use crate::measurement::{Baseline, BaselineKind, EnergyMetrics, Phase, PhaseEnergy};
+use super::row::ExperimentRow;
 use crate::tables::column::{Column, number, text, word, words};
+use joulemark_analysis::{Certainty, EnergyPart, certainty, total_uncertainty_j, uncertainty_j};
+use joulemark_measurement::{Baseline, BaselineKind, EnergyMetrics, Phase, PhaseEnergy};
 
 /// Joules, watts, how they are known, the idle baselines, and the phases.
 pub fn columns() -> Vec<Column<ExperimentRow>> {

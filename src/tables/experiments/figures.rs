@@ -1,8 +1,8 @@
-use super::ExperimentRow;
-use crate::measurement::InferenceMetrics;
-use crate::report::{CycleReport, EfficiencyMetrics, Validation};
-use crate::statistics::standard_deviation;
+use super::row::ExperimentRow;
 use crate::tables::column::{Column, count, number, text, word};
+use joulemark_analysis::statistics::standard_deviation;
+use joulemark_experiment::report::{CycleReport, EfficiencyMetrics, Validation};
+use joulemark_measurement::InferenceMetrics;
 
 /// Tokens, time, ratios and checks.
 pub fn columns() -> Vec<Column<ExperimentRow>> {

@@ -1,4 +1,4 @@
-use super::ExperimentRow;
+use super::row::ExperimentRow;
 use crate::tables::column::{Column, boolean, count, document, held, json, number, text, time, whole, word};
 
 /// Which experiment it is, and what became of it.

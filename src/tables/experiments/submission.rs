@@ -1,6 +1,6 @@
-use super::ExperimentRow;
-use crate::experiment::Prompts;
+use super::row::ExperimentRow;
 use crate::tables::column::{Column, boolean, count, document, held, json, number, text, word};
+use joulemark_experiment::Prompts;
 
 /// What was asked for, defaults filled in.
 pub fn columns() -> Vec<Column<ExperimentRow>> {

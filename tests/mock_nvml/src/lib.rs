@@ -3,7 +3,7 @@
 
 mod config;
 mod monotonic;
-mod shape;
+pub mod shape;
 mod telemetry;
 
 use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong, c_void};

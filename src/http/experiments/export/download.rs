@@ -10,8 +10,8 @@ use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
 
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
-use crate::store::StoreError;
 use crate::tables::{Column, Format, TableError, Writer};
+use joulemark_store::StoreError;
 
 /// Rows as they are read, which may take as long as to write them.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R, StoreError>> + Send>;
@@ -227,8 +227,8 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::experiment::ExperimentId;
     use crate::tables::{Spreadsheet, Values};
+    use joulemark_experiment::ExperimentId;
 
     fn columns() -> Vec<Column<u64>> {
         vec![Column {

@@ -11,8 +11,8 @@ use super::columns::ExportRow;
 use super::download::Download;
 use super::rows;
 use crate::http::{extract::StrictQuery, problem::Problem, state::AppState};
-use crate::store::ListQuery;
 use crate::tables::{Format, experiment_columns};
+use joulemark_store::ListQuery;
 
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]

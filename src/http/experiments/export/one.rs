@@ -11,13 +11,13 @@ use super::super::{find, finished_tag};
 use super::columns::ExportRow;
 use super::download::{Download, Rows};
 use super::{asked, rows};
-use crate::experiment::State;
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::extract::{IdPath, StrictQuery};
 use crate::http::{problem::Problem, state::AppState};
-use crate::store::{Record, Version};
 use crate::tables::{ExperimentRow, SampleRow, experiment_columns, request_columns, sample_columns, token_columns};
+use joulemark_experiment::State;
+use joulemark_store::{Record, Version};
 
 /// Which of an experiment's tables.
 ///

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use futures::{Stream, TryStreamExt as _, stream};
 
 use super::download::Rows;
-use crate::experiment::ExperimentId;
 use crate::http::experiments::view::without_token_ids;
-use crate::measurement::{DeviceSeries, RankCycle};
-use crate::report::Report;
-use crate::store::{ListQuery, Record, Store, StoreError, UnreadPage};
 use crate::tables::{ExperimentRow, RequestRow, SampleRow, TokenRow, tokens};
+use joulemark_experiment::ExperimentId;
+use joulemark_experiment::report::Report;
+use joulemark_measurement::{DeviceSeries, RankCycle};
+use joulemark_store::{ListQuery, Record, Store, StoreError, UnreadPage};
 
 /// Experiments read from the database at a time.
 const PAGE_ROWS: u32 = 256;

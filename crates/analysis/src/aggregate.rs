@@ -1,0 +1,47 @@
+use super::group::{CycleHost, Group, groups};
+use super::{compute, efficiency, energy, inference};
+use joulemark_experiment::report::{CycleReport, EfficiencyMetrics};
+use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle};
+
+/// Sums and ratios of the whole experiment, and the same groups for each cycle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    pub inference: InferenceMetrics,
+    pub energy: EnergyMetrics,
+    pub compute: ComputeMetrics,
+    pub efficiency: EfficiencyMetrics,
+    pub cycles: Vec<CycleReport>,
+}
+
+/// Sums over ranks and cycles. Host figures and CPU sources come from `hosts` alone: taken from the ranks, the same
+/// joules would count once for each.
+pub fn aggregate(cycles: &[RankCycle], hosts: &[CycleHost]) -> Aggregate {
+    let groups = groups(cycles, hosts);
+    let reports = groups.iter().map(|group| {
+        let (inference, energy, compute, efficiency) = metrics(std::slice::from_ref(group));
+        CycleReport {
+            cycle: group.cycle,
+            inference,
+            energy,
+            compute,
+            efficiency,
+        }
+    });
+    let (inference, energy, compute, efficiency) = metrics(&groups);
+    Aggregate {
+        inference,
+        energy,
+        compute,
+        efficiency,
+        cycles: reports.collect(),
+    }
+}
+
+fn metrics(groups: &[Group<'_>]) -> (InferenceMetrics, EnergyMetrics, ComputeMetrics, EfficiencyMetrics) {
+    let (inference, energy, compute) = (inference::over(groups), energy::over(groups), compute::over(groups));
+    let efficiency = efficiency(&inference, &energy, &compute);
+    (inference, energy, compute, efficiency)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+pub mod requests;
+
+use std::collections::BTreeMap;
+
+pub use self::requests::{request, window};
+
+use super::CycleHost;
+use joulemark_experiment::report::Timing;
+use joulemark_experiment::{Decoder, Device, Distribution, FpPrecision, Isolation, Prompts, Spec};
+use joulemark_measurement::{
+    ComputeMetrics, Confidence, CpuPlacement, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
+    LoadReport, Machine, RankCycle, SourceReading,
+};
+
+pub fn energy(gpu_j: Option<f64>, cpu_j: Option<f64>, dram_j: Option<f64>) -> EnergyMetrics {
+    EnergyMetrics {
+        gpu_energy_j: gpu_j,
+        cpu_energy_j: cpu_j,
+        dram_energy_j: dram_j,
+        total_energy_j: [gpu_j, cpu_j, dram_j].into_iter().flatten().reduce(|a, b| a + b),
+        cpu_time_share: Some(0.5),
+        ..EnergyMetrics::default()
+    }
+}
+
+/// 5 input tokens, 4 output tokens spread evenly over the window, 1 GFLOP a second, no GPU.
+pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
+    let window = window(start, end);
+    let times: Vec<f64> = (1..=4)
+        .map(|token| start + (end - start) * f64::from(token) / 4.0)
+        .collect();
+    let requests = vec![request(rank, 5, &times, start)];
+    RankCycle {
+        rank,
+        cycle,
+        gpus: Vec::new(),
+        window,
+        inference: super::inference_of(&requests, &window),
+        energy: EnergyMetrics {
+            duration_sec: Some(end - start),
+            ..energy(None, Some(20.0), Some(2.0))
+        },
+        compute: ComputeMetrics {
+            flops_total: Some(4e9),
+            flops_prefill: Some(1e9),
+            flops_decode: Some(3e9),
+            flops_causal_total: Some(3.5e9),
+            flops_elementwise: Some(1e8),
+            macs_total: Some(2e9),
+            flops_two_params_tokens: Some(3.8e9),
+            flops_per_second: Some(4e9 / (end - start)),
+            flops_method: Some("architecture".to_owned()),
+            flops_confidence: Some(Confidence::Medium),
+            bytes_read_total: Some(2e9),
+            bytes_read_decode: Some(1e9),
+            bytes_per_token: Some(5e8),
+            arithmetic_intensity: Some(2.0),
+            roofline: None,
+            flops_notes: Vec::new(),
+        },
+        requests,
+    }
+}
+
+/// A host reading over 10 s.
+pub fn host_cycle(cycle: u32, cpu_j: f64, dram_j: f64) -> CycleHost {
+    let energy = EnergyMetrics {
+        host_cpu_energy_j: Some(cpu_j),
+        host_dram_energy_j: Some(dram_j),
+        host_other_energy_j: Some(cpu_j / 4.0),
+        duration_sec: Some(10.0),
+        sources: vec![package_source(cpu_j)],
+        ..EnergyMetrics::default()
+    };
+    CycleHost { cycle, energy }
+}
+
+pub fn package_source(energy_j: f64) -> SourceReading {
+    SourceReading {
+        domain: EnergyDomain::Package,
+        gpu: None,
+        gpu_uuid: None,
+        zone: Some("package-0".to_owned()),
+        zone_path: Some("intel-rapl:0".to_owned()),
+        scope: EnergyScope::Host,
+        energy_j: Some(energy_j),
+        mean_power_w: Some(energy_j / 10.0),
+        source: EnergySourceKind::RaplPowercap,
+        method: EnergyMethod::EnergyCounter,
+        confidence: Confidence::High,
+        sample_count: 101,
+        interval_ms: Some(100.0),
+        uncertainty_j: Some(1.0),
+        uncertainty_basis: "one step of the counter at each edge".to_owned(),
+        instrument_accuracy_percent: None,
+        refresh_ms: None,
+        counted_in_total: true,
+        note: None,
+    }
+}
+
+pub fn gpu_source(uuid: &str, energy_j: f64) -> SourceReading {
+    SourceReading {
+        domain: EnergyDomain::Gpu,
+        gpu: Some(0),
+        gpu_uuid: Some(uuid.to_owned()),
+        zone: None,
+        zone_path: None,
+        source: EnergySourceKind::Nvml,
+        ..package_source(energy_j)
+    }
+}
+
+/// Greedy, on the CPU, as many ranks and cycles as said.
+pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
+    Spec {
+        config_name: "test".to_owned(),
+        model_name: "m.gguf".to_owned(),
+        prompts: Prompts::Texts(vec!["hello".to_owned()]),
+        raw_prompt: false,
+        max_input_tokens: None,
+        max_output_tokens: 4,
+        min_output_tokens: 4,
+        decoder: Decoder {
+            temperature: 0.0,
+            do_sample: false,
+            top_k: None,
+            top_p: None,
+            repetition_penalty: None,
+            seed: None,
+        },
+        num_processes,
+        gpus: Vec::new(),
+        gpu_count: 0,
+        device: Device::Cpu,
+        distribution: Distribution::Shard,
+        fp_precision: FpPrecision::Auto,
+        quantization: None,
+        batch_size: 1,
+        warmup_iterations: 3,
+        num_cycles,
+        idle_baseline_sec: 2,
+        isolation: Isolation::Devices,
+        user: None,
+        priority: 0,
+        node: None,
+        node_labels: BTreeMap::new(),
+        labels: BTreeMap::new(),
+    }
+}
+
+pub fn machine() -> Machine {
+    Machine {
+        hostname: "bench-1".to_owned(),
+        kernel: "6.1.0".to_owned(),
+        cpu_model: None,
+        logical_cpus: 2,
+        compiled_cpu_features: vec!["avx2".to_owned()],
+        gpu_names: Vec::new(),
+        nvidia_driver: None,
+        joulemark_version: "0.1.0".to_owned(),
+        mistralrs_version: "0.8.1".to_owned(),
+    }
+}
+
+pub fn load(rank: u32) -> LoadReport {
+    LoadReport {
+        rank,
+        window: window(1.0, 2.5),
+        device: "cpu".to_owned(),
+        activation_dtype: "f32".to_owned(),
+        max_sequence_tokens: 2048,
+        placement: CpuPlacement {
+            cpus: vec![0, 1],
+            threads: 2,
+        },
+    }
+}
+
+pub fn timing() -> Timing {
+    Timing {
+        claim_to_load_start_sec: Some(0.25),
+        load_sec: 1.5,
+        warm_up_sec: 1.0,
+        idle_baseline_sec: 0.0,
+        measuring_sec: 8.0,
+        total_sec: 11.0,
+        overhead_share: Some(0.5 / 11.0),
+    }
+}

@@ -1,0 +1,52 @@
+//! What was measured in one cycle, the unit that every sum of the analysis runs over.
+//! Owns which readings belong to which cycle; leaves the sums to the modules above it.
+
+use std::collections::BTreeMap;
+
+use super::sums::whole;
+use super::windows::union_sec;
+use joulemark_measurement::{EnergyMetrics, RankCycle, Window};
+
+/// The host meter's reading over one cycle, from the first rank's start to the last rank's end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleHost {
+    pub cycle: u32,
+    pub energy: EnergyMetrics,
+}
+
+/// What was measured in one cycle.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub cycle: u32,
+    pub ranks: Vec<&'a RankCycle>,
+    pub host: Option<&'a EnergyMetrics>,
+}
+
+impl Group<'_> {
+    /// Returns the window of each rank.
+    pub fn windows(&self) -> Vec<Window> {
+        self.ranks.iter().map(|rank| rank.window).collect()
+    }
+}
+
+/// Returns one group a cycle, in order of cycles.
+pub(super) fn groups<'a>(cycles: &'a [RankCycle], hosts: &'a [CycleHost]) -> Vec<Group<'a>> {
+    let mut ranks: BTreeMap<u32, Vec<&RankCycle>> = BTreeMap::new();
+    for cycle in cycles {
+        ranks.entry(cycle.cycle).or_default().push(cycle);
+    }
+    let host = |cycle| hosts.iter().find(|host| host.cycle == cycle).map(|host| &host.energy);
+    ranks
+        .into_iter()
+        .map(|(cycle, ranks)| Group {
+            cycle,
+            ranks,
+            host: host(cycle),
+        })
+        .collect()
+}
+
+/// Sums over cycles the union of the ranks' windows, in seconds; `None` without a cycle.
+pub(super) fn duration_sec(groups: &[Group<'_>]) -> Option<f64> {
+    whole(groups.iter().map(|group| Some(union_sec(&group.windows()))))
+}

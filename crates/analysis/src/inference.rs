@@ -1,0 +1,121 @@
+use super::group::{Group, duration_sec};
+use super::sums::{ratio, whole_count};
+use crate::statistics::{mean, median, percentile};
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{InferenceMetrics, RequestMeasurement, Window};
+
+/// Tokens and time of one rank in one cycle, from its requests.
+pub fn inference_of(requests: &[RequestMeasurement], window: &Window) -> InferenceMetrics {
+    let input_tokens: u64 = requests.iter().map(|request| u64::from(request.input_tokens)).sum();
+    let output_tokens: u64 = requests.iter().map(|request| u64::from(request.output_tokens)).sum();
+    let tokens_per_second = ratio(Some(output_tokens as f64), Some(window.duration_sec()));
+    InferenceMetrics {
+        total_tokens: Some(input_tokens + output_tokens),
+        input_tokens: Some(input_tokens),
+        output_tokens: Some(output_tokens),
+        inference_time_sec: Some(window.duration_sec()),
+        tokens_per_second,
+        latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
+        ..latencies(requests.iter())
+    }
+}
+
+/// The same over ranks and cycles: tokens and time are sums, `tokens_per_second` is the mean over ranks and cycles,
+/// latencies are over all requests, not means of means.
+pub(super) fn over(groups: &[Group<'_>]) -> InferenceMetrics {
+    let ranks = || groups.iter().flat_map(|group| &group.ranks);
+    let input_tokens = whole_count(ranks().map(|rank| rank.inference.input_tokens));
+    let output_tokens = whole_count(ranks().map(|rank| rank.inference.output_tokens));
+    let rates: Option<Vec<f64>> = ranks().map(|rank| rank.inference.tokens_per_second).collect();
+    let tokens_per_second = rates.and_then(|rates| mean(&rates));
+    InferenceMetrics {
+        total_tokens: whole_count([input_tokens, output_tokens]),
+        input_tokens,
+        output_tokens,
+        inference_time_sec: duration_sec(groups),
+        tokens_per_second,
+        latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
+        ..latencies(ranks().flat_map(|rank| &rank.requests))
+    }
+}
+
+/// Only the four latencies are set.
+fn latencies<'a>(requests: impl Iterator<Item = &'a RequestMeasurement>) -> InferenceMetrics {
+    let (mut to_first, mut per_output, mut between) = (Vec::new(), Vec::new(), Vec::new());
+    for request in requests {
+        to_first.extend(request.ttft_ms);
+        let times = &request.token_monotonic_sec;
+        if let ([first, .., last], gaps) = (&times[..], times.len().saturating_sub(1)) {
+            per_output.push((last - first) * MILLISECONDS_PER_SECOND / gaps as f64);
+        }
+        between.extend(
+            times
+                .windows(2)
+                .map(|pair| (pair[1] - pair[0]) * MILLISECONDS_PER_SECOND),
+        );
+    }
+    InferenceMetrics {
+        mean_ttft_ms: mean(&to_first),
+        mean_tpot_ms: mean(&per_output),
+        median_itl_ms: median(&between),
+        p99_itl_ms: percentile(&between, 99.0),
+        ..InferenceMetrics::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::requests::{request, window};
+
+    fn close(value: Option<f64>, expected: f64) {
+        let value = value.expect("is known");
+        assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
+    }
+
+    #[test]
+    fn a_rank_cycle_is_the_sum_of_its_requests_over_its_window() {
+        // 10 ms to the first token, then gaps of 20, 20 and 80 ms; and 30 ms, then one gap of 40 ms.
+        let requests = [
+            request(0, 5, &[100.01, 100.03, 100.05, 100.13], 100.0),
+            request(1, 7, &[100.23, 100.27], 100.2),
+        ];
+        let inference = inference_of(&requests, &window(100.0, 102.0));
+        assert_eq!(inference.total_tokens, Some(18));
+        assert_eq!(inference.input_tokens, Some(12));
+        assert_eq!(inference.output_tokens, Some(6));
+        assert_eq!(inference.inference_time_sec, Some(2.0));
+        close(inference.tokens_per_second, 3.0);
+        close(inference.latency_per_token_ms, 1000.0 / 3.0);
+        close(inference.mean_ttft_ms, 20.0);
+        close(inference.mean_tpot_ms, 40.0);
+        close(inference.median_itl_ms, 30.0);
+        // Sorted gaps 20, 20, 40, 80; position 0.99 · 3 = 2.97.
+        close(inference.p99_itl_ms, 40.0 * 0.03 + 80.0 * 0.97);
+    }
+
+    #[test]
+    fn one_token_has_no_time_between_tokens() {
+        let inference = inference_of(&[request(0, 5, &[1.5], 1.0)], &window(1.0, 2.0));
+        close(inference.mean_ttft_ms, 500.0);
+        assert_eq!(
+            (inference.mean_tpot_ms, inference.median_itl_ms, inference.p99_itl_ms),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn no_output_has_no_latency_but_a_rate_of_zero() {
+        let inference = inference_of(&[request(0, 5, &[], 1.0)], &window(1.0, 2.0));
+        assert_eq!(inference.tokens_per_second, Some(0.0));
+        assert_eq!((inference.latency_per_token_ms, inference.mean_ttft_ms), (None, None));
+    }
+
+    #[test]
+    fn a_window_without_length_has_no_rate() {
+        assert_eq!(
+            inference_of(&[request(0, 5, &[1.0], 1.0)], &window(1.0, 1.0)).tokens_per_second,
+            None
+        );
+    }
+}

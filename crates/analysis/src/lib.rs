@@ -1,0 +1,35 @@
+//! From raw measurements to what is served: sums over ranks and cycles, ratios, checks. Pure: numbers in, numbers out.
+//! Deliberately does not know where measurements come from, how FLOPs are counted, or that there is a database.
+//!
+//! One rule runs through it: a sum with an unknown part is unknown, never a smaller number that looks whole.
+
+mod aggregate;
+mod baselines;
+mod certainty;
+mod checks;
+mod compute;
+mod efficiency;
+mod energy;
+#[cfg(test)]
+mod fixtures;
+mod group;
+mod inference;
+mod phases;
+mod report;
+mod resample;
+mod sources;
+pub mod statistics;
+mod sums;
+mod windows;
+
+pub use aggregate::{Aggregate, aggregate};
+pub use baselines::{IdleState, host_idle_energy_j};
+pub use certainty::{Certainty, EnergyPart, certainty, total_uncertainty_j, uncertainty_j};
+pub use checks::validate;
+pub use efficiency::efficiency;
+pub use group::CycleHost;
+pub use inference::inference_of;
+pub use phases::{PassStretches, RankPhase, phase_energy, stretches};
+pub use report::{ReportInput, report};
+pub use resample::resample;
+pub use windows::{hull, union_sec};

@@ -1,0 +1,37 @@
+//! What is asked for, and how far it has come. A `request` is what arrives; a `Spec` is valid by construction, with
+//! every default filled in, and is what is stored. Knows nothing of devices that exist or of how anything is run.
+
+pub mod access;
+mod arrival;
+mod budget;
+mod callback;
+mod choices;
+mod field;
+mod id;
+mod needs;
+mod offer;
+mod parse;
+mod prompts;
+pub mod report;
+mod request;
+mod resolve;
+mod spec;
+mod status;
+mod transition;
+
+pub use joulemark_measurement::{Warning, WarningCode};
+
+pub use arrival::Arrival;
+pub use callback::{Callback, CallbackState};
+pub use choices::{Device, Distribution, FpPrecision, GpuSelector, Isolation, QUANTIZATIONS};
+pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
+pub use id::ExperimentId;
+pub use needs::Needs;
+pub use offer::{Offer, OfferedEngine, OfferedModel};
+pub use parse::{FIELD_NAMES, parse};
+pub use prompts::{DatasetPrompts, Prompts, SyntheticPrompts};
+pub use request::{DecoderRequest, ExperimentRequest};
+pub use resolve::{Gpu, Host, Model, resolve};
+pub use spec::{Decoder, Spec};
+pub use status::{Failure, FailureReason, IllegalMove, State};
+pub use transition::Transition;

@@ -1,0 +1,128 @@
+//! What is stored and served of a finished experiment: aggregate, efficiency ratios, checks. Only words; the
+//! arithmetic is `analysis`' business.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Warning;
+use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine};
+
+/// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EfficiencyMetrics {
+    /// `total_tokens` / `total_energy_j`; total counts input and output tokens.
+    pub tokens_per_joule: Option<f64>,
+    /// `total_energy_j` / `total_tokens`, J/token over input and output tokens.
+    pub joules_per_token: Option<f64>,
+    /// `total_energy_j` / `output_tokens`.
+    pub joules_per_output_token: Option<f64>,
+    /// `total_energy_j` / `input_tokens`.
+    pub joules_per_input_token: Option<f64>,
+    /// `total_tokens` / `duration_sec`, tokens/s of the whole system.
+    pub effective_throughput: Option<f64>,
+    /// `flops_total` / `total_energy_j`, FLOP/J.
+    pub flop_per_joule: Option<f64>,
+    /// `flops_total` / `total_tokens`, FLOP/token.
+    pub flop_per_token: Option<f64>,
+    /// (`total_energy_j` / `duration_sec`) / (`output_tokens` / `duration_sec`), watts per token/s of the system.
+    pub watts_per_token_per_second: Option<f64>,
+}
+
+/// Whether a check held.
+///
+/// - `passed`: it held
+/// - `failed`: it did not; a warning says more
+/// - `not_applicable`: the check has no meaning here, e.g. overlap of a single rank
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    Passed,
+    Failed,
+    NotApplicable,
+}
+
+/// The checks made before aggregation, and what a careful reader should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Validation {
+    /// Passed when in every cycle the intersection of all ranks' windows is at least half of the shortest.
+    pub temporal_overlap: CheckOutcome,
+    /// Smallest intersection of the ranks' windows as a share of the shortest window, over cycles; null for one rank.
+    pub overlap_ratio: Option<f64>,
+    /// Passed when each GPU belongs to one rank only.
+    pub gpu_attribution: CheckOutcome,
+    /// Longest window of a rank over the shortest in the same cycle, the worst of all cycles; null for one rank.
+    pub imbalance_ratio: Option<f64>,
+    /// What a careful reader should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// The same groups as the aggregate, for one cycle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CycleReport {
+    /// From 0; warm-up is not a cycle.
+    pub cycle: u32,
+    pub inference: InferenceMetrics,
+    pub energy: EnergyMetrics,
+    pub compute: ComputeMetrics,
+    pub efficiency: EfficiencyMetrics,
+}
+
+/// Where the experiment's wall time went, in seconds; with several ranks the slowest one's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Timing {
+    /// From the claim to the first rank's beginning to load the model.
+    pub claim_to_load_start_sec: Option<f64>,
+    /// Loading the model, in seconds.
+    pub load_sec: f64,
+    /// Unmeasured passes, in seconds.
+    pub warm_up_sec: f64,
+    /// Time in which the workers were left idle with the model in memory, for the loaded baseline.
+    #[serde(default)]
+    pub idle_baseline_sec: f64,
+    /// Sum over cycles of the union of the ranks' windows.
+    pub measuring_sec: f64,
+    /// From the claim to the computed result.
+    pub total_sec: f64,
+    /// Share of `total_sec` not spent in load, warm-up, idle baseline or measuring: the service's own cost.
+    pub overhead_share: Option<f64>,
+}
+
+/// Aggregate and efficiency of a completed experiment. Tokens, energy and FLOPs are sums over ranks and measured
+/// cycles; `duration_sec` is the sum over cycles of the union of the ranks' windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Report {
+    pub inference: InferenceMetrics,
+    pub energy: EnergyMetrics,
+    pub compute: ComputeMetrics,
+    pub efficiency: EfficiencyMetrics,
+    pub validation: Validation,
+    /// The same figures for each cycle.
+    pub cycles: Vec<CycleReport>,
+    pub machine: Machine,
+    /// How each rank's model was loaded.
+    pub loads: Vec<LoadReport>,
+    pub model: ModelFacts,
+    pub timing: Timing,
+}
+
+/// The model that was really run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelFacts {
+    /// `gguf` or `safetensors`; null for the synthetic engine.
+    pub format: Option<String>,
+    /// As the files name it, e.g. `llama`.
+    pub architecture: Option<String>,
+    /// Parameters in all, each counted once; null where the files do not tell.
+    pub parameters_total: Option<u64>,
+    /// SHA-256 of each weight file, hex, by file name: what makes a result citable.
+    pub sha256: Vec<FileDigest>,
+}
+
+/// A weight file and its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileDigest {
+    /// The file's name within the model's folder.
+    pub file: String,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+}

@@ -1,0 +1,445 @@
+use serde::{Deserialize, Serialize};
+
+use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
+use super::field::FieldProblem;
+use super::spec::{Decoder, Spec};
+use super::{DatasetPrompts, DecoderRequest, ExperimentRequest, Prompts};
+use super::{Warning, WarningCode};
+
+pub const DEFAULT_MAX_OUTPUT_TOKENS: u32 = 128;
+/// methodology.md recommends 3 to 5 warm-ups and 3 or more runs.
+pub const RECOMMENDED_WARMUPS: u32 = 3;
+pub const RECOMMENDED_CYCLES: u32 = 3;
+/// Twenty refreshes of the slowest counter (100 ms).
+pub const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
+
+/// A GPU that is here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    pub index: u32,
+    pub uuid: String,
+    pub name: String,
+}
+
+/// What the host can do, as far as a submission depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    pub gpus: Vec<Gpu>,
+    /// Whether this build of the program can compute on CUDA.
+    pub cuda_build: bool,
+    /// Logical CPUs the server may use.
+    pub cpus: u32,
+    pub default_dataset: String,
+    /// Every built-in prompt set with its size.
+    pub datasets: Vec<(String, u32)>,
+}
+
+/// What is known of the model before it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    pub is_gguf: bool,
+    /// Longest sequence in tokens; null when the files do not say.
+    pub max_context_tokens: Option<u64>,
+    pub has_chat_template: bool,
+    /// It computes nothing, so that any build can pretend to run it on a GPU: the GPU is leased and metered, the CPU
+    /// is not leased.
+    pub is_pretended: bool,
+}
+
+/// Fills in the defaults and refuses what this host can never run or the engine would silently ignore.
+/// `model` is null when the model was already refused, so that the other fields are still checked.
+///
+/// # Errors
+/// Every problem found, each with what there is.
+pub fn resolve(
+    request: ExperimentRequest,
+    host: &Host,
+    model: Option<&Model>,
+) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
+    let mut problems = Vec::new();
+    let gpus = known_gpus(&request, host, &mut problems);
+    let computes_on_gpus = host.cuda_build || model.is_some_and(|model| model.is_pretended);
+    let device = device(&request, host, computes_on_gpus, &mut problems);
+    let gpu_count = gpu_count(&request, host, device, &mut problems);
+    let num_processes = num_processes(&request, host, device, gpu_count, &mut problems);
+    let prompts = request.prompts.clone().unwrap_or(Prompts::Dataset(DatasetPrompts {
+        dataset: host.default_dataset.clone(),
+        count: None,
+    }));
+    let prompts = sized_dataset(prompts, host, &mut problems);
+    let max_output_tokens = request.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
+    let min_output_tokens = request.min_output_tokens.unwrap_or(0);
+    if min_output_tokens > max_output_tokens {
+        problems.push(FieldProblem::new(
+            "/min_output_tokens",
+            format!("is {min_output_tokens}; accepted is at most max_output_tokens, which is {max_output_tokens}"),
+        ));
+    }
+    let decoder = decoder(request.decoder.clone().unwrap_or_default(), &mut problems);
+    let spec = Spec {
+        config_name: request
+            .config_name
+            .clone()
+            .or(request.model_name.clone())
+            .unwrap_or_default(),
+        model_name: request.model_name.clone().unwrap_or_default(),
+        prompts,
+        raw_prompt: request.raw_prompt.unwrap_or(false),
+        max_input_tokens: request.max_input_tokens,
+        max_output_tokens,
+        min_output_tokens,
+        decoder,
+        num_processes,
+        gpus,
+        gpu_count,
+        device,
+        distribution: request.distribution.unwrap_or(Distribution::Shard),
+        fp_precision: request.fp_precision.unwrap_or(FpPrecision::Auto),
+        quantization: request.quantization.clone(),
+        batch_size: request.batch_size.unwrap_or(1),
+        warmup_iterations: request.warmup_iterations.unwrap_or(RECOMMENDED_WARMUPS),
+        num_cycles: request.num_cycles.unwrap_or(RECOMMENDED_CYCLES),
+        idle_baseline_sec: request.idle_baseline_sec.unwrap_or(DEFAULT_IDLE_BASELINE_SEC),
+        isolation: request.isolation.unwrap_or_default(),
+        user: request.user.clone(),
+        priority: request.priority.unwrap_or(0),
+        node: request.node.clone(),
+        node_labels: request.node_labels.clone().unwrap_or_default(),
+        labels: request.labels.clone().unwrap_or_default(),
+    };
+    fewer_prompts_than_ranks(&spec, &mut problems);
+    if let Some(model) = model {
+        model_limits(&spec, model, &mut problems);
+    }
+    if spec.device == Device::Cpu && spec.fp_precision == FpPrecision::Bfloat16 {
+        problems.push(FieldProblem::new(
+            "/fp_precision",
+            "is bfloat16, in which the engine has no matrix product on the CPU; accepted is float32, float16 or auto",
+        ));
+    }
+    if problems.is_empty() {
+        let warnings = warnings(&spec);
+        Ok((spec, warnings))
+    } else {
+        Err(problems)
+    }
+}
+
+/// "there is no GPU here" or the list of them.
+fn what_there_is(host: &Host) -> String {
+    if host.gpus.is_empty() {
+        return "there is no GPU here".to_owned();
+    }
+    let list = host
+        .gpus
+        .iter()
+        .map(|gpu| format!("{} ({}, {})", gpu.index, gpu.name, gpu.uuid));
+    format!("there are {}", list.collect::<Vec<_>>().join("; "))
+}
+
+fn known_gpus(request: &ExperimentRequest, host: &Host, problems: &mut Vec<FieldProblem>) -> Vec<String> {
+    let mut uuids = Vec::new();
+    for (position, selector) in request.gpus.iter().flatten().enumerate() {
+        let pointer = format!("/gpus/{position}");
+        let found = host.gpus.iter().find(|gpu| match selector {
+            GpuSelector::Index(index) => gpu.index == *index,
+            GpuSelector::Uuid(uuid) => gpu.uuid == *uuid,
+        });
+        let shown = match selector {
+            GpuSelector::Index(index) => index.to_string(),
+            GpuSelector::Uuid(uuid) => format!("{uuid:?}"),
+        };
+        match found {
+            None => problems.push(FieldProblem::new(
+                pointer,
+                format!("is {shown}, which this host does not have; {}", what_there_is(host)),
+            )),
+            Some(gpu) if uuids.contains(&gpu.uuid) => problems.push(FieldProblem::new(
+                pointer,
+                format!("is {shown}, the same GPU as an earlier item; name each GPU once"),
+            )),
+            Some(gpu) => uuids.push(gpu.uuid.clone()),
+        }
+    }
+    uuids
+}
+
+fn device(
+    request: &ExperimentRequest,
+    host: &Host,
+    computes_on_gpus: bool,
+    problems: &mut Vec<FieldProblem>,
+) -> Device {
+    let asked = request.device.unwrap_or(Device::Auto);
+    let wants_cuda = match asked {
+        Device::Cpu => false,
+        Device::Cuda => true,
+        Device::Auto => {
+            request.gpus.is_some() || request.gpu_count.is_some() || (host.cuda_build && !host.gpus.is_empty())
+        }
+    };
+    if !wants_cuda {
+        return Device::Cpu;
+    }
+    if asked == Device::Cuda && host.gpus.is_empty() {
+        problems.push(FieldProblem::new(
+            "/device",
+            format!("is cuda; {}: accepted here is cpu", what_there_is(host)),
+        ));
+    } else if !computes_on_gpus && !host.gpus.is_empty() {
+        let pointer = match (asked, request.gpus.is_some()) {
+            (Device::Cuda, _) => "/device",
+            (_, true) => "/gpus",
+            (_, false) => "/gpu_count",
+        };
+        problems.push(FieldProblem::new(
+            pointer,
+            "asks for inference on a GPU, but this joulemark was built without the cuda feature; \
+             accepted here is device cpu, which leases and meters the named GPUs while inference runs on the CPU",
+        ));
+    }
+    Device::Cuda
+}
+
+/// How many GPUs, those named or any.
+fn gpu_count(request: &ExperimentRequest, host: &Host, device: Device, problems: &mut Vec<FieldProblem>) -> u32 {
+    let (pointer, count) = match (&request.gpus, request.gpu_count, device) {
+        (Some(named), count, _) => {
+            let named = named.len() as u32;
+            if let Some(count) = count.filter(|count| *count != named) {
+                let detail = format!("is {count} while gpus names {named}; leave one of the two out");
+                problems.push(FieldProblem::new("/gpu_count", detail));
+            }
+            return named;
+        }
+        (None, Some(count), _) => ("/gpu_count", count),
+        (None, None, Device::Cuda) => ("/num_processes", request.num_processes.unwrap_or(1)),
+        (None, None, _) => return 0,
+    };
+    // A host without any GPU is a problem of the device, and said there.
+    let is_said = host.gpus.is_empty() && device == Device::Cuda && request.device == Some(Device::Cuda);
+    if count as usize > host.gpus.len() && !is_said {
+        let each = if pointer == "/num_processes" {
+            ", one GPU each"
+        } else {
+            ""
+        };
+        let detail = format!("is {count}{each}; {}", what_there_is(host));
+        problems.push(FieldProblem::new(pointer, detail));
+    }
+    count
+}
+
+fn num_processes(
+    request: &ExperimentRequest,
+    host: &Host,
+    device: Device,
+    gpus: u32,
+    problems: &mut Vec<FieldProblem>,
+) -> u32 {
+    let wanted = request.num_processes.unwrap_or(1);
+    if gpus > 0 && !gpus.is_multiple_of(wanted) {
+        problems.push(FieldProblem::new(
+            "/num_processes",
+            format!("is {wanted}; accepted is a divisor of the number of GPUs, which is {gpus}"),
+        ));
+    }
+    if device == Device::Cpu && wanted > host.cpus {
+        problems.push(FieldProblem::new(
+            "/num_processes",
+            format!(
+                "is {wanted}; accepted is at most one rank a CPU, and there are {} here",
+                host.cpus
+            ),
+        ));
+    }
+    wanted
+}
+
+fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>) -> Prompts {
+    let Prompts::Dataset(DatasetPrompts { dataset, count }) = prompts else {
+        return prompts;
+    };
+    let Some((_, size)) = host.datasets.iter().find(|(name, _)| *name == dataset) else {
+        let names = host
+            .datasets
+            .iter()
+            .map(|(name, size)| format!("{name} ({size} prompts)"));
+        problems.push(FieldProblem::new(
+            "/prompts/dataset",
+            format!("is {dataset:?}; accepted are {}", names.collect::<Vec<_>>().join(", ")),
+        ));
+        return Prompts::Dataset(DatasetPrompts { dataset, count });
+    };
+    if let Some(count) = count.filter(|count| count > size) {
+        problems.push(FieldProblem::new(
+            "/prompts/count",
+            format!("is {count}; {dataset} has {size} prompts, accepted are 1 to {size}"),
+        ));
+    }
+    Prompts::Dataset(DatasetPrompts {
+        dataset,
+        count: count.or(Some(*size)),
+    })
+}
+
+fn decoder(request: DecoderRequest, problems: &mut Vec<FieldProblem>) -> Decoder {
+    let temperature = request
+        .temperature
+        .unwrap_or(if request.do_sample == Some(true) { 1.0 } else { 0.0 });
+    let do_sample = request.do_sample.unwrap_or(temperature > 0.0);
+    if do_sample && temperature == 0.0 {
+        problems.push(FieldProblem::new(
+            "/decoder/do_sample",
+            "is true while temperature is 0; sampling needs a temperature above 0, greedy decoding needs false",
+        ));
+    }
+    if !do_sample {
+        let sampling_only = [
+            ("temperature", temperature > 0.0),
+            ("top_k", request.top_k.is_some_and(|k| k != 1)),
+            ("top_p", request.top_p.is_some_and(|p| p < 1.0)),
+            ("seed", request.seed.is_some()),
+        ];
+        for (name, _) in sampling_only.into_iter().filter(|(_, given)| *given) {
+            problems.push(FieldProblem::new(
+                format!("/decoder/{name}"),
+                "has no effect while decoding is greedy; leave it out or set do_sample true and a temperature above 0",
+            ));
+        }
+    }
+    Decoder {
+        temperature,
+        do_sample,
+        top_k: request.top_k.filter(|_| do_sample),
+        top_p: request.top_p.filter(|p| do_sample && *p < 1.0),
+        repetition_penalty: request.repetition_penalty.filter(|penalty| *penalty != 1.0),
+        seed: do_sample.then(|| request.seed.unwrap_or(0)),
+    }
+}
+
+fn prompt_count(prompts: &Prompts) -> u32 {
+    match prompts {
+        Prompts::Texts(texts) => texts.len() as u32,
+        Prompts::Dataset(dataset) => dataset.count.unwrap_or(0),
+        Prompts::Synthetic { synthetic } => synthetic.count,
+    }
+}
+
+fn fewer_prompts_than_ranks(spec: &Spec, problems: &mut Vec<FieldProblem>) {
+    let count = prompt_count(&spec.prompts);
+    if spec.distribution == Distribution::Shard && count > 0 && count < spec.num_processes {
+        problems.push(FieldProblem::new(
+            "/prompts",
+            format!(
+                "are {count} for {} ranks, so that a rank would have none; accepted are at least as many prompts as \
+                 ranks, or distribution replicate",
+                spec.num_processes
+            ),
+        ));
+    }
+}
+
+/// What the engine would ignore or fail on later is refused here, where the user can still mend it.
+fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
+    if model.is_gguf && spec.fp_precision != FpPrecision::Auto {
+        problems.push(FieldProblem::new(
+            "/fp_precision",
+            "cannot be chosen for a GGUF, whose file fixes its types; accepted is auto",
+        ));
+    }
+    if model.is_gguf && spec.quantization.is_some() {
+        problems.push(FieldProblem::new(
+            "/quantization",
+            "cannot be chosen for a GGUF, which is already quantized; leave it out",
+        ));
+    }
+    let is_synthetic = matches!(spec.prompts, Prompts::Synthetic { .. });
+    if !model.has_chat_template && !spec.raw_prompt && !is_synthetic {
+        problems.push(FieldProblem::new(
+            "/raw_prompt",
+            "is false, but the model has no chat template; accepted for this model is true",
+        ));
+    }
+    let Some(context) = model.max_context_tokens else {
+        return;
+    };
+    if u64::from(spec.max_output_tokens) >= context {
+        problems.push(FieldProblem::new(
+            "/max_output_tokens",
+            format!(
+                "is {}; the model's context is {context} tokens, prompt included",
+                spec.max_output_tokens
+            ),
+        ));
+        return;
+    }
+    let room = context - u64::from(spec.max_output_tokens);
+    let over = |tokens: u32| u64::from(tokens) > room;
+    let detail = |tokens: u32| {
+        format!(
+            "is {tokens}; with max_output_tokens {} the model's context of {context} tokens leaves {room}",
+            spec.max_output_tokens
+        )
+    };
+    if let Some(tokens) = spec.max_input_tokens.filter(|tokens| over(*tokens)) {
+        problems.push(FieldProblem::new("/max_input_tokens", detail(tokens)));
+    }
+    if let Prompts::Synthetic { synthetic } = &spec.prompts {
+        let tokens = spec
+            .max_input_tokens
+            .map_or(synthetic.input_tokens, |most| most.min(synthetic.input_tokens));
+        if over(tokens) {
+            problems.push(FieldProblem::new(
+                "/prompts/synthetic/input_tokens",
+                detail(synthetic.input_tokens),
+            ));
+        }
+    }
+}
+
+/// What is allowed but weakens the result; said at submission and again in the result.
+fn warnings(spec: &Spec) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code, message: String| warnings.push(Warning { code, message });
+    if spec.warmup_iterations < RECOMMENDED_WARMUPS {
+        let given = spec.warmup_iterations;
+        warn(
+            WarningCode::FewWarmups,
+            format!("{given} warm-up iterations; {RECOMMENDED_WARMUPS} to 5 are recommended"),
+        );
+    }
+    if spec.num_cycles < RECOMMENDED_CYCLES {
+        let given = spec.num_cycles;
+        warn(
+            WarningCode::FewCycles,
+            format!("{given} measured cycles; {RECOMMENDED_CYCLES} or more are recommended"),
+        );
+    }
+    if spec.decoder.do_sample {
+        let temperature = spec.decoder.temperature;
+        warn(
+            WarningCode::Sampling,
+            format!("tokens are sampled at temperature {temperature}; greedy decoding (0) is recommended"),
+        );
+    }
+    if spec.batch_size > 1 {
+        let size = spec.batch_size;
+        warn(
+            WarningCode::BatchedOutput,
+            format!(
+                "{size} requests share a batch; mistral.rs 0.8.1 mixes up the answers of sequences that it decodes \
+                 together (seen on the CPU, not tried on a GPU): the work and its cost are those of a real batch, the \
+                 tokens are not those of the prompts"
+            ),
+        );
+    }
+    if spec.device == Device::Cpu && spec.gpu_count > 0 {
+        let count = spec.gpu_count;
+        warn(
+            WarningCode::GpusMeteredNotUsed,
+            format!("inference runs on the CPU while {count} leased GPUs are metered: their energy is in the total"),
+        );
+    }
+    warnings
+}

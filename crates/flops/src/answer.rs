@@ -1,0 +1,243 @@
+//! The question and the whole answer on one model, each as one flat record.
+
+use serde::Serialize;
+
+use super::estimate::{Estimator, FlopsEstimate, FlopsMethod};
+use super::line::OperatorKind;
+use super::peaks::DevicePeaks;
+use super::roofline::Devices;
+use super::schedule::{LatentCache, Logits, RequestTokens, Schedule};
+use super::walk::parameters;
+use joulemark_measurement::{Confidence, Roofline};
+
+/// Keys and values in half precision, as engines keep them on a GPU.
+const CACHE_BYTES_PER_ELEMENT: f64 = 2.0;
+
+/// A question about one model: how many tokens, of how many sequences, on which device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// Tokens of each sequence.
+    pub tokens: RequestTokens,
+    /// Equal sequences side by side.
+    pub batch: u32,
+    /// Positions whose logits the prefill computes.
+    pub logits: Logits,
+    /// The device whose roofline the answer holds; `None` for an answer without one.
+    pub device: Option<&'static DevicePeaks>,
+}
+
+/// FLOPs and bytes of one prefill of `input_tokens`, which gives the first output token, and `output_tokens` − 1 decode
+/// steps with `input_tokens`, `input_tokens` + 1, … cached tokens, for each of `batch` sequences.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FlopsAnswer {
+    /// As it was asked for.
+    pub model: String,
+    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`; null where neither says.
+    pub architecture: Option<String>,
+    /// Prompt tokens of each sequence.
+    pub input_tokens: u32,
+    /// Tokens that each sequence generates.
+    pub output_tokens: u32,
+    /// Equal sequences side by side.
+    pub batch: u32,
+    pub logits: Logits,
+    /// An embedding that serves as lm_head counts once; buffers do not.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub params_total: Option<u128>,
+    /// Parameters that one token passes: without the experts that are not chosen.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub params_active: Option<u128>,
+    /// Matrix products only, 2 FLOPs a multiply-add, attention over the full T × S matrix of new tokens and keys in the
+    /// cache (in layers that slide no more keys than the window).
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_total: Option<u128>,
+    /// FLOPs of the prefill.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_prefill: Option<u128>,
+    /// FLOPs of the decode steps.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_decode: Option<u128>,
+    /// `flops_total` / 2.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub macs_total: Option<u128>,
+    /// `flops_total` with only those pairs in attention whose key is not later than the query.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_causal_total: Option<u128>,
+    /// As if every layer saw the whole context in decode: more than `flops_total` where layers slide.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_unwindowed_total: Option<u128>,
+    /// Norms, softmax, activations, rotary embedding and sums, one FLOP an operation; in none of the others.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_elementwise: Option<u128>,
+    /// 2 × `params_active` × input and output tokens.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub flops_two_params_tokens: Option<u128>,
+    /// `flops_total` / input and output tokens.
+    pub flop_per_token: Option<f64>,
+    /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`; without decode
+    /// steps the first alone.
+    pub bytes_per_token: Option<f64>,
+    /// By the tensors' real types; a batch shares them.
+    pub weight_bytes_per_token: Option<f64>,
+    /// Keys and values at the mean length of the context, 2 bytes an element.
+    pub cache_bytes_per_token: Option<f64>,
+    /// All passes' weights, keys and values; activations are left out.
+    pub bytes_read_total: Option<f64>,
+    /// `flops_total` / `bytes_read_total`, FLOP/byte.
+    pub arithmetic_intensity: Option<f64>,
+    /// FLOPs a byte read, in the prefill; null where bytes are not known.
+    pub arithmetic_intensity_prefill: Option<f64>,
+    /// FLOPs a byte read, in the decode; null where bytes are not known.
+    pub arithmetic_intensity_decode: Option<f64>,
+    /// Null when nothing could be counted.
+    pub flops_method: Option<FlopsMethod>,
+    /// Null where nothing could be counted.
+    pub flops_confidence: Option<Confidence>,
+    /// Assumptions, tensors that could not be placed, and why a figure is not there.
+    pub notes: Vec<String>,
+    /// Every operator, those with weights first; empty where only parameters are known.
+    pub operators: Vec<OperatorAnswer>,
+    /// The device asked for: its peaks and the least time that they allow. Null when none was.
+    pub roofline: Option<Roofline>,
+}
+
+/// One line of the operator table, its copies in all layers and experts together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OperatorAnswer {
+    /// The operator's name, e.g. `q_proj`.
+    pub operator: &'static str,
+    pub kind: OperatorKind,
+    /// Shape of one weight matrix, `[out, in]`; null without weights.
+    pub shape: Option<[u64; 2]>,
+    /// Copies in the model; 0 for a lm_head that is the embedding. Null without weights.
+    pub copies: Option<u64>,
+    /// Copies that one token passes.
+    pub copies_active: Option<u64>,
+    /// Elements of all copies with their biases.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub params: Option<u128>,
+    /// Bytes of all copies; null where the types are unknown.
+    pub bytes: Option<f64>,
+    /// FLOPs in the prefill.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub flops_prefill: u128,
+    /// FLOPs of all its decode steps.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub flops_decode: u128,
+}
+
+impl Estimator {
+    /// Answers a question: counts one prefill and `output` − 1 decode steps of each sequence, with keys and values of 2
+    /// bytes an element. `model` and `architecture` stand in the answer as they are given.
+    ///
+    /// ```
+    /// use joulemark_flops::model_files::estimator_by_name;
+    /// use joulemark_flops::{Confidence, Logits, Question, RequestTokens};
+    ///
+    /// let question = Question {
+    ///     tokens: RequestTokens { input: 100, output: 20 },
+    ///     batch: 1,
+    ///     logits: Logits::Last,
+    ///     device: None,
+    /// };
+    /// // Only a name is known: 2 x 7e9 parameters x 120 tokens.
+    /// let answer = estimator_by_name("Llama-2-7b").answer("Llama-2-7b", None, &question);
+    /// assert_eq!(answer.flops_total, Some(1_680_000_000_000));
+    /// assert_eq!(answer.flops_confidence, Some(Confidence::Low));
+    /// assert_eq!(answer.bytes_per_token, None);
+    /// ```
+    pub fn answer(&self, model: &str, architecture: Option<&str>, question: &Question) -> FlopsAnswer {
+        let schedule = Schedule::uniform(question.tokens, question.batch, question.logits);
+        let estimate = self.estimate(&schedule, CACHE_BYTES_PER_ELEMENT);
+        let flops = estimate.flops.as_ref();
+        let traffic = estimate.traffic;
+        let intensity = |flops: Option<u128>, bytes: Option<f64>| {
+            let bytes = bytes.filter(|bytes| *bytes > 0.0);
+            flops.zip(bytes).map(|(flops, bytes)| flops as f64 / bytes)
+        };
+        FlopsAnswer {
+            model: model.to_owned(),
+            architecture: architecture.map(str::to_owned),
+            input_tokens: question.tokens.input,
+            output_tokens: question.tokens.output,
+            batch: question.batch,
+            logits: question.logits,
+            params_total: estimate.params_total,
+            params_active: estimate.params_active,
+            flops_total: estimate.flops_total,
+            flops_prefill: flops.map(|flops| flops.prefill),
+            flops_decode: flops.map(|flops| flops.decode),
+            macs_total: estimate.flops_total.map(|flops| flops / 2),
+            flops_causal_total: flops.map(|flops| flops.causal_total),
+            flops_unwindowed_total: flops.map(|flops| flops.unwindowed_total),
+            flops_elementwise: flops.map(|flops| flops.elementwise),
+            flops_two_params_tokens: estimate.flops_two_params_tokens,
+            flop_per_token: intensity(estimate.flops_total, Some(estimate.total_tokens as f64)),
+            bytes_per_token: traffic.map(|traffic| traffic.weights_per_token + traffic.cache_per_token),
+            weight_bytes_per_token: traffic.map(|traffic| traffic.weights_per_token),
+            cache_bytes_per_token: traffic.map(|traffic| traffic.cache_per_token),
+            bytes_read_total: traffic.map(|traffic| traffic.total()),
+            arithmetic_intensity: intensity(estimate.flops_total, traffic.map(|traffic| traffic.total())),
+            arithmetic_intensity_prefill: intensity(
+                flops.map(|flops| flops.prefill),
+                traffic.map(|traffic| traffic.prefill),
+            ),
+            arithmetic_intensity_decode: intensity(
+                flops.map(|flops| flops.decode),
+                traffic.map(|traffic| traffic.decode),
+            ),
+            flops_method: estimate.method,
+            flops_confidence: estimate.method.map(FlopsMethod::confidence),
+            notes: notes(self, &schedule, &estimate),
+            operators: self.operators(&schedule),
+            roofline: question.device.and_then(|peaks| {
+                let devices = Devices {
+                    peaks,
+                    count: 1,
+                    activation_dtype: "f16",
+                };
+                estimate.roofline(None, devices)
+            }),
+        }
+    }
+
+    fn operators(&self, schedule: &Schedule) -> Vec<OperatorAnswer> {
+        let Self::Walk(walk) = self else { return Vec::new() };
+        let (prefill, decode) = (schedule.prefill(), schedule.decode(walk.shape().sliding_window()));
+        let lines = walk.lines(schedule.latents).into_iter();
+        let answer = |line: super::line::Line| {
+            let holder = line.operator.map(|index| (index, &walk.operators[index]));
+            OperatorAnswer {
+                operator: line.name,
+                kind: line.kind,
+                shape: holder.map(|(_, operator)| [operator.rows, operator.columns]),
+                copies: holder.map(|(_, operator)| walk.shape().stored(operator)),
+                copies_active: holder.map(|(_, operator)| walk.shape().active(operator)),
+                params: holder.map(|(_, operator)| parameters(walk.shape(), operator)),
+                bytes: holder.and_then(|(index, _)| Some(*walk.bytes.as_ref()?.get(index)?)),
+                flops_prefill: line.flops(&prefill),
+                flops_decode: line.flops(&decode),
+            }
+        };
+        lines.map(answer).collect()
+    }
+}
+
+fn notes(estimator: &Estimator, schedule: &Schedule, estimate: &FlopsEstimate) -> Vec<String> {
+    let mut notes = estimate.notes.clone();
+    let Estimator::Walk(walk) = estimator else { return notes };
+    if walk.shape().latent.is_some() {
+        let expanded = schedule.clone().with(LatentCache::Expanded);
+        notes.push(format!(
+            "keys and values of all cached tokens are made anew from the latents in every step, as transformers 5.24 \
+             does; an engine that caches them expanded (mistral.rs 0.8.1 without paged attention) needs {} FLOPs",
+            walk.count(&expanded).total()
+        ));
+    }
+    if estimate.traffic.is_none() {
+        notes.push("bytes are unknown: neither tensors nor configuration tell the weights' types".to_owned());
+    }
+    notes
+}

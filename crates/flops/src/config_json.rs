@@ -1,0 +1,216 @@
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+mod keys;
+mod sliding;
+
+use self::keys::{A_COUNT, Config};
+use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
+use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError};
+
+/// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
+/// transformers; of a multimodal model the text model is taken (`text_config`).
+///
+/// ```
+/// let config = serde_json::json!({
+///     "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+///     "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": true,
+/// });
+/// let shape = joulemark_flops::from_config_json(&config)?;
+/// assert_eq!(shape.head_dim(), 64);
+/// assert_eq!(shape.parameters_total(), 134_515_008);
+/// # Ok::<(), joulemark_flops::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// Returns a [`ShapeError`] when the family is not described here, or when a value is missing or one that no model has.
+/// Count by parameters then.
+pub fn from_config_json(config: &Value) -> Result<ModelShape, ShapeError> {
+    let outer = config
+        .as_object()
+        .ok_or_else(|| ShapeError::bad("config.json", "no object", "an object"))?;
+    let text = outer.get("text_config").and_then(Value::as_object);
+    let model_type = text
+        .and_then(|text| text.get("model_type"))
+        .or_else(|| outer.get("model_type"));
+    let model_type = model_type
+        .and_then(Value::as_str)
+        .ok_or_else(|| ShapeError::MissingKey("model_type".to_owned()))?;
+    let family = family::by_model_type(model_type).ok_or_else(|| ShapeError::UnknownFamily(model_type.to_owned()))?;
+    Config {
+        keys: text.unwrap_or(outer),
+        outer,
+    }
+    .shape(family)
+}
+
+impl Config<'_> {
+    fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
+        let defaults = &family.defaults;
+        let hidden_size = self.count(&["hidden_size", "n_embd"])?.unwrap_or(defaults.hidden_size);
+        let layers = self
+            .count(&["num_hidden_layers", "n_layer"])?
+            .unwrap_or(defaults.layers);
+        let heads = self
+            .count(&["num_attention_heads", "n_head"])?
+            .unwrap_or(defaults.heads);
+        let default_width = defaults.intermediate_size.unwrap_or(hidden_size.saturating_mul(4));
+        let intermediate_size = self.count(&["intermediate_size", "n_inner"])?.unwrap_or(default_width);
+        let latent = family.latent.map(|latent| self.latent(&latent)).transpose()?;
+        let (head_dim, value_head_dim) = match &latent {
+            Some((_, key, value)) => (*key, *value),
+            None => {
+                let head_dim = self.head_dim(defaults, hidden_size, heads)?;
+                (head_dim, head_dim)
+            }
+        };
+        let experts = family
+            .experts
+            .map(|experts| self.experts(&experts, layers, intermediate_size))
+            .transpose()?
+            .flatten();
+        let latent_rope_dim = latent.as_ref().map(|(latent, ..)| latent.rope_dim);
+        ModelShape {
+            family: family.name,
+            hidden_size,
+            layers,
+            heads,
+            kv_heads: self.kv_heads(defaults, heads)?,
+            head_dim,
+            value_head_dim,
+            intermediate_size,
+            vocab_size: self.count(&["vocab_size"])?.unwrap_or(defaults.vocab_size),
+            tied: self.flag("tie_word_embeddings")?.unwrap_or(defaults.tied),
+            gated_mlp: family.wiring.gated_mlp,
+            experts,
+            latent: latent.map(|(latent, _, _)| latent),
+            biases: Biases {
+                qkv: self.setting(family.wiring.qkv_bias)?,
+                attention_output: self.setting(family.wiring.attention_output_bias)?,
+                mlp: self.setting(family.wiring.mlp_bias)?,
+                lm_head: self.setting(family.wiring.lm_head_bias)?,
+            },
+            norms: Norms {
+                of_layer: family.wiring.norms,
+                bias: matches!(family.wiring.norm, NormKind::Layer),
+                query_key: self.setting(family.wiring.query_key_norm)?,
+            },
+            learned_positions: match defaults.learned_positions {
+                Some(rows) => self.count(&["n_positions", "max_position_embeddings"])?.unwrap_or(rows),
+                None => 0,
+            },
+            sliding: self.sliding(family.wiring.sliding, layers)?,
+            activation: family.wiring.activation,
+            rotary_dim: self.rotary_dim(family, latent_rope_dim.unwrap_or(head_dim), latent_rope_dim.is_some())?,
+            scales_embedding: family.wiring.scales_embedding,
+            soft_caps: family.wiring.soft_caps,
+        }
+        .checked()
+    }
+
+    // An explicit null means "as many as heads", also where the family's default is another number.
+    fn kv_heads(&self, defaults: &Defaults, heads: u64) -> Result<u64, ShapeError> {
+        let absent = if self.keys.contains_key("num_key_value_heads") {
+            None
+        } else {
+            defaults.kv_heads
+        };
+        Ok(self.count(&["num_key_value_heads"])?.or(absent).unwrap_or(heads))
+    }
+
+    fn head_dim(&self, defaults: &Defaults, hidden_size: u64, heads: u64) -> Result<u64, ShapeError> {
+        let absent = if self.keys.contains_key("head_dim") {
+            None
+        } else {
+            defaults.head_dim
+        };
+        match self.count(&["head_dim"])?.or(absent) {
+            Some(head_dim) => Ok(head_dim),
+            None => hidden_size
+                .checked_div(heads)
+                .ok_or_else(|| ShapeError::bad("num_attention_heads", 0, A_COUNT)),
+        }
+    }
+
+    // The part of a head that is turned; of a latent one the whole rotary part.
+    fn rotary_dim(&self, family: &Family, length: u64, whole: bool) -> Result<u64, ShapeError> {
+        const NAME: &str = "partial_rotary_factor";
+        let value = self.keys.get(NAME).filter(|value| !value.is_null());
+        let share = match value {
+            None => family.wiring.rotary_share,
+            Some(value) => value
+                .as_f64()
+                .filter(|share| (0.0..=1.0).contains(share))
+                .ok_or_else(|| ShapeError::bad(NAME, value, "a number from 0 to 1"))?,
+        };
+        Ok(if whole { length } else { (length as f64 * share) as u64 })
+    }
+
+    fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Option<Experts>, ShapeError> {
+        let count = self
+            .count(&["num_experts", "num_local_experts", "n_routed_experts"])?
+            .unwrap_or(defaults.count);
+        if count == 0 {
+            return Ok(None);
+        }
+        let per_token = self.count(&["num_experts_per_tok"])?.or(defaults.per_token);
+        let intermediate_size = match defaults.intermediate_size {
+            None => width,
+            Some(default) => self.count(&["moe_intermediate_size"])?.unwrap_or(default),
+        };
+        let shared_intermediate_size = match defaults.shared {
+            SharedExpert::Absent => 0,
+            SharedExpert::Gated { intermediate_size } => self
+                .count(&["shared_expert_intermediate_size"])?
+                .unwrap_or(intermediate_size),
+            SharedExpert::Multiple { count } => self
+                .count(&["n_shared_experts"])?
+                .unwrap_or(count)
+                .saturating_mul(intermediate_size),
+        };
+        Ok(Some(Experts {
+            sparse_layers: self.sparse_layers(layers)?,
+            count,
+            per_token: per_token.ok_or_else(|| ShapeError::MissingKey("num_experts_per_tok".to_owned()))?,
+            intermediate_size,
+            shared_intermediate_size,
+            shared_gate: matches!(defaults.shared, SharedExpert::Gated { .. }),
+        }))
+    }
+
+    // transformers: layer i is sparse unless it is listed, comes before first_k_dense_replace, or (i + 1) is not a
+    // multiple of decoder_sparse_step.
+    fn sparse_layers(&self, layers: u64) -> Result<Vec<u64>, ShapeError> {
+        let step = self.count(&["decoder_sparse_step"])?.unwrap_or(1).max(1);
+        let first = self.count(&["first_k_dense_replace"])?.unwrap_or(0);
+        let listed = match self.keys.get("mlp_only_layers") {
+            None | Some(Value::Null) => HashSet::new(),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_u64).collect(),
+            Some(other) => return Err(ShapeError::bad("mlp_only_layers", other, "a list of layers")),
+        };
+        // Checked here as well: the list is built before the shape is.
+        if layers > MAX_LAYERS {
+            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
+        }
+        let sparse = |layer: &u64| *layer >= first && (layer + 1).is_multiple_of(step) && !listed.contains(layer);
+        Ok((0..layers).filter(sparse).collect())
+    }
+
+    fn latent(&self, defaults: &LatentDefaults) -> Result<(LatentAttention, u64, u64), ShapeError> {
+        let absent = if self.keys.contains_key("q_lora_rank") {
+            None
+        } else {
+            defaults.query_rank
+        };
+        let latent = LatentAttention {
+            query_rank: self.count(&["q_lora_rank"])?.or(absent),
+            key_value_rank: self.count(&["kv_lora_rank"])?.unwrap_or(defaults.key_value_rank),
+            rope_dim: self.count(&["qk_rope_head_dim"])?.unwrap_or(defaults.rope_dim),
+        };
+        let nope_dim = self.count(&["qk_nope_head_dim"])?.unwrap_or(defaults.nope_dim);
+        let key_dim = nope_dim.saturating_add(latent.rope_dim);
+        let value_dim = self.count(&["v_head_dim"])?.unwrap_or(defaults.value_dim);
+        Ok((latent, key_dim, value_dim))
+    }
+}

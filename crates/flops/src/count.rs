@@ -1,0 +1,46 @@
+use super::line::{Line, lines};
+use super::operator::Operator;
+use super::schedule::{Schedule, Work};
+use super::shape::ModelShape;
+
+/// FLOPs of one schedule, exact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flops {
+    /// Matrix products of the prefills.
+    pub prefill: u128,
+    /// Matrix products of the decode steps.
+    pub decode: u128,
+    /// The whole, with only those pairs in attention whose key is not later than the query.
+    pub causal_total: u128,
+    /// The whole, as if every layer saw the whole context in decode.
+    pub unwindowed_total: u128,
+    /// The small operators, not part of the others.
+    pub elementwise: u128,
+}
+
+impl Flops {
+    /// Returns the FLOPs of prefill and decode together.
+    pub fn total(&self) -> u128 {
+        self.prefill + self.decode
+    }
+}
+
+/// Counts the FLOPs of the schedule by the model's operators.
+pub(super) fn count(shape: &ModelShape, operators: &[Operator], schedule: &Schedule) -> Flops {
+    let lines = lines(shape, operators, schedule.latents);
+    let (prefill, decode) = (schedule.prefill(), schedule.decode(shape.sliding_window()));
+    let products = |work: &Work| -> u128 { sum(&lines, work, true) };
+    let causal = prefill.causal(schedule.causal_prefill_pairs());
+    Flops {
+        prefill: products(&prefill),
+        decode: products(&decode),
+        causal_total: products(&causal) + products(&decode),
+        unwindowed_total: products(&prefill) + products(&schedule.decode(None)),
+        elementwise: sum(&lines, &prefill, false) + sum(&lines, &decode, false),
+    }
+}
+
+fn sum(lines: &[Line], work: &Work, products: bool) -> u128 {
+    let wanted = lines.iter().filter(|line| line.counts() == products);
+    wanted.map(|line| line.flops(work)).sum()
+}

@@ -1,0 +1,262 @@
+use serde::Serialize;
+
+use super::count::Flops;
+use super::schedule::Schedule;
+use super::traffic::Traffic;
+use super::walk::Walk;
+use joulemark_measurement::Confidence;
+
+/// How a FLOPs figure was had.
+///
+/// - `traced`: every operator of the model, each tensor of its files accounted for, over the schedule that is run
+/// - `architecture`: the same by the family's formulas alone; for an unknown family 2 × parameters × tokens, with
+///   the parameters counted from the tensors
+/// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from file sizes or a name
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FlopsMethod {
+    Traced,
+    Architecture,
+    ParameterEstimate,
+}
+
+impl FlopsMethod {
+    /// Returns the word that results carry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traced => "traced",
+            Self::Architecture => "architecture",
+            Self::ParameterEstimate => "parameter_estimate",
+        }
+    }
+
+    /// Returns how far a figure of this method may be trusted: high for `traced`, medium for `architecture`, low for
+    /// `parameter_estimate`.
+    pub fn confidence(self) -> Confidence {
+        match self {
+            Self::Traced => Confidence::High,
+            Self::Architecture => Confidence::Medium,
+            Self::ParameterEstimate => Confidence::Low,
+        }
+    }
+}
+
+/// FLOPs and bytes of one schedule, with the method by which they were counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlopsEstimate {
+    /// Matrix products; `None` when nothing could be counted.
+    pub flops_total: Option<u128>,
+    /// The parts of `flops_total`; `None` when only parameters are known.
+    pub flops: Option<Flops>,
+    /// 2 × active parameters × input and output tokens, the methodology's approximation.
+    pub flops_two_params_tokens: Option<u128>,
+    /// Parameters of the whole model; a tied lm_head counts once.
+    pub params_total: Option<u128>,
+    /// Parameters that one token passes: without the experts that are not chosen.
+    pub params_active: Option<u128>,
+    /// How the figures were counted; `None` when nothing could be counted.
+    pub method: Option<FlopsMethod>,
+    /// Bytes read; `None` where the weights' types are unknown.
+    pub traffic: Option<Traffic>,
+    /// Input and output tokens of all requests.
+    pub total_tokens: u128,
+    /// The assumptions, or the reason why there is no figure.
+    pub notes: Vec<String>,
+}
+
+/// The best way to count a model's FLOPs, chosen once when the model is opened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Estimator {
+    /// By the model's operators: `traced` or `architecture`.
+    Walk(Box<Walk>),
+    /// By 2 × parameters × tokens.
+    Parameters(Parameters),
+    /// Not at all.
+    Unknown {
+        /// Why nothing can be counted, in words.
+        reason: String,
+    },
+}
+
+/// A number of parameters, of a model whose operators are not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// The number of parameters.
+    pub count: u64,
+    /// `architecture` where the tensors were counted, else `parameter_estimate`.
+    pub method: FlopsMethod,
+    /// Where the count comes from, in words, e.g. "the tensors' sizes, because …".
+    pub basis: String,
+}
+
+impl Estimator {
+    /// Counts FLOPs and bytes of the schedule. `cache_bytes_per_element` is the size of the type that keys and values
+    /// have.
+    ///
+    /// ```
+    /// use joulemark_flops::{Estimator, Logits, Naming, RequestTokens, Schedule, Walk, from_config_json};
+    ///
+    /// let config = serde_json::json!({"model_type": "llama", "num_key_value_heads": 8});
+    /// // 16 bits a weight; no tensors are at hand.
+    /// let walk = Walk::new(from_config_json(&config)?, Naming::HuggingFace, &[], Some(16.0));
+    /// let tokens = RequestTokens { input: 512, output: 128 };
+    /// let estimate = Estimator::Walk(Box::new(walk)).estimate(&Schedule::uniform(tokens, 1, Logits::Last), 2.0);
+    /// assert_eq!(estimate.method.map(|method| method.as_str()), Some("architecture"));
+    /// assert!(estimate.flops.is_some() && estimate.traffic.is_some());
+    /// # Ok::<(), joulemark_flops::ShapeError>(())
+    /// ```
+    pub fn estimate(&self, schedule: &Schedule, cache_bytes_per_element: f64) -> FlopsEstimate {
+        match self {
+            Self::Walk(walk) => by_walk(walk, schedule, cache_bytes_per_element),
+            Self::Parameters(parameters) => by_parameters(parameters, schedule),
+            Self::Unknown { reason } => FlopsEstimate {
+                total_tokens: schedule.total_tokens(),
+                notes: vec![reason.clone()],
+                ..FlopsEstimate::default()
+            },
+        }
+    }
+
+    /// Returns the same model with weights of `bytes_per_weight` bytes each, as an engine holds them. With `None` the
+    /// bytes read are unknown.
+    pub fn with_bytes_per_weight(self, bytes_per_weight: Option<f64>) -> Self {
+        match self {
+            Self::Walk(walk) => Self::Walk(Box::new(walk.with_bytes_per_weight(bytes_per_weight))),
+            other => other,
+        }
+    }
+}
+
+fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> FlopsEstimate {
+    let flops = walk.count(schedule);
+    let shape = walk.shape();
+    let active = shape.parameters_active();
+    FlopsEstimate {
+        flops_total: Some(flops.total()),
+        flops_two_params_tokens: Some(2 * active * schedule.total_tokens()),
+        params_total: Some(shape.parameters_total()),
+        params_active: Some(active),
+        method: Some(if walk.is_traced() {
+            FlopsMethod::Traced
+        } else {
+            FlopsMethod::Architecture
+        }),
+        traffic: walk.traffic(schedule, cache_bytes_per_element),
+        total_tokens: schedule.total_tokens(),
+        notes: notes(walk, schedule, &flops),
+        flops: Some(flops),
+    }
+}
+
+fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !walk.problems.is_empty() {
+        let problems = walk.problems.join("; ");
+        notes.push(format!(
+            "not traced, because files and architecture disagree: {problems}"
+        ));
+    }
+    if let Some(sliding) = walk.shape().sliding.as_ref()
+        && flops.unwindowed_total != flops.total()
+    {
+        notes.push(format!(
+            "{} of {} layers look back {} tokens only: in decode they are counted so, in flops_unwindowed_total over the \
+             whole context",
+            sliding.layers,
+            walk.shape().layers(),
+            sliding.window
+        ));
+    }
+    if walk.outside_elements > 0 {
+        notes.push(format!(
+            "{} weights of parts that no text passes (vision) are in no figure",
+            walk.outside_elements
+        ));
+    }
+    if schedule.batch > 1 {
+        notes.push("bytes assume that a whole batch shares each pass over the weights: they are a least".to_owned());
+    }
+    notes
+}
+
+// The methodology's `2 × params × tokens`, tokens being input and output together.
+fn by_parameters(parameters: &Parameters, schedule: &Schedule) -> FlopsEstimate {
+    let (count, tokens) = (parameters.count, schedule.total_tokens());
+    let flops = 2 * u128::from(count) * tokens;
+    FlopsEstimate {
+        flops_total: Some(flops),
+        flops_two_params_tokens: Some(flops),
+        params_total: Some(u128::from(count)),
+        method: Some(parameters.method),
+        total_tokens: tokens,
+        notes: vec![format!(
+            "2 x {count} parameters x {tokens} input and output tokens, parameters from {}; attention is left out",
+            parameters.basis
+        )],
+        ..FlopsEstimate::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Estimator, FlopsMethod, Parameters};
+    use crate::{Logits, Naming, RequestTokens, Schedule, Walk, from_config_json};
+    use joulemark_measurement::Confidence;
+
+    fn schedule() -> Schedule {
+        Schedule::uniform(RequestTokens { input: 100, output: 20 }, 1, Logits::Last)
+    }
+
+    fn by_config(config: &serde_json::Value) -> Estimator {
+        let shape = from_config_json(config).unwrap();
+        Estimator::Walk(Box::new(Walk::new(shape, Naming::HuggingFace, &[], None)))
+    }
+
+    #[test]
+    fn a_configuration_alone_is_trusted_less_than_tensors_and_more_than_a_name() {
+        let architecture = by_config(&json!({"model_type": "llama"})).estimate(&schedule(), 2.0);
+        assert_eq!(architecture.method, Some(FlopsMethod::Architecture));
+        assert_eq!(architecture.flops_two_params_tokens, Some(2 * 6_738_415_616 * 120));
+        let parameters = Estimator::Parameters(Parameters {
+            count: 7_000_000_000,
+            method: FlopsMethod::ParameterEstimate,
+            basis: "the name".into(),
+        });
+        let parameters = parameters.estimate(&schedule(), 2.0);
+        assert_eq!(parameters.flops_total, Some(2 * 7_000_000_000 * 120));
+        let confidences = [
+            FlopsMethod::Traced,
+            FlopsMethod::Architecture,
+            FlopsMethod::ParameterEstimate,
+        ];
+        assert_eq!(
+            confidences.map(FlopsMethod::confidence),
+            [Confidence::High, Confidence::Medium, Confidence::Low]
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_stays_null_and_says_why() {
+        let reason = "no parameters".to_owned();
+        let estimate = Estimator::Unknown { reason: reason.clone() }.estimate(&schedule(), 2.0);
+        assert_eq!((estimate.flops_total, estimate.notes), (None, vec![reason]));
+    }
+
+    #[test]
+    fn a_context_beyond_the_sliding_window_is_noted() {
+        let estimator = by_config(&json!({"model_type": "mistral", "sliding_window": 110}));
+        let estimate = estimator.estimate(&schedule(), 2.0);
+        assert!(estimate.notes[0].contains("110 tokens"), "{:?}", estimate.notes);
+        assert!(estimate.flops.unwrap().unwindowed_total > estimate.flops_total.unwrap());
+        let whole = estimator.estimate(&schedule().without_windows(), 2.0);
+        assert_eq!(
+            (whole.flops_total, whole.notes.len()),
+            (whole.flops.map(|flops| flops.unwindowed_total), 0)
+        );
+        let short = Schedule::uniform(RequestTokens { input: 10, output: 20 }, 1, Logits::Last);
+        assert!(estimator.estimate(&short, 2.0).notes.is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! The terms in which a family is described, and the wiring of Llama, from which the other families differ.
+//! Owns the types; leaves the values to one file for each maker of models beside it.
+
+use crate::shape::Activation;
+
+/// A family of models that differ in their dimensions only.
+#[derive(Debug)]
+pub struct Family {
+    /// transformers' `model_type`.
+    pub name: &'static str,
+    /// What tells the family's matrix products from Llama's.
+    pub description: &'static str,
+    /// All values of `model_type` in a `config.json` that mean this family.
+    pub model_types: &'static [&'static str],
+    /// All values of `general.architecture` in a GGUF file that mean this family.
+    pub gguf_architectures: &'static [&'static str],
+    pub(crate) defaults: Defaults,
+    pub(crate) wiring: Wiring,
+    pub(crate) experts: Option<ExpertDefaults>,
+    pub(crate) latent: Option<LatentDefaults>,
+}
+
+/// What an absent key of `config.json` means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    pub hidden_size: u64,
+    /// `None`: four times the hidden size.
+    pub intermediate_size: Option<u64>,
+    pub layers: u64,
+    pub heads: u64,
+    /// `None`: as many as heads.
+    pub kv_heads: Option<u64>,
+    /// `None`: the hidden size divided by the heads.
+    pub head_dim: Option<u64>,
+    pub vocab_size: u64,
+    pub tied: bool,
+    /// Rows of the learned position embedding; `None` where positions are rotary.
+    pub learned_positions: Option<u64>,
+}
+
+/// How the layers are built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wiring {
+    pub gated_mlp: bool,
+    pub qkv_bias: Setting,
+    pub attention_output_bias: Setting,
+    pub mlp_bias: Setting,
+    pub lm_head_bias: Setting,
+    /// Norms over the hidden state in each layer, in the order of the walk.
+    pub norms: &'static [&'static str],
+    pub norm: NormKind,
+    pub query_key_norm: Setting,
+    pub sliding: SlidingLayers,
+    pub activation: Activation,
+    /// The part of each head that rotary embedding turns where `partial_rotary_factor` is absent.
+    pub rotary_share: f64,
+    pub scales_embedding: bool,
+    pub soft_caps: bool,
+}
+
+/// Which layers look back no further than `sliding_window`, where `layer_types` does not list them. The number is the
+/// window of an absent key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SlidingLayers {
+    None,
+    /// All, where the window is not null.
+    All(Option<u64>),
+    /// Those from `max_window_layers` on, where `use_sliding_window` is set (Qwen).
+    FromMaxWindowLayers(u64),
+    /// All, where `use_sliding_window` is set (Qwen3-MoE).
+    BySwitch(u64),
+    /// Every other before `max_window_layers`, the first included, where `use_sliding_window` is set (Qwen2-MoE).
+    EveryOtherBeforeMaxWindowLayers(u64),
+    /// Every other, the first included.
+    EveryOther(u64),
+    /// All but every `sliding_window_pattern`-th.
+    AllButEvery {
+        nth: u64,
+        window: u64,
+    },
+    /// Those without rotary embedding, where `use_sliding_window` is set (SmolLM3).
+    WithoutRotary,
+}
+
+/// A trait of the family, or of one model by a key of its `config.json`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Setting {
+    Never,
+    Always,
+    Key { key: &'static str, default: bool },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NormKind {
+    /// One weight vector.
+    Rms,
+    /// A weight and a bias vector.
+    Layer,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpertDefaults {
+    pub count: u64,
+    /// `None`: the key must be there.
+    pub per_token: Option<u64>,
+    /// `None`: an expert is as wide as `intermediate_size` says.
+    pub intermediate_size: Option<u64>,
+    pub shared: SharedExpert,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SharedExpert {
+    Absent,
+    /// Of its own width (`shared_expert_intermediate_size`), weighed by a gate.
+    Gated {
+        intermediate_size: u64,
+    },
+    /// `n_shared_experts` times as wide as one expert, without a gate.
+    Multiple {
+        count: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LatentDefaults {
+    pub query_rank: Option<u64>,
+    pub key_value_rank: u64,
+    pub nope_dim: u64,
+    pub rope_dim: u64,
+    pub value_dim: u64,
+}
+
+pub(super) const ATTENTION_BIAS: Setting = Setting::Key {
+    key: "attention_bias",
+    default: false,
+};
+pub(super) const MLP_BIAS: Setting = Setting::Key {
+    key: "mlp_bias",
+    default: false,
+};
+
+/// Llama's layer: gated feed-forward, two RMSNorms, no biases.
+pub(super) const LLAMA_WIRING: Wiring = Wiring {
+    gated_mlp: true,
+    qkv_bias: Setting::Never,
+    attention_output_bias: Setting::Never,
+    mlp_bias: Setting::Never,
+    lm_head_bias: Setting::Never,
+    norms: &TWO_NORMS,
+    norm: NormKind::Rms,
+    query_key_norm: Setting::Never,
+    sliding: SlidingLayers::None,
+    activation: Activation::Silu,
+    rotary_share: 1.0,
+    scales_embedding: false,
+    soft_caps: false,
+};
+
+/// Before attention and before the feed-forward network.
+const TWO_NORMS: [&str; 2] = ["input_norm", "ffn_norm"];
+/// Gemma 2 and 3 norm what both give, too.
+pub(super) const FOUR_NORMS: [&str; 4] = ["input_norm", "post_attention_norm", "ffn_norm", "post_ffn_norm"];

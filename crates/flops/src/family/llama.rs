@@ -1,0 +1,53 @@
+use super::description::{ATTENTION_BIAS, Defaults, Family, LLAMA_WIRING, MLP_BIAS, SlidingLayers, Wiring};
+
+const WIRING: Wiring = Wiring {
+    qkv_bias: ATTENTION_BIAS,
+    attention_output_bias: ATTENTION_BIAS,
+    mlp_bias: MLP_BIAS,
+    ..LLAMA_WIRING
+};
+
+pub static LLAMA: Family = Family {
+    name: "llama",
+    description: "Llama 2 and 3, SmolLM, SmolLM2, TinyLlama: grouped-query attention, gated feed-forward, RMSNorm",
+    model_types: &["llama"],
+    gguf_architectures: &["llama"],
+    defaults: Defaults {
+        hidden_size: 4096,
+        intermediate_size: Some(11008),
+        layers: 32,
+        heads: 32,
+        kv_heads: None,
+        head_dim: None,
+        vocab_size: 32000,
+        tied: false,
+        learned_positions: None,
+    },
+    wiring: WIRING,
+    experts: None,
+    latent: None,
+};
+
+pub static SMOLLM3: Family = Family {
+    name: "smollm3",
+    description: "as Llama; some layers do without rotary embedding, which costs no product",
+    model_types: &["smollm3"],
+    gguf_architectures: &["smollm3"],
+    defaults: Defaults {
+        hidden_size: 2048,
+        intermediate_size: Some(11008),
+        layers: 36,
+        heads: 16,
+        kv_heads: Some(4),
+        head_dim: None,
+        vocab_size: 128_256,
+        tied: true,
+        learned_positions: None,
+    },
+    wiring: Wiring {
+        sliding: SlidingLayers::WithoutRotary,
+        ..WIRING
+    },
+    experts: None,
+    latent: None,
+};

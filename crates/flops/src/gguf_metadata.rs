@@ -1,0 +1,301 @@
+use std::collections::BTreeMap;
+
+use super::family::{self, ExpertDefaults, Family, NormKind, Setting, SharedExpert, SlidingLayers};
+use super::metadata::MetadataValue;
+use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError, Sliding};
+use super::tensor::TensorInfo;
+
+/// Reads the shape that a GGUF file's metadata describe. `tensors` decide what metadata do not say: lm_head is tied
+/// where `output.weight` is absent, and the embedding's rows are the vocabulary. Without tensors the family's default
+/// holds.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use joulemark_flops::{MetadataValue, from_gguf_metadata};
+///
+/// let mut metadata = BTreeMap::from([(
+///     "general.architecture".to_owned(),
+///     MetadataValue::Text("llama".to_owned()),
+/// )]);
+/// for (key, value) in [
+///     ("embedding_length", 576), ("block_count", 30), ("attention.head_count", 9),
+///     ("attention.head_count_kv", 3), ("feed_forward_length", 1536), ("vocab_size", 49152),
+/// ] {
+///     metadata.insert(format!("llama.{key}"), MetadataValue::Unsigned(value));
+/// }
+/// let shape = from_gguf_metadata(&metadata, &[])?;
+/// assert_eq!((shape.family(), shape.head_dim()), ("llama", 64));
+/// # Ok::<(), joulemark_flops::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// Returns a [`ShapeError`] when the family is not described here, or when a value is missing or one that no model has.
+/// Count by parameters then.
+pub fn from_gguf_metadata(
+    metadata: &BTreeMap<String, MetadataValue>,
+    tensors: &[TensorInfo],
+) -> Result<ModelShape, ShapeError> {
+    let architecture = metadata
+        .get("general.architecture")
+        .and_then(MetadataValue::as_text)
+        .ok_or_else(|| ShapeError::MissingKey("general.architecture".to_owned()))?;
+    let source = Source {
+        metadata,
+        tensors,
+        architecture,
+    };
+    let has_experts = source.count("expert_count")?.unwrap_or(0) > 0;
+    let family = family::by_gguf_architecture(architecture, has_experts)
+        .ok_or_else(|| ShapeError::UnknownFamily(architecture.to_owned()))?;
+    source.shape(family)
+}
+
+/// llama.cpp's converter writes the tied embedding of this family again, as `output.weight`.
+const REPEATS_EMBEDDING: &str = "gpt2";
+
+struct Source<'a> {
+    metadata: &'a BTreeMap<String, MetadataValue>,
+    tensors: &'a [TensorInfo],
+    architecture: &'a str,
+}
+
+impl Source<'_> {
+    fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
+        let hidden_size = self.required("embedding_length")?;
+        let layers = self.required("block_count")?;
+        let heads = self.required("attention.head_count")?;
+        let intermediate_size = self.required("feed_forward_length")?;
+        let (head_dim, value_head_dim) = self.head_dims(hidden_size, heads)?;
+        let experts = family
+            .experts
+            .map(|experts| self.experts(&experts, layers, intermediate_size))
+            .transpose()?;
+        ModelShape {
+            family: family.name,
+            hidden_size,
+            layers,
+            heads,
+            // Latent attention is cached as one head in GGUF, but computed with all.
+            kv_heads: match family.latent {
+                Some(_) => heads,
+                None => self.count("attention.head_count_kv")?.unwrap_or(heads),
+            },
+            head_dim,
+            value_head_dim,
+            intermediate_size,
+            vocab_size: self.vocab_size()?,
+            tied: if self.tensors.is_empty() || family.name == REPEATS_EMBEDDING {
+                family.defaults.tied
+            } else {
+                self.tensor("output.weight").is_none()
+            },
+            gated_mlp: family.wiring.gated_mlp,
+            experts,
+            latent: family.latent.map(|_| self.latent()).transpose()?,
+            biases: Biases {
+                qkv: self.has_bias(family.wiring.qkv_bias, &["attn_q.bias", "attn_qkv.bias"]),
+                attention_output: self.has_bias(family.wiring.attention_output_bias, &["attn_output.bias"]),
+                mlp: self.has_bias(family.wiring.mlp_bias, &["ffn_down.bias"]),
+                lm_head: self.has_bias(family.wiring.lm_head_bias, &[]),
+            },
+            norms: Norms {
+                of_layer: family.wiring.norms,
+                bias: matches!(family.wiring.norm, NormKind::Layer),
+                query_key: self.has_bias(family.wiring.query_key_norm, &["attn_q_norm.weight"]),
+            },
+            learned_positions: match family.defaults.learned_positions {
+                Some(_) => self.required("context_length")?,
+                None => 0,
+            },
+            sliding: self.sliding(family.wiring.sliding, layers)?,
+            activation: family.wiring.activation,
+            rotary_dim: match family.wiring.rotary_share {
+                0.0 => 0,
+                _ => self.count("rope.dimension_count")?.unwrap_or(head_dim).min(head_dim),
+            },
+            scales_embedding: family.wiring.scales_embedding,
+            soft_caps: family.wiring.soft_caps,
+        }
+        .checked()
+    }
+
+    // Newer files of latent attention give the cache's lengths under the plain names, the heads' as `_mla`.
+    fn head_dims(&self, hidden_size: u64, heads: u64) -> Result<(u64, u64), ShapeError> {
+        let key = match self.count("attention.key_length_mla")? {
+            Some(length) => Some(length),
+            None => self.count("attention.key_length")?,
+        };
+        let value = match self.count("attention.value_length_mla")? {
+            Some(length) => Some(length),
+            None => self.count("attention.value_length")?,
+        };
+        let even = hidden_size.checked_div(heads).unwrap_or(0);
+        Ok((key.unwrap_or(even), value.or(key).unwrap_or(even)))
+    }
+
+    fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Experts, ShapeError> {
+        let intermediate_size = self.count("expert_feed_forward_length")?.unwrap_or(width);
+        let shared_intermediate_size = match defaults.shared {
+            SharedExpert::Absent => 0,
+            SharedExpert::Gated { .. } => self.required("expert_shared_feed_forward_length")?,
+            SharedExpert::Multiple { .. } => self.required("expert_shared_count")?.saturating_mul(intermediate_size),
+        };
+        if layers > MAX_LAYERS {
+            return Err(ShapeError::bad("block_count", layers, "at most 16384"));
+        }
+        let first = self.count("leading_dense_block_count")?.unwrap_or(0);
+        Ok(Experts {
+            sparse_layers: (first..layers).collect(),
+            count: self.required("expert_count")?,
+            per_token: self.required("expert_used_count")?,
+            intermediate_size,
+            shared_intermediate_size,
+            shared_gate: matches!(defaults.shared, SharedExpert::Gated { .. }),
+        })
+    }
+
+    fn latent(&self) -> Result<LatentAttention, ShapeError> {
+        Ok(LatentAttention {
+            query_rank: self.count("attention.q_lora_rank")?.filter(|rank| *rank > 0),
+            key_value_rank: self.required("attention.kv_lora_rank")?,
+            rope_dim: self.required("rope.dimension_count")?,
+        })
+    }
+
+    // A file with a window slides in the layers of the family's pattern; which, it does not say.
+    fn sliding(&self, pattern: SlidingLayers, layers: u64) -> Result<Option<Sliding>, ShapeError> {
+        let window = self.count("attention.sliding_window")?.filter(|window| *window > 0);
+        Ok(window.map(|window| Sliding {
+            window,
+            layers: match pattern {
+                SlidingLayers::EveryOther(_) => layers.div_ceil(2),
+                SlidingLayers::AllButEvery { nth, .. } => layers - layers / nth,
+                _ => layers,
+            },
+        }))
+    }
+
+    fn vocab_size(&self) -> Result<u64, ShapeError> {
+        if let Some(rows) = self.tensor("token_embd.weight").and_then(|tensor| tensor.shape.first()) {
+            return Ok(*rows);
+        }
+        let listed = self
+            .metadata
+            .get("tokenizer.ggml.tokens")
+            .and_then(MetadataValue::list_len);
+        match self.count("vocab_size")?.or(listed) {
+            Some(size) => Ok(size),
+            None => Err(ShapeError::MissingKey(format!("{}.vocab_size", self.architecture))),
+        }
+    }
+
+    // GGUF has no key for what config.json's `attention_bias` says: the first layer's tensors do.
+    fn has_bias(&self, setting: Setting, names: &[&str]) -> bool {
+        match setting {
+            Setting::Never => false,
+            Setting::Always => true,
+            Setting::Key { default, .. } if self.tensors.is_empty() => default,
+            Setting::Key { .. } => names.iter().any(|name| self.tensor(&format!("blk.0.{name}")).is_some()),
+        }
+    }
+
+    fn tensor(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    fn required(&self, key: &str) -> Result<u64, ShapeError> {
+        self.count(key)?
+            .ok_or_else(|| ShapeError::MissingKey(format!("{}.{key}", self.architecture)))
+    }
+
+    fn count(&self, key: &str) -> Result<Option<u64>, ShapeError> {
+        let key = format!("{}.{key}", self.architecture);
+        match self.metadata.get(&key) {
+            None => Ok(None),
+            Some(value) => value
+                .as_count()
+                .map(Some)
+                .ok_or_else(|| ShapeError::not_a_count(&key, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::from_gguf_metadata;
+    use crate::{MetadataValue, ShapeError, TensorInfo};
+
+    fn smollm2() -> BTreeMap<String, MetadataValue> {
+        let counts = [
+            ("llama.block_count", 30),
+            ("llama.embedding_length", 576),
+            ("llama.feed_forward_length", 1536),
+            ("llama.attention.head_count", 9),
+            ("llama.attention.head_count_kv", 3),
+            ("llama.vocab_size", 49152),
+        ];
+        let mut metadata: BTreeMap<_, _> = counts
+            .into_iter()
+            .map(|(key, count)| (key.to_owned(), MetadataValue::Unsigned(count)))
+            .collect();
+        metadata.insert("general.architecture".into(), MetadataValue::Text("llama".into()));
+        metadata
+    }
+
+    fn embedding() -> TensorInfo {
+        TensorInfo {
+            name: "token_embd.weight".into(),
+            shape: vec![49152, 576],
+            dtype: "Q8_0".into(),
+            bytes: 30_081_024,
+        }
+    }
+
+    #[test]
+    fn smollm2_has_its_published_number_of_parameters() {
+        let shape = from_gguf_metadata(&smollm2(), &[embedding()]).unwrap();
+        assert!(shape.tied());
+        assert_eq!(shape.parameters_total(), 134_515_008);
+    }
+
+    #[test]
+    fn experts_turn_the_llama_architecture_into_mixtral() {
+        let mut metadata = smollm2();
+        metadata.insert("llama.expert_count".into(), MetadataValue::Unsigned(8));
+        metadata.insert("llama.expert_used_count".into(), MetadataValue::Unsigned(2));
+        let shape = from_gguf_metadata(&metadata, &[embedding()]).unwrap();
+        assert_eq!(
+            (shape.family(), shape.experts(), shape.experts_per_token()),
+            ("mixtral", Some(8), Some(2))
+        );
+    }
+
+    #[test]
+    fn layers_that_differ_are_refused_by_name() {
+        let mut metadata = smollm2();
+        metadata.insert(
+            "llama.attention.head_count_kv".into(),
+            MetadataValue::List(vec![MetadataValue::Unsigned(3)]),
+        );
+        let error = from_gguf_metadata(&metadata, &[]).unwrap_err();
+        assert!(matches!(error, ShapeError::BadValue { key, .. } if key == "llama.attention.head_count_kv"));
+    }
+
+    #[test]
+    fn a_missing_key_and_an_unknown_architecture_are_named() {
+        let mut metadata = smollm2();
+        metadata.remove("llama.block_count");
+        assert_eq!(
+            from_gguf_metadata(&metadata, &[]),
+            Err(ShapeError::MissingKey("llama.block_count".into()))
+        );
+        metadata.insert("general.architecture".into(), MetadataValue::Text("rwkv".into()));
+        assert_eq!(
+            from_gguf_metadata(&metadata, &[]),
+            Err(ShapeError::UnknownFamily("rwkv".into()))
+        );
+    }
+}

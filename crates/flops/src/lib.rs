@@ -1,0 +1,110 @@
+//! FLOPs, bytes and arithmetic intensity of transformer inference, counted from the headers of a model's files and the
+//! number of its tokens.
+//!
+//! The crate owns the families of models, the conventions of counting and the readers of GGUF and safetensors headers.
+//! It opens no network connection, reads no weights (but to hash them), runs nothing and measures nothing.
+//!
+//! ```
+//! use joulemark_flops::model_files::describe_config;
+//! use joulemark_flops::{Confidence, Logits, Question, RequestTokens};
+//!
+//! // The `config.json` of SmolLM2-135M, shortened. `model_files::describe` takes a path instead.
+//! let config = serde_json::json!({
+//!     "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+//!     "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": true,
+//!     "torch_dtype": "bfloat16",
+//! });
+//! // A prompt of 512 tokens, and two output tokens: the prefill gives the first, one decode step the second.
+//! let tokens = RequestTokens { input: 512, output: 2 };
+//! let question = Question { tokens, batch: 1, logits: Logits::Last, device: None };
+//! let answer = describe_config(&config, "SmolLM2-135M").answer("SmolLM2-135M", &question);
+//!
+//! assert_eq!(answer.params_total, Some(134_515_008));
+//! assert_eq!(answer.flops_decode, Some(304_418_304));
+//! assert_eq!(answer.flops_confidence, Some(Confidence::Medium));
+//! ```
+//!
+//! # Ways in
+//!
+//! | at hand | begin with | best confidence |
+//! |---|---|---|
+//! | a folder or a GGUF file | [`model_files::describe()`], [`model_files::ModelFiles::open`] | high |
+//! | the content of `config.json` | [`model_files::describe_config`], [`from_config_json`] | medium |
+//! | the metadata of a GGUF file | [`from_gguf_metadata`] | high, with the tensors |
+//! | a name such as `Llama-2-7b` | [`model_files::estimator_by_name`] | low |
+//!
+//! Each leads to an [`Estimator`]. It answers one [`Question`] with a [`FlopsAnswer`], or counts any [`Schedule`] of
+//! requests into a [`FlopsEstimate`].
+//!
+//! # What is counted
+//!
+//! The conventions are those of PyTorch's `FlopCounterMode` over eager attention, so that the figures can be compared:
+//!
+//! - Matrix products only, 2 FLOPs a multiply-add: linear layers, attention scores and values, lm_head.
+//! - Attention runs over the full T × S matrix of new tokens and keys in the cache, without causal halving. In decode,
+//!   a layer with a sliding window sees no more keys than the window; its prefill computes the whole matrix and masks
+//!   it.
+//! - Norms, softmax, activations, rotary embedding and biases stand apart (`flops_elementwise`, one FLOP an operation).
+//!   The embedding look-up counts 0.
+//! - Of a mixture of experts only the chosen experts count.
+//! - A quantized model has the same products: they are computed after dequantization.
+//!
+//! # How sure a figure is
+//!
+//! [`FlopsMethod`] says how a figure was counted, [`Confidence`] how far it may be trusted: [`FlopsMethod::Traced`] is
+//! high, [`FlopsMethod::Architecture`] medium, [`FlopsMethod::ParameterEstimate`] low.
+//!
+//! # Inside
+//!
+//! A model is a [`ModelShape`]. `operator` lists its operators, `line` gives each a cost for each unit of work, a
+//! [`Schedule`] says how much work there is. Where the tensors are known, `placement` assigns each to an operator.
+
+mod answer;
+mod config_json;
+mod count;
+mod estimate;
+#[cfg(test)]
+mod facts_tests;
+mod family;
+mod gguf_metadata;
+mod line;
+mod metadata;
+pub mod model_files;
+mod model_name;
+mod names;
+mod operator;
+mod peaks;
+mod placement;
+#[cfg(test)]
+mod placement_tests;
+mod roofline;
+mod schedule;
+mod shape;
+mod tensor;
+mod traffic;
+mod walk;
+
+pub use answer::{FlopsAnswer, OperatorAnswer, Question};
+pub use config_json::from_config_json;
+pub use count::Flops;
+pub use estimate::{Estimator, FlopsEstimate, FlopsMethod, Parameters};
+pub use family::{FAMILIES, Family};
+pub use gguf_metadata::from_gguf_metadata;
+pub use line::OperatorKind;
+pub use metadata::MetadataValue;
+pub use model_name::parameters_from_name;
+pub use names::Naming;
+pub use peaks::{DevicePeaks, KNOWN_DEVICES, device_named, known_device};
+pub use roofline::Devices;
+pub use schedule::{LatentCache, Logits, RequestTokens, Schedule};
+pub use shape::{ModelShape, ShapeError};
+pub use tensor::TensorInfo;
+pub use traffic::Traffic;
+pub use walk::Walk;
+
+pub use joulemark_measurement::{ComputeMetrics, Confidence, Roofline};
+
+/// Runs the code of the README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,212 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::config::{read_json, stated_bits, text_part};
+use super::error::ModelFileError;
+use super::files::ModelFiles;
+use super::parameter_estimate::estimate_by_size_or_name;
+use super::{gguf_model, safetensors_model};
+use crate::{Estimator, FlopsAnswer, Naming, Question, Walk, from_config_json};
+
+/// The description of a model from which its FLOPs are counted. It needs no weights: a `config.json` is enough.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`.
+    pub architecture: Option<String>,
+    /// The best way to count that the files allow.
+    pub estimator: Estimator,
+    /// Longest context the model was made for, in tokens; `None` where the files do not say.
+    pub max_context_tokens: Option<u64>,
+}
+
+impl Description {
+    /// Answers a question, with a note where it has more tokens than the model was made for. `name` stands in the
+    /// answer as it is given.
+    pub fn answer(&self, name: &str, question: &Question) -> FlopsAnswer {
+        let mut answer = self.estimator.answer(name, self.architecture.as_deref(), question);
+        let longest = u64::from(question.tokens.input) + u64::from(question.tokens.output);
+        if let Some(most) = self.max_context_tokens.filter(|most| longest > *most) {
+            answer.notes.push(format!(
+                "{longest} tokens are more than the {most} that the model was made for"
+            ));
+        }
+        answer
+    }
+}
+
+/// Describes a model's folder, GGUF, or `config.json` alone; `name` may state its size. Reads headers only.
+///
+/// ```
+/// use joulemark_flops::model_files::describe;
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("config.json"), r#"{"model_type": "gpt2"}"#)?;
+/// let description = describe(folder.path(), "gpt2")?;
+/// assert_eq!(description.architecture.as_deref(), Some("gpt2"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Returns a [`ModelFileError`] as [`ModelFiles::open`] does, but weights need not be there.
+pub fn describe(path: &Path, name: &str) -> Result<Description, ModelFileError> {
+    let metadata = std::fs::metadata(path).map_err(|error| ModelFileError::io(path, error))?;
+    if metadata.is_file()
+        && path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+    {
+        return of_config(path, None, name);
+    }
+    let config = path.join("config.json");
+    let is_bare = metadata.is_dir()
+        && config.is_file()
+        && safetensors_model::weight_files(path)?.is_empty()
+        && gguf_model::models_in(path)?.is_empty();
+    if is_bare {
+        return of_config(&config, Some(path), name);
+    }
+    let files = ModelFiles::open(path)?;
+    Ok(Description {
+        estimator: files.estimator(name),
+        architecture: Some(files.architecture),
+        max_context_tokens: files.max_context_tokens,
+    })
+}
+
+/// Describes a model by the content of its `config.json`; `name` may state its size.
+///
+/// ```
+/// use joulemark_flops::model_files::describe_config;
+/// use joulemark_flops::{Logits, Question, RequestTokens};
+///
+/// let config = serde_json::json!({"model_type": "llama", "torch_dtype": "bfloat16"});
+/// let tokens = RequestTokens { input: 512, output: 2 };
+/// let question = Question { tokens, batch: 1, logits: Logits::Last, device: None };
+/// let answer = describe_config(&config, "llama").answer("llama", &question);
+/// assert_eq!(answer.params_total, Some(6_738_415_616));
+/// ```
+pub fn describe_config(config: &Value, name: &str) -> Description {
+    with_pickles(config, None, name)
+}
+
+fn of_config(path: &Path, folder: Option<&Path>, name: &str) -> Result<Description, ModelFileError> {
+    let bytes = folder.map(pickled_bytes).transpose()?.filter(|bytes| *bytes > 0);
+    Ok(with_pickles(&read_json(path)?, bytes, name))
+}
+
+fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
+    // A quantization leaves some weights as they were: their mean is not known.
+    let is_quantized = config.get("quantization_config").is_some_and(Value::is_object);
+    let bits = stated_bits(config);
+    let uniform_bits = bits.filter(|_| !is_quantized).map(f64::from);
+    let estimator = match from_config_json(config) {
+        Ok(shape) => Estimator::Walk(Box::new(Walk::new(shape, Naming::HuggingFace, &[], uniform_bits))),
+        Err(error) => {
+            let by_size = bytes
+                .zip(bits)
+                .map(|(bytes, bits)| bytes.saturating_mul(8) / u64::from(bits));
+            estimate_by_size_or_name(by_size, name, &error.to_string())
+        }
+    };
+    let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
+    let count = |key: &str| text_part(config).get(key).and_then(Value::as_u64);
+    Description {
+        architecture: text("model_type"),
+        estimator,
+        max_context_tokens: count("max_position_embeddings").or_else(|| count("n_positions")),
+    }
+}
+
+/// Size of weights in a format whose headers are not read: PyTorch's pickles.
+fn pickled_bytes(folder: &Path) -> Result<u64, ModelFileError> {
+    let mut sum: u64 = 0;
+    for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
+        let path = entry.map_err(|error| ModelFileError::io(folder, error))?.path();
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
+        if ["bin", "pt", "pth"].contains(&extension) {
+            let metadata = std::fs::metadata(&path).map_err(|error| ModelFileError::io(&path, error))?;
+            sum = sum.saturating_add(metadata.len());
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::describe;
+    use crate::model_files::ModelFileError;
+    use crate::{Estimator, FlopsMethod};
+
+    fn parameters(estimator: Estimator) -> (u64, FlopsMethod) {
+        match estimator {
+            Estimator::Parameters(parameters) => (parameters.count, parameters.method),
+            other => panic!("not by parameters: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_configuration_alone_is_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(
+            &path,
+            json!({"model_type": "gpt2", "torch_dtype": "float32"}).to_string(),
+        )
+        .unwrap();
+        for path in [folder.path(), &path] {
+            let description = describe(path, "").unwrap();
+            let Estimator::Walk(walk) = description.estimator else {
+                panic!("no walk")
+            };
+            assert!(!walk.is_traced());
+            assert_eq!(walk.shape().parameters_total(), 124_439_808);
+        }
+    }
+
+    #[test]
+    fn an_unknown_family_is_estimated_by_size_and_then_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(
+            path("config.json"),
+            r#"{"model_type": "rwkv", "torch_dtype": "float16"}"#,
+        )
+        .unwrap();
+        let low = FlopsMethod::ParameterEstimate;
+        assert_eq!(
+            parameters(describe(folder.path(), "rwkv-3b").unwrap().estimator),
+            (3_000_000_000, low)
+        );
+        assert!(matches!(
+            describe(folder.path(), "rwkv").unwrap().estimator,
+            Estimator::Unknown { .. }
+        ));
+        std::fs::write(path("pytorch_model.bin"), vec![0; 2000]).unwrap();
+        assert_eq!(
+            parameters(describe(folder.path(), "rwkv-3b").unwrap().estimator),
+            (1000, low)
+        );
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            describe(folder.path(), ""),
+            Err(ModelFileError::NotAModel { .. })
+        ));
+        assert!(matches!(
+            describe(&folder.path().join("a"), ""),
+            Err(ModelFileError::NotFound { .. })
+        ));
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "{").unwrap();
+        assert!(matches!(describe(&path, ""), Err(ModelFileError::Malformed { .. })));
+    }
+}

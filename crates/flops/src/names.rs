@@ -1,0 +1,120 @@
+//! What model files call the weights of each operator: one table for Hugging Face's names, one for GGUF's.
+
+mod gguf;
+mod hugging_face;
+mod name;
+
+pub(super) use self::name::Name;
+
+/// The convention by which a model's files name its tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The module names of transformers, as safetensors have them.
+    HuggingFace,
+    /// The names of llama.cpp.
+    Gguf,
+}
+
+/// A tensor's name taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parsed<'a> {
+    /// What stands before the layer's number, for messages: `model.layers.`.
+    pub prefix: &'a str,
+    pub layer: Option<u64>,
+    pub expert: Option<u64>,
+    /// Without layer, expert and outer folders; `.weight` and the like still behind it.
+    pub rest: String,
+}
+
+impl Naming {
+    pub(super) fn table(self) -> &'static [Name] {
+        match self {
+            Self::HuggingFace => hugging_face::NAMES,
+            Self::Gguf => gguf::NAMES,
+        }
+    }
+
+    /// Takes a name apart; `None` where a number is none that a layer can have.
+    pub(super) fn parse(self, tensor: &str) -> Option<Parsed<'_>> {
+        let inner = match self {
+            Self::HuggingFace => hugging_face::without_outer_modules(tensor),
+            Self::Gguf => tensor,
+        };
+        let layer_words = match self {
+            Self::HuggingFace => &["layers.", "h."][..],
+            Self::Gguf => &["blk."][..],
+        };
+        let in_layer = layer_words.iter().find_map(|word| inner.strip_prefix(word));
+        let (layer, rest) = match in_layer {
+            None => (None, inner),
+            Some(inside) => {
+                let (number, rest) = inside.split_once('.')?;
+                (Some(number.parse().ok()?), rest)
+            }
+        };
+        let before = tensor.len() - in_layer.map_or(tensor.len(), str::len);
+        let mut expert = None;
+        let words = rest.split('.').map(|word| match word.parse::<u64>() {
+            Ok(number) => {
+                expert = Some(number);
+                "*"
+            }
+            Err(_) => word,
+        });
+        let rest = words.collect::<Vec<_>>().join(".");
+        Some(Parsed {
+            prefix: &tensor[..before],
+            layer,
+            expert,
+            rest,
+        })
+    }
+
+    /// Tables and masks that are no parameters.
+    pub(super) fn is_buffer(self, tensor: &str) -> bool {
+        match self {
+            Self::HuggingFace => tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor),
+            Self::Gguf => tensor.starts_with("rope_f"),
+        }
+    }
+
+    /// Parts of a multimodal model that no text passes.
+    pub(super) fn is_outside_the_text_model(self, tensor: &str) -> bool {
+        self == Self::HuggingFace && hugging_face::is_outside_the_text_model(tensor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Naming, Parsed};
+
+    #[test]
+    fn names_are_taken_apart() {
+        let parsed = |naming: Naming, name| naming.parse(name).unwrap();
+        let expected = |prefix, layer, expert, rest: &str| Parsed {
+            prefix,
+            layer,
+            expert,
+            rest: rest.to_owned(),
+        };
+        let hugging_face = Naming::HuggingFace;
+        assert_eq!(
+            parsed(hugging_face, "model.layers.3.mlp.experts.17.up_proj.weight"),
+            expected("model.layers.", Some(3), Some(17), "mlp.experts.*.up_proj.weight")
+        );
+        assert_eq!(
+            parsed(hugging_face, "language_model.model.embed_tokens.weight"),
+            expected("", None, None, "embed_tokens.weight")
+        );
+        assert_eq!(
+            parsed(hugging_face, "h.0.ln_1.bias"),
+            expected("h.", Some(0), None, "ln_1.bias")
+        );
+        assert_eq!(
+            parsed(Naming::Gguf, "blk.12.ffn_gate.7.weight"),
+            expected("blk.", Some(12), Some(7), "ffn_gate.*.weight")
+        );
+        assert_eq!(Naming::Gguf.parse("blk.x.ffn_gate.weight"), None);
+        assert_eq!(Naming::Gguf.parse("blk.99999999999999999999.a"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! Bytes that a schedule must read at the least: each pass its weights once, each sequence its keys and values once.
+//! Activations are left out; a GPU keeps them in its caches.
+
+use super::operator::{Kind, Operator, Scope};
+use super::schedule::{LatentCache, Schedule, Work};
+use super::shape::ModelShape;
+
+/// Bytes read over a schedule: weights, keys and values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// Bytes that the prefills read.
+    pub prefill: f64,
+    /// Bytes that the decode steps read.
+    pub decode: f64,
+    /// Tokens that pass in decode steps.
+    pub decode_tokens: f64,
+    /// Bytes of weights that a decode step reads for one token.
+    pub weights_per_token: f64,
+    /// Bytes of keys and values that a decode step reads for one token, at the mean length of the context; 0 without
+    /// steps.
+    pub cache_per_token: f64,
+}
+
+impl Traffic {
+    /// Returns the bytes of prefill and decode together.
+    pub fn total(&self) -> f64 {
+        self.prefill + self.decode
+    }
+
+    /// Returns the bytes that a decode step reads for one token; `None` without decode steps.
+    pub fn per_token(&self) -> Option<f64> {
+        (self.decode_tokens > 0.0).then(|| self.decode / self.decode_tokens)
+    }
+}
+
+pub(super) struct Weights<'a> {
+    pub shape: &'a ModelShape,
+    pub operators: &'a [Operator],
+    pub bytes: &'a [f64],
+}
+
+pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_per_element: f64) -> Traffic {
+    let batch = f64::from(schedule.batch);
+    let (prefill, decode) = (schedule.prefill(), schedule.decode(weights.shape.sliding_window()));
+    let cache_bytes = |work: &Work| cache_elements(weights.shape, schedule.latents, work) * cache_bytes_per_element;
+    let prefill_passes = schedule.prefills() as f64 / batch;
+    let prefill_tokens = if prefill_passes > 0.0 {
+        prefill.tokens as f64 / prefill_passes
+    } else {
+        0.0
+    };
+    let decode_passes = decode.tokens as f64 / batch;
+    let decode_weights = weights.read_in_pass(batch);
+    let steps = decode.tokens.max(1) as f64;
+    Traffic {
+        prefill: prefill_passes * weights.read_in_pass(prefill_tokens) + cache_bytes(&prefill),
+        decode: decode_passes * decode_weights + cache_bytes(&decode),
+        decode_tokens: decode.tokens as f64,
+        weights_per_token: decode_weights / batch,
+        cache_per_token: cache_bytes(&decode) / steps,
+    }
+}
+
+/// Elements of the cache that are read. A prefill reads what it has just made, once.
+fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Work) -> f64 {
+    let of_token = match (&shape.latent, latents) {
+        (Some(latent), LatentCache::Compressed) => latent.key_value_rank + latent.rope_dim,
+        (Some(_), LatentCache::Expanded) => shape.heads * (shape.head_dim + shape.value_head_dim),
+        (None, _) => shape.kv_heads * (shape.head_dim + shape.value_head_dim),
+    };
+    let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
+    // A decode step has one query, so that its pairs in sight are its keys.
+    let in_window = work.windowed_pairs.min(work.keys);
+    let positions = (shape.layers - sliding) as f64 * work.keys as f64 + sliding as f64 * in_window as f64;
+    positions * of_token as f64
+}
+
+impl Weights<'_> {
+    /// Bytes of weights that one pass over `tokens` tokens reads.
+    fn read_in_pass(&self, tokens: f64) -> f64 {
+        let read = |(operator, bytes): (&Operator, &f64)| match (operator.kind, operator.scope) {
+            (Kind::Lookup, _) => bytes * (tokens / operator.rows as f64).min(1.0),
+            (Kind::Logits, _) if self.shape.tied() && *bytes == 0.0 => self.embedding(),
+            (_, Scope::Experts) => bytes * self.share_of_experts(tokens),
+            _ => *bytes,
+        };
+        self.operators.iter().zip(self.bytes).map(read).sum()
+    }
+
+    fn embedding(&self) -> f64 {
+        let embedding = self.operators.iter().zip(self.bytes);
+        let found = embedding
+            .into_iter()
+            .find(|(operator, _)| operator.name == "embed_tokens");
+        found.map_or(0.0, |(_, bytes)| *bytes)
+    }
+
+    // One token reads its k of n experts. Several share some: as many as with a router that favours none, which is an
+    // assumption.
+    fn share_of_experts(&self, tokens: f64) -> f64 {
+        let Some(experts) = &self.shape.experts else { return 0.0 };
+        let chosen = experts.per_token as f64 / experts.count as f64;
+        1.0 - (1.0 - chosen).powf(tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+use super::count::{Flops, count};
+use super::line::{Line, lines};
+use super::names::Naming;
+use super::operator::Operator;
+use super::placement::place;
+use super::schedule::{LatentCache, Schedule};
+use super::shape::ModelShape;
+use super::tensor::TensorInfo;
+use super::traffic::{Traffic, Weights, traffic};
+
+/// A model's operators, compared with the tensors of its files where there are any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Walk {
+    pub(super) shape: ModelShape,
+    pub(super) operators: Vec<Operator>,
+    /// Stored bytes of each operator; `None` where nothing tells them.
+    pub(super) bytes: Option<Vec<f64>>,
+    traced: bool,
+    /// Why the tensors and the operators are not each other's; empty where they are, or where there are no tensors.
+    pub(super) problems: Vec<String>,
+    pub(super) outside_elements: u64,
+}
+
+impl Walk {
+    /// Builds the operators by the family's formulas and compares them with the tensors. The result is traced when
+    /// every tensor belongs to an operator and every operator has its tensors. Without tensors `bits_per_weight` gives
+    /// the bytes.
+    ///
+    /// ```
+    /// use joulemark_flops::{Naming, Walk, from_config_json};
+    ///
+    /// let shape = from_config_json(&serde_json::json!({"model_type": "gpt2"}))?;
+    /// let walk = Walk::new(shape, Naming::HuggingFace, &[], None);
+    /// assert!(!walk.is_traced(), "no tensors confirm the operators");
+    /// # Ok::<(), joulemark_flops::ShapeError>(())
+    /// ```
+    pub fn new(shape: ModelShape, naming: Naming, tensors: &[TensorInfo], bits_per_weight: Option<f64>) -> Self {
+        let operators = shape.operators();
+        if tensors.is_empty() {
+            let bytes = bits_per_weight.map(|bits| bytes_at(&shape, &operators, bits / 8.0));
+            return Self {
+                shape,
+                operators,
+                bytes,
+                traced: false,
+                problems: Vec::new(),
+                outside_elements: 0,
+            };
+        }
+        let placement = place(&shape, &operators, naming, tensors);
+        let traced = placement.problems.is_empty();
+        // Tensors that do not fit still tell how many bytes a weight has, and so does the configuration.
+        let bytes = if traced {
+            Some(placement.bytes.iter().map(|bytes| *bytes as f64).collect())
+        } else {
+            let bytes_per_weight = mean_bytes(tensors).or(bits_per_weight.map(|bits| bits / 8.0));
+            bytes_per_weight.map(|bytes| bytes_at(&shape, &operators, bytes))
+        };
+        Self {
+            shape,
+            operators,
+            bytes,
+            traced,
+            problems: placement.problems,
+            outside_elements: placement.outside_elements,
+        }
+    }
+
+    /// Returns whether every tensor of the files belongs to an operator, and every operator has its tensors.
+    pub fn is_traced(&self) -> bool {
+        self.traced
+    }
+
+    /// Returns the model's dimensions.
+    pub fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    /// Returns the same model with weights of `bytes_per_weight` bytes each, as an engine holds them. With `None` the
+    /// bytes read are unknown.
+    pub fn with_bytes_per_weight(mut self, bytes_per_weight: Option<f64>) -> Self {
+        self.bytes = bytes_per_weight.map(|bytes| bytes_at(&self.shape, &self.operators, bytes));
+        self
+    }
+
+    pub(super) fn count(&self, schedule: &Schedule) -> Flops {
+        count(&self.shape, &self.operators, schedule)
+    }
+
+    pub(super) fn lines(&self, latents: LatentCache) -> Vec<Line> {
+        lines(&self.shape, &self.operators, latents)
+    }
+
+    /// Returns the bytes read over the schedule; `None` where the weights' are unknown.
+    pub(super) fn traffic(&self, schedule: &Schedule, cache_bytes_per_element: f64) -> Option<Traffic> {
+        let weights = Weights {
+            shape: &self.shape,
+            operators: &self.operators,
+            bytes: self.bytes.as_deref()?,
+        };
+        Some(traffic(&weights, schedule, cache_bytes_per_element))
+    }
+}
+
+/// Bytes of a weight on the average of these tensors.
+fn mean_bytes(tensors: &[TensorInfo]) -> Option<f64> {
+    let bytes: f64 = tensors.iter().map(|tensor| tensor.bytes as f64).sum();
+    let elements: f64 = tensors.iter().map(|tensor| tensor.elements() as f64).sum();
+    (elements > 0.0).then_some(bytes / elements)
+}
+
+/// Bytes of each operator at one size for all weights.
+fn bytes_at(shape: &ModelShape, operators: &[Operator], bytes_per_weight: f64) -> Vec<f64> {
+    let bytes = |operator: &Operator| parameters(shape, operator) as f64 * bytes_per_weight;
+    operators.iter().map(bytes).collect()
+}
+
+/// Elements of all copies of an operator. A bias of lm_head is there even where its matrix is the embedding's.
+pub(super) fn parameters(shape: &ModelShape, operator: &Operator) -> u128 {
+    let stored = shape.stored(operator);
+    operator.elements() * u128::from(stored) + operator.bias_elements() * u128::from(stored.max(1))
+}

@@ -1,0 +1,23 @@
+//! What one rank measured in one cycle, raw: tokens, timestamps, windows, energy readings.
+//! Owns the words; knows nothing of how they are aggregated or stored.
+
+pub mod clock;
+mod compute;
+mod energy;
+mod idle;
+mod inference;
+mod machine;
+mod timeseries;
+pub mod units;
+mod warning;
+
+pub use compute::{ComputeMetrics, Roofline};
+pub use energy::{
+    Baseline, BaselineKind, Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
+    Phase, PhaseEnergy, SourceReading,
+};
+pub use idle::IdlePower;
+pub use inference::{InferenceMetrics, RankCycle, RequestMeasurement, Window};
+pub use machine::{CpuPlacement, LoadReport, Machine};
+pub use timeseries::{DeviceSeries, SeriesPoint};
+pub use warning::{Warning, WarningCode};

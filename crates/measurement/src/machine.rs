@@ -1,0 +1,54 @@
+use serde::{Deserialize, Serialize};
+
+use super::Window;
+
+/// The machine and the build that produced a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Machine {
+    /// The host's name.
+    pub hostname: String,
+    /// The operating system's kernel and its version.
+    pub kernel: String,
+    /// CPU model as the kernel names it; null where it does not.
+    pub cpu_model: Option<String>,
+    /// Logical CPUs the server may use.
+    pub logical_cpus: u32,
+    /// CPU features the inference kernels were compiled for, e.g. `avx2`.
+    pub compiled_cpu_features: Vec<String>,
+    /// Names of its GPUs, in NVML order.
+    pub gpu_names: Vec<String>,
+    /// Version of the NVIDIA driver; null without one.
+    pub nvidia_driver: Option<String>,
+    /// Version of this program.
+    pub joulemark_version: String,
+    /// Version of the inference engine.
+    pub mistralrs_version: String,
+}
+
+/// Where a rank's threads ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CpuPlacement {
+    /// Logical CPUs the rank was pinned to.
+    pub cpus: Vec<u32>,
+    /// Compute threads of the inference kernels.
+    pub threads: u32,
+}
+
+/// What a rank says once its model is in memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoadReport {
+    /// Number of the worker process, from 0.
+    pub rank: u32,
+    /// The load's span, CLOCK_MONOTONIC.
+    pub window: Window,
+    /// `cpu`, or the CUDA device.
+    pub device: String,
+    /// Activation type the model computes in, e.g. `f32`.
+    pub activation_dtype: String,
+    /// Longest sequence the model takes, in tokens.
+    pub max_sequence_tokens: u32,
+    pub placement: CpuPlacement,
+}

@@ -1,0 +1,63 @@
+use serde::{Deserialize, Serialize};
+
+/// What a warning is about, for a script to branch on.
+///
+/// - `few_warmups`: fewer warm-up passes than a steady state needs
+/// - `few_cycles`: fewer cycles than an interval of confidence needs
+/// - `sampling`: the output is drawn, not greedy
+/// - `gpus_metered_not_used`: GPUs are leased and metered while inference runs on the CPU
+/// - `batched_output`: requests share batches, whose answers the engine mixes up
+/// - `synthetic_engine`: the experiment was run by the synthetic engine: no model, no real tokens
+/// - `metric_unknown`: a metric is null; the message says which and why
+/// - `energy_incomplete`: a part of `total_energy_j` could not be measured and is not in it
+/// - `energy_estimated`: energy is an estimate, not a measurement
+/// - `no_temporal_overlap`: ranks did not run at the same time
+/// - `gpu_counted_twice`: a GPU was counted for two ranks
+/// - `rank_imbalance`: ranks ran for very different times
+/// - `short_window`: a measurement window is short for its sources
+/// - `foreign_gpu_process`: another process used a leased GPU in the window
+/// - `foreign_cpu_load`: others used the host's CPUs in the window
+/// - `throttled`: a GPU lowered its clocks for heat or power in the window
+/// - `temperature_drift`: a device's temperature changed by more than 10 degrees in the window
+/// - `persistence_mode_off`: the GPU's persistence mode is off: its clocks and context are set up anew for each
+///   process
+/// - `sources_disagree`: a device's sensors disagree: counter and polled power
+/// - `gpu_limited`: a GPU is a MIG slice's board, or was lost, or refuses a reading
+/// - `output_differs`: greedy output differed between cycles
+/// - `prompt_truncated`: a prompt was cut to `max_input_tokens`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    FewWarmups,
+    FewCycles,
+    Sampling,
+    GpusMeteredNotUsed,
+    BatchedOutput,
+    SyntheticEngine,
+    MetricUnknown,
+    EnergyIncomplete,
+    EnergyEstimated,
+    NoTemporalOverlap,
+    GpuCountedTwice,
+    RankImbalance,
+    ShortWindow,
+    ForeignGpuProcess,
+    ForeignCpuLoad,
+    Throttled,
+    TemperatureDrift,
+    PersistenceModeOff,
+    SourcesDisagree,
+    GpuLimited,
+    OutputDiffers,
+    PromptTruncated,
+}
+
+/// Something a careful reader should know about a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Warning {
+    pub code: WarningCode,
+    /// The same for people, with the figures.
+    pub message: String,
+}

@@ -1,0 +1,31 @@
+//! Lists every energy source that was looked for on this host: which work and how, and why the others do not, with the
+//! fix. Starts no meter and measures nothing.
+//!
+//!     cargo run -p joulemark-meter --example list_sources
+
+use joulemark_meter::{EnergyOptions, open};
+
+fn main() {
+    let opened = open(&EnergyOptions::default());
+    for finding in &opened.devices.findings {
+        let state = if finding.works { "works" } else { "does not work" };
+        println!("{} ({}): {state}", finding.subject, finding.source.as_str());
+        println!("    {}", finding.detail);
+        if let Some(fix) = &finding.fix {
+            println!("    fix: {fix}");
+        }
+    }
+
+    let cpu = &opened.devices.cpu;
+    let model = cpu.model.as_deref().unwrap_or("unknown model");
+    println!("\nCPU: {model}, {} logical CPUs", cpu.logical_cpus);
+    let packages = cpu
+        .energy_source
+        .map_or("unknown, no source works", |source| source.as_str());
+    println!("CPU packages are read by: {packages}");
+    let cpu_time = cpu
+        .cpu_time_source
+        .as_deref()
+        .unwrap_or("unknown: the host's energy cannot be split");
+    println!("CPU time, which the host's energy is split by: {cpu_time}");
+}

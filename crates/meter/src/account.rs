@@ -1,0 +1,218 @@
+//! From a timeline to one experiment's (or the host's) energy: picks GPUs, splits what the host shares, adds up.
+//! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
+
+use super::series::Span;
+use super::source::Devices;
+use super::split::Split;
+use super::timeline::Timeline;
+use super::window::readings;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{
+    Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading, Window,
+};
+
+/// Returns the energy over `window` of exactly these GPUs, and these processes' share of the host's CPU packages and
+/// memory.
+///
+/// Pure: all it knows is in the timeline. `devices` says why a GPU is not read. A figure that is not known is `None` with
+/// the reason in its source's `note`, never 0.
+///
+/// A package that counts 100 W, on a host that was busy for 4 CPU seconds, of which process 7 used 1:
+///
+/// ```
+/// use joulemark_meter::{
+///     CpuDevice, Devices, EnergyDomain, EnergyMethod, EnergySourceKind, Monotonic, Place, SourceDescription, SourceId,
+///     Timeline, Value, Window, account,
+/// };
+///
+/// let package = SourceDescription {
+///     id: SourceId {
+///         kind: EnergySourceKind::RaplPowercap,
+///         domain: EnergyDomain::Package,
+///         place: Place::Zone { name: "package-0".to_owned(), path: "intel-rapl:0".to_owned() },
+///     },
+///     method: EnergyMethod::EnergyCounter,
+///     refresh_sec: 0.0,
+///     averaging_sec: 0.0,
+///     relative_uncertainty: 0.0,
+///     wraps: None,
+///     note: None,
+/// };
+/// let mut timeline = Timeline::new(vec![package], 1.0);
+/// timeline.track(7, Monotonic::from_sec(10.0), 0.0);
+/// for second in 0..=2 {
+///     let at = Monotonic::from_sec(10.0 + f64::from(second));
+///     let value = Value { at, counter_j: Some(100.0 * f64::from(second)), power_w: None };
+///     timeline.record(0, Ok(value), true);
+///     timeline.record_host_cpu(at, 2.0 * f64::from(second), true);
+///     timeline.record_process_cpu(7, at, 0.5 * f64::from(second), true);
+/// }
+/// let devices = Devices {
+///     gpus: Vec::new(),
+///     cpu: CpuDevice {
+///         model: None,
+///         logical_cpus: 4,
+///         energy_source: Some(EnergySourceKind::RaplPowercap),
+///         rapl_problem: None,
+///         cpu_time_source: None,
+///         live_power_w: None,
+///     },
+///     findings: Vec::new(),
+/// };
+///
+/// let window = Window { start_monotonic_sec: 10.0, end_monotonic_sec: 12.0 };
+/// let energy = account(&timeline, &devices, &window, &[], &[7]);
+/// assert_eq!(energy.host_cpu_energy_j, Some(200.0));
+/// assert_eq!(energy.cpu_energy_j, Some(50.0));
+/// assert_eq!(energy.gpu_energy_j, None);
+/// ```
+pub fn account(
+    timeline: &Timeline,
+    devices: &Devices,
+    window: &Window,
+    gpu_uuids: &[String],
+    pids: &[u32],
+) -> EnergyMetrics {
+    let split = Split::of(timeline, Span::from(window), pids);
+    let mut metrics = whole(timeline, window, |uuid| gpu_uuids.iter().any(|wanted| wanted == uuid));
+    for wanted in gpu_uuids {
+        if !metrics
+            .sources
+            .iter()
+            .any(|reading| reading.gpu_uuid.as_ref() == Some(wanted))
+        {
+            metrics.sources.push(nobody_reads(wanted, devices));
+            metrics.gpu_energy_j = None;
+        }
+    }
+    let part = |host_j: Option<f64>, share| host_j.zip(share).map(|(host_j, share): (f64, f64)| host_j * share);
+    metrics.cpu_time_share = split.time_share;
+    metrics.cpu_energy_j = part(metrics.host_cpu_energy_j, split.of_packages);
+    metrics.dram_energy_j = part(metrics.host_dram_energy_j, split.of_dram);
+    add_up(metrics, window, !gpu_uuids.is_empty())
+}
+
+/// Returns the energy over `window` of the whole host, all its GPUs included, whoever caused it.
+///
+/// Pure, as [`account`]. [`HostMeter::read_host`](crate::HostMeter::read_host) calls it once the samples are there.
+pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
+    let mut metrics = whole(timeline, window, |_| true);
+    metrics.cpu_energy_j = metrics.host_cpu_energy_j;
+    metrics.dram_energy_j = metrics.host_dram_energy_j;
+    let has_gpus = metrics
+        .sources
+        .iter()
+        .any(|reading| reading.domain == EnergyDomain::Gpu);
+    add_up(metrics, window, has_gpus)
+}
+
+fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
+    let mut sources = readings(timeline, window);
+    sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
+    sources.iter_mut().for_each(tell_of_a_dead_counter);
+    let duration_sec = window.duration_sec();
+    let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
+    let followed = Split::of(timeline, Span::from(window), &[]).followed;
+    EnergyMetrics {
+        gpu_energy_j: sum(&sources, EnergyDomain::Gpu),
+        host_cpu_energy_j,
+        host_other_energy_j: host_cpu_energy_j
+            .zip(followed)
+            .map(|(host, followed)| host * (1.0 - followed)),
+        host_dram_energy_j: sum(&sources, EnergyDomain::Dram),
+        duration_sec: (duration_sec > 0.0).then_some(duration_sec),
+        sources,
+        ..EnergyMetrics::default()
+    }
+}
+
+/// Some virtual machines show counters that never move: 0 J would be a lie, so the energy is not known.
+fn tell_of_a_dead_counter(reading: &mut SourceReading) {
+    /// Some tens of refreshes: what runs has moved its counter by then.
+    const LONG_ENOUGH_REFRESHES: f64 = 50.0;
+    /// As Intel's SDM (volume 3, RAPL interfaces) says.
+    const RAPL_REFRESH_MS: f64 = 1.0;
+    /// Where the refresh is not known: ten of the slowest counter.
+    const LONG_ENOUGH_SEC: f64 = 1.0;
+    let is_whole_device = matches!(reading.domain, EnergyDomain::Gpu | EnergyDomain::Package);
+    let is_counter = reading.method == EnergyMethod::EnergyCounter;
+    let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
+    let is_rapl = reading.source == EnergySourceKind::RaplPowercap || reading.source == EnergySourceKind::RaplPerfEvent;
+    // A dead counter shows no refresh; RAPL's is known all the same.
+    let refresh_ms = reading.refresh_ms.or_else(|| is_rapl.then_some(RAPL_REFRESH_MS));
+    let long_enough_sec = refresh_ms.map_or(LONG_ENOUGH_SEC, |ms| {
+        (LONG_ENOUGH_REFRESHES * ms / MILLISECONDS_PER_SECOND).min(LONG_ENOUGH_SEC)
+    });
+    if is_whole_device && is_counter && reading.energy_j == Some(0.0) && covered_sec >= long_enough_sec {
+        let dead = "its counter stood still for the whole window, and no device that runs draws nothing";
+        (reading.energy_j, reading.mean_power_w, reading.uncertainty_j) = (None, None, None);
+        reading.counted_in_total = false;
+        reading.confidence = Confidence::Low;
+        reading.note = Some(
+            reading
+                .note
+                .take()
+                .map_or_else(|| dead.to_owned(), |note| format!("{note}; {dead}")),
+        );
+    }
+}
+
+/// Sum over a domain's sources. One unknown part makes the sum unknown: a part is not the whole.
+fn sum(sources: &[SourceReading], domain: EnergyDomain) -> Option<f64> {
+    let mut parts = sources
+        .iter()
+        .filter(|reading| reading.domain == domain && !is_inside_another(reading))
+        .peekable();
+    parts.peek()?;
+    parts.map(|reading| reading.energy_j).sum()
+}
+
+/// A reading with a known energy that the total leaves out lies inside another one.
+fn is_inside_another(reading: &SourceReading) -> bool {
+    reading.energy_j.is_some() && !reading.counted_in_total
+}
+
+fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> EnergyMetrics {
+    metrics.total_energy_j = metrics.sum_of_parts_j(has_gpus);
+    let duration_sec = window.duration_sec();
+    metrics.gpu_power_w = metrics.gpu_energy_j.map(|energy| energy / duration_sec);
+    metrics.cpu_power_w = metrics.cpu_energy_j.map(|energy| energy / duration_sec);
+    metrics
+}
+
+fn nobody_reads(uuid: &str, devices: &Devices) -> SourceReading {
+    let mut note = "no source of this host reads this GPU".to_owned();
+    let failed = devices.findings.iter().filter(|finding| !finding.works);
+    for finding in failed.filter(|finding| finding.subject.contains(uuid)) {
+        note.push_str(": ");
+        note.push_str(&finding.detail);
+        if let Some(fix) = &finding.fix {
+            note.push_str(". Fix: ");
+            note.push_str(fix);
+        }
+    }
+    SourceReading {
+        domain: EnergyDomain::Gpu,
+        gpu: devices.gpus.iter().find(|gpu| gpu.uuid == uuid).map(|gpu| gpu.index),
+        gpu_uuid: Some(uuid.to_owned()),
+        zone: None,
+        zone_path: None,
+        scope: EnergyScope::Host,
+        energy_j: None,
+        mean_power_w: None,
+        source: EnergySourceKind::Nvml,
+        method: EnergyMethod::EnergyCounter,
+        confidence: Confidence::Low,
+        sample_count: 0,
+        interval_ms: None,
+        uncertainty_j: None,
+        uncertainty_basis: "unknown: there is no energy to be uncertain of".to_owned(),
+        instrument_accuracy_percent: None,
+        refresh_ms: None,
+        counted_in_total: false,
+        note: Some(note),
+    }
+}
+
+#[cfg(test)]
+mod tests;

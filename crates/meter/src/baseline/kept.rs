@@ -1,0 +1,47 @@
+//! The baselines that stand: for each source the best there is, until it is too old. Pure.
+
+use super::STRETCHES_SEC;
+use joulemark_measurement::IdlePower;
+
+/// A baseline older than this is taken anew as soon as the host is at rest: rooms and fans change over hours.
+const STANDS_SEC: f64 = 3600.0;
+
+/// The best idle baseline of each source so far: the longest one that is not too old.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BareBaselines(Vec<IdlePower>);
+
+impl BareBaselines {
+    /// Returns whether a baseline is missing, older than an hour, or read over less than the longest time.
+    pub fn wants_more(&self, now_sec: f64) -> bool {
+        self.0.is_empty() || self.0.iter().any(|power| !is_best(power, now_sec))
+    }
+
+    /// Replaces a source's baseline by the newer one where there is none, where what there is has grown old, or where the newer one
+    /// was read for longer.
+    pub fn take(&mut self, newer: Vec<IdlePower>, now_sec: f64) {
+        for power in newer {
+            match self.0.iter_mut().find(|kept| kept.is_of(&power.reading)) {
+                None => self.0.push(power),
+                Some(kept) => {
+                    let is_longer = power.window.duration_sec() > kept.window.duration_sec() + 0.5;
+                    if is_old(kept, now_sec) || is_longer {
+                        *kept = power;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the baselines, one for each source.
+    pub fn powers(&self) -> &[IdlePower] {
+        &self.0
+    }
+}
+
+fn is_old(power: &IdlePower, now_sec: f64) -> bool {
+    now_sec - power.window.end_monotonic_sec > STANDS_SEC
+}
+
+fn is_best(power: &IdlePower, now_sec: f64) -> bool {
+    !is_old(power, now_sec) && power.window.duration_sec() > STRETCHES_SEC[0] - 0.5
+}

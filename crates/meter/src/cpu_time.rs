@@ -1,0 +1,279 @@
+//! CPU time of the host and of one process, in seconds, cumulative. What host energy is split by.
+//!
+//! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
+//! samples these like any counter; `process_tree` adds up a process and what it started.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+
+use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
+
+/// The reason why a CPU time is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum CpuTimeError {
+    /// The process has ended and was reaped; its last value stands.
+    #[error("process {0} is gone")]
+    ProcessGone(u32),
+    /// The kernel's file cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    Unreadable(PathBuf, io::Error),
+    /// The kernel's file has another content than expected.
+    #[error("{0} does not hold the CPU time expected there")]
+    Malformed(PathBuf),
+}
+
+/// The counter of the host's busy CPU time: the finest one that covers the whole host.
+#[derive(Clone, Debug)]
+pub struct HostCpuClock {
+    path: PathBuf,
+    format: Format,
+    /// Kept open: finding it anew at each sweep costs more than reading it.
+    file: Arc<File>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// cgroup v1, nanoseconds charged at every context switch and tick.
+    CpuacctUsage,
+    /// cgroup v2 root, microseconds of the kernel's own accounting.
+    CpuStat,
+    /// Nanoseconds, but a CPU's last stretch counts only once its task is switched out.
+    Schedstat,
+    /// Ticks of 10 ms.
+    ProcStat,
+}
+
+impl HostCpuClock {
+    /// Opens the finest counter under these roots (usually `/proc` and `/sys/fs/cgroup`).
+    ///
+    /// Cgroup files count only in the host's own root: inside a container's namespace the same path shows the
+    /// container alone, and its share of the host would come out too large.
+    ///
+    /// # Errors
+    /// Returns an error when `stat` under `proc_root`, the last resort, cannot be read either.
+    pub fn open(proc_root: &Path, cgroup_root: &Path) -> Result<Self, CpuTimeError> {
+        let v1 = ["cpuacct", "cpu,cpuacct", "cpuacct,cpu"].map(|name| cgroup_root.join(name));
+        let v2 = [cgroup_root.to_owned(), cgroup_root.join("unified")];
+        let v1 = v1.into_iter().filter(|folder| is_v1_root(folder));
+        let v2 = v2.into_iter().filter(|folder| is_v2_root(folder));
+        let candidates = v1
+            .map(|folder| (folder.join("cpuacct.usage"), Format::CpuacctUsage))
+            .chain(v2.map(|folder| (folder.join("cpu.stat"), Format::CpuStat)))
+            .chain([(proc_root.join("schedstat"), Format::Schedstat)]);
+        for (path, format) in candidates {
+            if let Ok(clock) = Self::of(path, format)
+                && clock.busy_sec().is_ok_and(|sec| sec > 0.0)
+            {
+                return Ok(clock);
+            }
+        }
+        let ticks = Self::of(proc_root.join("stat"), Format::ProcStat)?;
+        ticks.busy_sec().map(|_| ticks)
+    }
+
+    fn of(path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
+        match File::open(&path) {
+            Ok(file) => Ok(Self {
+                path,
+                format,
+                file: Arc::new(file),
+            }),
+            Err(error) => Err(CpuTimeError::Unreadable(path, error)),
+        }
+    }
+
+    /// Returns the busy CPU seconds since boot, summed over all CPUs.
+    ///
+    /// # Errors
+    /// Returns an error when the counter's file cannot be read or has another content than expected.
+    pub fn busy_sec(&self) -> Result<f64, CpuTimeError> {
+        let text = whole(&self.file).map_err(|error| CpuTimeError::Unreadable(self.path.clone(), error))?;
+        let sec = match self.format {
+            Format::CpuacctUsage => text.trim().parse().ok().map(|ns: f64| ns / NANOSECONDS_PER_SECOND),
+            Format::CpuStat => cpu_stat(&text),
+            Format::Schedstat => schedstat(&text),
+            Format::ProcStat => proc_stat(&text),
+        };
+        sec.ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
+    }
+
+    /// Returns the counter's path and its resolution, for people to read.
+    pub fn describe(&self) -> String {
+        let resolution = match self.format {
+            Format::CpuacctUsage => "nanoseconds",
+            Format::CpuStat => "microseconds, steal included",
+            Format::Schedstat => "nanoseconds, counted at context switches",
+            Format::ProcStat => "ticks of 10 ms",
+        };
+        format!("{} ({resolution})", self.path.display())
+    }
+}
+
+/// The file's text as it is now.
+fn whole(file: &File) -> io::Result<String> {
+    const CHUNK: usize = 4096;
+    let mut bytes = Vec::new();
+    loop {
+        let length = bytes.len();
+        bytes.resize(length + CHUNK, 0);
+        let read = file.read_at(&mut bytes[length..], length as u64)?;
+        bytes.truncate(length + read);
+        if read == 0 {
+            return String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+    }
+}
+
+/// The kernel puts `release_agent` into a v1 hierarchy's true root only.
+fn is_v1_root(folder: &Path) -> bool {
+    folder.join("release_agent").exists()
+}
+
+/// The kernel puts `cgroup.type` into every v2 cgroup but the true root.
+fn is_v2_root(folder: &Path) -> bool {
+    folder.join("cgroup.controllers").exists() && !folder.join("cgroup.type").exists()
+}
+
+fn cpu_stat(text: &str) -> Option<f64> {
+    let usec = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_micros(usec).as_secs_f64())
+}
+
+fn schedstat(text: &str) -> Option<f64> {
+    // cpu<N> yield 0 schedule idle ttwu ttwu_local run_ns wait_ns slices
+    let per_cpu = text
+        .lines()
+        .filter(|line| line.starts_with("cpu"))
+        .map(|line| line.split_whitespace().nth(7));
+    let ns: Option<f64> = per_cpu.map(|field| field?.parse::<f64>().ok()).sum();
+    ns.filter(|ns| *ns > 0.0).map(|ns| ns / NANOSECONDS_PER_SECOND)
+}
+
+fn proc_stat(text: &str) -> Option<f64> {
+    let fields: Vec<f64> = text
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        .flat_map(str::parse)
+        .collect();
+    // user nice system idle iowait irq softirq: steal is another machine's, guest time is inside user already.
+    let [user, nice, system, _idle, _iowait, irq, softirq, ..] = fields[..] else {
+        return None;
+    };
+    let ticks_per_sec = sysconf(SysconfVar::CLK_TCK).ok().flatten()? as f64;
+    Some((user + nice + system + irq + softirq) / ticks_per_sec)
+}
+
+/// Returns the CPU seconds that a process has used so far, over all its threads, ended ones included.
+///
+/// ```
+/// let used_sec = joulemark_meter::process_cpu_sec(std::process::id())?;
+/// assert!(used_sec > 0.0);
+/// # Ok::<(), joulemark_meter::CpuTimeError>(())
+/// ```
+///
+/// # Errors
+/// Returns [`CpuTimeError::ProcessGone`] when there is no such process.
+pub fn process_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
+    let gone = |_| CpuTimeError::ProcessGone(pid);
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid as i32)).map_err(gone)?;
+    let time = clock_gettime(clock).map_err(gone)?;
+    Ok(Duration::from(time).as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct FakeHost(tempfile::TempDir);
+
+    impl FakeHost {
+        fn new() -> Self {
+            let host = Self(tempfile::tempdir().expect("a temporary folder"));
+            host.write(
+                "proc/stat",
+                "cpu  100 0 50 1000 7 5 5 900 100 0\ncpu0 100 0 50 1000 7 5 5 900 100 0\n",
+            );
+            host
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let file = self.0.path().join(path);
+            fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
+            fs::write(file, text).expect("a file");
+        }
+
+        fn clock(&self) -> HostCpuClock {
+            HostCpuClock::open(&self.0.path().join("proc"), &self.0.path().join("cgroup")).expect("a clock")
+        }
+    }
+
+    #[test]
+    fn ticks_are_the_last_resort_and_leave_out_idle_steal_and_guest() {
+        let host = FakeHost::new();
+        assert_eq!(host.clock().format, Format::ProcStat);
+        assert!((host.clock().busy_sec().expect("ticks") - 1.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_host_root_of_cgroup_v1_is_believed_first() {
+        let host = FakeHost::new();
+        host.write("cgroup/cpuacct/cpuacct.usage", "2500000000\n");
+        host.write("cgroup/cpuacct/release_agent", "");
+        host.write("cgroup/unified/cgroup.controllers", "cpu");
+        host.write("cgroup/unified/cpu.stat", "usage_usec 9\n");
+        assert_eq!(host.clock().format, Format::CpuacctUsage);
+        assert_eq!(host.clock().busy_sec().expect("nanoseconds"), 2.5);
+    }
+
+    #[test]
+    fn a_container_s_own_cgroup_is_not_taken_for_the_host() {
+        let host = FakeHost::new();
+        host.write("cgroup/cgroup.controllers", "cpu");
+        host.write("cgroup/cpu.stat", "usage_usec 1500000\nuser_usec 1\n");
+        assert_eq!(host.clock().format, Format::CpuStat);
+        assert_eq!(host.clock().busy_sec().expect("microseconds"), 1.5);
+        host.write("cgroup/cgroup.type", "domain\n");
+        assert_eq!(host.clock().format, Format::ProcStat);
+    }
+
+    #[test]
+    fn schedstat_sums_the_run_time_of_every_cpu() {
+        let host = FakeHost::new();
+        host.write(
+            "proc/schedstat",
+            "version 15\ncpu0 0 0 9 9 9 9 1000000000 5 5\ndomain0 3 1 2\ncpu1 0 0 9 9 9 9 500000000 5 5\n",
+        );
+        assert_eq!(host.clock().format, Format::Schedstat);
+        assert_eq!(host.clock().busy_sec().expect("nanoseconds"), 1.5);
+    }
+
+    #[test]
+    fn a_process_s_cpu_time_grows_with_its_work_and_ends_with_it() {
+        let me = std::process::id();
+        let before = process_cpu_sec(me).expect("own clock");
+        let mut sum = 0u64;
+        while process_cpu_sec(me).expect("own clock") < before + 0.02 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let mut child = std::process::Command::new("true").spawn().expect("a child");
+        let pid = child.id();
+        child.wait().expect("its end");
+        assert!(matches!(process_cpu_sec(pid), Err(CpuTimeError::ProcessGone(_))));
+    }
+}

@@ -1,0 +1,266 @@
+//! Looks for every source this host may have, opens those that work and says of the others why not and the fix.
+//! Owns the order of preference; deliberately does not sample.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::cpu_time::HostCpuClock;
+use super::source::nvml::NvmlSource;
+use super::source::perf_event::{PerfEventRoots, PerfEventSource};
+use super::source::rapl::RaplSource;
+use super::source::tdp::{CpuInfo, TdpSource};
+use super::source::{CpuDevice, Devices, EnergySource, Finding, SourceDescription};
+use joulemark_measurement::{EnergyDomain, EnergySourceKind};
+
+/// The places to look for sources, and how often to sample them. Every root is an argument, so that a test hands in a
+/// folder of its own. The default is what a host has: `/sys`, `/proc`, the usual names of NVML, 10 samples a second.
+#[derive(Clone, Debug)]
+pub struct EnergyOptions {
+    /// The powercap tree.
+    pub rapl_root: PathBuf,
+    /// The folders of the `power` PMU, which goes before the powercap tree; `None` to read the powercap tree alone.
+    pub perf_event: Option<PerfEventRoots>,
+    /// The NVML library to load and no other; `None` for the usual names and folders.
+    pub nvml_library: Option<PathBuf>,
+    /// The proc file system, for the CPU's model and the host's CPU time.
+    pub proc_root: PathBuf,
+    /// The cgroup file system, for the host's CPU time.
+    pub cgroup_root: PathBuf,
+    /// Time between two regular samples of every source, 5 ms or more.
+    pub sample_interval: Duration,
+}
+
+impl Default for EnergyOptions {
+    fn default() -> Self {
+        Self {
+            rapl_root: PathBuf::from("/sys/class/powercap"),
+            perf_event: Some(PerfEventRoots::default()),
+            nvml_library: None,
+            proc_root: PathBuf::from("/proc"),
+            cgroup_root: PathBuf::from("/sys/fs/cgroup"),
+            sample_interval: Duration::from_millis(100),
+        }
+    }
+}
+
+/// The sources that were found, ready for [`HostMeter::start`](crate::HostMeter::start).
+pub struct Opened {
+    /// The sources to sample. More may be added, and any removed, before the meter starts.
+    pub sources: Vec<Box<dyn EnergySource>>,
+    /// What the host has, and what became of every source that was looked for.
+    pub devices: Devices,
+    /// What the host's energy is split by; `None` where the host's CPU time cannot be read.
+    pub host_cpu_clock: Option<HostCpuClock>,
+    /// Time between two regular samples of every source.
+    pub sample_interval: Duration,
+}
+
+/// Opens every source that this host has.
+///
+/// Never fails: a host without any source is a host whose energies are `None`, and the findings say why. GPUs are read
+/// through NVML; CPU packages and memory through perf_event, else through powercap, else the packages are estimated.
+///
+/// ```
+/// use joulemark_meter::{EnergyOptions, open};
+///
+/// let opened = open(&EnergyOptions::default());
+/// for finding in &opened.devices.findings {
+///     let state = if finding.works { "works" } else { "does not work" };
+///     println!("{} {state}: {}", finding.subject, finding.detail);
+/// }
+/// ```
+pub fn open(options: &EnergyOptions) -> Opened {
+    let mut sources: Vec<Box<dyn EnergySource>> = Vec::new();
+    let (nvml, gpus, mut findings) = NvmlSource::open(options.nvml_library.as_deref());
+    if let Some(nvml) = nvml {
+        sources.push(Box::new(nvml));
+    }
+
+    let rapl = open_rapl(options);
+    let rapl_kind = rapl.packages;
+    let rapl_problem = rapl_kind.is_none().then(|| problem_of(&rapl.findings));
+    sources.extend(rapl.source);
+    findings.extend(rapl.findings);
+
+    let cpu = CpuInfo::read(&options.proc_root);
+    let host_cpu_clock = HostCpuClock::open(&options.proc_root, &options.cgroup_root);
+    let mut energy_source = rapl_kind;
+    if rapl_kind.is_none() {
+        let estimate = host_cpu_clock
+            .as_ref()
+            .map_err(ToString::to_string)
+            .and_then(|clock| TdpSource::open(&cpu, clock.clone()).map_err(|error| error.to_string()));
+        match estimate {
+            Ok((estimate, finding)) => {
+                energy_source = Some(EnergySourceKind::TdpEstimate);
+                sources.push(Box::new(estimate));
+                findings.push(finding);
+            }
+            Err(why) => findings.push(Finding {
+                source: EnergySourceKind::TdpEstimate,
+                subject: "CPU packages".to_owned(),
+                works: false,
+                detail: format!("no CPU time to estimate from: {why}"),
+                fix: None,
+            }),
+        }
+    }
+    let cpu = CpuDevice {
+        model: cpu.model,
+        logical_cpus: cpu.logical_cpus,
+        energy_source,
+        rapl_problem,
+        cpu_time_source: host_cpu_clock.as_ref().ok().map(HostCpuClock::describe),
+        live_power_w: None,
+    };
+    Opened {
+        sources,
+        devices: Devices { gpus, cpu, findings },
+        host_cpu_clock: host_cpu_clock.ok(),
+        sample_interval: options.sample_interval,
+    }
+}
+
+/// What became of RAPL.
+struct Rapl {
+    source: Option<Box<dyn EnergySource>>,
+    /// By which way the packages are read; none when they are not.
+    packages: Option<EnergySourceKind>,
+    findings: Vec<Finding>,
+}
+
+/// One of the two ways to the same registers, never both: perf_event where it may be opened, else powercap.
+fn open_rapl(options: &EnergyOptions) -> Rapl {
+    let mut findings = Vec::new();
+    if let Some(roots) = &options.perf_event {
+        let (perf, of_perf) = PerfEventSource::open(roots);
+        findings.extend(of_perf);
+        if perf.has_packages() {
+            let source: Box<dyn EnergySource> = Box::new(perf);
+            let packages = Some(EnergySourceKind::RaplPerfEvent);
+            return Rapl {
+                source: Some(source),
+                packages,
+                findings,
+            };
+        }
+    }
+    let (powercap, of_powercap) =
+        RaplSource::open(&options.rapl_root, CpuInfo::read(&options.proc_root).model.as_deref());
+    // The tree's own findings first: its fix is the one that most hosts need.
+    findings.splice(0..0, of_powercap);
+    let is_package = |description: &SourceDescription| description.id.domain == EnergyDomain::Package;
+    let packages = powercap
+        .sources()
+        .iter()
+        .any(is_package)
+        .then_some(EnergySourceKind::RaplPowercap);
+    let source = (!powercap.sources().is_empty()).then(|| Box::new(powercap) as Box<dyn EnergySource>);
+    Rapl {
+        source,
+        packages,
+        findings,
+    }
+}
+
+fn problem_of(rapl_findings: &[Finding]) -> String {
+    let problem = rapl_findings
+        .iter()
+        .find(|finding| !finding.works && finding.fix.is_some());
+    let problem = problem.or_else(|| rapl_findings.iter().find(|finding| !finding.works));
+    match problem {
+        Some(Finding {
+            detail, fix: Some(fix), ..
+        }) => format!("{detail}. Fix: {fix}"),
+        Some(Finding { detail, .. }) => detail.clone(),
+        None => "the RAPL tree has no package zone".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn options(root: &tempfile::TempDir) -> EnergyOptions {
+        let proc_root = root.path().join("proc");
+        fs::create_dir_all(&proc_root).expect("a folder");
+        fs::write(proc_root.join("stat"), "cpu 5 0 5 5 0 0 0 0 0 0\n").expect("stat");
+        fs::write(proc_root.join("cpuinfo"), "processor : 0\nmodel name : AMD EPYC 7763\n").expect("cpuinfo");
+        EnergyOptions {
+            rapl_root: root.path().join("powercap"),
+            perf_event: None,
+            nvml_library: Some(root.path().join("no-such-nvml.so")),
+            proc_root,
+            cgroup_root: root.path().join("cgroup"),
+            sample_interval: Duration::from_millis(10),
+        }
+    }
+
+    fn zone(options: &EnergyOptions, path: &str, name: &str) {
+        let folder = options.rapl_root.join(path);
+        fs::create_dir_all(&folder).expect("a zone");
+        fs::write(folder.join("name"), name).expect("a name");
+        fs::write(folder.join("energy_uj"), "1").expect("a counter");
+    }
+
+    #[test]
+    fn without_rapl_the_estimate_takes_over_and_the_reason_is_told() {
+        let root = tempfile::tempdir().expect("a folder");
+        let opened = open(&options(&root));
+        assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));
+        assert!(opened.devices.cpu.rapl_problem.expect("a reason").contains("Fix:"));
+        assert_eq!(opened.sources.len(), 1);
+        assert!(
+            opened
+                .devices
+                .findings
+                .iter()
+                .any(|finding| finding.source == EnergySourceKind::Nvml && !finding.works)
+        );
+    }
+
+    #[test]
+    fn with_a_package_counter_there_is_no_estimate() {
+        let root = tempfile::tempdir().expect("a folder");
+        let options = options(&root);
+        zone(&options, "intel-rapl:0", "package-0");
+        let opened = open(&options);
+        assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::RaplPowercap));
+        assert_eq!(opened.devices.cpu.rapl_problem, None);
+        assert!(
+            !opened
+                .devices
+                .findings
+                .iter()
+                .any(|finding| finding.source == EnergySourceKind::TdpEstimate)
+        );
+    }
+
+    #[test]
+    fn psys_alone_does_not_stand_in_for_the_packages() {
+        let root = tempfile::tempdir().expect("a folder");
+        let options = options(&root);
+        zone(&options, "intel-rapl:1", "psys");
+        let opened = open(&options);
+        assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));
+        assert_eq!(opened.sources.len(), 2);
+        assert_eq!(
+            opened.devices.cpu.rapl_problem.as_deref(),
+            Some("the RAPL tree has no package zone")
+        );
+    }
+
+    #[test]
+    fn a_host_with_nothing_opens_with_findings_and_no_source() {
+        let root = tempfile::tempdir().expect("a folder");
+        let options = EnergyOptions {
+            proc_root: root.path().join("none"),
+            ..options(&root)
+        };
+        let opened = open(&options);
+        assert!(opened.sources.is_empty());
+        assert!(opened.devices.findings.iter().all(|finding| !finding.works));
+    }
+}

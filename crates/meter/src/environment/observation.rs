@@ -1,0 +1,60 @@
+//! Draws what was noticed in single cycles together into one warning. Pure.
+
+use joulemark_measurement::{Warning, WarningCode};
+
+/// Something notable in one cycle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    pub cycle: u32,
+    /// How bad, in the check's own unit: the worst cycle's words are the ones shown.
+    pub weight: f64,
+    pub words: String,
+}
+
+/// One warning of several cycles' observations; none of none.
+pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> Option<Warning> {
+    let worst = observations
+        .iter()
+        .max_by(|a, b| a.weight.total_cmp(&b.weight).then(b.cycle.cmp(&a.cycle)))?;
+    let others: Vec<u32> = observations
+        .iter()
+        .map(|seen| seen.cycle)
+        .filter(|cycle| *cycle != worst.cycle)
+        .collect();
+    let also = match others.as_slice() {
+        [] => String::new(),
+        [one] => format!("; less so in cycle {one}"),
+        many => format!("; less so in cycles {}", listed(many)),
+    };
+    Some(Warning {
+        code,
+        message: format!("{subject}: {} in cycle {}{also}", worst.words, worst.cycle),
+    })
+}
+
+/// `0 to 3, 5`: neighbours are drawn together.
+fn listed(cycles: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for &cycle in cycles {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == cycle => *last = cycle,
+            _ => runs.push((cycle, cycle)),
+        }
+    }
+    let shown = runs.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first} to {last}"),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_are_listed_in_runs() {
+        assert_eq!(listed(&[0, 1, 2, 5, 7, 8]), "0 to 2, 5, 7, 8");
+    }
+}

@@ -1,0 +1,278 @@
+//! The one meter of a host: a thread that samples every source into the timeline, and a handle to read it.
+//!
+//! Owns the thread, its pace and what a failing source costs (its own readings, nobody else's). Deliberately does not
+//! know what a window is for. Sampling once for all makes double counting impossible by construction.
+
+pub mod health;
+mod lock;
+pub mod measure;
+mod priority;
+mod punctuality;
+mod sampler;
+mod surroundings;
+mod telemetry;
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lock::lock;
+use punctuality::Punctuality;
+use sampler::Sampler;
+
+use super::account::{account, account_host};
+use super::cpu_time::CpuTimeError;
+use super::discovery::Opened;
+use super::process_tree::ProcessTree;
+use super::series::Span;
+use super::source::{Devices, Place};
+use super::telemetry::SharedLog;
+use super::timeline::Timeline;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
+
+/// A source that fails for a moment at a window's end is asked again this often.
+const CATCH_UP_EDGES: u32 = 3;
+
+/// A handle to the one meter of a host, whose thread samples every source into a timeline.
+///
+/// Cloning is cheap. When the last handle is dropped the thread ends and is joined. One meter serves any number of
+/// windows, which may overlap.
+#[derive(Clone)]
+pub struct HostMeter(Arc<Inner>);
+
+struct Inner {
+    timeline: Arc<Mutex<Timeline>>,
+    telemetry: SharedLog,
+    punctuality: Punctuality,
+    devices: Devices,
+    /// How many callers attend to it.
+    attending: Arc<AtomicUsize>,
+    edges: Option<Sender<Sender<()>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A guard that has boards without an energy counter polled at each refresh of their sensor, until it is dropped.
+pub struct Attention(Arc<AtomicUsize>);
+
+impl Drop for Attention {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl HostMeter {
+    /// Starts the meter's thread and returns once every source was read for the first time, so that no window begins
+    /// before the first sample.
+    ///
+    /// ```
+    /// use joulemark_meter::{EnergyOptions, HostMeter, open};
+    ///
+    /// let meter = HostMeter::start(open(&EnergyOptions::default()))?;
+    /// assert!(meter.health().is_alive);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error when the operating system starts no thread.
+    pub fn start(opened: Opened) -> io::Result<Self> {
+        let Opened {
+            sources,
+            devices,
+            host_cpu_clock,
+            sample_interval,
+        } = opened;
+        let descriptions: Vec<_> = sources.iter().flat_map(|source| source.sources().to_vec()).collect();
+        let interval = sampler::pace(sample_interval, &descriptions);
+        let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
+        let (edges, requests) = mpsc::channel();
+        let (telemetry, pace) = telemetry::of(&sources, interval);
+        let punctuality = Punctuality::default();
+        let attending = Arc::new(AtomicUsize::new(0));
+        let sampler = Sampler::new(
+            sources,
+            host_cpu_clock,
+            Arc::clone(&timeline),
+            (pace, punctuality.clone()),
+            Arc::clone(&attending),
+        );
+        let thread = std::thread::Builder::new()
+            .name("energy-meter".to_owned())
+            .spawn(move || {
+                priority::raise();
+                sampler.run(interval, &requests);
+            })?;
+        let meter = Self(Arc::new(Inner {
+            timeline,
+            telemetry,
+            punctuality,
+            devices,
+            attending,
+            edges: Some(edges),
+            thread: Some(thread),
+        }));
+        meter.edge();
+        Ok(meter)
+    }
+
+    /// Reads every source now, beside the regular samples, and returns the moment at which that was done: an edge of a
+    /// window, with samples right before it.
+    ///
+    /// Blocks for one sweep, typically below 10 ms: from an async runtime call it on a thread that may block.
+    ///
+    /// ```
+    /// use joulemark_meter::{EnergyOptions, HostMeter, open};
+    ///
+    /// let meter = HostMeter::start(open(&EnergyOptions::default()))?;
+    /// let start = meter.edge();
+    /// std::thread::sleep(std::time::Duration::from_millis(20));
+    /// let end = meter.edge();
+    /// assert!(end.sec_since(start) >= 0.02);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn edge(&self) -> Monotonic {
+        let (done, wait) = mpsc::channel();
+        let asked = self.0.edges.as_ref().is_some_and(|edges| edges.send(done).is_ok());
+        if !asked || wait.recv().is_err() {
+            tracing::error!("the energy meter's thread has ended; windows from now on have no energy");
+        }
+        Monotonic::now()
+    }
+
+    /// Returns a guard to hold from before a window begins until it was read: boards without an energy counter are then
+    /// polled more often, which makes their energy less uncertain.
+    #[must_use = "attention ends when it is dropped"]
+    pub fn attend(&self) -> Attention {
+        self.0.attending.fetch_add(1, Ordering::Relaxed);
+        Attention(Arc::clone(&self.0.attending))
+    }
+
+    /// Follows the CPU time of a process and of all that it starts from now on; call it right after the spawn.
+    ///
+    /// # Errors
+    /// Returns an error when there is no such process, or its CPU time cannot be read.
+    pub fn track(&self, pid: u32) -> Result<(), CpuTimeError> {
+        let mut tree = ProcessTree::new(pid)?;
+        tree.look_for_descendants();
+        let cpu_sec = tree.cpu_sec()?;
+        lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
+        Ok(())
+    }
+
+    /// Stops following a process; its windows stay readable.
+    pub fn untrack(&self, pid: u32) {
+        lock(&self.0.timeline).untrack(pid);
+    }
+
+    /// Returns when every source was asked last, the start included: a thread that hangs in one of them falls behind.
+    pub fn last_sweep(&self) -> Monotonic {
+        lock(&self.0.timeline).last_sweep()
+    }
+
+    /// Waits until what was drawn up to now has been shown, so that reading windows that have ended does not wait.
+    pub fn settle(&self) {
+        let now = Monotonic::now().as_sec();
+        self.catch_up(&Window {
+            start_monotonic_sec: now,
+            end_monotonic_sec: now,
+        });
+    }
+
+    /// Returns the energy over `window` of exactly these GPUs, and the share of these processes in the host's, as
+    /// [`account`](crate::account()) does. The processes have to be followed since before the window: see
+    /// [`track`](Self::track).
+    ///
+    /// Takes an edge of its own when the window is newer than the last sample, and waits for the refresh that shows its
+    /// end: up to 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
+    pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
+        self.catch_up(window);
+        account(&lock(&self.0.timeline), &self.0.devices, window, gpu_uuids, pids)
+    }
+
+    /// Returns the energy over `window` of the whole host with all its GPUs, whoever caused it. Waits as
+    /// [`read`](Self::read) does.
+    ///
+    /// ```
+    /// use joulemark_meter::{EnergyOptions, HostMeter, Window, open};
+    ///
+    /// let meter = HostMeter::start(open(&EnergyOptions::default()))?;
+    /// let start = meter.edge();
+    /// std::thread::sleep(std::time::Duration::from_millis(50));
+    /// let end = meter.edge();
+    /// let window = Window { start_monotonic_sec: start.as_sec(), end_monotonic_sec: end.as_sec() };
+    /// for source in meter.read_host(&window).sources {
+    ///     match (source.energy_j, source.uncertainty_j) {
+    ///         (Some(energy_j), Some(off_j)) => println!("{energy_j:.3} J ± {off_j:.3} J, {:?}", source.confidence),
+    ///         _ => println!("unknown: {}", source.note.unwrap_or_default()),
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read_host(&self, window: &Window) -> EnergyMetrics {
+        self.catch_up(window);
+        account_host(&lock(&self.0.timeline), window)
+    }
+
+    /// Returns the host's devices, which source each has, and its power just now.
+    pub fn devices(&self) -> Devices {
+        let mut devices = self.0.devices.clone();
+        let timeline = lock(&self.0.timeline);
+        for gpu in &mut devices.gpus {
+            gpu.live_power_w = timeline
+                .tracks()
+                .iter()
+                .find_map(|track| match &track.description.id.place {
+                    Place::Gpu { uuid, .. } if *uuid == gpu.uuid => track.live_power_w(),
+                    _ => None,
+                });
+        }
+        let packages: Vec<Option<f64>> = timeline
+            .tracks()
+            .iter()
+            .filter(|track| track.description.id.domain == EnergyDomain::Package)
+            .map(super::timeline::Track::live_power_w)
+            .collect();
+        devices.cpu.live_power_w = if packages.is_empty() {
+            None
+        } else {
+            packages.into_iter().sum()
+        };
+        devices
+    }
+
+    /// Lets the sources show what they drew up to the window's end: the refresh after it, or the end of an average.
+    fn catch_up(&self, window: &Window) {
+        let end = Span::from(window).end;
+        let now = Monotonic::now();
+        // A window that ends in the future cannot be caught up with: its energy stays unknown.
+        if end > now {
+            return;
+        }
+        let settled = Monotonic::from_sec(end.as_sec() + lock(&self.0.timeline).settle_sec());
+        if settled > now {
+            std::thread::sleep(Duration::from_nanos(settled.0 - now.0));
+        }
+        for _ in 0..CATCH_UP_EDGES {
+            if lock(&self.0.timeline).is_covered_until(settled) {
+                break;
+            }
+            self.edge();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a sender the thread's receive ends, and with it the thread.
+        self.edges = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the energy meter's thread had panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What the meter tells beside energy: devices over time, their state just now, and what disturbed an experiment.
+//! Deliberately does not know what is read or what is notable.
+
+use super::HostMeter;
+use super::lock::lock;
+use crate::baseline::{self, Unrest};
+use crate::device_series::{of_gpu, of_zone};
+use crate::environment::{Surroundings, Watched, disturbances};
+use crate::series::Span;
+use crate::telemetry::GpuState;
+use joulemark_measurement::Warning;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{DeviceSeries, IdlePower, Window};
+
+impl HostMeter {
+    /// Returns the time between two samples of every source, in seconds: what was asked for, or less where a counter could wrap unseen.
+    pub fn sample_interval_sec(&self) -> f64 {
+        self.0.telemetry.lock().interval_sec
+    }
+
+    /// Returns the samples over `window` of the GPUs asked for, in that order, then of every zone of the host.
+    pub fn device_series(&self, gpu_uuids: &[String], window: &Window) -> Vec<DeviceSeries> {
+        let span = Span::from(window);
+        let sources = lock(&self.0.timeline).tracks().len();
+        // Device by device: hours of samples take milliseconds each, and the meter waits while it is looked at.
+        let gpus = gpu_uuids
+            .iter()
+            .map(|uuid| self.look(|surroundings| of_gpu(surroundings, uuid, span)));
+        let mut series: Vec<_> = gpus.collect();
+        series.extend((0..sources).filter_map(|source| self.look(|surroundings| of_zone(surroundings, source, span))));
+        series
+    }
+
+    /// Returns a GPU's clocks, temperature and limits just now; `None` for a GPU that NVML does not show.
+    pub fn gpu_state(&self, uuid: &str) -> Option<GpuState> {
+        let log = self.0.telemetry.lock();
+        log.gpu(uuid).map(|history| GpuState::at(history, Monotonic::now()))
+    }
+
+    /// Returns a warning for all that disturbed these GPUs and the host's CPUs in these cycles: other processes, lowered
+    /// clocks, heat, settings that cost energy.
+    pub fn disturbances(&self, watched: &Watched) -> Vec<Warning> {
+        self.look(|surroundings| disturbances(surroundings, watched))
+    }
+
+    /// Returns the idle baseline: each source's power over the newest stretch of rest since `quiet_since`. No source is
+    /// read for it.
+    ///
+    /// # Errors
+    /// Returns an [`Unrest`] when there is no such stretch.
+    pub fn idle_powers(&self, quiet_since: Monotonic) -> Result<Vec<IdlePower>, Unrest> {
+        self.look(|surroundings| baseline::idle_powers(surroundings, quiet_since))
+    }
+
+    /// Returns each source's power over `window`, in which the caller knows that nothing ran. May block like
+    /// [`edge`](Self::edge).
+    pub fn powers_over(&self, window: &Window) -> Vec<IdlePower> {
+        self.catch_up(window);
+        self.look(|surroundings| baseline::idle_powers_over(surroundings.timeline, window))
+    }
+
+    fn look<T>(&self, at: impl FnOnce(Surroundings<'_>) -> T) -> T {
+        let timeline = lock(&self.0.timeline);
+        let telemetry = self.0.telemetry.lock();
+        let logical_cpus = self.0.devices.cpu.logical_cpus;
+        at(Surroundings {
+            timeline: &timeline,
+            telemetry: &telemetry,
+            logical_cpus,
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! What is read beyond the regular sweeps, so that a window's edge falls between two refreshes that are known.
+//!
+//! Owns when and which sources. Pure: the meter's thread carries it out, and so do simulations. Deliberately does not
+//! read: a counter that ticks every few milliseconds is waited for at the edge; a slower one is pursued after it,
+//! while the measured work goes on, until its next refreshes have shown how it stood at the edge.
+
+use super::timeline::{Timeline, Track};
+use joulemark_measurement::EnergyMethod;
+use joulemark_measurement::clock::Monotonic;
+
+/// A counter that ticks at least this often is waited for at an edge; a slower one would hold up the work.
+const WORTH_WAITING_SEC: f64 = 5e-3;
+
+/// A counter without a period is read at an edge until it is known to be as good as always fresh.
+const FRESH_SEC: f64 = 5e-4;
+
+/// An edge waits no longer than this, and so long only to learn a counter's period; for one that does not tick, as of an
+/// idle part of the chip, for some ticks.
+const LONGEST_WAIT_SEC: f64 = 25e-3;
+const WAIT_FOR_A_TICK_SEC: f64 = 6e-3;
+
+/// Two refreshes after the edge: one on its far side, one more for the power there.
+const PURSUED_PERIODS: f64 = 2.2;
+
+/// A period that is not known yet is told from four steps of the slowest.
+const PERIODS_UNTIL_KNOWN: f64 = 4.5;
+
+/// A refresh is placed within a fortieth of its period, by at most 1,000 readings a second.
+const READINGS_PER_PERIOD: f64 = 40.0;
+const SPACING_SEC: (f64, f64) = (1e-3, 2.5e-3);
+
+/// The work begins, or has ended, within a few milliseconds of an edge: so long a fast counter is read on, twice a tick.
+const FAST_PURSUED_SEC: f64 = 4e-3;
+const FAST_SPACING_SEC: f64 = 5e-4;
+
+/// A step that is foretold is caught between readings this close; a sleeping thread is woken up to so much too late.
+const CLOSE_SPACING_SEC: f64 = 2e-4;
+const WAKING_SEC: f64 = 5e-4;
+
+/// The counters that are read again and again at a window's edge until they refresh.
+#[derive(Clone, Debug)]
+pub struct Awaited {
+    since: Monotonic,
+    sources: Vec<usize>,
+}
+
+impl Awaited {
+    /// Creates the wait at an edge `now`, for the counters that refresh every few milliseconds.
+    pub fn at_edge(timeline: &Timeline, now: Monotonic) -> Self {
+        Self {
+            since: now,
+            sources: numbers(timeline, ticks_fast),
+        }
+    }
+
+    /// Returns the counters to read once more now, by their number in the timeline; none when all have refreshed or the
+    /// wait is over.
+    pub fn to_read(&mut self, timeline: &Timeline, now: Monotonic) -> Vec<usize> {
+        let waited_sec = now.sec_since(self.since);
+        if waited_sec > LONGEST_WAIT_SEC {
+            self.sources.clear();
+        }
+        self.sources.retain(|source| {
+            let track = &timeline.tracks()[*source];
+            let counter = &track.counter;
+            let known =
+                counter.refresh_is_settled() || counter.refresh_bound_sec().is_some_and(|bound| bound <= FRESH_SEC);
+            let ticks = counter.moved_since(self.since);
+            track.last_error.is_none() && !(known && ticks) && (ticks || waited_sec <= WAIT_FOR_A_TICK_SEC)
+        });
+        self.sources.clone()
+    }
+}
+
+/// The schedule of extra readings after a window's edge, until the next refreshes have shown how each source stood there.
+#[derive(Clone, Debug)]
+pub struct Pursuit(Vec<Group>);
+
+#[derive(Clone, Debug)]
+struct Group {
+    sources: Vec<usize>,
+    next: Monotonic,
+    spacing_sec: f64,
+    until: Monotonic,
+}
+
+impl Pursuit {
+    /// Creates the schedule after an edge `now`; `None` when no source needs extra readings.
+    pub fn after_edge(timeline: &Timeline, now: Monotonic) -> Option<Self> {
+        let slow = numbers(timeline, |track| {
+            track.last_error.is_none() && pursued_refresh_sec(track).is_some()
+        });
+        let slow = slow.into_iter().map(|source| Group::of_slow(timeline, source, now));
+        let fast = Group::of_fast(numbers(timeline, ticks_fast), now);
+        Self(fast.into_iter().chain(slow).collect()).kept()
+    }
+
+    /// Returns when the next reading is due.
+    pub fn next(&self) -> Monotonic {
+        self.0
+            .iter()
+            .map(|group| group.next)
+            .min()
+            .unwrap_or(Monotonic(u64::MAX))
+    }
+
+    /// Returns the sources to read now, by their number in the timeline.
+    pub fn due(&self, now: Monotonic) -> Vec<usize> {
+        let due = self.0.iter().filter(|group| group.next <= now);
+        due.flat_map(|group| group.sources.iter().copied()).collect()
+    }
+
+    /// Plans the next readings once what was due at `then` was read `now`; returns `None` when none is left.
+    pub fn after(mut self, timeline: &Timeline, then: Monotonic, now: Monotonic) -> Option<Self> {
+        for group in self.0.iter_mut().filter(|group| group.next <= then) {
+            group.next = group.after(timeline, now);
+        }
+        self.kept()
+    }
+
+    fn kept(mut self) -> Option<Self> {
+        self.0.retain(|group| group.next <= group.until);
+        (!self.0.is_empty()).then_some(self)
+    }
+}
+
+impl Group {
+    /// Counters that tick every few milliseconds: the work begins within some of their ticks after the edge.
+    fn of_fast(sources: Vec<usize>, now: Monotonic) -> Option<Self> {
+        (!sources.is_empty()).then(|| Self {
+            sources,
+            next: later(now, FAST_SPACING_SEC),
+            spacing_sec: FAST_SPACING_SEC,
+            until: later(now, FAST_PURSUED_SEC),
+        })
+    }
+
+    fn of_slow(timeline: &Timeline, source: usize, now: Monotonic) -> Self {
+        let track = &timeline.tracks()[source];
+        let refresh_sec = pursued_refresh_sec(track).unwrap_or(0.0);
+        let is_known = track.detected_refresh_sec().is_some();
+        let periods = if is_known { PURSUED_PERIODS } else { PERIODS_UNTIL_KNOWN };
+        let mut group = Self {
+            sources: vec![source],
+            next: now,
+            spacing_sec: if is_known {
+                (refresh_sec / READINGS_PER_PERIOD).clamp(SPACING_SEC.0, SPACING_SEC.1)
+            } else {
+                SPACING_SEC.0
+            },
+            until: later(now, periods * refresh_sec),
+        };
+        group.next = group.after(timeline, now);
+        group
+    }
+
+    /// Nothing before the step that is foretold, then closely until it is seen; otherwise evenly.
+    fn after(&self, timeline: &Timeline, now: Monotonic) -> Monotonic {
+        let evenly = later(now, self.spacing_sec);
+        let &[source] = self.sources.as_slice() else {
+            return evenly;
+        };
+        let Some((step, doubt_sec)) = timeline.tracks()[source].chosen().next_step() else {
+            return evenly;
+        };
+        let lead_sec = doubt_sec + WAKING_SEC;
+        if step > later(now, lead_sec) {
+            later(step, -lead_sec)
+        } else if now <= later(step, lead_sec) {
+            later(now, CLOSE_SPACING_SEC).min(evenly)
+        } else {
+            evenly
+        }
+    }
+}
+
+fn later(moment: Monotonic, sec: f64) -> Monotonic {
+    Monotonic::from_sec(moment.as_sec() + sec)
+}
+
+/// The refresh of a source that is slow enough to be pursued.
+fn pursued_refresh_sec(track: &Track) -> Option<f64> {
+    let refresh_sec = match track.description.method {
+        EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
+        EnergyMethod::PowerIntegration => track.power_refresh_sec().unwrap_or(track.description.refresh_sec),
+        EnergyMethod::Estimate => 0.0,
+    };
+    (refresh_sec > WORTH_WAITING_SEC).then_some(refresh_sec)
+}
+
+fn ticks_fast(track: &Track) -> bool {
+    let refresh_sec = track.counter_refresh_sec();
+    is_counter(track) && refresh_sec > 0.0 && refresh_sec <= WORTH_WAITING_SEC
+}
+
+fn is_counter(track: &Track) -> bool {
+    track.description.method == EnergyMethod::EnergyCounter && track.last_error.is_none()
+}
+
+fn numbers(timeline: &Timeline, wanted: impl Fn(&Track) -> bool) -> Vec<usize> {
+    let tracks = timeline.tracks().iter().enumerate();
+    tracks
+        .filter(|(_, track)| wanted(track))
+        .map(|(number, _)| number)
+        .collect()
+}

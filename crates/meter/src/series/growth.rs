@@ -1,0 +1,149 @@
+//! How much a series grew over a span of time, and how well that is known. Pure.
+
+use super::between::Reached;
+use super::{Sample, Series};
+use joulemark_measurement::Window;
+use joulemark_measurement::clock::Monotonic;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub start: Monotonic,
+    pub end: Monotonic,
+}
+
+impl From<&Window> for Span {
+    fn from(window: &Window) -> Self {
+        Self {
+            start: Monotonic::from_sec(window.start_monotonic_sec),
+            end: Monotonic::from_sec(window.end_monotonic_sec),
+        }
+    }
+}
+
+impl Span {
+    pub fn sec(&self) -> f64 {
+        self.end.sec_since(self.start)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Growth {
+    pub total: f64,
+    /// Samples inside the span, both edges included.
+    pub sample_count: u32,
+    /// Mean spacing of those samples; none with fewer than two.
+    pub interval_sec: Option<f64>,
+    /// Half-widths of the doubts at the span's edges: when the refreshes around each were.
+    pub timing: [f64; 2],
+    /// What ran between those refreshes.
+    pub shape: [f64; 2],
+}
+
+/// Why growth over a span is not known.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unknown {
+    #[error("the window has no length")]
+    EmptyWindow,
+    #[error("it was never sampled")]
+    NeverSampled,
+    #[error("it was first sampled {0:.3} s after the window began")]
+    BeganLate(f64),
+    #[error("it was last sampled {0:.3} s before the window ended")]
+    EndedEarly(f64),
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl Series {
+    /// Growth from `span.start` to `span.end`. Never extrapolated: a span not covered by samples is unknown.
+    /// `refresh_sec` is how old a value can be when it is read; 0 for one that is always fresh.
+    pub fn growth(&self, span: Span, refresh_sec: f64) -> Result<Growth, Unknown> {
+        if span.end <= span.start {
+            return Err(Unknown::EmptyWindow);
+        }
+        let (Some(first), Some(last)) = (self.first(), self.last()) else {
+            return Err(Unknown::NeverSampled);
+        };
+        if first.at > span.start {
+            return Err(Unknown::BeganLate(first.at.sec_since(span.start)));
+        }
+        if last.at < span.end {
+            return Err(Unknown::EndedEarly(span.end.sec_since(last.at)));
+        }
+        // The last sample at or before the start, the first at or after the end.
+        let from = self.samples.partition_point(|sample| sample.at <= span.start) - 1;
+        let to = self.samples.partition_point(|sample| sample.at < span.end);
+        let (before, after) = (&self.samples[from], &self.samples[to]);
+        if before.epoch != after.epoch {
+            return Err(Unknown::Broken(self.why_broken(before.epoch)));
+        }
+        let polled = after.power_w.is_some();
+        let reached = |index: usize, at| {
+            if polled {
+                self.integral(index, at)
+            } else {
+                self.reached(at, refresh_sec)
+            }
+        };
+        let (start, end) = (reached(from, span.start), reached(to.saturating_sub(1), span.end));
+        let inside = (from..=to).filter(|index| {
+            let at = self.samples[*index].at;
+            at >= span.start && at <= span.end
+        });
+        let sample_count = inside.clone().count() as u32;
+        let length = inside.clone().next().zip(inside.clone().next_back());
+        let length_sec = length.map(|(first, last)| self.samples[last].at.sec_since(self.samples[first].at));
+        Ok(Growth {
+            total: end.total - start.total,
+            sample_count,
+            interval_sec: length_sec
+                .filter(|_| sample_count >= 2)
+                .map(|sec| sec / f64::from(sample_count - 1)),
+            timing: [start.timing, end.timing],
+            shape: [start.shape, end.shape],
+        })
+    }
+
+    /// Growth from `start` on, where the quantity stands still after its last sample (CPU time of an ended process).
+    pub fn growth_until_the_end(&self, span: Span) -> Result<f64, Unknown> {
+        let Some(last) = self.last() else {
+            return Err(Unknown::NeverSampled);
+        };
+        if last.at <= span.start && self.first().is_some_and(|first| first.at <= span.start) {
+            return Ok(0.0);
+        }
+        let lived = Span {
+            start: span.start,
+            end: span.end.min(last.at),
+        };
+        self.growth(lived, 0.0).map(|growth| growth.total)
+    }
+
+    fn why_broken(&self, epoch: u32) -> String {
+        let reason = self.breaks.iter().find(|(broken, _)| *broken > epoch);
+        reason.map_or_else(|| "its readings do not connect".to_owned(), |(_, why)| why.clone())
+    }
+
+    /// Polled power summed up to `at`, which lies right after the sample at `index` or on it.
+    fn integral(&self, index: usize, at: Monotonic) -> Reached {
+        let known = |total| Reached {
+            total,
+            timing: 0.0,
+            shape: 0.0,
+        };
+        let before = &self.samples[index];
+        let since = at.sec_since(before.at);
+        let Some(after) = self.samples.get(index + 1).filter(|_| since > 0.0) else {
+            return known(before.total);
+        };
+        let sec = after.at.sec_since(before.at);
+        known(before.total + partial_trapezoid(before, after, since.min(sec), sec))
+    }
+}
+
+/// Linear power, hence a parabola: splitting a window here adds up to the whole exactly.
+fn partial_trapezoid(before: &Sample, after: &Sample, since: f64, sec: f64) -> f64 {
+    let from_w = before.power_w.or(after.power_w).unwrap_or(0.0);
+    let to_w = after.power_w.unwrap_or(from_w);
+    from_w * since + (to_w - from_w) * since * since / (2.0 * sec)
+}

@@ -1,0 +1,291 @@
+//! How often a sensor really refreshes, told from when its value was seen to change. Pure.
+//!
+//! Owns what counts as evidence. Deliberately does not know the value: a power that stays equal says nothing of its
+//! sensor, so only periods that hardware has are believed.
+
+use std::collections::VecDeque;
+
+use joulemark_measurement::clock::Monotonic;
+
+/// Counters and power sensors of GPUs refresh every 20 to 100 ms; a longer rhythm is the load's, not the sensor's.
+const LONGEST_SEC: f64 = 0.15;
+
+/// No register refreshes faster; a value that does moves by its smallest step.
+const SHORTEST_SEC: f64 = 2e-4;
+
+/// A period is told from at least this many of its repetitions.
+const FEWEST: usize = 3;
+
+const KEPT: usize = 15;
+
+/// So many readings in a row that all differed bound the period by their spacing: n steps within n + 1 gaps.
+const RUN: usize = 8;
+
+/// A step must be known to this part of the period, or it says nothing.
+const SHARPNESS: f64 = 0.35;
+
+/// Known to this part it is as good as any.
+const SHARP: f64 = 0.15;
+
+/// Over so many periods one of 1 ms is known to microseconds.
+const SETTLED_PERIODS: f64 = 20.0;
+
+/// A clock that drifts is followed by beginning anew now and then.
+const LONGEST_STRETCH: f64 = 1000.0;
+
+#[derive(Clone, Debug, Default)]
+pub struct RefreshDetector {
+    last_read: Option<Monotonic>,
+    /// The gap in which the last step fell.
+    last_step: Option<(Monotonic, Monotonic)>,
+    /// Whether the value was read unchanged since then: without that, steps may have been skipped.
+    stood_still: bool,
+    /// Each with how exactly it is known, in seconds.
+    periods: VecDeque<(f64, f64)>,
+    run: VecDeque<Monotonic>,
+    bound: Option<f64>,
+    stretch: Option<Stretch>,
+    /// What the best stretch before this one told.
+    told: Option<(f64, f64)>,
+}
+
+/// Steps caught in the act many periods apart, whose number in between is beyond doubt: the period, sharply.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    first: (Monotonic, Monotonic),
+    last: (Monotonic, Monotonic),
+    periods: f64,
+}
+
+impl Stretch {
+    fn from(step: (Monotonic, Monotonic)) -> Self {
+        Self {
+            first: step,
+            last: step,
+            periods: 0.0,
+        }
+    }
+
+    fn with(self, step: (Monotonic, Monotonic), later: f64) -> Self {
+        Self {
+            last: step,
+            periods: self.periods + later,
+            ..self
+        }
+    }
+
+    fn period(self) -> Option<(f64, f64)> {
+        let half = |step: (Monotonic, Monotonic)| step.1.sec_since(step.0) / 2.0;
+        let sec = self.last.1.sec_since(self.first.1) - half(self.last) + half(self.first);
+        (self.periods > 0.0).then(|| {
+            (
+                sec / self.periods,
+                half(self.first).hypot(half(self.last)) / self.periods,
+            )
+        })
+    }
+
+    /// Up to `step`, or begun anew there where it cannot be told how many periods later that is.
+    fn up_to(self, step: (Monotonic, Monotonic), period: (f64, f64)) -> Self {
+        let half = (step.1.sec_since(step.0) + self.last.1.sec_since(self.last.0)) / 2.0;
+        let later = (step.1.sec_since(self.last.1) + step.0.sec_since(self.last.0)) / 2.0 / period.0;
+        let periods = later.round();
+        let doubt = (later * period.1 + half) / period.0;
+        if periods < 1.0 || doubt > 0.3 || (later - periods).abs() > doubt || self.periods > LONGEST_STRETCH {
+            return Self::from(step);
+        }
+        self.with(step, periods)
+    }
+}
+
+impl RefreshDetector {
+    pub fn observe(&mut self, at: Monotonic, moved: bool) {
+        let before = self.last_read.replace(at);
+        if !moved {
+            self.stood_still = true;
+            self.run.clear();
+            return;
+        }
+        let Some(before) = before else { return };
+        self.note_run(at);
+        if let Some((after, by)) = self.last_step.filter(|_| self.stood_still) {
+            // Each step somewhere in its gap: the middles are taken.
+            let period = (before.sec_since(after) + at.sec_since(by)) / 2.0;
+            let doubt = (by.sec_since(after) + at.sec_since(before)) / 2.0;
+            if period < SHORTEST_SEC {
+                self.bound = Some(self.bound.map_or(period, |known| known.min(period)));
+            } else if period <= LONGEST_SEC && doubt <= SHARPNESS * period {
+                self.keep(period, doubt);
+            }
+        }
+        let step = (before, at);
+        // Far more readings than not are sweeps, too far apart to place anything.
+        if at.sec_since(before) <= SHARP * LONGEST_SEC {
+            self.lengthen(step);
+        }
+        self.last_step = Some(step);
+        self.stood_still = false;
+    }
+
+    fn lengthen(&mut self, step: (Monotonic, Monotonic)) {
+        let single = self
+            .last_step
+            .filter(|_| self.stood_still)
+            .map(|last| Stretch::from(last).with(step, 1.0));
+        let told = single
+            .and_then(Stretch::period)
+            .filter(|(period, _)| is_a_sensor_s(*period));
+        let period = self.period().or(told);
+        let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
+            return;
+        };
+        let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
+        let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
+        if longer.periods == 0.0 {
+            self.told = sharper(self.told, begun.and_then(Stretch::period));
+        }
+        self.stretch = Some(longer);
+    }
+
+    /// What was seen sharply outweighs what was not: readings crowd after an edge and are rare in between.
+    fn keep(&mut self, period: f64, doubt: f64) {
+        let sharpest = self
+            .periods
+            .iter()
+            .map(|(_, doubt)| *doubt)
+            .fold(f64::INFINITY, f64::min);
+        let sharp = SHARP * period;
+        if doubt > sharp.max(2.0 * sharpest) {
+            return;
+        }
+        self.periods.retain(|(_, known)| *known <= sharp.max(2.0 * doubt));
+        self.periods.push_back((period, doubt));
+        if self.periods.len() > KEPT {
+            self.periods.pop_front();
+        }
+    }
+
+    fn note_run(&mut self, at: Monotonic) {
+        self.run.push_back(at);
+        if self.run.len() > RUN + 1 {
+            self.run.pop_front();
+        }
+        if self.run.len() == RUN + 1 {
+            let bound = at.sec_since(self.run[0]) / (RUN - 1) as f64;
+            self.bound = Some(self.bound.map_or(bound, |known| known.min(bound)));
+        }
+    }
+
+    /// What came before has no connection with what comes; what is known of the sensor stays.
+    pub fn start_over(&mut self) {
+        self.last_read = None;
+        self.last_step = None;
+        self.stood_still = false;
+        self.stretch = None;
+        self.run.clear();
+    }
+
+    /// The mean of what was seen near its median; none with too little of it, or where readings that all differ refute it.
+    pub fn period_sec(&self) -> Option<f64> {
+        self.period().map(|(mean, _)| mean)
+    }
+
+    /// The period and how far one of its steps may be off the place that others foretell, both in seconds.
+    pub fn period(&self) -> Option<(f64, f64)> {
+        if self.periods.len() < FEWEST {
+            return None;
+        }
+        let mut sorted: Vec<(f64, f64)> = self.periods.iter().copied().collect();
+        sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let median = sorted[sorted.len() / 2].0;
+        // Single periods come out in steps of the readings' spacing; their mean does not.
+        sorted.retain(|(period, _)| (period - median).abs() <= SHARPNESS * median);
+        let count = sorted.len() as f64;
+        let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
+        let doubt = sorted.iter().map(|(_, doubt)| doubt).sum::<f64>() / count / count.sqrt();
+        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= SHARPNESS * median;
+        let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
+        let (mean, doubt) = sharper(told, Some((mean, doubt))).unwrap_or((mean, doubt));
+        // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
+        let uneven = sorted
+            .iter()
+            .map(|(period, known)| (period - mean).abs() - known - doubt)
+            .fold(0.0, f64::max);
+        self.bound
+            .is_none_or(|bound| mean <= 2.0 * bound)
+            .then_some((mean, doubt + uneven))
+    }
+
+    /// Whether longer watching would hardly make the period sharper.
+    pub fn is_settled(&self) -> bool {
+        self.told.is_some() || self.stretch.is_some_and(|stretch| stretch.periods >= SETTLED_PERIODS)
+    }
+
+    /// The last step, where it is known sharply.
+    pub fn last_step(&self) -> Option<(Monotonic, Monotonic)> {
+        self.last_step
+    }
+
+    pub fn bound_sec(&self) -> Option<f64> {
+        self.bound
+    }
+}
+
+/// Whether hardware has such periods; a longer one is the load's.
+fn is_a_sensor_s(period_sec: f64) -> bool {
+    (SHORTEST_SEC..=LONGEST_SEC).contains(&period_sec)
+}
+
+/// Of two periods that which is known better.
+fn sharper(one: Option<(f64, f64)>, other: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    one.into_iter()
+        .chain(other)
+        .min_by(|one, other| one.1.total_cmp(&other.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a counter of `period` at every moment given.
+    fn observed(period: f64, moments: impl Iterator<Item = f64>) -> RefreshDetector {
+        let mut detector = RefreshDetector::default();
+        let mut shown = None;
+        for at in moments {
+            let tick = (at / period).floor();
+            detector.observe(Monotonic::from_sec(at), shown.is_some_and(|shown| shown != tick));
+            shown = Some(tick);
+        }
+        detector
+    }
+
+    fn every(step: f64, count: u32) -> impl Iterator<Item = f64> {
+        (0..count).map(move |i| 1.0 + f64::from(i) * step)
+    }
+
+    #[test]
+    fn a_period_is_found_where_readings_are_closer_than_it() {
+        for period in [0.02, 0.05, 0.1] {
+            let found = observed(period, every(0.0023, 400)).period_sec().expect("a period");
+            assert!((found - period).abs() < 0.03 * period, "{found} for {period}");
+        }
+    }
+
+    #[test]
+    fn readings_further_apart_than_the_period_do_not_tell_it() {
+        assert_eq!(observed(0.02, every(0.1, 200)).period_sec(), None);
+        assert_eq!(observed(0.1, every(0.0999, 200)).period_sec(), None);
+    }
+
+    #[test]
+    fn a_value_that_always_differs_is_bounded_by_the_spacing() {
+        let detector = observed(1e-5, every(0.002, 20));
+        assert_eq!(detector.period_sec(), None);
+        assert!((detector.bound_sec().expect("a bound") - 0.002 * 8.0 / 7.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_load_s_own_slow_rhythm_is_not_taken_for_the_sensor_s() {
+        assert_eq!(observed(0.5, every(0.02, 500)).period_sec(), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! Where `libnvidia-ml` may be, and which of several to believe. Knows paths, nothing of devices.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::error::NvmlError;
+
+use super::super::Finding;
+use joulemark_measurement::EnergySourceKind;
+
+/// The names first, so that the loader's own search decides; some hosts have only the one, some only the other.
+const CANDIDATES: &[&str] = &[
+    "libnvidia-ml.so",
+    "libnvidia-ml.so.1",
+    "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
+    "/usr/lib/aarch64-linux-gnu/libnvidia-ml.so.1",
+    "/usr/lib64/libnvidia-ml.so.1",
+    "/usr/lib/libnvidia-ml.so.1",
+    "/usr/local/nvidia/lib64/libnvidia-ml.so.1",
+    "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+    "/run/opengl-driver/lib/libnvidia-ml.so.1",
+];
+
+/// The library the operator named and no other, else the first candidate that initialises; with its name.
+pub fn load(named: Option<&Path>) -> Result<(Nvml, OsString), Finding> {
+    let candidates = match named {
+        Some(path) => vec![path.as_os_str()],
+        None => CANDIDATES.iter().map(OsStr::new).collect(),
+    };
+    let mut loaded_but_failed = None;
+    let mut not_loaded = None;
+    for candidate in &candidates {
+        match Nvml::builder().lib_path(candidate).init() {
+            Ok(nvml) => return Ok((nvml, (*candidate).to_owned())),
+            Err(error @ NvmlError::LibloadingError(_)) => not_loaded = Some(error),
+            // The CUDA toolkit ships a stub under the same name: go on, the driver's own may come later.
+            Err(error) => loaded_but_failed = Some((candidate.to_string_lossy().into_owned(), error)),
+        }
+    }
+    let (detail, fix) = match (loaded_but_failed, named, not_loaded) {
+        (Some((path, NvmlError::DriverNotLoaded)), ..) => (
+            format!("{path}: the NVIDIA driver is not loaded"),
+            Some("`sudo modprobe nvidia`".to_owned()),
+        ),
+        (Some((path, error)), ..) => (format!("{path} does not initialise: {error}"), None),
+        (None, Some(path), error) => (
+            format!(
+                "{} cannot be loaded{}",
+                path.display(),
+                error.map(|error| format!(": {error}")).unwrap_or_default()
+            ),
+            Some("give --nvml-lib the driver's own libnvidia-ml.so.1, or leave it out".to_owned()),
+        ),
+        (None, None, _) => (
+            format!("no NVIDIA library among {}", CANDIDATES.join(", ")),
+            Some("with an NVIDIA GPU: install its driver, or name the library with --nvml-lib".to_owned()),
+        ),
+    };
+    Err(Finding {
+        source: EnergySourceKind::Nvml,
+        subject: "NVML".to_owned(),
+        works: false,
+        detail,
+        fix,
+    })
+}

@@ -1,0 +1,151 @@
+//! Reads what the kernel says of its `power` PMU: events, scales, and one CPU for each package. Opens nothing.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::roots::PerfEventRoots;
+use joulemark_measurement::EnergyDomain;
+
+/// Kernel name of an event, what it covers and what powercap calls the same zone (a package by its number).
+const DOMAINS: [(&str, EnergyDomain, Option<&str>); 5] = [
+    ("energy-pkg", EnergyDomain::Package, None),
+    ("energy-ram", EnergyDomain::Dram, Some("dram")),
+    ("energy-cores", EnergyDomain::Core, Some("core")),
+    ("energy-gpu", EnergyDomain::Uncore, Some("uncore")),
+    ("energy-psys", EnergyDomain::Psys, Some("psys")),
+];
+
+#[derive(Debug)]
+pub struct Pmu {
+    /// `perf_event_attr.type`.
+    pub kind: u32,
+    pub events: Vec<Event>,
+    /// What the kernel says and we do not understand; those events are left out.
+    pub oddities: Vec<String>,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Event {
+    pub name: &'static str,
+    pub domain: EnergyDomain,
+    /// As powercap would name it: `package-0`, `package-0-die-1`, `dram`, …
+    pub zone: String,
+    /// `perf_event_attr.config`.
+    pub config: u64,
+    pub joules_per_count: f64,
+    /// The CPU that counts for the whole package.
+    pub cpu: u32,
+}
+
+impl Event {
+    /// Tells equal zones of several packages apart.
+    pub fn path(&self) -> String {
+        format!("power/{}/cpu{}", self.name, self.cpu)
+    }
+}
+
+/// Every known event of the PMU, on each CPU of its `cpumask`: the kernel lists one a package (a die, where a package
+/// has several), and an event on any other would repeat it.
+pub fn read(roots: &PerfEventRoots) -> Result<Pmu, String> {
+    let text = |path: &Path| fs::read_to_string(path).map(|text| text.trim().to_owned());
+    let unreadable = |path: &Path, error: io::Error| format!("no perf_event RAPL: {}: {error}", path.display());
+    let needed = |name: &str| {
+        let path = roots.pmu.join(name);
+        text(&path).map_err(|error| unreadable(&path, error))
+    };
+    let kind = needed("type")?;
+    let kind = kind
+        .parse()
+        .map_err(|_| format!("the PMU's type is {kind:?}, no number"))?;
+    let cpumask = needed("cpumask")?;
+    let cpus = cpu_list(&cpumask).ok_or_else(|| format!("the PMU's cpumask is {cpumask:?}, no list of CPUs"))?;
+    let (mut events, mut oddities) = (Vec::new(), Vec::new());
+    for (name, domain, zone) in DOMAINS {
+        let file = roots.pmu.join("events").join(name);
+        let Ok(config) = text(&file) else { continue };
+        let beside = |end: &str| text(&file.with_file_name(format!("{name}.{end}"))).unwrap_or_default();
+        let (scale, unit) = (beside("scale"), beside("unit"));
+        let (Some(config), Some(joules_per_count), "Joules") = (event_code(&config), factor(&scale), &*unit) else {
+            oddities.push(format!(
+                "{name} is {config:?} with scale {scale:?} and unit {unit:?}, which is not understood"
+            ));
+            continue;
+        };
+        events.extend(cpus.iter().map(|cpu| Event {
+            name,
+            domain,
+            zone: zone.map_or_else(|| package_of(&roots.cpus, *cpu, &cpus), str::to_owned),
+            config,
+            joules_per_count,
+            cpu: *cpu,
+        }));
+    }
+    if events.is_empty() && oddities.is_empty() {
+        return Err(format!("{} lists no energy event", roots.pmu.display()));
+    }
+    Ok(Pmu { kind, events, oddities })
+}
+
+/// `0,18` or `0-1,8`.
+fn cpu_list(text: &str) -> Option<Vec<u32>> {
+    let mut cpus = Vec::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        cpus.extend(first.trim().parse::<u32>().ok()?..=last.trim().parse::<u32>().ok()?);
+    }
+    (!cpus.is_empty()).then_some(cpus)
+}
+
+/// `event=0x02`; the PMU's format has this one field, the lowest byte.
+fn event_code(text: &str) -> Option<u64> {
+    let code = text.strip_prefix("event=")?;
+    match code.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => code.parse().ok(),
+    }
+}
+
+fn factor(text: &str) -> Option<f64> {
+    text.parse()
+        .ok()
+        .filter(|factor: &f64| factor.is_finite() && *factor > 0.0)
+}
+
+/// Powercap adds the die only where a package has several.
+fn package_of(cpus_root: &Path, cpu: u32, all: &[u32]) -> String {
+    let topology = |cpu: u32, name: &str| -> Option<u32> {
+        let file = cpus_root.join(format!("cpu{cpu}/topology/{name}"));
+        fs::read_to_string(file).ok()?.trim().parse().ok()
+    };
+    let Some(package) = topology(cpu, "physical_package_id") else {
+        return format!("package-of-cpu{cpu}");
+    };
+    let in_package = all
+        .iter()
+        .filter(|other| topology(**other, "physical_package_id") == Some(package));
+    match topology(cpu, "die_id") {
+        Some(die) if in_package.count() > 1 => format!("package-{package}-die-{die}"),
+        _ => format!("package-{package}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus_are_read_as_the_kernel_writes_them() {
+        assert_eq!(cpu_list("0"), Some(vec![0]));
+        assert_eq!(cpu_list("0,18"), Some(vec![0, 18]));
+        assert_eq!(cpu_list("0-2,8"), Some(vec![0, 1, 2, 8]));
+        assert_eq!((cpu_list(""), cpu_list("all")), (None, None));
+    }
+
+    #[test]
+    fn event_codes_are_hexadecimal_or_decimal() {
+        assert_eq!(event_code("event=0x02"), Some(2));
+        assert_eq!(event_code("event=5"), Some(5));
+        assert_eq!(event_code("config=0x02"), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! How often each GPU is asked, on the meter's thread and after its energies, so that no reading of energy waits.
+//!
+//! Not at every sweep: a call into NVML takes tens of µs on real boards, and eight boards at 10 Hz with everything would
+//! be percents of a core. The pace gives way where a library is slow, so that all boards together stay in a budget.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::{GpuSample, SharedLog, Slow, TelemetrySource};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
+
+/// NVML's own utilisation covers 1/6 to 1 s: asking faster would show the same value again.
+const BRISK_SEC: f64 = 0.2;
+
+/// Share of one core for all boards together: less than a third of what the whole meter may take at 10 Hz.
+const BUDGET: f64 = 0.0006;
+
+/// However dear the asking: a sample is believed for little longer.
+const LONGEST_SEC: f64 = 2.0;
+
+/// Temperature takes seconds to move; a process that comes and goes within one second is not a neighbour.
+const SLOW_SEC: f64 = 1.0;
+
+struct Due {
+    brisk: Monotonic,
+    slow: Monotonic,
+    /// As last read.
+    read: Slow,
+}
+
+/// The meter's hand on the telemetry.
+pub struct TelemetryPace {
+    source: Option<Box<dyn TelemetrySource>>,
+    log: SharedLog,
+    due: Vec<Due>,
+}
+
+impl TelemetryPace {
+    /// Boards take turns within the second, so that no single sweep has to ask all of them for everything.
+    pub fn new(source: Option<Box<dyn TelemetrySource>>, log: SharedLog) -> Self {
+        let count = source.as_ref().map_or(0, |source| source.gpus().len());
+        let now = Monotonic::now();
+        let due = (0..count).map(|_| Due {
+            brisk: now,
+            slow: now,
+            read: Slow::default(),
+        });
+        Self {
+            due: due.collect(),
+            source,
+            log,
+        }
+    }
+
+    pub fn sample_what_is_due(&mut self) {
+        let Some(source) = &mut self.source else { return };
+        let (due, log) = (&mut self.due, &self.log);
+        // The meter's thread is everybody's: a library that panics loses its own readings only.
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            source.look_again();
+            for (gpu, due) in due.iter_mut().enumerate() {
+                sample(source.as_mut(), gpu, due, log);
+            }
+        }));
+        if asked.is_err() {
+            tracing::error!("reading the GPUs' clocks and temperatures panicked; they are no longer asked");
+            self.source = None;
+        }
+    }
+}
+
+fn sample(source: &mut dyn TelemetrySource, gpu: usize, due: &mut Due, log: &SharedLog) {
+    let now = Monotonic::now();
+    let boards = source.gpus().len() as f64;
+    if now < due.brisk || source.trouble(gpu).lost.is_some() {
+        return;
+    }
+    let before_sec = thread_cpu_sec();
+    if now >= due.slow {
+        let first = due.read == Slow::default();
+        due.read = source.slow(gpu);
+        let turn = if first { gpu as f64 / boards } else { 0.0 };
+        due.slow = later(now, SLOW_SEC + turn);
+    }
+    let brisk = source.brisk(gpu);
+    let spent_sec = thread_cpu_sec() - before_sec;
+    due.brisk = later(now, (spent_sec * boards / BUDGET).clamp(BRISK_SEC, LONGEST_SEC));
+    let at = Monotonic::now();
+    let mut log = log.lock();
+    let Some(history) = log.gpus.get_mut(gpu) else { return };
+    let trouble = source.trouble(gpu);
+    history.note(trouble, at);
+    if trouble.lost.is_none() {
+        history.push(GpuSample {
+            at,
+            brisk,
+            slow: due.read.clone(),
+        });
+    }
+}
+
+/// CPU time of this thread: what the asking costs, without what others take in between.
+pub fn thread_cpu_sec() -> f64 {
+    // Without that clock nothing is known of the cost, and the pace is the usual one.
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0.0, |time| Duration::from(time).as_secs_f64())
+}
+
+/// A little early rather than a sweep late: the meter's own beat is not a divisor of these.
+fn later(now: Monotonic, sec: f64) -> Monotonic {
+    const SLACK: f64 = 0.95;
+    Monotonic(now.0 + (sec * SLACK * NANOSECONDS_PER_SECOND) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Brisk, GpuId, TelemetryLog, Trouble};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    struct Board {
+        gpus: Vec<GpuId>,
+        brisk: Arc<AtomicU32>,
+        slow: Arc<AtomicU32>,
+        trouble: Trouble,
+        behaviour: Behaviour,
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Behaviour {
+        Quick,
+        /// Takes 5 ms of CPU time for each answer.
+        Dear,
+        Panics,
+    }
+
+    impl TelemetrySource for Board {
+        fn gpus(&self) -> &[GpuId] {
+            &self.gpus
+        }
+
+        fn brisk(&mut self, _: usize) -> Brisk {
+            assert!(
+                self.behaviour != Behaviour::Panics,
+                "a board that panics, as this test wants"
+            );
+            let start_sec = thread_cpu_sec();
+            while self.behaviour == Behaviour::Dear && thread_cpu_sec() < start_sec + 0.005 {}
+            self.brisk.fetch_add(1, Ordering::Relaxed);
+            Brisk::default()
+        }
+
+        fn slow(&mut self, _: usize) -> Slow {
+            self.slow.fetch_add(1, Ordering::Relaxed);
+            Slow {
+                temperature_c: Some(40),
+                ..Slow::default()
+            }
+        }
+
+        fn trouble(&self, _: usize) -> &Trouble {
+            &self.trouble
+        }
+    }
+
+    fn pace(behaviour: Behaviour, lost: Option<String>) -> (TelemetryPace, SharedLog, [Arc<AtomicU32>; 2]) {
+        let gpus = vec![GpuId {
+            index: 0,
+            uuid: "GPU-a".to_owned(),
+        }];
+        let calls = [Arc::default(), Arc::default()];
+        let log = SharedLog::new(TelemetryLog::new(&gpus, 0.01, true));
+        let trouble = Trouble {
+            lost,
+            refused: Vec::new(),
+        };
+        let [brisk, slow] = calls.clone();
+        let board = Board {
+            gpus,
+            brisk,
+            slow,
+            trouble,
+            behaviour,
+        };
+        (TelemetryPace::new(Some(Box::new(board)), log.clone()), log, calls)
+    }
+
+    #[test]
+    fn sweeps_faster_than_the_pace_ask_for_nothing_new() {
+        let (mut pace, log, [brisk, slow]) = pace(Behaviour::Quick, None);
+        for _ in 0..100 {
+            pace.sample_what_is_due();
+        }
+        assert_eq!((brisk.load(Ordering::Relaxed), slow.load(Ordering::Relaxed)), (1, 1));
+        std::thread::sleep(Duration::from_millis(220));
+        pace.sample_what_is_due();
+        assert_eq!((brisk.load(Ordering::Relaxed), slow.load(Ordering::Relaxed)), (2, 1));
+        assert_eq!(
+            log.lock().gpus[0].last().unwrap().slow.temperature_c,
+            Some(40),
+            "carried over"
+        );
+    }
+
+    #[test]
+    fn a_library_that_is_slow_is_asked_less_often() {
+        let (mut pace, _, [brisk, _]) = pace(Behaviour::Dear, None);
+        pace.sample_what_is_due();
+        std::thread::sleep(Duration::from_millis(300));
+        pace.sample_what_is_due();
+        assert_eq!(brisk.load(Ordering::Relaxed), 1, "5 ms are 0.06 % of 8 s");
+        let wait_sec = pace.due[0].brisk.sec_since(Monotonic::now());
+        assert!(
+            (1.0..2.0).contains(&wait_sec),
+            "and yet not forgotten for longer than a sample holds: {wait_sec}"
+        );
+    }
+
+    #[test]
+    fn a_lost_board_is_not_asked() {
+        let (mut pace, _, [brisk, _]) = pace(Behaviour::Quick, Some("fell off the bus".to_owned()));
+        pace.sample_what_is_due();
+        assert_eq!(brisk.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_source_that_panics_is_dropped_and_the_thread_goes_on() {
+        let (mut pace, log, _) = pace(Behaviour::Panics, None);
+        pace.sample_what_is_due();
+        pace.sample_what_is_due();
+        assert!(pace.source.is_none());
+        assert!(log.lock().gpus[0].last().is_none());
+    }
+}

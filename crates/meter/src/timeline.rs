@@ -1,0 +1,499 @@
+//! Everything the meter has read: a bounded series for each source, for the host's CPU time and for each tracked
+//! process. Owns what breaks a series. Deliberately does not know threads or windows' owners; filled by hand in tests.
+
+use super::series::{Series, Span, Unknown};
+use super::source::{PollError, SourceDescription, Value};
+use joulemark_measurement::EnergyMethod;
+use joulemark_measurement::clock::Monotonic;
+
+/// Ended processes stay readable this long: a result is computed seconds after its worker ends.
+const KEEP_ENDED_SEC: f64 = 7200.0;
+
+/// Live power looks back this far: several refreshes of the slowest counter.
+const LIVE_POWER_SEC: f64 = 0.5;
+
+/// The peak is of means over the above, so that looking more often would see little more.
+const PEAK_EVERY_SEC: f64 = 0.1;
+
+/// Polled power not read for longer than this is not guessed by a straight line.
+const LONGEST_POWER_GAP_SEC: f64 = 2.0;
+
+#[derive(Debug)]
+pub struct Track {
+    pub description: SourceDescription,
+    pub counter: Series,
+    pub power: Series,
+    /// The latest failure; it explains a window that has no data.
+    pub last_error: Option<PollError>,
+    pub tally: Tally,
+    peak_w: f64,
+    /// When the peak was last looked for.
+    peak_at: Monotonic,
+}
+
+/// What a source was asked and has shown since the meter started.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Energy of the chosen series over all stretches in which it is known, in joules: never falls, whatever the
+    /// counter itself does.
+    pub energy_j: f64,
+    pub answers: u64,
+    pub failures: u64,
+}
+
+/// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
+/// behind the edge.
+const SETTLED_REFRESHES: f64 = 2.1;
+
+/// Power that was seen to differ every few milliseconds has no refresh to speak of.
+const FRESH_POWER_SEC: f64 = 5e-3;
+
+/// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
+const FEWEST_W_BELIEVED: f64 = 500.0;
+
+impl Track {
+    /// The series a window is read from.
+    pub fn chosen(&self) -> &Series {
+        if self.description.method == EnergyMethod::PowerIntegration {
+            &self.power
+        } else {
+            &self.counter
+        }
+    }
+
+    /// How often the chosen sensor refreshes, in seconds, as far as its samples tell.
+    pub fn detected_refresh_sec(&self) -> Option<f64> {
+        self.chosen().refresh_sec()
+    }
+
+    /// How old a value of the counter can be when it is read: what the samples tell, else what such hardware does.
+    pub fn counter_refresh_sec(&self) -> f64 {
+        let known = self.description.refresh_sec;
+        self.counter
+            .refresh_sec()
+            .unwrap_or_else(|| self.counter.refresh_bound_sec().map_or(known, |bound| bound.min(known)))
+    }
+
+    /// The same for polled power; none where its values do not tell.
+    pub fn power_refresh_sec(&self) -> Option<f64> {
+        let as_good_as_fresh = self.power.refresh_bound_sec().filter(|bound| *bound <= FRESH_POWER_SEC);
+        self.power.refresh_sec().or(as_good_as_fresh)
+    }
+
+    /// Until how long after a window's end readings still say something of it.
+    pub fn settle_sec(&self) -> f64 {
+        match self.description.method {
+            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * SETTLED_REFRESHES,
+            EnergyMethod::PowerIntegration => {
+                self.description.averaging_sec / 2.0 + SETTLED_REFRESHES * self.power_refresh_sec().unwrap_or(0.0)
+            }
+            EnergyMethod::Estimate => 0.0,
+        }
+    }
+
+    pub fn live_power_w(&self) -> Option<f64> {
+        if self.last_error.is_some() {
+            return None;
+        }
+        let polled = self.power.last().and_then(|sample| sample.power_w);
+        polled.or_else(|| self.counter.recent_rate(LIVE_POWER_SEC))
+    }
+
+    fn record(&mut self, value: Value, edge: bool, longest_power_gap_sec: f64) {
+        self.last_error = None;
+        let before = self.chosen().last().copied();
+        if let Some(total) = value.counter_j {
+            self.void_a_gap_that_could_hide_a_wrap(value.at);
+            self.counter.push_total(value.at, total, edge);
+            self.note_the_peak(value.at);
+        }
+        if let Some(power_w) = value.power_w {
+            let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
+            if gap > longest_power_gap_sec {
+                self.power.break_off(format!("power was not read for {gap:.1} s"));
+            }
+            self.power.push_power(value.at, power_w, edge);
+        }
+        self.tally.answers += 1;
+        self.tally.energy_j += before.map_or(0.0, |before| self.chosen().growth_since(&before));
+    }
+
+    fn note_the_peak(&mut self, now: Monotonic) {
+        if self.description.wraps.is_none() || now.sec_since(self.peak_at) < PEAK_EVERY_SEC {
+            return;
+        }
+        self.peak_at = now;
+        let rate_w = self.counter.recent_rate(LIVE_POWER_SEC).unwrap_or(0.0);
+        self.peak_w = self.peak_w.max(rate_w);
+    }
+
+    fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
+        let (Some(wraps), Some(last)) = (self.description.wraps, self.counter.last()) else {
+            return;
+        };
+        let gap = now.sec_since(last.at);
+        // A bound that stands on no declared limit is far above what sockets draw: there, four times what was seen
+        // decides, so that a thread held up for a moment does not cost a reading.
+        let seen_w = (4.0 * self.peak_w).max(FEWEST_W_BELIEVED);
+        if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
+            let why = format!(
+                "not read for {gap:.2} s, in which its {:.0} J range may have wrapped unseen",
+                wraps.range_j
+            );
+            self.counter.break_off(why);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    cpu: Series,
+    ended: bool,
+}
+
+/// Everything that was read: a bounded series of samples for each source, for the host's CPU time and for each tracked
+/// process.
+///
+/// [`HostMeter`](crate::HostMeter) fills one by itself. Filled by hand it serves simulations and tests.
+#[derive(Debug)]
+pub struct Timeline {
+    tracks: Vec<Track>,
+    host_cpu: Series,
+    processes: Vec<Process>,
+    longest_power_gap_sec: f64,
+    last_sweep: Monotonic,
+}
+
+impl Process {
+    fn growth(&self, span: Span) -> Result<f64, Unknown> {
+        if self.ended {
+            self.cpu.growth_until_the_end(span)
+        } else {
+            self.cpu.growth(span, 0.0).map(|growth| growth.total)
+        }
+    }
+
+    fn began(&self) -> Monotonic {
+        self.cpu.first().map_or(Monotonic(0), |first| first.at)
+    }
+}
+
+/// CPU seconds in a span: the host's, and each tracked process's that was there from its start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CpuGrowth {
+    pub host_busy_sec: f64,
+    pub processes: Vec<(u32, f64)>,
+    /// Of all tracked processes together that were started within the span.
+    pub newcomers_sec: f64,
+}
+
+impl Timeline {
+    /// Creates an empty timeline for these sources, which are sampled every `interval_sec`.
+    pub fn new(descriptions: Vec<SourceDescription>, interval_sec: f64) -> Self {
+        let track = |description| Track {
+            description,
+            counter: Series::default(),
+            power: Series::default(),
+            last_error: None,
+            tally: Tally::default(),
+            peak_w: 0.0,
+            peak_at: Monotonic(0),
+        };
+        Self {
+            tracks: descriptions.into_iter().map(track).collect(),
+            host_cpu: Series::default(),
+            processes: Vec::new(),
+            longest_power_gap_sec: LONGEST_POWER_GAP_SEC.max(10.0 * interval_sec),
+            last_sweep: Monotonic::now(),
+        }
+    }
+
+    pub(crate) fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Notes that every source was asked once more, whatever it answered.
+    pub fn note_sweep(&mut self, now: Monotonic) {
+        self.last_sweep = now;
+    }
+
+    /// Returns when every source was asked last.
+    pub fn last_sweep(&self) -> Monotonic {
+        self.last_sweep
+    }
+
+    /// Busy CPU seconds of the whole host.
+    pub(crate) fn host_cpu(&self) -> &Series {
+        &self.host_cpu
+    }
+
+    /// Stores what source number `source` answered. `edge` marks a reading for a window's edge, which is never thinned.
+    pub fn record(&mut self, source: usize, answer: Result<Value, PollError>, edge: bool) {
+        let Some(track) = self.tracks.get_mut(source) else {
+            return;
+        };
+        match answer {
+            Ok(value) => track.record(value, edge, self.longest_power_gap_sec),
+            Err(error) => {
+                if let PollError::Gone(why) = &error {
+                    // Should it come back, it is another driver's count: nothing connects the two.
+                    track.counter.break_off(why.clone());
+                    track.power.break_off(why.clone());
+                }
+                track.tally.failures += 1;
+                track.last_error = Some(error);
+            }
+        }
+    }
+
+    /// Stores the host's busy CPU seconds since boot.
+    pub fn record_host_cpu(&mut self, at: Monotonic, busy_sec: f64, edge: bool) {
+        self.host_cpu.push_total(at, busy_sec, edge);
+    }
+
+    /// Begins a new series of CPU time for `pid`; one of an earlier process with the same number stays beside it.
+    pub fn track(&mut self, pid: u32, at: Monotonic, cpu_sec: f64) {
+        self.untrack(pid);
+        self.processes.retain(|process| {
+            !process.ended
+                || process
+                    .cpu
+                    .last()
+                    .is_some_and(|last| at.sec_since(last.at) < KEEP_ENDED_SEC)
+        });
+        let mut cpu = Series::default();
+        cpu.push_total(at, cpu_sec, true);
+        self.processes.push(Process { pid, cpu, ended: false });
+    }
+
+    /// Ends the series of a process that has ended or is of no more interest; what was read of it stays readable.
+    pub fn untrack(&mut self, pid: u32) {
+        for process in self.processes.iter_mut().filter(|process| process.pid == pid) {
+            process.ended = true;
+        }
+    }
+
+    /// Returns the processes whose CPU time is followed.
+    pub fn tracked(&self) -> Vec<u32> {
+        self.processes
+            .iter()
+            .filter(|process| !process.ended)
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    /// Stores the CPU seconds that a tracked process has used so far.
+    pub fn record_process_cpu(&mut self, pid: u32, at: Monotonic, cpu_sec: f64, edge: bool) {
+        if let Some(process) = self
+            .processes
+            .iter_mut()
+            .rev()
+            .find(|process| process.pid == pid && !process.ended)
+        {
+            process.cpu.push_total(at, cpu_sec, edge);
+        }
+    }
+
+    /// Returns how many seconds after a window's end the last source has shown what it drew up to then.
+    pub fn settle_sec(&self) -> f64 {
+        let answering = self.tracks.iter().filter(|track| track.last_error.is_none());
+        answering.map(Track::settle_sec).fold(0.0, f64::max)
+    }
+
+    /// Returns whether everything that still answers was read at or after `at`. What failed for a moment counts as
+    /// answering: it is worth another try.
+    pub fn is_covered_until(&self, at: Monotonic) -> bool {
+        let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
+        self.tracks
+            .iter()
+            .all(|track| matches!(track.last_error, Some(PollError::Gone(_))) || reaches(track.chosen()))
+            && self
+                .processes
+                .iter()
+                .all(|process| process.ended || reaches(&process.cpu))
+            && reaches(&self.host_cpu)
+    }
+
+    /// CPU time over `span`, interpolated at its edges exactly like a counter.
+    pub(crate) fn cpu_growth(&self, span: Span) -> Result<CpuGrowth, Unknown> {
+        let host_busy_sec = self.host_cpu.growth(span, 0.0)?.total;
+        let mut growth = CpuGrowth {
+            host_busy_sec,
+            processes: Vec::new(),
+            newcomers_sec: 0.0,
+        };
+        for process in &self.processes {
+            match process.growth(span) {
+                Ok(sec) => growth.processes.push((process.pid, sec)),
+                Err(Unknown::BeganLate(late_sec)) if late_sec < span.sec() => {
+                    let since_then = Span {
+                        start: process.began(),
+                        ..span
+                    };
+                    growth.newcomers_sec += process.growth(since_then).unwrap_or(0.0);
+                }
+                // It began after the span, or has no reading in it.
+                Err(_) => {}
+            }
+        }
+        Ok(growth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use crate::source::Wraps;
+
+    fn sec(sec: f64) -> Monotonic {
+        Monotonic::from_sec(sec)
+    }
+
+    fn span(start: f64, end: f64) -> Span {
+        Span {
+            start: sec(start),
+            end: sec(end),
+        }
+    }
+
+    fn package(wraps: Option<Wraps>) -> Timeline {
+        Timeline::new(vec![fixtures::package(wraps)], 0.1)
+    }
+
+    fn counter(at: f64, joules: f64) -> Result<Value, PollError> {
+        Ok(Value {
+            at: sec(at),
+            counter_j: Some(joules),
+            power_w: None,
+        })
+    }
+
+    #[test]
+    fn a_read_that_failed_for_a_moment_does_not_cover_a_window_and_a_device_that_is_gone_does() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(1.0, 10.0), true);
+        timeline.record(0, Err(PollError::Retry("caught empty".to_owned())), true);
+        assert!(!timeline.is_covered_until(sec(2.0)));
+        timeline.record(0, Err(PollError::Gone("unloaded".to_owned())), true);
+        assert!(timeline.is_covered_until(sec(2.0)), "nothing is to be waited for");
+    }
+
+    #[test]
+    fn a_gap_that_could_hide_a_wrap_voids_the_interval() {
+        let mut timeline = package(Some(Wraps {
+            range_j: 100.0,
+            highest_power_w: 250.0,
+        }));
+        for i in 0..10 {
+            let at = f64::from(i) * 0.04;
+            timeline.record(0, counter(at, 100.0 * at), false);
+        }
+        timeline.record(0, counter(0.75, 75.0), false);
+        assert!(
+            timeline.tracks()[0].counter.growth(span(0.1, 0.7), 0.0).is_ok(),
+            "0.39 s at 250 W cannot wrap 100 J"
+        );
+        timeline.record(0, counter(1.16, 96.0), false);
+        assert!(matches!(
+            timeline.tracks()[0].counter.growth(span(0.1, 1.1), 0.0),
+            Err(Unknown::Broken(_))
+        ));
+    }
+
+    #[test]
+    fn a_bound_without_a_declared_limit_follows_what_was_seen() {
+        let wraps = Some(Wraps {
+            range_j: 100.0,
+            highest_power_w: 2000.0,
+        });
+        let after = |watts: f64, gap: f64| {
+            let mut timeline = package(wraps);
+            for i in 0..10 {
+                let at = f64::from(i) * 0.04;
+                timeline.record(0, counter(at, watts * at), false);
+            }
+            timeline.record(0, counter(0.36 + gap, watts * (0.36 + gap)), false);
+            timeline.tracks()[0].counter.growth(span(0.1, 0.36 + gap), 0.0).is_ok()
+        };
+        assert!(after(20.0, 0.19), "500 W for 0.19 s cannot wrap 100 J");
+        assert!(!after(20.0, 0.21));
+        assert!(!after(300.0, 0.1), "four times the 300 W seen could");
+    }
+
+    #[test]
+    fn a_source_that_was_gone_does_not_connect_with_what_it_was() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(0.0, 0.0), false);
+        timeline.record(0, Err(PollError::Gone("the driver was reloaded".to_owned())), false);
+        timeline.record(0, counter(1.0, 50.0), false);
+        let growth = timeline.tracks()[0].counter.growth(span(0.0, 1.0), 0.0);
+        assert!(matches!(growth, Err(Unknown::Broken(why)) if why.contains("reloaded")));
+    }
+
+    #[test]
+    fn the_tally_of_a_source_never_falls_and_leaves_out_what_is_unknown() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(0.0, 100.0), false);
+        timeline.record(0, counter(1.0, 130.0), false);
+        timeline.record(0, Err(PollError::Retry("busy".to_owned())), false);
+        timeline.record(0, counter(2.0, 5.0), false);
+        timeline.record(0, counter(3.0, 12.0), false);
+        let expected = Tally {
+            energy_j: 37.0,
+            answers: 4,
+            failures: 1,
+        };
+        assert_eq!(timeline.tracks()[0].tally, expected);
+    }
+
+    #[test]
+    fn a_process_that_took_an_old_number_is_not_confused_with_the_first() {
+        let mut timeline = package(None);
+        timeline.record_host_cpu(sec(0.0), 0.0, false);
+        timeline.record_host_cpu(sec(20.0), 40.0, false);
+        timeline.track(7, sec(0.0), 0.0);
+        timeline.record_process_cpu(7, sec(4.0), 3.0, false);
+        timeline.untrack(7);
+        timeline.track(7, sec(10.0), 0.5);
+        timeline.record_process_cpu(7, sec(20.0), 5.5, false);
+        let growth = timeline.cpu_growth(span(0.0, 8.0)).expect("a growth");
+        assert_eq!(growth.processes, [(7, 3.0)]);
+        let growth = timeline.cpu_growth(span(10.0, 20.0)).expect("a growth");
+        assert_eq!(growth.processes, [(7, 0.0), (7, 5.0)]);
+    }
+
+    #[test]
+    fn a_live_process_that_is_not_covered_is_left_out_rather_than_cut_short() {
+        let mut timeline = package(None);
+        timeline.record_host_cpu(sec(0.0), 0.0, false);
+        timeline.record_host_cpu(sec(20.0), 40.0, false);
+        timeline.track(7, sec(5.0), 0.0);
+        timeline.record_process_cpu(7, sec(12.0), 3.0, false);
+        assert!(
+            timeline
+                .cpu_growth(span(0.0, 10.0))
+                .expect("a growth")
+                .processes
+                .is_empty()
+        );
+        assert!(
+            timeline
+                .cpu_growth(span(6.0, 20.0))
+                .expect("a growth")
+                .processes
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn live_power_is_unknown_while_a_source_fails() {
+        let mut timeline = package(None);
+        timeline.record(0, counter(0.0, 0.0), false);
+        timeline.record(0, counter(1.0, 50.0), false);
+        assert_eq!(timeline.tracks()[0].live_power_w(), Some(50.0));
+        timeline.record(0, Err(PollError::Retry("no".to_owned())), false);
+        assert_eq!(timeline.tracks()[0].live_power_w(), None);
+    }
+}

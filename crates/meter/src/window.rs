@@ -1,0 +1,264 @@
+//! Energy over a window: a pure function of (timeline, window). One reading for each distinct source.
+//!
+//! Owns uncertainty, confidence and what counts in a total. Deliberately does not know whose window it is.
+
+mod averaged;
+mod doubt;
+mod polled;
+
+use doubt::Doubt;
+
+use super::series::{Growth, Span, Unknown};
+use super::source::{Place, SourceDescription};
+use super::timeline::{Timeline, Track};
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{
+    Confidence, EnergyDomain, EnergyMethod, EnergyScope, EnergySourceKind, SourceReading, Window,
+};
+
+/// Counter and polled power further apart than this are told: on some boards they disagree grossly (Zeus issue 181).
+const WITNESS_TOLERANCE: f64 = 0.2;
+
+/// Below this length polled power has too few refreshes to be a witness against the counter.
+const WITNESS_WINDOW_SEC: f64 = 5.0;
+
+/// Returns every source's energy over `window`, in the order of the timeline's sources. An energy that is not known is
+/// `None` with the reason in `note`, never 0.
+///
+/// ```
+/// use joulemark_meter::{
+///     Confidence, EnergyDomain, EnergyMethod, EnergySourceKind, Monotonic, Place, SourceDescription, SourceId, Timeline,
+///     Value, Window, readings,
+/// };
+///
+/// let board = SourceDescription {
+///     id: SourceId {
+///         kind: EnergySourceKind::Nvml,
+///         domain: EnergyDomain::Gpu,
+///         place: Place::Gpu { index: 0, uuid: "GPU-a".to_owned() },
+///     },
+///     method: EnergyMethod::EnergyCounter,
+///     refresh_sec: 0.1,
+///     averaging_sec: 0.0,
+///     relative_uncertainty: 0.0,
+///     wraps: None,
+///     note: None,
+/// };
+/// let mut timeline = Timeline::new(vec![board], 0.1);
+/// for tenth in 0..=200 {
+///     let at = Monotonic::from_sec(f64::from(tenth) / 10.0);
+///     let value = Value { at, counter_j: Some(300.0 * at.as_sec()), power_w: None };
+///     timeline.record(0, Ok(value), false);
+/// }
+///
+/// let inside = &readings(&timeline, &Window { start_monotonic_sec: 2.0, end_monotonic_sec: 18.0 })[0];
+/// assert!((inside.energy_j.unwrap() - 4800.0).abs() <= inside.uncertainty_j.unwrap());
+/// assert_eq!(inside.confidence, Confidence::High);
+///
+/// let beyond = &readings(&timeline, &Window { start_monotonic_sec: 2.0, end_monotonic_sec: 60.0 })[0];
+/// assert_eq!(beyond.energy_j, None);
+/// assert!(beyond.note.as_ref().unwrap().contains("before the window ended"));
+/// ```
+pub fn readings(timeline: &Timeline, window: &Window) -> Vec<SourceReading> {
+    let mut readings: Vec<SourceReading> = timeline.tracks().iter().map(|track| reading(track, window)).collect();
+    let packages: Vec<String> = readings
+        .iter()
+        .filter(|reading| reading.domain == EnergyDomain::Package)
+        .filter_map(|reading| reading.zone.clone())
+        .collect();
+    let has_package = readings
+        .iter()
+        .any(|reading| reading.domain == EnergyDomain::Package && reading.method == EnergyMethod::EnergyCounter);
+    for reading in &mut readings {
+        let containing = contained_in(reading, &packages);
+        reading.counted_in_total = reading.energy_j.is_some() && containing.is_none();
+        if reading.domain == EnergyDomain::Psys && !has_package {
+            add_note(
+                reading,
+                "no package counter is readable, yet psys is not taken for it: it covers the whole platform",
+            );
+        }
+    }
+    readings
+}
+
+/// What else contains this reading, so that a total must leave it out.
+fn contained_in(reading: &SourceReading, packages: &[String]) -> Option<&'static str> {
+    match reading.domain {
+        EnergyDomain::Gpu | EnergyDomain::Dram => None,
+        EnergyDomain::Core | EnergyDomain::Uncore => Some("package"),
+        EnergyDomain::Psys => Some("its parts are counted"),
+        EnergyDomain::Package => {
+            let zone = reading.zone.as_deref()?;
+            let whole = packages.iter().any(|package| {
+                zone.strip_prefix(package.as_str())
+                    .is_some_and(|rest| rest.starts_with("-die-"))
+            });
+            whole.then_some("package")
+        }
+    }
+}
+
+fn reading(track: &Track, window: &Window) -> SourceReading {
+    let description = &track.description;
+    let mut reading = blank(description);
+    reading.refresh_ms = track.detected_refresh_sec().map(|sec| sec * MILLISECONDS_PER_SECOND);
+    match measure(track, window) {
+        Ok(measured) => {
+            let growth = &measured.growth;
+            reading.energy_j = Some(growth.total);
+            reading.mean_power_w = Some(growth.total / window.duration_sec());
+            reading.sample_count = growth.sample_count;
+            reading.interval_ms = growth.interval_sec.map(|sec| sec * MILLISECONDS_PER_SECOND);
+            reading.uncertainty_j = Some(measured.doubt.half_width_j);
+            reading.uncertainty_basis = measured.doubt.basis.clone();
+            reading.confidence = confidence(description.method, growth, measured.doubt.half_width_j);
+            if let Some(refreshes) = too_few_refreshes(track, window) {
+                reading.confidence = one_less(reading.confidence);
+                add_note(&mut reading, &refreshes);
+            }
+            if let Some(doubt) = second_witness(track, window, growth.total) {
+                add_note(&mut reading, &doubt);
+            }
+        }
+        Err(unknown) => {
+            reading.uncertainty_basis = "unknown: there is no energy to be uncertain of".to_owned();
+            add_note(&mut reading, &why_unknown(track, &unknown));
+        }
+    }
+    reading
+}
+
+struct Measured {
+    growth: Growth,
+    doubt: Doubt,
+}
+
+fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
+    let span = Span::from(window);
+    match track.description.method {
+        EnergyMethod::PowerIntegration => {
+            let (growth, doubt) = polled::measure(track, span)?;
+            Ok(Measured { growth, doubt })
+        }
+        EnergyMethod::EnergyCounter => {
+            let growth = track.counter.growth(span, track.counter_refresh_sec())?;
+            Ok(Measured {
+                doubt: Doubt::of_counter(track, &growth),
+                growth,
+            })
+        }
+        EnergyMethod::Estimate => {
+            let growth = track.counter.growth(span, 0.0)?;
+            Ok(Measured {
+                doubt: Doubt::of_estimate(&track.description, &growth),
+                growth,
+            })
+        }
+    }
+}
+
+/// A window of fewer refreshes than this is mostly edges.
+const FEW_REFRESHES: f64 = 5.0;
+
+fn too_few_refreshes(track: &Track, window: &Window) -> Option<String> {
+    let refresh_sec = match track.description.method {
+        EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
+        EnergyMethod::PowerIntegration => track
+            .power_refresh_sec()
+            .unwrap_or(0.0)
+            .max(track.description.averaging_sec),
+        EnergyMethod::Estimate => return None,
+    };
+    let refreshes = window.duration_sec() / refresh_sec;
+    (refreshes < FEW_REFRESHES).then(|| {
+        format!(
+            "the window is short for this sensor: {refreshes:.1} of its refreshes of {:.0} ms",
+            refresh_sec * MILLISECONDS_PER_SECOND
+        )
+    })
+}
+
+fn one_less(confidence: Confidence) -> Confidence {
+    match confidence {
+        Confidence::High => Confidence::Medium,
+        Confidence::Medium | Confidence::Low => Confidence::Low,
+    }
+}
+
+fn blank(description: &SourceDescription) -> SourceReading {
+    let (gpu, gpu_uuid, zone, zone_path) = match description.id.place.clone() {
+        Place::Gpu { index, uuid } => (Some(index), Some(uuid), None, None),
+        Place::Zone { name, path } => (None, None, Some(name), Some(path)),
+        Place::Host => (None, None, None, None),
+    };
+    SourceReading {
+        domain: description.id.domain,
+        gpu,
+        gpu_uuid,
+        zone,
+        zone_path,
+        scope: EnergyScope::Host,
+        energy_j: None,
+        mean_power_w: None,
+        source: description.id.kind,
+        method: description.method,
+        confidence: Confidence::Low,
+        sample_count: 0,
+        interval_ms: None,
+        uncertainty_j: None,
+        uncertainty_basis: String::new(),
+        instrument_accuracy_percent: instrument_accuracy_percent(description.id.kind),
+        refresh_ms: None,
+        counted_in_total: false,
+        note: description.note.clone(),
+    }
+}
+
+fn confidence(method: EnergyMethod, growth: &Growth, uncertainty_j: f64) -> Confidence {
+    let within = |part: f64| uncertainty_j <= part * growth.total;
+    match method {
+        EnergyMethod::EnergyCounter if within(0.05) => Confidence::High,
+        EnergyMethod::EnergyCounter if within(0.2) => Confidence::Medium,
+        EnergyMethod::PowerIntegration if within(0.2) && growth.sample_count >= 10 => Confidence::Medium,
+        _ => Confidence::Low,
+    }
+}
+
+/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`); Intel and AMD state
+/// nothing for RAPL.
+fn instrument_accuracy_percent(kind: EnergySourceKind) -> Option<f64> {
+    (kind == EnergySourceKind::Nvml).then_some(5.0)
+}
+
+/// A doubt where polled power beside the counter tells another story.
+fn second_witness(track: &Track, window: &Window, counter_j: f64) -> Option<String> {
+    if track.description.method != EnergyMethod::EnergyCounter || window.duration_sec() < WITNESS_WINDOW_SEC {
+        return None;
+    }
+    let polled_j = track.power.growth(Span::from(window), 0.0).ok()?.total;
+    let apart = (polled_j - counter_j).abs() > WITNESS_TOLERANCE * counter_j.max(polled_j);
+    apart.then(|| {
+        format!("polled power adds up to {polled_j:.1} J, the counter to {counter_j:.1} J: one of them is wrong")
+    })
+}
+
+fn why_unknown(track: &Track, unknown: &Unknown) -> String {
+    match &track.last_error {
+        Some(error) => format!("no energy for this window: {unknown}; {error}"),
+        None => format!("no energy for this window: {unknown}"),
+    }
+}
+
+fn add_note(reading: &mut SourceReading, text: &str) {
+    match &mut reading.note {
+        Some(note) => {
+            note.push_str("; ");
+            note.push_str(text);
+        }
+        none => *none = Some(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

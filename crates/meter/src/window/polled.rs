@@ -1,0 +1,101 @@
+//! Energy from polled power: where a value belongs in time, and what polling can have missed.
+
+use super::averaged::{Averaged, Energy};
+use super::doubt::{Doubt, IN_WORDS, combined};
+use crate::series::{Growth, Refreshed, Span, Unknown};
+use crate::timeline::Track;
+use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
+
+/// A short window takes its doubt of bursts from the seconds before as well.
+const LOOK_BACK_SEC: f64 = 2.0;
+
+/// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
+const NORMAL_AS_EVEN: f64 = 1.732;
+
+/// NVML tells power in milliwatts.
+const SMALLEST_STEP_W: f64 = 1.0 / MILLIWATTS_PER_WATT;
+
+/// The integral over `span` of power as it was refreshed; of an average, the energy that it is the average of.
+pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
+    let mut growth = track.power.growth(span, 0.0)?;
+    let told = track.power_refresh_sec();
+    let longest_sec = track.description.refresh_sec;
+    // Where values do not tell, all that changes do not refute; half of it is drawn.
+    let untold_sec = told.map_or_else(|| track.power.slowest_refresh_sec(span, longest_sec), |_| 0.0);
+    let refresh_sec = told.unwrap_or(untold_sec / 2.0);
+    let curve = track.power.refreshed(span, refresh_sec);
+    let averaging_sec = track.description.averaging_sec;
+    let energy = if averaging_sec > 0.0 {
+        let averaged = Averaged {
+            curve: &curve,
+            averaging_sec,
+        };
+        averaged.between(0.0, span.sec())
+    } else {
+        Energy {
+            total_j: curve.total(span.sec()) - curve.total(0.0),
+            half_width_j: 0.0,
+        }
+    };
+    growth.total = energy.total_j;
+    let edges_j = energy.half_width_j;
+    let missed = Missed::over(&curve, span.sec(), untold_sec);
+    let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
+    let step_j = SMALLEST_STEP_W * span.sec();
+    let whole = [
+        missed.bursts_j,
+        missed.noise_j,
+        missed.aged_j,
+        unseen_j,
+        step_j,
+        edges_j,
+    ];
+    let parts = missed.changes_j.iter().chain(&missed.moved_j).chain(&whole);
+    let together = |parts: &[f64]| combined(parts.iter().copied());
+    let doubt = Doubt {
+        half_width_j: combined(parts.copied()),
+        basis: format!(
+            "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{:.3} J together), bursts shorter \
+             than those (±{:.3} J), when they were (±{:.3} J), noise (±{:.3} J), an age that all values share (±{:.3} \
+             J), what was not shown yet at the end (±{unseen_j:.3} J), what an average of {:.0} ms hides at the edges \
+             (±{edges_j:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
+            refresh_sec * MILLISECONDS_PER_SECOND,
+            together(&missed.changes_j),
+            missed.bursts_j,
+            together(&missed.moved_j),
+            missed.noise_j,
+            missed.aged_j,
+            averaging_sec * MILLISECONDS_PER_SECOND,
+        ),
+    };
+    Ok((growth, doubt))
+}
+
+/// Half-widths in J of what a curve through refreshes can have missed of the power.
+struct Missed {
+    changes_j: Vec<f64>,
+    moved_j: Vec<f64>,
+    bursts_j: f64,
+    noise_j: f64,
+    aged_j: f64,
+}
+
+impl Missed {
+    fn over(curve: &Refreshed, sec: f64, untold_sec: f64) -> Self {
+        // The curve has each in the middle; one whose refresh is not told may be older by as much.
+        let changes = curve
+            .jumps(0.0, sec)
+            .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
+        let earlier = (-LOOK_BACK_SEC).max(curve.start());
+        let once = curve.jumps(earlier, sec).filter(|jump| jump.lone);
+        // A value that was seen once stands for anything from a moment to twice its refresh.
+        let once_j2: f64 = once.map(|jump| (jump.watts * jump.sec).powi(2)).sum();
+        Self {
+            changes_j: changes.collect(),
+            moved_j: curve.displaced_j(0.0, sec),
+            bursts_j: (once_j2 * sec / (sec - earlier)).sqrt(),
+            noise_j: NORMAL_AS_EVEN * curve.noise_w() * sec / (curve.count(0.0, sec).max(1) as f64).sqrt(),
+            aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * untold_sec / 4.0,
+        }
+    }
+}

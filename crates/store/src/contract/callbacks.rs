@@ -1,0 +1,145 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::super::{NewCallback, Store, Tried};
+use super::fixtures::{at, claim, failure, new_experiment, recover};
+use joulemark_experiment::{CallbackState, ExperimentId, State};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+async fn queued_with_callback(store: &Store) -> ExperimentId {
+    let mut new = new_experiment(&[]);
+    new.callback = Some(NewCallback {
+        delivery_id: Uuid::now_v7(),
+        url: "https://hooks.example/é?a=b".to_owned(),
+        link_base: "https://lab.example/jm".to_owned(),
+    });
+    store.insert(&new).await.unwrap();
+    new.id
+}
+
+fn failed(again_after: Option<Duration>) -> Tried {
+    Tried {
+        status: Some(500),
+        error: Some("it answers 500".to_owned()),
+        again_after,
+    }
+}
+
+pub async fn who_wants_to_be_told_becomes_due_with_the_end_and_not_before(store: Store) {
+    let (failing, waiting) = (queued_with_callback(&store).await, queued_with_callback(&store).await);
+    super::fixtures::queued(&store).await;
+    assert_eq!(claim(&store, failing, at(1)).await.unwrap(), Some(1));
+    // Back to the queue is no end.
+    assert_eq!(recover(&store, 3, at(2)).await.requeued, 1);
+    assert_eq!(store.claim_callbacks(10, LEASE).await.unwrap(), []);
+    let shown = store.callback(failing).await.unwrap().unwrap();
+    assert_eq!(
+        (shown.state, shown.attempts, shown.next_attempt_at),
+        (CallbackState::Waiting, 0, None)
+    );
+    assert_eq!(claim(&store, failing, at(3)).await.unwrap(), Some(2));
+    store.fail(failing, 2, &failure(), at(4)).await.unwrap();
+    store.cancel(waiting, at(5)).await.unwrap();
+    let mut due = store.claim_callbacks(10, LEASE).await.unwrap();
+    due.sort_by_key(|due| due.id);
+    assert_eq!(
+        due.iter().map(|due| (due.id, due.state)).collect::<Vec<_>>(),
+        [(failing, State::Failed), (waiting, State::Cancelled)]
+    );
+    let first = &due[0];
+    assert_eq!(
+        (first.attempt, first.created_at, first.finished_at),
+        (1, at(0), Some(at(4)))
+    );
+    assert_eq!(
+        (first.url.as_str(), first.link_base.as_str()),
+        ("https://hooks.example/é?a=b", "https://lab.example/jm")
+    );
+    assert_eq!(first.delivery_id, shown.delivery_id);
+}
+
+pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let id = queued_with_callback(&store).await;
+        store.cancel(id, at(1)).await.unwrap();
+        ids.push(id);
+    }
+    let claimers = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.claim_callbacks(5, LEASE).await.unwrap() })
+    });
+    let mut claimed = Vec::new();
+    for claimer in claimers.collect::<Vec<_>>() {
+        claimed.extend(claimer.await.unwrap().into_iter().map(|due| due.id));
+    }
+    // Those who came at once may have left some to each other.
+    while let Some(due) = store.claim_callbacks(1, LEASE).await.unwrap().pop() {
+        claimed.push(due.id);
+    }
+    assert_eq!(claimed.len(), 20);
+    assert_eq!(claimed.into_iter().collect::<HashSet<_>>(), ids.into_iter().collect());
+    // A server that dies holds one for no longer than its lease.
+    let id = queued_with_callback(&store).await;
+    store.cancel(id, at(1)).await.unwrap();
+    for attempt in [1, 2] {
+        let due = store.claim_callbacks(1, Duration::ZERO).await.unwrap();
+        assert_eq!((due[0].id, due[0].attempt), (id, attempt));
+    }
+    // The dead one's word comes too late.
+    let taken = Tried {
+        status: Some(200),
+        error: None,
+        again_after: None,
+    };
+    store.settle_callback(id, 1, &taken, at(2)).await.unwrap();
+    assert_eq!(store.callback(id).await.unwrap().unwrap().state, CallbackState::Pending);
+}
+
+pub async fn what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_time(store: Store) {
+    let id = queued_with_callback(&store).await;
+    store.cancel(id, at(1)).await.unwrap();
+    assert_eq!(store.claim_callbacks(1, LEASE).await.unwrap().len(), 1);
+    store.settle_callback(id, 1, &failed(Some(LEASE)), at(2)).await.unwrap();
+    let shown = store.callback(id).await.unwrap().unwrap();
+    assert_eq!(
+        (shown.state, shown.attempts, shown.last_status),
+        (CallbackState::Pending, 1, Some(500))
+    );
+    assert_eq!(
+        (shown.last_error.as_deref(), shown.last_attempt_at),
+        (Some("it answers 500"), Some(at(2)))
+    );
+    assert!(shown.next_attempt_at.is_some());
+    assert_eq!(store.claim_callbacks(1, LEASE).await.unwrap(), [], "it is not due");
+    store
+        .settle_callback(id, 1, &failed(Some(Duration::ZERO)), at(3))
+        .await
+        .unwrap();
+    assert_eq!(store.claim_callbacks(1, LEASE).await.unwrap()[0].attempt, 2);
+    let taken = Tried {
+        status: Some(204),
+        error: None,
+        again_after: None,
+    };
+    store.settle_callback(id, 2, &taken, at(4)).await.unwrap();
+    let shown = store.callback(id).await.unwrap().unwrap();
+    assert_eq!(
+        (shown.state, shown.attempts, shown.last_status),
+        (CallbackState::Delivered, 2, Some(204))
+    );
+    assert_eq!((shown.last_error, shown.next_attempt_at), (None, None));
+
+    let other = queued_with_callback(&store).await;
+    store.cancel(other, at(5)).await.unwrap();
+    store.claim_callbacks(1, Duration::ZERO).await.unwrap();
+    store.settle_callback(other, 1, &failed(None), at(6)).await.unwrap();
+    assert_eq!(
+        store.callback(other).await.unwrap().unwrap().state,
+        CallbackState::Failed
+    );
+    assert_eq!(store.claim_callbacks(10, LEASE).await.unwrap(), [], "both are over");
+}

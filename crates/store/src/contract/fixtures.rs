@@ -1,0 +1,237 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, StoreError};
+use joulemark_experiment::access::Actor;
+use joulemark_experiment::report::{CheckOutcome, EfficiencyMetrics, ModelFacts, Report, Timing, Validation};
+use joulemark_experiment::{
+    Arrival, Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Isolation, Prompts,
+    Spec, State, Warning, WarningCode,
+};
+use joulemark_measurement::{
+    ComputeMetrics, EnergyMetrics, InferenceMetrics, Machine, RankCycle, RequestMeasurement, Window,
+};
+
+/// Seconds after an arbitrary moment: the store is told the time and never asks.
+pub fn at(sec: i64) -> Timestamp {
+    Timestamp::from_microsecond(1_700_000_000_000_000 + sec * 1_000_000 + 123_456).unwrap()
+}
+
+pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
+    let spec = Spec {
+        config_name: "naïve ½ \"quoted\"\nname".to_owned(),
+        model_name: "m.gguf".to_owned(),
+        prompts: Prompts::Texts(vec!["héllo \u{0} 🦀".to_owned(), "two".to_owned()]),
+        raw_prompt: false,
+        max_input_tokens: Some(16),
+        max_output_tokens: 4,
+        min_output_tokens: 4,
+        decoder: Decoder {
+            temperature: 0.7,
+            do_sample: true,
+            top_k: Some(40),
+            top_p: Some(0.95),
+            repetition_penalty: None,
+            seed: Some(u64::MAX),
+        },
+        num_processes: 1,
+        gpus: vec!["GPU-a".to_owned()],
+        gpu_count: 1,
+        device: Device::Cuda,
+        distribution: Distribution::Shard,
+        fp_precision: FpPrecision::Auto,
+        quantization: None,
+        batch_size: 1,
+        warmup_iterations: 3,
+        idle_baseline_sec: 0,
+        num_cycles: 2,
+        isolation: Isolation::Devices,
+        user: Some("ada".to_owned()),
+        priority: 0,
+        node: None,
+        node_labels: BTreeMap::new(),
+        labels: labels
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect::<BTreeMap<_, _>>(),
+    };
+    let warnings = vec![Warning {
+        code: WarningCode::FewCycles,
+        message: "2 cycles".to_owned(),
+    }];
+    NewExperiment {
+        id: ExperimentId::generate(),
+        spec,
+        warnings,
+        created_at: at(0),
+        submitted_by: Actor::default(),
+        callback: None,
+        arrival: Arrival {
+            request_id: Some("request-½".to_owned()),
+            traceparent: None,
+        },
+    }
+}
+
+/// Queues one more experiment.
+pub async fn queued(store: &Store) -> ExperimentId {
+    let new = new_experiment(&[]);
+    store.insert(&new).await.unwrap();
+    new.id
+}
+
+/// Takes an experiment for a server called `one`; the attempt's number.
+pub async fn claim(store: &Store, id: ExperimentId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+    claim_for(store, id, "one", now).await
+}
+
+/// Likewise for the server `holder` of the node of the same name, for a minute.
+pub async fn claim_for(
+    store: &Store,
+    id: ExperimentId,
+    holder: &str,
+    now: Timestamp,
+) -> Result<Option<u32>, StoreError> {
+    let claim = Claim {
+        holder,
+        node_name: holder,
+        gpus: &["GPU-a".to_owned()],
+        device_count: 1,
+        lease: Duration::from_secs(60),
+    };
+    Ok(store.claim(id, &claim, now).await?.map(|claimed| claimed.attempt))
+}
+
+/// Takes whatever runs as what a server left behind that had the database for itself.
+pub async fn recover(store: &Store, max_attempts: u32, now: Timestamp) -> Recovered {
+    store.recover(Abandoned::All, "", max_attempts, now).await.unwrap()
+}
+
+/// Ids of all that wait, oldest first.
+pub async fn waiting(store: &Store) -> Vec<ExperimentId> {
+    let waiting = store.waiting(1000).await.unwrap();
+    let mut ids = waiting.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    ids.sort();
+    ids
+}
+
+/// Queues one more and takes it, attempt 1, as far as `state`.
+pub async fn running(store: &Store, state: State) -> ExperimentId {
+    let id = queued(store).await;
+    assert_eq!(claim(store, id, at(1)).await.unwrap(), Some(1));
+    advance_to(store, id, state).await;
+    id
+}
+
+pub async fn advance_to(store: &Store, id: ExperimentId, state: State) {
+    for next in [State::WarmingUp, State::Measuring, State::Aggregating] {
+        if record(store, id).await.state == state {
+            return;
+        }
+        let attempt = record(store, id).await.attempt;
+        store.advance(id, attempt, next, at(2)).await.unwrap();
+    }
+}
+
+pub async fn record(store: &Store, id: ExperimentId) -> Record {
+    store.get(id).await.unwrap().expect("is stored")
+}
+
+pub fn failure() -> Failure {
+    Failure {
+        reason: FailureReason::WorkerKilled,
+        message: "killed".to_owned(),
+        rank: Some(1),
+        signal: Some("SIGKILL".to_owned()),
+        exit_code: None,
+        log_tail: vec!["a line".to_owned(), "and a last one".to_owned()],
+    }
+}
+
+pub fn rank_cycle(rank: u32, cycle: u32) -> RankCycle {
+    let start = 1000.0 * f64::from(cycle) + 0.5;
+    RankCycle {
+        rank,
+        cycle,
+        gpus: vec!["GPU-a".to_owned()],
+        window: Window {
+            start_monotonic_sec: start,
+            end_monotonic_sec: start + 2.25,
+        },
+        inference: InferenceMetrics {
+            output_tokens: Some(2),
+            ..InferenceMetrics::default()
+        },
+        energy: EnergyMetrics {
+            total_energy_j: Some(12.5),
+            ..EnergyMetrics::default()
+        },
+        compute: ComputeMetrics::default(),
+        requests: vec![RequestMeasurement {
+            prompt_index: rank,
+            input_tokens: 5,
+            output_tokens: 2,
+            sent_monotonic_sec: start,
+            completed_monotonic_sec: start + 2.0,
+            ttft_ms: Some(1000.0),
+            token_monotonic_sec: vec![start + 1.0, start + 2.0],
+            output_token_ids: vec![7, 11],
+            finish_reason: "length".to_owned(),
+        }],
+    }
+}
+
+pub fn report() -> Report {
+    Report {
+        inference: InferenceMetrics {
+            output_tokens: Some(8),
+            ..InferenceMetrics::default()
+        },
+        energy: EnergyMetrics {
+            total_energy_j: Some(50.0),
+            ..EnergyMetrics::default()
+        },
+        compute: ComputeMetrics::default(),
+        efficiency: EfficiencyMetrics {
+            joules_per_output_token: Some(6.25),
+            ..EfficiencyMetrics::default()
+        },
+        validation: Validation {
+            temporal_overlap: CheckOutcome::Passed,
+            overlap_ratio: Some(0.75),
+            gpu_attribution: CheckOutcome::Passed,
+            imbalance_ratio: Some(1.0),
+            warnings: Vec::new(),
+        },
+        cycles: Vec::new(),
+        machine: Machine {
+            hostname: "bench-1".to_owned(),
+            kernel: "6.1.0".to_owned(),
+            cpu_model: None,
+            logical_cpus: 2,
+            compiled_cpu_features: Vec::new(),
+            gpu_names: Vec::new(),
+            nvidia_driver: None,
+            joulemark_version: "0.1.0".to_owned(),
+            mistralrs_version: "0.8.1".to_owned(),
+        },
+        loads: Vec::new(),
+        model: ModelFacts {
+            format: None,
+            architecture: None,
+            parameters_total: None,
+            sha256: Vec::new(),
+        },
+        timing: Timing {
+            idle_baseline_sec: 0.0,
+            claim_to_load_start_sec: None,
+            load_sec: 1.5,
+            warm_up_sec: 1.0,
+            measuring_sec: 4.5,
+            total_sec: 8.0,
+            overhead_share: Some(0.125),
+        },
+    }
+}

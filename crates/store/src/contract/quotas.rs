@@ -1,0 +1,112 @@
+use futures::future::join_all;
+
+use super::super::{IdempotencyKey, NewExperiment, Quota, Store, Submitted};
+use super::fixtures::{at, claim, failure, new_experiment, queued, waiting};
+use joulemark_experiment::access::Actor;
+
+const TEN: Quota = Quota {
+    queued: Some(10),
+    unfinished_of_submitter: None,
+};
+const THREE_EACH: Quota = Quota {
+    queued: None,
+    unfinished_of_submitter: Some(3),
+};
+
+fn of(submitter: &str) -> NewExperiment {
+    NewExperiment {
+        submitted_by: Actor {
+            name: Some(submitter.to_owned()),
+            ..Actor::default()
+        },
+        ..new_experiment(&[])
+    }
+}
+
+/// All wait before the writer runs, so that they come to it together.
+async fn at_once(stores: &[&Store], submitter: &str, quota: Quota) -> Vec<Submitted> {
+    let tries = (0..60).map(|index| {
+        let (store, new) = (stores[index % stores.len()], of(submitter));
+        async move { store.submit(&new, None, quota).await.unwrap() }
+    });
+    join_all(tries).await
+}
+
+fn count(outcomes: &[Submitted], of: Submitted) -> usize {
+    outcomes.iter().filter(|outcome| **outcome == of).count()
+}
+
+pub async fn of_many_at_once_no_more_are_let_in_than_may_wait(store: Store) {
+    let first = queued(&store).await;
+    let outcomes = at_once(&[&store], "ada", TEN).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 9);
+    assert_eq!(count(&outcomes, Submitted::QueueFull), 51);
+    assert_eq!(waiting(&store).await.len(), 10);
+    assert_eq!(store.audit_log(None, 100).await.unwrap().len(), 10);
+    // What no longer waits leaves room for one.
+    assert_eq!(claim(&store, first, at(1)).await.unwrap(), Some(1));
+    let outcomes = at_once(&[&store], "ada", TEN).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 1);
+    let unlimited = store.submit(&of("ada"), None, Quota::default()).await.unwrap();
+    assert_eq!(unlimited, Submitted::Stored);
+}
+
+pub async fn each_submitter_has_a_quota_of_what_waits_or_runs(store: Store) {
+    let outcomes = at_once(&[&store], "ada '; --", THREE_EACH).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 3);
+    assert_eq!(count(&outcomes, Submitted::QuotaUsedUp), 57);
+    let again = async || store.submit(&of("ada '; --"), None, THREE_EACH).await.unwrap();
+    let ids = waiting(&store).await;
+    assert_eq!(claim(&store, ids[0], at(1)).await.unwrap(), Some(1));
+    assert_eq!(again().await, Submitted::QuotaUsedUp, "what runs counts");
+    let others = at_once(&[&store], "bob", THREE_EACH).await;
+    assert_eq!(count(&others, Submitted::Stored), 3);
+    store.fail(ids[0], 1, &failure(), at(2)).await.unwrap();
+    assert_eq!(
+        (again().await, again().await),
+        (Submitted::Stored, Submitted::QuotaUsedUp)
+    );
+    // Whoever has no name has no quota.
+    for _ in 0..5 {
+        let outcome = store.submit(&new_experiment(&[]), None, THREE_EACH).await.unwrap();
+        assert_eq!(outcome, Submitted::Stored);
+    }
+}
+
+pub async fn whoever_finds_no_room_leaves_the_key_free(store: Store) {
+    let key = |name: usize| IdempotencyKey {
+        key: name.to_string(),
+        body_sha256: "body".to_owned(),
+        expires_at: at(60),
+    };
+    // Each key comes twice; what the second of a refused pair would repeat is not there.
+    let tries = (0..60).map(|index| {
+        let (store, new) = (&store, of("ada"));
+        async move { store.submit(&new, Some(key(index / 2)), TEN).await.unwrap() }
+    });
+    let outcomes = join_all(tries).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 10);
+    assert_eq!(count(&outcomes, Submitted::QueueFull), 40);
+    for (index, outcome) in outcomes.iter().enumerate() {
+        let found = store.look_up_key(&key(index / 2), at(1)).await.unwrap();
+        let is_refused = *outcome == Submitted::QueueFull;
+        assert_eq!(
+            found == Submitted::Stored,
+            is_refused,
+            "{index}: {outcome:?}, then {found:?}"
+        );
+    }
+    assert_eq!(waiting(&store).await.len(), 10);
+}
+
+/// Both of one database.
+pub async fn two_servers_pass_no_limit_together(one: Store, other: Store) {
+    let outcomes = at_once(&[&one, &other], "ada", TEN).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 10, "{outcomes:?}");
+    let three = Quota {
+        unfinished_of_submitter: Some(13),
+        ..Quota::default()
+    };
+    let outcomes = at_once(&[&one, &other], "ada", three).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 3, "{outcomes:?}");
+}

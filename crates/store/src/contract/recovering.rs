@@ -1,0 +1,72 @@
+use super::super::{Recovered, Store};
+use super::fixtures::{at, claim, queued, record, recover, report, running, waiting};
+use joulemark_experiment::{FailureReason, State};
+
+pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
+    let mut ids = Vec::new();
+    for state in [State::Starting, State::WarmingUp, State::Measuring, State::Aggregating] {
+        ids.push(running(&store, state).await);
+    }
+    let recovered = recover(&store, 2, at(5)).await;
+    assert_eq!(
+        recovered,
+        Recovered {
+            requeued: 4,
+            failed: 0,
+            cancelled: 0
+        }
+    );
+    assert_eq!(waiting(&store).await, ids, "as old as before");
+    for id in &ids {
+        let queued = record(&store, *id).await;
+        assert_eq!((queued.started_at, queued.attempt, queued.node_name), (None, 1, None));
+    }
+    assert_eq!(claim(&store, ids[0], at(6)).await.unwrap(), Some(2));
+}
+
+pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
+    let id = running(&store, State::Measuring).await;
+    recover(&store, 2, at(5)).await;
+    claim(&store, id, at(6)).await.unwrap();
+    let recovered = recover(&store, 2, at(7)).await;
+    assert_eq!(
+        recovered,
+        Recovered {
+            requeued: 0,
+            failed: 1,
+            cancelled: 0
+        }
+    );
+    let failed = record(&store, id).await;
+    assert_eq!(
+        (failed.state, failed.attempt, failed.finished_at),
+        (State::Failed, 2, Some(at(7)))
+    );
+    let failure = failed.failure.unwrap();
+    assert_eq!(failure.reason, FailureReason::Interrupted);
+    assert!(failure.message.contains("starting"), "{}", failure.message);
+}
+
+pub async fn a_cancellation_outlives_the_server(store: Store) {
+    let id = running(&store, State::Measuring).await;
+    store.cancel(id, at(3)).await.unwrap();
+    let recovered = recover(&store, 3, at(5)).await;
+    assert_eq!(
+        recovered,
+        Recovered {
+            requeued: 0,
+            failed: 0,
+            cancelled: 1
+        }
+    );
+    assert_eq!(record(&store, id).await.state, State::Cancelled);
+}
+
+pub async fn what_waits_or_is_finished_is_left_alone(store: Store) {
+    let waiting = queued(&store).await;
+    let completed = running(&store, State::Aggregating).await;
+    store.complete(completed, 1, &report(), &[], at(4)).await.unwrap();
+    let before = (record(&store, waiting).await, record(&store, completed).await);
+    assert_eq!(recover(&store, 1, at(5)).await, Recovered::default());
+    assert_eq!((record(&store, waiting).await, record(&store, completed).await), before);
+}

@@ -1,0 +1,104 @@
+use super::super::{Dropped, Retention, Store};
+use super::fixtures::{at, rank_cycle, report, running};
+use super::results::rank_cycles;
+use super::timeseries::timeseries;
+use joulemark_experiment::{ExperimentId, State};
+
+/// Completed at a time, with raw data of a device and of a rank.
+async fn completed(store: &Store, sec: i64) -> ExperimentId {
+    let id = running(store, State::Aggregating).await;
+    store.keep_timeseries(id, 1, &timeseries(200.5), at(sec)).await.unwrap();
+    store
+        .complete(id, 1, &report(), &[rank_cycle(0, 0)], at(sec))
+        .await
+        .unwrap();
+    id
+}
+
+/// Whether an experiment's raw data is whole; if not, it is gone whole, and the results are there.
+async fn is_kept(store: &Store, id: ExperimentId) -> bool {
+    let dropped = store.raw_data_dropped_at(id).await.unwrap().is_some();
+    let cycles = rank_cycles(store, id).await;
+    let mut expected = rank_cycle(0, 0);
+    if dropped {
+        expected.requests.clear();
+    }
+    assert_eq!(cycles, [expected]);
+    assert_eq!(store.report(id).await.unwrap(), Some(report()));
+    assert_eq!(store.timeseries(id).await.unwrap().is_none(), dropped);
+    assert_eq!(store.device_series(id, 0).await.unwrap().is_none(), dropped);
+    !dropped
+}
+
+pub async fn what_is_too_old_goes_and_the_results_stay(store: Store) {
+    let (old, young) = (completed(&store, 10).await, completed(&store, 20).await);
+    let bytes = store.raw_data_bytes().await.unwrap();
+    assert!(bytes > 0);
+    let retention = Retention {
+        not_before: Some(at(20)),
+        most_bytes: None,
+    };
+    let dropped = store.drop_raw_data(retention, at(30)).await.unwrap();
+    let expected = Dropped {
+        experiments: 1,
+        bytes: bytes / 2,
+    };
+    assert_eq!(dropped, expected);
+    assert!(!is_kept(&store, old).await && is_kept(&store, young).await);
+    assert_eq!(store.raw_data_dropped_at(old).await.unwrap(), Some(at(30)));
+    assert_eq!(
+        store.drop_raw_data(retention, at(31)).await.unwrap(),
+        Dropped::default()
+    );
+}
+
+pub async fn the_oldest_go_first_until_the_rest_fits(store: Store) {
+    let mut ids = Vec::new();
+    for sec in [12, 11, 13, 10] {
+        ids.push(completed(&store, sec).await);
+    }
+    let each = store.raw_data_bytes().await.unwrap() / 4;
+    for (most_bytes, kept) in [
+        (4 * each, [true, true, true, true]),
+        (3 * each, [true, true, true, false]),
+        (3 * each - 1, [true, false, true, false]),
+        (0, [false; 4]),
+    ] {
+        let retention = Retention {
+            not_before: None,
+            most_bytes: Some(most_bytes),
+        };
+        store.drop_raw_data(retention, at(30)).await.unwrap();
+        for (id, kept) in ids.iter().zip(kept) {
+            assert_eq!(is_kept(&store, *id).await, kept, "at most {most_bytes}");
+        }
+        assert!(store.raw_data_bytes().await.unwrap() <= most_bytes);
+    }
+}
+
+pub async fn what_runs_is_left_alone(store: Store) {
+    let id = running(&store, State::Aggregating).await;
+    store.keep_timeseries(id, 1, &timeseries(1.0), at(1)).await.unwrap();
+    let all = Retention {
+        not_before: Some(at(100)),
+        most_bytes: Some(0),
+    };
+    assert_eq!(store.drop_raw_data(all, at(100)).await.unwrap(), Dropped::default());
+    store
+        .complete(id, 1, &report(), &[rank_cycle(0, 0)], at(2))
+        .await
+        .unwrap();
+    assert!(is_kept(&store, id).await);
+    assert_eq!(store.drop_raw_data(all, at(100)).await.unwrap().experiments, 1);
+    assert!(!is_kept(&store, id).await);
+}
+
+pub async fn without_a_bound_everything_is_kept(store: Store) {
+    let id = completed(&store, 0).await;
+    let dropped = store
+        .drop_raw_data(Retention::default(), at(1_000_000_000))
+        .await
+        .unwrap();
+    assert_eq!(dropped, Dropped::default());
+    assert!(is_kept(&store, id).await);
+}

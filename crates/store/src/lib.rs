@@ -1,0 +1,84 @@
+//! Experiments and their results in a database. The experiments table is the queue: claiming, moving on and storing a
+//! result are transactions beside the data they concern. Owns SQL and the schema; knows nothing of devices or workers.
+//!
+//! Both databases sit behind sqlx's `Any`: one SQL text a query and one code path, where an enum over two pools would
+//! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
+
+mod audit;
+mod callbacks;
+mod cancel;
+mod check;
+mod claim;
+#[cfg(test)]
+mod contract;
+mod dialect;
+mod ending;
+mod error;
+mod experiments;
+mod group;
+mod hour;
+mod keys;
+mod lanes;
+mod lease;
+mod listing;
+mod maintenance;
+pub mod metrics;
+mod migrate;
+mod nodes;
+mod open;
+mod packed;
+mod prepared;
+mod pulse;
+mod queue;
+mod quota;
+mod raw;
+mod record;
+mod recover;
+mod results;
+mod retention;
+mod spool;
+mod standing;
+mod submission;
+mod timeseries;
+mod transaction;
+mod transitions;
+mod version;
+
+use sqlx::AnyPool;
+use tokio::sync::mpsc;
+
+pub use callbacks::{DueCallback, Tried};
+pub use cancel::CancelOutcome;
+pub use check::{Contents, KeptPoints};
+pub use claim::Claimed;
+pub use ending::Ending;
+pub use error::StoreError;
+pub use hour::{US_PER_HOUR, hour_of};
+pub use lease::{Claim, Held};
+pub use listing::{Cursor, ListOrder, ListQuery, Listed, UnreadPage, UnreadRow};
+pub use nodes::{NodeRecord, Registered, Registration};
+pub use prepared::{IdempotencyKey, Quota, Submitted};
+pub use pulse::Depth;
+pub use queue::{DeviceTime, DevicesInUse, Waiting};
+pub use record::{NewCallback, NewExperiment, Record};
+pub use recover::{Abandoned, Recovered};
+pub use retention::{Dropped, Retention};
+pub use spool::{DrainError, Drained, Spool};
+pub use timeseries::{KeptTimeseries, Timeseries};
+pub use version::Version;
+
+use crate::metrics::StoreMetrics;
+use dialect::Dialect;
+
+/// The database. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dialect: Dialect,
+    reads: AnyPool,
+    /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
+    writes: AnyPool,
+    submissions: mpsc::Sender<group::Waiting>,
+    moved: transitions::Bell,
+    lanes: lanes::Lanes,
+    metrics: StoreMetrics,
+}

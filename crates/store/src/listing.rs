@@ -1,0 +1,150 @@
+mod order;
+mod statement;
+
+use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use super::record::{Record, from_us, id, record, select_records};
+use super::results::report;
+use super::{Store, StoreError};
+use joulemark_experiment::report::Report;
+use joulemark_experiment::{ExperimentId, State};
+
+pub use order::{Cursor, ListOrder};
+use sqlx::Row as _;
+pub(super) use statement::{Parameter, statement};
+
+/// A page of experiments. What is none or empty does not narrow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    pub order: ListOrder,
+    /// Only what comes behind this place.
+    pub after: Option<Cursor>,
+    /// Only those older than this one.
+    pub before: Option<ExperimentId>,
+    /// Only this one and newer ones.
+    pub from: Option<ExperimentId>,
+    /// Only those finished before; where the order is by finish.
+    pub finished_before: Option<Timestamp>,
+    /// Only those finished then or later; where the order is by finish.
+    pub finished_from: Option<Timestamp>,
+    pub limit: u32,
+    pub state: Option<State>,
+    pub model_name: Option<String>,
+    pub user_name: Option<String>,
+    /// The authenticated name of who submitted it.
+    pub submitter: Option<String>,
+    /// Only those that carry each of these labels with its value.
+    pub labels: Vec<(String, String)>,
+}
+
+/// A page, and whether there is more behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub records: Vec<Record>,
+    pub more: bool,
+}
+
+/// Likewise with reports, and as the database gave it: reading a row takes longer than fetching it, and is not done by
+/// whoever answers others meanwhile.
+pub struct UnreadPage {
+    pub rows: Vec<UnreadRow>,
+    /// Where the next page begins; none behind the last.
+    pub next: Option<Cursor>,
+}
+
+pub struct UnreadRow(AnyRow);
+
+impl UnreadRow {
+    /// The experiment, and its report where it is completed.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read back.
+    pub fn read(&self) -> Result<(Record, Option<Report>), StoreError> {
+        let (read, _) = record(&self.0)?;
+        let has_report = self.0.try_get::<Option<&str>, _>("experiment_id")?.is_some();
+        Ok((read, has_report.then(|| report(&self.0)).transpose()?))
+    }
+
+    fn cursor(&self, order: ListOrder) -> Result<Cursor, StoreError> {
+        let finished_at_us: Option<i64> = self.0.try_get("finished_at_us")?;
+        Ok(Cursor::new(
+            id(&self.0, "id")?,
+            finished_at_us.map(from_us).transpose()?,
+            order,
+        ))
+    }
+
+    fn bytes(&self) -> Result<usize, StoreError> {
+        let spec: &str = self.0.try_get("spec")?;
+        let packed: Option<&[u8]> = self.0.try_get("packed")?;
+        Ok(spec.len() + packed.map_or(0, <[u8]>::len))
+    }
+}
+
+impl Store {
+    /// A page ends early, but never empty, where its experiments' documents come to more than `most_bytes`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list(&self, query: &ListQuery, most_bytes: usize) -> Result<Listed, StoreError> {
+        let text = statement(query, select_records!(""), "");
+        let mut rows = self.page(text, query.limit);
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.try_next().await? {
+            if records.len() == query.limit as usize || bytes > most_bytes {
+                return Ok(Listed { records, more: true });
+            }
+            let (read, length) = record(&row)?;
+            records.push(read);
+            bytes += length;
+        }
+        Ok(Listed { records, more: false })
+    }
+
+    /// Likewise with reports. One page is one statement: its rows are of one moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unread_page(&self, query: &ListQuery, most_bytes: usize) -> Result<UnreadPage, StoreError> {
+        const SELECT: &str = concat!(
+            "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, e.request_id, e.traceparent, ",
+            "r.experiment_id, r.report, r.packed FROM "
+        );
+        let text = statement(query, SELECT, " LEFT JOIN reports r ON r.experiment_id = e.id");
+        let mut found = self.page(text, query.limit);
+        let (mut rows, mut bytes) = (Vec::<UnreadRow>::new(), 0);
+        while let Some(row) = found.try_next().await? {
+            if let Some(last) = rows.last()
+                && (rows.len() == query.limit as usize || bytes > most_bytes)
+            {
+                let next = Some(last.cursor(query.order)?);
+                return Ok(UnreadPage { rows, next });
+            }
+            let row = UnreadRow(row);
+            bytes += row.bytes()?;
+            rows.push(row);
+        }
+        Ok(UnreadPage { rows, next: None })
+    }
+
+    /// One more than asked for tells whether there is more.
+    fn page(
+        &self,
+        (text, parameters): (String, Vec<Parameter>),
+        limit: u32,
+    ) -> BoxStream<'_, Result<AnyRow, sqlx::Error>> {
+        let mut page = sqlx::query(AssertSqlSafe(text));
+        for parameter in parameters {
+            page = match parameter {
+                Parameter::Text(text) => page.bind(text),
+                Parameter::Whole(whole) => page.bind(whole),
+            };
+        }
+        page.bind(i64::from(limit) + 1).fetch(&self.reads)
+    }
+}

@@ -1,0 +1,106 @@
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::super::Record;
+use super::super::record::to_us;
+use joulemark_experiment::ExperimentId;
+
+/// How a list is sorted. By finish only what is finished is in it; the id decides between equals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListOrder {
+    #[default]
+    NewestFirst,
+    OldestFirst,
+    LastFinishedFirst,
+    FirstFinishedFirst,
+}
+
+impl ListOrder {
+    pub const ALL: [Self; 4] = [
+        Self::NewestFirst,
+        Self::OldestFirst,
+        Self::LastFinishedFirst,
+        Self::FirstFinishedFirst,
+    ];
+
+    pub fn is_by_finish(self) -> bool {
+        matches!(self, Self::LastFinishedFirst | Self::FirstFinishedFirst)
+    }
+
+    pub fn is_descending(self) -> bool {
+        matches!(self, Self::NewestFirst | Self::LastFinishedFirst)
+    }
+}
+
+/// Where a page ended: the place of its last experiment in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) id: ExperimentId,
+    /// Microseconds; where the order is by finish.
+    pub(super) finished_at_us: Option<i64>,
+}
+
+impl Cursor {
+    pub fn at(record: &Record, order: ListOrder) -> Self {
+        Self::new(record.id, record.finished_at, order)
+    }
+
+    pub fn new(id: ExperimentId, finished_at: Option<Timestamp>, order: ListOrder) -> Self {
+        Self {
+            id,
+            finished_at_us: finished_at.filter(|_| order.is_by_finish()).map(to_us),
+        }
+    }
+
+    /// Whether it is a place in lists of this order.
+    pub fn is_of(self, order: ListOrder) -> bool {
+        self.finished_at_us.is_some() == order.is_by_finish()
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.finished_at_us {
+            Some(finished_at_us) => write!(f, "{finished_at_us}.{}", self.id),
+            None => self.id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (finished_at_us, id) = match text.split_once('.') {
+            Some((us, id)) => (Some(us.parse().map_err(|_| format!("{us:?} is no time"))?), id),
+            None => (None, text),
+        };
+        let id = id.parse().map_err(|_| format!("{id:?} is no id"))?;
+        Ok(Self { id, finished_at_us })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_belongs_to_one_kind_of_order() {
+        let (id, time) = (
+            ExperimentId::generate(),
+            Timestamp::from_microsecond(123_456_789).unwrap(),
+        );
+        for order in ListOrder::ALL {
+            let cursor = Cursor::new(id, Some(time), order);
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            for other in ListOrder::ALL {
+                assert_eq!(cursor.is_of(other), order.is_by_finish() == other.is_by_finish());
+            }
+        }
+        for text in ["", "x", ".", "1.", "x.01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11"] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Which servers there are, what each has, and whether it lives.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::lease::{Held, in_us, to_held};
+use super::record::{from_json, from_us, to_json};
+use super::transaction::commit;
+use super::{Store, StoreError};
+use joulemark_experiment::Offer;
+
+/// A server as it makes itself known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration<'a> {
+    pub name: &'a str,
+    /// This life of the server; a restart has another.
+    pub incarnation: &'a str,
+    /// The lock that it holds for its name: whoever has the same one knows that the one before is dead.
+    pub seat: &'a str,
+    pub offer: &'a Offer,
+    pub lease: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Registered {
+    Done,
+    /// Another server lives under that name, or is believed to for so long.
+    Taken {
+        for_sec: f64,
+    },
+}
+
+/// A node as the database knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeRecord {
+    pub name: String,
+    pub incarnation: String,
+    pub offer: Offer,
+    /// Its last heartbeat is younger than its lease.
+    pub is_live: bool,
+    pub registered_at: Timestamp,
+    pub heartbeat_at: Timestamp,
+}
+
+const NOW: &str = "SELECT now_us FROM database_clock";
+
+impl Store {
+    /// Enters a server under its name, unless another one lives there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn register(&self, registration: &Registration<'_>) -> Result<Registered, StoreError> {
+        let mut transaction = self.begin().await?;
+        let there = sqlx::query(self.dialect.lock_node())
+            .bind(registration.name)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let now_us: i64 = sqlx::query(NOW).fetch_one(&mut *transaction).await?.try_get("now_us")?;
+        if let Some(row) = there {
+            let (incarnation, seat): (&str, &str) = (row.try_get("incarnation")?, row.try_get("seat")?);
+            let alive_until_us: i64 = row.try_get("alive_until_us")?;
+            if incarnation != registration.incarnation && seat != registration.seat && alive_until_us > now_us {
+                let for_sec = Duration::from_micros((alive_until_us - now_us).unsigned_abs()).as_secs_f64();
+                return Ok(Registered::Taken { for_sec });
+            }
+        }
+        sqlx::query(
+            "INSERT INTO nodes (name, incarnation, seat, offer, registered_at_us, heartbeat_at_us, alive_until_us, engines) \
+             VALUES ($1, $2, $3, $4, $5, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET \
+             incarnation = excluded.incarnation, seat = excluded.seat, offer = excluded.offer, \
+             registered_at_us = excluded.registered_at_us, heartbeat_at_us = excluded.heartbeat_at_us, \
+             alive_until_us = excluded.alive_until_us, engines = excluded.engines",
+        )
+        .bind(registration.name)
+        .bind(registration.incarnation)
+        .bind(registration.seat)
+        .bind(to_json(registration.offer)?)
+        .bind(now_us)
+        .bind(now_us + in_us(registration.lease))
+        .bind(to_json(&registration.offer.engines)?)
+        .execute(&mut *transaction)
+        .await?;
+        commit(transaction).await?;
+        Ok(Registered::Done)
+    }
+
+    /// The heartbeat: renews the node and every lease of `incarnation`, also those that ran out and nobody took. What it
+    /// holds; none when the name is not this incarnation's any more, or was forgotten: then nothing was renewed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn beat(
+        &self,
+        name: &str,
+        incarnation: &str,
+        offer: &Offer,
+        lease: Duration,
+    ) -> Result<Option<Vec<Held>>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let renewed = sqlx::query(
+            "UPDATE nodes SET heartbeat_at_us = (SELECT now_us FROM database_clock), \
+             alive_until_us = (SELECT now_us FROM database_clock) + $3, offer = $4, engines = $5 \
+             WHERE name = $1 AND incarnation = $2",
+        )
+        .bind(name)
+        .bind(incarnation)
+        .bind(in_us(lease))
+        .bind(to_json(offer)?)
+        .bind(to_json(&offer.engines)?)
+        .execute(&mut *transaction)
+        .await?;
+        if renewed.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let rows = sqlx::query(
+            "UPDATE leases SET lease_until_us = (SELECT now_us FROM database_clock) + $2 WHERE holder = $1 \
+             RETURNING experiment_id, attempt, is_cancel_requested",
+        )
+        .bind(incarnation)
+        .bind(in_us(lease))
+        .fetch_all(&mut *transaction)
+        .await?;
+        let held = rows.iter().map(to_held).collect::<Result<Vec<_>, _>>()?;
+        commit(transaction).await?;
+        Ok(Some(held))
+    }
+
+    /// Every node that was heard of lately, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
+        let text = "SELECT n.name, n.incarnation, n.offer, n.engines, n.registered_at_us, n.heartbeat_at_us, n.alive_until_us, \
+                    c.now_us FROM nodes n, database_clock c ORDER BY n.name";
+        let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+        // A newer version's offer must not hide the other nodes.
+        let readable = |row| {
+            to_node(row)
+                .inspect_err(|error| tracing::warn!(%error, "a node is left out"))
+                .ok()
+        };
+        Ok(rows.iter().filter_map(readable).collect())
+    }
+
+    /// Takes the node out of the list: it stops in order, or it has been silent for `silence`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_nodes(&self, incarnation: &str, silence: Duration) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM nodes WHERE incarnation = $1 \
+             OR alive_until_us < (SELECT now_us FROM database_clock) - $2",
+        )
+        .bind(incarnation)
+        .bind(in_us(silence))
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+}
+
+fn to_node(row: &AnyRow) -> Result<NodeRecord, StoreError> {
+    let name: String = row.try_get("name")?;
+    let (alive_until_us, now_us): (i64, i64) = (row.try_get("alive_until_us")?, row.try_get("now_us")?);
+    Ok(NodeRecord {
+        incarnation: row.try_get("incarnation")?,
+        offer: Offer {
+            engines: from_json(&format!("the engines of node {name}"), row.try_get("engines")?)?,
+            ..from_json(&format!("the offer of node {name}"), row.try_get("offer")?)?
+        },
+        is_live: alive_until_us > now_us,
+        registered_at: from_us(row.try_get("registered_at_us")?)?,
+        heartbeat_at: from_us(row.try_get("heartbeat_at_us")?)?,
+        name,
+    })
+}

@@ -1,0 +1,214 @@
+//! What waits, and whose turn it is: read at least once a second by every server, so it goes from line to line (a line is
+//! what one user has waiting that needs the same) along an index, and reads no more than the heads of the lines.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+
+use super::record::{from_json, id as id_of, to_json};
+use super::standing::{lock_state, set_state};
+use super::transaction::commit;
+use super::{Store, StoreError};
+use jiff::Timestamp;
+use joulemark_experiment::{ExperimentId, Failure, FailureReason, Needs, Spec, State};
+
+/// One experiment that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    pub id: ExperimentId,
+    /// Empty for nobody named.
+    pub user: String,
+    pub priority: i32,
+    /// Shared by all that need the same.
+    pub needs: Arc<Needs>,
+}
+
+/// Devices that a user has had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceTime {
+    pub user: String,
+    /// The hour since 1970 in which the attempts ended.
+    pub hour: i64,
+    /// Sum over attempts of devices times microseconds.
+    pub device_us: i64,
+}
+
+/// Devices that a user has now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicesInUse {
+    pub user: String,
+    pub device_count: u32,
+    pub claimed_at_us: i64,
+}
+
+/// The columns of a new experiment that the queue is read by.
+#[derive(Debug)]
+pub struct QueueColumns {
+    pub lane: String,
+    pub needs: String,
+    pub user_name: String,
+    pub priority: i64,
+}
+
+impl QueueColumns {
+    pub fn of(spec: &Spec) -> Result<Self, StoreError> {
+        let needs = to_json(&spec.needs())?;
+        let digest = Sha256::digest(needs.as_bytes());
+        Ok(Self {
+            lane: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            needs,
+            user_name: spec.user.clone().unwrap_or_default(),
+            priority: i64::from(spec.priority),
+        })
+    }
+}
+
+/// Stands before the experiment in the same transaction, so that no lane is ever unknown.
+pub const INSERT_LANE: &str = "INSERT INTO lanes (lane, needs) VALUES ($1, $2) ON CONFLICT (lane) DO NOTHING";
+
+impl Store {
+    /// Of each user and each distinct need the first `depth` that wait, by priority and then age: whatever else waits,
+    /// nothing is hidden behind it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting(&self, depth: u32) -> Result<Vec<Waiting>, StoreError> {
+        let text = self.dialect.waiting();
+        let rows = sqlx::query(text).bind(i64::from(depth)).fetch_all(&self.reads).await?;
+        let mut lanes = HashMap::new();
+        for row in &rows {
+            let lane: &str = row.try_get("lane")?;
+            if !lanes.contains_key(lane) {
+                lanes.insert(lane, self.lanes.needs(lane, &self.reads).await?);
+            }
+        }
+        self.lanes.keep(&lanes);
+        let mut waiting = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (lane, heads): (&str, &str) = (row.try_get("lane")?, row.try_get("heads")?);
+            let Some(needs) = lanes.get(lane).and_then(Option::as_ref) else {
+                continue;
+            };
+            for head in heads.split(',') {
+                let (id, priority) = read_head(head)?;
+                waiting.push(Waiting {
+                    id,
+                    user: row.try_get("user_name")?,
+                    priority,
+                    needs: needs.clone(),
+                });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Device time of attempts that ended in `first_hour` or later.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn device_times(&self, first_hour: i64) -> Result<Vec<DeviceTime>, StoreError> {
+        let text = "SELECT user_name, hour, device_us FROM device_time WHERE hour >= $1";
+        let rows = sqlx::query(text).bind(first_hour).fetch_all(&self.reads).await?;
+        let time = |row: &sqlx::any::AnyRow| {
+            Ok(DeviceTime {
+                user: row.try_get("user_name")?,
+                hour: row.try_get("hour")?,
+                device_us: row.try_get("device_us")?,
+            })
+        };
+        rows.iter().map(time).collect()
+    }
+
+    /// Forgets device time from before `first_hour`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_device_time(&self, first_hour: i64) -> Result<(), StoreError> {
+        let text = "DELETE FROM device_time WHERE hour < $1";
+        sqlx::query(text).bind(first_hour).execute(&self.writes).await?;
+        Ok(())
+    }
+
+    /// Devices of everything that runs, on all nodes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn devices_in_use(&self) -> Result<Vec<DevicesInUse>, StoreError> {
+        let text = "SELECT user_name, device_count, claimed_at_us FROM leases";
+        let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+        let in_use = |row: &sqlx::any::AnyRow| {
+            let count: i64 = row.try_get("device_count")?;
+            Ok(DevicesInUse {
+                user: row.try_get("user_name")?,
+                device_count: u32::try_from(count).unwrap_or(0),
+                claimed_at_us: row.try_get("claimed_at_us")?,
+            })
+        };
+        rows.iter().map(in_use).collect()
+    }
+
+    /// Gives a lane to what an earlier version queued; how many were given one. What cannot be read back fails.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fill_in_lanes(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let mut filled = 0;
+        loop {
+            let text = "SELECT id, spec FROM experiments WHERE state = 'queued' AND lane = '' ORDER BY id LIMIT 50";
+            let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+            if rows.is_empty() {
+                return Ok(filled);
+            }
+            for row in &rows {
+                let id = id_of(row, "id")?;
+                let spec = from_json::<Spec>(&format!("the spec of experiment {id}"), row.try_get("spec")?);
+                self.fill_in(id, spec, now).await?;
+                filled += 1;
+            }
+        }
+    }
+
+    async fn fill_in(
+        &self,
+        id: ExperimentId,
+        spec: Result<Spec, StoreError>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        match spec {
+            Ok(spec) => {
+                let columns = QueueColumns::of(&spec)?;
+                sqlx::query(INSERT_LANE)
+                    .bind(&columns.lane)
+                    .bind(&columns.needs)
+                    .execute(&mut *transaction)
+                    .await?;
+                sqlx::query("UPDATE experiments SET lane = $1, user_name = $2, priority = $3 WHERE id = $4")
+                    .bind(columns.lane)
+                    .bind(columns.user_name)
+                    .bind(columns.priority)
+                    .bind(id.to_string())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            Err(error) => {
+                if lock_state(self, &mut transaction, id).await? == Some(State::Queued) {
+                    let failure = Failure::of_server(FailureReason::ServerError, error.to_string());
+                    set_state(&mut transaction, id, (State::Failed, Some(&failure)), now).await?;
+                }
+            }
+        }
+        commit(transaction).await
+    }
+}
+
+/// `PRIORITY:ID`, as `Dialect::waiting` writes it.
+fn read_head(text: &str) -> Result<(ExperimentId, i32), StoreError> {
+    let corrupt = |reason: &str| StoreError::corrupt(format!("a place in the queue, {text:?}"), reason);
+    let (priority, id) = text.split_once(':').ok_or_else(|| corrupt("it has no colon"))?;
+    let id = id.parse().map_err(|_| corrupt("it has no id"))?;
+    let priority = priority.parse().map_err(|_| corrupt("it has no priority"))?;
+    Ok((id, priority))
+}

@@ -1,0 +1,94 @@
+//! How many may wait. Counted by the writer, once for all that it commits together, so that no limit is passed however
+//! many come at once, and a long queue costs a group one walk along an index.
+
+use std::collections::HashMap;
+
+use sqlx::any::Any;
+use sqlx::{Row, Transaction};
+
+use super::StoreError;
+use super::prepared::{Prepared, Submitted};
+
+const QUEUED: &str =
+    "SELECT COUNT(*) AS experiments FROM (SELECT id FROM experiments WHERE state = 'queued' LIMIT $1) counted";
+
+const UNFINISHED: &str = "SELECT COUNT(*) AS experiments FROM (SELECT id FROM experiments WHERE submitter = $1 \
+     AND state IN ('queued', 'starting', 'warming_up', 'measuring', 'aggregating') LIMIT $2) counted";
+
+const FREE_KEY: &str = "DELETE FROM idempotency_keys WHERE idempotency_key = $1 AND experiment_id = $2";
+
+/// Refuses those of a group's fresh submissions that find no room left by those that came before, and frees their keys.
+pub async fn refuse(
+    transaction: &mut Transaction<'static, Any>,
+    group: &[&Prepared],
+    outcomes: &mut [Submitted],
+) -> Result<(), StoreError> {
+    let most = group.iter().filter_map(|prepared| prepared.quota.queued).max();
+    let mut waiting = match most {
+        Some(most) => {
+            let counted = sqlx::query(QUEUED).bind(limit(most));
+            count(&counted.fetch_one(&mut **transaction).await?)?
+        }
+        None => 0,
+    };
+    let mut unfinished: HashMap<&str, u64> = HashMap::new();
+    let mut refused_keys = HashMap::new();
+    for (prepared, outcome) in group.iter().zip(outcomes.iter_mut()) {
+        if *outcome != Submitted::Stored {
+            continue;
+        }
+        let quota = prepared.quota;
+        if quota.queued.is_some_and(|most| waiting >= most) {
+            *outcome = Submitted::QueueFull;
+        } else if let (Some(most), Some(submitter)) = (quota.unfinished_of_submitter, prepared.submitter()) {
+            if !unfinished.contains_key(submitter) {
+                let counted = sqlx::query(UNFINISHED).bind(submitter).bind(limit(most));
+                let row = counted.fetch_one(&mut **transaction).await?;
+                unfinished.insert(submitter, count(&row)?);
+            }
+            let of_submitter = unfinished.entry(submitter).or_default();
+            if *of_submitter >= most {
+                *outcome = Submitted::QuotaUsedUp;
+            } else {
+                *of_submitter += 1;
+            }
+        }
+        match (*outcome, &prepared.key) {
+            (Submitted::Stored, _) => waiting += 1,
+            (refusal, Some(key)) => drop(refused_keys.insert(key.key.as_str(), refusal)),
+            (_, None) => {}
+        }
+    }
+    free_keys(transaction, group, outcomes, &refused_keys).await
+}
+
+/// Whoever came with the same key in the same group is refused likewise: what it would repeat is not there.
+async fn free_keys(
+    transaction: &mut Transaction<'static, Any>,
+    group: &[&Prepared],
+    outcomes: &mut [Submitted],
+    refused: &HashMap<&str, Submitted>,
+) -> Result<(), StoreError> {
+    for (prepared, outcome) in group.iter().zip(outcomes) {
+        let Some(key) = prepared.key.as_ref().map(|key| key.key.as_str()) else {
+            continue;
+        };
+        let Some(refusal) = refused.get(key) else { continue };
+        *outcome = *refusal;
+        sqlx::query(FREE_KEY)
+            .bind(key)
+            .bind(prepared.id.to_string())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+/// No more are counted than matter.
+fn limit(most: u64) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+fn count(row: &sqlx::any::AnyRow) -> Result<u64, StoreError> {
+    Ok(row.try_get::<i64, _>("experiments")?.unsigned_abs())
+}

@@ -1,0 +1,206 @@
+//! Requests with the time of each token as blocks. Nothing is lost: a moment is kept to the last bit of its float.
+
+use super::block::{Damage, Reader, Shape, Writer, of_length};
+use super::{Block, POINTS_A_BLOCK};
+use joulemark_measurement::RequestMeasurement;
+
+/// The clock counts nanoseconds. Where an uptime of months leaves a float's last bit between them, a tenth tells.
+const MOMENTS: [f64; 2] = [1e9, 1e10];
+/// Milliseconds that are the difference of two moments.
+const DURATIONS: [f64; 2] = [1e6, 1e7];
+
+pub fn encode(requests: &[RequestMeasurement]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut rest = requests;
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        // At least one, whatever its length.
+        let fit = rest.iter().take_while(|request| {
+            let fits = tokens < POINTS_A_BLOCK;
+            tokens += request.token_monotonic_sec.len() + 1;
+            fits
+        });
+        let (now, later) = rest.split_at(fit.count());
+        blocks.push(block(now));
+        rest = later;
+    }
+    blocks
+}
+
+fn block(requests: &[RequestMeasurement]) -> Block {
+    let mut writer = Writer::default();
+    let mut counts = |of: fn(&RequestMeasurement) -> i64| writer.numbers(Shape::Drifting, requests.iter().map(of));
+    counts(|request| request.prompt_index.into());
+    counts(|request| request.input_tokens.into());
+    counts(|request| request.output_tokens.into());
+    counts(|request| request.token_monotonic_sec.len() as i64);
+    counts(|request| request.output_token_ids.len() as i64);
+    let floats = |of: fn(&RequestMeasurement) -> Option<f64>| requests.iter().filter_map(of).collect::<Vec<_>>();
+    writer.floats(
+        Shape::Drifting,
+        &floats(|request| Some(request.sent_monotonic_sec)),
+        &MOMENTS,
+    );
+    writer.floats(
+        Shape::Drifting,
+        &floats(|request| Some(request.completed_monotonic_sec)),
+        &MOMENTS,
+    );
+    writer.optional(Shape::Plain, requests.iter().map(|request| request.ttft_ms.map(|_| 0)));
+    writer.floats(Shape::Drifting, &floats(|request| request.ttft_ms), &DURATIONS);
+    let moments = requests
+        .iter()
+        .flat_map(|request| request.token_monotonic_sec.iter().copied());
+    let moments = moments.collect::<Vec<_>>();
+    writer.floats(Shape::Ticking, &moments, &MOMENTS);
+    let tokens = requests
+        .iter()
+        .flat_map(|request| request.output_token_ids.iter().map(|&token| i64::from(token)));
+    let tokens = tokens.collect::<Vec<_>>();
+    writer.numbers(Shape::Plain, tokens.into_iter());
+    writer.texts(requests.iter().map(|request| request.finish_reason.clone()));
+    Block {
+        points: moments.len(),
+        columns: writer.finish(),
+    }
+}
+
+/// # Errors
+/// What is wrong with the block.
+pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
+    let mut reader = Reader::new(block)?;
+    let prompt_index = reader.numbers(Shape::Drifting)?;
+    let requests = prompt_index.len();
+    let mut counts = || of_length(reader.numbers(Shape::Drifting)?, requests);
+    let (input, output, moment_counts, token_counts) = (counts()?, counts()?, counts()?, counts()?);
+    let sent = of_length(reader.floats(Shape::Drifting, &MOMENTS)?, requests)?;
+    let completed = of_length(reader.floats(Shape::Drifting, &MOMENTS)?, requests)?;
+    let has_ttft = reader.optional(Shape::Plain, requests)?;
+    let mut ttft = reader.floats(Shape::Drifting, &DURATIONS)?.into_iter();
+    let mut moments = reader.floats(Shape::Ticking, &MOMENTS)?.into_iter();
+    let mut tokens = reader.numbers(Shape::Plain)?.into_iter();
+    let mut finish_reasons = reader.texts(requests)?.into_iter();
+    let mut decoded = Vec::with_capacity(requests);
+    for at in 0..requests {
+        let ttft_ms = has_ttft[at]
+            .map(|_| ttft.next().ok_or("a column is too short"))
+            .transpose()?;
+        let of_request = (0..moment_counts[at]).map(|_| moments.next());
+        let token_monotonic_sec = of_request.collect::<Option<Vec<_>>>().ok_or("a column is too short")?;
+        let of_request = (0..token_counts[at]).map(|_| tokens.next().and_then(|token| u32::try_from(token).ok()));
+        let output_token_ids = of_request.collect::<Option<Vec<_>>>().ok_or("a token is not there")?;
+        decoded.push(RequestMeasurement {
+            prompt_index: unsigned(prompt_index[at])?,
+            input_tokens: unsigned(input[at])?,
+            output_tokens: unsigned(output[at])?,
+            sent_monotonic_sec: sent[at],
+            completed_monotonic_sec: completed[at],
+            ttft_ms,
+            token_monotonic_sec,
+            output_token_ids,
+            finish_reason: finish_reasons.next().unwrap_or_default(),
+        });
+    }
+    Ok(decoded)
+}
+
+fn unsigned(value: i64) -> Result<u32, Damage> {
+    value.try_into().map_err(|_| format!("{value} is no count"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::{Rng as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn read_back(requests: &[RequestMeasurement]) -> Vec<RequestMeasurement> {
+        let blocks = encode(requests);
+        blocks
+            .iter()
+            .flat_map(|block| decode(&block.columns).unwrap())
+            .collect()
+    }
+
+    /// A token about every 17 ms, as a small model has them on a CPU, of a vocabulary of 49,152, after `uptime_ns`.
+    fn request(number: u64, tokens: u64, uptime_ns: u64) -> RequestMeasurement {
+        let sec = |ns: u64| ns as f64 / 1e9;
+        // True chance, which nothing compresses.
+        let mut chance = ChaCha8Rng::seed_from_u64(number);
+        let sent_ns = uptime_ns + number * 2_000_000_000 + chance.random_range(0..1_000_000);
+        let mut at_ns = sent_ns + 150_000_000;
+        let moments_ns = (0..=tokens).map(|_| {
+            at_ns += 17_000_000 + chance.random_range(0..400_000);
+            at_ns
+        });
+        let moments_ns = moments_ns.collect::<Vec<_>>();
+        RequestMeasurement {
+            prompt_index: number as u32,
+            input_tokens: 40 + number as u32 % 7,
+            output_tokens: tokens as u32,
+            sent_monotonic_sec: sec(sent_ns),
+            completed_monotonic_sec: sec(moments_ns[tokens as usize]),
+            ttft_ms: (tokens > 0).then(|| (sec(moments_ns[0]) - sec(sent_ns)) * 1e3),
+            token_monotonic_sec: moments_ns[..tokens as usize].iter().map(|&ns| sec(ns)).collect(),
+            output_token_ids: (0..tokens).map(|_| chance.random_range(0..49_152)).collect(),
+            finish_reason: if number.is_multiple_of(3) { "stop" } else { "length" }.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_token_takes_less_than_seven_bytes() {
+        let requests = (0..64)
+            .map(|number| request(number, 128, 1_000_000_000_000))
+            .collect::<Vec<_>>();
+        let bytes = encode(&requests).iter().map(|block| block.columns.len()).sum::<usize>() as f64;
+        let (a_token, as_json) = (
+            bytes / (64.0 * 128.0),
+            serde_json::to_string(&requests).unwrap().len() as f64,
+        );
+        println!("{a_token:.2} bytes a token, as JSON {:.2}", as_json / (64.0 * 128.0));
+        assert!((3.0..7.0).contains(&a_token), "{a_token}");
+    }
+
+    #[test]
+    fn many_requests_make_several_blocks_and_read_back_to_the_last_bit() {
+        let day_ns = 24 * 3_600_000_000_000;
+        for uptime_days in [0, 1, 30, 60, 80, 100, 200, 900] {
+            let requests = (0..300).map(|number| request(number, number % 50, uptime_days * day_ns));
+            let requests = requests.collect::<Vec<_>>();
+            assert!(encode(&requests).len() > 1);
+            assert_eq!(read_back(&requests), requests, "{uptime_days}");
+        }
+        assert_eq!(read_back(&[]), []);
+    }
+
+    #[test]
+    fn a_request_longer_than_a_block_is_one() {
+        let long = [request(1, 3 * POINTS_A_BLOCK as u64, 0), request(2, 1, 0)];
+        let blocks = encode(&long);
+        let points = blocks.iter().map(|block| block.points).collect::<Vec<_>>();
+        assert_eq!(points, [3 * POINTS_A_BLOCK, 1]);
+        assert_eq!(read_back(&long), long);
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_reads_back(tokens in prop::collection::vec((0u64..200, any::<f64>()), 0..20)) {
+            let requests = tokens.iter().enumerate().map(|(number, &(tokens, odd))| RequestMeasurement {
+                completed_monotonic_sec: if odd.is_nan() { 0.5 } else { odd },
+                ..request(number as u64, tokens, 7)
+            });
+            let requests = requests.collect::<Vec<_>>();
+            prop_assert_eq!(read_back(&requests), requests);
+        }
+
+        #[test]
+        fn a_damaged_block_is_an_error_and_never_a_panic(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let mut block = encode(&[request(1, 30, 5), request(2, 3, 5)]).remove(0).columns;
+            let at = at.index(block.len());
+            block[at] = to;
+            let _ = decode(&block);
+        }
+    }
+}

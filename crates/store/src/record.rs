@@ -1,0 +1,142 @@
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::StoreError;
+use joulemark_experiment::access::Actor;
+use joulemark_experiment::{Arrival, ExperimentId, Failure, Spec, State, Warning};
+
+/// Whom to tell of the experiment's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCallback {
+    pub delivery_id: Uuid,
+    pub url: String,
+    /// What this service's paths begin with for who submitted.
+    pub link_base: String,
+}
+
+/// An experiment to be queued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewExperiment {
+    pub id: ExperimentId,
+    pub spec: Spec,
+    /// What was warned of at submission.
+    pub warnings: Vec<Warning>,
+    pub created_at: Timestamp,
+    /// Whose it is; goes into the audit log as well.
+    pub submitted_by: Actor,
+    pub callback: Option<NewCallback>,
+    pub arrival: Arrival,
+}
+
+/// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
+/// leased, once there are any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub id: ExperimentId,
+    pub spec: Spec,
+    pub state: State,
+    /// How often it was claimed.
+    pub attempt: u32,
+    /// The node of the present or last attempt; null while it waits.
+    pub node_name: Option<String>,
+    pub warnings: Vec<Warning>,
+    pub created_at: Timestamp,
+    /// When the present or last attempt was claimed.
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub updated_at: Timestamp,
+    pub failure: Option<Failure>,
+    /// The authenticated name of who submitted it; null on a server without authentication.
+    pub submitter: Option<String>,
+    pub arrival: Arrival,
+}
+
+/// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
+macro_rules! select_records {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, e.request_id, e.traceparent FROM ",
+            $rest
+        )
+    };
+}
+pub(super) use select_records;
+
+/// The experiment, and how many bytes its documents have.
+pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
+    let id = id(row, "id")?;
+    let spec: &str = row.try_get("spec")?;
+    let warnings: &str = row.try_get("warnings")?;
+    let failure: Option<&str> = row.try_get("failure")?;
+    let bytes = spec.len() + warnings.len() + failure.map_or(0, str::len);
+    let mut spec: Spec = from_json(&format!("the spec of experiment {id}"), spec)?;
+    if let Some(gpus) = row.try_get::<Option<String>, _>("gpus")? {
+        spec.gpus = from_json(&format!("the GPUs of experiment {id}"), &gpus)?;
+    }
+    let record = Record {
+        id,
+        spec,
+        state: state(row)?,
+        attempt: attempt(row)?,
+        node_name: row.try_get("node_name")?,
+        warnings: from_json(&format!("the warnings of experiment {id}"), warnings)?,
+        created_at: from_us(row.try_get("created_at_us")?)?,
+        started_at: row
+            .try_get::<Option<i64>, _>("started_at_us")?
+            .map(from_us)
+            .transpose()?,
+        finished_at: row
+            .try_get::<Option<i64>, _>("finished_at_us")?
+            .map(from_us)
+            .transpose()?,
+        updated_at: from_us(row.try_get("updated_at_us")?)?,
+        failure: failure
+            .map(|json| from_json(&format!("the failure of experiment {id}"), json))
+            .transpose()?,
+        submitter: row.try_get("submitter")?,
+        arrival: Arrival {
+            request_id: row.try_get("request_id")?,
+            traceparent: row.try_get("traceparent")?,
+        },
+    };
+    Ok((record, bytes))
+}
+
+pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {
+    let text: &str = row.try_get(column)?;
+    text.parse()
+        .map_err(|reason| StoreError::corrupt(format!("the id {text:?}"), reason))
+}
+
+pub fn state(row: &AnyRow) -> Result<State, StoreError> {
+    let text: &str = row.try_get("state")?;
+    text.parse().map_err(|reason| StoreError::corrupt("a state", reason))
+}
+
+pub fn attempt(row: &AnyRow) -> Result<u32, StoreError> {
+    let attempt: i64 = row.try_get("attempt")?;
+    attempt
+        .try_into()
+        .map_err(|reason| StoreError::corrupt("an attempt", reason))
+}
+
+pub fn to_us(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+pub fn from_us(microseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(microseconds).map_err(|reason| StoreError::corrupt("a time", reason))
+}
+
+pub fn to_json(document: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(document).map_err(|reason| StoreError::corrupt("a document to be stored", reason))
+}
+
+pub fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|reason| StoreError::corrupt(what, reason))
+}

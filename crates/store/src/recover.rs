@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::Transaction;
+use sqlx::any::Any;
+
+use super::lease::in_us;
+use super::record::id as id_of;
+use super::standing::{Standing, set_state, standing};
+use super::{Store, StoreError};
+use joulemark_experiment::{ExperimentId, Failure, FailureReason, State};
+
+/// Whose experiments have no server any more. Never those of `holder`, who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned<'a> {
+    /// Everybody else's: the database is this server's alone.
+    All,
+    /// An earlier life's of this node.
+    OfNode(&'a str),
+    /// Those whose lease ran out.
+    Expired,
+}
+
+/// How many experiments a server left behind, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub requeued: usize,
+    /// Their attempts are used up.
+    pub failed: usize,
+    /// Their cancellation had been asked for.
+    pub cancelled: usize,
+}
+
+impl Store {
+    /// Sends what has no server any more back to the queue, or fails it as interrupted once that happened
+    /// `max_attempts` times. A worker that still lives loses its attempt.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is recovered then.
+    pub async fn recover(
+        &self,
+        whose: Abandoned<'_>,
+        holder: &str,
+        max_attempts: u32,
+        now: Timestamp,
+    ) -> Result<Recovered, StoreError> {
+        // No lease is longer than a century.
+        const SURELY_OVER: Duration = Duration::from_secs(100 * 366 * 86_400);
+        let (node, over_us) = match whose {
+            Abandoned::All => ("", -in_us(SURELY_OVER)),
+            Abandoned::OfNode(node) => (node, in_us(SURELY_OVER)),
+            Abandoned::Expired => ("", 0),
+        };
+        let mut transaction = self.begin().await?;
+        let rows = sqlx::query(self.dialect.lock_abandoned())
+            .bind(holder)
+            .bind(node)
+            .bind(over_us)
+            .fetch_all(&mut *transaction)
+            .await?;
+        let mut recovered = Recovered::default();
+        for row in &rows {
+            let (id, standing) = (id_of(row, "id")?, standing(row)?);
+            match interrupt(&mut transaction, id, standing, max_attempts, now).await? {
+                State::Cancelled => recovered.cancelled += 1,
+                State::Failed => recovered.failed += 1,
+                _ => recovered.requeued += 1,
+            }
+        }
+        self.commit_moves(transaction).await?;
+        Ok(recovered)
+    }
+
+    /// Likewise of one experiment that its own server holds without running it. Does nothing when `attempt` does not
+    /// hold it any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn abandon(
+        &self,
+        id: ExperimentId,
+        attempt: u32,
+        max_attempts: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let standing = self.lock(&mut transaction, id).await?;
+        if let Some(standing) = standing.filter(|standing| standing.attempt == attempt && standing.state.is_running()) {
+            interrupt(&mut transaction, id, standing, max_attempts, now).await?;
+        }
+        self.commit_moves(transaction).await
+    }
+}
+
+/// What becomes of an experiment whose server went away.
+async fn interrupt(
+    transaction: &mut Transaction<'static, Any>,
+    id: ExperimentId,
+    standing: Standing,
+    max_attempts: u32,
+    now: Timestamp,
+) -> Result<State, StoreError> {
+    let interruptions = standing.interruptions.saturating_add(1);
+    sqlx::query("UPDATE experiments SET interruptions = $1 WHERE id = $2")
+        .bind(i64::from(interruptions))
+        .bind(id.to_string())
+        .execute(&mut **transaction)
+        .await?;
+    let (to, failure) = if standing.cancel_requested {
+        (State::Cancelled, None)
+    } else if interruptions >= max_attempts {
+        (State::Failed, Some(interrupted(standing.state, interruptions)))
+    } else {
+        (State::Queued, None)
+    };
+    set_state(transaction, id, (to, failure.as_ref()), now).await?;
+    Ok(to)
+}
+
+fn interrupted(state: State, interruptions: u32) -> Failure {
+    let times = match interruptions {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    let message = format!(
+        "the server went away while it ran the experiment, {times}, the last time while {state}: as often as \
+         max_attempts allows"
+    );
+    Failure::of_server(FailureReason::Interrupted, message)
+}

@@ -1,0 +1,176 @@
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::packed;
+use super::raw::{self, Block, Stream};
+use super::record::{from_json, id as id_of, to_json};
+use super::standing::set_state;
+use super::{Store, StoreError};
+use joulemark_experiment::report::Report;
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::RankCycle;
+
+/// The rows of a completed attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Completion {
+    report: String,
+    /// Cycle, rank and the measurement without its requests.
+    cycles: Vec<(i64, i64, String)>,
+    requests: Vec<(Stream, Vec<Block>)>,
+}
+
+impl Completion {
+    pub fn new(report: &Report, cycles: &[RankCycle]) -> Result<Self, StoreError> {
+        let row = |cycle: &RankCycle| Ok((cycle.cycle.into(), cycle.rank.into(), measurement(cycle)?));
+        let requests = |cycle: &RankCycle| (stream_of(cycle), raw::encode_requests(&cycle.requests));
+        Ok(Self {
+            report: to_json(report)?,
+            cycles: cycles.iter().map(row).collect::<Result<_, StoreError>>()?,
+            requests: cycles.iter().map(requests).collect(),
+        })
+    }
+}
+
+impl Store {
+    /// Stores the results and the state `completed` in one transaction: both are there or neither.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] when the attempt no longer holds it, [`StoreError::IllegalMove`] when it is not aggregating.
+    pub async fn complete(
+        &self,
+        id: ExperimentId,
+        attempt: u32,
+        report: &Report,
+        cycles: &[RankCycle],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.complete_with((id, attempt), &Completion::new(report, cycles)?, now)
+            .await
+    }
+
+    pub(super) async fn complete_with(
+        &self,
+        (id, attempt): (ExperimentId, u32),
+        completion: &Completion,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        if self
+            .lock_held(&mut transaction, (id, attempt), State::Completed)
+            .await?
+            .is_none()
+        {
+            return Ok(());
+        }
+        sqlx::query("INSERT INTO reports (experiment_id, report, packed) VALUES ($1, '', $2)")
+            .bind(id.to_string())
+            .bind(packed::pack(&completion.report))
+            .execute(&mut *transaction)
+            .await?;
+        for (cycle, rank, measurement) in &completion.cycles {
+            sqlx::query(
+                "INSERT INTO rank_cycles (experiment_id, cycle, worker_rank, measurement) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(id.to_string())
+            .bind(cycle)
+            .bind(rank)
+            .bind(measurement)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        raw::keep(&mut transaction, id, &completion.requests, now).await?;
+        set_state(&mut transaction, id, (State::Completed, None), now).await?;
+        self.commit_moves(transaction).await
+    }
+
+    /// The report of a completed experiment; none of any other.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn report(&self, id: ExperimentId) -> Result<Option<Report>, StoreError> {
+        let row = sqlx::query("SELECT experiment_id, report, packed FROM reports WHERE experiment_id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.reads)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        report(&row).map(Some)
+    }
+
+    /// The results of each rank and cycle of a completed experiment, by cycle and rank; none of any other. One is in
+    /// memory at a time. Their requests are left out where retention dropped them.
+    pub fn rank_cycles(
+        &self,
+        id: ExperimentId,
+    ) -> impl futures::Stream<Item = Result<RankCycle, StoreError>> + Send + use<> {
+        let store = self.clone();
+        let keys = async move {
+            let keys = store.rank_cycle_keys(id).await?;
+            let each = move |(cycle, rank)| {
+                let store = store.clone();
+                async move { store.rank_cycle(id, cycle, rank).await }
+            };
+            Ok::<_, StoreError>(stream::iter(keys).map(Ok).and_then(each))
+        };
+        stream::once(keys).try_flatten()
+    }
+
+    async fn rank_cycle_keys(&self, id: ExperimentId) -> Result<Vec<(i64, i64)>, StoreError> {
+        let text = "SELECT cycle, worker_rank FROM rank_cycles WHERE experiment_id = $1 ORDER BY cycle, worker_rank";
+        let rows = sqlx::query(text).bind(id.to_string()).fetch_all(&self.reads).await?;
+        let key = |row: &AnyRow| Ok((row.try_get("cycle")?, row.try_get("worker_rank")?));
+        rows.iter().map(key).collect()
+    }
+
+    async fn rank_cycle(&self, id: ExperimentId, cycle: i64, rank: i64) -> Result<RankCycle, StoreError> {
+        let text = "SELECT measurement FROM rank_cycles WHERE experiment_id = $1 AND cycle = $2 AND worker_rank = $3";
+        let row = sqlx::query(text)
+            .bind(id.to_string())
+            .bind(cycle)
+            .bind(rank)
+            .fetch_one(&self.reads)
+            .await?;
+        let what = format!("a measurement of experiment {id}");
+        let mut read: RankCycle = from_json(&what, row.try_get("measurement")?)?;
+        for block in self.blocks(id, stream_of(&read)).await? {
+            let requests = raw::decode_requests(&block).map_err(|damage| StoreError::corrupt(&what, damage))?;
+            read.requests.extend(requests);
+        }
+        Ok(read)
+    }
+}
+
+/// Of a row with `experiment_id`, `report` and `packed`.
+pub(super) fn report(row: &AnyRow) -> Result<Report, StoreError> {
+    let what = format!("the report of experiment {}", id_of(row, "experiment_id")?);
+    match row.try_get::<Option<Vec<u8>>, _>("packed")? {
+        Some(packed) => {
+            let text = packed::unpack(&packed).map_err(|damage| StoreError::corrupt(&what, damage))?;
+            from_json(&what, &text)
+        }
+        None => from_json(&what, row.try_get("report")?),
+    }
+}
+
+fn stream_of(of: &RankCycle) -> Stream {
+    Stream::Requests {
+        cycle: of.cycle,
+        rank: of.rank,
+    }
+}
+
+/// The result without its requests, which are raw data.
+fn measurement(cycle: &RankCycle) -> Result<String, StoreError> {
+    to_json(&RankCycle {
+        rank: cycle.rank,
+        cycle: cycle.cycle,
+        gpus: cycle.gpus.clone(),
+        window: cycle.window,
+        inference: cycle.inference.clone(),
+        energy: cycle.energy.clone(),
+        compute: cycle.compute.clone(),
+        requests: Vec::new(),
+    })
+}

@@ -1,0 +1,227 @@
+//! Experiments on their way into the queue: rows made ready outside of the writer, written many at a time.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::any::Any;
+use sqlx::{AssertSqlSafe, Row, Transaction};
+
+use super::dialect::Dialect;
+use super::prepared::{IdempotencyKey, Prepared, Quota, Submitted};
+use super::queue::INSERT_LANE;
+use super::record::{id as id_of, to_us};
+use super::{StoreError, callbacks, quota};
+
+/// Writes a group within a transaction; one outcome each, in order.
+pub async fn write(
+    dialect: Dialect,
+    transaction: &mut Transaction<'static, Any>,
+    group: &[&Prepared],
+) -> Result<Vec<Submitted>, StoreError> {
+    let is_limited = group.iter().any(|prepared| prepared.quota != Quota::default());
+    // Before any key: two servers that wait for each other's would wait for ever.
+    if let Some(text) = dialect.lock_room().filter(|_| is_limited) {
+        sqlx::query(text).fetch_all(&mut **transaction).await?;
+    }
+    let mut outcomes = vec![Submitted::Stored; group.len()];
+    let mut keyed = (0..group.len())
+        .filter(|&at| group[at].key.is_some())
+        .collect::<Vec<_>>();
+    // Two servers that take keys in one order never wait for each other in a circle.
+    keyed.sort_by_key(|&at| group[at].key.as_ref().map(|key| &key.key));
+    for at in keyed {
+        if let Some(key) = &group[at].key {
+            outcomes[at] = take_key(transaction, key, group[at]).await?;
+        }
+    }
+    if is_limited {
+        quota::refuse(transaction, group, &mut outcomes).await?;
+    }
+    let fresh = group
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| **outcome == Submitted::Stored);
+    let fresh = fresh.map(|(prepared, _)| *prepared).collect::<Vec<_>>();
+    // In one order, so that two servers never wait for each other in a circle.
+    let lanes = fresh
+        .iter()
+        .map(|prepared| (&prepared.queue.lane, &prepared.queue.needs));
+    for (lane, needs) in lanes.collect::<BTreeMap<_, _>>() {
+        sqlx::query(INSERT_LANE)
+            .bind(lane)
+            .bind(needs)
+            .execute(&mut **transaction)
+            .await?;
+    }
+    for chunk in chunks(&fresh) {
+        let text = many_rows(
+            "INSERT INTO experiments (id, spec, model_name, warnings, created_at_us, updated_at_us, lane, user_name, \
+             priority, submitter, request_id, traceparent, state, attempt) VALUES",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
+            chunk.len(),
+        );
+        let mut insert = sqlx::query(AssertSqlSafe(text));
+        for prepared in chunk {
+            insert = insert
+                .bind(&prepared.id_text)
+                .bind(&prepared.spec)
+                .bind(&prepared.model_name)
+                .bind(&prepared.warnings)
+                .bind(prepared.created_at_us)
+                .bind(prepared.created_at_us)
+                .bind(&prepared.queue.lane)
+                .bind(&prepared.queue.user_name)
+                .bind(prepared.queue.priority)
+                .bind(&prepared.entry.name)
+                .bind(&prepared.arrival.request_id)
+                .bind(&prepared.arrival.traceparent);
+        }
+        insert.execute(&mut **transaction).await?;
+    }
+    let labels = fresh
+        .iter()
+        .flat_map(|prepared| prepared.labels.iter().map(|label| (&prepared.id_text, label)));
+    for chunk in chunks(&labels.collect::<Vec<_>>()) {
+        let text = many_rows(
+            "INSERT INTO experiment_labels (experiment_id, label, value) VALUES",
+            "(?, ?, ?)",
+            chunk.len(),
+        );
+        let mut insert = sqlx::query(AssertSqlSafe(text));
+        for (id, (label, value)) in chunk {
+            insert = insert.bind(*id).bind(label).bind(value);
+        }
+        insert.execute(&mut **transaction).await?;
+    }
+    for prepared in &fresh {
+        super::audit::write(transaction, &prepared.entry).await?;
+        if let Some(callback) = &prepared.callback {
+            callbacks::insert(transaction, &prepared.id_text, callback).await?;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// The unique index decides between two who come at once, also on two servers.
+async fn take_key(
+    transaction: &mut Transaction<'static, Any>,
+    key: &IdempotencyKey,
+    prepared: &Prepared,
+) -> Result<Submitted, StoreError> {
+    sqlx::query("DELETE FROM idempotency_keys WHERE idempotency_key = $1 AND expires_at_us <= $2")
+        .bind(&key.key)
+        .bind(prepared.created_at_us)
+        .execute(&mut **transaction)
+        .await?;
+    let taken = sqlx::query(
+        "INSERT INTO idempotency_keys (idempotency_key, body_sha256, experiment_id, expires_at_us) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (idempotency_key) DO NOTHING",
+    )
+    .bind(&key.key)
+    .bind(&key.body_sha256)
+    .bind(&prepared.id_text)
+    .bind(to_us(key.expires_at))
+    .execute(&mut **transaction)
+    .await?;
+    if taken.rows_affected() == 1 {
+        return Ok(Submitted::Stored);
+    }
+    let row = sqlx::query(KEY_TEXT)
+        .bind(&key.key)
+        .fetch_one(&mut **transaction)
+        .await?;
+    let body_sha256: &str = row.try_get("body_sha256")?;
+    if body_sha256 == key.body_sha256 {
+        Ok(Submitted::Repeated(id_of(&row, "experiment_id")?))
+    } else {
+        Ok(Submitted::KeyTaken)
+    }
+}
+
+const KEY_TEXT: &str =
+    "SELECT body_sha256, experiment_id, expires_at_us FROM idempotency_keys WHERE idempotency_key = $1";
+
+impl super::Store {
+    /// What a submission under `key` at `now` would come to; [`Submitted::Stored`] where the key is free.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn look_up_key(&self, key: &IdempotencyKey, now: Timestamp) -> Result<Submitted, StoreError> {
+        let Some(row) = sqlx::query(KEY_TEXT).bind(&key.key).fetch_optional(&self.reads).await? else {
+            return Ok(Submitted::Stored);
+        };
+        let (body_sha256, expires_at_us): (&str, i64) = (row.try_get("body_sha256")?, row.try_get("expires_at_us")?);
+        if expires_at_us <= to_us(now) {
+            Ok(Submitted::Stored)
+        } else if body_sha256 == key.body_sha256 {
+            Ok(Submitted::Repeated(id_of(&row, "experiment_id")?))
+        } else {
+            Ok(Submitted::KeyTaken)
+        }
+    }
+
+    /// Forgets the keys that are free again; how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_expired_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let dropped = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at_us <= $1")
+            .bind(to_us(now))
+            .execute(&self.writes)
+            .await?;
+        Ok(dropped.rows_affected())
+    }
+}
+
+/// Parts whose lengths are powers of two: so few different statements that all stay prepared.
+fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    const MOST_ROWS: usize = 64;
+    std::iter::from_fn(move || {
+        let largest = rows.len().checked_ilog2().map(|bits| (1 << bits).min(MOST_ROWS))?;
+        let (chunk, rest) = rows.split_at(largest);
+        rows = rest;
+        Some(chunk)
+    })
+}
+
+/// `row` so many times behind `head`, each `?` a parameter with its number.
+fn many_rows(head: &str, row: &str, rows: usize) -> String {
+    let mut text = head.to_owned();
+    let mut parameter = 0;
+    for index in 0..rows {
+        text.push_str(if index == 0 { " " } else { ", " });
+        for character in row.chars() {
+            if character == '?' {
+                parameter += 1;
+                text.push_str(&format!("${parameter}"));
+            } else {
+                text.push(character);
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn parameters_are_numbered_through_all_rows() {
+        assert_eq!(
+            many_rows("VALUES", "(?, 'a', ?)", 2),
+            "VALUES ($1, 'a', $2), ($3, 'a', $4)"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_are_all_rows_in_order_in_few_lengths(rows in prop::collection::vec(any::<u8>(), 0..500)) {
+            let parts = chunks(&rows).collect::<Vec<_>>();
+            prop_assert_eq!(parts.concat(), rows.as_slice());
+            prop_assert!(parts.iter().all(|part| part.len().is_power_of_two() && part.len() <= 64));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! An experiment's devices over time, kept beside its results. Owns when they may be written; their samples are raw data.
+
+mod columns;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+
+use super::raw::{self, Block, Stream};
+use super::record::{from_json, to_json};
+use super::transaction::commit;
+use super::{Store, StoreError};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::{DeviceSeries, Window};
+
+/// Every device of one experiment over one attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeseries {
+    /// From the claim to the end of the attempt, CLOCK_MONOTONIC of the host that ran it.
+    pub window: Window,
+    /// How often the meter sampled.
+    pub sample_interval_ms: f64,
+    pub devices: Vec<DeviceSeries>,
+}
+
+/// Likewise without the devices' samples, which are read one device after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptTimeseries {
+    pub window: Window,
+    pub sample_interval_ms: f64,
+    /// How many devices: their positions count from 0.
+    pub devices: i64,
+}
+
+impl Store {
+    /// Keeps the devices' series of an attempt that is about to end, in the place of an earlier attempt's. Moments are
+    /// kept to the microsecond, watts, percents and degrees to the thousandth, the rest to the unit.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] when the attempt no longer holds the experiment.
+    pub async fn keep_timeseries(
+        &self,
+        id: ExperimentId,
+        attempt: u32,
+        timeseries: &Timeseries,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.keep_timeseries_with((id, attempt), &PreparedTimeseries::new(timeseries)?, now)
+            .await
+    }
+
+    pub(super) async fn keep_timeseries_with(
+        &self,
+        (id, attempt): (ExperimentId, u32),
+        prepared: &PreparedTimeseries,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let standing = self.lock(&mut transaction, id).await?.ok_or(StoreError::NotFound(id))?;
+        if standing.attempt != attempt || standing.state == State::Queued || standing.state.is_finished() {
+            return Err(StoreError::Lost { id, attempt });
+        }
+        // Its devices and its raw data go along.
+        for text in [
+            "DELETE FROM device_series WHERE experiment_id = $1",
+            "DELETE FROM timeseries WHERE experiment_id = $1",
+        ] {
+            sqlx::query(text)
+                .bind(id.to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        raw::forget(&mut transaction, id).await?;
+        sqlx::query(
+            "INSERT INTO timeseries (experiment_id, start_monotonic_sec, end_monotonic_sec, sample_interval_ms) \
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(id.to_string())
+        .bind(prepared.window.start_monotonic_sec)
+        .bind(prepared.window.end_monotonic_sec)
+        .bind(prepared.sample_interval_ms)
+        .execute(&mut *transaction)
+        .await?;
+        for (position, description) in (0i64..).zip(&prepared.descriptions) {
+            sqlx::query("INSERT INTO device_series (experiment_id, position, series) VALUES ($1, $2, $3)")
+                .bind(id.to_string())
+                .bind(position)
+                .bind(description)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        raw::keep(&mut transaction, id, &prepared.blocks, now).await?;
+        commit(transaction).await
+    }
+
+    /// None where nothing is kept: the experiment was never started, has not come to an end, or retention dropped it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn timeseries(&self, id: ExperimentId) -> Result<Option<KeptTimeseries>, StoreError> {
+        let text = "SELECT t.start_monotonic_sec, t.end_monotonic_sec, t.sample_interval_ms, \
+             (SELECT COUNT(*) FROM device_series d WHERE d.experiment_id = t.experiment_id) AS devices \
+             FROM timeseries t WHERE t.experiment_id = $1";
+        let row = sqlx::query(text)
+            .bind(id.to_string())
+            .fetch_optional(&self.reads)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(KeptTimeseries {
+            window: Window {
+                start_monotonic_sec: row.try_get("start_monotonic_sec")?,
+                end_monotonic_sec: row.try_get("end_monotonic_sec")?,
+            },
+            sample_interval_ms: row.try_get("sample_interval_ms")?,
+            devices: row.try_get("devices")?,
+        }))
+    }
+
+    /// The device at a position of a finished experiment's series; none where there is none, or no longer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn device_series(&self, id: ExperimentId, position: i64) -> Result<Option<DeviceSeries>, StoreError> {
+        let row = sqlx::query("SELECT series FROM device_series WHERE experiment_id = $1 AND position = $2")
+            .bind(id.to_string())
+            .bind(position)
+            .fetch_optional(&self.reads)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let what = format!("a series of experiment {id}");
+        let mut series = match from_json(&what, row.try_get("series")?)? {
+            Stored::Described(series) => series,
+            Stored::OfEarlierRelease(columns) => columns::decode(columns),
+        };
+        for block in self.blocks(id, Stream::Device(position)).await? {
+            let points = raw::decode_points(&block).map_err(|damage| StoreError::corrupt(&what, damage))?;
+            series.points.extend(points);
+        }
+        Ok(Some(series))
+    }
+}
+
+/// What stands in `device_series`: the device without its points, or, up to release 0.1, all in one document.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    OfEarlierRelease(columns::Columns),
+    Described(DeviceSeries),
+}
+
+/// The rows of a series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct PreparedTimeseries {
+    window: Window,
+    sample_interval_ms: f64,
+    /// The devices without their points.
+    descriptions: Vec<String>,
+    blocks: Vec<(Stream, Vec<Block>)>,
+}
+
+impl PreparedTimeseries {
+    pub fn new(timeseries: &Timeseries) -> Result<Self, StoreError> {
+        let describe = |series: &DeviceSeries| {
+            to_json(&DeviceSeries {
+                gpu: series.gpu,
+                gpu_uuid: series.gpu_uuid.clone(),
+                zone: series.zone.clone(),
+                zone_path: series.zone_path.clone(),
+                points: Vec::new(),
+            })
+        };
+        let blocks = (0..).zip(&timeseries.devices);
+        Ok(Self {
+            window: timeseries.window,
+            sample_interval_ms: timeseries.sample_interval_ms,
+            descriptions: timeseries.devices.iter().map(describe).collect::<Result<_, _>>()?,
+            blocks: blocks
+                .map(|(position, series)| (Stream::Device(position), raw::encode_points(&series.points)))
+                .collect(),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+/// Returns the service's program: the one that was built together with the test or bench that runs.
+///
+/// # Panics
+/// When it is not there, with the command that builds it.
+pub fn program() -> PathBuf {
+    built("joulemark")
+}
+
+/// Returns the program of the mistral.rs engine.
+///
+/// # Panics
+/// When it is not there, with the command that builds it: a test of a real model never passes without one.
+pub fn engine() -> PathBuf {
+    built("joulemark-mistral")
+}
+
+/// Returns a folder for what tests build themselves, kept between runs.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn scratch_folder() -> PathBuf {
+    let folder = profile_folder().join("testkit");
+    std::fs::create_dir_all(&folder).expect("a folder beside the programs");
+    folder
+}
+
+fn built(name: &str) -> PathBuf {
+    let program = profile_folder().join(name);
+    let profile = match profile_folder().ends_with("debug") {
+        true => "",
+        false => " --release",
+    };
+    assert!(
+        program.is_file(),
+        "{} is not there; build it with: cargo build{profile}",
+        program.display()
+    );
+    program
+}
+
+/// Tests and benches are in `target/<profile>/deps`, the programs one above.
+fn profile_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("this program's path");
+    own.ancestors().nth(2).expect("a folder above").to_owned()
+}

@@ -1,0 +1,257 @@
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use joulemark_measurement::clock::Monotonic;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::programs::program;
+
+/// The real binary on a free port, with a database and an empty models folder of its own. Dropping it fails the test
+/// when a worker outlives it.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    pub folder: PathBuf,
+    client: reqwest::Client,
+    /// The folder goes after the server that writes into it.
+    owner: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// A server that accepts the synthetic engine.
+    pub fn start() -> Self {
+        Self::start_with(&["--allow-synthetic-engine"])
+    }
+
+    pub fn start_with(options: &[&str]) -> Self {
+        let owner = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Self::start_in(owner.path(), options);
+        server.owner = Some(owner);
+        server
+    }
+
+    /// In a folder that outlives the server, so that another one can take over its database.
+    pub fn start_in(folder: &Path, options: &[&str]) -> Self {
+        Self::start_program_in(&program(), folder, options)
+    }
+
+    /// Of a program that was put elsewhere.
+    pub fn start_program_in(program: &Path, folder: &Path, options: &[&str]) -> Self {
+        let models = folder.join("models");
+        std::fs::create_dir_all(&models).expect("a models folder");
+        let mut command = Command::new(program);
+        command.arg("serve");
+        if !options.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        if !options.contains(&"--database-url") {
+            let database = format!("sqlite://{}", folder.join("joulemark.db").display());
+            command.args(["--database-url", &database]);
+        }
+        if !options.contains(&"--lock-dir") {
+            command.arg("--lock-dir").arg(folder.join("locks"));
+        }
+        // Beside the database, where that is a file.
+        if options.contains(&"--database-url") && !options.contains(&"--spool-dir") {
+            command.arg("--spool-dir").arg(folder.join("spool"));
+        }
+        if !options.contains(&"--models-dir") {
+            command.arg("--models-dir").arg(&models);
+        }
+        // A test that runs under a service manager is not its service.
+        for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+            command.env_remove(variable);
+        }
+        for variable in ["JOULEMARK_DATABASE_URL", "DATABASE_URL", "JOULEMARK_CONFIG"] {
+            command.env_remove(variable);
+        }
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("server.log"));
+        let mut child = command
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(log.expect("a log file"))
+            .spawn()
+            .expect("the server starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let line = lines.next().and_then(Result::ok).unwrap_or_else(|| {
+            panic!(
+                "the server did not start: {}",
+                std::fs::read_to_string(folder.join("server.log")).unwrap_or_default()
+            )
+        });
+        let url = line
+            .strip_prefix("listening on ")
+            .expect("it says where it listens")
+            .to_owned();
+        Self {
+            child,
+            url,
+            folder: folder.to_owned(),
+            client: reqwest::Client::new(),
+            owner: None,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .expect("an answer");
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn post(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .header("content-type", content_type)
+            .body(body);
+        request.send().await.expect("an answer")
+    }
+
+    pub async fn submit(&self, experiment: &Value) -> (StatusCode, Value) {
+        let response = self
+            .post("/v1/experiments", "application/json", experiment.to_string())
+            .await;
+        (response.status(), response.json().await.expect("JSON"))
+    }
+
+    /// Submits what must be accepted; its id.
+    pub async fn accepted(&self, experiment: &Value) -> String {
+        let (status, body) = self.submit(experiment).await;
+        assert_eq!(status, StatusCode::CREATED, "{body:#}");
+        body["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub async fn show(&self, id: &str) -> Value {
+        self.get(&format!("/v1/experiments/{id}")).await.1
+    }
+
+    pub async fn cancel(&self, id: &str) -> (StatusCode, Value) {
+        let response = self
+            .post(&format!("/v1/experiments/{id}/cancel"), "application/json", "")
+            .await;
+        (response.status(), response.json().await.expect("JSON"))
+    }
+
+    /// Waits until `good` holds for the experiment; the whole experiment.
+    pub async fn until(&self, id: &str, good: impl Fn(&Value) -> bool) -> Value {
+        let patience = Duration::from_secs(240);
+        let start = Monotonic::now();
+        loop {
+            let shown = self.show(id).await;
+            if good(&shown) {
+                return shown;
+            }
+            assert!(
+                Monotonic::now().sec_since(start) < patience.as_secs_f64(),
+                "it never came to that: {shown:#}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn until_state(&self, id: &str, state: &str) -> Value {
+        let shown = self
+            .until(id, |shown| is_finished(shown) || shown["state"] == state)
+            .await;
+        assert_eq!(shown["state"], state, "{shown:#}\n{}", self.log());
+        shown
+    }
+
+    pub async fn results(&self, id: &str) -> Value {
+        let (status, body) = self.get(&format!("/v1/experiments/{id}/results")).await;
+        assert_eq!(status, StatusCode::OK, "{body:#}");
+        body
+    }
+
+    pub async fn processes(&self, id: &str) -> Value {
+        let (status, body) = self.get(&format!("/v1/experiments/{id}/processes")).await;
+        assert_eq!(status, StatusCode::OK, "{body:#}");
+        body
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn workers(&self) -> Vec<u32> {
+        workers_of(self.pid())
+    }
+
+    /// Ends the server as a service manager would, and waits for it.
+    pub fn stop(&mut self) {
+        kill(Pid::from_raw(self.pid() as i32), Signal::SIGTERM).expect("it runs");
+        assert!(self.child.wait().expect("it is ours").success());
+    }
+
+    /// Ends the server as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is ours");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = self.pid();
+        // Once it was waited for, the number may be another process's.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
+            let _ = self.child.wait();
+        }
+        let left = no_workers_within(pid, Duration::from_secs(3));
+        if !std::thread::panicking() {
+            assert_eq!(left, Vec::<u32>::new(), "workers outlive their server");
+        }
+    }
+}
+
+pub fn is_finished(shown: &Value) -> bool {
+    ["completed", "failed", "cancelled"]
+        .iter()
+        .any(|state| shown["state"] == *state)
+}
+
+/// Worker processes of the server with this pid, whether it lives or not.
+pub fn workers_of(server: u32) -> Vec<u32> {
+    let mark = format!("--parent-pid\0{server}\0");
+    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| {
+        // A zombie has an empty command line: it is dead.
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(&mark))
+    })
+    .collect()
+}
+
+/// Waits for the workers to be gone; those that are not.
+pub fn no_workers_within(server: u32, patience: Duration) -> Vec<u32> {
+    let start = Monotonic::now();
+    loop {
+        let left = workers_of(server);
+        if left.is_empty() || Monotonic::now().sec_since(start) > patience.as_secs_f64() {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

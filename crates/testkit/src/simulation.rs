@@ -1,0 +1,415 @@
+//! Meters a simulated sensor in simulated time, with the meter's own arithmetic: `Timeline`, `Awaited`, `Pursuit`,
+//! `readings`. Only the clock and the hardware are made up, so that thousands of windows take seconds.
+//!
+//! The bench prints its table from here and a test holds the stated uncertainty to it.
+
+use std::time::Duration;
+
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind, SourceReading, Window};
+use joulemark_meter::{Awaited, Pace, Place, Polls, Pursuit, SourceDescription, SourceId, Timeline, Value, readings};
+
+use crate::Shape;
+
+/// A small generator of our own (xorshift64*): the same windows in every run.
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// Evenly between `low` and `high`.
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let unit = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64;
+        low + (high - low) * unit
+    }
+
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[(self.between(0.0, choices.len() as f64) as usize).min(choices.len() - 1)]
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    GpuCounter,
+    RaplCounter,
+    InstantPower,
+    AveragedPower,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [
+        Self::GpuCounter,
+        Self::RaplCounter,
+        Self::InstantPower,
+        Self::AveragedPower,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GpuCounter => "NVML counter",
+            Self::RaplCounter => "RAPL counter",
+            Self::InstantPower => "NVML instant power",
+            Self::AveragedPower => "NVML power, 1 s average",
+        }
+    }
+
+    /// Refresh periods that such hardware has, in seconds.
+    pub fn refreshes(self) -> &'static [f64] {
+        match self {
+            Self::GpuCounter => &[0.02, 0.05, 0.1],
+            Self::RaplCounter => &[0.001],
+            Self::InstantPower | Self::AveragedPower => &[0.001, 0.005, 0.02, 0.05, 0.1],
+        }
+    }
+
+    fn description(self) -> SourceDescription {
+        let is_gpu = self != Self::RaplCounter;
+        let is_counter = matches!(self, Self::GpuCounter | Self::RaplCounter);
+        SourceDescription {
+            id: SourceId {
+                kind: if is_gpu {
+                    EnergySourceKind::Nvml
+                } else {
+                    EnergySourceKind::RaplPowercap
+                },
+                domain: if is_gpu {
+                    EnergyDomain::Gpu
+                } else {
+                    EnergyDomain::Package
+                },
+                place: Place::Gpu {
+                    index: 0,
+                    uuid: "GPU-simulated".to_owned(),
+                },
+            },
+            method: if is_counter {
+                EnergyMethod::EnergyCounter
+            } else {
+                EnergyMethod::PowerIntegration
+            },
+            refresh_sec: if is_gpu { 0.1 } else { 0.001 },
+            averaging_sec: if self == Self::AveragedPower { 1.0 } else { 0.0 },
+            relative_uncertainty: 0.0,
+            wraps: None,
+            note: None,
+        }
+    }
+}
+
+/// What is measured, and how the hardware shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sensor {
+    pub kind: Kind,
+    pub shape: Shape,
+    pub refresh_sec: f64,
+    /// Where in its period the sensor stands at time 0.
+    pub phase_sec: f64,
+    /// Half of the most that a power value is off.
+    pub noise_w: f64,
+}
+
+impl Sensor {
+    /// A sensor's noise, the same for the same refresh: real ones never show one value twice for long.
+    fn noise_w(&self, shown: f64) -> f64 {
+        let mut chance = Chance::new(((shown + self.phase_sec) * 1e7) as u64);
+        chance.between(0.0, 1.0);
+        self.noise_w * (chance.between(-1.0, 1.0) + chance.between(-1.0, 1.0))
+    }
+
+    /// Mean power over the refresh before a moment or the one after it, whichever is more.
+    fn power_beside(&self, at_sec: f64) -> f64 {
+        let [before, at, after] =
+            [-1.0, 0.0, 1.0].map(|refreshes| self.shape.energy_j(at_sec + refreshes * self.refresh_sec));
+        (at - before).max(after - at) / self.refresh_sec
+    }
+
+    fn value(&self, at_sec: f64) -> Value {
+        let shown = if self.refresh_sec > 0.0 {
+            ((at_sec - self.phase_sec) / self.refresh_sec).floor() * self.refresh_sec + self.phase_sec
+        } else {
+            at_sec
+        };
+        let energy = |at| self.shape.energy_j(at);
+        let (counter_j, power_w) = match self.kind {
+            Kind::GpuCounter => (Some((energy(shown) * 1e3).floor() / 1e3), None),
+            Kind::RaplCounter => (Some((energy(shown) * 16384.0).floor() / 16384.0), None),
+            Kind::InstantPower => (None, Some(milliwatts(self.shape.power_w(shown) + self.noise_w(shown)))),
+            Kind::AveragedPower => (
+                None,
+                Some(milliwatts(energy(shown) - energy(shown - 1.0) + self.noise_w(shown))),
+            ),
+        };
+        Value {
+            at: Monotonic::from_sec(at_sec),
+            counter_j,
+            power_w,
+        }
+    }
+}
+
+/// Some sensors scatter, others show the same value twice.
+const NOISES_W: [f64; 2] = [0.0, 0.3];
+
+fn milliwatts(watts: f64) -> f64 {
+    (watts * 1e3).floor() / 1e3
+}
+
+/// What came out for one window, and what was true.
+pub struct Metered {
+    pub reading: SourceReading,
+    pub truth_j: f64,
+    /// Power over a refresh at the edges, which a counter is allowed to cost.
+    pub edge_w: f64,
+}
+
+impl Metered {
+    pub fn error_j(&self) -> f64 {
+        (self.reading.energy_j.expect("a simulated sensor always answers") - self.truth_j).abs()
+    }
+
+    pub fn is_covered(&self) -> bool {
+        self.error_j() <= self.reading.uncertainty_j.expect("a known energy has an uncertainty")
+    }
+}
+
+/// The meter's thread, in simulated time.
+struct Meter<'a> {
+    sensor: &'a Sensor,
+    timeline: Timeline,
+    now_sec: f64,
+    next_sweep_sec: f64,
+    polls: Polls,
+    pursuit: Option<Pursuit>,
+    sweep: Duration,
+}
+
+/// A call into the driver, and how late a sleeping thread is woken.
+const READ_SEC: f64 = 20e-6;
+const LATE_SEC: (f64, f64) = (50e-6, 400e-6);
+
+impl<'a> Meter<'a> {
+    fn new(sensor: &'a Sensor, sweep: Duration, now_sec: f64) -> Self {
+        let timeline = Timeline::new(vec![sensor.kind.description()], sweep.as_secs_f64());
+        Self {
+            sensor,
+            now_sec,
+            next_sweep_sec: now_sec,
+            polls: Polls::of(&timeline, Monotonic::from_sec(now_sec)),
+            timeline,
+            pursuit: None,
+            sweep,
+        }
+    }
+
+    fn now(&self) -> Monotonic {
+        Monotonic::from_sec(self.now_sec)
+    }
+
+    fn read(&mut self, edge: bool) {
+        self.now_sec += READ_SEC;
+        self.timeline.record(0, Ok(self.sensor.value(self.now_sec)), edge);
+    }
+
+    fn edge(&mut self) {
+        self.read(true);
+        let mut awaited = Awaited::at_edge(&self.timeline, self.now());
+        while !awaited.to_read(&self.timeline, self.now()).is_empty() {
+            self.read(true);
+        }
+        self.pursuit = Pursuit::after_edge(&self.timeline, self.now());
+    }
+
+    fn run_until(&mut self, end_sec: f64, chance: &mut Chance) {
+        loop {
+            let pursued = self
+                .pursuit
+                .as_ref()
+                .map_or(f64::INFINITY, |pursuit| pursuit.next().as_sec());
+            let polled = self.polls.next().as_sec();
+            let next = self.next_sweep_sec.min(pursued).min(polled);
+            if next >= end_sec {
+                self.now_sec = self.now_sec.max(end_sec);
+                return;
+            }
+            self.now_sec = self.now_sec.max(next) + chance.between(LATE_SEC.0, LATE_SEC.1);
+            self.read(false);
+            if next == self.next_sweep_sec {
+                self.next_sweep_sec += self.sweep.as_secs_f64();
+            } else if next == polled {
+                let (then, now) = (Monotonic::from_sec(next), self.now());
+                let pace = Pace {
+                    sweep: self.sweep,
+                    attended: true,
+                };
+                self.polls.after(&self.timeline, pace, then, now, READ_SEC);
+            } else {
+                let (then, now) = (Monotonic::from_sec(next), self.now());
+                self.pursuit = self
+                    .pursuit
+                    .take()
+                    .and_then(|pursuit| pursuit.after(&self.timeline, then, now));
+            }
+        }
+    }
+}
+
+/// When a window is: some time after the meter began, between an edge a moment before it and one a moment after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Course {
+    began_sec: f64,
+    rest_sec: f64,
+    before_sec: f64,
+    length_sec: f64,
+    after_sec: f64,
+}
+
+impl Course {
+    pub fn any(length_sec: f64, chance: &mut Chance) -> Self {
+        Self {
+            began_sec: chance.between(100.0, 200.0),
+            rest_sec: chance.between(1.6, 2.6),
+            before_sec: chance.between(50e-6, 3e-3),
+            length_sec,
+            after_sec: chance.between(50e-6, 3e-3),
+        }
+    }
+}
+
+/// Meters one window as the server does.
+pub fn meter(sensor: &Sensor, course: Course, sweep: Duration, chance: &mut Chance) -> Metered {
+    let mut meter = Meter::new(sensor, sweep, course.began_sec);
+    meter.edge();
+    meter.run_until(meter.now_sec + course.rest_sec, chance);
+    meter.edge();
+    let start = meter.now_sec + course.before_sec;
+    let end = start + course.length_sec;
+    meter.run_until(end + course.after_sec, chance);
+    meter.edge();
+    let settled = end + meter.timeline.settle_sec();
+    meter.run_until(settled + 1e-3, chance);
+    meter.read(false);
+    let window = Window {
+        start_monotonic_sec: start,
+        end_monotonic_sec: end,
+    };
+    let energy = |at| sensor.shape.energy_j(at);
+    Metered {
+        reading: readings(&meter.timeline, &window).remove(0),
+        truth_j: energy(end) - energy(start),
+        edge_w: sensor.power_beside(start).max(sensor.power_beside(end)),
+    }
+}
+
+pub const SHAPES: [&str; 6] = ["constant", "step", "sine", "ramp", "square", "burst"];
+
+/// A shape of this name with chance parameters: idle to full power of a board, periods of a tenth to several seconds.
+pub fn any_shape(name: &str, chance: &mut Chance) -> Shape {
+    let (low_w, high_w) = (chance.between(40.0, 150.0), chance.between(200.0, 450.0));
+    match name {
+        "constant" => Shape::Constant { watts: high_w },
+        // One change of load a window or so.
+        "step" => Shape::Step {
+            low_w,
+            high_w,
+            period_sec: chance.between(3.0, 30.0),
+        },
+        "sine" => Shape::Sine {
+            mean_w: high_w,
+            amplitude_w: low_w,
+            period_sec: chance.between(0.5, 8.0),
+        },
+        "ramp" => Shape::Ramp {
+            low_w,
+            high_w,
+            period_sec: chance.between(0.5, 8.0),
+        },
+        "square" => Shape::Step {
+            low_w,
+            high_w,
+            period_sec: chance.between(0.4, 2.0),
+        },
+        "burst" => {
+            let (period_sec, length_sec) = (chance.between(0.15, 1.0), chance.between(0.01, 0.08));
+            Shape::Burst {
+                low_w,
+                high_w,
+                period_sec,
+                length_sec,
+            }
+        }
+        other => panic!("no shape is called {other}"),
+    }
+}
+
+/// Any sensor of this kind on a load of this shape.
+pub fn any_sensor(kind: Kind, shape: &str, chance: &mut Chance) -> Sensor {
+    Sensor {
+        kind,
+        shape: any_shape(shape, chance),
+        refresh_sec: chance.one_of(kind.refreshes()),
+        phase_sec: chance.between(0.0, 0.1),
+        noise_w: chance.one_of(&NOISES_W),
+    }
+}
+
+/// One window to meter.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub sensor: Sensor,
+    pub course: Course,
+}
+
+impl Case {
+    /// How often the meter sweeps.
+    const SWEEP: Duration = Duration::from_millis(100);
+
+    pub fn meter(&self, chance: &mut Chance) -> Metered {
+        meter(&self.sensor, self.course, Self::SWEEP, chance)
+    }
+}
+
+/// `count` cases of all shapes, lengths (0.2 to 20 s), refresh periods and phases.
+pub fn cases(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Case> {
+    let one = |number: u32| Case {
+        sensor: any_sensor(kind, SHAPES[number as usize % SHAPES.len()], chance),
+        course: Course::any(0.2 * 100f64.powf(chance.between(0.0, 1.0)), chance),
+    };
+    (0..count).map(one).collect()
+}
+
+pub fn windows(kind: Kind, count: u32, chance: &mut Chance) -> Vec<Metered> {
+    let cases = cases(kind, count, chance);
+    cases.iter().map(|case| case.meter(chance)).collect()
+}
+
+/// How well stated intervals hold.
+pub struct Honesty {
+    /// The part of windows whose interval holds the truth.
+    pub coverage: f64,
+    pub median_half_width_j: f64,
+    pub median_error_j: f64,
+}
+
+pub fn honesty(windows: &[Metered]) -> Honesty {
+    let covered = windows.iter().filter(|window| window.is_covered()).count();
+    Honesty {
+        coverage: covered as f64 / windows.len() as f64,
+        median_half_width_j: median(
+            windows
+                .iter()
+                .map(|window| window.reading.uncertainty_j.unwrap_or(f64::NAN)),
+        ),
+        median_error_j: median(windows.iter().map(Metered::error_j)),
+    }
+}
+
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}

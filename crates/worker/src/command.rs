@@ -1,0 +1,81 @@
+use std::convert::Infallible;
+use std::io;
+
+use clap::Args;
+use joulemark_experiment::OfferedEngine;
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+use crate::inference::Engine;
+use crate::process::{bind_to_parent, pin_to_cpus, report_pipe};
+use crate::{SessionError, cpu, protocol, session};
+
+/// Arguments that the server gives to every worker.
+#[derive(Debug, Args)]
+pub struct RankArguments {
+    /// The server's pid: the worker ends with it.
+    #[arg(long)]
+    parent_pid: u32,
+    /// Logical CPUs to run on.
+    #[arg(long, value_delimiter = ',')]
+    cpus: Vec<u32>,
+}
+
+/// Why a worker ended before its work was done.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    #[error("a worker is started by the service, not by hand: {0}")]
+    ByHand(#[source] io::Error),
+    #[error("cannot run on CPUs {cpus:?}: {error}")]
+    Pinning { cpus: Vec<u32>, error: io::Error },
+    #[error("no runtime can be started: {0}")]
+    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// Runs one rank from the first order to the last and ends the process.
+///
+/// # Errors
+/// [`WorkerError`]; what the server can still be told, it was told.
+pub fn run_rank<E: Engine>(arguments: RankArguments) -> Result<Infallible, WorkerError> {
+    bind_to_parent(arguments.parent_pid).map_err(WorkerError::ByHand)?;
+    let reports = report_pipe().map_err(WorkerError::ByHand)?;
+    // Before any other thread is there: threads inherit the pinning of the one that starts them.
+    pin_to_cpus(&arguments.cpus).map_err(|error| WorkerError::Pinning {
+        cpus: arguments.cpus,
+        error,
+    })?;
+    start_log();
+    // mistral.rs needs a runtime of several threads: it blocks in place while it loads.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(WorkerError::Runtime)?;
+    runtime.block_on(session::run::<E>(io::stdin(), reports))?;
+    // Not returned from: the engine's own threads would be waited for.
+    std::process::exit(0)
+}
+
+/// Describes an engine of this build, as its program answers to `--describe`.
+pub fn describe(name: &str, engine_version: &str, features: &[&str]) -> OfferedEngine {
+    OfferedEngine {
+        name: name.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine_version: engine_version.to_owned(),
+        features: features.iter().map(|&feature| feature.to_owned()).collect(),
+        compiled_cpu_features: cpu::compiled_features(),
+        protocol_version: protocol::VERSION,
+    }
+}
+
+/// A worker's log: plain lines on standard error, which the server stamps and keeps.
+fn start_log() {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("warn,joulemark=info,mistralrs=info,mistralrs_core=info"))
+        .with_writer(io::stderr)
+        .without_time()
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,11 @@
+//! Runs prompts through a model and stamps every token. Owns the [`Engine`] interface, the choice of tokens and the
+//! built-in prompt sets; knows nothing of experiments' cycles, processes or energy.
+
+mod engine;
+pub mod prompts;
+mod sampling;
+
+pub use engine::{
+    Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
+};
+pub use sampling::{Sampling, TokenChooser};

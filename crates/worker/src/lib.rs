@@ -1,0 +1,13 @@
+//! The child's side: load a model once, warm up, measure cycle after cycle as told, report. Owns the protocol with the
+//! server and the interface that an engine fills in; opens no database and no socket.
+
+mod command;
+pub mod cpu;
+pub mod inference;
+mod job;
+mod process;
+pub mod protocol;
+mod session;
+
+pub use command::{RankArguments, WorkerError, describe, run_rank};
+pub use session::SessionError;

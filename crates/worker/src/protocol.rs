@@ -1,0 +1,143 @@
+//! Server and worker speak JSON lines, each with the version: orders come down the worker's standard input, reports go
+//! up a pipe of their own, since native libraries print to standard output. End of file on the orders ends the worker.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use joulemark_experiment::Spec;
+use joulemark_measurement::{CpuPlacement, LoadReport, RequestMeasurement, Window};
+
+/// Raised with every change that an older peer would misread.
+pub const VERSION: u32 = 1;
+
+/// The descriptor that the server leaves open to a worker for its reports.
+pub const REPORT_DESCRIPTOR: i32 = 3;
+
+/// What one rank is to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub rank: u32,
+    pub spec: Spec,
+    /// The model's file or folder, the hub id when `from_hub`, or the synthetic engine's name.
+    pub model_path: PathBuf,
+    pub from_hub: bool,
+    pub placement: CpuPlacement,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Order {
+    Load(Box<Job>),
+    WarmUp,
+    Measure { cycle: u32 },
+    Finish,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Report {
+    /// The process is up and waits for its job.
+    Hello {
+        pid: u32,
+    },
+    /// Loading begins.
+    Loading {
+        at_monotonic_sec: f64,
+    },
+    Loaded {
+        load: LoadReport,
+        truncated_prompts: u32,
+    },
+    WarmedUp {
+        window: Window,
+    },
+    /// Sent at most every half second, and only when tokens were chosen since: silence is a stall.
+    Progress {
+        tokens: u64,
+    },
+    /// The cycle's window is closed; its requests follow, outside of it.
+    Measured {
+        cycle: u32,
+        window: Window,
+    },
+    Request {
+        cycle: u32,
+        request: RequestMeasurement,
+    },
+    /// All requests of the cycle are out.
+    CycleReported {
+        cycle: u32,
+    },
+    Failed {
+        message: String,
+    },
+}
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ProtocolError {
+    #[error("the peer speaks protocol version {theirs}, this side {VERSION}: both must be the same build")]
+    OtherVersion { theirs: u32 },
+    #[error("a line is not of the protocol: {0}")]
+    Malformed(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<T> {
+    v: u32,
+    message: T,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    v: u32,
+}
+
+/// One line, newline included.
+pub fn encode<T: Serialize>(message: &T) -> String {
+    let line = Line { v: VERSION, message };
+    let mut text = serde_json::to_string(&line).expect("the protocol's types have text keys and no failing serializer");
+    text.push('\n');
+    text
+}
+
+/// # Errors
+/// [`ProtocolError`]: give the peer up, it cannot be understood.
+pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, ProtocolError> {
+    let malformed = |error: serde_json::Error| ProtocolError::Malformed(error.to_string());
+    let version: VersionOnly = serde_json::from_str(line).map_err(malformed)?;
+    if version.v != VERSION {
+        return Err(ProtocolError::OtherVersion { theirs: version.v });
+    }
+    serde_json::from_str::<Line<T>>(line)
+        .map(|line| line.message)
+        .map_err(malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back_as_it_was_written() {
+        for order in [Order::WarmUp, Order::Measure { cycle: 3 }, Order::Finish] {
+            assert_eq!(decode::<Order>(&encode(&order)), Ok(order));
+        }
+        let report = Report::Measured {
+            cycle: 1,
+            window: Window {
+                start_monotonic_sec: 1.25,
+                end_monotonic_sec: 2.5,
+            },
+        };
+        assert_eq!(decode::<Report>(&encode(&report)), Ok(report));
+    }
+
+    #[test]
+    fn another_version_is_refused_even_when_its_message_is_unknown() {
+        let line = r#"{"v": 2, "message": {"type": "sing"}}"#;
+        assert_eq!(decode::<Order>(line), Err(ProtocolError::OtherVersion { theirs: 2 }));
+        assert!(matches!(decode::<Order>("hello"), Err(ProtocolError::Malformed(_))));
+    }
+}

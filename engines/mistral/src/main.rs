@@ -1,0 +1,80 @@
+//! The worker of mistral.rs: one process a rank, started by the service. `docs/worker-protocol.md` describes what it is
+//! told and what it answers.
+
+mod engine;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use joulemark_worker::{RankArguments, WorkerError, cpu, describe, run_rank};
+
+use engine::MistralEngine;
+
+/// Version of the mistralrs crate that is linked; a test holds it against `Cargo.lock`.
+const MISTRALRS_VERSION: &str = "0.8.1";
+
+/// Runs one rank of an experiment with mistral.rs; started by the joulemark service, not by hand.
+#[derive(Debug, Parser)]
+#[command(name = "joulemark-mistral", version)]
+struct Arguments {
+    /// Print what this engine is, as JSON, and do nothing else.
+    #[arg(long, exclusive = true)]
+    describe: bool,
+    #[command(flatten)]
+    rank: Option<RankArguments>,
+}
+
+fn main() -> ExitCode {
+    if !cpu::is_good_enough() {
+        return ExitCode::FAILURE;
+    }
+    run()
+}
+
+/// Apart from the check and never inlined into it: this function's first instruction may be one that is missing.
+#[inline(never)]
+fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let Some(rank) = arguments.rank.filter(|_| !arguments.describe) else {
+        return print_description();
+    };
+    let error: WorkerError = match run_rank::<MistralEngine>(rank) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    eprintln!("joulemark-mistral: {error}");
+    ExitCode::FAILURE
+}
+
+/// Answers without touching the GPU: it is asked while experiments run.
+fn print_description() -> ExitCode {
+    let description = describe("mistral", MISTRALRS_VERSION, &features());
+    match serde_json::to_string(&description) {
+        Ok(text) => println!("{text}"),
+        Err(error) => {
+            eprintln!("joulemark-mistral: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn features() -> Vec<&'static str> {
+    let known = [
+        ("cuda", cfg!(feature = "cuda")),
+        ("cudnn", cfg!(feature = "cudnn")),
+        ("flash-attn", cfg!(feature = "flash-attn")),
+    ];
+    known.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_that_is_said_is_the_one_that_is_linked() {
+        let lock = include_str!("../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"mistralrs\"\nversion = \"{MISTRALRS_VERSION}\"\n")));
+    }
+}

@@ -1,0 +1,31 @@
+use jiff::Timestamp;
+
+use joulemark_experiment::report::Report;
+use joulemark_experiment::{ExperimentId, Failure, Spec, State, Warning};
+
+/// An experiment with its report, which it has once it is completed.
+#[derive(Clone, Debug)]
+pub struct ExperimentRow {
+    pub id: ExperimentId,
+    pub state: State,
+    pub attempt: u32,
+    pub node_name: Option<String>,
+    pub submitter: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub failure: Option<Failure>,
+    /// Of its submission; the report repeats them.
+    pub warnings: Vec<Warning>,
+    pub spec: Spec,
+    pub report: Option<Report>,
+}
+
+impl ExperimentRow {
+    pub fn all_warnings(&self) -> &[Warning] {
+        match &self.report {
+            Some(report) => &report.validation.warnings,
+            None => &self.warnings,
+        }
+    }
+}
