@@ -43,6 +43,9 @@ setup_build_tools() {
     export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
   fi
   has cargo || fail "there is no Rust toolchain: install one with rustup (1.94 or later) and run this again"
+  # rust-toolchain.toml asks rustup for the stable channel, which may not be the one that is installed.
+  cargo --version >/dev/null || fail "rustup could not give the stable toolchain (the message above says why): install it with \
+'rustup toolchain install stable', or name one that is there (1.94 or later) in RUSTUP_TOOLCHAIN, and run this again"
 }
 
 setup_pip() {

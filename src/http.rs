@@ -18,6 +18,7 @@ mod follow;
 mod health;
 mod layers;
 mod limits;
+mod lingering;
 mod listener;
 mod metrics;
 mod nodes;

@@ -5,16 +5,63 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/setup-clients.sh
 . deploy/setup-checks.sh
 
-timings=()
+records=$(mktemp -d)
+# The process of each step that runs, and its name.
+declare -A running=()
 
+# Runs a step and waits for it; its output is shown as it comes.
 step() {
-  local name=$1 begun=$EPOCHREALTIME microseconds
+  begin timed "$@"
+  local own=$!
+  while [ -n "${running[$own]:-}" ]; do wait_one; done
+}
+
+# Starts a step beside those that follow; its output is shown whole when it ends.
+start() {
+  begin recorded "$@"
+}
+
+wait_all() {
+  while [ ${#running[@]} -gt 0 ]; do wait_one; done
+}
+
+wait_one() {
+  local ended
+  # What failed has said so.
+  wait -n -p ended "${!running[@]}" || exit 1
+  unset "running[$ended]"
+}
+
+begin() {
+  # A process group for each step, so that `stop` ends all that it started.
+  set -m
+  "$@" </dev/null &
+  set +m
+  running[$!]=$2
+}
+
+stop() {
+  local process
+  for process in "${!running[@]}"; do kill -- "-$process" 2>/dev/null || true; done
+  rm -rf "$records"
+}
+trap stop EXIT
+
+recorded() {
+  local status=0
+  (timed "$@") >"$records/$1" 2>&1 || status=$?
+  cat "$records/$1"
+  return "$status"
+}
+
+timed() {
+  local name=$1 begun=$EPOCHREALTIME microseconds line
   shift
   printf '\n== %s: %s\n' "$name" "$*"
   "$@" || fail "$name failed: $*"
   microseconds=$((${EPOCHREALTIME//[.,]/} - ${begun//[.,]/}))
   printf -v line '%6d.%d s  %s' $((microseconds / 1000000)) $((microseconds / 100000 % 10)) "$name"
-  timings+=("$line")
+  printf '%s\n' "$line" >>"$records/timings"
   printf '== %s\n' "$line"
 }
 
@@ -24,6 +71,7 @@ setup() {
   setup_promtool
   setup_proxies
   setup_linters
+  setup_cargo_deny
   setup_node_tools
   setup_python_tools
   setup_rust_component rustfmt fmt
@@ -34,18 +82,30 @@ scripts() {
   shellcheck -x -P deploy deploy/*.sh tests/*.sh tests/*/*.sh .ci/run
 }
 
-step "tools" setup
-step "model" bash deploy/fetch-model.sh models
-step "scripts" scripts
-step "deploy" bash tests/deploy.sh
-step "format" cargo fmt --all --check
+# Needs no network but the registry; advisories need more and are left to .github/workflows/ci.yml.
+dependencies() {
+  cargo fetch --quiet --locked --target x86_64-unknown-linux-gnu &&
+    cargo_deny --offline --locked --workspace check -D warnings licenses bans sources
+}
+
+# In this shell, since it sets variables of the environment.
+timed "tools" setup
+start "model" bash deploy/fetch-model.sh models
+start "scripts" scripts
+start "deploy" bash tests/deploy.sh
+start "dependencies" dependencies
+start "format" cargo fmt --all --check
 # One profile and one set of features throughout, so that the engine is compiled once.
 step "build" cargo build --release --locked --workspace --all-targets
+wait_all
+start "openapi lint" bash tests/openapi_lint.sh
+start "generated clients" bash tests/clients.sh
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+wait_all
+start "schemathesis" bash tests/schemathesis.sh
 step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
-step "openapi lint" bash tests/openapi_lint.sh
-step "generated clients" bash tests/clients.sh
-step "schemathesis" bash tests/schemathesis.sh
+step "doc tests" cargo test --release --locked --workspace --doc
+wait_all
 # These compare readings with the truth to a percent: they get the machine to themselves, one after the other, since a
 # meter whose thread waits for a CPU measures the load of the tests beside it.
 quiet=(nvml:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: surroundings::)
@@ -55,5 +115,5 @@ step "unit tests" cargo test --release --locked --workspace --lib --bins
 step "integration tests" cargo test --release --locked --test integration -- "${skips[@]}"
 step "quiet tests" cargo test --release --locked --test integration -- --test-threads=1 "${quiet[@]}"
 
-printf '\nevery check passed; what took how long:\n'
-printf '%s\n' "${timings[@]}" | sort -rn
+printf '\nevery check passed in %d s; what took how long, some beside others:\n' "$SECONDS"
+sort -rn "$records/timings"

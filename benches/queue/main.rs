@@ -34,11 +34,10 @@ async fn main() {
 
 async fn kill(kills: u32) {
     let cluster = PostgresCluster::start();
-    let on_sqlite = ("SQLite, one server", Database::Sqlite, 1);
-    let on_postgres = cluster
-        .as_ref()
-        .map(|it| ("Postgres, two servers", Database::Postgres(it), 2));
-    for (name, database, hosts) in std::iter::once(on_sqlite).chain(on_postgres) {
+    for (name, database, hosts) in [
+        ("SQLite, one server", Database::Sqlite, 1),
+        ("Postgres, two servers", Database::Postgres(&cluster), 2),
+    ] {
         let plan = kills::Plan {
             kills,
             hosts,
@@ -64,9 +63,7 @@ async fn kill(kills: u32) {
 }
 
 async fn share(experiments: u32, is_one_killed: bool) {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let plan = makespan::Plan {
         servers: 3,
         experiments,
@@ -100,9 +97,7 @@ async fn share(experiments: u32, is_one_killed: bool) {
 
 async fn lose_the_database(outage_sec: u32) {
     for lease_sec in [30, 5] {
-        let Some(mut cluster) = PostgresCluster::start() else {
-            return;
-        };
+        let mut cluster = PostgresCluster::start();
         let plan = outage::Plan {
             outage: Duration::from_secs(u64::from(outage_sec)),
             lease_sec,

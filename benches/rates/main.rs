@@ -41,18 +41,15 @@ fn main() {
             measure(&sqlite, many);
         }
         "postgres" => {
-            let Some(cluster) = PostgresCluster::start_with(POSTGRES) else {
-                return;
-            };
+            let cluster = PostgresCluster::start_with(POSTGRES);
             measure(&|name| Database::postgres(&cluster, name), many);
         }
         "export" => exports(&sqlite("many"), many),
         "looks" => {
             looks::measure(&sqlite("queue"));
-            if let Some(cluster) = PostgresCluster::start_with(POSTGRES) {
-                println!("the same on Postgres:");
-                looks::measure(&Database::postgres(&cluster, "queue"));
-            }
+            let cluster = PostgresCluster::start_with(POSTGRES);
+            println!("the same on Postgres:");
+            looks::measure(&Database::postgres(&cluster, "queue"));
         }
         other => {
             println!("there is no {other:?}; accepted are postgres, export, looks, nothing for SQLite, and a number");

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
 use super::access::Peer;
+use super::lingering::Lingering;
 use super::listener::{Listener, Stream};
 use super::unread::answer;
 use crate::config::Limits;
@@ -27,6 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `stopping`, then answers what is under way and returns.
 pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
+    // As patient with a body that nobody reads as with one that is read.
+    let linger_limit = Duration::from_secs(u64::from(limits.body_timeout_sec));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(u64::from(limits.header_timeout_sec)))
@@ -44,6 +47,7 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping:
         };
         match accepted {
             Ok((stream, peer)) => {
+                let stream = Lingering::new(stream, linger_limit);
                 let connection = handle(http.clone(), stream, peer, router.clone(), stopping.clone());
                 tokio::spawn(async move {
                     connection.await;
@@ -62,10 +66,17 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping:
     let _ = places.acquire_many(limits.max_connections).await;
 }
 
-async fn handle(http: http1::Builder, stream: Stream, peer: Peer, router: Router, stopping: CancellationToken) {
+async fn handle(
+    http: http1::Builder,
+    stream: Lingering<Stream>,
+    peer: Peer,
+    router: Router,
+    stopping: CancellationToken,
+) {
+    let linger = stream.flag();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        answer(router.clone(), request)
+        answer(router.clone(), request, linger.clone())
     });
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);

@@ -1,5 +1,6 @@
-//! Who is refused before their body was read finds the connection closed: what is left of the body stands in the way of
-//! the next request. That has to be said in the answer, or a proxy sends another client's request on it, which is lost.
+//! Finds requests that are answered before their body was read. Their connection ends, since the rest of the body stands
+//! in the way of the next request. The answer says so, or a proxy sends another client's request on it, which is lost;
+//! and `lingering` lets the client send the rest, or a proxy takes the failed write for a failed request.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,6 +17,8 @@ use axum::{
 };
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tower::ServiceExt as _;
+
+use super::lingering::LingerFlag;
 
 /// A request's body that says whether it was read to its end.
 struct Watched {
@@ -47,8 +50,8 @@ impl HttpBody for Watched {
     }
 }
 
-/// The router's answer, with `Connection: close` where the body was not read.
-pub async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+/// Returns the router's answer. Where the body was not read, it has `Connection: close` and the flag is raised.
+pub async fn answer(router: Router, request: Request<Incoming>, linger: LingerFlag) -> Result<Response, Infallible> {
     let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
     let watching = is_read.clone();
     let request = request.map(|body| {
@@ -59,6 +62,7 @@ pub async fn answer(router: Router, request: Request<Incoming>) -> Result<Respon
     });
     let mut response = router.oneshot(request).await?;
     if !is_read.load(Ordering::Relaxed) {
+        linger.raise();
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -104,3 +104,53 @@ fn start(launch: Launch) -> io::Result<Launched> {
         reports,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A process that is killed when the thread that forked it ends, as a worker is.
+    const DIES_WITH_ITS_PARENT: [&str; 5] = ["setpriv", "--pdeathsig", "KILL", "sleep", "60"];
+
+    fn until_it_sleeps(pid: u32) {
+        while std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("it lives") != "sleep\n" {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_is_launched_outlives_the_threads_of_the_pool_and_not_the_launcher() {
+        let [program, arguments @ ..] = DIES_WITH_ITS_PARENT;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .thread_keep_alive(Duration::from_millis(1))
+            .build()
+            .expect("a runtime");
+        let launcher = Launcher::start().expect("its thread");
+        let launched = runtime.block_on(launcher.launch(Launch {
+            program: program.into(),
+            arguments: arguments.map(OsString::from).to_vec(),
+            environment: Vec::new(),
+            inherited: Vec::new(),
+        }));
+        let mut worker = launched.expect("it starts").child;
+        until_it_sleeps(worker.id());
+        let of_the_pool = runtime.spawn_blocking(move || {
+            let child = Command::new(program).args(arguments).spawn().expect("it starts");
+            until_it_sleeps(child.id());
+            child
+        });
+        let mut of_the_pool = runtime.block_on(of_the_pool).expect("its thread does not panic");
+        let killed = Some(libc::SIGKILL);
+        assert_eq!(
+            of_the_pool.wait().expect("it is ours").signal(),
+            killed,
+            "its thread was idle"
+        );
+        assert_eq!(worker.try_wait().expect("it is ours"), None, "it lives on");
+        drop(launcher);
+        assert_eq!(worker.wait().expect("it is ours").signal(), killed);
+    }
+}

@@ -34,7 +34,13 @@ impl Scheduler {
         let past = store.device_times(first_hour(now)).await?;
         let device_sec = device_sec_by_user(&past, &store.devices_in_use().await?, now);
         let candidates = self.candidates(&in_order(&waiting, &device_sec));
-        Ok(self.lock(&candidates))
+        let startable = self.lock(&candidates);
+        for Candidate { key, .. } in &candidates {
+            if !startable.iter().any(|(start, _)| start.key == *key) {
+                tracing::debug!(experiment = %key, "looked at, and left to wait for its devices");
+            }
+        }
+        Ok(startable)
     }
 
     /// As many of one user and need as all live nodes could start at once: what others take meanwhile hides nothing.

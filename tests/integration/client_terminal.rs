@@ -1,6 +1,7 @@
 use std::process::{Command, Stdio};
 
 use crate::client_command::{Said, run, submit, synthetic};
+use crate::installed;
 use crate::server::Server;
 
 /// On a terminal of its own, which `script` makes; standard output and error are one there.
@@ -104,15 +105,14 @@ fn there_is_a_manual_page_for_each_subcommand_and_groff_has_nothing_to_say() {
         let path = folder.path().join(format!("{name}.1"));
         let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(page.contains(".TH joulemark"), "{name}");
-        // groff stands on every Debian that can show a page; a machine that cannot has nobody to show it to.
         // `man` tells groff the encoding likewise.
-        if let Ok(output) = Command::new("groff")
+        let mut groff = installed("groff", "groff-base");
+        let output = groff
             .args(["-Kutf8", "-man", "-Tutf8", "-ww", "-z"])
             .arg(&path)
-            .output()
-        {
-            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}");
-        }
+            .output();
+        let said = output.expect("groff runs").stderr;
+        assert_eq!(String::from_utf8_lossy(&said), "", "{name}");
     }
     assert!(!folder.path().join("joulemark-worker.1").exists());
     let submit = std::fs::read_to_string(folder.path().join("joulemark-submit.1")).unwrap();

@@ -6,16 +6,22 @@ use std::process::{Command, Output};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::installed;
 use crate::postgres_cluster::PostgresCluster;
 use crate::server::Server;
 
+fn command(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
+    command.arg("db").args(arguments).args(["--database-url", url]);
+    command
+}
+
 fn db(url: &str, arguments: &[&str]) -> (bool, String) {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_joulemark"))
-        .arg("db")
-        .args(arguments)
-        .args(["--database-url", url])
-        .output()
-        .expect("it starts");
+    said(&mut command(url, arguments))
+}
+
+fn said(command: &mut Command) -> (bool, String) {
+    let Output { status, stdout, stderr } = command.output().expect("it starts");
     let text = [stdout, stderr]
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .concat();
@@ -91,22 +97,19 @@ async fn an_sqlite_database_is_checked_backed_up_and_pruned_beside_its_server() 
 
 #[tokio::test]
 async fn a_postgres_database_is_checked_backed_up_and_pruned_beside_its_server() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let folder = tempfile::tempdir().unwrap();
     let url = cluster.url();
     let server = Server::start_in(folder.path(), &["--allow-synthetic-engine", "--database-url", &url]);
     assert_checked_and_pruned(&server, &url).await;
     let archive = folder.path().join("joulemark.dump");
+    let mut backup = command(&url, &["backup", archive.to_str().unwrap()]);
+    let (good, text) = said(backup.env("PATH", "/nowhere"));
+    assert!(!good && text.contains("pg_dump --format=custom"), "{text}");
+    installed("pg_dump", "postgresql-client");
     let (good, text) = db(&url, &["backup", archive.to_str().unwrap()]);
-    let has_tool = Command::new("pg_dump").arg("--version").output().is_ok();
-    assert_eq!(good, has_tool, "{text}");
-    if has_tool {
-        assert!(std::fs::read(&archive).unwrap().starts_with(b"PGDMP"));
-    } else {
-        assert!(text.contains("pg_dump --format=custom"), "{text}");
-    }
+    assert!(good, "{text}");
+    assert!(std::fs::read(&archive).unwrap().starts_with(b"PGDMP"));
 }
 
 #[tokio::test]

@@ -67,16 +67,15 @@ async fn a_worker_that_dies_while_it_rests_for_the_baseline_is_noticed_before_th
     const REST_SEC: u64 = 60;
     let server = Server::start();
     let id = server.accepted(&with_a_child(1, REST_SEC)).await;
-    server.until_state(&id, "warming_up").await;
+    server
+        .until(&id, |shown| shown["progress"]["phase"] == "idle_baseline")
+        .await;
     let start = Monotonic::now();
     kill(Pid::from_raw(server.workers()[0] as i32), Signal::SIGKILL).expect("it is ours");
     let shown = server.until_state(&id, "failed").await;
     assert!(Monotonic::now().sec_since(start) < REST_SEC as f64 / 2.0);
     let message = shown["failure"]["message"].as_str().expect("a message");
-    assert!(
-        message.contains("resting") || message.contains("warming up"),
-        "{message}"
-    );
+    assert!(message.contains("resting for the idle baseline"), "{message}");
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use joulemark_measurement::clock::Monotonic;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::guarded::{connect, read_all};
+use crate::exposition::read;
+use crate::guarded::{connect, read_all, read_until};
 use crate::postgres_cluster::PostgresCluster;
 use crate::server::Server;
 use crate::sse::{Follow, states_of};
@@ -166,12 +168,29 @@ async fn a_server_that_stops_closes_its_streams_and_answers_who_waits() {
     one.until(|event| event.name == "state").await;
     let waiting = reqwest::get(format!("{}/v1/experiments/{id}?wait=300", server.url));
     let waiting = tokio::spawn(waiting);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until_streams(&server, 3.0).await;
     server.stop();
     all.rest().await;
     one.rest().await;
     let answer = waiting.await.unwrap().expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
+}
+
+/// Waits until so many streams and requests that wait are open.
+async fn until_streams(server: &Server, count: f64) {
+    let start = Monotonic::now();
+    loop {
+        let (status, text) = server.get("/metrics").await;
+        let is_refused = status == StatusCode::SERVICE_UNAVAILABLE;
+        if !is_refused && read(text.as_str().expect("text")).one("joulemark_http_streams_open", &[]) == count {
+            return;
+        }
+        assert!(
+            Monotonic::now().sec_since(start) < 60.0,
+            "never {count} streams: {text}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -189,11 +208,12 @@ async fn a_wait_ends_with_the_experiment_and_no_later_and_outlasts_the_limit_on_
     // More than are answered at a time.
     let waiting = (0..8).map(|index| tokio::spawn(patiently(urls[index % 2].clone())));
     let waiting: Vec<_> = waiting.collect();
-    tokio::time::sleep(Duration::from_millis(2500)).await;
-    assert!(waiting.iter().all(|answer| !answer.is_finished()), "they wait");
+    until_streams(&server, 8.0).await;
+    // By the time this one's is up, the others have waited for longer than a request may take.
     let (status, shown) = server.get(&format!("/v1/experiments/{blocker}?wait=1")).await;
     assert_eq!(status, StatusCode::OK, "the time is up: {shown:#}");
     assert_ne!(shown["state"], "completed");
+    assert!(waiting.iter().all(|answer| !answer.is_finished()), "they wait");
     server.cancel(&id).await;
     for (index, answer) in waiting.into_iter().enumerate() {
         let answer = answer.await.unwrap();
@@ -208,13 +228,15 @@ async fn a_wait_ends_with_the_experiment_and_no_later_and_outlasts_the_limit_on_
     }
 }
 
-/// Until there is a place to begin.
+/// Until there is a place to begin; no other refusal is put up with.
 async fn patiently(url: String) -> reqwest::Response {
     loop {
         let response = reqwest::get(&url).await.expect("an answer");
         if response.status() != StatusCode::SERVICE_UNAVAILABLE {
             return response;
         }
+        let refusal = response.text().await.expect("text");
+        assert!(refusal.contains("max_concurrent_requests"), "{refusal}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -267,10 +289,10 @@ async fn a_client_that_does_not_read_misses_progress_and_no_state() {
     for id in &ids {
         server.cancel(id).await;
     }
-    let reader = tokio::spawn(async move { read_all(&mut stream).await });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let last = format!("{{\"id\":\"{}\",\"state\":\"cancelled\"", ids.last().expect("many"));
+    let mut text = read_until(&mut stream, &last).await;
     drop(server);
-    let text = reader.await.unwrap();
+    text.push_str(&read_all(&mut stream).await);
     for id in &ids {
         for state in ["queued", "cancelled"] {
             let data = format!("{{\"id\":\"{id}\",\"state\":\"{state}\"");
@@ -281,9 +303,7 @@ async fn a_client_that_does_not_read_misses_progress_and_no_state() {
 
 #[tokio::test]
 async fn what_another_server_runs_is_heard_of_as_well_and_ids_mean_the_same_on_both() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let (url, folders) = (
         cluster.url(),
         [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()],

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::path::PathBuf;
 
 use joulemark_measurement::clock::Monotonic;
 use nix::sys::signal::{Signal, kill};
@@ -152,17 +152,29 @@ async fn a_queued_experiment_that_is_cancelled_never_starts() {
     assert_eq!(server.cancel(&running).await.0, StatusCode::OK);
 }
 
-/// The parent-death signal is tied to the thread that forked; one that is reaped for idleness would kill the worker.
+/// The name of the thread of `process` that forked `child`.
+fn forked_by(process: u32, child: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let forked = |task: &PathBuf| {
+        read(task.join("children"))
+            .split(' ')
+            .any(|pid| pid == child.to_string())
+    };
+    let thread = tasks.flatten().map(|task| task.path()).find(forked);
+    read(thread.expect("a thread that forked it").join("comm"))
+        .trim()
+        .to_owned()
+}
+
+/// The parent-death signal is tied to the thread that forked, and a thread of tokio's pool ends when it is idle: that
+/// the launcher's does not, the tests of `launch.rs` show.
 #[tokio::test]
-async fn a_worker_lives_on_while_its_server_is_idle_for_a_minute() {
+async fn a_worker_is_forked_by_the_thread_that_lives_as_long_as_its_server() {
     let server = Server::start();
-    let mut experiment = synthetic("prefill_ms=62000");
-    experiment["prompts"] = json!(["one"]);
-    experiment["warmup_iterations"] = json!(0);
-    experiment["num_cycles"] = json!(1);
-    let id = server.accepted(&experiment).await;
-    tokio::time::sleep(Duration::from_secs(61)).await;
-    server.until_state(&id, "completed").await;
+    let id = server.accepted(&slow()).await;
+    server.until_state(&id, "warming_up").await;
+    assert_eq!(forked_by(server.pid(), server.workers()[0]), "worker-launcher");
 }
 
 #[tokio::test]

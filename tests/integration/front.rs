@@ -16,6 +16,7 @@ use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 
 use crate::guarded::Guarded;
+use crate::installed;
 use certificate::Certificate;
 
 /// The name in the files of `deploy/`, which is left as it is.
@@ -59,18 +60,15 @@ struct Scene<'a> {
 }
 
 impl Proxy {
-    /// Those that are installed; says of the others that they are left out.
-    pub fn installed() -> Vec<Self> {
-        let all = [(Self::Nginx, "nginx"), (Self::Caddy, "caddy")];
-        let is_there = |program: &str| {
-            let found = Command::new(program).arg("version").output().is_ok();
-            if !found {
-                println!("skipped: {program} is not installed");
-            }
-            found
-        };
-        let there = all.into_iter().filter(|(_, program)| is_there(program));
-        there.map(|(proxy, _)| proxy).collect()
+    /// Returns both proxies.
+    ///
+    /// # Panics
+    /// Panics when one is not installed, with the package to install.
+    pub fn installed() -> [Self; 2] {
+        for (program, package) in [("nginx", "nginx-light"), ("caddy", "caddy"), ("openssl", "openssl")] {
+            installed(program, package);
+        }
+        [Self::Nginx, Self::Caddy]
     }
 }
 

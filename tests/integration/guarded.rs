@@ -96,22 +96,39 @@ pub async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(address).await.expect("a connection")
 }
 
+/// Bytes that are read at a time.
+const PART: usize = 16_384;
+
 /// Until the server closes; fails the test when it never does.
 pub async fn read_all(stream: &mut TcpStream) -> String {
+    read_while(stream, |_| true).await
+}
+
+/// Until `last` has come, or the server closes; fails the test when neither happens.
+pub async fn read_until(stream: &mut TcpStream, last: &str) -> String {
+    let is_last = |window: &[u8]| window == last.as_bytes();
+    let wants_more = |answer: &[u8]| {
+        let new = answer.len().saturating_sub(PART + last.len());
+        !answer[new..].windows(last.len()).any(is_last)
+    };
+    read_while(stream, wants_more).await
+}
+
+async fn read_while(stream: &mut TcpStream, wants_more: impl Fn(&[u8]) -> bool) -> String {
     let mut answer = Vec::new();
     let reading = async {
-        let mut part = [0; 4096];
-        while let Ok(length) = stream.read(&mut part).await {
-            if length == 0 {
-                break;
+        let mut part = vec![0; PART];
+        while wants_more(&answer) {
+            match stream.read(&mut part).await {
+                Ok(0) | Err(_) => break,
+                Ok(length) => answer.extend_from_slice(&part[..length]),
             }
-            answer.extend_from_slice(&part[..length]);
         }
     };
     let patience = Duration::from_secs(60);
-    let closed = tokio::time::timeout(patience, reading).await;
+    let ended = tokio::time::timeout(patience, reading).await;
     assert!(
-        closed.is_ok(),
+        ended.is_ok(),
         "the connection stays open after {:?}",
         String::from_utf8_lossy(&answer)
     );

@@ -3,8 +3,8 @@
 use crate::makespan::{Outcome, Plan, run};
 use crate::postgres_cluster::PostgresCluster;
 
-async fn outcome(is_one_killed: bool) -> Option<Outcome> {
-    let cluster = PostgresCluster::start()?;
+async fn outcome(is_one_killed: bool) -> Outcome {
+    let cluster = PostgresCluster::start();
     let plan = Plan {
         servers: 3,
         experiments: 45,
@@ -20,19 +20,19 @@ async fn outcome(is_one_killed: bool) -> Option<Outcome> {
         outcome.makespan_sec > 0.9 * outcome.ideal_sec,
         "nothing is faster than it can be: {outcome:#?}"
     );
-    Some(outcome)
+    outcome
 }
 
 #[tokio::test]
 async fn three_servers_share_a_queue_and_run_each_experiment_once() {
-    let Some(outcome) = outcome(false).await else { return };
+    let outcome = outcome(false).await;
     assert_eq!((outcome.run_more_than_once, outcome.gpus_used), (0, 9), "{outcome:#?}");
     assert_eq!(outcome.states, "{\"completed\": 50}");
 }
 
 #[tokio::test]
 async fn two_servers_finish_what_a_third_one_left_when_it_was_killed() {
-    let Some(outcome) = outcome(true).await else { return };
+    let outcome = outcome(true).await;
     assert!(outcome.run_more_than_once <= 3, "{outcome:#?}");
     assert_eq!(outcome.states, "{\"completed\": 50}");
 }

@@ -306,7 +306,12 @@ fn a_gpu_that_is_not_there_is_refused_with_what_there_is_before_the_command_runs
 #[test]
 fn an_interrupt_goes_to_the_command_and_the_result_is_still_printed() {
     let tree = Powercap::new(&[("intel-rapl:0", "package-0")]);
-    let mut child = joulemark("meter", tree.root(), Path::new(NO_NVML))
+    let meter = joulemark("meter", tree.root(), Path::new(NO_NVML));
+    // A shell cannot trap a signal that was ignored when it started, as SIGINT is beneath `nohup` and `&`.
+    let mut child = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(meter.get_program())
+        .args(meter.get_args())
         .args([
             "--json",
             "--",
@@ -314,6 +319,7 @@ fn an_interrupt_goes_to_the_command_and_the_result_is_still_printed() {
             "-c",
             "trap 'exit 3' INT; echo ready; while :; do sleep 0.02; done",
         ])
+        .env_remove("JOULEMARK_CONFIG")
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::mock_nvml::MockNvml;
 use crate::postgres_cluster::PostgresCluster;
@@ -73,9 +74,7 @@ fn lasting(sec: u32) -> Value {
 
 #[tokio::test]
 async fn an_experiment_runs_on_the_node_that_has_what_it_asks_for_whoever_was_asked() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let (with_gpus, without) = (Host::with_gpus(2, 10), Host::without_gpus());
     let gpus = with_gpus.start(
         &cluster,
@@ -155,9 +154,7 @@ async fn an_experiment_runs_on_the_node_that_has_what_it_asks_for_whoever_was_as
 
 #[tokio::test]
 async fn what_a_dead_node_ran_is_run_by_another_after_the_lease() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let (one, other) = (Host::without_gpus(), Host::without_gpus());
     let dying = one.start(&cluster, "dying", &["--lease-sec", "2"]);
     let id = dying.accepted(&lasting(30)).await;
@@ -183,9 +180,7 @@ async fn what_a_dead_node_ran_is_run_by_another_after_the_lease() {
 
 #[tokio::test]
 async fn a_node_that_comes_back_stops_what_it_lost_and_finishes_nothing_of_it() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let (one, other) = (Host::without_gpus(), Host::without_gpus());
     let frozen = one.start(&cluster, "frozen", &["--lease-sec", "2"]);
     let id = frozen.accepted(&lasting(8)).await;
@@ -215,9 +210,7 @@ async fn a_node_that_comes_back_stops_what_it_lost_and_finishes_nothing_of_it() 
 
 #[tokio::test]
 async fn a_restarted_server_takes_over_its_own_at_once() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let host = Host::without_gpus();
     let first = host.start(&cluster, "box", &["--lease-sec", "600"]);
     let id = first.accepted(&lasting(30)).await;
@@ -231,9 +224,7 @@ async fn a_restarted_server_takes_over_its_own_at_once() {
 
 #[tokio::test]
 async fn a_second_server_of_the_same_host_needs_a_name_of_its_own() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let host = Host::without_gpus();
     let _first = host.start(&cluster, "box", &[]);
     let second = std::process::Command::new(env!("CARGO_BIN_EXE_joulemark"))
@@ -259,9 +250,7 @@ async fn a_second_server_of_the_same_host_needs_a_name_of_its_own() {
 
 #[tokio::test]
 async fn what_runs_elsewhere_is_cancelled_through_any_server() {
-    let Some(cluster) = PostgresCluster::start() else {
-        return;
-    };
+    let cluster = PostgresCluster::start();
     let (one, other) = (Host::without_gpus(), Host::without_gpus());
     let (runs, asked) = (one.start(&cluster, "runs", &[]), other.start(&cluster, "asked", &[]));
     let id = asked.accepted(&with(lasting(60), json!({"node": "runs"}))).await;
@@ -275,27 +264,39 @@ async fn what_runs_elsewhere_is_cancelled_through_any_server() {
     assert_eq!(no_workers_within(runs.pid(), Duration::from_secs(2)), Vec::<u32>::new());
 }
 
+/// The clock by which leases are timed, ahead by the setting `test.ahead`.
+const CLOCK: &str = "CREATE OR REPLACE VIEW database_clock (now_us) AS SELECT CAST(EXTRACT(EPOCH FROM \
+     clock_timestamp() + CAST(COALESCE(current_setting('test.ahead', TRUE), '0') AS INTERVAL)) * 1000000 AS BIGINT)";
+
 /// Longer than the lease: nobody may take an outage of the database for the death of a server.
 #[tokio::test]
 async fn what_runs_goes_on_while_the_database_is_away_and_is_not_taken_over() {
-    let Some(mut cluster) = PostgresCluster::start() else {
-        return;
-    };
-    let (one, other) = (Host::without_gpus(), Host::without_gpus());
-    let runs = one.start(&cluster, "runs", &["--lease-sec", "4"]);
-    let watches = other.start(&cluster, "watches", &["--lease-sec", "4"]);
-    let id = runs.accepted(&with(lasting(12), json!({"node_labels": {}}))).await;
-    let shown = runs.until_state(&id, "measuring").await;
-    let node = shown["node_name"].clone();
+    let mut cluster = PostgresCluster::start();
+    let hosts = [(); 3].map(|()| Host::without_gpus());
+    let start = |host: usize, name| hosts[host].start(&cluster, name, &["--lease-sec", "3"]);
+    let dies = start(0, "dies");
+    let left = dies.accepted(&lasting(60)).await;
+    dies.until_state(&left, "measuring").await;
+    let (runs, watches) = (start(1, "runs"), start(2, "watches"));
+    let id = runs.accepted(&with(lasting(10), json!({"node": "runs"}))).await;
+    runs.until_state(&id, "measuring").await;
+    let mut connection = PgConnection::connect(&cluster.url()).await.unwrap();
+    sqlx::raw_sql(CLOCK).execute(&mut connection).await.unwrap();
+    dies.kill();
     cluster.stop();
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    let workers = [&runs, &watches].map(|server| server.workers().len());
-    assert_eq!(workers.iter().sum::<usize>(), 1, "it goes on: {workers:?}");
-    cluster.start_again();
+    for server in [&runs, &watches] {
+        server
+            .until_logged(&["the heartbeat does not reach the database"])
+            .await;
+    }
+    assert_eq!(runs.workers().len(), 1, "it goes on");
+    cluster.start_again_with(&["test.ahead=1 hour"]);
+    // Whoever takes this over was in touch for a whole lease, and has looked at what every server holds.
+    watches.until(&left, |shown| shown["attempt"] == 2).await;
     let shown = runs.until_state(&id, "completed").await;
     assert_eq!(
         (&shown["attempt"], &shown["node_name"]),
-        (&json!(1), &node),
+        (&json!(1), &json!("runs")),
         "{}",
         runs.log()
     );

@@ -76,21 +76,20 @@ struct Scene {
 }
 
 impl Scene {
-    /// None where PostgreSQL is not installed.
-    async fn measuring() -> Option<Self> {
-        let cluster = PostgresCluster::start()?;
+    async fn measuring() -> Self {
+        let cluster = PostgresCluster::start();
         let folder = tempfile::tempdir().unwrap();
         let spool = folder.path().join("spool");
         let server = serve(&cluster, folder.path(), &spool);
         let id = server.accepted(&running()).await;
         server.until_state(&id, "measuring").await;
-        Some(Self {
+        Self {
             cluster,
             folder,
             spool,
             server,
             id,
-        })
+        }
     }
 }
 
@@ -102,9 +101,7 @@ fn serve(cluster: &PostgresCluster, folder: &Path, spool: &Path) -> Server {
 
 #[tokio::test]
 async fn what_ends_while_postgres_is_away_is_stored_once_it_is_back() {
-    let Some(mut scene) = Scene::measuring().await else {
-        return;
-    };
+    let mut scene = Scene::measuring().await;
     scene.cluster.stop();
     assert_unavailable(&scene.server, "cannot be reached").await;
     until_spooled(&scene.spool, &scene.server).await;
@@ -114,9 +111,7 @@ async fn what_ends_while_postgres_is_away_is_stored_once_it_is_back() {
 
 #[tokio::test]
 async fn what_ends_while_postgres_is_away_is_stored_by_the_next_server() {
-    let Some(mut scene) = Scene::measuring().await else {
-        return;
-    };
+    let mut scene = Scene::measuring().await;
     scene.cluster.stop();
     until_spooled(&scene.spool, &scene.server).await;
     scene.server.kill();
@@ -129,9 +124,7 @@ async fn what_ends_while_postgres_is_away_is_stored_by_the_next_server() {
 /// PostgreSQL is made to say what it says when a table's file cannot grow.
 #[tokio::test]
 async fn what_ends_while_postgres_s_disk_is_full_is_stored_once_there_is_room() {
-    let Some(scene) = Scene::measuring().await else {
-        return;
-    };
+    let scene = Scene::measuring().await;
     let mut connection = PgConnection::connect(&scene.cluster.url()).await.unwrap();
     let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              RAISE 'could not extend file \"base/5/16384\": No space left on device' USING ERRCODE = 'disk_full'; \

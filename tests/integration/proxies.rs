@@ -1,9 +1,12 @@
 use std::process::Command;
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
-use crate::guarded::{Guarded, raw};
+use crate::guarded::{Guarded, connect, raw};
 use crate::server::Server;
 
 const BEHIND: [&str; 5] = [
@@ -253,4 +256,60 @@ async fn who_is_refused_before_their_body_was_read_is_told_that_the_connection_e
         "{answers}"
     );
     assert!(second.contains("\"ok\""), "{answers}");
+}
+
+/// A part of a body that nobody reads, and how many of them are promised.
+const PART: &[u8] = &[b' '; 4096];
+const PARTS: usize = 20;
+
+/// Sends the head of a request that another site's page made, and reads its refusal to the end.
+async fn refused_by_its_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let head = format!(
+        "POST /v1/experiments HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\
+         Sec-Fetch-Site: cross-site\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        PART.len() * PARTS
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
+/// Caddy sends the body in a write of its own, nginx a large one: where that fails, they answer 502 for the refusal.
+#[tokio::test]
+async fn who_is_refused_before_their_body_was_read_can_still_send_it() {
+    async fn send_it_late(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        refused_by_its_head(&mut stream).await;
+        for part in 1..=PARTS {
+            // A connection that was closed at once fails a later write at the latest.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let sent = stream.write_all(PART).await;
+            assert!(sent.is_ok(), "part {part} of the body: {sent:?}");
+        }
+        let rest = stream.read(&mut [0; 1]).await;
+        assert!(matches!(rest, Ok(0)), "the connection was reset: {rest:?}");
+    }
+    let patient = ["--body-timeout-sec", "60"];
+    let on_a_port = Guarded::start(&patient);
+    send_it_late(connect(&on_a_port.server).await).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("http.sock");
+    let listen = format!("unix:{}", path.display());
+    let _on_a_socket = Guarded::start(&[&patient[..], &["--listen", &listen]].concat());
+    send_it_late(UnixStream::connect(&path).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn who_sends_a_refused_body_for_ever_is_cut_off() {
+    let guarded = Guarded::start(&["--body-timeout-sec", "1"]);
+    let mut stream = connect(&guarded.server).await;
+    refused_by_its_head(&mut stream).await;
+    let sending = async {
+        while stream.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let cut_off = tokio::time::timeout(Duration::from_secs(60), sending).await;
+    assert!(cut_off.is_ok(), "the connection is still open");
 }

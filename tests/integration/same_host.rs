@@ -1,7 +1,6 @@
 //! Two servers with databases of their own on one host.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -36,6 +35,8 @@ impl Host {
                 &locks,
                 "--node-name",
                 name,
+                "--log",
+                "info,joulemark::scheduler=debug",
             ],
         )
     }
@@ -59,8 +60,9 @@ fn lasting(sec: u32, fields: Value) -> Value {
     experiment
 }
 
+/// Once the server has looked at it and started it not.
 async fn still_waits(server: &Server, id: &str) {
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    server.until_logged(&[id, "left to wait for its devices"]).await;
     assert_eq!(server.show(id).await["state"], "queued", "{}", server.log());
 }
 

@@ -16,4 +16,4 @@ pub mod tiny_llama;
 pub mod verdict;
 
 pub use ::mock_nvml::shape::{self, Shape};
-pub use programs::{engine, program, scratch_folder};
+pub use programs::{engine, installed, program, scratch_folder};

@@ -22,17 +22,21 @@ pub struct PostgresCluster {
 const QUICK: &[&str] = &["fsync=off"];
 
 impl PostgresCluster {
-    /// None, said on standard output, where PostgreSQL is not installed.
-    pub fn start() -> Option<Self> {
+    /// Starts a cluster that keeps nothing through a power cut, and returns it once it takes connections.
+    ///
+    /// # Panics
+    /// Panics when PostgreSQL is not installed, with the package to install: a test of it never passes without one.
+    pub fn start() -> Self {
         Self::start_with(QUICK)
     }
 
-    /// With settings of its own, each `NAME=VALUE`; none makes it as durable as it comes.
-    pub fn start_with(settings: &'static [&'static str]) -> Option<Self> {
-        let Some(binaries) = binaries() else {
-            println!("skipped: there is no PostgreSQL under /usr/lib/postgresql");
-            return None;
-        };
+    /// Starts a cluster with settings of its own, each `NAME=VALUE`; none makes it as durable as it comes.
+    ///
+    /// # Panics
+    /// Panics when PostgreSQL is not installed, as [`start`](Self::start) does.
+    pub fn start_with(settings: &'static [&'static str]) -> Self {
+        let binaries = binaries()
+            .expect("there is no PostgreSQL under /usr/lib/postgresql; install it with: apt-get install postgresql");
         let folder = tempfile::tempdir().expect("a temporary folder");
         if let Some(owner) = owner() {
             chown(folder.path(), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).expect("its folder");
@@ -51,24 +55,35 @@ impl PostgresCluster {
             .status();
         assert!(made.is_ok_and(|made| made.success()), "initdb failed");
         cluster.start_again();
-        Some(cluster)
+        cluster
     }
 
+    /// Returns the URL of the database that every cluster has.
     pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Returns the URL of a database of this name, which need not exist yet.
+    pub fn url_of(&self, database: &str) -> String {
         format!(
-            "postgres://postgres@localhost/postgres?host={}",
+            "postgres://postgres@localhost/{database}?host={}",
             self.folder.path().display()
         )
     }
 
     /// Returns once it takes connections.
     pub fn start_again(&mut self) {
+        self.start_again_with(&[]);
+    }
+
+    /// Starts it with these settings beside its own, and returns once it takes connections.
+    pub fn start_again_with(&mut self, settings: &[&str]) {
         let server = self
             .command("postgres")
             .args(["-D", "data", "-k"])
             .arg(self.folder.path())
             .args(["-c", "listen_addresses="])
-            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
+            .args(self.settings.iter().chain(settings).flat_map(|setting| ["-c", setting]))
             .spawn();
         self.server = Some(server.expect("postgres starts"));
         for _ in 0..600 {

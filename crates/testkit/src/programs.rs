@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Returns the service's program: the one that was built together with the test or bench that runs.
 ///
@@ -24,6 +25,20 @@ pub fn scratch_folder() -> PathBuf {
     let folder = profile_folder().join("testkit");
     std::fs::create_dir_all(&folder).expect("a folder beside the programs");
     folder
+}
+
+/// Returns the command of a program that is installed on this host, or that `tests/run.sh` put into `target/tools`.
+///
+/// # Panics
+/// When it is not there, with the Debian package to install: a test of another program never passes without it.
+pub fn installed(program: &str, package: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/usr/bin");
+    let mut folders = std::env::split_paths(&path).chain([tools]);
+    match folders.find(|folder| folder.join(program).is_file()) {
+        Some(folder) => Command::new(folder.join(program)),
+        None => panic!("{program} is not installed; install it with: apt-get install {package}"),
+    }
 }
 
 fn built(name: &str) -> PathBuf {

@@ -13,6 +13,10 @@ use serde_json::Value;
 
 use crate::programs::program;
 
+/// Longer than anything takes that a test waits for, also on a host that is busy.
+const PATIENCE: Duration = Duration::from_secs(240);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// The real binary on a free port, with a database and an empty models folder of its own. Dropping it fails the test
 /// when a worker outlives it.
 pub struct Server {
@@ -150,7 +154,6 @@ impl Server {
 
     /// Waits until `good` holds for the experiment; the whole experiment.
     pub async fn until(&self, id: &str, good: impl Fn(&Value) -> bool) -> Value {
-        let patience = Duration::from_secs(240);
         let start = Monotonic::now();
         loop {
             let shown = self.show(id).await;
@@ -158,11 +161,11 @@ impl Server {
                 return shown;
             }
             assert!(
-                Monotonic::now().sec_since(start) < patience.as_secs_f64(),
+                Monotonic::now().sec_since(start) < PATIENCE.as_secs_f64(),
                 "it never came to that: {shown:#}\n{}",
                 self.log()
             );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
@@ -184,6 +187,21 @@ impl Server {
         let (status, body) = self.get(&format!("/v1/experiments/{id}/processes")).await;
         assert_eq!(status, StatusCode::OK, "{body:#}");
         body
+    }
+
+    /// Waits until a line of its log has all of `parts`.
+    pub async fn until_logged(&self, parts: &[&str]) {
+        let has_all = |line: &str| parts.iter().all(|part| line.contains(part));
+        let start = Monotonic::now();
+        while !self.log().lines().any(has_all) {
+            let waited_sec = Monotonic::now().sec_since(start);
+            assert!(
+                waited_sec < PATIENCE.as_secs_f64(),
+                "it never said {parts:?}:\n{}",
+                self.log()
+            );
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
     }
 
     pub fn log(&self) -> String {
@@ -252,6 +270,6 @@ pub fn no_workers_within(server: u32, patience: Duration) -> Vec<u32> {
         if left.is_empty() || Monotonic::now().sec_since(start) > patience.as_secs_f64() {
             return left;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(BETWEEN_LOOKS);
     }
 }

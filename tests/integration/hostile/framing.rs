@@ -190,7 +190,7 @@ fn oversize(keys: &Keys) -> Vec<Row> {
         ),
         Row::new(
             "the same without a key: not read",
-            &["401 unauthenticated", "closed"],
+            &["401 unauthenticated"],
             vec![post("", &large)],
         ),
         Row::new(
