@@ -9,8 +9,10 @@ mod temporal_overlap;
 mod unknown_metrics;
 mod warning;
 
-use super::Aggregate;
+pub use unknown_metrics::check as unknown_metrics;
+
 use super::group::groups;
+use super::{Aggregate, metrics};
 use joulemark_experiment::report::Validation;
 use joulemark_experiment::{Spec, Warning};
 use joulemark_measurement::RankCycle;
@@ -28,7 +30,7 @@ pub fn validate(spec: &Spec, warnings: &[Warning], cycles: &[RankCycle], aggrega
         output_identity::check(spec, cycles).into_iter().collect(),
         short_window::check(cycles, &aggregate.cycles).into_iter().collect(),
         energy_quality::check(cycles, &aggregate.energy),
-        unknown_metrics::check(spec, aggregate),
+        unknown_metrics::check(metrics::all(), spec, aggregate.into()),
     ];
     Validation {
         temporal_overlap: overlap.outcome,

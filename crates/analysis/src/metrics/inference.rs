@@ -1,0 +1,151 @@
+use std::borrow::Cow;
+
+use super::metric::{Beside, Better, Group, Known, Metric, Read};
+use super::reasons::{missing_part, nothing_measured};
+
+/// Tokens and time.
+pub(super) const METRICS: &[Metric] = &[
+    Metric {
+        name: "total_tokens",
+        group: Group::Inference,
+        unit: "tokens",
+        better: Better::Neither,
+        headline: None,
+        about: "`input_tokens` + `output_tokens`, over ranks and cycles.",
+        description: "`input_tokens` + `output_tokens`.",
+        formula: Some("`input_tokens` + `output_tokens`"),
+        read: Read::Count(|figures| figures.inference.total_tokens),
+        beside: &[],
+        why_null: Some(nothing_measured),
+    },
+    Metric {
+        name: "input_tokens",
+        group: Group::Inference,
+        unit: "tokens",
+        better: Better::Neither,
+        headline: None,
+        about: "Prompt tokens.",
+        description: "Prompt tokens after the chat template and truncation.",
+        formula: None,
+        read: Read::Count(|figures| figures.inference.input_tokens),
+        beside: &[],
+        why_null: Some(nothing_measured),
+    },
+    Metric {
+        name: "output_tokens",
+        group: Group::Inference,
+        unit: "tokens",
+        better: Better::Neither,
+        headline: None,
+        about: "Generated tokens.",
+        description: "Generated tokens; an end-of-sequence token counts.",
+        formula: None,
+        read: Read::Count(|figures| figures.inference.output_tokens),
+        beside: &[],
+        why_null: Some(nothing_measured),
+    },
+    Metric {
+        name: "inference_time_sec",
+        group: Group::Inference,
+        unit: "s",
+        better: Better::Lower,
+        headline: None,
+        about: "Wall-clock time of inference, seconds.",
+        description: "Wall-clock time of inference in seconds: a rank's own window; summed as `duration_sec` is in \
+            the aggregate.",
+        formula: None,
+        read: Read::Number(|figures| figures.inference.inference_time_sec),
+        beside: &[],
+        why_null: Some(nothing_measured),
+    },
+    Metric {
+        name: "tokens_per_second",
+        group: Group::Inference,
+        unit: "tokens/s",
+        better: Better::Higher,
+        headline: Some(1),
+        about: "Output tokens/s, mean over ranks and cycles.",
+        description: "Output tokens per second of inference time; in the aggregate the mean over ranks and cycles.",
+        formula: None,
+        read: Read::Number(|figures| figures.inference.tokens_per_second),
+        beside: &[Beside::Spread],
+        why_null: Some(|_| "a rank's window has no length".into()),
+    },
+    Metric {
+        name: "latency_per_token_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: None,
+        about: "1000 / `tokens_per_second`, milliseconds.",
+        description: "Mean time per output token in milliseconds: 1000 / `tokens_per_second`.",
+        formula: Some("1000 / `tokens_per_second`"),
+        read: Read::Number(|figures| figures.inference.latency_per_token_ms),
+        beside: &[],
+        why_null: Some(no_latency),
+    },
+    Metric {
+        name: "mean_ttft_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: Some(2),
+        about: "Mean time to first token (TTFT) over requests, milliseconds.",
+        description: "Mean time to first token in milliseconds over requests.",
+        formula: None,
+        read: Read::Number(|figures| figures.inference.mean_ttft_ms),
+        beside: &[],
+        why_null: Some(|_| "no request has the time of a first token".into()),
+    },
+    Metric {
+        name: "mean_tpot_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: Some(3),
+        about: "Mean time per output token after the first (TPOT), milliseconds.",
+        description: "Mean time per output token after the first (TPOT) in milliseconds over requests with at least \
+            two.",
+        formula: None,
+        read: Read::Number(|figures| figures.inference.mean_tpot_ms),
+        beside: &[],
+        why_null: Some(no_pair_of_tokens),
+    },
+    Metric {
+        name: "median_itl_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: None,
+        about: "Median inter-token latency (ITL), milliseconds.",
+        description: "Median inter-token latency in milliseconds, over all pairs of neighbouring tokens.",
+        formula: None,
+        read: Read::Number(|figures| figures.inference.median_itl_ms),
+        beside: &[],
+        why_null: Some(no_pair_of_tokens),
+    },
+    Metric {
+        name: "p99_itl_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: None,
+        about: "99th percentile of the inter-token latency, milliseconds.",
+        description: "99th percentile of the inter-token latency in milliseconds.",
+        formula: None,
+        read: Read::Number(|figures| figures.inference.p99_itl_ms),
+        beside: &[],
+        why_null: Some(no_pair_of_tokens),
+    },
+];
+
+fn no_latency(known: &Known<'_>) -> Cow<'static, str> {
+    match known.figures.inference.tokens_per_second {
+        Some(_) => "no token was generated".into(),
+        None => missing_part(known),
+    }
+}
+
+fn no_pair_of_tokens(_: &Known<'_>) -> Cow<'static, str> {
+    "no request has the times of two tokens".into()
+}

@@ -1,0 +1,62 @@
+use std::collections::HashSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::*;
+use joulemark_experiment::report::EfficiencyMetrics;
+use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
+
+fn null_keys(group: &impl Serialize) -> Vec<String> {
+    let Value::Object(keys) = serde_json::to_value(group).unwrap() else {
+        panic!("a group is an object");
+    };
+    let nulls = keys.into_iter().filter(|(_, value)| value.is_null());
+    nulls.map(|(key, _)| key).collect()
+}
+
+#[test]
+fn the_table_holds_every_key_of_a_result_that_may_be_null_in_the_order_of_the_result() {
+    let groups = [
+        ("/inference", null_keys(&InferenceMetrics::default())),
+        ("/energy", null_keys(&EnergyMetrics::default())),
+        ("/compute", null_keys(&ComputeMetrics::default())),
+        ("/efficiency", null_keys(&EfficiencyMetrics::default())),
+    ];
+    for (pointer, keys) in groups {
+        let rows = all().iter().filter(|metric| metric.group.pointer() == pointer);
+        let names: Vec<_> = rows.map(|metric| metric.name).collect();
+        assert_eq!(names, keys, "{pointer}");
+    }
+}
+
+#[test]
+fn every_metric_has_a_name_of_its_own_and_says_what_it_is() {
+    let names: HashSet<_> = all().iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), all().len());
+    for metric in all() {
+        assert!(
+            !metric.about.is_empty() && !metric.description.is_empty(),
+            "{}",
+            metric.name
+        );
+    }
+}
+
+#[test]
+fn a_formula_names_metrics_of_the_table_and_stands_in_what_is_said_of_the_metric() {
+    for metric in all() {
+        for part in metric.parts() {
+            assert!(find(all(), part).is_some(), "{}: {part}", metric.name);
+        }
+        let formula = metric.formula.unwrap_or_default();
+        let said = metric.description.contains(formula) || metric.about.contains(formula);
+        assert!(said, "{}: {formula}", metric.name);
+    }
+}
+
+#[test]
+fn no_two_headlines_have_one_place() {
+    let places: Vec<_> = all().iter().filter_map(|metric| metric.headline).collect();
+    assert_eq!(places.iter().collect::<HashSet<_>>().len(), places.len());
+}
