@@ -12,7 +12,7 @@ mod samples;
 mod writer;
 
 pub use column::{Column, Values};
-pub use experiments::{ExperimentRow, columns as experiment_columns};
+pub use experiments::{ExperimentRow, columns as experiment_columns, columns_with as experiment_columns_with};
 pub use format::{Format, Spreadsheet};
 pub use requests::{RequestRow, TokenRow, request_columns, token_columns, tokens};
 pub use samples::{SampleRow, columns as sample_columns};

@@ -6,55 +6,71 @@ use serde_json::Value;
 
 /// A column of a table whose rows are `R`. The name holds the unit.
 pub struct Column<R> {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it is, its unit, and where it comes from.
-    pub about: &'static str,
+    pub about: Cow<'static, str>,
     pub values: Values<R>,
 }
 
 /// How a cell is had from a row; none is an unknown value, which is never written as 0.
 pub enum Values<R> {
-    Text(for<'a> fn(&'a R) -> Option<Cow<'a, str>>),
+    Text(TextCell<R>),
     /// A document; as text where the format has no documents.
-    Json(fn(&R) -> Option<Value>),
+    Json(Cell<R, Value>),
     /// To the microsecond.
-    Time(fn(&R) -> Option<Timestamp>),
-    Bool(fn(&R) -> Option<bool>),
-    Count(fn(&R) -> Option<u64>),
-    Whole(fn(&R) -> Option<i64>),
-    Number(fn(&R) -> Option<f64>),
+    Time(Cell<R, Timestamp>),
+    Bool(Cell<R, bool>),
+    Count(Cell<R, u64>),
+    Whole(Cell<R, i64>),
+    Number(Cell<R, f64>),
 }
 
-pub fn text<R>(name: &'static str, about: &'static str, of: for<'a> fn(&'a R) -> Option<Cow<'a, str>>) -> Column<R> {
-    column(name, about, Values::Text(of))
+/// Lends the row's text where the row holds it.
+type TextCell<R> = Box<dyn for<'a> Fn(&'a R) -> Option<Cow<'a, str>> + Send + Sync>;
+type Cell<R, T> = Box<dyn Fn(&R) -> Option<T> + Send + Sync>;
+
+pub fn text<R: 'static>(
+    name: &'static str,
+    about: &'static str,
+    of: for<'a> fn(&'a R) -> Option<Cow<'a, str>>,
+) -> Column<R> {
+    column(name, about, Values::Text(Box::new(of)))
 }
 
-pub fn json<R>(name: &'static str, about: &'static str, of: fn(&R) -> Option<Value>) -> Column<R> {
-    column(name, about, Values::Json(of))
+pub fn json<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<Value>) -> Column<R> {
+    column(name, about, Values::Json(Box::new(of)))
 }
 
-pub fn time<R>(name: &'static str, about: &'static str, of: fn(&R) -> Option<Timestamp>) -> Column<R> {
-    column(name, about, Values::Time(of))
+pub fn time<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<Timestamp>) -> Column<R> {
+    column(name, about, Values::Time(Box::new(of)))
 }
 
-pub fn boolean<R>(name: &'static str, about: &'static str, of: fn(&R) -> Option<bool>) -> Column<R> {
-    column(name, about, Values::Bool(of))
+pub fn boolean<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<bool>) -> Column<R> {
+    column(name, about, Values::Bool(Box::new(of)))
 }
 
-pub fn count<R>(name: &'static str, about: &'static str, of: fn(&R) -> Option<u64>) -> Column<R> {
-    column(name, about, Values::Count(of))
+pub fn count<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<u64>) -> Column<R> {
+    column(name, about, Values::Count(Box::new(of)))
 }
 
-pub fn whole<R>(name: &'static str, about: &'static str, of: fn(&R) -> Option<i64>) -> Column<R> {
-    column(name, about, Values::Whole(of))
+pub fn whole<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<i64>) -> Column<R> {
+    column(name, about, Values::Whole(Box::new(of)))
 }
 
-pub fn number<R>(name: &'static str, about: &'static str, of: fn(&R) -> Option<f64>) -> Column<R> {
-    column(name, about, Values::Number(of))
+pub fn number<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<f64>) -> Column<R> {
+    column(name, about, Values::Number(Box::new(of)))
 }
 
-fn column<R>(name: &'static str, about: &'static str, values: Values<R>) -> Column<R> {
-    Column { name, about, values }
+pub fn column<R>(
+    name: impl Into<Cow<'static, str>>,
+    about: impl Into<Cow<'static, str>>,
+    values: Values<R>,
+) -> Column<R> {
+    Column {
+        name: name.into(),
+        about: about.into(),
+        values,
+    }
 }
 
 /// A text that the row holds.

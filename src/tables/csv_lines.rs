@@ -7,7 +7,7 @@ use super::format::Spreadsheet;
 
 pub fn header<R>(columns: &[Column<R>]) -> csv::Result<Vec<u8>> {
     let mut lines = lines();
-    lines.write_record(columns.iter().map(|column| column.name))?;
+    lines.write_record(columns.iter().map(|column| column.name.as_bytes()))?;
     into_bytes(lines)
 }
 

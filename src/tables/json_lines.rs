@@ -8,7 +8,7 @@ pub fn rows<R>(columns: &[Column<R>], rows: &[R]) -> serde_json::Result<Vec<u8>>
         let mut writer = serde_json::Serializer::new(&mut bytes);
         let mut object = writer.serialize_map(Some(columns.len()))?;
         for column in columns {
-            let name = column.name;
+            let name = &column.name;
             match &column.values {
                 Values::Text(of) => object.serialize_entry(name, &of(row)),
                 Values::Json(of) => object.serialize_entry(name, &of(row)),

@@ -69,8 +69,8 @@ fn field<R>(column: &Column<R>) -> Field {
         Values::Whole(_) => DataType::Int64,
         Values::Number(_) => DataType::Float64,
     };
-    let about = HashMap::from([("description".to_owned(), column.about.to_owned())]);
-    Field::new(column.name, kind, true).with_metadata(about)
+    let about = HashMap::from([("description".to_owned(), column.about.to_string())]);
+    Field::new(column.name.as_ref(), kind, true).with_metadata(about)
 }
 
 fn array<R>(values: &Values<R>, rows: &[R]) -> ArrayRef {

@@ -4,22 +4,14 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::tables::{Column, Values, experiment_columns};
+use crate::tables::{Column, ExperimentRow, Values, experiment_columns};
 
 /// A row of the summary, described by the columns themselves.
 pub struct ExportRow;
 
 impl PartialSchema for ExportRow {
     fn schema() -> RefOr<Schema> {
-        let description = "An experiment as a row: the columns of every format, in this order. What is unknown is null; in \
-             CSV an empty cell. In CSV and Parquet a JSON value is its text.";
-        let object = ObjectBuilder::new()
-            .schema_type(Type::Object)
-            .description(Some(description));
-        let object = experiment_columns().iter().fold(object, |object, column| {
-            object.property(column.name, schema(column)).required(column.name)
-        });
-        RefOr::T(Schema::Object(object.build()))
+        row_schema(&experiment_columns())
     }
 }
 
@@ -27,6 +19,21 @@ impl ToSchema for ExportRow {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("ExportRow")
     }
+}
+
+/// Returns the schema of a row with these columns.
+pub fn row_schema(columns: &[Column<ExperimentRow>]) -> RefOr<Schema> {
+    let description = "An experiment as a row: the columns of every format, in this order. What is unknown is null; in \
+             CSV an empty cell. In CSV and Parquet a JSON value is its text.";
+    let object = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description));
+    let object = columns.iter().fold(object, |object, column| {
+        object
+            .property(column.name.as_ref(), schema(column))
+            .required(column.name.as_ref())
+    });
+    RefOr::T(Schema::Object(object.build()))
 }
 
 fn schema<R>(column: &Column<R>) -> ObjectBuilder {
@@ -42,5 +49,5 @@ fn schema<R>(column: &Column<R>) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(kinds)
         .format(format.map(SchemaFormat::KnownFormat))
-        .description(Some(column.about))
+        .description(Some(column.about.as_ref()))
 }

@@ -232,9 +232,9 @@ mod tests {
 
     fn columns() -> Vec<Column<u64>> {
         vec![Column {
-            name: "n",
-            about: "",
-            values: Values::Count(|n| Some(*n)),
+            name: "n".into(),
+            about: "".into(),
+            values: Values::Count(Box::new(|n| Some(*n))),
         }]
     }
 
