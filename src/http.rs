@@ -37,6 +37,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Authentication, TrustedProxies};
 pub use connections::serve;
+#[cfg(test)]
+pub(crate) use experiments::export::row_schema;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};

@@ -1,5 +1,5 @@
 //! Results as people read them. Pure: a document in, text out. It walks what is there, so that figures of a newer server
-//! are shown as well.
+//! are shown as well; the table of metrics has the units and says which figures come first.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -7,24 +7,19 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::quantity;
+use joulemark_analysis::metrics::{Metric, all};
 
 const GROUPS: [&str; 5] = ["inference", "energy", "compute", "efficiency", "timing"];
-const HEADLINES: [(&str, &str); 9] = [
-    ("inference", "tokens_per_second"),
-    ("inference", "mean_ttft_ms"),
-    ("inference", "mean_tpot_ms"),
-    ("energy", "total_energy_j"),
-    ("energy", "gpu_energy_j"),
-    ("energy", "cpu_energy_j"),
-    ("efficiency", "joules_per_output_token"),
-    ("efficiency", "tokens_per_joule"),
-    ("compute", "flops_total"),
-];
 /// What says only of a metric that it is null, which stands beside that metric.
 const UNKNOWN: &str = "metric_unknown";
 
 /// Every figure of a result.
 pub fn table(results: &Value) -> String {
+    table_with(all(), results)
+}
+
+/// The same with another table of metrics.
+pub fn table_with(metrics: &[Metric], results: &Value) -> String {
     let reasons = reasons(results);
     let mut text = String::new();
     for group in GROUPS {
@@ -33,7 +28,7 @@ pub fn table(results: &Value) -> String {
         };
         let _ = writeln!(text, "{group}");
         for (name, value) in figures {
-            text.extend(line(name, value, &reasons));
+            text.extend(line(metrics, name, value, &reasons));
         }
         text.push('\n');
     }
@@ -47,9 +42,12 @@ pub fn table(results: &Value) -> String {
 /// The few that one looks at first.
 pub fn headlines(results: &Value) -> String {
     let reasons = reasons(results);
-    let lines = HEADLINES
-        .iter()
-        .filter_map(|(group, name)| line(name, &results[*group][*name], &reasons));
+    let mut first: Vec<_> = all().iter().filter(|metric| metric.headline.is_some()).collect();
+    first.sort_by_key(|metric| metric.headline);
+    let lines = first.iter().filter_map(|metric| {
+        let value = results.pointer(metric.group.pointer()).map(|group| &group[metric.name]);
+        line(all(), metric.name, value.unwrap_or(&Value::Null), &reasons)
+    });
     let text: String = lines.collect();
     text.trim_end().to_owned()
 }
@@ -63,7 +61,7 @@ fn reasons(results: &Value) -> Reasons<'_> {
 }
 
 /// None for a list or an object, which has a place of its own or none.
-fn line(name: &str, value: &Value, reasons: &Reasons<'_>) -> Option<String> {
+fn line(metrics: &[Metric], name: &str, value: &Value, reasons: &Reasons<'_>) -> Option<String> {
     if value.is_null() {
         let reason = reasons
             .get(name)
@@ -72,7 +70,7 @@ fn line(name: &str, value: &Value, reasons: &Reasons<'_>) -> Option<String> {
         return Some(format!("  {name:<28} {:>14}{reason}\n", "null"));
     }
     let shown = quantity::shown(value)?;
-    let line = format!("  {name:<28} {shown:>14} {}", quantity::unit(name));
+    let line = format!("  {name:<28} {shown:>14} {}", quantity::unit(metrics, name));
     Some(format!("{}\n", line.trim_end()))
 }
 
@@ -142,9 +140,13 @@ fn warnings(results: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use joulemark_analysis::metrics::{Read, find};
+    use joulemark_analysis::{aggregate, unknown_metrics};
     use serde_json::json;
 
     use super::*;
+    use crate::http::row_schema;
+    use crate::tables::{Format, Spreadsheet, Writer, experiment_columns_with};
 
     fn results() -> Value {
         json!({
@@ -209,5 +211,60 @@ mod tests {
     fn a_document_without_anything_is_no_reason_to_fail() {
         assert!(table(&json!({})).contains("none"));
         assert!(headlines(&json!([])).contains("null"));
+    }
+
+    fn with_one_more_metric() -> Vec<Metric> {
+        let decode_share = Metric {
+            name: "flops_decode_share",
+            unit: "per whole",
+            about: "The decode's share of all FLOPs, 0 to 1.",
+            description: "`flops_decode` / `flops_total`.",
+            formula: Some("`flops_decode` / `flops_total`"),
+            read: Read::Number(|figures| Some(figures.compute.flops_decode? / figures.compute.flops_total?)),
+            ..*find(all(), "arithmetic_intensity").unwrap()
+        };
+        [all(), &[decode_share]].concat()
+    }
+
+    #[test]
+    fn a_metric_that_is_added_to_the_table_is_exported_described_shown_and_warned_of() {
+        let metrics = with_one_more_metric();
+        let columns = experiment_columns_with(&metrics);
+        let (_, header) = Writer::new(Format::Csv(Spreadsheet::No), columns).unwrap();
+        let header = String::from_utf8(header).unwrap();
+        assert!(
+            header.contains(",arithmetic_intensity,flops_decode_share,roofline_device,"),
+            "{header}"
+        );
+
+        let schema = serde_json::to_value(row_schema(&experiment_columns_with(&metrics))).unwrap();
+        let property = &schema["properties"]["flops_decode_share"];
+        assert_eq!(property["type"], json!(["number", "null"]));
+        assert_eq!(property["description"], "The decode's share of all FLOPs, 0 to 1.");
+
+        let results = json!({"compute": {"flops_decode_share": 0.75}});
+        let text = table_with(&metrics, &results);
+        assert!(
+            text.lines()
+                .any(|line| squeezed(line) == ["flops_decode_share", "0.750", "per", "whole"]),
+            "{text}"
+        );
+
+        let spec = serde_json::from_value(spec()).unwrap();
+        let warnings = unknown_metrics(&metrics, &spec, (&aggregate(&[], &[])).into());
+        let messages: Vec<_> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+        assert!(
+            messages.contains(&"flops_decode_share: flops_decode is unknown"),
+            "{messages:?}"
+        );
+    }
+
+    fn spec() -> Value {
+        json!({
+            "config_name": "test", "model_name": "m.gguf", "prompts": ["hello"], "raw_prompt": false,
+            "max_output_tokens": 4, "min_output_tokens": 4, "decoder": {"temperature": 0.0, "do_sample": false},
+            "num_processes": 1, "gpus": [], "device": "cpu", "distribution": "shard", "fp_precision": "auto",
+            "batch_size": 1, "warmup_iterations": 3, "num_cycles": 1, "labels": {},
+        })
     }
 }

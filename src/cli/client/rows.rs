@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::quantity;
+use joulemark_analysis::metrics;
 
 /// Wide enough for the columns that have a width: id, state, time, duration.
 const ID: usize = 36;
@@ -75,7 +76,7 @@ pub fn block(experiment: &Value, colours: bool) -> String {
         if let Some(shown) = quantity::shown(value) {
             line(
                 &format!("{name:<17}"),
-                format!("{shown} {}", quantity::unit(name)).trim_end(),
+                format!("{shown} {}", quantity::unit(metrics::all(), name)).trim_end(),
             );
         }
     }

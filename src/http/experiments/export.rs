@@ -7,3 +7,6 @@ mod download;
 pub mod many;
 pub mod one;
 mod rows;
+
+#[cfg(test)]
+pub use columns::row_schema;
