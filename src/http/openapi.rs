@@ -3,6 +3,7 @@
 
 mod answers;
 mod examples;
+mod metrics;
 mod parameters;
 mod problems;
 mod refusals;
@@ -58,6 +59,7 @@ pub fn base() -> Document {
 pub fn document() -> Value {
     let mut document = super::routes().split_for_parts().1;
     API_VERSION.clone_into(&mut document.info.version);
+    metrics::describe(&mut document, joulemark_analysis::metrics::all());
     security::add(&mut document);
     refusals::add(&mut document);
     let mut document = serde_json::to_value(document).unwrap_or_default();

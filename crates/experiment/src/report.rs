@@ -10,21 +10,14 @@ use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, Loa
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EfficiencyMetrics {
-    /// `total_tokens` / `total_energy_j`; total counts input and output tokens.
+    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
     pub tokens_per_joule: Option<f64>,
-    /// `total_energy_j` / `total_tokens`, J/token over input and output tokens.
     pub joules_per_token: Option<f64>,
-    /// `total_energy_j` / `output_tokens`.
     pub joules_per_output_token: Option<f64>,
-    /// `total_energy_j` / `input_tokens`.
     pub joules_per_input_token: Option<f64>,
-    /// `total_tokens` / `duration_sec`, tokens/s of the whole system.
     pub effective_throughput: Option<f64>,
-    /// `flops_total` / `total_energy_j`, FLOP/J.
     pub flop_per_joule: Option<f64>,
-    /// `flops_total` / `total_tokens`, FLOP/token.
     pub flop_per_token: Option<f64>,
-    /// (`total_energy_j` / `duration_sec`) / (`output_tokens` / `duration_sec`), watts per token/s of the system.
     pub watts_per_token_per_second: Option<f64>,
 }
 

@@ -154,32 +154,18 @@ pub struct SourceReading {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnergyMetrics {
-    /// `gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules; a part that is null is left out and warned of.
+    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
     pub total_energy_j: Option<f64>,
-    /// Energy of the experiment's own GPUs in joules, whole boards; null without a GPU.
     pub gpu_energy_j: Option<f64>,
-    /// The experiment's share, by CPU time, of the CPU packages' energy in joules: of each second's energy its part of
-    /// that second's CPU time, so that experiments that overlap never get more together than the host used.
     pub cpu_energy_j: Option<f64>,
-    /// The experiment's share, by CPU time, of the memory's energy in joules; likewise.
     pub dram_energy_j: Option<f64>,
-    /// All CPU packages of the host over the window, in joules, whoever caused it.
     pub host_cpu_energy_j: Option<f64>,
-    /// All memory of the host over the window, in joules, whoever caused it.
     pub host_dram_energy_j: Option<f64>,
-    /// The host's energy while its CPUs were idle, in joules: what would have been drawn without any work. Inside
-    /// `host_cpu_energy_j`; null without an idle baseline of the CPU.
     pub host_idle_energy_j: Option<f64>,
-    /// `host_cpu_energy_j` minus the shares of all experiments that ran in the window, in joules: everybody else's.
     pub host_other_energy_j: Option<f64>,
-    /// `gpu_energy_j` / `duration_sec`, in watts.
     pub gpu_power_w: Option<f64>,
-    /// `cpu_energy_j` / `duration_sec`, in watts.
     pub cpu_power_w: Option<f64>,
-    /// Length of the measurement window in seconds: a rank's own, or the sum over cycles of the union over ranks.
     pub duration_sec: Option<f64>,
-    /// The share of the host's busy CPU time over the whole window that was this experiment's, 0 to 1, what its processes
-    /// started included; energy is split by the same share second by second.
     pub cpu_time_share: Option<f64>,
     /// What the devices draw without the work, and the energy above it; never subtracted from the figures above.
     #[serde(default)]

@@ -46,25 +46,16 @@ pub struct RequestMeasurement {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InferenceMetrics {
-    /// `input_tokens` + `output_tokens`.
+    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
     pub total_tokens: Option<u64>,
-    /// Prompt tokens after the chat template and truncation.
     pub input_tokens: Option<u64>,
-    /// Generated tokens; an end-of-sequence token counts.
     pub output_tokens: Option<u64>,
-    /// Wall-clock time of inference in seconds: a rank's own window; summed as `duration_sec` is in the aggregate.
     pub inference_time_sec: Option<f64>,
-    /// Output tokens per second of inference time; in the aggregate the mean over ranks and cycles.
     pub tokens_per_second: Option<f64>,
-    /// Mean time per output token in milliseconds: 1000 / `tokens_per_second`.
     pub latency_per_token_ms: Option<f64>,
-    /// Mean time to first token in milliseconds over requests.
     pub mean_ttft_ms: Option<f64>,
-    /// Mean time per output token after the first (TPOT) in milliseconds over requests with at least two.
     pub mean_tpot_ms: Option<f64>,
-    /// Median inter-token latency in milliseconds, over all pairs of neighbouring tokens.
     pub median_itl_ms: Option<f64>,
-    /// 99th percentile of the inter-token latency in milliseconds.
     pub p99_itl_ms: Option<f64>,
 }
 
