@@ -24,7 +24,7 @@ impl Guarded {
         all.extend(options);
         Self {
             server: Server::start_in(folder.path(), &all),
-            client: reqwest::Client::new(),
+            client: client(),
             _folder: folder,
         }
     }
@@ -80,6 +80,13 @@ impl Guarded {
         let response = self.send(Method::POST, &path, key, None).await;
         (response.status(), response.json().await.expect("JSON"))
     }
+}
+
+/// Returns a client that takes a new connection for each request. A command of the test blocks the client's thread: an idle
+/// connection that the server closes meanwhile (`--header-timeout-sec 1`) would be used once more, and the request lost.
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+    client.build().expect("a client")
 }
 
 /// What came back on a connection on which these bytes were sent and nothing more; empty when it was closed without an
