@@ -5,6 +5,7 @@ mod access;
 mod audit;
 mod body;
 mod compression;
+mod concurrency_limit;
 mod conditional;
 mod connections;
 mod devices;
@@ -25,7 +26,6 @@ mod nodes;
 mod observe;
 mod openapi;
 mod page;
-mod places;
 mod problem;
 mod request_id;
 mod state;
@@ -36,13 +36,13 @@ use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Authentication, TrustedProxies};
+pub use concurrency_limit::{Exports, Streams};
 pub use connections::serve;
 #[cfg(test)]
 pub(crate) use experiments::export::row_schema;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};
-pub use places::{Exports, Streams};
 pub use state::AppState;
 
 /// Every route with its description.

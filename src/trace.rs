@@ -1,10 +1,10 @@
 //! Where time went, for an OpenTelemetry collector: a span for each request, and a trace for each attempt at an
-//! experiment, linked to the request that submitted it. Owns the way to the collector and its words; without one,
+//! experiment, linked to the request that submitted it. Owns the exporter to the collector and its words; without one,
 //! nothing is made and nothing is kept. A collector that is away costs spans, never time: they are sent by a thread of
 //! their own from a queue of bounded length.
 
 mod collector;
-mod trail;
+mod experiment_trace;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,19 +16,19 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
 pub use collector::{TraceError, connect};
-pub use trail::{Journey, Leg, Trail};
+pub use experiment_trace::{ExperimentTrace, Phase, TraceStart};
 
 use joulemark_measurement::clock::{self, Monotonic};
 
 /// How long the end of the server waits for the last spans to go out.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// The way to the collector; none where there is no collector. Clones share it.
+/// The exporter to the collector; none where there is no collector. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Traces(Option<Arc<Way>>);
+pub struct Traces(Option<Arc<Exporter>>);
 
 #[derive(Debug)]
-struct Way {
+struct Exporter {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
@@ -36,35 +36,37 @@ struct Way {
 impl Traces {
     fn to(provider: SdkTracerProvider) -> Self {
         let tracer = provider.tracer("joulemark");
-        Self(Some(Arc::new(Way { provider, tracer })))
+        Self(Some(Arc::new(Exporter { provider, tracer })))
     }
 
     /// Begins a request's span, within the trace that its `traceparent` names, if it does.
     pub fn request(&self, method: &str, route: &str, traceparent: Option<&str>) -> RequestSpan {
-        let Some(way) = &self.0 else { return RequestSpan(None) };
+        let Some(exporter) = &self.0 else {
+            return RequestSpan(None);
+        };
         let parent = traceparent
             .and_then(read)
             .map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
-        let builder = way.tracer.span_builder(format!("{method} {route}"));
+        let builder = exporter.tracer.span_builder(format!("{method} {route}"));
         let attributes = [
             KeyValue::new("http.request.method", method.to_owned()),
             KeyValue::new("http.route", route.to_owned()),
         ];
         let builder = builder.with_kind(SpanKind::Server).with_attributes(attributes);
-        RequestSpan(Some(Box::new(builder.start_with_context(&way.tracer, &parent))))
+        RequestSpan(Some(Box::new(builder.start_with_context(&exporter.tracer, &parent))))
     }
 
     /// Sends what has gathered, for at most two seconds. Blocks.
     pub fn close(&self) {
-        if let Some(way) = &self.0
-            && let Err(error) = way.provider.shutdown_with_timeout(LAST_WORDS)
+        if let Some(exporter) = &self.0
+            && let Err(error) = exporter.provider.shutdown_with_timeout(LAST_WORDS)
         {
             tracing::warn!(%error, "the last spans did not reach the collector");
         }
     }
 }
 
-/// A request on its way; ended when it is dropped.
+/// A request on its exporter; ended when it is dropped.
 #[derive(Debug)]
 pub struct RequestSpan(Option<Box<Span>>);
 

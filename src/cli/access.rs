@@ -4,7 +4,7 @@ use crate::config::{AuthMode, Settings};
 use crate::http::{Access, Authentication, TrustedProxies};
 
 /// The settings on access as the API goes by them.
-pub fn of(settings: &Settings) -> anyhow::Result<Access> {
+pub fn build(settings: &Settings) -> anyhow::Result<Access> {
     let header = Some(&settings.identity_header).filter(|name| !name.is_empty());
     let identity_header = header.map(|name| name.to_ascii_lowercase().parse());
     let cors_origins = settings.cors_origin.iter().map(|origin| origin.parse());

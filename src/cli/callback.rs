@@ -10,7 +10,7 @@ use crate::scheduler::Deliveries;
 const LEAST_BYTES: usize = 16;
 
 /// How callbacks are made; none where nobody may be called.
-pub fn of(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
+pub fn build(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
     if !settings.calls_back() {
         return Ok(None);
     }

@@ -17,7 +17,7 @@ use crate::scheduler::{
     Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
 };
 use crate::trace::{self, Traces};
-use joulemark_experiment::{Gpu, Host, Offer};
+use joulemark_experiment::{Capabilities, Gpu, Host};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::{EnergyOptions, HostMeter};
 use joulemark_store::{Drained, Spool, Store};
@@ -39,7 +39,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
-    let deliveries = callback::of(&settings)?;
+    let deliveries = callback::build(&settings)?;
     // All before the database is touched: recovery takes over what it believes a dead server left.
     let listener = Listener::bind(&settings.listen)
         .await
@@ -118,7 +118,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             Err(problem) => tracing::warn!("{problem}"),
         }
     }
-    let mut own_offer = Offer {
+    let mut own_offer = Capabilities {
         hostname: machine.hostname.clone(),
         version: machine.joulemark_version.clone(),
         labels: settings.node_labels(),
@@ -158,7 +158,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         machine: Arc::new(machine),
         cpus: Arc::new(cpus),
     });
-    let access = Arc::new(access::of(&settings)?);
+    let access = Arc::new(access::build(&settings)?);
     let stopping = stop_signal()?;
     let state = AppState {
         store: store.clone(),
@@ -180,11 +180,11 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     println!("listening on {address}");
     let keeping = tokio::spawn({
         let scheduler = scheduler.clone();
-        async move { scheduler.keep().await }
+        async move { scheduler.heartbeat().await }
     });
     let telling = tokio::spawn({
         let scheduler = scheduler.clone();
-        async move { scheduler.tell().await }
+        async move { scheduler.feed_events().await }
     });
     if let Some(deliveries) = deliveries {
         let scheduler = scheduler.clone();

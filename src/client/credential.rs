@@ -7,7 +7,7 @@ use reqwest::header::HeaderValue;
 use thiserror::Error;
 
 /// Far more than any key has.
-const MOST_BYTES: u64 = 4096;
+const MAX_BYTES: u64 = 4096;
 
 /// An API key as it is sent. Never shown.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl Credential {
             });
         }
         let mut text = String::new();
-        file.take(MOST_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
         Self::new(&text, &path.display().to_string())
     }
 

@@ -12,7 +12,7 @@ use joulemark_experiment::{ExperimentId, State};
 /// A server sends the first line of a stream at once: later than this, a proxy keeps it to itself.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(5);
 /// Streams that end without an event, one after the other, until streams are given up.
-const MOST_BARREN_STREAMS: u32 = 3;
+const MAX_BARREN_STREAMS: u32 = 3;
 /// As the server's own `retry` has it.
 const PAUSE_BETWEEN_STREAMS: Duration = Duration::from_secs(1);
 /// How long one question waits for the end, where there is no stream: what it brings of progress is that old.
@@ -85,7 +85,7 @@ impl Server {
                     } else {
                         barren += 1;
                     }
-                    if barren == MOST_BARREN_STREAMS {
+                    if barren == MAX_BARREN_STREAMS {
                         return self.poll(id, each).await;
                     }
                     match error {

@@ -51,7 +51,7 @@ impl Fields {
     }
 
     /// The wanted fields of a document, in its order; of each item where it is a list.
-    pub fn of(&self, document: &impl Serialize) -> Result<Value, Problem> {
+    pub fn select(&self, document: &impl Serialize) -> Result<Value, Problem> {
         let document = serde_json::to_value(document).map_err(|_| Problem::internal())?;
         Ok(self.pruned(document))
     }
@@ -61,7 +61,7 @@ impl Fields {
         if self.are_all() {
             return Ok(Json(document).into_response());
         }
-        Ok(Json(self.of(document)?).into_response())
+        Ok(Json(self.select(document)?).into_response())
     }
 
     fn pruned(&self, value: Value) -> Value {
@@ -160,10 +160,10 @@ mod tests {
             fields.insert(path);
         }
         assert_eq!(
-            fields.of(&document).unwrap(),
+            fields.select(&document).unwrap(),
             json!({"b": {"d": 3}, "e": [{"f": 4}, {}], "h": null})
         );
-        assert_eq!(Fields::default().of(&document).unwrap(), document);
+        assert_eq!(Fields::default().select(&document).unwrap(), document);
     }
 
     #[test]

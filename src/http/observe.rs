@@ -20,7 +20,7 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 /// The outermost layer: what it sees is what the client gets.
 pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
-    let id = RequestId::of(request.headers(), peer.as_ref(), &state.access);
+    let id = RequestId::choose(request.headers(), peer.as_ref(), &state.access);
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>();
     let parent = request

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use super::access::{Access, Peer};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const MOST_BYTES: usize = 128;
+const MAX_BYTES: usize = 128;
 
 /// What a request is called in the log, in its answer, and with the experiment that it submits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct RequestId(Arc<str>);
 impl RequestId {
     /// A trusted proxy's, so that its log and this one can be laid side by side; a new one for everybody else, who could
     /// otherwise write another's into the log.
-    pub fn of(headers: &HeaderMap, peer: Option<&Peer>, access: &Access) -> Self {
+    pub fn choose(headers: &HeaderMap, peer: Option<&Peer>, access: &Access) -> Self {
         let is_trusted = peer.is_some_and(|peer| access.trusted_proxies.has(*peer));
         let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
         match given.filter(|id| is_trusted && is_good(id)) {
@@ -34,7 +34,7 @@ impl RequestId {
 
 fn is_good(id: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(&byte);
-    (1..=MOST_BYTES).contains(&id.len()) && id.bytes().all(good)
+    (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(good)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::concurrency_limit::{Exports, Streams};
 use super::metrics::own::Metrics;
-use super::places::{Exports, Streams};
 use crate::callback::Allowed;
 use crate::progress::Feed;
 use crate::scheduler::{ModelCache, Scheduler};

@@ -80,7 +80,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn of(spec: &Spec) -> Self {
+    pub fn from_spec(spec: &Spec) -> Self {
         let copies = match spec.distribution {
             Distribution::Shard => 1,
             Distribution::Replicate => u64::from(spec.num_processes),

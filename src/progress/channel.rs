@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use joulemark_experiment::State;
 
-    fn of(seq: i64, id: ExperimentId, state: State) -> Arc<Transition> {
+    fn transition(seq: i64, id: ExperimentId, state: State) -> Arc<Transition> {
         Arc::new(Transition {
             seq,
             id,
@@ -130,7 +130,7 @@ mod tests {
         tokens.sort_unstable();
         assert_eq!(tokens, [7, 99]);
         assert_eq!(channel.since(0, heard.told).unwrap().progress, []);
-        channel.tell_move(&of(1, one, State::Failed));
+        channel.tell_move(&transition(1, one, State::Failed));
         assert_eq!(channel.since(0, 0).unwrap().progress.len(), 1);
     }
 
@@ -143,7 +143,7 @@ mod tests {
             let (mut seen, mut next) = (newest, newest + 1);
             for told_between in looks {
                 for _ in 0..told_between {
-                    channel.tell_move(&of(next, id, State::Queued));
+                    channel.tell_move(&transition(next, id, State::Queued));
                     next += 1;
                 }
                 match channel.since(seen, 0) {

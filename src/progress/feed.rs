@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use joulemark_experiment::State;
 
-    fn of(seq: i64, id: ExperimentId, state: State) -> Transition {
+    fn transition(seq: i64, id: ExperimentId, state: State) -> Transition {
         Transition {
             seq,
             id,
@@ -206,11 +206,14 @@ mod tests {
         let (feed, one, other) = (Feed::new(4), ExperimentId::generate(), ExperimentId::generate());
         let (mut own, mut all) = (feed.listen_to(one), feed.listen_to_all());
         assert_eq!((own.begins_at(), all.begins_at()), (4, 4));
-        feed.tell(vec![of(5, other, State::Queued), of(7, other, State::Starting)]);
+        feed.tell(vec![
+            transition(5, other, State::Queued),
+            transition(7, other, State::Starting),
+        ]);
         all.changed().await;
         assert_eq!(all.hear(4).unwrap().moves.len(), 2);
         assert_eq!(own.hear(4).unwrap().moves, []);
-        feed.tell(vec![of(8, one, State::Queued)]);
+        feed.tell(vec![transition(8, one, State::Queued)]);
         own.changed().await;
         assert_eq!(own.hear(4).unwrap().moves[0].seq, 8);
         assert_eq!(feed.newest(), 8);
@@ -231,7 +234,7 @@ mod tests {
     fn who_comes_later_begins_later() {
         let (feed, id) = (Feed::new(0), ExperimentId::generate());
         let _first = feed.listen_to(id);
-        feed.tell((1..=100).map(|seq| of(seq, id, State::Queued)).collect());
+        feed.tell((1..=100).map(|seq| transition(seq, id, State::Queued)).collect());
         let mut late = feed.listen_to(id);
         assert_eq!(late.begins_at(), 100);
         assert_eq!(late.hear(100).unwrap().moves, []);

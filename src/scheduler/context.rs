@@ -1,13 +1,13 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::cluster::{Cluster, Node};
-use super::digests::DigestCache;
-use super::launch::Launcher;
 use super::model_cache::ModelCache;
-use super::rest::RestWatch;
 use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
+use crate::scheduler::node::idle_baseline::RestWatch;
+use crate::scheduler::queue::cluster::{Cluster, Node};
+use crate::scheduler::run::digests::DigestCache;
+use crate::scheduler::run::launch::Launcher;
 use crate::trace::Traces;
 use joulemark_measurement::Machine;
 use joulemark_meter::HostMeter;

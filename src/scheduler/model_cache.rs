@@ -7,7 +7,7 @@ use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_flops::model_files::{self, Fingerprint};
 
 /// More names than a lab submits in turn; beyond them the cache starts anew.
-const MOST_NAMES: usize = 256;
+const MAX_NAMES: usize = 256;
 
 /// Finds models for submissions and reads their headers once, not with every submission: a vocabulary of 100,000 tokens
 /// takes longer to read than all the rest. A model whose files changed since is read again.
@@ -64,7 +64,7 @@ impl ModelCache {
         let located = Arc::new(locate(models_dir, name, *allow_hub, *allow_synthetic)?);
         if let Some(fingerprint) = fingerprint {
             let mut seen = seen();
-            if seen.len() >= MOST_NAMES {
+            if seen.len() >= MAX_NAMES {
                 seen.clear();
             }
             seen.insert(name.to_owned(), (fingerprint, Arc::clone(&located)));

@@ -7,17 +7,17 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::cluster::Node;
 use super::context::Context;
-use super::device_locks::Locks;
-use super::host_queue::HostQueue;
-use super::leases::{Lease, Start};
-use super::liveness::Liveness;
-use super::run::Run;
-use super::running::{Ends, Running, RunningTable};
-use super::surroundings::timeseries;
 use crate::metrics::ExperimentMetrics;
-use crate::trace::{Journey, Trail};
+use crate::scheduler::node::liveness::Liveness;
+use crate::scheduler::queue::cluster::Node;
+use crate::scheduler::queue::device_locks::Locks;
+use crate::scheduler::queue::host_queue::HostQueue;
+use crate::scheduler::queue::leases::{Lease, Start};
+use crate::scheduler::run::attempt::Run;
+use crate::scheduler::run::observations::timeseries;
+use crate::scheduler::run::running::{Ends, Running, RunningTable};
+use crate::trace::{ExperimentTrace, TraceStart};
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, Spec, State};
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::{Claim, Record, StoreError, Timeseries};
@@ -25,7 +25,7 @@ use joulemark_store::{Claim, Record, StoreError, Timeseries};
 /// How often the queue is looked at without being woken: a submission may come through another server.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
 /// Looks at most in one step. Each but the last lost a claim to another server, which then got on.
-const MOST_LOOKS: u32 = 100;
+const MAX_LOOKS: u32 = 100;
 
 /// What one step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl Scheduler {
         // Before anything is claimed: it reads what the meter has already, so no claim waits for it.
         self.0.context.rest.look(&self.0.context.meter, Monotonic::now());
         let mut started = Vec::new();
-        for _ in 0..MOST_LOOKS {
+        for _ in 0..MAX_LOOKS {
             if !self.0.is_listed.load(Ordering::Relaxed) || !self.has_free_devices() {
                 break;
             }
@@ -225,7 +225,7 @@ impl Scheduler {
                 release.scheduler.note_queue_wait(record);
             }
             let run = |record: Record| Run {
-                trail: release.scheduler.trail(&record, claimed_at),
+                trace: release.scheduler.trace(&record, claimed_at),
                 context: release.scheduler.0.context.clone(),
                 record,
                 attempt,
@@ -244,8 +244,8 @@ impl Scheduler {
         Ok(true)
     }
 
-    fn trail(&self, record: &Record, claimed_at: Monotonic) -> Trail {
-        self.0.context.traces.experiment(Journey {
+    fn trace(&self, record: &Record, claimed_at: Monotonic) -> ExperimentTrace {
+        self.0.context.traces.experiment(TraceStart {
             id: record.id,
             attempt: record.attempt,
             model_name: &record.spec.model_name,

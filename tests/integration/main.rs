@@ -54,7 +54,7 @@ mod representations;
 mod same_host;
 mod service_manager;
 mod sse;
-mod surroundings;
+mod disturbances;
 mod timeseries;
 mod traces;
 mod true_energy;

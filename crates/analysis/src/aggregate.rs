@@ -38,7 +38,11 @@ pub fn aggregate(cycles: &[RankCycle], hosts: &[CycleHost]) -> Aggregate {
 }
 
 fn metrics(groups: &[Group<'_>]) -> (InferenceMetrics, EnergyMetrics, ComputeMetrics, EfficiencyMetrics) {
-    let (inference, energy, compute) = (inference::over(groups), energy::over(groups), compute::over(groups));
+    let (inference, energy, compute) = (
+        inference::aggregate(groups),
+        energy::aggregate(groups),
+        compute::aggregate(groups),
+    );
     let efficiency = efficiency(&inference, &energy, &compute);
     (inference, energy, compute, efficiency)
 }

@@ -5,7 +5,7 @@ use super::sums::{ratio, whole};
 use joulemark_measurement::{ComputeMetrics, Roofline};
 
 /// FLOPs and bytes are summed; the method named is the least sure of those used.
-pub(super) fn over(groups: &[Group<'_>]) -> ComputeMetrics {
+pub(super) fn aggregate(groups: &[Group<'_>]) -> ComputeMetrics {
     let parts = || groups.iter().flat_map(|group| &group.ranks).map(|rank| &rank.compute);
     let sum = |part: fn(&ComputeMetrics) -> Option<f64>| whole(parts().map(part));
     let notes: BTreeSet<&String> = parts().flat_map(|part| &part.flops_notes).collect();
@@ -98,7 +98,7 @@ mod tests {
             flops_notes: vec!["by the name".to_owned()],
             ..ComputeMetrics::default()
         };
-        let compute = over(&groups(&cycles, &[]));
+        let compute = aggregate(&groups(&cycles, &[]));
         assert_eq!(compute.flops_total, Some(5e9));
         assert_eq!(compute.flops_per_second, Some(1e9));
         assert_eq!(compute.flops_method.as_deref(), Some("parameter_estimate"));
@@ -114,7 +114,7 @@ mod tests {
         // Two tokens at 0.5 GB and six at 0.25 GB.
         cycles[1].compute.bytes_read_decode = Some(1.5e9);
         cycles[1].compute.bytes_per_token = Some(2.5e8);
-        let compute = over(&groups(&cycles, &[]));
+        let compute = aggregate(&groups(&cycles, &[]));
         assert_eq!(compute.bytes_per_token, Some(2.5e9 / 8.0));
         assert_eq!(compute.arithmetic_intensity, Some(2.0));
     }
@@ -123,7 +123,7 @@ mod tests {
     fn flops_unknown_for_one_rank_are_unknown_for_all() {
         let mut cycles = [rank_cycle(0, 0, 0.0, 4.0), rank_cycle(1, 0, 0.0, 5.0)];
         cycles[1].compute = ComputeMetrics::default();
-        assert_eq!(over(&groups(&cycles, &[])), ComputeMetrics::default());
+        assert_eq!(aggregate(&groups(&cycles, &[])), ComputeMetrics::default());
     }
 
     fn line(least: f64) -> Option<Roofline> {
@@ -146,7 +146,7 @@ mod tests {
         let mut cycles = [rank_cycle(0, 0, 0.0, 4.0), rank_cycle(1, 0, 0.0, 5.0)];
         cycles[0].compute.roofline = line(1.0);
         cycles[1].compute.roofline = line(2.0);
-        let roofline = over(&groups(&cycles, &[])).roofline.unwrap();
+        let roofline = aggregate(&groups(&cycles, &[])).roofline.unwrap();
         assert_eq!((roofline.devices, roofline.least_time_sec), (2, Some(2.0)));
         // 8 GFLOP and 4 GB in 5 s, of 2 x 10 GFLOP/s and 2 x 4 GB/s.
         assert_eq!(roofline.model_flops_utilization, Some(0.08));
@@ -158,11 +158,11 @@ mod tests {
     fn unlike_devices_have_no_roofline_together() {
         let mut cycles = [rank_cycle(0, 0, 0.0, 4.0), rank_cycle(1, 0, 0.0, 5.0)];
         cycles[0].compute.roofline = line(1.0);
-        assert_eq!(over(&groups(&cycles, &[])).roofline, None);
+        assert_eq!(aggregate(&groups(&cycles, &[])).roofline, None);
         cycles[1].compute.roofline = line(1.0).map(|line| Roofline {
             device: "another".to_owned(),
             ..line
         });
-        assert_eq!(over(&groups(&cycles, &[])).roofline, None);
+        assert_eq!(aggregate(&groups(&cycles, &[])).roofline, None);
     }
 }

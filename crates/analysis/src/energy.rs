@@ -5,7 +5,7 @@ use super::windows::union_sec;
 use joulemark_measurement::EnergyMetrics;
 
 /// Attributed energy is summed over ranks and cycles, the host's over cycles.
-pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
+pub(super) fn aggregate(groups: &[Group<'_>]) -> EnergyMetrics {
     let attributed = |part: fn(&EnergyMetrics) -> Option<f64>| {
         whole(
             groups
@@ -32,7 +32,7 @@ pub(super) fn over(groups: &[Group<'_>]) -> EnergyMetrics {
         cpu_power_w: ratio(cpu_energy_j, duration_sec),
         duration_sec,
         cpu_time_share: cpu_time_share(groups),
-        sources: sources::over(groups),
+        sources: sources::aggregate(groups),
         host_idle_energy_j: None,
         host_other_energy_j: of_host(|energy| energy.host_other_energy_j),
         baselines: Vec::new(),
@@ -75,7 +75,7 @@ mod tests {
             cycle.energy = energy(Some(gpu), Some(cpu), Some(dram));
         }
         let hosts = [host_cycle(0, 80.0, 10.0), host_cycle(1, 40.0, 6.0)];
-        let sum = over(&groups(&cycles, &hosts));
+        let sum = aggregate(&groups(&cycles, &hosts));
         assert_eq!(sum.gpu_energy_j, Some(350.0));
         assert_eq!(sum.cpu_energy_j, Some(55.0));
         assert_eq!(sum.dram_energy_j, Some(8.0));
@@ -92,7 +92,7 @@ mod tests {
         let mut cycles = [rank_cycle(0, 0, 0.0, 10.0), rank_cycle(0, 1, 10.0, 20.0)];
         cycles[0].energy = energy(None, Some(20.0), Some(3.0));
         cycles[1].energy = energy(None, Some(30.0), None);
-        let sum = over(&groups(&cycles, &[host_cycle(0, 80.0, 10.0)]));
+        let sum = aggregate(&groups(&cycles, &[host_cycle(0, 80.0, 10.0)]));
         assert_eq!(sum.gpu_energy_j, None);
         assert_eq!(sum.dram_energy_j, None);
         assert_eq!(sum.total_energy_j, Some(50.0));
@@ -104,7 +104,7 @@ mod tests {
         let mut cycles = [rank_cycle(0, 0, 0.0, 10.0)];
         cycles[0].energy = energy(None, Some(20.0), Some(3.0));
         cycles[0].gpus = vec!["GPU-a".to_owned()];
-        let sum = over(&groups(&cycles, &[]));
+        let sum = aggregate(&groups(&cycles, &[]));
         assert_eq!((sum.total_energy_j, sum.cpu_energy_j), (None, Some(20.0)));
     }
 
@@ -112,7 +112,7 @@ mod tests {
     fn nothing_known_is_null_and_not_zero() {
         let mut cycles = [rank_cycle(0, 0, 0.0, 10.0)];
         cycles[0].energy = energy(None, None, None);
-        let sum = over(&groups(&cycles, &[]));
+        let sum = aggregate(&groups(&cycles, &[]));
         assert_eq!((sum.total_energy_j, sum.cpu_power_w), (None, None));
     }
 
@@ -127,8 +127,8 @@ mod tests {
             cycle.energy.cpu_time_share = Some(share);
         }
         // (0.5 · 10 + 0.25 · 5 + 0.25 · 10) / (10 + 10)
-        assert_eq!(over(&groups(&cycles, &[])).cpu_time_share, Some(0.4375));
+        assert_eq!(aggregate(&groups(&cycles, &[])).cpu_time_share, Some(0.4375));
         cycles[1].energy.cpu_time_share = None;
-        assert_eq!(over(&groups(&cycles, &[])).cpu_time_share, None);
+        assert_eq!(aggregate(&groups(&cycles, &[])).cpu_time_share, None);
     }
 }

@@ -22,7 +22,7 @@ pub fn inference_of(requests: &[RequestMeasurement], window: &Window) -> Inferen
 
 /// The same over ranks and cycles: tokens and time are sums, `tokens_per_second` is the mean over ranks and cycles,
 /// latencies are over all requests, not means of means.
-pub(super) fn over(groups: &[Group<'_>]) -> InferenceMetrics {
+pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
     let ranks = || groups.iter().flat_map(|group| &group.ranks);
     let input_tokens = whole_count(ranks().map(|rank| rank.inference.input_tokens));
     let output_tokens = whole_count(ranks().map(|rank| rank.inference.output_tokens));

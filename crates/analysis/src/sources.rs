@@ -11,7 +11,7 @@ type Identity<'a> = (EnergyDomain, Option<&'a str>, Option<&'a str>, EnergySourc
 pub(super) type Reading<'a> = (&'a SourceReading, f64);
 
 /// Every distinct source once: GPUs from the ranks that own them, all others from the host's readings.
-pub(super) fn over(groups: &[Group<'_>]) -> Vec<SourceReading> {
+pub(super) fn aggregate(groups: &[Group<'_>]) -> Vec<SourceReading> {
     let mut sources: BTreeMap<Identity<'_>, Vec<Reading<'_>>> = BTreeMap::new();
     for (source, window_sec) in groups.iter().flat_map(with_windows) {
         sources.entry(identity(source)).or_default().push((source, window_sec));
@@ -115,7 +115,7 @@ mod tests {
         hosts[1].energy.sources[0].method = EnergyMethod::Estimate;
         hosts[1].energy.sources[0].sample_count = 51;
         hosts[1].energy.sources[0].interval_ms = Some(200.0);
-        let merged = over(&groups(&cycles, &hosts));
+        let merged = aggregate(&groups(&cycles, &hosts));
         assert_eq!(merged.len(), 1);
         assert_eq!(merged[0].energy_j, Some(120.0));
         assert_eq!(merged[0].mean_power_w, Some(6.0));
@@ -135,7 +135,7 @@ mod tests {
         for cycle in &mut cycles {
             cycle.energy.sources = vec![package_source(80.0)];
         }
-        let merged = over(&groups(&cycles, &[host_cycle(0, 80.0, 10.0)]));
+        let merged = aggregate(&groups(&cycles, &[host_cycle(0, 80.0, 10.0)]));
         assert_eq!(
             merged.iter().map(|source| source.energy_j).collect::<Vec<_>>(),
             [Some(80.0)]
@@ -154,7 +154,7 @@ mod tests {
         };
         host.energy.sources.push(second);
         let hosts = [host];
-        let merged = over(&groups(&cycles, &hosts));
+        let merged = aggregate(&groups(&cycles, &hosts));
         let energies: Vec<_> = merged.iter().map(|source| source.energy_j).collect();
         assert_eq!(energies, [Some(100.0), Some(200.0), Some(80.0), Some(30.0)]);
     }
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_source_absent_in_one_cycle_has_no_sum_and_says_so() {
         let cycles = [rank_cycle(0, 0, 0.0, 10.0), rank_cycle(0, 1, 10.0, 20.0)];
-        let merged = over(&groups(&cycles, &[host_cycle(0, 80.0, 10.0)]));
+        let merged = aggregate(&groups(&cycles, &[host_cycle(0, 80.0, 10.0)]));
         assert_eq!((merged[0].energy_j, merged[0].uncertainty_j), (None, None));
         assert_eq!(merged[0].note.as_deref(), Some("no reading in 1 of 2 cycles"));
     }

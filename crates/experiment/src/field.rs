@@ -154,16 +154,16 @@ pub fn is_plain(text: &str, most_chars: usize) -> bool {
 
 /// The value as an error message shows it: whole when short, never a page of somebody's prompt.
 pub fn brief(value: &Value) -> String {
-    const MOST_CHARS: usize = 60;
+    const MAX_CHARS: usize = 60;
     match value {
         Value::Array(items) => format!("an array of {}", items.len()),
         Value::Object(_) => "an object".to_owned(),
         other => {
             let text = other.to_string();
-            if text.chars().count() <= MOST_CHARS {
+            if text.chars().count() <= MAX_CHARS {
                 text
             } else {
-                format!("{}…", text.chars().take(MOST_CHARS).collect::<String>())
+                format!("{}…", text.chars().take(MAX_CHARS).collect::<String>())
             }
         }
     }

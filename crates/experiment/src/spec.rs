@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::choices::{Device, Distribution, FpPrecision, Isolation};
-use super::{Needs, Prompts};
+use super::{Prompts, Requirements};
 
 /// How the next token is chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -82,8 +82,8 @@ pub struct Spec {
 
 impl Spec {
     /// What a node must have to run it.
-    pub fn needs(&self) -> Needs {
-        Needs {
+    pub fn needs(&self) -> Requirements {
+        Requirements {
             model_name: self.model_name.clone(),
             device: self.device,
             num_processes: self.num_processes,

@@ -35,7 +35,7 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    pub fn of(self, work: &Work) -> u128 {
+    pub fn count(self, work: &Work) -> u128 {
         self.per_token * work.tokens
             + self.per_pair * work.pairs
             + self.per_windowed_pair * work.windowed_pairs
@@ -74,8 +74,8 @@ impl Line {
     /// FLOPs: 2 a multiply-add, 1 an operation of a small operator.
     pub fn flops(&self, work: &Work) -> u128 {
         match self.kind {
-            OperatorKind::Elementwise | OperatorKind::Lookup => self.cost.of(work),
-            OperatorKind::MatrixProduct | OperatorKind::Attention => 2 * self.cost.of(work),
+            OperatorKind::Elementwise | OperatorKind::Lookup => self.cost.count(work),
+            OperatorKind::MatrixProduct | OperatorKind::Attention => 2 * self.cost.count(work),
         }
     }
 

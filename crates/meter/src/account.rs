@@ -73,7 +73,7 @@ pub fn account(
     gpu_uuids: &[String],
     pids: &[u32],
 ) -> EnergyMetrics {
-    let split = Split::of(timeline, Span::from(window), pids);
+    let split = Split::compute(timeline, Span::from(window), pids);
     let mut metrics = whole(timeline, window, |uuid| gpu_uuids.iter().any(|wanted| wanted == uuid));
     for wanted in gpu_uuids {
         if !metrics
@@ -112,7 +112,7 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     sources.iter_mut().for_each(tell_of_a_dead_counter);
     let duration_sec = window.duration_sec();
     let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
-    let followed = Split::of(timeline, Span::from(window), &[]).followed;
+    let followed = Split::compute(timeline, Span::from(window), &[]).followed;
     EnergyMetrics {
         gpu_energy_j: sum(&sources, EnergyDomain::Gpu),
         host_cpu_energy_j,

@@ -68,17 +68,17 @@ impl HostCpuClock {
             .chain(v2.map(|folder| (folder.join("cpu.stat"), Format::CpuStat)))
             .chain([(proc_root.join("schedstat"), Format::Schedstat)]);
         for (path, format) in candidates {
-            if let Ok(clock) = Self::of(path, format)
+            if let Ok(clock) = Self::open_file(path, format)
                 && clock.busy_sec().is_ok_and(|sec| sec > 0.0)
             {
                 return Ok(clock);
             }
         }
-        let ticks = Self::of(proc_root.join("stat"), Format::ProcStat)?;
+        let ticks = Self::open_file(proc_root.join("stat"), Format::ProcStat)?;
         ticks.busy_sec().map(|_| ticks)
     }
 
-    fn of(path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
+    fn open_file(path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
         match File::open(&path) {
             Ok(file) => Ok(Self {
                 path,

@@ -89,7 +89,7 @@ impl HostMeter {
         let interval = sampler::pace(sample_interval, &descriptions);
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
         let (edges, requests) = mpsc::channel();
-        let (telemetry, pace) = telemetry::of(&sources, interval);
+        let (telemetry, pace) = telemetry::open(&sources, interval);
         let punctuality = Punctuality::default();
         let attending = Arc::new(AtomicUsize::new(0));
         let sampler = Sampler::new(

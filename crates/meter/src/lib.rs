@@ -37,13 +37,13 @@ mod baseline;
 mod cpu_time;
 mod device_series;
 mod discovery;
+mod edge_reads;
 mod environment;
 #[cfg(test)]
 mod fixtures;
 mod host_meter;
 mod polling;
 mod process_tree;
-mod pursuit;
 mod series;
 mod source;
 mod split;
@@ -62,13 +62,13 @@ pub use host_meter::health::{MeterHealth, SourceHealth};
 pub use host_meter::measure::Metered;
 pub use host_meter::{Attention, HostMeter};
 // The measurement words that this API takes and returns, so that a user needs one dependency only.
+pub use edge_reads::{Awaited, Pursuit};
 pub use joulemark_measurement::clock::Monotonic;
 pub use joulemark_measurement::{
     Baseline, BaselineKind, Confidence, DeviceSeries, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope,
     EnergySourceKind, IdlePower, Phase, PhaseEnergy, SeriesPoint, SourceReading, Warning, WarningCode, Window,
 };
 pub use polling::{Pace, Polls};
-pub use pursuit::{Awaited, Pursuit};
 pub use source::nvml::NvmlSource;
 pub use source::perf_event::{PerfEventRoots, PerfEventSource};
 pub use source::rapl::RaplSource;

@@ -50,7 +50,7 @@ struct Due {
 
 impl Polls {
     /// Creates the schedule for a timeline's sources, all of them due `now`.
-    pub fn of(timeline: &Timeline, now: Monotonic) -> Self {
+    pub fn plan(timeline: &Timeline, now: Monotonic) -> Self {
         let tracks = timeline.tracks().iter().enumerate();
         let polled = tracks.filter(|(_, track)| track.description.method == EnergyMethod::PowerIntegration);
         let due = polled.map(|(source, _)| Due {
@@ -138,7 +138,7 @@ mod tests {
                 SWEEP.as_secs_f64(),
             );
             Self {
-                polls: Polls::of(&timeline, Monotonic::from_sec(1.0)),
+                polls: Polls::plan(&timeline, Monotonic::from_sec(1.0)),
                 timeline,
                 refresh_sec,
             }

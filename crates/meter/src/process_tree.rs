@@ -49,8 +49,8 @@ impl ProcessTree {
     /// Looks for processes that were started or waited for since the last look, at any depth. Reads a file for each
     /// thread of each of them: not for every sweep.
     pub fn look_for_descendants(&mut self) {
-        let mut waited_for_sec = Stat::of(self.root).map_or(0.0, |stat| stat.children_sec);
-        self.keep(|pid, member| match Stat::of(pid) {
+        let mut waited_for_sec = Stat::read(self.root).map_or(0.0, |stat| stat.children_sec);
+        self.keep(|pid, member| match Stat::read(pid) {
             Some(stat) if stat.started_ticks == member.started_ticks => {
                 waited_for_sec += stat.children_sec;
                 true
@@ -62,7 +62,7 @@ impl ProcessTree {
         parents.extend(self.descendants.keys());
         while let Some(parent) = parents.pop() {
             for child in children_of(parent) {
-                let Some(stat) = Stat::of(child).filter(|_| !self.descendants.contains_key(&child)) else {
+                let Some(stat) = Stat::read(child).filter(|_| !self.descendants.contains_key(&child)) else {
                     continue;
                 };
                 let member = Member {
@@ -115,7 +115,7 @@ struct Stat {
 }
 
 impl Stat {
-    fn of(pid: u32) -> Option<Self> {
+    fn read(pid: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name before it may hold anything, parentheses and blanks too.
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();

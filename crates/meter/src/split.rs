@@ -14,7 +14,7 @@ use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 const SHORTEST_SEC: f64 = 1.0;
 
 /// Hours are split into longer stretches: the meter waits while they are looked at.
-const MOST_STRETCHES: f64 = 1000.0;
+const MAX_STRETCHES: f64 = 1000.0;
 
 /// Shares of the host, 0 to 1; none where they are not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Split {
 }
 
 impl Split {
-    pub fn of(timeline: &Timeline, span: Span, pids: &[u32]) -> Self {
+    pub fn compute(timeline: &Timeline, span: Span, pids: &[u32]) -> Self {
         let Ok(whole) = timeline.cpu_growth(span) else {
             return Self::default();
         };
@@ -39,12 +39,12 @@ impl Split {
         let stretches: Vec<Stretch> = stretches(span)
             .map(|span| Stretch {
                 span,
-                shares: Shares::over(timeline, span, pids),
+                shares: Shares::compute(timeline, span, pids),
             })
             .collect();
         let part = |domain, share: &dyn Fn(&Shares) -> f64| weighted(timeline, &stretches, domain, share);
         Self {
-            time_share: asked.then(|| Shares::over(timeline, span, pids).ours),
+            time_share: asked.then(|| Shares::compute(timeline, span, pids).ours),
             of_packages: asked.then(|| part(EnergyDomain::Package, &|shares| shares.ours)),
             of_dram: asked.then(|| part(EnergyDomain::Dram, &|shares| shares.ours)),
             followed: Some(part(EnergyDomain::Package, &|shares| shares.followed)),
@@ -65,7 +65,7 @@ struct Shares {
 }
 
 impl Shares {
-    fn over(timeline: &Timeline, span: Span, pids: &[u32]) -> Self {
+    fn compute(timeline: &Timeline, span: Span, pids: &[u32]) -> Self {
         let Ok(growth) = timeline.cpu_growth(span) else {
             return Self::default();
         };
@@ -120,7 +120,7 @@ fn used_j(timeline: &Timeline, domain: EnergyDomain, span: Span) -> Option<f64> 
 /// Tiles `span` at whole multiples of a length that is a second or a power of two of seconds: whichever windows look at
 /// the same time, they see the same stretches.
 fn stretches(span: Span) -> impl Iterator<Item = Span> {
-    let doublings = (span.sec() / SHORTEST_SEC / MOST_STRETCHES).max(1.0).log2().ceil();
+    let doublings = (span.sec() / SHORTEST_SEC / MAX_STRETCHES).max(1.0).log2().ceil();
     let length = (SHORTEST_SEC * doublings.exp2() * NANOSECONDS_PER_SECOND) as u64;
     let mut start = span.start;
     std::iter::from_fn(move || {
@@ -173,8 +173,8 @@ mod tests {
         }
     }
 
-    fn of(timeline: &Timeline, start: f64, end: f64, pid: u32) -> f64 {
-        Split::of(timeline, span(start, end), &[pid])
+    fn share_of(timeline: &Timeline, start: f64, end: f64, pid: u32) -> f64 {
+        Split::compute(timeline, span(start, end), &[pid])
             .of_packages
             .expect("known")
     }
@@ -185,7 +185,7 @@ mod tests {
         let first = |second: u32| f64::from(u8::from(second < 5));
         let second = |second: u32| f64::from(u8::from(second >= 5));
         let timeline = host(|second| if second < 5 { 200.0 } else { 100.0 }, &[&first, &second], 10);
-        let split = Split::of(&timeline, span(0.0, 10.0), &[1]);
+        let split = Split::compute(&timeline, span(0.0, 10.0), &[1]);
         assert!((split.time_share.expect("known") - 0.5).abs() < 1e-9);
         assert!((split.of_packages.expect("known") - 2.0 / 3.0).abs() < 1e-6);
         assert!((split.followed.expect("known") - 1.0).abs() < 1e-9);
@@ -197,7 +197,7 @@ mod tests {
         let first = |second: u32| f64::from(u8::from(second < 5));
         let second = |second: u32| f64::from(u8::from(second == 5));
         let timeline = host(|_| 100.0, &[&first, &second], 15);
-        let given_j = 1000.0 * (of(&timeline, 0.0, 10.0, 1) + of(&timeline, 5.0, 15.0, 2));
+        let given_j = 1000.0 * (share_of(&timeline, 0.0, 10.0, 1) + share_of(&timeline, 5.0, 15.0, 2));
         assert!(
             (given_j - 600.0).abs() < 1.0,
             "{given_j} J in the 6 s in which anybody computed"
@@ -233,7 +233,7 @@ mod tests {
             let mut given = 0.0;
             for (pid, (start, length)) in (1..).zip(&windows).take(busy.len()) {
                 let (from, to) = (f64::from(*start), f64::from(start + length));
-                given += of(&timeline, from, to, pid) * used(*start, start + length);
+                given += share_of(&timeline, from, to, pid) * used(*start, start + length);
             }
             let covered = (0..20u32).filter(|second| {
                 windows.iter().take(busy.len()).any(|(start, length)| (*start..start + length).contains(second))

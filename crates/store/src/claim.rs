@@ -2,9 +2,9 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use super::lease::{Claim, grant};
-use super::pulse::timed;
 use super::record::{attempt as attempt_of, record, to_json, to_us};
-use super::standing::set_state;
+use super::state_change::set_state;
+use super::write_metrics::timed;
 use super::{Record, Store, StoreError};
 use joulemark_experiment::{ExperimentId, Failure, IllegalMove, State};
 

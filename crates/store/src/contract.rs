@@ -10,7 +10,7 @@ mod maintenance;
 mod moving;
 mod nodes;
 mod postgres;
-mod pulse;
+mod queue_depth;
 mod queueing;
 mod quotas;
 mod recovering;
@@ -48,7 +48,7 @@ macro_rules! contract {
 }
 
 contract! {
-    pulse::unfinished_experiments_are_counted_by_state_and_by_need,
+    queue_depth::unfinished_experiments_are_counted_by_state_and_by_need,
     queueing::what_was_inserted_reads_back_whole,
     queueing::an_id_is_stored_once,
     queueing::the_oldest_waits_first,

@@ -1,7 +1,7 @@
 use super::StoreError;
 
-/// What waits, by lines: from lane to lane, and in each from user to user, every step one search in the index
-/// `experiments_waiting`, however many stand in a line. SQLite would take the index by state for the steps from lane to
+/// What waits, by user queues: from lane to lane, and in each from user to user, every step one search in the index
+/// `experiments_waiting`, however many stand in a user_queue. SQLite would take the index by state for the steps from lane to
 /// lane, and read each row; and the two differ in how texts are put together.
 macro_rules! waiting {
     ($experiments:literal, $together:literal) => {
@@ -11,19 +11,19 @@ macro_rules! waiting {
             " WHERE e.state = 'queued' AND e.lane > '' UNION ALL SELECT (SELECT MIN(e.lane) FROM ",
             $experiments,
             " WHERE e.state = 'queued' AND e.lane > used.lane) FROM used WHERE used.lane IS NOT NULL), ",
-            "line (lane, user_name) AS ( SELECT used.lane, (SELECT MIN(e.user_name) FROM ",
+            "user_queue (lane, user_name) AS ( SELECT used.lane, (SELECT MIN(e.user_name) FROM ",
             $experiments,
             " WHERE e.state = 'queued' AND e.lane = used.lane) FROM used WHERE used.lane IS NOT NULL ",
-            "UNION ALL SELECT line.lane, (SELECT MIN(e.user_name) FROM ",
+            "UNION ALL SELECT user_queue.lane, (SELECT MIN(e.user_name) FROM ",
             $experiments,
-            " WHERE e.state = 'queued' AND e.lane = line.lane AND e.user_name > line.user_name) ",
-            "FROM line WHERE line.user_name IS NOT NULL) ",
-            "SELECT line.lane, line.user_name, (SELECT ",
+            " WHERE e.state = 'queued' AND e.lane = user_queue.lane AND e.user_name > user_queue.user_name) ",
+            "FROM user_queue WHERE user_queue.user_name IS NOT NULL) ",
+            "SELECT user_queue.lane, user_queue.user_name, (SELECT ",
             $together,
             " FROM (SELECT e.priority, e.id FROM ",
             $experiments,
-            " WHERE e.state = 'queued' AND e.lane = line.lane AND e.user_name = line.user_name ",
-            "ORDER BY e.priority DESC, e.id LIMIT $1) h) AS heads FROM line WHERE line.user_name IS NOT NULL",
+            " WHERE e.state = 'queued' AND e.lane = user_queue.lane AND e.user_name = user_queue.user_name ",
+            "ORDER BY e.priority DESC, e.id LIMIT $1) h) AS heads FROM user_queue WHERE user_queue.user_name IS NOT NULL",
         )
     };
 }
@@ -145,7 +145,7 @@ impl Dialect {
         }
     }
 
-    /// The first $1 of each line, as `PRIORITY:ID,PRIORITY:ID`, in no order.
+    /// The first $1 of each user queue, as `PRIORITY:ID,PRIORITY:ID`, in no order.
     pub fn waiting(self) -> &'static str {
         match self {
             Self::Sqlite => waiting!(

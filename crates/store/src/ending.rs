@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::pulse::timed;
 use super::results::Completion;
 use super::timeseries::PreparedTimeseries;
+use super::write_metrics::timed;
 use super::{Store, StoreError, Timeseries};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, Failure, State};

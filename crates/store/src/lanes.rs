@@ -5,14 +5,14 @@ use sqlx::{AnyPool, Row};
 
 use super::StoreError;
 use super::record::from_json;
-use joulemark_experiment::Needs;
+use joulemark_experiment::Requirements;
 
 /// What the lanes in use need. A lane is the digest of what it needs, so that what was read once stays true.
 #[derive(Clone, Debug, Default)]
 pub struct Lanes(Arc<Mutex<HashMap<String, Known>>>);
 
 /// None where it cannot be read back: it must not stand in the way of all others.
-type Known = Option<Arc<Needs>>;
+type Known = Option<Arc<Requirements>>;
 
 impl Lanes {
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

@@ -9,13 +9,14 @@ mod callbacks;
 mod cancel;
 mod check;
 mod claim;
+mod compressed_document;
 #[cfg(test)]
 mod contract;
 mod dialect;
 mod ending;
 mod error;
 mod experiments;
-mod group;
+mod group_commit;
 mod hour;
 mod keys;
 mod lanes;
@@ -26,10 +27,9 @@ pub mod metrics;
 mod migrate;
 mod nodes;
 mod open;
-mod packed;
 mod prepared;
-mod pulse;
 mod queue;
+mod queue_depth;
 mod quota;
 mod raw;
 mod record;
@@ -37,12 +37,13 @@ mod recover;
 mod results;
 mod retention;
 mod spool;
-mod standing;
+mod state_change;
 mod submission;
 mod timeseries;
 mod transaction;
 mod transitions;
 mod version;
+mod write_metrics;
 
 use sqlx::AnyPool;
 use tokio::sync::mpsc;
@@ -58,8 +59,8 @@ pub use lease::{Claim, Held};
 pub use listing::{Cursor, ListOrder, ListQuery, Listed, UnreadPage, UnreadRow};
 pub use nodes::{NodeRecord, Registered, Registration};
 pub use prepared::{IdempotencyKey, Quota, Submitted};
-pub use pulse::Depth;
 pub use queue::{DeviceTime, DevicesInUse, Waiting};
+pub use queue_depth::QueueDepth;
 pub use record::{NewCallback, NewExperiment, Record};
 pub use recover::{Abandoned, Recovered};
 pub use retention::{Dropped, Retention};
@@ -77,7 +78,7 @@ pub struct Store {
     reads: AnyPool,
     /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
     writes: AnyPool,
-    submissions: mpsc::Sender<group::Waiting>,
+    submissions: mpsc::Sender<group_commit::Waiting>,
     moved: transitions::Bell,
     lanes: lanes::Lanes,
     metrics: StoreMetrics,

@@ -10,7 +10,7 @@ use super::lease::{Held, in_us, to_held};
 use super::record::{from_json, from_us, to_json};
 use super::transaction::commit;
 use super::{Store, StoreError};
-use joulemark_experiment::Offer;
+use joulemark_experiment::Capabilities;
 
 /// A server as it makes itself known.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Registration<'a> {
     pub incarnation: &'a str,
     /// The lock that it holds for its name: whoever has the same one knows that the one before is dead.
     pub seat: &'a str,
-    pub offer: &'a Offer,
+    pub offer: &'a Capabilities,
     pub lease: Duration,
 }
 
@@ -38,7 +38,7 @@ pub enum Registered {
 pub struct NodeRecord {
     pub name: String,
     pub incarnation: String,
-    pub offer: Offer,
+    pub offer: Capabilities,
     /// Its last heartbeat is younger than its lease.
     pub is_live: bool,
     pub registered_at: Timestamp,
@@ -96,7 +96,7 @@ impl Store {
         &self,
         name: &str,
         incarnation: &str,
-        offer: &Offer,
+        offer: &Capabilities,
         lease: Duration,
     ) -> Result<Option<Vec<Held>>, StoreError> {
         let mut transaction = self.begin().await?;
@@ -167,7 +167,7 @@ fn to_node(row: &AnyRow) -> Result<NodeRecord, StoreError> {
     let (alive_until_us, now_us): (i64, i64) = (row.try_get("alive_until_us")?, row.try_get("now_us")?);
     Ok(NodeRecord {
         incarnation: row.try_get("incarnation")?,
-        offer: Offer {
+        offer: Capabilities {
             engines: from_json(&format!("the engines of node {name}"), row.try_get("engines")?)?,
             ..from_json(&format!("the offer of node {name}"), row.try_get("offer")?)?
         },

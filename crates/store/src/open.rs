@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Connection};
 use super::dialect::Dialect;
 use super::lanes::Lanes;
 use super::transitions::Bell;
-use super::{Store, StoreError, group};
+use super::{Store, StoreError, group_commit};
 use crate::metrics::StoreMetrics;
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
@@ -59,7 +59,7 @@ impl Store {
             _ => writes.clone(),
         };
         let (moved, metrics) = (Bell::new(), StoreMetrics::default());
-        let submissions = group::start(dialect, writes.clone(), (moved.clone(), metrics.clone()));
+        let submissions = group_commit::start(dialect, writes.clone(), (moved.clone(), metrics.clone()));
         Ok(Self {
             dialect,
             reads,

@@ -69,7 +69,7 @@ impl Prepared {
             model_name: new.spec.model_name.clone(),
             warnings: to_json(&new.warnings)?,
             labels: labels.map(|(label, value)| (label.clone(), value.clone())).collect(),
-            queue: QueueColumns::of(&new.spec)?,
+            queue: QueueColumns::from_spec(&new.spec)?,
             created_at_us: to_us(new.created_at),
             arrival: new.arrival.clone(),
             entry: AuditEntry::new(Action::Submit, new.id, &new.submitted_by, new.created_at),

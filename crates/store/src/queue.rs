@@ -1,5 +1,5 @@
-//! What waits, and whose turn it is: read at least once a second by every server, so it goes from line to line (a line is
-//! what one user has waiting that needs the same) along an index, and reads no more than the heads of the lines.
+//! What waits, and whose turn it is: read at least once a second by every server, so it goes from user queue to user queue
+//! (what one user has waiting that needs the same) along an index, and reads no more than their heads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 
 use super::record::{from_json, id as id_of, to_json};
-use super::standing::{lock_state, set_state};
+use super::state_change::{lock_state, set_state};
 use super::transaction::commit;
 use super::{Store, StoreError};
 use jiff::Timestamp;
-use joulemark_experiment::{ExperimentId, Failure, FailureReason, Needs, Spec, State};
+use joulemark_experiment::{ExperimentId, Failure, FailureReason, Requirements, Spec, State};
 
 /// One experiment that waits.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Waiting {
     pub user: String,
     pub priority: i32,
     /// Shared by all that need the same.
-    pub needs: Arc<Needs>,
+    pub needs: Arc<Requirements>,
 }
 
 /// Devices that a user has had.
@@ -53,7 +53,7 @@ pub struct QueueColumns {
 }
 
 impl QueueColumns {
-    pub fn of(spec: &Spec) -> Result<Self, StoreError> {
+    pub fn from_spec(spec: &Spec) -> Result<Self, StoreError> {
         let needs = to_json(&spec.needs())?;
         let digest = Sha256::digest(needs.as_bytes());
         Ok(Self {
@@ -179,7 +179,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         match spec {
             Ok(spec) => {
-                let columns = QueueColumns::of(&spec)?;
+                let columns = QueueColumns::from_spec(&spec)?;
                 sqlx::query(INSERT_LANE)
                     .bind(&columns.lane)
                     .bind(&columns.needs)

@@ -6,7 +6,7 @@ use sqlx::any::Any;
 
 use super::lease::in_us;
 use super::record::id as id_of;
-use super::standing::{Standing, set_state, standing};
+use super::state_change::{Standing, set_state, standing};
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, State};
 

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::packed;
+use super::compressed_document;
 use super::raw::{self, Block, Stream};
 use super::record::{from_json, id as id_of, to_json};
-use super::standing::set_state;
+use super::state_change::set_state;
 use super::{Store, StoreError};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
@@ -67,7 +67,7 @@ impl Store {
         }
         sqlx::query("INSERT INTO reports (experiment_id, report, packed) VALUES ($1, '', $2)")
             .bind(id.to_string())
-            .bind(packed::pack(&completion.report))
+            .bind(compressed_document::pack(&completion.report))
             .execute(&mut *transaction)
             .await?;
         for (cycle, rank, measurement) in &completion.cycles {
@@ -147,7 +147,7 @@ pub(super) fn report(row: &AnyRow) -> Result<Report, StoreError> {
     let what = format!("the report of experiment {}", id_of(row, "experiment_id")?);
     match row.try_get::<Option<Vec<u8>>, _>("packed")? {
         Some(packed) => {
-            let text = packed::unpack(&packed).map_err(|damage| StoreError::corrupt(&what, damage))?;
+            let text = compressed_document::unpack(&packed).map_err(|damage| StoreError::corrupt(&what, damage))?;
             from_json(&what, &text)
         }
         None => from_json(&what, row.try_get("report")?),

@@ -175,9 +175,9 @@ impl super::Store {
 
 /// Parts whose lengths are powers of two: so few different statements that all stay prepared.
 fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    const MOST_ROWS: usize = 64;
+    const MAX_ROWS: usize = 64;
     std::iter::from_fn(move || {
-        let largest = rows.len().checked_ilog2().map(|bits| (1 << bits).min(MOST_ROWS))?;
+        let largest = rows.len().checked_ilog2().map(|bits| (1 << bits).min(MAX_ROWS))?;
         let (chunk, rest) = rows.split_at(largest);
         rows = rest;
         Some(chunk)

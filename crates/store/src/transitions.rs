@@ -26,7 +26,7 @@ impl Bell {
 }
 
 /// Of an experiment: more than any has, unless its servers die under it all the time.
-const MOST_OF_ONE: i64 = 10_000;
+const MAX_OF_ONE: i64 = 10_000;
 
 impl Store {
     /// Heard once for any number of changes since the last time.
@@ -85,7 +85,7 @@ impl Store {
         let rows = sqlx::query(text)
             .bind(id.to_string())
             .bind(after)
-            .bind(MOST_OF_ONE)
+            .bind(MAX_OF_ONE)
             .fetch_all(&self.reads)
             .await?;
         rows.iter().map(transition).collect()

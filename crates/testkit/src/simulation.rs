@@ -199,7 +199,7 @@ impl<'a> Meter<'a> {
             sensor,
             now_sec,
             next_sweep_sec: now_sec,
-            polls: Polls::of(&timeline, Monotonic::from_sec(now_sec)),
+            polls: Polls::plan(&timeline, Monotonic::from_sec(now_sec)),
             timeline,
             pursuit: None,
             sweep,

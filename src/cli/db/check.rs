@@ -4,7 +4,7 @@ use crate::config::Settings;
 use joulemark_store::Contents;
 
 /// Beyond these only their number is said.
-const MOST_SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let store = super::open::open_as_it_is(settings).await?;
@@ -32,11 +32,11 @@ pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     }
     let problems = store.problems().await?;
     store.close().await;
-    for problem in problems.iter().take(MOST_SHOWN) {
+    for problem in problems.iter().take(MAX_SHOWN) {
         println!("problem: {problem}");
     }
-    if problems.len() > MOST_SHOWN {
-        println!("and {} more", problems.len() - MOST_SHOWN);
+    if problems.len() > MAX_SHOWN {
+        println!("and {} more", problems.len() - MAX_SHOWN);
     }
     match problems.len() {
         0 => {

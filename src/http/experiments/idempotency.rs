@@ -13,7 +13,7 @@ use joulemark_store::IdempotencyKey;
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const HEADER: &str = "idempotency-key";
-const MOST_CHARACTERS: usize = 255;
+const MAX_CHARACTERS: usize = 255;
 /// Longer than any client goes on trying.
 const LIFETIME_HOURS: i64 = 24;
 
@@ -37,7 +37,7 @@ pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Opt
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text);
-    if key.is_empty() || key.len() > MOST_CHARACTERS || !key.chars().all(|c| c.is_ascii_graphic()) {
+    if key.is_empty() || key.len() > MAX_CHARACTERS || !key.chars().all(|c| c.is_ascii_graphic()) {
         return Err(refuse(&format!("has {} characters or a blank", key.len())));
     }
     let mut canonical = String::new();

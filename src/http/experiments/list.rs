@@ -14,7 +14,7 @@ use crate::http::{access::Caller, extract::StrictQuery, problem::Problem, state:
 use joulemark_store::{Cursor, ListQuery, Version};
 
 /// Of the documents on a page: 500 experiments with prompts of their own could come to gigabytes.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -63,7 +63,7 @@ pub async fn list(
     StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     let (query, fields) = read(parameters)?;
-    let listed = state.store.list(&query, MOST_BYTES).await?;
+    let listed = state.store.list(&query, MAX_BYTES).await?;
     let last = listed.records.last().filter(|_| listed.more);
     let next_cursor = last.map(|record| Cursor::at(record, query.order).to_string());
     let mut versions = Vec::new();
@@ -88,7 +88,7 @@ pub async fn list(
         if fields.are_all() {
             return Ok(Json(page).into_response());
         }
-        let items = fields.of(&page.items)?;
+        let items = fields.select(&page.items)?;
         Ok(Json(json!({"items": items, "next_cursor": page.next_cursor})).into_response())
     })
 }

@@ -8,7 +8,7 @@ use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, answer, not_modified};
 use crate::http::extract::{IdPath, StrictQuery};
-use crate::http::{places::Stay, problem::Problem, state::AppState};
+use crate::http::{concurrency_limit::Slot, problem::Problem, state::AppState};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, Spec, State};
 use joulemark_store::Version;
@@ -45,7 +45,7 @@ pub async fn results(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
     StrictQuery(parameters): StrictQuery<ReadParameters>,
-    stay: Stay,
+    slot: Slot,
     caller: Caller,
     condition: Condition,
 ) -> Result<Response, Problem> {
@@ -58,7 +58,7 @@ pub async fn results(
     {
         return Ok(not_modified(&tag_of(&version)));
     }
-    let record = wait(&state, id, &parameters, &stay).await?;
+    let record = wait(&state, id, &parameters, &slot).await?;
     let Some(report) = state.store.report(id).await? else {
         return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     };

@@ -7,7 +7,7 @@ use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::extract::{IdPath, StrictQuery};
-use crate::http::{places::Stay, problem::Problem, state::AppState};
+use crate::http::{concurrency_limit::Slot, problem::Problem, state::AppState};
 use joulemark_store::Version;
 
 /// Show an experiment
@@ -29,12 +29,12 @@ pub async fn show(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
     StrictQuery(parameters): StrictQuery<ReadParameters>,
-    stay: Stay,
+    slot: Slot,
     caller: Caller,
     condition: Condition,
 ) -> Result<Response, Problem> {
     let fields = parameters.fields("Experiment")?;
-    let record = wait(&state, id, &parameters, &stay).await?;
+    let record = wait(&state, id, &parameters, &slot).await?;
     let callback = super::callback_of(&state, &record, &caller).await?;
     let version = Version::from(&record);
     let waiting_for = state.scheduler.why_it_waits(&record);

@@ -15,7 +15,7 @@ use joulemark_store::{Record, Store, StoreError};
 /// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
 const SLACK_MS: f64 = 1e-6;
 /// A day; coarser says nothing that the experiment's results do not.
-const MOST_MS: u32 = 86_400_000;
+const MAX_MS: u32 = 86_400_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -147,9 +147,9 @@ pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) ->
 }
 
 fn read_resolution(text: &str) -> Result<u32, Problem> {
-    let resolution_ms = text.parse().ok().filter(|resolution_ms| *resolution_ms <= MOST_MS);
+    let resolution_ms = text.parse().ok().filter(|resolution_ms| *resolution_ms <= MAX_MS);
     resolution_ms.ok_or_else(|| {
-        let detail = format!("is {text:?}; accepted is a whole number of milliseconds up to {MOST_MS}");
+        let detail = format!("is {text:?}; accepted is a whole number of milliseconds up to {MAX_MS}");
         Problem::invalid_parameter("resolution_ms", detail)
     })
 }

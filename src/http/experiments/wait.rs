@@ -3,12 +3,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::{fields::Fields, places::Stay, problem::Problem, state::AppState};
+use crate::http::{concurrency_limit::Slot, fields::Fields, problem::Problem, state::AppState};
 use joulemark_experiment::ExperimentId;
 use joulemark_store::Record;
 
 /// A client that wants to wait for longer asks again.
-const MOST_SEC: u32 = 300;
+const MAX_SEC: u32 = 300;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -35,9 +35,9 @@ impl ReadParameters {
         let Some(text) = &self.wait else {
             return Ok(Duration::ZERO);
         };
-        let sec = text.parse().ok().filter(|sec| *sec <= MOST_SEC);
+        let sec = text.parse().ok().filter(|sec| *sec <= MAX_SEC);
         let sec: u32 = sec.ok_or_else(|| {
-            let detail = format!("is {text:?}; accepted is a whole number of seconds from 0 to {MOST_SEC}");
+            let detail = format!("is {text:?}; accepted is a whole number of seconds from 0 to {MAX_SEC}");
             Problem::invalid_parameter("wait", detail)
         })?;
         Ok(Duration::from_secs(u64::from(sec)))
@@ -49,7 +49,7 @@ pub async fn wait(
     state: &AppState,
     id: ExperimentId,
     parameters: &ReadParameters,
-    stay: &Stay,
+    slot: &Slot,
 ) -> Result<Record, Problem> {
     let patience = parameters.duration()?;
     if patience.is_zero() {
@@ -62,7 +62,7 @@ pub async fn wait(
         return Ok(record);
     }
     let _place = state.streams.open()?;
-    stay.extend(patience);
+    slot.extend(patience);
     // It may hold megabytes of prompts.
     drop(record);
     let mut seen = listener.begins_at();

@@ -15,7 +15,7 @@ use crate::scheduler::Lease;
 use joulemark_experiment::Device;
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_meter::{MeterHealth, Place, SourceHealth};
-use joulemark_store::Depth;
+use joulemark_store::QueueDepth;
 
 /// A database that is slower than this is away, as far as a scrape is concerned.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub async fn gather(state: &AppState) -> Sheet {
 }
 
 /// One at a time counts, and those who came meanwhile have its answer.
-async fn depth(state: &AppState) -> Option<Depth> {
+async fn depth(state: &AppState) -> Option<QueueDepth> {
     let mut known = state.metrics.depth.lock().await;
     let now = Monotonic::now();
     if let Some(known) = known.as_ref().filter(|known| now < known.until) {
@@ -149,7 +149,7 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     }));
 }
 
-fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&Depth>) {
+fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDepth>) {
     let is_there = if depth.is_some() { 1.0 } else { 0.0 };
     sheet.add(gauge(
         "store_reachable",

@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 
 use super::requests::RequestMetrics;
 use joulemark_measurement::clock::{self, Monotonic};
-use joulemark_store::Depth;
+use joulemark_store::QueueDepth;
 
 /// What HTTP itself counts, and what a scrape remembers for the next one.
 #[derive(Clone, Debug)]
@@ -31,5 +31,5 @@ impl Metrics {
 pub struct KnownDepth {
     pub(super) until: Monotonic,
     /// Null while the database is away.
-    pub(super) depth: Option<Depth>,
+    pub(super) depth: Option<QueueDepth>,
 }

@@ -43,13 +43,13 @@ fn scheme() -> SecurityScheme {
 }
 
 fn describe(operation: &mut Operation, scope: Scope) {
-    let Scope::Needs(role) = scope else {
+    let Scope::Requirements(role) = scope else {
         operation.security = Some(Vec::new());
         return;
     };
     let no_scopes: [&str; 0] = [];
     operation.security = Some(vec![SecurityRequirement::new(SCHEME, no_scopes)]);
     let text = operation.description.take();
-    let needs = format!("Needs the role `{role}`.");
+    let needs = format!("Requirements the role `{role}`.");
     operation.description = Some(text.map_or_else(|| needs.clone(), |text| format!("{text}\n\n{needs}")));
 }

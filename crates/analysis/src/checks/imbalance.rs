@@ -4,7 +4,7 @@ use crate::windows::extremes_sec;
 use joulemark_experiment::{Warning, WarningCode};
 
 /// A rank that runs a quarter longer than another leaves the others' share of the host idle for that long.
-const MOST_RATIO: f64 = 1.25;
+const MAX_RATIO: f64 = 1.25;
 
 pub struct Imbalance {
     pub ratio: Option<f64>,
@@ -24,7 +24,7 @@ pub fn check(groups: &[Group<'_>]) -> Imbalance {
         };
     };
     let message = || format!("in cycle {cycle} the longest rank ran {ratio:.2} times as long as the shortest");
-    let warning = (ratio > MOST_RATIO).then(|| warning(WarningCode::RankImbalance, message()));
+    let warning = (ratio > MAX_RATIO).then(|| warning(WarningCode::RankImbalance, message()));
     Imbalance {
         ratio: Some(ratio),
         warning,

@@ -26,7 +26,7 @@ pub fn resolve(models_dir: &Path, name: &str) -> Result<PathBuf, ResolveError> {
     })?;
     // The path as named, not its target: in a Hugging Face cache the target's name has lost its `.gguf`.
     let path = root.join(name);
-    stays_inside(&root, &path).map_err(|fault| fault.of(name))?;
+    stays_inside(&root, &path).map_err(|fault| fault.name(name))?;
     for part in parts(&path).map_err(|source| ResolveError::Io {
         name: name.to_owned(),
         source,
@@ -67,7 +67,7 @@ enum Fault {
 }
 
 impl Fault {
-    fn of(self, name: &str) -> ResolveError {
+    fn name(self, name: &str) -> ResolveError {
         let name = name.to_owned();
         match self {
             Self::Leaves => ResolveError::LeavesFolder { name },

@@ -10,7 +10,7 @@ use joulemark_measurement::{Warning, WarningCode, Window};
 const LEAST_THROTTLED_SHARE: f64 = 0.01;
 
 /// methodology.md: a board that warms by more than this draws more for the same work.
-const MOST_DRIFT_C: u32 = 10;
+const MAX_DRIFT_C: u32 = 10;
 
 /// A sample and the seconds of the window for which it holds.
 type Held<'a> = (&'a GpuSample, f64);
@@ -101,7 +101,7 @@ fn drift(samples: &[Held<'_>]) -> Option<Seen> {
     let told = samples.iter().filter_map(|(sample, _)| sample.slow.temperature_c);
     let (lowest, highest) = (told.clone().min()?, told.max()?);
     let by = highest - lowest;
-    (by > MOST_DRIFT_C).then(|| {
+    (by > MAX_DRIFT_C).then(|| {
         (
             f64::from(by),
             format!("its temperature went between {lowest} and {highest} °C"),

@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::lock::lock;
 use super::punctuality::Punctuality;
 use crate::cpu_time::{CpuTimeError, HostCpuClock};
+use crate::edge_reads::{Awaited, Pursuit};
 use crate::polling::{Pace, Polls};
 use crate::process_tree::ProcessTree;
-use crate::pursuit::{Awaited, Pursuit};
 use crate::source::{EnergySource, PollError, SourceDescription, Value};
 use crate::telemetry::{TelemetryPace, thread_cpu_sec};
 use crate::timeline::Timeline;
@@ -163,7 +163,7 @@ impl Sampler {
 
     /// Sweeps at every interval and at every request, until nobody holds the other end.
     pub fn run(mut self, interval: Duration, requests: &Receiver<Sender<()>>) {
-        let mut polls = Polls::of(&lock(&self.timeline), Monotonic::now());
+        let mut polls = Polls::plan(&lock(&self.timeline), Monotonic::now());
         let mut sweeps = Beat::starting_at_once();
         let mut pursuit: Option<Pursuit> = None;
         loop {

@@ -11,7 +11,7 @@ use crate::telemetry::{SharedLog, TelemetryLog, TelemetryPace};
 const PID_NAMESPACE: &str = "/proc/self/ns/pid";
 
 /// Returns the log, and what fills it, for the first source that has telemetry; an empty log when none has.
-pub fn of(sources: &[Box<dyn EnergySource>], interval: Duration) -> (SharedLog, TelemetryPace) {
+pub fn open(sources: &[Box<dyn EnergySource>], interval: Duration) -> (SharedLog, TelemetryPace) {
     let source = sources.iter().find_map(|source| source.telemetry());
     let gpus = source.as_ref().map(|source| source.gpus().to_vec()).unwrap_or_default();
     let pids_are_ours = pids_are_the_hosts(Path::new(PID_NAMESPACE));

@@ -1,6 +1,6 @@
 //! How much a series grew over a span of time, and how well that is known. Pure.
 
-use super::between::Reached;
+use super::counter_interpolation::Reached;
 use super::{Sample, Series};
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;

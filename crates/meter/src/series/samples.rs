@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::levels::Levels;
-use super::refresh::RefreshDetector;
+use super::refresh_period::RefreshDetector;
 use joulemark_measurement::clock::Monotonic;
 
 /// 2 h at 100 ms are 72,000 samples. Beyond this the older half is thinned to every second sample rather than

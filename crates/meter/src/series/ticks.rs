@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::between::{Reached, Side, Slope, Tick, between, beyond};
+use super::counter_interpolation::{Reached, Side, Slope, Tick, between, beyond};
 use super::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
@@ -89,7 +89,7 @@ impl Series {
                 shape: 0.0,
             };
         };
-        let side_before = Side::of(&before, Slope::between);
+        let side_before = Side::measure(&before, Slope::between);
         let Some(to) = after.first().copied() else {
             return beyond(from, side_before.near);
         };
@@ -97,7 +97,7 @@ impl Series {
             from,
             to,
             side_before,
-            Side::of(&after, |newer, older| Slope::between(older, newer)),
+            Side::measure(&after, |newer, older| Slope::between(older, newer)),
         )
     }
 

@@ -73,7 +73,7 @@ struct FullPower {
 }
 
 impl FullPower {
-    fn of(cpu: &CpuInfo) -> Self {
+    fn estimate(cpu: &CpuInfo) -> Self {
         let model = cpu.model.as_deref().unwrap_or("unknown");
         let sockets = cpu.packages;
         match (tdp_table::find(model), cpu.virtual_machine) {
@@ -141,7 +141,7 @@ impl TdpSource {
     /// Returns an error when the host's CPU time cannot be read.
     pub fn open(cpu: &CpuInfo, clock: HostCpuClock) -> Result<(Self, Finding), CpuTimeError> {
         let busy_at_opening_sec = clock.busy_sec()?;
-        let full = FullPower::of(cpu);
+        let full = FullPower::estimate(cpu);
         let note = format!(
             "estimate: {}; idle power is taken as {:.0} % of full power, between them linear in the CPU time of {}; power \
              above TDP (turbo) is not counted{}",
@@ -250,27 +250,27 @@ mod tests {
     fn sockets_and_logical_cpus_are_counted() {
         let cpu = cpuinfo("AMD EPYC 7763 64-Core Processor", 256, 2);
         assert_eq!((cpu.logical_cpus, cpu.packages, cpu.virtual_machine), (256, 2, false));
-        assert_eq!(FullPower::of(&cpu).watts, 560.0);
+        assert_eq!(FullPower::estimate(&cpu).watts, 560.0);
     }
 
     #[test]
     fn a_virtual_machine_gets_its_part_of_the_socket() {
-        let full = FullPower::of(&guest("AMD EPYC 7763 64-Core Processor", 8));
+        let full = FullPower::estimate(&guest("AMD EPYC 7763 64-Core Processor", 8));
         assert_eq!(full.watts, 280.0 * 8.0 / 128.0);
-        let of_unknown_size = FullPower::of(&guest("Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz", 4));
+        let of_unknown_size = FullPower::estimate(&guest("Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz", 4));
         assert_eq!(of_unknown_size.watts, 4.0 * DEFAULT_W_PER_LOGICAL_CPU);
         assert!(of_unknown_size.basis.contains("virtual machine"));
     }
 
     #[test]
     fn a_socket_with_smt_switched_off_is_still_a_whole_socket() {
-        let full = FullPower::of(&cpuinfo("AMD EPYC 7763 64-Core Processor", 64, 1));
+        let full = FullPower::estimate(&cpuinfo("AMD EPYC 7763 64-Core Processor", 64, 1));
         assert_eq!(full.watts, 280.0);
     }
 
     #[test]
     fn an_unknown_model_takes_the_default_with_at_least_half_uncertain() {
-        let full = FullPower::of(&cpuinfo("AMD EPYC", 2, 1));
+        let full = FullPower::estimate(&cpuinfo("AMD EPYC", 2, 1));
         assert_eq!(full.watts, 7.0);
         assert!(full.uncertainty >= 0.5);
         assert!(full.basis.contains("AMD EPYC"));

@@ -15,7 +15,7 @@ const CAPACITY: usize = 36_864;
 const HOLDS_SEC: f64 = 2.5;
 
 /// More of them tell no more: the oldest are forgotten.
-const MOST_ABSENCES: usize = 64;
+const MAX_ABSENCES: usize = 64;
 
 /// A time in which a board was not there to be asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,7 @@ impl GpuHistory {
                     until: None,
                     why: why.clone(),
                 });
-                if self.absences.len() > MOST_ABSENCES {
+                if self.absences.len() > MAX_ABSENCES {
                     self.absences.pop_front();
                 }
             }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::series::Refreshed;
+use crate::series::PowerCurve;
 
 /// Phases of an average that are looked at one by one.
 const CELLS: i32 = 20;
@@ -35,7 +35,7 @@ struct Level {
 }
 
 pub struct Averaged<'a> {
-    pub curve: &'a Refreshed,
+    pub curve: &'a PowerCurve,
     pub averaging_sec: f64,
 }
 

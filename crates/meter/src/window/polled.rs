@@ -2,7 +2,7 @@
 
 use super::averaged::{Averaged, Energy};
 use super::doubt::{Doubt, IN_WORDS, combined};
-use crate::series::{Growth, Refreshed, Span, Unknown};
+use crate::series::{Growth, PowerCurve, Span, Unknown};
 use crate::timeline::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
@@ -39,7 +39,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
     };
     growth.total = energy.total_j;
     let edges_j = energy.half_width_j;
-    let missed = Missed::over(&curve, span.sec(), untold_sec);
+    let missed = Missed::estimate(&curve, span.sec(), untold_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let step_j = SMALLEST_STEP_W * span.sec();
     let whole = [
@@ -81,7 +81,7 @@ struct Missed {
 }
 
 impl Missed {
-    fn over(curve: &Refreshed, sec: f64, untold_sec: f64) -> Self {
+    fn estimate(curve: &PowerCurve, sec: f64, untold_sec: f64) -> Self {
         // The curve has each in the middle; one whose refresh is not told may be older by as much.
         let changes = curve
             .jumps(0.0, sec)

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::{Registered, Registration, Store};
-use joulemark_experiment::{Gpu, Host, Model, Offer, OfferedEngine, OfferedModel};
+use joulemark_experiment::{Capabilities, Gpu, Host, Model, OfferedEngine, OfferedModel};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub fn offer() -> Offer {
-    Offer {
+pub fn offer() -> Capabilities {
+    Capabilities {
         hostname: "host-1".to_owned(),
         version: "0.1.0".to_owned(),
         labels: BTreeMap::from([("größe".to_owned(), "½".to_owned())]),
@@ -73,7 +73,7 @@ pub async fn a_node_is_listed_with_what_it_has_and_lives_by_its_heartbeat(store:
     assert_eq!(register(&store, "a", "a1", "seat a", MINUTE).await, Registered::Done);
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(live(&store).await, [("a".to_owned(), true), ("b".to_owned(), false)]);
-    let more = Offer {
+    let more = Capabilities {
         allow_hub: true,
         engines: vec![engine("cudnn")],
         ..offer()

@@ -13,7 +13,7 @@ const THREE_EACH: Quota = Quota {
     unfinished_of_submitter: Some(3),
 };
 
-fn of(submitter: &str) -> NewExperiment {
+fn experiment(submitter: &str) -> NewExperiment {
     NewExperiment {
         submitted_by: Actor {
             name: Some(submitter.to_owned()),
@@ -26,7 +26,7 @@ fn of(submitter: &str) -> NewExperiment {
 /// All wait before the writer runs, so that they come to it together.
 async fn at_once(stores: &[&Store], submitter: &str, quota: Quota) -> Vec<Submitted> {
     let tries = (0..60).map(|index| {
-        let (store, new) = (stores[index % stores.len()], of(submitter));
+        let (store, new) = (stores[index % stores.len()], experiment(submitter));
         async move { store.submit(&new, None, quota).await.unwrap() }
     });
     join_all(tries).await
@@ -47,7 +47,7 @@ pub async fn of_many_at_once_no_more_are_let_in_than_may_wait(store: Store) {
     assert_eq!(claim(&store, first, at(1)).await.unwrap(), Some(1));
     let outcomes = at_once(&[&store], "ada", TEN).await;
     assert_eq!(count(&outcomes, Submitted::Stored), 1);
-    let unlimited = store.submit(&of("ada"), None, Quota::default()).await.unwrap();
+    let unlimited = store.submit(&experiment("ada"), None, Quota::default()).await.unwrap();
     assert_eq!(unlimited, Submitted::Stored);
 }
 
@@ -55,7 +55,7 @@ pub async fn each_submitter_has_a_quota_of_what_waits_or_runs(store: Store) {
     let outcomes = at_once(&[&store], "ada '; --", THREE_EACH).await;
     assert_eq!(count(&outcomes, Submitted::Stored), 3);
     assert_eq!(count(&outcomes, Submitted::QuotaUsedUp), 57);
-    let again = async || store.submit(&of("ada '; --"), None, THREE_EACH).await.unwrap();
+    let again = async || store.submit(&experiment("ada '; --"), None, THREE_EACH).await.unwrap();
     let ids = waiting(&store).await;
     assert_eq!(claim(&store, ids[0], at(1)).await.unwrap(), Some(1));
     assert_eq!(again().await, Submitted::QuotaUsedUp, "what runs counts");
@@ -81,7 +81,7 @@ pub async fn whoever_finds_no_room_leaves_the_key_free(store: Store) {
     };
     // Each key comes twice; what the second of a refused pair would repeat is not there.
     let tries = (0..60).map(|index| {
-        let (store, new) = (&store, of("ada"));
+        let (store, new) = (&store, experiment("ada"));
         async move { store.submit(&new, Some(key(index / 2)), TEN).await.unwrap() }
     });
     let outcomes = join_all(tries).await;

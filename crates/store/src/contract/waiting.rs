@@ -4,7 +4,7 @@ use super::super::{DeviceTime, NewExperiment, Store, hour_of};
 use super::fixtures::{at, claim, failure, new_experiment, queued, record, running};
 use joulemark_experiment::{Device, FailureReason, State};
 
-fn of(user: Option<&str>, priority: i32) -> NewExperiment {
+fn experiment(user: Option<&str>, priority: i32) -> NewExperiment {
     let mut new = new_experiment(&[]);
     new.spec.user = user.map(str::to_owned);
     new.spec.priority = priority;
@@ -21,7 +21,7 @@ pub async fn of_each_user_and_need_the_first_by_priority_and_age_are_seen(store:
         (None, 0),
         (Some("ada"), 5),
     ] {
-        let new = of(user, priority);
+        let new = experiment(user, priority);
         store.insert(&new).await.unwrap();
         inserted.push(new);
     }
@@ -36,7 +36,7 @@ pub async fn of_each_user_and_need_the_first_by_priority_and_age_are_seen(store:
 
 pub async fn a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu(store: Store) {
     for _ in 0..1000 {
-        let mut new = of(None, 3);
+        let mut new = experiment(None, 3);
         new.spec.device = Device::Cpu;
         new.spec.gpus.clear();
         new.spec.gpu_count = 0;
@@ -50,7 +50,7 @@ pub async fn a_thousand_that_need_the_cpu_hide_nobody_who_needs_a_gpu(store: Sto
 
 pub async fn a_lane_that_cannot_be_read_stands_in_nobody_s_way(store: Store) {
     let broken = queued(&store).await;
-    let mut other = of(None, 0);
+    let mut other = experiment(None, 0);
     other.spec.gpus = vec!["GPU-b".to_owned()];
     store.insert(&other).await.unwrap();
     sqlx::query("UPDATE lanes SET needs = '{' WHERE lane = (SELECT lane FROM experiments WHERE id = $1)")
@@ -65,7 +65,7 @@ pub async fn a_lane_that_cannot_be_read_stands_in_nobody_s_way(store: Store) {
 }
 
 pub async fn what_an_earlier_version_queued_is_given_its_place(store: Store) {
-    let (whole, broken) = (of(Some("ada"), 7), of(None, 0));
+    let (whole, broken) = (experiment(Some("ada"), 7), experiment(None, 0));
     for new in [&whole, &broken] {
         store.insert(new).await.unwrap();
     }

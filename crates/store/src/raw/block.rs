@@ -12,7 +12,7 @@ use flate2::write::DeflateEncoder;
 
 const FORM: u8 = 1;
 /// A block holds some thousands of points of some tens of bytes; beyond this it is damaged or hostile.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// How the numbers of a column go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Reader {
             None => return Err("it is empty".to_owned()),
         };
         let mut bytes = Vec::new();
-        let mut decoder = DeflateDecoder::new(compressed).take(MOST_BYTES);
+        let mut decoder = DeflateDecoder::new(compressed).take(MAX_BYTES);
         decoder.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         Ok(Self { bytes, at: 0 })
     }

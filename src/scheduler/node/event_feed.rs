@@ -1,0 +1,108 @@
+//! Tells those who listen what happens: changes of state as the database has them, of all its servers, and the progress
+//! of what runs here.
+
+use std::time::Duration;
+
+use crate::progress::{Progress, Snapshot};
+use crate::scheduler::queue::leases::Lease;
+use crate::scheduler::step::Scheduler;
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::StoreError;
+
+/// How soon another server's changes are heard of; this server's own ring.
+const LOOK_PERIOD: Duration = Duration::from_millis(250);
+/// While nobody listens: only not to be far behind when somebody does.
+const IDLE_PERIOD: Duration = Duration::from_secs(2);
+const PROGRESS_PERIOD_SEC: f64 = 1.0;
+const MAX_AT_ONCE: u32 = 1000;
+
+impl Scheduler {
+    /// Until the server has stopped. The database is asked once for all who listen.
+    pub async fn feed_events(&self) {
+        let mut moved = self.context().store.hear_moves();
+        let mut told_progress = Monotonic::now();
+        let mut is_away = false;
+        while !self.has_left().is_cancelled() {
+            match self.feed_transitions().await {
+                Ok(()) => is_away = false,
+                // Once an outage: the heartbeat says it every second.
+                Err(error) if !is_away => {
+                    is_away = true;
+                    tracing::warn!(%error, "changes of state cannot be read; who listens hears of them later");
+                }
+                Err(_) => {}
+            }
+            let now = Monotonic::now();
+            if now.sec_since(told_progress) >= PROGRESS_PERIOD_SEC {
+                told_progress = now;
+                self.feed_progress();
+            }
+            let period = match self.context().feed.is_heard() {
+                true => LOOK_PERIOD,
+                false => IDLE_PERIOD,
+            };
+            tokio::select! {
+                _ = moved.changed(), if !is_away => {}
+                () = tokio::time::sleep(period) => {}
+                () = self.has_left().cancelled() => {}
+            }
+        }
+    }
+
+    async fn feed_transitions(&self) -> Result<(), StoreError> {
+        let context = self.context();
+        loop {
+            let found = context
+                .store
+                .transitions_after(context.feed.newest(), MAX_AT_ONCE)
+                .await?;
+            let is_all = found.len() < MAX_AT_ONCE as usize;
+            context.feed.tell(found);
+            if is_all {
+                return Ok(());
+            }
+        }
+    }
+
+    fn feed_progress(&self) {
+        let context = self.context();
+        let wanted = context.progress.ids().into_iter().filter(|id| context.feed.wants(*id));
+        let snapshot = |id| {
+            Some(Snapshot {
+                id,
+                progress: self.progress(id)?,
+            })
+        };
+        context.feed.tell_progress(wanted.filter_map(snapshot).collect());
+    }
+
+    /// What an experiment is doing, with the power of its devices; none unless it runs on this server.
+    pub fn progress(&self, id: ExperimentId) -> Option<Progress> {
+        let progress = self.context().progress.get(id, Monotonic::now())?;
+        let leases = self.running().get(id)?.leases;
+        let devices = self.context().meter.devices();
+        let power_of = |uuid: &String| devices.gpus.iter().find(|gpu| gpu.uuid == *uuid)?.live_power_w;
+        let gpus: Vec<_> = leases
+            .iter()
+            .filter_map(|lease| match lease {
+                Lease::Gpu(uuid) => Some(power_of(uuid)),
+                Lease::Cpu => None,
+            })
+            .collect();
+        let (has_cpu, has_gpus) = (leases.contains(&Lease::Cpu), !gpus.is_empty());
+        let gpu_power_w: Option<f64> = gpus.into_iter().sum::<Option<f64>>().filter(|_| has_gpus);
+        let cpu_power_w = devices.cpu.live_power_w.filter(|_| has_cpu);
+        let power_w = match (has_gpus, has_cpu) {
+            (true, true) => gpu_power_w.zip(cpu_power_w).map(|(gpus, cpu)| gpus + cpu),
+            (true, false) => gpu_power_w,
+            (false, _) => cpu_power_w,
+        };
+        Some(Progress {
+            power_w,
+            gpu_power_w,
+            cpu_power_w,
+            ..progress
+        })
+    }
+}

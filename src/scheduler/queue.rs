@@ -1,0 +1,11 @@
+//! Decides what may start: admission, the order of what waits, which node and which devices it gets, and their locks.
+//! Starts nothing.
+
+pub mod admission;
+pub mod cluster;
+pub mod device_locks;
+pub mod eligible;
+pub mod host_queue;
+pub mod leases;
+pub mod order;
+pub mod startable;

@@ -1,0 +1,253 @@
+use std::collections::BTreeMap;
+
+use super::eligible::{needs_engine, obstacle};
+use crate::engines::{EngineProblem, MISTRAL};
+use crate::scheduler::models::{ModelRefusal, is_hub_id, locate};
+use crate::scheduler::step::Scheduler;
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Model, Spec, State, Warning, resolve};
+use joulemark_flops::model_files;
+use joulemark_store::{Record, StoreError};
+
+/// What came of one node's look at a submission.
+type Verdict = Result<(Spec, Vec<Warning>), Vec<FieldProblem>>;
+
+impl Scheduler {
+    /// Checks a submission against this node and, when it cannot run it, against each other live node: only what none
+    /// of them can ever run is refused.
+    ///
+    /// # Errors
+    /// Every problem found, each with what there is. Problems of one node when it is the only one in question.
+    pub async fn admit(&self, request: ExperimentRequest) -> Verdict {
+        let own = self.admit_here(request.clone()).await;
+        if own.as_ref().is_some_and(Result::is_ok) {
+            return own.unwrap_or(Err(Vec::new()));
+        }
+        // A node that came a moment ago may be the one.
+        if let Err(error) = self.look_for_nodes().await {
+            tracing::warn!(%error, "the nodes cannot be looked up; those known before are asked");
+        }
+        let mut verdicts = own
+            .map(|own| (self.context().node.name.clone(), own))
+            .into_iter()
+            .collect::<Vec<_>>();
+        for node in self.context().cluster.others().iter() {
+            if is_pinned_elsewhere(&request, &node.name, &node.offer) {
+                continue;
+            }
+            let verdict = admit_by_offer(request.clone(), &node.offer);
+            if verdict.is_ok() {
+                return verdict;
+            }
+            verdicts.push((node.name.clone(), verdict));
+        }
+        Err(match verdicts.len() {
+            0 => vec![self.no_such_node(&request)],
+            1 => verdicts.remove(0).1.err().unwrap_or_default(),
+            _ => all_problems(verdicts),
+        })
+    }
+
+    /// None when the submission asks for another node.
+    async fn admit_here(&self, request: ExperimentRequest) -> Option<Verdict> {
+        let context = self.context();
+        if is_pinned_elsewhere(&request, &context.node.name, &context.cluster.own()) {
+            return None;
+        }
+        let name = request.model_name.clone().unwrap_or_default();
+        let engine_refusal = match name.starts_with(SYNTHETIC_PREFIX) {
+            true => None,
+            false => self.look_for_engines().await.map(|problem| problem.to_string()),
+        };
+        let own = context.cluster.own();
+        let models = context.models.clone();
+        let located = tokio::task::spawn_blocking(move || models.locate(&name)).await;
+        let (facts, refusal, warning) = match located {
+            Ok(Ok(located)) => (Some(located.facts()), None, located.warning()),
+            Ok(Err(refusal)) => (None, Some(refusal.to_string()), None),
+            Err(error) => (None, Some(format!("could not be looked up: {error}")), None),
+        };
+        Some(verdict(
+            request,
+            &own,
+            facts.as_ref(),
+            refusal.or(engine_refusal),
+            warning,
+        ))
+    }
+
+    /// Why no live node can run what waits, as of the last look at the nodes.
+    pub fn why_it_waits(&self, record: &Record) -> Option<String> {
+        let (context, needs) = (self.context(), record.spec.needs());
+        if record.state != State::Queued {
+            return None;
+        }
+        let own_name = context.node.name.as_str();
+        let has_model = |name: &str| model_files::resolve(&context.models_dir, name).is_ok();
+        let own_obstacle = obstacle(&needs, own_name, &context.cluster.own(), has_model)?;
+        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(&needs));
+        let own_obstacle = engine_problem.map_or(own_obstacle, |problem| problem.to_string());
+        let mut obstacles = vec![(own_name.to_owned(), own_obstacle)];
+        for node in context.cluster.others().iter() {
+            let listed = |name: &str| node.offer.model(name).is_some();
+            obstacles.push((node.name.clone(), obstacle(&needs, &node.name, &node.offer, listed)?));
+        }
+        let each = obstacles
+            .into_iter()
+            .map(|(node, obstacle)| format!("node {node}: {obstacle}"));
+        Some(format!(
+            "a live node that can run it: {}",
+            each.collect::<Vec<_>>().join("; ")
+        ))
+    }
+
+    /// Finds this node's engines anew, so that one that was installed since is offered, and says what keeps the one
+    /// for models from being started.
+    pub(in crate::scheduler) async fn look_for_engines(&self) -> Option<EngineProblem> {
+        let context = self.context();
+        let engines = context.engines.clone();
+        let looked = tokio::task::spawn_blocking(move || (engines.find(MISTRAL).err(), engines.offered())).await;
+        let (problem, offered) = looked.ok()?;
+        if context.cluster.set_engines(offered, problem.clone())
+            && let Some(problem) = &problem
+        {
+            tracing::warn!("{problem}");
+        }
+        problem
+    }
+
+    async fn look_for_nodes(&self) -> Result<(), StoreError> {
+        let context = self.context();
+        if context.store.is_shared() {
+            let nodes = context.store.nodes().await?;
+            context.cluster.set_nodes(nodes, &context.node.name);
+        }
+        Ok(())
+    }
+
+    fn no_such_node(&self, request: &ExperimentRequest) -> FieldProblem {
+        let context = self.context();
+        let others = context.cluster.others();
+        let (own_name, own) = (context.node.name.as_str(), context.cluster.own());
+        let live =
+            std::iter::once((own_name, &*own)).chain(others.iter().map(|node| (node.name.as_str(), &node.offer)));
+        match (&request.node, &request.node_labels) {
+            (Some(node), _) if !live.clone().any(|(name, _)| name == node) => {
+                let names = live.map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+                FieldProblem::new("/node", format!("is {node:?}; live nodes are {names}"))
+            }
+            _ => {
+                let shown = live.map(|(name, offer)| format!("{name} ({})", shown(&offer.labels)));
+                let there = shown.collect::<Vec<_>>().join(", ");
+                FieldProblem::new(
+                    "/node_labels",
+                    format!("are on no live node (or not on the one that node names); there are {there}"),
+                )
+            }
+        }
+    }
+}
+
+fn shown(labels: &BTreeMap<String, String>) -> String {
+    match labels.is_empty() {
+        true => "no labels".to_owned(),
+        false => labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+fn is_pinned_elsewhere(request: &ExperimentRequest, name: &str, offer: &Capabilities) -> bool {
+    request.node.as_ref().is_some_and(|node| node != name)
+        || request
+            .node_labels
+            .as_ref()
+            .is_some_and(|labels| !offer.has_labels(labels))
+}
+
+/// By what another node said of itself: it has the model under that very name, or takes such models.
+fn admit_by_offer(request: ExperimentRequest, offer: &Capabilities) -> Verdict {
+    let name = request.model_name.clone().unwrap_or_default();
+    let engine_refusal = offer
+        .engine(MISTRAL)
+        .is_none()
+        .then(|| format!("needs the engine {MISTRAL:?}, and this node has none that it can start"));
+    if name.starts_with(SYNTHETIC_PREFIX) || (offer.allow_hub && offer.model(&name).is_none() && is_hub_id(&name)) {
+        // Nothing on a disk: decided as here, with the other's permissions.
+        let nowhere = std::path::Path::new("/nonexistent");
+        let engine_refusal = engine_refusal.filter(|_| !name.starts_with(SYNTHETIC_PREFIX));
+        return match locate(nowhere, &name, offer.allow_hub, offer.allow_synthetic_engine) {
+            Ok(located) => verdict(
+                request,
+                offer,
+                Some(&located.facts()),
+                engine_refusal,
+                located.warning(),
+            ),
+            Err(refusal) => verdict(request, offer, None, Some(refusal.to_string()), None),
+        };
+    }
+    let facts = offer.model(&name).map(|model| model.facts.clone());
+    let refusal = facts.is_none().then(|| {
+        let there = offer.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>();
+        let there = if there.is_empty() {
+            "no model".to_owned()
+        } else {
+            there.join(", ")
+        };
+        ModelRefusal::Unknown {
+            name,
+            reason: String::new(),
+            there,
+        }
+        .to_string()
+    });
+    verdict(request, offer, facts.as_ref(), refusal.or(engine_refusal), None)
+}
+
+fn verdict(
+    request: ExperimentRequest,
+    offer: &Capabilities,
+    facts: Option<&Model>,
+    refusal: Option<String>,
+    warning: Option<Warning>,
+) -> Verdict {
+    let mut problems = refusal
+        .map(|refusal| FieldProblem::new("/model_name", refusal))
+        .into_iter()
+        .collect::<Vec<_>>();
+    match resolve(request, &offer.host, facts) {
+        Ok((spec, mut warnings)) if problems.is_empty() => {
+            warnings.extend(warning);
+            Ok((spec, warnings))
+        }
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+/// Each problem once, with the nodes that have it.
+fn all_problems(verdicts: Vec<(String, Verdict)>) -> Vec<FieldProblem> {
+    let mut nodes_of: Vec<(FieldProblem, Vec<String>)> = Vec::new();
+    let count = verdicts.len();
+    for (node, verdict) in verdicts {
+        for problem in verdict.err().unwrap_or_default() {
+            match nodes_of.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, nodes)) => nodes.push(node.clone()),
+                None => nodes_of.push((problem, vec![node.clone()])),
+            }
+        }
+    }
+    let with_nodes = nodes_of.into_iter().map(|(mut problem, nodes)| {
+        if nodes.len() < count {
+            problem.detail = format!("{} (node {})", problem.detail, nodes.join(", "));
+        }
+        problem
+    });
+    with_nodes.collect()
+}

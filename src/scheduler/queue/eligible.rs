@@ -1,0 +1,169 @@
+use sha2::{Digest, Sha256};
+
+use crate::engines::MISTRAL;
+use crate::scheduler::models::is_hub_id;
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{Capabilities, Device, ExperimentId, Requirements};
+
+/// Why the node can never run what needs this, whatever is free; none when it can. `has_model` is asked for a model that
+/// is neither synthetic nor the hub's.
+pub fn obstacle(
+    needs: &Requirements,
+    node: &str,
+    offer: &Capabilities,
+    has_model: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let host = &offer.host;
+    let name = needs.model_name.as_str();
+    let is_synthetic = name.starts_with(SYNTHETIC_PREFIX);
+    if let Some(wanted) = needs.node.as_ref().filter(|wanted| *wanted != node) {
+        return Some(format!("it is not {wanted:?}"));
+    }
+    if let Some((key, value)) = needs
+        .node_labels
+        .iter()
+        .find(|(key, value)| offer.labels.get(*key) != Some(value))
+    {
+        return Some(format!("its label {key:?} is not {value:?}"));
+    }
+    if needs_engine(needs) && offer.engine(MISTRAL).is_none() {
+        return Some(format!("it has no engine {MISTRAL:?}"));
+    }
+    if needs.device == Device::Cuda && !host.cuda_build && !is_synthetic {
+        return Some("its engine was built without the cuda feature".to_owned());
+    }
+    let is_there = |uuid: &&String| host.gpus.iter().any(|gpu| gpu.uuid == **uuid);
+    if let Some(missing) = needs.gpus.iter().find(|uuid| !is_there(uuid)) {
+        return Some(format!("it has no GPU {missing}"));
+    }
+    if needs.gpu_count as usize > host.gpus.len() {
+        return Some(format!("it has {} GPUs, not {}", host.gpus.len(), needs.gpu_count));
+    }
+    if needs.device == Device::Cpu && needs.num_processes > host.cpus {
+        return Some(format!("it has {} CPUs for {} ranks", host.cpus, needs.num_processes));
+    }
+    let has_model = match is_synthetic {
+        true => offer.allow_synthetic_engine,
+        false => has_model(name) || (offer.allow_hub && is_hub_id(name)),
+    };
+    (!has_model).then(|| format!("it has no model {name:?}"))
+}
+
+/// Tells whether a model is to be run, which takes an engine of its own.
+pub fn needs_engine(needs: &Requirements) -> bool {
+    !needs.model_name.starts_with(SYNTHETIC_PREFIX)
+}
+
+/// Which of the live nodes that can run an experiment keeps devices free for it: the one with the fewest GPUs, and of
+/// equals the one that a hash of both names picks, so that all nodes agree without asking (rendezvous hashing).
+pub fn keeper<'a>(id: ExperimentId, able: impl Iterator<Item = (&'a str, &'a Capabilities)>) -> Option<&'a str> {
+    let able = able.collect::<Vec<_>>();
+    let fewest = able.iter().map(|(_, offer)| offer.host.gpus.len()).min()?;
+    let equal = able.iter().filter(|(_, offer)| offer.host.gpus.len() == fewest);
+    let equal = equal.map(|(node, _)| *node).collect::<Vec<_>>();
+    match equal[..] {
+        // No need to ask a hash, which thousands that wait would each do.
+        [only] => Some(only),
+        _ => equal
+            .into_iter()
+            .min_by_key(|node| Sha256::digest(format!("{id} {node}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use joulemark_experiment::{Gpu, Host, Isolation};
+
+    fn offer(gpus: u32) -> Capabilities {
+        let gpu = |index| Gpu {
+            index,
+            uuid: format!("GPU-{index}"),
+            name: "GPU".to_owned(),
+        };
+        Capabilities {
+            hostname: "host".to_owned(),
+            version: "1".to_owned(),
+            labels: BTreeMap::from([("rack".to_owned(), "7".to_owned())]),
+            host: Host {
+                gpus: (0..gpus).map(gpu).collect(),
+                cuda_build: false,
+                cpus: 2,
+                default_dataset: String::new(),
+                datasets: Vec::new(),
+            },
+            models: Vec::new(),
+            allow_hub: false,
+            allow_synthetic_engine: true,
+            engines: vec![joulemark_worker::describe(MISTRAL, "0.8.1", &[])],
+        }
+    }
+
+    fn needs() -> Requirements {
+        Requirements {
+            model_name: "synthetic:".to_owned(),
+            device: Device::Cuda,
+            num_processes: 1,
+            gpus: Vec::new(),
+            gpu_count: 1,
+            isolation: Isolation::Devices,
+            node: None,
+            node_labels: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn each_thing_that_a_node_lacks_is_an_obstacle() {
+        let lacks = |change: fn(&mut Requirements)| {
+            let mut needs = needs();
+            change(&mut needs);
+            obstacle(&needs, "one", &offer(2), |name| name == "here.gguf")
+        };
+        assert_eq!(lacks(|_| ()), None);
+        assert_eq!(lacks(|needs| needs.node = Some("one".to_owned())), None);
+        assert_eq!(lacks(|needs| needs.gpus = vec!["GPU-1".to_owned()]), None);
+        assert_eq!(
+            lacks(|needs| {
+                needs.device = Device::Cpu;
+                needs.model_name = "here.gguf".to_owned();
+            }),
+            None
+        );
+        let obstacles: [fn(&mut Requirements); 7] = [
+            |needs| needs.node = Some("other".to_owned()),
+            |needs| drop(needs.node_labels.insert("rack".to_owned(), "8".to_owned())),
+            |needs| needs.gpus = vec!["GPU-2".to_owned()],
+            |needs| needs.gpu_count = 3,
+            |needs| needs.model_name = "here.gguf".to_owned(),
+            |needs| {
+                needs.device = Device::Cpu;
+                needs.num_processes = 3;
+            },
+            |needs| {
+                needs.device = Device::Cpu;
+                needs.model_name = "org/model".to_owned();
+            },
+        ];
+        for obstacle in obstacles {
+            assert!(lacks(obstacle).is_some());
+        }
+    }
+
+    #[test]
+    fn one_node_keeps_and_all_agree_which_the_smallest_that_is_enough() {
+        let (small, large) = (offer(2), offer(8));
+        let id = ExperimentId::generate();
+        assert_eq!(keeper(id, [("a", &large), ("b", &small)].into_iter()), Some("b"));
+        let nodes = [("a", &small), ("b", &small), ("c", &small)];
+        let mut kept = BTreeMap::new();
+        for _ in 0..300 {
+            let id = ExperimentId::generate();
+            let chosen = keeper(id, nodes.into_iter()).unwrap();
+            assert_eq!(keeper(id, nodes.into_iter().rev()), Some(chosen));
+            *kept.entry(chosen).or_insert(0) += 1;
+        }
+        assert!(kept.len() == 3 && kept.values().all(|count| *count > 50), "{kept:?}");
+    }
+}

@@ -1,0 +1,164 @@
+use crate::scheduler::models::LocatedModel;
+use joulemark_experiment::Spec;
+use joulemark_flops::model_files::ModelFormat;
+use joulemark_flops::{Devices, Estimator, RequestTokens, Schedule, known_device};
+use joulemark_measurement::{ComputeMetrics, LoadReport, RequestMeasurement, Window};
+use joulemark_meter::GpuDevice;
+
+/// Counts what the ranks of one experiment computed.
+pub struct ComputeCount {
+    estimator: Estimator,
+    is_gguf: bool,
+    batch_size: u32,
+    /// Of each rank.
+    activation_dtypes: Vec<String>,
+    gpus: Vec<GpuDevice>,
+}
+
+impl ComputeCount {
+    /// `gpus` are the host's.
+    pub fn new(model: &LocatedModel, spec: &Spec, loads: &[LoadReport], gpus: Vec<GpuDevice>) -> Self {
+        let estimator = model.estimator(&spec.model_name);
+        let activation_dtypes: Vec<String> = loads.iter().map(|load| load.activation_dtype.clone()).collect();
+        let is_gguf = model
+            .files
+            .as_ref()
+            .is_some_and(|files| files.format == ModelFormat::Gguf);
+        let estimator = if is_gguf {
+            estimator
+        } else {
+            // The engine holds safetensors in the activations' type; quantized in place, how many bytes is its own affair.
+            let dtype = activation_dtypes.first().filter(|_| spec.quantization.is_none());
+            estimator.with_bytes_per_weight(dtype.and_then(|dtype| bytes_of(dtype)))
+        };
+        Self {
+            estimator,
+            is_gguf,
+            batch_size: spec.batch_size,
+            activation_dtypes,
+            gpus,
+        }
+    }
+
+    /// FLOPs of one rank in one cycle, each request at its own lengths; `gpus` are the rank's by UUID.
+    pub fn count(
+        &self,
+        rank: u32,
+        requests: &[RequestMeasurement],
+        window: &Window,
+        gpus: &[String],
+    ) -> ComputeMetrics {
+        let tokens = requests.iter().map(|request| RequestTokens {
+            input: request.input_tokens,
+            output: request.output_tokens,
+        });
+        let executed = Schedule::executed(&tokens.collect::<Vec<_>>(), self.batch_size);
+        let schedule = if self.is_gguf {
+            executed.without_windows()
+        } else {
+            executed
+        };
+        let dtype = self.activation_dtypes.get(rank as usize).map_or("", String::as_str);
+        // Keys and values have the activations' type.
+        let estimate = self.estimator.estimate(&schedule, bytes_of(dtype).unwrap_or(0.0));
+        estimate.compute_metrics(Some(window.duration_sec()), self.devices(gpus, dtype))
+    }
+
+    /// The rank's GPUs, if they are of one kind and its peaks are known.
+    fn devices<'a>(&self, uuids: &[String], activation_dtype: &'a str) -> Option<Devices<'a>> {
+        let name = |uuid: &String| self.gpus.iter().find(|gpu| gpu.uuid == *uuid)?.name.as_deref();
+        let first = name(uuids.first()?)?;
+        uuids.iter().all(|uuid| name(uuid) == Some(first)).then_some(())?;
+        Some(Devices {
+            peaks: known_device(first)?,
+            count: u32::try_from(uuids.len()).ok()?,
+            activation_dtype,
+        })
+    }
+}
+
+/// Size of one number of an activation type in bytes.
+fn bytes_of(dtype: &str) -> Option<f64> {
+    match dtype {
+        "f32" => Some(4.0),
+        "f16" | "bf16" => Some(2.0),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ComputeCount, RequestMeasurement, Window};
+    use joulemark_flops::{Estimator, Naming, Walk, from_config_json};
+    use joulemark_meter::GpuDevice;
+
+    fn gpu(uuid: &str, name: &str) -> GpuDevice {
+        GpuDevice {
+            index: 0,
+            uuid: uuid.to_owned(),
+            name: Some(name.to_owned()),
+            memory_bytes: None,
+            driver_version: None,
+            energy_method: None,
+            live_power_w: None,
+        }
+    }
+
+    fn request(input_tokens: u32, output_tokens: u32) -> RequestMeasurement {
+        RequestMeasurement {
+            prompt_index: 0,
+            input_tokens,
+            output_tokens,
+            sent_monotonic_sec: 0.0,
+            completed_monotonic_sec: 1.0,
+            ttft_ms: None,
+            token_monotonic_sec: Vec::new(),
+            output_token_ids: Vec::new(),
+            finish_reason: "length".to_owned(),
+        }
+    }
+
+    fn compute(is_gguf: bool) -> ComputeCount {
+        let config = serde_json::json!({"model_type": "mistral", "sliding_window": 8});
+        let walk = Walk::new(from_config_json(&config).unwrap(), Naming::HuggingFace, &[], Some(16.0));
+        ComputeCount {
+            estimator: Estimator::Walk(Box::new(walk)),
+            is_gguf,
+            batch_size: 1,
+            activation_dtypes: vec!["bf16".to_owned()],
+            gpus: vec![
+                gpu("a", "NVIDIA H100 80GB HBM3"),
+                gpu("b", "NVIDIA H100 80GB HBM3"),
+                gpu("c", "NVIDIA L4"),
+                gpu("d", "NVIDIA Abacus"),
+            ],
+        }
+    }
+
+    const WINDOW: Window = Window {
+        start_monotonic_sec: 1.0,
+        end_monotonic_sec: 3.0,
+    };
+
+    #[test]
+    fn the_roofline_is_that_of_the_rank_s_own_gpus_if_they_are_alike_and_known() {
+        let of = |gpus: &[&str]| {
+            let gpus: Vec<_> = gpus.iter().map(|gpu| (*gpu).to_owned()).collect();
+            compute(false).count(0, &[request(10, 5)], &WINDOW, &gpus).roofline
+        };
+        let roofline = of(&["a", "b"]).unwrap();
+        assert_eq!((roofline.devices, roofline.peak_flops_per_second), (2, 989.5e12));
+        assert!(roofline.roofline_share.unwrap() > 0.0);
+        for gpus in [&[][..], &["a", "c"], &["d"], &["elsewhere"]] {
+            assert_eq!(of(gpus), None, "{gpus:?}");
+        }
+    }
+
+    #[test]
+    fn windows_are_kept_with_safetensors_and_not_with_a_gguf() {
+        let total = |is_gguf| compute(is_gguf).count(0, &[request(10, 5)], &WINDOW, &[]).flops_total;
+        // Four steps over 11, 12, 13 and 14 tokens instead of 8: 32 layers, 32 heads of 128, scores and values.
+        let unseen = 2.0 * 32.0 * 32.0 * 256.0 * (3.0 + 4.0 + 5.0 + 6.0);
+        assert_eq!(total(true).unwrap() - total(false).unwrap(), unseen);
+    }
+}

@@ -1,0 +1,252 @@
+use std::time::Duration;
+
+use super::failure::Stop;
+use super::milestones::Milestones;
+use super::ranks::Ranks;
+use crate::progress::{Phase, Plan};
+use crate::scheduler::context::Context;
+use crate::scheduler::models::LocatedModel;
+use crate::trace::{self, ExperimentTrace};
+use joulemark_analysis::hull;
+use joulemark_experiment::report::ModelFacts;
+use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{LoadReport, RequestMeasurement, Window};
+use joulemark_worker::protocol::{Job, Order, Report};
+
+/// One rank's part of one cycle as the worker reported it.
+#[derive(Clone, Debug)]
+pub struct RankPass {
+    pub rank: u32,
+    pub cycle: u32,
+    pub window: Window,
+    pub requests: Vec<RequestMeasurement>,
+}
+
+/// All that the workers reported.
+#[derive(Clone, Debug, Default)]
+pub struct Driven {
+    pub loads: Vec<LoadReport>,
+    /// Each rank's warm-up.
+    pub warm_ups: Vec<(u32, Window)>,
+    /// The model in memory and nobody computing, before the cycles; null when it was not asked for.
+    pub loaded_idle: Option<Window>,
+    pub passes: Vec<RankPass>,
+    pub truncated_prompts: u32,
+    /// When the first rank began to load, CLOCK_MONOTONIC.
+    pub load_started_monotonic_sec: Option<f64>,
+}
+
+impl Driven {
+    pub fn windows_of(&self, cycle: u32) -> Vec<Window> {
+        self.passes
+            .iter()
+            .filter(|pass| pass.cycle == cycle)
+            .map(|pass| pass.window)
+            .collect()
+    }
+
+    pub fn hull_of(&self, cycle: u32) -> Option<Window> {
+        hull(&self.windows_of(cycle))
+    }
+}
+
+/// Takes the workers through load, warm-up and all cycles, and says each state as it is reached.
+pub struct Drive<'a> {
+    pub context: &'a Context,
+    pub id: ExperimentId,
+    pub milestones: &'a Milestones,
+    pub trace: &'a ExperimentTrace,
+    pub spec: &'a Spec,
+    pub model: &'a LocatedModel,
+}
+
+impl Drive<'_> {
+    /// `beside_load` is awaited before anything is measured.
+    ///
+    /// # Errors
+    /// [`Stop`] of the first thing that went wrong.
+    pub async fn all(
+        &self,
+        ranks: &mut Ranks,
+        beside_load: impl Future<Output = ModelFacts>,
+    ) -> Result<(Driven, ModelFacts), Stop> {
+        let mut driven = Driven::default();
+        // A load that fails does not wait for the hashing of a large file.
+        let load = self.trace.phase("load");
+        let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
+        of_ranks(load, driven.loads.iter().map(|load| (load.rank, load.window)));
+        self.milestones.reached(State::WarmingUp);
+        self.enter(Phase::WarmingUp);
+        let warm_up = self.trace.phase("warm-up");
+        self.warm_up(ranks, &mut driven).await?;
+        of_ranks(warm_up, driven.warm_ups.iter().copied());
+        let idle = self.trace.phase("idle baseline");
+        driven.loaded_idle = self.rest(ranks).await?;
+        idle.done();
+        self.milestones.reached(State::Measuring);
+        self.enter(Phase::Measuring);
+        for cycle in 0..self.spec.num_cycles {
+            self.context.progress.cycle(self.id, cycle, Monotonic::now());
+            let phase = self.trace.phase("cycle");
+            phase.note("joulemark.cycle", cycle);
+            self.cycle(ranks, cycle, &mut driven).await?;
+            let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
+            of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
+        }
+        ranks.order_all(|_| Order::Finish).await;
+        self.milestones.reached(State::Aggregating);
+        self.enter(Phase::Aggregating);
+        Ok((driven, facts))
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.context.progress.enter(self.id, phase, Monotonic::now());
+    }
+
+    async fn load(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
+        self.context
+            .progress
+            .begin(self.id, Plan::from_spec(self.spec), Monotonic::now());
+        let jobs = (0..self.spec.num_processes)
+            .map(|rank| Job {
+                rank,
+                spec: self.spec.clone(),
+                model_path: self.model.path.clone(),
+                from_hub: self.model.from_hub,
+                placement: ranks.placement(rank).clone(),
+            })
+            .collect::<Vec<_>>();
+        ranks
+            .order_all(|rank| Order::Load(Box::new(jobs[rank as usize].clone())))
+            .await;
+        let mut waiting = ranks.wait_in("loading the model", self.context.limits.load);
+        while let Some((rank, report)) = ranks.next(&mut waiting).await? {
+            match report {
+                Report::Loading { at_monotonic_sec } => {
+                    driven.load_started_monotonic_sec.get_or_insert(at_monotonic_sec);
+                }
+                Report::Loaded {
+                    load,
+                    truncated_prompts,
+                } => {
+                    driven.loads.push(load);
+                    // Replicated prompts are the same in every rank; dealt ones are each in one.
+                    driven.truncated_prompts = match self.spec.distribution {
+                        Distribution::Replicate => truncated_prompts,
+                        Distribution::Shard => driven.truncated_prompts + truncated_prompts,
+                    };
+                    waiting.done(rank);
+                }
+                _ => {}
+            }
+        }
+        driven.loads.sort_by_key(|load| load.rank);
+        Ok(())
+    }
+
+    async fn warm_up(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
+        ranks.order_all(|_| Order::WarmUp).await;
+        let mut tokens = TokenSum::new(self.spec.num_processes);
+        let mut waiting = ranks.wait_in("warming up", self.context.limits.stall);
+        while let Some((rank, report)) = ranks.next(&mut waiting).await? {
+            match report {
+                Report::WarmedUp { window } => {
+                    driven.warm_ups.push((rank, window));
+                    waiting.done(rank);
+                }
+                other => self.note_tokens(&mut tokens, rank, &other),
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the workers idle with the model in memory, for the loaded baseline.
+    async fn rest(&self, ranks: &mut Ranks) -> Result<Option<Window>, Stop> {
+        let all = Duration::from_secs(u64::from(self.spec.idle_baseline_sec));
+        if all.is_zero() {
+            return Ok(None);
+        }
+        self.enter(Phase::IdleBaseline);
+        let settling = (all / 4).min(MAX_SETTLING);
+        ranks.rest_for(settling).await?;
+        let start = self.edge().await?;
+        ranks.rest_for(all - settling).await?;
+        let end = self.edge().await?;
+        Ok(Some(Window {
+            start_monotonic_sec: start.as_sec(),
+            end_monotonic_sec: end.as_sec(),
+        }))
+    }
+
+    async fn cycle(&self, ranks: &mut Ranks, cycle: u32, driven: &mut Driven) -> Result<(), Stop> {
+        self.edge().await?;
+        ranks.order_all(|_| Order::Measure { cycle }).await;
+        let mut passes = Vec::new();
+        let mut tokens = TokenSum::new(self.spec.num_processes);
+        let mut waiting = ranks.wait_in("measuring", self.context.limits.stall);
+        while let Some((rank, report)) = ranks.next(&mut waiting).await? {
+            match report {
+                Report::Measured { cycle: of, window } if of == cycle => {
+                    // Read at once: the less the counters have moved since the window closed, the better.
+                    self.edge().await?;
+                    passes.push(RankPass {
+                        rank,
+                        cycle,
+                        window,
+                        requests: Vec::new(),
+                    });
+                }
+                Report::Request { cycle: of, request } if of == cycle => {
+                    let pass = passes.iter_mut().find(|pass| pass.rank == rank);
+                    let early = || "it reported a request before its window".to_owned();
+                    let pass = pass.ok_or_else(|| Stop::Reported { rank, message: early() })?;
+                    pass.requests.push(request);
+                }
+                Report::CycleReported { cycle: of } if of == cycle => waiting.done(rank),
+                other => self.note_tokens(&mut tokens, rank, &other),
+            }
+        }
+        passes.sort_by_key(|pass| pass.rank);
+        driven.passes.extend(passes);
+        Ok(())
+    }
+
+    /// An extra reading of every energy source, now.
+    async fn edge(&self) -> Result<Monotonic, Stop> {
+        let meter = self.context.meter.clone();
+        let read = tokio::task::spawn_blocking(move || meter.edge()).await;
+        read.map_err(|error| Stop::Server(format!("the energy meter failed: {error}")))
+    }
+
+    fn note_tokens(&self, tokens: &mut TokenSum, rank: u32, report: &Report) {
+        if let Report::Progress { tokens: of_rank } = report {
+            tokens.0[rank as usize] = *of_rank;
+            let sum = tokens.0.iter().sum();
+            self.context.progress.tokens(self.id, sum, Monotonic::now());
+        }
+    }
+}
+
+/// The phase is done, with each rank's own part of it.
+fn of_ranks(phase: trace::Phase, windows: impl Iterator<Item = (u32, Window)>) {
+    for (rank, window) in windows {
+        let (start, end) = (window.start_monotonic_sec, window.end_monotonic_sec);
+        phase.of_rank(rank, Monotonic::from_sec(start), Monotonic::from_sec(end));
+    }
+    phase.done();
+}
+
+struct TokenSum(Vec<u64>);
+
+impl TokenSum {
+    fn new(ranks: u32) -> Self {
+        Self(vec![0; ranks as usize])
+    }
+}
+
+/// Within this time clocks and averaged power readings come down from the warm-up.
+const MAX_SETTLING: Duration = Duration::from_secs(1);
+
+/// How long workers that are done may take to leave by themselves.
+pub const LEAVE_PERIOD: Duration = Duration::from_secs(5);

@@ -1,0 +1,56 @@
+use std::path::PathBuf;
+
+use super::failure::Stop;
+use crate::engines::MISTRAL;
+use crate::scheduler::context::Context;
+use crate::scheduler::models::EngineChoice;
+use joulemark_experiment::OfferedEngine;
+use joulemark_measurement::Machine;
+
+/// The program that runs an experiment's ranks.
+#[derive(Clone, Debug)]
+pub struct EngineProgram {
+    pub path: PathBuf,
+    /// What stands before the arguments that every worker gets.
+    pub arguments: &'static [&'static str],
+    /// What the program says of itself; of a synthetic run, the engine that the host would compute with.
+    offer: Option<OfferedEngine>,
+}
+
+impl EngineProgram {
+    /// Finds the program, and asks it what it is unless that is known.
+    ///
+    /// # Errors
+    /// [`Stop::Engine`] when it is not there, does not answer or speaks another protocol.
+    pub async fn find(context: &Context, choice: EngineChoice) -> Result<Self, Stop> {
+        match choice {
+            EngineChoice::Synthetic => Ok(Self {
+                path: context.program.clone(),
+                arguments: &["worker", "--engine", "synthetic"],
+                offer: context.cluster.own().engine(MISTRAL).cloned(),
+            }),
+            EngineChoice::Mistral => {
+                let engines = context.engines.clone();
+                let found = tokio::task::spawn_blocking(move || engines.find(MISTRAL));
+                let found = found
+                    .await
+                    .map_err(|error| Stop::Server(format!("the engine could not be looked up: {error}")))??;
+                Ok(Self {
+                    path: found.program,
+                    arguments: &[],
+                    offer: Some(found.offer),
+                })
+            }
+        }
+    }
+
+    /// Completes the host's description with the engine's part of it.
+    pub fn machine(&self, host: &Machine) -> Machine {
+        let mut machine = host.clone();
+        if let Some(offer) = &self.offer {
+            machine.compiled_cpu_features.clone_from(&offer.compiled_cpu_features);
+            machine.mistralrs_version.clone_from(&offer.engine_version);
+        }
+        machine
+    }
+}

@@ -1,0 +1,103 @@
+use thiserror::Error;
+
+use super::rank::{Exit, LogTail};
+use crate::engines::EngineProblem;
+use crate::scheduler::models::ModelRefusal;
+use joulemark_experiment::{Failure, FailureReason};
+use joulemark_store::StoreError;
+use joulemark_worker::protocol::ProtocolError;
+
+/// Why a run ended before it was done. The first three say what to do with the experiment; the rest fail it.
+#[derive(Debug, Error)]
+pub enum Stop {
+    #[error("cancelled")]
+    Cancelled,
+    /// The server is going down: back to the queue.
+    #[error("the server is stopping")]
+    ServerStopping,
+    /// Another server has it now: leave it alone.
+    #[error("the experiment was taken over")]
+    Lost,
+    #[error("rank {rank} ended: {exit:?}")]
+    Ended { rank: u32, exit: Exit, phase: &'static str },
+    #[error("rank {rank}: {message}")]
+    Reported { rank: u32, message: String },
+    #[error("rank {rank}: {error}")]
+    Misunderstood { rank: u32, error: ProtocolError },
+    #[error("rank {rank} was silent for {silent_sec:.0} s")]
+    Hung {
+        rank: u32,
+        phase: &'static str,
+        silent_sec: f64,
+    },
+    #[error("it ran for longer than {limit_sec} s")]
+    TimedOut { limit_sec: u64 },
+    #[error("the model {0}")]
+    Model(#[from] ModelRefusal),
+    #[error(transparent)]
+    Engine(#[from] EngineProblem),
+    #[error("{0}")]
+    Server(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Stop {
+    /// The reason as a word, without what a worker said.
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::Ended { exit, .. } if exit.signal.is_some() => FailureReason::WorkerKilled,
+            Self::Ended { .. } => FailureReason::WorkerExited,
+            Self::Reported { .. } | Self::Misunderstood { .. } => FailureReason::WorkerError,
+            Self::Hung { .. } => FailureReason::WorkerHung,
+            Self::TimedOut { .. } => FailureReason::Timeout,
+            Self::Model(_)
+            | Self::Engine(_)
+            | Self::Cancelled
+            | Self::ServerStopping
+            | Self::Lost
+            | Self::Server(_)
+            | Self::Store(_) => FailureReason::ServerError,
+        }
+    }
+
+    /// What is kept of it; `tail_of` gives a rank's last printed lines.
+    pub fn into_failure(self, tail_of: impl Fn(u32) -> Option<LogTail>) -> Failure {
+        let rank = match &self {
+            Self::Ended { rank, .. }
+            | Self::Reported { rank, .. }
+            | Self::Misunderstood { rank, .. }
+            | Self::Hung { rank, .. } => Some(*rank),
+            _ => None,
+        };
+        let log_tail = rank.and_then(tail_of).map(|tail| tail.lines()).unwrap_or_default();
+        let (mut signal, mut exit_code) = (None, None);
+        let reason = self.reason();
+        let message = match self {
+            Self::Ended { rank, exit, phase } => {
+                let how = match (&exit.signal, exit.code) {
+                    (Some(signal), _) => format!("was killed by {signal}"),
+                    (None, Some(code)) => format!("exited with code {code}"),
+                    (None, None) => "ended in an unknown way".to_owned(),
+                };
+                (signal, exit_code) = (exit.signal, exit.code);
+                format!("the worker of rank {rank} {how} while {phase}")
+            }
+            Self::Reported { rank, message } => format!("the worker of rank {rank} failed: {message}"),
+            Self::Hung {
+                rank,
+                phase,
+                silent_sec,
+            } => format!("the worker of rank {rank} was silent for {silent_sec:.0} s while {phase}, and was killed"),
+            other => other.to_string(),
+        };
+        Failure {
+            reason,
+            message,
+            rank,
+            signal,
+            exit_code,
+            log_tail,
+        }
+    }
+}

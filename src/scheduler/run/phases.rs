@@ -1,0 +1,61 @@
+use super::drive::Driven;
+use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};
+use joulemark_experiment::Spec;
+use joulemark_measurement::{Phase, PhaseEnergy, Window};
+use joulemark_meter::HostMeter;
+
+/// Stretches read at most for one rank and phase: each takes some 50 µs of the meter's lock, so all take 0.1 s.
+const MAX_READ: usize = 2000;
+
+/// Energy of every phase, read from the meter's timeline after the fact. Blocks for up to a tenth of a second a rank.
+pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[u32]) -> Vec<PhaseEnergy> {
+    let cut: Vec<(u32, PassStretches)> = driven
+        .passes
+        .iter()
+        .map(|pass| (pass.rank, stretches(&pass.requests)))
+        .collect();
+    let ranks = 0..spec.num_processes;
+    let of_phase = |phase: Phase, windows_of: &dyn Fn(u32) -> Vec<Window>| {
+        let read = ranks.clone().map(|rank| {
+            let pid = &pids[rank as usize..=rank as usize];
+            read(meter, windows_of(rank), spec.gpus_of_rank(rank), pid)
+        });
+        phase_energy(phase, &read.collect::<Vec<_>>())
+    };
+    let of_pass = |rank: u32, part: fn(&PassStretches) -> &Vec<Window>| {
+        let own = cut.iter().filter(|(of, _)| *of == rank);
+        own.flat_map(|(_, cut)| part(cut)).copied().collect()
+    };
+    vec![
+        of_phase(Phase::ModelLoad, &|rank| {
+            driven
+                .loads
+                .iter()
+                .filter(|load| load.rank == rank)
+                .map(|load| load.window)
+                .collect()
+        }),
+        of_phase(Phase::WarmUp, &|rank| {
+            driven
+                .warm_ups
+                .iter()
+                .filter(|(of, _)| *of == rank)
+                .map(|(_, window)| *window)
+                .collect()
+        }),
+        of_phase(Phase::Prefill, &|rank| of_pass(rank, |cut| &cut.prefill)),
+        of_phase(Phase::Decode, &|rank| of_pass(rank, |cut| &cut.decode)),
+    ]
+}
+
+fn read(meter: &HostMeter, windows: Vec<Window>, gpus: &[String], pid: &[u32]) -> RankPhase {
+    // No warm-up still has a window, of no length.
+    let windows: Vec<Window> = windows
+        .into_iter()
+        .filter(|window| window.duration_sec() > 0.0)
+        .collect();
+    let step = windows.len().div_ceil(MAX_READ).max(1);
+    let chosen = windows.iter().step_by(step);
+    let readings = chosen.map(|window| (*window, meter.read(window, gpus, pid))).collect();
+    RankPhase { windows, readings }
+}

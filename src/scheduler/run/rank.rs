@@ -1,0 +1,211 @@
+use std::{
+    collections::VecDeque,
+    io,
+    os::unix::process::ExitStatusExt,
+    process::{Child, ExitStatus},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::launch::Launched;
+use joulemark_experiment::ExperimentId;
+use joulemark_store::Record;
+use joulemark_worker::protocol::{self, Order, ProtocolError, Report};
+
+const TAIL_LINES: usize = 40;
+const TAIL_LINE_CHARS: usize = 2000;
+const DRAIN_PERIOD: Duration = Duration::from_secs(1);
+
+/// What was heard of one worker.
+#[derive(Debug)]
+pub enum RankEvent {
+    Report(Report),
+    Misunderstood(ProtocolError),
+    /// The process is gone; always the last event of a rank.
+    Ended(Exit),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    pub code: Option<i32>,
+    pub signal: Option<String>,
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        let name = |number| Signal::try_from(number).map_or(format!("signal {number}"), |signal| signal.to_string());
+        Self {
+            code: status.code(),
+            signal: status.signal().map(name),
+        }
+    }
+}
+
+/// The last lines that a worker printed.
+#[derive(Clone, Debug, Default)]
+pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
+
+impl LogTail {
+    fn push(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == TAIL_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+}
+
+/// Whose lines a worker's are: they are logged with it.
+#[derive(Clone, Debug)]
+pub struct Tag {
+    pub experiment: ExperimentId,
+    pub rank: u32,
+    /// Of the request that submitted the experiment.
+    pub request_id: Option<String>,
+}
+
+impl Tag {
+    pub fn from_record(record: &Record, rank: u32) -> Self {
+        Self {
+            experiment: record.id,
+            rank,
+            request_id: record.arrival.request_id.clone(),
+        }
+    }
+}
+
+/// One worker process, seen from the server.
+pub struct Rank {
+    pub pid: u32,
+    pub tail: LogTail,
+    orders: Option<ChildStdin>,
+    listener: JoinHandle<()>,
+}
+
+impl Rank {
+    /// Takes over a started process; what it reports goes to `events` with its rank.
+    ///
+    /// # Errors
+    /// When the pipes cannot be watched.
+    pub fn adopt(launched: Launched, tag: Tag, events: mpsc::UnboundedSender<(u32, RankEvent)>) -> io::Result<Self> {
+        let Launched { mut child, reports } = launched;
+        let missing = || io::Error::other("a pipe of the worker is missing");
+        let orders = ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?;
+        let stdout = ChildStdout::from_std(child.stdout.take().ok_or_else(missing)?)?;
+        let stderr = ChildStderr::from_std(child.stderr.take().ok_or_else(missing)?)?;
+        let reports = pipe::Receiver::from_owned_fd(reports)?;
+        let (pid, tail) = (child.id(), LogTail::default());
+        let logs = [
+            tokio::spawn(keep_log(stdout, tag.clone(), tail.clone())),
+            tokio::spawn(keep_log(stderr, tag.clone(), tail.clone())),
+        ];
+        let rank = tag.rank;
+        let listener = tokio::spawn(async move {
+            let mut heard = tokio::spawn(listen(reports, rank, events.clone()));
+            // Not for the pipe's end: whatever the worker started may hold that open for longer than the worker lives.
+            let exit = wait(child).await;
+            // What a dying worker said and printed last is what explains its death.
+            let _ = tokio::time::timeout(DRAIN_PERIOD, futures::future::join(&mut heard, join_all(logs))).await;
+            heard.abort();
+            let _ = events.send((rank, RankEvent::Ended(exit)));
+        });
+        Ok(Self {
+            pid,
+            tail,
+            orders: Some(orders),
+            listener,
+        })
+    }
+
+    /// # Errors
+    /// When the worker no longer reads; its end is about to be reported.
+    pub async fn order(&mut self, order: &Order) -> io::Result<()> {
+        let orders = self
+            .orders
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the worker's orders are closed"))?;
+        orders.write_all(protocol::encode(order).as_bytes()).await?;
+        orders.flush().await
+    }
+
+    /// Kills the worker and whatever it started.
+    pub fn kill(&self) {
+        kill_group(self.pid);
+    }
+
+    /// Closes the orders, waits `grace` for the worker to end by itself, then kills it.
+    pub async fn end(mut self, grace: Duration) {
+        self.orders = None;
+        if tokio::time::timeout(grace, &mut self.listener).await.is_err() {
+            self.kill();
+            let _ = self.listener.await;
+        }
+    }
+}
+
+fn kill_group(pid: u32) {
+    // No such group: it is gone already, which is what is wanted.
+    let _ = killpg(Pid::from_raw(pid as i32), Signal::SIGKILL);
+}
+
+async fn listen(reports: pipe::Receiver, rank: u32, events: mpsc::UnboundedSender<(u32, RankEvent)>) {
+    let mut lines = BufReader::new(reports).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let event = match protocol::decode(&line) {
+            Ok(report) => RankEvent::Report(report),
+            Err(error) => RankEvent::Misunderstood(error),
+        };
+        let _ = events.send((rank, event));
+    }
+}
+
+/// Waits for the worker's end and ends whatever it started and left behind.
+async fn wait(mut child: Child) -> Exit {
+    let wait = move || {
+        let pid = child.id();
+        // It is left a zombie until its group is killed: the number is not given to another group meanwhile.
+        let _ = waitid(
+            Id::Pid(Pid::from_raw(pid as i32)),
+            WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
+        );
+        kill_group(pid);
+        child.wait()
+    };
+    // A thread that waits costs less than a signal handler that every part of the program would have to share.
+    tokio::task::spawn_blocking(wait)
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .map(Exit::from)
+        .unwrap_or_default()
+}
+
+async fn keep_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
+    let Tag { experiment, rank, .. } = tag;
+    let request_id = tag.request_id.as_deref();
+    let mut lines = BufReader::new(output).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line);
+        tracing::info!(target: "joulemark::worker_output", %experiment, rank, request_id, "{line}");
+        tail.push(&line);
+    }
+}

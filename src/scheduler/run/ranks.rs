@@ -1,0 +1,230 @@
+use std::{collections::BTreeSet, ffi::OsString, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::engine::EngineProgram;
+use super::failure::Stop;
+use super::launch::Launch;
+use super::rank::{LogTail, Rank, RankEvent, Tag};
+use crate::scheduler::context::Context;
+use crate::scheduler::queue::device_locks::Locks;
+use joulemark_experiment::Spec;
+use joulemark_measurement::CpuPlacement;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::Record;
+use joulemark_worker::protocol::{Order, Report};
+
+/// Who is still waited for, and since when each was silent.
+pub struct Waiting {
+    phase: &'static str,
+    silence: Duration,
+    pending: BTreeSet<u32>,
+    last_heard: Vec<Monotonic>,
+}
+
+impl Waiting {
+    /// `rank` has done what is waited for.
+    pub fn done(&mut self, rank: u32) {
+        self.pending.remove(&rank);
+    }
+
+    fn quietest(&self) -> Option<u32> {
+        self.pending
+            .iter()
+            .copied()
+            .min_by_key(|rank| self.last_heard[*rank as usize])
+    }
+
+    fn patience_with(&self, rank: u32) -> Duration {
+        let silent_sec = Monotonic::now().sec_since(self.last_heard[rank as usize]);
+        self.silence
+            .saturating_sub(Duration::from_secs_f64(silent_sec.max(0.0)))
+    }
+}
+
+/// All worker processes of one experiment.
+pub struct Ranks {
+    ranks: Vec<Rank>,
+    events: mpsc::UnboundedReceiver<(u32, RankEvent)>,
+    placements: Vec<CpuPlacement>,
+}
+
+impl Ranks {
+    /// Starts one process a rank, each with an even, exclusive part of the CPUs and its own GPUs.
+    ///
+    /// # Errors
+    /// [`Stop::Server`] when a process does not start; those that did are killed.
+    pub async fn start(
+        context: &Context,
+        record: &Record,
+        engine: &EngineProgram,
+        locks: &Locks,
+    ) -> Result<Self, Stop> {
+        let spec = &record.spec;
+        let (sender, events) = mpsc::unbounded_channel();
+        let mut all = Self {
+            ranks: Vec::new(),
+            events,
+            placements: placements(&context.cpus, spec.num_processes),
+        };
+        for rank in 0..spec.num_processes {
+            let failed =
+                |error: std::io::Error| Stop::Server(format!("the worker of rank {rank} does not start: {error}"));
+            let placement = all.placements[rank as usize].clone();
+            let started = async {
+                let mut launch = launch(engine, spec, rank, &placement);
+                launch.inherited = locks.descriptors()?;
+                Rank::adopt(
+                    context.launcher.launch(launch).await?,
+                    Tag::from_record(record, rank),
+                    sender.clone(),
+                )
+            };
+            let started = started.await;
+            match started {
+                Ok(started) => all.ranks.push(started),
+                Err(error) => {
+                    all.end(Duration::ZERO).await;
+                    return Err(failed(error));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    pub fn pids(&self) -> Vec<u32> {
+        self.ranks.iter().map(|rank| rank.pid).collect()
+    }
+
+    pub fn placement(&self, rank: u32) -> &CpuPlacement {
+        &self.placements[rank as usize]
+    }
+
+    pub fn tail(&self, rank: u32) -> Option<LogTail> {
+        self.ranks.get(rank as usize).map(|rank| rank.tail.clone())
+    }
+
+    /// Orders every rank; a rank that cannot be reached is about to be reported as ended.
+    pub async fn order_all(&mut self, order_of: impl Fn(u32) -> Order) {
+        for (rank, handle) in self.ranks.iter_mut().enumerate() {
+            if let Err(error) = handle.order(&order_of(rank as u32)).await {
+                tracing::debug!(rank, %error, "an order was not taken");
+            }
+        }
+    }
+
+    /// A wait for every rank to be [`Waiting::done`] with `phase`.
+    pub fn wait_in(&self, phase: &'static str, silence: Duration) -> Waiting {
+        Waiting {
+            phase,
+            silence,
+            pending: (0..self.ranks.len() as u32).collect(),
+            last_heard: vec![Monotonic::now(); self.ranks.len()],
+        }
+    }
+
+    /// The next report of any rank, or null once all are done.
+    ///
+    /// # Errors
+    /// The first rank's failure: it ended, said that it failed, spoke nonsense or was silent for too long.
+    pub async fn next(&mut self, waiting: &mut Waiting) -> Result<Option<(u32, Report)>, Stop> {
+        let Some(quietest) = waiting.quietest() else {
+            return Ok(None);
+        };
+        let phase = waiting.phase;
+        let hung = Stop::Hung {
+            rank: quietest,
+            phase,
+            silent_sec: waiting.silence.as_secs_f64(),
+        };
+        let Ok(event) = tokio::time::timeout(waiting.patience_with(quietest), self.events.recv()).await else {
+            return Err(hung);
+        };
+        let Some((rank, event)) = event else { return Err(hung) };
+        waiting.last_heard[rank as usize] = Monotonic::now();
+        match event {
+            RankEvent::Report(Report::Failed { message }) => Err(Stop::Reported { rank, message }),
+            RankEvent::Report(report) => Ok(Some((rank, report))),
+            RankEvent::Misunderstood(error) => Err(Stop::Misunderstood { rank, error }),
+            RankEvent::Ended(exit) => Err(Stop::Ended { rank, exit, phase }),
+        }
+    }
+
+    /// Leaves the ranks alone for `period`.
+    ///
+    /// # Errors
+    /// The first rank's failure, at once.
+    pub async fn rest_for(&mut self, period: Duration) -> Result<(), Stop> {
+        let mut waiting = self.wait_in("resting for the idle baseline", period * 2);
+        let resting = async {
+            // Nothing is asked of them, so that only a failure ends this.
+            while self.next(&mut waiting).await?.is_some() {}
+            Ok(())
+        };
+        tokio::time::timeout(period, resting).await.unwrap_or(Ok(()))
+    }
+
+    /// Ends all processes; none is left when this returns.
+    pub async fn end(self, grace: Duration) {
+        futures::future::join_all(self.ranks.into_iter().map(|rank| rank.end(grace))).await;
+    }
+}
+
+/// Even, contiguous parts; CPUs that are left over stay idle, so that no rank is faster than another.
+fn placements(cpus: &[u32], num_processes: u32) -> Vec<CpuPlacement> {
+    let each = (cpus.len() / num_processes as usize).max(1);
+    (0..num_processes as usize)
+        .map(|rank| {
+            let first = (rank * each) % cpus.len().max(1);
+            let own = cpus.iter().skip(first).take(each).copied().collect::<Vec<_>>();
+            CpuPlacement {
+                threads: own.len() as u32,
+                cpus: own,
+            }
+        })
+        .collect()
+}
+
+fn launch(engine: &EngineProgram, spec: &Spec, rank: u32, placement: &CpuPlacement) -> Launch {
+    let cpus = placement.cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let own_pid = std::process::id().to_string();
+    let rank_arguments = ["--parent-pid", &own_pid, "--cpus", &cpus];
+    let own_gpus = spec.gpus_of_rank(rank).join(",");
+    let pair = |name: &str, value: String| (OsString::from(name), OsString::from(value));
+    Launch {
+        program: engine.path.clone(),
+        arguments: engine
+            .arguments
+            .iter()
+            .chain(&rank_arguments)
+            .map(OsString::from)
+            .collect(),
+        environment: vec![
+            // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
+            pair(
+                "CUDA_VISIBLE_DEVICES",
+                if spec.device == joulemark_experiment::Device::Cuda {
+                    own_gpus
+                } else {
+                    String::new()
+                },
+            ),
+            pair("RAYON_NUM_THREADS", placement.threads.to_string()),
+            pair("NO_COLOR", "1".to_owned()),
+        ],
+        inherited: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_share_the_cpus_evenly_and_none_is_shared() {
+        let parts = placements(&[0, 1, 2, 3, 6], 2);
+        assert_eq!(parts[0].cpus, [0, 1]);
+        assert_eq!(parts[1].cpus, [2, 3]);
+        assert!(parts.iter().all(|part| part.threads == 2));
+    }
+}

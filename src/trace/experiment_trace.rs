@@ -1,0 +1,164 @@
+//! The trace of one attempt at an experiment: what it waited for, and each phase until its end is stored.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Link, Span as _, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+
+use super::{Traces, is_sampled, read, system_time, wall};
+use joulemark_experiment::{Arrival, ExperimentId};
+use joulemark_measurement::clock::Monotonic;
+
+/// What an attempt sets out with.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceStart<'a> {
+    pub id: ExperimentId,
+    pub attempt: u32,
+    pub model_name: &'a str,
+    pub arrival: &'a Arrival,
+    /// Since when it waited; none of an attempt that is not the first, which waited since the one before.
+    pub queued_at: Option<jiff::Timestamp>,
+    pub claimed_at: Monotonic,
+}
+
+/// An attempt's trace while it goes on; empty where no traces are taken. It ends with its last clone, as failed where
+/// nobody said how it ended.
+#[derive(Clone, Debug, Default)]
+pub struct ExperimentTrace(Option<Arc<Root>>);
+
+#[derive(Debug)]
+struct Root {
+    tracer: SdkTracer,
+    context: Context,
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.context.span().end();
+    }
+}
+
+impl Traces {
+    /// A trace of its own: an experiment may wait for days after its request, and be tried again. Submitted by a request
+    /// that is not to be recorded, it is not either.
+    pub fn experiment(&self, start: TraceStart<'_>) -> ExperimentTrace {
+        let Some(exporter) = &self.0 else {
+            return ExperimentTrace(None);
+        };
+        let submission = start.arrival.traceparent.as_deref().and_then(read);
+        if submission.as_ref().is_some_and(|submission| !is_sampled(submission)) {
+            return ExperimentTrace(None);
+        }
+        let claimed_at = wall(start.claimed_at);
+        let queued_at = start.queued_at.map(system_time).filter(|queued| *queued <= claimed_at);
+        let mut attributes = vec![
+            KeyValue::new("joulemark.experiment_id", start.id.to_string()),
+            KeyValue::new("joulemark.attempt", i64::from(start.attempt)),
+            KeyValue::new("joulemark.model_name", start.model_name.to_owned()),
+        ];
+        let request_id = start.arrival.request_id.clone();
+        attributes.extend(request_id.map(|id| KeyValue::new("joulemark.request_id", id)));
+        let builder = exporter.tracer.span_builder("experiment").with_attributes(attributes);
+        let builder = builder
+            .with_start_time(queued_at.unwrap_or(claimed_at))
+            .with_links(submission.map(Link::with_context).into_iter().collect());
+        let root = Context::new().with_span(builder.start_with_context(&exporter.tracer, &Context::new()));
+        let trace = ExperimentTrace(Some(Arc::new(Root {
+            tracer: exporter.tracer.clone(),
+            context: root,
+        })));
+        if let Some(queued_at) = queued_at {
+            trace.past("queue wait", (queued_at, claimed_at), Vec::new());
+        }
+        trace
+    }
+}
+
+impl ExperimentTrace {
+    /// Begins a phase.
+    pub fn phase(&self, name: &'static str) -> Phase {
+        let since = Monotonic::now();
+        self.phase_since(name, since)
+    }
+
+    /// Likewise, one that began earlier.
+    pub fn phase_since(&self, name: &'static str, since: Monotonic) -> Phase {
+        let context = self.0.as_ref().map(|root| {
+            let builder = root.tracer.span_builder(name).with_start_time(wall(since));
+            let span = builder.start_with_context(&root.tracer, &root.context);
+            root.context.with_span(span)
+        });
+        Phase {
+            trace: self.clone(),
+            context,
+            is_done: false,
+        }
+    }
+
+    /// How it ended: with the state, and for a failure the reason's word, which has nothing of a prompt.
+    pub fn ended(&self, state: Option<&'static str>, reason: Option<&'static str>) {
+        let Some(root) = &self.0 else { return };
+        let span = root.context.span();
+        // Without a state it goes back to the queue, or another server has it.
+        span.set_attribute(KeyValue::new("joulemark.state", state.unwrap_or("given back")));
+        if let Some(reason) = reason {
+            span.set_status(Status::error(reason));
+        }
+    }
+
+    fn past(&self, name: &'static str, (start, end): (SystemTime, SystemTime), attributes: Vec<KeyValue>) {
+        let Some(root) = &self.0 else { return };
+        let builder = root
+            .tracer
+            .span_builder(name)
+            .with_start_time(start)
+            .with_attributes(attributes);
+        builder
+            .start_with_context(&root.tracer, &root.context)
+            .end_with_timestamp(end);
+    }
+}
+
+/// A phase of the attempt; one that is dropped before it is done has failed.
+#[derive(Debug)]
+pub struct Phase {
+    trace: ExperimentTrace,
+    context: Option<Context>,
+    is_done: bool,
+}
+
+impl Phase {
+    pub fn note(&self, name: &'static str, value: u32) {
+        if let Some(context) = &self.context {
+            context.span().set_attribute(KeyValue::new(name, i64::from(value)));
+        }
+    }
+
+    /// What one rank did of it, from its own report.
+    pub fn of_rank(&self, rank: u32, start: Monotonic, end: Monotonic) {
+        let (Some(root), Some(context)) = (&self.trace.0, &self.context) else {
+            return;
+        };
+        let builder = root.tracer.span_builder("rank").with_start_time(wall(start));
+        let builder = builder.with_attributes([KeyValue::new("joulemark.rank", i64::from(rank))]);
+        builder
+            .start_with_context(&root.tracer, context)
+            .end_with_timestamp(wall(end));
+    }
+
+    pub fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Phase {
+    fn drop(&mut self) {
+        let Some(context) = &self.context else { return };
+        if !self.is_done {
+            context.span().set_status(Status::error("it was not finished"));
+        }
+        context.span().end();
+    }
+}
