@@ -118,8 +118,7 @@ async fn slow_headers_slow_bodies_and_idle_connections_are_ended() {
     let server = Server::start_with(&options);
     let mut slow = connect(&server).await;
     slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: loc").await.unwrap();
-    let answer = read_all(&mut slow).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(read_all(&mut slow).await, "");
     let mut silent = connect(&server).await;
     assert_eq!(read_all(&mut silent).await, "");
     let half = b"POST /v1/experiments HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\

@@ -10,7 +10,6 @@ use joulemark_meter::{EnergyOptions, HostMeter, NvmlSource, open};
 use crate::fake_powercap::{FakePowercap, FakeZone};
 pub use crate::mock_nvml::{MockNvml, uuid};
 use crate::shape::Shape;
-use crate::undisturbed::undisturbed;
 
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -45,128 +44,133 @@ pub fn truth(shape: &str, window: &Window) -> f64 {
 
 #[test]
 fn the_counter_of_each_gpu_matches_the_truth_for_exactly_the_gpus_asked_for() {
-    undisturbed(|| {
-        let mock = MockNvml::new("devices=2\nshape=constant:200,sine:150:50:0.4");
-        let meter = meter(&mock, SAMPLE_INTERVAL);
-        let (window, metrics) = measure(&meter, Duration::from_millis(700), &[uuid(1)]);
-        let energy = metrics.gpu_energy_j.expect("energy");
-        let expected = truth("sine:150:50:0.4", &window);
-        assert!((energy - expected).abs() < 0.005 * expected, "{energy} for {expected}");
-        assert_eq!(metrics.sources.len(), 1);
-        assert_eq!(metrics.sources[0].gpu, Some(1));
-        assert_eq!(metrics.sources[0].method, EnergyMethod::EnergyCounter);
-        assert!((energy - expected).abs() <= 2.0 * metrics.sources[0].uncertainty_j.expect("known"));
-        let both = meter
-            .read(&window, &[uuid(0), uuid(1)], &[])
-            .gpu_energy_j
-            .expect("energy");
-        let expected = expected + truth("constant:200", &window);
-        assert!((both - expected).abs() < 0.005 * expected, "{both} for {expected}");
-    });
+    let mock = MockNvml::new("devices=2\nshape=constant:200,sine:150:50:0.4");
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    let (window, metrics) = measure(&meter, Duration::from_millis(700), &[uuid(1)]);
+    let energy = metrics.gpu_energy_j.expect("energy");
+    let expected = truth("sine:150:50:0.4", &window);
+    assert!((energy - expected).abs() < 0.005 * expected, "{energy} for {expected}");
+    assert_eq!(metrics.sources.len(), 1);
+    assert_eq!(metrics.sources[0].gpu, Some(1));
+    assert_eq!(metrics.sources[0].method, EnergyMethod::EnergyCounter);
+    assert!((energy - expected).abs() <= 2.0 * metrics.sources[0].uncertainty_j.expect("known"));
+    let both = meter
+        .read(&window, &[uuid(0), uuid(1)], &[])
+        .gpu_energy_j
+        .expect("energy");
+    let expected = expected + truth("constant:200", &window);
+    assert!((both - expected).abs() < 0.005 * expected, "{both} for {expected}");
 }
 
 #[test]
 fn without_a_counter_instant_power_is_integrated_and_said() {
-    undisturbed(|| {
-        let mock = MockNvml::new("no_counter=1\nshape=step:100:300:0.5");
-        let meter = meter(&mock, SAMPLE_INTERVAL);
-        let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0)]);
-        let reading = &metrics.sources[0];
-        assert_eq!(reading.method, EnergyMethod::PowerIntegration);
-        assert!(reading.confidence <= Confidence::Medium);
-        assert!(reading.note.as_ref().expect("a note").contains("instant power"));
-        let expected = truth("step:100:300:0.5", &window);
-        let error = (energy_j(reading) - expected).abs();
-        assert!(
-            error < 0.05 * expected && error <= 2.0 * reading.uncertainty_j.expect("known"),
-            "{error} of {expected}"
-        );
-    });
+    let mock = MockNvml::new("no_counter=1\nshape=step:100:300:0.5");
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0)]);
+    let reading = &metrics.sources[0];
+    assert_eq!(reading.method, EnergyMethod::PowerIntegration);
+    assert!(reading.confidence <= Confidence::Medium);
+    assert!(reading.note.as_ref().expect("a note").contains("instant power"));
+    let expected = truth("step:100:300:0.5", &window);
+    let error = (energy_j(reading) - expected).abs();
+    assert!(
+        error < 0.05 * expected && error <= 2.0 * reading.uncertainty_j.expect("known"),
+        "{error} of {expected}"
+    );
 }
 
 #[test]
 fn averaged_power_is_the_last_choice_and_is_named() {
-    undisturbed(|| {
-        let mock = MockNvml::new("no_counter=1\nno_instant=1");
-        let (source, gpus, findings) = NvmlSource::open(Some(&mock.library()));
-        assert!(source.is_some());
-        assert_eq!(gpus[0].energy_method, Some(EnergyMethod::PowerIntegration));
-        assert_eq!(gpus[0].memory_bytes, Some(80 << 30));
-        assert_eq!(gpus[0].driver_version.as_deref(), Some("555.42.06-mock"));
-        assert!(findings[0].detail.contains("averaged"), "{}", findings[0].detail);
-    });
+    let mock = MockNvml::new("no_counter=1\nno_instant=1");
+    let (source, gpus, findings) = NvmlSource::open(Some(&mock.library()));
+    assert!(source.is_some());
+    assert_eq!(gpus[0].energy_method, Some(EnergyMethod::PowerIntegration));
+    assert_eq!(gpus[0].memory_bytes, Some(80 << 30));
+    assert_eq!(gpus[0].driver_version.as_deref(), Some("555.42.06-mock"));
+    assert!(findings[0].detail.contains("averaged"), "{}", findings[0].detail);
 }
 
 #[test]
 fn no_permission_is_a_finding_with_the_fix_and_no_energy() {
-    undisturbed(|| {
-        let mock = MockNvml::new("no_permission=1");
-        let meter = meter(&mock, SAMPLE_INTERVAL);
-        let devices = meter.devices();
-        let finding = devices
-            .findings
-            .iter()
-            .find(|finding| finding.subject.starts_with("GPU 0"))
-            .expect("a finding");
-        assert!(!finding.works && finding.fix.is_some());
-        let (_, metrics) = measure(&meter, Duration::from_millis(50), &[uuid(0)]);
-        assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
-    });
+    let mock = MockNvml::new("no_permission=1");
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    let devices = meter.devices();
+    let finding = devices
+        .findings
+        .iter()
+        .find(|finding| finding.subject.starts_with("GPU 0"))
+        .expect("a finding");
+    assert!(!finding.works && finding.fix.is_some());
+    let (_, metrics) = measure(&meter, Duration::from_millis(50), &[uuid(0)]);
+    assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
 }
 
 #[test]
 fn a_gpu_that_is_lost_does_not_stop_the_others() {
-    undisturbed(|| {
-        // The compiler must not use up the second in which the board is still there.
-        MockNvml::new("");
-        let lost_at = Monotonic::now().as_sec() + 1.0;
-        let mock = MockNvml::new(&format!("devices=2\nlost=0\nlost_at_sec={lost_at}"));
-        let meter = meter(&mock, SAMPLE_INTERVAL);
-        let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0), uuid(1)]);
-        let of = |device: u32| {
-            metrics
-                .sources
-                .iter()
-                .find(|reading| reading.gpu == Some(device))
-                .expect("a reading")
-        };
-        assert_eq!(of(0).energy_j, None);
-        assert!(of(0).note.as_ref().expect("a note").contains("fell off the bus"));
-        let energy = of(1).energy_j.expect("energy");
-        assert!((energy - truth("constant:200", &window)).abs() < 2.0, "{energy}");
-        assert_eq!(
-            metrics.gpu_energy_j, None,
-            "one GPU of two is not the experiment's energy"
-        );
-    });
+    // The compiler must not use up the second in which the board is still there.
+    MockNvml::new("");
+    let lost_at = Monotonic::now().as_sec() + 1.0;
+    let mock = MockNvml::new(&format!("devices=2\nlost=0\nlost_at_sec={lost_at}"));
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    let (window, metrics) = measure(&meter, Duration::from_millis(1500), &[uuid(0), uuid(1)]);
+    let of = |device: u32| {
+        metrics
+            .sources
+            .iter()
+            .find(|reading| reading.gpu == Some(device))
+            .expect("a reading")
+    };
+    assert_eq!(of(0).energy_j, None);
+    assert!(of(0).note.as_ref().expect("a note").contains("fell off the bus"));
+    let energy = of(1).energy_j.expect("energy");
+    assert!((energy - truth("constant:200", &window)).abs() < 2.0, "{energy}");
+    assert_eq!(
+        metrics.gpu_energy_j, None,
+        "one GPU of two is not the experiment's energy"
+    );
+}
+
+const SLOW_STEP: &str = "step:80:320:0.6";
+
+fn slow_counter() -> MockNvml {
+    MockNvml::new(&format!("refresh_ms=100\nshape={SLOW_STEP}"))
+}
+
+fn assert_within_its_stated_uncertainty(meter: &HostMeter) {
+    let (window, metrics) = measure(meter, Duration::from_millis(430), &[uuid(0)]);
+    let reading = &metrics.sources[0];
+    let error = (energy_j(reading) - truth(SLOW_STEP, &window)).abs();
+    // The interval is one of 95 %; twice its width is not left by chance.
+    assert!(
+        error <= 2.0 * reading.uncertainty_j.expect("known"),
+        "{error} beyond {:?}",
+        reading.uncertainty_j
+    );
 }
 
 #[test]
 fn a_slow_counter_stays_within_its_stated_uncertainty() {
-    undisturbed(|| {
-        let mock = MockNvml::new("refresh_ms=100\nshape=step:80:320:0.6");
-        let meter = meter(&mock, SAMPLE_INTERVAL);
-        for _ in 0..5 {
-            let (window, metrics) = measure(&meter, Duration::from_millis(430), &[uuid(0)]);
-            let reading = &metrics.sources[0];
-            let error = (energy_j(reading) - truth("step:80:320:0.6", &window)).abs();
-            // The interval is one of 95 %; twice its width is not left by chance.
-            assert!(
-                error <= 2.0 * reading.uncertainty_j.expect("known"),
-                "{error} beyond {:?}",
-                reading.uncertainty_j
-            );
-        }
-    });
+    let mock = slow_counter();
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..5 {
+        assert_within_its_stated_uncertainty(&meter);
+    }
+}
+
+#[test]
+fn a_slow_counter_stays_within_its_stated_uncertainty_in_a_window_that_begins_with_the_meter() {
+    for _ in 0..5 {
+        let mock = slow_counter();
+        assert_within_its_stated_uncertainty(&meter(&mock, SAMPLE_INTERVAL));
+    }
 }
 
 #[test]
 fn a_library_that_is_not_there_is_a_finding_that_names_it() {
-    undisturbed(|| {
-        let (source, gpus, findings) = NvmlSource::open(Some(Path::new("/nowhere/libnvidia-ml.so")));
-        assert!(source.is_none() && gpus.is_empty());
-        assert!(findings[0].detail.contains("/nowhere/libnvidia-ml.so"));
-    });
+    let (source, gpus, findings) = NvmlSource::open(Some(Path::new("/nowhere/libnvidia-ml.so")));
+    assert!(source.is_none() && gpus.is_empty());
+    assert!(findings[0].detail.contains("/nowhere/libnvidia-ml.so"));
 }
 
 fn of(metrics: &EnergyMetrics, device: u32) -> &SourceReading {
@@ -184,128 +188,118 @@ fn note(reading: &SourceReading) -> &str {
 
 #[test]
 fn each_sensor_s_real_refresh_is_found_and_told() {
-    undisturbed(|| {
-        let mock = MockNvml::new("devices=4\nrefresh_ms=20,50,100,0\nshape=sine:200:90:1.7");
-        let meter = meter(&mock, Duration::from_millis(100));
-        std::thread::sleep(Duration::from_millis(500));
-        let all: Vec<String> = (0..4).map(uuid).collect();
-        let (_, metrics) = measure(&meter, Duration::from_millis(300), &all);
-        for (device, refresh_ms) in [(0, 20.0), (1, 50.0), (2, 100.0)] {
-            let found = of(&metrics, device).refresh_ms.expect("a refresh");
-            assert!(
-                (found - refresh_ms).abs() < 0.1 * refresh_ms,
-                "{found} for {refresh_ms}"
-            );
-        }
-        assert_eq!(
-            of(&metrics, 3).refresh_ms,
-            None,
-            "a counter that is always fresh has none to find"
-        );
-        let (short, long) = (of(&metrics, 2), of(&metrics, 0));
-        assert!(note(short).contains("short for this sensor"), "{short:?}");
+    let mock = MockNvml::new("devices=4\nrefresh_ms=20,50,100,0\nshape=sine:200:90:1.7");
+    let meter = meter(&mock, Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(500));
+    let all: Vec<String> = (0..4).map(uuid).collect();
+    let (_, metrics) = measure(&meter, Duration::from_millis(300), &all);
+    for (device, refresh_ms) in [(0, 20.0), (1, 50.0), (2, 100.0)] {
+        let found = of(&metrics, device).refresh_ms.expect("a refresh");
         assert!(
-            short.confidence < long.confidence && !note(long).contains("short"),
-            "{long:?}"
+            (found - refresh_ms).abs() < 0.1 * refresh_ms,
+            "{found} for {refresh_ms}"
         );
-        assert_eq!(short.instrument_accuracy_percent, Some(5.0));
-    });
+    }
+    assert_eq!(
+        of(&metrics, 3).refresh_ms,
+        None,
+        "a counter that is always fresh has none to find"
+    );
+    let (short, long) = (of(&metrics, 2), of(&metrics, 0));
+    assert!(note(short).contains("short for this sensor"), "{short:?}");
+    assert!(
+        short.confidence < long.confidence && !note(long).contains("short"),
+        "{long:?}"
+    );
+    assert_eq!(short.instrument_accuracy_percent, Some(5.0));
 }
 
 #[test]
 fn a_slow_counter_is_right_to_a_thousandth_and_a_refresh_of_edge_power_from_a_second_up() {
-    undisturbed(|| {
-        let shape = "square:80:320:0.7";
-        let mock = MockNvml::new(&format!("devices=3\nrefresh_ms=20,50,100\nshape={shape}"));
-        let meter = meter(&mock, Duration::from_millis(100));
-        std::thread::sleep(Duration::from_millis(500));
-        let all: Vec<String> = (0..3).map(uuid).collect();
-        for length_ms in [1000, 1730] {
-            let (window, metrics) = measure(&meter, Duration::from_millis(length_ms), &all);
-            let expected = truth(shape, &window);
-            for (device, refresh_sec) in [(0, 0.02), (1, 0.05), (2, 0.1)] {
-                let error = (of(&metrics, device).energy_j.expect("energy") - expected).abs();
-                assert!(
-                    error <= 0.001 * expected + refresh_sec * 320.0,
-                    "{error} J of {expected} J, GPU {device}"
-                );
-            }
+    let shape = "square:80:320:0.7";
+    let mock = MockNvml::new(&format!("devices=3\nrefresh_ms=20,50,100\nshape={shape}"));
+    let meter = meter(&mock, Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(500));
+    let all: Vec<String> = (0..3).map(uuid).collect();
+    for length_ms in [1000, 1730] {
+        let (window, metrics) = measure(&meter, Duration::from_millis(length_ms), &all);
+        let expected = truth(shape, &window);
+        for (device, refresh_sec) in [(0, 0.02), (1, 0.05), (2, 0.1)] {
+            let error = (of(&metrics, device).energy_j.expect("energy") - expected).abs();
+            assert!(
+                error <= 0.001 * expected + refresh_sec * 320.0,
+                "{error} J of {expected} J, GPU {device}"
+            );
         }
-    });
+    }
 }
 
 #[test]
 fn a_counter_that_restarts_voids_the_reading_and_says_so() {
-    undisturbed(|| {
-        MockNvml::new("");
-        let soon = Monotonic::now().as_sec() + 0.7;
-        let reset = MockNvml::new(&format!("devices=2\nreset_at_sec={soon},0"));
-        let meter = meter(&reset, SAMPLE_INTERVAL);
-        let (window, metrics) = measure(&meter, Duration::from_millis(1200), &[uuid(0), uuid(1)]);
-        assert_eq!((of(&metrics, 0).energy_j, metrics.gpu_energy_j), (None, None));
-        assert!(note(of(&metrics, 0)).contains("reset"), "{}", note(of(&metrics, 0)));
-        let unharmed = of(&metrics, 1).energy_j.expect("the other GPU goes on");
-        assert!((unharmed - truth("constant:200", &window)).abs() < 0.5, "{unharmed}");
-        let (window, metrics) = measure(&meter, Duration::from_millis(300), &[uuid(0)]);
-        let after = metrics.gpu_energy_j.expect("a window after the reset is known again");
-        assert!((after - truth("constant:200", &window)).abs() < 0.5, "{after}");
-    });
+    MockNvml::new("");
+    let soon = Monotonic::now().as_sec() + 0.7;
+    let reset = MockNvml::new(&format!("devices=2\nreset_at_sec={soon},0"));
+    let meter = meter(&reset, SAMPLE_INTERVAL);
+    let (window, metrics) = measure(&meter, Duration::from_millis(1200), &[uuid(0), uuid(1)]);
+    assert_eq!((of(&metrics, 0).energy_j, metrics.gpu_energy_j), (None, None));
+    assert!(note(of(&metrics, 0)).contains("reset"), "{}", note(of(&metrics, 0)));
+    let unharmed = of(&metrics, 1).energy_j.expect("the other GPU goes on");
+    assert!((unharmed - truth("constant:200", &window)).abs() < 0.5, "{unharmed}");
+    let (window, metrics) = measure(&meter, Duration::from_millis(300), &[uuid(0)]);
+    let after = metrics.gpu_energy_j.expect("a window after the reset is known again");
+    assert!((after - truth("constant:200", &window)).abs() < 0.5, "{after}");
 }
 
 #[test]
 fn what_one_gpu_refuses_is_named_and_costs_the_others_nothing() {
-    undisturbed(|| {
-        let mock =
-            MockNvml::new("devices=4\nno_permission=0,1,0,0\nno_counter=0,0,1,1\nno_instant=0,0,0,1\naverage_ms=1000");
-        let meter = meter(&mock, SAMPLE_INTERVAL);
-        let findings = meter.devices().findings;
-        let works: Vec<bool> = findings
-            .iter()
-            .filter(|found| found.subject.starts_with("GPU"))
-            .map(|f| f.works)
-            .collect();
-        assert_eq!(works, [true, false, true, true]);
-        std::thread::sleep(Duration::from_millis(600));
-        let wanted: Vec<String> = [0, 2, 3].map(uuid).to_vec();
-        let (window, metrics) = measure(&meter, Duration::from_millis(400), &wanted);
-        let expected = truth("constant:200", &window);
-        let methods: Vec<EnergyMethod> = metrics.sources.iter().map(|reading| reading.method).collect();
-        use EnergyMethod::{EnergyCounter, PowerIntegration};
-        assert_eq!(methods, [EnergyCounter, PowerIntegration, PowerIntegration]);
-        for reading in &metrics.sources {
-            assert!((energy_j(reading) - expected).abs() < 0.5, "{reading:?}");
-        }
-        assert!(note(of(&metrics, 2)).contains("instant power"));
-        assert!(note(of(&metrics, 3)).contains("averaged"));
-    });
+    let mock =
+        MockNvml::new("devices=4\nno_permission=0,1,0,0\nno_counter=0,0,1,1\nno_instant=0,0,0,1\naverage_ms=1000");
+    let meter = meter(&mock, SAMPLE_INTERVAL);
+    let findings = meter.devices().findings;
+    let works: Vec<bool> = findings
+        .iter()
+        .filter(|found| found.subject.starts_with("GPU"))
+        .map(|f| f.works)
+        .collect();
+    assert_eq!(works, [true, false, true, true]);
+    std::thread::sleep(Duration::from_millis(600));
+    let wanted: Vec<String> = [0, 2, 3].map(uuid).to_vec();
+    let (window, metrics) = measure(&meter, Duration::from_millis(400), &wanted);
+    let expected = truth("constant:200", &window);
+    let methods: Vec<EnergyMethod> = metrics.sources.iter().map(|reading| reading.method).collect();
+    use EnergyMethod::{EnergyCounter, PowerIntegration};
+    assert_eq!(methods, [EnergyCounter, PowerIntegration, PowerIntegration]);
+    for reading in &metrics.sources {
+        assert!((energy_j(reading) - expected).abs() < 0.5, "{reading:?}");
+    }
+    assert!(note(of(&metrics, 2)).contains("instant power"));
+    assert!(note(of(&metrics, 3)).contains("averaged"));
 }
 
 #[test]
 fn eight_gpus_two_packages_and_their_memory_are_really_sampled_every_five_milliseconds() {
-    undisturbed(|| {
-        let mock = MockNvml::new("devices=8\nrefresh_ms=20\nshape=sine:250:100:3");
-        let tree = FakePowercap::start(vec![
-            FakeZone::new("intel-rapl:0", "package-0", "constant:100"),
-            FakeZone::new("intel-rapl:0:0", "dram", "constant:10"),
-            FakeZone::new("intel-rapl:1", "package-1", "constant:100"),
-            FakeZone::new("intel-rapl:1:0", "dram", "constant:10"),
-        ]);
-        let opened = open(&EnergyOptions {
-            rapl_root: tree.root(),
-            perf_event: None,
-            nvml_library: Some(mock.library()),
-            sample_interval: Duration::from_millis(5),
-            ..EnergyOptions::default()
-        });
-        let meter = HostMeter::start(opened).expect("a meter");
-        let all: Vec<String> = (0..8).map(uuid).collect();
-        let (window, metrics) = measure(&meter, Duration::from_secs(2), &all);
-        assert_eq!(metrics.sources.len(), 12);
-        let wanted = window.duration_sec() / 0.005;
-        for reading in &metrics.sources {
-            assert!(f64::from(reading.sample_count) > 0.9 * wanted, "{reading:?}");
-        }
+    let mock = MockNvml::new("devices=8\nrefresh_ms=20\nshape=sine:250:100:3");
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0", "constant:100"),
+        FakeZone::new("intel-rapl:0:0", "dram", "constant:10"),
+        FakeZone::new("intel-rapl:1", "package-1", "constant:100"),
+        FakeZone::new("intel-rapl:1:0", "dram", "constant:10"),
+    ]);
+    let opened = open(&EnergyOptions {
+        rapl_root: tree.root(),
+        perf_event: None,
+        nvml_library: Some(mock.library()),
+        sample_interval: Duration::from_millis(5),
+        ..EnergyOptions::default()
     });
+    let meter = HostMeter::start(opened).expect("a meter");
+    let all: Vec<String> = (0..8).map(uuid).collect();
+    let (window, metrics) = measure(&meter, Duration::from_secs(2), &all);
+    assert_eq!(metrics.sources.len(), 12);
+    let wanted = window.duration_sec() / 0.005;
+    for reading in &metrics.sources {
+        assert!(f64::from(reading.sample_count) > 0.9 * wanted, "{reading:?}");
+    }
 }
 
 #[test]

@@ -53,142 +53,132 @@ fn assert_right(reading: &SourceReading, expected_j: f64, peak_w: f64) {
 
 #[test]
 fn packages_and_dram_are_added_up_and_nothing_is_counted_twice() {
-    undisturbed(|| {
-        let tree = FakePowercap::start(vec![
-            FakeZone::new("intel-rapl:0", "package-0", "square:60:140:0.9"),
-            FakeZone::new("intel-rapl:0:0", "core", "constant:50"),
-            FakeZone::new("intel-rapl:0:1", "dram", "constant:12"),
-            FakeZone::new("intel-rapl:1", "package-1", "sine:90:30:1.1"),
-            FakeZone::new("intel-rapl:1:0", "dram", "constant:17"),
-            FakeZone::new("intel-rapl:2", "psys", "constant:400"),
-            FakeZone::new("intel-rapl-mmio:0", "package-0", "square:60:140:0.9"),
-        ]);
-        let meter = meter(&tree);
-        let (window, metrics) = measure(&meter, Duration::from_millis(1300));
-        let truth = |index: usize| tree.zones[index].truth_j(window.start_monotonic_sec, window.end_monotonic_sec);
-        for (index, fake) in tree.zones.iter().enumerate().take(6) {
-            assert_right(zone(&metrics, fake.path), truth(index), 400.0);
-        }
-        assert!(
-            metrics
-                .sources
-                .iter()
-                .all(|reading| reading.zone_path.as_deref() != Some("intel-rapl-mmio:0"))
-        );
-        let cpu_j = metrics.host_cpu_energy_j.expect("packages");
-        assert!((cpu_j - truth(0) - truth(3)).abs() < 2.0, "{cpu_j}");
-        let dram_j = metrics.host_dram_energy_j.expect("both dram zones");
-        assert!((dram_j - truth(2) - truth(4)).abs() < 0.5, "{dram_j}");
-        let total_j = metrics.total_energy_j.expect("a total");
-        assert!(
-            (total_j - cpu_j - dram_j).abs() < 1e-6,
-            "psys, core and the second view are in it already"
-        );
-        let counted = metrics.sources.iter().filter(|reading| reading.counted_in_total);
-        assert!(
-            counted
-                .clone()
-                .all(|reading| matches!(reading.domain, EnergyDomain::Package | EnergyDomain::Dram))
-        );
-        assert_eq!(counted.count(), 4);
-    });
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0", "square:60:140:0.9"),
+        FakeZone::new("intel-rapl:0:0", "core", "constant:50"),
+        FakeZone::new("intel-rapl:0:1", "dram", "constant:12"),
+        FakeZone::new("intel-rapl:1", "package-1", "sine:90:30:1.1"),
+        FakeZone::new("intel-rapl:1:0", "dram", "constant:17"),
+        FakeZone::new("intel-rapl:2", "psys", "constant:400"),
+        FakeZone::new("intel-rapl-mmio:0", "package-0", "square:60:140:0.9"),
+    ]);
+    let meter = meter(&tree);
+    let (window, metrics) = measure(&meter, Duration::from_millis(1300));
+    let truth = |index: usize| tree.zones[index].truth_j(window.start_monotonic_sec, window.end_monotonic_sec);
+    for (index, fake) in tree.zones.iter().enumerate().take(6) {
+        assert_right(zone(&metrics, fake.path), truth(index), 400.0);
+    }
+    assert!(
+        metrics
+            .sources
+            .iter()
+            .all(|reading| reading.zone_path.as_deref() != Some("intel-rapl-mmio:0"))
+    );
+    let cpu_j = metrics.host_cpu_energy_j.expect("packages");
+    assert!((cpu_j - truth(0) - truth(3)).abs() < 2.0, "{cpu_j}");
+    let dram_j = metrics.host_dram_energy_j.expect("both dram zones");
+    assert!((dram_j - truth(2) - truth(4)).abs() < 0.5, "{dram_j}");
+    let total_j = metrics.total_energy_j.expect("a total");
+    assert!(
+        (total_j - cpu_j - dram_j).abs() < 1e-6,
+        "psys, core and the second view are in it already"
+    );
+    let counted = metrics.sources.iter().filter(|reading| reading.counted_in_total);
+    assert!(
+        counted
+            .clone()
+            .all(|reading| matches!(reading.domain, EnergyDomain::Package | EnergyDomain::Dram))
+    );
+    assert_eq!(counted.count(), 4);
 }
 
 #[test]
 fn dies_of_one_package_add_up() {
-    undisturbed(|| {
-        let tree = FakePowercap::start(vec![
-            FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:70"),
-            FakeZone::new("intel-rapl:1", "package-0-die-1", "constant:80"),
-        ]);
-        let (window, metrics) = measure(&meter(&tree), Duration::from_millis(500));
-        let expected_j = 150.0 * window.duration_sec();
-        let cpu_j = metrics.host_cpu_energy_j.expect("both dies");
-        assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
-    });
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:70"),
+        FakeZone::new("intel-rapl:1", "package-0-die-1", "constant:80"),
+    ]);
+    let (window, metrics) = measure(&meter(&tree), Duration::from_millis(500));
+    let expected_j = 150.0 * window.duration_sec();
+    let cpu_j = metrics.host_cpu_energy_j.expect("both dies");
+    assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
 }
 
 #[test]
 fn no_wrap_is_lost_of_a_range_that_wraps_every_eight_tenths_of_a_second() {
-    undisturbed(|| {
-        let wrapping = |path, name, limit_w| FakeZone {
-            range_j: Some(160.0),
-            limit_w,
-            ..FakeZone::new(path, name, "square:150:250:0.5")
-        };
-        let tree = FakePowercap::start(vec![
-            wrapping("intel-rapl:0", "package-0", Some(270.0)),
-            wrapping("intel-rapl:1", "psys", None),
-        ]);
-        let meter = meter(&tree);
-        let (window, metrics) = measure(&meter, Duration::from_millis(4300));
-        for fake in tree.zones.iter() {
-            let expected_j = fake.truth_j(window.start_monotonic_sec, window.end_monotonic_sec);
-            assert_right(zone(&metrics, fake.path), expected_j, 250.0);
-        }
-    });
+    let wrapping = |path, name, limit_w| FakeZone {
+        range_j: Some(160.0),
+        limit_w,
+        ..FakeZone::new(path, name, "square:150:250:0.5")
+    };
+    let tree = FakePowercap::start(vec![
+        wrapping("intel-rapl:0", "package-0", Some(270.0)),
+        wrapping("intel-rapl:1", "psys", None),
+    ]);
+    let meter = meter(&tree);
+    let (window, metrics) = measure(&meter, Duration::from_millis(4300));
+    for fake in tree.zones.iter() {
+        let expected_j = fake.truth_j(window.start_monotonic_sec, window.end_monotonic_sec);
+        assert_right(zone(&metrics, fake.path), expected_j, 250.0);
+    }
 }
 
 #[test]
 fn a_window_that_closes_just_after_a_wrap_has_the_whole_range() {
-    undisturbed(|| {
-        let range_j = 100.0;
-        let fake = FakeZone {
-            range_j: Some(range_j),
-            limit_w: Some(150.0),
-            ..FakeZone::new("intel-rapl:0", "package-0", "constant:100")
-        };
-        let tree = FakePowercap::start(vec![fake]);
-        let meter = meter(&tree);
-        for after_ms in [1, 5, 30] {
-            let start = meter.edge();
-            let wraps_at_sec = (start.as_sec() + 0.2).ceil();
-            let end_sec = wraps_at_sec + f64::from(after_ms) * 1e-3;
-            std::thread::sleep(Duration::from_secs_f64(end_sec - Monotonic::now().as_sec()));
-            let window = between(start, Monotonic::now());
-            let metrics = meter.read_host(&window);
-            assert_right(zone(&metrics, "intel-rapl:0"), 100.0 * window.duration_sec(), 100.0);
-        }
-    });
+    let range_j = 100.0;
+    let fake = FakeZone {
+        range_j: Some(range_j),
+        limit_w: Some(150.0),
+        ..FakeZone::new("intel-rapl:0", "package-0", "constant:100")
+    };
+    let tree = FakePowercap::start(vec![fake]);
+    let meter = meter(&tree);
+    for after_ms in [1, 5, 30] {
+        let start = meter.edge();
+        let wraps_at_sec = (start.as_sec() + 0.2).ceil();
+        let end_sec = wraps_at_sec + f64::from(after_ms) * 1e-3;
+        std::thread::sleep(Duration::from_secs_f64(end_sec - Monotonic::now().as_sec()));
+        let window = between(start, Monotonic::now());
+        let metrics = meter.read_host(&window);
+        assert_right(zone(&metrics, "intel-rapl:0"), 100.0 * window.duration_sec(), 100.0);
+    }
 }
 
 #[test]
 fn a_counter_reset_in_the_window_voids_it_and_the_next_window_is_right_again() {
-    undisturbed(|| {
-        let reset_at_sec = Some(Monotonic::now().as_sec() + 0.4);
-        let tree = FakePowercap::start(vec![
-            FakeZone {
-                reset_at_sec,
-                ..FakeZone::new("intel-rapl:0", "package-0", "constant:100")
-            },
-            FakeZone::new("intel-rapl:1", "package-1", "constant:90"),
-        ]);
-        let meter = meter(&tree);
-        let (_, metrics) = measure(&meter, Duration::from_millis(800));
-        let reading = zone(&metrics, "intel-rapl:0");
-        assert_eq!(reading.energy_j, None, "{reading:?}");
-        assert!(reading.note.as_ref().expect("a note").contains("reset"));
-        assert_eq!(metrics.host_cpu_energy_j, None, "one package of two is not the host");
-        let (window, metrics) = measure(&meter, Duration::from_millis(300));
-        assert_right(zone(&metrics, "intel-rapl:0"), 100.0 * window.duration_sec(), 100.0);
-    });
+    let reset_at_sec = Some(Monotonic::now().as_sec() + 0.4);
+    let tree = FakePowercap::start(vec![
+        FakeZone {
+            reset_at_sec,
+            ..FakeZone::new("intel-rapl:0", "package-0", "constant:100")
+        },
+        FakeZone::new("intel-rapl:1", "package-1", "constant:90"),
+    ]);
+    let meter = meter(&tree);
+    let (_, metrics) = measure(&meter, Duration::from_millis(800));
+    let reading = zone(&metrics, "intel-rapl:0");
+    assert_eq!(reading.energy_j, None, "{reading:?}");
+    assert!(reading.note.as_ref().expect("a note").contains("reset"));
+    assert_eq!(metrics.host_cpu_energy_j, None, "one package of two is not the host");
+    let (window, metrics) = measure(&meter, Duration::from_millis(300));
+    assert_right(zone(&metrics, "intel-rapl:0"), 100.0 * window.duration_sec(), 100.0);
 }
 
 #[test]
 fn a_window_that_begins_with_the_meter_loses_nothing_to_its_start() {
-    undisturbed(|| {
-        let tree = FakePowercap::start(vec![FakeZone::new("intel-rapl:0", "package-0", "constant:100")]);
-        let meter = meter(&tree);
-        let start = Monotonic::now();
-        std::thread::sleep(Duration::from_millis(300));
-        let window = between(start, Monotonic::now());
-        let metrics = meter.read_host(&window);
-        assert_right(zone(&metrics, "intel-rapl:0"), 100.0 * window.duration_sec(), 100.0);
-    });
+    let tree = FakePowercap::start(vec![FakeZone::new("intel-rapl:0", "package-0", "constant:100")]);
+    let meter = meter(&tree);
+    let start = Monotonic::now();
+    std::thread::sleep(Duration::from_millis(300));
+    let window = between(start, Monotonic::now());
+    let metrics = meter.read_host(&window);
+    assert_right(zone(&metrics, "intel-rapl:0"), 100.0 * window.duration_sec(), 100.0);
 }
 
 #[test]
 fn the_millisecond_s_tick_is_found_and_told() {
+    // On a busy host the thread that moves the counter wakes late, and the counter truly ticks every few milliseconds: that
+    // is not told from a meter that finds the wrong tick.
     undisturbed(|| {
         let tree = FakePowercap::start(vec![FakeZone::new("intel-rapl:0", "package-0", "square:100:200:0.5")]);
         let meter = meter(&tree);

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::nvml::{MockNvml, truth, uuid};
 use crate::server::Server;
-use crate::undisturbed::undisturbed;
 
 const GPU_SHAPES: [&str; 2] = ["square:90:310:0.7", "sine:200:80:1.9"];
 
@@ -115,66 +114,64 @@ impl Drop for Busy {
 /// On the meter itself, with processes that do nothing but compute; `overlapping` shows the same through the server.
 #[test]
 fn two_experiments_that_overlap_each_get_their_own_and_never_more_than_the_host() {
-    undisturbed(|| {
-        let (mock, tree) = (mock(), host());
-        let opened = open(&EnergyOptions {
-            rapl_root: tree.root(),
-            perf_event: None,
-            nvml_library: Some(mock.library()),
-            sample_interval: Duration::from_millis(100),
-            ..EnergyOptions::default()
-        });
-        let meter = HostMeter::start(opened).expect("a meter");
-        let processes = [Busy::start(), Busy::start()];
-        for process in &processes {
-            meter.track(process.0.id()).expect("its clock");
-        }
-        let pause = |ms| std::thread::sleep(Duration::from_millis(ms));
-        let first_start = meter.edge();
-        pause(400);
-        let second_start = meter.edge();
-        pause(900);
-        let first_end = Monotonic::now();
-        meter.edge();
-        pause(400);
-        let second_end = Monotonic::now();
-        meter.edge();
-        let window = |start: Monotonic, end: Monotonic| Window {
-            start_monotonic_sec: start.as_sec(),
-            end_monotonic_sec: end.as_sec(),
-        };
-        for (device, start, end) in [(0, first_start, first_end), (1, second_start, second_end)] {
-            let window = window(start, end);
-            let metrics = meter.read(&window, &[uuid(device)], &[processes[device as usize].0.id()]);
-            let (gpu_j, expected_j) = (
-                metrics.gpu_energy_j.expect("its GPU"),
-                truth(GPU_SHAPES[device as usize], &window),
-            );
-            // A meter thread that had to wait for a CPU may be further off than a percent, and must say so itself.
-            let reading = metrics
-                .sources
-                .iter()
-                .find(|reading| reading.gpu_uuid.as_deref() == Some(&uuid(device)));
-            let stated_j = reading
-                .and_then(|reading| reading.uncertainty_j)
-                .expect("its uncertainty");
-            assert!(
-                (gpu_j - expected_j).abs() < (0.01 * expected_j).max(2.0 * stated_j),
-                "{gpu_j} ± {stated_j} for {expected_j}"
-            );
-            assert!(metrics.cpu_energy_j.expect("its share") > 0.0);
-        }
-        let both = window(second_start, first_end);
-        let shares = processes
-            .each_ref()
-            .map(|process| meter.read(&both, &[], &[process.0.id()]));
-        let host_j = shares[0].host_cpu_energy_j.expect("the package");
-        let given_j: f64 = shares.iter().map(|share| share.cpu_energy_j.expect("a share")).sum();
-        assert!(
-            given_j > 0.2 * host_j && given_j <= host_j * (1.0 + 1e-9),
-            "{given_j} of {host_j}"
-        );
-        let together = meter.read(&both, &[], &processes.each_ref().map(|process| process.0.id()));
-        assert!((together.cpu_energy_j.expect("known") - given_j).abs() < 1e-6 * host_j);
+    let (mock, tree) = (mock(), host());
+    let opened = open(&EnergyOptions {
+        rapl_root: tree.root(),
+        perf_event: None,
+        nvml_library: Some(mock.library()),
+        sample_interval: Duration::from_millis(100),
+        ..EnergyOptions::default()
     });
+    let meter = HostMeter::start(opened).expect("a meter");
+    let processes = [Busy::start(), Busy::start()];
+    for process in &processes {
+        meter.track(process.0.id()).expect("its clock");
+    }
+    let pause = |ms| std::thread::sleep(Duration::from_millis(ms));
+    let first_start = meter.edge();
+    pause(400);
+    let second_start = meter.edge();
+    pause(900);
+    let first_end = Monotonic::now();
+    meter.edge();
+    pause(400);
+    let second_end = Monotonic::now();
+    meter.edge();
+    let window = |start: Monotonic, end: Monotonic| Window {
+        start_monotonic_sec: start.as_sec(),
+        end_monotonic_sec: end.as_sec(),
+    };
+    for (device, start, end) in [(0, first_start, first_end), (1, second_start, second_end)] {
+        let window = window(start, end);
+        let metrics = meter.read(&window, &[uuid(device)], &[processes[device as usize].0.id()]);
+        let (gpu_j, expected_j) = (
+            metrics.gpu_energy_j.expect("its GPU"),
+            truth(GPU_SHAPES[device as usize], &window),
+        );
+        // A meter thread that had to wait for a CPU may be further off than a percent, and must say so itself.
+        let reading = metrics
+            .sources
+            .iter()
+            .find(|reading| reading.gpu_uuid.as_deref() == Some(&uuid(device)));
+        let stated_j = reading
+            .and_then(|reading| reading.uncertainty_j)
+            .expect("its uncertainty");
+        assert!(
+            (gpu_j - expected_j).abs() < (0.01 * expected_j).max(2.0 * stated_j),
+            "{gpu_j} ± {stated_j} for {expected_j}"
+        );
+        assert!(metrics.cpu_energy_j.expect("its share") > 0.0);
+    }
+    let both = window(second_start, first_end);
+    let shares = processes
+        .each_ref()
+        .map(|process| meter.read(&both, &[], &[process.0.id()]));
+    let host_j = shares[0].host_cpu_energy_j.expect("the package");
+    let given_j: f64 = shares.iter().map(|share| share.cpu_energy_j.expect("a share")).sum();
+    assert!(
+        given_j > 0.2 * host_j && given_j <= host_j * (1.0 + 1e-9),
+        "{given_j} of {host_j}"
+    );
+    let together = meter.read(&both, &[], &processes.each_ref().map(|process| process.0.id()));
+    assert!((together.cpu_energy_j.expect("known") - given_j).abs() < 1e-6 * host_j);
 }

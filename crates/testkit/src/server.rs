@@ -76,6 +76,10 @@ impl Server {
         for variable in ["JOULEMARK_DATABASE_URL", "DATABASE_URL", "JOULEMARK_CONFIG"] {
             command.env_remove(variable);
         }
+        // A developer's backtraces would push a worker's last words out of what is kept of them.
+        for variable in ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"] {
+            command.env_remove(variable);
+        }
         let log = std::fs::File::options()
             .create(true)
             .append(true)

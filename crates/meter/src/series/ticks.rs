@@ -108,9 +108,12 @@ impl Series {
         let (mut earliest, mut latest) = (since(sample.changed_after), since(sample.changed_by));
         if refresh_sec <= 0.0 {
             (earliest, latest) = (read, read);
-        } else if earliest == latest || read - RESTS_AFTER_PERIODS * refresh_sec > latest {
-            // The first reading of all, or a counter at rest: refreshed within the last period.
+        } else if read - RESTS_AFTER_PERIODS * refresh_sec > latest {
+            // A counter at rest: refreshed within the last period.
             (earliest, latest) = (read - refresh_sec, read);
+        } else if earliest == latest {
+            // The value was there before the first reading, however often it was read since.
+            earliest = latest - refresh_sec;
         } else {
             earliest = earliest.max(latest - refresh_sec);
         }
