@@ -2,7 +2,6 @@
 //! and stores what came of it. Owns leases, launching and the lifecycle; knows nothing of HTTP or of any engine.
 
 mod context;
-mod model_cache;
 mod models;
 mod node;
 mod queue;
@@ -10,8 +9,7 @@ mod run;
 mod step;
 
 pub use context::{Context, Limits};
-pub use model_cache::ModelCache;
-pub use models::{EngineChoice, LocatedModel, ModelRefusal, is_hub_id, offered_models};
+pub use models::{ModelSources, Models};
 pub use node::cancel::CancelAnswer;
 pub use node::deliver::Deliveries;
 pub use node::idle_baseline::RestWatch;

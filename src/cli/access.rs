@@ -25,7 +25,6 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
         cors_origins: cors_origins
             .collect::<Result<_, _>>()
             .context("cors_origin is no header's value")?,
-        hub_allow: settings.hub_allow.clone(),
         metrics_networks: settings.metrics_networks(),
         ..Access::new(settings.limits.clone())
     })

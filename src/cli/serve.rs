@@ -13,9 +13,7 @@ use crate::engines::Engines;
 use crate::http::{self, AppState, Exports, Listener, Streams};
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
-use crate::scheduler::{
-    Cluster, Context, DigestCache, Launcher, Limits, ModelCache, RestWatch, Scheduler, offered_models,
-};
+use crate::scheduler::{Cluster, Context, DigestCache, Launcher, Limits, ModelSources, Models, RestWatch, Scheduler};
 use crate::trace::{self, Traces};
 use joulemark_experiment::{Capabilities, Gpu, Host};
 use joulemark_measurement::clock::Monotonic;
@@ -105,11 +103,12 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             .collect(),
     };
     let machine = machine::describe(&devices, &cpus)?;
-    let models = ModelCache::new(
-        settings.models_dir.clone(),
-        settings.allow_hub,
-        settings.allow_synthetic_engine,
-    );
+    let models = Models::new(ModelSources {
+        folder: settings.models_dir.clone(),
+        allow_hub: settings.allow_hub,
+        hub_allow: settings.hub_allow.clone(),
+        allow_synthetic: settings.allow_synthetic_engine,
+    });
     let engines =
         Engines::beside_this_program(settings.engine_folder()).context("this program's own path cannot be found")?;
     for found in engines.find_all() {
@@ -123,7 +122,7 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         version: machine.joulemark_version.clone(),
         labels: settings.node_labels(),
         host,
-        models: offered_models(&settings.models_dir),
+        models: models.offered(),
         allow_hub: settings.allow_hub,
         allow_synthetic_engine: settings.allow_synthetic_engine,
         engines: Vec::new(),
@@ -149,12 +148,11 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
             load: Duration::from_secs(u64::from(settings.load_timeout_sec)),
             stall: Duration::from_secs(u64::from(settings.stall_timeout_sec)),
             experiment: Duration::from_secs(u64::from(settings.experiment_timeout_sec)),
+            max_prompts: settings.limits.max_prompts,
+            max_total_tokens: settings.limits.max_total_tokens,
         },
         engines,
         program: std::env::current_exe().context("this program's own path cannot be found")?,
-        models_dir: settings.models_dir.clone(),
-        allow_hub: settings.allow_hub,
-        allow_synthetic_engine: settings.allow_synthetic_engine,
         machine: Arc::new(machine),
         cpus: Arc::new(cpus),
     });

@@ -1,4 +1,4 @@
-mod admission;
+mod callback;
 pub mod cancel;
 pub mod events;
 pub mod export;

@@ -7,7 +7,7 @@ use super::concurrency_limit::{Exports, Streams};
 use super::metrics::own::Metrics;
 use crate::callback::Allowed;
 use crate::progress::Feed;
-use crate::scheduler::{ModelCache, Scheduler};
+use crate::scheduler::{Models, Scheduler};
 use crate::trace::Traces;
 use joulemark_meter::HostMeter;
 use joulemark_store::Store;
@@ -18,7 +18,7 @@ pub struct AppState {
     pub store: Store,
     pub scheduler: Scheduler,
     pub meter: HostMeter,
-    pub models: ModelCache,
+    pub models: Models,
     pub access: Arc<Access>,
     pub feed: Feed,
     pub streams: Streams,

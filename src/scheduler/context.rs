@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::model_cache::ModelCache;
+use super::models::Models;
 use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
@@ -13,13 +13,17 @@ use joulemark_measurement::Machine;
 use joulemark_meter::HostMeter;
 use joulemark_store::{Spool, Store};
 
-/// How long things may take before they count as failed.
+/// What one experiment may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub load: Duration,
     /// Silence of a loaded worker.
     pub stall: Duration,
     pub experiment: Duration,
+    /// Prompts; 0 is no limit.
+    pub max_prompts: u32,
+    /// Tokens with all prompts, cycles and ranks; 0 is no limit.
+    pub max_total_tokens: u64,
 }
 
 /// What every experiment's run shares.
@@ -42,10 +46,7 @@ pub struct Context {
     pub engines: Engines,
     /// This very program, which is also the worker of the synthetic engine.
     pub program: PathBuf,
-    pub models_dir: PathBuf,
-    pub models: ModelCache,
-    pub allow_hub: bool,
-    pub allow_synthetic_engine: bool,
+    pub models: Models,
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,

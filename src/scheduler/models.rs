@@ -1,194 +1,164 @@
-use std::path::{Path, PathBuf};
+//! The models that this node can run, by name. Owns where they may come from and what their headers say; runs none.
 
-use thiserror::Error;
+mod located;
 
-use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel};
-use joulemark_experiment::{Model, OfferedModel, Warning, WarningCode};
-use joulemark_flops::Estimator;
-use joulemark_flops::model_files::{self, ModelFiles, ModelFormat};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Which engine an experiment runs with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EngineChoice {
-    Mistral,
-    Synthetic,
-}
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{FieldProblem, OfferedModel};
+use joulemark_flops::model_files::{self, Fingerprint};
 
-/// A `model_name` found: what runs it and what is known of it before it is loaded.
+pub use located::{EngineChoice, LocatedModel, ModelRefusal, ModelSources, is_hub_id};
+
+/// More names than a lab submits in turn; beyond them the cache starts anew.
+const MAX_NAMES: usize = 256;
+
+/// Finds models and reads their headers once, not with every submission: a vocabulary of 100,000 tokens takes longer to
+/// read than all the rest. A model whose files changed since is read again. Clones share what was read.
+#[derive(Clone, Debug)]
+pub struct Models(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct LocatedModel {
-    pub engine: EngineChoice,
-    /// A file or folder; the hub id or the synthetic engine's name otherwise.
-    pub path: PathBuf,
-    pub from_hub: bool,
-    /// Null for the hub and the synthetic engine.
-    pub files: Option<ModelFiles>,
+struct Shared {
+    sources: ModelSources,
+    seen: Mutex<HashMap<String, (Fingerprint, Arc<LocatedModel>)>>,
 }
 
-/// Why a `model_name` cannot be run here; each says what can.
-#[derive(Debug, Error)]
-pub enum ModelRefusal {
-    #[error("{0}")]
-    Synthetic(String),
-    #[error("is {name:?}, the synthetic engine, which this server does not allow (allow_synthetic_engine is false)")]
-    SyntheticForbidden { name: String },
-    #[error(
-        "is {name:?}, which is not under the models folder{reason}; there is {there}. A Hugging Face id is accepted \
-         only where the server allows the hub (allow_hub is false)"
-    )]
-    Unknown {
-        name: String,
-        reason: String,
-        there: String,
-    },
-    #[error("is {name:?}, which cannot be run: {problem}")]
-    Unusable { name: String, problem: String },
-}
+impl Models {
+    pub fn new(sources: ModelSources) -> Self {
+        Self(Arc::new(Shared {
+            sources,
+            seen: Mutex::default(),
+        }))
+    }
 
-/// Finds `name` under `models_dir`, on the hub where that is allowed, or as the synthetic engine's.
-///
-/// # Errors
-/// [`ModelRefusal`], worded as a problem of the field `model_name`.
-pub fn locate(
-    models_dir: &Path,
-    name: &str,
-    allow_hub: bool,
-    allow_synthetic: bool,
-) -> Result<LocatedModel, ModelRefusal> {
-    if name.starts_with(SYNTHETIC_PREFIX) {
-        if !allow_synthetic {
-            return Err(ModelRefusal::SyntheticForbidden { name: name.to_owned() });
+    /// The folder that holds the models.
+    pub fn folder(&self) -> &Path {
+        &self.0.sources.folder
+    }
+
+    /// Returns whether the models folder has `name`. Blocks on the file system.
+    pub fn has(&self, name: &str) -> bool {
+        model_files::resolve(self.folder(), name).is_ok()
+    }
+
+    /// Finds `name`. Blocks on the file system. Refusals are not kept, since their cause may be mended.
+    ///
+    /// # Errors
+    /// [`ModelRefusal`].
+    pub fn locate(&self, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
+        let Shared { sources, seen } = &*self.0;
+        if name.starts_with(SYNTHETIC_PREFIX) {
+            return sources.locate(name).map(Arc::new);
         }
-        let checked: Result<SyntheticModel, String> = name.parse();
-        checked.map_err(ModelRefusal::Synthetic)?;
-        return Ok(LocatedModel {
-            engine: EngineChoice::Synthetic,
-            path: PathBuf::from(name),
-            from_hub: false,
-            files: None,
+        // Looked at before the files are read: what changes meanwhile is read again the next time.
+        let resolved = model_files::resolve(&sources.folder, name).ok();
+        let fingerprint = resolved.and_then(|path| model_files::fingerprint(&path).ok());
+        let seen = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fingerprint) = &fingerprint
+            && let Some((known, located)) = seen().get(name)
+            && known == fingerprint
+        {
+            return Ok(Arc::clone(located));
+        }
+        let located = Arc::new(sources.locate(name)?);
+        if let Some(fingerprint) = fingerprint {
+            let mut seen = seen();
+            if seen.len() >= MAX_NAMES {
+                seen.clear();
+            }
+            seen.insert(name.to_owned(), (fingerprint, Arc::clone(&located)));
+        }
+        Ok(located)
+    }
+
+    /// Lists what is under the models folder and can be loaded, for other nodes to know. Blocks on the file system.
+    pub fn offered(&self) -> Vec<OfferedModel> {
+        let entries = model_files::catalogue(self.folder()).unwrap_or_default();
+        let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
+        let offered = usable.filter_map(|entry| {
+            let located = self.locate(&entry.name).ok()?;
+            Some(OfferedModel {
+                name: entry.name,
+                facts: located.facts(),
+            })
         });
+        offered.collect()
     }
-    let path = match model_files::resolve(models_dir, name) {
-        Ok(path) => path,
-        Err(_) if allow_hub && is_hub_id(name) => {
-            return Ok(LocatedModel {
-                engine: EngineChoice::Mistral,
-                path: PathBuf::from(name),
-                from_hub: true,
-                files: None,
-            });
+
+    /// Returns the refusal of a name that only the hub can answer and that is not on the admin's list. Blocks on the
+    /// file system.
+    pub fn refused_from_hub(&self, name: &str) -> Option<FieldProblem> {
+        let sources = &self.0.sources;
+        let may_be_had = name.starts_with(SYNTHETIC_PREFIX) || !is_hub_id(name) || sources.allows_from_hub(name);
+        if may_be_had || self.has(name) {
+            return None;
         }
-        Err(error) => {
-            return Err(ModelRefusal::Unknown {
-                name: name.to_owned(),
-                reason: format!(" ({error})"),
-                there: what_there_is(models_dir),
-            });
-        }
-    };
-    let unusable = |problem: String| ModelRefusal::Unusable {
-        name: name.to_owned(),
-        problem,
-    };
-    let files = ModelFiles::open(&path).map_err(|error| unusable(error.to_string()))?;
-    if !files.loadable_problems().is_empty() {
-        return Err(unusable(files.loadable_problems().join("; ")));
+        let list = sources.hub_allow.join(", ");
+        let detail =
+            format!("is {name:?}, which this server does not fetch from the hub; accepted are {list} (hub_allow)");
+        Some(FieldProblem::new("/model_name", detail))
     }
-    let path = load_path(&files, path);
-    Ok(LocatedModel {
-        engine: EngineChoice::Mistral,
-        path,
-        from_hub: false,
-        files: Some(files),
-    })
 }
 
-/// What is under the models folder and can be loaded, for other nodes to know. Reads every model's headers.
-pub fn offered_models(models_dir: &Path) -> Vec<OfferedModel> {
-    let entries = model_files::catalogue(models_dir).unwrap_or_default();
-    let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
-    let offered = usable.filter_map(|entry| {
-        let located = locate(models_dir, &entry.name, false, false).ok()?;
-        Some(OfferedModel {
-            name: entry.name,
-            facts: located.facts(),
-        })
-    });
-    offered.collect()
-}
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
 
-impl LocatedModel {
-    /// What a submission is checked against.
-    pub fn facts(&self) -> Model {
-        match &self.files {
-            Some(files) => Model {
-                is_gguf: files.format == ModelFormat::Gguf,
-                max_context_tokens: files.max_context_tokens,
-                has_chat_template: files.has_chat_template,
-                is_pretended: false,
-            },
-            // Nothing is known yet: the worker refuses what turns out to be impossible.
-            None => Model {
-                is_gguf: false,
-                max_context_tokens: None,
-                has_chat_template: true,
-                is_pretended: self.engine == EngineChoice::Synthetic,
-            },
-        }
+    use serde_json::json;
+
+    use super::*;
+
+    /// A folder with as little in it as can be loaded.
+    fn write_model(folder: &Path, max_context_tokens: u32) {
+        std::fs::create_dir_all(folder).unwrap();
+        let config = json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "hidden_size": 4,
+            "intermediate_size": 8, "vocab_size": 10, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "num_key_value_heads": 1, "rms_norm_eps": 1e-5, "rope_theta": 1e4, "tie_word_embeddings": true,
+            "max_position_embeddings": max_context_tokens,
+        });
+        let tensor = json!({"model.embed_tokens.weight": {"dtype": "BF16", "shape": [10, 4], "data_offsets": [0, 80]}});
+        let header = tensor.to_string();
+        let weights = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 80]].concat();
+        std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+        std::fs::write(folder.join("tokenizer.json"), "{}").unwrap();
+        std::fs::write(folder.join("model.safetensors"), weights).unwrap();
     }
 
-    /// What every reader of a result must know of what ran.
-    pub fn warning(&self) -> Option<Warning> {
-        let message = "run by the synthetic engine: no model, no real tokens, nothing to cite".to_owned();
-        (self.engine == EngineChoice::Synthetic).then_some(Warning {
-            code: WarningCode::SyntheticEngine,
-            message,
+    fn models_in(folder: PathBuf) -> Models {
+        Models::new(ModelSources {
+            folder,
+            allow_hub: false,
+            hub_allow: Vec::new(),
+            allow_synthetic: false,
         })
     }
 
-    pub fn estimator(&self, name: &str) -> Estimator {
-        match &self.files {
-            Some(files) => files.estimator(name),
-            None if self.engine == EngineChoice::Synthetic => Estimator::Unknown {
-                reason: "the synthetic engine computes nothing".to_owned(),
-            },
-            None => model_files::estimator_by_name(name),
-        }
+    #[test]
+    fn headers_are_read_once_until_a_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = models_in(folder.path().to_owned());
+        write_model(&folder.path().join("m"), 64);
+        let first = models.locate("m").unwrap();
+        assert!(Arc::ptr_eq(&first, &models.locate("m").unwrap()));
+        write_model(&folder.path().join("m"), 128);
+        assert_eq!(first.facts().max_context_tokens, Some(64));
+        assert_eq!(models.locate("m").unwrap().facts().max_context_tokens, Some(128));
+        std::fs::remove_dir_all(folder.path().join("m")).unwrap();
+        assert!(matches!(models.locate("m"), Err(ModelRefusal::Unknown { .. })));
     }
-}
 
-/// The GGUF itself even when its folder was named: the engine tells the two kinds apart by it.
-fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
-    match (files.format, files.files.first()) {
-        (ModelFormat::Gguf, Some(first)) => first.clone(),
-        _ => named,
-    }
-}
-
-/// Whether the name could be a Hugging Face id.
-pub fn is_hub_id(name: &str) -> bool {
-    let good = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    name.split_once('/')
-        .is_some_and(|(owner, repository)| good(owner) && good(repository))
-}
-
-fn what_there_is(models_dir: &Path) -> String {
-    const SHOWN: usize = 20;
-    let entries = match model_files::catalogue(models_dir) {
-        Ok(entries) => entries,
-        Err(error) => return format!("no model ({error})"),
-    };
-    let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
-    let mut names = usable.map(|entry| entry.name).collect::<Vec<_>>();
-    let more = names.len().saturating_sub(SHOWN);
-    names.truncate(SHOWN);
-    match (names.is_empty(), more) {
-        (true, _) => "no model".to_owned(),
-        (false, 0) => names.join(", "),
-        (false, more) => format!("{} and {more} more", names.join(", ")),
+    #[test]
+    fn a_refusal_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = models_in(folder.path().to_owned());
+        assert!(matches!(models.locate("m"), Err(ModelRefusal::Unknown { .. })));
+        write_model(&folder.path().join("m"), 64);
+        assert!(models.locate("m").is_ok());
+        let synthetic = models.locate("synthetic:");
+        assert!(matches!(synthetic, Err(ModelRefusal::SyntheticForbidden { .. })));
     }
 }

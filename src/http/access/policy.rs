@@ -30,8 +30,6 @@ pub struct Access {
     pub metrics_networks: Vec<IpNet>,
     /// Web origins other than the service's own whose pages may use the API.
     pub cors_origins: Vec<HeaderValue>,
-    /// Hugging Face ids that may be fetched, `org/*` for all of an organisation; empty for all.
-    pub hub_allow: Vec<String>,
     pub limits: Limits,
     pub rate_limit: RateLimit,
     pub last_used: LastUsed,
@@ -48,47 +46,9 @@ impl Access {
             share_prompts: false,
             metrics_networks: Vec::new(),
             cors_origins: Vec::new(),
-            hub_allow: Vec::new(),
             rate_limit: RateLimit::per_minute(limits.rate_limit_per_minute),
             last_used: LastUsed::default(),
             limits,
-        }
-    }
-
-    /// Whether the hub's `id` may be fetched, where the hub is allowed at all.
-    pub fn allows_from_hub(&self, id: &str) -> bool {
-        is_listed(&self.hub_allow, id)
-    }
-}
-
-fn is_listed(list: &[String], id: &str) -> bool {
-    let fits = |pattern: &String| match pattern.strip_suffix("/*") {
-        Some(organisation) => id
-            .split_once('/')
-            .is_some_and(|(of, _)| of.eq_ignore_ascii_case(organisation)),
-        None => pattern.eq_ignore_ascii_case(id),
-    };
-    list.is_empty() || list.iter().any(fits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_allows_what_is_on_it_and_an_empty_one_everything() {
-        assert!(is_listed(&[], "any/thing"));
-        let list = ["HuggingFaceTB/*", "Qwen/Qwen2.5-0.5B"].map(str::to_owned);
-        for id in ["HuggingFaceTB/SmolLM2-135M", "huggingfacetb/x", "Qwen/Qwen2.5-0.5B"] {
-            assert!(is_listed(&list, id), "{id}");
-        }
-        for id in [
-            "Qwen/Qwen2.5-0.5B-evil",
-            "Qwen/other",
-            "HuggingFaceTB-evil/x",
-            "HuggingFaceTB",
-        ] {
-            assert!(!is_listed(&list, id), "{id}");
         }
     }
 }

@@ -6,13 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::admission::{callback, not_on_the_list, oversize, quota};
-use super::{idempotency, view::Experiment};
+use super::{callback, idempotency, view::Experiment};
 use crate::config::Limits;
 use crate::http::access::{Caller, Origin};
 use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
 use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
-use joulemark_store::{NewExperiment, Submitted};
+use joulemark_store::{NewExperiment, Quota, Submitted};
 
 /// Submit an experiment
 ///
@@ -72,19 +71,12 @@ pub async fn submit(
     let callback_url = request.callback_url.take();
     // Whom device time counts for is who they are, wherever that is known.
     request.user = caller.actor().name.or(request.user);
-    if let Some(refused) = not_on_the_list(&state, &request) {
-        return Err(Problem::invalid_experiment(vec![refused]));
-    }
     let (spec, warnings) = state
         .scheduler
         .admit(request)
         .await
         .map_err(Problem::invalid_experiment)?;
-    let too_much = oversize(&spec, limits);
-    if !too_much.is_empty() {
-        return Err(Problem::invalid_experiment(too_much));
-    }
-    let callback = callback(&state, callback_url, &origin).await?;
+    let callback = callback::checked(&state, callback_url, &origin).await?;
     let new = NewExperiment {
         id,
         spec,
@@ -104,6 +96,15 @@ pub async fn submit(
     state.scheduler.wake();
     // From what was stored, not read back: a failing read would have the client submit twice.
     created(Experiment::accepted(new), &origin)
+}
+
+/// Returns what a submission must find room in when it is stored; 0 is no limit.
+fn quota(limits: &Limits) -> Quota {
+    let most = |limit: u64| (limit > 0).then_some(limit);
+    Quota {
+        queued: most(limits.max_queued),
+        unfinished_of_submitter: most(limits.max_unfinished_per_user),
+    }
 }
 
 /// The experiment that is there already; none when the submission's own is.

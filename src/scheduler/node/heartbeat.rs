@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::scheduler::models::offered_models;
 use crate::scheduler::queue::cluster::Node;
 use crate::scheduler::queue::order::first_hour;
 use crate::scheduler::step::Scheduler;
@@ -176,8 +175,8 @@ impl Scheduler {
             return Ok(());
         }
         let (context, now) = (self.context(), clock::wall_now());
-        let folder = context.models_dir.clone();
-        if let Ok(models) = tokio::task::spawn_blocking(move || offered_models(&folder)).await {
+        let known = context.models.clone();
+        if let Ok(models) = tokio::task::spawn_blocking(move || known.offered()).await {
             let mut offer = (*context.cluster.own()).clone();
             offer.models = models;
             context.cluster.set_own(offer);

@@ -2,23 +2,44 @@ use std::collections::BTreeMap;
 
 use super::eligible::{needs_engine, obstacle};
 use crate::engines::{EngineProblem, MISTRAL};
-use crate::scheduler::models::{ModelRefusal, is_hub_id, locate};
+use crate::scheduler::context::Limits;
+use crate::scheduler::models::{ModelRefusal, ModelSources, is_hub_id};
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
-use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Model, Spec, State, Warning, resolve};
-use joulemark_flops::model_files;
+use joulemark_experiment::{
+    Capabilities, ExperimentRequest, FieldProblem, Model, Prompts, Spec, State, Warning, resolve,
+};
 use joulemark_store::{Record, StoreError};
+use joulemark_worker::inference::prompts;
 
 /// What came of one node's look at a submission.
 type Verdict = Result<(Spec, Vec<Warning>), Vec<FieldProblem>>;
 
 impl Scheduler {
+    /// Checks a submission: by what this server fetches from the hub, by what some live node can run, and by what the
+    /// admin lets one experiment have.
+    ///
+    /// # Errors
+    /// Every problem found by the first of these checks that fails, each with what is accepted.
+    pub async fn admit(&self, request: ExperimentRequest) -> Verdict {
+        let (models, name) = (self.context().models.clone(), request.model_name.clone());
+        let refused = tokio::task::spawn_blocking(move || models.refused_from_hub(name.as_deref()?)).await;
+        if let Ok(Some(refused)) = refused {
+            return Err(vec![refused]);
+        }
+        let (spec, warnings) = self.admit_by_nodes(request).await?;
+        match oversize(&spec, &self.context().limits) {
+            problems if problems.is_empty() => Ok((spec, warnings)),
+            problems => Err(problems),
+        }
+    }
+
     /// Checks a submission against this node and, when it cannot run it, against each other live node: only what none
     /// of them can ever run is refused.
     ///
     /// # Errors
     /// Every problem found, each with what there is. Problems of one node when it is the only one in question.
-    pub async fn admit(&self, request: ExperimentRequest) -> Verdict {
+    async fn admit_by_nodes(&self, request: ExperimentRequest) -> Verdict {
         let own = self.admit_here(request.clone()).await;
         if own.as_ref().is_some_and(Result::is_ok) {
             return own.unwrap_or(Err(Vec::new()));
@@ -83,7 +104,7 @@ impl Scheduler {
             return None;
         }
         let own_name = context.node.name.as_str();
-        let has_model = |name: &str| model_files::resolve(&context.models_dir, name).is_ok();
+        let has_model = |name: &str| context.models.has(name);
         let own_obstacle = obstacle(&needs, own_name, &context.cluster.own(), has_model)?;
         let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(&needs));
         let own_obstacle = engine_problem.map_or(own_obstacle, |problem| problem.to_string());
@@ -176,9 +197,14 @@ fn admit_by_offer(request: ExperimentRequest, offer: &Capabilities) -> Verdict {
         .then(|| format!("needs the engine {MISTRAL:?}, and this node has none that it can start"));
     if name.starts_with(SYNTHETIC_PREFIX) || (offer.allow_hub && offer.model(&name).is_none() && is_hub_id(&name)) {
         // Nothing on a disk: decided as here, with the other's permissions.
-        let nowhere = std::path::Path::new("/nonexistent");
+        let its_sources = ModelSources {
+            folder: "/nonexistent".into(),
+            allow_hub: offer.allow_hub,
+            hub_allow: Vec::new(),
+            allow_synthetic: offer.allow_synthetic_engine,
+        };
         let engine_refusal = engine_refusal.filter(|_| !name.starts_with(SYNTHETIC_PREFIX));
-        return match locate(nowhere, &name, offer.allow_hub, offer.allow_synthetic_engine) {
+        return match its_sources.locate(&name) {
             Ok(located) => verdict(
                 request,
                 offer,
@@ -250,4 +276,31 @@ fn all_problems(verdicts: Vec<(String, Verdict)>) -> Vec<FieldProblem> {
         problem
     });
     with_nodes.collect()
+}
+
+/// Lists what is more than the admin lets one experiment have.
+fn oversize(spec: &Spec, limits: &Limits) -> Vec<FieldProblem> {
+    let count = spec.prompt_count().unwrap_or(0);
+    let mut problems = Vec::new();
+    if limits.max_prompts > 0 && count > limits.max_prompts {
+        let most = limits.max_prompts;
+        let detail = format!("are {count} prompts; accepted on this server are 1 to {most} (max_prompts)");
+        problems.push(FieldProblem::new("/prompts", detail));
+    }
+    let bound = spec.token_bound(dataset_bytes(spec));
+    if limits.max_total_tokens > 0 && bound > limits.max_total_tokens {
+        let detail = format!(
+            "could take {bound} tokens with all prompts, cycles and ranks; accepted on this server are {} \
+             (max_total_tokens): fewer prompts or cycles, or a lower max_output_tokens or max_input_tokens",
+            limits.max_total_tokens
+        );
+        problems.push(FieldProblem::new("", detail));
+    }
+    problems
+}
+
+fn dataset_bytes(spec: &Spec) -> u64 {
+    let Prompts::Dataset(set) = &spec.prompts else { return 0 };
+    let texts = prompts::load(&set.dataset, set.count.map(|count| count as usize)).unwrap_or_default();
+    texts.iter().map(|text| text.len() as u64).sum()
 }

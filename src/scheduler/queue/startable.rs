@@ -7,7 +7,6 @@ use super::leases::{Candidate, Devices, Lease, Start, Wanted, plan};
 use super::order::{device_sec_by_user, first_hour, in_order};
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{Capabilities, ExperimentId, Requirements};
-use joulemark_flops::model_files;
 use joulemark_measurement::clock;
 use joulemark_store::{StoreError, Waiting};
 
@@ -61,7 +60,7 @@ impl Scheduler {
             context.cluster.own(),
             context.cluster.others(),
         );
-        let has_model = |name: &str| model_files::resolve(&context.models_dir, name).is_ok();
+        let has_model = |name: &str| context.models.has(name);
         // Many experiments share their needs: the nodes that fit are found once for all of these.
         let mut able_by_needs: HashMap<*const Requirements, Option<Vec<(&str, &Capabilities)>>> = HashMap::new();
         let mut able = |needs: &Arc<Requirements>| {

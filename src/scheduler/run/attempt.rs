@@ -14,7 +14,7 @@ use super::ranks::Ranks;
 use super::running::Ends;
 use super::settle::{Settled, Settling};
 use crate::scheduler::context::Context;
-use crate::scheduler::models::{LocatedModel, locate};
+use crate::scheduler::models::LocatedModel;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::trace::ExperimentTrace;
@@ -180,20 +180,13 @@ impl Run {
         outcome.map_err(|stop| (stop, tails))
     }
 
-    async fn locate(&self) -> Result<LocatedModel, Stop> {
-        let context = self.context.clone();
+    async fn locate(&self) -> Result<Arc<LocatedModel>, Stop> {
+        let models = self.context.models.clone();
         let name = self.record.spec.model_name.clone();
-        tokio::task::spawn_blocking(move || {
-            locate(
-                &context.models_dir,
-                &name,
-                context.allow_hub,
-                context.allow_synthetic_engine,
-            )
-        })
-        .await
-        .map_err(|error| Stop::Server(format!("the model could not be looked up: {error}")))?
-        .map_err(Stop::Model)
+        tokio::task::spawn_blocking(move || models.locate(&name))
+            .await
+            .map_err(|error| Stop::Server(format!("the model could not be looked up: {error}")))?
+            .map_err(Stop::Model)
     }
 
     async fn drive(

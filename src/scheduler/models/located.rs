@@ -1,0 +1,231 @@
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel};
+use joulemark_experiment::{Model, Warning, WarningCode};
+use joulemark_flops::Estimator;
+use joulemark_flops::model_files::{self, ModelFiles, ModelFormat};
+
+/// Which engine an experiment runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    Mistral,
+    Synthetic,
+}
+
+/// A `model_name` found: what runs it and what is known of it before it is loaded.
+#[derive(Debug)]
+pub struct LocatedModel {
+    pub engine: EngineChoice,
+    /// A file or folder; the hub id or the synthetic engine's name otherwise.
+    pub path: PathBuf,
+    pub from_hub: bool,
+    /// `None` for the hub and the synthetic engine.
+    pub files: Option<ModelFiles>,
+}
+
+/// Why a `model_name` cannot be run here; each says what can.
+#[derive(Debug, Error)]
+pub enum ModelRefusal {
+    #[error("{0}")]
+    Synthetic(String),
+    #[error("is {name:?}, the synthetic engine, which this server does not allow (allow_synthetic_engine is false)")]
+    SyntheticForbidden { name: String },
+    #[error(
+        "is {name:?}, which is not under the models folder{reason}; there is {there}. A Hugging Face id is accepted \
+         only where the server allows the hub (allow_hub is false)"
+    )]
+    Unknown {
+        name: String,
+        reason: String,
+        there: String,
+    },
+    #[error("is {name:?}, which cannot be run: {problem}")]
+    Unusable { name: String, problem: String },
+}
+
+/// Where models may come from.
+#[derive(Clone, Debug)]
+pub struct ModelSources {
+    /// The folder that holds the models.
+    pub folder: PathBuf,
+    pub allow_hub: bool,
+    /// Hugging Face ids that may be fetched, `org/*` for all of an organisation; empty for all.
+    pub hub_allow: Vec<String>,
+    pub allow_synthetic: bool,
+}
+
+impl ModelSources {
+    /// Finds `name` under the models folder, on the hub where that is allowed, or as the synthetic engine's.
+    ///
+    /// # Errors
+    /// [`ModelRefusal`], worded as a problem of the field `model_name`.
+    pub fn locate(&self, name: &str) -> Result<LocatedModel, ModelRefusal> {
+        if name.starts_with(SYNTHETIC_PREFIX) {
+            return self.synthetic(name);
+        }
+        match model_files::resolve(&self.folder, name) {
+            Ok(path) => open(name, path),
+            Err(_) if self.allow_hub && is_hub_id(name) => Ok(LocatedModel {
+                engine: EngineChoice::Mistral,
+                path: PathBuf::from(name),
+                from_hub: true,
+                files: None,
+            }),
+            Err(error) => Err(ModelRefusal::Unknown {
+                name: name.to_owned(),
+                reason: format!(" ({error})"),
+                there: what_there_is(&self.folder),
+            }),
+        }
+    }
+
+    fn synthetic(&self, name: &str) -> Result<LocatedModel, ModelRefusal> {
+        if !self.allow_synthetic {
+            return Err(ModelRefusal::SyntheticForbidden { name: name.to_owned() });
+        }
+        let checked: Result<SyntheticModel, String> = name.parse();
+        checked.map_err(ModelRefusal::Synthetic)?;
+        Ok(LocatedModel {
+            engine: EngineChoice::Synthetic,
+            path: PathBuf::from(name),
+            from_hub: false,
+            files: None,
+        })
+    }
+
+    /// Returns whether the hub's `id` may be fetched, where the hub is allowed at all.
+    pub fn allows_from_hub(&self, id: &str) -> bool {
+        let fits = |pattern: &String| match pattern.strip_suffix("/*") {
+            Some(organisation) => id
+                .split_once('/')
+                .is_some_and(|(owner, _)| owner.eq_ignore_ascii_case(organisation)),
+            None => pattern.eq_ignore_ascii_case(id),
+        };
+        self.hub_allow.is_empty() || self.hub_allow.iter().any(fits)
+    }
+}
+
+/// Reads the headers of a model that is here, and refuses one that the engine cannot load.
+fn open(name: &str, path: PathBuf) -> Result<LocatedModel, ModelRefusal> {
+    let unusable = |problem: String| ModelRefusal::Unusable {
+        name: name.to_owned(),
+        problem,
+    };
+    let files = ModelFiles::open(&path).map_err(|error| unusable(error.to_string()))?;
+    if !files.loadable_problems().is_empty() {
+        return Err(unusable(files.loadable_problems().join("; ")));
+    }
+    let path = load_path(&files, path);
+    Ok(LocatedModel {
+        engine: EngineChoice::Mistral,
+        path,
+        from_hub: false,
+        files: Some(files),
+    })
+}
+
+impl LocatedModel {
+    /// What a submission is checked against.
+    pub fn facts(&self) -> Model {
+        match &self.files {
+            Some(files) => Model {
+                is_gguf: files.format == ModelFormat::Gguf,
+                max_context_tokens: files.max_context_tokens,
+                has_chat_template: files.has_chat_template,
+                is_pretended: false,
+            },
+            // Nothing is known yet: the worker refuses what turns out to be impossible.
+            None => Model {
+                is_gguf: false,
+                max_context_tokens: None,
+                has_chat_template: true,
+                is_pretended: self.engine == EngineChoice::Synthetic,
+            },
+        }
+    }
+
+    /// What every reader of a result must know of what ran.
+    pub fn warning(&self) -> Option<Warning> {
+        let message = "run by the synthetic engine: no model, no real tokens, nothing to cite".to_owned();
+        (self.engine == EngineChoice::Synthetic).then_some(Warning {
+            code: WarningCode::SyntheticEngine,
+            message,
+        })
+    }
+
+    pub fn estimator(&self, name: &str) -> Estimator {
+        match &self.files {
+            Some(files) => files.estimator(name),
+            None if self.engine == EngineChoice::Synthetic => Estimator::Unknown {
+                reason: "the synthetic engine computes nothing".to_owned(),
+            },
+            None => model_files::estimator_by_name(name),
+        }
+    }
+}
+
+/// The GGUF itself even when its folder was named: the engine tells the two kinds apart by it.
+fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
+    match (files.format, files.files.first()) {
+        (ModelFormat::Gguf, Some(first)) => first.clone(),
+        _ => named,
+    }
+}
+
+/// Whether the name could be a Hugging Face id.
+pub fn is_hub_id(name: &str) -> bool {
+    let good = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    name.split_once('/')
+        .is_some_and(|(owner, repository)| good(owner) && good(repository))
+}
+
+fn what_there_is(models_dir: &Path) -> String {
+    const SHOWN: usize = 20;
+    let entries = match model_files::catalogue(models_dir) {
+        Ok(entries) => entries,
+        Err(error) => return format!("no model ({error})"),
+    };
+    let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
+    let mut names = usable.map(|entry| entry.name).collect::<Vec<_>>();
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    match (names.is_empty(), more) {
+        (true, _) => "no model".to_owned(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_allows_what_is_on_it_and_an_empty_one_everything() {
+        let sources = |hub_allow: &[&str]| ModelSources {
+            folder: PathBuf::new(),
+            allow_hub: true,
+            hub_allow: hub_allow.iter().map(|&pattern| pattern.to_owned()).collect(),
+            allow_synthetic: false,
+        };
+        assert!(sources(&[]).allows_from_hub("any/thing"));
+        let sources = sources(&["HuggingFaceTB/*", "Qwen/Qwen2.5-0.5B"]);
+        for id in ["HuggingFaceTB/SmolLM2-135M", "huggingfacetb/x", "Qwen/Qwen2.5-0.5B"] {
+            assert!(sources.allows_from_hub(id), "{id}");
+        }
+        for id in [
+            "Qwen/Qwen2.5-0.5B-evil",
+            "Qwen/other",
+            "HuggingFaceTB-evil/x",
+            "HuggingFaceTB",
+        ] {
+            assert!(!sources.allows_from_hub(id), "{id}");
+        }
+    }
+}
