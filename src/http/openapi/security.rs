@@ -50,6 +50,6 @@ fn describe(operation: &mut Operation, scope: Scope) {
     let no_scopes: [&str; 0] = [];
     operation.security = Some(vec![SecurityRequirement::new(SCHEME, no_scopes)]);
     let text = operation.description.take();
-    let needs = format!("Requirements the role `{role}`.");
+    let needs = format!("Needs the role `{role}`.");
     operation.description = Some(text.map_or_else(|| needs.clone(), |text| format!("{text}\n\n{needs}")));
 }
