@@ -66,7 +66,7 @@ impl Traces {
     }
 }
 
-/// A request on its exporter; ended when it is dropped.
+/// A request on its way; ended when it is dropped.
 #[derive(Debug)]
 pub struct RequestSpan(Option<Box<Span>>);
 

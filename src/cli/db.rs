@@ -35,7 +35,7 @@ enum DbCommand {
         #[command(flatten)]
         options: Options,
     },
-    /// Drop raw data beyond retention_days and retention_bytes, now; results slot.
+    /// Drop raw data beyond retention_days and retention_bytes, now; results stay.
     Prune {
         /// Also give the freed room back to the file system (VACUUM); others wait meanwhile.
         #[arg(long)]

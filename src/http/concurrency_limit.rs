@@ -1,4 +1,4 @@
-//! ConcurrencyLimit for requests that are being answered, each for a time; and those for whoever stays longer.
+//! Limits on how many requests are answered at once, each for a time, and on streams, waits and exports, which last longer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,17 +34,17 @@ impl ConcurrencyLimit {
 
 /// Answers at once that there is no place, where waiting would only pile up requests, and when an answer has not begun
 /// in time.
-pub async fn take_slot(AxumState(places): AxumState<ConcurrencyLimit>, mut request: Request, next: Next) -> Response {
-    let Ok(place) = places.free.clone().try_acquire_owned() else {
-        return Problem::too_many_at_once(places.count).into_response();
+pub async fn take_slot(AxumState(limit): AxumState<ConcurrencyLimit>, mut request: Request, next: Next) -> Response {
+    let Ok(place) = limit.free.clone().try_acquire_owned() else {
+        return Problem::too_many_at_once(limit.count).into_response();
     };
-    let slot = Slot::new(place, places.time_limit);
+    let slot = Slot::new(place, limit.time_limit);
     request.extensions_mut().insert(slot.clone());
     let mut answer = std::pin::pin!(next.run(request));
     loop {
         let left = slot.left();
         if left.is_zero() {
-            return Problem::took_too_long(places.time_limit.as_secs()).into_response();
+            return Problem::took_too_long(limit.time_limit.as_secs()).into_response();
         }
         tokio::select! {
             biased;
@@ -97,7 +97,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Slot {
     }
 }
 
-/// ConcurrencyLimit for streams, and for requests that wait: they last, and do nearly nothing.
+/// Slots for streams, and for requests that wait: they last, and do nearly nothing.
 #[derive(Clone, Debug)]
 pub struct Streams {
     free: Arc<Semaphore>,
@@ -127,7 +127,7 @@ impl Streams {
     }
 }
 
-/// ConcurrencyLimit for exports: each keeps a core busy from its first byte to its last.
+/// Slots for exports: each keeps a core busy from its first byte to its last.
 #[derive(Clone, Debug)]
 pub struct Exports {
     free: Arc<Semaphore>,

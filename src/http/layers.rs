@@ -29,13 +29,13 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         }))
         .layer(RequestBodyTimeoutLayer::new(seconds(limits.body_timeout_sec)))
         .map_request(|request: Request<_>| request.map(Body::new));
-    let places = ConcurrencyLimit::new(limits.max_concurrent_requests, seconds(limits.request_timeout_sec));
+    let limit = ConcurrencyLimit::new(limits.max_concurrent_requests, seconds(limits.request_timeout_sec));
     let guarded = router
         .layer(DefaultBodyLimit::max(state.access.limits.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(same_site(&state.access))
         .layer(from_fn_with_state(state.clone(), check_shape))
-        .layer(from_fn_with_state(places, take_slot));
+        .layer(from_fn_with_state(limit, take_slot));
     // Without it no other site's page is told that it may.
     let opened = if state.access.cors_origins.is_empty() {
         guarded

@@ -1,7 +1,7 @@
 use super::StoreError;
 
 /// What waits, by user queues: from lane to lane, and in each from user to user, every step one search in the index
-/// `experiments_waiting`, however many stand in a user_queue. SQLite would take the index by state for the steps from lane to
+/// `experiments_waiting`, however many stand in one. SQLite would take the index by state for the steps from lane to
 /// lane, and read each row; and the two differ in how texts are put together.
 macro_rules! waiting {
     ($experiments:literal, $together:literal) => {

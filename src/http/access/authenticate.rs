@@ -58,7 +58,7 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
         let caller = Caller::anybody(&origin);
         return Ok((origin, Some(caller)));
     }
-    let Scope::Requirements(needed) = scope_of(&request.method, request.uri.path()) else {
+    let Scope::Needs(needed) = scope_of(&request.method, request.uri.path()) else {
         return Ok((origin, None));
     };
     if is_for_the_list(&request.method, request.uri.path()) && is_listed(access, headers, &origin) {

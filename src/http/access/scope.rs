@@ -7,7 +7,7 @@ use joulemark_experiment::access::Role;
 pub enum Scope {
     /// Open to everybody: whether the service works, and how it is talked to.
     Public,
-    Requirements(Role),
+    Needs(Role),
 }
 
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
@@ -32,11 +32,11 @@ pub fn scope_of(method: &Method, path: &str) -> Scope {
     if reads && (PUBLIC.contains(&path) || path.starts_with(PUBLIC_FOLDER)) {
         Scope::Public
     } else if FOR_ADMINS.contains(&path) {
-        Scope::Requirements(Role::Admin)
+        Scope::Needs(Role::Admin)
     } else if reads || (*method == Method::POST && ASKED_BY_POST.contains(&path)) {
-        Scope::Requirements(Role::Reader)
+        Scope::Needs(Role::Reader)
     } else {
-        Scope::Requirements(Role::Submitter)
+        Scope::Needs(Role::Submitter)
     }
 }
 
@@ -48,12 +48,12 @@ mod tests {
     fn only_what_is_named_is_open_and_only_reading_it() {
         for path in PUBLIC {
             assert_eq!(scope_of(&Method::GET, path), Scope::Public);
-            assert_eq!(scope_of(&Method::POST, path), Scope::Requirements(Role::Submitter));
+            assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Submitter));
         }
         assert_eq!(scope_of(&Method::GET, "/docs/index.html"), Scope::Public);
         assert_eq!(
             scope_of(&Method::PUT, "/docs/index.html"),
-            Scope::Requirements(Role::Submitter)
+            Scope::Needs(Role::Submitter)
         );
         for path in [
             "/",
@@ -64,11 +64,7 @@ mod tests {
             "/docsx",
             "/v1/experiments",
         ] {
-            assert_eq!(
-                scope_of(&Method::GET, path),
-                Scope::Requirements(Role::Reader),
-                "{path}"
-            );
+            assert_eq!(scope_of(&Method::GET, path), Scope::Needs(Role::Reader), "{path}");
         }
     }
 
@@ -81,18 +77,15 @@ mod tests {
             Method::DELETE,
             Method::OPTIONS,
         ] {
-            assert_eq!(
-                scope_of(&method, "/v1/experiments"),
-                Scope::Requirements(Role::Submitter)
-            );
+            assert_eq!(scope_of(&method, "/v1/experiments"), Scope::Needs(Role::Submitter));
         }
-        assert_eq!(scope_of(&Method::POST, "/v1/flops"), Scope::Requirements(Role::Reader));
-        assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Requirements(Role::Admin));
+        assert_eq!(scope_of(&Method::POST, "/v1/flops"), Scope::Needs(Role::Reader));
+        assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Needs(Role::Admin));
     }
 
     #[test]
     fn metrics_are_for_readers_and_for_the_list() {
-        assert_eq!(scope_of(&Method::GET, METRICS), Scope::Requirements(Role::Reader));
+        assert_eq!(scope_of(&Method::GET, METRICS), Scope::Needs(Role::Reader));
         assert!(is_for_the_list(&Method::GET, METRICS));
         assert!(!is_for_the_list(&Method::POST, METRICS));
         for path in ["/metrics/", "//metrics", "/v1/experiments", "/metrics/../v1/audit"] {

@@ -119,7 +119,7 @@ pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
     Some(failure)
 }
 
-/// The requests without their output, which tells of the texts that led to it; times and counts slot.
+/// The requests without their output, which tells of the texts that led to it; times and counts stay.
 pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMeasurement> {
     for request in &mut requests {
         request.output_token_ids.clear();

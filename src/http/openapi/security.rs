@@ -43,7 +43,7 @@ fn scheme() -> SecurityScheme {
 }
 
 fn describe(operation: &mut Operation, scope: Scope) {
-    let Scope::Requirements(role) = scope else {
+    let Scope::Needs(role) = scope else {
         operation.security = Some(Vec::new());
         return;
     };

@@ -35,7 +35,7 @@ fn attained(of: &[(&str, f64)]) -> HashMap<String, f64> {
     of.iter().map(|(user, sec)| ((*user).to_owned(), *sec)).collect()
 }
 
-/// ConcurrencyLimit in the queue, by age, in the order of their turns.
+/// Places in the queue, by age, in the order of their turns.
 fn turns(queue: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<usize> {
     let place = |one: &Waiting| queue.iter().position(|other| other.id == one.id).unwrap();
     in_order(queue, device_sec).iter().map(place).collect()
