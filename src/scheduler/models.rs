@@ -47,7 +47,7 @@ impl Models {
     /// Finds `name`. Blocks on the file system. Refusals are not kept, since their cause may be mended.
     ///
     /// # Errors
-    /// [`ModelRefusal`].
+    /// `ModelRefusal`.
     pub fn locate(&self, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
         let Shared { sources, seen } = &*self.0;
         if name.starts_with(SYNTHETIC_PREFIX) {

@@ -60,7 +60,7 @@ impl ModelSources {
     /// Finds `name` under the models folder, on the hub where that is allowed, or as the synthetic engine's.
     ///
     /// # Errors
-    /// [`ModelRefusal`], worded as a problem of the field `model_name`.
+    /// `ModelRefusal`, worded as a problem of the field `model_name`.
     pub fn locate(&self, name: &str) -> Result<LocatedModel, ModelRefusal> {
         if name.starts_with(SYNTHETIC_PREFIX) {
             return self.synthetic(name);
