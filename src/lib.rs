@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod engines;
 pub mod http;
+pub mod lifecycle;
 pub mod metrics;
 pub mod progress;
 pub mod scheduler;

@@ -8,11 +8,11 @@ mod queue;
 mod run;
 mod step;
 
-pub use context::{Context, Limits};
+pub use context::{Context, Limits, Resources};
 pub use models::{ModelSources, Models};
 pub use node::cancel::CancelAnswer;
 pub use node::deliver::Deliveries;
-pub use node::idle_baseline::RestWatch;
+pub use node::idle_baseline::IdleWatch;
 pub use node::retention::RetentionPolicy;
 pub use queue::cluster::{Cluster, Node};
 pub use queue::device_locks::{LockError, LockFolder, Locks};

@@ -45,7 +45,7 @@ pub async fn audit(
     let limit = parameters.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), read_limit)?;
     let before = parameters.cursor.as_deref().map(read_cursor::<Uuid>).transpose()?;
     // One more than asked for tells whether there is a next page.
-    let mut items = state.store.audit_log(before, limit + 1).await?;
+    let mut items = state.resources.store.audit_log(before, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next_cursor = items.last().filter(|_| more).map(|entry| entry.id.to_string());

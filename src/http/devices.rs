@@ -44,9 +44,9 @@ pub struct Devices {
 #[utoipa::path(get, path = "/v1/devices", tag = "devices", operation_id = "listDevices",
     responses((status = 200, description = "What is there.", body = Devices)))]
 pub async fn devices(AxumState(state): AxumState<AppState>) -> Json<Devices> {
-    let (devices, leases) = (state.meter.devices(), state.scheduler.leases());
+    let (devices, leases) = (state.resources.meter.devices(), state.scheduler.leases());
     let gpu = |device: GpuDevice| Gpu {
-        now: state.meter.gpu_state(&device.uuid),
+        now: state.resources.meter.gpu_state(&device.uuid),
         leased_by: leases.get(&Lease::Gpu(device.uuid.clone())).copied(),
         device,
     };

@@ -46,13 +46,13 @@ pub async fn events(
     let narrowed = read(parameters)?;
     let after = last_event_id(&headers)?;
     let place = state.streams.open()?;
-    let listener = state.feed.listen_to_all();
+    let listener = state.resources.feed.listen_to_all();
     let begins_at = listener.begins_at();
     let after = match after {
         None => begins_at,
         Some(after) if after <= begins_at => after,
         // Another server was faster, or the id is of another database.
-        Some(after) => after.min(state.store.newest_transition().await?),
+        Some(after) => after.min(state.resources.store.newest_transition().await?),
     };
     Ok(Follower::new(state, (Scope::All(narrowed), listener), after, place).into_response())
 }

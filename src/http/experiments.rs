@@ -29,7 +29,7 @@ async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Resu
     if !caller.may_cancel(record.submitter.as_deref()) {
         return Ok(None);
     }
-    Ok(state.store.callback(record.id).await?)
+    Ok(state.resources.store.callback(record.id).await?)
 }
 
 /// The tag of an answer on a finished experiment: what it is, to whom it is shown, and how.

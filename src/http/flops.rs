@@ -81,7 +81,7 @@ pub async fn flops(
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let document = body::read(&headers, &bytes)?;
     let (subject, question) = parse(&document).map_err(Problem::invalid_question)?;
-    let models_dir = state.models.folder().to_owned();
+    let models_dir = state.resources.models.folder().to_owned();
     let is_config = matches!(subject, Subject::Config(_));
     let described = tokio::task::spawn_blocking(move || describe(&models_dir, subject)).await;
     let (name, description) = described

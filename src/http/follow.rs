@@ -219,8 +219,8 @@ impl Follower {
     }
 
     async fn read_page(&mut self) -> Result<Vec<Transition>, StoreError> {
-        let up_to = self.state.feed.newest();
-        let store = &self.state.store;
+        let up_to = self.state.resources.feed.newest();
+        let store = &self.state.resources.store;
         let page = match self.scope {
             Scope::One(id) => store.transitions_of(id, self.seen).await?,
             Scope::All(_) => store.transitions_after(self.seen, PAGE).await?,

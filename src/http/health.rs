@@ -37,6 +37,6 @@ pub async fn healthz() -> Json<Health> {
         (status = 503, description = "It does not.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Health>, Problem> {
-    state.store.ping().await?;
+    state.resources.store.ping().await?;
     Ok(Json(OK))
 }

@@ -2,11 +2,12 @@
 
 use std::fs::Permissions;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
 use super::access::Peer;
@@ -16,6 +17,8 @@ pub type Stream = Either<TcpStream, UnixStream>;
 
 /// Its owner and its group may connect; the group is the folder's where that has the set-group-ID bit.
 const SOCKET_MODE: u32 = 0o660;
+/// Connections that the kernel holds until they are accepted; it lowers this to `net.core.somaxconn`.
+const BACKLOG: u32 = 1024;
 
 #[derive(Debug)]
 pub enum Listener {
@@ -30,9 +33,9 @@ pub struct SocketFile(PathBuf);
 impl Listener {
     /// # Errors
     /// The operating system's; `AddrInUse` where another server listens already.
-    pub async fn bind(listen: &Listen) -> io::Result<Self> {
+    pub fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
-            Listen::Address(address) => TcpListener::bind(address).await.map(Self::Port),
+            Listen::Address(address) => bind_port(*address).map(Self::Port),
             Listen::Socket(path) => {
                 remove_what_a_dead_server_left(path)?;
                 let listener = UnixListener::bind(path)?;
@@ -77,6 +80,17 @@ impl Drop for SocketFile {
     }
 }
 
+fn bind_port(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A server that was just stopped does not keep the port from the next one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// A file that is no socket is somebody's, and a socket that answers is another server's.
 fn remove_what_a_dead_server_left(path: &Path) -> io::Result<()> {
     let is_socket = match std::fs::symlink_metadata(path) {
@@ -105,10 +119,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listen = Listen::Socket(path.clone());
-        let listener = Listener::bind(&listen).await.unwrap();
+        let listener = Listener::bind(&listen).unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, SOCKET_MODE);
         assert_eq!(listener.address().unwrap(), format!("unix:{}", path.display()));
-        let second = Listener::bind(&listen).await.unwrap_err();
+        let second = Listener::bind(&listen).unwrap_err();
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(listener);
         assert!(!path.exists());
@@ -122,9 +136,9 @@ mod tests {
         // The standard library's leaves its file behind, as a process that was killed does.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        drop(Listener::bind(&listen).await.unwrap());
+        drop(Listener::bind(&listen).unwrap());
         std::fs::write(&path, "notes").unwrap();
-        let refused = Listener::bind(&listen).await.unwrap_err();
+        let refused = Listener::bind(&listen).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "notes");
     }

@@ -73,10 +73,10 @@ pub struct Nodes {
     ))]
 pub async fn nodes(AxumState(state): AxumState<AppState>) -> Result<Json<Nodes>, Problem> {
     let mut running: BTreeMap<String, Vec<ExperimentId>> = BTreeMap::new();
-    for (node, id) in state.store.running_by_node().await? {
+    for (node, id) in state.resources.store.running_by_node().await? {
         running.entry(node).or_default().push(id);
     }
-    let nodes = state.store.nodes().await?.into_iter();
+    let nodes = state.resources.store.nodes().await?.into_iter();
     let items = nodes.map(|node| {
         let runs = running.remove(&node.name).unwrap_or_default();
         to_item(node, runs)

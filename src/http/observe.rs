@@ -28,7 +28,10 @@ pub async fn observe(AxumState(state): AxumState<AppState>, mut request: Request
         .get("traceparent")
         .and_then(|value| value.to_str().ok());
     let shown_route = route.map_or("none", MatchedPath::as_str);
-    let trace = state.traces.request(method_name(request.method()), shown_route, parent);
+    let trace = state
+        .resources
+        .traces
+        .request(method_name(request.method()), shown_route, parent);
     let mut open = Open {
         route: route.map(|route| route.as_str().to_owned()),
         method: request.method().clone(),

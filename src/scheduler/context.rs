@@ -4,7 +4,7 @@ use super::models::Models;
 use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
-use crate::scheduler::node::idle_baseline::RestWatch;
+use crate::scheduler::node::idle_baseline::IdleWatch;
 use crate::scheduler::queue::cluster::{Cluster, Node};
 use crate::scheduler::run::digests::DigestCache;
 use crate::scheduler::run::launch::Launcher;
@@ -26,27 +26,33 @@ pub struct Limits {
     pub max_total_tokens: u64,
 }
 
+/// What the scheduler and the API both work with. Clones share it.
+#[derive(Clone)]
+pub struct Resources {
+    pub store: Store,
+    pub meter: HostMeter,
+    pub models: Models,
+    pub feed: Feed,
+    pub traces: Traces,
+}
+
 /// What every experiment's run shares.
 #[derive(Clone)]
 pub struct Context {
-    pub store: Store,
+    pub resources: Resources,
     pub node: Arc<Node>,
     pub cluster: Cluster,
     /// Where ends of runs wait for the database; none when it is in memory.
     pub spool: Option<Spool>,
-    pub meter: HostMeter,
-    pub rest: RestWatch,
+    pub idle: IdleWatch,
     pub launcher: Launcher,
     pub progress: ProgressBoard,
-    pub feed: Feed,
     pub metrics: ExperimentMetrics,
-    pub traces: Traces,
     pub limits: Limits,
     pub digests: DigestCache,
     pub engines: Engines,
     /// This very program, which is also the worker of the synthetic engine.
     pub program: PathBuf,
-    pub models: Models,
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,

@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod compute;
+pub mod conclude;
 pub mod digests;
 pub mod drive;
 pub mod engine;

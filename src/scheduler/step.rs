@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::context::Context;
+use crate::lifecycle::Stages;
 use crate::metrics::ExperimentMetrics;
 use crate::scheduler::node::liveness::Liveness;
 use crate::scheduler::queue::cluster::Node;
@@ -42,8 +43,7 @@ struct Shared {
     liveness: Liveness,
     /// Whether this server has its node's name.
     is_listed: AtomicBool,
-    stopping: CancellationToken,
-    left: CancellationToken,
+    stages: Stages,
 }
 
 /// Starts what can start, whenever something changed.
@@ -51,7 +51,7 @@ struct Shared {
 pub struct Scheduler(Arc<Shared>);
 
 impl Scheduler {
-    pub fn new(context: Context) -> Self {
+    pub fn new(context: Context, stages: Stages) -> Self {
         Self(Arc::new(Shared {
             context,
             running: RunningTable::default(),
@@ -59,8 +59,7 @@ impl Scheduler {
             wake: Notify::new(),
             liveness: Liveness::new(Monotonic::now()),
             is_listed: AtomicBool::new(true),
-            stopping: CancellationToken::new(),
-            left: CancellationToken::new(),
+            stages,
         }))
     }
 
@@ -86,8 +85,9 @@ impl Scheduler {
         &self.0.host_queue
     }
 
-    pub(super) fn has_left(&self) -> &CancellationToken {
-        &self.0.left
+    /// Cancelled when no worker is left and the server leaves the database.
+    pub(super) fn leaving(&self) -> &CancellationToken {
+        &self.0.stages.leaving
     }
 
     pub(super) fn set_listed(&self, is_listed: bool) {
@@ -130,22 +130,24 @@ impl Scheduler {
     /// The devices of an experiment since it was claimed; none unless it runs on this server.
     pub async fn live_timeseries(&self, id: ExperimentId, spec: &Spec) -> Option<Timeseries> {
         let claimed_at = self.0.running.get(id)?.claimed_at;
-        Some(timeseries(&self.0.context.meter, spec, claimed_at).await)
+        Some(timeseries(&self.0.context.resources.meter, spec, claimed_at).await)
     }
 
-    /// Steps until [`Self::stop`].
+    /// Steps until the server stops, then returns once no worker is left: what runs goes back to the queue.
     pub async fn work(&self) {
-        while !self.0.stopping.is_cancelled() {
+        while !self.0.stages.stopping.is_cancelled() {
             if let Err(error) = self.step().await {
                 tracing::error!(%error, "the queue cannot be read; trying again");
             }
             self.0.liveness.has_worked(Monotonic::now());
             tokio::select! {
                 () = self.0.wake.notified() => {}
-                () = self.0.stopping.cancelled() => {}
+                () = self.0.stages.stopping.cancelled() => {}
                 () = tokio::time::sleep(POLL_PERIOD) => {}
             }
         }
+        // Nothing is being claimed any more.
+        self.drained().await;
     }
 
     /// Starts every queued experiment whose turn it is and whose devices are free.
@@ -154,7 +156,10 @@ impl Scheduler {
     /// When the database fails; what was started stays started.
     pub async fn step(&self) -> Result<Outcome, StoreError> {
         // Before anything is claimed: it reads what the meter has already, so no claim waits for it.
-        self.0.context.rest.look(&self.0.context.meter, Monotonic::now());
+        self.0
+            .context
+            .idle
+            .look(&self.0.context.resources.meter, Monotonic::now());
         let mut started = Vec::new();
         for _ in 0..MAX_LOOKS {
             if !self.0.is_listed.load(Ordering::Relaxed) || !self.has_free_devices() {
@@ -162,7 +167,7 @@ impl Scheduler {
             }
             let mut is_any_lost = false;
             for (start, locks) in self.startable().await? {
-                if self.0.stopping.is_cancelled() {
+                if self.0.stages.stopping.is_cancelled() {
                     return Ok(outcome(started));
                 }
                 let id = start.key;
@@ -192,7 +197,7 @@ impl Scheduler {
             leases: start.leases,
             ends: Ends::default(),
         };
-        let bare = context.rest.powers();
+        let bare = context.idle.powers();
         let claim = Claim {
             holder: &context.node.incarnation,
             node_name: &context.node.name,
@@ -202,7 +207,7 @@ impl Scheduler {
         };
         // Entered before it is claimed, so that the heartbeat never finds it held and not run.
         self.0.running.insert(id, running.clone());
-        let claimed = match context.store.claim(id, &claim, clock::wall_now()).await {
+        let claimed = match context.resources.store.claim(id, &claim, clock::wall_now()).await {
             Ok(Some(claimed)) => claimed,
             other => {
                 self.0.running.remove(id);
@@ -210,7 +215,7 @@ impl Scheduler {
             }
         };
         self.0.running.claimed(id, claimed.attempt);
-        context.rest.work_begins();
+        context.idle.work_begins();
         let (attempt, claimed_at, ends) = (claimed.attempt, running.claimed_at, running.ends);
         tracing::info!(experiment = %id, attempt, gpus = ?start.gpus, "started");
         let (scheduler, locks) = (self.clone(), Arc::new(locks));
@@ -233,7 +238,7 @@ impl Scheduler {
                 claimed_at,
                 locks,
                 ends,
-                server_stopping: release.scheduler.0.stopping.clone(),
+                server_stopping: release.scheduler.0.stages.stopping.clone(),
             };
             match claimed.record {
                 Ok(record) => release.scheduler.supervise(run(record)).await,
@@ -245,7 +250,7 @@ impl Scheduler {
     }
 
     fn trace(&self, record: &Record, claimed_at: Monotonic) -> ExperimentTrace {
-        self.0.context.traces.experiment(TraceStart {
+        self.0.context.resources.traces.experiment(TraceStart {
             id: record.id,
             attempt: record.attempt,
             model_name: &record.spec.model_name,
@@ -278,7 +283,7 @@ impl Scheduler {
     async fn fail(&self, id: ExperimentId, attempt: u32, message: String) {
         let failure = Failure::of_server(FailureReason::ServerError, message);
         tracing::error!(experiment = %id, "{}", failure.message);
-        let store = &self.0.context.store;
+        let store = &self.0.context.resources.store;
         match store.fail(id, attempt, &failure, clock::wall_now()).await {
             Ok(()) => self.count_finished(State::Failed, 1),
             Err(error) => {
@@ -295,17 +300,10 @@ impl Scheduler {
             .inc_by(count as u64);
     }
 
-    /// Starts nothing more and sends what runs back to the queue.
-    pub fn stop(&self) {
-        self.0.stopping.cancel();
-    }
-
-    /// Returns once no worker is left. To be called when [`Self::work`] has ended, so that nothing is being claimed.
-    pub async fn drained(&self) {
+    async fn drained(&self) {
         for running in self.0.running.all().into_values() {
             running.ends.ended.cancelled().await;
         }
-        self.0.left.cancel();
     }
 }
 
@@ -330,7 +328,7 @@ impl Drop for Release {
         // First: the look that is woken below must find the devices free.
         self.locks = None;
         if shared.running.remove(self.id) {
-            shared.context.rest.work_ended(Monotonic::now());
+            shared.context.idle.work_ended(Monotonic::now());
         }
         self.ended.cancel();
         self.scheduler.wake();

@@ -150,7 +150,7 @@ async fn by_key(state: &AppState, authorization: &str, origin: &Origin) -> Resul
         return Err(Problem::invalid_key("the Authorization header is not \"Bearer KEY\""));
     }
     let token = Token::parse(text.trim()).ok_or_else(unknown)?;
-    let stored = state.store.key(token.id()).await?;
+    let stored = state.resources.store.key(token.id()).await?;
     let digest = stored.as_ref().map_or(NO_DIGEST, |stored| stored.digest);
     let matches = bool::from(digest.ct_eq(&token.digest()));
     let key = stored.filter(|_| matches).ok_or_else(unknown)?.key;

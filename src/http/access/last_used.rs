@@ -3,6 +3,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use joulemark_experiment::access::KeyId;
 use joulemark_store::Store;
@@ -22,11 +23,13 @@ impl LastUsed {
         pending.insert(id.clone(), now);
     }
 
-    /// Writes from time to time, for as long as it is polled.
-    pub async fn write_forever(&self, store: &Store) {
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            self.write(store).await;
+    /// Writes from time to time until `leaving`.
+    pub async fn keep(&self, store: &Store, leaving: &CancellationToken) {
+        while !leaving.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => self.write(store).await,
+                () = leaving.cancelled() => {}
+            }
         }
     }
 

@@ -30,16 +30,16 @@ pub async fn cancel(
     IdPath(id): IdPath,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let record = super::find(&state.store, id).await?;
+    let record = super::find(&state.resources.store, id).await?;
     if !caller.may_cancel(record.submitter.as_deref()) {
         return Err(Problem::not_yours());
     }
     if !record.state.is_finished() {
         let entry = AuditEntry::new(Action::Cancel, id, &caller.actor(), clock::wall_now());
-        state.store.note(&entry).await?;
+        state.resources.store.note(&entry).await?;
     }
     let shown = async || {
-        super::find(&state.store, id)
+        super::find(&state.resources.store, id)
             .await
             .map(|record| Json(Experiment::new(record, None, &caller)))
     };

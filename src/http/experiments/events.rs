@@ -41,8 +41,8 @@ pub async fn experiment_events(
     let after = last_event_id(&headers)?;
     let place = state.streams.open()?;
     // Before the database is asked, so that nothing falls between.
-    let listener = state.feed.listen_to(id);
-    let latest = state.store.latest_transition(id).await?;
+    let listener = state.resources.feed.listen_to(id);
+    let latest = state.resources.store.latest_transition(id).await?;
     let latest = latest.ok_or_else(|| Problem::no_experiment(id))?;
     let Some(after) = after else {
         let follower = Follower::new(state, (Scope::One(id), listener), 0, place);
@@ -51,7 +51,7 @@ pub async fn experiment_events(
     if latest.state.is_finished() && after >= latest.seq {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let past = state.store.transitions_of(id, after).await?;
+    let past = state.resources.store.transitions_of(id, after).await?;
     let follower = Follower::new(state, (Scope::One(id), listener), after.min(latest.seq), place);
     Ok(follower.with_past(past).into_response())
 }

@@ -63,7 +63,7 @@ pub async fn list(
     StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     let (query, fields) = read(parameters)?;
-    let listed = state.store.list(&query, MAX_BYTES).await?;
+    let listed = state.resources.store.list(&query, MAX_BYTES).await?;
     let last = listed.records.last().filter(|_| listed.more);
     let next_cursor = last.map(|record| Cursor::at(record, query.order).to_string());
     let mut versions = Vec::new();

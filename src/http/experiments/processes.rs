@@ -53,11 +53,11 @@ pub async fn processes(
     IdPath(id): IdPath,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    let record = super::find(&state.store, id).await?;
+    let record = super::find(&state.resources.store, id).await?;
     if record.state != State::Completed {
         return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     }
-    let raw_data_dropped_at = state.store.raw_data_dropped_at(id).await?;
+    let raw_data_dropped_at = state.resources.store.raw_data_dropped_at(id).await?;
     let token_ids_withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
     let head = Processes {
         id,
@@ -66,7 +66,7 @@ pub async fn processes(
         items: Vec::new(),
     };
     let of = move |cycle| process(cycle, raw_data_dropped_at.is_none(), token_ids_withheld);
-    stream::object_with_items(&head, state.store.rank_cycles(id).map_ok(of))
+    stream::object_with_items(&head, state.resources.store.rank_cycles(id).map_ok(of))
 }
 
 fn process(cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Process {

@@ -52,14 +52,14 @@ pub async fn results(
     let fields = parameters.fields("Results")?;
     let tag_of = |version: &Version| finished_tag(id, version, &caller, &["results", &format!("{fields:?}")]);
     // Neither the report nor a spec with megabytes of prompts is read for who has them.
-    if let Some(version) = state.store.version(id).await?
+    if let Some(version) = state.resources.store.version(id).await?
         && version.state == State::Completed
         && condition.is_met_by(&tag_of(&version))
     {
         return Ok(not_modified(&tag_of(&version)));
     }
     let record = wait(&state, id, &parameters, &slot).await?;
-    let Some(report) = state.store.report(id).await? else {
+    let Some(report) = state.resources.store.report(id).await? else {
         return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     };
     let tag = tag_of(&Version::from(&record));

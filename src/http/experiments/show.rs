@@ -37,7 +37,7 @@ pub async fn show(
     let record = wait(&state, id, &parameters, &slot).await?;
     let callback = super::callback_of(&state, &record, &caller).await?;
     let version = Version::from(&record);
-    let waiting_for = state.scheduler.why_it_waits(&record);
+    let waiting_for = state.scheduler.why_it_waits(&record).await;
     let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
     let shown = Experiment {
         waiting_for,

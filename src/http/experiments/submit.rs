@@ -62,7 +62,7 @@ pub async fn submit(
     let key = idempotency::read(&headers, &document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
     // Before anything is checked: what was accepted once stays so, also when its model is gone since.
     if let Some(key) = &key {
-        let found = state.store.look_up_key(key, created_at).await?;
+        let found = state.resources.store.look_up_key(key, created_at).await?;
         if let Some(id) = already(found, limits)? {
             return replay(&state, id, &caller, &origin).await;
         }
@@ -89,7 +89,7 @@ pub async fn submit(
             traceparent,
         },
     };
-    let submitted = state.store.submit(&new, key, quota(limits)).await?;
+    let submitted = state.resources.store.submit(&new, key, quota(limits)).await?;
     if let Some(id) = already(submitted, limits)? {
         return replay(&state, id, &caller, &origin).await;
     }
@@ -119,7 +119,7 @@ fn already(submitted: Submitted, limits: &Limits) -> Result<Option<ExperimentId>
 }
 
 async fn replay(state: &AppState, id: ExperimentId, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
-    let record = super::find(&state.store, id).await?;
+    let record = super::find(&state.resources.store, id).await?;
     let callback = super::callback_of(state, &record, caller).await?;
     let shown = Experiment::new(record, state.scheduler.progress(id), caller);
     let mut response = created(Experiment { callback, ..shown }, origin)?;

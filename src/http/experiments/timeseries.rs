@@ -81,7 +81,7 @@ pub async fn timeseries(
         items: Vec::new(),
     };
     let at_resolution = move |series| resampled(series, window, asked);
-    let items = devices(state.store.clone(), id, found);
+    let items = devices(state.resources.store.clone(), id, found);
     stream::object_with_items(&head, items.and_then(at_resolution))
 }
 
@@ -128,19 +128,19 @@ pub(super) enum Found {
 
 /// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
 pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
-    let mut record = super::find(&state.store, id).await?;
+    let mut record = super::find(&state.resources.store, id).await?;
     if !record.state.is_finished() {
         if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {
             return Ok((record, Found::Live(live)));
         }
-        record = super::find(&state.store, id).await?;
+        record = super::find(&state.resources.store, id).await?;
     }
     if record.state.is_finished()
-        && let Some(kept) = state.store.timeseries(id).await?
+        && let Some(kept) = state.resources.store.timeseries(id).await?
     {
         return Ok((record, Found::Kept(kept)));
     }
-    if let Some(dropped_at) = state.store.raw_data_dropped_at(id).await? {
+    if let Some(dropped_at) = state.resources.store.raw_data_dropped_at(id).await? {
         return Err(Problem::timeseries_dropped(dropped_at));
     }
     Err(Problem::no_timeseries(record.state, shown_failure(&record, caller)))

@@ -53,11 +53,11 @@ pub async fn wait(
 ) -> Result<Record, Problem> {
     let patience = parameters.duration()?;
     if patience.is_zero() {
-        return super::find(&state.store, id).await;
+        return super::find(&state.resources.store, id).await;
     }
     // Before the database is asked, so that the end does not fall between.
-    let mut listener = state.feed.listen_to(id);
-    let record = super::find(&state.store, id).await?;
+    let mut listener = state.resources.feed.listen_to(id);
+    let record = super::find(&state.resources.store, id).await?;
     if record.state.is_finished() {
         return Ok(record);
     }
@@ -82,7 +82,7 @@ pub async fn wait(
         () = tokio::time::sleep(patience) => {}
         () = state.stopping.cancelled() => {}
     }
-    super::find(&state.store, id).await
+    super::find(&state.resources.store, id).await
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ fn register_counted(own: &mut Registry, state: &AppState) {
     let (requests, experiments, store) = (
         &state.metrics.requests,
         state.scheduler.metrics(),
-        state.store.metrics(),
+        state.resources.store.metrics(),
     );
     own.register(
         "http_requests_in_flight",

@@ -38,7 +38,7 @@ pub async fn gather(state: &AppState) -> Sheet {
         "Ends of runs that wait on disk for the database",
         spooled,
     ));
-    about_the_meter(&mut sheet, &state.meter.health());
+    about_the_meter(&mut sheet, &state.resources.meter.health());
     sheet
 }
 
@@ -49,7 +49,7 @@ async fn depth(state: &AppState) -> Option<QueueDepth> {
     if let Some(known) = known.as_ref().filter(|known| now < known.until) {
         return known.depth.clone();
     }
-    let counted = tokio::time::timeout(PATIENCE, state.store.depth()).await;
+    let counted = tokio::time::timeout(PATIENCE, state.resources.store.depth()).await;
     let depth = counted.ok().and_then(Result::ok);
     let then = Monotonic::now();
     let keep_sec = (then.sec_since(now) * REST_FACTOR).max(KEEP_SEC);
@@ -190,7 +190,13 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
         one(running),
     ));
     let leases = state.scheduler.leases();
-    let gpus = state.meter.devices().gpus.into_iter().map(|gpu| Lease::Gpu(gpu.uuid));
+    let gpus = state
+        .resources
+        .meter
+        .devices()
+        .gpus
+        .into_iter()
+        .map(|gpu| Lease::Gpu(gpu.uuid));
     let leased = gpus.chain([Lease::Cpu]).map(|lease| {
         let is_leased = if leases.contains_key(&lease) { 1.0 } else { 0.0 };
         let device = match lease {

@@ -25,7 +25,7 @@ impl Scheduler {
     /// # Errors
     /// When the database fails.
     pub async fn cancel(&self, id: ExperimentId) -> Result<CancelAnswer, StoreError> {
-        let store = &self.context().store;
+        let store = &self.context().resources.store;
         // Before the database, which may be slow: what runs here is stopped at once.
         if let Some(running) = self.running().get(id) {
             running.ends.cancel.cancel();

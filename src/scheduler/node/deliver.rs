@@ -66,10 +66,10 @@ impl Notice {
 impl Scheduler {
     /// Until the server stops. What is under way then is made again by the next one.
     pub async fn deliver(&self, deliveries: &Deliveries) {
-        let store = &self.context().store;
+        let store = &self.context().resources.store;
         let mut moved = store.hear_moves();
         let mut calls = JoinSet::new();
-        while !self.has_left().is_cancelled() {
+        while !self.leaving().is_cancelled() {
             let free = MAX_AT_ONCE - calls.len();
             match store.claim_callbacks(free as u32, LEASE).await {
                 Ok(due) => {
@@ -84,7 +84,7 @@ impl Scheduler {
                 _ = moved.changed(), if !is_full => {}
                 Some(_) = calls.join_next(), if !calls.is_empty() => {}
                 () = tokio::time::sleep(LOOK_PERIOD) => {}
-                () = self.has_left().cancelled() => {}
+                () = self.leaving().cancelled() => {}
             }
         }
     }

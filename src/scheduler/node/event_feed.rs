@@ -20,10 +20,10 @@ const MAX_AT_ONCE: u32 = 1000;
 impl Scheduler {
     /// Until the server has stopped. The database is asked once for all who listen.
     pub async fn feed_events(&self) {
-        let mut moved = self.context().store.hear_moves();
+        let mut moved = self.context().resources.store.hear_moves();
         let mut told_progress = Monotonic::now();
         let mut is_away = false;
-        while !self.has_left().is_cancelled() {
+        while !self.leaving().is_cancelled() {
             match self.feed_transitions().await {
                 Ok(()) => is_away = false,
                 // Once an outage: the heartbeat says it every second.
@@ -38,14 +38,14 @@ impl Scheduler {
                 told_progress = now;
                 self.feed_progress();
             }
-            let period = match self.context().feed.is_heard() {
+            let period = match self.context().resources.feed.is_heard() {
                 true => LOOK_PERIOD,
                 false => IDLE_PERIOD,
             };
             tokio::select! {
                 _ = moved.changed(), if !is_away => {}
                 () = tokio::time::sleep(period) => {}
-                () = self.has_left().cancelled() => {}
+                () = self.leaving().cancelled() => {}
             }
         }
     }
@@ -54,11 +54,12 @@ impl Scheduler {
         let context = self.context();
         loop {
             let found = context
+                .resources
                 .store
-                .transitions_after(context.feed.newest(), MAX_AT_ONCE)
+                .transitions_after(context.resources.feed.newest(), MAX_AT_ONCE)
                 .await?;
             let is_all = found.len() < MAX_AT_ONCE as usize;
-            context.feed.tell(found);
+            context.resources.feed.tell(found);
             if is_all {
                 return Ok(());
             }
@@ -67,21 +68,28 @@ impl Scheduler {
 
     fn feed_progress(&self) {
         let context = self.context();
-        let wanted = context.progress.ids().into_iter().filter(|id| context.feed.wants(*id));
+        let wanted = context
+            .progress
+            .ids()
+            .into_iter()
+            .filter(|id| context.resources.feed.wants(*id));
         let snapshot = |id| {
             Some(Snapshot {
                 id,
                 progress: self.progress(id)?,
             })
         };
-        context.feed.tell_progress(wanted.filter_map(snapshot).collect());
+        context
+            .resources
+            .feed
+            .tell_progress(wanted.filter_map(snapshot).collect());
     }
 
     /// What an experiment is doing, with the power of its devices; none unless it runs on this server.
     pub fn progress(&self, id: ExperimentId) -> Option<Progress> {
         let progress = self.context().progress.get(id, Monotonic::now())?;
         let leases = self.running().get(id)?.leases;
-        let devices = self.context().meter.devices();
+        let devices = self.context().resources.meter.devices();
         let power_of = |uuid: &String| devices.gpus.iter().find(|gpu| gpu.uuid == *uuid)?.live_power_w;
         let gpus: Vec<_> = leases
             .iter()

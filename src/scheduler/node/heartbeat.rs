@@ -37,12 +37,12 @@ impl Scheduler {
             last_recovery: None,
             last_house: None,
         };
-        while !self.has_left().is_cancelled() {
+        while !self.leaving().is_cancelled() {
             let lease = self.context().node.lease;
             // A connection that hangs must not outlast the lease, nor keep a server that stops.
             let look = tokio::select! {
                 look = tokio::time::timeout(lease, self.look(&mut beats)) => look,
-                () = self.has_left().cancelled() => return,
+                () = self.leaving().cancelled() => return,
             };
             let failure = match look {
                 Ok(Ok(())) => None,
@@ -58,14 +58,14 @@ impl Scheduler {
             let period = LOOK_PERIOD.min(lease / BEATS_A_LEASE);
             tokio::select! {
                 () = tokio::time::sleep(period) => {}
-                () = self.has_left().cancelled() => {}
+                () = self.leaving().cancelled() => {}
             }
         }
     }
 
     async fn look(&self, beats: &mut Beats) -> Result<(), StoreError> {
         let context = self.context();
-        let (store, node) = (&context.store, &context.node);
+        let (store, node) = (&context.resources.store, &context.node);
         let now = Monotonic::now();
         let beat_sec = (node.lease / BEATS_A_LEASE).as_secs_f64();
         let is_due = |last: Option<Monotonic>| last.is_none_or(|last| now.sec_since(last) >= beat_sec);
@@ -95,7 +95,7 @@ impl Scheduler {
 
     async fn beat(&self) -> Result<Vec<Held>, StoreError> {
         let context = self.context();
-        let (store, node) = (&context.store, &context.node);
+        let (store, node) = (&context.resources.store, &context.node);
         let beat = || async {
             let offer = context.cluster.own();
             store.beat(&node.name, &node.incarnation, &offer, node.lease).await
@@ -132,7 +132,7 @@ impl Scheduler {
             offer: &self.context().cluster.own(),
             lease: *lease,
         };
-        self.context().store.register(&registration).await
+        self.context().resources.store.register(&registration).await
     }
 
     /// Sends back to the queue what has no server any more.
@@ -141,7 +141,7 @@ impl Scheduler {
     /// When the database fails.
     pub async fn recover(&self, whose: Abandoned<'_>) -> Result<(), StoreError> {
         let node = &self.context().node;
-        let store = &self.context().store;
+        let store = &self.context().resources.store;
         let recovered = store
             .recover(whose, &node.incarnation, node.max_attempts, clock::wall_now())
             .await?;
@@ -162,7 +162,7 @@ impl Scheduler {
     pub async fn leave(&self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let incarnation = &self.context().node.incarnation;
-        let leaving = self.context().store.forget_nodes(incarnation, FORGET_AFTER);
+        let leaving = self.context().resources.store.forget_nodes(incarnation, FORGET_AFTER);
         if !matches!(tokio::time::timeout(PATIENCE, leaving).await, Ok(Ok(()))) {
             tracing::warn!("the database is away: the node stays listed until its lease ends");
         }
@@ -175,16 +175,16 @@ impl Scheduler {
             return Ok(());
         }
         let (context, now) = (self.context(), clock::wall_now());
-        let known = context.models.clone();
+        let known = context.resources.models.clone();
         if let Ok(models) = tokio::task::spawn_blocking(move || known.offered()).await {
             let mut offer = (*context.cluster.own()).clone();
             offer.models = models;
             context.cluster.set_own(offer);
         }
         self.look_for_engines().await;
-        context.store.forget_device_time(first_hour(now)).await?;
-        context.store.forget_nodes("", FORGET_AFTER).await?;
-        let filled_in = context.store.fill_in_lanes(now).await?;
+        context.resources.store.forget_device_time(first_hour(now)).await?;
+        context.resources.store.forget_nodes("", FORGET_AFTER).await?;
+        let filled_in = context.resources.store.fill_in_lanes(now).await?;
         if filled_in > 0 {
             tracing::info!(filled_in, "queued by an earlier version, now in the queue of this one");
             self.wake();

@@ -9,7 +9,7 @@ const SETTLE_SEC: f64 = 10.0;
 
 /// Knows since when no experiment runs, and keeps what every source draws meanwhile: the bare idle baselines.
 #[derive(Clone, Debug)]
-pub struct RestWatch(Arc<Mutex<Rest>>);
+pub struct IdleWatch(Arc<Mutex<Rest>>);
 
 #[derive(Debug)]
 struct Rest {
@@ -26,7 +26,7 @@ pub struct BarePowers {
     pub why_none: String,
 }
 
-impl RestWatch {
+impl IdleWatch {
     /// From `now` on nothing of ours runs; what others do is seen by the meter.
     pub fn new(now: Monotonic) -> Self {
         Self(Arc::new(Mutex::new(Rest {

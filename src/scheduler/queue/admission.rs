@@ -7,7 +7,7 @@ use crate::scheduler::models::{ModelRefusal, ModelSources, is_hub_id};
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{
-    Capabilities, ExperimentRequest, FieldProblem, Model, Prompts, Spec, State, Warning, resolve,
+    Capabilities, ExperimentRequest, FieldProblem, Model, Prompts, Requirements, Spec, State, Warning, resolve,
 };
 use joulemark_store::{Record, StoreError};
 use joulemark_worker::inference::prompts;
@@ -22,7 +22,7 @@ impl Scheduler {
     /// # Errors
     /// Every problem found by the first of these checks that fails, each with what is accepted.
     pub async fn admit(&self, request: ExperimentRequest) -> Verdict {
-        let (models, name) = (self.context().models.clone(), request.model_name.clone());
+        let (models, name) = (self.context().resources.models.clone(), request.model_name.clone());
         let refused = tokio::task::spawn_blocking(move || models.refused_from_hub(name.as_deref()?)).await;
         if let Ok(Some(refused)) = refused {
             return Err(vec![refused]);
@@ -81,7 +81,7 @@ impl Scheduler {
             false => self.look_for_engines().await.map(|problem| problem.to_string()),
         };
         let own = context.cluster.own();
-        let models = context.models.clone();
+        let models = context.resources.models.clone();
         let located = tokio::task::spawn_blocking(move || models.locate(&name)).await;
         let (facts, refusal, warning) = match located {
             Ok(Ok(located)) => (Some(located.facts()), None, located.warning()),
@@ -97,21 +97,28 @@ impl Scheduler {
         ))
     }
 
-    /// Why no live node can run what waits, as of the last look at the nodes.
-    pub fn why_it_waits(&self, record: &Record) -> Option<String> {
-        let (context, needs) = (self.context(), record.spec.needs());
+    /// Says why no live node can run what waits, as of the last look at the nodes.
+    pub async fn why_it_waits(&self, record: &Record) -> Option<String> {
         if record.state != State::Queued {
             return None;
         }
+        let (scheduler, needs) = (self.clone(), record.spec.needs());
+        let looked = tokio::task::spawn_blocking(move || scheduler.why_none_can_run(&needs)).await;
+        looked.ok().flatten()
+    }
+
+    /// Blocks on the models folder.
+    fn why_none_can_run(&self, needs: &Requirements) -> Option<String> {
+        let context = self.context();
         let own_name = context.node.name.as_str();
-        let has_model = |name: &str| context.models.has(name);
-        let own_obstacle = obstacle(&needs, own_name, &context.cluster.own(), has_model)?;
-        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(&needs));
+        let has_model = |name: &str| context.resources.models.has(name);
+        let own_obstacle = obstacle(needs, own_name, &context.cluster.own(), has_model)?;
+        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(needs));
         let own_obstacle = engine_problem.map_or(own_obstacle, |problem| problem.to_string());
         let mut obstacles = vec![(own_name.to_owned(), own_obstacle)];
         for node in context.cluster.others().iter() {
             let listed = |name: &str| node.offer.model(name).is_some();
-            obstacles.push((node.name.clone(), obstacle(&needs, &node.name, &node.offer, listed)?));
+            obstacles.push((node.name.clone(), obstacle(needs, &node.name, &node.offer, listed)?));
         }
         let each = obstacles
             .into_iter()
@@ -139,8 +146,8 @@ impl Scheduler {
 
     async fn look_for_nodes(&self) -> Result<(), StoreError> {
         let context = self.context();
-        if context.store.is_shared() {
-            let nodes = context.store.nodes().await?;
+        if context.resources.store.is_shared() {
+            let nodes = context.resources.store.nodes().await?;
             context.cluster.set_nodes(nodes, &context.node.name);
         }
         Ok(())

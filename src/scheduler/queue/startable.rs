@@ -19,11 +19,10 @@ impl Scheduler {
     /// # Errors
     /// When the database fails.
     pub(in crate::scheduler) async fn startable(&self) -> Result<Vec<(Start<ExperimentId>, Locks)>, StoreError> {
-        let store = &self.context().store;
+        let store = &self.context().resources.store;
         let waiting = store.waiting(self.depth()).await?;
         if waiting.is_empty() {
-            self.host_queue().waits(None, &self.context().node.locks);
-            return Ok(Vec::new());
+            return Ok(self.locked(Vec::new()).await);
         }
         // One that was replaced since by what this server cannot speak to must not be claimed for.
         if waiting.iter().any(|waiting| needs_engine(&waiting.needs)) {
@@ -32,14 +31,27 @@ impl Scheduler {
         let now = clock::wall_now();
         let past = store.device_times(first_hour(now)).await?;
         let device_sec = device_sec_by_user(&past, &store.devices_in_use().await?, now);
-        let candidates = self.candidates(&in_order(&waiting, &device_sec));
-        let startable = self.lock(&candidates);
-        for Candidate { key, .. } in &candidates {
-            if !startable.iter().any(|(start, _)| start.key == *key) {
-                tracing::debug!(experiment = %key, "looked at, and left to wait for its devices");
+        Ok(self.locked(in_order(&waiting, &device_sec)).await)
+    }
+
+    /// Chooses from what waits, in this order, what this node can run now, and locks its devices.
+    async fn locked(&self, ordered: Vec<Waiting>) -> Vec<(Start<ExperimentId>, Locks)> {
+        let scheduler = self.clone();
+        // The models folder is looked into, and locks are files.
+        let chosen = tokio::task::spawn_blocking(move || {
+            let candidates = scheduler.candidates(&ordered);
+            let startable = scheduler.lock(&candidates);
+            for Candidate { key, .. } in &candidates {
+                if !startable.iter().any(|(start, _)| start.key == *key) {
+                    tracing::debug!(experiment = %key, "looked at, and left to wait for its devices");
+                }
             }
-        }
-        Ok(startable)
+            startable
+        });
+        chosen.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the queue could not be looked through; trying again");
+            Vec::new()
+        })
     }
 
     /// As many of one user and need as all live nodes could start at once: what others take meanwhile hides nothing.
@@ -60,7 +72,7 @@ impl Scheduler {
             context.cluster.own(),
             context.cluster.others(),
         );
-        let has_model = |name: &str| context.models.has(name);
+        let has_model = |name: &str| context.resources.models.has(name);
         // Many experiments share their needs: the nodes that fit are found once for all of these.
         let mut able_by_needs: HashMap<*const Requirements, Option<Vec<(&str, &Capabilities)>>> = HashMap::new();
         let mut able = |needs: &Arc<Requirements>| {

@@ -3,34 +3,31 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::compute::ComputeCount;
+use super::conclude::{Measured, RanOn};
 use super::digests::DigestCache;
-use super::drive::{Drive, Driven, LEAVE_PERIOD, RankPass};
+use super::drive::{Drive, Driven, LEAVE_PERIOD};
 use super::engine::EngineProgram;
 use super::failure::Stop;
 use super::milestones::Milestones;
-use super::observations::disturbances;
-use super::phases::energy_by_phase;
+use super::observations::timeseries;
+use super::rank::LogTail;
 use super::ranks::Ranks;
 use super::running::Ends;
-use super::settle::{Settled, Settling};
-use crate::scheduler::context::Context;
+use super::settle::{Settled, settle};
+use crate::scheduler::context::{Context, Resources};
 use crate::scheduler::models::LocatedModel;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::trace::ExperimentTrace;
-use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
-use joulemark_experiment::report::{ModelFacts, Report, Timing};
-use joulemark_experiment::{Spec, State};
+use joulemark_experiment::State;
+use joulemark_experiment::report::{ModelFacts, Report};
 use joulemark_flops::model_files::ModelFormat;
+use joulemark_measurement::RankCycle;
 use joulemark_measurement::clock::{self, Monotonic};
-use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
 use joulemark_store::{Ending, Record, StoreError};
 
-/// What was run, and on what.
-struct RanOn {
-    model: ModelFacts,
-    machine: Machine,
-}
+/// Where the result of an attempt is, or why there is none, with the last output of each rank.
+type Outcome = Result<Settled, (Stop, Vec<Option<LogTail>>)>;
 
 /// One attempt at one experiment, from the claim to the stored result.
 pub struct Run {
@@ -48,59 +45,18 @@ pub struct Run {
 }
 
 impl Run {
-    /// Never fails: whatever happens is stored, or logged when the store is what fails.
+    /// Runs the attempt and stores how it ended. Never fails: when the store is what fails, that is logged.
     pub async fn finish(self) {
         let id = self.record.id;
-        let span_attempt = self.attempt;
         let outcome = self.attempt().await;
         self.context.progress.clear(id);
-        let held = (id, self.attempt);
-        let final_state = match &outcome {
-            Ok(_) => Some(State::Completed),
-            Err((Stop::Cancelled, _)) => Some(State::Cancelled),
-            Err((Stop::ServerStopping | Stop::Lost, _)) => None,
-            Err(_) => Some(State::Failed),
-        };
+        let final_state = final_state(&outcome);
         let reason = match &outcome {
             Err((stop, _)) if final_state == Some(State::Failed) => Some(stop.reason().as_str()),
             _ => None,
         };
         let storing = outcome.is_err().then(|| self.trace.phase("store"));
-        let stored = match outcome {
-            Ok(Settled::Stored) => {
-                tracing::info!(experiment = %id, attempt = span_attempt, "completed");
-                Ok(())
-            }
-            Ok(Settled::Spooled) => {
-                tracing::warn!(experiment = %id, attempt = span_attempt, "completed; its result waits on disk for the database");
-                Ok(())
-            }
-            Err((Stop::Cancelled, _)) => {
-                tracing::info!(experiment = %id, "cancelled");
-                self.settling()
-                    .settle(Ending::cancelled(held, clock::wall_now()))
-                    .await
-                    .map(drop)
-            }
-            Err((Stop::ServerStopping, _)) => {
-                tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                // Not repeated: the database may be going down with the server, and the lease's end queues it as well.
-                let store = &self.context.store;
-                store.advance(id, self.attempt, State::Queued, clock::wall_now()).await
-            }
-            Err((Stop::Lost, _)) => {
-                tracing::warn!(experiment = %id, attempt = span_attempt, "taken over by another attempt");
-                Ok(())
-            }
-            Err((stop, tails)) => {
-                let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
-                tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
-                self.settling()
-                    .settle(Ending::failed(held, failure, clock::wall_now()))
-                    .await
-                    .map(drop)
-            }
-        };
+        let stored = self.end(outcome).await;
         if let Some(storing) = storing.filter(|_| stored.is_ok()) {
             storing.done();
         }
@@ -114,6 +70,35 @@ impl Run {
         }
     }
 
+    /// Logs how the attempt ended, and stores the end unless it is stored already or another attempt's to store.
+    async fn end(&self, outcome: Outcome) -> Result<(), StoreError> {
+        let (id, attempt, now) = (self.record.id, self.attempt, clock::wall_now());
+        let held = (id, attempt);
+        match outcome {
+            Ok(Settled::Stored) => tracing::info!(experiment = %id, attempt, "completed"),
+            Ok(Settled::Spooled) => {
+                tracing::warn!(experiment = %id, attempt, "completed; its result waits on disk for the database");
+            }
+            Err((Stop::Cancelled, _)) => {
+                tracing::info!(experiment = %id, "cancelled");
+                self.settle(Ending::cancelled(held, now)).await?;
+            }
+            Err((Stop::ServerStopping, _)) => {
+                tracing::info!(experiment = %id, "back to the queue: the server is stopping");
+                // Not repeated: the database may be going down with the server, and the lease's end queues it as well.
+                let store = &self.context.resources.store;
+                store.advance(id, attempt, State::Queued, now).await?;
+            }
+            Err((Stop::Lost, _)) => tracing::warn!(experiment = %id, attempt, "taken over by another attempt"),
+            Err((stop, tails)) => {
+                let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
+                tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
+                self.settle(Ending::failed(held, failure, now)).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn count(&self, state: State) {
         let (metrics, label) = (&self.context.metrics, [("state", state.as_str())]);
         metrics.finished.get_or_create(&label).inc();
@@ -121,18 +106,26 @@ impl Run {
         metrics.run_sec.get_or_create(&label).observe(took_sec);
     }
 
-    fn settling(&self) -> Settling<'_> {
-        Settling {
-            store: &self.context.store,
-            spool: self.context.spool.as_ref(),
-            meter: &self.context.meter,
+    /// Settles the attempt with its devices over time, which are read now.
+    async fn settle(&self, ending: Ending) -> Result<Settled, StoreError> {
+        let Resources { store, meter, .. } = &self.context.resources;
+        let series = timeseries(meter, &self.record.spec, self.claimed_at).await;
+        let ending = ending.with_timeseries(&series)?;
+        settle(ending, store, self.context.spool.clone(), &self.server_stopping).await
+    }
+
+    fn measured<'a>(&'a self, pids: &'a [u32]) -> Measured<'a> {
+        Measured {
+            meter: &self.context.resources.meter,
             spec: &self.record.spec,
+            warnings: &self.record.warnings,
+            bare: &self.bare,
+            pids,
             claimed_at: self.claimed_at,
-            server_stopping: &self.server_stopping,
         }
     }
 
-    async fn attempt(&self) -> Result<Settled, (Stop, Vec<Option<super::rank::LogTail>>)> {
+    async fn attempt(&self) -> Outcome {
         let start = self.trace.phase_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
@@ -143,15 +136,11 @@ impl Run {
             .map_err(|stop| (stop, Vec::new()))?;
         start.done();
         // Until its windows were read.
-        let _attention = self.context.meter.attend();
+        let _attention = self.context.resources.meter.attend();
         let pids = ranks.pids();
-        for pid in &pids {
-            if let Err(error) = self.context.meter.track(*pid) {
-                tracing::warn!(pid, %error, "the worker's CPU time cannot be followed: host energy stays unattributed");
-            }
-        }
+        tokio::task::block_in_place(|| self.track(&pids));
         let held = (self.record.id, self.attempt);
-        let milestones = Milestones::start(self.context.store.clone(), held, self.ends.lost.clone());
+        let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let driven = self.drive(&mut ranks, &model, &milestones).await;
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
@@ -159,14 +148,15 @@ impl Run {
             .await;
         let outcome = match driven {
             Ok((driven, facts)) => {
-                let gpus = self.context.meter.devices().gpus;
+                let gpus = self.context.resources.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
                 let aggregate = self.trace.phase("aggregate");
                 let ran_on = RanOn {
                     model: facts,
                     machine: engine.machine(&self.context.machine),
                 };
-                let (report, cycles) = self.conclude(driven, &pids, ran_on, &compute);
+                let measured = self.measured(&pids);
+                let (report, cycles) = tokio::task::block_in_place(|| measured.report(&driven, ran_on, &compute));
                 aggregate.done();
                 // What is not stored by now is overtaken by the end.
                 drop(milestones);
@@ -175,13 +165,22 @@ impl Run {
             Err(stop) => Err(stop),
         };
         for pid in &pids {
-            self.context.meter.untrack(*pid);
+            self.context.resources.meter.untrack(*pid);
         }
         outcome.map_err(|stop| (stop, tails))
     }
 
+    /// Follows the CPU time of the workers. Blocks on /proc.
+    fn track(&self, pids: &[u32]) {
+        for pid in pids {
+            if let Err(error) = self.context.resources.meter.track(*pid) {
+                tracing::warn!(pid, %error, "the worker's CPU time cannot be followed: host energy stays unattributed");
+            }
+        }
+    }
+
     async fn locate(&self) -> Result<Arc<LocatedModel>, Stop> {
-        let models = self.context.models.clone();
+        let models = self.context.resources.models.clone();
         let name = self.record.spec.model_name.clone();
         tokio::task::spawn_blocking(move || models.locate(&name))
             .await
@@ -216,49 +215,6 @@ impl Run {
         }
     }
 
-    /// The sums of what was driven.
-    fn conclude(
-        &self,
-        driven: Driven,
-        pids: &[u32],
-        ran_on: RanOn,
-        compute: &ComputeCount,
-    ) -> (Report, Vec<RankCycle>) {
-        let spec = &self.record.spec;
-        let meter = &self.context.meter;
-        tokio::task::block_in_place(|| meter.settle());
-        let idle = self.idle_states(&driven);
-        let rank_cycle = |pass| self.rank_cycle(pass, pids, compute, &idle[0]);
-        let cycles = driven.passes.iter().map(rank_cycle).collect::<Vec<_>>();
-        let hosts = (0..spec.num_cycles)
-            .filter_map(|cycle| {
-                let union = driven.hull_of(cycle)?;
-                Some(CycleHost {
-                    cycle,
-                    energy: meter.read(&union, &spec.gpus, pids),
-                })
-            })
-            .collect::<Vec<_>>();
-        let mut warnings = self.record.warnings.clone();
-        warnings.extend(disturbances(meter, spec, &driven, pids));
-        let phases = tokio::task::block_in_place(|| energy_by_phase(meter, spec, &driven, pids));
-        let finished_at = Monotonic::now();
-        let report = joulemark_analysis::report(ReportInput {
-            spec,
-            warnings: &warnings,
-            cycles: &cycles,
-            hosts: &hosts,
-            idle: &idle,
-            phases,
-            machine: ran_on.machine,
-            loads: driven.loads.clone(),
-            model: ran_on.model,
-            truncated_prompts: driven.truncated_prompts,
-            timing: timing(spec, &driven, self.claimed_at, finished_at),
-        });
-        (report, cycles)
-    }
-
     async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<Settled, Stop> {
         // Who cancels while sums are drawn up wants no result either.
         if self.ends.cancel.is_cancelled() {
@@ -267,52 +223,19 @@ impl Run {
         let held = (self.record.id, self.attempt);
         let ending = Ending::completed(held, &report, &cycles, clock::wall_now()).map_err(stop_of)?;
         let storing = self.trace.phase("store");
-        let settled = self.settling().settle(ending).await.map_err(stop_of)?;
+        let settled = self.settle(ending).await.map_err(stop_of)?;
         storing.done();
         Ok(settled)
     }
+}
 
-    /// Bare, then loaded.
-    fn idle_states(&self, driven: &Driven) -> [IdleState; 2] {
-        let bare = IdleState {
-            kind: BaselineKind::Bare,
-            powers: self.bare.powers.clone(),
-            why_missing: self.bare.why_none.clone(),
-        };
-        let (powers, why_missing) = match driven.loaded_idle {
-            Some(window) => (
-                self.context.meter.powers_over(&window),
-                "it was not read in the idle window",
-            ),
-            None => (Vec::new(), "idle_baseline_sec is 0"),
-        };
-        [
-            bare,
-            IdleState {
-                kind: BaselineKind::Loaded,
-                powers,
-                why_missing: why_missing.to_owned(),
-            },
-        ]
-    }
-
-    fn rank_cycle(&self, pass: &RankPass, pids: &[u32], compute: &ComputeCount, bare: &IdleState) -> RankCycle {
-        let own_pid = &pids[pass.rank as usize..=pass.rank as usize];
-        let gpus = self.record.spec.gpus_of_rank(pass.rank);
-        let inference = joulemark_analysis::inference_of(&pass.requests, &pass.window);
-        let compute = compute.count(pass.rank, &pass.requests, &pass.window, gpus);
-        let mut energy = self.context.meter.read(&pass.window, gpus, own_pid);
-        energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);
-        RankCycle {
-            rank: pass.rank,
-            cycle: pass.cycle,
-            gpus: gpus.to_vec(),
-            window: pass.window,
-            inference,
-            energy,
-            compute,
-            requests: pass.requests.clone(),
-        }
+/// The state that an attempt leaves its experiment in; `None` when another attempt follows.
+fn final_state(outcome: &Outcome) -> Option<State> {
+    match outcome {
+        Ok(_) => Some(State::Completed),
+        Err((Stop::Cancelled, _)) => Some(State::Cancelled),
+        Err((Stop::ServerStopping | Stop::Lost, _)) => None,
+        Err(_) => Some(State::Failed),
     }
 }
 
@@ -321,36 +244,6 @@ fn stop_of(error: StoreError) -> Stop {
         Stop::Lost
     } else {
         Stop::Store(error)
-    }
-}
-
-fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
-    let total_sec = finished_at.sec_since(claimed_at);
-    let longest = |windows: Vec<Window>| windows.iter().map(Window::duration_sec).fold(0.0, f64::max);
-    let load_sec = longest(driven.loads.iter().map(|load| load.window).collect());
-    let warm_up_sec = longest(driven.warm_ups.iter().map(|(_, window)| *window).collect());
-    let idle_baseline_sec = driven.loaded_idle.map_or(0.0, |_| f64::from(spec.idle_baseline_sec));
-    let cycles = driven
-        .passes
-        .iter()
-        .map(|pass| pass.cycle)
-        .max()
-        .map_or(0, |last| last + 1);
-    let measuring_sec = (0..cycles)
-        .map(|cycle| union_sec(&driven.windows_of(cycle)))
-        .sum::<f64>();
-    let started = driven
-        .load_started_monotonic_sec
-        .map(|started| started - claimed_at.as_sec());
-    Timing {
-        claim_to_load_start_sec: started,
-        load_sec,
-        warm_up_sec,
-        idle_baseline_sec,
-        measuring_sec,
-        total_sec,
-        overhead_share: (total_sec > 0.0)
-            .then(|| 1.0 - (load_sec + warm_up_sec + idle_baseline_sec + measuring_sec) / total_sec),
     }
 }
 

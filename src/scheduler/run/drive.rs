@@ -214,7 +214,7 @@ impl Drive<'_> {
 
     /// An extra reading of every energy source, now.
     async fn edge(&self) -> Result<Monotonic, Stop> {
-        let meter = self.context.meter.clone();
+        let meter = self.context.resources.meter.clone();
         let read = tokio::task::spawn_blocking(move || meter.edge()).await;
         read.map_err(|error| Stop::Server(format!("the energy meter failed: {error}")))
     }

@@ -56,7 +56,7 @@ pub async fn many(
 ) -> Result<Response, Problem> {
     let asked = read(parameters, &parts.headers)?;
     let download = Download::new(asked.format, "joulemark-experiments".to_owned(), &state, &parts)?;
-    let batches = rows::experiments(state.store, asked.query, asked.most).await?;
+    let batches = rows::experiments(state.resources.store, asked.query, asked.most).await?;
     download.respond(experiment_columns(), batches)
 }
 

@@ -84,7 +84,7 @@ pub async fn one(
     let format = asked::format(parameters.format.as_deref(), &parts.headers)?;
     let format = asked::for_spreadsheet(parameters.spreadsheet.as_deref(), format)?;
     let table = parameters.what.unwrap_or_default();
-    let record = find(&state.store, id).await?;
+    let record = find(&state.resources.store, id).await?;
     let content = content(&state, &record, table, &caller).await?;
     let token_ids_withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
     let version = Version::from(&record);
@@ -110,7 +110,7 @@ pub async fn one(
             Table::Timeseries => "-timeseries",
         };
         let download = Download::new(format, format!("joulemark-{id}{suffix}"), &state, &parts)?;
-        let store = state.store.clone();
+        let store = state.resources.store.clone();
         match content {
             Content::Summary(row) => {
                 let rows: Rows<ExperimentRow> = Box::new(std::iter::once(Ok(*row)));
@@ -139,7 +139,7 @@ async fn content(state: &AppState, record: &Record, table: Table, caller: &Calle
     let id = record.id;
     match table {
         Table::Summary => {
-            let report = state.store.report(id).await?;
+            let report = state.resources.store.report(id).await?;
             Ok(Content::Summary(Box::new(rows::experiment((record.clone(), report)))))
         }
         Table::Requests => kept(state, record, caller).await.map(|()| Content::Requests),
@@ -152,7 +152,7 @@ async fn kept(state: &AppState, record: &Record, caller: &Caller) -> Result<(), 
     if record.state != State::Completed {
         return Err(Problem::not_completed(record.state, shown_failure(record, caller)));
     }
-    match state.store.raw_data_dropped_at(record.id).await? {
+    match state.resources.store.raw_data_dropped_at(record.id).await? {
         Some(dropped_at) => Err(Problem::requests_dropped(dropped_at)),
         None => Ok(()),
     }

@@ -1,0 +1,251 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use nix::fcntl::Flock;
+
+use super::super::{access, callback, db, machine, node, only_server};
+use crate::config::Settings;
+use crate::engines::Engines;
+use crate::http::{self, Access, AppState, Exports, Listener, Streams};
+use crate::lifecycle::Stages;
+use crate::metrics::ExperimentMetrics;
+use crate::progress::{Feed, ProgressBoard};
+use crate::scheduler::{
+    Cluster, Context, Deliveries, DigestCache, IdleWatch, Launcher, Limits, Locks, ModelSources, Models, Node,
+    Resources, RetentionPolicy, Scheduler,
+};
+use crate::trace::{self, Traces};
+use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
+use joulemark_measurement::Machine;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_meter::{Devices, EnergyOptions, HostMeter};
+use joulemark_store::{Drained, Spool, Store};
+use joulemark_worker::inference::prompts;
+
+/// What this server holds of its host for as long as it lives: no other server has it meanwhile.
+pub struct HostLocks {
+    _database: Option<Flock<std::fs::File>>,
+    _node_name: Locks,
+}
+
+/// What the server takes of its host, all before the database is touched: recovery takes over what it believes a dead
+/// server left.
+pub struct Host {
+    settings: Settings,
+    launcher: Launcher,
+    deliveries: Option<Deliveries>,
+    access: Access,
+    listener: Listener,
+    locks: HostLocks,
+    node: Node,
+    traces: Traces,
+    meter: HostMeter,
+    cpus: Vec<u32>,
+    machine: Machine,
+    engines: Engines,
+    program: PathBuf,
+}
+
+impl Host {
+    /// Reads the files that the settings name, and takes the address, the locks and the sensors. Blocks; needs the
+    /// context of a runtime.
+    pub fn take(settings: Settings, energy: &EnergyOptions, launcher: Launcher) -> anyhow::Result<Self> {
+        let deliveries = callback::build(&settings)?;
+        let access = access::build(&settings)?;
+        let listener = Listener::bind(&settings.listen)
+            .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
+        let database = only_server::lock(&settings.database_url)?;
+        let (node, node_name) = node::take(&settings)?;
+        let traces = match settings.otlp_endpoint.as_str() {
+            "" => Traces::default(),
+            endpoint => trace::connect(endpoint, &node.name)?,
+        };
+        let cpus = machine::usable_cpus()?;
+        let meter = start_meter(energy)?;
+        let machine = machine::describe(&meter.devices(), &cpus)?;
+        let program = std::env::current_exe().context("this program's own path cannot be found")?;
+        let engines = Engines::beside_this_program(settings.engine_folder())
+            .context("this program's own path cannot be found")?;
+        for found in engines.find_all() {
+            match found {
+                Ok(found) => tracing::info!("engine {}: {}", found.offer.name, found.program.display()),
+                Err(problem) => tracing::warn!("{problem}"),
+            }
+        }
+        Ok(Self {
+            settings,
+            launcher,
+            deliveries,
+            access,
+            listener,
+            locks: HostLocks {
+                _database: database,
+                _node_name: node_name,
+            },
+            node,
+            traces,
+            meter,
+            cpus,
+            machine,
+            engines,
+            program,
+        })
+    }
+
+    /// What this node says of itself to the others.
+    fn capabilities(&self, models: &Models) -> Capabilities {
+        let mut own = Capabilities {
+            hostname: self.machine.hostname.clone(),
+            version: self.machine.joulemark_version.clone(),
+            labels: self.settings.node_labels(),
+            host: describe_host(&self.meter.devices(), &self.cpus),
+            models: models.offered(),
+            allow_hub: self.settings.allow_hub,
+            allow_synthetic_engine: self.settings.allow_synthetic_engine,
+            engines: Vec::new(),
+        };
+        own.set_engines(self.engines.offered());
+        own
+    }
+}
+
+/// A server whose parts stand and none of whose tasks runs yet.
+pub struct Server {
+    pub resources: Resources,
+    pub scheduler: Scheduler,
+    pub access: Arc<Access>,
+    pub listener: Listener,
+    pub router: Router,
+    pub deliveries: Option<Deliveries>,
+    pub retention: RetentionPolicy,
+    pub locks: HostLocks,
+}
+
+impl Server {
+    /// Opens the database and stores what earlier runs left on disk.
+    pub async fn build(host: Host, stages: Stages) -> anyhow::Result<Self> {
+        let store = Store::open(&host.settings.database_url)
+            .await
+            .context("the database cannot be opened")?;
+        let spool = open_spool(&host.settings, &host.node, &store).await?;
+        let models = Models::new(ModelSources {
+            folder: host.settings.models_dir.clone(),
+            allow_hub: host.settings.allow_hub,
+            hub_allow: host.settings.hub_allow.clone(),
+            allow_synthetic: host.settings.allow_synthetic_engine,
+        });
+        let capabilities = tokio::task::block_in_place(|| host.capabilities(&models));
+        let newest = store.newest_transition().await.context("the database cannot be read")?;
+        let resources = Resources {
+            store,
+            meter: host.meter,
+            models,
+            feed: Feed::new(newest),
+            traces: host.traces,
+        };
+        let context = Context {
+            resources: resources.clone(),
+            node: Arc::new(host.node),
+            cluster: Cluster::new(capabilities),
+            spool,
+            idle: IdleWatch::new(Monotonic::now()),
+            launcher: host.launcher,
+            progress: ProgressBoard::default(),
+            metrics: ExperimentMetrics::default(),
+            digests: DigestCache::default(),
+            limits: limits(&host.settings),
+            engines: host.engines,
+            program: host.program,
+            machine: Arc::new(host.machine),
+            cpus: Arc::new(host.cpus),
+        };
+        let scheduler = Scheduler::new(context, stages.clone());
+        let access = Arc::new(host.access);
+        let state = AppState {
+            resources: resources.clone(),
+            scheduler: scheduler.clone(),
+            access: access.clone(),
+            streams: Streams::new(host.settings.limits.max_streams),
+            callbacks: host
+                .deliveries
+                .as_ref()
+                .map(|deliveries| deliveries.poster.allowed.clone()),
+            exports: Exports::new(host.settings.limits.max_concurrent_exports),
+            stopping: stages.stopping,
+            metrics: http::Metrics::start(),
+        };
+        Ok(Self {
+            resources,
+            scheduler,
+            access,
+            listener: host.listener,
+            router: http::router(state),
+            deliveries: host.deliveries,
+            retention: db::policy(&host.settings),
+            locks: host.locks,
+        })
+    }
+}
+
+fn start_meter(options: &EnergyOptions) -> anyhow::Result<HostMeter> {
+    let opened = joulemark_meter::open(options);
+    for finding in &opened.devices.findings {
+        let (subject, detail, fix) = (
+            &finding.subject,
+            &finding.detail,
+            match (&finding.fix, finding.works) {
+                (Some(fix), _) => fix.as_str(),
+                (None, true) => "none needed",
+                (None, false) => "none known",
+            },
+        );
+        tracing::info!(works = finding.works, fix, "energy source {subject}: {detail}");
+    }
+    HostMeter::start(opened).context("the energy meter does not start")
+}
+
+/// Opens the spool and empties it, before recovery would run again what is finished.
+async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::Result<Option<Spool>> {
+    let Some(folder) = settings.spool_folder(&node.name) else {
+        return Ok(None);
+    };
+    let shown = folder.display().to_string();
+    let spool = tokio::task::block_in_place(|| Spool::open(&folder))
+        .with_context(|| format!("the spool {shown} cannot be used (spool_dir)"))?;
+    let drained = spool
+        .drain(store)
+        .await
+        .context("the ends of earlier runs cannot be stored")?;
+    if drained != Drained::default() {
+        tracing::warn!(?drained, "ends of runs had waited for the database");
+    }
+    Ok(Some(spool))
+}
+
+fn describe_host(devices: &Devices, cpus: &[u32]) -> ExperimentHost {
+    let gpus = devices.gpus.iter().map(|gpu| Gpu {
+        index: gpu.index,
+        uuid: gpu.uuid.clone(),
+        name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()),
+    });
+    let datasets = prompts::sets().into_iter();
+    ExperimentHost {
+        gpus: gpus.collect(),
+        cuda_build: false,
+        cpus: cpus.len() as u32,
+        default_dataset: prompts::DEFAULT_DATASET.to_owned(),
+        datasets: datasets.map(|set| (set.name.to_owned(), set.count as u32)).collect(),
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
+    Limits {
+        load: seconds(settings.load_timeout_sec),
+        stall: seconds(settings.stall_timeout_sec),
+        experiment: seconds(settings.experiment_timeout_sec),
+        max_prompts: settings.limits.max_prompts,
+        max_total_tokens: settings.limits.max_total_tokens,
+    }
+}

@@ -1,0 +1,139 @@
+use super::compute::ComputeCount;
+use super::drive::{Driven, RankPass};
+use super::observations::disturbances;
+use super::phases::energy_by_phase;
+use crate::scheduler::node::idle_baseline::BarePowers;
+use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
+use joulemark_experiment::report::{ModelFacts, Report, Timing};
+use joulemark_experiment::{Spec, Warning};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
+use joulemark_meter::HostMeter;
+
+/// The model and the machine of a run.
+pub struct RanOn {
+    pub model: ModelFacts,
+    pub machine: Machine,
+}
+
+/// What the sums of a run are drawn from, beside what its workers reported.
+pub struct Measured<'a> {
+    pub meter: &'a HostMeter,
+    pub spec: &'a Spec,
+    /// Of the submission.
+    pub warnings: &'a [Warning],
+    /// What the devices drew at rest, as known at the claim.
+    pub bare: &'a BarePowers,
+    /// Of the workers, by rank.
+    pub pids: &'a [u32],
+    pub claimed_at: Monotonic,
+}
+
+impl Measured<'_> {
+    /// Sums up what was driven: the report, and what each rank measured in each cycle. Blocks for up to a tenth of a
+    /// second a rank.
+    pub fn report(&self, driven: &Driven, ran_on: RanOn, compute: &ComputeCount) -> (Report, Vec<RankCycle>) {
+        let Self { meter, spec, pids, .. } = *self;
+        meter.settle();
+        let idle = self.idle_states(driven.loaded_idle);
+        let rank_cycle = |pass| self.rank_cycle(pass, compute, &idle[0]);
+        let cycles = driven.passes.iter().map(rank_cycle).collect::<Vec<_>>();
+        let hosts = (0..spec.num_cycles)
+            .filter_map(|cycle| {
+                let union = driven.hull_of(cycle)?;
+                Some(CycleHost {
+                    cycle,
+                    energy: meter.read(&union, &spec.gpus, pids),
+                })
+            })
+            .collect::<Vec<_>>();
+        let mut warnings = self.warnings.to_vec();
+        warnings.extend(disturbances(meter, spec, driven, pids));
+        let phases = energy_by_phase(meter, spec, driven, pids);
+        let finished_at = Monotonic::now();
+        let report = joulemark_analysis::report(ReportInput {
+            spec,
+            warnings: &warnings,
+            cycles: &cycles,
+            hosts: &hosts,
+            idle: &idle,
+            phases,
+            machine: ran_on.machine,
+            loads: driven.loads.clone(),
+            model: ran_on.model,
+            truncated_prompts: driven.truncated_prompts,
+            timing: timing(spec, driven, self.claimed_at, finished_at),
+        });
+        (report, cycles)
+    }
+
+    /// Returns what is known of the bare and of the loaded idle state, in this order.
+    fn idle_states(&self, loaded_idle: Option<Window>) -> [IdleState; 2] {
+        let bare = IdleState {
+            kind: BaselineKind::Bare,
+            powers: self.bare.powers.clone(),
+            why_missing: self.bare.why_none.clone(),
+        };
+        let (powers, why_missing) = match loaded_idle {
+            Some(window) => (self.meter.powers_over(&window), "it was not read in the idle window"),
+            None => (Vec::new(), "idle_baseline_sec is 0"),
+        };
+        [
+            bare,
+            IdleState {
+                kind: BaselineKind::Loaded,
+                powers,
+                why_missing: why_missing.to_owned(),
+            },
+        ]
+    }
+
+    fn rank_cycle(&self, pass: &RankPass, compute: &ComputeCount, bare: &IdleState) -> RankCycle {
+        let own_pid = &self.pids[pass.rank as usize..=pass.rank as usize];
+        let gpus = self.spec.gpus_of_rank(pass.rank);
+        let inference = joulemark_analysis::inference_of(&pass.requests, &pass.window);
+        let compute = compute.count(pass.rank, &pass.requests, &pass.window, gpus);
+        let mut energy = self.meter.read(&pass.window, gpus, own_pid);
+        energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);
+        RankCycle {
+            rank: pass.rank,
+            cycle: pass.cycle,
+            gpus: gpus.to_vec(),
+            window: pass.window,
+            inference,
+            energy,
+            compute,
+            requests: pass.requests.clone(),
+        }
+    }
+}
+
+fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
+    let total_sec = finished_at.sec_since(claimed_at);
+    let longest = |windows: Vec<Window>| windows.iter().map(Window::duration_sec).fold(0.0, f64::max);
+    let load_sec = longest(driven.loads.iter().map(|load| load.window).collect());
+    let warm_up_sec = longest(driven.warm_ups.iter().map(|(_, window)| *window).collect());
+    let idle_baseline_sec = driven.loaded_idle.map_or(0.0, |_| f64::from(spec.idle_baseline_sec));
+    let cycles = driven
+        .passes
+        .iter()
+        .map(|pass| pass.cycle)
+        .max()
+        .map_or(0, |last| last + 1);
+    let measuring_sec = (0..cycles)
+        .map(|cycle| union_sec(&driven.windows_of(cycle)))
+        .sum::<f64>();
+    let started = driven
+        .load_started_monotonic_sec
+        .map(|started| started - claimed_at.as_sec());
+    Timing {
+        claim_to_load_start_sec: started,
+        load_sec,
+        warm_up_sec,
+        idle_baseline_sec,
+        measuring_sec,
+        total_sec,
+        overhead_share: (total_sec > 0.0)
+            .then(|| 1.0 - (load_sec + warm_up_sec + idle_baseline_sec + measuring_sec) / total_sec),
+    }
+}
