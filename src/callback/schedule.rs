@@ -9,14 +9,14 @@ const GROWTH: u32 = 3;
 pub struct Schedule {
     /// After the first try.
     pub first: Duration,
-    pub most_attempts: u32,
+    pub max_attempts: u32,
 }
 
 impl Schedule {
     /// How long to wait after the try numbered `attempt`, from 1; none after the last. `chance`, from 0 to 1, spreads
     /// those that failed together, by a quarter either way.
     pub fn pause(&self, attempt: u32, chance: f64) -> Option<Duration> {
-        if attempt >= self.most_attempts {
+        if attempt >= self.max_attempts {
             return None;
         }
         let factor = GROWTH.saturating_pow(attempt.saturating_sub(1));
@@ -35,7 +35,7 @@ mod tests {
     fn the_default_goes_on_for_hours() {
         let schedule = Schedule {
             first: Duration::from_secs(10),
-            most_attempts: 12,
+            max_attempts: 12,
         };
         let pauses: Vec<_> = (1..=12).map(|attempt| schedule.pause(attempt, 0.5)).collect();
         let sec: Vec<_> = pauses.iter().flatten().map(Duration::as_secs).collect();
@@ -46,7 +46,7 @@ mod tests {
     proptest! {
         #[test]
         fn pauses_are_within_bounds_and_end(first in 1_u64..10_000, most in 1_u32..100, attempt in 1_u32..200, chance in 0.0_f64..=1.0) {
-            let schedule = Schedule { first: Duration::from_secs(first), most_attempts: most };
+            let schedule = Schedule { first: Duration::from_secs(first), max_attempts: most };
             match schedule.pause(attempt, chance) {
                 None => prop_assert!(attempt >= most),
                 Some(pause) => {

@@ -29,7 +29,7 @@ pub fn build(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
         poster: Poster::new(Allowed::new(names, networks, settings.callback_http), secret),
         schedule: Schedule {
             first: Duration::from_secs(u64::from(settings.callback_retry_sec)),
-            most_attempts: settings.callback_attempts,
+            max_attempts: settings.callback_attempts,
         },
     }))
 }

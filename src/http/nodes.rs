@@ -85,7 +85,7 @@ pub async fn nodes(AxumState(state): AxumState<AppState>) -> Result<Json<Nodes>,
 }
 
 fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
-    let offer = node.offer;
+    let capabilities = node.capabilities;
     let gpu = |gpu: Gpu| NodeGpu {
         index: gpu.index,
         uuid: gpu.uuid,
@@ -93,18 +93,18 @@ fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
     };
     Node {
         name: node.name,
-        hostname: offer.hostname,
+        hostname: capabilities.hostname,
         is_live: node.is_live,
         started_at: node.registered_at,
         heartbeat_at: node.heartbeat_at,
-        version: offer.version,
-        labels: offer.labels,
-        gpus: offer.host.gpus.into_iter().map(gpu).collect(),
-        logical_cpus: offer.host.cpus,
-        has_cuda: offer.host.cuda_build,
-        models: offer.models.into_iter().map(|model| model.name).collect(),
-        allow_hub: offer.allow_hub,
-        engines: offer.engines,
+        version: capabilities.version,
+        labels: capabilities.labels,
+        gpus: capabilities.host.gpus.into_iter().map(gpu).collect(),
+        logical_cpus: capabilities.host.cpus,
+        has_cuda: capabilities.host.cuda_build,
+        models: capabilities.models.into_iter().map(|model| model.name).collect(),
+        allow_hub: capabilities.allow_hub,
+        engines: capabilities.engines,
         running,
     }
 }

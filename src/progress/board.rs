@@ -76,7 +76,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
     num_cycles: u32,
-    most_tokens_a_cycle: Option<u64>,
+    max_tokens_per_cycle: Option<u64>,
 }
 
 impl Plan {
@@ -88,7 +88,7 @@ impl Plan {
         let most = |prompts| u64::from(prompts) * u64::from(spec.max_output_tokens) * copies;
         Self {
             num_cycles: spec.num_cycles,
-            most_tokens_a_cycle: spec.prompt_count().map(most),
+            max_tokens_per_cycle: spec.prompt_count().map(most),
         }
     }
 }
@@ -124,7 +124,7 @@ impl Entry {
         let expected = match self.pace.marked() {
             // What the cycles that are over had on average.
             Some(done) if cycle > 0 => done * cycles / u64::from(cycle),
-            _ => self.plan.most_tokens_a_cycle? * cycles,
+            _ => self.plan.max_tokens_per_cycle? * cycles,
         };
         eta_sec(so_far, expected)
     }
@@ -204,7 +204,7 @@ mod tests {
         let (board, id) = (ProgressBoard::default(), ExperimentId::generate());
         let plan = Plan {
             num_cycles: 4,
-            most_tokens_a_cycle: Some(100),
+            max_tokens_per_cycle: Some(100),
         };
         board.begin(id, plan, at(0.0));
         board.enter(id, Phase::WarmingUp, at(1.0));

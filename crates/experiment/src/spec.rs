@@ -82,7 +82,7 @@ pub struct Spec {
 
 impl Spec {
     /// What a node must have to run it.
-    pub fn needs(&self) -> Requirements {
+    pub fn requirements(&self) -> Requirements {
         Requirements {
             model_name: self.model_name.clone(),
             device: self.device,

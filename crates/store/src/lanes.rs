@@ -19,7 +19,7 @@ impl Lanes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub async fn needs(&self, lane: &str, reads: &AnyPool) -> Result<Known, StoreError> {
+    pub async fn requirements(&self, lane: &str, reads: &AnyPool) -> Result<Known, StoreError> {
         if let Some(known) = self.known().get(lane) {
             return Ok(known.clone());
         }
@@ -27,15 +27,15 @@ impl Lanes {
         let Some(row) = sqlx::query(text).bind(lane).fetch_optional(reads).await? else {
             return Ok(None);
         };
-        let needs = match from_json("what a lane needs", row.try_get("needs")?) {
-            Ok(needs) => Some(Arc::new(needs)),
+        let requirements = match from_json("what a lane needs", row.try_get("needs")?) {
+            Ok(requirements) => Some(Arc::new(requirements)),
             Err(error) => {
                 tracing::error!(%error, "left in the queue");
                 None
             }
         };
-        self.known().insert(lane.to_owned(), needs.clone());
-        Ok(needs)
+        self.known().insert(lane.to_owned(), requirements.clone());
+        Ok(requirements)
     }
 
     /// Forgets all but these, which alone are in use.

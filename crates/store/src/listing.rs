@@ -90,12 +90,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn list(&self, query: &ListQuery, most_bytes: usize) -> Result<Listed, StoreError> {
+    pub async fn list(&self, query: &ListQuery, max_bytes: usize) -> Result<Listed, StoreError> {
         let text = statement(query, select_records!(""), "");
         let mut rows = self.page(text, query.limit);
         let (mut records, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await? {
-            if records.len() == query.limit as usize || bytes > most_bytes {
+            if records.len() == query.limit as usize || bytes > max_bytes {
                 return Ok(Listed { records, more: true });
             }
             let (read, length) = record(&row)?;
@@ -109,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn unread_page(&self, query: &ListQuery, most_bytes: usize) -> Result<UnreadPage, StoreError> {
+    pub async fn unread_page(&self, query: &ListQuery, max_bytes: usize) -> Result<UnreadPage, StoreError> {
         const SELECT: &str = concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
             "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, e.request_id, e.traceparent, ",
@@ -120,7 +120,7 @@ impl Store {
         let (mut rows, mut bytes) = (Vec::<UnreadRow>::new(), 0);
         while let Some(row) = found.try_next().await? {
             if let Some(last) = rows.last()
-                && (rows.len() == query.limit as usize || bytes > most_bytes)
+                && (rows.len() == query.limit as usize || bytes > max_bytes)
             {
                 let next = Some(last.cursor(query.order)?);
                 return Ok(UnreadPage { rows, next });

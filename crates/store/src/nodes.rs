@@ -20,7 +20,7 @@ pub struct Registration<'a> {
     pub incarnation: &'a str,
     /// The lock that it holds for its name: whoever has the same one knows that the one before is dead.
     pub seat: &'a str,
-    pub offer: &'a Capabilities,
+    pub capabilities: &'a Capabilities,
     pub lease: Duration,
 }
 
@@ -38,7 +38,7 @@ pub enum Registered {
 pub struct NodeRecord {
     pub name: String,
     pub incarnation: String,
-    pub offer: Capabilities,
+    pub capabilities: Capabilities,
     /// Its last heartbeat is younger than its lease.
     pub is_live: bool,
     pub registered_at: Timestamp,
@@ -77,10 +77,10 @@ impl Store {
         .bind(registration.name)
         .bind(registration.incarnation)
         .bind(registration.seat)
-        .bind(to_json(registration.offer)?)
+        .bind(to_json(registration.capabilities)?)
         .bind(now_us)
         .bind(now_us + in_us(registration.lease))
-        .bind(to_json(&registration.offer.engines)?)
+        .bind(to_json(&registration.capabilities.engines)?)
         .execute(&mut *transaction)
         .await?;
         commit(transaction).await?;
@@ -96,7 +96,7 @@ impl Store {
         &self,
         name: &str,
         incarnation: &str,
-        offer: &Capabilities,
+        capabilities: &Capabilities,
         lease: Duration,
     ) -> Result<Option<Vec<Held>>, StoreError> {
         let mut transaction = self.begin().await?;
@@ -108,8 +108,8 @@ impl Store {
         .bind(name)
         .bind(incarnation)
         .bind(in_us(lease))
-        .bind(to_json(offer)?)
-        .bind(to_json(&offer.engines)?)
+        .bind(to_json(capabilities)?)
+        .bind(to_json(&capabilities.engines)?)
         .execute(&mut *transaction)
         .await?;
         if renewed.rows_affected() == 0 {
@@ -167,7 +167,7 @@ fn to_node(row: &AnyRow) -> Result<NodeRecord, StoreError> {
     let (alive_until_us, now_us): (i64, i64) = (row.try_get("alive_until_us")?, row.try_get("now_us")?);
     Ok(NodeRecord {
         incarnation: row.try_get("incarnation")?,
-        offer: Capabilities {
+        capabilities: Capabilities {
             engines: from_json(&format!("the engines of node {name}"), row.try_get("engines")?)?,
             ..from_json(&format!("the offer of node {name}"), row.try_get("offer")?)?
         },

@@ -22,7 +22,7 @@ pub struct Waiting {
     pub user: String,
     pub priority: i32,
     /// Shared by all that need the same.
-    pub needs: Arc<Requirements>,
+    pub requirements: Arc<Requirements>,
 }
 
 /// Devices that a user has had.
@@ -47,18 +47,18 @@ pub struct DevicesInUse {
 #[derive(Debug)]
 pub struct QueueColumns {
     pub lane: String,
-    pub needs: String,
+    pub requirements: String,
     pub user_name: String,
     pub priority: i64,
 }
 
 impl QueueColumns {
     pub fn from_spec(spec: &Spec) -> Result<Self, StoreError> {
-        let needs = to_json(&spec.needs())?;
-        let digest = Sha256::digest(needs.as_bytes());
+        let requirements = to_json(&spec.requirements())?;
+        let digest = Sha256::digest(requirements.as_bytes());
         Ok(Self {
             lane: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-            needs,
+            requirements,
             user_name: spec.user.clone().unwrap_or_default(),
             priority: i64::from(spec.priority),
         })
@@ -81,14 +81,14 @@ impl Store {
         for row in &rows {
             let lane: &str = row.try_get("lane")?;
             if !lanes.contains_key(lane) {
-                lanes.insert(lane, self.lanes.needs(lane, &self.reads).await?);
+                lanes.insert(lane, self.lanes.requirements(lane, &self.reads).await?);
             }
         }
         self.lanes.keep(&lanes);
         let mut waiting = Vec::with_capacity(rows.len());
         for row in &rows {
             let (lane, heads): (&str, &str) = (row.try_get("lane")?, row.try_get("heads")?);
-            let Some(needs) = lanes.get(lane).and_then(Option::as_ref) else {
+            let Some(requirements) = lanes.get(lane).and_then(Option::as_ref) else {
                 continue;
             };
             for head in heads.split(',') {
@@ -97,7 +97,7 @@ impl Store {
                     id,
                     user: row.try_get("user_name")?,
                     priority,
-                    needs: needs.clone(),
+                    requirements: requirements.clone(),
                 });
             }
         }
@@ -182,7 +182,7 @@ impl Store {
                 let columns = QueueColumns::from_spec(&spec)?;
                 sqlx::query(INSERT_LANE)
                     .bind(&columns.lane)
-                    .bind(&columns.needs)
+                    .bind(&columns.requirements)
                     .execute(&mut *transaction)
                     .await?;
                 sqlx::query("UPDATE experiments SET lane = $1, user_name = $2, priority = $3 WHERE id = $4")

@@ -25,9 +25,11 @@ impl Store {
              WHERE state = 'queued' GROUP BY lane) w LEFT JOIN lanes l ON l.lane = w.lane";
         let mut waiting = Vec::new();
         for row in sqlx::query(text).fetch_all(&self.reads).await? {
-            let needs = row.try_get::<Option<&str>, _>("needs")?;
-            let needs = needs.map(|needs| from_json("the needs of a lane", needs)).transpose()?;
-            waiting.push((needs, row.try_get::<i64, _>("experiments")?.unsigned_abs()));
+            let requirements = row.try_get::<Option<&str>, _>("needs")?;
+            let requirements = requirements
+                .map(|requirements| from_json("the needs of a lane", requirements))
+                .transpose()?;
+            waiting.push((requirements, row.try_get::<i64, _>("experiments")?.unsigned_abs()));
         }
         let queued = waiting.iter().map(|(_, count)| count).sum();
         let mut by_state = vec![(State::Queued, queued)];

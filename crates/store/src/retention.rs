@@ -25,7 +25,7 @@ pub struct Retention {
     /// What was stored earlier is dropped.
     pub not_before: Option<Timestamp>,
     /// Of the blocks as they are stored; the oldest go first.
-    pub most_bytes: Option<u64>,
+    pub max_bytes: Option<u64>,
 }
 
 /// What was dropped.
@@ -44,7 +44,7 @@ impl Store {
         let mut dropped = Dropped::default();
         loop {
             // Counted anew each time: another server of the database may drop at the same time.
-            let mut excess = match retention.most_bytes {
+            let mut excess = match retention.max_bytes {
                 Some(most) => self.raw_data_bytes().await?.saturating_sub(most),
                 None => 0,
             };

@@ -45,11 +45,11 @@ pub async fn write(
     // In one order, so that two servers never wait for each other in a circle.
     let lanes = fresh
         .iter()
-        .map(|prepared| (&prepared.queue.lane, &prepared.queue.needs));
-    for (lane, needs) in lanes.collect::<BTreeMap<_, _>>() {
+        .map(|prepared| (&prepared.queue.lane, &prepared.queue.requirements));
+    for (lane, requirements) in lanes.collect::<BTreeMap<_, _>>() {
         sqlx::query(INSERT_LANE)
             .bind(lane)
-            .bind(needs)
+            .bind(requirements)
             .execute(&mut **transaction)
             .await?;
     }

@@ -164,12 +164,12 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
         by_state.collect(),
     ));
     let mut lanes: BTreeMap<(&str, String), u64> = BTreeMap::new();
-    for (needs, count) in depth.map(|depth| depth.waiting.as_slice()).unwrap_or_default() {
-        let lane = match needs {
+    for (requirements, count) in depth.map(|depth| depth.waiting.as_slice()).unwrap_or_default() {
+        let lane = match requirements {
             None => ("unknown", "0".to_owned()),
-            Some(needs) if needs.device == Device::Cuda => {
-                let named = u32::try_from(needs.gpus.len()).unwrap_or(u32::MAX);
-                ("cuda", needs.gpu_count.max(named).to_string())
+            Some(requirements) if requirements.device == Device::Cuda => {
+                let named = u32::try_from(requirements.gpus.len()).unwrap_or(u32::MAX);
+                ("cuda", requirements.gpu_count.max(named).to_string())
             }
             Some(_) => ("cpu", "0".to_owned()),
         };

@@ -97,8 +97,10 @@ impl Scheduler {
         let context = self.context();
         let (store, node) = (&context.resources.store, &context.node);
         let beat = || async {
-            let offer = context.cluster.own();
-            store.beat(&node.name, &node.incarnation, &offer, node.lease).await
+            let capabilities = context.cluster.own();
+            store
+                .beat(&node.name, &node.incarnation, &capabilities, node.lease)
+                .await
         };
         if let Some(held) = beat().await? {
             return Ok(held);
@@ -129,7 +131,7 @@ impl Scheduler {
             name,
             incarnation,
             seat,
-            offer: &self.context().cluster.own(),
+            capabilities: &self.context().cluster.own(),
             lease: *lease,
         };
         self.context().resources.store.register(&registration).await
@@ -177,9 +179,9 @@ impl Scheduler {
         let (context, now) = (self.context(), clock::wall_now());
         let known = context.resources.models.clone();
         if let Ok(models) = tokio::task::spawn_blocking(move || known.offered()).await {
-            let mut offer = (*context.cluster.own()).clone();
-            offer.models = models;
-            context.cluster.set_own(offer);
+            let mut capabilities = (*context.cluster.own()).clone();
+            capabilities.models = models;
+            context.cluster.set_own(capabilities);
         }
         self.look_for_engines().await;
         context.resources.store.forget_device_time(first_hour(now)).await?;

@@ -29,7 +29,7 @@ impl RetentionPolicy {
                 let age = SignedDuration::from_hours(HOURS_A_DAY * i64::from(days));
                 now.checked_sub(age).ok()
             }),
-            most_bytes: self.bytes,
+            max_bytes: self.bytes,
         };
         store.drop_raw_data(retention, now).await
     }

@@ -53,10 +53,10 @@ impl Scheduler {
             .into_iter()
             .collect::<Vec<_>>();
         for node in self.context().cluster.others().iter() {
-            if is_pinned_elsewhere(&request, &node.name, &node.offer) {
+            if is_pinned_elsewhere(&request, &node.name, &node.capabilities) {
                 continue;
             }
-            let verdict = admit_by_offer(request.clone(), &node.offer);
+            let verdict = admit_by_capabilities(request.clone(), &node.capabilities);
             if verdict.is_ok() {
                 return verdict;
             }
@@ -102,23 +102,26 @@ impl Scheduler {
         if record.state != State::Queued {
             return None;
         }
-        let (scheduler, needs) = (self.clone(), record.spec.needs());
-        let looked = tokio::task::spawn_blocking(move || scheduler.why_none_can_run(&needs)).await;
+        let (scheduler, requirements) = (self.clone(), record.spec.requirements());
+        let looked = tokio::task::spawn_blocking(move || scheduler.why_none_can_run(&requirements)).await;
         looked.ok().flatten()
     }
 
     /// Blocks on the models folder.
-    fn why_none_can_run(&self, needs: &Requirements) -> Option<String> {
+    fn why_none_can_run(&self, requirements: &Requirements) -> Option<String> {
         let context = self.context();
         let own_name = context.node.name.as_str();
         let has_model = |name: &str| context.resources.models.has(name);
-        let own_obstacle = obstacle(needs, own_name, &context.cluster.own(), has_model)?;
-        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(needs));
+        let own_obstacle = obstacle(requirements, own_name, &context.cluster.own(), has_model)?;
+        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(requirements));
         let own_obstacle = engine_problem.map_or(own_obstacle, |problem| problem.to_string());
         let mut obstacles = vec![(own_name.to_owned(), own_obstacle)];
         for node in context.cluster.others().iter() {
-            let listed = |name: &str| node.offer.model(name).is_some();
-            obstacles.push((node.name.clone(), obstacle(needs, &node.name, &node.offer, listed)?));
+            let listed = |name: &str| node.capabilities.model(name).is_some();
+            obstacles.push((
+                node.name.clone(),
+                obstacle(requirements, &node.name, &node.capabilities, listed)?,
+            ));
         }
         let each = obstacles
             .into_iter()
@@ -157,15 +160,15 @@ impl Scheduler {
         let context = self.context();
         let others = context.cluster.others();
         let (own_name, own) = (context.node.name.as_str(), context.cluster.own());
-        let live =
-            std::iter::once((own_name, &*own)).chain(others.iter().map(|node| (node.name.as_str(), &node.offer)));
+        let live = std::iter::once((own_name, &*own))
+            .chain(others.iter().map(|node| (node.name.as_str(), &node.capabilities)));
         match (&request.node, &request.node_labels) {
             (Some(node), _) if !live.clone().any(|(name, _)| name == node) => {
                 let names = live.map(|(name, _)| name).collect::<Vec<_>>().join(", ");
                 FieldProblem::new("/node", format!("is {node:?}; live nodes are {names}"))
             }
             _ => {
-                let shown = live.map(|(name, offer)| format!("{name} ({})", shown(&offer.labels)));
+                let shown = live.map(|(name, capabilities)| format!("{name} ({})", shown(&capabilities.labels)));
                 let there = shown.collect::<Vec<_>>().join(", ");
                 FieldProblem::new(
                     "/node_labels",
@@ -187,44 +190,50 @@ fn shown(labels: &BTreeMap<String, String>) -> String {
     }
 }
 
-fn is_pinned_elsewhere(request: &ExperimentRequest, name: &str, offer: &Capabilities) -> bool {
+fn is_pinned_elsewhere(request: &ExperimentRequest, name: &str, capabilities: &Capabilities) -> bool {
     request.node.as_ref().is_some_and(|node| node != name)
         || request
             .node_labels
             .as_ref()
-            .is_some_and(|labels| !offer.has_labels(labels))
+            .is_some_and(|labels| !capabilities.has_labels(labels))
 }
 
 /// By what another node said of itself: it has the model under that very name, or takes such models.
-fn admit_by_offer(request: ExperimentRequest, offer: &Capabilities) -> Verdict {
+fn admit_by_capabilities(request: ExperimentRequest, capabilities: &Capabilities) -> Verdict {
     let name = request.model_name.clone().unwrap_or_default();
-    let engine_refusal = offer
+    let engine_refusal = capabilities
         .engine(MISTRAL)
         .is_none()
         .then(|| format!("needs the engine {MISTRAL:?}, and this node has none that it can start"));
-    if name.starts_with(SYNTHETIC_PREFIX) || (offer.allow_hub && offer.model(&name).is_none() && is_hub_id(&name)) {
+    if name.starts_with(SYNTHETIC_PREFIX)
+        || (capabilities.allow_hub && capabilities.model(&name).is_none() && is_hub_id(&name))
+    {
         // Nothing on a disk: decided as here, with the other's permissions.
         let its_sources = ModelSources {
             folder: "/nonexistent".into(),
-            allow_hub: offer.allow_hub,
+            allow_hub: capabilities.allow_hub,
             hub_allow: Vec::new(),
-            allow_synthetic: offer.allow_synthetic_engine,
+            allow_synthetic: capabilities.allow_synthetic_engine,
         };
         let engine_refusal = engine_refusal.filter(|_| !name.starts_with(SYNTHETIC_PREFIX));
         return match its_sources.locate(&name) {
             Ok(located) => verdict(
                 request,
-                offer,
+                capabilities,
                 Some(&located.facts()),
                 engine_refusal,
                 located.warning(),
             ),
-            Err(refusal) => verdict(request, offer, None, Some(refusal.to_string()), None),
+            Err(refusal) => verdict(request, capabilities, None, Some(refusal.to_string()), None),
         };
     }
-    let facts = offer.model(&name).map(|model| model.facts.clone());
+    let facts = capabilities.model(&name).map(|model| model.facts.clone());
     let refusal = facts.is_none().then(|| {
-        let there = offer.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>();
+        let there = capabilities
+            .models
+            .iter()
+            .map(|model| model.name.as_str())
+            .collect::<Vec<_>>();
         let there = if there.is_empty() {
             "no model".to_owned()
         } else {
@@ -237,12 +246,12 @@ fn admit_by_offer(request: ExperimentRequest, offer: &Capabilities) -> Verdict {
         }
         .to_string()
     });
-    verdict(request, offer, facts.as_ref(), refusal.or(engine_refusal), None)
+    verdict(request, capabilities, facts.as_ref(), refusal.or(engine_refusal), None)
 }
 
 fn verdict(
     request: ExperimentRequest,
-    offer: &Capabilities,
+    capabilities: &Capabilities,
     facts: Option<&Model>,
     refusal: Option<String>,
     warning: Option<Warning>,
@@ -251,7 +260,7 @@ fn verdict(
         .map(|refusal| FieldProblem::new("/model_name", refusal))
         .into_iter()
         .collect::<Vec<_>>();
-    match resolve(request, &offer.host, facts) {
+    match resolve(request, &capabilities.host, facts) {
         Ok((spec, mut warnings)) if problems.is_empty() => {
             warnings.extend(warning);
             Ok((spec, warnings))

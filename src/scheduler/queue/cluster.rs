@@ -50,17 +50,17 @@ impl Cluster {
         self.known().own.clone()
     }
 
-    pub fn set_own(&self, offer: Capabilities) {
-        self.known().own = Arc::new(offer);
+    pub fn set_own(&self, capabilities: Capabilities) {
+        self.known().own = Arc::new(capabilities);
     }
 
     /// Notes what the engines are, and why the one for models cannot be started. Returns whether that is news.
     pub fn set_engines(&self, engines: Vec<OfferedEngine>, problem: Option<EngineProblem>) -> bool {
         let mut known = self.known();
         if known.own.engines != engines {
-            let mut offer = (*known.own).clone();
-            offer.set_engines(engines);
-            known.own = Arc::new(offer);
+            let mut capabilities = (*known.own).clone();
+            capabilities.set_engines(engines);
+            known.own = Arc::new(capabilities);
         }
         let is_news = known.engine_problem != problem;
         known.engine_problem = problem;

@@ -8,58 +8,70 @@ use joulemark_experiment::{Capabilities, Device, ExperimentId, Requirements};
 /// Why the node can never run what needs this, whatever is free; none when it can. `has_model` is asked for a model that
 /// is neither synthetic nor the hub's.
 pub fn obstacle(
-    needs: &Requirements,
+    requirements: &Requirements,
     node: &str,
-    offer: &Capabilities,
+    capabilities: &Capabilities,
     has_model: impl Fn(&str) -> bool,
 ) -> Option<String> {
-    let host = &offer.host;
-    let name = needs.model_name.as_str();
+    let host = &capabilities.host;
+    let name = requirements.model_name.as_str();
     let is_synthetic = name.starts_with(SYNTHETIC_PREFIX);
-    if let Some(wanted) = needs.node.as_ref().filter(|wanted| *wanted != node) {
+    if let Some(wanted) = requirements.node.as_ref().filter(|wanted| *wanted != node) {
         return Some(format!("it is not {wanted:?}"));
     }
-    if let Some((key, value)) = needs
+    if let Some((key, value)) = requirements
         .node_labels
         .iter()
-        .find(|(key, value)| offer.labels.get(*key) != Some(value))
+        .find(|(key, value)| capabilities.labels.get(*key) != Some(value))
     {
         return Some(format!("its label {key:?} is not {value:?}"));
     }
-    if needs_engine(needs) && offer.engine(MISTRAL).is_none() {
+    if needs_engine(requirements) && capabilities.engine(MISTRAL).is_none() {
         return Some(format!("it has no engine {MISTRAL:?}"));
     }
-    if needs.device == Device::Cuda && !host.cuda_build && !is_synthetic {
+    if requirements.device == Device::Cuda && !host.cuda_build && !is_synthetic {
         return Some("its engine was built without the cuda feature".to_owned());
     }
     let is_there = |uuid: &&String| host.gpus.iter().any(|gpu| gpu.uuid == **uuid);
-    if let Some(missing) = needs.gpus.iter().find(|uuid| !is_there(uuid)) {
+    if let Some(missing) = requirements.gpus.iter().find(|uuid| !is_there(uuid)) {
         return Some(format!("it has no GPU {missing}"));
     }
-    if needs.gpu_count as usize > host.gpus.len() {
-        return Some(format!("it has {} GPUs, not {}", host.gpus.len(), needs.gpu_count));
+    if requirements.gpu_count as usize > host.gpus.len() {
+        return Some(format!(
+            "it has {} GPUs, not {}",
+            host.gpus.len(),
+            requirements.gpu_count
+        ));
     }
-    if needs.device == Device::Cpu && needs.num_processes > host.cpus {
-        return Some(format!("it has {} CPUs for {} ranks", host.cpus, needs.num_processes));
+    if requirements.device == Device::Cpu && requirements.num_processes > host.cpus {
+        return Some(format!(
+            "it has {} CPUs for {} ranks",
+            host.cpus, requirements.num_processes
+        ));
     }
     let has_model = match is_synthetic {
-        true => offer.allow_synthetic_engine,
-        false => has_model(name) || (offer.allow_hub && is_hub_id(name)),
+        true => capabilities.allow_synthetic_engine,
+        false => has_model(name) || (capabilities.allow_hub && is_hub_id(name)),
     };
     (!has_model).then(|| format!("it has no model {name:?}"))
 }
 
 /// Tells whether a model is to be run, which takes an engine of its own.
-pub fn needs_engine(needs: &Requirements) -> bool {
-    !needs.model_name.starts_with(SYNTHETIC_PREFIX)
+pub fn needs_engine(requirements: &Requirements) -> bool {
+    !requirements.model_name.starts_with(SYNTHETIC_PREFIX)
 }
 
 /// Which of the live nodes that can run an experiment keeps devices free for it: the one with the fewest GPUs, and of
 /// equals the one that a hash of both names picks, so that all nodes agree without asking (rendezvous hashing).
 pub fn keeper<'a>(id: ExperimentId, able: impl Iterator<Item = (&'a str, &'a Capabilities)>) -> Option<&'a str> {
     let able = able.collect::<Vec<_>>();
-    let fewest = able.iter().map(|(_, offer)| offer.host.gpus.len()).min()?;
-    let equal = able.iter().filter(|(_, offer)| offer.host.gpus.len() == fewest);
+    let fewest = able
+        .iter()
+        .map(|(_, capabilities)| capabilities.host.gpus.len())
+        .min()?;
+    let equal = able
+        .iter()
+        .filter(|(_, capabilities)| capabilities.host.gpus.len() == fewest);
     let equal = equal.map(|(node, _)| *node).collect::<Vec<_>>();
     match equal[..] {
         // No need to ask a hash, which thousands that wait would each do.
@@ -77,7 +89,7 @@ mod tests {
     use super::*;
     use joulemark_experiment::{Gpu, Host, Isolation};
 
-    fn offer(gpus: u32) -> Capabilities {
+    fn capabilities(gpus: u32) -> Capabilities {
         let gpu = |index| Gpu {
             index,
             uuid: format!("GPU-{index}"),
@@ -101,7 +113,7 @@ mod tests {
         }
     }
 
-    fn needs() -> Requirements {
+    fn requirements() -> Requirements {
         Requirements {
             model_name: "synthetic:".to_owned(),
             device: Device::Cuda,
@@ -117,33 +129,33 @@ mod tests {
     #[test]
     fn each_thing_that_a_node_lacks_is_an_obstacle() {
         let lacks = |change: fn(&mut Requirements)| {
-            let mut needs = needs();
-            change(&mut needs);
-            obstacle(&needs, "one", &offer(2), |name| name == "here.gguf")
+            let mut requirements = requirements();
+            change(&mut requirements);
+            obstacle(&requirements, "one", &capabilities(2), |name| name == "here.gguf")
         };
         assert_eq!(lacks(|_| ()), None);
-        assert_eq!(lacks(|needs| needs.node = Some("one".to_owned())), None);
-        assert_eq!(lacks(|needs| needs.gpus = vec!["GPU-1".to_owned()]), None);
+        assert_eq!(lacks(|requirements| requirements.node = Some("one".to_owned())), None);
+        assert_eq!(lacks(|requirements| requirements.gpus = vec!["GPU-1".to_owned()]), None);
         assert_eq!(
-            lacks(|needs| {
-                needs.device = Device::Cpu;
-                needs.model_name = "here.gguf".to_owned();
+            lacks(|requirements| {
+                requirements.device = Device::Cpu;
+                requirements.model_name = "here.gguf".to_owned();
             }),
             None
         );
         let obstacles: [fn(&mut Requirements); 7] = [
-            |needs| needs.node = Some("other".to_owned()),
-            |needs| drop(needs.node_labels.insert("rack".to_owned(), "8".to_owned())),
-            |needs| needs.gpus = vec!["GPU-2".to_owned()],
-            |needs| needs.gpu_count = 3,
-            |needs| needs.model_name = "here.gguf".to_owned(),
-            |needs| {
-                needs.device = Device::Cpu;
-                needs.num_processes = 3;
+            |requirements| requirements.node = Some("other".to_owned()),
+            |requirements| drop(requirements.node_labels.insert("rack".to_owned(), "8".to_owned())),
+            |requirements| requirements.gpus = vec!["GPU-2".to_owned()],
+            |requirements| requirements.gpu_count = 3,
+            |requirements| requirements.model_name = "here.gguf".to_owned(),
+            |requirements| {
+                requirements.device = Device::Cpu;
+                requirements.num_processes = 3;
             },
-            |needs| {
-                needs.device = Device::Cpu;
-                needs.model_name = "org/model".to_owned();
+            |requirements| {
+                requirements.device = Device::Cpu;
+                requirements.model_name = "org/model".to_owned();
             },
         ];
         for obstacle in obstacles {
@@ -153,7 +165,7 @@ mod tests {
 
     #[test]
     fn one_node_keeps_and_all_agree_which_the_smallest_that_is_enough() {
-        let (small, large) = (offer(2), offer(8));
+        let (small, large) = (capabilities(2), capabilities(8));
         let id = ExperimentId::generate();
         assert_eq!(keeper(id, [("a", &large), ("b", &small)].into_iter()), Some("b"));
         let nodes = [("a", &small), ("b", &small), ("c", &small)];

@@ -24,13 +24,13 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub fn from_requirements(needs: &Requirements) -> Self {
-        let is_any = needs.gpus.is_empty();
+    pub fn from_requirements(requirements: &Requirements) -> Self {
+        let is_any = requirements.gpus.is_empty();
         Self {
-            named: needs.gpus.clone(),
-            any_gpus: if is_any { needs.gpu_count as usize } else { 0 },
-            cpu: needs.device == Device::Cpu,
-            host: needs.isolation == Isolation::Host,
+            named: requirements.gpus.clone(),
+            any_gpus: if is_any { requirements.gpu_count as usize } else { 0 },
+            cpu: requirements.device == Device::Cpu,
+            host: requirements.isolation == Isolation::Host,
         }
     }
 }

@@ -88,8 +88,8 @@ fn turn<'a>(attained: &HashMap<&str, f64>, user: &'a str, line: &Line<'_>) -> Op
 
 /// As far as it is known before a node is chosen.
 fn devices(waiting: &Waiting) -> u32 {
-    let needs = &waiting.needs;
-    needs.gpu_count + u32::from(needs.device == Device::Cpu)
+    let requirements = &waiting.requirements;
+    requirements.gpu_count + u32::from(requirements.device == Device::Cpu)
 }
 
 #[cfg(test)]

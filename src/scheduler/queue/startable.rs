@@ -25,7 +25,7 @@ impl Scheduler {
             return Ok(self.locked(Vec::new()).await);
         }
         // One that was replaced since by what this server cannot speak to must not be claimed for.
-        if waiting.iter().any(|waiting| needs_engine(&waiting.needs)) {
+        if waiting.iter().any(|waiting| needs_engine(&waiting.requirements)) {
             self.look_for_engines().await;
         }
         let now = clock::wall_now();
@@ -58,9 +58,11 @@ impl Scheduler {
     fn depth(&self) -> u32 {
         let cluster = &self.context().cluster;
         let (own, others) = (cluster.own(), cluster.others());
-        let offers = others.iter().map(|node| &node.offer).chain([&*own]);
+        let all_capabilities = others.iter().map(|node| &node.capabilities).chain([&*own]);
         // The CPU is a device as well.
-        let devices = offers.map(|offer| offer.host.gpus.len() + 1).sum::<usize>();
+        let devices = all_capabilities
+            .map(|capabilities| capabilities.host.gpus.len() + 1)
+            .sum::<usize>();
         devices.min(MAX_DEPTH) as u32
     }
 
@@ -74,26 +76,29 @@ impl Scheduler {
         );
         let has_model = |name: &str| context.resources.models.has(name);
         // Many experiments share their needs: the nodes that fit are found once for all of these.
-        let mut able_by_needs: HashMap<*const Requirements, Option<Vec<(&str, &Capabilities)>>> = HashMap::new();
-        let mut able = |needs: &Arc<Requirements>| {
+        let mut able_by_requirements: HashMap<*const Requirements, Option<Vec<(&str, &Capabilities)>>> = HashMap::new();
+        let mut able = |requirements: &Arc<Requirements>| {
             let find = || {
-                if obstacle(needs, own_name, &own, has_model).is_some() {
+                if obstacle(requirements, own_name, &own, has_model).is_some() {
                     return None;
                 }
                 let able = others.iter().filter(|node| {
-                    let listed = |name: &str| node.offer.model(name).is_some();
-                    obstacle(needs, &node.name, &node.offer, listed).is_none()
+                    let listed = |name: &str| node.capabilities.model(name).is_some();
+                    obstacle(requirements, &node.name, &node.capabilities, listed).is_none()
                 });
-                let able = able.map(|node| (node.name.as_str(), &node.offer));
+                let able = able.map(|node| (node.name.as_str(), &node.capabilities));
                 Some(able.chain([(own_name, &*own)]).collect())
             };
-            able_by_needs.entry(Arc::as_ptr(needs)).or_insert_with(find).clone()
+            able_by_requirements
+                .entry(Arc::as_ptr(requirements))
+                .or_insert_with(find)
+                .clone()
         };
         let candidate = |waiting: &Waiting| {
-            let able = able(&waiting.needs)?;
+            let able = able(&waiting.requirements)?;
             Some(Candidate {
                 key: waiting.id,
-                wanted: Wanted::from_requirements(&waiting.needs),
+                wanted: Wanted::from_requirements(&waiting.requirements),
                 is_kept_here: keeper(waiting.id, able.into_iter()) == Some(own_name),
             })
         };

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::super::{Abandoned, Claim, Held, Recovered, Registration, Store};
 use super::fixtures::{advance_to, at, claim, claim_for, queued, record, report, running, waiting};
-use super::nodes::offer;
+use super::nodes::capabilities;
 use joulemark_experiment::{FailureReason, State};
 
 const NONE: Recovered = Recovered {
@@ -99,13 +99,13 @@ pub async fn a_heartbeat_renews_also_a_lease_that_ran_out_but_was_not_taken(stor
         name: "slow",
         incarnation: "slow",
         seat: "seat",
-        offer: &offer(),
+        capabilities: &capabilities(),
         lease: Duration::ZERO,
     };
     store.register(&registration).await.unwrap();
     let id = claimed_for_no_time(&store, "slow").await;
     let held = store
-        .beat("slow", "slow", &offer(), Duration::from_secs(60))
+        .beat("slow", "slow", &capabilities(), Duration::from_secs(60))
         .await
         .unwrap();
     assert_eq!(

@@ -138,15 +138,15 @@ pub async fn a_page_is_bounded_in_number_and_in_bytes(store: Store) {
     };
     let first = store.list(&query(1), usize::MAX).await.unwrap().records.remove(0);
     let one_and_a_half = serde_json::to_vec(&first.spec).unwrap().len() * 3 / 2;
-    for (limit, most_bytes, expected) in [
+    for (limit, max_bytes, expected) in [
         (2, usize::MAX, 2),
         (3, usize::MAX, 3),
         (3, 0, 1),
         (3, one_and_a_half, 2),
     ] {
-        let listed = store.list(&query(limit), most_bytes).await.unwrap();
+        let listed = store.list(&query(limit), max_bytes).await.unwrap();
         let found = (listed.records.len(), listed.more);
-        assert_eq!(found, (expected, expected < 3), "{limit} {most_bytes}");
+        assert_eq!(found, (expected, expected < 3), "{limit} {max_bytes}");
     }
 }
 

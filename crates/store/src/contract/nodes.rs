@@ -6,7 +6,7 @@ use joulemark_experiment::{Capabilities, Gpu, Host, Model, OfferedEngine, Offere
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub fn offer() -> Capabilities {
+pub fn capabilities() -> Capabilities {
     Capabilities {
         hostname: "host-1".to_owned(),
         version: "0.1.0".to_owned(),
@@ -53,7 +53,7 @@ async fn register(store: &Store, name: &str, incarnation: &str, seat: &str, leas
         name,
         incarnation,
         seat,
-        offer: &offer(),
+        capabilities: &capabilities(),
         lease,
     };
     store.register(&registration).await.unwrap()
@@ -76,11 +76,14 @@ pub async fn a_node_is_listed_with_what_it_has_and_lives_by_its_heartbeat(store:
     let more = Capabilities {
         allow_hub: true,
         engines: vec![engine("cudnn")],
-        ..offer()
+        ..capabilities()
     };
     assert_eq!(store.beat("b", "b1", &more, MINUTE).await.unwrap(), Some(Vec::new()));
     let nodes = store.nodes().await.unwrap();
-    assert_eq!((&nodes[0].offer, &nodes[1].offer), (&offer(), &more));
+    assert_eq!(
+        (&nodes[0].capabilities, &nodes[1].capabilities),
+        (&capabilities(), &more)
+    );
     assert!(nodes[1].is_live && nodes[1].heartbeat_at > nodes[1].registered_at);
     assert_eq!(store.beat("b", "another life", &more, MINUTE).await.unwrap(), None);
     assert_eq!(store.beat("unknown", "b1", &more, MINUTE).await.unwrap(), None);
@@ -103,7 +106,7 @@ pub async fn a_name_is_one_live_server_s_own(store: Store) {
         register(&store, "box", "second", "seat", Duration::ZERO).await,
         Registered::Done
     );
-    assert_eq!(store.beat("box", "first", &offer(), MINUTE).await.unwrap(), None);
+    assert_eq!(store.beat("box", "first", &capabilities(), MINUTE).await.unwrap(), None);
     tokio::time::sleep(Duration::from_millis(5)).await;
     let after = register(&store, "box", "stranger", "other seat", MINUTE).await;
     assert_eq!(after, Registered::Done, "nobody has heard of it");
@@ -124,10 +127,14 @@ pub async fn a_node_that_stops_in_order_is_listed_no_more(store: Store) {
 pub async fn a_server_that_knows_of_no_engines_offers_what_it_has_built_in(store: Store) {
     let text = "INSERT INTO nodes (name, incarnation, seat, offer, registered_at_us, heartbeat_at_us, alive_until_us) \
                 VALUES ('old', 'o1', 'seat', $1, 0, 0, 0)";
-    let offer = crate::record::to_json(&offer()).unwrap();
-    sqlx::query(text).bind(offer).execute(&store.writes).await.unwrap();
+    let capabilities = crate::record::to_json(&capabilities()).unwrap();
+    sqlx::query(text)
+        .bind(capabilities)
+        .execute(&store.writes)
+        .await
+        .unwrap();
     let nodes = store.nodes().await.unwrap();
-    let mistral = nodes[0].offer.engine("mistral").expect("it is built in");
+    let mistral = nodes[0].capabilities.engine("mistral").expect("it is built in");
     assert_eq!(
         (mistral.engine_version.as_str(), mistral.protocol_version),
         ("0.8.1", 1)

@@ -40,7 +40,7 @@ pub async fn unfinished_experiments_are_counted_by_state_and_by_need(store: Stor
     let mut lanes: Vec<_> = depth
         .waiting
         .iter()
-        .map(|(needs, count)| (needs.as_ref().unwrap().gpus.len(), *count))
+        .map(|(requirements, count)| (requirements.as_ref().unwrap().gpus.len(), *count))
         .collect();
     lanes.sort_unstable();
     assert_eq!(lanes, [(1, 3), (2, 1)]);

@@ -36,7 +36,7 @@ pub async fn what_is_too_old_goes_and_the_results_stay(store: Store) {
     assert!(bytes > 0);
     let retention = Retention {
         not_before: Some(at(20)),
-        most_bytes: None,
+        max_bytes: None,
     };
     let dropped = store.drop_raw_data(retention, at(30)).await.unwrap();
     let expected = Dropped {
@@ -58,7 +58,7 @@ pub async fn the_oldest_go_first_until_the_rest_fits(store: Store) {
         ids.push(completed(&store, sec).await);
     }
     let each = store.raw_data_bytes().await.unwrap() / 4;
-    for (most_bytes, kept) in [
+    for (max_bytes, kept) in [
         (4 * each, [true, true, true, true]),
         (3 * each, [true, true, true, false]),
         (3 * each - 1, [true, false, true, false]),
@@ -66,13 +66,13 @@ pub async fn the_oldest_go_first_until_the_rest_fits(store: Store) {
     ] {
         let retention = Retention {
             not_before: None,
-            most_bytes: Some(most_bytes),
+            max_bytes: Some(max_bytes),
         };
         store.drop_raw_data(retention, at(30)).await.unwrap();
         for (id, kept) in ids.iter().zip(kept) {
-            assert_eq!(is_kept(&store, *id).await, kept, "at most {most_bytes}");
+            assert_eq!(is_kept(&store, *id).await, kept, "at most {max_bytes}");
         }
-        assert!(store.raw_data_bytes().await.unwrap() <= most_bytes);
+        assert!(store.raw_data_bytes().await.unwrap() <= max_bytes);
     }
 }
 
@@ -81,7 +81,7 @@ pub async fn what_runs_is_left_alone(store: Store) {
     store.keep_timeseries(id, 1, &timeseries(1.0), at(1)).await.unwrap();
     let all = Retention {
         not_before: Some(at(100)),
-        most_bytes: Some(0),
+        max_bytes: Some(0),
     };
     assert_eq!(store.drop_raw_data(all, at(100)).await.unwrap(), Dropped::default());
     store

@@ -56,7 +56,7 @@ pub async fn everything_is_there_and_all_that_is_new_works_on_it(store: Store) {
 
     let all = Retention {
         not_before: None,
-        most_bytes: Some(0),
+        max_bytes: Some(0),
     };
     assert!(store.drop_raw_data(all, at(0)).await.unwrap().experiments >= 1);
     assert_eq!(store.raw_data_dropped_at(id).await.unwrap(), Some(at(0)));

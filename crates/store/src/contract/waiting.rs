@@ -30,7 +30,10 @@ pub async fn of_each_user_and_need_the_first_by_priority_and_age_are_seen(store:
     let expected = [1, 5, 3, 4].map(|index: usize| inserted[index].id);
     assert_eq!(seen, HashSet::from(expected));
     let bobs = waiting.iter().find(|one| one.user == "bob").expect("bob waits");
-    assert_eq!((bobs.priority, &*bobs.needs), (-1, &inserted[3].spec.needs()));
+    assert_eq!(
+        (bobs.priority, &*bobs.requirements),
+        (-1, &inserted[3].spec.requirements())
+    );
     assert!(waiting.iter().any(|one| one.user.is_empty()));
 }
 
@@ -86,7 +89,7 @@ pub async fn what_an_earlier_version_queued_is_given_its_place(store: Store) {
         (waiting[0].id, waiting[0].user.as_str(), waiting[0].priority),
         (whole.id, "ada", 7)
     );
-    assert_eq!(*waiting[0].needs, whole.spec.needs());
+    assert_eq!(*waiting[0].requirements, whole.spec.requirements());
     let text = "UPDATE experiments SET spec = (SELECT spec FROM experiments WHERE id = $1) WHERE id = $2";
     sqlx::query(text)
         .bind(whole.id.to_string())

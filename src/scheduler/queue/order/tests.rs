@@ -6,7 +6,7 @@ use super::*;
 use joulemark_experiment::{Isolation, Requirements};
 use joulemark_store::US_PER_HOUR;
 
-fn needs(gpu_count: u32) -> Arc<Requirements> {
+fn requirements(gpu_count: u32) -> Arc<Requirements> {
     Arc::new(Requirements {
         model_name: "m".to_owned(),
         device: Device::Cuda,
@@ -26,7 +26,7 @@ fn queue(of: &[(&str, i32)]) -> Vec<Waiting> {
             id: ExperimentId::generate(),
             user: (*user).to_owned(),
             priority: *priority,
-            needs: needs(1),
+            requirements: requirements(1),
         })
         .collect()
 }
@@ -124,7 +124,7 @@ proptest! {
     #[test]
     fn nobody_waits_for_ever(shares in proptest::collection::vec(0.0_f64..1000.0, 3), runs_sec in 60.0_f64..600.0) {
         let mut had = attained(&[("a", shares[0]), ("b", shares[1]), ("c", shares[2])]);
-        let most_turns = (shares.iter().sum::<f64>() / runs_sec) as usize + 3;
+        let max_turns = (shares.iter().sum::<f64>() / runs_sec) as usize + 3;
         let mut turns = 0;
         loop {
             let queue = queue(&[("a", 0), ("b", 0), ("c", 0)]);
@@ -135,7 +135,7 @@ proptest! {
             *had.get_mut(&next.user).unwrap() += runs_sec;
             turns += 1;
             // Each of the others has at most what "c" had, and one run more, when its turn comes again.
-            prop_assert!(turns <= 2 * most_turns, "{turns}");
+            prop_assert!(turns <= 2 * max_turns, "{turns}");
         }
     }
 }
