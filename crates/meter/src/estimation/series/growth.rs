@@ -1,30 +1,9 @@
 //! How much a series grew over a span of time, and how well that is known. Pure.
 
 use super::counter_interpolation::Reached;
-use super::{Sample, Series};
-use joulemark_measurement::Window;
+use super::samples::{Sample, Series};
+use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub start: Monotonic,
-    pub end: Monotonic,
-}
-
-impl From<&Window> for Span {
-    fn from(window: &Window) -> Self {
-        Self {
-            start: Monotonic::from_sec(window.start_monotonic_sec),
-            end: Monotonic::from_sec(window.end_monotonic_sec),
-        }
-    }
-}
-
-impl Span {
-    pub fn sec(&self) -> f64 {
-        self.end.sec_since(self.start)
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::counter_interpolation::{Reached, Side, Slope, Tick, between, beyond};
-use super::{Sample, Series};
+use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
 /// A value read unchanged for longer than this many periods has been refreshed since, to the same.

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Sample, Series, Span};
+use super::samples::{Sample, Series};
+use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
 /// What scatters more than this is the load, not the sensor.

@@ -3,7 +3,8 @@
 //! Its changes are seen when it refreshes: all of them, some whole periods apart. Whatever period does not fit them is
 //! refuted.
 
-use super::{Series, Span};
+use super::samples::Series;
+use super::span::Span;
 
 /// Changes this far beyond the span are witnesses as well.
 const AROUND_SEC: f64 = 2.5;

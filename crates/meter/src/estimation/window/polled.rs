@@ -1,9 +1,9 @@
 //! Energy from polled power: where a value belongs in time, and what polling can have missed.
 
 use super::averaged::{Averaged, Energy};
-use super::doubt::{Doubt, IN_WORDS, combined};
-use crate::series::{Growth, PowerCurve, Span, Unknown};
-use crate::timeline::Track;
+use super::uncertainty::{Doubt, IN_WORDS, combined};
+use crate::estimation::series::{Growth, PowerCurve, Span, Unknown};
+use crate::estimation::track::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
 /// A short window takes its doubt of bursts from the seconds before as well.
