@@ -8,15 +8,18 @@ mod growth;
 mod levels;
 mod power;
 mod power_curve;
+mod power_curve_errors;
 mod rates;
 mod refresh_period;
 mod refresh_times;
+mod refreshed_power;
 mod samples;
 mod slowest_refresh;
 mod span;
 
 pub use growth::{Growth, Unknown};
 pub use power_curve::PowerCurve;
+pub use power_curve_errors::PowerCurveErrors;
 pub use rates::Rate;
 pub use samples::Series;
 pub use span::Span;

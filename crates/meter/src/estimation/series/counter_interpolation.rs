@@ -1,6 +1,7 @@
-//! What a counter had reached between two of its refreshes, where only the mean power is known. Pure.
+//! What a counter had reached between two of its refreshes, where only the mean power is known.
 //!
-//! Owns what the refreshes around tell of the power in between: even, smooth, one step, or a burst.
+//! Owns what the refreshes around tell of the power in between: even, smooth, one step, or a burst. Leaves to
+//! `refresh_times` when the refreshes were.
 
 /// A slope is compared with its neighbour's only where times are known to this part of its length.
 const SHARP_SLOPE: f64 = 0.2;
@@ -8,7 +9,7 @@ const SHARP_SLOPE: f64 = 0.2;
 /// So near to one of two refreshes, as a part of their distance, few bursts between them lie.
 const BESIDE: f64 = 0.1;
 
-/// The counter at one moment, with half-widths of two independent doubts.
+/// The counter at one moment, with half-widths of two independent errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reached {
     pub total: f64,
@@ -19,49 +20,68 @@ pub struct Reached {
     pub shape: f64,
 }
 
-/// A refresh: when, in seconds from the moment asked for, and the value it brought.
-#[derive(Clone, Copy, Debug)]
-pub struct Tick {
-    pub at: f64,
-    pub half: f64,
-    pub total: f64,
-    /// The refresh caught in the act that it was placed by, whose doubt it shares.
-    pub leans: Option<usize>,
-    /// It was at either end of `half`, and nowhere between.
-    pub torn: bool,
-}
-
-impl Tick {
-    /// By how much it may be off anywhere within, and by how much at either end.
-    fn halves(self) -> (f64, f64) {
-        if self.torn { (0.0, self.half) } else { (self.half, 0.0) }
+impl Reached {
+    /// A total that is not in doubt.
+    pub fn exactly(total: f64) -> Self {
+        Self {
+            total,
+            timing: 0.0,
+            shape: 0.0,
+        }
     }
 }
 
+/// A refresh: when, in seconds from the moment asked for, and the value it brought.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh {
+    pub at: f64,
+    /// How far off that may be.
+    pub half: f64,
+    pub total: f64,
+    /// The number of the anchor that it was placed by, whose error it shares.
+    pub anchor: Option<usize>,
+    /// It was at either end of `half`, and nowhere between.
+    pub is_at_an_end: bool,
+}
+
+impl Refresh {
+    /// Returns by how much it may be off anywhere within, and by how much at either end.
+    fn halves(self) -> (f64, f64) {
+        if self.is_at_an_end {
+            (0.0, self.half)
+        } else {
+            (self.half, 0.0)
+        }
+    }
+}
+
+/// Mean growth per second over some refreshes.
 #[derive(Clone, Copy)]
 pub struct Slope {
     rate: f64,
-    doubt: f64,
+    /// How far off that may be.
+    uncertainty: f64,
+    /// Over how long.
     sec: f64,
 }
 
 impl Slope {
-    /// From one tick to a later one.
-    pub fn between(from: Tick, to: Tick) -> Option<Self> {
+    /// Returns the slope from one refresh to a later one.
+    pub fn between(from: Refresh, to: Refresh) -> Option<Self> {
         let sec = to.at - from.at;
         (sec > 0.0).then(|| {
             let rate = (to.total - from.total) / sec;
             Self {
                 rate,
-                doubt: rate.abs() * (from.half + to.half) / sec,
+                uncertainty: rate.abs() * (from.half + to.half) / sec,
                 sec,
             }
         })
     }
 
-    /// Whether the two cannot be told apart.
+    /// Returns whether the two cannot be told apart.
     fn is_like(self, other: Self) -> bool {
-        (self.rate - other.rate).abs() <= self.doubt + other.doubt
+        (self.rate - other.rate).abs() <= self.uncertainty + other.uncertainty
     }
 }
 
@@ -75,13 +95,15 @@ pub struct Side {
 }
 
 impl Side {
-    pub fn measure(outwards: &[Tick], slope: impl Fn(Tick, Tick) -> Option<Slope>) -> Self {
+    /// Measures both slopes from the refreshes on one side, the nearest first.
+    pub fn measure(outwards: &[Refresh], slope: impl Fn(Refresh, Refresh) -> Option<Slope>) -> Self {
         let (near, reached) = Self::sharp(outwards, &slope);
         let (far, _) = Self::sharp(outwards.get(reached..).unwrap_or_default(), &slope);
         Self { near, far }
     }
 
-    fn sharp(outwards: &[Tick], slope: impl Fn(Tick, Tick) -> Option<Slope>) -> (Option<Slope>, usize) {
+    /// Returns the slope from the nearest refresh over as few as make it sharp, and over how many that is.
+    fn sharp(outwards: &[Refresh], slope: impl Fn(Refresh, Refresh) -> Option<Slope>) -> (Option<Slope>, usize) {
         let Some(near) = outwards.first().copied() else {
             return (None, 0);
         };
@@ -99,24 +121,24 @@ impl Side {
         [self.near, self.far].into_iter().flatten().map(|slope| slope.rate)
     }
 
-    /// Whether both of its slopes are the interval's own.
+    /// Returns whether both of its slopes are the interval's own.
     fn is_level_with(self, own: Slope) -> bool {
         [self.near, self.far]
             .into_iter()
             .all(|slope| slope.is_some_and(|slope| slope.is_like(own)))
     }
 
-    /// Whether the slope next to the interval goes on beyond it, evenly or smoothly, rather than being part of a burst.
+    /// Returns whether the slope next to the interval goes on beyond it, evenly or smoothly, rather than being part of a burst.
     fn goes_on(self, own: Slope) -> bool {
         let (Some(near), Some(far)) = (self.near, self.far) else {
             return true;
         };
-        (near.rate - far.rate).abs() <= near.doubt + far.doubt + 2.0 * (near.rate - own.rate).abs()
+        (near.rate - far.rate).abs() <= near.uncertainty + far.uncertainty + 2.0 * (near.rate - own.rate).abs()
     }
 }
 
-/// Past the last refresh that was seen: the power before it goes on.
-pub fn beyond(from: Tick, slope: Option<Slope>) -> Reached {
+/// Returns what the counter had reached past the last refresh that was seen: the power before it goes on.
+pub fn beyond(from: Refresh, slope: Option<Slope>) -> Reached {
     let sec = -from.at;
     let rate = slope.map_or(0.0, |slope| slope.rate.max(0.0));
     let (within, either) = from.halves();
@@ -127,92 +149,174 @@ pub fn beyond(from: Tick, slope: Option<Slope>) -> Reached {
     }
 }
 
-pub fn between(from: Tick, to: Tick, side_before: Side, side_after: Side) -> Reached {
-    let (sec, since, left) = (to.at - from.at, -from.at, to.at);
-    let own = Slope::between(from, to).unwrap_or(Slope {
-        rate: 0.0,
-        doubt: 0.0,
-        sec,
-    });
-    let part = since / sec;
-    let chord = from.total + own.rate * since;
-    let (from_within, from_either) = from.halves();
-    let (to_within, to_either) = to.halves();
-    let (from_half, to_half) = ((1.0 - part) * from_within, part * to_within);
-    let either = own.rate * ((1.0 - part) * from_either + part * to_either);
-    // Ticks placed by the same one are off the same way; so may be unsharp ones, where readings run in step with them.
-    let together = from.leans.is_some() && from.leans == to.leans || from_within.min(to_within) > SHARP_SLOPE * sec;
-    let timing = own.rate
-        * if together {
-            from_half + to_half
+/// Returns what the counter had reached between two refreshes that enclose the moment.
+pub fn between(from: Refresh, to: Refresh, side_before: Side, side_after: Side) -> Reached {
+    Interval::new(from, to, side_before, side_after).reached()
+}
+
+/// The time between two refreshes, seen from the moment asked for.
+struct Interval {
+    from: Refresh,
+    to: Refresh,
+    sec: f64,
+    /// From the refresh before to the moment, and from there to the refresh after.
+    since: f64,
+    left: f64,
+    own: Slope,
+    side_before: Side,
+    side_after: Side,
+    /// The slopes right beside the interval.
+    before: Slope,
+    after: Slope,
+}
+
+impl Interval {
+    fn new(from: Refresh, to: Refresh, side_before: Side, side_after: Side) -> Self {
+        let sec = to.at - from.at;
+        let own = Slope::between(from, to).unwrap_or(Slope {
+            rate: 0.0,
+            uncertainty: 0.0,
+            sec,
+        });
+        Self {
+            from,
+            to,
+            sec,
+            since: -from.at,
+            left: to.at,
+            own,
+            side_before,
+            side_after,
+            before: side_before.near.unwrap_or(own),
+            after: side_after.near.unwrap_or(own),
+        }
+    }
+
+    fn reached(&self) -> Reached {
+        let either = self.either();
+        let chord = self.from.total + self.own.rate * self.since;
+        if self.before.is_like(self.own) && self.after.is_like(self.own) {
+            return Reached {
+                total: chord,
+                timing: self.timing().hypot(self.bend()),
+                shape: either,
+            };
+        }
+        let (total, shape) = if self.is_at_a_limit() {
+            // A change inside would show in the mean, where power goes no lower or no higher.
+            (chord, 0.0)
+        } else if self.goes_one_way() {
+            self.between_a_step_and_smoothly(chord)
         } else {
-            from_half.hypot(to_half)
+            self.with_a_burst()
         };
-    let (before, after) = (side_before.near.unwrap_or(own), side_after.near.unwrap_or(own));
-    let reached = |total: f64, shape: f64| Reached {
-        total,
-        timing,
-        shape: shape + either,
-    };
-    if before.is_like(own) && after.is_like(own) {
-        // A bend of the power this small may be chance: it is doubted, not followed. The slopes are two intervals apart.
-        let bend = (after.rate - before.rate).abs() / 2.0 * since * left / sec / 2.0;
-        return Reached {
-            total: chord,
-            timing: timing.hypot(bend),
-            shape: either,
-        };
+        Reached {
+            total,
+            timing: self.timing(),
+            shape: shape + either,
+        }
     }
-    let known = side_before.both().chain(side_after.both()).chain([own.rate]);
-    let (lowest_w, highest_w) = known.fold((f64::INFINITY, 0.0f64), |(low, high), rate| {
-        (low.min(rate), high.max(rate))
-    });
-    let at_the_floor = (before.is_like(own) || after.is_like(own)) && own.rate - own.doubt <= lowest_w;
-    let at_the_top =
-        (side_before.is_level_with(own) || side_after.is_level_with(own)) && own.rate + own.doubt >= highest_w;
-    if at_the_floor || at_the_top {
-        // A change inside would show in the mean, where power goes no lower or no higher.
-        return reached(chord, 0.0);
+
+    /// Returns the half-width that comes of refreshes being somewhere within their own.
+    fn timing(&self) -> f64 {
+        let part = self.since / self.sec;
+        let (from_within, to_within) = (self.from.halves().0, self.to.halves().0);
+        let (from_half, to_half) = ((1.0 - part) * from_within, part * to_within);
+        // Refreshes placed by one anchor are off the same way; so may be unsharp ones, where readings run in step with them.
+        let is_off_together = self.from.anchor.is_some() && self.from.anchor == self.to.anchor
+            || from_within.min(to_within) > SHARP_SLOPE * self.sec;
+        self.own.rate
+            * if is_off_together {
+                from_half + to_half
+            } else {
+                from_half.hypot(to_half)
+            }
     }
-    let (least, most) = (before.rate.min(after.rate), before.rate.max(after.rate));
-    if (least..=most).contains(&own.rate) && side_before.goes_on(own) && side_after.goes_on(own) {
-        // Power goes one way from the slope before to the slope after: at one moment or smoothly.
-        let (drawn_on, drawn_back) = (from.total + before.rate * since, to.total - after.rate * left);
-        let one_step = if before.rate <= after.rate {
+
+    /// Returns the half-width that comes of refreshes being at either end of their own.
+    fn either(&self) -> f64 {
+        let part = self.since / self.sec;
+        let (from_either, to_either) = (self.from.halves().1, self.to.halves().1);
+        self.own.rate * ((1.0 - part) * from_either + part * to_either)
+    }
+
+    /// Returns how far a bend of the power lifts the middle: one so small may be chance, so that it widens the interval
+    /// and does not move it. The slopes are two intervals apart.
+    fn bend(&self) -> f64 {
+        (self.after.rate - self.before.rate).abs() / 2.0 * self.since * self.left / self.sec / 2.0
+    }
+
+    /// Returns the lowest and the highest slope that is known.
+    fn extremes(&self) -> (f64, f64) {
+        let known = self
+            .side_before
+            .both()
+            .chain(self.side_after.both())
+            .chain([self.own.rate]);
+        known.fold((f64::INFINITY, 0.0f64), |(low, high), rate| {
+            (low.min(rate), high.max(rate))
+        })
+    }
+
+    /// Returns whether power was as low, or as high, as it goes.
+    fn is_at_a_limit(&self) -> bool {
+        let own = self.own;
+        let (lowest_w, highest_w) = self.extremes();
+        let is_lowest = (self.before.is_like(own) || self.after.is_like(own)) && own.rate - own.uncertainty <= lowest_w;
+        let is_highest = (self.side_before.is_level_with(own) || self.side_after.is_level_with(own))
+            && own.rate + own.uncertainty >= highest_w;
+        is_lowest || is_highest
+    }
+
+    /// Returns whether power went from the slope before to the slope after, at one moment or smoothly.
+    fn goes_one_way(&self) -> bool {
+        let (low, high) = (
+            self.before.rate.min(self.after.rate),
+            self.before.rate.max(self.after.rate),
+        );
+        (low..=high).contains(&self.own.rate) && self.side_before.goes_on(self.own) && self.side_after.goes_on(self.own)
+    }
+
+    /// Returns the middle between a change at one moment and a smooth one, and how far it is from both.
+    fn between_a_step_and_smoothly(&self, chord: f64) -> (f64, f64) {
+        let drawn_on = self.from.total + self.before.rate * self.since;
+        let drawn_back = self.to.total - self.after.rate * self.left;
+        let one_step = if self.before.rate <= self.after.rate {
             drawn_on.max(drawn_back)
         } else {
             drawn_on.min(drawn_back)
         };
-        let smooth = smooth(part, sec, own, before, after) + chord;
-        return reached((smooth + one_step) / 2.0, (smooth - one_step).abs() / 2.0);
+        let smooth = smooth(self.since / self.sec, self.sec, self.own, self.before, self.after) + chord;
+        ((smooth + one_step) / 2.0, (smooth - one_step).abs() / 2.0)
     }
-    // A burst or a dip, here or beside. Right beside a refresh it hardly begins or ends: the power beyond goes on.
-    let near_sec = BESIDE * sec;
-    let grown = to.total - from.total;
-    // All of it may lie on either side of the moment all the same.
-    let displaced = if own.rate > lowest_w {
-        own.rate - lowest_w
-    } else {
-        least - own.rate
-    };
-    let doubt = displaced * since.max(left);
-    let (first, last) = (
-        (before.rate * near_sec).min(grown / 2.0),
-        (after.rate * near_sec).min(grown / 2.0),
-    );
-    if since < near_sec {
-        let total = from.total + first * since / near_sec;
-        return reached(total, doubt);
+
+    /// Returns the total and its half-width where a burst or a dip lies in the interval or beside it. Right beside a
+    /// refresh it hardly begins or ends: the power beyond goes on.
+    fn with_a_burst(&self) -> (f64, f64) {
+        let near_sec = BESIDE * self.sec;
+        let grown = self.to.total - self.from.total;
+        let (lowest_w, _) = self.extremes();
+        let displaced = if self.own.rate > lowest_w {
+            self.own.rate - lowest_w
+        } else {
+            self.before.rate.min(self.after.rate) - self.own.rate
+        };
+        // All of it may lie on either side of the moment all the same.
+        let half = displaced * self.since.max(self.left);
+        let first = (self.before.rate * near_sec).min(grown / 2.0);
+        let last = (self.after.rate * near_sec).min(grown / 2.0);
+        let total = if self.since < near_sec {
+            self.from.total + first * self.since / near_sec
+        } else if self.left < near_sec {
+            self.to.total - last * self.left / near_sec
+        } else {
+            self.from.total + first + (grown - first - last) * (self.since - near_sec) / (self.sec - 2.0 * near_sec)
+        };
+        (total, half)
     }
-    if left < near_sec {
-        let total = to.total - last * left / near_sec;
-        return reached(total, doubt);
-    }
-    let evenly = from.total + first + (grown - first - last) * (since - near_sec) / (sec - 2.0 * near_sec);
-    reached(evenly, doubt)
 }
 
-/// Energy above the chord where power changes smoothly: the cubic with the power at both ends, which is drawn from the
+/// Returns the energy above the chord where power changes smoothly: the cubic with the power at both ends, which is drawn from the
 /// mean powers on either side of each.
 fn smooth(part: f64, sec: f64, own: Slope, before: Slope, after: Slope) -> f64 {
     let at_the_end = |beside: Slope| (beside.rate * sec + own.rate * beside.sec) / (sec + beside.sec);

@@ -105,18 +105,13 @@ impl Series {
 
     /// Polled power summed up to `at`, which lies right after the sample at `index` or on it.
     fn integral(&self, index: usize, at: Monotonic) -> Reached {
-        let known = |total| Reached {
-            total,
-            timing: 0.0,
-            shape: 0.0,
-        };
         let before = &self.samples[index];
         let since = at.sec_since(before.at);
         let Some(after) = self.samples.get(index + 1).filter(|_| since > 0.0) else {
-            return known(before.total);
+            return Reached::exactly(before.total);
         };
         let sec = after.at.sec_since(before.at);
-        known(before.total + partial_trapezoid(before, after, since.min(sec), sec))
+        Reached::exactly(before.total + partial_trapezoid(before, after, since.min(sec), sec))
     }
 }
 
