@@ -1,11 +1,11 @@
 //! From a timeline to one experiment's (or the host's) energy: picks GPUs, splits what the host shares, adds up.
 //! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
 
-use super::series::Span;
+use super::estimation::series::Span;
+use super::estimation::timeline::Timeline;
+use super::estimation::window::readings;
 use super::source::Devices;
 use super::split::Split;
-use super::timeline::Timeline;
-use super::window::readings;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading, Window,

@@ -6,10 +6,10 @@
 pub mod kept;
 
 use super::environment::Surroundings;
-use super::series::Span;
+use super::estimation::series::Span;
+use super::estimation::timeline::Timeline;
+use super::estimation::window::readings;
 use super::telemetry::TelemetryLog;
-use super::timeline::Timeline;
-use super::window::readings;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{IdlePower, Window};
 

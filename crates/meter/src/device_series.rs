@@ -2,10 +2,10 @@
 //! Owns which moments become points; deliberately does not average them to a resolution or know whose devices they are.
 
 use super::environment::Surroundings;
-use super::series::{Rate, Span};
+use super::estimation::series::{Rate, Span};
+use super::estimation::track::Track;
 use super::source::Place;
 use super::telemetry::{GpuHistory, GpuSample};
-use super::timeline::Track;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::PERCENT;
 use joulemark_measurement::{DeviceSeries, EnergyDomain, EnergyMethod, SeriesPoint};

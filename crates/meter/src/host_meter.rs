@@ -26,11 +26,11 @@ use sampler::Sampler;
 use super::account::{account, account_host};
 use super::cpu_time::CpuTimeError;
 use super::discovery::Opened;
+use super::estimation::series::Span;
+use super::estimation::timeline::Timeline;
 use super::process_tree::ProcessTree;
-use super::series::Span;
 use super::source::{Devices, Place};
 use super::telemetry::SharedLog;
-use super::timeline::Timeline;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
 
@@ -233,7 +233,7 @@ impl HostMeter {
             .tracks()
             .iter()
             .filter(|track| track.description.id.domain == EnergyDomain::Package)
-            .map(super::timeline::Track::live_power_w)
+            .map(super::estimation::track::Track::live_power_w)
             .collect();
         devices.cpu.live_power_w = if packages.is_empty() {
             None

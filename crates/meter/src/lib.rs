@@ -37,19 +37,15 @@ mod baseline;
 mod cpu_time;
 mod device_series;
 mod discovery;
-mod edge_reads;
 mod environment;
+mod estimation;
 #[cfg(test)]
 mod fixtures;
 mod host_meter;
-mod polling;
 mod process_tree;
-mod series;
 mod source;
 mod split;
 mod telemetry;
-mod timeline;
-mod window;
 
 pub use account::{account, account_host};
 pub use attribution::cpu_shares;
@@ -58,17 +54,19 @@ pub use baseline::kept::BareBaselines;
 pub use cpu_time::{CpuTimeError, HostCpuClock, process_cpu_sec};
 pub use discovery::{EnergyOptions, Opened, open};
 pub use environment::{Watched, WatchedGpu};
+pub use estimation::edge_reads::{Awaited, EdgeReads};
+pub use estimation::polling::{Pace, Polls};
+pub use estimation::timeline::Timeline;
+pub use estimation::window::readings;
 pub use host_meter::health::{MeterHealth, SourceHealth};
 pub use host_meter::measure::Metered;
 pub use host_meter::{Attention, HostMeter};
 // The measurement words that this API takes and returns, so that a user needs one dependency only.
-pub use edge_reads::{Awaited, Pursuit};
 pub use joulemark_measurement::clock::Monotonic;
 pub use joulemark_measurement::{
     Baseline, BaselineKind, Confidence, DeviceSeries, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope,
     EnergySourceKind, IdlePower, Phase, PhaseEnergy, SeriesPoint, SourceReading, Warning, WarningCode, Window,
 };
-pub use polling::{Pace, Polls};
 pub use source::nvml::NvmlSource;
 pub use source::perf_event::{PerfEventRoots, PerfEventSource};
 pub use source::rapl::RaplSource;
@@ -77,8 +75,6 @@ pub use source::{
     CpuDevice, Devices, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value, Wraps,
 };
 pub use telemetry::GpuState;
-pub use timeline::Timeline;
-pub use window::readings;
 
 /// The README, whose example is compiled and run as a test.
 #[cfg(doctest)]

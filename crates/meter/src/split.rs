@@ -4,8 +4,8 @@
 //! together more than the host used. Owns the stretches, which are the same for everybody. Pure.
 
 use super::attribution::cpu_shares;
-use super::series::Span;
-use super::timeline::Timeline;
+use super::estimation::series::Span;
+use super::estimation::timeline::Timeline;
 use joulemark_measurement::EnergyDomain;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;

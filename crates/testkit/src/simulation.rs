@@ -1,4 +1,4 @@
-//! Meters a simulated sensor in simulated time, with the meter's own arithmetic: `Timeline`, `Awaited`, `Pursuit`,
+//! Meters a simulated sensor in simulated time, with the meter's own arithmetic: `Timeline`, `Awaited`, `EdgeReads`,
 //! `readings`. Only the clock and the hardware are made up, so that thousands of windows take seconds.
 //!
 //! The bench prints its table from here and a test holds the stated uncertainty to it.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind, SourceReading, Window};
-use joulemark_meter::{Awaited, Pace, Place, Polls, Pursuit, SourceDescription, SourceId, Timeline, Value, readings};
+use joulemark_meter::{Awaited, EdgeReads, Pace, Place, Polls, SourceDescription, SourceId, Timeline, Value, readings};
 
 use crate::Shape;
 
@@ -184,7 +184,7 @@ struct Meter<'a> {
     now_sec: f64,
     next_sweep_sec: f64,
     polls: Polls,
-    pursuit: Option<Pursuit>,
+    edge_reads: Option<EdgeReads>,
     sweep: Duration,
 }
 
@@ -201,7 +201,7 @@ impl<'a> Meter<'a> {
             next_sweep_sec: now_sec,
             polls: Polls::plan(&timeline, Monotonic::from_sec(now_sec)),
             timeline,
-            pursuit: None,
+            edge_reads: None,
             sweep,
         }
     }
@@ -221,17 +221,17 @@ impl<'a> Meter<'a> {
         while !awaited.to_read(&self.timeline, self.now()).is_empty() {
             self.read(true);
         }
-        self.pursuit = Pursuit::after_edge(&self.timeline, self.now());
+        self.edge_reads = EdgeReads::after_edge(&self.timeline, self.now());
     }
 
     fn run_until(&mut self, end_sec: f64, chance: &mut Chance) {
         loop {
-            let pursued = self
-                .pursuit
+            let next_edge_read = self
+                .edge_reads
                 .as_ref()
-                .map_or(f64::INFINITY, |pursuit| pursuit.next().as_sec());
+                .map_or(f64::INFINITY, |reads| reads.next().as_sec());
             let polled = self.polls.next().as_sec();
-            let next = self.next_sweep_sec.min(pursued).min(polled);
+            let next = self.next_sweep_sec.min(next_edge_read).min(polled);
             if next >= end_sec {
                 self.now_sec = self.now_sec.max(end_sec);
                 return;
@@ -249,10 +249,10 @@ impl<'a> Meter<'a> {
                 self.polls.after(&self.timeline, pace, then, now, READ_SEC);
             } else {
                 let (then, now) = (Monotonic::from_sec(next), self.now());
-                self.pursuit = self
-                    .pursuit
+                self.edge_reads = self
+                    .edge_reads
                     .take()
-                    .and_then(|pursuit| pursuit.after(&self.timeline, then, now));
+                    .and_then(|reads| reads.after(&self.timeline, then, now));
             }
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
+use crate::estimation::timeline::Timeline;
 use crate::source::{PollError, SourceDescription, SourceId, Value};
 use crate::telemetry::{Brisk, ClockEvents, GpuId, Slow, TelemetryLog};
-use crate::timeline::Timeline;
 use joulemark_measurement::{EnergyMethod, EnergySourceKind};
 
 fn sec(sec: f64) -> Monotonic {

@@ -2,7 +2,7 @@
 
 use super::observation::{Observation, worst};
 use super::watched::Surroundings;
-use crate::series::Span;
+use crate::estimation::series::Span;
 use joulemark_measurement::{Warning, WarningCode, Window};
 
 /// Of the host's busy CPU time: beyond it, the split of host energy rests on others as well.

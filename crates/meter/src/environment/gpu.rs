@@ -2,7 +2,7 @@
 
 use super::observation::{Observation, worst};
 use super::watched::WatchedGpu;
-use crate::series::Span;
+use crate::estimation::series::Span;
 use crate::telemetry::{ClockEvents, GpuHistory, GpuSample};
 use joulemark_measurement::{Warning, WarningCode, Window};
 

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::estimation::timeline::Timeline;
 use crate::telemetry::{Brisk, ClockEvents, GpuId, GpuSample, Slow, TelemetryLog, Trouble};
-use crate::timeline::Timeline;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{WarningCode, Window};
 

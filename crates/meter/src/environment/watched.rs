@@ -1,7 +1,7 @@
 //! What is looked at: whose GPUs and processes, over which cycles, in what the meter logged.
 
+use crate::estimation::timeline::Timeline;
 use crate::telemetry::TelemetryLog;
-use crate::timeline::Timeline;
 use joulemark_measurement::Window;
 
 /// One GPU, and the processes that are expected on it.

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::timeline::Timeline;
+use crate::estimation::timeline::Timeline;
 
 /// Locks the timeline. A panic while the lock was held leaves a timeline with one sample missing, which is still a
 /// timeline.

@@ -11,12 +11,12 @@ use std::time::Duration;
 use super::lock::lock;
 use super::punctuality::Punctuality;
 use crate::cpu_time::{CpuTimeError, HostCpuClock};
-use crate::edge_reads::{Awaited, Pursuit};
-use crate::polling::{Pace, Polls};
+use crate::estimation::edge_reads::{Awaited, EdgeReads};
+use crate::estimation::polling::{Pace, Polls};
+use crate::estimation::timeline::Timeline;
 use crate::process_tree::ProcessTree;
 use crate::source::{EnergySource, PollError, SourceDescription, Value};
 use crate::telemetry::{TelemetryPace, thread_cpu_sec};
-use crate::timeline::Timeline;
 use joulemark_measurement::clock::Monotonic;
 
 /// A sweep of some devices takes milliseconds; faster than this the meter would measure itself.
@@ -165,10 +165,10 @@ impl Sampler {
     pub fn run(mut self, interval: Duration, requests: &Receiver<Sender<()>>) {
         let mut polls = Polls::plan(&lock(&self.timeline), Monotonic::now());
         let mut sweeps = Beat::starting_at_once();
-        let mut pursuit: Option<Pursuit> = None;
+        let mut edge_reads: Option<EdgeReads> = None;
         loop {
-            let pursued = pursuit.as_ref().map_or(sweeps.next, Pursuit::next);
-            let next = sweeps.next.min(pursued).min(polls.next());
+            let next_edge_read = edge_reads.as_ref().map_or(sweeps.next, EdgeReads::next);
+            let next = sweeps.next.min(next_edge_read).min(polls.next());
             let wait = Duration::from_nanos(next.0.saturating_sub(Monotonic::now().0));
             match requests.recv_timeout(wait) {
                 Ok(first) => {
@@ -179,7 +179,7 @@ impl Sampler {
                         // The one who asked may have given up; the samples are there all the same.
                         done.send(()).ok();
                     }
-                    pursuit = Pursuit::after_edge(&lock(&self.timeline), Monotonic::now());
+                    edge_reads = EdgeReads::after_edge(&lock(&self.timeline), Monotonic::now());
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(missed) = sweeps.missed(interval) {
@@ -189,9 +189,9 @@ impl Sampler {
                     }
                     self.poll(&mut polls, interval);
                     let then = Monotonic::now();
-                    if let Some(due) = pursuit.take_if(|pursuit| pursuit.next() <= then) {
+                    if let Some(due) = edge_reads.take_if(|reads| reads.next() <= then) {
                         self.read(&due.due(then), false);
-                        pursuit = due.after(&lock(&self.timeline), then, Monotonic::now());
+                        edge_reads = due.after(&lock(&self.timeline), then, Monotonic::now());
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,

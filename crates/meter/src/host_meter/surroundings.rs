@@ -6,7 +6,7 @@ use super::lock::lock;
 use crate::baseline::{self, Unrest};
 use crate::device_series::{of_gpu, of_zone};
 use crate::environment::{Surroundings, Watched, disturbances};
-use crate::series::Span;
+use crate::estimation::series::Span;
 use crate::telemetry::GpuState;
 use joulemark_measurement::Warning;
 use joulemark_measurement::clock::Monotonic;

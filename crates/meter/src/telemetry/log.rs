@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{GpuId, GpuSample, Trouble};
-use crate::series::Span;
+use crate::estimation::series::Span;
 use joulemark_measurement::clock::Monotonic;
 
 /// 2 h at 5 Hz are 36,000 samples of about 120 bytes: 4.5 MB a GPU. Beyond this the older half is thinned to every

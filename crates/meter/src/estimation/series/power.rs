@@ -1,6 +1,6 @@
 //! Polled power as it was read, and its integral. Pure.
 
-use super::{Sample, Series};
+use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
 impl Series {

@@ -4,20 +4,25 @@
 //! an estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
 
 mod counter_interpolation;
-mod grid;
 mod growth;
 mod levels;
 mod power;
 mod power_curve;
+mod power_curve_errors;
 mod rates;
 mod refresh_period;
+mod refresh_times;
+mod refreshed_power;
 mod samples;
-mod ticks;
+mod slowest_refresh;
+mod span;
 
-pub use growth::{Growth, Span, Unknown};
+pub use growth::{Growth, Unknown};
 pub use power_curve::PowerCurve;
+pub use power_curve_errors::PowerCurveErrors;
 pub use rates::Rate;
-pub use samples::{Sample, Series};
+pub use samples::Series;
+pub use span::Span;
 
 #[cfg(test)]
 mod tests;

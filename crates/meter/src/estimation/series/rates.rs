@@ -1,6 +1,7 @@
 //! A series as rates over time: power of a counter. Pure.
 
-use super::{Sample, Series, Span};
+use super::samples::{Sample, Series};
+use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
 /// A counter that stands still for longer than this really rests; before, it may not have refreshed yet.

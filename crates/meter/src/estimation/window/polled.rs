@@ -1,9 +1,9 @@
 //! Energy from polled power: where a value belongs in time, and what polling can have missed.
 
 use super::averaged::{Averaged, Energy};
-use super::doubt::{Doubt, IN_WORDS, combined};
-use crate::series::{Growth, PowerCurve, Span, Unknown};
-use crate::timeline::Track;
+use super::uncertainty::{Doubt, IN_WORDS, combined};
+use crate::estimation::series::{Growth, PowerCurve, PowerCurveErrors, Span, Unknown};
+use crate::estimation::track::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
 /// A short window takes its doubt of bursts from the seconds before as well.
@@ -39,7 +39,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
     };
     growth.total = energy.total_j;
     let edges_j = energy.half_width_j;
-    let missed = Missed::estimate(&curve, span.sec(), untold_sec);
+    let missed = Missed::estimate(&curve, span.sec(), refresh_sec, untold_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let step_j = SMALLEST_STEP_W * span.sec();
     let whole = [
@@ -81,20 +81,21 @@ struct Missed {
 }
 
 impl Missed {
-    fn estimate(curve: &PowerCurve, sec: f64, untold_sec: f64) -> Self {
+    fn estimate(curve: &PowerCurve, sec: f64, refresh_sec: f64, untold_sec: f64) -> Self {
+        let errors = PowerCurveErrors::of(curve, refresh_sec);
         // The curve has each in the middle; one whose refresh is not told may be older by as much.
-        let changes = curve
+        let changes = errors
             .jumps(0.0, sec)
             .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
         let earlier = (-LOOK_BACK_SEC).max(curve.start());
-        let once = curve.jumps(earlier, sec).filter(|jump| jump.lone);
+        let once = errors.jumps(earlier, sec).filter(|jump| jump.is_lone);
         // A value that was seen once stands for anything from a moment to twice its refresh.
         let once_j2: f64 = once.map(|jump| (jump.watts * jump.sec).powi(2)).sum();
         Self {
             changes_j: changes.collect(),
-            moved_j: curve.displaced_j(0.0, sec),
+            moved_j: errors.displaced_j(0.0, sec),
             bursts_j: (once_j2 * sec / (sec - earlier)).sqrt(),
-            noise_j: NORMAL_AS_EVEN * curve.noise_w() * sec / (curve.count(0.0, sec).max(1) as f64).sqrt(),
+            noise_j: NORMAL_AS_EVEN * errors.noise_w() * sec / (curve.count(0.0, sec).max(1) as f64).sqrt(),
             aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * untold_sec / 4.0,
         }
     }

@@ -3,14 +3,15 @@
 //! Owns uncertainty, confidence and what counts in a total. Deliberately does not know whose window it is.
 
 mod averaged;
-mod doubt;
 mod polled;
+mod uncertainty;
 
-use doubt::Doubt;
+use uncertainty::Doubt;
 
 use super::series::{Growth, Span, Unknown};
-use super::source::{Place, SourceDescription};
-use super::timeline::{Timeline, Track};
+use super::timeline::Timeline;
+use super::track::Track;
+use crate::source::{Place, SourceDescription};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyScope, EnergySourceKind, SourceReading, Window,

@@ -1,39 +1,35 @@
-//! How slow a sensor can be whose values say nothing of it: one that scatters not at all, on a load with few levels. Pure.
+//! How slow a sensor can be whose values say nothing of it: one that does not scatter, on a load with few levels.
 //!
 //! Its changes are seen when it refreshes: all of them, some whole periods apart. Whatever period does not fit them is
 //! refuted.
 
-use super::{Series, Span};
+use super::samples::Series;
+use super::span::Span;
 
-/// Changes this far beyond the span are witnesses as well.
+/// Changes this far beyond the span are evidence as well.
 const AROUND_SEC: f64 = 2.5;
 
-/// More witnesses than this refute no more.
-const MOST: usize = 64;
+/// More changes than this refute no more.
+const MAX_CHANGES: usize = 64;
 
 /// Periods are tried in steps that move the outermost change by this part of what is known of it.
 const STEP: f64 = 0.5;
 
 /// Nothing shorter is told from polls.
-const SHORTEST_SEC: f64 = 2.5e-3;
+const MIN_SLOWEST_SEC: f64 = 2.5e-3;
 
 impl Series {
     /// The longest period up to `longest_sec` at which every change of value around `span` may have been a refresh.
     pub fn slowest_refresh_sec(&self, span: Span, longest_sec: f64) -> f64 {
         let origin = span.start;
         let near = |at: f64| (-AROUND_SEC..span.sec() + AROUND_SEC).contains(&at);
-        let steps = self.samples.iter().map(|sample| {
-            (
-                sample.changed_after.sec_since(origin),
-                sample.changed_by.sec_since(origin),
-            )
-        });
+        let steps = self.samples.iter().map(|sample| sample.changed_within(origin));
         let mut changes: Vec<(f64, f64)> = steps.filter(|(after, by)| after < by && near(*by)).collect();
         changes.dedup();
-        changes.truncate(MOST);
+        changes.truncate(MAX_CHANGES);
         // Two changes are two refreshes.
         let apart = changes.windows(2).map(|pair| pair[1].1 - pair[0].0);
-        let longest_sec = apart.fold(longest_sec, f64::min).max(SHORTEST_SEC);
+        let longest_sec = apart.fold(longest_sec, f64::min).max(MIN_SLOWEST_SEC);
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
             return longest_sec;
         };
@@ -44,10 +40,10 @@ impl Series {
         let span_sec = (last.1 - first.1).max(longest_sec);
         let mut period = longest_sec;
         let slack_sec = STEP * sharpest / 2.0;
-        while period > SHORTEST_SEC && !fits(&changes, period, slack_sec) {
+        while period > MIN_SLOWEST_SEC && !fits(&changes, period, slack_sec) {
             period -= STEP * sharpest * period / span_sec;
         }
-        period.max(SHORTEST_SEC)
+        period.max(MIN_SLOWEST_SEC)
     }
 }
 

@@ -1,149 +1,16 @@
 //! Everything the meter has read: a bounded series for each source, for the host's CPU time and for each tracked
-//! process. Owns what breaks a series. Deliberately does not know threads or windows' owners; filled by hand in tests.
+//! process.
+//!
+//! Owns which series there are and until when they are covered. Leaves to others who fills it (`host_meter`; tests by hand)
+//! and whose windows are read from it.
 
 use super::series::{Series, Span, Unknown};
-use super::source::{PollError, SourceDescription, Value};
-use joulemark_measurement::EnergyMethod;
+use super::track::Track;
+use crate::source::{PollError, SourceDescription, Value};
 use joulemark_measurement::clock::Monotonic;
 
 /// Ended processes stay readable this long: a result is computed seconds after its worker ends.
 const KEEP_ENDED_SEC: f64 = 7200.0;
-
-/// Live power looks back this far: several refreshes of the slowest counter.
-const LIVE_POWER_SEC: f64 = 0.5;
-
-/// The peak is of means over the above, so that looking more often would see little more.
-const PEAK_EVERY_SEC: f64 = 0.1;
-
-/// Polled power not read for longer than this is not guessed by a straight line.
-const LONGEST_POWER_GAP_SEC: f64 = 2.0;
-
-#[derive(Debug)]
-pub struct Track {
-    pub description: SourceDescription,
-    pub counter: Series,
-    pub power: Series,
-    /// The latest failure; it explains a window that has no data.
-    pub last_error: Option<PollError>,
-    pub tally: Tally,
-    peak_w: f64,
-    /// When the peak was last looked for.
-    peak_at: Monotonic,
-}
-
-/// What a source was asked and has shown since the meter started.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Tally {
-    /// Energy of the chosen series over all stretches in which it is known, in joules: never falls, whatever the
-    /// counter itself does.
-    pub energy_j: f64,
-    pub answers: u64,
-    pub failures: u64,
-}
-
-/// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
-/// behind the edge.
-const SETTLED_REFRESHES: f64 = 2.1;
-
-/// Power that was seen to differ every few milliseconds has no refresh to speak of.
-const FRESH_POWER_SEC: f64 = 5e-3;
-
-/// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
-const FEWEST_W_BELIEVED: f64 = 500.0;
-
-impl Track {
-    /// The series a window is read from.
-    pub fn chosen(&self) -> &Series {
-        if self.description.method == EnergyMethod::PowerIntegration {
-            &self.power
-        } else {
-            &self.counter
-        }
-    }
-
-    /// How often the chosen sensor refreshes, in seconds, as far as its samples tell.
-    pub fn detected_refresh_sec(&self) -> Option<f64> {
-        self.chosen().refresh_sec()
-    }
-
-    /// How old a value of the counter can be when it is read: what the samples tell, else what such hardware does.
-    pub fn counter_refresh_sec(&self) -> f64 {
-        let known = self.description.refresh_sec;
-        self.counter
-            .refresh_sec()
-            .unwrap_or_else(|| self.counter.refresh_bound_sec().map_or(known, |bound| bound.min(known)))
-    }
-
-    /// The same for polled power; none where its values do not tell.
-    pub fn power_refresh_sec(&self) -> Option<f64> {
-        let as_good_as_fresh = self.power.refresh_bound_sec().filter(|bound| *bound <= FRESH_POWER_SEC);
-        self.power.refresh_sec().or(as_good_as_fresh)
-    }
-
-    /// Until how long after a window's end readings still say something of it.
-    pub fn settle_sec(&self) -> f64 {
-        match self.description.method {
-            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * SETTLED_REFRESHES,
-            EnergyMethod::PowerIntegration => {
-                self.description.averaging_sec / 2.0 + SETTLED_REFRESHES * self.power_refresh_sec().unwrap_or(0.0)
-            }
-            EnergyMethod::Estimate => 0.0,
-        }
-    }
-
-    pub fn live_power_w(&self) -> Option<f64> {
-        if self.last_error.is_some() {
-            return None;
-        }
-        let polled = self.power.last().and_then(|sample| sample.power_w);
-        polled.or_else(|| self.counter.recent_rate(LIVE_POWER_SEC))
-    }
-
-    fn record(&mut self, value: Value, edge: bool, longest_power_gap_sec: f64) {
-        self.last_error = None;
-        let before = self.chosen().last().copied();
-        if let Some(total) = value.counter_j {
-            self.void_a_gap_that_could_hide_a_wrap(value.at);
-            self.counter.push_total(value.at, total, edge);
-            self.note_the_peak(value.at);
-        }
-        if let Some(power_w) = value.power_w {
-            let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
-            if gap > longest_power_gap_sec {
-                self.power.break_off(format!("power was not read for {gap:.1} s"));
-            }
-            self.power.push_power(value.at, power_w, edge);
-        }
-        self.tally.answers += 1;
-        self.tally.energy_j += before.map_or(0.0, |before| self.chosen().growth_since(&before));
-    }
-
-    fn note_the_peak(&mut self, now: Monotonic) {
-        if self.description.wraps.is_none() || now.sec_since(self.peak_at) < PEAK_EVERY_SEC {
-            return;
-        }
-        self.peak_at = now;
-        let rate_w = self.counter.recent_rate(LIVE_POWER_SEC).unwrap_or(0.0);
-        self.peak_w = self.peak_w.max(rate_w);
-    }
-
-    fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
-        let (Some(wraps), Some(last)) = (self.description.wraps, self.counter.last()) else {
-            return;
-        };
-        let gap = now.sec_since(last.at);
-        // A bound that stands on no declared limit is far above what sockets draw: there, four times what was seen
-        // decides, so that a thread held up for a moment does not cost a reading.
-        let seen_w = (4.0 * self.peak_w).max(FEWEST_W_BELIEVED);
-        if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
-            let why = format!(
-                "not read for {gap:.2} s, in which its {:.0} J range may have wrapped unseen",
-                wraps.range_j
-            );
-            self.counter.break_off(why);
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Process {
@@ -161,7 +28,6 @@ pub struct Timeline {
     tracks: Vec<Track>,
     host_cpu: Series,
     processes: Vec<Process>,
-    longest_power_gap_sec: f64,
     last_sweep: Monotonic,
 }
 
@@ -191,20 +57,11 @@ pub struct CpuGrowth {
 impl Timeline {
     /// Creates an empty timeline for these sources, which are sampled every `interval_sec`.
     pub fn new(descriptions: Vec<SourceDescription>, interval_sec: f64) -> Self {
-        let track = |description| Track {
-            description,
-            counter: Series::default(),
-            power: Series::default(),
-            last_error: None,
-            tally: Tally::default(),
-            peak_w: 0.0,
-            peak_at: Monotonic(0),
-        };
+        let track = |description| Track::new(description, interval_sec);
         Self {
             tracks: descriptions.into_iter().map(track).collect(),
             host_cpu: Series::default(),
             processes: Vec::new(),
-            longest_power_gap_sec: LONGEST_POWER_GAP_SEC.max(10.0 * interval_sec),
             last_sweep: Monotonic::now(),
         }
     }
@@ -234,16 +91,8 @@ impl Timeline {
             return;
         };
         match answer {
-            Ok(value) => track.record(value, edge, self.longest_power_gap_sec),
-            Err(error) => {
-                if let PollError::Gone(why) = &error {
-                    // Should it come back, it is another driver's count: nothing connects the two.
-                    track.counter.break_off(why.clone());
-                    track.power.break_off(why.clone());
-                }
-                track.tally.failures += 1;
-                track.last_error = Some(error);
-            }
+            Ok(value) => track.record(value, edge),
+            Err(error) => track.record_failure(error),
         }
     }
 
@@ -344,6 +193,7 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimation::track::Tally;
     use crate::fixtures;
     use crate::source::Wraps;
 

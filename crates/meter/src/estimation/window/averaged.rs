@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::series::PowerCurve;
+use crate::estimation::series::PowerCurve;
 
 /// Phases of an average that are looked at one by one.
 const CELLS: i32 = 20;

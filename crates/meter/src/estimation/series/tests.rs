@@ -140,11 +140,11 @@ fn a_refresh_that_came_right_before_its_reading_or_a_whole_period_earlier_is_dou
             error_j <= reached.shape + reached.timing + 1e-6,
             "{late}: {error_j} {reached:?}"
         );
-        let is_torn = late < 1e-3;
-        assert_eq!(reached.shape > 0.1, is_torn, "{late}: {reached:?}");
+        let is_at_an_end = late < 1e-3;
+        assert_eq!(reached.shape > 0.1, is_at_an_end, "{late}: {reached:?}");
         assert_eq!(
             error_j > 0.1,
-            is_torn,
+            is_at_an_end,
             "{late}: it lies at an end, not in the middle: {error_j}"
         );
     }
@@ -169,9 +169,9 @@ fn power_is_integrated_by_trapezoids() {
     assert_eq!(whole.total, 600.0);
     let curve = series.refreshed(span(0.0, 3.0), 0.0);
     assert!((curve.total(3.0) - curve.total(0.0) - 600.0).abs() < 1e-9);
-    let jumps: Vec<_> = curve.jumps(0.0, 3.0).collect();
+    let jumps: Vec<_> = PowerCurveErrors::of(&curve, 0.0).jumps(0.0, 3.0).collect();
     assert_eq!(jumps.len(), 1, "{jumps:?}");
-    assert_eq!((jumps[0].watts, jumps[0].sec, jumps[0].lone), (200.0, 1.0, false));
+    assert_eq!((jumps[0].watts, jumps[0].sec, jumps[0].is_lone), (200.0, 1.0, false));
     let half = series.growth(span(1.0, 1.5), 0.0).expect("a growth");
     assert!((half.total - 75.0).abs() < 1e-9);
 }
@@ -194,9 +194,9 @@ fn a_smooth_power_leaves_next_to_no_doubt_and_a_lone_sample_much() {
             series.push_power(sec(at), power(at), false);
         }
         let curve = series.refreshed(span(0.0, 5.0), 0.0);
-        let jumps: Vec<_> = curve.jumps(0.0, 5.0).collect();
+        let jumps: Vec<_> = PowerCurveErrors::of(&curve, 0.0).jumps(0.0, 5.0).collect();
         let missed_j: f64 = jumps.iter().map(|jump| jump.watts * jump.sec / 2.0).sum();
-        (missed_j, jumps.iter().any(|jump| jump.lone))
+        (missed_j, jumps.iter().any(|jump| jump.is_lone))
     };
     assert!(doubt(&|at| 200.0 + 50.0 * (2.0 * at).sin()).0 < 0.05);
     let (step_j, lone) = doubt(&|at| if at < 2.41 { 100.0 } else { 300.0 });
@@ -296,7 +296,8 @@ proptest! {
             let span = span(curve[0].0, curve[curve.len() - 1].0);
             let growth = series.growth(span, 0.0).expect("a growth");
             let curve = series.refreshed(span, 0.0);
-            let jumps_j: f64 = curve.jumps(0.0, span.sec()).map(|jump| jump.watts * jump.sec).sum();
+            let errors = PowerCurveErrors::of(&curve, 0.0);
+            let jumps_j: f64 = errors.jumps(0.0, span.sec()).map(|jump| jump.watts * jump.sec).sum();
             (growth.total, curve.total(span.sec()) - curve.total(0.0), jumps_j)
         };
         let (one, other) = (whole(&forwards), whole(&backwards));

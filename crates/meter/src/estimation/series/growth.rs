@@ -1,30 +1,9 @@
 //! How much a series grew over a span of time, and how well that is known. Pure.
 
 use super::counter_interpolation::Reached;
-use super::{Sample, Series};
-use joulemark_measurement::Window;
+use super::samples::{Sample, Series};
+use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub start: Monotonic,
-    pub end: Monotonic,
-}
-
-impl From<&Window> for Span {
-    fn from(window: &Window) -> Self {
-        Self {
-            start: Monotonic::from_sec(window.start_monotonic_sec),
-            end: Monotonic::from_sec(window.end_monotonic_sec),
-        }
-    }
-}
-
-impl Span {
-    pub fn sec(&self) -> f64 {
-        self.end.sec_since(self.start)
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
@@ -126,18 +105,13 @@ impl Series {
 
     /// Polled power summed up to `at`, which lies right after the sample at `index` or on it.
     fn integral(&self, index: usize, at: Monotonic) -> Reached {
-        let known = |total| Reached {
-            total,
-            timing: 0.0,
-            shape: 0.0,
-        };
         let before = &self.samples[index];
         let since = at.sec_since(before.at);
         let Some(after) = self.samples.get(index + 1).filter(|_| since > 0.0) else {
-            return known(before.total);
+            return Reached::exactly(before.total);
         };
         let sec = after.at.sec_since(before.at);
-        known(before.total + partial_trapezoid(before, after, since.min(sec), sec))
+        Reached::exactly(before.total + partial_trapezoid(before, after, since.min(sec), sec))
     }
 }
 

@@ -4,7 +4,8 @@
 //! read: a counter that ticks every few milliseconds is waited for at the edge; a slower one is pursued after it,
 //! while the measured work goes on, until its next refreshes have shown how it stood at the edge.
 
-use super::timeline::{Timeline, Track};
+use super::timeline::Timeline;
+use super::track::Track;
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
@@ -74,7 +75,7 @@ impl Awaited {
 
 /// The schedule of extra readings after a window's edge, until the next refreshes have shown how each source stood there.
 #[derive(Clone, Debug)]
-pub struct Pursuit(Vec<Group>);
+pub struct EdgeReads(Vec<Group>);
 
 #[derive(Clone, Debug)]
 struct Group {
@@ -84,7 +85,7 @@ struct Group {
     until: Monotonic,
 }
 
-impl Pursuit {
+impl EdgeReads {
     /// Creates the schedule after an edge `now`; `None` when no source needs extra readings.
     pub fn after_edge(timeline: &Timeline, now: Monotonic) -> Option<Self> {
         let slow = numbers(timeline, |track| {

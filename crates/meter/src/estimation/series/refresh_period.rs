@@ -8,18 +8,18 @@ use std::collections::VecDeque;
 use joulemark_measurement::clock::Monotonic;
 
 /// Counters and power sensors of GPUs refresh every 20 to 100 ms; a longer rhythm is the load's, not the sensor's.
-const LONGEST_SEC: f64 = 0.15;
+pub const MAX_REFRESH_SEC: f64 = 0.15;
 
 /// No register refreshes faster; a value that does moves by its smallest step.
-const SHORTEST_SEC: f64 = 2e-4;
+const MIN_REFRESH_SEC: f64 = 2e-4;
 
 /// A period is told from at least this many of its repetitions.
-const FEWEST: usize = 3;
+const MIN_PERIODS: usize = 3;
 
-const KEPT: usize = 15;
+const MAX_PERIODS: usize = 15;
 
 /// So many readings in a row that all differed bound the period by their spacing: n steps within n + 1 gaps.
-const RUN: usize = 8;
+const RUN_STEPS: usize = 8;
 
 /// A step must be known to this part of the period, or it says nothing.
 const SHARPNESS: f64 = 0.35;
@@ -28,10 +28,10 @@ const SHARPNESS: f64 = 0.35;
 const SHARP: f64 = 0.15;
 
 /// Over so many periods one of 1 ms is known to microseconds.
-const SETTLED_PERIODS: f64 = 20.0;
+const SETTLED_STRETCH_PERIODS: f64 = 20.0;
 
 /// A clock that drifts is followed by beginning anew now and then.
-const LONGEST_STRETCH: f64 = 1000.0;
+const MAX_STRETCH_PERIODS: f64 = 1000.0;
 
 #[derive(Clone, Debug, Default)]
 pub struct RefreshDetector {
@@ -91,7 +91,7 @@ impl Stretch {
         let later = (step.1.sec_since(self.last.1) + step.0.sec_since(self.last.0)) / 2.0 / period.0;
         let periods = later.round();
         let doubt = (later * period.1 + half) / period.0;
-        if periods < 1.0 || doubt > 0.3 || (later - periods).abs() > doubt || self.periods > LONGEST_STRETCH {
+        if periods < 1.0 || doubt > 0.3 || (later - periods).abs() > doubt || self.periods > MAX_STRETCH_PERIODS {
             return Self::from(step);
         }
         self.with(step, periods)
@@ -112,15 +112,15 @@ impl RefreshDetector {
             // Each step somewhere in its gap: the middles are taken.
             let period = (before.sec_since(after) + at.sec_since(by)) / 2.0;
             let doubt = (by.sec_since(after) + at.sec_since(before)) / 2.0;
-            if period < SHORTEST_SEC {
+            if period < MIN_REFRESH_SEC {
                 self.bound = Some(self.bound.map_or(period, |known| known.min(period)));
-            } else if period <= LONGEST_SEC && doubt <= SHARPNESS * period {
+            } else if period <= MAX_REFRESH_SEC && doubt <= SHARPNESS * period {
                 self.keep(period, doubt);
             }
         }
         let step = (before, at);
         // Far more readings than not are sweeps, too far apart to place anything.
-        if at.sec_since(before) <= SHARP * LONGEST_SEC {
+        if at.sec_since(before) <= SHARP * MAX_REFRESH_SEC {
             self.lengthen(step);
         }
         self.last_step = Some(step);
@@ -160,18 +160,18 @@ impl RefreshDetector {
         }
         self.periods.retain(|(_, known)| *known <= sharp.max(2.0 * doubt));
         self.periods.push_back((period, doubt));
-        if self.periods.len() > KEPT {
+        if self.periods.len() > MAX_PERIODS {
             self.periods.pop_front();
         }
     }
 
     fn note_run(&mut self, at: Monotonic) {
         self.run.push_back(at);
-        if self.run.len() > RUN + 1 {
+        if self.run.len() > RUN_STEPS + 1 {
             self.run.pop_front();
         }
-        if self.run.len() == RUN + 1 {
-            let bound = at.sec_since(self.run[0]) / (RUN - 1) as f64;
+        if self.run.len() == RUN_STEPS + 1 {
+            let bound = at.sec_since(self.run[0]) / (RUN_STEPS - 1) as f64;
             self.bound = Some(self.bound.map_or(bound, |known| known.min(bound)));
         }
     }
@@ -192,7 +192,7 @@ impl RefreshDetector {
 
     /// The period and how far one of its steps may be off the place that others foretell, both in seconds.
     pub fn period(&self) -> Option<(f64, f64)> {
-        if self.periods.len() < FEWEST {
+        if self.periods.len() < MIN_PERIODS {
             return None;
         }
         let mut sorted: Vec<(f64, f64)> = self.periods.iter().copied().collect();
@@ -218,7 +218,10 @@ impl RefreshDetector {
 
     /// Whether longer watching would hardly make the period sharper.
     pub fn is_settled(&self) -> bool {
-        self.told.is_some() || self.stretch.is_some_and(|stretch| stretch.periods >= SETTLED_PERIODS)
+        self.told.is_some()
+            || self
+                .stretch
+                .is_some_and(|stretch| stretch.periods >= SETTLED_STRETCH_PERIODS)
     }
 
     /// The last step, where it is known sharply.
@@ -233,7 +236,7 @@ impl RefreshDetector {
 
 /// Whether hardware has such periods; a longer one is the load's.
 fn is_a_sensor_s(period_sec: f64) -> bool {
-    (SHORTEST_SEC..=LONGEST_SEC).contains(&period_sec)
+    (MIN_REFRESH_SEC..=MAX_REFRESH_SEC).contains(&period_sec)
 }
 
 /// Of two periods that which is known better.

@@ -1,8 +1,8 @@
 //! How far an energy may be off, and its sum in words. The instrument's own accuracy is not in it.
 
-use crate::series::Growth;
+use crate::estimation::series::Growth;
+use crate::estimation::track::Track;
 use crate::source::SourceDescription;
-use crate::timeline::Track;
 use joulemark_measurement::EnergySourceKind;
 use joulemark_measurement::units::{MICROJOULES_PER_JOULE, MILLIJOULES_PER_JOULE, MILLISECONDS_PER_SECOND};
 

@@ -25,6 +25,13 @@ pub struct Sample {
     pub(super) edge: bool,
 }
 
+impl Sample {
+    /// Returns the two readings that enclose the change to this value, in seconds from `origin`.
+    pub(super) fn changed_within(&self, origin: Monotonic) -> (f64, f64) {
+        (self.changed_after.sec_since(origin), self.changed_by.sec_since(origin))
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     pub(super) samples: VecDeque<Sample>,

@@ -1,0 +1,211 @@
+//! When the refreshes were of a value that moves in steps of time, and so what a counter had reached at a moment.
+//!
+//! A value read from a counter belongs to its last refresh, not to the moment of reading. Each value is therefore
+//! placed at the refresh it came from, as closely as the readings around it tell. Knows no windows: the value at a
+//! moment depends on the moment alone, so that growth adds up. An anchor is a refresh that two readings enclose so
+//! closely that others are placed by it, whole periods away.
+
+use std::ops::Range;
+
+use super::counter_interpolation::{Reached, Refresh, Side, Slope, between, beyond};
+use super::samples::{Sample, Series};
+use joulemark_measurement::clock::Monotonic;
+
+/// A value read unchanged for longer than this many periods has been refreshed since, to the same.
+const RESTS_AFTER_PERIODS: f64 = 1.5;
+
+/// Refreshes are not perfectly even: the part of a period by which one may miss its place.
+const JITTER: f64 = 0.0002;
+
+/// A reading is stamped after it was made: the value may be older by the call's length.
+const STAMP_SEC: f64 = 1.1e-6;
+
+/// An anchor further away than this does not tell where a refresh was.
+const MAX_ANCHOR_PERIODS: f64 = 100.0;
+
+/// How many samples on either side of an edge are searched for anchors.
+const SAMPLES_AROUND: usize = 600;
+
+/// How many anchors on either side are tried.
+const ANCHORS_TRIED: usize = 4;
+
+/// The part of a period within which readings must enclose an anchor.
+const MAX_ANCHOR_GAP: f64 = 0.3;
+
+/// A place at either end is told from one anywhere between where the ends are known to this part of the whole.
+const MAX_END_WIDTH: f64 = 0.1;
+
+/// How many refreshes a slope may reach back or ahead to become sharp.
+const MAX_SLOPE_REFRESHES: usize = 6;
+
+impl Series {
+    /// Returns the counter at `at`, which must lie between samples of one epoch. `refresh_sec` is how old a value can be
+    /// when it is read; with 0 values belong to their stamps and the curve is linear between them.
+    pub(super) fn reached(&self, at: Monotonic, refresh_sec: f64) -> Reached {
+        self.reached_among(at, refresh_sec, SAMPLES_AROUND)
+    }
+
+    /// Returns the same, placed by so many samples on either side.
+    pub(super) fn reached_among(&self, at: Monotonic, refresh_sec: f64, samples: usize) -> Reached {
+        let (before, after) = self.refreshes_beside(at, refresh_sec, samples);
+        let Some(from) = before.first().copied() else {
+            // Before the first refresh that was seen: only an edge within a period of the first sample is.
+            return Reached::exactly(after[0].total);
+        };
+        let side_before = Side::measure(&before, Slope::between);
+        let Some(to) = after.first().copied() else {
+            return beyond(from, side_before.near);
+        };
+        let side_after = Side::measure(&after, |newer, older| Slope::between(older, newer));
+        between(from, to, side_before, side_after)
+    }
+
+    /// Returns the refreshes up to `at`, newest first, and those after it, oldest first.
+    fn refreshes_beside(&self, at: Monotonic, refresh_sec: f64, samples: usize) -> (Vec<Refresh>, Vec<Refresh>) {
+        let last_before = self.samples.partition_point(|sample| sample.at <= at) - 1;
+        let epoch = self.samples[last_before].epoch;
+        let around = last_before.saturating_sub(samples)..(last_before + samples).min(self.samples.len());
+        let anchors = self.anchors(around, epoch, at, refresh_sec);
+        let refresh = |index: usize| {
+            let sample = self.samples.get(index).filter(|sample| sample.epoch == epoch)?;
+            Some(self.refresh_of(sample, at, refresh_sec, &anchors))
+        };
+        let (mut before, mut after): (Vec<Refresh>, Vec<Refresh>) = (Vec::new(), Vec::new());
+        let mut index = last_before;
+        while let Some(found) = refresh(index) {
+            if found.at <= 0.0 {
+                push_distinct(&mut before, found);
+            } else {
+                after.insert(0, found);
+            }
+            if before.len() > MAX_SLOPE_REFRESHES || index == 0 {
+                break;
+            }
+            index -= 1;
+        }
+        after.dedup_by(|later, earlier| later.at == earlier.at);
+        index = last_before + 1;
+        while after.len() <= MAX_SLOPE_REFRESHES {
+            let Some(found) = refresh(index) else { break };
+            index += 1;
+            if found.at > 0.0 {
+                push_distinct(&mut after, found);
+            } else {
+                before.insert(0, found);
+            }
+        }
+        before.dedup_by(|earlier, later| earlier.at == later.at);
+        (before, after)
+    }
+
+    /// Returns the refresh that a sample's value came from, in seconds from `origin`.
+    fn refresh_of(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, anchors: &[(f64, f64)]) -> Refresh {
+        let since = |moment: Monotonic| moment.sec_since(origin);
+        let read = since(sample.at);
+        let (mut earliest, mut latest) = (since(sample.changed_after), since(sample.changed_by));
+        if refresh_sec <= 0.0 {
+            (earliest, latest) = (read, read);
+        } else if read - RESTS_AFTER_PERIODS * refresh_sec > latest {
+            // A counter at rest: refreshed within the last period.
+            (earliest, latest) = (read - refresh_sec, read);
+        } else if earliest == latest {
+            // The value was there before the first reading, however often it was read since.
+            earliest = latest - refresh_sec;
+        } else {
+            earliest = earliest.max(latest - refresh_sec);
+        }
+        let (mut stamp_sec, mut anchor, mut is_at_an_end) = (0.0, None, false);
+        if refresh_sec > 0.0 {
+            let placed = self.narrowed((earliest, latest), anchors);
+            ((earliest, latest), anchor, is_at_an_end) = (placed.within, placed.anchor, placed.is_at_an_end);
+            stamp_sec = STAMP_SEC;
+        }
+        Refresh {
+            at: (earliest + latest) / 2.0,
+            half: ((latest - earliest) / 2.0).hypot(stamp_sec),
+            total: sample.total,
+            anchor,
+            is_at_an_end,
+        }
+    }
+
+    /// Returns the anchors between two samples, each as the readings that enclose it, in seconds from `origin`, oldest
+    /// first.
+    pub(super) fn anchors(
+        &self,
+        indices: Range<usize>,
+        epoch: u32,
+        origin: Monotonic,
+        refresh_sec: f64,
+    ) -> Vec<(f64, f64)> {
+        let steps = self
+            .samples
+            .range(indices)
+            .filter(|sample| sample.epoch == epoch)
+            .map(|sample| sample.changed_within(origin));
+        let mut anchors: Vec<_> = steps
+            .filter(|(after, by)| after < by && by - after <= MAX_ANCHOR_GAP * refresh_sec)
+            .collect();
+        anchors.dedup();
+        anchors
+    }
+
+    /// Returns where a refresh was that lies somewhere in `wide`: whole periods from an anchor, where one is near enough
+    /// to leave no choice between two such places.
+    pub(super) fn narrowed(&self, wide: (f64, f64), anchors: &[(f64, f64)]) -> Narrowed {
+        let middle = (wide.0 + wide.1) / 2.0;
+        let split = anchors.partition_point(|step| step.1 < middle);
+        let is_one_itself = anchors
+            .get(split)
+            .is_some_and(|step| step.0 >= wide.0 && step.1 <= wide.1);
+        let mut narrowest = Narrowed {
+            within: wide,
+            anchor: is_one_itself.then_some(split),
+            is_at_an_end: false,
+        };
+        let Some((period, uncertainty_sec)) = self.refresh.period() else {
+            return narrowest;
+        };
+        let nearest = split.saturating_sub(ANCHORS_TRIED)..(split + ANCHORS_TRIED).min(anchors.len());
+        let mut is_at_an_end = false;
+        for (index, (after, by)) in nearest.clone().zip(&anchors[nearest]) {
+            let (at, half) = ((after + by) / 2.0, (by - after) / 2.0);
+            let periods = ((at - middle) / period).round();
+            if periods.abs() > MAX_ANCHOR_PERIODS {
+                continue;
+            }
+            let drift = periods.abs() * (period * JITTER + uncertainty_sec);
+            let (at, half) = (at - periods * period, half.hypot(drift));
+            let fits = |shift: f64| at + half + shift + drift > wide.0 && at - half + shift - drift < wide.1;
+            let (earliest, latest) = (wide.0.max(at - half), wide.1.min(at + half));
+            let is_of_two = fits(period) || fits(-period);
+            let is_certain = fits(0.0) && !is_of_two && earliest < latest;
+            if is_certain && latest - earliest < narrowest.within.1 - narrowest.within.0 {
+                narrowest = Narrowed {
+                    within: (earliest, latest),
+                    anchor: Some(index),
+                    is_at_an_end: false,
+                };
+            }
+            is_at_an_end |= is_of_two && half + drift < MAX_END_WIDTH * (wide.1 - wide.0);
+        }
+        narrowest.is_at_an_end = is_at_an_end && narrowest.anchor.is_none();
+        narrowest
+    }
+}
+
+/// Where a refresh was.
+pub(super) struct Narrowed {
+    pub(super) within: (f64, f64),
+    /// The number of the anchor that says so, or of the refresh itself where it is one.
+    pub(super) anchor: Option<usize>,
+    /// It was at either end, and nowhere between: an anchor lies whole periods from both.
+    pub(super) is_at_an_end: bool,
+}
+
+/// Adds a refresh, unless it is the last one, seen in another sample.
+fn push_distinct(refreshes: &mut Vec<Refresh>, refresh: Refresh) {
+    if refreshes.last().is_none_or(|last| last.at != refresh.at) {
+        refreshes.push(refresh);
+    }
+}

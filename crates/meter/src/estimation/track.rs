@@ -1,0 +1,173 @@
+//! What was read of one source, and what its readings tell of its sensor.
+//!
+//! Owns what breaks a source's series: a gap that could hide a wrap, power that was not read. Leaves the other series and
+//! whose windows they are to `timeline`.
+
+use super::series::Series;
+use crate::source::{PollError, SourceDescription, Value};
+use joulemark_measurement::EnergyMethod;
+use joulemark_measurement::clock::Monotonic;
+
+/// Live power looks back this far: several refreshes of the slowest counter.
+const LIVE_POWER_SEC: f64 = 0.5;
+
+/// Polled power not read for longer than this, or than these sweeps, is not guessed by a straight line.
+const LONGEST_POWER_GAP_SEC: f64 = 2.0;
+const LONGEST_POWER_GAP_SWEEPS: f64 = 10.0;
+
+/// The peak is of means over the above, so that looking more often would see little more.
+const PEAK_EVERY_SEC: f64 = 0.1;
+
+#[derive(Debug)]
+pub struct Track {
+    pub description: SourceDescription,
+    pub counter: Series,
+    pub power: Series,
+    /// The latest failure; it explains a window that has no data.
+    pub last_error: Option<PollError>,
+    pub tally: Tally,
+    peak_w: f64,
+    /// When the peak was last looked for.
+    peak_at: Monotonic,
+    longest_power_gap_sec: f64,
+}
+
+/// What a source was asked and has shown since the meter started.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Energy of the chosen series over all stretches in which it is known, in joules: never falls, whatever the
+    /// counter itself does.
+    pub energy_j: f64,
+    pub answers: u64,
+    pub failures: u64,
+}
+
+/// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
+/// behind the edge.
+const SETTLED_REFRESHES: f64 = 2.1;
+
+/// Power that was seen to differ every few milliseconds has no refresh to speak of.
+const FRESH_POWER_SEC: f64 = 5e-3;
+
+/// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
+const FEWEST_W_BELIEVED: f64 = 500.0;
+
+impl Track {
+    /// Creates the empty track of a source that is read at least every `interval_sec`.
+    pub fn new(description: SourceDescription, interval_sec: f64) -> Self {
+        Self {
+            description,
+            counter: Series::default(),
+            power: Series::default(),
+            last_error: None,
+            tally: Tally::default(),
+            peak_w: 0.0,
+            peak_at: Monotonic(0),
+            longest_power_gap_sec: LONGEST_POWER_GAP_SEC.max(LONGEST_POWER_GAP_SWEEPS * interval_sec),
+        }
+    }
+
+    /// The series a window is read from.
+    pub fn chosen(&self) -> &Series {
+        if self.description.method == EnergyMethod::PowerIntegration {
+            &self.power
+        } else {
+            &self.counter
+        }
+    }
+
+    /// How often the chosen sensor refreshes, in seconds, as far as its samples tell.
+    pub fn detected_refresh_sec(&self) -> Option<f64> {
+        self.chosen().refresh_sec()
+    }
+
+    /// How old a value of the counter can be when it is read: what the samples tell, else what such hardware does.
+    pub fn counter_refresh_sec(&self) -> f64 {
+        let known = self.description.refresh_sec;
+        self.counter
+            .refresh_sec()
+            .unwrap_or_else(|| self.counter.refresh_bound_sec().map_or(known, |bound| bound.min(known)))
+    }
+
+    /// The same for polled power; none where its values do not tell.
+    pub fn power_refresh_sec(&self) -> Option<f64> {
+        let as_good_as_fresh = self.power.refresh_bound_sec().filter(|bound| *bound <= FRESH_POWER_SEC);
+        self.power.refresh_sec().or(as_good_as_fresh)
+    }
+
+    /// Until how long after a window's end readings still say something of it.
+    pub fn settle_sec(&self) -> f64 {
+        match self.description.method {
+            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * SETTLED_REFRESHES,
+            EnergyMethod::PowerIntegration => {
+                self.description.averaging_sec / 2.0 + SETTLED_REFRESHES * self.power_refresh_sec().unwrap_or(0.0)
+            }
+            EnergyMethod::Estimate => 0.0,
+        }
+    }
+
+    pub fn live_power_w(&self) -> Option<f64> {
+        if self.last_error.is_some() {
+            return None;
+        }
+        let polled = self.power.last().and_then(|sample| sample.power_w);
+        polled.or_else(|| self.counter.recent_rate(LIVE_POWER_SEC))
+    }
+
+    /// Stores what the source answered.
+    pub fn record(&mut self, value: Value, edge: bool) {
+        self.last_error = None;
+        let before = self.chosen().last().copied();
+        if let Some(total) = value.counter_j {
+            self.void_a_gap_that_could_hide_a_wrap(value.at);
+            self.counter.push_total(value.at, total, edge);
+            self.note_the_peak(value.at);
+        }
+        if let Some(power_w) = value.power_w {
+            let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
+            if gap > self.longest_power_gap_sec {
+                self.power.break_off(format!("power was not read for {gap:.1} s"));
+            }
+            self.power.push_power(value.at, power_w, edge);
+        }
+        self.tally.answers += 1;
+        self.tally.energy_j += before.map_or(0.0, |before| self.chosen().growth_since(&before));
+    }
+
+    /// Stores that the source did not answer. One that is gone breaks its series: should it come back, it is another
+    /// driver's count, and nothing connects the two.
+    pub fn record_failure(&mut self, error: PollError) {
+        if let PollError::Gone(why) = &error {
+            self.counter.break_off(why.clone());
+            self.power.break_off(why.clone());
+        }
+        self.tally.failures += 1;
+        self.last_error = Some(error);
+    }
+
+    fn note_the_peak(&mut self, now: Monotonic) {
+        if self.description.wraps.is_none() || now.sec_since(self.peak_at) < PEAK_EVERY_SEC {
+            return;
+        }
+        self.peak_at = now;
+        let rate_w = self.counter.recent_rate(LIVE_POWER_SEC).unwrap_or(0.0);
+        self.peak_w = self.peak_w.max(rate_w);
+    }
+
+    fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
+        let (Some(wraps), Some(last)) = (self.description.wraps, self.counter.last()) else {
+            return;
+        };
+        let gap = now.sec_since(last.at);
+        // A bound that stands on no declared limit is far above what sockets draw: there, four times what was seen
+        // decides, so that a thread held up for a moment does not cost a reading.
+        let seen_w = (4.0 * self.peak_w).max(FEWEST_W_BELIEVED);
+        if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
+            let why = format!(
+                "not read for {gap:.2} s, in which its {:.0} J range may have wrapped unseen",
+                wraps.range_j
+            );
+            self.counter.break_off(why);
+        }
+    }
+}
