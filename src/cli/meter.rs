@@ -19,6 +19,7 @@ use self::gpus::GpuChoice;
 use self::reading::Reading;
 use super::energy::EnergyArguments;
 use joulemark_measurement::Window;
+use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::HostMeter;
 
 /// As `timeout` and `env` use it: the program itself failed, not the command.
@@ -83,11 +84,14 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     if !gpus.is_empty() {
         std::thread::sleep(ACQUAINTANCE);
     }
-    let start = meter.edge();
-    // A second reading before the command is there: what it does first lies after it and is not split at the edge.
+    // Two readings before the command is there: what it does first lies after them and is not split at the edge.
     meter.edge();
+    meter.edge();
+    // The window is the command's: however long a driver takes to be read, its energy is interpolated to these moments.
+    let start = Monotonic::now();
     let exit_code = signals.run(&arguments.command)?;
-    let end = meter.edge();
+    let end = Monotonic::now();
+    meter.edge();
 
     let window = Window {
         start_monotonic_sec: start.as_sec(),

@@ -29,6 +29,7 @@ mod front;
 mod fronted;
 mod fronted_hostile;
 mod guarded;
+mod hanging_driver;
 mod honesty;
 mod hostile;
 mod idempotency;

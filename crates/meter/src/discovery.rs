@@ -72,9 +72,7 @@ pub struct Opened {
 pub fn open(options: &EnergyOptions) -> Opened {
     let mut sources: Vec<Box<dyn EnergySource>> = Vec::new();
     let (nvml, gpus, mut findings) = NvmlSource::open(options.nvml_library.as_deref());
-    if let Some(nvml) = nvml {
-        sources.push(Box::new(nvml));
-    }
+    sources.extend(nvml.into_iter().map(|board| Box::new(board) as Box<dyn EnergySource>));
 
     let rapl = open_rapl(options);
     let rapl_kind = rapl.packages;

@@ -3,6 +3,9 @@
 //! Owns the thread, its pace and what a failing source costs (its own readings, nobody else's). Deliberately does not
 //! know what a window is for. Sampling once for all makes double counting impossible by construction.
 
+mod beat;
+mod cpu_times;
+mod crew;
 pub mod health;
 mod lock;
 pub mod measure;
@@ -11,6 +14,7 @@ mod punctuality;
 mod sampler;
 mod surroundings;
 mod telemetry;
+mod unit;
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +23,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use cpu_times::CpuTimes;
+use crew::Crew;
 use lock::lock;
 use punctuality::Punctuality;
-use sampler::Sampler;
 
 use super::account::{account, account_host};
 use super::cpu_time::CpuTimeError;
@@ -33,6 +38,13 @@ use super::source::{Devices, Place};
 use super::telemetry::SharedLog;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
+
+/// A sweep takes milliseconds, also where a driver hangs: longer means that the meter's thread is gone.
+const EDGE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A source that is read alone may take seconds to show a window's end; it is waited for that long.
+const SLOW_PATIENCE: Duration = Duration::from_secs(2);
+const SLOW_LOOK: Duration = Duration::from_millis(10);
 
 /// A source that fails for a moment at a window's end is asked again this often.
 const CATCH_UP_EDGES: u32 = 3;
@@ -52,7 +64,8 @@ struct Inner {
     /// How many callers attend to it.
     attending: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
-    thread: Option<JoinHandle<()>>,
+    crew: Arc<Crew>,
+    watcher: Option<JoinHandle<()>>,
 }
 
 /// A guard that has boards without an energy counter polled at each refresh of their sensor, until it is dropped.
@@ -89,22 +102,17 @@ impl HostMeter {
         let interval = sampler::pace(sample_interval, &descriptions);
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
         let (edges, requests) = mpsc::channel();
-        let (telemetry, pace) = telemetry::open(&sources, interval);
+        let (telemetry, units) = telemetry::open(sources, interval);
         let punctuality = Punctuality::default();
         let attending = Arc::new(AtomicUsize::new(0));
-        let sampler = Sampler::new(
-            sources,
-            host_cpu_clock,
+        let crew = Crew::new(
+            units,
             Arc::clone(&timeline),
-            (pace, punctuality.clone()),
-            Arc::clone(&attending),
+            (CpuTimes::new(host_cpu_clock), interval),
+            (punctuality.clone(), Arc::clone(&attending)),
+            requests,
         );
-        let thread = std::thread::Builder::new()
-            .name("energy-meter".to_owned())
-            .spawn(move || {
-                priority::raise();
-                sampler.run(interval, &requests);
-            })?;
+        let watcher = crew.start()?;
         let meter = Self(Arc::new(Inner {
             timeline,
             telemetry,
@@ -112,7 +120,8 @@ impl HostMeter {
             devices,
             attending,
             edges: Some(edges),
-            thread: Some(thread),
+            crew,
+            watcher: Some(watcher),
         }));
         meter.edge();
         Ok(meter)
@@ -136,8 +145,8 @@ impl HostMeter {
     pub fn edge(&self) -> Monotonic {
         let (done, wait) = mpsc::channel();
         let asked = self.0.edges.as_ref().is_some_and(|edges| edges.send(done).is_ok());
-        if !asked || wait.recv().is_err() {
-            tracing::error!("the energy meter's thread has ended; windows from now on have no energy");
+        if !asked || wait.recv_timeout(EDGE_PATIENCE).is_err() {
+            tracing::error!("the energy meter's thread does not answer; windows from now on may have no energy");
         }
         Monotonic::now()
     }
@@ -257,19 +266,26 @@ impl HostMeter {
         }
         for _ in 0..CATCH_UP_EDGES {
             if lock(&self.0.timeline).is_covered_until(settled) {
-                break;
+                return;
             }
             self.edge();
+        }
+        // Whoever is read alone is not waited for by an edge.
+        for _ in 0..SLOW_PATIENCE.as_millis() / SLOW_LOOK.as_millis() {
+            if lock(&self.0.timeline).is_covered_until(settled) {
+                return;
+            }
+            std::thread::sleep(SLOW_LOOK);
         }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Without a sender the thread's receive ends, and with it the thread.
+        // Without a sender the reading thread's receive ends, and with it the thread.
         self.edges = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the energy meter's thread had panicked");
+        if let Some(watcher) = self.watcher.take() {
+            self.crew.end(watcher);
         }
     }
 }

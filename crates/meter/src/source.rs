@@ -1,6 +1,7 @@
 //! What an energy source is to the meter: a fixed list of things it reads, and one value or error for each at a time.
 //! Deliberately does not know windows, threads or experiments. perf events and vendor libraries fit behind it.
 
+pub mod current_call;
 pub mod nvml;
 pub mod perf_event;
 pub mod rapl;
@@ -9,6 +10,7 @@ mod tdp_table;
 
 use serde::Serialize;
 
+use self::current_call::CurrentCall;
 use super::telemetry::TelemetrySource;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
@@ -98,6 +100,9 @@ pub enum PollError {
     /// Ask again at the next sweep.
     #[error("{0}")]
     Retry(String),
+    /// The driver has not returned from a call for seconds. What it counts goes on meanwhile; it is waited for.
+    #[error("{0}")]
+    Silent(String),
     /// The device is away. Should it come back, nothing connects what was read before with what is read then.
     #[error("{0}")]
     Gone(String),
@@ -157,6 +162,11 @@ pub trait EnergySource: Send {
     /// Reads only number `index` of them, as cheaply as possible; power beside a counter may be left out.
     fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
         self.sample().swap_remove(index)
+    }
+
+    /// Returns what tells which driver call it is in, to be named should it hang; `None` where it does not tell.
+    fn current_call(&self) -> Option<CurrentCall> {
+        None
     }
 
     /// Returns the reader of what else its devices show (clocks, temperature, processes), to be asked on the same thread;

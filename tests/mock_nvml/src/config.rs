@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::shape::Shape;
 use crate::telemetry::Telemetry;
@@ -26,6 +27,10 @@ pub struct Config {
     no_permission: Vec<f64>,
     /// Device that falls off the bus, and when (0 is from the start).
     lost: Option<(u32, f64)>,
+    /// Device whose calls do not return, and since when (0 is from the start).
+    hangs: Option<(u32, f64)>,
+    /// How long each call on a device takes.
+    latency_ms: Vec<f64>,
     /// When it is back, its counter at 0; never unless said.
     back_at_sec: f64,
     /// Period at which counter and sensor move; 0 is always.
@@ -94,6 +99,8 @@ impl Config {
             no_permission: list("no_permission", 0.0),
             back_at_sec: number("back_at_sec", f64::INFINITY),
             lost: value("lost").map(|_| (number("lost", 0.0) as u32, number("lost_at_sec", 0.0))),
+            hangs: value("hangs").map(|_| (number("hangs", 0.0) as u32, number("hangs_at_sec", 0.0))),
+            latency_ms: list("latency_ms", 0.0),
             refresh_ms: list("refresh_ms", 0.0),
             average_ms: list("average_ms", 0.0),
             power_scale: list("power_scale", 1.0),
@@ -115,6 +122,20 @@ impl Config {
 
     pub fn has_fields(&self, device: u32) -> bool {
         *of(&self.no_instant, device) == 0.0
+    }
+
+    /// Takes as long as a call on the device does: for ever where it hangs.
+    pub fn take_time(&self, device: u32, now_sec: f64) {
+        while self
+            .hangs
+            .is_some_and(|(hanging, at_sec)| hanging == device && now_sec >= at_sec)
+        {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        let latency_ms = *of(&self.latency_ms, device);
+        if latency_ms > 0.0 {
+            std::thread::sleep(Duration::from_secs_f64(latency_ms / 1e3));
+        }
     }
 
     pub fn is_lost(&self, device: u32, now_sec: f64) -> bool {

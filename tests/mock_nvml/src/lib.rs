@@ -64,6 +64,7 @@ fn with_device(device: Handle, answer: impl FnOnce(&Config, u32) -> c_uint) -> c
     }
     match (device as usize).checked_sub(1).map(|index| index as u32) {
         Some(index) if index < config.devices => {
+            config.take_time(index, monotonic::now_sec());
             if config.is_lost(index, monotonic::now_sec()) {
                 GPU_IS_LOST
             } else {

@@ -154,13 +154,12 @@ impl Timeline {
     /// answering: it is worth another try.
     pub fn is_covered_until(&self, at: Monotonic) -> bool {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
-        self.tracks
+        self.tracks.iter().all(|track| {
+            matches!(track.last_error, Some(PollError::Gone(_) | PollError::Silent(_))) || reaches(track.chosen())
+        }) && self
+            .processes
             .iter()
-            .all(|track| matches!(track.last_error, Some(PollError::Gone(_))) || reaches(track.chosen()))
-            && self
-                .processes
-                .iter()
-                .all(|process| process.ended || reaches(&process.cpu))
+            .all(|process| process.ended || reaches(&process.cpu))
             && reaches(&self.host_cpu)
     }
 

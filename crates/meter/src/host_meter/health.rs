@@ -58,7 +58,7 @@ impl HostMeter {
             sample_interval_sec: self.sample_interval_sec(),
             sweeps,
             missed_sweeps,
-            is_alive: self.0.thread.as_ref().is_some_and(|thread| !thread.is_finished()),
+            is_alive: self.0.crew.is_alive(),
             sources,
         }
     }

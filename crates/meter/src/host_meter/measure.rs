@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::HostMeter;
+use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyMetrics, Window};
 
 /// A GPU's counter stands still for up to 100 ms at a time: its period, and how it stood at the start, are learned from
@@ -45,11 +46,14 @@ impl HostMeter {
         if !self.0.devices.gpus.is_empty() {
             std::thread::sleep(ACQUAINTANCE);
         }
-        let start = self.edge();
-        // A second reading before the work begins: what it does first lies after it and is not split at the edge.
+        // Two readings before the work begins: what it does first lies after them and is not split at the edge.
         self.edge();
+        self.edge();
+        // The window is the work's: however long a driver takes to be read, its energy is interpolated to these moments.
+        let start = Monotonic::now();
         let value = work();
-        let end = self.edge();
+        let end = Monotonic::now();
+        self.edge();
         let window = Window {
             start_monotonic_sec: start.as_sec(),
             end_monotonic_sec: end.as_sec(),

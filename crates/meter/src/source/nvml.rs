@@ -6,6 +6,7 @@
 
 mod findings;
 mod library;
+mod look;
 mod session;
 mod telemetry;
 
@@ -18,12 +19,13 @@ use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml};
 
-use findings::{failed, whole_library, works};
+use findings::{failed, hanging, whole_library, works};
 use session::Session;
 use telemetry::NvmlTelemetry;
 
+use super::current_call::CurrentCall;
 use super::{EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value};
-use crate::telemetry::TelemetrySource;
+use crate::telemetry::{GpuId, TelemetrySource};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::{MILLIJOULES_PER_JOULE, MILLIWATTS_PER_WATT};
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
@@ -36,11 +38,15 @@ const AVERAGING_SEC: f64 = 1.0;
 
 const MIG: &str = "MIG is enabled: readings are of the whole board, all its slices together";
 
-/// The GPUs of the host whose energy or power could be read when the source was opened.
+/// One GPU of the host. A driver that hangs on one board keeps the others' readers waiting for nothing.
 pub struct NvmlSource {
     session: Arc<Session>,
-    boards: Vec<Board>,
+    gpu: GpuId,
+    /// `None` where neither energy nor power can be read.
+    board: Option<Board>,
+    /// Of the board's energy; empty where there is none.
     descriptions: Vec<SourceDescription>,
+    call: CurrentCall,
 }
 
 struct Board {
@@ -63,6 +69,14 @@ enum PowerReading {
 }
 
 impl PowerReading {
+    /// Returns the driver call by which it is read.
+    fn call(self) -> &'static str {
+        match self {
+            Self::Instant => "nvmlDeviceGetFieldValues",
+            Self::Averaged | Self::Missing => "nvmlDeviceGetPowerUsage",
+        }
+    }
+
     fn read_w(self, device: &Device<'_>) -> Result<f64, NvmlError> {
         match self {
             Self::Instant => instant_power_w(device),
@@ -73,66 +87,77 @@ impl PowerReading {
 }
 
 impl NvmlSource {
-    /// Loads the library at `library`, or the first of the usual ones, and looks at every device. Returns the source with
-    /// the GPUs it saw and a finding for each. No library is a finding, not an error: most hosts have no GPU.
-    pub fn open(library: Option<&Path>) -> (Option<Self>, Vec<GpuDevice>, Vec<Finding>) {
-        let (nvml, library) = match library::load(library) {
-            Ok(loaded) => loaded,
-            Err(finding) => return (None, Vec::new(), vec![finding]),
+    /// Loads the library at `library`, or the first of the usual ones, and looks at every device. Returns a source for
+    /// each board, the GPUs it saw and a finding for each. No library is a finding, not an error: most hosts have no GPU.
+    pub fn open(library: Option<&Path>) -> (Vec<Self>, Vec<GpuDevice>, Vec<Finding>) {
+        let loaded = look::within_deadline("nvmlInit", {
+            let library = library.map(Path::to_owned);
+            move |_| library::load(library.as_deref())
+        });
+        let (nvml, library) = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(finding)) => return (Vec::new(), Vec::new(), vec![finding]),
+            Err(hangs) => return (Vec::new(), Vec::new(), vec![whole_library(hangs)]),
         };
-        let count = match nvml.device_count() {
-            Ok(count) => count,
-            Err(error) => {
-                return (
-                    None,
-                    Vec::new(),
-                    vec![whole_library(format!("devices cannot be counted: {error}"))],
-                );
-            }
+        let nvml = Arc::new(nvml);
+        let (looked, driver_version) = match look::at_all(&nvml) {
+            Ok(looked) => looked,
+            Err(why) => return (Vec::new(), Vec::new(), vec![whole_library(why)]),
         };
-        let driver_version = nvml.sys_driver_version().ok();
-        let (mut boards, mut descriptions) = (Vec::new(), Vec::new());
-        let mut gpus = Vec::new();
-        let mut findings = Vec::new();
-        for index in 0..count {
-            let looked = look_at(&nvml, index).map(|(gpu, finding, found)| {
-                if let Some((board, description)) = found {
-                    boards.push(board);
-                    descriptions.push(description);
+        let readable = looked.iter().filter(|looked| matches!(looked, Ok(Ok((_, _, Some(_))))));
+        let session = Session::new(nvml, library, readable.count());
+        let (mut sources, mut gpus, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, looked) in (0..).zip(looked) {
+            let (mut gpu, finding, found) = match looked {
+                Ok(Ok(looked)) => looked,
+                Ok(Err(error)) => {
+                    findings.push(failed(
+                        format!("GPU {index}"),
+                        format!("the device cannot be opened: {error}"),
+                        &error,
+                    ));
+                    continue;
                 }
-                (gpu, finding)
+                Err(hangs) => {
+                    findings.push(hanging(format!("GPU {index}"), hangs));
+                    continue;
+                }
+            };
+            let (board, description) = found.unzip();
+            sources.push(Self {
+                session: Arc::clone(&session),
+                gpu: GpuId {
+                    index: gpu.index,
+                    uuid: gpu.uuid.clone(),
+                },
+                board,
+                descriptions: description.into_iter().collect(),
+                call: CurrentCall::default(),
             });
-            match looked {
-                Ok((mut gpu, finding)) => {
-                    gpu.driver_version.clone_from(&driver_version);
-                    gpus.push(gpu);
-                    findings.push(finding);
-                }
-                Err(error) => findings.push(failed(
-                    format!("GPU {index}"),
-                    format!("the device cannot be opened: {error}"),
-                    &error,
-                )),
-            }
+            gpu.driver_version.clone_from(&driver_version);
+            gpus.push(gpu);
+            findings.push(finding);
         }
-        if count == 0 {
+        if findings.is_empty() {
             findings.push(whole_library("NVML works but sees no GPU".to_owned()));
         }
-        let source = Self {
-            session: Session::new(nvml, library),
-            boards,
-            descriptions,
-        };
-        (Some(source), gpus, findings)
+        (sources, gpus, findings)
     }
 }
 
 type Found = (Board, SourceDescription);
 
-fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>), NvmlError> {
+/// What a look at one board tells: the device, what `doctor` says of it, and how it is read if it can be.
+type Looked = (GpuDevice, Finding, Option<Found>);
+
+fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlError> {
+    call.begin("nvmlDeviceGetHandleByIndex");
     let device = nvml.device_by_index(index)?;
+    call.begin("nvmlDeviceGetUUID");
     let uuid = device.uuid()?;
+    call.begin("nvmlDeviceGetTotalEnergyConsumption");
     let counter = device.total_energy_consumption();
+    call.begin("nvmlDeviceGetFieldValues or nvmlDeviceGetPowerUsage");
     let power = if instant_power_w(&device).is_ok() {
         PowerReading::Instant
     } else if device.power_usage().is_ok() {
@@ -145,6 +170,7 @@ fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>
         (Err(_), PowerReading::Missing) => None,
         (Err(_), _) => Some(EnergyMethod::PowerIntegration),
     };
+    call.begin("nvmlDeviceGetName, nvmlDeviceGetMemoryInfo or nvmlDeviceGetMigMode");
     let gpu = GpuDevice {
         index,
         uuid: uuid.clone(),
@@ -220,21 +246,29 @@ impl EnergySource for NvmlSource {
     }
 
     fn sample(&mut self) -> Vec<Result<Value, PollError>> {
-        (0..self.boards.len()).map(|index| self.ask(index, read)).collect()
+        match self.board {
+            Some(_) => vec![self.ask(read)],
+            None => Vec::new(),
+        }
     }
 
-    fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
-        self.ask(index, |nvml, board| {
+    fn sample_one(&mut self, _: usize) -> Result<Value, PollError> {
+        self.ask(|nvml, board, call| {
             if board.has_counter {
-                read_counter(nvml, board)
+                read_counter(nvml, board, call)
             } else {
-                read(nvml, board)
+                read(nvml, board, call)
             }
         })
     }
 
+    fn current_call(&self) -> Option<CurrentCall> {
+        Some(self.call.clone())
+    }
+
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
-        Some(Box::new(NvmlTelemetry::new(Arc::clone(&self.session))))
+        let (session, gpu) = (Arc::clone(&self.session), self.gpu.clone());
+        Some(Box::new(NvmlTelemetry::new(session, gpu, self.call.clone())))
     }
 }
 
@@ -242,29 +276,29 @@ impl NvmlSource {
     /// A board that is gone is not asked until the session finds it again.
     fn ask(
         &mut self,
-        index: usize,
-        read: impl FnOnce(&Nvml, &Board) -> Result<Value, NvmlError>,
+        read: impl FnOnce(&Nvml, &Board, &CurrentCall) -> Result<Value, NvmlError>,
     ) -> Result<Value, PollError> {
         let (nvml, generation) = self.session.current().map_err(PollError::Gone)?;
-        let Some(board) = self.boards.get_mut(index) else {
-            return Err(PollError::Gone(format!("no board has the number {index}")));
+        let Some(board) = &mut self.board else {
+            return Err(PollError::Gone("this board shows no energy".to_owned()));
         };
         if board.generation != generation {
             board.generation = generation;
             board.gone = None;
+            self.call.begin("nvmlDeviceGetHandleByUUID");
             board.index = match nvml
                 .device_by_uuid(board.uuid.as_str())
                 .and_then(|device| device.index())
             {
                 Ok(index) => index,
-                Err(error) => return Err(self.lose(index, generation, format!("NVML: {error}: not found again"))),
+                Err(error) => return Err(self.lose(generation, format!("NVML: {error}: not found again"))),
             };
         }
         if let Some(why) = &board.gone {
             return Err(PollError::Gone(why.clone()));
         }
-        read(&nvml, board).map_err(|error| match error {
-            NvmlError::GpuLost | NvmlError::ResetRequired => self.lose(index, generation, format!("NVML: {error}")),
+        read(&nvml, board, &self.call).map_err(|error| match error {
+            NvmlError::GpuLost | NvmlError::ResetRequired => self.lose(generation, format!("NVML: {error}")),
             NvmlError::Uninitialized | NvmlError::DriverNotLoaded => {
                 let why = format!("NVML: {error}: the driver was unloaded or reloaded");
                 self.session.reopen(generation, &why);
@@ -277,28 +311,27 @@ impl NvmlSource {
         })
     }
 
-    /// One board is waited for beside the others; without any other the library itself begins anew.
-    fn lose(&mut self, index: usize, generation: u32, why: String) -> PollError {
-        let board = &mut self.boards[index];
-        board.gone = Some(why.clone());
-        if self.boards.iter().all(|board| board.gone.is_some()) {
-            self.session.reopen(generation, &why);
-        } else {
-            self.session.await_board(&self.boards[index].uuid, generation);
+    fn lose(&mut self, generation: u32, why: String) -> PollError {
+        if let Some(board) = &mut self.board {
+            board.gone = Some(why.clone());
         }
+        self.session.lose(&self.gpu.uuid, generation, &why);
         PollError::Gone(why)
     }
 }
 
-fn read(nvml: &Nvml, board: &Board) -> Result<Value, NvmlError> {
-    let device = nvml.device_by_index(board.index)?;
+fn read(nvml: &Nvml, board: &Board, call: &CurrentCall) -> Result<Value, NvmlError> {
+    let device = device(nvml, board, call)?;
     if board.has_counter {
+        let counted = counter(&device, call)?;
+        call.begin(board.power.call());
         // Power beside the counter is a second witness: losing it does not cost the counter's value.
         return Ok(Value {
             power_w: board.power.read_w(&device).ok(),
-            ..counter(&device)?
+            ..counted
         });
     }
+    call.begin(board.power.call());
     let power_w = board.power.read_w(&device)?;
     Ok(Value {
         at: Monotonic::now(),
@@ -307,11 +340,17 @@ fn read(nvml: &Nvml, board: &Board) -> Result<Value, NvmlError> {
     })
 }
 
-fn read_counter(nvml: &Nvml, board: &Board) -> Result<Value, NvmlError> {
-    counter(&nvml.device_by_index(board.index)?)
+fn read_counter(nvml: &Nvml, board: &Board, call: &CurrentCall) -> Result<Value, NvmlError> {
+    counter(&device(nvml, board, call)?, call)
 }
 
-fn counter(device: &Device<'_>) -> Result<Value, NvmlError> {
+fn device<'nvml>(nvml: &'nvml Nvml, board: &Board, call: &CurrentCall) -> Result<Device<'nvml>, NvmlError> {
+    call.begin("nvmlDeviceGetHandleByIndex");
+    nvml.device_by_index(board.index)
+}
+
+fn counter(device: &Device<'_>, call: &CurrentCall) -> Result<Value, NvmlError> {
+    call.begin("nvmlDeviceGetTotalEnergyConsumption");
     let counter_j = device.total_energy_consumption()? as f64 / MILLIJOULES_PER_JOULE;
     Ok(Value {
         at: Monotonic::now(),

@@ -31,17 +31,22 @@ struct Due {
     read: Slow,
 }
 
-/// The meter's hand on the telemetry.
+/// The pace of one library's boards.
 pub struct TelemetryPace {
     source: Option<Box<dyn TelemetrySource>>,
     log: SharedLog,
+    /// Of its first board among all in the log.
+    first: usize,
+    /// How many there are in the log: they share the budget.
+    boards: f64,
     due: Vec<Due>,
 }
 
 impl TelemetryPace {
-    /// Boards take turns within the second, so that no single sweep has to ask all of them for everything.
-    pub fn new(source: Option<Box<dyn TelemetrySource>>, log: SharedLog) -> Self {
-        let count = source.as_ref().map_or(0, |source| source.gpus().len());
+    /// Creates the pace of a library whose boards are in the log from number `first` on. Boards take turns within the
+    /// second, so that no single sweep has to ask all of them for everything.
+    pub fn new(source: Box<dyn TelemetrySource>, log: SharedLog, first: usize) -> Self {
+        let (count, boards) = (source.gpus().len(), log.lock().gpus.len() as f64);
         let now = Monotonic::now();
         let due = (0..count).map(|_| Due {
             brisk: now,
@@ -50,19 +55,27 @@ impl TelemetryPace {
         });
         Self {
             due: due.collect(),
-            source,
+            source: Some(source),
             log,
+            first,
+            boards,
         }
+    }
+
+    /// Returns whether any board is to be asked now.
+    pub fn is_due(&self) -> bool {
+        let now = Monotonic::now();
+        self.source.is_some() && self.due.iter().any(|due| now >= due.brisk)
     }
 
     pub fn sample_what_is_due(&mut self) {
         let Some(source) = &mut self.source else { return };
-        let (due, log) = (&mut self.due, &self.log);
+        let (due, log, place) = (&mut self.due, &self.log, (self.first, self.boards));
         // The meter's thread is everybody's: a library that panics loses its own readings only.
         let asked = catch_unwind(AssertUnwindSafe(|| {
             source.look_again();
             for (gpu, due) in due.iter_mut().enumerate() {
-                sample(source.as_mut(), gpu, due, log);
+                sample(source.as_mut(), gpu, due, (log, place));
             }
         }));
         if asked.is_err() {
@@ -72,17 +85,21 @@ impl TelemetryPace {
     }
 }
 
-fn sample(source: &mut dyn TelemetrySource, gpu: usize, due: &mut Due, log: &SharedLog) {
+fn sample(
+    source: &mut dyn TelemetrySource,
+    gpu: usize,
+    due: &mut Due,
+    (log, (first, boards)): (&SharedLog, (usize, f64)),
+) {
     let now = Monotonic::now();
-    let boards = source.gpus().len() as f64;
     if now < due.brisk || source.trouble(gpu).lost.is_some() {
         return;
     }
     let before_sec = thread_cpu_sec();
     if now >= due.slow {
-        let first = due.read == Slow::default();
+        let is_first = due.read == Slow::default();
         due.read = source.slow(gpu);
-        let turn = if first { gpu as f64 / boards } else { 0.0 };
+        let turn = if is_first { (first + gpu) as f64 / boards } else { 0.0 };
         due.slow = later(now, SLOW_SEC + turn);
     }
     let brisk = source.brisk(gpu);
@@ -90,7 +107,9 @@ fn sample(source: &mut dyn TelemetrySource, gpu: usize, due: &mut Due, log: &Sha
     due.brisk = later(now, (spent_sec * boards / BUDGET).clamp(BRISK_SEC, LONGEST_SEC));
     let at = Monotonic::now();
     let mut log = log.lock();
-    let Some(history) = log.gpus.get_mut(gpu) else { return };
+    let Some(history) = log.gpus.get_mut(first + gpu) else {
+        return;
+    };
     let trouble = source.trouble(gpu);
     history.note(trouble, at);
     if trouble.lost.is_none() {
@@ -185,7 +204,7 @@ mod tests {
             trouble,
             behaviour,
         };
-        (TelemetryPace::new(Some(Box::new(board)), log.clone()), log, calls)
+        (TelemetryPace::new(Box::new(board), log.clone(), 0), log, calls)
     }
 
     #[test]

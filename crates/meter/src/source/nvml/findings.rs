@@ -33,6 +33,19 @@ pub fn failed(subject: String, detail: String, error: &NvmlError) -> Finding {
     }
 }
 
+/// Says that a driver call does not return, and what ends that.
+pub fn hanging(subject: String, detail: String) -> Finding {
+    Finding {
+        source: EnergySourceKind::Nvml,
+        subject,
+        works: false,
+        detail,
+        fix: Some(
+            "see the kernel log for Xid errors (`sudo dmesg | grep -i xid`); reset the board or reboot".to_owned(),
+        ),
+    }
+}
+
 pub fn whole_library(detail: String) -> Finding {
     Finding {
         source: EnergySourceKind::Nvml,

@@ -3,6 +3,7 @@
 //! Owns when it is tried again. All that may hang for seconds (shutting down, initialising, asking a board that fell off
 //! the bus) happens on threads of its own, so that the meter goes on reading everything else.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -22,23 +23,36 @@ const LAST_USER_PAUSE: Duration = Duration::from_millis(5);
 /// NVML, shared by all that read from it.
 pub struct Session {
     library: OsString,
+    /// How many there are.
+    boards: usize,
     state: Mutex<State>,
 }
 
 struct State {
     /// None while it is being opened again.
     nvml: Option<Arc<Nvml>>,
+    /// Boards that were lost in this generation.
+    lost: BTreeSet<String>,
     /// Grows whenever something came back: handles and indices from before are to be found again.
     generation: u32,
     why_away: String,
 }
 
+impl State {
+    fn next_generation(&mut self) {
+        self.generation += 1;
+        self.lost.clear();
+    }
+}
+
 impl Session {
-    pub fn new(nvml: Nvml, library: OsString) -> Arc<Self> {
+    pub fn new(nvml: Arc<Nvml>, library: OsString, boards: usize) -> Arc<Self> {
         Arc::new(Self {
             library,
+            boards,
             state: Mutex::new(State {
-                nvml: Some(Arc::new(nvml)),
+                nvml: Some(nvml),
+                lost: BTreeSet::new(),
                 generation: 0,
                 why_away: String::new(),
             }),
@@ -58,6 +72,22 @@ impl Session {
         match &state.nvml {
             Some(nvml) => Ok((Arc::clone(nvml), state.generation)),
             None => Err(state.why_away.clone()),
+        }
+    }
+
+    /// Notes that a board of `generation` is lost: it is waited for beside the others; without any other the library
+    /// itself begins anew.
+    pub fn lose(self: &Arc<Self>, uuid: &str, generation: u32, why: &str) {
+        let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
+        state.lost.insert(uuid.to_owned());
+        let is_any_left = state.lost.len() < self.boards;
+        drop(state);
+        match is_any_left {
+            true => self.await_board(uuid, generation),
+            false => self.reopen(generation, why),
         }
     }
 
@@ -81,7 +111,7 @@ impl Session {
                     .and_then(|count| nvml.device_by_index(count.saturating_sub(1))?.uuid())?;
                 let mut state = session.state();
                 state.nvml = Some(Arc::new(nvml));
-                state.generation += 1;
+                state.next_generation();
                 tracing::info!("NVML works again");
                 Ok(())
             });
@@ -89,7 +119,7 @@ impl Session {
     }
 
     /// Asks for one board until it answers, while the others are read as ever.
-    pub fn await_board(self: &Arc<Self>, uuid: &str, generation: u32) {
+    fn await_board(self: &Arc<Self>, uuid: &str, generation: u32) {
         let (session, uuid) = (Arc::downgrade(self), uuid.to_owned());
         in_the_background(move || {
             again_and_again(&session, |session| {
@@ -106,7 +136,7 @@ impl Session {
                     .or_else(|_| device.power_usage().map(u64::from))?;
                 let mut state = session.state();
                 if state.generation == generation {
-                    state.generation += 1;
+                    state.next_generation();
                     tracing::info!("GPU {uuid} answers again");
                 }
                 Ok(())

@@ -10,6 +10,7 @@ use nvml_wrapper::error::{Bits, NvmlError};
 use nvml_wrapper::{Device, struct_wrappers::device::ProcessInfo};
 
 use super::session::Session;
+use crate::source::current_call::CurrentCall;
 use crate::telemetry::{Brisk, ClockEvents, GpuId, Slow, TelemetrySource, Trouble};
 use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 
@@ -46,12 +47,13 @@ impl Reading {
     }
 }
 
-/// All boards that NVML counts, also those without a readable energy.
+/// One board, also one without a readable energy.
 pub struct NvmlTelemetry {
     session: Arc<Session>,
     generation: u32,
-    gpus: Vec<GpuId>,
-    boards: Vec<Board>,
+    gpu: [GpuId; 1],
+    board: Board,
+    call: CurrentCall,
 }
 
 #[derive(Default)]
@@ -88,37 +90,27 @@ impl Board {
 }
 
 impl NvmlTelemetry {
-    /// A board that cannot even be named is left out; its finding says so.
-    pub fn new(session: Arc<Session>) -> Self {
-        let (mut gpus, mut generation) = (Vec::new(), 0);
-        if let Ok((nvml, now)) = session.current() {
-            generation = now;
-            let named = |index| {
-                Some(GpuId {
-                    index,
-                    uuid: nvml.device_by_index(index).ok()?.uuid().ok()?,
-                })
-            };
-            gpus = (0..nvml.device_count().unwrap_or(0)).filter_map(named).collect();
-        }
-        let board = |gpu: &GpuId| Board {
+    pub fn new(session: Arc<Session>, gpu: GpuId, call: CurrentCall) -> Self {
+        let board = Board {
             index: gpu.index,
             ..Board::default()
         };
-        let boards = gpus.iter().map(board).collect();
         Self {
+            generation: session.current().map_or(0, |(_, generation)| generation),
             session,
-            generation,
-            gpus,
-            boards,
+            gpu: [gpu],
+            board,
+            call,
         }
     }
 
     /// Asks a board that is there; whatever means that it is not marks it lost.
-    fn with<T: Default>(&mut self, gpu: usize, ask: impl FnOnce(&Device<'_>, &mut Board) -> T) -> T {
-        let Some(board) = self.boards.get_mut(gpu).filter(|board| board.trouble.lost.is_none()) else {
+    fn with<T: Default>(&mut self, ask: impl FnOnce(&Device<'_>, &mut Board) -> T) -> T {
+        let board = &mut self.board;
+        if board.trouble.lost.is_some() {
             return T::default();
-        };
+        }
+        self.call.begin("a call for clocks, temperature, limits or processes");
         let (nvml, generation) = match self.session.current() {
             Ok(current) => current,
             Err(why) => {
@@ -154,10 +146,10 @@ fn means_lost(error: &NvmlError) -> bool {
 
 impl TelemetrySource for NvmlTelemetry {
     fn gpus(&self) -> &[GpuId] {
-        &self.gpus
+        &self.gpu
     }
 
-    /// Whatever came back, everything is found again by its UUID.
+    /// Whatever came back, the board is found again by its UUID.
     fn look_again(&mut self) {
         let Ok((nvml, generation)) = self.session.current() else {
             return;
@@ -166,17 +158,15 @@ impl TelemetrySource for NvmlTelemetry {
             return;
         }
         self.generation = generation;
-        for (gpu, board) in self.gpus.iter().zip(&mut self.boards) {
-            let found = nvml.device_by_uuid(gpu.uuid.as_str()).and_then(|device| device.index());
-            if let Ok(index) = found {
-                board.index = index;
-                board.trouble.lost = None;
-            }
+        let found = nvml.device_by_uuid(self.gpu[0].uuid.as_str());
+        if let Ok(index) = found.and_then(|device| device.index()) {
+            self.board.index = index;
+            self.board.trouble.lost = None;
         }
     }
 
-    fn brisk(&mut self, gpu: usize) -> Brisk {
-        self.with(gpu, |device, board| Brisk {
+    fn brisk(&mut self, _: usize) -> Brisk {
+        self.with(|device, board| Brisk {
             utilisation_percent: board
                 .ask(Reading::Utilisation, || device.utilization_rates())
                 .map(|rates| rates.gpu),
@@ -186,8 +176,8 @@ impl TelemetrySource for NvmlTelemetry {
         })
     }
 
-    fn slow(&mut self, gpu: usize) -> Slow {
-        self.with(gpu, |device, board| Slow {
+    fn slow(&mut self, _: usize) -> Slow {
+        self.with(|device, board| Slow {
             temperature_c: board.ask(Reading::Temperature, || device.temperature(TemperatureSensor::Gpu)),
             memory_used_bytes: board
                 .ask(Reading::MemoryUsed, || device.memory_info())
@@ -205,8 +195,8 @@ impl TelemetrySource for NvmlTelemetry {
         })
     }
 
-    fn trouble(&self, gpu: usize) -> &Trouble {
-        &self.boards[gpu].trouble
+    fn trouble(&self, _: usize) -> &Trouble {
+        &self.board.trouble
     }
 }
 

@@ -1,0 +1,265 @@
+//! One source in the hands of the thread that reads it, and how long its driver takes to answer.
+//!
+//! Owns what a failing, panicking, slow or hanging source costs: its own readings. Leaves to others which thread reads it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use super::lock::lock;
+use crate::estimation::timeline::Timeline;
+use crate::source::current_call::CurrentCall;
+use crate::source::{EnergySource, Place, PollError, Value};
+use crate::telemetry::TelemetryPace;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
+
+/// A source that panics this often in a row is broken, not unlucky.
+const PANICS_UNTIL_GONE: u32 = 3;
+
+/// A reading that takes longer holds up the others: ten boards may, at the usual ten sweeps a second.
+const SLOW_SEC: f64 = 0.01;
+
+/// A thread that waits for a CPU is late once or twice in a row; a slow driver is slow each time.
+const SLOW_UNTIL_ALONE: u32 = 3;
+
+/// Readings in time, one after the other, that end the time alone: some seconds.
+const QUICK_UNTIL_BACK: u32 = 50;
+
+/// One source, and the telemetry of its devices.
+pub struct Unit {
+    pub first_track: usize,
+    pub track_count: usize,
+    /// What it measures, in words.
+    subject: String,
+    /// Locked by the one thread that reads it, for as long as the driver takes.
+    inner: Mutex<Inner>,
+    call: Option<CurrentCall>,
+    /// CLOCK_MONOTONIC at the begin of the reading that is under way, in nanoseconds; 0 while there is none.
+    reading_since_ns: AtomicU64,
+    last_took_ns: AtomicU64,
+    is_alone: AtomicBool,
+    /// The thread that reads it alone.
+    reader: Mutex<Option<Thread>>,
+}
+
+struct Inner {
+    source: Box<dyn EnergySource>,
+    telemetry: Option<TelemetryPace>,
+    panics: u32,
+    slow_in_a_row: u32,
+    quick_in_a_row: u32,
+}
+
+/// What a reading that is under way waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The driver call; empty where the source does not tell.
+    pub call: &'static str,
+    pub for_sec: f64,
+}
+
+impl Unit {
+    pub fn new(source: Box<dyn EnergySource>, telemetry: Option<TelemetryPace>, first_track: usize) -> Self {
+        Self {
+            first_track,
+            track_count: source.sources().len(),
+            subject: subject(source.as_ref()),
+            call: source.current_call(),
+            inner: Mutex::new(Inner {
+                source,
+                telemetry,
+                panics: 0,
+                slow_in_a_row: 0,
+                quick_in_a_row: 0,
+            }),
+            reading_since_ns: AtomicU64::new(0),
+            last_took_ns: AtomicU64::new(0),
+            is_alone: AtomicBool::new(false),
+            reader: Mutex::new(None),
+        }
+    }
+
+    /// Reads everything it has and stores what it answered.
+    pub fn sweep(&self, timeline: &Mutex<Timeline>, edge: bool) {
+        let answers = self.timed(Inner::sample);
+        let mut timeline = lock(timeline);
+        for (offset, answer) in answers.into_iter().take(self.track_count).enumerate() {
+            timeline.record(self.first_track + offset, answer, edge);
+        }
+    }
+
+    /// Reads one of its tracks, as cheaply as possible, and stores what it answered.
+    pub fn read(&self, track: usize, timeline: &Mutex<Timeline>, edge: bool) {
+        let answer = self.timed(|inner| inner.sample_one(track - self.first_track));
+        lock(timeline).record(track, answer, edge);
+    }
+
+    /// Reads what is due of the telemetry.
+    pub fn sample_telemetry(&self) {
+        if let Some(telemetry) = &mut self.inner().telemetry
+            && telemetry.is_due()
+        {
+            let _reading = self.begin();
+            telemetry.sample_what_is_due();
+        }
+    }
+
+    /// Returns what the reading that is under way waits for; `None` while there is none.
+    pub fn waiting(&self, now: Monotonic) -> Option<Waiting> {
+        let since = self.reading_since_ns.load(Ordering::Acquire);
+        (since != 0).then(|| Waiting {
+            call: self.call.as_ref().map_or("", CurrentCall::name),
+            for_sec: now.sec_since(Monotonic(since)).max(0.0),
+        })
+    }
+
+    /// Stores that the driver has not answered for so long. Should it answer, its count goes on.
+    pub fn record_silence(&self, waiting: &Waiting, timeline: &Mutex<Timeline>) {
+        let call = if waiting.call.is_empty() {
+            "its reading"
+        } else {
+            waiting.call
+        };
+        let error = PollError::Silent(format!(
+            "{}: {call} has not returned for {:.1} s",
+            self.subject, waiting.for_sec
+        ));
+        let mut timeline = lock(timeline);
+        for track in self.first_track..self.first_track + self.track_count {
+            timeline.record(track, Err(error.clone()), false);
+        }
+    }
+
+    /// Returns whether number `track` of the timeline is one of its own.
+    pub fn has(&self, track: usize) -> bool {
+        (self.first_track..self.first_track + self.track_count).contains(&track)
+    }
+
+    /// Returns how long the last reading took.
+    pub fn last_took(&self) -> Duration {
+        Duration::from_nanos(self.last_took_ns.load(Ordering::Relaxed))
+    }
+
+    /// Returns whether a thread of its own reads it, or is about to.
+    pub fn is_alone(&self) -> bool {
+        self.is_alone.load(Ordering::Acquire)
+    }
+
+    /// Gives it to a thread of its own; returns `false` when it had one already.
+    pub fn set_alone(&self) -> bool {
+        !self.is_alone.swap(true, Ordering::AcqRel)
+    }
+
+    /// Notes that the calling thread reads it alone.
+    pub fn read_by_this_thread(&self) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+    }
+
+    /// Gives it back to the thread that reads the others.
+    pub fn set_together(&self) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.inner().quick_in_a_row = 0;
+        self.is_alone.store(false, Ordering::Release);
+    }
+
+    /// Wakes the thread that reads it alone: it is read now.
+    pub fn wake(&self) {
+        if let Some(thread) = &*self.reader.lock().unwrap_or_else(PoisonError::into_inner) {
+            thread.unpark();
+        }
+    }
+
+    /// Returns whether it keeps the others waiting, time and again.
+    pub fn is_slow(&self) -> bool {
+        self.inner().slow_in_a_row >= SLOW_UNTIL_ALONE
+    }
+
+    /// Returns whether it has answered in time for so long that it may be read with the others again.
+    pub fn is_quick_again(&self) -> bool {
+        self.inner().quick_in_a_row >= QUICK_UNTIL_BACK
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn timed<T>(&self, read: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner();
+        let reading = self.begin();
+        let answer = read(&mut inner);
+        let took_sec = reading.end();
+        let is_slow = took_sec > SLOW_SEC;
+        inner.slow_in_a_row = if is_slow { inner.slow_in_a_row + 1 } else { 0 };
+        inner.quick_in_a_row = if is_slow { 0 } else { inner.quick_in_a_row + 1 };
+        answer
+    }
+
+    fn begin(&self) -> Reading<'_> {
+        let begun = Monotonic::now();
+        self.reading_since_ns.store(begun.0, Ordering::Release);
+        Reading { unit: self, begun }
+    }
+}
+
+/// A reading that is under way.
+struct Reading<'a> {
+    unit: &'a Unit,
+    begun: Monotonic,
+}
+
+impl Reading<'_> {
+    /// Returns how long it took.
+    fn end(self) -> f64 {
+        let took_sec = Monotonic::now().sec_since(self.begun);
+        let took_ns = (took_sec * NANOSECONDS_PER_SECOND) as u64;
+        self.unit.last_took_ns.store(took_ns, Ordering::Relaxed);
+        took_sec
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.unit.reading_since_ns.store(0, Ordering::Release);
+    }
+}
+
+impl Inner {
+    fn sample(&mut self) -> Vec<Result<Value, PollError>> {
+        let all = |error: PollError, source: &dyn EnergySource| vec![Err(error); source.sources().len()];
+        if self.panics >= PANICS_UNTIL_GONE {
+            let why = "the source panicked again and again and is no longer asked".to_owned();
+            return all(PollError::Gone(why), self.source.as_ref());
+        }
+        // What a panicking source leaves half done is its own state only; it is asked again or dropped.
+        if let Ok(answers) = catch_unwind(AssertUnwindSafe(|| self.source.sample())) {
+            self.panics = 0;
+            return answers;
+        }
+        self.panics += 1;
+        let why = "the source panicked while it was read".to_owned();
+        all(PollError::Retry(why), self.source.as_ref())
+    }
+
+    fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
+        catch_unwind(AssertUnwindSafe(|| self.source.sample_one(index))).unwrap_or_else(|_| {
+            self.panics += 1;
+            Err(PollError::Retry("the source panicked while it was read".to_owned()))
+        })
+    }
+}
+
+fn subject(source: &dyn EnergySource) -> String {
+    let places = source.sources().iter().map(|description| match &description.id.place {
+        Place::Gpu { index, uuid } => format!("GPU {index} ({uuid})"),
+        Place::Zone { name, path } => format!("zone {name} ({path})"),
+        Place::Host => "the host's CPUs".to_owned(),
+    });
+    let places: Vec<String> = places.collect();
+    match places.len() {
+        0 => "a device without readable energy".to_owned(),
+        _ => places.join(", "),
+    }
+}
