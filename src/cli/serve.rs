@@ -39,12 +39,15 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Launcher) -> anyhow::Result<()> {
     let deliveries = callback::build(&settings)?;
     // All before the database is touched: recovery takes over what it believes a dead server left.
-    let listener = Listener::bind(&settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
-    let _only_server = only_server::lock(&settings.database_url)?;
+    let listener = Listener::bind(&settings.service.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {} (is another server there?)",
+            settings.service.listen
+        )
+    })?;
+    let _only_server = only_server::lock(&settings.service.database_url)?;
     let (node, _seat) = node::take(&settings)?;
-    let traces = match settings.otlp_endpoint.as_str() {
+    let traces = match settings.telemetry.otlp_endpoint.as_str() {
         "" => Traces::default(),
         endpoint => trace::connect(endpoint, &node.name)?,
     };
@@ -64,10 +67,10 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     }
     let meter = HostMeter::start(opened).context("the energy meter does not start")?;
     let devices = meter.devices();
-    let store = Store::open(&settings.database_url)
+    let store = Store::open(&settings.service.database_url)
         .await
         .context("the database cannot be opened")?;
-    let spool = match settings.spool_folder(&node.name) {
+    let spool = match settings.service.spool_folder(&node.name) {
         Some(folder) => {
             let shown = folder.display().to_string();
             Some(Spool::open(&folder).with_context(|| format!("the spool {shown} cannot be used (spool_dir)"))?)
@@ -104,13 +107,13 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     };
     let machine = machine::describe(&devices, &cpus)?;
     let models = Models::new(ModelSources {
-        folder: settings.models_dir.clone(),
-        allow_hub: settings.allow_hub,
-        hub_allow: settings.hub_allow.clone(),
-        allow_synthetic: settings.allow_synthetic_engine,
+        folder: settings.service.models_dir.clone(),
+        allow_hub: settings.service.allow_hub,
+        hub_allow: settings.access.hub_allow.clone(),
+        allow_synthetic: settings.service.allow_synthetic_engine,
     });
-    let engines =
-        Engines::beside_this_program(settings.engine_folder()).context("this program's own path cannot be found")?;
+    let engines = Engines::beside_this_program(settings.service.engine_folder())
+        .context("this program's own path cannot be found")?;
     for found in engines.find_all() {
         match found {
             Ok(found) => tracing::info!("engine {}: {}", found.offer.name, found.program.display()),
@@ -120,11 +123,11 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
     let mut own_offer = Capabilities {
         hostname: machine.hostname.clone(),
         version: machine.joulemark_version.clone(),
-        labels: settings.node_labels(),
+        labels: settings.node.labels(),
         host,
         models: models.offered(),
-        allow_hub: settings.allow_hub,
-        allow_synthetic_engine: settings.allow_synthetic_engine,
+        allow_hub: settings.service.allow_hub,
+        allow_synthetic_engine: settings.service.allow_synthetic_engine,
         engines: Vec::new(),
     };
     own_offer.set_engines(engines.offered());
@@ -145,9 +148,9 @@ async fn serve(settings: Settings, energy_options: EnergyOptions, launcher: Laun
         traces: traces.clone(),
         digests: DigestCache::default(),
         limits: Limits {
-            load: Duration::from_secs(u64::from(settings.load_timeout_sec)),
-            stall: Duration::from_secs(u64::from(settings.stall_timeout_sec)),
-            experiment: Duration::from_secs(u64::from(settings.experiment_timeout_sec)),
+            load: Duration::from_secs(u64::from(settings.node.load_timeout_sec)),
+            stall: Duration::from_secs(u64::from(settings.node.stall_timeout_sec)),
+            experiment: Duration::from_secs(u64::from(settings.node.experiment_timeout_sec)),
             max_prompts: settings.limits.max_prompts,
             max_total_tokens: settings.limits.max_total_tokens,
         },
