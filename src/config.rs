@@ -1,19 +1,25 @@
 //! Settings of a server: built-in default, then file, then environment, then flag; the later wins.
-//! `config/default.toml` is the reference. Knows where each value came from, and nothing of what it is used for.
+//! Each option is declared once, in its section's file; `docs/options.toml` is the reference, made from them. Knows where
+//! each value came from, and nothing of what it is used for.
 
 mod access;
 mod auth_mode;
 mod callback;
+mod energy;
 mod layers;
 mod limits;
 mod listen;
+mod node;
+mod option;
+mod service;
 mod settings;
+mod telemetry;
 
 pub use auth_mode::AuthMode;
-pub use layers::{ConfigError, Layered, Origin, load};
+pub use energy::EnergyFlags;
+pub use layers::{ConfigError, Layered, Origin, load, load_here};
 pub use limits::Limits;
 pub use listen::Listen;
-pub use settings::{LogFormat, Settings};
-
-/// The reference: every option with its default and what it is for.
-pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
+pub use option::ServerOption;
+pub use settings::{Flags, Settings};
+pub use telemetry::LogFormat;

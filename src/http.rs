@@ -35,7 +35,7 @@ mod unread;
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use access::{Access, Authentication, TrustedProxies};
+pub use access::{Access, Authentication, LastUsed, RateLimit, TrustedProxies};
 pub use concurrency_limit::{Exports, Streams};
 pub use connections::serve;
 #[cfg(test)]

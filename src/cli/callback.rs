@@ -11,11 +11,11 @@ const LEAST_BYTES: usize = 16;
 
 /// How callbacks are made; none where nobody may be called.
 pub fn build(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
-    if !settings.calls_back() {
+    if !settings.callback.calls_back() {
         return Ok(None);
     }
-    let file = settings.callback_secret_file.display();
-    let secret = std::fs::read(&settings.callback_secret_file)
+    let file = settings.callback.callback_secret_file.display();
+    let secret = std::fs::read(&settings.callback.callback_secret_file)
         .with_context(|| format!("the secret of callbacks cannot be read from {file} (callback_secret_file)"))?;
     let secret = secret.trim_ascii();
     ensure!(
@@ -24,12 +24,12 @@ pub fn build(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
          makes",
         secret.len()
     );
-    let (names, networks) = settings.callback_hosts();
+    let (names, networks) = settings.callback.callback_hosts();
     Ok(Some(Deliveries {
-        poster: Poster::new(Allowed::new(names, networks, settings.callback_http), secret),
+        poster: Poster::new(Allowed::new(names, networks, settings.callback.callback_http), secret),
         schedule: Schedule {
-            first: Duration::from_secs(u64::from(settings.callback_retry_sec)),
-            max_attempts: settings.callback_attempts,
+            first: Duration::from_secs(u64::from(settings.callback.callback_retry_sec)),
+            max_attempts: settings.callback.callback_attempts,
         },
     }))
 }

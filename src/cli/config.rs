@@ -1,17 +1,23 @@
-use super::options::Options;
+use toml::Value;
 
-/// One line an option, in TOML, with its origin as a comment. A password in the database URL is not printed.
+use super::options::Options;
+use crate::config::Layered;
+
 pub fn run(options: Options) -> anyhow::Result<()> {
-    let layered = options.load()?;
-    for (key, value) in &layered.values {
-        let shown = if key == "database_url" {
-            without_password(&value.to_string())
-        } else {
-            value.to_string()
-        };
-        println!("{key} = {shown}  # {}", layered.origins[key]);
-    }
+    print!("{}", shown(&options.load()?));
     Ok(())
+}
+
+/// Returns one line an option, in TOML, with its origin as a comment. A password in the database URL is not shown.
+pub fn shown(layered: &Layered) -> String {
+    let line = |(key, value): (&String, &Value)| {
+        let value = match key.as_str() {
+            "database_url" => without_password(&value.to_string()),
+            _ => value.to_string(),
+        };
+        format!("{key} = {value}  # {}\n", layered.origins[key])
+    };
+    layered.values.iter().map(line).collect()
 }
 
 fn without_password(url: &str) -> String {

@@ -62,8 +62,8 @@ pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
 /// What the settings say of raw data.
 pub fn policy(settings: &Settings) -> RetentionPolicy {
     RetentionPolicy {
-        days: (settings.retention_days > 0).then_some(settings.retention_days),
-        bytes: (settings.retention_bytes > 0).then_some(settings.retention_bytes),
+        days: (settings.service.retention_days > 0).then_some(settings.service.retention_days),
+        bytes: (settings.service.retention_bytes > 0).then_some(settings.service.retention_bytes),
     }
 }
 

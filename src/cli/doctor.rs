@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use toml::Value;
+use serde::Serialize;
 
 use self::examination::Examination;
-use super::energy::{self, EnergyArguments};
+use super::energy;
+use crate::config::{self, EnergyFlags};
 use crate::engines::Engines;
 use joulemark_measurement::Window;
 use joulemark_meter::HostMeter;
@@ -19,19 +20,21 @@ use joulemark_meter::HostMeter;
 /// Ten refreshes of the slowest counter.
 const LOOK: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 #[command(
     after_help = "Exit code 0 when at least one source measured energy just now, 1 when there are only estimates or \
                         nothing."
 )]
 pub struct DoctorArguments {
     #[command(flatten)]
-    energy: EnergyArguments,
+    #[serde(flatten)]
+    energy: EnergyFlags,
     /// Folder that holds the engines [default: beside this program].
     #[arg(long)]
     engine_dir: Option<String>,
     /// Print JSON.
     #[arg(long)]
+    #[serde(skip)]
     json: bool,
 }
 
@@ -47,12 +50,8 @@ pub fn run(arguments: DoctorArguments) -> ExitCode {
 }
 
 fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
-    let flags = arguments
-        .engine_dir
-        .iter()
-        .map(|folder| ("engine_dir".to_owned(), Value::from(folder.as_str())));
-    let layered = arguments.energy.load_with(flags.collect())?;
-    let engines = Engines::beside_this_program(layered.settings.engine_folder())
+    let layered = config::load_here(None, arguments)?;
+    let engines = Engines::beside_this_program(layered.settings.service.engine_folder())
         .context("this program's own path cannot be found")?;
     let opened = joulemark_meter::open(&energy::options(&layered));
     let meter = HostMeter::start(opened).context("the energy meter does not start")?;

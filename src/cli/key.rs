@@ -8,19 +8,21 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use nix::unistd::{User, getuid};
-use toml::{Table, Value};
+use serde::Serialize;
 
 use crate::config;
 use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token, is_good_name};
 use joulemark_measurement::clock;
 use joulemark_store::Store;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize)]
 pub struct KeyArguments {
     #[command(subcommand)]
+    #[serde(skip)]
     command: KeyCommand,
     /// TOML file with the server's options; JOULEMARK_CONFIG names it as well.
     #[arg(long, global = true)]
+    #[serde(skip)]
     config: Option<PathBuf>,
     /// The server's database [default: as for serve].
     #[arg(long, global = true)]
@@ -58,17 +60,10 @@ struct NewKey {
 }
 
 pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
-    let mut flags = Table::new();
-    if let Some(url) = &arguments.database_url {
-        flags.insert("database_url".to_owned(), Value::String(url.clone()));
-    }
-    let file = arguments
-        .config
-        .or_else(|| std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from));
-    let settings = config::load(file.as_deref(), |name| std::env::var(name).ok(), flags)?.settings;
+    let settings = config::load_here(arguments.config.as_deref(), &arguments)?.settings;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Store::open(&settings.database_url)
+        let store = Store::open(&settings.service.database_url)
             .await
             .context("the database cannot be opened")?;
         let outcome = match arguments.command {

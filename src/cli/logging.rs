@@ -5,11 +5,12 @@ use crate::config::{LogFormat, Settings};
 
 /// The server's log, on standard error.
 pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.log).with_context(|| format!("log is {:?}", settings.log))?;
+    let filter =
+        EnvFilter::try_new(&settings.telemetry.log).with_context(|| format!("log is {:?}", settings.telemetry.log))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    match settings.log_format {
+    match settings.telemetry.log_format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).init(),
     }

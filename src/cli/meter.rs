@@ -17,7 +17,8 @@ use clap::Args;
 use self::command::{Failure, Signals};
 use self::gpus::GpuChoice;
 use self::reading::Reading;
-use super::energy::EnergyArguments;
+use super::energy;
+use crate::config::{self, EnergyFlags};
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::HostMeter;
@@ -41,7 +42,7 @@ pub struct MeterArguments {
     #[arg(long, value_name = "LIST")]
     gpus: Option<String>,
     #[command(flatten)]
-    energy: EnergyArguments,
+    energy: EnergyFlags,
     /// Print JSON on standard output, after the command's own, instead of the table on standard error.
     #[arg(long)]
     json: bool,
@@ -75,8 +76,8 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let mut output = output.transpose()?;
     // Before any thread is started: each inherits what is blocked, and the signals wait for us.
     let mut signals = Signals::block()?;
-    let meter = HostMeter::start(joulemark_meter::open(&arguments.energy.load()?))
-        .context("the energy meter does not start")?;
+    let energy_options = energy::options(&config::load_here(None, &arguments.energy)?);
+    let meter = HostMeter::start(joulemark_meter::open(&energy_options)).context("the energy meter does not start")?;
     let _attention = meter.attend();
     let devices = meter.devices();
     let gpus = choice.among(&devices.gpus)?;

@@ -16,13 +16,13 @@ const USUAL_LOCKS: &str = "/run/lock/joulemark";
 /// # Errors
 /// When another server of this host has the name, or there is no place for locks.
 pub fn take(settings: &Settings) -> anyhow::Result<(Node, Locks)> {
-    let locks = lock_folder(&settings.lock_dir)?;
-    let name = match settings.node_name.as_str() {
+    let locks = lock_folder(&settings.node.lock_dir)?;
+    let name = match settings.node.node_name.as_str() {
         "" => nix::unistd::gethostname()?.to_string_lossy().into_owned(),
         name => name.to_owned(),
     };
     // A name is one server's in one database; a file's may be relative to where the server was started.
-    let url = &settings.database_url;
+    let url = &settings.service.database_url;
     let database = match url.starts_with("sqlite:") {
         true => format!("{url} in {}", std::env::current_dir()?.display()),
         false => url.clone(),
@@ -41,8 +41,8 @@ pub fn take(settings: &Settings) -> anyhow::Result<(Node, Locks)> {
         name,
         incarnation: uuid::Uuid::now_v7().to_string(),
         seat,
-        lease: Duration::from_secs(u64::from(settings.lease_sec)),
-        max_attempts: settings.max_attempts,
+        lease: Duration::from_secs(u64::from(settings.node.lease_sec)),
+        max_attempts: settings.node.max_attempts,
         locks,
     };
     Ok((node, held))

@@ -1,140 +1,129 @@
-mod access;
-mod callback;
-
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
-use serde::Serialize;
-use toml::Table;
 
-use super::energy::EnergyArguments;
-use crate::config::{self, Layered};
+use crate::config::{self, ConfigError, Flags, Layered};
 
 /// Every option of the service. What is not given here comes from the environment (`JOULEMARK_…`), then from the
 /// file, then from the default.
-#[derive(Debug, Args, Serialize)]
+#[derive(Debug, Args)]
 pub struct Options {
     /// TOML file with options; JOULEMARK_CONFIG names it as well.
     #[arg(long)]
-    #[serde(skip)]
     config: Option<PathBuf>,
-    /// Address and port of the HTTP API, or unix:/PATH [default: 127.0.0.1:8080].
-    #[arg(long)]
-    listen: Option<String>,
-    /// sqlite://PATH or postgres://… [default: sqlite://joulemark.db].
-    #[arg(long)]
-    database_url: Option<String>,
-    /// Folder where ends of runs wait while the database is away [default: beside the database].
-    #[arg(long)]
-    spool_dir: Option<PathBuf>,
-    /// Days for which raw data is kept; 0 is for ever [default: 0].
-    #[arg(long)]
-    retention_days: Option<u32>,
-    /// Bytes of raw data that are kept, the oldest dropped first; 0 is without bound [default: 0].
-    #[arg(long)]
-    retention_bytes: Option<u64>,
-    /// Folder that holds the models [default: ./models].
-    #[arg(long)]
-    models_dir: Option<PathBuf>,
-    /// Folder that holds the engines [default: beside this program].
-    #[arg(long)]
-    engine_dir: Option<PathBuf>,
-    /// Accept Hugging Face ids as model names and fetch them from the hub.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    allow_hub: Option<bool>,
-    /// Accept model names `synthetic:…`, for tests of the service itself.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    allow_synthetic_engine: Option<bool>,
     #[command(flatten)]
-    #[serde(flatten)]
-    energy: EnergyArguments,
-    /// Name of this server among those that share the database [default: the host's name].
-    #[arg(long)]
-    node_name: Option<String>,
-    /// A label of this node, NAME=VALUE, that experiments may ask for; may be given several times.
-    #[arg(long)]
-    node_label: Option<Vec<String>>,
-    /// Folder with this host's device locks, the same for all its servers [default: /run/lock/joulemark].
-    #[arg(long)]
-    lock_dir: Option<PathBuf>,
-    /// Seconds without a heartbeat after which a server counts as dead [default: 30].
-    #[arg(long)]
-    lease_sec: Option<u32>,
-    /// How often an experiment is run when its server goes away beneath it [default: 3].
-    #[arg(long)]
-    max_attempts: Option<u32>,
-    /// Seconds a worker may take to load its model [default: 1800].
-    #[arg(long)]
-    load_timeout_sec: Option<u32>,
-    /// Seconds a loaded worker may go without a new token [default: 600].
-    #[arg(long)]
-    stall_timeout_sec: Option<u32>,
-    /// Seconds an experiment may run in all [default: 604800].
-    #[arg(long)]
-    experiment_timeout_sec: Option<u32>,
-    /// Largest accepted request body in bytes [default: 33554432].
-    #[arg(long)]
-    max_body_bytes: Option<u64>,
-    #[command(flatten)]
-    #[serde(flatten)]
-    access: access::AccessOptions,
-    #[command(flatten)]
-    #[serde(flatten)]
-    callback: callback::CallbackOptions,
-    /// Collector that takes OpenTelemetry traces by OTLP over HTTP, such as http://127.0.0.1:4318 [default: none].
-    #[arg(long)]
-    otlp_endpoint: Option<String>,
-    /// human or json [default: human].
-    #[arg(long)]
-    log_format: Option<String>,
-    /// Filter of the log, in tracing-subscriber's syntax [default: info].
-    #[arg(long)]
-    log: Option<String>,
+    flags: Flags,
 }
 
 impl Options {
     /// The settings in force.
-    pub fn load(&self) -> anyhow::Result<Layered> {
-        let flags = Table::try_from(self).context("the flags cannot be read")?;
-        let file = self
-            .config
-            .clone()
-            .or_else(|| std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from));
-        Ok(config::load(file.as_deref(), |name| std::env::var(name).ok(), flags)?)
+    pub fn load(&self) -> Result<Layered, ConfigError> {
+        config::load_here(self.config.as_deref(), &self.flags)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use clap::{CommandFactory as _, Parser as _};
+    use toml::{Table, Value};
 
     use super::*;
-    use crate::config::DEFAULT_TOML;
+    use crate::cli::config::shown;
+    use crate::config::{ServerOption, Settings, load};
 
     #[derive(Debug, clap::Parser)]
     struct OnlyOptions {
         #[command(flatten)]
-        _options: Options,
+        options: Options,
+    }
+
+    /// Says how to make the file anew, which a difference asks for.
+    const REFERENCE_HEAD: &str = "\
+# Every option of `joulemark serve` with its default. Each is also a flag (--listen), an environment variable
+# (JOULEMARK_LISTEN) and a key of the file that --config names; a flag wins over the environment, that over the file.
+# Made from the options' declarations in src/config: UPDATE_REFERENCE=1 cargo test -p joulemark --lib cli::options
+";
+
+    fn reference(option: &ServerOption) -> String {
+        let comment: String = option.documentation.lines().map(|line| format!("#{line}\n")).collect();
+        format!("\n{comment}{} = {}\n", option.name, option.default)
     }
 
     #[test]
-    fn every_option_of_the_default_file_is_a_flag_and_no_other_is() {
-        let mut known = DEFAULT_TOML
-            .parse::<Table>()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>();
-        known.push("config".to_owned());
-        known.sort();
+    fn every_option_is_a_flag_with_help_and_no_other_is() {
         let command = OnlyOptions::command();
-        let mut flags = command
-            .get_arguments()
-            .filter_map(|argument| argument.get_long())
-            .map(|flag| flag.replace('-', "_"))
-            .collect::<Vec<_>>();
-        flags.sort();
-        assert_eq!(flags, known);
+        let flags = command.get_arguments().filter(|flag| flag.get_id() != "config");
+        let seen = flags.map(|flag| {
+            (
+                format!("--{}", flag.get_long().unwrap()),
+                flag.get_help().unwrap().to_string(),
+            )
+        });
+        let spelled = |option: &ServerOption| format!("--{}", option.name.replace('_', "-"));
+        let declared = Settings::options().map(|option| (spelled(option), option.help()));
+        assert_eq!(seen.collect::<Vec<_>>(), declared.collect::<Vec<_>>());
+        for option in Settings::options() {
+            let (text, value) = match option.default.parse().unwrap() {
+                Value::Integer(_) => ("7", Value::Integer(7)),
+                Value::Boolean(_) => ("true", Value::Boolean(true)),
+                Value::Array(_) => ("x", Value::Array(vec!["x".into()])),
+                _ => ("x", "x".into()),
+            };
+            let given = OnlyOptions::parse_from(["joulemark", &spelled(option), text])
+                .options
+                .flags;
+            assert_eq!(
+                Table::try_from(given).unwrap(),
+                Table::from_iter([(option.name.to_owned(), value)])
+            );
+        }
+    }
+
+    #[test]
+    fn every_option_is_read_from_its_variable_and_shown_with_it() {
+        for option in Settings::options() {
+            let value: Value = option.default.parse().unwrap();
+            let text = match &value {
+                Value::String(text) => text.clone(),
+                Value::Array(_) => String::new(),
+                other => other.to_string(),
+            };
+            assert_eq!(
+                option.variables().next().unwrap(),
+                format!("JOULEMARK_{}", option.name.to_uppercase())
+            );
+            for variable in option.variables() {
+                let layered = load(None, |name| (name == variable).then(|| text.clone()), Table::new()).unwrap();
+                let line = format!("{} = {value}  # environment {variable}", option.name);
+                assert!(shown(&layered).lines().any(|shown| shown == line), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_has_every_option_and_is_a_file_that_gives_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/options.toml");
+        let made = Settings::options().map(reference).collect::<String>();
+        let made = format!("{REFERENCE_HEAD}{made}");
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, &made).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), made);
+        let nothing = |_: &str| None;
+        let (of_file, of_none) = (
+            load(Some(&path), nothing, Table::new()),
+            load(None, nothing, Table::new()),
+        );
+        let (of_file, of_none) = (of_file.unwrap(), of_none.unwrap());
+        assert_eq!(of_file.settings, of_none.settings);
+        let shown = shown(&of_file);
+        let names = shown.lines().map(|line| line.split(' ').next().unwrap());
+        let declared = Settings::options().map(|option| option.name).collect();
+        assert_eq!(names.collect::<BTreeSet<_>>(), declared);
+        let from_the_file = format!("  # file {}", path.display());
+        assert!(shown.lines().all(|line| line.ends_with(&from_the_file)));
     }
 }

@@ -1,10 +1,61 @@
 use ipnet::IpNet;
 
 use super::auth_mode::AuthMode;
-use super::{Listen, Settings};
+use super::{Listen, Settings, option::section};
+use joulemark_experiment::access::Role;
 
 /// Stands in `trusted_proxy` for whoever may write to the socket.
 const UNIX: &str = "unix";
+
+section! {
+    /// Who may use the service.
+    pub struct Access with AccessFlags {
+        /// Largest accepted request body in bytes.
+        max_body_bytes: usize = 33554432;
+
+        /// keys, or none: everybody on this host may do everything, on a loopback address only.
+        ///
+        /// With none, nothing is answered that came through a proxy. With keys: API keys, made by `joulemark key create`,
+        /// each for a reader, a submitter or an admin.
+        auth: String as AuthMode = "none";
+
+        /// A proxy whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, as an address, a network, or unix for the
+        /// socket that is listened on; may be given several times.
+        ///
+        /// "unix" is whoever may use the socket. An address of this host trusts every user of this host.
+        trusted_proxy: Vec<String> = [];
+
+        /// Header in which a trusted proxy names the user.
+        ///
+        /// Such as X-Remote-User; the proxy must remove what clients send in it. Empty: none. A key in the same request
+        /// goes before it.
+        identity_header: String = "";
+
+        /// What users named by the identity header may do: reader, submitter or admin.
+        identity_role: String as Role = "submitter";
+
+        /// Let everybody read everybody's prompts.
+        ///
+        /// Otherwise those of their own experiments only.
+        #[arg(num_args = 0..=1, default_missing_value = "true")]
+        share_prompts: bool = false;
+
+        /// An address or a network that reads the metrics without a key; may be given several times [default: none].
+        ///
+        /// Such as Prometheus' own, for GET /metrics; never through a proxy that is not trusted. Empty: with a reader's key
+        /// only.
+        metrics_from: Vec<String> = [];
+
+        /// A web origin whose pages may use the API; may be given several times [default: none].
+        ///
+        /// Such as `https://lab.example`; none but its own when empty.
+        cors_origin: Vec<String> = [];
+
+        /// A Hugging Face id, or org/* for all of an organisation's, that allow_hub is for; may be given several times
+        /// [default: all].
+        hub_allow: Vec<String> = [];
+    }
+}
 
 impl Settings {
     /// What does not go together, or cannot be read, of the options on access.
@@ -15,47 +66,48 @@ impl Settings {
                 problems.push(message);
             }
         };
-        let keyless = self.auth == AuthMode::None;
+        let keyless = self.access.auth == AuthMode::None;
         check(
-            !keyless || self.listen.is_of_this_host(),
+            !keyless || self.service.listen.is_of_this_host(),
             format!(
                 "listen is {}, where others can reach it, and auth is none: anybody could run experiments; use auth keys \
                  (`joulemark key create` makes keys), or listen on a loopback address such as 127.0.0.1:8080, or on unix:/PATH",
-                self.listen
+                self.service.listen
             ),
         );
         check(
-            !keyless || self.trusted_proxy.is_empty(),
+            !keyless || self.access.trusted_proxy.is_empty(),
             "trusted_proxy is set and auth is none, which serves nothing through a proxy; use auth keys".to_owned(),
         );
         check(
-            self.identity_header.is_empty() || (!keyless && !self.trusted_proxy.is_empty()),
+            self.access.identity_header.is_empty() || (!keyless && !self.access.trusted_proxy.is_empty()),
             "identity_header needs auth keys and a trusted_proxy, the only one it is believed from".to_owned(),
         );
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         check(
-            self.identity_header.bytes().all(is_token) && !self.identity_header.eq_ignore_ascii_case("authorization"),
+            self.access.identity_header.bytes().all(is_token)
+                && !self.access.identity_header.eq_ignore_ascii_case("authorization"),
             format!(
                 "identity_header is {:?}; accepted is a header's name other than Authorization, such as X-Remote-User",
-                self.identity_header
+                self.access.identity_header
             ),
         );
-        for network in &self.trusted_proxy {
+        for network in &self.access.trusted_proxy {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, and unix";
             check(
                 network == UNIX || read_network(network).is_some(),
                 format!("trusted_proxy has {network:?}; accepted is {accepted}"),
             );
         }
-        let is_socket = matches!(self.listen, Listen::Socket(_));
+        let is_socket = matches!(self.service.listen, Listen::Socket(_));
         check(
-            !self.trusts_socket() || is_socket,
+            !self.access.trusts_socket() || is_socket,
             format!(
                 "trusted_proxy has unix and listen is {}; it is for the proxy that talks to unix:/PATH",
-                self.listen
+                self.service.listen
             ),
         );
-        for origin in &self.cors_origin {
+        for origin in &self.access.cors_origin {
             let host = origin
                 .strip_prefix("https://")
                 .or_else(|| origin.strip_prefix("http://"));
@@ -64,27 +116,18 @@ impl Settings {
                 format!("cors_origin has {origin:?}; accepted is an origin such as https://lab.example:8443"),
             );
         }
-        for network in &self.metrics_from {
+        for network in &self.access.metrics_from {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
             check(
                 read_network(network).is_some(),
                 format!("metrics_from has {network:?}; accepted is {accepted}"),
             );
         }
-        let collector = self.otlp_endpoint.strip_prefix("http://");
-        let collector = collector.or_else(|| self.otlp_endpoint.strip_prefix("https://"));
-        check(
-            self.otlp_endpoint.is_empty() || collector.is_some_and(|host| !host.is_empty() && !host.starts_with('/')),
-            format!(
-                "otlp_endpoint is {:?}; accepted is the base URL of a collector that takes OTLP over HTTP, such as \
-                 http://127.0.0.1:4318",
-                self.otlp_endpoint
-            ),
-        );
-        problems.extend(self.limits.problems());
         problems
     }
+}
 
+impl Access {
     /// Whether whoever may write to the socket that is listened on is a trusted proxy.
     pub fn trusts_socket(&self) -> bool {
         self.trusted_proxy.iter().any(|proxy| proxy == UNIX)
@@ -115,13 +158,11 @@ pub(super) fn read_network(text: &str) -> Option<IpNet> {
 mod tests {
     use toml::{Table, Value};
 
-    use crate::config::load;
+    use crate::config::{ConfigError, Settings, load};
 
-    fn loaded(toml: &str) -> Result<crate::config::Settings, String> {
+    fn loaded(toml: &str) -> Result<Settings, ConfigError> {
         let table: Table = toml.parse().unwrap();
-        load(None, |_| None, table)
-            .map(|layered| layered.settings)
-            .map_err(|error| error.to_string())
+        load(None, |_| None, table).map(|layered| layered.settings)
     }
 
     #[test]
@@ -130,7 +171,7 @@ mod tests {
             loaded(&format!("listen = '{listen}'")).unwrap();
         }
         for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"] {
-            let message = loaded(&format!("listen = '{listen}'")).unwrap_err();
+            let message = loaded(&format!("listen = '{listen}'")).unwrap_err().to_string();
             assert!(
                 message.contains("auth is none") && message.contains("key create"),
                 "{message}"
@@ -169,7 +210,7 @@ mod tests {
             ("listen = 'unix:a.sock'", "accepted are ADDRESS:PORT"),
             ("auth = 'open'", "auth"),
         ] {
-            let message = loaded(toml).unwrap_err();
+            let message = loaded(toml).unwrap_err().to_string();
             assert!(message.contains(expected), "{toml}: {message}");
         }
     }
@@ -182,7 +223,12 @@ mod tests {
             _ => None,
         };
         let settings = load(None, environment, Table::new()).unwrap().settings;
-        let networks: Vec<_> = settings.trusted_networks().iter().map(ToString::to_string).collect();
+        let networks: Vec<_> = settings
+            .access
+            .trusted_networks()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(networks, ["10.0.0.7/32", "fd00::/8"]);
         let wrong = Table::from_iter([("trusted_proxy".to_owned(), Value::Integer(5))]);
         assert!(

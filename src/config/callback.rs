@@ -1,11 +1,45 @@
+use std::path::PathBuf;
+
 use ipnet::IpNet;
 
-use super::Settings;
 use super::access::read_network;
+use super::option::section;
 
-impl Settings {
-    /// What does not go together, or cannot be read, of the options on callbacks.
-    pub(super) fn callback_problems(&self) -> Vec<String> {
+section! {
+    /// Who may be told over HTTP of an experiment's end.
+    pub struct Callback with CallbackFlags {
+        /// A host (*.NAME for all below it), address or network that a callback_url may name; may be given several times
+        /// [default: none].
+        ///
+        /// Such as "ci.lab.example", "*.lab.example" and 10.7.0.0/16. A name's addresses must be public, or in one of the
+        /// networks; private, loopback, link-local and the clouds' metadata addresses are called only where a network here
+        /// holds them. Empty: nobody is called back.
+        callback_allow: Vec<String> = [];
+
+        /// File with the secret that callbacks are signed with, 16 bytes or more.
+        ///
+        /// The signature is HMAC-SHA256; it is needed where any callback is allowed.
+        callback_secret_file: PathBuf = "";
+
+        /// Allow callback URLs without TLS.
+        ///
+        /// They may then be http, and not https alone.
+        #[arg(num_args = 0..=1, default_missing_value = "true")]
+        callback_http: bool = false;
+
+        /// Seconds after which a callback that failed is made again the first time.
+        ///
+        /// Three times as long after each further try, up to an hour.
+        callback_retry_sec: u32 = 10, at least 1;
+
+        /// How often a callback is tried.
+        callback_attempts: u32 = 12, at least 1;
+    }
+}
+
+impl Callback {
+    /// What does not go together, or cannot be read. Each message names the option and what is accepted.
+    pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for entry in &self.callback_allow {
             if read_network(entry).is_none() && !is_name(entry) {
@@ -18,14 +52,6 @@ impl Settings {
         if self.calls_back() && self.callback_secret_file.as_os_str().is_empty() {
             let why = "without a signature a receiver could not tell who calls";
             problems.push(format!("callback_allow is set and callback_secret_file is not: {why}"));
-        }
-        for (name, value) in [
-            ("callback_retry_sec", self.callback_retry_sec),
-            ("callback_attempts", self.callback_attempts),
-        ] {
-            if value == 0 {
-                problems.push(format!("{name} is 0; accepted is 1 or more"));
-            }
         }
         problems
     }
@@ -53,14 +79,12 @@ fn is_name(entry: &str) -> bool {
 mod tests {
     use toml::Table;
 
-    use crate::config::load;
+    use super::Callback;
+    use crate::config::{ConfigError, load};
 
-    fn loaded(toml: &str) -> Result<crate::config::Settings, String> {
+    fn loaded(toml: &str) -> Result<Callback, ConfigError> {
         let table: Table = toml.parse().unwrap();
-        let layered = load(None, |_| None, table);
-        layered
-            .map(|layered| layered.settings)
-            .map_err(|error| error.to_string())
+        load(None, |_| None, table).map(|layered| layered.settings.callback)
     }
 
     #[test]
@@ -98,7 +122,7 @@ mod tests {
             ),
             ("callback_attempts = 0", "callback_attempts is 0"),
         ] {
-            let message = loaded(toml).unwrap_err();
+            let message = loaded(toml).unwrap_err().to_string();
             assert!(message.contains(expected), "{toml}: {message}");
         }
     }

@@ -1,9 +1,12 @@
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::{DEFAULT_TOML, Settings};
+use super::Settings;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +32,10 @@ impl fmt::Display for Origin {
 pub enum ConfigError {
     #[error("cannot read the configuration file {path}: {source}")]
     Unreadable { path: String, source: std::io::Error },
-    #[error("{path} is not TOML: {message}")]
-    NotToml { path: String, message: String },
+    #[error("{path} is not TOML: {error}")]
+    NotToml { path: String, error: toml::de::Error },
+    #[error("the flags cannot be read: {0}")]
+    Flags(toml::ser::Error),
     #[error("{origin}: {key} is not an option; accepted are {}", known.join(", "))]
     UnknownOption {
         key: String,
@@ -45,7 +50,9 @@ pub enum ConfigError {
         accepted: &'static str,
     },
     #[error("the configuration is not usable: {0}")]
-    Unusable(String),
+    WrongValue(toml::de::Error),
+    #[error("the configuration is not usable: {}", .0.join("; "))]
+    Unusable(Vec<String>),
 }
 
 /// The settings in force, and for each option where its value came from.
@@ -54,6 +61,17 @@ pub struct Layered {
     pub settings: Settings,
     pub origins: BTreeMap<String, Origin>,
     pub values: Table,
+}
+
+/// Lays `flags` over this process's environment, that over the file that `config` or else JOULEMARK_CONFIG names, and
+/// that over the defaults.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_here(config: Option<&Path>, flags: &impl Serialize) -> Result<Layered, ConfigError> {
+    let flags = Table::try_from(flags).map_err(ConfigError::Flags)?;
+    let variable = std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from);
+    load(config.or(variable.as_deref()), |name| std::env::var(name).ok(), flags)
 }
 
 /// Lays `flags` over the environment over the file over the defaults.
@@ -65,9 +83,12 @@ pub fn load(
     environment: impl Fn(&str) -> Option<String>,
     flags: Table,
 ) -> Result<Layered, ConfigError> {
-    let mut values = DEFAULT_TOML
-        .parse::<Table>()
-        .map_err(|error| ConfigError::Unusable(error.to_string()))?;
+    let mut defaults = Table::new();
+    for option in Settings::options() {
+        let default = option.default.parse().map_err(ConfigError::WrongValue)?;
+        defaults.insert(option.name.to_owned(), default);
+    }
+    let mut values = defaults.clone();
     let mut origins = values
         .keys()
         .map(|key| (key.clone(), Origin::Default))
@@ -102,36 +123,29 @@ pub fn load(
         })?;
         let table = text.parse::<Table>().map_err(|error| ConfigError::NotToml {
             path: shown.clone(),
-            message: error.to_string(),
+            error,
         })?;
         for (key, value) in table {
             put(&key, value, Origin::File(shown.clone()))?;
         }
     }
-    let defaults = DEFAULT_TOML
-        .parse::<Table>()
-        .map_err(|error| ConfigError::Unusable(error.to_string()))?;
-    for (key, default) in &defaults {
-        let mut names = vec![format!("JOULEMARK_{}", key.to_uppercase())];
-        // Names that others have given the same thing.
-        match key.as_str() {
-            "database_url" => names.push("DATABASE_URL".to_owned()),
-            "otlp_endpoint" => names.push("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()),
-            _ => {}
-        }
-        if let Some((name, text)) = names
-            .into_iter()
-            .find_map(|name| environment(&name).map(|text| (name, text)))
-        {
+    for option in Settings::options() {
+        let mut given = option.variables().filter_map(|name| Some((environment(&name)?, name)));
+        if let Some((text, name)) = given.next() {
             let origin = Origin::Environment(name);
-            put(key, typed(key, &text, default, &origin)?, origin)?;
+            let value = typed(option.name, &text, &defaults[option.name], &origin)?;
+            put(option.name, value, origin)?;
         }
     }
     for (key, value) in flags {
         let origin = Origin::Flag(format!("--{}", key.replace('_', "-")));
         put(&key, value, origin)?;
     }
-    let settings = Settings::deserialize_from(values.clone()).map_err(ConfigError::Unusable)?;
+    let settings = Settings::read(&values).map_err(ConfigError::WrongValue)?;
+    let problems = settings.problems(&values);
+    if !problems.is_empty() {
+        return Err(ConfigError::Unusable(problems));
+    }
     Ok(Layered {
         settings,
         origins,
@@ -166,18 +180,6 @@ fn typed(key: &str, text: &str, like: &Value, origin: &Origin) -> Result<Value, 
     })
 }
 
-impl Settings {
-    fn deserialize_from(values: Table) -> Result<Self, String> {
-        let settings: Self = values.try_into().map_err(|error: toml::de::Error| error.to_string())?;
-        let problems = settings.problems();
-        if problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(problems.join("; "))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,9 +200,9 @@ mod tests {
         };
         let flags = Table::from_iter([("models_dir".to_owned(), Value::String("c".to_owned()))]);
         let layered = load(Some(&file), environment, flags).unwrap();
-        assert_eq!(layered.settings.models_dir, Path::new("c"));
-        assert_eq!(layered.settings.log, "b");
-        assert_eq!(layered.settings.max_attempts, 7);
+        assert_eq!(layered.settings.service.models_dir, Path::new("c"));
+        assert_eq!(layered.settings.telemetry.log, "b");
+        assert_eq!(layered.settings.node.max_attempts, 7);
         assert_eq!(layered.origins["models_dir"], Origin::Flag("--models-dir".to_owned()));
         assert_eq!(layered.origins["log"], Origin::Environment("JOULEMARK_LOG".to_owned()));
         assert_eq!(layered.origins["listen"], Origin::Default);
@@ -214,12 +216,12 @@ mod tests {
             _ => None,
         };
         assert_eq!(
-            load(None, both, Table::new()).unwrap().settings.database_url,
+            load(None, both, Table::new()).unwrap().settings.service.database_url,
             "sqlite://own.db"
         );
         let general = |name: &str| (name == "DATABASE_URL").then(|| "postgres://general".to_owned());
         assert_eq!(
-            load(None, general, Table::new()).unwrap().settings.database_url,
+            load(None, general, Table::new()).unwrap().settings.service.database_url,
             "postgres://general"
         );
     }
@@ -228,8 +230,8 @@ mod tests {
     fn a_list_is_separated_by_commas_in_the_environment() {
         let labels = |name: &str| (name == "JOULEMARK_NODE_LABEL").then(|| "rack=7, gpu=a100".to_owned());
         let settings = load(None, labels, Table::new()).unwrap().settings;
-        assert_eq!(settings.node_label, ["rack=7", "gpu=a100"]);
-        assert_eq!(settings.node_labels()["gpu"], "a100");
+        assert_eq!(settings.node.node_label, ["rack=7", "gpu=a100"]);
+        assert_eq!(settings.node.labels()["gpu"], "a100");
         let wrong = |name: &str| (name == "JOULEMARK_NODE_LABEL").then(|| "rack".to_owned());
         let message = load(None, wrong, Table::new()).unwrap_err().to_string();
         assert!(message.contains("accepted is NAME=VALUE"), "{message}");

@@ -1,43 +1,61 @@
-use serde::{Deserialize, Serialize};
+use super::option::section;
 
-/// How much of everything a request, a caller and all together may have, as `default.toml` explains it; 0 is no limit
-/// where it says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    pub max_body_bytes: usize,
-    pub max_header_bytes: usize,
-    pub max_uri_bytes: usize,
-    pub header_timeout_sec: u32,
-    pub body_timeout_sec: u32,
-    pub request_timeout_sec: u32,
-    pub max_connections: u32,
-    pub max_concurrent_requests: usize,
-    pub max_concurrent_exports: usize,
-    pub max_streams: u32,
-    pub rate_limit_per_minute: u32,
-    pub max_queued: u64,
-    pub max_unfinished_per_user: u64,
-    pub max_prompts: u32,
-    pub max_total_tokens: u64,
-}
+section! {
+    /// How much of everything a request, a caller and all together may have; 0 is no limit where it says so.
+    pub struct Limits with LimitFlags {
+        /// Most bytes of a request's headers.
+        max_header_bytes: usize = 32768, at least 1024;
 
-impl Limits {
-    /// Each message names the option and what is accepted.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let least = [
-            ("max_header_bytes", self.max_header_bytes, 1024),
-            ("max_uri_bytes", self.max_uri_bytes, 256),
-            ("max_concurrent_requests", self.max_concurrent_requests, 1),
-            ("max_concurrent_exports", self.max_concurrent_exports, 1),
-            ("max_streams", self.max_streams as usize, 1),
-            ("max_connections", self.max_connections as usize, 1),
-            ("header_timeout_sec", self.header_timeout_sec as usize, 1),
-            ("body_timeout_sec", self.body_timeout_sec as usize, 1),
-            ("request_timeout_sec", self.request_timeout_sec as usize, 1),
-        ];
-        let too_low = least.into_iter().filter(|(_, value, least)| value < least);
-        too_low
-            .map(|(name, value, least)| format!("{name} is {value}; accepted is {least} or more"))
-            .collect()
+        /// Most bytes of a request's path and query.
+        max_uri_bytes: usize = 8192, at least 256;
+
+        /// Seconds in which a request's headers must be there.
+        header_timeout_sec: u32 = 10, at least 1;
+
+        /// Seconds that a request's body may pause.
+        ///
+        /// What is left of a body whose request was refused is discarded for as long; then the connection is closed.
+        body_timeout_sec: u32 = 10, at least 1;
+
+        /// Seconds in which an answer must begin.
+        request_timeout_sec: u32 = 60, at least 1;
+
+        /// Most connections at a time.
+        max_connections: u32 = 16384, at least 1;
+
+        /// Most requests that are answered at a time.
+        max_concurrent_requests: usize = 1024, at least 1;
+
+        /// Most event streams and waiting requests at a time.
+        ///
+        /// Those that wait have `?wait=`. They do not count as requests that are answered, and each takes one of the
+        /// connections.
+        max_streams: u32 = 12288, at least 1;
+
+        /// Most exports that are made at a time.
+        ///
+        /// Each keeps a core busy, which the experiments that run are measured beside.
+        max_concurrent_exports: usize = 2, at least 1;
+
+        /// Requests a minute of one key; 0 for no limit.
+        ///
+        /// Likewise of one name that a proxy vouches for. As many may come at once.
+        rate_limit_per_minute: u32 = 600;
+
+        /// Most experiments that wait; 0 for no limit.
+        max_queued: u64 = 100000;
+
+        /// Most experiments of one submitter that wait or run; 0 for no limit.
+        max_unfinished_per_user: u64 = 1000;
+
+        /// Most prompts of an experiment; 0 for no limit but the API's own.
+        ///
+        /// 100000 is also the API's own limit.
+        max_prompts: u32 = 100000;
+
+        /// Most tokens that an experiment could take; 0 for no limit.
+        ///
+        /// They are input and output of all prompts, cycles and ranks, at the worst.
+        max_total_tokens: u64 = 10000000000;
     }
 }

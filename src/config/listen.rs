@@ -2,17 +2,22 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use thiserror::Error;
 
 const SOCKET_SCHEME: &str = "unix:";
 
 /// Where the API is served: `127.0.0.1:8080`, or `unix:/run/joulemark/http.sock` for whom that file lets in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Listen {
     Address(SocketAddr),
     Socket(PathBuf),
 }
+
+#[derive(Debug, Error)]
+#[error("{0:?} is no place to listen; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and unix:/PATH")]
+pub struct NoPlaceToListen(String);
 
 impl Listen {
     /// Whether only programs of this host reach it.
@@ -25,25 +30,14 @@ impl Listen {
 }
 
 impl TryFrom<String> for Listen {
-    type Error = String;
+    type Error = NoPlaceToListen;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, NoPlaceToListen> {
         let read = match text.strip_prefix(SOCKET_SCHEME) {
             Some(path) => path.starts_with('/').then(|| Self::Socket(PathBuf::from(path))),
             None => text.parse().ok().map(Self::Address),
         };
-        read.ok_or_else(|| {
-            format!(
-                "{text:?} is no place to listen; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and \
-                 unix:/PATH"
-            )
-        })
-    }
-}
-
-impl From<Listen> for String {
-    fn from(listen: Listen) -> Self {
-        listen.to_string()
+        read.ok_or(NoPlaceToListen(text))
     }
 }
 
@@ -69,7 +63,7 @@ mod tests {
             ("unix:/run/joulemark/http.sock", true),
         ] {
             let listen = Listen::try_from(text.to_owned()).unwrap();
-            assert_eq!(String::from(listen.clone()), text);
+            assert_eq!(listen.to_string(), text);
             assert_eq!(listen.is_of_this_host(), is_of_this_host, "{text}");
         }
     }
@@ -77,7 +71,7 @@ mod tests {
     #[test]
     fn what_is_neither_an_address_nor_a_full_path_is_refused_with_what_is_accepted() {
         for text in ["", "8080", "localhost:8080", "unix:", "unix:here.sock", "/run/x.sock"] {
-            let error = Listen::try_from(text.to_owned()).unwrap_err();
+            let error = Listen::try_from(text.to_owned()).unwrap_err().to_string();
             assert!(
                 error.contains(text) && error.contains("127.0.0.1:8080") && error.contains("unix:/PATH"),
                 "{error}"

@@ -15,8 +15,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub use authenticate::{Who, authenticate};
 pub use caller::Caller;
+pub use last_used::LastUsed;
 pub use origin::{Origin, TrustedProxies};
 pub use policy::{Access, Authentication};
+pub use rate::RateLimit;
 pub use scope::{Scope, scope_of};
 
 /// The other end of the connection.

@@ -21,7 +21,7 @@ pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
         cause = error.source();
     }
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.access.limits.max_body_bytes),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.access.max_body_bytes),
         _ => Problem::malformed_body(rejection.body_text()),
     }
 }

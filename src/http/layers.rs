@@ -31,7 +31,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .map_request(|request: Request<_>| request.map(Body::new));
     let limit = ConcurrencyLimit::new(limits.max_concurrent_requests, seconds(limits.request_timeout_sec));
     let guarded = router
-        .layer(DefaultBodyLimit::max(state.access.limits.max_body_bytes))
+        .layer(DefaultBodyLimit::max(state.access.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(same_site(&state.access))
         .layer(from_fn_with_state(state.clone(), check_shape))

@@ -23,8 +23,8 @@ pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn write(settings: &Settings, unfinished: &Path) -> anyhow::Result<()> {
-    if settings.sqlite_file().is_none() {
-        return dump(&settings.database_url, unfinished);
+    if settings.service.sqlite_file().is_none() {
+        return dump(&settings.service.database_url, unfinished);
     }
     let store = super::open::open_as_it_is(settings).await?;
     store.copy_into(unfinished).await?;

@@ -53,11 +53,11 @@ impl Host {
     pub fn take(settings: Settings, energy: &EnergyOptions, launcher: Launcher) -> anyhow::Result<Self> {
         let deliveries = callback::build(&settings)?;
         let access = access::build(&settings)?;
-        let listener = Listener::bind(&settings.listen)
-            .with_context(|| format!("cannot listen on {} (is another server there?)", settings.listen))?;
-        let database = only_server::lock(&settings.database_url)?;
+        let listener = Listener::bind(&settings.service.listen)
+            .with_context(|| format!("cannot listen on {} (is another server there?)", settings.service.listen))?;
+        let database = only_server::lock(&settings.service.database_url)?;
         let (node, node_name) = node::take(&settings)?;
-        let traces = match settings.otlp_endpoint.as_str() {
+        let traces = match settings.telemetry.otlp_endpoint.as_str() {
             "" => Traces::default(),
             endpoint => trace::connect(endpoint, &node.name)?,
         };
@@ -65,7 +65,7 @@ impl Host {
         let meter = start_meter(energy)?;
         let machine = machine::describe(&meter.devices(), &cpus)?;
         let program = std::env::current_exe().context("this program's own path cannot be found")?;
-        let engines = Engines::beside_this_program(settings.engine_folder())
+        let engines = Engines::beside_this_program(settings.service.engine_folder())
             .context("this program's own path cannot be found")?;
         for found in engines.find_all() {
             match found {
@@ -98,11 +98,11 @@ impl Host {
         let mut own = Capabilities {
             hostname: self.machine.hostname.clone(),
             version: self.machine.joulemark_version.clone(),
-            labels: self.settings.node_labels(),
+            labels: self.settings.node.labels(),
             host: describe_host(&self.meter.devices(), &self.cpus),
             models: models.offered(),
-            allow_hub: self.settings.allow_hub,
-            allow_synthetic_engine: self.settings.allow_synthetic_engine,
+            allow_hub: self.settings.service.allow_hub,
+            allow_synthetic_engine: self.settings.service.allow_synthetic_engine,
             engines: Vec::new(),
         };
         own.set_engines(self.engines.offered());
@@ -125,15 +125,15 @@ pub struct Server {
 impl Server {
     /// Opens the database and stores what earlier runs left on disk.
     pub async fn build(host: Host, stages: Stages) -> anyhow::Result<Self> {
-        let store = Store::open(&host.settings.database_url)
+        let store = Store::open(&host.settings.service.database_url)
             .await
             .context("the database cannot be opened")?;
         let spool = open_spool(&host.settings, &host.node, &store).await?;
         let models = Models::new(ModelSources {
-            folder: host.settings.models_dir.clone(),
-            allow_hub: host.settings.allow_hub,
-            hub_allow: host.settings.hub_allow.clone(),
-            allow_synthetic: host.settings.allow_synthetic_engine,
+            folder: host.settings.service.models_dir.clone(),
+            allow_hub: host.settings.service.allow_hub,
+            hub_allow: host.settings.access.hub_allow.clone(),
+            allow_synthetic: host.settings.service.allow_synthetic_engine,
         });
         let capabilities = tokio::task::block_in_place(|| host.capabilities(&models));
         let newest = store.newest_transition().await.context("the database cannot be read")?;
@@ -207,7 +207,7 @@ fn start_meter(options: &EnergyOptions) -> anyhow::Result<HostMeter> {
 
 /// Opens the spool and empties it, before recovery would run again what is finished.
 async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::Result<Option<Spool>> {
-    let Some(folder) = settings.spool_folder(&node.name) else {
+    let Some(folder) = settings.service.spool_folder(&node.name) else {
         return Ok(None);
     };
     let shown = folder.display().to_string();
@@ -242,9 +242,9 @@ fn describe_host(devices: &Devices, cpus: &[u32]) -> ExperimentHost {
 fn limits(settings: &Settings) -> Limits {
     let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
     Limits {
-        load: seconds(settings.load_timeout_sec),
-        stall: seconds(settings.stall_timeout_sec),
-        experiment: seconds(settings.experiment_timeout_sec),
+        load: seconds(settings.node.load_timeout_sec),
+        stall: seconds(settings.node.stall_timeout_sec),
+        experiment: seconds(settings.node.experiment_timeout_sec),
         max_prompts: settings.limits.max_prompts,
         max_total_tokens: settings.limits.max_total_tokens,
     }

@@ -30,25 +30,9 @@ pub struct Access {
     pub metrics_networks: Vec<IpNet>,
     /// Web origins other than the service's own whose pages may use the API.
     pub cors_origins: Vec<HeaderValue>,
+    /// Largest accepted request body.
+    pub max_body_bytes: usize,
     pub limits: Limits,
     pub rate_limit: RateLimit,
     pub last_used: LastUsed,
-}
-
-impl Access {
-    /// Of a server without authentication or proxies.
-    pub fn new(limits: Limits) -> Self {
-        Self {
-            authentication: Authentication::None,
-            trusted_proxies: TrustedProxies::default(),
-            identity_header: None,
-            identity_role: Role::Submitter,
-            share_prompts: false,
-            metrics_networks: Vec::new(),
-            cors_origins: Vec::new(),
-            rate_limit: RateLimit::per_minute(limits.rate_limit_per_minute),
-            last_used: LastUsed::default(),
-            limits,
-        }
-    }
 }
