@@ -22,7 +22,7 @@ mod transition;
 pub use joulemark_measurement::{Warning, WarningCode};
 
 pub use arrival::Arrival;
-pub use callback::{Callback, CallbackState};
+pub use callback::{Callback, CallbackState, NotACallbackState};
 pub use capabilities::{Capabilities, OfferedEngine, OfferedModel};
 pub use choices::{Device, Distribution, FpPrecision, GpuSelector, Isolation, QUANTIZATIONS};
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
@@ -33,5 +33,5 @@ pub use request::{DecoderRequest, ExperimentRequest};
 pub use requirements::Requirements;
 pub use resolve::{Gpu, Host, Model, resolve};
 pub use spec::{Decoder, Spec};
-pub use status::{Failure, FailureReason, IllegalMove, State};
+pub use status::{Failure, FailureReason, IllegalMove, NotAState, State};
 pub use transition::Transition;
