@@ -86,9 +86,7 @@ async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
     }
     let now = clock::wall_now();
     let expires_at = new.expires.map(|text| expiry::read(&text, now)).transpose()?;
-    let token = Token::generate()
-        .map_err(anyhow::Error::msg)
-        .context("the operating system gives no random numbers")?;
+    let token = Token::generate().context("the operating system gives no random numbers")?;
     let key = ApiKey {
         id: token.id().clone(),
         name: new.name,

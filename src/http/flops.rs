@@ -147,7 +147,7 @@ fn parse(document: &Value) -> Result<(Subject, Question), Vec<FieldProblem>> {
     let output = fields.count("output_tokens", 0, MAX_TOKENS).unwrap_or(DEFAULT_TOKENS);
     let batch = either(&mut fields, "batch", "batch_size");
     let batch = fields.count(batch, 1, MAX_BATCH).unwrap_or(1);
-    let logits = fields.choice("logits", &[("last", Logits::Last), ("all", Logits::All)]);
+    let logits = fields.choice("logits");
     let known = KNOWN_DEVICES.iter().map(|device| device.name).collect::<Vec<_>>();
     let accepted = format!("one of {}", known.join(", "));
     let device = fields.read("device", &accepted, |value| device_named(value.as_str()?));

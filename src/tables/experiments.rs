@@ -8,15 +8,16 @@ mod submission;
 
 use super::column::{Column, held, text};
 use joulemark_analysis::metrics::{EnergyOf, Group, Metric, all};
+use joulemark_experiment::{Field, Spec};
 pub use row::ExperimentRow;
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
-    columns_with(all())
+    columns_with(all(), Spec::FIELDS)
 }
 
-/// The same with another table of metrics.
-pub fn columns_with(table: &[Metric]) -> Vec<Column<ExperimentRow>> {
+/// The same with another table of metrics and another of a submission's fields.
+pub fn columns_with(table: &[Metric], fields: &[Field<Spec>]) -> Vec<Column<ExperimentRow>> {
     let of = |group| metrics::columns(table, group);
     let energy = EnergyOf::ALL.map(Group::Energy);
     let groups = [
@@ -30,7 +31,7 @@ pub fn columns_with(table: &[Metric]) -> Vec<Column<ExperimentRow>> {
         of(Group::Compute),
         vec![roofline_device()],
         of(Group::Roofline),
-        submission::columns(),
+        submission::columns(fields),
         origin::machine(),
     ];
     groups.into_iter().flatten().collect()
@@ -48,7 +49,11 @@ fn roofline_device() -> Column<ExperimentRow> {
 mod tests {
     use std::collections::HashSet;
 
+    use joulemark_experiment::Kind;
+    use serde_json::json;
+
     use super::*;
+    use crate::http::row_schema;
 
     #[test]
     fn every_column_has_a_name_of_its_own_and_says_what_it_is() {
@@ -60,5 +65,35 @@ mod tests {
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             assert!(column.name.bytes().all(plain), "{}", column.name);
         }
+    }
+
+    #[test]
+    fn a_field_that_is_added_to_the_table_is_a_column_in_its_place() {
+        let added = Field {
+            name: "draft_tokens",
+            kind: Kind::Count,
+            about: Some("Tokens drafted ahead."),
+            value: |spec: &Spec| json!(spec.num_cycles + 1),
+        };
+        let mut fields: Vec<_> = Spec::FIELDS.iter().map(|field| Field { ..*field }).collect();
+        let place = fields.iter().position(|field| field.name == "num_cycles").unwrap();
+        fields.insert(place, added);
+        let columns = columns_with(all(), &fields);
+        let place = columns.iter().position(|column| column.name == "draft_tokens").unwrap();
+        assert_eq!(columns[place - 1].name, "warmup_iterations");
+        assert_eq!(columns[place + 1].name, "num_cycles");
+        let schema = serde_json::to_value(row_schema(&columns)).unwrap();
+        let property = &schema["properties"]["draft_tokens"];
+        assert_eq!(property["type"], json!(["integer", "null"]));
+        assert_eq!(property["description"], "Tokens drafted ahead.");
+    }
+
+    #[test]
+    fn every_field_of_a_submission_is_a_column_but_those_that_are_named_here() {
+        let columns = columns();
+        let names: HashSet<_> = columns.iter().map(|column| &*column.name).collect();
+        let missing = Spec::FIELDS.iter().filter(|field| !names.contains(field.name));
+        let missing: Vec<_> = missing.map(|field| field.name).collect();
+        assert_eq!(missing, ["prompts", "decoder", "node", "node_labels"]);
     }
 }

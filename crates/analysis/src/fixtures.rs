@@ -1,12 +1,10 @@
 pub mod requests;
 
-use std::collections::BTreeMap;
-
 pub use self::requests::{request, window};
 
 use super::CycleHost;
 use joulemark_experiment::report::Timing;
-use joulemark_experiment::{Decoder, Device, Distribution, FpPrecision, Isolation, Prompts, Spec};
+use joulemark_experiment::{DecoderRequest, Device, ExperimentRequest, Prompts, Resolved, Spec};
 use joulemark_measurement::{
     ComputeMetrics, Confidence, CpuPlacement, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
     LoadReport, Machine, RankCycle, SourceReading,
@@ -113,40 +111,22 @@ pub fn gpu_source(uuid: &str, energy_j: f64) -> SourceReading {
 
 /// Greedy, on the CPU, as many ranks and cycles as said.
 pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
-    Spec {
+    let request = ExperimentRequest {
+        max_output_tokens: Some(4),
+        min_output_tokens: Some(4),
+        num_cycles: Some(num_cycles),
+        ..ExperimentRequest::default()
+    };
+    request.filled(Resolved {
         config_name: "test".to_owned(),
         model_name: "m.gguf".to_owned(),
         prompts: Prompts::Texts(vec!["hello".to_owned()]),
-        raw_prompt: false,
-        max_input_tokens: None,
-        max_output_tokens: 4,
-        min_output_tokens: 4,
-        decoder: Decoder {
-            temperature: 0.0,
-            do_sample: false,
-            top_k: None,
-            top_p: None,
-            repetition_penalty: None,
-            seed: None,
-        },
+        decoder: DecoderRequest::default().filled(),
         num_processes,
         gpus: Vec::new(),
         gpu_count: 0,
         device: Device::Cpu,
-        distribution: Distribution::Shard,
-        fp_precision: FpPrecision::Auto,
-        quantization: None,
-        batch_size: 1,
-        warmup_iterations: 3,
-        num_cycles,
-        idle_baseline_sec: 2,
-        isolation: Isolation::Devices,
-        user: None,
-        priority: 0,
-        node: None,
-        node_labels: BTreeMap::new(),
-        labels: BTreeMap::new(),
-    }
+    })
 }
 
 pub fn machine() -> Machine {

@@ -7,6 +7,6 @@ mod role;
 mod token;
 
 pub use audit::{Action, Actor, AuditEntry};
-pub use key::{ApiKey, KeyId, MAX_NAME_CHARS, Standing, StoredKey, is_good_name};
-pub use role::Role;
-pub use token::Token;
+pub use key::{ApiKey, KeyId, MAX_NAME_CHARS, NotAKeyId, Standing, StoredKey, is_good_name};
+pub use role::{NotARole, Role};
+pub use token::{NoRandomness, Token};

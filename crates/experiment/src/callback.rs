@@ -2,6 +2,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use thiserror::Error;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -39,12 +40,17 @@ impl fmt::Display for CallbackState {
     }
 }
 
-impl FromStr for CallbackState {
-    type Err = String;
+/// A text that is no state of a callback: whoever wrote it is of another version, or damaged.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not a state of a callback")]
+pub struct NotACallbackState(String);
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl FromStr for CallbackState {
+    type Err = NotACallbackState;
+
+    fn from_str(text: &str) -> Result<Self, NotACallbackState> {
         let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
-        found.ok_or_else(|| format!("{text:?} is not a state of a callback"))
+        found.ok_or_else(|| NotACallbackState(text.to_owned()))
     }
 }
 

@@ -1,5 +1,9 @@
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use super::field::{Fields, brief, is_plain};
+use super::table::{Asked, Bounds, Choice, Kind};
 
 /// mistral.rs' in-situ quantization types that a request may name.
 pub const QUANTIZATIONS: [&str; 15] = [
@@ -63,4 +67,57 @@ pub enum FpPrecision {
 pub enum GpuSelector {
     Index(u32),
     Uuid(String),
+}
+
+impl Choice for Device {}
+impl Choice for Distribution {}
+impl Choice for Isolation {}
+impl Choice for FpPrecision {}
+
+/// Reads a quantization in letters of either case.
+pub fn quantization(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+    fields.read(name, &format!("one of {}", QUANTIZATIONS.join(", ")), |value| {
+        let word = value.as_str()?.to_lowercase();
+        Some(word).filter(|word| QUANTIZATIONS.contains(&word.as_str()))
+    })
+}
+
+impl Asked for Vec<GpuSelector> {
+    const KIND: Kind = Kind::Document;
+
+    fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
+        const ACCEPTED: &str = "an NVML index (0, 1, …) or a UUID (\"GPU-…\")";
+        let items = fields.read(name, &format!("a list, each item {ACCEPTED}"), Value::as_array)?;
+        if items.is_empty() {
+            fields.problem(name, "is an empty list; leave the field out to ask for no GPU");
+        }
+        let mut gpus = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let selector = match item {
+                Value::String(uuid) if uuid.starts_with("GPU-") && is_plain(uuid, 100) => {
+                    Some(GpuSelector::Uuid(uuid.clone()))
+                }
+                other => other
+                    .as_u64()
+                    .and_then(|i| u32::try_from(i).ok())
+                    .map(GpuSelector::Index),
+            };
+            match selector {
+                Some(selector) if gpus.contains(&selector) => {
+                    fields.problem_at(
+                        &format!("{name}/{index}"),
+                        format!("is {} again; name each GPU once", brief(item)),
+                    );
+                }
+                Some(selector) => gpus.push(selector),
+                None => {
+                    fields.problem_at(
+                        &format!("{name}/{index}"),
+                        format!("is {}; accepted is {ACCEPTED}", brief(item)),
+                    );
+                }
+            }
+        }
+        Some(gpus)
+    }
 }

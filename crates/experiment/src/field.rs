@@ -1,6 +1,8 @@
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Problems reported at most for one submission; the rest would only repeat.
 pub const MAX_PROBLEMS: usize = 50;
@@ -131,14 +133,12 @@ impl<'a> Fields<'a> {
         )
     }
 
-    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
-        let names = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        self.read(key, &format!("one of {names}"), |value| {
-            let text = value.as_str()?;
-            choices
-                .iter()
-                .find(|(name, _)| *name == text)
-                .map(|(_, choice)| *choice)
+    /// Reads one of the words that the description of `T` lists.
+    pub fn choice<T: PartialSchema + DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        let words = words(T::schema());
+        self.read(key, &format!("one of {}", words.join(", ")), |value| {
+            words.iter().find(|word| value.as_str() == Some(word))?;
+            T::deserialize(value).ok()
         })
     }
 
@@ -167,6 +167,14 @@ pub fn brief(value: &Value) -> String {
             }
         }
     }
+}
+
+fn words(schema: RefOr<Schema>) -> Vec<String> {
+    let RefOr::T(Schema::Object(described)) = schema else {
+        return Vec::new();
+    };
+    let values = described.enum_values.into_iter().flatten();
+    values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
 }
 
 /// A likely slip: the same letters but for case, `-` for `_`, or a missing or doubled final letter.

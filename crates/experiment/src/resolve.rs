@@ -1,17 +1,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
+use super::decoder::{Decoder, DecoderRequest};
 use super::field::FieldProblem;
-use super::spec::{Decoder, Spec};
-use super::{DatasetPrompts, DecoderRequest, ExperimentRequest, Prompts};
+use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
+use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
-
-pub const DEFAULT_MAX_OUTPUT_TOKENS: u32 = 128;
-/// methodology.md recommends 3 to 5 warm-ups and 3 or more runs.
-pub const RECOMMENDED_WARMUPS: u32 = 3;
-pub const RECOMMENDED_CYCLES: u32 = 3;
-/// Twenty refreshes of the slowest counter (100 ms).
-pub const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
 
 /// A GPU that is here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,46 +61,21 @@ pub fn resolve(
         count: None,
     }));
     let prompts = sized_dataset(prompts, host, &mut problems);
-    let max_output_tokens = request.max_output_tokens.unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
-    let min_output_tokens = request.min_output_tokens.unwrap_or(0);
-    if min_output_tokens > max_output_tokens {
-        problems.push(FieldProblem::new(
-            "/min_output_tokens",
-            format!("is {min_output_tokens}; accepted is at most max_output_tokens, which is {max_output_tokens}"),
-        ));
-    }
-    let decoder = decoder(request.decoder.clone().unwrap_or_default(), &mut problems);
-    let spec = Spec {
-        config_name: request
-            .config_name
-            .clone()
-            .or(request.model_name.clone())
-            .unwrap_or_default(),
-        model_name: request.model_name.clone().unwrap_or_default(),
+    let decoder = request.decoder.clone().unwrap_or_default();
+    let model_name = request.model_name.clone().unwrap_or_default();
+    let resolved = Resolved {
+        config_name: request.config_name.clone().unwrap_or_else(|| model_name.clone()),
+        model_name,
         prompts,
-        raw_prompt: request.raw_prompt.unwrap_or(false),
-        max_input_tokens: request.max_input_tokens,
-        max_output_tokens,
-        min_output_tokens,
-        decoder,
+        decoder: Decoder::resolved(decoder.clone()),
         num_processes,
         gpus,
         gpu_count,
         device,
-        distribution: request.distribution.unwrap_or(Distribution::Shard),
-        fp_precision: request.fp_precision.unwrap_or(FpPrecision::Auto),
-        quantization: request.quantization.clone(),
-        batch_size: request.batch_size.unwrap_or(1),
-        warmup_iterations: request.warmup_iterations.unwrap_or(RECOMMENDED_WARMUPS),
-        num_cycles: request.num_cycles.unwrap_or(RECOMMENDED_CYCLES),
-        idle_baseline_sec: request.idle_baseline_sec.unwrap_or(DEFAULT_IDLE_BASELINE_SEC),
-        isolation: request.isolation.unwrap_or_default(),
-        user: request.user.clone(),
-        priority: request.priority.unwrap_or(0),
-        node: request.node.clone(),
-        node_labels: request.node_labels.clone().unwrap_or_default(),
-        labels: request.labels.clone().unwrap_or_default(),
     };
+    let spec = request.filled(resolved);
+    output_lengths(&spec, &mut problems);
+    sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
     if let Some(model) = model {
         model_limits(&spec, model, &mut problems);
@@ -283,23 +252,29 @@ fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>
     })
 }
 
-fn decoder(request: DecoderRequest, problems: &mut Vec<FieldProblem>) -> Decoder {
-    let temperature = request
-        .temperature
-        .unwrap_or(if request.do_sample == Some(true) { 1.0 } else { 0.0 });
-    let do_sample = request.do_sample.unwrap_or(temperature > 0.0);
-    if do_sample && temperature == 0.0 {
+fn output_lengths(spec: &Spec, problems: &mut Vec<FieldProblem>) {
+    let (least, most) = (spec.min_output_tokens, spec.max_output_tokens);
+    if least > most {
+        problems.push(FieldProblem::new(
+            "/min_output_tokens",
+            format!("is {least}; accepted is at most max_output_tokens, which is {most}"),
+        ));
+    }
+}
+
+fn sampling(asked: &DecoderRequest, resolved: &Decoder, problems: &mut Vec<FieldProblem>) {
+    if resolved.do_sample && resolved.temperature == 0.0 {
         problems.push(FieldProblem::new(
             "/decoder/do_sample",
             "is true while temperature is 0; sampling needs a temperature above 0, greedy decoding needs false",
         ));
     }
-    if !do_sample {
+    if !resolved.do_sample {
         let sampling_only = [
-            ("temperature", temperature > 0.0),
-            ("top_k", request.top_k.is_some_and(|k| k != 1)),
-            ("top_p", request.top_p.is_some_and(|p| p < 1.0)),
-            ("seed", request.seed.is_some()),
+            ("temperature", resolved.temperature > 0.0),
+            ("top_k", asked.top_k.is_some_and(|k| k != 1)),
+            ("top_p", asked.top_p.is_some_and(|p| p < 1.0)),
+            ("seed", asked.seed.is_some()),
         ];
         for (name, _) in sampling_only.into_iter().filter(|(_, given)| *given) {
             problems.push(FieldProblem::new(
@@ -307,14 +282,6 @@ fn decoder(request: DecoderRequest, problems: &mut Vec<FieldProblem>) -> Decoder
                 "has no effect while decoding is greedy; leave it out or set do_sample true and a temperature above 0",
             ));
         }
-    }
-    Decoder {
-        temperature,
-        do_sample,
-        top_k: request.top_k.filter(|_| do_sample),
-        top_p: request.top_p.filter(|p| do_sample && *p < 1.0),
-        repetition_penalty: request.repetition_penalty.filter(|penalty| *penalty != 1.0),
-        seed: do_sample.then(|| request.seed.unwrap_or(0)),
     }
 }
 

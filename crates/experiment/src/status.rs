@@ -99,14 +99,19 @@ impl fmt::Display for State {
     }
 }
 
-impl FromStr for State {
-    type Err = String;
+/// A text that is no state: ask for another.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not a state")]
+pub struct NotAState(String);
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl FromStr for State {
+    type Err = NotAState;
+
+    fn from_str(text: &str) -> Result<Self, NotAState> {
         Self::ALL
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or_else(|| format!("{text:?} is not a state"))
+            .ok_or_else(|| NotAState(text.to_owned()))
     }
 }
 

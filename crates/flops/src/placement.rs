@@ -5,6 +5,8 @@ mod part;
 
 use std::collections::{BTreeSet, HashSet};
 
+use thiserror::Error;
+
 use self::part::Part;
 use super::names::{Name, Naming, Parsed};
 use super::operator::{Kind, Operator, Scope};
@@ -20,6 +22,34 @@ pub(super) struct Placement {
     pub problems: Vec<String>,
     /// Elements of tensors that no text passes (a vision tower).
     pub outside_elements: u64,
+}
+
+/// Why a tensor belongs to no operator.
+#[derive(Debug, Error)]
+enum Unplaced {
+    /// The family, or the naming, is not the model's.
+    #[error("no operator of {family} has `{tensor}`")]
+    Unknown { tensor: String, family: &'static str },
+    /// The configuration is not that of the files.
+    #[error("`{tensor}` {misfit}")]
+    Misfit { tensor: String, misfit: Misfit },
+    /// The files hold more than the model.
+    #[error("`{tensor}` repeats weights of {operator}")]
+    Repeated { tensor: String, operator: &'static str },
+}
+
+/// Why a tensor does not fit the operator that has its name.
+#[derive(Debug, Error)]
+enum Misfit {
+    #[error("is in a place where {family} has no {operator}")]
+    NoSuchPlace {
+        family: &'static str,
+        operator: &'static str,
+    },
+    #[error("is a bias, which the configuration gives {operator} none of")]
+    NoBias { operator: &'static str },
+    #[error("has the shape {found:?} instead of {expected:?}")]
+    Shape { found: Vec<u64>, expected: Vec<u64> },
 }
 
 /// Enough to see what is wrong.
@@ -50,7 +80,7 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
         } else if !naming.is_buffer(&tensor.name)
             && let Err(problem) = placer.place(tensor)
         {
-            placer.problem(problem);
+            placer.problem(problem.to_string());
         }
     }
     placer.name_what_is_missing();
@@ -77,21 +107,26 @@ impl Placer<'_> {
         self.placement.problems.push(problem);
     }
 
-    fn place(&mut self, tensor: &TensorInfo) -> Result<(), String> {
-        let family = self.shape.family();
-        let unknown = || format!("no operator of {family} has `{}`", tensor.name);
+    fn place(&mut self, tensor: &TensorInfo) -> Result<(), Unplaced> {
+        let unknown = || Unplaced::Unknown {
+            tensor: tensor.name.clone(),
+            family: self.shape.family(),
+        };
         let parsed = self.naming.parse(&tensor.name).ok_or_else(unknown)?;
         let (stem, part) = part::split(&parsed.rest);
-        let mut refusal = None;
+        let mut misfit = None;
         for name in self.naming.table().iter().filter(|name| name.stem == stem) {
             let Some(members) = self.members(name) else { continue };
             match self.fits(tensor, &parsed, name, &members, part) {
                 Ok(()) => return self.book(tensor, &parsed, name, &members, part),
-                Err(reason) => refusal = refusal.or(Some(reason)),
+                Err(reason) => misfit = misfit.or(Some(reason)),
             }
         }
-        Err(match refusal {
-            Some(reason) => format!("`{}` {reason}", tensor.name),
+        Err(match misfit {
+            Some(misfit) => Unplaced::Misfit {
+                tensor: tensor.name.clone(),
+                misfit,
+            },
             None => unknown(),
         })
     }
@@ -109,23 +144,19 @@ impl Placer<'_> {
         name: &Name,
         members: &[usize],
         part: Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let first = &self.operators[members[0]];
         if !self.has_copy(first.scope, parsed) {
-            return Err(format!(
-                "is in a place where {} has no {}",
-                self.shape.family(),
-                first.name
-            ));
+            return Err(Misfit::NoSuchPlace {
+                family: self.shape.family(),
+                operator: first.name,
+            });
         }
         let rows: u64 = members.iter().map(|index| self.operators[*index].rows).sum();
         let expected = match part {
             Part::Companion => return Ok(()),
             Part::Bias if !members.iter().all(|index| self.operators[*index].bias) => {
-                return Err(format!(
-                    "is a bias, which the configuration gives {} none of",
-                    first.name
-                ));
+                return Err(Misfit::NoBias { operator: first.name });
             }
             Part::Bias if first.kind == Kind::Norm => vec![first.columns],
             Part::Bias => vec![rows],
@@ -143,7 +174,10 @@ impl Placer<'_> {
         if tensor.shape == expected || transposed || by_heads || part.packs(tensor, elements) {
             return Ok(());
         }
-        Err(format!("has the shape {:?} instead of {expected:?}", tensor.shape))
+        Err(Misfit::Shape {
+            found: tensor.shape.clone(),
+            expected,
+        })
     }
 
     fn has_copy(&self, scope: Scope, parsed: &Parsed<'_>) -> bool {
@@ -171,7 +205,7 @@ impl Placer<'_> {
         name: &'static Name,
         members: &[usize],
         part: Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unplaced> {
         if parsed.layer.is_some() && self.prefix.is_empty() {
             parsed.prefix.clone_into(&mut self.prefix);
         }
@@ -194,10 +228,10 @@ impl Placer<'_> {
                 Part::Weight | Part::Packed => &mut self.weights[*index],
             };
             if !covered.insert(copy) {
-                return Err(format!(
-                    "`{}` repeats weights of {}",
-                    tensor.name, self.operators[*index].name
-                ));
+                return Err(Unplaced::Repeated {
+                    tensor: tensor.name.clone(),
+                    operator: self.operators[*index].name,
+                });
             }
             self.names[*index] = Some(name);
         }

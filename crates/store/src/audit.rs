@@ -4,7 +4,7 @@ use sqlx::{Any, Row, Transaction};
 use super::record::{from_us, to_us};
 use super::transaction::commit;
 use super::{Store, StoreError};
-use joulemark_experiment::access::{Action, AuditEntry};
+use joulemark_experiment::access::{Action, AuditEntry, NotAKeyId};
 
 /// Greater than every id: the cursor of a first page.
 const AFTER_ALL_IDS: &str = "g";
@@ -69,7 +69,10 @@ fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
         subject: row.try_get("subject")?,
         name: row.try_get("name")?,
         key_id: key_id
-            .map(|id| id.parse().map_err(|reason| corrupt("key", reason)))
+            .map(|id| {
+                id.parse()
+                    .map_err(|reason: NotAKeyId| corrupt("key", reason.to_string()))
+            })
             .transpose()?,
         address: row.try_get("address")?,
     })

@@ -13,7 +13,7 @@ use super::lease::in_us;
 use super::record::{NewCallback, from_us, id as id_of, state, to_us};
 use super::transaction::commit;
 use super::{Store, StoreError};
-use joulemark_experiment::{Callback, CallbackState, ExperimentId, State};
+use joulemark_experiment::{Callback, CallbackState, ExperimentId, NotACallbackState, State};
 
 /// A try that is to be made now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn callback(row: &AnyRow) -> Result<Callback, StoreError> {
         url: row.try_get("url")?,
         state: state
             .parse()
-            .map_err(|reason: String| StoreError::corrupt("a callback", reason))?,
+            .map_err(|reason: NotACallbackState| StoreError::corrupt("a callback", reason))?,
         delivery_id: delivery_id(row)?,
         attempts: attempts(row)?,
         last_status: status.and_then(|status| u16::try_from(status).ok()),

@@ -106,20 +106,19 @@ impl Store {
     /// Documents and blocks that do not read back.
     async fn unreadable(&self) -> Result<Vec<String>, StoreError> {
         let mut problems = Vec::new();
-        let mut note = |outcome: Result<(), String>| problems.extend(outcome.err());
         let mut experiments = sqlx::query(select_records!("experiments e ORDER BY e.id")).fetch(&self.reads);
         while let Some(row) = experiments.try_next().await? {
-            note(record(&row).map(drop).map_err(|error| error.to_string()));
+            problems.extend(record(&row).err().map(|error| error.to_string()));
         }
         let mut reports = sqlx::query("SELECT experiment_id, report, packed FROM reports").fetch(&self.reads);
         while let Some(row) = reports.try_next().await? {
-            note(report(&row).map(drop).map_err(|error| error.to_string()));
+            problems.extend(report(&row).err().map(|error| error.to_string()));
         }
         let mut cycles = sqlx::query("SELECT experiment_id, measurement FROM rank_cycles").fetch(&self.reads);
         while let Some(row) = cycles.try_next().await? {
             let what = format!("a measurement of experiment {}", id_of(&row, "experiment_id")?);
             let read = from_json::<RankCycle>(&what, row.try_get("measurement")?);
-            note(read.map(drop).map_err(|error| error.to_string()));
+            problems.extend(read.err().map(|error| error.to_string()));
         }
         let mut blocks = sqlx::query("SELECT experiment_id, stream, columns FROM raw_blocks").fetch(&self.reads);
         while let Some(row) = blocks.try_next().await? {
@@ -130,7 +129,8 @@ impl Store {
                 raw::decode_requests(&columns).map(drop)
             };
             let id = id_of(&row, "experiment_id")?;
-            note(read.map_err(|damage| format!("a block of {stream} of experiment {id}: {damage}")));
+            let damage = read.err();
+            problems.extend(damage.map(|damage| format!("a block of {stream} of experiment {id}: {damage}")));
         }
         Ok(problems)
     }

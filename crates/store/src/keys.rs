@@ -6,7 +6,7 @@ use super::audit::write;
 use super::record::{from_us, to_us};
 use super::transaction::commit;
 use super::{Store, StoreError};
-use joulemark_experiment::access::{Action, Actor, ApiKey, AuditEntry, KeyId, StoredKey};
+use joulemark_experiment::access::{Action, Actor, ApiKey, AuditEntry, KeyId, NotAKeyId, NotARole, StoredKey};
 
 impl Store {
     /// # Errors
@@ -107,9 +107,13 @@ fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
     let digest: &str = row.try_get("digest")?;
     Ok(StoredKey {
         key: ApiKey {
-            id: id.parse().map_err(|reason| corrupt("id", reason))?,
+            id: id
+                .parse()
+                .map_err(|reason: NotAKeyId| corrupt("id", reason.to_string()))?,
             name: row.try_get("name")?,
-            role: role.parse().map_err(|reason| corrupt("role", reason))?,
+            role: role
+                .parse()
+                .map_err(|reason: NotARole| corrupt("role", reason.to_string()))?,
             created_at: from_us(row.try_get("created_at_us")?)?,
             expires_at: time("expires_at_us")?,
             revoked_at: time("revoked_at_us")?,

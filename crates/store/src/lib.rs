@@ -56,7 +56,7 @@ pub use ending::Ending;
 pub use error::StoreError;
 pub use hour::{US_PER_HOUR, hour_of};
 pub use lease::{Claim, Held};
-pub use listing::{Cursor, ListOrder, ListQuery, Listed, UnreadPage, UnreadRow};
+pub use listing::{Cursor, ListOrder, ListQuery, Listed, NotACursor, UnreadPage, UnreadRow};
 pub use nodes::{NodeRecord, Registered, Registration};
 pub use prepared::{IdempotencyKey, Quota, Submitted};
 pub use queue::{DeviceTime, DevicesInUse, Waiting};

@@ -13,7 +13,7 @@ use super::{Store, StoreError};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 
-pub use order::{Cursor, ListOrder};
+pub use order::{Cursor, ListOrder, NotACursor};
 use sqlx::Row as _;
 pub(super) use statement::{Parameter, statement};
 

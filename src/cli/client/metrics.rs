@@ -142,6 +142,7 @@ fn warnings(results: &Value) -> String {
 mod tests {
     use joulemark_analysis::metrics::{Read, find};
     use joulemark_analysis::{aggregate, unknown_metrics};
+    use joulemark_experiment::Spec;
     use serde_json::json;
 
     use super::*;
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn a_metric_that_is_added_to_the_table_is_exported_described_shown_and_warned_of() {
         let metrics = with_one_more_metric();
-        let columns = experiment_columns_with(&metrics);
+        let columns = experiment_columns_with(&metrics, Spec::FIELDS);
         let (_, header) = Writer::new(Format::Csv(Spreadsheet::No), columns).unwrap();
         let header = String::from_utf8(header).unwrap();
         assert!(
@@ -237,7 +238,7 @@ mod tests {
             "{header}"
         );
 
-        let schema = serde_json::to_value(row_schema(&experiment_columns_with(&metrics))).unwrap();
+        let schema = serde_json::to_value(row_schema(&experiment_columns_with(&metrics, Spec::FIELDS))).unwrap();
         let property = &schema["properties"]["flops_decode_share"];
         assert_eq!(property["type"], json!(["number", "null"]));
         assert_eq!(property["description"], "The decode's share of all FLOPs, 0 to 1.");

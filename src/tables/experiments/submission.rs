@@ -1,13 +1,44 @@
-use super::row::ExperimentRow;
-use crate::tables::column::{Column, boolean, count, document, held, json, number, text, word};
-use joulemark_experiment::Prompts;
+use std::borrow::Cow;
 
-/// What was asked for, defaults filled in.
-pub fn columns() -> Vec<Column<ExperimentRow>> {
+use serde_json::Value;
+
+use super::row::ExperimentRow;
+use crate::tables::column::{Column, Values, column, count, document, held, json, text, word};
+use joulemark_experiment::{Decoder, Field, Kind, Prompts, Spec};
+
+/// Returns the columns of what was asked for, defaults filled in; `fields` is the table of a submission's fields.
+pub fn columns(fields: &[Field<Spec>]) -> Vec<Column<ExperimentRow>> {
+    let decoder = fields.iter().position(|field| field.name == "decoder");
+    let (before, after) = fields.split_at(decoder.unwrap_or(fields.len()));
     let mut columns = prompts();
-    columns.extend(decoder());
+    columns.extend(plain(before, |row| &row.spec));
+    columns.extend(plain(Decoder::FIELDS, |row| &row.spec.decoder));
     columns.extend(devices());
+    columns.extend(plain(after, |row| &row.spec));
     columns
+}
+
+/// Returns the columns of those fields that have no place of their own.
+fn plain<S: 'static>(
+    fields: &[Field<S>],
+    part: fn(&ExperimentRow) -> &S,
+) -> impl Iterator<Item = Column<ExperimentRow>> {
+    fields.iter().filter_map(move |field| {
+        let value = field.value;
+        let read = move |row: &ExperimentRow| value(part(row));
+        let values = match field.kind {
+            Kind::Count => Values::Count(Box::new(move |row| read(row).as_u64())),
+            Kind::Whole => Values::Whole(Box::new(move |row| read(row).as_i64())),
+            Kind::Number => Values::Number(Box::new(move |row| read(row).as_f64())),
+            Kind::Boolean => Values::Bool(Box::new(move |row| read(row).as_bool())),
+            Kind::Text => Values::Text(Box::new(move |row| match read(row) {
+                Value::String(text) => Some(Cow::Owned(text)),
+                _ => None,
+            })),
+            Kind::Document => Values::Json(Box::new(move |row| Some(read(row)))),
+        };
+        Some(column(field.name, field.about?, values))
+    })
 }
 
 fn prompts() -> Vec<Column<ExperimentRow>> {
@@ -50,43 +81,6 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
                 _ => None,
             },
         ),
-        boolean("raw_prompt", "Whether prompts go without the chat template.", |row| {
-            Some(row.spec.raw_prompt)
-        }),
-        count("max_input_tokens", "Longer prompts are cut to this.", |row| {
-            row.spec.max_input_tokens.map(u64::from)
-        }),
-        count("max_output_tokens", "Most output tokens of a request.", |row| {
-            Some(row.spec.max_output_tokens.into())
-        }),
-        count("min_output_tokens", "Least output tokens of a request.", |row| {
-            Some(row.spec.min_output_tokens.into())
-        }),
-    ]
-}
-
-fn decoder() -> Vec<Column<ExperimentRow>> {
-    vec![
-        number("temperature", "0 is greedy.", |row: &ExperimentRow| {
-            Some(row.spec.decoder.temperature)
-        }),
-        boolean("do_sample", "Whether tokens are sampled.", |row| {
-            Some(row.spec.decoder.do_sample)
-        }),
-        count("top_k", "Sample among the k likeliest.", |row| {
-            row.spec.decoder.top_k.map(u64::from)
-        }),
-        number("top_p", "Sample among the likeliest of this probability.", |row| {
-            row.spec.decoder.top_p
-        }),
-        number("repetition_penalty", "Penalty of tokens already seen.", |row| {
-            row.spec.decoder.repetition_penalty
-        }),
-        count(
-            "seed",
-            "Seed of the sampler, up to 2^64 - 1; unknown when greedy.",
-            |row| row.spec.decoder.seed,
-        ),
     ]
 }
 
@@ -102,27 +96,5 @@ fn devices() -> Vec<Column<ExperimentRow>> {
             Some(row.spec.gpu_count.into())
         }),
         count("num_processes", "Ranks.", |row| Some(row.spec.num_processes.into())),
-        text(
-            "distribution",
-            "How prompts reach the ranks: `shard` or `replicate`.",
-            |row| word(row.spec.distribution),
-        ),
-        text("fp_precision", "Type asked for to compute in.", |row| {
-            word(row.spec.fp_precision)
-        }),
-        text("quantization", "In-situ quantization type.", |row| {
-            row.spec.quantization.as_deref().and_then(held)
-        }),
-        count("batch_size", "Requests in flight in each rank.", |row| {
-            Some(row.spec.batch_size.into())
-        }),
-        count("warmup_iterations", "Requests before the measurement.", |row| {
-            Some(row.spec.warmup_iterations.into())
-        }),
-        count("num_cycles", "Measured cycles.", |row| Some(row.spec.num_cycles.into())),
-        count("idle_baseline_sec", "Idle rest before the cycles, seconds.", |row| {
-            Some(row.spec.idle_baseline_sec.into())
-        }),
-        text("isolation", "`devices` or `host`.", |row| word(row.spec.isolation)),
     ]
 }

@@ -2,6 +2,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use thiserror::Error;
 
 use super::Role;
 
@@ -28,16 +29,19 @@ pub(super) fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-impl FromStr for KeyId {
-    type Err = String;
+/// A text that is no key's id: ask for another.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is no key's id; accepted are 16 digits of lower-case hex, as `joulemark key list` prints them")]
+pub struct NotAKeyId(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for KeyId {
+    type Err = NotAKeyId;
+
+    fn from_str(text: &str) -> Result<Self, NotAKeyId> {
         if text.len() == 2 * Self::BYTES && is_hex(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!(
-                "{text:?} is no key's id; accepted are 16 digits of lower-case hex, as `joulemark key list` prints them"
-            ))
+            Err(NotAKeyId(text.to_owned()))
         }
     }
 }

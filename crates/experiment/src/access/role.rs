@@ -1,6 +1,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use utoipa::ToSchema;
 
 /// What somebody may do. Each role may also do what those before it may.
@@ -33,11 +34,16 @@ impl fmt::Display for Role {
     }
 }
 
-impl FromStr for Role {
-    type Err = String;
+/// A text that is no role: ask for another.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is no role; accepted are reader, submitter and admin")]
+pub struct NotARole(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Role {
+    type Err = NotARole;
+
+    fn from_str(text: &str) -> Result<Self, NotARole> {
         let known = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        known.ok_or_else(|| format!("{text:?} is no role; accepted are reader, submitter and admin"))
+        known.ok_or_else(|| NotARole(text.to_owned()))
     }
 }

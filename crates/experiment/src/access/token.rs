@@ -1,7 +1,8 @@
 use std::fmt;
 
-use rand::{TryRngCore as _, rngs::OsRng};
+use rand::{TryRngCore as _, rand_core::OsError, rngs::OsRng};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use super::key::{KeyId, is_hex};
 
@@ -18,14 +19,19 @@ pub struct Token {
     secret: String,
 }
 
+/// The operating system's generator has no randomness to give: try again later.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct NoRandomness(#[from] OsError);
+
 impl Token {
     /// A new key from the operating system's generator.
     ///
     /// # Errors
     /// When that has no randomness to give.
-    pub fn generate() -> Result<Self, String> {
+    pub fn generate() -> Result<Self, NoRandomness> {
         let mut random = [0; KeyId::BYTES + SECRET_BYTES];
-        OsRng.try_fill_bytes(&mut random).map_err(|error| error.to_string())?;
+        OsRng.try_fill_bytes(&mut random)?;
         let (id, secret) = random.split_at(KeyId::BYTES);
         Ok(Self {
             id: KeyId::of_bytes(id),

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,8 +6,8 @@ use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, St
 use joulemark_experiment::access::Actor;
 use joulemark_experiment::report::{CheckOutcome, EfficiencyMetrics, ModelFacts, Report, Timing, Validation};
 use joulemark_experiment::{
-    Arrival, Decoder, Device, Distribution, ExperimentId, Failure, FailureReason, FpPrecision, Isolation, Prompts,
-    Spec, State, Warning, WarningCode,
+    Arrival, DecoderRequest, Device, ExperimentId, ExperimentRequest, Failure, FailureReason, Prompts, Resolved, State,
+    Warning, WarningCode,
 };
 use joulemark_measurement::{
     ComputeMetrics, EnergyMetrics, InferenceMetrics, Machine, RankCycle, RequestMeasurement, Window,
@@ -20,43 +19,35 @@ pub fn at(sec: i64) -> Timestamp {
 }
 
 pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
-    let spec = Spec {
+    let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    let request = ExperimentRequest {
+        max_input_tokens: Some(16),
+        max_output_tokens: Some(4),
+        min_output_tokens: Some(4),
+        idle_baseline_sec: Some(0),
+        num_cycles: Some(2),
+        user: Some("ada".to_owned()),
+        labels: Some(labels.collect()),
+        ..ExperimentRequest::default()
+    };
+    let decoder = DecoderRequest {
+        temperature: Some(0.7),
+        do_sample: Some(true),
+        top_k: Some(40),
+        top_p: Some(0.95),
+        seed: Some(u64::MAX),
+        ..DecoderRequest::default()
+    };
+    let spec = request.filled(Resolved {
         config_name: "naïve ½ \"quoted\"\nname".to_owned(),
         model_name: "m.gguf".to_owned(),
         prompts: Prompts::Texts(vec!["héllo \u{0} 🦀".to_owned(), "two".to_owned()]),
-        raw_prompt: false,
-        max_input_tokens: Some(16),
-        max_output_tokens: 4,
-        min_output_tokens: 4,
-        decoder: Decoder {
-            temperature: 0.7,
-            do_sample: true,
-            top_k: Some(40),
-            top_p: Some(0.95),
-            repetition_penalty: None,
-            seed: Some(u64::MAX),
-        },
+        decoder: decoder.filled(),
         num_processes: 1,
         gpus: vec!["GPU-a".to_owned()],
         gpu_count: 1,
         device: Device::Cuda,
-        distribution: Distribution::Shard,
-        fp_precision: FpPrecision::Auto,
-        quantization: None,
-        batch_size: 1,
-        warmup_iterations: 3,
-        idle_baseline_sec: 0,
-        num_cycles: 2,
-        isolation: Isolation::Devices,
-        user: Some("ada".to_owned()),
-        priority: 0,
-        node: None,
-        node_labels: BTreeMap::new(),
-        labels: labels
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect::<BTreeMap<_, _>>(),
-    };
+    });
     let warnings = vec![Warning {
         code: WarningCode::FewCycles,
         message: "2 cycles".to_owned(),

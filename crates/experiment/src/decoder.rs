@@ -1,0 +1,73 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::field::Fields;
+use super::table::{Asked, Bounds, Kind, fields};
+
+fields! {
+    /// How the next token is chosen. Default: greedy.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct DecoderRequest;
+    /// How the next token is chosen.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+    pub struct Decoder;
+
+    /// 0 to 100; 0 is greedy. Default 0.
+    temperature: f64 [minimum = 0, maximum = 100] =>
+        /// 0 is greedy.
+        f64 = 0.0, "0 is greedy.";
+
+    /// Default: true when `temperature` is above 0.
+    do_sample: bool =>
+        /// Sample from the distribution instead of taking the likeliest token.
+        bool = false, "Whether tokens are sampled.";
+
+    /// Sample among the k likeliest tokens.
+    top_k: u32 [minimum = 1, maximum = 10_000_000] =>
+        /// Sample among the k likeliest tokens; null for all.
+        Option<u32> = None, "Sample among the k likeliest.";
+
+    /// Sample among the likeliest tokens that together have this probability; above 0, at most 1.
+    top_p: f64 [exclusive_minimum = 0, maximum = 1] =>
+        /// Sample among the likeliest tokens that together have this probability; null for all.
+        Option<f64> = None, "Sample among the likeliest of this probability.";
+
+    /// Divides positive and multiplies negative logits of tokens already seen; above 0, at most 100; 1 is none.
+    repetition_penalty: f64 [exclusive_minimum = 0, maximum = 100] =>
+        /// Divides positive and multiplies negative logits of tokens already seen; null for none.
+        Option<f64> = None, "Penalty of tokens already seen.";
+
+    /// Seed of the sampler, 0 to 2^64 − 1. Default 0 when sampling.
+    seed: u64 [minimum = 0] =>
+        /// Seed of the sampler; null when decoding is greedy.
+        Option<u64> = None, "Seed of the sampler, up to 2^64 - 1; unknown when greedy.";
+}
+
+impl Asked for DecoderRequest {
+    const KIND: Kind = Kind::Document;
+
+    fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
+        let object = fields.object(name, &format!("an object with {}", Self::NAMES.join(", ")))?;
+        let base = fields.pointer(name);
+        let mut inner = Fields::new(object, base, Self::NAMES, fields.problems());
+        Some(Self::read_all(&mut inner))
+    }
+}
+
+impl Decoder {
+    /// Fills in the defaults, which depend on each other, and leaves out what would have no effect.
+    pub(crate) fn resolved(asked: DecoderRequest) -> Self {
+        let is_asked_to_sample = asked.do_sample == Some(true);
+        let temperature = asked.temperature.unwrap_or(if is_asked_to_sample { 1.0 } else { 0.0 });
+        let do_sample = asked.do_sample.unwrap_or(temperature > 0.0);
+        let mut decoder = asked.filled();
+        decoder.temperature = temperature;
+        decoder.do_sample = do_sample;
+        decoder.top_k = decoder.top_k.filter(|_| do_sample);
+        decoder.top_p = decoder.top_p.filter(|p| do_sample && *p < 1.0);
+        decoder.repetition_penalty = decoder.repetition_penalty.filter(|penalty| *penalty != 1.0);
+        decoder.seed = do_sample.then(|| decoder.seed.unwrap_or(0));
+        decoder
+    }
+}

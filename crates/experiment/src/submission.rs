@@ -1,0 +1,192 @@
+//! The fields of a submission, in the order in which they are read, stored and shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::choices::{self, Device, Distribution, FpPrecision, GpuSelector, Isolation};
+use super::decoder::{Decoder, DecoderRequest};
+use super::labels;
+use super::prompts::Prompts;
+use super::table::fields;
+
+/// methodology.md recommends 3 to 5 warm-ups and 3 or more runs.
+pub const RECOMMENDED_WARMUPS: u32 = 3;
+pub const RECOMMENDED_CYCLES: u32 = 3;
+/// Twenty refreshes of the slowest counter (100 ms).
+const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
+
+/// The fields whose value follows from more than themselves: from other fields, the host or the model.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub config_name: String,
+    pub model_name: String,
+    pub prompts: Prompts,
+    pub decoder: Decoder,
+    pub num_processes: u32,
+    pub gpus: Vec<String>,
+    pub gpu_count: u32,
+    pub device: Device,
+}
+
+fields! {
+    /// An experiment as it is submitted: only `model_name` is required. Unknown fields are refused.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    #[schema(example = json!({
+        "config_name": "first-look",
+        "model_name": "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "prompts": {"dataset": "short-32", "count": 4},
+        "max_output_tokens": 32,
+        "min_output_tokens": 32
+    }))]
+    pub struct ExperimentRequest;
+    /// A valid experiment, every default filled in. This is what is stored, run and shown.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+    pub struct Spec: Resolved;
+
+    /// A name for the configuration, for people; 1 to 200 characters. Default: the model's name.
+    #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    config_name: String [max_length = 200] =>
+        /// A name for the configuration, for people.
+        String;
+
+    /// A file or folder under the server's models folder, or a Hugging Face id where the admin allows the hub.
+    #[schema(required = true, nullable = false, min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    model_name: String [max_length = 500] =>
+        /// A file or folder under the server's models folder, or a Hugging Face id.
+        String;
+
+    /// Default: the built-in set `mixed-64`.
+    prompts: Prompts => Prompts;
+
+    /// Send prompts without the model's chat template. Default false.
+    raw_prompt: bool =>
+        /// Prompts go to the model as they are, without its chat template.
+        bool = false, "Whether prompts go without the chat template.";
+
+    /// Cut longer prompts, at their end, to this many tokens. Default: no cut.
+    max_input_tokens: u32 [minimum = 1, maximum = 10_000_000] =>
+        /// Longer prompts are cut at the end to this many tokens; null for no cut.
+        Option<u32> = None, "Longer prompts are cut to this.";
+
+    /// Most tokens to generate for a prompt. Default 128.
+    max_output_tokens: u32 [minimum = 1, maximum = 10_000_000] =>
+        /// Most tokens to generate for a prompt.
+        u32 = 128, "Most output tokens of a request.";
+
+    /// Fewest tokens to generate: end-of-sequence is masked until then; equal to the maximum for an exact length.
+    /// Default 0.
+    min_output_tokens: u32 [minimum = 0, maximum = 10_000_000] =>
+        /// End-of-sequence tokens are masked until this many tokens are out.
+        u32 = 0, "Least output tokens of a request.";
+
+    /// How the next token is chosen. Default: greedy.
+    decoder: DecoderRequest => Decoder;
+
+    /// Worker processes (ranks); must divide the number of GPUs. Default 1.
+    num_processes: u32 [minimum = 1, maximum = 1024] =>
+        /// Worker processes (ranks).
+        u32;
+
+    /// GPUs to lease and meter, by NVML index or UUID; an index counts on `node`, or else on the first node that can
+    /// run the experiment, the one asked first. Default: any `gpu_count` of one node.
+    #[schema(min_items = 1)]
+    gpus: Vec<GpuSelector> =>
+        /// UUIDs of the GPUs, in the order asked for; where any would do, those leased, and none before it is started.
+        Vec<String>;
+
+    /// How many GPUs to lease and meter when it does not matter which. Default: one a process on `cuda`, none on the
+    /// CPU.
+    gpu_count: u32 [minimum = 1, maximum = 1024] =>
+        /// How many GPUs it takes.
+        #[serde(default)]
+        u32;
+
+    /// Default `auto`. `cpu` together with `gpus` leases and meters those GPUs while inference runs on the CPU.
+    device: Device =>
+        /// `cuda` or `cpu`, never `auto`.
+        Device;
+
+    /// Default `shard`.
+    distribution: Distribution =>
+        Distribution = Distribution::Shard, "How prompts reach the ranks: `shard` or `replicate`.";
+
+    /// Default `auto`.
+    fp_precision: FpPrecision =>
+        FpPrecision = FpPrecision::Auto, "Type asked for to compute in.";
+
+    /// In-situ quantization of a safetensors model, one of q4_0, q4_1, q5_0, q5_1, q8_0, q8_1, q2k, q3k, q4k, q5k, q6k,
+    /// q8k, hqq4, hqq8, fp8; absent for a model already quantized.
+    #[schema(example = "q4k")]
+    quantization: String as choices::quantization =>
+        /// In-situ quantization type; null when the model is run as it is.
+        Option<String> = None, "In-situ quantization type.";
+
+    /// Requests in flight in each rank. Default 1.
+    batch_size: u32 [minimum = 1, maximum = 4096] =>
+        /// Requests in flight in each rank.
+        u32 = 1, "Requests in flight in each rank.";
+
+    /// Unmeasured passes over the first prompts before the cycles. Default 3.
+    warmup_iterations: u32 [minimum = 0, maximum = 1000] =>
+        /// Unmeasured passes over the first prompts before the cycles.
+        u32 = RECOMMENDED_WARMUPS, "Requests before the measurement.";
+
+    /// Measured passes over all prompts. Default 3.
+    num_cycles: u32 [minimum = 1, maximum = 1000] =>
+        /// Measured passes over all prompts.
+        u32 = RECOMMENDED_CYCLES, "Measured cycles.";
+
+    // More than a minute says nothing more of idle power and holds the devices for nothing.
+    /// Seconds for which the workers stay idle, the model in memory, between warm-up and cycles: what that draws is the
+    /// loaded baseline. 0 for none. Default 2.
+    idle_baseline_sec: u32 [minimum = 0, maximum = 60] =>
+        /// Seconds for which the workers stay idle between warm-up and cycles, for the loaded baseline; 0 for none.
+        #[serde(default)]
+        u32 = DEFAULT_IDLE_BASELINE_SEC, "Idle rest before the cycles, seconds.";
+
+    /// `host` runs it alone on its host, for clean CPU energy. Default `devices`.
+    isolation: Isolation =>
+        #[serde(default)]
+        Isolation = Isolation::Devices, "`devices` or `host`.";
+
+    /// Whom the device time counts for; 1 to 100 characters. At equal priority, users that had less of it lately go
+    /// first.
+    #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    user: String [max_length = 100] =>
+        /// Whom its device time counts for; null for nobody named.
+        #[serde(default)]
+        Option<String> = None;
+
+    // Room for a few classes above and below the usual one; more would only be a contest.
+    /// Higher goes first, whatever else waits. Default 0.
+    priority: i32 [minimum = -100, maximum = 100] =>
+        /// Higher goes first, -100 to 100.
+        #[serde(default)]
+        i32 = 0;
+
+    /// Name of the node to run on (`GET /v1/nodes`). Default: any that can.
+    #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    node: String [max_length = 200] =>
+        /// The node that it must run on; null for any that can.
+        #[serde(default)]
+        Option<String> = None;
+
+    #[schema(schema_with = labels::node_labels)]
+    node_labels: BTreeMap<String, String> =>
+        /// Labels that its node must have.
+        #[serde(default)]
+        BTreeMap<String, String> = BTreeMap::new();
+
+    #[schema(schema_with = labels::labels)]
+    labels: BTreeMap<String, String> =>
+        /// Free labels to find the experiment by.
+        BTreeMap<String, String> = BTreeMap::new();
+
+    /// Where to POST once the experiment is finished: https, or http where the admin allows it, of a host on the
+    /// server's list (`callback_allow`), up to 2000 bytes, without user name. Shown to the submitter and to admins alone.
+    #[schema(format = "uri", example = "https://hooks.lab.example/joulemark")]
+    callback_url: String [max_length = 2000];
+}
