@@ -57,7 +57,7 @@ impl QueueColumns {
         let needs = to_json(&spec.needs())?;
         let digest = Sha256::digest(needs.as_bytes());
         Ok(Self {
-            lane: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            lane: hex::encode(digest),
             needs,
             user_name: spec.user.clone().unwrap_or_default(),
             priority: i64::from(spec.priority),
