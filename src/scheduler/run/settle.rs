@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::observations::timeseries;
 use joulemark_experiment::Spec;
-use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{Backoff, clock::Monotonic};
 use joulemark_meter::HostMeter;
 use joulemark_store::{Ending, Spool, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,8 @@ impl Settling<'_> {
     pub async fn settle(&self, ending: Ending) -> Result<Settled, StoreError> {
         let series = timeseries(self.meter, self.spec, self.claimed_at).await;
         let ending = ending.with_timeseries(&series)?;
-        let (mut is_spooled, mut pause, mut last_tries) = (false, FIRST_PAUSE, 0);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let (mut is_spooled, mut last_tries) = (false, 0);
         loop {
             let outcome = tokio::time::timeout(PATIENCE, self.store.settle(&ending)).await;
             let refused = match outcome {
@@ -69,10 +70,9 @@ impl Settling<'_> {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(backoff.next_pause()) => {}
                 () = self.server_stopping.cancelled(), if is_spooled => {}
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use joulemark_measurement::Backoff;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
@@ -129,15 +130,14 @@ fn shut_down(mut nvml: Arc<Nvml>) {
 
 /// Until `attempt` works or nobody needs the session any more.
 fn again_and_again(session: &Weak<Session>, attempt: impl Fn(&Session) -> Result<(), NvmlError>) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        std::thread::sleep(pause);
+        std::thread::sleep(backoff.next_pause());
         let Some(session) = session.upgrade() else { return };
         match attempt(&session) {
             Ok(()) => return,
             Err(error) => tracing::debug!("NVML is not back yet: {error}"),
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
