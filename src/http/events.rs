@@ -42,7 +42,7 @@ pub async fn events(
 ) -> Result<Response, Problem> {
     let narrowed = parameters.narrowed()?;
     let after = last_event_id(&headers)?;
-    let place = state.streams.open()?;
+    let place = state.streams.take(Problem::too_many_streams)?;
     let listener = state.feed.listen_to_all();
     let begins_at = listener.begins_at();
     let after = match after {
