@@ -1,10 +1,12 @@
 //! Finds for every tensor of a model's files the operator that it belongs to. Only where all tensors have one, and all
 //! operators their tensors, is the walk known to be the model's own.
 
+mod misplaced;
 mod part;
 
 use std::collections::{BTreeSet, HashSet};
 
+use self::misplaced::{Misfit, Misplaced};
 use self::part::Part;
 use super::names::{Name, Naming, Parsed};
 use super::operator::{Kind, Operator, Scope};
@@ -50,7 +52,7 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
         } else if !naming.is_buffer(&tensor.name)
             && let Err(problem) = placer.place(tensor)
         {
-            placer.problem(problem);
+            placer.problem(problem.to_string());
         }
     }
     placer.name_what_is_missing();
@@ -77,9 +79,12 @@ impl Placer<'_> {
         self.placement.problems.push(problem);
     }
 
-    fn place(&mut self, tensor: &TensorInfo) -> Result<(), String> {
+    fn place(&mut self, tensor: &TensorInfo) -> Result<(), Misplaced> {
         let family = self.shape.family();
-        let unknown = || format!("no operator of {family} has `{}`", tensor.name);
+        let unknown = || Misplaced::Unknown {
+            family,
+            tensor: tensor.name.clone(),
+        };
         let parsed = self.naming.parse(&tensor.name).ok_or_else(unknown)?;
         let (stem, part) = part::split(&parsed.rest);
         let mut refusal = None;
@@ -87,11 +92,14 @@ impl Placer<'_> {
             let Some(members) = self.members(name) else { continue };
             match self.fits(tensor, &parsed, name, &members, part) {
                 Ok(()) => return self.book(tensor, &parsed, name, &members, part),
-                Err(reason) => refusal = refusal.or(Some(reason)),
+                Err(misfit) => refusal = refusal.or(Some(misfit)),
             }
         }
         Err(match refusal {
-            Some(reason) => format!("`{}` {reason}", tensor.name),
+            Some(misfit) => Misplaced::Misfit {
+                tensor: tensor.name.clone(),
+                misfit,
+            },
             None => unknown(),
         })
     }
@@ -109,23 +117,19 @@ impl Placer<'_> {
         name: &Name,
         members: &[usize],
         part: Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let first = &self.operators[members[0]];
         if !self.has_copy(first.scope, parsed) {
-            return Err(format!(
-                "is in a place where {} has no {}",
-                self.shape.family(),
-                first.name
-            ));
+            return Err(Misfit::Place {
+                family: self.shape.family(),
+                operator: first.name,
+            });
         }
         let rows: u64 = members.iter().map(|index| self.operators[*index].rows).sum();
         let expected = match part {
             Part::Companion => return Ok(()),
             Part::Bias if !members.iter().all(|index| self.operators[*index].bias) => {
-                return Err(format!(
-                    "is a bias, which the configuration gives {} none of",
-                    first.name
-                ));
+                return Err(Misfit::Bias { operator: first.name });
             }
             Part::Bias if first.kind == Kind::Norm => vec![first.columns],
             Part::Bias => vec![rows],
@@ -143,7 +147,10 @@ impl Placer<'_> {
         if tensor.shape == expected || transposed || by_heads || part.packs(tensor, elements) {
             return Ok(());
         }
-        Err(format!("has the shape {:?} instead of {expected:?}", tensor.shape))
+        Err(Misfit::Shape {
+            found: tensor.shape.clone(),
+            expected,
+        })
     }
 
     fn has_copy(&self, scope: Scope, parsed: &Parsed<'_>) -> bool {
@@ -171,7 +178,7 @@ impl Placer<'_> {
         name: &'static Name,
         members: &[usize],
         part: Part,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misplaced> {
         if parsed.layer.is_some() && self.prefix.is_empty() {
             parsed.prefix.clone_into(&mut self.prefix);
         }
@@ -194,10 +201,10 @@ impl Placer<'_> {
                 Part::Weight | Part::Packed => &mut self.weights[*index],
             };
             if !covered.insert(copy) {
-                return Err(format!(
-                    "`{}` repeats weights of {}",
-                    tensor.name, self.operators[*index].name
-                ));
+                return Err(Misplaced::Repeated {
+                    tensor: tensor.name.clone(),
+                    operator: self.operators[*index].name,
+                });
             }
             self.names[*index] = Some(name);
         }

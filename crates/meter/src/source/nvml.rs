@@ -245,7 +245,10 @@ impl NvmlSource {
         index: usize,
         read: impl FnOnce(&Nvml, &Board) -> Result<Value, NvmlError>,
     ) -> Result<Value, PollError> {
-        let (nvml, generation) = self.session.current().map_err(PollError::Gone)?;
+        let (nvml, generation) = self
+            .session
+            .current()
+            .map_err(|away| PollError::Gone(away.to_string()))?;
         let Some(board) = self.boards.get_mut(index) else {
             return Err(PollError::Gone(format!("no board has the number {index}")));
         };

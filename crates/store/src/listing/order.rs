@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use thiserror::Error;
 
 use super::super::Record;
 use super::super::record::to_us;
@@ -69,15 +70,24 @@ impl fmt::Display for Cursor {
     }
 }
 
+/// The part of a cursor that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CursorError {
+    #[error("{0:?} is no time")]
+    Time(String),
+    #[error("{0:?} is no id")]
+    Id(String),
+}
+
 impl FromStr for Cursor {
-    type Err = String;
+    type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (finished_at_us, id) = match text.split_once('.') {
-            Some((us, id)) => (Some(us.parse().map_err(|_| format!("{us:?} is no time"))?), id),
+            Some((us, id)) => (Some(us.parse().map_err(|_| CursorError::Time(us.to_owned()))?), id),
             None => (None, text),
         };
-        let id = id.parse().map_err(|_| format!("{id:?} is no id"))?;
+        let id = id.parse().map_err(|_| CursorError::Id(id.to_owned()))?;
         Ok(Self { id, finished_at_us })
     }
 }

@@ -20,6 +20,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A reading of the meter's own that is still under way ends within this.
 const LAST_USER_PAUSE: Duration = Duration::from_millis(5);
 
+/// The reason why the library is away.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NvmlAway(String);
+
 /// NVML, shared by all that read from it.
 pub struct Session {
     library: OsString,
@@ -53,12 +58,12 @@ impl Session {
     /// The library and its generation. The library is to be let go of after each use.
     ///
     /// # Errors
-    /// Why it is away, while it is opened again.
-    pub fn current(&self) -> Result<(Arc<Nvml>, u32), String> {
+    /// Returns why it is away, while it is opened again.
+    pub fn current(&self) -> Result<(Arc<Nvml>, u32), NvmlAway> {
         let state = self.state();
         match &state.nvml {
             Some(nvml) => Ok((Arc::clone(nvml), state.generation)),
-            None => Err(state.why_away.clone()),
+            None => Err(NvmlAway(state.why_away.clone())),
         }
     }
 

@@ -121,8 +121,8 @@ impl NvmlTelemetry {
         };
         let (nvml, generation) = match self.session.current() {
             Ok(current) => current,
-            Err(why) => {
-                board.trouble.lost = Some(why);
+            Err(away) => {
+                board.trouble.lost = Some(away.to_string());
                 return T::default();
             }
         };
