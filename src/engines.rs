@@ -14,6 +14,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::protocol;
 use thiserror::Error;
 
+use describe::NoDescription;
 use identity::Identity;
 
 /// The engine of every model that is not synthetic.
@@ -44,7 +45,7 @@ pub enum EngineProblem {
     Silent {
         name: String,
         program: String,
-        reason: String,
+        reason: NoDescription,
     },
     #[error(
         "the engine {name:?} ({program}) speaks version {theirs} of the worker protocol, this service version {ours}: \
@@ -74,7 +75,7 @@ struct Shared {
 struct Described {
     identity: Identity,
     at: Monotonic,
-    said: Result<OfferedEngine, String>,
+    said: Result<OfferedEngine, NoDescription>,
 }
 
 impl Described {
@@ -158,7 +159,7 @@ impl Engines {
         })
     }
 
-    fn described(&self, program: &Path, identity: Identity) -> Result<OfferedEngine, String> {
+    fn described(&self, program: &Path, identity: Identity) -> Result<OfferedEngine, NoDescription> {
         let described = || self.0.described.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = described().get(program)
             && known.holds(identity)

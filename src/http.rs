@@ -27,6 +27,7 @@ mod observe;
 mod openapi;
 mod page;
 mod problem;
+mod repeatable_query;
 mod request_id;
 mod state;
 mod stream;

@@ -3,6 +3,8 @@
 
 use std::{process::Command, str::FromStr, time::Duration};
 
+use thiserror::Error;
+
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{
     Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
@@ -36,21 +38,30 @@ pub enum Fault {
     Error(u64),
 }
 
+/// The part of a synthetic model's name that is not understood.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SyntheticNameError {
+    #[error("does not start with {SYNTHETIC_PREFIX:?}")]
+    Prefix,
+    #[error(
+        "has {0:?}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at and \
+         error_at, each with a whole number"
+    )]
+    Parameter(String),
+}
+
 impl FromStr for SyntheticModel {
-    type Err = String;
+    type Err = SyntheticNameError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let accepted = "load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at and error_at, each with a whole number";
-        let parameters = name
-            .strip_prefix(SYNTHETIC_PREFIX)
-            .ok_or_else(|| format!("does not start with {SYNTHETIC_PREFIX:?}"))?;
+        let parameters = name.strip_prefix(SYNTHETIC_PREFIX).ok_or(SyntheticNameError::Prefix)?;
         let mut model = Self::default();
         for pair in parameters.split(',').filter(|pair| !pair.is_empty()) {
             let read = pair
                 .split_once('=')
                 .and_then(|(key, value)| Some((key, value.parse::<u64>().ok()?)));
             let Some((key, value)) = read else {
-                return Err(format!("has {pair:?}; accepted are {accepted}"));
+                return Err(SyntheticNameError::Parameter(pair.to_owned()));
             };
             match key {
                 "load_ms" => model.load_ms = value,
@@ -62,7 +73,7 @@ impl FromStr for SyntheticModel {
                 "hang_at" => model.fault = Some(Fault::Hang(value)),
                 "exit_at" => model.fault = Some(Fault::Exit(value)),
                 "error_at" => model.fault = Some(Fault::Error(value)),
-                _ => return Err(format!("has {key:?}; accepted are {accepted}")),
+                _ => return Err(SyntheticNameError::Parameter(key.to_owned())),
             }
         }
         Ok(model)
@@ -79,7 +90,10 @@ pub struct SyntheticEngine {
 
 impl Engine for SyntheticEngine {
     async fn load(request: LoadRequest) -> Result<Self, EngineError> {
-        let model: SyntheticModel = request.path.to_string_lossy().parse().map_err(EngineError::Load)?;
+        let name = request.path.to_string_lossy();
+        let model = name
+            .parse::<SyntheticModel>()
+            .map_err(|error| EngineError::Load(error.to_string()))?;
         tokio::time::sleep(Duration::from_millis(model.load_ms)).await;
         for _ in 0..model.children {
             let child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn();
@@ -178,6 +192,7 @@ mod tests {
             "synthetic:speed=1"
                 .parse::<SyntheticModel>()
                 .unwrap_err()
+                .to_string()
                 .contains("accepted are load_ms")
         );
     }

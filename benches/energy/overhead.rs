@@ -3,10 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use joulemark_meter::{EnergyOptions, HostMeter, open};
-
-use joulemark_testkit::fake_powercap::{FakePowercap, FakeZone};
-use joulemark_testkit::mock_nvml::MockNvml;
+use joulemark_testkit::eight_boards::EightBoards;
 
 /// The name the meter gives its thread.
 const THREAD: &str = "energy-meter";
@@ -25,29 +22,15 @@ pub fn print() {
 }
 
 fn load(sample_interval: Duration) -> f64 {
-    let mock = MockNvml::new("devices=8\nrefresh_ms=20,20,20,20,100,100,100,100\nshape=sine:250:100:3");
-    let tree = FakePowercap::start(vec![
-        FakeZone::new("intel-rapl:0", "package-0", "constant:100"),
-        FakeZone::new("intel-rapl:0:0", "dram", "constant:10"),
-        FakeZone::new("intel-rapl:1", "package-1", "constant:100"),
-        FakeZone::new("intel-rapl:1:0", "dram", "constant:10"),
-    ]);
-    let opened = open(&EnergyOptions {
-        rapl_root: tree.root(),
-        perf_event: None,
-        nvml_library: Some(mock.library()),
-        sample_interval,
-        ..EnergyOptions::default()
-    });
-    let meter = HostMeter::start(opened).expect("a meter");
+    let boards = EightBoards::start("20,20,20,20,100,100,100,100", sample_interval);
     // As the server does with each worker.
-    meter.track(std::process::id()).expect("our own CPU time");
+    boards.meter.track(std::process::id()).expect("our own CPU time");
     // Past the first seconds, in which refreshes are looked for.
     std::thread::sleep(Duration::from_secs(1));
     let before = thread_cpu_sec();
     std::thread::sleep(OVER);
     let used = thread_cpu_sec() - before;
-    drop(meter);
+    drop(boards);
     used / OVER.as_secs_f64()
 }
 

@@ -8,9 +8,8 @@ pub fn signature(secret: &[u8], unix_sec: i64, body: &[u8]) -> String {
     mac.update(unix_sec.to_string().as_bytes());
     mac.update(b".");
     mac.update(body);
-    let digest = mac.finalize().into_bytes();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={unix_sec},v1={hex}")
+    let digest = hex::encode(mac.finalize().into_bytes());
+    format!("t={unix_sec},v1={digest}")
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 use std::time::Duration;
 
-use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{Backoff, clock::Monotonic};
 
-const FIRST_PAUSE_SEC: f64 = 0.5;
-const LONGEST_PAUSE_SEC: f64 = 15.0;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How long to go on asking a server that does not answer.
 #[derive(Clone, Debug)]
 pub struct Patience {
     whole: Duration,
     failing_since: Option<Monotonic>,
-    failures: u32,
+    backoff: Backoff,
 }
 
 impl Patience {
@@ -18,7 +18,7 @@ impl Patience {
         Self {
             whole,
             failing_since: None,
-            failures: 0,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         }
     }
 
@@ -31,9 +31,7 @@ impl Patience {
     /// wants at the least, `luck` in 0 to 1 keeps many clients from coming back at once.
     pub fn pause(&mut self, now: Monotonic, asked: Option<Duration>, luck: f64) -> Option<Duration> {
         let since = *self.failing_since.get_or_insert(now);
-        let doubled = FIRST_PAUSE_SEC * 2_f64.powi(self.failures.min(16) as i32);
-        self.failures += 1;
-        let own = doubled.min(LONGEST_PAUSE_SEC) * (0.5 + luck);
+        let own = self.backoff.next_pause().as_secs_f64() * (0.5 + luck);
         let pause = own.max(asked.map_or(0.0, |asked| asked.as_secs_f64()));
         let left = self.whole.as_secs_f64() - now.sec_since(since);
         (pause <= left).then(|| Duration::from_secs_f64(pause))
@@ -59,7 +57,7 @@ mod tests {
                 let pause = pause.as_secs_f64();
                 prop_assert!(asked_sec.is_none_or(|asked| pause >= asked - 1e-6));
                 // A pause is rounded to nanoseconds.
-                prop_assert!(pause <= asked_sec.unwrap_or(0.0).max(LONGEST_PAUSE_SEC * 1.5) + 1e-6);
+                prop_assert!(pause <= asked_sec.unwrap_or(0.0).max(LONGEST_PAUSE.as_secs_f64() * 1.5) + 1e-6);
                 at += pause;
                 waited += pause;
                 tries += 1;

@@ -1,11 +1,12 @@
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use joulemark_experiment::OfferedEngine;
 use joulemark_measurement::clock::Monotonic;
+use thiserror::Error;
 
 /// How long an engine may take to describe itself: it loads its libraries and touches no GPU.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,11 +16,32 @@ const LOOK_PERIOD: Duration = Duration::from_millis(5);
 /// What an engine needs to start; it is told nothing else of the service's environment.
 const ENVIRONMENT: [&str; 4] = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH"];
 
+/// What came instead of a description, as the end of a sentence that begins with the program.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoDescription {
+    #[error("does not start: {0}")]
+    NotStarted(String),
+    #[error("has no output")]
+    NoOutput,
+    #[error("did not answer within {} s", .0.as_secs_f64())]
+    Late(Duration),
+    #[error("cannot be waited for: {0}")]
+    NotAwaited(String),
+    #[error("ended with {0}")]
+    Failed(ExitStatus),
+    #[error("answered with no text: {0}")]
+    NotText(String),
+    #[error("answered with {shown:?}, which is no description: {error}")]
+    NotRead { shown: String, error: String },
+    #[error("says that it is the engine {0:?}")]
+    OtherEngine(String),
+}
+
 /// Runs `program --describe` and reads its answer.
 ///
 /// # Errors
-/// What came instead, as the end of a sentence that begins with the program.
-pub fn ask(program: &Path, patience: Duration) -> Result<OfferedEngine, String> {
+/// Returns what came instead.
+pub fn ask(program: &Path, patience: Duration) -> Result<OfferedEngine, NoDescription> {
     let environment = ENVIRONMENT
         .iter()
         .filter_map(|name| Some((name, std::env::var_os(name)?)));
@@ -31,15 +53,15 @@ pub fn ask(program: &Path, patience: Duration) -> Result<OfferedEngine, String> 
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("does not start: {error}"))?;
+        .map_err(|error| NoDescription::NotStarted(error.to_string()))?;
     let answer = answer(&mut child, patience);
     // Whatever it did: nothing of it is left, and a process that ended is reaped.
     let _ = child.kill();
     let _ = child.wait();
     let text = answer?;
-    serde_json::from_str(&text).map_err(|error| {
-        let shown: String = text.chars().take(80).collect();
-        format!("answered with {shown:?}, which is no description: {error}")
+    serde_json::from_str(&text).map_err(|error| NoDescription::NotRead {
+        shown: text.chars().take(80).collect(),
+        error: error.to_string(),
     })
 }
 
@@ -47,18 +69,17 @@ pub fn ask(program: &Path, patience: Duration) -> Result<OfferedEngine, String> 
 ///
 /// # Errors
 /// As [`ask`].
-pub fn named(offer: OfferedEngine, name: &str) -> Result<OfferedEngine, String> {
+pub fn named(offer: OfferedEngine, name: &str) -> Result<OfferedEngine, NoDescription> {
     match offer.name == name {
         true => Ok(offer),
-        false => Err(format!("says that it is the engine {:?}", offer.name)),
+        false => Err(NoDescription::OtherEngine(offer.name)),
     }
 }
 
-fn answer(child: &mut Child, patience: Duration) -> Result<String, String> {
+fn answer(child: &mut Child, patience: Duration) -> Result<String, NoDescription> {
     let start = Monotonic::now();
     let left = || patience.saturating_sub(Duration::from_secs_f64(Monotonic::now().sec_since(start).max(0.0)));
-    let late = || format!("did not answer within {} s", patience.as_secs_f64());
-    let output = child.stdout.take().ok_or("has no output")?;
+    let output = child.stdout.take().ok_or(NoDescription::NoOutput)?;
     let (sender, receiver) = mpsc::channel();
     // Of its own: a pipe that a child of the engine holds open never ends.
     std::thread::spawn(move || {
@@ -66,18 +87,20 @@ fn answer(child: &mut Child, patience: Duration) -> Result<String, String> {
         let read = output.take(MAX_BYTES).read_to_string(&mut text);
         let _ = sender.send(read.map(|_| text));
     });
-    let text = receiver.recv_timeout(left()).map_err(|_| late())?;
+    let text = receiver
+        .recv_timeout(left())
+        .map_err(|_| NoDescription::Late(patience))?;
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if left().is_zero() => return Err(late()),
+            Ok(None) if left().is_zero() => return Err(NoDescription::Late(patience)),
             Ok(None) => std::thread::sleep(LOOK_PERIOD),
-            Err(error) => return Err(format!("cannot be waited for: {error}")),
+            Err(error) => return Err(NoDescription::NotAwaited(error.to_string())),
         }
     };
     match (status.success(), text) {
         (true, Ok(text)) => Ok(text),
-        (true, Err(error)) => Err(format!("answered with no text: {error}")),
-        (false, _) => Err(format!("ended with {status}")),
+        (true, Err(error)) => Err(NoDescription::NotText(error.to_string())),
+        (false, _) => Err(NoDescription::Failed(status)),
     }
 }

@@ -98,56 +98,38 @@ impl<S: Send + Sync> FromRequestParts<S> for Slot {
 }
 
 /// Slots for streams, and for requests that wait: they last, and do nearly nothing.
-#[derive(Clone, Debug)]
-pub struct Streams {
-    free: Arc<Semaphore>,
-    count: u32,
-}
-
-impl Streams {
-    pub fn new(count: u32) -> Self {
-        Self {
-            free: Arc::new(Semaphore::new(count as usize)),
-            count,
-        }
-    }
-
-    /// How many are taken.
-    pub fn taken(&self) -> usize {
-        (self.count as usize).saturating_sub(self.free.available_permits())
-    }
-
-    /// A place for as long as the permit lives.
-    ///
-    /// # Errors
-    /// The answer to give when all are taken.
-    pub fn open(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = self.free.clone().try_acquire_owned();
-        place.map_err(|_| Problem::too_many_streams(self.count))
-    }
-}
+pub type Streams = LastingSlots;
 
 /// Slots for exports: each keeps a core busy from its first byte to its last.
+pub type Exports = LastingSlots;
+
+/// Slots of which each is taken for as long as its permit lives.
 #[derive(Clone, Debug)]
-pub struct Exports {
+pub struct LastingSlots {
     free: Arc<Semaphore>,
     count: usize,
 }
 
-impl Exports {
-    pub fn new(count: usize) -> Self {
+impl LastingSlots {
+    pub fn new(count: impl TryInto<usize>) -> Self {
+        let count = count.try_into().unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             free: Arc::new(Semaphore::new(count)),
             count,
         }
     }
 
-    /// A place for as long as the permit lives.
+    /// Returns how many are taken.
+    pub fn taken(&self) -> usize {
+        self.count.saturating_sub(self.free.available_permits())
+    }
+
+    /// Takes one.
     ///
     /// # Errors
-    /// The answer to give when all are taken.
-    pub fn begin(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = self.free.clone().try_acquire_owned();
-        place.map_err(|_| Problem::too_many_exports(self.count))
+    /// Returns the answer that `refuse` makes of their number when all are taken.
+    pub fn take(&self, refuse: fn(usize) -> Problem) -> Result<OwnedSemaphorePermit, Problem> {
+        let permit = self.free.clone().try_acquire_owned();
+        permit.map_err(|_| refuse(self.count))
     }
 }

@@ -34,7 +34,7 @@ impl EntityTag {
             digest.update(part);
         }
         let digest = digest.finalize();
-        let opaque = digest[..TAG_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        let opaque = hex::encode(&digest[..TAG_BYTES]);
         Self { strength, opaque }
     }
 

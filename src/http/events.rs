@@ -1,23 +1,20 @@
-use std::collections::HashSet;
-
 use axum::{extract::State as AxumState, http::HeaderMap, response::Response};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::experiments::filter::{read_label, read_state};
 use super::follow::{Follower, Narrowed, Scope, last_event_id};
-use super::{extract::StrictQuery, problem::Problem, state::AppState};
+use super::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use joulemark_experiment::State;
 
 /// Together they narrow the stream; `state` and `label` may be repeated: any of the states, and all of the labels.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "for the description; `read` takes them one by one, since two may be repeated"
-)]
 pub struct EventParameters {
     /// Only experiments that come into this state; may be repeated, any of them.
     #[param(value_type = Option<Vec<State>>, style = Form, explode)]
-    state: Option<Vec<State>>,
+    state: Vec<String>,
     /// Only experiments of this user.
     user: Option<String>,
     /// Only experiments that carry this label, as `name=value`; may be repeated, all must hold.
@@ -40,12 +37,12 @@ pub struct EventParameters {
     ))]
 pub async fn events(
     AxumState(state): AxumState<AppState>,
-    StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
+    RepeatableQuery(parameters): RepeatableQuery<EventParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let narrowed = read(parameters)?;
+    let narrowed = parameters.narrowed()?;
     let after = last_event_id(&headers)?;
-    let place = state.streams.open()?;
+    let place = state.streams.take(Problem::too_many_streams)?;
     let listener = state.resources.feed.listen_to_all();
     let begins_at = listener.begins_at();
     let after = match after {
@@ -57,40 +54,32 @@ pub async fn events(
     Ok(Follower::new(state, (Scope::All(narrowed), listener), after, place).into_response())
 }
 
-fn read(parameters: Vec<(String, String)>) -> Result<Narrowed, Problem> {
-    let mut narrowed = Narrowed::default();
-    let mut seen = HashSet::new();
-    for (name, value) in parameters {
-        let refuse = |accepted: &str| Problem::invalid_parameter(&name, format!("is {value:?}; accepted {accepted}"));
-        match name.as_str() {
-            "state" => {
-                let states = State::ALL.map(State::as_str).join(", ");
-                let state = value.parse().map_err(|_| refuse(&format!("are {states}")))?;
-                narrowed.states.push(state);
-            }
-            "user" if seen.insert(name.clone()) => narrowed.user = Some(value),
-            "user" => return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one")),
-            "label" => {
-                let pair = value.split_once('=').filter(|(label, _)| !label.is_empty());
-                let (label, value) = pair.ok_or_else(|| refuse("is name=value"))?;
-                narrowed.labels.push((label.to_owned(), value.to_owned()));
-            }
-            _ => {
-                let accepted = "is unknown; accepted are state, user, label";
-                return Err(Problem::invalid_parameter(&name, accepted));
-            }
-        }
+impl EventParameters {
+    fn narrowed(self) -> Result<Narrowed, Problem> {
+        Ok(Narrowed {
+            states: self
+                .state
+                .iter()
+                .map(|state| read_state(state))
+                .collect::<Result<_, _>>()?,
+            user: self.user,
+            labels: self
+                .label
+                .iter()
+                .map(|label| read_label(label))
+                .collect::<Result<_, _>>()?,
+        })
     }
-    Ok(narrowed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::repeatable_query;
 
     fn read_pairs(pairs: &[(&str, &str)]) -> Result<Narrowed, Problem> {
         let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        read(owned.collect())
+        repeatable_query::read::<EventParameters>(owned.collect())?.narrowed()
     }
 
     #[test]

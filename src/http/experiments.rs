@@ -2,7 +2,7 @@ mod callback;
 pub mod cancel;
 pub mod events;
 pub mod export;
-mod filter;
+pub mod filter;
 mod idempotency;
 pub mod list;
 pub mod processes;

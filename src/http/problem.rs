@@ -1,3 +1,19 @@
+//! Which error goes where. [`Problem`] is the one type that every operation's errors become, and `http` the only place
+//! that knows status codes; everything below it returns an error of its own, which says what happened.
+//!
+//! - `StoreError` becomes 503 where another try may help, and 500 otherwise, by [`From`]. What the store refuses by its
+//!   rules is no error but a value (`Submitted`, `CancelAnswer`), which the operation turns into 409, 422, 429 or 503.
+//! - `FieldProblem`s, of a submission's text, of its admission or of a question, become 422 with a pointer to each field.
+//!   `ModelRefusal` and `EngineProblem` are the admission's own, and reach a client as the `FieldProblem` of a field.
+//! - A query or header that cannot be read becomes 400 where it is read: it names the parameter.
+//! - Who may do what is refused by `access`: 400, 401, 403, 429. A limit of the server itself becomes 503.
+//! - A run's `Failure` is no error of a request: it is stored with the experiment and shown as its state. Who asks for
+//!   results or a time series that there are none of gets it within a 409.
+//! - Whatever should not happen becomes 500 by [`Problem::internal`]: its reason is for the log alone.
+//!
+//! A variant says what comes next: `StoreError::Lost` to stop, `PollError::Retry` to ask again. The command line gathers
+//! errors with anyhow and shows them.
+
 mod refusals;
 
 use axum::{

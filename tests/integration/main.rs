@@ -62,6 +62,6 @@ mod true_energy;
 mod undisturbed;
 
 use joulemark_testkit::{
-    fake_powercap, host, installed, kills, makespan, mock_nvml, models, postgres_cluster, server, shape, simulation,
-    tiny_llama,
+    eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, postgres_cluster,
+    server, shape, simulation, tiny_llama,
 };

@@ -7,7 +7,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{Confidence, EnergyMethod, EnergyMetrics, SourceReading, Window};
 use joulemark_meter::{EnergyOptions, HostMeter, NvmlSource, open};
 
-use crate::fake_powercap::{FakePowercap, FakeZone};
+use crate::EightBoards;
 pub use crate::mock_nvml::{MockNvml, uuid};
 use crate::shape::Shape;
 
@@ -278,23 +278,9 @@ fn what_one_gpu_refuses_is_named_and_costs_the_others_nothing() {
 
 #[test]
 fn eight_gpus_two_packages_and_their_memory_are_really_sampled_every_five_milliseconds() {
-    let mock = MockNvml::new("devices=8\nrefresh_ms=20\nshape=sine:250:100:3");
-    let tree = FakePowercap::start(vec![
-        FakeZone::new("intel-rapl:0", "package-0", "constant:100"),
-        FakeZone::new("intel-rapl:0:0", "dram", "constant:10"),
-        FakeZone::new("intel-rapl:1", "package-1", "constant:100"),
-        FakeZone::new("intel-rapl:1:0", "dram", "constant:10"),
-    ]);
-    let opened = open(&EnergyOptions {
-        rapl_root: tree.root(),
-        perf_event: None,
-        nvml_library: Some(mock.library()),
-        sample_interval: Duration::from_millis(5),
-        ..EnergyOptions::default()
-    });
-    let meter = HostMeter::start(opened).expect("a meter");
+    let boards = EightBoards::start("20", Duration::from_millis(5));
     let all: Vec<String> = (0..8).map(uuid).collect();
-    let (window, metrics) = measure(&meter, Duration::from_secs(2), &all);
+    let (window, metrics) = measure(&boards.meter, Duration::from_secs(2), &all);
     assert_eq!(metrics.sources.len(), 12);
     let wanted = window.duration_sec() / 0.005;
     for reading in &metrics.sources {

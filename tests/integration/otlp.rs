@@ -132,7 +132,7 @@ fn number(message: &[u8], number: u64) -> u64 {
 
 fn hex(message: &[u8], number: u64) -> String {
     let bytes = all(message, number).first().copied().unwrap_or_default();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(bytes)
 }
 
 fn attributes(message: &[u8], number_of_list: u64) -> BTreeMap<String, String> {

@@ -31,9 +31,8 @@ pub fn signature(secret: &str, call: &Call) -> String {
         .expect("a time");
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
     mac.update(format!("{sec}.{}", call.body).as_bytes());
-    let digest = mac.finalize().into_bytes();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={sec},v1={hex}")
+    let digest = hex::encode(mac.finalize().into_bytes());
+    format!("t={sec},v1={digest}")
 }
 
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! What one rank measured in one cycle, raw: tokens, timestamps, windows, energy readings.
 //! Owns the words; knows nothing of how they are aggregated or stored.
 
+mod backoff;
 pub mod clock;
 mod compute;
 mod energy;
@@ -11,6 +12,7 @@ mod timeseries;
 pub mod units;
 mod warning;
 
+pub use backoff::Backoff;
 pub use compute::{ComputeMetrics, Roofline};
 pub use energy::{
     Baseline, BaselineKind, Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,

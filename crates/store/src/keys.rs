@@ -20,7 +20,7 @@ impl Store {
         .bind(key.id.as_str())
         .bind(&key.name)
         .bind(key.role.as_str())
-        .bind(hex(&stored.digest))
+        .bind(hex::encode(stored.digest))
         .bind(to_us(key.created_at))
         .bind(key.expires_at.map(to_us))
         .execute(&mut *transaction)
@@ -105,6 +105,8 @@ fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
     };
     let role: &str = row.try_get("role")?;
     let digest: &str = row.try_get("digest")?;
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(digest, &mut bytes).map_err(|_| corrupt("digest", "it is not 64 digits of hex".to_owned()))?;
     Ok(StoredKey {
         key: ApiKey {
             id: id
@@ -119,18 +121,6 @@ fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
             revoked_at: time("revoked_at_us")?,
             last_used_at: time("last_used_at_us")?,
         },
-        digest: unhex(digest).ok_or_else(|| corrupt("digest", "it is not 64 digits of hex".to_owned()))?,
+        digest: bytes,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let pairs = text.as_bytes().chunks_exact(2);
-    let bytes: Option<Vec<u8>> = pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    bytes?.try_into().ok().filter(|_| text.len() == 64)
 }

@@ -57,7 +57,7 @@ impl QueueColumns {
         let requirements = to_json(&spec.requirements())?;
         let digest = Sha256::digest(requirements.as_bytes());
         Ok(Self {
-            lane: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            lane: hex::encode(digest),
             requirements,
             user_name: spec.user.clone().unwrap_or_default(),
             priority: i64::from(spec.priority),

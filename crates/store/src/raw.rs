@@ -3,7 +3,6 @@
 //! `requests`'.
 
 mod block;
-mod hex;
 mod points;
 mod requests;
 
@@ -26,7 +25,7 @@ const POINTS_A_BLOCK: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     pub points: usize,
-    #[serde(with = "hex")]
+    #[serde(with = "hex::serde")]
     pub columns: Vec<u8>,
 }
 

@@ -38,17 +38,6 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Lost`] when the attempt no longer holds the experiment.
-    pub async fn keep_timeseries(
-        &self,
-        id: ExperimentId,
-        attempt: u32,
-        timeseries: &Timeseries,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.keep_timeseries_with((id, attempt), &PreparedTimeseries::new(timeseries)?, now)
-            .await
-    }
-
     pub(super) async fn keep_timeseries_with(
         &self,
         (id, attempt): (ExperimentId, u32),

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use percent_encoding::percent_decode_str;
 
 use crate::config::Settings;
 
@@ -78,30 +79,8 @@ fn without_password(url: &str) -> (String, Option<String>) {
         return whole();
     };
     let after = &rest[credentials.len()..];
-    (format!("{scheme}://{user}{after}"), Some(decoded(password)))
-}
-
-/// Without its percent-encoding.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, others)) = rest.split_first() {
-        let digits = others
-            .get(..2)
-            .filter(|_| first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &others[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = others;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    let password = percent_decode_str(password).decode_utf8_lossy();
+    (format!("{scheme}://{user}{after}"), Some(password.into_owned()))
 }
 
 #[cfg(test)]
@@ -117,6 +96,7 @@ mod tests {
                 Some("p@ss:w"),
             ),
             ("postgres://lab@db/jm", "postgres://lab@db/jm", None),
+            ("postgres://lab:100%@db/jm", "postgres://lab@db/jm", Some("100%")),
             (
                 "postgresql:///jm?host=/run/a:b@c",
                 "postgresql:///jm?host=/run/a:b@c",
@@ -125,6 +105,5 @@ mod tests {
         ] {
             assert_eq!(without_password(url), (bare.to_owned(), password.map(str::to_owned)));
         }
-        assert_eq!(decoded("100%"), "100%");
     }
 }

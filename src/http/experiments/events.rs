@@ -39,7 +39,7 @@ pub async fn experiment_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = last_event_id(&headers)?;
-    let place = state.streams.open()?;
+    let place = state.streams.take(Problem::too_many_streams)?;
     // Before the database is asked, so that nothing falls between.
     let listener = state.resources.feed.listen_to(id);
     let latest = state.resources.store.latest_transition(id).await?;

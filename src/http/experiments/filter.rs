@@ -1,4 +1,7 @@
+use jiff::Timestamp;
+use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::problem::Problem;
@@ -6,15 +9,13 @@ use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::{ListOrder, ListQuery};
 
 /// Which experiments, and in which order. All that is given must hold; `label` may be repeated.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "for the description; `Filter` takes them one by one, since a label may be repeated"
-)]
 pub struct FilterParameters {
     /// Only experiments in this state.
-    state: Option<State>,
+    #[param(value_type = Option<State>)]
+    state: Option<String>,
     /// Only experiments with this `model_name`.
     #[param(example = "SmolLM2-135M-Instruct.Q4_1.gguf")]
     model: Option<String>,
@@ -40,7 +41,7 @@ pub struct FilterParameters {
     #[param(value_type = Option<String>, format = "date-time")]
     finished_before: Option<String>,
     #[param(schema_with = sort_schema, required = false)]
-    sort: String,
+    sort: Option<String>,
 }
 
 const SORTS: [(&str, ListOrder); 4] = [
@@ -62,68 +63,19 @@ fn sort_schema() -> Object {
         .build()
 }
 
-/// Names of the parameters, for who is told what is accepted.
-pub const NAMES: &str = "state, model, user, submitter, label, created_after, created_before, finished_after, \
-     finished_before, sort";
-
 const A_TIME: &str = "is a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z, a + in it written %2B";
 
-/// Takes its parameters one by one.
-#[derive(Debug, Default)]
-pub struct Filter {
-    query: ListQuery,
-    order: Option<ListOrder>,
-}
-
-impl Filter {
-    /// Whether a parameter may be there twice.
-    pub fn may_repeat(name: &str) -> bool {
-        name == "label"
-    }
-
-    /// Whether the parameter is one of a filter.
+impl FilterParameters {
+    /// Returns what the store is asked for.
     ///
     /// # Errors
-    /// A [`Problem`] that says what is accepted.
-    pub fn take(&mut self, name: &str, value: &str) -> Result<bool, Problem> {
-        let refuse = |accepted: &str| Problem::invalid_parameter(name, format!("is {value:?}; accepted {accepted}"));
-        let query = &mut self.query;
-        match name {
-            "state" => {
-                let states = State::ALL.map(State::as_str).join(", ");
-                query.state = Some(value.parse().map_err(|_| refuse(&format!("are {states}")))?);
-            }
-            "model" => query.model_name = Some(value.to_owned()),
-            "user" => query.user_name = Some(value.to_owned()),
-            "submitter" => query.submitter = Some(value.to_owned()),
-            "label" => {
-                let pair = value.split_once('=').filter(|(label, _)| !label.is_empty());
-                let (label, value) = pair.ok_or_else(|| refuse("is name=value"))?;
-                query.labels.push((label.to_owned(), value.to_owned()));
-            }
-            "created_after" => query.from = Some(first_at(value).ok_or_else(|| refuse(A_TIME))?),
-            "created_before" => query.before = Some(first_at(value).ok_or_else(|| refuse(A_TIME))?),
-            "finished_after" => query.finished_from = Some(value.parse().map_err(|_| refuse(A_TIME))?),
-            "finished_before" => query.finished_before = Some(value.parse().map_err(|_| refuse(A_TIME))?),
-            "sort" => {
-                let found = SORTS.iter().find(|(name, _)| *name == value);
-                let names = SORTS.map(|(name, _)| name).join(", ");
-                self.order = Some(found.ok_or_else(|| refuse(&format!("are {names}")))?.1);
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// # Errors
-    /// A [`Problem`] where the parameters do not go together.
+    /// Returns a [`Problem`] that names a parameter that cannot be read, or that does not go with another one.
     pub fn query(self) -> Result<ListQuery, Problem> {
-        let bounds_finish = [
-            ("finished_after", self.query.finished_from),
-            ("finished_before", self.query.finished_before),
-        ];
+        let finished_from = read_time("finished_after", self.finished_after)?;
+        let finished_before = read_time("finished_before", self.finished_before)?;
+        let bounds_finish = [("finished_after", finished_from), ("finished_before", finished_before)];
         let bound = bounds_finish.iter().find(|(_, time)| time.is_some());
-        let order = match (self.order, bound) {
+        let order = match (self.sort.as_deref().map(read_order).transpose()?, bound) {
             (Some(order), Some((name, _))) if !order.is_by_finish() => {
                 let detail = format!("is given with {name}; accepted are then finished_at and -finished_at");
                 return Err(Problem::invalid_parameter("sort", detail));
@@ -132,25 +84,92 @@ impl Filter {
             (None, Some(_)) => ListOrder::LastFinishedFirst,
             (None, None) => ListOrder::default(),
         };
-        Ok(ListQuery { order, ..self.query })
+        // An id says when it was made, so that a range of times is a range of ids.
+        let first_at = |time: Option<Timestamp>| time.map(ExperimentId::first_at);
+        Ok(ListQuery {
+            state: self.state.as_deref().map(read_state).transpose()?,
+            model_name: self.model,
+            user_name: self.user,
+            submitter: self.submitter,
+            labels: self
+                .label
+                .iter()
+                .map(|label| read_label(label))
+                .collect::<Result<_, _>>()?,
+            from: first_at(read_time("created_after", self.created_after)?),
+            before: first_at(read_time("created_before", self.created_before)?),
+            finished_from,
+            finished_before,
+            order,
+            ..ListQuery::default()
+        })
     }
 }
 
-/// An id says when it was made, so that a range of times is a range of ids.
-fn first_at(text: &str) -> Option<ExperimentId> {
-    text.parse().ok().map(ExperimentId::first_at)
+/// The parameters of a filter beside those of one operation.
+#[derive(Debug, Deserialize)]
+pub struct Filtered<T> {
+    #[serde(flatten)]
+    pub own: T,
+    #[serde(flatten)]
+    pub filter: FilterParameters,
+}
+
+impl<T: IntoParams> IntoParams for Filtered<T> {
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        [
+            T::into_params(&parameter_in),
+            FilterParameters::into_params(&parameter_in),
+        ]
+        .concat()
+    }
+}
+
+/// Returns the state of this name.
+///
+/// # Errors
+/// Returns a [`Problem`] that says which states there are.
+pub fn read_state(text: &str) -> Result<State, Problem> {
+    let states = State::ALL.map(State::as_str).join(", ");
+    text.parse()
+        .map_err(|_| refuse("state", text, &format!("are {states}")))
+}
+
+/// Returns the name and value of a label written as `name=value`.
+///
+/// # Errors
+/// Returns a [`Problem`] where it is written otherwise.
+pub fn read_label(text: &str) -> Result<(String, String), Problem> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or_else(|| refuse("label", text, "is name=value"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn read_time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    let time = text.map(|text| text.parse().map_err(|_| refuse(name, &text, A_TIME)));
+    time.transpose()
+}
+
+fn read_order(text: &str) -> Result<ListOrder, Problem> {
+    let found = SORTS.iter().find(|(name, _)| *name == text);
+    let names = SORTS.map(|(name, _)| name).join(", ");
+    found
+        .map(|(_, order)| *order)
+        .ok_or_else(|| refuse("sort", text, &format!("are {names}")))
+}
+
+fn refuse(name: &str, text: &str, accepted: &str) -> Problem {
+    Problem::invalid_parameter(name, format!("is {text:?}; accepted {accepted}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::repeatable_query;
 
     fn read(pairs: &[(&str, &str)]) -> Result<ListQuery, Problem> {
-        let mut filter = Filter::default();
-        for (name, value) in pairs {
-            assert!(filter.take(name, value)?, "{name}");
-        }
-        filter.query()
+        let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        repeatable_query::read::<FilterParameters>(pairs.collect())?.query()
     }
 
     #[test]
@@ -208,6 +227,6 @@ mod tests {
             assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (400, name));
             assert!(problem.detail.contains(accepted), "{}", problem.detail);
         }
-        assert!(!Filter::default().take("page", "2").unwrap());
+        assert_eq!(read(&[("page", "2")]).unwrap_err().errors[0].pointer, "page");
     }
 }

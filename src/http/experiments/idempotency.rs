@@ -45,7 +45,7 @@ pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Opt
     let digest = Sha256::digest(canonical.as_bytes());
     Ok(Some(IdempotencyKey {
         key: key.to_owned(),
-        body_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        body_sha256: hex::encode(digest),
         expires_at: now.saturating_add(LIFETIME_HOURS.hours()).unwrap_or(Timestamp::MAX),
     }))
 }

@@ -1,31 +1,26 @@
-use std::collections::HashSet;
-
 use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::filter::{Filter, FilterParameters, NAMES};
+use super::filter::{FilterParameters, Filtered};
 use super::view::Experiment;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::fields::Fields;
 use crate::http::page::{DEFAULT_LIMIT, read_cursor, read_limit};
-use crate::http::{access::Caller, extract::StrictQuery, problem::Problem, state::AppState};
+use crate::http::repeatable_query::RepeatableQuery;
+use crate::http::{access::Caller, problem::Problem, state::AppState};
 use joulemark_store::{Cursor, ListQuery, Version};
 
 /// Of the documents on a page: 500 experiments with prompts of their own could come to gigabytes.
 const MAX_BYTES: usize = 8 << 20;
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "for the description; `read` takes them one by one, since a label may be repeated"
-)]
 pub struct PageParameters {
     /// Experiments on a page, 1 to 500; default 50. A page of more than 8 MiB ends earlier.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    limit: Option<String>,
     /// `next_cursor` of the page before, asked for in the same order.
     cursor: Option<String>,
     /// Only these fields of each item, separated by commas, with dots for what is within: `id,state,decoder.seed`.
@@ -60,7 +55,7 @@ pub async fn list(
     AxumState(state): AxumState<AppState>,
     caller: Caller,
     condition: Condition,
-    StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
+    RepeatableQuery(parameters): RepeatableQuery<Filtered<PageParameters>>,
 ) -> Result<Response, Problem> {
     let (query, fields) = read(parameters)?;
     let listed = state.resources.store.list(&query, MAX_BYTES).await?;
@@ -93,25 +88,11 @@ pub async fn list(
     })
 }
 
-fn read(parameters: Vec<(String, String)>) -> Result<(ListQuery, Fields), Problem> {
-    let (mut filter, mut fields) = (Filter::default(), Fields::default());
-    let (mut limit, mut after) = (DEFAULT_LIMIT, None);
-    let mut seen = HashSet::new();
-    for (name, value) in parameters {
-        if !Filter::may_repeat(&name) && !seen.insert(name.clone()) {
-            return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one"));
-        }
-        match name.as_str() {
-            "limit" => limit = read_limit(&value)?,
-            "cursor" => after = Some(read_cursor::<Cursor>(&value)?),
-            "fields" => fields = Fields::read(&value, "Experiment")?,
-            _ if filter.take(&name, &value)? => {}
-            _ => {
-                let accepted = format!("is unknown; accepted are limit, cursor, fields, {NAMES}");
-                return Err(Problem::invalid_parameter(&name, accepted));
-            }
-        }
-    }
+fn read(Filtered { own, filter }: Filtered<PageParameters>) -> Result<(ListQuery, Fields), Problem> {
+    let limit = own.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), read_limit)?;
+    let after = own.cursor.as_deref().map(read_cursor::<Cursor>).transpose()?;
+    let fields = own.fields.as_deref().map(|fields| Fields::read(fields, "Experiment"));
+    let fields = fields.transpose()?.unwrap_or_default();
     let query = filter.query()?;
     if after.is_some_and(|cursor| !cursor.is_of(query.order)) {
         let detail = "is of a list with another sort; accepted is next_cursor of a page in the same order";
@@ -123,11 +104,12 @@ fn read(parameters: Vec<(String, String)>) -> Result<(ListQuery, Fields), Proble
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::repeatable_query;
     use joulemark_experiment::ExperimentId;
 
     fn read_pairs(pairs: &[(&str, &str)]) -> Result<(ListQuery, Fields), Problem> {
         let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        read(pairs.collect())
+        read(repeatable_query::read(pairs.collect())?)
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub async fn wait(
     if record.state.is_finished() {
         return Ok(record);
     }
-    let _place = state.streams.open()?;
+    let _place = state.streams.take(Problem::too_many_streams)?;
     slot.extend(patience);
     // It may hold megabytes of prompts.
     drop(record);

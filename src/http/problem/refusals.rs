@@ -154,7 +154,7 @@ impl Problem {
         Self::unavailable(format!("the request took longer than {limit_sec} s; try again"))
     }
 
-    pub fn too_many_streams(limit: u32) -> Self {
+    pub fn too_many_streams(limit: usize) -> Self {
         Self::unavailable(format!(
             "{limit} streams and waiting requests are open, the limit of this server (max_streams)"
         ))

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel};
+use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel, SyntheticNameError};
 use joulemark_experiment::{Model, Warning, WarningCode};
 use joulemark_flops::Estimator;
 use joulemark_flops::model_files::{self, ModelFiles, ModelFormat};
@@ -28,8 +28,8 @@ pub struct LocatedModel {
 /// Why a `model_name` cannot be run here; each says what can.
 #[derive(Debug, Error)]
 pub enum ModelRefusal {
-    #[error("{0}")]
-    Synthetic(String),
+    #[error(transparent)]
+    Synthetic(SyntheticNameError),
     #[error("is {name:?}, the synthetic engine, which this server does not allow (allow_synthetic_engine is false)")]
     SyntheticForbidden { name: String },
     #[error(
@@ -85,8 +85,7 @@ impl ModelSources {
         if !self.allow_synthetic {
             return Err(ModelRefusal::SyntheticForbidden { name: name.to_owned() });
         }
-        let checked: Result<SyntheticModel, String> = name.parse();
-        checked.map_err(ModelRefusal::Synthetic)?;
+        name.parse::<SyntheticModel>().map_err(ModelRefusal::Synthetic)?;
         Ok(LocatedModel {
             engine: EngineChoice::Synthetic,
             path: PathBuf::from(name),

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use joulemark_measurement::Backoff;
 use joulemark_store::StoreError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -11,13 +12,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What another try would not mend.
 pub async fn persist<T, W: Future<Output = Result<T, StoreError>>>(write: impl Fn() -> W) -> Result<T, StoreError> {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         match write().await {
             Err(error) if error.is_retryable() => {
+                let pause = backoff.next_pause();
                 tracing::warn!(%error, "the database is away; trying again in {pause:?}");
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             outcome => return outcome,
         }

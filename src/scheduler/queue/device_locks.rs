@@ -97,9 +97,7 @@ impl LockFolder {
     /// # Errors
     /// [`LockError::Busy`] while another process has it.
     pub fn seat(&self, key: &str) -> Result<(Locks, String), LockError> {
-        let digest = Sha256::digest(key)
-            .iter()
-            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let digest = hex::encode(Sha256::digest(key));
         let held = self.lock(&format!("node-{digest}"), Kind::Exclusive)?;
         let metadata = held.metadata().map_err(LockError::Failed)?;
         // An id of the kernel's run: a lock survives no reboot, and no other host has the same id.

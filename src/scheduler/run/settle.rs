@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use joulemark_measurement::Backoff;
 use joulemark_store::{Ending, Spool, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,8 @@ pub async fn settle(
     spool: Option<Spool>,
     server_stopping: &CancellationToken,
 ) -> Result<Settled, StoreError> {
-    let (mut is_spooled, mut pause, mut last_tries) = (false, FIRST_PAUSE, 0);
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let (mut is_spooled, mut last_tries) = (false, 0);
     loop {
         let outcome = tokio::time::timeout(PATIENCE, store.settle(&ending)).await;
         let refused = match outcome {
@@ -57,10 +59,9 @@ pub async fn settle(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(backoff.next_pause()) => {}
             () = server_stopping.cancelled(), if is_spooled => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -1,4 +1,3 @@
-use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ pub fn sha256(path: &Path) -> Result<String, ModelFileError> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut chunk).map_err(|error| ModelFileError::io(path, error))? {
-            0 => return Ok(hex(&digest.finalize())),
+            0 => return Ok(hex::encode(digest.finalize())),
             length => digest.update(&chunk[..length]),
         }
     }
@@ -34,15 +33,7 @@ pub(super) fn of_files(paths: &[PathBuf]) -> Result<String, ModelFileError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         digest.update(format!("{}  {name}\n", sha256(path)?));
     }
-    Ok(hex(&digest.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(hex::encode(digest.finalize()))
 }
 
 #[cfg(test)]

@@ -278,7 +278,10 @@ impl NvmlSource {
         &mut self,
         read: impl FnOnce(&Nvml, &Board, &CurrentCall) -> Result<Value, NvmlError>,
     ) -> Result<Value, PollError> {
-        let (nvml, generation) = self.session.current().map_err(PollError::Gone)?;
+        let (nvml, generation) = self
+            .session
+            .current()
+            .map_err(|away| PollError::Gone(away.to_string()))?;
         let Some(board) = &mut self.board else {
             return Err(PollError::Gone("this board shows no energy".to_owned()));
         };

@@ -51,7 +51,7 @@ impl PerfEventSource {
         };
         let pmu = match events::read(roots) {
             Ok(pmu) => pmu,
-            Err(why) => return (source, vec![absent(&roots.pmu, &why)]),
+            Err(why) => return (source, vec![absent(&roots.pmu, &why.to_string())]),
         };
         let mut findings: Vec<Finding> = pmu.oddities.iter().map(|why| absent(&roots.pmu, why)).collect();
         for event in &pmu.events {

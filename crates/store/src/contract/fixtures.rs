@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::timeseries::{PreparedTimeseries, Timeseries};
 use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, StoreError};
 use joulemark_experiment::access::Actor;
 use joulemark_experiment::report::{CheckOutcome, EfficiencyMetrics, ModelFacts, Report, Timing, Validation};
@@ -224,5 +225,19 @@ pub fn report() -> Report {
             total_sec: 8.0,
             overhead_share: Some(0.125),
         },
+    }
+}
+
+impl Store {
+    /// Keeps a time series that was not prepared beforehand.
+    pub async fn keep_timeseries(
+        &self,
+        id: ExperimentId,
+        attempt: u32,
+        timeseries: &Timeseries,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.keep_timeseries_with((id, attempt), &PreparedTimeseries::new(timeseries)?, now)
+            .await
     }
 }

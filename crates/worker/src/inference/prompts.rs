@@ -46,10 +46,7 @@ pub fn sets() -> Vec<PromptSet> {
         .map(|(name, text)| PromptSet {
             name,
             count: text.lines().count(),
-            sha256: Sha256::digest(text.as_bytes())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: hex::encode(Sha256::digest(text.as_bytes())),
         })
         .collect()
 }

@@ -43,7 +43,7 @@ impl Download {
         }
         let place = match parts.method == Method::HEAD {
             true => None,
-            false => Some(state.exports.begin()?),
+            false => Some(state.exports.take(Problem::too_many_exports)?),
         };
         Ok(Self {
             format,

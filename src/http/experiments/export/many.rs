@@ -1,34 +1,30 @@
-use std::collections::HashSet;
-
 use axum::extract::State as AxumState;
 use axum::http::{HeaderMap, request::Parts};
 use axum::response::Response;
+use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::super::filter::{Filter, FilterParameters, NAMES};
+use super::super::filter::{FilterParameters, Filtered};
 use super::asked;
 use super::columns::ExportRow;
 use super::download::Download;
 use super::rows;
-use crate::http::{extract::StrictQuery, problem::Problem, state::AppState};
+use crate::http::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use crate::tables::{Format, experiment_columns};
 use joulemark_store::ListQuery;
 
-#[derive(Debug, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "for the description; `read` takes them one by one, since a label may be repeated"
-)]
 pub struct ExportParameters {
     #[param(schema_with = asked::format_schema, required = false)]
     format: Option<String>,
     /// `true` for a CSV that a spreadsheet opens: a text that it would take for a formula (it begins with `=`, `+`, `-`,
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
-    spreadsheet: Option<bool>,
+    #[param(value_type = Option<bool>)]
+    spreadsheet: Option<String>,
     /// At most so many rows; all without it.
-    #[param(minimum = 1)]
-    limit: Option<u64>,
+    #[param(value_type = Option<u64>, minimum = 1)]
+    limit: Option<String>,
 }
 
 /// Export experiments as a table
@@ -51,7 +47,7 @@ pub struct ExportParameters {
     ))]
 pub async fn many(
     AxumState(state): AxumState<AppState>,
-    StrictQuery(parameters): StrictQuery<Vec<(String, String)>>,
+    RepeatableQuery(parameters): RepeatableQuery<Filtered<ExportParameters>>,
     parts: Parts,
 ) -> Result<Response, Problem> {
     let asked = read(parameters, &parts.headers)?;
@@ -67,46 +63,31 @@ struct Asked {
     most: Option<u64>,
 }
 
-fn read(parameters: Vec<(String, String)>, headers: &HeaderMap) -> Result<Asked, Problem> {
-    let (mut filter, mut most) = (Filter::default(), None);
-    let (mut format, mut spreadsheet) = (None, None);
-    let mut seen = HashSet::new();
-    for (name, value) in parameters {
-        if !Filter::may_repeat(&name) && !seen.insert(name.clone()) {
-            return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one"));
-        }
-        match name.as_str() {
-            "format" => format = Some(value),
-            "spreadsheet" => spreadsheet = Some(value),
-            "limit" => {
-                // As the description has it, an int64.
-                let limit = value.parse::<i64>().ok().filter(|limit| *limit > 0);
-                let limit = limit.and_then(|limit| u64::try_from(limit).ok());
-                let detail = || format!("is {value:?}; accepted is a whole number from 1 on");
-                most = Some(limit.ok_or_else(|| Problem::invalid_parameter("limit", detail()))?);
-            }
-            _ if filter.take(&name, &value)? => {}
-            _ => {
-                let accepted = format!("is unknown; accepted are format, spreadsheet, limit, {NAMES}");
-                return Err(Problem::invalid_parameter(&name, accepted));
-            }
-        }
-    }
-    let format = asked::format(format.as_deref(), headers)?;
+fn read(Filtered { own, filter }: Filtered<ExportParameters>, headers: &HeaderMap) -> Result<Asked, Problem> {
+    let format = asked::format(own.format.as_deref(), headers)?;
     Ok(Asked {
-        format: asked::for_spreadsheet(spreadsheet.as_deref(), format)?,
+        format: asked::for_spreadsheet(own.spreadsheet.as_deref(), format)?,
+        most: own.limit.as_deref().map(read_most).transpose()?,
         query: filter.query()?,
-        most,
     })
+}
+
+fn read_most(text: &str) -> Result<u64, Problem> {
+    // As the description has it, an int64.
+    let limit = text.parse::<i64>().ok().filter(|limit| *limit > 0);
+    let limit = limit.and_then(|limit| u64::try_from(limit).ok());
+    let detail = || format!("is {text:?}; accepted is a whole number from 1 on");
+    limit.ok_or_else(|| Problem::invalid_parameter("limit", detail()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::repeatable_query;
 
     fn read_pairs(pairs: &[(&str, &str)]) -> Result<Asked, Problem> {
         let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        read(pairs.collect(), &HeaderMap::new())
+        read(repeatable_query::read(pairs.collect())?, &HeaderMap::new())
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use joulemark_measurement::Backoff;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
@@ -19,6 +20,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A reading of the meter's own that is still under way ends within this.
 const LAST_USER_PAUSE: Duration = Duration::from_millis(5);
+
+/// The reason why the library is away.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NvmlAway(String);
 
 /// NVML, shared by all that read from it.
 pub struct Session {
@@ -66,12 +72,12 @@ impl Session {
     /// The library and its generation. The library is to be let go of after each use.
     ///
     /// # Errors
-    /// Why it is away, while it is opened again.
-    pub fn current(&self) -> Result<(Arc<Nvml>, u32), String> {
+    /// Returns why it is away, while it is opened again.
+    pub fn current(&self) -> Result<(Arc<Nvml>, u32), NvmlAway> {
         let state = self.state();
         match &state.nvml {
             Some(nvml) => Ok((Arc::clone(nvml), state.generation)),
-            None => Err(state.why_away.clone()),
+            None => Err(NvmlAway(state.why_away.clone())),
         }
     }
 
@@ -159,15 +165,14 @@ fn shut_down(mut nvml: Arc<Nvml>) {
 
 /// Until `attempt` works or nobody needs the session any more.
 fn again_and_again(session: &Weak<Session>, attempt: impl Fn(&Session) -> Result<(), NvmlError>) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        std::thread::sleep(pause);
+        std::thread::sleep(backoff.next_pause());
         let Some(session) = session.upgrade() else { return };
         match attempt(&session) {
             Ok(()) => return,
             Err(error) => tracing::debug!("NVML is not back yet: {error}"),
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -113,8 +113,8 @@ impl NvmlTelemetry {
         self.call.begin("a call for clocks, temperature, limits or processes");
         let (nvml, generation) = match self.session.current() {
             Ok(current) => current,
-            Err(why) => {
-                board.trouble.lost = Some(why);
+            Err(away) => {
+                board.trouble.lost = Some(away.to_string());
                 return T::default();
             }
         };

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
 
 use super::roots::PerfEventRoots;
 use joulemark_measurement::EnergyDomain;
@@ -45,21 +47,34 @@ impl Event {
     }
 }
 
+/// The reason why the PMU is of no use here.
+#[derive(Debug, Error)]
+pub enum PmuError {
+    #[error("no perf_event RAPL: {}: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("the PMU's type is {0:?}, no number")]
+    Type(String),
+    #[error("the PMU's cpumask is {0:?}, no list of CPUs")]
+    CpuMask(String),
+    #[error("{} lists no energy event", .0.display())]
+    NoEvent(PathBuf),
+}
+
 /// Every known event of the PMU, on each CPU of its `cpumask`: the kernel lists one a package (a die, where a package
 /// has several), and an event on any other would repeat it.
-pub fn read(roots: &PerfEventRoots) -> Result<Pmu, String> {
+///
+/// # Errors
+/// Returns why there is none to be read.
+pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
     let text = |path: &Path| fs::read_to_string(path).map(|text| text.trim().to_owned());
-    let unreadable = |path: &Path, error: io::Error| format!("no perf_event RAPL: {}: {error}", path.display());
     let needed = |name: &str| {
         let path = roots.pmu.join(name);
-        text(&path).map_err(|error| unreadable(&path, error))
+        text(&path).map_err(|error| PmuError::Unreadable { path, error })
     };
     let kind = needed("type")?;
-    let kind = kind
-        .parse()
-        .map_err(|_| format!("the PMU's type is {kind:?}, no number"))?;
+    let kind = kind.parse().map_err(|_| PmuError::Type(kind))?;
     let cpumask = needed("cpumask")?;
-    let cpus = cpu_list(&cpumask).ok_or_else(|| format!("the PMU's cpumask is {cpumask:?}, no list of CPUs"))?;
+    let cpus = cpu_list(&cpumask).ok_or(PmuError::CpuMask(cpumask))?;
     let (mut events, mut oddities) = (Vec::new(), Vec::new());
     for (name, domain, zone) in DOMAINS {
         let file = roots.pmu.join("events").join(name);
@@ -82,7 +97,7 @@ pub fn read(roots: &PerfEventRoots) -> Result<Pmu, String> {
         }));
     }
     if events.is_empty() && oddities.is_empty() {
-        return Err(format!("{} lists no energy event", roots.pmu.display()));
+        return Err(PmuError::NoEvent(roots.pmu.clone()));
     }
     Ok(Pmu { kind, events, oddities })
 }

@@ -1,0 +1,48 @@
+//! Queries some of whose parameters may be repeated. What the API's description says of a parameter is what is accepted;
+//! the values are for each operation to read. Ready-made extractors name neither a parameter that is unknown nor one that
+//! is there twice, and some take an empty value for none.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, openapi::path::ParameterIn};
+
+use super::problem::Problem;
+
+/// A query of texts, and of lists of texts where a parameter may be repeated.
+pub struct RepeatableQuery<T>(pub T);
+
+impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for RepeatableQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::invalid_parameter("query", error.body_text()))?;
+        read(pairs).map(Self)
+    }
+}
+
+/// Returns the query of these pairs.
+///
+/// # Errors
+/// Returns a [`Problem`] that names the first parameter that is unknown, or that is there twice and may not be repeated.
+pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> Result<T, Problem> {
+    let known = T::into_params(|| Some(ParameterIn::Query));
+    let mut query = Map::new();
+    for (name, value) in pairs {
+        let Some(parameter) = known.iter().find(|parameter| parameter.name == name) else {
+            let names: Vec<_> = known.iter().map(|parameter| parameter.name.as_str()).collect();
+            let accepted = format!("is unknown; accepted are {}", names.join(", "));
+            return Err(Problem::invalid_parameter(&name, accepted));
+        };
+        match query.get_mut(&name) {
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(_) => return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one")),
+            None if parameter.explode == Some(true) => drop(query.insert(name, json!([value]))),
+            None => drop(query.insert(name, value.into())),
+        }
+    }
+    serde_json::from_value(query.into()).map_err(|error| Problem::invalid_parameter("query", error.to_string()))
+}
