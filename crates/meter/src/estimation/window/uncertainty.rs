@@ -1,4 +1,6 @@
-//! How far an energy may be off, and its sum in words. The instrument's own accuracy is not in it.
+//! How far an energy may be off at 95 %, and what that is made of, in words.
+//!
+//! Owns how independent errors add up. Leaves out the instrument's own accuracy.
 
 use crate::estimation::series::Growth;
 use crate::estimation::track::Track;
@@ -6,20 +8,21 @@ use crate::source::SourceDescription;
 use joulemark_measurement::EnergySourceKind;
 use joulemark_measurement::units::{MICROJOULES_PER_JOULE, MILLIJOULES_PER_JOULE, MILLISECONDS_PER_SECOND};
 
-/// 1.96² ÷ 3, the squared 95 % half-width of many doubts together in units of their squares' sum, and a tenth more: the
+/// 1.96² ÷ 3, the squared 95 % half-width of many errors together in units of their squares' sum, and a tenth more: the
 /// sum itself is an estimate.
 const MANY: f64 = 1.41;
 
 /// The part of chances that a stated interval leaves out.
 const LEFT_OUT: f64 = 0.05;
 
+/// A half-width in J and what it is made of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Doubt {
+pub struct Uncertainty {
     pub half_width_j: f64,
     pub basis: String,
 }
 
-impl Doubt {
+impl Uncertainty {
     pub fn of_estimate(description: &SourceDescription, growth: &Growth) -> Self {
         Self {
             half_width_j: description.relative_uncertainty * growth.total,
