@@ -6,7 +6,7 @@
 
 use super::series::FAST_REFRESH_SEC;
 use super::timeline::Timeline;
-use super::track::Track;
+use super::track::{REFRESHES_AFTER_AN_EDGE, Track};
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
@@ -18,9 +18,6 @@ const HALF_A_FAST_REFRESH_SEC: f64 = 5e-4;
 /// idle part of the chip, a little longer than the slowest of those that are waited for takes.
 const MAX_WAIT_SEC: f64 = 25e-3;
 const MAX_WAIT_FOR_A_REFRESH_SEC: f64 = 6e-3;
-
-/// Two refreshes after the edge: one on its far side, one more for the power there.
-const PERIODS_READ_ON: f64 = 2.2;
 
 /// A period that is not known yet is told from four steps of the slowest.
 const PERIODS_UNTIL_KNOWN: f64 = 4.5;
@@ -142,7 +139,11 @@ impl Group {
         let track = &timeline.tracks()[source];
         let refresh_sec = slow_refresh_sec(track).unwrap_or(0.0);
         let is_known = track.detected_refresh_sec().is_some();
-        let periods = if is_known { PERIODS_READ_ON } else { PERIODS_UNTIL_KNOWN };
+        let periods = if is_known {
+            REFRESHES_AFTER_AN_EDGE
+        } else {
+            PERIODS_UNTIL_KNOWN
+        };
         let mut group = Self {
             sources: vec![source],
             next: now,

@@ -23,6 +23,10 @@ const MAX_SHARE_OF_A_CORE: f64 = 0.01;
 /// How much one poll's cost moves the mean.
 const COST_LEARNT_PER_POLL: f64 = 0.1;
 
+/// Intervals are spread over this part of their mean, in the order of the golden ratio.
+const UNEVENNESS: f64 = 0.5;
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
 /// The pace that the polling schedule follows.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -105,11 +109,10 @@ impl Pace {
     }
 }
 
-/// Never in step with a sensor or a load that has a rhythm of its own: the golden ratio spreads intervals evenly between
-/// ¾ and 5⁄4.
+/// Returns an interval that is never in step with a sensor or a load that has a rhythm of its own: the golden ratio
+/// spreads intervals evenly between ¾ and 5⁄4 of their mean.
 fn uneven(mean_sec: f64, count: u32) -> f64 {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    mean_sec * (0.75 + 0.5 * (f64::from(count) * GOLDEN).fract())
+    mean_sec * (1.0 - UNEVENNESS / 2.0 + UNEVENNESS * (f64::from(count) * GOLDEN).fract())
 }
 
 fn later(moment: Monotonic, sec: f64) -> Monotonic {

@@ -42,9 +42,9 @@ pub struct Tally {
     pub failures: u64,
 }
 
-/// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
-/// behind the edge.
-const SETTLED_REFRESHES: f64 = 2.1;
+/// Two refreshes after an edge tell of it, however late in its period the counter stood there: one on its far side, one
+/// more for the power behind it. A fifth more, since readings come late.
+pub const REFRESHES_AFTER_AN_EDGE: f64 = 2.2;
 
 /// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
 const MIN_PEAK_W: f64 = 500.0;
@@ -101,9 +101,9 @@ impl Track {
     /// Until how long after a window's end readings still say something of it.
     pub fn settle_sec(&self) -> f64 {
         match self.description.method {
-            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * SETTLED_REFRESHES,
+            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * REFRESHES_AFTER_AN_EDGE,
             EnergyMethod::PowerIntegration => {
-                self.description.averaging_sec / 2.0 + SETTLED_REFRESHES * self.power_refresh_sec().unwrap_or(0.0)
+                self.description.averaging_sec / 2.0 + REFRESHES_AFTER_AN_EDGE * self.power_refresh_sec().unwrap_or(0.0)
             }
             EnergyMethod::Estimate => 0.0,
         }

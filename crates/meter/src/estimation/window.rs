@@ -216,20 +216,31 @@ fn blank(description: &SourceDescription) -> SourceReading {
     }
 }
 
+/// The part of an energy within which it must be known for this confidence.
+const HIGH_WITHIN: f64 = 0.05;
+const MEDIUM_WITHIN: f64 = 0.2;
+
+/// Polled power with fewer samples than this is not trusted, however even they are.
+const MIN_POLLS: u32 = 10;
+
 fn confidence(method: EnergyMethod, growth: &Growth, uncertainty_j: f64) -> Confidence {
     let within = |part: f64| uncertainty_j <= part * growth.total;
     match method {
-        EnergyMethod::EnergyCounter if within(0.05) => Confidence::High,
-        EnergyMethod::EnergyCounter if within(0.2) => Confidence::Medium,
-        EnergyMethod::PowerIntegration if within(0.2) && growth.sample_count >= 10 => Confidence::Medium,
+        EnergyMethod::EnergyCounter if within(HIGH_WITHIN) => Confidence::High,
+        EnergyMethod::EnergyCounter if within(MEDIUM_WITHIN) => Confidence::Medium,
+        EnergyMethod::PowerIntegration if within(MEDIUM_WITHIN) && growth.sample_count >= MIN_POLLS => {
+            Confidence::Medium
+        }
         _ => Confidence::Low,
     }
 }
 
-/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`); Intel and AMD state
-/// nothing for RAPL.
+/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`).
+const NVML_ACCURACY_PERCENT: f64 = 5.0;
+
+/// Returns what the maker states; Intel and AMD state nothing for RAPL.
 fn instrument_accuracy_percent(kind: EnergySourceKind) -> Option<f64> {
-    (kind == EnergySourceKind::Nvml).then_some(5.0)
+    (kind == EnergySourceKind::Nvml).then_some(NVML_ACCURACY_PERCENT)
 }
 
 /// Returns a note where polled power beside the counter comes to another energy.

@@ -26,17 +26,15 @@ const MAX_PERIODS: usize = 15;
 /// So many readings in a row that all differed bound the period by their spacing: n steps within n + 1 gaps.
 const RUN_STEPS: usize = 8;
 
-/// A step must be known to this part of the period, or it says nothing.
-const SHARPNESS: f64 = 0.35;
+/// What is known to this part of a period, or better, is sharp: it places other refreshes.
+pub const SHARP: f64 = 0.15;
 
-/// Known to this part it is as good as any.
-const SHARP: f64 = 0.15;
+/// What is known to no better than this part of a period tells nothing of it: half a period would leave a choice between
+/// two numbers of periods, and what is sharp is the margin.
+pub const USABLE: f64 = 0.5 - SHARP;
 
 /// Over so many periods one of 1 ms is known to microseconds.
 const SETTLED_STRETCH_PERIODS: f64 = 20.0;
-
-/// The number of periods between two steps is certain up to this error of it.
-const MAX_COUNT_ERROR: f64 = 0.3;
 
 /// A clock that drifts is followed by beginning anew now and then.
 const MAX_STRETCH_PERIODS: f64 = 1000.0;
@@ -100,7 +98,7 @@ impl Stretch {
         let periods = later.round();
         let off_periods = (later * period.1 + half) / period.0;
         if periods < 1.0
-            || off_periods > MAX_COUNT_ERROR
+            || off_periods > USABLE
             || (later - periods).abs() > off_periods
             || self.periods > MAX_STRETCH_PERIODS
         {
@@ -126,7 +124,7 @@ impl RefreshDetector {
             let off_sec = (by.sec_since(after) + at.sec_since(before)) / 2.0;
             if period < MIN_REFRESH_SEC {
                 self.bound = Some(self.bound.map_or(period, |known| known.min(period)));
-            } else if period <= MAX_REFRESH_SEC && off_sec <= SHARPNESS * period {
+            } else if period <= MAX_REFRESH_SEC && off_sec <= USABLE * period {
                 self.keep(period, off_sec);
             }
         }
@@ -211,11 +209,11 @@ impl RefreshDetector {
         sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
         let median = sorted[sorted.len() / 2].0;
         // Single periods come out in steps of the readings' spacing; their mean does not.
-        sorted.retain(|(period, _)| (period - median).abs() <= SHARPNESS * median);
+        sorted.retain(|(period, _)| (period - median).abs() <= USABLE * median);
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
         let off_sec = sorted.iter().map(|(_, off_sec)| off_sec).sum::<f64>() / count / count.sqrt();
-        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= SHARPNESS * median;
+        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= USABLE * median;
         let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
         let (mean, off_sec) = sharper(told, Some((mean, off_sec))).unwrap_or((mean, off_sec));
         // What the single periods scatter beyond what is known of them is the sensor's own unevenness.

@@ -8,9 +8,6 @@ use crate::estimation::series::{Growth, PowerCurve, PowerCurveErrors, Span, Unkn
 use crate::estimation::track::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
-/// A short window takes its errors by bursts from the seconds before as well.
-const LOOK_BACK_SEC: f64 = 2.0;
-
 /// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
 const NORMAL_AS_EVEN: f64 = 1.732;
 
@@ -89,7 +86,8 @@ impl Missed {
         let changes = errors
             .jumps(0.0, sec)
             .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
-        let earlier = (-LOOK_BACK_SEC).max(curve.start());
+        // A short window takes its errors by bursts from what is around it as well.
+        let earlier = curve.start();
         let once = errors.jumps(earlier, sec).filter(|jump| jump.is_lone);
         // A value that was seen once stands for anything from a moment to twice its refresh.
         let once_j2: f64 = once.map(|jump| (jump.watts * jump.sec).powi(2)).sum();
