@@ -81,6 +81,29 @@ fn problems(source: &Source) -> Vec<String> {
     problems
 }
 
+/// The constants of a file, but for those of its tests and those that hold text.
+fn constants(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let declared = code.split("const ").skip(1).filter_map(|rest| rest.split_once(": "));
+    let numeric = declared.filter(|(_, of)| !of.starts_with('&'));
+    numeric.map(|(name, _)| name)
+}
+
+#[test]
+fn every_constant_of_the_estimation_stands_in_the_methodology() {
+    let methodology = include_str!("../../docs/methodology.md");
+    let mut sources = sources();
+    sources
+        .retain(|source| source.path.starts_with("crates/meter/src/estimation") && !source.path.ends_with("tests.rs"));
+    let mut names: Vec<&str> = sources.iter().flat_map(|source| constants(&source.text)).collect();
+    assert!(names.len() > 50, "only {}: is this the estimation?", names.len());
+    names.retain(|name| !methodology.contains(&format!("`{name}`")));
+    assert!(
+        names.is_empty(),
+        "docs/methodology.md does not say where these come from: {names:?}"
+    );
+}
+
 #[test]
 fn the_source_keeps_to_the_architecture() {
     let sources = sources();

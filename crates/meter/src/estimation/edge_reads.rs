@@ -1,27 +1,23 @@
-//! What is read beyond the regular sweeps, so that a window's edge falls between two refreshes that are known.
+//! Which sources to read beyond the regular sweeps, and when, so that a window's edge falls between two known refreshes.
 //!
-//! Owns when and which sources. Pure: the meter's thread carries it out, and so do simulations. Deliberately does not
-//! read: a counter that ticks every few milliseconds is waited for at the edge; a slower one is pursued after it,
-//! while the measured work goes on, until its next refreshes have shown how it stood at the edge.
+//! A counter that refreshes every few milliseconds is waited for at the edge. A slower one is read on after it, while the
+//! measured work goes on, until its next refreshes have shown how it stood at the edge. Leaves the reading to the meter's
+//! thread, and to simulations.
 
+use super::series::FAST_REFRESH_SEC;
 use super::timeline::Timeline;
-use super::track::Track;
+use super::track::{REFRESHES_AFTER_AN_EDGE, Track};
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
-/// A counter that ticks at least this often is waited for at an edge; a slower one would hold up the work.
-const WORTH_WAITING_SEC: f64 = 5e-3;
+/// Half of RAPL's refresh of 1 ms. So close are readings of a fast counter after an edge; one whose refreshes are seen to
+/// be closer is as good as always fresh.
+const HALF_A_FAST_REFRESH_SEC: f64 = 5e-4;
 
-/// A counter without a period is read at an edge until it is known to be as good as always fresh.
-const FRESH_SEC: f64 = 5e-4;
-
-/// An edge waits no longer than this, and so long only to learn a counter's period; for one that does not tick, as of an
-/// idle part of the chip, for some ticks.
-const LONGEST_WAIT_SEC: f64 = 25e-3;
-const WAIT_FOR_A_TICK_SEC: f64 = 6e-3;
-
-/// Two refreshes after the edge: one on its far side, one more for the power there.
-const PURSUED_PERIODS: f64 = 2.2;
+/// An edge waits no longer than this, and so long only to learn a counter's period; for one that does not move, as of an
+/// idle part of the chip, a little longer than the slowest of those that are waited for takes.
+const MAX_WAIT_SEC: f64 = 25e-3;
+const MAX_WAIT_FOR_A_REFRESH_SEC: f64 = 6e-3;
 
 /// A period that is not known yet is told from four steps of the slowest.
 const PERIODS_UNTIL_KNOWN: f64 = 4.5;
@@ -30,11 +26,10 @@ const PERIODS_UNTIL_KNOWN: f64 = 4.5;
 const READINGS_PER_PERIOD: f64 = 40.0;
 const SPACING_SEC: (f64, f64) = (1e-3, 2.5e-3);
 
-/// The work begins, or has ended, within a few milliseconds of an edge: so long a fast counter is read on, twice a tick.
-const FAST_PURSUED_SEC: f64 = 4e-3;
-const FAST_SPACING_SEC: f64 = 5e-4;
+/// The work begins, or has ended, within a few milliseconds of an edge: so long a fast counter is read on, twice a refresh.
+const FAST_READ_ON_SEC: f64 = 4e-3;
 
-/// A step that is foretold is caught between readings this close; a sleeping thread is woken up to so much too late.
+/// A refresh that is foretold is enclosed by readings this close; a sleeping thread is woken up to so much too late.
 const CLOSE_SPACING_SEC: f64 = 2e-4;
 const WAKING_SEC: f64 = 5e-4;
 
@@ -50,7 +45,7 @@ impl Awaited {
     pub fn at_edge(timeline: &Timeline, now: Monotonic) -> Self {
         Self {
             since: now,
-            sources: numbers(timeline, ticks_fast),
+            sources: numbers(timeline, refreshes_fast),
         }
     }
 
@@ -58,16 +53,20 @@ impl Awaited {
     /// wait is over.
     pub fn to_read(&mut self, timeline: &Timeline, now: Monotonic) -> Vec<usize> {
         let waited_sec = now.sec_since(self.since);
-        if waited_sec > LONGEST_WAIT_SEC {
+        if waited_sec > MAX_WAIT_SEC {
             self.sources.clear();
         }
         self.sources.retain(|source| {
             let track = &timeline.tracks()[*source];
             let counter = &track.counter;
-            let known =
-                counter.refresh_is_settled() || counter.refresh_bound_sec().is_some_and(|bound| bound <= FRESH_SEC);
-            let ticks = counter.moved_since(self.since);
-            track.last_error.is_none() && !(known && ticks) && (ticks || waited_sec <= WAIT_FOR_A_TICK_SEC)
+            let known = counter.refresh_is_settled()
+                || counter
+                    .refresh_bound_sec()
+                    .is_some_and(|bound| bound <= HALF_A_FAST_REFRESH_SEC);
+            let has_moved = counter.moved_since(self.since);
+            track.last_error.is_none()
+                && !(known && has_moved)
+                && (has_moved || waited_sec <= MAX_WAIT_FOR_A_REFRESH_SEC)
         });
         self.sources.clone()
     }
@@ -89,10 +88,10 @@ impl EdgeReads {
     /// Creates the schedule after an edge `now`; `None` when no source needs extra readings.
     pub fn after_edge(timeline: &Timeline, now: Monotonic) -> Option<Self> {
         let slow = numbers(timeline, |track| {
-            track.last_error.is_none() && pursued_refresh_sec(track).is_some()
+            track.last_error.is_none() && slow_refresh_sec(track).is_some()
         });
         let slow = slow.into_iter().map(|source| Group::of_slow(timeline, source, now));
-        let fast = Group::of_fast(numbers(timeline, ticks_fast), now);
+        let fast = Group::of_fast(numbers(timeline, refreshes_fast), now);
         Self(fast.into_iter().chain(slow).collect()).kept()
     }
 
@@ -126,21 +125,25 @@ impl EdgeReads {
 }
 
 impl Group {
-    /// Counters that tick every few milliseconds: the work begins within some of their ticks after the edge.
+    /// Creates the schedule of counters that refresh every few milliseconds: the work begins within some of their refreshes.
     fn of_fast(sources: Vec<usize>, now: Monotonic) -> Option<Self> {
         (!sources.is_empty()).then(|| Self {
             sources,
-            next: later(now, FAST_SPACING_SEC),
-            spacing_sec: FAST_SPACING_SEC,
-            until: later(now, FAST_PURSUED_SEC),
+            next: later(now, HALF_A_FAST_REFRESH_SEC),
+            spacing_sec: HALF_A_FAST_REFRESH_SEC,
+            until: later(now, FAST_READ_ON_SEC),
         })
     }
 
     fn of_slow(timeline: &Timeline, source: usize, now: Monotonic) -> Self {
         let track = &timeline.tracks()[source];
-        let refresh_sec = pursued_refresh_sec(track).unwrap_or(0.0);
+        let refresh_sec = slow_refresh_sec(track).unwrap_or(0.0);
         let is_known = track.detected_refresh_sec().is_some();
-        let periods = if is_known { PURSUED_PERIODS } else { PERIODS_UNTIL_KNOWN };
+        let periods = if is_known {
+            REFRESHES_AFTER_AN_EDGE
+        } else {
+            PERIODS_UNTIL_KNOWN
+        };
         let mut group = Self {
             sources: vec![source],
             next: now,
@@ -161,10 +164,10 @@ impl Group {
         let &[source] = self.sources.as_slice() else {
             return evenly;
         };
-        let Some((step, doubt_sec)) = timeline.tracks()[source].chosen().next_step() else {
+        let Some((step, off_sec)) = timeline.tracks()[source].chosen().next_step() else {
             return evenly;
         };
-        let lead_sec = doubt_sec + WAKING_SEC;
+        let lead_sec = off_sec + WAKING_SEC;
         if step > later(now, lead_sec) {
             later(step, -lead_sec)
         } else if now <= later(step, lead_sec) {
@@ -179,19 +182,19 @@ fn later(moment: Monotonic, sec: f64) -> Monotonic {
     Monotonic::from_sec(moment.as_sec() + sec)
 }
 
-/// The refresh of a source that is slow enough to be pursued.
-fn pursued_refresh_sec(track: &Track) -> Option<f64> {
+/// Returns the refresh period of a source that is too slow to be waited for; `None` of a fast one.
+fn slow_refresh_sec(track: &Track) -> Option<f64> {
     let refresh_sec = match track.description.method {
         EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
         EnergyMethod::PowerIntegration => track.power_refresh_sec().unwrap_or(track.description.refresh_sec),
         EnergyMethod::Estimate => 0.0,
     };
-    (refresh_sec > WORTH_WAITING_SEC).then_some(refresh_sec)
+    (refresh_sec > FAST_REFRESH_SEC).then_some(refresh_sec)
 }
 
-fn ticks_fast(track: &Track) -> bool {
+fn refreshes_fast(track: &Track) -> bool {
     let refresh_sec = track.counter_refresh_sec();
-    is_counter(track) && refresh_sec > 0.0 && refresh_sec <= WORTH_WAITING_SEC
+    is_counter(track) && refresh_sec > 0.0 && refresh_sec <= FAST_REFRESH_SEC
 }
 
 fn is_counter(track: &Track) -> bool {

@@ -1,29 +1,31 @@
-//! When sources that only show power are polled. Pure: the meter's thread carries it out, and so do simulations.
+//! When to poll sources that only show power. Leaves the polling to the meter's thread, and to simulations.
 //!
 //! What happens between two polls is a guess: a step of 200 W within 100 ms may be 10 J off. While somebody attends to
 //! the meter each of the sensor's own refreshes is seen, as far as a share of one core reaches; such boards are few.
 
 use std::time::Duration;
 
+use super::series::FAST_REFRESH_SEC;
 use super::timeline::Timeline;
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
 /// Without anybody's attention: this part of a sweep's interval, down to 22 ms. Neither divides what sensors' periods are.
 const POLLS_PER_SWEEP: f64 = 4.6;
-const SHORTEST_SEC: f64 = 0.022;
+const MIN_UNATTENDED_SEC: f64 = 0.022;
 
 /// Every refresh is seen when polls come at most this part of its period apart.
-const OF_A_REFRESH: f64 = 0.45;
-
-/// With attention no closer than this: a load that changes faster is averaged by the board itself.
-const SHORTEST_ATTENDED_SEC: f64 = 0.005;
+const POLL_SPACING_IN_REFRESHES: f64 = 0.45;
 
 /// Share of one core that polls of all sources together may take.
-const BUDGET: f64 = 0.01;
+const MAX_SHARE_OF_A_CORE: f64 = 0.01;
 
 /// How much one poll's cost moves the mean.
-const LEARNT: f64 = 0.1;
+const COST_LEARNT_PER_POLL: f64 = 0.1;
+
+/// Intervals are spread over this part of their mean, in the order of the golden ratio.
+const UNEVENNESS: f64 = 0.5;
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// The pace that the polling schedule follows.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +83,8 @@ impl Polls {
         if read == 0 {
             return;
         }
-        self.cost_sec += LEARNT * (spent_sec / read as f64 - self.cost_sec);
-        let least_sec = self.cost_sec * self.due.len() as f64 / BUDGET;
+        self.cost_sec += COST_LEARNT_PER_POLL * (spent_sec / read as f64 - self.cost_sec);
+        let least_sec = self.cost_sec * self.due.len() as f64 / MAX_SHARE_OF_A_CORE;
         for due in self.due.iter_mut().filter(|due| due.next <= then) {
             let refresh_sec = timeline.tracks()[due.source].power_refresh_sec();
             let mean_sec = pace.mean_sec(refresh_sec).max(least_sec);
@@ -96,20 +98,21 @@ impl Polls {
 impl Pace {
     fn mean_sec(self, refresh_sec: Option<f64>) -> f64 {
         let sweep_sec = self.sweep.as_secs_f64();
-        let usual_sec = (sweep_sec / POLLS_PER_SWEEP).max(SHORTEST_SEC).min(sweep_sec);
+        let usual_sec = (sweep_sec / POLLS_PER_SWEEP).max(MIN_UNATTENDED_SEC).min(sweep_sec);
         if !self.attended {
             return usual_sec;
         }
         let refresh_sec = refresh_sec.unwrap_or(0.0);
-        (OF_A_REFRESH * refresh_sec).max(SHORTEST_ATTENDED_SEC).min(usual_sec)
+        (POLL_SPACING_IN_REFRESHES * refresh_sec)
+            .max(FAST_REFRESH_SEC)
+            .min(usual_sec)
     }
 }
 
-/// Never in step with a sensor or a load that has a rhythm of its own: the golden ratio spreads intervals evenly between
-/// ¾ and 5⁄4.
+/// Returns an interval that is never in step with a sensor or a load that has a rhythm of its own: the golden ratio
+/// spreads intervals evenly between ¾ and 5⁄4 of their mean.
 fn uneven(mean_sec: f64, count: u32) -> f64 {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    mean_sec * (0.75 + 0.5 * (f64::from(count) * GOLDEN).fract())
+    mean_sec * (1.0 - UNEVENNESS / 2.0 + UNEVENNESS * (f64::from(count) * GOLDEN).fract())
 }
 
 fn later(moment: Monotonic, sec: f64) -> Monotonic {
@@ -153,7 +156,7 @@ mod tests {
             self.timeline.record(0, Ok(value), false);
         }
 
-        /// As after a window's edge, where it is pursued.
+        /// As after a window's edge, where it is read on.
         fn read_closely(&mut self, from_sec: f64) {
             for reading in 0..300u32 {
                 self.read(from_sec + 0.001 * f64::from(reading));
@@ -182,7 +185,7 @@ mod tests {
     fn nobody_s_board_is_polled_a_few_times_a_sweep_and_never_evenly() {
         let moments = Board::new(0.1).polled_until(11.0, false, 0.0);
         let mean_sec = mean_gap_sec(&moments);
-        assert!((mean_sec - SHORTEST_SEC).abs() < 5e-4, "{mean_sec}");
+        assert!((mean_sec - MIN_UNATTENDED_SEC).abs() < 5e-4, "{mean_sec}");
         let gaps = moments.windows(2).map(|pair| pair[1] - pair[0]);
         let (least, most) = gaps.fold((f64::INFINITY, 0.0f64), |(least, most), gap| {
             (least.min(gap), most.max(gap))
@@ -212,7 +215,7 @@ mod tests {
         board.polled_until(20.0, true, 0.002);
         let moments = board.polled_until(60.0, true, 0.002);
         let share = 0.002 / mean_gap_sec(&moments);
-        assert!(share < 1.1 * BUDGET, "{share}");
+        assert!(share < 1.1 * MAX_SHARE_OF_A_CORE, "{share}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One quantity that only grows, sampled over time: joules of a counter, integrated power, CPU seconds.
 //!
-//! Owns storage, integration and interpolation. Deliberately does not know what it stores: a source's instrument and
-//! an estimate's doubt are weighed in `window`. A break marks where growth cannot be known; no growth spans it.
+//! Owns storage, integration and interpolation. Leaves to `window` what the quantity is, and what its errors come to. A
+//! break marks where growth cannot be known; no growth spans it.
 
 mod counter_interpolation;
 mod growth;
@@ -21,6 +21,7 @@ pub use growth::{Growth, Unknown};
 pub use power_curve::PowerCurve;
 pub use power_curve_errors::PowerCurveErrors;
 pub use rates::Rate;
+pub use refresh_period::FAST_REFRESH_SEC;
 pub use samples::Series;
 pub use span::Span;
 

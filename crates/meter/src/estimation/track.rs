@@ -3,7 +3,7 @@
 //! Owns what breaks a source's series: a gap that could hide a wrap, power that was not read. Leaves the other series and
 //! whose windows they are to `timeline`.
 
-use super::series::Series;
+use super::series::{FAST_REFRESH_SEC, Series};
 use crate::source::{PollError, SourceDescription, Value};
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
@@ -12,8 +12,8 @@ use joulemark_measurement::clock::Monotonic;
 const LIVE_POWER_SEC: f64 = 0.5;
 
 /// Polled power not read for longer than this, or than these sweeps, is not guessed by a straight line.
-const LONGEST_POWER_GAP_SEC: f64 = 2.0;
-const LONGEST_POWER_GAP_SWEEPS: f64 = 10.0;
+const MAX_POWER_GAP_SEC: f64 = 2.0;
+const MAX_POWER_GAP_SWEEPS: f64 = 10.0;
 
 /// The peak is of means over the above, so that looking more often would see little more.
 const PEAK_EVERY_SEC: f64 = 0.1;
@@ -29,7 +29,7 @@ pub struct Track {
     peak_w: f64,
     /// When the peak was last looked for.
     peak_at: Monotonic,
-    longest_power_gap_sec: f64,
+    max_power_gap_sec: f64,
 }
 
 /// What a source was asked and has shown since the meter started.
@@ -42,15 +42,15 @@ pub struct Tally {
     pub failures: u64,
 }
 
-/// Two refreshes after a window's end, however late in its period the counter stood there: the second shows the power
-/// behind the edge.
-const SETTLED_REFRESHES: f64 = 2.1;
-
-/// Power that was seen to differ every few milliseconds has no refresh to speak of.
-const FRESH_POWER_SEC: f64 = 5e-3;
+/// Two refreshes after an edge tell of it, however late in its period the counter stood there: one on its far side, one
+/// more for the power behind it. A fifth more, since readings come late.
+pub const REFRESHES_AFTER_AN_EDGE: f64 = 2.2;
 
 /// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
-const FEWEST_W_BELIEVED: f64 = 500.0;
+const MIN_PEAK_W: f64 = 500.0;
+
+/// No socket draws more than this many times the peak that was seen of it.
+const PEAK_MARGIN: f64 = 4.0;
 
 impl Track {
     /// Creates the empty track of a source that is read at least every `interval_sec`.
@@ -63,7 +63,7 @@ impl Track {
             tally: Tally::default(),
             peak_w: 0.0,
             peak_at: Monotonic(0),
-            longest_power_gap_sec: LONGEST_POWER_GAP_SEC.max(LONGEST_POWER_GAP_SWEEPS * interval_sec),
+            max_power_gap_sec: MAX_POWER_GAP_SEC.max(MAX_POWER_GAP_SWEEPS * interval_sec),
         }
     }
 
@@ -91,16 +91,19 @@ impl Track {
 
     /// The same for polled power; none where its values do not tell.
     pub fn power_refresh_sec(&self) -> Option<f64> {
-        let as_good_as_fresh = self.power.refresh_bound_sec().filter(|bound| *bound <= FRESH_POWER_SEC);
+        let as_good_as_fresh = self
+            .power
+            .refresh_bound_sec()
+            .filter(|bound| *bound <= FAST_REFRESH_SEC);
         self.power.refresh_sec().or(as_good_as_fresh)
     }
 
     /// Until how long after a window's end readings still say something of it.
     pub fn settle_sec(&self) -> f64 {
         match self.description.method {
-            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * SETTLED_REFRESHES,
+            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * REFRESHES_AFTER_AN_EDGE,
             EnergyMethod::PowerIntegration => {
-                self.description.averaging_sec / 2.0 + SETTLED_REFRESHES * self.power_refresh_sec().unwrap_or(0.0)
+                self.description.averaging_sec / 2.0 + REFRESHES_AFTER_AN_EDGE * self.power_refresh_sec().unwrap_or(0.0)
             }
             EnergyMethod::Estimate => 0.0,
         }
@@ -125,7 +128,7 @@ impl Track {
         }
         if let Some(power_w) = value.power_w {
             let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
-            if gap > self.longest_power_gap_sec {
+            if gap > self.max_power_gap_sec {
                 self.power.break_off(format!("power was not read for {gap:.1} s"));
             }
             self.power.push_power(value.at, power_w, edge);
@@ -159,9 +162,9 @@ impl Track {
             return;
         };
         let gap = now.sec_since(last.at);
-        // A bound that stands on no declared limit is far above what sockets draw: there, four times what was seen
+        // A bound that stands on no declared limit is far above what sockets draw: there, what was seen, with a margin,
         // decides, so that a thread held up for a moment does not cost a reading.
-        let seen_w = (4.0 * self.peak_w).max(FEWEST_W_BELIEVED);
+        let seen_w = (PEAK_MARGIN * self.peak_w).max(MIN_PEAK_W);
         if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
             let why = format!(
                 "not read for {gap:.2} s, in which its {:.0} J range may have wrapped unseen",

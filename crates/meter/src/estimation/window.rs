@@ -1,12 +1,12 @@
 //! Energy over a window: a pure function of (timeline, window). One reading for each distinct source.
 //!
-//! Owns uncertainty, confidence and what counts in a total. Deliberately does not know whose window it is.
+//! Owns uncertainty, confidence and what counts in a total. Leaves to others whose window it is.
 
 mod averaged;
 mod polled;
 mod uncertainty;
 
-use uncertainty::Doubt;
+use uncertainty::Uncertainty;
 
 use super::series::{Growth, Span, Unknown};
 use super::timeline::Timeline;
@@ -17,11 +17,11 @@ use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyScope, EnergySourceKind, SourceReading, Window,
 };
 
-/// Counter and polled power further apart than this are told: on some boards they disagree grossly (Zeus issue 181).
-const WITNESS_TOLERANCE: f64 = 0.2;
+/// The part by which counter and polled power may differ unremarked: on some boards they disagree grossly (Zeus issue 181).
+const MAX_DISAGREEMENT: f64 = 0.2;
 
-/// Below this length polled power has too few refreshes to be a witness against the counter.
-const WITNESS_WINDOW_SEC: f64 = 5.0;
+/// A window shorter than this has too few refreshes of polled power to hold them against the counter.
+const MIN_COMPARED_SEC: f64 = 5.0;
 
 /// Returns every source's energy over `window`, in the order of the timeline's sources. An energy that is not known is
 /// `None` with the reason in `note`, never 0.
@@ -111,15 +111,15 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
             reading.mean_power_w = Some(growth.total / window.duration_sec());
             reading.sample_count = growth.sample_count;
             reading.interval_ms = growth.interval_sec.map(|sec| sec * MILLISECONDS_PER_SECOND);
-            reading.uncertainty_j = Some(measured.doubt.half_width_j);
-            reading.uncertainty_basis = measured.doubt.basis.clone();
-            reading.confidence = confidence(description.method, growth, measured.doubt.half_width_j);
+            reading.uncertainty_j = Some(measured.uncertainty.half_width_j);
+            reading.uncertainty_basis = measured.uncertainty.basis.clone();
+            reading.confidence = confidence(description.method, growth, measured.uncertainty.half_width_j);
             if let Some(refreshes) = too_few_refreshes(track, window) {
                 reading.confidence = one_less(reading.confidence);
                 add_note(&mut reading, &refreshes);
             }
-            if let Some(doubt) = second_witness(track, window, growth.total) {
-                add_note(&mut reading, &doubt);
+            if let Some(disagreement) = disagreement(track, window, growth.total) {
+                add_note(&mut reading, &disagreement);
             }
         }
         Err(unknown) => {
@@ -132,27 +132,27 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
 
 struct Measured {
     growth: Growth,
-    doubt: Doubt,
+    uncertainty: Uncertainty,
 }
 
 fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
     let span = Span::from(window);
     match track.description.method {
         EnergyMethod::PowerIntegration => {
-            let (growth, doubt) = polled::measure(track, span)?;
-            Ok(Measured { growth, doubt })
+            let (growth, uncertainty) = polled::measure(track, span)?;
+            Ok(Measured { growth, uncertainty })
         }
         EnergyMethod::EnergyCounter => {
             let growth = track.counter.growth(span, track.counter_refresh_sec())?;
             Ok(Measured {
-                doubt: Doubt::of_counter(track, &growth),
+                uncertainty: Uncertainty::of_counter(track, &growth),
                 growth,
             })
         }
         EnergyMethod::Estimate => {
             let growth = track.counter.growth(span, 0.0)?;
             Ok(Measured {
-                doubt: Doubt::of_estimate(&track.description, &growth),
+                uncertainty: Uncertainty::of_estimate(&track.description, &growth),
                 growth,
             })
         }
@@ -160,7 +160,7 @@ fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
 }
 
 /// A window of fewer refreshes than this is mostly edges.
-const FEW_REFRESHES: f64 = 5.0;
+const MIN_REFRESHES: f64 = 5.0;
 
 fn too_few_refreshes(track: &Track, window: &Window) -> Option<String> {
     let refresh_sec = match track.description.method {
@@ -172,7 +172,7 @@ fn too_few_refreshes(track: &Track, window: &Window) -> Option<String> {
         EnergyMethod::Estimate => return None,
     };
     let refreshes = window.duration_sec() / refresh_sec;
-    (refreshes < FEW_REFRESHES).then(|| {
+    (refreshes < MIN_REFRESHES).then(|| {
         format!(
             "the window is short for this sensor: {refreshes:.1} of its refreshes of {:.0} ms",
             refresh_sec * MILLISECONDS_PER_SECOND
@@ -216,29 +216,40 @@ fn blank(description: &SourceDescription) -> SourceReading {
     }
 }
 
+/// The part of an energy within which it must be known for this confidence.
+const HIGH_WITHIN: f64 = 0.05;
+const MEDIUM_WITHIN: f64 = 0.2;
+
+/// Polled power with fewer samples than this is not trusted, however even they are.
+const MIN_POLLS: u32 = 10;
+
 fn confidence(method: EnergyMethod, growth: &Growth, uncertainty_j: f64) -> Confidence {
     let within = |part: f64| uncertainty_j <= part * growth.total;
     match method {
-        EnergyMethod::EnergyCounter if within(0.05) => Confidence::High,
-        EnergyMethod::EnergyCounter if within(0.2) => Confidence::Medium,
-        EnergyMethod::PowerIntegration if within(0.2) && growth.sample_count >= 10 => Confidence::Medium,
+        EnergyMethod::EnergyCounter if within(HIGH_WITHIN) => Confidence::High,
+        EnergyMethod::EnergyCounter if within(MEDIUM_WITHIN) => Confidence::Medium,
+        EnergyMethod::PowerIntegration if within(MEDIUM_WITHIN) && growth.sample_count >= MIN_POLLS => {
+            Confidence::Medium
+        }
         _ => Confidence::Low,
     }
 }
 
-/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`); Intel and AMD state
-/// nothing for RAPL.
+/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`).
+const NVML_ACCURACY_PERCENT: f64 = 5.0;
+
+/// Returns what the maker states; Intel and AMD state nothing for RAPL.
 fn instrument_accuracy_percent(kind: EnergySourceKind) -> Option<f64> {
-    (kind == EnergySourceKind::Nvml).then_some(5.0)
+    (kind == EnergySourceKind::Nvml).then_some(NVML_ACCURACY_PERCENT)
 }
 
-/// A doubt where polled power beside the counter tells another story.
-fn second_witness(track: &Track, window: &Window, counter_j: f64) -> Option<String> {
-    if track.description.method != EnergyMethod::EnergyCounter || window.duration_sec() < WITNESS_WINDOW_SEC {
+/// Returns a note where polled power beside the counter comes to another energy.
+fn disagreement(track: &Track, window: &Window, counter_j: f64) -> Option<String> {
+    if track.description.method != EnergyMethod::EnergyCounter || window.duration_sec() < MIN_COMPARED_SEC {
         return None;
     }
     let polled_j = track.power.growth(Span::from(window), 0.0).ok()?.total;
-    let apart = (polled_j - counter_j).abs() > WITNESS_TOLERANCE * counter_j.max(polled_j);
+    let apart = (polled_j - counter_j).abs() > MAX_DISAGREEMENT * counter_j.max(polled_j);
     apart.then(|| {
         format!("polled power adds up to {polled_j:.1} J, the counter to {counter_j:.1} J: one of them is wrong")
     })

@@ -3,8 +3,7 @@
 //! Owns what the refreshes around tell of the power in between: even, smooth, one step, or a burst. Leaves to
 //! `refresh_times` when the refreshes were.
 
-/// A slope is compared with its neighbour's only where times are known to this part of its length.
-const SHARP_SLOPE: f64 = 0.2;
+use super::refresh_period::SHARP;
 
 /// So near to one of two refreshes, as a part of their distance, few bursts between them lie.
 const BESIDE: f64 = 0.1;
@@ -110,7 +109,7 @@ impl Side {
         let (mut found, mut reached) = (None, 0);
         for (index, far) in outwards.iter().enumerate().skip(1) {
             (found, reached) = (slope(*far, near), index);
-            if (far.half + near.half) <= SHARP_SLOPE * (far.at - near.at).abs() {
+            if (far.half + near.half) <= SHARP * (far.at - near.at).abs() {
                 break;
             }
         }
@@ -224,7 +223,7 @@ impl Interval {
         let (from_half, to_half) = ((1.0 - part) * from_within, part * to_within);
         // Refreshes placed by one anchor are off the same way; so may be unsharp ones, where readings run in step with them.
         let is_off_together = self.from.anchor.is_some() && self.from.anchor == self.to.anchor
-            || from_within.min(to_within) > SHARP_SLOPE * self.sec;
+            || from_within.min(to_within) > SHARP * self.sec;
         self.own.rate
             * if is_off_together {
                 from_half + to_half

@@ -12,7 +12,7 @@ pub struct Growth {
     pub sample_count: u32,
     /// Mean spacing of those samples; none with fewer than two.
     pub interval_sec: Option<f64>,
-    /// Half-widths of the doubts at the span's edges: when the refreshes around each were.
+    /// Half-widths of the errors at the span's edges: when the refreshes around each were.
     pub timing: [f64; 2],
     /// What ran between those refreshes.
     pub shape: [f64; 2],

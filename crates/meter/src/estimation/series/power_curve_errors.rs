@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::power_curve::{Point, PowerCurve};
-use super::refresh_period::MAX_REFRESH_SEC;
+use super::refresh_period::{MAX_REFRESH_SEC, USABLE};
 
 /// What scatters more than this is the load, not the sensor.
 const MAX_NOISE_W: f64 = 0.5;
@@ -13,18 +13,8 @@ const MAX_NOISE_W: f64 = 0.5;
 /// A difference of two values of one level stays below so many standard deviations of their noise.
 const MAX_NOISE_DEVIATIONS: f64 = 4.0;
 
-/// A change is a jump in full where the points beside it explain less than half of it.
-const JUMP_PART: f64 = 0.5;
-
 /// Power that is back within so many refreshes was up, or down, for a moment only.
 const BURST_REFRESHES: f64 = 1.5;
-
-/// The half-width of a place that no reading narrowed, as a part of a refresh: half of the refresh, less what the
-/// unevenness of readings takes off.
-const MIN_UNSHARP_HALF: f64 = 0.33;
-
-/// Readings whose refreshes are further apart than this many are not in step with the sensor.
-const MAX_IN_STEP_REFRESHES: f64 = 2.0;
 
 /// A change of power between two points that the points beside them do not foretell: it came at once, at any moment
 /// between the two.
@@ -74,8 +64,6 @@ impl<'a> PowerCurveErrors<'a> {
         let (from, to) = (points[index], points[index + 1]);
         let own_w = to.power_w - from.power_w;
         let watts = self.unexplained_w(index);
-        // What bends is smooth: its curve is followed.
-        let watts = watts * (watts / (JUMP_PART * own_w)).abs().min(1.0);
         (watts.abs() > MAX_NOISE_DEVIATIONS * self.noise_w).then(|| Jump {
             watts: watts.abs(),
             sec: to.at() - from.at(),
@@ -137,7 +125,8 @@ impl<'a> PowerCurveErrors<'a> {
             let moved_j = (after.power_w - before.power_w) * point.place.half / 2.0;
             if let Some(anchor) = point.place.anchor {
                 *by_anchor.entry(anchor).or_default() += moved_j;
-            } else if self.may_be_in_step(before, point) {
+            } else if point.place.half > USABLE * self.refresh_sec {
+                // Readings may have come at nearly the same moment of one refresh after the other.
                 if in_step * moved_j < 0.0 {
                     alone.push(std::mem::take(&mut in_step).abs());
                 }
@@ -149,12 +138,6 @@ impl<'a> PowerCurveErrors<'a> {
         alone.push(in_step.abs());
         alone.extend(by_anchor.into_values().map(f64::abs));
         alone
-    }
-
-    /// Returns whether readings may have come at nearly the same moment of one refresh after the other.
-    fn may_be_in_step(&self, before: Point, point: Point) -> bool {
-        point.place.half > MIN_UNSHARP_HALF * self.refresh_sec
-            && point.at() - before.at() < MAX_IN_STEP_REFRESHES * self.refresh_sec
     }
 }
 

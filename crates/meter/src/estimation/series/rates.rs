@@ -5,10 +5,10 @@ use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
 /// A counter that stands still for longer than this really rests; before, it may not have refreshed yet.
-const LONGEST_STILL_SEC: f64 = 1.0;
+const MAX_STILL_SEC: f64 = 1.0;
 
 /// Samples on either side that place one among its refreshes; hours of samples are placed while the meter waits.
-const NEIGHBOURS: usize = 48;
+const RATE_SAMPLES_AROUND: usize = 48;
 
 /// Mean growth per second since the rate before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Series {
         };
         let reached = |sample: &Sample| {
             if refresh_sec > 0.0 {
-                self.reached_among(sample.at, refresh_sec, NEIGHBOURS).total
+                self.reached_among(sample.at, refresh_sec, RATE_SAMPLES_AROUND).total
             } else {
                 sample.total
             }
@@ -72,7 +72,7 @@ fn is_a_stretch(anchor: &Sample, sample: &Sample, least_sec: f64) -> Option<bool
     if sample.epoch != anchor.epoch {
         return Some(false);
     }
-    let stands_still = sample.total == anchor.total && sec < LONGEST_STILL_SEC;
+    let stands_still = sample.total == anchor.total && sec < MAX_STILL_SEC;
     (sec >= least_sec && !stands_still).then_some(true)
 }
 

@@ -10,6 +10,11 @@ use joulemark_measurement::clock::Monotonic;
 /// Counters and power sensors of GPUs refresh every 20 to 100 ms; a longer rhythm is the load's, not the sensor's.
 pub const MAX_REFRESH_SEC: f64 = 0.15;
 
+/// A sensor that refreshes at least this often is fast. A fast counter is waited for at an edge, where a slower one would
+/// hold up the work; fast power counts as always fresh and is polled no more often than this, since a load that changes
+/// faster is averaged by the board itself.
+pub const FAST_REFRESH_SEC: f64 = 5e-3;
+
 /// No register refreshes faster; a value that does moves by its smallest step.
 const MIN_REFRESH_SEC: f64 = 2e-4;
 
@@ -21,11 +26,12 @@ const MAX_PERIODS: usize = 15;
 /// So many readings in a row that all differed bound the period by their spacing: n steps within n + 1 gaps.
 const RUN_STEPS: usize = 8;
 
-/// A step must be known to this part of the period, or it says nothing.
-const SHARPNESS: f64 = 0.35;
+/// What is known to this part of a period, or better, is sharp: it places other refreshes.
+pub const SHARP: f64 = 0.15;
 
-/// Known to this part it is as good as any.
-const SHARP: f64 = 0.15;
+/// What is known to no better than this part of a period tells nothing of it: half a period would leave a choice between
+/// two numbers of periods, and what is sharp is the margin.
+pub const USABLE: f64 = 0.5 - SHARP;
 
 /// Over so many periods one of 1 ms is known to microseconds.
 const SETTLED_STRETCH_PERIODS: f64 = 20.0;
@@ -49,7 +55,7 @@ pub struct RefreshDetector {
     told: Option<(f64, f64)>,
 }
 
-/// Steps caught in the act many periods apart, whose number in between is beyond doubt: the period, sharply.
+/// Steps enclosed closely, many periods apart, whose number in between is certain: the period, sharply.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     first: (Monotonic, Monotonic),
@@ -90,8 +96,12 @@ impl Stretch {
         let half = (step.1.sec_since(step.0) + self.last.1.sec_since(self.last.0)) / 2.0;
         let later = (step.1.sec_since(self.last.1) + step.0.sec_since(self.last.0)) / 2.0 / period.0;
         let periods = later.round();
-        let doubt = (later * period.1 + half) / period.0;
-        if periods < 1.0 || doubt > 0.3 || (later - periods).abs() > doubt || self.periods > MAX_STRETCH_PERIODS {
+        let off_periods = (later * period.1 + half) / period.0;
+        if periods < 1.0
+            || off_periods > USABLE
+            || (later - periods).abs() > off_periods
+            || self.periods > MAX_STRETCH_PERIODS
+        {
             return Self::from(step);
         }
         self.with(step, periods)
@@ -111,11 +121,11 @@ impl RefreshDetector {
         if let Some((after, by)) = self.last_step.filter(|_| self.stood_still) {
             // Each step somewhere in its gap: the middles are taken.
             let period = (before.sec_since(after) + at.sec_since(by)) / 2.0;
-            let doubt = (by.sec_since(after) + at.sec_since(before)) / 2.0;
+            let off_sec = (by.sec_since(after) + at.sec_since(before)) / 2.0;
             if period < MIN_REFRESH_SEC {
                 self.bound = Some(self.bound.map_or(period, |known| known.min(period)));
-            } else if period <= MAX_REFRESH_SEC && doubt <= SHARPNESS * period {
-                self.keep(period, doubt);
+            } else if period <= MAX_REFRESH_SEC && off_sec <= USABLE * period {
+                self.keep(period, off_sec);
             }
         }
         let step = (before, at);
@@ -148,18 +158,18 @@ impl RefreshDetector {
     }
 
     /// What was seen sharply outweighs what was not: readings crowd after an edge and are rare in between.
-    fn keep(&mut self, period: f64, doubt: f64) {
+    fn keep(&mut self, period: f64, off_sec: f64) {
         let sharpest = self
             .periods
             .iter()
-            .map(|(_, doubt)| *doubt)
+            .map(|(_, off_sec)| *off_sec)
             .fold(f64::INFINITY, f64::min);
         let sharp = SHARP * period;
-        if doubt > sharp.max(2.0 * sharpest) {
+        if off_sec > sharp.max(2.0 * sharpest) {
             return;
         }
-        self.periods.retain(|(_, known)| *known <= sharp.max(2.0 * doubt));
-        self.periods.push_back((period, doubt));
+        self.periods.retain(|(_, known)| *known <= sharp.max(2.0 * off_sec));
+        self.periods.push_back((period, off_sec));
         if self.periods.len() > MAX_PERIODS {
             self.periods.pop_front();
         }
@@ -199,21 +209,21 @@ impl RefreshDetector {
         sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
         let median = sorted[sorted.len() / 2].0;
         // Single periods come out in steps of the readings' spacing; their mean does not.
-        sorted.retain(|(period, _)| (period - median).abs() <= SHARPNESS * median);
+        sorted.retain(|(period, _)| (period - median).abs() <= USABLE * median);
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
-        let doubt = sorted.iter().map(|(_, doubt)| doubt).sum::<f64>() / count / count.sqrt();
-        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= SHARPNESS * median;
+        let off_sec = sorted.iter().map(|(_, off_sec)| off_sec).sum::<f64>() / count / count.sqrt();
+        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= USABLE * median;
         let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
-        let (mean, doubt) = sharper(told, Some((mean, doubt))).unwrap_or((mean, doubt));
+        let (mean, off_sec) = sharper(told, Some((mean, off_sec))).unwrap_or((mean, off_sec));
         // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
         let uneven = sorted
             .iter()
-            .map(|(period, known)| (period - mean).abs() - known - doubt)
+            .map(|(period, known)| (period - mean).abs() - known - off_sec)
             .fold(0.0, f64::max);
         self.bound
             .is_none_or(|bound| mean <= 2.0 * bound)
-            .then_some((mean, doubt + uneven))
+            .then_some((mean, off_sec + uneven))
     }
 
     /// Whether longer watching would hardly make the period sharper.

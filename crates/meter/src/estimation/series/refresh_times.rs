@@ -2,12 +2,13 @@
 //!
 //! A value read from a counter belongs to its last refresh, not to the moment of reading. Each value is therefore
 //! placed at the refresh it came from, as closely as the readings around it tell. Knows no windows: the value at a
-//! moment depends on the moment alone, so that growth adds up. An anchor is a refresh that two readings enclose so
-//! closely that others are placed by it, whole periods away.
+//! moment depends on the moment alone, so that growth adds up. An anchor is a refresh that two readings enclose
+//! sharply: others are placed by it, whole periods away.
 
 use std::ops::Range;
 
 use super::counter_interpolation::{Reached, Refresh, Side, Slope, between, beyond};
+use super::refresh_period::SHARP;
 use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
@@ -20,20 +21,11 @@ const JITTER: f64 = 0.0002;
 /// A reading is stamped after it was made: the value may be older by the call's length.
 const STAMP_SEC: f64 = 1.1e-6;
 
-/// An anchor further away than this does not tell where a refresh was.
-const MAX_ANCHOR_PERIODS: f64 = 100.0;
-
 /// How many samples on either side of an edge are searched for anchors.
 const SAMPLES_AROUND: usize = 600;
 
 /// How many anchors on either side are tried.
 const ANCHORS_TRIED: usize = 4;
-
-/// The part of a period within which readings must enclose an anchor.
-const MAX_ANCHOR_GAP: f64 = 0.3;
-
-/// A place at either end is told from one anywhere between where the ends are known to this part of the whole.
-const MAX_END_WIDTH: f64 = 0.1;
 
 /// How many refreshes a slope may reach back or ahead to become sharp.
 const MAX_SLOPE_REFRESHES: usize = 6;
@@ -144,7 +136,7 @@ impl Series {
             .filter(|sample| sample.epoch == epoch)
             .map(|sample| sample.changed_within(origin));
         let mut anchors: Vec<_> = steps
-            .filter(|(after, by)| after < by && by - after <= MAX_ANCHOR_GAP * refresh_sec)
+            .filter(|(after, by)| after < by && (by - after) / 2.0 <= SHARP * refresh_sec)
             .collect();
         anchors.dedup();
         anchors
@@ -171,9 +163,6 @@ impl Series {
         for (index, (after, by)) in nearest.clone().zip(&anchors[nearest]) {
             let (at, half) = ((after + by) / 2.0, (by - after) / 2.0);
             let periods = ((at - middle) / period).round();
-            if periods.abs() > MAX_ANCHOR_PERIODS {
-                continue;
-            }
             let drift = periods.abs() * (period * JITTER + uncertainty_sec);
             let (at, half) = (at - periods * period, half.hypot(drift));
             let fits = |shift: f64| at + half + shift + drift > wide.0 && at - half + shift - drift < wide.1;
@@ -187,7 +176,7 @@ impl Series {
                     is_at_an_end: false,
                 };
             }
-            is_at_an_end |= is_of_two && half + drift < MAX_END_WIDTH * (wide.1 - wide.0);
+            is_at_an_end |= is_of_two && half + drift < SHARP * (wide.1 - wide.0);
         }
         narrowest.is_at_an_end = is_at_an_end && narrowest.anchor.is_none();
         narrowest

@@ -8,8 +8,9 @@ use super::samples::{Sample, Series};
 use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
-/// Points beyond the span's ends, so that changes at its edges are judged by their neighbours.
-const AROUND_SEC: f64 = 8.5;
+/// So far beyond a span's ends readings tell of it: the seven running averages of a second that correct an edge, and the
+/// places of the refreshes around those.
+pub const AROUND_SEC: f64 = 8.5;
 
 impl Series {
     /// Returns the curve through the refreshes in and around `span`, which must be covered by readings of one epoch.

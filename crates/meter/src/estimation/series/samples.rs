@@ -10,6 +10,9 @@ use joulemark_measurement::clock::Monotonic;
 /// dropped: a window may be longer than any bound, and totals at the samples that stay are exact. About 6 MB.
 pub(super) const CAPACITY: usize = 73_728;
 
+/// A step is foretold where it is known to this part of its period.
+const MAX_FORETOLD_ERROR: f64 = 0.25;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     pub at: Monotonic,
@@ -130,10 +133,11 @@ impl Series {
     /// When the next step of the value is to be seen, and how far off that may be in seconds; none where the last one
     /// was not seen well enough to tell.
     pub fn next_step(&self) -> Option<(Monotonic, f64)> {
-        let (period, doubt) = self.refresh.period().filter(|_| self.tells_of_its_sensor())?;
+        let (period, off_sec) = self.refresh.period().filter(|_| self.tells_of_its_sensor())?;
         let (after, by) = self.refresh.last_step()?;
         let half = by.sec_since(after) / 2.0;
-        (half + doubt < period / 4.0).then(|| (Monotonic::from_sec(by.as_sec() - half + period), half + doubt))
+        (half + off_sec < MAX_FORETOLD_ERROR * period)
+            .then(|| (Monotonic::from_sec(by.as_sec() - half + period), half + off_sec))
     }
 
     /// The longest that a refresh can take as far as the samples tell: the detected period, or the spacing of samples

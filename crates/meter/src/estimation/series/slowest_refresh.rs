@@ -3,20 +3,13 @@
 //! Its changes are seen when it refreshes: all of them, some whole periods apart. Whatever period does not fit them is
 //! refuted.
 
+use super::refresh_period::FAST_REFRESH_SEC;
+use super::refreshed_power::AROUND_SEC;
 use super::samples::Series;
 use super::span::Span;
 
-/// Changes this far beyond the span are evidence as well.
-const AROUND_SEC: f64 = 2.5;
-
 /// More changes than this refute no more.
 const MAX_CHANGES: usize = 64;
-
-/// Periods are tried in steps that move the outermost change by this part of what is known of it.
-const STEP: f64 = 0.5;
-
-/// Nothing shorter is told from polls.
-const MIN_SLOWEST_SEC: f64 = 2.5e-3;
 
 impl Series {
     /// The longest period up to `longest_sec` at which every change of value around `span` may have been a refresh.
@@ -29,7 +22,7 @@ impl Series {
         changes.truncate(MAX_CHANGES);
         // Two changes are two refreshes.
         let apart = changes.windows(2).map(|pair| pair[1].1 - pair[0].0);
-        let longest_sec = apart.fold(longest_sec, f64::min).max(MIN_SLOWEST_SEC);
+        let longest_sec = apart.fold(longest_sec, f64::min).max(FAST_REFRESH_SEC);
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
             return longest_sec;
         };
@@ -39,11 +32,12 @@ impl Series {
             .fold(f64::INFINITY, f64::min);
         let span_sec = (last.1 - first.1).max(longest_sec);
         let mut period = longest_sec;
-        let slack_sec = STEP * sharpest / 2.0;
-        while period > MIN_SLOWEST_SEC && !fits(&changes, period, slack_sec) {
-            period -= STEP * sharpest * period / span_sec;
+        // Each step moves the outermost change by as much as is known of the sharpest.
+        let slack_sec = sharpest / 2.0;
+        while period > FAST_REFRESH_SEC && !fits(&changes, period, slack_sec) {
+            period -= sharpest * period / span_sec;
         }
-        period.max(MIN_SLOWEST_SEC)
+        period.max(FAST_REFRESH_SEC)
     }
 }
 

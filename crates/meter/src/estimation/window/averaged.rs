@@ -12,12 +12,11 @@ use crate::estimation::series::PowerCurve;
 /// Phases of an average that are looked at one by one.
 const CELLS: i32 = 20;
 
-/// So many averages on either side of an edge are its witnesses.
-const AROUND: i32 = 6;
+/// So many averages on either side of an edge tell of the change of power there.
+const AVERAGES_AROUND: i32 = 6;
 
-/// 95 % in units of what leaving out one witness changes; found in simulation over all shapes (`cargo bench --bench
-/// energy`).
-const WITNESSES: f64 = 1.85;
+/// The 95 % half-width in units of the jackknife's deviation: what leaving out one estimate after the other changes.
+const JACKKNIFE_95: f64 = 1.85;
 
 /// Energy between two moments, with its half-width.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +28,8 @@ pub struct Energy {
 /// Energy at a moment, against the same zero for every moment of one curve.
 struct Level {
     total_j: f64,
-    /// What the absence of each witness would change. A witness is a stretch of the curve as long as an average; its
-    /// number counts from the curve's zero.
+    /// What leaving out each estimate would change. An estimate is made of a stretch of the curve as long as an average;
+    /// its number counts from the curve's zero.
     without_j: BTreeMap<i32, f64>,
 }
 
@@ -43,13 +42,13 @@ impl Averaged<'_> {
     /// What misleads both ends of a short span misleads them alike, and is in their difference no more.
     pub fn between(&self, start: f64, end: f64) -> Energy {
         let [from, mut to] = [start, end].map(|at| self.level(at));
-        for (witness, change_j) in from.without_j {
-            *to.without_j.entry(witness).or_default() -= change_j;
+        for (estimate, change_j) in from.without_j {
+            *to.without_j.entry(estimate).or_default() -= change_j;
         }
         let half2: f64 = to.without_j.values().map(|change_j| change_j * change_j).sum();
         Energy {
             total_j: to.total_j - from.total_j,
-            half_width_j: WITNESSES * half2.sqrt(),
+            half_width_j: JACKKNIFE_95 * half2.sqrt(),
         }
     }
 
@@ -61,12 +60,12 @@ impl Averaged<'_> {
         for cell in -CELLS / 2 + 1..CELLS / 2 {
             let off = f64::from(cell) * cell_sec;
             let weight = (sec / 2.0 - off.abs()).powi(2) / (2.0 * sec);
-            let witnesses = self.witnesses(at + off, cell_sec);
-            let change_w = middle(witnesses.iter().map(|(_, change_w)| *change_w));
+            let estimates = self.estimates(at + off, cell_sec);
+            let change_w = middle(estimates.iter().map(|(_, change_w)| *change_w));
             bent_j -= weight * change_w;
-            for (averages, _) in &witnesses {
-                let others = witnesses.iter().filter(|(other, _)| other != averages);
-                let other_w = if witnesses.len() > 1 {
+            for (averages, _) in &estimates {
+                let others = estimates.iter().filter(|(other, _)| other != averages);
+                let other_w = if estimates.len() > 1 {
                     middle(others.map(|(_, change_w)| *change_w))
                 } else {
                     0.0
@@ -82,14 +81,14 @@ impl Averaged<'_> {
 
     /// The change of power in W around `at` as each moment some whole averages away tells it, if the load was smooth
     /// there.
-    fn witnesses(&self, at: f64, cell_sec: f64) -> Vec<(i32, f64)> {
+    fn estimates(&self, at: f64, cell_sec: f64) -> Vec<(i32, f64)> {
         let sec = self.averaging_sec;
         let shown =
             |moment: f64| moment - 1.5 * cell_sec >= self.curve.start() && moment + 1.5 * cell_sec <= self.curve.end();
-        let mut witnesses = Vec::new();
+        let mut estimates = Vec::new();
         for step in [1, -1] {
             let mut since_w = 0.0;
-            for averages in 0..=AROUND {
+            for averages in 0..=AVERAGES_AROUND {
                 let moment = at + f64::from(step * averages) * sec;
                 if averages > 0 {
                     let bend_at = if step > 0 { moment } else { moment + sec };
@@ -99,11 +98,11 @@ impl Averaged<'_> {
                     since_w += f64::from(step) * self.bend_w(bend_at, cell_sec);
                 }
                 if (averages > 0 || step > 0) && shown(moment + sec / 2.0) {
-                    witnesses.push((step * averages, self.smooth_w(moment, cell_sec) - since_w));
+                    estimates.push((step * averages, self.smooth_w(moment, cell_sec) - since_w));
                 }
             }
         }
-        witnesses
+        estimates
     }
 
     /// By how much power changed more at `at` than one average before.

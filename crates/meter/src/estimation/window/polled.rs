@@ -1,13 +1,12 @@
-//! Energy from polled power: where a value belongs in time, and what polling can have missed.
+//! Energy from polled power, and what polling can have missed of it.
+//!
+//! Owns which errors count for a window. Leaves the curve and the size of each error to `series`.
 
 use super::averaged::{Averaged, Energy};
-use super::uncertainty::{Doubt, IN_WORDS, combined};
+use super::uncertainty::{IN_WORDS, Uncertainty, combined};
 use crate::estimation::series::{Growth, PowerCurve, PowerCurveErrors, Span, Unknown};
 use crate::estimation::track::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
-
-/// A short window takes its doubt of bursts from the seconds before as well.
-const LOOK_BACK_SEC: f64 = 2.0;
 
 /// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
 const NORMAL_AS_EVEN: f64 = 1.732;
@@ -15,8 +14,8 @@ const NORMAL_AS_EVEN: f64 = 1.732;
 /// NVML tells power in milliwatts.
 const SMALLEST_STEP_W: f64 = 1.0 / MILLIWATTS_PER_WATT;
 
-/// The integral over `span` of power as it was refreshed; of an average, the energy that it is the average of.
-pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
+/// Returns the integral over `span` of power as it was refreshed; of an average, the energy that it is the average of.
+pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unknown> {
     let mut growth = track.power.growth(span, 0.0)?;
     let told = track.power_refresh_sec();
     let longest_sec = track.description.refresh_sec;
@@ -52,7 +51,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
     ];
     let parts = missed.changes_j.iter().chain(&missed.moved_j).chain(&whole);
     let together = |parts: &[f64]| combined(parts.iter().copied());
-    let doubt = Doubt {
+    let uncertainty = Uncertainty {
         half_width_j: combined(parts.copied()),
         basis: format!(
             "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{:.3} J together), bursts shorter \
@@ -68,7 +67,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Doubt), Unknown> {
             averaging_sec * MILLISECONDS_PER_SECOND,
         ),
     };
-    Ok((growth, doubt))
+    Ok((growth, uncertainty))
 }
 
 /// Half-widths in J of what a curve through refreshes can have missed of the power.
@@ -87,7 +86,8 @@ impl Missed {
         let changes = errors
             .jumps(0.0, sec)
             .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
-        let earlier = (-LOOK_BACK_SEC).max(curve.start());
+        // A short window takes its errors by bursts from what is around it as well.
+        let earlier = curve.start();
         let once = errors.jumps(earlier, sec).filter(|jump| jump.is_lone);
         // A value that was seen once stands for anything from a moment to twice its refresh.
         let once_j2: f64 = once.map(|jump| (jump.watts * jump.sec).powi(2)).sum();

@@ -1,4 +1,6 @@
-//! How far an energy may be off, and its sum in words. The instrument's own accuracy is not in it.
+//! How far an energy may be off at 95 %, and what that is made of, in words.
+//!
+//! Owns how independent errors add up. Leaves out the instrument's own accuracy.
 
 use crate::estimation::series::Growth;
 use crate::estimation::track::Track;
@@ -6,20 +8,27 @@ use crate::source::SourceDescription;
 use joulemark_measurement::EnergySourceKind;
 use joulemark_measurement::units::{MICROJOULES_PER_JOULE, MILLIJOULES_PER_JOULE, MILLISECONDS_PER_SECOND};
 
-/// 1.96² ÷ 3, the squared 95 % half-width of many doubts together in units of their squares' sum, and a tenth more: the
-/// sum itself is an estimate.
-const MANY: f64 = 1.41;
+/// The squared 95 % half-width of the sum of many errors, in units of the sum of their squared half-widths: an even spread
+/// has a third of its half-width squared as variance.
+const MANY: f64 = 1.96 * 1.96 / 3.0;
 
 /// The part of chances that a stated interval leaves out.
 const LEFT_OUT: f64 = 0.05;
 
+/// The 95 % point of one side of an even spread, in units of its half-width: 1 − 2 × 0.05.
+const ONE_SIDED: f64 = 0.9;
+
+/// RAPL counts in steps of 2⁻¹⁴ J, which powercap shows in microjoules.
+const RAPL_STEP_J: f64 = 61.0 / MICROJOULES_PER_JOULE;
+
+/// A half-width in J and what it is made of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Doubt {
+pub struct Uncertainty {
     pub half_width_j: f64,
     pub basis: String,
 }
 
-impl Doubt {
+impl Uncertainty {
     pub fn of_estimate(description: &SourceDescription, growth: &Growth) -> Self {
         Self {
             half_width_j: description.relative_uncertainty * growth.total,
@@ -66,10 +75,10 @@ pub fn combined(half_widths: impl Iterator<Item = f64>) -> f64 {
     (of_two(first, second).powi(2) + MANY * rest2).sqrt()
 }
 
-/// The same where another error lies at either end of its half-width rather than within: the other must be small on
-/// one side only, which leaves it nine tenths of an even spread's half-width.
+/// Returns the same where another error lies at either end of its half-width rather than within: the other must be small
+/// on one side only.
 fn beside(either: f64, spread: f64) -> f64 {
-    spread.max(either + 0.9 * spread)
+    spread.max(either + ONE_SIDED * spread)
 }
 
 /// The density of two is a trapezoid: flat up to `large − small`, then falling to 0 at `large + small`.
@@ -82,11 +91,11 @@ fn of_two(large: f64, small: f64) -> f64 {
     }
 }
 
-/// What a counter cannot show: NVML counts millijoules, powercap microjoules in steps of the register's 2⁻¹⁴ J.
+/// Returns what a counter cannot show; NVML counts millijoules.
 fn smallest_step_j(kind: EnergySourceKind) -> f64 {
     match kind {
         EnergySourceKind::Nvml => 1.0 / MILLIJOULES_PER_JOULE,
-        EnergySourceKind::RaplPowercap | EnergySourceKind::RaplPerfEvent => 61.0 / MICROJOULES_PER_JOULE,
+        EnergySourceKind::RaplPowercap | EnergySourceKind::RaplPerfEvent => RAPL_STEP_J,
         EnergySourceKind::TdpEstimate => 0.0,
     }
 }
