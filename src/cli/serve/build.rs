@@ -53,8 +53,12 @@ impl Host {
     pub fn take(settings: Settings, energy: &EnergyOptions, launcher: Launcher) -> anyhow::Result<Self> {
         let deliveries = callback::build(&settings)?;
         let access = access::build(&settings)?;
-        let listener = Listener::bind(&settings.service.listen)
-            .with_context(|| format!("cannot listen on {} (is another server there?)", settings.service.listen))?;
+        let listener = Listener::bind(&settings.service.listen).with_context(|| {
+            format!(
+                "cannot listen on {} (is another server there?)",
+                settings.service.listen
+            )
+        })?;
         let database = only_server::lock(&settings.service.database_url)?;
         let (node, node_name) = node::take(&settings)?;
         let traces = match settings.telemetry.otlp_endpoint.as_str() {
