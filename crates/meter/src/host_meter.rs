@@ -24,11 +24,11 @@ use punctuality::Punctuality;
 use sampler::Sampler;
 
 use super::account::{account, account_host};
-use super::cpu_time::CpuTimeError;
+use super::cpu_time::{CpuTimeError, HostCpuClock};
 use super::discovery::Opened;
 use super::process_tree::ProcessTree;
 use super::series::Span;
-use super::source::{Devices, Place};
+use super::source::{Devices, Finding, Place, PollError};
 use super::telemetry::SharedLog;
 use super::timeline::Timeline;
 use joulemark_measurement::clock::Monotonic;
@@ -49,6 +49,8 @@ struct Inner {
     telemetry: SharedLog,
     punctuality: Punctuality,
     devices: Devices,
+    /// Logical CPUs of the whole host, whose busy time is read.
+    host_cpus: u32,
     /// How many callers attend to it.
     attending: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
@@ -88,6 +90,8 @@ impl HostMeter {
         let descriptions: Vec<_> = sources.iter().flat_map(|source| source.sources().to_vec()).collect();
         let interval = sampler::pace(sample_interval, &descriptions);
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
+        let timed_cpus = host_cpu_clock.as_ref().and_then(HostCpuClock::cpus).unwrap_or(0);
+        let host_cpus = devices.cpu.logical_cpus.max(timed_cpus);
         let (edges, requests) = mpsc::channel();
         let (telemetry, pace) = telemetry::open(&sources, interval);
         let punctuality = Punctuality::default();
@@ -110,6 +114,7 @@ impl HostMeter {
             telemetry,
             punctuality,
             devices,
+            host_cpus,
             attending,
             edges: Some(edges),
             thread: Some(thread),
@@ -232,9 +237,10 @@ impl HostMeter {
         let packages: Vec<Option<f64>> = timeline
             .tracks()
             .iter()
-            .filter(|track| track.description.id.domain == EnergyDomain::Package)
+            .filter(|track| track.description.id.domain == EnergyDomain::Package && !track.is_repeat())
             .map(super::timeline::Track::live_power_w)
             .collect();
+        tell_of_repeats(&timeline, &mut devices.findings);
         devices.cpu.live_power_w = if packages.is_empty() {
             None
         } else {
@@ -260,6 +266,19 @@ impl HostMeter {
                 break;
             }
             self.edge();
+        }
+    }
+}
+
+/// What turned out to repeat another source only after it was opened stands in the findings as what is known now.
+fn tell_of_repeats(timeline: &Timeline, findings: &mut [Finding]) {
+    for track in timeline.tracks() {
+        let (Some(PollError::Repeats(why)), subject) = (&track.last_error, track.description.subject()) else {
+            continue;
+        };
+        if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
+            finding.works = false;
+            finding.detail.clone_from(why);
         }
     }
 }

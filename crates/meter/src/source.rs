@@ -1,9 +1,11 @@
 //! What an energy source is to the meter: a fixed list of things it reads, and one value or error for each at a time.
 //! Deliberately does not know windows, threads or experiments. perf events and vendor libraries fit behind it.
 
+mod guest;
 pub mod nvml;
 pub mod perf_event;
 pub mod rapl;
+mod same_register;
 pub mod tdp;
 mod tdp_table;
 
@@ -12,6 +14,7 @@ use serde::Serialize;
 use super::telemetry::TelemetrySource;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
+use same_register::SameRegister;
 
 /// The part of the host that a source measures: the identity that survives a reordering.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +67,17 @@ pub struct SourceDescription {
     pub note: Option<String>,
 }
 
+impl SourceDescription {
+    /// Returns what findings call it.
+    pub(crate) fn subject(&self) -> String {
+        match &self.id.place {
+            Place::Zone { name, path } => format!("{name} ({path})"),
+            Place::Gpu { index, uuid } => format!("GPU {index} ({uuid})"),
+            Place::Host => "CPU packages".to_owned(),
+        }
+    }
+}
+
 /// The range of a counter that starts again from 0, which bounds the time between two readings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wraps {
@@ -101,6 +115,50 @@ pub enum PollError {
     /// The device is away. Should it come back, nothing connects what was read before with what is read then.
     #[error("{0}")]
     Gone(String),
+    /// It turned out to show what another source shows already: it is left out of everything from now on.
+    #[error("{0}")]
+    Repeats(String),
+}
+
+/// Zones of one group may show one register: what a total adds up, and beside it each domain by itself.
+fn comparison_group(domain: EnergyDomain) -> u32 {
+    match domain {
+        EnergyDomain::Package | EnergyDomain::Dram => 0,
+        EnergyDomain::Core => 1,
+        EnergyDomain::Uncore => 2,
+        EnergyDomain::Psys => 3,
+        EnergyDomain::Gpu => 4,
+    }
+}
+
+/// Says in the findings what repeats another source and what is undecided. Returns which sources repeat another.
+fn say_repeats(same: &SameRegister, names: &[String], findings: &mut [Finding]) -> Vec<bool> {
+    let say = |(index, name): (usize, &String)| {
+        let repeats = same.original_of(index);
+        if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == *name) {
+            if let Some((kept, moves)) = repeats {
+                finding.works = false;
+                finding.detail = same_register_said(&names[kept], moves);
+            } else if let Some(other) = same.maybe_same_as(index) {
+                finding.detail.push_str(&undecided_said(&names[other]));
+            }
+        }
+        repeats.is_some()
+    };
+    names.iter().enumerate().map(say).collect()
+}
+
+fn same_register_said(kept: &str, moves: u32) -> String {
+    format!(
+        "left out: it shows the same register as {kept}, which is counted; read in turn, the two moved as one {moves} times"
+    )
+}
+
+fn undecided_said(other: &str) -> String {
+    format!(
+        "; whether it shows the same register as {other} is not decided yet, because nothing has moved: it is compared \
+         again at each reading"
+    )
 }
 
 /// A source of energy readings. Vendors' libraries, kernel interfaces and models fit behind it.
