@@ -2,7 +2,7 @@
 //! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
 
 use super::series::Span;
-use super::source::Devices;
+use super::source::{Devices, Place};
 use super::split::Split;
 use super::timeline::Timeline;
 use super::window::readings;
@@ -106,6 +106,31 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
     add_up(metrics, window, has_gpus)
 }
 
+/// Returns the same, in which GPUs of the host that no source reads are null with the reason, and with them the total.
+pub(crate) fn account_host_and_its_gpus(timeline: &Timeline, devices: &Devices, window: &Window) -> EnergyMetrics {
+    let mut metrics = account_host(timeline, window);
+    let is_read = |uuid: &str| {
+        let readings = timeline.tracks().iter().map(|track| &track.description.id.place);
+        readings
+            .into_iter()
+            .any(|place| matches!(place, Place::Gpu { uuid: its, .. } if its == uuid))
+    };
+    let unread: Vec<&str> = devices
+        .gpus
+        .iter()
+        .map(|gpu| gpu.uuid.as_str())
+        .filter(|uuid| !is_read(uuid))
+        .collect();
+    if unread.is_empty() {
+        return metrics;
+    }
+    metrics
+        .sources
+        .extend(unread.into_iter().map(|uuid| nobody_reads(uuid, devices)));
+    metrics.gpu_energy_j = None;
+    add_up(metrics, window, true)
+}
+
 fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
     let tracks = timeline.tracks().iter();
     let mut sources: Vec<SourceReading> = readings(timeline, window)
@@ -207,18 +232,14 @@ fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> Energy
 
 fn nobody_reads(uuid: &str, devices: &Devices) -> SourceReading {
     let mut note = "no source of this host reads this GPU".to_owned();
-    let failed = devices.findings.iter().filter(|finding| !finding.works);
-    for finding in failed.filter(|finding| finding.subject.contains(uuid)) {
+    let device = devices.gpus.iter().find(|gpu| gpu.uuid == uuid);
+    if let Some(problem) = device.and_then(|gpu| gpu.problem.as_ref()) {
         note.push_str(": ");
-        note.push_str(&finding.detail);
-        if let Some(fix) = &finding.fix {
-            note.push_str(". Fix: ");
-            note.push_str(fix);
-        }
+        note.push_str(problem);
     }
     SourceReading {
         domain: EnergyDomain::Gpu,
-        gpu: devices.gpus.iter().find(|gpu| gpu.uuid == uuid).map(|gpu| gpu.index),
+        gpu: device.map(|gpu| gpu.index),
         gpu_uuid: Some(uuid.to_owned()),
         zone: None,
         zone_path: None,

@@ -172,10 +172,7 @@ fn problem_of(rapl_findings: &[Finding]) -> String {
         .find(|finding| !finding.works && finding.fix.is_some());
     let problem = problem.or_else(|| rapl_findings.iter().find(|finding| !finding.works));
     match problem {
-        Some(Finding {
-            detail, fix: Some(fix), ..
-        }) => format!("{detail}. Fix: {fix}"),
-        Some(Finding { detail, .. }) => detail.clone(),
+        Some(finding) => finding.detail_and_fix(),
         None => "the RAPL tree has no package zone".to_owned(),
     }
 }

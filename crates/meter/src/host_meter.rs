@@ -9,6 +9,7 @@ pub mod measure;
 mod priority;
 mod punctuality;
 mod sampler;
+mod slices;
 mod surroundings;
 mod telemetry;
 
@@ -23,12 +24,12 @@ use lock::lock;
 use punctuality::Punctuality;
 use sampler::Sampler;
 
-use super::account::{account, account_host};
+use super::account::{account, account_host_and_its_gpus};
 use super::cpu_time::{CpuTimeError, HostCpuClock};
 use super::discovery::Opened;
 use super::process_tree::ProcessTree;
 use super::series::Span;
-use super::source::{Devices, Finding, Place, PollError};
+use super::source::{BoardOfSlice, Devices, Finding, Place, PollError};
 use super::telemetry::SharedLog;
 use super::timeline::Timeline;
 use joulemark_measurement::clock::Monotonic;
@@ -51,6 +52,8 @@ struct Inner {
     devices: Devices,
     /// Logical CPUs of the whole host, whose busy time is read.
     host_cpus: u32,
+    /// What tells the boards that MIG slices are cut from, one for each source of GPUs.
+    boards_of_slices: Vec<BoardOfSlice>,
     /// How many callers attend to it.
     attending: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
@@ -90,6 +93,7 @@ impl HostMeter {
         let descriptions: Vec<_> = sources.iter().flat_map(|source| source.sources().to_vec()).collect();
         let interval = sampler::pace(sample_interval, &descriptions);
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
+        let boards_of_slices = sources.iter().filter_map(|source| source.board_of_slice()).collect();
         let timed_cpus = host_cpu_clock.as_ref().and_then(HostCpuClock::cpus).unwrap_or(0);
         let host_cpus = devices.cpu.logical_cpus.max(timed_cpus);
         let (edges, requests) = mpsc::channel();
@@ -115,6 +119,7 @@ impl HostMeter {
             punctuality,
             devices,
             host_cpus,
+            boards_of_slices,
             attending,
             edges: Some(edges),
             thread: Some(thread),
@@ -218,7 +223,7 @@ impl HostMeter {
     /// ```
     pub fn read_host(&self, window: &Window) -> EnergyMetrics {
         self.catch_up(window);
-        account_host(&lock(&self.0.timeline), window)
+        account_host_and_its_gpus(&lock(&self.0.timeline), &self.0.devices, window)
     }
 
     /// Returns the host's devices, which source each has, and its power just now.

@@ -222,6 +222,22 @@ pub trait EnergySource: Send {
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         None
     }
+
+    /// Returns what tells the board that a MIG slice is cut from, on any thread; `None` for a source without GPUs.
+    fn board_of_slice(&self) -> Option<BoardOfSlice> {
+        None
+    }
+}
+
+/// Finds the UUID of the board that a slice, named by its UUID, is a part of.
+pub type BoardOfSlice = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What stands for the UUID of a board that does not tell it, with its index behind it.
+const UNIDENTIFIED_GPU: &str = "GPU-unidentified-";
+
+/// Returns whether this stands for the UUID of a board that could not be opened or named: no energy of it is known.
+pub fn is_unidentified_gpu(uuid: &str) -> bool {
+    uuid.starts_with(UNIDENTIFIED_GPU)
 }
 
 /// One source that was looked for: whether it works and, if not, why and what to do.
@@ -239,13 +255,23 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
+impl Finding {
+    /// Returns why it does not work, and the fix behind it where there is one.
+    pub(crate) fn detail_and_fix(&self) -> String {
+        match &self.fix {
+            Some(fix) => format!("{}. Fix: {fix}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+}
+
 /// A GPU as NVML describes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GpuDevice {
     /// NVML index, in PCI order; CUDA may count differently.
     pub index: u32,
-    /// NVML's UUID of the board, `GPU-…`.
+    /// NVML's UUID of the board, `GPU-…`; `GPU-unidentified-` and the index for a board that could not be opened.
     pub uuid: String,
     /// As NVML names it.
     pub name: Option<String>,
@@ -257,6 +283,8 @@ pub struct GpuDevice {
     pub energy_method: Option<EnergyMethod>,
     /// Mean power in watts between the last two samples; null when unknown.
     pub live_power_w: Option<f64>,
+    /// Why its energy cannot be read, with the fix; null when it can.
+    pub problem: Option<String>,
 }
 
 /// The host's CPUs as one device.

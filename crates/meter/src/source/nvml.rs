@@ -4,6 +4,7 @@
 //! for the next one. Readings are whole boards: MIG slices and other people's processes are inside. Deliberately does
 //! not know CUDA's device order, which differs from NVML's: the UUID is the identity.
 
+mod errors;
 mod findings;
 mod library;
 mod session;
@@ -18,11 +19,15 @@ use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml};
 
-use findings::{failed, whole_library, works};
+use errors::in_words;
+use findings::{failed, library_failed, no_gpu, works};
 use session::Session;
 use telemetry::NvmlTelemetry;
 
-use super::{EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value};
+use super::{
+    BoardOfSlice, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, UNIDENTIFIED_GPU,
+    Value,
+};
 use crate::telemetry::TelemetrySource;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::{MILLIJOULES_PER_JOULE, MILLIWATTS_PER_WATT};
@@ -83,11 +88,8 @@ impl NvmlSource {
         let count = match nvml.device_count() {
             Ok(count) => count,
             Err(error) => {
-                return (
-                    None,
-                    Vec::new(),
-                    vec![whole_library(format!("devices cannot be counted: {error}"))],
-                );
+                let detail = format!("devices cannot be counted: {}", in_words(&error));
+                return (None, Vec::new(), vec![library_failed(detail, &error)]);
             }
         };
         let driver_version = nvml.sys_driver_version().ok();
@@ -95,28 +97,19 @@ impl NvmlSource {
         let mut gpus = Vec::new();
         let mut findings = Vec::new();
         for index in 0..count {
-            let looked = look_at(&nvml, index).map(|(gpu, finding, found)| {
-                if let Some((board, description)) = found {
-                    boards.push(board);
-                    descriptions.push(description);
-                }
-                (gpu, finding)
-            });
-            match looked {
-                Ok((mut gpu, finding)) => {
-                    gpu.driver_version.clone_from(&driver_version);
-                    gpus.push(gpu);
-                    findings.push(finding);
-                }
-                Err(error) => findings.push(failed(
-                    format!("GPU {index}"),
-                    format!("the device cannot be opened: {error}"),
-                    &error,
-                )),
+            let (mut gpu, finding, found) =
+                look_at(&nvml, index).unwrap_or_else(|error| unidentified(&nvml, index, &error));
+            gpu.driver_version.clone_from(&driver_version);
+            gpu.problem = (!finding.works).then(|| finding.detail_and_fix());
+            gpus.push(gpu);
+            findings.push(finding);
+            if let Some((board, description)) = found {
+                boards.push(board);
+                descriptions.push(description);
             }
         }
         if count == 0 {
-            findings.push(whole_library("NVML works but sees no GPU".to_owned()));
+            findings.push(no_gpu());
         }
         let source = Self {
             session: Session::new(nvml, library),
@@ -129,7 +122,34 @@ impl NvmlSource {
 
 type Found = (Board, SourceDescription);
 
-fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>), NvmlError> {
+type Looked = (GpuDevice, Finding, Option<Found>);
+
+/// A board that is counted, but gives no handle or does not tell its UUID: it stays in the list, so that whoever means it
+/// is told that its energy is missing.
+fn unidentified(nvml: &Nvml, index: u32, error: &NvmlError) -> Looked {
+    let device = nvml.device_by_index(index).ok();
+    let detail = if device.is_some() {
+        format!(
+            "the device does not tell its UUID, without which it is not known again: {}",
+            in_words(error)
+        )
+    } else {
+        format!("the device cannot be opened: {}", in_words(error))
+    };
+    let gpu = GpuDevice {
+        index,
+        uuid: format!("{UNIDENTIFIED_GPU}{index}"),
+        name: device.and_then(|device| device.name().ok()),
+        memory_bytes: None,
+        driver_version: None,
+        energy_method: None,
+        live_power_w: None,
+        problem: None,
+    };
+    (gpu, failed(format!("GPU {index}"), detail, error), None)
+}
+
+fn look_at(nvml: &Nvml, index: u32) -> Result<Looked, NvmlError> {
     let device = nvml.device_by_index(index)?;
     let uuid = device.uuid()?;
     let counter = device.total_energy_consumption();
@@ -153,6 +173,7 @@ fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>
         driver_version: None,
         energy_method: method,
         live_power_w: None,
+        problem: None,
     };
     let subject = format!("GPU {index} ({uuid})");
     let is_sliced = device.mig_mode().is_ok_and(|mode| mode.current == 1);
@@ -160,7 +181,10 @@ fn look_at(nvml: &Nvml, index: u32) -> Result<(GpuDevice, Finding, Option<Found>
     let finding = match (&counter, method) {
         (Err(error), None) => failed(
             subject,
-            format!("neither its energy counter nor its power can be read: {error}"),
+            format!(
+                "neither its energy counter nor its power can be read: {}",
+                in_words(error)
+            ),
             error,
         ),
         (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}{sliced}", named(power))),
@@ -235,6 +259,15 @@ impl EnergySource for NvmlSource {
 
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         Some(Box::new(NvmlTelemetry::new(Arc::clone(&self.session))))
+    }
+
+    fn board_of_slice(&self) -> Option<BoardOfSlice> {
+        let session = Arc::clone(&self.session);
+        Some(Box::new(move |slice| {
+            let (nvml, _) = session.current().ok()?;
+            let board = nvml.device_by_uuid(slice).ok()?.mig_parent_device().ok()?;
+            board.uuid().ok()
+        }))
     }
 }
 
