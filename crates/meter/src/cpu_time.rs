@@ -3,7 +3,7 @@
 //! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
 //! samples these like any counter; `process_tree` adds up a process and what it started.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ pub enum CpuTimeError {
 #[derive(Clone, Debug)]
 pub struct HostCpuClock {
     path: PathBuf,
+    proc_root: PathBuf,
     format: Format,
     /// Kept open: finding it anew at each sweep costs more than reading it.
     file: Arc<File>,
@@ -68,20 +69,21 @@ impl HostCpuClock {
             .chain(v2.map(|folder| (folder.join("cpu.stat"), Format::CpuStat)))
             .chain([(proc_root.join("schedstat"), Format::Schedstat)]);
         for (path, format) in candidates {
-            if let Ok(clock) = Self::open_file(path, format)
+            if let Ok(clock) = Self::open_file(proc_root, path, format)
                 && clock.busy_sec().is_ok_and(|sec| sec > 0.0)
             {
                 return Ok(clock);
             }
         }
-        let ticks = Self::open_file(proc_root.join("stat"), Format::ProcStat)?;
+        let ticks = Self::open_file(proc_root, proc_root.join("stat"), Format::ProcStat)?;
         ticks.busy_sec().map(|_| ticks)
     }
 
-    fn open_file(path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
+    fn open_file(proc_root: &Path, path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
         match File::open(&path) {
             Ok(file) => Ok(Self {
                 path,
+                proc_root: proc_root.to_owned(),
                 format,
                 file: Arc::new(file),
             }),
@@ -104,13 +106,17 @@ impl HostCpuClock {
         sec.ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
     }
 
-    /// Returns how many CPUs the time is of, as its file lists them; `None` where the file does not tell. A container can
-    /// be shown fewer in `cpuinfo`.
+    /// Returns how many CPUs the time is of, as the kernel's files list them; `None` where they do not tell. A container
+    /// can be shown fewer in `cpuinfo`.
     pub fn cpus(&self) -> Option<u32> {
-        let text = whole(&self.file).ok()?;
+        let listed = |text: io::Result<String>| cpus_listed(&text.ok()?);
         match self.format {
-            Format::CpuacctUsage | Format::CpuStat => None,
-            Format::Schedstat | Format::ProcStat => cpus_listed(&text),
+            Format::Schedstat | Format::ProcStat => listed(whole(&self.file)),
+            // One number for the whole host, whose CPUs stand elsewhere.
+            Format::CpuacctUsage | Format::CpuStat => ["schedstat", "stat"]
+                .into_iter()
+                .filter_map(|name| listed(fs::read_to_string(self.proc_root.join(name))))
+                .max(),
         }
     }
 
@@ -231,8 +237,6 @@ pub fn process_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     struct FakeHost(tempfile::TempDir);
@@ -313,6 +317,10 @@ mod tests {
             "proc/schedstat",
             "version 15\ncpu0 0 0 9 9 9 9 1000000000 5 5\ndomain0 3 1 2\ncpu1 0 0 9 9 9 9 500000000 5 5\n",
         );
+        assert_eq!(host.clock().cpus(), Some(2));
+        host.write("cgroup/cpuacct/cpuacct.usage", "2500000000\n");
+        host.write("cgroup/cpuacct/release_agent", "");
+        assert_eq!(host.clock().format, Format::CpuacctUsage);
         assert_eq!(host.clock().cpus(), Some(2));
     }
 
