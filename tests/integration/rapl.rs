@@ -136,6 +136,18 @@ fn one_register_under_two_names_is_counted_once_and_the_finding_says_so() {
 }
 
 #[test]
+fn dies_that_show_one_register_in_files_of_their_own_are_counted_once() {
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:68"),
+        FakeZone::new("intel-rapl:1", "package-0-die-1", "constant:68"),
+    ]);
+    let (window, metrics) = measure(&meter(&tree), Duration::from_millis(900));
+    let expected_j = 68.0 * window.duration_sec();
+    let cpu_j = metrics.host_cpu_energy_j.expect("one package");
+    assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
+}
+
+#[test]
 fn dies_with_counters_of_their_own_are_both_counted() {
     let tree = FakePowercap::start(vec![
         FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:68"),

@@ -112,6 +112,7 @@ impl PerfEventSource {
                     range: None,
                     counts_from_opening: true,
                     group: super::comparison_group(domain),
+                    package: None,
                     is_second_choice: domain == EnergyDomain::Dram,
                 };
                 (index, register)

@@ -160,6 +160,7 @@ impl RaplSource {
         self.counters.push(Counter {
             access: Arc::clone(access),
             folder: zone.folder.clone(),
+            package: zone.package(),
             file: None,
             range_uj,
             max_power_w,
@@ -220,6 +221,7 @@ impl RaplSource {
                 range: counter.range_uj,
                 counts_from_opening: false,
                 group: super::comparison_group(description.id.domain),
+                package: counter.package,
                 is_second_choice: is_mmio || description.id.domain == EnergyDomain::Dram,
             };
             (index, register)

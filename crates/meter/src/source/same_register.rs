@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use joulemark_measurement::clock::Monotonic;
 
 /// Registers tick every millisecond or so: this many moves take ten.
 const MOVES_NEEDED: u32 = 8;
@@ -19,9 +21,14 @@ const DISAGREEMENTS_NEEDED: u32 = 5;
 /// Joules apart beyond which two counters are not one register, however late one of them shows it.
 const FAR_APART_J: f64 = 20.0;
 
+/// Dies of one package may be given copies of one register a moment apart. Registers of their own, which began to count
+/// at different moments, stay this close by no chance while they move on by many times as much.
+const COPY_TOLERANCE_J: f64 = 0.02;
+const TOLERANCES_TRAVELLED: i128 = 20;
+
 /// The start-up waits no longer than this, and less where nothing moves at all.
-const LONGEST_LOOK: Duration = Duration::from_millis(80);
-const LONGEST_STANDSTILL: Duration = Duration::from_millis(20);
+const LONGEST_LOOK_SEC: f64 = 0.08;
+const LONGEST_STANDSTILL_SEC: f64 = 0.02;
 const BETWEEN_ROUNDS: Duration = Duration::from_micros(200);
 
 /// Values of a copy that is written after its original were the original's a moment before.
@@ -38,6 +45,8 @@ pub struct Register {
     pub counts_from_opening: bool,
     /// Counters of different groups are never compared.
     pub group: u32,
+    /// The package it is of, by name: two of one package are likelier to be one.
+    pub package: Option<u32>,
     /// Left out rather than kept where it shows the same as another.
     pub is_second_choice: bool,
 }
@@ -59,6 +68,8 @@ struct Pair {
     /// Where the constant difference between the two can lie.
     offset: (i128, i128),
     is_offset_fixed: bool,
+    tolerance: i128,
+    travelled: i128,
     moves: u32,
     agreements: u32,
     disagreements: u32,
@@ -81,6 +92,12 @@ impl Pair {
                 (-far_apart, far_apart)
             },
             is_offset_fixed,
+            tolerance: if is_offset_fixed && one.package.is_some() && one.package == two.package {
+                (COPY_TOLERANCE_J / one.joules_per_count) as i128
+            } else {
+                0
+            },
+            travelled: 0,
             moves: 0,
             agreements: 0,
             disagreements: 0,
@@ -99,7 +116,11 @@ impl Pair {
         else {
             return false;
         };
-        let moved = self.recent[0].back().is_some_and(|last| *last != kept_after);
+        let step = self.recent[0]
+            .back()
+            .map_or(0, |last| self.difference(kept_after, *last));
+        let moved = step != 0;
+        self.travelled += step.max(0);
         self.moves += u32::from(moved);
         let is_copy = self.is_offset_fixed && (self.recent[0].contains(&other) || self.recent[1].contains(&kept_after));
         self.remember([kept, kept_after], [other, other_after]);
@@ -146,6 +167,7 @@ impl Pair {
         if self.verdict != Verdict::Undecided || least > most {
             return;
         }
+        let (least, most) = (least - self.tolerance, most + self.tolerance);
         let (from, to) = (self.offset.0.max(least), self.offset.1.min(most));
         if from <= to {
             self.agreements += 1;
@@ -161,7 +183,10 @@ impl Pair {
             || (self.disagreements >= DISAGREEMENTS_NEEDED && self.disagreements * 4 > self.agreements)
         {
             self.verdict = Verdict::Different;
-        } else if self.moves >= MOVES_NEEDED && self.disagreements * AGREEMENTS_PER_SLIP <= self.agreements {
+        } else if self.moves >= MOVES_NEEDED
+            && self.travelled >= TOLERANCES_TRAVELLED * self.tolerance
+            && self.disagreements * AGREEMENTS_PER_SLIP <= self.agreements
+        {
             self.verdict = Verdict::Same;
         }
     }
@@ -188,11 +213,16 @@ impl SameRegister {
 
     /// Compares at start-up, for less than a tenth of a second.
     pub fn look(&mut self, read: &mut dyn FnMut(usize) -> Option<u64>) {
-        let began = Instant::now();
-        let mut moved_at = began;
-        while self.is_undecided() && began.elapsed() < LONGEST_LOOK && moved_at.elapsed() < LONGEST_STANDSTILL {
-            if self.look_once(read) {
-                moved_at = Instant::now();
+        let began = Monotonic::now();
+        let (mut moved_at, mut now) = (began, began);
+        while self.is_undecided()
+            && now.sec_since(began) < LONGEST_LOOK_SEC
+            && now.sec_since(moved_at) < LONGEST_STANDSTILL_SEC
+        {
+            let moved = self.look_once(read);
+            now = Monotonic::now();
+            if moved {
+                moved_at = now;
             }
             thread::sleep(BETWEEN_ROUNDS);
         }

@@ -28,6 +28,8 @@ const BELIEVED_W: f64 = 20e3;
 pub struct Counter {
     pub access: Arc<Access>,
     pub folder: PathBuf,
+    /// The number of the package it is of.
+    pub package: Option<u32>,
     /// Kept open: a reading then is one system call.
     pub file: Option<File>,
     /// Microjoules at which the counter starts again from 0; none when the kernel would not say.

@@ -206,6 +206,7 @@ fn a_wrap_above_the_declared_limit_is_no_reset_once_such_power_was_seen() {
     let mut counter = Counter {
         access: Arc::default(),
         folder: PathBuf::new(),
+        package: None,
         file: None,
         range_uj: Some(1_000_000_000),
         max_power_w: None,
@@ -261,7 +262,7 @@ proptest! {
     ) {
         let first = (start * (range - 1) as f64) as u64;
         let mut counter = Counter {
-            access: Arc::default(), folder: PathBuf::new(), range_uj: Some(range), max_power_w: None,
+            access: Arc::default(), folder: PathBuf::new(), package: None, range_uj: Some(range), max_power_w: None,
             highest_power_w: f64::INFINITY, file: None,
             last: None, last_uj: Some(first), unwrapped_uj: first, peak_w: 0.0, failed: false,
         };
@@ -344,11 +345,12 @@ fn one_register_under_the_names_of_two_dies_is_read_once_and_the_finding_says_wh
 }
 
 #[test]
-fn two_dies_with_registers_of_their_own_are_both_read_also_when_they_draw_the_same() {
-    for watts in [[68.0, 55.0], [68.0, 68.0]] {
+fn dies_and_packages_with_registers_of_their_own_are_both_read_packages_also_when_they_draw_the_same() {
+    let dies = ["package-0-die-0", "package-0-die-1"];
+    for (watts, names_of) in [([68.0, 55.0], dies), ([68.0, 68.0], ["package-0", "package-1"])] {
         let tree = FakeTree::new();
-        let dies = [("intel-rapl:0", "package-0-die-0"), ("intel-rapl:1", "package-0-die-1")];
-        let files = dies.map(|(path, name)| counter_of(&tree.zone(path, name, 1)));
+        let zones = [("intel-rapl:0", names_of[0]), ("intel-rapl:1", names_of[1])];
+        let files = zones.map(|(path, name)| counter_of(&tree.zone(path, name, 1)));
         let _moving = Moving::start(files.into_iter().zip(watts).collect());
         let (source, findings) = tree.open();
         assert_eq!(names(&source).len(), 2, "{findings:?}");

@@ -24,6 +24,12 @@ impl Zone {
         is_mmio(&self.path)
     }
 
+    /// The number of the package that the zone is, or lies in.
+    pub fn package(&self) -> Option<u32> {
+        let name = self.covers.split('/').find_map(|name| name.strip_prefix("package-"))?;
+        name.split('-').next()?.parse().ok()
+    }
+
     pub fn domain(&self) -> Option<EnergyDomain> {
         match self.name.as_str() {
             "dram" => Some(EnergyDomain::Dram),

@@ -7,6 +7,7 @@ const MICROJOULE: Register = Register {
     range: Some(1_000_000_000),
     counts_from_opening: false,
     group: 0,
+    package: None,
     is_second_choice: false,
 };
 
@@ -52,6 +53,26 @@ fn a_copy_that_is_written_a_moment_after_its_original_is_one_register_with_it() 
         Some(value(tick.get() / 10 - behind.min(tick.get() / 10)))
     });
     assert_eq!(same.original_of(1).map(|(kept, _)| kept), Some(0), "{same:?}");
+}
+
+#[test]
+fn copies_of_one_register_for_the_dies_of_a_package_are_one_though_written_a_moment_apart() {
+    let die = Register {
+        package: Some(0),
+        ..MICROJOULE
+    };
+    let tick = Cell::new(0u64);
+    let ticking = |watts: [u64; 2]| {
+        tick.set(0);
+        let read = |index: usize| {
+            tick.set(tick.get() + 1);
+            Some(7_000_000 + tick.get() / 10 * watts[index] * 1000 + 400 * index as u64)
+        };
+        compared(&[die; 2], 60, read)
+    };
+    assert_eq!(ticking([68, 68]).original_of(1).map(|(kept, _)| kept), Some(0));
+    let own = ticking([68, 55]);
+    assert!(own.original_of(1).is_none() && !own.is_undecided(), "{own:?}");
 }
 
 #[test]

@@ -36,9 +36,8 @@ impl FullPower {
     /// Estimates for `cpus` logical CPUs, those whose CPU time is read.
     pub fn estimate(cpu: &CpuInfo, cpus: u32) -> Self {
         let model = cpu.model.as_deref().unwrap_or("unknown");
-        let plate = match tdp_table::find(model) {
-            None => return Self::by_logical_cpus(cpu, cpus, format!("CPU model `{model}` has no TDP in our table")),
-            Some(plate) => plate,
+        let Some(plate) = tdp_table::find(model) else {
+            return Self::by_logical_cpus(cpu, cpus, format!("CPU model `{model}` has no TDP in our table"));
         };
         match (plate, cpu.virtual_machine) {
             // Whole sockets draw whatever of them is switched off or kept from this process.
