@@ -80,7 +80,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let meter = HostMeter::start(joulemark_meter::open(&energy_options)).context("the energy meter does not start")?;
     let _attention = meter.attend();
     let devices = meter.devices();
-    let gpus = choice.among(&devices.gpus)?;
+    let gpus = choice.among(&devices.gpus, |name| meter.refused_slice(name))?;
 
     if !gpus.is_empty() {
         std::thread::sleep(ACQUAINTANCE);

@@ -99,6 +99,9 @@ fn a_board_whose_driver_hangs_costs_its_own_reading_and_no_other() {
     assert!(took < Duration::from_secs(5), "{took:?}");
     let devices = meter.devices();
     assert!(devices.gpus[1].live_power_w.is_none() && devices.gpus[0].live_power_w.is_some());
+    let problem = devices.gpus[1].problem.clone().unwrap_or_default();
+    assert!(problem.contains("has not returned"), "{problem}");
+    assert!(devices.gpus[0].problem.is_none());
     assert!(meter.health().is_alive);
 }
 
@@ -136,6 +139,7 @@ fn meter_ends_with_its_command_while_a_driver_hangs_from_the_start() {
     let (output, took) = metered(&mock, &tree, "sleep 1");
     let reading = json(&output);
     assert!(took < Duration::from_secs(15), "{took:?}");
+    assert_eq!(reading["total_energy_j"], Value::Null, "{reading}");
     let duration = reading["duration_sec"].as_f64().expect("a duration");
     assert!((1.0..1.3).contains(&duration), "{duration}");
     let findings = reading["findings"].to_string();

@@ -52,6 +52,7 @@ mod rapl;
 mod receiver;
 mod recovered_gpu;
 mod recovery;
+mod refused_gpus;
 mod representations;
 mod same_host;
 mod service_manager;

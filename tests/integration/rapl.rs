@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, SourceReading, Window};
-use joulemark_meter::{EnergyOptions, HostMeter, open};
+use joulemark_meter::{EnergyOptions, Finding, HostMeter, open};
 
 use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::undisturbed::undisturbed;
@@ -102,6 +102,111 @@ fn dies_of_one_package_add_up() {
     let expected_j = 150.0 * window.duration_sec();
     let cpu_j = metrics.host_cpu_energy_j.expect("both dies");
     assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
+}
+
+/// Puts one register behind both zones; the writer's thread moves the first.
+fn one_register(tree: &FakePowercap, shown: &str, again: &str) {
+    let counter = |zone: &str| tree.root().join(zone).join("energy_uj");
+    std::fs::remove_file(counter(again)).expect("a counter");
+    std::fs::hard_link(counter(shown), counter(again)).expect("a link");
+}
+
+#[test]
+fn one_register_under_two_names_is_counted_once_and_the_finding_says_so() {
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:68"),
+        FakeZone::new("intel-rapl:1", "package-0-die-1", "constant:55"),
+    ]);
+    one_register(&tree, "intel-rapl:0", "intel-rapl:1");
+    let meter = meter(&tree);
+    let (window, metrics) = measure(&meter, Duration::from_millis(600));
+    let expected_j = 68.0 * window.duration_sec();
+    let cpu_j = metrics.host_cpu_energy_j.expect("one package");
+    assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
+    assert!((metrics.total_energy_j.expect("a total") - cpu_j).abs() < 1e-9);
+    let findings = meter.devices().findings;
+    let second = findings
+        .iter()
+        .find(|finding| finding.subject == "package-0-die-1 (intel-rapl:1)")
+        .expect("a finding");
+    assert!(
+        !second.works && second.detail.contains("the same register"),
+        "{second:?}"
+    );
+}
+
+#[test]
+fn dies_that_show_one_register_in_files_of_their_own_are_counted_once() {
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:68"),
+        FakeZone::new("intel-rapl:1", "package-0-die-1", "constant:68"),
+    ]);
+    let (window, metrics) = measure(&meter(&tree), Duration::from_millis(900));
+    let expected_j = 68.0 * window.duration_sec();
+    let cpu_j = metrics.host_cpu_energy_j.expect("one package");
+    assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
+}
+
+#[test]
+fn dies_with_counters_of_their_own_are_both_counted() {
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0-die-0", "constant:68"),
+        FakeZone::new("intel-rapl:1", "package-0-die-1", "constant:55"),
+    ]);
+    let (window, metrics) = measure(&meter(&tree), Duration::from_millis(600));
+    let expected_j = 123.0 * window.duration_sec();
+    let cpu_j = metrics.host_cpu_energy_j.expect("both dies");
+    assert!((cpu_j - expected_j).abs() < 1.2, "{cpu_j} for {expected_j}");
+}
+
+#[test]
+fn one_register_that_stood_still_at_the_start_is_counted_once_when_it_moves() {
+    let tree = FakePowercap::start(Vec::new());
+    let root = tree.root();
+    let shows = |zone: &str, name: &str, text: &str| std::fs::write(root.join(zone).join(name), text).expect("a file");
+    for (zone, name) in [("intel-rapl:0", "package-0-die-0"), ("intel-rapl:1", "package-0-die-1")] {
+        std::fs::create_dir(root.join(zone)).expect("a zone");
+        shows(zone, "name", name);
+        shows(zone, "energy_uj", "0");
+    }
+    one_register(&tree, "intel-rapl:0", "intel-rapl:1");
+    let meter = meter(&tree);
+    let undecided = |finding: &Finding| finding.works && finding.detail.contains("not decided yet");
+    assert!(meter.devices().findings.iter().any(undecided));
+    let start = meter.edge();
+    for step in 1..=20 {
+        shows("intel-rapl:0", "energy_uj", &format!("{}", step * 1_000_000));
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    let metrics = meter.read_host(&between(start, Monotonic::now()));
+    let cpu_j = metrics.host_cpu_energy_j.expect("one package");
+    assert!((19.0..=20.5).contains(&cpu_j), "{cpu_j}");
+    let said = meter.devices().findings;
+    assert!(
+        said.iter()
+            .any(|finding| finding.detail.contains("the same register") && !finding.works)
+    );
+}
+
+#[test]
+fn a_memory_zone_that_never_moves_is_null_with_the_reason_and_not_in_the_total() {
+    let tree = FakePowercap::start(vec![
+        FakeZone::new("intel-rapl:0", "package-0", "constant:60"),
+        FakeZone::new("intel-rapl:0:0", "dram", "constant:0"),
+        FakeZone::new("intel-rapl:0:1", "core", "constant:0"),
+    ]);
+    let (_, metrics) = measure(&meter(&tree), Duration::from_millis(520));
+    for path in ["intel-rapl:0:0", "intel-rapl:0:1"] {
+        let reading = zone(&metrics, path);
+        assert_eq!(
+            (reading.energy_j, reading.counted_in_total),
+            (None, false),
+            "{reading:?}"
+        );
+        assert!(reading.note.as_ref().is_some_and(|note| note.contains("stood still")));
+    }
+    assert_eq!(metrics.host_dram_energy_j, None);
+    assert_eq!(metrics.total_energy_j, metrics.host_cpu_energy_j);
 }
 
 #[test]

@@ -94,7 +94,10 @@ impl Asked for Vec<GpuSelector> {
         let mut gpus = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let selector = match item {
-                Value::String(uuid) if uuid.starts_with("GPU-") && is_plain(uuid, 100) => {
+                // A MIG slice is refused by the host, which knows its board.
+                Value::String(uuid)
+                    if (uuid.starts_with("GPU-") || uuid.starts_with("MIG-")) && is_plain(uuid, 100) =>
+                {
                     Some(GpuSelector::Uuid(uuid.clone()))
                 }
                 other => other

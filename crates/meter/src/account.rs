@@ -4,7 +4,7 @@
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
 use super::estimation::window::readings;
-use super::source::Devices;
+use super::source::{Devices, Place};
 use super::split::Split;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
@@ -106,10 +106,42 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
     add_up(metrics, window, has_gpus)
 }
 
+/// Returns the same, in which GPUs of the host that no source reads are null with the reason, and with them the total.
+pub(crate) fn account_host_and_its_gpus(timeline: &Timeline, devices: &Devices, window: &Window) -> EnergyMetrics {
+    let mut metrics = account_host(timeline, window);
+    let is_read = |uuid: &str| {
+        let readings = timeline.tracks().iter().map(|track| &track.description.id.place);
+        readings
+            .into_iter()
+            .any(|place| matches!(place, Place::Gpu { uuid: its, .. } if its == uuid))
+    };
+    let unread: Vec<&str> = devices
+        .gpus
+        .iter()
+        .map(|gpu| gpu.uuid.as_str())
+        .filter(|uuid| !is_read(uuid))
+        .collect();
+    if unread.is_empty() {
+        return metrics;
+    }
+    metrics
+        .sources
+        .extend(unread.into_iter().map(|uuid| nobody_reads(uuid, devices)));
+    metrics.gpu_energy_j = None;
+    add_up(metrics, window, true)
+}
+
 fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
-    let mut sources = readings(timeline, window);
+    let tracks = timeline.tracks().iter();
+    let mut sources: Vec<SourceReading> = readings(timeline, window)
+        .into_iter()
+        .zip(tracks)
+        .filter_map(|(reading, track)| (!track.is_repeat()).then_some(reading))
+        .collect();
     sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
-    sources.iter_mut().for_each(tell_of_a_dead_counter);
+    sources
+        .iter_mut()
+        .for_each(|reading| tell_of_a_dead_counter(reading, window));
     let duration_sec = window.duration_sec();
     let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
     let followed = Split::compute(timeline, Span::from(window), &[]).followed;
@@ -126,25 +158,20 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     }
 }
 
-/// Some virtual machines show counters that never move: 0 J would be a lie, so the energy is not known.
-fn tell_of_a_dead_counter(reading: &mut SourceReading) {
-    /// Some tens of refreshes: what runs has moved its counter by then.
-    const LONG_ENOUGH_REFRESHES: f64 = 50.0;
-    /// As Intel's SDM (volume 3, RAPL interfaces) says.
-    const RAPL_REFRESH_MS: f64 = 1.0;
-    /// Where the refresh is not known: ten of the slowest counter.
-    const LONG_ENOUGH_SEC: f64 = 1.0;
-    let is_whole_device = matches!(reading.domain, EnergyDomain::Gpu | EnergyDomain::Package);
-    let is_counter = reading.method == EnergyMethod::EnergyCounter;
-    let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
-    let is_rapl = reading.source == EnergySourceKind::RaplPowercap || reading.source == EnergySourceKind::RaplPerfEvent;
-    // A dead counter shows no refresh; RAPL's is known all the same.
-    let refresh_ms = reading.refresh_ms.or_else(|| is_rapl.then_some(RAPL_REFRESH_MS));
-    let long_enough_sec = refresh_ms.map_or(LONG_ENOUGH_SEC, |ms| {
-        (LONG_ENOUGH_REFRESHES * ms / MILLISECONDS_PER_SECOND).min(LONG_ENOUGH_SEC)
-    });
-    if is_whole_device && is_counter && reading.energy_j == Some(0.0) && covered_sec >= long_enough_sec {
-        let dead = "its counter stood still for the whole window, and no device that runs draws nothing";
+/// Some virtual machines show counters that never move, and some hosts memory zones: 0 J would be a lie, so the energy is
+/// not known.
+fn tell_of_a_dead_counter(reading: &mut SourceReading, window: &Window) {
+    let dead = match reading.domain {
+        EnergyDomain::Gpu | EnergyDomain::Package => {
+            "its counter stood still for the whole window, and no device that runs draws nothing"
+        }
+        _ => {
+            "its counter stood still for the whole window: a zone that draws anything moves hundreds of times a second"
+        }
+    };
+    // A graphics part that is switched off truly draws nothing.
+    let is_counter = reading.method == EnergyMethod::EnergyCounter && reading.domain != EnergyDomain::Uncore;
+    if is_counter && reading.energy_j == Some(0.0) && is_long_enough_to_move(reading, window) {
         (reading.energy_j, reading.mean_power_w, reading.uncertainty_j) = (None, None, None);
         reading.counted_in_total = false;
         reading.confidence = Confidence::Low;
@@ -155,6 +182,29 @@ fn tell_of_a_dead_counter(reading: &mut SourceReading) {
                 .map_or_else(|| dead.to_owned(), |note| format!("{note}; {dead}")),
         );
     }
+}
+
+fn is_long_enough_to_move(reading: &SourceReading, window: &Window) -> bool {
+    /// Some tens of refreshes: what runs has moved its counter by then.
+    const LONG_ENOUGH_REFRESHES: f64 = 50.0;
+    /// As Intel's SDM (volume 3, RAPL interfaces) says.
+    const RAPL_REFRESH_MS: f64 = 1.0;
+    /// Where the refresh is not known: ten of the slowest counter.
+    const LONG_ENOUGH_SEC: f64 = 1.0;
+    /// Memory and parts of a package draw little and refresh slowly: 61 µJ steps at a tenth of a watt come 1,600 times a
+    /// second, and the slowest zones are updated ten times in it.
+    const LONG_ENOUGH_FOR_A_PART_SEC: f64 = 0.5;
+    let is_rapl = reading.source == EnergySourceKind::RaplPowercap || reading.source == EnergySourceKind::RaplPerfEvent;
+    if is_rapl && reading.domain != EnergyDomain::Package {
+        return reading.sample_count > 1 && window.duration_sec() >= LONG_ENOUGH_FOR_A_PART_SEC;
+    }
+    let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
+    // A dead counter shows no refresh; RAPL's is known all the same.
+    let refresh_ms = reading.refresh_ms.or_else(|| is_rapl.then_some(RAPL_REFRESH_MS));
+    let long_enough_sec = refresh_ms.map_or(LONG_ENOUGH_SEC, |ms| {
+        (LONG_ENOUGH_REFRESHES * ms / MILLISECONDS_PER_SECOND).min(LONG_ENOUGH_SEC)
+    });
+    covered_sec >= long_enough_sec
 }
 
 /// Sum over a domain's sources. One unknown part makes the sum unknown: a part is not the whole.
@@ -182,18 +232,14 @@ fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> Energy
 
 fn nobody_reads(uuid: &str, devices: &Devices) -> SourceReading {
     let mut note = "no source of this host reads this GPU".to_owned();
-    let failed = devices.findings.iter().filter(|finding| !finding.works);
-    for finding in failed.filter(|finding| finding.subject.contains(uuid)) {
+    let device = devices.gpus.iter().find(|gpu| gpu.uuid == uuid);
+    if let Some(problem) = device.and_then(|gpu| gpu.problem.as_ref()) {
         note.push_str(": ");
-        note.push_str(&finding.detail);
-        if let Some(fix) = &finding.fix {
-            note.push_str(". Fix: ");
-            note.push_str(fix);
-        }
+        note.push_str(problem);
     }
     SourceReading {
         domain: EnergyDomain::Gpu,
-        gpu: devices.gpus.iter().find(|gpu| gpu.uuid == uuid).map(|gpu| gpu.index),
+        gpu: device.map(|gpu| gpu.index),
         gpu_uuid: Some(uuid.to_owned()),
         zone: None,
         zone_path: None,

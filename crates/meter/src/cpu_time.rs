@@ -3,7 +3,7 @@
 //! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
 //! samples these like any counter; `process_tree` adds up a process and what it started.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ pub enum CpuTimeError {
 #[derive(Clone, Debug)]
 pub struct HostCpuClock {
     path: PathBuf,
+    proc_root: PathBuf,
     format: Format,
     /// Kept open: finding it anew at each sweep costs more than reading it.
     file: Arc<File>,
@@ -68,20 +69,21 @@ impl HostCpuClock {
             .chain(v2.map(|folder| (folder.join("cpu.stat"), Format::CpuStat)))
             .chain([(proc_root.join("schedstat"), Format::Schedstat)]);
         for (path, format) in candidates {
-            if let Ok(clock) = Self::open_file(path, format)
+            if let Ok(clock) = Self::open_file(proc_root, path, format)
                 && clock.busy_sec().is_ok_and(|sec| sec > 0.0)
             {
                 return Ok(clock);
             }
         }
-        let ticks = Self::open_file(proc_root.join("stat"), Format::ProcStat)?;
+        let ticks = Self::open_file(proc_root, proc_root.join("stat"), Format::ProcStat)?;
         ticks.busy_sec().map(|_| ticks)
     }
 
-    fn open_file(path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
+    fn open_file(proc_root: &Path, path: PathBuf, format: Format) -> Result<Self, CpuTimeError> {
         match File::open(&path) {
             Ok(file) => Ok(Self {
                 path,
+                proc_root: proc_root.to_owned(),
                 format,
                 file: Arc::new(file),
             }),
@@ -104,6 +106,20 @@ impl HostCpuClock {
         sec.ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
     }
 
+    /// Returns how many CPUs the time is of, as the kernel's files list them; `None` where they do not tell. A container
+    /// can be shown fewer in `cpuinfo`.
+    pub fn cpus(&self) -> Option<u32> {
+        let listed = |text: io::Result<String>| cpus_listed(&text.ok()?);
+        match self.format {
+            Format::Schedstat | Format::ProcStat => listed(whole(&self.file)),
+            // One number for the whole host, whose CPUs stand elsewhere.
+            Format::CpuacctUsage | Format::CpuStat => ["schedstat", "stat"]
+                .into_iter()
+                .filter_map(|name| listed(fs::read_to_string(self.proc_root.join(name))))
+                .max(),
+        }
+    }
+
     /// Returns the counter's path and its resolution, for people to read.
     pub fn describe(&self) -> String {
         let resolution = match self.format {
@@ -115,6 +131,9 @@ impl HostCpuClock {
         format!("{} ({resolution})", self.path.display())
     }
 }
+
+/// More CPUs than any kernel is built for.
+const MOST_CPUS: f64 = 8192.0;
 
 /// The file's text as it is now.
 fn whole(file: &File) -> io::Result<String> {
@@ -161,6 +180,28 @@ fn schedstat(text: &str) -> Option<f64> {
     ns.filter(|ns| *ns > 0.0).map(|ns| ns / NANOSECONDS_PER_SECOND)
 }
 
+/// Lines `cpu0 …`, `cpu1 …`. Where they are cut to a container's CPUs while the sum before them is the host's, the sum
+/// tells: every CPU's times add up to the same uptime.
+fn cpus_listed(text: &str) -> Option<u32> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("cpu"));
+    let of_one = |line: &&str| line.starts_with(|digit: char| digit.is_ascii_digit());
+    let listed = lines.clone().filter(of_one).count() as u32;
+    let ticks = |line: &str| -> f64 {
+        let fields = line.split_whitespace().filter_map(|field| field.parse::<f64>().ok());
+        // Guest time, behind the first eight, is in user and nice already.
+        fields.take(8).sum()
+    };
+    let sum = lines.clone().find(|line| line.starts_with(' ')).map(ticks);
+    let longest = lines
+        .filter(of_one)
+        .map(|line| ticks(line.split_once(' ').map_or("", |(_, times)| times)))
+        .fold(0.0, f64::max);
+    let in_sum = sum.filter(|_| longest > 0.0).map_or(0.0, |sum| (sum / longest).round());
+    let is_cut = listed == 1 && (2.0..=MOST_CPUS).contains(&in_sum);
+    let cpus = if is_cut { in_sum as u32 } else { listed };
+    (cpus > 0).then_some(cpus)
+}
+
 fn proc_stat(text: &str) -> Option<f64> {
     let fields: Vec<f64> = text
         .lines()
@@ -196,8 +237,6 @@ pub fn process_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     struct FakeHost(tempfile::TempDir);
@@ -261,6 +300,28 @@ mod tests {
         );
         assert_eq!(host.clock().format, Format::Schedstat);
         assert_eq!(host.clock().busy_sec().expect("nanoseconds"), 1.5);
+    }
+
+    #[test]
+    fn the_cpus_whose_time_is_read_are_counted_also_where_their_lines_are_cut() {
+        let host = FakeHost::new();
+        assert_eq!(host.clock().cpus(), Some(1));
+        host.write(
+            "proc/stat",
+            "cpu  800 0 0 1600 0 0 0 0 9 0\ncpu0 300 0 0 100 0 0 0 0 9 0\n",
+        );
+        assert_eq!(host.clock().cpus(), Some(6));
+        host.write("proc/stat", "cpu  5 0 5 5 0 0 0 0 0 0\n");
+        assert_eq!(host.clock().cpus(), None);
+        host.write(
+            "proc/schedstat",
+            "version 15\ncpu0 0 0 9 9 9 9 1000000000 5 5\ndomain0 3 1 2\ncpu1 0 0 9 9 9 9 500000000 5 5\n",
+        );
+        assert_eq!(host.clock().cpus(), Some(2));
+        host.write("cgroup/cpuacct/cpuacct.usage", "2500000000\n");
+        host.write("cgroup/cpuacct/release_agent", "");
+        assert_eq!(host.clock().format, Format::CpuacctUsage);
+        assert_eq!(host.clock().cpus(), Some(2));
     }
 
     #[test]

@@ -86,6 +86,9 @@ fn point(at: Monotonic, sample: Option<&GpuSample>) -> SeriesPoint {
 /// knows how busy a part of one is.
 pub fn of_zone(surroundings: Surroundings<'_>, source: usize, span: Span) -> Option<DeviceSeries> {
     let track = surroundings.timeline.tracks().get(source)?;
+    if track.is_repeat() {
+        return None;
+    }
     let (zone, zone_path) = match track.description.id.place.clone() {
         Place::Gpu { .. } => return None,
         Place::Zone { name, path } => (name, Some(path)),

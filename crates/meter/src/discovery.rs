@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cpu_time::HostCpuClock;
 use super::source::nvml::NvmlSource;
 use super::source::perf_event::{PerfEventRoots, PerfEventSource};
-use super::source::rapl::RaplSource;
+use super::source::rapl::{Access, RaplSource};
 use super::source::tdp::{CpuInfo, TdpSource};
 use super::source::{CpuDevice, Devices, EnergySource, Finding, SourceDescription};
 use joulemark_measurement::{EnergyDomain, EnergySourceKind};
@@ -74,13 +74,13 @@ pub fn open(options: &EnergyOptions) -> Opened {
     let (nvml, gpus, mut findings) = NvmlSource::open(options.nvml_library.as_deref());
     sources.extend(nvml.into_iter().map(|board| Box::new(board) as Box<dyn EnergySource>));
 
-    let rapl = open_rapl(options);
+    let cpu = CpuInfo::read(&options.proc_root);
+    let rapl = open_rapl(options, &cpu);
     let rapl_kind = rapl.packages;
     let rapl_problem = rapl_kind.is_none().then(|| problem_of(&rapl.findings));
     sources.extend(rapl.source);
     findings.extend(rapl.findings);
 
-    let cpu = CpuInfo::read(&options.proc_root);
     let host_cpu_clock = HostCpuClock::open(&options.proc_root, &options.cgroup_root);
     let mut energy_source = rapl_kind;
     if rapl_kind.is_none() {
@@ -128,10 +128,10 @@ struct Rapl {
 }
 
 /// One of the two ways to the same registers, never both: perf_event where it may be opened, else powercap.
-fn open_rapl(options: &EnergyOptions) -> Rapl {
+fn open_rapl(options: &EnergyOptions, cpu: &CpuInfo) -> Rapl {
     let mut findings = Vec::new();
     if let Some(roots) = &options.perf_event {
-        let (perf, of_perf) = PerfEventSource::open(roots);
+        let (perf, of_perf) = PerfEventSource::open_on(roots, cpu.guest.as_deref());
         findings.extend(of_perf);
         if perf.has_packages() {
             let source: Box<dyn EnergySource> = Box::new(perf);
@@ -143,8 +143,11 @@ fn open_rapl(options: &EnergyOptions) -> Rapl {
             };
         }
     }
-    let (powercap, of_powercap) =
-        RaplSource::open(&options.rapl_root, CpuInfo::read(&options.proc_root).model.as_deref());
+    let usual = EnergyOptions::default();
+    // Another tree on this very host: a wrong name is likelier than a host without RAPL.
+    let is_elsewhere = options.proc_root == usual.proc_root && options.rapl_root != usual.rapl_root;
+    let access = Access::read(&options.proc_root, cpu, is_elsewhere);
+    let (powercap, of_powercap) = RaplSource::open_with(&options.rapl_root, cpu.model.as_deref(), access);
     // The tree's own findings first: its fix is the one that most hosts need.
     findings.splice(0..0, of_powercap);
     let is_package = |description: &SourceDescription| description.id.domain == EnergyDomain::Package;
@@ -167,10 +170,7 @@ fn problem_of(rapl_findings: &[Finding]) -> String {
         .find(|finding| !finding.works && finding.fix.is_some());
     let problem = problem.or_else(|| rapl_findings.iter().find(|finding| !finding.works));
     match problem {
-        Some(Finding {
-            detail, fix: Some(fix), ..
-        }) => format!("{detail}. Fix: {fix}"),
-        Some(Finding { detail, .. }) => detail.clone(),
+        Some(finding) => finding.detail_and_fix(),
         None => "the RAPL tree has no package zone".to_owned(),
     }
 }

@@ -12,6 +12,7 @@ pub mod measure;
 mod priority;
 mod punctuality;
 mod sampler;
+mod slices;
 mod surroundings;
 mod telemetry;
 mod unit;
@@ -28,13 +29,13 @@ use crew::Crew;
 use lock::lock;
 use punctuality::Punctuality;
 
-use super::account::{account, account_host};
-use super::cpu_time::CpuTimeError;
+use super::account::{account, account_host_and_its_gpus};
+use super::cpu_time::{CpuTimeError, HostCpuClock};
 use super::discovery::Opened;
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
 use super::process_tree::ProcessTree;
-use super::source::{Devices, Place};
+use super::source::{BoardOfSlice, Devices, Finding, Place, PollError};
 use super::telemetry::SharedLog;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
@@ -61,6 +62,10 @@ struct Inner {
     telemetry: SharedLog,
     punctuality: Punctuality,
     devices: Devices,
+    /// Logical CPUs of the whole host, whose busy time is read.
+    host_cpus: u32,
+    /// What tells the boards that MIG slices are cut from, one for each source of GPUs.
+    boards_of_slices: Vec<BoardOfSlice>,
     /// How many callers attend to it.
     attending: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
@@ -101,6 +106,9 @@ impl HostMeter {
         let descriptions: Vec<_> = sources.iter().flat_map(|source| source.sources().to_vec()).collect();
         let interval = sampler::pace(sample_interval, &descriptions);
         let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
+        let boards_of_slices = sources.iter().filter_map(|source| source.board_of_slice()).collect();
+        let timed_cpus = host_cpu_clock.as_ref().and_then(HostCpuClock::cpus).unwrap_or(0);
+        let host_cpus = devices.cpu.logical_cpus.max(timed_cpus);
         let (edges, requests) = mpsc::channel();
         let (telemetry, units) = telemetry::open(sources, interval);
         let punctuality = Punctuality::default();
@@ -118,6 +126,8 @@ impl HostMeter {
             telemetry,
             punctuality,
             devices,
+            host_cpus,
+            boards_of_slices,
             attending,
             edges: Some(edges),
             crew,
@@ -222,7 +232,7 @@ impl HostMeter {
     /// ```
     pub fn read_host(&self, window: &Window) -> EnergyMetrics {
         self.catch_up(window);
-        account_host(&lock(&self.0.timeline), window)
+        account_host_and_its_gpus(&lock(&self.0.timeline), &self.0.devices, window)
     }
 
     /// Returns the host's devices, which source each has, and its power just now.
@@ -230,20 +240,23 @@ impl HostMeter {
         let mut devices = self.0.devices.clone();
         let timeline = lock(&self.0.timeline);
         for gpu in &mut devices.gpus {
-            gpu.live_power_w = timeline
+            let is_its = |place: &Place| matches!(place, Place::Gpu { uuid, .. } if *uuid == gpu.uuid);
+            let track = timeline
                 .tracks()
                 .iter()
-                .find_map(|track| match &track.description.id.place {
-                    Place::Gpu { uuid, .. } if *uuid == gpu.uuid => track.live_power_w(),
-                    _ => None,
-                });
+                .find(|track| is_its(&track.description.id.place));
+            if let Some(track) = track {
+                gpu.live_power_w = track.live_power_w();
+                gpu.problem = track.last_error.as_ref().map(ToString::to_string);
+            }
         }
         let packages: Vec<Option<f64>> = timeline
             .tracks()
             .iter()
-            .filter(|track| track.description.id.domain == EnergyDomain::Package)
+            .filter(|track| track.description.id.domain == EnergyDomain::Package && !track.is_repeat())
             .map(super::estimation::track::Track::live_power_w)
             .collect();
+        tell_of_repeats(&timeline, &mut devices.findings);
         devices.cpu.live_power_w = if packages.is_empty() {
             None
         } else {
@@ -276,6 +289,19 @@ impl HostMeter {
                 return;
             }
             std::thread::sleep(SLOW_LOOK);
+        }
+    }
+}
+
+/// What turned out to repeat another source only after it was opened stands in the findings as what is known now.
+fn tell_of_repeats(timeline: &Timeline, findings: &mut [Finding]) {
+    for track in timeline.tracks() {
+        let (Some(PollError::Repeats(why)), subject) = (&track.last_error, track.description.subject()) else {
+            continue;
+        };
+        if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
+            finding.works = false;
+            finding.detail.clone_from(why);
         }
     }
 }

@@ -72,7 +72,8 @@ pub use source::perf_event::{PerfEventRoots, PerfEventSource};
 pub use source::rapl::RaplSource;
 pub use source::tdp::{CpuInfo, TdpSource};
 pub use source::{
-    CpuDevice, Devices, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value, Wraps,
+    BoardOfSlice, CpuDevice, Devices, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId,
+    Value, Wraps, is_unidentified_gpu,
 };
 pub use telemetry::GpuState;
 

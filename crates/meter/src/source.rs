@@ -2,9 +2,11 @@
 //! Deliberately does not know windows, threads or experiments. perf events and vendor libraries fit behind it.
 
 pub mod current_call;
+mod guest;
 pub mod nvml;
 pub mod perf_event;
 pub mod rapl;
+mod same_register;
 pub mod tdp;
 mod tdp_table;
 
@@ -14,6 +16,7 @@ use self::current_call::CurrentCall;
 use super::telemetry::TelemetrySource;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
+use same_register::SameRegister;
 
 /// The part of the host that a source measures: the identity that survives a reordering.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +69,17 @@ pub struct SourceDescription {
     pub note: Option<String>,
 }
 
+impl SourceDescription {
+    /// Returns what findings call it.
+    pub(crate) fn subject(&self) -> String {
+        match &self.id.place {
+            Place::Zone { name, path } => format!("{name} ({path})"),
+            Place::Gpu { index, uuid } => format!("GPU {index} ({uuid})"),
+            Place::Host => "CPU packages".to_owned(),
+        }
+    }
+}
+
 /// The range of a counter that starts again from 0, which bounds the time between two readings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wraps {
@@ -106,6 +120,50 @@ pub enum PollError {
     /// The device is away. Should it come back, nothing connects what was read before with what is read then.
     #[error("{0}")]
     Gone(String),
+    /// It turned out to show what another source shows already: it is left out of everything from now on.
+    #[error("{0}")]
+    Repeats(String),
+}
+
+/// Zones of one group may show one register: what a total adds up, and beside it each domain by itself.
+fn comparison_group(domain: EnergyDomain) -> u32 {
+    match domain {
+        EnergyDomain::Package | EnergyDomain::Dram => 0,
+        EnergyDomain::Core => 1,
+        EnergyDomain::Uncore => 2,
+        EnergyDomain::Psys => 3,
+        EnergyDomain::Gpu => 4,
+    }
+}
+
+/// Says in the findings what repeats another source and what is undecided. Returns which sources repeat another.
+fn say_repeats(same: &SameRegister, names: &[String], findings: &mut [Finding]) -> Vec<bool> {
+    let say = |(index, name): (usize, &String)| {
+        let repeats = same.original_of(index);
+        if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == *name) {
+            if let Some((kept, moves)) = repeats {
+                finding.works = false;
+                finding.detail = same_register_said(&names[kept], moves);
+            } else if let Some(other) = same.maybe_same_as(index) {
+                finding.detail.push_str(&undecided_said(&names[other]));
+            }
+        }
+        repeats.is_some()
+    };
+    names.iter().enumerate().map(say).collect()
+}
+
+fn same_register_said(kept: &str, moves: u32) -> String {
+    format!(
+        "left out: it shows the same register as {kept}, which is counted; read in turn, the two moved as one {moves} times"
+    )
+}
+
+fn undecided_said(other: &str) -> String {
+    format!(
+        "; whether it shows the same register as {other} is not decided yet, because nothing has moved: it is compared \
+         again at each reading"
+    )
 }
 
 /// A source of energy readings. Vendors' libraries, kernel interfaces and models fit behind it.
@@ -174,6 +232,22 @@ pub trait EnergySource: Send {
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         None
     }
+
+    /// Returns what tells the board that a MIG slice is cut from, on any thread; `None` for a source without GPUs.
+    fn board_of_slice(&self) -> Option<BoardOfSlice> {
+        None
+    }
+}
+
+/// Finds the UUID of the board that a slice, named by its UUID, is a part of.
+pub type BoardOfSlice = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What stands for the UUID of a board that does not tell it, with its index behind it.
+const UNIDENTIFIED_GPU: &str = "GPU-unidentified-";
+
+/// Returns whether this stands for the UUID of a board that could not be opened or named: no energy of it is known.
+pub fn is_unidentified_gpu(uuid: &str) -> bool {
+    uuid.starts_with(UNIDENTIFIED_GPU)
 }
 
 /// One source that was looked for: whether it works and, if not, why and what to do.
@@ -191,13 +265,23 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
+impl Finding {
+    /// Returns why it does not work, and the fix behind it where there is one.
+    pub(crate) fn detail_and_fix(&self) -> String {
+        match &self.fix {
+            Some(fix) => format!("{}. Fix: {fix}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+}
+
 /// A GPU as NVML describes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GpuDevice {
     /// NVML index, in PCI order; CUDA may count differently.
     pub index: u32,
-    /// NVML's UUID of the board, `GPU-…`.
+    /// NVML's UUID of the board, `GPU-…`; `GPU-unidentified-` and the index for a board that could not be opened.
     pub uuid: String,
     /// As NVML names it.
     pub name: Option<String>,
@@ -209,6 +293,8 @@ pub struct GpuDevice {
     pub energy_method: Option<EnergyMethod>,
     /// Mean power in watts between the last two samples; null when unknown.
     pub live_power_w: Option<f64>,
+    /// Why its energy cannot be read, now or at all; null while it can.
+    pub problem: Option<String>,
 }
 
 /// The host's CPUs as one device.

@@ -106,7 +106,7 @@ fn used_j(timeline: &Timeline, domain: EnergyDomain, span: Span) -> Option<f64> 
     let tracks = timeline
         .tracks()
         .iter()
-        .filter(|track| track.description.id.domain == domain);
+        .filter(|track| track.description.id.domain == domain && !track.is_repeat());
     let growths = tracks.map(|track| {
         track
             .chosen()

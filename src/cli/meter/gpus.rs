@@ -29,8 +29,12 @@ impl GpuChoice {
         Ok(Self::Named(names))
     }
 
-    /// UUIDs in the order asked for, each once.
-    pub fn among(&self, present: &[GpuDevice]) -> anyhow::Result<Vec<String>> {
+    /// UUIDs in the order asked for, each once. `refused_slice` says why a MIG slice is refused.
+    pub fn among(
+        &self,
+        present: &[GpuDevice],
+        refused_slice: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Vec<String>> {
         let Self::Named(names) = self else {
             return Ok(present.iter().map(|gpu| gpu.uuid.clone()).collect());
         };
@@ -38,6 +42,7 @@ impl GpuChoice {
         for name in names {
             let is_it = |gpu: &&GpuDevice| gpu.uuid == *name || name.parse() == Ok(gpu.index);
             match present.iter().find(is_it) {
+                None if let Some(why) = refused_slice(name) => bail!("--gpus names {name}, which {why}"),
                 None => bail!(
                     "--gpus names {name}, which this host does not have; {}",
                     what_there_is(present)
@@ -78,11 +83,12 @@ mod tests {
             driver_version: None,
             energy_method: None,
             live_power_w: None,
+            problem: None,
         }
     }
 
     fn chosen(list: Option<&str>) -> anyhow::Result<Vec<String>> {
-        GpuChoice::parse(list)?.among(&[gpu(0, "GPU-a"), gpu(1, "GPU-b")])
+        GpuChoice::parse(list)?.among(&[gpu(0, "GPU-a"), gpu(1, "GPU-b")], |_| None)
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::scheduler::models::{ModelRefusal, ModelSources, is_hub_id};
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{
-    Capabilities, ExperimentRequest, FieldProblem, Model, Prompts, Requirements, Spec, State, Warning, resolve,
+    Capabilities, ExperimentRequest, FieldProblem, GpuSelector, Model, Prompts, Requirements, Spec, State, Warning,
+    resolve,
 };
 use joulemark_store::{Record, StoreError};
 use joulemark_worker::inference::prompts;
@@ -27,10 +28,39 @@ impl Scheduler {
         if let Ok(Some(refused)) = refused {
             return Err(vec![refused]);
         }
+        self.refuse_slices(&request).await?;
         let (spec, warnings) = self.admit_by_nodes(request).await?;
         match oversize(&spec, &self.context().limits) {
             problems if problems.is_empty() => Ok((spec, warnings)),
             problems => Err(problems),
+        }
+    }
+
+    /// Checks that no GPU asked for is a MIG slice, which nothing can meter.
+    ///
+    /// # Errors
+    /// A problem for each slice, with the board to name instead.
+    async fn refuse_slices(&self, request: &ExperimentRequest) -> Result<(), Vec<FieldProblem>> {
+        let (meter, gpus) = (
+            self.context().resources.meter.clone(),
+            request.gpus.clone().unwrap_or_default(),
+        );
+        let refused = move || {
+            let problem = |(position, selector): (usize, &GpuSelector)| match selector {
+                GpuSelector::Index(_) => None,
+                GpuSelector::Uuid(uuid) => {
+                    let why = meter.refused_slice(uuid)?;
+                    Some(FieldProblem::new(
+                        format!("/gpus/{position}"),
+                        format!("is {uuid:?}, which {why}"),
+                    ))
+                }
+            };
+            gpus.iter().enumerate().filter_map(problem).collect::<Vec<_>>()
+        };
+        match tokio::task::spawn_blocking(refused).await {
+            Ok(problems) if !problems.is_empty() => Err(problems),
+            _ => Ok(()),
         }
     }
 

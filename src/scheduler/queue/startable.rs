@@ -8,6 +8,7 @@ use super::order::{device_sec_by_user, first_hour, in_order};
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{Capabilities, ExperimentId, Requirements};
 use joulemark_measurement::clock;
+use joulemark_meter::is_unidentified_gpu;
 use joulemark_store::{StoreError, Waiting};
 
 /// Of each user and need no more are looked at.
@@ -110,7 +111,9 @@ impl Scheduler {
         let context = self.context();
         let folder = &context.node.locks;
         let own = context.cluster.own();
-        let gpus = own.host.gpus.iter().map(|gpu| gpu.uuid.clone()).collect::<Vec<_>>();
+        let mut gpus = own.host.gpus.iter().map(|gpu| gpu.uuid.clone()).collect::<Vec<_>>();
+        // Who asks for any GPU is given one that could be opened, as long as there is one.
+        gpus.sort_by_key(|uuid| is_unidentified_gpu(uuid));
         let mut leased = self.running().leased();
         let first = candidates
             .first()

@@ -101,6 +101,7 @@ mod tests {
             driver_version: None,
             energy_method: None,
             live_power_w: None,
+            problem: None,
         }
     }
 

@@ -25,6 +25,11 @@ pub struct Config {
     no_instant: Vec<f64>,
     /// 1: every reading answers NO_PERMISSION.
     no_permission: Vec<f64>,
+    /// What `nvmlInit_v2` answers; 0 is success.
+    pub init: c_uint,
+    /// What asking for a handle answers, and what asking for the UUID does; 0 is success.
+    no_handle: Vec<f64>,
+    no_uuid: Vec<f64>,
     /// Device that falls off the bus, and when (0 is from the start).
     lost: Option<(u32, f64)>,
     /// Device whose calls do not return, and since when (0 is from the start).
@@ -97,6 +102,9 @@ impl Config {
             no_counter: list("no_counter", 0.0),
             no_instant: list("no_instant", 0.0),
             no_permission: list("no_permission", 0.0),
+            init: number("init", 0.0) as c_uint,
+            no_handle: list("no_handle", 0.0),
+            no_uuid: list("no_uuid", 0.0),
             back_at_sec: number("back_at_sec", f64::INFINITY),
             lost: value("lost").map(|_| (number("lost", 0.0) as u32, number("lost_at_sec", 0.0))),
             hangs: value("hangs").map(|_| (number("hangs", 0.0) as u32, number("hangs_at_sec", 0.0))),
@@ -167,6 +175,14 @@ impl Config {
         } else {
             index
         }
+    }
+
+    pub fn handle_refusal(&self, device: u32) -> Option<c_uint> {
+        Some(*of(&self.no_handle, device) as c_uint).filter(|code| *code != 0)
+    }
+
+    pub fn uuid_refusal(&self, device: u32) -> Option<c_uint> {
+        Some(*of(&self.no_uuid, device) as c_uint).filter(|code| *code != 0)
     }
 
     pub fn refusal(&self, device: u32) -> Option<c_uint> {

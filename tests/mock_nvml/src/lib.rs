@@ -16,6 +16,7 @@ const UNINITIALIZED: c_uint = 1;
 const INVALID_ARGUMENT: c_uint = 2;
 const NOT_SUPPORTED: c_uint = 3;
 const NO_PERMISSION: c_uint = 4;
+const NOT_FOUND: c_uint = 6;
 const INSUFFICIENT_SIZE: c_uint = 7;
 const DRIVER_NOT_LOADED: c_uint = 9;
 const GPU_IS_LOST: c_uint = 15;
@@ -112,6 +113,9 @@ pub extern "C" fn nvmlInit_v2() -> c_uint {
     if loaded.is_driver_away() {
         return DRIVER_NOT_LOADED;
     }
+    if loaded.init != SUCCESS {
+        return loaded.init;
+    }
     *config = Some(loaded);
     SUCCESS
 }
@@ -161,7 +165,35 @@ pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut Hand
 
 fn give_handle(own: u32, device: *mut Handle) -> c_uint {
     let handle = (own as usize + 1) as Handle;
-    with_device(handle, |_, _| write(device, handle))
+    with_device(handle, |config, own| match config.handle_refusal(own) {
+        Some(code) => code,
+        None => write(device, handle),
+    })
+}
+
+/// Set in the handle of a MIG slice, beside its board's.
+const SLICE: usize = 1 << 16;
+
+/// A slice of a board in MIG mode: `MIG-…-<board>` or `MIG-GPU-…-<board>/<instance>/<instance>`.
+fn give_slice(uuid: &str, device: *mut Handle) -> c_uint {
+    let name = uuid.split('/').next().unwrap_or_default();
+    let own: Option<u32> = name.rsplit('-').next().and_then(|own| own.parse().ok());
+    let Some(own) = own else { return NOT_FOUND };
+    with_device((own as usize + 1) as Handle, |config, own| {
+        if config.telemetry.is_sliced(own) {
+            write(device, ((own as usize + 1) | SLICE) as Handle)
+        } else {
+            NOT_FOUND
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetDeviceHandleFromMigDeviceHandle(slice: Handle, device: *mut Handle) -> c_uint {
+    match slice as usize {
+        handle if handle & SLICE == 0 => INVALID_ARGUMENT,
+        handle => give_handle((handle & !SLICE) as u32 - 1, device),
+    }
 }
 
 /// # Safety
@@ -174,10 +206,11 @@ pub unsafe extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, device: 
     }
     // SAFETY: not null, and by this function's contract a C string.
     let uuid = unsafe { CStr::from_ptr(uuid) };
-    let own = uuid
-        .to_str()
-        .ok()
-        .and_then(|uuid| uuid.rsplit('-').next()?.parse().ok());
+    let uuid = uuid.to_str().ok();
+    if let Some(slice) = uuid.filter(|uuid| uuid.starts_with("MIG-")) {
+        return give_slice(slice, device);
+    }
+    let own = uuid.and_then(|uuid| uuid.rsplit('-').next()?.parse().ok());
     own.map_or(INVALID_ARGUMENT, |own| give_handle(own, device))
 }
 
@@ -189,6 +222,9 @@ pub extern "C" fn nvmlDeviceGetIndex(device: Handle, index: *mut c_uint) -> c_ui
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetUUID(device: Handle, uuid: *mut c_char, length: c_uint) -> c_uint {
     with_device(device, |config, own| {
+        if let Some(code) = config.uuid_refusal(own) {
+            return code;
+        }
         let serial = config.first_serial + own;
         write_text(uuid, length, &format!("GPU-00000000-0000-0000-0000-{serial:012}"))
     })

@@ -85,6 +85,10 @@ impl Telemetry {
             .collect())
     }
 
+    pub fn is_sliced(&self, device: u32) -> bool {
+        self.number("mig", device) == Ok(1)
+    }
+
     pub fn memory_used_bytes(&self, device: u32) -> Result<c_ulonglong, c_uint> {
         Ok(self.number("memory_used_gib", device)? << 30)
     }

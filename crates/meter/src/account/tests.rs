@@ -42,6 +42,7 @@ fn devices() -> Devices {
         driver_version: None,
         energy_method: None,
         live_power_w: None,
+        problem: (index == 7).then(|| "no permission. Fix: ask for it".to_owned()),
     };
     let forbidden = Finding {
         source: EnergySourceKind::Nvml,

@@ -154,13 +154,9 @@ impl Timeline {
     /// answering: it is worth another try.
     pub fn is_covered_until(&self, at: Monotonic) -> bool {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
-        self.tracks.iter().all(|track| {
-            matches!(track.last_error, Some(PollError::Gone(_) | PollError::Silent(_))) || reaches(track.chosen())
-        }) && self
-            .processes
-            .iter()
-            .all(|process| process.ended || reaches(&process.cpu))
-            && reaches(&self.host_cpu)
+        let is_there = |track: &Track| track.is_away() || reaches(track.chosen());
+        let has_ended = |process: &Process| process.ended || reaches(&process.cpu);
+        self.tracks.iter().all(is_there) && self.processes.iter().all(has_ended) && reaches(&self.host_cpu)
     }
 
     /// CPU time over `span`, interpolated at its edges exactly like a counter.

@@ -109,6 +109,17 @@ impl Track {
         }
     }
 
+    /// Returns whether it shows what another source shows already, and is left out of everything.
+    pub fn is_repeat(&self) -> bool {
+        matches!(self.last_error, Some(PollError::Repeats(_)))
+    }
+
+    /// Returns whether no reading is to be waited for.
+    pub fn is_away(&self) -> bool {
+        use PollError::{Gone, Repeats, Silent};
+        matches!(self.last_error, Some(Gone(_) | Silent(_) | Repeats(_)))
+    }
+
     pub fn live_power_w(&self) -> Option<f64> {
         if self.last_error.is_some() {
             return None;

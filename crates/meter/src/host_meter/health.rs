@@ -44,7 +44,8 @@ impl HostMeter {
         let now = Monotonic::now();
         let [sweeps, missed_sweeps] = self.0.punctuality.counts();
         let timeline = lock(&self.0.timeline);
-        let sources = timeline.tracks().iter().map(|track| SourceHealth {
+        let counted = timeline.tracks().iter().filter(|track| !track.is_repeat());
+        let sources = counted.map(|track| SourceHealth {
             id: track.description.id.clone(),
             energy_j: track.tally.energy_j,
             power_w: track.live_power_w(),

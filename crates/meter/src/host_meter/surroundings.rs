@@ -62,7 +62,7 @@ impl HostMeter {
     fn look<T>(&self, at: impl FnOnce(Surroundings<'_>) -> T) -> T {
         let timeline = lock(&self.0.timeline);
         let telemetry = self.0.telemetry.lock();
-        let logical_cpus = self.0.devices.cpu.logical_cpus;
+        let logical_cpus = self.0.host_cpus;
         at(Surroundings {
             timeline: &timeline,
             telemetry: &telemetry,

@@ -4,6 +4,8 @@
 //! for the next one. Readings are whole boards: MIG slices and other people's processes are inside. Deliberately does
 //! not know CUDA's device order, which differs from NVML's: the UUID is the identity.
 
+mod deadline;
+mod errors;
 mod findings;
 mod library;
 mod look;
@@ -19,16 +21,15 @@ use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_POWER_INSTANT;
 use nvml_wrapper::{Device, Nvml};
 
-use findings::{failed, hanging, whole_library, works};
+use findings::{hanging, no_gpu};
 use session::Session;
 use telemetry::NvmlTelemetry;
 
 use super::current_call::CurrentCall;
-use super::{EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId, Value};
+use super::{BoardOfSlice, EnergySource, Finding, GpuDevice, PollError, SourceDescription, Value, is_unidentified_gpu};
 use crate::telemetry::{GpuId, TelemetrySource};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::{MILLIJOULES_PER_JOULE, MILLIWATTS_PER_WATT};
-use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
 /// The counter and the power sensor move every 20 to 100 ms; the slowest is assumed until the data show better.
 const REFRESH_SEC: f64 = 0.1;
@@ -90,153 +91,46 @@ impl NvmlSource {
     /// Loads the library at `library`, or the first of the usual ones, and looks at every device. Returns a source for
     /// each board, the GPUs it saw and a finding for each. No library is a finding, not an error: most hosts have no GPU.
     pub fn open(library: Option<&Path>) -> (Vec<Self>, Vec<GpuDevice>, Vec<Finding>) {
-        let loaded = look::within_deadline("nvmlInit", {
+        let loaded = deadline::within_deadline("nvmlInit", {
             let library = library.map(Path::to_owned);
             move |_| library::load(library.as_deref())
         });
         let (nvml, library) = match loaded {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(finding)) => return (Vec::new(), Vec::new(), vec![finding]),
-            Err(hangs) => return (Vec::new(), Vec::new(), vec![whole_library(hangs)]),
+            Err(hangs) => return (Vec::new(), Vec::new(), vec![hanging("NVML".to_owned(), hangs)]),
         };
         let nvml = Arc::new(nvml);
         let (looked, driver_version) = match look::at_all(&nvml) {
             Ok(looked) => looked,
-            Err(why) => return (Vec::new(), Vec::new(), vec![whole_library(why)]),
+            Err(finding) => return (Vec::new(), Vec::new(), vec![finding]),
         };
-        let readable = looked.iter().filter(|looked| matches!(looked, Ok(Ok((_, _, Some(_))))));
+        let readable = looked.iter().filter(|(_, _, found)| found.is_some());
         let session = Session::new(nvml, library, readable.count());
         let (mut sources, mut gpus, mut findings) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, looked) in (0..).zip(looked) {
-            let (mut gpu, finding, found) = match looked {
-                Ok(Ok(looked)) => looked,
-                Ok(Err(error)) => {
-                    findings.push(failed(
-                        format!("GPU {index}"),
-                        format!("the device cannot be opened: {error}"),
-                        &error,
-                    ));
-                    continue;
-                }
-                Err(hangs) => {
-                    findings.push(hanging(format!("GPU {index}"), hangs));
-                    continue;
-                }
-            };
-            let (board, description) = found.unzip();
-            sources.push(Self {
-                session: Arc::clone(&session),
-                gpu: GpuId {
-                    index: gpu.index,
-                    uuid: gpu.uuid.clone(),
-                },
-                board,
-                descriptions: description.into_iter().collect(),
-                call: CurrentCall::default(),
-            });
+        for (mut gpu, finding, found) in looked {
             gpu.driver_version.clone_from(&driver_version);
+            gpu.problem = (!finding.works).then(|| finding.detail_and_fix());
+            let (board, description) = found.unzip();
+            if !is_unidentified_gpu(&gpu.uuid) {
+                sources.push(Self {
+                    session: Arc::clone(&session),
+                    gpu: GpuId {
+                        index: gpu.index,
+                        uuid: gpu.uuid.clone(),
+                    },
+                    board,
+                    descriptions: description.into_iter().collect(),
+                    call: CurrentCall::default(),
+                });
+            }
             gpus.push(gpu);
             findings.push(finding);
         }
-        if findings.is_empty() {
-            findings.push(whole_library("NVML works but sees no GPU".to_owned()));
+        if gpus.is_empty() {
+            findings.push(no_gpu());
         }
         (sources, gpus, findings)
-    }
-}
-
-type Found = (Board, SourceDescription);
-
-/// What a look at one board tells: the device, what `doctor` says of it, and how it is read if it can be.
-type Looked = (GpuDevice, Finding, Option<Found>);
-
-fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlError> {
-    call.begin("nvmlDeviceGetHandleByIndex");
-    let device = nvml.device_by_index(index)?;
-    call.begin("nvmlDeviceGetUUID");
-    let uuid = device.uuid()?;
-    call.begin("nvmlDeviceGetTotalEnergyConsumption");
-    let counter = device.total_energy_consumption();
-    call.begin("nvmlDeviceGetFieldValues or nvmlDeviceGetPowerUsage");
-    let power = if instant_power_w(&device).is_ok() {
-        PowerReading::Instant
-    } else if device.power_usage().is_ok() {
-        PowerReading::Averaged
-    } else {
-        PowerReading::Missing
-    };
-    let method = match (&counter, power) {
-        (Ok(_), _) => Some(EnergyMethod::EnergyCounter),
-        (Err(_), PowerReading::Missing) => None,
-        (Err(_), _) => Some(EnergyMethod::PowerIntegration),
-    };
-    call.begin("nvmlDeviceGetName, nvmlDeviceGetMemoryInfo or nvmlDeviceGetMigMode");
-    let gpu = GpuDevice {
-        index,
-        uuid: uuid.clone(),
-        name: device.name().ok(),
-        memory_bytes: device.memory_info().ok().map(|memory| memory.total),
-        driver_version: None,
-        energy_method: method,
-        live_power_w: None,
-    };
-    let subject = format!("GPU {index} ({uuid})");
-    let is_sliced = device.mig_mode().is_ok_and(|mode| mode.current == 1);
-    let sliced = if is_sliced { format!("; {MIG}") } else { String::new() };
-    let finding = match (&counter, method) {
-        (Err(error), None) => failed(
-            subject,
-            format!("neither its energy counter nor its power can be read: {error}"),
-            error,
-        ),
-        (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}{sliced}", named(power))),
-        (Ok(_), _) => works(subject, format!("energy counter, beside it {}{sliced}", named(power))),
-    };
-    let found = method.map(|method| {
-        let integrated = counter
-            .is_err()
-            .then(|| format!("no energy counter on this board; {} is integrated", named(power)));
-        let notes = [integrated, is_sliced.then(|| MIG.to_owned())];
-        let note = notes
-            .into_iter()
-            .flatten()
-            .reduce(|one, other| format!("{one}; {other}"));
-        let board = Board {
-            index,
-            uuid: uuid.clone(),
-            has_counter: counter.is_ok(),
-            power,
-            generation: 0,
-            gone: None,
-        };
-        (board, describe(index, uuid, method, power, note))
-    });
-    Ok((gpu, finding, found))
-}
-
-fn describe(
-    index: u32,
-    uuid: String,
-    method: EnergyMethod,
-    power: PowerReading,
-    note: Option<String>,
-) -> SourceDescription {
-    SourceDescription {
-        id: SourceId {
-            kind: EnergySourceKind::Nvml,
-            domain: EnergyDomain::Gpu,
-            place: Place::Gpu { index, uuid },
-        },
-        method,
-        refresh_sec: REFRESH_SEC,
-        averaging_sec: if power == PowerReading::Averaged {
-            AVERAGING_SEC
-        } else {
-            0.0
-        },
-        relative_uncertainty: 0.0,
-        wraps: None,
-        note,
     }
 }
 
@@ -269,6 +163,15 @@ impl EnergySource for NvmlSource {
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         let (session, gpu) = (Arc::clone(&self.session), self.gpu.clone());
         Some(Box::new(NvmlTelemetry::new(session, gpu, self.call.clone())))
+    }
+
+    fn board_of_slice(&self) -> Option<BoardOfSlice> {
+        let session = Arc::clone(&self.session);
+        Some(Box::new(move |slice| {
+            let (nvml, _) = session.current().ok()?;
+            let board = nvml.device_by_uuid(slice).ok()?.mig_parent_device().ok()?;
+            board.uuid().ok()
+        }))
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use events::{Event, Pmu};
 pub use roots::PerfEventRoots;
 
+use super::same_register::{Register, SameRegister};
 use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
@@ -33,27 +34,38 @@ type Counter = Box<dyn FnMut() -> io::Result<u64> + Send>;
 pub struct PerfEventSource {
     counters: Vec<(Counter, f64)>,
     descriptions: Vec<SourceDescription>,
+    same: SameRegister,
 }
 
 impl PerfEventSource {
     /// Opens every event of the PMU. Returns them with a finding for each, or one for the PMU when there is none.
     pub fn open(roots: &PerfEventRoots) -> (Self, Vec<Finding>) {
-        Self::open_with(roots, |pmu, event| {
+        Self::open_on(roots, None)
+    }
+
+    /// Opens as [`open`](Self::open); `guest` says why this host is taken for a virtual machine.
+    pub(crate) fn open_on(roots: &PerfEventRoots, guest: Option<&str>) -> (Self, Vec<Finding>) {
+        Self::open_with(roots, guest, |pmu, event| {
             let mut counter = open::open(pmu.kind, event.config, event.cpu)?;
             Ok(Box::new(move || counter.read()))
         })
     }
 
-    fn open_with(roots: &PerfEventRoots, open: impl Fn(&Pmu, &Event) -> io::Result<Counter>) -> (Self, Vec<Finding>) {
+    fn open_with(
+        roots: &PerfEventRoots,
+        guest: Option<&str>,
+        open: impl Fn(&Pmu, &Event) -> io::Result<Counter>,
+    ) -> (Self, Vec<Finding>) {
         let mut source = Self {
             counters: Vec::new(),
             descriptions: Vec::new(),
+            same: SameRegister::default(),
         };
         let pmu = match events::read(roots) {
             Ok(pmu) => pmu,
-            Err(why) => return (source, vec![absent(&roots.pmu, &why.to_string())]),
+            Err(why) => return (source, vec![absent(&roots.pmu, &why.to_string(), guest)]),
         };
-        let mut findings: Vec<Finding> = pmu.oddities.iter().map(|why| absent(&roots.pmu, why)).collect();
+        let mut findings: Vec<Finding> = pmu.oddities.iter().map(|why| odd(&roots.pmu, why)).collect();
         for event in &pmu.events {
             let subject = format!("{} ({})", event.zone, event.path());
             findings.push(match open(&pmu, event) {
@@ -69,7 +81,61 @@ impl PerfEventSource {
                 Err(error) => refused(subject, &error),
             });
         }
+        source.leave_out_repeats(&mut findings);
         (source, findings)
+    }
+
+    /// Compares the events' registers: a `cpumask` may list several CPUs of one package, and dies may share a register.
+    /// What repeats another is no source; what is undecided is said and compared again.
+    fn leave_out_repeats(&mut self, findings: &mut [Finding]) {
+        let mut same = SameRegister::new(&self.registers());
+        let counters = &mut self.counters;
+        same.look(&mut |index| (counters[index].0)().ok());
+        let names: Vec<String> = self.descriptions.iter().map(SourceDescription::subject).collect();
+        let left_out = super::say_repeats(&same, &names, findings);
+        let mut kept = left_out.iter().map(|left_out| !left_out);
+        self.counters.retain(|_| kept.next().unwrap_or(true));
+        let mut kept = left_out.iter().map(|left_out| !left_out);
+        self.descriptions.retain(|_| kept.next().unwrap_or(true));
+        if same.is_undecided() {
+            self.same = SameRegister::new(&self.registers());
+        }
+    }
+
+    fn registers(&self) -> Vec<(usize, Register)> {
+        let all = self.counters.iter().zip(&self.descriptions).enumerate();
+        let register =
+            |(index, ((_, joules_per_count), description)): (usize, (&(Counter, f64), &SourceDescription))| {
+                let domain = description.id.domain;
+                let register = Register {
+                    joules_per_count: *joules_per_count,
+                    range: None,
+                    counts_from_opening: true,
+                    group: super::comparison_group(domain),
+                    package: None,
+                    is_second_choice: domain == EnergyDomain::Dram,
+                };
+                (index, register)
+            };
+        all.map(register).collect()
+    }
+
+    fn read(&mut self, index: usize) -> Result<Value, PollError> {
+        if let Some((kept, moves)) = self.same.original_of(index) {
+            let kept = self.descriptions[kept].subject();
+            return Err(PollError::Repeats(super::same_register_said(&kept, moves)));
+        }
+        let (counter, joules_per_count) = &mut self.counters[index];
+        let count = counter();
+        let at = Monotonic::now();
+        match count {
+            Ok(count) => Ok(Value {
+                at,
+                counter_j: Some(count as f64 * *joules_per_count),
+                power_w: None,
+            }),
+            Err(error) => Err(PollError::Retry(format!("perf_event: {error}"))),
+        }
     }
 
     /// Returns whether the packages' energy is among what was opened; without it the powercap tree is the better source.
@@ -106,19 +172,11 @@ impl EnergySource for PerfEventSource {
     }
 
     fn sample(&mut self) -> Vec<Result<Value, PollError>> {
-        let read = |(counter, joules_per_count): &mut (Counter, f64)| {
-            let count = counter();
-            let at = Monotonic::now();
-            match count {
-                Ok(count) => Ok(Value {
-                    at,
-                    counter_j: Some(count as f64 * *joules_per_count),
-                    power_w: None,
-                }),
-                Err(error) => Err(PollError::Retry(format!("perf_event: {error}"))),
-            }
-        };
-        self.counters.iter_mut().map(read).collect()
+        if self.same.is_undecided() {
+            let counters = &mut self.counters;
+            self.same.look_once(&mut |index| (counters[index].0)().ok());
+        }
+        (0..self.counters.len()).map(|index| self.read(index)).collect()
     }
 }
 
@@ -140,10 +198,24 @@ fn refused(subject: String, error: &io::Error) -> Finding {
     finding(subject, false, format!("the event cannot be opened: {error}"), None)
 }
 
-fn absent(pmu: &Path, why: &str) -> Finding {
-    let detail = format!("{why}; virtual machines usually show no power PMU");
-    let fix = "on bare metal: `sudo modprobe rapl` (Intel and AMD); in a virtual machine nothing helps".to_owned();
-    finding(pmu.display().to_string(), false, detail, Some(fix))
+fn absent(pmu: &Path, why: &str, guest: Option<&str>) -> Finding {
+    let subject = pmu.display().to_string();
+    match guest {
+        Some(guest) => {
+            let detail = format!("{why}; this is a virtual machine ({guest}), whose hypervisor shows no power PMU");
+            finding(subject, false, detail, None)
+        }
+        None => {
+            let has_driver = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
+            let fix = has_driver.then(|| "`sudo modprobe rapl` on the host (Intel and AMD)".to_owned());
+            finding(subject, false, why.to_owned(), fix)
+        }
+    }
+}
+
+/// The PMU is there, and its driver loaded: nothing is to be done about what it says.
+fn odd(pmu: &Path, why: &str) -> Finding {
+    finding(pmu.display().to_string(), false, why.to_owned(), None)
 }
 
 #[cfg(test)]

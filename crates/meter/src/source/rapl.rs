@@ -1,19 +1,26 @@
 //! CPU and memory energy from the Linux powercap tree (`/sys/class/powercap`), Intel and AMD.
 //!
-//! Owns zones, their names and the unwrapping of their counters. Deliberately does not know which zone contains
-//! which: that is `window`'s concern. A zone is known by its `name` file; the number in its folder is not a socket.
+//! Owns zones, their names, the unwrapping of their counters and which of them show one register. Deliberately does not
+//! know which zone contains which: that is `window`'s concern. A zone is known by its `name` file; the number in its
+//! folder is not a socket.
 
+mod access;
+mod counter;
 mod counts;
+mod mounts;
 mod zones;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use counts::{patiently, read_count, read_u64};
+pub use access::Access;
+use counter::Counter;
+use counts::read_u64;
 
+use super::same_register::{Register, SameRegister};
+use super::tdp::CpuInfo;
 use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value, Wraps, tdp_table};
-use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::{MICROJOULES_PER_JOULE, MICROWATTS_PER_WATT};
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
@@ -26,14 +33,11 @@ const REFRESH_SEC: f64 = 1e-3;
 /// Where a zone does not say its maximum power, this many times the socket's TDP is taken for it.
 const TDP_FACTOR: f64 = 4.0;
 
-/// A wrap is told from a reset by this many times the most power that was seen.
-const PEAK_FACTOR: f64 = 4.0;
-
 /// TDP of the largest sockets, taken where the model is not in our table either, so that no wrap is missed.
 const LARGEST_TDP_W: f64 = 500.0;
 
-/// Peaks are measured over at least this long: the jitter of a tick would pass for a peak over less.
-const SHORTEST_PEAK_SEC: f64 = 0.02;
+/// Peaks above a declared limit last for milliseconds; twice the limit covers them.
+const LIMIT_FACTOR: f64 = 2.0;
 
 /// The zones of one powercap tree. A package or memory zone that cannot be read stays among them beside those that can, so
 /// that a sum that lacks it is known to lack it.
@@ -41,88 +45,14 @@ const SHORTEST_PEAK_SEC: f64 = 0.02;
 pub struct RaplSource {
     counters: Vec<Counter>,
     descriptions: Vec<SourceDescription>,
+    same: SameRegister,
 }
 
-#[derive(Debug)]
-struct Counter {
-    root: PathBuf,
-    folder: PathBuf,
-    /// Kept open: a reading then is one system call.
-    file: Option<File>,
-    /// Microjoules at which the counter starts again from 0; none when the kernel would not say.
-    range_uj: Option<u64>,
-    /// More than this in a while is no wrap but a reset.
-    highest_power_w: f64,
-    last: Option<Monotonic>,
-    /// None until it could be read.
-    last_uj: Option<u64>,
-    unwrapped_uj: u64,
-    peak_w: f64,
-    /// A zone that stays broken is not waited for at every sweep.
-    failed: bool,
-}
+/// A zone, and its counter's first value.
+type Read = (zones::Zone, io::Result<u64>);
 
-impl Counter {
-    /// Cumulative joules. A counter that went backwards without a known range, or by more than the socket can have
-    /// drawn since, was reset. It is passed on as it is: the timeline sees it fall and voids the interval, which is all
-    /// that can be known.
-    fn advance(&mut self, at: Monotonic, now_uj: u64) -> f64 {
-        let since_sec = self.last.replace(at).map(|last| at.sec_since(last));
-        let last_uj = self.last_uj.replace(now_uj);
-        match last_uj {
-            None => self.unwrapped_uj = now_uj,
-            Some(last_uj) if now_uj >= last_uj => {
-                let grown_uj = now_uj - last_uj;
-                self.unwrapped_uj += grown_uj;
-                if let Some(sec) = since_sec.filter(|sec| *sec >= SHORTEST_PEAK_SEC) {
-                    self.peak_w = self.peak_w.max(grown_uj as f64 / MICROJOULES_PER_JOULE / sec);
-                }
-            }
-            Some(last_uj) => match self.range_uj.map(|range| range.saturating_sub(last_uj) + now_uj) {
-                Some(grown_uj) if self.can_have_drawn(grown_uj, since_sec) => self.unwrapped_uj += grown_uj,
-                _ => self.unwrapped_uj = now_uj,
-            },
-        }
-        self.unwrapped_uj as f64 / MICROJOULES_PER_JOULE
-    }
-
-    fn read(&mut self) -> Result<Value, PollError> {
-        let read = if self.failed {
-            self.read_once()
-        } else {
-            patiently(|| self.read_once())
-        };
-        let at = Monotonic::now();
-        self.failed = read.is_err();
-        match read {
-            Ok(now_uj) => Ok(Value {
-                at,
-                counter_j: Some(self.advance(at, now_uj)),
-                power_w: None,
-            }),
-            Err(error) => Err(PollError::Retry(match explain(&self.root, &self.folder, &error) {
-                (detail, Some(fix)) => format!("{detail}. Fix: {fix}"),
-                (detail, None) => detail,
-            })),
-        }
-    }
-
-    /// A driver that is reloaded puts another file under the same name; the old one then fails, and is opened anew.
-    fn read_once(&mut self) -> io::Result<u64> {
-        if let Some(Ok(count)) = self.file.as_ref().map(read_count) {
-            return Ok(count);
-        }
-        let file = self.file.insert(File::open(self.folder.join(COUNTER))?);
-        read_count(file)
-    }
-
-    fn can_have_drawn(&self, grown_uj: u64, since_sec: Option<f64>) -> bool {
-        let grown_j = grown_uj as f64 / MICROJOULES_PER_JOULE;
-        // A declared limit can be far below what the socket draws; what was seen shows it.
-        let highest_w = self.highest_power_w.max(PEAK_FACTOR * self.peak_w);
-        since_sec.is_none_or(|sec| grown_j <= highest_w * (sec + REFRESH_SEC))
-    }
-}
+/// What is said of a zone: how it is read, or why not and what helps.
+type Said = Result<String, (String, Option<String>)>;
 
 impl RaplSource {
     /// Opens every readable zone under `root`. Returns them with a finding for each zone met, or one for the tree when
@@ -130,43 +60,65 @@ impl RaplSource {
     ///
     /// `cpu_model` is the kernel's name of the CPU: its TDP bounds the power of zones that declare no limit.
     pub fn open(root: &Path, cpu_model: Option<&str>) -> (Self, Vec<Finding>) {
-        let tdp_w = cpu_model.and_then(tdp_table::find).map(|plate| plate.watts);
+        let (proc_root, is_elsewhere) = (Path::new("/proc"), root != Path::new("/sys/class/powercap"));
+        let access = Access::read(proc_root, &CpuInfo::read(proc_root), is_elsewhere);
+        Self::open_with(root, cpu_model, access)
+    }
+
+    /// Opens as [`open`](Self::open), with what is known of the host for the fixes.
+    pub(crate) fn open_with(root: &Path, cpu_model: Option<&str>, access: Access) -> (Self, Vec<Finding>) {
         let mut source = Self {
             counters: Vec::new(),
             descriptions: Vec::new(),
+            same: SameRegister::default(),
         };
-        let mut findings = Vec::new();
-        let zones = match zones::find(root) {
-            Ok(zones) if !zones.is_empty() => zones,
-            Ok(_) => {
-                findings.push(absent(root, "the tree holds no RAPL zone"));
-                return (source, findings);
+        let found = match zones::find(root) {
+            Ok(found) if !found.zones.is_empty() => found,
+            Ok(found) => {
+                let why = "the tree holds no RAPL zone";
+                return (source, vec![access.absent(root, why, &found.masked)]);
             }
-            Err(error) => {
-                findings.push(absent(root, &error.to_string()));
-                return (source, findings);
-            }
+            Err(error) => return (source, vec![access.absent(root, &error.to_string(), &[])]),
         };
-        let read: Vec<_> = zones
-            .into_iter()
-            .map(|zone| {
-                let first = read_u64(&zone.folder.join(COUNTER));
-                (zone, first)
-            })
-            .collect();
+        let first = |zone: zones::Zone| {
+            let first = read_u64(&zone.folder.join(COUNTER));
+            (zone, first)
+        };
+        let read: Vec<Read> = found.zones.into_iter().map(first).collect();
+        let (tdp_w, access) = (
+            cpu_model.and_then(tdp_table::find).map(|plate| plate.watts),
+            Arc::new(access),
+        );
+        let mut findings = source.add_all(&read, tdp_w, &access);
+        source.leave_out_repeats(&mut findings);
+        (source, findings)
+    }
+
+    fn add_all(&mut self, read: &[Read], tdp_w: Option<f64>, access: &Arc<Access>) -> Vec<Finding> {
         let works =
             |wanted: &dyn Fn(&zones::Zone) -> bool| read.iter().any(|(zone, first)| first.is_ok() && wanted(zone));
         let has_packages = works(&|zone| zone.domain() == Some(EnergyDomain::Package));
-        for (zone, first) in &read {
-            let subject = format!("{} ({})", zone.name, zone.path);
-            // Of two views of a zone one is read: the first where it works, else the second, else neither.
-            let other_view_works = works(&|other| other.covers == zone.covers && other.is_mmio() != zone.is_mmio());
-            let has_other_view = read
-                .iter()
-                .any(|(other, _)| other.covers == zone.covers && other.is_mmio() != zone.is_mmio());
-            let repeats = zone.is_mmio() && (other_view_works || (has_other_view && first.is_err()));
-            let detail = match (zone.domain(), first) {
-                _ if repeats => Err(("another control type shows the same zone".to_owned(), None)),
+        let is_other_view =
+            |zone: &zones::Zone, other: &zones::Zone| other.covers == zone.covers && other.is_mmio() != zone.is_mmio();
+        // Of two views of a zone one is read: the first where it works, else the second, else neither.
+        let repeats = |(zone, first): &Read| {
+            let has_other_view = read.iter().any(|(other, _)| is_other_view(zone, other));
+            zone.is_mmio() && (works(&|other| is_other_view(zone, other)) || (has_other_view && first.is_err()))
+        };
+        let is_refused = |read: &&Read| {
+            let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+            read.0.domain().is_some() && !repeats(read) && read.1.as_ref().is_err_and(denied)
+        };
+        let refused: Vec<PathBuf> = read
+            .iter()
+            .filter(is_refused)
+            .map(|(zone, _)| zone.folder.join(COUNTER))
+            .collect();
+        let mut findings = Vec::new();
+        for zone_read in read {
+            let (zone, first) = zone_read;
+            let said: Said = match (zone.domain(), first) {
+                _ if repeats(zone_read) => Err(("another control type shows the same zone".to_owned(), None)),
                 (None, _) => Err((
                     "a zone of this name is not known to measure energy we report".to_owned(),
                     None,
@@ -174,29 +126,21 @@ impl RaplSource {
                 (Some(domain), Err(error)) => {
                     let is_summed = matches!(domain, EnergyDomain::Package | EnergyDomain::Dram);
                     // Without any package that works the estimate stands in for all of them.
-                    if is_summed && has_packages && !other_view_works {
-                        source.add(root, zone, domain, None, tdp_w);
+                    if is_summed && has_packages && !works(&|other| is_other_view(zone, other)) {
+                        self.add(access, zone, domain, None, tdp_w);
                     }
-                    Err(explain(root, &zone.folder, error))
+                    Err(access.explain(&zone.folder, error, &refused))
                 }
-                (Some(domain), Ok(first_uj)) => Ok(source.add(root, zone, domain, Some(*first_uj), tdp_w)),
+                (Some(domain), Ok(first_uj)) => Ok(self.add(access, zone, domain, Some(*first_uj), tdp_w)),
             };
-            let works = detail.is_ok();
-            let (detail, fix) = detail.map_or_else(|problem| problem, |detail| (detail, None));
-            findings.push(Finding {
-                source: EnergySourceKind::RaplPowercap,
-                subject,
-                works,
-                detail,
-                fix,
-            });
+            findings.push(finding(subject(&zone.name, &zone.path), said));
         }
-        (source, findings)
+        findings
     }
 
     fn add(
         &mut self,
-        root: &Path,
+        access: &Arc<Access>,
         zone: &zones::Zone,
         domain: EnergyDomain,
         first_uj: Option<u64>,
@@ -205,20 +149,21 @@ impl RaplSource {
         let range_uj = read_u64(&zone.folder.join("max_energy_range_uj"))
             .ok()
             .filter(|range| *range > 0);
-        let highest_power_w = zone
-            .highest_power_uw()
-            .map_or(TDP_FACTOR * tdp_w.unwrap_or(LARGEST_TDP_W), |uw| {
-                uw as f64 / MICROWATTS_PER_WATT
-            });
+        let max_power_w = zone.max_power_uw().map(|uw| uw as f64 / MICROWATTS_PER_WATT);
+        let highest_power_w = max_power_w.map_or(TDP_FACTOR * tdp_w.unwrap_or(LARGEST_TDP_W), |max_w| {
+            LIMIT_FACTOR * max_w
+        });
         let wraps = range_uj.map(|range| Wraps {
             range_j: range as f64 / MICROJOULES_PER_JOULE,
             highest_power_w,
         });
         self.counters.push(Counter {
-            root: root.to_owned(),
+            access: Arc::clone(access),
             folder: zone.folder.clone(),
+            package: zone.package(),
             file: None,
             range_uj,
+            max_power_w,
             highest_power_w: highest_power_w.max(TDP_FACTOR * tdp_w.unwrap_or(0.0)),
             last: None,
             last_uj: first_uj,
@@ -249,6 +194,51 @@ impl RaplSource {
             None => "energy counter, range unknown".to_owned(),
         }
     }
+
+    /// Compares the zones' registers. What repeats another is no source; what is undecided is said and compared again.
+    fn leave_out_repeats(&mut self, findings: &mut [Finding]) {
+        let mut same = SameRegister::new(&self.registers());
+        let counters = &mut self.counters;
+        same.look(&mut |index| counters[index].read_once().ok());
+        let names: Vec<String> = self.descriptions.iter().map(SourceDescription::subject).collect();
+        let left_out = super::say_repeats(&same, &names, findings);
+        let mut kept = left_out.iter().map(|left_out| !left_out);
+        self.counters.retain(|_| kept.next().unwrap_or(true));
+        let mut kept = left_out.iter().map(|left_out| !left_out);
+        self.descriptions.retain(|_| kept.next().unwrap_or(true));
+        if same.is_undecided() {
+            self.same = SameRegister::new(&self.registers());
+        }
+    }
+
+    fn registers(&self) -> Vec<(usize, Register)> {
+        let all = self.counters.iter().zip(&self.descriptions).enumerate();
+        let readable = all.filter(|(_, (counter, _))| counter.last_uj.is_some());
+        let register = |(index, (counter, description)): (usize, (&Counter, &SourceDescription))| {
+            let is_mmio = matches!(&description.id.place, Place::Zone { path, .. } if zones::is_mmio(path));
+            let register = Register {
+                joules_per_count: 1.0 / MICROJOULES_PER_JOULE,
+                range: counter.range_uj,
+                counts_from_opening: false,
+                group: super::comparison_group(description.id.domain),
+                package: counter.package,
+                is_second_choice: is_mmio || description.id.domain == EnergyDomain::Dram,
+            };
+            (index, register)
+        };
+        readable.map(register).collect()
+    }
+
+    /// Returns the largest power that the zone's own constraints allow, in watts; `None` where they do not say.
+    pub fn max_power_w(&self, index: usize) -> Option<f64> {
+        self.counters.get(index)?.max_power_w
+    }
+
+    fn repeat(&self, index: usize) -> Option<PollError> {
+        let (kept, moves) = self.same.original_of(index)?;
+        let kept = self.descriptions.get(kept)?.subject();
+        Some(PollError::Repeats(super::same_register_said(&kept, moves)))
+    }
 }
 
 impl EnergySource for RaplSource {
@@ -257,10 +247,17 @@ impl EnergySource for RaplSource {
     }
 
     fn sample(&mut self) -> Vec<Result<Value, PollError>> {
-        self.counters.iter_mut().map(Counter::read).collect()
+        if self.same.is_undecided() {
+            let counters = &mut self.counters;
+            self.same.look_once(&mut |index| counters[index].read_once().ok());
+        }
+        (0..self.counters.len()).map(|index| self.sample_one(index)).collect()
     }
 
     fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
+        if let Some(repeat) = self.repeat(index) {
+            return Err(repeat);
+        }
         let Some(counter) = self.counters.get_mut(index) else {
             return Err(PollError::Gone(format!("no zone has the number {index}")));
         };
@@ -268,38 +265,20 @@ impl EnergySource for RaplSource {
     }
 }
 
-fn absent(root: &Path, why: &str) -> Finding {
-    Finding {
-        source: EnergySourceKind::RaplPowercap,
-        subject: root.display().to_string(),
-        works: false,
-        detail: format!("no RAPL: {why}; virtual machines usually show none, and containers hide it"),
-        fix: Some(
-            "on bare metal: `sudo modprobe intel_rapl_msr` (AMD too); in a container: mount the host's \
-             /sys/devices/virtual/powercap read-only and unmask it; in a virtual machine nothing helps"
-                .to_owned(),
-        ),
-    }
+fn subject(name: &str, path: &str) -> String {
+    format!("{name} ({path})")
 }
 
-/// Why a zone's counter cannot be read, with the exact fix where there is one.
-fn explain(root: &Path, zone: &Path, error: &io::Error) -> (String, Option<String>) {
-    let file = zone.join(COUNTER);
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        let root = root.display();
-        return (
-            format!(
-                "{}: permission denied; since Linux 5.10 only root may read it (CVE-2020-8694)",
-                file.display()
-            ),
-            Some(format!(
-                "`sudo chmod a+r {root}/intel-rapl:*/energy_uj {root}/intel-rapl:*:*/energy_uj` (until the next boot, \
-                 and for every user; deploy/60-joulemark.rules makes it last, for the service alone), or run joulemark \
-                 with CAP_DAC_READ_SEARCH"
-            )),
-        );
+fn finding(subject: String, said: Said) -> Finding {
+    let works = said.is_ok();
+    let (detail, fix) = said.map_or_else(|problem| problem, |detail| (detail, None));
+    Finding {
+        source: EnergySourceKind::RaplPowercap,
+        subject,
+        works,
+        detail,
+        fix,
     }
-    (format!("{}: {error}", file.display()), None)
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! An estimate, and always said to be one. Owns the model and its assumptions. Deliberately does not guess at memory:
 //! an unknown DRAM stays unknown.
 
-use std::fs;
-use std::path::Path;
+mod cpu_info;
+mod full_power;
 
-use super::tdp_table::{self, Nameplate};
+pub use cpu_info::CpuInfo;
+use full_power::FullPower;
+
 use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId, Value};
 use crate::cpu_time::{CpuTimeError, HostCpuClock};
 use joulemark_measurement::clock::Monotonic;
@@ -15,113 +17,6 @@ use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 /// Power of an idle CPU as a part of its full power. Cloud Carbon Footprint's coefficients, fitted to SPECpower_ssj
 /// results, have 0.16 for Skylake and Cascade Lake and 0.24 for EPYC Milan.
 const IDLE_FRACTION: f64 = 0.2;
-
-/// Full power of one logical CPU of an unknown model; the same coefficients run from 1.6 W (EPYC Rome) to 6 W (Haswell).
-const DEFAULT_W_PER_LOGICAL_CPU: f64 = 3.5;
-
-/// Published tests find TDP-based tools up to 40 % off with the model known (arXiv 2509.22092).
-const KNOWN_MODEL_UNCERTAINTY: f64 = 0.4;
-
-/// 3.5 W ± 70 % is 1.05 to 5.95 W: the range above.
-const UNKNOWN_MODEL_UNCERTAINTY: f64 = 0.7;
-
-/// The facts about the host's CPUs that `/proc/cpuinfo` states.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CpuInfo {
-    /// The model as the kernel names it.
-    pub model: Option<String>,
-    /// Logical CPUs.
-    pub logical_cpus: u32,
-    /// CPU packages, that is sockets.
-    pub packages: u32,
-    /// Whether the host is a virtual machine.
-    pub virtual_machine: bool,
-}
-
-impl CpuInfo {
-    /// Reads `cpuinfo` under `proc_root`. A file that cannot be read counts as one CPU of an unknown model.
-    pub fn read(proc_root: &Path) -> Self {
-        Self::parse(&fs::read_to_string(proc_root.join("cpuinfo")).unwrap_or_default())
-    }
-
-    fn parse(text: &str) -> Self {
-        let values = |key: &'static str| {
-            text.lines().filter_map(move |line| {
-                let (name, value) = line.split_once(':')?;
-                (name.trim() == key).then(|| value.trim())
-            })
-        };
-        let mut packages: Vec<&str> = values("physical id").collect();
-        packages.sort_unstable();
-        packages.dedup();
-        Self {
-            model: values("model name").next().map(str::to_owned),
-            logical_cpus: (values("processor").count() as u32).max(1),
-            packages: (packages.len() as u32).max(1),
-            virtual_machine: values("flags")
-                .next()
-                .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
-        }
-    }
-}
-
-/// Full power of what this host has of its CPUs, with the words that justify it.
-struct FullPower {
-    watts: f64,
-    uncertainty: f64,
-    basis: String,
-}
-
-impl FullPower {
-    fn estimate(cpu: &CpuInfo) -> Self {
-        let model = cpu.model.as_deref().unwrap_or("unknown");
-        let sockets = cpu.packages;
-        match (tdp_table::find(model), cpu.virtual_machine) {
-            (None, _) => Self::by_logical_cpus(cpu, format!("CPU model `{model}` has no TDP in our table")),
-            // Whole sockets draw whatever of them is switched off or kept from this process.
-            (Some(plate), false) => Self {
-                watts: plate.watts * f64::from(sockets),
-                uncertainty: KNOWN_MODEL_UNCERTAINTY,
-                basis: format!("TDP of {model} is {} W a socket, {sockets} socket(s)", plate.watts),
-            },
-            (Some(Nameplate { threads: None, .. }), true) => Self::by_logical_cpus(
-                cpu,
-                format!("our table does not tell what part of a {model} this virtual machine has"),
-            ),
-            (
-                Some(Nameplate {
-                    threads: Some(threads),
-                    watts,
-                    ..
-                }),
-                true,
-            ) => {
-                let threads = threads * sockets;
-                let part = (f64::from(cpu.logical_cpus) / f64::from(threads)).min(1.0);
-                Self {
-                    watts: watts * f64::from(sockets) * part,
-                    uncertainty: KNOWN_MODEL_UNCERTAINTY,
-                    basis: format!(
-                        "TDP of {model} is {watts} W a socket, {sockets} socket(s); {} of its {threads} logical CPUs \
-                         are this virtual machine's",
-                        cpu.logical_cpus
-                    ),
-                }
-            }
-        }
-    }
-
-    fn by_logical_cpus(cpu: &CpuInfo, why: String) -> Self {
-        Self {
-            watts: DEFAULT_W_PER_LOGICAL_CPU * f64::from(cpu.logical_cpus),
-            uncertainty: UNKNOWN_MODEL_UNCERTAINTY,
-            basis: format!(
-                "{why}: {DEFAULT_W_PER_LOGICAL_CPU} W for each of {} logical CPUs",
-                cpu.logical_cpus
-            ),
-        }
-    }
-}
 
 /// An estimate of all CPU packages of the host together: nameplate power times measured load.
 #[derive(Debug)]
@@ -141,13 +36,15 @@ impl TdpSource {
     /// Returns an error when the host's CPU time cannot be read.
     pub fn open(cpu: &CpuInfo, clock: HostCpuClock) -> Result<(Self, Finding), CpuTimeError> {
         let busy_at_opening_sec = clock.busy_sec()?;
-        let full = FullPower::estimate(cpu);
+        let cpus = cpu.host_cpus.max(clock.cpus().unwrap_or(0));
+        let full = FullPower::estimate(cpu, cpus);
         let note = format!(
             "estimate: {}; idle power is taken as {:.0} % of full power, between them linear in the CPU time of {}; power \
-             above TDP (turbo) is not counted{}",
+             above TDP (turbo, up to {:.2} times) is in the uncertainty, not in the figure{}",
             full.basis,
             IDLE_FRACTION * 100.0,
             clock.describe(),
+            full.turbo,
             if cpu.virtual_machine {
                 "; this is a virtual machine: neighbours' use of the socket is unseen"
             } else {
@@ -172,7 +69,7 @@ impl TdpSource {
             opened_at: Monotonic::now(),
             busy_at_opening_sec,
             full_w: full.watts,
-            logical_cpus: f64::from(cpu.logical_cpus),
+            logical_cpus: f64::from(cpus),
             descriptions: [description],
         };
         let finding = Finding {
@@ -217,6 +114,10 @@ impl EnergySource for TdpSource {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::full_power::DEFAULT_W_PER_LOGICAL_CPU;
     use super::*;
 
     fn cpuinfo(model: &str, logical_cpus: u32, packages: u32) -> CpuInfo {
@@ -236,7 +137,7 @@ mod tests {
                 )
             })
             .collect();
-        CpuInfo::parse(&text)
+        CpuInfo::parse(&text, Path::new("/nowhere/sys"))
     }
 
     fn fake_host(stat: &str) -> (tempfile::TempDir, HostCpuClock) {
@@ -250,30 +151,70 @@ mod tests {
     fn sockets_and_logical_cpus_are_counted() {
         let cpu = cpuinfo("AMD EPYC 7763 64-Core Processor", 256, 2);
         assert_eq!((cpu.logical_cpus, cpu.packages, cpu.virtual_machine), (256, 2, false));
-        assert_eq!(FullPower::estimate(&cpu).watts, 560.0);
+        assert_eq!(FullPower::estimate(&cpu, 256).watts, 560.0);
     }
 
     #[test]
     fn a_virtual_machine_gets_its_part_of_the_socket() {
-        let full = FullPower::estimate(&guest("AMD EPYC 7763 64-Core Processor", 8));
+        let full = FullPower::estimate(&guest("AMD EPYC 7763 64-Core Processor", 8), 8);
         assert_eq!(full.watts, 280.0 * 8.0 / 128.0);
-        let of_unknown_size = FullPower::estimate(&guest("Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz", 4));
+        let of_unknown_size = FullPower::estimate(&guest("Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz", 4), 4);
         assert_eq!(of_unknown_size.watts, 4.0 * DEFAULT_W_PER_LOGICAL_CPU);
         assert!(of_unknown_size.basis.contains("virtual machine"));
     }
 
     #[test]
     fn a_socket_with_smt_switched_off_is_still_a_whole_socket() {
-        let full = FullPower::estimate(&cpuinfo("AMD EPYC 7763 64-Core Processor", 64, 1));
+        let full = FullPower::estimate(&cpuinfo("AMD EPYC 7763 64-Core Processor", 64, 1), 64);
         assert_eq!(full.watts, 280.0);
     }
 
     #[test]
     fn an_unknown_model_takes_the_default_with_at_least_half_uncertain() {
-        let full = FullPower::estimate(&cpuinfo("AMD EPYC", 2, 1));
+        let full = FullPower::estimate(&cpuinfo("AMD EPYC", 2, 1), 2);
         assert_eq!(full.watts, 7.0);
         assert!(full.uncertainty >= 0.5);
         assert!(full.basis.contains("AMD EPYC"));
+    }
+
+    #[test]
+    fn the_cpus_are_those_whose_time_is_read_though_cpuinfo_shows_one() {
+        let lines: String = (0..24).map(|cpu| format!("cpu{cpu} 0 0 0 0 0 0 0 0 0 0\n")).collect();
+        let (_root, clock) = fake_host(&format!("cpu 0 0 0 0 0 0 0 0 0 0\n{lines}"));
+        let shown = cpuinfo("Intel(R) Xeon(R) Silver 4214 CPU @ 2.20GHz", 1, 1);
+        let (source, _) = TdpSource::open(&shown, clock).expect("a source");
+        // 85 W × (0.2 + 0.8 × 4 of 24 CPUs).
+        assert!((source.energy_j(1.0, 4.0) - 28.33).abs() < 0.01);
+    }
+
+    #[test]
+    fn sockets_that_only_their_cpus_show_are_counted() {
+        let shown = cpuinfo("AMD EPYC 7763 64-Core Processor", 2, 1);
+        assert_eq!(FullPower::estimate(&shown, 256).watts, 560.0);
+    }
+
+    #[test]
+    fn a_guest_whose_every_cpu_is_a_socket_gets_its_part_and_no_more() {
+        let cpu = cpuinfo("AMD EPYC 7763 64-Core Processor", 8, 8);
+        assert!(cpu.virtual_machine);
+        assert_eq!(FullPower::estimate(&cpu, 8).watts, 280.0 * 8.0 / 128.0);
+    }
+
+    #[test]
+    fn the_interval_reaches_turbo_power() {
+        for (model, turbo_w) in [
+            ("12th Gen Intel(R) Core(TM) i9-12900K", 241.0),
+            ("12th Gen Intel(R) Core(TM) i7-12700T", 99.0),
+            ("AMD Ryzen 9 7950X 16-Core Processor", 230.0),
+            ("Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", 188.0),
+        ] {
+            let full = FullPower::estimate(&cpuinfo(model, 24, 1), 24);
+            assert!(
+                full.watts * (1.0 + full.uncertainty) >= turbo_w,
+                "{model}: {}",
+                full.uncertainty
+            );
+        }
     }
 
     #[test]

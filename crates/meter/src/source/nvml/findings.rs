@@ -3,6 +3,7 @@
 use nvml_wrapper::error::NvmlError;
 
 use super::super::Finding;
+use super::errors::explain;
 use joulemark_measurement::EnergySourceKind;
 
 pub fn works(subject: String, detail: String) -> Finding {
@@ -16,20 +17,12 @@ pub fn works(subject: String, detail: String) -> Finding {
 }
 
 pub fn failed(subject: String, detail: String, error: &NvmlError) -> Finding {
-    let fix = match error {
-        NvmlError::NoPermission => {
-            Some("run as a user who may open /dev/nvidia*, or give the container the device (`--gpus all`)")
-        }
-        NvmlError::GpuLost | NvmlError::ResetRequired => Some("`sudo nvidia-smi --gpu-reset`, or reboot the host"),
-        NvmlError::DriverNotLoaded => Some("`sudo modprobe nvidia`"),
-        _ => None,
-    };
     Finding {
         source: EnergySourceKind::Nvml,
         subject,
         works: false,
         detail,
-        fix: fix.map(str::to_owned),
+        fix: explain(error).fix.map(str::to_owned),
     }
 }
 
@@ -46,12 +39,17 @@ pub fn hanging(subject: String, detail: String) -> Finding {
     }
 }
 
-pub fn whole_library(detail: String) -> Finding {
+/// What stands in the way of the whole library.
+pub fn library_failed(detail: String, error: &NvmlError) -> Finding {
+    failed("NVML".to_owned(), detail, error)
+}
+
+pub fn no_gpu() -> Finding {
     Finding {
         source: EnergySourceKind::Nvml,
         subject: "NVML".to_owned(),
         works: false,
-        detail,
+        detail: "NVML works but sees no GPU".to_owned(),
         fix: None,
     }
 }

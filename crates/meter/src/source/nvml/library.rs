@@ -7,6 +7,8 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
 use super::super::Finding;
+use super::errors::in_words;
+use super::findings::library_failed;
 use joulemark_measurement::EnergySourceKind;
 
 /// The names first, so that the loader's own search decides; some hosts have only the one, some only the other.
@@ -34,16 +36,17 @@ pub fn load(named: Option<&Path>) -> Result<(Nvml, OsString), Finding> {
         match Nvml::builder().lib_path(candidate).init() {
             Ok(nvml) => return Ok((nvml, (*candidate).to_owned())),
             Err(error @ NvmlError::LibloadingError(_)) => not_loaded = Some(error),
-            // The CUDA toolkit ships a stub under the same name: go on, the driver's own may come later.
+            // The CUDA toolkit ships a stub under the same name: go on, the driver's own may come later, and what that
+            // says is the cause.
+            Err(NvmlError::LibraryNotFound) if loaded_but_failed.is_some() => {}
             Err(error) => loaded_but_failed = Some((candidate.to_string_lossy().into_owned(), error)),
         }
     }
     let (detail, fix) = match (loaded_but_failed, named, not_loaded) {
-        (Some((path, NvmlError::DriverNotLoaded)), ..) => (
-            format!("{path}: the NVIDIA driver is not loaded"),
-            Some("`sudo modprobe nvidia`".to_owned()),
-        ),
-        (Some((path, error)), ..) => (format!("{path} does not initialise: {error}"), None),
+        (Some((path, error)), ..) => {
+            let detail = format!("{path} does not initialise: {}", in_words(&error));
+            return Err(library_failed(detail, &error));
+        }
         (None, Some(path), error) => (
             format!(
                 "{} cannot be loaded{}",

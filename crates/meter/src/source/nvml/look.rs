@@ -1,85 +1,23 @@
-//! Looks at what NVML shows when it is opened, with a deadline: a driver may hang on one board, or on all.
+//! Looks at every board when NVML is opened: what it is, how its energy is read, and what stands in the way.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-use super::{Looked, look_at};
+use super::deadline::{BOARD_DEADLINE, Look};
+use super::errors::in_words;
+use super::findings::{failed, hanging, library_failed, works};
+use super::{AVERAGING_SEC, Board, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
 use crate::source::current_call::CurrentCall;
-use joulemark_measurement::clock::Monotonic;
+use crate::source::{Finding, GpuDevice, Place, SourceDescription, SourceId, UNIDENTIFIED_GPU};
+use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// A driver without persistence mode wakes its boards first, which takes a second or two each.
-const INIT_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The boards are looked at side by side, once the library is initialised.
-const BOARD_DEADLINE: Duration = Duration::from_secs(3);
-
-/// A board as it was seen, or the call that hangs.
-type Seen = Result<Result<Looked, NvmlError>, String>;
-
-/// One look, on a thread of its own.
-struct Look<T> {
-    call: CurrentCall,
-    answer: Receiver<T>,
-    deadline: Monotonic,
-    patience: Duration,
-}
-
-impl<T: Send + 'static> Look<T> {
-    fn begin(patience: Duration, look: impl FnOnce(CurrentCall) -> T + Send + 'static) -> Self {
-        let (send, answer) = mpsc::channel();
-        let call = CurrentCall::default();
-        let deadline = Monotonic(Monotonic::now().0 + patience.as_nanos() as u64);
-        let its_call = call.clone();
-        let started = std::thread::Builder::new().name("nvml-look".to_owned()).spawn(move || {
-            // Who asked may have given up.
-            send.send(look(its_call)).ok();
-        });
-        if let Err(error) = started {
-            tracing::error!(%error, "no thread to look at NVML");
-        }
-        Self {
-            call,
-            answer,
-            deadline,
-            patience,
-        }
-    }
-
-    /// Waits for the answer until the deadline; returns which call hangs when there is none.
-    fn end(self) -> Result<T, String> {
-        let left = Duration::from_nanos(self.deadline.0.saturating_sub(Monotonic::now().0));
-        self.answer.recv_timeout(left).map_err(|error| match error {
-            RecvTimeoutError::Timeout => format!(
-                "the driver hangs: {} has not returned for {} s",
-                self.call.name(),
-                self.patience.as_secs()
-            ),
-            RecvTimeoutError::Disconnected => format!("the look at it failed in {}", self.call.name()),
-        })
-    }
-}
-
-/// Runs `first` and what follows it within the deadline of an initialisation; returns which call hangs otherwise.
-pub fn within_deadline<T: Send + 'static>(
-    first: &'static str,
-    look: impl FnOnce(CurrentCall) -> T + Send + 'static,
-) -> Result<T, String> {
-    let look = Look::begin(INIT_DEADLINE, move |call| {
-        call.begin(first);
-        look(call)
-    });
-    look.end()
-}
-
-/// Returns every board as it was seen, in NVML's order, and the driver's version.
+/// Returns every board in NVML's order, and the driver's version.
 ///
 /// # Errors
 /// Returns why the boards cannot be counted.
-pub fn at_all(nvml: &Arc<Nvml>) -> Result<(Vec<Seen>, Option<String>), String> {
+pub fn at_all(nvml: &Arc<Nvml>) -> Result<(Vec<Looked>, Option<String>), Finding> {
     let its_nvml = Arc::clone(nvml);
     let counting = Look::begin(BOARD_DEADLINE, move |call| {
         call.begin("nvmlDeviceGetCount");
@@ -87,14 +25,151 @@ pub fn at_all(nvml: &Arc<Nvml>) -> Result<(Vec<Seen>, Option<String>), String> {
         call.begin("nvmlSystemGetDriverVersion");
         Ok::<_, NvmlError>((count, its_nvml.sys_driver_version().ok()))
     });
-    let (count, driver_version) = counting
-        .end()?
-        .map_err(|error| format!("devices cannot be counted: {error}"))?;
-    let looks: Vec<_> = (0..count)
-        .map(|index| {
-            let nvml = Arc::clone(nvml);
-            Look::begin(BOARD_DEADLINE, move |call| look_at(&nvml, index, &call))
+    let counted = counting.end().map_err(|hangs| hanging("NVML".to_owned(), hangs))?;
+    let (count, driver_version) = counted.map_err(|error| {
+        let detail = format!("devices cannot be counted: {}", in_words(&error));
+        library_failed(detail, &error)
+    })?;
+    let look = |index| {
+        let nvml = Arc::clone(nvml);
+        Look::begin(BOARD_DEADLINE, move |call| {
+            look_at(&nvml, index, &call).unwrap_or_else(|error| refused(&nvml, index, &error))
         })
-        .collect();
-    Ok((looks.into_iter().map(Look::end).collect(), driver_version))
+    };
+    let looks: Vec<_> = (0..count).map(look).collect();
+    let looked = (0..).zip(looks).map(|(index, look)| {
+        look.end().unwrap_or_else(|hangs| {
+            let finding = hanging(format!("GPU {index}"), hangs);
+            (unidentified(index, None), finding, None)
+        })
+    });
+    Ok((looked.collect(), driver_version))
+}
+
+pub type Found = (Board, SourceDescription);
+
+/// What a look at one board tells: the device, what `doctor` says of it, and how it is read if it can be.
+pub type Looked = (GpuDevice, Finding, Option<Found>);
+
+/// A board that is counted, but gives no handle, does not tell its UUID or hangs: it stays in the list, so that whoever
+/// means it is told that its energy is missing.
+fn unidentified(index: u32, name: Option<String>) -> GpuDevice {
+    GpuDevice {
+        index,
+        uuid: format!("{UNIDENTIFIED_GPU}{index}"),
+        name,
+        memory_bytes: None,
+        driver_version: None,
+        energy_method: None,
+        live_power_w: None,
+        problem: None,
+    }
+}
+
+fn refused(nvml: &Nvml, index: u32, error: &NvmlError) -> Looked {
+    let device = nvml.device_by_index(index).ok();
+    let detail = if device.is_some() {
+        format!(
+            "the device does not tell its UUID, without which it is not known again: {}",
+            in_words(error)
+        )
+    } else {
+        format!("the device cannot be opened: {}", in_words(error))
+    };
+    let gpu = unidentified(index, device.and_then(|device| device.name().ok()));
+    (gpu, failed(format!("GPU {index}"), detail, error), None)
+}
+
+fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlError> {
+    call.begin("nvmlDeviceGetHandleByIndex");
+    let device = nvml.device_by_index(index)?;
+    call.begin("nvmlDeviceGetUUID");
+    let uuid = device.uuid()?;
+    call.begin("nvmlDeviceGetTotalEnergyConsumption");
+    let counter = device.total_energy_consumption();
+    call.begin("nvmlDeviceGetFieldValues or nvmlDeviceGetPowerUsage");
+    let power = if instant_power_w(&device).is_ok() {
+        PowerReading::Instant
+    } else if device.power_usage().is_ok() {
+        PowerReading::Averaged
+    } else {
+        PowerReading::Missing
+    };
+    let method = match (&counter, power) {
+        (Ok(_), _) => Some(EnergyMethod::EnergyCounter),
+        (Err(_), PowerReading::Missing) => None,
+        (Err(_), _) => Some(EnergyMethod::PowerIntegration),
+    };
+    call.begin("nvmlDeviceGetName, nvmlDeviceGetMemoryInfo or nvmlDeviceGetMigMode");
+    let gpu = GpuDevice {
+        index,
+        uuid: uuid.clone(),
+        name: device.name().ok(),
+        memory_bytes: device.memory_info().ok().map(|memory| memory.total),
+        driver_version: None,
+        energy_method: method,
+        live_power_w: None,
+        problem: None,
+    };
+    let subject = format!("GPU {index} ({uuid})");
+    let is_sliced = device.mig_mode().is_ok_and(|mode| mode.current == 1);
+    let sliced = if is_sliced { format!("; {MIG}") } else { String::new() };
+    let finding = match (&counter, method) {
+        (Err(error), None) => failed(
+            subject,
+            format!(
+                "neither its energy counter nor its power can be read: {}",
+                in_words(error)
+            ),
+            error,
+        ),
+        (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}{sliced}", named(power))),
+        (Ok(_), _) => works(subject, format!("energy counter, beside it {}{sliced}", named(power))),
+    };
+    let found = method.map(|method| {
+        let integrated = counter
+            .is_err()
+            .then(|| format!("no energy counter on this board; {} is integrated", named(power)));
+        let notes = [integrated, is_sliced.then(|| MIG.to_owned())];
+        let note = notes
+            .into_iter()
+            .flatten()
+            .reduce(|one, other| format!("{one}; {other}"));
+        let board = Board {
+            index,
+            uuid: uuid.clone(),
+            has_counter: counter.is_ok(),
+            power,
+            generation: 0,
+            gone: None,
+        };
+        (board, describe(index, uuid, method, power, note))
+    });
+    Ok((gpu, finding, found))
+}
+
+fn describe(
+    index: u32,
+    uuid: String,
+    method: EnergyMethod,
+    power: PowerReading,
+    note: Option<String>,
+) -> SourceDescription {
+    SourceDescription {
+        id: SourceId {
+            kind: EnergySourceKind::Nvml,
+            domain: EnergyDomain::Gpu,
+            place: Place::Gpu { index, uuid },
+        },
+        method,
+        refresh_sec: REFRESH_SEC,
+        averaging_sec: if power == PowerReading::Averaged {
+            AVERAGING_SEC
+        } else {
+            0.0
+        },
+        relative_uncertainty: 0.0,
+        wraps: None,
+        note,
+    }
 }

@@ -112,9 +112,11 @@ impl Session {
             shut_down(nvml);
             again_and_again(&session, |session| {
                 let nvml = Nvml::builder().lib_path(&session.library).init()?;
-                // A driver that is only half there initialises and then sees no device.
-                nvml.device_count()
-                    .and_then(|count| nvml.device_by_index(count.saturating_sub(1))?.uuid())?;
+                // A driver that is only half there initialises and then sees no device. One board may stay broken.
+                let uuid = |index| nvml.device_by_index(index)?.uuid();
+                let mut uuids = (0..nvml.device_count()?).rev().map(uuid);
+                let first = uuids.next().unwrap_or(Err(NvmlError::NotFound));
+                first.or_else(|error| uuids.find_map(Result::ok).ok_or(error))?;
                 let mut state = session.state();
                 state.nvml = Some(Arc::new(nvml));
                 state.next_generation();

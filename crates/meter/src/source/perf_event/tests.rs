@@ -68,7 +68,7 @@ fn every_domain_is_opened_once_a_package_and_named_as_powercap_names_it() {
     ] {
         sys.event(name, code, SCALE, "Joules");
     }
-    let (source, findings) = PerfEventSource::open_with(&sys.roots(), still);
+    let (source, findings) = PerfEventSource::open_with(&sys.roots(), None, still);
     let expected = [
         (EnergyDomain::Package, "package-0", "power/energy-pkg/cpu0"),
         (EnergyDomain::Package, "package-1", "power/energy-pkg/cpu18"),
@@ -89,7 +89,7 @@ fn every_domain_is_opened_once_a_package_and_named_as_powercap_names_it() {
 fn dies_of_one_package_are_told_apart() {
     let sys = FakeSys::new(&[(0, 0, 0), (24, 0, 1)]);
     sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
-    let (source, _) = PerfEventSource::open_with(&sys.roots(), still);
+    let (source, _) = PerfEventSource::open_with(&sys.roots(), None, still);
     let names: Vec<String> = zones(&source).into_iter().map(|(_, name, _)| name).collect();
     assert_eq!(names, ["package-0-die-0", "package-0-die-1"]);
 }
@@ -99,7 +99,7 @@ fn a_count_becomes_joules_by_the_events_own_scale_and_type_code_and_cpu_are_the_
     let sys = FakeSys::new(&[(3, 0, 0)]);
     sys.event("energy-ram", "event=0x03", "0.25", "Joules");
     let count = Arc::new(AtomicU64::new(400));
-    let (mut source, _) = PerfEventSource::open_with(&sys.roots(), |pmu, event| {
+    let (mut source, _) = PerfEventSource::open_with(&sys.roots(), None, |pmu, event| {
         assert_eq!((pmu.kind, event.config, event.cpu), (12, 3, 3));
         let count = Arc::clone(&count);
         Ok(Box::new(move || Ok(count.load(Ordering::Relaxed))))
@@ -115,8 +115,9 @@ fn a_count_becomes_joules_by_the_events_own_scale_and_type_code_and_cpu_are_the_
 fn a_refusal_names_the_capability_and_the_setting() {
     let sys = FakeSys::new(&[(0, 0, 0)]);
     sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
-    let (source, findings) =
-        PerfEventSource::open_with(&sys.roots(), |_, _| Err(io::Error::from_raw_os_error(libc::EACCES)));
+    let (source, findings) = PerfEventSource::open_with(&sys.roots(), None, |_, _| {
+        Err(io::Error::from_raw_os_error(libc::EACCES))
+    });
     assert!(!source.has_packages());
     let fix = findings[0].fix.as_deref().expect("a fix");
     assert!(
@@ -130,7 +131,7 @@ fn an_event_in_another_unit_is_left_out_and_said() {
     let sys = FakeSys::new(&[(0, 0, 0)]);
     sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
     sys.event("energy-ram", "event=0x03", SCALE, "Watts");
-    let (source, findings) = PerfEventSource::open_with(&sys.roots(), still);
+    let (source, findings) = PerfEventSource::open_with(&sys.roots(), None, still);
     assert_eq!(source.sources().len(), 1);
     assert!(
         findings
@@ -149,4 +150,55 @@ fn no_pmu_is_one_finding() {
     let (source, findings) = PerfEventSource::open(&roots);
     assert!(source.sources().is_empty());
     assert!(findings.len() == 1 && !findings[0].works, "{findings:?}");
+}
+
+/// Registers that tick at each reading, each event showing the one that `register` names, from its opening on.
+fn ticking(register: impl Fn(&Event) -> u32) -> impl Fn(&Pmu, &Event) -> io::Result<Counter> {
+    let ticks = Arc::new(AtomicU64::new(1));
+    move |_, event| {
+        let (ticks, register) = (Arc::clone(&ticks), u64::from(register(event)));
+        let value = move || ticks.fetch_add(1, Ordering::Relaxed) / 4 * (3_000_000 + 411_111 * register);
+        let opened = value();
+        Ok(Box::new(move || Ok(value() - opened)))
+    }
+}
+
+#[test]
+fn several_cpus_of_one_package_in_the_cpumask_and_dies_of_one_register_count_once() {
+    for dies in [[0, 0], [0, 1]] {
+        let sys = FakeSys::new(&[(0, 0, dies[0]), (1, 0, dies[1]), (18, 1, 0)]);
+        sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
+        let own_package = |event: &Event| u32::from(event.cpu == 18);
+        let (source, findings) = PerfEventSource::open_with(&sys.roots(), None, ticking(own_package));
+        let paths: Vec<String> = zones(&source).into_iter().map(|(_, _, path)| path).collect();
+        assert_eq!(
+            paths,
+            ["power/energy-pkg/cpu0", "power/energy-pkg/cpu18"],
+            "{findings:?}"
+        );
+        assert!(
+            !findings[1].works && findings[1].detail.contains("the same register"),
+            "{findings:?}"
+        );
+    }
+}
+
+#[test]
+fn dies_with_registers_of_their_own_add_up_by_perf_event() {
+    let sys = FakeSys::new(&[(0, 0, 0), (24, 0, 1)]);
+    sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
+    let (source, findings) = PerfEventSource::open_with(&sys.roots(), None, ticking(|event| event.cpu));
+    assert_eq!(source.sources().len(), 2, "{findings:?}");
+}
+
+#[test]
+fn a_virtual_machine_without_the_pmu_has_no_fix() {
+    let sys = FakeSys::new(&[]);
+    let roots = PerfEventRoots {
+        pmu: sys.0.path().join("nowhere"),
+        ..sys.roots()
+    };
+    let (_, findings) = PerfEventSource::open_on(&roots, Some("its CPUs have the flag `hypervisor`"));
+    assert!(findings[0].fix.is_none(), "{findings:?}");
+    assert!(PerfEventSource::open_on(&roots, None).1[0].fix.is_some());
 }

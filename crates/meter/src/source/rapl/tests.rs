@@ -2,6 +2,9 @@ use std::fs;
 
 use proptest::prelude::*;
 
+use joulemark_measurement::clock::Monotonic;
+
+use super::counts::patiently;
 use super::*;
 
 struct FakeTree {
@@ -201,10 +204,12 @@ fn the_mmio_view_serves_where_the_first_view_is_unreadable() {
 fn a_wrap_above_the_declared_limit_is_no_reset_once_such_power_was_seen() {
     let second = |sec: u64| Monotonic(sec * 1_000_000_000);
     let mut counter = Counter {
-        root: PathBuf::new(),
+        access: Arc::default(),
         folder: PathBuf::new(),
+        package: None,
         file: None,
         range_uj: Some(1_000_000_000),
+        max_power_w: None,
         highest_power_w: 100.0,
         last: None,
         last_uj: Some(500_000_000),
@@ -220,15 +225,12 @@ fn a_wrap_above_the_declared_limit_is_no_reset_once_such_power_was_seen() {
 #[test]
 fn permission_denied_names_the_exact_fix() {
     let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-    let (detail, fix) = explain(
-        Path::new("/sys/class/powercap"),
-        Path::new("/sys/class/powercap/intel-rapl:0"),
-        &denied,
-    );
+    let zone = Path::new("/sys/class/powercap/intel-rapl:0");
+    let (detail, fix) = Access::default().explain(zone, &denied, &[]);
     assert!(detail.contains("CVE-2020-8694"));
     assert!(
         fix.expect("a fix")
-            .contains("sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj")
+            .contains("`sudo chmod a+r /sys/class/powercap/intel-rapl:0/energy_uj`")
     );
 }
 
@@ -260,8 +262,8 @@ proptest! {
     ) {
         let first = (start * (range - 1) as f64) as u64;
         let mut counter = Counter {
-            root: PathBuf::new(), folder: PathBuf::new(), range_uj: Some(range), highest_power_w: f64::INFINITY,
- file: None,
+            access: Arc::default(), folder: PathBuf::new(), package: None, range_uj: Some(range), max_power_w: None,
+            highest_power_w: f64::INFINITY, file: None,
             last: None, last_uj: Some(first), unwrapped_uj: first, peak_w: 0.0, failed: false,
         };
         let mut truth = first;
@@ -270,5 +272,220 @@ proptest! {
             let seen_j = counter.advance(Monotonic(second * 1_000_000_000), truth % range);
             prop_assert!((seen_j - truth as f64 / MICROJOULES_PER_JOULE).abs() < 1e-3);
         }
+    }
+}
+
+/// Moves counters at about 1 kHz until it is dropped: each file along its own rate in watts.
+struct Moving {
+    stop: Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Moving {
+    fn start(files: Vec<(PathBuf, f64)>) -> Self {
+        use std::os::unix::fs::FileExt as _;
+        use std::sync::atomic::Ordering::Relaxed;
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let open = |(path, watts): (PathBuf, f64)| (fs::File::create(path).expect("a counter"), watts);
+        let files: Vec<_> = files.into_iter().map(open).collect();
+        let began = Monotonic::now();
+        let move_all = move || {
+            for (file, watts) in &files {
+                let microjoules = 1e9 + watts * 1e6 * Monotonic::now().sec_since(began);
+                let text = format!("{microjoules:020.0}\n");
+                file.write_all_at(text.as_bytes(), 0).expect("a counter");
+            }
+        };
+        move_all();
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Relaxed) {
+                move_all();
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+fn counter_of(zone: &Path) -> PathBuf {
+    zone.join("energy_uj")
+}
+
+fn one_file_for_both(of: &Path, and: &Path) {
+    fs::remove_file(counter_of(and)).expect("a counter");
+    fs::hard_link(counter_of(of), counter_of(and)).expect("a link");
+}
+
+#[test]
+fn one_register_under_the_names_of_two_dies_is_read_once_and_the_finding_says_why() {
+    let tree = FakeTree::new();
+    let die = tree.zone("intel-rapl:0", "package-0-die-0", 1);
+    one_file_for_both(&die, &tree.zone("intel-rapl:1", "package-0-die-1", 1));
+    let _moving = Moving::start(vec![(counter_of(&die), 68.0)]);
+    let (source, findings) = tree.open();
+    assert_eq!(names(&source), [(EnergyDomain::Package, "intel-rapl:0".to_owned())]);
+    assert!(
+        !findings[1].works
+            && findings[1]
+                .detail
+                .contains("the same register as package-0-die-0 (intel-rapl:0)"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn dies_and_packages_with_registers_of_their_own_are_both_read_packages_also_when_they_draw_the_same() {
+    let dies = ["package-0-die-0", "package-0-die-1"];
+    for (watts, names_of) in [([68.0, 55.0], dies), ([68.0, 68.0], ["package-0", "package-1"])] {
+        let tree = FakeTree::new();
+        let zones = [("intel-rapl:0", names_of[0]), ("intel-rapl:1", names_of[1])];
+        let files = zones.map(|(path, name)| counter_of(&tree.zone(path, name, 1)));
+        let _moving = Moving::start(files.into_iter().zip(watts).collect());
+        let (source, findings) = tree.open();
+        assert_eq!(names(&source).len(), 2, "{findings:?}");
+    }
+}
+
+#[test]
+fn one_register_in_a_nested_tree_and_by_mmio_under_another_name_is_read_once() {
+    let tree = FakeTree::new();
+    let package = tree.zone("intel-rapl/intel-rapl:0", "package-0-die-0", 1);
+    one_file_for_both(
+        &package,
+        &tree.zone("intel-rapl-mmio/intel-rapl-mmio:0", "package-0", 1),
+    );
+    let _moving = Moving::start(vec![(counter_of(&package), 40.0)]);
+    let (source, _) = tree.open();
+    assert_eq!(names(&source), [(EnergyDomain::Package, "intel-rapl:0".to_owned())]);
+}
+
+#[test]
+fn what_stood_still_at_the_start_is_undecided_and_said_and_left_out_once_it_has_moved_as_one() {
+    let tree = FakeTree::new();
+    let die = tree.zone("intel-rapl:0", "package-0-die-0", 1);
+    one_file_for_both(&die, &tree.zone("intel-rapl:1", "package-0-die-1", 1));
+    let (mut source, findings) = tree.open();
+    assert_eq!(names(&source).len(), 2);
+    assert!(
+        findings[1].works && findings[1].detail.contains("is not decided yet"),
+        "{findings:?}"
+    );
+    for step in 1..=12 {
+        fs::write(counter_of(&die), format!("{}", step * 1_000_000)).expect("a counter");
+        source.sample();
+    }
+    let answers = source.sample();
+    assert!(answers[0].is_ok());
+    assert!(matches!(&answers[1], Err(PollError::Repeats(why)) if why.contains("package-0-die-0")));
+}
+
+#[test]
+fn the_fix_names_the_very_files_that_were_refused() {
+    let tree = FakeTree::new();
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    for paths in [
+        vec!["intel-rapl-mmio:0"],
+        vec!["intel-rapl/intel-rapl:0", "intel-rapl/intel-rapl:0/intel-rapl:0:1"],
+    ] {
+        let refused: Vec<PathBuf> = paths
+            .iter()
+            .map(|path| tree.root.path().join(path).join("energy_uj"))
+            .collect();
+        let zone = refused[0].parent().expect("a zone");
+        let fix = Access::default().explain(zone, &denied(), &refused).1.expect("a fix");
+        let files: Vec<String> = refused.iter().map(|file| file.display().to_string()).collect();
+        assert!(
+            fix.starts_with(&format!("`sudo chmod a+r {}`", files.join(" "))),
+            "{fix}"
+        );
+    }
+}
+
+/// A host whose `/proc` says this of the mounts.
+fn access(mountinfo: &str, guest: Option<&str>) -> Access {
+    let host = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(host.path().join("proc/self")).expect("folders");
+    fs::write(host.path().join("proc/self/mountinfo"), mountinfo).expect("mounts");
+    let cpu = CpuInfo {
+        guest: guest.map(str::to_owned),
+        ..CpuInfo::read(&host.path().join("proc"))
+    };
+    Access::read(&host.path().join("proc"), &cpu, false)
+}
+
+#[test]
+fn where_the_files_are_mounted_read_only_the_fix_is_the_hosts_own_names() {
+    let inside = access(
+        "1 0 0:1 / / rw - overlay overlay rw\n3 1 0:2 /devices/virtual/powercap /powercap ro - sysfs sysfs rw\n",
+        None,
+    );
+    let zone = Path::new("/powercap/intel-rapl/intel-rapl:0");
+    let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+    let fix = inside.explain(zone, &denied, &[]).1.expect("a fix");
+    let named = "on the host: `sudo chmod a+r /sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj`";
+    assert!(fix.contains(named), "{fix}");
+}
+
+#[test]
+fn a_masked_tree_and_a_container_without_it_are_told_how_to_mount_it() {
+    let tree = FakeTree::new();
+    std::os::unix::fs::symlink("../nowhere", tree.root.path().join("intel-rapl:0")).expect("a link");
+    let (_, findings) = RaplSource::open_with(tree.root.path(), None, access("", None));
+    assert!(findings[0].detail.contains("masked"), "{findings:?}");
+    let mount = "-v /sys/devices/virtual/powercap:/powercap:ro -e JOULEMARK_RAPL_ROOT=/powercap";
+    assert!(
+        findings[0].fix.as_deref().is_some_and(|fix| fix.contains(mount)),
+        "{findings:?}"
+    );
+    let inside = access("1 0 0:1 / / rw - overlay overlay rw\n", None);
+    let (_, findings) = RaplSource::open_with(Path::new("/nowhere/powercap"), None, inside);
+    assert!(
+        findings[0].fix.as_deref().is_some_and(|fix| fix.contains(mount)),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn a_virtual_machine_without_rapl_has_no_fix_because_nothing_helps() {
+    let guest = access("", Some("its firmware's sys_vendor is `QEMU`"));
+    let (_, findings) = RaplSource::open_with(Path::new("/nowhere/powercap"), None, guest);
+    assert!(
+        findings[0].fix.is_none() && findings[0].detail.contains("QEMU"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn power_far_beyond_the_zones_own_limit_or_any_socket_is_not_believed() {
+    let tree = FakeTree::new();
+    for (limit, leap_uj) in [(Some("15000000"), 450_000_000u64), (None, 148_000_000_000)] {
+        let folder = tree.zone("intel-rapl:0", "package-0", 1_000_000);
+        if let Some(limit) = limit {
+            fs::write(folder.join("constraint_0_max_power_uw"), limit).expect("a limit");
+        } else {
+            fs::remove_file(folder.join("constraint_0_max_power_uw")).expect("a limit");
+        }
+        let (mut source, _) = tree.open();
+        assert_eq!(source.max_power_w(0), limit.map(|_| 15.0));
+        assert!(source.sample().remove(0).is_ok());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        fs::write(counter_of(&folder), format!("{leap_uj}")).expect("a counter");
+        let answer = source.sample().remove(0);
+        assert!(
+            matches!(&answer, Err(PollError::Gone(why)) if why.contains("not believed")),
+            "{answer:?}"
+        );
+        assert!(source.sample().remove(0).is_ok(), "what follows is read again");
     }
 }

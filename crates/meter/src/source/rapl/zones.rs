@@ -21,7 +21,13 @@ pub struct Zone {
 
 impl Zone {
     pub fn is_mmio(&self) -> bool {
-        self.path.starts_with("intel-rapl-mmio")
+        is_mmio(&self.path)
+    }
+
+    /// The number of the package that the zone is, or lies in.
+    pub fn package(&self) -> Option<u32> {
+        let name = self.covers.split('/').find_map(|name| name.strip_prefix("package-"))?;
+        name.split('-').next()?.parse().ok()
     }
 
     pub fn domain(&self) -> Option<EnergyDomain> {
@@ -36,7 +42,7 @@ impl Zone {
     }
 
     /// The largest power any of the zone's constraints allows, in microwatts.
-    pub fn highest_power_uw(&self) -> Option<u64> {
+    pub fn max_power_uw(&self) -> Option<u64> {
         let entries = fs::read_dir(&self.folder).ok()?;
         entries
             .flatten()
@@ -48,15 +54,25 @@ impl Zone {
             .filter_map(|entry| read_u64(&entry.path()).ok())
             .filter(|uw| *uw > 0)
             .max()
-            // Peaks above the limit last for milliseconds; twice the limit covers them.
-            .map(|uw| uw * 2)
     }
 }
 
+/// What was found under a root.
+#[derive(Debug)]
+pub struct Found {
+    pub zones: Vec<Zone>,
+    /// Zones that are listed without anything in them.
+    pub masked: Vec<PathBuf>,
+}
+
+pub fn is_mmio(path: &str) -> bool {
+    path.starts_with("intel-rapl-mmio")
+}
+
 /// Every zone under `root`, each folder once: the class folder lists sub-zones flat, the device tree nests them.
-pub fn find(root: &Path) -> io::Result<Vec<Zone>> {
-    let mut found = BTreeMap::new();
-    collect(root, &mut found)?;
+pub fn find(root: &Path) -> io::Result<Found> {
+    let (mut found, mut masked) = (BTreeMap::new(), Vec::new());
+    collect(root, &mut found, &mut masked)?;
     let names: BTreeMap<String, String> = found
         .iter()
         .map(|(path, zone)| (path.clone(), zone.name.clone()))
@@ -66,7 +82,12 @@ pub fn find(root: &Path) -> io::Result<Vec<Zone>> {
         let parent = zone.path.rsplit_once(':').and_then(|(parent, _)| names.get(parent));
         zone.covers = format!("{}/{}", parent.map_or("", String::as_str), zone.name);
     }
-    Ok(zones)
+    Ok(Found { zones, masked })
+}
+
+/// A link that leads nowhere counts as empty; the kernel's own folders never are.
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
 
 fn name_of(zone: &Path) -> io::Result<String> {
@@ -80,7 +101,7 @@ fn name_of(zone: &Path) -> io::Result<String> {
     })
 }
 
-fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>) -> io::Result<()> {
+fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>, masked: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.file_name().to_string_lossy().into_owned();
@@ -88,20 +109,23 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>) -> io::Result<()> 
         if !path.starts_with("intel-rapl") || found.contains_key(&path) {
             continue;
         }
-        if let Ok(name) = name_of(&entry.path()) {
-            found.insert(
-                path.clone(),
-                Zone {
+        match name_of(&entry.path()) {
+            Ok(name) => {
+                let zone = Zone {
                     name,
-                    path,
+                    path: path.clone(),
                     folder: entry.path(),
                     covers: String::new(),
-                },
-            );
+                };
+                found.insert(path, zone);
+            }
+            // A control type, which has no name, or a zone behind a mask.
+            Err(_) if path.contains(':') || is_empty(&entry.path()) => masked.push(entry.path()),
+            Err(_) => {}
         }
         if entry.path().is_dir() {
             // An unreadable sub-folder hides its own zones only.
-            collect(&entry.path(), found).ok();
+            collect(&entry.path(), found, masked).ok();
         }
     }
     Ok(())
