@@ -14,6 +14,15 @@ pub struct Health {
     pub version: &'static str,
 }
 
+/// Whether experiments can be accepted, and whose energy would be missing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    #[serde(flatten)]
+    pub health: Health,
+    /// Each source of energy that does not answer now, with the reason; experiments that do not need it run.
+    pub energy_problems: Vec<String>,
+}
+
 const OK: Health = Health {
     status: "ok",
     version: env!("CARGO_PKG_VERSION"),
@@ -30,13 +39,17 @@ pub async fn healthz() -> Json<Health> {
 
 /// Check that experiments can be accepted
 ///
-/// For a load balancer: asks the database.
+/// For a load balancer: asks the database. Tells of sources of energy that have ceased to answer, which keep nobody from
+/// submitting.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "readyz",
     responses(
-        (status = 200, description = "The database answers.", body = Health),
+        (status = 200, description = "The database answers.", body = Readiness),
         (status = 503, description = "It does not.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Health>, Problem> {
+pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Readiness>, Problem> {
     state.resources.store.ping().await?;
-    Ok(Json(OK))
+    Ok(Json(Readiness {
+        health: OK,
+        energy_problems: state.resources.meter.problems(),
+    }))
 }

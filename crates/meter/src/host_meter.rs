@@ -34,8 +34,9 @@ use super::cpu_time::{CpuTimeError, HostCpuClock};
 use super::discovery::Opened;
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
+use super::estimation::track::Track;
 use super::process_tree::ProcessTree;
-use super::source::{BoardOfSlice, Devices, Finding, Place, PollError};
+use super::source::{BoardOfSlice, Devices, Finding, Place};
 use super::telemetry::SharedLog;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
@@ -254,15 +255,30 @@ impl HostMeter {
             .tracks()
             .iter()
             .filter(|track| track.description.id.domain == EnergyDomain::Package && !track.is_repeat())
-            .map(super::estimation::track::Track::live_power_w)
+            .map(Track::live_power_w)
             .collect();
-        tell_of_repeats(&timeline, &mut devices.findings);
+        tell_of_problems(&timeline, &mut devices.findings);
         devices.cpu.live_power_w = if packages.is_empty() {
             None
         } else {
             packages.into_iter().sum()
         };
         devices
+    }
+
+    /// Returns why each source that answered once does not answer now; what only repeats another one is no problem.
+    pub fn problems(&self) -> Vec<String> {
+        let timeline = lock(&self.0.timeline);
+        let failing = timeline.tracks().iter().filter(|track| !track.is_repeat());
+        let problem = |track: &Track| {
+            let error = track.last_error.as_ref()?.to_string();
+            let subject = track.description.subject();
+            Some(match error.contains(&subject) {
+                true => error,
+                false => format!("{subject}: {error}"),
+            })
+        };
+        failing.filter_map(problem).collect()
     }
 
     /// Lets the sources show what they drew up to the window's end: the refresh after it, or the end of an average.
@@ -293,15 +309,16 @@ impl HostMeter {
     }
 }
 
-/// What turned out to repeat another source only after it was opened stands in the findings as what is known now.
-fn tell_of_repeats(timeline: &Timeline, findings: &mut [Finding]) {
+/// What ceased to answer, or turned out to repeat another source, only after it was opened stands in the findings as what
+/// is known now.
+fn tell_of_problems(timeline: &Timeline, findings: &mut [Finding]) {
     for track in timeline.tracks() {
-        let (Some(PollError::Repeats(why)), subject) = (&track.last_error, track.description.subject()) else {
+        let (Some(error), subject) = (&track.last_error, track.description.subject()) else {
             continue;
         };
         if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
             finding.works = false;
-            finding.detail.clone_from(why);
+            finding.detail = error.to_string();
         }
     }
 }
