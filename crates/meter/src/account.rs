@@ -2,7 +2,7 @@
 //! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
 
 use super::series::Span;
-use super::source::{Devices, Place};
+use super::source::{Devices, Place, PollError};
 use super::split::Split;
 use super::timeline::Timeline;
 use super::window::readings;
@@ -136,7 +136,7 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     let mut sources: Vec<SourceReading> = readings(timeline, window)
         .into_iter()
         .zip(tracks)
-        .filter_map(|(reading, track)| (!track.is_repeat()).then_some(reading))
+        .filter_map(|(reading, track)| (!PollError::is_repeat(track.last_error.as_ref())).then_some(reading))
         .collect();
     sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
     sources

@@ -3,7 +3,7 @@
 
 use super::environment::Surroundings;
 use super::series::{Rate, Span};
-use super::source::Place;
+use super::source::{Place, PollError};
 use super::telemetry::{GpuHistory, GpuSample};
 use super::timeline::Track;
 use joulemark_measurement::clock::Monotonic;
@@ -86,7 +86,7 @@ fn point(at: Monotonic, sample: Option<&GpuSample>) -> SeriesPoint {
 /// knows how busy a part of one is.
 pub fn of_zone(surroundings: Surroundings<'_>, source: usize, span: Span) -> Option<DeviceSeries> {
     let track = surroundings.timeline.tracks().get(source)?;
-    if track.is_repeat() {
+    if PollError::is_repeat(track.last_error.as_ref()) {
         return None;
     }
     let (zone, zone_path) = match track.description.id.place.clone() {

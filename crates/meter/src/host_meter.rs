@@ -242,7 +242,9 @@ impl HostMeter {
         let packages: Vec<Option<f64>> = timeline
             .tracks()
             .iter()
-            .filter(|track| track.description.id.domain == EnergyDomain::Package && !track.is_repeat())
+            .filter(|track| {
+                track.description.id.domain == EnergyDomain::Package && !PollError::is_repeat(track.last_error.as_ref())
+            })
             .map(super::timeline::Track::live_power_w)
             .collect();
         tell_of_repeats(&timeline, &mut devices.findings);

@@ -161,6 +161,18 @@ fn undecided_said(other: &str) -> String {
     )
 }
 
+impl PollError {
+    /// Returns whether there is nothing to wait for.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Gone(_) | Self::Repeats(_))
+    }
+
+    /// Returns whether a source that failed last with this is left out of everything.
+    pub(crate) fn is_repeat(error: Option<&Self>) -> bool {
+        matches!(error, Some(Self::Repeats(_)))
+    }
+}
+
 /// A source of energy readings. Vendors' libraries, kernel interfaces and models fit behind it.
 ///
 /// A platform counter at 10 W, added to the sources of the host:

@@ -5,6 +5,7 @@
 
 use super::attribution::cpu_shares;
 use super::series::Span;
+use super::source::PollError;
 use super::timeline::Timeline;
 use joulemark_measurement::EnergyDomain;
 use joulemark_measurement::clock::Monotonic;
@@ -106,7 +107,7 @@ fn used_j(timeline: &Timeline, domain: EnergyDomain, span: Span) -> Option<f64> 
     let tracks = timeline
         .tracks()
         .iter()
-        .filter(|track| track.description.id.domain == domain && !track.is_repeat());
+        .filter(|track| track.description.id.domain == domain && !PollError::is_repeat(track.last_error.as_ref()));
     let growths = tracks.map(|track| {
         track
             .chosen()

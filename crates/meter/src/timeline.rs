@@ -91,15 +91,6 @@ impl Track {
         }
     }
 
-    /// Whether it shows what another source shows already, and is left out of everything.
-    pub fn is_repeat(&self) -> bool {
-        matches!(self.last_error, Some(PollError::Repeats(_)))
-    }
-
-    fn is_away(&self) -> bool {
-        matches!(self.last_error, Some(PollError::Gone(_) | PollError::Repeats(_)))
-    }
-
     pub fn live_power_w(&self) -> Option<f64> {
         if self.last_error.is_some() {
             return None;
@@ -316,7 +307,7 @@ impl Timeline {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
         self.tracks
             .iter()
-            .all(|track| track.is_away() || reaches(track.chosen()))
+            .all(|track| track.last_error.as_ref().is_some_and(PollError::is_away) || reaches(track.chosen()))
             && self
                 .processes
                 .iter()

@@ -2,7 +2,7 @@
 
 use super::HostMeter;
 use super::lock::lock;
-use crate::source::SourceId;
+use crate::source::{PollError, SourceId};
 use joulemark_measurement::clock::Monotonic;
 
 /// The state of the meter itself: whether its thread lives and keeps its pace, and what each source answered.
@@ -44,7 +44,10 @@ impl HostMeter {
         let now = Monotonic::now();
         let [sweeps, missed_sweeps] = self.0.punctuality.counts();
         let timeline = lock(&self.0.timeline);
-        let counted = timeline.tracks().iter().filter(|track| !track.is_repeat());
+        let counted = timeline
+            .tracks()
+            .iter()
+            .filter(|track| !PollError::is_repeat(track.last_error.as_ref()));
         let sources = counted.map(|track| SourceHealth {
             id: track.description.id.clone(),
             energy_j: track.tally.energy_j,
