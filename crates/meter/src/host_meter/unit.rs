@@ -41,6 +41,8 @@ pub struct Unit {
     reading_since_ns: AtomicU64,
     last_took_ns: AtomicU64,
     is_alone: AtomicBool,
+    /// Whether its silence was told.
+    is_silent: AtomicBool,
     /// The thread that reads it alone.
     reader: Mutex<Option<Thread>>,
 }
@@ -78,6 +80,7 @@ impl Unit {
             reading_since_ns: AtomicU64::new(0),
             last_took_ns: AtomicU64::new(0),
             is_alone: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             reader: Mutex::new(None),
         }
     }
@@ -119,7 +122,7 @@ impl Unit {
     /// Stores that the driver has not answered for so long. Should it answer, its count goes on.
     pub fn record_silence(&self, waiting: &Waiting, timeline: &Mutex<Timeline>) {
         let call = if waiting.call.is_empty() {
-            "its reading"
+            "the read of its counter"
         } else {
             waiting.call
         };
@@ -127,6 +130,9 @@ impl Unit {
             "{}: {call} has not returned for {:.1} s",
             self.subject, waiting.for_sec
         ));
+        if !self.is_silent.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{error}; its energy is unknown until it does");
+        }
         let mut timeline = lock(timeline);
         for track in self.first_track..self.first_track + self.track_count {
             timeline.record(track, Err(error.clone()), false);
@@ -191,6 +197,9 @@ impl Unit {
         let reading = self.begin();
         let answer = read(&mut inner);
         let took_sec = reading.end();
+        if self.is_silent.swap(false, Ordering::Relaxed) {
+            tracing::info!("{} answers again", self.subject);
+        }
         let is_slow = took_sec > SLOW_SEC;
         inner.slow_in_a_row = if is_slow { inner.slow_in_a_row + 1 } else { 0 };
         inner.quick_in_a_row = if is_slow { 0 } else { inner.quick_in_a_row + 1 };
