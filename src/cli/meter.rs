@@ -2,6 +2,7 @@
 
 mod command;
 mod gpus;
+mod idle;
 mod reading;
 mod table;
 
@@ -16,12 +17,13 @@ use clap::Args;
 
 use self::command::{Failure, Signals};
 use self::gpus::GpuChoice;
+use self::idle::Idle;
 use self::reading::Reading;
 use super::energy;
 use crate::config::{self, EnergyFlags};
-use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_meter::HostMeter;
+use joulemark_measurement::{Warning, Window};
+use joulemark_meter::{HostMeter, Watched};
 
 /// As `timeout` and `env` use it: the program itself failed, not the command.
 const OWN_FAILURE: u8 = 125;
@@ -34,7 +36,8 @@ const ACQUAINTANCE: Duration = Duration::from_millis(500);
 #[command(
     after_help = "The command's exit code is passed on, 128 + N when signal N ended it. joulemark's own failure is \
                         125, a command that cannot be run 126, one that is not found 127.\n\
-                        Energy is the whole host's and the whole boards', whoever caused it. Signals that only this \
+                        Energy is the whole host's and the whole boards', whoever caused it; the command's own share of the \
+                        CPU packages and memory, by the CPU time of its process tree, stands beside it. Signals that only this \
                         process gets go on to the command; the result is printed all the same."
 )]
 pub struct MeterArguments {
@@ -43,6 +46,10 @@ pub struct MeterArguments {
     gpus: Option<String>,
     #[command(flatten)]
     energy: EnergyFlags,
+    /// Let the host rest for so many seconds before the command, and tell what of its energy the devices would have drawn
+    /// at rest.
+    #[arg(long, value_name = "SEC", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    idle_baseline_sec: Option<u32>,
     /// Print JSON on standard output, after the command's own, instead of the table on standard error.
     #[arg(long)]
     json: bool,
@@ -82,6 +89,7 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     let devices = meter.devices();
     let gpus = choice.among(&devices.gpus, |name| meter.refused_slice(name))?;
 
+    let idle = arguments.idle_baseline_sec.map(|sec| Idle::measure(&meter, sec));
     if !gpus.is_empty() {
         std::thread::sleep(ACQUAINTANCE);
     }
@@ -90,16 +98,39 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
     meter.edge();
     // The window is the command's: however long a driver takes to be read, its energy is interpolated to these moments.
     let start = Monotonic::now();
-    let exit_code = signals.run(&arguments.command)?;
+    let running = signals.start(&arguments.command)?;
+    let pid = running.pid();
+    if let Err(error) = meter.track_from_its_start(pid, start) {
+        tracing::debug!(%error, "the command's CPU time cannot be followed");
+    }
+    signals.wait_for(&running)?;
     let end = Monotonic::now();
+    // Before the command is gone for good, with what it used last.
     meter.edge();
+    let exit_code = running.exit_code()?;
 
     let window = Window {
         start_monotonic_sec: start.as_sec(),
         end_monotonic_sec: end.as_sec(),
     };
-    let findings = devices.findings.into_iter().filter(|finding| !finding.works).collect();
-    let reading = Reading::new(window, meter.read(&window, &gpus, &[]), &gpus, findings, exit_code);
+    let energy = meter.read(&window, &gpus, &[pid]);
+    let watched = Watched {
+        cycles: vec![(0, window)],
+        // Which of the processes on a board are the command's is not known.
+        gpus: Vec::new(),
+        whose: "this command",
+    };
+    let reading = Reading {
+        warnings: meter.disturbances(&watched).into_iter().map(of_the_command).collect(),
+        idle: idle.map(|idle| idle.over(&energy)),
+        findings: meter
+            .devices()
+            .findings
+            .into_iter()
+            .filter(|finding| !finding.works)
+            .collect(),
+        ..Reading::new(window, energy, &gpus, exit_code)
+    };
     if let Some(file) = &mut output {
         serde_json::to_writer_pretty(&mut *file, &reading)?;
         writeln!(file).context("the result cannot be written")?;
@@ -111,4 +142,13 @@ fn metered(arguments: &MeterArguments) -> anyhow::Result<u8> {
         eprint!("{}", table::table(&reading));
     }
     Ok(exit_code)
+}
+
+/// A command has no cycles.
+fn of_the_command(warning: Warning) -> Warning {
+    let message = warning.message.strip_suffix(" in cycle 0").unwrap_or(&warning.message);
+    Warning {
+        message: message.trim_end_matches(',').to_owned(),
+        code: warning.code,
+    }
 }

@@ -137,14 +137,17 @@ fn the_json_has_exactly_its_fields_and_a_window_on_the_monotonic_clock() {
         .collect();
     keys.sort_unstable();
     let expected = [
+        "command",
         "cpu_energy_j",
         "dram_energy_j",
         "duration_sec",
         "exit_code",
         "findings",
         "gpu_energy_j",
+        "idle",
         "sources",
         "total_energy_j",
+        "warnings",
         "window",
     ];
     assert_eq!(keys, expected);
@@ -330,4 +333,42 @@ fn an_interrupt_goes_to_the_command_and_the_result_is_still_printed() {
     let reading: Value = serde_json::from_str(&rest.join("\n")).expect("JSON");
     assert_eq!(reading["exit_code"], 3);
     assert_eq!(child.wait().expect("it is ours").code(), Some(3));
+}
+
+#[test]
+fn beside_the_host_s_energy_stands_the_command_s_own_share_however_short_it_was() {
+    let tree = Powercap::new(&[("intel-rapl:0", "package-0")]);
+    let spin = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
+    let reading = json(&meter(
+        &tree,
+        &["--json"],
+        &format!("({spin}); {}", tree.moves("intel-rapl:0", 31_000_000)),
+    ));
+    let share = reading["command"]["cpu_time_share"].as_f64().expect("a share");
+    assert!(share > 0.2 && share <= 1.0, "{reading}");
+    let own = reading["command"]["cpu_energy_j"].as_f64().expect("its energy");
+    assert!(own > 0.0 && own <= 30.0 + 1e-6, "{reading}");
+    close(&reading["cpu_energy_j"], 30.0);
+    let script = format!("sleep 0.5; {}", tree.moves("intel-rapl:0", 61_000_000));
+    let idle = json(&meter(&tree, &["--json"], &script));
+    let share = idle["command"]["cpu_time_share"].as_f64().expect("a share");
+    assert!(share < 0.2, "a command that sleeps has hardly any: {idle}");
+}
+
+#[test]
+fn others_load_is_told_and_so_is_the_energy_at_rest() {
+    let tree = Powercap::new(&[("intel-rapl:0", "package-0")]);
+    let mut other = Command::new("sh")
+        .args(["-c", "while :; do :; done"])
+        .spawn()
+        .expect("it runs");
+    let reading = json(&meter(&tree, &["--json", "--idle-baseline-sec", "1"], "sleep 1"));
+    other.kill().expect("it was there");
+    other.wait().expect("it ends");
+    let warnings = reading["warnings"].to_string();
+    assert!(warnings.contains("foreign_cpu_load"), "{reading}");
+    let rest = reading["idle"]["window"]["end_monotonic_sec"].as_f64().unwrap()
+        - reading["idle"]["window"]["start_monotonic_sec"].as_f64().unwrap();
+    assert!((1.0..1.5).contains(&rest), "{rest}");
+    assert!(json(&meter(&tree, &["--json"], "true"))["idle"].is_null());
 }

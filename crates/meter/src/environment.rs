@@ -25,7 +25,7 @@ pub fn disturbances(surroundings: Surroundings<'_>, watched: &Watched) -> Vec<Wa
             warnings.extend(gpu::check(history, gpu, pids_are_ours, &watched.cycles));
         }
     }
-    warnings.extend(cpu_load::check(surroundings, &watched.cycles));
+    warnings.extend(cpu_load::check(surroundings, watched));
     warnings
 }
 

@@ -182,6 +182,21 @@ impl HostMeter {
         Ok(())
     }
 
+    /// Follows a process, as [`track`](Self::track) does, that was not there yet at `before`: a window that begins then
+    /// knows all its CPU time.
+    ///
+    /// # Errors
+    /// Returns an error when there is no such process, or its CPU time cannot be read.
+    pub fn track_from_its_start(&self, pid: u32, before: Monotonic) -> Result<(), CpuTimeError> {
+        let mut tree = ProcessTree::new(pid)?;
+        tree.look_for_descendants();
+        let cpu_sec = tree.cpu_sec()?;
+        let mut timeline = lock(&self.0.timeline);
+        timeline.track(pid, before, 0.0);
+        timeline.record_process_cpu(pid, Monotonic::now(), cpu_sec, true);
+        Ok(())
+    }
+
     /// Stops following a process; its windows stay readable.
     pub fn untrack(&self, pid: u32) {
         lock(&self.0.timeline).untrack(pid);

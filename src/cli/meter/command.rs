@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use anyhow::Context as _;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SignalFd, siginfo};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 /// What would end this process before it has printed its result.
@@ -62,12 +63,15 @@ impl Signals {
         })
     }
 
-    /// Runs the command to its end; its exit code, or 128 and the number of the signal that ended it.
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// Returns a [`Failure`] when it cannot be started.
     #[expect(
         unsafe_code,
         reason = "pre_exec: the command must not inherit the signals that are blocked here"
     )]
-    pub fn run(&mut self, command: &[OsString]) -> anyhow::Result<u8> {
+    pub fn start(&self, command: &[OsString]) -> anyhow::Result<Running> {
         let (program, arguments) = command.split_first().context("there is no command")?;
         let mut command = Command::new(program);
         command.args(arguments);
@@ -77,18 +81,44 @@ impl Signals {
         unsafe {
             command.pre_exec(move || Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&inherited), None)?));
         }
-        let mut child = command.spawn().map_err(|source| Failure {
+        let child = command.spawn().map_err(|source| Failure {
             command: program.to_string_lossy().into_owned(),
             source,
         })?;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                return Ok(exit_code(status));
-            }
+        Ok(Running(child))
+    }
+
+    /// Waits until the command has ended, and passes signals on to it meanwhile. Its CPU time stays readable until
+    /// [`Running::exit_code`].
+    ///
+    /// # Errors
+    /// Returns an error when the operating system does not let it wait.
+    pub fn wait_for(&mut self, running: &Running) -> anyhow::Result<()> {
+        let this = Pid::from_raw(running.pid() as i32);
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(this), look).context("the command cannot be waited for")? == WaitStatus::StillAlive {
             if let Some(signal) = self.waiting.read_signal().context("signals cannot be read")? {
-                pass_on(&signal, &child);
+                pass_on(&signal, &running.0);
             }
         }
+        Ok(())
+    }
+}
+
+/// The command, from its start until its exit code was asked for.
+pub struct Running(Child);
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Returns the exit code of the command, or 128 and the number of the signal that ended it.
+    ///
+    /// # Errors
+    /// Returns an error when the operating system does not tell.
+    pub fn exit_code(mut self) -> anyhow::Result<u8> {
+        Ok(exit_code(self.0.wait()?))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use joulemark_measurement::{EnergyMetrics, SourceReading, Window};
+use super::idle::IdleEnergy;
+use joulemark_measurement::{EnergyMetrics, SourceReading, Warning, Window};
 use joulemark_meter::Finding;
 
 /// Energy of the whole host over one command; null where it is not known, never 0.
@@ -15,18 +16,39 @@ pub struct Reading {
     /// All CPU packages.
     pub cpu_energy_j: Option<f64>,
     pub dram_energy_j: Option<f64>,
+    /// The command's own part of the packages' and the memory's energy; null where its CPU time or theirs is not known.
+    pub command: Share,
+    /// What the devices would have drawn at rest; null unless `--idle-baseline-sec` was given.
+    pub idle: Option<IdleEnergy>,
     /// GPUs, packages and memory that are known; null when nothing is, or when a GPU asked for or a
     /// package is not.
     pub total_energy_j: Option<f64>,
     /// The command's, or 128 and the signal's number.
     pub exit_code: u8,
+    /// What else used the host meanwhile.
+    pub warnings: Vec<Warning>,
     pub sources: Vec<SourceReading>,
     /// What was looked for in vain, why, and the fix, as `joulemark doctor` says it.
     pub findings: Vec<Finding>,
 }
 
+/// The part of the host's energy that goes by the CPU time of the command and of all that it started.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// Of the host's busy CPU time, 0 to 1.
+    pub cpu_time_share: Option<f64>,
+    pub cpu_energy_j: Option<f64>,
+    pub dram_energy_j: Option<f64>,
+}
+
 impl Reading {
-    pub fn new(window: Window, metrics: EnergyMetrics, gpus: &[String], findings: Vec<Finding>, exit_code: u8) -> Self {
+    /// Creates the reading of a command, without findings, warnings and energy at rest.
+    pub fn new(window: Window, metrics: EnergyMetrics, gpus: &[String], exit_code: u8) -> Self {
+        let command = Share {
+            cpu_time_share: metrics.cpu_time_share,
+            cpu_energy_j: metrics.cpu_energy_j,
+            dram_energy_j: metrics.dram_energy_j,
+        };
         let whole = EnergyMetrics {
             cpu_energy_j: metrics.host_cpu_energy_j,
             dram_energy_j: metrics.host_dram_energy_j,
@@ -39,9 +61,12 @@ impl Reading {
             cpu_energy_j: whole.cpu_energy_j,
             dram_energy_j: whole.dram_energy_j,
             total_energy_j: whole.sum_of_parts_j(!gpus.is_empty()),
+            command,
+            idle: None,
             exit_code,
+            warnings: Vec::new(),
             sources: whole.sources,
-            findings,
+            findings: Vec::new(),
         }
     }
 }
@@ -62,7 +87,7 @@ mod tests {
             host_dram_energy_j: dram,
             ..EnergyMetrics::default()
         };
-        Reading::new(WINDOW, metrics, gpus, Vec::new(), 0)
+        Reading::new(WINDOW, metrics, gpus, 0)
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub fn table(reading: &Reading) -> String {
     for (part, energy_j) in parts.into_iter().skip(usize::from(!has_gpus)) {
         let _ = writeln!(text, " {part:width$} {:>14}", quantity(energy_j, "J"));
     }
+    text.push_str(&beside_the_host(reading, width));
     let notes = reading
         .sources
         .iter()
@@ -61,13 +62,41 @@ pub fn table(reading: &Reading) -> String {
         Some(fix) => format!("{}: {}. Fix: {fix}", hint.subject, hint.detail),
         None => format!("{}: {}", hint.subject, hint.detail),
     });
+    let warnings = reading.warnings.iter().map(|warning| warning.message.clone());
     let notes: Vec<String> = if reading.total_energy_j.is_some() {
         notes.collect()
     } else {
         notes.chain(hints).collect()
     };
-    for note in notes {
+    for note in notes.into_iter().chain(warnings) {
         let _ = write!(text, "\n {note}\n");
+    }
+    text
+}
+
+/// The command's own share, and what the devices would have drawn without it.
+fn beside_the_host(reading: &Reading, width: usize) -> String {
+    let mut text = String::new();
+    let share = &reading.command;
+    let percent = share
+        .cpu_time_share
+        .map_or_else(|| "unknown".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+    let _ = writeln!(
+        text,
+        "\n The command's own processes had {percent} of the host's busy CPU time. By it, theirs is of the\n \
+         {:width$} {:>14}\n {:width$} {:>14}",
+        "CPU packages",
+        quantity(share.cpu_energy_j, "J"),
+        "memory",
+        quantity(share.dram_energy_j, "J"),
+    );
+    if let Some(idle) = &reading.idle {
+        let _ = writeln!(
+            text,
+            " At rest all of this would have drawn {}, {} in that time.",
+            quantity(idle.power_w, "W"),
+            quantity(idle.energy_j, "J")
+        );
     }
     text
 }

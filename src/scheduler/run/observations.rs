@@ -14,6 +14,7 @@ pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[u32
     meter.disturbances(&Watched {
         cycles: cycles.collect(),
         gpus: watched_gpus(spec, pids),
+        whose: "this server's experiments",
     })
 }
 

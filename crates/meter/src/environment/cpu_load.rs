@@ -1,7 +1,7 @@
 //! Others' load on the host's CPUs: what host energy could not be attributed to this server's experiments.
 
 use super::observation::{Observation, worst};
-use super::watched::Surroundings;
+use super::watched::{Surroundings, Watched};
 use crate::estimation::series::Span;
 use joulemark_measurement::{Warning, WarningCode, Window};
 
@@ -12,12 +12,16 @@ const LEAST_SHARE_OF_BUSY: f64 = 0.05;
 const LEAST_SHARE_OF_HOST: f64 = 0.02;
 
 /// One warning for the host. Nothing where CPU time is unknown: the missing attribution is warned of by itself.
-pub fn check(surroundings: Surroundings<'_>, cycles: &[(u32, Window)]) -> Option<Warning> {
-    let observations: Vec<_> = cycles.iter().filter_map(|cycle| observe(surroundings, cycle)).collect();
+pub fn check(surroundings: Surroundings<'_>, watched: &Watched) -> Option<Warning> {
+    let each = watched
+        .cycles
+        .iter()
+        .filter_map(|cycle| observe(surroundings, cycle, watched.whose));
+    let observations: Vec<_> = each.collect();
     worst(WarningCode::ForeignCpuLoad, "the host's CPUs", &observations)
 }
 
-fn observe(surroundings: Surroundings<'_>, (cycle, window): &(u32, Window)) -> Option<Observation> {
+fn observe(surroundings: Surroundings<'_>, (cycle, window): &(u32, Window), whose: &str) -> Option<Observation> {
     let span = Span::from(window);
     let growth = surroundings.timeline.cpu_growth(span).ok()?;
     let ours = growth.processes.iter().map(|(_, sec)| sec).sum::<f64>() + growth.newcomers_sec;
@@ -30,8 +34,6 @@ fn observe(surroundings: Surroundings<'_>, (cycle, window): &(u32, Window)) -> O
     Some(Observation {
         cycle: *cycle,
         weight: of_host,
-        words: format!(
-            "{cpus:.2} CPUs were busy for others than this server's experiments, {of_busy:.0} % of all busy CPU time,"
-        ),
+        words: format!("{cpus:.2} CPUs were busy for others than {whose}, {of_busy:.0} % of all busy CPU time,"),
     })
 }

@@ -54,6 +54,7 @@ fn cool(_: f64) -> Slow {
 /// Three cycles of 10 s each.
 fn watched(pids: &[u32]) -> Watched {
     Watched {
+        whose: "this server's experiments",
         cycles: vec![
             (0, window(10.0, 20.0)),
             (1, window(20.0, 30.0)),

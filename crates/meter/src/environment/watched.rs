@@ -20,6 +20,8 @@ pub struct Watched {
     pub cycles: Vec<(u32, Window)>,
     /// The GPUs to look at.
     pub gpus: Vec<WatchedGpu>,
+    /// What is measured, as a warning names it: `this server's experiments`.
+    pub whose: &'static str,
 }
 
 /// What the meter knows of the surroundings.
