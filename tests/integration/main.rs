@@ -33,6 +33,7 @@ mod hanging_driver;
 mod honesty;
 mod hostile;
 mod idempotency;
+mod implausible;
 mod keys;
 mod kills_quick;
 mod limits;
@@ -61,6 +62,7 @@ mod timeseries;
 mod traces;
 mod true_energy;
 mod undisturbed;
+mod witnesses;
 
 use joulemark_testkit::{
     eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, postgres_cluster,

@@ -6,7 +6,6 @@ use super::estimation::timeline::Timeline;
 use super::estimation::window::readings;
 use super::source::{Devices, Place};
 use super::split::Split;
-use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading, Window,
 };
@@ -139,9 +138,6 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
         .filter_map(|(reading, track)| (!track.is_repeat()).then_some(reading))
         .collect();
     sources.retain(|reading| reading.gpu_uuid.as_deref().is_none_or(&is_ours));
-    sources
-        .iter_mut()
-        .for_each(|reading| tell_of_a_dead_counter(reading, window));
     let duration_sec = window.duration_sec();
     let host_cpu_energy_j = sum(&sources, EnergyDomain::Package);
     let followed = Split::compute(timeline, Span::from(window), &[]).followed;
@@ -156,55 +152,6 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
         sources,
         ..EnergyMetrics::default()
     }
-}
-
-/// Some virtual machines show counters that never move, and some hosts memory zones: 0 J would be a lie, so the energy is
-/// not known.
-fn tell_of_a_dead_counter(reading: &mut SourceReading, window: &Window) {
-    let dead = match reading.domain {
-        EnergyDomain::Gpu | EnergyDomain::Package => {
-            "its counter stood still for the whole window, and no device that runs draws nothing"
-        }
-        _ => {
-            "its counter stood still for the whole window: a zone that draws anything moves hundreds of times a second"
-        }
-    };
-    // A graphics part that is switched off truly draws nothing.
-    let is_counter = reading.method == EnergyMethod::EnergyCounter && reading.domain != EnergyDomain::Uncore;
-    if is_counter && reading.energy_j == Some(0.0) && is_long_enough_to_move(reading, window) {
-        (reading.energy_j, reading.mean_power_w, reading.uncertainty_j) = (None, None, None);
-        reading.counted_in_total = false;
-        reading.confidence = Confidence::Low;
-        reading.note = Some(
-            reading
-                .note
-                .take()
-                .map_or_else(|| dead.to_owned(), |note| format!("{note}; {dead}")),
-        );
-    }
-}
-
-fn is_long_enough_to_move(reading: &SourceReading, window: &Window) -> bool {
-    /// Some tens of refreshes: what runs has moved its counter by then.
-    const LONG_ENOUGH_REFRESHES: f64 = 50.0;
-    /// As Intel's SDM (volume 3, RAPL interfaces) says.
-    const RAPL_REFRESH_MS: f64 = 1.0;
-    /// Where the refresh is not known: ten of the slowest counter.
-    const LONG_ENOUGH_SEC: f64 = 1.0;
-    /// Memory and parts of a package draw little and refresh slowly: 61 µJ steps at a tenth of a watt come 1,600 times a
-    /// second, and the slowest zones are updated ten times in it.
-    const LONG_ENOUGH_FOR_A_PART_SEC: f64 = 0.5;
-    let is_rapl = reading.source == EnergySourceKind::RaplPowercap || reading.source == EnergySourceKind::RaplPerfEvent;
-    if is_rapl && reading.domain != EnergyDomain::Package {
-        return reading.sample_count > 1 && window.duration_sec() >= LONG_ENOUGH_FOR_A_PART_SEC;
-    }
-    let covered_sec = reading.interval_ms.unwrap_or(0.0) / MILLISECONDS_PER_SECOND * f64::from(reading.sample_count);
-    // A dead counter shows no refresh; RAPL's is known all the same.
-    let refresh_ms = reading.refresh_ms.or_else(|| is_rapl.then_some(RAPL_REFRESH_MS));
-    let long_enough_sec = refresh_ms.map_or(LONG_ENOUGH_SEC, |ms| {
-        (LONG_ENOUGH_REFRESHES * ms / MILLISECONDS_PER_SECOND).min(LONG_ENOUGH_SEC)
-    });
-    covered_sec >= long_enough_sec
 }
 
 /// Sum over a domain's sources. One unknown part makes the sum unknown: a part is not the whole.

@@ -106,7 +106,17 @@ impl HostMeter {
         } = opened;
         let descriptions: Vec<_> = sources.iter().flat_map(|source| source.sources().to_vec()).collect();
         let interval = sampler::pace(sample_interval, &descriptions);
-        let timeline = Arc::new(Mutex::new(Timeline::new(descriptions, interval.as_secs_f64())));
+        let mut timeline = Timeline::new(descriptions, interval.as_secs_f64());
+        let limits = sources.iter().flat_map(|source| {
+            let indices = 0..source.sources().len();
+            indices.map(|index| source.power_limit_w(index))
+        });
+        for (track, limit_w) in limits.enumerate() {
+            if let Some(limit_w) = limit_w {
+                timeline.set_power_limit(track, limit_w);
+            }
+        }
+        let timeline = Arc::new(Mutex::new(timeline));
         let boards_of_slices = sources.iter().filter_map(|source| source.board_of_slice()).collect();
         let timed_cpus = host_cpu_clock.as_ref().and_then(HostCpuClock::cpus).unwrap_or(0);
         let host_cpus = devices.cpu.logical_cpus.max(timed_cpus);
@@ -273,6 +283,7 @@ impl HostMeter {
             .map(Track::live_power_w)
             .collect();
         tell_of_problems(&timeline, &mut devices.findings);
+        tell_of_standstill(&timeline, &mut devices.findings);
         devices.cpu.live_power_w = if packages.is_empty() {
             None
         } else {
@@ -334,6 +345,18 @@ fn tell_of_problems(timeline: &Timeline, findings: &mut [Finding]) {
         if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
             finding.works = false;
             finding.detail = error.to_string();
+        }
+    }
+}
+
+/// A counter that stands still, though its device draws something, reads like one that works.
+fn tell_of_standstill(timeline: &Timeline, findings: &mut [Finding]) {
+    for track in timeline.tracks().iter().filter(|track| track.is_dead()) {
+        let subject = track.description.subject();
+        if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
+            finding.works = false;
+            "its counter stands still, and no device that runs draws nothing: it is not counted"
+                .clone_into(&mut finding.detail);
         }
     }
 }

@@ -222,6 +222,12 @@ pub trait EnergySource: Send {
         self.sample().swap_remove(index)
     }
 
+    /// Returns the most that number `index` can draw by its own account, in watts; `None` where it does not say.
+    fn power_limit_w(&self, index: usize) -> Option<f64> {
+        let _ = index;
+        None
+    }
+
     /// Returns what tells which driver call it is in, to be named should it hang; `None` where it does not tell.
     fn current_call(&self) -> Option<CurrentCall> {
         None

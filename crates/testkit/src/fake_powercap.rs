@@ -25,6 +25,10 @@ pub struct FakeZone {
     pub limit_w: Option<f64>,
     /// CLOCK_MONOTONIC seconds at which the counter restarts from 0.
     pub reset_at_sec: Option<f64>,
+    /// CLOCK_MONOTONIC seconds at which the counter leaps, and by how many joules.
+    pub leap: Option<(f64, f64)>,
+    /// CLOCK_MONOTONIC seconds at which the counter stops for good.
+    pub stops_at_sec: Option<f64>,
 }
 
 impl FakeZone {
@@ -38,6 +42,8 @@ impl FakeZone {
             range_j: Some(262_143.328_85),
             limit_w: None,
             reset_at_sec: None,
+            leap: None,
+            stops_at_sec: None,
         }
     }
 
@@ -46,8 +52,13 @@ impl FakeZone {
     }
 
     fn shown_uj(&self, at_sec: f64) -> u64 {
+        let at_sec = self.stops_at_sec.map_or(at_sec, |stops| at_sec.min(stops));
+        let leap_j = self
+            .leap
+            .filter(|(leap_sec, _)| *leap_sec <= at_sec)
+            .map_or(0.0, |(_, by_j)| by_j);
         let zero_sec = self.reset_at_sec.filter(|reset| *reset <= at_sec).unwrap_or(0.0);
-        let joules = self.shape.energy_j(at_sec) - self.shape.energy_j(zero_sec);
+        let joules = self.shape.energy_j(at_sec) - self.shape.energy_j(zero_sec) + leap_j;
         let shown_j = self.range_j.map_or(joules, |range| joules.rem_euclid(range));
         (shown_j * 1e6) as u64
     }

@@ -44,6 +44,16 @@ pub struct Config {
     average_ms: Vec<f64>,
     /// What all power readings are multiplied by, so that they contradict the counter.
     power_scale: Vec<f64>,
+    /// When power readings are `spike_w`, and for how long; 0 is never.
+    spike_at_sec: Vec<f64>,
+    spike_sec: Vec<f64>,
+    spike_w: Vec<f64>,
+    /// When the counter leaps by `leap_j`, and when it stops for good; 0 is never.
+    leap_at_sec: Vec<f64>,
+    leap_j: Vec<f64>,
+    stops_at_sec: Vec<f64>,
+    /// The highest power limit that can be set, in watts; 0 answers NOT_SUPPORTED.
+    max_limit: Vec<f64>,
     /// When the counter starts again from 0, without a sign; 0 is never.
     reset_at_sec: Vec<f64>,
     /// When the driver is unloaded: from then on every call fails and, once it is back, counters begin at 0.
@@ -112,6 +122,13 @@ impl Config {
             refresh_ms: list("refresh_ms", 0.0),
             average_ms: list("average_ms", 0.0),
             power_scale: list("power_scale", 1.0),
+            spike_at_sec: list("spike_at_sec", 0.0),
+            spike_sec: list("spike_sec", 0.1),
+            spike_w: list("spike_w", 4_294_967.295),
+            leap_at_sec: list("leap_at_sec", 0.0),
+            leap_j: list("leap_j", 0.0),
+            stops_at_sec: list("stops_at_sec", 0.0),
+            max_limit: list("max_limit", 0.0),
             reset_at_sec: list("reset_at_sec", 0.0),
             reload_at_sec: number("reload_at_sec", f64::INFINITY),
             reload_sec: number("reload_sec", 0.0),
@@ -201,11 +218,32 @@ impl Config {
             .into_iter()
             .filter(|zero| *zero <= now_sec);
         let zero_sec = zeros.fold(0.0, f64::max);
-        let shown_sec = self.refreshed(device, now_sec).max(zero_sec);
-        self.shape(device).energy_j(shown_sec) - self.shape(device).energy_j(zero_sec)
+        let stops_sec = Some(*of(&self.stops_at_sec, device)).filter(|stops| *stops > 0.0);
+        let refreshed_sec = self.refreshed(device, now_sec);
+        let shown_sec = stops_sec
+            .map_or(refreshed_sec, |stops| refreshed_sec.min(stops))
+            .max(zero_sec);
+        let leap_sec = *of(&self.leap_at_sec, device);
+        let has_leapt = leap_sec > 0.0 && shown_sec >= leap_sec;
+        let leap_j = if has_leapt { *of(&self.leap_j, device) } else { 0.0 };
+        self.shape(device).energy_j(shown_sec) - self.shape(device).energy_j(zero_sec) + leap_j
+    }
+
+    pub fn max_limit_w(&self, device: u32) -> Option<f64> {
+        Some(*of(&self.max_limit, device)).filter(|limit| *limit > 0.0)
+    }
+
+    /// What power is answered as, whatever is drawn.
+    fn spike_w(&self, device: u32, now_sec: f64) -> Option<f64> {
+        let at_sec = *of(&self.spike_at_sec, device);
+        let is_now = at_sec > 0.0 && (at_sec..at_sec + *of(&self.spike_sec, device)).contains(&now_sec);
+        is_now.then(|| *of(&self.spike_w, device))
     }
 
     pub fn instant_w(&self, device: u32, now_sec: f64) -> f64 {
+        if let Some(spike_w) = self.spike_w(device, now_sec) {
+            return spike_w;
+        }
         self.shape(device).power_w(self.refreshed(device, now_sec)) * of(&self.power_scale, device)
     }
 
@@ -213,6 +251,9 @@ impl Config {
         let length_sec = of(&self.average_ms, device) / 1e3;
         if length_sec <= 0.0 {
             return self.instant_w(device, now_sec);
+        }
+        if let Some(spike_w) = self.spike_w(device, now_sec) {
+            return spike_w;
         }
         let end_sec = self.refreshed(device, now_sec);
         let shape = self.shape(device);

@@ -269,6 +269,21 @@ pub extern "C" fn nvmlDeviceGetPowerUsage(device: Handle, power_mw: *mut c_uint)
     })
 }
 
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPowerManagementLimitConstraints(
+    device: Handle,
+    min_mw: *mut c_uint,
+    max_mw: *mut c_uint,
+) -> c_uint {
+    with_device(device, |config, own| match config.max_limit_w(own) {
+        None => NOT_SUPPORTED,
+        Some(max_w) => match write(min_mw, 100_000) {
+            SUCCESS => write(max_mw, (max_w * 1e3) as c_uint),
+            code => code,
+        },
+    })
+}
+
 /// # Safety
 ///
 /// `values` is null or points to `count` initialised values.

@@ -70,6 +70,14 @@ impl Timeline {
         &self.tracks
     }
 
+    /// Notes the most that source number `source` can draw by its own account, in watts. What is far above is no
+    /// measurement.
+    pub fn set_power_limit(&mut self, source: usize, limit_w: f64) {
+        if let Some(track) = self.tracks.get_mut(source) {
+            track.plausible.set_limit(limit_w);
+        }
+    }
+
     /// Notes that every source was asked once more, whatever it answered.
     pub fn note_sweep(&mut self, now: Monotonic) {
         self.last_sweep = now;

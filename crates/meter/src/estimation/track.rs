@@ -1,7 +1,11 @@
 //! What was read of one source, and what its readings tell of its sensor.
 //!
-//! Owns what breaks a source's series: a gap that could hide a wrap, power that was not read. Leaves the other series and
-//! whose windows they are to `timeline`.
+//! Owns what breaks a source's series: a gap that could hide a wrap, power that was not read, growth that no device has.
+//! Leaves the other series and whose windows they are to `timeline`.
+
+pub mod plausible;
+
+use plausible::Plausible;
 
 use super::series::{FAST_REFRESH_SEC, Series};
 use crate::source::{PollError, SourceDescription, Value};
@@ -26,6 +30,9 @@ pub struct Track {
     /// The latest failure; it explains a window that has no data.
     pub last_error: Option<PollError>,
     pub tally: Tally,
+    pub plausible: Plausible,
+    /// Whether the latest power reading was left out.
+    is_power_refused: bool,
     peak_w: f64,
     /// When the peak was last looked for.
     peak_at: Monotonic,
@@ -56,6 +63,8 @@ impl Track {
     /// Creates the empty track of a source that is read at least every `interval_sec`.
     pub fn new(description: SourceDescription, interval_sec: f64) -> Self {
         Self {
+            plausible: Plausible::new(&description),
+            is_power_refused: false,
             description,
             counter: Series::default(),
             power: Series::default(),
@@ -120,32 +129,62 @@ impl Track {
         matches!(self.last_error, Some(Gone(_) | Silent(_) | Repeats(_)))
     }
 
+    /// Returns whether its energy is a counter's that stands still, though its device draws something.
+    pub fn is_dead(&self) -> bool {
+        self.description.method == EnergyMethod::EnergyCounter && !self.is_away() && self.plausible.stands_still()
+    }
+
     pub fn live_power_w(&self) -> Option<f64> {
         if self.last_error.is_some() {
             return None;
         }
         let polled = self.power.last().and_then(|sample| sample.power_w);
-        polled.or_else(|| self.counter.recent_rate(LIVE_POWER_SEC))
+        polled.filter(|_| !self.is_power_refused).or_else(|| {
+            let moves = !self.plausible.stands_still();
+            self.counter.recent_rate(LIVE_POWER_SEC).filter(|_| moves)
+        })
     }
 
     /// Stores what the source answered.
     pub fn record(&mut self, value: Value, edge: bool) {
         self.last_error = None;
         let before = self.chosen().last().copied();
-        if let Some(total) = value.counter_j {
+        if let Some(total) = value.counter_j.filter(|total| total.is_finite()) {
             self.void_a_gap_that_could_hide_a_wrap(value.at);
+            if let Some(why) = self
+                .plausible
+                .refuse_growth(value.at, total, self.description.refresh_sec)
+            {
+                self.counter.break_off(why);
+            }
             self.counter.push_total(value.at, total, edge);
             self.note_the_peak(value.at);
         }
-        if let Some(power_w) = value.power_w {
-            let gap = self.power.last().map_or(0.0, |last| value.at.sec_since(last.at));
-            if gap > self.max_power_gap_sec {
-                self.power.break_off(format!("power was not read for {gap:.1} s"));
-            }
-            self.power.push_power(value.at, power_w, edge);
+        let refused = value
+            .power_w
+            .and_then(|power_w| self.record_power(value.at, power_w, edge));
+        self.is_power_refused = refused.is_some();
+        // Beside a counter it costs no more than the second witness.
+        if let Some(why) = refused.filter(|_| self.description.method == EnergyMethod::PowerIntegration) {
+            self.tally.failures += 1;
+            self.last_error = Some(PollError::Retry(why));
+            return;
         }
         self.tally.answers += 1;
         self.tally.energy_j += before.map_or(0.0, |before| self.chosen().growth_since(&before));
+    }
+
+    /// Returns why a power reading is left out; the line then goes across it.
+    fn record_power(&mut self, at: Monotonic, power_w: f64, edge: bool) -> Option<String> {
+        let refused = self.plausible.refuse_power(at, power_w);
+        if refused.is_none() {
+            let gap = self.power.last().map_or(0.0, |last| at.sec_since(last.at));
+            if gap > self.max_power_gap_sec {
+                self.power.break_off(format!("power was not read for {gap:.1} s"));
+            }
+            self.power.push_power(at, power_w, edge);
+        }
+        refused
     }
 
     /// Stores that the source did not answer. One that is gone breaks its series: should it come back, it is another
@@ -154,6 +193,7 @@ impl Track {
         if let PollError::Gone(why) = &error {
             self.counter.break_off(why.clone());
             self.power.break_off(why.clone());
+            self.plausible.forget_the_count();
         }
         self.tally.failures += 1;
         self.last_error = Some(error);

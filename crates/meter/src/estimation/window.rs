@@ -1,27 +1,28 @@
 //! Energy over a window: a pure function of (timeline, window). One reading for each distinct source.
 //!
-//! Owns uncertainty, confidence and what counts in a total. Leaves to others whose window it is.
+//! Owns uncertainty, confidence, what a second witness does to it, and what counts in a total. Leaves to others whose
+//! window it is.
 
 mod averaged;
 mod polled;
+mod standstill;
 mod uncertainty;
+mod witness;
 
-use uncertainty::Uncertainty;
+use uncertainty::{Uncertainty, combined};
 
 use super::series::{Growth, Span, Unknown};
 use super::timeline::Timeline;
 use super::track::Track;
 use crate::source::{Place, SourceDescription};
+use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyScope, EnergySourceKind, SourceReading, Window,
 };
 
-/// The part by which counter and polled power may differ unremarked: on some boards they disagree grossly (Zeus issue 181).
-const MAX_DISAGREEMENT: f64 = 0.2;
-
-/// A window shorter than this has too few refreshes of polled power to hold them against the counter.
-const MIN_COMPARED_SEC: f64 = 5.0;
+/// A zone that draws more than this many times its own limit over a whole window is not trusted.
+const DOUBTED_LIMITS: f64 = 2.0;
 
 /// Returns every source's energy over `window`, in the order of the timeline's sources. An energy that is not known is
 /// `None` with the reason in `note`, never 0.
@@ -80,6 +81,7 @@ pub fn readings(timeline: &Timeline, window: &Window) -> Vec<SourceReading> {
             );
         }
     }
+    witness::parts_against_wholes(&mut readings);
     readings
 }
 
@@ -118,16 +120,68 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
                 reading.confidence = one_less(reading.confidence);
                 add_note(&mut reading, &refreshes);
             }
-            if let Some(disagreement) = disagreement(track, window, growth.total) {
-                add_note(&mut reading, &disagreement);
-            }
+            doubt(
+                &mut reading,
+                track,
+                Span::from(window),
+                growth.total,
+                measured.uncertainty.half_width_j,
+            );
         }
         Err(unknown) => {
             reading.uncertainty_basis = "unknown: there is no energy to be uncertain of".to_owned();
             add_note(&mut reading, &why_unknown(track, &unknown));
         }
     }
+    let is_said = reading.energy_j.is_none() && track.last_error.is_some();
+    if let Some(left_out) = left_out_in_words(track, Span::from(window)).filter(|_| !is_said) {
+        add_note(&mut reading, &left_out);
+    }
     reading
+}
+
+/// Lowers the confidence of what contradicts a second witness, or the device's own limit.
+fn doubt(reading: &mut SourceReading, track: &Track, span: Span, energy_j: f64, half_width_j: f64) {
+    if let Some(contradiction) = witness::against_counter(track, span, energy_j, half_width_j) {
+        lower(reading, Confidence::Low);
+        add_note(reading, &contradiction);
+    }
+    let mean_w = energy_j / span.sec();
+    let beyond = |limit_w: &f64| mean_w > DOUBTED_LIMITS * limit_w;
+    if let Some(limit_w) = track.plausible.limit_w().filter(beyond) {
+        lower(reading, Confidence::Low);
+        add_note(
+            reading,
+            &format!("{mean_w:.0} W on average, and its own limit is {limit_w:.0} W"),
+        );
+    }
+}
+
+/// Power readings around the window that may have told of it, had they been believed.
+fn around(track: &Track, span: Span) -> Span {
+    let beside_sec = track.description.averaging_sec / 2.0 + track.description.refresh_sec;
+    Span {
+        start: Monotonic::from_sec((span.start.as_sec() - beside_sec).max(0.0)),
+        end: Monotonic::from_sec(span.end.as_sec() + beside_sec),
+    }
+}
+
+fn left_out_in_words(track: &Track, span: Span) -> Option<String> {
+    let left_out: Vec<f64> = track
+        .plausible
+        .left_out(around(track, span))
+        .map(|left_out| left_out.power_w)
+        .collect();
+    let highest_w = left_out.iter().copied().reduce(f64::max)?;
+    let than_what = match track.plausible.limit_w() {
+        _ if highest_w <= 0.0 => "which no board that runs draws".to_owned(),
+        Some(limit_w) => format!("and its own limit is {limit_w:.0} W"),
+        None => "which no such device draws".to_owned(),
+    };
+    Some(format!(
+        "power readings left out, {} of them: {highest_w:.0} W is no measurement, {than_what}",
+        left_out.len()
+    ))
 }
 
 struct Measured {
@@ -139,11 +193,23 @@ fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
     let span = Span::from(window);
     match track.description.method {
         EnergyMethod::PowerIntegration => {
-            let (growth, uncertainty) = polled::measure(track, span)?;
+            let (growth, mut uncertainty) = polled::measure(track, span)?;
+            let left_out = track.plausible.left_out(around(track, span));
+            let gaps_sec: f64 = left_out.map(|left_out| left_out.gap_sec).sum();
+            if gaps_sec > 0.0 {
+                // Anything from nothing to twice as much may have run there.
+                let gaps_j = growth.total / span.sec() * gaps_sec.min(span.sec());
+                uncertainty.half_width_j = combined([uncertainty.half_width_j, gaps_j].into_iter());
+                let basis = format!("; where readings are left out ±{gaps_j:.3} J");
+                uncertainty.basis.push_str(&basis);
+            }
             Ok(Measured { growth, uncertainty })
         }
         EnergyMethod::EnergyCounter => {
             let growth = track.counter.growth(span, track.counter_refresh_sec())?;
+            if let Some(why) = standstill::why(track, span, &growth) {
+                return Err(Unknown::Broken(why));
+            }
             Ok(Measured {
                 uncertainty: Uncertainty::of_counter(track, &growth),
                 growth,
@@ -185,6 +251,10 @@ fn one_less(confidence: Confidence) -> Confidence {
         Confidence::High => Confidence::Medium,
         Confidence::Medium | Confidence::Low => Confidence::Low,
     }
+}
+
+fn lower(reading: &mut SourceReading, to: Confidence) {
+    reading.confidence = reading.confidence.min(to);
 }
 
 fn blank(description: &SourceDescription) -> SourceReading {
@@ -241,18 +311,6 @@ const NVML_ACCURACY_PERCENT: f64 = 5.0;
 /// Returns what the maker states; Intel and AMD state nothing for RAPL.
 fn instrument_accuracy_percent(kind: EnergySourceKind) -> Option<f64> {
     (kind == EnergySourceKind::Nvml).then_some(NVML_ACCURACY_PERCENT)
-}
-
-/// Returns a note where polled power beside the counter comes to another energy.
-fn disagreement(track: &Track, window: &Window, counter_j: f64) -> Option<String> {
-    if track.description.method != EnergyMethod::EnergyCounter || window.duration_sec() < MIN_COMPARED_SEC {
-        return None;
-    }
-    let polled_j = track.power.growth(Span::from(window), 0.0).ok()?.total;
-    let apart = (polled_j - counter_j).abs() > MAX_DISAGREEMENT * counter_j.max(polled_j);
-    apart.then(|| {
-        format!("polled power adds up to {polled_j:.1} J, the counter to {counter_j:.1} J: one of them is wrong")
-    })
 }
 
 fn why_unknown(track: &Track, unknown: &Unknown) -> String {

@@ -56,6 +56,8 @@ struct Board {
     uuid: String,
     has_counter: bool,
     power: PowerReading,
+    /// The highest limit that it can be set to, in watts.
+    limit_w: Option<f64>,
     /// Of the session it was found in.
     generation: u32,
     /// Why it is not asked: a call on a board that fell off the bus can hang for seconds.
@@ -154,6 +156,10 @@ impl EnergySource for NvmlSource {
                 read(nvml, board, call)
             }
         })
+    }
+
+    fn power_limit_w(&self, _: usize) -> Option<f64> {
+        self.board.as_ref()?.limit_w
     }
 
     fn current_call(&self) -> Option<CurrentCall> {
@@ -276,12 +282,7 @@ fn instant_power_w(device: &Device<'_>) -> Result<f64, NvmlError> {
         SampleValue::U64(value) => value as f64,
         SampleValue::I64(value) => value as f64,
     };
-    // A driver that does not know the field may answer 0 with success; no board that answers draws nothing.
-    if milliwatts > 0.0 {
-        Ok(milliwatts / MILLIWATTS_PER_WATT)
-    } else {
-        Err(NvmlError::NotSupported)
-    }
+    Ok(milliwatts / MILLIWATTS_PER_WATT)
 }
 
 fn named(power: PowerReading) -> &'static str {

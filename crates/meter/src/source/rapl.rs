@@ -229,11 +229,6 @@ impl RaplSource {
         readable.map(register).collect()
     }
 
-    /// Returns the largest power that the zone's own constraints allow, in watts; `None` where they do not say.
-    pub fn max_power_w(&self, index: usize) -> Option<f64> {
-        self.counters.get(index)?.max_power_w
-    }
-
     fn repeat(&self, index: usize) -> Option<PollError> {
         let (kept, moves) = self.same.original_of(index)?;
         let kept = self.descriptions.get(kept)?.subject();
@@ -262,6 +257,11 @@ impl EnergySource for RaplSource {
             return Err(PollError::Gone(format!("no zone has the number {index}")));
         };
         counter.read()
+    }
+
+    /// The largest power that the zone's own constraints allow.
+    fn power_limit_w(&self, index: usize) -> Option<f64> {
+        self.counters.get(index)?.max_power_w
     }
 }
 

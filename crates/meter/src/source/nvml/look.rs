@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::{Device, Nvml};
 
 use super::deadline::{BOARD_DEADLINE, Look};
 use super::errors::in_words;
@@ -11,7 +11,11 @@ use super::findings::{failed, hanging, library_failed, works};
 use super::{AVERAGING_SEC, Board, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
 use crate::source::current_call::CurrentCall;
 use crate::source::{Finding, GpuDevice, Place, SourceDescription, SourceId, UNIDENTIFIED_GPU};
+use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
+
+/// Said of a board that shows nothing else.
+const NOTHING: &str = "no energy counter, and power is answered as 0 W with success, which no board that runs draws: its energy is unknown";
 
 /// Returns every board in NVML's order, and the driver's version.
 ///
@@ -88,19 +92,20 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
     call.begin("nvmlDeviceGetTotalEnergyConsumption");
     let counter = device.total_energy_consumption();
     call.begin("nvmlDeviceGetFieldValues or nvmlDeviceGetPowerUsage");
-    let power = if instant_power_w(&device).is_ok() {
-        PowerReading::Instant
-    } else if device.power_usage().is_ok() {
-        PowerReading::Averaged
-    } else {
-        PowerReading::Missing
+    // A driver that does not know the field may answer 0 with success; no board that answers draws nothing.
+    let instant = instant_power_w(&device).is_ok_and(|watts| watts > 0.0);
+    let averaged = if instant { None } else { device.power_usage().ok() };
+    let power = match (instant, averaged) {
+        (true, _) => PowerReading::Instant,
+        (false, Some(_)) => PowerReading::Averaged,
+        (false, None) => PowerReading::Missing,
     };
     let method = match (&counter, power) {
         (Ok(_), _) => Some(EnergyMethod::EnergyCounter),
         (Err(_), PowerReading::Missing) => None,
         (Err(_), _) => Some(EnergyMethod::PowerIntegration),
     };
-    call.begin("nvmlDeviceGetName, nvmlDeviceGetMemoryInfo or nvmlDeviceGetMigMode");
+    call.begin("nvmlDeviceGetName, nvmlDeviceGetMemoryInfo, nvmlDeviceGetMigMode or a power limit's call");
     let gpu = GpuDevice {
         index,
         uuid: uuid.clone(),
@@ -123,6 +128,10 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
             ),
             error,
         ),
+        (Err(_), Some(_)) if averaged == Some(0) => Finding {
+            works: false,
+            ..works(subject, format!("{NOTHING}{sliced}"))
+        },
         (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}{sliced}", named(power))),
         (Ok(_), _) => works(subject, format!("energy counter, beside it {}{sliced}", named(power))),
     };
@@ -140,12 +149,22 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
             uuid: uuid.clone(),
             has_counter: counter.is_ok(),
             power,
+            limit_w: highest_limit_w(&device),
             generation: 0,
             gone: None,
         };
         (board, describe(index, uuid, method, power, note))
     });
     Ok((gpu, finding, found))
+}
+
+/// Returns the highest limit that the board can be set to, or the one it is set to where it does not tell.
+fn highest_limit_w(device: &Device<'_>) -> Option<f64> {
+    let highest = device
+        .power_management_limit_constraints()
+        .map(|limits| limits.max_limit);
+    let milliwatts = highest.or_else(|_| device.enforced_power_limit()).ok()?;
+    (milliwatts > 0).then(|| f64::from(milliwatts) / MILLIWATTS_PER_WATT)
 }
 
 fn describe(

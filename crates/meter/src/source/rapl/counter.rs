@@ -1,4 +1,4 @@
-//! One zone's counter: its file, its wraps, and growth that no zone can have had.
+//! One zone's counter: its file and its wraps.
 
 use std::fs::File;
 use std::io;
@@ -17,12 +17,6 @@ const PEAK_FACTOR: f64 = 4.0;
 
 /// Peaks are measured over at least this long: the jitter of a tick would pass for a peak over less.
 const SHORTEST_PEAK_SEC: f64 = 0.02;
-
-/// Mobile sockets draw up to four times their declared maximum for half a minute, and more for milliseconds.
-const BELIEVED_LIMITS: f64 = 10.0;
-
-/// No zone of any socket draws more, whatever it declares.
-const BELIEVED_W: f64 = 20e3;
 
 #[derive(Debug)]
 pub struct Counter {
@@ -81,14 +75,7 @@ impl Counter {
         self.failed = read.is_err();
         match read {
             Ok(now_uj) => {
-                let before = self.last.zip(self.last_uj.map(|_| self.unwrapped_uj));
-                let peak_w = self.peak_w;
                 let counter_j = self.advance(at, now_uj);
-                if let Some(why) = before.and_then(|before| self.impossible(before, at)) {
-                    // Nor is it a reason to believe a later leap.
-                    self.peak_w = peak_w;
-                    return Err(PollError::Gone(why));
-                }
                 Ok(Value {
                     at,
                     counter_j: Some(counter_j),
@@ -100,26 +87,6 @@ impl Counter {
                 (detail, None) => detail,
             })),
         }
-    }
-
-    /// Why what it grew since `before` is no measurement: nothing connects the two readings then.
-    fn impossible(&self, (before_at, before_uj): (Monotonic, u64), at: Monotonic) -> Option<String> {
-        let grown_j = self.unwrapped_uj.checked_sub(before_uj)? as f64 / MICROJOULES_PER_JOULE;
-        let sec = at.sec_since(before_at);
-        let limit_w = self.max_power_w.map(|limit_w| BELIEVED_LIMITS * limit_w);
-        let believed_w = limit_w.map_or(BELIEVED_W, |limit_w| limit_w.max(self.highest_power_w).min(BELIEVED_W));
-        // Ticks before the two readings may lie anywhere.
-        if grown_j <= believed_w * sec.max(SHORTEST_PEAK_SEC) {
-            return None;
-        }
-        let declared = self.max_power_w.map_or_else(
-            || "which no socket draws".to_owned(),
-            |limit_w| format!("and its own limit is {limit_w:.0} W"),
-        );
-        Some(format!(
-            "the counter grew by {grown_j:.0} J in {sec:.3} s, {:.0} W, {declared}: it is not believed",
-            grown_j / sec
-        ))
     }
 
     /// A driver that is reloaded puts another file under the same name; the old one then fails, and is opened anew.
