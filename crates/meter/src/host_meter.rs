@@ -273,7 +273,8 @@ impl HostMeter {
                 .find(|track| is_its(&track.description.id.place));
             if let Some(track) = track {
                 gpu.live_power_w = track.live_power_w();
-                gpu.problem = track.last_error.as_ref().map(ToString::to_string);
+                let error = track.last_error.as_ref().map(ToString::to_string);
+                gpu.problem = error.or_else(|| track.is_dead().then(|| STANDS_STILL.to_owned()));
             }
         }
         let packages: Vec<Option<f64>> = timeline
@@ -349,14 +350,16 @@ fn tell_of_problems(timeline: &Timeline, findings: &mut [Finding]) {
     }
 }
 
+/// Said of a counter that can be read and shows nothing.
+const STANDS_STILL: &str = "the counter stands still, and no device that runs draws nothing: its energy is null";
+
 /// A counter that stands still, though its device draws something, reads like one that works.
 fn tell_of_standstill(timeline: &Timeline, findings: &mut [Finding]) {
     for track in timeline.tracks().iter().filter(|track| track.is_dead()) {
         let subject = track.description.subject();
         if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
-            finding.works = false;
-            "its counter stands still, and no device that runs draws nothing: it is not counted"
-                .clone_into(&mut finding.detail);
+            finding.detail.push_str("; but ");
+            finding.detail.push_str(STANDS_STILL);
         }
     }
 }
