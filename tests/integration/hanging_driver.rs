@@ -9,12 +9,13 @@ use joulemark_measurement::{EnergyMetrics, SourceReading, Window};
 use joulemark_meter::{EnergyOptions, HostMeter, open};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fake_powercap::{FakePowercap, FakeZone};
 use crate::meter_command::joulemark;
 use crate::mock_nvml::{MockNvml, uuid};
 use crate::nvml::truth;
+use crate::server::Server;
 
 const BOARD: &str = "constant:200";
 const PACKAGE: &str = "constant:50";
@@ -222,5 +223,40 @@ fn doctor_says_which_call_hangs() {
     assert!(
         said.contains("nvmlDevice") && said.contains("has not returned"),
         "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_goes_on_with_experiments_that_do_not_need_the_board_whose_driver_hangs() {
+    MockNvml::new("");
+    let hangs_at = Monotonic::now().as_sec() + 3.0;
+    let (mock, tree) = (mock(2, &format!("hangs=1\nhangs_at_sec={hangs_at}")), host());
+    let (library, root) = (mock.library(), tree.root());
+    let server = Server::start_with(&[
+        "--allow-synthetic-engine",
+        "--nvml-lib",
+        library.to_str().unwrap(),
+        "--rapl-root",
+        root.to_str().unwrap(),
+    ]);
+    let problem_of = async |gpu: usize| server.get("/v1/devices").await.1["gpus"][gpu]["problem"].clone();
+    let begun = Monotonic::now();
+    while !problem_of(1).await.to_string().contains("has not returned") {
+        assert!(since(begun) < Duration::from_secs(60), "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(problem_of(0).await, Value::Null);
+    let ready = server.get("/readyz").await.1;
+    assert!(ready["energy_problems"][0].to_string().contains("GPU 1"), "{ready}");
+    let on_the_other = json!({
+        "model_name": "synthetic:prefill_ms=30,decode_ms=10", "prompts": ["one", "two"], "max_output_tokens": 20,
+        "device": "cuda", "gpus": [0], "num_cycles": 1, "warmup_iterations": 0, "idle_baseline_sec": 0,
+    });
+    let id = server.accepted(&on_the_other).await;
+    server.until_state(&id, "completed").await;
+    let energy = server.results(&id).await["energy"].clone();
+    assert!(
+        energy["gpu_energy_j"].as_f64().is_some_and(|joules| joules > 0.0),
+        "{energy}"
     );
 }

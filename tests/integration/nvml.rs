@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{Confidence, EnergyMethod, EnergyMetrics, SourceReading, Window};
-use joulemark_meter::{EnergyOptions, HostMeter, NvmlSource, open};
+use joulemark_meter::{EnergyOptions, EnergySource, HostMeter, NvmlSource, open};
 
 use crate::EightBoards;
 pub use crate::mock_nvml::{MockNvml, uuid};
@@ -88,6 +88,43 @@ fn averaged_power_is_the_last_choice_and_is_named() {
     assert_eq!(gpus[0].memory_bytes, Some(80 << 30));
     assert_eq!(gpus[0].driver_version.as_deref(), Some("555.42.06-mock"));
     assert!(findings[0].detail.contains("averaged"), "{}", findings[0].detail);
+}
+
+/// What the source does with `nvmlDeviceGetPowerUsage` on a board of this compute capability.
+fn averaging_sec(capability: &str) -> f64 {
+    let mock = MockNvml::new(&format!("no_counter=1\nno_instant=1\ncompute_capability={capability}"));
+    let (sources, _, _) = NvmlSource::open(Some(&mock.library()));
+    sources[0].sources()[0].averaging_sec
+}
+
+#[test]
+fn power_usage_is_instant_up_to_ga100_and_an_average_after_it_or_where_nobody_knows() {
+    for capability in ["3.5", "5.2", "6.1", "7.0", "7.5", "8.0"] {
+        assert_eq!(averaging_sec(capability), 0.0, "{capability}");
+    }
+    for capability in ["8.6", "8.9", "9.0", "12.0", "0"] {
+        assert_eq!(averaging_sec(capability), 1.0, "{capability}");
+    }
+}
+
+#[test]
+fn row_14_power_of_a_pascal_board_is_taken_as_instant_and_its_intervals_hold_the_truth() {
+    for shape in ["square:100:300:0.7", "sine:200:80:0.9", "constant:180"] {
+        let mock = MockNvml::new(&format!(
+            "no_counter=1\nno_instant=1\ncompute_capability=6.1\nrefresh_ms=20\nshape={shape}"
+        ));
+        let meter = meter(&mock, SAMPLE_INTERVAL);
+        let mut held = 0;
+        for _ in 0..8 {
+            let (window, metrics) = measure(&meter, Duration::from_millis(400), &[uuid(0)]);
+            let reading = &metrics.sources[0];
+            assert!(reading.note.as_ref().expect("a note").contains("instant power"));
+            let error_j = (energy_j(reading) - truth(shape, &window)).abs();
+            held += u32::from(error_j <= reading.uncertainty_j.expect("known"));
+        }
+        // 95 of 100 each: fewer than 6 of 8 are chance once in 170 runs.
+        assert!(held >= 6, "{shape}: {held} of 8");
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct Config {
     no_counter: Vec<f64>,
     /// 1: the power fields 185 and 186 answer NOT_SUPPORTED; `nvmlDeviceGetPowerUsage` still works.
     no_instant: Vec<f64>,
+    /// CUDA compute capability, as 6.1; 0: it is not told.
+    compute_capability: Vec<f64>,
     /// 1: every reading answers NO_PERMISSION.
     no_permission: Vec<f64>,
     /// What `nvmlInit_v2` answers; 0 is success.
@@ -111,6 +113,7 @@ impl Config {
                 .collect(),
             no_counter: list("no_counter", 0.0),
             no_instant: list("no_instant", 0.0),
+            compute_capability: list("compute_capability", 9.0),
             no_permission: list("no_permission", 0.0),
             init: number("init", 0.0) as c_uint,
             no_handle: list("no_handle", 0.0),
@@ -147,6 +150,12 @@ impl Config {
 
     pub fn has_fields(&self, device: u32) -> bool {
         *of(&self.no_instant, device) == 0.0
+    }
+
+    /// Major and minor number; `None` where it is not told.
+    pub fn compute_capability(&self, device: u32) -> Option<(c_int, c_int)> {
+        let tenths = (of(&self.compute_capability, device) * 10.0).round() as c_int;
+        (tenths > 0).then_some((tenths / 10, tenths % 10))
     }
 
     /// Takes as long as a call on the device does: for ever where it hangs.

@@ -262,6 +262,14 @@ pub extern "C" fn nvmlDeviceGetTotalEnergyConsumption(device: Handle, energy_mj:
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetCudaComputeCapability(device: Handle, major: *mut c_int, minor: *mut c_int) -> c_uint {
+    with_device(device, |config, own| match config.compute_capability(own) {
+        Some((its_major, its_minor)) => write(major, its_major).max(write(minor, its_minor)),
+        None => NOT_SUPPORTED,
+    })
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetPowerUsage(device: Handle, power_mw: *mut c_uint) -> c_uint {
     with_device(device, |config, own| match config.refusal(own) {
         Some(code) => code,

@@ -213,7 +213,9 @@ impl Crew {
                 if waiting.for_sec > SILENT_SEC {
                     unit.record_silence(&waiting, &self.timeline);
                 }
-                if waiting.for_sec > DEADLINE_SEC && unit.set_alone() {
+                let is_held_up =
+                    waiting.for_sec > DEADLINE_SEC && (waiting.for_sec > SILENT_SEC || !unit.waits_for_a_cpu());
+                if is_held_up && unit.set_alone() {
                     self.generation.fetch_add(1, Ordering::AcqRel);
                     if let Err(error) = self.read_together() {
                         tracing::error!(%error, "no thread to read the sources that answer");

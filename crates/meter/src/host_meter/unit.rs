@@ -3,16 +3,18 @@
 //! Owns what a failing, panicking, slow or hanging source costs: its own readings. Leaves to others which thread reads it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
 
 use super::lock::lock;
 use crate::estimation::timeline::Timeline;
 use crate::source::current_call::CurrentCall;
 use crate::source::{EnergySource, Place, PollError, Value};
-use crate::telemetry::TelemetryPace;
+use crate::telemetry::{TelemetryPace, thread_cpu_sec};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
@@ -39,6 +41,8 @@ pub struct Unit {
     call: Option<CurrentCall>,
     /// CLOCK_MONOTONIC at the begin of the reading that is under way, in nanoseconds; 0 while there is none.
     reading_since_ns: AtomicU64,
+    /// The kernel's number of the thread that began it.
+    reader_tid: AtomicI32,
     last_took_ns: AtomicU64,
     is_alone: AtomicBool,
     /// Whether its silence was told.
@@ -78,6 +82,7 @@ impl Unit {
                 quick_in_a_row: 0,
             }),
             reading_since_ns: AtomicU64::new(0),
+            reader_tid: AtomicI32::new(0),
             last_took_ns: AtomicU64::new(0),
             is_alone: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
@@ -117,6 +122,15 @@ impl Unit {
             call: self.call.as_ref().map_or("", CurrentCall::name),
             for_sec: now.sec_since(Monotonic(since)).max(0.0),
         })
+    }
+
+    /// Returns whether the thread that reads it waits for a CPU, not for its driver.
+    pub fn waits_for_a_cpu(&self) -> bool {
+        let tid = self.reader_tid.load(Ordering::Relaxed);
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
+        // The name before the state may hold anything, parentheses too.
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with('R'))
     }
 
     /// Stores that the driver has not answered for so long. Should it answer, its count goes on.
@@ -194,13 +208,14 @@ impl Unit {
 
     fn timed<T>(&self, read: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.inner();
+        let before = Effort::now();
         let reading = self.begin();
         let answer = read(&mut inner);
         let took_sec = reading.end();
         if self.is_silent.swap(false, Ordering::Relaxed) {
             tracing::info!("{} answers again", self.subject);
         }
-        let is_slow = took_sec > SLOW_SEC;
+        let is_slow = took_sec > SLOW_SEC && before.is_the_drivers(SLOW_SEC);
         inner.slow_in_a_row = if is_slow { inner.slow_in_a_row + 1 } else { 0 };
         inner.quick_in_a_row = if is_slow { 0 } else { inner.quick_in_a_row + 1 };
         answer
@@ -208,8 +223,32 @@ impl Unit {
 
     fn begin(&self) -> Reading<'_> {
         let begun = Monotonic::now();
+        self.reader_tid.store(nix::unistd::gettid().as_raw(), Ordering::Relaxed);
         self.reading_since_ns.store(begun.0, Ordering::Release);
         Reading { unit: self, begun }
+    }
+}
+
+/// What a thread has spent so far, which tells a slow driver from a busy host.
+struct Effort {
+    cpu_sec: f64,
+    /// How often it gave the CPU away by itself, as in a driver that waits.
+    waits: i64,
+}
+
+impl Effort {
+    fn now() -> Self {
+        let waits = getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches());
+        Self {
+            cpu_sec: thread_cpu_sec(),
+            waits,
+        }
+    }
+
+    /// Returns whether the driver waited, or computed for as long as `sec`, since then; otherwise others had the CPU.
+    fn is_the_drivers(&self, sec: f64) -> bool {
+        let now = Self::now();
+        now.waits > self.waits || now.cpu_sec - self.cpu_sec > sec
     }
 }
 

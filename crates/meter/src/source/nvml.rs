@@ -37,6 +37,10 @@ const REFRESH_SEC: f64 = 0.1;
 /// `nvmlDeviceGetPowerUsage` is a one-second average on Ampere and later (GA100 excepted).
 const AVERAGING_SEC: f64 = 1.0;
 
+/// The compute capability of GA100, the last chip of which `nvmlDeviceGetPowerUsage` shows instant power (NVML API
+/// reference).
+const LAST_INSTANT_USAGE: (i32, i32) = (8, 0);
+
 const MIG: &str = "MIG is enabled: readings are of the whole board, all its slices together";
 
 /// One GPU of the host. A driver that hangs on one board keeps the others' readers waiting for nothing.
@@ -67,6 +71,8 @@ struct Board {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PowerReading {
     Instant,
+    /// By `nvmlDeviceGetPowerUsage`, as boards up to GA100 show it there.
+    InstantUsage,
     Averaged,
     Missing,
 }
@@ -76,14 +82,14 @@ impl PowerReading {
     fn call(self) -> &'static str {
         match self {
             Self::Instant => "nvmlDeviceGetFieldValues",
-            Self::Averaged | Self::Missing => "nvmlDeviceGetPowerUsage",
+            Self::InstantUsage | Self::Averaged | Self::Missing => "nvmlDeviceGetPowerUsage",
         }
     }
 
     fn read_w(self, device: &Device<'_>) -> Result<f64, NvmlError> {
         match self {
             Self::Instant => instant_power_w(device),
-            Self::Averaged => Ok(f64::from(device.power_usage()?) / MILLIWATTS_PER_WATT),
+            Self::InstantUsage | Self::Averaged => Ok(f64::from(device.power_usage()?) / MILLIWATTS_PER_WATT),
             Self::Missing => Err(NvmlError::NotSupported),
         }
     }
@@ -288,6 +294,7 @@ fn instant_power_w(device: &Device<'_>) -> Result<f64, NvmlError> {
 fn named(power: PowerReading) -> &'static str {
     match power {
         PowerReading::Instant => "instant power (field 186)",
+        PowerReading::InstantUsage => "instant power (nvmlDeviceGetPowerUsage up to GA100)",
         PowerReading::Averaged => "power averaged by the board over up to 1 s",
         PowerReading::Missing => "no power reading",
     }

@@ -45,6 +45,20 @@ impl Series {
         PowerCurve::through(values.0)
     }
 
+    /// Returns the stretches of more than `longest_sec` in or beside `span` in which nothing was read, in seconds from its
+    /// start.
+    pub fn unread(&self, span: Span, longest_sec: f64) -> Vec<(f64, f64)> {
+        let since = |sample: &Sample| sample.at.sec_since(span.start);
+        let first = self.samples.partition_point(|sample| since(sample) < -AROUND_SEC);
+        let read = self.samples.range(first..);
+        read.clone()
+            .zip(read.skip(1))
+            .map(|(before, after)| (since(before), since(after)))
+            .take_while(|(before, _)| *before < span.sec() + AROUND_SEC)
+            .filter(|(before, after)| after - before > longest_sec)
+            .collect()
+    }
+
     /// Returns when the refresh was that brought a sample's value.
     fn place(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, anchors: &[(f64, f64)]) -> Place {
         let by = sample.changed_by.sec_since(origin);

@@ -4,12 +4,24 @@
 
 use super::averaged::{Averaged, Energy};
 use super::uncertainty::{IN_WORDS, Uncertainty, combined};
-use crate::estimation::series::{Growth, PowerCurve, PowerCurveErrors, Span, Unknown};
+use crate::estimation::series::{Growth, MAX_REFRESH_SEC, PowerCurve, PowerCurveErrors, Span, Unknown};
 use crate::estimation::track::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
 /// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
 const NORMAL_AS_EVEN: f64 = 1.732;
+
+/// What an average may bend by within a stretch without readings, in units of the stretch squared over the average's
+/// length and of the range of power.
+const UNREAD_BEND: f64 = 0.33;
+
+/// What a stretch without readings may hide from an edge within an average of it, and from one further away, in averages
+/// of the range of power.
+const UNREAD_AT_AN_EDGE: f64 = 0.25;
+const UNREAD_NEARBY: f64 = 0.083;
+
+/// Over so long an average's movement is told from its noise.
+const MOVES_OVER_SEC: f64 = 0.1;
 
 /// NVML tells power in milliwatts.
 const SMALLEST_STEP_W: f64 = 1.0 / MILLIWATTS_PER_WATT;
@@ -40,6 +52,12 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
     let edges_j = energy.half_width_j;
     let missed = Missed::estimate(&curve, span.sec(), refresh_sec, untold_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
+    let unread_j: Vec<f64> = track
+        .power
+        .unread(span, MAX_REFRESH_SEC)
+        .into_iter()
+        .map(|unread| unread_j(&curve, averaging_sec, span.sec(), unread))
+        .collect();
     let step_j = SMALLEST_STEP_W * span.sec();
     let whole = [
         missed.bursts_j,
@@ -49,14 +67,19 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
         step_j,
         edges_j,
     ];
-    let parts = missed.changes_j.iter().chain(&missed.moved_j).chain(&whole);
+    let parts = missed
+        .changes_j
+        .iter()
+        .chain(&missed.moved_j)
+        .chain(&unread_j)
+        .chain(&whole);
     let together = |parts: &[f64]| combined(parts.iter().copied());
     let uncertainty = Uncertainty {
         half_width_j: combined(parts.copied()),
         basis: format!(
             "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{:.3} J together), bursts shorter \
              than those (±{:.3} J), when they were (±{:.3} J), noise (±{:.3} J), an age that all values share (±{:.3} \
-             J), what was not shown yet at the end (±{unseen_j:.3} J), what an average of {:.0} ms hides at the edges \
+             J), what was not shown yet at the end (±{unseen_j:.3} J), what ran while nothing was read (±{:.3} J), what an average of {:.0} ms hides at the edges \
              (±{edges_j:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
             refresh_sec * MILLISECONDS_PER_SECOND,
             together(&missed.changes_j),
@@ -64,10 +87,50 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
             together(&missed.moved_j),
             missed.noise_j,
             missed.aged_j,
+            together(&unread_j),
             averaging_sec * MILLISECONDS_PER_SECOND,
         ),
     };
     Ok((growth, uncertainty))
+}
+
+/// Returns how far off the energy from 0 to `sec` may be by a stretch in which nothing was read: power was anywhere
+/// between the lowest and the highest value around.
+fn unread_j(curve: &PowerCurve, averaging_sec: f64, sec: f64, (from, to): (f64, f64)) -> f64 {
+    let values = || curve.points().iter().map(|point| point.power_w);
+    let range_w = values().fold(0.0, f64::max) - values().fold(f64::INFINITY, f64::min);
+    if averaging_sec > 0.0 {
+        // An average moves by the change of power within it: it hides what its own values range over.
+        let cells = ((curve.end() - curve.start()) / MOVES_OVER_SEC) as u32;
+        let moved_w = |cell: u32| {
+            let at = curve.start() + f64::from(cell) * MOVES_OVER_SEC;
+            (curve.power_w(at + MOVES_OVER_SEC) - curve.power_w(at)).abs()
+        };
+        let fastest_w = (0..cells).map(moved_w).fold(0.0, f64::max) / MOVES_OVER_SEC * averaging_sec;
+        let range_w = range_w.max(fastest_w);
+        return unread_average_j(range_w, averaging_sec, sec, (from, to));
+    }
+    let (from, to) = (from.max(0.0), to.min(sec));
+    range_w * (to - from).max(0.0)
+}
+
+fn unread_average_j(range_w: f64, averaging_sec: f64, sec: f64, (from, to): (f64, f64)) -> f64 {
+    let is_beside = |edge: f64| from < edge + averaging_sec && to > edge;
+    let within_sec = (to.min(sec + averaging_sec / 2.0) - from.max(averaging_sec / 2.0)).max(0.0);
+    // An average moves by no more than this a second.
+    let bent_sec = (UNREAD_BEND * within_sec * (to - from) / averaging_sec).min(within_sec);
+    let at_edges_sec: f64 = [0.0, sec]
+        .into_iter()
+        .map(|edge| {
+            averaging_sec
+                * if is_beside(edge) {
+                    UNREAD_AT_AN_EDGE
+                } else {
+                    UNREAD_NEARBY
+                }
+        })
+        .sum();
+    range_w * (bent_sec + at_edges_sec)
 }
 
 /// Half-widths in J of what a curve through refreshes can have missed of the power.

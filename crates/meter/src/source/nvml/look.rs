@@ -8,7 +8,7 @@ use nvml_wrapper::{Device, Nvml};
 use super::deadline::{BOARD_DEADLINE, Look};
 use super::errors::in_words;
 use super::findings::{failed, hanging, library_failed, works};
-use super::{AVERAGING_SEC, Board, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
+use super::{AVERAGING_SEC, Board, LAST_INSTANT_USAGE, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
 use crate::source::current_call::CurrentCall;
 use crate::source::{Finding, GpuDevice, Place, SourceDescription, SourceId, UNIDENTIFIED_GPU};
 use joulemark_measurement::units::MILLIWATTS_PER_WATT;
@@ -97,7 +97,10 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
     let averaged = if instant { None } else { device.power_usage().ok() };
     let power = match (instant, averaged) {
         (true, _) => PowerReading::Instant,
-        (false, Some(_)) => PowerReading::Averaged,
+        (false, Some(_)) => {
+            call.begin("nvmlDeviceGetCudaComputeCapability");
+            power_usage_of(&device)
+        }
         (false, None) => PowerReading::Missing,
     };
     let method = match (&counter, power) {
@@ -165,6 +168,16 @@ fn highest_limit_w(device: &Device<'_>) -> Option<f64> {
         .map(|limits| limits.max_limit);
     let milliwatts = highest.or_else(|_| device.enforced_power_limit()).ok()?;
     (milliwatts > 0).then(|| f64::from(milliwatts) / MILLIWATTS_PER_WATT)
+}
+
+/// Returns what `nvmlDeviceGetPowerUsage` shows on this board. Where its architecture is not told, the reading that is
+/// less certain: an average.
+fn power_usage_of(device: &Device<'_>) -> PowerReading {
+    let capability = device.cuda_compute_capability().ok();
+    match capability.map(|capability| (capability.major, capability.minor)) {
+        Some(capability) if capability <= LAST_INSTANT_USAGE => PowerReading::InstantUsage,
+        Some(_) | None => PowerReading::Averaged,
+    }
 }
 
 fn describe(
