@@ -130,6 +130,7 @@ impl HostMeter {
             (CpuTimes::new(host_cpu_clock), interval),
             (punctuality.clone(), Arc::clone(&attending)),
             requests,
+            sampler::read_together,
         );
         let watcher = crew.start()?;
         let meter = Self(Arc::new(Inner {
@@ -185,9 +186,7 @@ impl HostMeter {
     /// # Errors
     /// Returns an error when there is no such process, or its CPU time cannot be read.
     pub fn track(&self, pid: u32) -> Result<(), CpuTimeError> {
-        let mut tree = ProcessTree::new(pid)?;
-        tree.look_for_descendants();
-        let cpu_sec = tree.cpu_sec()?;
+        let cpu_sec = tree_cpu_sec(pid)?;
         lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
         Ok(())
     }
@@ -198,9 +197,7 @@ impl HostMeter {
     /// # Errors
     /// Returns an error when there is no such process, or its CPU time cannot be read.
     pub fn track_from_its_start(&self, pid: u32, before: Monotonic) -> Result<(), CpuTimeError> {
-        let mut tree = ProcessTree::new(pid)?;
-        tree.look_for_descendants();
-        let cpu_sec = tree.cpu_sec()?;
+        let cpu_sec = tree_cpu_sec(pid)?;
         let mut timeline = lock(&self.0.timeline);
         timeline.track(pid, before, 0.0);
         timeline.record_process_cpu(pid, Monotonic::now(), cpu_sec, true);
@@ -362,6 +359,13 @@ fn tell_of_standstill(timeline: &Timeline, findings: &mut [Finding]) {
             finding.detail.push_str(STANDS_STILL);
         }
     }
+}
+
+/// Returns the CPU seconds of a process and of what it has started so far.
+fn tree_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
+    let mut tree = ProcessTree::new(pid)?;
+    tree.look_for_descendants();
+    tree.cpu_sec()
 }
 
 impl Drop for Inner {

@@ -136,6 +136,12 @@ fn comparison_group(domain: EnergyDomain) -> u32 {
     }
 }
 
+/// Removes those that are left out, by their place.
+fn leave_out<T>(left_out: &[bool], of: &mut Vec<T>) {
+    let mut kept = left_out.iter().map(|left_out| !left_out);
+    of.retain(|_| kept.next().unwrap_or(true));
+}
+
 /// Says in the findings what repeats another source and what is undecided. Returns which sources repeat another.
 fn say_repeats(same: &SameRegister, names: &[String], findings: &mut [Finding]) -> Vec<bool> {
     let say = |(index, name): (usize, &String)| {

@@ -4,16 +4,14 @@
 //! thread goes on with the rest.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::cpu_times::CpuTimes;
-use super::priority;
 use super::punctuality::Punctuality;
-use super::sampler::Sampler;
 use super::unit::Unit;
 use crate::estimation::timeline::Timeline;
 use joulemark_measurement::EnergyMethod;
@@ -46,8 +44,8 @@ pub struct Crew {
     requests: Mutex<Receiver<Sender<()>>>,
     /// Who asked for a sweep that is not done yet.
     pub asking: Mutex<Vec<Sender<()>>>,
-    /// Of the thread that reads what answers in time.
-    generation: AtomicU64,
+    /// What the thread does that reads what answers in time.
+    together: fn(Arc<Self>),
     /// Every thread that reads or has read, the newest that reads together last.
     readers: Mutex<Vec<JoinHandle<()>>>,
     is_over: AtomicBool,
@@ -60,6 +58,7 @@ impl Crew {
         (cpu_times, interval): (CpuTimes, Duration),
         (punctuality, attending): (Punctuality, Arc<AtomicUsize>),
         requests: Receiver<Sender<()>>,
+        together: fn(Arc<Self>),
     ) -> Arc<Self> {
         Arc::new(Self {
             units: units.into_iter().map(Arc::new).collect(),
@@ -70,7 +69,7 @@ impl Crew {
             attending,
             requests: Mutex::new(requests),
             asking: Mutex::default(),
-            generation: AtomicU64::new(0),
+            together,
             readers: Mutex::default(),
             is_over: AtomicBool::new(false),
         })
@@ -134,27 +133,19 @@ impl Crew {
         }
     }
 
-    /// Returns whether `generation` is still the thread that reads what answers in time.
-    pub fn is_current(&self, generation: u64) -> bool {
-        self.generation.load(Ordering::Acquire) == generation
-    }
-
     pub fn requests(&self) -> MutexGuard<'_, Receiver<Sender<()>>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read_together(self: &Arc<Self>) -> io::Result<()> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let crew = Arc::clone(self);
+        let (crew, together) = (Arc::clone(self), self.together);
         let reader = std::thread::Builder::new()
             .name("energy-meter".to_owned())
-            .spawn(move || {
-                priority::raise();
-                if let Err(superseded) = Sampler::new(Arc::clone(&crew), generation).run() {
-                    crew.read_alone(&superseded.0);
-                }
-            })?;
-        self.readers().push(reader);
+            .spawn(move || together(crew))?;
+        let mut readers = self.readers();
+        // What a source had while it was slow has ended; a year holds many such times.
+        readers.retain(|reader| !reader.is_finished());
+        readers.push(reader);
         Ok(())
     }
 
@@ -169,7 +160,13 @@ impl Crew {
             .spawn(move || crew.read_alone(&read));
         match started {
             // Before the one that reads together, which stays the last.
-            Ok(reader) => self.readers().insert(0, reader),
+            Ok(reader) => {
+                let mut readers = self.readers();
+                let newest = readers.pop();
+                readers.retain(|reader| !reader.is_finished());
+                readers.push(reader);
+                readers.extend(newest);
+            }
             Err(error) => {
                 tracing::error!(%error, "no thread to read a slow source: it goes on keeping the others waiting");
                 unit.set_together();
@@ -178,7 +175,7 @@ impl Crew {
     }
 
     /// Reads one source until it answers in time again or the meter ends.
-    fn read_alone(&self, unit: &Unit) {
+    pub fn read_alone(&self, unit: &Unit) {
         unit.read_by_this_thread();
         while !self.is_over() {
             unit.sweep(&self.timeline, false);
@@ -215,11 +212,11 @@ impl Crew {
                 }
                 let is_held_up =
                     waiting.for_sec > DEADLINE_SEC && (waiting.for_sec > SILENT_SEC || !unit.waits_for_a_cpu());
-                if is_held_up && unit.set_alone() {
-                    self.generation.fetch_add(1, Ordering::AcqRel);
-                    if let Err(error) = self.read_together() {
-                        tracing::error!(%error, "no thread to read the sources that answer");
-                    }
+                if is_held_up
+                    && unit.leave_to_its_reader()
+                    && let Err(error) = self.read_together()
+                {
+                    tracing::error!(%error, "no thread to read the sources that answer");
                 }
             }
             std::thread::park_timeout(WATCH_PERIOD);

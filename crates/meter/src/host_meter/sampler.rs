@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::beat::Beat;
 use super::crew::Crew;
 use super::lock::lock;
+use super::priority;
 use super::unit::Unit;
 use crate::estimation::edge_reads::{Awaited, EdgeReads};
 use crate::estimation::polling::{Pace, Polls};
@@ -34,12 +35,18 @@ pub fn pace(asked: Duration, descriptions: &[SourceDescription]) -> Duration {
 }
 
 /// The source whose driver kept this thread for too long. Another thread has the rest.
-pub struct Superseded(pub Arc<Unit>);
+struct Superseded(Arc<Unit>);
 
-pub struct Sampler {
+/// Reads what answers in time until the meter ends, or goes on with the one source whose driver kept this thread.
+pub fn read_together(crew: Arc<Crew>) {
+    priority::raise();
+    if let Err(superseded) = Sampler::new(Arc::clone(&crew)).run() {
+        crew.read_alone(&superseded.0);
+    }
+}
+
+struct Sampler {
     crew: Arc<Crew>,
-    /// Of this thread among those that read what answers in time.
-    generation: u64,
     units: Vec<Arc<Unit>>,
 }
 
@@ -51,11 +58,10 @@ fn answering(timeline: &Timeline) -> Vec<usize> {
 }
 
 impl Sampler {
-    pub fn new(crew: Arc<Crew>, generation: u64) -> Self {
+    fn new(crew: Arc<Crew>) -> Self {
         Self {
             units: crew.together(),
             crew,
-            generation,
         }
     }
 
@@ -63,7 +69,7 @@ impl Sampler {
     ///
     /// # Errors
     /// Returns the source that this thread has to go on with alone.
-    pub fn run(mut self) -> Result<(), Superseded> {
+    fn run(mut self) -> Result<(), Superseded> {
         let crew = Arc::clone(&self.crew);
         let mut polls = Polls::plan(&lock(&crew.timeline), Monotonic::now());
         let mut sweeps = Beat::starting_at_once();
@@ -123,7 +129,7 @@ impl Sampler {
 
     /// Ends this thread's part when `unit` kept it for too long; has a slow one read by a thread of its own.
     fn go_on_after(&self, unit: &Arc<Unit>) -> Result<(), Superseded> {
-        if !self.crew.is_current(self.generation) {
+        if unit.was_left_to_this_thread() {
             return Err(Superseded(Arc::clone(unit)));
         }
         if unit.is_slow() {

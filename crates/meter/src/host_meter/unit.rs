@@ -30,6 +30,9 @@ const SLOW_UNTIL_ALONE: u32 = 3;
 /// Readings in time, one after the other, that end the time alone: some seconds.
 const QUICK_UNTIL_BACK: u32 = 50;
 
+/// Marks a reading whose thread keeps this source alone when it ends. No clock reaches this bit in three centuries.
+const GIVEN_AWAY: u64 = 1 << 63;
+
 /// One source, and the telemetry of its devices.
 pub struct Unit {
     pub first_track: usize,
@@ -39,12 +42,15 @@ pub struct Unit {
     /// Locked by the one thread that reads it, for as long as the driver takes.
     inner: Mutex<Inner>,
     call: Option<CurrentCall>,
-    /// CLOCK_MONOTONIC at the begin of the reading that is under way, in nanoseconds; 0 while there is none.
+    /// CLOCK_MONOTONIC at the begin of the reading that is under way, in nanoseconds, and [`GIVEN_AWAY`]; 0 while there
+    /// is none.
     reading_since_ns: AtomicU64,
     /// The kernel's number of the thread that began it.
     reader_tid: AtomicI32,
     last_took_ns: AtomicU64,
     is_alone: AtomicBool,
+    /// Whether the reading that ended last was given away.
+    was_given_away: AtomicBool,
     /// Whether its silence was told.
     is_silent: AtomicBool,
     /// The thread that reads it alone.
@@ -85,6 +91,7 @@ impl Unit {
             reader_tid: AtomicI32::new(0),
             last_took_ns: AtomicU64::new(0),
             is_alone: AtomicBool::new(false),
+            was_given_away: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
             reader: Mutex::new(None),
         }
@@ -120,7 +127,7 @@ impl Unit {
         let since = self.reading_since_ns.load(Ordering::Acquire);
         (since != 0).then(|| Waiting {
             call: self.call.as_ref().map_or("", CurrentCall::name),
-            for_sec: now.sec_since(Monotonic(since)).max(0.0),
+            for_sec: now.sec_since(Monotonic(since & !GIVEN_AWAY)).max(0.0),
         })
     }
 
@@ -166,6 +173,27 @@ impl Unit {
     /// Returns whether a thread of its own reads it, or is about to.
     pub fn is_alone(&self) -> bool {
         self.is_alone.load(Ordering::Acquire)
+    }
+
+    /// Leaves it to the thread whose reading is under way; returns `false` when that has ended meanwhile, or has it
+    /// already.
+    pub fn leave_to_its_reader(&self) -> bool {
+        let since = self.reading_since_ns.load(Ordering::Acquire);
+        if since == 0 || since & GIVEN_AWAY != 0 || self.is_alone() {
+            return false;
+        }
+        let left =
+            self.reading_since_ns
+                .compare_exchange(since, since | GIVEN_AWAY, Ordering::AcqRel, Ordering::Acquire);
+        if left.is_ok() {
+            self.is_alone.store(true, Ordering::Release);
+        }
+        left.is_ok()
+    }
+
+    /// Returns whether the last reading was given away: the calling thread, whose it was, keeps the source alone.
+    pub fn was_left_to_this_thread(&self) -> bool {
+        self.was_given_away.swap(false, Ordering::AcqRel)
     }
 
     /// Gives it to a thread of its own; returns `false` when it had one already.
@@ -270,7 +298,12 @@ impl Reading<'_> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.unit.reading_since_ns.store(0, Ordering::Release);
+        let since = self.unit.reading_since_ns.swap(0, Ordering::AcqRel);
+        if since & GIVEN_AWAY != 0 {
+            // Before the thread looks: the one that gave it away may not have come so far yet.
+            self.unit.is_alone.store(true, Ordering::Release);
+            self.unit.was_given_away.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -202,10 +202,8 @@ impl RaplSource {
         same.look(&mut |index| counters[index].read_once().ok());
         let names: Vec<String> = self.descriptions.iter().map(SourceDescription::subject).collect();
         let left_out = super::say_repeats(&same, &names, findings);
-        let mut kept = left_out.iter().map(|left_out| !left_out);
-        self.counters.retain(|_| kept.next().unwrap_or(true));
-        let mut kept = left_out.iter().map(|left_out| !left_out);
-        self.descriptions.retain(|_| kept.next().unwrap_or(true));
+        super::leave_out(&left_out, &mut self.counters);
+        super::leave_out(&left_out, &mut self.descriptions);
         if same.is_undecided() {
             self.same = SameRegister::new(&self.registers());
         }
