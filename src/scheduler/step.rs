@@ -16,6 +16,7 @@ use crate::scheduler::queue::device_locks::Locks;
 use crate::scheduler::queue::host_queue::HostQueue;
 use crate::scheduler::queue::leases::{Lease, Start};
 use crate::scheduler::run::attempt::Run;
+use crate::scheduler::run::crash_note;
 use crate::scheduler::run::observations::timeseries;
 use crate::scheduler::run::running::{Ends, Running, RunningTable};
 use crate::trace::{ExperimentTrace, TraceStart};
@@ -274,7 +275,7 @@ impl Scheduler {
         let (id, attempt) = (run.record.id, run.attempt);
         let request_id = run.record.arrival.request_id.as_deref();
         let span = tracing::info_span!("experiment", %id, attempt, request_id);
-        if let Err(panic) = tokio::spawn(run.finish().instrument(span)).await {
+        if let Err(panic) = tokio::spawn(crash_note::working_on(id, run.finish().instrument(span))).await {
             let message = format!("the server failed while it ran the experiment: {panic}");
             self.fail(id, attempt, message).await;
         }

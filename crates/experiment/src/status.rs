@@ -121,7 +121,7 @@ impl FromStr for State {
 /// - `worker_exited`: the worker process ended by itself before it was done
 /// - `worker_error`: the worker said why it cannot go on, e.g. the model does not load
 /// - `worker_hung`: nothing was heard from the worker before its deadline
-/// - `interrupted`: the server went away while the experiment ran, as often as attempts are allowed
+/// - `interrupted`: the server crashed in its own work on the experiment, as often as attempts are allowed
 /// - `timeout`: the experiment ran longer than the server's limit
 /// - `server_error`: the server could not start the worker or handle its result
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

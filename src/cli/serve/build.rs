@@ -13,7 +13,7 @@ use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, Deliveries, DigestCache, IdleWatch, Launcher, Limits, Locks, ModelSources, Models, Node,
-    Resources, RetentionPolicy, Scheduler,
+    Resources, RetentionPolicy, Scheduler, crash_note,
 };
 use crate::trace::{self, Traces};
 use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
@@ -223,6 +223,14 @@ async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::
         .context("the ends of earlier runs cannot be stored")?;
     if drained != Drained::default() {
         tracing::warn!(?drained, "ends of runs had waited for the database");
+    }
+    let crashed = tokio::task::block_in_place(|| crash_note::start(&folder));
+    for id in crashed.with_context(|| format!("the notes of crashes in {shown} cannot be kept"))? {
+        tracing::warn!(experiment = %id, "an earlier server crashed in its work on it: an attempt is used up");
+        store
+            .use_up_attempt(id)
+            .await
+            .context("the database cannot be written")?;
     }
     Ok(Some(spool))
 }

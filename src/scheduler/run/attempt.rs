@@ -66,6 +66,10 @@ impl Run {
             (Ok(()), None) => {}
             (Err(error), _) => {
                 tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
+                let is_its_own = !error.is_retryable() && !error.is_lost();
+                if is_its_own && let Err(error) = self.context.resources.store.use_up_attempt(id).await {
+                    tracing::warn!(experiment = %id, %error, "that this attempt is used up cannot be stored");
+                }
             }
         }
     }
