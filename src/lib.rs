@@ -7,6 +7,7 @@ pub mod config;
 pub mod engines;
 pub mod http;
 pub mod lifecycle;
+pub mod log_writer;
 pub mod metrics;
 pub mod progress;
 pub mod scheduler;

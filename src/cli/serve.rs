@@ -2,6 +2,7 @@
 
 mod build;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,9 @@ async fn serve(host: Host) -> anyhow::Result<()> {
     node::join(&server.scheduler, server.resources.store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     let address = server.listener.address()?;
-    println!("listening on {address}");
+    if let Err(error) = writeln!(std::io::stdout(), "listening on {address}") {
+        tracing::warn!(%error, "listening on {address}, which standard output does not take");
+    }
     let rest = server.start(&mut lifecycle);
     service_manager::ready(&address);
     lifecycle.stopped().await;

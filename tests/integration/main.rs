@@ -37,6 +37,7 @@ mod implausible;
 mod keys;
 mod kills_quick;
 mod limits;
+mod log_output;
 mod logs;
 mod many_servers;
 mod meter_command;

@@ -11,6 +11,7 @@ use prometheus_client::registry::Unit;
 use super::exposition::{Family, Sheet};
 use super::process::Process;
 use crate::http::state::AppState;
+use crate::log_writer;
 use crate::scheduler::Lease;
 use joulemark_experiment::Device;
 use joulemark_measurement::clock::{self, Monotonic};
@@ -91,6 +92,14 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
         "Event streams and waiting requests that are open",
         one(streams),
     ));
+    sheet.add(Family {
+        kind: MetricType::Counter,
+        ..gauge(
+            "log_lines_dropped",
+            "Lines of the log that standard error did not take",
+            one(log_writer::dropped_lines() as f64),
+        )
+    });
     let started_at = state.metrics.started_at;
     let uptime_sec = clock::wall_now().duration_since(started_at).as_secs_f64().max(0.0);
     let seconds = |family: Family| Family {
