@@ -304,6 +304,11 @@ impl From<StoreError> for Problem {
             Self::unavailable("the database's disk is full; nothing was changed, try again once there is room")
         } else if error.is_retryable() {
             Self::unavailable("the database cannot be reached; nothing was changed, try again")
+        } else if let StoreError::FileGone(_) = error {
+            Self::unavailable(
+                "the database's file was moved away or replaced beneath the server; nothing was changed: the file must be \
+                 put back, or the server started anew",
+            )
         } else {
             Self::internal()
         }

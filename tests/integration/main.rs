@@ -13,6 +13,7 @@ mod client_waits;
 mod command_line;
 mod compatibility;
 mod database;
+mod database_file;
 mod descendants;
 mod description;
 mod devices;

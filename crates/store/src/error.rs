@@ -13,6 +13,9 @@ pub enum StoreError {
     /// every write may be repeated, since it then finds its own work done.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] Arc<sqlx::Error>),
+    /// Have the operator put the file back, or start the server anew on the one that is there: nothing changed.
+    #[error("the database's file was moved away beneath the server: {0}")]
+    FileGone(String),
     /// Give up and have the operator correct the setting.
     #[error("the database's URL is not usable: {0}")]
     BadUrl(String),
@@ -49,7 +52,7 @@ impl StoreError {
 
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::FileGone(_))
     }
 
     /// Whether what is missing is room on the database's disk.

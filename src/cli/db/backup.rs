@@ -1,3 +1,4 @@
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +14,14 @@ pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     }
     // Beside its place, so that it gets its name in one step once it is whole.
     let unfinished = PathBuf::from(format!("{shown}.unfinished"));
+    // Its owner's alone, as the database is.
+    let made = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished);
+    made.with_context(|| format!("{} cannot be made", unfinished.display()))?;
     let written = write(settings, &unfinished).await;
     let placed = written.and_then(|()| Ok(place(&unfinished, file)?));
     if placed.is_err() {

@@ -2,7 +2,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
-use nix::fcntl::Flock;
 
 use super::super::{access, callback, db, machine, node, only_server};
 use crate::config::Settings;
@@ -25,7 +24,7 @@ use joulemark_worker::inference::prompts;
 
 /// What this server holds of its host for as long as it lives: no other server has it meanwhile.
 pub struct HostLocks {
-    _database: Option<Flock<std::fs::File>>,
+    _database: Option<only_server::DatabaseLock>,
     _node_name: Locks,
 }
 
