@@ -2,7 +2,7 @@
 //! of the test's own, a port that was free, a certificate made for it.
 
 mod caddy;
-mod certificate;
+pub mod certificate;
 mod nginx;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -49,6 +49,7 @@ mod otlp;
 mod outage;
 mod overlapping;
 mod peers;
+mod postgres_connections;
 mod proxies;
 mod queue;
 mod rapl;

@@ -4,6 +4,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
 
+use super::pooler::NEEDS_SESSION_POOLING;
 use joulemark_experiment::{ExperimentId, IllegalMove};
 
 /// What went wrong; the variant is the caller's next move.
@@ -93,6 +94,7 @@ impl From<sqlx::Error> for StoreError {
             Error::Database(database) => match verdict(database.as_ref()) {
                 Verdict::Retry => Self::Unavailable(Arc::new(error)),
                 Verdict::Broken => Self::corrupt("the file", database),
+                Verdict::Pooler => Self::BadUrl(NEEDS_SESSION_POOLING.to_owned()),
                 Verdict::Refused => Self::Refused(error),
             },
             _ => Self::Refused(error),
@@ -103,6 +105,7 @@ impl From<sqlx::Error> for StoreError {
 enum Verdict {
     Retry,
     Broken,
+    Pooler,
     Refused,
 }
 
@@ -114,6 +117,8 @@ fn verdict(error: &(dyn DatabaseError + 'static)) -> Verdict {
             // Connection, rollback by the server, resources such as a full disk, operator's shutdown, its file system.
             Some("08" | "40" | "53" | "57" | "58") => Verdict::Retry,
             Some("XX") => Verdict::Broken,
+            // A prepared statement that is there already, or is not there: we never name one twice, nor forget one.
+            _ if code == "42P05" || code == "26000" => Verdict::Pooler,
             // Read-only: a standby, perhaps about to be promoted.
             _ if code == "25006" => Verdict::Retry,
             _ => Verdict::Refused,

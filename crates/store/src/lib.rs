@@ -28,6 +28,7 @@ pub mod metrics;
 mod migrate;
 mod nodes;
 mod open;
+mod pooler;
 mod prepared;
 mod queue;
 mod queue_depth;

@@ -15,7 +15,7 @@ use super::dialect::Dialect;
 use super::lanes::Lanes;
 use super::transaction::Writer;
 use super::transitions::Bell;
-use super::{DatabaseFile, Store, StoreError, group_commit};
+use super::{DatabaseFile, Store, StoreError, group_commit, pooler};
 use crate::metrics::StoreMetrics;
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
@@ -154,7 +154,11 @@ async fn probe(dialect: Dialect, url: &str) -> Result<(), StoreError> {
     if dialect == Dialect::Sqlite {
         sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut connection).await?;
     }
-    Ok(connection.close().await?)
+    connection.close().await?;
+    if dialect == Dialect::Postgres {
+        pooler::refuse_transaction_pooling(url).await?;
+    }
+    Ok(())
 }
 
 fn options(dialect: Dialect, connections: u32) -> AnyPoolOptions {
