@@ -8,6 +8,7 @@ pub mod engines;
 pub mod http;
 pub mod lifecycle;
 pub mod log_writer;
+pub mod memory;
 pub mod metrics;
 pub mod progress;
 pub mod scheduler;

@@ -37,6 +37,7 @@ mod idempotency;
 mod implausible;
 mod keys;
 mod kills_quick;
+mod large_submissions;
 mod limits;
 mod log_output;
 mod logs;
