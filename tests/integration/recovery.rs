@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::server::{Server, no_workers_within};
@@ -66,6 +67,27 @@ async fn a_server_that_is_stopped_sends_what_runs_back_to_the_queue() {
     let id = first.accepted(&experiment).await;
     first.until_state(&id, "warming_up").await;
     drop(first);
+    let second = Server::start_in(folder.path(), &options);
+    second.until_state(&id, "completed").await;
+}
+
+#[tokio::test]
+async fn a_hangup_stops_the_server_in_order_and_uses_up_no_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--allow-synthetic-engine", "--max-attempts", "1"];
+    let experiment = json!({"model_name": "synthetic:decode_ms=300", "prompts": ["a"], "max_output_tokens": 8});
+    let mut first = Server::start_in(folder.path(), &options);
+    let id = first.accepted(&experiment).await;
+    first.until_state(&id, "warming_up").await;
+    // A terminal that closes may send two.
+    first.signal(Signal::SIGHUP);
+    first.signal(Signal::SIGHUP);
+    assert!(first.ended().success(), "{}", first.log());
+    assert!(
+        first
+            .log()
+            .contains("stopping: running experiments go back to the queue")
+    );
     let second = Server::start_in(folder.path(), &options);
     second.until_state(&id, "completed").await;
 }
