@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::build::{Host, HostLocks, Server};
 use super::service_manager::{self, Vitals};
 use super::{energy as energy_options, logging, node, open_files, options::Options};
+use crate::config;
 use crate::http::{self, Access};
 use crate::lifecycle::{Lifecycle, Stage, Stages};
 use crate::scheduler::{Launcher, Resources};
@@ -20,6 +21,8 @@ use crate::scheduler::{Launcher, Resources};
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 pub fn run(options: Options) -> anyhow::Result<()> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    config::refuse_unknown_variables(names)?;
     let layered = options.load()?;
     let energy_options = energy_options::options(&layered);
     let settings = layered.settings;

@@ -20,6 +20,7 @@ mod devices;
 mod disturbances;
 mod docs;
 mod doctor;
+mod engine_environment;
 mod engines;
 mod events;
 mod export;
