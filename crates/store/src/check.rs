@@ -94,7 +94,7 @@ impl Store {
         let mut problems = Vec::new();
         for (text, what) in [
             (completed, "is completed and has no results"),
-            (reported, "has results and is neither completed nor cancelled"),
+            (reported, "has results and is not completed, nor cancelled"),
         ] {
             for row in sqlx::query(text).fetch_all(&self.reads).await? {
                 problems.push(format!("experiment {} {what}", id_of(&row, "id")?));
