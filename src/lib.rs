@@ -4,6 +4,7 @@ pub mod callback;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod disk;
 pub mod engines;
 pub mod http;
 pub mod lifecycle;

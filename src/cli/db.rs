@@ -11,8 +11,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config::{self, ConfigError, Settings};
+use crate::disk;
 use crate::scheduler::RetentionPolicy;
 use joulemark_measurement::clock;
+use joulemark_store::sqlite_file;
 
 #[derive(Debug, Args)]
 pub struct DbArguments {
@@ -107,6 +109,11 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     if policy == RetentionPolicy::default() {
         println!("retention_days and retention_bytes are 0: all raw data is kept");
     }
+    // A disk that is full has no room to delete in but what was kept back.
+    let file = sqlite_file(&settings.service.database_url);
+    if let Some(file) = &file {
+        disk::release(file);
+    }
     let store = open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
     let dropped = policy.apply(&store, clock::wall_now()).await?;
@@ -121,6 +128,9 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
         println!("gave the freed room back to the file system");
     }
     store.close().await;
+    if let Some(Err(error)) = file.as_deref().map(disk::reserve) {
+        eprintln!("joulemark: no room can be kept back for the next time: {error}");
+    }
     Ok(())
 }
 

@@ -137,6 +137,16 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
+    pub const ALL: [Self; 7] = [
+        Self::WorkerKilled,
+        Self::WorkerExited,
+        Self::WorkerError,
+        Self::WorkerHung,
+        Self::Interrupted,
+        Self::Timeout,
+        Self::ServerError,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WorkerKilled => "worker_killed",

@@ -6,6 +6,9 @@ use anyhow::{Context as _, bail};
 use percent_encoding::percent_decode_str;
 
 use crate::config::Settings;
+use crate::disk::backup_marker;
+use joulemark_measurement::clock;
+use joulemark_store::sqlite_file;
 
 pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     let shown = file.display();
@@ -28,6 +31,11 @@ pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(&unfinished);
     }
     placed.with_context(|| format!("{shown} cannot be made"))?;
+    if let Some(database) = sqlite_file(&settings.service.database_url)
+        && let Err(error) = backup_marker::set(&database, clock::wall_now())
+    {
+        eprintln!("joulemark: the time of the backup cannot be noted beside the database: {error}");
+    }
     println!("{shown}: {} bytes", std::fs::metadata(file)?.len());
     Ok(())
 }

@@ -1,10 +1,15 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::Router;
 
 use super::super::{access, callback, db, machine, node, only_server};
 use crate::config::Settings;
+use crate::disk::{self, Disk};
 use crate::engines::Engines;
 use crate::http::{self, Access, AppState, Exports, Listener, Streams};
 use crate::lifecycle::Stages;
@@ -19,7 +24,7 @@ use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
 use joulemark_measurement::Machine;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::{Devices, EnergyOptions, HostMeter};
-use joulemark_store::{Drained, Spool, Store};
+use joulemark_store::{Drained, Spool, Store, sqlite_file};
 use joulemark_worker::inference::prompts;
 
 /// What this server holds of its host for as long as it lives: no other server has it meanwhile.
@@ -131,6 +136,8 @@ impl Server {
         let store = Store::open(&host.settings.service.database_url)
             .await
             .context("the database cannot be opened")?;
+        let database_file = sqlite_file(&host.settings.service.database_url);
+        let disks = disks(&host.settings, &host.node, database_file.as_deref());
         let spool = open_spool(&host.settings, &host.node, &store).await?;
         let models = Models::new(ModelSources {
             folder: host.settings.service.models_dir.clone(),
@@ -175,6 +182,8 @@ impl Server {
                 .as_ref()
                 .map(|deliveries| deliveries.poster.allowed.clone()),
             exports: Exports::new(host.settings.limits.max_concurrent_exports),
+            disks: disks.into(),
+            database_file: database_file.map(Arc::from),
             stopping: stages.stopping,
             metrics: http::Metrics::start(),
         };
@@ -206,6 +215,26 @@ fn start_meter(options: &EnergyOptions) -> anyhow::Result<HostMeter> {
         tracing::info!(works = finding.works, fix, "energy source {subject}: {detail}");
     }
     HostMeter::start(opened).context("the energy meter does not start")
+}
+
+/// Lists where the server writes, and keeps room back beside an SQLite file.
+fn disks(settings: &Settings, node: &Node, database_file: Option<&Path>) -> Vec<Disk> {
+    if let Some(Err(error)) = database_file.map(disk::reserve) {
+        tracing::warn!(%error, "no room can be kept back for pruning a disk that is full");
+    }
+    let parent = |file: &Path| match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let database = database_file.map(|file| Disk {
+        name: "database",
+        folder: parent(file),
+    });
+    let spool = settings
+        .service
+        .spool_folder(&node.name)
+        .map(|folder| Disk { name: "spool", folder });
+    database.into_iter().chain(spool).collect()
 }
 
 /// Opens the spool and empties it, before recovery would run again what is finished.

@@ -13,7 +13,7 @@ use super::observations::timeseries;
 use super::rank::LogTail;
 use super::ranks::Ranks;
 use super::running::Ends;
-use super::settle::{Settled, settle};
+use super::settle::{Places, Settled, settle};
 use crate::scheduler::context::{Context, Resources};
 use crate::scheduler::models::LocatedModel;
 use crate::scheduler::node::idle_baseline::BarePowers;
@@ -62,7 +62,13 @@ impl Run {
         }
         self.trace.ended(final_state.map(State::as_str), reason);
         match (stored, final_state) {
-            (Ok(()), Some(state)) => self.count(state),
+            (Ok(()), Some(state)) => {
+                self.count(state);
+                if let Some(reason) = reason {
+                    let failed = &self.context.metrics.failed;
+                    failed.get_or_create(&[("reason", reason)]).inc();
+                }
+            }
             (Ok(()), None) => {}
             (Err(error), _) => {
                 tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
@@ -115,7 +121,12 @@ impl Run {
         let Resources { store, meter, .. } = &self.context.resources;
         let series = timeseries(meter, &self.record.spec, self.claimed_at).await;
         let ending = ending.with_timeseries(&series)?;
-        settle(ending, store, self.context.spool.clone(), &self.server_stopping).await
+        let places = Places {
+            store,
+            spool: self.context.spool.as_ref(),
+            in_memory: &self.context.metrics.endings_in_memory,
+        };
+        settle(ending, places, &self.server_stopping).await
     }
 
     fn measured<'a>(&'a self, pids: &'a [u32]) -> Measured<'a> {
