@@ -1,8 +1,9 @@
 //! How a server reaches Postgres: over TLS, and through a pooler.
 
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::unistd::{Uid, User};
@@ -29,15 +30,11 @@ fn give_away(path: &Path) {
     }
 }
 
-/// Of the loopback network, so that PostgreSQL's usual port is free.
+/// Of the loopback network and a test's own, so that PostgreSQL's usual port is free.
 fn own_address() -> String {
-    let pid = std::process::id();
-    format!(
-        "127.{}.{}.{}",
-        1 + pid / 62_500 % 250,
-        1 + pid / 250 % 250,
-        1 + pid % 250
-    )
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    format!("127.{}.{}.{}", 1 + count, 1 + pid / 250 % 250, 1 + pid % 250)
 }
 
 struct WithTls {
