@@ -68,7 +68,7 @@ setup_promtool() {
     (cd "$tools" && apt-get download -q prometheus && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb) >/dev/null 2>&1 ||
       apt_install prometheus
   fi
-  export PATH="$PATH:$tools/usr/bin" JOULEMARK_REQUIRE_PROMTOOL=1
+  export PATH="$PATH:$tools/usr/bin"
 }
 
 setup_rust_component() {

@@ -1,13 +1,14 @@
 # What the checks need beside a build. Sourced by tests/run.sh and tests/deploy.sh, after deploy/setup-build.sh.
 # shellcheck shell=bash
 
-# The tests start throwaway nginx and Caddy processes of their own. The packages' services, which would take port 80,
+# The tests start throwaway nginx, Caddy and pgbouncer processes of their own. The packages' services, which would take port 80,
 # are neither started nor enabled.
 setup_proxies() {
   local missing=() policy=/usr/sbin/policy-rc.d as_root=()
   has nginx || missing+=(nginx-light)
   has caddy || missing+=(caddy)
   has openssl || missing+=(openssl)
+  has pgbouncer || missing+=(pgbouncer)
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ ! -d /run/systemd/system ] || [ -e "$policy" ]; then
     apt_install "${missing[@]}"
@@ -17,7 +18,7 @@ setup_proxies() {
   printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 0755 /dev/stdin "$policy"
   trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' RETURN
   apt_install "${missing[@]}"
-  for service in nginx caddy; do
+  for service in nginx caddy pgbouncer; do
     ! has "$service" || "${as_root[@]}" systemctl disable --quiet "$service"
   done
 }

@@ -17,7 +17,7 @@ mod telemetry;
 
 pub use auth_mode::AuthMode;
 pub use energy::EnergyFlags;
-pub use layers::{ConfigError, Layered, Origin, load, load_here};
+pub use layers::{ConfigError, Layered, Origin, load, load_here, refuse_unknown_variables};
 pub use limits::Limits;
 pub use listen::Listen;
 pub use option::ServerOption;

@@ -2,6 +2,7 @@
 //! they are looked for and what they say of themselves; starts none of them for work.
 
 mod describe;
+pub mod environment;
 mod identity;
 
 use std::collections::HashMap;

@@ -46,12 +46,22 @@ struct Task {
 }
 
 impl Lifecycle {
-    /// Listens for SIGTERM and SIGINT from now on: the first begins to stop the server, the second ends it at once.
+    /// Listens for SIGTERM, SIGINT and SIGHUP from now on: the first begins to stop the server. A second SIGTERM or
+    /// SIGINT ends it at once; a second SIGHUP does not, since a terminal that closes may send two. Where SIGHUP is
+    /// ignored, as under nohup, it stays so.
     ///
     /// # Errors
     /// Returns the operating system's error when it takes no handler.
     pub fn obey_signals(&self) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        if !is_hangup_ignored() {
+            let (mut hangup, stopping) = (signal(SignalKind::hangup())?, self.stages.stopping.clone());
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    stopping.cancel();
+                }
+            });
+        }
         let stopping = self.stages.stopping.clone();
         tokio::spawn(async move {
             loop {
@@ -116,6 +126,15 @@ impl Lifecycle {
             }
         }
     }
+}
+
+/// Tells whether whoever started this process has it ignore SIGHUP.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A bit a signal, from signal 1, which is SIGHUP.
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 fn note_failure(name: &str, outcome: Result<(), JoinError>) {

@@ -1,8 +1,9 @@
 //! What is counted of experiments as it happens, for `GET /metrics` to show. Words only: whoever counts does not know
 //! how it is shown, and nothing is gathered here.
 
+use joulemark_experiment::FailureReason;
 use joulemark_store::metrics::{Label, Timings};
-use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 
 /// Waits and runs of experiments, from a tenth of a second to a day.
 const SLOW_SEC: [f64; 11] = [
@@ -18,6 +19,10 @@ fn slow_sec() -> Histogram {
 pub struct ExperimentMetrics {
     /// By final `state`.
     pub finished: Family<Label, Counter>,
+    /// Of those that failed, by `reason`.
+    pub failed: Family<Label, Counter>,
+    /// Ends of runs that neither the database nor the disk has.
+    pub endings_in_memory: Gauge,
     /// From submission to claim.
     pub queue_wait_sec: Histogram,
     /// From claim to stored end, by final `state`.
@@ -28,12 +33,17 @@ impl Default for ExperimentMetrics {
     fn default() -> Self {
         let metrics = Self {
             finished: Family::default(),
+            failed: Family::default(),
+            endings_in_memory: Gauge::default(),
             queue_wait_sec: slow_sec(),
             run_sec: Timings::new_with_constructor(slow_sec),
         };
         // A series that is there from the start shows its first event as a step from 0.
         for state in ["completed", "failed", "cancelled"] {
             metrics.finished.get_or_create_owned(&[("state", state)]);
+        }
+        for reason in FailureReason::ALL {
+            metrics.failed.get_or_create_owned(&[("reason", reason.as_str())]);
         }
         metrics
     }

@@ -17,6 +17,7 @@ pub use node::retention::RetentionPolicy;
 pub use queue::cluster::{Cluster, Node};
 pub use queue::device_locks::{LockError, LockFolder, Locks};
 pub use queue::leases::Lease;
+pub use run::crash_note;
 pub use run::digests::DigestCache;
 pub use run::launch::Launcher;
 pub use step::{Outcome, Scheduler};

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use super::options::Options;
-use crate::config::Settings;
+use crate::config::{self, ConfigError, Settings};
+use crate::disk;
 use crate::scheduler::RetentionPolicy;
 use joulemark_measurement::clock;
+use joulemark_store::sqlite_file;
 
 #[derive(Debug, Args)]
 pub struct DbArguments {
@@ -25,7 +27,7 @@ enum DbCommand {
     /// Verify the file, the references between tables and every stored document; say what is stored and how compactly.
     ///
     /// Exit code 1 when something is wrong. Changes nothing.
-    Check(Options),
+    Check(DatabaseOptions),
     /// Copy the database, while the server runs, into a file that is whole or not there.
     ///
     /// SQLite: a database like the first (VACUUM INTO). Postgres: an archive for pg_restore, made by pg_dump.
@@ -33,28 +35,63 @@ enum DbCommand {
         /// The file to write; must not be there.
         file: PathBuf,
         #[command(flatten)]
-        options: Options,
+        options: DatabaseOptions,
     },
     /// Drop raw data beyond retention_days and retention_bytes, now; results stay.
     Prune {
         /// Also give the freed room back to the file system (VACUUM); others wait meanwhile.
         #[arg(long)]
         vacuum: bool,
+        /// Days for which raw data is kept; 0 is for ever [default: as for serve].
+        #[arg(long)]
+        retention_days: Option<u32>,
+        /// Bytes of raw data that are kept, the oldest dropped first; 0 is without bound [default: as for serve].
+        #[arg(long)]
+        retention_bytes: Option<u64>,
         #[command(flatten)]
-        options: Options,
+        options: DatabaseOptions,
     },
     /// Bring the schema up to date, as `serve` does when it starts.
-    Migrate(Options),
+    Migrate(DatabaseOptions),
+}
+
+// No doc comment: clap would show it as the description of every command that these flags are part of.
+#[derive(Debug, Args, Serialize)]
+struct DatabaseOptions {
+    /// TOML file with the server's options; JOULEMARK_CONFIG names it as well.
+    #[arg(long)]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// The server's database [default: as for serve].
+    #[arg(long)]
+    database_url: Option<String>,
+}
+
+impl DatabaseOptions {
+    fn load(&self) -> Result<Settings, ConfigError> {
+        Ok(config::load_here(self.config.as_deref(), self)?.settings)
+    }
 }
 
 pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
-            DbCommand::Check(options) => check::check(&options.load()?.settings).await,
-            DbCommand::Backup { file, options } => backup::backup(&options.load()?.settings, &file).await,
-            DbCommand::Prune { vacuum, options } => prune(&options.load()?.settings, vacuum).await,
-            DbCommand::Migrate(options) => migrate(&options.load()?.settings).await,
+            DbCommand::Check(options) => check::check(&options.load()?).await,
+            DbCommand::Backup { file, options } => backup::backup(&options.load()?, &file).await,
+            DbCommand::Prune {
+                vacuum,
+                retention_days,
+                retention_bytes,
+                options,
+            } => {
+                let mut settings = options.load()?;
+                let service = &mut settings.service;
+                service.retention_days = retention_days.unwrap_or(service.retention_days);
+                service.retention_bytes = retention_bytes.unwrap_or(service.retention_bytes);
+                prune(&settings, vacuum).await
+            }
+            DbCommand::Migrate(options) => migrate(&options.load()?).await,
         }
     })
 }
@@ -72,6 +109,11 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     if policy == RetentionPolicy::default() {
         println!("retention_days and retention_bytes are 0: all raw data is kept");
     }
+    // A disk that is full has no room to delete in but what was kept back.
+    let file = sqlite_file(&settings.service.database_url);
+    if let Some(file) = &file {
+        disk::release(file);
+    }
     let store = open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
     let dropped = policy.apply(&store, clock::wall_now()).await?;
@@ -86,6 +128,9 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
         println!("gave the freed room back to the file system");
     }
     store.close().await;
+    if let Some(Err(error)) = file.as_deref().map(disk::reserve) {
+        eprintln!("joulemark: no room can be kept back for the next time: {error}");
+    }
     Ok(())
 }
 

@@ -63,9 +63,14 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
     let settings = config::load_here(arguments.config.as_deref(), &arguments)?.settings;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Store::open(&settings.service.database_url)
-            .await
-            .context("the database cannot be opened")?;
+        // Only a new key is worth a new database.
+        let url = &settings.service.database_url;
+        let opened = match &arguments.command {
+            KeyCommand::Create(_) => Store::open(url).await,
+            KeyCommand::List { .. } | KeyCommand::Revoke { .. } => Store::open_as_it_is(url).await,
+        };
+        let store = opened.context("the database cannot be opened")?;
+        store.require_present_schema().await?;
         let outcome = match arguments.command {
             KeyCommand::Create(new) => create(&store, new).await,
             KeyCommand::List { json } => list(&store, json).await,

@@ -2,6 +2,7 @@ use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
+use crate::log_writer::LogWriter;
 
 /// The server's log, on standard error.
 pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
@@ -9,7 +10,7 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
         EnvFilter::try_new(&settings.telemetry.log).with_context(|| format!("log is {:?}", settings.telemetry.log))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(LogWriter::default);
     match settings.telemetry.log_format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).init(),

@@ -2,6 +2,7 @@
 
 mod build;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::build::{Host, HostLocks, Server};
 use super::service_manager::{self, Vitals};
 use super::{energy as energy_options, logging, node, open_files, options::Options};
+use crate::config;
 use crate::http::{self, Access};
 use crate::lifecycle::{Lifecycle, Stage, Stages};
 use crate::scheduler::{Launcher, Resources};
@@ -19,6 +21,8 @@ use crate::scheduler::{Launcher, Resources};
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 pub fn run(options: Options) -> anyhow::Result<()> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    config::refuse_unknown_variables(names)?;
     let layered = options.load()?;
     let energy_options = energy_options::options(&layered);
     let settings = layered.settings;
@@ -45,7 +49,9 @@ async fn serve(host: Host) -> anyhow::Result<()> {
     node::join(&server.scheduler, server.resources.store.is_shared()).await?;
     // Machine-readable, also with port 0: scripts and tests wait for this line.
     let address = server.listener.address()?;
-    println!("listening on {address}");
+    if let Err(error) = writeln!(std::io::stdout(), "listening on {address}") {
+        tracing::warn!(%error, "listening on {address}, which standard output does not take");
+    }
     let rest = server.start(&mut lifecycle);
     service_manager::ready(&address);
     lifecycle.stopped().await;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::Settings;
+use super::{ServerOption, Settings};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,34 @@ pub fn load_here(config: Option<&Path>, flags: &impl Serialize) -> Result<Layere
     let flags = Table::try_from(flags).map_err(ConfigError::Flags)?;
     let variable = std::env::var_os("JOULEMARK_CONFIG").map(PathBuf::from);
     load(config.or(variable.as_deref()), |name| std::env::var(name).ok(), flags)
+}
+
+/// What commands other than `serve` read.
+const OTHERS_VARIABLES: [&str; 5] = [
+    "JOULEMARK_CONFIG",
+    "JOULEMARK_SERVER",
+    "JOULEMARK_API_KEY",
+    "JOULEMARK_API_KEY_FILE",
+    "JOULEMARK_CACERT",
+];
+
+/// Refuses a variable that looks like ours and that no command knows, as a file's unknown key is refused.
+///
+/// # Errors
+/// [`ConfigError::UnknownOption`] names the first by its name.
+pub fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    let own = Settings::options().flat_map(ServerOption::variables);
+    let known = own.filter(|name| name.starts_with("JOULEMARK_")).collect::<Vec<_>>();
+    let is_known = |name: &String| known.contains(name) || OTHERS_VARIABLES.contains(&name.as_str());
+    let mut unknown = names.filter(|name| name.starts_with("JOULEMARK_") && !is_known(name));
+    match unknown.next() {
+        None => Ok(()),
+        Some(name) => Err(ConfigError::UnknownOption {
+            key: name.clone(),
+            origin: Origin::Environment(name),
+            known,
+        }),
+    }
 }
 
 /// Lays `flags` over the environment over the file over the defaults.
@@ -251,5 +279,31 @@ mod tests {
         let low = Table::from_iter([("sample_interval_ms".to_owned(), Value::Integer(1))]);
         let message = load(None, no_environment, low).unwrap_err().to_string();
         assert!(message.contains("accepted are 5 to 10000"), "{message}");
+    }
+
+    #[test]
+    fn a_variable_that_no_command_knows_is_refused_and_another_command_s_is_not() {
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+                .into_iter()
+        };
+        let others = [
+            "JOULEMARK_API_KEY",
+            "JOULEMARK_SERVER",
+            "JOULEMARK_LISTEN",
+            "PATH",
+            "MY_JOULEMARK_X",
+        ];
+        assert!(refuse_unknown_variables(names(&others)).is_ok());
+        for wrong in ["JOULEMARK_LISTN", "JOULEMARK_", "JOULEMARK_listen"] {
+            let message = refuse_unknown_variables(names(&["PATH", wrong]))
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(&format!("{wrong} is not an option")), "{message}");
+            assert!(message.contains("JOULEMARK_LISTEN"), "{message}");
+        }
     }
 }

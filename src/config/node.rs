@@ -24,9 +24,9 @@ section! {
         /// What it ran goes back to the queue. The heartbeat comes three times as often.
         lease_sec: u32 = 30, at least 1;
 
-        /// How often an experiment is run when its server goes away beneath it.
+        /// How often an experiment is run that crashes the server or whose end cannot be stored.
         ///
-        /// The first run is included; an orderly stop does not count.
+        /// The first run is included. A server that was stopped or killed, or whose host went away, does not count.
         max_attempts: u32 = 3, at least 1;
 
         /// Seconds a worker may take to load its model.

@@ -18,8 +18,8 @@ section! {
 
         /// Folder where ends of runs wait while the database is away [default: beside the database].
         ///
-        /// Empty is `<file>.spool` beside an SQLite file, and `./joulemark-<node_name>.spool` with Postgres. Two servers
-        /// need two folders.
+        /// Best on another disk than the database's, which may be what is full. Empty is `<file>.spool` beside an SQLite
+        /// file, and `./joulemark-<node_name>.spool` with Postgres. Two servers need two folders.
         spool_dir: PathBuf = "";
 
         /// Days for which raw data is kept; 0 is for ever.

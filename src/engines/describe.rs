@@ -8,13 +8,13 @@ use joulemark_experiment::OfferedEngine;
 use joulemark_measurement::clock::Monotonic;
 use thiserror::Error;
 
+use super::environment;
+
 /// How long an engine may take to describe itself: it loads its libraries and touches no GPU.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// A description has some hundred bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 const LOOK_PERIOD: Duration = Duration::from_millis(5);
-/// What an engine needs to start; it is told nothing else of the service's environment.
-const ENVIRONMENT: [&str; 4] = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH"];
 
 /// What came instead of a description, as the end of a sentence that begins with the program.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -42,13 +42,10 @@ pub enum NoDescription {
 /// # Errors
 /// Returns what came instead.
 pub fn ask(program: &Path, patience: Duration) -> Result<OfferedEngine, NoDescription> {
-    let environment = ENVIRONMENT
-        .iter()
-        .filter_map(|name| Some((name, std::env::var_os(name)?)));
     let mut child = Command::new(program)
         .arg("--describe")
         .env_clear()
-        .envs(environment)
+        .envs(environment::for_engines())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

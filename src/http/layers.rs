@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     extract::DefaultBodyLimit,
     http::{Method, Request, header},
-    middleware::from_fn_with_state,
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use tower::ServiceBuilder;
@@ -17,6 +17,7 @@ use super::limits::check_shape;
 use super::observe::observe;
 use super::request_id::REQUEST_ID;
 use super::{compression, problem::Problem, state::AppState};
+use crate::memory;
 
 /// What holds for every route, from the outside in: a request id, a log line, its time, no panic that is not answered, limits of
 /// time, number and size, other sites' pages, and who the caller is.
@@ -42,7 +43,22 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     } else {
         guarded.layer(cors(&state.access))
     };
+    let opened = opened.layer(from_fn(give_memory_back));
     compression::wrap(opened.layer(stack)).layer(from_fn_with_state(state.clone(), observe))
+}
+
+/// A larger body leaves more behind in the allocator than a server at rest needs.
+const LARGE_BYTES: u64 = 1024 * 1024;
+
+/// Has memory given back once a request with a large body, or one of unknown size, is answered.
+async fn give_memory_back(request: Request<Body>, next: Next) -> Response {
+    let size = axum::body::HttpBody::size_hint(request.body());
+    let is_large = size.upper().is_none_or(|bytes| bytes > LARGE_BYTES);
+    let response = next.run(request).await;
+    if is_large {
+        memory::give_back_soon();
+    }
+    response
 }
 
 /// A page of another site may send what changes something with the credentials that a browser or a proxy adds by

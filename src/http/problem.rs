@@ -186,7 +186,9 @@ impl Problem {
     pub fn not_completed(state: State, failure: Option<Failure>) -> Self {
         let detail = match (&failure, state) {
             (Some(failure), _) => format!("the experiment failed, it has no results: {}", failure.message),
-            (None, State::Cancelled) => "the experiment was cancelled, it has no results".to_owned(),
+            (None, State::Cancelled) => {
+                "the experiment was cancelled before a cycle was finished, it has no results".to_owned()
+            }
             (None, _) => format!("the experiment is {state}; results are there once it is completed"),
         };
         let problem = Self::new(
@@ -302,6 +304,11 @@ impl From<StoreError> for Problem {
         tracing::error!(%error, "the database failed");
         if error.is_disk_full() {
             Self::unavailable("the database's disk is full; nothing was changed, try again once there is room")
+        } else if let StoreError::FileGone(_) = error {
+            Self::unavailable(
+                "the database's file was moved away or replaced beneath the server; nothing was changed: the file must be \
+                 put back, or the server started anew",
+            )
         } else if error.is_retryable() {
             Self::unavailable("the database cannot be reached; nothing was changed, try again")
         } else {

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -6,6 +7,7 @@ use super::access::Access;
 use super::concurrency_limit::{Exports, Streams};
 use super::metrics::own::Metrics;
 use crate::callback::Allowed;
+use crate::disk::Disk;
 use crate::scheduler::{Resources, Scheduler};
 
 /// What the handlers share.
@@ -18,6 +20,10 @@ pub struct AppState {
     /// Who may be called back; none where nobody may.
     pub callbacks: Option<Allowed>,
     pub exports: Exports,
+    /// Where the server writes; none of a database elsewhere.
+    pub disks: Arc<[Disk]>,
+    /// The SQLite file; `None` for Postgres and for a database in memory.
+    pub database_file: Option<Arc<Path>>,
     /// Cancelled when the server is to stop: whoever stays is let go.
     pub stopping: CancellationToken,
     pub metrics: Metrics,

@@ -16,6 +16,7 @@ use crate::scheduler::queue::device_locks::Locks;
 use crate::scheduler::queue::host_queue::HostQueue;
 use crate::scheduler::queue::leases::{Lease, Start};
 use crate::scheduler::run::attempt::Run;
+use crate::scheduler::run::crash_note;
 use crate::scheduler::run::observations::timeseries;
 use crate::scheduler::run::running::{Ends, Running, RunningTable};
 use crate::trace::{ExperimentTrace, TraceStart};
@@ -120,6 +121,20 @@ impl Scheduler {
     /// Ends of runs that wait on disk for the database; none where the database is in memory. Blocks.
     pub fn spooled(&self) -> Option<usize> {
         self.0.context.spool.as_ref()?.waiting().ok()
+    }
+
+    /// How many ends of runs neither the database nor the disk has.
+    pub fn endings_in_memory(&self) -> u64 {
+        u64::try_from(self.0.context.metrics.endings_in_memory.get()).unwrap_or_default()
+    }
+
+    /// Returns the devices of this host whose locks others have: another server, or workers of one that died. Blocks.
+    pub fn held_elsewhere(&self) -> Vec<Lease> {
+        let leases = self.leases();
+        let gpus = self.0.context.resources.meter.devices().gpus.into_iter();
+        let devices = gpus.map(|gpu| Lease::Gpu(gpu.uuid)).chain([Lease::Cpu]);
+        let free = devices.filter(|lease| !leases.contains_key(lease));
+        free.filter(|lease| self.node().locks.is_taken(lease)).collect()
     }
 
     /// Which experiment of this server has each leased device.
@@ -274,7 +289,7 @@ impl Scheduler {
         let (id, attempt) = (run.record.id, run.attempt);
         let request_id = run.record.arrival.request_id.as_deref();
         let span = tracing::info_span!("experiment", %id, attempt, request_id);
-        if let Err(panic) = tokio::spawn(run.finish().instrument(span)).await {
+        if let Err(panic) = tokio::spawn(crash_note::working_on(id, run.finish().instrument(span))).await {
             let message = format!("the server failed while it ran the experiment: {panic}");
             self.fail(id, attempt, message).await;
         }
@@ -285,7 +300,10 @@ impl Scheduler {
         tracing::error!(experiment = %id, "{}", failure.message);
         let store = &self.0.context.resources.store;
         match store.fail(id, attempt, &failure, clock::wall_now()).await {
-            Ok(()) => self.count_finished(State::Failed, 1),
+            Ok(()) => {
+                self.count_finished(State::Failed, 1);
+                self.count_failed(failure.reason, 1);
+            }
             Err(error) => {
                 tracing::error!(experiment = %id, %error, "the failure cannot be stored; the experiment is run again");
             }
@@ -297,6 +315,13 @@ impl Scheduler {
         let finished = &self.0.context.metrics.finished;
         finished
             .get_or_create(&[("state", state.as_str())])
+            .inc_by(count as u64);
+    }
+
+    pub(super) fn count_failed(&self, reason: FailureReason, count: usize) {
+        let failed = &self.0.context.metrics.failed;
+        failed
+            .get_or_create(&[("reason", reason.as_str())])
             .inc_by(count as u64);
     }
 

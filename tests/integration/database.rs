@@ -145,3 +145,24 @@ async fn raw_data_beyond_its_bound_is_dropped_by_the_server_itself() {
     }
     panic!("it is still there\n{}", server.log());
 }
+
+#[test]
+fn the_help_of_each_database_command_shows_its_own_options_alone() {
+    for (name, own) in [
+        ("check", &[][..]),
+        ("backup", &[]),
+        ("migrate", &[]),
+        ("prune", &["--vacuum", "--retention-days", "--retention-bytes"]),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_joulemark"))
+            .args(["db", name, "--help"])
+            .output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let flags = text.split_whitespace().filter(|word| word.starts_with("--"));
+        let flags = flags
+            .map(|flag| flag.trim_end_matches(','))
+            .collect::<std::collections::BTreeSet<_>>();
+        let common = ["--config", "--database-url", "--help", "--version"];
+        assert_eq!(flags, common.iter().chain(own).copied().collect(), "{name}");
+    }
+}

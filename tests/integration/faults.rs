@@ -194,3 +194,60 @@ async fn a_cancel_while_sums_are_drawn_up_is_honoured() {
         "{body:#}"
     );
 }
+
+#[tokio::test]
+async fn a_cancel_in_a_later_cycle_leaves_the_finished_cycles_to_be_read_as_partial() {
+    let server = Server::start();
+    let mut experiment = synthetic("decode_ms=60");
+    experiment["num_cycles"] = json!(4);
+    experiment["idle_baseline_sec"] = json!(0);
+    let id = server.accepted(&experiment).await;
+    server
+        .until(&id, |shown| shown["progress"]["cycle"] == 1 || is_finished(shown))
+        .await;
+    let (status, body) = server.cancel(&id).await;
+    assert_eq!(
+        (status, &body["state"]),
+        (StatusCode::OK, &json!("cancelled")),
+        "{body:#}"
+    );
+    let results = server.results(&id).await;
+    assert_eq!(results["partial"], true);
+    let cycles = results["cycles"].as_array().unwrap();
+    assert!((1..4).contains(&cycles.len()), "{results:#}");
+    assert_eq!(results["inference"]["output_tokens"], 12 * cycles.len());
+    let processes = server.processes(&id).await;
+    assert_eq!(processes["partial"], true);
+    let items = processes["items"].as_array().unwrap();
+    assert_eq!(items.len(), cycles.len());
+    assert!(
+        items.iter().all(|item| item["requests"].as_array().unwrap().len() == 3),
+        "{processes:#}"
+    );
+    let (status, rows) = server
+        .get(&format!("/v1/experiments/{id}/export?what=requests&format=jsonl"))
+        .await;
+    assert_eq!(status, StatusCode::OK, "{rows:#}");
+    let whole = server.accepted(&synthetic("")).await;
+    server.until_state(&whole, "completed").await;
+    assert_eq!(server.results(&whole).await["partial"], false);
+}
+
+#[tokio::test]
+async fn a_cancel_in_the_first_cycle_leaves_no_results() {
+    let server = Server::start();
+    let mut experiment = synthetic("decode_ms=5000");
+    experiment["warmup_iterations"] = json!(0);
+    experiment["idle_baseline_sec"] = json!(0);
+    let id = server.accepted(&experiment).await;
+    server.until_state(&id, "measuring").await;
+    server.cancel(&id).await;
+    for path in ["results", "processes", "export?what=requests"] {
+        let (status, problem) = server.get(&format!("/v1/experiments/{id}/{path}")).await;
+        assert_eq!(
+            (status, &problem["state"]),
+            (StatusCode::CONFLICT, &json!("cancelled")),
+            "{path}"
+        );
+    }
+}

@@ -2,7 +2,7 @@
 //! of the test's own, a port that was free, a certificate made for it.
 
 mod caddy;
-mod certificate;
+pub mod certificate;
 mod nginx;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -19,6 +19,8 @@ use crate::guarded::Guarded;
 use crate::installed;
 use certificate::Certificate;
 
+/// Where a Prometheus runs that the proxies' files name.
+pub const PROMETHEUS: &str = "127.0.0.3";
 /// The name in the files of `deploy/`, which is left as it is.
 pub const HOST: &str = "gpubox.example.org";
 /// Who has a password at the proxy.

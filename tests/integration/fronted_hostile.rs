@@ -6,7 +6,7 @@ use std::process::Command;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::front::{Front, HOST, PASSWORD, Proxy, USER};
+use crate::front::{Front, HOST, PASSWORD, PROMETHEUS, Proxy, USER};
 
 fn experiment() -> Value {
     json!({"model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 4})
@@ -170,13 +170,17 @@ async fn what_is_too_large_is_refused_as_a_problem_whether_its_length_is_told_or
 }
 
 #[tokio::test]
-async fn metrics_are_for_this_host_however_they_are_spelt() {
+async fn metrics_are_for_this_host_and_the_one_that_is_named_however_they_are_spelt() {
     for proxy in Proxy::installed() {
         let front = Front::start(proxy, &[]);
         let reader = front.guarded.key("prometheus", "reader");
         let key = format!("Authorization: Bearer {reader}");
         let (here, _) = curl(&front, "127.0.0.1", "/metrics", &["-H", &key]);
         assert!([200, 404].contains(&here), "{proxy:?}: it reaches the server: {here}");
+        let (named, _) = curl(&front, PROMETHEUS, "/metrics", &["-H", &key]);
+        assert_eq!(named, here, "{proxy:?}: so does the named host");
+        let (keyless, _) = curl(&front, PROMETHEUS, "/metrics", &[]);
+        assert_eq!(keyless, 401, "{proxy:?}: and needs its key as well");
         for path in [
             "/metrics",
             "/metrics?x=1",

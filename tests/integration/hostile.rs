@@ -1,5 +1,5 @@
 //! A table of hostile requests and what each gets: `cargo test --release --test integration hostile -- --nocapture`
-//! prints it from live servers, and with `JOULEMARK_WRITE_TABLE=1` writes `deploy/HOSTILE.md`, which is compared otherwise.
+//! prints it from live servers, and with `WRITE_TABLE=1` writes `deploy/HOSTILE.md`, which is compared otherwise.
 //! After all of them the servers still answer, have run nothing that was not asked for properly, hold nothing open and
 //! have told nobody a secret.
 

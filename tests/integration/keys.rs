@@ -254,3 +254,23 @@ fn what_cannot_be_a_key_is_refused_on_the_command_line() {
         );
     }
 }
+
+#[test]
+fn listing_or_revoking_keys_makes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("none.db").display());
+    for arguments in [&["list"][..], &["revoke", "0123456789abcdef"]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_joulemark"))
+            .arg("key")
+            .args(arguments)
+            .args(["--database-url", &url])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains("cannot be opened"),
+            "{arguments:?}: {said}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -310,3 +310,65 @@ async fn every_family_has_a_description_and_its_process_is_there() {
         env!("CARGO_PKG_VERSION")
     );
 }
+
+/// What is not there now: no key ends, and there is no backup.
+const SELDOM: [&str; 2] = ["joulemark_api_key_next_expiry_seconds", "joulemark_backup_age_seconds"];
+
+#[tokio::test]
+async fn every_alert_fires_in_its_test_and_asks_for_metrics_that_are_there() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+    for arguments in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let mut promtool = installed("promtool", "prometheus");
+        let output = promtool.args(arguments).current_dir(&folder).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+    let (rules, tests) = (read("alerts.yml"), read("alerts_test.yml"));
+    for name in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.contains(&format!("{name} fires")), "{name}");
+    }
+    let server = Server::start();
+    let (_, text) = server.get("/metrics").await;
+    let text = text.as_str().unwrap();
+    let names = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = names
+        .filter(|name| name.starts_with("joulemark_"))
+        .collect::<BTreeSet<_>>();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let is_there = text.lines().any(|line| line.starts_with(name));
+        assert!(is_there || SELDOM.contains(&name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_end_and_the_age_of_the_backup_are_told() {
+    let guarded = Guarded::start(&["--metrics-from", "127.0.0.1"]);
+    guarded.key("nobody", "reader");
+    let (good, _, errors) = guarded.key_command(&["create", "--name", "ada", "--role", "reader", "--expires", "2d"]);
+    assert!(good, "{errors}");
+    let copy = guarded.server.folder.join("copy.db");
+    let backup = std::process::Command::new(env!("CARGO_BIN_EXE_joulemark"))
+        .args(["db", "backup"])
+        .arg(&copy)
+        .arg("--database-url")
+        .arg(format!(
+            "sqlite://{}",
+            guarded.server.folder.join("joulemark.db").display()
+        ))
+        .output()
+        .unwrap();
+    assert!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
+    let text = scrape(&guarded.server).await;
+    let left_sec = text.one("joulemark_api_key_next_expiry_seconds", &[]);
+    assert!((0.0..=2.0 * 86_400.0).contains(&left_sec), "{left_sec}");
+    assert!(text.one("joulemark_backup_age_seconds", &[]) >= 0.0);
+    assert_eq!(text.one("joulemark_disk_writable", &[("disk", "database")]), 1.0);
+    assert!(text.one("joulemark_disk_free_bytes", &[("disk", "spool")]) > 0.0);
+    assert_eq!(text.one("joulemark_device_held_elsewhere", &[("device", "cpu")]), 0.0);
+}

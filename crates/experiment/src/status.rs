@@ -121,7 +121,7 @@ impl FromStr for State {
 /// - `worker_exited`: the worker process ended by itself before it was done
 /// - `worker_error`: the worker said why it cannot go on, e.g. the model does not load
 /// - `worker_hung`: nothing was heard from the worker before its deadline
-/// - `interrupted`: the server went away while the experiment ran, as often as attempts are allowed
+/// - `interrupted`: the server crashed in its own work on the experiment, as often as attempts are allowed
 /// - `timeout`: the experiment ran longer than the server's limit
 /// - `server_error`: the server could not start the worker or handle its result
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -137,6 +137,16 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
+    pub const ALL: [Self; 7] = [
+        Self::WorkerKilled,
+        Self::WorkerExited,
+        Self::WorkerError,
+        Self::WorkerHung,
+        Self::Interrupted,
+        Self::Timeout,
+        Self::ServerError,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WorkerKilled => "worker_killed",

@@ -90,11 +90,11 @@ impl Store {
         let completed = "SELECT e.id FROM experiments e WHERE e.state = 'completed' \
              AND NOT EXISTS (SELECT 1 FROM reports r WHERE r.experiment_id = e.id) ORDER BY e.id";
         let reported = "SELECT e.id FROM reports r JOIN experiments e ON e.id = r.experiment_id \
-             WHERE e.state <> 'completed' ORDER BY e.id";
+             WHERE e.state NOT IN ('completed', 'cancelled') ORDER BY e.id";
         let mut problems = Vec::new();
         for (text, what) in [
             (completed, "is completed and has no results"),
-            (reported, "has results and is not completed"),
+            (reported, "has results and is not completed, nor cancelled"),
         ] {
             for row in sqlx::query(text).fetch_all(&self.reads).await? {
                 problems.push(format!("experiment {} {what}", id_of(&row, "id")?));

@@ -103,6 +103,7 @@ contract! {
     results::a_lost_attempt_stores_no_result,
     results::a_repeated_completion_keeps_the_first_result,
     recovering::what_ran_goes_back_to_the_queue_and_runs_again,
+    recovering::a_server_that_is_killed_uses_up_no_attempt,
     recovering::what_has_used_up_its_attempts_fails_as_interrupted,
     recovering::a_cancellation_outlives_the_server,
     recovering::what_waits_or_is_finished_is_left_alone,

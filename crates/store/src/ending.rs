@@ -25,6 +25,8 @@ enum Outcome {
     Completed(Completion),
     Failed(Failure),
     Cancelled,
+    /// With the results of the cycles that were finished by then.
+    CancelledWith(Completion),
 }
 
 impl Ending {
@@ -46,6 +48,20 @@ impl Ending {
 
     pub fn cancelled((id, attempt): (ExperimentId, u32), ended_at: Timestamp) -> Self {
         Self::new((id, attempt), Outcome::Cancelled, ended_at)
+    }
+
+    /// With the results of the cycles that were finished before the cancel.
+    ///
+    /// # Errors
+    /// When a document cannot be written as JSON.
+    pub fn cancelled_with(
+        (id, attempt): (ExperimentId, u32),
+        report: &Report,
+        cycles: &[RankCycle],
+        ended_at: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let completion = Completion::new(report, cycles)?;
+        Ok(Self::new((id, attempt), Outcome::CancelledWith(completion), ended_at))
     }
 
     fn new((id, attempt): (ExperimentId, u32), outcome: Outcome, ended_at: Timestamp) -> Self {
@@ -94,8 +110,9 @@ impl Store {
         match &ending.outcome {
             Outcome::Completed(completion) => {
                 self.catch_up(held, at).await?;
-                self.complete_with(held, completion, at).await
+                self.end_with(held, (State::Completed, completion), at).await
             }
+            Outcome::CancelledWith(completion) => self.end_with(held, (State::Cancelled, completion), at).await,
             Outcome::Failed(failure) => self.fail(ending.id, ending.attempt, failure, at).await,
             Outcome::Cancelled => self.finish_cancelled(ending.id, ending.attempt, at).await,
         }

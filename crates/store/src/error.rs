@@ -4,6 +4,7 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use thiserror::Error;
 
+use super::pooler::NEEDS_SESSION_POOLING;
 use joulemark_experiment::{ExperimentId, IllegalMove};
 
 /// What went wrong; the variant is the caller's next move.
@@ -13,6 +14,9 @@ pub enum StoreError {
     /// every write may be repeated, since it then finds its own work done.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] Arc<sqlx::Error>),
+    /// Have the operator put the file back, or start the server anew on the one that is there: nothing changed.
+    #[error("the database's file was moved away beneath the server: {0}")]
+    FileGone(String),
     /// Give up and have the operator correct the setting.
     #[error("the database's URL is not usable: {0}")]
     BadUrl(String),
@@ -49,7 +53,7 @@ impl StoreError {
 
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::FileGone(_))
     }
 
     /// Whether what is missing is room on the database's disk.
@@ -90,6 +94,7 @@ impl From<sqlx::Error> for StoreError {
             Error::Database(database) => match verdict(database.as_ref()) {
                 Verdict::Retry => Self::Unavailable(Arc::new(error)),
                 Verdict::Broken => Self::corrupt("the file", database),
+                Verdict::Pooler => Self::BadUrl(NEEDS_SESSION_POOLING.to_owned()),
                 Verdict::Refused => Self::Refused(error),
             },
             _ => Self::Refused(error),
@@ -100,6 +105,7 @@ impl From<sqlx::Error> for StoreError {
 enum Verdict {
     Retry,
     Broken,
+    Pooler,
     Refused,
 }
 
@@ -111,6 +117,8 @@ fn verdict(error: &(dyn DatabaseError + 'static)) -> Verdict {
             // Connection, rollback by the server, resources such as a full disk, operator's shutdown, its file system.
             Some("08" | "40" | "53" | "57" | "58") => Verdict::Retry,
             Some("XX") => Verdict::Broken,
+            // A prepared statement that is there already, or is not there: we never name one twice, nor forget one.
+            _ if code == "42P05" || code == "26000" => Verdict::Pooler,
             // Read-only: a standby, perhaps about to be promoted.
             _ if code == "25006" => Verdict::Retry,
             _ => Verdict::Refused,

@@ -1,13 +1,11 @@
 //! One writer of submissions: those that arrive while one transaction is being made durable go into the next together,
 //! so that many of them share the wait for the disk. Nobody is answered before the commit that holds his.
 
-use sqlx::AnyPool;
 use tokio::sync::{mpsc, oneshot};
 
-use super::dialect::Dialect;
 use super::prepared::Prepared;
 use super::submission;
-use super::transaction::{begin, commit};
+use super::transaction::{Writer, begin, commit};
 use super::transitions::Bell;
 use super::write_metrics::timed;
 use super::{IdempotencyKey, NewExperiment, Quota, Store, StoreError, Submitted};
@@ -24,22 +22,22 @@ pub struct Waiting {
 }
 
 /// Starts the writer; it ends once every sender is gone.
-pub fn start(dialect: Dialect, writes: AnyPool, (moved, metrics): (Bell, StoreMetrics)) -> mpsc::Sender<Waiting> {
+pub fn start(writer: Writer, (moved, metrics): (Bell, StoreMetrics)) -> mpsc::Sender<Waiting> {
     let (sender, mut arriving) = mpsc::channel(2 * MAX_TOGETHER);
     tokio::spawn(async move {
         let mut group = Vec::new();
         while arriving.recv_many(&mut group, MAX_TOGETHER).await > 0 {
             metrics.group_size.observe(group.len() as f64);
-            commit_group(dialect, &writes, &mut group, &metrics).await;
+            commit_group(&writer, &mut group, &metrics).await;
             moved.ring();
         }
     });
     sender
 }
 
-async fn commit_group(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waiting>, metrics: &StoreMetrics) {
+async fn commit_group(writer: &Writer, group: &mut Vec<Waiting>, metrics: &StoreMetrics) {
     let prepared = group.iter().map(|waiting| &waiting.prepared).collect::<Vec<_>>();
-    match timed(metrics, "submit", transaction(dialect, writes, &prepared)).await {
+    match timed(metrics, "submit", transaction(writer, &prepared)).await {
         Ok(outcomes) => {
             for (waiting, outcome) in group.drain(..).zip(outcomes) {
                 // Who no longer waits finds its experiment in the list.
@@ -54,7 +52,7 @@ async fn commit_group(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waitin
         // One that the database refuses does not take the others down with it.
         Err(_) => {
             for waiting in group.drain(..) {
-                let outcome = transaction(dialect, writes, &[&waiting.prepared]).await;
+                let outcome = transaction(writer, &[&waiting.prepared]).await;
                 let id = waiting.prepared.id;
                 let _ = waiting.answer.send(match outcome {
                     Ok(outcomes) => Ok(outcomes[0]),
@@ -68,9 +66,9 @@ async fn commit_group(dialect: Dialect, writes: &AnyPool, group: &mut Vec<Waitin
     }
 }
 
-async fn transaction(dialect: Dialect, writes: &AnyPool, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
-    let mut transaction = begin(dialect, writes).await?;
-    let outcomes = submission::write(dialect, &mut transaction, group).await?;
+async fn transaction(writer: &Writer, group: &[&Prepared]) -> Result<Vec<Submitted>, StoreError> {
+    let mut transaction = begin(writer).await?;
+    let outcomes = submission::write(writer.dialect, &mut transaction, group).await?;
     commit(transaction).await?;
     Ok(outcomes)
 }

@@ -12,6 +12,7 @@ mod claim;
 mod compressed_document;
 #[cfg(test)]
 mod contract;
+mod database_file;
 mod dialect;
 mod ending;
 mod error;
@@ -27,6 +28,7 @@ pub mod metrics;
 mod migrate;
 mod nodes;
 mod open;
+mod pooler;
 mod prepared;
 mod queue;
 mod queue_depth;
@@ -58,6 +60,7 @@ pub use hour::{US_PER_HOUR, hour_of};
 pub use lease::{Claim, Held};
 pub use listing::{Cursor, ListOrder, ListQuery, Listed, NotACursor, UnreadPage, UnreadRow};
 pub use nodes::{NodeRecord, Registered, Registration};
+pub use open::sqlite_file;
 pub use prepared::{IdempotencyKey, Quota, Submitted};
 pub use queue::{DeviceTime, DevicesInUse, Waiting};
 pub use queue_depth::QueueDepth;
@@ -69,6 +72,7 @@ pub use timeseries::{KeptTimeseries, Timeseries};
 pub use version::Version;
 
 use crate::metrics::StoreMetrics;
+use database_file::DatabaseFile;
 use dialect::Dialect;
 
 /// The database. Clones share its connections.
@@ -78,6 +82,8 @@ pub struct Store {
     reads: AnyPool,
     /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
     writes: AnyPool,
+    /// `None` unless the database is an SQLite file.
+    file: Option<DatabaseFile>,
     submissions: mpsc::Sender<group_commit::Waiting>,
     moved: transitions::Bell,
     lanes: lanes::Lanes,

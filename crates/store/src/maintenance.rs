@@ -12,7 +12,8 @@ impl Store {
         Ok(())
     }
 
-    /// SQLite: writes all that is committed now into a database at `path`, while others read and write this one.
+    /// SQLite: writes all that is committed now into a database at `path`, which is missing or empty, while others read
+    /// and write this one.
     ///
     /// # Errors
     /// When the database fails, or a file is there already.

@@ -1,14 +1,21 @@
 use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::sync::Once;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, Connection};
 
 use super::dialect::Dialect;
 use super::lanes::Lanes;
+use super::transaction::Writer;
 use super::transitions::Bell;
-use super::{Store, StoreError, group_commit};
+use super::{DatabaseFile, Store, StoreError, group_commit, pooler};
 use crate::metrics::StoreMetrics;
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
@@ -58,12 +65,22 @@ impl Store {
             Dialect::Sqlite if !is_in_memory(url) => options(dialect, SQLITE_READERS).connect(url).await?,
             _ => writes.clone(),
         };
+        let file = match dialect {
+            Dialect::Sqlite => DatabaseFile::opened(&writes).await?,
+            Dialect::Postgres => None,
+        };
         let (moved, metrics) = (Bell::new(), StoreMetrics::default());
-        let submissions = group_commit::start(dialect, writes.clone(), (moved.clone(), metrics.clone()));
+        let writer = Writer {
+            dialect,
+            writes: writes.clone(),
+            file: file.clone(),
+        };
+        let submissions = group_commit::start(writer, (moved.clone(), metrics.clone()));
         Ok(Self {
             dialect,
             reads,
             writes,
+            file,
             submissions,
             moved,
             lanes: Lanes::default(),
@@ -76,11 +93,14 @@ impl Store {
         self.dialect == Dialect::Postgres
     }
 
-    /// Whether the database answers.
+    /// Asks whether the database answers and is still under its name.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it does not, or is not.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let Some(file) = &self.file {
+            file.check()?;
+        }
         sqlx::query("SELECT 1").execute(&self.reads).await?;
         Ok(())
     }
@@ -92,6 +112,26 @@ impl Store {
     }
 }
 
+/// Returns the file that an `sqlite:` URL names; `None` for one in memory and for Postgres.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    if !url.starts_with("sqlite:") || is_in_memory(url) {
+        return None;
+    }
+    let options = SqliteConnectOptions::from_str(url).ok()?;
+    let file = options.get_filename();
+    (!file.as_os_str().is_empty()).then(|| file.to_owned())
+}
+
+/// Makes a missing file of ours, which only its owner may read: it holds prompts. What SQLite puts beside it gets the
+/// same mode.
+fn create_for_owner(file: &Path) -> io::Result<()> {
+    let made = File::options().write(true).create_new(true).mode(0o600).open(file);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
 fn is_in_memory(url: &str) -> bool {
     url.contains(":memory:") || url.contains("mode=memory")
 }
@@ -99,6 +139,10 @@ fn is_in_memory(url: &str) -> bool {
 fn created_if_missing(url: &str) -> Cow<'_, str> {
     if is_in_memory(url) || url.contains("mode=") {
         return Cow::Borrowed(url);
+    }
+    // Where it fails SQLite says why.
+    if let Some(file) = sqlite_file(url) {
+        let _ = create_for_owner(&file);
     }
     let separator = if url.contains('?') { '&' } else { '?' };
     Cow::Owned(format!("{url}{separator}mode=rwc"))
@@ -110,7 +154,11 @@ async fn probe(dialect: Dialect, url: &str) -> Result<(), StoreError> {
     if dialect == Dialect::Sqlite {
         sqlx::raw_sql(SQLITE_SETTINGS).execute(&mut connection).await?;
     }
-    Ok(connection.close().await?)
+    connection.close().await?;
+    if dialect == Dialect::Postgres {
+        pooler::refuse_transaction_pooling(url).await?;
+    }
+    Ok(())
 }
 
 fn options(dialect: Dialect, connections: u32) -> AnyPoolOptions {

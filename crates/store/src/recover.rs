@@ -32,8 +32,8 @@ pub struct Recovered {
 }
 
 impl Store {
-    /// Sends what has no server any more back to the queue, or fails it as interrupted once that happened
-    /// `max_attempts` times. A worker that still lives loses its attempt.
+    /// Sends what has no server any more back to the queue, or fails it as interrupted once it has used up
+    /// `max_attempts`. That its server went away uses up none. A worker that still lives loses its attempt.
     ///
     /// # Errors
     /// When the database fails; nothing is recovered then.
@@ -71,6 +71,19 @@ impl Store {
         Ok(recovered)
     }
 
+    /// Counts an attempt as used up by the experiment's own doing: the server crashed in its work on it, or how it ended
+    /// cannot be stored. What that leads to is decided when the experiment is next recovered or abandoned.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn use_up_attempt(&self, id: ExperimentId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE experiments SET interruptions = interruptions + 1 WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
+
     /// Likewise of one experiment that its own server holds without running it. Does nothing when `attempt` does not
     /// hold it any more.
     ///
@@ -92,7 +105,7 @@ impl Store {
     }
 }
 
-/// What becomes of an experiment whose server went away.
+/// Moves an experiment whose server went away, and returns where to.
 async fn interrupt(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -100,16 +113,10 @@ async fn interrupt(
     max_attempts: u32,
     now: Timestamp,
 ) -> Result<State, StoreError> {
-    let interruptions = standing.interruptions.saturating_add(1);
-    sqlx::query("UPDATE experiments SET interruptions = $1 WHERE id = $2")
-        .bind(i64::from(interruptions))
-        .bind(id.to_string())
-        .execute(&mut **transaction)
-        .await?;
     let (to, failure) = if standing.cancel_requested {
         (State::Cancelled, None)
-    } else if interruptions >= max_attempts {
-        (State::Failed, Some(interrupted(standing.state, interruptions)))
+    } else if standing.interruptions >= max_attempts {
+        (State::Failed, Some(interrupted(standing.state, standing.interruptions)))
     } else {
         (State::Queued, None)
     };
@@ -123,8 +130,8 @@ fn interrupted(state: State, interruptions: u32) -> Failure {
         times => format!("{times} times"),
     };
     let message = format!(
-        "the server went away while it ran the experiment, {times}, the last time while {state}: as often as \
-         max_attempts allows"
+        "the server crashed in its own work on the experiment, or could not store how it ended, {times}, the last time \
+         while {state}: as often as max_attempts allows"
     );
     Failure::of_server(FailureReason::Interrupted, message)
 }

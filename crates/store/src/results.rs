@@ -13,7 +13,7 @@ use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::RankCycle;
 
-/// The rows of a completed attempt.
+/// The rows of an attempt with results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Completion {
     report: String,
@@ -47,22 +47,19 @@ impl Store {
         cycles: &[RankCycle],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.complete_with((id, attempt), &Completion::new(report, cycles)?, now)
-            .await
+        let completion = Completion::new(report, cycles)?;
+        self.end_with((id, attempt), (State::Completed, &completion), now).await
     }
 
-    pub(super) async fn complete_with(
+    pub(super) async fn end_with(
         &self,
         (id, attempt): (ExperimentId, u32),
-        completion: &Completion,
+        (state, completion): (State, &Completion),
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        if self
-            .lock_held(&mut transaction, (id, attempt), State::Completed)
-            .await?
-            .is_none()
-        {
+        let held = self.lock_held(&mut transaction, (id, attempt), state).await?;
+        if held.is_none() {
             return Ok(());
         }
         sqlx::query("INSERT INTO reports (experiment_id, report, packed) VALUES ($1, '', $2)")
@@ -82,11 +79,24 @@ impl Store {
             .await?;
         }
         raw::keep(&mut transaction, id, &completion.requests, now).await?;
-        set_state(&mut transaction, id, (State::Completed, None), now).await?;
+        set_state(&mut transaction, id, (state, None), now).await?;
         self.commit_moves(transaction).await
     }
 
-    /// The report of a completed experiment; none of any other.
+    /// Tells whether there is a report.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_results(&self, id: ExperimentId) -> Result<bool, StoreError> {
+        let text = "SELECT experiment_id FROM reports WHERE experiment_id = $1";
+        let row = sqlx::query(text)
+            .bind(id.to_string())
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Returns the report of a completed experiment, or of one that was cancelled after a cycle was finished.
     ///
     /// # Errors
     /// When the database fails.

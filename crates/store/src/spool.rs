@@ -1,8 +1,9 @@
 //! Endings that wait on disk for a database that is away. A file an attempt, there whole or not at all; the database
 //! decides, by the attempt, whether it is still wanted.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,12 +33,15 @@ impl Spool {
     /// # Errors
     /// When the folder cannot be made, or is another server's: two would take each other's endings for left ones.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        // Endings hold what models said. A folder of an earlier version was open to all.
+        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
         let mut options = File::options();
         let lock = options
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(folder.join(LOCK))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => error,
@@ -145,7 +149,12 @@ pub enum DrainError {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

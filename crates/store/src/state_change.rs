@@ -12,7 +12,7 @@ use joulemark_experiment::{ExperimentId, Failure, State};
 pub struct Standing {
     pub state: State,
     pub attempt: u32,
-    /// How often its server went away.
+    /// How many attempts it used up by its own doing.
     pub interruptions: u32,
     pub cancel_requested: bool,
 }

@@ -6,12 +6,26 @@ use sqlx::any::Any;
 use sqlx::{AnyPool, Transaction};
 
 use super::dialect::Dialect;
-use super::{Store, StoreError};
+use super::{DatabaseFile, Store, StoreError};
+
+/// The way to write to a database.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    pub dialect: Dialect,
+    pub writes: AnyPool,
+    pub file: Option<DatabaseFile>,
+}
 
 /// Begins to write. SQLite ends a transaction by itself when its disk is full; sqlx goes on believing in it, and that
 /// connection begins no other: it is replaced.
-pub async fn begin(dialect: Dialect, writes: &AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
-    let writes = writes.clone();
+///
+/// # Errors
+/// Among others when the SQLite file is no longer under its name; nothing is written to it then.
+pub async fn begin(writer: &Writer) -> Result<Transaction<'static, Any>, StoreError> {
+    let Writer { dialect, writes, file } = writer.clone();
+    if let Some(file) = file {
+        file.check()?;
+    }
     // One that nobody waits for any more is dropped, and so rolled back.
     whole(async move {
         match writes.begin_with(dialect.begin()).await {
@@ -38,7 +52,15 @@ async fn whole<T: Send + 'static>(
 
 impl Store {
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        begin(self.dialect, &self.writes).await
+        begin(&self.writer()).await
+    }
+
+    pub(super) fn writer(&self) -> Writer {
+        Writer {
+            dialect: self.dialect,
+            writes: self.writes.clone(),
+            file: self.file.clone(),
+        }
     }
 
     /// Commits what may have changed a state, and rings.

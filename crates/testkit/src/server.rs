@@ -41,6 +41,14 @@ impl Server {
         server
     }
 
+    /// With these variables beside the test's own.
+    pub fn start_with_environment(options: &[&str], environment: &[(&str, &str)]) -> Self {
+        let owner = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Self::start_as(&program(), owner.path(), (options, environment));
+        server.owner = Some(owner);
+        server
+    }
+
     /// In a folder that outlives the server, so that another one can take over its database.
     pub fn start_in(folder: &Path, options: &[&str]) -> Self {
         Self::start_program_in(&program(), folder, options)
@@ -48,6 +56,10 @@ impl Server {
 
     /// Of a program that was put elsewhere.
     pub fn start_program_in(program: &Path, folder: &Path, options: &[&str]) -> Self {
+        Self::start_as(program, folder, (options, &[]))
+    }
+
+    fn start_as(program: &Path, folder: &Path, (options, environment): (&[&str], &[(&str, &str)])) -> Self {
         let models = folder.join("models");
         std::fs::create_dir_all(&models).expect("a models folder");
         let mut command = Command::new(program);
@@ -86,6 +98,7 @@ impl Server {
             .open(folder.join("server.log"));
         let mut child = command
             .args(options)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log file"))
             .spawn()
@@ -218,6 +231,15 @@ impl Server {
 
     pub fn workers(&self) -> Vec<u32> {
         workers_of(self.pid())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid() as i32), signal).expect("it runs");
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("it is ours")
     }
 
     /// Ends the server as a service manager would, and waits for it.

@@ -1,3 +1,4 @@
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -5,6 +6,9 @@ use anyhow::{Context as _, bail};
 use percent_encoding::percent_decode_str;
 
 use crate::config::Settings;
+use crate::disk::backup_marker;
+use joulemark_measurement::clock;
+use joulemark_store::sqlite_file;
 
 pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     let shown = file.display();
@@ -13,12 +17,25 @@ pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     }
     // Beside its place, so that it gets its name in one step once it is whole.
     let unfinished = PathBuf::from(format!("{shown}.unfinished"));
+    // Its owner's alone, as the database is.
+    let made = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished);
+    made.with_context(|| format!("{} cannot be made", unfinished.display()))?;
     let written = write(settings, &unfinished).await;
     let placed = written.and_then(|()| Ok(place(&unfinished, file)?));
     if placed.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
     placed.with_context(|| format!("{shown} cannot be made"))?;
+    if let Some(database) = sqlite_file(&settings.service.database_url)
+        && let Err(error) = backup_marker::set(&database, clock::wall_now())
+    {
+        eprintln!("joulemark: the time of the backup cannot be noted beside the database: {error}");
+    }
     println!("{shown}: {} bytes", std::fs::metadata(file)?.len());
     Ok(())
 }

@@ -1,11 +1,15 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::Router;
-use nix::fcntl::Flock;
 
 use super::super::{access, callback, db, machine, node, only_server};
 use crate::config::Settings;
+use crate::disk::{self, Disk};
 use crate::engines::Engines;
 use crate::http::{self, Access, AppState, Exports, Listener, Streams};
 use crate::lifecycle::Stages;
@@ -13,19 +17,19 @@ use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, Deliveries, DigestCache, IdleWatch, Launcher, Limits, Locks, ModelSources, Models, Node,
-    Resources, RetentionPolicy, Scheduler,
+    Resources, RetentionPolicy, Scheduler, crash_note,
 };
 use crate::trace::{self, Traces};
 use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
 use joulemark_measurement::Machine;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::{Devices, EnergyOptions, HostMeter};
-use joulemark_store::{Drained, Spool, Store};
+use joulemark_store::{Drained, Spool, Store, sqlite_file};
 use joulemark_worker::inference::prompts;
 
 /// What this server holds of its host for as long as it lives: no other server has it meanwhile.
 pub struct HostLocks {
-    _database: Option<Flock<std::fs::File>>,
+    _database: Option<only_server::DatabaseLock>,
     _node_name: Locks,
 }
 
@@ -132,6 +136,8 @@ impl Server {
         let store = Store::open(&host.settings.service.database_url)
             .await
             .context("the database cannot be opened")?;
+        let database_file = sqlite_file(&host.settings.service.database_url);
+        let disks = disks(&host.settings, &host.node, database_file.as_deref());
         let spool = open_spool(&host.settings, &host.node, &store).await?;
         let models = Models::new(ModelSources {
             folder: host.settings.service.models_dir.clone(),
@@ -176,6 +182,8 @@ impl Server {
                 .as_ref()
                 .map(|deliveries| deliveries.poster.allowed.clone()),
             exports: Exports::new(host.settings.limits.max_concurrent_exports),
+            disks: disks.into(),
+            database_file: database_file.map(Arc::from),
             stopping: stages.stopping,
             metrics: http::Metrics::start(),
         };
@@ -209,6 +217,26 @@ fn start_meter(options: &EnergyOptions) -> anyhow::Result<HostMeter> {
     HostMeter::start(opened).context("the energy meter does not start")
 }
 
+/// Lists where the server writes, and keeps room back beside an SQLite file.
+fn disks(settings: &Settings, node: &Node, database_file: Option<&Path>) -> Vec<Disk> {
+    if let Some(Err(error)) = database_file.map(disk::reserve) {
+        tracing::warn!(%error, "no room can be kept back for pruning a disk that is full");
+    }
+    let parent = |file: &Path| match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let database = database_file.map(|file| Disk {
+        name: "database",
+        folder: parent(file),
+    });
+    let spool = settings
+        .service
+        .spool_folder(&node.name)
+        .map(|folder| Disk { name: "spool", folder });
+    database.into_iter().chain(spool).collect()
+}
+
 /// Opens the spool and empties it, before recovery would run again what is finished.
 async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::Result<Option<Spool>> {
     let Some(folder) = settings.service.spool_folder(&node.name) else {
@@ -223,6 +251,14 @@ async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::
         .context("the ends of earlier runs cannot be stored")?;
     if drained != Drained::default() {
         tracing::warn!(?drained, "ends of runs had waited for the database");
+    }
+    let crashed = tokio::task::block_in_place(|| crash_note::start(&folder));
+    for id in crashed.with_context(|| format!("the notes of crashes in {shown} cannot be kept"))? {
+        tracing::warn!(experiment = %id, "an earlier server crashed in its work on it: an attempt is used up");
+        store
+            .use_up_attempt(id)
+            .await
+            .context("the database cannot be written")?;
     }
     Ok(Some(spool))
 }

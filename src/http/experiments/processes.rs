@@ -12,6 +12,8 @@ use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, Ran
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Processes {
     pub id: ExperimentId,
+    /// Whether the experiment was cancelled: the items are of the cycles that were finished by then.
+    pub partial: bool,
     /// When retention dropped the requests with their tokens; null while they are kept.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub raw_data_dropped_at: Option<jiff::Timestamp>,
@@ -39,13 +41,15 @@ pub struct Process {
 }
 
 /// Read a completed experiment's raw results
+///
+/// Of an experiment that was cancelled, those of the cycles that were finished by then, marked `partial`.
 #[utoipa::path(get, path = "/v1/experiments/{id}/processes", tag = "experiments", operation_id = "getProcesses",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
         (status = 200, description = "Raw results by rank and cycle, streamed.", body = Processes),
         (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn processes(
@@ -54,13 +58,14 @@ pub async fn processes(
     caller: Caller,
 ) -> Result<Response, Problem> {
     let record = super::find(&state.resources.store, id).await?;
-    if record.state != State::Completed {
+    if record.state != State::Completed && !state.resources.store.has_results(id).await? {
         return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     }
     let raw_data_dropped_at = state.resources.store.raw_data_dropped_at(id).await?;
     let token_ids_withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
     let head = Processes {
         id,
+        partial: record.state == State::Cancelled,
         raw_data_dropped_at,
         token_ids_withheld,
         items: Vec::new(),

@@ -17,6 +17,9 @@ use joulemark_store::Version;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Results {
     pub id: ExperimentId,
+    /// Whether the experiment was cancelled: the figures are of the cycles that were finished by then, and `cycles` lists
+    /// these.
+    pub partial: bool,
     #[serde(flatten)]
     pub report: Report,
     /// The experiment as it was run, defaults filled in.
@@ -26,6 +29,8 @@ pub struct Results {
 }
 
 /// Read a completed experiment's results
+///
+/// Of an experiment that was cancelled, those of the cycles that were finished by then, marked `partial`.
 ///
 /// With `wait` the answer comes once the experiment is finished, or when the time is up. Results never change: with
 /// `If-None-Match` they are read once.
@@ -38,7 +43,7 @@ pub struct Results {
         (status = 304, description = "They are as `If-None-Match` says."),
         (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is not completed; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached, or too many wait.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn results(
@@ -53,7 +58,7 @@ pub async fn results(
     let tag_of = |version: &Version| finished_tag(id, version, &caller, &["results", &format!("{fields:?}")]);
     // Neither the report nor a spec with megabytes of prompts is read for who has them.
     if let Some(version) = state.resources.store.version(id).await?
-        && version.state == State::Completed
+        && matches!(version.state, State::Completed | State::Cancelled)
         && condition.is_met_by(&tag_of(&version))
     {
         return Ok(not_modified(&tag_of(&version)));
@@ -66,6 +71,7 @@ pub async fn results(
     let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
     let results = Results {
         id,
+        partial: record.state == State::Cancelled,
         report,
         experiment,
         prompts_withheld,

@@ -128,6 +128,16 @@ fn register_counted(own: &mut Registry, state: &AppState) {
         "Experiments that this server ended, by final state",
         experiments.finished.clone(),
     );
+    own.register(
+        "experiments_failed",
+        "Experiments that this server ended as failed, by reason",
+        experiments.failed.clone(),
+    );
+    own.register(
+        "endings_in_memory",
+        "Ends of runs that neither the database nor the disk has, and that are lost with the server",
+        experiments.endings_in_memory.clone(),
+    );
     own.register_with_unit(
         "experiment_queue_wait",
         "Seconds from submission to claim, of experiments that this server started",

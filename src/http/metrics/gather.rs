@@ -5,12 +5,15 @@ use super::own::KnownDepth;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::exposition::{Family, Sheet};
 use super::process::Process;
+use crate::disk::{Disk, Room, backup_marker};
 use crate::http::state::AppState;
+use crate::log_writer;
 use crate::scheduler::Lease;
 use joulemark_experiment::Device;
 use joulemark_measurement::clock::{self, Monotonic};
@@ -25,10 +28,27 @@ const REST_FACTOR: f64 = 20.0;
 
 pub async fn gather(state: &AppState) -> Sheet {
     let depth = depth(state).await;
-    let scheduler = state.scheduler.clone();
-    // The spool is a folder, and so are open files.
-    let blocking = tokio::task::spawn_blocking(move || (Process::read(), scheduler.spooled()));
-    let (process, spooled) = blocking.await.unwrap_or_default();
+    let next_key_end = next_key_end(state).await;
+    let (scheduler, disks, file) = (
+        state.scheduler.clone(),
+        state.disks.clone(),
+        state.database_file.clone(),
+    );
+    // Disks, locks and open files are looked at, and the spool is a folder.
+    let blocking = tokio::task::spawn_blocking(move || OfHost {
+        process: Process::read(),
+        spooled: scheduler.spooled(),
+        rooms: disks.iter().map(Disk::look).collect(),
+        held_elsewhere: scheduler.held_elsewhere(),
+        backed_up_at: file.and_then(|file| backup_marker::read(&file)),
+    });
+    let OfHost {
+        process,
+        spooled,
+        rooms,
+        held_elsewhere,
+        backed_up_at,
+    } = blocking.await.unwrap_or_default();
     let mut sheet = Sheet::default();
     about_the_server(&mut sheet, state, &process);
     about_the_queue(&mut sheet, state, depth.as_ref());
@@ -38,8 +58,93 @@ pub async fn gather(state: &AppState) -> Sheet {
         "Ends of runs that wait on disk for the database",
         spooled,
     ));
+    about_what_ends(&mut sheet, next_key_end, backed_up_at);
+    about_the_disks(&mut sheet, &rooms);
+    sheet.add(gauge(
+        "device_held_elsewhere",
+        "1 while another server of this host has the device, or workers of one that died",
+        state
+            .resources
+            .meter
+            .devices()
+            .gpus
+            .into_iter()
+            .map(|gpu| Lease::Gpu(gpu.uuid))
+            .chain([Lease::Cpu])
+            .map(|lease| {
+                let is_held = held_elsewhere.contains(&lease);
+                (vec![("device", device_of(lease))], f64::from(u8::from(is_held)))
+            })
+            .collect(),
+    ));
     about_the_meter(&mut sheet, &state.resources.meter.health());
     sheet
+}
+
+/// What is looked at outside of the runtime's threads.
+#[derive(Default)]
+struct OfHost {
+    process: Process,
+    spooled: Option<usize>,
+    rooms: Vec<Room>,
+    held_elsewhere: Vec<Lease>,
+    backed_up_at: Option<Timestamp>,
+}
+
+/// Returns when the first of the keys in use ends; `None` where none does, or the database is away.
+async fn next_key_end(state: &AppState) -> Option<Timestamp> {
+    let now = clock::wall_now();
+    let keys = tokio::time::timeout(PATIENCE, state.resources.store.keys()).await;
+    let ends = keys.ok()?.ok()?.into_iter().filter(|key| key.revoked_at.is_none());
+    ends.filter_map(|key| key.expires_at).filter(|end| *end > now).min()
+}
+
+fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up_at: Option<Timestamp>) {
+    let now = clock::wall_now();
+    let seconds = |name, help, value: Option<f64>| Family {
+        unit: Some(Unit::Seconds),
+        ..gauge(name, help, value.map(one).unwrap_or_default())
+    };
+    sheet.add(seconds(
+        "api_key_next_expiry",
+        "Seconds until the first of the API keys in use ends",
+        next_key_end.map(|end| end.duration_since(now).as_secs_f64()),
+    ));
+    sheet.add(seconds(
+        "backup_age",
+        "Seconds since `joulemark db backup` last copied the SQLite file",
+        backed_up_at.map(|at| now.duration_since(at).as_secs_f64().max(0.0)),
+    ));
+}
+
+fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
+    let of_disk = |room: &Room| vec![("disk", room.name.to_owned())];
+    let writable = rooms
+        .iter()
+        .map(|room| (of_disk(room), f64::from(u8::from(room.problem.is_none()))));
+    sheet.add(gauge(
+        "disk_writable",
+        "1 while a file could be written where the server must write, else 0",
+        writable.collect(),
+    ));
+    let free = rooms
+        .iter()
+        .filter_map(|room| Some((of_disk(room), room.free_bytes? as f64)));
+    sheet.add(Family {
+        unit: Some(Unit::Bytes),
+        ..gauge(
+            "disk_free",
+            "Bytes that are free where the server must write",
+            free.collect(),
+        )
+    });
+}
+
+fn device_of(lease: Lease) -> String {
+    match lease {
+        Lease::Gpu(uuid) => uuid,
+        Lease::Cpu => "cpu".to_owned(),
+    }
 }
 
 /// One at a time counts, and those who came meanwhile have its answer.
@@ -91,6 +196,14 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
         "Event streams and waiting requests that are open",
         one(streams),
     ));
+    sheet.add(Family {
+        kind: MetricType::Counter,
+        ..gauge(
+            "log_lines_dropped",
+            "Lines of the log that standard error did not take",
+            one(log_writer::dropped_lines() as f64),
+        )
+    });
     let started_at = state.metrics.started_at;
     let uptime_sec = clock::wall_now().duration_since(started_at).as_secs_f64().max(0.0);
     let seconds = |family: Family| Family {
@@ -199,11 +312,7 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
         .map(|gpu| Lease::Gpu(gpu.uuid));
     let leased = gpus.chain([Lease::Cpu]).map(|lease| {
         let is_leased = if leases.contains_key(&lease) { 1.0 } else { 0.0 };
-        let device = match lease {
-            Lease::Gpu(uuid) => uuid,
-            Lease::Cpu => "cpu".to_owned(),
-        };
-        (vec![("device", device)], is_leased)
+        (vec![("device", device_of(lease))], is_leased)
     });
     sheet.add(gauge(
         "device_leased",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::scheduler::queue::cluster::Node;
 use crate::scheduler::queue::order::first_hour;
 use crate::scheduler::step::Scheduler;
-use joulemark_experiment::State;
+use joulemark_experiment::{FailureReason, State};
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::{Abandoned, Held, Recovered, Registered, Registration, StoreError};
 
@@ -148,6 +148,7 @@ impl Scheduler {
             .recover(whose, &node.incarnation, node.max_attempts, clock::wall_now())
             .await?;
         self.count_finished(State::Failed, recovered.failed);
+        self.count_failed(FailureReason::Interrupted, recovered.failed);
         self.count_finished(State::Cancelled, recovered.cancelled);
         if recovered != Recovered::default() {
             tracing::warn!(

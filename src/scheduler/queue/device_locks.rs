@@ -135,14 +135,15 @@ impl LockFolder {
     /// [`LockError::Busy`], with the first device that another server has.
     pub fn take(&self, leases: &BTreeSet<Lease>) -> Result<Locks, (Lease, LockError)> {
         let one = |lease: &Lease| {
-            let name = match lease {
-                Lease::Cpu => "cpu".to_owned(),
-                Lease::Gpu(uuid) => file_name(uuid),
-            };
-            self.lock(&name, Kind::Exclusive)
+            self.lock(&device_name(lease), Kind::Exclusive)
                 .map_err(|error| (lease.clone(), error))
         };
         leases.iter().map(one).collect::<Result<Vec<_>, _>>().map(Locks)
+    }
+
+    /// Tells whether anybody has the device. Holds its lock for the moment that this takes.
+    pub fn is_taken(&self, lease: &Lease) -> bool {
+        matches!(self.lock(&device_name(lease), Kind::Shared), Err(LockError::Busy))
     }
 }
 
@@ -157,6 +158,13 @@ impl Locks {
     /// When there are too many open files.
     pub fn descriptors(&self) -> io::Result<Vec<OwnedFd>> {
         self.0.iter().map(|lock| lock.try_clone().map(OwnedFd::from)).collect()
+    }
+}
+
+fn device_name(lease: &Lease) -> String {
+    match lease {
+        Lease::Cpu => "cpu".to_owned(),
+        Lease::Gpu(uuid) => file_name(uuid),
     }
 }
 

@@ -13,7 +13,7 @@ use super::observations::timeseries;
 use super::rank::LogTail;
 use super::ranks::Ranks;
 use super::running::Ends;
-use super::settle::{Settled, settle};
+use super::settle::{Places, Settled, settle};
 use crate::scheduler::context::{Context, Resources};
 use crate::scheduler::models::LocatedModel;
 use crate::scheduler::node::idle_baseline::BarePowers;
@@ -26,8 +26,8 @@ use joulemark_measurement::RankCycle;
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::{Ending, Record, StoreError};
 
-/// Where the result of an attempt is, or why there is none, with the last output of each rank.
-type Outcome = Result<Settled, (Stop, Vec<Option<LogTail>>)>;
+/// How an attempt with a result ended and where its result is, or why there is none, with the last output of each rank.
+type Outcome = Result<(State, Settled), (Stop, Vec<Option<LogTail>>)>;
 
 /// One attempt at one experiment, from the claim to the stored result.
 pub struct Run {
@@ -62,10 +62,20 @@ impl Run {
         }
         self.trace.ended(final_state.map(State::as_str), reason);
         match (stored, final_state) {
-            (Ok(()), Some(state)) => self.count(state),
+            (Ok(()), Some(state)) => {
+                self.count(state);
+                if let Some(reason) = reason {
+                    let failed = &self.context.metrics.failed;
+                    failed.get_or_create(&[("reason", reason)]).inc();
+                }
+            }
             (Ok(()), None) => {}
             (Err(error), _) => {
                 tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
+                let is_its_own = !error.is_retryable() && !error.is_lost();
+                if is_its_own && let Err(error) = self.context.resources.store.use_up_attempt(id).await {
+                    tracing::warn!(experiment = %id, %error, "that this attempt is used up cannot be stored");
+                }
             }
         }
     }
@@ -75,9 +85,9 @@ impl Run {
         let (id, attempt, now) = (self.record.id, self.attempt, clock::wall_now());
         let held = (id, attempt);
         match outcome {
-            Ok(Settled::Stored) => tracing::info!(experiment = %id, attempt, "completed"),
-            Ok(Settled::Spooled) => {
-                tracing::warn!(experiment = %id, attempt, "completed; its result waits on disk for the database");
+            Ok((state, Settled::Stored)) => tracing::info!(experiment = %id, attempt, "{state}"),
+            Ok((state, Settled::Spooled)) => {
+                tracing::warn!(experiment = %id, attempt, "{state}; its result waits on disk for the database");
             }
             Err((Stop::Cancelled, _)) => {
                 tracing::info!(experiment = %id, "cancelled");
@@ -111,7 +121,12 @@ impl Run {
         let Resources { store, meter, .. } = &self.context.resources;
         let series = timeseries(meter, &self.record.spec, self.claimed_at).await;
         let ending = ending.with_timeseries(&series)?;
-        settle(ending, store, self.context.spool.clone(), &self.server_stopping).await
+        let places = Places {
+            store,
+            spool: self.context.spool.as_ref(),
+            in_memory: &self.context.metrics.endings_in_memory,
+        };
+        settle(ending, places, &self.server_stopping).await
     }
 
     fn measured<'a>(&'a self, pids: &'a [u32]) -> Measured<'a> {
@@ -141,13 +156,15 @@ impl Run {
         tokio::task::block_in_place(|| self.track(&pids));
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
-        let driven = self.drive(&mut ranks, &model, &milestones).await;
+        let mut driven = Driven::default();
+        let ended = self.drive(&mut ranks, (&model, &milestones), &mut driven).await;
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
-            .end(if driven.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
+            .end(if ended.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
             .await;
-        let outcome = match driven {
-            Ok((driven, facts)) => {
+        let outcome = match (ended, driven.facts.clone()) {
+            // Also of a cancel: what was finished by then can be read.
+            (Ok(()) | Err(Stop::Cancelled), Some(facts)) if !driven.passes.is_empty() => {
                 let gpus = self.context.resources.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
                 let aggregate = self.trace.phase("aggregate");
@@ -162,7 +179,8 @@ impl Run {
                 drop(milestones);
                 self.complete(report, cycles).await
             }
-            Err(stop) => Err(stop),
+            (Ok(()), _) => Err(Stop::Server("no cycle was measured".to_owned())),
+            (Err(stop), _) => Err(stop),
         };
         for pid in &pids {
             self.context.resources.meter.untrack(*pid);
@@ -191,9 +209,9 @@ impl Run {
     async fn drive(
         &self,
         ranks: &mut Ranks,
-        model: &LocatedModel,
-        milestones: &Milestones,
-    ) -> Result<(Driven, ModelFacts), Stop> {
+        (model, milestones): (&LocatedModel, &Milestones),
+        driven: &mut Driven,
+    ) -> Result<(), Stop> {
         let drive = Drive {
             context: &self.context,
             id: self.record.id,
@@ -211,28 +229,33 @@ impl Run {
             () = self.ends.cancel.cancelled() => Err(Stop::Cancelled),
             () = self.server_stopping.cancelled() => Err(Stop::ServerStopping),
             () = tokio::time::sleep(limit) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
-            driven = drive.all(ranks, facts) => driven,
+            ended = drive.all(ranks, facts, driven) => ended,
         }
     }
 
-    async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<Settled, Stop> {
-        // Who cancels while sums are drawn up wants no result either.
-        if self.ends.cancel.is_cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        let held = (self.record.id, self.attempt);
-        let ending = Ending::completed(held, &report, &cycles, clock::wall_now()).map_err(stop_of)?;
+    async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<(State, Settled), Stop> {
+        // A cancel while sums are drawn up counts as well.
+        let state = match self.ends.cancel.is_cancelled() {
+            true => State::Cancelled,
+            false => State::Completed,
+        };
+        let (held, now) = ((self.record.id, self.attempt), clock::wall_now());
+        let ending = match state {
+            State::Cancelled => Ending::cancelled_with(held, &report, &cycles, now),
+            _ => Ending::completed(held, &report, &cycles, now),
+        };
+        let ending = ending.map_err(stop_of)?;
         let storing = self.trace.phase("store");
         let settled = self.settle(ending).await.map_err(stop_of)?;
         storing.done();
-        Ok(settled)
+        Ok((state, settled))
     }
 }
 
 /// The state that an attempt leaves its experiment in; `None` when another attempt follows.
 fn final_state(outcome: &Outcome) -> Option<State> {
     match outcome {
-        Ok(_) => Some(State::Completed),
+        Ok((state, _)) => Some(*state),
         Err((Stop::Cancelled, _)) => Some(State::Cancelled),
         Err((Stop::ServerStopping | Stop::Lost, _)) => None,
         Err(_) => Some(State::Failed),

@@ -35,6 +35,8 @@ pub struct Driven {
     pub truncated_prompts: u32,
     /// When the first rank began to load, CLOCK_MONOTONIC.
     pub load_started_monotonic_sec: Option<f64>,
+    /// The model that was run; `None` until it was loaded.
+    pub facts: Option<ModelFacts>,
 }
 
 impl Driven {
@@ -62,7 +64,8 @@ pub struct Drive<'a> {
 }
 
 impl Drive<'_> {
-    /// `beside_load` is awaited before anything is measured.
+    /// `beside_load` is awaited before anything is measured. What was driven stands in `driven` also where this is given
+    /// up: a cycle is in it once it is finished.
     ///
     /// # Errors
     /// [`Stop`] of the first thing that went wrong.
@@ -70,16 +73,17 @@ impl Drive<'_> {
         &self,
         ranks: &mut Ranks,
         beside_load: impl Future<Output = ModelFacts>,
-    ) -> Result<(Driven, ModelFacts), Stop> {
-        let mut driven = Driven::default();
+        driven: &mut Driven,
+    ) -> Result<(), Stop> {
         // A load that fails does not wait for the hashing of a large file.
         let load = self.trace.phase("load");
-        let ((), facts) = tokio::try_join!(self.load(ranks, &mut driven), async { Ok(beside_load.await) })?;
+        let ((), facts) = tokio::try_join!(self.load(ranks, driven), async { Ok(beside_load.await) })?;
+        driven.facts = Some(facts);
         of_ranks(load, driven.loads.iter().map(|load| (load.rank, load.window)));
         self.milestones.reached(State::WarmingUp);
         self.enter(Phase::WarmingUp);
         let warm_up = self.trace.phase("warm-up");
-        self.warm_up(ranks, &mut driven).await?;
+        self.warm_up(ranks, driven).await?;
         of_ranks(warm_up, driven.warm_ups.iter().copied());
         let idle = self.trace.phase("idle baseline");
         driven.loaded_idle = self.rest(ranks).await?;
@@ -90,14 +94,14 @@ impl Drive<'_> {
             self.context.progress.cycle(self.id, cycle, Monotonic::now());
             let phase = self.trace.phase("cycle");
             phase.note("joulemark.cycle", cycle);
-            self.cycle(ranks, cycle, &mut driven).await?;
+            self.cycle(ranks, cycle, driven).await?;
             let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
             of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
         }
         ranks.order_all(|_| Order::Finish).await;
         self.milestones.reached(State::Aggregating);
         self.enter(Phase::Aggregating);
-        Ok((driven, facts))
+        Ok(())
     }
 
     fn enter(&self, phase: Phase) {

@@ -18,6 +18,7 @@ use joulemark_worker::protocol::REPORT_DESCRIPTOR;
 pub struct Launch {
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
+    /// All of it: nothing of the service's own is inherited.
     pub environment: Vec<(OsString, OsString)>,
     /// Open in the process for as long as it lives: locks.
     pub inherited: Vec<OwnedFd>,
@@ -84,6 +85,7 @@ fn start(launch: Launch) -> io::Result<Launched> {
     let mut command = Command::new(launch.program);
     command
         .args(launch.arguments)
+        .env_clear()
         .envs(launch.environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -6,6 +6,7 @@ use super::engine::EngineProgram;
 use super::failure::Stop;
 use super::launch::Launch;
 use super::rank::{LogTail, Rank, RankEvent, Tag};
+use crate::engines::environment;
 use crate::scheduler::context::Context;
 use crate::scheduler::queue::device_locks::Locks;
 use joulemark_experiment::Spec;
@@ -199,19 +200,22 @@ fn launch(engine: &EngineProgram, spec: &Spec, rank: u32, placement: &CpuPlaceme
             .chain(&rank_arguments)
             .map(OsString::from)
             .collect(),
-        environment: vec![
-            // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
-            pair(
-                "CUDA_VISIBLE_DEVICES",
-                if spec.device == joulemark_experiment::Device::Cuda {
-                    own_gpus
-                } else {
-                    String::new()
-                },
-            ),
-            pair("RAYON_NUM_THREADS", placement.threads.to_string()),
-            pair("NO_COLOR", "1".to_owned()),
-        ],
+        environment: environment::for_engines()
+            .into_iter()
+            .chain([
+                // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
+                pair(
+                    "CUDA_VISIBLE_DEVICES",
+                    if spec.device == joulemark_experiment::Device::Cuda {
+                        own_gpus
+                    } else {
+                        String::new()
+                    },
+                ),
+                pair("RAYON_NUM_THREADS", placement.threads.to_string()),
+                pair("NO_COLOR", "1".to_owned()),
+            ])
+            .collect(),
         inherited: Vec::new(),
     }
 }

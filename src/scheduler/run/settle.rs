@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use joulemark_measurement::Backoff;
 use joulemark_store::{Ending, Spool, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,31 @@ pub enum Settled {
     Spooled,
 }
 
+/// Where the end of an attempt may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    pub store: &'a Store,
+    pub spool: Option<&'a Spool>,
+    /// How many are in neither.
+    pub in_memory: &'a Gauge,
+}
+
+/// Counts an end as in memory alone for as long as it lives.
+struct InMemory<'a>(&'a Gauge);
+
+impl<'a> InMemory<'a> {
+    fn count(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InMemory<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// Stores how an attempt ended, however long the database is away. Meanwhile the end waits on disk, so that it outlives
 /// this server too. The run stays listed, which keeps its lease.
 ///
@@ -26,12 +53,17 @@ pub enum Settled {
 /// Returns what another try would not mend; or, of a server that stops, that neither database nor disk took it.
 pub async fn settle(
     ending: Ending,
-    store: &Store,
-    spool: Option<Spool>,
+    places: Places<'_>,
     server_stopping: &CancellationToken,
 ) -> Result<Settled, StoreError> {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let Places {
+        store,
+        spool,
+        in_memory,
+    } = places;
     let (mut is_spooled, mut last_tries) = (false, 0);
+    let mut alarm = None;
     loop {
         let outcome = tokio::time::timeout(PATIENCE, store.settle(&ending)).await;
         let refused = match outcome {
@@ -39,7 +71,7 @@ pub async fn settle(
             Err(_) => None,
             Ok(outcome) => {
                 if let Some(spool) = spool.filter(|_| is_spooled) {
-                    forget(spool, ending).await;
+                    forget(spool.clone(), ending).await;
                 }
                 return outcome.map(|()| Settled::Stored);
             }
@@ -48,7 +80,11 @@ pub async fn settle(
             .as_ref()
             .map_or_else(|| "it does not answer".to_owned(), StoreError::to_string);
         tracing::warn!(experiment = %ending.id, "its end waits for the database: {reason}");
-        is_spooled = is_spooled || keep(spool.clone(), &ending).await;
+        is_spooled = is_spooled || keep(spool.cloned(), &ending).await;
+        alarm = match is_spooled {
+            true => None,
+            false => alarm.or_else(|| Some(InMemory::count(in_memory))),
+        };
         if server_stopping.is_cancelled() {
             if is_spooled {
                 return Ok(Settled::Spooled);

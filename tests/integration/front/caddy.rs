@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-use super::{HOST, Identity, PASSWORD, Scene, USER, rewritten};
+use super::{HOST, Identity, PASSWORD, PROMETHEUS, Scene, USER, rewritten};
 
 /// Caddy with `deploy/caddy/` as its whole configuration.
 pub fn command(scene: &Scene) -> Command {
@@ -61,6 +61,7 @@ pub fn command(scene: &Scene) -> Command {
     for home in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
         command.env(home, scene.folder);
     }
+    command.env("PROMETHEUS_HOST", PROMETHEUS);
     command.stdout(Stdio::null()).stderr(log);
     command
 }

@@ -1,6 +1,6 @@
 use std::process::{Command, Stdio};
 
-use super::{Identity, PASSWORD, Scene, USER, rewritten};
+use super::{Identity, PASSWORD, PROMETHEUS, Scene, USER, rewritten};
 
 /// nginx with `deploy/nginx/` as its only site.
 pub fn command(scene: &Scene) -> Command {
@@ -29,6 +29,10 @@ pub fn command(scene: &Scene) -> Command {
                 &scene.certificate.key.display().to_string(),
             ),
             ("/etc/nginx/snippets/joulemark-identity.conf", &path("identity.conf")),
+            (
+                "/etc/nginx/snippets/joulemark-prometheus*.conf",
+                &path("prometheus*.conf"),
+            ),
         ],
     );
     let identity = match scene.identity {
@@ -61,6 +65,7 @@ pub fn command(scene: &Scene) -> Command {
     let write = |name: &str, text: &str| std::fs::write(scene.folder.join(name), text).expect("it is written");
     write("site.conf", &site);
     write("identity.conf", &identity);
+    write("prometheus.conf", &format!("allow {PROMETHEUS};\n"));
     write("nginx.conf", &main);
     write("passwords", &format!("{USER}:{}\n", hashed_password()));
     let mut command = Command::new("nginx");

@@ -4,7 +4,7 @@ use super::row::{Row, Target};
 
 const HEAD: &str = "# What hostile requests get\n\n\
     Each row is sent, byte by byte, to a live server by `cargo test --release --test integration hostile -- --nocapture`, which\n\
-    prints this table with what came back and fails where that is not what stands here (`JOULEMARK_WRITE_TABLE=1` writes it).\n\
+    prints this table with what came back and fails where that is not what stands here (`WRITE_TABLE=1` writes it).\n\
     A kind of answer is the status and the last word of the problem's `type`; `closed` is a connection that ends without one;\n\
     400 alone is the HTTP library's own. No answer held a key, another's prompt, a file from outside of the models folder, a\n\
     path of the host, or a second answer, and none allowed another origin. After all of them each server answers, nothing is\n\
@@ -34,12 +34,12 @@ fn written(rows: &[Row]) -> String {
 pub fn compare(rows: &[Row]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/HOSTILE.md");
     let text = written(rows);
-    if std::env::var_os("JOULEMARK_WRITE_TABLE").is_some() {
+    if std::env::var_os("WRITE_TABLE").is_some() {
         std::fs::write(&path, &text).expect("the table is written");
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         there == text,
-        "deploy/HOSTILE.md is stale: JOULEMARK_WRITE_TABLE=1 cargo test --release --test integration hostile"
+        "deploy/HOSTILE.md is stale: WRITE_TABLE=1 cargo test --release --test integration hostile"
     );
 }

@@ -24,10 +24,21 @@ pub async fn what_ran_goes_back_to_the_queue_and_runs_again(store: Store) {
     assert_eq!(claim(&store, ids[0], at(6)).await.unwrap(), Some(2));
 }
 
+pub async fn a_server_that_is_killed_uses_up_no_attempt(store: Store) {
+    let id = running(&store, State::Measuring).await;
+    for killed in 1..=5 {
+        let recovered = recover(&store, 1, at(5)).await;
+        assert_eq!((recovered.requeued, recovered.failed), (1, 0));
+        assert_eq!(claim(&store, id, at(6)).await.unwrap(), Some(killed + 1));
+    }
+}
+
 pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
     let id = running(&store, State::Measuring).await;
-    recover(&store, 2, at(5)).await;
+    store.use_up_attempt(id).await.unwrap();
+    assert_eq!(recover(&store, 2, at(5)).await.requeued, 1);
     claim(&store, id, at(6)).await.unwrap();
+    store.use_up_attempt(id).await.unwrap();
     let recovered = recover(&store, 2, at(7)).await;
     assert_eq!(
         recovered,
@@ -44,6 +55,7 @@ pub async fn what_has_used_up_its_attempts_fails_as_interrupted(store: Store) {
     );
     let failure = failed.failure.unwrap();
     assert_eq!(failure.reason, FailureReason::Interrupted);
+    assert!(failure.message.contains("2 times"), "{}", failure.message);
     assert!(failure.message.contains("starting"), "{}", failure.message);
 }
 

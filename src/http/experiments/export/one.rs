@@ -149,7 +149,7 @@ async fn content(state: &AppState, record: &Record, table: Table, caller: &Calle
 }
 
 async fn kept(state: &AppState, record: &Record, caller: &Caller) -> Result<(), Problem> {
-    if record.state != State::Completed {
+    if record.state != State::Completed && !state.resources.store.has_results(record.id).await? {
         return Err(Problem::not_completed(record.state, shown_failure(record, caller)));
     }
     match state.resources.store.raw_data_dropped_at(record.id).await? {
