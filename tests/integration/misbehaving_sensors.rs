@@ -5,7 +5,7 @@ use crate::shape::Shape;
 use crate::simulation::troubled::{Held, Trouble, Troubled};
 use crate::simulation::{Case, Chance, Course, Kind, Metered, Sensor};
 
-const WINDOWS: u64 = 20;
+const WINDOWS: u64 = 100;
 
 fn sensor(kind: Kind, shape: &str, refresh_sec: f64) -> Sensor {
     Sensor {
@@ -48,12 +48,12 @@ fn assert_null_because_it_stopped(windows: &[Metered]) {
     }
 }
 
-/// Each has an energy, and at least 18 of 20 intervals hold the truth, as nine of ten draws of honest ones do: that it is 95
-/// of 100 only more windows tell.
+/// Each has an energy, and at least 93 of 100 intervals hold the truth, as seven of eight draws of honest ones do: only more
+/// windows tell that it is 95.
 fn assert_held(windows: &[Metered]) {
     assert!(!windows.iter().any(Metered::is_null), "{:?}", windows[0].reading);
     let held = windows.iter().filter(|window| window.is_covered()).count();
-    assert!(held >= 18, "{held} of {}", windows.len());
+    assert!(held >= 93, "{held} of {}", windows.len());
 }
 
 fn nothing(_: &mut Sensor, _: &mut Course) {}
