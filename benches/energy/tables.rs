@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::oracle::oracle;
+use joulemark_testkit::simulation::troubled::{Held, Troubled};
 use joulemark_testkit::simulation::{
     Chance, Course, Kind, Metered, SHAPES, any_sensor, honesty as honesty_over, median, meter, windows,
 };
 
 const LENGTHS_SEC: [f64; 4] = [0.2, 1.0, 5.0, 20.0];
+const TROUBLED_LENGTHS_SEC: [f64; 4] = [0.3, 1.0, 3.0, 10.0];
 const WINDOWS_A_CELL: u32 = 200;
 const WINDOWS_A_SOURCE: u32 = 3000;
 const WINDOWS_OF_THE_ORACLE: u32 = 960;
@@ -83,6 +85,30 @@ pub fn honesty() {
             found.coverage,
             found.median_half_width_j / found.median_error_j
         );
+    }
+}
+
+/// How often stated intervals hold the truth where sensors or readings misbehave, by kind and length of the window.
+pub fn troubled() {
+    const WINDOWS: u32 = 600;
+    println!(
+        "\nsensors and readings that misbehave: coverage of the windows that have an energy / part without one / median \
+         half-width ÷ 95th percentile of the error (to reach: 0.95, at most 3), {WINDOWS} windows each"
+    );
+    print!("{:<44}", "source");
+    for length_sec in TROUBLED_LENGTHS_SEC {
+        print!(" {:>20}", format!("{length_sec} s"));
+    }
+    println!();
+    for troubled in Troubled::ALL {
+        print!("{:<44}", troubled.name());
+        for length_sec in TROUBLED_LENGTHS_SEC {
+            let windows = troubled.windows(length_sec, WINDOWS, &mut Chance::new(length_sec.to_bits()));
+            let held = Held::of(&windows);
+            let ratio = held.median_half_width_j / held.percentile_95_error_j;
+            print!(" {:>7.3} /{:>5.2} /{ratio:>5.2}", held.coverage, held.null);
+        }
+        println!();
     }
 }
 

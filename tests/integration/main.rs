@@ -45,6 +45,7 @@ mod logs;
 mod many_servers;
 mod meter_command;
 mod metrics;
+mod misbehaving_sensors;
 mod nodes;
 mod nvml;
 mod otlp;

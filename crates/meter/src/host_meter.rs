@@ -313,10 +313,7 @@ impl HostMeter {
         if end > now {
             return;
         }
-        let settled = Monotonic::from_sec(end.as_sec() + lock(&self.0.timeline).settle_sec());
-        if settled > now {
-            std::thread::sleep(Duration::from_nanos(settled.0 - now.0));
-        }
+        let settled = self.settled(end);
         for _ in 0..CATCH_UP_EDGES {
             if lock(&self.0.timeline).is_covered_until(settled) {
                 return;
@@ -329,6 +326,19 @@ impl HostMeter {
                 return;
             }
             std::thread::sleep(SLOW_LOOK);
+        }
+    }
+
+    /// Waits until the readings tell all of a window's end that they will, and returns when that was. A counter that is late
+    /// is waited for longer, until it moves.
+    fn settled(&self, end: Monotonic) -> Monotonic {
+        loop {
+            let settled = Monotonic::from_sec(end.as_sec() + lock(&self.0.timeline).settle_sec());
+            let now = Monotonic::now();
+            if settled <= now {
+                return settled;
+            }
+            std::thread::sleep(Duration::from_nanos(settled.0 - now.0).min(SLOW_LOOK));
         }
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! The bench prints its table from here and a test holds the stated uncertainty to it.
 
+pub mod troubled;
+
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
@@ -39,9 +41,12 @@ pub enum Kind {
     RaplCounter,
     InstantPower,
     AveragedPower,
+    /// A counter slower than the meter expects.
+    SlowCounter,
 }
 
 impl Kind {
+    /// What most hosts have.
     pub const ALL: [Self; 4] = [
         Self::GpuCounter,
         Self::RaplCounter,
@@ -55,6 +60,7 @@ impl Kind {
             Self::RaplCounter => "RAPL counter",
             Self::InstantPower => "NVML instant power",
             Self::AveragedPower => "NVML power, 1 s average",
+            Self::SlowCounter => "NVML counter, slow",
         }
     }
 
@@ -63,13 +69,14 @@ impl Kind {
         match self {
             Self::GpuCounter => &[0.02, 0.05, 0.1],
             Self::RaplCounter => &[0.001],
+            Self::SlowCounter => &[0.15, 0.2, 0.35, 0.5, 0.75, 1.0],
             Self::InstantPower | Self::AveragedPower => &[0.001, 0.005, 0.02, 0.05, 0.1],
         }
     }
 
     fn description(self) -> SourceDescription {
         let is_gpu = self != Self::RaplCounter;
-        let is_counter = matches!(self, Self::GpuCounter | Self::RaplCounter);
+        let is_counter = matches!(self, Self::GpuCounter | Self::RaplCounter | Self::SlowCounter);
         SourceDescription {
             id: SourceId {
                 kind: if is_gpu {
@@ -111,6 +118,10 @@ pub struct Sensor {
     pub phase_sec: f64,
     /// Half of the most that a power value is off.
     pub noise_w: f64,
+    /// From when until when it shows what it showed at the first moment.
+    pub frozen_sec: Option<(f64, f64)>,
+    /// From when until when it counts nothing.
+    pub lost_sec: Option<(f64, f64)>,
 }
 
 impl Sensor {
@@ -128,15 +139,27 @@ impl Sensor {
         (at - before).max(after - at) / self.refresh_sec
     }
 
+    /// Energy that was not counted up to a moment.
+    fn lost_j(&self, at_sec: f64) -> f64 {
+        let lost = self.lost_sec.filter(|(since, _)| *since < at_sec);
+        lost.map_or(0.0, |(since, until)| {
+            self.shape.energy_j(at_sec.min(until)) - self.shape.energy_j(since)
+        })
+    }
+
     fn value(&self, at_sec: f64) -> Value {
-        let shown = if self.refresh_sec > 0.0 {
-            ((at_sec - self.phase_sec) / self.refresh_sec).floor() * self.refresh_sec + self.phase_sec
-        } else {
-            at_sec
+        let looked = match self.frozen_sec {
+            Some((since, until)) if (since..until).contains(&at_sec) => since,
+            _ => at_sec,
         };
-        let energy = |at| self.shape.energy_j(at);
+        let shown = if self.refresh_sec > 0.0 {
+            ((looked - self.phase_sec) / self.refresh_sec).floor() * self.refresh_sec + self.phase_sec
+        } else {
+            looked
+        };
+        let energy = |at| self.shape.energy_j(at) - self.lost_j(at);
         let (counter_j, power_w) = match self.kind {
-            Kind::GpuCounter => (Some((energy(shown) * 1e3).floor() / 1e3), None),
+            Kind::GpuCounter | Kind::SlowCounter => (Some((energy(shown) * 1e3).floor() / 1e3), None),
             Kind::RaplCounter => (Some((energy(shown) * 16384.0).floor() / 16384.0), None),
             Kind::InstantPower => (None, Some(milliwatts(self.shape.power_w(shown) + self.noise_w(shown)))),
             Kind::AveragedPower => (
@@ -172,6 +195,10 @@ impl Metered {
         (self.reading.energy_j.expect("a simulated sensor always answers") - self.truth_j).abs()
     }
 
+    pub fn is_null(&self) -> bool {
+        self.reading.energy_j.is_none()
+    }
+
     pub fn is_covered(&self) -> bool {
         self.error_j() <= self.reading.uncertainty_j.expect("a known energy has an uncertainty")
     }
@@ -186,7 +213,12 @@ struct Meter<'a> {
     polls: Polls,
     edge_reads: Option<EdgeReads>,
     sweep: Duration,
+    /// From when until when nothing is read.
+    stall_sec: Option<(f64, f64)>,
 }
+
+/// How often the meter looks whether a window has settled.
+const LOOK_SEC: f64 = 10e-3;
 
 /// A call into the driver, and how late a sleeping thread is woken.
 const READ_SEC: f64 = 20e-6;
@@ -203,6 +235,7 @@ impl<'a> Meter<'a> {
             timeline,
             edge_reads: None,
             sweep,
+            stall_sec: None,
         }
     }
 
@@ -211,6 +244,11 @@ impl<'a> Meter<'a> {
     }
 
     fn read(&mut self, edge: bool) {
+        if let Some((since, until)) = self.stall_sec
+            && (since..until).contains(&self.now_sec)
+        {
+            self.now_sec = until;
+        }
         self.now_sec += READ_SEC;
         self.timeline.record(0, Ok(self.sensor.value(self.now_sec)), edge);
     }
@@ -232,7 +270,7 @@ impl<'a> Meter<'a> {
                 .map_or(f64::INFINITY, |reads| reads.next().as_sec());
             let polled = self.polls.next().as_sec();
             let next = self.next_sweep_sec.min(next_edge_read).min(polled);
-            if next >= end_sec {
+            if next >= end_sec || self.now_sec >= end_sec {
                 self.now_sec = self.now_sec.max(end_sec);
                 return;
             }
@@ -266,6 +304,8 @@ pub struct Course {
     before_sec: f64,
     length_sec: f64,
     after_sec: f64,
+    /// How long after the window's start nothing is read, and for how long.
+    stall_sec: Option<(f64, f64)>,
 }
 
 impl Course {
@@ -276,7 +316,26 @@ impl Course {
             before_sec: chance.between(50e-6, 3e-3),
             length_sec,
             after_sec: chance.between(50e-6, 3e-3),
+            stall_sec: None,
         }
+    }
+
+    /// The same where nothing is read for `sec` from `after_start_sec` on.
+    pub fn with_a_stall(self, after_start_sec: f64, sec: f64) -> Self {
+        Self {
+            stall_sec: Some((after_start_sec, sec)),
+            ..self
+        }
+    }
+
+    /// The same where the meter began right before the window.
+    pub fn begun_right_before(self) -> Self {
+        Self { rest_sec: 0.1, ..self }
+    }
+
+    /// About when the window begins; edges that wait for a refresh make it some milliseconds later.
+    pub fn start_sec(&self) -> f64 {
+        self.began_sec + self.rest_sec + self.before_sec
     }
 }
 
@@ -288,10 +347,18 @@ pub fn meter(sensor: &Sensor, course: Course, sweep: Duration, chance: &mut Chan
     meter.edge();
     let start = meter.now_sec + course.before_sec;
     let end = start + course.length_sec;
+    meter.stall_sec = course
+        .stall_sec
+        .map(|(after, sec)| (start + after, start + after + sec));
     meter.run_until(end + course.after_sec, chance);
     meter.edge();
-    let settled = end + meter.timeline.settle_sec();
-    meter.run_until(settled + 1e-3, chance);
+    loop {
+        let settled = end + meter.timeline.settle_sec() + 1e-3;
+        if settled <= meter.now_sec {
+            break;
+        }
+        meter.run_until(settled.min(meter.now_sec + LOOK_SEC), chance);
+    }
     meter.read(false);
     let window = Window {
         start_monotonic_sec: start,
@@ -354,6 +421,8 @@ pub fn any_sensor(kind: Kind, shape: &str, chance: &mut Chance) -> Sensor {
         refresh_sec: chance.one_of(kind.refreshes()),
         phase_sec: chance.between(0.0, 0.1),
         noise_w: chance.one_of(&NOISES_W),
+        frozen_sec: None,
+        lost_sec: None,
     }
 }
 

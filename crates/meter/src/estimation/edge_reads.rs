@@ -4,7 +4,7 @@
 //! measured work goes on, until its next refreshes have shown how it stood at the edge. Leaves the reading to the meter's
 //! thread, and to simulations.
 
-use super::series::FAST_REFRESH_SEC;
+use super::series::{FAST_REFRESH_SEC, MAX_REFRESH_SEC};
 use super::timeline::Timeline;
 use super::track::{REFRESHES_AFTER_AN_EDGE, Track};
 use joulemark_measurement::EnergyMethod;
@@ -150,7 +150,7 @@ impl Group {
             spacing_sec: if is_known {
                 (refresh_sec / READINGS_PER_PERIOD).clamp(SPACING_SEC.0, SPACING_SEC.1)
             } else {
-                SPACING_SEC.0
+                SPACING_SEC.0 * (refresh_sec / MAX_REFRESH_SEC).max(1.0)
             },
             until: later(now, periods * refresh_sec),
         };

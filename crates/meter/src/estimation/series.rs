@@ -21,8 +21,8 @@ pub use growth::{Growth, Unknown};
 pub use power_curve::PowerCurve;
 pub use power_curve_errors::PowerCurveErrors;
 pub use rates::Rate;
-pub use refresh_period::{FAST_REFRESH_SEC, MAX_REFRESH_SEC};
-pub use samples::Series;
+pub use refresh_period::{FAST_REFRESH_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC};
+pub use samples::{Rests, Series};
 pub use span::Span;
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ pub mod plausible;
 
 use plausible::Plausible;
 
-use super::series::{FAST_REFRESH_SEC, Series};
+use super::series::{FAST_REFRESH_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC, Rests, Series};
 use crate::source::{PollError, SourceDescription, Value};
-use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{EnergyDomain, EnergyMethod};
 
 /// Live power looks back this far: several refreshes of the slowest counter.
 const LIVE_POWER_SEC: f64 = 0.5;
@@ -53,6 +53,11 @@ pub struct Tally {
 /// more for the power behind it. A fifth more, since readings come late.
 pub const REFRESHES_AFTER_AN_EDGE: f64 = 2.2;
 
+/// A counter that has surely stood still for so many of its periods, and for so long, is late: its next step is waited for
+/// until it stood still for as long as no counter does.
+const LATE_PERIODS: f64 = 2.0;
+const LATE_SEC: f64 = 0.05;
+
 /// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
 const MIN_PEAK_W: f64 = 500.0;
 
@@ -65,8 +70,8 @@ impl Track {
         Self {
             plausible: Plausible::new(&description),
             is_power_refused: false,
+            counter: counter_series(&description),
             description,
-            counter: Series::default(),
             power: Series::default(),
             last_error: None,
             tally: Tally::default(),
@@ -93,9 +98,14 @@ impl Track {
     /// How old a value of the counter can be when it is read: what the samples tell, else what such hardware does.
     pub fn counter_refresh_sec(&self) -> f64 {
         let known = self.description.refresh_sec;
-        self.counter
-            .refresh_sec()
-            .unwrap_or_else(|| self.counter.refresh_bound_sec().map_or(known, |bound| bound.min(known)))
+        self.counter.refresh_sec().unwrap_or_else(|| {
+            let bound = self.counter.refresh_bound_sec().map_or(known, |bound| bound.min(known));
+            if known > FAST_REFRESH_SEC {
+                bound.max(self.counter.seen_still_sec())
+            } else {
+                bound
+            }
+        })
     }
 
     /// The same for polled power; none where its values do not tell.
@@ -107,10 +117,19 @@ impl Track {
         self.power.refresh_sec().or(as_good_as_fresh)
     }
 
-    /// Until how long after a window's end readings still say something of it.
+    /// Until how long after a window's end readings still say something of it; more of them may tell that it is longer.
     pub fn settle_sec(&self) -> f64 {
         match self.description.method {
-            EnergyMethod::EnergyCounter => self.counter_refresh_sec() * REFRESHES_AFTER_AN_EDGE,
+            EnergyMethod::EnergyCounter => {
+                let refresh_sec = self.counter_refresh_sec();
+                let late_sec = LATE_SEC.max(LATE_PERIODS * refresh_sec)..MAX_COUNTER_REFRESH_SEC;
+                let settles_sec = refresh_sec * REFRESHES_AFTER_AN_EDGE;
+                if late_sec.contains(&self.counter.still_sec()) {
+                    settles_sec.max(MAX_COUNTER_REFRESH_SEC)
+                } else {
+                    settles_sec
+                }
+            }
             EnergyMethod::PowerIntegration => {
                 self.description.averaging_sec / 2.0 + REFRESHES_AFTER_AN_EDGE * self.power_refresh_sec().unwrap_or(0.0)
             }
@@ -151,10 +170,8 @@ impl Track {
         let before = self.chosen().last().copied();
         if let Some(total) = value.counter_j.filter(|total| total.is_finite()) {
             self.void_a_gap_that_could_hide_a_wrap(value.at);
-            if let Some(why) = self
-                .plausible
-                .refuse_growth(value.at, total, self.description.refresh_sec)
-            {
+            let refresh_sec = self.counter_refresh_sec();
+            if let Some(why) = self.plausible.refuse_growth(value.at, total, refresh_sec) {
                 self.counter.break_off(why);
             }
             self.counter.push_total(value.at, total, edge);
@@ -223,5 +240,17 @@ impl Track {
             );
             self.counter.break_off(why);
         }
+    }
+}
+
+/// Creates the empty series of a source's counter. Registers of processors are fast, and stand at 0 where they measure
+/// nothing; a graphics part that is switched off truly draws nothing.
+fn counter_series(description: &SourceDescription) -> Series {
+    if description.refresh_sec > FAST_REFRESH_SEC {
+        Series::of_counter(MAX_COUNTER_REFRESH_SEC, Rests::Never)
+    } else if description.id.domain == EnergyDomain::Uncore || description.method == EnergyMethod::Estimate {
+        Series::of_counter(MAX_REFRESH_SEC, Rests::Always)
+    } else {
+        Series::of_counter(MAX_REFRESH_SEC, Rests::UntilItMoves)
     }
 }

@@ -3,10 +3,13 @@
 //! Owns what the refreshes around tell of the power in between: even, smooth, one step, or a burst. Leaves to
 //! `refresh_times` when the refreshes were.
 
-use super::refresh_period::SHARP;
+use super::refresh_period::{MAX_REFRESH_SEC, SHARP};
 
 /// So near to one of two refreshes, as a part of their distance, few bursts between them lie.
 const BESIDE: f64 = 0.1;
+
+/// Unseen power is no higher than this many times the highest mean power around.
+const MAX_UNSEEN_RISE: f64 = 1.3;
 
 /// The counter at one moment, with half-widths of two independent errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +44,8 @@ pub struct Refresh {
     pub anchor: Option<usize>,
     /// It was at either end of `half`, and nowhere between.
     pub is_at_an_end: bool,
+    /// Its value was shown for longer than a period: the refresh after it did not come when it was due.
+    pub is_late: bool,
 }
 
 impl Refresh {
@@ -136,8 +141,19 @@ impl Side {
     }
 }
 
-/// Returns what the counter had reached past the last refresh that was seen: the power before it goes on.
-pub fn beyond(from: Refresh, slope: Option<Slope>) -> Reached {
+/// Returns what the counter had reached past the last refresh that was seen, the first of these: the power before it goes
+/// on. Of one that stands still no more is counted than it shows, and all that may have run since is left open.
+pub fn beyond(outwards: &[Refresh], slope: Option<Slope>) -> Reached {
+    let from = outwards[0];
+    if from.is_late {
+        let slopes = outwards.windows(2).filter_map(|pair| Slope::between(pair[1], pair[0]));
+        let highest_w = slopes.map(|slope| slope.rate).fold(0.0, f64::max);
+        return Reached {
+            total: from.total,
+            timing: 0.0,
+            shape: MAX_UNSEEN_RISE * highest_w * (from.half - from.at),
+        };
+    }
     let sec = -from.at;
     let rate = slope.map_or(0.0, |slope| slope.rate.max(0.0));
     let (within, either) = from.halves();
@@ -192,6 +208,27 @@ impl Interval {
     }
 
     fn reached(&self) -> Reached {
+        let told = self.told();
+        if self.sec <= MAX_REFRESH_SEC {
+            return told;
+        }
+        Reached {
+            shape: told.shape.max(self.unseen()),
+            ..told
+        }
+    }
+
+    /// Returns how far the total may be off the chord where no refresh was seen for so long that loads come and go
+    /// unseen: power went no higher than the highest slope with a margin, and never below 0.
+    fn unseen(&self) -> f64 {
+        let (_, highest_w) = self.extremes();
+        let above_w = MAX_UNSEEN_RISE * highest_w - self.own.rate;
+        let up = (self.own.rate * self.left).min(above_w * self.since);
+        let down = (self.own.rate * self.since).min(above_w * self.left);
+        up.max(down)
+    }
+
+    fn told(&self) -> Reached {
         let either = self.either();
         let chord = self.from.total + self.own.rate * self.since;
         if self.before.is_like(self.own) && self.after.is_like(self.own) {

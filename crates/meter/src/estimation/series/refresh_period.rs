@@ -10,6 +10,10 @@ use joulemark_measurement::clock::Monotonic;
 /// Counters and power sensors of GPUs refresh every 20 to 100 ms; a longer rhythm is the load's, not the sensor's.
 pub const MAX_REFRESH_SEC: f64 = 0.15;
 
+/// Counters of GPUs were met that refresh once a second. A counter always grows, so that no load's rhythm is taken for
+/// its own. A fifth more for unevenness.
+pub const MAX_COUNTER_REFRESH_SEC: f64 = 1.2;
+
 /// A sensor that refreshes at least this often is fast. A fast counter is waited for at an edge, where a slower one would
 /// hold up the work; fast power counts as always fresh and is polled no more often than this, since a load that changes
 /// faster is averaged by the board itself.
@@ -39,8 +43,12 @@ const SETTLED_STRETCH_PERIODS: f64 = 20.0;
 /// A clock that drifts is followed by beginning anew now and then.
 const MAX_STRETCH_PERIODS: f64 = 1000.0;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RefreshDetector {
+    /// The longest period that such a sensor may have.
+    slowest_sec: f64,
+    /// The longest from one step to the next in which the value surely stood still.
+    longest_wait_sec: f64,
     last_read: Option<Monotonic>,
     /// The gap in which the last step fell.
     last_step: Option<(Monotonic, Monotonic)>,
@@ -108,7 +116,37 @@ impl Stretch {
     }
 }
 
+impl Default for RefreshDetector {
+    fn default() -> Self {
+        Self::up_to(MAX_REFRESH_SEC)
+    }
+}
+
 impl RefreshDetector {
+    /// Creates a detector that believes in periods of up to `slowest_sec`.
+    pub fn up_to(slowest_sec: f64) -> Self {
+        Self {
+            slowest_sec,
+            longest_wait_sec: 0.0,
+            last_read: None,
+            last_step: None,
+            stood_still: false,
+            periods: VecDeque::new(),
+            run: VecDeque::new(),
+            bound: None,
+            stretch: None,
+            told: None,
+        }
+    }
+
+    /// Returns how slow the sensor may be by the longest time that its value was seen to stand still: at most as slow as
+    /// such sensors are.
+    pub fn seen_still_sec(&self) -> f64 {
+        let still = self.last_step.zip(self.last_read).filter(|_| self.stood_still);
+        let now_sec = still.map_or(0.0, |((after, _), read)| read.sec_since(after));
+        self.longest_wait_sec.max(now_sec).min(self.slowest_sec)
+    }
+
     pub fn observe(&mut self, at: Monotonic, moved: bool) {
         let before = self.last_read.replace(at);
         if !moved {
@@ -122,9 +160,12 @@ impl RefreshDetector {
             // Each step somewhere in its gap: the middles are taken.
             let period = (before.sec_since(after) + at.sec_since(by)) / 2.0;
             let off_sec = (by.sec_since(after) + at.sec_since(before)) / 2.0;
+            if before.sec_since(by) > 0.0 {
+                self.longest_wait_sec = self.longest_wait_sec.max(at.sec_since(after)).min(self.slowest_sec);
+            }
             if period < MIN_REFRESH_SEC {
                 self.bound = Some(self.bound.map_or(period, |known| known.min(period)));
-            } else if period <= MAX_REFRESH_SEC && off_sec <= USABLE * period {
+            } else if period <= self.slowest_sec && off_sec <= USABLE * period {
                 self.keep(period, off_sec);
             }
         }
@@ -144,7 +185,7 @@ impl RefreshDetector {
             .map(|last| Stretch::from(last).with(step, 1.0));
         let told = single
             .and_then(Stretch::period)
-            .filter(|(period, _)| is_a_sensor_s(*period));
+            .filter(|(period, _)| self.is_a_sensor_s(*period));
         let period = self.period().or(told);
         let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
             return;
@@ -213,7 +254,7 @@ impl RefreshDetector {
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
         let off_sec = sorted.iter().map(|(_, off_sec)| off_sec).sum::<f64>() / count / count.sqrt();
-        let near = |told: &(f64, f64)| is_a_sensor_s(told.0) && (told.0 - median).abs() <= USABLE * median;
+        let near = |told: &(f64, f64)| self.is_a_sensor_s(told.0) && (told.0 - median).abs() <= USABLE * median;
         let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
         let (mean, off_sec) = sharper(told, Some((mean, off_sec))).unwrap_or((mean, off_sec));
         // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
@@ -234,6 +275,11 @@ impl RefreshDetector {
                 .is_some_and(|stretch| stretch.periods >= SETTLED_STRETCH_PERIODS)
     }
 
+    /// Returns whether hardware has such periods; a longer one is the load's.
+    fn is_a_sensor_s(&self, period_sec: f64) -> bool {
+        (MIN_REFRESH_SEC..=self.slowest_sec).contains(&period_sec)
+    }
+
     /// The last step, where it is known sharply.
     pub fn last_step(&self) -> Option<(Monotonic, Monotonic)> {
         self.last_step
@@ -242,11 +288,6 @@ impl RefreshDetector {
     pub fn bound_sec(&self) -> Option<f64> {
         self.bound
     }
-}
-
-/// Whether hardware has such periods; a longer one is the load's.
-fn is_a_sensor_s(period_sec: f64) -> bool {
-    (MIN_REFRESH_SEC..=MAX_REFRESH_SEC).contains(&period_sec)
 }
 
 /// Of two periods that which is known better.

@@ -8,12 +8,13 @@
 use std::ops::Range;
 
 use super::counter_interpolation::{Reached, Refresh, Side, Slope, between, beyond};
-use super::refresh_period::SHARP;
+use super::refresh_period::{FAST_REFRESH_SEC, SHARP};
 use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
-/// A value read unchanged for longer than this many periods has been refreshed since, to the same.
-const RESTS_AFTER_PERIODS: f64 = 1.5;
+/// A value read unchanged for longer than this many periods has been refreshed since, to the same, where the counter was at
+/// rest. Otherwise its next refresh is late, and the periods around tell nothing of when its own was.
+const LATE_AFTER_PERIODS: f64 = 1.5;
 
 /// Refreshes are not perfectly even: the part of a period by which one may miss its place.
 const JITTER: f64 = 0.0002;
@@ -46,7 +47,7 @@ impl Series {
         };
         let side_before = Side::measure(&before, Slope::between);
         let Some(to) = after.first().copied() else {
-            return beyond(from, side_before.near);
+            return beyond(&before, side_before.near);
         };
         let side_after = Side::measure(&after, |newer, older| Slope::between(older, newer));
         between(from, to, side_before, side_after)
@@ -95,19 +96,21 @@ impl Series {
         let since = |moment: Monotonic| moment.sec_since(origin);
         let read = since(sample.at);
         let (mut earliest, mut latest) = (since(sample.changed_after), since(sample.changed_by));
+        let rests = self.rests_at(sample);
+        let late_after_sec = FAST_REFRESH_SEC.max(LATE_AFTER_PERIODS * refresh_sec);
+        let is_late = !rests && refresh_sec > 0.0 && self.shown_sec(sample) > late_after_sec;
         if refresh_sec <= 0.0 {
             (earliest, latest) = (read, read);
-        } else if read - RESTS_AFTER_PERIODS * refresh_sec > latest {
-            // A counter at rest: refreshed within the last period.
+        } else if rests && read - LATE_AFTER_PERIODS * refresh_sec > latest {
             (earliest, latest) = (read - refresh_sec, read);
         } else if earliest == latest {
             // The value was there before the first reading, however often it was read since.
             earliest = latest - refresh_sec;
-        } else {
+        } else if !is_late {
             earliest = earliest.max(latest - refresh_sec);
         }
         let (mut stamp_sec, mut anchor, mut is_at_an_end) = (0.0, None, false);
-        if refresh_sec > 0.0 {
+        if refresh_sec > 0.0 && !is_late {
             let placed = self.narrowed((earliest, latest), anchors);
             ((earliest, latest), anchor, is_at_an_end) = (placed.within, placed.anchor, placed.is_at_an_end);
             stamp_sec = STAMP_SEC;
@@ -118,6 +121,7 @@ impl Series {
             total: sample.total,
             anchor,
             is_at_an_end,
+            is_late,
         }
     }
 

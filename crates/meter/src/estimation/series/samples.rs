@@ -35,6 +35,15 @@ impl Sample {
     }
 }
 
+/// When a counter that stands still for longer than its refresh period is at rest, rather than late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rests {
+    #[default]
+    Always,
+    UntilItMoves,
+    Never,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     pub(super) samples: VecDeque<Sample>,
@@ -42,11 +51,21 @@ pub struct Series {
     pub(super) breaks: VecDeque<(u32, String)>,
     pub(super) refresh: RefreshDetector,
     pub(super) levels: Levels,
+    pub(super) rests: Rests,
     /// How many power values the last sample is the mean of.
     pub(super) at_last_stamp: u32,
 }
 
 impl Series {
+    /// Creates an empty series of a counter that refreshes at least this often, unless it is at rest.
+    pub fn of_counter(slowest_sec: f64, rests: Rests) -> Self {
+        Self {
+            refresh: RefreshDetector::up_to(slowest_sec),
+            rests,
+            ..Self::default()
+        }
+    }
+
     /// A cumulative value. One that falls breaks the series: what happened in between is unknown.
     pub fn push_total(&mut self, at: Monotonic, total: f64, edge: bool) {
         let (mut changed_after, mut changed_by) = (at, at);
@@ -144,6 +163,34 @@ impl Series {
     /// that all differed.
     pub fn refresh_bound_sec(&self) -> Option<f64> {
         self.refresh_sec().or(self.refresh.bound_sec())
+    }
+
+    /// Returns how slow the sensor may be by the longest time that its value was seen to stand still.
+    pub fn seen_still_sec(&self) -> f64 {
+        self.refresh.seen_still_sec()
+    }
+
+    /// Returns whether a value that is shown for longer than a period is the same after a refresh.
+    pub(super) fn rests_at(&self, sample: &Sample) -> bool {
+        match self.rests {
+            Rests::Always => true,
+            Rests::UntilItMoves => sample.changed_after == sample.changed_by,
+            Rests::Never => false,
+        }
+    }
+
+    /// Returns how long the counter has surely stood still since its last step; 0 where it may be at rest.
+    pub fn still_sec(&self) -> f64 {
+        let last = self.last().filter(|last| !self.rests_at(last));
+        last.map_or(0.0, |last| last.at.sec_since(last.changed_by))
+    }
+
+    /// Returns for how long readings showed a sample's value.
+    pub(super) fn shown_sec(&self, sample: &Sample) -> f64 {
+        let next = self
+            .samples
+            .partition_point(|other| other.changed_by <= sample.changed_by);
+        self.samples[next.max(1) - 1].at.sec_since(sample.changed_by)
     }
 
     /// The last sample at or before `at`, or the first of all.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::estimation::series::Span;
+use crate::estimation::series::{MAX_COUNTER_REFRESH_SEC, Span};
 use crate::source::SourceDescription;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
@@ -28,8 +28,10 @@ const HISTORY_MARGIN: f64 = 4.0;
 /// A thread may be held up this long between a value and its stamp.
 const HELD_UP_SEC: f64 = 0.1;
 
-/// Four refreshes of the slowest counter: what runs has moved its counter by then.
-pub const STILL_SEC: f64 = 0.4;
+/// Four refreshes of the slowest counter that is expected: what runs has moved its counter by then, unless it is a slower
+/// one. Then it is as many periods as this.
+const STILL_SEC: f64 = 0.4;
+const STILL_PERIODS: f64 = 2.0;
 
 /// Standstills and readings left out that are remembered of each source.
 const REMEMBERED: usize = 512;
@@ -63,6 +65,12 @@ struct Growth {
 pub struct Plausible {
     domain: EnergyDomain,
     is_measured: bool,
+    /// How old its counter's value is expected to be.
+    expected_refresh_sec: f64,
+    /// What its readings have told of that so far.
+    refresh_sec: f64,
+    /// The last two mean powers that were taken: a standstill may have begun within the last.
+    recent_w: [f64; 2],
     /// The device's own limit, where it declares one.
     limit_w: Option<f64>,
     peak_w: f64,
@@ -88,6 +96,9 @@ impl Plausible {
             domain: description.id.domain,
             is_measured: description.method != EnergyMethod::Estimate
                 && description.id.kind != EnergySourceKind::TdpEstimate,
+            expected_refresh_sec: description.refresh_sec,
+            refresh_sec: description.refresh_sec,
+            recent_w: [0.0; 2],
             limit_w: None,
             peak_w: 0.0,
             shown: None,
@@ -142,11 +153,12 @@ impl Plausible {
         Some(format!("{why}: it is not believed"))
     }
 
-    /// Returns why the counter cannot have grown to this since it was read last.
+    /// Returns why the counter, whose readings tell this refresh period, cannot have grown to this since it was read last.
     pub fn refuse_growth(&mut self, at: Monotonic, total_j: f64, refresh_sec: f64) -> Option<String> {
         if !self.is_measured {
             return None;
         }
+        self.refresh_sec = refresh_sec;
         let fresh = Shown {
             total_j,
             first: at,
@@ -166,7 +178,11 @@ impl Plausible {
         }
         let before = *shown;
         self.shown = Some(fresh);
-        self.end_standstill(&before);
+        // What ran meanwhile comes all at once where it was only late.
+        let shown_late_sec = at.sec_since(before.last) + refresh_sec;
+        if !self.has_moved || grown_j <= self.recent_w[0].max(self.recent_w[1]) * shown_late_sec {
+            self.end_standstill(&before);
+        }
         if grown_j < 0.0 {
             self.anchor = None;
             return None;
@@ -177,7 +193,7 @@ impl Plausible {
             sec: at.sec_since(before.first),
         };
         let since_the_anchor = self.since_the_anchor(at, total_j);
-        let slack_sec = HELD_UP_SEC + refresh_sec;
+        let slack_sec = HELD_UP_SEC + self.expected_refresh_sec;
         let is_beyond = |grown: &Growth| grown.by_j > self.believed_w() * (grown.sec + slack_sec);
         if let Some(grown) = [Some(grown), since_the_anchor].into_iter().flatten().find(is_beyond) {
             self.anchor = None;
@@ -189,7 +205,9 @@ impl Plausible {
             ));
         }
         if let Some(grown) = since_the_anchor {
-            self.peak_w = self.peak_w.max(grown.by_j / grown.sec);
+            let mean_w = grown.by_j / grown.sec;
+            self.recent_w = [self.recent_w[1], mean_w];
+            self.peak_w = self.peak_w.max(mean_w);
             self.anchor = Some((at, total_j));
         }
         None
@@ -214,7 +232,7 @@ impl Plausible {
     }
 
     fn end_standstill(&mut self, shown: &Shown) {
-        if let Some(still) = standstill(shown) {
+        if let Some(still) = self.standstill(shown) {
             remember(&mut self.stills, still);
         }
     }
@@ -227,7 +245,7 @@ impl Plausible {
 
     /// Returns whether the counter stands still now, though its device draws something.
     pub fn stands_still(&self) -> bool {
-        self.is_never_still() && self.shown.as_ref().and_then(standstill).is_some()
+        self.is_never_still() && self.standstill_now().is_some()
     }
 
     /// Returns the seconds of `span` in which the counter is known to have stood still.
@@ -235,8 +253,7 @@ impl Plausible {
         if !self.is_never_still() {
             return 0.0;
         }
-        let now = self.shown.as_ref().and_then(standstill);
-        let stills = self.stills.iter().copied().chain(now);
+        let stills = self.stills.iter().copied().chain(self.standstill_now());
         let within = |still: Span| still.end.min(span.end).sec_since(still.start.max(span.start));
         stills.map(|still| within(still).max(0.0)).sum()
     }
@@ -247,11 +264,24 @@ impl Plausible {
             .iter()
             .filter(move |left_out| left_out.at >= span.start && left_out.at <= span.end)
     }
-}
 
-fn standstill(shown: &Shown) -> Option<Span> {
-    (shown.last.sec_since(shown.first) >= STILL_SEC).then_some(Span {
-        start: shown.first,
-        end: shown.last,
-    })
+    /// Returns how long the counter must stand still to be taken for dead. A board's that has not moved yet may be as slow as
+    /// any.
+    pub fn dead_after_sec(&self) -> f64 {
+        if self.domain == EnergyDomain::Gpu && !self.has_moved {
+            return MAX_COUNTER_REFRESH_SEC;
+        }
+        (STILL_PERIODS * self.refresh_sec).clamp(STILL_SEC, MAX_COUNTER_REFRESH_SEC)
+    }
+
+    fn standstill(&self, shown: &Shown) -> Option<Span> {
+        (shown.last.sec_since(shown.first) >= self.dead_after_sec()).then_some(Span {
+            start: shown.first,
+            end: shown.last,
+        })
+    }
+
+    fn standstill_now(&self) -> Option<Span> {
+        self.shown.as_ref().and_then(|shown| self.standstill(shown))
+    }
 }

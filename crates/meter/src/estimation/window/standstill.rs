@@ -2,7 +2,6 @@
 
 use crate::estimation::series::{Growth, Span};
 use crate::estimation::track::Track;
-use crate::estimation::track::plausible::STILL_SEC;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
 /// A standstill that is shorter than this, and than this part of the window, is within what its edges leave open.
@@ -23,7 +22,7 @@ pub fn why(track: &Track, span: Span, growth: &Growth) -> Option<String> {
     let long_enough_sec = if is_package && is_rapl {
         STILL_PACKAGE_SEC
     } else {
-        STILL_SEC
+        track.plausible.dead_after_sec()
     };
     let covered_sec = growth.interval_sec.unwrap_or(0.0) * f64::from(growth.sample_count);
     let is_still_throughout = growth.total == 0.0 && covered_sec >= long_enough_sec;
