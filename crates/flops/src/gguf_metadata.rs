@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use super::family::{self, ExpertDefaults, Family, NormKind, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
-use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError, Sliding};
+use super::shape::{
+    Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError, Sliding,
+};
 use super::tensor::TensorInfo;
 
 /// Reads the shape that a GGUF file's metadata describe. `tensors` decide what metadata do not say: lm_head is tied
@@ -98,11 +100,15 @@ impl Source<'_> {
                 attention_output: self.has_bias(family.wiring.attention_output_bias, &["attn_output.bias"]),
                 mlp: self.has_bias(family.wiring.mlp_bias, &["ffn_down.bias"]),
                 lm_head: self.has_bias(family.wiring.lm_head_bias, &[]),
+                experts: self.has_bias(family.wiring.expert_bias, &[]),
+                router: self.has_bias(family.wiring.router_bias, &[]),
             },
             norms: Norms {
                 of_layer: family.wiring.norms,
-                bias: matches!(family.wiring.norm, NormKind::Layer),
-                query_key: self.has_bias(family.wiring.query_key_norm, &["attn_q_norm.weight"]),
+                bias: family.wiring.norm == NormKind::Layer,
+                weight: family.wiring.norm != NormKind::Unweighted,
+                query_key: self.query_key_norm(family),
+                query_key_bias: family.wiring.norm == NormKind::Layer && !family.wiring.query_key_norm_of_all_heads,
             },
             learned_positions: match family.defaults.learned_positions {
                 Some(_) => self.required("context_length")?,
@@ -116,8 +122,23 @@ impl Source<'_> {
             },
             scales_embedding: family.wiring.scales_embedding,
             soft_caps: family.wiring.soft_caps,
+            particulars: Particulars {
+                sinks: family.wiring.sinks,
+                embedding_norm: family.wiring.embedding_norm,
+                further_layers: self.count("nextn_predict_layers")?.unwrap_or(0),
+                ..Particulars::default()
+            },
         }
         .checked()
+    }
+
+    fn query_key_norm(&self, family: &Family) -> QueryKeyNorm {
+        let wiring = &family.wiring;
+        match self.has_bias(wiring.query_key_norm, &["attn_q_norm.weight"]) {
+            false => QueryKeyNorm::Absent,
+            true if wiring.query_key_norm_of_all_heads => QueryKeyNorm::OfAllHeads,
+            true => QueryKeyNorm::OneForAllHeads,
+        }
     }
 
     // Newer files of latent attention give the cache's lengths under the plain names, the heads' as `_mla`.
@@ -139,6 +160,7 @@ impl Source<'_> {
         let shared_intermediate_size = match defaults.shared {
             SharedExpert::Absent => 0,
             SharedExpert::Gated { .. } => self.required("expert_shared_feed_forward_length")?,
+            SharedExpert::Plain { .. } => self.count("expert_shared_feed_forward_length")?.unwrap_or(0),
             SharedExpert::Multiple { .. } => self.required("expert_shared_count")?.saturating_mul(intermediate_size),
         };
         if layers > MAX_LAYERS {

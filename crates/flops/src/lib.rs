@@ -82,6 +82,7 @@ mod schedule;
 mod shape;
 mod tensor;
 mod traffic;
+mod units;
 mod walk;
 
 pub use answer::{FlopsAnswer, OperatorAnswer, Question};
