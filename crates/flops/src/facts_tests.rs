@@ -134,6 +134,24 @@ fn the_published_figure_of_llama_2_7b_is_reproduced() {
 }
 
 #[test]
+fn public_configurations_have_their_published_number_of_parameters() {
+    let table: Value = serde_json::from_str(include_str!("testdata/published.json")).unwrap();
+    let rows = table["models"].as_array().unwrap();
+    let mut wrong = Vec::new();
+    for row in rows {
+        let (name, published) = (row[0].as_str().unwrap(), row[1].as_str().unwrap());
+        let shape = from_config_json(&row[2]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let digits = published.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let billions = shape.parameters_total() as f64 / 1e9;
+        if format!("{billions:.digits$}") != published {
+            wrong.push(format!("{name}: {billions} instead of {published}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(rows.len() >= 60, "{}", rows.len());
+}
+
+#[test]
 fn a_multimodal_model_counts_its_text_model() {
     let text = json!({"model_type": "gemma3_text", "hidden_size": 2560});
     let whole = json!({"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}});

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::family::{self, ExpertDefaults, Family, NormKind, Setting, SharedExpert, SlidingLayers};
+use super::family::{self, ExpertDefaults, Family, NormKind, ONE_NORM, Quirk, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
 use super::shape::{
     Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError, Sliding,
@@ -65,7 +65,9 @@ struct Source<'a> {
 impl Source<'_> {
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
         let hidden_size = self.required("embedding_length")?;
-        let layers = self.required("block_count")?;
+        // The blocks of GLM-4.5 hold the layers that predict further tokens, too.
+        let further_layers = self.count("nextn_predict_layers")?.unwrap_or(0);
+        let layers = self.required("block_count")?.saturating_sub(further_layers);
         let heads = self.required("attention.head_count")?;
         let intermediate_size = self.required("feed_forward_length")?;
         let (head_dim, value_head_dim) = self.head_dims(hidden_size, heads)?;
@@ -104,7 +106,7 @@ impl Source<'_> {
                 router: self.has_bias(family.wiring.router_bias, &[]),
             },
             norms: Norms {
-                of_layer: family.wiring.norms,
+                of_layer: self.norms(family),
                 bias: family.wiring.norm == NormKind::Layer,
                 weight: family.wiring.norm != NormKind::Unweighted,
                 query_key: self.query_key_norm(family),
@@ -125,11 +127,24 @@ impl Source<'_> {
             particulars: Particulars {
                 sinks: family.wiring.sinks,
                 embedding_norm: family.wiring.embedding_norm,
-                further_layers: self.count("nextn_predict_layers")?.unwrap_or(0),
+                further_layers,
                 ..Particulars::default()
             },
         }
         .checked()
+    }
+
+    // Falcon and StableLM have one norm or two; the first layer's tensors tell.
+    fn norms(&self, family: &Family) -> &'static [&'static str] {
+        let varies = matches!(family.quirk, Quirk::Falcon | Quirk::StableLm) && !self.tensors.is_empty();
+        let has_second = || {
+            let names = ["blk.0.ffn_norm.weight", "blk.0.attn_norm_2.weight"];
+            names.iter().any(|name| self.tensor(name).is_some())
+        };
+        if varies && !has_second() {
+            return &ONE_NORM;
+        }
+        family.wiring.norms
     }
 
     fn query_key_norm(&self, family: &Family) -> QueryKeyNorm {

@@ -25,7 +25,6 @@ impl Config<'_> {
                 self.only_recurrent(shape, states)
             }
             Quirk::MiniMax => self.minimax(shape),
-            Quirk::Mpt => self.mpt(shape),
             Quirk::QwenDelta => self.qwen_delta(shape),
             Quirk::StableLm => {
                 if self.flag("use_parallel_residual")?.unwrap_or(false) {
@@ -148,12 +147,6 @@ impl Config<'_> {
         Ok(())
     }
 
-    fn mpt(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
-        let ratio = self.count(&["expansion_ratio"])?.unwrap_or(4);
-        shape.intermediate_size = shape.hidden_size.saturating_mul(ratio);
-        Ok(())
-    }
-
     fn qwen_delta(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let interval = self.count(&["full_attention_interval"])?.unwrap_or(4).max(1);
         let layers = self.recurrent_layers(shape.layers, |layer| (layer + 1) % interval != 0)?;
@@ -174,8 +167,8 @@ impl Config<'_> {
         if shape.gated_mlp {
             shape.activation = Activation::GeluTanh;
         }
-        // transformers 5.24 ties T5's lm_head to the embedding whatever the key says.
-        shape.tied |= shape.family == "t5";
+        // transformers 5.24 ties lm_head to the embedding whatever the key says.
+        shape.tied = true;
         Ok(())
     }
 

@@ -36,7 +36,7 @@ impl Config<'_> {
         let inner = shape.hidden_size.saturating_mul(expand);
         let rank = ["time_step_rank", "mamba_dt_rank"];
         let is_auto = |name: &&str| self.keys.get(*name).and_then(Value::as_str) == Some("auto");
-        let step_rank = if rank.iter().any(|name| is_auto(name)) {
+        let step_rank = if rank.iter().any(is_auto) {
             None
         } else {
             self.count(&rank)?

@@ -33,7 +33,6 @@ pub(crate) enum Quirk {
     Mamba,
     Mamba2,
     MiniMax,
-    Mpt,
     /// Qwen3-Next and Qwen3.5: the gated delta rule in most layers.
     QwenDelta,
     StableLm,

@@ -149,7 +149,6 @@ pub static MPT: Family = Family {
         rotary_share: 0.0,
         ..WIRING
     },
-    quirk: Quirk::Mpt,
     ..LLAMA_LIKE
 };
 
