@@ -156,6 +156,18 @@ fn a_multimodal_model_counts_its_text_model() {
     let text = json!({"model_type": "gemma3_text", "hidden_size": 2560});
     let whole = json!({"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}});
     assert_eq!(from_config_json(&whole), from_config_json(&text));
+    // Under other names, without a type of its own, or beside the vision tower's keys.
+    let text = json!({"model_type": "llama", "hidden_size": 2048, "num_attention_heads": 16});
+    let bare = json!({"hidden_size": 2048, "num_attention_heads": 16});
+    for whole in [
+        json!({"model_type": "multi_modality", "language_config": text}),
+        json!({"model_type": "internvl_chat", "llm_config": text}),
+        json!({"model_type": "llava", "text_config": bare}),
+    ] {
+        assert_eq!(from_config_json(&whole), from_config_json(&text), "{whole}");
+    }
+    let flat = json!({"model_type": "qwen2_vl", "hidden_size": 3584, "vision_config": {"hidden_size": 1280}});
+    assert_eq!(from_config_json(&flat).unwrap().hidden_size(), 3584);
 }
 
 #[test]

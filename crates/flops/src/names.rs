@@ -102,9 +102,7 @@ impl Naming {
     pub(super) fn is_buffer(self, tensor: &str) -> bool {
         match self {
             Self::HuggingFace => {
-                tensor.ends_with("inv_freq")
-                    || hugging_face::is_causal_mask(tensor)
-                    || hugging_face::is_correction(tensor)
+                tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor) || hugging_face::is_buffer(tensor)
             }
             Self::Gguf => tensor.starts_with("rope_f") || tensor.ends_with("exp_probs_b.bias"),
         }

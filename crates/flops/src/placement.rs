@@ -109,7 +109,11 @@ impl Placer<'_> {
 
     /// Whether the tensor is of a layer behind the last, which predicts further tokens.
     fn is_of_further_layer(&self, tensor: &str) -> bool {
-        let layers = self.shape.layers()..self.shape.layers() + self.shape.particulars.further_layers;
+        let further = self.shape.particulars.further_layers;
+        if further == 0 {
+            return false;
+        }
+        let layers = self.shape.layers()..self.shape.layers().saturating_add(further);
         let parsed = self.naming.parse(tensor);
         parsed.is_some_and(|parsed| parsed.layer.is_some_and(|layer| layers.contains(&layer)))
     }

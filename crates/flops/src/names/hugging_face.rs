@@ -22,6 +22,7 @@ const TRANSFORMER: &[Name] = &[
     name("embed_out", &["lm_head"]),
     name("embed_in", &["embed_tokens"]),
     name("embeddings", &["embed_tokens"]),
+    name("embedding", &["embed_tokens"]),
     name("word_embeddings", &["embed_tokens"]),
     name("word_embeddings_layernorm", &["embed_norm"]),
     name("shared", &["embed_tokens"]),
@@ -85,10 +86,6 @@ const TRANSFORMER: &[Name] = &[
     name("feed_forward.gate_proj", &["gate_proj"]),
     name("feed_forward.up_proj", &["up_proj"]),
     name("feed_forward.down_proj", &["down_proj"]),
-    name("shared_mlp.input_linear", &["shared_gate_proj", "shared_up_proj"]),
-    name("shared_mlp.output_linear", &["shared_down_proj"]),
-    name("shared_mlp.input_linear", &["gate_proj", "up_proj"]),
-    name("shared_mlp.output_linear", &["down_proj"]),
     name("mlp.gate", &["router"]),
     name("mlp.router", &["router"]),
     name("feed_forward.router", &["router"]),
@@ -128,6 +125,10 @@ const TRANSFORMER: &[Name] = &[
     name("feed_forward.shared_expert.gate_proj", &["shared_gate_proj"]),
     name("feed_forward.shared_expert.up_proj", &["shared_up_proj"]),
     name("feed_forward.shared_expert.down_proj", &["shared_down_proj"]),
+    name("shared_mlp.input_linear", &["shared_gate_proj", "shared_up_proj"]),
+    name("shared_mlp.output_linear", &["shared_down_proj"]),
+    name("shared_mlp.input_linear", &["gate_proj", "up_proj"]),
+    name("shared_mlp.output_linear", &["down_proj"]),
 ];
 
 const OUTER_MODULES: [&str; 8] = [
@@ -194,7 +195,18 @@ pub(super) fn is_causal_mask(tensor: &str) -> bool {
     .any(|ending| tensor.ends_with(ending))
 }
 
-/// A router's correction, which is adjusted in training and counts as no parameter.
-pub(super) fn is_correction(tensor: &str) -> bool {
-    tensor.ends_with("e_score_correction_bias") || tensor.ends_with(".expert_bias")
+/// What is no parameter, or one again: a router's correction, MiniMax's decays, T5's embedding by its other names.
+const BUFFERS: [&str; 8] = [
+    "e_score_correction_bias",
+    ".expert_bias",
+    ".slope_rate",
+    ".query_decay",
+    ".key_decay",
+    ".diagonal_decay",
+    "encoder.embed_tokens.weight",
+    "decoder.embed_tokens.weight",
+];
+
+pub(super) fn is_buffer(tensor: &str) -> bool {
+    BUFFERS.iter().any(|ending| tensor.ends_with(ending))
 }
