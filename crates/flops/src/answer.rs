@@ -205,7 +205,8 @@ impl Estimator {
 
     fn operators(&self, schedule: &Schedule) -> Vec<OperatorAnswer> {
         let Self::Walk(walk) = self else { return Vec::new() };
-        let (prefill, decode) = (schedule.prefill(), schedule.decode(walk.shape().sliding_window()));
+        let passes = walk.shape().passes();
+        let (prefill, decode) = (schedule.prefill(passes), schedule.decode(passes));
         let lines = walk.lines(schedule.latents).into_iter();
         let answer = |line: super::line::Line| {
             let holder = line.operator.map(|index| (index, &walk.operators[index]));

@@ -3,14 +3,20 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 mod keys;
+mod quirk;
+mod recurrent;
 mod sliding;
+mod text_part;
 
 use self::keys::{A_COUNT, Config};
+pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
-use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError};
+use super::shape::{
+    Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError,
+};
 
 /// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
-/// transformers; of a multimodal model the text model is taken (`text_config`).
+/// transformers; of a multimodal model the text model is taken (`text_config`, `language_config`).
 ///
 /// ```
 /// let config = serde_json::json!({
@@ -30,33 +36,34 @@ pub fn from_config_json(config: &Value) -> Result<ModelShape, ShapeError> {
     let outer = config
         .as_object()
         .ok_or_else(|| ShapeError::bad("config.json", "no object", "an object"))?;
-    let text = outer.get("text_config").and_then(Value::as_object);
-    let model_type = text
-        .and_then(|text| text.get("model_type"))
-        .or_else(|| outer.get("model_type"));
-    let model_type = model_type
-        .and_then(Value::as_str)
-        .ok_or_else(|| ShapeError::MissingKey("model_type".to_owned()))?;
-    let family = family::by_model_type(model_type).ok_or_else(|| ShapeError::UnknownFamily(model_type.to_owned()))?;
-    Config {
-        keys: text.unwrap_or(outer),
-        outer,
+    let text = text_part(config).as_object().unwrap_or(outer);
+    let types = [text, outer].map(|keys| keys.get("model_type").and_then(Value::as_str));
+    let family = types
+        .iter()
+        .flatten()
+        .find_map(|model_type| family::by_model_type(model_type));
+    match (family, types[0].or(types[1])) {
+        (Some(family), _) => Config { keys: text, outer }.shape(family),
+        (None, Some(model_type)) => Err(ShapeError::UnknownFamily(model_type.to_owned())),
+        (None, None) => Err(ShapeError::MissingKey("model_type".to_owned())),
     }
-    .shape(family)
 }
+
+const HIDDEN_SIZE: &[&str] = &["hidden_size", "n_embd", "n_embed", "d_model"];
+const LAYERS: &[&str] = &["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
+const HEADS: &[&str] = &["num_attention_heads", "n_head", "n_heads", "num_heads"];
+const WIDTH: &[&str] = &["intermediate_size", "n_inner", "ffn_hidden_size", "d_ff"];
+const HEAD_DIM: &[&str] = &["head_dim", "d_kv"];
+const EXPERTS_PER_TOKEN: &[&str] = &["num_experts_per_tok", "experts_per_token"];
 
 impl Config<'_> {
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
-        let defaults = &family.defaults;
-        let hidden_size = self.count(&["hidden_size", "n_embd"])?.unwrap_or(defaults.hidden_size);
-        let layers = self
-            .count(&["num_hidden_layers", "n_layer"])?
-            .unwrap_or(defaults.layers);
-        let heads = self
-            .count(&["num_attention_heads", "n_head"])?
-            .unwrap_or(defaults.heads);
+        let (defaults, wiring) = (&family.defaults, &family.wiring);
+        let hidden_size = self.count(HIDDEN_SIZE)?.unwrap_or(defaults.hidden_size);
+        let layers = self.count(LAYERS)?.unwrap_or(defaults.layers);
+        let heads = self.count(HEADS)?.unwrap_or(defaults.heads);
         let default_width = defaults.intermediate_size.unwrap_or(hidden_size.saturating_mul(4));
-        let intermediate_size = self.count(&["intermediate_size", "n_inner"])?.unwrap_or(default_width);
+        let intermediate_size = self.count(WIDTH)?.unwrap_or(default_width);
         let latent = family.latent.map(|latent| self.latent(&latent)).transpose()?;
         let (head_dim, value_head_dim) = match &latent {
             Some((_, key, value)) => (*key, *value),
@@ -71,7 +78,7 @@ impl Config<'_> {
             .transpose()?
             .flatten();
         let latent_rope_dim = latent.as_ref().map(|(latent, ..)| latent.rope_dim);
-        ModelShape {
+        let mut shape = ModelShape {
             family: family.name,
             hidden_size,
             layers,
@@ -82,31 +89,49 @@ impl Config<'_> {
             intermediate_size,
             vocab_size: self.count(&["vocab_size"])?.unwrap_or(defaults.vocab_size),
             tied: self.flag("tie_word_embeddings")?.unwrap_or(defaults.tied),
-            gated_mlp: family.wiring.gated_mlp,
+            gated_mlp: wiring.gated_mlp,
             experts,
             latent: latent.map(|(latent, _, _)| latent),
             biases: Biases {
-                qkv: self.setting(family.wiring.qkv_bias)?,
-                attention_output: self.setting(family.wiring.attention_output_bias)?,
-                mlp: self.setting(family.wiring.mlp_bias)?,
-                lm_head: self.setting(family.wiring.lm_head_bias)?,
+                qkv: self.setting(wiring.qkv_bias)?,
+                attention_output: self.setting(wiring.attention_output_bias)?,
+                mlp: self.setting(wiring.mlp_bias)?,
+                lm_head: self.setting(wiring.lm_head_bias)?,
+                experts: self.setting(wiring.expert_bias)?,
+                router: self.setting(wiring.router_bias)?,
             },
             norms: Norms {
-                of_layer: family.wiring.norms,
-                bias: matches!(family.wiring.norm, NormKind::Layer),
-                query_key: self.setting(family.wiring.query_key_norm)?,
+                of_layer: wiring.norms,
+                bias: wiring.norm == NormKind::Layer,
+                weight: wiring.norm != NormKind::Unweighted,
+                query_key: match (self.setting(wiring.query_key_norm)?, wiring.query_key_norm_of_all_heads) {
+                    (false, _) => QueryKeyNorm::Absent,
+                    (true, false) => QueryKeyNorm::OneForAllHeads,
+                    (true, true) => QueryKeyNorm::OfAllHeads,
+                },
+                query_key_bias: wiring.norm == NormKind::Layer && !wiring.query_key_norm_of_all_heads,
             },
             learned_positions: match defaults.learned_positions {
                 Some(rows) => self.count(&["n_positions", "max_position_embeddings"])?.unwrap_or(rows),
                 None => 0,
             },
-            sliding: self.sliding(family.wiring.sliding, layers)?,
-            activation: family.wiring.activation,
+            sliding: self.sliding(wiring.sliding, layers)?,
+            activation: wiring.activation,
             rotary_dim: self.rotary_dim(family, latent_rope_dim.unwrap_or(head_dim), latent_rope_dim.is_some())?,
-            scales_embedding: family.wiring.scales_embedding,
-            soft_caps: family.wiring.soft_caps,
-        }
-        .checked()
+            scales_embedding: wiring.scales_embedding,
+            soft_caps: wiring.soft_caps,
+            particulars: Particulars {
+                query_gate: wiring.query_gate,
+                sinks: wiring.sinks,
+                embedding_norm: wiring.embedding_norm,
+                further_layers: self
+                    .count(&["num_nextn_predict_layers", "num_mtp_layers"])?
+                    .unwrap_or(0),
+                ..Particulars::default()
+            },
+        };
+        self.apply(family.quirk, &mut shape)?;
+        shape.checked()
     }
 
     // An explicit null means "as many as heads", also where the family's default is another number.
@@ -116,7 +141,8 @@ impl Config<'_> {
         } else {
             defaults.kv_heads
         };
-        Ok(self.count(&["num_key_value_heads"])?.or(absent).unwrap_or(heads))
+        let found = self.count(&["num_key_value_heads", "num_kv_heads", "n_head_kv"])?;
+        Ok(found.or(absent).unwrap_or(heads))
     }
 
     fn head_dim(&self, defaults: &Defaults, hidden_size: u64, heads: u64) -> Result<u64, ShapeError> {
@@ -125,7 +151,7 @@ impl Config<'_> {
         } else {
             defaults.head_dim
         };
-        match self.count(&["head_dim"])?.or(absent) {
+        match self.count(HEAD_DIM)?.or(absent) {
             Some(head_dim) => Ok(head_dim),
             None => hidden_size
                 .checked_div(heads)
@@ -135,16 +161,22 @@ impl Config<'_> {
 
     // The part of a head that is turned; of a latent one the whole rotary part.
     fn rotary_dim(&self, family: &Family, length: u64, whole: bool) -> Result<u64, ShapeError> {
-        const NAME: &str = "partial_rotary_factor";
-        let value = self.keys.get(NAME).filter(|value| !value.is_null());
-        let share = match value {
-            None => family.wiring.rotary_share,
-            Some(value) => value
-                .as_f64()
-                .filter(|share| (0.0..=1.0).contains(share))
-                .ok_or_else(|| ShapeError::bad(NAME, value, "a number from 0 to 1"))?,
-        };
+        let share = self.rotary_share()?.unwrap_or(family.wiring.rotary_share);
         Ok(if whole { length } else { (length as f64 * share) as u64 })
+    }
+
+    /// The share by its name of today, in the place that transformers 5 gives it, or by GPT-NeoX's name.
+    fn rotary_share(&self) -> Result<Option<f64>, ShapeError> {
+        const NAMES: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
+        let moved = self.keys.get("rope_parameters").and_then(|rope| rope.get(NAMES[0]));
+        let found = NAMES.iter().find_map(|name| self.keys.get(*name)).or(moved);
+        let Some(value) = found.filter(|value| !value.is_null()) else {
+            return Ok(None);
+        };
+        let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share));
+        share
+            .map(Some)
+            .ok_or_else(|| ShapeError::bad(NAMES[0], value, "a number from 0 to 1"))
     }
 
     fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Option<Experts>, ShapeError> {
@@ -154,7 +186,7 @@ impl Config<'_> {
         if count == 0 {
             return Ok(None);
         }
-        let per_token = self.count(&["num_experts_per_tok"])?.or(defaults.per_token);
+        let per_token = self.count(EXPERTS_PER_TOKEN)?.or(defaults.per_token);
         let intermediate_size = match defaults.intermediate_size {
             None => width,
             Some(default) => self.count(&["moe_intermediate_size"])?.unwrap_or(default),
@@ -168,9 +200,12 @@ impl Config<'_> {
                 .count(&["n_shared_experts"])?
                 .unwrap_or(count)
                 .saturating_mul(intermediate_size),
+            SharedExpert::Plain { intermediate_size } => {
+                self.count(&["shared_intermediate_size"])?.unwrap_or(intermediate_size)
+            }
         };
         Ok(Some(Experts {
-            sparse_layers: self.sparse_layers(layers)?,
+            sparse_layers: self.sparse_layers(defaults, layers)?,
             count,
             per_token: per_token.ok_or_else(|| ShapeError::MissingKey("num_experts_per_tok".to_owned()))?,
             intermediate_size,
@@ -181,9 +216,9 @@ impl Config<'_> {
 
     // transformers: layer i is sparse unless it is listed, comes before first_k_dense_replace, or (i + 1) is not a
     // multiple of decoder_sparse_step.
-    fn sparse_layers(&self, layers: u64) -> Result<Vec<u64>, ShapeError> {
+    fn sparse_layers(&self, defaults: &ExpertDefaults, layers: u64) -> Result<Vec<u64>, ShapeError> {
         let step = self.count(&["decoder_sparse_step"])?.unwrap_or(1).max(1);
-        let first = self.count(&["first_k_dense_replace"])?.unwrap_or(0);
+        let first = self.count(&["first_k_dense_replace"])?.unwrap_or(defaults.dense_layers);
         let listed = match self.keys.get("mlp_only_layers") {
             None | Some(Value::Null) => HashSet::new(),
             Some(Value::Array(items)) => items.iter().filter_map(Value::as_u64).collect(),
@@ -192,6 +227,14 @@ impl Config<'_> {
         // Checked here as well: the list is built before the shape is.
         if layers > MAX_LAYERS {
             return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
+        }
+        if let Some(types) = self.words(&["mlp_layer_types"], layers)? {
+            return Ok(types
+                .into_iter()
+                .zip(0..)
+                .filter(|(word, _)| *word == "sparse")
+                .map(|(_, layer)| layer)
+                .collect());
         }
         let sparse = |layer: &u64| *layer >= first && (layer + 1).is_multiple_of(step) && !listed.contains(layer);
         Ok((0..layers).filter(sparse).collect())

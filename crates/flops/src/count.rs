@@ -1,7 +1,8 @@
 use super::line::{Line, lines};
 use super::operator::Operator;
-use super::schedule::{Schedule, Work};
+use super::schedule::Schedule;
 use super::shape::ModelShape;
+use super::units::Units;
 
 /// FLOPs of one schedule, exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,19 +29,20 @@ impl Flops {
 /// Counts the FLOPs of the schedule by the model's operators.
 pub(super) fn count(shape: &ModelShape, operators: &[Operator], schedule: &Schedule) -> Flops {
     let lines = lines(shape, operators, schedule.latents);
-    let (prefill, decode) = (schedule.prefill(), schedule.decode(shape.sliding_window()));
-    let products = |work: &Work| -> u128 { sum(&lines, work, true) };
-    let causal = prefill.causal(schedule.causal_prefill_pairs());
+    let passes = shape.passes();
+    let (prefill, decode) = (schedule.prefill(passes), schedule.decode(passes));
+    let products = |work: &Units| -> u128 { sum(&lines, work, true) };
+    let causal = schedule.causal_prefill(passes);
     Flops {
         prefill: products(&prefill),
         decode: products(&decode),
         causal_total: products(&causal) + products(&decode),
-        unwindowed_total: products(&prefill) + products(&schedule.decode(None)),
+        unwindowed_total: products(&prefill) + products(&schedule.decode(passes.without_window())),
         elementwise: sum(&lines, &prefill, false) + sum(&lines, &decode, false),
     }
 }
 
-fn sum(lines: &[Line], work: &Work, products: bool) -> u128 {
+fn sum(lines: &[Line], work: &Units, products: bool) -> u128 {
     let wanted = lines.iter().filter(|line| line.counts() == products);
     wanted.map(|line| line.flops(work)).sum()
 }

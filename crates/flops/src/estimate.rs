@@ -170,7 +170,7 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
     }
     if walk.outside_elements > 0 {
         notes.push(format!(
-            "{} weights of parts that no text passes (vision) are in no figure",
+            "{} weights of parts that no text passes (vision, layers that predict further tokens) are in no figure",
             walk.outside_elements
         ));
     }

@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::count::count;
 use super::line::lines;
-use super::schedule::Work;
-use super::shape::{Activation, Biases, Experts, ModelShape, Norms};
+use super::shape::{Activation, Biases, Experts, ModelShape, Norms, Particulars, QueryKeyNorm};
+use super::units::{Unit, Units};
 use super::{Flops, LatentCache, Logits, RequestTokens, Schedule, ShapeError, from_config_json};
 
 fn reference() -> Value {
@@ -22,13 +24,23 @@ fn models() -> Vec<(String, Value)> {
 
 fn pass_of(shape: &ModelShape, [tokens, cached, rows]: [u64; 3]) -> u128 {
     let [tokens, cached, rows] = [tokens, cached, rows].map(u128::from);
-    let work = Work {
-        tokens,
-        pairs: tokens * (tokens + cached),
-        windowed_pairs: tokens * (tokens + cached),
-        keys: tokens + cached,
-        logit_rows: rows,
-    };
+    let mut work = Units::of(Unit::Token, tokens)
+        .with(Unit::Pair, tokens * (tokens + cached))
+        .with(Unit::WindowedPair, tokens * (tokens + cached))
+        .with(Unit::Key, tokens + cached)
+        .with(Unit::LogitRow, rows);
+    if shape.passes().chunk > 0 || shape.particulars.recurrent.is_some() {
+        work = work.with(if cached == 0 { Unit::Prefill } else { Unit::Step }, 1);
+    }
+    let chunk = u128::from(shape.passes().chunk);
+    if cached == 0 && chunk > 0 {
+        let chunks = tokens.div_ceil(chunk);
+        let lengths = (0..chunks).map(|index| (tokens - index * chunk).min(chunk));
+        work = work
+            .with(Unit::ChunkedToken, chunks * chunk)
+            .with(Unit::ChunkPair, (chunks + 1) * (chunks + 1))
+            .with(Unit::BlockPair, lengths.map(|length| length * length).sum());
+    }
     let lines = lines(shape, &shape.operators(), LatentCache::Compressed);
     let products = lines.iter().filter(|line| line.counts());
     products.map(|line| line.flops(&work)).sum()
@@ -59,6 +71,31 @@ fn flops_equal_the_flop_counter_to_the_last_digit() {
         }
     }
     assert!(checked > 800, "{checked}");
+}
+
+fn later_families() -> Value {
+    serde_json::from_str(include_str!("testdata/later_families.json")).unwrap()
+}
+
+/// Parameters, and whole requests with transformers' own cache, of the families beyond Llama's and its neighbours.
+#[test]
+fn later_families_equal_pytorch_to_the_last_digit() {
+    let mut families = BTreeSet::new();
+    for (name, model) in later_families()["models"].as_object().unwrap() {
+        let shape = from_config_json(&model["config"]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let said = format!("{name} {}", model["config"]);
+        let expected = |key: &str| model[key].as_u64().map(u128::from);
+        assert_eq!(Some(shape.parameters_total()), expected("params_total"), "{said}");
+        assert_eq!(Some(shape.parameters_active()), expected("params_active"), "{said}");
+        for request in model["requests"].as_array().unwrap() {
+            let [input, output, prefill, decode] = [0, 1, 2, 3].map(|index| request[index].as_u64().unwrap());
+            let flops = counted(&shape, input as u32, output as u32, Logits::Last);
+            let expected = (u128::from(prefill), u128::from(decode));
+            assert_eq!((flops.prefill, flops.decode), expected, "{said} {request}");
+        }
+        families.insert(shape.family());
+    }
+    assert!(families.len() > 30, "{families:?}");
 }
 
 /// The decode steps that transformers computes with its own cache, which forgets what lies outside of the window.
@@ -97,10 +134,40 @@ fn the_published_figure_of_llama_2_7b_is_reproduced() {
 }
 
 #[test]
+fn public_configurations_have_their_published_number_of_parameters() {
+    let table: Value = serde_json::from_str(include_str!("testdata/published.json")).unwrap();
+    let rows = table["models"].as_array().unwrap();
+    let mut wrong = Vec::new();
+    for row in rows {
+        let (name, published) = (row[0].as_str().unwrap(), row[1].as_str().unwrap());
+        let shape = from_config_json(&row[2]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let digits = published.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let billions = shape.parameters_total() as f64 / 1e9;
+        if format!("{billions:.digits$}") != published {
+            wrong.push(format!("{name}: {billions} instead of {published}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(rows.len() >= 60, "{}", rows.len());
+}
+
+#[test]
 fn a_multimodal_model_counts_its_text_model() {
     let text = json!({"model_type": "gemma3_text", "hidden_size": 2560});
     let whole = json!({"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}});
     assert_eq!(from_config_json(&whole), from_config_json(&text));
+    // Under other names, without a type of its own, or beside the vision tower's keys.
+    let text = json!({"model_type": "llama", "hidden_size": 2048, "num_attention_heads": 16});
+    let bare = json!({"hidden_size": 2048, "num_attention_heads": 16});
+    for whole in [
+        json!({"model_type": "multi_modality", "language_config": text}),
+        json!({"model_type": "internvl_chat", "llm_config": text}),
+        json!({"model_type": "llava", "text_config": bare}),
+    ] {
+        assert_eq!(from_config_json(&whole), from_config_json(&text), "{whole}");
+    }
+    let flat = json!({"model_type": "qwen2_vl", "hidden_size": 3584, "vision_config": {"hidden_size": 1280}});
+    assert_eq!(from_config_json(&flat).unwrap().hidden_size(), 3584);
 }
 
 #[test]
@@ -135,7 +202,7 @@ fn values_that_no_model_has_are_refused() {
         Err(ShapeError::MissingKey(_))
     ));
     assert!(matches!(
-        from_config_json(&json!({"model_type": "mamba"})),
+        from_config_json(&json!({"model_type": "rwkv"})),
         Err(ShapeError::UnknownFamily(_))
     ));
     assert!(matches!(from_config_json(&json!({})), Err(ShapeError::MissingKey(_))));
@@ -156,9 +223,12 @@ prop_compose! {
                 shared_intermediate_size: 0, shared_gate: false,
             }),
             latent: None, biases: Biases::default(),
-            norms: Norms { of_layer: &["input_norm", "ffn_norm"], bias: false, query_key: false },
+            norms: Norms {
+                of_layer: &["input_norm", "ffn_norm"], bias: false, weight: true, query_key: QueryKeyNorm::Absent,
+                query_key_bias: false,
+            },
             learned_positions: 0, sliding: None, activation: Activation::Silu, rotary_dim: head_dim,
-            scales_embedding: false, soft_caps: false,
+            scales_embedding: false, soft_caps: false, particulars: Particulars::default(),
         }.checked().unwrap()
     }
 }

@@ -1,18 +1,27 @@
 //! The families of transformers: each is data, in a file of its own under `family/`. Defaults are those of
 //! transformers 5.24 (`configuration_*.py`), because a `config.json` leaves out what equals them.
 
+mod cohere;
 mod deepseek;
 mod description;
+mod early;
 mod gemma;
+mod glm;
 mod gpt;
+mod gpt_oss;
+mod granite;
 mod llama;
 mod mistral;
+mod olmo;
 mod phi;
 mod qwen;
+mod qwen_later;
+mod state_space;
 
 pub use self::description::Family;
 pub(super) use self::description::{
-    Defaults, ExpertDefaults, LatentDefaults, NormKind, Setting, SharedExpert, SlidingLayers,
+    Defaults, ExpertDefaults, LatentDefaults, NormKind, ONE_NORM, Quirk, Setting, SharedExpert, SlidingLayers,
+    TWO_NORMS,
 };
 
 /// Every family, in the order in which they are tried.
@@ -33,6 +42,45 @@ pub static FAMILIES: &[&Family] = &[
     &gpt::GPT2,
     &gpt::STARCODER2,
     &deepseek::DEEPSEEK_V2,
+    &deepseek::DEEPSEEK_V3,
+    &phi::PHIMOE,
+    &glm::GLM,
+    &glm::GLM4,
+    &glm::GLM4_MOE,
+    &glm::GLM4_MOE_LITE,
+    &granite::GRANITE,
+    &granite::GRANITE_MOE,
+    &granite::GRANITE_MOE_SHARED,
+    &granite::GRANITE_HYBRID,
+    &gpt_oss::GPT_OSS,
+    &qwen_later::QWEN2_VL,
+    &qwen_later::QWEN3_VL,
+    &qwen_later::QWEN3_VL_MOE,
+    &qwen_later::QWEN3_NEXT,
+    &qwen_later::QWEN3_5,
+    &qwen_later::QWEN3_5_MOE,
+    &llama::LLAMA4,
+    &mistral::MINISTRAL,
+    &mistral::MINISTRAL3,
+    &gemma::GEMMA3N,
+    &olmo::OLMO,
+    &olmo::OLMO2,
+    &olmo::OLMO3,
+    &olmo::OLMOE,
+    &cohere::COHERE,
+    &cohere::COHERE2,
+    &early::FALCON,
+    &early::GPT_NEOX,
+    &early::GPTJ,
+    &early::BLOOM,
+    &early::MPT,
+    &early::STABLELM,
+    &early::T5,
+    &early::MT5,
+    &state_space::JAMBA,
+    &state_space::MAMBA,
+    &state_space::MAMBA2,
+    &state_space::MINIMAX,
 ];
 
 pub(super) fn by_model_type(model_type: &str) -> Option<&'static Family> {

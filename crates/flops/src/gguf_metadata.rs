@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
-use super::family::{self, ExpertDefaults, Family, NormKind, Setting, SharedExpert, SlidingLayers};
+use super::family::{self, ExpertDefaults, Family, NormKind, ONE_NORM, Quirk, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
-use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError, Sliding};
+use super::shape::{
+    Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError, Sliding,
+};
 use super::tensor::TensorInfo;
 
 /// Reads the shape that a GGUF file's metadata describe. `tensors` decide what metadata do not say: lm_head is tied
@@ -63,7 +65,9 @@ struct Source<'a> {
 impl Source<'_> {
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
         let hidden_size = self.required("embedding_length")?;
-        let layers = self.required("block_count")?;
+        // The blocks of GLM-4.5 hold the layers that predict further tokens, too.
+        let further_layers = self.count("nextn_predict_layers")?.unwrap_or(0);
+        let layers = self.required("block_count")?.saturating_sub(further_layers);
         let heads = self.required("attention.head_count")?;
         let intermediate_size = self.required("feed_forward_length")?;
         let (head_dim, value_head_dim) = self.head_dims(hidden_size, heads)?;
@@ -98,11 +102,15 @@ impl Source<'_> {
                 attention_output: self.has_bias(family.wiring.attention_output_bias, &["attn_output.bias"]),
                 mlp: self.has_bias(family.wiring.mlp_bias, &["ffn_down.bias"]),
                 lm_head: self.has_bias(family.wiring.lm_head_bias, &[]),
+                experts: self.has_bias(family.wiring.expert_bias, &[]),
+                router: self.has_bias(family.wiring.router_bias, &[]),
             },
             norms: Norms {
-                of_layer: family.wiring.norms,
-                bias: matches!(family.wiring.norm, NormKind::Layer),
-                query_key: self.has_bias(family.wiring.query_key_norm, &["attn_q_norm.weight"]),
+                of_layer: self.norms(family),
+                bias: family.wiring.norm == NormKind::Layer,
+                weight: family.wiring.norm != NormKind::Unweighted,
+                query_key: self.query_key_norm(family),
+                query_key_bias: family.wiring.norm == NormKind::Layer && !family.wiring.query_key_norm_of_all_heads,
             },
             learned_positions: match family.defaults.learned_positions {
                 Some(_) => self.required("context_length")?,
@@ -116,8 +124,36 @@ impl Source<'_> {
             },
             scales_embedding: family.wiring.scales_embedding,
             soft_caps: family.wiring.soft_caps,
+            particulars: Particulars {
+                sinks: family.wiring.sinks,
+                embedding_norm: family.wiring.embedding_norm,
+                further_layers,
+                ..Particulars::default()
+            },
         }
         .checked()
+    }
+
+    // Falcon and StableLM have one norm or two; the first layer's tensors tell.
+    fn norms(&self, family: &Family) -> &'static [&'static str] {
+        let varies = matches!(family.quirk, Quirk::Falcon | Quirk::StableLm) && !self.tensors.is_empty();
+        let has_second = || {
+            let names = ["blk.0.ffn_norm.weight", "blk.0.attn_norm_2.weight"];
+            names.iter().any(|name| self.tensor(name).is_some())
+        };
+        if varies && !has_second() {
+            return &ONE_NORM;
+        }
+        family.wiring.norms
+    }
+
+    fn query_key_norm(&self, family: &Family) -> QueryKeyNorm {
+        let wiring = &family.wiring;
+        match self.has_bias(wiring.query_key_norm, &["attn_q_norm.weight"]) {
+            false => QueryKeyNorm::Absent,
+            true if wiring.query_key_norm_of_all_heads => QueryKeyNorm::OfAllHeads,
+            true => QueryKeyNorm::OneForAllHeads,
+        }
     }
 
     // Newer files of latent attention give the cache's lengths under the plain names, the heads' as `_mla`.
@@ -139,6 +175,7 @@ impl Source<'_> {
         let shared_intermediate_size = match defaults.shared {
             SharedExpert::Absent => 0,
             SharedExpert::Gated { .. } => self.required("expert_shared_feed_forward_length")?,
+            SharedExpert::Plain { .. } => self.count("expert_shared_feed_forward_length")?.unwrap_or(0),
             SharedExpert::Multiple { .. } => self.required("expert_shared_count")?.saturating_mul(intermediate_size),
         };
         if layers > MAX_LAYERS {

@@ -47,6 +47,9 @@
 //! - Norms, softmax, activations, rotary embedding and biases stand apart (`flops_elementwise`, one FLOP an operation).
 //!   The embedding look-up counts 0.
 //! - Of a mixture of experts only the chosen experts count.
+//! - Layers with a recurrence in place of attention count the products that the plain path of transformers 5.24 computes:
+//!   chunk by chunk in a prefill, with its padding, token by token in decode.
+//! - An encoder takes the input once; its decoder begins with one token, and looks at all of the input in each step.
 //! - A quantized model has the same products: they are computed after dequantization.
 //!
 //! # How sure a figure is
@@ -62,6 +65,8 @@
 mod answer;
 mod config_json;
 mod count;
+#[cfg(test)]
+mod engine_tests;
 mod estimate;
 #[cfg(test)]
 mod facts_tests;
@@ -82,6 +87,7 @@ mod schedule;
 mod shape;
 mod tensor;
 mod traffic;
+mod units;
 mod walk;
 
 pub use answer::{FlopsAnswer, OperatorAnswer, Question};

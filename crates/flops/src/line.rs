@@ -1,11 +1,14 @@
 //! What each operator costs for each unit of work: multiply-adds of matrix products, and by the same scheme the small
 //! operators, which stand apart.
 
+mod recurrence;
+
 use serde::Serialize;
 
 use super::operator::{Kind, Operator};
-use super::schedule::{LatentCache, Work};
-use super::shape::{Activation, ModelShape};
+use super::schedule::LatentCache;
+use super::shape::{Activation, ModelShape, QueryKeyNorm};
+use super::units::{Unit, Units};
 
 /// What a line of the operator table does.
 ///
@@ -23,59 +26,22 @@ pub enum OperatorKind {
     Elementwise,
 }
 
-/// Multiply-adds, or operations of the small operators, for each unit of work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cost {
-    pub per_token: u128,
-    pub per_pair: u128,
-    /// For each pair in layers that slide.
-    pub per_windowed_pair: u128,
-    pub per_key: u128,
-    pub per_logit_row: u128,
-}
-
-impl Cost {
-    pub fn count(self, work: &Work) -> u128 {
-        self.per_token * work.tokens
-            + self.per_pair * work.pairs
-            + self.per_windowed_pair * work.windowed_pairs
-            + self.per_key * work.keys
-            + self.per_logit_row * work.logit_rows
-    }
-
-    fn token(per_token: u128) -> Self {
-        Self {
-            per_token,
-            ..Self::default()
-        }
-    }
-
-    /// So much for each pair in each layer.
-    fn pair(shape: &ModelShape, per_pair: u128) -> Self {
-        let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
-        Self {
-            per_pair: per_pair * u128::from(shape.layers - sliding),
-            per_windowed_pair: per_pair * u128::from(sliding),
-            ..Self::default()
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub name: &'static str,
     pub kind: OperatorKind,
-    pub cost: Cost,
+    /// Multiply-adds, or operations of the small operators, for each unit of work.
+    pub cost: Units,
     /// Position of the operator that holds the weights.
     pub operator: Option<usize>,
 }
 
 impl Line {
     /// FLOPs: 2 a multiply-add, 1 an operation of a small operator.
-    pub fn flops(&self, work: &Work) -> u128 {
+    pub fn flops(&self, work: &Units) -> u128 {
         match self.kind {
-            OperatorKind::Elementwise | OperatorKind::Lookup => self.cost.count(work),
-            OperatorKind::MatrixProduct | OperatorKind::Attention => 2 * self.cost.count(work),
+            OperatorKind::Elementwise | OperatorKind::Lookup => self.cost.times_each(work),
+            OperatorKind::MatrixProduct | OperatorKind::Attention => 2 * self.cost.times_each(work),
         }
     }
 
@@ -107,17 +73,19 @@ pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentC
     let with_weights = operators.iter().enumerate().map(|(index, operator)| Line {
         name: operator.name,
         kind: match operator.kind {
-            Kind::Product | Kind::LatentExpansion | Kind::Logits => OperatorKind::MatrixProduct,
+            Kind::Product | Kind::LatentExpansion | Kind::OfEncoder | Kind::Convolution | Kind::Logits => {
+                OperatorKind::MatrixProduct
+            }
             Kind::Lookup => OperatorKind::Lookup,
-            Kind::Norm => OperatorKind::Elementwise,
+            Kind::Norm | Kind::Vector => OperatorKind::Elementwise,
         },
         cost: cost_of(shape, operator, latents),
         operator: Some(index),
     });
     let mut lines: Vec<Line> = with_weights.collect();
     let heads = u128::from(shape.heads);
-    let mut push = |name, kind, cost: Cost| {
-        if cost != Cost::default() {
+    let mut push = |name, kind, cost: Units| {
+        if cost != Units::default() {
             let operator = None;
             lines.push(Line {
                 name,
@@ -127,44 +95,103 @@ pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentC
             });
         }
     };
-    let scores = Cost::pair(shape, heads * u128::from(shape.head_dim));
-    push("attention_scores", OperatorKind::Attention, scores);
-    let values = Cost::pair(shape, heads * u128::from(shape.value_head_dim));
-    push("attention_values", OperatorKind::Attention, values);
+    let [keys, values] = [shape.head_dim, shape.value_head_dim].map(u128::from);
+    push("attention_scores", OperatorKind::Attention, pairs(shape, heads * keys));
+    push(
+        "attention_values",
+        OperatorKind::Attention,
+        pairs(shape, heads * values),
+    );
+    let encoder = encoder_pairs(shape, heads * (keys + values));
+    push("encoder_attention", OperatorKind::Attention, encoder);
+    push(
+        "cross_attention",
+        OperatorKind::Attention,
+        cross_pairs(shape, heads * (keys + values)),
+    );
+    push("recurrence", OperatorKind::Attention, recurrence::products(shape));
+    push("stream_prediction", OperatorKind::MatrixProduct, stream_sums(shape));
     for (name, cost) in small_costs(shape, operators) {
         push(name, OperatorKind::Elementwise, cost);
     }
     lines
 }
 
-fn cost_of(shape: &ModelShape, operator: &Operator, latents: LatentCache) -> Cost {
+/// So much for each pair of query and key in each layer with attention.
+fn pairs(shape: &ModelShape, per_pair: u128) -> Units {
+    let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
+    Units::of(Unit::Pair, per_pair * u128::from(shape.attention_layers() - sliding))
+        .with(Unit::WindowedPair, per_pair * u128::from(sliding))
+}
+
+fn encoder_pairs(shape: &ModelShape, per_pair: u128) -> Units {
+    let encoder = shape.particulars.encoder;
+    let layers = encoder.map_or(0, |encoder| encoder.layers);
+    Units::of(Unit::EncoderPair, per_pair * u128::from(layers))
+}
+
+fn cross_pairs(shape: &ModelShape, per_pair: u128) -> Units {
+    let encoder = shape.particulars.encoder;
+    let layers = encoder.map_or(0, |_| shape.layers);
+    Units::of(Unit::CrossPair, per_pair * u128::from(layers))
+}
+
+/// Gemma 3n: each layer predicts each stream of a token from all streams.
+fn stream_sums(shape: &ModelShape) -> Units {
+    let inputs = shape.particulars.per_layer_inputs;
+    let streams = inputs.map_or(0, |inputs| inputs.streams);
+    per_token(u128::from(shape.layers * streams * streams) * u128::from(shape.hidden_size))
+}
+
+fn per_token(number: u128) -> Units {
+    Units::of(Unit::Token, number)
+}
+
+fn cost_of(shape: &ModelShape, operator: &Operator, latents: LatentCache) -> Units {
     let multiply_adds = operator.elements() * u128::from(shape.active(operator));
     match (operator.kind, latents) {
-        (Kind::Product, _) | (Kind::LatentExpansion, LatentCache::Expanded) => Cost::token(multiply_adds),
-        (Kind::LatentExpansion, LatentCache::Compressed) => Cost {
-            per_key: multiply_adds,
-            ..Cost::default()
-        },
-        (Kind::Logits, _) => Cost {
-            per_logit_row: multiply_adds,
-            ..Cost::default()
-        },
-        (Kind::Lookup, _) => Cost::default(),
+        (Kind::Product, _) | (Kind::LatentExpansion, LatentCache::Expanded) => {
+            per_token(multiply_adds * passes_of(operator))
+        }
+        (Kind::LatentExpansion, LatentCache::Compressed) => Units::of(Unit::Key, multiply_adds),
+        (Kind::OfEncoder, _) => Units::of(Unit::EncoderToken, multiply_adds),
+        (Kind::Convolution, _) => convolution(operator, u128::from(shape.active(operator))),
+        (Kind::Logits, _) => Units::of(Unit::LogitRow, multiply_adds),
+        (Kind::Lookup | Kind::Vector, _) => Units::default(),
         (Kind::Norm, _) => {
-            let heads = match operator.name {
-                "q_norm" => shape.heads,
-                "k_norm" => shape.kv_heads,
+            let heads = match (operator.name, shape.norms.query_key) {
+                ("q_norm", QueryKeyNorm::OneForAllHeads) => shape.heads,
+                ("k_norm", QueryKeyNorm::OneForAllHeads) => shape.kv_heads,
                 _ => 1,
             };
             let ops = if operator.bias { LAYER_NORM_OPS } else { RMS_NORM_OPS };
-            Cost::token(multiply_adds * u128::from(heads) * ops)
+            let unit = if operator.name.starts_with("encoder") {
+                Unit::EncoderToken
+            } else {
+                Unit::Token
+            };
+            Units::of(unit, multiply_adds * u128::from(heads) * ops)
         }
     }
 }
 
-fn small_costs(shape: &ModelShape, operators: &[Operator]) -> Vec<(&'static str, Cost)> {
+/// Gemma 3n's router runs before the streams' prediction and before their correction.
+fn passes_of(operator: &Operator) -> u128 {
+    if operator.name == "stream_router" { 2 } else { 1 }
+}
+
+/// A prefill is filled up in front and behind, so that kernel − 1 more places are computed; a step computes one more.
+fn convolution(operator: &Operator, copies: u128) -> Units {
+    let place = operator.elements() * copies;
+    per_token(place)
+        .with(Unit::Prefill, place * u128::from(operator.columns.saturating_sub(1)))
+        .with(Unit::Step, place)
+}
+
+fn small_costs(shape: &ModelShape, operators: &[Operator]) -> Vec<(&'static str, Units)> {
     let [layers, heads, hidden] = [shape.layers, shape.heads, shape.hidden_size].map(u128::from);
     let sparse = shape.sparse_layers().len() as u128;
+    let attention_layers = u128::from(shape.attention_layers());
     let turned_heads = match shape.latent {
         Some(_) => heads + 1,
         None => heads + u128::from(shape.kv_heads),
@@ -172,6 +199,7 @@ fn small_costs(shape: &ModelShape, operators: &[Operator]) -> Vec<(&'static str,
     let ops = match shape.activation {
         Activation::Silu => SILU_OPS,
         Activation::GeluTanh => GELU_TANH_OPS,
+        Activation::Relu => 1,
     } + u128::from(shape.gated_mlp);
     let experts = shape.experts.as_ref().map_or([0; 3], |experts| {
         let routed = u128::from(experts.per_token * experts.intermediate_size);
@@ -194,33 +222,24 @@ fn small_costs(shape: &ModelShape, operators: &[Operator]) -> Vec<(&'static str,
     };
     let caps = u128::from(shape.soft_caps) * SOFT_CAP_OPS;
     vec![
-        ("softmax", Cost::pair(shape, heads * SOFTMAX_OPS)),
+        ("softmax", pairs(shape, heads * SOFTMAX_OPS)),
         (
             "rotary_embedding",
-            Cost::token(layers * turned_heads * u128::from(shape.rotary_dim) * ROTARY_OPS),
+            per_token(attention_layers * turned_heads * u128::from(shape.rotary_dim) * ROTARY_OPS),
         ),
-        ("activation", Cost::token(width * ops)),
-        ("router_softmax", Cost::token(sparse * experts[1])),
-        ("expert_sum", Cost::token(sparse * experts[2])),
-        ("residual_sum", Cost::token(2 * layers * hidden)),
-        (
-            "bias_sum",
-            Cost {
-                per_token: biases(false),
-                per_logit_row: biases(true),
-                ..Cost::default()
-            },
-        ),
+        ("state_update", recurrence::state_updates(shape)),
+        ("activation", per_token(width * ops)),
+        ("router_softmax", per_token(sparse * experts[1])),
+        ("expert_sum", per_token(sparse * experts[2])),
+        ("residual_sum", per_token(2 * layers * hidden)),
+        ("bias_sum", per_token(biases(false)).with(Unit::LogitRow, biases(true))),
         (
             "embedding_scale",
-            Cost::token(u128::from(shape.scales_embedding) * hidden),
+            per_token(u128::from(shape.scales_embedding) * hidden),
         ),
         (
             "soft_cap",
-            Cost {
-                per_logit_row: caps * u128::from(shape.vocab_size),
-                ..Cost::pair(shape, caps * heads)
-            },
+            pairs(shape, caps * heads).with(Unit::LogitRow, caps * u128::from(shape.vocab_size)),
         ),
     ]
 }

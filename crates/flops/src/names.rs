@@ -3,6 +3,7 @@
 mod gguf;
 mod hugging_face;
 mod name;
+mod particular;
 
 pub(super) use self::name::Name;
 
@@ -27,11 +28,13 @@ pub(super) struct Parsed<'a> {
 }
 
 impl Naming {
-    pub(super) fn table(self) -> &'static [Name] {
-        match self {
-            Self::HuggingFace => hugging_face::NAMES,
-            Self::Gguf => gguf::NAMES,
-        }
+    /// Returns every way to name a weight.
+    pub(super) fn table(self) -> impl Iterator<Item = &'static Name> {
+        let tables: &'static [&'static [Name]] = match self {
+            Self::HuggingFace => hugging_face::TABLES,
+            Self::Gguf => &[gguf::NAMES],
+        };
+        tables.iter().copied().flatten()
     }
 
     /// Takes a name apart; `None` where a number is none that a layer can have.
@@ -40,8 +43,11 @@ impl Naming {
             Self::HuggingFace => hugging_face::without_outer_modules(tensor),
             Self::Gguf => tensor,
         };
+        if let Some(parsed) = self.parse_encoder_decoder(tensor) {
+            return Some(parsed);
+        }
         let layer_words = match self {
-            Self::HuggingFace => &["layers.", "h."][..],
+            Self::HuggingFace => &["layers.", "h.", "blocks."][..],
             Self::Gguf => &["blk."][..],
         };
         let in_layer = layer_words.iter().find_map(|word| inner.strip_prefix(word));
@@ -70,11 +76,35 @@ impl Naming {
         })
     }
 
+    /// T5: `encoder.block.3.layer.0.…`; tables of positions stand in the first layer, and count as the model's.
+    fn parse_encoder_decoder(self, tensor: &str) -> Option<Parsed<'_>> {
+        let (half, inner) = tensor
+            .split_once('.')
+            .filter(|(half, _)| matches!(*half, "encoder" | "decoder"))?;
+        let in_layer = inner.strip_prefix("block.").and_then(|inside| inside.split_once('.'));
+        let is_table = inner.contains("relative_attention_bias");
+        let (layer, rest) = match in_layer {
+            Some(("0", _)) if is_table => (None, "relative_attention_bias.weight"),
+            Some((number, rest)) => (Some(number.parse().ok()?), rest),
+            None => (None, inner),
+        };
+        Some(Parsed {
+            prefix: in_layer.map_or("", |(number, rest)| {
+                &tensor[..tensor.len() - rest.len() - 1 - number.len()]
+            }),
+            layer,
+            expert: None,
+            rest: format!("{half}.{rest}"),
+        })
+    }
+
     /// Tables and masks that are no parameters.
     pub(super) fn is_buffer(self, tensor: &str) -> bool {
         match self {
-            Self::HuggingFace => tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor),
-            Self::Gguf => tensor.starts_with("rope_f"),
+            Self::HuggingFace => {
+                tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor) || hugging_face::is_buffer(tensor)
+            }
+            Self::Gguf => tensor.starts_with("rope_f") || tensor.ends_with("exp_probs_b.bias"),
         }
     }
 

@@ -1,6 +1,10 @@
 //! The walk through a model: every operator that holds weights, by the family's description.
 
-use super::shape::{Experts, LatentAttention, ModelShape};
+mod encoder;
+mod per_layer;
+mod recurrent;
+
+use super::shape::{Experts, LatentAttention, ModelShape, QueryKeyNorm};
 
 /// What an operator does with its weights when tokens pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,12 +13,18 @@ pub(super) enum Kind {
     Product,
     /// A product that makes keys and values of what latent attention keeps in its cache.
     LatentExpansion,
+    /// A product with the vector of every token of the encoder.
+    OfEncoder,
+    /// A product of each channel with its last tokens; the columns are the kernel.
+    Convolution,
     /// lm_head: a product with those tokens' vectors whose logits are wanted.
     Logits,
     /// A table from which rows are copied.
     Lookup,
     /// A norm's vector: no product.
     Norm,
+    /// Numbers that take part in operations of single elements.
+    Vector,
 }
 
 /// Where an operator stands, and so how often the model has it.
@@ -22,12 +32,20 @@ pub(super) enum Kind {
 pub(super) enum Scope {
     Model,
     Layers,
+    AttentionLayers,
+    /// Layers with attention that make keys and values of their own.
+    KeyedLayers,
+    /// Layers with a recurrence in place of attention.
+    RecurrentLayers,
     /// Layers with one feed-forward network for all tokens.
     DenseLayers,
     /// Layers with a mixture of experts.
     SparseLayers,
     /// Each expert of each such layer.
     Experts,
+    EncoderLayers,
+    /// Each stream of hidden states but the first (Gemma 3n).
+    Streams,
 }
 
 /// One matrix or vector, met again in layers and experts.
@@ -68,10 +86,52 @@ impl ModelShape {
             Scope::Model if operator.kind == Kind::Logits => u64::from(!self.tied),
             Scope::Model => 1,
             Scope::Layers => self.layers,
+            Scope::AttentionLayers => self.attention_layers(),
+            Scope::KeyedLayers if self.particulars.layers_without_keys == 0 => self.attention_layers(),
+            Scope::KeyedLayers => self.layers_with(Scope::KeyedLayers).len() as u64,
+            Scope::RecurrentLayers => self.recurrent_layers().len() as u64,
             Scope::DenseLayers => self.layers - sparse,
             Scope::SparseLayers => sparse,
             Scope::Experts => sparse * self.experts.as_ref().map_or(0, |experts| experts.count),
+            Scope::EncoderLayers => self.encoder_layers(),
+            Scope::Streams => self.streams_beside_the_first(),
         }
+    }
+
+    /// Numbers of the layers that have the scope's operators, ascending; those of the encoder are its own.
+    pub(super) fn layers_with(&self, scope: Scope) -> Vec<u64> {
+        (0..self.layers.max(self.encoder_layers()))
+            .filter(|layer| self.has_layer(scope, *layer))
+            .collect()
+    }
+
+    /// Returns whether the layer has the scope's operators.
+    pub(super) fn has_layer(&self, scope: Scope, layer: u64) -> bool {
+        let is_sparse = || self.sparse_layers().binary_search(&layer).is_ok();
+        let is_recurrent = || self.recurrent_layers().binary_search(&layer).is_ok();
+        if scope == Scope::EncoderLayers {
+            return layer < self.encoder_layers();
+        }
+        layer < self.layers
+            && match scope {
+                Scope::Model | Scope::Streams | Scope::EncoderLayers => false,
+                Scope::Layers => true,
+                Scope::AttentionLayers => !is_recurrent(),
+                Scope::KeyedLayers => !is_recurrent() && layer < self.layers - self.particulars.layers_without_keys,
+                Scope::RecurrentLayers => is_recurrent(),
+                Scope::DenseLayers => !is_sparse(),
+                Scope::SparseLayers | Scope::Experts => is_sparse(),
+            }
+    }
+
+    pub(super) fn streams_beside_the_first(&self) -> u64 {
+        self.particulars
+            .per_layer_inputs
+            .map_or(0, |inputs| inputs.streams.saturating_sub(1))
+    }
+
+    fn encoder_layers(&self) -> u64 {
+        self.particulars.encoder.map_or(0, |encoder| encoder.layers)
     }
 
     /// Copies that one token passes.
@@ -121,20 +181,26 @@ impl ModelShape {
             Scope::Model,
             [self.learned_positions, self.hidden_size],
         );
+        if self.particulars.embedding_norm {
+            self.hidden_norm(&mut walk, "embed_norm", Scope::Model);
+        }
+        self.encoder(&mut walk);
+        self.per_layer_inputs(&mut walk);
         for norm in self.norms.of_layer {
-            walk.norm(norm, Scope::Layers, self.hidden_size, self.norms.bias);
+            self.hidden_norm(&mut walk, norm, Scope::Layers);
         }
         match &self.latent {
             None => self.grouped_attention(&mut walk),
             Some(latent) => self.latent_attention(&mut walk, latent),
         }
         let o_proj = [self.hidden_size, self.heads * self.value_head_dim];
-        walk.linear("o_proj", Scope::Layers, o_proj, self.biases.attention_output);
+        walk.linear("o_proj", Scope::AttentionLayers, o_proj, self.biases.attention_output);
+        self.recurrence(&mut walk);
         self.dense_mlp(&mut walk);
         if let Some(experts) = &self.experts {
             self.expert_mlp(&mut walk, experts);
         }
-        walk.norm("final_norm", Scope::Model, self.hidden_size, self.norms.bias);
+        self.hidden_norm(&mut walk, "final_norm", Scope::Model);
         walk.push(
             "lm_head",
             Kind::Logits,
@@ -147,19 +213,28 @@ impl ModelShape {
         walk.operators
     }
 
+    fn hidden_norm(&self, walk: &mut Walk, name: &'static str, scope: Scope) {
+        let length = if self.norms.weight { self.hidden_size } else { 0 };
+        walk.norm(name, scope, length, self.norms.bias);
+    }
+
     fn grouped_attention(&self, walk: &mut Walk) {
-        let biased = self.biases.qkv;
-        for (name, heads, length) in [
-            ("q_proj", self.heads, self.head_dim),
-            ("k_proj", self.kv_heads, self.head_dim),
-            ("v_proj", self.kv_heads, self.value_head_dim),
-        ] {
-            walk.linear(name, Scope::Layers, [heads * length, self.hidden_size], biased);
-        }
-        if self.norms.query_key {
-            walk.norm("q_norm", Scope::Layers, self.head_dim, self.norms.bias);
-            walk.norm("k_norm", Scope::Layers, self.head_dim, self.norms.bias);
-        }
+        let (biased, hidden) = (self.biases.qkv, self.hidden_size);
+        let gated = 1 + u64::from(self.particulars.query_gate);
+        let [queries, keys] = [self.heads, self.kv_heads].map(|heads| heads * self.head_dim);
+        walk.linear("q_proj", Scope::AttentionLayers, [gated * queries, hidden], biased);
+        walk.linear("k_proj", Scope::KeyedLayers, [keys, hidden], biased);
+        let values = self.kv_heads * self.value_head_dim;
+        walk.linear("v_proj", Scope::KeyedLayers, [values, hidden], biased);
+        let lengths = match self.norms.query_key {
+            QueryKeyNorm::Absent => [0; 2],
+            QueryKeyNorm::OneForAllHeads => [self.head_dim; 2],
+            QueryKeyNorm::OfAllHeads => [queries, keys],
+        };
+        walk.norm("q_norm", Scope::AttentionLayers, lengths[0], self.norms.query_key_bias);
+        walk.norm("k_norm", Scope::KeyedLayers, lengths[1], self.norms.query_key_bias);
+        let sinks = if self.particulars.sinks { self.heads } else { 0 };
+        walk.vector("sinks", Scope::AttentionLayers, [1, sinks]);
     }
 
     // After transformers' DeepseekV2Attention: only the low-rank products from the hidden state have biases.
@@ -199,11 +274,16 @@ impl ModelShape {
 
     fn expert_mlp(&self, walk: &mut Walk, experts: &Experts) {
         let hidden = self.hidden_size;
-        walk.linear("router", Scope::SparseLayers, [experts.count, hidden], false);
-        let width = experts.intermediate_size;
-        walk.linear("expert_gate_proj", Scope::Experts, [width, hidden], false);
-        walk.linear("expert_up_proj", Scope::Experts, [width, hidden], false);
-        walk.linear("expert_down_proj", Scope::Experts, [hidden, width], false);
+        walk.linear(
+            "router",
+            Scope::SparseLayers,
+            [experts.count, hidden],
+            self.biases.router,
+        );
+        let (width, biased) = (experts.intermediate_size, self.biases.experts);
+        walk.linear("expert_gate_proj", Scope::Experts, [width, hidden], biased);
+        walk.linear("expert_up_proj", Scope::Experts, [width, hidden], biased);
+        walk.linear("expert_down_proj", Scope::Experts, [hidden, width], biased);
         let (width, biased) = (experts.shared_intermediate_size, self.biases.mlp);
         walk.linear("shared_gate_proj", Scope::SparseLayers, [width, hidden], biased);
         walk.linear("shared_up_proj", Scope::SparseLayers, [width, hidden], biased);
@@ -238,6 +318,10 @@ impl Walk {
     fn norm(&mut self, name: &'static str, scope: Scope, length: u64, biased: bool) {
         self.push(name, Kind::Norm, scope, [1, length]);
         self.bias_of_last(biased);
+    }
+
+    fn vector(&mut self, name: &'static str, scope: Scope, shape: [u64; 2]) {
+        self.push(name, Kind::Vector, scope, shape);
     }
 
     fn bias_of_last(&mut self, biased: bool) {

@@ -74,7 +74,7 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
     for tensor in tensors {
         if !seen.insert(tensor.name.as_str()) {
             placer.problem(format!("`{}` is there twice", tensor.name));
-        } else if naming.is_outside_the_text_model(&tensor.name) {
+        } else if naming.is_outside_the_text_model(&tensor.name) || placer.is_of_further_layer(&tensor.name) {
             let sum = placer.placement.outside_elements.saturating_add(tensor.elements());
             placer.placement.outside_elements = sum;
         } else if !naming.is_buffer(&tensor.name)
@@ -107,6 +107,17 @@ impl Placer<'_> {
         self.placement.problems.push(problem);
     }
 
+    /// Whether the tensor is of a layer behind the last, which predicts further tokens.
+    fn is_of_further_layer(&self, tensor: &str) -> bool {
+        let further = self.shape.particulars.further_layers;
+        if further == 0 {
+            return false;
+        }
+        let layers = self.shape.layers()..self.shape.layers().saturating_add(further);
+        let parsed = self.naming.parse(tensor);
+        parsed.is_some_and(|parsed| parsed.layer.is_some_and(|layer| layers.contains(&layer)))
+    }
+
     fn place(&mut self, tensor: &TensorInfo) -> Result<(), Unplaced> {
         let unknown = || Unplaced::Unknown {
             tensor: tensor.name.clone(),
@@ -115,7 +126,7 @@ impl Placer<'_> {
         let parsed = self.naming.parse(&tensor.name).ok_or_else(unknown)?;
         let (stem, part) = part::split(&parsed.rest);
         let mut misfit = None;
-        for name in self.naming.table().iter().filter(|name| name.stem == stem) {
+        for name in self.naming.table().filter(|name| name.stem == stem) {
             let Some(members) = self.members(name) else { continue };
             match self.fits(tensor, &parsed, name, &members, part) {
                 Ok(()) => return self.book(tensor, &parsed, name, &members, part),
@@ -153,25 +164,34 @@ impl Placer<'_> {
             });
         }
         let rows: u64 = members.iter().map(|index| self.operators[*index].rows).sum();
+        let is_stacked = first.scope == Scope::Experts && parsed.expert.is_none();
         let expected = match part {
             Part::Companion => return Ok(()),
             Part::Bias if !members.iter().all(|index| self.operators[*index].bias) => {
                 return Err(Misfit::NoBias { operator: first.name });
             }
             Part::Bias if first.kind == Kind::Norm => vec![first.columns],
+            Part::Bias if is_stacked => vec![self.shape.experts().unwrap_or(0), rows],
             Part::Bias => vec![rows],
             Part::Weight | Part::Packed if rows == 1 && matches!(tensor.shape[..], [_]) => vec![first.columns],
-            Part::Weight | Part::Packed if first.scope == Scope::Experts && parsed.expert.is_none() => {
+            Part::Weight | Part::Packed if is_stacked => {
                 let experts = self.shape.experts().unwrap_or(0);
                 vec![experts, rows, first.columns]
             }
             Part::Weight | Part::Packed => vec![rows, first.columns],
         };
+        let turned = match expected[..] {
+            [experts, rows, columns] => vec![experts, columns, rows],
+            _ => vec![first.columns, rows],
+        };
         let elements = expected.iter().map(|length| u128::from(*length)).product();
-        let transposed = name.transposed && tensor.shape == [first.columns, rows];
+        let transposed = name.transposed && part != Part::Bias && tensor.shape == turned;
         let by_heads =
             first.kind == Kind::LatentExpansion && tensor.shape.len() == 3 && u128::from(tensor.elements()) == elements;
-        if tensor.shape == expected || transposed || by_heads || part.packs(tensor, elements) {
+        // A convolution's one channel, and a norm of all heads by heads, are the same numbers.
+        let regrouped = matches!(first.kind, Kind::Convolution | Kind::Norm | Kind::Vector)
+            && u128::from(tensor.elements()) == elements;
+        if tensor.shape == expected || transposed || by_heads || regrouped || part.packs(tensor, elements) {
             return Ok(());
         }
         Err(Misfit::Shape {
@@ -182,20 +202,17 @@ impl Placer<'_> {
 
     fn has_copy(&self, scope: Scope, parsed: &Parsed<'_>) -> bool {
         let Some(layer) = parsed.layer else {
-            return scope == Scope::Model && parsed.expert.is_none();
+            return match (scope, parsed.expert) {
+                (Scope::Model, expert) => expert.is_none(),
+                (Scope::Streams, Some(stream)) => stream < self.shape.streams_beside_the_first(),
+                _ => false,
+            };
         };
         let expert_exists = match (scope, parsed.expert) {
             (Scope::Experts, Some(expert)) => self.shape.experts().is_some_and(|count| expert < count),
             (_, expert) => expert.is_none(),
         };
-        let is_sparse = || self.shape.sparse_layers().binary_search(&layer).is_ok();
-        let layer_has_it = match scope {
-            Scope::Model => false,
-            Scope::Layers => true,
-            Scope::DenseLayers => !is_sparse(),
-            Scope::SparseLayers | Scope::Experts => is_sparse(),
-        };
-        layer < self.shape.layers() && expert_exists && layer_has_it
+        expert_exists && self.shape.has_layer(scope, layer)
     }
 
     fn book(
@@ -255,14 +272,16 @@ impl Placer<'_> {
     }
 
     fn missing(&self, operator: &Operator, covered: &HashSet<Copy>, suffix: &str) -> Vec<String> {
-        let layers: Vec<u64> = match operator.scope {
+        if operator.scope == Scope::Streams {
+            let gone = (0..self.shape.streams_beside_the_first()).find(|stream| !covered.contains(&(0, Some(*stream))));
+            return gone
+                .map(|stream| self.describe(operator, 0, Some(stream), suffix))
+                .into_iter()
+                .collect();
+        }
+        let layers = match operator.scope {
             Scope::Model => (0..self.shape.stored(operator).max(u64::from(suffix == "bias"))).collect(),
-            Scope::Layers => (0..self.shape.layers()).collect(),
-            Scope::DenseLayers => {
-                let is_dense = |layer: &u64| self.shape.sparse_layers().binary_search(layer).is_err();
-                (0..self.shape.layers()).filter(is_dense).collect()
-            }
-            Scope::SparseLayers | Scope::Experts => self.shape.sparse_layers().to_vec(),
+            scope => self.shape.layers_with(scope),
         };
         let mut missing = Vec::new();
         for layer in layers {
@@ -291,10 +310,7 @@ impl Placer<'_> {
             .iter()
             .zip(&self.names)
             .find(|(other, _)| other.name == operator.name);
-        let usual = || {
-            let table = self.naming.table().iter();
-            table.into_iter().find(|name| name.operators.contains(&operator.name))
-        };
+        let usual = || self.naming.table().find(|name| name.operators.contains(&operator.name));
         let Some(name) = seen.and_then(|(_, name)| *name).or_else(usual) else {
             return format!("{} is missing", operator.name);
         };
@@ -304,8 +320,10 @@ impl Placer<'_> {
         };
         let full = match operator.scope {
             // lm_head stands beside the model's other modules.
-            Scope::Model if operator.kind != Kind::Logits => format!("{}{stem}.{suffix}", outer_module(&self.prefix)),
-            Scope::Model => format!("{stem}.{suffix}"),
+            Scope::Model | Scope::Streams if operator.kind != Kind::Logits => {
+                format!("{}{stem}.{suffix}", outer_module(&self.prefix))
+            }
+            Scope::Model | Scope::Streams => format!("{stem}.{suffix}"),
             _ => format!("{}{layer}.{stem}.{suffix}", self.prefix),
         };
         format!("`{full}` is missing")

@@ -238,6 +238,36 @@ fn every_family_is_traced_under_both_namings() {
     assert_eq!(families.len(), 16);
 }
 
+/// The state of one model of each later family, as transformers names it.
+#[test]
+fn every_later_family_is_traced() {
+    let facts: Value = serde_json::from_str(include_str!("testdata/later_families.json")).unwrap();
+    let models = facts["models"].as_object().unwrap().iter();
+    let with_tensors = models.filter(|(_, model)| model["tensors"].is_array());
+    let mut traced = 0;
+    for (name, model) in with_tensors {
+        let named = model["tensors"].as_array().unwrap().iter().map(|entry| TensorInfo {
+            name: entry[0].as_str().unwrap().to_owned(),
+            shape: serde_json::from_value(entry[1].clone()).unwrap(),
+            dtype: "F32".to_owned(),
+            bytes: 4,
+        });
+        let named: Vec<_> = named.collect();
+        let shape = from_config_json(&model["config"]).unwrap();
+        let walk = Walk::new(shape.clone(), Naming::HuggingFace, &named, None);
+        assert!(walk.is_traced(), "{name}: {:?}", walk.problems);
+        for position in (0..named.len()).step_by(5) {
+            let mut fewer = named.clone();
+            let gone = fewer.remove(position);
+            let is_buffer = Naming::HuggingFace.is_buffer(&gone.name);
+            let walk = Walk::new(shape.clone(), Naming::HuggingFace, &fewer, None);
+            assert_eq!(walk.is_traced(), is_buffer, "{name} without {}", gone.name);
+        }
+        traced += 1;
+    }
+    assert!(traced > 30, "{traced}");
+}
+
 #[test]
 fn published_mixtral_checkpoints_name_each_expert() {
     let config = json!({

@@ -1,9 +1,11 @@
 //! What is run, reduced to the few sums that every operator's cost depends on.
 
-use std::iter::Sum;
-use std::ops::Add;
+mod passes;
 
 use serde::{Deserialize, Serialize};
+
+pub(super) use self::passes::Passes;
+use super::units::{Unit, Units};
 
 /// Positions whose logits are computed in prefill.
 ///
@@ -91,12 +93,21 @@ impl Schedule {
         Self { latents, ..self }
     }
 
-    pub(super) fn prefill(&self) -> Work {
-        self.sum(|tokens| Work::prefill(tokens.input, self.logits))
+    pub(super) fn prefill(&self, passes: Passes) -> Units {
+        self.sum(|tokens| passes.prefill(tokens.input, self.logits))
     }
 
-    /// Query-key pairs of the prefills whose key is not later than the query.
-    pub(super) fn causal_prefill_pairs(&self) -> u128 {
+    /// The prefills with only those pairs whose key is not later than the query. An encoder's tokens see all others.
+    pub(super) fn causal_prefill(&self, passes: Passes) -> Units {
+        let whole = self.prefill(passes);
+        if passes.has_encoder {
+            return whole;
+        }
+        let pairs = self.causal_prefill_pairs();
+        whole.with(Unit::Pair, pairs).with(Unit::WindowedPair, pairs)
+    }
+
+    fn causal_prefill_pairs(&self) -> u128 {
         let of = |(tokens, times): &(RequestTokens, u64)| {
             let input = u128::from(tokens.input);
             u128::from(*times) * (input * (input + 1) / 2)
@@ -104,10 +115,13 @@ impl Schedule {
         self.requests.iter().map(of).sum()
     }
 
-    /// The decode steps; layers that slide see at most `window` tokens.
-    pub(super) fn decode(&self, window: Option<u64>) -> Work {
-        let window = window.filter(|_| self.keeps_windows);
-        self.sum(|tokens| Work::decode(tokens, window))
+    pub(super) fn decode(&self, passes: Passes) -> Units {
+        let passes = if self.keeps_windows {
+            passes
+        } else {
+            passes.without_window()
+        };
+        self.sum(|tokens| passes.decode(tokens))
     }
 
     /// Returns the number of input and output tokens together.
@@ -131,7 +145,7 @@ impl Schedule {
         self.requests.iter().map(|(_, times)| times).sum()
     }
 
-    fn sum(&self, work: impl Fn(RequestTokens) -> Work) -> Work {
+    fn sum(&self, work: impl Fn(RequestTokens) -> Units) -> Units {
         self.requests
             .iter()
             .map(|(tokens, times)| work(*tokens).times(u128::from(*times)))
@@ -139,113 +153,25 @@ impl Schedule {
     }
 }
 
-/// Sums over forward passes, exact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Work {
-    /// Tokens that pass the layers.
-    pub tokens: u128,
-    /// Pairs of query and key over the full T × S matrices.
-    pub pairs: u128,
-    /// The same in layers that slide: in decode the cache keeps no more than the window. A prefill computes the whole
-    /// matrix and masks it.
-    pub windowed_pairs: u128,
-    /// Keys in sight of a pass, S summed over passes.
-    pub keys: u128,
-    /// Rows of logits.
-    pub logit_rows: u128,
-}
-
-impl Work {
-    pub fn prefill(tokens: u32, logits: Logits) -> Self {
-        let tokens = u128::from(tokens);
-        Self {
-            tokens,
-            pairs: tokens * tokens,
-            windowed_pairs: tokens * tokens,
-            keys: tokens,
-            logit_rows: match logits {
-                Logits::Last => tokens.min(1),
-                Logits::All => tokens,
-            },
-        }
-    }
-
-    pub fn decode(tokens: RequestTokens, window: Option<u64>) -> Self {
-        let (input, steps) = (u128::from(tokens.input), u128::from(tokens.output.saturating_sub(1)));
-        // The steps see N + 1, N + 2, … N + steps tokens.
-        let growing = |steps: u128| steps * input + steps * (steps + 1) / 2;
-        let windowed_pairs = window.map_or(growing(steps), |window| {
-            let window = u128::from(window);
-            let short = window.saturating_sub(input).min(steps);
-            growing(short) + (steps - short) * window
-        });
-        Self {
-            tokens: steps,
-            pairs: growing(steps),
-            windowed_pairs,
-            keys: growing(steps),
-            logit_rows: steps,
-        }
-    }
-
-    /// A prefill with only those pairs whose key is not later than the query.
-    pub fn causal(self, prefill_pairs: u128) -> Self {
-        Self {
-            pairs: prefill_pairs,
-            windowed_pairs: prefill_pairs,
-            ..self
-        }
-    }
-
-    fn times(self, times: u128) -> Self {
-        Self {
-            tokens: self.tokens * times,
-            pairs: self.pairs * times,
-            windowed_pairs: self.windowed_pairs * times,
-            keys: self.keys * times,
-            logit_rows: self.logit_rows * times,
-        }
-    }
-}
-
-impl Add for Work {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            tokens: self.tokens + other.tokens,
-            pairs: self.pairs + other.pairs,
-            windowed_pairs: self.windowed_pairs + other.windowed_pairs,
-            keys: self.keys + other.keys,
-            logit_rows: self.logit_rows + other.logit_rows,
-        }
-    }
-}
-
-impl Sum for Work {
-    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
-        parts.fold(Self::default(), Add::add)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Logits, RequestTokens, Schedule, Work};
+    use super::{Logits, Passes, RequestTokens, Schedule, Unit};
 
     proptest! {
         #[test]
         fn the_sums_are_those_of_the_single_steps(input in 0..3_000_u32, output in 0..300_u32, window in 1..3_500_u64) {
             let tokens = RequestTokens { input, output };
             let steps = (1..u128::from(output.max(1))).map(|step| u128::from(input) + step);
-            let work = Work::decode(tokens, Some(window));
-            prop_assert_eq!(work.pairs, steps.clone().sum::<u128>());
-            prop_assert_eq!(work.tokens, steps.clone().count() as u128);
+            let passes = Passes { window: Some(window), ..Passes::default() };
+            let work = passes.decode(tokens);
+            prop_assert_eq!(work.get(Unit::Pair), steps.clone().sum::<u128>());
+            prop_assert_eq!(work.get(Unit::Token), steps.clone().count() as u128);
             // A prompt longer than the window has filled it.
             let within = steps.map(|seen| seen.min(u128::from(window))).sum::<u128>();
-            prop_assert_eq!(work.windowed_pairs, within);
-            prop_assert_eq!(Work::decode(tokens, None).windowed_pairs, work.pairs);
+            prop_assert_eq!(work.get(Unit::WindowedPair), within);
+            prop_assert_eq!(passes.without_window().decode(tokens).get(Unit::WindowedPair), work.get(Unit::Pair));
         }
 
         #[test]
@@ -253,8 +179,9 @@ mod tests {
             let tokens = RequestTokens { input, output };
             let batched = Schedule::uniform(tokens, batch, Logits::All);
             let single = Schedule::uniform(tokens, 1, Logits::All);
-            prop_assert_eq!(batched.prefill(), (0..batch).map(|_| single.prefill()).sum());
-            prop_assert_eq!(batched.decode(Some(9)), (0..batch).map(|_| single.decode(Some(9))).sum());
+            let passes = Passes { window: Some(9), chunk: 7, has_encoder: false };
+            prop_assert_eq!(batched.prefill(passes), (0..batch).map(|_| single.prefill(passes)).sum());
+            prop_assert_eq!(batched.decode(passes), (0..batch).map(|_| single.decode(passes)).sum());
             prop_assert_eq!(batched.total_tokens(), u128::from(batch) * single.total_tokens());
         }
     }

@@ -1,4 +1,11 @@
+mod parts;
+
 use thiserror::Error;
+
+pub(super) use self::parts::{
+    Convolution, DeltaRule, DualStates, Encoder, Particulars, PerLayerInputs, QueryKeyNorm, Recurrence, Recurrent, Scan,
+};
+use super::schedule::Passes;
 
 use super::metadata::MetadataValue;
 
@@ -71,6 +78,8 @@ pub struct ModelShape {
     pub(super) scales_embedding: bool,
     /// Whether attention scores and logits are capped by a tanh (Gemma 2).
     pub(super) soft_caps: bool,
+    /// What only few families have.
+    pub(super) particulars: Particulars,
 }
 
 /// The layers whose attention looks back no further than a window.
@@ -86,6 +95,7 @@ pub(super) struct Sliding {
 pub(super) enum Activation {
     Silu,
     GeluTanh,
+    Relu,
 }
 
 /// The mixture of experts in `sparse_layers`; the other layers have a dense feed-forward network.
@@ -118,6 +128,8 @@ pub(super) struct Biases {
     pub attention_output: bool,
     pub mlp: bool,
     pub lm_head: bool,
+    pub experts: bool,
+    pub router: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,12 +138,14 @@ pub(super) struct Norms {
     pub of_layer: &'static [&'static str],
     /// LayerNorm with a bias, or RMSNorm without.
     pub bias: bool,
-    /// Whether each head's query and key are normed, with one weight for all heads.
-    pub query_key: bool,
+    /// Whether norms have a weight.
+    pub weight: bool,
+    pub query_key: QueryKeyNorm,
+    pub query_key_bias: bool,
 }
 
 /// Far above any model there is, and low enough that every count in this crate fits 128 bits with 32-bit token counts.
-const MAX_DIMENSION: u64 = 1 << 24;
+pub(super) const MAX_DIMENSION: u64 = 1 << 24;
 const MAX_HEADS: u64 = 1 << 16;
 pub(super) const MAX_LAYERS: u64 = 1 << 14;
 const MAX_EXPERTS: u64 = 1 << 16;
@@ -198,6 +212,25 @@ impl ModelShape {
         self.sliding.as_ref().map(|sliding| sliding.window)
     }
 
+    /// Layers with attention, the others are recurrent.
+    pub(super) fn attention_layers(&self) -> u64 {
+        self.layers - self.recurrent_layers().len() as u64
+    }
+
+    pub(super) fn recurrent_layers(&self) -> &[u64] {
+        let recurrent = self.particulars.recurrent.as_ref();
+        recurrent.map_or(&[], |recurrent| &recurrent.layers)
+    }
+
+    /// What of the model decides how much work its passes are.
+    pub(super) fn passes(&self) -> Passes {
+        Passes {
+            window: self.sliding_window(),
+            chunk: self.particulars.recurrent.as_ref().map_or(0, Recurrent::chunk),
+            has_encoder: self.particulars.encoder.is_some(),
+        }
+    }
+
     /// Refuses what no model has, so that the arithmetic needs no checks.
     pub(super) fn checked(self) -> Result<Self, ShapeError> {
         within("hidden_size", self.hidden_size, MAX_DIMENSION)?;
@@ -206,7 +239,10 @@ impl ModelShape {
         within("num_key_value_heads", self.kv_heads, self.heads)?;
         within("head_dim", self.head_dim, MAX_HEADS)?;
         within("value_head_dim", self.value_head_dim, MAX_HEADS)?;
-        within("intermediate_size", self.intermediate_size, MAX_DIMENSION)?;
+        // Mamba has no feed-forward network.
+        if self.attention_layers() > 0 {
+            within("intermediate_size", self.intermediate_size, MAX_DIMENSION)?;
+        }
         within("vocab_size", self.vocab_size, MAX_DIMENSION)?;
         if self.learned_positions > MAX_DIMENSION {
             return Err(ShapeError::bad(
@@ -225,6 +261,18 @@ impl ModelShape {
         if let Some(experts) = &self.experts {
             experts.check(self.layers)?;
         }
+        if let Some(sliding) = self
+            .sliding
+            .as_ref()
+            .filter(|sliding| sliding.layers > self.attention_layers())
+        {
+            return Err(ShapeError::bad(
+                "sliding layers",
+                sliding.layers,
+                "at most the layers with attention",
+            ));
+        }
+        self.particulars.check(self.layers)?;
         if let Some(latent) = &self.latent {
             within("kv_lora_rank", latent.key_value_rank, MAX_DIMENSION)?;
             within("q_lora_rank", latent.query_rank.unwrap_or(1), MAX_DIMENSION)?;
@@ -258,7 +306,7 @@ impl Experts {
     }
 }
 
-fn within(key: &str, value: u64, max: u64) -> Result<(), ShapeError> {
+pub(super) fn within(key: &str, value: u64, max: u64) -> Result<(), ShapeError> {
     if value == 0 || value > max {
         return Err(ShapeError::bad(
             key,

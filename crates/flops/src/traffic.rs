@@ -2,8 +2,9 @@
 //! Activations are left out; a GPU keeps them in its caches.
 
 use super::operator::{Kind, Operator, Scope};
-use super::schedule::{LatentCache, Schedule, Work};
+use super::schedule::{LatentCache, Schedule};
 use super::shape::ModelShape;
+use super::units::{Unit, Units};
 
 /// Bytes read over a schedule: weights, keys and values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -41,38 +42,43 @@ pub(super) struct Weights<'a> {
 
 pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_per_element: f64) -> Traffic {
     let batch = f64::from(schedule.batch);
-    let (prefill, decode) = (schedule.prefill(), schedule.decode(weights.shape.sliding_window()));
-    let cache_bytes = |work: &Work| cache_elements(weights.shape, schedule.latents, work) * cache_bytes_per_element;
+    let passes = weights.shape.passes();
+    let (prefill, decode) = (schedule.prefill(passes), schedule.decode(passes));
+    let cache_bytes = |work: &Units| cache_elements(weights.shape, schedule.latents, work) * cache_bytes_per_element;
+    let tokens = |work: &Units| work.get(Unit::Token);
     let prefill_passes = schedule.prefills() as f64 / batch;
     let prefill_tokens = if prefill_passes > 0.0 {
-        prefill.tokens as f64 / prefill_passes
+        tokens(&prefill) as f64 / prefill_passes
     } else {
         0.0
     };
-    let decode_passes = decode.tokens as f64 / batch;
+    let decode_passes = tokens(&decode) as f64 / batch;
     let decode_weights = weights.read_in_pass(batch);
-    let steps = decode.tokens.max(1) as f64;
+    let steps = tokens(&decode).max(1) as f64;
     Traffic {
-        prefill: prefill_passes * weights.read_in_pass(prefill_tokens) + cache_bytes(&prefill),
+        prefill: prefill_passes * (weights.read_in_pass(prefill_tokens) + weights.of_encoder()) + cache_bytes(&prefill),
         decode: decode_passes * decode_weights + cache_bytes(&decode),
-        decode_tokens: decode.tokens as f64,
+        decode_tokens: tokens(&decode) as f64,
         weights_per_token: decode_weights / batch,
         cache_per_token: cache_bytes(&decode) / steps,
     }
 }
 
 /// Elements of the cache that are read. A prefill reads what it has just made, once.
-fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Work) -> f64 {
+fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Units) -> f64 {
     let of_token = match (&shape.latent, latents) {
         (Some(latent), LatentCache::Compressed) => latent.key_value_rank + latent.rope_dim,
         (Some(_), LatentCache::Expanded) => shape.heads * (shape.head_dim + shape.value_head_dim),
         (None, _) => shape.kv_heads * (shape.head_dim + shape.value_head_dim),
     };
     let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
+    let number = |unit: Unit| work.get(unit) as f64;
     // A decode step has one query, so that its pairs in sight are its keys.
-    let in_window = work.windowed_pairs.min(work.keys);
-    let positions = (shape.layers - sliding) as f64 * work.keys as f64 + sliding as f64 * in_window as f64;
-    positions * of_token as f64
+    let in_window = number(Unit::WindowedPair).min(number(Unit::Key));
+    let full = (shape.attention_layers() - sliding) as f64;
+    let cross = shape.layers as f64 * number(Unit::CrossPair);
+    let positions = full * number(Unit::Key) + sliding as f64 * in_window + cross;
+    positions * of_token as f64 + shape.state_elements() as f64 * number(Unit::Step)
 }
 
 impl Weights<'_> {
@@ -81,10 +87,20 @@ impl Weights<'_> {
         let read = |(operator, bytes): (&Operator, &f64)| match (operator.kind, operator.scope) {
             (Kind::Lookup, _) => bytes * (tokens / operator.rows as f64).min(1.0),
             (Kind::Logits, _) if self.shape.tied() && *bytes == 0.0 => self.embedding(),
+            (Kind::OfEncoder, _) => 0.0,
             (_, Scope::Experts) => bytes * self.share_of_experts(tokens),
             _ => *bytes,
         };
         self.operators.iter().zip(self.bytes).map(read).sum()
+    }
+
+    /// Bytes of weights that the encoder's tokens pass: once a request.
+    fn of_encoder(&self) -> f64 {
+        let weights = self.operators.iter().zip(self.bytes);
+        weights
+            .filter(|(operator, _)| operator.kind == Kind::OfEncoder)
+            .map(|(_, bytes)| bytes)
+            .sum()
     }
 
     fn embedding(&self) -> f64 {

@@ -2,6 +2,8 @@
 //! told and what it answers.
 
 mod engine;
+#[cfg(test)]
+mod loaders_tests;
 
 use std::process::ExitCode;
 

@@ -31,11 +31,23 @@ impl Config<'_> {
             .find_map(|name| Some((name, self.keys.get(*name).filter(|value| !value.is_null())?)));
         match found {
             None => Ok(None),
-            Some((name, value)) => value
-                .as_u64()
+            Some((name, value)) => one_count(value)
                 .map(Some)
                 .ok_or_else(|| ShapeError::bad(name, value, A_COUNT)),
         }
+    }
+
+    /// Returns the words of a list with one for each layer, under the first of the names that is there; `None` without
+    /// such a list.
+    pub fn words(&self, names: &[&str], layers: u64) -> Result<Option<Vec<&str>>, ShapeError> {
+        const ACCEPTED: &str = "a list with one word for each layer";
+        let value_of = |name: &str| self.keys.get(name).filter(|value| !value.is_null());
+        let Some((name, value)) = names.iter().find_map(|name| Some((*name, value_of(name)?))) else {
+            return Ok(None);
+        };
+        let list = value.as_array().filter(|list| list.len() as u64 == layers);
+        let words: Option<Vec<&str>> = list.and_then(|list| list.iter().map(Value::as_str).collect());
+        words.map(Some).ok_or_else(|| ShapeError::bad(name, value, ACCEPTED))
     }
 
     /// Returns the value of the key, in the text model's part or else in the whole file.
@@ -52,5 +64,16 @@ impl Config<'_> {
                 .map(Some)
                 .ok_or_else(|| ShapeError::bad(name, value, "true or false")),
         }
+    }
+}
+
+/// A number, or a list that repeats one for each layer.
+fn one_count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Array(items) => {
+            let first = items.first()?.as_u64()?;
+            items.iter().all(|item| item.as_u64() == Some(first)).then_some(first)
+        }
+        other => other.as_u64(),
     }
 }

@@ -18,6 +18,25 @@ pub struct Family {
     pub(crate) wiring: Wiring,
     pub(crate) experts: Option<ExpertDefaults>,
     pub(crate) latent: Option<LatentDefaults>,
+    pub(crate) quirk: Quirk,
+}
+
+/// What of a family no default says: `config_json` reads it by code of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quirk {
+    None,
+    Falcon,
+    Gemma3n,
+    GraniteHybrid,
+    Jamba,
+    Llama4,
+    Mamba,
+    Mamba2,
+    MiniMax,
+    /// Qwen3-Next and Qwen3.5: the gated delta rule in most layers.
+    QwenDelta,
+    StableLm,
+    T5,
 }
 
 /// What an absent key of `config.json` means.
@@ -50,6 +69,13 @@ pub(crate) struct Wiring {
     pub norms: &'static [&'static str],
     pub norm: NormKind,
     pub query_key_norm: Setting,
+    /// Whether query and key norms have a weight for each element of all heads.
+    pub query_key_norm_of_all_heads: bool,
+    pub expert_bias: Setting,
+    pub router_bias: Setting,
+    pub query_gate: bool,
+    pub sinks: bool,
+    pub embedding_norm: bool,
     pub sliding: SlidingLayers,
     pub activation: Activation,
     /// The part of each head that rotary embedding turns where `partial_rotary_factor` is absent.
@@ -90,12 +116,14 @@ pub(crate) enum Setting {
     Key { key: &'static str, default: bool },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NormKind {
     /// One weight vector.
     Rms,
     /// A weight and a bias vector.
     Layer,
+    LayerWithoutBias,
+    Unweighted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +134,8 @@ pub(crate) struct ExpertDefaults {
     /// `None`: an expert is as wide as `intermediate_size` says.
     pub intermediate_size: Option<u64>,
     pub shared: SharedExpert,
+    /// Layers from the first on that have no experts, where no key says otherwise.
+    pub dense_layers: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +148,10 @@ pub(crate) enum SharedExpert {
     /// `n_shared_experts` times as wide as one expert, without a gate.
     Multiple {
         count: u64,
+    },
+    /// Of its own width (`shared_intermediate_size`), without a gate.
+    Plain {
+        intermediate_size: u64,
     },
 }
 
@@ -149,6 +183,12 @@ pub(super) const LLAMA_WIRING: Wiring = Wiring {
     norms: &TWO_NORMS,
     norm: NormKind::Rms,
     query_key_norm: Setting::Never,
+    query_key_norm_of_all_heads: false,
+    expert_bias: Setting::Never,
+    router_bias: Setting::Never,
+    query_gate: false,
+    sinks: false,
+    embedding_norm: false,
     sliding: SlidingLayers::None,
     activation: Activation::Silu,
     rotary_share: 1.0,
@@ -156,7 +196,37 @@ pub(super) const LLAMA_WIRING: Wiring = Wiring {
     soft_caps: false,
 };
 
+/// Llama's dimensions, for families that keep its defaults.
+pub(super) const LLAMA_DEFAULTS: Defaults = Defaults {
+    hidden_size: 4096,
+    intermediate_size: Some(11008),
+    layers: 32,
+    heads: 32,
+    kv_heads: None,
+    head_dim: None,
+    vocab_size: 32000,
+    tied: false,
+    learned_positions: None,
+};
+
+/// Llama without its names.
+pub(super) const LLAMA_LIKE: Family = Family {
+    name: "",
+    description: "as Llama",
+    model_types: &[],
+    gguf_architectures: &[],
+    defaults: LLAMA_DEFAULTS,
+    wiring: LLAMA_WIRING,
+    experts: None,
+    latent: None,
+    quirk: Quirk::None,
+};
+
 /// Before attention and before the feed-forward network.
-const TWO_NORMS: [&str; 2] = ["input_norm", "ffn_norm"];
+pub(crate) const TWO_NORMS: [&str; 2] = ["input_norm", "ffn_norm"];
+/// Attention and feed-forward network side by side behind one norm.
+pub(crate) const ONE_NORM: [&str; 1] = ["input_norm"];
+/// Only what attention and the feed-forward network give.
+pub(super) const NORMS_BEHIND: [&str; 2] = ["post_attention_norm", "post_ffn_norm"];
 /// Gemma 2 and 3 norm what both give, too.
 pub(super) const FOUR_NORMS: [&str; 4] = ["input_norm", "post_attention_norm", "ffn_norm", "post_ffn_norm"];

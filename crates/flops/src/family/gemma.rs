@@ -1,4 +1,6 @@
-use super::description::{ATTENTION_BIAS, Defaults, FOUR_NORMS, Family, LLAMA_WIRING, Setting, SlidingLayers, Wiring};
+use super::description::{
+    ATTENTION_BIAS, Defaults, FOUR_NORMS, Family, LLAMA_WIRING, Quirk, Setting, SlidingLayers, Wiring,
+};
 use crate::shape::Activation;
 
 const GEMMA_WIRING: Wiring = Wiring {
@@ -24,7 +26,7 @@ const GEMMA2_DEFAULTS: Defaults = Defaults {
 pub static GEMMA: Family = Family {
     name: "gemma",
     description: "as Llama, with heads of a length of their own and lm_head tied to the embedding",
-    model_types: &["gemma"],
+    model_types: &["gemma", "paligemma"],
     gguf_architectures: &["gemma"],
     defaults: Defaults {
         hidden_size: 3072,
@@ -40,6 +42,7 @@ pub static GEMMA: Family = Family {
     wiring: GEMMA_WIRING,
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static GEMMA2: Family = Family {
@@ -56,6 +59,7 @@ pub static GEMMA2: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static GEMMA3: Family = Family {
@@ -75,4 +79,29 @@ pub static GEMMA3: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
+};
+
+pub static GEMMA3N: Family = Family {
+    name: "gemma3n",
+    description: "Gemma 3 with inputs for each layer and four streams of hidden states; the last layers take keys of earlier ones",
+    model_types: &["gemma3n", "gemma3n_text"],
+    gguf_architectures: &[],
+    defaults: Defaults {
+        hidden_size: 2048,
+        intermediate_size: Some(16384),
+        layers: 35,
+        kv_heads: Some(2),
+        vocab_size: 262_400,
+        ..GEMMA2_DEFAULTS
+    },
+    wiring: Wiring {
+        norms: &FOUR_NORMS,
+        query_key_norm: Setting::Always,
+        sliding: SlidingLayers::AllButEvery { nth: 5, window: 512 },
+        ..GEMMA_WIRING
+    },
+    experts: None,
+    latent: None,
+    quirk: Quirk::Gemma3n,
 };

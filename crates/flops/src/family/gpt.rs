@@ -1,4 +1,4 @@
-use super::description::{Defaults, Family, LLAMA_WIRING, NormKind, Setting, SlidingLayers, Wiring};
+use super::description::{Defaults, Family, LLAMA_WIRING, NormKind, Quirk, Setting, SlidingLayers, Wiring};
 use crate::shape::Activation;
 
 pub static GPT2: Family = Family {
@@ -29,6 +29,7 @@ pub static GPT2: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 const USE_BIAS: Setting = Setting::Key {
@@ -64,4 +65,5 @@ pub static STARCODER2: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };

@@ -1,4 +1,7 @@
-use super::description::{ATTENTION_BIAS, Defaults, Family, LLAMA_WIRING, MLP_BIAS, SlidingLayers, Wiring};
+use super::description::{
+    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, MLP_BIAS, Quirk, SharedExpert, SlidingLayers,
+    Wiring,
+};
 
 const WIRING: Wiring = Wiring {
     qkv_bias: ATTENTION_BIAS,
@@ -10,7 +13,18 @@ const WIRING: Wiring = Wiring {
 pub static LLAMA: Family = Family {
     name: "llama",
     description: "Llama 2 and 3, SmolLM, SmolLM2, TinyLlama: grouped-query attention, gated feed-forward, RMSNorm",
-    model_types: &["llama"],
+    model_types: &[
+        "llama",
+        "llava",
+        "llava_next",
+        "video_llava",
+        "vipllava",
+        "idefics3",
+        "smolvlm",
+        "deepseek_vl",
+        "deepseek_vl_hybrid",
+        "janus",
+    ],
     gguf_architectures: &["llama"],
     defaults: Defaults {
         hidden_size: 4096,
@@ -26,6 +40,7 @@ pub static LLAMA: Family = Family {
     wiring: WIRING,
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static SMOLLM3: Family = Family {
@@ -50,4 +65,37 @@ pub static SMOLLM3: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
+};
+
+pub static LLAMA4: Family = Family {
+    name: "llama4",
+    description: "experts beside a shared one, chunked attention in three of four layers; the text model only",
+    model_types: &["llama4", "llama4_text"],
+    gguf_architectures: &[],
+    defaults: Defaults {
+        hidden_size: 5120,
+        intermediate_size: Some(8192),
+        layers: 48,
+        heads: 40,
+        kv_heads: Some(8),
+        head_dim: Some(128),
+        vocab_size: 202_048,
+        tied: false,
+        learned_positions: None,
+    },
+    wiring: Wiring {
+        qkv_bias: ATTENTION_BIAS,
+        attention_output_bias: ATTENTION_BIAS,
+        ..LLAMA_WIRING
+    },
+    experts: Some(ExpertDefaults {
+        count: 16,
+        per_token: Some(1),
+        intermediate_size: None,
+        shared: SharedExpert::Multiple { count: 1 },
+        dense_layers: 0,
+    }),
+    latent: None,
+    quirk: Quirk::Llama4,
 };

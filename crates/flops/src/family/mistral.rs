@@ -1,4 +1,4 @@
-use super::description::{Defaults, ExpertDefaults, Family, LLAMA_WIRING, SharedExpert, SlidingLayers, Wiring};
+use super::description::{Defaults, ExpertDefaults, Family, LLAMA_WIRING, Quirk, SharedExpert, SlidingLayers, Wiring};
 
 const DEFAULTS: Defaults = Defaults {
     hidden_size: 4096,
@@ -15,7 +15,7 @@ const DEFAULTS: Defaults = Defaults {
 pub static MISTRAL: Family = Family {
     name: "mistral",
     description: "as Llama, with a sliding window in some models; llama.cpp names most of them llama",
-    model_types: &["mistral"],
+    model_types: &["mistral", "mistral3", "idefics2", "pixtral"],
     gguf_architectures: &["mistral3"],
     defaults: DEFAULTS,
     wiring: Wiring {
@@ -24,6 +24,7 @@ pub static MISTRAL: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static MIXTRAL: Family = Family {
@@ -41,6 +42,43 @@ pub static MIXTRAL: Family = Family {
         per_token: Some(2),
         intermediate_size: None,
         shared: SharedExpert::Absent,
+        dense_layers: 0,
     }),
     latent: None,
+    quirk: Quirk::None,
+};
+
+pub static MINISTRAL: Family = Family {
+    name: "ministral",
+    description: "Mistral with a sliding window in the layers that `layer_types` lists",
+    model_types: &["ministral"],
+    gguf_architectures: &[],
+    defaults: DEFAULTS,
+    wiring: Wiring {
+        sliding: SlidingLayers::All(Some(4096)),
+        ..LLAMA_WIRING
+    },
+    experts: None,
+    latent: None,
+    quirk: Quirk::None,
+};
+
+pub static MINISTRAL3: Family = Family {
+    name: "ministral3",
+    description: "Ministral 3, Devstral 2: Mistral with heads of a length of their own",
+    model_types: &["ministral3"],
+    gguf_architectures: &[],
+    defaults: Defaults {
+        layers: 34,
+        head_dim: Some(128),
+        vocab_size: 131_072,
+        ..DEFAULTS
+    },
+    wiring: Wiring {
+        sliding: SlidingLayers::All(None),
+        ..LLAMA_WIRING
+    },
+    experts: None,
+    latent: None,
+    quirk: Quirk::None,
 };

@@ -1,4 +1,6 @@
-use super::description::{Defaults, Family, LLAMA_WIRING, NormKind, Setting, SlidingLayers, Wiring};
+use super::description::{
+    Defaults, ExpertDefaults, Family, LLAMA_WIRING, NormKind, Quirk, Setting, SharedExpert, SlidingLayers, Wiring,
+};
 use crate::shape::Activation;
 
 pub static PHI: Family = Family {
@@ -35,6 +37,7 @@ pub static PHI: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static PHI3: Family = Family {
@@ -59,4 +62,48 @@ pub static PHI3: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
+};
+
+const ATTENTION_BIAS: Setting = Setting::Key {
+    key: "attention_bias",
+    default: false,
+};
+
+pub static PHIMOE: Family = Family {
+    name: "phimoe",
+    description: "Phi-3.5-MoE: Mixtral with LayerNorm",
+    model_types: &["phimoe"],
+    gguf_architectures: &["phimoe"],
+    defaults: Defaults {
+        hidden_size: 4096,
+        intermediate_size: Some(6400),
+        layers: 32,
+        heads: 32,
+        kv_heads: Some(8),
+        head_dim: None,
+        vocab_size: 32064,
+        tied: false,
+        learned_positions: None,
+    },
+    wiring: Wiring {
+        qkv_bias: ATTENTION_BIAS,
+        attention_output_bias: ATTENTION_BIAS,
+        lm_head_bias: Setting::Key {
+            key: "lm_head_bias",
+            default: false,
+        },
+        norm: NormKind::Layer,
+        sliding: SlidingLayers::All(None),
+        ..LLAMA_WIRING
+    },
+    experts: Some(ExpertDefaults {
+        count: 16,
+        per_token: Some(2),
+        intermediate_size: None,
+        shared: SharedExpert::Absent,
+        dense_layers: 0,
+    }),
+    latent: None,
+    quirk: Quirk::None,
 };

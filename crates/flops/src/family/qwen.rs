@@ -1,5 +1,5 @@
 use super::description::{
-    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, Setting, SharedExpert, SlidingLayers, Wiring,
+    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, Quirk, Setting, SharedExpert, SlidingLayers, Wiring,
 };
 
 const DENSE: Defaults = Defaults {
@@ -25,7 +25,7 @@ const QWEN3_WIRING: Wiring = Wiring {
 pub static QWEN2: Family = Family {
     name: "qwen2",
     description: "Qwen2, Qwen2.5: as Llama, with biases on query, key and value",
-    model_types: &["qwen2"],
+    model_types: &["qwen2", "llava_onevision", "llava_qwen2", "qwen2_audio"],
     gguf_architectures: &["qwen2"],
     defaults: DENSE,
     wiring: Wiring {
@@ -35,6 +35,7 @@ pub static QWEN2: Family = Family {
     },
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static QWEN2_MOE: Family = Family {
@@ -65,8 +66,10 @@ pub static QWEN2_MOE: Family = Family {
         shared: SharedExpert::Gated {
             intermediate_size: 5632,
         },
+        dense_layers: 0,
     }),
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static QWEN3: Family = Family {
@@ -81,6 +84,7 @@ pub static QWEN3: Family = Family {
     wiring: QWEN3_WIRING,
     experts: None,
     latent: None,
+    quirk: Quirk::None,
 };
 
 pub static QWEN3_MOE: Family = Family {
@@ -106,6 +110,8 @@ pub static QWEN3_MOE: Family = Family {
         per_token: Some(8),
         intermediate_size: Some(768),
         shared: SharedExpert::Absent,
+        dense_layers: 0,
     }),
     latent: None,
+    quirk: Quirk::None,
 };

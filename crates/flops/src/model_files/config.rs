@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::error::ModelFileError;
+pub(super) use crate::config_json::text_part;
 
 /// Indexes of models with 100,000 tensors have 10 MB; some tokenizer_config.json list every added token.
 const MAX_JSON_BYTES: u64 = 1 << 26;
@@ -24,14 +25,6 @@ pub(super) fn read_json(path: &Path) -> Result<Value, ModelFileError> {
         ));
     }
     serde_json::from_slice(&text).map_err(|error| ModelFileError::malformed(path, format!("it is not JSON: {error}")))
-}
-
-/// The text model's part of a multimodal configuration.
-pub(super) fn text_part(config: &Value) -> &Value {
-    config
-        .get("text_config")
-        .filter(|text| text.is_object())
-        .unwrap_or(config)
 }
 
 /// Bits of one weight: those of the quantization, else of `torch_dtype` (`dtype` in newer files).

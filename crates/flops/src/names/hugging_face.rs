@@ -1,22 +1,46 @@
 use super::name::{Name, conv, name};
 
-/// The names of transformers' modules and of published checkpoints. Where a stem has several meanings, the first fits
-/// whose operators the family has and whose shape is the tensor's.
-pub(super) const NAMES: &[Name] = &[
+/// The names of transformers' modules and of published checkpoints, in tables. Where a stem has several meanings, the
+/// first fits whose operators the family has and whose shape is the tensor's.
+pub(super) const TABLES: &[&[Name]] = &[
+    TRANSFORMER,
+    super::particular::RECURRENT,
+    super::particular::T5,
+    super::particular::GEMMA3N,
+];
+
+const TRANSFORMER: &[Name] = &[
     name("embed_tokens", &["embed_tokens"]),
     name("wte", &["embed_tokens"]),
     name("wpe", &["embed_positions"]),
     name("norm", &["final_norm"]),
     name("ln_f", &["final_norm"]),
     name("final_layernorm", &["final_norm"]),
+    name("final_layer_norm", &["final_norm"]),
+    name("norm_f", &["final_norm"]),
     name("lm_head", &["lm_head"]),
+    name("embed_out", &["lm_head"]),
+    name("embed_in", &["embed_tokens"]),
+    name("embeddings", &["embed_tokens"]),
+    name("embedding", &["embed_tokens"]),
+    name("word_embeddings", &["embed_tokens"]),
+    name("word_embeddings_layernorm", &["embed_norm"]),
+    name("shared", &["embed_tokens"]),
     name("input_layernorm", &["input_norm"]),
+    name("ln_attn", &["input_norm"]),
+    name("norm_1", &["input_norm"]),
+    name("norm", &["input_norm"]),
     name("ln_1", &["input_norm"]),
     name("post_attention_layernorm", &["post_attention_norm"]),
     name("post_attention_layernorm", &["ffn_norm"]),
     name("pre_feedforward_layernorm", &["ffn_norm"]),
     name("post_feedforward_layernorm", &["post_ffn_norm"]),
+    name("post_self_attn_layernorm", &["attention_output_norm"]),
+    name("post_mlp_layernorm", &["post_ffn_norm"]),
+    name("pre_ff_layernorm", &["ffn_norm"]),
     name("ln_2", &["ffn_norm"]),
+    name("ln_mlp", &["ffn_norm"]),
+    name("norm_2", &["ffn_norm"]),
     name("self_attn.q_proj", &["q_proj"]),
     name("self_attn.k_proj", &["k_proj"]),
     name("self_attn.v_proj", &["v_proj"]),
@@ -33,6 +57,16 @@ pub(super) const NAMES: &[Name] = &[
     name("self_attn.kv_a_proj_with_mqa", &["kv_a_proj"]),
     name("self_attn.kv_a_layernorm", &["kv_a_norm"]),
     name("self_attn.kv_b_proj", &["k_b_proj", "v_b_proj"]),
+    name("self_attn.sinks", &["sinks"]),
+    name("self_attention.query_key_value", &["q_proj", "k_proj", "v_proj"]),
+    name("self_attention.dense", &["o_proj"]),
+    name("attention.query_key_value", &["q_proj", "k_proj", "v_proj"]),
+    name("attention.dense", &["o_proj"]),
+    name("attn.q_proj", &["q_proj"]),
+    name("attn.k_proj", &["k_proj"]),
+    name("attn.v_proj", &["v_proj"]),
+    name("attn.out_proj", &["o_proj"]),
+    name("attn.Wqkv", &["q_proj", "k_proj", "v_proj"]),
     conv("attn.c_attn", &["q_proj", "k_proj", "v_proj"]),
     conv("attn.c_proj", &["o_proj"]),
     name("mlp.gate_proj", &["gate_proj"]),
@@ -43,12 +77,40 @@ pub(super) const NAMES: &[Name] = &[
     conv("mlp.c_proj", &["down_proj"]),
     name("mlp.fc1", &["up_proj"]),
     name("mlp.fc2", &["down_proj"]),
+    name("mlp.dense_h_to_4h", &["up_proj"]),
+    name("mlp.dense_4h_to_h", &["down_proj"]),
+    name("mlp.fc_in", &["up_proj"]),
+    name("mlp.fc_out", &["down_proj"]),
+    name("ffn.up_proj", &["up_proj"]),
+    name("ffn.down_proj", &["down_proj"]),
+    name("feed_forward.gate_proj", &["gate_proj"]),
+    name("feed_forward.up_proj", &["up_proj"]),
+    name("feed_forward.down_proj", &["down_proj"]),
     name("mlp.gate", &["router"]),
+    name("mlp.router", &["router"]),
+    name("feed_forward.router", &["router"]),
+    name("block_sparse_moe.router", &["router"]),
+    name("block_sparse_moe.router.layer", &["router"]),
     name("mlp.experts.*.gate_proj", &["expert_gate_proj"]),
     name("mlp.experts.*.up_proj", &["expert_up_proj"]),
     name("mlp.experts.*.down_proj", &["expert_down_proj"]),
-    name("mlp.experts.gate_up_proj", &["expert_gate_proj", "expert_up_proj"]),
-    name("mlp.experts.down_proj", &["expert_down_proj"]),
+    conv("mlp.experts.gate_up_proj", &["expert_gate_proj", "expert_up_proj"]),
+    conv("mlp.experts.down_proj", &["expert_down_proj"]),
+    conv(
+        "feed_forward.experts.gate_up_proj",
+        &["expert_gate_proj", "expert_up_proj"],
+    ),
+    conv("feed_forward.experts.down_proj", &["expert_down_proj"]),
+    name("feed_forward.experts.*.gate_proj", &["expert_gate_proj"]),
+    name("feed_forward.experts.*.up_proj", &["expert_up_proj"]),
+    name("feed_forward.experts.*.down_proj", &["expert_down_proj"]),
+    name(
+        "block_sparse_moe.experts.gate_up_proj",
+        &["expert_gate_proj", "expert_up_proj"],
+    ),
+    name("block_sparse_moe.experts.down_proj", &["expert_down_proj"]),
+    name("block_sparse_moe.input_linear", &["expert_gate_proj", "expert_up_proj"]),
+    name("block_sparse_moe.output_linear", &["expert_down_proj"]),
     name("block_sparse_moe.gate", &["router"]),
     name("block_sparse_moe.experts.*.w1", &["expert_gate_proj"]),
     name("block_sparse_moe.experts.*.w3", &["expert_up_proj"]),
@@ -60,9 +122,25 @@ pub(super) const NAMES: &[Name] = &[
     name("mlp.shared_experts.gate_proj", &["shared_gate_proj"]),
     name("mlp.shared_experts.up_proj", &["shared_up_proj"]),
     name("mlp.shared_experts.down_proj", &["shared_down_proj"]),
+    name("feed_forward.shared_expert.gate_proj", &["shared_gate_proj"]),
+    name("feed_forward.shared_expert.up_proj", &["shared_up_proj"]),
+    name("feed_forward.shared_expert.down_proj", &["shared_down_proj"]),
+    name("shared_mlp.input_linear", &["shared_gate_proj", "shared_up_proj"]),
+    name("shared_mlp.output_linear", &["shared_down_proj"]),
+    name("shared_mlp.input_linear", &["gate_proj", "up_proj"]),
+    name("shared_mlp.output_linear", &["down_proj"]),
 ];
 
-const OUTER_MODULES: [&str; 4] = ["model.", "language_model.", "text_model.", "transformer."];
+const OUTER_MODULES: [&str; 8] = [
+    "model.",
+    "language_model.",
+    "language.",
+    "text_model.",
+    "transformer.",
+    "gpt_neox.",
+    "backbone.",
+    "thinker.",
+];
 
 /// The name inside the text model, whatever it is wrapped in.
 pub(super) fn without_outer_modules(tensor: &str) -> &str {
@@ -73,14 +151,62 @@ pub(super) fn without_outer_modules(tensor: &str) -> &str {
     inner
 }
 
+/// Towers and projectors of multimodal models, and layers that predict further tokens.
+const OUTSIDE: [&str; 17] = [
+    "vision_tower.",
+    "vision_model.",
+    "vision_encoder.",
+    "vision.",
+    "visual.",
+    "multi_modal_projector.",
+    "mm_projector.",
+    "image_newline",
+    "view_seperator",
+    "projector.",
+    "aligner.",
+    "audio_tower.",
+    "embed_vision.",
+    "embed_audio.",
+    "connector.",
+    "talker.",
+    "mtp.",
+];
+
 pub(super) fn is_outside_the_text_model(tensor: &str) -> bool {
-    let inner = tensor.strip_prefix("model.").unwrap_or(tensor);
-    ["vision_tower.", "vision_model.", "multi_modal_projector."]
+    let mut inner = tensor;
+    while let Some(rest) = ["model.", "thinker."]
         .iter()
-        .any(|module| inner.starts_with(module))
+        .find_map(|module| inner.strip_prefix(module))
+    {
+        inner = rest;
+    }
+    OUTSIDE.iter().any(|module| inner.starts_with(module))
 }
 
 /// GPT-2's causal mask, which old checkpoints carry along: `attn.bias` beside `attn.c_attn.bias`.
 pub(super) fn is_causal_mask(tensor: &str) -> bool {
-    tensor.ends_with(".attn.bias") || tensor.ends_with(".attn.masked_bias")
+    [
+        ".attn.bias",
+        ".attn.masked_bias",
+        ".attention.bias",
+        ".attention.masked_bias",
+    ]
+    .iter()
+    .any(|ending| tensor.ends_with(ending))
+}
+
+/// What is no parameter, or one again: a router's correction, MiniMax's decays, T5's embedding by its other names.
+const BUFFERS: [&str; 8] = [
+    "e_score_correction_bias",
+    ".expert_bias",
+    ".slope_rate",
+    ".query_decay",
+    ".key_decay",
+    ".diagonal_decay",
+    "encoder.embed_tokens.weight",
+    "decoder.embed_tokens.weight",
+];
+
+pub(super) fn is_buffer(tensor: &str) -> bool {
+    BUFFERS.iter().any(|ending| tensor.ends_with(ending))
 }

@@ -11,7 +11,7 @@ pub(super) enum Part {
     Companion,
 }
 
-const SUFFIXES: [(&str, Part); 20] = [
+const SUFFIXES: [(&str, Part); 23] = [
     (".weight.absmax", Part::Companion),
     (".weight.quant_map", Part::Companion),
     (".weight.nested_absmax", Part::Companion),
@@ -23,6 +23,10 @@ const SUFFIXES: [(&str, Part); 20] = [
     (".weight_shape", Part::Companion),
     (".weight_format", Part::Companion),
     (".weight_packed", Part::Packed),
+    // Stacked experts of gpt-oss.
+    ("_proj_blocks", Part::Packed),
+    ("_proj_scales", Part::Companion),
+    ("_proj_bias", Part::Bias),
     (".input_scale", Part::Companion),
     (".weight", Part::Weight),
     (".bias", Part::Bias),
@@ -39,9 +43,10 @@ pub(super) fn split(rest: &str) -> (&str, Part) {
     if let Some((stem, _)) = rest.split_once(".weight.quant_state.") {
         return (stem, Part::Companion);
     }
-    let found = SUFFIXES
-        .iter()
-        .find_map(|(suffix, part)| Some((rest.strip_suffix(suffix)?, *part)));
+    let found = SUFFIXES.iter().find_map(|(suffix, part)| {
+        let kept = if suffix.starts_with("_proj") { "_proj".len() } else { 0 };
+        Some((&rest[..rest.strip_suffix(suffix)?.len() + kept], *part))
+    });
     found.unwrap_or((rest, Part::Weight))
 }
 

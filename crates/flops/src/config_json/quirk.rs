@@ -1,0 +1,185 @@
+//! What of single families no default says.
+
+use serde_json::Value;
+
+use super::keys::Config;
+use crate::family::{ONE_NORM, Quirk, TWO_NORMS};
+use crate::shape::{Activation, Encoder, ModelShape, PerLayerInputs, Recurrence, ShapeError, Sliding};
+
+impl Config<'_> {
+    /// Changes the shape to what the family has beside or in place of the common.
+    pub(super) fn apply(&self, quirk: Quirk, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        match quirk {
+            Quirk::None => Ok(()),
+            Quirk::Falcon => self.falcon(shape),
+            Quirk::Gemma3n => self.gemma3n(shape),
+            Quirk::GraniteHybrid => self.granite_hybrid(shape),
+            Quirk::Jamba => self.jamba(shape),
+            Quirk::Llama4 => self.llama4(shape),
+            Quirk::Mamba => {
+                let scan = self.scan(shape)?;
+                self.only_recurrent(shape, scan)
+            }
+            Quirk::Mamba2 => {
+                let states = self.dual_states(shape, [128, 128, 8])?;
+                self.only_recurrent(shape, states)
+            }
+            Quirk::MiniMax => self.minimax(shape),
+            Quirk::QwenDelta => self.qwen_delta(shape),
+            Quirk::StableLm => {
+                if self.flag("use_parallel_residual")?.unwrap_or(false) {
+                    shape.norms.of_layer = &ONE_NORM;
+                }
+                Ok(())
+            }
+            Quirk::T5 => self.t5(shape),
+        }
+    }
+
+    // FalconAttention and FalconDecoderLayer: the newer architecture has few keys and two norms side by side.
+    fn falcon(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        let is_newer = self.flag("new_decoder_architecture")?.unwrap_or(false);
+        if !is_newer {
+            let multi_query = self.flag("multi_query")?.unwrap_or(true);
+            shape.kv_heads = if multi_query { 1 } else { shape.heads };
+        }
+        let parallel = is_newer || self.flag("parallel_attn")?.unwrap_or(true);
+        let norms = self
+            .count(&["num_ln_in_parallel_attn"])?
+            .unwrap_or(1 + u64::from(is_newer));
+        let has_one = parallel && !(is_newer && norms == 2);
+        shape.norms.of_layer = if has_one { &ONE_NORM } else { &TWO_NORMS };
+        if self.flag("alibi")?.unwrap_or(false) {
+            shape.rotary_dim = 0;
+        }
+        Ok(())
+    }
+
+    fn gemma3n(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        shape.particulars.per_layer_inputs = Some(PerLayerInputs {
+            vocab_size: self.count(&["vocab_size_per_layer_input"])?.unwrap_or(262_144),
+            size: self.count(&["hidden_size_per_layer_input"])?.unwrap_or(256),
+            streams: self.count(&["altup_num_inputs"])?.unwrap_or(4),
+            residual_rank: self.count(&["laurel_rank"])?.unwrap_or(64),
+        });
+        shape.particulars.layers_without_keys = self.count(&["num_kv_shared_layers"])?.unwrap_or(15);
+        Ok(())
+    }
+
+    // Without experts the shared one is the whole feed-forward network.
+    fn granite_hybrid(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        if shape.experts.is_none() {
+            shape.intermediate_size = self.count(&["shared_intermediate_size"])?.unwrap_or(1024);
+        }
+        let layers = self.recurrent_layers(shape.layers, |_| true)?;
+        let states = self.dual_states(shape, [128, 256, 1])?;
+        shape.particulars.recurrent = Self::recurrent(layers, states);
+        Ok(())
+    }
+
+    fn jamba(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        let rule = |period: &str, offset: &str, absent: [u64; 2]| -> Result<_, ShapeError> {
+            let period = self.count(&[period])?.unwrap_or(absent[0]).max(1);
+            let offset = self.count(&[offset])?.unwrap_or(absent[1]);
+            Ok(move |layer: u64| layer % period == offset)
+        };
+        let attends = rule("attn_layer_period", "attn_layer_offset", [8, 4])?;
+        let is_sparse = rule("expert_layer_period", "expert_layer_offset", [2, 1])?;
+        let layers = self.recurrent_layers(shape.layers, |layer| !attends(layer))?;
+        let scan = self.scan(shape)?;
+        shape.particulars.recurrent = Self::recurrent(layers, scan);
+        shape.experts = shape.experts.take().filter(|experts| experts.count > 1);
+        if let Some(experts) = &mut shape.experts {
+            experts.sparse_layers = (0..shape.layers).filter(|layer| is_sparse(*layer)).collect();
+        }
+        Ok(())
+    }
+
+    // The window of chunked attention is its chunk: in decode the cache keeps no more.
+    fn llama4(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        shape.intermediate_size = self.count(&["intermediate_size_mlp"])?.unwrap_or(16384);
+        let step = self.count(&["interleave_moe_layer_step"])?.unwrap_or(1).max(1);
+        let listed = self.numbers("moe_layers")?;
+        if let Some(experts) = &mut shape.experts {
+            experts.sparse_layers = match listed {
+                Some(listed) => listed,
+                None => (0..shape.layers).filter(|layer| (layer + 1) % step == 0).collect(),
+            };
+        }
+        let chunk = match self.keys.get("attention_chunk_size") {
+            None => Some(8192),
+            Some(_) => self.count(&["attention_chunk_size"])?,
+        };
+        let interval = self.count(&["no_rope_layer_interval"])?.unwrap_or(4).max(1);
+        let chunked = match (
+            self.words(&["layer_types"], shape.layers)?,
+            self.numbers("no_rope_layers")?,
+        ) {
+            (Some(words), _) => words.iter().filter(|word| **word == "chunked_attention").count() as u64,
+            (None, Some(rotary)) if !rotary.is_empty() => rotary.iter().filter(|flag| **flag != 0).count() as u64,
+            (None, _) => shape.layers - shape.layers / interval,
+        };
+        shape.sliding = chunk.filter(|_| chunked > 0).map(|window| Sliding {
+            window,
+            layers: chunked.min(shape.layers),
+        });
+        Ok(())
+    }
+
+    fn only_recurrent(&self, shape: &mut ModelShape, recurrence: Recurrence) -> Result<(), ShapeError> {
+        let layers = self.recurrent_layers(shape.layers, |_| true)?;
+        shape.particulars.recurrent = Self::recurrent(layers, recurrence);
+        shape.intermediate_size = 0;
+        // There is no attention; each of these would be refused where it is absurd.
+        (shape.heads, shape.kv_heads, shape.head_dim, shape.value_head_dim) = (1, 1, 1, 1);
+        Ok(())
+    }
+
+    fn minimax(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        let listed = self.numbers("attn_type_list")?;
+        let by_rule = |layer: u64| match &listed {
+            Some(listed) => listed.get(layer as usize) == Some(&0),
+            None => layer % 2 == 1,
+        };
+        let layers = self.recurrent_layers(shape.layers, by_rule)?;
+        let block = self.count(&["block_size"])?.unwrap_or(256);
+        shape.particulars.recurrent = Self::recurrent(layers, Recurrence::Lightning { block });
+        Ok(())
+    }
+
+    fn qwen_delta(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        let interval = self.count(&["full_attention_interval"])?.unwrap_or(4).max(1);
+        let layers = self.recurrent_layers(shape.layers, |layer| (layer + 1) % interval != 0)?;
+        let rule = self.delta_rule()?;
+        shape.particulars.recurrent = Self::recurrent(layers, rule);
+        Ok(())
+    }
+
+    fn t5(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        shape.particulars.encoder = Some(Encoder {
+            layers: shape.layers,
+            position_buckets: self.count(&["relative_attention_num_buckets"])?.unwrap_or(32),
+        });
+        shape.layers = self.count(&["num_decoder_layers"])?.unwrap_or(shape.layers);
+        if let Some(projection) = self.keys.get("feed_forward_proj").and_then(Value::as_str) {
+            shape.gated_mlp = projection.starts_with("gated");
+        }
+        if shape.gated_mlp {
+            shape.activation = Activation::GeluTanh;
+        }
+        // transformers 5.24 ties lm_head to the embedding whatever the key says.
+        shape.tied = true;
+        Ok(())
+    }
+
+    fn numbers(&self, name: &str) -> Result<Option<Vec<u64>>, ShapeError> {
+        let Some(value) = self.keys.get(name).filter(|value| !value.is_null()) else {
+            return Ok(None);
+        };
+        let list = value
+            .as_array()
+            .and_then(|list| list.iter().map(Value::as_u64).collect());
+        list.map(Some)
+            .ok_or_else(|| ShapeError::bad(name, value, "a list of whole numbers"))
+    }
+}

@@ -1,0 +1,100 @@
+//! The layers with a recurrence in place of attention, as each family's configuration names them.
+
+use serde_json::Value;
+
+use super::keys::Config;
+use crate::shape::{
+    Convolution, DeltaRule, DualStates, MAX_LAYERS, ModelShape, Recurrence, Recurrent, Scan, ShapeError,
+};
+
+/// Words of `layer_types` for layers with attention.
+const ATTENTION: [&str; 4] = ["full_attention", "attention", "sliding_attention", "hybrid"];
+
+impl Config<'_> {
+    /// Layers that the configuration lists as other than attention; without a list those that `by_rule` says.
+    pub(super) fn recurrent_layers(&self, layers: u64, by_rule: impl Fn(u64) -> bool) -> Result<Vec<u64>, ShapeError> {
+        // Checked here as well: the list is built before the shape is.
+        if layers > MAX_LAYERS {
+            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
+        }
+        let listed = self.words(&["layer_types", "layers_block_type"], layers)?;
+        let is_recurrent = |layer: &u64| match &listed {
+            Some(words) => !ATTENTION.contains(&words[*layer as usize]),
+            None => by_rule(*layer),
+        };
+        Ok((0..layers).filter(is_recurrent).collect())
+    }
+
+    /// The same, where a model of nothing but attention has no recurrence.
+    pub(super) fn recurrent(layers: Vec<u64>, recurrence: Recurrence) -> Option<Recurrent> {
+        (!layers.is_empty()).then_some(Recurrent { layers, recurrence })
+    }
+
+    /// Mamba by its own keys.
+    pub(super) fn scan(&self, shape: &ModelShape) -> Result<Recurrence, ShapeError> {
+        let expand = self.count(&["expand", "mamba_expand"])?.unwrap_or(2);
+        let inner = shape.hidden_size.saturating_mul(expand);
+        let rank = ["time_step_rank", "mamba_dt_rank"];
+        let is_auto = |name: &&str| self.keys.get(*name).and_then(Value::as_str) == Some("auto");
+        let step_rank = if rank.iter().any(is_auto) {
+            None
+        } else {
+            self.count(&rank)?
+        };
+        Ok(Recurrence::Scan(Scan {
+            inner,
+            state: self.count(&["state_size", "mamba_d_state"])?.unwrap_or(16),
+            step_rank: step_rank.unwrap_or(shape.hidden_size.div_ceil(16)),
+            convolution: self.convolution()?,
+            bias: self.first_flag(&["use_bias", "mamba_proj_bias"])?.unwrap_or(false),
+            norms: shape.family == "jamba",
+        }))
+    }
+
+    fn convolution(&self) -> Result<Convolution, ShapeError> {
+        Ok(Convolution {
+            kernel: self.count(&["conv_kernel", "mamba_d_conv"])?.unwrap_or(4),
+            bias: self.first_flag(&["use_conv_bias", "mamba_conv_bias"])?.unwrap_or(true),
+        })
+    }
+
+    /// Mamba-2; the numbers are the family's heads, states and groups where the keys are absent.
+    pub(super) fn dual_states(&self, shape: &ModelShape, absent: [u64; 3]) -> Result<Recurrence, ShapeError> {
+        let heads = self.count(&["mamba_n_heads", "num_heads"])?.unwrap_or(absent[0]);
+        let expand = self.count(&["mamba_expand", "expand"])?.unwrap_or(2);
+        let is_auto = self.keys.get("mamba_d_head").and_then(Value::as_str) == Some("auto");
+        let head_dim = match self.count(if is_auto { &[] } else { &["mamba_d_head", "head_dim"] })? {
+            Some(length) => length,
+            None => shape.hidden_size.saturating_mul(expand).checked_div(heads).unwrap_or(0),
+        };
+        Ok(Recurrence::DualStates(DualStates {
+            heads,
+            head_dim,
+            state: self.count(&["mamba_d_state", "state_size"])?.unwrap_or(absent[1]),
+            groups: self.count(&["mamba_n_groups", "n_groups"])?.unwrap_or(absent[2]),
+            convolution: self.convolution()?,
+            bias: self.first_flag(&["mamba_proj_bias", "use_bias"])?.unwrap_or(false),
+            chunk: self.count(&["mamba_chunk_size", "chunk_size"])?.unwrap_or(256),
+        }))
+    }
+
+    /// The gated delta rule.
+    pub(super) fn delta_rule(&self) -> Result<Recurrence, ShapeError> {
+        Ok(Recurrence::DeltaRule(DeltaRule {
+            key_heads: self.count(&["linear_num_key_heads"])?.unwrap_or(16),
+            value_heads: self.count(&["linear_num_value_heads"])?.unwrap_or(32),
+            key_dim: self.count(&["linear_key_head_dim"])?.unwrap_or(128),
+            value_dim: self.count(&["linear_value_head_dim"])?.unwrap_or(128),
+            kernel: self.count(&["linear_conv_kernel_dim"])?.unwrap_or(4),
+        }))
+    }
+
+    fn first_flag(&self, names: &[&str]) -> Result<Option<bool>, ShapeError> {
+        for name in names {
+            if let Some(flag) = self.flag(name)? {
+                return Ok(Some(flag));
+            }
+        }
+        Ok(None)
+    }
+}

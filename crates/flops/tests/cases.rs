@@ -1,0 +1,88 @@
+//! Model descriptions with right answers: `cases/NAME.json` says how to make the input, what is asked and what is right.
+//! The inputs are small, made after what users of other tools reported.
+
+mod cases {
+    pub mod case;
+    pub mod input;
+}
+
+use cases::case::Case;
+
+/// Says which figures hold to the last digit, and which to a share of it.
+const EXACT: f64 = 0.0;
+
+/// Runs one case: makes the input, asks the question, compares each figure that the case knows.
+fn check(name: &str, tolerance: f64) {
+    let case = Case::read(name);
+    case.compare(&case.answer(), tolerance);
+}
+
+#[test]
+fn a_case_whose_figure_is_wrong_is_told() {
+    let mut case = Case::read("ministral3-config");
+    case.config["model_type"] = "llama".into();
+    case.compare(&case.answer(), EXACT);
+    case.expected["flops_total"] = 87_621_633_u64.into();
+    let answer = case.answer();
+    assert!(std::panic::catch_unwind(|| case.compare(&answer, EXACT)).is_err());
+}
+
+#[test]
+fn deepseek_v3_config() {
+    check("deepseek-v3-config", EXACT);
+}
+
+#[test]
+fn deepseek_v3_folder() {
+    check("deepseek-v3-folder", EXACT);
+}
+
+#[test]
+fn falcon_config() {
+    check("falcon-config", EXACT);
+}
+
+#[test]
+fn gpt_oss_folder() {
+    check("gpt-oss-folder", EXACT);
+}
+
+#[test]
+fn granite_config() {
+    check("granite-config", EXACT);
+}
+
+#[test]
+fn granitemoe_folder() {
+    check("granitemoe-folder", EXACT);
+}
+
+#[test]
+fn jamba_folder() {
+    check("jamba-folder", EXACT);
+}
+
+#[test]
+fn ministral3_config() {
+    check("ministral3-config", EXACT);
+}
+
+#[test]
+fn olmo2_config() {
+    check("olmo2-config", EXACT);
+}
+
+#[test]
+fn qwen2_5_vl_folder() {
+    check("qwen2-5-vl-folder", EXACT);
+}
+
+#[test]
+fn qwen3_next_folder() {
+    check("qwen3-next-folder", EXACT);
+}
+
+#[test]
+fn t5_folder() {
+    check("t5-folder", EXACT);
+}
