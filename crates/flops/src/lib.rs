@@ -60,6 +60,7 @@
 //! [`Schedule`] says how much work there is. Where the tensors are known, `placement` assigns each to an operator.
 
 mod answer;
+mod companion;
 mod config_json;
 mod count;
 mod estimate;
@@ -80,6 +81,7 @@ mod placement_tests;
 mod roofline;
 mod schedule;
 mod shape;
+mod shortened;
 mod tensor;
 mod traffic;
 mod walk;
@@ -92,7 +94,7 @@ pub use family::{FAMILIES, Family};
 pub use gguf_metadata::from_gguf_metadata;
 pub use line::OperatorKind;
 pub use metadata::MetadataValue;
-pub use model_name::parameters_from_name;
+pub use model_name::{NamedSize, size_from_name};
 pub use names::Naming;
 pub use peaks::{DevicePeaks, KNOWN_DEVICES, device_named, known_device};
 pub use roofline::Devices;
@@ -101,6 +103,8 @@ pub use shape::{ModelShape, ShapeError};
 pub use tensor::TensorInfo;
 pub use traffic::Traffic;
 pub use walk::Walk;
+
+use shortened::shortened;
 
 pub use joulemark_measurement::{ComputeMetrics, Confidence, Roofline};
 

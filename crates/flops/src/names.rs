@@ -5,6 +5,7 @@ mod hugging_face;
 mod name;
 
 pub(super) use self::name::Name;
+use super::companion::is_cache_scale;
 
 /// The convention by which a model's files name its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +71,13 @@ impl Naming {
         })
     }
 
-    /// Tables and masks that are no parameters.
+    /// Tables, masks and scales of the cache, which are no parameters and belong to no operator.
     pub(super) fn is_buffer(self, tensor: &str) -> bool {
         match self {
-            Self::HuggingFace => tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor),
-            Self::Gguf => tensor.starts_with("rope_f"),
+            Self::HuggingFace => {
+                tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor) || is_cache_scale(tensor)
+            }
+            Self::Gguf => tensor.starts_with("rope_f") || tensor.ends_with("exp_probs_b.bias"),
         }
     }
 

@@ -27,9 +27,14 @@ impl ShapeError {
     pub(super) fn bad(key: &str, value: impl ToString, accepted: &'static str) -> Self {
         Self::BadValue {
             key: key.to_owned(),
-            value: value.to_string(),
+            value: super::shortened(&value.to_string()),
             accepted,
         }
+    }
+
+    /// Returns whether a dimension is 0: of such a model nothing can be counted.
+    pub(super) fn is_zero(&self) -> bool {
+        matches!(self, Self::BadValue { value, .. } if value == "0")
     }
 
     pub(super) fn not_a_count(key: &str, value: &MetadataValue) -> Self {

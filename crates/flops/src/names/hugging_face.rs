@@ -49,6 +49,13 @@ pub(super) const NAMES: &[Name] = &[
     name("mlp.experts.*.down_proj", &["expert_down_proj"]),
     name("mlp.experts.gate_up_proj", &["expert_gate_proj", "expert_up_proj"]),
     name("mlp.experts.down_proj", &["expert_down_proj"]),
+    // MLX stacks experts so.
+    name("mlp.switch_mlp.gate_proj", &["expert_gate_proj"]),
+    name("mlp.switch_mlp.up_proj", &["expert_up_proj"]),
+    name("mlp.switch_mlp.down_proj", &["expert_down_proj"]),
+    name("block_sparse_moe.switch_mlp.gate_proj", &["expert_gate_proj"]),
+    name("block_sparse_moe.switch_mlp.up_proj", &["expert_up_proj"]),
+    name("block_sparse_moe.switch_mlp.down_proj", &["expert_down_proj"]),
     name("block_sparse_moe.gate", &["router"]),
     name("block_sparse_moe.experts.*.w1", &["expert_gate_proj"]),
     name("block_sparse_moe.experts.*.w3", &["expert_up_proj"]),
