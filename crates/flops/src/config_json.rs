@@ -1,13 +1,15 @@
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+mod head;
 mod keys;
 mod sliding;
 
+use self::head::head;
 use self::keys::{A_COUNT, Config};
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
-use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError};
+use super::shape::{Biases, Experts, Head, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError};
 
 /// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
 /// transformers; of a multimodal model the text model is taken (`text_config`).
@@ -43,6 +45,13 @@ pub fn from_config_json(config: &Value) -> Result<ModelShape, ShapeError> {
         outer,
     }
     .shape(family)
+}
+
+/// Returns whether text can be generated from a model of this configuration: whether its class has a lm_head.
+pub(super) fn generates_text(config: &Value) -> bool {
+    config
+        .as_object()
+        .is_none_or(|config| head(config, &Map::new()) == Head::LanguageModel)
 }
 
 impl Config<'_> {
@@ -82,6 +91,7 @@ impl Config<'_> {
             intermediate_size,
             vocab_size: self.count(&["vocab_size"])?.unwrap_or(defaults.vocab_size),
             tied: self.flag("tie_word_embeddings")?.unwrap_or(defaults.tied),
+            head: head(self.outer, self.keys),
             gated_mlp: family.wiring.gated_mlp,
             experts,
             latent: latent.map(|(latent, _, _)| latent),
@@ -136,7 +146,12 @@ impl Config<'_> {
     // The part of a head that is turned; of a latent one the whole rotary part.
     fn rotary_dim(&self, family: &Family, length: u64, whole: bool) -> Result<u64, ShapeError> {
         const NAME: &str = "partial_rotary_factor";
+        // transformers 5 writes it among the other settings of the rotary embedding.
+        let rope = ["rope_parameters", "rope_scaling"]
+            .iter()
+            .find_map(|name| self.keys.get(*name)?.get(NAME));
         let value = self.keys.get(NAME).filter(|value| !value.is_null());
+        let value = value.or(rope.filter(|value| !value.is_null()));
         let share = match value {
             None => family.wiring.rotary_share,
             Some(value) => value

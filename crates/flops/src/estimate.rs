@@ -2,6 +2,7 @@ use serde::Serialize;
 
 use super::count::Flops;
 use super::schedule::Schedule;
+use super::shape::Head;
 use super::shortened::shortened;
 use super::traffic::Traffic;
 use super::walk::Walk;
@@ -175,6 +176,11 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
             walk.shape().layers(),
             sliding.window
         ));
+    }
+    if walk.shape().head != Head::LanguageModel {
+        let note =
+            "no text is generated from a model of this class: it has no lm_head, decode steps are counted without";
+        notes.push(note.to_owned());
     }
     if walk.outside_elements > 0 {
         notes.push(format!(

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::family::{self, ExpertDefaults, Family, NormKind, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
-use super::shape::{Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError, Sliding};
+use super::shape::{Biases, Experts, Head, LatentAttention, MAX_LAYERS, ModelShape, Norms, ShapeError, Sliding};
 use super::tensor::TensorInfo;
 
 /// Reads the shape that a GGUF file's metadata describe. `tensors` decide what metadata do not say: lm_head is tied
@@ -90,6 +90,7 @@ impl Source<'_> {
             } else {
                 self.tensor("output.weight").is_none()
             },
+            head: Head::LanguageModel,
             gated_mlp: family.wiring.gated_mlp,
             experts,
             latent: family.latent.map(|_| self.latent()).transpose()?,

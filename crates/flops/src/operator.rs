@@ -1,6 +1,6 @@
 //! The walk through a model: every operator that holds weights, by the family's description.
 
-use super::shape::{Experts, LatentAttention, ModelShape};
+use super::shape::{Experts, Head, LatentAttention, ModelShape};
 
 /// What an operator does with its weights when tokens pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,12 @@ impl ModelShape {
             [self.vocab_size, self.hidden_size],
         );
         walk.bias_of_last(self.biases.lm_head);
+        if self.head != Head::LanguageModel {
+            walk.operators.pop();
+        }
+        if let Head::Score(labels) = self.head {
+            walk.linear("score", Scope::Model, [labels, self.hidden_size], false);
+        }
         let exists = |operator: &Operator| operator.elements() > 0 && self.active(operator) > 0;
         walk.operators.retain(exists);
         walk.operators

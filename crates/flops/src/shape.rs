@@ -60,6 +60,7 @@ pub struct ModelShape {
     pub(super) vocab_size: u64,
     /// Whether lm_head is the embedding matrix, stored once.
     pub(super) tied: bool,
+    pub(super) head: Head,
     /// Whether the feed-forward layer has a gate beside its up projection (three matrices instead of two).
     pub(super) gated_mlp: bool,
     pub(super) experts: Option<Experts>,
@@ -76,6 +77,17 @@ pub struct ModelShape {
     pub(super) scales_embedding: bool,
     /// Whether attention scores and logits are capped by a tanh (Gemma 2).
     pub(super) soft_caps: bool,
+}
+
+/// What stands behind the last layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// lm_head, which makes logits over the vocabulary.
+    LanguageModel,
+    /// A score of so many rows (reward models, classifiers).
+    Score(u64),
+    /// Nothing (embedding models).
+    Absent,
 }
 
 /// The layers whose attention looks back no further than a window.
@@ -213,6 +225,9 @@ impl ModelShape {
         within("value_head_dim", self.value_head_dim, MAX_HEADS)?;
         within("intermediate_size", self.intermediate_size, MAX_DIMENSION)?;
         within("vocab_size", self.vocab_size, MAX_DIMENSION)?;
+        if let Head::Score(labels) = self.head {
+            within("num_labels", labels, MAX_DIMENSION)?;
+        }
         if self.learned_positions > MAX_DIMENSION {
             return Err(ShapeError::bad(
                 "max_position_embeddings",

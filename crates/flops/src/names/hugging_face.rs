@@ -10,6 +10,7 @@ pub(super) const NAMES: &[Name] = &[
     name("ln_f", &["final_norm"]),
     name("final_layernorm", &["final_norm"]),
     name("lm_head", &["lm_head"]),
+    name("score", &["score"]),
     name("input_layernorm", &["input_norm"]),
     name("ln_1", &["input_norm"]),
     name("post_attention_layernorm", &["post_attention_norm"]),
