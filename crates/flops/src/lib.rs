@@ -68,6 +68,7 @@ mod estimate;
 mod facts_tests;
 mod family;
 mod gguf_metadata;
+pub mod json_text;
 mod line;
 mod metadata;
 pub mod model_files;

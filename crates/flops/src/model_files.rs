@@ -28,7 +28,6 @@ mod undescribed;
 mod whole;
 
 pub use catalogue::{ModelEntry, catalogue};
-pub use config_text::without_nan;
 pub use description::{Description, describe, describe_config};
 pub use error::{ModelFileError, ResolveError};
 pub use files::{ModelFiles, ModelFormat};

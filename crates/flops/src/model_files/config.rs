@@ -10,6 +10,7 @@ use super::config_text;
 use super::error::ModelFileError;
 use super::read::{named, open_file};
 use crate::companion::Packing;
+use crate::json_text::without_nan;
 
 /// Indexes of models with 100,000 tensors have 10 MB; some tokenizer_config.json list every added token.
 const MAX_JSON_BYTES: u64 = 1 << 26;
@@ -21,7 +22,7 @@ pub(super) fn read_json(path: &Path) -> Result<Value, ModelFileError> {
 
 /// Reads of a JSON file what the type keeps.
 pub(super) fn read_part<T: DeserializeOwned>(path: &Path) -> Result<T, ModelFileError> {
-    read_with(path, |text| serde_json::from_slice(&config_text::without_nan(text)))
+    read_with(path, |text| serde_json::from_slice(&without_nan(text)))
 }
 
 fn read_with<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>) -> Result<T, ModelFileError> {

@@ -1,125 +1,26 @@
-//! Reads JSON as model files hold it: with the `NaN` and `Infinity` that Python writes, and into bounded memory.
+//! Reads of JSON files what counting needs, into bounded memory.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 
-/// A configuration has some thousand values, a value takes up to 360 bytes: a limit of some 90 MB.
-const MAX_VALUES: u32 = 250_000;
+use crate::json_text::{count_values, without_nan};
+
+/// A configuration has some thousand values; one takes up to 360 bytes of memory, as many take 90 MB.
+const MAX_VALUES: usize = 250_000;
 
 /// Parses JSON, with `null` for `NaN` and the infinities.
 ///
 /// # Errors
 /// Returns an error for what is no JSON, and for more values than a configuration has.
 pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    parse_strict(&without_nan(text))
-}
-
-fn parse_strict(text: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut left = MAX_VALUES;
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Bounded(&mut left).deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
-}
-
-/// Returns the JSON text with `null` for each `NaN`, `Infinity` and `-Infinity`, which Python's json writes and JSON does
-/// not have. What stands in texts stays as it is.
-pub fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
-    const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
-    let mut plain: Option<Vec<u8>> = None;
-    let (mut position, mut in_text, mut copied) = (0, false, 0);
-    while let Some(byte) = text.get(position) {
-        match byte {
-            b'\\' if in_text => position += 1,
-            b'"' => in_text = !in_text,
-            b'-' | b'I' | b'N' if !in_text => {
-                if let Some(word) = WORDS.iter().find(|word| text[position..].starts_with(word)) {
-                    let plain = plain.get_or_insert_default();
-                    plain.extend(&text[copied..position]);
-                    plain.extend(b"null");
-                    copied = position + word.len();
-                    position = copied;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        position += 1;
+    if count_values(text) > MAX_VALUES {
+        let reason = format!("it has more than {MAX_VALUES} values, which no configuration has");
+        return Err(serde_json::Error::custom(reason));
     }
-    match plain {
-        None => Cow::Borrowed(text),
-        Some(mut plain) => {
-            plain.extend(&text[copied..]);
-            Cow::Owned(plain)
-        }
-    }
-}
-
-/// A value that is read while there are values left.
-struct Bounded<'a>(&'a mut u32);
-
-impl<'de> DeserializeSeed<'de> for Bounded<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        *self.0 = self
-            .0
-            .checked_sub(1)
-            .ok_or_else(|| D::Error::custom(format!("it has more than {MAX_VALUES} values")))?;
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Bounded<'_> {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Bounded(&mut *self.0))? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(Bounded(&mut *self.0))?;
-            map.insert(key, value);
-        }
-        Ok(Value::Object(map))
-    }
+    serde_json::from_slice(&without_nan(text))
 }
 
 /// The files that an index of safetensors names, each once, and whether it has the map of them at all.
@@ -202,27 +103,14 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::{Index, TokenizerConfig, parse, without_nan};
-
-    #[test]
-    fn what_python_writes_for_no_number_is_null() {
-        let text = br#"{"a": NaN, "b": [0.0, Infinity, -Infinity], "c": "NaN \" Infinity", "NaN": -1}"#;
-        let expected = json!({"a": null, "b": [0.0, null, null], "c": "NaN \" Infinity", "NaN": -1});
-        assert_eq!(parse(text).unwrap(), expected);
-        assert!(matches!(without_nan(b"{\"a\": -1}"), std::borrow::Cow::Borrowed(_)));
-        for broken in ["{\"a\": Nan}", "{", "[1,]", "\"NaN", "{} NaN"] {
-            assert!(parse(broken.as_bytes()).is_err(), "{broken}");
-        }
-    }
+    use super::{Index, TokenizerConfig, parse};
 
     #[test]
     fn more_values_than_a_configuration_has_are_refused() {
         let many = format!("{{\"a\": [{}[0]]}}", "[0],".repeat(200_000));
         let error = parse(many.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("more than 250000 values"), "{error}");
-        let fewer = format!("{{\"a\": [{}0]}}", "0,".repeat(200_000));
+        let fewer = format!("{{\"a\": [{}NaN]}}", "0,".repeat(200_000));
         assert!(parse(fewer.as_bytes()).is_ok());
     }
 
