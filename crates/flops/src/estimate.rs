@@ -34,7 +34,7 @@ impl FlopsMethod {
         }
     }
 
-    /// Returns how far a figure of this method may be trusted: high for `traced`, medium for `architecture`, low for
+    /// Returns how far a figure of this method may be trusted at best: high for `traced`, medium for `architecture`, low for
     /// `parameter_estimate`.
     pub fn confidence(self) -> Confidence {
         match self {

@@ -52,7 +52,8 @@
 //! # How sure a figure is
 //!
 //! [`FlopsMethod`] says how a figure was counted, [`Confidence`] how far it may be trusted: [`FlopsMethod::Traced`] is
-//! high, [`FlopsMethod::Architecture`] medium, [`FlopsMethod::ParameterEstimate`] low.
+//! high, [`FlopsMethod::Architecture`] medium, [`FlopsMethod::ParameterEstimate`] low. Where a model's files differ from
+//! its family by more than a quarter, the formulas' figure is low as well. Files that are no whole model get none.
 //!
 //! # Inside
 //!
