@@ -10,6 +10,7 @@ use tower_http::timeout::TimeoutError;
 
 use super::problem::Problem;
 use super::state::AppState;
+use joulemark_flops::json_text::count_values;
 
 /// Why a body could not be had whole.
 pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
@@ -25,6 +26,10 @@ pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
         _ => Problem::malformed_body(rejection.body_text()),
     }
 }
+
+/// An experiment has up to 100,000 prompts. A value takes up to 360 bytes of memory and two in the body: as many take
+/// 90 MB. What reads YAML has the same limit of its own.
+const MAX_VALUES: usize = 250_000;
 
 /// A JSON or YAML document, read as what its Content-Type says.
 ///
@@ -47,9 +52,15 @@ pub fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
         .trim()
         .to_ascii_lowercase();
     match essence.as_str() {
-        "application/json" => serde_json::from_slice::<Strict>(bytes)
-            .map(|strict| strict.0)
-            .map_err(|error| Problem::malformed_body(format!("the body is not JSON: {error}"))),
+        "application/json" => {
+            if count_values(bytes) > MAX_VALUES {
+                let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most as many");
+                return Err(Problem::malformed_body(detail));
+            }
+            serde_json::from_slice::<Strict>(bytes)
+                .map(|strict| strict.0)
+                .map_err(|error| Problem::malformed_body(format!("the body is not JSON: {error}")))
+        }
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|error| Problem::malformed_body(format!("the body is not UTF-8: {error}")))?;
@@ -164,6 +175,19 @@ mod tests {
                 .contains("\"a\" is there twice")
         );
         assert_eq!(read_as("application/yaml", "a: 1\na: 2\n").unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn more_values_than_there_is_memory_for_are_refused_unparsed() {
+        let many = format!("[{}0]", "[0],".repeat(200_000));
+        let problem = read_as("application/json", &many).unwrap_err();
+        assert!(
+            problem.status == 400 && problem.detail.contains("250000"),
+            "{}",
+            problem.detail
+        );
+        let prompts = format!("{{\"prompts\": [{}\"a\"]}}", "\"a\", ".repeat(99_999));
+        assert!(read_as("application/json", &prompts).is_ok());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use axum::{
     Json,
     body::Bytes,
@@ -10,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{body, problem::Problem, state::AppState};
 use joulemark_experiment::{FieldProblem, Fields};
+use joulemark_flops::json_text::without_nan;
 use joulemark_flops::model_files::{self, Description};
 use joulemark_flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
 
@@ -79,7 +82,11 @@ pub async fn flops(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<FlopsAnswer>, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
-    let document = body::read(&headers, &bytes)?;
+    let document = match without_nan(&bytes) {
+        Cow::Borrowed(_) => body::read(&headers, &bytes)?,
+        // A config.json may have been written by Python. In YAML the words are plain text.
+        Cow::Owned(plain) => body::read(&headers, &bytes).or_else(|_| body::read(&headers, &plain))?,
+    };
     let (subject, question) = parse(&document).map_err(Problem::invalid_question)?;
     let models_dir = state.resources.models.folder().to_owned();
     let is_config = matches!(subject, Subject::Config(_));

@@ -142,7 +142,10 @@ async fn after_a_rest_the_bare_baseline_is_known_or_says_what_kept_the_host_from
             "{bare:#}"
         );
         let energy = &results["energy"];
-        let (idle_j, cpu_j) = (number(&energy["host_idle_energy_j"]), number(&energy["host_cpu_energy_j"]));
+        let (idle_j, cpu_j) = (
+            number(&energy["host_idle_energy_j"]),
+            number(&energy["host_cpu_energy_j"]),
+        );
         assert!(
             (idle_j - cpu_j).abs() < 0.05 * cpu_j,
             "a package of constant power draws at rest what it draws in a cycle: {energy:#}"

@@ -27,6 +27,7 @@ mod export;
 mod exposition;
 mod faults;
 mod flops;
+mod flops_inputs;
 mod front;
 mod fronted;
 mod fronted_hostile;

@@ -75,8 +75,8 @@ pub struct FlopsAnswer {
     pub flops_two_params_tokens: Option<u128>,
     /// `flops_total` / input and output tokens.
     pub flop_per_token: Option<f64>,
-    /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`; without decode
-    /// steps the first alone.
+    /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`, as results have
+    /// them; null without decode steps.
     pub bytes_per_token: Option<f64>,
     /// By the tensors' real types; a batch shares them.
     pub weight_bytes_per_token: Option<f64>,
@@ -175,7 +175,7 @@ impl Estimator {
             flops_elementwise: flops.map(|flops| flops.elementwise),
             flops_two_params_tokens: estimate.flops_two_params_tokens,
             flop_per_token: intensity(estimate.flops_total, Some(estimate.total_tokens as f64)),
-            bytes_per_token: traffic.map(|traffic| traffic.weights_per_token + traffic.cache_per_token),
+            bytes_per_token: traffic.and_then(|traffic| traffic.per_token()),
             weight_bytes_per_token: traffic.map(|traffic| traffic.weights_per_token),
             cache_bytes_per_token: traffic.map(|traffic| traffic.cache_per_token),
             bytes_read_total: traffic.map(|traffic| traffic.total()),
@@ -189,7 +189,7 @@ impl Estimator {
                 traffic.map(|traffic| traffic.decode),
             ),
             flops_method: estimate.method,
-            flops_confidence: estimate.method.map(FlopsMethod::confidence),
+            flops_confidence: estimate.confidence,
             notes: notes(self, &schedule, &estimate),
             operators: self.operators(&schedule),
             roofline: question.device.and_then(|peaks| {

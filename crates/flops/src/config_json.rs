@@ -1,18 +1,20 @@
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+mod head;
 mod keys;
 mod quirk;
 mod recurrent;
 mod sliding;
 mod text_part;
 
+use self::head::head;
 use self::keys::{A_COUNT, Config};
 pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
 use super::shape::{
-    Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError,
+    Biases, Experts, Head, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError,
 };
 
 /// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
@@ -55,6 +57,12 @@ const HEADS: &[&str] = &["num_attention_heads", "n_head", "n_heads", "num_heads"
 const WIDTH: &[&str] = &["intermediate_size", "n_inner", "ffn_hidden_size", "d_ff"];
 const HEAD_DIM: &[&str] = &["head_dim", "d_kv"];
 const EXPERTS_PER_TOKEN: &[&str] = &["num_experts_per_tok", "experts_per_token"];
+/// Returns whether text can be generated from a model of this configuration: whether its class has a lm_head.
+pub(super) fn generates_text(config: &Value) -> bool {
+    config
+        .as_object()
+        .is_none_or(|config| head(config, &Map::new()) == Head::LanguageModel)
+}
 
 impl Config<'_> {
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
@@ -90,6 +98,7 @@ impl Config<'_> {
             vocab_size: self.count(&["vocab_size"])?.unwrap_or(defaults.vocab_size),
             tied: self.flag("tie_word_embeddings")?.unwrap_or(defaults.tied),
             gated_mlp: wiring.gated_mlp,
+            head: head(self.outer, self.keys),
             experts,
             latent: latent.map(|(latent, _, _)| latent),
             biases: Biases {
@@ -168,9 +177,15 @@ impl Config<'_> {
     /// The share by its name of today, in the place that transformers 5 gives it, or by GPT-NeoX's name.
     fn rotary_share(&self) -> Result<Option<f64>, ShapeError> {
         const NAMES: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
-        let moved = self.keys.get("rope_parameters").and_then(|rope| rope.get(NAMES[0]));
-        let found = NAMES.iter().find_map(|name| self.keys.get(*name)).or(moved);
-        let Some(value) = found.filter(|value| !value.is_null()) else {
+        let ropes = ["rope_parameters", "rope_scaling"];
+        // transformers 5 writes it among the other settings of the rotary embedding.
+        let moved = || {
+            ropes
+                .iter()
+                .find_map(|rope| self.keys.get(*rope)?.get(NAMES[0]).filter(|value| !value.is_null()))
+        };
+        let given = |name: &&str| self.keys.get(*name).filter(|value| !value.is_null());
+        let Some(value) = NAMES.iter().find_map(given).or_else(moved) else {
             return Ok(None);
         };
         let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share));

@@ -2,6 +2,8 @@ use serde::Serialize;
 
 use super::count::Flops;
 use super::schedule::Schedule;
+use super::shape::Head;
+use super::shortened::shortened;
 use super::traffic::Traffic;
 use super::walk::Walk;
 use joulemark_measurement::Confidence;
@@ -10,8 +12,9 @@ use joulemark_measurement::Confidence;
 ///
 /// - `traced`: every operator of the model, each tensor of its files accounted for, over the schedule that is run
 /// - `architecture`: the same by the family's formulas alone; for an unknown family 2 × parameters × tokens, with
-///   the parameters counted from the tensors
-/// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from file sizes or a name
+///   the parameters counted from the tensors of a plain stack of layers
+/// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from tensors of which it is not known how many
+///   work on a token, from file sizes or from a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -31,7 +34,7 @@ impl FlopsMethod {
         }
     }
 
-    /// Returns how far a figure of this method may be trusted: high for `traced`, medium for `architecture`, low for
+    /// Returns how far a figure of this method may be trusted at best: high for `traced`, medium for `architecture`, low for
     /// `parameter_estimate`.
     pub fn confidence(self) -> Confidence {
         match self {
@@ -57,6 +60,8 @@ pub struct FlopsEstimate {
     pub params_active: Option<u128>,
     /// How the figures were counted; `None` when nothing could be counted.
     pub method: Option<FlopsMethod>,
+    /// How far the figures may be trusted; `None` when nothing could be counted.
+    pub confidence: Option<Confidence>,
     /// Bytes read; `None` where the weights' types are unknown.
     pub traffic: Option<Traffic>,
     /// Input and output tokens of all requests.
@@ -82,9 +87,12 @@ pub enum Estimator {
 /// A number of parameters, of a model whose operators are not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
-    /// The number of parameters.
-    pub count: u64,
-    /// `architecture` where the tensors were counted, else `parameter_estimate`.
+    /// All parameters; `None` where only those of one token are known.
+    pub total: Option<u64>,
+    /// Parameters that one token passes, where they are known to be other than all.
+    pub active: Option<u64>,
+    /// `architecture` where the tensors were counted and all of them work on each token, or their share is known; else
+    /// `parameter_estimate`.
     pub method: FlopsMethod,
     /// Where the count comes from, in words, e.g. "the tensors' sizes, because …".
     pub basis: String,
@@ -142,6 +150,7 @@ fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> Fl
         } else {
             FlopsMethod::Architecture
         }),
+        confidence: Some(walk.confidence()),
         traffic: walk.traffic(schedule, cache_bytes_per_element),
         total_tokens: schedule.total_tokens(),
         notes: notes(walk, schedule, &flops),
@@ -152,9 +161,9 @@ fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> Fl
 fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
     let mut notes = Vec::new();
     if !walk.problems.is_empty() {
-        let problems = walk.problems.join("; ");
         notes.push(format!(
-            "not traced, because files and architecture disagree: {problems}"
+            "not traced, because files and architecture disagree: {}",
+            few(&walk.problems)
         ));
     }
     if let Some(sliding) = walk.shape().sliding.as_ref()
@@ -168,6 +177,11 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
             sliding.window
         ));
     }
+    if walk.shape().head != Head::LanguageModel {
+        let note =
+            "no text is generated from a model of this class: it has no lm_head, decode steps are counted without";
+        notes.push(note.to_owned());
+    }
     if walk.outside_elements > 0 {
         notes.push(format!(
             "{} weights of parts that no text passes (vision, layers that predict further tokens) are in no figure",
@@ -180,18 +194,39 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
     notes
 }
 
+/// Returns the first of the problems, each cut short: a note is a sentence, and a name in a file may be a page long.
+fn few(problems: &[String]) -> String {
+    const NAMED: usize = 2;
+    let named = problems.iter().take(NAMED).map(|problem| shortened(problem));
+    let named = named.collect::<Vec<_>>().join("; ");
+    match problems.len() > NAMED {
+        true => format!("{named}; and others"),
+        false => named,
+    }
+}
+
 // The methodology's `2 × params × tokens`, tokens being input and output together.
 fn by_parameters(parameters: &Parameters, schedule: &Schedule) -> FlopsEstimate {
-    let (count, tokens) = (parameters.count, schedule.total_tokens());
+    let tokens = schedule.total_tokens();
+    let Some(count) = parameters.active.or(parameters.total).filter(|count| *count > 0) else {
+        return FlopsEstimate {
+            total_tokens: tokens,
+            notes: vec![format!("{} give no number of parameters", parameters.basis)],
+            ..FlopsEstimate::default()
+        };
+    };
     let flops = 2 * u128::from(count) * tokens;
+    let active = if parameters.active.is_some() { "active " } else { "" };
     FlopsEstimate {
         flops_total: Some(flops),
         flops_two_params_tokens: Some(flops),
-        params_total: Some(u128::from(count)),
+        params_total: parameters.total.map(u128::from),
+        params_active: parameters.active.map(u128::from),
         method: Some(parameters.method),
+        confidence: Some(parameters.method.confidence()),
         total_tokens: tokens,
         notes: vec![format!(
-            "2 x {count} parameters x {tokens} input and output tokens, parameters from {}; attention is left out",
+            "2 x {count} {active}parameters x {tokens} input and output tokens, parameters from {}; attention is left out",
             parameters.basis
         )],
         ..FlopsEstimate::default()
@@ -221,12 +256,14 @@ mod tests {
         assert_eq!(architecture.method, Some(FlopsMethod::Architecture));
         assert_eq!(architecture.flops_two_params_tokens, Some(2 * 6_738_415_616 * 120));
         let parameters = Estimator::Parameters(Parameters {
-            count: 7_000_000_000,
+            total: Some(7_000_000_000),
+            active: None,
             method: FlopsMethod::ParameterEstimate,
             basis: "the name".into(),
         });
         let parameters = parameters.estimate(&schedule(), 2.0);
         assert_eq!(parameters.flops_total, Some(2 * 7_000_000_000 * 120));
+        assert_eq!(parameters.confidence, Some(Confidence::Low));
         let confidences = [
             FlopsMethod::Traced,
             FlopsMethod::Architecture,
@@ -236,6 +273,35 @@ mod tests {
             confidences.map(FlopsMethod::confidence),
             [Confidence::High, Confidence::Medium, Confidence::Low]
         );
+    }
+
+    #[test]
+    fn active_parameters_do_the_work_and_none_are_no_figure() {
+        let of = |total, active| {
+            let parameters = Parameters {
+                total,
+                active,
+                method: FlopsMethod::Architecture,
+                basis: "the tensors".into(),
+            };
+            Estimator::Parameters(parameters).estimate(&schedule(), 2.0)
+        };
+        let experts = of(Some(30), Some(3));
+        assert_eq!((experts.flops_total, experts.params_total), (Some(720), Some(30)));
+        assert_eq!(experts.params_active, Some(3));
+        for nothing in [of(Some(0), None), of(None, None)] {
+            assert_eq!(
+                (nothing.flops_total, nothing.params_total, nothing.method),
+                (None, None, None)
+            );
+        }
+    }
+
+    #[test]
+    fn a_note_stays_a_sentence_whatever_is_named() {
+        let long = "x".repeat(100_000);
+        assert!(super::few(&vec![long; 20]).len() < 400);
+        assert_eq!(super::few(&["a".to_owned()]), "a");
     }
 
     #[test]

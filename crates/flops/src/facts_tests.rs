@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::count::count;
 use super::line::lines;
-use super::shape::{Activation, Biases, Experts, ModelShape, Norms, Particulars, QueryKeyNorm};
+use super::shape::{Activation, Biases, Experts, Head, ModelShape, Norms, Particulars, QueryKeyNorm};
 use super::units::{Unit, Units};
 use super::{Flops, LatentCache, Logits, RequestTokens, Schedule, ShapeError, from_config_json};
 
@@ -217,7 +217,7 @@ prop_compose! {
     ) -> ModelShape {
         ModelShape {
             family: "arbitrary", hidden_size, layers, heads: kv_heads * group, kv_heads, head_dim,
-            value_head_dim: head_dim, intermediate_size, vocab_size, tied, gated_mlp,
+            value_head_dim: head_dim, intermediate_size, vocab_size, tied, head: Head::LanguageModel, gated_mlp,
             experts: experts.map(|(count, per_token, intermediate_size)| Experts {
                 sparse_layers: (0..layers).collect(), count, per_token: per_token.min(count), intermediate_size,
                 shared_intermediate_size: 0, shared_gate: false,

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use super::family::{self, ExpertDefaults, Family, NormKind, ONE_NORM, Quirk, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
 use super::shape::{
-    Biases, Experts, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError, Sliding,
+    Biases, Experts, Head, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError,
+    Sliding,
 };
 use super::tensor::TensorInfo;
 
@@ -94,6 +95,7 @@ impl Source<'_> {
             } else {
                 self.tensor("output.weight").is_none()
             },
+            head: Head::LanguageModel,
             gated_mlp: family.wiring.gated_mlp,
             experts,
             latent: family.latent.map(|_| self.latent()).transpose()?,

@@ -55,7 +55,8 @@
 //! # How sure a figure is
 //!
 //! [`FlopsMethod`] says how a figure was counted, [`Confidence`] how far it may be trusted: [`FlopsMethod::Traced`] is
-//! high, [`FlopsMethod::Architecture`] medium, [`FlopsMethod::ParameterEstimate`] low.
+//! high, [`FlopsMethod::Architecture`] medium, [`FlopsMethod::ParameterEstimate`] low. Where a model's files differ from
+//! its family by more than a quarter, the formulas' figure is low as well. Files that are no whole model get none.
 //!
 //! # Inside
 //!
@@ -63,6 +64,7 @@
 //! [`Schedule`] says how much work there is. Where the tensors are known, `placement` assigns each to an operator.
 
 mod answer;
+mod companion;
 mod config_json;
 mod count;
 #[cfg(test)]
@@ -72,6 +74,7 @@ mod estimate;
 mod facts_tests;
 mod family;
 mod gguf_metadata;
+pub mod json_text;
 mod line;
 mod metadata;
 pub mod model_files;
@@ -85,6 +88,7 @@ mod placement_tests;
 mod roofline;
 mod schedule;
 mod shape;
+mod shortened;
 mod tensor;
 mod traffic;
 mod units;
@@ -98,7 +102,7 @@ pub use family::{FAMILIES, Family};
 pub use gguf_metadata::from_gguf_metadata;
 pub use line::OperatorKind;
 pub use metadata::MetadataValue;
-pub use model_name::parameters_from_name;
+pub use model_name::{NamedSize, size_from_name};
 pub use names::Naming;
 pub use peaks::{DevicePeaks, KNOWN_DEVICES, device_named, known_device};
 pub use roofline::Devices;
@@ -107,6 +111,8 @@ pub use shape::{ModelShape, ShapeError};
 pub use tensor::TensorInfo;
 pub use traffic::Traffic;
 pub use walk::Walk;
+
+use shortened::shortened;
 
 pub use joulemark_measurement::{ComputeMetrics, Confidence, Roofline};
 

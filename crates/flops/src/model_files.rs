@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod config;
+mod config_text;
 mod description;
 mod error;
 mod files;
@@ -17,10 +18,14 @@ mod loadable;
 mod open;
 mod parameter_estimate;
 mod parameters;
+mod passed;
+mod read;
 mod resolve;
 mod safetensors;
 mod safetensors_model;
 mod sha256;
+mod undescribed;
+mod whole;
 
 pub use catalogue::{ModelEntry, catalogue};
 pub use description::{Description, describe, describe_config};

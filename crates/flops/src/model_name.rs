@@ -1,48 +1,168 @@
-/// Returns the number of parameters that a model's name states (`Llama-2-7b`, `SmolLM2-135M`, `Mixtral-8x7B`); `None`
-/// where it states none.
-/// Where the name gives the active parameters of a mixture of experts (`30B-A3B`), those: they do the work.
-pub fn parameters_from_name(name: &str) -> Option<u64> {
-    let words: Vec<&str> = name
-        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.')
-        .collect();
-    let active = words.iter().find_map(|word| size(word.strip_prefix(['a', 'A'])?));
-    active.or_else(|| words.iter().find_map(|word| experts(word).or_else(|| size(word))))
+//! What a model's name says of its size.
+
+/// The numbers of parameters that a model's name states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamedSize {
+    /// All parameters; `None` where the name gives those of one token only (`E2B`, `17B-16E`).
+    pub total: Option<u64>,
+    /// Parameters that one token passes, where the name tells them apart.
+    pub active: Option<u64>,
 }
 
+/// Reads the size that a model's name states (`Llama-2-7b`, `SmolLM2-135M`, `Mixtral-8x7B`, `Qwen3-30B-A3B`,
+/// `bloom-1b7`, `gemma-3n-E2B`). Only the model's own name counts: the last part of a path without its extension, and
+/// the folder's name where a file is called as they all are (`config.json`). `None` where it states no size.
+///
+/// ```
+/// use joulemark_flops::size_from_name;
+///
+/// let size = size_from_name("org/Qwen3-30B-A3B").unwrap();
+/// assert_eq!((size.total, size.active), (Some(30_000_000_000), Some(3_000_000_000)));
+/// assert_eq!(size_from_name("70b-runs/tiny/config.json"), None);
+/// ```
+pub fn size_from_name(name: &str) -> Option<NamedSize> {
+    let words = words(own_name(name));
+    let mut size = NamedSize::default();
+    let mut has_experts = false;
+    for word in words {
+        let marked = word.strip_prefix(['a', 'A', 'e', 'E']).and_then(parameters);
+        let number = || experts(word).or_else(|| parameters(word)).filter(|_| !is_context(word));
+        has_experts |= is_expert_count(word);
+        if let Some(active) = marked {
+            size.active.get_or_insert(active);
+        } else if size.total.is_none() {
+            size.total = number();
+        }
+    }
+    // `17B-16E`: 17 billion pass with each token, however many there are in 16 experts.
+    if has_experts && size.active.is_none() {
+        size.active = size.total.take();
+    }
+    (size != NamedSize::default()).then_some(size)
+}
+
+const EXTENSIONS: [&str; 6] = [".json", ".gguf", ".safetensors", ".bin", ".pth", ".pt"];
+/// Names that say nothing of the model, without their extensions.
+const COMMON_NAMES: [&str; 6] = [
+    "config",
+    "params",
+    "model",
+    "model.safetensors.index",
+    "pytorch_model",
+    "consolidated",
+];
+
+fn own_name(path: &str) -> &str {
+    let mut parts = path.rsplit(['/', '\\']).filter(|part| !part.is_empty() && *part != ".");
+    let last = parts.next().unwrap_or_default();
+    let extension = EXTENSIONS.iter().find(|extension| ends_with(last, extension));
+    match extension.map(|extension| &last[..last.len() - extension.len()]) {
+        Some(stem) if COMMON_NAMES.iter().any(|name| stem.eq_ignore_ascii_case(name)) => {
+            parts.next().unwrap_or_default()
+        }
+        Some(stem) => stem,
+        None => last,
+    }
+}
+
+fn ends_with(text: &str, ending: &str) -> bool {
+    let start = text.len().saturating_sub(ending.len());
+    text.is_char_boundary(start) && text[start..].eq_ignore_ascii_case(ending)
+}
+
+/// The words of a name. A full stop is part of a number and ends every other word.
+fn words(name: &str) -> Vec<&str> {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = name.as_bytes();
+    let mut words = Vec::new();
+    let mut start = 0;
+    for (position, letter) in name.char_indices() {
+        let in_number = letter == '.'
+            && is_digit(position.checked_sub(1).and_then(|before| bytes.get(before)))
+            && is_digit(bytes.get(position + 1));
+        if !letter.is_ascii_alphanumeric() && !in_number {
+            words.push(&name[start..position]);
+            start = position + letter.len_utf8();
+        }
+    }
+    words.push(&name[start..]);
+    words
+}
+
+/// `8x7B`.
 fn experts(word: &str) -> Option<u64> {
     let (count, each) = word.split_once(['x', 'X'])?;
-    size(each)?.checked_mul(count.parse().ok()?)
+    parameters(each)?.checked_mul(count.parse().ok()?)
 }
 
-fn size(word: &str) -> Option<u64> {
-    let scale = match word.chars().last()? {
-        'b' | 'B' => 1e9,
-        'm' | 'M' => 1e6,
+/// `16E`.
+fn is_expert_count(word: &str) -> bool {
+    let digits = word.strip_suffix(['e', 'E']).unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// `1M`, `2M`, `4M` and `10M` are lengths of contexts: no language model is that small.
+fn is_context(word: &str) -> bool {
+    matches!(word, "1M" | "1m" | "2M" | "2m" | "4M" | "4m" | "10M" | "10m")
+}
+
+/// `7b`, `0.5B`, `135M`, `1b7`.
+fn parameters(word: &str) -> Option<u64> {
+    let unit = word.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+    let scale = match word.as_bytes()[unit] {
+        b'b' | b'B' => 1e9,
+        b'm' | b'M' => 1e6,
         _ => return None,
     };
-    let digits = &word[..word.len() - 1];
-    let plain = digits.starts_with(|letter: char| letter.is_ascii_digit())
-        && digits.chars().all(|letter| letter.is_ascii_digit() || letter == '.');
-    let number: f64 = digits.parse().ok().filter(|_| plain)?;
-    // Names of more than a thousand billion parameters are typing errors.
+    let (whole, part) = (&word[..unit], &word[unit + 1..]);
+    if !whole.starts_with(|letter: char| letter.is_ascii_digit()) || !part.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let number: f64 = match part {
+        "" => whole.parse().ok()?,
+        // `1b7` is 1.7 billion.
+        _ if part.len() <= 2 && !whole.contains('.') => format!("{whole}.{part}").parse().ok()?,
+        _ => return None,
+    };
+    // Names of more than ten thousand billion parameters are typing errors.
     (number > 0.0 && number * scale <= 1e13).then_some((number * scale).round() as u64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parameters_from_name;
+    use super::{NamedSize, size_from_name};
+
+    fn size(total: u64, active: u64) -> Option<NamedSize> {
+        let known = |count: u64| (count > 0).then_some(count);
+        Some(NamedSize {
+            total: known(total),
+            active: known(active),
+        })
+    }
 
     #[test]
     fn sizes_are_read_from_the_usual_names() {
-        for (name, parameters) in [
-            ("meta-llama/Llama-2-7b-hf", 7_000_000_000),
-            ("SmolLM2-135M-Instruct.Q4_1.gguf", 135_000_000),
-            ("Qwen2.5-0.5B-Instruct", 500_000_000),
-            ("Qwen2.5-7B-Instruct-1M", 7_000_000_000),
-            ("Mixtral-8x7B-v0.1", 56_000_000_000),
-            ("Qwen3-30B-A3B", 3_000_000_000),
+        const BILLION: u64 = 1_000_000_000;
+        for (name, total, active) in [
+            ("meta-llama/Llama-2-7b-hf", 7 * BILLION, 0),
+            ("SmolLM2-135M-Instruct.Q4_1.gguf", 135_000_000, 0),
+            ("Qwen2.5-0.5B-Instruct", 500_000_000, 0),
+            ("Qwen2.5-7B-Instruct-1M", 7 * BILLION, 0),
+            ("Qwen2.5-1M-Instruct-7B", 7 * BILLION, 0),
+            ("Mixtral-8x7B-v0.1", 56 * BILLION, 0),
+            ("Qwen3-30B-A3B", 30 * BILLION, 3 * BILLION),
+            ("Foo-30B-A3B.json", 30 * BILLION, 3 * BILLION),
+            ("Qwen1.5-MoE-A2.7B", 0, 2_700_000_000),
+            ("Llama-4-Scout-17B-16E-Instruct", 0, 17 * BILLION),
+            ("google/gemma-3n-E2B-it", 0, 2 * BILLION),
+            ("bigscience/bloom-1b7", 1_700_000_000, 0),
+            ("bloom-560m", 560_000_000, 0),
+            ("llama-7b.Q4_K_M.gguf", 7 * BILLION, 0),
+            ("7b/Llama-3B/config.json", 3 * BILLION, 0),
+            ("Llama-3B/model.safetensors.index.json", 3 * BILLION, 0),
+            ("pythia-1.4b-v0.1/", 1_400_000_000, 0),
         ] {
-            assert_eq!(parameters_from_name(name), Some(parameters), "{name}");
+            assert_eq!(size_from_name(name), size(total, active), "{name}");
         }
     }
 
@@ -60,8 +180,15 @@ mod tests {
             "b",
             "8x",
             "é7",
+            "Foo-Instruct-1M",
+            "70b-runs/tiny/config.json",
+            "70b/tiny",
+            "config.json",
+            "7bit",
+            "1.5b7",
+            "Llama-3.1b.2x/é.json",
         ] {
-            assert_eq!(parameters_from_name(name), None, "{name}");
+            assert_eq!(size_from_name(name), None, "{name}");
         }
     }
 }

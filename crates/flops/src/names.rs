@@ -6,6 +6,7 @@ mod name;
 mod particular;
 
 pub(super) use self::name::Name;
+use super::companion::is_cache_scale;
 
 /// The convention by which a model's files name its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,10 @@ impl Naming {
     pub(super) fn is_buffer(self, tensor: &str) -> bool {
         match self {
             Self::HuggingFace => {
-                tensor.ends_with("inv_freq") || hugging_face::is_causal_mask(tensor) || hugging_face::is_buffer(tensor)
+                tensor.ends_with("inv_freq")
+                    || hugging_face::is_causal_mask(tensor)
+                    || hugging_face::is_buffer(tensor)
+                    || is_cache_scale(tensor)
             }
             Self::Gguf => tensor.starts_with("rope_f") || tensor.ends_with("exp_probs_b.bias"),
         }

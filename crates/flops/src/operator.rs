@@ -4,7 +4,7 @@ mod encoder;
 mod per_layer;
 mod recurrent;
 
-use super::shape::{Experts, LatentAttention, ModelShape, QueryKeyNorm};
+use super::shape::{Experts, Head, LatentAttention, ModelShape, QueryKeyNorm};
 
 /// What an operator does with its weights when tokens pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +208,12 @@ impl ModelShape {
             [self.vocab_size, self.hidden_size],
         );
         walk.bias_of_last(self.biases.lm_head);
+        if self.head != Head::LanguageModel {
+            walk.operators.pop();
+        }
+        if let Head::Score(labels) = self.head {
+            walk.linear("score", Scope::Model, [labels, self.hidden_size], false);
+        }
         let exists = |operator: &Operator| operator.elements() > 0 && self.active(operator) > 0;
         walk.operators.retain(exists);
         walk.operators

@@ -22,6 +22,10 @@ pub(super) struct Placement {
     pub problems: Vec<String>,
     /// Elements of tensors that no text passes (a vision tower).
     pub outside_elements: u64,
+    /// Whether all tensors of each operator are there, so that its bytes are whole.
+    pub complete: Vec<bool>,
+    /// Elements of tensors without an operator, and of operators without their tensor.
+    pub astray_elements: u128,
 }
 
 /// Why a tensor belongs to no operator.
@@ -68,6 +72,8 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
             bytes: vec![0; operators.len()],
             problems: Vec::new(),
             outside_elements: 0,
+            complete: vec![true; operators.len()],
+            astray_elements: 0,
         },
     };
     let mut seen = BTreeSet::new();
@@ -80,6 +86,7 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
         } else if !naming.is_buffer(&tensor.name)
             && let Err(problem) = placer.place(tensor)
         {
+            placer.placement.astray_elements += u128::from(tensor.elements());
             placer.problem(problem.to_string());
         }
     }
@@ -238,19 +245,21 @@ impl Placer<'_> {
                 u64::try_from(share).unwrap_or(left).min(left)
             };
             left -= share;
-            self.placement.bytes[*index] = self.placement.bytes[*index].saturating_add(share);
             let covered = match part {
-                Part::Companion => continue,
-                Part::Bias => &mut self.biases[*index],
-                Part::Weight | Part::Packed => &mut self.weights[*index],
+                Part::Companion => None,
+                Part::Bias => Some(&mut self.biases[*index]),
+                Part::Weight | Part::Packed => Some(&mut self.weights[*index]),
             };
-            if !covered.insert(copy) {
-                return Err(Unplaced::Repeated {
-                    tensor: tensor.name.clone(),
-                    operator: self.operators[*index].name,
-                });
+            if let Some(covered) = covered {
+                if !covered.insert(copy) {
+                    return Err(Unplaced::Repeated {
+                        tensor: tensor.name.clone(),
+                        operator: self.operators[*index].name,
+                    });
+                }
+                self.names[*index] = Some(name);
             }
-            self.names[*index] = Some(name);
+            self.placement.bytes[*index] = self.placement.bytes[*index].saturating_add(share);
         }
         Ok(())
     }
@@ -259,9 +268,16 @@ impl Placer<'_> {
         for index in 0..self.operators.len() {
             let operator = &self.operators[index];
             let mut missing = self.missing(operator, &self.weights[index], "weight");
+            // Of experts the first missing one of each layer is named: they are stacked, or missing together.
+            let copies = match operator.scope {
+                Scope::Experts => self.shape.experts().unwrap_or(1),
+                _ => 1,
+            };
+            self.placement.astray_elements += operator.elements() * missing.len() as u128 * u128::from(copies);
             if operator.bias {
                 missing.extend(self.missing(operator, &self.biases[index], "bias"));
             }
+            self.placement.complete[index] = missing.is_empty();
             self.placement.problems.extend(missing);
         }
         let all = self.placement.problems.len();

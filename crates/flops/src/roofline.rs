@@ -31,7 +31,7 @@ impl FlopsEstimate {
             flops_two_params_tokens: self.flops_two_params_tokens.map(|flops| flops as f64),
             flops_per_second: flops_total.zip(seconds).map(|(flops, seconds)| flops / seconds),
             flops_method: self.method.map(|method| method.as_str().to_owned()),
-            flops_confidence: self.method.map(|method| method.confidence()),
+            flops_confidence: self.confidence,
             bytes_read_total,
             bytes_read_decode: self.traffic.map(|traffic| traffic.decode),
             bytes_per_token: self.traffic.and_then(|traffic| traffic.per_token()),

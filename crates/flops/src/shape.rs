@@ -34,9 +34,14 @@ impl ShapeError {
     pub(super) fn bad(key: &str, value: impl ToString, accepted: &'static str) -> Self {
         Self::BadValue {
             key: key.to_owned(),
-            value: value.to_string(),
+            value: super::shortened(&value.to_string()),
             accepted,
         }
+    }
+
+    /// Returns whether a dimension is 0: of such a model nothing can be counted.
+    pub(super) fn is_zero(&self) -> bool {
+        matches!(self, Self::BadValue { value, .. } if value == "0")
     }
 
     pub(super) fn not_a_count(key: &str, value: &MetadataValue) -> Self {
@@ -62,6 +67,7 @@ pub struct ModelShape {
     pub(super) vocab_size: u64,
     /// Whether lm_head is the embedding matrix, stored once.
     pub(super) tied: bool,
+    pub(super) head: Head,
     /// Whether the feed-forward layer has a gate beside its up projection (three matrices instead of two).
     pub(super) gated_mlp: bool,
     pub(super) experts: Option<Experts>,
@@ -80,6 +86,17 @@ pub struct ModelShape {
     pub(super) soft_caps: bool,
     /// What only few families have.
     pub(super) particulars: Particulars,
+}
+
+/// What stands behind the last layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// lm_head, which makes logits over the vocabulary.
+    LanguageModel,
+    /// A score of so many rows (reward models, classifiers).
+    Score(u64),
+    /// Nothing (embedding models).
+    Absent,
 }
 
 /// The layers whose attention looks back no further than a window.
@@ -244,6 +261,9 @@ impl ModelShape {
             within("intermediate_size", self.intermediate_size, MAX_DIMENSION)?;
         }
         within("vocab_size", self.vocab_size, MAX_DIMENSION)?;
+        if let Head::Score(labels) = self.head {
+            within("num_labels", labels, MAX_DIMENSION)?;
+        }
         if self.learned_positions > MAX_DIMENSION {
             return Err(ShapeError::bad(
                 "max_position_embeddings",

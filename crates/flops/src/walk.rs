@@ -2,11 +2,12 @@ use super::count::{Flops, count};
 use super::line::{Line, lines};
 use super::names::Naming;
 use super::operator::Operator;
-use super::placement::place;
+use super::placement::{Placement, place};
 use super::schedule::{LatentCache, Schedule};
 use super::shape::ModelShape;
 use super::tensor::TensorInfo;
 use super::traffic::{Traffic, Weights, traffic};
+use joulemark_measurement::Confidence;
 
 /// A model's operators, compared with the tensors of its files where there are any.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +20,12 @@ pub struct Walk {
     /// Why the tensors and the operators are not each other's; empty where they are, or where there are no tensors.
     pub(super) problems: Vec<String>,
     pub(super) outside_elements: u64,
+    /// The share of the model's elements by which files and operators differ.
+    astray_share: f64,
 }
+
+/// Beyond this share the files are another model's than the operators'.
+const MAX_ASTRAY_SHARE: f64 = 0.25;
 
 impl Walk {
     /// Builds the operators by the family's formulas and compares them with the tensors. The result is traced when
@@ -45,17 +51,22 @@ impl Walk {
                 traced: false,
                 problems: Vec::new(),
                 outside_elements: 0,
+                astray_share: 0.0,
             };
         }
         let placement = place(&shape, &operators, naming, tensors);
         let traced = placement.problems.is_empty();
-        // Tensors that do not fit still tell how many bytes a weight has, and so does the configuration.
         let bytes = if traced {
             Some(placement.bytes.iter().map(|bytes| *bytes as f64).collect())
         } else {
-            let bytes_per_weight = mean_bytes(tensors).or(bits_per_weight.map(|bits| bits / 8.0));
-            bytes_per_weight.map(|bytes| bytes_at(&shape, &operators, bytes))
+            let complete = Complete {
+                shape: &shape,
+                operators: &operators,
+                placement: &placement,
+            };
+            complete.bytes(bits_per_weight)
         };
+        let astray_share = placement.astray_elements as f64 / shape.parameters_total().max(1) as f64;
         Self {
             shape,
             operators,
@@ -63,12 +74,23 @@ impl Walk {
             traced,
             problems: placement.problems,
             outside_elements: placement.outside_elements,
+            astray_share,
         }
     }
 
     /// Returns whether every tensor of the files belongs to an operator, and every operator has its tensors.
     pub fn is_traced(&self) -> bool {
         self.traced
+    }
+
+    /// Returns how far the count may be trusted: high when it is traced, low where files and operators differ by more
+    /// than a quarter of the model, else medium.
+    pub fn confidence(&self) -> Confidence {
+        match self.traced {
+            true => Confidence::High,
+            false if self.astray_share > MAX_ASTRAY_SHARE => Confidence::Low,
+            false => Confidence::Medium,
+        }
     }
 
     /// Returns the model's dimensions.
@@ -102,11 +124,38 @@ impl Walk {
     }
 }
 
-/// Bytes of a weight on the average of these tensors.
-fn mean_bytes(tensors: &[TensorInfo]) -> Option<f64> {
-    let bytes: f64 = tensors.iter().map(|tensor| tensor.bytes as f64).sum();
-    let elements: f64 = tensors.iter().map(|tensor| tensor.elements() as f64).sum();
-    (elements > 0.0).then_some(bytes / elements)
+/// The operators whose tensors are all there, of a model that is not traced.
+struct Complete<'a> {
+    shape: &'a ModelShape,
+    operators: &'a [Operator],
+    placement: &'a Placement,
+}
+
+impl Complete<'_> {
+    /// Returns the bytes of each operator: those of its tensors, or at the mean size of a weight where some are missing.
+    /// `None` where less than half of the weights tell that size, and the configuration does not.
+    fn bytes(&self, bits_per_weight: Option<f64>) -> Option<Vec<f64>> {
+        let elements = |operator: &Operator| parameters(self.shape, operator) as f64;
+        let operators = || {
+            self.operators
+                .iter()
+                .zip(&self.placement.bytes)
+                .zip(&self.placement.complete)
+        };
+        let (mut known_bytes, mut known_elements) = (0.0, 0.0);
+        for ((operator, bytes), _) in operators().filter(|(_, complete)| **complete) {
+            known_bytes += *bytes as f64;
+            known_elements += elements(operator);
+        }
+        let tell = known_elements * 2.0 >= self.shape.parameters_total() as f64;
+        let mean = (tell && known_elements > 0.0).then(|| known_bytes / known_elements);
+        let mean = mean.or(bits_per_weight.map(|bits| bits / 8.0))?;
+        let of = |((operator, bytes), complete): ((&Operator, &u64), &bool)| match complete {
+            true => *bytes as f64,
+            false => elements(operator) * mean,
+        };
+        Some(operators().map(of).collect())
+    }
 }
 
 /// Bytes of each operator at one size for all weights.

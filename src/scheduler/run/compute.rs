@@ -20,11 +20,11 @@ impl ComputeCount {
     pub fn new(model: &LocatedModel, spec: &Spec, loads: &[LoadReport], gpus: Vec<GpuDevice>) -> Self {
         let estimator = model.estimator(&spec.model_name);
         let activation_dtypes: Vec<String> = loads.iter().map(|load| load.activation_dtype.clone()).collect();
-        let is_gguf = model
-            .files
-            .as_ref()
-            .is_some_and(|files| files.format == ModelFormat::Gguf);
-        let estimator = if is_gguf {
+        let files = model.files.as_ref();
+        let is_gguf = files.is_some_and(|files| files.format == ModelFormat::Gguf);
+        // Weights that were quantized before they were saved stay as they are in the files.
+        let keeps_types = is_gguf || (spec.quantization.is_none() && files.is_some_and(|files| files.is_quantized));
+        let estimator = if keeps_types {
             estimator
         } else {
             // The engine holds safetensors in the activations' type; quantized in place, how many bytes is its own affair.
@@ -59,8 +59,15 @@ impl ComputeCount {
             executed
         };
         let dtype = self.activation_dtypes.get(rank as usize).map_or("", String::as_str);
-        // Keys and values have the activations' type.
-        let estimate = self.estimator.estimate(&schedule, bytes_of(dtype).unwrap_or(0.0));
+        // Keys and values have the activations' type. Where that is not known, neither are the bytes.
+        let estimate = match bytes_of(dtype) {
+            Some(bytes) => self.estimator.estimate(&schedule, bytes),
+            None => self
+                .estimator
+                .clone()
+                .with_bytes_per_weight(None)
+                .estimate(&schedule, 0.0),
+        };
         estimate.compute_metrics(Some(window.duration_sec()), self.devices(gpus, dtype))
     }
 
@@ -89,7 +96,7 @@ fn bytes_of(dtype: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::{ComputeCount, RequestMeasurement, Window};
-    use joulemark_flops::{Estimator, Naming, Walk, from_config_json};
+    use joulemark_flops::{Estimator, Logits, Naming, Question, RequestTokens, Walk, from_config_json};
     use joulemark_meter::GpuDevice;
 
     fn gpu(uuid: &str, name: &str) -> GpuDevice {
@@ -153,6 +160,29 @@ mod tests {
         for gpus in [&[][..], &["a", "c"], &["d"], &["elsewhere"]] {
             assert_eq!(of(gpus), None, "{gpus:?}");
         }
+    }
+
+    #[test]
+    fn bytes_are_those_of_flops_and_unknown_with_an_unknown_type() {
+        let count = |dtype: &str| {
+            let mut compute = compute(false);
+            compute.activation_dtypes = vec![dtype.to_owned()];
+            let metrics = compute.count(0, &[request(10, 5)], &WINDOW, &[]);
+            (
+                metrics.bytes_per_token,
+                metrics.bytes_read_total.is_some(),
+                metrics.flops_total.is_some(),
+            )
+        };
+        let question = Question {
+            tokens: RequestTokens { input: 10, output: 5 },
+            batch: 1,
+            logits: Logits::Last,
+            device: None,
+        };
+        let answer = compute(false).estimator.answer("mistral", None, &question);
+        assert_eq!(count("bf16"), (answer.bytes_per_token, true, true));
+        assert_eq!(count("i9"), (None, false, true));
     }
 
     #[test]

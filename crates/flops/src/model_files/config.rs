@@ -1,19 +1,33 @@
 //! What `config.json` says besides the dimensions.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::config_text;
 use super::error::ModelFileError;
+use super::read::{named, open_file};
+use crate::companion::Packing;
 pub(super) use crate::config_json::text_part;
+use crate::json_text::without_nan;
 
 /// Indexes of models with 100,000 tensors have 10 MB; some tokenizer_config.json list every added token.
 const MAX_JSON_BYTES: u64 = 1 << 26;
 
+/// Reads a configuration whole, as Python writes it.
 pub(super) fn read_json(path: &Path) -> Result<Value, ModelFileError> {
-    let file = File::open(path).map_err(|error| ModelFileError::io(path, error))?;
+    read_with(path, config_text::parse)
+}
+
+/// Reads of a JSON file what the type keeps.
+pub(super) fn read_part<T: DeserializeOwned>(path: &Path) -> Result<T, ModelFileError> {
+    read_with(path, |text| serde_json::from_slice(&without_nan(text)))
+}
+
+fn read_with<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>) -> Result<T, ModelFileError> {
+    let (file, _) = open_file(path)?;
     let mut text = Vec::new();
     file.take(MAX_JSON_BYTES + 1)
         .read_to_end(&mut text)
@@ -24,38 +38,106 @@ pub(super) fn read_json(path: &Path) -> Result<Value, ModelFileError> {
             format!("it has more than {MAX_JSON_BYTES} bytes"),
         ));
     }
-    serde_json::from_slice(&text).map_err(|error| ModelFileError::malformed(path, format!("it is not JSON: {error}")))
+    parse(&text).map_err(|error| named(ModelFileError::malformed(path, format!("it is not JSON: {error}"))))
+}
+
+/// The configuration's object of that name, of the text model's part where the whole has none.
+fn part<'a>(config: &'a Value, names: &[&str]) -> Option<&'a Value> {
+    let of = |config: &'a Value| {
+        names
+            .iter()
+            .find_map(|name| config.get(*name).filter(|value| value.is_object()))
+    };
+    of(config).or_else(|| of(text_part(config)))
+}
+
+/// How the weights were quantized: `quantization_config`, in MLX's folders `quantization`, in older ones of
+/// compressed-tensors `compression_config`; `None` where they were not.
+pub(super) fn quantization(config: &Value) -> Option<&Value> {
+    part(config, &["quantization_config", "quantization", "compression_config"])
+}
+
+/// Returns what the configuration says of packed weights.
+pub(super) fn packing(config: &Value) -> Packing {
+    let Some(quantization) = quantization(config) else {
+        return Packing::default();
+    };
+    let groups = quantization.get("config_groups").and_then(Value::as_object);
+    let scheme = groups.and_then(|groups| groups.values().next()?.get("weights"));
+    let count = |name: &str| quantization.get(name).and_then(Value::as_u64);
+    let of_scheme = |name: &str| scheme.and_then(|scheme| scheme.get(name)).and_then(Value::as_u64);
+    let flag = |key: &str| quantization.get(key).and_then(Value::as_bool) == Some(true);
+    let method = quantization
+        .get("quant_method")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let by_method = || match method {
+        _ if flag("load_in_4bit") => Some(4),
+        _ if flag("load_in_8bit") => Some(8),
+        "awq" | "mxfp4" => Some(4),
+        "fp8" | "fbgemm_fp8" => Some(8),
+        _ => None,
+    };
+    Packing {
+        bits: count("bits")
+            .or_else(|| count("w_bit"))
+            .or_else(|| of_scheme("num_bits"))
+            .or_else(by_method),
+        group_size: count("group_size")
+            .or_else(|| of_scheme("group_size"))
+            .filter(|size| *size > 0),
+    }
 }
 
 /// Bits of one weight: those of the quantization, else of `torch_dtype` (`dtype` in newer files).
 pub(super) fn stated_bits(config: &Value) -> Option<u32> {
-    let quantization = config.get("quantization_config").filter(|value| value.is_object());
-    if let Some(quantization) = quantization {
-        let flag = |key: &str| quantization.get(key).and_then(Value::as_bool) == Some(true);
-        let bits = quantization.get("bits").and_then(Value::as_u64);
-        return match bits {
-            Some(bits) => u32::try_from(bits).ok().filter(|bits| (1..=32).contains(bits)),
-            None if flag("load_in_4bit") => Some(4),
-            None if flag("load_in_8bit") => Some(8),
-            None => None,
-        };
+    if quantization(config).is_some() {
+        let bits = packing(config).bits.and_then(|bits| u32::try_from(bits).ok());
+        return bits.filter(|bits| (1..=32).contains(bits));
     }
     let dtype = |config: &Value| {
-        let value = config.get("torch_dtype").or_else(|| config.get("dtype"));
-        value.and_then(Value::as_str).map(str::to_owned)
+        let named = ["torch_dtype", "dtype"]
+            .iter()
+            .find_map(|name| config.get(*name)?.as_str());
+        named.map(|dtype| dtype.trim_start_matches("torch.").to_owned())
     };
     match dtype(config).or_else(|| dtype(text_part(config)))?.as_str() {
         "float16" | "bfloat16" => Some(16),
         "float32" => Some(32),
+        dtype if dtype.starts_with("float8_") => Some(8),
         _ => None,
     }
+}
+
+/// The longest context that a `config.json` names: its positions, or as many as YaRN extends them to.
+pub(super) fn max_context_tokens(config: &Value) -> Option<u64> {
+    let count = |name: &str| text_part(config).get(name).and_then(Value::as_u64);
+    let positions = count("max_position_embeddings").or_else(|| count("n_positions"))?;
+    let scaling = part(config, &["rope_scaling", "rope_parameters"]);
+    let scaling = scaling.filter(|scaling| {
+        let kind = scaling.get("rope_type").or_else(|| scaling.get("type"));
+        kind.and_then(Value::as_str) == Some("yarn")
+    });
+    let number = |name: &str| scaling?.get(name)?.as_f64();
+    let original = number("original_max_position_embeddings").unwrap_or(positions as f64);
+    Some(extended(positions, number("factor"), original))
+}
+
+/// The context of `positions` that YaRN stretches from `original` by a factor. Some files name the stretched length as
+/// their positions already: the longer of both is meant.
+pub(super) fn extended(positions: u64, factor: Option<f64>, original: f64) -> u64 {
+    const MAX_FACTOR: f64 = 1024.0;
+    let factor = factor
+        .filter(|factor| (1.0..=MAX_FACTOR).contains(factor))
+        .unwrap_or(1.0);
+    positions.max((original * factor) as u64)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::stated_bits;
+    use super::{max_context_tokens, packing, stated_bits};
 
     #[test]
     fn the_weights_type_is_read_from_each_of_its_places() {
@@ -69,9 +151,66 @@ mod tests {
             ),
             (json!({"quantization_config": {"load_in_8bit": true}}), Some(8)),
             (json!({"quantization_config": {"bits": 400}}), None),
+            (json!({"torch_dtype": null, "dtype": "torch.bfloat16"}), Some(16)),
+            (
+                json!({"torch_dtype": "bfloat16", "text_config": {"quantization_config": {"quant_method": "awq"}}}),
+                Some(4),
+            ),
+            (
+                json!({"torch_dtype": "bfloat16", "quantization": {"bits": 8, "group_size": 64}}),
+                Some(8),
+            ),
             (json!({}), None),
         ] {
             assert_eq!(stated_bits(&config), bits, "{config}");
         }
+    }
+    #[test]
+    fn packed_weights_are_described_in_each_format_s_words() {
+        for (quantization, bits, group_size) in [
+            (
+                json!({"quant_method": "gptq", "bits": 3, "group_size": 128}),
+                Some(3),
+                Some(128),
+            ),
+            (
+                json!({"quant_method": "gptq", "bits": 4, "group_size": -1}),
+                Some(4),
+                None,
+            ),
+            (
+                json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
+                Some(4),
+                None,
+            ),
+            (
+                json!({"config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}}}),
+                Some(4),
+                Some(32),
+            ),
+            (json!({}), None, None),
+        ] {
+            let packing = packing(&json!({"quantization_config": quantization}));
+            assert_eq!((packing.bits, packing.group_size), (bits, group_size), "{quantization}");
+        }
+    }
+
+    #[test]
+    fn yarn_lengthens_the_context_and_nothing_else_does() {
+        let context = |scaling: serde_json::Value| {
+            max_context_tokens(&json!({"max_position_embeddings": 32768, "rope_scaling": scaling}))
+        };
+        let yarn = json!({"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768});
+        assert_eq!(context(yarn.clone()), Some(131_072));
+        let newer = json!({"max_position_embeddings": 32768, "rope_parameters": {"rope_type": "yarn", "factor": 2}});
+        assert_eq!(max_context_tokens(&newer), Some(65536));
+        // DeepSeek's positions are the stretched ones.
+        let stretched = json!({"rope_type": "yarn", "factor": 8, "original_max_position_embeddings": 4096});
+        assert_eq!(context(stretched), Some(32768));
+        assert_eq!(context(json!({"rope_type": "llama3", "factor": 8})), Some(32768));
+        assert_eq!(context(json!({"rope_type": "yarn", "factor": 1e300})), Some(32768));
+        let text = json!({"text_config": {"max_position_embeddings": 32768, "rope_scaling": yarn}});
+        assert_eq!(max_context_tokens(&text), Some(131_072));
+        assert_eq!(max_context_tokens(&json!({})), None);
     }
 }

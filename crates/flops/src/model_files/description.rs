@@ -2,11 +2,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::config::{read_json, stated_bits, text_part};
+use super::config::{max_context_tokens, quantization, read_json, stated_bits};
 use super::error::ModelFileError;
 use super::files::ModelFiles;
 use super::parameter_estimate::estimate_by_size_or_name;
-use super::{gguf_model, safetensors_model};
+use super::passed::{Passed, passed};
+use super::{gguf_model, safetensors_model, whole};
 use crate::{Estimator, FlopsAnswer, Naming, Question, Walk, from_config_json};
 
 /// The description of a model from which its FLOPs are counted. It needs no weights: a `config.json` is enough.
@@ -50,23 +51,18 @@ impl Description {
 /// # Errors
 /// Returns a [`ModelFileError`] as [`ModelFiles::open`] does, but weights need not be there.
 pub fn describe(path: &Path, name: &str) -> Result<Description, ModelFileError> {
-    let metadata = std::fs::metadata(path).map_err(|error| ModelFileError::io(path, error))?;
-    if metadata.is_file()
-        && path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
-    {
-        return of_config(path, None, name);
-    }
+    let path = match passed(path)? {
+        Passed::Config(config) => return of_config(&config, None, name),
+        Passed::Model(path) => path,
+    };
     let config = path.join("config.json");
-    let is_bare = metadata.is_dir()
-        && config.is_file()
-        && safetensors_model::weight_files(path)?.is_empty()
-        && gguf_model::models_in(path)?.is_empty();
+    let is_bare = config.exists()
+        && safetensors_model::weight_files(&path)?.is_empty()
+        && gguf_model::models_in(&path)?.is_empty();
     if is_bare {
-        return of_config(&config, Some(path), name);
+        return of_config(&config, Some(&path), name);
     }
-    let files = ModelFiles::open(path)?;
+    let files = ModelFiles::open(&path)?;
     Ok(Description {
         estimator: files.estimator(name),
         architecture: Some(files.architecture),
@@ -97,11 +93,13 @@ fn of_config(path: &Path, folder: Option<&Path>, name: &str) -> Result<Descripti
 
 fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
     // A quantization leaves some weights as they were: their mean is not known.
-    let is_quantized = config.get("quantization_config").is_some_and(Value::is_object);
     let bits = stated_bits(config);
-    let uniform_bits = bits.filter(|_| !is_quantized).map(f64::from);
+    let uniform_bits = bits.filter(|_| quantization(config).is_none()).map(f64::from);
     let estimator = match from_config_json(config) {
         Ok(shape) => Estimator::Walk(Box::new(Walk::new(shape, Naming::HuggingFace, &[], uniform_bits))),
+        Err(error) if error.is_zero() => Estimator::Unknown {
+            reason: error.to_string(),
+        },
         Err(error) => {
             let by_size = bytes
                 .zip(bits)
@@ -109,12 +107,15 @@ fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
             estimate_by_size_or_name(by_size, name, &error.to_string())
         }
     };
+    let estimator = match whole::of_config(config) {
+        Some(reason) => Estimator::Unknown { reason },
+        None => estimator,
+    };
     let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
-    let count = |key: &str| text_part(config).get(key).and_then(Value::as_u64);
     Description {
         architecture: text("model_type"),
         estimator,
-        max_context_tokens: count("max_position_embeddings").or_else(|| count("n_positions")),
+        max_context_tokens: max_context_tokens(config),
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
 
     fn parameters(estimator: Estimator) -> (u64, FlopsMethod) {
         match estimator {
-            Estimator::Parameters(parameters) => (parameters.count, parameters.method),
+            Estimator::Parameters(parameters) => (parameters.total.unwrap(), parameters.method),
             other => panic!("not by parameters: {other:?}"),
         }
     }

@@ -12,6 +12,16 @@ pub enum ModelFileError {
     /// Refuse the request: name another file or folder.
     #[error("{path} is neither a .gguf file, nor a folder with one, nor a folder with config.json and *.safetensors")]
     NotAModel { path: PathBuf },
+    /// Refuse the request: name the file or folder that is meant.
+    #[error("{path} is {what}; pass {instead}")]
+    PassInstead {
+        path: PathBuf,
+        what: &'static str,
+        instead: String,
+    },
+    /// Refuse the request: opened, it may never end.
+    #[error("{path} is neither a file nor a folder, but a pipe, a socket or a device")]
+    NotAFile { path: PathBuf },
     /// Refuse the request: name one of the files.
     #[error("{path} holds several models, name one of them: {}", names.join(", "))]
     Ambiguous { path: PathBuf, names: Vec<String> },

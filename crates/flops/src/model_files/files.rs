@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::error::ModelFileError;
 use super::parameter_estimate::estimate_by_size_or_name;
 use super::sha256;
-use crate::{Estimator, FlopsMethod, ModelShape, Naming, Parameters, ShapeError, TensorInfo, Walk};
+use super::undescribed::Counted;
+use crate::{Estimator, ModelShape, Naming, ShapeError, TensorInfo, Walk};
 
 /// The format of a model's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +53,12 @@ pub struct ModelFiles {
     /// Bits of one weight, as the configuration states them; `None` in a GGUF, whose tensors tell.
     pub(super) stated_bits: Option<u32>,
     pub(super) loadable_problems: Vec<String>,
+    /// Why the files are no whole model, in words; `None` where they are one.
+    pub(super) not_whole: Option<String>,
+    /// Whether the weights were quantized before they were saved, of a folder with safetensors.
+    pub is_quantized: bool,
+    /// The parameters by the tensors' elements, for a family that is not described.
+    pub(super) counted: Option<Counted>,
     /// The operators compared with the tensors, once; `None` where there is no shape.
     pub(super) walk: Option<Walk>,
 }
@@ -65,17 +72,21 @@ impl ModelFiles {
     /// Returns the best way to count this model's FLOPs: by its operators, compared with its tensors; else by its
     /// parameters, from the tensors' elements, from the files' size, or from the size that its name states.
     pub fn estimator(&self, name: &str) -> Estimator {
+        if let Some(reason) = &self.not_whole {
+            return Estimator::Unknown { reason: reason.clone() };
+        }
         let reason = match (&self.walk, &self.shape) {
             (Some(walk), _) => return Estimator::Walk(Box::new(walk.clone())),
+            (None, Err(error)) if error.is_zero() => {
+                return Estimator::Unknown {
+                    reason: error.to_string(),
+                };
+            }
             (None, Err(error)) => error.to_string(),
             (None, Ok(_)) => "its operators are not known".to_owned(),
         };
-        if let Some(count) = self.parameters_total {
-            return Estimator::Parameters(Parameters {
-                count,
-                method: FlopsMethod::Architecture,
-                basis: format!("the tensors' sizes, because {reason}"),
-            });
+        if let Some(counted) = &self.counted {
+            return Estimator::Parameters(counted.parameters(&reason));
         }
         let by_size = self
             .stated_bits

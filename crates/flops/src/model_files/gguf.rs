@@ -8,7 +8,7 @@
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Seek};
+use std::io::{ErrorKind::UnexpectedEof, Read, Seek};
 
 use self::source::Source;
 use super::error::{HeaderError, refuse};
@@ -38,12 +38,25 @@ const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// Reads the header of a file of `file_bytes` bytes and checks that the tensors it declares fit into the file.
 pub(super) fn read_header<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<GgufHeader, HeaderError> {
+    match read_within_limit(reader, file_bytes) {
+        Err(HeaderError::Io(error)) if error.kind() == UnexpectedEof && file_bytes > MAX_HEADER_BYTES => refuse(
+            format!("its header has more than {MAX_HEADER_BYTES} bytes; accepted are at most as many"),
+        ),
+        read => read,
+    }
+}
+
+fn read_within_limit<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<GgufHeader, HeaderError> {
     let mut source = Source::new(reader, file_bytes.min(MAX_HEADER_BYTES));
     if &source.bytes::<4>()? != MAGIC {
         return refuse("it does not begin with `GGUF`");
     }
     match source.u32()? {
         2 | 3 => {}
+        version if matches!(version.swap_bytes(), 1..=3) => {
+            let reason = "it is a big-endian GGUF; accepted are the versions 2 and 3, little-endian";
+            return Err(HeaderError::Unsupported(reason.to_owned()));
+        }
         version => {
             let reason = format!("its GGUF version is {version}; accepted are 2 and 3, little-endian");
             return Err(HeaderError::Unsupported(reason));

@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::config::extended;
 use super::error::ModelFileError;
 use super::files::{ModelFiles, ModelFormat, walk};
 use super::gguf::{self, GgufHeader};
-use super::{loadable, parameters};
+use super::read::{named, open_shard};
+use super::undescribed::Facts;
+use super::{loadable, parameters, whole};
 use crate::{MetadataValue, Naming, from_gguf_metadata};
 
 /// Opens a GGUF model by one of its files.
@@ -40,11 +42,13 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
             .and_then(MetadataValue::as_count)
     };
     // A traced GPT-2 tells its repeated embedding from a head of its own; elements alone do not.
-    let (walk, parameters_total) = walk(&shape, Naming::Gguf, &tensors);
+    let (walk, traced) = walk(&shape, Naming::Gguf, &tensors);
+    let counted = Facts::of_gguf(&architecture, &metadata).count(&tensors);
+    let not_whole = whole::of_gguf(&metadata, &tensors, files.len());
     let vocabulary = metadata.get("tokenizer.ggml.tokens").and_then(MetadataValue::list_len);
     Ok(ModelFiles {
         format: ModelFormat::Gguf,
-        max_context_tokens: count("context_length"),
+        max_context_tokens: max_context_tokens(&architecture, &metadata),
         vocab_size: shape
             .as_ref()
             .ok()
@@ -54,17 +58,38 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
         has_tokenizer: metadata.contains_key("tokenizer.ggml.model") && vocabulary.is_some(),
         has_chat_template: metadata.contains_key("tokenizer.chat_template"),
         has_rope_theta: metadata.contains_key(&format!("{architecture}.rope.freq_base")),
-        parameters_total: parameters_total.or_else(|| parameters::count(&tensors, false)),
+        parameters_total: traced.or(counted.as_ref().map(|counted| counted.total)),
         quantization: parameters::prevailing_type(&tensors).unwrap_or("none").to_owned(),
         stated_bits: None,
         walk,
-        loadable_problems: loadable::of_gguf(&architecture, &metadata, &tensors),
+        loadable_problems: not_whole
+            .iter()
+            .cloned()
+            .chain(loadable::of_gguf(&architecture, &metadata, &tensors))
+            .collect(),
+        not_whole,
+        is_quantized: false,
+        counted,
         architecture,
         shape,
         tensors,
         files,
         file_bytes,
     })
+}
+
+/// The longest context that the metadata name: the context's length, or as many tokens as YaRN extends it to.
+fn max_context_tokens(architecture: &str, metadata: &BTreeMap<String, MetadataValue>) -> Option<u64> {
+    let value = |key: &str| metadata.get(&format!("{architecture}.{key}"));
+    let count = |key: &str| value(key).and_then(MetadataValue::as_count);
+    let length = count("context_length")?;
+    let is_yarn = value("rope.scaling.type").and_then(MetadataValue::as_text) == Some("yarn");
+    let factor = match value("rope.scaling.factor") {
+        Some(MetadataValue::Float(factor)) if is_yarn => Some(*factor),
+        _ => None,
+    };
+    let original = count("rope.scaling.original_context_length").unwrap_or(length);
+    Some(extended(length, factor, original as f64))
 }
 
 /// The one GGUF model of a folder, by its first file.
@@ -106,7 +131,7 @@ pub(super) fn models_in(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
 /// All files of the model that `path` belongs to: `name-00001-of-00003.gguf` and its siblings, or itself alone.
 pub(super) fn shards(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str());
-    match name.and_then(split_name) {
+    match name.and_then(|name| split_name(name, ".gguf")) {
         Some((stem, count)) => (1..=count)
             .map(|index| path.with_file_name(format!("{stem}-{index:05}-of-{count:05}.gguf")))
             .collect(),
@@ -114,8 +139,9 @@ pub(super) fn shards(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-fn split_name(name: &str) -> Option<(&str, u32)> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+/// The stem of a shard's name and the number of shards: of `name-00001-of-00003` with the ending.
+pub(super) fn split_name<'a>(name: &'a str, ending: &str) -> Option<(&'a str, u32)> {
+    let (rest, count) = name.strip_suffix(ending)?.rsplit_once("-of-")?;
     let (stem, index) = rest.rsplit_once('-')?;
     let five_digits = |text: &str| (text.len() == 5).then(|| text.parse::<u32>().ok()).flatten();
     let (index, count) = (five_digits(index)?, five_digits(count)?);
@@ -123,14 +149,10 @@ fn split_name(name: &str) -> Option<(&str, u32)> {
 }
 
 fn read_file(path: &Path) -> Result<(GgufHeader, u64), ModelFileError> {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-    let (bytes, file) = opened.map_err(|error| match ModelFileError::io(path, error) {
-        ModelFileError::NotFound { path } => ModelFileError::MissingShard { path },
-        other => other,
-    })?;
+    let (file, bytes) = open_shard(path)?;
     gguf::read_header(file, bytes)
         .map(|header| (header, bytes))
-        .map_err(|error| error.at(path))
+        .map_err(|error| named(error.at(path)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::ggml_type;
+use crate::config_json::generates_text;
 use crate::{MetadataValue, TensorInfo};
 
 const ENGINE: &str = "mistral.rs 0.8.1";
@@ -92,6 +93,9 @@ fn class_problems(config: &Value) -> Vec<String> {
             "{ENGINE} needs exactly one name in `architectures` of config.json"
         )];
     };
+    if !generates_text(config) {
+        return vec![format!("no text is generated from a `{class}`: it has no lm_head")];
+    }
     let Some(keys) = classes::required_keys(class) else {
         return vec![format!("{ENGINE} does not load the text model class `{class}`")];
     };
@@ -174,6 +178,12 @@ mod tests {
         assert_eq!(class_problems(&config("MistralForCausalLM")), [""; 0]);
         assert!(class_problems(&config("LlamaForCausalLM"))[0].contains("rope_parameters"));
         assert!(class_problems(&config("MambaForCausalLM"))[0].contains("MambaForCausalLM"));
+        for class in ["LlamaModel", "LlamaForSequenceClassification"] {
+            assert!(
+                class_problems(&config(class))[0].contains("no text is generated"),
+                "{class}"
+            );
+        }
         assert!(class_problems(&json!({"architectures": []}))[0].contains("architectures"));
     }
 

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::error::ModelFileError;
 use super::files::ModelFiles;
+use super::passed::{Passed, passed};
 use super::{gguf_model, safetensors_model};
 
 impl ModelFiles {
@@ -33,16 +34,26 @@ impl ModelFiles {
     /// Returns a [`ModelFileError`], whose variants tell a wrong name from a broken file and from a passing fault of
     /// the disk.
     pub fn open(path: &Path) -> Result<Self, ModelFileError> {
-        let metadata = std::fs::metadata(path).map_err(|error| ModelFileError::io(path, error))?;
-        if !metadata.is_dir() {
+        let path = match passed(path)? {
+            Passed::Config(path) => return Err(ModelFileError::NotAModel { path }),
+            Passed::Model(path) => path,
+        };
+        if !path.is_dir() {
             return match path.extension() {
-                Some(extension) if extension.eq_ignore_ascii_case("gguf") => gguf_model::open(path),
-                _ => Err(ModelFileError::NotAModel { path: path.to_owned() }),
+                Some(extension) if extension.eq_ignore_ascii_case("gguf") => gguf_model::open(&path),
+                _ => Err(ModelFileError::NotAModel { path }),
             };
         }
-        if path.join("config.json").is_file() && !safetensors_model::weight_files(path)?.is_empty() {
-            return safetensors_model::open(path);
+        if path.join("config.json").exists() && !safetensors_model::weight_files(&path)?.is_empty() {
+            return safetensors_model::open(&path);
         }
-        gguf_model::open(&gguf_model::only_model_in(path)?)
+        if path.join("adapter_config.json").exists() && gguf_model::models_in(&path)?.is_empty() {
+            return Err(ModelFileError::PassInstead {
+                path,
+                what: "an adapter, which is no model without the one that it adapts",
+                instead: "that model".to_owned(),
+            });
+        }
+        gguf_model::open(&gguf_model::only_model_in(&path)?)
     }
 }

@@ -1,4 +1,4 @@
-use crate::{Estimator, FlopsMethod, Parameters, parameters_from_name};
+use crate::{Estimator, FlopsMethod, Parameters, size_from_name};
 
 /// Returns the estimator of a model without files: by the number of parameters that its name states.
 ///
@@ -15,16 +15,20 @@ pub fn estimator_by_name(name: &str) -> Estimator {
 
 /// Estimates where neither operators nor elements can be counted: by the size of the files, else by the name.
 pub(super) fn estimate_by_size_or_name(by_size: Option<u64>, name: &str, reason: &str) -> Estimator {
-    let estimate = |count, basis: &str| {
+    let estimate = |total, active, basis: &str| {
         Estimator::Parameters(Parameters {
-            count,
+            total,
+            active,
             method: FlopsMethod::ParameterEstimate,
             basis: format!("{basis}, because {reason}"),
         })
     };
-    match (by_size, parameters_from_name(name)) {
-        (Some(count), _) => estimate(count, "the files' size and the weights' type"),
-        (None, Some(count)) => estimate(count, "the model's name"),
+    match (by_size.filter(|count| *count > 0), size_from_name(name)) {
+        (Some(count), named) => {
+            let active = named.and_then(|named| named.active).filter(|active| *active < count);
+            estimate(Some(count), active, "the files' size and the weights' type")
+        }
+        (None, Some(named)) => estimate(named.total, named.active, "the model's name"),
         (None, None) => Estimator::Unknown {
             reason: format!("{reason}, and neither tensors, nor sizes, nor the name give the parameters"),
         },

@@ -17,7 +17,12 @@ pub(super) fn read_header<R: Read>(mut reader: R, file_bytes: u64) -> Result<Vec
     reader.read_exact(&mut length)?;
     let length = u64::from_le_bytes(length);
     let available = file_bytes.saturating_sub(LENGTH_BYTES);
-    if length > MAX_HEADER_BYTES || length > available {
+    if length > MAX_HEADER_BYTES && length <= available {
+        return refuse(format!(
+            "its header has {length} bytes; accepted are at most {MAX_HEADER_BYTES}, the format's own limit"
+        ));
+    }
+    if length > available {
         return refuse(format!(
             "it claims a header of {length} bytes; the file has {available} for it"
         ));

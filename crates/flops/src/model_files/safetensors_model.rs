@@ -1,13 +1,16 @@
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::config::{read_json, stated_bits, text_part};
+use super::config::{max_context_tokens, quantization, read_json, read_part, stated_bits, text_part};
+use super::config_text::{Index, TokenizerConfig};
 use super::error::ModelFileError;
 use super::files::{ModelFiles, ModelFormat, walk};
-use super::{loadable, parameters, safetensors};
+use super::gguf_model::split_name;
+use super::read::{named, open_shard};
+use super::undescribed::Facts;
+use super::{loadable, parameters, safetensors, whole};
 use crate::{Naming, from_config_json};
 
 const INDEX: &str = "model.safetensors.index.json";
@@ -19,22 +22,21 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
     let mut file_bytes: u64 = 0;
     let mut tensors = Vec::new();
     for path in &files {
-        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        let (bytes, file) = opened.map_err(|error| match ModelFileError::io(path, error) {
-            ModelFileError::NotFound { path } => ModelFileError::MissingShard { path },
-            other => other,
-        })?;
+        let (file, bytes) = open_shard(path)?;
         file_bytes = file_bytes.saturating_add(bytes);
-        tensors.extend(safetensors::read_header(file, bytes).map_err(|error| error.at(path))?);
+        let read = safetensors::read_header(file, bytes);
+        tensors.extend(read.map_err(|error| named(error.at(path)))?);
     }
     let shape = from_config_json(&config);
     let text = text_part(&config);
     let known = shape.as_ref().ok();
-    let count = |names: [&str; 2]| names.iter().find_map(|name| text.get(*name).and_then(Value::as_u64));
     let tied = known.map_or_else(|| flag(&config, "tie_word_embeddings"), |shape| shape.tied());
     let by_shape = || known.and_then(|shape| u64::try_from(shape.parameters_total()).ok());
     let (walk, traced) = walk(&shape, Naming::HuggingFace, &tensors);
-    let parameters_total = traced.or_else(|| parameters::count(&tensors, tied)).or_else(by_shape);
+    let counted = Facts::of_config(&config, tied).count(&tensors);
+    let by_tensors = counted.as_ref().map(|counted| counted.total);
+    let parameters_total = traced.or(by_tensors).or_else(by_shape);
+    let not_whole = whole::of_tensors(&tensors);
     Ok(ModelFiles {
         format: ModelFormat::Safetensors,
         architecture: config
@@ -42,7 +44,7 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
             .and_then(Value::as_str)
             .unwrap_or("unknown")
             .to_owned(),
-        max_context_tokens: count(["max_position_embeddings", "n_positions"]),
+        max_context_tokens: max_context_tokens(&config),
         vocab_size: known
             .map(|shape| shape.vocab_size())
             .or_else(|| text.get("vocab_size").and_then(Value::as_u64)),
@@ -50,12 +52,19 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
         has_chat_template: has_chat_template(folder),
         has_rope_theta: text.get("rope_theta").is_some_and(Value::is_number),
         parameters_total,
-        quantization: quantization(&config)
+        quantization: method_of_quantization(&config)
             .or_else(|| parameters::prevailing_type(&tensors).map(str::to_owned))
             .unwrap_or_else(|| "none".to_owned()),
         stated_bits: stated_bits(&config),
         walk,
-        loadable_problems: loadable::of_safetensors(&config, folder, &files),
+        loadable_problems: not_whole
+            .iter()
+            .cloned()
+            .chain(loadable::of_safetensors(&config, folder, &files))
+            .collect(),
+        not_whole,
+        is_quantized: quantization(&config).is_some() || folder.join("hf_quant_config.json").exists(),
+        counted,
         shape,
         tensors,
         files,
@@ -63,39 +72,43 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
     })
 }
 
-/// The files with a folder's weights: what the index lists, else `model.safetensors`, else every safetensors file;
-/// empty without any. So a second copy (Mistral's `consolidated.safetensors`) is not counted twice.
+/// The files with a folder's weights: what the index lists, else `model.safetensors`, else the shards by their names,
+/// else every safetensors file; empty without any. So a second copy (Mistral's `consolidated.safetensors`) is not
+/// counted twice. A shard that the others' names count is among them, also when it is not there.
 pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
-    if folder.join(INDEX).is_file() {
+    if folder.join(INDEX).exists() {
         return indexed_files(folder);
     }
-    if folder.join("model.safetensors").is_file() {
+    if folder.join("model.safetensors").exists() {
         return Ok(vec![folder.join("model.safetensors")]);
     }
-    let mut files = Vec::new();
+    let mut files = BTreeSet::new();
+    let mut shards = BTreeSet::new();
     for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
         let path = entry.map_err(|error| ModelFileError::io(folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "safetensors") && path.is_file() {
-            files.push(path);
+        if path.extension().is_none_or(|extension| extension != "safetensors") || path.is_dir() {
+            continue;
+        }
+        match path
+            .file_name()
+            .and_then(|name| split_name(name.to_str()?, ".safetensors"))
+        {
+            Some((stem, count)) => shards
+                .extend((1..=count).map(|index| folder.join(format!("{stem}-{index:05}-of-{count:05}.safetensors")))),
+            None => drop(files.insert(path)),
         }
     }
-    files.sort();
-    Ok(files)
+    let weights = if shards.is_empty() { files } else { shards };
+    Ok(weights.into_iter().collect())
 }
 
 fn indexed_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
     let path = folder.join(INDEX);
-    let index = read_json(&path)?;
-    let Some(map) = index
-        .get("weight_map")
-        .and_then(Value::as_object)
-        .filter(|map| !map.is_empty())
-    else {
+    let index: Index = read_part(&path)?;
+    if index.files.is_empty() {
         return Err(ModelFileError::malformed(&path, "it has no weight_map"));
-    };
-    let mut names = BTreeSet::new();
-    for name in map.values() {
-        let name = name.as_str().unwrap_or_default();
+    }
+    for name in &index.files {
         let is_plain = matches!(
             Path::new(name).components().collect::<Vec<_>>()[..],
             [Component::Normal(_)]
@@ -106,25 +119,21 @@ fn indexed_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
                 format!("`{name}` is not the name of a file beside it"),
             ));
         }
-        names.insert(name);
     }
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+    Ok(index.files.into_iter().map(|name| folder.join(name)).collect())
 }
 
 fn has_chat_template(folder: &Path) -> bool {
     let files = ["chat_template.jinja", "chat_template.json"];
     let in_tokenizer = || {
-        let config = read_json(&folder.join("tokenizer_config.json")).ok();
-        config.is_some_and(|config| config.get("chat_template").is_some_and(|template| !template.is_null()))
+        let config = read_part::<TokenizerConfig>(&folder.join("tokenizer_config.json"));
+        config.is_ok_and(|config| config.chat_template)
     };
     files.iter().any(|name| folder.join(name).is_file()) || in_tokenizer()
 }
 
-fn quantization(config: &Value) -> Option<String> {
-    let quantization = config
-        .get("quantization_config")
-        .or_else(|| config.get("quantization"))?
-        .as_object()?;
+fn method_of_quantization(config: &Value) -> Option<String> {
+    let quantization = quantization(config)?;
     let method = quantization
         .get("quant_method")
         .and_then(Value::as_str)

@@ -1,3 +1,4 @@
+use crate::companion::is_companion_word;
 use crate::tensor::TensorInfo;
 
 /// What of an operator a tensor holds.
@@ -5,49 +6,35 @@ use crate::tensor::TensorInfo;
 pub(super) enum Part {
     Weight,
     Bias,
-    /// The weight with several elements in each stored number (GPTQ, AWQ, compressed-tensors).
+    /// The weight with several elements in each stored number (GPTQ, AWQ, compressed-tensors, MXFP4).
     Packed,
     /// Scales, zero points and the like of a quantized weight.
     Companion,
 }
-
-const SUFFIXES: [(&str, Part); 23] = [
-    (".weight.absmax", Part::Companion),
-    (".weight.quant_map", Part::Companion),
-    (".weight.nested_absmax", Part::Companion),
-    (".weight.nested_quant_map", Part::Companion),
-    (".weight_scale_inv", Part::Companion),
-    (".weight_scale", Part::Companion),
-    (".weight_zero_point", Part::Companion),
-    (".weight_g_idx", Part::Companion),
-    (".weight_shape", Part::Companion),
-    (".weight_format", Part::Companion),
-    (".weight_packed", Part::Packed),
-    // Stacked experts of gpt-oss.
-    ("_proj_blocks", Part::Packed),
-    ("_proj_scales", Part::Companion),
-    ("_proj_bias", Part::Bias),
-    (".input_scale", Part::Companion),
-    (".weight", Part::Weight),
-    (".bias", Part::Bias),
-    (".qweight", Part::Packed),
-    (".qzeros", Part::Companion),
-    (".scales", Part::Companion),
-    (".g_idx", Part::Companion),
-    (".SCB", Part::Companion),
-    (".scale", Part::Companion),
-];
 
 /// The operator's name and what the tensor is of it. Stacked experts have no suffix.
 pub(super) fn split(rest: &str) -> (&str, Part) {
     if let Some((stem, _)) = rest.split_once(".weight.quant_state.") {
         return (stem, Part::Companion);
     }
-    let found = SUFFIXES.iter().find_map(|(suffix, part)| {
-        let kept = if suffix.starts_with("_proj") { "_proj".len() } else { 0 };
-        Some((&rest[..rest.strip_suffix(suffix)?.len() + kept], *part))
-    });
-    found.unwrap_or((rest, Part::Weight))
+    let (stem, word) = rest.rsplit_once('.').unwrap_or(("", rest));
+    // Of stacked experts the part's word follows the operator's: `gate_up_proj_blocks`.
+    if let Some(position) = word.find("proj_") {
+        let of_experts = &rest[..rest.len() - word.len() + position + "proj".len()];
+        match &word[position + "proj_".len()..] {
+            "blocks" | "weight_packed" => return (of_experts, Part::Packed),
+            "bias" => return (of_experts, Part::Bias),
+            tail if is_companion_word(tail) => return (of_experts, Part::Companion),
+            _ => {}
+        }
+    }
+    match word {
+        "weight" => (stem, Part::Weight),
+        "bias" => (stem, Part::Bias),
+        "qweight" | "weight_packed" => (stem, Part::Packed),
+        _ if is_companion_word(word) => (stem.strip_suffix(".weight").unwrap_or(stem), Part::Companion),
+        _ => (rest, Part::Weight),
+    }
 }
 
 impl Part {
@@ -55,7 +42,7 @@ impl Part {
     pub(super) fn packs(self, tensor: &TensorInfo, elements: u128) -> bool {
         let is_packed = match self {
             Self::Packed => true,
-            Self::Weight => matches!(tensor.dtype.as_str(), "U8" | "I32" | "U32"),
+            Self::Weight => matches!(tensor.dtype.as_str(), "U8" | "I8" | "I32" | "U32"),
             Self::Bias | Self::Companion => false,
         };
         let bits = u128::from(tensor.bytes) * 8;
@@ -80,6 +67,22 @@ mod tests {
                 Part::Companion,
             ),
             ("mlp.experts.gate_up_proj", "mlp.experts.gate_up_proj", Part::Weight),
+            (
+                "mlp.experts.gate_up_proj_blocks",
+                "mlp.experts.gate_up_proj",
+                Part::Packed,
+            ),
+            ("mlp.experts.down_proj_scales", "mlp.experts.down_proj", Part::Companion),
+            ("mlp.experts.down_proj_bias", "mlp.experts.down_proj", Part::Bias),
+            (
+                "self_attn.kv_a_proj_with_mqa.weight",
+                "self_attn.kv_a_proj_with_mqa",
+                Part::Weight,
+            ),
+            ("self_attn.q_proj.weight.absmax", "self_attn.q_proj", Part::Companion),
+            ("self_attn.q_proj.weight_scale_2", "self_attn.q_proj", Part::Companion),
+            ("self_attn.q_proj.biases", "self_attn.q_proj", Part::Companion),
+            ("mlp.gate.e_score_correction_bias", "mlp.gate", Part::Companion),
         ] {
             assert_eq!(split(name), (stem, part), "{name}");
         }

@@ -107,7 +107,7 @@ fn an_unknown_family_is_estimated_by_its_tensors() {
     let Estimator::Parameters(parameters) = model.estimator("rwkv-7b") else {
         panic!("not by parameters")
     };
-    assert_eq!(Some(parameters.count), model.parameters_total);
+    assert_eq!(parameters.total, model.parameters_total);
     assert_eq!(parameters.method, FlopsMethod::Architecture);
     assert!(parameters.basis.contains("rwkv"), "{}", parameters.basis);
 }

@@ -1,0 +1,206 @@
+//! Tensors that are no weights: scales and zero points of quantized weights, scales of activations and of the cache,
+//! rotary frequencies, masks. Owns what they are known by; leaves their place to `placement`.
+
+use std::collections::HashMap;
+
+use super::tensor::TensorInfo;
+
+/// Last words of the names of tensors that stand beside a quantized weight. GPTQ and AWQ: `scales`, `qzeros`, `g_idx`;
+/// bitsandbytes: `absmax`, `quant_map`, `SCB`; MLX: `biases`; HQQ: `zero`, `zeros`; compressed-tensors: `weight_shape`,
+/// `weight_g_idx`; Mistral: `qscale_act`, `qscale_weight`; DeepSeek's router: `e_score_correction_bias`.
+const WORDS: [&str; 21] = [
+    "scales",
+    "scale",
+    "biases",
+    "qzeros",
+    "zeros",
+    "zero",
+    "g_idx",
+    "weight_g_idx",
+    "weight_shape",
+    "weight_format",
+    "absmax",
+    "quant_map",
+    "nested_absmax",
+    "nested_quant_map",
+    "SCB",
+    "scale_inv",
+    "qscale_act",
+    "qscale_weight",
+    "input_scale_ub",
+    "activation_scale",
+    "e_score_correction_bias",
+];
+
+/// Endings of such words: `weight_scale`, `weight_scale_inv` (FP8 in blocks), `weight_scale_2` (NVFP4 of modelopt),
+/// `weight_global_scale` (of compressed-tensors), `input_scale`, `weight_zero_point`, `pre_quant_scale`.
+const ENDINGS: [&str; 5] = ["_scale", "_scales", "_scale_inv", "_scale_2", "_zero_point"];
+
+/// Scales that are learned: parameters as any. Of Gemma 3n, Gemma's attention, and towers for images.
+const LEARNED: [&str; 4] = ["correct_output_scale", "per_dim_scale", "layer_scale", "logit_scale"];
+
+/// Scales of the cache, which may stand beside no weight of their own.
+const CACHE_SCALES: [&str; 7] = [
+    "q_scale",
+    "k_scale",
+    "v_scale",
+    "kv_scale",
+    "kv_cache_scale",
+    "prob_scale",
+    "prob_output_scale",
+];
+
+/// Returns whether the last word of a tensor's name means what belongs to a weight without being one.
+pub(super) fn is_companion_word(word: &str) -> bool {
+    let is_learned = LEARNED.contains(&word);
+    !is_learned && (WORDS.contains(&word) || ENDINGS.iter().any(|ending| word.ends_with(ending)))
+}
+
+/// Returns whether the tensor is a scale of the cache.
+pub(super) fn is_cache_scale(tensor: &str) -> bool {
+    CACHE_SCALES.contains(&last_word(tensor))
+}
+
+/// Returns whether the tensor is no parameter: a companion of a weight, rotary frequencies, or a causal mask.
+pub(super) fn is_no_parameter(tensor: &TensorInfo) -> bool {
+    let name = tensor.name.as_str();
+    let is_mask = || name.ends_with(".attn.masked_bias") || (name.ends_with(".attn.bias") && tensor.shape.len() == 4);
+    is_companion_word(last_word(name))
+        || name.contains(".quant_state.")
+        || name.starts_with("rope_f")
+        || name.ends_with("inv_freq")
+        || name.ends_with("exp_probs_b.bias")
+        || is_mask()
+}
+
+fn last_word(tensor: &str) -> &str {
+    tensor.rsplit('.').next().unwrap_or(tensor)
+}
+
+/// What a configuration says of packed weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packing {
+    /// Bits of one weight.
+    pub bits: Option<u64>,
+    /// Weights that share a scale.
+    pub group_size: Option<u64>,
+}
+
+/// Tensors with the weights that each holds, packed ones unpacked.
+pub(super) struct Weights<'a> {
+    by_name: HashMap<&'a str, &'a TensorInfo>,
+    packing: Packing,
+}
+
+impl<'a> Weights<'a> {
+    pub fn new(tensors: &'a [TensorInfo], packing: Packing) -> Self {
+        Self {
+            by_name: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
+            packing,
+        }
+    }
+
+    /// Returns the weights of the tensor: its elements, or of a packed one as many as its scales or the bits tell;
+    /// `None` where nothing tells.
+    pub fn count(&self, tensor: &TensorInfo) -> Option<u64> {
+        let elements = tensor.elements();
+        if !is_packed(tensor) {
+            return Some(elements);
+        }
+        let bits = tensor.bytes.checked_mul(8)?;
+        let fits = |count: &u64| *count > 0 && bits.is_multiple_of(*count) && matches!(bits / count, 1..=8);
+        let stem = tensor.name.rsplit_once('.').map_or("", |(stem, _)| stem);
+        let scales = self.by_name.get(format!("{stem}.scales").as_str());
+        let by_scales = scales
+            .zip(self.packing.group_size)
+            .and_then(|(scales, group)| scales.elements().checked_mul(group))
+            .filter(fits);
+        if by_scales.is_some() {
+            return by_scales;
+        }
+        // Bytes hold two weights of 4 bits in every format that there is, unless the configuration says otherwise.
+        let usual = (tensor.dtype == "U8").then_some(4);
+        let each = self.packing.bits.or(usual).filter(|bits| (1..=8).contains(bits))?;
+        Some(bits / each)
+    }
+}
+
+/// Returns whether an element of the tensor may hold several weights.
+fn is_packed(tensor: &TensorInfo) -> bool {
+    let packed = ["qweight", "weight_packed"].contains(&last_word(&tensor.name)) || tensor.name.ends_with("_blocks");
+    packed || (tensor.shape.len() > 1 && matches!(tensor.dtype.as_str(), "I32" | "U32" | "U8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Packing, Weights, is_cache_scale, is_no_parameter};
+    use crate::TensorInfo;
+
+    fn tensor(name: &str, shape: &[u64], dtype: &str, bytes: u64) -> TensorInfo {
+        TensorInfo {
+            name: name.into(),
+            shape: shape.into(),
+            dtype: dtype.into(),
+            bytes,
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_weights_is_no_parameter() {
+        for name in [
+            "a.q_proj.weight_scale",
+            "a.q_proj.weight_scale_inv",
+            "a.q_proj.weight_scale_2",
+            "a.q_proj.weight_global_scale",
+            "a.q_proj.input_global_scale",
+            "a.q_proj.weight_zero_point",
+            "a.q_proj.biases",
+            "a.q_proj.qzeros",
+            "a.q_proj.weight.absmax",
+            "a.q_proj.weight.quant_state.bitsandbytes__nf4",
+            "a.q_proj.SCB",
+            "a.self_attn.k_proj.k_scale",
+            "mlp.gate.e_score_correction_bias",
+            "mlp.experts.gate_up_proj_scales",
+            "rope_freqs.weight",
+            "blk.3.exp_probs_b.bias",
+        ] {
+            assert!(is_no_parameter(&tensor(name, &[4], "F32", 16)), "{name}");
+        }
+        for name in [
+            "a.q_proj.weight",
+            "a.q_proj.bias",
+            "a.q_proj.qweight",
+            "attn.c_attn.bias",
+        ] {
+            assert!(!is_no_parameter(&tensor(name, &[4], "F32", 16)), "{name}");
+        }
+        assert!(is_cache_scale("model.layers.0.self_attn.v_scale") && !is_cache_scale("a.weight_scale"));
+    }
+
+    #[test]
+    fn packed_weights_are_counted_by_scales_or_bits() {
+        let tensors = [
+            tensor("a.weight", &[64, 8], "U32", 2048),
+            tensor("a.scales", &[64, 1], "BF16", 128),
+            tensor("b.qweight", &[8, 64], "I32", 2048),
+            tensor("c.weight", &[64, 32], "U8", 2048),
+            tensor("d.weight", &[64, 32], "BF16", 4096),
+        ];
+        let count = |packing| {
+            let weights = Weights::new(&tensors, packing);
+            [0, 2, 3, 4].map(|index: usize| weights.count(&tensors[index]))
+        };
+        let (bits, group_size) = (Some(4), Some(64));
+        let four = Some(4096);
+        assert_eq!(
+            count(Packing { bits: None, group_size }),
+            [four, None, four, Some(2048)]
+        );
+        assert_eq!(
+            count(Packing { bits, group_size: None }),
+            [four, four, four, Some(2048)]
+        );
+        assert_eq!(count(Packing::default()), [None, None, four, Some(2048)]);
+    }
+}

@@ -1,0 +1,123 @@
+//! Opens the files of a model and tells what they are. Owns that nothing but a regular file is opened; leaves their
+//! content to the readers of each format.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::error::ModelFileError;
+
+/// Opens a file with its size in bytes. A pipe, a socket or a device is refused unopened: it may never end.
+pub(super) fn open_file(path: &Path) -> Result<(File, u64), ModelFileError> {
+    let at = |error| ModelFileError::io(path, error);
+    let metadata = std::fs::metadata(path).map_err(at)?;
+    if !metadata.is_file() {
+        return Err(ModelFileError::NotAFile { path: path.to_owned() });
+    }
+    let file = File::open(path).map_err(at)?;
+    Ok((file, metadata.len()))
+}
+
+/// Opens a file that belongs to a model of several.
+pub(super) fn open_shard(path: &Path) -> Result<(File, u64), ModelFileError> {
+    open_file(path).map_err(|error| match error {
+        ModelFileError::NotFound { path } => ModelFileError::MissingShard { path },
+        other => other,
+    })
+}
+
+/// Enough to see what a file is by.
+const BEGINNING_BYTES: u64 = 512;
+
+/// Returns the error, with the reason replaced where the file's beginning shows that it is something else.
+pub(super) fn named(error: ModelFileError) -> ModelFileError {
+    let ModelFileError::Malformed { path, .. } = &error else {
+        return error;
+    };
+    let mut beginning = Vec::new();
+    let Ok((file, _)) = open_file(path) else { return error };
+    if file.take(BEGINNING_BYTES).read_to_end(&mut beginning).is_err() {
+        return error;
+    }
+    let of_another_format = || foreign(&beginning, path.extension().and_then(|extension| extension.to_str()));
+    match recognised(&beginning).or_else(of_another_format) {
+        Some(what) => ModelFileError::malformed(path, format!("it is {what}")),
+        None => error,
+    }
+}
+
+/// Says what a file with this beginning is, where it is none of a model's; `None` where nothing shows it.
+fn recognised(beginning: &[u8]) -> Option<&'static str> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let text = beginning.strip_prefix(MARK).unwrap_or(beginning).trim_ascii_start();
+    let begins = |with: &str| text.len() >= with.len() && text[..with.len()].eq_ignore_ascii_case(with.as_bytes());
+    let is_page = ["<!doctype html", "<html", "<head", "<body"].into_iter().any(begins);
+    Some(match beginning {
+        _ if begins("version https://git-lfs") => {
+            "a Git LFS pointer instead of the file that it stands for; `git lfs pull` fetches that"
+        }
+        _ if is_page => "an HTML page, perhaps what a site answered instead of the file",
+        _ if begins("<?xml") || begins("<error") => "an XML document, perhaps what a site answered instead of the file",
+        [b'G', b'G', b'U', b'F', 0, 0, ..] => "a big-endian GGUF; accepted are little-endian ones",
+        [b'g', b'g', b'j', b't', ..] | [b'l', b'm', b'g', b'g', ..] | [b't', b'j', b'g', b'g', ..] => {
+            "a GGML file from before GGUF; convert it"
+        }
+        [b'P', b'K', 3, 4, ..] => "a ZIP archive, as PyTorch writes its own files; convert it to safetensors",
+        [0x80, 2..=5, ..] => "a Python pickle; convert it to safetensors",
+        [0x1f, 0x8b, ..] => "compressed by gzip; unpack it",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed by zstd; unpack it",
+        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file, as Keras writes it; convert it to safetensors",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "text in UTF-16; save it as UTF-8",
+        [0xef, 0xbb, 0xbf, ..] => "text behind a byte order mark; save it as UTF-8 without one",
+        _ if !beginning.is_empty() && beginning.iter().all(|byte| *byte == 0) => {
+            "nothing but zeros, as an interrupted download leaves it"
+        }
+        _ => return None,
+    })
+}
+
+/// Says which format of model files a file has, where its name's ending is another one's.
+fn foreign(beginning: &[u8], ending: Option<&str>) -> Option<&'static str> {
+    let (own, what) = match beginning {
+        [b'G', b'G', b'U', b'F', ..] => ("gguf", "a GGUF file under another name; its ending is .gguf"),
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => (
+            "safetensors",
+            "a safetensors file under another name; its ending is .safetensors",
+        ),
+        [b'{', ..] => ("json", "JSON text under another name"),
+        _ => return None,
+    };
+    (!ending.is_some_and(|ending| ending.eq_ignore_ascii_case(own))).then_some(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{foreign, recognised};
+
+    #[test]
+    fn what_is_no_model_file_is_known_by_its_beginning() {
+        for (beginning, words) in [
+            (
+                &b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"[..],
+                "Git LFS pointer",
+            ),
+            (b"\n <!DOCTYPE html>\n<html>", "HTML page"),
+            (b"<?xml version='1.0'?><Error>", "XML"),
+            (b"GGUF\0\0\0\x03", "big-endian"),
+            (b"PK\x03\x04....", "ZIP"),
+            (b"\xef\xbb\xbf{}", "byte order mark"),
+            (b"\xff\xfe{\0}\0", "UTF-16"),
+            (b"\0\0\0\0\0\0\0\0\0\0", "zeros"),
+        ] {
+            assert!(
+                recognised(beginning).is_some_and(|what| what.contains(words)),
+                "{words}"
+            );
+        }
+        assert_eq!(recognised(b"\x12\x34\x56"), None);
+        assert_eq!(recognised(b""), None);
+        assert_eq!(foreign(b"GGUF\x03\0\0\0", Some("GGUF")), None);
+        assert!(foreign(b"GGUF\x03\0\0\0", Some("safetensors")).is_some());
+        assert!(foreign(b"{}", Some("gguf")).is_some());
+    }
+}
