@@ -2,36 +2,30 @@
 //! are those of the list of what users met.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::server::Server;
 
-/// Far beyond the time that a refusal takes, and short of a test's.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Runs `joulemark flops` on a path and returns what it says on standard error; it must fail, and not wait for what
 /// never comes.
 fn refusal(path: &Path) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
-    command.args(["flops", "--json", "--model"]).arg(path);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
+    const PATIENCE_SEC: &str = "60";
+    /// What `timeout` exits with when it ended the command.
+    const TIMED_OUT: i32 = 124;
+    let output = Command::new("timeout")
+        .args([
+            PATIENCE_SEC,
+            env!("CARGO_BIN_EXE_joulemark"),
+            "flops",
+            "--json",
+            "--model",
+        ])
+        .arg(path)
+        .output()
         .unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("it waits for {}", path.display());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().unwrap();
+    assert_ne!(output.status.code(), Some(TIMED_OUT), "it waits for {}", path.display());
     assert!(!output.status.success(), "{}", path.display());
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
