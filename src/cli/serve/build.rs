@@ -222,7 +222,8 @@ async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::
         .await
         .context("the ends of earlier runs cannot be stored")?;
     if drained != Drained::default() {
-        tracing::warn!(?drained, "ends of runs had waited for the database");
+        let Drained { stored, dropped, left } = drained;
+        tracing::warn!(stored, dropped, left, "ends of runs had waited for the database");
     }
     Ok(Some(spool))
 }
