@@ -207,13 +207,9 @@ mod tests {
     fn a_number_where_a_number_is_wanted_is_shown_as_it_is_written_and_needs_no_quotes() {
         let said = refused_as_yaml("model_name: m\nmax_output_tokens: 1.50\nnum_cycles: 010\nraw_prompt: 1.0\n");
         let details: Vec<_> = said.iter().map(|(_, detail)| detail.as_str()).collect();
-        assert!(
-            details[0].starts_with("is true or false") || details.iter().any(|detail| detail.starts_with("is 1.0;"))
-        );
-        assert!(
-            details.iter().any(|detail| detail.starts_with("is 1.50;")),
-            "{details:?}"
-        );
+        for written in ["is 1.50;", "is 010;", "is 1.0;"] {
+            assert!(details.iter().any(|detail| detail.starts_with(written)), "{details:?}");
+        }
         assert!(details.iter().all(|detail| !detail.contains("quotes")), "{details:?}");
     }
 
@@ -223,7 +219,7 @@ mod tests {
             ("a: 1\n---\na: 2\n", "one document"),
             ("---\na: 1\n...\n---\nb\n", "one document"),
             ("a: [", "line 1"),
-            ("a: 1\na: 2\n", "twice"),
+            ("a: 1\na: 2\n", "duplicate"),
             ("a: .nan", "line 1"),
             ("a: 1e999", "line 1"),
             ("a: *b", "line 1"),
