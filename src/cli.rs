@@ -9,6 +9,7 @@ mod config;
 mod db;
 mod doctor;
 mod energy;
+mod example;
 mod flops;
 mod key;
 mod logging;
@@ -44,6 +45,8 @@ enum Command {
     Serve(options::Options),
     #[command(flatten)]
     Client(client::ClientCommand),
+    /// Print an experiment as YAML, every field with what it means and its default.
+    Example,
     /// Run a command and say what energy the host used meanwhile.
     Meter(meter::MeterArguments),
     /// Say of every energy source whether it works, why not and the fix.
@@ -90,6 +93,7 @@ fn run() -> ExitCode {
         Command::Key(arguments) => key::run(arguments),
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
+        Command::Example => example::run(),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &Arguments::command()),
         Command::Man(arguments) => man::run(&arguments, Arguments::command()),

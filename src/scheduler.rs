@@ -2,6 +2,7 @@
 //! and stores what came of it. Owns leases, launching and the lifecycle; knows nothing of HTTP or of any engine.
 
 mod context;
+mod folders;
 mod models;
 mod node;
 mod queue;
@@ -9,6 +10,7 @@ mod run;
 mod step;
 
 pub use context::{Context, Limits, Resources};
+pub use folders::by_name;
 pub use models::{ModelSources, Models};
 pub use node::cancel::CancelAnswer;
 pub use node::deliver::Deliveries;

@@ -69,6 +69,6 @@ pub async fn watch(vitals: Vitals, stopping: CancellationToken) {
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager cannot be told {state:?}");
+        tracing::warn!(%error, "the service manager cannot be told how the server is");
     }
 }

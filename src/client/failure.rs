@@ -76,12 +76,34 @@ impl ClientError {
     }
 }
 
+/// What a TLS library's names for a bad certificate mean.
+const CERTIFICATES: [(&str, &str); 5] = [
+    (
+        "CaUsedAsEndEntity",
+        "it is an authority's own (CA:TRUE), which no server may show; make one with CA:FALSE, such as by `openssl req \
+         -x509 -addext basicConstraints=critical,CA:FALSE`",
+    ),
+    ("UnknownIssuer", "it is signed by nobody who is trusted here"),
+    ("NotValidForName", "it is another name's"),
+    ("NotValidYet", "it is not valid yet"),
+    ("BadSignature", "its signature is wrong"),
+];
+
+/// Returns a library's sentence without the names that it has for things.
+fn in_words(text: &str) -> String {
+    let known = CERTIFICATES.iter().find(|(name, _)| text.contains(name));
+    match known {
+        Some((_, meaning)) if text.contains("certificate") => format!("the server's certificate is refused: {meaning}"),
+        _ => text.to_owned(),
+    }
+}
+
 /// What lies beneath the sentence that all of reqwest's errors begin with.
 fn causes(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
+        let text = in_words(&error.to_string());
         // Each layer likes to repeat the one beneath.
         if !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
@@ -92,5 +114,29 @@ fn causes(error: &reqwest::Error) -> String {
         error.to_string()
     } else {
         parts.join(": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn a_bad_certificate_is_told_in_words() {
+        for (text, expected) in [
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                "(CA:TRUE)",
+            ),
+            ("invalid peer certificate: UnknownIssuer", "trusted here"),
+        ] {
+            let words = in_words(text);
+            assert!(words.contains(expected) && words.contains("certificate"), "{words}");
+            assert!(!words.contains("OtherError") && !words.contains("Issuer"), "{words}");
+        }
+        assert_eq!(
+            in_words("Connection refused (os error 111)"),
+            "Connection refused (os error 111)"
+        );
     }
 }

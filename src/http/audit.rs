@@ -4,11 +4,10 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::page::{DEFAULT_LIMIT, read_cursor, read_limit};
-use super::{extract::StrictQuery, problem::Problem, state::AppState};
+use super::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use joulemark_experiment::access::AuditEntry;
 
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditParameters {
     /// Entries on a page, 1 to 500; default 50.
@@ -40,7 +39,7 @@ pub struct AuditPage {
     ))]
 pub async fn audit(
     AxumState(state): AxumState<AppState>,
-    StrictQuery(parameters): StrictQuery<AuditParameters>,
+    RepeatableQuery(parameters): RepeatableQuery<AuditParameters>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = parameters.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), read_limit)?;
     let before = parameters.cursor.as_deref().map(read_cursor::<Uuid>).transpose()?;

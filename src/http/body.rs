@@ -10,7 +10,26 @@ use tower_http::timeout::TimeoutError;
 
 use super::problem::Problem;
 use super::state::AppState;
+use joulemark_experiment::FieldProblem;
 use joulemark_flops::json_text::count_values;
+
+mod yaml;
+
+/// A document that was read, and its text where that is YAML.
+pub struct Body<'a> {
+    pub document: Value,
+    yaml: Option<&'a str>,
+}
+
+impl Body<'_> {
+    /// Returns the problems in the words of the text that was sent.
+    pub fn as_written(&self, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
+        match self.yaml {
+            Some(text) => yaml::as_written(text, &self.document, problems),
+            None => problems,
+        }
+    }
+}
 
 /// Why a body could not be had whole.
 pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
@@ -31,11 +50,11 @@ pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
 /// 90 MB. What reads YAML has the same limit of its own.
 const MAX_VALUES: usize = 250_000;
 
-/// A JSON or YAML document, read as what its Content-Type says.
+/// Reads a JSON or YAML document as what its Content-Type says.
 ///
 /// # Errors
 /// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
-pub fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
+pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Problem> {
     // Not unpacked: a few bytes can stand for more than there is memory.
     let coding = headers.get(header::CONTENT_ENCODING);
     if let Some(coding) = coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -58,15 +77,18 @@ pub fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
                 return Err(Problem::malformed_body(detail));
             }
             serde_json::from_slice::<Strict>(bytes)
-                .map(|strict| strict.0)
+                .map(|Strict(document)| Body { document, yaml: None })
                 .map_err(|error| Problem::malformed_body(format!("the body is not JSON: {error}")))
         }
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|error| Problem::malformed_body(format!("the body is not UTF-8: {error}")))?;
             serde_saphyr::from_str::<Strict>(text)
-                .map(|strict| strict.0)
-                .map_err(|error| Problem::malformed_body(format!("the body is not YAML: {error}")))
+                .map(|Strict(document)| Body {
+                    document,
+                    yaml: Some(text),
+                })
+                .map_err(|error| Problem::malformed_body(yaml::refusal(&error)))
         }
         _ => Err(Problem::unsupported_media_type(content_type)),
     }
@@ -151,7 +173,90 @@ mod tests {
 
     fn read_as(content_type: &'static str, body: &str) -> Result<Value, Problem> {
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        read(&headers, body.as_bytes())
+        read(&headers, body.as_bytes()).map(|body| body.document)
+    }
+
+    fn refused_as_yaml(text: &str) -> Vec<(String, String)> {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/yaml"))]);
+        let body = read(&headers, text.as_bytes()).unwrap();
+        let problems = joulemark_experiment::parse(&body.document).unwrap_err();
+        let written = body.as_written(problems).into_iter();
+        written.map(|problem| (problem.pointer, problem.detail)).collect()
+    }
+
+    #[test]
+    fn what_yaml_reads_otherwise_than_it_looks_is_told_as_it_is_written() {
+        let said = refused_as_yaml(
+            "model_name: 1.10\nconfig_name: on\nprompts: [a, yes, 010, ~, 0x1F, '7']\nlabels: {v: 1.10, w: ok, x: }\n\
+             max_output_tokens: 1_0.50\nuser: &u no\nnode: *u\n",
+        );
+        for (pointer, written) in [
+            ("/model_name", "is 1.10;"),
+            ("/config_name", "is on;"),
+            ("/prompts/1", "is yes;"),
+            ("/prompts/2", "is 010;"),
+            ("/prompts/3", "is ~;"),
+            ("/prompts/4", "is 0x1F;"),
+            ("/labels/v", "is 1.10;"),
+            ("/labels/x", "is null;"),
+            ("/user", "is no;"),
+            ("/node", "is no;"),
+        ] {
+            let found: Vec<_> = said.iter().filter(|(at, _)| at == pointer).collect();
+            assert_eq!(found.len(), 1, "{pointer}: {said:#?}");
+            let detail = &found[0].1;
+            assert!(detail.starts_with(written), "{pointer}: {said:#?}");
+            assert!(detail.ends_with("put it in quotes"), "{pointer}: {said:#?}");
+        }
+        assert!(
+            said.iter().all(|(at, _)| at != "/prompts/5" && at != "/labels/w"),
+            "{said:#?}"
+        );
+    }
+
+    #[test]
+    fn a_number_where_a_number_is_wanted_is_shown_as_it_is_written_and_needs_no_quotes() {
+        let said = refused_as_yaml("model_name: m\nmax_output_tokens: 1.50\nnum_cycles: 010\nraw_prompt: 1.0\n");
+        let details: Vec<_> = said.iter().map(|(_, detail)| detail.as_str()).collect();
+        for written in ["is 1.50;", "is 010;", "is 1.0;"] {
+            assert!(details.iter().any(|detail| detail.starts_with(written)), "{details:?}");
+        }
+        assert!(details.iter().all(|detail| !detail.contains("quotes")), "{details:?}");
+    }
+
+    #[test]
+    fn a_body_that_is_no_yaml_is_refused_without_a_librarys_own_names() {
+        for (text, expected) in [
+            ("a: 1\n---\na: 2\n", "one document"),
+            ("---\na: 1\n...\n---\nb\n", "one document"),
+            ("a: [", "line 1"),
+            ("a: 1\na: 2\n", "duplicate"),
+            ("a: .nan", "line 1"),
+            ("a: 1e999", "line 1"),
+            ("a: *b", "line 1"),
+            ("\t- a", "line 1"),
+            ("a: !!int x", "line 1"),
+            ("a: 99999999999999999999999999", ""),
+        ] {
+            let Err(problem) = read_as("application/yaml", text) else {
+                assert_eq!(expected, "", "{text:?} is accepted");
+                continue;
+            };
+            let detail = problem.detail;
+            assert!(detail.contains(expected), "{text:?}: {detail}");
+            for word in [
+                "from_",
+                "_str",
+                "::",
+                "Options",
+                "Policy",
+                "serde",
+                "`StrictMap`",
+                "non_finite",
+            ] {
+                assert!(!detail.contains(word), "{text:?}: {detail}");
+            }
+        }
     }
 
     #[test]

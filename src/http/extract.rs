@@ -1,8 +1,7 @@
 use axum::{
-    extract::{FromRequestParts, Path, Query},
+    extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use joulemark_experiment::ExperimentId;
@@ -16,23 +15,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|error| Problem::invalid_parameter("id", error.body_text()))?;
+            .map_err(|_| Problem::invalid_parameter("id", "is not UTF-8; accepted is an experiment's UUID"))?;
         text.parse()
             .map(Self)
             .map_err(|_| Problem::invalid_parameter("id", format!("is {text:?}; accepted is an experiment's UUID")))
-    }
-}
-
-/// The query, with a problem for a parameter that is unknown or cannot be read.
-pub struct StrictQuery<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(query) = Query::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Problem::invalid_parameter("query", error.body_text()))?;
-        Ok(Self(query))
     }
 }

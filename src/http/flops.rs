@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{body, problem::Problem, state::AppState};
+use crate::scheduler::by_name;
 use joulemark_experiment::{FieldProblem, Fields};
 use joulemark_flops::json_text::without_nan;
 use joulemark_flops::model_files::{self, Description};
@@ -82,12 +83,17 @@ pub async fn flops(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<FlopsAnswer>, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
-    let document = match without_nan(&bytes) {
+    let plain;
+    let body = match without_nan(&bytes) {
         Cow::Borrowed(_) => body::read(&headers, &bytes)?,
         // A config.json may have been written by Python. In YAML the words are plain text.
-        Cow::Owned(plain) => body::read(&headers, &bytes).or_else(|_| body::read(&headers, &plain))?,
+        Cow::Owned(text) => {
+            plain = text;
+            body::read(&headers, &bytes).or_else(|_| body::read(&headers, &plain))?
+        }
     };
-    let (subject, question) = parse(&document).map_err(Problem::invalid_question)?;
+    let (subject, question) =
+        parse(&body.document).map_err(|problems| Problem::invalid_question(body.as_written(problems)))?;
     let models_dir = state.resources.models.folder().to_owned();
     let is_config = matches!(subject, Subject::Config(_));
     let described = tokio::task::spawn_blocking(move || describe(&models_dir, subject)).await;
@@ -192,7 +198,10 @@ fn describe(models_dir: &std::path::Path, subject: Subject) -> Result<(String, D
     match subject {
         Subject::Config(config) => Ok(("config".to_owned(), model_files::describe_config(&config, ""))),
         Subject::Model { name, key } => {
-            let problem = |detail: String| FieldProblem::new(format!("/{key}"), format!("is {name:?}: {detail}"));
+            let problem = |detail: String| {
+                let detail = by_name(&detail, models_dir);
+                FieldProblem::new(format!("/{key}"), format!("is {name:?}: {detail}"))
+            };
             let path = model_files::resolve(models_dir, &name).map_err(|error| problem(error.to_string()))?;
             let description = model_files::describe(&path, &name).map_err(|error| problem(error.to_string()))?;
             Ok((name, description))

@@ -8,6 +8,7 @@ mod parameters;
 mod problems;
 mod refusals;
 mod security;
+mod selections;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -65,6 +66,7 @@ pub fn document() -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     answers::require_every_key(&mut document);
     answers::type_events(&mut document);
+    selections::add(&mut document);
     parameters::complete(&mut document);
     problems::add(&mut document);
     examples::add(&mut document);

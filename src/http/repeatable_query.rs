@@ -1,6 +1,6 @@
 //! Queries some of whose parameters may be repeated. What the API's description says of a parameter is what is accepted;
 //! the values are for each operation to read. Ready-made extractors name neither a parameter that is unknown nor one that
-//! is there twice, and some take an empty value for none.
+//! is there twice, and some take an empty value for none. No value may hold a NUL, which PostgreSQL keeps in no text.
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -19,7 +19,7 @@ impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for R
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map_err(|error| Problem::invalid_parameter("query", error.body_text()))?;
+            .map_err(|_| Problem::invalid_parameter("query", "cannot be read; accepted is name=value&name=value"))?;
         read(pairs).map(Self)
     }
 }
@@ -27,7 +27,8 @@ impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for R
 /// Returns the query of these pairs.
 ///
 /// # Errors
-/// Returns a [`Problem`] that names the first parameter that is unknown, or that is there twice and may not be repeated.
+/// Returns a [`Problem`] that names the first parameter that is unknown, that is there twice and may not be repeated, or
+/// that holds a NUL.
 pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> Result<T, Problem> {
     let known = T::into_params(|| Some(ParameterIn::Query));
     let mut query = Map::new();
@@ -37,6 +38,12 @@ pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> R
             let accepted = format!("is unknown; accepted are {}", names.join(", "));
             return Err(Problem::invalid_parameter(&name, accepted));
         };
+        if value.contains('\0') {
+            return Err(Problem::invalid_parameter(
+                &name,
+                "holds a NUL; accepted is a text without one",
+            ));
+        }
         match query.get_mut(&name) {
             Some(Value::Array(values)) => values.push(value.into()),
             Some(_) => return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one")),
@@ -44,5 +51,6 @@ pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> R
             None => drop(query.insert(name, value.into())),
         }
     }
-    serde_json::from_value(query.into()).map_err(|error| Problem::invalid_parameter("query", error.to_string()))
+    serde_json::from_value(query.into())
+        .map_err(|_| Problem::invalid_parameter("query", "cannot be read; accepted are texts"))
 }

@@ -65,6 +65,7 @@ mod representations;
 mod same_host;
 mod service_manager;
 mod sse;
+mod stumbles;
 mod timeseries;
 mod traces;
 mod true_energy;

@@ -7,6 +7,11 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./joulemark.js";
 
 type State = components["schemas"]["State"];
+type Experiment = components["schemas"]["Experiment"];
+type Results = components["schemas"]["Results"];
+
+const isWhole = (shown: object): shown is Experiment => "state" in shown;
+const areWhole = (shown: object): shown is Results => "validation" in shown;
 
 const { SERVER_URL, SERVER_KEY } = process.env;
 assert(SERVER_URL !== undefined && SERVER_KEY !== undefined);
@@ -16,7 +21,8 @@ async function until(id: string, patienceSec: number): Promise<State> {
   const end = Date.now() + 1000 * patienceSec;
   for (;;) {
     const { data, error } = await client.GET("/v1/experiments/{id}", { params: { path: { id } } });
-    assert(data !== undefined, JSON.stringify(error));
+    // Asked for whole: without `fields`.
+    assert(data !== undefined && isWhole(data), JSON.stringify(error));
     if (["completed", "failed", "cancelled"].includes(data.state) || Date.now() > end) {
       assert(data.failure === null, data.failure?.message);
       return data.state;
@@ -42,7 +48,7 @@ const id: string = submitted.data.id;
 assert.equal(await until(id, 120), "completed");
 
 const results = await client.GET("/v1/experiments/{id}/results", { params: { path: { id } } });
-assert(results.data !== undefined, JSON.stringify(results.error));
+assert(results.data !== undefined && areWhole(results.data), JSON.stringify(results.error));
 const joules: number | null = results.data.energy.total_energy_j;
 const tokens: number | null = results.data.inference.output_tokens;
 assert.equal(tokens, 8);

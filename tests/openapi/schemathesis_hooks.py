@@ -6,8 +6,8 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.modes import GenerationMode
 
-# `cursor` is good only as an answer gave it. `fields` takes names of the answer's keys, and its answer is a part of the
-# schema by design: both have tests of their own among the integration tests.
+# `cursor` is good only as an answer gave it, and `fields` takes names of the answer's keys: both have tests of their own
+# among the integration tests.
 NOT_GUESSED = ("cursor", "fields")
 
 

@@ -88,8 +88,9 @@ impl Asked for Vec<GpuSelector> {
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
         const ACCEPTED: &str = "an NVML index (0, 1, …) or a UUID (\"GPU-…\")";
         let items = fields.read(name, &format!("a list, each item {ACCEPTED}"), Value::as_array)?;
+        // As it is shown where no GPU was named.
         if items.is_empty() {
-            fields.problem(name, "is an empty list; leave the field out to ask for no GPU");
+            return None;
         }
         let mut gpus = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::field::Fields;
+use super::other_words;
 use super::table::{Asked, Bounds, Kind, fields};
 
 fields! {
@@ -13,12 +14,12 @@ fields! {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct Decoder;
 
-    /// 0 to 100; 0 is greedy. Default 0.
+    /// 0, which is greedy, or 0.000001 to 100. Default 0, and 1 where `do_sample` is true.
     temperature: f64 [minimum = 0, maximum = 100] =>
         /// 0 is greedy.
         f64 = 0.0, "0 is greedy.";
 
-    /// Default: true when `temperature` is above 0.
+    /// True samples, at temperature 1 where none is given; false is greedy. Default: true when `temperature` is above 0.
     do_sample: bool =>
         /// Sample from the distribution instead of taking the likeliest token.
         bool = false, "Whether tokens are sampled.";
@@ -33,7 +34,7 @@ fields! {
         /// Sample among the likeliest tokens that together have this probability; null for all.
         Option<f64> = None, "Sample among the likeliest of this probability.";
 
-    /// Divides positive and multiplies negative logits of tokens already seen; above 0, at most 100; 1 is none.
+    /// Divides positive and multiplies negative logits of tokens already seen; 0.01 to 100; 1 is none.
     repetition_penalty: f64 [exclusive_minimum = 0, maximum = 100] =>
         /// Divides positive and multiplies negative logits of tokens already seen; null for none.
         Option<f64> = None, "Penalty of tokens already seen.";
@@ -50,7 +51,8 @@ impl Asked for DecoderRequest {
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
         let object = fields.object(name, &format!("an object with {}", Self::NAMES.join(", ")))?;
         let base = fields.pointer(name);
-        let mut inner = Fields::new(object, base, Self::NAMES, fields.problems());
+        other_words::note_unknown(object, &base, Self::NAMES, fields.problems());
+        let mut inner = Fields::of_any_keys(object, base, fields.problems());
         Some(Self::read_all(&mut inner))
     }
 }

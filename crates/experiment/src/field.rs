@@ -35,27 +35,33 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Notes every key of `object` that is not in `known`.
+    /// Notes every key of `object` that is not in `known`, and what is known with the first of them.
     pub fn new(
         object: &'a Map<String, Value>,
         base: impl Into<String>,
         known: &[&str],
         problems: &'a mut Vec<FieldProblem>,
     ) -> Self {
-        let mut fields = Self {
+        let mut fields = Self::of_any_keys(object, base, problems);
+        let mut list = Some(format!(" Accepted are {}", known.join(", ")));
+        for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
+            let list = list.take().unwrap_or_default();
+            fields.problem(key, format!("{}{list}", unknown(key, known)));
+        }
+        fields
+    }
+
+    /// Notes nothing of keys that no field has.
+    pub(crate) fn of_any_keys(
+        object: &'a Map<String, Value>,
+        base: impl Into<String>,
+        problems: &'a mut Vec<FieldProblem>,
+    ) -> Self {
+        Self {
             object,
             base: base.into(),
             problems,
-        };
-        for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
-            let near = known.iter().find(|name| is_near(key, name));
-            let hint = near.map_or_else(|| ".".to_owned(), |name| format!("; did you mean {name:?}?"));
-            fields.problem(
-                key,
-                format!("is not a known field{hint} Accepted are {}", known.join(", ")),
-            );
         }
-        fields
     }
 
     pub fn problem(&mut self, key: &str, detail: impl Into<String>) {
@@ -70,7 +76,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn pointer(&self, key: &str) -> String {
-        format!("{}/{}", self.base, key.replace('~', "~0").replace('/', "~1"))
+        pointer(&self.base, key)
     }
 
     /// The field unless it is absent or null: null stands for the default everywhere.
@@ -147,6 +153,18 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Returns the JSON pointer to `key` of the object at `base`.
+pub(crate) fn pointer(base: &str, key: &str) -> String {
+    format!("{base}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Returns what is said of a key that is not in `known`, with the field that was probably meant.
+pub(crate) fn unknown(key: &str, known: &[&str]) -> String {
+    let near = known.iter().find(|name| is_near(key, name));
+    let hint = near.map_or_else(|| ".".to_owned(), |name| format!("; did you mean {name:?}?"));
+    format!("is not a known field{hint}")
+}
+
 pub fn is_plain(text: &str, most_chars: usize) -> bool {
     let chars = text.chars().count();
     (1..=most_chars).contains(&chars) && !text.chars().any(char::is_control)
@@ -178,7 +196,7 @@ fn words(schema: RefOr<Schema>) -> Vec<String> {
 }
 
 /// A likely slip: the same letters but for case, `-` for `_`, or a missing or doubled final letter.
-fn is_near(key: &str, name: &str) -> bool {
+pub(crate) fn is_near(key: &str, name: &str) -> bool {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let (key, name) = (plain(key), plain(name));
     key == name

@@ -14,6 +14,11 @@ const RANDOM_BITS: u32 = 80;
 #[schema(value_type = String, format = "uuid", example = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11")]
 pub struct ExperimentId(Uuid);
 
+/// A text that is no experiment's id: copy one from `joulemark list`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an experiment id")]
+pub struct NotAnId(String);
+
 impl ExperimentId {
     /// A new id; ids of one process are strictly increasing.
     pub fn generate() -> Self {
@@ -41,10 +46,10 @@ impl fmt::Display for ExperimentId {
 }
 
 impl FromStr for ExperimentId {
-    type Err = uuid::Error;
+    type Err = NotAnId;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        text.parse().map(Self).map_err(|_| NotAnId(text.to_owned()))
     }
 }
 

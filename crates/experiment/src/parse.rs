@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::ExperimentRequest;
 use super::field::{FieldProblem, Fields, MAX_PROBLEMS, brief};
+use super::other_words;
 
 /// Reads a submission's shape and ranges; what the host can do is [`super::resolve()`]'s question.
 ///
@@ -16,7 +17,8 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         );
         return Err(vec![FieldProblem::new("", detail)]);
     };
-    let mut fields = Fields::new(object, "", ExperimentRequest::NAMES, &mut problems);
+    other_words::note_unknown(object, "", ExperimentRequest::NAMES, &mut problems);
+    let mut fields = Fields::of_any_keys(object, "", &mut problems);
     if fields.value("model_name").is_none() {
         fields.problem(
             "model_name",

@@ -144,7 +144,9 @@ fn device(
         Device::Cpu => false,
         Device::Cuda => true,
         Device::Auto => {
-            request.gpus.is_some() || request.gpu_count.is_some() || (host.cuda_build && !host.gpus.is_empty())
+            let none_is_wanted = request.gpu_count == Some(0);
+            let any_is_there = host.cuda_build && !host.gpus.is_empty();
+            request.gpus.is_some() || (!none_is_wanted && (request.gpu_count.is_some() || any_is_there))
         }
     };
     if !wants_cuda {
@@ -175,11 +177,17 @@ fn gpu_count(request: &ExperimentRequest, host: &Host, device: Device, problems:
     let (pointer, count) = match (&request.gpus, request.gpu_count, device) {
         (Some(named), count, _) => {
             let named = named.len() as u32;
-            if let Some(count) = count.filter(|count| *count != named) {
+            // An experiment of a version without the count is shown with 0.
+            if let Some(count) = count.filter(|count| ![0, named].contains(count)) {
                 let detail = format!("is {count} while gpus names {named}; leave one of the two out");
                 problems.push(FieldProblem::new("/gpu_count", detail));
             }
             return named;
+        }
+        (None, Some(0), Device::Cuda) => {
+            let detail = "is 0 while device is cuda; accepted is 1 or more, or device cpu";
+            problems.push(FieldProblem::new("/gpu_count", detail));
+            return 0;
         }
         (None, Some(count), _) => ("/gpu_count", count),
         (None, None, Device::Cuda) => ("/num_processes", request.num_processes.unwrap_or(1)),
@@ -262,7 +270,26 @@ fn output_lengths(spec: &Spec, problems: &mut Vec<FieldProblem>) {
     }
 }
 
+/// A logit that is divided by less leaves the range of numbers, and every choice is the same one.
+const MIN_TEMPERATURE: f64 = 1e-6;
+const MIN_REPETITION_PENALTY: f64 = 0.01;
+
 fn sampling(asked: &DecoderRequest, resolved: &Decoder, problems: &mut Vec<FieldProblem>) {
+    if resolved.temperature > 0.0 && resolved.temperature < MIN_TEMPERATURE {
+        let detail = format!(
+            "is {:e}; accepted are 0, which is greedy, and numbers from {MIN_TEMPERATURE} to 100",
+            resolved.temperature
+        );
+        problems.push(FieldProblem::new("/decoder/temperature", detail));
+        return;
+    }
+    if let Some(penalty) = resolved
+        .repetition_penalty
+        .filter(|penalty| *penalty < MIN_REPETITION_PENALTY)
+    {
+        let detail = format!("is {penalty:e}; accepted are numbers from {MIN_REPETITION_PENALTY} to 100");
+        problems.push(FieldProblem::new("/decoder/repetition_penalty", detail));
+    }
     if resolved.do_sample && resolved.temperature == 0.0 {
         problems.push(FieldProblem::new(
             "/decoder/do_sample",

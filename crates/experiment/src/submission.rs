@@ -46,9 +46,10 @@ fields! {
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
     pub struct Spec: Resolved;
 
-    /// A name for the configuration, for people; 1 to 200 characters. Default: the model's name.
+    // As long as a model's name, which it is by default.
+    /// A name for the configuration, for people; 1 to 500 characters. Default: the model's name.
     #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
-    config_name: String [max_length = 200] =>
+    config_name: String [max_length = 500] =>
         /// A name for the configuration, for people.
         String;
 
@@ -58,7 +59,7 @@ fields! {
         /// A file or folder under the server's models folder, or a Hugging Face id.
         String;
 
-    /// Default: the built-in set `mixed-64`.
+    /// A list of texts, `{dataset: NAME, count: N}` or `{synthetic: {input_tokens, count, seed}}`. Default: the set `mixed-64`.
     prompts: Prompts => Prompts;
 
     /// Send prompts without the model's chat template. Default false.
@@ -66,9 +67,10 @@ fields! {
         /// Prompts go to the model as they are, without its chat template.
         bool = false, "Whether prompts go without the chat template.";
 
-    /// Cut longer prompts, at their end, to this many tokens. Default: no cut.
+    /// Cut longer prompts to this many tokens: at the end of their text, what the chat template puts after it stays.
+    /// Default: no cut.
     max_input_tokens: u32 [minimum = 1, maximum = 10_000_000] =>
-        /// Longer prompts are cut at the end to this many tokens; null for no cut.
+        /// Longer prompts are cut to this many tokens, at the end of their text; null for no cut.
         Option<u32> = None, "Longer prompts are cut to this.";
 
     /// Most tokens to generate for a prompt. Default 128.
@@ -91,15 +93,14 @@ fields! {
         u32;
 
     /// GPUs to lease and meter, by NVML index or UUID; an index counts on `node`, or else on the first node that can
-    /// run the experiment, the one asked first. Default: any `gpu_count` of one node.
-    #[schema(min_items = 1)]
+    /// run the experiment, the one asked first. Default, and where the list is empty: any `gpu_count` of one node.
     gpus: Vec<GpuSelector> =>
         /// UUIDs of the GPUs, in the order asked for; where any would do, those leased, and none before it is started.
         Vec<String>;
 
-    /// How many GPUs to lease and meter when it does not matter which. Default: one a process on `cuda`, none on the
-    /// CPU.
-    gpu_count: u32 [minimum = 1, maximum = 1024] =>
+    /// How many GPUs to lease and meter when it does not matter which; 0 is not taken on `cuda`, unless `gpus` names some.
+    /// Default: one a process on `cuda`, none on the CPU.
+    gpu_count: u32 [minimum = 0, maximum = 1024] =>
         /// How many GPUs it takes.
         #[serde(default)]
         u32;

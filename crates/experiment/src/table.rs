@@ -168,6 +168,12 @@ macro_rules! fields {
             /// Every field, in the order of the table.
             pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
+            /// Every field in the order of the table, with its default as a submission may have it; null where that follows
+            /// from more than the field.
+            pub(crate) fn defaults() -> Vec<(&'static str, serde_json::Value)> {
+                vec![$((stringify!($name), fields!(@shown $($Shown $(, $default)?)?)),)+]
+            }
+
             /// Reads every field in the order of the table, noting what is wrong.
             pub(crate) fn read_all(fields: &mut $crate::field::Fields<'_>) -> Self {
                 Self {
@@ -203,6 +209,11 @@ macro_rules! fields {
     (@filled $asked:expr, $resolved:expr, $Shown:ty) => { $resolved };
     (@filled $asked:expr, $resolved:expr, $Shown:ty, $default:expr) => {
         $asked.map_or_else(|| $default, <$Shown>::from)
+    };
+    (@shown) => { serde_json::Value::Null };
+    (@shown $Shown:ty) => { serde_json::Value::Null };
+    (@shown $Shown:ty, $default:expr) => {
+        serde_json::to_value::<$Shown>($default).unwrap_or_default()
     };
     (@about) => { None };
     (@about $about:literal) => { Some($about) };

@@ -28,7 +28,7 @@ const COOLING_AT_REST_C: u32 = 2;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unrest {
     /// The host has been without work for this many seconds only.
-    #[error("the last experiment ended {0:.1} s before, and it takes {SHORTEST_SEC} s of rest")]
+    #[error("needs {SHORTEST_SEC} s of rest before the run, had {:.0}", .0.floor().max(0.0))]
     TooShort(f64),
     /// This share of the host's CPUs was busy, 0 to 1.
     #[error("the host's CPUs were {:.0} % busy, and at rest are at most {:.0} %", .0 * 100.0, BUSY_SHARE_AT_REST * 100.0)]

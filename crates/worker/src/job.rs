@@ -1,3 +1,4 @@
+use super::cut::{PROBE, cut, template_end};
 use super::protocol::Job;
 use crate::inference::{Engine, EngineError, Sampling, prompts};
 use joulemark_experiment::{Prompts, Spec};
@@ -9,10 +10,11 @@ pub struct PreparedPrompt {
     pub tokens: Vec<u32>,
 }
 
-/// This rank's prompts as tokens, and how many of them were cut to `max_input_tokens`.
+/// Returns this rank's prompts as tokens, and how many of them were cut to `max_input_tokens`. A chat template's end stays.
 ///
 /// # Errors
-/// When a prompt cannot be tokenized, or leaves no room for its output in the model's context.
+/// When a prompt cannot be tokenized, when its template alone is longer than it may be, or when it leaves no room for its
+/// output in the model's context.
 pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(Vec<PreparedPrompt>, u32), EngineError> {
     let spec = &job.spec;
     let description = engine.description();
@@ -31,12 +33,22 @@ pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(Vec<PreparedPr
             tokenize(engine, &texts, spec.raw_prompt).await?
         }
     };
+    let is_templated = !spec.raw_prompt && !matches!(spec.prompts, Prompts::Synthetic { .. });
     let mut truncated = 0;
     let mut prepared = Vec::new();
     for index in spec.prompts_of_rank(job.rank, all.len() as u32) {
         let mut tokens = all[index as usize].clone();
         if let Some(most) = spec.max_input_tokens.filter(|most| tokens.len() > *most as usize) {
-            tokens.truncate(most as usize);
+            let end = match is_templated {
+                true => template_end(&engine.tokenize(PROBE, false).await?, &tokens),
+                false => 0,
+            };
+            tokens = cut(&tokens, most as usize, end).ok_or_else(|| {
+                let wanted = "set max_input_tokens to more, or raw_prompt to leave the template out";
+                EngineError::Tokenize(format!(
+                    "max_input_tokens is {most}, and the chat template alone ends with {end} tokens; {wanted}"
+                ))
+            })?;
             truncated += 1;
         }
         let needed = tokens.len() as u64 + u64::from(spec.max_output_tokens);

@@ -3,6 +3,7 @@
 
 mod command;
 pub mod cpu;
+mod cut;
 pub mod inference;
 mod job;
 mod process;

@@ -35,6 +35,18 @@ pub enum Order {
     Finish,
 }
 
+impl Order {
+    /// Returns the word that it has in the protocol.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Load(_) => "load",
+            Self::WarmUp => "warm_up",
+            Self::Measure { .. } => "measure",
+            Self::Finish => "finish",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Report {

@@ -28,7 +28,7 @@ pub enum SessionError {
     Report(#[from] std::io::Error),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    #[error("expected {expected}, got {got:?}")]
+    #[error("expected {expected}, got {}", got.name())]
     OutOfOrder { expected: &'static str, got: Box<Order> },
     #[error(transparent)]
     Engine(#[from] EngineError),

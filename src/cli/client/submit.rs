@@ -1,4 +1,4 @@
-//! `joulemark submit`: a file each experiment.
+//! `joulemark submit`: a file each experiment, or what a server said of one that is to be repeated.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -6,22 +6,28 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
 use super::{complaint, ending::Ending, metrics, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
-use joulemark_experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, Repeat, State};
 
 #[derive(Debug, Args)]
 pub struct SubmitArguments {
-    /// Files with an experiment each, JSON or YAML; - is standard input.
+    /// Files with an experiment each, JSON or YAML; - is standard input. Results, an experiment as it is shown and a line of
+    /// an export repeat theirs.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Wait for the ends, in order. The JSON is then each one's results, or the experiment that has none; the exit code says
     /// which.
     #[arg(long)]
     wait: bool,
+    /// Take it for an error when a repeated experiment ran with other model files than the results that it repeats. Their
+    /// digests are known once it has run.
+    #[arg(long, requires = "wait")]
+    strict: bool,
     /// Print the ids alone, at once, and say nothing on standard error but errors.
     #[arg(short, long)]
     quiet: bool,
@@ -60,9 +66,9 @@ async fn submit_all(
             file.display()
         ));
         match submit(session, file, input.as_deref()).await {
-            Ok(document) => {
+            Ok((document, repeats)) => {
                 announce(session, arguments, &document)?;
-                accepted.push(document);
+                accepted.push((document, repeats));
             }
             // What is refused does not keep the others back; what every one of them would meet does.
             Err(error) if Ending::of_error(&error) == Ending::Refused && arguments.files.len() > 1 => {
@@ -84,14 +90,15 @@ async fn submit_all(
     }
     session.reporter.set_last_words("");
     if arguments.wait {
-        for document in &accepted {
-            ending = ending.and(wait(session, arguments, document).await?);
+        for (document, repeats) in &accepted {
+            ending = ending.and(wait(session, arguments, document, repeats.as_ref()).await?);
         }
     }
     Ok(ending)
 }
 
-async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow::Result<Document> {
+/// Returns the experiment that was accepted, and what it repeats.
+async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow::Result<(Document, Option<Repeat>)> {
     let (shown, bytes) = match input.filter(|_| file == Path::new(STANDARD_INPUT)) {
         Some(input) => ("standard input".to_owned(), Ok(input.to_owned())),
         None => (file.display().to_string(), std::fs::read(file)),
@@ -100,11 +107,23 @@ async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow:
     if bytes.iter().all(u8::is_ascii_whitespace) {
         bail!("{shown} is empty; accepted is an experiment as JSON or YAML, such as {{\"model_name\": \"…\"}}");
     }
-    session
-        .server
-        .submit(&bytes, media_type(file, &bytes))
-        .await
-        .context(shown)
+    let repeats = serde_json::from_slice(&bytes)
+        .ok()
+        .and_then(|document| Repeat::of(&document));
+    let Some(repeat) = &repeats else {
+        let sent = session.server.submit(&bytes, media_type(file, &bytes)).await;
+        return Ok((sent.context(shown)?, None));
+    };
+    if repeat.withheld_prompts > 0 {
+        bail!(
+            "{shown} leaves {} prompts out, which this experiment cannot be repeated without; its submitter and admins see \
+             them in `joulemark results`, and an export holds none",
+            repeat.withheld_prompts
+        );
+    }
+    let body = repeat.experiment.to_string();
+    let sent = session.server.submit(body.as_bytes(), MediaType::Json).await;
+    Ok((sent.context(shown)?, repeats))
 }
 
 fn read_input() -> io::Result<Vec<u8>> {
@@ -151,14 +170,44 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     Ok(())
 }
 
-async fn wait(session: &Session, arguments: &SubmitArguments, document: &Document) -> anyhow::Result<Ending> {
+/// Returns how a repeated experiment's model files differ from those that it ran with before.
+fn other_model(repeats: &Repeat, results: &Value) -> Option<String> {
+    let now = Repeat::of(results)?.model_sha256;
+    let differs = |(file, digest): &&(String, String)| {
+        let known = now.iter().find(|(name, _)| name == file);
+        known.is_none_or(|(_, other)| other != digest)
+    };
+    let (file, digest) = repeats.model_sha256.iter().find(differs)?;
+    let known = now.iter().find(|(name, _)| name == file);
+    let now = known.map_or("is not among the model's files", |(_, digest)| digest.as_str());
+    Some(format!(
+        "the model is another one than in the results that are repeated: {file} had {digest}, now {now}"
+    ))
+}
+
+async fn wait(
+    session: &Session,
+    arguments: &SubmitArguments,
+    document: &Document,
+    repeats: Option<&Repeat>,
+) -> anyhow::Result<Ending> {
     let id: ExperimentId = document.id().parse().context("the server's answer has no id")?;
     let state = watch(session, id, |_| {}).await?;
-    if arguments.quiet {
+    let repeats = repeats.filter(|repeats| !repeats.model_sha256.is_empty() && state == State::Completed);
+    if arguments.quiet && repeats.is_none() {
         return Ok(Ending::of_state(state));
     }
     if state == State::Completed {
         let results = session.server.results(id).await?;
+        if let Some(other) = repeats.and_then(|repeats| other_model(repeats, &results.value)) {
+            if arguments.strict {
+                bail!("{id}: {other}");
+            }
+            session.reporter.say(&format!("warning: {other}"));
+        }
+        if arguments.quiet {
+            return Ok(Ending::Done);
+        }
         if session.is_json() {
             session.print_document(&results)?;
         } else {
@@ -179,6 +228,20 @@ async fn wait(session: &Session, arguments: &SubmitArguments, document: &Documen
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_model_than_that_of_the_results_is_told_with_its_file() {
+        let results = |digest: &str| {
+            serde_json::json!({"experiment": {"model_name": "m"}, "validation": {},
+                "model": {"sha256": [{"file": "m.gguf", "sha256": digest}]}})
+        };
+        let repeats = Repeat::of(&results("aa")).unwrap();
+        assert_eq!(other_model(&repeats, &results("aa")), None);
+        let said = other_model(&repeats, &results("bb")).unwrap();
+        assert!(said.contains("m.gguf had aa, now bb"), "{said}");
+        let none = serde_json::json!({"experiment": {}, "validation": {}, "model": {"sha256": []}});
+        assert!(other_model(&repeats, &none).unwrap().contains("is not among"));
+    }
 
     #[test]
     fn a_body_is_sent_as_what_its_name_says_else_as_what_it_is() {

@@ -1,10 +1,27 @@
-use anyhow::Context as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
 
 use crate::config::Settings;
 use joulemark_store::Store;
 
-/// The database as it is: none is made, and its schema stays.
+/// Opens the database as it is: none is made, and its schema stays.
 pub async fn open_as_it_is(settings: &Settings) -> anyhow::Result<Store> {
+    if let Some(file) = sqlite_file(&settings.service.database_url).filter(|file| !file.exists()) {
+        bail!("{} does not exist", file.display());
+    }
     let opened = Store::open_as_it_is(&settings.service.database_url).await;
     opened.context("the database cannot be opened")
+}
+
+/// Returns the file of an SQLite URL; `None` of another database, or of one in memory.
+fn sqlite_file(url: &str) -> Option<&Path> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let file = rest
+        .strip_prefix("//")
+        .unwrap_or(rest)
+        .split('?')
+        .next()
+        .unwrap_or_default();
+    (!file.is_empty() && file != ":memory:").then(|| Path::new(file))
 }

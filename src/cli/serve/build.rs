@@ -250,7 +250,8 @@ async fn open_spool(settings: &Settings, node: &Node, store: &Store) -> anyhow::
         .await
         .context("the ends of earlier runs cannot be stored")?;
     if drained != Drained::default() {
-        tracing::warn!(?drained, "ends of runs had waited for the database");
+        let Drained { stored, dropped, left } = drained;
+        tracing::warn!(stored, dropped, left, "ends of runs had waited for the database");
     }
     let crashed = tokio::task::block_in_place(|| crash_note::start(&folder));
     for id in crashed.with_context(|| format!("the notes of crashes in {shown} cannot be kept"))? {

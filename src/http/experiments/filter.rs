@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -146,8 +147,27 @@ pub fn read_label(text: &str) -> Result<(String, String), Problem> {
 }
 
 fn read_time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
-    let time = text.map(|text| text.parse().map_err(|_| refuse(name, &text, A_TIME)));
+    let time = text.map(|text| nearest_time(&text).ok_or_else(|| refuse(name, &text, A_TIME)));
     time.transpose()
+}
+
+/// Returns the time that RFC 3339 writes so; of one beyond those that can be told, in the last days of the year 9999, the
+/// last that can: nothing lies between the two.
+fn nearest_time(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    let pieces = Pieces::parse(text).ok()?;
+    let (time, offset) = (pieces.time()?, pieces.to_numeric_offset()?);
+    let local = pieces.date().to_datetime(time);
+    // Refused as a time, so it is too far from 1970, on one side or the other.
+    offset.to_timestamp(local).is_err().then(|| {
+        if local.year() > 0 {
+            Timestamp::MAX
+        } else {
+            Timestamp::MIN
+        }
+    })
 }
 
 fn read_order(text: &str) -> Result<ListOrder, Problem> {
@@ -209,6 +229,30 @@ mod tests {
             "{}",
             problem.detail
         );
+    }
+
+    #[test]
+    fn a_time_at_the_end_of_all_years_is_taken_as_the_last_one() {
+        let before = |text: &str| read(&[("created_before", text)]).unwrap().before.unwrap();
+        let end = before("9999-12-31T23:59:59Z");
+        for text in [
+            "9999-12-31T23:59:59.999999999Z",
+            "9999-12-31T23:59:59-12:00",
+            "9999-12-30T22:00:01Z",
+            "9999-12-31t00:00:00z",
+        ] {
+            assert_eq!(before(text), end, "{text}");
+        }
+        assert!(end > ExperimentId::generate());
+        assert!(before("0000-01-01T00:00:00Z") < ExperimentId::generate());
+        for text in [
+            "9999-13-31T23:59:59Z",
+            "10000-01-01T00:00:00Z",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+        ] {
+            assert!(read(&[("finished_before", text)]).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::view::{shown, shown_failure};
 use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, answer, not_modified};
-use crate::http::extract::{IdPath, StrictQuery};
+use crate::http::extract::IdPath;
+use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{concurrency_limit::Slot, problem::Problem, state::AppState};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, Spec, State};
@@ -49,7 +50,7 @@ pub struct Results {
 pub async fn results(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
-    StrictQuery(parameters): StrictQuery<ReadParameters>,
+    RepeatableQuery(parameters): RepeatableQuery<ReadParameters>,
     slot: Slot,
     caller: Caller,
     condition: Condition,

@@ -6,7 +6,8 @@ use super::view::Experiment;
 use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
-use crate::http::extract::{IdPath, StrictQuery};
+use crate::http::extract::IdPath;
+use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{concurrency_limit::Slot, problem::Problem, state::AppState};
 use joulemark_store::Version;
 
@@ -28,7 +29,7 @@ use joulemark_store::Version;
 pub async fn show(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
-    StrictQuery(parameters): StrictQuery<ReadParameters>,
+    RepeatableQuery(parameters): RepeatableQuery<ReadParameters>,
     slot: Slot,
     caller: Caller,
     condition: Condition,

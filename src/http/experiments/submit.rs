@@ -55,11 +55,11 @@ pub async fn submit(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
-    let document = body::read(&headers, &bytes)?;
+    let body = body::read(&headers, &bytes)?;
     let limits = &state.access.limits;
     let id = ExperimentId::generate();
     let created_at = id.created_at();
-    let key = idempotency::read(&headers, &document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
+    let key = idempotency::read(&headers, &body.document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
     // Before anything is checked: what was accepted once stays so, also when its model is gone since.
     if let Some(key) = &key {
         let found = state.resources.store.look_up_key(key, created_at).await?;
@@ -67,7 +67,8 @@ pub async fn submit(
             return replay(&state, id, &caller, &origin).await;
         }
     }
-    let mut request = parse(&document).map_err(Problem::invalid_experiment)?;
+    let mut request =
+        parse(&body.document).map_err(|problems| Problem::invalid_experiment(body.as_written(problems)))?;
     let callback_url = request.callback_url.take();
     // Whom device time counts for is who they are, wherever that is known.
     request.user = caller.actor().name.or(request.user);

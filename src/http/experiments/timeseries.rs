@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::view::shown_failure;
 use crate::http::access::Caller;
-use crate::http::{extract::IdPath, extract::StrictQuery, problem::Problem, state::AppState, stream};
+use crate::http::{extract::IdPath, problem::Problem, repeatable_query::RepeatableQuery, state::AppState, stream};
 use joulemark_analysis::resample;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
@@ -18,7 +18,6 @@ const SLACK_MS: f64 = 1e-6;
 const MAX_MS: u32 = 86_400_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TimeseriesParameters {
     /// Averages into steps of this many milliseconds, from the meter's sample interval to a day; without it every sample
@@ -61,7 +60,7 @@ pub async fn timeseries(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
     caller: Caller,
-    StrictQuery(parameters): StrictQuery<TimeseriesParameters>,
+    RepeatableQuery(parameters): RepeatableQuery<TimeseriesParameters>,
 ) -> Result<Response, Problem> {
     let asked = parameters.resolution_ms.as_deref().map(read_resolution).transpose()?;
     let (record, found) = find(&state, id, &caller).await?;

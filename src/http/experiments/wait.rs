@@ -11,7 +11,6 @@ use joulemark_store::Record;
 const MAX_SEC: u32 = 300;
 
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReadParameters {
     /// Seconds for which the answer may wait for the experiment to be finished, 0 to 300; default 0. It comes as soon as

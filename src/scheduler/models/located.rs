@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::scheduler::folders::by_name;
 use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel, SyntheticNameError};
 use joulemark_experiment::{Model, Warning, WarningCode};
 use joulemark_flops::Estimator;
@@ -66,7 +67,10 @@ impl ModelSources {
             return self.synthetic(name);
         }
         match model_files::resolve(&self.folder, name) {
-            Ok(path) => open(name, path),
+            Ok(path) => open(path).map_err(|problem| ModelRefusal::Unusable {
+                name: name.to_owned(),
+                problem: by_name(&problem, &self.folder),
+            }),
             Err(_) if self.allow_hub && is_hub_id(name) => Ok(LocatedModel {
                 engine: EngineChoice::Mistral,
                 path: PathBuf::from(name),
@@ -75,7 +79,7 @@ impl ModelSources {
             }),
             Err(error) => Err(ModelRefusal::Unknown {
                 name: name.to_owned(),
-                reason: format!(" ({error})"),
+                reason: by_name(&format!(" ({error})"), &self.folder),
                 there: what_there_is(&self.folder),
             }),
         }
@@ -106,15 +110,11 @@ impl ModelSources {
     }
 }
 
-/// Reads the headers of a model that is here, and refuses one that the engine cannot load.
-fn open(name: &str, path: PathBuf) -> Result<LocatedModel, ModelRefusal> {
-    let unusable = |problem: String| ModelRefusal::Unusable {
-        name: name.to_owned(),
-        problem,
-    };
-    let files = ModelFiles::open(&path).map_err(|error| unusable(error.to_string()))?;
+/// Reads the headers of a model that is here, and says of one that the engine cannot load why not.
+fn open(path: PathBuf) -> Result<LocatedModel, String> {
+    let files = ModelFiles::open(&path).map_err(|error| error.to_string())?;
     if !files.loadable_problems().is_empty() {
-        return Err(unusable(files.loadable_problems().join("; ")));
+        return Err(files.loadable_problems().join("; "));
     }
     let path = load_path(&files, path);
     Ok(LocatedModel {
@@ -188,7 +188,7 @@ fn what_there_is(models_dir: &Path) -> String {
     const SHOWN: usize = 20;
     let entries = match model_files::catalogue(models_dir) {
         Ok(entries) => entries,
-        Err(error) => return format!("no model ({error})"),
+        Err(error) => return by_name(&format!("no model ({error})"), models_dir),
     };
     let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
     let mut names = usable.map(|entry| entry.name).collect::<Vec<_>>();

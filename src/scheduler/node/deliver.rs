@@ -107,7 +107,7 @@ async fn call(store: Store, deliveries: Deliveries, due: DueCallback) {
     match &tried.error {
         None => tracing::info!(experiment = %id, attempt, "called back"),
         Some(error) => {
-            tracing::warn!(experiment = %id, attempt, again_after = ?tried.again_after, "not called back: {error}");
+            tracing::warn!(experiment = %id, attempt, again_after_sec = tried.again_after.map(|wait| wait.as_secs()), "not called back: {error}");
         }
     }
     if let Err(error) = settled(&store, id, attempt, &tried).await {

@@ -152,8 +152,9 @@ impl Scheduler {
         self.count_finished(State::Cancelled, recovered.cancelled);
         if recovered != Recovered::default() {
             tracing::warn!(
-                ?recovered,
-                ?whose,
+                requeued = recovered.requeued,
+                failed = recovered.failed,
+                cancelled = recovered.cancelled,
                 "another server, or an earlier one, left experiments behind"
             );
             self.wake();

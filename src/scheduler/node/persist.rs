@@ -17,7 +17,7 @@ pub async fn persist<T, W: Future<Output = Result<T, StoreError>>>(write: impl F
         match write().await {
             Err(error) if error.is_retryable() => {
                 let pause = backoff.next_pause();
-                tracing::warn!(%error, "the database is away; trying again in {pause:?}");
+                tracing::warn!(%error, "the database is away; trying again in {:.1} s", pause.as_secs_f64());
                 tokio::time::sleep(pause).await;
             }
             outcome => return outcome,

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::eligible::{needs_engine, obstacle};
 use crate::engines::{EngineProblem, MISTRAL};
 use crate::scheduler::context::Limits;
+use crate::scheduler::folders::without_folders;
 use crate::scheduler::models::{ModelRefusal, ModelSources, is_hub_id};
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
@@ -108,7 +109,10 @@ impl Scheduler {
         let name = request.model_name.clone().unwrap_or_default();
         let engine_refusal = match name.starts_with(SYNTHETIC_PREFIX) {
             true => None,
-            false => self.look_for_engines().await.map(|problem| problem.to_string()),
+            false => self
+                .look_for_engines()
+                .await
+                .map(|problem| without_folders(&problem.to_string())),
         };
         let own = context.cluster.own();
         let models = context.resources.models.clone();
@@ -144,7 +148,7 @@ impl Scheduler {
         let has_model = |name: &str| context.resources.models.has(name);
         let own_obstacle = obstacle(requirements, own_name, &context.cluster.own(), has_model)?;
         let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(requirements));
-        let own_obstacle = engine_problem.map_or(own_obstacle, |problem| problem.to_string());
+        let own_obstacle = engine_problem.map_or(own_obstacle, |problem| without_folders(&problem.to_string()));
         let mut obstacles = vec![(own_name.to_owned(), own_obstacle)];
         for node in context.cluster.others().iter() {
             let listed = |name: &str| node.capabilities.model(name).is_some();

@@ -102,7 +102,7 @@ impl Run {
             Err((Stop::Lost, _)) => tracing::warn!(experiment = %id, attempt, "taken over by another attempt"),
             Err((stop, tails)) => {
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
-                tracing::warn!(experiment = %id, reason = ?failure.reason, "failed: {}", failure.message);
+                tracing::warn!(experiment = %id, reason = failure.reason.as_str(), "failed: {}", failure.message);
                 self.settle(Ending::failed(held, failure, now)).await?;
             }
         }

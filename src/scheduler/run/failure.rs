@@ -2,6 +2,7 @@ use thiserror::Error;
 
 use super::rank::{Exit, LogTail};
 use crate::engines::EngineProblem;
+use crate::scheduler::folders::without_folders;
 use crate::scheduler::models::ModelRefusal;
 use joulemark_experiment::{Failure, FailureReason};
 use joulemark_store::StoreError;
@@ -18,7 +19,7 @@ pub enum Stop {
     /// Another server has it now: leave it alone.
     #[error("the experiment was taken over")]
     Lost,
-    #[error("rank {rank} ended: {exit:?}")]
+    #[error("rank {rank} ended: it {exit}")]
     Ended { rank: u32, exit: Exit, phase: &'static str },
     #[error("rank {rank}: {message}")]
     Reported { rank: u32, message: String },
@@ -70,18 +71,15 @@ impl Stop {
             | Self::Hung { rank, .. } => Some(*rank),
             _ => None,
         };
-        let log_tail = rank.and_then(tail_of).map(|tail| tail.lines()).unwrap_or_default();
+        let printed = rank.and_then(tail_of).map(|tail| tail.lines()).unwrap_or_default();
+        let log_tail = printed.iter().map(|line| without_folders(line)).collect();
         let (mut signal, mut exit_code) = (None, None);
         let reason = self.reason();
         let message = match self {
             Self::Ended { rank, exit, phase } => {
-                let how = match (&exit.signal, exit.code) {
-                    (Some(signal), _) => format!("was killed by {signal}"),
-                    (None, Some(code)) => format!("exited with code {code}"),
-                    (None, None) => "ended in an unknown way".to_owned(),
-                };
+                let message = format!("the worker of rank {rank} {exit} while {phase}");
                 (signal, exit_code) = (exit.signal, exit.code);
-                format!("the worker of rank {rank} {how} while {phase}")
+                message
             }
             Self::Reported { rank, message } => format!("the worker of rank {rank} failed: {message}"),
             Self::Hung {
@@ -93,7 +91,7 @@ impl Stop {
         };
         Failure {
             reason,
-            message,
+            message: without_folders(&message),
             rank,
             signal,
             exit_code,

@@ -1,6 +1,6 @@
 use std::{
     collections::VecDeque,
-    io,
+    fmt, io,
     os::unix::process::ExitStatusExt,
     process::{Child, ExitStatus},
     sync::{Arc, Mutex, PoisonError},
@@ -39,6 +39,16 @@ pub enum RankEvent {
 pub struct Exit {
     pub code: Option<i32>,
     pub signal: Option<String>,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.signal, self.code) {
+            (Some(signal), _) => write!(f, "was killed by {signal}"),
+            (None, Some(code)) => write!(f, "exited with code {code}"),
+            (None, None) => f.write_str("ended in an unknown way"),
+        }
+    }
 }
 
 impl From<ExitStatus> for Exit {

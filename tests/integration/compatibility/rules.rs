@@ -274,6 +274,26 @@ fn what_only_adds_breaks_nobody() {
 }
 
 #[test]
+fn an_answer_that_a_parameter_narrows_is_compared_by_what_it_is_without() {
+    const SCHEMA: &str = "/paths/~1v1~1things/get/responses/200/content/application~1json/schema";
+    let part = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let described = |parts: [&str; 2]| {
+        found(|document| {
+            document["components"]["schemas"]["SelectedThing"] = json!({"type": "object"});
+            set(SCHEMA, json!({"anyOf": parts.map(part)}))(document);
+        })
+    };
+    assert_eq!(described(["Thing", "SelectedThing"]), Vec::<String>::new());
+    for parts in [["SelectedThing", "Thing"], ["Thing", "State"]] {
+        let found = described(parts);
+        assert!(
+            found.iter().any(|text| text.starts_with("breaks")),
+            "{parts:?}: {found:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_break_needs_the_next_major_version_and_an_addition_the_next_minor_one() {
     let of = |version: &str, edit: fn(&mut Value)| {
         let mut new = api();

@@ -102,7 +102,25 @@ fn covers(types: &BTreeSet<&str>, name: &str) -> bool {
 
 type Seen = BTreeSet<(String, String)>;
 
+/// Of an answer that a parameter narrows, what it is without: the first of its choices. A client that does not ask for
+/// less gets that, and one that does got less before it was described.
+fn unnarrowed(flow: Flow, schema: &Value) -> &Value {
+    match schema["anyOf"].as_array() {
+        Some(choices) if flow == Flow::Answered && is_whole_and_part(choices) => &choices[0],
+        _ => schema,
+    }
+}
+
+fn is_whole_and_part(choices: &[Value]) -> bool {
+    let name = |choice: &Value| Some(choice["$ref"].as_str()?.rsplit('/').next()?.to_owned());
+    match choices {
+        [whole, part] => name(whole).is_some_and(|whole| name(part) == Some(format!("Selected{whole}"))),
+        _ => false,
+    }
+}
+
 fn walk(sides: &Sides<'_>, was: &Value, is: &Value, at: &str, seen: &mut Seen, changes: &mut Changes) {
+    let (was, is) = (unnarrowed(sides.flow, was), unnarrowed(sides.flow, is));
     if let (Some(old), Some(new)) = (was["$ref"].as_str(), is["$ref"].as_str())
         && !seen.insert((old.to_owned(), new.to_owned()))
     {

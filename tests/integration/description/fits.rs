@@ -12,7 +12,8 @@ pub fn check(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
 
 fn walk(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     let schema = resolved(document, schema);
-    if let Some(choices) = schema["oneOf"].as_array() {
+    let choices = ["oneOf", "anyOf"].into_iter().find_map(|key| schema[key].as_array());
+    if let Some(choices) = choices {
         let tried: Vec<_> = choices.iter().map(|choice| check(document, choice, value)).collect();
         if !tried.iter().any(Vec::is_empty) {
             let nearest = tried.into_iter().flatten().last().unwrap_or_default();

@@ -6,6 +6,8 @@ use joulemark_measurement::RankCycle;
 /// Hardware counters move every 20 to 100 ms: at an edge of a window, up to 1 % of 10 s is guessed.
 const LEAST_SEC: f64 = 10.0;
 const LEAST_SAMPLES: u32 = 10;
+/// A larger factor is no advice.
+const MOST_TIMES: f64 = 1000.0;
 
 /// One warning for the experiment, with its shortest window and its fewest samples.
 pub fn check(cycles: &[RankCycle], reports: &[CycleReport]) -> Option<Warning> {
@@ -14,7 +16,7 @@ pub fn check(cycles: &[RankCycle], reports: &[CycleReport]) -> Option<Warning> {
         .map(|cycle| (cycle.window.duration_sec(), cycle))
         .min_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(sec, _)| *sec < LEAST_SEC)
-        .map(|(sec, cycle)| format!("rank {} ran for {sec:.2} s in cycle {}", cycle.rank, cycle.cycle));
+        .map(|(sec, cycle)| lasted(sec, cycle, cycles.iter().any(|other| other.rank != cycle.rank)));
     let fewest = reports
         .iter()
         .flat_map(|report| report.energy.sources.iter().map(|source| (source, report.cycle)))
@@ -27,13 +29,27 @@ pub fn check(cycles: &[RankCycle], reports: &[CycleReport]) -> Option<Warning> {
                 .as_deref()
                 .or(source.zone_path.as_deref())
                 .unwrap_or("the CPU's estimate");
-            format!("{name} was sampled {} times in cycle {cycle}", source.sample_count)
+            let count = source.sample_count;
+            format!("{name} was sampled {count} times in cycle {cycle}; energy needs {LEAST_SAMPLES} samples")
         });
     let findings: Vec<String> = shortest.into_iter().chain(fewest).collect();
-    (!findings.is_empty()).then(|| {
-        let advice = "energy is trustworthy from 10 s and 10 samples on";
-        warning(WarningCode::ShortWindow, format!("{}; {advice}", findings.join("; ")))
-    })
+    (!findings.is_empty()).then(|| warning(WarningCode::ShortWindow, findings.join("; ")))
+}
+
+/// Says how short a cycle was, of which rank where there are several, and what makes it long enough.
+fn lasted(sec: f64, cycle: &RankCycle, is_one_of_several: bool) -> String {
+    let number = cycle.cycle;
+    let whose = match is_one_of_several {
+        true => format!(" on rank {}", cycle.rank),
+        false => String::new(),
+    };
+    // Of what is over at once nobody can say how much more it takes.
+    let times = (LEAST_SEC / sec).ceil();
+    let advice = match times <= MOST_TIMES {
+        true => format!("use {times} times the prompts or tokens to reach {LEAST_SEC} s"),
+        false => format!("use many more prompts or tokens to reach {LEAST_SEC} s"),
+    };
+    format!("cycle {number} lasted {sec:.1} s{whose}; {advice}")
 }
 
 #[cfg(test)]
@@ -60,10 +76,24 @@ mod tests {
         let warning = check(&cycles, &aggregate(&cycles, &[]).cycles).unwrap();
         assert_eq!(warning.code, WarningCode::ShortWindow);
         assert!(
-            warning.message.starts_with("rank 0 ran for 2.00 s in cycle 1;"),
+            warning
+                .message
+                .starts_with("cycle 1 lasted 2.0 s; use 5 times the prompts or tokens to reach 10 s"),
             "{}",
             warning.message
         );
+        let of_ranks = [rank_cycle(0, 0, 0.0, 9.0), rank_cycle(1, 0, 0.0, 2.8)];
+        let warning = check(&of_ranks, &aggregate(&of_ranks, &[]).cycles).unwrap();
+        assert!(
+            warning
+                .message
+                .starts_with("cycle 0 lasted 2.8 s on rank 1; use 4 times"),
+            "{}",
+            warning.message
+        );
+        let at_once = [rank_cycle(0, 0, 0.0, 0.0)];
+        let warning = check(&at_once, &aggregate(&at_once, &[]).cycles).unwrap();
+        assert!(warning.message.contains("use many more prompts"), "{}", warning.message);
     }
 
     #[test]

@@ -67,6 +67,17 @@ fn what_it_does_not_accept_is_named_with_what_it_does() {
 }
 
 #[test]
+fn its_default_is_listed() {
+    let expected = [
+        ("draft_tokens", json!(4)),
+        ("draft_distribution", json!("replicate")),
+        ("is_draft_kept", json!(false)),
+        ("draft_share", Value::Null),
+    ];
+    assert_eq!(DraftRequest::defaults(), expected);
+}
+
+#[test]
 fn its_default_is_filled_in() {
     let default = Draft {
         draft_tokens: 4,

@@ -18,7 +18,9 @@ pub fn check(surroundings: Surroundings<'_>, watched: &Watched) -> Option<Warnin
         .iter()
         .filter_map(|cycle| observe(surroundings, cycle, watched.whose));
     let observations: Vec<_> = each.collect();
-    worst(WarningCode::ForeignCpuLoad, "the host's CPUs", &observations)
+    let mut warning = worst(WarningCode::ForeignCpuLoad, "", &observations)?;
+    warning.message.push_str(": do not cite, run again");
+    Some(warning)
 }
 
 fn observe(surroundings: Surroundings<'_>, (cycle, window): &(u32, Window), whose: &str) -> Option<Observation> {
@@ -34,6 +36,6 @@ fn observe(surroundings: Surroundings<'_>, (cycle, window): &(u32, Window), whos
     Some(Observation {
         cycle: *cycle,
         weight: of_host,
-        words: format!("{cpus:.2} CPUs were busy for others than {whose}, {of_busy:.0} % of all busy CPU time,"),
+        words: format!("Other programs than {whose} used {of_busy:.0} % of the busy CPU ({cpus:.2} CPUs)"),
     })
 }

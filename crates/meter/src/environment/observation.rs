@@ -11,7 +11,7 @@ pub struct Observation {
     pub words: String,
 }
 
-/// One warning of several cycles' observations; none of none.
+/// Returns one warning of several cycles' observations, which begins with the subject unless that is empty; `None` of none.
 pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> Option<Warning> {
     let worst = observations
         .iter()
@@ -26,9 +26,13 @@ pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> 
         [one] => format!("; less so in cycle {one}"),
         many => format!("; less so in cycles {}", listed(many)),
     };
+    let subject = match subject {
+        "" => String::new(),
+        named => format!("{named}: "),
+    };
     Some(Warning {
         code,
-        message: format!("{subject}: {} in cycle {}{also}", worst.words, worst.cycle),
+        message: format!("{subject}{} in cycle {}{also}", worst.words, worst.cycle),
     })
 }
 

@@ -261,7 +261,7 @@ fn others_on_the_cpus_are_told_when_they_are_a_real_part_of_the_load() {
     let message = only(busy(1.5, 1.0), WarningCode::ForeignCpuLoad);
     assert_eq!(
         message,
-        "the host's CPUs: 0.50 CPUs were busy for others than this server's experiments, 33 % of all busy CPU time, \
-         in cycle 0; less so in cycles 1, 2"
+        "Other programs than this server's experiments used 33 % of the busy CPU (0.50 CPUs) in cycle 0; less so in \
+         cycles 1, 2: do not cite, run again"
     );
 }

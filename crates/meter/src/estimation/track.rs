@@ -7,7 +7,7 @@ pub mod plausible;
 
 use plausible::Plausible;
 
-use super::series::{FAST_REFRESH_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC, Rests, Series};
+use super::series::{FAST_REFRESH_SEC, LATE_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC, Rests, Series};
 use crate::source::{PollError, SourceDescription, Value};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod};
@@ -53,10 +53,9 @@ pub struct Tally {
 /// more for the power behind it. A fifth more, since readings come late.
 pub const REFRESHES_AFTER_AN_EDGE: f64 = 2.2;
 
-/// A counter that has surely stood still for so many of its periods, and for so long, is late: its next step is waited for
-/// until it stood still for as long as no counter does.
+/// A counter that has surely stood still for so many of its periods, and for `LATE_SEC`, is late: its next step is waited
+/// for until it stood still for as long as no counter does.
 const LATE_PERIODS: f64 = 2.0;
-const LATE_SEC: f64 = 0.05;
 
 /// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
 const MIN_PEAK_W: f64 = 500.0;

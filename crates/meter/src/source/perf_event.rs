@@ -200,7 +200,7 @@ fn absent(pmu: &Path, why: &str, guest: Option<&str>) -> Finding {
     let subject = pmu.display().to_string();
     match guest {
         Some(guest) => {
-            let detail = format!("{why}; this is a virtual machine ({guest}), whose hypervisor shows no power PMU");
+            let detail = format!("{why}. This is a virtual machine ({guest}): nothing you do inside it helps");
             finding(subject, false, detail, None)
         }
         None => {

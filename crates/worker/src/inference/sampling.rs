@@ -101,11 +101,15 @@ fn sample(
     top_p: Option<f64>,
     noise: &mut ChaCha8Rng,
 ) -> Option<u32> {
-    let mut candidates = logits
-        .iter()
-        .enumerate()
-        .filter(|(_, logit)| logit.is_finite())
-        .map(|(token, logit)| (token as u32, f64::from(*logit) / temperature))
+    let finite = logits.iter().enumerate().filter(|(_, logit)| logit.is_finite());
+    let largest = finite
+        .clone()
+        .map(|(_, logit)| *logit)
+        .fold(f32::NEG_INFINITY, f32::max);
+    // What the largest has above each, so that however low the temperature the likeliest stays a number.
+    let scaled = |logit: f32| (f64::from(logit) - f64::from(largest)) / temperature;
+    let mut candidates = finite
+        .map(|(token, logit)| (token as u32, scaled(*logit)))
         .collect::<Vec<_>>();
     if top_k.is_some() || top_p.is_some() {
         candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -203,6 +207,31 @@ mod tests {
                 .map(|_| chooser.choose(&mut logits.clone()).unwrap())
                 .collect::<Vec<_>>();
             assert!(drawn.iter().all(|token| *token < 2) && drawn.contains(&1));
+        }
+    }
+
+    #[test]
+    fn the_lower_the_temperature_the_nearer_is_the_choice_to_greedy() {
+        for temperature in [1e-6, 1e-30, f64::MIN_POSITIVE, 5e-324] {
+            for (top_k, top_p) in [(None, None), (Some(2), None), (None, Some(0.9))] {
+                let sampling = Sampling::Random {
+                    temperature,
+                    top_k,
+                    top_p,
+                    repetition_penalty: None,
+                    seed: 1,
+                };
+                let mut chooser = TokenChooser::new(sampling, 0, vec![]);
+                for best in [2, 0, 3, 1] {
+                    let mut logits = [8.0, 7.5, -3.0, 8.5];
+                    logits[best] = 9.0;
+                    assert_eq!(
+                        chooser.choose(&mut logits),
+                        Some(best as u32),
+                        "{temperature} {top_k:?} {top_p:?}"
+                    );
+                }
+            }
         }
     }
 

@@ -13,7 +13,8 @@ use super::download::{Download, Rows};
 use super::{asked, rows};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, EntityTag, Strength, answer};
-use crate::http::extract::{IdPath, StrictQuery};
+use crate::http::extract::IdPath;
+use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{problem::Problem, state::AppState};
 use crate::tables::{ExperimentRow, SampleRow, experiment_columns, request_columns, sample_columns, token_columns};
 use joulemark_experiment::State;
@@ -25,8 +26,8 @@ use joulemark_store::{Record, Version};
 /// - `requests`: a row a request
 /// - `tokens`: a row an output token
 /// - `timeseries`: a row a sample of a device
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub enum Table {
     #[default]
     Summary,
@@ -35,8 +36,24 @@ pub enum Table {
     Timeseries,
 }
 
+/// Returns the table of this name.
+///
+/// # Errors
+/// Returns a [`Problem`] that says which tables there are.
+fn read_table(name: &str) -> Result<Table, Problem> {
+    match name {
+        "summary" => Ok(Table::Summary),
+        "requests" => Ok(Table::Requests),
+        "tokens" => Ok(Table::Tokens),
+        "timeseries" => Ok(Table::Timeseries),
+        other => {
+            let detail = format!("is {other:?}; accepted are summary, requests, tokens, timeseries");
+            Err(Problem::invalid_parameter("what", detail))
+        }
+    }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExportOneParameters {
     #[param(schema_with = asked::format_schema, required = false)]
@@ -46,8 +63,8 @@ pub struct ExportOneParameters {
     #[param(value_type = Option<bool>)]
     spreadsheet: Option<String>,
     /// Which table; `summary` without it.
-    #[param(inline)]
-    what: Option<Table>,
+    #[param(inline, value_type = Option<Table>)]
+    what: Option<String>,
 }
 
 /// Export an experiment as a table
@@ -78,12 +95,12 @@ pub async fn one(
     IdPath(id): IdPath,
     caller: Caller,
     condition: Condition,
-    StrictQuery(parameters): StrictQuery<ExportOneParameters>,
+    RepeatableQuery(parameters): RepeatableQuery<ExportOneParameters>,
     parts: Parts,
 ) -> Result<Response, Problem> {
     let format = asked::format(parameters.format.as_deref(), &parts.headers)?;
     let format = asked::for_spreadsheet(parameters.spreadsheet.as_deref(), format)?;
-    let table = parameters.what.unwrap_or_default();
+    let table = parameters.what.as_deref().map_or(Ok(Table::default()), read_table)?;
     let record = find(&state.resources.store, id).await?;
     let content = content(&state, &record, table, &caller).await?;
     let token_ids_withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);

@@ -48,7 +48,7 @@ impl Access {
             );
             (detail, Some(MOUNT_IT.to_owned()))
         } else {
-            (format!("no RAPL: {why}{}", self.circumstances()), self.what_brings_it())
+            (self.none(why), self.what_brings_it())
         };
         Finding {
             source: EnergySourceKind::RaplPowercap,
@@ -59,11 +59,13 @@ impl Access {
         }
     }
 
-    fn circumstances(&self) -> String {
+    fn none(&self, why: &str) -> String {
         match (&self.guest, self.is_container) {
-            (Some(guest), _) => format!("; this is a virtual machine ({guest}), whose hypervisor shows none"),
-            (None, true) => "; containers hide it".to_owned(),
-            (None, false) => String::new(),
+            (Some(guest), _) => format!(
+                "No energy counter here ({why}). This is a virtual machine ({guest}): nothing you do inside it helps"
+            ),
+            (None, true) => format!("no RAPL: {why}; containers hide it"),
+            (None, false) => format!("no RAPL: {why}"),
         }
     }
 

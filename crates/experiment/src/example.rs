@@ -1,0 +1,98 @@
+//! A submission that shows every field, written from the table of the fields.
+
+use serde_json::{Map, Value};
+use utoipa::PartialSchema;
+
+use super::{DecoderRequest, ExperimentRequest};
+
+/// Of a line.
+const WIDTH: usize = 100;
+const INDENT: &str = "  ";
+
+/// Returns an experiment as YAML: every field after what it means, with its default; null stands for one that follows from
+/// the host, the model or other fields.
+pub fn example() -> String {
+    let mut text = comment(
+        "An experiment, for `joulemark submit`. Only model_name is required: leave out what is to stay as it is here.",
+        "",
+    );
+    let properties = properties::<ExperimentRequest>();
+    for (name, default) in ExperimentRequest::defaults() {
+        text.push('\n');
+        text.push_str(&comment(&meaning(&properties[name]), ""));
+        match name {
+            "model_name" => text.push_str("model_name: SmolLM2-135M-Instruct.Q4_1.gguf\n"),
+            "decoder" => {
+                text.push_str("decoder:\n");
+                text.push_str(&decoder());
+            }
+            _ => text.push_str(&format!("{name}: {default}\n")),
+        }
+    }
+    text
+}
+
+/// Of these each default may follow from another's value.
+fn decoder() -> String {
+    let properties = properties::<DecoderRequest>();
+    let fields = DecoderRequest::defaults().into_iter();
+    fields
+        .map(|(name, _)| format!("{}{INDENT}{name}: null\n", comment(&meaning(&properties[name]), INDENT)))
+        .collect()
+}
+
+fn properties<T: PartialSchema>() -> Map<String, Value> {
+    let schema = serde_json::to_value(T::schema()).unwrap_or_default();
+    schema["properties"].as_object().cloned().unwrap_or_default()
+}
+
+/// Returns what the API's description says of a field.
+fn meaning(property: &Value) -> String {
+    let choices = property["oneOf"].as_array().into_iter().flatten();
+    let texts = std::iter::once(property).chain(choices);
+    let text = texts.filter_map(|schema| schema["description"].as_str()).next();
+    let text = text.unwrap_or_default().replace('\n', " ");
+    match (property["minimum"].as_i64(), property["maximum"].as_i64()) {
+        (Some(least), Some(most)) if !text.contains(&format!("to {most}")) => format!("{text} {least} to {most}."),
+        _ => text,
+    }
+}
+
+fn comment(text: &str, indent: &str) -> String {
+    let mut lines = String::new();
+    let mut line = format!("{indent}#");
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push_str(&line);
+            lines.push('\n');
+            line = format!("{indent}#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    format!("{lines}{line}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_there_and_explained() {
+        let text = example();
+        let lines: Vec<_> = text.lines().collect();
+        let fields = ExperimentRequest::NAMES.iter().map(|name| (*name, ""));
+        for (name, indent) in fields.chain(DecoderRequest::NAMES.iter().map(|name| (*name, INDENT))) {
+            let at = lines
+                .iter()
+                .position(|line| line.starts_with(&format!("{indent}{name}:")));
+            let at = at.unwrap_or_else(|| panic!("{name} is missing"));
+            let above = lines[at - 1].trim_start();
+            assert!(
+                above.len() > "# a".len() && above.starts_with('#'),
+                "{name} is not explained: {above}"
+            );
+        }
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));
+    }
+}

@@ -1,0 +1,146 @@
+//! The experiment within what a server says of one: its results, the experiment as it is shown, or its line of an export.
+
+use serde_json::{Map, Value, json};
+
+use super::{DecoderRequest, ExperimentRequest};
+
+/// An experiment to be submitted again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repeat {
+    /// As a submission has it.
+    pub experiment: Value,
+    /// How many of its prompts are missing, because they were another's or an export leaves them out.
+    pub withheld_prompts: u64,
+    /// Each weight file that it ran with and its SHA-256; empty where that is not known.
+    pub model_sha256: Vec<(String, String)>,
+}
+
+impl Repeat {
+    /// Returns the experiment of a document; `None` where the document is none that a server writes of one.
+    pub fn of(document: &Value) -> Option<Self> {
+        let object = document.as_object()?;
+        if object.contains_key("prompt_kind") {
+            return Some(of_export(object));
+        }
+        if let Some(experiment) = object.get("experiment").and_then(Value::as_object)
+            && object.contains_key("validation")
+        {
+            return Some(Self {
+                experiment: Value::Object(fields_of(experiment)),
+                withheld_prompts: withheld(object),
+                model_sha256: digests(&document["model"]["sha256"]),
+            });
+        }
+        let is_shown = ["id", "state", "created_at"]
+            .iter()
+            .all(|key| object.contains_key(*key));
+        is_shown.then(|| Self {
+            experiment: Value::Object(fields_of(object)),
+            withheld_prompts: withheld(object),
+            model_sha256: Vec::new(),
+        })
+    }
+}
+
+fn fields_of(object: &Map<String, Value>) -> Map<String, Value> {
+    let names = ExperimentRequest::NAMES.iter();
+    let present = names.filter_map(|name| Some(((*name).to_owned(), object.get(*name)?.clone())));
+    present.collect()
+}
+
+fn withheld(object: &Map<String, Value>) -> u64 {
+    object.get("prompts_withheld").and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn digests(list: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let files = list.as_array().into_iter().flatten();
+    files
+        .filter_map(|file| Some((text(&file["file"])?, text(&file["sha256"])?)))
+        .collect()
+}
+
+/// Its decoder's fields stand beside the others, lists and objects may be written as texts.
+fn of_export(line: &Map<String, Value>) -> Repeat {
+    let line: Map<_, _> = line
+        .iter()
+        .map(|(key, value)| (key.clone(), unwrapped(key, value)))
+        .collect();
+    let mut experiment = fields_of(&line);
+    let decoder = DecoderRequest::NAMES.iter();
+    let decoder: Map<_, _> = decoder
+        .filter_map(|name| Some(((*name).to_owned(), line.get(*name)?.clone())))
+        .collect();
+    experiment.insert("decoder".to_owned(), decoder.into());
+    let value = |key: &str| line.get(key).cloned().unwrap_or_default();
+    let prompts = match line["prompt_kind"].as_str() {
+        Some("dataset") => json!({"dataset": value("prompt_dataset"), "count": value("prompt_count")}),
+        Some("synthetic") => json!({"synthetic": {
+            "input_tokens": value("prompt_input_tokens"), "count": value("prompt_count"), "seed": value("prompt_seed"),
+        }}),
+        _ => json!([]),
+    };
+    let is_withheld = prompts.is_array();
+    experiment.insert("prompts".to_owned(), prompts);
+    Repeat {
+        experiment: experiment.into(),
+        withheld_prompts: value("prompt_count").as_u64().filter(|_| is_withheld).unwrap_or(0),
+        model_sha256: digests(&value("model_sha256")),
+    }
+}
+
+/// Returns a list or an object that is written as a text.
+fn unwrapped(key: &str, value: &Value) -> Value {
+    let is_document = ["gpus", "labels", "node_labels", "model_sha256"].contains(&key);
+    let text = value.as_str().filter(|_| is_document);
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_else(|| value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+
+    #[test]
+    fn the_experiment_of_each_kind_of_document_is_found_and_accepted() {
+        let spec = json!({
+            "config_name": "c", "model_name": "m", "prompts": ["a"], "decoder": {"temperature": 0.0, "seed": null},
+            "gpus": [], "gpu_count": 0, "labels": {"a": "b"}, "num_cycles": 2,
+        });
+        let digest = json!([{"file": "m.gguf", "sha256": "ab"}]);
+        let results = json!({"id": "x", "experiment": spec, "validation": {}, "model": {"sha256": digest}});
+        let mut shown =
+            json!({"id": "x", "state": "completed", "created_at": "t", "attempt": 1, "prompts_withheld": null});
+        shown.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        for (document, known) in [(results, 1), (shown, 0)] {
+            let repeat = Repeat::of(&document).unwrap();
+            assert_eq!((&repeat.experiment, repeat.withheld_prompts), (&spec, 0));
+            assert_eq!(repeat.model_sha256.len(), known);
+            assert!(parse(&repeat.experiment).is_ok());
+        }
+        let line = json!({
+            "id": "x", "model_name": "m", "prompt_kind": "synthetic", "prompt_input_tokens": 4, "prompt_count": 2,
+            "prompt_seed": 7, "temperature": 0.5, "gpus": "[]", "labels": "{\"a\":\"b\"}", "tokens_per_second": 1.0,
+        });
+        let repeat = Repeat::of(&line).unwrap();
+        assert_eq!(repeat.experiment["prompts"]["synthetic"]["seed"], 7);
+        assert_eq!(
+            (&repeat.experiment["decoder"]["temperature"], &repeat.experiment["gpus"]),
+            (&json!(0.5), &json!([]))
+        );
+        assert!(parse(&repeat.experiment).is_ok(), "{:?}", parse(&repeat.experiment));
+    }
+
+    #[test]
+    fn prompts_that_are_missing_are_counted_and_a_submission_is_no_answer() {
+        let line = json!({"model_name": "m", "prompt_kind": "texts", "prompt_count": 3});
+        assert_eq!(Repeat::of(&line).unwrap().withheld_prompts, 3);
+        let shown = json!({"id": "x", "state": "queued", "created_at": "t", "model_name": "m", "prompts": [],
+            "prompts_withheld": 2});
+        assert_eq!(Repeat::of(&shown).unwrap().withheld_prompts, 2);
+        for other in [json!({"model_name": "m"}), json!([]), json!({"experiment": {}})] {
+            assert_eq!(Repeat::of(&other), None);
+        }
+    }
+}
