@@ -170,7 +170,10 @@ fn options(dialect: Dialect, connections: u32) -> AnyPoolOptions {
         // All are opened at once and stay: the last one to go would take a database in memory with it, and one that came
         // later would open whatever has the file's name by then.
         Dialect::Sqlite => {
-            let staying = options.min_connections(connections).idle_timeout(None).max_lifetime(None);
+            let staying = options
+                .min_connections(connections)
+                .idle_timeout(None)
+                .max_lifetime(None);
             staying.after_connect(|connection, _| {
                 Box::pin(async move { sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await.map(drop) })
             })
