@@ -146,7 +146,7 @@ async fn an_experiment_whose_prompts_are_left_out_is_not_repeated_without_them()
     shown["prompts"] = json!([]);
     shown["prompts_withheld"] = json!(2);
     for document in [shown, line] {
-        let said = run_with_input(&server.url, &["submit", "-"], &document.to_string()).ended(7);
+        let said = run_with_input(&server.url, &["submit", "-"], &document.to_string()).ended(2);
         assert!(said.errors.contains("leaves 2 prompts out"), "{}", said.errors);
     }
 }
