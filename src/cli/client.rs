@@ -1,6 +1,7 @@
 //! The subcommands that talk to a server: they need no database and no configuration of it.
 
 mod arguments;
+mod beside;
 mod cancel;
 mod complaint;
 mod ending;

@@ -33,11 +33,7 @@ fn number(read: fn(Figures<'_>) -> Option<f64>) -> Values<ExperimentRow> {
 fn neighbours(metric: &Metric, beside: &Beside) -> Vec<Column<ExperimentRow>> {
     match *beside {
         Beside::Spread => spread(metric).into_iter().collect(),
-        Beside::Uncertainty(about, read) => {
-            let name = format!("{}_uncertainty_j", stem(metric));
-            vec![column(name, about, number(read))]
-        }
-        Beside::Certainty(part) => how_known(metric, part),
+        Beside::Certainty(part) => how_known(part),
     }
 }
 
@@ -56,12 +52,12 @@ fn spread(metric: &Metric) -> Option<Column<ExperimentRow>> {
     Some(column(format!("{name}_cycle_sd"), about, values))
 }
 
-fn how_known(metric: &Metric, part: EnergyPart) -> Vec<Column<ExperimentRow>> {
-    let stem = stem(metric);
+fn how_known(part: EnergyPart) -> Vec<Column<ExperimentRow>> {
+    let stem = part.name();
     vec![
         column(
             format!("{stem}_source"),
-            format!("Where `{}` comes from; several with a + between.", metric.name),
+            format!("Where `{stem}_j` comes from; several with a + between."),
             Values::Text(Box::new(move |row| words(&known_by(row, part)?.sources))),
         ),
         column(
@@ -75,11 +71,6 @@ fn how_known(metric: &Metric, part: EnergyPart) -> Vec<Column<ExperimentRow>> {
             Values::Text(Box::new(move |row| word(known_by(row, part)?.confidence))),
         ),
     ]
-}
-
-/// The name without its unit.
-fn stem(metric: &Metric) -> &'static str {
-    metric.name.strip_suffix("_j").unwrap_or(metric.name)
 }
 
 fn figures(row: &ExperimentRow) -> Option<Figures<'_>> {

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use super::metric::{Beside, Better, EnergyOf, Group, Known, Metric, Read};
 use super::reasons::{missing_part, nothing_measured};
-use crate::certainty::{EnergyPart, total_uncertainty_j, uncertainty_j};
+use crate::certainty::EnergyPart;
 use joulemark_measurement::{BaselineKind, EnergyDomain};
 
 const NO_GPU: &str = "no GPU was leased";
@@ -20,11 +20,21 @@ pub(super) const METRICS: &[Metric] = &[
             and warned of.",
         formula: Some("`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`"),
         read: Read::Number(|figures| figures.energy.total_energy_j),
-        beside: &[Beside::Uncertainty(
-            "Half-width of the interval around `total_energy_j`, joules, the parts' added; an estimate.",
-            |figures| total_uncertainty_j(figures.energy),
-        )],
+        beside: &[Beside::Spread],
         why_null: Some(no_total),
+    },
+    Metric {
+        name: "total_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Total),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width of the interval around `total_energy_j`, joules, the parts' added; an estimate.",
+        description: "Half-width in joules of the interval around `total_energy_j`: those of its parts, added.",
+        formula: None,
+        read: Read::Number(|figures| figures.energy.total_energy_uncertainty_j),
+        beside: &[],
+        why_null: None,
     },
     Metric {
         name: "gpu_energy_j",
@@ -36,14 +46,21 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Energy of the experiment's own GPUs in joules, whole boards; null without a GPU.",
         formula: None,
         read: Read::Number(|figures| figures.energy.gpu_energy_j),
-        beside: &[
-            Beside::Uncertainty(
-                "Half-width around `gpu_energy_j`, joules, the GPUs' added.",
-                |figures| uncertainty_j(figures.energy, EnergyPart::Gpu),
-            ),
-            Beside::Certainty(EnergyPart::Gpu),
-        ],
+        beside: &[],
         why_null: Some(gpus_unread),
+    },
+    Metric {
+        name: "gpu_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Gpus),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `gpu_energy_j`, joules, the GPUs' added.",
+        description: "Half-width in joules of the interval around `gpu_energy_j`: those of the GPUs, added over GPUs and cycles.",
+        formula: None,
+        read: Read::Number(|figures| figures.energy.gpu_energy_uncertainty_j),
+        beside: &[Beside::Certainty(EnergyPart::Gpu)],
+        why_null: None,
     },
     Metric {
         name: "cpu_energy_j",
@@ -58,14 +75,22 @@ pub(super) const METRICS: &[Metric] = &[
             used.",
         formula: None,
         read: Read::Number(|figures| figures.energy.cpu_energy_j),
-        beside: &[
-            Beside::Uncertainty(
-                "Half-width around `cpu_energy_j`, joules: the share of the packages'; an estimate.",
-                |figures| uncertainty_j(figures.energy, EnergyPart::Cpu),
-            ),
-            Beside::Certainty(EnergyPart::Cpu),
-        ],
+        beside: &[],
         why_null: Some(cpu_share_unknown),
+    },
+    Metric {
+        name: "cpu_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Cpus),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `cpu_energy_j`, joules: the share of the packages'; an estimate.",
+        description: "Half-width in joules of the interval around `cpu_energy_j`: `host_cpu_energy_uncertainty_j` times the part that \
+            `cpu_energy_j` is of `host_cpu_energy_j`.",
+        formula: None,
+        read: Read::Number(|figures| figures.energy.cpu_energy_uncertainty_j),
+        beside: &[Beside::Certainty(EnergyPart::Cpu)],
+        why_null: None,
     },
     Metric {
         name: "dram_energy_j",
@@ -77,14 +102,22 @@ pub(super) const METRICS: &[Metric] = &[
         description: "The experiment's share, by CPU time, of the memory's energy in joules; likewise.",
         formula: None,
         read: Read::Number(|figures| figures.energy.dram_energy_j),
-        beside: &[
-            Beside::Uncertainty(
-                "Half-width around `dram_energy_j`, joules: the share of the memory's; an estimate.",
-                |figures| uncertainty_j(figures.energy, EnergyPart::Dram),
-            ),
-            Beside::Certainty(EnergyPart::Dram),
-        ],
+        beside: &[],
         why_null: Some(memory_share_unknown),
+    },
+    Metric {
+        name: "dram_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Memory),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `dram_energy_j`, joules: the share of the memory's; an estimate.",
+        description: "Half-width in joules of the interval around `dram_energy_j`: `host_dram_energy_uncertainty_j` times the part that \
+            `dram_energy_j` is of `host_dram_energy_j`.",
+        formula: None,
+        read: Read::Number(|figures| figures.energy.dram_energy_uncertainty_j),
+        beside: &[Beside::Certainty(EnergyPart::Dram)],
+        why_null: None,
     },
     Metric {
         name: "host_cpu_energy_j",
@@ -100,6 +133,20 @@ pub(super) const METRICS: &[Metric] = &[
         why_null: Some(|known| unread(EnergyDomain::Package, known)),
     },
     Metric {
+        name: "host_cpu_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Host),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `host_cpu_energy_j`, joules, the packages' added.",
+        description: "Half-width in joules of the interval around `host_cpu_energy_j`: those of the packages, added over packages and \
+            cycles.",
+        formula: None,
+        read: Read::Number(|figures| figures.energy.host_cpu_energy_uncertainty_j),
+        beside: &[],
+        why_null: None,
+    },
+    Metric {
         name: "host_dram_energy_j",
         group: Group::Energy(EnergyOf::Host),
         unit: "J",
@@ -111,6 +158,20 @@ pub(super) const METRICS: &[Metric] = &[
         read: Read::Number(|figures| figures.energy.host_dram_energy_j),
         beside: &[],
         why_null: Some(|known| unread(EnergyDomain::Dram, known)),
+    },
+    Metric {
+        name: "host_dram_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Host),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `host_dram_energy_j`, joules, the zones' added.",
+        description: "Half-width in joules of the interval around `host_dram_energy_j`: those of the memory's zones, added over zones \
+            and cycles.",
+        formula: None,
+        read: Read::Number(|figures| figures.energy.host_dram_energy_uncertainty_j),
+        beside: &[],
+        why_null: None,
     },
     Metric {
         name: "host_idle_energy_j",

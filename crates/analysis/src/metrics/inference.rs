@@ -59,13 +59,28 @@ pub(super) const METRICS: &[Metric] = &[
         why_null: Some(nothing_measured),
     },
     Metric {
+        name: "output_throughput",
+        group: Group::Inference,
+        unit: "tokens/s",
+        better: Better::Higher,
+        headline: Some(0),
+        about: "`output_tokens` / `duration_sec`, tokens/s of the whole experiment.",
+        description: "`output_tokens` / `duration_sec`: output tokens per second of the whole experiment, all ranks together.",
+        formula: Some("`output_tokens` / `duration_sec`"),
+        read: Read::Number(|figures| figures.inference.output_throughput),
+        beside: &[Beside::Spread],
+        why_null: Some(missing_part),
+    },
+    Metric {
         name: "tokens_per_second",
         group: Group::Inference,
         unit: "tokens/s",
         better: Better::Higher,
         headline: Some(1),
         about: "Output tokens/s, mean over ranks and cycles.",
-        description: "Output tokens per second of inference time; in the aggregate the mean over ranks and cycles.",
+        description: "Output tokens per second of a rank's inference time; in the aggregate the mean over ranks and cycles, \
+            so that it\n\
+            does not grow with the number of processes. `output_throughput` is the whole experiment's.",
         formula: None,
         read: Read::Number(|figures| figures.inference.tokens_per_second),
         beside: &[Beside::Spread],
@@ -94,7 +109,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Mean time to first token in milliseconds over requests.",
         formula: None,
         read: Read::Number(|figures| figures.inference.mean_ttft_ms),
-        beside: &[],
+        beside: &[Beside::Spread],
         why_null: Some(|_| "no request has the time of a first token".into()),
     },
     Metric {
@@ -108,7 +123,7 @@ pub(super) const METRICS: &[Metric] = &[
             two.",
         formula: None,
         read: Read::Number(|figures| figures.inference.mean_tpot_ms),
-        beside: &[],
+        beside: &[Beside::Spread],
         why_null: Some(no_pair_of_tokens),
     },
     Metric {

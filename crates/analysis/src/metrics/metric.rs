@@ -24,7 +24,7 @@ pub struct Metric {
     pub read: Read,
     /// What an export shows behind it.
     pub beside: &'static [Beside],
-    /// Returns the reason of a null; `None` for a figure that is not warned of, because the object that it stands in is.
+    /// Returns the reason of a null; `None` for a figure that is not warned of, because what it belongs to is.
     pub why_null: Option<fn(&Known<'_>) -> Cow<'static, str>>,
 }
 
@@ -108,8 +108,6 @@ pub enum Read {
 pub enum Beside {
     /// The sample standard deviation over cycles.
     Spread,
-    /// The half-width of the interval around it, with a line that says of what it is made.
-    Uncertainty(&'static str, fn(Figures<'_>) -> Option<f64>),
     /// The sources, methods and confidence of a part of the energy.
     Certainty(EnergyPart),
 }

@@ -5,6 +5,7 @@ use futures::{Stream, TryStreamExt as _, stream};
 use super::download::Rows;
 use crate::http::experiments::view::without_token_ids;
 use crate::tables::{ExperimentRow, RequestRow, SampleRow, TokenRow, tokens};
+use joulemark_analysis::complete_report;
 use joulemark_experiment::ExperimentId;
 use joulemark_experiment::report::Report;
 use joulemark_measurement::{DeviceSeries, RankCycle};
@@ -15,7 +16,8 @@ const PAGE_ROWS: u32 = 256;
 /// Of their documents, which may hold megabytes of prompts each.
 const PAGE_BYTES: usize = 8 << 20;
 
-pub fn experiment((record, report): (Record, Option<Report>)) -> ExperimentRow {
+pub fn experiment((record, mut report): (Record, Option<Report>)) -> ExperimentRow {
+    report.as_mut().map(complete_report);
     ExperimentRow {
         id: record.id,
         state: record.state,
