@@ -21,6 +21,10 @@ pub struct Metric {
     /// How it follows from other metrics of the table, each of them in backticks, the divisor last; `None` where it is
     /// measured or counted.
     pub formula: Option<&'static str>,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What it does not say, and when it is not to be trusted.
+    pub limits: &'static str,
     pub read: Read,
     /// What an export shows behind it.
     pub beside: &'static [Beside],
@@ -50,6 +54,11 @@ pub enum Group {
 }
 
 impl Group {
+    /// Returns the object's name as a result's `fields` take it: `compute.roofline`.
+    pub fn path(self) -> String {
+        self.pointer().trim_start_matches('/').replace('/', ".")
+    }
+
     /// Returns the JSON pointer to the object.
     pub fn pointer(self) -> &'static str {
         match self {
@@ -91,6 +100,16 @@ pub enum Better {
     Higher,
     /// It says what was done, or by what, and not how well.
     Neither,
+}
+
+impl Better {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lower => "lower",
+            Self::Higher => "higher",
+            Self::Neither => "neither",
+        }
+    }
 }
 
 /// How a metric is read from the figures of a result or of a cycle; `None` is an unknown value.
