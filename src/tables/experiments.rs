@@ -1,5 +1,6 @@
 mod baselines;
 mod checks;
+mod labels;
 mod metrics;
 mod origin;
 mod phases;
@@ -9,6 +10,8 @@ mod submission;
 use super::column::{Column, held, text};
 use joulemark_analysis::metrics::{EnergyOf, Group, Metric, all};
 use joulemark_experiment::{Field, Spec};
+pub use labels::columns as label_columns;
+pub use metrics::{HasFigures, columns_of_one_cycle};
 pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
