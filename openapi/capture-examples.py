@@ -130,6 +130,12 @@ def capture(server, keeper):
     keeper.keep("followExperiment.200.txt", server.first_lines(f"{first}/events", 9))
     get("listNodes", "/v1/nodes")
     get("listDevices", "/v1/devices")
+    get("getMetricDefinition", "/v1/metrics/output_throughput")
+    # A few; the rest is alike.
+    definitions = json.loads(server.call("/v1/metrics")[2])["items"]
+    shown = ("output_throughput", "tokens_per_second", "total_energy_j")
+    few = [definition for definition in definitions if definition["name"] in shown]
+    keeper.keep("listMetricDefinitions.200.json", json.dumps({"items": few}))
     server.until(first.rsplit("/", 1)[1], ["completed"])
     get("getResults", f"{first}/results")
     get("getProcesses", f"{first}/processes")

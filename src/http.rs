@@ -21,6 +21,7 @@ mod layers;
 mod limits;
 mod lingering;
 mod listener;
+mod metric_definitions;
 mod metrics;
 mod nodes;
 mod observe;
@@ -59,6 +60,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(events::events))
         .routes(routes!(experiments::export::many::many))
         .routes(routes!(experiments::export::one::one))
+        .routes(routes!(metric_definitions::metric_definitions))
+        .routes(routes!(metric_definitions::metric_definition))
         .routes(routes!(devices::devices))
         .routes(routes!(nodes::nodes))
         .routes(routes!(flops::flops))

@@ -3,6 +3,7 @@
 
 mod column;
 mod csv_lines;
+mod cycles;
 mod experiments;
 mod format;
 mod json_lines;
@@ -12,7 +13,10 @@ mod samples;
 mod writer;
 
 pub use column::{Column, Values};
-pub use experiments::{ExperimentRow, columns as experiment_columns, columns_with as experiment_columns_with};
+pub use cycles::{CycleRow, columns as cycle_columns};
+pub use experiments::{
+    ExperimentRow, columns as experiment_columns, columns_with as experiment_columns_with, label_columns,
+};
 pub use format::{Format, Spreadsheet};
 pub use requests::{RequestRow, TokenRow, request_columns, token_columns, tokens};
 pub use samples::{SampleRow, columns as sample_columns};

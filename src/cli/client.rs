@@ -1,9 +1,11 @@
 //! The subcommands that talk to a server: they need no database and no configuration of it.
 
 mod arguments;
+mod beside;
 mod cancel;
 mod complaint;
 mod ending;
+mod explain;
 mod export;
 mod list;
 mod metrics;
@@ -39,7 +41,7 @@ pub enum ClientCommand {
     /// Show how far experiments are, or watch them to their end.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
-    /// Print the metrics of completed experiments.
+    /// Print the metrics of completed experiments, or explain one.
     #[command(after_help = EXIT_CODES)]
     Results(ResultsArguments),
     /// List experiments, newest first.

@@ -15,6 +15,7 @@ mod wait;
 
 use super::access::Caller;
 use super::conditional::{EntityTag, Strength};
+use super::openapi::API_VERSION;
 use super::problem::Problem;
 use super::state::AppState;
 use joulemark_experiment::{Callback, ExperimentId};
@@ -32,11 +33,12 @@ async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Resu
     Ok(state.resources.store.callback(record.id).await?)
 }
 
-/// The tag of an answer on a finished experiment: what it is, to whom it is shown, and how.
+/// The tag of an answer on a finished experiment: what it is, to whom it is shown, and how. The API's version is in it:
+/// a later one may say more of the same experiment.
 fn finished_tag(id: ExperimentId, version: &Version, caller: &Caller, how: &[&str]) -> EntityTag {
     let (id, updated_at) = (id.to_string(), version.updated_at.to_string());
     let whole = caller.may_see_prompts_of(version.submitter.as_deref());
-    let attempt = format!("{} {whole}", version.attempt);
+    let attempt = format!("{} {whole} {API_VERSION}", version.attempt);
     let parts = [&[id.as_str(), updated_at.as_str(), attempt.as_str()][..], how].concat();
     EntityTag::new(Strength::Strong, &parts)
 }

@@ -22,7 +22,7 @@ use super::access::Origin;
 
 /// The API's own version, by semver: a break of what a client may rely on raises the first number, an addition the
 /// second. `tests/integration/compatibility.rs` compares with the last one in `openapi/released`.
-const API_VERSION: &str = "1.1.0";
+pub const API_VERSION: &str = "1.1.0";
 
 /// The parts that no route carries.
 #[derive(OpenApi)]

@@ -183,6 +183,11 @@ impl Problem {
         )
     }
 
+    pub fn no_metric(field: &str) -> Self {
+        let detail = format!("a result has no figure {field:?}; GET /v1/metrics lists those that it has");
+        Self::new(StatusCode::NOT_FOUND, "no-such-metric", "No such metric", detail)
+    }
+
     pub fn not_completed(state: State, failure: Option<Failure>) -> Self {
         let detail = match (&failure, state) {
             (Some(failure), _) => format!("the experiment failed, it has no results: {}", failure.message),

@@ -1,5 +1,6 @@
 mod baselines;
 mod checks;
+mod labels;
 mod metrics;
 mod origin;
 mod phases;
@@ -9,7 +10,21 @@ mod submission;
 use super::column::{Column, held, text};
 use joulemark_analysis::metrics::{EnergyOf, Group, Metric, all};
 use joulemark_experiment::{Field, Spec};
+pub use labels::columns as label_columns;
+pub use metrics::{HasFigures, columns_of_one_cycle};
 pub use row::ExperimentRow;
+
+/// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
+/// finds the others where they were.
+const ADDED: [&str; 7] = [
+    "output_throughput",
+    "output_throughput_cycle_sd",
+    "mean_ttft_ms_cycle_sd",
+    "mean_tpot_ms_cycle_sd",
+    "total_energy_j_cycle_sd",
+    "host_cpu_energy_uncertainty_j",
+    "host_dram_energy_uncertainty_j",
+];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
@@ -34,7 +49,10 @@ pub fn columns_with(table: &[Metric], fields: &[Field<Spec>]) -> Vec<Column<Expe
         submission::columns(fields),
         origin::machine(),
     ];
-    groups.into_iter().flatten().collect()
+    let mut columns: Vec<_> = groups.into_iter().flatten().collect();
+    let place = |name: &str| ADDED.iter().position(|added| *added == name);
+    columns.sort_by_key(|column| place(&column.name).map_or(0, |place| place + 1));
+    columns
 }
 
 fn roofline_device() -> Column<ExperimentRow> {
@@ -65,6 +83,13 @@ mod tests {
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
             assert!(column.name.bytes().all(plain), "{}", column.name);
         }
+    }
+
+    #[test]
+    fn columns_that_came_later_stand_at_the_end() {
+        let columns = columns();
+        let last = columns[columns.len() - ADDED.len()..].iter();
+        assert_eq!(last.map(|column| &*column.name).collect::<Vec<_>>(), ADDED);
     }
 
     #[test]

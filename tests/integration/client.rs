@@ -107,6 +107,37 @@ async fn results_are_the_servers_bytes_in_a_pipe_and_a_table_with_reasons_for_pe
     );
     assert!(line("gpu_energy_j").ends_with("null  (no GPU was leased)"), "{table}");
     assert!(!table.contains('\u{1b}'), "no colours but on a terminal");
+    let first = line("output_throughput");
+    assert!(first.contains("(of the whole experiment"), "{table}");
+    assert!(line("tokens_per_second").contains("mean over"), "{table}");
+    assert!(
+        !table.contains("_uncertainty_j"),
+        "beside its energy and on no line of its own:\n{table}"
+    );
+}
+
+#[tokio::test]
+async fn a_figure_is_explained_without_a_server_and_by_the_server_alike() {
+    let nowhere = "http://127.0.0.1:9";
+    let said = run(nowhere, &["results", "--explain", "tokens_per_second"])
+        .ended(0)
+        .out;
+    let server = Server::start();
+    let (status, answer) = server.get("/v1/metrics/inference.tokens_per_second").await;
+    assert_eq!(status, 200, "{answer:#}");
+    for field in ["unit", "source", "limits"] {
+        let text = answer[field].as_str().unwrap().replace('`', "");
+        assert!(said.contains(&text), "{field}: {text} is not in:\n{said}");
+    }
+    let said = run(nowhere, &["results", "--explain", "speed"]).ended(2);
+    assert!(said.errors.contains("there is no metric \"speed\""), "{}", said.errors);
+    let (status, problem) = server.get("/v1/metrics/speed").await;
+    assert_eq!(
+        (status.as_u16(), &problem["type"]),
+        (404, &"urn:problem-type:joulemark:no-such-metric".into())
+    );
+    let (_, all) = server.get("/v1/metrics").await;
+    assert!(all["items"].as_array().unwrap().contains(&answer));
 }
 
 #[tokio::test]

@@ -141,11 +141,78 @@ async fn what_is_not_finished_is_a_row_without_metrics() {
         assert_eq!(row[column], Value::Null, "{column}");
     }
     assert_ne!(row["state"], "completed");
-    for what in ["requests", "tokens"] {
+    for what in ["cycles", "requests", "tokens"] {
         let (status, problem) = server.get(&format!("/v1/experiments/{id}/export?what={what}")).await;
         assert_eq!(status, StatusCode::CONFLICT, "{problem:#}");
     }
     server.cancel(&id).await;
+}
+
+#[tokio::test]
+async fn labels_are_columns_at_the_end_where_they_are_asked_for() {
+    let server = Server::start();
+    for labels in [json!({"paper": "fig3"}), json!({"team": "nlp"})] {
+        let id = server.accepted(&quick(labels)).await;
+        server.until_state(&id, "completed").await;
+    }
+    let path = "/v1/experiments/export?sort=created_at&format=csv&label_columns=team,paper";
+    let table = text(&server, path).await;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].ends_with(",label_team,label_paper"), "{}", lines[0]);
+    assert!(lines[1].ends_with(",,fig3") && lines[2].ends_with(",nlp,"), "{table}");
+}
+
+#[tokio::test]
+async fn each_cycle_is_a_line_with_the_figures_of_results() {
+    let server = Server::start();
+    let id = server.accepted(&quick(json!({"paper": "fig3"}))).await;
+    server.until_state(&id, "completed").await;
+    let (_, results) = server.get(&format!("/v1/experiments/{id}/results")).await;
+    let rows = lines(
+        &text(
+            &server,
+            &format!("/v1/experiments/{id}/export?format=jsonl&what=cycles"),
+        )
+        .await,
+    );
+    assert_eq!(rows.len(), 2);
+    for (row, cycle) in rows.iter().zip(results["cycles"].as_array().unwrap()) {
+        assert_eq!((&row["id"], &row["cycle"]), (&id.as_str().into(), &cycle["cycle"]));
+        assert_eq!(row["labels"], json!({"paper": "fig3"}));
+        for (column, place) in [
+            ("output_throughput", "/inference/output_throughput"),
+            ("total_energy_j", "/energy/total_energy_j"),
+            ("total_energy_uncertainty_j", "/energy/total_energy_uncertainty_j"),
+            ("joules_per_output_token", "/efficiency/joules_per_output_token"),
+            ("flops_total", "/compute/flops_total"),
+        ] {
+            assert_eq!(&row[column], cycle.pointer(place).unwrap(), "{column}");
+        }
+        assert!(row["output_throughput"].is_number() && row.get("output_throughput_cycle_sd").is_none());
+    }
+}
+
+#[tokio::test]
+async fn the_raw_tables_of_a_label_are_those_of_its_experiments_one_after_the_other() {
+    let server = Server::start();
+    let mut expected = Vec::new();
+    for paper in ["fig3", "other", "fig3"] {
+        let id = server.accepted(&quick(json!({"paper": paper}))).await;
+        server.until_state(&id, "completed").await;
+        if paper == "fig3" {
+            expected.insert(0, id);
+        }
+    }
+    for what in ["cycles", "requests", "tokens"] {
+        let mut of_each = Vec::new();
+        for id in &expected {
+            let path = format!("/v1/experiments/{id}/export?format=jsonl&what={what}");
+            of_each.extend(lines(&text(&server, &path).await));
+        }
+        let path = format!("/v1/experiments/export?format=jsonl&label=paper=fig3&what={what}");
+        assert_eq!(lines(&text(&server, &path).await), of_each, "{what}");
+        assert!(of_each.len() >= 4, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,6 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> EnergyMetrics {
     let ranks = groups.iter().flat_map(|group| &group.ranks);
     let has_gpus = ranks.into_iter().any(|rank| !rank.gpus.is_empty());
     let mut energy = EnergyMetrics {
-        total_energy_j: None,
         gpu_energy_j,
         cpu_energy_j,
         dram_energy_j,
@@ -33,12 +32,11 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> EnergyMetrics {
         duration_sec,
         cpu_time_share: cpu_time_share(groups),
         sources: sources::aggregate(groups),
-        host_idle_energy_j: None,
         host_other_energy_j: of_host(|energy| energy.host_other_energy_j),
-        baselines: Vec::new(),
-        phases: Vec::new(),
+        ..EnergyMetrics::default()
     };
     energy.total_energy_j = energy.sum_of_parts_j(has_gpus);
+    energy.set_uncertainties();
     energy
 }
 

@@ -14,6 +14,7 @@ pub fn inference_of(requests: &[RequestMeasurement], window: &Window) -> Inferen
         input_tokens: Some(input_tokens),
         output_tokens: Some(output_tokens),
         inference_time_sec: Some(window.duration_sec()),
+        output_throughput: tokens_per_second,
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
         ..latencies(requests.iter())
@@ -33,10 +34,16 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
         input_tokens,
         output_tokens,
         inference_time_sec: duration_sec(groups),
+        output_throughput: output_throughput(output_tokens, duration_sec(groups)),
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
         ..latencies(ranks().flat_map(|rank| &rank.requests))
     }
+}
+
+/// Returns the output tokens of all ranks together for each second of the time in which any of them was measured.
+pub(super) fn output_throughput(output_tokens: Option<u64>, duration_sec: Option<f64>) -> Option<f64> {
+    ratio(output_tokens.map(|tokens| tokens as f64), duration_sec)
 }
 
 /// Only the four latencies are set.

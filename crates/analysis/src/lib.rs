@@ -7,6 +7,7 @@ mod aggregate;
 mod baselines;
 mod certainty;
 mod checks;
+mod complete;
 mod compute;
 mod efficiency;
 mod energy;
@@ -25,8 +26,9 @@ mod windows;
 
 pub use aggregate::{Aggregate, aggregate};
 pub use baselines::{IdleState, host_idle_energy_j};
-pub use certainty::{Certainty, EnergyPart, certainty, total_uncertainty_j, uncertainty_j};
+pub use certainty::{Certainty, EnergyPart, certainty};
 pub use checks::{unknown_metrics, validate};
+pub use complete::{complete_rank_cycle, complete_report};
 pub use efficiency::efficiency;
 pub use group::CycleHost;
 pub use inference::inference_of;

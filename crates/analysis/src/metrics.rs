@@ -9,6 +9,8 @@ mod figures;
 mod inference;
 mod metric;
 mod reasons;
+#[cfg(test)]
+mod reference;
 mod roofline;
 
 use std::sync::LazyLock;
@@ -29,6 +31,13 @@ pub fn all() -> &'static [Metric] {
         groups.concat()
     });
     &ALL
+}
+
+/// Returns the metric of this name, before which its place in a result may stand: `inference.tokens_per_second`.
+pub fn find_field<'a>(metrics: &'a [Metric], field: &str) -> Option<&'a Metric> {
+    let (group, name) = field.rsplit_once('.').unwrap_or(("", field));
+    let metric = find(metrics, name)?;
+    (group.is_empty() || metric.group.path() == group).then_some(metric)
 }
 
 /// Returns the metric of this name.

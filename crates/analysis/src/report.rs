@@ -1,4 +1,5 @@
 use super::baselines::{IdleState, attach};
+use super::complete::cycle_spread;
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
@@ -31,6 +32,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
+    let cycle_sd = cycle_spread(&aggregate.cycles);
     Report {
         inference: aggregate.inference,
         energy: aggregate.energy,
@@ -38,6 +40,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         efficiency: aggregate.efficiency,
         validation,
         cycles: aggregate.cycles,
+        cycle_sd,
         machine: input.machine,
         loads: input.loads,
         model: input.model,
@@ -56,7 +59,10 @@ fn truncation(spec: &Spec, prompts: u32) -> Option<Warning> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::complete_report;
     use crate::fixtures::{host_cycle, load, machine, rank_cycle, spec, timing};
 
     fn input<'a>(spec: &'a Spec, cycles: &'a [RankCycle], hosts: &'a [CycleHost]) -> ReportInput<'a> {
@@ -89,6 +95,46 @@ mod tests {
         assert_eq!(report.cycles.len(), 1);
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_report_that_an_earlier_release_stored_is_completed_when_it_is_read() {
+        let spec = spec(2, 2);
+        let cycles = [
+            (0, 0, 0.0, 8.0),
+            (1, 0, 4.0, 12.0),
+            (0, 1, 20.0, 28.0),
+            (1, 1, 20.0, 24.0),
+        ]
+        .map(|(rank, cycle, start, end)| rank_cycle(rank, cycle, start, end));
+        let hosts = [host_cycle(0, 80.0, 10.0), host_cycle(1, 40.0, 6.0)];
+        let now = report(input(&spec, &cycles, &hosts));
+        assert!(now.inference.output_throughput.is_some() && now.energy.cpu_energy_uncertainty_j.is_some());
+        assert!(now.cycle_sd.tokens_per_second.is_some());
+
+        let mut stored = serde_json::to_value(&now).unwrap();
+        without_later_fields(&mut stored);
+        let mut read: Report = serde_json::from_value(stored).unwrap();
+        assert_eq!(
+            (read.inference.output_throughput, read.energy.cpu_energy_uncertainty_j),
+            (None, None)
+        );
+        complete_report(&mut read);
+        assert_eq!(read, now);
+    }
+
+    fn without_later_fields(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|name, _| {
+                    let is_later = ["output_throughput", "cycle_sd"].contains(&name.as_str());
+                    !is_later && !name.ends_with("_energy_uncertainty_j")
+                });
+                fields.values_mut().for_each(without_later_fields);
+            }
+            Value::Array(items) => items.iter_mut().for_each(without_later_fields),
+            _ => {}
+        }
     }
 
     #[test]

@@ -60,6 +60,24 @@ pub struct CycleReport {
     pub efficiency: EfficiencyMetrics,
 }
 
+/// Sample standard deviation over cycles of the figures of the same names, each in its own unit: how far one cycle's
+/// figure lies from the next. Not an uncertainty. Null below two cycles, and where one cycle's figure is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CycleSpread {
+    /// Of `inference.output_throughput`, tokens/s.
+    pub output_throughput: Option<f64>,
+    /// Of `inference.tokens_per_second`, tokens/s.
+    pub tokens_per_second: Option<f64>,
+    /// Of `inference.mean_ttft_ms`, milliseconds.
+    pub mean_ttft_ms: Option<f64>,
+    /// Of `inference.mean_tpot_ms`, milliseconds.
+    pub mean_tpot_ms: Option<f64>,
+    /// Of `energy.total_energy_j`, joules a cycle.
+    pub total_energy_j: Option<f64>,
+    /// Of `efficiency.joules_per_output_token`, J/token.
+    pub joules_per_output_token: Option<f64>,
+}
+
 /// Where the experiment's wall time went, in seconds; with several ranks the slowest one's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Timing {
@@ -91,6 +109,9 @@ pub struct Report {
     pub validation: Validation,
     /// The same figures for each cycle.
     pub cycles: Vec<CycleReport>,
+    /// How far the cycles lie apart.
+    #[serde(default)]
+    pub cycle_sd: CycleSpread,
     pub machine: Machine,
     /// How each rank's model was loaded.
     pub loads: Vec<LoadReport>,

@@ -135,7 +135,8 @@ pub struct SourceReading {
     pub sample_count: u32,
     /// Mean spacing of those samples in milliseconds; null with fewer than two.
     pub interval_ms: Option<f64>,
-    /// Half-width in joules of the interval in which the truth is believed to lie; null when unknown.
+    /// Half-width in joules of the interval in which the truth is believed to lie: the 95 % interval of a measurement,
+    /// the believed bounds of an estimate. Null when unknown.
     pub uncertainty_j: Option<f64>,
     /// How `uncertainty_j` was derived, in words.
     pub uncertainty_basis: String,
@@ -156,11 +157,17 @@ pub struct SourceReading {
 pub struct EnergyMetrics {
     // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
     pub total_energy_j: Option<f64>,
+    pub total_energy_uncertainty_j: Option<f64>,
     pub gpu_energy_j: Option<f64>,
+    pub gpu_energy_uncertainty_j: Option<f64>,
     pub cpu_energy_j: Option<f64>,
+    pub cpu_energy_uncertainty_j: Option<f64>,
     pub dram_energy_j: Option<f64>,
+    pub dram_energy_uncertainty_j: Option<f64>,
     pub host_cpu_energy_j: Option<f64>,
+    pub host_cpu_energy_uncertainty_j: Option<f64>,
     pub host_dram_energy_j: Option<f64>,
+    pub host_dram_energy_uncertainty_j: Option<f64>,
     pub host_idle_energy_j: Option<f64>,
     pub host_other_energy_j: Option<f64>,
     pub gpu_power_w: Option<f64>,

@@ -51,6 +51,7 @@ pub struct InferenceMetrics {
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
     pub inference_time_sec: Option<f64>,
+    pub output_throughput: Option<f64>,
     pub tokens_per_second: Option<f64>,
     pub latency_per_token_ms: Option<f64>,
     pub mean_ttft_ms: Option<f64>,

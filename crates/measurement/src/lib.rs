@@ -9,6 +9,7 @@ mod idle;
 mod inference;
 mod machine;
 mod timeseries;
+mod uncertainty;
 pub mod units;
 mod warning;
 

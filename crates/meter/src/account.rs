@@ -174,6 +174,7 @@ fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> Energy
     let duration_sec = window.duration_sec();
     metrics.gpu_power_w = metrics.gpu_energy_j.map(|energy| energy / duration_sec);
     metrics.cpu_power_w = metrics.cpu_energy_j.map(|energy| energy / duration_sec);
+    metrics.set_uncertainties();
     metrics
 }
 

@@ -21,9 +21,12 @@ pub struct ExportArguments {
     /// One experiment; without it all that the filters select.
     #[arg(value_name = "ID", conflicts_with_all = ["FilterArguments", "limit"])]
     id: Option<ExperimentId>,
-    /// Of one experiment: a row of its metrics, or one a request, token or sample.
-    #[arg(long, value_enum, requires = "id")]
+    /// A row an experiment, or one a cycle, request or token; of one experiment also one a sample (timeseries).
+    #[arg(long, value_enum)]
     what: Option<What>,
+    /// Labels that get a column of their own, label_NAME, at the end.
+    #[arg(long, value_name = "NAME,…", conflicts_with = "id")]
+    label_columns: Option<String>,
     /// [default: as the output's name ends, else csv]
     #[arg(short, long, value_enum)]
     format: Option<Format>,
@@ -48,6 +51,7 @@ pub struct ExportArguments {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
     Summary,
+    Cycles,
     Requests,
     Tokens,
     Timeseries,
@@ -179,6 +183,9 @@ fn query(arguments: &ExportArguments, format: Format) -> Vec<(String, String)> {
     add("format", format.to_string());
     if let Some(what) = arguments.what.and_then(|what| what.to_possible_value()) {
         add("what", what.get_name().to_owned());
+    }
+    if let Some(names) = &arguments.label_columns {
+        add("label_columns", names.clone());
     }
     if let Some(limit) = arguments.limit {
         add("limit", limit.to_string());

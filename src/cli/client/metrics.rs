@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::quantity;
-use joulemark_analysis::metrics::{Metric, all};
+use super::{beside, quantity};
+use joulemark_analysis::metrics::{Metric, all, find};
 
 const GROUPS: [&str; 5] = ["inference", "energy", "compute", "efficiency", "timing"];
 /// What says only of a metric that it is null, which stands beside that metric.
@@ -28,7 +28,9 @@ pub fn table_with(metrics: &[Metric], results: &Value) -> String {
         };
         let _ = writeln!(text, "{group}");
         for (name, value) in figures {
-            text.extend(line(metrics, name, value, &reasons));
+            if !beside::is_half_width(name, figures) {
+                text.extend(line(metrics, name, value, results, &reasons));
+            }
         }
         text.push('\n');
     }
@@ -46,7 +48,7 @@ pub fn headlines(results: &Value) -> String {
     first.sort_by_key(|metric| metric.headline);
     let lines = first.iter().filter_map(|metric| {
         let value = results.pointer(metric.group.pointer()).map(|group| &group[metric.name]);
-        line(all(), metric.name, value.unwrap_or(&Value::Null), &reasons)
+        line(all(), metric.name, value.unwrap_or(&Value::Null), results, &reasons)
     });
     let text: String = lines.collect();
     text.trim_end().to_owned()
@@ -61,7 +63,7 @@ fn reasons(results: &Value) -> Reasons<'_> {
 }
 
 /// None for a list or an object, which has a place of its own or none.
-fn line(metrics: &[Metric], name: &str, value: &Value, reasons: &Reasons<'_>) -> Option<String> {
+fn line(metrics: &[Metric], name: &str, value: &Value, results: &Value, reasons: &Reasons<'_>) -> Option<String> {
     if value.is_null() {
         let reason = reasons
             .get(name)
@@ -71,7 +73,9 @@ fn line(metrics: &[Metric], name: &str, value: &Value, reasons: &Reasons<'_>) ->
     }
     let shown = quantity::shown(value)?;
     let line = format!("  {name:<28} {shown:>14} {}", quantity::unit(metrics, name));
-    Some(format!("{}\n", line.trim_end()))
+    let note = find(metrics, name).and_then(|metric| beside::note(results, metric));
+    let note = note.map(|note| format!("  ({note})")).unwrap_or_default();
+    Some(format!("{}{note}\n", line.trim_end()))
 }
 
 fn coded(results: &Value) -> impl Iterator<Item = (&str, &str)> {
@@ -199,11 +203,11 @@ mod tests {
             .map(|line| line.split_whitespace().next().unwrap())
             .collect();
         let first = [
+            "output_throughput",
             "tokens_per_second",
             "mean_ttft_ms",
             "mean_tpot_ms",
             "total_energy_j",
-            "gpu_energy_j",
         ];
         assert_eq!(names[..5], first);
     }

@@ -5,14 +5,17 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::arguments::{OutputArguments, ServerArguments};
-use super::{ending::Ending, metrics, session};
+use super::{ending::Ending, explain::explain, metrics, session};
 use joulemark_experiment::ExperimentId;
 
 #[derive(Debug, Args)]
 pub struct ResultsArguments {
     /// Ids of the experiments. The JSON is a document each, a line each where standard output is no terminal.
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required_unless_present = "explain", value_name = "ID")]
     ids: Vec<ExperimentId>,
+    /// Say what a metric is: formula, unit, source and limits. No server is asked; `GET /v1/metrics/FIELD` says it as JSON.
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["ids", "OutputArguments"])]
+    explain: Option<String>,
     #[command(flatten)]
     output: OutputArguments,
     #[command(flatten)]
@@ -21,6 +24,9 @@ pub struct ResultsArguments {
 
 pub fn run(arguments: ResultsArguments) -> ExitCode {
     session::run(&arguments.server, Some(&arguments.output), false, async |session| {
+        if let Some(field) = &arguments.explain {
+            session.print(&explain(field)?)?;
+        }
         for (number, &id) in arguments.ids.iter().enumerate() {
             let results = session.server.results(id).await?;
             if session.is_json() {

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::view::{hides_texts, shown_failure, without_token_ids};
 use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState, stream};
+use joulemark_analysis::complete_rank_cycle;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
 
@@ -74,7 +75,8 @@ pub async fn processes(
     stream::object_with_items(&head, state.resources.store.rank_cycles(id).map_ok(of))
 }
 
-fn process(cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Process {
+fn process(mut cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Process {
+    complete_rank_cycle(&mut cycle);
     let shown = match token_ids_withheld {
         true => without_token_ids(cycle.requests),
         false => cycle.requests,

@@ -10,6 +10,7 @@ use crate::http::conditional::{Condition, answer, not_modified};
 use crate::http::extract::IdPath;
 use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{concurrency_limit::Slot, problem::Problem, state::AppState};
+use joulemark_analysis::complete_report;
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, Spec, State};
 use joulemark_store::Version;
@@ -65,9 +66,10 @@ pub async fn results(
         return Ok(not_modified(&tag_of(&version)));
     }
     let record = wait(&state, id, &parameters, &slot).await?;
-    let Some(report) = state.resources.store.report(id).await? else {
+    let Some(mut report) = state.resources.store.report(id).await? else {
         return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     };
+    complete_report(&mut report);
     let tag = tag_of(&Version::from(&record));
     let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
     let results = Results {

@@ -40,6 +40,8 @@ const EXAMPLES: &[Example] = &[
     example!("exportExperiments", "200", "jsonl"),
     example!("exportExperiment", "200", "csv"),
     example!("exportExperiment", "200", "jsonl"),
+    example!("listMetricDefinitions", "200"),
+    example!("getMetricDefinition", "200"),
     example!("listDevices", "200"),
     example!("listNodes", "200"),
     example!("countFlops", "request"),

@@ -81,6 +81,7 @@ fn problems() -> Vec<(Of, Problem)> {
             ),
         ),
         (WithAnId, Problem::no_experiment(id)),
+        (These(&["getMetricDefinition"]), Problem::no_metric("speed")),
         (All, Problem::body_too_slow(10)),
         (
             These(&["getResults", "getProcesses", "exportExperiment"]),

@@ -4,9 +4,38 @@ use joulemark_analysis::metrics::{Beside, Figures, Group, Metric, Read};
 use joulemark_analysis::statistics::standard_deviation;
 use joulemark_analysis::{Certainty, EnergyPart, certainty};
 
+/// A row with the figures of a result or of a cycle.
+pub trait HasFigures {
+    /// Returns `None` where there is no result.
+    fn figures(&self) -> Option<Figures<'_>>;
+}
+
+impl HasFigures for ExperimentRow {
+    fn figures(&self) -> Option<Figures<'_>> {
+        self.report.as_ref().map(Figures::from)
+    }
+}
+
 /// Returns the columns of a group's metrics, with what stands beside each.
 pub fn columns(metrics: &[Metric], group: Group) -> Vec<Column<ExperimentRow>> {
+    with_spread(metrics, group, spread)
+}
+
+/// Returns the same for rows of which each is one cycle, so that there is no spread over them.
+pub fn columns_of_one_cycle<R: HasFigures + 'static>(metrics: &[Metric], group: Group) -> Vec<Column<R>> {
+    with_spread(metrics, group, |_| None)
+}
+
+fn with_spread<R: HasFigures + 'static>(
+    metrics: &[Metric],
+    group: Group,
+    spread: fn(&Metric) -> Option<Column<R>>,
+) -> Vec<Column<R>> {
     let metrics = metrics.iter().filter(|metric| metric.group == group);
+    let neighbours = |metric: &Metric, beside: &Beside| match *beside {
+        Beside::Spread => spread(metric).into_iter().collect(),
+        Beside::Certainty(part) => how_known(part),
+    };
     let with_neighbours = |metric: &Metric| {
         let own = own(metric).into_iter();
         own.chain(metric.beside.iter().flat_map(|beside| neighbours(metric, beside)))
@@ -16,29 +45,14 @@ pub fn columns(metrics: &[Metric], group: Group) -> Vec<Column<ExperimentRow>> {
 }
 
 /// Returns `None` for an object, whose own figures are in the table.
-fn own(metric: &Metric) -> Option<Column<ExperimentRow>> {
+fn own<R: HasFigures + 'static>(metric: &Metric) -> Option<Column<R>> {
     let values = match metric.read {
-        Read::Count(read) => Values::Count(Box::new(move |row| read(figures(row)?))),
-        Read::Number(read) => number(read),
-        Read::Text(read) => Values::Text(Box::new(move |row| read(figures(row)?))),
+        Read::Count(read) => Values::Count(Box::new(move |row: &R| read(row.figures()?))),
+        Read::Number(read) => Values::Number(Box::new(move |row: &R| read(row.figures()?))),
+        Read::Text(read) => Values::Text(Box::new(move |row: &R| read(row.figures()?))),
         Read::Object(_) => return None,
     };
     Some(column(metric.name, metric.about, values))
-}
-
-fn number(read: fn(Figures<'_>) -> Option<f64>) -> Values<ExperimentRow> {
-    Values::Number(Box::new(move |row| read(figures(row)?)))
-}
-
-fn neighbours(metric: &Metric, beside: &Beside) -> Vec<Column<ExperimentRow>> {
-    match *beside {
-        Beside::Spread => spread(metric).into_iter().collect(),
-        Beside::Uncertainty(about, read) => {
-            let name = format!("{}_uncertainty_j", stem(metric));
-            vec![column(name, about, number(read))]
-        }
-        Beside::Certainty(part) => how_known(metric, part),
-    }
 }
 
 /// Unknown where one cycle's figure is.
@@ -56,36 +70,27 @@ fn spread(metric: &Metric) -> Option<Column<ExperimentRow>> {
     Some(column(format!("{name}_cycle_sd"), about, values))
 }
 
-fn how_known(metric: &Metric, part: EnergyPart) -> Vec<Column<ExperimentRow>> {
-    let stem = stem(metric);
+fn how_known<R: HasFigures + 'static>(part: EnergyPart) -> Vec<Column<R>> {
+    let stem = part.name();
     vec![
         column(
             format!("{stem}_source"),
-            format!("Where `{}` comes from; several with a + between.", metric.name),
-            Values::Text(Box::new(move |row| words(&known_by(row, part)?.sources))),
+            format!("Where `{stem}_j` comes from; several with a + between."),
+            Values::Text(Box::new(move |row: &R| words(&known_by(row, part)?.sources))),
         ),
         column(
             format!("{stem}_method"),
             "`energy_counter`, `power_integration` or `estimate`.",
-            Values::Text(Box::new(move |row| words(&known_by(row, part)?.methods))),
+            Values::Text(Box::new(move |row: &R| words(&known_by(row, part)?.methods))),
         ),
         column(
             format!("{stem}_confidence"),
             "`high`, `medium` or `low`, of the least sure source.",
-            Values::Text(Box::new(move |row| word(known_by(row, part)?.confidence))),
+            Values::Text(Box::new(move |row: &R| word(known_by(row, part)?.confidence))),
         ),
     ]
 }
 
-/// The name without its unit.
-fn stem(metric: &Metric) -> &'static str {
-    metric.name.strip_suffix("_j").unwrap_or(metric.name)
-}
-
-fn figures(row: &ExperimentRow) -> Option<Figures<'_>> {
-    row.report.as_ref().map(Figures::from)
-}
-
-fn known_by(row: &ExperimentRow, part: EnergyPart) -> Option<Certainty> {
-    figures(row).map(|figures| certainty(figures.energy, part))
+fn known_by<R: HasFigures>(row: &R, part: EnergyPart) -> Option<Certainty> {
+    row.figures().map(|figures| certainty(figures.energy, part))
 }

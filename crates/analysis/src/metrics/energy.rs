@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use super::metric::{Beside, Better, EnergyOf, Group, Known, Metric, Read};
 use super::reasons::{missing_part, nothing_measured};
-use crate::certainty::{EnergyPart, total_uncertainty_j, uncertainty_j};
+use crate::certainty::EnergyPart;
 use joulemark_measurement::{BaselineKind, EnergyDomain};
 
 const NO_GPU: &str = "no GPU was leased";
@@ -19,12 +19,27 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules; a part that is null is left out \
             and warned of.",
         formula: Some("`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`"),
+        source: "Computed from the figures of its formula.",
+        limits: "A part that is null is left out and warned of. Power supplies, fans, disks and the mainboard are in none.",
         read: Read::Number(|figures| figures.energy.total_energy_j),
-        beside: &[Beside::Uncertainty(
-            "Half-width of the interval around `total_energy_j`, joules, the parts' added; an estimate.",
-            |figures| total_uncertainty_j(figures.energy),
-        )],
+        beside: &[Beside::Spread],
         why_null: Some(no_total),
+    },
+    Metric {
+        name: "total_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Total),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width of the interval around `total_energy_j`, joules, the parts' added; an estimate.",
+        description: "Half-width in joules of the interval around `total_energy_j`: those of its parts, added.",
+        formula: None,
+        source: "The half-widths of its parts, added (docs/methodology.md).",
+        limits: "A 95 % interval where all sources are measurements, bounds of a guess where one is an estimate. The \
+            instrument's own accuracy is not in it.",
+        read: Read::Number(|figures| figures.energy.total_energy_uncertainty_j),
+        beside: &[],
+        why_null: None,
     },
     Metric {
         name: "gpu_energy_j",
@@ -35,15 +50,26 @@ pub(super) const METRICS: &[Metric] = &[
         about: "The experiment's GPUs, whole boards, joules.",
         description: "Energy of the experiment's own GPUs in joules, whole boards; null without a GPU.",
         formula: None,
+        source: "NVML: the board's energy counter, or its polled power integrated.",
+        limits: "Whole boards, whoever uses them, idle power included.",
         read: Read::Number(|figures| figures.energy.gpu_energy_j),
-        beside: &[
-            Beside::Uncertainty(
-                "Half-width around `gpu_energy_j`, joules, the GPUs' added.",
-                |figures| uncertainty_j(figures.energy, EnergyPart::Gpu),
-            ),
-            Beside::Certainty(EnergyPart::Gpu),
-        ],
+        beside: &[],
         why_null: Some(gpus_unread),
+    },
+    Metric {
+        name: "gpu_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Gpus),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `gpu_energy_j`, joules, the GPUs' added.",
+        description: "Half-width in joules of the interval around `gpu_energy_j`: those of the GPUs, added over GPUs and cycles.",
+        formula: None,
+        source: "The boards' own half-widths at 95 %, added over boards and cycles (docs/methodology.md).",
+        limits: "Of sampling only: the instrument's accuracy (NVML: 5 %) is not in it.",
+        read: Read::Number(|figures| figures.energy.gpu_energy_uncertainty_j),
+        beside: &[Beside::Certainty(EnergyPart::Gpu)],
+        why_null: None,
     },
     Metric {
         name: "cpu_energy_j",
@@ -57,15 +83,30 @@ pub(super) const METRICS: &[Metric] = &[
             that second's CPU time, so that experiments that overlap never get more together than the host \
             used.",
         formula: None,
+        source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power where there \
+            are none.",
+        limits: "Split by CPU time: a core that computes with wide vectors counts like one that does not. The host's idle \
+            power is shared out too.",
         read: Read::Number(|figures| figures.energy.cpu_energy_j),
-        beside: &[
-            Beside::Uncertainty(
-                "Half-width around `cpu_energy_j`, joules: the share of the packages'; an estimate.",
-                |figures| uncertainty_j(figures.energy, EnergyPart::Cpu),
-            ),
-            Beside::Certainty(EnergyPart::Cpu),
-        ],
+        beside: &[],
         why_null: Some(cpu_share_unknown),
+    },
+    Metric {
+        name: "cpu_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Cpus),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `cpu_energy_j`, joules: the share of the packages'; an estimate.",
+        description: "Half-width in joules of the interval around `cpu_energy_j`: `host_cpu_energy_uncertainty_j` times the part that \
+            `cpu_energy_j` is of `host_cpu_energy_j`.",
+        formula: None,
+        source: "Computed from the figures of its formula.",
+        limits: "How exact the split by CPU time is, is not in it. Of an estimate it is no 95 % interval but a believed \
+            bound.",
+        read: Read::Number(|figures| figures.energy.cpu_energy_uncertainty_j),
+        beside: &[Beside::Certainty(EnergyPart::Cpu)],
+        why_null: None,
     },
     Metric {
         name: "dram_energy_j",
@@ -76,15 +117,28 @@ pub(super) const METRICS: &[Metric] = &[
         about: "The experiment's share, by CPU time, of the memory's energy, joules.",
         description: "The experiment's share, by CPU time, of the memory's energy in joules; likewise.",
         formula: None,
+        source: "RAPL counters of the memory's zones.",
+        limits: "Split by CPU time, not by memory traffic. Null on hosts without such a zone, which are most desktops and \
+            virtual machines.",
         read: Read::Number(|figures| figures.energy.dram_energy_j),
-        beside: &[
-            Beside::Uncertainty(
-                "Half-width around `dram_energy_j`, joules: the share of the memory's; an estimate.",
-                |figures| uncertainty_j(figures.energy, EnergyPart::Dram),
-            ),
-            Beside::Certainty(EnergyPart::Dram),
-        ],
+        beside: &[],
         why_null: Some(memory_share_unknown),
+    },
+    Metric {
+        name: "dram_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Memory),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `dram_energy_j`, joules: the share of the memory's; an estimate.",
+        description: "Half-width in joules of the interval around `dram_energy_j`: `host_dram_energy_uncertainty_j` times the part that \
+            `dram_energy_j` is of `host_dram_energy_j`.",
+        formula: None,
+        source: "Computed from the figures of its formula.",
+        limits: "How exact the split by CPU time is, is not in it.",
+        read: Read::Number(|figures| figures.energy.dram_energy_uncertainty_j),
+        beside: &[Beside::Certainty(EnergyPart::Dram)],
+        why_null: None,
     },
     Metric {
         name: "host_cpu_energy_j",
@@ -95,9 +149,28 @@ pub(super) const METRICS: &[Metric] = &[
         about: "All CPU packages of the host, whoever caused it, joules.",
         description: "All CPU packages of the host over the window, in joules, whoever caused it.",
         formula: None,
+        source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power where there \
+            are none.",
+        limits: "The whole host's, other users' work included; no figure of the experiment.",
         read: Read::Number(|figures| figures.energy.host_cpu_energy_j),
         beside: &[],
         why_null: Some(|known| unread(EnergyDomain::Package, known)),
+    },
+    Metric {
+        name: "host_cpu_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Host),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `host_cpu_energy_j`, joules, the packages' added.",
+        description: "Half-width in joules of the interval around `host_cpu_energy_j`: those of the packages, added over packages and \
+            cycles.",
+        formula: None,
+        source: "The packages' own half-widths, added over packages and cycles (docs/methodology.md).",
+        limits: "A 95 % interval of a measurement, a believed bound of an estimate.",
+        read: Read::Number(|figures| figures.energy.host_cpu_energy_uncertainty_j),
+        beside: &[],
+        why_null: None,
     },
     Metric {
         name: "host_dram_energy_j",
@@ -108,9 +181,27 @@ pub(super) const METRICS: &[Metric] = &[
         about: "All memory of the host, whoever caused it, joules.",
         description: "All memory of the host over the window, in joules, whoever caused it.",
         formula: None,
+        source: "RAPL counters of the memory's zones.",
+        limits: "The whole host's, other users' work included; no figure of the experiment.",
         read: Read::Number(|figures| figures.energy.host_dram_energy_j),
         beside: &[],
         why_null: Some(|known| unread(EnergyDomain::Dram, known)),
+    },
+    Metric {
+        name: "host_dram_energy_uncertainty_j",
+        group: Group::Energy(EnergyOf::Host),
+        unit: "J",
+        better: Better::Lower,
+        headline: None,
+        about: "Half-width around `host_dram_energy_j`, joules, the zones' added.",
+        description: "Half-width in joules of the interval around `host_dram_energy_j`: those of the memory's zones, added over zones \
+            and cycles.",
+        formula: None,
+        source: "The zones' own half-widths, added over zones and cycles (docs/methodology.md).",
+        limits: "Of sampling only; RAPL's memory domain is a model of its own on some CPUs.",
+        read: Read::Number(|figures| figures.energy.host_dram_energy_uncertainty_j),
+        beside: &[],
+        why_null: None,
     },
     Metric {
         name: "host_idle_energy_j",
@@ -123,6 +214,8 @@ pub(super) const METRICS: &[Metric] = &[
             work. Inside\n\
             `host_cpu_energy_j`; null without an idle baseline of the CPU.",
         formula: None,
+        source: "Idle power before the cycles (`idle_baseline_sec`), times `duration_sec`.",
+        limits: "Idle power as it was then; it drifts with temperature.",
         read: Read::Number(|figures| figures.energy.host_idle_energy_j),
         beside: &[],
         why_null: Some(|known| beside_host_cpu(known, no_bare_baseline)),
@@ -137,6 +230,8 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`host_cpu_energy_j` minus the shares of all experiments that ran in the window, in joules: \
             everybody else's.",
         formula: None,
+        source: "`host_cpu_energy_j` and the CPU time of all experiments.",
+        limits: "The service's own share and the host's idle power are in it.",
         read: Read::Number(|figures| figures.energy.host_other_energy_j),
         beside: &[],
         why_null: Some(|known| beside_host_cpu(known, |_| "CPU time of the host is unknown".into())),
@@ -150,6 +245,8 @@ pub(super) const METRICS: &[Metric] = &[
         about: "`gpu_energy_j` / `duration_sec`, watts.",
         description: "`gpu_energy_j` / `duration_sec`, in watts.",
         formula: Some("`gpu_energy_j` / `duration_sec`"),
+        source: "Computed from the figures of its formula.",
+        limits: "A mean over the window; the time series has its course.",
         read: Read::Number(|figures| figures.energy.gpu_power_w),
         beside: &[],
         why_null: Some(no_gpu_power),
@@ -163,6 +260,8 @@ pub(super) const METRICS: &[Metric] = &[
         about: "`cpu_energy_j` / `duration_sec`, watts.",
         description: "`cpu_energy_j` / `duration_sec`, in watts.",
         formula: Some("`cpu_energy_j` / `duration_sec`"),
+        source: "Computed from the figures of its formula.",
+        limits: "A mean over the window of the experiment's share, not of the packages.",
         read: Read::Number(|figures| figures.energy.cpu_power_w),
         beside: &[],
         why_null: Some(missing_part),
@@ -177,6 +276,8 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Length of the measurement window in seconds: a rank's own, or the sum over cycles of the union \
             over ranks.",
         formula: None,
+        source: "CLOCK_MONOTONIC at the start and the end of each cycle in each rank.",
+        limits: "Time in which several ranks run counts once; the gaps between cycles do not count.",
         read: Read::Number(|figures| figures.energy.duration_sec),
         beside: &[],
         why_null: Some(nothing_measured),
@@ -192,6 +293,8 @@ pub(super) const METRICS: &[Metric] = &[
             what its processes\n\
             started included; energy is split by the same share second by second.",
         formula: None,
+        source: "CPU time of the experiment's processes and of the host, from /proc.",
+        limits: "What other virtual machines use on the same host is not seen.",
         read: Read::Number(|figures| figures.energy.cpu_time_share),
         beside: &[],
         why_null: Some(|_| "CPU time of the experiment or of the host is unknown".into()),

@@ -21,10 +21,14 @@ pub struct Metric {
     /// How it follows from other metrics of the table, each of them in backticks, the divisor last; `None` where it is
     /// measured or counted.
     pub formula: Option<&'static str>,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What it does not say, and when it is not to be trusted.
+    pub limits: &'static str,
     pub read: Read,
     /// What an export shows behind it.
     pub beside: &'static [Beside],
-    /// Returns the reason of a null; `None` for a figure that is not warned of, because the object that it stands in is.
+    /// Returns the reason of a null; `None` for a figure that is not warned of, because what it belongs to is.
     pub why_null: Option<fn(&Known<'_>) -> Cow<'static, str>>,
 }
 
@@ -50,6 +54,11 @@ pub enum Group {
 }
 
 impl Group {
+    /// Returns the object's name as a result's `fields` take it: `compute.roofline`.
+    pub fn path(self) -> String {
+        self.pointer().trim_start_matches('/').replace('/', ".")
+    }
+
     /// Returns the JSON pointer to the object.
     pub fn pointer(self) -> &'static str {
         match self {
@@ -93,6 +102,16 @@ pub enum Better {
     Neither,
 }
 
+impl Better {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lower => "lower",
+            Self::Higher => "higher",
+            Self::Neither => "neither",
+        }
+    }
+}
+
 /// How a metric is read from the figures of a result or of a cycle; `None` is an unknown value.
 #[derive(Clone, Copy, Debug)]
 pub enum Read {
@@ -108,8 +127,6 @@ pub enum Read {
 pub enum Beside {
     /// The sample standard deviation over cycles.
     Spread,
-    /// The half-width of the interval around it, with a line that says of what it is made.
-    Uncertainty(&'static str, fn(Figures<'_>) -> Option<f64>),
     /// The sources, methods and confidence of a part of the energy.
     Certainty(EnergyPart),
 }

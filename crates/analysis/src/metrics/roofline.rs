@@ -11,6 +11,9 @@ pub(super) const METRICS: &[Metric] = &[
         about: "MFU: `flops_per_second` over the devices' peak, 0 to 1.",
         description: "Model FLOPs utilisation (MFU): `flops_per_second` / peak of all devices.",
         formula: None,
+        source: "Peak rates of the devices as their maker publishes them.",
+        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
+            was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.model_flops_utilization),
         beside: &[],
         why_null: None,
@@ -24,6 +27,9 @@ pub(super) const METRICS: &[Metric] = &[
         about: "MBU: bytes read over time over the devices' peak, 0 to 1.",
         description: "Model bandwidth utilisation (MBU): `bytes_read_total` / time / peak bandwidth of all devices.",
         formula: None,
+        source: "Peak rates of the devices as their maker publishes them.",
+        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
+            was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.memory_bandwidth_utilization),
         beside: &[],
         why_null: None,
@@ -39,6 +45,9 @@ pub(super) const METRICS: &[Metric] = &[
             computing and\n\
             reading.",
         formula: None,
+        source: "Peak rates of the devices as their maker publishes them.",
+        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
+            was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.least_time_sec),
         beside: &[],
         why_null: None,
@@ -52,6 +61,9 @@ pub(super) const METRICS: &[Metric] = &[
         about: "`least_time_sec` over the time taken, 0 to 1.",
         description: "Share of the roofline reached: `least_time_sec` / time taken.",
         formula: None,
+        source: "Peak rates of the devices as their maker publishes them.",
+        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
+            was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.roofline_share),
         beside: &[],
         why_null: None,

@@ -40,6 +40,8 @@ fn every_metric_has_a_name_of_its_own_and_says_what_it_is() {
             "{}",
             metric.name
         );
+        let says = |text: &str| text.ends_with('.') && !text.contains("  ");
+        assert!(says(metric.source) && says(metric.limits), "{}", metric.name);
     }
 }
 
@@ -59,4 +61,14 @@ fn a_formula_names_metrics_of_the_table_and_stands_in_what_is_said_of_the_metric
 fn no_two_headlines_have_one_place() {
     let places: Vec<_> = all().iter().filter_map(|metric| metric.headline).collect();
     assert_eq!(places.iter().collect::<HashSet<_>>().len(), places.len());
+}
+
+#[test]
+fn a_field_is_found_by_its_name_and_by_its_place_in_a_result() {
+    let name = |field| find_field(all(), field).map(|metric| metric.name);
+    assert_eq!(name("output_throughput"), Some("output_throughput"));
+    assert_eq!(name("inference.output_throughput"), Some("output_throughput"));
+    assert_eq!(name("compute.roofline.roofline_share"), Some("roofline_share"));
+    assert_eq!(name("energy.output_throughput"), None);
+    assert_eq!(name("nothing"), None);
 }

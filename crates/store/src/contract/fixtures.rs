@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::super::timeseries::{PreparedTimeseries, Timeseries};
 use super::super::{Abandoned, Claim, NewExperiment, Record, Recovered, Store, StoreError};
 use joulemark_experiment::access::Actor;
-use joulemark_experiment::report::{CheckOutcome, EfficiencyMetrics, ModelFacts, Report, Timing, Validation};
+use joulemark_experiment::report::{
+    CheckOutcome, CycleSpread, EfficiencyMetrics, ModelFacts, Report, Timing, Validation,
+};
 use joulemark_experiment::{
     Arrival, DecoderRequest, Device, ExperimentId, ExperimentRequest, Failure, FailureReason, Prompts, Resolved, State,
     Warning, WarningCode,
@@ -198,6 +200,7 @@ pub fn report() -> Report {
             warnings: Vec::new(),
         },
         cycles: Vec::new(),
+        cycle_sd: CycleSpread::default(),
         machine: Machine {
             hostname: "bench-1".to_owned(),
             kernel: "6.1.0".to_owned(),

@@ -1,17 +1,36 @@
 use axum::extract::State as AxumState;
 use axum::http::{HeaderMap, request::Parts};
 use axum::response::Response;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::filter::{FilterParameters, Filtered};
+use super::super::view::hides_texts;
 use super::asked;
 use super::columns::ExportRow;
 use super::download::Download;
 use super::rows;
+use crate::http::access::Caller;
 use crate::http::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
-use crate::tables::{Format, experiment_columns};
-use joulemark_store::ListQuery;
+use crate::tables::{Format, cycle_columns, experiment_columns, label_columns, request_columns, token_columns};
+use joulemark_store::{ListQuery, Record};
+
+/// Which table of the experiments.
+///
+/// - `summary`: a row an experiment
+/// - `cycles`: a row a measured cycle, with its figures
+/// - `requests`: a row a request
+/// - `tokens`: a row an output token
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum TableOfMany {
+    #[default]
+    Summary,
+    Cycles,
+    Requests,
+    Tokens,
+}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -22,14 +41,23 @@ pub struct ExportParameters {
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
     #[param(value_type = Option<bool>)]
     spreadsheet: Option<String>,
-    /// At most so many rows; all without it.
+    /// Which table; `summary` without it. The raw ones are of completed experiments, one after the other; those whose
+    /// raw data retention dropped are left out.
+    #[param(value_type = Option<TableOfMany>, inline)]
+    what: Option<String>,
+    /// Names of labels, with commas between, that get a column of their own at the end of `summary`: `label_NAME`, null
+    /// where an experiment has no such label.
+    #[param(example = "paper,team")]
+    label_columns: Option<String>,
+    /// At most so many experiments; all without it.
     #[param(value_type = Option<u64>, minimum = 1)]
     limit: Option<String>,
 }
 
 /// Export experiments as a table
 ///
-/// A row an experiment, whatever its state, streamed however many there are. Pages are read one after the other, each of
+/// A row an experiment, whatever its state, streamed however many there are; with `what` a row a cycle, a request or a token
+/// of the completed ones, whose columns are described in Parquet's own schema. Pages are read one after the other, each of
 /// one moment: newest first, the default, the rows are those that were there when it began, each as it was when its page
 /// was read. Sorted by `finished_at` or `created_at`, what finishes or is submitted meanwhile is at the end. A body that
 /// breaks off is not whole: the server failed, or the client took nothing for a minute.
@@ -48,28 +76,117 @@ pub struct ExportParameters {
 pub async fn many(
     AxumState(state): AxumState<AppState>,
     RepeatableQuery(parameters): RepeatableQuery<Filtered<ExportParameters>>,
+    caller: Caller,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let asked = read(parameters, &parts.headers)?;
-    let download = Download::new(asked.format, "joulemark-experiments".to_owned(), &state, &parts)?;
-    let batches = rows::experiments(state.resources.store, asked.query, asked.most).await?;
-    download.respond(experiment_columns(), batches)
+    let Asked {
+        format,
+        what,
+        labels,
+        query,
+        most,
+    } = read(parameters, &parts.headers)?;
+    let (name, store) = (format!("joulemark-{}", what.name()), state.resources.store.clone());
+    let download = Download::new(format, name, &state, &parts)?;
+    match what {
+        TableOfMany::Summary => {
+            let batches = rows::experiments(store, query, most, rows::experiment).await?;
+            let columns = experiment_columns().into_iter().chain(label_columns(&labels));
+            download.respond(columns.collect(), batches)
+        }
+        TableOfMany::Cycles => {
+            let of = |(record, report): (_, _)| rows::cycles((&record, report));
+            let batches = rows::experiments(store, query, most, of).await?;
+            download.respond(cycle_columns(), batches.map_ok(rows::cycles_of_each))
+        }
+        TableOfMany::Requests => {
+            let records = rows::experiments(store.clone(), query, most, |(record, _)| record).await?;
+            let of = move |record: Record| rows::requests(&store, record.id);
+            download.respond(request_columns(), rows::of_each(records, of).boxed())
+        }
+        TableOfMany::Tokens => {
+            let records = rows::experiments(store.clone(), query, most, |(record, _)| record).await?;
+            let of = move |record: Record| {
+                let withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
+                rows::output_tokens(&store, record.id, withheld)
+            };
+            download.respond(token_columns(), rows::of_each(records, of).boxed())
+        }
+    }
+}
+
+impl TableOfMany {
+    const ALL: [Self; 4] = [Self::Summary, Self::Cycles, Self::Requests, Self::Tokens];
+
+    /// Returns what the file is called.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Summary => "experiments",
+            other => other.word(),
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Cycles => "cycles",
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
+fn read_what(text: &str) -> Result<TableOfMany, Problem> {
+    let found = TableOfMany::ALL.into_iter().find(|table| table.word() == text);
+    let words = TableOfMany::ALL.map(TableOfMany::word).join(", ");
+    found.ok_or_else(|| Problem::invalid_parameter("what", format!("is {text:?}; accepted are {words}")))
 }
 
 #[derive(Debug)]
 struct Asked {
     format: Format,
+    what: TableOfMany,
+    /// Those that get a column of their own.
+    labels: Vec<String>,
     query: ListQuery,
     most: Option<u64>,
 }
 
 fn read(Filtered { own, filter }: Filtered<ExportParameters>, headers: &HeaderMap) -> Result<Asked, Problem> {
     let format = asked::format(own.format.as_deref(), headers)?;
+    let what = own.what.as_deref().map(read_what).transpose()?.unwrap_or_default();
     Ok(Asked {
+        labels: own
+            .label_columns
+            .map_or(Ok(Vec::new()), |names| read_labels(&names, what))?,
+        what,
         format: asked::for_spreadsheet(own.spreadsheet.as_deref(), format)?,
         most: own.limit.as_deref().map(read_most).transpose()?,
         query: filter.query()?,
     })
+}
+
+/// As many as an experiment may have.
+const MAX_LABELS: usize = 64;
+
+fn read_labels(text: &str, what: TableOfMany) -> Result<Vec<String>, Problem> {
+    let refuse = |detail: String| Err(Problem::invalid_parameter("label_columns", detail));
+    if what != TableOfMany::Summary {
+        return refuse("is given; it is for what=summary only".to_owned());
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        if name.is_empty() || name.contains(char::is_control) {
+            return refuse(format!("is {text:?}; accepted are names of labels with commas between"));
+        }
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    match names.len() {
+        0..=MAX_LABELS => Ok(names),
+        many => refuse(format!("names {many} labels; accepted are at most {MAX_LABELS}")),
+    }
 }
 
 fn read_most(text: &str) -> Result<u64, Problem> {
@@ -98,12 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn labels_get_columns_in_the_summary_alone_each_once() {
+        let asked = read_pairs(&[("label_columns", "paper, team,paper")]).unwrap();
+        assert_eq!(asked.labels, ["paper", "team"]);
+        let problem = read_pairs(&[("label_columns", "paper"), ("what", "cycles")]).unwrap_err();
+        assert_eq!(problem.errors[0].pointer, "label_columns");
+    }
+
+    #[test]
     fn each_bad_parameter_is_named_with_what_is_accepted() {
         for (name, value, accepted) in [
             ("format", "xlsx", "csv, jsonl, parquet"),
             ("spreadsheet", "maybe", "true nor false"),
+            ("what", "timeseries", "summary, cycles, requests, tokens"),
+            ("label_columns", "a,,b", "names of labels"),
             ("limit", "0", "from 1 on"),
-            ("cursor", "x", "format, spreadsheet, limit, state"),
+            ("cursor", "x", "format, spreadsheet, what, label_columns, limit, state"),
             ("sort", "size", "created_at"),
         ] {
             let problem = read_pairs(&[(name, value)]).unwrap_err();

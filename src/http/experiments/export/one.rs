@@ -16,13 +16,15 @@ use crate::http::conditional::{Condition, EntityTag, Strength, answer};
 use crate::http::extract::IdPath;
 use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{problem::Problem, state::AppState};
-use crate::tables::{ExperimentRow, SampleRow, experiment_columns, request_columns, sample_columns, token_columns};
+use crate::tables::{CycleRow, ExperimentRow, SampleRow};
+use crate::tables::{cycle_columns, experiment_columns, request_columns, sample_columns, token_columns};
 use joulemark_experiment::State;
 use joulemark_store::{Record, Version};
 
 /// Which of an experiment's tables.
 ///
 /// - `summary`: one row, the experiment
+/// - `cycles`: a row a measured cycle, with its figures
 /// - `requests`: a row a request
 /// - `tokens`: a row an output token
 /// - `timeseries`: a row a sample of a device
@@ -31,6 +33,7 @@ use joulemark_store::{Record, Version};
 pub enum Table {
     #[default]
     Summary,
+    Cycles,
     Requests,
     Tokens,
     Timeseries,
@@ -43,12 +46,26 @@ pub enum Table {
 fn read_table(name: &str) -> Result<Table, Problem> {
     match name {
         "summary" => Ok(Table::Summary),
+        "cycles" => Ok(Table::Cycles),
         "requests" => Ok(Table::Requests),
         "tokens" => Ok(Table::Tokens),
         "timeseries" => Ok(Table::Timeseries),
         other => {
-            let detail = format!("is {other:?}; accepted are summary, requests, tokens, timeseries");
+            let detail = format!("is {other:?}; accepted are summary, cycles, requests, tokens, timeseries");
             Err(Problem::invalid_parameter("what", detail))
+        }
+    }
+}
+
+impl Table {
+    /// Returns what a file of it has behind its name.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Summary => "",
+            Self::Cycles => "-cycles",
+            Self::Requests => "-requests",
+            Self::Tokens => "-tokens",
+            Self::Timeseries => "-timeseries",
         }
     }
 }
@@ -69,8 +86,8 @@ pub struct ExportOneParameters {
 
 /// Export an experiment as a table
 ///
-/// `summary` is its row of `GET /v1/experiments/export`, in any state. `requests` and `tokens` are those of a completed
-/// one, `timeseries` what its devices drew, streamed; their columns are described in Parquet's own schema. A body that
+/// `summary` is its row of `GET /v1/experiments/export`, in any state. `cycles`, `requests` and `tokens` are those of
+/// a completed one, `timeseries` what its devices drew, streamed; their columns are described in Parquet's own schema. A body that
 /// breaks off is not whole.
 #[utoipa::path(get, path = "/v1/experiments/{id}/export", tag = "experiments", operation_id = "exportExperiment",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ExportOneParameters,
@@ -120,18 +137,16 @@ pub async fn one(
     let no_condition = Condition::default();
     let condition = if is_live { &no_condition } else { &condition };
     answer(&tag, condition, || {
-        let suffix = match table {
-            Table::Summary => "",
-            Table::Requests => "-requests",
-            Table::Tokens => "-tokens",
-            Table::Timeseries => "-timeseries",
-        };
-        let download = Download::new(format, format!("joulemark-{id}{suffix}"), &state, &parts)?;
+        let download = Download::new(format, format!("joulemark-{id}{}", table.suffix()), &state, &parts)?;
         let store = state.resources.store.clone();
         match content {
             Content::Summary(row) => {
                 let rows: Rows<ExperimentRow> = Box::new(std::iter::once(Ok(*row)));
                 download.respond(experiment_columns(), stream::iter([Ok(rows)]))
+            }
+            Content::Cycles(rows) => {
+                let rows: Rows<CycleRow> = Box::new(rows.into_iter().map(Ok));
+                download.respond(cycle_columns(), stream::iter([Ok(rows)]))
             }
             Content::Requests => download.respond(request_columns(), rows::requests(&store, id)),
             Content::Tokens => download.respond(token_columns(), rows::output_tokens(&store, id, token_ids_withheld)),
@@ -146,6 +161,7 @@ pub async fn one(
 
 enum Content {
     Summary(Box<ExperimentRow>),
+    Cycles(Vec<CycleRow>),
     Requests,
     Tokens,
     Timeseries(Found),
@@ -159,6 +175,10 @@ async fn content(state: &AppState, record: &Record, table: Table, caller: &Calle
             let report = state.resources.store.report(id).await?;
             Ok(Content::Summary(Box::new(rows::experiment((record.clone(), report)))))
         }
+        Table::Cycles => match state.resources.store.report(id).await? {
+            Some(report) => Ok(Content::Cycles(rows::cycles((record, Some(report))))),
+            None => Err(Problem::not_completed(record.state, shown_failure(record, caller))),
+        },
         Table::Requests => kept(state, record, caller).await.map(|()| Content::Requests),
         Table::Tokens => kept(state, record, caller).await.map(|()| Content::Tokens),
         Table::Timeseries => Ok(Content::Timeseries(timeseries::find(state, id, caller).await?.1)),

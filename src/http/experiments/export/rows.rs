@@ -4,7 +4,8 @@ use futures::{Stream, TryStreamExt as _, stream};
 
 use super::download::Rows;
 use crate::http::experiments::view::without_token_ids;
-use crate::tables::{ExperimentRow, RequestRow, SampleRow, TokenRow, tokens};
+use crate::tables::{CycleRow, ExperimentRow, RequestRow, SampleRow, TokenRow, tokens};
+use joulemark_analysis::complete_report;
 use joulemark_experiment::ExperimentId;
 use joulemark_experiment::report::Report;
 use joulemark_measurement::{DeviceSeries, RankCycle};
@@ -15,7 +16,8 @@ const PAGE_ROWS: u32 = 256;
 /// Of their documents, which may hold megabytes of prompts each.
 const PAGE_BYTES: usize = 8 << 20;
 
-pub fn experiment((record, report): (Record, Option<Report>)) -> ExperimentRow {
+pub fn experiment((record, mut report): (Record, Option<Report>)) -> ExperimentRow {
+    report.as_mut().map(complete_report);
     ExperimentRow {
         id: record.id,
         state: record.state,
@@ -32,13 +34,22 @@ pub fn experiment((record, report): (Record, Option<Report>)) -> ExperimentRow {
     }
 }
 
-/// At most `most` of those that a list would show, page after page from where the last one ended. The first page is read
-/// at once, so that what is wrong with the database is still answered as a problem.
-pub async fn experiments(
+/// Returns a row for each cycle of a completed experiment, and none for any other.
+pub fn cycles((record, report): (&Record, Option<Report>)) -> Vec<CycleRow> {
+    let Some(mut report) = report else { return Vec::new() };
+    complete_report(&mut report);
+    let row = |cycle| CycleRow::new(record.id, &record.spec, cycle);
+    report.cycles.into_iter().map(row).collect()
+}
+
+/// At most `most` of those that a list would show, page after page from where the last one ended, each as `of` makes a row
+/// of it. The first page is read at once, so that what is wrong with the database is still answered as a problem.
+pub async fn experiments<R: 'static>(
     store: Store,
     query: ListQuery,
     most: Option<u64>,
-) -> Result<impl Stream<Item = Result<Rows<ExperimentRow>, StoreError>> + Send, StoreError> {
+    of: fn((Record, Option<Report>)) -> R,
+) -> Result<impl Stream<Item = Result<Rows<R>, StoreError>> + Send, StoreError> {
     let left = most.unwrap_or(u64::MAX);
     let first = page(&store, &query, left).await?;
     let state = (query, left, Some(first));
@@ -55,11 +66,31 @@ pub async fn experiments(
                 after: page.next,
                 ..query
             };
-            let read = page.rows.into_iter().map(|row| row.read().map(experiment));
-            let rows: Rows<ExperimentRow> = Box::new(read);
+            let read = page.rows.into_iter().map(move |row| row.read().map(of));
+            let rows: Rows<R> = Box::new(read);
             Ok(Some((rows, (query, left, None))))
         }
     }))
+}
+
+/// Returns the rows of every cycle of the experiments, in their order; none of those that are not completed.
+pub fn cycles_of_each(rows: Rows<Vec<CycleRow>>) -> Rows<CycleRow> {
+    Box::new(rows.flat_map(|rows| match rows {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }))
+}
+
+/// Returns what `of` reads of each experiment, one after the other; nothing of those that have none, or have it no more.
+pub fn of_each<R: 'static, S>(
+    records: impl Stream<Item = Result<Rows<Record>, StoreError>> + Send,
+    of: impl Fn(Record) -> S + Clone + Send,
+) -> impl Stream<Item = Result<Rows<R>, StoreError>> + Send
+where
+    S: Stream<Item = Result<Rows<R>, StoreError>> + Send,
+{
+    let of_page = move |rows: Rows<Record>| stream::iter(rows).map_ok(of.clone()).try_flatten();
+    records.map_ok(of_page).try_flatten()
 }
 
 async fn page(store: &Store, query: &ListQuery, left: u64) -> Result<UnreadPage, StoreError> {

@@ -1,0 +1,91 @@
+//! Figures that follow from others of a result. What an earlier release stored lacks them; they are computed when it is
+//! read, by the same functions.
+
+use super::inference::output_throughput;
+use super::statistics::standard_deviation;
+use joulemark_experiment::report::{CycleReport, CycleSpread, Report};
+use joulemark_measurement::{EnergyMetrics, InferenceMetrics, RankCycle};
+
+/// Fills in what a stored report lacks because an earlier release made it.
+pub fn complete_report(report: &mut Report) {
+    complete(&mut report.inference, &mut report.energy);
+    for cycle in &mut report.cycles {
+        complete(&mut cycle.inference, &mut cycle.energy);
+    }
+    report.cycle_sd = cycle_spread(&report.cycles);
+}
+
+/// Fills in what a stored rank and cycle lacks because an earlier release made it.
+pub fn complete_rank_cycle(cycle: &mut RankCycle) {
+    complete(&mut cycle.inference, &mut cycle.energy);
+}
+
+fn complete(inference: &mut InferenceMetrics, energy: &mut EnergyMetrics) {
+    inference.output_throughput = output_throughput(inference.output_tokens, inference.inference_time_sec);
+    energy.set_uncertainties();
+}
+
+/// Returns how far the cycles' figures lie apart; each `None` below two cycles, or where one cycle's is.
+pub(super) fn cycle_spread(cycles: &[CycleReport]) -> CycleSpread {
+    let spread = |figure: fn(&CycleReport) -> Option<f64>| {
+        let figures: Option<Vec<f64>> = cycles.iter().map(figure).collect();
+        standard_deviation(&figures?)
+    };
+    CycleSpread {
+        output_throughput: spread(|cycle| cycle.inference.output_throughput),
+        tokens_per_second: spread(|cycle| cycle.inference.tokens_per_second),
+        mean_ttft_ms: spread(|cycle| cycle.inference.mean_ttft_ms),
+        mean_tpot_ms: spread(|cycle| cycle.inference.mean_tpot_ms),
+        total_energy_j: spread(|cycle| cycle.energy.total_energy_j),
+        joules_per_output_token: spread(|cycle| cycle.efficiency.joules_per_output_token),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate;
+    use crate::fixtures::{host_cycle, rank_cycle};
+
+    #[test]
+    fn the_output_of_two_processes_is_the_systems_and_not_their_mean() {
+        // Each generates 4 tokens in 8 s, side by side for 4 of them.
+        let cycles = [rank_cycle(0, 0, 0.0, 8.0), rank_cycle(1, 0, 4.0, 12.0)];
+        let found = aggregate(&cycles, &[]).inference;
+        assert_eq!(found.tokens_per_second, Some(0.5), "the mean over ranks");
+        assert_eq!(found.output_throughput, Some(8.0 / 12.0), "all tokens over the union");
+    }
+
+    #[test]
+    fn one_process_differs_from_its_mean_where_its_cycles_are_uneven() {
+        let cycles = [rank_cycle(0, 0, 0.0, 2.0), rank_cycle(0, 1, 10.0, 18.0)];
+        let found = aggregate(&cycles, &[]);
+        assert_eq!(found.inference.tokens_per_second, Some(1.25), "(2 + 0.5) / 2");
+        assert_eq!(
+            found.inference.output_throughput,
+            Some(0.8),
+            "8 / 10: the slow cycle weighs more"
+        );
+        assert_eq!(found.cycles[0].inference.output_throughput, Some(2.0));
+    }
+
+    #[test]
+    fn the_spread_is_over_cycles_and_unknown_below_two() {
+        let cycles = [rank_cycle(0, 0, 0.0, 2.0), rank_cycle(0, 1, 10.0, 18.0)];
+        let found = cycle_spread(&aggregate(&cycles, &[]).cycles);
+        assert!((found.tokens_per_second.unwrap() - 1.5 / 2.0_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(
+            cycle_spread(&aggregate(&cycles[..1], &[]).cycles),
+            CycleSpread::default()
+        );
+    }
+
+    #[test]
+    fn half_widths_of_one_sensor_are_added_over_cycles_and_shared_out() {
+        let cycles = [rank_cycle(0, 0, 0.0, 10.0), rank_cycle(0, 1, 10.0, 20.0)];
+        let energy = aggregate(&cycles, &[host_cycle(0, 80.0, 10.0), host_cycle(1, 80.0, 10.0)]).energy;
+        assert_eq!(energy.host_cpu_energy_uncertainty_j, Some(2.0), "1 J in each cycle");
+        assert_eq!(energy.cpu_energy_uncertainty_j, Some(0.5), "40 J of 160 J");
+        assert_eq!(energy.total_energy_uncertainty_j, None, "that of the memory is unknown");
+    }
+}

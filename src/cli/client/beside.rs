@@ -1,0 +1,188 @@
+//! What stands behind a figure in a table: how sure it is, what it must not be taken for, how far the cycles lie apart.
+//! Pure.
+
+use serde_json::Value;
+
+use super::quantity::brief;
+use joulemark_analysis::metrics::{Group, Metric};
+
+/// Two rates that differ by less say the same.
+const SAME_RATE: f64 = 0.01;
+const GUESS: &str = "a guess from nameplate power";
+
+/// Returns what is to be said of a figure that is known, without brackets; `None` for nothing.
+pub fn note(results: &Value, metric: &Metric) -> Option<String> {
+    let of_rate = || match metric.name {
+        "output_throughput" => Some("of the whole experiment".to_owned()),
+        "tokens_per_second" => Some(which_mean(results)),
+        _ => None,
+    };
+    let said = of_rate()
+        .or_else(|| yours_of_the_hosts(results, metric.name))
+        .or_else(|| half_width(results, metric));
+    let said: Vec<_> = said.into_iter().chain(spread(results, metric)).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// Returns whether a figure is the half-width of another one of its group, behind which it is shown.
+pub fn is_half_width(name: &str, group: &serde_json::Map<String, Value>) -> bool {
+    let energy = name.strip_suffix("_uncertainty_j").map(|stem| format!("{stem}_j"));
+    energy.is_some_and(|energy| group.contains_key(&energy))
+}
+
+/// Says over what `tokens_per_second` is a mean, and why it is not the experiment's rate.
+fn which_mean(results: &Value) -> String {
+    let inference = &results["inference"];
+    let processes = results["experiment"]["num_processes"].as_u64();
+    let cycles = cycles(results);
+    let rates = (
+        inference["tokens_per_second"].as_f64(),
+        inference["output_throughput"].as_f64(),
+    );
+    let differ = matches!(rates, (Some(mean), Some(whole)) if (mean - whole).abs() > SAME_RATE * whole);
+    match processes {
+        Some(processes) if processes > 1 => {
+            format!("mean over {processes} processes: what one of them generates beside the others")
+        }
+        Some(1) if differ => format!(
+            "mean over {cycles} uneven cycles: each counts the same here, in output_throughput the slow ones for longer"
+        ),
+        _ => "mean over processes and cycles".to_owned(),
+    }
+}
+
+fn yours_of_the_hosts(results: &Value, name: &str) -> Option<String> {
+    let (part, domain) = match name {
+        "cpu_energy_j" => ("cpu", "package"),
+        "dram_energy_j" => ("dram", "dram"),
+        _ => return None,
+    };
+    let energy = &results["energy"];
+    let both = |part: &str| {
+        let energy_j = energy[format!("{part}_energy_j")].as_f64()?;
+        let half_width_j = energy[format!("{part}_energy_uncertainty_j")].as_f64()?;
+        Some(format!("{} ± {} J", brief(energy_j), brief(half_width_j)))
+    };
+    let (yours, hosts) = (both(part)?, both(&format!("host_{part}"))?);
+    let known = how_known(results, Some(domain));
+    Some(format!("yours {yours} of the host's {hosts}, {known}"))
+}
+
+fn half_width(results: &Value, metric: &Metric) -> Option<String> {
+    let Group::Energy(_) = metric.group else {
+        return None;
+    };
+    let stem = metric.name.strip_suffix("_j")?;
+    let half_width_j = results["energy"][format!("{stem}_uncertainty_j")].as_f64()?;
+    let domain = match metric.name {
+        "gpu_energy_j" => Some("gpu"),
+        "host_cpu_energy_j" => Some("package"),
+        "host_dram_energy_j" => Some("dram"),
+        _ => None,
+    };
+    Some(format!("± {} J, {}", brief(half_width_j), how_known(results, domain)))
+}
+
+/// Says what the half-width of a domain, or of all together, is worth: an interval of 95 %, or a guess.
+fn how_known(results: &Value, domain: Option<&str>) -> String {
+    let sources = results["energy"]["sources"].as_array().into_iter().flatten();
+    let counted = sources.filter(|source| {
+        let of_domain = domain.is_none_or(|domain| source["domain"] == domain);
+        of_domain && source["counted_in_total"] == true
+    });
+    let guessed: Vec<bool> = counted.map(|source| source["method"] == "estimate").collect();
+    match (guessed.contains(&true), guessed.contains(&false)) {
+        (true, false) => GUESS.to_owned(),
+        (true, true) => format!("in part {GUESS}"),
+        (false, _) => "95 %".to_owned(),
+    }
+}
+
+fn spread(results: &Value, metric: &Metric) -> Option<String> {
+    let deviation = results["cycle_sd"][metric.name].as_f64()?;
+    let said = format!(
+        "standard deviation {} over {} cycles",
+        brief(deviation),
+        cycles(results)
+    );
+    Some(said)
+}
+
+fn cycles(results: &Value) -> usize {
+    results["cycles"].as_array().map_or(0, Vec::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use joulemark_analysis::metrics::{all, find};
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(results: &Value, name: &str) -> Option<String> {
+        note(results, find(all(), name).expect("a metric"))
+    }
+
+    fn estimated() -> Value {
+        json!({"energy": {
+            "total_energy_j": 43.1, "total_energy_uncertainty_j": 30.2,
+            "cpu_energy_j": 43.1, "cpu_energy_uncertainty_j": 30.2,
+            "host_cpu_energy_j": 106.0, "host_cpu_energy_uncertainty_j": 74.2,
+            "sources": [{"domain": "package", "method": "estimate", "counted_in_total": true}]}})
+    }
+
+    #[test]
+    fn beside_your_energy_stands_your_half_width_and_the_hosts_beside_the_hosts() {
+        let results = estimated();
+        assert_eq!(
+            said(&results, "cpu_energy_j").as_deref(),
+            Some("yours 43.1 ± 30.2 J of the host's 106 ± 74.2 J, a guess from nameplate power")
+        );
+        assert_eq!(
+            said(&results, "total_energy_j").as_deref(),
+            Some("± 30.2 J, a guess from nameplate power")
+        );
+    }
+
+    #[test]
+    fn what_is_measured_has_an_interval_of_95_percent() {
+        let mut results = estimated();
+        results["energy"]["sources"][0]["method"] = "energy_counter".into();
+        assert_eq!(said(&results, "host_cpu_energy_j").as_deref(), Some("± 74.2 J, 95 %"));
+        let gpu = json!({"domain": "gpu", "method": "estimate", "counted_in_total": true});
+        results["energy"]["sources"].as_array_mut().unwrap().push(gpu);
+        let total = said(&results, "total_energy_j");
+        assert_eq!(total.as_deref(), Some("± 30.2 J, in part a guess from nameplate power"));
+    }
+
+    #[test]
+    fn the_mean_over_processes_is_named_as_such() {
+        let of = |processes, mean, whole| {
+            json!({"experiment": {"num_processes": processes}, "cycles": [{}, {}, {}],
+                "inference": {"tokens_per_second": mean, "output_throughput": whole}})
+        };
+        let said = |results| said(&results, "tokens_per_second").unwrap();
+        assert!(said(of(2, 32.0, 63.8)).starts_with("mean over 2 processes: "));
+        assert!(said(of(1, 15.5, 12.2)).starts_with("mean over 3 uneven cycles: "));
+        assert_eq!(said(of(1, 12.25, 12.2)), "mean over processes and cycles");
+        assert_eq!(said(json!({})), "mean over processes and cycles");
+    }
+
+    #[test]
+    fn the_spread_over_cycles_is_no_half_width() {
+        let results = json!({"cycle_sd": {"mean_ttft_ms": 4.25}, "cycles": [{}, {}]});
+        let said = said(&results, "mean_ttft_ms");
+        assert_eq!(said.as_deref(), Some("standard deviation 4.25 over 2 cycles"));
+    }
+
+    #[test]
+    fn an_older_servers_result_says_nothing_of_what_it_lacks() {
+        assert_eq!(
+            said(&json!({"energy": {"total_energy_j": 1.0}}), "total_energy_j"),
+            None
+        );
+        let group = json!({"total_energy_j": null, "total_energy_uncertainty_j": null});
+        assert!(is_half_width("total_energy_uncertainty_j", group.as_object().unwrap()));
+        assert!(!is_half_width("total_energy_j", group.as_object().unwrap()));
+    }
+}
