@@ -4,17 +4,22 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 /// After a last answer its buffers are freed within this.
 const PAUSE: Duration = Duration::from_millis(500);
 
 static IS_DUE: AtomicBool = AtomicBool::new(false);
 
-/// Gives back what is free, soon and once for all who ask meanwhile. To be called within a runtime.
+/// Gives back what is free, soon and once for all who ask meanwhile; outside a runtime never.
 pub fn give_back_soon() {
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
     if IS_DUE.swap(true, Ordering::Relaxed) {
         return;
     }
-    tokio::spawn(async {
+    runtime.spawn(async {
         tokio::time::sleep(PAUSE).await;
         IS_DUE.store(false, Ordering::Relaxed);
         let _ = tokio::task::spawn_blocking(give_back).await;

@@ -50,15 +50,21 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
 /// A larger body leaves more behind in the allocator than a server at rest needs.
 const LARGE_BYTES: u64 = 1024 * 1024;
 
-/// Has memory given back once a request with a large body, or one of unknown size, is answered.
+/// Has memory given back once a request with a large body, or one of unknown size, is answered or its client is gone.
 async fn give_memory_back(request: Request<Body>, next: Next) -> Response {
     let size = axum::body::HttpBody::size_hint(request.body());
     let is_large = size.upper().is_none_or(|bytes| bytes > LARGE_BYTES);
-    let response = next.run(request).await;
-    if is_large {
+    let _at_the_end = is_large.then_some(GiveBack);
+    next.run(request).await
+}
+
+/// Has memory given back when it is dropped, as it is with the future of a request whose client hangs up.
+struct GiveBack;
+
+impl Drop for GiveBack {
+    fn drop(&mut self) {
         memory::give_back_soon();
     }
-    response
 }
 
 /// A page of another site may send what changes something with the credentials that a browser or a proxy adds by

@@ -156,9 +156,9 @@ fn a_configuration_alone_is_counted_and_one_of_no_family_is_not() {
         (&json!("architecture"), &json!(124_439_808))
     );
     assert_eq!(answer["bytes_per_token"], Value::Null);
-    std::fs::write(&path, r#"{"model_type": "mamba"}"#).unwrap();
+    std::fs::write(&path, r#"{"model_type": "rwkv"}"#).unwrap();
     let (succeeded, answer, errors) = flops(&["--model", path.to_str().unwrap()]);
-    assert!(!succeeded && errors.contains("mamba"), "{errors}");
+    assert!(!succeeded && errors.contains("rwkv"), "{errors}");
     assert_eq!(
         (&answer["flops_total"], &answer["flops_method"]),
         (&Value::Null, &Value::Null)

@@ -314,6 +314,16 @@ impl HostMeter {
             return;
         }
         let settled = self.settled(end);
+        self.read_until(settled);
+        // Those readings may have been the first to tell that a counter is late.
+        let later = self.settled(end);
+        if later > settled {
+            self.read_until(later);
+        }
+    }
+
+    /// Waits until every source was read at `settled` or after.
+    fn read_until(&self, settled: Monotonic) {
         for _ in 0..CATCH_UP_EDGES {
             if lock(&self.0.timeline).is_covered_until(settled) {
                 return;

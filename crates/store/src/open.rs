@@ -23,10 +23,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const POSTGRES_CONNECTIONS: u32 = 10;
 const SQLITE_READERS: u32 = 4;
 
-/// Readers go on while one writes, and a commit is on the disk before it is answered. 32 MiB of pages a connection hold
-/// the inner pages of every index of millions of experiments; a log that a burst made large shrinks again.
+/// Readers go on while one writes, and a commit is on the disk before it is answered. 8 MiB of pages a connection hold
+/// the inner pages of every index of millions of experiments, and are kept for good; a log that a burst made large shrinks again.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;";
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864;";
 
 static DRIVERS: Once = Once::new();
 

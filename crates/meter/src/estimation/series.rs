@@ -21,7 +21,7 @@ pub use growth::{Growth, Unknown};
 pub use power_curve::PowerCurve;
 pub use power_curve_errors::PowerCurveErrors;
 pub use rates::Rate;
-pub use refresh_period::{FAST_REFRESH_SEC, LATE_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC};
+pub use refresh_period::{FAST_REFRESH_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC};
 pub use samples::{Rests, Series};
 pub use span::Span;
 

@@ -7,7 +7,7 @@ pub mod plausible;
 
 use plausible::Plausible;
 
-use super::series::{FAST_REFRESH_SEC, LATE_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC, Rests, Series};
+use super::series::{FAST_REFRESH_SEC, MAX_COUNTER_REFRESH_SEC, MAX_REFRESH_SEC, Rests, Series};
 use crate::source::{PollError, SourceDescription, Value};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod};
@@ -53,8 +53,8 @@ pub struct Tally {
 /// more for the power behind it. A fifth more, since readings come late.
 pub const REFRESHES_AFTER_AN_EDGE: f64 = 2.2;
 
-/// A counter that has surely stood still for so many of its periods, and for `LATE_SEC`, is late: its next step is waited
-/// for until it stood still for as long as no counter does.
+/// A counter that has surely stood still for so many of its periods, and for longer than a fast one does, is late: its
+/// next step is waited for until it stood still for as long as no counter does.
 const LATE_PERIODS: f64 = 2.0;
 
 /// No socket draws more; a board or platform that does shows it, and the bound follows what was seen.
@@ -121,7 +121,7 @@ impl Track {
         match self.description.method {
             EnergyMethod::EnergyCounter => {
                 let refresh_sec = self.counter_refresh_sec();
-                let late_sec = LATE_SEC.max(LATE_PERIODS * refresh_sec)..MAX_COUNTER_REFRESH_SEC;
+                let late_sec = FAST_REFRESH_SEC.max(LATE_PERIODS * refresh_sec)..MAX_COUNTER_REFRESH_SEC;
                 let settles_sec = refresh_sec * REFRESHES_AFTER_AN_EDGE;
                 if late_sec.contains(&self.counter.still_sec()) {
                     settles_sec.max(MAX_COUNTER_REFRESH_SEC)

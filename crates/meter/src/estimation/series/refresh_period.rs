@@ -19,9 +19,6 @@ pub const MAX_COUNTER_REFRESH_SEC: f64 = 1.2;
 /// faster is averaged by the board itself.
 pub const FAST_REFRESH_SEC: f64 = 5e-3;
 
-/// A value that stands still for no longer than this is late at no sensor: whoever reads it may be held up as long.
-pub const LATE_SEC: f64 = 0.05;
-
 /// No register refreshes faster; a value that does moves by its smallest step.
 const MIN_REFRESH_SEC: f64 = 2e-4;
 

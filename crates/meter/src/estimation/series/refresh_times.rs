@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::counter_interpolation::{Reached, Refresh, Side, Slope, between, beyond};
-use super::refresh_period::{LATE_SEC, SHARP};
+use super::refresh_period::{FAST_REFRESH_SEC, SHARP};
 use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
@@ -97,7 +97,7 @@ impl Series {
         let read = since(sample.at);
         let (mut earliest, mut latest) = (since(sample.changed_after), since(sample.changed_by));
         let rests = self.rests_at(sample);
-        let late_after_sec = LATE_SEC.max(LATE_AFTER_PERIODS * refresh_sec);
+        let late_after_sec = FAST_REFRESH_SEC.max(LATE_AFTER_PERIODS * refresh_sec);
         let is_late = !rests && refresh_sec > 0.0 && self.shown_sec(sample) > late_after_sec;
         if refresh_sec <= 0.0 {
             (earliest, latest) = (read, read);
