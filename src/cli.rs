@@ -21,6 +21,7 @@ mod only_server;
 mod open_files;
 mod openapi;
 mod options;
+mod say;
 mod serve;
 mod service_manager;
 mod worker;

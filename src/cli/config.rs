@@ -1,11 +1,11 @@
 use toml::Value;
 
 use super::options::Options;
+use super::say::say;
 use crate::config::Layered;
 
 pub fn run(options: Options) -> anyhow::Result<()> {
-    print!("{}", shown(&options.load()?));
-    Ok(())
+    say(&shown(&options.load()?))
 }
 
 /// Returns one line an option, in TOML, with its origin as a comment. A password in the database URL is not shown.

@@ -2,7 +2,7 @@
 
 mod backup;
 mod check;
-mod open;
+pub mod open;
 
 use std::path::PathBuf;
 
@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::say::say;
 use crate::config::{self, ConfigError, Settings};
 use crate::disk;
 use crate::scheduler::RetentionPolicy;
@@ -107,7 +108,7 @@ pub fn policy(settings: &Settings) -> RetentionPolicy {
 async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     let policy = policy(settings);
     if policy == RetentionPolicy::default() {
-        println!("retention_days and retention_bytes are 0: all raw data is kept");
+        say("retention_days and retention_bytes are 0: all raw data is kept\n")?;
     }
     // A disk that is full has no room to delete in but what was kept back.
     let file = sqlite_file(&settings.service.database_url);
@@ -117,15 +118,15 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     let store = open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
     let dropped = policy.apply(&store, clock::wall_now()).await?;
-    println!(
-        "dropped the raw data of {} experiments, {} bytes; {} bytes are kept",
+    say(&format!(
+        "dropped the raw data of {} experiments, {} bytes; {} bytes are kept\n",
         dropped.experiments,
         dropped.bytes,
         store.raw_data_bytes().await?
-    );
+    ))?;
     if vacuum {
         store.vacuum().await.context("the room cannot be given back")?;
-        println!("gave the freed room back to the file system");
+        say("gave the freed room back to the file system\n")?;
     }
     store.close().await;
     if let Some(Err(error)) = file.as_deref().map(disk::reserve) {
@@ -140,9 +141,9 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     store.migrate().await?;
     let after = store.schema_version().await?;
     if before == after {
-        println!("the schema is at {after} already");
+        say(&format!("the schema is at {after} already\n"))?;
     } else {
-        println!("the schema went from {before} to {after}");
+        say(&format!("the schema went from {before} to {after}\n"))?;
     }
     store.close().await;
     Ok(())

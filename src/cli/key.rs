@@ -10,6 +10,8 @@ use clap::{Args, Subcommand};
 use nix::unistd::{User, getuid};
 use serde::Serialize;
 
+use super::db::open::open_as_it_is;
+use super::say::say;
 use crate::config;
 use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token, is_good_name};
 use joulemark_measurement::clock;
@@ -64,12 +66,12 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Only a new key is worth a new database.
-        let url = &settings.service.database_url;
-        let opened = match &arguments.command {
-            KeyCommand::Create(_) => Store::open(url).await,
-            KeyCommand::List { .. } | KeyCommand::Revoke { .. } => Store::open_as_it_is(url).await,
+        let store = match &arguments.command {
+            KeyCommand::Create(_) => Store::open(&settings.service.database_url)
+                .await
+                .context("the database cannot be opened")?,
+            KeyCommand::List { .. } | KeyCommand::Revoke { .. } => open_as_it_is(&settings).await?,
         };
-        let store = opened.context("the database cannot be opened")?;
         store.require_present_schema().await?;
         let outcome = match arguments.command {
             KeyCommand::Create(new) => create(&store, new).await,
@@ -114,18 +116,22 @@ async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
         "{} {:?}, {until}. It is shown this once; its id is {}.",
         key.role, key.name, key.id
     );
-    println!("{}", token.reveal());
-    Ok(())
+    let shown = say(&format!("{}\n", token.reveal()));
+    if shown.is_err() {
+        store
+            .revoke_key(&stored.key.id, &whoever_typed_it(), clock::wall_now())
+            .await?;
+    }
+    shown.context("nobody has seen the key, so it is revoked")
 }
 
 async fn list(store: &Store, json: bool) -> anyhow::Result<()> {
     let keys = store.keys().await?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&keys)?);
+        say(&format!("{}\n", serde_json::to_string_pretty(&keys)?))
     } else {
-        print!("{}", table::text(&keys, clock::wall_now()));
+        say(&table::text(&keys, clock::wall_now()))
     }
-    Ok(())
 }
 
 async fn revoke(store: &Store, id: &KeyId) -> anyhow::Result<()> {

@@ -1,3 +1,5 @@
+use std::io::{IsTerminal as _, stderr};
+
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
@@ -10,6 +12,7 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
         EnvFilter::try_new(&settings.telemetry.log).with_context(|| format!("log is {:?}", settings.telemetry.log))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
         .with_writer(LogWriter::default);
     match settings.telemetry.log_format {
         LogFormat::Human => builder.init(),

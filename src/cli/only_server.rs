@@ -27,6 +27,7 @@ pub fn lock(database_url: &str) -> anyhow::Result<Option<DatabaseLock>> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .with_context(|| format!("the lock {shown} beside the database cannot be opened"))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -1,6 +1,7 @@
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
+use super::say::say;
 use crate::http;
 
 #[derive(Debug, Args)]
@@ -17,9 +18,9 @@ enum Format {
 
 pub fn run(arguments: &OpenapiArguments) -> anyhow::Result<()> {
     let document = http::document();
-    match arguments.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&document)?),
-        Format::Yaml => print!("{}", http::to_yaml(&document).map_err(|error| anyhow!("{error}"))?),
-    }
-    Ok(())
+    let text = match arguments.format {
+        Format::Json => serde_json::to_string_pretty(&document)? + "\n",
+        Format::Yaml => http::to_yaml(&document).map_err(|error| anyhow!("{error}"))?,
+    };
+    say(&text)
 }

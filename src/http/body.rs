@@ -78,7 +78,7 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
             }
             serde_json::from_slice::<Strict>(bytes)
                 .map(|Strict(document)| Body { document, yaml: None })
-                .map_err(|error| Problem::malformed_body(format!("the body is not JSON: {error}")))
+                .map_err(|error| Problem::malformed_body(no_json(bytes, &error)))
         }
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
             let text = std::str::from_utf8(bytes)
@@ -92,6 +92,27 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
         }
         _ => Err(Problem::unsupported_media_type(content_type)),
     }
+}
+
+/// Returns why a text is no JSON document.
+fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
+    if bytes.trim_ascii().is_empty() {
+        return "the body is empty; accepted is one JSON document".to_owned();
+    }
+    let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Strict>();
+    let is_followed =
+        documents.next().is_some_and(|first| first.is_ok()) && documents.next().is_some_and(|next| next.is_ok());
+    if is_followed {
+        return "the body holds several JSON documents; accepted is one document, which is one experiment".to_owned();
+    }
+    if error.is_eof() {
+        return format!(
+            "the body ends before its JSON is whole: line {}, column {}",
+            error.line(),
+            error.column()
+        );
+    }
+    format!("the body is not JSON: {error}")
 }
 
 /// A value that refuses a key given twice, of which serde_json silently keeps the last.
@@ -256,6 +277,19 @@ mod tests {
             ] {
                 assert!(!detail.contains(word), "{text:?}: {detail}");
             }
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_says_what_it_is() {
+        for (text, expected) in [
+            (" ", "is empty"),
+            ("{\"a\": 1}\n{\"a\": 2}\n", "several JSON documents"),
+            ("{\"a\": [1,", "ends before its JSON is whole"),
+            ("{\"a\": 1} x", "is not JSON"),
+        ] {
+            let detail = read_as("application/json", text).err().expect(text).detail;
+            assert!(detail.contains(expected), "{text:?}: {detail}");
         }
     }
 

@@ -51,7 +51,16 @@ fn meaning(property: &Value) -> String {
     let choices = property["oneOf"].as_array().into_iter().flatten();
     let texts = std::iter::once(property).chain(choices);
     let text = texts.filter_map(|schema| schema["description"].as_str()).next();
-    let text = text.unwrap_or_default().replace('\n', " ");
+    let mut text = text.unwrap_or_default().replace('\n', " ");
+    let schemas = std::iter::once(property).chain(property["oneOf"].as_array().into_iter().flatten());
+    let words = schemas.flat_map(|schema| schema["enum"].as_array().into_iter().flatten());
+    let words: Vec<_> = words
+        .filter_map(Value::as_str)
+        .map(|word| format!("`{word}`"))
+        .collect();
+    if !words.is_empty() {
+        text.push_str(&format!(" One of {}.", words.join(", ")));
+    }
     match (property["minimum"].as_i64(), property["maximum"].as_i64()) {
         (Some(least), Some(most)) if !text.contains(&format!("to {most}")) => format!("{text} {least} to {most}."),
         _ => text,

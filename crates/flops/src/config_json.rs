@@ -57,6 +57,7 @@ const HEADS: &[&str] = &["num_attention_heads", "n_head", "n_heads", "num_heads"
 const WIDTH: &[&str] = &["intermediate_size", "n_inner", "ffn_hidden_size", "d_ff"];
 const HEAD_DIM: &[&str] = &["head_dim", "d_kv"];
 const EXPERTS_PER_TOKEN: &[&str] = &["num_experts_per_tok", "experts_per_token"];
+
 /// Returns whether text can be generated from a model of this configuration: whether its class has a lm_head.
 pub(super) fn generates_text(config: &Value) -> bool {
     config

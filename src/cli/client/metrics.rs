@@ -22,6 +22,9 @@ pub fn table(results: &Value) -> String {
 pub fn table_with(metrics: &[Metric], results: &Value) -> String {
     let reasons = reasons(results);
     let mut text = String::new();
+    if results["partial"] == true {
+        text.push_str("partial: cancelled; these figures are of the cycles that were finished\n\n");
+    }
     for group in GROUPS {
         let Some(figures) = results[group].as_object() else {
             continue;

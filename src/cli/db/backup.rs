@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use percent_encoding::percent_decode_str;
 
+use crate::cli::say::say;
 use crate::config::Settings;
 use crate::disk::backup_marker;
 use joulemark_measurement::clock;
@@ -36,7 +37,7 @@ pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     {
         eprintln!("joulemark: the time of the backup cannot be noted beside the database: {error}");
     }
-    println!("{shown}: {} bytes", std::fs::metadata(file)?.len());
+    say(&format!("{shown}: {} bytes\n", std::fs::metadata(file)?.len()))?;
     Ok(())
 }
 

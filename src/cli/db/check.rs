@@ -1,5 +1,6 @@
 use anyhow::bail;
 
+use crate::cli::say::say;
 use crate::config::Settings;
 use joulemark_store::Contents;
 
@@ -9,7 +10,7 @@ const MAX_SHOWN: usize = 20;
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let store = super::open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
-    println!("schema {}", store.schema_version().await?);
+    say(&format!("schema {}\n", store.schema_version().await?))?;
     let Contents {
         by_state,
         raw_experiments,
@@ -22,25 +23,30 @@ pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let states = states
         .map(|(state, count)| format!("{count} {state}"))
         .collect::<Vec<_>>();
-    println!("{total} experiments: {}", states.join(", "));
-    println!("raw data of {raw_experiments} experiments, {raw_bytes} bytes");
+    say(&format!("{total} experiments: {}\n", states.join(", ")))?;
+    say(&format!(
+        "raw data of {raw_experiments} experiments, {raw_bytes} bytes\n"
+    ))?;
     for (what, kept) in [("device samples", samples), ("tokens", tokens)] {
         if kept.points > 0 {
             let each = kept.bytes as f64 / kept.points as f64;
-            println!("  {} {what} in {} bytes: {each:.2} bytes each", kept.points, kept.bytes);
+            say(&format!(
+                "  {} {what} in {} bytes: {each:.2} bytes each\n",
+                kept.points, kept.bytes
+            ))?;
         }
     }
     let problems = store.problems().await?;
     store.close().await;
     for problem in problems.iter().take(MAX_SHOWN) {
-        println!("problem: {problem}");
+        say(&format!("problem: {problem}\n"))?;
     }
     if problems.len() > MAX_SHOWN {
-        println!("and {} more", problems.len() - MAX_SHOWN);
+        say(&format!("and {} more\n", problems.len() - MAX_SHOWN))?;
     }
     match problems.len() {
         0 => {
-            println!("no problem found");
+            say("no problem found\n")?;
             Ok(())
         }
         count => bail!("the database has {count} problems"),

@@ -156,6 +156,13 @@ impl Config<'_> {
     }
 
     fn t5(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
+        let class = self
+            .outer
+            .get("architectures")
+            .and_then(|classes| classes.get(0)?.as_str());
+        if class.is_some_and(|class| class.ends_with("EncoderModel")) {
+            return Err(ShapeError::UnknownFamily("t5 without a decoder".to_owned()));
+        }
         shape.particulars.encoder = Some(Encoder {
             layers: shape.layers,
             position_buckets: self.count(&["relative_attention_num_buckets"])?.unwrap_or(32),

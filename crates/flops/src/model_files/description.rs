@@ -7,6 +7,7 @@ use super::error::ModelFileError;
 use super::files::ModelFiles;
 use super::parameter_estimate::estimate_by_size_or_name;
 use super::passed::{Passed, passed};
+use super::read::{not_of_a_model, open_file};
 use super::{gguf_model, safetensors_model, whole};
 use crate::{Estimator, FlopsAnswer, Naming, Question, Walk, from_config_json};
 
@@ -119,21 +120,37 @@ fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
     }
 }
 
-/// Size of weights in a format whose headers are not read: PyTorch's pickles.
+/// What PyTorch's pickles beside a model's weights begin with: states of the training, and adapters.
+const BESIDE_WEIGHTS: [&str; 6] = [
+    "optimizer",
+    "scheduler",
+    "scaler",
+    "rng_state",
+    "training_args",
+    "adapter_",
+];
+
+/// Returns the size of weights in a format whose headers are not read: PyTorch's pickles.
 fn pickled_bytes(folder: &Path) -> Result<u64, ModelFileError> {
-    let mut sum: u64 = 0;
+    let mut sums: [u64; 2] = [0, 0];
     for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
         let path = entry.map_err(|error| ModelFileError::io(folder, error))?.path();
         let extension = path
             .extension()
             .and_then(|extension| extension.to_str())
             .unwrap_or_default();
-        if ["bin", "pt", "pth"].contains(&extension) {
-            let metadata = std::fs::metadata(&path).map_err(|error| ModelFileError::io(&path, error))?;
-            sum = sum.saturating_add(metadata.len());
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if ["bin", "pt", "pth"].contains(&extension) && !BESIDE_WEIGHTS.iter().any(|other| name.starts_with(other)) {
+            let (_, bytes) = open_file(&path)?;
+            if let Some(what) = not_of_a_model(&path) {
+                return Err(ModelFileError::malformed(&path, format!("it is {what}")));
+            }
+            let is_torch_s = name.starts_with("pytorch_model");
+            sums[usize::from(is_torch_s)] = sums[usize::from(is_torch_s)].saturating_add(bytes);
         }
     }
-    Ok(sum)
+    // Other names may hold the same weights once more.
+    Ok(if sums[1] > 0 { sums[1] } else { sums[0] })
 }
 
 #[cfg(test)]
@@ -193,6 +210,30 @@ mod tests {
             parameters(describe(folder.path(), "rwkv-3b").unwrap().estimator),
             (1000, low)
         );
+    }
+
+    #[test]
+    fn a_pickle_counts_once_and_only_where_it_holds_the_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        put("config.json", br#"{"model_type": "rwkv", "torch_dtype": "float16"}"#);
+        put("adapter_model.bin", &[1; 800]);
+        assert!(matches!(
+            describe(folder.path(), "").unwrap().estimator,
+            Estimator::Unknown { .. }
+        ));
+        put("consolidated.00.pth", &[1; 2000]);
+        put("optimizer.pt", &[1; 8000]);
+        put("training_args.bin", &[1; 80]);
+        assert_eq!(parameters(describe(folder.path(), "").unwrap().estimator).0, 1000);
+        put("pytorch_model-00001-of-00001.bin", &[1; 2002]);
+        assert_eq!(parameters(describe(folder.path(), "").unwrap().estimator).0, 1001);
+        put(
+            "pytorch_model-00001-of-00001.bin",
+            b"version https://git-lfs.github.com/spec/v1\n",
+        );
+        let error = describe(folder.path(), "").unwrap_err().to_string();
+        assert!(error.contains("Git LFS pointer"), "{error}");
     }
 
     #[test]

@@ -125,7 +125,16 @@ pub(super) fn models_in(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
             models.insert(shards(&path).swap_remove(0));
         }
     }
+    if models.len() > 1 {
+        models.retain(|path| !is_projector(path));
+    }
     Ok(models.into_iter().collect())
+}
+
+/// Returns whether a file is named as projectors of multimodal models are, which lie beside their text model.
+fn is_projector(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.to_ascii_lowercase().starts_with("mmproj")
 }
 
 /// All files of the model that `path` belongs to: `name-00001-of-00003.gguf` and its siblings, or itself alone.

@@ -46,6 +46,16 @@ pub(super) fn named(error: ModelFileError) -> ModelFileError {
     }
 }
 
+/// Says what a pickle of a model is instead, by its beginning; `None` where nothing shows it.
+pub(super) fn not_of_a_model(path: &Path) -> Option<&'static str> {
+    let mut beginning = Vec::new();
+    let (file, _) = open_file(path).ok()?;
+    file.take(BEGINNING_BYTES).read_to_end(&mut beginning).ok()?;
+    let is_pickle = matches!(beginning[..], [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..]);
+    let is_zeros = !beginning.is_empty() && beginning.iter().all(|byte| *byte == 0);
+    recognised(&beginning).filter(|_| !is_pickle && !is_zeros)
+}
+
 /// Says what a file with this beginning is, where it is none of a model's; `None` where nothing shows it.
 fn recognised(beginning: &[u8]) -> Option<&'static str> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -53,6 +63,7 @@ fn recognised(beginning: &[u8]) -> Option<&'static str> {
     let begins = |with: &str| text.len() >= with.len() && text[..with.len()].eq_ignore_ascii_case(with.as_bytes());
     let is_page = ["<!doctype html", "<html", "<head", "<body"].into_iter().any(begins);
     Some(match beginning {
+        _ if beginning.trim_ascii().is_empty() => "empty",
         _ if begins("version https://git-lfs") => {
             "a Git LFS pointer instead of the file that it stands for; `git lfs pull` fetches that"
         }
@@ -108,6 +119,8 @@ mod tests {
             (b"\xef\xbb\xbf{}", "byte order mark"),
             (b"\xff\xfe{\0}\0", "UTF-16"),
             (b"\0\0\0\0\0\0\0\0\0\0", "zeros"),
+            (b"", "empty"),
+            (b" \n", "empty"),
         ] {
             assert!(
                 recognised(beginning).is_some_and(|what| what.contains(words)),
@@ -115,7 +128,6 @@ mod tests {
             );
         }
         assert_eq!(recognised(b"\x12\x34\x56"), None);
-        assert_eq!(recognised(b""), None);
         assert_eq!(foreign(b"GGUF\x03\0\0\0", Some("GGUF")), None);
         assert!(foreign(b"GGUF\x03\0\0\0", Some("safetensors")).is_some());
         assert!(foreign(b"{}", Some("gguf")).is_some());

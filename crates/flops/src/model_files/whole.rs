@@ -59,7 +59,9 @@ pub(super) fn of_tensors(tensors: &[TensorInfo]) -> Option<String> {
             .iter()
             .any(|word| name.contains(word))
     };
-    if tensors.iter().all(is_adapter) {
+    let is_around_a_model = |tensor: &TensorInfo| tensor.name.starts_with("base_model.model.");
+    let saves_more = tensors.iter().any(is_adapter) && tensors.iter().all(is_around_a_model);
+    if saves_more || tensors.iter().all(is_adapter) {
         return Some("it is an adapter (LoRA), which is no model without the one that it adapts".to_owned());
     }
     let empty = tensors.iter().find(|tensor| tensor.elements() == 0)?;
@@ -108,6 +110,18 @@ mod tests {
         }
         assert_eq!(of_gguf(&text("general.type", "model"), &whole, 1), None);
         assert_eq!(of_tensors(&whole), None);
+        let saved_with_its_head = [
+            tensors(
+                "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+                &[2, 2],
+            ),
+            tensors("base_model.model.lm_head.weight", &[2, 2]),
+        ];
+        assert!(
+            of_tensors(&saved_with_its_head.concat())
+                .unwrap()
+                .contains("an adapter")
+        );
         assert!(
             of_config(&json!({"peft_type": "LORA", "base_model_name_or_path": "a/b"}))
                 .unwrap()
