@@ -1,13 +1,14 @@
 //! Drivers that hang or take long: each costs its own board, and nothing else of the host.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyMetrics, SourceReading, Window};
 use joulemark_meter::{EnergyOptions, HostMeter, open};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
@@ -167,11 +168,21 @@ fn meter_ends_with_its_command_when_a_driver_begins_to_hang_meanwhile() {
     assert!(reading["cpu_energy_j"].is_f64(), "{reading}");
 }
 
+/// Lets the command obey SIGINT, which a shell without job control has what it starts in the background ignore.
+#[expect(unsafe_code, reason = "a disposition is set between fork and exec")]
+fn obey_signals(command: &mut Command) {
+    // SAFETY: signal(2) may be called between fork and exec, and the closure allocates nothing.
+    unsafe {
+        command.pre_exec(|| Ok(signal(Signal::SIGINT, SigHandler::SigDfl).map(drop)?));
+    }
+}
+
 #[test]
 fn meter_obeys_a_signal_while_a_driver_hangs() {
     let (mock, tree) = (mock(2, "hangs=1"), host());
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for ending in [Signal::SIGINT, Signal::SIGTERM] {
         let mut command = joulemark("meter", &tree.root(), &mock.library());
+        obey_signals(&mut command);
         let mut child = command
             .args(["--json", "--", "sleep", "60"])
             .stdout(Stdio::piped())
@@ -179,7 +190,7 @@ fn meter_obeys_a_signal_while_a_driver_hangs() {
             .expect("it runs");
         std::thread::sleep(Duration::from_secs(6));
         let begun = Monotonic::now();
-        kill(Pid::from_raw(child.id() as i32), signal).expect("it is there");
+        kill(Pid::from_raw(child.id() as i32), ending).expect("it is there");
         child.wait().expect("it ends");
         assert!(since(begun) < Duration::from_secs(10), "{:?}", since(begun));
     }
