@@ -1,10 +1,11 @@
 //! Zeros that are no measurement: counters that stood still for a part of a window, or for all of it.
 
-use crate::estimation::series::{Growth, Span};
+use crate::estimation::series::{FAST_REFRESH_SEC, Growth, Span};
 use crate::estimation::track::Track;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// A standstill that is shorter than this, and than this part of the window, is within what its edges leave open.
+/// A standstill that is shorter than this, and than this part of the window, is within what its edges leave open; so is one
+/// that is no longer than a fast counter's refresh.
 const IGNORED_SEC: f64 = 0.1;
 const IGNORED_PART: f64 = 0.02;
 
@@ -26,7 +27,8 @@ pub fn why(track: &Track, span: Span, growth: &Growth) -> Option<String> {
     };
     let covered_sec = growth.interval_sec.unwrap_or(0.0) * f64::from(growth.sample_count);
     let is_still_throughout = growth.total == 0.0 && covered_sec >= long_enough_sec;
-    if !is_still_throughout && still_sec <= IGNORED_SEC.min(IGNORED_PART * span.sec()) {
+    let ignored_sec = (IGNORED_PART * span.sec()).clamp(FAST_REFRESH_SEC, IGNORED_SEC);
+    if !is_still_throughout && still_sec <= ignored_sec {
         return None;
     }
     let how_long = if growth.total == 0.0 {
