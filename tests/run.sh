@@ -111,7 +111,7 @@ wait_all
 quiet=(nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)
 skips=()
 for module in "${quiet[@]}"; do skips+=(--skip "$module"); done
-step "unit tests" cargo test --release --locked --workspace --lib --bins
+step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test packed
 step "integration tests" cargo test --release --locked --test integration -- "${skips[@]}"
 step "quiet tests" cargo test --release --locked --test integration -- --test-threads=1 "${quiet[@]}"
 
