@@ -27,7 +27,11 @@ fn values() -> BTreeMap<&'static str, Vec<String>> {
         ("wait", of(&["0", "1", "x"])),
         ("resolution_ms", of(&["1000", "x"])),
         ("format", of(&["jsonl", "x"])),
-        ("what", of(&["summary", "requests", "tokens", "timeseries", "x"])),
+        (
+            "what",
+            of(&["summary", "cycles", "requests", "tokens", "timeseries", "x"]),
+        ),
+        ("label_columns", of(&["team", "team,paper"])),
         ("spreadsheet", of(&["true", "x"])),
     ])
 }
@@ -137,7 +141,10 @@ async fn every_answer_of_every_operation_fits_the_description_with_every_paramet
         };
         let targets: Vec<String> = match path.contains("{id}") {
             true => ids.iter().map(|id| path.replace("{id}", id)).collect(),
-            false => vec![path.to_owned()],
+            false => vec![
+                path.replace("{field}", "output_throughput"),
+                path.replace("{field}", "x"),
+            ],
         };
         for query in queries(&name, operation) {
             // A field by itself is asked of one experiment; all of them together of each.
