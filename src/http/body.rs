@@ -288,7 +288,7 @@ mod tests {
             ("{\"a\": [1,", "ends before its JSON is whole"),
             ("{\"a\": 1} x", "is not JSON"),
         ] {
-            let detail = read_as("application/json", text).err().expect(text).detail;
+            let detail = read_as("application/json", text).expect_err(text).detail;
             assert!(detail.contains(expected), "{text:?}: {detail}");
         }
     }

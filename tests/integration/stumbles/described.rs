@@ -139,12 +139,11 @@ async fn every_answer_of_every_operation_fits_the_description_with_every_paramet
         let Some(path) = name.strip_prefix("GET ").filter(|_| !is_stream) else {
             continue;
         };
-        let targets: Vec<String> = match path.contains("{id}") {
-            true => ids.iter().map(|id| path.replace("{id}", id)).collect(),
-            false => vec![
-                path.replace("{field}", "output_throughput"),
-                path.replace("{field}", "x"),
-            ],
+        let filled = |part: &str, values: &[&str]| values.iter().map(|value| path.replace(part, value)).collect();
+        let targets: Vec<String> = match path {
+            _ if path.contains("{id}") => filled("{id}", &ids.each_ref().map(String::as_str)),
+            _ if path.contains("{field}") => filled("{field}", &["output_throughput", "x"]),
+            _ => vec![path.to_owned()],
         };
         for query in queries(&name, operation) {
             // A field by itself is asked of one experiment; all of them together of each.
