@@ -1,9 +1,6 @@
-use anyhow::Result;
-use std::io::Write as _;
+use super::say::say;
 
 /// Writes an experiment with every field to standard output.
-pub fn run() -> Result<()> {
-    Ok(std::io::stdout()
-        .lock()
-        .write_all(joulemark_experiment::example().as_bytes())?)
+pub fn run() -> anyhow::Result<()> {
+    say(&joulemark_experiment::example())
 }

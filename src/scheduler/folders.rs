@@ -60,7 +60,7 @@ mod tests {
             ("cannot open /srv/models/a.gguf: gone", "cannot open …/a.gguf: gone"),
             ("at '/home/ada/x y', \"/opt/j/libexec/\"", "at '…/x y', \"…/libexec\""),
             (
-                "panicked at /root/.cargo/registry/src/a-1.0/lib.rs:12:5",
+                "panicked at /opt/build/src/a-1.0/lib.rs:12:5",
                 "panicked at …/lib.rs:12:5",
             ),
             (

@@ -32,7 +32,7 @@ pub fn example() -> String {
     text
 }
 
-/// Of these each default may follow from another's value.
+/// Returns the decoder's fields, each null: their defaults may follow from one another's values.
 fn decoder() -> String {
     let properties = properties::<DecoderRequest>();
     let fields = DecoderRequest::defaults().into_iter();

@@ -168,7 +168,7 @@ macro_rules! fields {
             /// Every field, in the order of the table.
             pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
-            /// Every field in the order of the table, with its default as a submission may have it; null where that follows
+            /// Returns every field in the order of the table, with its default as a submission may have it; null where that follows
             /// from more than the field.
             pub(crate) fn defaults() -> Vec<(&'static str, serde_json::Value)> {
                 vec![$((stringify!($name), fields!(@shown $($Shown $(, $default)?)?)),)+]

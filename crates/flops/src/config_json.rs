@@ -10,6 +10,7 @@ mod sliding;
 mod text_part;
 
 use self::head::head;
+pub(crate) use self::keys::one_count;
 use self::keys::{A_COUNT, Config};
 pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
@@ -175,7 +176,7 @@ impl Config<'_> {
         Ok(if whole { length } else { (length as f64 * share) as u64 })
     }
 
-    /// The share by its name of today, in the place that transformers 5 gives it, or by GPT-NeoX's name.
+    /// Reads the share that is turned by its name of today, in the place that transformers 5 gives it, or by GPT-NeoX's name.
     fn rotary_share(&self) -> Result<Option<f64>, ShapeError> {
         const NAMES: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
         let ropes = ["rope_parameters", "rope_scaling"];

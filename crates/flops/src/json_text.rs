@@ -36,7 +36,7 @@ pub fn count_values(text: &[u8]) -> usize {
     1 + begins.count()
 }
 
-/// The bytes that stand in no string, each with its position.
+/// Returns the bytes that stand in no string, each with its position.
 fn outside_of_strings(text: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     let (mut in_string, mut is_escaped) = (false, false);
     text.iter().copied().enumerate().filter(move |(_, byte)| {

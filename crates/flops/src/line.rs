@@ -117,7 +117,7 @@ pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentC
     lines
 }
 
-/// So much for each pair of query and key in each layer with attention.
+/// Counts so much for each pair of query and key in each layer with attention.
 fn pairs(shape: &ModelShape, per_pair: u128) -> Units {
     let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
     Units::of(Unit::Pair, per_pair * u128::from(shape.attention_layers() - sliding))

@@ -1,9 +1,7 @@
-use std::path::Path;
-
 use anyhow::{Context as _, bail};
 
 use crate::config::Settings;
-use joulemark_store::Store;
+use joulemark_store::{Store, sqlite_file};
 
 /// Opens the database as it is: none is made, and its schema stays.
 pub async fn open_as_it_is(settings: &Settings) -> anyhow::Result<Store> {
@@ -12,16 +10,4 @@ pub async fn open_as_it_is(settings: &Settings) -> anyhow::Result<Store> {
     }
     let opened = Store::open_as_it_is(&settings.service.database_url).await;
     opened.context("the database cannot be opened")
-}
-
-/// Returns the file of an SQLite URL; `None` of another database, or of one in memory.
-fn sqlite_file(url: &str) -> Option<&Path> {
-    let rest = url.strip_prefix("sqlite:")?;
-    let file = rest
-        .strip_prefix("//")
-        .unwrap_or(rest)
-        .split('?')
-        .next()
-        .unwrap_or_default();
-    (!file.is_empty() && file != ":memory:").then(|| Path::new(file))
 }

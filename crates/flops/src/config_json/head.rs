@@ -2,7 +2,7 @@ use serde_json::{Map, Value};
 
 use crate::shape::Head;
 
-/// What stands behind the layers, by the class that the configuration names first: a class for text has a lm_head, a
+/// Returns what stands behind the layers, by the class that the configuration names first: a class for text has a lm_head, a
 /// reward model or a classifier a score, a bare model nothing. A class that is not known is taken for one for text.
 pub(super) fn head(config: &Map<String, Value>, text: &Map<String, Value>) -> Head {
     let class = |config: &Map<String, Value>| {

@@ -67,8 +67,8 @@ impl Config<'_> {
     }
 }
 
-/// A number, or a list that repeats one for each layer.
-fn one_count(value: &Value) -> Option<u64> {
+/// Returns a number, or that which a list repeats for each layer.
+pub(crate) fn one_count(value: &Value) -> Option<u64> {
     match value {
         Value::Array(items) => {
             let first = items.first()?.as_u64()?;

@@ -25,12 +25,12 @@ impl Config<'_> {
         Ok((0..layers).filter(is_recurrent).collect())
     }
 
-    /// The same, where a model of nothing but attention has no recurrence.
+    /// Returns the layers with their recurrence; `None` where a model of nothing but attention has no recurrence.
     pub(super) fn recurrent(layers: Vec<u64>, recurrence: Recurrence) -> Option<Recurrent> {
         (!layers.is_empty()).then_some(Recurrent { layers, recurrence })
     }
 
-    /// Mamba by its own keys.
+    /// Reads Mamba by its own keys.
     pub(super) fn scan(&self, shape: &ModelShape) -> Result<Recurrence, ShapeError> {
         let expand = self.count(&["expand", "mamba_expand"])?.unwrap_or(2);
         let inner = shape.hidden_size.saturating_mul(expand);
@@ -58,7 +58,7 @@ impl Config<'_> {
         })
     }
 
-    /// Mamba-2; the numbers are the family's heads, states and groups where the keys are absent.
+    /// Reads Mamba-2; the numbers are the family's heads, states and groups where the keys are absent.
     pub(super) fn dual_states(&self, shape: &ModelShape, absent: [u64; 3]) -> Result<Recurrence, ShapeError> {
         let heads = self.count(&["mamba_n_heads", "num_heads"])?.unwrap_or(absent[0]);
         let expand = self.count(&["mamba_expand", "expand"])?.unwrap_or(2);
@@ -78,7 +78,7 @@ impl Config<'_> {
         }))
     }
 
-    /// The gated delta rule.
+    /// Reads the gated delta rule.
     pub(super) fn delta_rule(&self) -> Result<Recurrence, ShapeError> {
         Ok(Recurrence::DeltaRule(DeltaRule {
             key_heads: self.count(&["linear_num_key_heads"])?.unwrap_or(16),

@@ -68,12 +68,6 @@ pub static DEEPSEEK_V3: Family = Family {
         shared: SharedExpert::Multiple { count: 1 },
         dense_layers: 3,
     }),
-    latent: Some(LatentDefaults {
-        query_rank: Some(1536),
-        key_value_rank: 512,
-        nope_dim: 128,
-        rope_dim: 64,
-        value_dim: 128,
-    }),
+    latent: DEEPSEEK_V2.latent,
     quirk: Quirk::None,
 };

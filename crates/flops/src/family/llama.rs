@@ -1,6 +1,6 @@
 use super::description::{
-    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_WIRING, MLP_BIAS, Quirk, SharedExpert, SlidingLayers,
-    Wiring,
+    ATTENTION_BIAS, Defaults, ExpertDefaults, Family, LLAMA_DEFAULTS, LLAMA_WIRING, MLP_BIAS, Quirk, SharedExpert,
+    SlidingLayers, Wiring,
 };
 
 const WIRING: Wiring = Wiring {
@@ -26,17 +26,7 @@ pub static LLAMA: Family = Family {
         "janus",
     ],
     gguf_architectures: &["llama"],
-    defaults: Defaults {
-        hidden_size: 4096,
-        intermediate_size: Some(11008),
-        layers: 32,
-        heads: 32,
-        kv_heads: None,
-        head_dim: None,
-        vocab_size: 32000,
-        tied: false,
-        learned_positions: None,
-    },
+    defaults: LLAMA_DEFAULTS,
     wiring: WIRING,
     experts: None,
     latent: None,

@@ -1,6 +1,9 @@
-use super::description::{Defaults, ExpertDefaults, Family, LLAMA_WIRING, Quirk, SharedExpert, SlidingLayers, Wiring};
+use super::description::{
+    Defaults, ExpertDefaults, Family, LLAMA_LIKE, LLAMA_WIRING, Quirk, SharedExpert, SlidingLayers, Wiring,
+};
 
-const DEFAULTS: Defaults = Defaults {
+/// Mistral 7B's dimensions, for families that keep its defaults.
+pub(super) const MISTRAL_DEFAULTS: Defaults = Defaults {
     hidden_size: 4096,
     intermediate_size: Some(14336),
     layers: 32,
@@ -17,7 +20,7 @@ pub static MISTRAL: Family = Family {
     description: "as Llama, with a sliding window in some models; llama.cpp names most of them llama",
     model_types: &["mistral", "mistral3", "idefics2", "pixtral"],
     gguf_architectures: &["mistral3"],
-    defaults: DEFAULTS,
+    defaults: MISTRAL_DEFAULTS,
     wiring: Wiring {
         sliding: SlidingLayers::All(Some(4096)),
         ..LLAMA_WIRING
@@ -32,7 +35,7 @@ pub static MIXTRAL: Family = Family {
     description: "Mistral with a mixture of experts in every layer",
     model_types: &["mixtral"],
     gguf_architectures: &["llama"],
-    defaults: DEFAULTS,
+    defaults: MISTRAL_DEFAULTS,
     wiring: Wiring {
         sliding: SlidingLayers::All(None),
         ..LLAMA_WIRING
@@ -52,15 +55,9 @@ pub static MINISTRAL: Family = Family {
     name: "ministral",
     description: "Mistral with a sliding window in the layers that `layer_types` lists",
     model_types: &["ministral"],
-    gguf_architectures: &[],
-    defaults: DEFAULTS,
-    wiring: Wiring {
-        sliding: SlidingLayers::All(Some(4096)),
-        ..LLAMA_WIRING
-    },
-    experts: None,
-    latent: None,
-    quirk: Quirk::None,
+    defaults: MISTRAL_DEFAULTS,
+    wiring: MISTRAL.wiring,
+    ..LLAMA_LIKE
 };
 
 pub static MINISTRAL3: Family = Family {
@@ -72,7 +69,7 @@ pub static MINISTRAL3: Family = Family {
         layers: 34,
         head_dim: Some(128),
         vocab_size: 131_072,
-        ..DEFAULTS
+        ..MISTRAL_DEFAULTS
     },
     wiring: Wiring {
         sliding: SlidingLayers::All(None),

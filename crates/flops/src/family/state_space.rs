@@ -1,6 +1,7 @@
 use super::description::{
     Defaults, ExpertDefaults, Family, LLAMA_LIKE, LLAMA_WIRING, ONE_NORM, Quirk, SharedExpert, Wiring,
 };
+use super::mistral::MISTRAL_DEFAULTS;
 
 pub static JAMBA: Family = Family {
     name: "jamba",
@@ -80,17 +81,7 @@ pub static MINIMAX: Family = Family {
     name: "minimax",
     description: "lightning attention in most layers, a mixture of experts in every one",
     model_types: &["minimax"],
-    defaults: Defaults {
-        hidden_size: 4096,
-        intermediate_size: Some(14336),
-        layers: 32,
-        heads: 32,
-        kv_heads: Some(8),
-        head_dim: None,
-        vocab_size: 32000,
-        tied: false,
-        learned_positions: None,
-    },
+    defaults: MISTRAL_DEFAULTS,
     wiring: LLAMA_WIRING,
     experts: Some(ExpertDefaults {
         count: 8,

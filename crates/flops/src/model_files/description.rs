@@ -132,7 +132,7 @@ const BESIDE_WEIGHTS: [&str; 6] = [
 
 /// Returns the size of weights in a format whose headers are not read: PyTorch's pickles.
 fn pickled_bytes(folder: &Path) -> Result<u64, ModelFileError> {
-    let mut sums: [u64; 2] = [0, 0];
+    let (mut of_pytorch, mut others) = (0_u64, 0_u64);
     for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
         let path = entry.map_err(|error| ModelFileError::io(folder, error))?.path();
         let extension = path
@@ -145,12 +145,15 @@ fn pickled_bytes(folder: &Path) -> Result<u64, ModelFileError> {
             if let Some(what) = not_of_a_model(&path) {
                 return Err(ModelFileError::malformed(&path, format!("it is {what}")));
             }
-            let is_torch_s = name.starts_with("pytorch_model");
-            sums[usize::from(is_torch_s)] = sums[usize::from(is_torch_s)].saturating_add(bytes);
+            let sum = match name.starts_with("pytorch_model") {
+                true => &mut of_pytorch,
+                false => &mut others,
+            };
+            *sum = sum.saturating_add(bytes);
         }
     }
     // Other names may hold the same weights once more.
-    Ok(if sums[1] > 0 { sums[1] } else { sums[0] })
+    Ok(if of_pytorch > 0 { of_pytorch } else { others })
 }
 
 #[cfg(test)]

@@ -29,16 +29,22 @@ pub(super) fn open_shard(path: &Path) -> Result<(File, u64), ModelFileError> {
 /// Enough to see what a file is by.
 const BEGINNING_BYTES: u64 = 512;
 
+/// Reads a file's beginning; `None` where it cannot be read.
+fn beginning(path: &Path) -> Option<Vec<u8>> {
+    let (file, _) = open_file(path).ok()?;
+    let mut beginning = Vec::new();
+    file.take(BEGINNING_BYTES).read_to_end(&mut beginning).ok()?;
+    Some(beginning)
+}
+
 /// Returns the error, with the reason replaced where the file's beginning shows that it is something else.
 pub(super) fn named(error: ModelFileError) -> ModelFileError {
     let ModelFileError::Malformed { path, .. } = &error else {
         return error;
     };
-    let mut beginning = Vec::new();
-    let Ok((file, _)) = open_file(path) else { return error };
-    if file.take(BEGINNING_BYTES).read_to_end(&mut beginning).is_err() {
+    let Some(beginning) = beginning(path) else {
         return error;
-    }
+    };
     let of_another_format = || foreign(&beginning, path.extension().and_then(|extension| extension.to_str()));
     match recognised(&beginning).or_else(of_another_format) {
         Some(what) => ModelFileError::malformed(path, format!("it is {what}")),
@@ -48,9 +54,7 @@ pub(super) fn named(error: ModelFileError) -> ModelFileError {
 
 /// Says what a pickle of a model is instead, by its beginning; `None` where nothing shows it.
 pub(super) fn not_of_a_model(path: &Path) -> Option<&'static str> {
-    let mut beginning = Vec::new();
-    let (file, _) = open_file(path).ok()?;
-    file.take(BEGINNING_BYTES).read_to_end(&mut beginning).ok()?;
+    let beginning = beginning(path)?;
     let is_pickle = matches!(beginning[..], [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..]);
     let is_zeros = !beginning.is_empty() && beginning.iter().all(|byte| *byte == 0);
     recognised(&beginning).filter(|_| !is_pickle && !is_zeros)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::config::{packing, text_part};
 use crate::companion::{Packing, Weights, is_no_parameter};
+use crate::config_json::one_count;
 use crate::{FlopsMethod, MetadataValue, Parameters, TensorInfo};
 
 /// What the configuration says of the parts that the tensors show.
@@ -150,17 +151,6 @@ impl Facts {
             )),
             _ => None,
         }
-    }
-}
-
-/// A count, or a list of equal ones.
-fn one_count(value: &Value) -> Option<u64> {
-    match value {
-        Value::Array(items) => {
-            let first = items.first()?.as_u64()?;
-            items.iter().all(|item| item.as_u64() == Some(first)).then_some(first)
-        }
-        other => other.as_u64(),
     }
 }
 
