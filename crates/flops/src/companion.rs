@@ -56,21 +56,41 @@ pub(super) fn is_companion_word(word: &str) -> bool {
     !is_learned && (WORDS.contains(&word) || ENDINGS.iter().any(|ending| word.ends_with(ending)))
 }
 
-/// Returns whether the tensor is a scale of the cache.
-pub(super) fn is_cache_scale(tensor: &str) -> bool {
-    CACHE_SCALES.contains(&last_word(tensor))
+/// Endings of the names of tables and corrections: rotary frequencies, corrections of a router, MiniMax's decays.
+const BUFFERS: [&str; 9] = [
+    "inv_freq",
+    "rope.freqs",
+    "e_score_correction_bias",
+    "exp_probs_b.bias",
+    ".expert_bias",
+    ".slope_rate",
+    ".query_decay",
+    ".key_decay",
+    ".diagonal_decay",
+];
+
+/// Returns whether the tensor belongs to no weight and is none: rotary frequencies, a causal mask, a router's correction,
+/// a scale of the cache.
+pub(super) fn is_buffer(tensor: &TensorInfo) -> bool {
+    let name = tensor.name.as_str();
+    BUFFERS.iter().any(|ending| name.ends_with(ending))
+        || name.starts_with("rope_f")
+        || CACHE_SCALES.contains(&last_word(name))
+        || is_causal_mask(tensor)
 }
 
-/// Returns whether the tensor is no parameter: a companion of a weight, rotary frequencies, or a causal mask.
+/// Returns whether the tensor is a mask that old checkpoints carry along: `attn.bias` beside `attn.c_attn.bias`.
+fn is_causal_mask(tensor: &TensorInfo) -> bool {
+    let mut words = tensor.name.rsplit('.');
+    let (last, module) = (words.next(), words.next());
+    let is_matrix = tensor.shape.len() > 1;
+    matches!(module, Some("attn" | "attention")) && (last == Some("masked_bias") || (last == Some("bias") && is_matrix))
+}
+
+/// Returns whether the tensor is no parameter: a companion of a weight, or a buffer.
 pub(super) fn is_no_parameter(tensor: &TensorInfo) -> bool {
     let name = tensor.name.as_str();
-    let is_mask = || name.ends_with(".attn.masked_bias") || (name.ends_with(".attn.bias") && tensor.shape.len() == 4);
-    is_companion_word(last_word(name))
-        || name.contains(".quant_state.")
-        || name.starts_with("rope_f")
-        || name.ends_with("inv_freq")
-        || name.ends_with("exp_probs_b.bias")
-        || is_mask()
+    is_companion_word(last_word(name)) || name.contains(".quant_state.") || is_buffer(tensor)
 }
 
 fn last_word(tensor: &str) -> &str {
@@ -133,7 +153,7 @@ fn is_packed(tensor: &TensorInfo) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Packing, Weights, is_cache_scale, is_no_parameter};
+    use super::{Packing, Weights, is_buffer, is_no_parameter};
     use crate::TensorInfo;
 
     fn tensor(name: &str, shape: &[u64], dtype: &str, bytes: u64) -> TensorInfo {
@@ -175,7 +195,21 @@ mod tests {
         ] {
             assert!(!is_no_parameter(&tensor(name, &[4], "F32", 16)), "{name}");
         }
-        assert!(is_cache_scale("model.layers.0.self_attn.v_scale") && !is_cache_scale("a.weight_scale"));
+        let is_beside = |name: &str| is_buffer(&tensor(name, &[1], "F32", 4));
+        assert!(is_beside("model.layers.0.self_attn.v_scale") && !is_beside("a.weight_scale"));
+        for (name, shape) in [
+            ("h.0.attn.bias", &[1, 1, 8, 8][..]),
+            ("h.0.attn.bias", &[8, 8]),
+            ("h.0.attn.masked_bias", &[]),
+            ("layers.0.attention.bias", &[1, 1, 8, 8]),
+            ("h.0.attn.attention.masked_bias", &[1]),
+            ("model.layers.0.feed_forward.expert_bias", &[8]),
+            ("model.layers.0.self_attn.slope_rate", &[8, 1, 1]),
+        ] {
+            let tensor = tensor(name, shape, "F32", 4);
+            assert!(is_buffer(&tensor) && is_no_parameter(&tensor), "{name}");
+        }
+        assert!(!is_no_parameter(&tensor("h.0.attn.bias", &[8], "F32", 32)));
     }
 
     #[test]

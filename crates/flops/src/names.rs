@@ -6,7 +6,6 @@ mod name;
 mod particular;
 
 pub(super) use self::name::Name;
-use super::companion::is_cache_scale;
 
 /// The convention by which a model's files name its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,17 +98,9 @@ impl Naming {
         })
     }
 
-    /// Tables and masks that are no parameters.
-    pub(super) fn is_buffer(self, tensor: &str) -> bool {
-        match self {
-            Self::HuggingFace => {
-                tensor.ends_with("inv_freq")
-                    || hugging_face::is_causal_mask(tensor)
-                    || hugging_face::is_buffer(tensor)
-                    || is_cache_scale(tensor)
-            }
-            Self::Gguf => tensor.starts_with("rope_f") || tensor.ends_with("exp_probs_b.bias"),
-        }
+    /// Returns whether the tensor is the embedding once more, by T5's other names for it.
+    pub(super) fn repeats_embedding(self, tensor: &str) -> bool {
+        self == Self::HuggingFace && hugging_face::REPEATED_EMBEDDINGS.contains(&tensor)
     }
 
     /// Parts of a multimodal model that no text passes.

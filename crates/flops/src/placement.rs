@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use thiserror::Error;
 
 use self::part::Part;
+use super::companion::is_buffer;
 use super::names::{Name, Naming, Parsed};
 use super::operator::{Kind, Operator, Scope};
 use super::shape::ModelShape;
@@ -83,7 +84,8 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
         } else if naming.is_outside_the_text_model(&tensor.name) || placer.is_of_further_layer(&tensor.name) {
             let sum = placer.placement.outside_elements.saturating_add(tensor.elements());
             placer.placement.outside_elements = sum;
-        } else if !naming.is_buffer(&tensor.name)
+        } else if !is_buffer(tensor)
+            && !naming.repeats_embedding(&tensor.name)
             && let Err(problem) = placer.place(tensor)
         {
             placer.placement.astray_elements += u128::from(tensor.elements());

@@ -259,7 +259,7 @@ fn every_later_family_is_traced() {
         for position in (0..named.len()).step_by(5) {
             let mut fewer = named.clone();
             let gone = fewer.remove(position);
-            let is_buffer = Naming::HuggingFace.is_buffer(&gone.name);
+            let is_buffer = crate::companion::is_buffer(&gone) || Naming::HuggingFace.repeats_embedding(&gone.name);
             let walk = Walk::new(shape.clone(), Naming::HuggingFace, &fewer, None);
             assert_eq!(walk.is_traced(), is_buffer, "{name} without {}", gone.name);
         }

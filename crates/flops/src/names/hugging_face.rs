@@ -191,30 +191,5 @@ pub(super) fn is_outside_the_text_model(tensor: &str) -> bool {
     OUTSIDE.iter().any(|module| inner.starts_with(module))
 }
 
-/// GPT-2's causal mask, which old checkpoints carry along: `attn.bias` beside `attn.c_attn.bias`.
-pub(super) fn is_causal_mask(tensor: &str) -> bool {
-    [
-        ".attn.bias",
-        ".attn.masked_bias",
-        ".attention.bias",
-        ".attention.masked_bias",
-    ]
-    .iter()
-    .any(|ending| tensor.ends_with(ending))
-}
-
-/// What is no parameter, or one again: a router's correction, MiniMax's decays, T5's embedding by its other names.
-const BUFFERS: [&str; 8] = [
-    "e_score_correction_bias",
-    ".expert_bias",
-    ".slope_rate",
-    ".query_decay",
-    ".key_decay",
-    ".diagonal_decay",
-    "encoder.embed_tokens.weight",
-    "decoder.embed_tokens.weight",
-];
-
-pub(super) fn is_buffer(tensor: &str) -> bool {
-    BUFFERS.iter().any(|ending| tensor.ends_with(ending))
-}
+/// T5's embedding by its other names.
+pub(super) const REPEATED_EMBEDDINGS: [&str; 2] = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
