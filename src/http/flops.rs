@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{body, problem::Problem, state::AppState};
 use crate::scheduler::by_name;
 use joulemark_experiment::{FieldProblem, Fields};
-use joulemark_flops::json_text::without_nan;
+use joulemark_flops::json_text::with_nan_as_text;
 use joulemark_flops::model_files::{self, Description};
 use joulemark_flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
 
@@ -84,7 +84,7 @@ pub async fn flops(
 ) -> Result<Json<FlopsAnswer>, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let plain;
-    let body = match without_nan(&bytes) {
+    let body = match with_nan_as_text(&bytes) {
         Cow::Borrowed(_) => body::read(&headers, &bytes)?,
         // A config.json may have been written by Python. In YAML the words are plain text.
         Cow::Owned(text) => {

@@ -1,9 +1,8 @@
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 mod head;
 mod keys;
+mod layers;
 mod quirk;
 mod recurrent;
 mod sliding;
@@ -14,9 +13,7 @@ pub(crate) use self::keys::one_count;
 use self::keys::{A_COUNT, Config};
 pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
-use super::shape::{
-    Biases, Experts, Head, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError,
-};
+use super::shape::{Biases, Experts, Head, LatentAttention, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError};
 
 /// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
 /// transformers; of a multimodal model the text model is taken (`text_config`, `language_config`).
@@ -56,8 +53,25 @@ const HIDDEN_SIZE: &[&str] = &["hidden_size", "n_embd", "n_embed", "d_model"];
 const LAYERS: &[&str] = &["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
 const HEADS: &[&str] = &["num_attention_heads", "n_head", "n_heads", "num_heads"];
 const WIDTH: &[&str] = &["intermediate_size", "n_inner", "ffn_hidden_size", "d_ff"];
-const HEAD_DIM: &[&str] = &["head_dim", "d_kv"];
-const EXPERTS_PER_TOKEN: &[&str] = &["num_experts_per_tok", "experts_per_token"];
+const EXPERTS: &[&str] = &[
+    "num_experts",
+    "num_local_experts",
+    "n_routed_experts",
+    "num_routed_experts",
+    "moe_num_experts",
+    "num_moe_experts",
+    "n_experts",
+];
+const EXPERTS_PER_TOKEN: &[&str] = &[
+    "num_experts_per_tok",
+    "num_experts_per_token",
+    "experts_per_token",
+    "num_selected_experts",
+    "top_k_experts",
+    "moe_topk",
+    "moe_top_k",
+    "moe_router_topk",
+];
 
 /// Returns whether text can be generated from a model of this configuration: whether its class has a lm_head.
 pub(super) fn generates_text(config: &Value) -> bool {
@@ -66,14 +80,39 @@ pub(super) fn generates_text(config: &Value) -> bool {
         .is_none_or(|config| head(config, &Map::new()) == Head::LanguageModel)
 }
 
+/// Refuses a configuration that names parts that the family does not have. Tensors would tell whether the model has
+/// them; without any it may be another than the family's.
+pub(super) fn refuse_other_parts(config: &Value, shape: &ModelShape) -> Result<(), ShapeError> {
+    let text = text_part(config);
+    let experts = EXPERTS
+        .iter()
+        .find_map(|name| Some((name, one_count(text.get(*name)?).filter(|count| *count > 1)?)));
+    if let Some((name, count)) = experts.filter(|_| shape.experts().is_none()) {
+        let accepted = format!("0 or 1: {} has no experts", shape.family());
+        return Err(ShapeError::bad(name, count, accepted));
+    }
+    let is_set = |name: &&&str| {
+        [text, config]
+            .iter()
+            .any(|keys| keys.get(**name) == Some(&Value::Bool(true)))
+    };
+    match ["is_encoder_decoder", "add_cross_attention"].iter().find(is_set) {
+        Some(name) if shape.particulars.encoder.is_none() => {
+            let accepted = format!("false: {} has no encoder", shape.family());
+            Err(ShapeError::bad(name, true, accepted))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Config<'_> {
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
         let (defaults, wiring) = (&family.defaults, &family.wiring);
         let hidden_size = self.count(HIDDEN_SIZE)?.unwrap_or(defaults.hidden_size);
         let layers = self.count(LAYERS)?.unwrap_or(defaults.layers);
+        self.check_layer_words(family, layers)?;
         let heads = self.count(HEADS)?.unwrap_or(defaults.heads);
-        let default_width = defaults.intermediate_size.unwrap_or(hidden_size.saturating_mul(4));
-        let intermediate_size = self.count(WIDTH)?.unwrap_or(default_width);
+        let intermediate_size = self.width(defaults, hidden_size)?;
         let latent = family.latent.map(|latent| self.latent(&latent)).transpose()?;
         let (head_dim, value_head_dim) = match &latent {
             Some((_, key, value)) => (*key, *value),
@@ -136,13 +175,24 @@ impl Config<'_> {
                 sinks: wiring.sinks,
                 embedding_norm: wiring.embedding_norm,
                 further_layers: self
-                    .count(&["num_nextn_predict_layers", "num_mtp_layers"])?
+                    .count_or_null(&["num_nextn_predict_layers", "num_mtp_layers"])?
                     .unwrap_or(0),
                 ..Particulars::default()
             },
         };
         self.apply(family.quirk, &mut shape)?;
         shape.checked()
+    }
+
+    // A null means four times the hidden size, where no key does; Mamba has no feed-forward network at all.
+    fn width(&self, defaults: &Defaults, hidden_size: u64) -> Result<u64, ShapeError> {
+        match defaults.intermediate_size {
+            Some(width) if width > 0 => Ok(self.count(WIDTH)?.unwrap_or(width)),
+            other => Ok(self
+                .count_or_null(WIDTH)?
+                .or(other)
+                .unwrap_or(hidden_size.saturating_mul(4))),
+        }
     }
 
     // An explicit null means "as many as heads", also where the family's default is another number.
@@ -152,7 +202,7 @@ impl Config<'_> {
         } else {
             defaults.kv_heads
         };
-        let found = self.count(&["num_key_value_heads", "num_kv_heads", "n_head_kv"])?;
+        let found = self.count_or_null(&["num_key_value_heads", "num_kv_heads", "n_head_kv"])?;
         Ok(found.or(absent).unwrap_or(heads))
     }
 
@@ -162,7 +212,11 @@ impl Config<'_> {
         } else {
             defaults.head_dim
         };
-        match self.count(HEAD_DIM)?.or(absent) {
+        let stated = match self.count_or_null(&["head_dim"])? {
+            Some(head_dim) => Some(head_dim),
+            None => self.count(&["d_kv"])?,
+        };
+        match stated.or(absent) {
             Some(head_dim) => Ok(head_dim),
             None => hidden_size
                 .checked_div(heads)
@@ -197,13 +251,11 @@ impl Config<'_> {
     }
 
     fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Option<Experts>, ShapeError> {
-        let count = self
-            .count(&["num_experts", "num_local_experts", "n_routed_experts"])?
-            .unwrap_or(defaults.count);
+        let count = self.agreed_count(EXPERTS)?.unwrap_or(defaults.count);
         if count == 0 {
             return Ok(None);
         }
-        let per_token = self.count(EXPERTS_PER_TOKEN)?.or(defaults.per_token);
+        let per_token = self.agreed_count(EXPERTS_PER_TOKEN)?.or(defaults.per_token);
         let intermediate_size = match defaults.intermediate_size {
             None => width,
             Some(default) => self.count(&["moe_intermediate_size"])?.unwrap_or(default),
@@ -234,26 +286,28 @@ impl Config<'_> {
     // transformers: layer i is sparse unless it is listed, comes before first_k_dense_replace, or (i + 1) is not a
     // multiple of decoder_sparse_step.
     fn sparse_layers(&self, defaults: &ExpertDefaults, layers: u64) -> Result<Vec<u64>, ShapeError> {
-        let step = self.count(&["decoder_sparse_step"])?.unwrap_or(1).max(1);
+        let step = self.interval("decoder_sparse_step", 1)?;
+        if let Some(frequency) = self
+            .keys
+            .get("moe_layer_freq")
+            .filter(|value| !value.is_null() && **value != 1)
+        {
+            return Err(ShapeError::bad(
+                "moe_layer_freq",
+                frequency,
+                "1: experts in every layer behind the first dense ones",
+            ));
+        }
         let first = self.count(&["first_k_dense_replace"])?.unwrap_or(defaults.dense_layers);
-        let listed = match self.keys.get("mlp_only_layers") {
-            None | Some(Value::Null) => HashSet::new(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_u64).collect(),
-            Some(other) => return Err(ShapeError::bad("mlp_only_layers", other, "a list of layers")),
-        };
-        // Checked here as well: the list is built before the shape is.
-        if layers > MAX_LAYERS {
-            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
-        }
+        let dense = self.layer_numbers("mlp_only_layers")?.unwrap_or_default();
         if let Some(types) = self.words(&["mlp_layer_types"], layers)? {
-            return Ok(types
-                .into_iter()
-                .zip(0..)
-                .filter(|(word, _)| *word == "sparse")
-                .map(|(_, layer)| layer)
-                .collect());
+            if let Some(word) = types.iter().find(|word| !["sparse", "dense"].contains(word)) {
+                return Err(ShapeError::bad("mlp_layer_types", word, "sparse, dense"));
+            }
+            let sparse = |layer: &u64| types[*layer as usize] == "sparse";
+            return Ok((0..layers).filter(sparse).collect());
         }
-        let sparse = |layer: &u64| *layer >= first && (layer + 1).is_multiple_of(step) && !listed.contains(layer);
+        let sparse = |layer: &u64| *layer >= first && (layer + 1).is_multiple_of(step) && !dense.contains(layer);
         Ok((0..layers).filter(sparse).collect())
     }
 
@@ -264,7 +318,7 @@ impl Config<'_> {
             defaults.query_rank
         };
         let latent = LatentAttention {
-            query_rank: self.count(&["q_lora_rank"])?.or(absent),
+            query_rank: self.count_or_null(&["q_lora_rank"])?.or(absent),
             key_value_rank: self.count(&["kv_lora_rank"])?.unwrap_or(defaults.key_value_rank),
             rope_dim: self.count(&["qk_rope_head_dim"])?.unwrap_or(defaults.rope_dim),
         };

@@ -6,6 +6,20 @@ use std::borrow::Cow;
 /// Returns the text with `null` for each `NaN`, `Infinity` and `-Infinity`, which Python's json writes for numbers that
 /// JSON does not have. What stands in strings stays as it is.
 pub fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
+    replace_nan(text, |plain, _| plain.extend(b"null"))
+}
+
+/// Returns the text with `"NaN"`, `"Infinity"` and `"-Infinity"` for what Python's json writes without the quotes. So
+/// who needs the number can tell it from a `null`, and say what it is.
+pub fn with_nan_as_text(text: &[u8]) -> Cow<'_, [u8]> {
+    replace_nan(text, |plain, word| {
+        plain.push(b'"');
+        plain.extend(word);
+        plain.push(b'"');
+    })
+}
+
+fn replace_nan(text: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) -> Cow<'_, [u8]> {
     const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
     let mut plain: Option<Vec<u8>> = None;
     let mut copied = 0;
@@ -16,7 +30,7 @@ pub fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
         if let Some(word) = WORDS.iter().find(|word| text[position..].starts_with(word)) {
             let plain = plain.get_or_insert_default();
             plain.extend(&text[copied..position]);
-            plain.extend(b"null");
+            write(plain, word);
             copied = position + word.len();
         }
     }
@@ -57,13 +71,18 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{count_values, without_nan};
+    use super::{count_values, with_nan_as_text, without_nan};
 
     #[test]
     fn what_python_writes_for_no_number_is_null() {
         let text = br#"{"a": NaN, "b": [0.0, Infinity, -Infinity], "c": "NaN \" Infinity\\", "NaN": -1}"#;
         let expected = json!({"a": null, "b": [0.0, null, null], "c": "NaN \" Infinity\\", "NaN": -1});
         assert_eq!(serde_json::from_slice::<Value>(&without_nan(text)).unwrap(), expected);
+        let expected = json!({"a": "NaN", "b": [0.0, "Infinity", "-Infinity"], "c": "NaN \" Infinity\\", "NaN": -1});
+        assert_eq!(
+            serde_json::from_slice::<Value>(&with_nan_as_text(text)).unwrap(),
+            expected
+        );
         assert!(matches!(without_nan(b"{\"a\": -1}"), Cow::Borrowed(_)));
         for broken in ["{\"a\": Nan}", "[1,]", "\"NaN", "{} NaN"] {
             let plain = without_nan(broken.as_bytes());

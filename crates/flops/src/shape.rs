@@ -1,5 +1,7 @@
 mod parts;
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 pub(super) use self::parts::{
@@ -26,16 +28,16 @@ pub enum ShapeError {
         /// The value, as it stands there.
         value: String,
         /// The values that are accepted, in words.
-        accepted: &'static str,
+        accepted: Cow<'static, str>,
     },
 }
 
 impl ShapeError {
-    pub(super) fn bad(key: &str, value: impl ToString, accepted: &'static str) -> Self {
+    pub(super) fn bad(key: &str, value: impl ToString, accepted: impl Into<Cow<'static, str>>) -> Self {
         Self::BadValue {
             key: key.to_owned(),
             value: super::shortened(&value.to_string()),
-            accepted,
+            accepted: accepted.into(),
         }
     }
 
@@ -293,6 +295,9 @@ impl ModelShape {
             ));
         }
         self.particulars.check(self.layers)?;
+        if let Some(sliding) = &self.sliding {
+            within("sliding_window", sliding.window, u64::MAX)?;
+        }
         if let Some(latent) = &self.latent {
             within("kv_lora_rank", latent.key_value_rank, MAX_DIMENSION)?;
             within("q_lora_rank", latent.query_rank.unwrap_or(1), MAX_DIMENSION)?;

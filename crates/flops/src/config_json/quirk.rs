@@ -45,7 +45,7 @@ impl Config<'_> {
         }
         let parallel = is_newer || self.flag("parallel_attn")?.unwrap_or(true);
         let norms = self
-            .count(&["num_ln_in_parallel_attn"])?
+            .count_or_null(&["num_ln_in_parallel_attn"])?
             .unwrap_or(1 + u64::from(is_newer));
         let has_one = parallel && !(is_newer && norms == 2);
         shape.norms.of_layer = if has_one { &ONE_NORM } else { &TWO_NORMS };
@@ -79,7 +79,7 @@ impl Config<'_> {
 
     fn jamba(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let rule = |period: &str, offset: &str, absent: [u64; 2]| -> Result<_, ShapeError> {
-            let period = self.count(&[period])?.unwrap_or(absent[0]).max(1);
+            let period = self.interval(period, absent[0])?;
             let offset = self.count(&[offset])?.unwrap_or(absent[1]);
             Ok(move |layer: u64| layer % period == offset)
         };
@@ -98,8 +98,8 @@ impl Config<'_> {
     // The window of chunked attention is its chunk: in decode the cache keeps no more.
     fn llama4(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         shape.intermediate_size = self.count(&["intermediate_size_mlp"])?.unwrap_or(16384);
-        let step = self.count(&["interleave_moe_layer_step"])?.unwrap_or(1).max(1);
-        let listed = self.numbers("moe_layers")?;
+        let step = self.interval("interleave_moe_layer_step", 1)?;
+        let listed = self.layer_numbers("moe_layers")?;
         if let Some(experts) = &mut shape.experts {
             experts.sparse_layers = match listed {
                 Some(listed) => listed,
@@ -108,20 +108,22 @@ impl Config<'_> {
         }
         let chunk = match self.keys.get("attention_chunk_size") {
             None => Some(8192),
-            Some(_) => self.count(&["attention_chunk_size"])?,
+            Some(_) => self.count_or_null(&["attention_chunk_size"])?,
         };
-        let interval = self.count(&["no_rope_layer_interval"])?.unwrap_or(4).max(1);
-        let chunked = match (
-            self.words(&["layer_types"], shape.layers)?,
-            self.numbers("no_rope_layers")?,
-        ) {
-            (Some(words), _) => words.iter().filter(|word| **word == "chunked_attention").count() as u64,
-            (None, Some(rotary)) if !rotary.is_empty() => rotary.iter().filter(|flag| **flag != 0).count() as u64,
-            (None, _) => shape.layers - shape.layers / interval,
+        let interval = self.interval("no_rope_layer_interval", 4)?;
+        // An empty list means the interval, too.
+        let rotary = match self.keys.get("no_rope_layers").and_then(Value::as_array) {
+            Some(list) if list.is_empty() => None,
+            _ => self.layer_flags("no_rope_layers", shape.layers)?,
+        };
+        let chunked = match (self.windowed_layers(shape.layers)?, rotary) {
+            (Some(listed), _) => listed,
+            (None, Some(rotary)) => rotary.iter().filter(|rotary| **rotary).count() as u64,
+            (None, None) => shape.layers - shape.layers / interval,
         };
         shape.sliding = chunk.filter(|_| chunked > 0).map(|window| Sliding {
             window,
-            layers: chunked.min(shape.layers),
+            layers: chunked,
         });
         Ok(())
     }
@@ -136,9 +138,9 @@ impl Config<'_> {
     }
 
     fn minimax(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
-        let listed = self.numbers("attn_type_list")?;
-        let by_rule = |layer: u64| match &listed {
-            Some(listed) => listed.get(layer as usize) == Some(&0),
+        let attends = self.layer_flags("attn_type_list", shape.layers)?;
+        let by_rule = |layer: u64| match &attends {
+            Some(attends) => !attends[layer as usize],
             None => layer % 2 == 1,
         };
         let layers = self.recurrent_layers(shape.layers, by_rule)?;
@@ -148,7 +150,7 @@ impl Config<'_> {
     }
 
     fn qwen_delta(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
-        let interval = self.count(&["full_attention_interval"])?.unwrap_or(4).max(1);
+        let interval = self.interval("full_attention_interval", 4)?;
         let layers = self.recurrent_layers(shape.layers, |layer| (layer + 1) % interval != 0)?;
         let rule = self.delta_rule()?;
         shape.particulars.recurrent = Self::recurrent(layers, rule);
@@ -167,7 +169,7 @@ impl Config<'_> {
             layers: shape.layers,
             position_buckets: self.count(&["relative_attention_num_buckets"])?.unwrap_or(32),
         });
-        shape.layers = self.count(&["num_decoder_layers"])?.unwrap_or(shape.layers);
+        shape.layers = self.count_or_null(&["num_decoder_layers"])?.unwrap_or(shape.layers);
         if let Some(projection) = self.keys.get("feed_forward_proj").and_then(Value::as_str) {
             shape.gated_mlp = projection.starts_with("gated");
         }
@@ -177,16 +179,5 @@ impl Config<'_> {
         // transformers 5.24 ties lm_head to the embedding whatever the key says.
         shape.tied = true;
         Ok(())
-    }
-
-    fn numbers(&self, name: &str) -> Result<Option<Vec<u64>>, ShapeError> {
-        let Some(value) = self.keys.get(name).filter(|value| !value.is_null()) else {
-            return Ok(None);
-        };
-        let list = value
-            .as_array()
-            .and_then(|list| list.iter().map(Value::as_u64).collect());
-        list.map(Some)
-            .ok_or_else(|| ShapeError::bad(name, value, "a list of whole numbers"))
     }
 }

@@ -3,28 +3,9 @@
 use serde_json::Value;
 
 use super::keys::Config;
-use crate::shape::{
-    Convolution, DeltaRule, DualStates, MAX_LAYERS, ModelShape, Recurrence, Recurrent, Scan, ShapeError,
-};
-
-/// Words of `layer_types` for layers with attention.
-const ATTENTION: [&str; 4] = ["full_attention", "attention", "sliding_attention", "hybrid"];
+use crate::shape::{Convolution, DeltaRule, DualStates, ModelShape, Recurrence, Recurrent, Scan, ShapeError};
 
 impl Config<'_> {
-    /// Layers that the configuration lists as other than attention; without a list those that `by_rule` says.
-    pub(super) fn recurrent_layers(&self, layers: u64, by_rule: impl Fn(u64) -> bool) -> Result<Vec<u64>, ShapeError> {
-        // Checked here as well: the list is built before the shape is.
-        if layers > MAX_LAYERS {
-            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
-        }
-        let listed = self.words(&["layer_types", "layers_block_type"], layers)?;
-        let is_recurrent = |layer: &u64| match &listed {
-            Some(words) => !ATTENTION.contains(&words[*layer as usize]),
-            None => by_rule(*layer),
-        };
-        Ok((0..layers).filter(is_recurrent).collect())
-    }
-
     /// Returns the layers with their recurrence; `None` where a model of nothing but attention has no recurrence.
     pub(super) fn recurrent(layers: Vec<u64>, recurrence: Recurrence) -> Option<Recurrent> {
         (!layers.is_empty()).then_some(Recurrent { layers, recurrence })

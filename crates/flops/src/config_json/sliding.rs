@@ -1,5 +1,3 @@
-use serde_json::Value;
-
 use super::keys::Config;
 use crate::family::SlidingLayers;
 use crate::shape::{ShapeError, Sliding};
@@ -35,11 +33,11 @@ impl Config<'_> {
         }
         // An explicit null turns the window off, whatever the family's default.
         let default = default.filter(|_| !self.keys.contains_key(WINDOW));
-        let Some(window) = self.count(&[WINDOW])?.or(default) else {
+        let Some(window) = self.count_or_null(&[WINDOW])?.or(default) else {
             return Ok(None);
         };
-        let sliding = match self.listed()? {
-            Some(listed) => listed.min(layers),
+        let sliding = match self.windowed_layers(layers)? {
+            Some(listed) => listed,
             None => self.by_pattern(pattern, layers)?,
         };
         Ok((sliding > 0).then_some(Sliding {
@@ -55,29 +53,15 @@ impl Config<'_> {
             SlidingLayers::FromMaxWindowLayers(_) => layers.saturating_sub(self.max_window_layers()?),
             SlidingLayers::EveryOtherBeforeMaxWindowLayers(_) => self.max_window_layers()?.min(layers).div_ceil(2),
             SlidingLayers::EveryOther(_) => layers.div_ceil(2),
-            SlidingLayers::AllButEvery { nth, .. } => {
-                let nth = self.count(&["sliding_window_pattern"])?.unwrap_or(nth).max(1);
-                layers - layers / nth
-            }
-            SlidingLayers::WithoutRotary => {
-                let interval = self.count(&["no_rope_layer_interval"])?.unwrap_or(NO_ROTARY_INTERVAL);
-                layers / interval.max(1)
-            }
+            SlidingLayers::AllButEvery { nth, .. } => layers - layers / self.interval("sliding_window_pattern", nth)?,
+            SlidingLayers::WithoutRotary => match self.layer_flags("no_rope_layers", layers)? {
+                Some(rotary) => rotary.iter().filter(|rotary| !**rotary).count() as u64,
+                None => layers / self.interval("no_rope_layer_interval", NO_ROTARY_INTERVAL)?,
+            },
         })
     }
 
     fn max_window_layers(&self) -> Result<u64, ShapeError> {
         Ok(self.count(&["max_window_layers"])?.unwrap_or(MAX_WINDOW_LAYERS))
-    }
-
-    fn listed(&self) -> Result<Option<u64>, ShapeError> {
-        match self.keys.get("layer_types") {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Array(types)) => {
-                let slides = |kind: &&Value| kind.as_str() == Some("sliding_attention");
-                Ok(Some(types.iter().filter(slides).count() as u64))
-            }
-            Some(other) => Err(ShapeError::bad("layer_types", other, "a list of layer types")),
-        }
     }
 }

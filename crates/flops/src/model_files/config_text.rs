@@ -6,12 +6,12 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::json_text::{count_values, without_nan};
+use crate::json_text::{count_values, with_nan_as_text};
 
 /// A configuration has some thousand values; one takes up to 360 bytes of memory, as many take 90 MB.
 const MAX_VALUES: usize = 250_000;
 
-/// Parses JSON, with `null` for `NaN` and the infinities.
+/// Parses JSON, with texts for `NaN` and the infinities.
 ///
 /// # Errors
 /// Returns an error for what is no JSON, and for more values than a configuration has.
@@ -20,7 +20,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
         let reason = format!("it has more than {MAX_VALUES} values, which no configuration has");
         return Err(serde_json::Error::custom(reason));
     }
-    serde_json::from_slice(&without_nan(text))
+    serde_json::from_slice(&with_nan_as_text(text))
 }
 
 /// The files that an index of safetensors names, each once, and whether it has the map of them at all.

@@ -9,6 +9,7 @@ use super::parameter_estimate::estimate_by_size_or_name;
 use super::passed::{Passed, passed};
 use super::read::{not_of_a_model, open_file};
 use super::{gguf_model, safetensors_model, whole};
+use crate::config_json::refuse_other_parts;
 use crate::{Estimator, FlopsAnswer, Naming, Question, Walk, from_config_json};
 
 /// The description of a model from which its FLOPs are counted. It needs no weights: a `config.json` is enough.
@@ -96,7 +97,8 @@ fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
     // A quantization leaves some weights as they were: their mean is not known.
     let bits = stated_bits(config);
     let uniform_bits = bits.filter(|_| quantization(config).is_none()).map(f64::from);
-    let estimator = match from_config_json(config) {
+    let shape = from_config_json(config);
+    let estimator = match shape.and_then(|shape| refuse_other_parts(config, &shape).map(|()| shape)) {
         Ok(shape) => Estimator::Walk(Box::new(Walk::new(shape, Naming::HuggingFace, &[], uniform_bits))),
         Err(error) if error.is_zero() => Estimator::Unknown {
             reason: error.to_string(),
@@ -188,6 +190,35 @@ mod tests {
             assert!(!walk.is_traced());
             assert_eq!(walk.shape().parameters_total(), 124_439_808);
         }
+    }
+
+    #[test]
+    fn parts_that_the_family_does_not_have_are_no_figure_without_tensors() {
+        for (more, words) in [
+            (
+                json!({"num_experts": 8, "num_experts_per_tok": 2}),
+                "`num_experts` is 8",
+            ),
+            (json!({"is_encoder_decoder": true}), "has no encoder"),
+            (json!({"add_cross_attention": true}), "has no encoder"),
+        ] {
+            let mut config = json!({"model_type": "llama"});
+            config
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            match super::describe_config(&config, "").estimator {
+                Estimator::Unknown { reason } => assert!(reason.contains(words), "{reason}"),
+                other => panic!("{config}: {other:?}"),
+            }
+        }
+        let none = json!({"model_type": "llama", "num_experts": 0, "is_encoder_decoder": false});
+        assert!(matches!(
+            super::describe_config(&none, "").estimator,
+            Estimator::Walk(_)
+        ));
+        let t5 = json!({"model_type": "t5", "is_encoder_decoder": true});
+        assert!(matches!(super::describe_config(&t5, "").estimator, Estimator::Walk(_)));
     }
 
     #[test]
