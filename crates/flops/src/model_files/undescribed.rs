@@ -1,21 +1,24 @@
 //! Counts the parameters of a model whose family is not described, by its tensors. Owns which of them work on a token;
 //! where that cannot be told, it says why.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod part;
+mod stated;
+mod sum;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::config::{packing, text_part};
+use self::stated::Stated;
+use self::sum::Sum;
+use super::config::packing;
 use crate::companion::{Packing, Weights, is_no_parameter};
-use crate::config_json::one_count;
 use crate::{FlopsMethod, MetadataValue, Parameters, TensorInfo};
 
 /// What the configuration says of the parts that the tensors show.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    pub layers: Option<u64>,
-    pub experts: Option<u64>,
-    pub experts_per_token: Option<u64>,
+    pub stated: Stated,
     pub packing: Packing,
     /// Whether lm_head is the embedding matrix.
     pub tied: bool,
@@ -50,35 +53,8 @@ impl Counted {
 impl Facts {
     /// Reads the facts of a `config.json`.
     pub fn of_config(config: &Value, tied: bool) -> Self {
-        let text = text_part(config);
-        let nested = text.get("ffn_config").unwrap_or(&Value::Null);
-        let count = |names: &[&str]| {
-            let found = names
-                .iter()
-                .find_map(|name| text.get(*name).or_else(|| nested.get(*name)));
-            found.and_then(one_count)
-        };
         Self {
-            layers: count(&["num_hidden_layers", "n_layer", "n_layers", "num_layers"]),
-            experts: count(&[
-                "num_experts",
-                "num_local_experts",
-                "n_routed_experts",
-                "moe_num_experts",
-                "num_moe_experts",
-                "n_experts",
-            ]),
-            experts_per_token: count(&[
-                "num_experts_per_tok",
-                "num_experts_per_token",
-                "experts_per_token",
-                "moe_topk",
-                "moe_top_k",
-                "moe_k",
-                "moe_router_topk",
-                "num_selected_experts",
-                "top_k_experts",
-            ]),
+            stated: Stated::of_config(config),
             packing: packing(config),
             tied,
         }
@@ -86,16 +62,9 @@ impl Facts {
 
     /// Reads the facts of a GGUF's metadata.
     pub fn of_gguf(architecture: &str, metadata: &BTreeMap<String, MetadataValue>) -> Self {
-        let count = |key: &str| {
-            let value = metadata.get(&format!("{architecture}.{key}"));
-            value.and_then(MetadataValue::as_count)
-        };
         Self {
-            layers: count("block_count"),
-            experts: count("expert_count").filter(|count| *count > 0),
-            experts_per_token: count("expert_used_count"),
-            packing: Packing::default(),
-            tied: false,
+            stated: Stated::of_gguf(architecture, metadata),
+            ..Self::default()
         }
     }
 
@@ -103,13 +72,14 @@ impl Facts {
     pub fn count(&self, tensors: &[TensorInfo]) -> Option<Counted> {
         let weights = Weights::new(tensors, self.packing);
         let repeats = |tensor: &TensorInfo| self.tied && tensor.name.ends_with("lm_head.weight");
-        let mut sum = Sum::default();
+        let mut sum = Sum::new(self.stated.experts);
         for tensor in tensors
             .iter()
             .filter(|tensor| !is_no_parameter(tensor) && !repeats(tensor))
         {
-            sum.add(tensor, weights.count(tensor)?, self.experts);
+            sum.add(tensor, weights.count(tensor)?);
         }
+        sum.settle();
         (sum.total > 0).then(|| Counted {
             total: sum.total,
             active: self.active(&sum),
@@ -117,20 +87,19 @@ impl Facts {
         })
     }
 
-    fn active(&self, sum: &Sum) -> Option<u64> {
-        let all = self.experts.unwrap_or(sum.experts);
-        let chosen = self.experts_per_token.filter(|chosen| (1..=all).contains(chosen))?;
-        if sum.in_experts == 0 {
-            return None;
-        }
+    fn active(&self, sum: &Sum<'_>) -> Option<u64> {
+        let all = *sum.experts.last()?;
+        let chosen = self
+            .stated
+            .experts_per_token
+            .filter(|chosen| (1..=all).contains(chosen))?;
         let idle = u128::from(sum.in_experts) * u128::from(all - chosen) / u128::from(all);
         Some(sum.total.saturating_sub(u64::try_from(idle).unwrap_or(u64::MAX)))
     }
 
-    fn doubt(&self, sum: &Sum) -> Option<String> {
+    fn doubt(&self, sum: &Sum<'_>) -> Option<String> {
         let layers = sum.layers.len() as u64;
-        let named_experts = self.experts.filter(|count| *count > 1);
-        if let Some(name) = &sum.strange {
+        if let Some(name) = sum.strange {
             let more = match sum.strange_count - 1 {
                 0 => String::new(),
                 more => format!(" and {more} more"),
@@ -138,155 +107,49 @@ impl Facts {
             let name = crate::shortened(name);
             return Some(format!("how `{name}`{more} work on a token is not known"));
         }
-        match (self.layers, named_experts) {
-            (Some(stated), _) if stated != layers => Some(format!(
+        if self.stated.doubt.is_some() {
+            return self.stated.doubt.clone();
+        }
+        match self.stated.layers {
+            Some(stated) if stated != layers => Some(format!(
                 "the configuration has {stated} layers, the files {layers}: how the others work is not known"
             )),
+            None if layers == 0 => Some("the files have no layers".to_owned()),
             _ if sum.stacks.len() > 1 => Some("there is more than one stack of layers".to_owned()),
-            _ if sum.in_experts > 0 && self.active(sum).is_none() => {
+            _ => self.doubt_of_experts(sum),
+        }
+    }
+
+    fn doubt_of_experts(&self, sum: &Sum<'_>) -> Option<String> {
+        let stated = self.stated.experts;
+        let Some(found) = sum.experts.last().copied() else {
+            return stated
+                .filter(|count| *count > 1)
+                .map(|count| format!("the configuration has {count} experts, which the tensors do not show"));
+        };
+        let least = sum.experts.first().copied().unwrap_or(found);
+        match (stated, self.stated.experts_per_token, sum.routes) {
+            _ if least != found => Some(format!("its layers have from {least} to {found} experts")),
+            (Some(stated), _, _) if stated != found => {
+                Some(format!("the configuration has {stated} experts, the files {found}"))
+            }
+            (_, _, Some(routes)) if routes != found => Some(format!(
+                "its router chooses among {routes}, the files have {found} experts"
+            )),
+            (_, None | Some(0), _) => {
                 Some("how many of its experts a token passes is not said, so all are counted".to_owned())
             }
-            (_, Some(count)) if sum.in_experts == 0 => Some(format!(
-                "the configuration has {count} experts, which the tensors do not show"
+            (_, Some(chosen), _) if chosen > found => Some(format!(
+                "a token cannot pass {chosen} of {found} experts, so all are counted"
             )),
             _ => None,
         }
     }
-}
-
-/// What the tensors are, taken together.
-#[derive(Default)]
-struct Sum {
-    total: u64,
-    in_experts: u64,
-    /// As many as the tensors' names or first dimensions show.
-    experts: u64,
-    layers: BTreeSet<u64>,
-    /// What stands before the numbers of layers.
-    stacks: BTreeSet<String>,
-    /// The first tensor that belongs to no plain stack, and how many there are.
-    strange: Option<String>,
-    strange_count: u64,
-}
-
-impl Sum {
-    fn add(&mut self, tensor: &TensorInfo, weights: u64, stated_experts: Option<u64>) {
-        self.total = self.total.saturating_add(weights);
-        if let Some(experts) = routed_experts(tensor, stated_experts) {
-            self.in_experts = self.in_experts.saturating_add(weights);
-            self.experts = self.experts.max(experts);
-        }
-        let layer = layer(&tensor.name);
-        if !is_plain(&tensor.name, layer.map(|(stack, _)| stack)) {
-            self.strange_count += 1;
-            self.strange.get_or_insert_with(|| tensor.name.clone());
-        } else if let Some((stack, number)) = layer {
-            self.layers.insert(number);
-            if !self.stacks.contains(stack) {
-                self.stacks.insert(stack.to_owned());
-            }
-        }
-    }
-}
-
-/// What stands before the layer's number, and the number.
-fn layer(name: &str) -> Option<(&str, u64)> {
-    let mut start = 0;
-    for word in name.split('.') {
-        if let Ok(number) = word.parse()
-            && start > 0
-        {
-            return Some((&name[..start - 1], number));
-        }
-        start += word.len() + 1;
-    }
-    None
-}
-
-/// Parts that do not work on each token as the layers do, by words of their names.
-const STRANGE: [&str; 24] = [
-    "vision",
-    "visual",
-    "image",
-    "video",
-    "audio",
-    "speech",
-    "encoder",
-    "cross",
-    "lora",
-    "adapter",
-    "mtp",
-    "nextn",
-    "eh_proj",
-    "projector",
-    "talker",
-    "code2wav",
-    "perceiver",
-    "resampler",
-    "connector",
-    "medusa",
-    "eagle",
-    "per_layer",
-    "altup",
-    "clip",
-];
-/// Modules around and containers of the layers of a text model.
-const STACK: [&str; 14] = [
-    "model",
-    "transformer",
-    "backbone",
-    "decoder",
-    "language_model",
-    "text_model",
-    "base_model",
-    "gpt_neox",
-    "rwkv",
-    "layers",
-    "layer",
-    "h",
-    "blocks",
-    "blk",
-];
-/// Parts of the names of what stands outside of the layers.
-const OUTSIDE: [&str; 8] = ["emb", "wte", "wpe", "norm", "ln", "head", "output", "score"];
-
-fn is_plain(name: &str, stack: Option<&str>) -> bool {
-    let name = name.to_ascii_lowercase();
-    if STRANGE.iter().any(|word| name.contains(word)) {
-        return false;
-    }
-    match stack {
-        Some(stack) => stack.split('.').all(|word| STACK.contains(&word)),
-        None => OUTSIDE.iter().any(|word| name.contains(word)),
-    }
-}
-
-/// The number of experts that a tensor of routed experts shows; `None` for other tensors.
-fn routed_experts(tensor: &TensorInfo, stated: Option<u64>) -> Option<u64> {
-    let name = tensor.name.as_str();
-    if name.contains("shared") || name.contains("shexp") {
-        return None;
-    }
-    let words: Vec<&str> = name.split('.').collect();
-    let stacked = || tensor.shape.first().copied().filter(|_| tensor.shape.len() >= 2);
-    for (position, word) in words.iter().enumerate() {
-        let number = || words.get(position + 1).and_then(|word| word.parse::<u64>().ok());
-        let found = match *word {
-            "experts" | "switch_mlp" => number().map(|number| number.saturating_add(1)).or_else(stacked),
-            "ffn_gate" | "ffn_up" | "ffn_down" => number().map(|number| number.saturating_add(1)),
-            word if word.ends_with("_exps") => stacked(),
-            _ => None,
-        };
-        if found.is_some() {
-            return found;
-        }
-    }
-    stated.filter(|count| *count > 1 && tensor.shape.len() == 3 && tensor.shape[0] == *count)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Counted, Facts};
+    use super::{Counted, Facts, Stated};
     use crate::{FlopsMethod, TensorInfo};
 
     fn tensors(names: &[(&str, &[u64])]) -> Vec<TensorInfo> {
@@ -305,35 +168,32 @@ mod tests {
         ("model.layers.1.self_attn.q_proj.weight", &[4, 4]),
         ("model.norm.weight", &[4]),
     ];
-    const FACTS: Facts = Facts {
-        layers: Some(2),
-        experts: None,
-        experts_per_token: None,
-        packing: crate::companion::Packing {
-            bits: None,
-            group_size: None,
-        },
-        tied: false,
-    };
+    fn facts(experts: Option<u64>, experts_per_token: Option<u64>) -> Facts {
+        Facts {
+            stated: Stated {
+                layers: Some(2),
+                experts,
+                experts_per_token,
+                doubt: None,
+            },
+            ..Facts::default()
+        }
+    }
 
-    fn with(more: &[(&str, &[u64])], facts: Facts) -> Counted {
+    fn with(more: &[(&str, &[u64])], facts: &Facts) -> Counted {
         facts.count(&tensors(&[&PLAIN[..], more].concat())).unwrap()
     }
 
     #[test]
     fn a_plain_stack_is_counted_without_doubt() {
-        let counted = with(&[], FACTS);
+        let counted = with(&[], &facts(None, None));
         assert_eq!((counted.total, counted.active, &counted.doubt), (76, None, &None));
         assert_eq!(counted.parameters("it is new").method, FlopsMethod::Architecture);
     }
 
     #[test]
     fn of_experts_only_the_chosen_are_active() {
-        let facts = Facts {
-            experts: Some(4),
-            experts_per_token: Some(1),
-            ..FACTS
-        };
+        let facts = facts(Some(4), Some(1));
         for experts in [
             &[
                 ("model.layers.0.moe.experts.0.w1.weight", &[4, 4][..]),
@@ -342,15 +202,95 @@ mod tests {
             &[("model.layers.0.block_sparse_moe.input_linear.weight", &[4, 2, 4])],
             &[("model.layers.0.mlp.switch_mlp.up_proj.weight", &[4, 2, 4])],
         ] {
-            let counted = with(experts, facts);
+            let counted = with(experts, &facts);
             assert_eq!(
                 (counted.total, counted.active, counted.doubt),
                 (108, Some(84), None),
                 "{experts:?}"
             );
         }
-        let shared = with(&[("model.layers.0.mlp.shared_experts.up_proj.weight", &[4, 2])], facts);
+        let shared = with(&[("model.layers.0.mlp.shared_experts.up_proj.weight", &[4, 2])], &facts);
         assert!(shared.doubt.unwrap().contains("4 experts"));
+    }
+
+    #[test]
+    fn experts_are_known_by_whatever_names_they_have() {
+        for (name, shape) in [
+            ("model.layers.0.ffn.local_{}.w1.weight", &[4, 4][..]),
+            ("model.layers.0.mlp.expert_{}.up_proj.weight", &[4, 4]),
+            ("model.layers.0.mlp.experts_{}.up_proj.weight", &[4, 4]),
+            ("model.layers.0.mlp.expert{}.up_proj.weight", &[4, 4]),
+            ("model.layers.0.mlp.experts.expert_{}.up_proj.weight", &[4, 4]),
+            ("model.layers.0.mlp.up_proj.{}.weight", &[4, 4]),
+            ("model.layers.0.mlp.experts.{}.gate.weight", &[4, 4]),
+            ("blk.0.ffn_up.{}.weight", &[4, 4]),
+            ("model.layers.0.moe.{}.w1.weight", &[4, 4]),
+            ("model.layers.0.moe.w1", &[4, 4, 4]),
+            ("model.layers.0.ffn.w1", &[4, 4, 4]),
+            ("transformer.blocks.0.ffn.experts.mlp.w1", &[16, 4]),
+            ("model.layers.0.feed_forward.experts.w1", &[4, 16]),
+            ("blk.0.ffn_up_exps.weight", &[4, 4, 4]),
+        ] {
+            let copies = if name.contains("{}") { 4 } else { 1 };
+            let names: Vec<String> = (0..copies)
+                .map(|number: u64| name.replace("{}", &number.to_string()))
+                .collect();
+            let mut experts: Vec<(&str, &[u64])> = names.iter().map(|name| (name.as_str(), shape)).collect();
+            // GGUF's and DBRX's containers would be a second stack.
+            let plain: Vec<String> = PLAIN.iter().map(|(other, _)| stack_of(name, other)).collect();
+            experts.extend(
+                plain
+                    .iter()
+                    .map(String::as_str)
+                    .zip(PLAIN.iter().map(|(_, shape)| *shape)),
+            );
+            let counted = facts(Some(4), Some(1)).count(&tensors(&experts)).unwrap();
+            assert_eq!(
+                (counted.total, counted.active),
+                (76 + 64, Some(76 + 16)),
+                "{name}: {counted:?}"
+            );
+            assert_eq!(counted.doubt, None, "{name}");
+        }
+    }
+
+    /// Returns the name with the stack of another.
+    fn stack_of(name: &str, other: &str) -> String {
+        let stack = name.split(".0.").next().unwrap();
+        other.replace("model.layers", stack)
+    }
+
+    #[test]
+    fn experts_that_are_not_those_of_the_configuration_leave_a_doubt() {
+        let experts: [(&str, &[u64]); 2] = [
+            ("model.layers.0.mlp.experts.0.up_proj.weight", &[4, 4]),
+            ("model.layers.0.mlp.experts.3.up_proj.weight", &[4, 4]),
+        ];
+        let fewer: [(&str, &[u64]); 1] = [("model.layers.1.mlp.experts.1.up_proj.weight", &[4, 4])];
+        let router: [(&str, &[u64]); 1] = [("model.layers.0.mlp.router.weight", &[6, 8])];
+        let gate: [(&str, &[u64]); 1] = [("model.layers.0.mlp.gate.weight", &[6, 8])];
+        let stacked: [(&str, &[u64]); 1] = [("model.layers.0.moe.w1", &[8, 4, 4])];
+        for (more, stated, chosen, words) in [
+            (&experts[..], Some(8), Some(1), "8 experts, the files 4"),
+            (&stacked, Some(4), Some(1), "4 experts, the files 8"),
+            (&stacked, Some(0), Some(1), "0 experts, the files 8"),
+            (&stacked, None, None, "is not said"),
+            (&experts, Some(4), None, "is not said"),
+            (&experts, Some(4), Some(5), "5 of 4 experts"),
+            (&[], Some(4), Some(1), "4 experts, which the tensors do not show"),
+            (
+                &[&experts[..], &fewer].concat(),
+                Some(4),
+                Some(1),
+                "from 2 to 4 experts",
+            ),
+            (&[&experts[..], &router].concat(), Some(4), Some(1), "among 6"),
+            (&[&experts[..], &gate].concat(), Some(4), Some(1), "among 6"),
+        ] {
+            let counted = with(more, &facts(stated, chosen));
+            let doubt = counted.doubt.unwrap_or_default();
+            assert!(doubt.contains(words), "{words}: {doubt}");
+        }
     }
 
     #[test]
@@ -365,11 +305,58 @@ mod tests {
             "mm.0.weight",
             "model.layers.2.self_attn.q_proj.weight",
             "model.layers.0.mlp.experts.0.up_proj.weight",
+            "model.layers.0.mlp.branch_5.up_proj.weight",
+            "model.layers.0.mlp.up_proj_7.weight",
+            "model.layers.0.shared_transformer.q_proj.weight",
+            "model.layers.0.shared_attn.q_proj.weight",
+            "model.layers.0.mtp_block.q_proj.weight",
+            "model.layers.0.mlp.zero_experts.weight",
+            "model.layers.0.ngram_table.weight",
+            "model.layers.0.lm_head.weight",
+            "model.ngram_embeddings.weight",
+            "model.embed_tokens_per_layer.weight",
+            "model.embed_tokens.1.weight",
+            "model.input_embedding.weight",
+            "lm_head_2.weight",
+            "model.mem_blocks.0.self_attn.q_proj.weight",
+            "model.decoder.block.0.layer.0.q.weight",
+            "adapter.down_proj.weight",
         ] {
-            let counted = with(&[(name, &[4, 4])], FACTS);
+            let counted = with(&[(name, &[4, 4])], &facts(None, None));
             assert!(counted.doubt.is_some(), "{name}");
             assert_eq!(counted.parameters("it is new").method, FlopsMethod::ParameterEstimate);
         }
-        assert_eq!(FACTS.count(&[]), None);
+        assert_eq!(facts(None, None).count(&[]), None);
+    }
+
+    #[test]
+    fn the_usual_names_of_a_plain_layer_leave_no_doubt() {
+        for (name, shape) in [
+            ("model.layers.0.self_attn.o_proj.weight", &[4, 4][..]),
+            ("model.layers.0.self_attn.W_pack.weight", &[12, 4]),
+            ("model.layers.0.self_attn.kv_a_proj_with_mqa.weight", &[4, 4]),
+            ("model.layers.0.attention.wqkv.weight", &[12, 4]),
+            ("model.layers.0.attn.attention.q_proj.weight", &[4, 4]),
+            ("model.layers.0.mlp.c_fc_0.weight", &[4, 4]),
+            ("model.layers.0.mlp.c_fc_1.weight", &[4, 4]),
+            ("model.layers.0.mlp.gate.weight", &[8, 4]),
+            ("model.layers.0.mlp.0.weight", &[8, 4]),
+            ("model.layers.0.mlp.dense_h_to_4h.weight", &[16, 4]),
+            ("model.layers.0.mlp.shared_experts.0.up_proj.weight", &[4, 4]),
+            ("model.layers.0.feed_forward.w1.weight", &[4, 4]),
+            ("model.layers.0.norm_2.weight", &[4]),
+            ("model.layers.0.self_attn_layer_norm.weight", &[4]),
+            ("model.layers.0.mixer.conv1d.weight", &[4, 1, 4]),
+            ("model.layers.0.mixer.A_log", &[4]),
+            ("model.layers.0.mamba.dt_bias", &[4]),
+            ("lm_head.weight", &[10, 4]),
+            ("embed_out.weight", &[10, 4]),
+            ("model.decoder.embed_positions.weight", &[10, 4]),
+            ("transformer.ln_f.weight", &[4]),
+            ("transformer.wpe.weight", &[10, 4]),
+        ] {
+            let counted = with(&[(name, shape)], &facts(None, None));
+            assert_eq!(counted.doubt, None, "{name}");
+        }
     }
 }
