@@ -100,19 +100,21 @@ step "build" cargo build --release --locked --workspace --all-targets
 wait_all
 start "openapi lint" bash tests/openapi_lint.sh
 start "generated clients" bash tests/clients.sh
-step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
-wait_all
-start "schemathesis" bash tests/schemathesis.sh
-step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
-step "doc tests" cargo test --release --locked --workspace --doc
-wait_all
 # These compare readings with the truth to a percent: they get the machine to themselves, one after the other, since a
 # meter whose thread waits for a CPU measures the load of the tests beside it.
 quiet=(nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)
 skips=()
 for module in "${quiet[@]}"; do skips+=(--skip "$module"); done
+# The others wait more than they compute, so that the lints compile meanwhile.
+start "integration tests" cargo test --release --locked --test integration -- "${skips[@]}"
+# Each holds the lock of the build's folder while it compiles: the tests, which have nothing to compile, go first.
+until grep -qsE 'Running|failed' "$records/integration tests"; do sleep 0.2; done
+step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
+step "doc tests" cargo test --release --locked --workspace --doc
 step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test packed
-step "integration tests" cargo test --release --locked --test integration -- "${skips[@]}"
+start "schemathesis" bash tests/schemathesis.sh
+wait_all
 step "quiet tests" cargo test --release --locked --test integration -- --test-threads=1 "${quiet[@]}"
 
 printf '\nevery check passed in %d s; what took how long, some beside others:\n' "$SECONDS"
