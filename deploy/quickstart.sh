@@ -141,7 +141,7 @@ find_or_start_server() {
 step "tools" setup_build_tools
 step "model" bash deploy/fetch-model.sh models
 { [ -x "$program" ] && [ -x "$engine" ]; } ||
-  printf '   the first build compiles the inference engine: about 12 minutes on two cores\n'
+  printf '   the first build compiles the inference engine: 20 to 35 minutes on two cores\n'
 step "build" cargo build --release --locked
 step "server" find_or_start_server
 printf '   %s from the command to the experiment\n' "$(seconds_since "$started")"
