@@ -57,7 +57,7 @@ pub struct ModelFiles {
     pub(super) not_whole: Option<String>,
     /// Whether the weights were quantized before they were saved, of a folder with safetensors.
     pub is_quantized: bool,
-    /// The parameters by the tensors' elements, for a family that is not described.
+    /// The parameters by the tensors' elements, where they are not traced to operators.
     pub(super) counted: Option<Counted>,
     /// The operators compared with the tensors, once; `None` where there is no shape.
     pub(super) walk: Option<Walk>,

@@ -43,7 +43,10 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
     };
     // A traced GPT-2 tells its repeated embedding from a head of its own; elements alone do not.
     let (walk, traced) = walk(&shape, Naming::Gguf, &tensors);
-    let counted = Facts::of_gguf(&architecture, &metadata).count(&tensors);
+    let counted = match traced {
+        Some(_) => None,
+        None => Facts::of_gguf(&architecture, &metadata).count(&tensors),
+    };
     let not_whole = whole::of_gguf(&metadata, &tensors, files.len());
     let vocabulary = metadata.get("tokenizer.ggml.tokens").and_then(MetadataValue::list_len);
     Ok(ModelFiles {

@@ -33,7 +33,10 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
     let tied = known.map_or_else(|| flag(&config, "tie_word_embeddings"), |shape| shape.tied());
     let by_shape = || known.and_then(|shape| u64::try_from(shape.parameters_total()).ok());
     let (walk, traced) = walk(&shape, Naming::HuggingFace, &tensors);
-    let counted = Facts::of_config(&config, tied).count(&tensors);
+    let counted = match traced {
+        Some(_) => None,
+        None => Facts::of_config(&config, tied).count(&tensors),
+    };
     let by_tensors = counted.as_ref().map(|counted| counted.total);
     let parameters_total = traced.or(by_tensors).or_else(by_shape);
     let not_whole = whole::of_tensors(&tensors);

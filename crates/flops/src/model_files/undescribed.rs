@@ -4,6 +4,7 @@
 mod part;
 mod stated;
 mod sum;
+mod unknown;
 
 use std::collections::BTreeMap;
 
@@ -123,9 +124,13 @@ impl Facts {
     fn doubt_of_experts(&self, sum: &Sum<'_>) -> Option<String> {
         let stated = self.stated.experts;
         let Some(found) = sum.experts.last().copied() else {
+            let routes = sum
+                .routes
+                .map(|count| format!("its router chooses among {count} experts, which the tensors do not show"));
             return stated
                 .filter(|count| *count > 1)
-                .map(|count| format!("the configuration has {count} experts, which the tensors do not show"));
+                .map(|count| format!("the configuration has {count} experts, which the tensors do not show"))
+                .or(routes);
         };
         let least = sum.experts.first().copied().unwrap_or(found);
         match (stated, self.stated.experts_per_token, sum.routes) {
@@ -269,6 +274,11 @@ mod tests {
         let fewer: [(&str, &[u64]); 1] = [("model.layers.1.mlp.experts.1.up_proj.weight", &[4, 4])];
         let router: [(&str, &[u64]); 1] = [("model.layers.0.mlp.router.weight", &[6, 8])];
         let gate: [(&str, &[u64]); 1] = [("model.layers.0.mlp.gate.weight", &[6, 8])];
+        let numbered: [(&str, &[u64]); 3] = [
+            ("model.layers.0.mlp.up_proj_0.weight", &[4, 4]),
+            ("model.layers.0.mlp.up_proj_1.weight", &[4, 4]),
+            ("model.layers.0.mlp.up_proj_2.weight", &[4, 4]),
+        ];
         let stacked: [(&str, &[u64]); 1] = [("model.layers.0.moe.w1", &[8, 4, 4])];
         for (more, stated, chosen, words) in [
             (&experts[..], Some(8), Some(1), "8 experts, the files 4"),
@@ -286,6 +296,9 @@ mod tests {
             ),
             (&[&experts[..], &router].concat(), Some(4), Some(1), "among 6"),
             (&[&experts[..], &gate].concat(), Some(4), Some(1), "among 6"),
+            (&router, None, None, "among 6 experts"),
+            (&gate, None, None, "among 6 experts"),
+            (&numbered, None, None, "and 2 more"),
         ] {
             let counted = with(more, &facts(stated, chosen));
             let doubt = counted.doubt.unwrap_or_default();
@@ -306,7 +319,6 @@ mod tests {
             "model.layers.2.self_attn.q_proj.weight",
             "model.layers.0.mlp.experts.0.up_proj.weight",
             "model.layers.0.mlp.branch_5.up_proj.weight",
-            "model.layers.0.mlp.up_proj_7.weight",
             "model.layers.0.shared_transformer.q_proj.weight",
             "model.layers.0.shared_attn.q_proj.weight",
             "model.layers.0.mtp_block.q_proj.weight",

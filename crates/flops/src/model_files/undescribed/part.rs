@@ -53,171 +53,23 @@ const STACK: [&str; 14] = [
     "blk",
 ];
 
-/// Words of the names within a plain layer, without digits behind them: of attention, feed-forward network, norms,
-/// recurrences, experts, ways to store a weight.
-const WITHIN: &[&str] = &[
-    "self",
-    "attn",
-    "attention",
-    "att",
-    "q",
-    "k",
-    "v",
-    "o",
-    "qk",
-    "kv",
-    "qkv",
-    "qkvz",
-    "query",
-    "key",
-    "value",
-    "wq",
-    "wk",
-    "wv",
-    "wo",
-    "wqkv",
-    "pack",
-    "fused",
-    "a",
-    "b",
-    "c",
-    "f",
-    "g",
-    "r",
-    "w",
-    "ba",
-    "with",
-    "mqa",
-    "nope",
-    "rope",
-    "sink",
-    "sinks",
-    "proj",
-    "projection",
-    "linear",
-    "dense",
-    "fc",
-    "in",
-    "out",
-    "inp",
-    "input",
-    "output",
-    "up",
-    "down",
-    "gate",
-    "gating",
-    "mlp",
-    "ffn",
-    "ffw",
-    "ff",
-    "feed",
-    "forward",
-    "feedforward",
-    "glu",
-    "swiglu",
-    "h",
-    "to",
-    "4h",
-    "res",
-    "residual",
-    "norm",
-    "layernorm",
-    "layer",
-    "ln",
-    "rms",
-    "rmsnorm",
-    "pre",
-    "post",
-    "sub",
-    "subln",
-    "final",
-    "operator",
-    "weight",
-    "bias",
-    "scale",
-    "qweight",
-    "packed",
-    "blocks",
-    "gamma",
-    "beta",
-    "alpha",
-    "mixer",
-    "mamba",
-    "ssm",
-    "conv",
-    "conv1d",
-    "x",
-    "z",
-    "d",
-    "dt",
-    "log",
-    "time",
-    "mix",
-    "decay",
-    "first",
-    "receptance",
-    "channel",
-    "lerp",
-    "maa",
-    "delta",
-    "bc",
-    "state",
-    "expert",
-    "experts",
-    "exps",
-    "moe",
-    "block",
-    "sparse",
-    "switch",
-    "local",
-    "shared",
-    "shexp",
-    "router",
-    "classifier",
-    "wg",
+/// Words of the names within a plain layer, in lower case and without digits behind them: of attention, feed-forward
+/// network, norms, recurrences, experts, ways to store a weight.
+const WITHIN: [&str; 6] = [
+    "self attn attention att q k v o qk kv qkv qkvz query key value wq wk wv wo wqkv pack fused a b c f g r w ba with mqa \
+     nope rope sink sinks proj projection linear dense fc in out inp input output",
+    "up down gate gating mlp ffn ffw ff feed forward feedforward glu swiglu h to 4h res residual",
+    "norm layernorm layer ln rms rmsnorm pre post sub subln final operator",
+    "mixer mamba ssm conv conv1d x z d dt log time mix decay first receptance channel lerp maa delta bc state",
+    "expert experts exps moe block sparse switch local shared shexp router classifier wg",
+    "weight bias scale qweight packed blocks gamma beta alpha",
 ];
 
 /// Words of the names outside of the layers. A digit behind them would tell a second table from the first.
-const OUTSIDE: &[&str] = &[
-    "emb",
-    "embd",
-    "embed",
-    "embedding",
-    "embeddings",
-    "token",
-    "tokens",
-    "tok",
-    "word",
-    "type",
-    "types",
-    "wte",
-    "wpe",
-    "position",
-    "positions",
-    "positional",
-    "pos",
-    "in",
-    "out",
-    "input",
-    "output",
-    "norm",
-    "layernorm",
-    "layer",
-    "rmsnorm",
-    "rms",
-    "ln",
-    "f",
-    "final",
-    "last",
-    "lm",
-    "head",
-    "score",
-    "weight",
-    "qweight",
-    "packed",
-    "bias",
-    "scale",
-    "project",
+const OUTSIDE: [&str; 3] = [
+    "emb embd embed embedding embeddings token tokens tok word type types wte wpe position positions positional pos",
+    "norm layernorm layer rmsnorm rms ln f final last lm head score in out input output project",
+    "weight qweight packed bias scale",
 ];
 
 /// Returns where the tensor stands and what it is, of a model that is said to have so many experts.
@@ -229,7 +81,7 @@ pub(super) fn place(tensor: &TensorInfo, stated: Option<u64>) -> Place<'_> {
     let is_stack = stack.split('.').all(|word| STACK.contains(&word));
     let is_plain = |word: &str| {
         let stem = without_digits(word);
-        stem.is_empty() || is_among(stem, WITHIN) || is_among(word, WITHIN)
+        stem.is_empty() || is_among(stem, &WITHIN) || is_among(word, &WITHIN)
     };
     let part = match is_stack && inner.split(['.', '_']).all(is_plain) {
         true => within(inner, &tensor.shape, stated),
@@ -257,16 +109,20 @@ fn split(name: &str) -> Option<(&str, u64, &str)> {
     None
 }
 
+/// Returns the word without the number at its end.
 fn without_digits(word: &str) -> &str {
     word.trim_end_matches(|letter: char| letter.is_ascii_digit())
 }
 
-fn is_among(word: &str, words: &[&str]) -> bool {
-    words.iter().any(|known| known.eq_ignore_ascii_case(word))
+/// Returns whether the word is among those of the lists.
+fn is_among(word: &str, lists: &[&str]) -> bool {
+    lists
+        .iter()
+        .any(|words| words.split_whitespace().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
 fn outside<'a>(name: &str, shape: &[u64]) -> Part<'a> {
-    let is_plain = |part: &str| STACK.contains(&part) || part.split('_').all(|word| is_among(word, OUTSIDE));
+    let is_plain = |part: &str| STACK.contains(&part) || part.split('_').all(|word| is_among(word, &OUTSIDE));
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     match shape.len() {
         _ if !name.split('.').all(is_plain) => Part::Strange,

@@ -29,8 +29,7 @@ pub(super) struct Sum<'a> {
 /// Parts of one layer that differ in their number.
 #[derive(Debug)]
 struct Group<'a> {
-    /// The largest number and one.
-    count: u64,
+    numbers: BTreeSet<u64>,
     weights: u64,
     tensors: u64,
     first: &'a str,
@@ -39,7 +38,7 @@ struct Group<'a> {
 }
 
 /// Matrices of one layer that bear numbers without being experts: `c_fc_0` and `c_fc_1`, `mlp.0` and `mlp.2`.
-const MAX_PLAIN_NUMBERS: u64 = 4;
+const MAX_PLAIN_NUMBERS: usize = 2;
 
 impl<'a> Sum<'a> {
     pub fn new(stated_experts: Option<u64>) -> Self {
@@ -75,14 +74,14 @@ impl<'a> Sum<'a> {
                 is_matrix,
             } => {
                 let group = self.groups.entry((layer, word)).or_insert(Group {
-                    count: 0,
+                    numbers: BTreeSet::new(),
                     weights: 0,
                     tensors: 0,
                     first: &tensor.name,
                     is_expert,
                     is_matrix,
                 });
-                group.count = group.count.max(number.saturating_add(1));
+                group.numbers.insert(number);
                 group.weights = group.weights.saturating_add(weights);
                 group.tensors += 1;
             }
@@ -93,10 +92,12 @@ impl<'a> Sum<'a> {
     /// Decides which numbered parts are experts, once all tensors are known.
     pub fn settle(&mut self) {
         for group in std::mem::take(&mut self.groups).into_values() {
-            if group.is_expert || Some(group.count) == self.stated_experts {
+            // Files may hold some of the numbers only.
+            let count = group.numbers.last().map_or(0, |last| last.saturating_add(1));
+            if group.is_expert || Some(count) == self.stated_experts {
                 self.in_experts = self.in_experts.saturating_add(group.weights);
-                self.experts.insert(group.count);
-            } else if !group.is_matrix || group.count > MAX_PLAIN_NUMBERS {
+                self.experts.insert(count);
+            } else if !group.is_matrix || group.numbers.len() > MAX_PLAIN_NUMBERS {
                 self.strange(group.first, group.tensors);
             }
         }
