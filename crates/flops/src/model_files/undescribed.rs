@@ -101,12 +101,11 @@ impl Facts {
     fn doubt(&self, sum: &Sum<'_>) -> Option<String> {
         let layers = sum.layers.len() as u64;
         if let Some(name) = sum.strange {
-            let more = match sum.strange_count - 1 {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
             let name = crate::shortened(name);
-            return Some(format!("how `{name}`{more} work on a token is not known"));
+            return Some(match sum.strange_count - 1 {
+                0 => format!("how `{name}` works on a token is not known"),
+                more => format!("how `{name}` and {more} more work on a token is not known"),
+            });
         }
         if self.stated.doubt.is_some() {
             return self.stated.doubt.clone();
@@ -229,6 +228,11 @@ mod tests {
             ("model.layers.0.mlp.up_proj.{}.weight", &[4, 4]),
             ("model.layers.0.mlp.experts.{}.gate.weight", &[4, 4]),
             ("blk.0.ffn_up.{}.weight", &[4, 4]),
+            ("model.layers.0.mlp.routed_experts.{}.up_proj.weight", &[4, 4]),
+            (
+                "model.layers.0.mlp.deepspeed_moe.experts.deepspeed_experts.{}.up_proj.weight",
+                &[4, 4],
+            ),
             ("model.layers.0.moe.{}.w1.weight", &[4, 4]),
             ("model.layers.0.moe.w1", &[4, 4, 4]),
             ("model.layers.0.ffn.w1", &[4, 4, 4]),

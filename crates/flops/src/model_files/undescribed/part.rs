@@ -61,7 +61,7 @@ const WITHIN: [&str; 6] = [
     "up down gate gating mlp ffn ffw ff feed forward feedforward glu swiglu h to 4h res residual",
     "norm layernorm layer ln rms rmsnorm pre post sub subln final operator",
     "mixer mamba ssm conv conv1d x z d dt log time mix decay first receptance channel lerp maa delta bc state",
-    "expert experts exps moe block sparse switch local shared shexp router classifier wg",
+    "expert experts exps routed deepspeed moe block sparse switch local shared shexp router classifier wg",
     "weight bias scale qweight packed blocks gamma beta alpha",
 ];
 
