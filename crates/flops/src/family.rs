@@ -10,6 +10,7 @@ mod glm;
 mod gpt;
 mod gpt_oss;
 mod granite;
+mod intern;
 mod llama;
 mod mistral;
 mod olmo;
@@ -41,6 +42,7 @@ pub static FAMILIES: &[&Family] = &[
     &gemma::GEMMA3,
     &gpt::GPT2,
     &gpt::STARCODER2,
+    &deepseek::DEEPSEEK,
     &deepseek::DEEPSEEK_V2,
     &deepseek::DEEPSEEK_V3,
     &phi::PHIMOE,
@@ -53,6 +55,8 @@ pub static FAMILIES: &[&Family] = &[
     &granite::GRANITE_MOE_SHARED,
     &granite::GRANITE_HYBRID,
     &gpt_oss::GPT_OSS,
+    &intern::INTERNLM,
+    &intern::INTERNLM2,
     &qwen_later::QWEN2_VL,
     &qwen_later::QWEN3_VL,
     &qwen_later::QWEN3_VL_MOE,

@@ -3,6 +3,15 @@ use super::description::{
     Wiring,
 };
 
+pub static DEEPSEEK: Family = Family {
+    name: "deepseek",
+    description: "DeepSeek-MoE: DeepSeek-V2 with Llama's attention",
+    model_types: &["deepseek"],
+    gguf_architectures: &["deepseek"],
+    latent: None,
+    ..DEEPSEEK_V2
+};
+
 pub static DEEPSEEK_V2: Family = Family {
     name: "deepseek_v2",
     description: "multi-head latent attention, a mixture of experts with shared ones, the first layers dense",

@@ -131,7 +131,7 @@ pub static BLOOM: Family = Family {
 pub static MPT: Family = Family {
     name: "mpt",
     description: "GPT-2's layer without biases, with ALiBi in place of positions",
-    model_types: &["mpt"],
+    model_types: &["mpt", "llava_mpt"],
     gguf_architectures: &["mpt"],
     defaults: Defaults {
         hidden_size: 2048,

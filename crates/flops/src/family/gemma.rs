@@ -26,7 +26,7 @@ const GEMMA2_DEFAULTS: Defaults = Defaults {
 pub static GEMMA: Family = Family {
     name: "gemma",
     description: "as Llama, with heads of a length of their own and lm_head tied to the embedding",
-    model_types: &["gemma", "paligemma"],
+    model_types: &["gemma", "paligemma", "llava_gemma"],
     gguf_architectures: &["gemma"],
     defaults: Defaults {
         hidden_size: 3072,

@@ -41,7 +41,7 @@ pub static GLM: Family = Family {
 pub static GLM4: Family = Family {
     name: "glm4",
     description: "GLM with four norms a layer",
-    model_types: &["glm4"],
+    model_types: &["glm4", "glm4v", "glm4v_text"],
     gguf_architectures: &["glm4"],
     defaults: DEFAULTS,
     wiring: Wiring {

@@ -18,7 +18,7 @@ pub(super) const MISTRAL_DEFAULTS: Defaults = Defaults {
 pub static MISTRAL: Family = Family {
     name: "mistral",
     description: "as Llama, with a sliding window in some models; llama.cpp names most of them llama",
-    model_types: &["mistral", "mistral3", "idefics2", "pixtral"],
+    model_types: &["mistral", "mistral3", "llava_mistral", "idefics2", "pixtral"],
     gguf_architectures: &["mistral3"],
     defaults: MISTRAL_DEFAULTS,
     wiring: Wiring {

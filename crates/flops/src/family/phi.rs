@@ -6,7 +6,7 @@ use crate::shape::Activation;
 pub static PHI: Family = Family {
     name: "phi",
     description: "Phi-1, 1.5 and 2: attention and plain feed-forward side by side behind one LayerNorm, all biased",
-    model_types: &["phi"],
+    model_types: &["phi", "llava_phi", "bunny-phi"],
     gguf_architectures: &["phi2"],
     defaults: Defaults {
         hidden_size: 2048,
@@ -43,7 +43,7 @@ pub static PHI: Family = Family {
 pub static PHI3: Family = Family {
     name: "phi3",
     description: "Phi-3, 3.5 and 4: as Llama, with query, key and value in one matrix, gate and up in another",
-    model_types: &["phi3"],
+    model_types: &["phi3", "phi3_v", "llava_phi3", "bunny-phi3"],
     gguf_architectures: &["phi3"],
     defaults: Defaults {
         hidden_size: 3072,

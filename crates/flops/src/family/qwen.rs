@@ -25,7 +25,14 @@ const QWEN3_WIRING: Wiring = Wiring {
 pub static QWEN2: Family = Family {
     name: "qwen2",
     description: "Qwen2, Qwen2.5: as Llama, with biases on query, key and value",
-    model_types: &["qwen2", "llava_onevision", "llava_qwen2", "qwen2_audio"],
+    model_types: &[
+        "qwen2",
+        "llava_onevision",
+        "llava_qwen",
+        "llava_qwen2",
+        "bunny-qwen2",
+        "qwen2_audio",
+    ],
     gguf_architectures: &["qwen2"],
     defaults: DENSE,
     wiring: Wiring {
@@ -90,7 +97,7 @@ pub static QWEN3: Family = Family {
 pub static QWEN3_MOE: Family = Family {
     name: "qwen3_moe",
     description: "Qwen3 with a mixture of experts, none shared",
-    model_types: &["qwen3_moe"],
+    model_types: &["qwen3_moe", "qwen3_omni_moe_text"],
     gguf_architectures: &["qwen3moe"],
     // Qwen3MoeConfig has no head_dim of its own: the attention falls back to hidden_size / heads.
     defaults: Defaults {

@@ -80,7 +80,7 @@ pub static MAMBA2: Family = Family {
 pub static MINIMAX: Family = Family {
     name: "minimax",
     description: "lightning attention in most layers, a mixture of experts in every one",
-    model_types: &["minimax"],
+    model_types: &["minimax", "minimax_text_01", "minimax_m1"],
     defaults: MISTRAL_DEFAULTS,
     wiring: LLAMA_WIRING,
     experts: Some(ExpertDefaults {

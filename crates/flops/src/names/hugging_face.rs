@@ -7,6 +7,7 @@ pub(super) const TABLES: &[&[Name]] = &[
     super::particular::RECURRENT,
     super::particular::T5,
     super::particular::GEMMA3N,
+    super::particular::MISTRAL_FORMAT,
 ];
 
 const TRANSFORMER: &[Name] = &[
@@ -48,6 +49,7 @@ const TRANSFORMER: &[Name] = &[
     name("self_attn.o_proj", &["o_proj"]),
     name("self_attn.dense", &["o_proj"]),
     name("self_attn.qkv_proj", &["q_proj", "k_proj", "v_proj"]),
+    name("self_attn.W_pack", &["q_proj", "k_proj", "v_proj"]),
     name("self_attn.q_norm", &["q_norm"]),
     name("self_attn.k_norm", &["k_norm"]),
     name("self_attn.q_layernorm", &["q_norm"]),
@@ -139,8 +141,9 @@ const TRANSFORMER: &[Name] = &[
     name("shared_mlp.output_linear", &["down_proj"]),
 ];
 
-const OUTER_MODULES: [&str; 8] = [
+const OUTER_MODULES: [&str; 9] = [
     "model.",
+    "pretrained_model.",
     "language_model.",
     "language.",
     "text_model.",
@@ -151,7 +154,7 @@ const OUTER_MODULES: [&str; 8] = [
 ];
 
 /// The name inside the text model, whatever it is wrapped in.
-pub(super) fn without_outer_modules(tensor: &str) -> &str {
+pub(crate) fn without_outer_modules(tensor: &str) -> &str {
     let mut inner = tensor;
     while let Some(rest) = OUTER_MODULES.iter().find_map(|module| inner.strip_prefix(module)) {
         inner = rest;
@@ -160,10 +163,12 @@ pub(super) fn without_outer_modules(tensor: &str) -> &str {
 }
 
 /// Towers and projectors of multimodal models, and layers that predict further tokens.
-const OUTSIDE: [&str; 17] = [
+const OUTSIDE: [&str; 20] = [
     "vision_tower.",
     "vision_model.",
     "vision_encoder.",
+    "vision_resampler.",
+    "vision_embed_tokens.",
     "vision.",
     "visual.",
     "multi_modal_projector.",
@@ -177,6 +182,7 @@ const OUTSIDE: [&str; 17] = [
     "embed_audio.",
     "connector.",
     "talker.",
+    "code2wav.",
     "mtp.",
 ];
 

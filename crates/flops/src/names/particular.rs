@@ -92,3 +92,23 @@ pub(super) const GEMMA3N: &[Name] = &[
     name("per_layer_projection", &["per_layer_projection"]),
     name("post_per_layer_input_norm", &["per_layer_input_norm"]),
 ];
+
+/// The words of Mistral's and Meta's own files (`consolidated.safetensors`), which InternLM2 has as well.
+pub(super) const MISTRAL_FORMAT: &[Name] = &[
+    name("tok_embeddings", &["embed_tokens"]),
+    name("output", &["lm_head"]),
+    name("attention_norm", &["input_norm"]),
+    name("ffn_norm", &["ffn_norm"]),
+    name("attention.wq", &["q_proj"]),
+    name("attention.wk", &["k_proj"]),
+    name("attention.wv", &["v_proj"]),
+    name("attention.wqkv", &["q_proj", "k_proj", "v_proj"]),
+    name("attention.wo", &["o_proj"]),
+    name("feed_forward.w1", &["gate_proj"]),
+    name("feed_forward.w3", &["up_proj"]),
+    name("feed_forward.w2", &["down_proj"]),
+    name("feed_forward.gate", &["router"]),
+    name("feed_forward.experts.*.w1", &["expert_gate_proj"]),
+    name("feed_forward.experts.*.w3", &["expert_up_proj"]),
+    name("feed_forward.experts.*.w2", &["expert_down_proj"]),
+];
