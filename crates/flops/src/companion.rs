@@ -32,6 +32,31 @@ const WORDS: [&str; 21] = [
     "e_score_correction_bias",
 ];
 
+/// Last words of what HQQ saves beside its `W_q`, in whose meta data each key becomes a tensor.
+const OF_HQQ: [&str; 21] = [
+    "nbits",
+    "group_size",
+    "shape",
+    "axis",
+    "packing",
+    "unpack_view_dtype",
+    "view_as_float",
+    "quant_scale",
+    "quant_zero",
+    "scale_q",
+    "zero_q",
+    "meta",
+    "meta_scale",
+    "meta_zero",
+    "compute_dtype",
+    "channel_wise",
+    "optimize",
+    "round_zero",
+    "offload_meta",
+    "stores_quant_config",
+    "encoded_state_dict",
+];
+
 /// Endings of such words: `weight_scale`, `weight_scale_inv` (FP8 in blocks), `weight_scale_2` (NVFP4 of modelopt),
 /// `weight_global_scale` (of compressed-tensors), `input_scale`, `weight_zero_point`, `pre_quant_scale`.
 const ENDINGS: [&str; 5] = ["_scale", "_scales", "_scale_inv", "_scale_2", "_zero_point"];
@@ -53,7 +78,8 @@ const CACHE_SCALES: [&str; 7] = [
 /// Returns whether the last word of a tensor's name means what belongs to a weight without being one.
 pub(super) fn is_companion_word(word: &str) -> bool {
     let is_learned = LEARNED.contains(&word);
-    !is_learned && (WORDS.contains(&word) || ENDINGS.iter().any(|ending| word.ends_with(ending)))
+    !is_learned
+        && (WORDS.contains(&word) || OF_HQQ.contains(&word) || ENDINGS.iter().any(|ending| word.ends_with(ending)))
 }
 
 /// Endings of the names of tables and corrections: rotary frequencies, corrections of a router, MiniMax's decays.
@@ -128,10 +154,14 @@ impl<'a> Weights<'a> {
             return Some(elements);
         }
         let bits = tensor.bytes.checked_mul(8)?;
-        let fits = |count: &u64| *count > 0 && bits.is_multiple_of(*count) && matches!(bits / count, 1..=8);
+        let fits = |count: &u64| is_bits_of(tensor, u128::from(*count));
         let stem = tensor.name.rsplit_once('.').map_or("", |(stem, _)| stem);
-        let scales = self.by_name.get(format!("{stem}.scales").as_str());
+        let scales = ["scales", "scale", "meta.scale"];
+        let mut scales = scales
+            .iter()
+            .filter_map(|word| self.by_name.get(format!("{stem}.{word}").as_str()));
         let by_scales = scales
+            .next()
             .zip(self.packing.group_size)
             .and_then(|(scales, group)| scales.elements().checked_mul(group))
             .filter(fits);
@@ -145,9 +175,19 @@ impl<'a> Weights<'a> {
     }
 }
 
+/// Returns whether the tensor's bytes are those of `count` packed weights: of a whole number of bits each. HQQ lays ten
+/// weights of 3 bits into 32, the last of which need not be full.
+pub(super) fn is_bits_of(tensor: &TensorInfo, count: u128) -> bool {
+    let bits = u128::from(tensor.bytes) * 8;
+    let is_of_hqq = last_word(&tensor.name) == "W_q" && tensor.dtype != "U8";
+    let of_three_bits = || is_of_hqq && (3 * count..=6 * count).contains(&bits);
+    count > 0 && ((bits.is_multiple_of(count) && matches!(bits / count, 1..=6 | 8)) || of_three_bits())
+}
+
 /// Returns whether an element of the tensor may hold several weights.
 fn is_packed(tensor: &TensorInfo) -> bool {
-    let packed = ["qweight", "weight_packed"].contains(&last_word(&tensor.name)) || tensor.name.ends_with("_blocks");
+    let packed =
+        ["qweight", "weight_packed", "W_q"].contains(&last_word(&tensor.name)) || tensor.name.ends_with("_blocks");
     packed || (tensor.shape.len() > 1 && matches!(tensor.dtype.as_str(), "I32" | "U32" | "U8"))
 }
 

@@ -177,10 +177,59 @@ fn w4a16(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)>
     ]
 }
 
+/// HQQ packs the lines of its groups, 64 weights each; its meta data become tensors.
+fn hqq(output: u64, input: u64, lines_in_one: u64, dtype: &'static str) -> Vec<(&'static str, &'static str, Vec<u64>)> {
+    let lines = output * input / 64;
+    vec![
+        ("W_q", dtype, vec![lines.div_ceil(lines_in_one), 64]),
+        ("scale", "BF16", vec![lines, 1]),
+        ("zero", "BF16", vec![lines, 1]),
+        ("nbits", "I32", vec![]),
+        ("group_size", "I32", vec![]),
+        ("axis", "I32", vec![]),
+        ("shape", "I64", vec![2]),
+        ("packing", "U8", vec![7]),
+        ("unpack_view_dtype", "I32", vec![5]),
+        ("compute_dtype", "I32", vec![8]),
+        ("view_as_float", "U8", vec![]),
+        ("quant_scale", "U8", vec![]),
+        ("quant_zero", "U8", vec![]),
+        ("channel_wise", "U8", vec![]),
+        ("optimize", "U8", vec![]),
+        ("round_zero", "U8", vec![]),
+        ("offload_meta", "U8", vec![]),
+        ("stores_quant_config", "U8", vec![]),
+        ("encoded_state_dict", "U8", vec![]),
+    ]
+}
+
+fn hqq_of_4_bits(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)> {
+    hqq(output, input, 2, "U8")
+}
+
+fn hqq_of_3_bits(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)> {
+    hqq(output, input, 10, "I32")
+}
+
+/// Seen as numbers of half precision, with scale and zero point within `meta`.
+fn hqq_seen_as_floats(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)> {
+    let lines = output * input / 64;
+    vec![
+        ("W_q", "F16", vec![lines / 4, 64]),
+        ("meta.scale", "F16", vec![lines, 1]),
+        ("meta.zero", "F16", vec![lines, 1]),
+    ]
+}
+
+fn of_hqq(bits: u64) -> Value {
+    let weights = json!({"nbits": bits, "group_size": 64, "axis": 1});
+    json!({"quant_method": "hqq", "quant_config": {"weight_quant_params": weights}, "skip_modules": ["lm_head"]})
+}
+
 #[test]
 fn every_way_of_packing_is_traced_to_its_bytes_and_counted_in_a_family_that_is_not_described() {
     let groups = json!({"config_groups": {"group_0": {"weights": {"num_bits": 4}}}});
-    let cases: [(&str, Linear, Value); 10] = [
+    let cases: [(&str, Linear, Value); 13] = [
         (
             "gptq",
             gptq,
@@ -207,6 +256,9 @@ fn every_way_of_packing_is_traced_to_its_bytes_and_counted_in_a_family_that_is_n
         ("nvfp4", nvfp4_of_compressed_tensors, Value::Null),
         ("mxfp4", mxfp4, json!({"quant_method": "mxfp4"})),
         ("w4a16", w4a16, groups),
+        ("hqq", hqq_of_4_bits, of_hqq(4)),
+        ("hqq of 3 bits", hqq_of_3_bits, of_hqq(3)),
+        ("hqq as floats", hqq_seen_as_floats, of_hqq(4)),
     ];
     for (name, linear, quantization) in cases {
         let tensors = tensors(linear, &[]);

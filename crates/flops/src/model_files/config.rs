@@ -64,7 +64,8 @@ pub(super) fn packing(config: &Value) -> Packing {
     };
     let groups = quantization.get("config_groups").and_then(Value::as_object);
     let scheme = groups.and_then(|groups| groups.values().next()?.get("weights"));
-    let count = |name: &str| quantization.get(name).and_then(Value::as_u64);
+    let of_hqq = hqq_weights(quantization);
+    let count = |name: &str| quantization.get(name).or_else(|| of_hqq?.get(name))?.as_u64();
     let of_scheme = |name: &str| scheme.and_then(|scheme| scheme.get(name)).and_then(Value::as_u64);
     let flag = |key: &str| quantization.get(key).and_then(Value::as_bool) == Some(true);
     let method = quantization
@@ -81,12 +82,25 @@ pub(super) fn packing(config: &Value) -> Packing {
     Packing {
         bits: count("bits")
             .or_else(|| count("w_bit"))
+            .or_else(|| count("nbits"))
             .or_else(|| of_scheme("num_bits"))
             .or_else(by_method),
         group_size: count("group_size")
             .or_else(|| of_scheme("group_size"))
             .filter(|size| *size > 0),
     }
+}
+
+/// HQQ's settings of the weights; `None` where its layers have several.
+fn hqq_weights(quantization: &Value) -> Option<&Value> {
+    const KEY: &str = "weight_quant_params";
+    let settings = quantization.get("quant_config")?;
+    if let Some(of_all) = settings.get(KEY) {
+        return Some(of_all);
+    }
+    let mut of_layers = settings.as_object()?.values().filter_map(|layer| layer.get(KEY));
+    let first = of_layers.next()?;
+    of_layers.all(|other| other == first).then_some(first)
 }
 
 /// Bits of one weight: those of the quantization, else of `torch_dtype` (`dtype` in newer files).
@@ -187,6 +201,18 @@ mod tests {
                 json!({"config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}}}),
                 Some(4),
                 Some(32),
+            ),
+            (
+                json!({"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 2, "group_size": 16}}}),
+                Some(2),
+                Some(16),
+            ),
+            (
+                json!({"quant_config": {
+                    "mlp.up_proj": {"weight_quant_params": {"nbits": 4}}, "mlp.down_proj": {"weight_quant_params": {"nbits": 3}},
+                }}),
+                None,
+                None,
             ),
             (json!({}), None, None),
         ] {

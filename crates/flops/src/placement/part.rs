@@ -1,4 +1,4 @@
-use crate::companion::is_companion_word;
+use crate::companion::{is_bits_of, is_companion_word};
 use crate::tensor::TensorInfo;
 
 /// What of an operator a tensor holds.
@@ -6,7 +6,7 @@ use crate::tensor::TensorInfo;
 pub(super) enum Part {
     Weight,
     Bias,
-    /// The weight with several elements in each stored number (GPTQ, AWQ, compressed-tensors, MXFP4).
+    /// The weight with several elements in each stored number (GPTQ, AWQ, HQQ, compressed-tensors, MXFP4).
     Packed,
     /// Scales, zero points and the like of a quantized weight.
     Companion,
@@ -31,8 +31,11 @@ pub(super) fn split(rest: &str) -> (&str, Part) {
     match word {
         "weight" => (stem, Part::Weight),
         "bias" => (stem, Part::Bias),
-        "qweight" | "weight_packed" => (stem, Part::Packed),
-        _ if is_companion_word(word) => (stem.strip_suffix(".weight").unwrap_or(stem), Part::Companion),
+        "qweight" | "weight_packed" | "W_q" => (stem, Part::Packed),
+        _ if is_companion_word(word) => {
+            let of_weight = [".weight", ".meta"].iter().find_map(|word| stem.strip_suffix(word));
+            (of_weight.unwrap_or(stem), Part::Companion)
+        }
         _ => (rest, Part::Weight),
     }
 }
@@ -45,8 +48,7 @@ impl Part {
             Self::Weight => matches!(tensor.dtype.as_str(), "U8" | "I8" | "I32" | "U32"),
             Self::Bias | Self::Companion => false,
         };
-        let bits = u128::from(tensor.bytes) * 8;
-        is_packed && elements > 0 && bits.is_multiple_of(elements) && matches!(bits / elements, 1..=6 | 8)
+        is_packed && is_bits_of(tensor, elements)
     }
 }
 
@@ -83,6 +85,9 @@ mod tests {
             ("self_attn.q_proj.weight_scale_2", "self_attn.q_proj", Part::Companion),
             ("self_attn.q_proj.biases", "self_attn.q_proj", Part::Companion),
             ("mlp.gate.e_score_correction_bias", "mlp.gate", Part::Companion),
+            ("self_attn.q_proj.W_q", "self_attn.q_proj", Part::Packed),
+            ("self_attn.q_proj.meta.scale", "self_attn.q_proj", Part::Companion),
+            ("self_attn.q_proj.nbits", "self_attn.q_proj", Part::Companion),
         ] {
             assert_eq!(split(name), (stem, part), "{name}");
         }
