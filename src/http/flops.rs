@@ -200,7 +200,7 @@ fn describe(models_dir: &std::path::Path, subject: Subject) -> Result<(String, D
         Subject::Model { name, key } => {
             let problem = |detail: String| {
                 let detail = by_name(&detail, models_dir);
-                FieldProblem::new(format!("/{key}"), format!("is {name:?}: {detail}"))
+                FieldProblem::new(format!("/{key}"), format!("is \"{name}\": {detail}"))
             };
             let path = model_files::resolve(models_dir, &name).map_err(|error| problem(error.to_string()))?;
             let description = model_files::describe(&path, &name).map_err(|error| problem(error.to_string()))?;

@@ -78,9 +78,9 @@ pub struct FlopsAnswer {
     /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`, as results have
     /// them; null without decode steps.
     pub bytes_per_token: Option<f64>,
-    /// By the tensors' real types; a batch shares them.
+    /// By the tensors' real types; a batch shares them. Null where no text is generated.
     pub weight_bytes_per_token: Option<f64>,
-    /// Keys and values at the mean length of the context, 2 bytes an element.
+    /// Keys and values at the mean length of the context, 2 bytes an element. Null where no text is generated.
     pub cache_bytes_per_token: Option<f64>,
     /// All passes' weights, keys and values; activations are left out.
     pub bytes_read_total: Option<f64>,
@@ -153,6 +153,7 @@ impl Estimator {
         let estimate = self.estimate(&schedule, CACHE_BYTES_PER_ELEMENT);
         let flops = estimate.flops.as_ref();
         let traffic = estimate.traffic;
+        let of_steps = traffic.filter(|_| self.generates_text());
         let intensity = |flops: Option<u128>, bytes: Option<f64>| {
             let bytes = bytes.filter(|bytes| *bytes > 0.0);
             flops.zip(bytes).map(|(flops, bytes)| flops as f64 / bytes)
@@ -176,8 +177,8 @@ impl Estimator {
             flops_two_params_tokens: estimate.flops_two_params_tokens,
             flop_per_token: intensity(estimate.flops_total, Some(estimate.total_tokens as f64)),
             bytes_per_token: traffic.and_then(|traffic| traffic.per_token()),
-            weight_bytes_per_token: traffic.map(|traffic| traffic.weights_per_token),
-            cache_bytes_per_token: traffic.map(|traffic| traffic.cache_per_token),
+            weight_bytes_per_token: of_steps.map(|traffic| traffic.weights_per_token),
+            cache_bytes_per_token: of_steps.map(|traffic| traffic.cache_per_token),
             bytes_read_total: traffic.map(|traffic| traffic.total()),
             arithmetic_intensity: intensity(estimate.flops_total, traffic.map(|traffic| traffic.total())),
             arithmetic_intensity_prefill: intensity(
@@ -200,6 +201,14 @@ impl Estimator {
                 };
                 estimate.roofline(None, devices)
             }),
+        }
+    }
+
+    /// Returns whether there may be decode steps.
+    fn generates_text(&self) -> bool {
+        match self {
+            Self::Walk(walk) => walk.shape().generates_text(),
+            Self::Parameters(_) | Self::Unknown { .. } => true,
         }
     }
 
@@ -228,7 +237,12 @@ impl Estimator {
 
 fn notes(estimator: &Estimator, schedule: &Schedule, estimate: &FlopsEstimate) -> Vec<String> {
     let mut notes = estimate.notes.clone();
-    let Estimator::Walk(walk) = estimator else { return notes };
+    let Estimator::Walk(walk) = estimator else {
+        if estimate.flops_total.is_some() {
+            notes.push("bytes are unknown: which weights a token reads only a described family tells".to_owned());
+        }
+        return notes;
+    };
     if walk.shape().latent.is_some() {
         let expanded = schedule.clone().with(LatentCache::Expanded);
         notes.push(format!(
@@ -238,7 +252,7 @@ fn notes(estimator: &Estimator, schedule: &Schedule, estimate: &FlopsEstimate) -
         ));
     }
     if estimate.traffic.is_none() {
-        notes.push("bytes are unknown: neither tensors nor configuration tell the weights' types".to_owned());
+        notes.push(format!("bytes are unknown: {}", walk.why_no_bytes()));
     }
     notes
 }

@@ -13,7 +13,7 @@ pub(crate) use self::keys::one_count;
 use self::keys::{A_COUNT, Config};
 pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
-use super::shape::{Biases, Experts, Head, LatentAttention, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError};
+use super::shape::{Biases, Experts, LatentAttention, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError};
 
 /// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
 /// transformers; of a multimodal model the text model is taken (`text_config`, `language_config`).
@@ -37,13 +37,14 @@ pub fn from_config_json(config: &Value) -> Result<ModelShape, ShapeError> {
         .as_object()
         .ok_or_else(|| ShapeError::bad("config.json", "no object", "an object"))?;
     let text = text_part(config).as_object().unwrap_or(outer);
-    let types = [text, outer].map(|keys| keys.get("model_type").and_then(Value::as_str));
+    let keys = Config { keys: text, outer };
+    let types = [keys.model_type(text)?, keys.model_type(outer)?];
     let family = types
         .iter()
         .flatten()
         .find_map(|model_type| family::by_model_type(model_type));
     match (family, types[0].or(types[1])) {
-        (Some(family), _) => Config { keys: text, outer }.shape(family),
+        (Some(family), _) => keys.shape(family).map_err(|error| keys.in_its_words(error)),
         (None, Some(model_type)) => Err(ShapeError::UnknownFamily(model_type.to_owned())),
         (None, None) => Err(ShapeError::MissingKey("model_type".to_owned())),
     }
@@ -77,7 +78,7 @@ const EXPERTS_PER_TOKEN: &[&str] = &[
 pub(super) fn generates_text(config: &Value) -> bool {
     config
         .as_object()
-        .is_none_or(|config| head(config, &Map::new()) == Head::LanguageModel)
+        .is_none_or(|config| head(config, &Map::new(), 1).makes_text)
 }
 
 /// Refuses a configuration that names parts that the family does not have. Tensors would tell whether the model has
@@ -113,7 +114,10 @@ impl Config<'_> {
         self.check_layer_words(family, layers)?;
         let heads = self.count(HEADS)?.unwrap_or(defaults.heads);
         let intermediate_size = self.width(defaults, hidden_size)?;
-        let latent = family.latent.map(|latent| self.latent(&latent)).transpose()?;
+        // DeepSeek's smallest models do without latent attention.
+        let has_latent = self.flag("use_mla")?.unwrap_or(true);
+        let latent = family.latent.filter(|_| has_latent);
+        let latent = latent.map(|latent| self.latent(&latent)).transpose()?;
         let (head_dim, value_head_dim) = match &latent {
             Some((_, key, value)) => (*key, *value),
             None => {
@@ -139,7 +143,7 @@ impl Config<'_> {
             vocab_size: self.count(&["vocab_size"])?.unwrap_or(defaults.vocab_size),
             tied: self.flag("tie_word_embeddings")?.unwrap_or(defaults.tied),
             gated_mlp: wiring.gated_mlp,
-            head: head(self.outer, self.keys),
+            head: head(self.outer, self.keys, hidden_size),
             experts,
             latent: latent.map(|(latent, _, _)| latent),
             biases: Biases {
@@ -232,22 +236,26 @@ impl Config<'_> {
 
     /// Reads the share that is turned by its name of today, in the place that transformers 5 gives it, or by GPT-NeoX's name.
     fn rotary_share(&self) -> Result<Option<f64>, ShapeError> {
-        const NAMES: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
-        let ropes = ["rope_parameters", "rope_scaling"];
         // transformers 5 writes it among the other settings of the rotary embedding.
-        let moved = || {
-            ropes
-                .iter()
-                .find_map(|rope| self.keys.get(*rope)?.get(NAMES[0]).filter(|value| !value.is_null()))
+        const PLACES: [&[&str]; 4] = [
+            &["partial_rotary_factor"],
+            &["rotary_pct"],
+            &["rope_parameters", "partial_rotary_factor"],
+            &["rope_scaling", "partial_rotary_factor"],
+        ];
+        let given = |place: &&[&str]| {
+            let mut names = place.iter();
+            let outer = self.keys.get(*names.next()?)?;
+            let value = names.try_fold(outer, |value, name| value.get(*name))?;
+            (!value.is_null()).then(|| (place.join("."), value))
         };
-        let given = |name: &&str| self.keys.get(*name).filter(|value| !value.is_null());
-        let Some(value) = NAMES.iter().find_map(given).or_else(moved) else {
+        let Some((key, value)) = PLACES.iter().find_map(given) else {
             return Ok(None);
         };
         let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share));
         share
             .map(Some)
-            .ok_or_else(|| ShapeError::bad(NAMES[0], value, "a number from 0 to 1"))
+            .ok_or_else(|| ShapeError::bad(&key, value, "a number from 0 to 1"))
     }
 
     fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Option<Experts>, ShapeError> {
@@ -299,7 +307,8 @@ impl Config<'_> {
             ));
         }
         let first = self.count(&["first_k_dense_replace"])?.unwrap_or(defaults.dense_layers);
-        let dense = self.layer_numbers("mlp_only_layers")?.unwrap_or_default();
+        // Others than the layers that there are mean nothing to transformers.
+        let dense = self.layer_numbers("mlp_only_layers", u64::MAX)?.unwrap_or_default();
         if let Some(types) = self.words(&["mlp_layer_types"], layers)? {
             if let Some(word) = types.iter().find(|word| !["sparse", "dense"].contains(word)) {
                 return Err(ShapeError::bad("mlp_layer_types", word, "sparse, dense"));

@@ -2,7 +2,6 @@ use serde::Serialize;
 
 use super::count::Flops;
 use super::schedule::Schedule;
-use super::shape::Head;
 use super::shortened::shortened;
 use super::traffic::Traffic;
 use super::walk::Walk;
@@ -177,9 +176,10 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
             sliding.window
         ));
     }
-    if walk.shape().head != Head::LanguageModel {
-        let note =
-            "no text is generated from a model of this class: it has no lm_head, decode steps are counted without";
+    if walk.shape().is_encoder() {
+        notes.push("the encoder alone is counted: there is no decoder, so that no text is generated".to_owned());
+    } else if !walk.shape().head.makes_text {
+        let note = "no text is generated from this model: it has no lm_head, so that there are no decode steps";
         notes.push(note.to_owned());
     }
     if walk.outside_elements > 0 {

@@ -217,7 +217,7 @@ prop_compose! {
     ) -> ModelShape {
         ModelShape {
             family: "arbitrary", hidden_size, layers, heads: kv_heads * group, kv_heads, head_dim,
-            value_head_dim: head_dim, intermediate_size, vocab_size, tied, head: Head::LanguageModel, gated_mlp,
+            value_head_dim: head_dim, intermediate_size, vocab_size, tied, head: Head::LANGUAGE_MODEL, gated_mlp,
             experts: experts.map(|(count, per_token, intermediate_size)| Experts {
                 sparse_layers: (0..layers).collect(), count, per_token: per_token.min(count), intermediate_size,
                 shared_intermediate_size: 0, shared_gate: false,

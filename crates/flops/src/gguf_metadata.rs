@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::family::{self, ExpertDefaults, Family, NormKind, ONE_NORM, Quirk, Setting, SharedExpert, SlidingLayers};
 use super::metadata::MetadataValue;
+use super::placement::scores;
 use super::shape::{
     Biases, Experts, Head, LatentAttention, MAX_LAYERS, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError,
     Sliding,
@@ -51,7 +52,10 @@ pub fn from_gguf_metadata(
     let has_experts = source.count("expert_count")?.unwrap_or(0) > 0;
     let family = family::by_gguf_architecture(architecture, has_experts)
         .ok_or_else(|| ShapeError::UnknownFamily(architecture.to_owned()))?;
-    source.shape(family)
+    let is_there = |key: &str| metadata.contains_key(key);
+    source
+        .shape(family)
+        .map_err(|error| error.in_gguf(architecture, is_there))
 }
 
 /// llama.cpp's converter writes the tied embedding of this family again, as `output.weight`.
@@ -95,7 +99,7 @@ impl Source<'_> {
             } else {
                 self.tensor("output.weight").is_none()
             },
-            head: Head::LanguageModel,
+            head: self.head(),
             gated_mlp: family.wiring.gated_mlp,
             experts,
             latent: family.latent.map(|_| self.latent()).transpose()?,
@@ -134,6 +138,15 @@ impl Source<'_> {
             },
         }
         .checked()
+    }
+
+    // A file with scores and without a lm_head of its own is that of a reward model or a classifier.
+    fn head(&self) -> Head {
+        let scores = scores(self.tensors);
+        Head {
+            makes_text: scores.is_empty() || self.tensor("output.weight").is_some(),
+            scores,
+        }
     }
 
     // Falcon and StableLM have one norm or two; the first layer's tensors tell.
@@ -181,7 +194,7 @@ impl Source<'_> {
             SharedExpert::Multiple { .. } => self.required("expert_shared_count")?.saturating_mul(intermediate_size),
         };
         if layers > MAX_LAYERS {
-            return Err(ShapeError::bad("block_count", layers, "at most 16384"));
+            return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
         }
         let first = self.count("leading_dense_block_count")?.unwrap_or(0);
         Ok(Experts {
@@ -298,6 +311,43 @@ mod tests {
         let shape = from_gguf_metadata(&smollm2(), &[embedding()]).unwrap();
         assert!(shape.tied());
         assert_eq!(shape.parameters_total(), 134_515_008);
+    }
+
+    #[test]
+    fn a_file_with_a_score_is_that_of_a_classifier() {
+        let tensor = |name: &str, shape: &[u64]| TensorInfo {
+            name: name.into(),
+            shape: shape.into(),
+            dtype: "F32".into(),
+            bytes: 4 * shape.iter().product::<u64>(),
+        };
+        let two_layers = [
+            embedding(),
+            tensor("cls.weight", &[576, 576]),
+            tensor("cls.output.weight", &[2, 576]),
+        ];
+        let shape = from_gguf_metadata(&smollm2(), &two_layers).unwrap();
+        assert!(!shape.generates_text());
+        assert_eq!(shape.parameters_total(), 134_515_008 + 576 * 576 + 2 * 576);
+    }
+
+    #[test]
+    fn a_value_that_no_model_has_is_named_by_its_key_in_the_file() {
+        let mut metadata = smollm2();
+        metadata.insert("llama.attention.head_count_kv".into(), MetadataValue::Unsigned(5));
+        let error = from_gguf_metadata(&metadata, &[embedding()]).unwrap_err().to_string();
+        assert!(error.contains("`llama.attention.head_count_kv` is 5"), "{error}");
+        let list = MetadataValue::List(vec![MetadataValue::Unsigned(3), MetadataValue::Text("x".into())]);
+        metadata.insert("llama.attention.head_count_kv".into(), list);
+        let error = from_gguf_metadata(&metadata, &[embedding()]).unwrap_err().to_string();
+        assert!(error.contains("is [3, the text `x`]; accepted"), "{error}");
+        metadata.remove("llama.attention.head_count_kv");
+        metadata.insert("llama.attention.head_count".into(), MetadataValue::Unsigned(577));
+        let error = from_gguf_metadata(&metadata, &[embedding()]).unwrap_err().to_string();
+        assert!(
+            error.contains("`llama.attention.key_length` is not in the file, and 0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -89,6 +89,7 @@ mod roofline;
 mod schedule;
 mod shape;
 mod shortened;
+mod stored;
 mod tensor;
 mod traffic;
 mod units;

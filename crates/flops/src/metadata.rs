@@ -1,3 +1,5 @@
+use std::fmt;
+
 /// A value of GGUF metadata. Integers of every width arrive as `Unsigned` or `Signed`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MetadataValue {
@@ -41,6 +43,42 @@ impl MetadataValue {
             Self::List(items) => Some(items.len() as u64),
             Self::LongList(len) => Some(*len),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for MetadataValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsigned(value) => write!(formatter, "{value}"),
+            Self::Signed(value) => write!(formatter, "{value}"),
+            Self::Float(value) => write!(formatter, "{value}"),
+            Self::Bool(value) => write!(formatter, "{value}"),
+            Self::Text(text) => write!(formatter, "the text `{text}`"),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::to_string).collect();
+                write!(formatter, "[{}]", items.join(", "))
+            }
+            Self::LongList(length) => write!(formatter, "a list of {length} values"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MetadataValue;
+
+    #[test]
+    fn a_value_is_written_as_a_reader_would() {
+        let list = MetadataValue::List(vec![MetadataValue::Unsigned(8), MetadataValue::Signed(-1)]);
+        for (value, text) in [
+            (list, "[8, -1]"),
+            (MetadataValue::Text("é\"".into()), "the text `é\"`"),
+            (MetadataValue::Float(0.5), "0.5"),
+            (MetadataValue::Bool(true), "true"),
+            (MetadataValue::LongList(5000), "a list of 5000 values"),
+        ] {
+            assert_eq!(value.to_string(), text);
         }
     }
 }

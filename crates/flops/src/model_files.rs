@@ -19,12 +19,14 @@ mod open;
 mod parameter_estimate;
 mod parameters;
 mod passed;
+mod pickles;
 mod read;
 mod resolve;
 mod safetensors;
 mod safetensors_model;
 mod sha256;
 mod undescribed;
+mod weight_size;
 mod whole;
 
 pub use catalogue::{ModelEntry, catalogue};

@@ -5,6 +5,7 @@ mod hugging_face;
 mod name;
 mod particular;
 
+pub(super) use self::hugging_face::without_outer_modules as inner_name;
 pub(super) use self::name::Name;
 
 /// The convention by which a model's files name its tensors.

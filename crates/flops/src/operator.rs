@@ -4,7 +4,7 @@ mod encoder;
 mod per_layer;
 mod recurrent;
 
-use super::shape::{Experts, Head, LatentAttention, ModelShape, QueryKeyNorm};
+use super::shape::{Experts, LatentAttention, ModelShape, QueryKeyNorm};
 
 /// What an operator does with its weights when tokens pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,23 +200,25 @@ impl ModelShape {
         if let Some(experts) = &self.experts {
             self.expert_mlp(&mut walk, experts);
         }
-        self.hidden_norm(&mut walk, "final_norm", Scope::Model);
-        walk.push(
-            "lm_head",
-            Kind::Logits,
-            Scope::Model,
-            [self.vocab_size, self.hidden_size],
-        );
-        walk.bias_of_last(self.biases.lm_head);
-        if self.head != Head::LanguageModel {
-            walk.operators.pop();
+        if !self.is_encoder() {
+            self.hidden_norm(&mut walk, "final_norm", Scope::Model);
         }
-        if let Head::Score(labels) = self.head {
-            walk.linear("score", Scope::Model, [labels, self.hidden_size], false);
-        }
+        self.head(&mut walk);
         let exists = |operator: &Operator| operator.elements() > 0 && self.active(operator) > 0;
         walk.operators.retain(exists);
         walk.operators
+    }
+
+    fn head(&self, walk: &mut Walk) {
+        if self.head.makes_text {
+            let shape = [self.vocab_size, self.hidden_size];
+            walk.push("lm_head", Kind::Logits, Scope::Model, shape);
+            walk.bias_of_last(self.biases.lm_head);
+        }
+        for (position, score) in self.head.scores.iter().enumerate() {
+            let name = self.head.operator(position);
+            walk.linear(name, Scope::Model, [score.rows, score.columns], score.bias);
+        }
     }
 
     fn hidden_norm(&self, walk: &mut Walk, name: &'static str, scope: Scope) {

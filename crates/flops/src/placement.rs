@@ -1,12 +1,14 @@
 //! Finds for every tensor of a model's files the operator that it belongs to. Only where all tensors have one, and all
 //! operators their tensors, is the walk known to be the model's own.
 
+mod head;
 mod part;
 
 use std::collections::{BTreeSet, HashSet};
 
 use thiserror::Error;
 
+pub(super) use self::head::scores;
 use self::part::Part;
 use super::companion::is_buffer;
 use super::names::{Name, Naming, Parsed};
@@ -128,6 +130,9 @@ impl Placer<'_> {
     }
 
     fn place(&mut self, tensor: &TensorInfo) -> Result<(), Unplaced> {
+        if let Some(placed) = self.place_score(tensor) {
+            return placed;
+        }
         let unknown = || Unplaced::Unknown {
             tensor: tensor.name.clone(),
             family: self.shape.family(),
@@ -330,7 +335,12 @@ impl Placer<'_> {
             .find(|(other, _)| other.name == operator.name);
         let usual = || self.naming.table().find(|name| name.operators.contains(&operator.name));
         let Some(name) = seen.and_then(|(_, name)| *name).or_else(usual) else {
-            return format!("{} is missing", operator.name);
+            let scores = &self.shape.head.scores;
+            let is_it = |position: &usize| self.shape.head.operator(*position) == operator.name;
+            return match (0..scores.len()).find(is_it) {
+                Some(position) => format!("`{}.{suffix}` is missing", scores[position].stem),
+                None => format!("{} is missing", operator.name),
+            };
         };
         let stem = match expert {
             Some(expert) => name.stem.replace('*', &expert.to_string()),

@@ -179,7 +179,7 @@ mod tests {
             let tokens = RequestTokens { input, output };
             let batched = Schedule::uniform(tokens, batch, Logits::All);
             let single = Schedule::uniform(tokens, 1, Logits::All);
-            let passes = Passes { window: Some(9), chunk: 7, has_encoder: false };
+            let passes = Passes { window: Some(9), chunk: 7, ..Passes::default() };
             prop_assert_eq!(batched.prefill(passes), (0..batch).map(|_| single.prefill(passes)).sum());
             prop_assert_eq!(batched.decode(passes), (0..batch).map(|_| single.decode(passes)).sum());
             prop_assert_eq!(batched.total_tokens(), u128::from(batch) * single.total_tokens());

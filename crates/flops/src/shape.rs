@@ -1,9 +1,12 @@
+mod head;
 mod parts;
+mod words;
 
 use std::borrow::Cow;
 
 use thiserror::Error;
 
+pub(super) use self::head::{Head, MAX_SCORES, Score};
 pub(super) use self::parts::{
     Convolution, DeltaRule, DualStates, Encoder, Particulars, PerLayerInputs, QueryKeyNorm, Recurrence, Recurrent, Scan,
 };
@@ -20,6 +23,16 @@ pub enum ShapeError {
     /// The configuration lacks a key that has no default.
     #[error("`{0}` is missing")]
     MissingKey(String),
+    /// A default, or what follows from other keys, is a value no model has: a key is missing, or another is wrong.
+    #[error("`{key}` is not in the file, and {value} by default or by the other keys; accepted is {accepted}")]
+    BadDefault {
+        /// The key that would state it.
+        key: String,
+        /// The value that follows without it.
+        value: String,
+        /// The values that are accepted, in words.
+        accepted: Cow<'static, str>,
+    },
     /// The configuration holds a value no model has: distrust the whole of it.
     #[error("`{key}` is {value}; accepted is {accepted}")]
     BadValue {
@@ -43,11 +56,11 @@ impl ShapeError {
 
     /// Returns whether a dimension is 0: of such a model nothing can be counted.
     pub(super) fn is_zero(&self) -> bool {
-        matches!(self, Self::BadValue { value, .. } if value == "0")
+        matches!(self, Self::BadValue { value, .. } | Self::BadDefault { value, .. } if value == "0")
     }
 
     pub(super) fn not_a_count(key: &str, value: &MetadataValue) -> Self {
-        Self::bad(key, format!("{value:?}"), "one whole number for all layers")
+        Self::bad(key, value, "one whole number for all layers")
     }
 }
 
@@ -88,17 +101,6 @@ pub struct ModelShape {
     pub(super) soft_caps: bool,
     /// What only few families have.
     pub(super) particulars: Particulars,
-}
-
-/// What stands behind the last layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Head {
-    /// lm_head, which makes logits over the vocabulary.
-    LanguageModel,
-    /// A score of so many rows (reward models, classifiers).
-    Score(u64),
-    /// Nothing (embedding models).
-    Absent,
 }
 
 /// The layers whose attention looks back no further than a window.
@@ -247,25 +249,26 @@ impl ModelShape {
             window: self.sliding_window(),
             chunk: self.particulars.recurrent.as_ref().map_or(0, Recurrent::chunk),
             has_encoder: self.particulars.encoder.is_some(),
+            only_prefills: !self.head.makes_text,
         }
     }
 
     /// Refuses what no model has, so that the arithmetic needs no checks.
     pub(super) fn checked(self) -> Result<Self, ShapeError> {
         within("hidden_size", self.hidden_size, MAX_DIMENSION)?;
-        within("num_hidden_layers", self.layers, MAX_LAYERS)?;
+        if !self.is_encoder() {
+            within("num_hidden_layers", self.layers, MAX_LAYERS)?;
+        }
         within("num_attention_heads", self.heads, MAX_HEADS)?;
         within("num_key_value_heads", self.kv_heads, self.heads)?;
         within("head_dim", self.head_dim, MAX_HEADS)?;
         within("value_head_dim", self.value_head_dim, MAX_HEADS)?;
         // Mamba has no feed-forward network.
-        if self.attention_layers() > 0 {
+        if self.attention_layers() > 0 || self.is_encoder() {
             within("intermediate_size", self.intermediate_size, MAX_DIMENSION)?;
         }
         within("vocab_size", self.vocab_size, MAX_DIMENSION)?;
-        if let Head::Score(labels) = self.head {
-            within("num_labels", labels, MAX_DIMENSION)?;
-        }
+        self.head.check()?;
         if self.learned_positions > MAX_DIMENSION {
             return Err(ShapeError::bad(
                 "max_position_embeddings",
@@ -277,7 +280,7 @@ impl ModelShape {
             return Err(ShapeError::bad(
                 "num_key_value_heads",
                 self.kv_heads,
-                "a divisor of num_attention_heads",
+                "a divisor of the number of attention heads",
             ));
         }
         if let Some(experts) = &self.experts {
@@ -324,7 +327,7 @@ impl Experts {
             return Err(ShapeError::bad(
                 "sparse layers",
                 self.sparse_layers.len(),
-                "at most num_hidden_layers",
+                "at most as many as there are layers",
             ));
         }
         Ok(())

@@ -22,6 +22,8 @@ pub struct Walk {
     pub(super) outside_elements: u64,
     /// The share of the model's elements by which files and operators differ.
     astray_share: f64,
+    /// Why `bytes` are not known, in words.
+    why_no_bytes: Option<String>,
 }
 
 /// Beyond this share the files are another model's than the operators'.
@@ -52,6 +54,7 @@ impl Walk {
                 problems: Vec::new(),
                 outside_elements: 0,
                 astray_share: 0.0,
+                why_no_bytes: None,
             };
         }
         let placement = place(&shape, &operators, naming, tensors);
@@ -75,7 +78,54 @@ impl Walk {
             problems: placement.problems,
             outside_elements: placement.outside_elements,
             astray_share,
+            why_no_bytes: None,
         }
+    }
+
+    /// Returns the same with the reason for which the bytes are unknown, where they are.
+    pub(super) fn with_reason(self, reason: String) -> Self {
+        Self {
+            why_no_bytes: Some(reason),
+            ..self
+        }
+    }
+
+    /// Says why the bytes read are unknown.
+    pub(super) fn why_no_bytes(&self) -> &str {
+        match &self.why_no_bytes {
+            Some(reason) => reason,
+            None if self.problems.is_empty() => "neither tensors nor configuration tell the weights' types",
+            None => "less than half of the weights were found among the tensors",
+        }
+    }
+
+    /// Compares the operators with the size of files whose tensors are not read, at any of the sizes that a weight may
+    /// have, each with its least and most bytes. Where all differ by more than a quarter, the count is trusted less.
+    pub(super) fn compared_with_size(mut self, bytes: u64, sizes: &[(f64, f64)]) -> Self {
+        let parameters = self.shape.parameters_total() as f64;
+        // A tied lm_head may have been saved once more.
+        let embedding = if self.shape.tied {
+            self.shape.vocab_size * self.shape.hidden_size
+        } else {
+            0
+        };
+        let astray = |(least, most): &(f64, f64)| {
+            let (least, most) = (parameters * least, (parameters + embedding as f64) * most);
+            let found = bytes as f64;
+            let beyond = (least - found).max(found - most).max(0.0);
+            (beyond / if found < least { least } else { most }, least)
+        };
+        let nearest = sizes
+            .iter()
+            .map(astray)
+            .min_by(|left, right| left.0.total_cmp(&right.0));
+        if let Some((share, expected)) = nearest.filter(|(share, _)| *share > MAX_ASTRAY_SHARE) {
+            self.astray_share = share;
+            self.problems.push(format!(
+                "the weights' files have {bytes} bytes, while {parameters} parameters take {expected:.0}"
+            ));
+        }
+        self
     }
 
     /// Returns whether every tensor of the files belongs to an operator, and every operator has its tensors.

@@ -15,6 +15,22 @@ pub(super) struct Config<'a> {
 }
 
 impl Config<'_> {
+    /// Returns the model's type as one part of the file states it.
+    pub fn model_type<'a>(&self, part: &'a Map<String, Value>) -> Result<Option<&'a str>, ShapeError> {
+        let value = part.get("model_type").filter(|value| !value.is_null());
+        value
+            .map(|value| {
+                let text = value.as_str();
+                text.ok_or_else(|| ShapeError::bad("model_type", value, "a text, as `llama`"))
+            })
+            .transpose()
+    }
+
+    /// Names the key of an error as it stands in the file.
+    pub fn in_its_words(&self, error: ShapeError) -> ShapeError {
+        error.in_config(|name| self.keys.contains_key(name) || self.outer.contains_key(name))
+    }
+
     /// Returns whether the model has the trait.
     pub fn setting(&self, setting: Setting) -> Result<bool, ShapeError> {
         match setting {
@@ -94,14 +110,19 @@ impl Config<'_> {
         flags.map(Some)
     }
 
-    /// Returns the numbers of a list of layers, ascending; `None` without such a list.
-    pub fn layer_numbers(&self, name: &str) -> Result<Option<Vec<u64>>, ShapeError> {
+    /// Returns the numbers of a list of layers, ascending, each once; `None` without such a list.
+    pub fn layer_numbers(&self, name: &str, layers: u64) -> Result<Option<Vec<u64>>, ShapeError> {
         let Some(list) = self.list(name)? else { return Ok(None) };
         let number = |value: &Value| {
             let number = value.as_u64();
             number.ok_or_else(|| ShapeError::bad(name, value, "a list of whole numbers"))
         };
         let mut numbers = list.iter().map(number).collect::<Result<Vec<u64>, ShapeError>>()?;
+        if let Some(beyond) = numbers.iter().find(|number| **number >= layers) {
+            let found = format!("a list with the layer {beyond}");
+            let accepted = format!("a list of layers from 0 on, of which there are {layers}");
+            return Err(ShapeError::bad(name, found, accepted));
+        }
         numbers.sort_unstable();
         numbers.dedup();
         Ok(Some(numbers))

@@ -99,7 +99,7 @@ impl Config<'_> {
     fn llama4(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         shape.intermediate_size = self.count(&["intermediate_size_mlp"])?.unwrap_or(16384);
         let step = self.interval("interleave_moe_layer_step", 1)?;
-        let listed = self.layer_numbers("moe_layers")?;
+        let listed = self.layer_numbers("moe_layers", shape.layers)?;
         if let Some(experts) = &mut shape.experts {
             experts.sparse_layers = match listed {
                 Some(listed) => listed,
@@ -162,8 +162,9 @@ impl Config<'_> {
             .outer
             .get("architectures")
             .and_then(|classes| classes.get(0)?.as_str());
-        if class.is_some_and(|class| class.ends_with("EncoderModel")) {
-            return Err(ShapeError::UnknownFamily("t5 without a decoder".to_owned()));
+        if let Some(class) = class.filter(|_| !shape.head.scores.is_empty()) {
+            // Their decoder takes the whole input, or is not there.
+            return Err(ShapeError::UnknownFamily(format!("{} as {class}", shape.family)));
         }
         shape.particulars.encoder = Some(Encoder {
             layers: shape.layers,
@@ -176,8 +177,9 @@ impl Config<'_> {
         if shape.gated_mlp {
             shape.activation = Activation::GeluTanh;
         }
-        // transformers 5.24 ties lm_head to the embedding whatever the key says.
-        shape.tied = true;
+        if class.is_some_and(|class| class.ends_with("EncoderModel")) {
+            *shape = shape.clone().without_decoder();
+        }
         Ok(())
     }
 }

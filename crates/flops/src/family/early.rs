@@ -218,9 +218,10 @@ pub static T5: Family = Family {
 
 pub static MT5: Family = Family {
     name: "mt5",
-    description: "T5 with a gated feed-forward network",
+    description: "T5 with a gated feed-forward network, and a lm_head of its own",
     model_types: &["mt5"],
     defaults: Defaults {
+        tied: false,
         intermediate_size: Some(1024),
         layers: 8,
         heads: 6,

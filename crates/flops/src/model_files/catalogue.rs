@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::error::{ModelFileError, ResolveError};
+use super::error::{ModelFileError, ResolveError, is_link_loop};
 use super::files::ModelFormat;
 use super::resolve::{relative, resolve};
 use super::{gguf_model, safetensors_model};
@@ -63,10 +63,22 @@ fn collect_folder(root: &Path, folder: &Path, depth: u32, entries: &mut Vec<Mode
         let child = child.map_err(|error| ModelFileError::io(folder, error))?;
         let path = child.path();
         let hidden = child.file_name().to_string_lossy().starts_with('.');
-        if hidden || depth == 0 || !path.is_dir() {
+        let kind = std::fs::metadata(&path);
+        if let Err(error) = &kind
+            && is_link_loop(error)
+            && !hidden
+        {
+            let problem = ModelFileError::LinkLoop { path: path.clone() };
+            entries.push(unusable(relative(root, &path), problem.to_string()));
+        }
+        if hidden || depth == 0 || !kind.is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         match path.canonicalize() {
+            Ok(target) if folder.canonicalize().is_ok_and(|folder| folder.starts_with(&target)) => {
+                let problem = "it is a symbolic link to a folder that it lies in: a loop".to_owned();
+                entries.push(unusable(relative(root, &path), problem));
+            }
             Ok(target) if target.starts_with(root) => collect(root, &path, depth - 1, entries),
             Ok(_) => {
                 let name = relative(root, &path);
@@ -163,10 +175,18 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         let folder = tempfile::tempdir().unwrap();
         symlink(outside.path(), folder.path().join("elsewhere")).unwrap();
+        fs::create_dir(folder.path().join("org")).unwrap();
+        symlink("..", folder.path().join("org/up")).unwrap();
+        symlink("self", folder.path().join("self")).unwrap();
         fs::write(folder.path().join("a-00002-of-00002.gguf"), "").unwrap();
         let entries = catalogue(folder.path()).unwrap();
         let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(names, ["a-00001-of-00002.gguf", "elsewhere"]);
+        assert_eq!(names, ["a-00001-of-00002.gguf", "elsewhere", "org/up", "self"]);
+        assert!(
+            entries[2..]
+                .iter()
+                .all(|entry| entry.problem.as_ref().is_some_and(|problem| problem.contains("loop")))
+        );
         assert!(entries.iter().all(|entry| entry.problem.is_some()));
     }
 

@@ -2,12 +2,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::config::{max_context_tokens, quantization, read_json, stated_bits};
+use super::config::{max_context_tokens, quantization, read_json, stated_bits, text_part};
 use super::error::ModelFileError;
 use super::files::ModelFiles;
 use super::parameter_estimate::estimate_by_size_or_name;
 use super::passed::{Passed, passed};
-use super::read::{not_of_a_model, open_file};
+use super::pickles::{Pickles, pickles};
+use super::read::is_there;
+use super::weight_size::{plausible_bits, why_unknown};
 use super::{gguf_model, safetensors_model, whole};
 use crate::config_json::refuse_other_parts;
 use crate::{Estimator, FlopsAnswer, Naming, Question, Walk, from_config_json};
@@ -58,7 +60,7 @@ pub fn describe(path: &Path, name: &str) -> Result<Description, ModelFileError> 
         Passed::Model(path) => path,
     };
     let config = path.join("config.json");
-    let is_bare = config.exists()
+    let is_bare = is_there(&config)?
         && safetensors_model::weight_files(&path)?.is_empty()
         && gguf_model::models_in(&path)?.is_empty();
     if is_bare {
@@ -70,6 +72,21 @@ pub fn describe(path: &Path, name: &str) -> Result<Description, ModelFileError> 
         architecture: Some(files.architecture),
         max_context_tokens: files.max_context_tokens,
     })
+}
+
+/// Compares the operators with the size of the pickles, where these are the model's weights.
+fn compared(walk: Walk, config: &Value, pickles: Option<Pickles>) -> Walk {
+    let Some(pickles) = pickles.filter(|pickles| pickles.are_named) else {
+        return walk;
+    };
+    // Towers and projectors take as much as they like.
+    let has_more = !std::ptr::eq(text_part(config), config)
+        || ["vision_config", "audio_config", "mm_vision_tower"]
+            .iter()
+            .any(|key| config.get(*key).is_some());
+    let sizes = plausible_bits(config).into_iter();
+    let sizes = sizes.map(|bits| (bits.least / 8.0, if has_more { f64::INFINITY } else { bits.most / 8.0 }));
+    walk.compared_with_size(pickles.bytes, &sizes.collect::<Vec<_>>())
 }
 
 /// Describes a model by the content of its `config.json`; `name` may state its size.
@@ -89,24 +106,58 @@ pub fn describe_config(config: &Value, name: &str) -> Description {
 }
 
 fn of_config(path: &Path, folder: Option<&Path>, name: &str) -> Result<Description, ModelFileError> {
-    let bytes = folder.map(pickled_bytes).transpose()?.filter(|bytes| *bytes > 0);
-    Ok(with_pickles(&read_json(path)?, bytes, name))
+    let pickles = folder.map(pickles).transpose()?.flatten();
+    let config = read_json(path)?;
+    refuse_other_json(path, &config)?;
+    Ok(with_pickles(&config, pickles, name))
 }
 
-fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
+/// Refuses what lies beside a `config.json` and describes no model.
+fn refuse_other_json(path: &Path, config: &Value) -> Result<(), ModelFileError> {
+    const OF_A_MODEL: [&str; 4] = ["model_type", "architectures", "peft_type", "hidden_size"];
+    let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_other = OTHERS.contains(&file) && OF_A_MODEL.iter().all(|key| config.get(*key).is_none());
+    match is_other {
+        true => Err(ModelFileError::PassInstead {
+            path: path.to_owned(),
+            what: "no description of a model",
+            instead: "the config.json beside it, or their folder".to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+const OTHERS: [&str; 11] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "quantize_config.json",
+    "hf_quant_config.json",
+    "model_index.json",
+];
+
+fn with_pickles(config: &Value, pickles: Option<Pickles>, name: &str) -> Description {
     // A quantization leaves some weights as they were: their mean is not known.
     let bits = stated_bits(config);
     let uniform_bits = bits.filter(|_| quantization(config).is_none()).map(f64::from);
     let shape = from_config_json(config);
     let estimator = match shape.and_then(|shape| refuse_other_parts(config, &shape).map(|()| shape)) {
-        Ok(shape) => Estimator::Walk(Box::new(Walk::new(shape, Naming::HuggingFace, &[], uniform_bits))),
+        Ok(shape) => {
+            let walk = Walk::new(shape, Naming::HuggingFace, &[], uniform_bits).with_reason(why_unknown(config));
+            Estimator::Walk(Box::new(compared(walk, config, pickles)))
+        }
         Err(error) if error.is_zero() => Estimator::Unknown {
             reason: error.to_string(),
         },
         Err(error) => {
-            let by_size = bytes
+            let by_size = pickles
                 .zip(bits)
-                .map(|(bytes, bits)| bytes.saturating_mul(8) / u64::from(bits));
+                .map(|(pickles, bits)| pickles.bytes.saturating_mul(8) / u64::from(bits));
             estimate_by_size_or_name(by_size, name, &error.to_string())
         }
     };
@@ -122,49 +173,13 @@ fn with_pickles(config: &Value, bytes: Option<u64>, name: &str) -> Description {
     }
 }
 
-/// What PyTorch's pickles beside a model's weights begin with: states of the training, and adapters.
-const BESIDE_WEIGHTS: [&str; 6] = [
-    "optimizer",
-    "scheduler",
-    "scaler",
-    "rng_state",
-    "training_args",
-    "adapter_",
-];
-
-/// Returns the size of weights in a format whose headers are not read: PyTorch's pickles.
-fn pickled_bytes(folder: &Path) -> Result<u64, ModelFileError> {
-    let (mut of_pytorch, mut others) = (0_u64, 0_u64);
-    for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
-        let path = entry.map_err(|error| ModelFileError::io(folder, error))?.path();
-        let extension = path
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .unwrap_or_default();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if ["bin", "pt", "pth"].contains(&extension) && !BESIDE_WEIGHTS.iter().any(|other| name.starts_with(other)) {
-            let (_, bytes) = open_file(&path)?;
-            if let Some(what) = not_of_a_model(&path) {
-                return Err(ModelFileError::malformed(&path, format!("it is {what}")));
-            }
-            let sum = match name.starts_with("pytorch_model") {
-                true => &mut of_pytorch,
-                false => &mut others,
-            };
-            *sum = sum.saturating_add(bytes);
-        }
-    }
-    // Other names may hold the same weights once more.
-    Ok(if of_pytorch > 0 { of_pytorch } else { others })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::describe;
     use crate::model_files::ModelFileError;
-    use crate::{Estimator, FlopsMethod};
+    use crate::{Confidence, Estimator, FlopsMethod, Logits, Question, RequestTokens};
 
     fn parameters(estimator: Estimator) -> (u64, FlopsMethod) {
         match estimator {
@@ -268,6 +283,81 @@ mod tests {
         );
         let error = describe(folder.path(), "").unwrap_err().to_string();
         assert!(error.contains("Git LFS pointer"), "{error}");
+    }
+
+    #[test]
+    fn formulas_that_the_size_of_the_pickles_contradicts_are_trusted_less() {
+        let folder = tempfile::tempdir().unwrap();
+        let answer = |config: serde_json::Value, bytes: usize| {
+            std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+            std::fs::write(folder.path().join("pytorch_model.bin"), vec![1; bytes]).unwrap();
+            let question = Question {
+                tokens: RequestTokens { input: 8, output: 4 },
+                batch: 1,
+                logits: Logits::Last,
+                device: None,
+            };
+            describe(folder.path(), "").unwrap().answer("", &question)
+        };
+        // 10,560 parameters.
+        let config = |more: serde_json::Value| {
+            let mut config = json!({
+                "model_type": "llama", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+                "num_attention_heads": 2, "vocab_size": 174,
+            });
+            config
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            config
+        };
+        let parameters = answer(config(json!({})), 1).params_total.unwrap() as usize;
+        for (more, bytes, confidence) in [
+            (json!({"torch_dtype": "float16"}), 2 * parameters, Confidence::Medium),
+            (json!({"torch_dtype": "float16"}), 4 * parameters, Confidence::Low),
+            (json!({"torch_dtype": "float16"}), parameters, Confidence::Low),
+            (json!({}), 4 * parameters, Confidence::Medium),
+            (json!({}), 2 * parameters, Confidence::Medium),
+            (json!({}), parameters, Confidence::Low),
+            (json!({"vision_config": {}}), 30 * parameters, Confidence::Medium),
+            (
+                json!({"quantization_config": {"quant_method": "awq"}}),
+                parameters,
+                Confidence::Medium,
+            ),
+            (
+                json!({"quantization_config": {"quant_method": "awq"}}),
+                parameters / 4,
+                Confidence::Low,
+            ),
+            (
+                json!({"quantization_config": {"quant_method": "mystery"}}),
+                parameters / 4,
+                Confidence::Medium,
+            ),
+        ] {
+            let answer = answer(config(more.clone()), bytes);
+            assert_eq!(
+                answer.flops_confidence,
+                Some(confidence),
+                "{more} {bytes}: {:?}",
+                answer.notes
+            );
+            let is_named = answer.notes.iter().any(|note| note.contains(&format!("{bytes} bytes")));
+            assert_eq!(is_named, confidence == Confidence::Low, "{:?}", answer.notes);
+        }
+    }
+
+    #[test]
+    fn one_pickle_of_two_is_no_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        put("config.json", r#"{"model_type": "gpt2"}"#);
+        put("pytorch_model-00001-of-00002.bin", "12");
+        let error = describe(folder.path(), "").unwrap_err().to_string();
+        assert!(error.contains("pytorch_model-00002-of-00002.bin is missing"), "{error}");
+        put("pytorch_model-00002-of-00002.bin", "12");
+        assert!(describe(folder.path(), "").is_ok());
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub enum ModelFileError {
     /// Give up: the file may be sound, but this version does not know its format's version or types.
     #[error("{path} is not supported: {reason}")]
     Unsupported { path: PathBuf, reason: String },
+    /// Give up until the file is there: the download is not complete.
+    #[error("{path} is a symbolic link to a file that does not exist")]
+    DanglingLink { path: PathBuf },
+    /// Refuse the request: no file can be reached by the name.
+    #[error("{path} is a loop of symbolic links, which leads to no file")]
+    LinkLoop { path: PathBuf },
     /// Retry, or look at the disk and the permissions.
     #[error("{path} cannot be read")]
     Io { path: PathBuf, source: io::Error },
@@ -42,7 +48,9 @@ pub enum ModelFileError {
 impl ModelFileError {
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
+            io::ErrorKind::NotFound if path.is_symlink() => Self::DanglingLink { path: path.to_owned() },
             io::ErrorKind::NotFound => Self::NotFound { path: path.to_owned() },
+            _ if is_link_loop(&source) => Self::LinkLoop { path: path.to_owned() },
             _ => Self::Io {
                 path: path.to_owned(),
                 source,
@@ -74,6 +82,9 @@ pub enum ResolveError {
     /// There is nothing of that name.
     #[error("there is no model `{name}` in the models folder")]
     NotFound { name: String },
+    /// Symbolic links lead to each other.
+    #[error("`{name}` is a loop of symbolic links, which leads to no file")]
+    LinkLoop { name: String },
     /// A symbolic link leads out of the models folder.
     #[error("`{name}` leads out of the models folder by a symbolic link")]
     LeavesFolder { name: String },
@@ -86,6 +97,12 @@ pub enum ResolveError {
     /// Retry, or tell the operator.
     #[error("`{name}` cannot be read")]
     Io { name: String, source: io::Error },
+}
+
+/// Returns whether the system gave up to follow symbolic links. The standard library has no stable name for it.
+pub(super) fn is_link_loop(error: &io::Error) -> bool {
+    const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+    error.raw_os_error() == Some(ELOOP)
 }
 
 /// Why a header is refused, before it is known which file it came from.

@@ -105,16 +105,18 @@ impl ModelFiles {
 }
 
 /// Compares the operators of a model with its tensors; returns them, and the number of parameters where all tensors
-/// belong to operators.
+/// belong to operators. Files that lack nothing but lm_head are those of the model without it.
 pub(super) fn walk(
     shape: &Result<ModelShape, ShapeError>,
     naming: Naming,
     tensors: &[TensorInfo],
 ) -> (Option<Walk>, Option<u64>) {
-    let walk = shape
-        .as_ref()
-        .ok()
-        .map(|shape| Walk::new(shape.clone(), naming, tensors, None));
+    let walk = shape.as_ref().ok().map(|shape| {
+        let walk = Walk::new(shape.clone(), naming, tensors, None);
+        let bare = (!walk.is_traced() && shape.may_lack_lm_head(tensors))
+            .then(|| Walk::new(shape.clone().without_lm_head(), naming, tensors, None));
+        bare.filter(Walk::is_traced).unwrap_or(walk)
+    });
     let traced = walk.as_ref().filter(|walk| walk.is_traced());
     let parameters = traced.and_then(|walk| u64::try_from(walk.shape().parameters_total()).ok());
     (walk, parameters)

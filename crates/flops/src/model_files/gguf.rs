@@ -70,7 +70,7 @@ fn read_within_limit<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<GgufH
         None => DEFAULT_ALIGNMENT,
         Some(value) => match value.as_count() {
             Some(alignment) if alignment.is_power_of_two() && alignment <= 1 << 20 => alignment,
-            _ => return refuse(format!("its alignment is {value:?}; accepted are powers of two")),
+            _ => return refuse(format!("its alignment is {value}; accepted are powers of two")),
         },
     };
     let data_start = source.position().next_multiple_of(alignment);

@@ -69,6 +69,7 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
             .iter()
             .cloned()
             .chain(loadable::of_gguf(&architecture, &metadata, &tensors))
+            .chain(loadable::of_head(shape.as_ref().ok()))
             .collect(),
         not_whole,
         is_quantized: false,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::ggml_type;
 use crate::config_json::generates_text;
-use crate::{MetadataValue, TensorInfo};
+use crate::{MetadataValue, ModelShape, TensorInfo};
 
 const ENGINE: &str = "mistral.rs 0.8.1";
 
@@ -60,8 +60,16 @@ pub(super) fn of_gguf(
     problems
 }
 
-pub(super) fn of_safetensors(config: &Value, folder: &Path, files: &[PathBuf]) -> Vec<String> {
+pub(super) fn of_safetensors(
+    config: &Value,
+    shape: Option<&ModelShape>,
+    folder: &Path,
+    files: &[PathBuf],
+) -> Vec<String> {
     let mut problems = class_problems(config);
+    if generates_text(config) {
+        problems.extend(of_head(shape));
+    }
     if !has_tokenizer(folder) {
         problems.push("the folder has no tokenizer.json".to_owned());
     }
@@ -75,6 +83,12 @@ pub(super) fn of_safetensors(config: &Value, folder: &Path, files: &[PathBuf]) -
         ));
     }
     problems
+}
+
+/// Says that files hold no lm_head, where they do not.
+pub(super) fn of_head(shape: Option<&ModelShape>) -> Option<String> {
+    let has_none = shape.is_some_and(|shape| !shape.generates_text());
+    has_none.then(|| "no text is generated from these files: they hold no lm_head".to_owned())
 }
 
 pub(super) fn has_tokenizer(folder: &Path) -> bool {

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::error::ModelFileError;
 use super::files::ModelFiles;
 use super::passed::{Passed, passed};
+use super::read::is_there;
 use super::{gguf_model, safetensors_model};
 
 impl ModelFiles {
@@ -44,8 +45,15 @@ impl ModelFiles {
                 _ => Err(ModelFileError::NotAModel { path }),
             };
         }
-        if path.join("config.json").exists() && !safetensors_model::weight_files(&path)?.is_empty() {
+        if is_there(&path.join("config.json"))? && !safetensors_model::weight_files(&path)?.is_empty() {
             return safetensors_model::open(&path);
+        }
+        if path.join("params.json").exists() && gguf_model::models_in(&path)?.is_empty() {
+            return Err(ModelFileError::PassInstead {
+                path,
+                what: "a model in Mistral's or Meta's own words (params.json), which are not read",
+                instead: "the folder of the same model with config.json".to_owned(),
+            });
         }
         if path.join("adapter_config.json").exists() && gguf_model::models_in(&path)?.is_empty() {
             return Err(ModelFileError::PassInstead {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::ModelFileError;
+use super::pickles::{is_beside_weights, is_pickle};
 use super::safetensors_model;
 
 /// What a path names.
@@ -14,7 +15,7 @@ pub(super) enum Passed {
     Model(PathBuf),
 }
 
-/// Finds what `path` means: a folder's `model.safetensors` or index is the folder.
+/// Finds what `path` means: a folder's `model.safetensors`, `pytorch_model.bin` or index is the folder.
 ///
 /// # Errors
 /// Returns [`ModelFileError::NotAFile`] for a pipe, a socket or a device, and [`ModelFileError::PassInstead`] for a file
@@ -44,8 +45,17 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
         let what = "an adapter, which is no model without the one that it adapts";
         return Err(instead(path, what, "that model".to_owned()));
     }
-    let is_index = name.ends_with(".safetensors.index.json");
-    if !is_index && !name.ends_with(".safetensors") {
+    if is_pickle(&name) && is_beside_weights(&name) {
+        let what = "a state of the training, which holds no model";
+        return Err(instead(
+            path,
+            what,
+            "the folder with config.json and the weights".to_owned(),
+        ));
+    }
+    let is_of_pickles = is_pickle(&name) || name.ends_with(".bin.index.json");
+    let is_index = name.ends_with(".index.json");
+    if !is_of_pickles && !is_index && !name.ends_with(".safetensors") {
         let is_json = name.ends_with(".json");
         let path = path.to_owned();
         return Ok(if is_json {
@@ -54,10 +64,10 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
             Passed::Model(path)
         });
     }
-    let what = if is_index {
-        "an index of weights alone"
-    } else {
-        "a file of weights alone"
+    let what = match (is_index, is_of_pickles) {
+        (true, _) => "an index of weights alone",
+        (false, true) => "a file in PyTorch's own format, whose content is not read, alone",
+        (false, false) => "a file of weights alone",
     };
     let folder = match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
@@ -71,7 +81,9 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
             "a folder that has config.json beside it".to_owned(),
         ));
     }
+    // The size of pickles tells something beside config.json.
     let is_of_folder = is_index
+        || is_of_pickles
         || safetensors_model::weight_files(folder)?.contains(&folder.join(path.file_name().unwrap_or_default()));
     if !is_of_folder {
         return Err(instead(

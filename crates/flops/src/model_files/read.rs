@@ -18,6 +18,18 @@ pub(super) fn open_file(path: &Path) -> Result<(File, u64), ModelFileError> {
     Ok((file, metadata.len()))
 }
 
+/// Returns whether there is something at the path; an error for a link that leads to nothing.
+pub(super) fn is_there(path: &Path) -> Result<bool, ModelFileError> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+        Err(error) => match ModelFileError::io(path, error) {
+            ModelFileError::NotFound { .. } => Ok(false),
+            other => Err(other),
+        },
+    }
+}
+
 /// Opens a file that belongs to a model of several.
 pub(super) fn open_shard(path: &Path) -> Result<(File, u64), ModelFileError> {
     open_file(path).map_err(|error| match error {

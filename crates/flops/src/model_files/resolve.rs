@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::error::ResolveError;
+use super::error::{ResolveError, is_link_loop};
 use super::gguf_model;
 
 /// Returns the path of the model `name` under the models folder, without opening it. The name is a relative path;
@@ -76,6 +76,7 @@ impl Fault {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
                     ResolveError::NotFound { name }
                 }
+                _ if is_link_loop(&source) => ResolveError::LinkLoop { name },
                 _ => ResolveError::Io { name, source },
             },
         }
@@ -109,7 +110,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::resolve;
-    use crate::model_files::ResolveError;
+    use crate::model_files::{ModelFiles, ResolveError};
 
     #[test]
     fn a_pipe_is_no_model_nor_part_of_one() {
@@ -169,6 +170,32 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn links_that_lead_to_each_other_are_called_a_loop() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("b.gguf", folder.path().join("a.gguf")).unwrap();
+        symlink("a.gguf", folder.path().join("b.gguf")).unwrap();
+        let error = resolve(folder.path(), "a.gguf").unwrap_err();
+        assert!(
+            error.to_string().contains("`a.gguf` is a loop of symbolic links"),
+            "{error}"
+        );
+        let refusal = |name: &str| ModelFiles::open(&folder.path().join(name)).unwrap_err().to_string();
+        assert!(refusal("b.gguf").contains("b.gguf is a loop of symbolic links"));
+        // Also one of a model's files.
+        fs::create_dir(folder.path().join("model")).unwrap();
+        symlink("config.json", folder.path().join("model/config.json")).unwrap();
+        assert!(refusal("model").contains("model/config.json is a loop of symbolic links"));
+        fs::remove_file(folder.path().join("model/config.json")).unwrap();
+        fs::write(folder.path().join("model/config.json"), "{}").unwrap();
+        symlink("nothing", folder.path().join("model/model.safetensors")).unwrap();
+        let dangling = refusal("model");
+        assert!(
+            dangling.contains("model.safetensors is a symbolic link to a file that does not exist"),
+            "{dangling}"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@ mod header;
 
 use std::io::Read;
 
-use self::header::{Entry, Header};
+use self::header::{Entry, Header, Offsets};
 use super::error::{HeaderError, refuse};
 use crate::TensorInfo;
 
@@ -56,7 +56,7 @@ fn tensor(name: &str, entry: &Entry) -> Result<(u64, TensorInfo), HeaderError> {
     let Entry {
         dtype,
         shape,
-        data_offsets: [begin, end],
+        data_offsets: Offsets([begin, end]),
     } = entry;
     let Some(bits) = bits(dtype) else {
         return Err(HeaderError::Unsupported(format!(
@@ -150,7 +150,16 @@ mod tests {
             (one(r#"{"dtype":"F32","shape":[1]}"#), "data_offsets"),
             (
                 one(r#"{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}"#),
-                "table of tensors",
+                "tensor `a`: invalid type: integer `-1`, expected a whole number from 0 on",
+            ),
+            (
+                one(r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}"#),
+                "data_offsets has 3 numbers",
+            ),
+            (one("7"), "expected an object with dtype"),
+            (
+                one(r#"{"dtype":"F32","shape":"x","data_offsets":[0,4]}"#),
+                "a list of dimensions",
             ),
             (
                 one(r#"{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}"#),

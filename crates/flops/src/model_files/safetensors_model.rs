@@ -3,12 +3,12 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::config::{max_context_tokens, quantization, read_json, read_part, stated_bits, text_part};
+use super::config::{max_context_tokens, packing, quantization, read_json, read_part, stated_bits, text_part};
 use super::config_text::{Index, TokenizerConfig};
 use super::error::ModelFileError;
 use super::files::{ModelFiles, ModelFormat, walk};
 use super::gguf_model::split_name;
-use super::read::{named, open_shard};
+use super::read::{is_there, named, open_shard};
 use super::undescribed::Facts;
 use super::{loadable, parameters, safetensors, whole};
 use crate::{Naming, from_config_json};
@@ -27,12 +27,13 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
         let read = safetensors::read_header(file, bytes);
         tensors.extend(read.map_err(|error| named(error.at(path)))?);
     }
-    let shape = from_config_json(&config);
+    let shape = from_config_json(&config).map(|shape| shape.fitted_to(&tensors));
     let text = text_part(&config);
+    let (walk, traced) = walk(&shape, Naming::HuggingFace, &tensors);
+    let shape = shape.map(|shape| walk.as_ref().map_or(shape, |walk| walk.shape().clone()));
     let known = shape.as_ref().ok();
     let tied = known.map_or_else(|| flag(&config, "tie_word_embeddings"), |shape| shape.tied());
     let by_shape = || known.and_then(|shape| u64::try_from(shape.parameters_total()).ok());
-    let (walk, traced) = walk(&shape, Naming::HuggingFace, &tensors);
     let counted = match traced {
         Some(_) => None,
         None => Facts::of_config(&config, tied).count(&tensors),
@@ -63,7 +64,7 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
         loadable_problems: not_whole
             .iter()
             .cloned()
-            .chain(loadable::of_safetensors(&config, folder, &files))
+            .chain(loadable::of_safetensors(&config, known, folder, &files))
             .collect(),
         not_whole,
         is_quantized: quantization(&config).is_some() || folder.join("hf_quant_config.json").exists(),
@@ -79,10 +80,10 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
 /// else every safetensors file; empty without any. So a second copy (Mistral's `consolidated.safetensors`) is not
 /// counted twice. A shard that the others' names count is among them, also when it is not there.
 pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
-    if folder.join(INDEX).exists() {
+    if is_there(&folder.join(INDEX))? {
         return indexed_files(folder);
     }
-    if folder.join("model.safetensors").exists() {
+    if is_there(&folder.join("model.safetensors"))? {
         return Ok(vec![folder.join("model.safetensors")]);
     }
     let mut files = BTreeSet::new();
@@ -141,7 +142,9 @@ fn method_of_quantization(config: &Value) -> Option<String> {
         .get("quant_method")
         .and_then(Value::as_str)
         .unwrap_or("quantized");
-    Some(match quantization.get("bits").and_then(Value::as_u64) {
+    let stated = quantization.get("bits").and_then(Value::as_u64);
+    let bits = stated.or_else(|| packing(config).bits.filter(|_| method == "hqq"));
+    Some(match bits {
         Some(bits) => format!("{method} {bits}-bit"),
         None => method.to_owned(),
     })

@@ -27,7 +27,6 @@ const TRANSFORMER: &[Name] = &[
     name("word_embeddings", &["embed_tokens"]),
     name("word_embeddings_layernorm", &["embed_norm"]),
     name("shared", &["embed_tokens"]),
-    name("score", &["score"]),
     name("input_layernorm", &["input_norm"]),
     name("ln_attn", &["input_norm"]),
     name("norm_1", &["input_norm"]),

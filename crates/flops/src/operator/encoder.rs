@@ -9,7 +9,8 @@ impl ModelShape {
         };
         let (hidden, width) = (self.hidden_size, self.intermediate_size);
         let inner = self.heads * self.head_dim;
-        for name in ["encoder_positions", "decoder_positions"] {
+        let tables = if self.is_encoder() { 1 } else { 2 };
+        for name in ["encoder_positions", "decoder_positions"].into_iter().take(tables) {
             walk.push(name, Kind::Lookup, Scope::Model, [encoder.position_buckets, self.heads]);
         }
         for name in ["encoder_input_norm", "encoder_ffn_norm"] {

@@ -12,6 +12,8 @@ pub(crate) struct Passes {
     pub chunk: u64,
     /// Whether the prompt passes an encoder, and the decoder begins with one token.
     pub has_encoder: bool,
+    /// Whether no text is generated, so that there are no decode steps.
+    pub only_prefills: bool,
 }
 
 impl Passes {
@@ -48,6 +50,9 @@ impl Passes {
     }
 
     pub fn decode(self, tokens: RequestTokens) -> Units {
+        if self.only_prefills {
+            return Units::default();
+        }
         let (input, steps) = (u128::from(tokens.input), u128::from(tokens.output.saturating_sub(1)));
         let cached = if self.has_encoder { 1 } else { input };
         // The steps see N + 1, N + 2, … N + steps tokens.

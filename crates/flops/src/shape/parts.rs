@@ -90,7 +90,7 @@ pub(crate) struct DeltaRule {
     pub kernel: u64,
 }
 
-/// The encoder of T5: as many heads and as wide as the decoder.
+/// The encoder of T5: as many heads and as wide as the decoder; without a decoder the model has no other layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoder {
     pub layers: u64,
@@ -143,7 +143,7 @@ impl Particulars {
             within("laurel_rank", inputs.residual_rank, MAX_DIMENSION)?;
         }
         if self.layers_without_keys > layers {
-            let accepted = "at most num_hidden_layers";
+            let accepted = "at most as many as there are layers";
             return Err(ShapeError::bad(
                 "num_kv_shared_layers",
                 self.layers_without_keys,

@@ -16,11 +16,18 @@ pub(super) struct Header {
 }
 
 #[derive(serde::Deserialize)]
+#[serde(expecting = "an object with dtype, shape and data_offsets")]
 pub(super) struct Entry {
     pub dtype: String,
     pub shape: Shape,
-    pub data_offsets: [u64; 2],
+    pub data_offsets: Offsets,
 }
+
+/// Where a tensor's data begin and end.
+pub(super) struct Offsets(pub [u64; 2]);
+
+/// A number of a shape or an offset.
+struct Count(u64);
 
 pub(super) struct Shape(pub Vec<u64>);
 
@@ -62,30 +69,65 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Shape {
+impl<'de> Deserialize<'de> for Offsets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ShapeVisitor)
+        let Shape(numbers) = deserializer.deserialize_seq(ShapeVisitor { what: "two offsets" })?;
+        let offsets = <[u64; 2]>::try_from(numbers);
+        offsets.map(Self).map_err(|numbers| {
+            let length = numbers.len();
+            D::Error::custom(format!("data_offsets has {length} numbers; accepted are two"))
+        })
     }
 }
 
-struct ShapeVisitor;
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl Visitor<'_> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a whole number from 0 on")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Count, E> {
+        Ok(Count(number))
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ShapeVisitor { what: "dimensions" })
+    }
+}
+
+struct ShapeVisitor {
+    /// The numbers of the list.
+    what: &'static str,
+}
 
 impl<'de> Visitor<'de> for ShapeVisitor {
     type Value = Shape;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "a list of at most {MAX_DIMENSIONS} dimensions")
+        write!(formatter, "a list of {}", self.what)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
         let mut shape = Vec::new();
-        while let Some(dimension) = list.next_element()? {
+        while let Some(Count(number)) = list.next_element()? {
             if shape.len() == MAX_DIMENSIONS {
                 return Err(A::Error::custom(format!(
-                    "it has more dimensions than at most {MAX_DIMENSIONS}"
+                    "it has more {} than at most {MAX_DIMENSIONS}",
+                    self.what
                 )));
             }
-            shape.push(dimension);
+            shape.push(number);
         }
         Ok(Shape(shape))
     }
