@@ -70,10 +70,10 @@ pub struct FlopsAnswer {
     /// Norms, softmax, activations, rotary embedding and sums, one FLOP an operation; in none of the others.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_elementwise: Option<u128>,
-    /// 2 × `params_active` × input and output tokens.
+    /// 2 × `params_active` × input and output tokens; input tokens alone where no text is generated.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_two_params_tokens: Option<u128>,
-    /// `flops_total` / input and output tokens.
+    /// `flops_total` / input and output tokens; input tokens alone where no text is generated.
     pub flop_per_token: Option<f64>,
     /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`, as results have
     /// them; null without decode steps.

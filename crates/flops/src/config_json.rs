@@ -9,8 +9,8 @@ mod sliding;
 mod text_part;
 
 use self::head::head;
+use self::keys::Config;
 pub(crate) use self::keys::one_count;
-use self::keys::{A_COUNT, Config};
 pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
 use super::shape::{Biases, Experts, LatentAttention, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError};
@@ -224,7 +224,7 @@ impl Config<'_> {
             Some(head_dim) => Ok(head_dim),
             None => hidden_size
                 .checked_div(heads)
-                .ok_or_else(|| ShapeError::bad("num_attention_heads", 0, A_COUNT)),
+                .ok_or_else(|| ShapeError::bad("num_attention_heads", 0, "a whole number from 1 on")),
         }
     }
 

@@ -63,7 +63,7 @@ pub struct FlopsEstimate {
     pub confidence: Option<Confidence>,
     /// Bytes read; `None` where the weights' types are unknown.
     pub traffic: Option<Traffic>,
-    /// Input and output tokens of all requests.
+    /// Input and output tokens of all requests; input tokens alone where no text is generated.
     pub total_tokens: u128,
     /// The assumptions, or the reason why there is no figure.
     pub notes: Vec<String>,
@@ -139,9 +139,13 @@ fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> Fl
     let flops = walk.count(schedule);
     let shape = walk.shape();
     let active = shape.parameters_active();
+    let tokens = match shape.generates_text() {
+        true => schedule.total_tokens(),
+        false => schedule.input_tokens(),
+    };
     FlopsEstimate {
         flops_total: Some(flops.total()),
-        flops_two_params_tokens: Some(2 * active * schedule.total_tokens()),
+        flops_two_params_tokens: Some(2 * active * tokens),
         params_total: Some(shape.parameters_total()),
         params_active: Some(active),
         method: Some(if walk.is_traced() {
@@ -151,7 +155,7 @@ fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> Fl
         }),
         confidence: Some(walk.confidence()),
         traffic: walk.traffic(schedule, cache_bytes_per_element),
-        total_tokens: schedule.total_tokens(),
+        total_tokens: tokens,
         notes: notes(walk, schedule, &flops),
         flops: Some(flops),
     }

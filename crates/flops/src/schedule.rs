@@ -132,6 +132,12 @@ impl Schedule {
         self.requests.iter().map(of).sum()
     }
 
+    /// Returns the number of input tokens.
+    pub(super) fn input_tokens(&self) -> u128 {
+        let of = |(tokens, times): &(RequestTokens, u64)| u128::from(*times) * u128::from(tokens.input);
+        self.requests.iter().map(of).sum()
+    }
+
     /// Returns the length of the longest sequence in tokens; 0 without requests.
     pub fn longest(&self) -> u64 {
         let lengths = self.requests.iter();

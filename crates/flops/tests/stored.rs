@@ -89,6 +89,8 @@ fn makes_no_text(answer: &FlopsAnswer) {
         (Some(0), answer.flops_total)
     );
     assert_eq!((answer.bytes_per_token, answer.weight_bytes_per_token), (None, None));
+    let of_input = answer.flops_total.unwrap() as f64 / f64::from(QUESTION.tokens.input);
+    assert_eq!(answer.flop_per_token, Some(of_input), "output tokens pass no layer");
     assert!(answer.bytes_read_total.is_some_and(|bytes| bytes > 0.0));
 }
 

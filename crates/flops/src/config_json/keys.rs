@@ -4,7 +4,7 @@ use crate::family::Setting;
 use crate::shape::ShapeError;
 
 /// The values that a count accepts, in words.
-pub(super) const A_COUNT: &str = "a whole number";
+const A_COUNT: &str = "a whole number";
 
 /// The keys of a `config.json`.
 pub(super) struct Config<'a> {

@@ -66,7 +66,7 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
     }
     let what = match (is_index, is_of_pickles) {
         (true, _) => "an index of weights alone",
-        (false, true) => "a file in PyTorch's own format, whose content is not read, alone",
+        (false, true) => "a file of weights alone, in PyTorch's own format, which is not read",
         (false, false) => "a file of weights alone",
     };
     let folder = match path.parent() {
