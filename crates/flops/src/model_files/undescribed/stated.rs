@@ -255,5 +255,7 @@ mod tests {
         assert!(broken.doubt.unwrap().contains("`expert_count` is \"NaN\""));
         let tables = stated(&[("embedding_length_per_layer_input", MetadataValue::Unsigned(256))]);
         assert!(tables.doubt.unwrap().contains("tables"));
+        let tower = stated(&[("vision.block_count", MetadataValue::Unsigned(2))]);
+        assert!(tower.doubt.unwrap().contains("`vision.block_count` of 2"));
     }
 }

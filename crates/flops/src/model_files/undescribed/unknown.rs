@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Words of keys, parted by blanks, the greatest number that means nothing, and what is not known.
-const PARTS: [(&str, f64, &str); 8] = [
+const PARTS: [(&str, f64, &str); 9] = [
     (
         "zero_expert null_expert identity_expert copy_expert constant_expert noop_expert",
         0.0,
@@ -32,6 +32,8 @@ const PARTS: [(&str, f64, &str); 8] = [
         "how its adapters work on a token is not known",
     ),
     ("encoder", 0.0, "how its encoder works on a token is not known"),
+    // A GGUF's keys of a tower.
+    ("vision. audio.", 0.0, OTHER),
     (
         "codebook codec num_quantizers",
         1.0,
