@@ -27,6 +27,10 @@ pub struct SyntheticModel {
     /// Processes that it starts and leaves computing.
     pub children: u64,
     pub fault: Option<Fault>,
+    /// Prints each prompt, and has it in what it says of its faults, as engines do.
+    pub echo: bool,
+    /// Refuses each prompt and quotes it, as a chat template may.
+    pub refuse: bool,
 }
 
 /// Strikes on the request with this number, counted from 0 over warm-up and cycles.
@@ -44,8 +48,8 @@ pub enum SyntheticNameError {
     #[error("does not start with {SYNTHETIC_PREFIX:?}")]
     Prefix,
     #[error(
-        "has {0:?}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at and \
-         error_at, each with a whole number"
+        "has {0:?}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at, \
+         error_at, echo and refuse, each with a whole number"
     )]
     Parameter(String),
 }
@@ -73,6 +77,8 @@ impl FromStr for SyntheticModel {
                 "hang_at" => model.fault = Some(Fault::Hang(value)),
                 "exit_at" => model.fault = Some(Fault::Exit(value)),
                 "error_at" => model.fault = Some(Fault::Error(value)),
+                "echo" => model.echo = value != 0,
+                "refuse" => model.refuse = value != 0,
                 _ => return Err(SyntheticNameError::Parameter(key.to_owned())),
             }
         }
@@ -119,12 +125,21 @@ impl Engine for SyntheticEngine {
 
     /// One token a byte.
     async fn tokenize(&self, prompt: &str, _raw: bool) -> Result<Vec<u32>, EngineError> {
+        if self.model.echo {
+            println!("{prompt}");
+            eprintln!("{prompt}");
+        }
+        if self.model.refuse {
+            return Err(EngineError::Tokenize(format!(
+                "the synthetic template refuses {prompt:?}"
+            )));
+        }
         Ok(prompt.bytes().map(|byte| u32::from(byte) + 1).collect())
     }
 
     async fn generate(&self, generation: Generation) -> Result<Generated, EngineError> {
         let number = self.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.strike(number).await?;
+        self.strike(number, &self.quoted(&generation.tokens)).await?;
         let sent_at = Monotonic::now();
         let mut chosen_at = Vec::new();
         for position in 0..generation.max_output_tokens {
@@ -162,17 +177,29 @@ fn compute_for(period: Duration) {
 }
 
 impl SyntheticEngine {
-    async fn strike(&self, number: u64) -> Result<(), EngineError> {
+    /// Returns what its words have behind them: the prompt, where it echoes.
+    fn quoted(&self, tokens: &[u32]) -> String {
+        let text = tokens
+            .iter()
+            .map(|token| token.saturating_sub(1) as u8)
+            .collect::<Vec<_>>();
+        match self.model.echo {
+            true => format!(": {}", String::from_utf8_lossy(&text)),
+            false => String::new(),
+        }
+    }
+
+    async fn strike(&self, number: u64, quoted: &str) -> Result<(), EngineError> {
         match self.model.fault {
-            Some(Fault::Panic(at)) if at == number => panic!("the synthetic engine was asked to panic"),
+            Some(Fault::Panic(at)) if at == number => panic!("the synthetic engine was asked to panic{quoted}"),
             Some(Fault::Hang(at)) if at == number => std::future::pending().await,
             Some(Fault::Exit(at)) if at == number => {
-                eprintln!("the synthetic engine was asked to exit");
+                eprintln!("the synthetic engine was asked to exit{quoted}");
                 std::process::exit(7)
             }
-            Some(Fault::Error(at)) if at == number => Err(EngineError::Generate(
-                "the synthetic engine was asked to fail".to_owned(),
-            )),
+            Some(Fault::Error(at)) if at == number => Err(EngineError::Generate(format!(
+                "the synthetic engine was asked to fail{quoted}"
+            ))),
             _ => Ok(()),
         }
     }

@@ -1,4 +1,5 @@
 use std::io::{IsTerminal as _, stderr};
+use std::panic::PanicHookInfo;
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
@@ -18,5 +19,17 @@ pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).init(),
     }
+    if !settings.telemetry.log_worker_output {
+        std::panic::set_hook(Box::new(log_place_of_panic));
+    }
     Ok(())
+}
+
+/// Logs where the server panicked, and not the message: that of a text cut at a wrong place quotes the text, which may be a
+/// prompt.
+fn log_place_of_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!("thread {name} panicked at {place}; its message is logged with log_worker_output");
 }

@@ -14,6 +14,13 @@ section! {
         /// human or json.
         log_format: String as LogFormat = "human";
 
+        /// Log what workers and engines print and say, and the messages of panics.
+        ///
+        /// They may quote prompts. Otherwise the log has reason, rank and phase of a failure, and a panic's place; the
+        /// experiment's own `failure` has all of it, for those who may read its prompts.
+        #[arg(num_args = 0..=1, default_missing_value = "true")]
+        log_worker_output: bool = false;
+
         /// Filter of the log, in tracing-subscriber's syntax.
         log: String = "info";
     }

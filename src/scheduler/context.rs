@@ -53,6 +53,8 @@ pub struct Context {
     pub engines: Engines,
     /// This very program, which is also the worker of the synthetic engine.
     pub program: PathBuf,
+    /// Whether the log has what workers print and say, which may quote a prompt.
+    pub log_worker_output: bool,
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,

@@ -9,6 +9,7 @@ pub mod digests;
 pub mod drive;
 pub mod engine;
 pub mod failure;
+pub mod known_words;
 pub mod launch;
 pub mod milestones;
 pub mod observations;

@@ -297,7 +297,9 @@ impl Scheduler {
 
     async fn fail(&self, id: ExperimentId, attempt: u32, message: String) {
         let failure = Failure::of_server(FailureReason::ServerError, message);
-        tracing::error!(experiment = %id, "{}", failure.message);
+        let quoted = self.0.context.log_worker_output.then_some(failure.message.as_str());
+        // A panic, or a document that cannot be read, may quote a prompt.
+        tracing::error!(experiment = %id, said = quoted, "the server failed in its own work on the experiment");
         let store = &self.0.context.resources.store;
         match store.fail(id, attempt, &failure, clock::wall_now()).await {
             Ok(()) => {

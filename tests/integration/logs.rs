@@ -20,7 +20,7 @@ fn lines(guarded: &Guarded) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_submissions_id_is_in_every_line_of_its_experiment_down_to_the_workers() {
-    let guarded = Guarded::start(&["--log-format", "json"]);
+    let guarded = Guarded::start(&["--log-format", "json", "--log-worker-output"]);
     let key = guarded.key("ada", "submitter");
     let response = guarded
         .send(reqwest::Method::POST, "/v1/experiments", &key, Some(&failing()))

@@ -168,6 +168,9 @@ pub struct Failure {
     pub message: String,
     /// Rank of the worker that failed first; null when no worker is to blame.
     pub rank: Option<u32>,
+    /// What the worker was at, e.g. `loading the model`; null when no worker is to blame, and of earlier versions' failures.
+    #[serde(default)]
+    pub phase: Option<String>,
     /// Name of the signal that ended the worker, e.g. `SIGKILL`.
     pub signal: Option<String>,
     /// Exit code of the worker.
@@ -177,12 +180,33 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Returns what somebody is told who may not read the prompts: reason, rank and phase. All else comes from a worker,
+    /// or from work on the experiment, and may quote a prompt.
+    pub fn without_quotes(&self) -> Self {
+        let rank = self.rank.map_or_else(String::new, |rank| format!(" in rank {rank}"));
+        let phase = self
+            .phase
+            .as_ref()
+            .map_or_else(String::new, |phase| format!(" while {phase}"));
+        let reason = self.reason.as_str();
+        Self {
+            reason: self.reason,
+            message: format!("{reason}{rank}{phase}; the rest is withheld, as the prompts are"),
+            rank: self.rank,
+            phase: self.phase.clone(),
+            signal: None,
+            exit_code: None,
+            log_tail: Vec::new(),
+        }
+    }
+
     /// One that no worker is to blame for.
     pub fn of_server(reason: FailureReason, message: String) -> Self {
         Self {
             reason,
             message,
             rank: None,
+            phase: None,
             signal: None,
             exit_code: None,
             log_tail: Vec::new(),

@@ -168,6 +168,7 @@ impl Server {
             engines: host.engines,
             program: host.program,
             machine: Arc::new(host.machine),
+            log_worker_output: host.settings.telemetry.log_worker_output,
             cpus: Arc::new(host.cpus),
         };
         let scheduler = Scheduler::new(context, stages.clone());

@@ -30,7 +30,8 @@ pub struct Experiment {
     /// Why no live node can run it as things are, though one could when it was accepted; null when one can, when it does
     /// not wait, and in lists.
     pub waiting_for: Option<String>,
-    /// Why it failed; null unless it did. Where prompts are withheld, so is `log_tail`: an engine may print them.
+    /// Why it failed; null unless it did. Where prompts are withheld, so is all of it but reason, rank and phase: a worker
+    /// may quote them.
     pub failure: Option<Failure>,
     /// What is allowed but weakens the result.
     pub warnings: Vec<Warning>,
@@ -110,13 +111,13 @@ pub fn hides_texts(spec: &Spec, submitter: Option<&str>, caller: &Caller) -> boo
     matches!(spec.prompts, Prompts::Texts(_)) && !caller.may_see_prompts_of(submitter)
 }
 
-/// Why it failed, without what its workers printed where that may repeat a text which the caller may not see.
+/// Why it failed, without what may quote a text that the caller may not see.
 pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
-    let mut failure = record.failure.clone()?;
-    if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
-        failure.log_tail.clear();
-    }
-    Some(failure)
+    let failure = record.failure.as_ref()?;
+    Some(match hides_texts(&record.spec, record.submitter.as_deref(), caller) {
+        true => failure.without_quotes(),
+        false => failure.clone(),
+    })
 }
 
 /// The requests without their output, which tells of the texts that led to it; times and counts stay.

@@ -101,8 +101,14 @@ impl Run {
             }
             Err((Stop::Lost, _)) => tracing::warn!(experiment = %id, attempt, "taken over by another attempt"),
             Err((stop, tails)) => {
+                let is_quoted = stop.quotes_a_worker() && !self.context.log_worker_output;
                 let failure = stop.into_failure(|rank| tails.get(rank as usize).cloned().flatten());
-                tracing::warn!(experiment = %id, reason = failure.reason.as_str(), "failed: {}", failure.message);
+                let told = if is_quoted {
+                    failure.without_quotes().message
+                } else {
+                    failure.message.clone()
+                };
+                tracing::warn!(experiment = %id, reason = failure.reason.as_str(), rank = failure.rank, "failed: {told}");
                 self.settle(Ending::failed(held, failure, now)).await?;
             }
         }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::failure::Stop;
+use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
 use super::ranks::Ranks;
 use crate::progress::{Phase, Plan};
@@ -12,7 +13,7 @@ use joulemark_experiment::report::ModelFacts;
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{LoadReport, RequestMeasurement, Window};
-use joulemark_worker::protocol::{Job, Order, Report};
+use joulemark_worker::protocol::{Job, Order, ProtocolError, Report};
 
 /// One rank's part of one cycle as the worker reported it.
 #[derive(Clone, Debug)]
@@ -134,6 +135,7 @@ impl Drive<'_> {
                     load,
                     truncated_prompts,
                 } => {
+                    check_load(&load).map_err(|error| waiting.misunderstood(rank, error))?;
                     driven.loads.push(load);
                     // Replicated prompts are the same in every rank; dealt ones are each in one.
                     driven.truncated_prompts = match self.spec.distribution {
@@ -203,8 +205,9 @@ impl Drive<'_> {
                 }
                 Report::Request { cycle: of, request } if of == cycle => {
                     let pass = passes.iter_mut().find(|pass| pass.rank == rank);
-                    let early = || "it reported a request before its window".to_owned();
-                    let pass = pass.ok_or_else(|| Stop::Reported { rank, message: early() })?;
+                    let early = || ProtocolError::Malformed("a request comes before its window".to_owned());
+                    let pass = pass.ok_or_else(|| waiting.misunderstood(rank, early()))?;
+                    check_request(&request).map_err(|error| waiting.misunderstood(rank, error))?;
                     pass.requests.push(request);
                 }
                 Report::CycleReported { cycle: of } if of == cycle => waiting.done(rank),

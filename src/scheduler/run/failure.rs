@@ -22,9 +22,17 @@ pub enum Stop {
     #[error("rank {rank} ended: it {exit}")]
     Ended { rank: u32, exit: Exit, phase: &'static str },
     #[error("rank {rank}: {message}")]
-    Reported { rank: u32, message: String },
+    Reported {
+        rank: u32,
+        message: String,
+        phase: &'static str,
+    },
     #[error("rank {rank}: {error}")]
-    Misunderstood { rank: u32, error: ProtocolError },
+    Misunderstood {
+        rank: u32,
+        error: ProtocolError,
+        phase: &'static str,
+    },
     #[error("rank {rank} was silent for {silent_sec:.0} s")]
     Hung {
         rank: u32,
@@ -62,14 +70,19 @@ impl Stop {
         }
     }
 
+    /// Whether it quotes a worker, which has the prompts.
+    pub fn quotes_a_worker(&self) -> bool {
+        matches!(self, Self::Reported { .. } | Self::Misunderstood { .. })
+    }
+
     /// What is kept of it; `tail_of` gives a rank's last printed lines.
     pub fn into_failure(self, tail_of: impl Fn(u32) -> Option<LogTail>) -> Failure {
-        let rank = match &self {
-            Self::Ended { rank, .. }
-            | Self::Reported { rank, .. }
-            | Self::Misunderstood { rank, .. }
-            | Self::Hung { rank, .. } => Some(*rank),
-            _ => None,
+        let (rank, phase) = match &self {
+            Self::Ended { rank, phase, .. }
+            | Self::Reported { rank, phase, .. }
+            | Self::Misunderstood { rank, phase, .. }
+            | Self::Hung { rank, phase, .. } => (Some(*rank), Some((*phase).to_owned())),
+            _ => (None, None),
         };
         let printed = rank.and_then(tail_of).map(|tail| tail.lines()).unwrap_or_default();
         let log_tail = printed.iter().map(|line| without_folders(line)).collect();
@@ -81,7 +94,7 @@ impl Stop {
                 (signal, exit_code) = (exit.signal, exit.code);
                 message
             }
-            Self::Reported { rank, message } => format!("the worker of rank {rank} failed: {message}"),
+            Self::Reported { rank, message, .. } => format!("the worker of rank {rank} failed: {message}"),
             Self::Hung {
                 rank,
                 phase,
@@ -93,6 +106,7 @@ impl Stop {
             reason,
             message: without_folders(&message),
             rank,
+            phase,
             signal,
             exit_code,
             log_tail,

@@ -91,14 +91,17 @@ pub struct Tag {
     pub rank: u32,
     /// Of the request that submitted the experiment.
     pub request_id: Option<String>,
+    /// Whether its lines are logged at all: they may quote a prompt.
+    pub is_logged: bool,
 }
 
 impl Tag {
-    pub fn from_record(record: &Record, rank: u32) -> Self {
+    pub fn from_record(record: &Record, rank: u32, is_logged: bool) -> Self {
         Self {
             experiment: record.id,
             rank,
             request_id: record.arrival.request_id.clone(),
+            is_logged,
         }
     }
 }
@@ -215,7 +218,9 @@ async fn keep_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
     let mut lines = BufReader::new(output).split(b'\n');
     while let Ok(Some(line)) = lines.next_segment().await {
         let line = String::from_utf8_lossy(&line);
-        tracing::info!(target: "joulemark::worker_output", %experiment, rank, request_id, "{line}");
+        if tag.is_logged {
+            tracing::info!(target: "joulemark::worker_output", %experiment, rank, request_id, "{line}");
+        }
         tail.push(&line);
     }
 }

@@ -13,7 +13,7 @@ use joulemark_experiment::Spec;
 use joulemark_measurement::CpuPlacement;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_store::Record;
-use joulemark_worker::protocol::{Order, Report};
+use joulemark_worker::protocol::{Order, ProtocolError, Report};
 
 /// Who is still waited for, and since when each was silent.
 pub struct Waiting {
@@ -27,6 +27,12 @@ impl Waiting {
     /// `rank` has done what is waited for.
     pub fn done(&mut self, rank: u32) {
         self.pending.remove(&rank);
+    }
+
+    /// What a report comes to that cannot be used.
+    pub fn misunderstood(&self, rank: u32, error: ProtocolError) -> Stop {
+        let phase = self.phase;
+        Stop::Misunderstood { rank, error, phase }
     }
 
     fn quietest(&self) -> Option<u32> {
@@ -77,7 +83,7 @@ impl Ranks {
                 launch.inherited = locks.descriptors()?;
                 Rank::adopt(
                     context.launcher.launch(launch).await?,
-                    Tag::from_record(record, rank),
+                    Tag::from_record(record, rank, context.log_worker_output),
                     sender.clone(),
                 )
             };
@@ -144,9 +150,9 @@ impl Ranks {
         let Some((rank, event)) = event else { return Err(hung) };
         waiting.last_heard[rank as usize] = Monotonic::now();
         match event {
-            RankEvent::Report(Report::Failed { message }) => Err(Stop::Reported { rank, message }),
+            RankEvent::Report(Report::Failed { message }) => Err(Stop::Reported { rank, message, phase }),
             RankEvent::Report(report) => Ok(Some((rank, report))),
-            RankEvent::Misunderstood(error) => Err(Stop::Misunderstood { rank, error }),
+            RankEvent::Misunderstood(error) => Err(waiting.misunderstood(rank, error)),
             RankEvent::Ended(exit) => Err(Stop::Ended { rank, exit, phase }),
         }
     }

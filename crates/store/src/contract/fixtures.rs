@@ -138,6 +138,7 @@ pub fn failure() -> Failure {
         reason: FailureReason::WorkerKilled,
         message: "killed".to_owned(),
         rank: Some(1),
+        phase: Some("measuring".to_owned()),
         signal: Some("SIGKILL".to_owned()),
         exit_code: None,
         log_tail: vec!["a line".to_owned(), "and a last one".to_owned()],

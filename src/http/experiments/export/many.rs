@@ -90,7 +90,8 @@ pub async fn many(
     let download = Download::new(format, name, &state, &parts)?;
     match what {
         TableOfMany::Summary => {
-            let batches = rows::experiments(store, query, most, rows::experiment).await?;
+            let of = move |read| rows::experiment(read, &caller);
+            let batches = rows::experiments(store, query, most, of).await?;
             let columns = experiment_columns().into_iter().chain(label_columns(&labels));
             download.respond(columns.collect(), batches)
         }

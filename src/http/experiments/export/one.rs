@@ -173,7 +173,10 @@ async fn content(state: &AppState, record: &Record, table: Table, caller: &Calle
     match table {
         Table::Summary => {
             let report = state.resources.store.report(id).await?;
-            Ok(Content::Summary(Box::new(rows::experiment((record.clone(), report)))))
+            Ok(Content::Summary(Box::new(rows::experiment(
+                (record.clone(), report),
+                caller,
+            ))))
         }
         Table::Cycles => match state.resources.store.report(id).await? {
             Some(report) => Ok(Content::Cycles(rows::cycles((record, Some(report))))),

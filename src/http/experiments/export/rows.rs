@@ -3,7 +3,8 @@ use std::sync::Arc;
 use futures::{Stream, TryStreamExt as _, stream};
 
 use super::download::Rows;
-use crate::http::experiments::view::without_token_ids;
+use crate::http::access::Caller;
+use crate::http::experiments::view::{shown_failure, without_token_ids};
 use crate::tables::{CycleRow, ExperimentRow, RequestRow, SampleRow, TokenRow, tokens};
 use joulemark_analysis::complete_report;
 use joulemark_experiment::ExperimentId;
@@ -16,8 +17,10 @@ const PAGE_ROWS: u32 = 256;
 /// Of their documents, which may hold megabytes of prompts each.
 const PAGE_BYTES: usize = 8 << 20;
 
-pub fn experiment((record, mut report): (Record, Option<Report>)) -> ExperimentRow {
+/// Returns the experiment's row as the caller may see it.
+pub fn experiment((record, mut report): (Record, Option<Report>), caller: &Caller) -> ExperimentRow {
     report.as_mut().map(complete_report);
+    let failure = shown_failure(&record, caller);
     ExperimentRow {
         id: record.id,
         state: record.state,
@@ -27,7 +30,7 @@ pub fn experiment((record, mut report): (Record, Option<Report>)) -> ExperimentR
         created_at: record.created_at,
         started_at: record.started_at,
         finished_at: record.finished_at,
-        failure: record.failure,
+        failure,
         warnings: record.warnings,
         spec: record.spec,
         report,
@@ -48,13 +51,13 @@ pub async fn experiments<R: 'static>(
     store: Store,
     query: ListQuery,
     most: Option<u64>,
-    of: fn((Record, Option<Report>)) -> R,
+    of: impl Fn((Record, Option<Report>)) -> R + Clone + Send + 'static,
 ) -> Result<impl Stream<Item = Result<Rows<R>, StoreError>> + Send, StoreError> {
     let left = most.unwrap_or(u64::MAX);
     let first = page(&store, &query, left).await?;
     let state = (query, left, Some(first));
     Ok(stream::try_unfold(state, move |(query, left, ready)| {
-        let store = store.clone();
+        let (store, of) = (store.clone(), of.clone());
         async move {
             let page = match ready {
                 Some(page) => page,
@@ -66,7 +69,7 @@ pub async fn experiments<R: 'static>(
                 after: page.next,
                 ..query
             };
-            let read = page.rows.into_iter().map(move |row| row.read().map(of));
+            let read = page.rows.into_iter().map(move |row| row.read().map(&of));
             let rows: Rows<R> = Box::new(read);
             Ok(Some((rows, (query, left, None))))
         }

@@ -1,0 +1,52 @@
+use joulemark_measurement::{LoadReport, RequestMeasurement};
+use joulemark_worker::protocol::ProtocolError;
+
+/// Words of a worker stand in results that everybody reads. A worker has the prompts, so only words that are known are
+/// taken from it.
+const DEVICES: [&str; 4] = ["cpu", "cuda", "metal", "cuda (pretended)"];
+/// As the engines' tensor library names them; `none` is the synthetic engine's.
+const ACTIVATION_DTYPES: [&str; 16] = [
+    "none", "u8", "u32", "i16", "i32", "i64", "bf16", "f16", "f32", "f64", "f8e4m3", "f8e5m2", "f8e8m0", "f6e2m3",
+    "f6e3m2", "f4",
+];
+const FINISH_REASONS: [&str; 2] = ["length", "stop"];
+
+/// Checks what a rank says of its load.
+///
+/// # Errors
+/// [`ProtocolError::Malformed`] that names the field.
+pub fn check_load(load: &LoadReport) -> Result<(), ProtocolError> {
+    is_known("device", &load.device, &DEVICES)?;
+    is_known("activation_dtype", &load.activation_dtype, &ACTIVATION_DTYPES)
+}
+
+/// Likewise of a request.
+pub fn check_request(request: &RequestMeasurement) -> Result<(), ProtocolError> {
+    is_known("finish_reason", &request.finish_reason, &FINISH_REASONS)
+}
+
+fn is_known(field: &str, word: &str, known: &[&str]) -> Result<(), ProtocolError> {
+    if known.contains(&word) {
+        return Ok(());
+    }
+    let known = known.join(", ");
+    Err(ProtocolError::Malformed(format!(
+        "{field} is {word:?}; accepted are {known}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_could_be_a_prompt_is_not_taken() {
+        for word in ["length", "stop"] {
+            assert_eq!(is_known("finish_reason", word, &FINISH_REASONS), Ok(()));
+        }
+        for word in ["", "Length", "the patient's name", "length "] {
+            let error = is_known("finish_reason", word, &FINISH_REASONS).unwrap_err();
+            assert!(error.to_string().contains("accepted are length, stop"), "{error}");
+        }
+    }
+}
