@@ -3,10 +3,12 @@
 
 mod address;
 mod allow;
+mod entry;
 mod post;
 mod schedule;
 mod signature;
 
 pub use allow::{Allowed, Refusal};
+pub use entry::Entry;
 pub use post::{Answer, Delivery, Poster};
 pub use schedule::Schedule;

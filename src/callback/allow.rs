@@ -5,24 +5,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use reqwest::Url;
 use thiserror::Error;
 use tokio::net::lookup_host;
 
 use super::address::is_public;
+use super::entry::{Entry, ListedHost, plain};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Lookup = dyn Fn(String, u16) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
 
 /// Whom the admin lets be called back.
 #[derive(Clone)]
 pub struct Allowed {
-    /// Hosts, `*.lab.example` for all below one; their addresses must be public, or in one of the networks.
-    pub names: Vec<String>,
-    /// Whoever has all of their addresses in one of these, whatever they are called.
-    pub networks: Vec<IpNet>,
+    /// Names, whose addresses must be public or in one of the networks, and networks, whose addresses may stand in a URL
+    /// themselves.
+    entries: Vec<Entry>,
     /// Without TLS as well.
     pub http: bool,
     lookup: Arc<Lookup>,
@@ -31,12 +30,14 @@ pub struct Allowed {
 impl std::fmt::Debug for Allowed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = formatter.debug_struct("Allowed");
-        shown.field("names", &self.names).field("networks", &self.networks);
-        shown.field("http", &self.http).finish_non_exhaustive()
+        shown
+            .field("entries", &self.entries)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
     }
 }
 
-/// Why somebody is not called. Says nothing of addresses: who may submit need not know the network's names.
+/// Why somebody is not called.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
     #[error("is no URL: {0}")]
@@ -45,54 +46,78 @@ pub enum Refusal {
     Scheme(String, &'static str),
     #[error("has a user name or a password, which everybody on the way could read; accepted is a URL without")]
     Credentials,
-    #[error("names a host that is not on this server's list, or whose addresses may not be called (callback_allow)")]
+    #[error("names a host or a port that is not on this server's list (callback_allow)")]
     NotListed,
+    /// Known only once it is called, and told to nobody but the log.
     #[error("names a host that cannot be found")]
     Unknown,
+    /// Likewise.
+    #[error("names a host whose addresses may not be called: {0:?}")]
+    Inside(Vec<IpAddr>),
 }
 
 impl Allowed {
-    pub fn new(names: Vec<String>, networks: Vec<IpNet>, http: bool) -> Self {
+    pub fn new(entries: Vec<Entry>, http: bool) -> Self {
         let lookup = |host: String, port: u16| {
             let found = async move { Ok(lookup_host((host, port)).await?.collect()) };
             Box::pin(found) as Pin<Box<dyn Future<Output = _> + Send>>
         };
-        Self::with_lookup(names, networks, http, Arc::new(lookup))
+        Self::with_lookup(entries, http, Arc::new(lookup))
     }
 
-    pub(super) fn with_lookup(names: Vec<String>, networks: Vec<IpNet>, http: bool, lookup: Arc<Lookup>) -> Self {
-        Self {
-            names: names.iter().map(|name| plain(name)).collect(),
-            networks,
-            http,
-            lookup,
-        }
+    pub(super) fn with_lookup(entries: Vec<Entry>, http: bool, lookup: Arc<Lookup>) -> Self {
+        Self { entries, http, lookup }
     }
 
-    /// The URL, and the addresses that it may be called at now; at least one.
+    /// Checks a URL by the list alone. No name is looked up, so that neither the answer nor its time tells a submitter
+    /// which names exist.
+    ///
+    /// # Errors
+    /// [`Refusal`] of what is no URL that may be called, or not on the list.
+    pub fn accept(&self, text: &str) -> Result<Url, Refusal> {
+        let url = self.read(text)?;
+        let host = url.host_str().ok_or(Refusal::NotListed)?;
+        let port = url.port_or_known_default().ok_or(Refusal::NotListed)?;
+        let address = literal(host);
+        let is_listed = self.entries.iter().any(|entry| {
+            let is_host = match (&entry.host, address) {
+                (ListedHost::Network(network), Some(address)) => network.contains(&address),
+                (ListedHost::Name(name), None) => is_named(name, host),
+                _ => false,
+            };
+            is_host && entry.port.fits(url.scheme(), port)
+        });
+        if is_listed { Ok(url) } else { Err(Refusal::NotListed) }
+    }
+
+    /// Returns the URL, and the addresses that it may be called at now; at least one.
     ///
     /// # Errors
     /// [`Refusal`] when a single one of its host's addresses is not allowed.
     pub async fn admit(&self, text: &str) -> Result<(Url, Vec<IpAddr>), Refusal> {
-        let url = self.read(text)?;
+        let url = self.accept(text)?;
         let host = url.host_str().ok_or(Refusal::NotListed)?;
-        let is_named = self.is_named(host);
-        if !is_named && self.networks.is_empty() {
-            return Err(Refusal::NotListed);
+        if let Some(address) = literal(host) {
+            return Ok((url, vec![address]));
         }
-        let port = url.port_or_known_default().unwrap_or(0);
-        let addresses = self.addresses(host, port).await?;
-        let is_good = |address: &IpAddr| {
-            let is_in = self.networks.iter().any(|network| network.contains(address));
-            is_in || (is_named && is_public(*address))
-        };
-        if addresses.is_empty() || !addresses.iter().all(is_good) {
-            return Err(Refusal::NotListed);
+        let port = url.port_or_known_default().ok_or(Refusal::NotListed)?;
+        let addresses = self.look_up(host, port).await?;
+        let is_in = |entry: &Entry, address: &IpAddr| matches!(&entry.host, ListedHost::Network(network) if network.contains(address));
+        let is_good = |address: &IpAddr| is_public(*address) || self.entries.iter().any(|entry| is_in(entry, address));
+        match addresses.is_empty() {
+            true => Err(Refusal::Unknown),
+            false if addresses.iter().all(is_good) => Ok((url, addresses)),
+            false => Err(Refusal::Inside(addresses)),
         }
-        Ok((url, addresses))
     }
 
     fn read(&self, text: &str) -> Result<Url, Refusal> {
+        // The parser takes a backslash for a slash, and leaves out ends of lines; others read another host.
+        let is_odd = |character: char| character == '\\' || character.is_whitespace() || character.is_control();
+        if text.contains(is_odd) {
+            let what = "it has a backslash, a space or a control character";
+            return Err(Refusal::NoUrl(what.to_owned()));
+        }
         let url = Url::parse(text).map_err(|error| Refusal::NoUrl(error.to_string()))?;
         match (url.scheme(), self.http) {
             ("https", _) | ("http", true) => {}
@@ -105,30 +130,28 @@ impl Allowed {
         Ok(url)
     }
 
-    fn is_named(&self, host: &str) -> bool {
-        let host = plain(host);
-        self.names.iter().any(|name| match name.strip_prefix("*.") {
-            Some(above) => host
-                .strip_suffix(above)
-                .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
-            None => *name == host,
-        })
-    }
-
-    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Refusal> {
-        // The parser has made an address of whatever is one, `0x7f.1` included.
-        let literal = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = literal.parse::<IpAddr>() {
-            return Ok(vec![address.to_canonical()]);
-        }
-        let found = tokio::time::timeout(PATIENCE, (self.lookup)(host.to_owned(), port)).await;
+    async fn look_up(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Refusal> {
+        let found = tokio::time::timeout(LOOKUP_TIMEOUT, (self.lookup)(host.to_owned(), port)).await;
         let found = found.map_err(|_| Refusal::Unknown)?.map_err(|_| Refusal::Unknown)?;
         Ok(found.into_iter().map(|address| address.ip().to_canonical()).collect())
     }
 }
 
-fn plain(name: &str) -> String {
-    name.trim_end_matches('.').to_ascii_lowercase()
+/// Returns the address that stands in a URL in place of a name: the parser has made one of whatever is one, `0x7f.1`
+/// included.
+fn literal(host: &str) -> Option<IpAddr> {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.ok().map(|address| address.to_canonical())
+}
+
+fn is_named(name: &str, host: &str) -> bool {
+    let host = plain(host);
+    match name.strip_prefix("*.") {
+        Some(above) => host
+            .strip_suffix(above)
+            .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+        None => *name == host,
+    }
 }
 
 #[cfg(test)]
@@ -153,17 +176,18 @@ pub mod tests {
         })
     }
 
-    fn allowed(names: &[&str], networks: &[&str], answer: &[&str]) -> Allowed {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-        Allowed::with_lookup(names, networks, false, answering(&[answer]))
+    pub fn entries(texts: &[&str]) -> Vec<Entry> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn allowed(listed: &[&str], answer: &[&str]) -> Allowed {
+        Allowed::with_lookup(entries(listed), false, answering(&[answer]))
     }
 
     #[tokio::test]
     async fn a_name_on_the_list_is_called_at_public_addresses_alone() {
         let public = allowed(
-            &["Hooks.lab.example", "*.ci.example"],
-            &[],
+            &["Hooks.lab.example", "hooks.lab.example:8443", "*.ci.example"],
             &["1.1.1.1", "2606:4700::1"],
         );
         for url in [
@@ -179,6 +203,8 @@ pub mod tests {
             "https://evilci.example",
             "https://hooks.lab.example.evil.example",
             "https://1.1.1.1",
+            "https://hooks.lab.example:22",
+            "https://a.b.ci.example:8443",
         ] {
             assert_eq!(public.admit(url).await, Err(Refusal::NotListed), "{url}");
         }
@@ -188,36 +214,69 @@ pub mod tests {
             &["::ffff:169.254.169.254"],
             &[],
         ] {
-            let inside = allowed(&["hooks.lab.example"], &[], answer);
-            assert_eq!(
-                inside.admit("https://hooks.lab.example").await,
-                Err(Refusal::NotListed),
-                "{answer:?}"
+            let inside = allowed(&["hooks.lab.example"], answer);
+            let refused = inside.admit("https://hooks.lab.example").await.unwrap_err();
+            assert!(
+                matches!(refused, Refusal::Inside(_) | Refusal::Unknown),
+                "{answer:?}: {refused}"
             );
         }
     }
 
     #[tokio::test]
-    async fn a_network_on_the_list_is_called_by_whatever_name_and_nothing_beside_it() {
-        let lab = allowed(&[], &["10.7.0.0/16", "fd00:7::/32"], &["10.7.1.2"]);
+    async fn a_network_on_the_list_is_called_by_its_addresses_and_by_names_that_are_listed_too() {
+        let lab = allowed(&["10.7.0.0/16:*", "fd00:7::/32", "ci:8443"], &["10.7.1.2"]);
         for url in [
-            "https://ci",
+            "https://ci:8443",
             "https://10.7.255.1:9",
             "https://[fd00:7::1]/",
             "https://0x0a070001/",
         ] {
             assert!(lab.admit(url).await.is_ok(), "{url}");
         }
-        for url in ["https://10.8.0.1", "https://1.1.1.1", "https://[::1]", "https://0x7f.1"] {
+        for url in [
+            "https://10.8.0.1",
+            "https://1.1.1.1",
+            "https://[::1]",
+            "https://0x7f.1",
+            "https://[fd00:7::1]:9",
+            "https://ci",
+        ] {
             assert_eq!(lab.admit(url).await, Err(Refusal::NotListed), "{url}");
         }
-        let split = allowed(&[], &["10.7.0.0/16"], &["10.7.1.2", "10.8.1.2"]);
-        assert_eq!(split.admit("https://ci").await, Err(Refusal::NotListed));
+        let split = allowed(&["ci", "10.7.0.0/16"], &["10.7.1.2", "10.8.1.2"]);
+        assert!(matches!(split.admit("https://ci").await, Err(Refusal::Inside(_))));
+    }
+
+    /// What a submitter is told depends on the list and on nothing of the network.
+    #[test]
+    fn at_submission_no_name_is_looked_up_and_every_refusal_is_the_same() {
+        let never: Arc<Lookup> = Arc::new(|_, _| panic!("a name is looked up"));
+        let list = entries(&["hooks.example", "inside.lab:8443", "10.7.0.0/16"]);
+        let allowed = Allowed::with_lookup(list, false, never);
+        for url in [
+            "https://hooks.example/x",
+            "https://inside.lab:8443/",
+            "https://10.7.0.1/",
+        ] {
+            assert!(allowed.accept(url).is_ok(), "{url}");
+        }
+        for url in [
+            "https://no-such-host.invalid/",
+            "https://localhost/",
+            "https://inside.lab/",
+            "https://hooks.example:22/",
+            "https://10.7.0.1:22/",
+            "https://10.8.0.1/",
+            "https://127.0.0.1:1/",
+        ] {
+            assert_eq!(allowed.accept(url), Err(Refusal::NotListed), "{url}");
+        }
     }
 
     #[tokio::test]
     async fn only_plain_urls_are_called() {
-        let all = allowed(&["a.example"], &["0.0.0.0/0"], &["1.1.1.1"]);
+        let all = allowed(&["a.example:*", "0.0.0.0/0:*"], &["1.1.1.1"]);
         for (url, refusal) in [
             (
                 "http://a.example",
@@ -232,7 +291,16 @@ pub mod tests {
         ] {
             assert_eq!(all.admit(url).await, Err(refusal), "{url}");
         }
-        for url in ["", "a.example/x", "https://", "https://a b", "//a.example"] {
+        for url in [
+            "",
+            "a.example/x",
+            "https://",
+            "https://a b",
+            "//a.example",
+            "https://a.example\\@evil.example/",
+            "https://a.exam\nple/",
+            " https://a.example/",
+        ] {
             assert!(matches!(all.admit(url).await, Err(Refusal::NoUrl(_))), "{url}");
         }
     }

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, header, redirect};
+use reqwest::{Client, StatusCode, header, redirect};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::allow::Allowed;
 use super::signature::signature;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until the answer's head is there; its body is not read.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// Said of every try that no answer came of, for whatever reason: anything more would tell a submitter which names and
+/// ports of the network exist.
+const NO_ANSWER: &str = "no connection or no answer, or the host may not be called any more (callback_allow); the server's \
+                         log says which";
 const DELIVERY: &str = "x-joulemark-delivery";
 const ATTEMPT: &str = "x-joulemark-attempt";
 const SIGNATURE: &str = "x-joulemark-signature";
@@ -36,6 +38,8 @@ pub struct Answer {
     pub status: Option<u16>,
     /// Null when it was taken.
     pub error: Option<String>,
+    /// Why no answer came; null when one did. For the log alone.
+    pub reason: Option<String>,
     /// The receiver wants no more of it.
     pub is_gone: bool,
 }
@@ -45,6 +49,7 @@ pub struct Answer {
 pub struct Poster {
     pub allowed: Allowed,
     secret: Arc<[u8]>,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Poster {
@@ -57,28 +62,40 @@ impl std::fmt::Debug for Poster {
 }
 
 impl Poster {
-    pub fn new(allowed: Allowed, secret: &[u8]) -> Self {
+    /// `timeout` is for a whole try, until the answer's head is there; its body is not read.
+    pub fn new(allowed: Allowed, secret: &[u8], timeout: Duration) -> Self {
         Self {
             allowed,
             secret: secret.into(),
+            timeout,
         }
     }
 
-    /// Looks the host up anew, and connects to no address but those that it has just allowed.
+    /// Tries once. A try that no answer comes of takes the whole time however soon it failed, and always says the same.
     pub async fn post(&self, delivery: &Delivery, now: Timestamp) -> Answer {
-        let failed = |error: String| Answer {
+        let ends_at = Instant::now() + self.timeout;
+        let reason = match tokio::time::timeout_at(ends_at, self.ask(delivery, now)).await {
+            Ok(Ok(status)) => return of_status(status),
+            Ok(Err(reason)) => reason,
+            Err(_) => format!("no answer within {} s", self.timeout.as_secs()),
+        };
+        tokio::time::sleep_until(ends_at).await;
+        Answer {
             status: None,
-            error: Some(error),
+            error: Some(NO_ANSWER.to_owned()),
+            reason: Some(reason),
             is_gone: false,
-        };
-        let (url, addresses) = match self.allowed.admit(&delivery.url).await {
-            Ok(admitted) => admitted,
-            Err(refusal) => return failed(format!("the URL {refusal}")),
-        };
-        let client = match client(addresses) {
-            Ok(client) => client,
-            Err(error) => return failed(format!("no HTTP client can be made: {error}")),
-        };
+        }
+    }
+
+    /// Looks the host up anew, connects to no address but those that it has just allowed, and returns the answer's status.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words for the log.
+    async fn ask(&self, delivery: &Delivery, now: Timestamp) -> Result<StatusCode, String> {
+        let admitted = self.allowed.admit(&delivery.url).await;
+        let (url, addresses) = admitted.map_err(|refusal| format!("the URL {refusal}"))?;
+        let client = client(addresses).map_err(|error| format!("no HTTP client can be made: {error}"))?;
         let request = client
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -86,14 +103,12 @@ impl Poster {
             .header(ATTEMPT, delivery.attempt)
             .header(SIGNATURE, signature(&self.secret, now.as_second(), &delivery.body))
             .body(delivery.body.clone());
-        match request.send().await {
-            Ok(response) => of_status(response.status()),
-            Err(error) => failed(reason(&error)),
-        }
+        let response = request.send().await.map_err(|error| reason(&error))?;
+        Ok(response.status())
     }
 }
 
-fn of_status(status: reqwest::StatusCode) -> Answer {
+fn of_status(status: StatusCode) -> Answer {
     let error = match status {
         status if status.is_success() => None,
         status if status.is_redirection() => Some(format!("it redirects ({status}), which is not followed")),
@@ -102,15 +117,13 @@ fn of_status(status: reqwest::StatusCode) -> Answer {
     Answer {
         status: Some(status.as_u16()),
         error,
-        is_gone: status == reqwest::StatusCode::GONE,
+        reason: None,
+        is_gone: status == StatusCode::GONE,
     }
 }
 
 /// Without the URL, which may hold a secret of its own.
 fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {} s", TIMEOUT.as_secs());
-    }
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -130,8 +143,6 @@ fn client(addresses: Vec<IpAddr>) -> reqwest::Result<Client> {
         .redirect(redirect::Policy::none())
         .no_proxy()
         .dns_resolver(Arc::new(Checked(addresses)))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
         .pool_max_idle_per_host(0)
         .build()
 }
@@ -152,7 +163,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::allow::tests::answering;
+    use super::super::allow::tests::{answering, entries};
     use super::*;
 
     /// Answers one connection with `answer`, and tells what it got.
@@ -173,11 +184,13 @@ mod tests {
         (port, got)
     }
 
+    /// Longer than a call to this host takes.
+    const TIMEOUT: Duration = Duration::from_millis(1500);
+
     fn poster(networks: &[&str], answers: &[&[&str]]) -> Poster {
-        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
-        let names = vec!["hooks.example".to_owned()];
-        let allowed = Allowed::with_lookup(names, networks, true, answering(answers));
-        Poster::new(allowed, b"a secret of sixteen")
+        let listed = entries(&[&["hooks.example:*"], networks].concat());
+        let allowed = Allowed::with_lookup(listed, true, answering(answers));
+        Poster::new(allowed, b"a secret of sixteen", TIMEOUT)
     }
 
     fn delivery(port: u16) -> Delivery {
@@ -201,6 +214,7 @@ mod tests {
         let taken = Answer {
             status: Some(204),
             error: None,
+            reason: None,
             is_gone: false,
         };
         assert_eq!(answer, taken);
@@ -257,5 +271,30 @@ mod tests {
         }
         let refused = post(&poster, 1).await;
         assert!(refused.error.unwrap().contains("no connection"));
+    }
+
+    #[tokio::test]
+    async fn a_try_without_an_answer_says_the_same_and_takes_as_long_whatever_the_reason() {
+        let (not_http, _got) = receiver("no HTTP at all\r\n\r\n").await;
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = poster(&["127.0.0.0/8"], &[&["127.0.0.1"]]);
+        let (inside, unknown) = (poster(&[], &[&["10.0.0.1"]]), poster(&[], &[&[]]));
+        let tries = [
+            (&here, 1),
+            (&here, not_http),
+            (&here, silent.local_addr().unwrap().port()),
+            (&inside, 443),
+            (&unknown, 443),
+        ];
+        let start = Instant::now();
+        let reasons = tries.map(|(poster, port)| async move {
+            let answer = post(poster, port).await;
+            assert!(start.elapsed() >= TIMEOUT, "{answer:?} after {:?}", start.elapsed());
+            assert_eq!((answer.status, answer.error.as_deref()), (None, Some(NO_ANSWER)));
+            answer.reason.expect("the log says why")
+        });
+        let reasons = futures::future::join_all(reasons).await;
+        let different: std::collections::BTreeSet<_> = reasons.iter().collect();
+        assert_eq!(different.len(), reasons.len(), "{reasons:?}");
     }
 }

@@ -24,9 +24,10 @@ pub fn build(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
          makes",
         secret.len()
     );
-    let (names, networks) = settings.callback.callback_hosts();
+    let allowed = Allowed::new(settings.callback.entries(), settings.callback.callback_http);
+    let timeout = Duration::from_secs(u64::from(settings.callback.callback_timeout_sec));
     Ok(Some(Deliveries {
-        poster: Poster::new(Allowed::new(names, networks, settings.callback.callback_http), secret),
+        poster: Poster::new(allowed, secret, timeout),
         schedule: Schedule {
             first: Duration::from_secs(u64::from(settings.callback.callback_retry_sec)),
             max_attempts: settings.callback.callback_attempts,

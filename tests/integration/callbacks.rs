@@ -48,6 +48,8 @@ impl Lives {
             "--callback-http",
             "--callback-retry-sec",
             "1",
+            "--callback-timeout-sec",
+            "3",
         ];
         all.extend(["--callback-secret-file", &self.secret]);
         all.extend(options);
@@ -55,7 +57,7 @@ impl Lives {
     }
 }
 
-const LOOPBACK: [&str; 2] = ["--callback-allow", "127.0.0.0/8"];
+const LOOPBACK: [&str; 2] = ["--callback-allow", "127.0.0.0/8:*"];
 
 async fn until_callback(server: &Server, id: &str, state: &str) -> Value {
     let shown = server.until(id, |shown| shown["callback"]["state"] == state).await;
@@ -218,7 +220,7 @@ async fn nobody_is_called_who_is_not_on_the_list_neither_at_submission_nor_later
     // Accepted by a server that may, due at one that may not any more: as when the name has moved in between.
     let mut server = lives.start(&[
         "--callback-allow",
-        "localhost",
+        "localhost:*",
         "--callback-allow",
         "127.0.0.0/8",
         "--callback-allow",
@@ -226,7 +228,7 @@ async fn nobody_is_called_who_is_not_on_the_list_neither_at_submission_nor_later
     ]);
     let id = server.accepted(&slow(&format!("http://localhost:{port}/"))).await;
     server.stop();
-    let server = lives.start(&["--callback-allow", "localhost", "--callback-attempts", "1"]);
+    let server = lives.start(&["--callback-allow", "localhost:*", "--callback-attempts", "1"]);
     server.cancel(&id).await;
     let callback = until_callback(&server, &id, "failed").await;
     assert!(
@@ -276,7 +278,7 @@ async fn a_callback_is_shown_to_its_submitter_and_to_admins_alone() {
     let guarded = Guarded::start(&[
         "--callback-http",
         "--callback-allow",
-        "127.0.0.0/8",
+        "127.0.0.0/8:*",
         "--share-prompts",
         "--callback-secret-file",
         &secret,

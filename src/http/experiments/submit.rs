@@ -77,7 +77,7 @@ pub async fn submit(
         .admit(request)
         .await
         .map_err(Problem::invalid_experiment)?;
-    let callback = callback::checked(&state, callback_url, &origin).await?;
+    let callback = callback::checked(&state, callback_url, &origin)?;
     let new = NewExperiment {
         id,
         spec,

@@ -103,8 +103,9 @@ async fn call(store: Store, deliveries: Deliveries, due: DueCallback) {
         body,
     };
     let answer = deliveries.poster.post(&delivery, clock::wall_now()).await;
+    let reason = answer.reason.clone();
     let tried = tried(answer, attempt, deliveries.schedule);
-    match &tried.error {
+    match reason.as_ref().or(tried.error.as_ref()) {
         None => tracing::info!(experiment = %id, attempt, "called back"),
         Some(error) => {
             tracing::warn!(experiment = %id, attempt, again_after_sec = tried.again_after.map(|wait| wait.as_secs()), "not called back: {error}");
