@@ -1,7 +1,7 @@
 use anyhow::Context as _;
 
 use crate::config::{AuthMode, Settings};
-use crate::http::{Access, Authentication, LastUsed, RateLimit, TrustedProxies};
+use crate::http::{Access, Authentication, KeysInUse, LastUsed, RateLimit, TrustedProxies};
 
 /// The settings on access as the API goes by them.
 pub fn build(settings: &Settings) -> anyhow::Result<Access> {
@@ -17,6 +17,7 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
             networks: settings.access.trusted_networks(),
             socket: settings.access.trusts_socket(),
         },
+        public_base: settings.access.public_base(),
         identity_header: identity_header
             .transpose()
             .context("identity_header is no header's name")?,
@@ -30,5 +31,6 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
         limits: settings.limits.clone(),
         rate_limit: RateLimit::per_minute(settings.limits.rate_limit_per_minute),
         last_used: LastUsed::default(),
+        keys_in_use: KeysInUse::default(),
     })
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::db::open::open_as_it_is;
 use super::say::say;
 use crate::config;
-use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token, is_good_name};
+use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token};
+use joulemark_experiment::check_name;
 use joulemark_measurement::clock;
 use joulemark_store::Store;
 
@@ -85,11 +86,8 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
 
 /// Standard output has the key and nothing else, so that a script can take it.
 async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
-    if !is_good_name(&new.name) {
-        bail!(
-            "--name is {:?}; accepted are 1 to 100 characters without control characters or spaces around them",
-            new.name
-        );
+    if let Err(bad) = check_name(&new.name) {
+        bail!("--name is {:?} and {bad}", new.name);
     }
     let now = clock::wall_now();
     let expires_at = new.expires.map(|text| expiry::read(&text, now)).transpose()?;

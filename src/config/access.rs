@@ -25,6 +25,13 @@ section! {
         /// "unix" is whoever may use the socket. An address of this host trusts every user of this host.
         trusted_proxy: Vec<String> = [];
 
+        /// Address under which clients know the service, such as https://lab.example/joulemark [default: as each request
+        /// says].
+        ///
+        /// Links in callbacks and Location begin with it, and no longer with what a trusted proxy says of a request's host,
+        /// which a client may have chosen.
+        public_url: String = "";
+
         /// Header in which a trusted proxy names the user.
         ///
         /// Such as X-Remote-User; the proxy must remove what clients send in it. Empty: none. A key in the same request
@@ -116,6 +123,14 @@ impl Settings {
                 format!("cors_origin has {origin:?}; accepted is an origin such as https://lab.example:8443"),
             );
         }
+        check(
+            self.access.public_url.is_empty() || self.access.public_base().is_some(),
+            format!(
+                "public_url is {:?}; accepted is an address such as https://lab.example:8443/joulemark, without user name, \
+                 query and fragment",
+                self.access.public_url
+            ),
+        );
         for network in &self.access.metrics_from {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
             check(
@@ -131,6 +146,15 @@ impl Access {
     /// Whether whoever may write to the socket that is listened on is a trusted proxy.
     pub fn trusts_socket(&self) -> bool {
         self.trusted_proxy.iter().any(|proxy| proxy == UNIX)
+    }
+
+    /// What links begin with, without a slash at the end; `None` where the option is not set.
+    pub fn public_base(&self) -> Option<String> {
+        let url = self.public_url.parse::<reqwest::Url>().ok()?;
+        let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let is_good = is_web && is_plain && url.fragment().is_none();
+        is_good.then(|| url.as_str().trim_end_matches('/').to_owned())
     }
 
     /// Those that can be read, which all can once `problems` found nothing.
@@ -198,7 +222,11 @@ mod tests {
                 "identity_header is \"a b\"",
             ),
             ("max_uri_bytes = 0", "max_uri_bytes is 0; accepted is 256 or more"),
+            ("stream_check_sec = 61", "stream_check_sec is 61; accepted are 1 to 60"),
             ("metrics_from = ['all']", "metrics_from has \"all\""),
+            ("public_url = 'lab.example'", "public_url is \"lab.example\""),
+            ("public_url = 'https://lab.example/?x'", "accepted is an address"),
+            ("public_url = 'https://ada@lab.example'", "accepted is an address"),
             (
                 "otlp_endpoint = 'collector:4318'",
                 "otlp_endpoint is \"collector:4318\"",
@@ -212,6 +240,18 @@ mod tests {
         ] {
             let message = loaded(toml).unwrap_err().to_string();
             assert!(message.contains(expected), "{toml}: {message}");
+        }
+    }
+
+    #[test]
+    fn links_begin_with_the_public_url_without_a_slash_at_its_end() {
+        for (given, base) in [
+            ("https://lab.example/joulemark/", Some("https://lab.example/joulemark")),
+            ("http://LAB.example:8080", Some("http://lab.example:8080")),
+            ("", None),
+        ] {
+            let settings = loaded(&format!("public_url = '{given}'")).unwrap();
+            assert_eq!(settings.access.public_base().as_deref(), base, "{given}");
         }
     }
 

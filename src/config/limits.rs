@@ -1,5 +1,8 @@
 use super::option::section;
 
+/// A revoked key opens nothing for longer.
+const MAX_CHECK_SEC: u32 = 60;
+
 section! {
     /// How much of everything a request, a caller and all together may have; 0 is no limit where it says so.
     pub struct Limits with LimitFlags {
@@ -32,6 +35,22 @@ section! {
         /// connections.
         max_streams: u32 = 12288, at least 1;
 
+        /// Seconds of silence after which an event stream sends a comment.
+        ///
+        /// Below the minute after which proxies close what is silent.
+        stream_keep_alive_sec: u32 = 15, at least 1;
+
+        /// Seconds after which an event stream is ended, for its client to come again where it was.
+        ///
+        /// A proxy that vouches for a name is asked anew then.
+        stream_lifetime_sec: u32 = 3600, at least 1;
+
+        /// Seconds after which, at the latest, an answer that goes on ends with its caller's key, up to 60.
+        ///
+        /// Streams, waits, exports: the key is looked at again, and what it opened ends when it was revoked, has expired or
+        /// lost its role.
+        stream_check_sec: u32 = 30, at least 1;
+
         /// Most exports that are made at a time.
         ///
         /// Each keeps a core busy, which the experiments that run are measured beside.
@@ -57,5 +76,13 @@ section! {
         ///
         /// They are input and output of all prompts, cycles and ranks, at the worst.
         max_total_tokens: u64 = 10000000000;
+    }
+}
+
+impl Limits {
+    /// What the types cannot say. Each message names the option and what is accepted.
+    pub(super) fn problems(&self) -> Option<String> {
+        let given = self.stream_check_sec;
+        (given > MAX_CHECK_SEC).then(|| format!("stream_check_sec is {given}; accepted are 1 to {MAX_CHECK_SEC}"))
     }
 }

@@ -88,6 +88,7 @@ impl Settings {
             .chain(self.service.problems())
             .chain(self.node.problems())
             .chain(self.access_problems())
+            .chain(self.limits.problems())
             .chain(self.telemetry.problems())
             .chain(self.callback.problems())
             .collect()

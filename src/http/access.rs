@@ -4,11 +4,13 @@
 
 mod authenticate;
 mod caller;
+mod from_here;
 mod last_used;
 mod origin;
 mod policy;
 mod rate;
 mod scope;
+mod watch;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +22,7 @@ pub use origin::{Origin, TrustedProxies};
 pub use policy::{Access, Authentication};
 pub use rate::RateLimit;
 pub use scope::{Scope, scope_of};
+pub use watch::KeysInUse;
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

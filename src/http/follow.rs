@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 pub use event::{ProgressEvent, StateEvent};
 
@@ -18,13 +19,8 @@ use super::problem::Problem;
 use super::state::AppState;
 use crate::progress::{Listener, Snapshot};
 use joulemark_experiment::{ExperimentId, State, Transition};
-use joulemark_measurement::clock::Monotonic;
 use joulemark_store::StoreError;
 
-/// Below the minute after which proxies close what is silent.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Then the client comes again, and its key is looked at again.
-const LIFETIME_SEC: f64 = 3600.0;
 /// How soon a client comes again that lost its stream.
 const RETRY: Duration = Duration::from_secs(3);
 /// After the database failed; what is due then is sent later, and not left out.
@@ -95,13 +91,21 @@ pub struct Follower {
     last_id: i64,
     due: VecDeque<Due>,
     is_over: bool,
-    since: Monotonic,
+    keep_alive: Duration,
+    /// When a comment is due, unless an event goes out before: whatever else happens on the server puts it off by nothing.
+    silent_until: Instant,
+    /// When the stream ends, for its client to come again.
+    ends_at: Instant,
     _place: OwnedSemaphorePermit,
 }
 
 impl Follower {
     /// Of everything after the change numbered `after`.
     pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, place: OwnedSemaphorePermit) -> Self {
+        let limits = &state.access.limits;
+        let [keep_alive, lifetime] =
+            [limits.stream_keep_alive_sec, limits.stream_lifetime_sec].map(|sec| Duration::from_secs(u64::from(sec)));
+        let now = Instant::now();
         Self {
             state,
             scope,
@@ -110,7 +114,9 @@ impl Follower {
             last_id: after,
             due: VecDeque::from([Due::Retry]),
             is_over: false,
-            since: Monotonic::now(),
+            keep_alive,
+            silent_until: now + keep_alive,
+            ends_at: now + lifetime,
             _place: place,
         }
     }
@@ -137,16 +143,22 @@ impl Follower {
 
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.state.stopping.is_cancelled() {
+            let now = Instant::now();
+            if self.state.stopping.is_cancelled() || now >= self.ends_at {
                 return None;
             }
             if let Some(due) = self.due.pop_front() {
+                self.silent_until = now + self.keep_alive;
                 return Some(self.event(&due));
             }
             // A burst's room is given back.
             self.due = VecDeque::new();
             if self.is_over {
                 return None;
+            }
+            if now >= self.silent_until {
+                self.silent_until = now + self.keep_alive;
+                return Some(Event::default().comment(""));
             }
             let is_news = match self.listener.hear(self.seen) {
                 Some(heard) => {
@@ -162,10 +174,7 @@ impl Follower {
             tokio::select! {
                 () = self.listener.changed() => {}
                 () = self.state.stopping.cancelled() => return None,
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    let is_old = Monotonic::now().sec_since(self.since) > LIFETIME_SEC;
-                    return (!is_old).then(|| Event::default().comment(""));
-                }
+                () = tokio::time::sleep_until(self.silent_until.min(self.ends_at)) => {}
             }
         }
     }

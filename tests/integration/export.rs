@@ -370,10 +370,14 @@ async fn the_format_is_negotiated_and_the_file_has_a_name() {
 
 #[tokio::test]
 async fn by_an_old_http_version_only_a_format_that_knows_its_end_is_sent() {
-    let server = Server::start();
+    // Without authentication nothing is answered by HTTP/1.0.
+    let guarded = Guarded::start(&[]);
+    let key = guarded.key("rea", "reader");
     for (format, status) in [("csv", "505"), ("jsonl", "505"), ("parquet", "200")] {
-        let mut stream = connect(&server).await;
-        let request = format!("GET /v1/experiments/export?format={format} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let mut stream = connect(&guarded.server).await;
+        let request = format!(
+            "GET /v1/experiments/export?format={format} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+        );
         tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
             .await
             .unwrap();

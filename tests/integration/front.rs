@@ -1,6 +1,7 @@
 //! nginx or Caddy in front of a server, with the files of `deploy/` in which only paths and ports are replaced: a process
 //! of the test's own, a port that was free, a certificate made for it.
 
+mod bare;
 mod caddy;
 pub mod certificate;
 mod nginx;
@@ -14,6 +15,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
+
+pub use bare::Bare;
 
 use crate::guarded::Guarded;
 use crate::installed;

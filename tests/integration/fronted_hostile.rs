@@ -6,7 +6,8 @@ use std::process::Command;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::front::{Front, HOST, PASSWORD, PROMETHEUS, Proxy, USER};
+use crate::front::{Bare, Front, HOST, PASSWORD, PROMETHEUS, Proxy, USER};
+use crate::server::Server;
 
 fn experiment() -> Value {
     json!({"model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 4})
@@ -153,6 +154,101 @@ async fn links_and_the_audit_log_go_by_what_the_proxy_sees() {
     }
 }
 
+/// A client chooses the host that it asks for: by the header, by the target, or not at all.
+#[tokio::test]
+async fn who_asks_for_another_host_is_misdirected_and_no_link_has_its_name() {
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &[]);
+        let ada = front.guarded.key("ada", "submitter");
+        let key = format!("Authorization: Bearer {ada}");
+        for more in [
+            &["-H", "Host: evil.example"][..],
+            &["-H", "Host: evil.example", "--http2"],
+            &["-H", "Host: 127.0.0.1"],
+            &["-H", "Host: gpubox.example.org.evil.example"],
+            &[
+                "--http1.1",
+                "--request-target",
+                "https://evil.example/joulemark/v1/experiments",
+            ],
+            &["--http1.1", "--request-target", "https://evil.example/joulemark"],
+            &["--http1.0", "--no-alpn", "-H", "Host:"],
+        ] {
+            let body = experiment().to_string();
+            let all = [
+                more,
+                &["-i", "-H", &key, "-H", "Content-Type: application/json", "-d", &body],
+            ]
+            .concat();
+            let (status, answer) = curl(&front, "127.0.0.1", "/v1/experiments", &all);
+            assert_eq!(status, 421, "{proxy:?} {more:?}: {answer}");
+            assert!(
+                answer
+                    .to_ascii_lowercase()
+                    .contains("content-type: application/problem+json"),
+                "{answer}"
+            );
+            assert!(!answer.contains("evil.example"), "{proxy:?} {more:?}: {answer}");
+        }
+        // The name is the site's, whatever port and spelling a client gives it.
+        for host in ["Host: gpubox.example.org:9", "Host: GPUBOX.example.org"] {
+            let body = experiment().to_string();
+            let json = "Content-Type: application/json";
+            let (status, answer) = curl(
+                &front,
+                "127.0.0.1",
+                "/v1/experiments",
+                &["-i", "-H", host, "-H", &key, "-H", json, "-d", &body],
+            );
+            assert_eq!(status, 201, "{proxy:?} {host}: {answer}");
+            let links = answer
+                .lines()
+                .filter(|line| line.to_ascii_lowercase().starts_with("location:"));
+            let links: Vec<_> = links.collect();
+            assert!(
+                links.len() == 1 && links[0].contains(&format!(" {}/v1/experiments/", front.url)),
+                "{links:?}"
+            );
+        }
+        // The plain site sends to its own name and to no other.
+        let output = Command::new("curl")
+            .args([
+                "-sS",
+                "--noproxy",
+                "*",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code} %{redirect_url}",
+                "--unix-socket",
+            ])
+            .arg(front.folder.path().join("plain.sock"))
+            .arg("http://evil.example/joulemark/v1/nodes?limit=1")
+            .output()
+            .expect("curl is there");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            said,
+            format!("308 https://{HOST}/joulemark/v1/nodes?limit=1"),
+            "{proxy:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn links_begin_with_the_public_url_where_the_admin_gives_one() {
+    for proxy in Proxy::installed() {
+        let front = Front::start(proxy, &["--public-url", "https://energy.example/jm/"]);
+        let request = front.by_user(Method::POST, "/v1/experiments").json(&experiment());
+        let response = request.send().await.unwrap();
+        let location = response.headers()["location"].to_str().unwrap();
+        assert!(
+            location.starts_with("https://energy.example/jm/v1/experiments/"),
+            "{proxy:?}: {location}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_is_too_large_is_refused_as_a_problem_whether_its_length_is_told_or_not() {
     const LENGTH: usize = 33 << 20;
@@ -231,6 +327,33 @@ async fn another_site_s_page_changes_nothing_with_the_password_that_a_browser_ad
                 status,
                 "{proxy:?}: {origin}"
             );
+        }
+    }
+}
+
+/// What a lab puts in front of a server that was never meant for more than its own host.
+#[tokio::test]
+async fn behind_a_bare_proxy_a_server_without_keys_answers_nobody() {
+    Proxy::installed();
+    let server = Server::start();
+    for (proxy, lines) in [
+        (Proxy::Nginx, ""),
+        (Proxy::Nginx, "proxy_set_header Host $host;"),
+        (Proxy::Nginx, "proxy_set_header Host localhost;"),
+        (Proxy::Nginx, "proxy_http_version 1.1; proxy_set_header Host $host;"),
+        (
+            Proxy::Nginx,
+            "proxy_http_version 1.1; proxy_set_header Via \"1.1 lab\";",
+        ),
+        (Proxy::Caddy, ""),
+    ] {
+        let bare = Bare::start(proxy, &server.url, lines);
+        for path in ["/v1/audit", "/v1/experiments", "/healthz"] {
+            let request = reqwest::Client::builder().no_proxy().build().unwrap();
+            let request = request.get(format!("http://{}{path}", bare.address));
+            let response = request.header("host", HOST).send().await.unwrap();
+            let (status, text) = (response.status(), response.text().await.unwrap());
+            assert_eq!(status, StatusCode::FORBIDDEN, "{proxy:?} {lines} {path}: {text}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod callers;
 mod documents;
 mod framing;
+mod leaks;
 mod names;
 mod row;
 mod table;
@@ -32,6 +33,8 @@ struct Scene {
     /// A running experiment of another submitter.
     of_another: String,
     another: String,
+    /// A failed one of theirs, whose engine quoted its prompt.
+    quoted: String,
     secrets: Vec<String>,
     _outside: tempfile::TempDir,
 }
@@ -60,6 +63,8 @@ impl Scene {
             "1",
             "--request-timeout-sec",
             "3",
+            "--stream-check-sec",
+            "1",
         ]);
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret.gguf"), "what stands outside").unwrap();
@@ -72,13 +77,21 @@ impl Scene {
             &callback_secret,
         ]);
         let keyed = Guarded::start(&options);
-        let proxied = Guarded::start(&["--trusted-proxy", "127.0.0.0/8", "--identity-header", "X-Remote-User"]);
+        let proxied = Guarded::start(&[
+            "--trusted-proxy",
+            "127.0.0.0/8",
+            "--identity-header",
+            "X-Remote-User",
+            "--public-url",
+            "https://lab.example/energy",
+        ]);
         lay_traps(&keyed.server.folder.join("models"), outside.path());
-        let keys = Keys {
+        let mut keys = Keys {
             good: keyed.key("ada", "submitter"),
             reader: keyed.key("rea", "reader"),
             expired: expired_key(&keyed).await,
             revoked: keyed.key("bob", "admin"),
+            ending: String::new(),
         };
         assert!(
             keyed
@@ -86,6 +99,11 @@ impl Scene {
                 .0
         );
         let another = keyed.key("mallory", "submitter");
+        let quoting = json!({"model_name": "synthetic:echo=1,error_at=0", "prompts": ["another's prompt"]});
+        let quoted = keyed.accepted(&another, &quoting).await;
+        while keyed.get(&format!("/v1/experiments/{quoted}"), &another).await.1["state"] != "failed" {
+            tokio::time::sleep(DRIP).await;
+        }
         let slow =
             json!({"model_name": "synthetic:decode_ms=60000", "prompts": ["another's prompt"], "max_output_tokens": 4});
         let of_another = keyed.accepted(&another, &slow).await;
@@ -104,6 +122,7 @@ impl Scene {
             .map(str::to_owned),
         );
         secrets.push(keyed.server.folder.display().to_string());
+        keys.ending = ending_key(&keyed);
         Self {
             keyed,
             proxied,
@@ -111,17 +130,20 @@ impl Scene {
             keys,
             of_another,
             another,
+            quoted,
             secrets,
             _outside: outside,
         }
     }
 
     fn rows(&self) -> Vec<Row> {
-        let mut rows = callers::rows(&self.keys, &self.of_another);
+        let mut rows = vec![leaks::stream(&self.keys)];
+        rows.extend(callers::rows(&self.keys, &self.of_another));
         rows.extend(framing::rows(&self.keys));
         rows.extend(names::rows(&self.keys));
         rows.extend(documents::rows(&self.keys));
         rows.extend(documents::streams(&self.keys, &self.of_another));
+        rows.extend(leaks::rows(&self.keys, &self.quoted));
         rows
     }
 
@@ -184,6 +206,12 @@ async fn expired_key(guarded: &Guarded) -> String {
     key
 }
 
+fn ending_key(guarded: &Guarded) -> String {
+    let (made, key, errors) = guarded.key_command(&["create", "--name", "eve", "--role", "reader", "--expires", "5s"]);
+    assert!(made, "{errors}");
+    key
+}
+
 async fn drip(server: &Server, bytes: &[u8]) -> String {
     let stream = connect(server).await;
     let (mut reading, mut writing) = stream.into_split();
@@ -219,7 +247,10 @@ fn answers_in(answer: &str) -> usize {
 
 /// `401 invalid-key`: the status, and the problem's type where the answer is a problem.
 fn outcome(answer: &str) -> String {
-    let Some(status) = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)) else {
+    let after_version = ["HTTP/1.1 ", "HTTP/1.0 "]
+        .iter()
+        .find_map(|version| answer.strip_prefix(version));
+    let Some(status) = after_version.and_then(|rest| rest.get(..3)) else {
         return "closed".to_owned();
     };
     let (head, problem) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
@@ -265,12 +296,13 @@ async fn nothing_is_left_behind(scene: &Scene, admin: &str, before: crate::expos
     let log = scene.keyed.server.log();
     let told = scene.secrets.iter().take(5).find(|secret| log.contains(*secret));
     assert_eq!(told, None, "a key is in the log");
+    assert!(!log.contains("another's prompt"), "a prompt is in the log");
     let (_, page) = scene.keyed.get("/v1/experiments", admin).await;
     let items: &Vec<Value> = page["items"].as_array().unwrap();
     assert_eq!(
         items.len(),
-        2,
-        "another's, and the one that is a proper experiment: {page:#}"
+        3,
+        "another's two, and the one that is a proper experiment: {page:#}"
     );
     assert!(
         items[0]["config_name"].as_str().unwrap().contains("DROP TABLE"),
@@ -279,7 +311,7 @@ async fn nothing_is_left_behind(scene: &Scene, admin: &str, before: crate::expos
     let (_, log) = scene.keyed.get("/v1/audit?limit=500", admin).await;
     let entries = log["items"].as_array().unwrap();
     let count = |action: &str| entries.iter().filter(|entry| entry["action"] == action).count();
-    assert_eq!((count("submit"), count("cancel")), (2, 0), "{log:#}");
+    assert_eq!((count("submit"), count("cancel")), (3, 0), "{log:#}");
     // Connections, files and requests that hang would be seen here.
     let open_fds = |of: &crate::exposition::Exposition| of.one("process_open_fds", &[]);
     let after = loop {

@@ -7,6 +7,6 @@ mod role;
 mod token;
 
 pub use audit::{Action, Actor, AuditEntry};
-pub use key::{ApiKey, KeyId, MAX_NAME_CHARS, NotAKeyId, Standing, StoredKey, is_good_name};
+pub use key::{ApiKey, KeyId, NotAKeyId, Standing, StoredKey};
 pub use role::{NotARole, Role};
 pub use token::{NoRandomness, Token};

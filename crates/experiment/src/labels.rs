@@ -4,6 +4,7 @@ use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, Schema, Type};
 
 use super::field::{Fields, is_plain};
+use super::name::check_characters;
 use super::table::{Asked, Bounds, Kind};
 
 const MAX_LABELS: usize = 64;
@@ -29,6 +30,8 @@ impl Asked for BTreeMap<String, String> {
                     key,
                     "has a name that is empty, over 100 characters or with control characters",
                 );
+            } else if let Err(bad) = check_characters(key) {
+                inner.problem(key, format!("has a name that {bad}"));
             } else if value.is_null() {
                 inner.problem(key, "is null; accepted is a text of 1 to 500 characters");
             } else if let Some(text) = inner.text(key, 500) {
@@ -40,7 +43,7 @@ impl Asked for BTreeMap<String, String> {
 }
 
 pub fn labels() -> Object {
-    label_map("Free labels to find the experiment by.")
+    label_map("Free labels to find the experiment by, with names whose characters can all be seen.")
 }
 
 pub fn node_labels() -> Object {

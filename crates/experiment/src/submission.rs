@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::choices::{self, Device, Distribution, FpPrecision, GpuSelector, Isolation};
 use super::decoder::{Decoder, DecoderRequest};
 use super::labels;
+use super::name;
 use super::prompts::Prompts;
 use super::table::fields;
 
@@ -153,10 +154,10 @@ fields! {
         #[serde(default)]
         Isolation = Isolation::Devices, "`devices` or `host`.";
 
-    /// Whom the device time counts for; 1 to 100 characters. At equal priority, users that had less of it lately go
-    /// first.
-    #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
-    user: String [max_length = 100] =>
+    /// Whom the device time counts for; 1 to 100 characters that can be seen, in Unicode's composed form, with single
+    /// spaces between words. At equal priority, users that had less of it lately go first.
+    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
+    user: String as name::read_name =>
         /// Whom its device time counts for; null for nobody named.
         #[serde(default)]
         Option<String> = None;

@@ -8,11 +8,14 @@ use axum::{
 };
 use subtle::ConstantTimeEq as _;
 
+use super::from_here::{forwarding_header, only_from_here};
 use super::policy::{Access, Authentication};
 use super::scope::is_for_the_list;
+use super::watch::Watch;
 use super::{Caller, Origin, Peer, Scope, scope_of};
 use crate::http::{problem::Problem, state::AppState};
-use joulemark_experiment::access::{Role, Standing, Token, is_good_name};
+use joulemark_experiment::access::{Role, Standing, Token};
+use joulemark_experiment::check_name;
 use joulemark_measurement::clock::{self, Monotonic};
 
 /// Compared with where there is no such key, so that an unknown id takes as long as a wrong secret.
@@ -36,10 +39,19 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
                 name: caller.as_ref().and_then(|caller| caller.actor().name),
             };
             parts.extensions.insert(origin);
+            let watch = caller.as_ref().and_then(|caller| Watch::new(&state, caller));
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
-            let mut response = next.run(Request::from_parts(parts, body)).await;
+            let answering = next.run(Request::from_parts(parts, body));
+            let mut response = match watch {
+                None => answering.await,
+                Some(watch) => tokio::select! {
+                    response = answering => watch.over(response),
+                    // It waits for something, as with `?wait=`.
+                    problem = watch.ended() => problem.into_response(),
+                },
+            };
             response.extensions_mut().insert(who);
             response
         }
@@ -53,8 +65,9 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
     let peer = *request.extensions.get::<Peer>().ok_or_else(Problem::internal)?;
     let origin =
         Origin::read(peer, headers, &access.trusted_proxies).map_err(|bad| Problem::bad_header(&bad.0, &bad.1))?;
+    let origin = origin.known_as(access.public_base.as_deref());
     if let Authentication::None = access.authentication {
-        only_from_here(headers)?;
+        only_from_here(request)?;
         let caller = Caller::anybody(&origin);
         return Ok((origin, Some(caller)));
     }
@@ -77,39 +90,11 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
     Ok((origin, Some(caller)))
 }
 
-/// Without authentication the service is for this host's own users. A proxy would open it to others, and so would a web
-/// page whose name was made to point here: its requests carry that name as their host.
-fn only_from_here(headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(name) = headers.keys().find(is_forwarded) {
-        return Err(Problem::forwarded_without_authentication(name));
-    }
-    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    match host {
-        Some(host) if !is_loopback(host) => Err(Problem::foreign_host(host)),
-        _ => Ok(()),
-    }
-}
-
-fn is_forwarded(name: &&HeaderName) -> bool {
-    let name = name.as_str();
-    name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
-}
-
 /// A proxy that is not trusted says nothing of whom it speaks for: its own address then opens nothing.
 fn is_listed(access: &Access, headers: &HeaderMap, origin: &Origin) -> bool {
-    let is_direct = origin.is_trusted_proxy || !headers.keys().any(|name| is_forwarded(&name));
+    let is_direct = origin.is_trusted_proxy || forwarding_header(headers).is_none();
     let contains = |network: &ipnet::IpNet| network.contains(&origin.address);
     is_direct && access.metrics_networks.iter().any(contains)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    let address = name.parse::<std::net::IpAddr>();
-    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// A key decides where there is one; else the name that a trusted proxy vouches for.
@@ -134,11 +119,9 @@ async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Res
 }
 
 fn by_proxy(access: &Access, header: &HeaderName, value: &[u8], origin: &Origin) -> Result<Caller, Problem> {
-    let name = std::str::from_utf8(value).unwrap_or_default();
-    if !is_good_name(name) {
-        let accepted = "accepted is a name of 1 to 100 characters in UTF-8";
-        return Err(Problem::bad_header(header, &format!("is no name; {accepted}")));
-    }
+    let name = std::str::from_utf8(value);
+    let name = name.map_err(|_| Problem::bad_header(header, "is no name; accepted is one in UTF-8"))?;
+    check_name(name).map_err(|bad| Problem::bad_header(header, &format!("is no name: it {bad}")))?;
     let role = access.identity_role;
     Ok(Caller::named(name.to_owned(), None, role, origin, access.share_prompts))
 }
@@ -169,34 +152,4 @@ async fn by_key(state: &AppState, authorization: &str, origin: &Origin) -> Resul
         origin,
         state.access.share_prompts,
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_host_are_its_own() {
-        for host in [
-            "localhost",
-            "LOCALHOST:8080",
-            "127.0.0.1:1",
-            "127.1.2.3",
-            "[::1]:8080",
-            "jm.localhost",
-        ] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "localhost.evil.example",
-            "192.0.2.1",
-            "127.0.0.1.evil.example",
-            "",
-            "127.0.0.1@evil.example",
-            "[2001:db8::1]",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

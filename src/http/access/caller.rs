@@ -41,6 +41,11 @@ impl Caller {
         self.role
     }
 
+    /// The key that they came with; `None` of who came without one.
+    pub fn key_id(&self) -> Option<&KeyId> {
+        self.key_id.as_ref()
+    }
+
     /// What the audit log says of them.
     pub fn actor(&self) -> Actor {
         Actor {

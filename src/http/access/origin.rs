@@ -58,6 +58,18 @@ impl Origin {
         })
     }
 
+    /// Has links begin with `base` where the admin gives one.
+    pub fn known_as(self, base: Option<&str>) -> Self {
+        match base {
+            None => self,
+            Some(base) => Self {
+                base: Some(base.to_owned()),
+                prefix: String::new(),
+                ..self
+            },
+        }
+    }
+
     /// The address of one of this service's own paths, as the client can use it.
     pub fn link(&self, path: &str) -> String {
         format!("{}{}{path}", self.base.as_deref().unwrap_or_default(), self.prefix)
@@ -257,6 +269,21 @@ mod tests {
             read(PROXY, &[("x-forwarded-prefix", "/")]).unwrap().link("/v1/x"),
             "/v1/x"
         );
+    }
+
+    #[test]
+    fn links_begin_with_the_admins_address_whatever_a_request_says() {
+        let said = [
+            ("x-forwarded-proto", "https"),
+            ("host", "evil.example"),
+            ("x-forwarded-prefix", "/evil"),
+        ];
+        for peer in [PROXY, "192.0.2.9"] {
+            let origin = read(peer, &said)
+                .unwrap()
+                .known_as(Some("https://lab.example/joulemark"));
+            assert_eq!(origin.link("/v1/x"), "https://lab.example/joulemark/v1/x");
+        }
     }
 
     #[test]

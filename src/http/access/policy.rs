@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use super::last_used::LastUsed;
 use super::origin::TrustedProxies;
 use super::rate::RateLimit;
+use super::watch::KeysInUse;
 use crate::config::Limits;
 use joulemark_experiment::access::Role;
 
@@ -21,6 +22,8 @@ pub enum Authentication {
 pub struct Access {
     pub authentication: Authentication,
     pub trusted_proxies: TrustedProxies,
+    /// What links begin with; `None` where each request says it.
+    pub public_base: Option<String>,
     /// Believed from a trusted proxy only.
     pub identity_header: Option<HeaderName>,
     /// What those named by it may do.
@@ -35,4 +38,5 @@ pub struct Access {
     pub limits: Limits,
     pub rate_limit: RateLimit,
     pub last_used: LastUsed,
+    pub keys_in_use: KeysInUse,
 }

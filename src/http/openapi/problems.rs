@@ -24,7 +24,7 @@ use Of::{All, These, WithABody, WithAnId};
 fn problems() -> Vec<(Of, Problem)> {
     let id = example_id();
     let dropped_at = id.created_at();
-    let forwarded = axum::http::HeaderName::from_static("x-forwarded-for");
+    let forwarded = "has the header x-forwarded-for";
     let field = |pointer: &str, detail: &str| vec![FieldProblem::new(pointer, detail)];
     let failure = Failure::of_server(
         FailureReason::Timeout,
@@ -51,7 +51,7 @@ fn problems() -> Vec<(Of, Problem)> {
         (All, Problem::invalid_key("the API key has expired")),
         (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
         (These(&["cancelExperiment"]), Problem::not_yours()),
-        (All, Problem::forwarded_without_authentication(&forwarded)),
+        (All, Problem::forwarded_without_authentication(forwarded)),
         (All, Problem::foreign_host("lab.example")),
         (
             These(&["submitExperiment", "cancelExperiment", "countFlops"]),

@@ -48,11 +48,11 @@ impl Problem {
         )
     }
 
-    pub fn forwarded_without_authentication(header: &HeaderName) -> Self {
+    /// `sign` is what the request has that says so, after "it".
+    pub fn forwarded_without_authentication(sign: &str) -> Self {
         let detail = format!(
-            "the request came through a proxy (it has the header {header}), and this server has no authentication \
-             (--auth none): it answers programs of its own host only. Behind a proxy run it with --auth keys and \
-             --trusted-proxy"
+            "the request came through a proxy (it {sign}), and this server has no authentication (--auth none): it answers \
+             programs of its own host only. Behind a proxy run it with --auth keys and --trusted-proxy"
         );
         let title = "Nothing is served through a proxy without authentication";
         Self::new(StatusCode::FORBIDDEN, "forwarded-without-authentication", title, detail)

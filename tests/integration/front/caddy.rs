@@ -18,6 +18,19 @@ pub fn command(scene: &Scene) -> Command {
                 &format!("https://{HOST} {{"),
                 &format!("https://{HOST}:{} {{\n\tbind 127.0.0.1", scene.port),
             ),
+            ("http:// {", &format!("http:// {{\n\tbind unix/{}", path("plain.sock"))),
+            (
+                "\nhttps:// {",
+                &format!("\nhttps://:{} {{\n\tbind 127.0.0.1", scene.port),
+            ),
+            (
+                &format!("header_up Host {HOST}"),
+                &format!("header_up Host {HOST}:{}", scene.port),
+            ),
+            (
+                &format!("header_up X-Forwarded-Host {HOST}"),
+                &format!("header_up X-Forwarded-Host {HOST}:{}", scene.port),
+            ),
             (
                 "unix//run/joulemark/http.sock",
                 &format!("unix/{}", scene.socket.display()),

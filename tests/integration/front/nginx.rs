@@ -1,6 +1,6 @@
 use std::process::{Command, Stdio};
 
-use super::{Identity, PASSWORD, PROMETHEUS, Scene, USER, rewritten};
+use super::{HOST, Identity, PASSWORD, PROMETHEUS, Scene, USER, rewritten};
 
 /// nginx with `deploy/nginx/` as its only site.
 pub fn command(scene: &Scene) -> Command {
@@ -15,6 +15,11 @@ pub fn command(scene: &Scene) -> Command {
                 &format!("listen unix:{};", path("plain.sock")),
             ),
             ("    listen [::]:443 ssl http2;\n", ""),
+            ("    listen [::]:443 ssl http2 default_server;\n", ""),
+            (
+                &format!("set $joulemark_host {HOST};"),
+                &format!("set $joulemark_host {HOST}:{};", scene.port),
+            ),
             ("listen 443", &port),
             (
                 "unix:/run/joulemark/http.sock",

@@ -55,6 +55,8 @@ pub struct Keys {
     pub reader: String,
     pub expired: String,
     pub revoked: String,
+    /// Good for a few seconds.
+    pub ending: String,
 }
 
 impl Keys {

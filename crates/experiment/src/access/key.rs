@@ -6,8 +6,6 @@ use thiserror::Error;
 
 use super::Role;
 
-pub const MAX_NAME_CHARS: usize = 100;
-
 /// The public part of an API key: names it in lists, in the audit log and on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
@@ -99,12 +97,6 @@ impl ApiKey {
     }
 }
 
-/// 1 to 100 characters, none a control character, no space at either end.
-pub fn is_good_name(name: &str) -> bool {
-    let chars = name.chars().count();
-    (1..=MAX_NAME_CHARS).contains(&chars) && !name.chars().any(char::is_control) && name.trim() == name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,13 +120,5 @@ mod tests {
             ..key
         };
         assert_eq!(revoked.standing(at(51)), Standing::Revoked(at(50)));
-    }
-
-    #[test]
-    fn a_name_is_short_plain_and_trimmed() {
-        assert!(is_good_name("Ada Lovelace") && is_good_name(&"é".repeat(100)));
-        for bad in ["", " ada", "ada\n", "a\tb", &"x".repeat(101)] {
-            assert!(!is_good_name(bad), "{bad:?}");
-        }
     }
 }
