@@ -12,7 +12,7 @@ section! {
         /// A host (*.NAME for all below it), address or network that a callback_url may name, with :PORT behind it unless
         /// that is 443; may be given several times [default: none].
         ///
-        /// Such as "ci.lab.example", "*.lab.example:8443", 10.7.0.0/16 and "[fd00:7::1]:9000"; :* is all ports, and without
+        /// Such as "ci.lab.example", "*.lab.example:8443", 10.7.0.0/16 and `[fd00:7::1]:9000`; :* is all ports, and without
         /// TLS the port that goes without saying is 80. A URL must name what is listed: a name, or an address of a network.
         /// A name's addresses must be public, or in one of the networks; private, loopback, link-local and the clouds'
         /// metadata addresses are called only where a network here holds them. Empty: nobody is called back.
