@@ -90,7 +90,8 @@ VOLUME /data
 ENV JOULEMARK_LISTEN=0.0.0.0:8080 \
     JOULEMARK_AUTH=keys \
     JOULEMARK_DATABASE_URL=sqlite:///data/joulemark.db \
-    JOULEMARK_MODELS_DIR=/models
+    JOULEMARK_MODELS_DIR=/models \
+    JOULEMARK_PROMPTS_DIR=/prompts
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
     CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1:8080/healthz"]

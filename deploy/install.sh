@@ -62,7 +62,7 @@ put 0644 deploy/joulemark.sysusers.conf "$users"
 put 0644 deploy/joulemark.tmpfiles.conf "$folders"
 put 0644 deploy/README.md "$docs/README.md"
 [ -e "$root$environment" ] || put 0640 deploy/joulemark.env "$environment"
-mkdir -p "$root/srv/models"
+mkdir -p "$root/srv/models" "$root/srv/prompts"
 
 if [ -n "$root" ]; then
   exit 0

@@ -5,6 +5,7 @@ use std::{process::Command, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
+use joulemark_experiment::ChatMessage;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{
     Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
@@ -135,6 +136,15 @@ impl Engine for SyntheticEngine {
             )));
         }
         Ok(prompt.bytes().map(|byte| u32::from(byte) + 1).collect())
+    }
+
+    /// One token a byte of what is said, and one for each message, as a template would put before it.
+    async fn tokenize_chat(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, EngineError> {
+        let tokens = messages.iter().flat_map(|message| {
+            let said = message.content.bytes().map(|byte| u32::from(byte) + 1);
+            std::iter::once(message.role as u32 + 300).chain(said)
+        });
+        Ok(tokens.collect())
     }
 
     async fn generate(&self, generation: Generation) -> Result<Generated, EngineError> {

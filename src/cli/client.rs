@@ -10,6 +10,7 @@ mod export;
 mod list;
 mod metrics;
 mod part_file;
+mod prompt_file;
 mod quantity;
 mod reporter;
 mod results;

@@ -37,6 +37,12 @@ section! {
         /// A model_name can never leave it.
         models_dir: PathBuf = "./models";
 
+        /// Folder that holds files of prompts.
+        ///
+        /// Submissions name them by `prompt_source`: JSONL, with up to max_body_bytes and max_prompts lines. A name can
+        /// never leave the folder. Nodes that share a database need the same files.
+        prompts_dir: PathBuf = "./prompts";
+
         /// Folder that holds the engines [default: beside this program].
         ///
         /// It is looked in for joulemark-mistral before the places that are always looked in: beside this program, and

@@ -36,6 +36,8 @@ pub struct Node {
     pub has_cuda: bool,
     /// Names of the models under its models folder.
     pub models: Vec<String>,
+    /// Files of prompts that a `prompt_source` may name there, as of the last minute; at most 1000.
+    pub prompt_files: Vec<String>,
     /// Whether it fetches models from the hub.
     pub allow_hub: bool,
     /// Engines that it can start, as each says of itself.
@@ -103,6 +105,7 @@ fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
         logical_cpus: capabilities.host.cpus,
         has_cuda: capabilities.host.cuda_build,
         models: capabilities.models.into_iter().map(|model| model.name).collect(),
+        prompt_files: capabilities.prompt_files,
         allow_hub: capabilities.allow_hub,
         engines: capabilities.engines,
         running,

@@ -85,10 +85,11 @@ impl Plan {
             Distribution::Shard => 1,
             Distribution::Replicate => u64::from(spec.num_processes),
         };
-        let most = |prompts| u64::from(prompts) * u64::from(spec.max_output_tokens) * copies;
         Self {
             num_cycles: spec.num_cycles,
-            max_tokens_per_cycle: spec.prompt_count().map(most),
+            max_tokens_per_cycle: spec
+                .max_output_tokens_of_a_pass()
+                .map(|most| most.saturating_mul(copies)),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::node::idle_baseline::IdleWatch;
+use crate::scheduler::prompt_files::PromptFolder;
 use crate::scheduler::queue::cluster::{Cluster, Node};
 use crate::scheduler::run::digests::DigestCache;
 use crate::scheduler::run::launch::Launcher;
@@ -50,6 +51,7 @@ pub struct Context {
     pub metrics: ExperimentMetrics,
     pub limits: Limits,
     pub digests: DigestCache,
+    pub prompts: PromptFolder,
     pub engines: Engines,
     /// This very program, which is also the worker of the synthetic engine.
     pub program: PathBuf,

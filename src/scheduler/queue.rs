@@ -8,4 +8,5 @@ pub mod eligible;
 pub mod host_queue;
 pub mod leases;
 pub mod order;
+mod prompt_source;
 pub mod startable;

@@ -14,6 +14,7 @@ pub mod launch;
 pub mod milestones;
 pub mod observations;
 pub mod phases;
+pub mod prompts;
 pub mod rank;
 pub mod ranks;
 pub mod running;

@@ -55,6 +55,7 @@ mod outage;
 mod overlapping;
 mod peers;
 mod postgres_connections;
+mod prompt_files;
 mod proxies;
 mod queue;
 mod rapl;

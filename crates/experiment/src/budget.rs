@@ -3,11 +3,27 @@ use super::{Distribution, Prompts, Spec};
 impl Spec {
     /// How many prompts one pass has; null for a set whose size is not stated.
     pub fn prompt_count(&self) -> Option<u32> {
+        let count = |length: usize| Some(u32::try_from(length).unwrap_or(u32::MAX));
         match &self.prompts {
-            Prompts::Texts(texts) => Some(u32::try_from(texts.len()).unwrap_or(u32::MAX)),
+            _ if !self.prompt_lines.is_empty() => count(self.prompt_lines.len()),
+            Prompts::Texts(texts) if texts.is_empty() => self.prompt_source_count,
+            Prompts::Texts(texts) => count(texts.len()),
             Prompts::Dataset(set) => set.count,
             Prompts::Synthetic { synthetic } => Some(synthetic.count),
         }
+    }
+
+    /// Returns how many tokens one pass over all prompts generates at most; `None` for a set whose size is not stated.
+    pub fn max_output_tokens_of_a_pass(&self) -> Option<u64> {
+        let prompts = self.prompt_count()?;
+        if self.prompt_lines.is_empty() {
+            return Some(u64::from(prompts).saturating_mul(u64::from(self.max_output_tokens)));
+        }
+        Some(
+            (0..prompts)
+                .map(|index| u64::from(self.max_output_tokens_of(index)))
+                .sum(),
+        )
     }
 
     /// No more tokens than this are read and generated in the measured cycles, all ranks together. Of texts it is a
@@ -17,6 +33,10 @@ impl Spec {
         let prompts = u64::from(self.prompt_count().unwrap_or(0));
         let most_of_one = self.max_input_tokens.map_or(u64::MAX, u64::from);
         let input = match &self.prompts {
+            _ if !self.prompt_lines.is_empty() => {
+                let lines = self.prompt_lines.iter().map(|line| line.bytes().min(most_of_one));
+                lines.fold(0, u64::saturating_add)
+            }
             Prompts::Texts(texts) => texts
                 .iter()
                 .map(|text| (text.len() as u64).min(most_of_one))
@@ -26,7 +46,7 @@ impl Spec {
                 prompts.saturating_mul(u64::from(synthetic.input_tokens).min(most_of_one))
             }
         };
-        let output = prompts.saturating_mul(u64::from(self.max_output_tokens));
+        let output = self.max_output_tokens_of_a_pass().unwrap_or(0);
         let copies = match self.distribution {
             Distribution::Shard => 1,
             Distribution::Replicate => u64::from(self.num_processes),

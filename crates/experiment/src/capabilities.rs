@@ -17,6 +17,9 @@ pub struct Capabilities {
     /// Whether it also takes models from the hub.
     pub allow_hub: bool,
     pub allow_synthetic_engine: bool,
+    /// Files of its prompts folder, by name; a server of an earlier version has none.
+    #[serde(default)]
+    pub prompt_files: Vec<String>,
     /// Engines that it can start. Stored beside the offer, not in it: a server of an earlier version writes none, and
     /// its node then has what was built into it.
     #[serde(skip)]

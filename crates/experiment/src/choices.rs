@@ -82,6 +82,14 @@ pub fn quantization(fields: &mut Fields<'_>, name: &str) -> Option<String> {
     })
 }
 
+/// Reads a SHA-256 in hexadecimal digits of either case.
+pub fn sha256(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+    fields.read(name, "a SHA-256, 64 hexadecimal digits", |value| {
+        let text = value.as_str()?.to_lowercase();
+        (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+    })
+}
+
 impl Asked for Vec<GpuSelector> {
     const KIND: Kind = Kind::Document;
 

@@ -19,9 +19,17 @@ const WORDS: &[(&str, &[&str])] = &[
             "hf_model",
         ],
     ),
+    ("prompts", &["prompt", "inputs", "input_prompts", "prompt_list"]),
+    ("prompt_lines", &["messages", "chats", "conversations"]),
     (
-        "prompts",
-        &["prompt", "inputs", "messages", "input_prompts", "prompt_list"],
+        "prompt_source",
+        &[
+            "prompt_file",
+            "prompts_file",
+            "prompt_path",
+            "prompts_path",
+            "dataset_file",
+        ],
     ),
     (
         "prompts.dataset",

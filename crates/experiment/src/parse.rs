@@ -26,11 +26,36 @@ pub fn parse(document: &Value) -> Result<ExperimentRequest, Vec<FieldProblem>> {
         );
     }
     let request = ExperimentRequest::read_all(&mut fields);
+    one_source_of_prompts(&mut fields);
     if problems.is_empty() {
         Ok(request)
     } else {
         problems.truncate(MAX_PROBLEMS);
         Err(problems)
+    }
+}
+
+/// Notes prompts that are given twice, and what is said of a file where none is named.
+fn one_source_of_prompts(fields: &mut Fields<'_>) {
+    let is_given = |name: &&str| {
+        let value = fields.value(name);
+        value.is_some_and(|value| value.as_array().is_none_or(|items| !items.is_empty()))
+    };
+    let given: Vec<_> = ["prompts", "prompt_lines", "prompt_source"]
+        .into_iter()
+        .filter(is_given)
+        .collect();
+    if let [first, .., last] = given[..] {
+        let detail = format!("stands beside {first}; accepted is one of prompts, prompt_source and prompt_lines");
+        fields.problem(last, detail);
+    }
+    for name in ["prompt_source_count", "prompt_source_sha256"] {
+        if fields.value(name).is_some() && fields.value("prompt_source").is_none() {
+            fields.problem(
+                name,
+                "says something of a file; accepted is it beside prompt_source, which names that",
+            );
+        }
     }
 }
 
@@ -63,6 +88,53 @@ mod tests {
                 "/gpus/2"
             ]
         );
+    }
+
+    #[test]
+    fn prompts_come_from_one_place_beside_which_the_others_may_be_empty() {
+        let read = |fields: Value| {
+            let mut document = json!({"model_name": "m"});
+            document
+                .as_object_mut()
+                .unwrap()
+                .extend(fields.as_object().unwrap().clone());
+            parse(&document).map_err(|problems| problems[0].pointer.clone())
+        };
+        let line = json!([{"prompt": "a"}]);
+        for accepted in [
+            json!({"prompts": [], "prompt_lines": [], "prompt_source": "a.jsonl", "prompt_source_count": 3}),
+            json!({"prompts": [], "prompt_lines": line, "prompt_source": null, "prompt_source_sha256": null}),
+            json!({"prompts": ["a"], "prompt_lines": [], "prompt_source": null}),
+            json!({"prompt_lines": []}),
+        ] {
+            assert!(read(accepted.clone()).is_ok(), "{accepted}");
+        }
+        for (refused, pointer) in [
+            (json!({"prompts": ["a"], "prompt_source": "a.jsonl"}), "/prompt_source"),
+            (
+                json!({"prompts": {"dataset": "short-32"}, "prompt_source": "a.jsonl"}),
+                "/prompt_source",
+            ),
+            (
+                json!({"prompt_lines": line, "prompt_source": "a.jsonl"}),
+                "/prompt_source",
+            ),
+            (json!({"prompts": ["a"], "prompt_lines": line}), "/prompt_lines"),
+            (json!({"prompts": []}), "/prompts"),
+            (
+                json!({"prompts": [], "prompt_source": null, "prompt_lines": []}),
+                "/prompts",
+            ),
+            (json!({"prompt_source": ""}), "/prompt_source"),
+            (json!({"prompt_source": 1}), "/prompt_source"),
+            (
+                json!({"prompt_source_sha256": "ab", "prompt_source": "a.jsonl"}),
+                "/prompt_source_sha256",
+            ),
+            (json!({"prompt_source_count": 1}), "/prompt_source_count"),
+        ] {
+            assert_eq!(read(refused.clone()).unwrap_err(), pointer, "{refused}");
+        }
     }
 
     #[test]

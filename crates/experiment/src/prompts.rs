@@ -6,9 +6,9 @@ use super::field::{Fields, brief};
 use super::table::{Asked, Bounds, Kind};
 
 /// Longest sequence any model is expected to take; only catches slips of the keyboard.
-const MAX_TOKENS: u32 = 10_000_000;
-const MAX_PROMPTS: u32 = 100_000;
-const MAX_PROMPT_CHARS: usize = 4_000_000;
+pub(super) const MAX_TOKENS: u32 = 10_000_000;
+pub(super) const MAX_PROMPTS: u32 = 100_000;
+pub(super) const MAX_PROMPT_BYTES: usize = 4_000_000;
 const ACCEPTED: &str = "a list of texts, {\"dataset\": NAME, \"count\": N} or \
      {\"synthetic\": {\"input_tokens\": N, \"count\": N, \"seed\": S}}";
 
@@ -25,7 +25,7 @@ pub enum Prompts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetPrompts {
-    /// Name of a built-in prompt set: `mixed-64`, `short-32` or `long-16`.
+    /// Name of a built-in prompt set: `mixed-64`, `mixed-512`, `short-32` or `long-16`.
     #[schema(example = "short-32")]
     pub dataset: String,
     /// How many prompts; the whole set when absent.
@@ -63,21 +63,33 @@ impl Asked for Prompts {
     }
 }
 
+/// Returns whether another field holds the prompts, beside which the list of them is shown empty.
+fn stands_elsewhere(fields: &Fields<'_>) -> bool {
+    let has_lines = |lines: &Value| lines.as_array().is_none_or(|lines| !lines.is_empty());
+    fields.value("prompt_source").is_some() || fields.value("prompt_lines").is_some_and(has_lines)
+}
+
 fn texts(fields: &mut Fields<'_>, name: &str, items: &[Value]) -> Option<Prompts> {
+    if items.is_empty() && stands_elsewhere(fields) {
+        return None;
+    }
     if items.is_empty() || items.len() > MAX_PROMPTS as usize {
         fields.problem(
             name,
-            format!("has {} prompts; accepted are 1 to {MAX_PROMPTS}", items.len()),
+            format!(
+                "has {} prompts; accepted are 1 to {MAX_PROMPTS}, or none beside prompt_source or prompt_lines",
+                items.len()
+            ),
         );
         return None;
     }
     let mut texts = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         match item.as_str() {
-            Some(text) if !text.trim().is_empty() && text.len() <= MAX_PROMPT_CHARS => texts.push(text.to_owned()),
-            Some(text) if text.len() > MAX_PROMPT_CHARS => fields.problem_at(
+            Some(text) if !text.trim().is_empty() && text.len() <= MAX_PROMPT_BYTES => texts.push(text.to_owned()),
+            Some(text) if text.len() > MAX_PROMPT_BYTES => fields.problem_at(
                 &format!("{name}/{index}"),
-                format!("has {} bytes; accepted are at most {MAX_PROMPT_CHARS}", text.len()),
+                format!("has {} bytes; accepted are at most {MAX_PROMPT_BYTES}", text.len()),
             ),
             _ => fields.problem_at(
                 &format!("{name}/{index}"),

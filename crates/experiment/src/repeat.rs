@@ -80,7 +80,10 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
         }}),
         _ => json!([]),
     };
-    let is_withheld = prompts.is_array();
+    let is_withheld = prompts.is_array() && line["prompt_kind"] != "file";
+    if line["prompt_kind"] == "file" {
+        experiment.insert("prompt_source_count".to_owned(), value("prompt_count"));
+    }
     experiment.insert("prompts".to_owned(), prompts);
     Repeat {
         experiment: experiment.into(),
@@ -119,6 +122,17 @@ mod tests {
             assert_eq!(repeat.model_sha256.len(), known);
             assert!(parse(&repeat.experiment).is_ok());
         }
+        let line = json!({
+            "id": "x", "model_name": "m", "prompt_kind": "file", "prompt_source": "a.jsonl", "prompt_count": 3,
+            "prompt_source_sha256": "ab".repeat(32), "gpus": "[]",
+        });
+        let repeat = Repeat::of(&line).unwrap();
+        let request = parse(&repeat.experiment).unwrap();
+        assert_eq!(repeat.withheld_prompts, 0);
+        assert_eq!(
+            (request.prompt_source.as_deref(), request.prompt_source_count),
+            (Some("a.jsonl"), Some(3))
+        );
         let line = json!({
             "id": "x", "model_name": "m", "prompt_kind": "synthetic", "prompt_input_tokens": 4, "prompt_count": 2,
             "prompt_seed": 7, "temperature": 0.5, "gpus": "[]", "labels": "{\"a\":\"b\"}", "tokens_per_second": 1.0,

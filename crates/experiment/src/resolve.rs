@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
 use super::decoder::{Decoder, DecoderRequest};
 use super::field::FieldProblem;
+use super::line_checks::line_problems;
 use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
 use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
@@ -56,11 +57,7 @@ pub fn resolve(
     let device = device(&request, host, computes_on_gpus, &mut problems);
     let gpu_count = gpu_count(&request, host, device, &mut problems);
     let num_processes = num_processes(&request, host, device, gpu_count, &mut problems);
-    let prompts = request.prompts.clone().unwrap_or(Prompts::Dataset(DatasetPrompts {
-        dataset: host.default_dataset.clone(),
-        count: None,
-    }));
-    let prompts = sized_dataset(prompts, host, &mut problems);
+    let prompts = sized_dataset(prompts(&request, host), host, &mut problems);
     let decoder = request.decoder.clone().unwrap_or_default();
     let model_name = request.model_name.clone().unwrap_or_default();
     let resolved = Resolved {
@@ -77,6 +74,7 @@ pub fn resolve(
     output_lengths(&spec, &mut problems);
     sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
+    problems.extend(line_problems(&spec, model.and_then(|model| model.max_context_tokens)));
     if let Some(model) = model {
         model_limits(&spec, model, &mut problems);
     }
@@ -233,6 +231,18 @@ fn num_processes(
     wanted
 }
 
+/// Returns the prompts, an empty list where other fields have them.
+fn prompts(request: &ExperimentRequest, host: &Host) -> Prompts {
+    let has_lines = request.prompt_lines.as_ref().is_some_and(|lines| !lines.is_empty());
+    if has_lines || request.prompt_source.is_some() {
+        return Prompts::Texts(Vec::new());
+    }
+    request.prompts.clone().unwrap_or(Prompts::Dataset(DatasetPrompts {
+        dataset: host.default_dataset.clone(),
+        count: None,
+    }))
+}
+
 fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>) -> Prompts {
     let Prompts::Dataset(DatasetPrompts { dataset, count }) = prompts else {
         return prompts;
@@ -312,21 +322,13 @@ fn sampling(asked: &DecoderRequest, resolved: &Decoder, problems: &mut Vec<Field
     }
 }
 
-fn prompt_count(prompts: &Prompts) -> u32 {
-    match prompts {
-        Prompts::Texts(texts) => texts.len() as u32,
-        Prompts::Dataset(dataset) => dataset.count.unwrap_or(0),
-        Prompts::Synthetic { synthetic } => synthetic.count,
-    }
-}
-
 fn fewer_prompts_than_ranks(spec: &Spec, problems: &mut Vec<FieldProblem>) {
-    let count = prompt_count(&spec.prompts);
+    let count = spec.prompt_count().unwrap_or(0);
     if spec.distribution == Distribution::Shard && count > 0 && count < spec.num_processes {
         problems.push(FieldProblem::new(
-            "/prompts",
+            spec.prompts_pointer(),
             format!(
-                "are {count} for {} ranks, so that a rank would have none; accepted are at least as many prompts as \
+                "holds {count} prompts for {} ranks, so that a rank would have none; accepted are at least as many prompts as \
                  ranks, or distribution replicate",
                 spec.num_processes
             ),

@@ -1,4 +1,6 @@
 use super::choices::Distribution;
+use super::prompt_lines::PromptLine;
+use super::prompts::Prompts;
 use super::{Requirements, Spec};
 
 impl Spec {
@@ -14,6 +16,7 @@ impl Spec {
             isolation: self.isolation,
             node: self.node.clone(),
             node_labels: self.node_labels.clone(),
+            prompt_source: self.prompt_source.clone(),
         }
     }
 
@@ -21,6 +24,35 @@ impl Spec {
     pub fn gpus_of_rank(&self, rank: u32) -> &[String] {
         let per_rank = self.gpus.len() / self.num_processes as usize;
         &self.gpus[rank as usize * per_rank..(rank as usize + 1) * per_rank]
+    }
+
+    /// Returns the spec as workers get it, with the lines of its file where it has one. Lines that are plain texts become
+    /// `prompts`, which every engine knows.
+    pub fn for_workers(mut self, of_file: Vec<PromptLine>) -> Self {
+        if self.prompt_source.is_some() {
+            self.prompt_lines = of_file;
+        }
+        if !self.prompt_lines.is_empty() && self.prompt_lines.iter().all(PromptLine::is_plain) {
+            let lines = std::mem::take(&mut self.prompt_lines);
+            self.prompts = Prompts::Texts(lines.into_iter().filter_map(|line| line.prompt).collect());
+        }
+        self
+    }
+
+    /// Returns the JSON pointer to the field that has its prompts.
+    pub fn prompts_pointer(&self) -> &'static str {
+        match (&self.prompt_source, self.prompt_lines.is_empty()) {
+            (Some(_), _) => "/prompt_source",
+            (None, false) => "/prompt_lines",
+            (None, true) => "/prompts",
+        }
+    }
+
+    /// Returns how many tokens the prompt of an index may have for an answer.
+    pub fn max_output_tokens_of(&self, index: u32) -> u32 {
+        let line = self.prompt_lines.get(index as usize);
+        line.and_then(|line| line.max_output_tokens)
+            .unwrap_or(self.max_output_tokens)
     }
 
     /// Indices of the prompts that `rank` runs, of `prompt_count` in all.

@@ -9,6 +9,7 @@ use super::choices::{self, Device, Distribution, FpPrecision, GpuSelector, Isola
 use super::decoder::{Decoder, DecoderRequest};
 use super::labels;
 use super::name;
+use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
 use super::table::fields;
 
@@ -61,7 +62,38 @@ fields! {
         String;
 
     /// A list of texts, `{dataset: NAME, count: N}` or `{synthetic: {input_tokens, count, seed}}`. Default: the set `mixed-64`.
-    prompts: Prompts => Prompts;
+    prompts: Prompts =>
+        /// Texts, a built-in set or random tokens; an empty list where `prompt_source` or `prompt_lines` has the prompts.
+        Prompts;
+
+    /// A file of prompts in the server's prompts folder, by its name: JSONL, each line `{"prompt": TEXT}` or
+    /// `{"messages": [{"role": "user", "content": TEXT}, …]}`, with `max_output_tokens` where it needs its own. In place of
+    /// `prompts` and `prompt_lines`.
+    #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$", example = "support-chats.jsonl")]
+    prompt_source: String [max_length = 255] =>
+        /// The file of the server's prompts folder that the prompts come from; null where they come from none.
+        #[serde(default)]
+        Option<String> = None, "The file of prompts.";
+
+    /// How many prompts of the file, from its first; 1 to 100,000. Default: all.
+    prompt_source_count: u32 [minimum = 1, maximum = 100_000] =>
+        /// How many prompts of the file, from its first; null without a file.
+        #[serde(default)]
+        Option<u32> = None;
+
+    /// The file's SHA-256, for a submission that is refused once the file has changed. Default: whatever it has.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
+    prompt_source_sha256: String as choices::sha256 =>
+        /// SHA-256 of the file as it was submitted, and as it ran: with another it fails. Null without a file.
+        #[serde(default)]
+        Option<String> = None, "SHA-256 of the file of prompts.";
+
+    /// Prompts one by one, each a text or a chat, with its own `max_output_tokens` where it needs one; the form of a line of
+    /// a `prompt_source`. In place of `prompts`. Up to 100,000.
+    prompt_lines: Vec<PromptLine> =>
+        /// Prompts one by one, as they were submitted; empty where `prompts` or `prompt_source` has them.
+        #[serde(default)]
+        Vec<PromptLine> = Vec::new();
 
     /// Send prompts without the model's chat template. Default false.
     raw_prompt: bool =>

@@ -1,7 +1,7 @@
 use super::cut::{PROBE, cut, template_end};
 use super::protocol::Job;
 use crate::inference::{Engine, EngineError, Sampling, prompts};
-use joulemark_experiment::{Prompts, Spec};
+use joulemark_experiment::{PromptLine, Prompts, Spec};
 
 /// A prompt as it goes to the model.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(Vec<PreparedPr
     let spec = &job.spec;
     let description = engine.description();
     let all = match &spec.prompts {
+        _ if !spec.prompt_lines.is_empty() => tokenize_lines(engine, &spec.prompt_lines, spec.raw_prompt).await?,
         Prompts::Synthetic { synthetic } => prompts::synthetic_token_ids(
             description.vocab_size,
             &description.special_token_ids,
@@ -51,13 +52,13 @@ pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(Vec<PreparedPr
             })?;
             truncated += 1;
         }
-        let needed = tokens.len() as u64 + u64::from(spec.max_output_tokens);
+        let max_output_tokens = spec.max_output_tokens_of(index);
+        let needed = tokens.len() as u64 + u64::from(max_output_tokens);
         if tokens.is_empty() || needed > u64::from(description.max_sequence_tokens) {
             return Err(EngineError::Tokenize(format!(
-                "prompt {index} has {} tokens; with max_output_tokens {} the model's context is {} tokens; \
+                "prompt {index} has {} tokens; with max_output_tokens {max_output_tokens} the model's context is {} tokens; \
                  set max_input_tokens to cut prompts",
                 tokens.len(),
-                spec.max_output_tokens,
                 description.max_sequence_tokens
             )));
         }
@@ -70,6 +71,24 @@ async fn tokenize<E: Engine>(engine: &E, texts: &[String], raw: bool) -> Result<
     let mut all = Vec::with_capacity(texts.len());
     for text in texts {
         all.push(engine.tokenize(text, raw).await?);
+    }
+    Ok(all)
+}
+
+async fn tokenize_lines<E: Engine>(engine: &E, lines: &[PromptLine], raw: bool) -> Result<Vec<Vec<u32>>, EngineError> {
+    let mut all = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let tokens = match (&line.prompt, &line.messages) {
+            (Some(text), _) => engine.tokenize(text, raw).await,
+            (None, Some(messages)) => engine.tokenize_chat(messages).await,
+            (None, None) => Err(EngineError::Tokenize("it has neither text nor messages".to_owned())),
+        };
+        // A chat template may refuse an order of roles: whose it is must be known to mend it.
+        let named = |error| match error {
+            EngineError::Tokenize(message) => EngineError::Tokenize(format!("prompt {index}: {message}")),
+            other => other,
+        };
+        all.push(tokens.map_err(named)?);
     }
     Ok(all)
 }

@@ -211,7 +211,7 @@ async fn run_prompt<E: Engine>(
     let generated = engine
         .generate(Generation {
             tokens: prompt.tokens.clone(),
-            max_output_tokens: spec.max_output_tokens,
+            max_output_tokens: spec.max_output_tokens_of(prompt.index),
             min_output_tokens: spec.min_output_tokens,
             sampling: sampling(spec, prompt.index),
         })

@@ -12,7 +12,7 @@ use mistralrs::{
     TextModelBuilder, TokenSource, best_device, parse_isq_value,
 };
 
-use joulemark_experiment::FpPrecision;
+use joulemark_experiment::{ChatMessage, ChatRole, FpPrecision};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{
     Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenChooser,
@@ -47,6 +47,22 @@ impl Engine for MistralEngine {
         // Special tokens and a generation prompt are added just as the engine does for a chat request.
         self.model
             .tokenize(input, None, true, true, None)
+            .await
+            .map_err(|error| EngineError::Tokenize(error.to_string()))
+    }
+
+    async fn tokenize_chat(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, EngineError> {
+        let mut chat = TextMessages::new();
+        for message in messages {
+            let role = match message.role {
+                ChatRole::System => TextMessageRole::System,
+                ChatRole::User => TextMessageRole::User,
+                ChatRole::Assistant => TextMessageRole::Assistant,
+            };
+            chat = chat.add_message(role, &message.content);
+        }
+        self.model
+            .tokenize(either::Either::Left(chat), None, true, true, None)
             .await
             .map_err(|error| EngineError::Tokenize(error.to_string()))
     }

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
-use super::{complaint, ending::Ending, metrics, watch::watch};
+use super::{complaint, ending::Ending, metrics, prompt_file, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
-use joulemark_experiment::{ExperimentId, Repeat, State};
+use joulemark_experiment::{ExperimentId, PromptLine, Repeat, State};
 
 #[derive(Debug, Args)]
 pub struct SubmitArguments {
@@ -20,12 +20,16 @@ pub struct SubmitArguments {
     /// an export repeat theirs.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Send the prompts of a local JSONL file in place of the experiment's: each line `{"prompt": "…"}` or `{"messages":
+    /// [{"role": "user", "content": "…"}]}`, with `max_output_tokens` where it needs its own.
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
     /// Wait for the ends, in order. The JSON is then each one's results, or the experiment that has none; the exit code says
     /// which.
     #[arg(long)]
     wait: bool,
-    /// Take it for an error when a repeated experiment ran with other model files than the results that it repeats. Their
-    /// digests are known once it has run.
+    /// Take it for an error when a repeated experiment runs with other model files or another file of prompts than the one
+    /// that it repeats. The models' digests are known once it has run.
     #[arg(long, requires = "wait")]
     strict: bool,
     /// Print the ids alone, at once, and say nothing on standard error but errors.
@@ -58,6 +62,12 @@ async fn submit_all(
     input: Option<io::Result<Vec<u8>>>,
 ) -> anyhow::Result<Ending> {
     let input = input.transpose().context("standard input")?;
+    let prompts = arguments.prompts.as_deref().map(prompt_file::read).transpose()?;
+    let how = How {
+        input: input.as_deref(),
+        prompts: prompts.as_deref(),
+        is_strict: arguments.strict,
+    };
     let mut ending = Ending::Done;
     let mut accepted = Vec::new();
     for file in &arguments.files {
@@ -65,7 +75,7 @@ async fn submit_all(
             "whether the server has accepted {} is not known; `joulemark list` shows it",
             file.display()
         ));
-        match submit(session, file, input.as_deref()).await {
+        match submit(session, file, &how).await {
             Ok((document, repeats)) => {
                 announce(session, arguments, &document)?;
                 accepted.push((document, repeats));
@@ -97,9 +107,17 @@ async fn submit_all(
     Ok(ending)
 }
 
+/// What is the same for all files that are submitted.
+struct How<'a> {
+    /// What came by standard input.
+    input: Option<&'a [u8]>,
+    prompts: Option<&'a [PromptLine]>,
+    is_strict: bool,
+}
+
 /// Returns the experiment that was accepted, and what it repeats.
-async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow::Result<(Document, Option<Repeat>)> {
-    let (shown, bytes) = match input.filter(|_| file == Path::new(STANDARD_INPUT)) {
+async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result<(Document, Option<Repeat>)> {
+    let (shown, bytes) = match how.input.filter(|_| file == Path::new(STANDARD_INPUT)) {
         Some(input) => ("standard input".to_owned(), Ok(input.to_owned())),
         None => (file.display().to_string(), std::fs::read(file)),
     };
@@ -111,19 +129,56 @@ async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow:
         .ok()
         .and_then(|document| Repeat::of(&document));
     let Some(repeat) = &repeats else {
-        let sent = session.server.submit(&bytes, media_type(file, &bytes)).await;
+        let media_type = media_type(file, &bytes);
+        let sent = match how.prompts {
+            None => session.server.submit(&bytes, media_type).await,
+            Some(lines) => {
+                let experiment =
+                    prompt_file::put_into(document(&bytes, media_type).with_context(|| shown.clone())?, lines);
+                session
+                    .server
+                    .submit(experiment.to_string().as_bytes(), MediaType::Json)
+                    .await
+            }
+        };
         return Ok((sent.context(shown)?, None));
     };
-    if repeat.withheld_prompts > 0 {
+    let experiment = match how.prompts {
+        Some(lines) => prompt_file::put_into(repeat.experiment.clone(), lines),
+        None => repeat.experiment.clone(),
+    };
+    if repeat.withheld_prompts > 0 && how.prompts.is_none() {
         bail!(
             "{shown} leaves {} prompts out, which this experiment cannot be repeated without; its submitter and admins see \
-             them in `joulemark results`, and an export holds none",
+             them in `joulemark results`, and an export holds none; --prompts FILE sends others",
             repeat.withheld_prompts
         );
     }
-    let body = repeat.experiment.to_string();
-    let sent = session.server.submit(body.as_bytes(), MediaType::Json).await;
-    Ok((sent.context(shown)?, repeats))
+    let (body, submitted_with) = prompt_file::with_or_without_digest(experiment, how.is_strict);
+    let sent = session
+        .server
+        .submit(body.to_string().as_bytes(), MediaType::Json)
+        .await;
+    let sent = sent.context(shown)?;
+    if let Some(other) = submitted_with.and_then(|digest| prompt_file::other(&digest, &sent.value)) {
+        session.reporter.say(&format!("warning: {other}"));
+    }
+    Ok((sent, repeats))
+}
+
+/// Reads an experiment that is to be changed before it is sent.
+fn document(bytes: &[u8], media_type: MediaType) -> anyhow::Result<Value> {
+    let document: Value = match media_type {
+        MediaType::Json => serde_json::from_slice(bytes)?,
+        MediaType::Yaml => {
+            let text = std::str::from_utf8(bytes).context("it is not UTF-8")?;
+            serde_saphyr::from_str(text).map_err(|_| anyhow::anyhow!("it is not YAML that can be read"))?
+        }
+    };
+    match document.is_object() {
+        true => Ok(document),
+        false => bail!("it is no object; accepted is an experiment's fields"),
+    }
 }
 
 fn read_input() -> io::Result<Vec<u8>> {

@@ -17,7 +17,7 @@ use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, Deliveries, DigestCache, IdleWatch, Launcher, Limits, Locks, ModelSources, Models, Node,
-    Resources, RetentionPolicy, Scheduler, crash_note,
+    PromptFolder, Resources, RetentionPolicy, Scheduler, crash_note,
 };
 use crate::trace::{self, Traces};
 use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
@@ -102,7 +102,7 @@ impl Host {
     }
 
     /// What this node says of itself to the others.
-    fn capabilities(&self, models: &Models) -> Capabilities {
+    fn capabilities(&self, models: &Models, prompts: &PromptFolder) -> Capabilities {
         let mut own = Capabilities {
             hostname: self.machine.hostname.clone(),
             version: self.machine.joulemark_version.clone(),
@@ -111,6 +111,7 @@ impl Host {
             models: models.offered(),
             allow_hub: self.settings.service.allow_hub,
             allow_synthetic_engine: self.settings.service.allow_synthetic_engine,
+            prompt_files: prompts.names(),
             engines: Vec::new(),
         };
         own.set_engines(self.engines.offered());
@@ -145,7 +146,11 @@ impl Server {
             hub_allow: host.settings.access.hub_allow.clone(),
             allow_synthetic: host.settings.service.allow_synthetic_engine,
         });
-        let capabilities = tokio::task::block_in_place(|| host.capabilities(&models));
+        let prompts = PromptFolder::new(
+            host.settings.service.prompts_dir.clone(),
+            host.settings.access.max_body_bytes as u64,
+        );
+        let capabilities = tokio::task::block_in_place(|| host.capabilities(&models, &prompts));
         let newest = store.newest_transition().await.context("the database cannot be read")?;
         let resources = Resources {
             store,
@@ -164,6 +169,7 @@ impl Server {
             progress: ProgressBoard::default(),
             metrics: ExperimentMetrics::default(),
             digests: DigestCache::default(),
+            prompts,
             limits: limits(&host.settings),
             engines: host.engines,
             program: host.program,

@@ -26,7 +26,8 @@ pub struct Results {
     pub report: Report,
     /// The experiment as it was run, defaults filled in.
     pub experiment: Spec,
-    /// How many prompts are left out of `experiment.prompts`, because they are another's; null when it is whole.
+    /// How many prompts are left out of `experiment.prompts` or `experiment.prompt_lines`, because they are another's; null
+    /// when both are whole.
     pub prompts_withheld: Option<u32>,
 }
 

@@ -43,7 +43,7 @@ pub struct Experiment {
     /// The X-Request-Id under which it was submitted, as in the server's log; null where an earlier version queued it.
     #[schema(example = "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11")]
     pub request_id: Option<String>,
-    /// How many prompts are left out of `prompts`, because they are another's; null when it is whole.
+    /// How many prompts are left out of `prompts` or `prompt_lines`, because they are another's; null when both are whole.
     pub prompts_withheld: Option<u32>,
     #[serde(flatten)]
     pub spec: Spec,
@@ -106,7 +106,8 @@ impl Experiment {
     }
 }
 
-/// Whether the experiment's own texts are another's secret. Built-in sets and random tokens are nobody's.
+/// Whether the experiment's texts are another's secret: its own, and those of a file. Built-in sets and random tokens are
+/// nobody's.
 pub fn hides_texts(spec: &Spec, submitter: Option<&str>, caller: &Caller) -> bool {
     matches!(spec.prompts, Prompts::Texts(_)) && !caller.may_see_prompts_of(submitter)
 }
@@ -131,9 +132,12 @@ pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMe
 /// The spec without the texts that the caller may not see, and how many those are.
 pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec, Option<u32>) {
     let hidden = hides_texts(&spec, submitter, caller);
-    let withheld = match &mut spec.prompts {
-        Prompts::Texts(texts) if hidden => Some(u32::try_from(std::mem::take(texts).len()).unwrap_or(u32::MAX)),
-        _ => None,
-    };
+    // A file's are in no answer: it is named by whoever repeats it.
+    if !hidden || spec.prompt_source.is_some() {
+        return (spec, None);
+    }
+    let withheld = spec.prompt_count();
+    spec.prompts = Prompts::Texts(Vec::new());
+    spec.prompt_lines.clear();
     (spec, withheld)
 }

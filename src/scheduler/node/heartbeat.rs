@@ -179,10 +179,12 @@ impl Scheduler {
             return Ok(());
         }
         let (context, now) = (self.context(), clock::wall_now());
-        let known = context.resources.models.clone();
-        if let Ok(models) = tokio::task::spawn_blocking(move || known.offered()).await {
+        let (known, folder) = (context.resources.models.clone(), context.prompts.clone());
+        if let Ok((models, prompt_files)) = tokio::task::spawn_blocking(move || (known.offered(), folder.names())).await
+        {
             let mut capabilities = (*context.cluster.own()).clone();
             capabilities.models = models;
+            capabilities.prompt_files = prompt_files;
             context.cluster.set_own(capabilities);
         }
         self.look_for_engines().await;

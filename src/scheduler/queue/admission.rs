@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::eligible::{needs_engine, obstacle};
+use super::prompt_source::{lacks_prompt_file, without_lines_of_file};
 use crate::engines::{EngineProblem, MISTRAL};
 use crate::scheduler::context::Limits;
 use crate::scheduler::folders::without_folders;
@@ -23,16 +24,17 @@ impl Scheduler {
     ///
     /// # Errors
     /// Every problem found by the first of these checks that fails, each with what is accepted.
-    pub async fn admit(&self, request: ExperimentRequest) -> Verdict {
+    pub async fn admit(&self, mut request: ExperimentRequest) -> Verdict {
         let (models, name) = (self.context().resources.models.clone(), request.model_name.clone());
         let refused = tokio::task::spawn_blocking(move || models.refused_from_hub(name.as_deref()?)).await;
         if let Ok(Some(refused)) = refused {
             return Err(vec![refused]);
         }
         self.refuse_slices(&request).await?;
+        self.read_prompt_source(&mut request).await?;
         let (spec, warnings) = self.admit_by_nodes(request).await?;
         match oversize(&spec, &self.context().limits) {
-            problems if problems.is_empty() => Ok((spec, warnings)),
+            problems if problems.is_empty() => Ok((without_lines_of_file(spec), warnings)),
             problems => Err(problems),
         }
     }
@@ -293,6 +295,7 @@ fn verdict(
     let mut problems = refusal
         .map(|refusal| FieldProblem::new("/model_name", refusal))
         .into_iter()
+        .chain(lacks_prompt_file(&request, capabilities))
         .collect::<Vec<_>>();
     match resolve(request, &capabilities.host, facts) {
         Ok((spec, mut warnings)) if problems.is_empty() => {
@@ -335,7 +338,7 @@ fn oversize(spec: &Spec, limits: &Limits) -> Vec<FieldProblem> {
     if limits.max_prompts > 0 && count > limits.max_prompts {
         let most = limits.max_prompts;
         let detail = format!("are {count} prompts; accepted on this server are 1 to {most} (max_prompts)");
-        problems.push(FieldProblem::new("/prompts", detail));
+        problems.push(FieldProblem::new(spec.prompts_pointer(), detail));
     }
     let bound = spec.token_bound(dataset_bytes(spec));
     if limits.max_total_tokens > 0 && bound > limits.max_total_tokens {

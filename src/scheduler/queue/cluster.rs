@@ -54,6 +54,16 @@ impl Cluster {
         self.known().own = Arc::new(capabilities);
     }
 
+    /// Notes a file of prompts that was read here, so that what needs it does not wait for the next look at the folder.
+    pub fn add_prompt_file(&self, name: &str) {
+        let mut known = self.known();
+        if !known.own.prompt_files.iter().any(|file| file == name) {
+            let mut capabilities = (*known.own).clone();
+            capabilities.prompt_files.push(name.to_owned());
+            known.own = Arc::new(capabilities);
+        }
+    }
+
     /// Notes what the engines are, and why the one for models cannot be started. Returns whether that is news.
     pub fn set_engines(&self, engines: Vec<OfferedEngine>, problem: Option<EngineProblem>) -> bool {
         let mut known = self.known();

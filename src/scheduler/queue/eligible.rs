@@ -49,6 +49,13 @@ pub fn obstacle(
             host.cpus, requirements.num_processes
         ));
     }
+    if let Some(file) = requirements
+        .prompt_source
+        .as_ref()
+        .filter(|file| !capabilities.prompt_files.contains(file))
+    {
+        return Some(format!("it has no prompt file {file:?}"));
+    }
     let has_model = match is_synthetic {
         true => capabilities.allow_synthetic_engine,
         false => has_model(name) || (capabilities.allow_hub && is_hub_id(name)),
@@ -109,6 +116,7 @@ mod tests {
             models: Vec::new(),
             allow_hub: false,
             allow_synthetic_engine: true,
+            prompt_files: vec!["a.jsonl".to_owned()],
             engines: vec![joulemark_worker::describe(MISTRAL, "0.8.1", &[])],
         }
     }
@@ -123,6 +131,7 @@ mod tests {
             isolation: Isolation::Devices,
             node: None,
             node_labels: BTreeMap::new(),
+            prompt_source: Some("a.jsonl".to_owned()),
         }
     }
 
@@ -143,11 +152,12 @@ mod tests {
             }),
             None
         );
-        let obstacles: [fn(&mut Requirements); 7] = [
+        let obstacles: [fn(&mut Requirements); 8] = [
             |requirements| requirements.node = Some("other".to_owned()),
             |requirements| drop(requirements.node_labels.insert("rack".to_owned(), "8".to_owned())),
             |requirements| requirements.gpus = vec!["GPU-2".to_owned()],
             |requirements| requirements.gpu_count = 3,
+            |requirements| requirements.prompt_source = Some("b.jsonl".to_owned()),
             |requirements| requirements.model_name = "here.gguf".to_owned(),
             |requirements| {
                 requirements.device = Device::Cpu;

@@ -10,6 +10,7 @@ use super::engine::EngineProgram;
 use super::failure::Stop;
 use super::milestones::Milestones;
 use super::observations::timeseries;
+use super::prompts;
 use super::rank::LogTail;
 use super::ranks::Ranks;
 use super::running::Ends;
@@ -218,12 +219,13 @@ impl Run {
         (model, milestones): (&LocatedModel, &Milestones),
         driven: &mut Driven,
     ) -> Result<(), Stop> {
+        let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
         let drive = Drive {
             context: &self.context,
             id: self.record.id,
             milestones,
             trace: &self.trace,
-            spec: &self.record.spec,
+            spec: &spec,
             model,
         };
         let limit = self.context.limits.experiment;

@@ -60,6 +60,7 @@ pub struct Drive<'a> {
     pub id: ExperimentId,
     pub milestones: &'a Milestones,
     pub trace: &'a ExperimentTrace,
+    /// As the workers get it.
     pub spec: &'a Spec,
     pub model: &'a LocatedModel,
 }
@@ -210,13 +211,30 @@ impl Drive<'_> {
                     check_request(&request).map_err(|error| waiting.misunderstood(rank, error))?;
                     pass.requests.push(request);
                 }
-                Report::CycleReported { cycle: of } if of == cycle => waiting.done(rank),
+                Report::CycleReported { cycle: of } if of == cycle => {
+                    self.has_all_lines(rank, &passes)
+                        .map_err(|error| waiting.misunderstood(rank, error))?;
+                    waiting.done(rank);
+                }
                 other => self.note_tokens(&mut tokens, rank, &other),
             }
         }
         passes.sort_by_key(|pass| pass.rank);
         driven.passes.extend(passes);
         Ok(())
+    }
+
+    /// Checks that a rank has run each of its lines: an engine of before there were any finds no prompts at all.
+    fn has_all_lines(&self, rank: u32, passes: &[RankPass]) -> Result<(), ProtocolError> {
+        let lines = self.spec.prompt_lines.len() as u32;
+        let own = self.spec.prompts_of_rank(rank, lines).len();
+        let pass = passes.iter().find(|pass| pass.rank == rank);
+        let ran = pass.map_or(0, |pass| pass.requests.len());
+        if lines == 0 || ran == own {
+            return Ok(());
+        }
+        let message = format!("it ran {ran} of {own} prompts; an engine of an earlier version knows no prompt_lines");
+        Err(ProtocolError::Malformed(message))
     }
 
     /// An extra reading of every energy source, now.

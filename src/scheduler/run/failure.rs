@@ -43,6 +43,8 @@ pub enum Stop {
     TimedOut { limit_sec: u64 },
     #[error("the model {0}")]
     Model(#[from] ModelRefusal),
+    #[error("its prompts cannot be had: {0}")]
+    Prompts(String),
     #[error(transparent)]
     Engine(#[from] EngineProblem),
     #[error("{0}")]
@@ -61,6 +63,7 @@ impl Stop {
             Self::Hung { .. } => FailureReason::WorkerHung,
             Self::TimedOut { .. } => FailureReason::Timeout,
             Self::Model(_)
+            | Self::Prompts(_)
             | Self::Engine(_)
             | Self::Cancelled
             | Self::ServerStopping

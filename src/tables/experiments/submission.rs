@@ -45,9 +45,11 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
     vec![
         text(
             "prompt_kind",
-            "`texts`, `dataset` or `synthetic`; the texts are in no export.",
+            "`texts`, `lines`, `file`, `dataset` or `synthetic`; texts and lines are in no export.",
             |row: &ExperimentRow| {
                 held(match &row.spec.prompts {
+                    _ if row.spec.prompt_source.is_some() => "file",
+                    _ if !row.spec.prompt_lines.is_empty() => "lines",
                     Prompts::Texts(_) => "texts",
                     Prompts::Dataset(_) => "dataset",
                     Prompts::Synthetic { .. } => "synthetic",
@@ -60,10 +62,8 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
                 _ => None,
             }
         }),
-        count("prompt_count", "How many prompts.", |row| match &row.spec.prompts {
-            Prompts::Texts(texts) => Some(texts.len() as u64),
-            Prompts::Dataset(set) => set.count.map(u64::from),
-            Prompts::Synthetic { synthetic } => Some(synthetic.count.into()),
+        count("prompt_count", "How many prompts.", |row| {
+            row.spec.prompt_count().map(u64::from)
         }),
         count(
             "prompt_input_tokens",

@@ -33,6 +33,7 @@ pub fn capabilities() -> Capabilities {
         }],
         allow_hub: false,
         allow_synthetic_engine: false,
+        prompt_files: vec!["a.jsonl".to_owned()],
         engines: vec![engine("cuda")],
     }
 }

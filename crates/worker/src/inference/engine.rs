@@ -10,7 +10,7 @@ use std::{
 use thiserror::Error;
 
 use super::Sampling;
-use joulemark_experiment::FpPrecision;
+use joulemark_experiment::{ChatMessage, FpPrecision};
 use joulemark_measurement::clock::Monotonic;
 
 /// Counts tokens as they are chosen, for progress; shared with whoever watches for a stall.
@@ -99,6 +99,9 @@ pub trait Engine: Send + Sync + Sized + 'static {
 
     /// Token ids of `prompt`, through the model's chat template unless `raw`.
     fn tokenize(&self, prompt: &str, raw: bool) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
+
+    /// Token ids of a chat through the model's chat template, up to where its next answer begins.
+    fn tokenize_chat(&self, messages: &[ChatMessage]) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
 
     fn generate(&self, generation: Generation) -> impl Future<Output = Result<Generated, EngineError>> + Send;
 }

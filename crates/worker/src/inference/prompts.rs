@@ -9,7 +9,7 @@ use thiserror::Error;
 
 pub const DEFAULT_DATASET: &str = "mixed-64";
 
-const NAMES: [&str; 3] = [DEFAULT_DATASET, "short-32", "long-16"];
+const NAMES: [&str; 4] = [DEFAULT_DATASET, "mixed-512", "short-32", "long-16"];
 
 /// A built-in set, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub fn load(name: &str, count: Option<usize>) -> Result<Vec<String>, UnknownData
 fn text(name: &str) -> Option<&'static str> {
     match name {
         DEFAULT_DATASET => Some(include_str!("datasets/mixed-64.jsonl")),
+        "mixed-512" => Some(include_str!("datasets/mixed-512.jsonl")),
         "short-32" => Some(include_str!("datasets/short-32.jsonl")),
         "long-16" => Some(include_str!("datasets/long-16.jsonl")),
         _ => None,
@@ -173,6 +174,10 @@ mod tests {
                 "4d130a7990906ccb81cd59b1316a62cd4994d24a92ef65488fc88bbeed9dc6c6",
             ),
             (
+                "mixed-512",
+                "97b540511251d2e228abb92a59764ce9c77105e9adda5cc45fea4773869ab582",
+            ),
+            (
                 "short-32",
                 "5d0608683d6ff545c6e588c51d7f4e917b14dd0f03e470b4f1efd8ae6c111007",
             ),
@@ -191,6 +196,18 @@ mod tests {
         let first = text("mixed-64").unwrap().lines().take(7);
         let first: BTreeSet<_> = first.map(|line| line.split('"').nth(3).unwrap()).collect();
         assert_eq!(first.len(), 7);
+    }
+
+    #[test]
+    fn the_large_mixed_set_begins_with_the_small_one_and_has_each_kind_in_turn() {
+        assert_eq!(load("mixed-512", Some(64)), load("mixed-64", None));
+        let kinds = kinds("mixed-512");
+        assert!(kinds.values().all(|count| (72..=74).contains(count)), "{kinds:?}");
+        let lines: Vec<_> = text("mixed-512").unwrap().lines().skip(64).collect();
+        for turn in lines.chunks(7) {
+            let kinds: BTreeSet<_> = turn.iter().map(|line| line.split('"').nth(3).unwrap()).collect();
+            assert_eq!(kinds.len(), 7);
+        }
     }
 
     #[test]
@@ -223,7 +240,7 @@ mod tests {
         let refused = load("shirt-32", None).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "there is no prompt set \"shirt-32\"; there are mixed-64, short-32, long-16"
+            "there is no prompt set \"shirt-32\"; there are mixed-64, mixed-512, short-32, long-16"
         );
     }
 

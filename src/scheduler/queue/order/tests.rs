@@ -16,6 +16,7 @@ fn requirements(gpu_count: u32) -> Arc<Requirements> {
         isolation: Isolation::Devices,
         node: None,
         node_labels: BTreeMap::new(),
+        prompt_source: None,
     })
 }
 

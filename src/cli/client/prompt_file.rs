@@ -1,0 +1,106 @@
+//! The prompts of an experiment that come from a file: a local one, whose prompts are sent, or one of the server's, which
+//! is known again by its digest.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use joulemark_experiment::{PromptLine, read_prompt_lines};
+
+/// The field that says which bytes a file of prompts had.
+const DIGEST: &str = "prompt_source_sha256";
+
+/// Reads a local file of prompts.
+///
+/// # Errors
+/// Returns an error that names the file, and each line that is wrong.
+pub fn read(file: &Path) -> anyhow::Result<Vec<PromptLine>> {
+    let shown = || file.display().to_string();
+    let bytes = std::fs::read(file).with_context(shown)?;
+    let text = String::from_utf8(bytes)
+        .ok()
+        .with_context(|| format!("{} is not text in UTF-8", shown()))?;
+    read_prompt_lines(&text).map_err(|bad| anyhow::anyhow!("{}: {bad}", shown()))
+}
+
+/// Returns the experiment with these prompts in place of its own: as texts where they are nothing more.
+pub fn put_into(mut experiment: Value, lines: &[PromptLine]) -> Value {
+    let Some(object) = experiment.as_object_mut() else {
+        return experiment;
+    };
+    for name in [
+        "prompts",
+        "prompt_lines",
+        "prompt_source",
+        "prompt_source_count",
+        DIGEST,
+    ] {
+        object.shift_remove(name);
+    }
+    let (name, prompts) = match lines.iter().all(PromptLine::is_plain) {
+        true => (
+            "prompts",
+            json!(lines.iter().map(|line| &line.prompt).collect::<Vec<_>>()),
+        ),
+        false => ("prompt_lines", json!(lines)),
+    };
+    object.insert(name.to_owned(), prompts);
+    experiment
+}
+
+/// Returns the experiment and the digest of its file of prompts. Only a strict submission is refused for another one.
+pub fn with_or_without_digest(mut experiment: Value, is_strict: bool) -> (Value, Option<String>) {
+    if is_strict {
+        return (experiment, None);
+    }
+    let digest = experiment
+        .as_object_mut()
+        .and_then(|object| object.shift_remove(DIGEST));
+    (experiment, digest.and_then(|digest| digest.as_str().map(str::to_owned)))
+}
+
+/// Returns how the file of prompts of an experiment that was accepted differs from the one with that digest.
+pub fn other(digest: &str, accepted: &Value) -> Option<String> {
+    let now = accepted[DIGEST].as_str()?;
+    let name = accepted["prompt_source"].as_str().unwrap_or_default();
+    (now != digest)
+        .then(|| format!("the prompts are others than those that are repeated: {name} had {digest}, now {now}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompts_of_a_file_take_the_place_of_the_experiments() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.jsonl");
+        std::fs::write(&file, "{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\n").unwrap();
+        let own = json!({"model_name": "m", "prompts": [], "prompt_source": "s.jsonl", "prompt_source_sha256": "ab"});
+        let plain = put_into(own.clone(), &read(&file).unwrap());
+        assert_eq!(plain, json!({"model_name": "m", "prompts": ["a", "b"]}));
+        std::fs::write(&file, "{\"prompt\": \"a\", \"max_output_tokens\": 2}\n").unwrap();
+        let lines = put_into(own, &read(&file).unwrap());
+        assert_eq!(
+            lines,
+            json!({"model_name": "m", "prompt_lines": [{"prompt": "a", "max_output_tokens": 2}]})
+        );
+        std::fs::write(&file, "{}\n").unwrap();
+        let said = read(&file).unwrap_err().to_string();
+        assert!(said.contains("p.jsonl: line 1 has neither"), "{said}");
+    }
+
+    #[test]
+    fn another_file_of_prompts_is_told_and_only_a_strict_submission_names_its_digest() {
+        let own = json!({"prompt_source": "s.jsonl", "prompt_source_sha256": "ab"});
+        assert_eq!(with_or_without_digest(own.clone(), true), (own.clone(), None));
+        let (sent, digest) = with_or_without_digest(own.clone(), false);
+        assert_eq!(
+            (sent, digest.as_deref()),
+            (json!({"prompt_source": "s.jsonl"}), Some("ab"))
+        );
+        assert_eq!(other("ab", &own), None);
+        assert!(other("cd", &own).unwrap().contains("s.jsonl had cd, now ab"));
+    }
+}
