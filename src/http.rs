@@ -53,6 +53,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::submit::submit, experiments::list::list))
         .routes(routes!(experiments::show::show))
         .routes(routes!(experiments::cancel::cancel))
+        .routes(routes!(experiments::relabel::relabel))
         .routes(routes!(experiments::results::results))
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))

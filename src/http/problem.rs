@@ -93,6 +93,11 @@ impl Problem {
         Self::invalid_fields("invalid-question", "The question is not valid", errors)
     }
 
+    /// A change of labels.
+    pub fn invalid_labels(errors: Vec<FieldProblem>) -> Self {
+        Self::invalid_fields("invalid-labels", "The labels are not valid", errors)
+    }
+
     fn invalid_fields(kind: &str, title: &str, errors: Vec<FieldProblem>) -> Self {
         let first = errors
             .first()
@@ -141,10 +146,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-taken", title, detail)
     }
 
-    pub fn unsupported_media_type(given: &str) -> Self {
+    pub fn unsupported_media_type(given: &str, accepted: [&str; 2]) -> Self {
         let detail = format!(
-            "the body's Content-Type is {given}; accepted are application/json and application/yaml \
-             (with curl: -H 'Content-Type: application/json')"
+            "the body's Content-Type is {given}; accepted are {} (with curl: -H 'Content-Type: application/json')",
+            accepted.join(" and ")
         );
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

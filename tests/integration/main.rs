@@ -62,6 +62,7 @@ mod receiver;
 mod recovered_gpu;
 mod recovery;
 mod refused_gpus;
+mod relabel;
 mod representations;
 mod same_host;
 mod service_manager;

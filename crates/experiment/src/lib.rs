@@ -36,6 +36,7 @@ pub use decoder::{Decoder, DecoderRequest};
 pub use example::example;
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
 pub use id::{ExperimentId, NotAnId};
+pub use labels::{LabelChanges, MAX_LABELS};
 pub use name::{BadName, MAX_NAME_CHARS, check_characters, check_name};
 pub use parse::parse;
 pub use prompts::{DatasetPrompts, Prompts, SyntheticPrompts};

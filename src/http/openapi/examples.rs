@@ -31,6 +31,8 @@ const EXAMPLES: &[Example] = &[
     example!("getExperiment", "200"),
     example!("cancelExperiment", "200"),
     example!("cancelExperiment", "202"),
+    example!("changeLabels", "request"),
+    example!("changeLabels", "200"),
     example!("getResults", "200"),
     example!("getProcesses", "200"),
     example!("getTimeseries", "200"),

@@ -50,11 +50,11 @@ fn problems() -> Vec<(Of, Problem)> {
         (All, Problem::unauthenticated("there is no API key in the request")),
         (All, Problem::invalid_key("the API key has expired")),
         (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
-        (These(&["cancelExperiment"]), Problem::not_yours()),
+        (These(&["cancelExperiment", "changeLabels"]), Problem::not_yours()),
         (All, Problem::forwarded_without_authentication(forwarded)),
         (All, Problem::foreign_host("lab.example")),
         (
-            These(&["submitExperiment", "cancelExperiment", "countFlops"]),
+            These(&["submitExperiment", "cancelExperiment", "changeLabels", "countFlops"]),
             Problem::cross_site(),
         ),
         (
@@ -106,12 +106,19 @@ fn problems() -> Vec<(Of, Problem)> {
         (These(&["exportExperiment"]), Problem::requests_dropped(dropped_at)),
         (All, Problem::body_too_large(33_554_432)),
         (All, Problem::uri_too_long(8192)),
-        (All, Problem::unsupported_media_type("text/plain")),
+        (All, Problem::unsupported_media_type("text/plain", ["application/json", "application/yaml"])),
         (
             These(&["submitExperiment"]),
             Problem::invalid_experiment(field(
                 "/max_output_tokens",
                 "is 0; accepted is an integer from 1 to 10000000",
+            )),
+        ),
+        (
+            These(&["changeLabels"]),
+            Problem::invalid_labels(field(
+                "/team",
+                "is 7; accepted is a text of 1 to 500 characters without control characters",
             )),
         ),
         (These(&["submitExperiment"]), Problem::idempotency_key_taken()),

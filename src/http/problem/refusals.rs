@@ -39,7 +39,7 @@ impl Problem {
     }
 
     pub fn not_yours() -> Self {
-        let detail = "the experiment is another's; its submitter and admins may cancel it";
+        let detail = "the experiment is another's; its submitter and admins may change it";
         Self::new(
             StatusCode::FORBIDDEN,
             "not-yours",
