@@ -11,6 +11,7 @@ mod limits;
 mod listen;
 mod node;
 mod option;
+mod roles;
 mod service;
 mod settings;
 mod telemetry;

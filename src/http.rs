@@ -37,7 +37,7 @@ mod unread;
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use access::{Access, Authentication, KeysInUse, LastUsed, RateLimit, TrustedProxies};
+pub use access::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLimit, TrustedProxies};
 pub use concurrency_limit::{Exports, Streams};
 pub use connections::serve;
 #[cfg(test)]
