@@ -134,6 +134,7 @@ def capture(server, keeper):
     shutil.copy(EXAMPLES / "getExperiment.200.json", EXAMPLES / "cancelExperiment.202.json")
     keeper.keep("followExperiment.200.txt", server.first_lines(f"{first}/events", 9))
     get("listNodes", "/v1/nodes")
+    get("getLimits", "/v1/limits")
     get("listDevices", "/v1/devices")
     get("getMetricDefinition", "/v1/metrics/output_throughput")
     # A few; the rest is alike.

@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod body;
+mod caller_limits;
 mod compression;
 mod concurrency_limit;
 mod conditional;
@@ -65,6 +66,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(metric_definitions::metric_definition))
         .routes(routes!(devices::devices))
         .routes(routes!(nodes::nodes))
+        .routes(routes!(caller_limits::limits))
         .routes(routes!(flops::flops))
         .routes(routes!(audit::audit))
         .routes(routes!(metrics::scrape::metrics))

@@ -77,6 +77,11 @@ impl Problem {
         }
     }
 
+    /// Tells whether this is its kind, without the part that all kinds have.
+    pub fn is_of_kind(&self, kind: &str) -> bool {
+        self.kind.rsplit(':').next() == Some(kind)
+    }
+
     fn again_after(self, sec: u32) -> Self {
         Self {
             retry_after_sec: Some(sec),

@@ -73,6 +73,7 @@ mod timeseries;
 mod traces;
 mod true_energy;
 mod undisturbed;
+mod user_limits;
 mod witnesses;
 
 use joulemark_testkit::{

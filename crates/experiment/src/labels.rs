@@ -7,11 +7,10 @@ use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::field::{FieldProblem, Fields, MAX_PROBLEMS, brief, is_plain};
-use super::name::check_characters;
+use super::name::{MAX_NAME_CHARS, check_characters};
 use super::table::{Asked, Bounds, Kind};
 
 pub const MAX_LABELS: usize = 64;
-const MAX_NAME_CHARS: usize = 100;
 const MAX_VALUE_CHARS: usize = 500;
 
 impl Asked for BTreeMap<String, String> {

@@ -123,6 +123,15 @@ async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow:
     }
     let body = repeat.experiment.to_string();
     let sent = session.server.submit(body.as_bytes(), MediaType::Json).await;
+    let shown = match &sent {
+        Err(ClientError::Refused(problem)) if problem.short_kind() == "priority-too-high" => {
+            format!(
+                "{shown} repeats an experiment of priority {}",
+                repeat.experiment["priority"]
+            )
+        }
+        _ => shown,
+    };
     Ok((sent.context(shown)?, repeats))
 }
 

@@ -48,6 +48,7 @@ const EXAMPLES: &[Example] = &[
     example!("listNodes", "200"),
     example!("countFlops", "request"),
     example!("countFlops", "200"),
+    example!("getLimits", "200"),
     example!("listAudit", "200"),
     example!("getMetrics", "200", "txt"),
     example!("healthz", "200"),

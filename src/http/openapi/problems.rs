@@ -1,6 +1,7 @@
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
+use crate::allowance::{Account, Weekly};
 use crate::http::problem::Problem;
 use joulemark_experiment::access::Role;
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, FieldProblem, State};
@@ -106,7 +107,10 @@ fn problems() -> Vec<(Of, Problem)> {
         (These(&["exportExperiment"]), Problem::requests_dropped(dropped_at)),
         (All, Problem::body_too_large(33_554_432)),
         (All, Problem::uri_too_long(8192)),
-        (All, Problem::unsupported_media_type("text/plain", ["application/json", "application/yaml"])),
+        (
+            All,
+            Problem::unsupported_media_type("text/plain", ["application/json", "application/yaml"]),
+        ),
         (
             These(&["submitExperiment"]),
             Problem::invalid_experiment(field(
@@ -131,6 +135,18 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (All, Problem::too_many_requests(600, 1)),
         (These(&["submitExperiment"]), Problem::quota_used_up(1000)),
+        (
+            These(&["submitExperiment"]),
+            Problem::week_used_up(Weekly::DeviceHours, "ada", &used_up(40.25, 40), dropped_at),
+        ),
+        (
+            These(&["submitExperiment"]),
+            Problem::week_used_up(Weekly::Joules, "ada", &used_up(5_000_321.5, 5_000_000), dropped_at),
+        ),
+        (
+            These(&["submitExperiment"]),
+            Problem::priority_too_high(5, 0, Role::Submitter),
+        ),
         (All, Problem::headers_too_large(32_768)),
         (All, Problem::internal()),
         (All, Problem::http_version_too_old()),
@@ -145,6 +161,14 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (These(&["submitExperiment"]), Problem::queue_full(100_000)),
     ]
+}
+
+fn used_up(used: f64, allowed: u64) -> Account {
+    Account {
+        used,
+        allowed: Some(allowed),
+        room_again_at: example_id().created_at().checked_add(48.hours()).ok(),
+    }
 }
 
 /// One that was given to nobody.
