@@ -32,6 +32,7 @@ EXPERIMENT = {
     "num_cycles": 2,
     "labels": {"team": "nlp"},
 }
+CHANGES = {"paper": "fig3", "draft": None}
 QUESTION = {"model": MODEL, "input_tokens": 128, "output_tokens": 64}
 
 
@@ -123,12 +124,17 @@ def capture(server, keeper):
     status, _, text = server.call(f"/v1/experiments/{waiting}/cancel", method="POST")
     assert status == 200, text
     keeper.keep("cancelExperiment.200.json", text)
+    keeper.keep("changeLabels.request.json", json.dumps(CHANGES))
+    status, _, text = server.call(f"/v1/experiments/{waiting}/labels", CHANGES, method="PATCH")
+    assert status == 200, text
+    keeper.keep("changeLabels.200.json", text)
     server.until(first.rsplit("/", 1)[1], ["measuring"])
     get("getExperiment", first)
     # Only another server's experiment takes so long to stop that the answer is 202: with the experiment as it is then.
     shutil.copy(EXAMPLES / "getExperiment.200.json", EXAMPLES / "cancelExperiment.202.json")
     keeper.keep("followExperiment.200.txt", server.first_lines(f"{first}/events", 9))
     get("listNodes", "/v1/nodes")
+    get("getLimits", "/v1/limits")
     get("listDevices", "/v1/devices")
     get("getMetricDefinition", "/v1/metrics/output_throughput")
     # A few; the rest is alike.

@@ -11,9 +11,11 @@ mod limits;
 mod listen;
 mod node;
 mod option;
+mod roles;
 mod service;
 mod settings;
 mod telemetry;
+mod user_limits;
 
 pub use auth_mode::AuthMode;
 pub use energy::EnergyFlags;
@@ -23,3 +25,4 @@ pub use listen::Listen;
 pub use option::ServerOption;
 pub use settings::{Flags, Settings};
 pub use telemetry::LogFormat;
+pub use user_limits::UserLimits;

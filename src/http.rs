@@ -4,6 +4,7 @@
 mod access;
 mod audit;
 mod body;
+mod caller_limits;
 mod compression;
 mod concurrency_limit;
 mod conditional;
@@ -37,7 +38,7 @@ mod unread;
 use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use access::{Access, Authentication, KeysInUse, LastUsed, RateLimit, TrustedProxies};
+pub use access::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLimit, TrustedProxies};
 pub use concurrency_limit::{Exports, Streams};
 pub use connections::serve;
 #[cfg(test)]
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::submit::submit, experiments::list::list))
         .routes(routes!(experiments::show::show))
         .routes(routes!(experiments::cancel::cancel))
+        .routes(routes!(experiments::relabel::relabel))
         .routes(routes!(experiments::results::results))
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
@@ -64,6 +66,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(metric_definitions::metric_definition))
         .routes(routes!(devices::devices))
         .routes(routes!(nodes::nodes))
+        .routes(routes!(caller_limits::limits))
         .routes(routes!(flops::flops))
         .routes(routes!(audit::audit))
         .routes(routes!(metrics::scrape::metrics))

@@ -1,5 +1,6 @@
 //! joulemark measures what an LLM really costs to run. `ARCHITECTURE.md` explains the floors these modules stand on.
 
+mod allowance;
 pub mod callback;
 pub mod cli;
 pub mod client;

@@ -1,12 +1,11 @@
 use anyhow::Context as _;
+use axum::http::{HeaderName, header::InvalidHeaderName};
 
 use crate::config::{AuthMode, Settings};
-use crate::http::{Access, Authentication, KeysInUse, LastUsed, RateLimit, TrustedProxies};
+use crate::http::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLimit, TrustedProxies};
 
 /// The settings on access as the API goes by them.
 pub fn build(settings: &Settings) -> anyhow::Result<Access> {
-    let header = Some(&settings.access.identity_header).filter(|name| !name.is_empty());
-    let identity_header = header.map(|name| name.to_ascii_lowercase().parse());
     let cors_origins = settings.access.cors_origin.iter().map(|origin| origin.parse());
     Ok(Access {
         authentication: match settings.access.auth {
@@ -18,10 +17,14 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
             socket: settings.access.trusts_socket(),
         },
         public_base: settings.access.public_base(),
-        identity_header: identity_header
-            .transpose()
-            .context("identity_header is no header's name")?,
-        identity_role: settings.access.identity_role,
+        identity_header: header(&settings.access.identity_header).context("identity_header is no header's name")?,
+        named_roles: NamedRoles {
+            other: settings.access.identity_role,
+            of_users: settings.access.user_roles(),
+            groups_header: header(&settings.access.identity_groups_header)
+                .context("identity_groups_header is no header's name")?,
+            of_groups: settings.access.group_roles(),
+        },
         share_prompts: settings.access.share_prompts,
         cors_origins: cors_origins
             .collect::<Result<_, _>>()
@@ -33,4 +36,10 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
         last_used: LastUsed::default(),
         keys_in_use: KeysInUse::default(),
     })
+}
+
+/// Returns none for an empty name.
+fn header(name: &str) -> Result<Option<HeaderName>, InvalidHeaderName> {
+    let name = Some(name).filter(|name| !name.is_empty());
+    name.map(|name| name.to_ascii_lowercase().parse()).transpose()
 }

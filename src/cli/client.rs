@@ -7,6 +7,7 @@ mod complaint;
 mod ending;
 mod explain;
 mod export;
+mod label;
 mod list;
 mod metrics;
 mod part_file;
@@ -23,6 +24,7 @@ mod watch;
 pub use cancel::CancelArguments;
 pub use ending::Ending;
 pub use export::ExportArguments;
+pub use label::LabelArguments;
 pub use list::ListArguments;
 pub use results::ResultsArguments;
 pub use status::StatusArguments;
@@ -51,6 +53,9 @@ pub enum ClientCommand {
     /// Cancel experiments.
     #[command(after_help = EXIT_CODES)]
     Cancel(CancelArguments),
+    /// Set or remove an experiment's labels.
+    #[command(after_help = EXIT_CODES)]
+    Label(LabelArguments),
     /// Write experiments, or one's requests, tokens or time series, as CSV, JSON lines or Parquet.
     #[command(after_help = EXIT_CODES)]
     Export(ExportArguments),
@@ -63,6 +68,7 @@ pub fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Results(arguments) => results::run(arguments),
         ClientCommand::List(arguments) => list::run(arguments),
         ClientCommand::Cancel(arguments) => cancel::run(arguments),
+        ClientCommand::Label(arguments) => label::run(arguments),
         ClientCommand::Export(arguments) => export::run(arguments),
     }
 }

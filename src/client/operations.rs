@@ -81,6 +81,22 @@ impl Server {
         self.document(|| self.http.post(url.clone())).await
     }
 
+    /// Changes labels: a text sets one, null removes one. Doing it twice is as good as once.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] says which labels are bad.
+    pub async fn change_labels(&self, id: ExperimentId, changes: &Value) -> Result<Document, ClientError> {
+        let url = self.address.at(&["v1", "experiments", &id.to_string(), "labels"], &[]);
+        let body = changes.to_string();
+        self.document(|| {
+            let request = self.http.patch(url.clone());
+            request
+                .header(CONTENT_TYPE, "application/merge-patch+json")
+                .body(body.clone())
+        })
+        .await
+    }
+
     /// Rows of one experiment, or of all that the query selects, as they come. Uncompressed: what breaks off shows.
     pub async fn export(&self, id: Option<ExperimentId>, query: &[(String, String)]) -> Result<Response, ClientError> {
         let id = id.map(|id| id.to_string());

@@ -39,7 +39,24 @@ section! {
         identity_header: String = "";
 
         /// What users named by the identity header may do: reader, submitter or admin.
+        ///
+        /// Where neither user_role nor group_role says otherwise.
         identity_role: String as Role = "submitter";
+
+        /// Header in which a trusted proxy names the user's groups, with commas between.
+        ///
+        /// Such as X-Remote-Groups; the proxy must remove what clients send in it. Empty: none.
+        identity_groups_header: String = "";
+
+        /// What one user named by the identity header may do, NAME=ROLE; may be given several times [default: none].
+        ///
+        /// It goes before what the user's groups may.
+        user_role: Vec<String> = [];
+
+        /// What the users of a group may do, GROUP=ROLE; may be given several times [default: none].
+        ///
+        /// Of a user with several groups here the role counts that may most.
+        group_role: Vec<String> = [];
 
         /// Let everybody read everybody's prompts.
         ///
@@ -90,15 +107,28 @@ impl Settings {
             self.access.identity_header.is_empty() || (!keyless && !self.access.trusted_proxy.is_empty()),
             "identity_header needs auth keys and a trusted_proxy, the only one it is believed from".to_owned(),
         );
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        check(
-            self.access.identity_header.bytes().all(is_token)
-                && !self.access.identity_header.eq_ignore_ascii_case("authorization"),
-            format!(
-                "identity_header is {:?}; accepted is a header's name other than Authorization, such as X-Remote-User",
-                self.access.identity_header
+        for (option, name, example) in [
+            ("identity_header", &self.access.identity_header, "X-Remote-User"),
+            (
+                "identity_groups_header",
+                &self.access.identity_groups_header,
+                "X-Remote-Groups",
             ),
-        );
+        ] {
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            check(
+                name.bytes().all(is_token) && !name.eq_ignore_ascii_case("authorization"),
+                format!(
+                    "{option} is {name:?}; accepted is a header's name other than Authorization, such as {example}"
+                ),
+            );
+        }
+        problems.extend(self.access.role_problems());
+        let mut check = |good: bool, message: String| {
+            if !good {
+                problems.push(message);
+            }
+        };
         for network in &self.access.trusted_proxy {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, and unix";
             check(

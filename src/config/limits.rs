@@ -67,6 +67,30 @@ section! {
         /// Most experiments of one submitter that wait or run; 0 for no limit.
         max_unfinished_per_user: u64 = 1000;
 
+        /// Most device-hours that one submitter's experiments take in seven days; 0 for no limit.
+        ///
+        /// Devices (each GPU, and the CPU) times the hours for which they were leased, of what ended in the last seven
+        /// days, to the hour, and of what runs. Whoever has had as much may not submit; what was accepted before runs, so
+        /// max_unfinished_per_user bounds how far it is passed.
+        max_device_hours_per_week: u64 = 0;
+
+        /// Most joules that one submitter's experiments take in seven days; 0 for no limit.
+        ///
+        /// The energy attributed to them in their results. What failed, or was not metered, adds nothing: where energy may
+        /// be unknown, limit device-hours as well.
+        max_joules_per_week: u64 = 0;
+
+        /// Another limit for one submitter, NAME:OPTION=VALUE; may be given several times [default: none].
+        ///
+        /// NAME is that of their keys, or the proxy's; OPTION is max_unfinished_per_user, max_device_hours_per_week or
+        /// max_joules_per_week. Such as ada:max_device_hours_per_week=40.
+        user_limit: Vec<String> = [];
+
+        /// Highest priority that a submitter may ask for, 0 to 100; above it only admins go.
+        ///
+        /// Without authentication everybody is an admin. What is stored keeps its priority.
+        max_priority_submitter: i32 = 0, at least 0;
+
         /// Most prompts of an experiment; 0 for no limit but the API's own.
         ///
         /// 100000 is also the API's own limit.

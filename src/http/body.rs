@@ -50,36 +50,21 @@ pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
 /// 90 MB. What reads YAML has the same limit of its own.
 const MAX_VALUES: usize = 250_000;
 
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// Reads a JSON or YAML document as what its Content-Type says.
 ///
 /// # Errors
 /// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
 pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Problem> {
-    // Not unpacked: a few bytes can stand for more than there is memory.
-    let coding = headers.get(header::CONTENT_ENCODING);
-    if let Some(coding) = coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("no text")));
-    }
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("absent");
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => {
-            if count_values(bytes) > MAX_VALUES {
-                let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most as many");
-                return Err(Problem::malformed_body(detail));
-            }
-            serde_json::from_slice::<Strict>(bytes)
-                .map(|Strict(document)| Body { document, yaml: None })
-                .map_err(|error| Problem::malformed_body(no_json(bytes, &error)))
-        }
+    refuse_encoding(headers)?;
+    let content_type = content_type(headers);
+    match essence(content_type).as_str() {
+        JSON => Ok(Body {
+            document: read_json(bytes)?,
+            yaml: None,
+        }),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|error| Problem::malformed_body(format!("the body is not UTF-8: {error}")))?;
@@ -90,8 +75,54 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
                 })
                 .map_err(|error| Problem::malformed_body(yaml::refusal(&error)))
         }
-        _ => Err(Problem::unsupported_media_type(content_type)),
+        _ => Err(Problem::unsupported_media_type(
+            content_type,
+            [JSON, "application/yaml"],
+        )),
     }
+}
+
+/// Reads a JSON merge patch (RFC 7386), which may come as plain JSON.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
+    refuse_encoding(headers)?;
+    let content_type = content_type(headers);
+    match essence(content_type).as_str() {
+        JSON | MERGE_PATCH => read_json(bytes),
+        _ => Err(Problem::unsupported_media_type(content_type, [JSON, MERGE_PATCH])),
+    }
+}
+
+/// Refuses a body that is packed. It is not unpacked: a few bytes can stand for more than there is memory.
+fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    match coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Some(coding) => Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("no text"))),
+        None => Ok(()),
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE);
+    value.and_then(|value| value.to_str().ok()).unwrap_or("absent")
+}
+
+/// Returns a media type without its parameters.
+fn essence(content_type: &str) -> String {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn read_json(bytes: &[u8]) -> Result<Value, Problem> {
+    if count_values(bytes) > MAX_VALUES {
+        let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most as many");
+        return Err(Problem::malformed_body(detail));
+    }
+    serde_json::from_slice::<Strict>(bytes)
+        .map(|Strict(document)| document)
+        .map_err(|error| Problem::malformed_body(no_json(bytes, &error)))
 }
 
 /// Returns why a text is no JSON document.

@@ -6,6 +6,7 @@ pub mod filter;
 mod idempotency;
 pub mod list;
 pub mod processes;
+pub mod relabel;
 pub mod results;
 pub mod show;
 pub mod submit;
@@ -25,9 +26,9 @@ async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
     store.get(id).await?.ok_or_else(|| Problem::no_experiment(id))
 }
 
-/// Who is told of its end, for those who may cancel it: the URL may hold a secret.
+/// Who is told of its end, for those who may change it: the URL may hold a secret.
 async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Result<Option<Callback>, Problem> {
-    if !caller.may_cancel(record.submitter.as_deref()) {
+    if !caller.may_change(record.submitter.as_deref()) {
         return Ok(None);
     }
     Ok(state.resources.store.callback(record.id).await?)

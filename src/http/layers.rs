@@ -83,7 +83,7 @@ fn same_site(access: &Access) -> CsrfLayer<impl Fn(tower_http::csrf::ProtectionE
 fn cors(access: &Access) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(access.cors_origins.clone())
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::LOCATION, header::RETRY_AFTER, REQUEST_ID])
 }

@@ -30,10 +30,11 @@ pub async fn check_shape(AxumState(state): AxumState<AppState>, request: Request
     } else if header_bytes(headers) > limits.max_header_bytes {
         Some(Problem::headers_too_large(limits.max_header_bytes))
     } else {
-        let identity = state.access.identity_header.as_ref();
+        let access = &state.access;
+        let identity = [&access.identity_header, &access.named_roles.groups_header];
         let twice = SINGLE
             .iter()
-            .chain(identity)
+            .chain(identity.into_iter().flatten())
             .find(|name| headers.get_all(*name).iter().count() > 1);
         let twice = twice.map(|name| Problem::bad_header(name, "is there twice; accepted is one"));
         // RFC 9112, 3.2: whoever routes by the host and whoever does not must not disagree.

@@ -77,6 +77,11 @@ impl Problem {
         }
     }
 
+    /// Tells whether this is its kind, without the part that all kinds have.
+    pub fn is_of_kind(&self, kind: &str) -> bool {
+        self.kind.rsplit(':').next() == Some(kind)
+    }
+
     fn again_after(self, sec: u32) -> Self {
         Self {
             retry_after_sec: Some(sec),
@@ -91,6 +96,11 @@ impl Problem {
     /// A question after a model's FLOPs.
     pub fn invalid_question(errors: Vec<FieldProblem>) -> Self {
         Self::invalid_fields("invalid-question", "The question is not valid", errors)
+    }
+
+    /// A change of labels.
+    pub fn invalid_labels(errors: Vec<FieldProblem>) -> Self {
+        Self::invalid_fields("invalid-labels", "The labels are not valid", errors)
     }
 
     fn invalid_fields(kind: &str, title: &str, errors: Vec<FieldProblem>) -> Self {
@@ -141,10 +151,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-taken", title, detail)
     }
 
-    pub fn unsupported_media_type(given: &str) -> Self {
+    pub fn unsupported_media_type(given: &str, accepted: [&str; 2]) -> Self {
         let detail = format!(
-            "the body's Content-Type is {given}; accepted are application/json and application/yaml \
-             (with curl: -H 'Content-Type: application/json')"
+            "the body's Content-Type is {given}; accepted are {} (with curl: -H 'Content-Type: application/json')",
+            accepted.join(" and ")
         );
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

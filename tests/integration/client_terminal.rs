@@ -99,6 +99,7 @@ fn there_is_a_manual_page_for_each_subcommand_and_groff_has_nothing_to_say() {
         "joulemark",
         "joulemark-submit",
         "joulemark-export",
+        "joulemark-label",
         "joulemark-serve",
         "joulemark-key-create",
     ] {

@@ -145,7 +145,7 @@ async fn events_come_one_by_one_and_a_wait_ends_when_its_time_is_up() {
     }
 }
 
-/// Stands for oauth2-proxy: whoever has a cookie of theirs is known by it.
+/// Stands for oauth2-proxy: whoever has a cookie of theirs is known by it, `session=USER` or `session=USER/GROUP,GROUP`.
 async fn provider() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -154,8 +154,20 @@ async fn provider() -> SocketAddr {
             .get("cookie")
             .and_then(|cookie| cookie.to_str().ok())
             .unwrap_or_default();
-        match cookie.strip_prefix("session=") {
-            Some(user) => (StatusCode::ACCEPTED, [("x-auth-request-user", user.to_owned())]).into_response(),
+        let session = cookie.strip_prefix("session=").map(|session| session.split_once('/'));
+        match session {
+            Some(Some((user, groups))) => {
+                let headers = [("x-auth-request-user", user), ("x-auth-request-groups", groups)];
+                (
+                    StatusCode::ACCEPTED,
+                    headers.map(|(name, text)| (name, text.to_owned())),
+                )
+                    .into_response()
+            }
+            Some(None) => {
+                let user = cookie.trim_start_matches("session=").to_owned();
+                (StatusCode::ACCEPTED, [("x-auth-request-user", user)]).into_response()
+            }
             None => StatusCode::UNAUTHORIZED.into_response(),
         }
     };
@@ -192,6 +204,40 @@ async fn users_are_those_of_an_identity_provider_where_there_is_one_and_keys_pas
             .unwrap();
         assert_eq!(by_key.status(), StatusCode::CREATED, "{proxy:?}");
         assert_eq!(by_key.json::<Value>().await.unwrap()["submitter"], "ada", "{proxy:?}");
+    }
+}
+
+#[tokio::test]
+async fn roles_are_those_of_the_groups_that_the_identity_provider_tells() {
+    for proxy in Proxy::installed() {
+        let options = [
+            "--identity-groups-header",
+            "X-Remote-Groups",
+            "--group-role",
+            "ops=admin",
+            "--group-role",
+            "lab=submitter",
+            "--identity-role",
+            "reader",
+        ];
+        let front = Front::start_with(proxy, Identity::Provider(provider().await), &options);
+        for (cookie, audit, cancel) in [
+            ("session=heidi/guests,ops", 200, 404),
+            ("session=heidi/lab,guests", 403, 404),
+            ("session=heidi/guests", 403, 403),
+            ("session=heidi", 403, 403),
+        ] {
+            // What a client says itself is not believed, whatever the provider says.
+            let request = |method, path: &str| {
+                let request = front.request(method, path).header("cookie", cookie);
+                request.header("x-remote-groups", "ops")
+            };
+            let asked = request(Method::GET, "/v1/audit").send().await.unwrap();
+            assert_eq!(asked.status().as_u16(), audit, "{proxy:?} {cookie}");
+            let path = "/v1/experiments/01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11/cancel";
+            let cancelled = request(Method::POST, path).send().await.unwrap();
+            assert_eq!(cancelled.status().as_u16(), cancel, "{proxy:?} {cookie}");
+        }
     }
 }
 

@@ -120,6 +120,37 @@ async fn nobody_is_who_they_say_they_are() {
 }
 
 #[tokio::test]
+async fn nobody_is_of_a_group_that_they_say_they_are_of() {
+    for proxy in Proxy::installed() {
+        let groups = [
+            "--identity-groups-header",
+            "X-Remote-Groups",
+            "--group-role",
+            "ops=admin",
+        ];
+        let front = Front::start(proxy, &groups);
+        let ada = front.guarded.key("ada", "submitter");
+        for request in [
+            front.by_user(Method::GET, "/v1/audit"),
+            front.request(Method::GET, "/v1/audit").bearer_auth(&ada),
+        ] {
+            for name in ["x-remote-groups", "X-Remote-Groups", "X_Remote_Groups"] {
+                let forged = request.try_clone().unwrap().header(name, "ops");
+                let response = forged.send().await.unwrap();
+                problem_of(response, StatusCode::FORBIDDEN, &format!("{proxy:?} {name}")).await;
+            }
+            let twice = request.header("x-remote-groups", "a").header("x-remote-groups", "ops");
+            problem_of(
+                twice.send().await.unwrap(),
+                StatusCode::FORBIDDEN,
+                &format!("{proxy:?} twice"),
+            )
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn links_and_the_audit_log_go_by_what_the_proxy_sees() {
     for proxy in Proxy::installed() {
         let front = Front::start(proxy, &[]);

@@ -46,6 +46,10 @@ impl Scene {
             "192.0.2.0/24",
             "--identity-header",
             "X-Remote-User",
+            "--identity-groups-header",
+            "X-Remote-Groups",
+            "--group-role",
+            "ops=admin",
             "--allow-hub",
         ];
         options.extend([

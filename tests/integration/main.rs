@@ -63,6 +63,7 @@ mod receiver;
 mod recovered_gpu;
 mod recovery;
 mod refused_gpus;
+mod relabel;
 mod representations;
 mod same_host;
 mod service_manager;
@@ -73,6 +74,7 @@ mod timeseries;
 mod traces;
 mod true_energy;
 mod undisturbed;
+mod user_limits;
 mod witnesses;
 
 use joulemark_testkit::{

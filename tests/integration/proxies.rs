@@ -191,6 +191,69 @@ async fn a_trusted_proxy_names_the_user_who_then_owns_what_they_submit() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_s_groups_give_roles_and_nobody_else_s_do() {
+    const ROLES: [&str; 8] = [
+        "--identity-groups-header",
+        "X-Remote-Groups",
+        "--group-role",
+        "ops=admin",
+        "--user-role",
+        "intern=reader",
+        "--identity-role",
+        "submitter",
+    ];
+    let trusting = Guarded::start(&[&BEHIND[..], &ROLES].concat());
+    let stranger = ["--trusted-proxy", "192.0.2.0/24", "--identity-header", "X-Remote-User"];
+    let distrusting = Guarded::start(&[&stranger[..], &ROLES].concat());
+    let (key, other_key) = (trusting.key("ada", "submitter"), distrusting.key("ada", "submitter"));
+    let get = async |guarded: &Guarded, headers: &[(&str, &str)]| {
+        let mut request = reqwest::Client::new().get(format!("{}/v1/audit", guarded.server.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    let (by_key, by_other_key) = (format!("Bearer {key}"), format!("Bearer {other_key}"));
+    let user = ("x-remote-user", "grace");
+    for (headers, expected) in [
+        (&[user, ("x-remote-groups", "lab, ops")][..], 200),
+        (&[user, ("x-remote-groups", "lab")], 403),
+        (&[user], 403),
+        (&[("x-remote-user", "intern"), ("x-remote-groups", "ops")], 403),
+        (&[("x-remote-groups", "ops")], 401),
+        (&[user, ("x-remote-groups", "lab"), ("x-remote-groups", "ops")], 400),
+        (&[("authorization", &by_key), ("x-remote-groups", "ops")], 403),
+        (&[("authorization", &by_key), user, ("x-remote-groups", "ops")], 403),
+    ] {
+        assert_eq!(get(&trusting, headers).await, expected, "{headers:?}");
+    }
+    for (headers, expected) in [
+        (&[user, ("x-remote-groups", "ops")][..], 401),
+        (
+            &[("authorization", &by_other_key), user, ("x-remote-groups", "ops")],
+            403,
+        ),
+    ] {
+        assert_eq!(get(&distrusting, headers).await, expected, "of a stranger: {headers:?}");
+    }
+    let url = format!("{}/v1/limits", trusting.server.url);
+    let asked = reqwest::Client::new().get(url).header("x-remote-user", "grace");
+    let told: Value = asked
+        .header("x-remote-groups", "ops")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&told["name"], &told["role"]),
+        (&json!("grace"), &json!("admin")),
+        "{told:#}"
+    );
+}
+
+#[tokio::test]
 async fn pages_of_other_sites_get_nothing_unless_their_origin_is_named() {
     let closed = Server::start();
     let opened = Server::start_with(&["--allow-synthetic-engine", "--cors-origin", "https://lab.example"]);

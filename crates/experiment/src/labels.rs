@@ -1,13 +1,17 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
-use utoipa::openapi::{Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::field::{Fields, is_plain};
-use super::name::check_characters;
+use super::field::{FieldProblem, Fields, MAX_PROBLEMS, brief, is_plain};
+use super::name::{MAX_NAME_CHARS, check_characters};
 use super::table::{Asked, Bounds, Kind};
 
-const MAX_LABELS: usize = 64;
+pub const MAX_LABELS: usize = 64;
+const MAX_VALUE_CHARS: usize = 500;
 
 impl Asked for BTreeMap<String, String> {
     const KIND: Kind = Kind::Document;
@@ -25,20 +29,96 @@ impl Asked for BTreeMap<String, String> {
         let mut inner = Fields::new(object, base, &keys, fields.problems());
         let mut labels = BTreeMap::new();
         for (key, value) in object {
-            if !is_plain(key, 100) {
-                inner.problem(
-                    key,
-                    "has a name that is empty, over 100 characters or with control characters",
-                );
-            } else if let Err(bad) = check_characters(key) {
-                inner.problem(key, format!("has a name that {bad}"));
-            } else if value.is_null() {
+            if value.is_null() && is_plain(key, MAX_NAME_CHARS) {
                 inner.problem(key, "is null; accepted is a text of 1 to 500 characters");
-            } else if let Some(text) = inner.text(key, 500) {
+            } else if let Some(text) = label(&mut inner, key) {
                 labels.insert(key.clone(), text);
             }
         }
         Some(labels)
+    }
+}
+
+/// Reads the text of one label; `None` for none and for a bad one, of which the problem is noted. A label whose name has
+/// characters that cannot be seen is not set, and may be removed where an earlier release took it.
+fn label(fields: &mut Fields<'_>, key: &str) -> Option<String> {
+    if !is_plain(key, MAX_NAME_CHARS) {
+        fields.problem(
+            key,
+            "has a name that is empty, over 100 characters or with control characters",
+        );
+        return None;
+    }
+    fields.value(key)?;
+    match check_characters(key) {
+        Ok(()) => fields.text(key, MAX_VALUE_CHARS),
+        Err(bad) => {
+            fields.problem(key, format!("has a name that {bad}"));
+            None
+        }
+    }
+}
+
+/// A JSON merge patch (RFC 7386) of an experiment's labels: a text sets a label, null removes it, others stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelChanges(BTreeMap<String, Option<String>>);
+
+impl LabelChanges {
+    /// Reads a patch. Names and texts are bounded as in a submission.
+    ///
+    /// # Errors
+    /// Every problem found, each with a pointer to its label.
+    pub fn read(document: &Value) -> Result<Self, Vec<FieldProblem>> {
+        let Some(object) = document.as_object() else {
+            let detail = format!(
+                "the document is {}; accepted is an object with a text for each label to be set and null for each to be \
+                 removed",
+                brief(document)
+            );
+            return Err(vec![FieldProblem::new("", detail)]);
+        };
+        let mut problems = Vec::new();
+        let mut fields = Fields::of_any_keys(object, "", &mut problems);
+        let read = |key: &String| (key.clone(), label(&mut fields, key));
+        let changes = object.keys().map(read).collect();
+        if problems.is_empty() {
+            Ok(Self(changes))
+        } else {
+            problems.truncate(MAX_PROBLEMS);
+            Err(problems)
+        }
+    }
+
+    /// Returns the labels as they are after the changes.
+    pub fn applied_to(&self, mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        for (name, text) in &self.0 {
+            match text {
+                Some(text) => labels.insert(name.clone(), text.clone()),
+                None => labels.remove(name),
+            };
+        }
+        labels
+    }
+}
+
+impl PartialSchema for LabelChanges {
+    fn schema() -> RefOr<Schema> {
+        let mut value = plain(MAX_VALUE_CHARS);
+        value.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+        let object = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property_names(Some(Schema::Object(plain(MAX_NAME_CHARS))))
+            .additional_properties(Some(AdditionalProperties::RefOr(Schema::Object(value).into())))
+            .description(Some(
+                "A merge patch (RFC 7386) of labels: a text sets the label of its name, null removes it, others stay.",
+            ));
+        Schema::Object(object.build()).into()
+    }
+}
+
+impl ToSchema for LabelChanges {
+    fn name() -> Cow<'static, str> {
+        "LabelChanges".into()
     }
 }
 
@@ -52,19 +132,57 @@ pub fn node_labels() -> Object {
 
 /// Returns the schema of what is read here: up to 64 labels, each with a name and a text.
 fn label_map(description: &str) -> Object {
-    const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
-    let plain = |most_chars| {
-        let text = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(most_chars));
-        Schema::Object(text.pattern(Some(PLAIN)).build())
-    };
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
-        .property_names(Some(plain(100)))
-        .additional_properties(Some(AdditionalProperties::RefOr(plain(500).into())))
+        .property_names(Some(Schema::Object(plain(MAX_NAME_CHARS))))
+        .additional_properties(Some(AdditionalProperties::RefOr(
+            Schema::Object(plain(MAX_VALUE_CHARS)).into(),
+        )))
         .max_properties(Some(MAX_LABELS))
         .description(Some(description))
         .build()
+}
+
+/// Returns the schema of a text without control characters.
+fn plain(max_chars: usize) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(max_chars))
+        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]+$"))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let pairs = pairs.iter().map(|&(name, text)| (name.to_owned(), text.to_owned()));
+        pairs.collect()
+    }
+
+    #[test]
+    fn a_text_sets_a_label_null_removes_it_and_others_stay() {
+        let changes = LabelChanges::read(&json!({"team": "b", "paper": null, "new": "ü", "absent": null})).unwrap();
+        let after = changes.applied_to(labels(&[("team", "a"), ("paper", "1"), ("kept", "k")]));
+        assert_eq!(after, labels(&[("kept", "k"), ("new", "ü"), ("team", "b")]));
+        let none = LabelChanges::read(&json!({})).unwrap();
+        assert_eq!(none.applied_to(after.clone()), after);
+    }
+
+    #[test]
+    fn every_label_that_a_submission_would_refuse_is_refused_by_name() {
+        let long = "x".repeat(501);
+        let document = json!({"": "a", "n\u{0}": null, "s\u{200b}": "a", "t\u{200b}": null, "/": 1, "long": long, "empty": "", "list": ["a"], "good": "a"});
+        let problems = LabelChanges::read(&document).unwrap_err();
+        let mut pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+        pointers.sort_unstable();
+        assert_eq!(pointers, ["/", "/empty", "/list", "/long", "/n\u{0}", "/s\u{200b}", "/~1"]);
+        for document in [json!([]), json!("a"), json!(null)] {
+            assert_eq!(LabelChanges::read(&document).unwrap_err()[0].pointer, "");
+        }
+    }
 }

@@ -38,6 +38,7 @@ pub use decoder::{Decoder, DecoderRequest};
 pub use example::example;
 pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
 pub use id::{ExperimentId, NotAnId};
+pub use labels::{LabelChanges, MAX_LABELS};
 pub use name::{BadName, MAX_NAME_CHARS, check_characters, check_name};
 pub use parse::parse;
 pub use prompt_lines::{BadPromptFile, ChatMessage, ChatRole, PromptLine, read_prompt_lines};

@@ -14,6 +14,7 @@ mod queue_depth;
 mod queueing;
 mod quotas;
 mod recovering;
+mod relabelling;
 mod results;
 mod retention;
 mod sorting;
@@ -23,6 +24,7 @@ mod submitting;
 mod timeseries;
 mod transitions;
 mod upgrading;
+mod usages;
 mod waiting;
 
 /// Lists the contract once: `SQLite` gets a test a function, `all` runs them one after the other.
@@ -98,6 +100,12 @@ contract! {
     moving::one_that_waits_is_cancelled_at_once,
     moving::one_that_runs_is_cancelled_by_whoever_runs_it,
     moving::an_unknown_experiment_is_said_to_be_unknown,
+    relabelling::labels_change_in_every_state_and_lists_find_them,
+    relabelling::a_claim_has_the_labels_of_its_moment,
+    relabelling::each_change_of_labels_is_a_version_and_none_is_none,
+    relabelling::more_labels_than_there_may_be_change_nothing,
+    relabelling::of_many_who_change_labels_at_once_no_change_is_lost,
+    usages::what_a_user_has_had_is_summed_by_the_hour_of_its_end,
     results::results_and_state_are_stored_together,
     results::results_that_cannot_be_stored_whole_leave_nothing,
     results::a_lost_attempt_stores_no_result,

@@ -116,8 +116,9 @@ pub async fn give_back(
     let user: String = row.try_get("user_name")?;
     let (device_count, claimed_at_us): (i64, i64) = (row.try_get("device_count")?, row.try_get("claimed_at_us")?);
     sqlx::query(
-        "INSERT INTO device_time (user_name, hour, device_us) VALUES ($1, $2, $3) \
-         ON CONFLICT (user_name, hour) DO UPDATE SET device_us = device_time.device_us + excluded.device_us",
+        "INSERT INTO device_time (user_name, hour, device_us, attempts) VALUES ($1, $2, $3, 1) \
+         ON CONFLICT (user_name, hour) DO UPDATE SET device_us = device_time.device_us + excluded.device_us, \
+         attempts = device_time.attempts + 1",
     )
     .bind(user)
     .bind(hour_of(now))

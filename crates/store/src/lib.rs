@@ -36,6 +36,7 @@ mod quota;
 mod raw;
 mod record;
 mod recover;
+mod relabel;
 mod results;
 mod retention;
 mod spool;
@@ -44,6 +45,7 @@ mod submission;
 mod timeseries;
 mod transaction;
 mod transitions;
+mod usage;
 mod version;
 mod write_metrics;
 
@@ -66,9 +68,11 @@ pub use queue::{DeviceTime, DevicesInUse, Waiting};
 pub use queue_depth::QueueDepth;
 pub use record::{NewCallback, NewExperiment, Record};
 pub use recover::{Abandoned, Recovered};
+pub use relabel::Relabelled;
 pub use retention::{Dropped, Retention};
 pub use spool::{DrainError, Drained, Spool};
 pub use timeseries::{KeptTimeseries, Timeseries};
+pub use usage::{HourOfUsage, Usage};
 pub use version::Version;
 
 use crate::metrics::StoreMetrics;

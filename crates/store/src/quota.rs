@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use sqlx::any::Any;
 use sqlx::{Row, Transaction};
 
-use super::StoreError;
 use super::prepared::{Prepared, Submitted};
+use super::{Store, StoreError};
 
 const QUEUED: &str =
     "SELECT COUNT(*) AS experiments FROM (SELECT id FROM experiments WHERE state = 'queued' LIMIT $1) counted";
 
-const UNFINISHED: &str = "SELECT COUNT(*) AS experiments FROM (SELECT id FROM experiments WHERE submitter = $1 \
+pub(super) const UNFINISHED: &str = "SELECT COUNT(*) AS experiments FROM (SELECT id FROM experiments WHERE submitter = $1 \
      AND state IN ('queued', 'starting', 'warming_up', 'measuring', 'aggregating') LIMIT $2) counted";
 
 const FREE_KEY: &str = "DELETE FROM idempotency_keys WHERE idempotency_key = $1 AND experiment_id = $2";
@@ -82,6 +82,17 @@ async fn free_keys(
             .await?;
     }
     Ok(())
+}
+
+impl Store {
+    /// Counts what waits and runs of a submitter.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unfinished_of(&self, submitter: &str) -> Result<u64, StoreError> {
+        let counted = sqlx::query(UNFINISHED).bind(submitter).bind(i64::MAX);
+        count(&counted.fetch_one(&self.reads).await?)
+    }
 }
 
 /// No more are counted than matter.

@@ -33,7 +33,7 @@ pub struct NewExperiment {
 }
 
 /// An experiment as it is stored, without its results. Times are kept to the microsecond. The GPUs of its spec are those
-/// leased, once there are any.
+/// leased, once there are any, and its labels the present ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub id: ExperimentId,
@@ -60,7 +60,8 @@ macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.submitter, e.request_id, e.traceparent FROM ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.labels, e.submitter, e.request_id, e.traceparent ",
+            "FROM ",
             $rest
         )
     };
@@ -77,6 +78,9 @@ pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
     let mut spec: Spec = from_json(&format!("the spec of experiment {id}"), spec)?;
     if let Some(gpus) = row.try_get::<Option<String>, _>("gpus")? {
         spec.gpus = from_json(&format!("the GPUs of experiment {id}"), &gpus)?;
+    }
+    if let Some(labels) = row.try_get::<Option<String>, _>("labels")? {
+        spec.labels = from_json(&format!("the labels of experiment {id}"), &labels)?;
     }
     let record = Record {
         id,

@@ -8,7 +8,7 @@ use super::compressed_document;
 use super::raw::{self, Block, Stream};
 use super::record::{from_json, id as id_of, to_json};
 use super::state_change::set_state;
-use super::{Store, StoreError};
+use super::{Store, StoreError, usage};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::RankCycle;
@@ -20,6 +20,9 @@ pub(super) struct Completion {
     /// Cycle, rank and the measurement without its requests.
     cycles: Vec<(i64, i64, String)>,
     requests: Vec<(Stream, Vec<Block>)>,
+    /// What its user's account is charged; of an end that an earlier release left on the disk it is unknown.
+    #[serde(default)]
+    energy_j: Option<f64>,
 }
 
 impl Completion {
@@ -30,6 +33,7 @@ impl Completion {
             report: to_json(report)?,
             cycles: cycles.iter().map(row).collect::<Result<_, StoreError>>()?,
             requests: cycles.iter().map(requests).collect(),
+            energy_j: usage::energy_j(report),
         })
     }
 }
@@ -79,6 +83,7 @@ impl Store {
             .await?;
         }
         raw::keep(&mut transaction, id, &completion.requests, now).await?;
+        usage::note_energy(&mut transaction, id, completion.energy_j, now).await?;
         set_state(&mut transaction, id, (state, None), now).await?;
         self.commit_moves(transaction).await
     }

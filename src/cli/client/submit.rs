@@ -159,6 +159,15 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
         .server
         .submit(body.to_string().as_bytes(), MediaType::Json)
         .await;
+    let shown = match &sent {
+        Err(ClientError::Refused(problem)) if problem.short_kind() == "priority-too-high" => {
+            format!(
+                "{shown} repeats an experiment of priority {}",
+                repeat.experiment["priority"]
+            )
+        }
+        _ => shown,
+    };
     let sent = sent.context(shown)?;
     if let Some(other) = submitted_with.and_then(|digest| prompt_file::other(&digest, &sent.value)) {
         session.reporter.say(&format!("warning: {other}"));

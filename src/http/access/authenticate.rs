@@ -108,7 +108,7 @@ async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Res
     };
     let mut values = headers.get_all(header).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => by_proxy(access, header, value.as_bytes(), origin),
+        (Some(value), None) => by_proxy(access, (header, value.as_bytes()), headers, origin),
         // One is the client's own, and which cannot be told.
         (Some(_), Some(_)) => Err(Problem::bad_header(
             header,
@@ -118,11 +118,16 @@ async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Res
     }
 }
 
-fn by_proxy(access: &Access, header: &HeaderName, value: &[u8], origin: &Origin) -> Result<Caller, Problem> {
+fn by_proxy(
+    access: &Access,
+    (header, value): (&HeaderName, &[u8]),
+    headers: &HeaderMap,
+    origin: &Origin,
+) -> Result<Caller, Problem> {
     let name = std::str::from_utf8(value);
     let name = name.map_err(|_| Problem::bad_header(header, "is no name; accepted is one in UTF-8"))?;
     check_name(name).map_err(|bad| Problem::bad_header(header, &format!("is no name: it {bad}")))?;
-    let role = access.identity_role;
+    let role = access.named_roles.role_of(name, headers)?;
     Ok(Caller::named(name.to_owned(), None, role, origin, access.share_prompts))
 }
 

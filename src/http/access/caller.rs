@@ -64,7 +64,7 @@ impl Caller {
         }
     }
 
-    pub fn may_cancel(&self, submitter: Option<&str>) -> bool {
+    pub fn may_change(&self, submitter: Option<&str>) -> bool {
         self.role == Role::Admin || (self.role == Role::Submitter && self.is(submitter))
     }
 
@@ -99,11 +99,11 @@ mod tests {
     #[test]
     fn a_submitter_cancels_their_own_and_an_admin_everything() {
         let submitter = caller("ada", Role::Submitter, false);
-        assert!(submitter.may_cancel(Some("ada")));
-        assert!(!submitter.may_cancel(Some("bob")) && !submitter.may_cancel(None));
-        assert!(!caller("ada", Role::Reader, true).may_cancel(Some("ada")));
-        assert!(caller("eve", Role::Admin, false).may_cancel(None));
-        assert!(Caller::anybody(&Origin::direct("127.0.0.1".parse().unwrap())).may_cancel(Some("ada")));
+        assert!(submitter.may_change(Some("ada")));
+        assert!(!submitter.may_change(Some("bob")) && !submitter.may_change(None));
+        assert!(!caller("ada", Role::Reader, true).may_change(Some("ada")));
+        assert!(caller("eve", Role::Admin, false).may_change(None));
+        assert!(Caller::anybody(&Origin::direct("127.0.0.1".parse().unwrap())).may_change(Some("ada")));
     }
 
     #[test]

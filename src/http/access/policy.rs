@@ -2,11 +2,11 @@ use axum::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::last_used::LastUsed;
+use super::named_roles::NamedRoles;
 use super::origin::TrustedProxies;
 use super::rate::RateLimit;
 use super::watch::KeysInUse;
 use crate::config::Limits;
-use joulemark_experiment::access::Role;
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Access {
     /// Believed from a trusted proxy only.
     pub identity_header: Option<HeaderName>,
     /// What those named by it may do.
-    pub identity_role: Role,
+    pub named_roles: NamedRoles,
     pub share_prompts: bool,
     /// From where the metrics are read without a key.
     pub metrics_networks: Vec<IpNet>,

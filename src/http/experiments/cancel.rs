@@ -31,7 +31,7 @@ pub async fn cancel(
     caller: Caller,
 ) -> Result<Response, Problem> {
     let record = super::find(&state.resources.store, id).await?;
-    if !caller.may_cancel(record.submitter.as_deref()) {
+    if !caller.may_change(record.submitter.as_deref()) {
         return Err(Problem::not_yours());
     }
     if !record.state.is_finished() {

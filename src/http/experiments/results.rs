@@ -35,8 +35,8 @@ pub struct Results {
 ///
 /// Of an experiment that was cancelled, those of the cycles that were finished by then, marked `partial`.
 ///
-/// With `wait` the answer comes once the experiment is finished, or when the time is up. Results never change: with
-/// `If-None-Match` they are read once.
+/// With `wait` the answer comes once the experiment is finished, or when the time is up. Results never change, but for
+/// the labels of their experiment: with `If-None-Match` they are read once.
 #[utoipa::path(get, path = "/v1/experiments/{id}/results", tag = "experiments", operation_id = "getResults",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),

@@ -14,7 +14,7 @@ use joulemark_store::Version;
 /// Show an experiment
 ///
 /// With `wait` the answer comes once the experiment is finished, or when the time is up. With `If-None-Match` it may be
-/// asked after often: finished, it changes no more.
+/// asked after often: finished, it changes no more but for its labels and its callback.
 #[utoipa::path(get, path = "/v1/experiments/{id}", tag = "experiments", operation_id = "getExperiment",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),

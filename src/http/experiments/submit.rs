@@ -7,15 +7,15 @@ use axum::{
 };
 
 use super::{callback, idempotency, view::Experiment};
-use crate::config::Limits;
 use crate::http::access::{Caller, Origin};
+use crate::http::caller_limits::{quota, refuse_priority, refuse_used_up};
 use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
 use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
 use joulemark_store::{NewExperiment, Quota, Submitted};
 
 /// Submit an experiment
 ///
-/// Answers once the experiment is stored. It runs on any node that has what it needs, as soon as its devices
+/// Answers once the experiment is stored. What the caller may have, and has had, tells `GET /v1/limits`. It runs on any node that has what it needs, as soon as its devices
 /// are free: by priority, then by its user's share of recent device time, then by age.
 ///
 /// With a `callback_url` the server POSTs there once the experiment is finished, for hours if it must, at least once: the
@@ -56,19 +56,22 @@ pub async fn submit(
 ) -> Result<Response, Problem> {
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let body = body::read(&headers, &bytes)?;
-    let limits = &state.access.limits;
+    let quota = quota(&state.access.limits, &caller);
     let id = ExperimentId::generate();
     let created_at = id.created_at();
     let key = idempotency::read(&headers, &body.document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
     // Before anything is checked: what was accepted once stays so, also when its model is gone since.
     if let Some(key) = &key {
         let found = state.resources.store.look_up_key(key, created_at).await?;
-        if let Some(id) = already(found, limits)? {
+        if let Some(id) = already(found, quota)? {
             return replay(&state, id, &caller, &origin).await;
         }
     }
     let mut request =
         parse(&body.document).map_err(|problems| Problem::invalid_experiment(body.as_written(problems)))?;
+    let refused = |problem: Problem| state.metrics.refused(problem);
+    refuse_priority(&state, &caller, request.priority).map_err(refused)?;
+    refuse_used_up(&state, &caller).await.map_err(refused)?;
     let callback_url = request.callback_url.take();
     // Whom device time counts for is who they are, wherever that is known.
     request.user = caller.actor().name.or(request.user);
@@ -90,8 +93,8 @@ pub async fn submit(
             traceparent,
         },
     };
-    let submitted = state.resources.store.submit(&new, key, quota(limits)).await?;
-    if let Some(id) = already(submitted, limits)? {
+    let submitted = state.resources.store.submit(&new, key, quota).await?;
+    if let Some(id) = already(submitted, quota).map_err(refused)? {
         return replay(&state, id, &caller, &origin).await;
     }
     state.scheduler.wake();
@@ -99,23 +102,14 @@ pub async fn submit(
     created(Experiment::accepted(new), &origin)
 }
 
-/// Returns what a submission must find room in when it is stored; 0 is no limit.
-fn quota(limits: &Limits) -> Quota {
-    let most = |limit: u64| (limit > 0).then_some(limit);
-    Quota {
-        queued: most(limits.max_queued),
-        unfinished_of_submitter: most(limits.max_unfinished_per_user),
-    }
-}
-
 /// The experiment that is there already; none when the submission's own is.
-fn already(submitted: Submitted, limits: &Limits) -> Result<Option<ExperimentId>, Problem> {
+fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, Problem> {
     match submitted {
         Submitted::Stored => Ok(None),
         Submitted::Repeated(id) => Ok(Some(id)),
         Submitted::KeyTaken => Err(Problem::idempotency_key_taken()),
-        Submitted::QueueFull => Err(Problem::queue_full(limits.max_queued)),
-        Submitted::QuotaUsedUp => Err(Problem::quota_used_up(limits.max_unfinished_per_user)),
+        Submitted::QueueFull => Err(Problem::queue_full(quota.queued.unwrap_or(0))),
+        Submitted::QuotaUsedUp => Err(Problem::quota_used_up(quota.unfinished_of_submitter.unwrap_or(0))),
     }
 }
 

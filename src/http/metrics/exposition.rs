@@ -138,6 +138,11 @@ fn register_counted(own: &mut Registry, state: &AppState) {
         "Ends of runs that neither the database nor the disk has, and that are lost with the server",
         experiments.endings_in_memory.clone(),
     );
+    own.register(
+        "submissions_refused",
+        "Submissions that a limit refused, by reason: the problem's kind",
+        state.metrics.refused_submissions.clone(),
+    );
     own.register_with_unit(
         "experiment_queue_wait",
         "Seconds from submission to claim, of experiments that this server started",

@@ -1,6 +1,7 @@
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
+use crate::allowance::{Account, Weekly};
 use crate::http::problem::Problem;
 use joulemark_experiment::access::Role;
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, FieldProblem, State};
@@ -50,11 +51,11 @@ fn problems() -> Vec<(Of, Problem)> {
         (All, Problem::unauthenticated("there is no API key in the request")),
         (All, Problem::invalid_key("the API key has expired")),
         (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
-        (These(&["cancelExperiment"]), Problem::not_yours()),
+        (These(&["cancelExperiment", "changeLabels"]), Problem::not_yours()),
         (All, Problem::forwarded_without_authentication(forwarded)),
         (All, Problem::foreign_host("lab.example")),
         (
-            These(&["submitExperiment", "cancelExperiment", "countFlops"]),
+            These(&["submitExperiment", "cancelExperiment", "changeLabels", "countFlops"]),
             Problem::cross_site(),
         ),
         (
@@ -106,12 +107,22 @@ fn problems() -> Vec<(Of, Problem)> {
         (These(&["exportExperiment"]), Problem::requests_dropped(dropped_at)),
         (All, Problem::body_too_large(33_554_432)),
         (All, Problem::uri_too_long(8192)),
-        (All, Problem::unsupported_media_type("text/plain")),
+        (
+            All,
+            Problem::unsupported_media_type("text/plain", ["application/json", "application/yaml"]),
+        ),
         (
             These(&["submitExperiment"]),
             Problem::invalid_experiment(field(
                 "/max_output_tokens",
                 "is 0; accepted is an integer from 1 to 10000000",
+            )),
+        ),
+        (
+            These(&["changeLabels"]),
+            Problem::invalid_labels(field(
+                "/team",
+                "is 7; accepted is a text of 1 to 500 characters without control characters",
             )),
         ),
         (These(&["submitExperiment"]), Problem::idempotency_key_taken()),
@@ -124,6 +135,18 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (All, Problem::too_many_requests(600, 1)),
         (These(&["submitExperiment"]), Problem::quota_used_up(1000)),
+        (
+            These(&["submitExperiment"]),
+            Problem::week_used_up(Weekly::DeviceHours, "ada", &used_up(40.25, 40), dropped_at),
+        ),
+        (
+            These(&["submitExperiment"]),
+            Problem::week_used_up(Weekly::Joules, "ada", &used_up(5_000_321.5, 5_000_000), dropped_at),
+        ),
+        (
+            These(&["submitExperiment"]),
+            Problem::priority_too_high(5, 0, Role::Submitter),
+        ),
         (All, Problem::headers_too_large(32_768)),
         (All, Problem::internal()),
         (All, Problem::http_version_too_old()),
@@ -138,6 +161,14 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (These(&["submitExperiment"]), Problem::queue_full(100_000)),
     ]
+}
+
+fn used_up(used: f64, allowed: u64) -> Account {
+    Account {
+        used,
+        allowed: Some(allowed),
+        room_again_at: example_id().created_at().checked_add(48.hours()).ok(),
+    }
 }
 
 /// One that was given to nobody.

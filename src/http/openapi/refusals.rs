@@ -86,7 +86,7 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
             "Forbidden",
             Met::ByAll,
             problem(
-                "The caller's role does not go so far, the experiment is another's, or a server without authentication \
+                "The caller's role does not go so far, nor to that priority, the experiment is another's, or a server without authentication \
                  was asked through a proxy, by another host name or by another site's page.",
             )
             .build(),
@@ -113,7 +113,7 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
             "429",
             "TooManyRequests",
             Met::WithAKey,
-            problem("The caller's rate or quota is used up.")
+            problem("The caller's rate or quota is used up, or what their experiments may take in a week.")
                 .header("Retry-After", wait())
                 .build(),
         ),

@@ -1,7 +1,13 @@
 use axum::http::{HeaderName, StatusCode};
+use jiff::Timestamp;
 
 use super::Problem;
+use crate::allowance::{Account, Weekly};
+use joulemark_experiment::FieldProblem;
 use joulemark_experiment::access::Role;
+
+/// Seconds to wait where nobody knows when there is room again.
+const LONG_WAIT_SEC: i64 = 3600;
 
 /// Requests that are refused for who sent them, for their headers, or for how many there are.
 impl Problem {
@@ -39,7 +45,7 @@ impl Problem {
     }
 
     pub fn not_yours() -> Self {
-        let detail = "the experiment is another's; its submitter and admins may cancel it";
+        let detail = "the experiment is another's; its submitter and admins may change it";
         Self::new(
             StatusCode::FORBIDDEN,
             "not-yours",
@@ -131,6 +137,52 @@ impl Problem {
         );
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota", "The quota is used up", detail);
         problem.again_after(60)
+    }
+
+    /// A submitter has had what they may have in seven days.
+    pub fn week_used_up(of: Weekly, name: &str, account: &Account, now: Timestamp) -> Self {
+        let (kind, title, unit, option) = match of {
+            Weekly::DeviceHours => (
+                "device-hours-used-up",
+                "The device-hours are used up",
+                "device-hours",
+                "max_device_hours_per_week",
+            ),
+            Weekly::Joules => (
+                "joules-used-up",
+                "The joules are used up",
+                "joules",
+                "max_joules_per_week",
+            ),
+        };
+        let (when, retry_after_sec) = match account.room_again_at {
+            Some(at) => (format!("at {at:.0}"), at.duration_since(now).as_secs()),
+            None => ("seven days after what runs now has ended".to_owned(), LONG_WAIT_SEC),
+        };
+        let detail = format!(
+            "experiments of {name:?} took {:.2} {unit} in the last seven days; allowed are {} ({option}); there is room \
+             again {when}",
+            account.used,
+            account.allowed.unwrap_or(0)
+        );
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, kind, title, detail);
+        problem.again_after(u32::try_from(retry_after_sec.max(1)).unwrap_or(u32::MAX))
+    }
+
+    pub fn priority_too_high(asked: i32, most: i32, role: Role) -> Self {
+        let detail = format!(
+            "is {asked}; accepted of the role {role} is at most {most} (max_priority_submitter), and only admins go above it"
+        );
+        let title = "The caller may not ask for this priority";
+        Self {
+            errors: vec![FieldProblem::new("/priority", detail.clone())],
+            ..Self::new(
+                StatusCode::FORBIDDEN,
+                "priority-too-high",
+                title,
+                format!("/priority {detail}"),
+            )
+        }
     }
 
     pub fn queue_full(limit: u64) -> Self {

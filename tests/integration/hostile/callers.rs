@@ -142,9 +142,17 @@ fn forged(keys: &Keys) -> Vec<Row> {
             .to_vec(),
         ),
         Row::new(
-            "the identity header twice, X-Forwarded-Proto twice",
+            "a stranger's group header beside a submitter's key, also in small letters",
+            &["403 role-too-low"],
+            ["X-Remote-Groups: ops", "x-remote-groups: ops\r\nX-Remote-User: root"]
+                .map(|header| get("/v1/audit", &format!("{key}{header}\r\n")))
+                .to_vec(),
+        ),
+        Row::new(
+            "the identity header or the group header twice, X-Forwarded-Proto twice",
             &["400 bad-header"],
             vec![
+                devices("X-Remote-Groups: a\r\nX-Remote-Groups: ops\r\n"),
                 devices("X-Remote-User: a\r\nX-Remote-User: root\r\n"),
                 devices("X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n"),
             ],

@@ -9,6 +9,7 @@ use super::KeyId;
 ///
 /// - `submit`: an experiment was submitted
 /// - `cancel`: its cancellation was asked for, by somebody who may
+/// - `relabel`: its labels were changed
 /// - `create_key`: an API key was made
 /// - `revoke_key`: an API key was revoked
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -16,17 +17,25 @@ use super::KeyId;
 pub enum Action {
     Submit,
     Cancel,
+    Relabel,
     CreateKey,
     RevokeKey,
 }
 
 impl Action {
-    const ALL: [Self; 4] = [Self::Submit, Self::Cancel, Self::CreateKey, Self::RevokeKey];
+    const ALL: [Self; 5] = [
+        Self::Submit,
+        Self::Cancel,
+        Self::Relabel,
+        Self::CreateKey,
+        Self::RevokeKey,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Submit => "submit",
             Self::Cancel => "cancel",
+            Self::Relabel => "relabel",
             Self::CreateKey => "create_key",
             Self::RevokeKey => "revoke_key",
         }

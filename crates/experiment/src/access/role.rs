@@ -5,12 +5,16 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 /// What somebody may do. Each role may also do what those before it may.
+///
+/// - `reader`: read everything but others' prompts
+/// - `submitter`: submit experiments; cancel and relabel one's own
+/// - `admin`: everything
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Read everything but others' prompts.
     Reader,
-    /// Submit experiments, and cancel one's own.
+    /// Submit experiments; cancel and relabel one's own.
     Submitter,
     /// Everything.
     Admin,

@@ -83,6 +83,26 @@ async fn a_look_at_the_queue_searches_its_index_and_reads_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_a_user_has_and_has_had_is_searched_for_and_nothing_is_scanned() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    for (text, table) in [
+        (crate::usage::HOURS, "device_time"),
+        (crate::quota::UNFINISHED, "experiments"),
+    ] {
+        let details = plan(&store, text).await;
+        assert!(
+            details
+                .iter()
+                .any(|detail| detail.starts_with(&format!("SEARCH {table} "))),
+            "{details:#?}"
+        );
+        let is_bad = |detail: &String| detail.contains("TEMP B-TREE") || detail.starts_with(&format!("SCAN {table}"));
+        assert!(!details.iter().any(is_bad), "{details:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_database_in_memory_works_and_is_its_own() {
     let (one, other) = (
         Store::open("sqlite::memory:").await.unwrap(),

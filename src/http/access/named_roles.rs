@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderName};
+
+use crate::http::problem::Problem;
+use joulemark_experiment::access::Role;
+
+/// What those may do whom a trusted proxy names.
+#[derive(Clone, Debug)]
+pub struct NamedRoles {
+    /// Where neither the user nor one of their groups has a role.
+    pub other: Role,
+    pub of_users: BTreeMap<String, Role>,
+    /// In which the proxy names the user's groups; `None` where it names none.
+    pub groups_header: Option<HeaderName>,
+    pub of_groups: BTreeMap<String, Role>,
+}
+
+impl NamedRoles {
+    /// Returns the role of a user whom a trusted proxy named in these headers: their own, else the one of their groups
+    /// that may most.
+    ///
+    /// # Errors
+    /// 400 for groups that are no text. That the header is there once is checked before.
+    pub fn role_of(&self, name: &str, headers: &HeaderMap) -> Result<Role, Problem> {
+        if let Some(role) = self.of_users.get(name) {
+            return Ok(*role);
+        }
+        let header = self.groups_header.as_ref();
+        let Some((header, value)) = header.and_then(|header| Some((header, headers.get(header)?))) else {
+            return Ok(self.other);
+        };
+        let groups = std::str::from_utf8(value.as_bytes());
+        let groups = groups.map_err(|_| Problem::bad_header(header, "is no text; accepted are names in UTF-8"))?;
+        let roles = groups.split(',').filter_map(|group| self.of_groups.get(group.trim()));
+        Ok(roles.max().copied().unwrap_or(self.other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    const GROUPS: HeaderName = HeaderName::from_static("x-remote-groups");
+
+    fn roles() -> NamedRoles {
+        let map = |pairs: &[(&str, Role)]| pairs.iter().map(|&(name, role)| (name.to_owned(), role)).collect();
+        NamedRoles {
+            other: Role::Reader,
+            of_users: map(&[("root", Role::Admin), ("intern", Role::Reader)]),
+            groups_header: Some(GROUPS),
+            of_groups: map(&[("lab", Role::Submitter), ("ops", Role::Admin), ("guests", Role::Reader)]),
+        }
+    }
+
+    fn role_of(roles: &NamedRoles, name: &str, groups: &[u8]) -> Result<Role, Problem> {
+        let headers = HeaderMap::from_iter([(GROUPS, HeaderValue::from_bytes(groups).unwrap())]);
+        roles.role_of(name, &headers)
+    }
+
+    #[test]
+    fn a_user_s_own_role_goes_before_the_highest_of_their_groups_and_that_before_the_general_one() {
+        let roles = roles();
+        for (name, groups, expected) in [
+            ("ada", "lab", Role::Submitter),
+            ("ada", "guests, lab ,nobody", Role::Submitter),
+            ("ada", "lab,ops", Role::Admin),
+            ("ada", "nobody", Role::Reader),
+            ("ada", "", Role::Reader),
+            ("ada", "Lab", Role::Reader),
+            ("ada", "lab=admin;ops", Role::Reader),
+            ("intern", "ops", Role::Reader),
+            ("root", "guests", Role::Admin),
+        ] {
+            assert_eq!(
+                role_of(&roles, name, groups.as_bytes()),
+                Ok(expected),
+                "{name} of {groups:?}"
+            );
+        }
+        assert_eq!(roles.role_of("ada", &HeaderMap::new()), Ok(Role::Reader));
+        assert_eq!(role_of(&roles, "ada", b"lab,\xff").unwrap_err().status, 400);
+        let unnamed = NamedRoles {
+            groups_header: None,
+            ..roles
+        };
+        assert_eq!(role_of(&unnamed, "ada", b"ops"), Ok(Role::Reader), "no header is named");
+    }
+}

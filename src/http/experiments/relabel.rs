@@ -1,0 +1,62 @@
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State as AxumState, rejection::BytesRejection},
+    http::HeaderMap,
+};
+
+use super::view::Experiment;
+use crate::http::{access::Caller, body, extract::IdPath, problem::Problem, state::AppState};
+use joulemark_experiment::access::{Action, AuditEntry};
+use joulemark_experiment::{FieldProblem, LabelChanges, MAX_LABELS};
+use joulemark_measurement::clock;
+use joulemark_store::Relabelled;
+
+/// Change an experiment's labels
+///
+/// In any state, also of a finished one: lists, exports, results and filters of events go by the labels as they are then.
+/// A text sets a label, null removes it, and labels that are not named stay. One's own, or for an admin anybody's.
+#[utoipa::path(patch, path = "/v1/experiments/{id}/labels", tag = "experiments", operation_id = "changeLabels",
+    params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
+    request_body(content((LabelChanges = "application/merge-patch+json"), (LabelChanges = "application/json"))),
+    responses(
+        (status = 200, description = "The experiment with its labels as they are now.", body = Experiment),
+        (status = 400, description = "The id is not a UUID, or the body cannot be read.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A label is not valid, or there would be too many.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn relabel(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    caller: Caller,
+    headers: HeaderMap,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Experiment>, Problem> {
+    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
+    let document = body::read_merge_patch(&headers, &bytes)?;
+    let changes = LabelChanges::read(&document).map_err(Problem::invalid_labels)?;
+    let store = &state.resources.store;
+    let Some(version) = store.version(id).await? else {
+        return Err(Problem::no_experiment(id));
+    };
+    if !caller.may_change(version.submitter.as_deref()) {
+        return Err(Problem::not_yours());
+    }
+    let entry = AuditEntry::new(Action::Relabel, id, &caller.actor(), clock::wall_now());
+    match store.relabel(id, &changes, &entry).await? {
+        Relabelled::Done => {
+            let record = super::find(store, id).await?;
+            let callback = super::callback_of(&state, &record, &caller).await?;
+            let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
+            Ok(Json(Experiment { callback, ..shown }))
+        }
+        Relabelled::TooMany(count) => {
+            let detail = format!("would have {count} labels; accepted are at most {MAX_LABELS}");
+            Err(Problem::invalid_labels(vec![FieldProblem::new("", detail)]))
+        }
+        Relabelled::NotFound => Err(Problem::no_experiment(id)),
+    }
+}
