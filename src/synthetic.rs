@@ -6,6 +6,7 @@ use std::{process::Command, str::FromStr, time::Duration};
 use thiserror::Error;
 
 use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::quoted;
 use joulemark_worker::inference::{
     Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
 };
@@ -44,8 +45,8 @@ pub enum SyntheticNameError {
     #[error("does not start with {SYNTHETIC_PREFIX:?}")]
     Prefix,
     #[error(
-        "has {0:?}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at and \
-         error_at, each with a whole number"
+        "has {}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at and \
+         error_at, each with a whole number", quoted(.0)
     )]
     Parameter(String),
 }

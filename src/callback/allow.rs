@@ -39,8 +39,8 @@ impl std::fmt::Debug for Allowed {
 /// Why somebody is not called. Says nothing of addresses: who may submit need not know the network's names.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
-    #[error("is no URL: {0}")]
-    NoUrl(String),
+    #[error("is no whole URL; accepted is one with its scheme and host, such as https://hooks.lab.example/joulemark")]
+    NoUrl,
     #[error("has the scheme {0}; accepted is {1}")]
     Scheme(String, &'static str),
     #[error("has a user name or a password, which everybody on the way could read; accepted is a URL without")]
@@ -93,7 +93,7 @@ impl Allowed {
     }
 
     fn read(&self, text: &str) -> Result<Url, Refusal> {
-        let url = Url::parse(text).map_err(|error| Refusal::NoUrl(error.to_string()))?;
+        let url = Url::parse(text).map_err(|_| Refusal::NoUrl)?;
         match (url.scheme(), self.http) {
             ("https", _) | ("http", true) => {}
             (scheme, true) => return Err(Refusal::Scheme(scheme.to_owned(), "http or https")),
@@ -233,7 +233,7 @@ pub mod tests {
             assert_eq!(all.admit(url).await, Err(refusal), "{url}");
         }
         for url in ["", "a.example/x", "https://", "https://a b", "//a.example"] {
-            assert!(matches!(all.admit(url).await, Err(Refusal::NoUrl(_))), "{url}");
+            assert_eq!(all.admit(url).await, Err(Refusal::NoUrl), "{url}");
         }
     }
 }

@@ -14,7 +14,7 @@ use super::db::open::open_as_it_is;
 use super::say::say;
 use crate::config;
 use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token, is_good_name};
-use joulemark_measurement::clock;
+use joulemark_measurement::{clock, quoted};
 use joulemark_store::Store;
 
 #[derive(Debug, Args, Serialize)]
@@ -87,8 +87,8 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
 async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
     if !is_good_name(&new.name) {
         bail!(
-            "--name is {:?}; accepted are 1 to 100 characters without control characters or spaces around them",
-            new.name
+            "--name is {}; accepted are 1 to 100 characters without control characters or spaces around them",
+            quoted(&new.name)
         );
     }
     let now = clock::wall_now();
@@ -113,8 +113,10 @@ async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
         .expires_at
         .map_or_else(|| "without an end".to_owned(), |at| format!("until {at:.0}"));
     eprintln!(
-        "{} {:?}, {until}. It is shown this once; its id is {}.",
-        key.role, key.name, key.id
+        "{} {}, {until}. It is shown this once; its id is {}.",
+        key.role,
+        quoted(&key.name),
+        key.id
     );
     let shown = say(&format!("{}\n", token.reveal()));
     if shown.is_err() {

@@ -3,6 +3,7 @@ use ipnet::IpNet;
 use super::auth_mode::AuthMode;
 use super::{Listen, Settings, option::section};
 use joulemark_experiment::access::Role;
+use joulemark_measurement::quoted;
 
 /// Stands in `trusted_proxy` for whoever may write to the socket.
 const UNIX: &str = "unix";
@@ -88,15 +89,18 @@ impl Settings {
             self.access.identity_header.bytes().all(is_token)
                 && !self.access.identity_header.eq_ignore_ascii_case("authorization"),
             format!(
-                "identity_header is {:?}; accepted is a header's name other than Authorization, such as X-Remote-User",
-                self.access.identity_header
+                "identity_header is {}; accepted is a header's name other than Authorization, such as X-Remote-User",
+                quoted(&self.access.identity_header)
             ),
         );
         for network in &self.access.trusted_proxy {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, and unix";
             check(
                 network == UNIX || read_network(network).is_some(),
-                format!("trusted_proxy has {network:?}; accepted is {accepted}"),
+                format!(
+                    "trusted_proxy has {network}; accepted is {accepted}",
+                    network = quoted(&network)
+                ),
             );
         }
         let is_socket = matches!(self.service.listen, Listen::Socket(_));
@@ -113,14 +117,20 @@ impl Settings {
                 .or_else(|| origin.strip_prefix("http://"));
             check(
                 host.is_some_and(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && b != b'/')),
-                format!("cors_origin has {origin:?}; accepted is an origin such as https://lab.example:8443"),
+                format!(
+                    "cors_origin has {origin}; accepted is an origin such as https://lab.example:8443",
+                    origin = quoted(&origin)
+                ),
             );
         }
         for network in &self.access.metrics_from {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
             check(
                 read_network(network).is_some(),
-                format!("metrics_from has {network:?}; accepted is {accepted}"),
+                format!(
+                    "metrics_from has {network}; accepted is {accepted}",
+                    network = quoted(&network)
+                ),
             );
         }
         problems

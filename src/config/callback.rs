@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use super::access::read_network;
 use super::option::section;
+use joulemark_measurement::quoted;
 
 section! {
     /// Who may be told over HTTP of an experiment's end.
@@ -44,8 +45,9 @@ impl Callback {
         for entry in &self.callback_allow {
             if read_network(entry).is_none() && !is_name(entry) {
                 problems.push(format!(
-                    "callback_allow has {entry:?}; accepted are a host's name, *.NAME for all below it, an address, and \
-                     a network such as 10.7.0.0/16"
+                    "callback_allow has {entry}; accepted are a host's name, *.NAME for all below it, an address, and \
+                     a network such as 10.7.0.0/16",
+                    entry = quoted(&entry)
                 ));
             }
         }

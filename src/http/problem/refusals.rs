@@ -2,6 +2,7 @@ use axum::http::{HeaderName, StatusCode};
 
 use super::Problem;
 use joulemark_experiment::access::Role;
+use joulemark_measurement::quoted;
 
 /// Requests that are refused for who sent them, for their headers, or for how many there are.
 impl Problem {
@@ -60,8 +61,9 @@ impl Problem {
 
     pub fn foreign_host(host: &str) -> Self {
         let detail = format!(
-            "the request is for the host {host:?}, and this server has no authentication (--auth none): it answers as \
-             localhost or a loopback address only"
+            "the request is for the host {host}, and this server has no authentication (--auth none): it answers as \
+             localhost or a loopback address only",
+            host = quoted(&host)
         );
         Self::new(
             StatusCode::FORBIDDEN,
@@ -167,7 +169,10 @@ impl Problem {
     }
 
     pub fn not_acceptable(given: &str, accepted: &str) -> Self {
-        let detail = format!("the Accept header is {given:?}; accepted are {accepted}, or the parameter format");
+        let detail = format!(
+            "the Accept header is {given}; accepted are {accepted}, or the parameter format",
+            given = quoted(&given)
+        );
         Self::new(
             StatusCode::NOT_ACCEPTABLE,
             "not-acceptable",
