@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod list;
 mod metrics;
+mod outlook;
 mod part_file;
 mod quantity;
 mod reporter;

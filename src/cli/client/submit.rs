@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
-use super::{complaint, ending::Ending, metrics, watch::watch};
+use super::{complaint, ending::Ending, metrics, outlook, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
+use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{ExperimentId, Repeat, State};
 
 #[derive(Debug, Args)]
@@ -24,8 +25,8 @@ pub struct SubmitArguments {
     /// which.
     #[arg(long)]
     wait: bool,
-    /// Take it for an error when a repeated experiment ran with other model files than the results that it repeats. Their
-    /// digests are known once it has run.
+    /// Take it for an error when a repeated experiment ran with other model files than the results that it repeats, which
+    /// must have the files' digests. Those of the run are known once it is over.
     #[arg(long, requires = "wait")]
     strict: bool,
     /// Print the ids alone, at once, and say nothing on standard error but errors.
@@ -65,7 +66,7 @@ async fn submit_all(
             "whether the server has accepted {} is not known; `joulemark list` shows it",
             file.display()
         ));
-        match submit(session, file, input.as_deref()).await {
+        match submit(session, arguments, file, input.as_deref()).await {
             Ok((document, repeats)) => {
                 announce(session, arguments, &document)?;
                 accepted.push((document, repeats));
@@ -98,7 +99,12 @@ async fn submit_all(
 }
 
 /// Returns the experiment that was accepted, and what it repeats.
-async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow::Result<(Document, Option<Repeat>)> {
+async fn submit(
+    session: &Session,
+    arguments: &SubmitArguments,
+    file: &Path,
+    input: Option<&[u8]>,
+) -> anyhow::Result<(Document, Option<Repeat>)> {
     let (shown, bytes) = match input.filter(|_| file == Path::new(STANDARD_INPUT)) {
         Some(input) => ("standard input".to_owned(), Ok(input.to_owned())),
         None => (file.display().to_string(), std::fs::read(file)),
@@ -120,6 +126,16 @@ async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow:
              them in `joulemark results`, and an export holds none",
             repeat.withheld_prompts
         );
+    }
+    if let Some(missing) = repeat.missing_digests().filter(|_| runs_a_model(repeat)) {
+        if arguments.strict {
+            bail!(
+                "{shown} has {missing}, and --strict compares by it; results have them: `joulemark results ID --json`"
+            );
+        }
+        session.reporter.say(&format!(
+            "warning: {shown} has {missing}: whether the model is the same is not known"
+        ));
     }
     let body = repeat.experiment.to_string();
     let sent = session.server.submit(body.as_bytes(), MediaType::Json).await;
@@ -157,6 +173,15 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     if arguments.quiet {
         return session.print(id);
     }
+    let before_it = [
+        ("queue", outlook::queue(&document.value)),
+        ("duration", outlook::estimate(&document.value)),
+    ];
+    for (what, said) in before_it {
+        if let Some(said) = said {
+            session.reporter.say(&format!("{what}: {said}"));
+        }
+    }
     match (arguments.wait, session.is_json()) {
         (true, _) => session.reporter.say(&format!("submitted {id}")),
         (false, true) => session.print_document(document)?,
@@ -170,19 +195,19 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     Ok(())
 }
 
+/// The synthetic engine has no files to compare.
+fn runs_a_model(repeat: &Repeat) -> bool {
+    let name = repeat.experiment["model_name"].as_str();
+    !name.is_some_and(|name| name.starts_with(SYNTHETIC_PREFIX))
+}
+
 /// Returns how a repeated experiment's model files differ from those that it ran with before.
 fn other_model(repeats: &Repeat, results: &Value) -> Option<String> {
-    let now = Repeat::of(results)?.model_sha256;
-    let differs = |(file, digest): &&(String, String)| {
-        let known = now.iter().find(|(name, _)| name == file);
-        known.is_none_or(|(_, other)| other != digest)
-    };
-    let (file, digest) = repeats.model_sha256.iter().find(differs)?;
-    let known = now.iter().find(|(name, _)| name == file);
-    let now = known.map_or("is not among the model's files", |(_, digest)| digest.as_str());
-    Some(format!(
-        "the model is another one than in the results that are repeated: {file} had {digest}, now {now}"
-    ))
+    let differences = repeats.differences(&Repeat::of(results)?);
+    (!differences.is_empty()).then(|| {
+        let listed = differences.join("\n  ");
+        format!("the model is another one than in the results that are repeated:\n  {listed}")
+    })
 }
 
 async fn wait(
@@ -216,6 +241,15 @@ async fn wait(
         }
         return Ok(Ending::Done);
     }
+    if state == State::Cancelled
+        && let Some(results) = session.server.results_so_far(id).await?
+    {
+        match session.is_json() {
+            true => session.print_document(&results)?,
+            false => session.print(&metrics::table(&results.value))?,
+        }
+        return Ok(Ending::of_state(state));
+    }
     let shown = session.server.show(id).await?;
     if session.is_json() {
         session.print_document(&shown)?;
@@ -230,17 +264,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_model_than_that_of_the_results_is_told_with_its_file() {
-        let results = |digest: &str| {
+    fn another_model_than_that_of_the_results_is_told_with_each_of_its_files() {
+        let results = |one: &str, other: &str| {
             serde_json::json!({"experiment": {"model_name": "m"}, "validation": {},
-                "model": {"sha256": [{"file": "m.gguf", "sha256": digest}]}})
+                "model": {"sha256": [{"file": "m.gguf", "sha256": one}, {"file": "n.gguf", "sha256": other}]}})
         };
-        let repeats = Repeat::of(&results("aa")).unwrap();
-        assert_eq!(other_model(&repeats, &results("aa")), None);
-        let said = other_model(&repeats, &results("bb")).unwrap();
-        assert!(said.contains("m.gguf had aa, now bb"), "{said}");
+        let repeats = Repeat::of(&results("aa", "cc")).unwrap();
+        assert_eq!(other_model(&repeats, &results("aa", "cc")), None);
+        let said = other_model(&repeats, &results("bb", "dd")).unwrap();
+        assert!(
+            said.contains("m.gguf had aa, now bb") && said.contains("n.gguf had cc, now dd"),
+            "{said}"
+        );
         let none = serde_json::json!({"experiment": {}, "validation": {}, "model": {"sha256": []}});
         assert!(other_model(&repeats, &none).unwrap().contains("is not among"));
+        assert!(runs_a_model(&repeats));
     }
 
     #[test]
