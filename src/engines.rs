@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use describe::NoDescription;
 use identity::Identity;
+use joulemark_measurement::quoted;
 
 /// The engine of every model that is not synthetic.
 pub const MISTRAL: &str = "mistral";
@@ -38,19 +39,19 @@ pub struct FoundEngine {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EngineProblem {
     #[error(
-        "the engine {name:?} is not here: there is no program joulemark-{name} in {looked}. Build it with `cargo build \
-         --release`, or name its folder by engine_dir"
+        "the engine {} is not here: there is no program joulemark-{name} in {looked}. Build it with `cargo build \
+         --release`, or name its folder by engine_dir", quoted(.name)
     )]
     Missing { name: String, looked: String },
-    #[error("the engine {name:?} does not work: {program} --describe {reason}")]
+    #[error("the engine {} does not work: {program} --describe {reason}", quoted(.name))]
     Silent {
         name: String,
         program: String,
         reason: NoDescription,
     },
     #[error(
-        "the engine {name:?} ({program}) speaks version {theirs} of the worker protocol, this service version {ours}: \
-         one of the two was upgraded alone. Install both, then restart the service"
+        "the engine {} ({program}) speaks version {theirs} of the worker protocol, this service version {ours}: \
+         one of the two was upgraded alone. Install both, then restart the service", quoted(.name)
     )]
     OtherProtocol {
         name: String,
@@ -58,6 +59,31 @@ pub enum EngineProblem {
         theirs: u32,
         ours: u32,
     },
+}
+
+impl EngineProblem {
+    /// Returns the same for a client, whom the server's programs and folders do not concern.
+    pub fn for_clients(&self) -> String {
+        match self {
+            Self::Missing { name, .. } => format!(
+                "the engine {} is not installed on this server: its admin builds it with `cargo build --release`, and \
+                 `joulemark doctor` says there where it was looked for",
+                quoted(name)
+            ),
+            Self::Silent { name, reason, .. } => match reason {
+                // What it printed may name files.
+                NoDescription::NotRead { .. } => {
+                    format!("the engine {} does not work: it does not describe itself", quoted(name))
+                }
+                reason => format!("the engine {} does not work: it {reason}", quoted(name)),
+            },
+            Self::OtherProtocol { name, theirs, ours, .. } => format!(
+                "the engine {} speaks version {theirs} of the worker protocol, this service version {ours}: its admin \
+                 installs both again, then must restart the service",
+                quoted(name)
+            ),
+        }
+    }
 }
 
 /// The engines of this host. Clones share what they know.
@@ -232,6 +258,26 @@ mod tests {
         let problem = engines.find(MISTRAL).unwrap_err().to_string();
         assert!(problem.contains(&folder.path().display().to_string()), "{problem}");
         assert!(problem.contains("cargo build --release"), "{problem}");
+    }
+
+    #[test]
+    fn a_client_is_told_of_no_folder_and_no_program_of_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Engines::in_folders(vec![folder.path().to_owned()]);
+        let silent = [
+            missing,
+            engine(folder.path(), "echo cannot open /srv/secret/lib.so"),
+            engine(folder.path(), &says(protocol::VERSION + 1, "")),
+        ]
+        .map(|engines| engines.find(MISTRAL));
+        for problem in silent {
+            let said = problem.unwrap_err().for_clients();
+            let name = folder.path().file_name().unwrap().to_str().unwrap();
+            for inner in [name, "/srv", "joulemark-mistral", "--describe"] {
+                assert!(!said.contains(inner), "{inner}: {said}");
+            }
+            assert!(said.starts_with("the engine \"mistral\" "), "{said}");
+        }
     }
 
     #[test]

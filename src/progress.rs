@@ -6,6 +6,6 @@ mod channel;
 mod feed;
 mod pace;
 
-pub use board::{Phase, Plan, Progress, ProgressBoard};
+pub use board::{Outlook, Phase, Plan, Progress, ProgressBoard};
 pub use channel::{Channel, Heard, Snapshot};
 pub use feed::{Feed, Listener};

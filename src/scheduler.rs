@@ -2,6 +2,7 @@
 //! and stores what came of it. Owns leases, launching and the lifecycle; knows nothing of HTTP or of any engine.
 
 mod context;
+mod durations;
 mod folders;
 mod models;
 mod node;
@@ -21,6 +22,8 @@ pub use prompt_files::PromptFolder;
 pub use queue::cluster::{Cluster, Node};
 pub use queue::device_locks::{LockError, LockFolder, Locks};
 pub use queue::leases::Lease;
+pub use queue::standing::Standing;
+pub use queue::wait::{DeviceHolder, QueueWait, WaitReason};
 pub use run::crash_note;
 pub use run::digests::DigestCache;
 pub use run::launch::Launcher;

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use joulemark_experiment::ChatMessage;
 use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::quoted;
 use joulemark_worker::inference::{
     Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
 };
@@ -49,8 +50,9 @@ pub enum SyntheticNameError {
     #[error("does not start with {SYNTHETIC_PREFIX:?}")]
     Prefix,
     #[error(
-        "has {0:?}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at, \
-         error_at, echo and refuse, each with a whole number"
+        "has {}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at, error_at, echo \
+         and refuse, each with a whole number",
+        quoted(.0)
     )]
     Parameter(String),
 }

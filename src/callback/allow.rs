@@ -40,8 +40,8 @@ impl std::fmt::Debug for Allowed {
 /// Why somebody is not called.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
-    #[error("is no URL: {0}")]
-    NoUrl(String),
+    #[error("is no whole URL; accepted is one with its scheme and host, such as https://hooks.lab.example/joulemark")]
+    NoUrl,
     #[error("has the scheme {0}; accepted is {1}")]
     Scheme(String, &'static str),
     #[error("has a user name or a password, which everybody on the way could read; accepted is a URL without")]
@@ -115,10 +115,9 @@ impl Allowed {
         // The parser takes a backslash for a slash, and leaves out ends of lines; others read another host.
         let is_odd = |character: char| character == '\\' || character.is_whitespace() || character.is_control();
         if text.contains(is_odd) {
-            let what = "it has a backslash, a space or a control character";
-            return Err(Refusal::NoUrl(what.to_owned()));
+            return Err(Refusal::NoUrl);
         }
-        let url = Url::parse(text).map_err(|error| Refusal::NoUrl(error.to_string()))?;
+        let url = Url::parse(text).map_err(|_| Refusal::NoUrl)?;
         match (url.scheme(), self.http) {
             ("https", _) | ("http", true) => {}
             (scheme, true) => return Err(Refusal::Scheme(scheme.to_owned(), "http or https")),
@@ -301,7 +300,7 @@ pub mod tests {
             "https://a.exam\nple/",
             " https://a.example/",
         ] {
-            assert!(matches!(all.admit(url).await, Err(Refusal::NoUrl(_))), "{url}");
+            assert_eq!(all.admit(url).await, Err(Refusal::NoUrl), "{url}");
         }
     }
 }

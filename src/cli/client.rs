@@ -10,6 +10,7 @@ mod export;
 mod label;
 mod list;
 mod metrics;
+mod outlook;
 mod part_file;
 mod prompt_file;
 mod quantity;

@@ -15,7 +15,7 @@ use super::say::say;
 use crate::config;
 use joulemark_experiment::access::{Actor, ApiKey, KeyId, Role, StoredKey, Token};
 use joulemark_experiment::check_name;
-use joulemark_measurement::clock;
+use joulemark_measurement::{clock, quoted};
 use joulemark_store::Store;
 
 #[derive(Debug, Args, Serialize)]
@@ -87,7 +87,7 @@ pub fn run(arguments: KeyArguments) -> anyhow::Result<()> {
 /// Standard output has the key and nothing else, so that a script can take it.
 async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
     if let Err(bad) = check_name(&new.name) {
-        bail!("--name is {:?} and {bad}", new.name);
+        bail!("--name is {} and {bad}", quoted(&new.name));
     }
     let now = clock::wall_now();
     let expires_at = new.expires.map(|text| expiry::read(&text, now)).transpose()?;
@@ -111,8 +111,10 @@ async fn create(store: &Store, new: NewKey) -> anyhow::Result<()> {
         .expires_at
         .map_or_else(|| "without an end".to_owned(), |at| format!("until {at:.0}"));
     eprintln!(
-        "{} {:?}, {until}. It is shown this once; its id is {}.",
-        key.role, key.name, key.id
+        "{} {}, {until}. It is shown this once; its id is {}.",
+        key.role,
+        quoted(&key.name),
+        key.id
     );
     let shown = say(&format!("{}\n", token.reveal()));
     if shown.is_err() {

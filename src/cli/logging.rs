@@ -6,11 +6,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
 use crate::log_writer::LogWriter;
+use joulemark_measurement::quoted;
 
 /// The server's log, on standard error.
 pub fn start_server(settings: &Settings) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_new(&settings.telemetry.log).with_context(|| format!("log is {:?}", settings.telemetry.log))?;
+    let filter = EnvFilter::try_new(&settings.telemetry.log)
+        .with_context(|| format!("log is {}", quoted(&settings.telemetry.log)))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use crate::config::Settings;
 use crate::scheduler::{LockError, LockFolder, Locks, Node, Scheduler};
 use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::quoted;
 use joulemark_store::{Abandoned, Registered};
 
 /// On Debian writable for everyone, in memory, and not cleaned up as /tmp is.
@@ -31,9 +32,10 @@ pub fn take(settings: &Settings) -> anyhow::Result<(Node, Locks)> {
         .seat(&format!("{name} of {database}"))
         .map_err(|error| match error {
             LockError::Busy => anyhow::anyhow!(
-                "another joulemark server on this host is node {name:?} (its lock is in {}); stop it, or give this one \
+                "another joulemark server on this host is node {name} (its lock is in {}); stop it, or give this one \
              another --node-name",
-                locks.path().display()
+                locks.path().display(),
+                name = quoted(&name)
             ),
             LockError::Failed(error) => anyhow::Error::new(error).context("the node's lock cannot be taken"),
         })?;
@@ -74,9 +76,15 @@ pub async fn join(scheduler: &Scheduler, is_shared: bool) -> anyhow::Result<()> 
     let (start, patience) = (Monotonic::now(), scheduler.node().lease * 2);
     while let Registered::Taken { for_sec } = scheduler.register().await? {
         if Monotonic::now().sec_since(start) > patience.as_secs_f64() {
-            bail!("another server is node {name:?} in this database; give this one another --node-name");
+            bail!(
+                "another server is node {name} in this database; give this one another --node-name",
+                name = quoted(&name)
+            );
         }
-        tracing::warn!("node {name:?} is another server's, or was until {for_sec:.0} s from now; waiting");
+        tracing::warn!(
+            "node {name} is another server's, or was until {for_sec:.0} s from now; waiting",
+            name = quoted(&name)
+        );
         tokio::time::sleep(Duration::from_secs_f64(for_sec.clamp(0.1, 5.0))).await;
     }
     // A file is this server's alone: whatever runs by its word has no server.

@@ -36,7 +36,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let accepted = "accepted is http://HOST[:PORT][/PREFIX] or https://…";
-        let url: Url = text.parse().map_err(|error| format!("{error}; {accepted}"))?;
+        let url: Url = text.parse().map_err(|_| format!("it is no whole URL; {accepted}"))?;
         if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
             return Err(format!("it is no web address; {accepted}"));
         }

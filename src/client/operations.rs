@@ -63,6 +63,15 @@ impl Server {
         self.get(&["v1", "experiments", &id.to_string(), "results"], &[]).await
     }
 
+    /// Returns the results, also those of the cycles that an experiment finished before it was cancelled; `None` where it
+    /// has none.
+    pub async fn results_so_far(&self, id: ExperimentId) -> Result<Option<Document>, ClientError> {
+        match self.results(id).await {
+            Err(ClientError::Refused(problem)) if problem.short_kind() == "not-completed" => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// A page of the list, with the cursor of the next one.
     pub async fn page(&self, query: &[(String, String)]) -> Result<(Vec<Value>, Option<String>), ClientError> {
         let mut page = self.get(&["v1", "experiments"], query).await?.value;

@@ -6,6 +6,7 @@ use reqwest::{Certificate, RequestBuilder, Response, StatusCode};
 
 use super::{Address, ClientError, Credential, Problem, patience::Patience};
 use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::quoted;
 
 /// A connection that is made takes a fraction of a second, or does not come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -171,7 +172,8 @@ fn not_ours(status: StatusCode, text: &str) -> Problem {
         status: status.as_u16(),
         detail: format!(
             "the answer is {status} and not joulemark's own: is a proxy in between, or a prefix path missing in --server? \
-             It says: {excerpt:?}"
+             It says: {excerpt}",
+            excerpt = quoted(&excerpt)
         ),
         ..Problem::default()
     }

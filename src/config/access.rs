@@ -3,6 +3,7 @@ use ipnet::IpNet;
 use super::auth_mode::AuthMode;
 use super::{Listen, Settings, option::section};
 use joulemark_experiment::access::Role;
+use joulemark_measurement::quoted;
 
 /// Stands in `trusted_proxy` for whoever may write to the socket.
 const UNIX: &str = "unix";
@@ -119,7 +120,8 @@ impl Settings {
             check(
                 name.bytes().all(is_token) && !name.eq_ignore_ascii_case("authorization"),
                 format!(
-                    "{option} is {name:?}; accepted is a header's name other than Authorization, such as {example}"
+                    "{option} is {}; accepted is a header's name other than Authorization, such as {example}",
+                    quoted(name)
                 ),
             );
         }
@@ -133,7 +135,10 @@ impl Settings {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, and unix";
             check(
                 network == UNIX || read_network(network).is_some(),
-                format!("trusted_proxy has {network:?}; accepted is {accepted}"),
+                format!(
+                    "trusted_proxy has {network}; accepted is {accepted}",
+                    network = quoted(&network)
+                ),
             );
         }
         let is_socket = matches!(self.service.listen, Listen::Socket(_));
@@ -150,22 +155,28 @@ impl Settings {
                 .or_else(|| origin.strip_prefix("http://"));
             check(
                 host.is_some_and(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && b != b'/')),
-                format!("cors_origin has {origin:?}; accepted is an origin such as https://lab.example:8443"),
+                format!(
+                    "cors_origin has {origin}; accepted is an origin such as https://lab.example:8443",
+                    origin = quoted(&origin)
+                ),
             );
         }
         check(
             self.access.public_url.is_empty() || self.access.public_base().is_some(),
             format!(
-                "public_url is {:?}; accepted is an address such as https://lab.example:8443/joulemark, without user name, \
+                "public_url is {}; accepted is an address such as https://lab.example:8443/joulemark, without user name, \
                  query and fragment",
-                self.access.public_url
+                quoted(&self.access.public_url)
             ),
         );
         for network in &self.access.metrics_from {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
             check(
                 read_network(network).is_some(),
-                format!("metrics_from has {network:?}; accepted is {accepted}"),
+                format!(
+                    "metrics_from has {network}; accepted is {accepted}",
+                    network = quoted(&network)
+                ),
             );
         }
         problems

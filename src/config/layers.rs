@@ -7,6 +7,7 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use super::{ServerOption, Settings};
+use joulemark_measurement::quoted;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum ConfigError {
         origin: Origin,
         known: Vec<String>,
     },
-    #[error("{origin}: {key} is {value:?}; accepted is {accepted}")]
+    #[error("{origin}: {key} is {value}; accepted is {accepted}", value = quoted(.value))]
     WrongType {
         key: String,
         value: String,

@@ -2,6 +2,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use joulemark_measurement::quoted;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -16,7 +17,7 @@ pub enum Listen {
 }
 
 #[derive(Debug, Error)]
-#[error("{0:?} is no place to listen; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and unix:/PATH")]
+#[error("{} is no place to listen; accepted are ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080, and unix:/PATH", quoted(.0))]
 pub struct NoPlaceToListen(String);
 
 impl Listen {

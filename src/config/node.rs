@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::option::section;
+use joulemark_measurement::quoted;
 
 section! {
     /// This server among those that share the database, and how long what it runs may take.
@@ -52,7 +53,10 @@ impl Node {
         for label in &self.node_label {
             let is_pair = |(name, value): (&str, &str)| !name.is_empty() && !value.is_empty();
             if !label.split_once('=').is_some_and(is_pair) {
-                problems.push(format!("node_label has {label:?}; accepted is NAME=VALUE"));
+                problems.push(format!(
+                    "node_label has {label}; accepted is NAME=VALUE",
+                    label = quoted(&label)
+                ));
             }
         }
         problems

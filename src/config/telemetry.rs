@@ -1,6 +1,7 @@
 use serde::Deserialize;
 
 use super::option::section;
+use joulemark_measurement::quoted;
 
 section! {
     /// What the server tells of itself.
@@ -43,8 +44,8 @@ impl Telemetry {
         let is_usable = endpoint.is_empty() || host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
         (!is_usable).then(|| {
             format!(
-                "otlp_endpoint is {endpoint:?}; accepted is the base URL of a collector that takes OTLP over HTTP, such as \
-                 http://127.0.0.1:4318"
+                "otlp_endpoint is {endpoint}; accepted is the base URL of a collector that takes OTLP over HTTP, such as \
+                 http://127.0.0.1:4318", endpoint = quoted(&endpoint)
             )
         })
     }

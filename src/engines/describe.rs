@@ -9,6 +9,7 @@ use joulemark_measurement::clock::Monotonic;
 use thiserror::Error;
 
 use super::environment;
+use joulemark_measurement::quoted;
 
 /// How long an engine may take to describe itself: it loads its libraries and touches no GPU.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,9 +32,9 @@ pub enum NoDescription {
     Failed(ExitStatus),
     #[error("answered with no text: {0}")]
     NotText(String),
-    #[error("answered with {shown:?}, which is no description: {error}")]
+    #[error("answered with {shown}, which is no description: {error}", shown = quoted(.shown))]
     NotRead { shown: String, error: String },
-    #[error("says that it is the engine {0:?}")]
+    #[error("says that it is the engine {}", quoted(.0))]
     OtherEngine(String),
 }
 

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::state::AppState;
 use joulemark_experiment::FieldProblem;
 use joulemark_flops::json_text::count_values;
+use joulemark_measurement::quoted;
 
 mod yaml;
 
@@ -29,6 +30,13 @@ impl Body<'_> {
             None => problems,
         }
     }
+
+    /// Returns a problem for each value that is read otherwise than it is written. To be asked of a document that is
+    /// right otherwise.
+    pub fn misread(&self) -> Vec<FieldProblem> {
+        self.yaml
+            .map_or_else(Vec::new, |text| yaml::misread(text, &self.document))
+    }
 }
 
 /// Why a body could not be had whole.
@@ -42,7 +50,9 @@ pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     }
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.access.max_body_bytes),
-        _ => Problem::malformed_body(rejection.body_text()),
+        _ => Problem::malformed_body(
+            "the body did not come whole: the connection broke off, or its length was not what was said",
+        ),
     }
 }
 
@@ -66,9 +76,13 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
             yaml: None,
         }),
         "application/yaml" | "application/x-yaml" | "text/yaml" => {
-            let text = std::str::from_utf8(bytes)
-                .map_err(|error| Problem::malformed_body(format!("the body is not UTF-8: {error}")))?;
-            serde_saphyr::from_str::<Strict>(text)
+            let text = std::str::from_utf8(bytes).map_err(|error| {
+                let at = error.valid_up_to();
+                Problem::malformed_body(format!(
+                    "the body is not UTF-8: at byte {at}, counted from 0, is no letter of it"
+                ))
+            })?;
+            serde_saphyr::from_str_with_options::<Strict>(text, yaml::options())
                 .map(|Strict(document)| Body {
                     document,
                     yaml: Some(text),
@@ -143,7 +157,9 @@ fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
             error.column()
         );
     }
-    format!("the body is not JSON: {error}")
+    let said = error.to_string();
+    let said = said.replace("recursion limit exceeded", "lists and objects are nested too deep");
+    format!("the body is not JSON: {said}")
 }
 
 /// A value that refuses a key given twice, of which serde_json silently keeps the last.
@@ -208,7 +224,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut map = Map::new();
         while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} is there twice")));
+                return Err(A::Error::custom(format!(
+                    "the key {key} is there twice",
+                    key = quoted(&key)
+                )));
             }
             map.insert(key, value);
         }
@@ -276,6 +295,56 @@ mod tests {
         assert!(details.iter().all(|detail| !detail.contains("quotes")), "{details:?}");
     }
 
+    fn misread(text: &str) -> Vec<(String, String)> {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/yaml"))]);
+        let problems = read(&headers, text.as_bytes()).unwrap().misread();
+        problems
+            .into_iter()
+            .map(|problem| (problem.pointer, problem.detail))
+            .collect()
+    }
+
+    #[test]
+    fn what_yaml_would_make_something_else_of_is_kept_as_it_is_written() {
+        for (text, expected) in [
+            ("a: 1_0", json!("1_0")),
+            ("a: !!binary aGVsbG8=", json!("aGVsbG8=")),
+            ("a: 1:30", json!("1:30")),
+            ("a: 2001-12-14", json!("2001-12-14")),
+            ("a: .inf", json!(".inf")),
+            ("a: !!str 10", json!("10")),
+            ("a: 1.10.2", json!("1.10.2")),
+            ("a: '0x1F'", json!("0x1F")),
+            ("a: =", json!("=")),
+            ("a: 12e03", json!(12e3)),
+        ] {
+            assert_eq!(read_as("application/yaml", text).expect(text)["a"], expected, "{text}");
+            assert_eq!(misread(text), [], "{text}");
+        }
+        let merged = "b: &b {c: 1, d: 2}\na: {<<: *b, d: 3}\n";
+        assert_eq!(
+            read_as("application/yaml", merged).unwrap()["a"],
+            json!({"c": 1, "d": 3})
+        );
+        for (text, pointer, told) in [
+            (
+                "a: 0o17",
+                "/a",
+                "is 0o17, which not every reader of YAML takes for 15; write 15",
+            ),
+            ("a: {b: -0x1F}", "/a/b", "write -31"),
+            ("a: [1, 0b11]", "/a/1", "is 0b11, "),
+            ("a: 1e999", "/a", "is 1e999; accepted is a text: put it in quotes"),
+            ("a: .Inf", "/a", "is .Inf; "),
+        ] {
+            let problems = misread(text);
+            assert!(
+                problems.len() == 1 && problems[0].0 == pointer && problems[0].1.contains(told),
+                "{text}: {problems:?}"
+            );
+        }
+    }
+
     #[test]
     fn a_body_that_is_no_yaml_is_refused_without_a_librarys_own_names() {
         for (text, expected) in [
@@ -283,8 +352,7 @@ mod tests {
             ("---\na: 1\n...\n---\nb\n", "one document"),
             ("a: [", "line 1"),
             ("a: 1\na: 2\n", "duplicate"),
-            ("a: .nan", "line 1"),
-            ("a: 1e999", "line 1"),
+            ("a: !secret x", "line 1"),
             ("a: *b", "line 1"),
             ("a:\n\tb: 1\n", "line 2"),
             ("a: !!int x", "line 1"),

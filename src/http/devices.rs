@@ -2,7 +2,7 @@ use axum::{Json, extract::State as AxumState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::state::AppState;
+use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::scheduler::Lease;
 use joulemark_experiment::ExperimentId;
 use joulemark_meter::{CpuDevice, Finding, GpuDevice, GpuState};
@@ -42,8 +42,11 @@ pub struct Devices {
 /// GPUs and CPU with their energy source, power just now and the experiment that has them, and for each source that was
 /// looked for whether it works and how to make it.
 #[utoipa::path(get, path = "/v1/devices", tag = "devices", operation_id = "listDevices",
-    responses((status = 200, description = "What is there.", body = Devices)))]
-pub async fn devices(AxumState(state): AxumState<AppState>) -> Json<Devices> {
+    responses(
+        (status = 200, description = "What is there.", body = Devices),
+        (status = 400, description = "There is a query parameter.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn devices(AxumState(state): AxumState<AppState>, _: NoQuery) -> Json<Devices> {
     let (devices, leases) = (state.resources.meter.devices(), state.scheduler.leases());
     let gpu = |device: GpuDevice| Gpu {
         now: state.resources.meter.gpu_state(&device.uuid),

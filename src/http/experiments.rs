@@ -5,6 +5,7 @@ pub mod export;
 pub mod filter;
 mod idempotency;
 pub mod list;
+mod outlook;
 pub mod processes;
 pub mod relabel;
 pub mod results;

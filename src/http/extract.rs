@@ -5,6 +5,7 @@ use axum::{
 
 use super::problem::Problem;
 use joulemark_experiment::ExperimentId;
+use joulemark_measurement::quoted;
 
 /// The experiment's id from the path.
 pub struct IdPath(pub ExperimentId);
@@ -16,8 +17,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::invalid_parameter("id", "is not UTF-8; accepted is an experiment's UUID"))?;
-        text.parse()
-            .map(Self)
-            .map_err(|_| Problem::invalid_parameter("id", format!("is {text:?}; accepted is an experiment's UUID")))
+        text.parse().map(Self).map_err(|_| {
+            Problem::invalid_parameter(
+                "id",
+                format!("is {text}; accepted is an experiment's UUID", text = quoted(&text)),
+            )
+        })
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::openapi;
 use super::problem::Problem;
+use joulemark_measurement::quoted;
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi::document()).unwrap_or_default());
 
@@ -99,12 +100,20 @@ fn check(path: &str, schema: &str) -> Result<(), Problem> {
 fn unknown(path: &str, walked: &[&str], known: &BTreeMap<&str, &Value>) -> Problem {
     let names = known.keys().copied().collect::<Vec<_>>().join(", ");
     let detail = match (walked.is_empty(), names.is_empty()) {
-        (true, _) => format!("has {path:?}, which is no field; accepted are, separated by commas, {names}"),
-        (false, true) => format!(
-            "has {path:?}; accepted is {}, which has no fields within",
-            walked.join(".")
+        (true, _) => format!(
+            "has {path}, which is no field; accepted are, separated by commas, {names}",
+            path = quoted(&path)
         ),
-        (false, false) => format!("has {path:?}; accepted are, within {}, {names}", walked.join(".")),
+        (false, true) => format!(
+            "has {path}; accepted is {}, which has no fields within",
+            walked.join("."),
+            path = quoted(&path)
+        ),
+        (false, false) => format!(
+            "has {path}; accepted are, within {}, {names}",
+            walked.join("."),
+            path = quoted(&path)
+        ),
     };
     Problem::invalid_parameter("fields", detail)
 }

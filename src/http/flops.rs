@@ -10,12 +10,13 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{body, problem::Problem, state::AppState};
+use super::{body, problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::scheduler::by_name;
 use joulemark_experiment::{FieldProblem, Fields};
 use joulemark_flops::json_text::with_nan_as_text;
 use joulemark_flops::model_files::{self, Description};
 use joulemark_flops::{FlopsAnswer, KNOWN_DEVICES, Logits, Question, RequestTokens, device_named};
+use joulemark_measurement::quoted;
 
 /// What a model needs for some tokens. Give `model` or `config`.
 // The names that an experiment has for `model` and `batch` are taken as well.
@@ -72,13 +73,14 @@ const DEFAULT_TOKENS: u32 = 128;
     request_body(content((FlopsRequest = "application/json"), (FlopsRequest = "application/yaml"))),
     responses(
         (status = 200, description = "FLOPs, bytes and every operator.", body = FlopsAnswer),
-        (status = 400, description = "The body cannot be read.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The body cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not a valid question, or there is no such model.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn flops(
     AxumState(state): AxumState<AppState>,
+    _: NoQuery,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<FlopsAnswer>, Problem> {
@@ -94,6 +96,10 @@ pub async fn flops(
     };
     let (subject, question) =
         parse(&body.document).map_err(|problems| Problem::invalid_question(body.as_written(problems)))?;
+    let misread = body.misread();
+    if !misread.is_empty() {
+        return Err(Problem::invalid_question(misread));
+    }
     let models_dir = state.resources.models.folder().to_owned();
     let is_config = matches!(subject, Subject::Config(_));
     let described = tokio::task::spawn_blocking(move || describe(&models_dir, subject)).await;
@@ -200,7 +206,7 @@ fn describe(models_dir: &std::path::Path, subject: Subject) -> Result<(String, D
         Subject::Model { name, key } => {
             let problem = |detail: String| {
                 let detail = by_name(&detail, models_dir);
-                FieldProblem::new(format!("/{key}"), format!("is \"{name}\": {detail}"))
+                FieldProblem::new(format!("/{key}"), format!("is {name}: {detail}", name = quoted(&name)))
             };
             let path = model_files::resolve(models_dir, &name).map_err(|error| problem(error.to_string()))?;
             let description = model_files::describe(&path, &name).map_err(|error| problem(error.to_string()))?;

@@ -4,7 +4,7 @@ use axum::{Json, extract::State as AxumState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{problem::Problem, state::AppState};
+use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use joulemark_experiment::{ExperimentId, Gpu, OfferedEngine};
 use joulemark_store::NodeRecord;
 
@@ -71,9 +71,10 @@ pub struct Nodes {
 #[utoipa::path(get, path = "/v1/nodes", tag = "devices", operation_id = "listNodes",
     responses(
         (status = 200, description = "Nodes that were heard of in the past day.", body = Nodes),
+        (status = 400, description = "There is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn nodes(AxumState(state): AxumState<AppState>) -> Result<Json<Nodes>, Problem> {
+pub async fn nodes(AxumState(state): AxumState<AppState>, _: NoQuery) -> Result<Json<Nodes>, Problem> {
     let mut running: BTreeMap<String, Vec<ExperimentId>> = BTreeMap::new();
     for (node, id) in state.resources.store.running_by_node().await? {
         running.entry(node).or_default().push(id);

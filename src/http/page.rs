@@ -3,18 +3,28 @@
 use std::str::FromStr;
 
 use super::problem::Problem;
+use joulemark_measurement::quoted;
 
 pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 500;
 
 pub fn read_limit(text: &str) -> Result<u32, Problem> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| Problem::invalid_parameter("limit", format!("is {text:?}; accepted are 1 to {MAX_LIMIT}")))
+    limit.ok_or_else(|| {
+        Problem::invalid_parameter(
+            "limit",
+            format!("is {text}; accepted are 1 to {MAX_LIMIT}", text = quoted(&text)),
+        )
+    })
 }
 
 pub fn read_cursor<T: FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid_parameter("cursor", format!("is {text:?}; accepted is a page's next_cursor")))
+    text.parse().map_err(|_| {
+        Problem::invalid_parameter(
+            "cursor",
+            format!("is {text}; accepted is a page's next_cursor", text = quoted(&text)),
+        )
+    })
 }
 
 #[cfg(test)]

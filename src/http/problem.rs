@@ -25,6 +25,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use joulemark_experiment::{ExperimentId, Failure, FieldProblem, State};
+use joulemark_measurement::quoted;
 use joulemark_store::StoreError;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -165,7 +166,10 @@ impl Problem {
     }
 
     pub fn unsupported_encoding(given: &str) -> Self {
-        let detail = format!("the body's Content-Encoding is {given:?}; accepted is a body that is not packed");
+        let detail = format!(
+            "the body's Content-Encoding is {given}; accepted is a body that is not packed",
+            given = quoted(&given)
+        );
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-encoding",
@@ -194,7 +198,10 @@ impl Problem {
     }
 
     pub fn no_metric(field: &str) -> Self {
-        let detail = format!("a result has no figure {field:?}; GET /v1/metrics lists those that it has");
+        let detail = format!(
+            "a result has no figure {field}; GET /v1/metrics lists those that it has",
+            field = quoted(&field)
+        );
         Self::new(StatusCode::NOT_FOUND, "no-such-metric", "No such metric", detail)
     }
 

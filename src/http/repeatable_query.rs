@@ -3,6 +3,7 @@
 //! is there twice, and some take an empty value for none. No value may hold a NUL, which PostgreSQL keeps in no text.
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -21,6 +22,32 @@ impl<T: DeserializeOwned + IntoParams, S: Send + Sync> FromRequestParts<S> for R
             .await
             .map_err(|_| Problem::invalid_parameter("query", "cannot be read; accepted is name=value&name=value"))?;
         read(pairs).map(Self)
+    }
+}
+
+/// No query: what is asked for has no parameters, and none is passed over.
+pub struct NoQuery;
+
+impl NoQuery {
+    /// Checks that there is none.
+    ///
+    /// # Errors
+    /// Returns a [`Problem`] that names the first parameter.
+    pub fn check(uri: &Uri) -> Result<Self, Problem> {
+        let query = uri.query().unwrap_or_default();
+        let first = query.split('&').find(|pair| !pair.is_empty());
+        let Some(pair) = first else { return Ok(Self) };
+        let name = pair.split('=').next().unwrap_or_default();
+        let detail = "is unknown; this operation takes no query parameter";
+        Err(Problem::invalid_parameter(name, detail))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::check(&parts.uri)
     }
 }
 

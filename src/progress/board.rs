@@ -102,9 +102,44 @@ struct Entry {
     cycle: Option<u32>,
     tokens: u64,
     pace: Pace,
+    /// Tokens and seconds of the warm-up, once it is over.
+    warm_up: Option<(u64, f64)>,
+}
+
+/// How long a run will still take, by its own pace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlook {
+    pub elapsed_sec: f64,
+    pub left_sec: f64,
+    /// By its cycles so far; by its warm-up otherwise.
+    pub by_cycles: bool,
 }
 
 impl Entry {
+    fn outlook(&self, now: Monotonic) -> Option<Outlook> {
+        let by_cycles = match self.phase {
+            Phase::Aggregating => Some(0.0),
+            _ => self.eta_sec(now),
+        };
+        let warm_up = match self.phase {
+            Phase::WarmingUp => self.pace.so_far(now),
+            _ => self.warm_up,
+        };
+        let all_tokens = self
+            .plan
+            .max_tokens_per_cycle
+            .map(|tokens| tokens * u64::from(self.plan.num_cycles));
+        let by_warm_up = || {
+            let (tokens, sec) = warm_up?;
+            eta_sec((tokens, sec), all_tokens?.saturating_add(tokens))
+        };
+        Some(Outlook {
+            elapsed_sec: now.sec_since(self.began),
+            left_sec: by_cycles.or_else(by_warm_up)?,
+            by_cycles: by_cycles.is_some(),
+        })
+    }
+
     fn progress(&self, now: Monotonic) -> Progress {
         Progress {
             phase: self.phase,
@@ -145,6 +180,11 @@ impl ProgressBoard {
         self.entries().get(&id).map(|entry| entry.progress(now))
     }
 
+    /// `None` before anything is generated.
+    pub fn outlook(&self, id: ExperimentId, now: Monotonic) -> Option<Outlook> {
+        self.entries().get(&id)?.outlook(now)
+    }
+
     /// Every experiment that is on it.
     pub fn ids(&self) -> Vec<ExperimentId> {
         self.entries().keys().copied().collect()
@@ -158,12 +198,16 @@ impl ProgressBoard {
             cycle: None,
             tokens: 0,
             pace: Pace::default(),
+            warm_up: None,
         };
         self.entries().insert(id, entry);
     }
 
     pub fn enter(&self, id: ExperimentId, phase: Phase, now: Monotonic) {
         if let Some(entry) = self.entries().get_mut(&id) {
+            if entry.phase == Phase::WarmingUp {
+                entry.warm_up = entry.pace.so_far(now);
+            }
             entry.phase = phase;
             entry.pace = Pace::default();
             entry.pace.note(now, entry.tokens);
@@ -230,6 +274,34 @@ mod tests {
         assert_eq!(board.get(id, at(25.0)).unwrap().eta_sec, None);
         board.clear(id);
         assert_eq!(board.get(id, at(26.0)), None);
+    }
+
+    #[test]
+    fn the_whole_duration_follows_from_the_warm_up_and_then_from_the_cycles() {
+        let (board, id) = (ProgressBoard::default(), ExperimentId::generate());
+        let plan = Plan {
+            num_cycles: 4,
+            max_tokens_per_cycle: Some(100),
+        };
+        board.begin(id, plan, at(0.0));
+        assert_eq!(board.outlook(id, at(1.0)), None);
+        board.enter(id, Phase::WarmingUp, at(1.0));
+        board.tokens(id, 30, at(3.0));
+        let of = |now| {
+            let outlook = board.outlook(id, now).unwrap();
+            (outlook.elapsed_sec.round(), outlook.left_sec.round(), outlook.by_cycles)
+        };
+        // 30 in 2 s, and 400 to come.
+        assert_eq!(of(at(3.0)), (3.0, 27.0, false));
+        board.enter(id, Phase::IdleBaseline, at(3.0));
+        assert_eq!(of(at(4.0)), (4.0, 27.0, false));
+        board.enter(id, Phase::Measuring, at(5.0));
+        board.cycle(id, 0, at(5.0));
+        board.tokens(id, 130, at(10.0));
+        board.cycle(id, 1, at(10.0));
+        assert_eq!(of(at(10.0)), (10.0, 15.0, true));
+        board.enter(id, Phase::Aggregating, at(25.0));
+        assert_eq!(of(at(25.0)), (25.0, 0.0, true));
     }
 
     #[test]

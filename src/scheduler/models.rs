@@ -10,6 +10,7 @@ use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{FieldProblem, OfferedModel};
 use joulemark_flops::model_files::{self, Fingerprint};
 
+use joulemark_measurement::quoted;
 pub use located::{EngineChoice, LocatedModel, ModelRefusal, ModelSources, is_hub_id};
 
 /// More names than a lab submits in turn; beyond them the cache starts anew.
@@ -97,8 +98,10 @@ impl Models {
             return None;
         }
         let list = sources.hub_allow.join(", ");
-        let detail =
-            format!("is {name:?}, which this server does not fetch from the hub; accepted are {list} (hub_allow)");
+        let detail = format!(
+            "is {name}, which this server does not fetch from the hub; accepted are {list} (hub_allow)",
+            name = quoted(&name)
+        );
         Some(FieldProblem::new("/model_name", detail))
     }
 }

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::context::Context;
+use super::durations::PastRuns;
 use crate::lifecycle::Stages;
 use crate::metrics::ExperimentMetrics;
 use crate::scheduler::node::liveness::Liveness;
@@ -15,6 +16,7 @@ use crate::scheduler::queue::cluster::Node;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::scheduler::queue::host_queue::HostQueue;
 use crate::scheduler::queue::leases::{Lease, Start};
+use crate::scheduler::queue::look::QueueLook;
 use crate::scheduler::run::attempt::Run;
 use crate::scheduler::run::crash_note;
 use crate::scheduler::run::observations::timeseries;
@@ -40,6 +42,8 @@ struct Shared {
     context: Context,
     running: RunningTable,
     host_queue: HostQueue,
+    look: Mutex<QueueLook>,
+    past_runs: PastRuns,
     wake: Notify,
     liveness: Liveness,
     /// Whether this server has its node's name.
@@ -57,6 +61,8 @@ impl Scheduler {
             context,
             running: RunningTable::default(),
             host_queue: HostQueue::default(),
+            look: Mutex::default(),
+            past_runs: PastRuns::default(),
             wake: Notify::new(),
             liveness: Liveness::new(Monotonic::now()),
             is_listed: AtomicBool::new(true),
@@ -84,6 +90,14 @@ impl Scheduler {
 
     pub(super) fn host_queue(&self) -> &HostQueue {
         &self.0.host_queue
+    }
+
+    pub(super) fn kept_runs(&self) -> &PastRuns {
+        &self.0.past_runs
+    }
+
+    pub(super) fn kept_look(&self) -> &Mutex<QueueLook> {
+        &self.0.look
     }
 
     /// Cancelled when no worker is left and the server leaves the database.
@@ -232,7 +246,7 @@ impl Scheduler {
         self.0.running.claimed(id, claimed.attempt);
         context.idle.work_begins();
         let (attempt, claimed_at, ends) = (claimed.attempt, running.claimed_at, running.ends);
-        tracing::info!(experiment = %id, attempt, gpus = ?start.gpus, "started");
+        tracing::info!(experiment = %id, attempt, gpus = start.gpus.join(" "), "started");
         let (scheduler, locks) = (self.clone(), Arc::new(locks));
         tokio::spawn(async move {
             let release = Release {
@@ -290,8 +304,9 @@ impl Scheduler {
         let request_id = run.record.arrival.request_id.as_deref();
         let span = tracing::info_span!("experiment", %id, attempt, request_id);
         if let Err(panic) = tokio::spawn(crash_note::working_on(id, run.finish().instrument(span))).await {
-            let message = format!("the server failed while it ran the experiment: {panic}");
-            self.fail(id, attempt, message).await;
+            tracing::error!(experiment = %id, error = %panic, "the run ended in the middle");
+            let message = "the server failed while it ran the experiment; its log says more, under the experiment's id";
+            self.fail(id, attempt, message.to_owned()).await;
         }
     }
 
@@ -357,6 +372,7 @@ impl Drop for Release {
         if shared.running.remove(self.id) {
             shared.context.idle.work_ended(Monotonic::now());
         }
+        shared.past_runs.forget();
         self.ended.cancel();
         self.scheduler.wake();
     }

@@ -16,6 +16,26 @@ const FLOORS: [(&str, &[&str]); 2] = [
     ("src/http", &["crate::cli"]),
 ];
 
+/// Debug prints that no reader meets as a type's or as a text's with escapes: names of our own, lists of numbers, and what
+/// tags of answers are made from.
+const PLAIN_DEBUG_PRINTS: [&str; 11] = [
+    "{SYNTHETIC_PREFIX:?}",
+    "{MISTRAL:?}",
+    "{cpus:?}",
+    "{found:?} instead of {expected:?}",
+    "{dtype} {:?}",
+    "impossible shape {shape:?}",
+    "EntityTag::new(",
+    "finished_tag(",
+    "{fields:?} {}",
+    "shown.prompts_withheld",
+    "export {format:?} {table:?}",
+];
+/// Files whose prints nobody but a developer reads.
+const OF_DEVELOPERS: [&str; 7] = [
+    "tests", "contract", "examples", "benches", "testkit", "fixtures", "testdata",
+];
+
 struct Source {
     path: String,
     text: String,
@@ -70,6 +90,14 @@ fn problems(source: &Source) -> Vec<String> {
             problems.push(format!("{path}: only {CLOCK} reads {clock}; take the time from there"));
         }
     }
+    let is_of_developers = path
+        .split(['/', '.'])
+        .any(|part| OF_DEVELOPERS.contains(&part) || part.ends_with("_tests") || part == "power_curve_errors");
+    if !is_of_developers {
+        problems.extend(debug_prints(text).map(|line| {
+            format!("{path}: a message has no debug print; show a text by joulemark_measurement::quoted: {line}")
+        }));
+    }
     for (module, forbidden) in FLOORS {
         let is_of_module = path
             .strip_prefix(module)
@@ -79,6 +107,16 @@ fn problems(source: &Source) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Lines with a debug print that a reader may meet.
+fn debug_prints(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().map(str::trim).filter(|line| line.contains(":?}"));
+    lines.filter(|line| {
+        let is_for_developers = line.starts_with("//") || line.contains("assert") || line.contains("panic!");
+        !is_for_developers && PLAIN_DEBUG_PRINTS.iter().all(|plain| !line.contains(plain))
+    })
 }
 
 /// The constants of a file, but for those of its tests and those that hold text.
@@ -126,4 +164,14 @@ fn each_rule_finds_what_breaks_it() {
     assert_eq!(said("src/long.rs", &"\n".repeat(MAX_LINES + 1)), 1);
     assert_eq!(said("src/late.rs", "clock_gettime(ClockId::CLOCK_MONOTONIC)"), 1);
     assert_eq!(said(CLOCK, "clock_gettime(ClockId::CLOCK_MONOTONIC)"), 0);
+    assert_eq!(said("src/http/page.rs", "format!(\"is {text:?}\")"), 1);
+    assert_eq!(
+        said(
+            "src/http/page.rs",
+            "#[cfg(test)]\nmod tests {\nformat!(\"is {text:?}\")"
+        ),
+        0
+    );
+    assert_eq!(said("src/engines.rs", "format!(\"no engine {MISTRAL:?}\")"), 0);
+    assert_eq!(said("tests/integration/page.rs", "format!(\"is {text:?}\")"), 0);
 }

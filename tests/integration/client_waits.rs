@@ -1,5 +1,6 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -58,6 +59,40 @@ async fn waiting_ends_with_the_results_or_with_why_there_are_none() {
     )
     .ended(0);
     assert_eq!((said.out.lines().count(), said.errors.as_str()), (1, ""));
+}
+
+/// The experiment that is measured, once there is one.
+async fn measuring(server: &Server) -> String {
+    loop {
+        let listed = server.get("/v1/experiments?state=measuring").await.1;
+        if let Some(id) = listed["items"][0]["id"].as_str() {
+            return id.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_one_that_is_cancelled_prints_the_cycles_that_it_finished() {
+    let server = Server::start();
+    let wait = |form: &'static str, experiment: &Value| {
+        let (url, text) = (server.url.clone(), experiment.to_string());
+        spawn_blocking(move || run_with_input(&url, &["submit", "--wait", form, "-"], &text))
+    };
+    let mut experiment = synthetic("decode_ms=60");
+    experiment["num_cycles"] = json!(50);
+    for form in ["--json", "--table"] {
+        let waiting = wait(form, &experiment);
+        let id = measuring(&server).await;
+        server.until(&id, |shown| shown["progress"]["cycle"] == 1).await;
+        server.cancel(&id).await;
+        let said = waiting.await.unwrap().ended(4);
+        assert_eq!(said.out, run(&server.url, &["results", form, &id]).ended(0).out);
+    }
+    // Of one that finished no cycle there is only how it ended.
+    let waiting = wait("--json", &slow());
+    server.cancel(&measuring(&server).await).await;
+    assert_eq!(waiting.await.unwrap().ended(4).lines()[0]["state"], "cancelled");
 }
 
 #[tokio::test]

@@ -42,6 +42,9 @@ async fn a_model_is_refused_until_an_engine_is_installed_and_then_taken_without_
     assert_eq!(error["pointer"], "/model_name", "{problem:#}");
     let detail = error["detail"].as_str().expect("a detail");
     assert!(detail.contains("cargo build --release"), "{detail}");
+    for inner in ["joulemark-mistral", "engines", "program", "libexec"] {
+        assert!(!detail.contains(inner), "a client is told of no folder: {detail}");
+    }
     assert_eq!(server.get("/v1/nodes").await.1["items"][0]["engines"], json!([]));
     // What needs no engine is not kept from running.
     let id = server
@@ -98,4 +101,10 @@ async fn what_waits_goes_on_waiting_with_the_reason_where_its_engine_is_replaced
         })
         .await;
     assert_eq!(shown["state"], "queued", "{shown:#}");
+    assert_eq!(shown["queue_wait"]["reason"], "engine_missing", "{shown:#}");
+    assert_eq!(shown["queue_wait"]["message"], shown["waiting_for"], "{shown:#}");
+    assert!(
+        !shown.to_string().contains("joulemark-mistral"),
+        "a program of the server: {shown:#}"
+    );
 }

@@ -52,6 +52,7 @@ mod nodes;
 mod nvml;
 mod otlp;
 mod outage;
+mod outlook;
 mod overlapping;
 mod peers;
 mod postgres_connections;

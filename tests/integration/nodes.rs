@@ -130,8 +130,13 @@ async fn an_experiment_runs_on_the_node_that_has_what_it_asks_for_whoever_was_as
 
     // Accepted while there was a node for it.
     let orphan = with(lasting(60), json!({"node": "gpus", "gpu_count": 2, "device": "cuda"}));
-    let (_runs, waits) = (plain.accepted(&orphan).await, plain.accepted(&orphan).await);
+    let (runs, waits) = (plain.accepted(&orphan).await, plain.accepted(&orphan).await);
     assert_eq!(plain.show(&waits).await["waiting_for"], Value::Null);
+    let shown = plain
+        .until(&waits, |shown| shown["queue_wait"]["reason"] == "device_busy")
+        .await;
+    let held_by = json!([{"node_name": "gpus", "device": null, "experiment_id": runs, "process_id": null}]);
+    assert_eq!(shown["queue_wait"]["held_by"], held_by, "{shown:#}");
 
     let (status, nodes) = plain.get("/v1/nodes").await;
     assert_eq!(status, StatusCode::OK);
@@ -150,6 +155,7 @@ async fn an_experiment_runs_on_the_node_that_has_what_it_asks_for_whoever_was_as
     let shown = plain.until(&waits, |shown| shown["waiting_for"].is_string()).await;
     let told = shown["waiting_for"].as_str().expect("a reason");
     assert!(told.contains("node plain: it is not \"gpus\""), "{told}");
+    assert_eq!(shown["queue_wait"]["reason"], "node_missing");
 }
 
 #[tokio::test]

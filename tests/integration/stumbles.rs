@@ -239,6 +239,59 @@ async fn no_answer_tells_where_the_server_keeps_its_files() {
 }
 
 #[tokio::test]
+async fn numbers_that_readers_of_yaml_disagree_on_are_refused_with_their_field_or_kept() {
+    let server = Server::start();
+    let post = async |lines: &str| {
+        let text = format!("model_name: 'synthetic:decode_ms=0'\nprompts: [a]\nnum_cycles: 1\n{lines}\n");
+        let response = server.post("/v1/experiments", "application/yaml", text).await;
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap())
+    };
+    for (line, pointer, told) in [
+        (
+            "max_output_tokens: 1_0",
+            "/max_output_tokens",
+            "is \"1_0\"; accepted is an integer",
+        ),
+        ("max_output_tokens: 0o17", "/max_output_tokens", "write 15"),
+        (
+            "max_output_tokens: 1:30",
+            "/max_output_tokens",
+            "is \"1:30\"; accepted is an integer",
+        ),
+        (
+            "decoder: {temperature: .inf}",
+            "/decoder/temperature",
+            "is \".inf\"; accepted is a number",
+        ),
+        (
+            "decoder: {temperature: 1e999}",
+            "/decoder/temperature",
+            "accepted is a number",
+        ),
+        ("labels: {run: 1e999}", "/labels/run", "put it in quotes"),
+    ] {
+        let (status, problem) = post(line).await;
+        let error = &problem["errors"][0];
+        assert_eq!(
+            (status, error["pointer"].as_str()),
+            (422, Some(pointer)),
+            "{line}: {problem:#}"
+        );
+        assert!(error["detail"].as_str().unwrap().contains(told), "{line}: {error}");
+    }
+    let (status, problem) = post("config_name: !secret x").await;
+    assert!(
+        status == 400 && problem["detail"].as_str().unwrap().contains("tag"),
+        "{problem:#}"
+    );
+    let (status, kept) = post("config_name: 1_0\nlabels: {at: 1:30, blob: !!binary aGVsbG8=, far: .inf}").await;
+    assert_eq!(status, 201, "{kept:#}");
+    assert_eq!(kept["config_name"], "1_0");
+    assert_eq!(kept["labels"], json!({"at": "1:30", "blob": "aGVsbG8=", "far": ".inf"}));
+}
+
+#[tokio::test]
 async fn a_yaml_document_is_refused_in_its_own_words() {
     let server = Server::start();
     let post = async |text: &str| {
@@ -270,5 +323,135 @@ async fn a_yaml_document_is_refused_in_its_own_words() {
             detail.starts_with(written) && detail.contains("put it in quotes"),
             "{detail}"
         );
+    }
+}
+
+/// Words of Rust and of libraries, which tell a user nothing.
+const INNER_WORDS: [&str; 16] = [
+    "\\u{",
+    "Some(",
+    "Ok(",
+    "Err(",
+    "::",
+    "serde",
+    "sqlx",
+    "axum",
+    "hyper",
+    "deserialize",
+    "invalid type",
+    "invalid value",
+    "Error(",
+    "Utf8Error",
+    "ParseError",
+    "untagged enum",
+];
+
+fn assert_plain(asked: &str, answer: &str) {
+    // JSON writes a control character as \u001b; within a text that stands for one character and is no escape.
+    let problem: Value = serde_json::from_str(answer).unwrap_or_else(|error| panic!("{asked}: {error}: {answer}"));
+    let details = problem["errors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|error| &error["detail"]);
+    for detail in details.chain([&problem["detail"], &problem["title"]]) {
+        let text = detail.as_str().expect("a text");
+        for word in INNER_WORDS {
+            assert!(!text.contains(word), "{asked}: {word} is in: {text}");
+        }
+        assert!(!text.chars().any(char::is_control), "{asked}: {text:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_refusal_holds_an_escape_or_a_librarys_words() {
+    let server = Server::start();
+    // Greek with an accent of its own, a bell, a mark that turns the writing round.
+    let odd = "%CE%B1%CC%81%07%E2%80%AE";
+    for path in [
+        format!("/v1/experiments/{odd}"),
+        format!("/v1/experiments?limit={odd}"),
+        format!("/v1/experiments?cursor={odd}"),
+        format!("/v1/experiments?state={odd}"),
+        format!("/v1/experiments?created_after={odd}"),
+        format!("/v1/experiments?label={odd}"),
+        format!("/v1/experiments?sort={odd}"),
+        format!("/v1/experiments?fields={odd}"),
+        format!("/v1/experiments?fields=decoder.{odd}"),
+        format!("/v1/experiments/export?format={odd}"),
+        format!("/v1/experiments/export?what={odd}"),
+        format!("/v1/metrics/{odd}"),
+        format!("/v1/nodes?{odd}=1"),
+        "/v1/metrics/%FF".to_owned(),
+        "/v1/experiments/%FF".to_owned(),
+    ] {
+        let response = reqwest::get(format!("{}{path}", server.url)).await.unwrap();
+        assert!(response.status().is_client_error(), "{path}: {}", response.status());
+        assert_plain(&path, &response.text().await.unwrap());
+    }
+    let odd = "α\u{301}\u{7}\u{202e}";
+    for (kind, body) in [
+        ("application/json", "{".to_owned()),
+        ("application/json", "{\"a\": 1e999}".to_owned()),
+        ("application/json", "[".repeat(500)),
+        ("application/json", "{\"a\": \"\\ud800\"}".to_owned()),
+        (
+            "application/json",
+            format!("{{\"{0}\": 1, \"{0}\": 2}}", "α\u{301}\u{202e}"),
+        ),
+        (
+            "application/json",
+            json!({"model_name": odd, "gpus": [odd], "device": odd, "node": odd, "prompts": {"dataset": odd}, odd: 1})
+                .to_string(),
+        ),
+        (
+            "application/json",
+            json!({"model_name": "synthetic:x=1", "node": "α\u{301}"}).to_string(),
+        ),
+        (
+            "application/json",
+            json!({"model_name": "synthetic:α\u{301}=1"}).to_string(),
+        ),
+        (
+            "application/json",
+            json!({"model_name": "synthetic:", "prompts": {"dataset": "α\u{301}"}}).to_string(),
+        ),
+        (
+            "application/json",
+            json!({"model_name": "synthetic:", "callback_url": "α\u{301}"}).to_string(),
+        ),
+        (
+            "application/json",
+            json!({"model_name": "α\u{301}/\u{202e}b"}).to_string(),
+        ),
+        ("application/yaml", "a: [".to_owned()),
+        ("application/yaml", "a: 1\na: 2".to_owned()),
+        ("application/yaml", "? [a]\n: 1".to_owned()),
+        ("application/yaml", "a: *b".to_owned()),
+        ("application/yaml", "a: !x 1".to_owned()),
+        ("application/yaml", "a: !!int x".to_owned()),
+        ("application/yaml", "a: !!binary [1]".to_owned()),
+        ("application/yaml", "~: 1".to_owned()),
+        ("application/yaml", "<<: 1".to_owned()),
+        ("application/yaml", "\ta: 1".to_owned()),
+        ("application/yaml", "a: \u{7}".to_owned()),
+        ("application/yaml", "a: &x [*x]".to_owned()),
+        ("application/yaml", "%YAML 9.9\n---\na: 1".to_owned()),
+        ("application/yaml", "a: 'b".to_owned()),
+        ("application/yaml", "- 1\n- 2".to_owned()),
+        ("text/\u{202e}", "x".to_owned()),
+    ] {
+        for path in ["/v1/experiments", "/v1/flops"] {
+            let asked = format!("{path} {kind} {body:?}");
+            let client = reqwest::Client::new().post(format!("{}{path}", server.url));
+            let response = client
+                .header("content-type", kind.as_bytes())
+                .body(body.clone())
+                .send()
+                .await
+                .unwrap();
+            assert!(response.status().is_client_error(), "{asked}: {}", response.status());
+            assert_plain(&asked, &response.text().await.unwrap());
+        }
     }
 }

@@ -9,6 +9,7 @@ mod certainty;
 mod checks;
 mod complete;
 mod compute;
+mod duration;
 mod efficiency;
 mod energy;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use baselines::{IdleState, host_idle_energy_j};
 pub use certainty::{Certainty, EnergyPart, certainty};
 pub use checks::{unknown_metrics, validate};
 pub use complete::{complete_rank_cycle, complete_report};
+pub use duration::{DeviceKind, PastRun, RunShape, duration_by_own_pace, duration_by_past_runs};
 pub use efficiency::efficiency;
 pub use group::CycleHost;
 pub use inference::inference_of;

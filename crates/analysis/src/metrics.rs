@@ -5,6 +5,7 @@
 mod compute;
 mod efficiency;
 mod energy;
+mod explanation;
 mod figures;
 mod inference;
 mod metric;
@@ -15,6 +16,7 @@ mod roofline;
 
 use std::sync::LazyLock;
 
+pub use explanation::{Explanation, explain, explanations};
 pub use figures::Figures;
 pub use metric::{Beside, Better, EnergyOf, Group, Known, Metric, Read};
 
@@ -31,13 +33,6 @@ pub fn all() -> &'static [Metric] {
         groups.concat()
     });
     &ALL
-}
-
-/// Returns the metric of this name, before which its place in a result may stand: `inference.tokens_per_second`.
-pub fn find_field<'a>(metrics: &'a [Metric], field: &str) -> Option<&'a Metric> {
-    let (group, name) = field.rsplit_once('.').unwrap_or(("", field));
-    let metric = find(metrics, name)?;
-    (group.is_empty() || metric.group.path() == group).then_some(metric)
 }
 
 /// Returns the metric of this name.

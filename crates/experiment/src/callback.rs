@@ -1,6 +1,7 @@
 use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
+use joulemark_measurement::quoted;
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -42,7 +43,7 @@ impl fmt::Display for CallbackState {
 
 /// A text that is no state of a callback: whoever wrote it is of another version, or damaged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is not a state of a callback")]
+#[error("{} is not a state of a callback", quoted(.0))]
 pub struct NotACallbackState(String);
 
 impl FromStr for CallbackState {

@@ -1,3 +1,4 @@
+use joulemark_measurement::quoted;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -161,7 +162,10 @@ pub(crate) fn pointer(base: &str, key: &str) -> String {
 /// Returns what is said of a key that is not in `known`, with the field that was probably meant.
 pub(crate) fn unknown(key: &str, known: &[&str]) -> String {
     let near = known.iter().find(|name| is_near(key, name));
-    let hint = near.map_or_else(|| ".".to_owned(), |name| format!("; did you mean {name:?}?"));
+    let hint = near.map_or_else(
+        || ".".to_owned(),
+        |name| format!("; did you mean {name}?", name = quoted(&name)),
+    );
     format!("is not a known field{hint}")
 }
 

@@ -1,5 +1,7 @@
 //! The experiment within what a server says of one: its results, the experiment as it is shown, or its line of an export.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{DecoderRequest, ExperimentRequest};
@@ -11,8 +13,9 @@ pub struct Repeat {
     pub experiment: Value,
     /// How many of its prompts are missing, because they were another's or an export leaves them out.
     pub withheld_prompts: u64,
-    /// Each weight file that it ran with and its SHA-256; empty where that is not known.
-    pub model_sha256: Vec<(String, String)>,
+    /// Each weight file that it ran with and its SHA-256, `None` where the document has none; empty where the document
+    /// names no file.
+    pub model_sha256: Vec<(String, Option<String>)>,
 }
 
 impl Repeat {
@@ -40,6 +43,48 @@ impl Repeat {
             model_sha256: Vec::new(),
         })
     }
+
+    /// Says which digests the document lacks to compare model files by; `None` where it has all.
+    pub fn missing_digests(&self) -> Option<String> {
+        let names = self.model_sha256.iter().filter(|(_, digest)| digest.is_none());
+        let names: Vec<_> = names.map(|(file, _)| file.as_str()).collect();
+        match (self.model_sha256.is_empty(), names.is_empty()) {
+            (true, _) => Some("no digest of a model's file (model.sha256 of results)".to_owned()),
+            (false, false) => Some(format!("no digest of {}", names.join(", "))),
+            (false, true) => None,
+        }
+    }
+
+    /// Returns every way in which the model files that it ran with differ from those of a later run.
+    pub fn differences(&self, later: &Self) -> Vec<String> {
+        let of = |files: &[(String, Option<String>)], name: &str| {
+            files
+                .iter()
+                .find(|(file, _)| file == name)
+                .map(|(_, digest)| digest.clone())
+        };
+        let names = self
+            .model_sha256
+            .iter()
+            .chain(&later.model_sha256)
+            .map(|(file, _)| file);
+        let names: BTreeSet<_> = names.collect();
+        let told = names.into_iter().filter_map(|name| {
+            let is = match of(&later.model_sha256, name) {
+                Some(Some(digest)) => digest,
+                Some(None) => "it has no digest".to_owned(),
+                None => "it is not among the model's files".to_owned(),
+            };
+            match of(&self.model_sha256, name) {
+                Some(Some(was)) if was == is => None,
+                Some(Some(was)) => Some(format!("{name} had {was}, now {is}")),
+                // Of a file whose digest was not noted nobody can say.
+                Some(None) => None,
+                None => Some(format!("{name} was not among the model's files, now {is}")),
+            }
+        });
+        told.collect()
+    }
 }
 
 fn fields_of(object: &Map<String, Value>) -> Map<String, Value> {
@@ -52,11 +97,11 @@ fn withheld(object: &Map<String, Value>) -> u64 {
     object.get("prompts_withheld").and_then(Value::as_u64).unwrap_or(0)
 }
 
-fn digests(list: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
+fn digests(list: &Value) -> Vec<(String, Option<String>)> {
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let files = list.as_array().into_iter().flatten();
     files
-        .filter_map(|file| Some((text(&file["file"])?, text(&file["sha256"])?)))
+        .filter_map(|file| Some((text(&file["file"])?, text(&file["sha256"]))))
         .collect()
 }
 
@@ -136,6 +181,7 @@ mod tests {
         let line = json!({
             "id": "x", "model_name": "m", "prompt_kind": "synthetic", "prompt_input_tokens": 4, "prompt_count": 2,
             "prompt_seed": 7, "temperature": 0.5, "gpus": "[]", "labels": "{\"a\":\"b\"}", "tokens_per_second": 1.0,
+            "node": "box", "node_labels": "{\"rack\":\"7\"}",
         });
         let repeat = Repeat::of(&line).unwrap();
         assert_eq!(repeat.experiment["prompts"]["synthetic"]["seed"], 7);
@@ -143,7 +189,33 @@ mod tests {
             (&repeat.experiment["decoder"]["temperature"], &repeat.experiment["gpus"]),
             (&json!(0.5), &json!([]))
         );
+        assert_eq!(
+            (&repeat.experiment["node"], &repeat.experiment["node_labels"]),
+            (&json!("box"), &json!({"rack": "7"}))
+        );
         assert!(parse(&repeat.experiment).is_ok(), "{:?}", parse(&repeat.experiment));
+    }
+
+    #[test]
+    fn every_difference_of_the_model_files_is_told() {
+        let of = |files: Value| {
+            Repeat::of(&json!({"experiment": {}, "validation": {}, "model": {"sha256": files}})).unwrap()
+        };
+        let file = |name: &str, digest: &str| json!({"file": name, "sha256": digest});
+        let was = of(json!([file("a", "1"), file("b", "2"), file("c", "3"), {"file": "d", "sha256": null}]));
+        let is = of(json!([file("a", "1"), file("b", "9"), file("d", "4"), file("e", "5")]));
+        assert_eq!(
+            was.differences(&is),
+            [
+                "b had 2, now 9",
+                "c had 3, now it is not among the model's files",
+                "e was not among the model's files, now 5"
+            ]
+        );
+        assert_eq!(was.missing_digests().as_deref(), Some("no digest of d"));
+        assert_eq!(is.missing_digests(), None);
+        assert_eq!(is.differences(&is), Vec::<String>::new());
+        assert!(of(json!([])).missing_digests().unwrap().contains("model.sha256"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::line_checks::line_problems;
 use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
 use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
+use joulemark_measurement::quoted;
 
 /// A GPU that is here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ fn known_gpus(request: &ExperimentRequest, host: &Host, problems: &mut Vec<Field
         });
         let shown = match selector {
             GpuSelector::Index(index) => index.to_string(),
-            GpuSelector::Uuid(uuid) => format!("{uuid:?}"),
+            GpuSelector::Uuid(uuid) => quoted(uuid).to_string(),
         };
         match found {
             None => problems.push(FieldProblem::new(
@@ -254,7 +255,11 @@ fn sized_dataset(prompts: Prompts, host: &Host, problems: &mut Vec<FieldProblem>
             .map(|(name, size)| format!("{name} ({size} prompts)"));
         problems.push(FieldProblem::new(
             "/prompts/dataset",
-            format!("is {dataset:?}; accepted are {}", names.collect::<Vec<_>>().join(", ")),
+            format!(
+                "is {dataset}; accepted are {}",
+                names.collect::<Vec<_>>().join(", "),
+                dataset = quoted(&dataset)
+            ),
         ));
         return Prompts::Dataset(DatasetPrompts { dataset, count });
     };

@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr};
 
+use joulemark_measurement::quoted;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -101,7 +102,7 @@ impl fmt::Display for State {
 
 /// A text that is no state: ask for another.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is not a state")]
+#[error("{} is not a state", quoted(.0))]
 pub struct NotAState(String);
 
 impl FromStr for State {

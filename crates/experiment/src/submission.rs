@@ -206,13 +206,13 @@ fields! {
     node: String [max_length = 200] =>
         /// The node that it must run on; null for any that can.
         #[serde(default)]
-        Option<String> = None;
+        Option<String> = None, "The node that it must run on.";
 
     #[schema(schema_with = labels::node_labels)]
     node_labels: BTreeMap<String, String> =>
         /// Labels that its node must have.
         #[serde(default)]
-        BTreeMap<String, String> = BTreeMap::new();
+        BTreeMap<String, String> = BTreeMap::new(), "Labels that its node must have, a JSON object of texts.";
 
     #[schema(schema_with = labels::labels)]
     labels: BTreeMap<String, String> =>

@@ -8,6 +8,7 @@ mod energy;
 mod idle;
 mod inference;
 mod machine;
+mod quoted;
 mod timeseries;
 mod uncertainty;
 pub mod units;
@@ -22,5 +23,6 @@ pub use energy::{
 pub use idle::IdlePower;
 pub use inference::{InferenceMetrics, RankCycle, RequestMeasurement, Window};
 pub use machine::{CpuPlacement, LoadReport, Machine};
+pub use quoted::{Quoted, quoted};
 pub use timeseries::{DeviceSeries, SeriesPoint};
 pub use warning::{Warning, WarningCode};

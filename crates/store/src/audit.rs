@@ -5,6 +5,7 @@ use super::record::{from_us, to_us};
 use super::transaction::commit;
 use super::{Store, StoreError};
 use joulemark_experiment::access::{Action, AuditEntry, NotAKeyId};
+use joulemark_measurement::quoted;
 
 /// Greater than every id: the cursor of a first page.
 const AFTER_ALL_IDS: &str = "g";
@@ -57,7 +58,9 @@ impl Store {
 
 fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
     let id: &str = row.try_get("id")?;
-    let corrupt = |what: &str, reason: String| StoreError::corrupt(format!("the {what} of audit entry {id:?}"), reason);
+    let corrupt = |what: &str, reason: String| {
+        StoreError::corrupt(format!("the {what} of audit entry {id}", id = quoted(&id)), reason)
+    };
     let action: &str = row.try_get("action")?;
     let key_id: Option<String> = row.try_get("key_id")?;
     Ok(AuditEntry {
@@ -65,7 +68,8 @@ fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
             .parse()
             .map_err(|reason: uuid::Error| corrupt("id", reason.to_string()))?,
         at: from_us(row.try_get("at_us")?)?,
-        action: Action::named(action).ok_or_else(|| corrupt("action", format!("{action:?} is none")))?,
+        action: Action::named(action)
+            .ok_or_else(|| corrupt("action", format!("{action} is none", action = quoted(&action))))?,
         subject: row.try_get("subject")?,
         name: row.try_get("name")?,
         key_id: key_id

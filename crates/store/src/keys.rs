@@ -7,6 +7,7 @@ use super::record::{from_us, to_us};
 use super::transaction::commit;
 use super::{Store, StoreError};
 use joulemark_experiment::access::{Action, Actor, ApiKey, AuditEntry, KeyId, NotAKeyId, NotARole, StoredKey};
+use joulemark_measurement::quoted;
 
 impl Store {
     /// # Errors
@@ -99,7 +100,8 @@ impl Store {
 
 fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
     let id: &str = row.try_get("id")?;
-    let corrupt = |what: &str, reason: String| StoreError::corrupt(format!("the {what} of key {id:?}"), reason);
+    let corrupt =
+        |what: &str, reason: String| StoreError::corrupt(format!("the {what} of key {id}", id = quoted(&id)), reason);
     let time = |column: &str| -> Result<Option<Timestamp>, StoreError> {
         row.try_get::<Option<i64>, _>(column)?.map(from_us).transpose()
     };

@@ -13,6 +13,7 @@ use super::transaction::commit;
 use super::{Store, StoreError};
 use jiff::Timestamp;
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, Requirements, Spec, State};
+use joulemark_measurement::quoted;
 
 /// One experiment that waits.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +207,8 @@ impl Store {
 
 /// `PRIORITY:ID`, as `Dialect::waiting` writes it.
 fn read_head(text: &str) -> Result<(ExperimentId, i32), StoreError> {
-    let corrupt = |reason: &str| StoreError::corrupt(format!("a place in the queue, {text:?}"), reason);
+    let corrupt =
+        |reason: &str| StoreError::corrupt(format!("a place in the queue, {text}", text = quoted(&text)), reason);
     let (priority, id) = text.split_once(':').ok_or_else(|| corrupt("it has no colon"))?;
     let id = id.parse().map_err(|_| corrupt("it has no id"))?;
     let priority = priority.parse().map_err(|_| corrupt("it has no priority"))?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::StoreError;
 use joulemark_experiment::access::Actor;
 use joulemark_experiment::{Arrival, ExperimentId, Failure, Spec, State, Warning};
+use joulemark_measurement::quoted;
 
 /// Whom to tell of the experiment's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +115,7 @@ pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
 pub fn id(row: &AnyRow, column: &str) -> Result<ExperimentId, StoreError> {
     let text: &str = row.try_get(column)?;
     text.parse()
-        .map_err(|reason| StoreError::corrupt(format!("the id {text:?}"), reason))
+        .map_err(|reason| StoreError::corrupt(format!("the id {text}", text = quoted(&text)), reason))
 }
 
 pub fn state(row: &AnyRow) -> Result<State, StoreError> {

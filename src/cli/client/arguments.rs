@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::client::{Address, Credential};
+use joulemark_measurement::quoted;
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 
@@ -40,7 +41,7 @@ impl ServerArguments {
         let given = variable("JOULEMARK_SERVER");
         let text = given.as_deref().unwrap_or(DEFAULT_SERVER);
         text.parse()
-            .map_err(|error| anyhow::anyhow!("JOULEMARK_SERVER is {text:?}: {error}"))
+            .map_err(|error| anyhow::anyhow!("JOULEMARK_SERVER is {text}: {error}", text = quoted(&text)))
     }
 
     pub fn credential(&self) -> anyhow::Result<Option<Credential>> {

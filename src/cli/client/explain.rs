@@ -4,54 +4,61 @@ use std::fmt::Write as _;
 
 use anyhow::bail;
 
-use joulemark_analysis::metrics::{Better, Metric, all, find_field};
+use joulemark_analysis::metrics::{self, Better, Explanation, explanations};
+use joulemark_measurement::quoted;
 
 /// Explains a figure by its name or its place in a result.
 ///
 /// # Errors
 /// Where there is no such figure; names those that are like it.
 pub fn explain(field: &str) -> anyhow::Result<String> {
-    match find_field(all(), field) {
-        Some(metric) => Ok(text(metric)),
-        None => bail!("there is no metric {field:?}; {}", known(field)),
+    match metrics::explain(field) {
+        Some(explanation) => Ok(text(&explanation)),
+        None => bail!("there is no metric {}; {}", quoted(field), known(field)),
     }
 }
 
-fn text(metric: &Metric) -> String {
+fn text(explanation: &Explanation) -> String {
     let mut text = format!(
-        "{}.{}\n  {}\n",
-        metric.group.path(),
-        metric.name,
-        metric.description.replace('\n', " ").replace('`', "")
+        "{}\n  {}\n",
+        explanation.place(),
+        explanation.description.replace('\n', " ").replace('`', "")
     );
-    let better = match metric.better {
+    let better = match explanation.better {
         Better::Neither => String::new(),
         better => format!(", {} is better", better.as_str()),
     };
-    let unit = if metric.unit.is_empty() { "none" } else { metric.unit };
+    let unit = if explanation.unit.is_empty() {
+        "none"
+    } else {
+        explanation.unit
+    };
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<8} {}", value.replace('`', ""));
     };
-    if let Some(formula) = metric.formula {
+    if let Some(formula) = &explanation.formula {
         line("formula", formula);
     }
     line("unit", &format!("{unit}{better}"));
-    line("source", metric.source);
-    line("limits", metric.limits);
+    line("source", explanation.source);
+    line("limits", explanation.limits);
     text.truncate(text.trim_end().len());
     text
 }
 
-/// Names the metrics that share a word with `field`, or else those to look at first.
+/// Names the figures that share a word with `field`, or else those to look at first.
 fn known(field: &str) -> String {
     let words: Vec<_> = field.split(['_', '.']).filter(|word| word.len() > 3).collect();
-    let names = |wanted: &dyn Fn(&Metric) -> bool| {
-        let found = all().iter().filter(|metric| wanted(metric)).map(|metric| metric.name);
+    let names = |wanted: &dyn Fn(&Explanation) -> bool| {
+        let found = explanations()
+            .into_iter()
+            .filter(|found| wanted(found))
+            .map(|found| found.place());
         found.collect::<Vec<_>>().join(", ")
     };
-    let like = names(&|metric| words.iter().any(|word| metric.name.contains(word)));
+    let like = names(&|found| words.iter().any(|word| found.name.contains(word)));
     match like.as_str() {
-        "" => format!("some are {}", names(&|metric| metric.headline.is_some())),
+        "" => format!("some are {}", names(&|found| found.headline.is_some())),
         like => format!("like it are {like}"),
     }
 }
@@ -73,6 +80,17 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn the_spread_over_cycles_is_explained_with_its_unit() {
+        let text = explain("cycle_sd.mean_ttft_ms").unwrap();
+        assert!(
+            text.starts_with("cycle_sd.mean_ttft_ms\n") && text.contains("\n  unit     ms"),
+            "{text}"
+        );
+        assert!(text.contains("of inference.mean_ttft_ms:"), "{text}");
+        assert!(explain("cycle_sd").unwrap().starts_with("cycle_sd\n"));
     }
 
     #[test]

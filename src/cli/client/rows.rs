@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::quantity;
+use super::{outlook, quantity};
 use joulemark_analysis::metrics;
 
 /// Wide enough for the columns that have a width: id, state, time, duration.
@@ -60,11 +60,16 @@ pub fn block(experiment: &Value, colours: bool) -> String {
         "created_at",
         "started_at",
         "finished_at",
-        "waiting_for",
     ] {
         if let Some(value) = experiment[name].as_str() {
             line(name, value);
         }
+    }
+    if let Some(queue) = outlook::queue(experiment) {
+        line("queue", &queue);
+    }
+    if let Some(estimate) = outlook::estimate(experiment) {
+        line("duration", &estimate);
     }
     if let Some(attempt) = experiment["attempt"].as_u64().filter(|attempt| *attempt > 1) {
         line("attempt", &attempt.to_string());
@@ -184,6 +189,6 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
-        assert!(!text.contains("waiting_for") && !text.contains("null"), "{text}");
+        assert!(!text.contains("waits for") && !text.contains("null"), "{text}");
     }
 }

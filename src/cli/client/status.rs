@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
-use super::{ending::Ending, rows, watch::watch};
+use super::{ending::Ending, outlook, rows, watch::watch};
 use crate::client::Document;
 use joulemark_experiment::ExperimentId;
 
@@ -52,6 +52,8 @@ async fn follow(session: &Session, id: ExperimentId) -> anyhow::Result<Ending> {
     // People see the states go by beneath; a program gets a document of each, as it is when it is asked for.
     if session.is_json() {
         session.print_document(&first)?;
+    } else if let Some(queue) = outlook::queue(&first.value) {
+        session.reporter.say(&format!("queue: {queue}"));
     }
     let finished = first.state().filter(|state| state.is_finished());
     let (changes, mut changed) = tokio::sync::mpsc::unbounded_channel();

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
 use super::session::{self, Session};
-use super::{complaint, ending::Ending, metrics, prompt_file, watch::watch};
+use super::{complaint, ending::Ending, metrics, outlook, prompt_file, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
+use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{ExperimentId, PromptLine, Repeat, State};
 
 #[derive(Debug, Args)]
@@ -28,8 +29,8 @@ pub struct SubmitArguments {
     /// which.
     #[arg(long)]
     wait: bool,
-    /// Take it for an error when a repeated experiment runs with other model files or another file of prompts than the one
-    /// that it repeats. The models' digests are known once it has run.
+    /// Take it for an error when a repeated experiment runs with other model files or another file of prompts than the results
+    /// that it repeats, which must have the files' digests. The models' of the run are known once it is over.
     #[arg(long, requires = "wait")]
     strict: bool,
     /// Print the ids alone, at once, and say nothing on standard error but errors.
@@ -154,6 +155,16 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
             repeat.withheld_prompts
         );
     }
+    if let Some(missing) = repeat.missing_digests().filter(|_| runs_a_model(repeat)) {
+        if how.is_strict {
+            bail!(
+                "{shown} has {missing}, and --strict compares by it; results have them: `joulemark results ID --json`"
+            );
+        }
+        session.reporter.say(&format!(
+            "warning: {shown} has {missing}: whether the model is the same is not known"
+        ));
+    }
     let (body, submitted_with) = prompt_file::with_or_without_digest(experiment, how.is_strict);
     let sent = session
         .server
@@ -221,6 +232,15 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     if arguments.quiet {
         return session.print(id);
     }
+    let before_it = [
+        ("queue", outlook::queue(&document.value)),
+        ("duration", outlook::estimate(&document.value)),
+    ];
+    for (what, said) in before_it {
+        if let Some(said) = said {
+            session.reporter.say(&format!("{what}: {said}"));
+        }
+    }
     match (arguments.wait, session.is_json()) {
         (true, _) => session.reporter.say(&format!("submitted {id}")),
         (false, true) => session.print_document(document)?,
@@ -234,19 +254,19 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     Ok(())
 }
 
+/// The synthetic engine has no files to compare.
+fn runs_a_model(repeat: &Repeat) -> bool {
+    let name = repeat.experiment["model_name"].as_str();
+    !name.is_some_and(|name| name.starts_with(SYNTHETIC_PREFIX))
+}
+
 /// Returns how a repeated experiment's model files differ from those that it ran with before.
 fn other_model(repeats: &Repeat, results: &Value) -> Option<String> {
-    let now = Repeat::of(results)?.model_sha256;
-    let differs = |(file, digest): &&(String, String)| {
-        let known = now.iter().find(|(name, _)| name == file);
-        known.is_none_or(|(_, other)| other != digest)
-    };
-    let (file, digest) = repeats.model_sha256.iter().find(differs)?;
-    let known = now.iter().find(|(name, _)| name == file);
-    let now = known.map_or("is not among the model's files", |(_, digest)| digest.as_str());
-    Some(format!(
-        "the model is another one than in the results that are repeated: {file} had {digest}, now {now}"
-    ))
+    let differences = repeats.differences(&Repeat::of(results)?);
+    (!differences.is_empty()).then(|| {
+        let listed = differences.join("\n  ");
+        format!("the model is another one than in the results that are repeated:\n  {listed}")
+    })
 }
 
 async fn wait(
@@ -280,6 +300,15 @@ async fn wait(
         }
         return Ok(Ending::Done);
     }
+    if state == State::Cancelled
+        && let Some(results) = session.server.results_so_far(id).await?
+    {
+        match session.is_json() {
+            true => session.print_document(&results)?,
+            false => session.print(&metrics::table(&results.value))?,
+        }
+        return Ok(Ending::of_state(state));
+    }
     let shown = session.server.show(id).await?;
     if session.is_json() {
         session.print_document(&shown)?;
@@ -294,17 +323,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_model_than_that_of_the_results_is_told_with_its_file() {
-        let results = |digest: &str| {
+    fn another_model_than_that_of_the_results_is_told_with_each_of_its_files() {
+        let results = |one: &str, other: &str| {
             serde_json::json!({"experiment": {"model_name": "m"}, "validation": {},
-                "model": {"sha256": [{"file": "m.gguf", "sha256": digest}]}})
+                "model": {"sha256": [{"file": "m.gguf", "sha256": one}, {"file": "n.gguf", "sha256": other}]}})
         };
-        let repeats = Repeat::of(&results("aa")).unwrap();
-        assert_eq!(other_model(&repeats, &results("aa")), None);
-        let said = other_model(&repeats, &results("bb")).unwrap();
-        assert!(said.contains("m.gguf had aa, now bb"), "{said}");
+        let repeats = Repeat::of(&results("aa", "cc")).unwrap();
+        assert_eq!(other_model(&repeats, &results("aa", "cc")), None);
+        let said = other_model(&repeats, &results("bb", "dd")).unwrap();
+        assert!(
+            said.contains("m.gguf had aa, now bb") && said.contains("n.gguf had cc, now dd"),
+            "{said}"
+        );
         let none = serde_json::json!({"experiment": {}, "validation": {}, "model": {"sha256": []}});
         assert!(other_model(&repeats, &none).unwrap().contains("is not among"));
+        assert!(runs_a_model(&repeats));
     }
 
     #[test]

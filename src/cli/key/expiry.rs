@@ -1,5 +1,6 @@
 use anyhow::{Context as _, bail};
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
+use joulemark_measurement::quoted;
 
 /// A moment, a day (its beginning, UTC), or a time from `now`.
 pub fn read(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
@@ -10,18 +11,19 @@ pub fn read(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     } else {
         let span: Span = text.parse().map_err(|_| {
             anyhow::anyhow!(
-                "--expires is {text:?}; accepted are a time such as 90d, 6months or 12h, a day such as 2027-01-31, and \
-                 a moment such as 2027-01-31T12:00:00Z"
+                "--expires is {text}; accepted are a time such as 90d, 6months or 12h, a day such as 2027-01-31, and \
+                 a moment such as 2027-01-31T12:00:00Z",
+                text = quoted(&text)
             )
         })?;
         // Days and months have no fixed length but on a calendar.
         now.to_zoned_datetime(TimeZone::UTC)
             .checked_add(span)
-            .with_context(|| format!("--expires {text:?} is too far away"))?
+            .with_context(|| format!("--expires {text} is too far away", text = quoted(&text)))?
             .timestamp()
     };
     if at <= now {
-        bail!("--expires {text:?} is {at}, which is past");
+        bail!("--expires {text} is {at}, which is past", text = quoted(&text));
     }
     Ok(at)
 }

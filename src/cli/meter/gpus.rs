@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 
+use joulemark_measurement::quoted;
 use joulemark_meter::GpuDevice;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,10 @@ impl GpuChoice {
         let is_uuid = |name: &str| name.starts_with("GPU-") || name.starts_with("MIG-");
         for name in &names {
             if name.parse::<u32>().is_err() && !is_uuid(name) {
-                bail!("--gpus has {name:?}; accepted are NVML indices (0,1), UUIDs (GPU-…), all and none");
+                bail!(
+                    "--gpus has {name}; accepted are NVML indices (0,1), UUIDs (GPU-…), all and none",
+                    name = quoted(&name)
+                );
             }
         }
         Ok(Self::Named(names))

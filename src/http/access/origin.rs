@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName, header::HOST};
 use ipnet::IpNet;
 
 use super::Peer;
+use joulemark_measurement::quoted;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -103,7 +104,10 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Result
                 .map_err(|_| {
                     BadHeader(
                         FOR,
-                        format!("has {entry:?}; accepted are IP addresses with commas between them"),
+                        format!(
+                            "has {entry}; accepted are IP addresses with commas between them",
+                            entry = quoted(&entry)
+                        ),
                     )
                 })?;
             if !trusted.contains(client) {
@@ -119,7 +123,10 @@ fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
         return Ok(None);
     };
     if !matches!(proto, "http" | "https") {
-        return Err(BadHeader(PROTO, format!("is {proto:?}; accepted are http and https")));
+        return Err(BadHeader(
+            PROTO,
+            format!("is {proto}; accepted are http and https", proto = quoted(&proto)),
+        ));
     }
     let (name, host) = match text(headers, &FORWARDED_HOST)? {
         Some(host) => (FORWARDED_HOST, Some(host)),
@@ -128,7 +135,10 @@ fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
     let Some(host) = host else { return Ok(None) };
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     if host.is_empty() || !host.bytes().all(good) {
-        return Err(BadHeader(name, format!("is {host:?}; accepted is HOST or HOST:PORT")));
+        return Err(BadHeader(
+            name,
+            format!("is {host}; accepted is HOST or HOST:PORT", host = quoted(&host)),
+        ));
     }
     Ok(Some(format!("{proto}://{host}")))
 }
@@ -143,7 +153,10 @@ fn prefix(headers: &HeaderMap) -> Result<String, BadHeader> {
     let climbs = cut.split('/').any(|part| part == "." || part == "..");
     if cut.len() > MAX_PREFIX_BYTES || !starts_well || climbs || !cut.bytes().all(good) {
         let accepted = format!("accepted is a path such as /joulemark, up to {MAX_PREFIX_BYTES} bytes");
-        return Err(BadHeader(PREFIX, format!("is {given:?}; {accepted}")));
+        return Err(BadHeader(
+            PREFIX,
+            format!("is {given}; {accepted}", given = quoted(&given)),
+        ));
     }
     Ok(cut.to_owned())
 }

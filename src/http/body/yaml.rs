@@ -4,12 +4,23 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use serde_saphyr::{Error, UserMessageFormatter};
+use serde_saphyr::{Error, NonFiniteFloatPolicy, Options, UserMessageFormatter};
 
 use joulemark_experiment::FieldProblem;
 
 /// What a value that has to be quoted is refused with.
 const WANTS_A_TEXT: &str = "accepted is a text";
+
+/// What YAML makes of a text beyond what is written there is left out: no number of `1_0`, which other readers take for a
+/// text, none of `.inf`, no bytes behind `!!binary`. A tag that means nothing here is refused.
+pub fn options() -> Options {
+    serde_saphyr::options! {
+        underscored_numbers_as_strings: true,
+        ignore_binary_tag_for_string: true,
+        reject_unsupported_tags: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+    }
+}
 
 /// Returns what is wrong with a text that cannot be read.
 pub fn refusal(error: &Error) -> String {
@@ -26,11 +37,7 @@ pub fn refusal(error: &Error) -> String {
 /// Returns the problems with each number, truth value and null as it is written in the text, and with the advice to quote
 /// one where a text is wanted.
 pub fn as_written(text: &str, document: &Value, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
-    let options = serde_saphyr::options! { null_as_string: true };
-    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        Written(document).deserialize(deserializer)
-    });
-    let Ok(written) = read else {
+    let Some(written) = written(text, document) else {
         return problems;
     };
     let explain = |problem: FieldProblem| {
@@ -43,6 +50,71 @@ pub fn as_written(text: &str, document: &Value, problems: Vec<FieldProblem>) -> 
         }
     };
     problems.into_iter().map(explain).collect()
+}
+
+/// Returns a problem for each value that YAML reads otherwise than it is written: a number in other digits than ten, and
+/// one beyond all numbers.
+pub fn misread(text: &str, document: &Value) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    if may_be_misread(text)
+        && let Some(written) = written(text, document)
+    {
+        compare(document, &written, "", &mut problems);
+    }
+    problems
+}
+
+/// Spares most texts the second reading.
+fn may_be_misread(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_other_base = |pair: &[u8]| pair[0] == b'0' && b"xXoObB".contains(&pair[1]);
+    let is_far =
+        |run: &[u8]| matches!(run, [b'e' | b'E', b'+' | b'0'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
+    let is_named = |word: &[u8]| [b".inf", b".nan"].iter().any(|name| word.eq_ignore_ascii_case(*name));
+    bytes.windows(2).any(is_other_base) || bytes.windows(4).any(|run| is_far(run) || is_named(run))
+}
+
+fn compare(read: &Value, written: &Value, at: &str, problems: &mut Vec<FieldProblem>) {
+    let of_key = |key: &str| format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+    match (read, written) {
+        (Value::Object(read), Value::Object(written)) => {
+            for (key, value) in read {
+                compare(value, &written[key], &of_key(key), problems);
+            }
+        }
+        (Value::Array(read), Value::Array(written)) => {
+            for (index, (value, written)) in read.iter().zip(written).enumerate() {
+                compare(value, written, &format!("{at}/{index}"), problems);
+            }
+        }
+        (Value::Number(number), Value::String(written)) if is_in_other_digits(written) => {
+            let detail = format!("is {written}, which not every reader of YAML takes for {number}; write {number}");
+            problems.push(FieldProblem::new(at, detail));
+        }
+        (Value::String(text), Value::String(written)) if text != written => {
+            problems.push(FieldProblem::new(
+                at,
+                format!("is {written}; accepted is a text: put it in quotes"),
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn is_in_other_digits(written: &str) -> bool {
+    let digits = written.trim_start_matches(['+', '-']);
+    let base = digits.as_bytes().get(1);
+    digits.starts_with('0') && base.is_some_and(|base| b"xXoObB".contains(base))
+}
+
+/// Returns the document with each scalar as it is written.
+fn written(text: &str, document: &Value) -> Option<Value> {
+    let mut options = options();
+    options.null_as_string = true;
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        Written(document).deserialize(deserializer)
+    });
+    read.ok()
 }
 
 fn quoted(problem: FieldProblem, value: &Value, written: &str) -> FieldProblem {

@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::view::Experiment;
-use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState};
+use crate::http::{access::Caller, extract::IdPath, problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::scheduler::CancelAnswer;
 use joulemark_experiment::State;
 use joulemark_experiment::access::{Action, AuditEntry};
@@ -20,7 +20,7 @@ use joulemark_measurement::clock;
     responses(
         (status = 200, description = "The experiment is cancelled.", body = Experiment),
         (status = 202, description = "The wish is stored; the node that runs it has not answered yet.", body = Experiment),
-        (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is completed or failed already.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
@@ -28,6 +28,7 @@ use joulemark_measurement::clock;
 pub async fn cancel(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
+    _: NoQuery,
     caller: Caller,
 ) -> Result<Response, Problem> {
     let record = super::find(&state.resources.store, id).await?;

@@ -5,7 +5,7 @@ use axum::{
 };
 
 use crate::http::follow::{Follower, Scope, last_event_id};
-use crate::http::{extract::IdPath, problem::Problem, state::AppState};
+use crate::http::{extract::IdPath, problem::Problem, repeatable_query::NoQuery, state::AppState};
 
 /// Follow an experiment
 ///
@@ -29,13 +29,14 @@ use crate::http::{extract::IdPath, problem::Problem, state::AppState};
     responses(
         (status = 200, description = "The events.", content_type = "text/event-stream", body = String),
         (status = 204, description = "The experiment is finished and the client has its last event."),
-        (status = 400, description = "The id is not a UUID, or Last-Event-ID no event's id.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The id is not a UUID, Last-Event-ID no event's id, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached, or too many streams are open.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn experiment_events(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
+    _: NoQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = last_event_id(&headers)?;

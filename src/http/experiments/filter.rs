@@ -7,6 +7,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::problem::Problem;
 use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::quoted;
 use joulemark_store::{ListOrder, ListQuery};
 
 /// Which experiments, and in which order. All that is given must hold; `label` may be repeated.
@@ -179,7 +180,7 @@ fn read_order(text: &str) -> Result<ListOrder, Problem> {
 }
 
 fn refuse(name: &str, text: &str, accepted: &str) -> Problem {
-    Problem::invalid_parameter(name, format!("is {text:?}; accepted {accepted}"))
+    Problem::invalid_parameter(name, format!("is {text}; accepted {accepted}", text = quoted(&text)))
 }
 
 #[cfg(test)]

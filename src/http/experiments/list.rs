@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use axum::{Json, extract::State as AxumState, response::IntoResponse as _, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,7 +12,8 @@ use crate::http::fields::Fields;
 use crate::http::page::{DEFAULT_LIMIT, read_cursor, read_limit};
 use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{access::Caller, problem::Problem, state::AppState};
-use joulemark_store::{Cursor, ListQuery, Version};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_store::{Cursor, ListQuery, Record, Version};
 
 /// Of the documents on a page: 500 experiments with prompts of their own could come to gigabytes.
 const MAX_BYTES: usize = 8 << 20;
@@ -61,16 +64,22 @@ pub async fn list(
     let listed = state.resources.store.list(&query, MAX_BYTES).await?;
     let last = listed.records.last().filter(|_| listed.more);
     let next_cursor = last.map(|record| Cursor::at(record, query.order).to_string());
+    let positions = positions(&state, &listed.records).await;
     let mut versions = Vec::new();
     let items = listed.records.into_iter().map(|record| {
         let progress = state.scheduler.progress(record.id);
         let (id, version) = (record.id, Version::from(&record));
         let shown = Experiment::new(record, progress, &caller);
+        let shown = Experiment {
+            queue_position: positions.get(&id).copied().filter(|_| version.state == State::Queued),
+            ..shown
+        };
         versions.push(json!([
             id,
             version.attempt,
             version.updated_at,
             shown.progress,
+            shown.queue_position,
             shown.prompts_withheld
         ]));
         shown
@@ -86,6 +95,16 @@ pub async fn list(
         let items = fields.select(&page.items)?;
         Ok(Json(json!({"items": items, "next_cursor": page.next_cursor})).into_response())
     })
+}
+
+/// Where what waits stands; of a list without any nothing is looked up.
+async fn positions(state: &AppState, records: &[Record]) -> HashMap<ExperimentId, u64> {
+    if records.iter().all(|record| record.state != State::Queued) {
+        return HashMap::new();
+    }
+    let positions = state.scheduler.positions().await;
+    let positions = positions.inspect_err(|error| tracing::warn!(%error, "the queue cannot be looked at"));
+    positions.unwrap_or_default()
 }
 
 fn read(Filtered { own, filter }: Filtered<PageParameters>) -> Result<(ListQuery, Fields), Problem> {
@@ -105,7 +124,6 @@ fn read(Filtered { own, filter }: Filtered<PageParameters>) -> Result<(ListQuery
 mod tests {
     use super::*;
     use crate::http::repeatable_query;
-    use joulemark_experiment::ExperimentId;
 
     fn read_pairs(pairs: &[(&str, &str)]) -> Result<(ListQuery, Fields), Problem> {
         let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));

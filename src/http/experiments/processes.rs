@@ -4,7 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::{hides_texts, shown_failure, without_token_ids};
-use crate::http::{access::Caller, extract::IdPath, problem::Problem, state::AppState, stream};
+use crate::http::{access::Caller, extract::IdPath, problem::Problem, repeatable_query::NoQuery};
+use crate::http::{state::AppState, stream};
 use joulemark_analysis::complete_rank_cycle;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
@@ -48,7 +49,7 @@ pub struct Process {
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
     responses(
         (status = 200, description = "Raw results by rank and cycle, streamed.", body = Processes),
-        (status = 400, description = "The id is not a UUID.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The id is not a UUID, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such experiment.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has no results; `state` says how far it is.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
@@ -56,6 +57,7 @@ pub struct Process {
 pub async fn processes(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
+    _: NoQuery,
     caller: Caller,
 ) -> Result<Response, Problem> {
     let record = super::find(&state.resources.store, id).await?;

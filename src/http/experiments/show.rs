@@ -2,6 +2,7 @@ use axum::{extract::State as AxumState, response::Response};
 use serde_json::json;
 
 use super::finished_tag;
+use super::outlook::Outlook;
 use super::view::Experiment;
 use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
@@ -38,13 +39,9 @@ pub async fn show(
     let record = wait(&state, id, &parameters, &slot).await?;
     let callback = super::callback_of(&state, &record, &caller).await?;
     let version = Version::from(&record);
-    let waiting_for = state.scheduler.why_it_waits(&record).await;
+    let outlook = Outlook::of(&state, (id, record.state), &record.spec).await;
     let shown = Experiment::new(record, state.scheduler.progress(id), &caller);
-    let shown = Experiment {
-        waiting_for,
-        callback,
-        ..shown
-    };
+    let shown = outlook.beside(Experiment { callback, ..shown });
     // A callback is delivered after the end.
     let wanted = format!("{fields:?} {}", json!(shown.callback));
     let tag = if version.state.is_finished() {
@@ -55,7 +52,10 @@ pub async fn show(
             version.attempt,
             version.updated_at,
             shown.progress,
-            shown.waiting_for
+            shown.waiting_for,
+            shown.queue_position,
+            shown.queue_wait,
+            shown.duration_estimate,
         ]);
         let withheld = format!("{:?}", shown.prompts_withheld);
         EntityTag::new(Strength::Weak, &["show", &now.to_string(), &withheld, &wanted])

@@ -2,15 +2,16 @@ use axum::{
     Extension, Json,
     body::Bytes,
     extract::{State as AxumState, rejection::BytesRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
-use super::{callback, idempotency, view::Experiment};
+use super::{callback, idempotency, outlook::Outlook, view::Experiment};
 use crate::http::access::{Caller, Origin};
 use crate::http::caller_limits::{quota, refuse_priority, refuse_used_up};
-use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
-use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
+use crate::http::{body, observe::Traceparent, problem::Problem, repeatable_query::NoQuery};
+use crate::http::{request_id::RequestId, state::AppState};
+use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, State, parse};
 use joulemark_store::{NewExperiment, Quota, Submitted};
 
 /// Submit an experiment
@@ -39,7 +40,7 @@ use joulemark_store::{NewExperiment, Quota, Submitted};
         (status = 201, description = "Accepted and stored, defaults filled in.", body = Experiment,
             headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"),
                 ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
-        (status = 400, description = "The body or the key cannot be read.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The body or the key cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not a valid experiment, one that no live node can ever run, or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
@@ -51,9 +52,10 @@ pub async fn submit(
     Extension(request_id): Extension<RequestId>,
     Extension(Traceparent(traceparent)): Extension<Traceparent>,
     caller: Caller,
-    headers: HeaderMap,
+    Parts { uri, headers, .. }: Parts,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    NoQuery::check(&uri)?;
     let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let body = body::read(&headers, &bytes)?;
     let quota = quota(&state.access.limits, &caller);
@@ -69,6 +71,10 @@ pub async fn submit(
     }
     let mut request =
         parse(&body.document).map_err(|problems| Problem::invalid_experiment(body.as_written(problems)))?;
+    let misread = body.misread();
+    if !misread.is_empty() {
+        return Err(Problem::invalid_experiment(misread));
+    }
     let refused = |problem: Problem| state.metrics.refused(problem);
     refuse_priority(&state, &caller, request.priority).map_err(refused)?;
     refuse_used_up(&state, &caller).await.map_err(refused)?;
@@ -99,7 +105,8 @@ pub async fn submit(
     }
     state.scheduler.wake();
     // From what was stored, not read back: a failing read would have the client submit twice.
-    created(Experiment::accepted(new), &origin)
+    let outlook = Outlook::of(&state, (id, State::Queued), &new.spec).await;
+    created(outlook.beside(Experiment::accepted(new)), &origin)
 }
 
 /// The experiment that is there already; none when the submission's own is.
@@ -116,8 +123,9 @@ fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, P
 async fn replay(state: &AppState, id: ExperimentId, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
     let record = super::find(&state.resources.store, id).await?;
     let callback = super::callback_of(state, &record, caller).await?;
+    let outlook = Outlook::of(state, (id, record.state), &record.spec).await;
     let shown = Experiment::new(record, state.scheduler.progress(id), caller);
-    let mut response = created(Experiment { callback, ..shown }, origin)?;
+    let mut response = created(outlook.beside(Experiment { callback, ..shown }), origin)?;
     response
         .headers_mut()
         .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));

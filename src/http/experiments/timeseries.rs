@@ -9,7 +9,7 @@ use crate::http::{extract::IdPath, problem::Problem, repeatable_query::Repeatabl
 use joulemark_analysis::resample;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{DeviceSeries, Window};
+use joulemark_measurement::{DeviceSeries, Window, quoted};
 use joulemark_store::{Record, Store, StoreError};
 
 /// A sampled interval that comes out of a division may be a hair above the whole number that was asked for.
@@ -148,7 +148,10 @@ pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) ->
 fn read_resolution(text: &str) -> Result<u32, Problem> {
     let resolution_ms = text.parse().ok().filter(|resolution_ms| *resolution_ms <= MAX_MS);
     resolution_ms.ok_or_else(|| {
-        let detail = format!("is {text:?}; accepted is a whole number of milliseconds up to {MAX_MS}");
+        let detail = format!(
+            "is {text}; accepted is a whole number of milliseconds up to {MAX_MS}",
+            text = quoted(&text)
+        );
         Problem::invalid_parameter("resolution_ms", detail)
     })
 }

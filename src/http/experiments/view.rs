@@ -3,7 +3,10 @@ use utoipa::ToSchema;
 
 use crate::http::access::Caller;
 use crate::progress::Progress;
-use joulemark_experiment::{Callback, CallbackState, ExperimentId, Failure, Prompts, Spec, State, Warning};
+use crate::scheduler::QueueWait;
+use joulemark_experiment::{
+    Callback, CallbackState, DurationEstimate, ExperimentId, Failure, Prompts, Spec, State, Warning,
+};
 use joulemark_measurement::RequestMeasurement;
 use joulemark_store::{NewExperiment, Record};
 
@@ -30,6 +33,14 @@ pub struct Experiment {
     /// Why no live node can run it as things are, though one could when it was accepted; null when one can, when it does
     /// not wait, and in lists.
     pub waiting_for: Option<String>,
+    /// Its place among all that wait, from 1, in the order in which they would start as things are; null when it does not
+    /// wait. An experiment that comes later goes before it where its priority is higher or its user had less device time.
+    pub queue_position: Option<u64>,
+    /// What it waits for, and who has it; null when it does not wait, and in lists.
+    pub queue_wait: Option<QueueWait>,
+    /// How long it will take from its start to its end, by past runs of its model or by its own pace: an estimate. Null
+    /// once it is finished, and in lists.
+    pub duration_estimate: Option<DurationEstimate>,
     /// Why it failed; null unless it did. Where prompts are withheld, so is all of it but reason, rank and phase: a worker
     /// may quote them.
     pub failure: Option<Failure>,
@@ -62,6 +73,9 @@ impl Experiment {
             finished_at: None,
             progress: None,
             waiting_for: None,
+            queue_position: None,
+            queue_wait: None,
+            duration_estimate: None,
             failure: None,
             warnings: new.warnings,
             submitter: new.submitted_by.name,
@@ -95,6 +109,9 @@ impl Experiment {
             finished_at: record.finished_at,
             progress: progress.filter(|_| !record.state.is_finished()),
             waiting_for: None,
+            queue_position: None,
+            queue_wait: None,
+            duration_estimate: None,
             failure,
             warnings: record.warnings,
             submitter: record.submitter,

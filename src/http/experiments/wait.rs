@@ -5,6 +5,7 @@ use utoipa::IntoParams;
 
 use crate::http::{concurrency_limit::Slot, fields::Fields, problem::Problem, state::AppState};
 use joulemark_experiment::ExperimentId;
+use joulemark_measurement::quoted;
 use joulemark_store::Record;
 
 /// A client that wants to wait for longer asks again.
@@ -36,7 +37,10 @@ impl ReadParameters {
         };
         let sec = text.parse().ok().filter(|sec| *sec <= MAX_SEC);
         let sec: u32 = sec.ok_or_else(|| {
-            let detail = format!("is {text:?}; accepted is a whole number of seconds from 0 to {MAX_SEC}");
+            let detail = format!(
+                "is {text}; accepted is a whole number of seconds from 0 to {MAX_SEC}",
+                text = quoted(&text)
+            );
             Problem::invalid_parameter("wait", detail)
         })?;
         Ok(Duration::from_secs(u64::from(sec)))

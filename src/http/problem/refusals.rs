@@ -5,6 +5,7 @@ use super::Problem;
 use crate::allowance::{Account, Weekly};
 use joulemark_experiment::FieldProblem;
 use joulemark_experiment::access::Role;
+use joulemark_measurement::quoted;
 
 /// Seconds to wait where nobody knows when there is room again.
 const LONG_WAIT_SEC: i64 = 3600;
@@ -66,8 +67,9 @@ impl Problem {
 
     pub fn foreign_host(host: &str) -> Self {
         let detail = format!(
-            "the request is for the host {host:?}, and this server has no authentication (--auth none): it answers as \
-             localhost or a loopback address only"
+            "the request is for the host {host}, and this server has no authentication (--auth none): it answers as \
+             localhost or a loopback address only",
+            host = quoted(&host)
         );
         Self::new(
             StatusCode::FORBIDDEN,
@@ -219,7 +221,10 @@ impl Problem {
     }
 
     pub fn not_acceptable(given: &str, accepted: &str) -> Self {
-        let detail = format!("the Accept header is {given:?}; accepted are {accepted}, or the parameter format");
+        let detail = format!(
+            "the Accept header is {given}; accepted are {accepted}, or the parameter format",
+            given = quoted(&given)
+        );
         Self::new(
             StatusCode::NOT_ACCEPTABLE,
             "not-acceptable",

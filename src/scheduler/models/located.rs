@@ -7,6 +7,7 @@ use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel, SyntheticNameError};
 use joulemark_experiment::{Model, Warning, WarningCode};
 use joulemark_flops::Estimator;
 use joulemark_flops::model_files::{self, ModelFiles, ModelFormat};
+use joulemark_measurement::quoted;
 
 /// Which engine an experiment runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +32,18 @@ pub struct LocatedModel {
 pub enum ModelRefusal {
     #[error(transparent)]
     Synthetic(SyntheticNameError),
-    #[error("is {name:?}, the synthetic engine, which this server does not allow (allow_synthetic_engine is false)")]
+    #[error("is {name}, the synthetic engine, which this server does not allow (allow_synthetic_engine is false)", name = quoted(.name))]
     SyntheticForbidden { name: String },
     #[error(
-        "is {name:?}, which is not under the models folder{reason}; there is {there}. A Hugging Face id is accepted \
-         only where the server allows the hub (allow_hub is false)"
+        "is {name}, which is not under the models folder{reason}; there is {there}. A Hugging Face id is accepted \
+         only where the server allows the hub (allow_hub is false)", name = quoted(.name)
     )]
     Unknown {
         name: String,
         reason: String,
         there: String,
     },
-    #[error("is {name:?}, which cannot be run: {problem}")]
+    #[error("is {name}, which cannot be run: {problem}", name = quoted(.name))]
     Unusable { name: String, problem: String },
 }
 

@@ -34,6 +34,7 @@ impl Scheduler {
             CancelOutcome::NotFound => return Ok(CancelAnswer::NotFound),
             CancelOutcome::AlreadyFinished(state) => return Ok(CancelAnswer::AlreadyFinished(state)),
             CancelOutcome::Cancelled => {
+                self.waits_no_longer(id);
                 self.count_finished(State::Cancelled, 1);
                 return Ok(CancelAnswer::Cancelled);
             }

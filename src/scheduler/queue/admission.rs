@@ -4,15 +4,14 @@ use super::eligible::{needs_engine, obstacle};
 use super::prompt_source::{lacks_prompt_file, without_lines_of_file};
 use crate::engines::{EngineProblem, MISTRAL};
 use crate::scheduler::context::Limits;
-use crate::scheduler::folders::without_folders;
 use crate::scheduler::models::{ModelRefusal, ModelSources, is_hub_id};
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{
-    Capabilities, ExperimentRequest, FieldProblem, GpuSelector, Model, Prompts, Requirements, Spec, State, Warning,
-    resolve,
+    Capabilities, ExperimentRequest, FieldProblem, GpuSelector, Model, Prompts, Spec, Warning, resolve,
 };
-use joulemark_store::{Record, StoreError};
+use joulemark_measurement::quoted;
+use joulemark_store::StoreError;
 use joulemark_worker::inference::prompts;
 
 /// What came of one node's look at a submission.
@@ -55,7 +54,7 @@ impl Scheduler {
                     let why = meter.refused_slice(uuid)?;
                     Some(FieldProblem::new(
                         format!("/gpus/{position}"),
-                        format!("is {uuid:?}, which {why}"),
+                        format!("is {uuid}, which {why}", uuid = quoted(&uuid)),
                     ))
                 }
             };
@@ -111,10 +110,7 @@ impl Scheduler {
         let name = request.model_name.clone().unwrap_or_default();
         let engine_refusal = match name.starts_with(SYNTHETIC_PREFIX) {
             true => None,
-            false => self
-                .look_for_engines()
-                .await
-                .map(|problem| without_folders(&problem.to_string())),
+            false => self.look_for_engines().await.map(|problem| problem.for_clients()),
         };
         let own = context.cluster.own();
         let models = context.resources.models.clone();
@@ -122,7 +118,14 @@ impl Scheduler {
         let (facts, refusal, warning) = match located {
             Ok(Ok(located)) => (Some(located.facts()), None, located.warning()),
             Ok(Err(refusal)) => (None, Some(refusal.to_string()), None),
-            Err(error) => (None, Some(format!("could not be looked up: {error}")), None),
+            Err(error) => {
+                tracing::error!(%error, "a model cannot be looked up");
+                (
+                    None,
+                    Some("cannot be looked up; the server's log says more".to_owned()),
+                    None,
+                )
+            }
         };
         Some(verdict(
             request,
@@ -130,41 +133,6 @@ impl Scheduler {
             facts.as_ref(),
             refusal.or(engine_refusal),
             warning,
-        ))
-    }
-
-    /// Says why no live node can run what waits, as of the last look at the nodes.
-    pub async fn why_it_waits(&self, record: &Record) -> Option<String> {
-        if record.state != State::Queued {
-            return None;
-        }
-        let (scheduler, requirements) = (self.clone(), record.spec.requirements());
-        let looked = tokio::task::spawn_blocking(move || scheduler.why_none_can_run(&requirements)).await;
-        looked.ok().flatten()
-    }
-
-    /// Blocks on the models folder.
-    fn why_none_can_run(&self, requirements: &Requirements) -> Option<String> {
-        let context = self.context();
-        let own_name = context.node.name.as_str();
-        let has_model = |name: &str| context.resources.models.has(name);
-        let own_obstacle = obstacle(requirements, own_name, &context.cluster.own(), has_model)?;
-        let engine_problem = context.cluster.engine_problem().filter(|_| needs_engine(requirements));
-        let own_obstacle = engine_problem.map_or(own_obstacle, |problem| without_folders(&problem.to_string()));
-        let mut obstacles = vec![(own_name.to_owned(), own_obstacle)];
-        for node in context.cluster.others().iter() {
-            let listed = |name: &str| node.capabilities.model(name).is_some();
-            obstacles.push((
-                node.name.clone(),
-                obstacle(requirements, &node.name, &node.capabilities, listed)?,
-            ));
-        }
-        let each = obstacles
-            .into_iter()
-            .map(|(node, obstacle)| format!("node {node}: {obstacle}"));
-        Some(format!(
-            "a live node that can run it: {}",
-            each.collect::<Vec<_>>().join("; ")
         ))
     }
 
@@ -201,7 +169,10 @@ impl Scheduler {
         match (&request.node, &request.node_labels) {
             (Some(node), _) if !live.clone().any(|(name, _)| name == node) => {
                 let names = live.map(|(name, _)| name).collect::<Vec<_>>().join(", ");
-                FieldProblem::new("/node", format!("is {node:?}; live nodes are {names}"))
+                FieldProblem::new(
+                    "/node",
+                    format!("is {node}; live nodes are {names}", node = quoted(&node)),
+                )
             }
             _ => {
                 let shown = live.map(|(name, capabilities)| format!("{name} ({})", shown(&capabilities.labels)));

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::leases::Lease;
+use super::lock_holder;
 
 /// Held by every experiment: shared by most, exclusive by one that runs alone on the host.
 const HOST: &str = "host";
@@ -61,10 +62,14 @@ impl LockFolder {
         &self.0
     }
 
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.lock"))
+    }
+
     /// Opened before it is created: the kernel forbids to open with O_CREAT what another user has in a sticky folder.
     /// Reading is enough for a lock.
     fn file(&self, name: &str) -> io::Result<File> {
-        let path = self.0.join(format!("{name}.lock"));
+        let path = self.path_of(name);
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path);
@@ -144,6 +149,17 @@ impl LockFolder {
     /// Tells whether anybody has the device. Holds its lock for the moment that this takes.
     pub fn is_taken(&self, lease: &Lease) -> bool {
         matches!(self.lock(&device_name(lease), Kind::Shared), Err(LockError::Busy))
+    }
+
+    /// Returns the process that took the device's lock, where the kernel tells. Its workers may have it still when it is
+    /// gone.
+    pub fn holder(&self, lease: &Lease) -> Option<u32> {
+        lock_holder::holder(&self.path_of(&device_name(lease)))
+    }
+
+    /// Tells whether an experiment has the host alone, or waits to. Holds its locks for the moment that this takes.
+    pub fn is_host_taken(&self) -> bool {
+        matches!(self.share_host(), Err(LockError::Busy))
     }
 }
 

@@ -1,9 +1,18 @@
 use sha2::{Digest, Sha256};
 
+use super::wait::WaitReason;
 use crate::engines::MISTRAL;
 use crate::scheduler::models::is_hub_id;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{Capabilities, Device, ExperimentId, Requirements};
+use joulemark_measurement::quoted;
+
+/// What keeps a node from running an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    pub reason: WaitReason,
+    pub words: String,
+}
 
 /// Why the node can never run what needs this, whatever is free; none when it can. `has_model` is asked for a model that
 /// is neither synthetic nor the hub's.
@@ -12,42 +21,40 @@ pub fn obstacle(
     node: &str,
     capabilities: &Capabilities,
     has_model: impl Fn(&str) -> bool,
-) -> Option<String> {
+) -> Option<Obstacle> {
     let host = &capabilities.host;
     let name = requirements.model_name.as_str();
     let is_synthetic = name.starts_with(SYNTHETIC_PREFIX);
+    let lacks = |reason, words: String| Some(Obstacle { reason, words });
     if let Some(wanted) = requirements.node.as_ref().filter(|wanted| *wanted != node) {
-        return Some(format!("it is not {wanted:?}"));
+        return lacks(WaitReason::NodeMissing, format!("it is not {}", quoted(wanted)));
     }
     if let Some((key, value)) = requirements
         .node_labels
         .iter()
         .find(|(key, value)| capabilities.labels.get(*key) != Some(value))
     {
-        return Some(format!("its label {key:?} is not {value:?}"));
+        let words = format!("its label {} is not {}", quoted(key), quoted(value));
+        return lacks(WaitReason::NodeMissing, words);
     }
     if needs_engine(requirements) && capabilities.engine(MISTRAL).is_none() {
-        return Some(format!("it has no engine {MISTRAL:?}"));
+        return lacks(WaitReason::EngineMissing, format!("it has no engine {MISTRAL:?}"));
     }
     if requirements.device == Device::Cuda && !host.cuda_build && !is_synthetic {
-        return Some("its engine was built without the cuda feature".to_owned());
+        let words = "its engine was built without the cuda feature".to_owned();
+        return lacks(WaitReason::EngineMissing, words);
     }
     let is_there = |uuid: &&String| host.gpus.iter().any(|gpu| gpu.uuid == **uuid);
     if let Some(missing) = requirements.gpus.iter().find(|uuid| !is_there(uuid)) {
-        return Some(format!("it has no GPU {missing}"));
+        return lacks(WaitReason::DeviceMissing, format!("it has no GPU {missing}"));
     }
     if requirements.gpu_count as usize > host.gpus.len() {
-        return Some(format!(
-            "it has {} GPUs, not {}",
-            host.gpus.len(),
-            requirements.gpu_count
-        ));
+        let words = format!("it has {} GPUs, not {}", host.gpus.len(), requirements.gpu_count);
+        return lacks(WaitReason::DeviceMissing, words);
     }
     if requirements.device == Device::Cpu && requirements.num_processes > host.cpus {
-        return Some(format!(
-            "it has {} CPUs for {} ranks",
-            host.cpus, requirements.num_processes
-        ));
+        let words = format!("it has {} CPUs for {} ranks", host.cpus, requirements.num_processes);
+        return lacks(WaitReason::DeviceMissing, words);
     }
     if let Some(file) = requirements
         .prompt_source
@@ -60,7 +67,10 @@ pub fn obstacle(
         true => capabilities.allow_synthetic_engine,
         false => has_model(name) || (capabilities.allow_hub && is_hub_id(name)),
     };
-    (!has_model).then(|| format!("it has no model {name:?}"))
+    match has_model {
+        true => None,
+        false => lacks(WaitReason::ModelMissing, format!("it has no model {}", quoted(name))),
+    }
 }
 
 /// Tells whether a model is to be run, which takes an engine of its own.

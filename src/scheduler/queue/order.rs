@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use joulemark_experiment::{Device, ExperimentId};
+use joulemark_experiment::{Device, ExperimentId, Requirements};
 use joulemark_measurement::units::MICROSECONDS_PER_SECOND;
 use joulemark_store::{DeviceTime, DevicesInUse, Waiting, hour_of};
 
@@ -46,8 +46,24 @@ pub fn device_sec_by_user(past: &[DeviceTime], in_use: &[DevicesInUse], now: Tim
 /// A user's experiments of one priority, oldest first.
 type Line<'a> = VecDeque<&'a Waiting>;
 
+/// One experiment in its turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    pub waiting: Waiting,
+    /// What its user had attained when its turn came. Within a priority it never falls from turn to turn.
+    pub attained_us: u64,
+}
+
 /// All of `waiting` in the order in which they should start.
 pub fn in_order(waiting: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<Waiting> {
+    turns(waiting, device_sec)
+        .into_iter()
+        .map(|turn| turn.waiting)
+        .collect()
+}
+
+/// The same, each with what decided its place.
+pub fn turns(waiting: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<Turn> {
     let mut lines: BTreeMap<Reverse<i32>, BTreeMap<&str, Line<'_>>> = BTreeMap::new();
     let mut oldest_first = waiting.iter().collect::<Vec<_>>();
     oldest_first.sort_by_key(|waiting| waiting.id);
@@ -62,11 +78,14 @@ pub fn in_order(waiting: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<W
         for (user, line) in &users {
             turns.extend(turn(&attained, user, line));
         }
-        while let Some((_, _, user)) = turns.pop_first() {
+        while let Some((attained_us, _, user)) = turns.pop_first() {
             let Some(line) = users.get_mut(user) else { continue };
             if let Some(next) = line.pop_front() {
-                *attained.entry(user).or_insert(0.0) += f64::from(devices(next)) * LEAST_SEC;
-                ordered.push(next.clone());
+                *attained.entry(user).or_insert(0.0) += charged_sec(&next.requirements);
+                ordered.push(Turn {
+                    waiting: next.clone(),
+                    attained_us,
+                });
             }
             turns.extend(turn(&attained, user, line));
         }
@@ -77,19 +96,19 @@ pub fn in_order(waiting: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<W
 /// Microseconds, which compare whole, then the age of the oldest, then the user.
 fn turn<'a>(attained: &HashMap<&str, f64>, user: &'a str, line: &Line<'_>) -> Option<(u64, ExperimentId, &'a str)> {
     let attained_sec = attained.get(user).copied().unwrap_or(0.0);
-    line.front().map(|oldest| {
-        (
-            (attained_sec.max(0.0) * MICROSECONDS_PER_SECOND) as u64,
-            oldest.id,
-            user,
-        )
-    })
+    line.front().map(|oldest| (to_us(attained_sec), oldest.id, user))
 }
 
-/// As far as it is known before a node is chosen.
-fn devices(waiting: &Waiting) -> u32 {
-    let requirements = &waiting.requirements;
-    requirements.gpu_count + u32::from(requirements.device == Device::Cpu)
+/// Returns device-seconds as they are compared.
+pub fn to_us(device_sec: f64) -> u64 {
+    (device_sec.max(0.0) * MICROSECONDS_PER_SECOND) as u64
+}
+
+/// Returns the device-seconds that a user is charged for one put in order, as far as they are known before a node is
+/// chosen.
+pub fn charged_sec(requirements: &Requirements) -> f64 {
+    let devices = requirements.gpu_count + u32::from(requirements.device == Device::Cpu);
+    f64::from(devices) * LEAST_SEC
 }
 
 #[cfg(test)]

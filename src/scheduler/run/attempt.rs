@@ -209,7 +209,7 @@ impl Run {
         let name = self.record.spec.model_name.clone();
         tokio::task::spawn_blocking(move || models.locate(&name))
             .await
-            .map_err(|error| Stop::Server(format!("the model could not be looked up: {error}")))?
+            .map_err(|_| Stop::Server("the server failed while it looked up the model; its log says more".to_owned()))?
             .map_err(Stop::Model)
     }
 

@@ -32,9 +32,9 @@ impl EngineProgram {
             EngineChoice::Mistral => {
                 let engines = context.engines.clone();
                 let found = tokio::task::spawn_blocking(move || engines.find(MISTRAL));
-                let found = found
-                    .await
-                    .map_err(|error| Stop::Server(format!("the engine could not be looked up: {error}")))??;
+                let found = found.await.map_err(|_| {
+                    Stop::Server("the server failed while it looked up the engine; its log says more".to_owned())
+                })??;
                 Ok(Self {
                     path: found.program,
                     arguments: &[],

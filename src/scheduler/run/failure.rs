@@ -103,6 +103,7 @@ impl Stop {
                 phase,
                 silent_sec,
             } => format!("the worker of rank {rank} was silent for {silent_sec:.0} s while {phase}, and was killed"),
+            Self::Engine(problem) => problem.for_clients(),
             other => other.to_string(),
         };
         Failure {

@@ -173,3 +173,42 @@ async fn every_answer_of_every_operation_fits_the_description_with_every_paramet
     wrong.truncate(40);
     assert!(wrong.is_empty(), "{asked} answers:\n  {}", wrong.join("\n  "));
 }
+
+/// Asked by what watches the service, in ways that are not ours to say.
+const FOR_MONITORING: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
+
+#[tokio::test]
+async fn every_operation_refuses_a_query_parameter_that_it_does_not_have() {
+    let server = Server::start();
+    let id = server.accepted(&quick()).await;
+    server.until_state(&id, "completed").await;
+    let client = reqwest::Client::new();
+    let mut asked = 0;
+    for (name, operation) in operations(&DOCUMENT) {
+        let (method, path) = name.split_once(' ').expect("a method and a path");
+        if FOR_MONITORING.contains(&path) {
+            continue;
+        }
+        let path = path.replace("{id}", &id).replace("{field}", "output_throughput");
+        for query in ["nonsense=1", "nonsense", "%00=1"] {
+            let url = format!("{}{path}?{query}", server.url);
+            let request = client.request(method.parse().expect("a method"), url).json(&json!({}));
+            let response = request.send().await.expect("an answer");
+            let status = response.status();
+            let text = response.text().await.expect("a body");
+            assert_eq!(status, 400, "{name}?{query}: {text}");
+            let problem: Value = serde_json::from_str(&text).expect("a problem");
+            let pointer = problem["errors"][0]["pointer"].as_str().unwrap_or_default().to_owned();
+            assert!(
+                query.starts_with(&pointer) || pointer == "\0",
+                "{name}?{query}: {problem:#}"
+            );
+            assert!(
+                operation["responses"]["400"].is_object(),
+                "{name}: 400 is not described"
+            );
+            asked += 1;
+        }
+    }
+    assert!(asked > 30, "{asked}");
+}

@@ -120,7 +120,7 @@ async fn submit_repeats_what_the_server_says_of_an_experiment() {
     }
     let file = server.folder.join("results.json");
     let mut other = results;
-    other["model"]["sha256"] = json!([{"file": "model.gguf", "sha256": "00"}]);
+    other["model"]["sha256"] = json!([{"file": "model.gguf", "sha256": "00"}, {"file": "part-2.gguf", "sha256": "11"}]);
     std::fs::write(&file, other.to_string()).unwrap();
     let file = file.to_str().unwrap();
     let said = run(&server.url, &["submit", "--wait", file]).ended(0);
@@ -131,9 +131,68 @@ async fn submit_repeats_what_the_server_says_of_an_experiment() {
     );
     let said = run(&server.url, &["submit", "--wait", "--strict", file]);
     assert!(
-        said.code != Some(0) && said.errors.contains("model.gguf had 00"),
+        said.code != Some(0) && said.errors.contains("model.gguf had 00") && said.errors.contains("part-2.gguf had 11"),
         "{}",
         said.errors
+    );
+}
+
+#[tokio::test]
+async fn strict_needs_digests_to_compare_and_says_which_it_lacks() {
+    let server = Server::start();
+    let results = |digests: Value| {
+        json!({"experiment": {"model_name": "m.gguf"}, "validation": {}, "model": {"sha256": digests}}).to_string()
+    };
+    for (digests, lacks) in [
+        (json!([]), "model.sha256"),
+        (json!([{"file": "m.gguf", "sha256": null}]), "no digest of m.gguf"),
+    ] {
+        let said = run_with_input(
+            &server.url,
+            &["submit", "--wait", "--strict", "-"],
+            &results(digests.clone()),
+        )
+        .ended(2);
+        assert!(
+            said.errors.contains(lacks) && said.errors.contains("--strict"),
+            "{}",
+            said.errors
+        );
+        // The model is not there: what is looked at is what was said before.
+        let said = run_with_input(&server.url, &["submit", "--wait", "-"], &results(digests)).ended(2);
+        assert!(
+            said.errors.contains("warning: ") && said.errors.contains(lacks),
+            "{}",
+            said.errors
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_an_export_keeps_the_node_that_was_asked_for() {
+    let server = Server::start_with(&[
+        "--allow-synthetic-engine",
+        "--node-name",
+        "box",
+        "--node-label",
+        "rack=7",
+    ]);
+    let mut experiment = quick();
+    experiment["prompts"] = json!({"dataset": "short-32", "count": 1});
+    experiment["node"] = json!("box");
+    experiment["node_labels"] = json!({"rack": "7"});
+    let id = server.accepted(&experiment).await;
+    server.until_state(&id, "completed").await;
+    let line = server.get(&format!("/v1/experiments/{id}/export?format=jsonl")).await.1;
+    assert_eq!(
+        (&line["node"], &line["node_labels"]),
+        (&json!("box"), &json!({"rack": "7"}))
+    );
+    let said = run_with_input(&server.url, &["submit", "--quiet", "-"], &line.to_string()).ended(0);
+    let again = server.show(said.out.trim()).await;
+    assert_eq!(
+        (&again["node"], &again["node_labels"]),
+        (&json!("box"), &json!({"rack": "7"}))
     );
 }
 

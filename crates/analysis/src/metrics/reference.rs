@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{Beside, Better, Metric, all};
+use super::{Better, Explanation, all, explanations};
 
 const HEAD: &str = "<!-- Made from the table of metrics in crates/analysis/src/metrics:
 UPDATE_REFERENCE=1 cargo test -p joulemark-analysis --lib metrics::reference -->
@@ -19,35 +19,50 @@ const END: &str = "<!-- end: metrics -->\n";
 
 fn page() -> String {
     let mut text = HEAD.to_owned();
-    let mut group = "";
-    for metric in all() {
-        if metric.group.pointer() != group {
-            group = metric.group.pointer();
-            let _ = write!(text, "\n## {}\n", metric.group.path());
+    let mut group = String::new();
+    for explanation in explanations() {
+        // An object without figures begins its own part.
+        let of = if explanation.group.is_empty() {
+            explanation.name
+        } else {
+            &explanation.group
+        };
+        if of != group {
+            let _ = write!(text, "\n## {of}\n");
+            of.clone_into(&mut group);
         }
-        text.push_str(&entry(metric));
+        text.push_str(&entry(&explanation));
     }
     text
 }
 
-fn entry(metric: &Metric) -> String {
-    let mut text = format!(
-        "\n### `{}`\n\n{}\n\n",
-        metric.name,
-        metric.description.replace('\n', " ")
-    );
-    let better = match metric.better {
+fn entry(explanation: &Explanation) -> String {
+    let mut text = match explanation.group.as_str() {
+        "" => String::new(),
+        _ => format!("\n### `{}`\n", explanation.name),
+    };
+    let _ = write!(text, "\n{}\n\n", explanation.description.replace('\n', " "));
+    let better = match explanation.better {
         Better::Neither => String::new(),
         better => format!(", {} is better", better.as_str()),
     };
-    let unit = if metric.unit.is_empty() { "none" } else { metric.unit };
+    let unit = if explanation.unit.is_empty() {
+        "none"
+    } else {
+        explanation.unit
+    };
     let _ = writeln!(text, "- unit: {unit}{better}");
-    if let Some(formula) = metric.formula {
+    if let Some(formula) = &explanation.formula {
         let _ = writeln!(text, "- formula: {formula}");
     }
-    let _ = writeln!(text, "- source: {}\n- limits: {}", metric.source, metric.limits);
-    if metric.beside.iter().any(|beside| matches!(beside, Beside::Spread)) {
-        let _ = writeln!(text, "- spread over cycles: `cycle_sd.{}`", metric.name);
+    let _ = writeln!(
+        text,
+        "- source: {}\n- limits: {}",
+        explanation.source, explanation.limits
+    );
+    let spread = format!("cycle_sd.{}", explanation.name);
+    if explanation.place() != spread && explanations().iter().any(|other| other.place() == spread) {
+        let _ = writeln!(text, "- spread over cycles: `{spread}`");
     }
     text
 }

@@ -65,10 +65,34 @@ fn no_two_headlines_have_one_place() {
 
 #[test]
 fn a_field_is_found_by_its_name_and_by_its_place_in_a_result() {
-    let name = |field| find_field(all(), field).map(|metric| metric.name);
+    let name = |field| explain(field).map(|found| found.name);
     assert_eq!(name("output_throughput"), Some("output_throughput"));
     assert_eq!(name("inference.output_throughput"), Some("output_throughput"));
     assert_eq!(name("compute.roofline.roofline_share"), Some("roofline_share"));
     assert_eq!(name("energy.output_throughput"), None);
     assert_eq!(name("nothing"), None);
+}
+
+#[test]
+fn every_figure_of_the_spread_over_cycles_is_explained() {
+    let spread = serde_json::to_value(joulemark_experiment::report::CycleSpread::default()).unwrap();
+    for name in spread.as_object().unwrap().keys() {
+        for field in [format!("cycle_sd.{name}"), format!("{name}_cycle_sd")] {
+            let found = explain(&field).unwrap_or_else(|| panic!("{field} is not explained"));
+            assert_eq!(
+                (found.place(), found.group.as_str()),
+                (format!("cycle_sd.{name}"), "cycle_sd")
+            );
+            let of = find(all(), name).expect("a metric");
+            assert_eq!(found.unit, of.unit);
+            assert!(
+                found.description.contains(&format!("{}.{name}", of.group.path())),
+                "{found:?}"
+            );
+        }
+    }
+    let whole = explain("cycle_sd").expect("the object itself");
+    assert_eq!(whole.place(), "cycle_sd");
+    let places = explanations().into_iter().map(|explanation| explanation.place());
+    assert_eq!(places.clone().collect::<HashSet<_>>().len(), places.count());
 }

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use super::Role;
+use joulemark_measurement::quoted;
 
 /// The public part of an API key: names it in lists, in the audit log and on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +30,7 @@ pub(super) fn is_hex(text: &str) -> bool {
 
 /// A text that is no key's id: ask for another.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no key's id; accepted are 16 digits of lower-case hex, as `joulemark key list` prints them")]
+#[error("{} is no key's id; accepted are 16 digits of lower-case hex, as `joulemark key list` prints them", quoted(.0))]
 pub struct NotAKeyId(String);
 
 impl FromStr for KeyId {

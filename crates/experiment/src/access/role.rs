@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr};
 
+use joulemark_measurement::quoted;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
@@ -40,7 +41,7 @@ impl fmt::Display for Role {
 
 /// A text that is no role: ask for another.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no role; accepted are reader, submitter and admin")]
+#[error("{} is no role; accepted are reader, submitter and admin", quoted(.0))]
 pub struct NotARole(String);
 
 impl FromStr for Role {

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::super::Record;
 use super::super::record::to_us;
 use joulemark_experiment::ExperimentId;
+use joulemark_measurement::quoted;
 
 /// How a list is sorted. By finish only what is finished is in it; the id decides between equals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,9 +74,9 @@ impl fmt::Display for Cursor {
 /// A text that is no cursor: begin again with the first page.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NotACursor {
-    #[error("{0:?} is no time")]
+    #[error("{} is no time", quoted(.0))]
     Time(String),
-    #[error("{0:?} is no id")]
+    #[error("{} is no id", quoted(.0))]
     Id(String),
 }
 

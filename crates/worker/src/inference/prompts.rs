@@ -1,6 +1,7 @@
 //! The built-in prompt sets, fixed for good: a set is never changed, a better one gets a new name, so that results
 //! of different years compare. Also random prompts of an exact length. Knows nothing of tokenizers or templates.
 
+use joulemark_measurement::quoted;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::Deserialize;
@@ -23,7 +24,7 @@ pub struct PromptSet {
 /// The prompts asked for are not among those built in; the caller names others.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnknownDataset {
-    #[error("there is no prompt set {0:?}; there are {known}", known = NAMES.join(", "))]
+    #[error("there is no prompt set {}; there are {known}", quoted(.0), known = NAMES.join(", "))]
     Name(String),
     #[error("{name} has {size} prompts, {count} were asked for")]
     Count { name: String, size: usize, count: usize },

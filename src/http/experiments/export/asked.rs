@@ -3,6 +3,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::problem::Problem;
 use crate::tables::{Format, Spreadsheet};
+use joulemark_measurement::quoted;
 
 /// Also understood in `Accept`, beside what the answer's own type is.
 const ALIASES: [(&str, Format); 3] = [
@@ -22,7 +23,12 @@ pub fn format(parameter: Option<&str>, headers: &HeaderMap) -> Result<Format, Pr
 fn by_name(name: &str) -> Result<Format, Problem> {
     let found = Format::ALL.into_iter().find(|format| format.name() == name);
     let names = Format::ALL.map(Format::name).join(", ");
-    found.ok_or_else(|| Problem::invalid_parameter("format", format!("is {name:?}; accepted are {names}")))
+    found.ok_or_else(|| {
+        Problem::invalid_parameter(
+            "format",
+            format!("is {name}; accepted are {names}", name = quoted(&name)),
+        )
+    })
 }
 
 /// Of the parameter `format`.

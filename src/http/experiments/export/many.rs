@@ -14,6 +14,7 @@ use super::rows;
 use crate::http::access::Caller;
 use crate::http::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use crate::tables::{Format, cycle_columns, experiment_columns, label_columns, request_columns, token_columns};
+use joulemark_measurement::quoted;
 use joulemark_store::{ListQuery, Record};
 
 /// Which table of the experiments.
@@ -140,7 +141,9 @@ impl TableOfMany {
 fn read_what(text: &str) -> Result<TableOfMany, Problem> {
     let found = TableOfMany::ALL.into_iter().find(|table| table.word() == text);
     let words = TableOfMany::ALL.map(TableOfMany::word).join(", ");
-    found.ok_or_else(|| Problem::invalid_parameter("what", format!("is {text:?}; accepted are {words}")))
+    found.ok_or_else(|| {
+        Problem::invalid_parameter("what", format!("is {text}; accepted are {words}", text = quoted(&text)))
+    })
 }
 
 #[derive(Debug)]
@@ -178,7 +181,10 @@ fn read_labels(text: &str, what: TableOfMany) -> Result<Vec<String>, Problem> {
     let mut names: Vec<String> = Vec::new();
     for name in text.split(',').map(str::trim) {
         if name.is_empty() || name.contains(char::is_control) {
-            return refuse(format!("is {text:?}; accepted are names of labels with commas between"));
+            return refuse(format!(
+                "is {text}; accepted are names of labels with commas between",
+                text = quoted(&text)
+            ));
         }
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
@@ -194,7 +200,7 @@ fn read_most(text: &str) -> Result<u64, Problem> {
     // As the description has it, an int64.
     let limit = text.parse::<i64>().ok().filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| u64::try_from(limit).ok());
-    let detail = || format!("is {text:?}; accepted is a whole number from 1 on");
+    let detail = || format!("is {text}; accepted is a whole number from 1 on", text = quoted(&text));
     limit.ok_or_else(|| Problem::invalid_parameter("limit", detail()))
 }
 

@@ -19,6 +19,7 @@ use crate::http::{problem::Problem, state::AppState};
 use crate::tables::{CycleRow, ExperimentRow, SampleRow};
 use crate::tables::{cycle_columns, experiment_columns, request_columns, sample_columns, token_columns};
 use joulemark_experiment::State;
+use joulemark_measurement::quoted;
 use joulemark_store::{Record, Version};
 
 /// Which of an experiment's tables.
@@ -51,7 +52,10 @@ fn read_table(name: &str) -> Result<Table, Problem> {
         "tokens" => Ok(Table::Tokens),
         "timeseries" => Ok(Table::Timeseries),
         other => {
-            let detail = format!("is {other:?}; accepted are summary, cycles, requests, tokens, timeseries");
+            let detail = format!(
+                "is {other}; accepted are summary, cycles, requests, tokens, timeseries",
+                other = quoted(&other)
+            );
             Err(Problem::invalid_parameter("what", detail))
         }
     }

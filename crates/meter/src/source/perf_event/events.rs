@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::roots::PerfEventRoots;
 use joulemark_measurement::EnergyDomain;
+use joulemark_measurement::quoted;
 
 /// Kernel name of an event, what it covers and what powercap calls the same zone (a package by its number).
 const DOMAINS: [(&str, EnergyDomain, Option<&str>); 5] = [
@@ -52,9 +53,9 @@ impl Event {
 pub enum PmuError {
     #[error("no perf_event RAPL: {}: {error}", path.display())]
     Unreadable { path: PathBuf, error: io::Error },
-    #[error("the PMU's type is {0:?}, no number")]
+    #[error("the PMU's type is {}, no number", quoted(.0))]
     Type(String),
-    #[error("the PMU's cpumask is {0:?}, no list of CPUs")]
+    #[error("the PMU's cpumask is {}, no list of CPUs", quoted(.0))]
     CpuMask(String),
     #[error("{} lists no energy event", .0.display())]
     NoEvent(PathBuf),
@@ -83,7 +84,10 @@ pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
         let (scale, unit) = (beside("scale"), beside("unit"));
         let (Some(config), Some(joules_per_count), "Joules") = (event_code(&config), factor(&scale), &*unit) else {
             oddities.push(format!(
-                "{name} is {config:?} with scale {scale:?} and unit {unit:?}, which is not understood"
+                "{name} is {config} with scale {scale} and unit {unit}, which is not understood",
+                config = quoted(&config),
+                scale = quoted(&scale),
+                unit = quoted(&unit)
             ));
             continue;
         };

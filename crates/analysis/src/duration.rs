@@ -1,0 +1,356 @@
+//! How long an experiment will take, by what runs like it took.
+
+use crate::statistics::median;
+use joulemark_experiment::report::Report;
+use joulemark_experiment::{Device, Distribution, DurationEstimate, DurationMethod, FpPrecision, Prompts, Spec};
+
+/// Of the past runs no more than the newest so many.
+const MAX_RUNS: usize = 10;
+/// Prompts and answers count as of the same length up to this ratio: beyond it a token no longer takes as long.
+const SAME_LENGTH: f64 = 4.0;
+/// Bytes of a text that make about one token.
+const BYTES_PER_TOKEN: f64 = 4.0;
+/// A chat template's own tokens, and what short prompts may differ by.
+const TEMPLATE_TOKENS: f64 = 32.0;
+/// Of the time that a run has left, what its own pace promises at least and at most: by its warm-up, and by its cycles.
+const BY_WARM_UP: [f64; 2] = [0.5, 2.0];
+const BY_CYCLES: [f64; 2] = [0.75, 1.33];
+/// How much wider than the runs themselves the range is, by how many there are: one, two, more.
+const WIDER: [f64; 3] = [0.5, 0.25, 0.1];
+
+/// What of an experiment decides how long it takes, without its prompts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunShape {
+    device: Device,
+    num_processes: u32,
+    distribution: Distribution,
+    gpu_count: u32,
+    batch_size: u32,
+    quantization: Option<String>,
+    fp_precision: FpPrecision,
+    prompts: PromptLength,
+    /// Requests of one cycle, over all ranks; `None` for a set whose size is not known yet.
+    requests: Option<f64>,
+    num_cycles: f64,
+    warmup_iterations: f64,
+    idle_baseline_sec: f64,
+    min_output_tokens: f64,
+    max_output_tokens: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum PromptLength {
+    Tokens(f64),
+    /// That of a set; its prompts are the same each time.
+    OfSet(String),
+}
+
+impl RunShape {
+    pub fn of(spec: &Spec) -> Self {
+        let copies = match spec.distribution {
+            Distribution::Shard => 1,
+            Distribution::Replicate => spec.num_processes,
+        };
+        Self {
+            device: spec.device,
+            num_processes: spec.num_processes,
+            distribution: spec.distribution,
+            gpu_count: spec.gpu_count.max(spec.gpus.len() as u32),
+            batch_size: spec.batch_size,
+            quantization: spec.quantization.clone(),
+            fp_precision: spec.fp_precision,
+            prompts: prompt_length(spec),
+            requests: spec.prompt_count().map(|count| f64::from(count) * f64::from(copies)),
+            num_cycles: f64::from(spec.num_cycles),
+            warmup_iterations: f64::from(spec.warmup_iterations),
+            idle_baseline_sec: f64::from(spec.idle_baseline_sec),
+            min_output_tokens: f64::from(spec.min_output_tokens),
+            max_output_tokens: f64::from(spec.max_output_tokens),
+        }
+    }
+
+    /// Says what of another one is different in kind; `None` where the two differ in their amount alone.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let differs = [
+            (self.device != other.device, "device"),
+            (self.gpu_count != other.gpu_count, "number of GPUs"),
+            (
+                (self.num_processes, self.distribution) != (other.num_processes, other.distribution),
+                "number of processes",
+            ),
+            (self.batch_size != other.batch_size, "batch size"),
+            (
+                (&self.quantization, self.fp_precision) != (&other.quantization, other.fp_precision),
+                "precision",
+            ),
+            (!self.prompts.is_like(&other.prompts), "length of prompts"),
+            (
+                !is_same_length(self.max_output_tokens, other.max_output_tokens),
+                "length of answers",
+            ),
+        ];
+        differs.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+    }
+}
+
+impl PromptLength {
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tokens(one), Self::Tokens(other)) => is_same_length(one + TEMPLATE_TOKENS, other + TEMPLATE_TOKENS),
+            (Self::OfSet(one), Self::OfSet(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+fn prompt_length(spec: &Spec) -> PromptLength {
+    let tokens = match &spec.prompts {
+        Prompts::Texts(texts) => {
+            let bytes: f64 = texts.iter().map(|text| text.len() as f64).sum();
+            bytes / BYTES_PER_TOKEN / (texts.len().max(1) as f64)
+        }
+        Prompts::Synthetic { synthetic } => f64::from(synthetic.input_tokens),
+        Prompts::Dataset(set) => return PromptLength::OfSet(set.dataset.clone()),
+    };
+    PromptLength::Tokens(tokens.min(spec.max_input_tokens.map_or(f64::INFINITY, f64::from)))
+}
+
+fn is_same_length(one: f64, other: f64) -> bool {
+    one <= other * SAME_LENGTH && other <= one * SAME_LENGTH
+}
+
+/// A completed run, as far as the duration of others follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastRun {
+    shape: RunShape,
+    cpu_model: Option<String>,
+    gpu_names: Vec<String>,
+    output_tokens: f64,
+    measuring_sec: f64,
+    warm_up_sec: f64,
+    /// Loading, starting and summing up.
+    other_sec: f64,
+}
+
+impl PastRun {
+    /// Returns the run; `None` where its tokens or times are not known.
+    pub fn of(spec: &Spec, report: &Report) -> Option<Self> {
+        let timing = &report.timing;
+        let measured = timing.measuring_sec + timing.warm_up_sec + timing.idle_baseline_sec;
+        let output_tokens = report.inference.output_tokens.filter(|tokens| *tokens > 0)? as f64;
+        let shape = RunShape::of(spec);
+        shape.requests?;
+        let run = Self {
+            shape,
+            cpu_model: report.machine.cpu_model.clone(),
+            gpu_names: report.machine.gpu_names.clone(),
+            output_tokens,
+            measuring_sec: timing.measuring_sec,
+            warm_up_sec: timing.warm_up_sec,
+            other_sec: (timing.total_sec - measured).max(0.0),
+        };
+        (run.measuring_sec > 0.0).then_some(run)
+    }
+
+    /// What this run would have taken with the amount of `shape`, of which `requests` make a cycle.
+    fn scaled_sec(&self, shape: &RunShape, requests: f64) -> f64 {
+        let own_requests = self.shape.requests.unwrap_or(1.0) * self.shape.num_cycles;
+        // A model that ends its answers early ends them as early again, unless it may not.
+        let tokens_each = self.output_tokens / own_requests;
+        let share = tokens_each / self.shape.max_output_tokens.max(1.0);
+        let expected_each = (share * shape.max_output_tokens)
+            .max(shape.min_output_tokens)
+            .min(shape.max_output_tokens);
+        let measuring = self.measuring_sec * (expected_each * requests * shape.num_cycles) / self.output_tokens;
+        let longer = expected_each / tokens_each;
+        let warm_up = match self.shape.warmup_iterations {
+            0.0 => shape.warmup_iterations * measuring / (requests * shape.num_cycles).max(1.0),
+            iterations => self.warm_up_sec * longer * shape.warmup_iterations / iterations,
+        };
+        self.other_sec + warm_up + shape.idle_baseline_sec + measuring
+    }
+}
+
+/// The devices that an experiment will compute on, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeviceKind {
+    /// `None` accepts any.
+    pub cpu_model: Option<String>,
+    /// Empty accepts any.
+    pub gpu_names: Vec<String>,
+}
+
+impl DeviceKind {
+    fn is_of(&self, run: &PastRun) -> bool {
+        match run.shape.device {
+            Device::Cpu => self.cpu_model.is_none() || self.cpu_model == run.cpu_model,
+            _ => self.gpu_names.is_empty() || self.gpu_names == run.gpu_names,
+        }
+    }
+}
+
+/// Estimates the duration of an experiment from past runs of its model, the newest first.
+pub fn duration_by_past_runs(shape: &RunShape, kind: &DeviceKind, runs: &[PastRun]) -> DurationEstimate {
+    let Some(requests) = shape.requests else {
+        return DurationEstimate::unknown("how many prompts it has is not known yet");
+    };
+    let mut other = "device kind";
+    let alike = runs.iter().filter(|run| match run.shape.difference(shape) {
+        Some(what) => {
+            other = what;
+            false
+        }
+        None => kind.is_of(run),
+    });
+    let mut durations: Vec<f64> = alike
+        .take(MAX_RUNS)
+        .map(|run| run.scaled_sec(shape, requests))
+        .collect();
+    if durations.is_empty() {
+        return DurationEstimate::unknown(match runs.len() {
+            0 => "no run of this model was completed".to_owned(),
+            count => format!("none of {count} completed runs of this model is alike; one has another {other}"),
+        });
+    }
+    durations.sort_by(f64::total_cmp);
+    let wider = WIDER[durations.len().min(WIDER.len()) - 1];
+    DurationEstimate {
+        duration_sec: median(&durations),
+        least_sec: durations.first().map(|sec| sec * (1.0 - wider)),
+        most_sec: durations.last().map(|sec| sec * (1.0 + wider)),
+        method: Some(DurationMethod::PastRuns),
+        runs: durations.len() as u32,
+        reason: None,
+    }
+}
+
+/// Estimates the duration of a run by its own pace.
+pub fn duration_by_own_pace(elapsed_sec: f64, left_sec: f64, method: DurationMethod) -> DurationEstimate {
+    let [least, most] = match method {
+        DurationMethod::WarmUp => BY_WARM_UP,
+        _ => BY_CYCLES,
+    };
+    DurationEstimate {
+        duration_sec: Some(elapsed_sec + left_sec),
+        least_sec: Some(elapsed_sec + least * left_sec),
+        most_sec: Some(elapsed_sec + most * left_sec),
+        method: Some(method),
+        runs: 0,
+        reason: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shape(requests: f64, max_output_tokens: f64) -> RunShape {
+        RunShape {
+            device: Device::Cpu,
+            num_processes: 1,
+            distribution: Distribution::Shard,
+            gpu_count: 0,
+            batch_size: 1,
+            quantization: None,
+            fp_precision: FpPrecision::Auto,
+            prompts: PromptLength::Tokens(100.0),
+            requests: Some(requests),
+            num_cycles: 2.0,
+            warmup_iterations: 2.0,
+            idle_baseline_sec: 2.0,
+            min_output_tokens: 0.0,
+            max_output_tokens,
+        }
+    }
+
+    /// 10 requests a cycle, all 50 tokens of each: 20 s. Loading and the like takes 5 s, warm-up 1 s, the rest 2 s.
+    fn run() -> PastRun {
+        PastRun {
+            shape: shape(10.0, 50.0),
+            cpu_model: Some("a CPU".to_owned()),
+            gpu_names: Vec::new(),
+            output_tokens: 1000.0,
+            measuring_sec: 20.0,
+            warm_up_sec: 1.0,
+            other_sec: 5.0,
+        }
+    }
+
+    fn estimate(shape: &RunShape, runs: &[PastRun]) -> DurationEstimate {
+        duration_by_past_runs(shape, &DeviceKind::default(), runs)
+    }
+
+    #[test]
+    fn the_same_again_takes_as_long_and_more_tokens_in_proportion() {
+        let same = estimate(&shape(10.0, 50.0), &[run()]);
+        assert_eq!((same.duration_sec, same.runs), (Some(28.0), 1));
+        assert_eq!((same.least_sec, same.most_sec), (Some(14.0), Some(42.0)));
+        let more = estimate(&shape(30.0, 100.0), &[run(), run(), run()]);
+        // Six times the tokens; each request of the warm-up is twice as long.
+        assert_eq!((more.duration_sec, more.runs), (Some(5.0 + 2.0 + 2.0 + 120.0), 3));
+        assert_eq!(more.method, Some(DurationMethod::PastRuns));
+    }
+
+    #[test]
+    fn answers_that_end_early_end_as_early_again_unless_they_may_not() {
+        let mut early = run();
+        early.output_tokens = 500.0;
+        assert_eq!(estimate(&shape(10.0, 50.0), &[early.clone()]).duration_sec, Some(28.0));
+        let mut full = shape(10.0, 50.0);
+        full.min_output_tokens = 50.0;
+        assert_eq!(estimate(&full, &[early]).duration_sec, Some(5.0 + 2.0 + 2.0 + 40.0));
+    }
+
+    #[test]
+    fn what_is_not_alike_is_no_reason_to_guess() {
+        let nothing = estimate(&shape(1.0, 50.0), &[]);
+        assert_eq!(nothing.reason.as_deref(), Some("no run of this model was completed"));
+        let long = estimate(&shape(1.0, 5000.0), &[run()]);
+        assert!(long.duration_sec.is_none() && long.reason.unwrap().ends_with("length of answers"));
+        let mut unlike = shape(10.0, 50.0);
+        unlike.prompts = PromptLength::OfSet("short-32".to_owned());
+        assert!(
+            estimate(&unlike, &[run()])
+                .reason
+                .unwrap()
+                .ends_with("length of prompts")
+        );
+        let kind = DeviceKind {
+            cpu_model: Some("another CPU".to_owned()),
+            gpu_names: Vec::new(),
+        };
+        let other = duration_by_past_runs(&shape(10.0, 50.0), &kind, &[run()]);
+        assert!(other.reason.unwrap().ends_with("device kind"));
+        let mut unknown = shape(10.0, 50.0);
+        unknown.requests = None;
+        assert!(
+            estimate(&unknown, &[run()])
+                .reason
+                .unwrap()
+                .contains("how many prompts")
+        );
+    }
+
+    #[test]
+    fn a_runs_own_pace_tells_what_is_left_and_the_cycles_tell_it_better() {
+        let of = |method| {
+            let estimate = duration_by_own_pace(10.0, 20.0, method);
+            (estimate.duration_sec, estimate.least_sec, estimate.most_sec)
+        };
+        assert_eq!(of(DurationMethod::WarmUp), (Some(30.0), Some(20.0), Some(50.0)));
+        assert_eq!(of(DurationMethod::MeasuredCycles), (Some(30.0), Some(25.0), Some(36.6)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_range_holds_the_estimate(factors in prop::collection::vec(0.1_f64..10.0, 1..15), requests in 1.0_f64..1000.0) {
+            let runs: Vec<_> = factors.iter().map(|factor| PastRun { measuring_sec: 20.0 * factor, ..run() }).collect();
+            let made = estimate(&shape(requests, 60.0), &runs);
+            let (least, sec, most) = (made.least_sec.unwrap(), made.duration_sec.unwrap(), made.most_sec.unwrap());
+            prop_assert!(0.0 < least && least <= sec && sec <= most, "{} {} {}", least, sec, most);
+            prop_assert!(made.runs as usize <= MAX_RUNS);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+use std::fmt::{self, Write as _};
+
+/// Longer than every name that is accepted anywhere.
+const MAX_CHARS: usize = 500;
+
+/// A text of somebody else's as a message shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(&'a str);
+
+/// Returns the text in quotes as it was written: no letter is escaped. What cannot be seen or would move a cursor is
+/// replaced by U+FFFD, and the end of a very long text is left out.
+pub fn quoted<T: AsRef<str> + ?Sized>(text: &T) -> Quoted<'_> {
+    Quoted(text.as_ref())
+}
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_char('"')?;
+        for c in self.0.chars().take(MAX_CHARS) {
+            formatter.write_char(if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c })?;
+        }
+        let is_cut = self.0.chars().nth(MAX_CHARS).is_some();
+        formatter.write_str(if is_cut { "…\"" } else { "\"" })
+    }
+}
+
+/// Control characters, and those that order or join the text around them.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_text_is_shown_as_it_was_written() {
+        for text in ["", "abc", "größe ½", "C:\\models", "e\u{301}", "🙂", "it's"] {
+            assert_eq!(quoted(text).to_string(), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn what_moves_a_cursor_or_hides_is_replaced_and_a_long_text_is_cut() {
+        assert_eq!(
+            quoted("a\u{1b}[2J\n\u{202e}b").to_string(),
+            "\"a\u{fffd}[2J\u{fffd}\u{fffd}b\""
+        );
+        let long = quoted(&"x".repeat(10_000)).to_string();
+        assert!(long.ends_with("x…\"") && long.chars().count() < 600);
+    }
+}

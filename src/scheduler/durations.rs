@@ -1,0 +1,118 @@
+//! Estimates how long what waits or runs will take: by its own pace, or by completed runs of its model.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::step::Scheduler;
+use joulemark_analysis::{DeviceKind, PastRun, RunShape, duration_by_own_pace, duration_by_past_runs};
+use joulemark_experiment::{DurationEstimate, DurationMethod, ExperimentId, Spec, State};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_store::{ListOrder, ListQuery, StoreError, UnreadRow};
+
+/// Runs that are read of a model, the newest.
+const MAX_READ: u32 = 20;
+/// Of their documents, whose prompts may be megabytes.
+const MAX_READ_BYTES: usize = 4 << 20;
+/// How long they are kept: other servers complete runs too.
+const KEPT_SEC: f64 = 30.0;
+/// Models whose runs are kept.
+const MAX_MODELS: usize = 64;
+
+/// Completed runs by model, read not long ago.
+#[derive(Debug, Default)]
+pub struct PastRuns(Mutex<HashMap<String, Read>>);
+
+#[derive(Clone, Debug)]
+struct Read {
+    at: Monotonic,
+    runs: Arc<Vec<PastRun>>,
+}
+
+impl PastRuns {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, Read>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, model_name: &str) -> Option<Arc<Vec<PastRun>>> {
+        let kept = self.kept();
+        let read = kept.get(model_name)?;
+        (Monotonic::now().sec_since(read.at) < KEPT_SEC).then(|| read.runs.clone())
+    }
+
+    fn keep(&self, model_name: &str, runs: Arc<Vec<PastRun>>) {
+        let mut kept = self.kept();
+        if kept.len() >= MAX_MODELS {
+            kept.clear();
+        }
+        let at = Monotonic::now();
+        kept.insert(model_name.to_owned(), Read { at, runs });
+    }
+
+    /// Has all read anew: a run has ended.
+    pub fn forget(&self) {
+        self.kept().clear();
+    }
+}
+
+impl Scheduler {
+    /// Estimates how long an experiment will take from its start to its end; `None` of one that is finished.
+    pub async fn duration_estimate(&self, id: ExperimentId, state: State, spec: &Spec) -> Option<DurationEstimate> {
+        if state.is_finished() {
+            return None;
+        }
+        if let Some(outlook) = self.context().progress.outlook(id, Monotonic::now()) {
+            let method = match outlook.by_cycles {
+                true => DurationMethod::MeasuredCycles,
+                false => DurationMethod::WarmUp,
+            };
+            return Some(duration_by_own_pace(outlook.elapsed_sec, outlook.left_sec, method));
+        }
+        Some(match self.past_runs(&spec.model_name).await {
+            Ok(runs) => duration_by_past_runs(&RunShape::of(spec), &self.device_kind(spec), &runs),
+            Err(error) => {
+                tracing::warn!(%error, "past runs cannot be read; a duration is not estimated");
+                DurationEstimate::unknown("the past runs cannot be read now")
+            }
+        })
+    }
+
+    async fn past_runs(&self, model_name: &str) -> Result<Arc<Vec<PastRun>>, StoreError> {
+        if let Some(runs) = self.kept_runs().get(model_name) {
+            return Ok(runs);
+        }
+        let query = ListQuery {
+            order: ListOrder::LastFinishedFirst,
+            state: Some(State::Completed),
+            model_name: Some(model_name.to_owned()),
+            limit: MAX_READ,
+            ..ListQuery::default()
+        };
+        let page = self
+            .context()
+            .resources
+            .store
+            .unread_page(&query, MAX_READ_BYTES)
+            .await?;
+        let run_of = |row: &UnreadRow| {
+            let (record, report) = row.read().ok()?;
+            PastRun::of(&record.spec, &report?)
+        };
+        let read = tokio::task::spawn_blocking(move || page.rows.iter().filter_map(run_of).collect::<Vec<_>>());
+        let runs = Arc::new(read.await.unwrap_or_default());
+        self.kept_runs().keep(model_name, runs.clone());
+        Ok(runs)
+    }
+
+    /// This host's devices, unless the experiment runs on another node.
+    fn device_kind(&self, spec: &Spec) -> DeviceKind {
+        let context = self.context();
+        let is_elsewhere = spec.node.as_ref().is_some_and(|node| *node != context.node.name);
+        if is_elsewhere || !context.cluster.own().has_labels(&spec.node_labels) {
+            return DeviceKind::default();
+        }
+        DeviceKind {
+            cpu_model: context.machine.cpu_model.clone(),
+            gpu_names: context.machine.gpu_names.clone(),
+        }
+    }
+}
