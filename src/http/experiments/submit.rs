@@ -1,7 +1,6 @@
 use axum::{
     Extension, Json,
-    body::Bytes,
-    extract::{State as AxumState, rejection::BytesRejection},
+    extract::State as AxumState,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -9,7 +8,8 @@ use axum::{
 use super::{callback, idempotency, view::Experiment};
 use crate::config::Limits;
 use crate::http::access::{Caller, Origin};
-use crate::http::{body, observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
+use crate::http::body::{self, WholeBody};
+use crate::http::{observe::Traceparent, problem::Problem, request_id::RequestId, state::AppState};
 use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, parse};
 use joulemark_store::{NewExperiment, Quota, Submitted};
 
@@ -52,9 +52,8 @@ pub async fn submit(
     Extension(Traceparent(traceparent)): Extension<Traceparent>,
     caller: Caller,
     headers: HeaderMap,
-    bytes: Result<Bytes, BytesRejection>,
+    WholeBody(bytes): WholeBody,
 ) -> Result<Response, Problem> {
-    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let body = body::read(&headers, &bytes)?;
     let limits = &state.access.limits;
     let id = ExperimentId::generate();

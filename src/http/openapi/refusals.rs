@@ -112,8 +112,8 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
         (
             "429",
             "TooManyRequests",
-            Met::WithAKey,
-            problem("The caller's rate or quota is used up.")
+            Met::ByAll,
+            problem("The caller's rate, quota or share of the server is used up.")
                 .header("Retry-After", wait())
                 .build(),
         ),
