@@ -92,8 +92,7 @@ impl Server {
         lifecycle.spawn("the scheduler", Stage::Stopping, async move { scheduler.work().await });
         let retention = self.retention.keep(store.clone(), stopping.clone());
         lifecycle.spawn("the retention of raw data", Stage::Leaving, retention);
-        let limits = self.access.limits.clone();
-        let serving = http::serve(self.listener, self.router, limits, stopping.clone());
+        let serving = http::serve(self.listener, self.router, self.access.clone(), stopping.clone());
         lifecycle.spawn("the HTTP server", Stage::Leaving, serving);
         let access = self.access.clone();
         lifecycle.spawn("the notes of keys' use", Stage::Leaving, async move {

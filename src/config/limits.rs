@@ -17,17 +17,39 @@ section! {
 
         /// Seconds that a request's body may pause.
         ///
-        /// What is left of a body whose request was refused is discarded for as long; then the connection is closed.
+        /// They are all of its pauses together, beyond 4096 bytes a second, which it must keep up. What is left of a body whose request was refused is discarded for as long; then the connection is closed.
         body_timeout_sec: u32 = 10, at least 1;
+
+        /// Seconds that a client may take nothing of an answer.
+        ///
+        /// They are all of its pauses together, beyond 4096 bytes a second, which it must take; then the connection is
+        /// closed.
+        answer_timeout_sec: u32 = 60, at least 1;
 
         /// Seconds in which an answer must begin.
         request_timeout_sec: u32 = 60, at least 1;
+
+        /// Seconds that PostgreSQL may take for a statement that a request asked for; 0 for no limit.
+        ///
+        /// An export asks for a page at a time, each a statement of its own. SQLite's statements are not ended, but each
+        /// caller has no more than two of those that may take long at a time.
+        query_timeout_sec: u32 = 30;
+
+        /// Most that one caller may have of connections, requests and streams, in percent, rounded up.
+        ///
+        /// A caller is a key, else a name that a proxy vouches for, else an address (of IPv6 its /64): the client's behind
+        /// a trusted proxy, whose own connections have no such limit. Without authentication all are one caller, who may
+        /// have everything.
+        max_share_percent: u32 = 25, at least 1;
 
         /// Most connections at a time.
         max_connections: u32 = 16384, at least 1;
 
         /// Most requests that are answered at a time.
-        max_concurrent_requests: usize = 1024, at least 1;
+        ///
+        /// A body and an answer count once more for each MiB; an answer counts in its caller's share until it is sent.
+        /// /healthz and /readyz do not count.
+        max_concurrent_requests: u32 = 1024, at least 1;
 
         /// Most event streams and waiting requests at a time.
         ///
@@ -53,7 +75,8 @@ section! {
 
         /// Most exports that are made at a time.
         ///
-        /// Each keeps a core busy, which the experiments that run are measured beside.
+        /// Each keeps a core busy, which the experiments that run are measured beside. One that waits for its client makes
+        /// room for another; a caller may have as many open, and all together 16 times as many.
         max_concurrent_exports: usize = 2, at least 1;
 
         /// Requests a minute of one key; 0 for no limit.

@@ -44,6 +44,17 @@ impl Peer {
     }
 }
 
+/// Returns how what an address holds is counted: one of IPv6 together with its network of 64 bits, which is one client's.
+pub fn of_address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => format!("address {address}"),
+        IpAddr::V6(address) => {
+            let [one, two, three, four, ..] = address.segments();
+            format!("address {one:x}:{two:x}:{three:x}:{four:x}::/64")
+        }
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,13 +1,15 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use tower_http::timeout::TimeoutError;
-
+use super::concurrency_limit::Slot;
+use super::paced::TooSlow;
 use super::problem::Problem;
 use super::state::AppState;
 use joulemark_experiment::FieldProblem;
@@ -39,11 +41,31 @@ impl Body<'_> {
     }
 }
 
+/// A request's whole body. Only once it is there does the request count among those that are answered: one that comes
+/// slowly holds nobody's place but its caller's.
+pub struct WholeBody(pub Bytes);
+
+impl FromRequest<AppState> for WholeBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let slot = request
+            .extensions()
+            .get::<Slot>()
+            .cloned()
+            .ok_or_else(Problem::internal)?;
+        let read = Bytes::from_request(request, state).await;
+        let bytes = read.map_err(|rejection| refused(&rejection, state))?;
+        slot.enter()?;
+        Ok(Self(bytes))
+    }
+}
+
 /// Why a body could not be had whole.
-pub fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
+fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(rejection);
     while let Some(error) = cause {
-        if error.is::<TimeoutError>() {
+        if error.is::<TooSlow>() {
             return Problem::body_too_slow(state.access.limits.body_timeout_sec);
         }
         cause = error.source();

@@ -59,6 +59,15 @@ fn refuses_all(headers: &HeaderMap) -> bool {
     !plain && !packed
 }
 
+/// Whether a client accepts this coding of an answer.
+pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    let codings = texts.flat_map(|text| text.split(',')).map(coding).collect::<Vec<_>>();
+    let of = |name: &str| codings.iter().find(|(coding, _)| coding == name);
+    of(name).or(of("*")).is_some_and(|(_, accepted)| *accepted)
+}
+
 /// A coding and whether its weight is above 0.
 fn coding(text: &str) -> (String, bool) {
     let (name, parameters) = text.split_once(';').unwrap_or((text, ""));

@@ -1,50 +1,42 @@
-//! Limits on how many requests are answered at once, each for a time, and on streams, waits and exports, which last longer.
+//! Limits on what is under way at once. A request has a place from when its caller is known until its answer is sent, and
+//! a time in which the answer must begin. Streams, waits and exports last longer and have places of their own. Of all of
+//! them a caller has a share, so that nobody keeps the others out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::{
+    body::{Body, Bytes, HttpBody as _},
     extract::{FromRequestParts, Request, State as AxumState},
     http::request::Parts,
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::access::{Caller, Origin, of_address};
 use super::problem::Problem;
+use super::state::AppState;
 use joulemark_measurement::clock::Monotonic;
+use joulemark_store::{Share, Shares};
 
-/// A stream that goes on after its head takes none.
-#[derive(Clone, Debug)]
-pub struct ConcurrencyLimit {
-    free: Arc<Semaphore>,
-    count: usize,
-    time_limit: Duration,
-}
+/// Asked about the service itself, also where all places are taken: a supervisor would restart a server that is busy.
+const WITHOUT_A_PLACE: [&str; 2] = ["/healthz", "/readyz"];
+/// Of a body or an answer that is in memory: a place for each.
+const BYTES_A_PLACE: u64 = 1 << 20;
 
-impl ConcurrencyLimit {
-    pub fn new(count: usize, time_limit: Duration) -> Self {
-        Self {
-            free: Arc::new(Semaphore::new(count)),
-            count,
-            time_limit,
-        }
-    }
-}
-
-/// Answers at once that there is no place, where waiting would only pile up requests, and when an answer has not begun
-/// in time.
-pub async fn take_slot(AxumState(limit): AxumState<ConcurrencyLimit>, mut request: Request, next: Next) -> Response {
-    let Ok(place) = limit.free.clone().try_acquire_owned() else {
-        return Problem::too_many_at_once(limit.count).into_response();
-    };
-    let slot = Slot::new(place, limit.time_limit);
+/// Answers when an answer has not begun in time.
+pub async fn begin_in_time(AxumState(time_limit): AxumState<Duration>, mut request: Request, next: Next) -> Response {
+    let slot = Slot::new(time_limit);
     request.extensions_mut().insert(slot.clone());
     let mut answer = std::pin::pin!(next.run(request));
     loop {
         let left = slot.left();
         if left.is_zero() {
-            return Problem::took_too_long(limit.time_limit.as_secs()).into_response();
+            return slot.out_of_time(time_limit).into_response();
         }
         tokio::select! {
             biased;
@@ -55,37 +47,127 @@ pub async fn take_slot(AxumState(limit): AxumState<ConcurrencyLimit>, mut reques
     }
 }
 
+/// Answers at once where there is no place, since waiting would only pile up requests. A request with a body counts
+/// within its caller's share alone until the body is there.
+pub async fn take_place(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
+    if WITHOUT_A_PLACE.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let Some(slot) = request.extensions().get::<Slot>().cloned() else {
+        return Problem::internal().into_response();
+    };
+    let size = request.body().size_hint().upper();
+    let most = state.access.max_body_bytes as u64;
+    let weight = places(size.unwrap_or(most).min(most));
+    let taken = match state.places.try_hold(&holder(&request), weight) {
+        Ok(share) => slot.hold(share, request.body().is_end_stream()),
+        Err(none_left) => Err(Problem::too_many_at_once(none_left)),
+    };
+    match taken {
+        Ok(()) => slot.hold_until_sent(next.run(request).await),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Whose share it is what a request holds: a key's, a name's, or of what is open to everybody an address's.
+fn holder(request: &Request) -> String {
+    let extensions = request.extensions();
+    match (extensions.get::<Caller>(), extensions.get::<Origin>()) {
+        (Some(caller), _) => caller.held_as(),
+        (None, origin) => origin.map_or_else(String::new, |origin| of_address(origin.address)),
+    }
+}
+
+fn places(bytes: u64) -> u32 {
+    u32::try_from(bytes / BYTES_A_PLACE + 1).unwrap_or(u32::MAX)
+}
+
+/// Marks the answer of who has a place elsewhere for as long as it lasts, and needs none among requests.
+#[derive(Clone, Copy, Debug)]
+pub struct HasOwnPlace;
+
 /// A request's own place and time.
 #[derive(Clone, Debug)]
 pub struct Slot(Arc<Mutex<SlotState>>);
 
 #[derive(Debug)]
 struct SlotState {
-    place: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
+    has_whole_body: bool,
     since: Monotonic,
     time_limit: Duration,
 }
 
 impl Slot {
-    fn new(place: OwnedSemaphorePermit, time_limit: Duration) -> Self {
+    fn new(time_limit: Duration) -> Self {
         Self(Arc::new(Mutex::new(SlotState {
-            place: Some(place),
+            share: None,
+            has_whole_body: true,
             since: Monotonic::now(),
             time_limit,
         })))
     }
 
-    /// For a request that waits for something to happen: it gives its place back, and has as much more time.
-    pub fn extend(&self, by: Duration) {
-        let mut stayed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        stayed.place = None;
-        stayed.time_limit += by;
+    fn state(&self) -> MutexGuard<'_, SlotState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, share: Share, has_whole_body: bool) -> Result<(), Problem> {
+        let mut state = self.state();
+        state.share = Some(share);
+        state.has_whole_body = has_whole_body;
+        drop(state);
+        if has_whole_body { self.enter() } else { Ok(()) }
+    }
+
+    /// Counts the request among those that are answered.
+    ///
+    /// # Errors
+    /// A [`Problem`] where there is no place.
+    pub fn enter(&self) -> Result<(), Problem> {
+        let mut state = self.state();
+        state.has_whole_body = true;
+        match &mut state.share {
+            Some(share) => share.enter().map_err(Problem::too_many_at_once),
+            None => Ok(()),
+        }
+    }
+
+    /// For a request that waits for something to happen: it has a place among those that wait, and as much more time.
+    pub fn wait_for(&self, time: Duration, place: Share) {
+        let mut state = self.state();
+        state.share = Some(place);
+        state.time_limit += time;
+    }
+
+    /// Has the caller's share hold the answer until it is sent, which is the client's to decide: it may be megabytes.
+    fn hold_until_sent(&self, response: Response) -> Response {
+        let Some(mut share) = self.state().share.take() else {
+            return response;
+        };
+        if response.extensions().get::<HasOwnPlace>().is_some() {
+            return response;
+        }
+        share.leave();
+        let size = response.body().size_hint().upper().unwrap_or(0);
+        if let Err(none_left) = share.resize(places(size)) {
+            return Problem::too_many_at_once(none_left).into_response();
+        }
+        let share = Arc::new(share);
+        response.map(|body| Body::new(HeldBody { body, share }))
     }
 
     fn left(&self) -> Duration {
-        let stayed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = Duration::from_secs_f64(Monotonic::now().sec_since(stayed.since).max(0.0));
-        stayed.time_limit.saturating_sub(gone)
+        let state = self.state();
+        let gone = Duration::from_secs_f64(Monotonic::now().sec_since(state.since).max(0.0));
+        state.time_limit.saturating_sub(gone)
+    }
+
+    fn out_of_time(&self, time_limit: Duration) -> Problem {
+        match self.state().has_whole_body {
+            true => Problem::took_too_long(time_limit.as_secs()),
+            false => Problem::body_too_late(time_limit.as_secs()),
+        }
     }
 }
 
@@ -97,39 +179,114 @@ impl<S: Send + Sync> FromRequestParts<S> for Slot {
     }
 }
 
-/// Slots for streams, and for requests that wait: they last, and do nearly nothing.
-pub type Streams = LastingSlots;
-
-/// Slots for exports: each keeps a core busy from its first byte to its last.
-pub type Exports = LastingSlots;
-
-/// Slots of which each is taken for as long as its permit lives.
-#[derive(Clone, Debug)]
-pub struct LastingSlots {
-    free: Arc<Semaphore>,
-    count: usize,
+/// An answer whose caller's share is given back with its last byte, not when it was handed over to be sent.
+struct HeldBody {
+    body: Body,
+    share: Arc<Share>,
 }
 
-impl LastingSlots {
-    pub fn new(count: impl TryInto<usize>) -> Self {
-        let count = count.try_into().unwrap_or(Semaphore::MAX_PERMITS);
-        Self {
-            free: Arc::new(Semaphore::new(count)),
-            count,
-        }
+/// A part of it on its way.
+struct HeldBytes {
+    bytes: Bytes,
+    _share: Arc<Share>,
+}
+
+impl AsRef<[u8]> for HeldBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl hyper::body::Body for HeldBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let share = self.share.clone();
+        let held = |bytes: Bytes| Bytes::from_owner(HeldBytes { bytes, _share: share });
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(held))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Places for streams, and for requests that wait: they last, and do nearly nothing.
+#[derive(Clone, Debug)]
+pub struct Streams(Shares);
+
+impl Streams {
+    pub fn new(count: u32, share_percent: u32) -> Self {
+        Self(Shares::new(count, share_percent))
     }
 
     /// Returns how many are taken.
-    pub fn taken(&self) -> usize {
-        self.count.saturating_sub(self.free.available_permits())
+    pub fn taken(&self) -> u32 {
+        self.0.taken()
     }
 
     /// Takes one.
     ///
     /// # Errors
-    /// Returns the answer that `refuse` makes of their number when all are taken.
-    pub fn take(&self, refuse: fn(usize) -> Problem) -> Result<OwnedSemaphorePermit, Problem> {
-        let permit = self.free.clone().try_acquire_owned();
-        permit.map_err(|_| refuse(self.count))
+    /// A [`Problem`] where all are taken, or the caller has its share.
+    pub fn take(&self, caller: &Caller) -> Result<Share, Problem> {
+        self.0.try_take(&caller.held_as()).map_err(Problem::too_many_streams)
+    }
+}
+
+/// Exports that are open for each that is made: most of them wait for their clients, and then keep no core busy.
+const OPEN_A_TURN: u32 = 16;
+
+/// Places for exports, and turns for making their rows, each of which keeps a core busy.
+#[derive(Clone, Debug)]
+pub struct Exports {
+    open: Shares,
+    turns: Arc<Semaphore>,
+}
+
+impl Exports {
+    /// As many as may be made at a time are open for one caller at most.
+    pub fn new(turn_count: usize) -> Self {
+        let turn_count = u32::try_from(turn_count).unwrap_or(u32::MAX / OPEN_A_TURN);
+        Self {
+            open: Shares::with_share(turn_count.saturating_mul(OPEN_A_TURN), turn_count),
+            turns: Arc::new(Semaphore::new(turn_count as usize)),
+        }
+    }
+
+    /// Takes the place of one that is open.
+    ///
+    /// # Errors
+    /// A [`Problem`] where all are taken, or the caller has as many as may be made at a time.
+    pub fn take(&self, caller: &Caller) -> Result<ExportPlace, Problem> {
+        let taken = self.open.try_take(&caller.held_as());
+        let place = taken.map_err(Problem::too_many_exports)?;
+        Ok(ExportPlace {
+            turns: self.turns.clone(),
+            _place: place,
+        })
+    }
+}
+
+/// The place of an export that is open.
+#[derive(Debug)]
+pub struct ExportPlace {
+    turns: Arc<Semaphore>,
+    _place: Share,
+}
+
+impl ExportPlace {
+    /// Waits for its turn to make the next rows.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.ok()
     }
 }

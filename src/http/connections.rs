@@ -9,27 +9,35 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
-use super::access::Peer;
+use super::access::{Access, Peer, of_address};
 use super::lingering::Lingering;
 use super::listener::{Listener, Stream};
+use super::paced::PacedWrites;
+use super::problem::Problem;
 use super::unread::answer;
-use crate::config::Limits;
+use joulemark_store::{NoneLeft, Share, Shares};
 
 /// Room for the request line and for what is refused with an answer, not with a closed connection.
 const SPARE_HEADER_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 128;
 /// After an error that another connection's end can cure, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Serves until `stopping`, then answers what is under way and returns.
-pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping: CancellationToken) {
+pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stopping: CancellationToken) {
+    let limits = &access.limits;
+    let shares = Shares::new(limits.max_connections, access.share_percent());
+    let pace = Pace {
+        request: Duration::from_secs(u64::from(limits.body_timeout_sec)),
+        answer: Duration::from_secs(u64::from(limits.answer_timeout_sec)),
+    };
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
-    // As patient with a body that nobody reads as with one that is read.
-    let linger_limit = Duration::from_secs(u64::from(limits.body_timeout_sec));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(u64::from(limits.header_timeout_sec)))
@@ -47,10 +55,17 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping:
         };
         match accepted {
             Ok((stream, peer)) => {
-                let stream = Lingering::new(stream, linger_limit);
-                let connection = handle(http.clone(), stream, peer, router.clone(), stopping.clone());
+                let share = match hold_for_address(&shares, &access, peer) {
+                    Ok(share) => share,
+                    Err(NoneLeft::OfCaller(count) | NoneLeft::OfAll(count)) => {
+                        tokio::spawn(refuse(stream, Problem::too_many_connections(count)));
+                        continue;
+                    }
+                };
+                let connection = handle(http.clone(), (stream, peer), pace, router.clone(), stopping.clone());
                 tokio::spawn(async move {
                     connection.await;
+                    drop(share);
                     drop(place);
                 });
             }
@@ -66,17 +81,47 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, stopping:
     let _ = places.acquire_many(limits.max_connections).await;
 }
 
+/// How long each side of a connection may pause.
+#[derive(Clone, Copy)]
+struct Pace {
+    request: Duration,
+    answer: Duration,
+}
+
+/// Takes one of its address's connections, before anything is known but where it comes from. A trusted proxy's are those
+/// of many.
+fn hold_for_address(shares: &Shares, access: &Access, peer: Peer) -> Result<Option<Share>, NoneLeft> {
+    match access.trusted_proxies.has(peer) {
+        true => Ok(None),
+        false => shares.try_hold(&of_address(peer.address()), 1).map(Some),
+    }
+}
+
+/// Says why, to who reads it at once.
+async fn refuse(mut stream: Stream, problem: Problem) {
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/problem+json\r\nRetry-After: {}\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        problem.retry_after_sec.unwrap_or_default(),
+        body.len()
+    );
+    let _ = tokio::time::timeout(REFUSAL_TIME, stream.write_all(answer.as_bytes())).await;
+}
+
 async fn handle(
     http: http1::Builder,
-    stream: Lingering<Stream>,
-    peer: Peer,
+    (stream, peer): (Stream, Peer),
+    pace: Pace,
     router: Router,
     stopping: CancellationToken,
 ) {
+    // As patient with a body that nobody reads as with one that is read.
+    let stream = Lingering::new(PacedWrites::new(stream, pace.answer), pace.request);
     let linger = stream.flag();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        answer(router.clone(), request, linger.clone())
+        answer(router.clone(), request, pace.request, linger.clone())
     });
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);

@@ -5,14 +5,17 @@ use std::sync::{Arc, LazyLock};
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
 use utoipa_swagger_ui::Config;
 
-use super::{problem, state::AppState};
+use super::conditional::Condition;
+use super::kept::{Kept, Shelf};
+use super::problem::{self, Problem};
+use super::state::AppState;
 
 /// Seen from `/docs/`, so that it holds below whatever prefix a proxy puts before both.
 const DESCRIPTION: &str = "../openapi.json";
@@ -44,7 +47,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/docs", get(into_folder))
-        .route("/docs/", get(|uri| page(Path(String::new()), uri)))
+        .route(
+            "/docs/",
+            get(|uri, condition, headers| page(Path(String::new()), uri, condition, headers)),
+        )
         .route("/docs/{*file}", get(page))
         .layer(map_response(guarded))
 }
@@ -61,27 +67,31 @@ async fn into_folder() -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "docs/")]).into_response()
 }
 
-async fn page(Path(file): Path<String>, uri: Uri) -> Response {
-    // Its error may not be kept across an await.
-    let found = utoipa_swagger_ui::serve(&file, CONFIG.clone()).map_err(|error| error.to_string());
-    match found {
-        Ok(Some(found)) => {
-            let mut response = found.bytes.into_owned().into_response();
-            let headers = response.headers_mut();
-            if let Ok(kind) = HeaderValue::from_str(&found.content_type) {
-                headers.insert(header::CONTENT_TYPE, kind);
+async fn page(Path(file): Path<String>, uri: Uri, condition: Condition, headers: HeaderMap) -> Response {
+    static SHELF: LazyLock<Shelf> = LazyLock::new(Shelf::default);
+    let make = async || {
+        // Its error may not be kept across an await.
+        let found = utoipa_swagger_ui::serve(&file, CONFIG.clone()).map_err(|error| error.to_string());
+        match found {
+            Ok(Some(found)) => {
+                let content_type = HeaderValue::from_str(&found.content_type).map_err(|_| Problem::internal())?;
+                Kept::new(content_type, found.bytes.into_owned().into()).await
             }
-            if found.gzpipped {
-                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Ok(None) => Err(problem::no_such_route(uri).await),
+            Err(error) => {
+                tracing::error!(%error, "a page of the documentation cannot be made");
+                Err(Problem::internal())
             }
-            // They are another version's after an update, under the same names.
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            response
         }
-        Ok(None) => problem::no_such_route(uri).await.into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page of the documentation cannot be made");
-            problem::Problem::internal().into_response()
-        }
-    }
+    };
+    let answered = match SHELF.get(&file, make).await {
+        Ok(kept) => kept.answer(&condition, &headers),
+        Err(problem) => Err(problem),
+    };
+    answered.map_or_else(IntoResponse::into_response, |mut response| {
+        // They are another version's after an update, under the same names.
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response
+    })
 }

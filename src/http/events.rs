@@ -2,6 +2,7 @@ use axum::{extract::State as AxumState, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::access::Caller;
 use super::experiments::filter::{read_label, read_state};
 use super::follow::{Follower, Narrowed, Scope, last_event_id};
 use super::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
@@ -12,12 +13,12 @@ use joulemark_experiment::State;
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct EventParameters {
-    /// Only experiments that come into this state; may be repeated, any of them.
+    /// Only experiments that come into this state; may be repeated up to 16 times, any of them.
     #[param(value_type = Option<Vec<State>>, style = Form, explode)]
     state: Vec<String>,
     /// Only experiments of this user.
     user: Option<String>,
-    /// Only experiments that carry this label, as `name=value`; may be repeated, all must hold.
+    /// Only experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
     label: Vec<String>,
 }
@@ -38,11 +39,12 @@ pub struct EventParameters {
 pub async fn events(
     AxumState(state): AxumState<AppState>,
     RepeatableQuery(parameters): RepeatableQuery<EventParameters>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let narrowed = parameters.narrowed()?;
     let after = last_event_id(&headers)?;
-    let place = state.streams.take(Problem::too_many_streams)?;
+    let place = state.streams.take(&caller)?;
     let listener = state.resources.feed.listen_to_all();
     let begins_at = listener.begins_at();
     let after = match after {

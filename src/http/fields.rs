@@ -14,6 +14,9 @@ use joulemark_measurement::quoted;
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(openapi::document()).unwrap_or_default());
 
+/// How many fields may be named: each is looked up in the description.
+const MAX_FIELDS: usize = 256;
+
 /// The wanted fields, each with those within it; empty is all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, Fields>);
@@ -22,8 +25,13 @@ impl Fields {
     /// Reads `a,b.c` of a schema of the API's description.
     ///
     /// # Errors
-    /// A [`Problem`] that names what is not a field, and lists what is.
+    /// A [`Problem`] that names what is not a field, and lists what is; or that says that there are too many.
     pub fn read(text: &str, schema: &str) -> Result<Self, Problem> {
+        let count = text.split(',').count();
+        if count > MAX_FIELDS {
+            let detail = format!("names {count} fields; accepted are at most {MAX_FIELDS}");
+            return Err(Problem::invalid_parameter("fields", detail));
+        }
         let mut fields = Self::default();
         for path in text.split(',').map(str::trim) {
             check(path, schema)?;
@@ -180,6 +188,14 @@ mod tests {
         let whole = Fields::read("decoder.seed,decoder", "Experiment").unwrap();
         assert_eq!(whole, Fields::read("decoder", "Experiment").unwrap());
         assert_eq!(whole, Fields::read("decoder, decoder.seed", "Experiment").unwrap());
+    }
+
+    #[test]
+    fn more_fields_than_anybody_needs_are_refused() {
+        let fields = |count: usize| Fields::read(&vec!["id"; count].join(","), "Experiment");
+        assert!(fields(MAX_FIELDS).is_ok());
+        let problem = fields(MAX_FIELDS + 1).unwrap_err();
+        assert!(problem.detail.contains("at most 256"), "{}", problem.detail);
     }
 
     #[test]

@@ -1,16 +1,12 @@
 use std::borrow::Cow;
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{State as AxumState, rejection::BytesRejection},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State as AxumState, http::HeaderMap};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{body, problem::Problem, repeatable_query::NoQuery, state::AppState};
+use super::body::{self, WholeBody};
+use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::scheduler::by_name;
 use joulemark_experiment::{FieldProblem, Fields};
 use joulemark_flops::json_text::with_nan_as_text;
@@ -82,9 +78,8 @@ pub async fn flops(
     AxumState(state): AxumState<AppState>,
     _: NoQuery,
     headers: HeaderMap,
-    bytes: Result<Bytes, BytesRejection>,
+    WholeBody(bytes): WholeBody,
 ) -> Result<Json<FlopsAnswer>, Problem> {
-    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let plain;
     let body = match with_nan_as_text(&bytes) {
         Cow::Borrowed(_) => body::read(&headers, &bytes)?,

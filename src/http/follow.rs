@@ -10,16 +10,16 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 pub use event::{ProgressEvent, StateEvent};
 
+use super::concurrency_limit::HasOwnPlace;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::progress::{Listener, Snapshot};
 use joulemark_experiment::{ExperimentId, State, Transition};
-use joulemark_store::StoreError;
+use joulemark_store::{Share, StoreError};
 
 /// How soon a client comes again that lost its stream.
 const RETRY: Duration = Duration::from_secs(3);
@@ -96,12 +96,12 @@ pub struct Follower {
     silent_until: Instant,
     /// When the stream ends, for its client to come again.
     ends_at: Instant,
-    _place: OwnedSemaphorePermit,
+    _place: Share,
 }
 
 impl Follower {
     /// Of everything after the change numbered `after`.
-    pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, place: OwnedSemaphorePermit) -> Self {
+    pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, place: Share) -> Self {
         let limits = &state.access.limits;
         let [keep_alive, lifetime] =
             [limits.stream_keep_alive_sec, limits.stream_lifetime_sec].map(|sec| Duration::from_secs(u64::from(sec)));
@@ -134,6 +134,7 @@ impl Follower {
             Some((Ok::<_, Infallible>(event), follower))
         });
         let mut response = Sse::new(events).into_response();
+        response.extensions_mut().insert(HasOwnPlace);
         response.headers_mut().insert(header::CACHE_CONTROL, NOT_KEPT);
         response
             .headers_mut()

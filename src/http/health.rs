@@ -1,11 +1,13 @@
 use axum::{Json, extract::State as AxumState};
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::{problem::Problem, state::AppState};
+use joulemark_measurement::clock::Monotonic;
 
 /// Whether the service works.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`; whatever is not is a problem document.
     #[schema(example = "ok")]
@@ -15,7 +17,7 @@ pub struct Health {
 }
 
 /// Whether experiments can be accepted, and whose energy would be missing.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Readiness {
     #[serde(flatten)]
     pub health: Health,
@@ -52,6 +54,11 @@ pub async fn healthz() -> Json<Health> {
         (status = 503, description = "It does not, or a disk is full.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Readiness>, Problem> {
+    let looked = state.readiness.look(async || look(&state).await).await;
+    looked.map(Json)
+}
+
+async fn look(state: &AppState) -> Result<Readiness, Problem> {
     state.resources.store.ping().await?;
     let (disks, scheduler) = (state.disks.clone(), state.scheduler.clone());
     let looked = tokio::task::spawn_blocking(move || {
@@ -62,10 +69,62 @@ pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Readin
     if !refusals.is_empty() {
         return Err(Problem::unavailable(refusals.join("; ")));
     }
-    Ok(Json(Readiness {
+    Ok(Readiness {
         health: OK,
         energy_problems: state.resources.meter.problems(),
         endings_on_disk,
         endings_in_memory: state.scheduler.endings_in_memory(),
-    }))
+    })
+}
+
+/// Looks one after the other, each shared by all who came before it began: anybody may ask, and each look costs the
+/// database and the disks something.
+#[derive(Debug)]
+pub struct Rounds<T>(Mutex<Option<(Monotonic, T)>>);
+
+impl<T> Default for Rounds<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Rounds<T> {
+    /// Returns what a look showed that began after this call, with `look` where nobody else's did.
+    pub async fn look(&self, look: impl AsyncFnOnce() -> T) -> T {
+        let came = Monotonic::now();
+        let mut last = self.0.lock().await;
+        if let Some((began, seen)) = &*last
+            && *began >= came
+        {
+            return seen.clone();
+        }
+        let began = Monotonic::now();
+        let seen = look().await;
+        *last = Some((began, seen.clone()));
+        seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_share_a_look_and_the_next_one_looks_anew() {
+        let (rounds, looks) = (Rounds::default(), AtomicUsize::new(0));
+        let look = async || {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            looks.fetch_add(1, Ordering::Relaxed)
+        };
+        futures::future::join_all((0..100).map(|_| rounds.look(&look))).await;
+        assert_eq!(
+            looks.load(Ordering::Relaxed),
+            2,
+            "the first, and one for all who came meanwhile"
+        );
+        assert_eq!(rounds.look(&look).await, 2);
+    }
 }

@@ -8,11 +8,10 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, csrf::CsrfLayer, timeout::RequestBodyTimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, csrf::CsrfLayer};
 
 use super::access::{Access, authenticate};
-use super::concurrency_limit::{ConcurrencyLimit, take_slot};
+use super::concurrency_limit::{begin_in_time, take_place};
 use super::limits::check_shape;
 use super::observe::observe;
 use super::request_id::REQUEST_ID;
@@ -20,23 +19,18 @@ use super::{compression, problem::Problem, state::AppState};
 use crate::memory;
 
 /// What holds for every route, from the outside in: a request id, a log line, its time, no panic that is not answered, limits of
-/// time, number and size, other sites' pages, and who the caller is.
+/// time and size, other sites' pages, who the caller is, and the caller's place.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let limits = &state.access.limits;
-    let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
-    let stack = ServiceBuilder::new()
-        .layer(CatchPanicLayer::custom(|_| -> Response {
-            Problem::internal().into_response()
-        }))
-        .layer(RequestBodyTimeoutLayer::new(seconds(limits.body_timeout_sec)))
-        .map_request(|request: Request<_>| request.map(Body::new));
-    let limit = ConcurrencyLimit::new(limits.max_concurrent_requests, seconds(limits.request_timeout_sec));
+    let answer_panics = CatchPanicLayer::custom(|_| -> Response { Problem::internal().into_response() });
+    let time_limit = Duration::from_secs(u64::from(limits.request_timeout_sec));
     let guarded = router
         .layer(DefaultBodyLimit::max(state.access.max_body_bytes))
+        .layer(from_fn_with_state(state.clone(), take_place))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(same_site(&state.access))
         .layer(from_fn_with_state(state.clone(), check_shape))
-        .layer(from_fn_with_state(limit, take_slot));
+        .layer(from_fn_with_state(time_limit, begin_in_time));
     // Without it no other site's page is told that it may.
     let opened = if state.access.cors_origins.is_empty() {
         guarded
@@ -44,7 +38,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         guarded.layer(cors(&state.access))
     };
     let opened = opened.layer(from_fn(give_memory_back));
-    compression::wrap(opened.layer(stack)).layer(from_fn_with_state(state.clone(), observe))
+    compression::wrap(opened.layer(answer_panics)).layer(from_fn_with_state(state.clone(), observe))
 }
 
 /// A larger body leaves more behind in the allocator than a server at rest needs.

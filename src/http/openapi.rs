@@ -13,12 +13,16 @@ mod selections;
 use std::fmt;
 use std::sync::LazyLock;
 
-use axum::{Extension, Json};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::{Extension, response::Response};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::{self, OpenApi as Document};
 
 use super::access::Origin;
+use super::conditional::Condition;
+use super::kept::{Kept, Shelf};
+use super::problem::Problem;
 
 /// The API's own version, by semver: a break of what a client may rely on raises the first number, an addition the
 /// second. `tests/integration/compatibility.rs` compares with the last one in `openapi/released`.
@@ -85,12 +89,30 @@ pub fn to_yaml(document: &Value) -> Result<String, impl fmt::Display + fmt::Debu
 ///
 /// With the address in `servers` under which the client knows this server.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "openapi",
-    responses((status = 200, description = "The OpenAPI document of this API.", body = Object)))]
-pub async fn openapi_json(Extension(origin): Extension<Origin>) -> Json<Value> {
+    params(("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
+    responses(
+        (status = 200, description = "The OpenAPI document of this API.", body = Object,
+            headers(("ETag" = String, description = "Strong."))),
+        (status = 304, description = "It is as `If-None-Match` says."),
+    ))]
+pub async fn openapi_json(
+    Extension(origin): Extension<Origin>,
+    condition: Condition,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-    let mut document = DOCUMENT.clone();
-    document["servers"] = json!([openapi::Server::new(origin.link("/"))]);
-    Json(document)
+    static SHELF: LazyLock<Shelf> = LazyLock::new(Shelf::default);
+    let link = origin.link("/");
+    let make = async || {
+        let mut document = DOCUMENT.clone();
+        document["servers"] = json!([openapi::Server::new(&link)]);
+        Kept::new(
+            HeaderValue::from_static("application/json"),
+            document.to_string().into(),
+        )
+        .await
+    };
+    SHELF.get(&link, make).await?.answer(&condition, &headers)
 }
 
 /// Each operation with its path and method.

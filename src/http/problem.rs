@@ -331,6 +331,11 @@ impl From<StoreError> for Problem {
                 "the database's file was moved away or replaced beneath the server; nothing was changed: the file must be \
                  put back, or the server started anew",
             )
+        } else if error.is_statement_timeout() {
+            Self::unavailable(
+                "the database took longer for this than it may on this server (query_timeout_sec); ask for less: with other \
+                 filters, or a smaller page",
+            )
         } else if error.is_retryable() {
             Self::unavailable("the database cannot be reached; nothing was changed, try again")
         } else {

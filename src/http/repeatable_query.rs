@@ -11,6 +11,9 @@ use utoipa::{IntoParams, openapi::path::ParameterIn};
 
 use super::problem::Problem;
 
+/// How often a parameter may be repeated: each value is work for the database.
+pub const MAX_VALUES: usize = 16;
+
 /// A query of texts, and of lists of texts where a parameter may be repeated.
 pub struct RepeatableQuery<T>(pub T);
 
@@ -54,8 +57,8 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
 /// Returns the query of these pairs.
 ///
 /// # Errors
-/// Returns a [`Problem`] that names the first parameter that is unknown, that is there twice and may not be repeated, or
-/// that holds a NUL.
+/// Returns a [`Problem`] that names the first parameter that is unknown, that is there twice and may not be repeated, that
+/// is there more than [`MAX_VALUES`] times, or that holds a NUL.
 pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> Result<T, Problem> {
     let known = T::into_params(|| Some(ParameterIn::Query));
     let mut query = Map::new();
@@ -72,6 +75,10 @@ pub fn read<T: DeserializeOwned + IntoParams>(pairs: Vec<(String, String)>) -> R
             ));
         }
         match query.get_mut(&name) {
+            Some(Value::Array(values)) if values.len() == MAX_VALUES => {
+                let detail = format!("is there more than {MAX_VALUES} times; accepted are at most {MAX_VALUES}");
+                return Err(Problem::invalid_parameter(&name, detail));
+            }
             Some(Value::Array(values)) => values.push(value.into()),
             Some(_) => return Err(Problem::invalid_parameter(&name, "is there twice; accepted is one")),
             None if parameter.explode == Some(true) => drop(query.insert(name, json!([value]))),

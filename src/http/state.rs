@@ -5,10 +5,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::concurrency_limit::{Exports, Streams};
+use super::health::{Readiness, Rounds};
 use super::metrics::own::Metrics;
+use super::problem::Problem;
 use crate::callback::Allowed;
 use crate::disk::Disk;
 use crate::scheduler::{Resources, Scheduler};
+use joulemark_store::Shares;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -16,10 +19,13 @@ pub struct AppState {
     pub resources: Resources,
     pub scheduler: Scheduler,
     pub access: Arc<Access>,
+    /// Of requests that are answered.
+    pub places: Shares,
     pub streams: Streams,
     /// Who may be called back; none where nobody may.
     pub callbacks: Option<Allowed>,
     pub exports: Exports,
+    pub readiness: Arc<Rounds<Result<Readiness, Problem>>>,
     /// Where the server writes; none of a database elsewhere.
     pub disks: Arc<[Disk]>,
     /// The SQLite file; `None` for Postgres and for a database in memory.

@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::{
-    Router,
+    BoxError, Router,
     body::{Body, Bytes},
     extract::Request,
     http::{HeaderValue, header},
@@ -19,21 +20,19 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tower::ServiceExt as _;
 
 use super::lingering::LingerFlag;
+use super::paced::PacedBody;
 
 /// A request's body that says whether it was read to its end.
 struct Watched {
-    body: Incoming,
+    body: PacedBody<Incoming>,
     is_read: Arc<AtomicBool>,
 }
 
 impl HttpBody for Watched {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
             self.is_read.store(true, Ordering::Relaxed);
@@ -50,13 +49,18 @@ impl HttpBody for Watched {
     }
 }
 
-/// Returns the router's answer. Where the body was not read, it has `Connection: close` and the flag is raised.
-pub async fn answer(router: Router, request: Request<Incoming>, linger: LingerFlag) -> Result<Response, Infallible> {
+/// Returns the router's answer to a request whose body keeps up with `longest_pause`. Where the body was not read, it has `Connection: close` and the flag is raised.
+pub async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    longest_pause: Duration,
+    linger: LingerFlag,
+) -> Result<Response, Infallible> {
     let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
     let watching = is_read.clone();
     let request = request.map(|body| {
         Body::new(Watched {
-            body,
+            body: PacedBody::new(body, longest_pause),
             is_read: watching,
         })
     });

@@ -14,26 +14,42 @@ use crate::server::Server;
 pub struct Guarded {
     pub server: Server,
     client: reqwest::Client,
+    database: String,
     _folder: tempfile::TempDir,
 }
 
 impl Guarded {
     pub fn start(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = format!("sqlite://{}", folder.path().join("joulemark.db").display());
+        Self::start_with(database, folder, options)
+    }
+
+    /// On a database elsewhere.
+    pub fn start_on(database: &str, options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let all = [&["--database-url", database], options].concat();
+        Self::start_with(database.to_owned(), folder, &all)
+    }
+
+    fn start_with(database: String, folder: tempfile::TempDir, options: &[&str]) -> Self {
         let mut all = vec!["--auth", "keys", "--allow-synthetic-engine"];
         all.extend(options);
         Self {
             server: Server::start_in(folder.path(), &all),
             client: client(),
+            database,
             _folder: folder,
         }
     }
 
     /// `joulemark key` on the server's database: success, standard output, standard error.
     pub fn key_command(&self, arguments: &[&str]) -> (bool, String, String) {
-        let database = format!("sqlite://{}", self.server.folder.join("joulemark.db").display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
-        command.arg("key").args(arguments).args(["--database-url", &database]);
+        command
+            .arg("key")
+            .args(arguments)
+            .args(["--database-url", &self.database]);
         command.env_remove("JOULEMARK_CONFIG");
         let output = command.output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim().to_owned();

@@ -150,7 +150,7 @@ async fn more_requests_at_a_time_than_allowed_are_told_so_at_once() {
         Content-Length: 100\r\n\r\n{";
     holding.write_all(half).await.unwrap();
     let refused = loop {
-        let response = reqwest::get(format!("{}/healthz", server.url)).await.unwrap();
+        let response = reqwest::get(format!("{}/v1/devices", server.url)).await.unwrap();
         if response.status() != StatusCode::OK {
             break response;
         }
@@ -159,8 +159,15 @@ async fn more_requests_at_a_time_than_allowed_are_told_so_at_once() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.headers().contains_key("retry-after"));
     assert!(refused.text().await.unwrap().contains("max_concurrent_requests"));
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(
+            server.get(path).await.0,
+            StatusCode::OK,
+            "a supervisor is always answered"
+        );
+    }
     drop(holding);
-    while server.get("/healthz").await.0 != StatusCode::OK {
+    while server.get("/v1/devices").await.0 != StatusCode::OK {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

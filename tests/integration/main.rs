@@ -1,5 +1,6 @@
 //! The one integration binary: each further one would be linked anew with each change.
 
+mod abuse;
 mod api;
 mod architecture;
 mod bad_submissions;

@@ -1,6 +1,6 @@
 //! Who is told of an experiment's end. A row waits with its experiment and becomes pending in the transaction that ends
 //! it; tries are timed by the database's clock. A try is claimed by moving the next one behind its lease, so that one
-//! server makes it, and another makes it again should that one die.
+//! server makes it, and another makes it again should that one die. Whose is claimed first is `callback_turns`' business.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use sqlx::any::{Any, AnyRow};
 use sqlx::{Row, Transaction};
 use uuid::Uuid;
 
+use super::callback_turns::{CallsUnderWay, Candidate};
 use super::lease::in_us;
 use super::record::{NewCallback, from_us, id as id_of, state, to_us};
 use super::transaction::commit;
@@ -20,6 +21,9 @@ use joulemark_experiment::{Callback, CallbackState, ExperimentId, NotACallbackSt
 pub struct DueCallback {
     pub id: ExperimentId,
     pub delivery_id: Uuid,
+    /// Empty where nobody is known by name.
+    pub submitter: String,
+    pub host: String,
     pub url: String,
     pub link_base: String,
     /// From 1.
@@ -39,18 +43,25 @@ pub struct Tried {
     pub again_after: Option<Duration>,
 }
 
+/// Takes a try that is still due, and puts the next one off by $1 microseconds. Another server may have taken it since it
+/// was looked at: PostgreSQL waits for that one's transaction and looks again.
+const CLAIM: &str = "UPDATE callbacks SET attempts = attempts + 1, \
+     next_attempt_at_us = (SELECT now_us FROM database_clock) + $1 WHERE experiment_id = $2 AND state = 'pending' \
+     AND next_attempt_at_us <= (SELECT now_us FROM database_clock) RETURNING experiment_id";
+
 /// Beside the experiment, in its transaction.
 pub async fn insert(
     transaction: &mut Transaction<'static, Any>,
     id: &str,
     callback: &NewCallback,
 ) -> Result<(), StoreError> {
-    let text =
-        "INSERT INTO callbacks (experiment_id, delivery_id, url, link_base, state) VALUES ($1, $2, $3, $4, 'waiting')";
+    let text = "INSERT INTO callbacks (experiment_id, delivery_id, url, host, link_base, state) \
+         VALUES ($1, $2, $3, $4, $5, 'waiting')";
     sqlx::query(text)
         .bind(id)
         .bind(callback.delivery_id.to_string())
         .bind(&callback.url)
+        .bind(&callback.host)
         .bind(&callback.link_base)
         .execute(&mut **transaction)
         .await?;
@@ -69,31 +80,40 @@ pub async fn become_due(transaction: &mut Transaction<'static, Any>, id: Experim
 }
 
 impl Store {
-    /// Takes up to `most` tries that are due; nobody else takes them within `lease`.
+    /// Takes up to `most` tries that are due and have room beside those under way; nobody else takes them within `lease`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim_callbacks(&self, most: u32, lease: Duration) -> Result<Vec<DueCallback>, StoreError> {
+    pub async fn claim_callbacks(
+        &self,
+        under_way: &CallsUnderWay,
+        most: usize,
+        lease: Duration,
+    ) -> Result<Vec<DueCallback>, StoreError> {
+        let mut candidates = self.callback_candidates(under_way, most).await?;
         // Mostly there is nothing, which takes no writer's turn.
-        let text = "SELECT experiment_id FROM callbacks WHERE state = 'pending' \
-             AND next_attempt_at_us <= (SELECT now_us FROM database_clock) LIMIT 1";
-        if sqlx::query(text).fetch_optional(&self.reads).await?.is_none() {
+        if candidates.is_empty() {
             return Ok(Vec::new());
         }
+        // In one order for all servers, so that none waits for another that waits for it.
+        candidates.sort_by(|one, other| one.experiment_id.cmp(&other.experiment_id));
         let mut transaction = self.begin().await?;
-        let claimed = sqlx::query(self.dialect.claim_callbacks())
-            .bind(in_us(lease))
-            .bind(i64::from(most))
-            .fetch_all(&mut *transaction)
-            .await?;
         let mut due = Vec::new();
-        for row in &claimed {
-            let id: &str = row.try_get("experiment_id")?;
+        for candidate in candidates {
+            let claimed = sqlx::query(CLAIM)
+                .bind(in_us(lease))
+                .bind(&candidate.experiment_id)
+                .fetch_all(&mut *transaction)
+                .await?;
+            if claimed.is_empty() {
+                continue;
+            }
             let text = "SELECT c.delivery_id, c.url, c.link_base, c.attempts, e.id, e.state, e.created_at_us, \
                  e.started_at_us, e.finished_at_us FROM callbacks c JOIN experiments e ON e.id = c.experiment_id \
                  WHERE c.experiment_id = $1";
-            let row = sqlx::query(text).bind(id).fetch_one(&mut *transaction).await?;
-            due.push(due_callback(&row)?);
+            let query = sqlx::query(text).bind(&candidate.experiment_id);
+            let row = query.fetch_one(&mut *transaction).await?;
+            due.push(due_callback(&row, candidate)?);
         }
         commit(transaction).await?;
         Ok(due)
@@ -165,11 +185,13 @@ fn callback(row: &AnyRow) -> Result<Callback, StoreError> {
     })
 }
 
-fn due_callback(row: &AnyRow) -> Result<DueCallback, StoreError> {
+fn due_callback(row: &AnyRow, of: Candidate) -> Result<DueCallback, StoreError> {
     let time = |column| row.try_get::<Option<i64>, _>(column)?.map(from_us).transpose();
     Ok(DueCallback {
         id: id_of(row, "id")?,
         delivery_id: delivery_id(row)?,
+        submitter: of.submitter,
+        host: of.host,
         url: row.try_get("url")?,
         link_base: row.try_get("link_base")?,
         attempt: attempts(row)?,

@@ -120,6 +120,7 @@ contract! {
     access::a_keys_last_use_only_goes_forward,
     access::a_submission_is_written_down_with_who_did_it,
     callbacks::who_wants_to_be_told_becomes_due_with_the_end_and_not_before,
+    callbacks::nobody_s_callbacks_keep_another_s_waiting,
     callbacks::a_try_is_one_server_s_until_its_lease_ends,
     callbacks::what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_time,
     transitions::every_change_of_state_is_in_the_log_once_and_in_order,

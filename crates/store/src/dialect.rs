@@ -117,26 +117,6 @@ impl Dialect {
         }
     }
 
-    /// Takes $2 callbacks that are due, and puts them off by $1 microseconds.
-    pub fn claim_callbacks(self) -> &'static str {
-        match self {
-            Self::Sqlite => {
-                "UPDATE callbacks SET attempts = attempts + 1, \
-                 next_attempt_at_us = (SELECT now_us FROM database_clock) + $1 \
-                 WHERE experiment_id IN (SELECT experiment_id FROM callbacks WHERE state = 'pending' \
-                 AND next_attempt_at_us <= (SELECT now_us FROM database_clock) \
-                 ORDER BY next_attempt_at_us LIMIT $2) RETURNING experiment_id"
-            }
-            Self::Postgres => {
-                "UPDATE callbacks SET attempts = attempts + 1, \
-                 next_attempt_at_us = (SELECT now_us FROM database_clock) + $1 \
-                 WHERE experiment_id IN (SELECT experiment_id FROM callbacks WHERE state = 'pending' \
-                 AND next_attempt_at_us <= (SELECT now_us FROM database_clock) \
-                 ORDER BY next_attempt_at_us LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING experiment_id"
-            }
-        }
-    }
-
     /// Who has the name $1, and nobody else takes it until the transaction ends.
     pub fn lock_node(self) -> &'static str {
         match self {

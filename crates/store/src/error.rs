@@ -73,6 +73,15 @@ impl StoreError {
         }
     }
 
+    /// Whether PostgreSQL ended a statement that took longer than it may.
+    pub fn is_statement_timeout(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let database = error.as_database_error();
+        database.is_some_and(|error| {
+            error.try_downcast_ref::<PgDatabaseError>().is_some() && error.code().is_some_and(|code| code == "57014")
+        })
+    }
+
     pub(super) fn corrupt(what: impl Into<String>, reason: impl ToString) -> Self {
         Self::Corrupt {
             what: what.into(),

@@ -55,7 +55,7 @@ impl Store {
     /// When the database fails.
     pub async fn held(&self, holder: &str) -> Result<Vec<Held>, StoreError> {
         let text = "SELECT experiment_id, attempt, is_cancel_requested FROM leases WHERE holder = $1";
-        let rows = sqlx::query(text).bind(holder).fetch_all(&self.reads).await?;
+        let rows = sqlx::query(text).bind(holder).fetch_all(&self.own).await?;
         rows.iter().map(to_held).collect()
     }
 
@@ -65,7 +65,7 @@ impl Store {
     /// When the database fails.
     pub async fn running_by_node(&self) -> Result<Vec<(String, ExperimentId)>, StoreError> {
         let text = "SELECT node_name, experiment_id FROM leases ORDER BY experiment_id";
-        let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+        let rows = sqlx::query(text).fetch_all(&self.own).await?;
         let one = |row: &AnyRow| Ok((row.try_get("node_name")?, id_of(row, "experiment_id")?));
         rows.iter().map(one).collect()
     }

@@ -5,6 +5,7 @@
 //! need each query twice or generics over drivers. It costs a copy of each document; what differs is in `dialect`.
 
 mod audit;
+mod callback_turns;
 mod callbacks;
 mod cancel;
 mod check;
@@ -23,6 +24,7 @@ mod keys;
 mod lanes;
 mod lease;
 mod listing;
+mod long_read;
 mod maintenance;
 pub mod metrics;
 mod migrate;
@@ -39,6 +41,7 @@ mod recover;
 mod relabel;
 mod results;
 mod retention;
+mod shares;
 mod spool;
 mod state_change;
 mod submission;
@@ -49,9 +52,12 @@ mod usage;
 mod version;
 mod write_metrics;
 
+use std::sync::Arc;
+
 use sqlx::AnyPool;
 use tokio::sync::mpsc;
 
+pub use callback_turns::CallsUnderWay;
 pub use callbacks::{DueCallback, Tried};
 pub use cancel::CancelOutcome;
 pub use check::{Contents, KeptPoints};
@@ -70,6 +76,7 @@ pub use record::{NewCallback, NewExperiment, Record};
 pub use recover::{Abandoned, Recovered};
 pub use relabel::Relabelled;
 pub use retention::{Dropped, Retention};
+pub use shares::{NoneLeft, Share, Shares};
 pub use spool::{DrainError, Drained, Spool};
 pub use timeseries::{KeptTimeseries, Timeseries};
 pub use usage::{HourOfUsage, Usage};
@@ -83,7 +90,14 @@ use dialect::Dialect;
 #[derive(Clone, Debug)]
 pub struct Store {
     dialect: Dialect,
+    /// For what requests ask. Each statement has its time; long ones take turns.
     reads: AnyPool,
+    /// For what the server itself must know to go on, which no request may keep waiting.
+    own: AnyPool,
+    /// Turns of long reads, by caller.
+    turns: Shares,
+    /// Whose turn the next long read takes.
+    caller: Arc<str>,
     /// On SQLite a pool of one connection: writers wait here, in order, and not in the database's busy loop.
     writes: AnyPool,
     /// `None` unless the database is an SQLite file.

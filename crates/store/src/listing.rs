@@ -1,11 +1,11 @@
 mod order;
 mod statement;
 
-use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
+use futures::{FutureExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::record::{Record, from_us, id, record, select_records};
 use super::results::report;
@@ -92,17 +92,9 @@ impl Store {
     /// When the database fails.
     pub async fn list(&self, query: &ListQuery, max_bytes: usize) -> Result<Listed, StoreError> {
         let text = statement(query, select_records!(""), "");
-        let mut rows = self.page(text, query.limit);
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = rows.try_next().await? {
-            if records.len() == query.limit as usize || bytes > max_bytes {
-                return Ok(Listed { records, more: true });
-            }
-            let (read, length) = record(&row)?;
-            records.push(read);
-            bytes += length;
-        }
-        Ok(Listed { records, more: false })
+        let bounds = (query.limit, max_bytes);
+        self.read_long(move |connection| read_records(connection, text, bounds).boxed())
+            .await
     }
 
     /// Likewise with reports. One page is one statement: its rows are of one moment.
@@ -116,35 +108,66 @@ impl Store {
             "r.experiment_id, r.report, r.packed FROM "
         );
         let text = statement(query, SELECT, " LEFT JOIN reports r ON r.experiment_id = e.id");
-        let mut found = self.page(text, query.limit);
-        let (mut rows, mut bytes) = (Vec::<UnreadRow>::new(), 0);
-        while let Some(row) = found.try_next().await? {
-            if let Some(last) = rows.last()
-                && (rows.len() == query.limit as usize || bytes > max_bytes)
-            {
-                let next = Some(last.cursor(query.order)?);
-                return Ok(UnreadPage { rows, next });
-            }
-            let row = UnreadRow(row);
-            bytes += row.bytes()?;
-            rows.push(row);
-        }
-        Ok(UnreadPage { rows, next: None })
+        let (order, bounds) = (query.order, (query.limit, max_bytes));
+        self.read_long(move |connection| read_rows(connection, text, order, bounds).boxed())
+            .await
     }
+}
 
-    /// One more than asked for tells whether there is more.
-    fn page(
-        &self,
-        (text, parameters): (String, Vec<Parameter>),
-        limit: u32,
-    ) -> BoxStream<'_, Result<AnyRow, sqlx::Error>> {
-        let mut page = sqlx::query(AssertSqlSafe(text));
-        for parameter in parameters {
-            page = match parameter {
-                Parameter::Text(text) => page.bind(text),
-                Parameter::Whole(whole) => page.bind(whole),
-            };
+type Text = (String, Vec<Parameter>);
+
+/// At most so many, and no more once they come to so many bytes.
+type Bounds = (u32, usize);
+
+async fn read_records(connection: &mut AnyConnection, text: Text, bounds: Bounds) -> Result<Listed, StoreError> {
+    let (limit, max_bytes) = bounds;
+    let mut rows = page(connection, text, limit);
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        if records.len() == limit as usize || bytes > max_bytes {
+            return Ok(Listed { records, more: true });
         }
-        page.bind(i64::from(limit) + 1).fetch(&self.reads)
+        let (read, length) = record(&row)?;
+        records.push(read);
+        bytes += length;
     }
+    Ok(Listed { records, more: false })
+}
+
+async fn read_rows(
+    connection: &mut AnyConnection,
+    text: Text,
+    order: ListOrder,
+    (limit, max_bytes): Bounds,
+) -> Result<UnreadPage, StoreError> {
+    let mut found = page(connection, text, limit);
+    let (mut rows, mut bytes) = (Vec::<UnreadRow>::new(), 0);
+    while let Some(row) = found.try_next().await? {
+        if let Some(last) = rows.last()
+            && (rows.len() == limit as usize || bytes > max_bytes)
+        {
+            let next = Some(last.cursor(order)?);
+            return Ok(UnreadPage { rows, next });
+        }
+        let row = UnreadRow(row);
+        bytes += row.bytes()?;
+        rows.push(row);
+    }
+    Ok(UnreadPage { rows, next: None })
+}
+
+/// One more than asked for tells whether there is more.
+fn page(
+    connection: &mut AnyConnection,
+    (text, parameters): Text,
+    limit: u32,
+) -> BoxStream<'_, Result<AnyRow, sqlx::Error>> {
+    let mut page = sqlx::query(AssertSqlSafe(text));
+    for parameter in parameters {
+        page = match parameter {
+            Parameter::Text(text) => page.bind(text),
+            Parameter::Whole(whole) => page.bind(whole),
+        };
+    }
+    page.bind(i64::from(limit) + 1).fetch(connection)
 }

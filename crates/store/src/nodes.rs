@@ -135,7 +135,7 @@ impl Store {
     pub async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
         let text = "SELECT n.name, n.incarnation, n.offer, n.engines, n.registered_at_us, n.heartbeat_at_us, n.alive_until_us, \
                     c.now_us FROM nodes n, database_clock c ORDER BY n.name";
-        let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+        let rows = sqlx::query(text).fetch_all(&self.own).await?;
         // A newer version's offer must not hide the other nodes.
         let readable = |row| {
             to_node(row)

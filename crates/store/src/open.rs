@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, Connection};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
 
 use super::dialect::Dialect;
 use super::lanes::Lanes;
+use super::long_read::SHARE_PERCENT;
+use super::shares::Shares;
 use super::transaction::Writer;
 use super::transitions::Bell;
 use super::{DatabaseFile, Store, StoreError, group_commit, pooler};
@@ -20,8 +22,13 @@ use crate::metrics::StoreMetrics;
 
 /// Waiting longer for a connection would only hide an outage from the one who could wait better.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-const POSTGRES_CONNECTIONS: u32 = 10;
+/// For writes and the server's own reads; one writer stores submissions.
+const POSTGRES_WRITERS: u32 = 6;
+const POSTGRES_READERS: u32 = 8;
 const SQLITE_READERS: u32 = 4;
+/// Of the readers, those that no long read takes: keys and single experiments are always looked up.
+const SQLITE_SHORT_READERS: u32 = 1;
+const POSTGRES_SHORT_READERS: u32 = 2;
 
 /// Readers go on while one writes, and a commit is on the disk before it is answered. 8 MiB of pages a connection hold
 /// the inner pages of every index of millions of experiments, and are kept for good; a log that a burst made large shrinks again.
@@ -38,11 +45,19 @@ impl Store {
     /// # Errors
     /// Among others when the schema is newer than this program.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_for_requests(url, None).await
+    }
+
+    /// Likewise, for a server: PostgreSQL ends each statement that a request asked for after `statement_timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_for_requests(url: &str, statement_timeout: Option<Duration>) -> Result<Self, StoreError> {
         let url = match Dialect::of_url(url)? {
             Dialect::Sqlite => created_if_missing(url),
             Dialect::Postgres => Cow::Borrowed(url),
         };
-        let store = Self::open_as_it_is(&url).await?;
+        let store = Self::connect(&url, statement_timeout).await?;
         store.migrate().await?;
         Ok(store)
     }
@@ -52,18 +67,18 @@ impl Store {
     /// # Errors
     /// When it cannot be reached.
     pub async fn open_as_it_is(url: &str) -> Result<Self, StoreError> {
+        Self::connect(url, None).await
+    }
+
+    async fn connect(url: &str, statement_timeout: Option<Duration>) -> Result<Self, StoreError> {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let dialect = Dialect::of_url(url)?;
         probe(dialect, url).await?;
-        let writers = match dialect {
-            Dialect::Sqlite => 1,
-            Dialect::Postgres => POSTGRES_CONNECTIONS,
-        };
-        let writes = options(dialect, writers).connect(url).await?;
-        // An SQLite database in memory is one connection's own.
-        let reads = match dialect {
-            Dialect::Sqlite if !is_in_memory(url) => options(dialect, SQLITE_READERS).connect(url).await?,
-            _ => writes.clone(),
+        let Pools { writes, own, reads } = pools(dialect, url, statement_timeout).await?;
+        let long_reads = match (dialect, is_in_memory(url)) {
+            (Dialect::Sqlite, true) => 1,
+            (Dialect::Sqlite, false) => SQLITE_READERS - SQLITE_SHORT_READERS,
+            (Dialect::Postgres, _) => POSTGRES_READERS - POSTGRES_SHORT_READERS,
         };
         let file = match dialect {
             Dialect::Sqlite => DatabaseFile::opened(&writes).await?,
@@ -79,6 +94,9 @@ impl Store {
         Ok(Self {
             dialect,
             reads,
+            own,
+            turns: Shares::new(long_reads, SHARE_PERCENT),
+            caller: "the server".into(),
             writes,
             file,
             submissions,
@@ -101,13 +119,14 @@ impl Store {
         if let Some(file) = &self.file {
             file.check()?;
         }
-        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        sqlx::query("SELECT 1").execute(&self.own).await?;
         Ok(())
     }
 
     /// Waits for what is under way and closes every connection, for all clones.
     pub async fn close(&self) {
         self.reads.close().await;
+        self.own.close().await;
         self.writes.close().await;
     }
 }
@@ -161,22 +180,64 @@ async fn probe(dialect: Dialect, url: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn options(dialect: Dialect, connections: u32) -> AnyPoolOptions {
-    let options = AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT);
+/// Connections, by what they are for.
+struct Pools {
+    writes: AnyPool,
+    own: AnyPool,
+    reads: AnyPool,
+}
+
+/// An SQLite database in memory is one connection's own; a file has one writer.
+async fn pools(dialect: Dialect, url: &str, statement_timeout: Option<Duration>) -> Result<Pools, StoreError> {
     match dialect {
-        Dialect::Postgres => options,
-        // All are opened at once and stay: the last one to go would take a database in memory with it, and one that came
-        // later would open whatever has the file's name by then.
-        Dialect::Sqlite => {
-            let staying = options
-                .min_connections(connections)
-                .idle_timeout(None)
-                .max_lifetime(None);
-            staying.after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await.map(drop) })
+        Dialect::Sqlite if is_in_memory(url) => {
+            let only = staying(1).connect(url).await?;
+            Ok(Pools {
+                writes: only.clone(),
+                own: only.clone(),
+                reads: only,
             })
         }
+        Dialect::Sqlite => Ok(Pools {
+            writes: staying(1).connect(url).await?,
+            own: staying(1).connect(url).await?,
+            reads: staying(SQLITE_READERS).connect(url).await?,
+        }),
+        Dialect::Postgres => {
+            let writes = options(POSTGRES_WRITERS).connect(url).await?;
+            let own = writes.clone();
+            let reads = timed(options(POSTGRES_READERS), statement_timeout).connect(url).await?;
+            Ok(Pools { writes, own, reads })
+        }
     }
+}
+
+fn options(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+}
+
+/// SQLite's are all opened at once and stay: the last one to go would take a database in memory with it, and one that
+/// came later would open whatever has the file's name by then.
+fn staying(connections: u32) -> AnyPoolOptions {
+    options(connections)
+        .min_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::raw_sql(SQLITE_SETTINGS).execute(connection).await.map(drop) })
+        })
+}
+
+/// PostgreSQL's end a statement that takes longer. Set on the connection, not in the URL: a pooler refuses it there.
+fn timed(options: AnyPoolOptions, statement_timeout: Option<Duration>) -> AnyPoolOptions {
+    let Some(timeout) = statement_timeout else {
+        return options;
+    };
+    let text = format!("SET statement_timeout = {}", timeout.as_millis());
+    options.after_connect(move |connection, _| {
+        let text = AssertSqlSafe(text.clone());
+        Box::pin(async move { sqlx::raw_sql(text).execute(connection).await.map(drop) })
+    })
 }

@@ -43,7 +43,11 @@ pub async fn refuse_transaction_pooling(url: &str) -> Result<(), StoreError> {
     }
 }
 
-async fn process(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+/// Returns which process of PostgreSQL serves a connection.
+///
+/// # Errors
+/// When the database fails.
+pub async fn process(connection: &mut AnyConnection) -> Result<i64, StoreError> {
     let row = sqlx::raw_sql(PROCESS).fetch_one(connection).await?;
     Ok(row.try_get("process")?)
 }

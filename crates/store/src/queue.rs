@@ -77,12 +77,12 @@ impl Store {
     /// When the database fails.
     pub async fn waiting(&self, depth: u32) -> Result<Vec<Waiting>, StoreError> {
         let text = self.dialect.waiting();
-        let rows = sqlx::query(text).bind(i64::from(depth)).fetch_all(&self.reads).await?;
+        let rows = sqlx::query(text).bind(i64::from(depth)).fetch_all(&self.own).await?;
         let mut lanes = HashMap::new();
         for row in &rows {
             let lane: &str = row.try_get("lane")?;
             if !lanes.contains_key(lane) {
-                lanes.insert(lane, self.lanes.requirements(lane, &self.reads).await?);
+                lanes.insert(lane, self.lanes.requirements(lane, &self.own).await?);
             }
         }
         self.lanes.keep(&lanes);
@@ -111,7 +111,7 @@ impl Store {
     /// When the database fails.
     pub async fn device_times(&self, first_hour: i64) -> Result<Vec<DeviceTime>, StoreError> {
         let text = "SELECT user_name, hour, device_us FROM device_time WHERE hour >= $1";
-        let rows = sqlx::query(text).bind(first_hour).fetch_all(&self.reads).await?;
+        let rows = sqlx::query(text).bind(first_hour).fetch_all(&self.own).await?;
         let time = |row: &sqlx::any::AnyRow| {
             Ok(DeviceTime {
                 user: row.try_get("user_name")?,
@@ -138,7 +138,7 @@ impl Store {
     /// When the database fails.
     pub async fn devices_in_use(&self) -> Result<Vec<DevicesInUse>, StoreError> {
         let text = "SELECT user_name, device_count, claimed_at_us FROM leases";
-        let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+        let rows = sqlx::query(text).fetch_all(&self.own).await?;
         let in_use = |row: &sqlx::any::AnyRow| {
             let count: i64 = row.try_get("device_count")?;
             Ok(DevicesInUse {
@@ -158,7 +158,7 @@ impl Store {
         let mut filled = 0;
         loop {
             let text = "SELECT id, spec FROM experiments WHERE state = 'queued' AND lane = '' ORDER BY id LIMIT 50";
-            let rows = sqlx::query(text).fetch_all(&self.reads).await?;
+            let rows = sqlx::query(text).fetch_all(&self.own).await?;
             if rows.is_empty() {
                 return Ok(filled);
             }

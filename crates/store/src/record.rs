@@ -15,6 +15,8 @@ use joulemark_measurement::quoted;
 pub struct NewCallback {
     pub delivery_id: Uuid,
     pub url: String,
+    /// The URL's host and port, as they are compared.
+    pub host: String,
     /// What this service's paths begin with for who submitted.
     pub link_base: String,
 }

@@ -40,7 +40,7 @@ impl Store {
     /// When the database fails.
     pub async fn newest_transition(&self) -> Result<i64, StoreError> {
         let text = "SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) AS newest FROM transitions";
-        let row = sqlx::query(text).fetch_one(&self.reads).await?;
+        let row = sqlx::query(text).fetch_one(&self.own).await?;
         Ok(row.try_get("newest")?)
     }
 

@@ -24,7 +24,7 @@ use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
 use joulemark_measurement::Machine;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::{Devices, EnergyOptions, HostMeter};
-use joulemark_store::{Drained, Spool, Store, sqlite_file};
+use joulemark_store::{Drained, Shares, Spool, Store, sqlite_file};
 use joulemark_worker::inference::prompts;
 
 /// What this server holds of its host for as long as it lives: no other server has it meanwhile.
@@ -134,7 +134,11 @@ pub struct Server {
 impl Server {
     /// Opens the database and stores what earlier runs left on disk.
     pub async fn build(host: Host, stages: Stages) -> anyhow::Result<Self> {
-        let store = Store::open(&host.settings.service.database_url)
+        let query_timeout = match host.settings.limits.query_timeout_sec {
+            0 => None,
+            sec => Some(Duration::from_secs(u64::from(sec))),
+        };
+        let store = Store::open_for_requests(&host.settings.service.database_url, query_timeout)
             .await
             .context("the database cannot be opened")?;
         let database_file = sqlite_file(&host.settings.service.database_url);
@@ -183,12 +187,14 @@ impl Server {
             resources: resources.clone(),
             scheduler: scheduler.clone(),
             access: access.clone(),
-            streams: Streams::new(host.settings.limits.max_streams),
+            places: Shares::new(host.settings.limits.max_concurrent_requests, access.share_percent()),
+            streams: Streams::new(host.settings.limits.max_streams, access.share_percent()),
             callbacks: host
                 .deliveries
                 .as_ref()
                 .map(|deliveries| deliveries.poster.allowed.clone()),
             exports: Exports::new(host.settings.limits.max_concurrent_exports),
+            readiness: Arc::default(),
             disks: disks.into(),
             database_file: database_file.map(Arc::from),
             stopping: stages.stopping,

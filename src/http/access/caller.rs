@@ -64,6 +64,11 @@ impl Caller {
         }
     }
 
+    /// Whose share it is what a request holds. On a server without authentication all are one.
+    pub fn held_as(&self) -> String {
+        self.counted_as().unwrap_or_else(|| "anybody".to_owned())
+    }
+
     pub fn may_change(&self, submitter: Option<&str>) -> bool {
         self.role == Role::Admin || (self.role == Role::Submitter && self.is(submitter))
     }

@@ -40,3 +40,14 @@ pub struct Access {
     pub last_used: LastUsed,
     pub keys_in_use: KeysInUse,
 }
+
+impl Access {
+    /// Returns how much of what runs out one caller may have, in percent. Without authentication nobody can be told from
+    /// anybody.
+    pub fn share_percent(&self) -> u32 {
+        match self.authentication {
+            Authentication::None => 100,
+            Authentication::Keys => self.limits.max_share_percent,
+        }
+    }
+}

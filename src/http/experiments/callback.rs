@@ -18,10 +18,15 @@ pub fn checked(state: &AppState, url: Option<String>, origin: &Origin) -> Result
         return Err(refuse(detail.to_owned()));
     };
     // Its addresses are looked at with each call, when nobody waits for what comes of it.
-    allowed.accept(&url).map_err(|refusal| refuse(refusal.to_string()))?;
+    let parsed = allowed.accept(&url).map_err(|refusal| refuse(refusal.to_string()))?;
     Ok(Some(NewCallback {
         delivery_id: Uuid::now_v7(),
         url,
+        host: format!(
+            "{}:{}",
+            parsed.host_str().unwrap_or_default(),
+            parsed.port_or_known_default().unwrap_or(0)
+        ),
         link_base: origin.link(""),
     }))
 }

@@ -4,6 +4,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::http::access::Caller;
 use crate::http::follow::{Follower, Scope, last_event_id};
 use crate::http::{extract::IdPath, problem::Problem, repeatable_query::NoQuery, state::AppState};
 
@@ -37,10 +38,11 @@ pub async fn experiment_events(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
     _: NoQuery,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = last_event_id(&headers)?;
-    let place = state.streams.take(Problem::too_many_streams)?;
+    let place = state.streams.take(&caller)?;
     // Before the database is asked, so that nothing falls between.
     let listener = state.resources.feed.listen_to(id);
     let latest = state.resources.store.latest_transition(id).await?;

@@ -27,7 +27,7 @@ pub struct FilterParameters {
     /// Only experiments that this authenticated name submitted.
     #[param(example = "ada")]
     submitter: Option<String>,
-    /// Only experiments that carry this label, as `name=value`; may be repeated, all must hold.
+    /// Only experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
     label: Vec<String>,
     /// Only experiments accepted at this time (RFC 3339) or later.
@@ -208,6 +208,15 @@ mod tests {
             (query.model_name.as_deref(), query.submitter.as_deref()),
             (Some("m"), Some("ada"))
         );
+    }
+
+    #[test]
+    fn sixteen_labels_are_taken_and_one_more_is_refused() {
+        let labels = |count: usize| read(&vec![("label", "team=a"); count]);
+        assert_eq!(labels(16).unwrap().labels.len(), 16);
+        let problem = labels(17).unwrap_err();
+        assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (400, "label"));
+        assert!(problem.detail.contains("at most 16"), "{}", problem.detail);
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub struct PageParameters {
     limit: Option<String>,
     /// `next_cursor` of the page before, asked for in the same order.
     cursor: Option<String>,
-    /// Only these fields of each item, separated by commas, with dots for what is within: `id,state,decoder.seed`.
+    /// Only these fields of each item, up to 256, separated by commas, with dots for what is within:
+    /// `id,state,decoder.seed`.
     #[param(example = "id,state,model_name,decoder.seed", min_length = 1)]
     fields: Option<String>,
 }
@@ -61,7 +62,8 @@ pub async fn list(
     RepeatableQuery(parameters): RepeatableQuery<Filtered<PageParameters>>,
 ) -> Result<Response, Problem> {
     let (query, fields) = read(parameters)?;
-    let listed = state.resources.store.list(&query, MAX_BYTES).await?;
+    let store = state.resources.store.on_behalf_of(&caller.held_as());
+    let listed = store.list(&query, MAX_BYTES).await?;
     let last = listed.records.last().filter(|_| listed.more);
     let next_cursor = last.map(|record| Cursor::at(record, query.order).to_string());
     let positions = positions(&state, &listed.records).await;

@@ -66,7 +66,7 @@ pub async fn results(
     {
         return Ok(not_modified(&tag_of(&version)));
     }
-    let record = wait(&state, id, &parameters, &slot).await?;
+    let record = wait(&state, id, &parameters, (&caller, &slot)).await?;
     let Some(mut report) = state.resources.store.report(id).await? else {
         return Err(Problem::not_completed(record.state, shown_failure(&record, &caller)));
     };

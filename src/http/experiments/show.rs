@@ -36,7 +36,7 @@ pub async fn show(
     condition: Condition,
 ) -> Result<Response, Problem> {
     let fields = parameters.fields("Experiment")?;
-    let record = wait(&state, id, &parameters, &slot).await?;
+    let record = wait(&state, id, &parameters, (&caller, &slot)).await?;
     let callback = super::callback_of(&state, &record, &caller).await?;
     let version = Version::from(&record);
     let outlook = Outlook::of(&state, (id, record.state), &record.spec).await;

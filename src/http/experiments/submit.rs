@@ -1,15 +1,15 @@
 use axum::{
     Extension, Json,
-    body::Bytes,
-    extract::{State as AxumState, rejection::BytesRejection},
+    extract::State as AxumState,
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
 use super::{callback, idempotency, outlook::Outlook, view::Experiment};
 use crate::http::access::{Caller, Origin};
+use crate::http::body::{self, WholeBody};
 use crate::http::caller_limits::{quota, refuse_priority, refuse_used_up};
-use crate::http::{body, observe::Traceparent, problem::Problem, repeatable_query::NoQuery};
+use crate::http::{observe::Traceparent, problem::Problem, repeatable_query::NoQuery};
 use crate::http::{request_id::RequestId, state::AppState};
 use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, State, parse};
 use joulemark_store::{NewExperiment, Quota, Submitted};
@@ -53,10 +53,9 @@ pub async fn submit(
     Extension(Traceparent(traceparent)): Extension<Traceparent>,
     caller: Caller,
     Parts { uri, headers, .. }: Parts,
-    bytes: Result<Bytes, BytesRejection>,
+    WholeBody(bytes): WholeBody,
 ) -> Result<Response, Problem> {
     NoQuery::check(&uri)?;
-    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let body = body::read(&headers, &bytes)?;
     let quota = quota(&state.access.limits, &caller);
     let id = ExperimentId::generate();

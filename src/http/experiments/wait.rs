@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::{concurrency_limit::Slot, fields::Fields, problem::Problem, state::AppState};
+use crate::http::{access::Caller, concurrency_limit::Slot, fields::Fields, problem::Problem, state::AppState};
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::quoted;
 use joulemark_store::Record;
@@ -18,7 +18,7 @@ pub struct ReadParameters {
     /// that is so, or when the time is up, or when the server stops, and says how the experiment is then.
     #[param(minimum = 0, maximum = 300, value_type = Option<u32>)]
     wait: Option<String>,
-    /// Only these fields, separated by commas, with dots for what is within: `state,progress.phase`, of
+    /// Only these fields, up to 256, separated by commas, with dots for what is within: `state,progress.phase`, of
     /// results `energy.total_energy_j,efficiency`.
     #[param(example = "id", min_length = 1)]
     fields: Option<String>,
@@ -52,7 +52,7 @@ pub async fn wait(
     state: &AppState,
     id: ExperimentId,
     parameters: &ReadParameters,
-    slot: &Slot,
+    (caller, slot): (&Caller, &Slot),
 ) -> Result<Record, Problem> {
     let patience = parameters.duration()?;
     if patience.is_zero() {
@@ -64,8 +64,7 @@ pub async fn wait(
     if record.state.is_finished() {
         return Ok(record);
     }
-    let _place = state.streams.take(Problem::too_many_streams)?;
-    slot.extend(patience);
+    slot.wait_for(patience, state.streams.take(caller)?);
     // It may hold megabytes of prompts.
     drop(record);
     let mut seen = listener.begins_at();

@@ -190,7 +190,7 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
         "This server's build and node; always 1",
         vec![(labels, 1.0)],
     ));
-    let streams = state.streams.taken() as f64;
+    let streams = f64::from(state.streams.taken());
     sheet.add(gauge(
         "http_streams_open",
         "Event streams and waiting requests that are open",

@@ -5,6 +5,7 @@ use crate::allowance::{Account, Weekly};
 use crate::http::problem::Problem;
 use joulemark_experiment::access::Role;
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, FieldProblem, State};
+use joulemark_store::NoneLeft;
 
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -150,14 +151,15 @@ fn problems() -> Vec<(Of, Problem)> {
         (All, Problem::headers_too_large(32_768)),
         (All, Problem::internal()),
         (All, Problem::http_version_too_old()),
-        (All, Problem::too_many_at_once(1024)),
+        (All, Problem::too_many_at_once(NoneLeft::OfCaller(256))),
+        (All, Problem::too_many_at_once(NoneLeft::OfAll(1024))),
         (
             These(&["followExperiment", "followExperiments", "getExperiment", "getResults"]),
-            Problem::too_many_streams(12_288),
+            Problem::too_many_streams(NoneLeft::OfAll(12_288)),
         ),
         (
             These(&["exportExperiments", "exportExperiment"]),
-            Problem::too_many_exports(2),
+            Problem::too_many_exports(NoneLeft::OfCaller(2)),
         ),
         (These(&["submitExperiment"]), Problem::queue_full(100_000)),
     ]

@@ -112,8 +112,8 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
         (
             "429",
             "TooManyRequests",
-            Met::WithAKey,
-            problem("The caller's rate or quota is used up, or what their experiments may take in a week.")
+            Met::ByAll,
+            problem("The caller's rate, quota or share of the server is used up, or what their experiments may take in a week.")
                 .header("Retry-After", wait())
                 .build(),
         ),

@@ -3,9 +3,11 @@ use jiff::Timestamp;
 
 use super::Problem;
 use crate::allowance::{Account, Weekly};
+use crate::http::paced::LEAST_BYTES_PER_SEC;
 use joulemark_experiment::FieldProblem;
 use joulemark_experiment::access::Role;
 use joulemark_measurement::quoted;
+use joulemark_store::NoneLeft;
 
 /// Seconds to wait where nobody knows when there is room again.
 const LONG_WAIT_SEC: i64 = 3600;
@@ -117,13 +119,33 @@ impl Problem {
     }
 
     pub fn body_too_slow(limit_sec: u32) -> Self {
-        let detail = format!("nothing of the body came for {limit_sec} s, the limit of this server (body_timeout_sec)");
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body-too-slow",
-            "The body comes too slowly",
+        Self::slow_body(format!(
+            "the body pauses or comes at less than {LEAST_BYTES_PER_SEC} bytes a second; accepted are pauses of \
+             {limit_sec} s together, the limit of this server (body_timeout_sec)"
+        ))
+    }
+
+    pub fn body_too_late(limit_sec: u64) -> Self {
+        Self::slow_body(format!(
+            "the body was not whole after {limit_sec} s, the limit of this server (request_timeout_sec)"
+        ))
+    }
+
+    fn slow_body(detail: String) -> Self {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Self::new(status, "body-too-slow", "The body comes too slowly", detail)
+    }
+
+    /// Of something that runs out a caller has as much as one may.
+    fn share_used_up(held: &str, option: &str) -> Self {
+        let detail = format!("the caller has {held}, a caller's share of this server's {option} (max_share_percent)");
+        let problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "share",
+            "The caller's share is used up",
             detail,
-        )
+        );
+        problem.again_after(5)
     }
 
     pub fn too_many_requests(per_minute: u32, retry_after_sec: u32) -> Self {
@@ -198,25 +220,45 @@ impl Problem {
         problem.again_after(60)
     }
 
-    pub fn too_many_at_once(limit: usize) -> Self {
-        Self::unavailable(format!(
-            "{limit} requests are being answered, the limit of this server (max_concurrent_requests)"
-        ))
+    pub fn too_many_at_once(none_left: NoneLeft) -> Self {
+        match none_left {
+            NoneLeft::OfCaller(share) => Self::share_used_up(
+                &format!("{share} requests, or their bodies and answers in MiB, under way"),
+                "max_concurrent_requests",
+            ),
+            NoneLeft::OfAll(limit) => Self::unavailable(format!(
+                "{limit} requests are being answered, the limit of this server (max_concurrent_requests)"
+            )),
+        }
+    }
+
+    /// More connections from one address than its share.
+    pub fn too_many_connections(share: u32) -> Self {
+        Self::share_used_up(&format!("{share} connections open from one address"), "max_connections")
     }
 
     pub fn took_too_long(limit_sec: u64) -> Self {
         Self::unavailable(format!("the request took longer than {limit_sec} s; try again"))
     }
 
-    pub fn too_many_streams(limit: usize) -> Self {
-        Self::unavailable(format!(
-            "{limit} streams and waiting requests are open, the limit of this server (max_streams)"
-        ))
+    pub fn too_many_streams(none_left: NoneLeft) -> Self {
+        match none_left {
+            NoneLeft::OfCaller(share) => {
+                Self::share_used_up(&format!("{share} streams and waiting requests open"), "max_streams")
+            }
+            NoneLeft::OfAll(limit) => Self::unavailable(format!(
+                "{limit} streams and waiting requests are open, the limit of this server (max_streams)"
+            )),
+        }
     }
 
-    pub fn too_many_exports(limit: usize) -> Self {
+    pub fn too_many_exports(none_left: NoneLeft) -> Self {
+        let whose = match none_left {
+            NoneLeft::OfCaller(share) => format!("{share} exports of the caller are"),
+            NoneLeft::OfAll(open) => format!("{open} exports are"),
+        };
         Self::unavailable(format!(
-            "{limit} exports are being made, the limit of this server (max_concurrent_exports)"
+            "{whose} open, as many as this server lets be (max_concurrent_exports)"
         ))
     }
 

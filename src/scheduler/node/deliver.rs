@@ -1,21 +1,24 @@
 //! Tells those who asked to be told that an experiment is finished, and goes on trying.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use uuid::Uuid;
 
 use crate::callback::{Answer, Delivery, Poster, Schedule};
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::clock;
-use joulemark_store::{DueCallback, Store, StoreError, Tried};
+use joulemark_store::{CallsUnderWay, DueCallback, Store, StoreError, Tried};
 
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 /// At the same time, by this server.
-const MAX_AT_ONCE: usize = 16;
+const MAX_AT_ONCE: usize = 64;
+/// Of these, each submitter's and each host's: one that hangs takes its time for every try.
+const MAX_OF_ONE: usize = 4;
 /// Longer than a try and the storing of its outcome can take.
 const LEASE: Duration = Duration::from_secs(120);
 
@@ -68,24 +71,60 @@ impl Scheduler {
     pub async fn deliver(&self, deliveries: &Deliveries) {
         let store = &self.context().resources.store;
         let mut moved = store.hear_moves();
-        let mut calls = JoinSet::new();
+        let mut calls = Calls::new();
         while !self.leaving().is_cancelled() {
-            let free = MAX_AT_ONCE - calls.len();
-            match store.claim_callbacks(free as u32, LEASE).await {
+            let free = MAX_AT_ONCE - calls.running.len();
+            match store.claim_callbacks(&calls.under_way, free, LEASE).await {
                 Ok(due) => {
                     for due in due {
-                        calls.spawn(call(store.clone(), deliveries.clone(), due));
+                        calls.begin(store, deliveries, due);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "callbacks that are due cannot be read; trying again"),
             }
-            let is_full = calls.len() == MAX_AT_ONCE;
+            let is_full = calls.running.len() == MAX_AT_ONCE;
             tokio::select! {
                 _ = moved.changed(), if !is_full => {}
-                Some(_) = calls.join_next(), if !calls.is_empty() => {}
+                () = calls.one_ended(), if !calls.running.is_empty() => {}
                 () = tokio::time::sleep(LOOK_PERIOD) => {}
                 () = self.leaving().cancelled() => {}
             }
+        }
+    }
+}
+
+/// The calls that are being made, each with its submitter and host.
+struct Calls {
+    running: JoinSet<()>,
+    whose: HashMap<task::Id, (String, String)>,
+    under_way: CallsUnderWay,
+}
+
+impl Calls {
+    fn new() -> Self {
+        Self {
+            running: JoinSet::new(),
+            whose: HashMap::new(),
+            under_way: CallsUnderWay::new(MAX_OF_ONE),
+        }
+    }
+
+    fn begin(&mut self, store: &Store, deliveries: &Deliveries, due: DueCallback) {
+        let (submitter, host) = (due.submitter.clone(), due.host.clone());
+        self.under_way.begin(&submitter, &host);
+        let started = self.running.spawn(call(store.clone(), deliveries.clone(), due));
+        self.whose.insert(started.id(), (submitter, host));
+    }
+
+    /// Waits until one has ended, well or not.
+    async fn one_ended(&mut self) {
+        let ended = match self.running.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => return,
+        };
+        if let Some((submitter, host)) = self.whose.remove(&ended) {
+            self.under_way.end(&submitter, &host);
         }
     }
 }

@@ -231,6 +231,6 @@ fn slow(keys: &Keys) -> Vec<Row> {
             &["408 body-too-slow"],
             vec![format!("{head}{{\"model_name\":").into_bytes()],
         ),
-        Row::dripping("a body a byte at a time", &["503 unavailable"], endless),
+        Row::dripping("a body a byte at a time", &["408 body-too-slow"], endless),
     ]
 }

@@ -12,6 +12,26 @@ const HEAD: &str = "# What hostile requests get\n\n\
     Servers: with keys unless it says otherwise; *open* is one without authentication, *proxied* one that trusts the sender as\n\
     its proxy.\n\n";
 
+/// What cannot be one request: how it is met, and the test of it.
+const LASTING: &str = "\n# What lasts\n\n\
+    Attacks from within the limits by who may ask: each is made by a test, which sees what others get meanwhile.\n\n\
+    | attack | others meanwhile | test (`tests/integration`) |\n|---|---|---|\n\
+    | 40 lists of one reader that hang in PostgreSQL | served: a caller has half of the readers' turns, the server's own \
+      connections are nobody else's, and the lists end with their clients | `abuse::database::lists_that_hang_…` |\n\
+    | a list that PostgreSQL takes too long for | it is ended after `query_timeout_sec` and told so | \
+      `abuse::database::a_list_that_takes_…` |\n\
+    | 17 or 400 labels, 17 states, 257 fields | 400 before the database sees them | `abuse::database::a_query_has_…` |\n\
+    | slow bodies of four readers, more than are answered at a time | served, as are `/healthz` and `/readyz`; the slow \
+      ones get 408 | `abuse::places::slow_bodies_…` |\n\
+    | bodies of 16 MiB, with a length and without, that never come | a share of one caller | `abuse::places::large_bodies_…` |\n\
+    | a list that is asked for and not read | held by its caller's share, then cut off | `abuse::places::an_answer_that_…` |\n\
+    | exports that are read slowly by two, where one is made at a time | exported | `abuse::places::exports_that_…` |\n\
+    | streams and waits of one reader, where 20 are allowed | 15 are left | `abuse::places::streams_and_waits_…` |\n\
+    | connections of one address that say nothing | three quarters are left; a trusted proxy's do not count | \
+      `abuse::connections::silent_…`, `…::a_trusted_proxy_…` |\n\
+    | 48 callbacks of one submitter to a host that hangs | called at once | `abuse::connections::callbacks_that_hang_…` |\n\
+    | `/openapi.json` and `/docs` again and again | compressed once, 304 by tag | `abuse::connections::the_description_…` |\n";
+
 fn written(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
     text.push_str("| | sent | requests | got |\n|---|---|---|---|\n");
@@ -27,6 +47,7 @@ fn written(rows: &[Row]) -> String {
     }
     let requests: usize = rows.iter().map(|row| row.requests.len()).sum();
     text.push_str(&format!("\n{} rows, {requests} requests.\n", rows.len()));
+    text.push_str(LASTING);
     text
 }
 

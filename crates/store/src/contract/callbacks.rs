@@ -3,21 +3,62 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::{NewCallback, Store, Tried};
+use super::super::{CallsUnderWay, DueCallback, NewCallback, Store, Tried};
 use super::fixtures::{at, claim, failure, new_experiment, recover};
 use joulemark_experiment::{CallbackState, ExperimentId, State};
 
 const LEASE: Duration = Duration::from_secs(60);
 
 async fn queued_with_callback(store: &Store) -> ExperimentId {
+    queued_by(store, None, "hooks.example").await
+}
+
+async fn queued_by(store: &Store, submitter: Option<&str>, host: &str) -> ExperimentId {
     let mut new = new_experiment(&[]);
+    new.submitted_by.name = submitter.map(str::to_owned);
     new.callback = Some(NewCallback {
         delivery_id: Uuid::now_v7(),
-        url: "https://hooks.example/é?a=b".to_owned(),
+        url: format!("https://{host}/é?a=b"),
+        host: host.to_owned(),
         link_base: "https://lab.example/jm".to_owned(),
     });
     store.insert(&new).await.unwrap();
     new.id
+}
+
+async fn claim_callbacks(store: &Store, most: usize, lease: Duration) -> Vec<DueCallback> {
+    let nothing = CallsUnderWay::new(usize::MAX);
+    store.claim_callbacks(&nothing, most, lease).await.unwrap()
+}
+
+pub async fn nobody_s_callbacks_keep_another_s_waiting(store: Store) {
+    let mut under_way = CallsUnderWay::new(2);
+    for _ in 0..40 {
+        let id = queued_by(&store, Some("ada"), "hangs.example").await;
+        store.cancel(id, at(1)).await.unwrap();
+    }
+    let mut of_others = Vec::new();
+    for (submitter, host) in [("bob", "ci.example"), ("eve", "hangs.example"), ("ada", "ci.example")] {
+        let id = queued_by(&store, Some(submitter), host).await;
+        store.cancel(id, at(2)).await.unwrap();
+        of_others.push(id);
+    }
+    let mut claimed = Vec::new();
+    loop {
+        let due = store.claim_callbacks(&under_way, 8, LEASE).await.unwrap();
+        if due.is_empty() {
+            break;
+        }
+        due.iter().for_each(|due| under_way.begin(&due.submitter, &due.host));
+        claimed.extend(due);
+    }
+    let of = |submitter: &str| claimed.iter().filter(|due| due.submitter == submitter).count();
+    // Of hers to the host that is full none is taken, and one to another is.
+    assert_eq!((of("ada"), of("bob"), of("eve")), (2, 1, 1), "{claimed:#?}");
+    assert!(claimed.iter().any(|due| due.id == of_others[0]));
+    // Once one of them has ended, the next may go.
+    under_way.end("ada", "hangs.example");
+    assert_eq!(store.claim_callbacks(&under_way, 8, LEASE).await.unwrap().len(), 1);
 }
 
 fn failed(again_after: Option<Duration>) -> Tried {
@@ -34,7 +75,7 @@ pub async fn who_wants_to_be_told_becomes_due_with_the_end_and_not_before(store:
     assert_eq!(claim(&store, failing, at(1)).await.unwrap(), Some(1));
     // Back to the queue is no end.
     assert_eq!(recover(&store, 3, at(2)).await.requeued, 1);
-    assert_eq!(store.claim_callbacks(10, LEASE).await.unwrap(), []);
+    assert_eq!(claim_callbacks(&store, 10, LEASE).await, []);
     let shown = store.callback(failing).await.unwrap().unwrap();
     assert_eq!(
         (shown.state, shown.attempts, shown.next_attempt_at),
@@ -43,7 +84,7 @@ pub async fn who_wants_to_be_told_becomes_due_with_the_end_and_not_before(store:
     assert_eq!(claim(&store, failing, at(3)).await.unwrap(), Some(2));
     store.fail(failing, 2, &failure(), at(4)).await.unwrap();
     store.cancel(waiting, at(5)).await.unwrap();
-    let mut due = store.claim_callbacks(10, LEASE).await.unwrap();
+    let mut due = claim_callbacks(&store, 10, LEASE).await;
     due.sort_by_key(|due| due.id);
     assert_eq!(
         due.iter().map(|due| (due.id, due.state)).collect::<Vec<_>>(),
@@ -70,14 +111,14 @@ pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
     }
     let claimers = (0..8).map(|_| {
         let store = store.clone();
-        tokio::spawn(async move { store.claim_callbacks(5, LEASE).await.unwrap() })
+        tokio::spawn(async move { claim_callbacks(&store, 5, LEASE).await })
     });
     let mut claimed = Vec::new();
     for claimer in claimers.collect::<Vec<_>>() {
         claimed.extend(claimer.await.unwrap().into_iter().map(|due| due.id));
     }
     // Those who came at once may have left some to each other.
-    while let Some(due) = store.claim_callbacks(1, LEASE).await.unwrap().pop() {
+    while let Some(due) = claim_callbacks(&store, 1, LEASE).await.pop() {
         claimed.push(due.id);
     }
     assert_eq!(claimed.len(), 20);
@@ -86,7 +127,7 @@ pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
     let id = queued_with_callback(&store).await;
     store.cancel(id, at(1)).await.unwrap();
     for attempt in [1, 2] {
-        let due = store.claim_callbacks(1, Duration::ZERO).await.unwrap();
+        let due = claim_callbacks(&store, 1, Duration::ZERO).await;
         assert_eq!((due[0].id, due[0].attempt), (id, attempt));
     }
     // The dead one's word comes too late.
@@ -102,7 +143,7 @@ pub async fn a_try_is_one_server_s_until_its_lease_ends(store: Store) {
 pub async fn what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_time(store: Store) {
     let id = queued_with_callback(&store).await;
     store.cancel(id, at(1)).await.unwrap();
-    assert_eq!(store.claim_callbacks(1, LEASE).await.unwrap().len(), 1);
+    assert_eq!(claim_callbacks(&store, 1, LEASE).await.len(), 1);
     store.settle_callback(id, 1, &failed(Some(LEASE)), at(2)).await.unwrap();
     let shown = store.callback(id).await.unwrap().unwrap();
     assert_eq!(
@@ -114,12 +155,12 @@ pub async fn what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_tim
         (Some("it answers 500"), Some(at(2)))
     );
     assert!(shown.next_attempt_at.is_some());
-    assert_eq!(store.claim_callbacks(1, LEASE).await.unwrap(), [], "it is not due");
+    assert_eq!(claim_callbacks(&store, 1, LEASE).await, [], "it is not due");
     store
         .settle_callback(id, 1, &failed(Some(Duration::ZERO)), at(3))
         .await
         .unwrap();
-    assert_eq!(store.claim_callbacks(1, LEASE).await.unwrap()[0].attempt, 2);
+    assert_eq!(claim_callbacks(&store, 1, LEASE).await[0].attempt, 2);
     let taken = Tried {
         status: Some(204),
         error: None,
@@ -135,11 +176,11 @@ pub async fn what_came_of_a_try_is_kept_and_a_failed_one_is_due_again_in_its_tim
 
     let other = queued_with_callback(&store).await;
     store.cancel(other, at(5)).await.unwrap();
-    store.claim_callbacks(1, Duration::ZERO).await.unwrap();
+    claim_callbacks(&store, 1, Duration::ZERO).await;
     store.settle_callback(other, 1, &failed(None), at(6)).await.unwrap();
     assert_eq!(
         store.callback(other).await.unwrap().unwrap().state,
         CallbackState::Failed
     );
-    assert_eq!(store.claim_callbacks(10, LEASE).await.unwrap(), [], "both are over");
+    assert_eq!(claim_callbacks(&store, 10, LEASE).await, [], "both are over");
 }

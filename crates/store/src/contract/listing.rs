@@ -81,6 +81,17 @@ pub async fn state_and_label_narrow_a_list_each_and_together(store: Store) {
         };
         assert_eq!(ids(&store, query).await, [labelled[0]], "{state:?}");
     }
+    let more = |label: &str, value: &str| {
+        let mut labels = run_too.labels.clone();
+        labels.push((label.to_owned(), value.to_owned()));
+        ListQuery {
+            limit: 10,
+            labels,
+            ..ListQuery::default()
+        }
+    };
+    assert_eq!(ids(&store, more("run", "1")).await, [labelled[0]], "one is named twice");
+    assert_eq!(ids(&store, more("run", "2")).await, [], "none has two values");
     let older = ListQuery {
         before: Some(labelled[3]),
         ..team_a

@@ -29,7 +29,42 @@ async fn postgres_keeps_the_whole_contract() {
     super::quotas::two_servers_pass_no_limit_together(one, other).await;
     a_newer_schema_is_refused(&cluster.url_of("contract_0")).await;
     a_write_that_is_given_up_leaves_no_transaction_open(&cluster.url_of("contract_2")).await;
+    a_read_that_nobody_waits_for_ends_and_so_does_one_that_takes_too_long(&cluster.url_of("contract_3")).await;
     an_outage_can_be_retried(cluster).await;
+}
+
+async fn a_read_that_nobody_waits_for_ends_and_so_does_one_that_takes_too_long(url: &str) {
+    let sleep = "SELECT CAST(pg_sleep(600) AS TEXT) AS slept";
+    let store = Store::open(url).await.unwrap();
+    let sleeping = async |store: &Store| {
+        let text = "SELECT COUNT(*) AS sleeping FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1";
+        let query = sqlx::query(text).bind("SELECT CAST(pg_sleep(600)%");
+        let row = query.fetch_one(&store.own).await.unwrap();
+        row.get::<i64, _>("sleeping")
+    };
+    // More than there are connections: who asks and leaves again and again keeps nobody's.
+    for _ in 0..20 {
+        let asking = store.read_long(move |connection| {
+            Box::pin(async move { Ok(sqlx::query(sleep).fetch_all(connection).await?.len()) })
+        });
+        let left = tokio::time::timeout(Duration::from_millis(200), asking).await;
+        assert!(left.is_err(), "{left:?}");
+    }
+    while sleeping(&store).await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    store.close().await;
+
+    let store = Store::open_for_requests(url, Some(Duration::from_millis(100)))
+        .await
+        .unwrap();
+    let ended = sqlx::query(sleep).execute(&store.reads).await.unwrap_err();
+    let ended = StoreError::from(ended);
+    assert!(ended.is_statement_timeout() && ended.is_retryable(), "{ended:?}");
+    let own = sqlx::query("SELECT CAST(pg_sleep(0.3) AS TEXT) AS slept");
+    own.fetch_all(&store.own)
+        .await
+        .expect("the server's own may take longer");
 }
 
 async fn a_database_of_the_previous_release_is_brought_up_to_date(cluster: &PostgresCluster, administration: &Store) {

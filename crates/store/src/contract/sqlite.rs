@@ -246,7 +246,7 @@ async fn every_list_walks_an_index_and_sorts_nothing() {
 /// Every filter in every order, from the beginning and from a cursor.
 fn list_queries() -> Vec<ListQuery> {
     let (id, time) = (ExperimentId::generate(), at(1));
-    let label = || ("team".to_owned(), "a".to_owned());
+    let label = |value: &str| ("team".to_owned(), value.to_owned());
     let mut queries = ListOrder::ALL
         .map(|order| ListQuery {
             order,
@@ -277,7 +277,7 @@ fn list_queries() -> Vec<ListQuery> {
     let mut all = Vec::new();
     for query in queries {
         let (cursor, by_finish) = (Cursor::new(id, Some(time), query.order), query.order.is_by_finish());
-        for labels in [vec![], vec![label()], vec![label(), label()]] {
+        for labels in [vec![], vec![label("a")], vec![label("a"), label("b"), label("c")]] {
             for after in [None, Some(cursor)] {
                 for bounded in [false, true] {
                     all.push(ListQuery {

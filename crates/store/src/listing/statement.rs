@@ -1,6 +1,8 @@
 //! The text of a list, made of what is asked for: one with "or $n is null" would read the whole table. Every list walks an
 //! index that has its order, from where the page before ended.
 
+use std::collections::BTreeSet;
+
 use super::super::record::to_us;
 use super::{ListOrder, ListQuery};
 use joulemark_experiment::{ExperimentId, State};
@@ -38,6 +40,22 @@ impl Conditions {
         let value = self.bind(parameter);
         self.texts.push(format!("{column} {operator} {value}"));
     }
+
+    /// Counts those of the labels that an experiment carries: a condition for each would be another table for the database
+    /// to plan with. An experiment has one value of a label, so that it cannot count twice.
+    fn carries_all<'a>(&mut self, id: &str, labels: impl Iterator<Item = &'a (String, String)>) {
+        let pairs = labels.map(|(label, value)| {
+            let (label, value) = (self.text(label), self.text(value));
+            format!("(o.label = {label} AND o.value = {value})")
+        });
+        let pairs = pairs.collect::<Vec<_>>();
+        if !pairs.is_empty() {
+            let (count, any) = (pairs.len(), pairs.join(" OR "));
+            self.texts.push(format!(
+                "(SELECT COUNT(CASE WHEN {any} THEN 1 END) FROM experiment_labels o WHERE o.experiment_id = {id}) = {count}"
+            ));
+        }
+    }
 }
 
 /// `select` ends in FROM; `join` follows the tables. The last parameter, which is not among those returned, is the limit.
@@ -60,17 +78,15 @@ pub fn statement(query: &ListQuery, select: &str, join: &str) -> (String, Vec<Pa
     conditions.equal("e.model_name", query.model_name.as_ref());
     conditions.equal("e.user_name", query.user_name.as_ref());
     conditions.equal("e.submitter", query.submitter.as_ref());
-    for (index, (label, value)) in query.labels.iter().enumerate() {
+    let labels: BTreeSet<_> = query.labels.iter().collect();
+    let mut labels = labels.into_iter();
+    if by_label && let Some((label, value)) = labels.next() {
         let (label, value) = (conditions.text(label), conditions.text(value));
-        conditions.texts.push(if by_label && index == 0 {
-            format!("l.label = {label} AND l.value = {value}")
-        } else {
-            format!(
-                "EXISTS (SELECT 1 FROM experiment_labels o WHERE o.experiment_id = {id} AND o.label = {label} \
-                 AND o.value = {value})"
-            )
-        });
+        conditions
+            .texts
+            .push(format!("l.label = {label} AND l.value = {value}"));
     }
+    conditions.carries_all(id, labels);
     let direction = if query.order.is_descending() { "DESC" } else { "ASC" };
     let order = if query.order.is_by_finish() {
         format!("{finish} {direction}, {id} {direction}")

@@ -5,9 +5,10 @@ use axum::http::{HeaderValue, Method, Version, header, request::Parts};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _, stream};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
 
+use crate::http::access::Caller;
+use crate::http::concurrency_limit::{ExportPlace, HasOwnPlace};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::tables::{Column, Format, TableError, Writer};
@@ -20,8 +21,6 @@ pub type Rows<R> = Box<dyn Iterator<Item = Result<R, StoreError>> + Send>;
 const PART_ROWS: usize = 64;
 /// Sent at a time.
 const PIECE_BYTES: usize = 64 << 10;
-/// A client that takes nothing for so long holds a place in vain.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A file that is about to be written.
 pub struct Download {
@@ -29,7 +28,9 @@ pub struct Download {
     /// Without its ending.
     pub file_name: String,
     /// None for who asks for the head alone.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<ExportPlace>,
+    /// A client that takes nothing for so long holds a place in vain.
+    stall_timeout: Duration,
 }
 
 impl Download {
@@ -37,18 +38,24 @@ impl Download {
     ///
     /// # Errors
     /// A [`Problem`] where all are taken, or the client could not tell a whole file from one that breaks off.
-    pub fn new(format: Format, file_name: String, state: &AppState, parts: &Parts) -> Result<Self, Problem> {
+    pub fn new(
+        format: Format,
+        file_name: String,
+        state: &AppState,
+        (caller, parts): (&Caller, &Parts),
+    ) -> Result<Self, Problem> {
         if parts.version <= Version::HTTP_10 && !format.knows_its_end() {
             return Err(Problem::http_version_too_old());
         }
         let place = match parts.method == Method::HEAD {
             true => None,
-            false => Some(state.exports.take(Problem::too_many_exports)?),
+            false => Some(state.exports.take(caller)?),
         };
         Ok(Self {
             format,
             file_name,
             place,
+            stall_timeout: Duration::from_secs(u64::from(state.access.limits.answer_timeout_sec)),
         })
     }
 
@@ -70,12 +77,13 @@ impl Download {
                     tracing::error!(%error, "an export cannot be begun");
                     Problem::internal()
                 })?;
-                let (outlet, body) = outlet(STALL_TIMEOUT);
-                outlet.start(writer, begin, Box::pin(batches), place);
+                let (outlet, body) = outlet(self.stall_timeout, place);
+                outlet.start(writer, begin, Box::pin(batches));
                 body
             }
         };
         let mut response = body.into_response();
+        response.extensions_mut().insert(HasOwnPlace);
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static(self.format.content_type());
         headers.insert(header::CONTENT_TYPE, content_type);
@@ -111,8 +119,8 @@ enum BrokenOff {
     Store(#[from] StoreError),
     #[error(transparent)]
     Table(#[from] TableError),
-    #[error("the client took nothing for {} s", STALL_TIMEOUT.as_secs())]
-    Stalled,
+    #[error("the client took nothing for {} s", .0.as_secs())]
+    Stalled(Duration),
     #[error("whoever wrote it ended before it was whole")]
     Lost,
     #[error("the client is gone")]
@@ -123,9 +131,10 @@ enum BrokenOff {
 struct Outlet {
     pieces: Sender<Piece>,
     stall_timeout: Duration,
+    place: ExportPlace,
 }
 
-fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
+fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
     let (pieces, receiver) = mpsc::channel(1);
     let sent = stream::unfold(Some(receiver), async |receiver| {
         let mut receiver = receiver?;
@@ -139,7 +148,11 @@ fn outlet(stall_timeout: Duration) -> (Outlet, Body) {
         tokio::time::sleep(FLUSHED_WITHIN).await;
         Some((Err(why), None))
     });
-    let outlet = Outlet { pieces, stall_timeout };
+    let outlet = Outlet {
+        pieces,
+        stall_timeout,
+        place,
+    };
     // A compressor asks once more after the end.
     (outlet, Body::from_stream(sent.fuse()))
 }
@@ -151,13 +164,9 @@ impl Outlet {
         writer: Writer<R>,
         begin: Vec<u8>,
         batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Unpin + Send + 'static,
-        place: OwnedSemaphorePermit,
     ) {
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || {
-            runtime.block_on(self.write(writer, begin, batches));
-            drop(place);
-        });
+        tokio::task::spawn_blocking(move || runtime.block_on(self.write(writer, begin, batches)));
     }
 
     async fn write<R: Send + 'static>(
@@ -170,7 +179,7 @@ impl Outlet {
             return;
         };
         match &why {
-            BrokenOff::Gone | BrokenOff::Stalled => tracing::info!(error = %why, "an export breaks off"),
+            BrokenOff::Gone | BrokenOff::Stalled(_) => tracing::info!(error = %why, "an export breaks off"),
             _ => tracing::error!(error = %why, "an export breaks off"),
         }
         let _ = self.pass(Piece::BrokenOff(why)).await;
@@ -186,8 +195,12 @@ impl Outlet {
         while let Some(batch) = batches.next().await {
             let mut rows = batch?;
             loop {
+                // Given back while the client takes what was made: one that is slow keeps nobody waiting.
+                let turn = self.place.turn().await;
                 let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
-                self.send(writer.rows(&read)?).await?;
+                let written = writer.rows(&read)?;
+                drop(turn);
+                self.send(written).await?;
                 if read.len() < PART_ROWS {
                     break;
                 }
@@ -214,7 +227,7 @@ impl Outlet {
     async fn pass(&self, piece: Piece) -> Result<(), BrokenOff> {
         let sent = self.pieces.send_timeout(piece, self.stall_timeout).await;
         sent.map_err(|error| match error {
-            SendTimeoutError::Timeout(_) => BrokenOff::Stalled,
+            SendTimeoutError::Timeout(_) => BrokenOff::Stalled(self.stall_timeout),
             SendTimeoutError::Closed(_) => BrokenOff::Gone,
         })
     }
@@ -222,11 +235,9 @@ impl Outlet {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::Semaphore;
-
     use super::*;
+    use crate::http::access::Origin;
+    use crate::http::concurrency_limit::Exports;
     use crate::tables::{Spreadsheet, Values};
     use joulemark_experiment::ExperimentId;
 
@@ -238,11 +249,17 @@ mod tests {
         }]
     }
 
+    const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+    fn place() -> ExportPlace {
+        let origin = Origin::direct("127.0.0.1".parse().unwrap());
+        Exports::new(1).take(&Caller::anybody(&origin)).unwrap()
+    }
+
     async fn downloaded(batches: Vec<Result<Rows<u64>, StoreError>>) -> Result<String, axum::Error> {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(STALL_TIMEOUT);
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        outlet.start(writer, begin, stream::iter(batches), place);
+        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+        outlet.start(writer, begin, stream::iter(batches));
         let read = axum::body::to_bytes(body, usize::MAX).await;
         read.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
@@ -253,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_may_be_asked_again_after_its_end() {
-        let (outlet, body) = outlet(STALL_TIMEOUT);
+        let (outlet, body) = outlet(STALL_TIMEOUT, place());
         outlet.pieces.send(Piece::End).await.unwrap();
         let mut read = body.into_data_stream();
         assert!(read.next().await.is_none() && read.next().await.is_none());
@@ -285,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_writes_stops_when_the_client_is_gone() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(STALL_TIMEOUT);
+        let (outlet, body) = outlet(STALL_TIMEOUT, place());
         drop(body);
         let endless = stream::repeat_with(|| rows(0..1000));
         let ended = outlet.write_all(writer, begin, Box::pin(endless)).await;
@@ -295,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_not_waited_for_and_gets_no_whole_file() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(Duration::from_millis(5));
+        let (outlet, body) = outlet(Duration::from_millis(5), place());
         // Ends, though nobody reads: the rows are more than the pieces that may wait.
         outlet
             .write(writer, begin, Box::pin(stream::iter([rows(0..100_000)])))

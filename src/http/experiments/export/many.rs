@@ -46,7 +46,7 @@ pub struct ExportParameters {
     /// raw data retention dropped are left out.
     #[param(value_type = Option<TableOfMany>, inline)]
     what: Option<String>,
-    /// Names of labels, with commas between, that get a column of their own at the end of `summary`: `label_NAME`, null
+    /// Names of up to 64 labels, with commas between, that get a column of their own at the end of `summary`: `label_NAME`, null
     /// where an experiment has no such label.
     #[param(example = "paper,team")]
     label_columns: Option<String>,
@@ -87,8 +87,9 @@ pub async fn many(
         query,
         most,
     } = read(parameters, &parts.headers)?;
-    let (name, store) = (format!("joulemark-{}", what.name()), state.resources.store.clone());
-    let download = Download::new(format, name, &state, &parts)?;
+    let name = format!("joulemark-{}", what.name());
+    let store = state.resources.store.on_behalf_of(&caller.held_as());
+    let download = Download::new(format, name, &state, (&caller, &parts))?;
     match what {
         TableOfMany::Summary => {
             let of = move |read| rows::experiment(read, &caller);

@@ -141,7 +141,8 @@ pub async fn one(
     let no_condition = Condition::default();
     let condition = if is_live { &no_condition } else { &condition };
     answer(&tag, condition, || {
-        let download = Download::new(format, format!("joulemark-{id}{}", table.suffix()), &state, &parts)?;
+        let name = format!("joulemark-{id}{}", table.suffix());
+        let download = Download::new(format, name, &state, (&caller, &parts))?;
         let store = state.resources.store.clone();
         match content {
             Content::Summary(row) => {
