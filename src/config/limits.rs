@@ -67,6 +67,11 @@ section! {
         /// Most experiments of one submitter that wait or run; 0 for no limit.
         max_unfinished_per_user: u64 = 1000;
 
+        /// Most bytes that the experiments of one submitter take in the database, finished ones included; 0 for no limit.
+        ///
+        /// Those are their prompts above all. prompt_retention_days makes room again.
+        max_stored_bytes_per_user: u64 = 1073741824;
+
         /// Most prompts of an experiment; 0 for no limit but the API's own.
         ///
         /// 100000 is also the API's own limit.

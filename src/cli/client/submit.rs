@@ -121,6 +121,13 @@ async fn submit(session: &Session, file: &Path, input: Option<&[u8]>) -> anyhow:
             repeat.withheld_prompts
         );
     }
+    if repeat.dropped_prompts > 0 {
+        bail!(
+            "{shown} has no prompts any more: the server has dropped its {} (prompt_retention_days). To repeat it, write \
+             them into \"prompts\" and take \"prompts_dropped\" out; `prompts_dropped.sha256` says whether they are the same",
+            repeat.dropped_prompts
+        );
+    }
     let body = repeat.experiment.to_string();
     let sent = session.server.submit(body.as_bytes(), MediaType::Json).await;
     Ok((sent.context(shown)?, repeats))

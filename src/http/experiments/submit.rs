@@ -40,6 +40,7 @@ use joulemark_store::{NewExperiment, Quota, Submitted};
             headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"),
                 ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
         (status = 400, description = "The body or the key cannot be read.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not submit, or has as many bytes stored as may be.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not a valid experiment, one that no live node can ever run, or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
@@ -105,6 +106,7 @@ fn quota(limits: &Limits) -> Quota {
     Quota {
         queued: most(limits.max_queued),
         unfinished_of_submitter: most(limits.max_unfinished_per_user),
+        stored_bytes_of_submitter: most(limits.max_stored_bytes_per_user),
     }
 }
 
@@ -116,6 +118,9 @@ fn already(submitted: Submitted, limits: &Limits) -> Result<Option<ExperimentId>
         Submitted::KeyTaken => Err(Problem::idempotency_key_taken()),
         Submitted::QueueFull => Err(Problem::queue_full(limits.max_queued)),
         Submitted::QuotaUsedUp => Err(Problem::quota_used_up(limits.max_unfinished_per_user)),
+        Submitted::TooMuchStored { used_bytes } => {
+            Err(Problem::too_much_stored(used_bytes, limits.max_stored_bytes_per_user))
+        }
     }
 }
 

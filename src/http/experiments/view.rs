@@ -3,7 +3,9 @@ use utoipa::ToSchema;
 
 use crate::http::access::Caller;
 use crate::progress::Progress;
-use joulemark_experiment::{Callback, CallbackState, ExperimentId, Failure, Prompts, Spec, State, Warning};
+use joulemark_experiment::{
+    Callback, CallbackState, DroppedPrompts, ExperimentId, Failure, Prompts, Spec, State, Warning,
+};
 use joulemark_measurement::RequestMeasurement;
 use joulemark_store::{NewExperiment, Record};
 
@@ -45,6 +47,9 @@ pub struct Experiment {
     pub request_id: Option<String>,
     /// How many prompts are left out of `prompts`, because they are another's; null when it is whole.
     pub prompts_withheld: Option<u32>,
+    /// What was in `prompts`, which is empty, before this server dropped it (prompt_retention_days); null where nothing was
+    /// dropped.
+    pub prompts_dropped: Option<DroppedPrompts>,
     #[serde(flatten)]
     pub spec: Spec,
 }
@@ -77,6 +82,7 @@ impl Experiment {
             }),
             request_id: new.arrival.request_id,
             prompts_withheld: None,
+            prompts_dropped: None,
             spec: new.spec,
         }
     }
@@ -84,6 +90,7 @@ impl Experiment {
     /// As the caller may see it.
     pub fn new(record: Record, progress: Option<Progress>, caller: &Caller) -> Self {
         let failure = shown_failure(&record, caller);
+        let prompts_dropped = shown_dropped(&record, caller);
         let (spec, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), caller);
         Self {
             id: record.id,
@@ -101,6 +108,7 @@ impl Experiment {
             callback: None,
             request_id: record.arrival.request_id,
             prompts_withheld,
+            prompts_dropped,
             spec,
         }
     }
@@ -120,6 +128,15 @@ pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
     })
 }
 
+/// What is said of prompts that were dropped: their hash would tell whether another's are what one guesses.
+pub fn shown_dropped(record: &Record, caller: &Caller) -> Option<DroppedPrompts> {
+    let mut dropped = record.dropped_prompts.clone()?;
+    if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
+        dropped.sha256 = None;
+    }
+    Some(dropped)
+}
+
 /// The requests without their output, which tells of the texts that led to it; times and counts stay.
 pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMeasurement> {
     for request in &mut requests {
@@ -132,7 +149,10 @@ pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMe
 pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec, Option<u32>) {
     let hidden = hides_texts(&spec, submitter, caller);
     let withheld = match &mut spec.prompts {
-        Prompts::Texts(texts) if hidden => Some(u32::try_from(std::mem::take(texts).len()).unwrap_or(u32::MAX)),
+        // Where they were dropped there is nothing to withhold.
+        Prompts::Texts(texts) if hidden && !texts.is_empty() => {
+            Some(u32::try_from(std::mem::take(texts).len()).unwrap_or(u32::MAX))
+        }
         _ => None,
     };
     (spec, withheld)

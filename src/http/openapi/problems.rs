@@ -124,6 +124,10 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (All, Problem::too_many_requests(600, 1)),
         (These(&["submitExperiment"]), Problem::quota_used_up(1000)),
+        (
+            These(&["submitExperiment"]),
+            Problem::too_much_stored(1_073_700_000, 1_073_741_824),
+        ),
         (All, Problem::headers_too_large(32_768)),
         (All, Problem::internal()),
         (All, Problem::http_version_too_old()),

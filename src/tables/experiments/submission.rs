@@ -61,7 +61,7 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
             }
         }),
         count("prompt_count", "How many prompts.", |row| match &row.spec.prompts {
-            Prompts::Texts(texts) => Some(texts.len() as u64),
+            Prompts::Texts(texts) => Some(row.dropped_prompts.map_or(texts.len() as u64, u64::from)),
             Prompts::Dataset(set) => set.count.map(u64::from),
             Prompts::Synthetic { synthetic } => Some(synthetic.count.into()),
         }),
