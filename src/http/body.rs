@@ -13,6 +13,8 @@ use super::state::AppState;
 use joulemark_experiment::FieldProblem;
 use joulemark_flops::json_text::count_values;
 
+#[cfg(test)]
+mod any_bytes;
 mod yaml;
 
 /// A document that was read, and its text where that is YAML.

@@ -16,13 +16,13 @@ const FLOORS: [(&str, &[&str]); 2] = [
     ("src/http", &["crate::cli"]),
 ];
 
-struct Source {
-    path: String,
-    text: String,
+pub struct Source {
+    pub path: String,
+    pub text: String,
 }
 
 /// Every Rust file of the repository, below the folders that hold them.
-fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> = ["src", "crates", "engines", "tests", "benches"]
         .map(|name| root.join(name))
