@@ -38,6 +38,7 @@ COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY crates/analysis/Cargo.toml crates/analysis/
 COPY crates/experiment/Cargo.toml crates/experiment/
+COPY crates/files/Cargo.toml crates/files/
 COPY crates/flops/Cargo.toml crates/flops/
 COPY crates/measurement/Cargo.toml crates/measurement/
 COPY crates/meter/Cargo.toml crates/meter/

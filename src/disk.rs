@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use joulemark_files::open_own;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
@@ -94,7 +95,7 @@ fn reserve_path(database: &Path) -> PathBuf {
 /// Returns the operating system's error; nothing is left of the file then.
 pub fn reserve(database: &Path) -> io::Result<()> {
     let path = reserve_path(database);
-    let made = File::options().write(true).create_new(true).mode(0o600).open(&path);
+    let made = open_own(&path, File::options().write(true).create_new(true).mode(0o600));
     let file = match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made?,

@@ -28,6 +28,8 @@ pub struct SyntheticModel {
     pub busy_ms: u64,
     /// Processes that it starts and leaves computing.
     pub children: u64,
+    /// Megabytes that it fills once it is loaded.
+    pub memory_mb: u64,
     pub fault: Option<Fault>,
     /// Prints each prompt, and has it in what it says of its faults, as engines do.
     pub echo: bool,
@@ -50,8 +52,8 @@ pub enum SyntheticNameError {
     #[error("does not start with {SYNTHETIC_PREFIX:?}")]
     Prefix,
     #[error(
-        "has {}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, panic_at, hang_at, exit_at, error_at, echo \
-         and refuse, each with a whole number",
+        "has {}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, memory_mb, panic_at, hang_at, exit_at, \
+         error_at, echo and refuse, each with a whole number",
         quoted(.0)
     )]
     Parameter(String),
@@ -76,6 +78,7 @@ impl FromStr for SyntheticModel {
                 "decode_ms" => model.decode_ms = value,
                 "busy_ms" => model.busy_ms = value,
                 "children" => model.children = value,
+                "memory_mb" => model.memory_mb = value,
                 "panic_at" => model.fault = Some(Fault::Panic(value)),
                 "hang_at" => model.fault = Some(Fault::Hang(value)),
                 "exit_at" => model.fault = Some(Fault::Exit(value)),
@@ -95,6 +98,8 @@ pub struct SyntheticEngine {
     /// What it was asked to run on; it computes nothing.
     device: &'static str,
     requests: std::sync::atomic::AtomicU64,
+    /// Held, and never looked at.
+    _memory: Vec<Vec<u8>>,
 }
 
 impl Engine for SyntheticEngine {
@@ -108,11 +113,14 @@ impl Engine for SyntheticEngine {
             let child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn();
             child.map_err(|error| EngineError::Load(format!("a child process does not start: {error}")))?;
         }
+        // Each byte is written, or the kernel would not have to find room for it.
+        let memory = (0..model.memory_mb).map(|_| vec![1; 1 << 20]).collect();
         Ok(Self {
             model,
             counter: request.counter,
             device: if request.force_cpu { "cpu" } else { "cuda (pretended)" },
             requests: 0.into(),
+            _memory: memory,
         })
     }
 

@@ -68,6 +68,11 @@ unit() {
   cp deploy/joulemark-perfmon.conf "$root/system/etc/systemd/system/joulemark.service.d/"
   said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "with perfmon: $said"
   [ -z "$said" ] || fail "with perfmon: $said"
+  # Memory that runs out ends one experiment: boot.sh shows it, where there is a systemd to show it.
+  grep -qx 'OOMPolicy=continue' deploy/joulemark.service || fail "the unit stops with a worker that the kernel killed"
+  ! grep -Eq '^(OOMScoreAdjust|MemoryMax)=' deploy/joulemark.service || fail "the unit chooses for the kernel, or for the host"
+  grep -q 'MemoryMax=' deploy/README.md || fail "README.md does not explain MemoryMax="
+  grep -qx 'UMask=0077' deploy/joulemark.service || fail "what the service makes is not its own"
 }
 
 # No test machine has RAPL: the same rule, for a device and a file that every machine has, must come to the same two

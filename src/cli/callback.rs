@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use joulemark_files::read_given;
 
 use crate::callback::{Allowed, Poster, Schedule};
 use crate::config::Settings;
@@ -15,7 +16,7 @@ pub fn build(settings: &Settings) -> anyhow::Result<Option<Deliveries>> {
         return Ok(None);
     }
     let file = settings.callback.callback_secret_file.display();
-    let secret = std::fs::read(&settings.callback.callback_secret_file)
+    let (_, secret) = read_given(&settings.callback.callback_secret_file)
         .with_context(|| format!("the secret of callbacks cannot be read from {file} (callback_secret_file)"))?;
     let secret = secret.trim_ascii();
     ensure!(

@@ -38,7 +38,9 @@ enum DbCommand {
         #[command(flatten)]
         options: DatabaseOptions,
     },
-    /// Drop raw data beyond retention_days and retention_bytes, now; results stay.
+    /// Drop what is beyond the options of retention, now; results stay.
+    ///
+    /// That is raw data, prompts, changes of state, the audit log, and idempotency keys that are free again.
     Prune {
         /// Also give the freed room back to the file system (VACUUM); others wait meanwhile.
         #[arg(long)]
@@ -49,6 +51,15 @@ enum DbCommand {
         /// Bytes of raw data that are kept, the oldest dropped first; 0 is without bound [default: as for serve].
         #[arg(long)]
         retention_bytes: Option<u64>,
+        /// Days for which the prompts of finished experiments are kept; 0 is for ever [default: as for serve].
+        #[arg(long)]
+        prompt_retention_days: Option<u32>,
+        /// Days for which the changes of state of finished experiments are kept; 0 is for ever [default: as for serve].
+        #[arg(long)]
+        event_retention_days: Option<u32>,
+        /// Days for which the audit log is kept; 0 is for ever [default: as for serve].
+        #[arg(long)]
+        audit_retention_days: Option<u32>,
         #[command(flatten)]
         options: DatabaseOptions,
     },
@@ -84,10 +95,16 @@ pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
                 vacuum,
                 retention_days,
                 retention_bytes,
+                prompt_retention_days,
+                event_retention_days,
+                audit_retention_days,
                 options,
             } => {
                 let mut settings = options.load()?;
                 let service = &mut settings.service;
+                service.prompt_retention_days = prompt_retention_days.unwrap_or(service.prompt_retention_days);
+                service.event_retention_days = event_retention_days.unwrap_or(service.event_retention_days);
+                service.audit_retention_days = audit_retention_days.unwrap_or(service.audit_retention_days);
                 service.retention_days = retention_days.unwrap_or(service.retention_days);
                 service.retention_bytes = retention_bytes.unwrap_or(service.retention_bytes);
                 prune(&settings, vacuum).await
@@ -97,17 +114,22 @@ pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
     })
 }
 
-/// What the settings say of raw data.
+/// What the settings say of how long things are kept.
 pub fn policy(settings: &Settings) -> RetentionPolicy {
+    let service = &settings.service;
+    let days = |days: u32| (days > 0).then_some(days);
     RetentionPolicy {
-        days: (settings.service.retention_days > 0).then_some(settings.service.retention_days),
-        bytes: (settings.service.retention_bytes > 0).then_some(settings.service.retention_bytes),
+        days: days(service.retention_days),
+        bytes: (service.retention_bytes > 0).then_some(service.retention_bytes),
+        prompt_days: days(service.prompt_retention_days),
+        event_days: days(service.event_retention_days),
+        audit_days: days(service.audit_retention_days),
     }
 }
 
 async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     let policy = policy(settings);
-    if policy == RetentionPolicy::default() {
+    if policy.days.is_none() && policy.bytes.is_none() {
         say("retention_days and retention_bytes are 0: all raw data is kept\n")?;
     }
     // A disk that is full has no room to delete in but what was kept back.
@@ -117,13 +139,9 @@ async fn prune(settings: &Settings, vacuum: bool) -> anyhow::Result<()> {
     }
     let store = open::open_as_it_is(settings).await?;
     store.require_present_schema().await?;
-    let dropped = policy.apply(&store, clock::wall_now()).await?;
-    say(&format!(
-        "dropped the raw data of {} experiments, {} bytes; {} bytes are kept\n",
-        dropped.experiments,
-        dropped.bytes,
-        store.raw_data_bytes().await?
-    ))?;
+    let pruned = policy.apply(&store, clock::wall_now()).await?;
+    let kept = store.raw_data_bytes().await?;
+    say(&format!("{pruned}; of raw data {kept} bytes are kept\n"))?;
     if vacuum {
         store.vacuum().await.context("the room cannot be given back")?;
         say("gave the freed room back to the file system\n")?;

@@ -1,6 +1,7 @@
 use std::{fs::File, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
+use joulemark_files::open_own;
 use joulemark_store::sqlite_file;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -23,13 +24,10 @@ pub fn lock(database_url: &str) -> anyhow::Result<Option<DatabaseLock>> {
     };
     let database = sqlite_file(database_url).map(own_file).transpose()?;
     let shown = path.display().to_string();
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("the lock {shown} beside the database cannot be opened"))?;
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file =
+        open_own(&path, options).with_context(|| format!("the lock {shown} beside the database cannot be opened"))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(Some(DatabaseLock {
             _database: database,
@@ -44,14 +42,9 @@ pub fn lock(database_url: &str) -> anyhow::Result<Option<DatabaseLock>> {
 /// the file is closed, so that this one stays open for as long as SQLite has the file.
 fn own_file(path: PathBuf) -> anyhow::Result<Flock<File>> {
     let shown = path.display();
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("the database {shown} cannot be opened"))?;
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    let file = open_own(&path, options).with_context(|| format!("the database {shown} cannot be opened"))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(held),
         Err(_) => bail!("another joulemark server uses {shown}, perhaps by another name; stop it first"),
@@ -90,13 +83,16 @@ mod tests {
         std::os::unix::fs::symlink("a b.db", path("symbolic.db")).unwrap();
         std::os::unix::fs::symlink(folder.path(), path("folder")).unwrap();
         std::fs::hard_link(path("a b.db"), path("hard.db")).unwrap();
-        for other in ["symbolic.db", "folder/a b.db", "hard.db", "a b.db"] {
+        for other in ["folder/a b.db", "hard.db", "a b.db"] {
             let refused = lock(&format!("{}?mode=rwc", url(path(other)))).unwrap_err().to_string();
             assert!(refused.contains("another joulemark server"), "{other}: {refused}");
         }
         std::os::unix::fs::symlink("later.db", path("dangling.db")).unwrap();
-        let _dangling = lock(&url(path("dangling.db"))).unwrap();
-        assert!(lock(&url(path("later.db"))).is_err());
+        for link in ["symbolic.db", "dangling.db"] {
+            let refused = format!("{:#}", lock(&url(path(link))).unwrap_err());
+            assert!(refused.contains("a symbolic link in its place"), "{link}: {refused}");
+        }
+        assert!(!path("later.db").exists());
         drop(held);
         assert!(lock(&url(path("hard.db"))).unwrap().is_some());
     }

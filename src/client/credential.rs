@@ -1,13 +1,10 @@
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use joulemark_files::read_given;
 use reqwest::header::HeaderValue;
 use thiserror::Error;
-
-/// Far more than any key has.
-const MAX_BYTES: u64 = 4096;
 
 /// An API key as it is sent. Never shown.
 #[derive(Clone)]
@@ -46,7 +43,7 @@ impl Credential {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(unreadable)?;
+        let (file, text) = read_given(path).map_err(unreadable)?;
         // Of the open file, not of the path: it could be another by then.
         let metadata = file.metadata().map_err(unreadable)?;
         let mode = metadata.permissions().mode() & 0o7777;
@@ -56,9 +53,9 @@ impl Credential {
                 mode,
             });
         }
-        let mut text = String::new();
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
-        Self::new(&text, &path.display().to_string())
+        let from = path.display().to_string();
+        // What is no text is no key.
+        Self::new(&String::from_utf8_lossy(&text), &from)
     }
 
     pub(super) fn header(&self) -> HeaderValue {

@@ -75,6 +75,7 @@ impl EventReader {
 
 #[cfg(test)]
 mod tests {
+    use joulemark_testkit::edits::edited;
     use proptest::prelude::*;
 
     use super::*;
@@ -101,6 +102,24 @@ mod tests {
                 event("", "é", "7")
             ]
         );
+    }
+
+    /// A fuzz target; CONTRIBUTING.md says how to run it for longer.
+    #[test]
+    fn any_bytes_are_read_as_an_event_stream() {
+        const SEEDS: [&[u8]; 1] =
+            [b"\xef\xbb\xbfretry: 3000\n\nid: 1\nevent: state\ndata: {}\r\n\r\n: comment\rdata\r\r"];
+        bolero::check!().with_iterations(2_000).for_each(|bytes: &[u8]| {
+            for stream in [bytes.to_vec(), edited(&SEEDS, bytes)] {
+                let whole = EventReader::default().read(&stream);
+                let mut reader = EventReader::default();
+                let pieced: Vec<_> = stream.chunks(3).flat_map(|piece| reader.read(piece)).collect();
+                assert_eq!(pieced, whole);
+                // As text: each byte that is none is replaced by one of three.
+                let told: usize = whole.iter().map(|event| event.name.len() + event.data.len()).sum();
+                assert!(told <= 3 * stream.len(), "{told} of {}", stream.len());
+            }
+        });
     }
 
     proptest! {

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use joulemark_files::read_given;
 use serde::Serialize;
 use thiserror::Error;
 use toml::{Table, Value};
@@ -146,10 +148,13 @@ pub fn load(
     };
     if let Some(path) = file {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        let unreadable = |source| ConfigError::Unreadable {
             path: shown.clone(),
             source,
-        })?;
+        };
+        let (_, bytes) = read_given(path).map_err(unreadable)?;
+        let text =
+            String::from_utf8(bytes).map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         let table = text.parse::<Table>().map_err(|error| ConfigError::NotToml {
             path: shown.clone(),
             error,

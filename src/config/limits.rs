@@ -113,6 +113,10 @@ section! {
         ///
         /// Without authentication everybody is an admin. What is stored keeps its priority.
         max_priority_submitter: i32 = 0, at least 0;
+        /// Most bytes that the experiments of one submitter take in the database, finished ones included; 0 for no limit.
+        ///
+        /// Those are their prompts above all. prompt_retention_days makes room again.
+        max_stored_bytes_per_user: u64 = 1073741824;
 
         /// Most prompts of an experiment; 0 for no limit but the API's own.
         ///

@@ -32,6 +32,20 @@ section! {
         /// They count compressed, as they are stored.
         retention_bytes: u64 = 0;
 
+        /// Days for which the prompts of finished experiments are kept; 0 is for ever.
+        ///
+        /// Their number and their hash stay, as all results do. Prompts of built-in sets, and those made from a seed, are
+        /// not affected.
+        prompt_retention_days: u32 = 0;
+
+        /// Days for which the changes of state of finished experiments are kept, as event streams repeat them; 0 is for ever.
+        ///
+        /// The last change of each experiment stays.
+        event_retention_days: u32 = 90;
+
+        /// Days for which the audit log is kept; 0 is for ever.
+        audit_retention_days: u32 = 0;
+
         /// Folder that holds the models.
         ///
         /// A model_name can never leave it.

@@ -1,11 +1,15 @@
 //! Remembers when an SQLite file was last copied: a file beside it holds the time.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use joulemark_files::open_own;
+
+/// Far more than a time takes.
+const MAX_BYTES: u64 = 100;
 
 fn path(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
@@ -18,16 +22,18 @@ fn path(database: &Path) -> PathBuf {
 /// # Errors
 /// Returns the operating system's error.
 pub fn set(database: &Path, now: Timestamp) -> io::Result<()> {
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path(database));
+    let mut options = File::options();
+    let file = open_own(
+        &path(database),
+        options.write(true).create(true).truncate(true).mode(0o600),
+    );
     file?.write_all(now.to_string().as_bytes())
 }
 
 /// Returns when the database was last copied; `None` where it never was.
 pub fn read(database: &Path) -> Option<Timestamp> {
-    std::fs::read_to_string(path(database)).ok()?.parse().ok()
+    let mut text = String::new();
+    let file = open_own(&path(database), File::options().read(true)).ok()?;
+    file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    text.parse().ok()
 }

@@ -2,12 +2,16 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 /// What a program needs to start, to find its libraries, its caches and the way to the hub.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 30] = [
     "PATH",
     "HOME",
     "USER",
     "LOGNAME",
     "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "LC_NUMERIC",
     "TZ",
     "TMPDIR",
     "LD_LIBRARY_PATH",
@@ -19,30 +23,103 @@ const NAMES: [&str; 18] = [
     "SSL_CERT_DIR",
     "NO_PROXY",
     "no_proxy",
-    "RUST_BACKTRACE",
-    "RUST_LIB_BACKTRACE",
-];
-/// Settings of the locale, and of CUDA and its libraries.
-const PREFIXES: [&str; 4] = ["LC_", "CUDA_", "NVIDIA_", "NCCL_"];
-
-/// The way to the hub where there is no other. One with a password in it is a secret, and stays here.
-const PROXIES: [&str; 6] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "ALL_PROXY",
     "https_proxy",
     "http_proxy",
     "all_proxy",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_TF32_OVERRIDE",
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
 ];
+/// Settings of CUDA and of its library for several GPUs, which are many and change.
+const PREFIXES: [&str; 2] = ["CUDA_", "NCCL_"];
+
+/// Words of which a name tells that its value is a secret, whatever it begins with.
+const SECRETS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH", "COOKIE"];
 
 /// Returns the variables of this process that an engine and its workers get. All others stay here: the service's own
 /// hold secrets, such as the database's password.
 pub fn for_engines() -> Vec<(OsString, OsString)> {
-    let is_passed_on = |name: &str| NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let is_open_proxy = |name: &str, value: &OsStr| PROXIES.contains(&name) && !value.as_bytes().contains(&b'@');
-    let passed_on = std::env::vars_os().filter(|(name, value)| {
-        let name = name.to_str().unwrap_or_default();
-        is_passed_on(name) || is_open_proxy(name, value)
-    });
-    passed_on.collect()
+    std::env::vars_os()
+        .filter(|(name, value)| is_passed_on(name.to_str().unwrap_or_default(), value))
+        .collect()
+}
+
+/// Of what is for engines by its name, a URL with a user or a password in it is a secret, and stays here.
+fn is_passed_on(name: &str, value: &OsStr) -> bool {
+    let is_setting = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let is_secret = SECRETS.iter().any(|word| name.to_uppercase().contains(word));
+    let is_address = name.to_uppercase().ends_with("_PROXY") || name == "HF_ENDPOINT";
+    let has_user = is_address && value.as_bytes().contains(&b'@');
+    (NAMES.contains(&name) || (is_setting && !is_secret)) && !has_user
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn passes(name: &str, value: &str) -> bool {
+        is_passed_on(name, OsStr::new(value))
+    }
+
+    #[test]
+    fn what_an_engine_needs_is_passed_on() {
+        for name in NAMES
+            .into_iter()
+            .chain(["CUDA_VISIBLE_DEVICES", "CUDA_CACHE_PATH", "NCCL_DEBUG"])
+        {
+            assert!(passes(name, "value"), "{name}");
+        }
+        assert!(passes("HTTPS_PROXY", "http://proxy:3128") && passes("HF_ENDPOINT", "https://mirror.example"));
+    }
+
+    #[test]
+    fn a_secret_of_any_name_stays_with_the_service() {
+        for name in [
+            "JOULEMARK_DATABASE_URL",
+            "JOULEMARK_API_KEY",
+            "JOULEMARK_CALLBACK_SECRET_FILE",
+            "DATABASE_URL",
+            "PGPASSWORD",
+            "PGPASSFILE",
+            "PGUSER",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "HF_TOKEN",
+            "HUGGING_FACE_HUB_TOKEN",
+            "NVIDIA_API_KEY",
+            "CUDA_API_KEY",
+            "NCCL_AUTH_TOKEN",
+            "NCCL_password",
+            "LC_SECRET",
+            "GITHUB_TOKEN",
+            "SSH_AUTH_SOCK",
+            "KUBECONFIG",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "LD_PRELOAD",
+            "path",
+            "",
+        ] {
+            assert!(!passes(name, "secret"), "{name}");
+        }
+        for name in ["HTTPS_PROXY", "all_proxy", "HF_ENDPOINT"] {
+            assert!(!passes(name, "http://user:secret@host"), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_of_the_services_own_is_passed_on(rest in "[A-Za-z0-9_]{0,20}", value in "[ -~]{0,20}") {
+            for prefix in ["JOULEMARK_", "PG", "AWS_", "DATABASE_"] {
+                let name = format!("{prefix}{rest}");
+                prop_assert!(!passes(&name, &value), "{}", name);
+            }
+        }
+    }
 }

@@ -16,6 +16,8 @@ use joulemark_experiment::FieldProblem;
 use joulemark_flops::json_text::count_values;
 use joulemark_measurement::quoted;
 
+#[cfg(test)]
+mod any_bytes;
 mod yaml;
 
 /// A document that was read, and its text where that is YAML.

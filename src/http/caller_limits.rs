@@ -180,5 +180,6 @@ pub fn quota(limits: &Limits, caller: &Caller) -> Quota {
     Quota {
         queued: (limits.max_queued > 0).then_some(limits.max_queued),
         unfinished_of_submitter: of_caller.and_then(|allowed| allowed.unfinished),
+        stored_bytes_of_submitter: (limits.max_stored_bytes_per_user > 0).then_some(limits.max_stored_bytes_per_user),
     }
 }

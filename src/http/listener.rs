@@ -1,10 +1,11 @@
 //! Where connections come from: a port, or a socket in the file system that only some of this host's programs may use.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream as BlockingStream;
+use std::os::unix::net::{SocketAddr as BlockingAddress, UnixStream as BlockingStream};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
@@ -38,10 +39,7 @@ impl Listener {
             Listen::Address(address) => bind_port(*address).map(Self::Port),
             Listen::Socket(path) => {
                 remove_what_a_dead_server_left(path)?;
-                let listener = UnixListener::bind(path)?;
-                let file = SocketFile(path.clone());
-                std::fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-                Ok(Self::Socket(listener, file))
+                bind_socket(path)
             }
         }
     }
@@ -91,6 +89,28 @@ fn bind_port(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Makes the socket in a folder that nobody else enters and gives it its name once it has its mode: it is never under that
+/// name with another one. The umask would be every thread's.
+fn bind_socket(path: &Path) -> io::Result<Listener> {
+    // The name is one that clients can use; the one that it is made under may be longer.
+    BlockingAddress::from_pathname(path)?;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let private = tempfile::Builder::new()
+        .prefix(".joulemark-socket-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)?;
+    let folder = File::open(private.path())?;
+    // In a folder with the set-group-ID bit, so is the new one: the socket gets its group.
+    let made = PathBuf::from(format!("/proc/self/fd/{}/socket", folder.as_raw_fd()));
+    let listener = UnixListener::bind(&made)?;
+    std::fs::set_permissions(&made, Permissions::from_mode(SOCKET_MODE))?;
+    // Unlike a new name for it, this replaces nothing.
+    match std::fs::hard_link(private.path().join("socket"), path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::AddrInUse.into()),
+        linked => linked.map(|()| Listener::Socket(listener, SocketFile(path.to_owned()))),
+    }
+}
+
 /// A file that is no socket is somebody's, and a socket that answers is another server's.
 fn remove_what_a_dead_server_left(path: &Path) -> io::Result<()> {
     let is_socket = match std::fs::symlink_metadata(path) {
@@ -126,6 +146,48 @@ mod tests {
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_has_its_mode_and_its_folders_group_from_its_first_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let seen = path.clone();
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let watcher = std::thread::spawn(move || {
+            let mut modes = std::collections::BTreeSet::new();
+            while is_over.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                if let Ok(metadata) = seen.symlink_metadata() {
+                    modes.insert(metadata.mode() & 0o7777);
+                }
+            }
+            modes
+        });
+        for _ in 0..200 {
+            drop(Listener::bind(&Listen::Socket(path.clone())).unwrap());
+        }
+        over.send(()).unwrap();
+        let modes = watcher.join().unwrap();
+        assert!(modes.iter().all(|mode| *mode == SOCKET_MODE), "{modes:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    #[tokio::test]
+    async fn a_link_or_a_pipe_in_the_sockets_place_is_neither_followed_nor_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("elsewhere", path("link")).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for name in ["link", "pipe"] {
+            let refused = Listener::bind(&Listen::Socket(path(name))).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists, "{name}");
+        }
+        assert!(!path("elsewhere").exists());
+        let long = folder.path().join("x".repeat(120));
+        assert!(
+            Listener::bind(&Listen::Socket(long)).is_err(),
+            "no client could name it"
+        );
     }
 
     #[tokio::test]

@@ -108,11 +108,49 @@ chmod 0440 /srv/powercap/intel-rapl:0/energy_uj
 expect "the service's group reads RAPL" 'works +package-0' "$(sudo -u joulemark joulemark doctor --rapl-root /srv/powercap)"
 expect "others do not" 'permission denied' "$(sudo -u mallory joulemark doctor --rapl-root /srv/powercap)"
 
+# Memory that runs out ends one experiment
+submit() {
+  web -D - -o /dev/null -H "Authorization: Bearer $key" "$api" -H 'Content-Type: application/json' -d "$1" |
+    sed -n 's/^location: //p' | tr -d '\r'
+}
+if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then
+  mkdir -p /etc/systemd/system/joulemark.service.d
+  printf '[Service]\nMemoryMax=400M\nMemorySwapMax=0\n' >/etc/systemd/system/joulemark.service.d/memory.conf
+  systemctl daemon-reload
+  systemctl restart joulemark
+  until_up
+  pid=$(main_pid)
+  killed=$(submit '{"model_name": "synthetic:memory_mb=2000", "prompts": ["a"], "max_output_tokens": 1, "num_cycles": 1,
+    "warmup_iterations": 0, "idle_baseline_sec": 0}')
+  expect "a worker that takes too much is killed" '"signal":"SIGKILL"' "$(web -H "Authorization: Bearer $key" "$killed?wait=60")"
+  expect "by the kernel" 'oom_kill [1-9]' "$(cat /sys/fs/cgroup/system.slice/joulemark.service/memory.events)"
+  [ "$(main_pid)" = "$pid" ] || fail "the server went with it"
+  printf 'ok: the server is the same\n'
+  after=$(submit '{"model_name": "synthetic:", "prompts": ["a"], "max_output_tokens": 1, "num_cycles": 1,
+    "warmup_iterations": 0, "idle_baseline_sec": 0}')
+  expect "and runs the next" '"state":"completed"' "$(web -H "Authorization: Bearer $key" "$after?wait=60")"
+  seeded=$(submit '{"model_name": "synthetic:decode_ms=600000", "max_output_tokens": 4, "num_cycles": 1,
+    "warmup_iterations": 0, "idle_baseline_sec": 0,
+    "prompts": {"synthetic": {"input_tokens": 50000, "count": 100000, "seed": 1}}}')
+  for _ in $(seq 200); do
+    shown=$(web -H "Authorization: Bearer $key" "$seeded")
+    grep -q '"state":"measuring"' <<<"$shown" && break
+    sleep 0.1
+  done
+  expect "20 GB of prompts made from a seed fit into 400 MB" '"state":"measuring"' "$shown"
+  web -o /dev/null -X POST -H "Authorization: Bearer $key" "$seeded/cancel"
+  rm /etc/systemd/system/joulemark.service.d/memory.conf
+  systemctl daemon-reload
+  systemctl restart joulemark
+  until_up
+else
+  printf 'left out: memory that runs out, since this container has no memory controller\n'
+fi
+
 # Stop and start
 endless='{"model_name": "synthetic:decode_ms=600000", "prompts": ["a"], "max_output_tokens": 4, "warmup_iterations": 0,
   "idle_baseline_sec": 0}'
-location=$(web -D - -o /dev/null -H "Authorization: Bearer $key" "$api" -H 'Content-Type: application/json' -d "$endless" |
-  sed -n 's/^location: //p' | tr -d '\r')
+location=$(submit "$endless")
 for _ in $(seq 100); do
   pgrep -f parent-pid >/dev/null && break
   sleep 0.1

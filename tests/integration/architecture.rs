@@ -36,13 +36,13 @@ const OF_DEVELOPERS: [&str; 7] = [
     "tests", "contract", "examples", "benches", "testkit", "fixtures", "testdata",
 ];
 
-struct Source {
-    path: String,
-    text: String,
+pub struct Source {
+    pub path: String,
+    pub text: String,
 }
 
 /// Every Rust file of the repository, below the folders that hold them.
-fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> = ["src", "crates", "engines", "tests", "benches"]
         .map(|name| root.join(name))

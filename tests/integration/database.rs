@@ -152,7 +152,17 @@ fn the_help_of_each_database_command_shows_its_own_options_alone() {
         ("check", &[][..]),
         ("backup", &[]),
         ("migrate", &[]),
-        ("prune", &["--vacuum", "--retention-days", "--retention-bytes"]),
+        (
+            "prune",
+            &[
+                "--vacuum",
+                "--retention-days",
+                "--retention-bytes",
+                "--prompt-retention-days",
+                "--event-retention-days",
+                "--audit-retention-days",
+            ],
+        ),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_joulemark"))
             .args(["db", name, "--help"])

@@ -43,6 +43,24 @@ impl Guarded {
         }
     }
 
+    /// Stops the server and starts another one on what it left, with these options.
+    pub fn restarted(self, options: &[&str]) -> Self {
+        let Self {
+            server,
+            client,
+            _folder,
+        } = self;
+        drop(server);
+        let mut all = vec!["--auth", "keys", "--allow-synthetic-engine"];
+        all.extend(options);
+        let server = Server::start_in(_folder.path(), &all);
+        Self {
+            server,
+            client,
+            _folder,
+        }
+    }
+
     /// `joulemark key` on the server's database: success, standard output, standard error.
     pub fn key_command(&self, arguments: &[&str]) -> (bool, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));

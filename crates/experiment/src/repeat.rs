@@ -13,6 +13,8 @@ pub struct Repeat {
     pub experiment: Value,
     /// How many of its prompts are missing, because they were another's or an export leaves them out.
     pub withheld_prompts: u64,
+    /// How many of its prompts are missing, because the server dropped them; 0 of an export, which has none anyway.
+    pub dropped_prompts: u64,
     /// Each weight file that it ran with and its SHA-256, `None` where the document has none; empty where the document
     /// names no file.
     pub model_sha256: Vec<(String, Option<String>)>,
@@ -31,6 +33,7 @@ impl Repeat {
             return Some(Self {
                 experiment: Value::Object(fields_of(experiment)),
                 withheld_prompts: withheld(object),
+                dropped_prompts: dropped(object),
                 model_sha256: digests(&document["model"]["sha256"]),
             });
         }
@@ -40,6 +43,7 @@ impl Repeat {
         is_shown.then(|| Self {
             experiment: Value::Object(fields_of(object)),
             withheld_prompts: withheld(object),
+            dropped_prompts: dropped(object),
             model_sha256: Vec::new(),
         })
     }
@@ -97,6 +101,11 @@ fn withheld(object: &Map<String, Value>) -> u64 {
     object.get("prompts_withheld").and_then(Value::as_u64).unwrap_or(0)
 }
 
+fn dropped(object: &Map<String, Value>) -> u64 {
+    let dropped = object.get("prompts_dropped").and_then(|dropped| dropped.get("count"));
+    dropped.and_then(Value::as_u64).unwrap_or(0)
+}
+
 fn digests(list: &Value) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let files = list.as_array().into_iter().flatten();
@@ -133,6 +142,7 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
     Repeat {
         experiment: experiment.into(),
         withheld_prompts: value("prompt_count").as_u64().filter(|_| is_withheld).unwrap_or(0),
+        dropped_prompts: 0,
         model_sha256: digests(&value("model_sha256")),
     }
 }
@@ -225,6 +235,13 @@ mod tests {
         let shown = json!({"id": "x", "state": "queued", "created_at": "t", "model_name": "m", "prompts": [],
             "prompts_withheld": 2});
         assert_eq!(Repeat::of(&shown).unwrap().withheld_prompts, 2);
+        let dropped = json!({"count": 4, "sha256": "ab", "dropped_at": "t"});
+        let shown = json!({"id": "x", "state": "failed", "created_at": "t", "prompts": [], "prompts_dropped": dropped});
+        let results = json!({"experiment": {"prompts": []}, "validation": {}, "prompts_dropped": dropped});
+        for document in [shown, results] {
+            let repeat = Repeat::of(&document).unwrap();
+            assert_eq!((repeat.withheld_prompts, repeat.dropped_prompts), (0, 4), "{document}");
+        }
         for other in [json!({"model_name": "m"}), json!([]), json!({"experiment": {}})] {
             assert_eq!(Repeat::of(&other), None);
         }

@@ -1,3 +1,6 @@
+use std::iter::StepBy;
+use std::ops::Range;
+
 use super::choices::Distribution;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
@@ -56,10 +59,10 @@ impl Spec {
     }
 
     /// Indices of the prompts that `rank` runs, of `prompt_count` in all.
-    pub fn prompts_of_rank(&self, rank: u32, prompt_count: u32) -> Vec<u32> {
+    pub fn prompts_of_rank(&self, rank: u32, prompt_count: u32) -> StepBy<Range<u32>> {
         match self.distribution {
-            Distribution::Replicate => (0..prompt_count).collect(),
-            Distribution::Shard => (rank..prompt_count).step_by(self.num_processes as usize).collect(),
+            Distribution::Replicate => (0..prompt_count).step_by(1),
+            Distribution::Shard => (rank..prompt_count).step_by(self.num_processes as usize),
         }
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! [`describe()`] reads what counting needs, [`ModelFiles::open`] all that the headers say.
 
+#[cfg(test)]
+mod any_bytes;
 mod catalogue;
 mod config;
 mod config_text;

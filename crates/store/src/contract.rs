@@ -10,6 +10,7 @@ mod maintenance;
 mod moving;
 mod nodes;
 mod postgres;
+mod pruning;
 mod queue_depth;
 mod queueing;
 mod quotas;
@@ -83,6 +84,7 @@ contract! {
     quotas::of_many_at_once_no_more_are_let_in_than_may_wait,
     quotas::each_submitter_has_a_quota_of_what_waits_or_runs,
     quotas::whoever_finds_no_room_leaves_the_key_free,
+    quotas::each_submitter_stores_so_many_bytes_and_no_more_however_many_come_at_once,
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
     listing::model_and_time_narrow_a_list,
@@ -140,4 +142,8 @@ contract! {
     retention::the_oldest_go_first_until_the_rest_fits,
     retention::what_runs_is_left_alone,
     retention::without_a_bound_everything_is_kept,
+    pruning::prompts_of_what_is_finished_go_and_their_number_and_hash_stay,
+    pruning::prompts_of_a_built_in_set_are_no_prompts_to_drop,
+    pruning::changes_of_state_go_but_the_last_of_each_experiment,
+    pruning::old_entries_of_the_audit_log_and_free_keys_go_in_batches,
 }

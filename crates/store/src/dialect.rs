@@ -83,14 +83,16 @@ impl Dialect {
                  updated_at_us = $2, node_name = $3, gpus = $4 \
                  WHERE id = $1 AND state = 'queued' \
                  RETURNING id, spec, state, attempt, warnings, failure, created_at_us, started_at_us, \
-                 finished_at_us, updated_at_us, node_name, gpus, labels, user_name, submitter, request_id, traceparent"
+                 finished_at_us, updated_at_us, node_name, gpus, labels, user_name, submitter, request_id, traceparent, \
+                 dropped_prompts"
             }
             Self::Postgres => {
                 "UPDATE experiments SET state = 'starting', attempt = attempt + 1, started_at_us = $2, \
                  updated_at_us = $2, node_name = $3, gpus = $4 \
                  WHERE id = (SELECT id FROM experiments WHERE id = $1 AND state = 'queued' FOR UPDATE SKIP LOCKED) \
                  RETURNING id, spec, state, attempt, warnings, failure, created_at_us, started_at_us, \
-                 finished_at_us, updated_at_us, node_name, gpus, labels, user_name, submitter, request_id, traceparent"
+                 finished_at_us, updated_at_us, node_name, gpus, labels, user_name, submitter, request_id, traceparent, \
+                 dropped_prompts"
             }
         }
     }

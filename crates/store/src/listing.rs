@@ -105,6 +105,7 @@ impl Store {
         const SELECT: &str = concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
             "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.labels, e.submitter, e.request_id, e.traceparent, ",
+            "e.dropped_prompts, ",
             "r.experiment_id, r.report, r.packed FROM "
         );
         let text = statement(query, SELECT, " LEFT JOIN reports r ON r.experiment_id = e.id");

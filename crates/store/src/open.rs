@@ -7,6 +7,7 @@ use std::str::FromStr as _;
 use std::sync::Once;
 use std::time::Duration;
 
+use joulemark_files::{open_own, require_own_place, require_regular};
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection};
@@ -73,6 +74,7 @@ impl Store {
     async fn connect(url: &str, statement_timeout: Option<Duration>) -> Result<Self, StoreError> {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let dialect = Dialect::of_url(url)?;
+        require_files(url)?;
         probe(dialect, url).await?;
         let Pools { writes, own, reads } = pools(dialect, url, statement_timeout).await?;
         let long_reads = match (dialect, is_in_memory(url)) {
@@ -144,11 +146,51 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
 /// Makes a missing file of ours, which only its owner may read: it holds prompts. What SQLite puts beside it gets the
 /// same mode.
 fn create_for_owner(file: &Path) -> io::Result<()> {
-    let made = File::options().write(true).create_new(true).mode(0o600).open(file);
+    let made = open_own(file, File::options().write(true).create_new(true).mode(0o600));
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map(drop),
     }
+}
+
+/// Refuses a link or a pipe in the place of an SQLite file or of what SQLite puts beside it, and a pipe in that of what
+/// the driver of Postgres reads: neither looks what it opens.
+fn require_files(url: &str) -> Result<(), StoreError> {
+    let unusable = |path: &Path, error: io::Error| StoreError::BadUrl(format!("{}: {error}", path.display()));
+    if let Some(file) = sqlite_file(url) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut path = file.clone().into_os_string();
+            path.push(suffix);
+            let path = PathBuf::from(path);
+            require_own_place(&path).map_err(|error| unusable(&path, error))?;
+        }
+    }
+    if !url.starts_with("sqlite:") {
+        for path in postgres_files(url) {
+            require_regular(&path).map_err(|error| unusable(&path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the files that a Postgres URL and its environment name.
+fn postgres_files(url: &str) -> Vec<PathBuf> {
+    const PARAMETERS: [&str; 6] = [
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+    ];
+    const VARIABLES: [&str; 4] = ["PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGPASSFILE"];
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let named = pairs.filter(|(name, _)| PARAMETERS.contains(name));
+    let named = named.map(|(_, value)| PathBuf::from(value.replace("%2F", "/").replace("%2f", "/")));
+    let variables = VARIABLES.iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pgpass"));
+    named.chain(variables).chain(home).collect()
 }
 
 fn is_in_memory(url: &str) -> bool {

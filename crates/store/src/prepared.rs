@@ -6,7 +6,7 @@ use super::StoreError;
 use super::queue::QueueColumns;
 use super::record::{NewCallback, NewExperiment, to_json, to_us};
 use joulemark_experiment::access::{Action, AuditEntry};
-use joulemark_experiment::{Arrival, ExperimentId};
+use joulemark_experiment::{Arrival, ExperimentId, Prompts};
 
 /// What a client names a submission by, so that sending it again does not queue it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub enum Submitted {
     QueueFull,
     /// As many of its submitter's wait or run as may.
     QuotaUsedUp,
+    /// With it, its submitter would have more bytes stored than may be.
+    TooMuchStored {
+        used_bytes: u64,
+    },
 }
 
 /// What a submission must find room in; none is without limit.
@@ -39,6 +43,8 @@ pub struct Quota {
     pub queued: Option<u64>,
     /// Most that wait or run, of its submitter.
     pub unfinished_of_submitter: Option<u64>,
+    /// Most bytes that all of its submitter's take, this one among them.
+    pub stored_bytes_of_submitter: Option<u64>,
 }
 
 /// A submission as the rows that it becomes.
@@ -47,6 +53,8 @@ pub struct Prepared {
     pub id: ExperimentId,
     pub(super) id_text: String,
     pub(super) spec: String,
+    /// Whether texts of its own stand in the spec.
+    pub(super) has_prompts: bool,
     pub(super) model_name: String,
     pub(super) warnings: String,
     pub(super) labels: Vec<(String, String)>,
@@ -66,6 +74,8 @@ impl Prepared {
             id: new.id,
             id_text: new.id.to_string(),
             spec: to_json(&new.spec)?,
+            has_prompts: matches!(&new.spec.prompts, Prompts::Texts(texts) if !texts.is_empty())
+                || !new.spec.prompt_lines.is_empty(),
             model_name: new.spec.model_name.clone(),
             warnings: to_json(&new.warnings)?,
             labels: labels.map(|(label, value)| (label.clone(), value.clone())).collect(),
@@ -81,5 +91,10 @@ impl Prepared {
 
     pub fn submitter(&self) -> Option<&str> {
         self.entry.name.as_deref()
+    }
+
+    /// What is counted of it as its submitter's.
+    pub fn stored_bytes(&self) -> u64 {
+        self.spec.len() as u64
     }
 }

@@ -1,4 +1,4 @@
-//! How many may wait. Counted by the writer, once for all that it commits together, so that no limit is passed however
+//! How many may wait, and how much may be stored. Counted by the writer, once for all that it commits together, so that no limit is passed however
 //! many come at once, and a long queue costs a group one walk along an index.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use sqlx::any::Any;
 use sqlx::{Row, Transaction};
 
 use super::prepared::{Prepared, Submitted};
-use super::{Store, StoreError};
+use super::{Store, StoreError, stored_bytes};
 
 const QUEUED: &str =
     "SELECT COUNT(*) AS experiments FROM (SELECT id FROM experiments WHERE state = 'queued' LIMIT $1) counted";
@@ -31,7 +31,7 @@ pub async fn refuse(
         }
         None => 0,
     };
-    let mut unfinished: HashMap<&str, u64> = HashMap::new();
+    let mut of_submitters: HashMap<&str, OfSubmitter> = HashMap::new();
     let mut refused_keys = HashMap::new();
     for (prepared, outcome) in group.iter().zip(outcomes.iter_mut()) {
         if *outcome != Submitted::Stored {
@@ -40,18 +40,12 @@ pub async fn refuse(
         let quota = prepared.quota;
         if quota.queued.is_some_and(|most| waiting >= most) {
             *outcome = Submitted::QueueFull;
-        } else if let (Some(most), Some(submitter)) = (quota.unfinished_of_submitter, prepared.submitter()) {
-            if !unfinished.contains_key(submitter) {
-                let counted = sqlx::query(UNFINISHED).bind(submitter).bind(limit(most));
-                let row = counted.fetch_one(&mut **transaction).await?;
-                unfinished.insert(submitter, count(&row)?);
+        } else if let Some(submitter) = prepared.submitter() {
+            if !of_submitters.contains_key(submitter) {
+                let read = OfSubmitter::read(transaction, submitter, quota).await?;
+                of_submitters.insert(submitter, read);
             }
-            let of_submitter = unfinished.entry(submitter).or_default();
-            if *of_submitter >= most {
-                *outcome = Submitted::QuotaUsedUp;
-            } else {
-                *of_submitter += 1;
-            }
+            *outcome = of_submitters.entry(submitter).or_default().admit(prepared);
         }
         match (*outcome, &prepared.key) {
             (Submitted::Stored, _) => waiting += 1,
@@ -60,6 +54,50 @@ pub async fn refuse(
         }
     }
     free_keys(transaction, group, outcomes, &refused_keys).await
+}
+
+/// What a submitter has, with what came before in the group.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfSubmitter {
+    unfinished: u64,
+    stored_bytes: u64,
+}
+
+impl OfSubmitter {
+    async fn read(
+        transaction: &mut Transaction<'static, Any>,
+        submitter: &str,
+        quota: Quota,
+    ) -> Result<Self, StoreError> {
+        let mut read = Self::default();
+        if let Some(most) = quota.unfinished_of_submitter {
+            let counted = sqlx::query(UNFINISHED).bind(submitter).bind(limit(most));
+            read.unfinished = count(&counted.fetch_one(&mut **transaction).await?)?;
+        }
+        if quota.stored_bytes_of_submitter.is_some() {
+            read.stored_bytes = stored_bytes::of(transaction, submitter).await?;
+        }
+        Ok(read)
+    }
+
+    /// Counts one more where there is room for it.
+    fn admit(&mut self, prepared: &Prepared) -> Submitted {
+        let quota = prepared.quota;
+        if quota
+            .unfinished_of_submitter
+            .is_some_and(|most| self.unfinished >= most)
+        {
+            return Submitted::QuotaUsedUp;
+        }
+        let stored_bytes = self.stored_bytes.saturating_add(prepared.stored_bytes());
+        if quota.stored_bytes_of_submitter.is_some_and(|most| stored_bytes > most) {
+            let used_bytes = self.stored_bytes;
+            return Submitted::TooMuchStored { used_bytes };
+        }
+        self.unfinished += 1;
+        self.stored_bytes = stored_bytes;
+        Submitted::Stored
+    }
 }
 
 /// Whoever came with the same key in the same group is refused likewise: what it would repeat is not there.

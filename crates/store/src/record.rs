@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use joulemark_experiment::access::Actor;
-use joulemark_experiment::{Arrival, ExperimentId, Failure, Spec, State, Warning};
+use joulemark_experiment::{Arrival, DroppedPrompts, ExperimentId, Failure, Spec, State, Warning};
 use joulemark_measurement::quoted;
 
 /// Whom to tell of the experiment's end.
@@ -56,6 +56,8 @@ pub struct Record {
     /// The authenticated name of who submitted it; null on a server without authentication.
     pub submitter: Option<String>,
     pub arrival: Arrival,
+    /// What retention dropped of its prompts; none of the spec's are left then.
+    pub dropped_prompts: Option<DroppedPrompts>,
 }
 
 /// The columns that [`record`] reads, of a table called `e`; the same stand in `Dialect::claim`.
@@ -63,8 +65,8 @@ macro_rules! select_records {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.spec, e.state, e.attempt, e.warnings, e.failure, e.created_at_us, e.started_at_us, ",
-            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.labels, e.submitter, e.request_id, e.traceparent ",
-            "FROM ",
+            "e.finished_at_us, e.updated_at_us, e.node_name, e.gpus, e.labels, e.submitter, e.request_id, e.traceparent, ",
+            "e.dropped_prompts FROM ",
             $rest
         )
     };
@@ -110,6 +112,10 @@ pub fn record(row: &AnyRow) -> Result<(Record, usize), StoreError> {
             request_id: row.try_get("request_id")?,
             traceparent: row.try_get("traceparent")?,
         },
+        dropped_prompts: row
+            .try_get::<Option<&str>, _>("dropped_prompts")?
+            .map(|json| from_json(&format!("the dropped prompts of experiment {id}"), json))
+            .transpose()?,
     };
     Ok((record, bytes))
 }

@@ -1,11 +1,13 @@
 //! Endings that wait on disk for a database that is away. A file an attempt, there whole or not at all; the database
 //! decides, by the attempt, whether it is still wanted.
 
-use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use joulemark_files::{open_own, private_folder};
 
 use super::{Ending, Store, StoreError};
 
@@ -31,18 +33,14 @@ pub struct Drained {
 
 impl Spool {
     /// # Errors
-    /// When the folder cannot be made, or is another server's: two would take each other's endings for left ones.
+    /// When the folder cannot be made, is a link or open to others' files, or is another server's: two would take each
+    /// other's endings for left ones.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // Endings hold what models said. A folder of an earlier version was open to all.
-        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        private_folder(folder)?;
         let mut options = File::options();
-        let lock = options
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(folder.join(LOCK))?;
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = open_own(&folder.join(LOCK), options)
+            .map_err(|error| io::Error::new(error.kind(), format!("{LOCK}: {error}")))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::Error::new(
@@ -108,7 +106,7 @@ impl Spool {
         paths.sort();
         for path in paths {
             let shown = path.display();
-            let ending = match serde_json::from_slice::<Ending>(&fs::read(&path)?) {
+            let ending = match serde_json::from_slice::<Ending>(&read(&path)?) {
                 Ok(ending) => ending,
                 Err(error) => {
                     tracing::error!(%error, "{shown} is no ending of an attempt; it is left there");
@@ -148,13 +146,15 @@ pub enum DrainError {
     Store(#[from] StoreError),
 }
 
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_own(path, File::options().read(true))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut options = File::options();
+    let mut file = open_own(path, options.write(true).create(true).truncate(true).mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -10,7 +10,7 @@ use super::dialect::Dialect;
 use super::prepared::{IdempotencyKey, Prepared, Quota, Submitted};
 use super::queue::INSERT_LANE;
 use super::record::{id as id_of, to_us};
-use super::{StoreError, callbacks, quota};
+use super::{StoreError, callbacks, quota, stored_bytes};
 
 /// Writes a group within a transaction; one outcome each, in order.
 pub async fn write(
@@ -56,8 +56,8 @@ pub async fn write(
     for chunk in chunks(&fresh) {
         let text = many_rows(
             "INSERT INTO experiments (id, spec, model_name, warnings, created_at_us, updated_at_us, lane, user_name, \
-             priority, submitter, request_id, traceparent, state, attempt) VALUES",
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
+             priority, submitter, request_id, traceparent, has_prompts, state, attempt) VALUES",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
             chunk.len(),
         );
         let mut insert = sqlx::query(AssertSqlSafe(text));
@@ -74,10 +74,18 @@ pub async fn write(
                 .bind(prepared.queue.priority)
                 .bind(&prepared.entry.name)
                 .bind(&prepared.arrival.request_id)
-                .bind(&prepared.arrival.traceparent);
+                .bind(&prepared.arrival.traceparent)
+                .bind(i64::from(prepared.has_prompts));
         }
         insert.execute(&mut **transaction).await?;
     }
+    let mut stored: BTreeMap<&str, i64> = BTreeMap::new();
+    for prepared in &fresh {
+        if let Some(submitter) = prepared.submitter() {
+            *stored.entry(submitter).or_default() += prepared.stored_bytes().cast_signed();
+        }
+    }
+    stored_bytes::add(transaction, &stored).await?;
     let labels = fresh
         .iter()
         .flat_map(|prepared| prepared.labels.iter().map(|label| (&prepared.id_text, label)));
@@ -158,18 +166,6 @@ impl super::Store {
         } else {
             Ok(Submitted::KeyTaken)
         }
-    }
-
-    /// Forgets the keys that are free again; how many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn drop_expired_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let dropped = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at_us <= $1")
-            .bind(to_us(now))
-            .execute(&self.writes)
-            .await?;
-        Ok(dropped.rows_affected())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the service's tests and benches share: hardware, databases, hosts and servers of their own, and the truth that they
 //! are held against. Owns no assertion of a test's.
 
+pub mod edits;
 pub mod eight_boards;
 pub mod fake_engine;
 pub mod fake_powercap;

@@ -1,48 +1,153 @@
+//! What a rank runs: its prompts as tokens, and how each is sampled.
+
 use super::cut::{PROBE, cut, template_end};
 use super::protocol::Job;
-use crate::inference::{Engine, EngineError, Sampling, prompts};
-use joulemark_experiment::{PromptLine, Prompts, Spec};
+use crate::inference::prompts::{self, SyntheticTokenIds};
+use crate::inference::{Engine, EngineDescription, EngineError, Sampling};
+use joulemark_experiment::{PromptLine, Prompts, Spec, SyntheticPrompts};
 
 /// A prompt as it goes to the model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedPrompt {
     pub index: u32,
     pub tokens: Vec<u32>,
 }
 
-/// Returns this rank's prompts as tokens, and how many of them were cut to `max_input_tokens`. A chat template's end stays.
+/// The prompts of a rank, in order.
+#[derive(Clone, Debug)]
+pub enum PreparedPrompts {
+    /// Of texts, which the submission brought.
+    Tokenized(Vec<PreparedPrompt>),
+    Seeded(SeededPrompts),
+}
+
+/// Prompts that a seed stands for. Each is made when its turn comes, in each pass anew: their number takes no memory.
+#[derive(Clone, Debug)]
+pub struct SeededPrompts {
+    /// Those of all ranks, from the first.
+    all: SyntheticTokenIds,
+    indices: std::iter::StepBy<std::ops::Range<u32>>,
+    /// Tokens of each that are kept.
+    kept_tokens: usize,
+}
+
+impl PreparedPrompts {
+    /// Returns the prompts one after the other, from the first.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = PreparedPrompt> + Send + '_> {
+        match self {
+            Self::Tokenized(prompts) => Box::new(prompts.iter().cloned()),
+            Self::Seeded(prompts) => Box::new(prompts.iter()),
+        }
+    }
+}
+
+impl SeededPrompts {
+    fn iter(&self) -> impl Iterator<Item = PreparedPrompt> + Send + use<> {
+        let (mut all, kept_tokens, mut drawn) = (self.all.clone(), self.kept_tokens, 0);
+        self.indices.clone().filter_map(move |index| {
+            // The other ranks' are drawn as well, and dropped: that a draw is one number of the generator is not certain.
+            let mut tokens = all.nth((index - drawn) as usize)?;
+            drawn = index + 1;
+            tokens.truncate(kept_tokens);
+            Some(PreparedPrompt { index, tokens })
+        })
+    }
+}
+
+/// Returns this rank's prompts, and how many of them were cut to `max_input_tokens`. A chat template's end stays.
 ///
 /// # Errors
 /// When a prompt cannot be tokenized, when its template alone is longer than it may be, or when it leaves no room for its
 /// output in the model's context.
-pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(Vec<PreparedPrompt>, u32), EngineError> {
-    let spec = &job.spec;
-    let description = engine.description();
-    let all = match &spec.prompts {
-        _ if !spec.prompt_lines.is_empty() => tokenize_lines(engine, &spec.prompt_lines, spec.raw_prompt).await?,
-        Prompts::Synthetic { synthetic } => prompts::synthetic_token_ids(
-            description.vocab_size,
-            &description.special_token_ids,
-            synthetic.input_tokens as usize,
-            synthetic.count as usize,
-            synthetic.seed,
-        ),
-        Prompts::Texts(texts) => tokenize(engine, texts, spec.raw_prompt).await?,
+pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(PreparedPrompts, u32), EngineError> {
+    match &job.spec.prompts {
+        _ if !job.spec.prompt_lines.is_empty() => tokenized(engine, Own::Lines(&job.spec.prompt_lines), job).await,
+        Prompts::Synthetic { synthetic } => seeded(synthetic, engine.description(), job),
+        Prompts::Texts(texts) => tokenized(engine, Own::Texts(texts), job).await,
         Prompts::Dataset(dataset) => {
             let texts = prompts::load(&dataset.dataset, dataset.count.map(|count| count as usize))
                 .map_err(|error| EngineError::Tokenize(error.to_string()))?;
-            tokenize(engine, &texts, spec.raw_prompt).await?
+            tokenized(engine, Own::Texts(&texts), job).await
         }
+    }
+}
+
+fn seeded(
+    synthetic: &SyntheticPrompts,
+    description: EngineDescription,
+    job: &Job,
+) -> Result<(PreparedPrompts, u32), EngineError> {
+    let max_tokens = job.spec.max_input_tokens.unwrap_or(u32::MAX);
+    let kept_tokens = synthetic.input_tokens.min(max_tokens) as usize;
+    let indices = job.spec.prompts_of_rank(job.rank, synthetic.count);
+    let count = u32::try_from(indices.len()).unwrap_or(u32::MAX);
+    // All are of one length: what fits the first fits every one.
+    if let Some(first) = indices.clone().next() {
+        require_room(first, kept_tokens, &job.spec, &description)?;
+    }
+    let all = prompts::synthetic_token_ids(
+        description.vocab_size,
+        &description.special_token_ids,
+        synthetic.input_tokens as usize,
+        synthetic.seed,
+    );
+    let truncated = if kept_tokens < synthetic.input_tokens as usize {
+        count
+    } else {
+        0
     };
-    let is_templated = !spec.raw_prompt && !matches!(spec.prompts, Prompts::Synthetic { .. });
+    let prompts = SeededPrompts {
+        all,
+        indices,
+        kept_tokens,
+    };
+    Ok((PreparedPrompts::Seeded(prompts), truncated))
+}
+
+/// Prompts that have texts of their own.
+enum Own<'a> {
+    Texts(&'a [String]),
+    Lines(&'a [PromptLine]),
+}
+
+impl Own<'_> {
+    fn count(&self) -> u32 {
+        let count = match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Lines(lines) => lines.len(),
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    async fn tokens<E: Engine>(&self, engine: &E, index: u32, raw: bool) -> Result<Vec<u32>, EngineError> {
+        let line = match self {
+            Self::Texts(texts) => return engine.tokenize(&texts[index as usize], raw).await,
+            Self::Lines(lines) => &lines[index as usize],
+        };
+        let tokens = match (&line.prompt, &line.messages) {
+            (Some(text), _) => engine.tokenize(text, raw).await,
+            (None, Some(messages)) => engine.tokenize_chat(messages).await,
+            (None, None) => Err(EngineError::Tokenize("it has neither text nor messages".to_owned())),
+        };
+        // A chat template may refuse an order of roles: whose it is must be known to mend it.
+        tokens.map_err(|error| match error {
+            EngineError::Tokenize(message) => EngineError::Tokenize(format!("prompt {index}: {message}")),
+            other => other,
+        })
+    }
+}
+
+async fn tokenized<E: Engine>(engine: &E, own: Own<'_>, job: &Job) -> Result<(PreparedPrompts, u32), EngineError> {
+    let spec = &job.spec;
+    let description = engine.description();
     let mut truncated = 0;
     let mut prepared = Vec::new();
-    for index in spec.prompts_of_rank(job.rank, all.len() as u32) {
-        let mut tokens = all[index as usize].clone();
+    for index in spec.prompts_of_rank(job.rank, own.count()) {
+        let mut tokens = own.tokens(engine, index, spec.raw_prompt).await?;
         if let Some(most) = spec.max_input_tokens.filter(|most| tokens.len() > *most as usize) {
-            let end = match is_templated {
-                true => template_end(&engine.tokenize(PROBE, false).await?, &tokens),
-                false => 0,
+            let end = match spec.raw_prompt {
+                false => template_end(&engine.tokenize(PROBE, false).await?, &tokens),
+                true => 0,
             };
             tokens = cut(&tokens, most as usize, end).ok_or_else(|| {
                 let wanted = "set max_input_tokens to more, or raw_prompt to leave the template out";
@@ -52,45 +157,24 @@ pub async fn prepare<E: Engine>(engine: &E, job: &Job) -> Result<(Vec<PreparedPr
             })?;
             truncated += 1;
         }
-        let max_output_tokens = spec.max_output_tokens_of(index);
-        let needed = tokens.len() as u64 + u64::from(max_output_tokens);
-        if tokens.is_empty() || needed > u64::from(description.max_sequence_tokens) {
-            return Err(EngineError::Tokenize(format!(
-                "prompt {index} has {} tokens; with max_output_tokens {max_output_tokens} the model's context is {} tokens; \
-                 set max_input_tokens to cut prompts",
-                tokens.len(),
-                description.max_sequence_tokens
-            )));
-        }
+        require_room(index, tokens.len(), spec, &description)?;
         prepared.push(PreparedPrompt { index, tokens });
     }
-    Ok((prepared, truncated))
+    Ok((PreparedPrompts::Tokenized(prepared), truncated))
 }
 
-async fn tokenize<E: Engine>(engine: &E, texts: &[String], raw: bool) -> Result<Vec<Vec<u32>>, EngineError> {
-    let mut all = Vec::with_capacity(texts.len());
-    for text in texts {
-        all.push(engine.tokenize(text, raw).await?);
+/// Refuses a prompt that is empty, or that leaves no room for its output in the model's context.
+fn require_room(index: u32, tokens: usize, spec: &Spec, description: &EngineDescription) -> Result<(), EngineError> {
+    let max_output_tokens = spec.max_output_tokens_of(index);
+    let needed = tokens as u64 + u64::from(max_output_tokens);
+    if tokens > 0 && needed <= u64::from(description.max_sequence_tokens) {
+        return Ok(());
     }
-    Ok(all)
-}
-
-async fn tokenize_lines<E: Engine>(engine: &E, lines: &[PromptLine], raw: bool) -> Result<Vec<Vec<u32>>, EngineError> {
-    let mut all = Vec::with_capacity(lines.len());
-    for (index, line) in lines.iter().enumerate() {
-        let tokens = match (&line.prompt, &line.messages) {
-            (Some(text), _) => engine.tokenize(text, raw).await,
-            (None, Some(messages)) => engine.tokenize_chat(messages).await,
-            (None, None) => Err(EngineError::Tokenize("it has neither text nor messages".to_owned())),
-        };
-        // A chat template may refuse an order of roles: whose it is must be known to mend it.
-        let named = |error| match error {
-            EngineError::Tokenize(message) => EngineError::Tokenize(format!("prompt {index}: {message}")),
-            other => other,
-        };
-        all.push(tokens.map_err(named)?);
-    }
-    Ok(all)
+    Err(EngineError::Tokenize(format!(
+        "prompt {index} has {tokens} tokens; with max_output_tokens {max_output_tokens} the model's context is {} tokens; \
+         set max_input_tokens to cut prompts",
+        description.max_sequence_tokens
+    )))
 }
 
 /// The prompt's own stream of random numbers, the same in every cycle and whichever rank runs it.

@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::job::{PreparedPrompt, prepare, sampling};
+use super::job::{PreparedPrompt, PreparedPrompts, prepare, sampling};
 use super::protocol::{self, Job, Order, ProtocolError, Report};
 use crate::inference::{Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
 use joulemark_experiment::{Device, Spec};
@@ -103,13 +104,11 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
         match next(orders).await? {
             Order::WarmUp => {
                 let start = Monotonic::now();
-                for iteration in 0..job.spec.warmup_iterations {
+                // Round and round, from where the iteration before has stopped.
+                let mut upcoming = std::iter::repeat(&prompts).flat_map(PreparedPrompts::iter);
+                for _ in 0..job.spec.warmup_iterations {
                     // One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
-                    let batch = (0..job.spec.batch_size as usize)
-                        .map(|slot| {
-                            &prompts[(iteration as usize * job.spec.batch_size as usize + slot) % prompts.len()]
-                        })
-                        .collect::<Vec<_>>();
+                    let batch = upcoming.by_ref().take(job.spec.batch_size as usize);
                     pass(&engine, &job.spec, batch).await?;
                 }
                 reporter.send(&Report::WarmedUp {
@@ -132,7 +131,7 @@ async fn load<E: Engine>(
     job: &Job,
     counter: TokenCounter,
     reporter: &Reporter,
-) -> Result<(E, Vec<PreparedPrompt>), SessionError> {
+) -> Result<(E, PreparedPrompts), SessionError> {
     let start = Monotonic::now();
     reporter.send(&Report::Loading {
         at_monotonic_sec: start.as_sec(),
@@ -168,12 +167,12 @@ async fn load<E: Engine>(
 async fn measure<E: Engine>(
     engine: &E,
     spec: &Spec,
-    prompts: &[PreparedPrompt],
+    prompts: &PreparedPrompts,
     cycle: u32,
     reporter: &Reporter,
 ) -> Result<(), SessionError> {
     let start = Monotonic::now();
-    let measured = pass(engine, spec, prompts.iter().collect()).await?;
+    let measured = pass(engine, spec, prompts.iter()).await?;
     let window = window(start, Monotonic::now());
     reporter.send(&Report::Measured { cycle, window })?;
     for request in measured {
@@ -182,35 +181,39 @@ async fn measure<E: Engine>(
     reporter.send(&Report::CycleReported { cycle })
 }
 
-/// Runs `prompts` with `batch_size` requests always in flight; results in the prompts' order.
+/// Runs `prompts` with `batch_size` requests always in flight, each prompt taken when its turn comes; results in the
+/// prompts' order.
 async fn pass<E: Engine>(
     engine: &E,
     spec: &Spec,
-    prompts: Vec<&PreparedPrompt>,
+    mut prompts: impl Iterator<Item = PreparedPrompt>,
 ) -> Result<Vec<RequestMeasurement>, EngineError> {
-    // Collected first: a stream over borrowed prompts and an engine's futures is not Send for every lifetime.
-    let requests = prompts
-        .into_iter()
-        .map(|prompt| run_prompt(engine, spec, prompt))
-        .collect::<Vec<_>>();
-    let results = stream::iter(requests)
-        .buffer_unordered(spec.batch_size as usize)
-        .collect::<Vec<_>>()
-        .await;
-    let mut results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-    results.sort_by_key(|request| request.prompt_index);
+    let mut running = FuturesUnordered::new();
+    let mut results = Vec::new();
+    loop {
+        while running.len() < spec.batch_size as usize
+            && let Some(prompt) = prompts.next()
+        {
+            running.push(run_prompt(engine, spec, prompt));
+        }
+        match running.next().await {
+            Some(measured) => results.push(measured?),
+            None => break,
+        }
+    }
+    results.sort_by_key(|request: &RequestMeasurement| request.prompt_index);
     Ok(results)
 }
 
 async fn run_prompt<E: Engine>(
     engine: &E,
     spec: &Spec,
-    prompt: &PreparedPrompt,
+    prompt: PreparedPrompt,
 ) -> Result<RequestMeasurement, EngineError> {
     let input_tokens = prompt.tokens.len() as u32;
     let generated = engine
         .generate(Generation {
-            tokens: prompt.tokens.clone(),
+            tokens: prompt.tokens,
             max_output_tokens: spec.max_output_tokens_of(prompt.index),
             min_output_tokens: spec.min_output_tokens,
             sampling: sampling(spec, prompt.index),

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use joulemark_files::read_given;
 
 use crate::client::{Address, Credential};
 use joulemark_measurement::quoted;
@@ -61,8 +62,8 @@ impl ServerArguments {
             .cacert
             .clone()
             .or_else(|| variable("JOULEMARK_CACERT").map(PathBuf::from));
-        path.map(|path| std::fs::read(&path).with_context(|| format!("--cacert {}", path.display())))
-            .transpose()
+        let read = |path: PathBuf| read_given(&path).with_context(|| format!("--cacert {}", path.display()));
+        Ok(path.map(read).transpose()?.map(|(_, bytes)| bytes))
     }
 }
 

@@ -155,6 +155,14 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
             repeat.withheld_prompts
         );
     }
+    if repeat.dropped_prompts > 0 && how.prompts.is_none() {
+        bail!(
+            "{shown} has no prompts any more: the server has dropped its {} (prompt_retention_days). To repeat it, write \
+             them into \"prompts\" and take \"prompts_dropped\" out, or send them by --prompts FILE; \
+             `prompts_dropped.sha256` says whether they are the same",
+            repeat.dropped_prompts
+        );
+    }
     if let Some(missing) = repeat.missing_digests().filter(|_| runs_a_model(repeat)) {
         if how.is_strict {
             bail!(

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use joulemark_files::open_own;
 use percent_encoding::percent_decode_str;
 
 use crate::cli::say::say;
@@ -19,12 +20,8 @@ pub async fn backup(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     // Beside its place, so that it gets its name in one step once it is whole.
     let unfinished = PathBuf::from(format!("{shown}.unfinished"));
     // Its owner's alone, as the database is.
-    let made = std::fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished);
+    let mut options = std::fs::File::options();
+    let made = open_own(&unfinished, options.write(true).create(true).truncate(true).mode(0o600));
     made.with_context(|| format!("{} cannot be made", unfinished.display()))?;
     let written = write(settings, &unfinished).await;
     let placed = written.and_then(|()| Ok(place(&unfinished, file)?));

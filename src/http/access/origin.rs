@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName, header::HOST};
+use axum::http::{HeaderMap, HeaderName, header::HOST, uri::Authority};
 use ipnet::IpNet;
 
 use super::Peer;
@@ -134,7 +134,8 @@ fn base(headers: &HeaderMap) -> Result<Option<String>, BadHeader> {
     };
     let Some(host) = host else { return Ok(None) };
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    if host.is_empty() || !host.bytes().all(good) {
+    // Bracket by bracket as well: links are made of it.
+    if host.is_empty() || !host.bytes().all(good) || host.parse::<Authority>().is_err() {
         return Err(BadHeader(
             name,
             format!("is {host}; accepted is HOST or HOST:PORT", host = quoted(&host)),
@@ -171,6 +172,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use joulemark_testkit::edits::edited;
     use proptest::prelude::*;
 
     use super::*;
@@ -317,6 +319,42 @@ mod tests {
             ("x-forwarded-host", "lab.example/@evil"),
         ];
         assert_eq!(read(PROXY, &host).unwrap_err().0, "x-forwarded-host");
+    }
+
+    /// A fuzz target; CONTRIBUTING.md says how to run it for longer. Each line of the bytes is a header's value.
+    #[test]
+    fn any_forwarded_headers_are_read_or_refused() {
+        const SEEDS: [&[u8]; 3] = [
+            b"192.0.2.1, 10.0.0.7\nhttps\nlab.example:8443\n/joulemark",
+            b"fd00::1,::ffff:10.0.0.7\nhttp\n[::1]:80\n/a-b/c_d/",
+            b"10.1.1.1\nhttps\n\n",
+        ];
+        let trusted = TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            socket: false,
+        };
+        let peer = Peer::Address((PROXY.parse::<IpAddr>().unwrap(), 4711).into());
+        bolero::check!().with_iterations(2_000).for_each(|bytes: &[u8]| {
+            for bytes in [bytes.to_vec(), edited(&SEEDS, bytes)] {
+                let mut headers = HeaderMap::new();
+                let names = [FOR, PROTO, FORWARDED_HOST, PREFIX].into_iter().cycle();
+                for (name, value) in names.zip(bytes.split(|byte| *byte == b'\n')) {
+                    if let Ok(value) = HeaderValue::from_bytes(value) {
+                        headers.append(name, value);
+                    }
+                }
+                match Origin::read(peer, &headers, &trusted) {
+                    Ok(origin) => {
+                        let link = origin.link("/v1/experiments");
+                        let is_link =
+                            link.starts_with('/') || link.starts_with("http://") || link.starts_with("https://");
+                        assert!(is_link && link.parse::<axum::http::Uri>().is_ok(), "{link:?}");
+                        assert!(link.bytes().all(|byte| byte.is_ascii_graphic()), "{link:?}");
+                    }
+                    Err(BadHeader(_, why)) => assert!(why.contains("accepted") || why.contains("no text"), "{why}"),
+                }
+            }
+        });
     }
 
     proptest! {

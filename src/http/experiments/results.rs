@@ -3,7 +3,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::finished_tag;
-use super::view::{shown, shown_failure};
+use super::view::{shown, shown_dropped, shown_failure};
 use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, answer, not_modified};
@@ -12,7 +12,7 @@ use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{concurrency_limit::Slot, problem::Problem, state::AppState};
 use joulemark_analysis::complete_report;
 use joulemark_experiment::report::Report;
-use joulemark_experiment::{ExperimentId, Spec, State};
+use joulemark_experiment::{DroppedPrompts, ExperimentId, Spec, State};
 use joulemark_store::Version;
 
 /// A completed experiment's aggregate and efficiency, with all that is needed to cite or repeat it.
@@ -29,6 +29,9 @@ pub struct Results {
     /// How many prompts are left out of `experiment.prompts` or `experiment.prompt_lines`, because they are another's; null
     /// when both are whole.
     pub prompts_withheld: Option<u32>,
+    /// What was in `experiment.prompts`, which is empty, before this server dropped it (prompt_retention_days); null where
+    /// nothing was dropped.
+    pub prompts_dropped: Option<DroppedPrompts>,
 }
 
 /// Read a completed experiment's results
@@ -36,7 +39,7 @@ pub struct Results {
 /// Of an experiment that was cancelled, those of the cycles that were finished by then, marked `partial`.
 ///
 /// With `wait` the answer comes once the experiment is finished, or when the time is up. Results never change, but for
-/// the labels of their experiment: with `If-None-Match` they are read once.
+/// the labels of their experiment and for prompts that are dropped: with `If-None-Match` they are read once.
 #[utoipa::path(get, path = "/v1/experiments/{id}/results", tag = "experiments", operation_id = "getResults",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), ReadParameters,
         ("If-None-Match" = Option<String>, Header, description = "`ETag` of an answer that the client has.")),
@@ -72,6 +75,7 @@ pub async fn results(
     };
     complete_report(&mut report);
     let tag = tag_of(&Version::from(&record));
+    let prompts_dropped = shown_dropped(&record, &caller);
     let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
     let results = Results {
         id,
@@ -79,6 +83,7 @@ pub async fn results(
         report,
         experiment,
         prompts_withheld,
+        prompts_dropped,
     };
     answer(&tag, &condition, || fields.json(&results))
 }

@@ -41,6 +41,7 @@ use joulemark_store::{NewExperiment, Quota, Submitted};
             headers(("Location" = String, description = "The experiment, as its client reaches it: a path, or behind a proxy that says so a URL"),
                 ("Idempotent-Replayed" = Option<String>, description = "`true` when its key came before"))),
         (status = 400, description = "The body or the key cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller may not submit, or has as many bytes stored as may be.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not a valid experiment, one that no live node can ever run, or another one under a key that came before.", body = Problem, content_type = "application/problem+json"),
@@ -116,6 +117,10 @@ fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, P
         Submitted::KeyTaken => Err(Problem::idempotency_key_taken()),
         Submitted::QueueFull => Err(Problem::queue_full(quota.queued.unwrap_or(0))),
         Submitted::QuotaUsedUp => Err(Problem::quota_used_up(quota.unfinished_of_submitter.unwrap_or(0))),
+        Submitted::TooMuchStored { used_bytes } => {
+            let allowed_bytes = quota.stored_bytes_of_submitter.unwrap_or(0);
+            Err(Problem::too_much_stored(used_bytes, allowed_bytes))
+        }
     }
 }
 

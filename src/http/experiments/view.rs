@@ -5,7 +5,7 @@ use crate::http::access::Caller;
 use crate::progress::Progress;
 use crate::scheduler::QueueWait;
 use joulemark_experiment::{
-    Callback, CallbackState, DurationEstimate, ExperimentId, Failure, Prompts, Spec, State, Warning,
+    Callback, CallbackState, DroppedPrompts, DurationEstimate, ExperimentId, Failure, Prompts, Spec, State, Warning,
 };
 use joulemark_measurement::RequestMeasurement;
 use joulemark_store::{NewExperiment, Record};
@@ -56,6 +56,9 @@ pub struct Experiment {
     pub request_id: Option<String>,
     /// How many prompts are left out of `prompts` or `prompt_lines`, because they are another's; null when both are whole.
     pub prompts_withheld: Option<u32>,
+    /// What was in `prompts`, which is empty, before this server dropped it (prompt_retention_days); null where nothing was
+    /// dropped.
+    pub prompts_dropped: Option<DroppedPrompts>,
     #[serde(flatten)]
     pub spec: Spec,
 }
@@ -91,6 +94,7 @@ impl Experiment {
             }),
             request_id: new.arrival.request_id,
             prompts_withheld: None,
+            prompts_dropped: None,
             spec: new.spec,
         }
     }
@@ -98,6 +102,7 @@ impl Experiment {
     /// As the caller may see it.
     pub fn new(record: Record, progress: Option<Progress>, caller: &Caller) -> Self {
         let failure = shown_failure(&record, caller);
+        let prompts_dropped = shown_dropped(&record, caller);
         let (spec, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), caller);
         Self {
             id: record.id,
@@ -118,6 +123,7 @@ impl Experiment {
             callback: None,
             request_id: record.arrival.request_id,
             prompts_withheld,
+            prompts_dropped,
             spec,
         }
     }
@@ -138,6 +144,15 @@ pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
     })
 }
 
+/// What is said of prompts that were dropped: their hash would tell whether another's are what one guesses.
+pub fn shown_dropped(record: &Record, caller: &Caller) -> Option<DroppedPrompts> {
+    let mut dropped = record.dropped_prompts.clone()?;
+    if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
+        dropped.sha256 = None;
+    }
+    Some(dropped)
+}
+
 /// The requests without their output, which tells of the texts that led to it; times and counts stay.
 pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMeasurement> {
     for request in &mut requests {
@@ -153,7 +168,8 @@ pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec,
     if !hidden || spec.prompt_source.is_some() {
         return (spec, None);
     }
-    let withheld = spec.prompt_count();
+    // Where they were dropped there is nothing to withhold.
+    let withheld = spec.prompt_count().filter(|count| *count > 0);
     spec.prompts = Prompts::Texts(Vec::new());
     spec.prompt_lines.clear();
     (spec, withheld)

@@ -148,6 +148,10 @@ fn problems() -> Vec<(Of, Problem)> {
             These(&["submitExperiment"]),
             Problem::priority_too_high(5, 0, Role::Submitter),
         ),
+        (
+            These(&["submitExperiment"]),
+            Problem::too_much_stored(1_073_700_000, 1_073_741_824),
+        ),
         (All, Problem::headers_too_large(32_768)),
         (All, Problem::internal()),
         (All, Problem::http_version_too_old()),

@@ -209,6 +209,17 @@ impl Problem {
         }
     }
 
+    pub fn too_much_stored(used_bytes: u64, limit: u64) -> Self {
+        let detail = format!(
+            "the caller's experiments take {used_bytes} bytes, prompts above all; with this one they would take more than \
+             {limit}, the limit of this server (max_stored_bytes_per_user). There is room once the server drops the \
+             prompts of finished ones (prompt_retention_days); accepted without are prompts of a built-in set, and those \
+             made from a seed"
+        );
+        let title = "The caller's storage is used up";
+        Self::new(StatusCode::FORBIDDEN, "storage-quota", title, detail)
+    }
+
     pub fn queue_full(limit: u64) -> Self {
         let detail = format!("{limit} experiments wait already, the limit of this server (max_queued)");
         let problem = Self::new(

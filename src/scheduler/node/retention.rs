@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,11 +11,39 @@ use joulemark_store::{Dropped, Retention, Store, StoreError};
 const PERIOD: Duration = Duration::from_secs(600);
 const HOURS_A_DAY: i64 = 24;
 
-/// How long and how much raw data is kept; none is without bound.
+/// How long and how much is kept; none is without bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
+    /// Of raw data.
     pub days: Option<u32>,
+    /// Of raw data.
     pub bytes: Option<u64>,
+    pub prompt_days: Option<u32>,
+    pub event_days: Option<u32>,
+    pub audit_days: Option<u32>,
+}
+
+/// What was dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub raw: Dropped,
+    /// Experiments whose prompts went.
+    pub prompts: u64,
+    pub transitions: u64,
+    pub audit_entries: u64,
+    pub idempotency_keys: u64,
+}
+
+impl fmt::Display for Pruned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Dropped { experiments, bytes } = self.raw;
+        write!(
+            formatter,
+            "dropped the raw data of {experiments} experiments, {bytes} bytes; the prompts of {}; {} changes of state, {} \
+             entries of the audit log and {} idempotency keys",
+            self.prompts, self.transitions, self.audit_entries, self.idempotency_keys
+        )
+    }
 }
 
 impl RetentionPolicy {
@@ -22,30 +51,38 @@ impl RetentionPolicy {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn apply(self, store: &Store, now: Timestamp) -> Result<Dropped, StoreError> {
-        store.drop_expired_keys(now).await?;
+    pub async fn apply(self, store: &Store, now: Timestamp) -> Result<Pruned, StoreError> {
+        let before = |days: Option<u32>| {
+            let age = SignedDuration::from_hours(HOURS_A_DAY * i64::from(days?));
+            now.checked_sub(age).ok()
+        };
+        let mut pruned = Pruned {
+            idempotency_keys: store.drop_expired_keys(now).await?,
+            ..Pruned::default()
+        };
+        if let Some(not_before) = before(self.prompt_days) {
+            pruned.prompts = store.drop_prompts(not_before, now).await?;
+        }
+        if let Some(not_before) = before(self.event_days) {
+            pruned.transitions = store.drop_transitions(not_before).await?;
+        }
+        if let Some(not_before) = before(self.audit_days) {
+            pruned.audit_entries = store.drop_audit_entries(not_before).await?;
+        }
         let retention = Retention {
-            not_before: self.days.and_then(|days| {
-                let age = SignedDuration::from_hours(HOURS_A_DAY * i64::from(days));
-                now.checked_sub(age).ok()
-            }),
+            not_before: before(self.days),
             max_bytes: self.bytes,
         };
-        store.drop_raw_data(retention, now).await
+        pruned.raw = store.drop_raw_data(retention, now).await?;
+        Ok(pruned)
     }
 
     /// Applies itself now and every ten minutes, until the server stops.
     pub async fn keep(self, store: Store, stopping: CancellationToken) {
         while !stopping.is_cancelled() {
             match self.apply(&store, clock::wall_now()).await {
-                Ok(dropped) if dropped == Dropped::default() => {}
-                Ok(Dropped { experiments, bytes }) => {
-                    tracing::info!(
-                        experiments,
-                        bytes,
-                        "raw data dropped, as retention_days and retention_bytes say"
-                    );
-                }
+                Ok(pruned) if pruned == Pruned::default() => {}
+                Ok(pruned) => tracing::info!("{pruned}, as the options of retention say"),
                 Err(error) => tracing::warn!(%error, "retention is put off"),
             }
             tokio::select! {

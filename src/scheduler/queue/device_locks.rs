@@ -4,12 +4,13 @@
 //! worker of a server that was killed is still dying on it.
 
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use joulemark_files::{open_own, shared_folder};
 use sha2::{Digest, Sha256};
 
 use super::leases::Lease;
@@ -20,6 +21,8 @@ const HOST: &str = "host";
 /// Held by who waits to have the host alone: nobody starts anything meanwhile, or shared holders would follow each other
 /// for ever.
 const HOST_WANTED: &str = "host-wanted";
+/// Everybody may read it, and so lock it.
+const LOCK_MODE: u32 = 0o644;
 
 /// Where the locks of this host are.
 #[derive(Clone, Debug)]
@@ -47,12 +50,9 @@ impl LockFolder {
     /// The folder, made when it is missing; everyone may lock in it, since servers of several users share devices.
     ///
     /// # Errors
-    /// When it cannot be made or written to.
+    /// When it cannot be made or written to, is a link, or is another user's who could replace files in it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let made = DirBuilder::new().recursive(true).mode(0o777).create(path);
-        made?;
-        // Past the umask, and sticky as /tmp; not ours to change when another user made it.
-        let _ = std::fs::set_permissions(path, Permissions::from_mode(0o1777));
+        shared_folder(path)?;
         let folder = Self(path.to_owned());
         folder.file(HOST)?;
         Ok(folder)
@@ -67,20 +67,22 @@ impl LockFolder {
     }
 
     /// Opened before it is created: the kernel forbids to open with O_CREAT what another user has in a sticky folder.
-    /// Reading is enough for a lock.
+    /// Reading is enough for a lock. Others may have put anything into the folder.
     fn file(&self, name: &str) -> io::Result<File> {
         let path = self.path_of(name);
-        match File::open(&path) {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}.lock: {error}"));
+        match open_own(&path, File::options().read(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path);
+                let made = open_own(&path, File::options().write(true).create_new(true).mode(LOCK_MODE));
                 match made {
-                    Ok(file) => drop(file.set_permissions(Permissions::from_mode(0o666))),
+                    // Past the umask.
+                    Ok(file) => drop(file.set_permissions(Permissions::from_mode(LOCK_MODE))),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(named(error)),
                 }
-                File::open(&path)
+                open_own(&path, File::options().read(true)).map_err(named)
             }
-            opened => opened,
+            opened => opened.map_err(named),
         }
     }
 
@@ -239,6 +241,29 @@ mod tests {
         assert!(folder.share_host().is_err() && folder.take_host().is_err());
         drop(alone);
         assert!(folder.share_host().is_ok());
+    }
+
+    #[test]
+    fn what_others_put_into_the_folder_hangs_nothing_and_leads_nowhere() {
+        let (owner, folder) = folder();
+        let outside = owner.path().join("outside");
+        let place = |name: &str| folder.path().join(format!("{name}.lock"));
+        std::os::unix::fs::symlink(&outside, place("GPU-a")).unwrap();
+        nix::unistd::mkfifo(&place("GPU-b"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (uuid, found) in [("GPU-a", "a symbolic link"), ("GPU-b", "a named pipe")] {
+            let (_, error) = folder.take(&gpu(uuid)).unwrap_err();
+            let LockError::Failed(error) = error else {
+                panic!("{uuid} is busy")
+            };
+            let error = error.to_string();
+            assert!(error.contains(uuid) && error.contains(found), "{error}");
+        }
+        assert!(!outside.exists());
+        let made = place("host").metadata().unwrap();
+        assert_eq!(
+            (made.mode() & 0o7777, folder.path().metadata().unwrap().mode() & 0o7777),
+            (0o644, 0o1777)
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use joulemark_files::open_own;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
 use joulemark_experiment::ExperimentId;
@@ -47,12 +48,9 @@ pub async fn working_on<T>(id: ExperimentId, work: impl Future<Output = T>) -> T
 /// # Errors
 /// Returns the operating system's error when the file or a handler cannot be had.
 pub fn start(folder: &Path) -> io::Result<BTreeSet<ExperimentId>> {
-    let mut file = File::options()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(folder.join(FILE))?;
+    let mut options = File::options();
+    let options = options.read(true).append(true).create(true).mode(0o600);
+    let mut file = open_own(&folder.join(FILE), options)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     // Before they are counted: a kill in between may forget a crash, and never counts one twice.

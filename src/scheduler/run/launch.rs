@@ -13,6 +13,10 @@ use tokio::sync::oneshot;
 
 use joulemark_worker::protocol::REPORT_DESCRIPTOR;
 
+/// Half of the host's memory more than it has, as the kernel chooses whom to kill (`oom_score_adj` is in thousandths).
+const RAISED_OOM_SCORE: i32 = 500;
+const MAX_OOM_SCORE: i32 = 1000;
+
 /// A process to start.
 #[derive(Debug)]
 pub struct Launch {
@@ -101,10 +105,20 @@ fn start(launch: Launch) -> io::Result<Launched> {
     command
         .fd_mappings(std::iter::once(reports_to).chain(kept).collect())
         .map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(Launched {
-        child: command.spawn()?,
-        reports,
-    })
+    let child = command.spawn()?;
+    offer_to_the_kernel(child.id());
+    Ok(Launched { child, reports })
+}
+
+/// Has the kernel kill this process, and what it starts, before the server and what else runs on the host when memory
+/// runs out: that ends one experiment. To raise it needs no privilege.
+fn offer_to_the_kernel(pid: u32) {
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj");
+    let own: i32 = own.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let raised = (own + RAISED_OOM_SCORE).min(MAX_OOM_SCORE);
+    if let Err(error) = std::fs::write(format!("/proc/{pid}/oom_score_adj"), raised.to_string()) {
+        tracing::warn!(pid, %error, "where memory runs out, the kernel may kill the server in place of this worker");
+    }
 }
 
 #[cfg(test)]

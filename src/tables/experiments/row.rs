@@ -17,6 +17,8 @@ pub struct ExperimentRow {
     pub failure: Option<Failure>,
     /// Of its submission; the report repeats them.
     pub warnings: Vec<Warning>,
+    /// How many prompts were dropped of the spec.
+    pub dropped_prompts: Option<u32>,
     pub spec: Spec,
     pub report: Option<Report>,
 }

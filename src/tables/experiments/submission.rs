@@ -63,7 +63,8 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
             }
         }),
         count("prompt_count", "How many prompts.", |row| {
-            row.spec.prompt_count().map(u64::from)
+            let dropped = row.dropped_prompts.map(u64::from);
+            dropped.or(row.spec.prompt_count().map(u64::from))
         }),
         count(
             "prompt_input_tokens",

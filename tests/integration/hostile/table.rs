@@ -2,6 +2,9 @@ use std::path::Path;
 
 use super::row::{Row, Target};
 
+/// What no single request shows; written by hand.
+const BEYOND: &str = include_str!("beyond.md");
+
 const HEAD: &str = "# What hostile requests get\n\n\
     Each row is sent, byte by byte, to a live server by `cargo test --release --test integration hostile -- --nocapture`, which\n\
     prints this table with what came back and fails where that is not what stands here (`WRITE_TABLE=1` writes it).\n\
@@ -48,7 +51,22 @@ fn written(rows: &[Row]) -> String {
     let requests: usize = rows.iter().map(|row| row.requests.len()).sum();
     text.push_str(&format!("\n{} rows, {requests} requests.\n", rows.len()));
     text.push_str(LASTING);
+    text.push_str(BEYOND);
     text
+}
+
+/// The second table names tests, which are there.
+#[test]
+fn each_test_that_the_second_table_names_is_there() {
+    let quoted = BEYOND.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = quoted.filter(|name| name.matches('_').count() > 3).collect();
+    assert!(named.len() > 5, "{named:?}");
+    let sources = crate::architecture::sources();
+    for name in named {
+        let declared = format!("fn {name}(");
+        let is_there = sources.iter().any(|source| source.text.contains(&declared));
+        assert!(is_there, "deploy/HOSTILE.md names {name}, which is no test");
+    }
 }
 
 /// The document says what was just seen.

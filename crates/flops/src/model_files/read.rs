@@ -3,19 +3,33 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 use super::error::ModelFileError;
 
 /// Opens a file with its size in bytes. A pipe, a socket or a device is refused unopened: it may never end.
 pub(super) fn open_file(path: &Path) -> Result<(File, u64), ModelFileError> {
     let at = |error| ModelFileError::io(path, error);
-    let metadata = std::fs::metadata(path).map_err(at)?;
-    if !metadata.is_file() {
-        return Err(ModelFileError::NotAFile { path: path.to_owned() });
+    let not_a_file = || ModelFileError::NotAFile { path: path.to_owned() };
+    if !std::fs::metadata(path).map_err(at)?.is_file() {
+        return Err(not_a_file());
     }
-    let file = File::open(path).map_err(at)?;
-    Ok((file, metadata.len()))
+    // It may be another one by now: a pipe's other end is not waited for.
+    let mut options = File::options();
+    let file = options
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .map_err(at)?;
+    let metadata = file.metadata().map_err(at)?;
+    if metadata.is_file() {
+        Ok((file, metadata.len()))
+    } else {
+        Err(not_a_file())
+    }
 }
 
 /// Returns whether there is something at the path; an error for a link that leads to nothing.

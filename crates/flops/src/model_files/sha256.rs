@@ -1,19 +1,20 @@
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::error::ModelFileError;
+use super::read::open_file;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Computes the SHA-256 of one file, lowercase hex. Reads every byte, about a second for each gigabyte: cache it.
 ///
 /// # Errors
-/// Returns [`ModelFileError::Io`] or [`ModelFileError::NotFound`] when the file cannot be read to its end.
+/// Returns [`ModelFileError::Io`] or [`ModelFileError::NotFound`] when the file cannot be read to its end, and
+/// [`ModelFileError::NotAFile`] for a pipe, a socket, a device or a folder.
 pub fn sha256(path: &Path) -> Result<String, ModelFileError> {
-    let mut file = File::open(path).map_err(|error| ModelFileError::io(path, error))?;
+    let (mut file, _) = open_file(path)?;
     let mut digest = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {

@@ -21,6 +21,7 @@ pub async fn what_was_inserted_reads_back_whole(store: Store) {
         failure: None,
         submitter: None,
         arrival: new.arrival,
+        dropped_prompts: None,
     };
     assert_eq!(record(&store, new.id).await, expected);
     store.ping().await.unwrap();

@@ -7,10 +7,12 @@ use joulemark_experiment::access::Actor;
 const TEN: Quota = Quota {
     queued: Some(10),
     unfinished_of_submitter: None,
+    stored_bytes_of_submitter: None,
 };
 const THREE_EACH: Quota = Quota {
     queued: None,
     unfinished_of_submitter: Some(3),
+    stored_bytes_of_submitter: None,
 };
 
 fn experiment(submitter: &str) -> NewExperiment {
@@ -97,6 +99,37 @@ pub async fn whoever_finds_no_room_leaves_the_key_free(store: Store) {
         );
     }
     assert_eq!(waiting(&store).await.len(), 10);
+}
+
+pub async fn each_submitter_stores_so_many_bytes_and_no_more_however_many_come_at_once(store: Store) {
+    let first = experiment("ada");
+    store.insert(&first).await.unwrap();
+    let each = store.stored_bytes_of("ada").await.unwrap();
+    let quota = |most: u64| Quota {
+        stored_bytes_of_submitter: Some(most),
+        ..Quota::default()
+    };
+    let outcomes = at_once(&[&store], "ada", quota(5 * each)).await;
+    assert_eq!(count(&outcomes, Submitted::Stored), 4);
+    let used_bytes = 5 * each;
+    assert_eq!(count(&outcomes, Submitted::TooMuchStored { used_bytes }), 56);
+    assert_eq!(store.stored_bytes_of("ada").await.unwrap(), used_bytes);
+    // A byte less than one more takes.
+    let outcome = store
+        .submit(&experiment("ada"), None, quota(6 * each - 1))
+        .await
+        .unwrap();
+    assert_eq!(outcome, Submitted::TooMuchStored { used_bytes });
+    assert_eq!(at_once(&[&store], "eve", quota(each)).await[0], Submitted::Stored);
+    // To cancel gives nothing back, but retention does.
+    assert_eq!(waiting(&store).await.len(), 6);
+    for id in waiting(&store).await {
+        store.cancel(id, at(1)).await.unwrap();
+    }
+    assert_eq!(store.stored_bytes_of("ada").await.unwrap(), used_bytes);
+    assert_eq!(store.drop_prompts(at(2), at(3)).await.unwrap(), 6);
+    let left = store.stored_bytes_of("ada").await.unwrap();
+    assert!(left > 0 && left < used_bytes, "{left} of {used_bytes}");
 }
 
 /// Both of one database.

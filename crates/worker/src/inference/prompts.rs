@@ -1,6 +1,8 @@
 //! The built-in prompt sets, fixed for good: a set is never changed, a better one gets a new name, so that results
 //! of different years compare. Also random prompts of an exact length. Knows nothing of tokenizers or templates.
 
+use std::sync::Arc;
+
 use joulemark_measurement::quoted;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -84,31 +86,42 @@ fn text(name: &str) -> Option<&'static str> {
     }
 }
 
-/// `count` prompts of exactly `input_tokens` random tokens of the vocabulary, none of them in `special_ids`, which
-/// would end a prompt or change its meaning. The same arguments give the same tokens on every machine and in every
-/// later version, and a smaller `count` gives the first of the same prompts.
+/// Endless prompts of exactly so many random tokens of a vocabulary, each made when it is asked for: their number takes
+/// no memory. A clone goes on from where it was taken.
+#[derive(Clone, Debug)]
+pub struct SyntheticTokenIds {
+    /// The ids that may be drawn.
+    ordinary: Arc<[u32]>,
+    input_tokens: usize,
+    random: ChaCha8Rng,
+}
+
+/// Begins prompts of exactly `input_tokens` random tokens of the vocabulary, none of them in `special_ids`, which would
+/// end a prompt or change its meaning. The same arguments give the same tokens on every machine and in every later
+/// version.
 ///
 /// # Panics
 /// When tokens are asked for and every id of the vocabulary is special.
-pub fn synthetic_token_ids(
-    vocab_size: u32,
-    special_ids: &[u32],
-    input_tokens: usize,
-    count: usize,
-    seed: u64,
-) -> Vec<Vec<u32>> {
-    let ordinary: Vec<u32> = (0..vocab_size).filter(|id| !special_ids.contains(id)).collect();
+pub fn synthetic_token_ids(vocab_size: u32, special_ids: &[u32], input_tokens: usize, seed: u64) -> SyntheticTokenIds {
+    let ordinary: Arc<[u32]> = (0..vocab_size).filter(|id| !special_ids.contains(id)).collect();
     assert!(
-        !ordinary.is_empty() || input_tokens == 0 || count == 0,
+        !ordinary.is_empty() || input_tokens == 0,
         "the vocabulary holds special tokens only"
     );
-    let mut random = seeded(seed);
-    let mut prompt = || {
-        (0..input_tokens)
-            .map(|_| ordinary[below(&mut random, ordinary.len())])
-            .collect()
-    };
-    (0..count).map(|_| prompt()).collect()
+    SyntheticTokenIds {
+        ordinary,
+        input_tokens,
+        random: seeded(seed),
+    }
+}
+
+impl Iterator for SyntheticTokenIds {
+    type Item = Vec<u32>;
+
+    fn next(&mut self) -> Option<Vec<u32>> {
+        let ids = (0..self.input_tokens).map(|_| self.ordinary[below(&mut self.random, self.ordinary.len())]);
+        Some(ids.collect())
+    }
 }
 
 /// The seed goes into the key by hand: `seed_from_u64` may expand it differently in another version of the crate.
@@ -138,6 +151,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    fn token_ids(vocab_size: u32, special: &[u32], input_tokens: usize, count: usize, seed: u64) -> Vec<Vec<u32>> {
+        synthetic_token_ids(vocab_size, special, input_tokens, seed)
+            .take(count)
+            .collect()
+    }
 
     fn kinds(name: &str) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
@@ -248,7 +267,7 @@ mod tests {
     #[test]
     fn synthetic_prompts_have_the_exact_size_and_no_special_token() {
         let special = [0, 1, 2, 17, 511, 600];
-        let prompts = synthetic_token_ids(512, &special, 300, 5, 7);
+        let prompts = token_ids(512, &special, 300, 5, 7);
         assert_eq!(prompts.len(), 5);
         assert!(prompts.iter().all(|prompt| prompt.len() == 300));
         assert!(prompts.iter().flatten().all(|id| *id < 512 && !special.contains(id)));
@@ -256,35 +275,35 @@ mod tests {
 
     #[test]
     fn synthetic_prompts_use_the_whole_vocabulary() {
-        let prompts = synthetic_token_ids(100, &[3], 2_000, 1, 0);
+        let prompts = token_ids(100, &[3], 2_000, 1, 0);
         assert_eq!(prompts[0].iter().collect::<BTreeSet<_>>().len(), 99);
     }
 
     #[test]
     fn the_same_seed_gives_the_same_tokens_and_another_seed_others() {
-        let prompts = |seed| synthetic_token_ids(49_152, &[0, 1, 2], 16, 3, seed);
+        let prompts = |seed| token_ids(49_152, &[0, 1, 2], 16, 3, seed);
         assert_eq!(prompts(1), prompts(1));
         assert_ne!(prompts(1), prompts(2));
-        assert_eq!(synthetic_token_ids(49_152, &[0, 1, 2], 16, 2, 1), prompts(1)[..2]);
+        assert_eq!(token_ids(49_152, &[0, 1, 2], 16, 2, 1), prompts(1)[..2]);
     }
 
     // Fixed figures: a stored seed must mean the same prompts years later.
     #[test]
     fn the_tokens_of_a_seed_never_change() {
         assert_eq!(
-            synthetic_token_ids(49_152, &[0, 1, 2], 4, 2, 42),
+            token_ids(49_152, &[0, 1, 2], 4, 2, 42),
             [[24575, 34065, 23660, 9396], [20310, 23088, 7847, 26787]]
         );
     }
 
     #[test]
     fn no_tokens_from_an_empty_vocabulary_is_no_tokens() {
-        assert_eq!(synthetic_token_ids(2, &[0, 1], 0, 2, 0), [[], []] as [[u32; 0]; 2]);
+        assert_eq!(token_ids(2, &[0, 1], 0, 2, 0), [[], []] as [[u32; 0]; 2]);
     }
 
     #[test]
     #[should_panic(expected = "special tokens only")]
     fn tokens_from_an_empty_vocabulary_are_a_mistake() {
-        synthetic_token_ids(2, &[0, 1], 1, 1, 0);
+        token_ids(2, &[0, 1], 1, 1, 0);
     }
 }

@@ -32,6 +32,7 @@ pub fn experiment((record, mut report): (Record, Option<Report>), caller: &Calle
         finished_at: record.finished_at,
         failure,
         warnings: record.warnings,
+        dropped_prompts: record.dropped_prompts.map(|dropped| dropped.count),
         spec: record.spec,
         report,
     }

@@ -1,0 +1,48 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+/// Prompts that were an experiment's own and that the server no longer has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DroppedPrompts {
+    /// How many there were.
+    #[schema(example = 64)]
+    pub count: u32,
+    /// SHA-256, hex, of `prompts` or `prompt_lines` as one JSON list without white space between its parts, in UTF-8 (in Python
+    /// `json.dumps(prompts, ensure_ascii=False, separators=(",", ":"))`); null where the prompts are another's.
+    #[schema(example = "c0ddd62c7717180e7ffb8a15bb9674d3ec92592e0b7ac7d1d5289836b4553be2")]
+    pub sha256: Option<String>,
+    /// When they were dropped, RFC 3339.
+    #[schema(value_type = String, format = "date-time")]
+    pub dropped_at: Timestamp,
+}
+
+impl DroppedPrompts {
+    /// Describes texts that are about to be dropped.
+    pub fn of(texts: &[Value], dropped_at: Timestamp) -> Self {
+        let list = Value::from(texts).to_string();
+        Self {
+            count: u32::try_from(texts.len()).unwrap_or(u32::MAX),
+            sha256: Some(hex::encode(Sha256::digest(list))),
+            dropped_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_that_other_programs_make_of_the_list() {
+        let texts = json!(["hello", "größe \"½\"\n\u{1}"]);
+        let dropped = DroppedPrompts::of(texts.as_array().unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(dropped.count, 2);
+        let expected = "164aae7574f007448b27a8b2e5504d2eeb4ea87c0c0edf6c64b0b90059db7e1d";
+        assert_eq!(dropped.sha256.as_deref(), Some(expected));
+    }
+}
