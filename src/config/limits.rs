@@ -1,8 +1,5 @@
 use super::option::section;
 
-/// A revoked key opens nothing for longer.
-const MAX_CHECK_SEC: u32 = 60;
-
 section! {
     /// How much of everything a request, a caller and all together may have; 0 is no limit where it says so.
     pub struct Limits with LimitFlags {
@@ -113,6 +110,7 @@ section! {
         ///
         /// Without authentication everybody is an admin. What is stored keeps its priority.
         max_priority_submitter: i32 = 0, at least 0;
+
         /// Most bytes that the experiments of one submitter take in the database, finished ones included; 0 for no limit.
         ///
         /// Those are their prompts above all. prompt_retention_days makes room again.
@@ -127,13 +125,5 @@ section! {
         ///
         /// They are input and output of all prompts, cycles and ranks, at the worst.
         max_total_tokens: u64 = 10000000000;
-    }
-}
-
-impl Limits {
-    /// What the types cannot say. Each message names the option and what is accepted.
-    pub(super) fn problems(&self) -> Option<String> {
-        let given = self.stream_check_sec;
-        (given > MAX_CHECK_SEC).then(|| format!("stream_check_sec is {given}; accepted are 1 to {MAX_CHECK_SEC}"))
     }
 }

@@ -1,6 +1,7 @@
 //! What one submitter may have: the limits for all, and those that the admin names for one.
 
 use super::Limits;
+use joulemark_measurement::quoted;
 
 /// What a submitter may have; `None` is without limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,9 @@ impl Exception<'_> {
     }
 }
 
+/// A revoked key opens nothing for longer.
+const MAX_CHECK_SEC: u32 = 60;
+
 impl Limits {
     /// What the types cannot say. Each message names the option and what is accepted.
     pub(super) fn problems(&self) -> Vec<String> {
@@ -47,16 +51,26 @@ impl Limits {
                 self.max_priority_submitter
             ));
         }
+        if self.stream_check_sec > MAX_CHECK_SEC {
+            let given = self.stream_check_sec;
+            problems.push(format!(
+                "stream_check_sec is {given}; accepted are 1 to {MAX_CHECK_SEC}"
+            ));
+        }
         let mut seen = Vec::new();
         for text in &self.user_limit {
             match Exception::read(text) {
                 None => problems.push(format!(
-                    "user_limit has {text:?}; accepted is NAME:OPTION=VALUE, with a whole number and one of {}, such as \
+                    "user_limit has {}; accepted is NAME:OPTION=VALUE, with a whole number and one of {}, such as \
                      ada:max_joules_per_week=5000000",
+                    quoted(text),
                     OPTIONS.join(", ")
                 )),
                 Some(Exception { name, option, .. }) if seen.contains(&(name, option)) => {
-                    problems.push(format!("user_limit has {option} of {name:?} twice; accepted is one"));
+                    problems.push(format!(
+                        "user_limit has {option} of {} twice; accepted is one",
+                        quoted(name)
+                    ));
                 }
                 Some(Exception { name, option, .. }) => seen.push((name, option)),
             }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::{problem::Problem, state::AppState};
+use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::allowance::{Account, Accounts, Allowed, Weekly, first_hour};
 use crate::config::{Limits, UserLimits};
 use joulemark_experiment::access::Role;
@@ -34,6 +34,9 @@ pub struct CallerLimits {
     /// Experiments that ended in the last seven days and whose energy is unknown, because they failed, were cancelled or
     /// were not metered: they add nothing to `energy_j`, and to `device_hours` as any. Null where `name` is.
     pub experiments_without_energy: Option<u64>,
+    /// Bytes that their experiments take in the database, prompts above all (`max_stored_bytes_per_user`); null where `name`
+    /// is.
+    pub stored_bytes: Option<StoredLimit>,
     /// Experiments that may wait, of everybody.
     pub max_queued: Option<u64>,
     /// Prompts of one experiment.
@@ -49,6 +52,15 @@ pub struct CallerLimits {
 /// Experiments that wait or run.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UnfinishedLimit {
+    /// How many there are.
+    pub used: u64,
+    /// How many there may be; null for any number.
+    pub allowed: Option<u64>,
+}
+
+/// Bytes of what is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StoredLimit {
     /// How many there are.
     pub used: u64,
     /// How many there may be; null for any number.
@@ -87,10 +99,15 @@ impl From<Account> for WeeklyLimit {
         (status = 200, description = "The limits.", body = CallerLimits),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
-pub async fn limits(AxumState(state): AxumState<AppState>, caller: Caller) -> Result<Json<CallerLimits>, Problem> {
+pub async fn limits(
+    AxumState(state): AxumState<AppState>,
+    _: NoQuery,
+    caller: Caller,
+) -> Result<Json<CallerLimits>, Problem> {
     let limits = &state.access.limits;
     let name = caller.actor().name;
-    let (mut unfinished, mut accounts) = (None, None);
+    let at_most = |limit: u64| (limit > 0).then_some(limit);
+    let (mut unfinished, mut accounts, mut stored_bytes) = (None, None, None);
     if let Some(name) = &name {
         let allowed = limits.of_user(name);
         unfinished = Some(UnfinishedLimit {
@@ -98,8 +115,11 @@ pub async fn limits(AxumState(state): AxumState<AppState>, caller: Caller) -> Re
             allowed: allowed.unfinished,
         });
         accounts = Some(accounts_of(&state, name, &allowed).await?);
+        stored_bytes = Some(StoredLimit {
+            used: state.resources.store.stored_bytes_of(name).await?,
+            allowed: at_most(limits.max_stored_bytes_per_user),
+        });
     }
-    let at_most = |limit: u64| (limit > 0).then_some(limit);
     let few_at_most = |limit: u32| (limit > 0).then_some(limit);
     Ok(Json(CallerLimits {
         name,
@@ -109,6 +129,7 @@ pub async fn limits(AxumState(state): AxumState<AppState>, caller: Caller) -> Re
         device_hours: accounts.map(|accounts| accounts.device_hours.into()),
         energy_j: accounts.map(|accounts| accounts.joules.into()),
         experiments_without_energy: accounts.map(|accounts| accounts.unmetered_experiments),
+        stored_bytes,
         max_queued: at_most(limits.max_queued),
         max_prompts: few_at_most(limits.max_prompts),
         max_total_tokens: at_most(limits.max_total_tokens),

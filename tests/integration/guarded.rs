@@ -48,6 +48,7 @@ impl Guarded {
         let Self {
             server,
             client,
+            database,
             _folder,
         } = self;
         drop(server);
@@ -57,6 +58,7 @@ impl Guarded {
         Self {
             server,
             client,
+            database,
             _folder,
         }
     }

@@ -180,7 +180,10 @@ mod tests {
         let problems = LabelChanges::read(&document).unwrap_err();
         let mut pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
         pointers.sort_unstable();
-        assert_eq!(pointers, ["/", "/empty", "/list", "/long", "/n\u{0}", "/s\u{200b}", "/~1"]);
+        assert_eq!(
+            pointers,
+            ["/", "/empty", "/list", "/long", "/n\u{0}", "/s\u{200b}", "/~1"]
+        );
         for document in [json!([]), json!("a"), json!(null)] {
             assert_eq!(LabelChanges::read(&document).unwrap_err()[0].pointer, "");
         }

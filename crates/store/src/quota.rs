@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::any::Any;
 use sqlx::{Row, Transaction};
 
-use super::prepared::{Prepared, Submitted};
+use super::prepared::{Prepared, Quota, Submitted};
 use super::{Store, StoreError, stored_bytes};
 
 const QUEUED: &str =

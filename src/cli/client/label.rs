@@ -1,5 +1,6 @@
 //! `joulemark label`.
 
+use joulemark_measurement::quoted;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -42,7 +43,10 @@ pub fn run(arguments: LabelArguments) -> ExitCode {
         let mut changes = Map::new();
         for (name, value) in &arguments.changes {
             if changes.insert(name.clone(), value.clone()).is_some() {
-                bail!("the label {name:?} is changed twice; accepted is one change of each");
+                bail!(
+                    "the label {} is changed twice; accepted is one change of each",
+                    quoted(name)
+                );
             }
         }
         let id = arguments.id;

@@ -1,12 +1,8 @@
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{State as AxumState, rejection::BytesRejection},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State as AxumState, http::HeaderMap};
 
 use super::view::Experiment;
-use crate::http::{access::Caller, body, extract::IdPath, problem::Problem, state::AppState};
+use crate::http::body::{self, WholeBody};
+use crate::http::{access::Caller, extract::IdPath, problem::Problem, repeatable_query::NoQuery, state::AppState};
 use joulemark_experiment::access::{Action, AuditEntry};
 use joulemark_experiment::{FieldProblem, LabelChanges, MAX_LABELS};
 use joulemark_measurement::clock;
@@ -31,11 +27,11 @@ use joulemark_store::Relabelled;
 pub async fn relabel(
     AxumState(state): AxumState<AppState>,
     IdPath(id): IdPath,
+    _: NoQuery,
     caller: Caller,
     headers: HeaderMap,
-    bytes: Result<Bytes, BytesRejection>,
+    WholeBody(bytes): WholeBody,
 ) -> Result<Json<Experiment>, Problem> {
-    let bytes = bytes.map_err(|rejection| body::refused(&rejection, &state))?;
     let document = body::read_merge_patch(&headers, &bytes)?;
     let changes = LabelChanges::read(&document).map_err(Problem::invalid_labels)?;
     let store = &state.resources.store;

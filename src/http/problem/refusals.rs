@@ -184,8 +184,9 @@ impl Problem {
             None => ("seven days after what runs now has ended".to_owned(), LONG_WAIT_SEC),
         };
         let detail = format!(
-            "experiments of {name:?} took {:.2} {unit} in the last seven days; allowed are {} ({option}); there is room \
+            "experiments of {} took {:.2} {unit} in the last seven days; allowed are {} ({option}); there is room \
              again {when}",
+            quoted(name),
             account.used,
             account.allowed.unwrap_or(0)
         );

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use super::eligible::{needs_engine, obstacle};
 use super::prompt_source::{lacks_prompt_file, without_lines_of_file};
 use crate::engines::{EngineProblem, MISTRAL};
 use crate::scheduler::context::Limits;

@@ -61,7 +61,10 @@ pub fn obstacle(
         .as_ref()
         .filter(|file| !capabilities.prompt_files.contains(file))
     {
-        return Some(format!("it has no prompt file {file:?}"));
+        return lacks(
+            WaitReason::PromptFileMissing,
+            format!("it has no prompt file {}", quoted(file)),
+        );
     }
     let has_model = match is_synthetic {
         true => capabilities.allow_synthetic_engine,

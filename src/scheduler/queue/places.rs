@@ -136,6 +136,7 @@ mod tests {
                 isolation: Isolation::Devices,
                 node: None,
                 node_labels: BTreeMap::new(),
+                prompt_source: None,
             }),
         }
     }

@@ -11,6 +11,7 @@ use joulemark_experiment::ExperimentId;
 /// - `node_missing`: no live node is the one, or has the labels, that it asked for
 /// - `engine_missing`: no live node that it may run on has an engine for it
 /// - `device_missing`: no live node that it may run on has the devices
+/// - `prompt_file_missing`: no live node that it may run on has the file of prompts
 /// - `model_missing`: no live node that it may run on has the model
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +23,7 @@ pub enum WaitReason {
     NodeMissing,
     EngineMissing,
     DeviceMissing,
+    PromptFileMissing,
     ModelMissing,
 }
 
