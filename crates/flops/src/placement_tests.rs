@@ -269,6 +269,32 @@ fn every_later_family_is_traced() {
 }
 
 #[test]
+fn keys_and_values_of_layers_that_use_others_are_in_no_figure() {
+    let facts: Value = serde_json::from_str(include_str!("testdata/later_families.json")).unwrap();
+    let model = &facts["models"]["gemma3n_text-0"];
+    let mut named = Vec::new();
+    for entry in model["tensors"].as_array().unwrap() {
+        let shape: Vec<u64> = serde_json::from_value(entry[1].clone()).unwrap();
+        named.extend(tensors(&[(entry[0].as_str().unwrap(), &shape)]));
+    }
+    let mut config = model["config"].clone();
+    config["num_kv_shared_layers"] = json!(2);
+    let shape = from_config_json(&config).unwrap();
+    let walk = Walk::new(shape.clone(), Naming::HuggingFace, &named, None);
+    assert!(walk.is_traced(), "{:?}", walk.problems);
+    let has = |tensor: &TensorInfo, words: &[&str]| words.iter().any(|word| tensor.name.contains(word));
+    let is_idle =
+        |tensor: &&TensorInfo| has(tensor, &["layers.3.", "layers.4."]) && has(tensor, &["k_proj", "v_proj", "k_norm"]);
+    let idle: u64 = named.iter().filter(is_idle).map(TensorInfo::elements).sum();
+    assert_eq!(walk.outside_elements, idle);
+    let query = named
+        .iter()
+        .position(|tensor| tensor.name.ends_with("layers.4.self_attn.q_proj.weight"));
+    named.remove(query.unwrap());
+    assert!(!Walk::new(shape, Naming::HuggingFace, &named, None).is_traced());
+}
+
+#[test]
 fn published_mixtral_checkpoints_name_each_expert() {
     let config = json!({
         "model_type": "mixtral", "hidden_size": 4, "num_attention_heads": 2, "num_key_value_heads": 1,
