@@ -193,11 +193,18 @@ fn packed_weights_with_their_scales_are_placed() {
 
 #[test]
 fn a_vision_tower_is_set_apart() {
-    let mut all = whole();
-    all.extend(tensors(&[("vision_tower.vision_model.embeddings.weight", &[7, 3])]));
-    let walk = walk(&all);
-    assert!(walk.is_traced());
-    assert_eq!(walk.outside_elements, 21);
+    for name in [
+        "vision_tower.vision_model.embeddings.weight",
+        "mlp1.0.weight",
+        "gen_head.output_mlp_projector.weight",
+        "token2wav.code2wav_dit_model.input_embed.proj.weight",
+    ] {
+        let mut all = whole();
+        all.extend(tensors(&[(name, &[7, 3])]));
+        let walk = walk(&all);
+        assert!(walk.is_traced(), "{name}: {:?}", walk.problems);
+        assert_eq!(walk.outside_elements, 21, "{name}");
+    }
 }
 
 #[test]
