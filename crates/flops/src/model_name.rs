@@ -22,6 +22,9 @@ pub struct NamedSize {
 /// ```
 pub fn size_from_name(name: &str) -> Option<NamedSize> {
     let words = words(own_name(name));
+    if let Some(size) = active_before_total(&words) {
+        return Some(size);
+    }
     let mut size = NamedSize::default();
     let mut has_experts = false;
     for word in words {
@@ -39,6 +42,18 @@ pub fn size_from_name(name: &str) -> Option<NamedSize> {
         size.active = size.total.take();
     }
     (size != NamedSize::default()).then_some(size)
+}
+
+/// `OLMoE-1B-7B`: of two sizes side by side in the name of a mixture of experts the smaller is that of one token.
+fn active_before_total(words: &[&str]) -> Option<NamedSize> {
+    let is_mixture = words.iter().any(|word| word.to_ascii_lowercase().contains("moe"));
+    let sizes = words.windows(2).filter(|_| is_mixture);
+    let mut sizes = sizes.filter_map(|pair| parameters(pair[0]).zip(parameters(pair[1])));
+    let (active, total) = sizes.find(|(active, total)| active < total)?;
+    Some(NamedSize {
+        total: Some(total),
+        active: Some(active),
+    })
 }
 
 const EXTENSIONS: [&str; 6] = [".json", ".gguf", ".safetensors", ".bin", ".pth", ".pt"];
@@ -77,7 +92,9 @@ fn words(name: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = 0;
     for (position, letter) in name.char_indices() {
-        let in_number = letter == '.'
+        // `1_6b` between hyphens is 1.6 billion; in `Llama_2_7b` each part is a word.
+        let separates = letter != '_' || !is_decimal(between_hyphens(name, position));
+        let in_number = (letter == '.' || !separates)
             && is_digit(position.checked_sub(1).and_then(|before| bytes.get(before)))
             && is_digit(bytes.get(position + 1));
         if !letter.is_ascii_alphanumeric() && !in_number {
@@ -87,6 +104,23 @@ fn words(name: &str) -> Vec<&str> {
     }
     words.push(&name[start..]);
     words
+}
+
+/// The part of the name that has the position and no hyphen.
+fn between_hyphens(name: &str, position: usize) -> &str {
+    let start = name[..position].rfind('-').map_or(0, |hyphen| hyphen + 1);
+    let end = name[position..]
+        .find('-')
+        .map_or(name.len(), |hyphen| position + hyphen);
+    &name[start..end]
+}
+
+/// `1_6b`.
+fn is_decimal(word: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    word.strip_suffix(['b', 'B', 'm', 'M'])
+        .and_then(|number| number.split_once('_'))
+        .is_some_and(|(whole, part)| digits(whole) && digits(part))
 }
 
 /// `8x7B`.
@@ -108,6 +142,7 @@ fn is_context(word: &str) -> bool {
 
 /// `7b`, `0.5B`, `135M`, `1b7`.
 fn parameters(word: &str) -> Option<u64> {
+    let word = &word.replace('_', ".");
     let unit = word.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
     let scale = match word.as_bytes()[unit] {
         b'b' | b'B' => 1e9,
@@ -156,6 +191,12 @@ mod tests {
             ("Llama-4-Scout-17B-16E-Instruct", 0, 17 * BILLION),
             ("google/gemma-3n-E2B-it", 0, 2 * BILLION),
             ("bigscience/bloom-1b7", 1_700_000_000, 0),
+            ("OLMoE-1B-7B-0924-Instruct", 7 * BILLION, BILLION),
+            ("OLMoE-7B-1M", 7 * BILLION, 0),
+            ("Draft-1B-7B", BILLION, 0),
+            ("stablelm-2-1_6b-chat", 1_600_000_000, 0),
+            ("Llama_2_7b_chat", 7 * BILLION, 0),
+            ("Llama-3_1-Nemotron-51B", 51 * BILLION, 0),
             ("bloom-560m", 560_000_000, 0),
             ("llama-7b.Q4_K_M.gguf", 7 * BILLION, 0),
             ("7b/Llama-3B/config.json", 3 * BILLION, 0),

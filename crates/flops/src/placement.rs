@@ -83,7 +83,7 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
     for tensor in tensors {
         if !seen.insert(tensor.name.as_str()) {
             placer.problem(format!("`{}` is there twice", tensor.name));
-        } else if naming.is_outside_the_text_model(&tensor.name) || placer.is_of_further_layer(&tensor.name) {
+        } else if naming.is_outside_the_text_model(&tensor.name) || placer.is_idle(&tensor.name) {
             let sum = placer.placement.outside_elements.saturating_add(tensor.elements());
             placer.placement.outside_elements = sum;
         } else if !is_buffer(tensor)
@@ -118,15 +118,31 @@ impl Placer<'_> {
         self.placement.problems.push(problem);
     }
 
-    /// Whether the tensor is of a layer behind the last, which predicts further tokens.
-    fn is_of_further_layer(&self, tensor: &str) -> bool {
-        let further = self.shape.particulars.further_layers;
-        if further == 0 {
+    /// Whether the tensor is of a layer behind the last, which predicts further tokens, or makes keys and values in a layer
+    /// that uses those of another: Gemma 3n's files hold them all the same.
+    fn is_idle(&self, tensor: &str) -> bool {
+        let layers = self.shape.layers();
+        let further = layers.saturating_add(self.shape.particulars.further_layers);
+        let keyed = layers.saturating_sub(self.shape.particulars.layers_without_keys);
+        if further == keyed {
             return false;
         }
-        let layers = self.shape.layers()..self.shape.layers().saturating_add(further);
-        let parsed = self.naming.parse(tensor);
-        parsed.is_some_and(|parsed| parsed.layer.is_some_and(|layer| layers.contains(&layer)))
+        let Some((parsed, layer)) = self.naming.parse(tensor).and_then(|parsed| {
+            let layer = parsed.layer?;
+            Some((parsed, layer))
+        }) else {
+            return false;
+        };
+        let (stem, _) = part::split(&parsed.rest);
+        let makes_keys = |name: &Name| {
+            let members = self.members(name).filter(|_| name.stem == stem);
+            members.is_some_and(|members| {
+                members
+                    .iter()
+                    .all(|index| self.operators[*index].scope == Scope::KeyedLayers)
+            })
+        };
+        (layers..further).contains(&layer) || (keyed..layers).contains(&layer) && self.naming.table().any(makes_keys)
     }
 
     fn place(&mut self, tensor: &TensorInfo) -> Result<(), Unplaced> {

@@ -193,11 +193,18 @@ fn packed_weights_with_their_scales_are_placed() {
 
 #[test]
 fn a_vision_tower_is_set_apart() {
-    let mut all = whole();
-    all.extend(tensors(&[("vision_tower.vision_model.embeddings.weight", &[7, 3])]));
-    let walk = walk(&all);
-    assert!(walk.is_traced());
-    assert_eq!(walk.outside_elements, 21);
+    for name in [
+        "vision_tower.vision_model.embeddings.weight",
+        "mlp1.0.weight",
+        "gen_head.output_mlp_projector.weight",
+        "token2wav.code2wav_dit_model.input_embed.proj.weight",
+    ] {
+        let mut all = whole();
+        all.extend(tensors(&[(name, &[7, 3])]));
+        let walk = walk(&all);
+        assert!(walk.is_traced(), "{name}: {:?}", walk.problems);
+        assert_eq!(walk.outside_elements, 21, "{name}");
+    }
 }
 
 #[test]
@@ -266,6 +273,32 @@ fn every_later_family_is_traced() {
         traced += 1;
     }
     assert!(traced > 30, "{traced}");
+}
+
+#[test]
+fn keys_and_values_of_layers_that_use_others_are_in_no_figure() {
+    let facts: Value = serde_json::from_str(include_str!("testdata/later_families.json")).unwrap();
+    let model = &facts["models"]["gemma3n_text-0"];
+    let mut named = Vec::new();
+    for entry in model["tensors"].as_array().unwrap() {
+        let shape: Vec<u64> = serde_json::from_value(entry[1].clone()).unwrap();
+        named.extend(tensors(&[(entry[0].as_str().unwrap(), &shape)]));
+    }
+    let mut config = model["config"].clone();
+    config["num_kv_shared_layers"] = json!(2);
+    let shape = from_config_json(&config).unwrap();
+    let walk = Walk::new(shape.clone(), Naming::HuggingFace, &named, None);
+    assert!(walk.is_traced(), "{:?}", walk.problems);
+    let has = |tensor: &TensorInfo, words: &[&str]| words.iter().any(|word| tensor.name.contains(word));
+    let is_idle =
+        |tensor: &&TensorInfo| has(tensor, &["layers.3.", "layers.4."]) && has(tensor, &["k_proj", "v_proj", "k_norm"]);
+    let idle: u64 = named.iter().filter(is_idle).map(TensorInfo::elements).sum();
+    assert_eq!(walk.outside_elements, idle);
+    let query = named
+        .iter()
+        .position(|tensor| tensor.name.ends_with("layers.4.self_attn.q_proj.weight"));
+    named.remove(query.unwrap());
+    assert!(!Walk::new(shape, Naming::HuggingFace, &named, None).is_traced());
 }
 
 #[test]

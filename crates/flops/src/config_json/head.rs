@@ -20,6 +20,10 @@ pub(super) fn head(config: &Map<String, Value>, text: &Map<String, Value>, hidde
         "MaskedLM",
         "Chat",
         "DoubleHeads",
+        // Classes of remote code, and what Qwen2.5-Omni calls the whole model.
+        "OmniModel",
+        "AquilaModel",
+        "LlavaLlamaModel",
     ]) {
         return Head::LANGUAGE_MODEL;
     }
@@ -89,6 +93,11 @@ mod tests {
             ("GPT2DoubleHeadsModel", Head::LANGUAGE_MODEL),
             ("T5ForConditionalGeneration", Head::LANGUAGE_MODEL),
             ("InternVLChatModel", Head::LANGUAGE_MODEL),
+            ("ChatGLMModel", Head::LANGUAGE_MODEL),
+            ("Qwen2_5OmniModel", Head::LANGUAGE_MODEL),
+            ("AquilaModel", Head::LANGUAGE_MODEL),
+            ("LlavaLlamaModel", Head::LANGUAGE_MODEL),
+            ("LlavaModel", Head::ABSENT),
             ("SomethingNew", Head::LANGUAGE_MODEL),
             ("MistralModel", Head::ABSENT),
             ("Qwen3ForTextEmbedding", Head::ABSENT),

@@ -183,4 +183,17 @@ mod tests {
         assert_eq!(Ok(&today), from_config_json(&config(["mamba", "attention"])).as_ref());
         assert_eq!(today.recurrent_layers(), [0]);
     }
+
+    #[test]
+    fn a_hybrid_without_recurrent_layers_needs_none_of_their_numbers() {
+        let config = |word: &str| {
+            json!({
+                "model_type": "granitemoehybrid", "num_hidden_layers": 2, "layer_types": [word, word],
+                "num_local_experts": 0, "mamba_d_head": null, "mamba_n_heads": null,
+            })
+        };
+        let attends = from_config_json(&config("attention")).unwrap();
+        assert!(attends.recurrent_layers().is_empty());
+        assert!(refusal(&config("mamba")).contains("`mamba_n_heads` is null"));
+    }
 }

@@ -72,8 +72,11 @@ impl Config<'_> {
             shape.intermediate_size = self.count(&["shared_intermediate_size"])?.unwrap_or(1024);
         }
         let layers = self.recurrent_layers(shape.layers, |_| true)?;
-        let states = self.dual_states(shape, [128, 256, 1])?;
-        shape.particulars.recurrent = Self::recurrent(layers, states);
+        // A model of nothing but attention may have nulls for what Mamba needs.
+        if !layers.is_empty() {
+            let states = self.dual_states(shape, [128, 256, 1])?;
+            shape.particulars.recurrent = Self::recurrent(layers, states);
+        }
         Ok(())
     }
 

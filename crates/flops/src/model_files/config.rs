@@ -77,6 +77,7 @@ pub(super) fn packing(config: &Value) -> Packing {
         _ if flag("load_in_8bit") => Some(8),
         "awq" | "mxfp4" => Some(4),
         "fp8" | "fbgemm_fp8" => Some(8),
+        "bitnet" => Some(2),
         _ => None,
     };
     Packing {
@@ -89,6 +90,38 @@ pub(super) fn packing(config: &Value) -> Packing {
             .or_else(|| of_scheme("group_size"))
             .filter(|size| *size > 0),
     }
+}
+
+/// Ways of packing whose weights can be counted by the tensors.
+const COUNTED: [&str; 17] = [
+    "gptq",
+    "gptq_marlin",
+    "gptqmodel",
+    "awq",
+    "awq_marlin",
+    "auto-round",
+    "intel/auto-round",
+    "bitsandbytes",
+    "fp8",
+    "fbgemm_fp8",
+    "modelopt",
+    "compressed-tensors",
+    "mxfp4",
+    "hqq",
+    "eetq",
+    "quark",
+    "bitnet",
+];
+
+/// Returns the way of packing that the configuration names where tensors do not tell how many weights they hold.
+pub(super) fn uncounted_packing(config: &Value) -> Option<&str> {
+    let quantization = quantization(config)?;
+    let word = |key: &str| quantization.get(key).and_then(Value::as_str);
+    // Of four weights these leave out two.
+    let is_sparse = |format: &&str| format.contains("24") || format.contains("sparse");
+    word("format")
+        .filter(is_sparse)
+        .or_else(|| word("quant_method").filter(|method| !COUNTED.contains(method)))
 }
 
 /// HQQ's settings of the weights; `None` where its layers have several.
@@ -151,7 +184,32 @@ pub(super) fn extended(positions: u64, factor: Option<f64>, original: f64) -> u6
 mod tests {
     use serde_json::json;
 
-    use super::{max_context_tokens, packing, stated_bits};
+    use super::{max_context_tokens, packing, stated_bits, uncounted_packing};
+
+    #[test]
+    fn ways_of_packing_that_tensors_do_not_tell_are_named() {
+        for (quantization, named) in [
+            (json!({"quant_method": "vptq"}), Some("vptq")),
+            (
+                json!({"quant_method": "torchao", "quant_type": "int4_weight_only"}),
+                Some("torchao"),
+            ),
+            (
+                json!({"quant_method": "compressed-tensors", "format": "marlin-24"}),
+                Some("marlin-24"),
+            ),
+            (
+                json!({"quant_method": "compressed-tensors", "format": "pack-quantized"}),
+                None,
+            ),
+            (json!({"quant_method": "gptq", "checkpoint_format": "gptq"}), None),
+            (json!({"bits": 4, "group_size": 64}), None),
+        ] {
+            let config = json!({"quantization_config": quantization});
+            assert_eq!(uncounted_packing(&config), named, "{quantization}");
+        }
+        assert_eq!(uncounted_packing(&json!({})), None);
+    }
 
     #[test]
     fn the_weights_type_is_read_from_each_of_its_places() {
@@ -197,6 +255,7 @@ mod tests {
                 Some(4),
                 None,
             ),
+            (json!({"quant_method": "bitnet"}), Some(2), None),
             (
                 json!({"config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}}}),
                 Some(4),

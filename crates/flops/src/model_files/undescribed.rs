@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use self::stated::Stated;
 use self::sum::Sum;
-use super::config::packing;
+use super::config::{packing, uncounted_packing};
 use crate::companion::{Packing, Weights, is_no_parameter};
 use crate::{FlopsMethod, MetadataValue, Parameters, TensorInfo};
 
@@ -54,8 +54,15 @@ impl Counted {
 impl Facts {
     /// Reads the facts of a `config.json`.
     pub fn of_config(config: &Value, tied: bool) -> Self {
+        let mut stated = Stated::of_config(config);
+        stated.doubt = uncounted_packing(config)
+            .map(|method| {
+                let method = crate::shortened(method);
+                format!("how many weights the tensors of `{method}` hold is not known")
+            })
+            .or(stated.doubt);
         Self {
-            stated: Stated::of_config(config),
+            stated,
             packing: packing(config),
             tied,
         }
@@ -239,6 +246,7 @@ mod tests {
             ("transformer.blocks.0.ffn.experts.mlp.w1", &[16, 4]),
             ("model.layers.0.feed_forward.experts.w1", &[4, 16]),
             ("blk.0.ffn_up_exps.weight", &[4, 4, 4]),
+            ("model.layers.0.mlp.experts.gate_up_proj", &[4, 4, 2, 2]),
         ] {
             let copies = if name.contains("{}") { 4 } else { 1 };
             let names: Vec<String> = (0..copies)
@@ -359,6 +367,7 @@ mod tests {
             ("model.layers.0.mlp.0.weight", &[8, 4]),
             ("model.layers.0.mlp.dense_h_to_4h.weight", &[16, 4]),
             ("model.layers.0.mlp.shared_experts.0.up_proj.weight", &[4, 4]),
+            ("model.layers.0.share_expert.up_proj.weight", &[4, 4]),
             ("model.layers.0.feed_forward.w1.weight", &[4, 4]),
             ("model.layers.0.norm_2.weight", &[4]),
             ("model.layers.0.self_attn_layer_norm.weight", &[4]),

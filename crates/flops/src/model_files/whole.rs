@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::{MetadataValue, TensorInfo};
 
+const PROJECTOR: &str = "it is the projector of a multimodal model (mmproj), whose text model is another file";
+
 /// Returns why a GGUF of `files` files is no whole model, in words; `None` where nothing shows it.
 pub(super) fn of_gguf(
     metadata: &BTreeMap<String, MetadataValue>,
@@ -23,7 +25,7 @@ pub(super) fn of_gguf(
             ));
         }
         ("mmproj", _) | (_, "clip") => {
-            return Some("it is the projector of a multimodal model (mmproj), whose text model is another file".into());
+            return Some(PROJECTOR.to_owned());
         }
         ("imatrix", _) | (_, "imatrix") => return Some("it is an importance matrix, which holds no weights".into()),
         (_, "controlvector") => return Some("it is a control vector, which is no model".into()),
@@ -64,6 +66,14 @@ pub(super) fn of_tensors(tensors: &[TensorInfo]) -> Option<String> {
     if saves_more || tensors.iter().all(is_adapter) {
         return Some("it is an adapter (LoRA), which is no model without the one that it adapts".to_owned());
     }
+    let is_projector = |tensor: &TensorInfo| {
+        ["mm_projector", "multi_modal_projector"]
+            .iter()
+            .any(|word| tensor.name.contains(word))
+    };
+    if tensors.iter().all(is_projector) {
+        return Some(PROJECTOR.to_owned());
+    }
     let empty = tensors.iter().find(|tensor| tensor.elements() == 0)?;
     let name = crate::shortened(&empty.name);
     Some(format!("its tensor `{name}` has a dimension of 0"))
@@ -102,6 +112,11 @@ mod tests {
                 BTreeMap::new(),
                 tensors("blk.0.attn_q.weight.lora_a", &[2, 2]),
                 "an adapter",
+            ),
+            (
+                BTreeMap::new(),
+                tensors("model.mm_projector.0.weight", &[2, 2]),
+                "projector",
             ),
             (BTreeMap::new(), tensors("a", &[2, 0]), "`a` has a dimension of 0"),
         ] {

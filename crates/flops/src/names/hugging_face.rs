@@ -162,7 +162,7 @@ pub(crate) fn without_outer_modules(tensor: &str) -> &str {
 }
 
 /// Towers and projectors of multimodal models, and layers that predict further tokens.
-const OUTSIDE: [&str; 20] = [
+const OUTSIDE: [&str; 26] = [
     "vision_tower.",
     "vision_model.",
     "vision_encoder.",
@@ -175,6 +175,7 @@ const OUTSIDE: [&str; 20] = [
     "image_newline",
     "view_seperator",
     "projector.",
+    "mlp1.",
     "aligner.",
     "audio_tower.",
     "embed_vision.",
@@ -182,6 +183,11 @@ const OUTSIDE: [&str; 20] = [
     "connector.",
     "talker.",
     "code2wav.",
+    "token2wav.",
+    "gen_vision_model.",
+    "gen_aligner.",
+    "gen_embed.",
+    "gen_head.",
     "mtp.",
 ];
 

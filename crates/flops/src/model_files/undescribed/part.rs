@@ -61,7 +61,7 @@ const WITHIN: [&str; 6] = [
     "up down gate gating mlp ffn ffw ff feed forward feedforward glu swiglu h to 4h res residual",
     "norm layernorm layer ln rms rmsnorm pre post sub subln final operator",
     "mixer mamba ssm conv conv1d x z d dt log time mix decay first receptance channel lerp maa delta bc state",
-    "expert experts exps routed deepspeed moe block sparse switch local shared shexp router classifier wg",
+    "expert experts exps routed deepspeed moe block sparse switch local share shared shexp router classifier wg",
     "weight bias scale qweight packed blocks gamma beta alpha",
 ];
 
@@ -135,7 +135,7 @@ fn outside<'a>(name: &str, shape: &[u64]) -> Part<'a> {
 fn within<'a>(inner: &'a str, shape: &[u64], stated: Option<u64>) -> Part<'a> {
     let lower = inner.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if has(&["shared", "shexp"]) {
+    if has(&["share", "shexp"]) {
         // A shared expert works on each token; what else is shared may be run in other layers, too.
         let is_expert = has(&["expert", "mlp", "moe", "ffn", "shexp"]);
         return if is_expert { Part::Plain } else { Part::Strange };
@@ -177,7 +177,8 @@ fn router<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
 /// Experts lie in a dimension of their own, or all their rows or columns behind one another.
 fn experts<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
     match (shape, stated) {
-        ([first, _, _], _) => Part::Stacked(*first),
+        // Packed ones lie in blocks as well.
+        ([first, _, _] | [first, _, _, _], _) => Part::Stacked(*first),
         ([length] | [length, _] | [_, length], Some(count)) if length.is_multiple_of(count) => Part::Stacked(count),
         _ => Part::Strange,
     }

@@ -17,7 +17,7 @@ const PARTS: [(&str, f64, &str); 9] = [
     (
         "loop recurrence recurrent_ recursi ut_step mem_block repeat cycle iteration num_iter unroll passes reuse refine \
          universal ponder halt prelude hidden_group inner_group unique_layer tie_layer tied_layer shared_ share_ sharing \
-         mixture_of_depth early_exit layer_skip skip_layer diffusion denois _steps depth",
+         mixture_of_depth early_exit layer_skip skip_layer diffusion denois mask_token_id _steps depth",
         1.0,
         "how often a token passes each layer is not known",
     ),
@@ -48,7 +48,7 @@ const PARTS: [(&str, f64, &str); 9] = [
 const OTHER: &str = "how that part works on a token is not known";
 
 /// Words of keys that mean something else.
-const HARMLESS: &str = "_lora_rank no_repeat_ngram_size shared_expert shared_intermediate experts_per_layer share_embed \
+const HARMLESS: &str = "_lora_rank no_repeat_ngram_size share_expert shared_expert cla_share shared_intermediate experts_per_layer share_embed \
                         shared_embed share_input_output memory_efficient";
 /// Objects that describe no part of their own.
 const SETTINGS: &str =
@@ -133,6 +133,7 @@ mod tests {
             (json!({"total_ut_steps": 4}), "`total_ut_steps` of 4: how often"),
             (json!({"num_mem_blocks": 2}), "`num_mem_blocks` of 2: how often"),
             (json!({"num_loops": 2}), "`num_loops`"),
+            (json!({"mask_token_id": 126_336}), "`mask_token_id`"),
             (json!({"mean_recurrence": 32}), "`mean_recurrence`"),
             (json!({"recurrent_depth": 8}), "`recurrent_depth`"),
             (json!({"shared_transformer": true}), "`shared_transformer`"),
@@ -183,6 +184,7 @@ mod tests {
             json!({"linear_attn_config": {"num_heads": 32}, "rope_scaling": {"factor": 2.0}, "layerdrop": 0.0}),
             json!({"auto_map": {"AutoConfig": "a.B"}, "moe": {"hidden_size": 8}, "id2label": {"0": "a"}}),
             json!({"layer_types": ["a", "b", "c", "d"], "hybrid_override_pattern": "M*-E", "first_k_dense_replace": 1}),
+            json!({"share_expert_dim": 64, "use_cla": false, "cla_share_factor": 2, "mask_token_id": null}),
             json!({"n_shared_experts": 2, "moe_shared_expert_intermediate_size": 64, "decoder_sparse_step": 2}),
         ] {
             assert_eq!(doubt(&config), "", "{config}");
