@@ -18,7 +18,7 @@ pub struct PreparedPrompt {
 pub enum PreparedPrompts {
     /// Of texts, which the submission brought.
     Tokenized(Vec<PreparedPrompt>),
-    Seeded(SeededPrompts),
+    Seeded(Box<SeededPrompts>),
 }
 
 /// Prompts that a seed stands for. Each is made when its turn comes, in each pass anew: their number takes no memory.
@@ -101,7 +101,7 @@ fn seeded(
         indices,
         kept_tokens,
     };
-    Ok((PreparedPrompts::Seeded(prompts), truncated))
+    Ok((PreparedPrompts::Seeded(Box::new(prompts)), truncated))
 }
 
 /// Prompts that have texts of their own.
