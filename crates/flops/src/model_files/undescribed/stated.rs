@@ -49,7 +49,15 @@ impl Stated {
             Some((key.to_owned(), plain(value)))
         };
         let values: Value = metadata.iter().filter_map(of).collect();
-        Self::of_keys(&keys(&values), &[], |key| key == "block_count")
+        let mut stated = Self::of_keys(&keys(&values), &[], |key| key == "block_count");
+        // What such a key says of the logits is of no matter: only models of diffusion have one.
+        if let Some(key) = metadata.keys().find(|key| key.starts_with("diffusion.")) {
+            let key = crate::shortened(key);
+            stated.doubt.get_or_insert(format!(
+                "the file has `{key}`: how often a token passes each layer is not known"
+            ));
+        }
+        stated
     }
 
     fn of_keys(named: &Keys<'_>, outer: &[(String, &Value)], is_layers: impl Fn(&str) -> bool) -> Self {
@@ -257,5 +265,8 @@ mod tests {
         assert!(tables.doubt.unwrap().contains("tables"));
         let tower = stated(&[("vision.block_count", MetadataValue::Unsigned(2))]);
         assert!(tower.doubt.unwrap().contains("`vision.block_count` of 2"));
+        let diffusion = BTreeMap::from([("diffusion.shift_logits".to_owned(), MetadataValue::Bool(false))]);
+        let doubt = Stated::of_gguf("dream", &diffusion).doubt.unwrap();
+        assert!(doubt.contains("`diffusion.shift_logits`"), "{doubt}");
     }
 }
