@@ -142,7 +142,8 @@ impl Engine for SyntheticEngine {
         }
         if self.model.refuse {
             return Err(EngineError::Tokenize(format!(
-                "the synthetic template refuses {prompt:?}"
+                "the synthetic template refuses {}",
+                quoted(prompt)
             )));
         }
         Ok(prompt.bytes().map(|byte| u32::from(byte) + 1).collect())

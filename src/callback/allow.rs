@@ -52,7 +52,7 @@ pub enum Refusal {
     #[error("names a host that cannot be found")]
     Unknown,
     /// Likewise.
-    #[error("names a host whose addresses may not be called: {0:?}")]
+    #[error("names a host whose addresses may not be called: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Inside(Vec<IpAddr>),
 }
 

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use joulemark_measurement::quoted;
 use thiserror::Error;
 
 /// One host of the admin's list, and the port that it may be called at.
@@ -29,8 +30,9 @@ pub enum ListedPort {
 /// A text that is no entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{0:?}; accepted are a host's name, *.NAME for all below it, an address, and a network such as 10.7.0.0/16, each with \
-     :PORT behind it (443 without) or :* for all ports; an IPv6 address or network with a port stands in brackets"
+    "{}; accepted are a host's name, *.NAME for all below it, an address, and a network such as 10.7.0.0/16, each with \
+     :PORT behind it (443 without) or :* for all ports; an IPv6 address or network with a port stands in brackets",
+    quoted(.0)
 )]
 pub struct NotAnEntry(String);
 

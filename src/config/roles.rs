@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::access::Access;
 use joulemark_experiment::access::Role;
+use joulemark_measurement::quoted;
 
 impl Access {
     /// What does not go together, or cannot be read, of the options on roles.
@@ -14,10 +15,14 @@ impl Access {
             for item in items {
                 match read(item) {
                     None => problems.push(format!(
-                        "{option} has {item:?}; accepted is NAME=ROLE, where the role is reader, submitter or admin"
+                        "{option} has {}; accepted is NAME=ROLE, where the role is reader, submitter or admin",
+                        quoted(item)
                     )),
                     Some((name, _)) if seen.contains(&name) => {
-                        problems.push(format!("{option} has {name:?} twice; accepted is one role of each"));
+                        problems.push(format!(
+                            "{option} has {} twice; accepted is one role of each",
+                            quoted(name)
+                        ));
                     }
                     Some((name, _)) => seen.push(name),
                 }

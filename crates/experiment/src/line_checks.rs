@@ -3,6 +3,7 @@
 use super::field::FieldProblem;
 use super::prompt_lines::PromptLine;
 use super::submission::Spec;
+use joulemark_measurement::quoted;
 
 /// Returns what is wrong with the lines of a spec: of each kind the first alone, as the rest would only repeat it.
 /// `context` is the longest sequence of the model, where it is known.
@@ -22,7 +23,7 @@ fn first(spec: &Spec, key: &str, wrong: impl Fn(&PromptLine) -> Option<String>) 
     let (index, detail) = lines.find_map(|(index, line)| Some((index, wrong(line)?)))?;
     Some(match &spec.prompt_source {
         Some(name) => {
-            let detail = format!("is {name:?}, in which {key} of line {} {detail}", index + 1);
+            let detail = format!("is {}, in which {key} of line {} {detail}", quoted(name), index + 1);
             FieldProblem::new("/prompt_source", detail)
         }
         None => FieldProblem::new(format!("/prompt_lines/{index}/{key}"), detail),

@@ -3,6 +3,7 @@
 
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Spec};
+use joulemark_measurement::quoted;
 
 impl Scheduler {
     /// Fills in the lines of the file that a submission names, with the file's hash and their number.
@@ -18,11 +19,11 @@ impl Scheduler {
         let read = tokio::task::spawn_blocking(move || folder.read(&wanted)).await;
         let mut file = match read {
             Ok(Ok(file)) => file,
-            Ok(Err(error)) => return refused("prompt_source", format!("is {name:?}, which is {error}")),
+            Ok(Err(error)) => return refused("prompt_source", format!("is {}, which is {error}", quoted(&name))),
             Err(error) => {
                 return refused(
                     "prompt_source",
-                    format!("is {name:?}, which could not be read: {error}"),
+                    format!("is {}, which could not be read: {error}", quoted(&name)),
                 );
             }
         };
@@ -32,7 +33,8 @@ impl Scheduler {
             .filter(|wanted| **wanted != file.sha256)
         {
             let detail = format!(
-                "is {wanted}, but {name:?} has {} now; leave it out to take the file as it is",
+                "is {wanted}, but {} has {} now; leave it out to take the file as it is",
+                quoted(&name),
                 file.sha256
             );
             return refused("prompt_source_sha256", detail);
@@ -40,7 +42,10 @@ impl Scheduler {
         let there = file.lines.len();
         let count = request.prompt_source_count.map_or(there, |count| count as usize);
         if count > there {
-            let detail = format!("is {count}; {name:?} has {there} prompts, accepted are 1 to {there}");
+            let detail = format!(
+                "is {count}; {} has {there} prompts, accepted are 1 to {there}",
+                quoted(&name)
+            );
             return refused("prompt_source_count", detail);
         }
         file.lines.truncate(count);
@@ -55,7 +60,12 @@ impl Scheduler {
 /// Returns the refusal of a node that lacks the file which a submission names.
 pub(super) fn lacks_prompt_file(request: &ExperimentRequest, capabilities: &Capabilities) -> Option<FieldProblem> {
     let (name, there) = (request.prompt_source.as_ref()?, &capabilities.prompt_files);
-    let detail = || format!("is {name:?}, which is not in this node's prompts folder, as of the last minute");
+    let detail = || {
+        format!(
+            "is {}, which is not in this node's prompts folder, as of the last minute",
+            quoted(&name)
+        )
+    };
     (!there.contains(name)).then(|| FieldProblem::new("/prompt_source", detail()))
 }
 

@@ -1,3 +1,4 @@
+use joulemark_measurement::quoted;
 use joulemark_measurement::{LoadReport, RequestMeasurement};
 use joulemark_worker::protocol::ProtocolError;
 
@@ -31,7 +32,8 @@ fn is_known(field: &str, word: &str, known: &[&str]) -> Result<(), ProtocolError
     }
     let known = known.join(", ");
     Err(ProtocolError::Malformed(format!(
-        "{field} is {word:?}; accepted are {known}"
+        "{field} is {}; accepted are {known}",
+        quoted(word)
     )))
 }
 

@@ -3,6 +3,7 @@
 use super::failure::Stop;
 use crate::scheduler::prompt_files::PromptFolder;
 use joulemark_experiment::Spec;
+use joulemark_measurement::quoted;
 
 /// Returns the spec as the workers get it, with the lines of the file that it names.
 ///
@@ -15,12 +16,13 @@ pub async fn for_workers(folder: &PromptFolder, spec: &Spec) -> Result<Spec, Sto
     let (folder, wanted) = (folder.clone(), name.clone());
     let read = tokio::task::spawn_blocking(move || folder.read(&wanted)).await;
     let read = read.map_err(|error| Stop::Server(format!("the prompts could not be read: {error}")))?;
-    let mut file = read.map_err(|error| Stop::Prompts(format!("{name:?} is {error}")))?;
+    let mut file = read.map_err(|error| Stop::Prompts(format!("{} is {error}", quoted(&name))))?;
     let submitted = spec.prompt_source_sha256.as_deref().unwrap_or_default();
     if file.sha256 != submitted {
         let now = file.sha256;
         let message = format!(
-            "{name:?} has changed on this node: its SHA-256 was {submitted} when it was submitted, and is {now} now"
+            "{} has changed on this node: its SHA-256 was {submitted} when it was submitted, and is {now} now",
+            quoted(&name)
         );
         return Err(Stop::Prompts(message));
     }
