@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use tokio::sync::{Mutex, MutexGuard};
 
 use joulemark_experiment::{BadPromptFile, PromptLine, read_prompt_lines};
 use joulemark_flops::model_files::{self, ResolveError};
@@ -26,6 +27,7 @@ pub struct PromptFolder(Arc<Folder>);
 struct Folder {
     path: PathBuf,
     max_bytes: u64,
+    turn: Mutex<()>,
 }
 
 /// A file of prompts as it was read.
@@ -64,13 +66,20 @@ pub enum PromptFileError {
 
 impl PromptFolder {
     pub fn new(path: PathBuf, max_bytes: u64) -> Self {
-        Self(Arc::new(Folder { path, max_bytes }))
+        let turn = Mutex::default();
+        Self(Arc::new(Folder { path, max_bytes, turn }))
+    }
+
+    /// Waits for its turn to hold the lines of a file. A file takes several times its size in memory, and a submission that
+    /// names it is a few bytes: many at once would take more than there is.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.0.turn.lock().await
     }
 
     /// Reads a file by its name. Blocks on the file system.
     ///
     /// # Errors
-    /// Returns a [`PromptFileError`], worded for who named the file.
+    /// Returns a `PromptFileError`, worded for who named the file.
     pub fn read(&self, name: &str) -> Result<PromptFile, PromptFileError> {
         let bytes = self.bytes(&self.locate(name)?)?;
         let sha256 = hex::encode(Sha256::digest(&bytes));

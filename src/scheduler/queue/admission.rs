@@ -29,6 +29,10 @@ impl Scheduler {
             return Err(vec![refused]);
         }
         self.refuse_slices(&request).await?;
+        let _turn = match request.prompt_source {
+            Some(_) => Some(self.context().prompts.turn().await),
+            None => None,
+        };
         self.read_prompt_source(&mut request).await?;
         let (spec, warnings) = self.admit_by_nodes(request).await?;
         match oversize(&spec, &self.context().limits) {
