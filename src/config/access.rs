@@ -26,8 +26,7 @@ section! {
         /// "unix" is whoever may use the socket. An address of this host trusts every user of this host.
         trusted_proxy: Vec<String> = [];
 
-        /// Address under which clients know the service, such as https://lab.example/joulemark [default: as each request
-        /// says].
+        /// Address under which clients know the service, with scheme, host and prefix [default: as each request says].
         ///
         /// Links in callbacks and Location begin with it, and no longer with what a trusted proxy says of a request's host,
         /// which a client may have chosen.

@@ -237,7 +237,7 @@ impl Streams {
     /// Takes one.
     ///
     /// # Errors
-    /// A [`Problem`] where all are taken, or the caller has its share.
+    /// A `Problem` where all are taken, or the caller has its share.
     pub fn take(&self, caller: &Caller) -> Result<Share, Problem> {
         self.0.try_take(&caller.held_as()).map_err(Problem::too_many_streams)
     }
@@ -266,7 +266,7 @@ impl Exports {
     /// Takes the place of one that is open.
     ///
     /// # Errors
-    /// A [`Problem`] where all are taken, or the caller has as many as may be made at a time.
+    /// A `Problem` where all are taken, or the caller has as many as may be made at a time.
     pub fn take(&self, caller: &Caller) -> Result<ExportPlace, Problem> {
         let taken = self.open.try_take(&caller.held_as());
         let place = taken.map_err(Problem::too_many_exports)?;

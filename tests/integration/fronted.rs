@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::front::{Front, HOST, Identity, Proxy, USER};
-use crate::sse::{Follow, states_of};
+use crate::sse::{Event, Follow, states_of};
 
 fn quick() -> Value {
     json!({
@@ -120,7 +120,8 @@ async fn events_come_one_by_one_and_a_wait_ends_when_its_time_is_up() {
         let mut follow = Follow::of(response);
         assert_eq!(follow.header("content-type"), "text/event-stream", "{proxy:?}");
         // It runs for weeks: what is held back until a buffer is full or the answer is whole never comes.
-        let events = follow.until(|event| event.data["state"] == "measuring").await;
+        let is_measuring = |event: &Event| event.name == "state" && event.data["state"] == "measuring";
+        let events = follow.until(is_measuring).await;
         assert!(states_of(&events).contains(&"measuring"), "{proxy:?}: {events:?}");
         let shown = front
             .by_user(Method::GET, &format!("{path}?wait=1"))

@@ -80,7 +80,7 @@ async fn callbacks_that_hang_keep_no_other_submitter_s_waiting() {
     let guarded = Guarded::start(&[
         "--callback-http",
         "--callback-allow",
-        "127.0.0.0/8",
+        "127.0.0.0/8:*",
         "--callback-secret-file",
         secret.to_str().unwrap(),
     ]);
