@@ -107,7 +107,7 @@ impl Problem {
     fn invalid_fields(kind: &str, title: &str, errors: Vec<FieldProblem>) -> Self {
         let first = errors
             .first()
-            .map(|error| format!("{} {}", error.pointer, error.detail))
+            .map(|error| format!("{} {}", plain(&error.pointer), error.detail))
             .unwrap_or_default();
         let more = match errors.len().saturating_sub(1) {
             0 => String::new(),
@@ -131,7 +131,7 @@ impl Problem {
                 StatusCode::BAD_REQUEST,
                 "invalid-parameter",
                 title,
-                format!("{name} {detail}"),
+                format!("{} {detail}", plain(name)),
             )
         }
     }
@@ -298,6 +298,11 @@ impl Problem {
             detail,
         )
     }
+}
+
+/// Returns a name that somebody sent as a sentence shows it; `errors` has it to the letter.
+fn plain(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }
 
 impl IntoResponse for Problem {

@@ -28,10 +28,24 @@ pub fn refusal(error: &Error) -> String {
     if matches!(error, Error::MultipleDocuments { .. }) {
         return "the body holds several YAML documents; accepted is one document, which is one experiment".to_owned();
     }
-    format!(
-        "the body is not YAML: {}",
-        error.render_with_formatter(&UserMessageFormatter)
-    )
+    let said = error.render_with_formatter(&UserMessageFormatter);
+    // Its names for numbers are a language's.
+    let said = said
+        .replace("invalid u64", "no whole number")
+        .replace("invalid i64", "no whole number");
+    format!("the body is not YAML: {}", by_code_point(&said))
+}
+
+/// Returns the text with each escape of a character, `\u{7}`, as its code point, `U+0007`.
+fn by_code_point(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\u{") {
+        let (code, after) = after.split_once('}').unwrap_or((after, ""));
+        shown.push_str(&format!("{before}U+{code:0>4}"));
+        rest = after;
+    }
+    shown + rest
 }
 
 /// Returns the problems with each number, truth value and null as it is written in the text, and with the advice to quote
