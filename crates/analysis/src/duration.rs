@@ -2,7 +2,9 @@
 
 use crate::statistics::median;
 use joulemark_experiment::report::Report;
-use joulemark_experiment::{Device, Distribution, DurationEstimate, DurationMethod, FpPrecision, Prompts, Spec};
+use joulemark_experiment::{
+    Device, Distribution, DurationEstimate, DurationMethod, FpPrecision, PromptLine, Prompts, Spec,
+};
 
 /// Of the past runs no more than the newest so many.
 const MAX_RUNS: usize = 10;
@@ -65,7 +67,7 @@ impl RunShape {
             warmup_iterations: f64::from(spec.warmup_iterations),
             idle_baseline_sec: f64::from(spec.idle_baseline_sec),
             min_output_tokens: f64::from(spec.min_output_tokens),
-            max_output_tokens: f64::from(spec.max_output_tokens),
+            max_output_tokens: max_output_tokens(spec),
         }
     }
 
@@ -103,12 +105,24 @@ impl PromptLength {
     }
 }
 
+/// Returns the mean over the prompts, each of which may have its own.
+fn max_output_tokens(spec: &Spec) -> f64 {
+    let count = spec.prompt_count().filter(|count| *count > 0);
+    let of_all = spec.max_output_tokens_of_a_pass().zip(count);
+    of_all.map_or(f64::from(spec.max_output_tokens), |(tokens, count)| {
+        tokens as f64 / f64::from(count)
+    })
+}
+
 fn prompt_length(spec: &Spec) -> PromptLength {
+    if let (Some(file), Some(sha256)) = (&spec.prompt_source, &spec.prompt_source_sha256) {
+        return PromptLength::OfSet(format!("{file} {sha256}"));
+    }
+    let mean_tokens = |bytes: u64, count: usize| bytes as f64 / BYTES_PER_TOKEN / (count.max(1) as f64);
+    let lines = &spec.prompt_lines;
     let tokens = match &spec.prompts {
-        Prompts::Texts(texts) => {
-            let bytes: f64 = texts.iter().map(|text| text.len() as f64).sum();
-            bytes / BYTES_PER_TOKEN / (texts.len().max(1) as f64)
-        }
+        _ if !lines.is_empty() => mean_tokens(lines.iter().map(PromptLine::bytes).sum(), lines.len()),
+        Prompts::Texts(texts) => mean_tokens(texts.iter().map(|text| text.len() as u64).sum(), texts.len()),
         Prompts::Synthetic { synthetic } => f64::from(synthetic.input_tokens),
         Prompts::Dataset(set) => return PromptLength::OfSet(set.dataset.clone()),
     };
@@ -330,6 +344,31 @@ mod tests {
                 .reason
                 .unwrap()
                 .contains("how many prompts")
+        );
+    }
+
+    #[test]
+    fn prompts_of_a_file_and_one_by_one_have_their_own_lengths() {
+        let mut spec = crate::fixtures::spec(1, 1);
+        spec.prompts = Prompts::Texts(Vec::new());
+        spec.max_output_tokens = 100;
+        let line = |max_output_tokens| PromptLine {
+            prompt: Some("x".repeat(400)),
+            messages: None,
+            max_output_tokens,
+        };
+        spec.prompt_lines = vec![line(Some(20)), line(None)];
+        let shape = RunShape::of(&spec);
+        assert_eq!((shape.requests, shape.max_output_tokens), (Some(2.0), 60.0));
+        assert_eq!(shape.prompts, PromptLength::Tokens(100.0));
+        spec.prompt_lines.clear();
+        spec.prompt_source = Some("chats.jsonl".to_owned());
+        spec.prompt_source_sha256 = Some("ab".to_owned());
+        spec.prompt_source_count = Some(7);
+        let shape = RunShape::of(&spec);
+        assert_eq!(
+            (shape.requests, shape.prompts),
+            (Some(7.0), PromptLength::OfSet("chats.jsonl ab".to_owned()))
         );
     }
 
