@@ -131,3 +131,33 @@ async fn a_stream_ends_at_its_time_also_on_a_busy_server_and_goes_on_where_it_wa
     let rest = Follow::of(again).rest().await;
     assert_eq!(rest.last().unwrap().data["state"], "cancelled");
 }
+
+#[tokio::test]
+async fn an_answer_that_goes_out_piece_by_piece_is_whole_however_it_is_packed() {
+    let guarded = Guarded::start(&[]);
+    let ada = guarded.key("ada", "submitter");
+    let quick = json!({"model_name": "synthetic:", "prompts": ["a"], "max_output_tokens": 4, "num_cycles": 1,
+                       "warmup_iterations": 0, "idle_baseline_sec": 0});
+    let id = guarded.accepted(&ada, &quick).await;
+    let path = format!("/v1/experiments/{id}/results?wait=60");
+    let results = guarded.send(Method::GET, &path, &ada, None);
+    assert_eq!(results.await.status(), StatusCode::OK);
+    let client = reqwest::Client::new();
+    let of_one = ["export", "processes", "timeseries"].map(|what| format!("{id}/{what}"));
+    for path in std::iter::once("export").chain(of_one.iter().map(String::as_str)) {
+        for coding in ["identity", "gzip", "zstd"] {
+            let url = format!("{}/v1/experiments/{path}", guarded.server.url);
+            let asked = client
+                .get(url)
+                .bearer_auth(&ada)
+                .header(header::ACCEPT_ENCODING, coding);
+            let answer = asked.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+            let whole = answer.bytes().await;
+            assert!(
+                whole.is_ok_and(|bytes| !bytes.is_empty()),
+                "{path} as {coding} breaks off"
+            );
+        }
+    }
+}

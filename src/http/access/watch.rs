@@ -106,7 +106,8 @@ impl Watch {
                     }
                 },
             );
-            Body::from_stream(pieces)
+            // A compressor asks once more after the end.
+            Body::from_stream(pieces.fuse())
         })
     }
 
