@@ -14,7 +14,8 @@ use joulemark_store::Relabelled;
 /// A text sets a label, null removes it, and labels that are not named stay. One's own, or for an admin anybody's.
 #[utoipa::path(patch, path = "/v1/experiments/{id}/labels", tag = "experiments", operation_id = "changeLabels",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id")),
-    request_body(content((LabelChanges = "application/merge-patch+json"), (LabelChanges = "application/json"))),
+    request_body(content = LabelChanges, content_type = "application/json",
+        description = "The labels that change. `application/merge-patch+json` says the same and is read alike."),
     responses(
         (status = 200, description = "The experiment with its labels as they are now.", body = Experiment),
         (status = 400, description = "The id is not a UUID, or the body cannot be read.", body = Problem, content_type = "application/problem+json"),
