@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{ask_narrowly, half_a_body, slow};
 use crate::guarded::{Guarded, read_all};
@@ -49,22 +49,31 @@ async fn slow_bodies_of_some_keep_health_readiness_and_others_answered() {
     assert_eq!(guarded.get("/v1/devices", &keys[0]).await.0, StatusCode::OK);
 }
 
+/// Sends a request's head until its body is waited for: what was asked before it may still hold a place.
+async fn waited_for(guarded: &Guarded, head: &str) -> tokio::net::TcpStream {
+    loop {
+        let mut stream = crate::guarded::connect(&guarded.server).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 25];
+        stream.read_exact(&mut answer).await.unwrap();
+        if answer.starts_with(b"HTTP/1.1 100 Continue") {
+            return stream;
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 429 "));
+    }
+}
+
 #[tokio::test]
 async fn large_bodies_of_one_caller_count_by_their_size() {
     let guarded = Guarded::start(&["--max-concurrent-requests", "64", "--rate-limit-per-minute", "0"]);
     let key = guarded.key("ada", "reader");
-    let large = |length: &str| {
-        format!(
-            "POST /v1/flops HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
-             {length}\r\nConnection: close\r\n\r\n"
-        )
-    };
     // A share of 16: once with a length, once of any length.
     for length in ["Content-Length: 16777216", "Transfer-Encoding: chunked"] {
-        let mut stream = crate::guarded::connect(&guarded.server).await;
-        tokio::io::AsyncWriteExt::write_all(&mut stream, large(length).as_bytes())
-            .await
-            .unwrap();
+        let head = format!(
+            "POST /v1/flops HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+             {length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        );
+        let stream = waited_for(&guarded, &head).await;
         let refused = loop {
             let asked = guarded.send(Method::GET, "/v1/devices", &key, None).await;
             if asked.status() != StatusCode::OK {
