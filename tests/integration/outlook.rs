@@ -226,8 +226,8 @@ async fn a_duration_is_estimated_by_the_warm_up_where_there_is_no_past() {
     let mut experiment = experiment("prefill_ms=50,decode_ms=50");
     experiment["warmup_iterations"] = json!(2);
     experiment["idle_baseline_sec"] = json!(2);
-    // Enough for whoever looks late.
-    experiment["num_cycles"] = json!(1000);
+    // It shows during the first cycle: long enough for whoever looks late.
+    experiment["prompts"] = json!(vec!["a"; 200]);
     let queued = submitted(&server, &experiment).await;
     let shown = server
         .until(id(&queued), |shown| shown["duration_estimate"]["method"] == "warm_up")

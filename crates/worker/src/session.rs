@@ -99,7 +99,7 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     };
     let counter = TokenCounter::default();
     tokio::spawn(report_progress(reporter.clone(), counter.clone()));
-    let (engine, prompts) = load::<E>(&job, counter, reporter).await?;
+    let (engine, prompts) = load::<E>(&job, counter.clone(), reporter).await?;
     loop {
         match next(orders).await? {
             Order::WarmUp => {
@@ -111,6 +111,8 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
                     let batch = upcoming.by_ref().take(job.spec.batch_size as usize);
                     pass(&engine, &job.spec, batch).await?;
                 }
+                // What is left of it is estimated by these, however short it was.
+                reporter.send(&Report::Progress { tokens: counter.get() })?;
                 reporter.send(&Report::WarmedUp {
                     window: window(start, Monotonic::now()),
                 })?;
