@@ -67,7 +67,7 @@ impl Accounts {
 }
 
 impl Account {
-    /// `hours` are oldest first; what runs stays within the window for as long as it does.
+    /// Sums up what was used. `hours` are oldest first; what runs stays within the window for as long as it does.
     fn new(hours: &[(i64, f64)], of_running: f64, allowed: Option<u64>) -> Self {
         let used = hours.iter().map(|(_, amount)| amount).sum::<f64>() + of_running;
         let mut left = used;

@@ -20,7 +20,7 @@ mod user_limits;
 pub use auth_mode::AuthMode;
 pub use energy::EnergyFlags;
 pub use layers::{ConfigError, Layered, Origin, load, load_here, refuse_unknown_variables};
-pub use limits::Limits;
+pub use limits::{Limits, unless_zero};
 pub use listen::Listen;
 pub use option::ServerOption;
 pub use settings::{Flags, Settings};

@@ -19,6 +19,7 @@ mod flops;
 mod follow;
 mod health;
 mod kept;
+mod lasting_places;
 mod layers;
 mod limits;
 mod lingering;
@@ -31,6 +32,7 @@ mod openapi;
 mod paced;
 mod page;
 mod problem;
+mod readiness;
 mod repeatable_query;
 mod request_id;
 mod state;
@@ -41,10 +43,10 @@ use axum::Router;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use access::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLimit, TrustedProxies};
-pub use concurrency_limit::{Exports, Streams};
 pub use connections::serve;
 #[cfg(test)]
 pub(crate) use experiments::export::row_schema;
+pub use lasting_places::{Exports, Streams};
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};

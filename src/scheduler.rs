@@ -6,6 +6,7 @@ mod durations;
 mod folders;
 mod models;
 mod node;
+mod past_runs;
 mod prompt_files;
 mod queue;
 mod run;

@@ -149,7 +149,7 @@ impl Engine for SyntheticEngine {
         Ok(prompt.bytes().map(|byte| u32::from(byte) + 1).collect())
     }
 
-    /// One token a byte of what is said, and one for each message, as a template would put before it.
+    /// Returns one token a byte of what is said, and one for each message, as a template would put before it.
     async fn tokenize_chat(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, EngineError> {
         let tokens = messages.iter().flat_map(|message| {
             let said = message.content.bytes().map(|byte| u32::from(byte) + 1);

@@ -62,7 +62,7 @@ impl std::fmt::Debug for Poster {
 }
 
 impl Poster {
-    /// `timeout` is for a whole try, until the answer's head is there; its body is not read.
+    /// Makes a caller. `timeout` is for a whole try, until the answer's head is there; its body is not read.
     pub fn new(allowed: Allowed, secret: &[u8], timeout: Duration) -> Self {
         Self {
             allowed,

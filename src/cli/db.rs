@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::say::say;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, ConfigError, Settings, unless_zero};
 use crate::disk;
 use crate::scheduler::RetentionPolicy;
 use joulemark_measurement::clock;
@@ -117,13 +117,12 @@ pub fn run(arguments: DbArguments) -> anyhow::Result<()> {
 /// What the settings say of how long things are kept.
 pub fn policy(settings: &Settings) -> RetentionPolicy {
     let service = &settings.service;
-    let days = |days: u32| (days > 0).then_some(days);
     RetentionPolicy {
-        days: days(service.retention_days),
-        bytes: (service.retention_bytes > 0).then_some(service.retention_bytes),
-        prompt_days: days(service.prompt_retention_days),
-        event_days: days(service.event_retention_days),
-        audit_days: days(service.audit_retention_days),
+        days: unless_zero(service.retention_days),
+        bytes: unless_zero(service.retention_bytes),
+        prompt_days: unless_zero(service.prompt_retention_days),
+        event_days: unless_zero(service.event_retention_days),
+        audit_days: unless_zero(service.audit_retention_days),
     }
 }
 

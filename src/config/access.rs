@@ -188,7 +188,7 @@ impl Access {
         self.trusted_proxy.iter().any(|proxy| proxy == UNIX)
     }
 
-    /// What links begin with, without a slash at the end; `None` where the option is not set.
+    /// Returns what links begin with, without a slash at the end; `None` where the option is not set.
     pub fn public_base(&self) -> Option<String> {
         let url = self.public_url.parse::<reqwest::Url>().ok()?;
         let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();

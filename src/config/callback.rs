@@ -72,7 +72,7 @@ impl Callback {
         !self.callback_allow.is_empty()
     }
 
-    /// Whom: those that can be read, which all can once `problems` found nothing.
+    /// Returns whom: those that can be read, which all can once `problems` found nothing.
     pub fn entries(&self) -> Vec<Entry> {
         self.callback_allow
             .iter()

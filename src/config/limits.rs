@@ -127,3 +127,31 @@ section! {
         max_total_tokens: u64 = 10000000000;
     }
 }
+
+/// A revoked key opens nothing for longer.
+const MAX_CHECK_SEC: u32 = 60;
+
+impl Limits {
+    /// Says what the types cannot. Each message names the option and what is accepted.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = self.user_limit_problems();
+        if self.max_priority_submitter > 100 {
+            problems.push(format!(
+                "max_priority_submitter is {}; accepted are 0 to 100",
+                self.max_priority_submitter
+            ));
+        }
+        if self.stream_check_sec > MAX_CHECK_SEC {
+            let given = self.stream_check_sec;
+            problems.push(format!(
+                "stream_check_sec is {given}; accepted are 1 to {MAX_CHECK_SEC}"
+            ));
+        }
+        problems
+    }
+}
+
+/// Returns a limit; `None` where it is 0, which says that there is none.
+pub fn unless_zero<T: Default + PartialEq>(limit: T) -> Option<T> {
+    (limit != T::default()).then_some(limit)
+}

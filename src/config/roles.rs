@@ -7,7 +7,7 @@ use joulemark_experiment::access::Role;
 use joulemark_measurement::quoted;
 
 impl Access {
-    /// What does not go together, or cannot be read, of the options on roles.
+    /// Says what does not go together, or cannot be read, of the options on roles.
     pub(super) fn role_problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (option, items) in [("user_role", &self.user_role), ("group_role", &self.group_role)] {

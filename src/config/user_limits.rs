@@ -1,6 +1,6 @@
 //! What one submitter may have: the limits for all, and those that the admin names for one.
 
-use super::Limits;
+use super::limits::{Limits, unless_zero};
 use joulemark_measurement::quoted;
 
 /// What a submitter may have; `None` is without limit.
@@ -38,26 +38,10 @@ impl Exception<'_> {
     }
 }
 
-/// A revoked key opens nothing for longer.
-const MAX_CHECK_SEC: u32 = 60;
-
 impl Limits {
-    /// What the types cannot say. Each message names the option and what is accepted.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.max_priority_submitter > 100 {
-            problems.push(format!(
-                "max_priority_submitter is {}; accepted are 0 to 100",
-                self.max_priority_submitter
-            ));
-        }
-        if self.stream_check_sec > MAX_CHECK_SEC {
-            let given = self.stream_check_sec;
-            problems.push(format!(
-                "stream_check_sec is {given}; accepted are 1 to {MAX_CHECK_SEC}"
-            ));
-        }
-        let mut seen = Vec::new();
+    /// Says which of the limits of one submitter cannot be read, or are given twice.
+    pub(super) fn user_limit_problems(&self) -> Vec<String> {
+        let (mut problems, mut seen) = (Vec::new(), Vec::new());
         for text in &self.user_limit {
             match Exception::read(text) {
                 None => problems.push(format!(
@@ -84,7 +68,7 @@ impl Limits {
         let own: Vec<_> = exceptions.filter(|exception| exception.name == name).collect();
         let limit = |option: &str, general: u64| {
             let own = own.iter().find(|exception| exception.option == option);
-            Some(own.map_or(general, |own| own.value)).filter(|limit| *limit > 0)
+            unless_zero(own.map_or(general, |own| own.value))
         };
         UserLimits {
             unfinished: limit(OPTIONS[0], self.max_unfinished_per_user),

@@ -48,7 +48,7 @@ pub fn for_engines() -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// Of what is for engines by its name, a URL with a user or a password in it is a secret, and stays here.
+/// Tells whether a variable is passed on: of what is for engines by its name, a URL with a user or a password in it is a secret, and stays here.
 fn is_passed_on(name: &str, value: &OsStr) -> bool {
     let is_setting = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let is_secret = SECRETS.iter().any(|word| name.to_uppercase().contains(word));

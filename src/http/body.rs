@@ -63,7 +63,7 @@ impl FromRequest<AppState> for WholeBody {
     }
 }
 
-/// Why a body could not be had whole.
+/// Says why a body could not be had whole.
 fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(rejection);
     while let Some(error) = cause {

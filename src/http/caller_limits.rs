@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::allowance::{Account, Accounts, Allowed, Weekly, first_hour};
-use crate::config::{Limits, UserLimits};
+use crate::config::{Limits, UserLimits, unless_zero};
 use joulemark_experiment::access::Role;
 use joulemark_measurement::clock;
 use joulemark_store::Quota;
@@ -106,7 +106,6 @@ pub async fn limits(
 ) -> Result<Json<CallerLimits>, Problem> {
     let limits = &state.access.limits;
     let name = caller.actor().name;
-    let at_most = |limit: u64| (limit > 0).then_some(limit);
     let (mut unfinished, mut accounts, mut stored_bytes) = (None, None, None);
     if let Some(name) = &name {
         let allowed = limits.of_user(name);
@@ -117,10 +116,9 @@ pub async fn limits(
         accounts = Some(accounts_of(&state, name, &allowed).await?);
         stored_bytes = Some(StoredLimit {
             used: state.resources.store.stored_bytes_of(name).await?,
-            allowed: at_most(limits.max_stored_bytes_per_user),
+            allowed: unless_zero(limits.max_stored_bytes_per_user),
         });
     }
-    let few_at_most = |limit: u32| (limit > 0).then_some(limit);
     Ok(Json(CallerLimits {
         name,
         role: caller.role(),
@@ -130,11 +128,11 @@ pub async fn limits(
         energy_j: accounts.map(|accounts| accounts.joules.into()),
         experiments_without_energy: accounts.map(|accounts| accounts.unmetered_experiments),
         stored_bytes,
-        max_queued: at_most(limits.max_queued),
-        max_prompts: few_at_most(limits.max_prompts),
-        max_total_tokens: at_most(limits.max_total_tokens),
+        max_queued: unless_zero(limits.max_queued),
+        max_prompts: unless_zero(limits.max_prompts),
+        max_total_tokens: unless_zero(limits.max_total_tokens),
         max_body_bytes: state.access.max_body_bytes as u64,
-        requests_per_minute: few_at_most(limits.rate_limit_per_minute),
+        requests_per_minute: unless_zero(limits.rate_limit_per_minute),
     }))
 }
 
@@ -199,8 +197,8 @@ pub async fn refuse_used_up(state: &AppState, caller: &Caller) -> Result<(), Pro
 pub fn quota(limits: &Limits, caller: &Caller) -> Quota {
     let of_caller = caller.actor().name.map(|name| limits.of_user(&name));
     Quota {
-        queued: (limits.max_queued > 0).then_some(limits.max_queued),
+        queued: unless_zero(limits.max_queued),
         unfinished_of_submitter: of_caller.and_then(|allowed| allowed.unfinished),
-        stored_bytes_of_submitter: (limits.max_stored_bytes_per_user > 0).then_some(limits.max_stored_bytes_per_user),
+        stored_bytes_of_submitter: unless_zero(limits.max_stored_bytes_per_user),
     }
 }

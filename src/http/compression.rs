@@ -59,7 +59,7 @@ fn refuses_all(headers: &HeaderMap) -> bool {
     !plain && !packed
 }
 
-/// Whether a client accepts this coding of an answer.
+/// Tells whether a client accepts this coding of an answer.
 pub fn accepts(headers: &HeaderMap, name: &str) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts = values.filter_map(|value| value.to_str().ok());

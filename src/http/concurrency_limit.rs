@@ -1,6 +1,5 @@
 //! Limits on what is under way at once. A request has a place from when its caller is known until its answer is sent, and
-//! a time in which the answer must begin. Streams, waits and exports last longer and have places of their own. Of all of
-//! them a caller has a share, so that nobody keeps the others out.
+//! a time in which the answer must begin. A caller has a share of the places, so that nobody keeps the others out.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,13 +14,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::{Caller, Origin, of_address};
 use super::problem::Problem;
 use super::state::AppState;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_store::{Share, Shares};
+use joulemark_store::Share;
 
 /// Asked about the service itself, also where all places are taken: a supervisor would restart a server that is busy.
 const WITHOUT_A_PLACE: [&str; 2] = ["/healthz", "/readyz"];
@@ -69,7 +67,7 @@ pub async fn take_place(AxumState(state): AxumState<AppState>, request: Request,
     }
 }
 
-/// Whose share it is what a request holds: a key's, a name's, or of what is open to everybody an address's.
+/// Returns whose share it is what a request holds: a key's, a name's, or of what is open to everybody an address's.
 fn holder(request: &Request) -> String {
     let extensions = request.extensions();
     match (extensions.get::<Caller>(), extensions.get::<Origin>()) {
@@ -133,7 +131,7 @@ impl Slot {
         }
     }
 
-    /// For a request that waits for something to happen: it has a place among those that wait, and as much more time.
+    /// Gives a request that waits for something to happen a place among those that wait, and as much more time.
     pub fn wait_for(&self, time: Duration, place: Share) {
         let mut state = self.state();
         state.share = Some(place);
@@ -217,76 +215,5 @@ impl hyper::body::Body for HeldBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Places for streams, and for requests that wait: they last, and do nearly nothing.
-#[derive(Clone, Debug)]
-pub struct Streams(Shares);
-
-impl Streams {
-    pub fn new(count: u32, share_percent: u32) -> Self {
-        Self(Shares::new(count, share_percent))
-    }
-
-    /// Returns how many are taken.
-    pub fn taken(&self) -> u32 {
-        self.0.taken()
-    }
-
-    /// Takes one.
-    ///
-    /// # Errors
-    /// A `Problem` where all are taken, or the caller has its share.
-    pub fn take(&self, caller: &Caller) -> Result<Share, Problem> {
-        self.0.try_take(&caller.held_as()).map_err(Problem::too_many_streams)
-    }
-}
-
-/// Exports that are open for each that is made: most of them wait for their clients, and then keep no core busy.
-const OPEN_A_TURN: u32 = 16;
-
-/// Places for exports, and turns for making their rows, each of which keeps a core busy.
-#[derive(Clone, Debug)]
-pub struct Exports {
-    open: Shares,
-    turns: Arc<Semaphore>,
-}
-
-impl Exports {
-    /// As many as may be made at a time are open for one caller at most.
-    pub fn new(turn_count: usize) -> Self {
-        let turn_count = u32::try_from(turn_count).unwrap_or(u32::MAX / OPEN_A_TURN);
-        Self {
-            open: Shares::with_share(turn_count.saturating_mul(OPEN_A_TURN), turn_count),
-            turns: Arc::new(Semaphore::new(turn_count as usize)),
-        }
-    }
-
-    /// Takes the place of one that is open.
-    ///
-    /// # Errors
-    /// A `Problem` where all are taken, or the caller has as many as may be made at a time.
-    pub fn take(&self, caller: &Caller) -> Result<ExportPlace, Problem> {
-        let taken = self.open.try_take(&caller.held_as());
-        let place = taken.map_err(Problem::too_many_exports)?;
-        Ok(ExportPlace {
-            turns: self.turns.clone(),
-            _place: place,
-        })
-    }
-}
-
-/// The place of an export that is open.
-#[derive(Debug)]
-pub struct ExportPlace {
-    turns: Arc<Semaphore>,
-    _place: Share,
-}
-
-impl ExportPlace {
-    /// Waits for its turn to make the next rows.
-    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.turns.clone().acquire_owned().await.ok()
     }
 }

@@ -100,7 +100,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Of everything after the change numbered `after`.
+    /// Follows everything after the change numbered `after`.
     pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, place: Share) -> Self {
         let limits = &state.access.limits;
         let [keep_alive, lifetime] =

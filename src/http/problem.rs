@@ -99,7 +99,7 @@ impl Problem {
         Self::invalid_fields("invalid-question", "The question is not valid", errors)
     }
 
-    /// A change of labels.
+    /// Refuses a change of labels.
     pub fn invalid_labels(errors: Vec<FieldProblem>) -> Self {
         Self::invalid_fields("invalid-labels", "The labels are not valid", errors)
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::concurrency_limit::{Exports, Streams};
-use super::health::{Readiness, Rounds};
+use super::lasting_places::{Exports, Streams};
 use super::metrics::own::Metrics;
 use super::problem::Problem;
+use super::readiness::{Readiness, Rounds};
 use crate::callback::Allowed;
 use crate::disk::Disk;
 use crate::scheduler::{Resources, Scheduler};

@@ -180,7 +180,7 @@ impl ProgressBoard {
         self.entries().get(&id).map(|entry| entry.progress(now))
     }
 
-    /// `None` before anything is generated.
+    /// Returns how long an experiment has taken and will take; `None` before anything is generated.
     pub fn outlook(&self, id: ExperimentId, now: Monotonic) -> Option<Outlook> {
         self.entries().get(&id)?.outlook(now)
     }

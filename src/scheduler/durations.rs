@@ -1,7 +1,6 @@
 //! Estimates how long what waits or runs will take: by its own pace, or by completed runs of its model.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::step::Scheduler;
 use joulemark_analysis::{DeviceKind, PastRun, RunShape, duration_by_own_pace, duration_by_past_runs};
@@ -13,46 +12,6 @@ use joulemark_store::{ListOrder, ListQuery, StoreError, UnreadRow};
 const MAX_READ: u32 = 20;
 /// Of their documents, whose prompts may be megabytes.
 const MAX_READ_BYTES: usize = 4 << 20;
-/// How long they are kept: other servers complete runs too.
-const KEPT_SEC: f64 = 30.0;
-/// Models whose runs are kept.
-const MAX_MODELS: usize = 64;
-
-/// Completed runs by model, read not long ago.
-#[derive(Debug, Default)]
-pub struct PastRuns(Mutex<HashMap<String, Read>>);
-
-#[derive(Clone, Debug)]
-struct Read {
-    at: Monotonic,
-    runs: Arc<Vec<PastRun>>,
-}
-
-impl PastRuns {
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Read>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, model_name: &str) -> Option<Arc<Vec<PastRun>>> {
-        let kept = self.kept();
-        let read = kept.get(model_name)?;
-        (Monotonic::now().sec_since(read.at) < KEPT_SEC).then(|| read.runs.clone())
-    }
-
-    fn keep(&self, model_name: &str, runs: Arc<Vec<PastRun>>) {
-        let mut kept = self.kept();
-        if kept.len() >= MAX_MODELS {
-            kept.clear();
-        }
-        let at = Monotonic::now();
-        kept.insert(model_name.to_owned(), Read { at, runs });
-    }
-
-    /// Has all read anew: a run has ended.
-    pub fn forget(&self) {
-        self.kept().clear();
-    }
-}
 
 impl Scheduler {
     /// Estimates how long an experiment will take from its start to its end; `None` of one that is finished.
@@ -103,7 +62,7 @@ impl Scheduler {
         Ok(runs)
     }
 
-    /// This host's devices, unless the experiment runs on another node.
+    /// Returns this host's devices, unless the experiment runs on another node.
     fn device_kind(&self, spec: &Spec) -> DeviceKind {
         let context = self.context();
         let is_elsewhere = spec.node.as_ref().is_some_and(|node| *node != context.node.name);

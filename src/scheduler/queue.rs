@@ -9,6 +9,7 @@ pub mod host_queue;
 pub mod leases;
 pub mod lock_holder;
 pub mod look;
+mod looking;
 pub mod order;
 pub mod places;
 mod prompt_source;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::context::Context;
-use super::durations::PastRuns;
+use super::past_runs::PastRuns;
 use crate::lifecycle::Stages;
 use crate::metrics::ExperimentMetrics;
 use crate::scheduler::node::liveness::Liveness;

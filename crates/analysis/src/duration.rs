@@ -166,7 +166,7 @@ impl PastRun {
         (run.measuring_sec > 0.0).then_some(run)
     }
 
-    /// What this run would have taken with the amount of `shape`, of which `requests` make a cycle.
+    /// Returns what this run would have taken with the amount of `shape`, of which `requests` make a cycle.
     fn scaled_sec(&self, shape: &RunShape, requests: f64) -> f64 {
         let own_requests = self.shape.requests.unwrap_or(1.0) * self.shape.num_cycles;
         // A model that ends its answers early ends them as early again, unless it may not.

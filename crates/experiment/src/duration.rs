@@ -36,7 +36,7 @@ pub struct DurationEstimate {
 }
 
 impl DurationEstimate {
-    /// No estimate, and why.
+    /// Returns no estimate, and why there is none.
     pub fn unknown(reason: impl Into<String>) -> Self {
         Self {
             duration_sec: None,

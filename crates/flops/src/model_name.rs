@@ -44,7 +44,7 @@ pub fn size_from_name(name: &str) -> Option<NamedSize> {
     (size != NamedSize::default()).then_some(size)
 }
 
-/// `OLMoE-1B-7B`: of two sizes side by side in the name of a mixture of experts the smaller is that of one token.
+/// Reads `OLMoE-1B-7B`: of two sizes side by side in the name of a mixture of experts the smaller is that of one token.
 fn active_before_total(words: &[&str]) -> Option<NamedSize> {
     let is_mixture = words.iter().any(|word| word.to_ascii_lowercase().contains("moe"));
     let sizes = words.windows(2).filter(|_| is_mixture);
@@ -106,7 +106,7 @@ fn words(name: &str) -> Vec<&str> {
     words
 }
 
-/// The part of the name that has the position and no hyphen.
+/// Returns the part of the name that has the position and no hyphen.
 fn between_hyphens(name: &str, position: usize) -> &str {
     let start = name[..position].rfind('-').map_or(0, |hyphen| hyphen + 1);
     let end = name[position..]
@@ -115,7 +115,7 @@ fn between_hyphens(name: &str, position: usize) -> &str {
     &name[start..end]
 }
 
-/// `1_6b`.
+/// Tells whether a word is a decimal number such as `1_6b`.
 fn is_decimal(word: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     word.strip_suffix(['b', 'B', 'm', 'M'])

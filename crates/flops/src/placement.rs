@@ -118,7 +118,7 @@ impl Placer<'_> {
         self.placement.problems.push(problem);
     }
 
-    /// Whether the tensor is of a layer behind the last, which predicts further tokens, or makes keys and values in a layer
+    /// Tells whether the tensor is of a layer behind the last, which predicts further tokens, or makes keys and values in a layer
     /// that uses those of another: Gemma 3n's files hold them all the same.
     fn is_idle(&self, tensor: &str) -> bool {
         let layers = self.shape.layers();

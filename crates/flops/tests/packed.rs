@@ -1,12 +1,11 @@
 //! Weights as each way of quantizing saves them: every tensor is accounted for, and the bytes are those of the files.
 
 mod cases {
-    pub mod input;
+    pub mod folder;
+    mod input;
 }
 
-use cases::input;
-use joulemark_flops::model_files::describe;
-use joulemark_flops::{FlopsAnswer, Logits, Question, RequestTokens};
+use cases::folder::answer;
 use serde_json::{Map, Value, json};
 
 const LAYERS: u64 = 2;
@@ -58,19 +57,6 @@ fn tensors(linear: Linear, more: &[&str]) -> Map<String, Value> {
         }
     }
     tensors
-}
-
-fn answer(config: &Value, tensors: &Map<String, Value>) -> FlopsAnswer {
-    let folder = tempfile::Builder::new().prefix("input").tempdir().unwrap();
-    let input = json!({"form": "folder", "files": {"model.safetensors": tensors}});
-    let path = input::write(folder.path(), &input, config);
-    let question = Question {
-        tokens: RequestTokens { input: 8, output: 4 },
-        batch: 1,
-        logits: Logits::Last,
-        device: None,
-    };
-    describe(&path, "model").unwrap().answer("model", &question)
 }
 
 /// Bytes of all tensors but the embedding, of which a token reads one row.
@@ -177,7 +163,7 @@ fn w4a16(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)>
     ]
 }
 
-/// HQQ packs the lines of its groups, 64 weights each; its meta data become tensors.
+/// Returns HQQ's tensors, which pack the lines of its groups, 64 weights each; its meta data become tensors.
 fn hqq(output: u64, input: u64, lines_in_one: u64, dtype: &'static str) -> Vec<(&'static str, &'static str, Vec<u64>)> {
     let lines = output * input / 64;
     vec![
@@ -211,7 +197,7 @@ fn hqq_of_3_bits(output: u64, input: u64) -> Vec<(&'static str, &'static str, Ve
     hqq(output, input, 10, "I32")
 }
 
-/// Seen as numbers of half precision, with scale and zero point within `meta`.
+/// Returns them seen as numbers of half precision, with scale and zero point within `meta`.
 fn hqq_seen_as_floats(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)> {
     let lines = output * input / 64;
     vec![

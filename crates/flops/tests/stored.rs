@@ -2,14 +2,16 @@
 //! other names.
 
 mod cases {
+    pub mod folder;
     pub mod input;
 }
 
 use std::fmt::Write as _;
 
+use cases::folder::{QUESTION, answer};
 use cases::input;
 use joulemark_flops::model_files::{ModelFiles, describe, describe_config};
-use joulemark_flops::{FlopsAnswer, Logits, OperatorKind, Question, RequestTokens};
+use joulemark_flops::{FlopsAnswer, OperatorKind};
 use serde_json::{Map, Value, json};
 
 const LAYERS: u64 = 2;
@@ -55,20 +57,6 @@ fn of_llama(outer: &Shapes<'_>) -> Map<String, Value> {
         ("post_attention_layernorm.weight", &[64]),
     ];
     tensors(&[&around[..], outer].concat(), &layer, "model.layers.")
-}
-
-const QUESTION: Question = Question {
-    tokens: RequestTokens { input: 8, output: 4 },
-    batch: 1,
-    logits: Logits::Last,
-    device: None,
-};
-
-fn answer(config: &Value, tensors: &Map<String, Value>) -> FlopsAnswer {
-    let folder = tempfile::Builder::new().prefix("input").tempdir().unwrap();
-    let input = json!({"form": "folder", "files": {"model.safetensors": tensors}});
-    let path = input::write(folder.path(), &input, config);
-    describe(&path, "model").unwrap().answer("model", &QUESTION)
 }
 
 fn traced(config: &Value, tensors: &Map<String, Value>) -> FlopsAnswer {

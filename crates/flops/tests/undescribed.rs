@@ -1,12 +1,12 @@
 //! Models of families that are not described: their share that works on a token is counted, or it is said why not.
 
 mod cases {
-    pub mod input;
+    pub mod folder;
+    mod input;
 }
 
-use cases::input;
-use joulemark_flops::model_files::describe;
-use joulemark_flops::{Confidence, FlopsAnswer, Logits, Question, RequestTokens};
+use cases::folder;
+use joulemark_flops::{Confidence, FlopsAnswer};
 use serde_json::{Map, Value, json};
 
 const LAYERS: u64 = 2;
@@ -42,16 +42,7 @@ fn answer(more: &Value, in_layers: &[InLayer<'_>]) -> FlopsAnswer {
             }
         }
     }
-    let folder = tempfile::Builder::new().prefix("input").tempdir().unwrap();
-    let input = json!({"form": "folder", "files": {"model.safetensors": tensors}});
-    let path = input::write(folder.path(), &input, &config);
-    let question = Question {
-        tokens: RequestTokens { input: 8, output: 4 },
-        batch: 1,
-        logits: Logits::Last,
-        device: None,
-    };
-    describe(&path, "model").unwrap().answer("model", &question)
+    folder::answer(&config, &tensors)
 }
 
 #[test]

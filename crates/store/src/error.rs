@@ -73,7 +73,7 @@ impl StoreError {
         }
     }
 
-    /// Whether PostgreSQL ended a statement that took longer than it may.
+    /// Tells whether PostgreSQL ended a statement that took longer than it may.
     pub fn is_statement_timeout(&self) -> bool {
         let Self::Unavailable(error) = self else { return false };
         let database = error.as_database_error();

@@ -157,7 +157,7 @@ async fn read_rows(
     Ok(UnreadPage { rows, next: None })
 }
 
-/// One more than asked for tells whether there is more.
+/// Reads one row more than asked for, which tells whether there is more.
 fn page(
     connection: &mut AnyConnection,
     (text, parameters): Text,

@@ -49,7 +49,7 @@ impl Store {
         Self::open_for_requests(url, None).await
     }
 
-    /// Likewise, for a server: PostgreSQL ends each statement that a request asked for after `statement_timeout`.
+    /// Opens it for a server: PostgreSQL ends each statement that a request asked for after `statement_timeout`.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -229,7 +229,7 @@ struct Pools {
     reads: AnyPool,
 }
 
-/// An SQLite database in memory is one connection's own; a file has one writer.
+/// Opens the pools: an SQLite database in memory is one connection's own, a file has one writer.
 async fn pools(dialect: Dialect, url: &str, statement_timeout: Option<Duration>) -> Result<Pools, StoreError> {
     match dialect {
         Dialect::Sqlite if is_in_memory(url) => {
@@ -272,7 +272,7 @@ fn staying(connections: u32) -> AnyPoolOptions {
         })
 }
 
-/// PostgreSQL's end a statement that takes longer. Set on the connection, not in the URL: a pooler refuses it there.
+/// Has PostgreSQL end a statement that takes longer. Set on the connection, not in the URL: a pooler refuses it there.
 fn timed(options: AnyPoolOptions, statement_timeout: Option<Duration>) -> AnyPoolOptions {
     let Some(timeout) = statement_timeout else {
         return options;

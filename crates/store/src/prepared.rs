@@ -93,7 +93,7 @@ impl Prepared {
         self.entry.name.as_deref()
     }
 
-    /// What is counted of it as its submitter's.
+    /// Returns the bytes that are counted as its submitter's.
     pub fn stored_bytes(&self) -> u64 {
         self.spec.len() as u64
     }

@@ -103,7 +103,7 @@ impl Shares {
         }
     }
 
-    /// Why a caller gets no more: it has all that there is, where its share is all.
+    /// Says why a caller gets no more: it has all that there is, where its share is all.
     fn none_left(&self) -> NoneLeft {
         match self.0.share == self.0.count {
             true => NoneLeft::OfAll(self.0.count),

@@ -46,7 +46,7 @@ pub fn energy_j(report: &Report) -> Option<f64> {
     Some(report.energy.total_energy_j? + before)
 }
 
-/// Beside the end of an attempt with results, in its transaction. Its device time is noted with the end itself.
+/// Notes the energy of an attempt with results, in the transaction of its end. Its device time is noted with the end itself.
 pub async fn note_energy(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,

@@ -262,7 +262,7 @@ fn announce(session: &Session, arguments: &SubmitArguments, document: &Document)
     Ok(())
 }
 
-/// The synthetic engine has no files to compare.
+/// Tells whether a model is run: the synthetic engine has no files to compare.
 fn runs_a_model(repeat: &Repeat) -> bool {
     let name = repeat.experiment["model_name"].as_str();
     !name.is_some_and(|name| name.starts_with(SYNTHETIC_PREFIX))

@@ -101,7 +101,7 @@ impl Host {
         })
     }
 
-    /// What this node says of itself to the others.
+    /// Returns what this node says of itself to the others.
     fn capabilities(&self, models: &Models, prompts: &PromptFolder) -> Capabilities {
         let mut own = Capabilities {
             hostname: self.machine.hostname.clone(),

@@ -41,7 +41,7 @@ impl Caller {
         self.role
     }
 
-    /// The key that they came with; `None` of who came without one.
+    /// Returns the key that they came with; `None` of who came without one.
     pub fn key_id(&self) -> Option<&KeyId> {
         self.key_id.as_ref()
     }
@@ -64,7 +64,7 @@ impl Caller {
         }
     }
 
-    /// Whose share it is what a request holds. On a server without authentication all are one.
+    /// Returns whose share it is what a request holds. On a server without authentication all are one.
     pub fn held_as(&self) -> String {
         self.counted_as().unwrap_or_else(|| "anybody".to_owned())
     }

@@ -11,7 +11,7 @@ use joulemark_experiment::FieldProblem;
 /// What a value that has to be quoted is refused with.
 const WANTS_A_TEXT: &str = "accepted is a text";
 
-/// What YAML makes of a text beyond what is written there is left out: no number of `1_0`, which other readers take for a
+/// Leaves out what YAML makes of a text beyond what is written there: no number of `1_0`, which other readers take for a
 /// text, none of `.inf`, no bytes behind `!!binary`. A tag that means nothing here is refused.
 pub fn options() -> Options {
     serde_saphyr::options! {

@@ -99,7 +99,7 @@ pub async fn list(
     })
 }
 
-/// Where what waits stands; of a list without any nothing is looked up.
+/// Returns where what waits stands; of a list without any nothing is looked up.
 async fn positions(state: &AppState, records: &[Record]) -> HashMap<ExperimentId, u64> {
     if records.iter().all(|record| record.state != State::Queued) {
         return HashMap::new();

@@ -109,7 +109,7 @@ pub async fn submit(
     created(outlook.beside(Experiment::accepted(new)), &origin)
 }
 
-/// The experiment that is there already; none when the submission's own is.
+/// Returns the experiment that is there already; none when the submission's own is.
 fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, Problem> {
     match submitted {
         Submitted::Stored => Ok(None),

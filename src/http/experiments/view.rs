@@ -144,7 +144,7 @@ pub fn shown_failure(record: &Record, caller: &Caller) -> Option<Failure> {
     })
 }
 
-/// What is said of prompts that were dropped: their hash would tell whether another's are what one guesses.
+/// Returns what is said of prompts that were dropped: their hash would tell whether another's are what one guesses.
 pub fn shown_dropped(record: &Record, caller: &Caller) -> Option<DroppedPrompts> {
     let mut dropped = record.dropped_prompts.clone()?;
     if hides_texts(&record.spec, record.submitter.as_deref(), caller) {

@@ -57,7 +57,7 @@ impl Problem {
         )
     }
 
-    /// `sign` is what the request has that says so, after "it".
+    /// Refuses what came through a proxy. `sign` is what the request has that says so, after "it".
     pub fn forwarded_without_authentication(sign: &str) -> Self {
         let detail = format!(
             "the request came through a proxy (it {sign}), and this server has no authentication (--auth none): it answers \
@@ -136,7 +136,7 @@ impl Problem {
         Self::new(status, "body-too-slow", "The body comes too slowly", detail)
     }
 
-    /// Of something that runs out a caller has as much as one may.
+    /// Refuses a caller who has as much as one may of something that runs out.
     fn share_used_up(held: &str, option: &str) -> Self {
         let detail = format!("the caller has {held}, a caller's share of this server's {option} (max_share_percent)");
         let problem = Self::new(
@@ -163,7 +163,7 @@ impl Problem {
         problem.again_after(60)
     }
 
-    /// A submitter has had what they may have in seven days.
+    /// Refuses a submitter who has had what they may have in seven days.
     pub fn week_used_up(of: Weekly, name: &str, account: &Account, now: Timestamp) -> Self {
         let (kind, title, unit, option) = match of {
             Weekly::DeviceHours => (
@@ -244,7 +244,7 @@ impl Problem {
         }
     }
 
-    /// More connections from one address than its share.
+    /// Refuses more connections from one address than its share.
     pub fn too_many_connections(share: u32) -> Self {
         Self::share_used_up(&format!("{share} connections open from one address"), "max_connections")
     }

@@ -62,7 +62,7 @@ pub fn in_order(waiting: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<W
         .collect()
 }
 
-/// The same, each with what decided its place.
+/// Orders what waits, each with what decided its place.
 pub fn turns(waiting: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<Turn> {
     let mut lines: BTreeMap<Reverse<i32>, BTreeMap<&str, Line<'_>>> = BTreeMap::new();
     let mut oldest_first = waiting.iter().collect::<Vec<_>>();

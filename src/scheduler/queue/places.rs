@@ -98,7 +98,7 @@ impl Places {
         }
     }
 
-    /// What a user will have attained when one more of this priority has its turn: theirs of higher priorities, and those
+    /// Returns what a user will have attained when one more of this priority has its turn: theirs of higher priorities, and those
     /// of the same that are there, come before it.
     fn attained_us_at(&self, user: &str, priority: i32) -> u64 {
         let of_user = self.attained_us.iter().filter(|((name, _), _)| name == user);

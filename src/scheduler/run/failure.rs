@@ -73,7 +73,7 @@ impl Stop {
         }
     }
 
-    /// Whether it quotes a worker, which has the prompts.
+    /// Tells whether it quotes a worker, which has the prompts.
     pub fn quotes_a_worker(&self) -> bool {
         matches!(self, Self::Reported { .. } | Self::Misunderstood { .. })
     }

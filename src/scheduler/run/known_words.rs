@@ -21,7 +21,7 @@ pub fn check_load(load: &LoadReport) -> Result<(), ProtocolError> {
     is_known("activation_dtype", &load.activation_dtype, &ACTIVATION_DTYPES)
 }
 
-/// Likewise of a request.
+/// Checks the words of a request.
 pub fn check_request(request: &RequestMeasurement) -> Result<(), ProtocolError> {
     is_known("finish_reason", &request.finish_reason, &FINISH_REASONS)
 }

@@ -29,7 +29,7 @@ impl Waiting {
         self.pending.remove(&rank);
     }
 
-    /// What a report comes to that cannot be used.
+    /// Returns what a report comes to that cannot be used.
     pub fn misunderstood(&self, rank: u32, error: ProtocolError) -> Stop {
         let phase = self.phase;
         Stop::Misunderstood { rank, error, phase }

@@ -124,7 +124,7 @@ pub(super) fn uncounted_packing(config: &Value) -> Option<&str> {
         .or_else(|| word("quant_method").filter(|method| !COUNTED.contains(method)))
 }
 
-/// HQQ's settings of the weights; `None` where its layers have several.
+/// Returns HQQ's settings of the weights; `None` where its layers have several.
 fn hqq_weights(quantization: &Value) -> Option<&Value> {
     const KEY: &str = "weight_quant_params";
     let settings = quantization.get("quant_config")?;

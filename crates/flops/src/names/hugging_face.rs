@@ -152,7 +152,7 @@ const OUTER_MODULES: [&str; 9] = [
     "thinker.",
 ];
 
-/// The name inside the text model, whatever it is wrapped in.
+/// Returns the name inside the text model, whatever it is wrapped in.
 pub(crate) fn without_outer_modules(tensor: &str) -> &str {
     let mut inner = tensor;
     while let Some(rest) = OUTER_MODULES.iter().find_map(|module| inner.strip_prefix(module)) {

@@ -100,7 +100,7 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// Token ids of `prompt`, through the model's chat template unless `raw`.
     fn tokenize(&self, prompt: &str, raw: bool) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
 
-    /// Token ids of a chat through the model's chat template, up to where its next answer begins.
+    /// Returns the token ids of a chat through the model's chat template, up to where its next answer begins.
     fn tokenize_chat(&self, messages: &[ChatMessage]) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
 
     fn generate(&self, generation: Generation) -> impl Future<Output = Result<Generated, EngineError>> + Send;

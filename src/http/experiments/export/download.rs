@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
 
 use crate::http::access::Caller;
-use crate::http::concurrency_limit::{ExportPlace, HasOwnPlace};
+use crate::http::concurrency_limit::HasOwnPlace;
+use crate::http::lasting_places::ExportPlace;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::tables::{Column, Format, TableError, Writer};
@@ -237,7 +238,7 @@ impl Outlet {
 mod tests {
     use super::*;
     use crate::http::access::Origin;
-    use crate::http::concurrency_limit::Exports;
+    use crate::http::lasting_places::Exports;
     use crate::tables::{Spreadsheet, Values};
     use joulemark_experiment::ExperimentId;
 

@@ -164,7 +164,7 @@ fn within<'a>(inner: &'a str, shape: &[u64], stated: Option<u64>) -> Part<'a> {
     }
 }
 
-/// A router has a row for each expert, or a column.
+/// Returns a router's part, which has a row for each expert, or a column.
 fn router<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
     match *shape {
         [_, columns] if Some(columns) == stated => Part::Router(columns),
@@ -220,7 +220,7 @@ fn numbered(inner: &str) -> Option<Part<'_>> {
     first
 }
 
-/// `local_3` is `local` and 3, `expert12` is `expert` and 12; the digit of `w1` is part of the word.
+/// Splits a word from its number: `local_3` is `local` and 3, `expert12` is `expert` and 12; the digit of `w1` is part of the word.
 fn numbered_word(part: &str) -> (&str, &str) {
     let stem = without_digits(part);
     let digits = &part[stem.len()..];

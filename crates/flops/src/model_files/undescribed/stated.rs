@@ -107,7 +107,7 @@ fn has(key: &str, words: &[&str]) -> bool {
     words.iter().any(|word| key.contains(word))
 }
 
-/// `num_experts`, `n_routed_experts`, `num_local_experts`, `moe_num_experts`, `expert_count` and the like.
+/// Tells whether a key is a number of experts: `num_experts`, `n_routed_experts`, `num_local_experts`, `moe_num_experts`, `expert_count` and the like.
 fn is_number_of_experts(key: &str) -> bool {
     const ENDS: [&str; 6] = [
         "experts",
@@ -140,7 +140,7 @@ fn is_number_of_experts(key: &str) -> bool {
     ENDS.iter().any(|end| key.ends_with(end)) && !has(key, OTHERS)
 }
 
-/// `num_experts_per_tok`, `experts_per_token`, `moe_topk`, `num_selected_experts`, `expert_used_count` and the like.
+/// Tells whether a key is a number of chosen experts: `num_experts_per_tok`, `experts_per_token`, `moe_topk`, `num_selected_experts`, `expert_used_count` and the like.
 fn is_number_of_chosen(key: &str) -> bool {
     const CHOSEN: &[&str] = &[
         "per_tok",
