@@ -41,7 +41,9 @@ start_nginx() {
   sed -e "s|listen 443|listen 127.0.0.1:$2|; /listen \[::\]/d; s|listen 80;|listen unix:$3/plain.sock;|" \
     -e "s|unix:/run/joulemark/http.sock|$1|; s|/etc/nginx/snippets/joulemark-identity.conf|$3/identity.conf|" \
     -e "s|/etc/ssl/certs/gpubox.example.org.pem|$3/site.pem|" \
-    -e "s|/etc/ssl/private/gpubox.example.org.key|$3/site.key|" deploy/nginx/joulemark.conf >"$3/site.conf"
+    -e "s|/etc/ssl/private/gpubox.example.org.key|$3/site.key|" \
+    -e "s|server_name gpubox.example.org|server_name 127.0.0.1|; s|host gpubox.example.org|host 127.0.0.1:$2|" \
+    deploy/nginx/joulemark.conf >"$3/site.conf"
   nginx -c "$3/nginx.conf" -e "$3/error.log" -p "$3" 2>/dev/null &
   PROXY_PROCESS=$!
 }
@@ -53,6 +55,8 @@ start_caddy() {
   # Its other doors are shut: the admin's, and port 80 with what leads from there.
   sed -e "s|^{\$|{\n\tadmin off\n\tauto_https disable_redirects|" \
     -e "s|^https://gpubox.example.org {|https://127.0.0.1:$2 {\n\tbind 127.0.0.1|" \
+    -e "s|^http:// {|&\n\tbind unix/$3/plain.sock|; s|^https:// {|https://:$2 {\n\tbind 127.0.0.1|" \
+    -e "s|\(header_up .*Host\) gpubox.example.org|\1 127.0.0.1:$2|" \
     -e "s|unix//run/joulemark/http.sock|$1|; s|/etc/caddy/joulemark-identity\$|$3/identity|" \
     -e "s|/etc/ssl/certs/gpubox.example.org.pem|$3/site.pem|" \
     -e "s|/etc/ssl/private/gpubox.example.org.key|$3/site.key|" deploy/caddy/Caddyfile >"$3/Caddyfile"
