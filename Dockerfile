@@ -42,6 +42,7 @@ COPY crates/files/Cargo.toml crates/files/
 COPY crates/flops/Cargo.toml crates/flops/
 COPY crates/measurement/Cargo.toml crates/measurement/
 COPY crates/meter/Cargo.toml crates/meter/
+COPY crates/process-discovery/Cargo.toml crates/process-discovery/
 COPY crates/store/Cargo.toml crates/store/
 COPY crates/testkit/Cargo.toml crates/testkit/
 COPY crates/worker/Cargo.toml crates/worker/

@@ -1,4 +1,4 @@
-//! CPU time of the host and of one process, in seconds, cumulative. What host energy is split by.
+//! CPU time of the host, of a cgroup and of one process, in seconds, cumulative. What host energy is split by.
 //!
 //! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
 //! samples these like any counter; `process_tree` adds up a process and what it started.
@@ -129,6 +129,41 @@ impl HostCpuClock {
             Format::ProcStat => "ticks of 10 ms",
         };
         format!("{} ({resolution})", self.path.display())
+    }
+}
+
+/// The counter of one cgroup's CPU time, in microseconds of the kernel's own accounting: of all that ever ran in it and in
+/// the groups below it. Every user may read it, also of another user's processes.
+#[derive(Clone, Debug)]
+pub struct CgroupCpuClock {
+    path: PathBuf,
+    /// Kept open: once the group is removed it cannot be read any more, so that a new group of the same name is not taken
+    /// for it.
+    file: Arc<File>,
+}
+
+impl CgroupCpuClock {
+    /// Opens the counter of the cgroup (v2) in `folder`.
+    ///
+    /// # Errors
+    /// Returns an error when there is no `cpu.stat` in it that tells of CPU time.
+    pub fn open(folder: &Path) -> Result<Self, CpuTimeError> {
+        let path = folder.join("cpu.stat");
+        let file = File::open(&path).map_err(|error| CpuTimeError::Unreadable(path.clone(), error))?;
+        let clock = Self {
+            path,
+            file: Arc::new(file),
+        };
+        clock.used_sec().map(|_| clock)
+    }
+
+    /// Returns the CPU seconds that the group has used so far.
+    ///
+    /// # Errors
+    /// Returns an error when the group was removed, as a unit's is when it stops.
+    pub fn used_sec(&self) -> Result<f64, CpuTimeError> {
+        let text = whole(&self.file).map_err(|error| CpuTimeError::Unreadable(self.path.clone(), error))?;
+        cpu_stat(&text).ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
     }
 }
 
@@ -289,6 +324,27 @@ mod tests {
         assert_eq!(host.clock().busy_sec().expect("microseconds"), 1.5);
         host.write("cgroup/cgroup.type", "domain\n");
         assert_eq!(host.clock().format, Format::ProcStat);
+    }
+
+    #[test]
+    fn a_cgroup_s_clock_tells_of_the_group_that_was_opened() {
+        let host = FakeHost::new();
+        let group = host.0.path().join("cgroup/system.slice/a.service");
+        assert!(matches!(
+            CgroupCpuClock::open(&group),
+            Err(CpuTimeError::Unreadable(..))
+        ));
+        host.write("cgroup/system.slice/a.service/cpu.stat", "nr_periods 0\n");
+        assert!(matches!(CgroupCpuClock::open(&group), Err(CpuTimeError::Malformed(..))));
+        host.write(
+            "cgroup/system.slice/a.service/cpu.stat",
+            "usage_usec 1500000\nuser_usec 1\n",
+        );
+        let clock = CgroupCpuClock::open(&group).expect("a clock");
+        assert_eq!(clock.used_sec().expect("microseconds"), 1.5);
+        fs::remove_dir_all(&group).expect("the group ends");
+        host.write("cgroup/system.slice/a.service/cpu.stat", "usage_usec 7\n");
+        assert_eq!(clock.used_sec().ok(), Some(1.5), "not the new group's");
     }
 
     #[test]

@@ -42,6 +42,7 @@ mod estimation;
 #[cfg(test)]
 mod fixtures;
 mod host_meter;
+mod process_stat;
 mod process_tree;
 mod source;
 mod split;
@@ -51,9 +52,9 @@ pub use account::{account, account_host};
 pub use attribution::cpu_shares;
 pub use baseline::Unrest;
 pub use baseline::kept::BareBaselines;
-pub use cpu_time::{CpuTimeError, HostCpuClock, process_cpu_sec};
+pub use cpu_time::{CgroupCpuClock, CpuTimeError, HostCpuClock, process_cpu_sec};
 pub use discovery::{EnergyOptions, Opened, open};
-pub use environment::{Watched, WatchedGpu};
+pub use environment::{Watched, WatchedGpu, pids_are_the_hosts};
 pub use estimation::edge_reads::{Awaited, EdgeReads};
 pub use estimation::polling::{Pace, Polls};
 pub use estimation::timeline::Timeline;
@@ -67,6 +68,7 @@ pub use joulemark_measurement::{
     Baseline, BaselineKind, Confidence, DeviceSeries, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope,
     EnergySourceKind, IdlePower, Phase, PhaseEnergy, SeriesPoint, SourceReading, Warning, WarningCode, Window,
 };
+pub use process_stat::ProcessStat;
 pub use source::nvml::NvmlSource;
 pub use source::perf_event::{PerfEventRoots, PerfEventSource};
 pub use source::rapl::RaplSource;

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use nix::unistd::{SysconfVar, sysconf};
-
 use super::cpu_time::{CpuTimeError, process_cpu_sec};
+use super::process_stat::ProcessStat;
 
 /// A process and its descendants. One that came and went between two looks is counted in ticks of 10 ms, once its parent
 /// has waited for it; one that leaves its parent stays in the tree.
@@ -49,8 +48,8 @@ impl ProcessTree {
     /// Looks for processes that were started or waited for since the last look, at any depth. Reads a file for each
     /// thread of each of them: not for every sweep.
     pub fn look_for_descendants(&mut self) {
-        let mut waited_for_sec = Stat::read(self.root).map_or(0.0, |stat| stat.children_sec);
-        self.keep(|pid, member| match Stat::read(pid) {
+        let mut waited_for_sec = stat_of(self.root).map_or(0.0, |stat| stat.children_sec);
+        self.keep(|pid, member| match stat_of(pid) {
             Some(stat) if stat.started_ticks == member.started_ticks => {
                 waited_for_sec += stat.children_sec;
                 true
@@ -62,7 +61,7 @@ impl ProcessTree {
         parents.extend(self.descendants.keys());
         while let Some(parent) = parents.pop() {
             for child in children_of(parent) {
-                let Some(stat) = Stat::read(child).filter(|_| !self.descendants.contains_key(&child)) else {
+                let Some(stat) = stat_of(child).filter(|_| !self.descendants.contains_key(&child)) else {
                     continue;
                 };
                 let member = Member {
@@ -107,31 +106,16 @@ impl ProcessTree {
     }
 }
 
-/// What `/proc/<pid>/stat` tells.
-struct Stat {
-    started_ticks: u64,
-    /// CPU time of children that ended and were waited for, and of theirs.
-    children_sec: f64,
-}
+/// The kernel's own folder: CPU clocks, which are read as well, are of its processes.
+const PROC: &str = "/proc";
 
-impl Stat {
-    fn read(pid: u32) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name before it may hold anything, parentheses and blanks too.
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        // proc(5) counts from 1 and has two fields before these: cutime is 16, cstime 17, starttime 22.
-        let ticks = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-        let ticks_per_sec = sysconf(SysconfVar::CLK_TCK).ok().flatten()? as f64;
-        Some(Self {
-            started_ticks: ticks(22)?,
-            children_sec: (ticks(16)? + ticks(17)?) as f64 / ticks_per_sec,
-        })
-    }
+fn stat_of(pid: u32) -> Option<ProcessStat> {
+    ProcessStat::read(Path::new(PROC), pid).ok()
 }
 
 /// Empty on a kernel without CONFIG_PROC_CHILDREN; the ended ones are then still known from their parent.
 fn children_of(pid: u32) -> Vec<u32> {
-    let Ok(threads) = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")) else {
+    let Ok(threads) = fs::read_dir(Path::new(PROC).join(pid.to_string()).join("task")) else {
         return Vec::new();
     };
     let lists = threads

@@ -5,8 +5,9 @@ use std::path::Path;
 /// Inode of the host's own pid namespace, fixed in the kernel (`PROC_PID_INIT_INO`, 0xEFFFFFFC).
 const HOST_NAMESPACE: &str = "pid:[4026531836]";
 
-/// False in a container with a pid namespace of its own, and where it cannot be known: an NVIDIA driver numbers
-/// processes as the host does, and a container's workers go by other numbers there.
+/// Tells whether `namespace_link`, usually `/proc/self/ns/pid`, is of the host's own pid namespace. Returns false in a
+/// container with a pid namespace of its own, and where it cannot be known: an NVIDIA driver numbers processes as the host
+/// does, and a container's workers go by other numbers there.
 pub fn pids_are_the_hosts(namespace_link: &Path) -> bool {
     std::fs::read_link(namespace_link).is_ok_and(|target| target == Path::new(HOST_NAMESPACE))
 }

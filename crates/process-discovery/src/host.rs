@@ -1,0 +1,41 @@
+use std::path::{Path, PathBuf};
+
+/// Where systemd reads units from, the manager's own and the users'.
+const UNIT_FOLDERS: [&str; 12] = [
+    "etc/systemd/system",
+    "run/systemd/system",
+    "run/systemd/transient",
+    "run/systemd/generator",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+    "etc/systemd/user",
+    "run/systemd/user",
+    "usr/local/lib/systemd/user",
+    "usr/lib/systemd/user",
+    "lib/systemd/user",
+];
+
+/// The folders in which a host tells of its processes.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub proc_root: PathBuf,
+    pub cgroup_root: PathBuf,
+    pub unit_folders: Vec<PathBuf>,
+}
+
+impl Host {
+    /// Returns this host.
+    pub fn here() -> Self {
+        Self::below(Path::new("/"))
+    }
+
+    /// Returns the host whose file system begins at `root`.
+    pub fn below(root: &Path) -> Self {
+        Self {
+            proc_root: root.join("proc"),
+            cgroup_root: root.join("sys/fs/cgroup"),
+            unit_folders: UNIT_FOLDERS.map(|folder| root.join(folder)).into(),
+        }
+    }
+}
