@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::ends::{FAMILY, FAMILY_SIZE, family};
 use super::started::{Keeper, Setting, may_make_cgroups, program, until};
 
-/// Of each 20 rounds; spread over start, order and work of the keeper.
-const ROUNDS: u64 = 20;
+/// Each a moment later than the one before: spread over start, order and work of the keeper.
+const ROUNDS: u32 = 20;
 const MOMENT: Duration = Duration::from_millis(3);
 
 #[test]
@@ -28,7 +28,7 @@ fn nothing_is_left_when_the_server_is_killed_at_any_moment() {
             .stderr(Stdio::null())
             .spawn()
             .expect("a server");
-        std::thread::sleep(MOMENT * round as u32);
+        std::thread::sleep(MOMENT * round);
         server.kill().expect("it runs");
         server.wait().expect("it is ours");
         setting.until_nothing_runs();
@@ -47,6 +47,21 @@ fn killed_keeper(setting: &Setting, order: &KeepOrder) {
 
 fn swept(setting: &Setting) -> Swept {
     sweep(&setting.records()).expect("the folder is ours")
+}
+
+#[test]
+fn a_sweep_leaves_nothing_when_the_keeper_was_killed_at_any_moment() {
+    let setting = Setting::new();
+    let order = setting.order(&format!("{FAMILY} exec sleep 600"));
+    for round in 0..ROUNDS {
+        let keeper = Keeper::start(&order);
+        std::thread::sleep(MOMENT * round / 2);
+        keeper.kill();
+        assert_eq!(swept(&setting).left, []);
+        // The engine's own process dies of the keeper's death.
+        setting.until_nothing_runs();
+        assert!(setting.record_files().is_empty(), "round {round}");
+    }
 }
 
 #[test]
