@@ -40,6 +40,7 @@ COPY crates/analysis/Cargo.toml crates/analysis/
 COPY crates/experiment/Cargo.toml crates/experiment/
 COPY crates/files/Cargo.toml crates/files/
 COPY crates/flops/Cargo.toml crates/flops/
+COPY crates/keeper/Cargo.toml crates/keeper/
 COPY crates/measurement/Cargo.toml crates/measurement/
 COPY crates/meter/Cargo.toml crates/meter/
 COPY crates/process-discovery/Cargo.toml crates/process-discovery/

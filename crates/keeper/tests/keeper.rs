@@ -1,0 +1,9 @@
+//! Keepers as processes, with shell scripts as engines.
+
+mod keeper {
+    pub mod started;
+
+    mod ends;
+    mod left_behind;
+    mod starts;
+}

@@ -1,0 +1,254 @@
+//! A keeper as a process, started as a server does.
+
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use joulemark_keeper::{KeepEvent, KeepOrder};
+use joulemark_measurement::clock::Monotonic;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// By its value the processes of a test are found, wherever they went.
+pub const TEST_VARIABLE: &str = "TEST_OF_KEEPER";
+/// Far above what anything here takes; a test that waits for it has failed.
+const PATIENCE_SEC: f64 = 60.0;
+
+/// What a test needs around its keepers. Whatever of it still runs at its end is killed.
+pub struct Setting {
+    folder: TempDir,
+}
+
+impl Setting {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).expect("it is ours");
+        Self { folder }
+    }
+
+    pub fn records(&self) -> PathBuf {
+        self.folder.path().join("records")
+    }
+
+    pub fn record_files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.records()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
+    /// Returns the variable that marks the processes of this test, as `/proc/<pid>/environ` shows it.
+    pub fn variable(&self) -> (String, String) {
+        (TEST_VARIABLE.to_owned(), self.folder.path().display().to_string())
+    }
+
+    /// Returns an order for a shell script; PATH is the test's own.
+    pub fn order(&self, script: &str) -> KeepOrder {
+        let path = std::env::var("PATH").expect("a PATH");
+        KeepOrder {
+            command: ["sh", "-c", script].map(str::to_owned).to_vec(),
+            environment: vec![("PATH".to_owned(), path), self.variable()],
+            cpus: Vec::new(),
+            record_dir: self.records(),
+            grace_ms: 100,
+            cgroup_parent: None,
+        }
+    }
+
+    /// Returns the pids of this test's living processes whose program has the name.
+    pub fn running(&self, name: &str) -> Vec<u32> {
+        let all = self.all_running().into_iter();
+        all.filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name))
+            .collect()
+    }
+
+    pub fn all_running(&self) -> Vec<u32> {
+        let (name, value) = self.variable();
+        let variable = format!("{name}={value}").into_bytes();
+        let entries = std::fs::read_dir("/proc").expect("Linux").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|one| one == variable)
+        })
+        .collect()
+    }
+
+    pub fn until_running(&self, name: &str, count: usize) -> Vec<u32> {
+        until(&format!("{count} {name}"), || {
+            Some(self.running(name)).filter(|pids| pids.len() == count)
+        })
+    }
+
+    pub fn until_nothing_runs(&self) {
+        until("the end of all processes", || {
+            self.all_running().is_empty().then_some(())
+        });
+    }
+}
+
+impl Drop for Setting {
+    fn drop(&mut self) {
+        for pid in self.all_running() {
+            send(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+pub fn send(pid: u32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid as i32), signal);
+}
+
+/// Returns what `look` finds, as soon as it does.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Monotonic::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            Monotonic::now().sec_since(start) < PATIENCE_SEC,
+            "waited in vain for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns the example that is keeper and server.
+///
+/// # Panics
+/// When it is not there, with the command that builds it.
+pub fn program() -> PathBuf {
+    let own = std::env::current_exe().expect("this program's path");
+    let program = own.ancestors().nth(2).expect("a folder above").join("examples/keep");
+    assert!(
+        program.is_file(),
+        "{} is not there; build it with: cargo build -p joulemark-keeper --examples",
+        program.display()
+    );
+    program
+}
+
+/// A running keeper with its three pipes.
+pub struct Keeper {
+    child: Child,
+    orders: Option<ChildStdin>,
+    events: BufReader<PipeReader>,
+}
+
+impl Keeper {
+    /// Starts a keeper and gives it the order.
+    pub fn start(order: &KeepOrder) -> Self {
+        let mut keeper = Self::without_order();
+        let line = serde_json::to_string(order).expect("an order");
+        let orders = keeper.orders.as_mut().expect("they are open");
+        writeln!(orders, "{line}").expect("it reads");
+        keeper
+    }
+
+    pub fn without_order() -> Self {
+        let (events, child_end) = pipe().expect("a pipe");
+        let mut command = Command::new(program());
+        command
+            .args(["keep", &std::process::id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mapping = FdMapping {
+            parent_fd: child_end.into(),
+            child_fd: 3,
+        };
+        command.fd_mappings(vec![mapping]).expect("one descriptor");
+        let mut child = command.spawn().expect("a keeper");
+        Self {
+            orders: child.stdin.take(),
+            child,
+            events: BufReader::new(events),
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns the next event; `None` when the keeper has no more to say.
+    pub fn event(&mut self) -> Option<KeepEvent> {
+        let mut line = String::new();
+        self.events.read_line(&mut line).expect("the pipe");
+        (!line.is_empty()).then(|| serde_json::from_str(&line).expect("an event"))
+    }
+
+    /// Waits for the engine's start and returns its pid.
+    pub fn started(&mut self) -> u32 {
+        match self.event() {
+            Some(KeepEvent::Started { pid, .. }) => pid,
+            other => panic!("it does not start: {other:?}"),
+        }
+    }
+
+    /// Waits for the engine's end and returns its code and signal.
+    pub fn ended(&mut self) -> (Option<i32>, Option<i32>) {
+        match self.event() {
+            Some(KeepEvent::Ended { code, signal }) => (code, signal),
+            other => panic!("it does not end: {other:?}"),
+        }
+    }
+
+    pub fn close_orders(&mut self) {
+        self.orders = None;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+
+    /// Reads what the engine prints, up to a line.
+    pub fn until_printed(&mut self, line: &str) {
+        let errors = self.child.stderr.as_mut().expect("it is piped");
+        let mut read = Vec::new();
+        let mut byte = [0];
+        while !read.ends_with(format!("{line}\n").as_bytes()) {
+            let length = errors.read(&mut byte).expect("the pipe");
+            assert_eq!(length, 1, "it ends with {}", String::from_utf8_lossy(&read));
+            read.push(byte[0]);
+        }
+    }
+
+    /// Waits for the keeper's end. Returns how it ended, and what came out on its standard error and was not yet read.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let mut output = String::new();
+        let errors = self.child.stderr.as_mut().expect("it is piped");
+        errors.read_to_string(&mut output).expect("the pipe");
+        (self.child.wait().expect("it is ours"), output)
+    }
+
+    /// Kills the keeper itself, and reads the rest of its events: what it started has no hold on their pipe.
+    pub fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.child.wait().expect("it is ours");
+        while self.event().is_some() {}
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // For a test that failed; its setting kills the rest.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tells whether the folder is a cgroup in which this user may make others.
+pub fn may_make_cgroups(folder: &Path) -> bool {
+    let within = folder.join(format!("joulemark-test-{}", std::process::id()));
+    std::fs::create_dir(&within).is_ok() && {
+        let may_enter = std::fs::File::options()
+            .write(true)
+            .open(within.join("cgroup.procs"))
+            .is_ok();
+        std::fs::remove_dir(&within).expect("it is empty");
+        may_enter
+    }
+}
