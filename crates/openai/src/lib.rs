@@ -1,0 +1,21 @@
+//! Drives a server that speaks OpenAI's API (vLLM, SGLang, llama.cpp, TGI, Ollama and others), and says when each part of
+//! an answer was read from the socket. Owns the wire: connections, event streams, what servers write into them. Knows
+//! nothing of experiments, prompts' origin or energy.
+
+mod answer;
+mod chunk;
+mod client;
+mod connection;
+mod endpoint;
+mod event_stream;
+mod failure;
+mod probe;
+mod request;
+mod server_name;
+
+pub use answer::{Answer, Chunk};
+pub use client::{Client, Secret};
+pub use endpoint::{Endpoint, EndpointError};
+pub use failure::{Failure, FailureReason};
+pub use probe::{CapabilityCard, ProbeError, probe};
+pub use request::{Extras, Prompt, Request, Sampling};
