@@ -60,8 +60,12 @@ fn table(card: &CapabilityCard) -> String {
     };
     let server = card.server.as_deref().unwrap_or("of a kind that is not known");
     let rows = [
-        ("server", format!("{server} {}", card.server_version.as_deref().unwrap_or_default())),
+        (
+            "server",
+            format!("{server} {}", card.server_version.as_deref().unwrap_or_default()),
+        ),
         ("models", card.models.join(", ")),
+        ("chat", known(Some(card.chat)).to_owned()),
         ("streams", known(Some(card.streams)).to_owned()),
         ("counts tokens", known(Some(card.usage)).to_owned()),
         ("counts tokens in chunks", known(Some(card.counts_in_chunks)).to_owned()),

@@ -4,13 +4,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::failure::{Failure, FailureReason};
+use crate::server_timings::ServerTimings;
 
 /// Longest part of a server's error that is kept, in characters.
 const MAX_ERROR_CHARS: usize = 500;
 
 /// What one object says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Said {
+    /// It is of the answer; one without a choice holds counts alone.
+    pub(crate) has_choice: bool,
     /// Text of the model's reasoning, which comes before its answer.
     pub(crate) reasoning: String,
     /// Text of the answer.
@@ -19,6 +22,7 @@ pub(crate) struct Said {
     pub(crate) has_tool_call: bool,
     pub(crate) finish_reason: Option<String>,
     pub(crate) counts: Counts,
+    pub(crate) server_timings: Option<ServerTimings>,
 }
 
 /// Tokens since the answer began, as far as an object says.
@@ -48,7 +52,7 @@ struct Object {
     #[serde(default)]
     usage: Option<Usage>,
     #[serde(default)]
-    timings: Option<Timings>,
+    timings: Option<ServerTimings>,
     #[serde(default)]
     error: Option<Value>,
     /// `error` where older servers put the error's fields beside it.
@@ -111,17 +115,6 @@ struct PromptDetails {
     cached_tokens: Option<u32>,
 }
 
-/// llama.cpp's own counts; `prompt_n` leaves out what came from its cache.
-#[derive(Deserialize)]
-struct Timings {
-    #[serde(default)]
-    cache_n: Option<u32>,
-    #[serde(default)]
-    prompt_n: Option<u32>,
-    #[serde(default)]
-    predicted_n: Option<u32>,
-}
-
 /// Reads an object.
 ///
 /// # Errors
@@ -134,7 +127,9 @@ pub(crate) fn read(data: &str) -> Result<Said, Failure> {
     }
     let object: Object = serde_json::from_str(data).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        Failure::unreadable(format!("an object of the answer is not as the API describes it, at {place}"))
+        Failure::unreadable(format!(
+            "an object of the answer is not as the API describes it, at {place}"
+        ))
     })?;
     let is_error = object.object.as_deref() == Some("error");
     let beside = object.message.filter(|_| is_error);
@@ -143,13 +138,18 @@ pub(crate) fn read(data: &str) -> Result<Said, Failure> {
     }
     let mut said = Said {
         counts: counts(object.usage, object.timings),
+        server_timings: object.timings,
         ..Said::default()
     };
     // One answer is asked for; another choice's text would be counted twice.
     let choices = object.choices.unwrap_or_default();
     for choice in choices.into_iter().filter(|choice| choice.index == 0) {
+        said.has_choice = true;
         said.answer.push_str(&choice.text.unwrap_or_default());
-        said.finish_reason = choice.finish_reason.filter(|reason| !reason.is_empty()).or(said.finish_reason);
+        said.finish_reason = choice
+            .finish_reason
+            .filter(|reason| !reason.is_empty())
+            .or(said.finish_reason);
         let Some(delta) = choice.delta else { continue };
         // Both names are of one text: a server that sends both repeats it.
         said.reasoning
@@ -164,12 +164,15 @@ pub(crate) fn read(data: &str) -> Result<Said, Failure> {
     Ok(said)
 }
 
-fn counts(usage: Option<Usage>, timings: Option<Timings>) -> Counts {
+fn counts(usage: Option<Usage>, timings: Option<ServerTimings>) -> Counts {
     let of_timings = timings.map_or_else(Counts::default, |timings| Counts {
         // The cache's part is left out there; where it isn't said, the whole is not known.
-        input: timings.prompt_n.zip(timings.cache_n).map(|(computed, cached)| computed + cached),
-        output: timings.predicted_n,
-        cached: timings.cache_n,
+        input: timings
+            .prompt_tokens
+            .zip(timings.cached_tokens)
+            .map(|(computed, cached)| computed + cached),
+        output: timings.predicted_tokens,
+        cached: timings.cached_tokens,
     });
     let of_usage = usage.map_or_else(Counts::default, |usage| Counts {
         input: usage.prompt_tokens,
@@ -205,11 +208,31 @@ mod tests {
     fn text_is_read_wherever_a_server_puts_it() {
         let cases = [
             (r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#, "", ""),
-            (r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"}}]}"#, "hm", ""),
-            (r#"{"choices":[{"delta":{"reasoning":"hm","reasoning_content":"hm"}}]}"#, "hm", ""),
-            (r#"{"choices":[{"index":0,"text":"a"},{"index":1,"text":"b"}]}"#, "", "a"),
-            (r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}"#, "", "ab"),
-            (r#"{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}"#, "", "whole"),
+            (
+                r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"}}]}"#,
+                "hm",
+                "",
+            ),
+            (
+                r#"{"choices":[{"delta":{"reasoning":"hm","reasoning_content":"hm"}}]}"#,
+                "hm",
+                "",
+            ),
+            (
+                r#"{"choices":[{"index":0,"text":"a"},{"index":1,"text":"b"}]}"#,
+                "",
+                "a",
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}"#,
+                "",
+                "ab",
+            ),
+            (
+                r#"{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}"#,
+                "",
+                "whole",
+            ),
             (r#"{"choices":[]}"#, "", ""),
             (r#"{"choices":null,"usage":null}"#, "", ""),
         ];
@@ -221,27 +244,60 @@ mod tests {
 
     #[test]
     fn counts_are_of_usage_first_and_of_timings_else() {
-        let usage = r#"{"usage":{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}}"#;
+        let usage =
+            r#"{"usage":{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}}"#;
         assert_eq!(of_counts(usage), (Some(9), Some(3), Some(8)));
         let timings = r#"{"choices":[],"timings":{"cache_n":7,"prompt_n":2,"predicted_n":4}}"#;
         assert_eq!(of_counts(timings), (Some(9), Some(4), Some(7)));
         let both = r#"{"usage":{"completion_tokens":3},"timings":{"prompt_n":2,"predicted_n":4}}"#;
         assert_eq!(of_counts(both), (None, Some(3), None));
+        let not_yet = r#"{"timings":{"cache_n":-1,"prompt_n":-1,"predicted_n":1}}"#;
+        assert_eq!(of_counts(not_yet), (None, Some(1), None));
+    }
+
+    #[test]
+    fn a_servers_own_timings_are_kept() {
+        let timings =
+            r#"{"choices":[],"timings":{"prompt_n":2,"prompt_ms":8.5,"prompt_per_token_ms":4.25,"predicted_ms":40.0}}"#;
+        let expected = ServerTimings {
+            prompt_tokens: Some(2),
+            prompt_ms: Some(8.5),
+            predicted_ms: Some(40.0),
+            ..ServerTimings::default()
+        };
+        assert_eq!(read(timings).expect(timings).server_timings, Some(expected));
     }
 
     #[test]
     fn an_error_is_no_answer() {
         let cases = [
-            (r#"{"error":{"message":"out of memory","type":"server_error"}}"#, "out of memory"),
+            (
+                r#"{"error":{"message":"out of memory","type":"server_error"}}"#,
+                "out of memory",
+            ),
             (r#"{"error":"overloaded","error_type":"overloaded"}"#, "overloaded"),
             (r#"{"error":{"code":5}}"#, r#"{"code":5}"#),
             (r#"{"object":"error","message":"too long","code":400}"#, "too long"),
         ];
         for (data, words) in cases {
-            assert_eq!(read(data), Err(Failure::new(FailureReason::ErrorEvent, words)), "{data}");
+            assert_eq!(
+                read(data),
+                Err(Failure::new(FailureReason::ErrorEvent, words)),
+                "{data}"
+            );
         }
-        for data in ["", "{", "[]", r#"{"choices":{}}"#, r#"{"usage":{"completion_tokens":-1}}"#] {
-            assert_eq!(read(data).map_err(|failure| failure.reason), Err(FailureReason::Unreadable), "{data}");
+        for data in [
+            "",
+            "{",
+            "[]",
+            r#"{"choices":{}}"#,
+            r#"{"usage":{"completion_tokens":-1}}"#,
+        ] {
+            assert_eq!(
+                read(data).map_err(|failure| failure.reason),
+                Err(FailureReason::Unreadable),
+                "{data}"
+            );
         }
     }
 }

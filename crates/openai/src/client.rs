@@ -1,4 +1,7 @@
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +13,8 @@ use hyper::{Method, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use joulemark_measurement::clock::Monotonic;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
-use crate::answer::{Answer, Reading};
+use crate::answer::{Answer, End, Reading};
 use crate::chunk;
 use crate::connection::{LastRead, Stamped};
 use crate::endpoint::Endpoint;
@@ -54,17 +56,35 @@ pub struct Client {
     key: Option<Secret>,
 }
 
+/// The half of a connection that moves bytes between its socket and hyper's requests and answers.
+type Driver = Pin<Box<http1::Connection<TokioIo<Stamped>, Full<Bytes>>>>;
+
 /// An open connection, closed when it is dropped.
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     last_read: LastRead,
-    driver: JoinHandle<()>,
+    /// `None` once the connection has ended.
+    driver: Option<Driver>,
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+/// Waits for what a connection is to bring, and drives the connection in the same task: no read of another piece comes
+/// between a piece and its time, and no other task has to be woken.
+async fn drive<T>(driver: &mut Option<Driver>, wanted: impl Future<Output = T>) -> T {
+    let mut wanted = pin!(wanted);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = wanted.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        // What ends a connection early is met by who waits for its bytes.
+        let has_ended = driver
+            .as_mut()
+            .is_some_and(|driver| driver.as_mut().poll(context).is_ready());
+        if has_ended {
+            *driver = None;
+        }
+        wanted.as_mut().poll(context)
+    })
+    .await
 }
 
 impl Client {
@@ -102,7 +122,7 @@ impl Client {
             let mut connection = self.connect().await?;
             let response = self.send(&mut connection, Method::GET, path, Bytes::new()).await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let text = page_text(response).await?;
+            let text = page_text(&mut connection, response).await?;
             Ok((status, headers, text))
         };
         let read = tokio::time::timeout(timeout, read).await;
@@ -119,20 +139,22 @@ impl Client {
         let sent = self.send(&mut connection, Method::POST, request.prompt.path(), body);
         let response = sent.await?;
         if !response.status().is_success() {
-            return Err(refusal(response).await);
+            return Err(refusal(&mut connection, response).await);
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let is_streamed = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"));
-        let has_end = has_own_end(&response);
+        let end = own_end(&response);
         let mut reading = Reading::new(sent_at, is_streamed);
         let mut body = response.into_body();
         let mut told = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return reading.finish(false) };
+        while let Some(frame) = drive(&mut connection.driver, body.frame()).await {
+            let Ok(frame) = frame else {
+                return reading.finish(End::Broken);
+            };
             let Ok(bytes) = frame.into_data() else { continue };
             reading.feed(&bytes, connection.last_read.get())?;
             if reading.is_done() {
-                return reading.finish(true);
+                return reading.finish(End::Told);
             }
             let tokens = reading.tokens_so_far();
             if tokens > told {
@@ -140,26 +162,24 @@ impl Client {
                 progress(tokens);
             }
         }
-        reading.finish(has_end)
+        reading.finish(end)
     }
 
     async fn connect(&self) -> Result<Connection, Failure> {
         let failed = |detail: String| Failure::new(FailureReason::NotConnected, detail);
         let (host, port) = (self.endpoint.host(), self.endpoint.port());
-        let socket = TcpStream::connect((host, port)).await.map_err(|error| failed(error.to_string()))?;
+        let socket = TcpStream::connect((host, port))
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         // A request is one write: nothing is gained by waiting for more.
         socket.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         let (stamped, last_read) = Stamped::new(socket);
         let shaken = http1::handshake(TokioIo::new(stamped)).await;
         let (sender, driver) = shaken.map_err(|error| failed(error.to_string()))?;
-        let driver = tokio::spawn(async move {
-            // What ends a connection early is met by who reads from it.
-            let _ = driver.await;
-        });
         Ok(Connection {
             sender,
             last_read,
-            driver,
+            driver: Some(Box::pin(driver)),
         })
     }
 
@@ -175,7 +195,10 @@ impl Client {
         *request.uri_mut() = target.map_err(|_| Failure::new(FailureReason::NotConnected, "the path is no target"))?;
         let headers = request.headers_mut();
         let host = HeaderValue::from_str(self.endpoint.authority());
-        headers.insert(HOST, host.map_err(|_| Failure::new(FailureReason::NotConnected, "the host is no name"))?);
+        headers.insert(
+            HOST,
+            host.map_err(|_| Failure::new(FailureReason::NotConnected, "the host is no name"))?,
+        );
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         if method == Method::POST {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -185,40 +208,47 @@ impl Client {
             headers.insert(AUTHORIZATION, value.clone());
         }
         *request.method_mut() = method;
-        let sent = connection.sender.send_request(request).await;
+        let sent = connection.sender.send_request(request);
+        let sent = drive(&mut connection.driver, sent).await;
         sent.map_err(|error| Failure::new(FailureReason::EndedEarly, error.to_string()))
     }
 }
 
-/// Tells whether an answer says where it ends, so that its end is not mistaken for a connection that broke.
-fn has_own_end(response: &Response<Incoming>) -> bool {
+/// Returns what the end of an answer's bytes means: an answer that does not say where it ends may have lost the rest.
+fn own_end(response: &Response<Incoming>) -> End {
     let is_chunked = response.version() == Version::HTTP_11 && response.headers().contains_key("transfer-encoding");
-    is_chunked || response.body().size_hint().exact().is_some()
+    match is_chunked || response.body().size_hint().exact().is_some() {
+        true => End::Told,
+        false => End::Closed,
+    }
 }
 
-async fn refusal(response: Response<Incoming>) -> Failure {
+async fn refusal(connection: &mut Connection, response: Response<Incoming>) -> Failure {
     let status = response.status();
     let reason = match status {
         StatusCode::TOO_MANY_REQUESTS => FailureReason::TooManyRequests,
         StatusCode::SERVICE_UNAVAILABLE => FailureReason::Unavailable,
         _ => FailureReason::Status,
     };
-    let text = page_text(response).await.unwrap_or_default();
-    let words = serde_json::from_str::<serde_json::Value>(&text).map_or(text, |body| {
-        chunk::error_text(body.get("error").filter(|error| !error.is_null()).unwrap_or(&body))
-    });
-    Failure::new(reason, format!("{} {}", status.as_u16(), shortened(&words)).trim_end())
+    let text = page_text(connection, response).await.unwrap_or_default();
+    Failure::new(reason, status_text(status, &text))
 }
 
-/// Returns the beginning of what a server says, on one line.
-fn shortened(text: &str) -> String {
+/// Returns a status and the words of its page, on one line.
+pub(crate) fn status_text(status: StatusCode, page: &str) -> String {
     const MAX_CHARS: usize = 500;
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().take(MAX_CHARS).collect()
+    let words = serde_json::from_str::<serde_json::Value>(page).map_or_else(
+        |_| page.to_owned(),
+        |body| chunk::error_text(body.get("error").filter(|error| !error.is_null()).unwrap_or(&body)),
+    );
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words: String = words.chars().take(MAX_CHARS).collect();
+    format!("{} {words}", status.as_u16()).trim_end().to_owned()
 }
 
-async fn page_text(response: Response<Incoming>) -> Result<String, Failure> {
-    let body = Limited::new(response.into_body(), MAX_PAGE_BYTES).collect().await;
+async fn page_text(connection: &mut Connection, response: Response<Incoming>) -> Result<String, Failure> {
+    let body = Limited::new(response.into_body(), MAX_PAGE_BYTES).collect();
+    let body = drive(&mut connection.driver, body).await;
     let body = body.map_err(|error| Failure::new(FailureReason::EndedEarly, error.to_string()))?;
     Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }

@@ -84,7 +84,11 @@ impl EventStream {
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
         match &line[..colon] {
-            b"data" => {
+            // llama.cpp until 2025 wrote `error:` where others write `event: error` and `data:`.
+            name @ (b"data" | b"error") => {
+                if name == b"error" {
+                    self.event.name = Some("error".to_owned());
+                }
                 if self.event.data.len() + value.len() > MAX_EVENT_BYTES {
                     return Err(TooLong);
                 }
@@ -140,6 +144,14 @@ mod tests {
     #[test]
     fn data_without_a_value_is_an_event_and_a_name_alone_is_none() {
         assert_eq!(read([b"data\n\nevent: x\n\n".as_slice()]), [event(None, "")]);
+    }
+
+    #[test]
+    fn an_error_may_be_a_field_of_its_own() {
+        assert_eq!(
+            read([b"error: {\"code\":500}\n\n".as_slice()]),
+            [event(Some("error"), "{\"code\":500}")]
+        );
     }
 
     #[test]

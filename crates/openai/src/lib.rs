@@ -3,6 +3,7 @@
 //! nothing of experiments, prompts' origin or energy.
 
 mod answer;
+mod arrival;
 mod chunk;
 mod client;
 mod connection;
@@ -10,12 +11,20 @@ mod endpoint;
 mod event_stream;
 mod failure;
 mod probe;
+mod ready;
 mod request;
+mod server_metrics;
 mod server_name;
+mod server_timings;
+mod unique_prefix;
 
 pub use answer::{Answer, Chunk};
 pub use client::{Client, Secret};
 pub use endpoint::{Endpoint, EndpointError};
 pub use failure::{Failure, FailureReason};
 pub use probe::{CapabilityCard, ProbeError, probe};
+pub use ready::{NotReady, ready};
 pub use request::{Extras, Prompt, Request, Sampling};
+pub use server_metrics::{ServerMetrics, server_metrics};
+pub use server_timings::ServerTimings;
+pub use unique_prefix::unique_prefix;

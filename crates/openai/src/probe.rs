@@ -8,12 +8,15 @@ use crate::answer::Answer;
 use crate::client::Client;
 use crate::failure::{Failure, FailureReason};
 use crate::request::{Extras, Prompt, Request, Sampling};
+use crate::server_metrics::server_metrics;
 use crate::server_name::server_name;
 
 /// Tokens of the answers by which a server shows what it honours: longer than a model needs for one word.
 const ANSWER_TOKENS: u32 = 48;
 /// A prompt that a model answers with a word, so that going on beyond it shows.
 const SHORT_ANSWER: &str = "Answer with one word: is water wet?";
+/// Tokens of an answer that only shows whether a request is taken.
+const SHORT_TOKENS: u32 = 2;
 /// A prompt long enough for caches that hold blocks of up to 64 tokens.
 const LONG_PROMPT_WORDS: usize = 200;
 
@@ -24,6 +27,8 @@ pub struct CapabilityCard {
     pub models: Vec<String>,
     pub server: Option<String>,
     pub server_version: Option<String>,
+    /// It answers `/v1/chat/completions`; a model without a chat template may only be asked by `/v1/completions`.
+    pub chat: bool,
     /// It sends an answer as it comes.
     pub streams: bool,
     /// It counts the tokens of prompt and answer.
@@ -42,6 +47,14 @@ pub struct CapabilityCard {
     pub refuses: Vec<String>,
 }
 
+impl CapabilityCard {
+    /// Tells whether prompts need a [prefix](crate::unique_prefix) of their own to be computed as a whole: the server caches
+    /// them even where asked not to, or does not tell.
+    pub fn needs_unique_prefix(&self) -> bool {
+        self.caches_prompts != Some(false)
+    }
+}
+
 /// Why a server cannot be asked what it honours.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProbeError {
@@ -55,7 +68,7 @@ pub enum ProbeError {
     Request(Failure),
 }
 
-/// Asks a server what it honours, with ten requests of up to 48 tokens.
+/// Asks a server what it honours, with about ten requests of up to 48 tokens.
 ///
 /// # Errors
 /// [`ProbeError`] where it does not answer, or does not serve `model`.
@@ -72,18 +85,20 @@ pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> R
         }
     };
     let (server, server_version) = server_name(client, timeout).await;
-    let (first, accepted, refuses) = accepted(client, &model, timeout).await?;
-    let asker = Asker {
+    let mut asker = Asker {
         client,
         model,
-        accepted,
+        chat: true,
+        accepted: Extras::default(),
         timeout,
     };
+    let (first, refuses) = asker.find_accepted().await?;
     let natural = asker.ask(SHORT_ANSWER, Sampling::default(), |_| ()).await;
     Ok(CapabilityCard {
         models,
         server,
         server_version,
+        chat: asker.chat,
         streams: first.is_streamed,
         usage: first.output_tokens.is_some() && first.input_tokens.is_some(),
         counts_in_chunks: !first.chunks.is_empty() && first.chunks.iter().all(|chunk| chunk.tokens.is_some()),
@@ -100,7 +115,10 @@ pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> R
 async fn models(client: &Client, timeout: Duration) -> Result<Vec<String>, ProbeError> {
     let (status, _, text) = client.page("/v1/models", timeout).await.map_err(ProbeError::Models)?;
     if !status.is_success() {
-        return Err(ProbeError::Models(Failure::new(FailureReason::Status, status.as_u16().to_string())));
+        return Err(ProbeError::Models(Failure::new(
+            FailureReason::Status,
+            status.as_u16().to_string(),
+        )));
     }
     let page: Value = serde_json::from_str(&text)
         .map_err(|_| ProbeError::Models(Failure::unreadable("its list of models is no JSON")))?;
@@ -110,59 +128,76 @@ async fn models(client: &Client, timeout: Duration) -> Result<Vec<String>, Probe
     Ok(ids.map(str::to_owned).collect())
 }
 
-/// Finds what of the extras a server takes: it may refuse a request for one that it does not know.
-async fn accepted(client: &Client, model: &str, timeout: Duration) -> Result<(Answer, Extras, Vec<String>), ProbeError> {
-    let all = Extras {
-        ignore_eos: true,
-        min_tokens: Some(2),
-        counts_in_chunks: true,
-        no_prompt_cache: true,
-    };
-    let ask = async |extras| client.ask(&short_request(model, extras), timeout, |_| ()).await;
-    let first = ask(all).await;
-    match first {
-        Ok(answer) => return Ok((answer, all, Vec::new())),
-        Err(failure) if failure.reason != FailureReason::Status => return Err(ProbeError::Request(failure)),
-        Err(_) => {}
-    }
-    let plain = ask(Extras::default()).await.map_err(ProbeError::Request)?;
-    let (mut accepted, mut refuses, mut answer) = (Extras::default(), Vec::new(), plain);
-    let one_by_one: [(&str, fn(&mut Extras)); 4] = [
-        ("ignore_eos", |extras| extras.ignore_eos = true),
-        ("min_tokens", |extras| extras.min_tokens = Some(2)),
-        ("counts_in_chunks", |extras| extras.counts_in_chunks = true),
-        ("no_prompt_cache", |extras| extras.no_prompt_cache = true),
-    ];
-    for (name, add) in one_by_one {
-        let mut with = accepted;
-        add(&mut with);
-        match ask(with).await {
-            Ok(later) => (accepted, answer) = (with, later),
-            Err(_) => refuses.push(name.to_owned()),
-        }
-    }
-    Ok((answer, accepted, refuses))
-}
-
-fn short_request(model: &str, extras: Extras) -> Request {
-    Request {
-        model: model.to_owned(),
-        prompt: Prompt::user(SHORT_ANSWER),
-        max_tokens: 2,
-        sampling: Sampling::default(),
-        extras,
-    }
-}
+/// Extras by name, asked for one by one where a server refuses them together.
+const EXTRAS: [(&str, fn(&mut Extras)); 4] = [
+    ("ignore_eos", |extras| extras.ignore_eos = true),
+    ("min_tokens", |extras| extras.min_tokens = Some(SHORT_TOKENS)),
+    ("counts_in_chunks", |extras| extras.counts_in_chunks = true),
+    ("no_prompt_cache", |extras| extras.no_prompt_cache = true),
+];
 
 struct Asker<'a> {
     client: &'a Client,
     model: String,
+    chat: bool,
     /// What the server takes, of which a request asks for part.
     accepted: Extras,
     timeout: Duration,
 }
 
 impl Asker<'_> {
+    /// Finds what the server takes: it may refuse a request for an extra that it does not know, or any chat. Returns the
+    /// last answer, and the extras that it refuses.
+    async fn find_accepted(&mut self) -> Result<(Answer, Vec<String>), ProbeError> {
+        let mut all = Extras::default();
+        EXTRAS.iter().for_each(|(_, add)| add(&mut all));
+        match self.ask_shortly(all).await {
+            Ok(answer) => {
+                self.accepted = all;
+                return Ok((answer, Vec::new()));
+            }
+            Err(failure) if failure.reason != FailureReason::Status => return Err(ProbeError::Request(failure)),
+            Err(_) => {}
+        }
+        let mut answer = match self.ask_shortly(Extras::default()).await {
+            Err(of_chat) if of_chat.reason == FailureReason::Status => {
+                self.chat = false;
+                let plain = self.ask_shortly(Extras::default()).await;
+                // What was said of the chat is what a user can do something about.
+                plain.map_err(|_| ProbeError::Request(of_chat))?
+            }
+            asked => asked.map_err(ProbeError::Request)?,
+        };
+        let mut refuses = Vec::new();
+        for (name, add) in EXTRAS {
+            let mut with = self.accepted;
+            add(&mut with);
+            match self.ask_shortly(with).await {
+                Ok(later) => (self.accepted, answer) = (with, later),
+                Err(_) => refuses.push(name.to_owned()),
+            }
+        }
+        Ok((answer, refuses))
+    }
+
+    async fn ask_shortly(&self, extras: Extras) -> Result<Answer, Failure> {
+        let request = Request {
+            model: self.model.clone(),
+            prompt: self.prompt(SHORT_ANSWER),
+            max_tokens: SHORT_TOKENS,
+            sampling: Sampling::default(),
+            extras,
+        };
+        self.client.ask(&request, self.timeout, |_| ()).await
+    }
+
+    fn prompt(&self, text: &str) -> Prompt {
+        match self.chat {
+            true => Prompt::user(text),
+            false => Prompt::Text(text.to_owned()),
+        }
+    }
+
     async fn ask(&self, prompt: &str, sampling: Sampling, add: impl FnOnce(&mut Extras)) -> Option<Answer> {
         let mut extras = Extras {
             ignore_eos: false,
@@ -172,7 +207,7 @@ impl Asker<'_> {
         add(&mut extras);
         let request = Request {
             model: self.model.clone(),
-            prompt: Prompt::user(prompt),
+            prompt: self.prompt(prompt),
             max_tokens: ANSWER_TOKENS,
             sampling,
             extras,
@@ -205,10 +240,19 @@ impl Asker<'_> {
         Some(first == again)
     }
 
+    /// Tells whether a prompt that was asked before is taken from a cache: by the count in the answer, else by the
+    /// server's own metrics.
     async fn caches_prompts(&self) -> Option<bool> {
         let prompt = vec!["water"; LONG_PROMPT_WORDS].join(" ");
         self.ask(&prompt, Sampling::default(), |_| ()).await?;
+        let metrics = async || server_metrics(self.client, self.timeout).await.ok();
+        let before = metrics().await;
         let again = self.ask(&prompt, Sampling::default(), |_| ()).await?;
-        Some(again.cached_tokens? > 0)
+        let counted = again.cached_tokens.map(f64::from);
+        let hits = match counted {
+            Some(cached) => cached,
+            None => metrics().await?.since(before?).prefix_cache_hits?,
+        };
+        Some(hits > 0.0)
     }
 }

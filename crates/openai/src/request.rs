@@ -1,3 +1,5 @@
+use std::hash::{BuildHasher, RandomState};
+
 use serde_json::{Map, Value, json};
 
 /// What is asked.
@@ -45,7 +47,8 @@ pub struct Extras {
     pub min_tokens: Option<u32>,
     /// Counts tokens in every chunk (vLLM: `continuous_usage_stats`; llama.cpp: `timings_per_token`).
     pub counts_in_chunks: bool,
-    /// Computes every token of the prompt again (llama.cpp: `cache_prompt`).
+    /// Computes every token of the prompt again (llama.cpp: `cache_prompt`; vLLM and SGLang: a `cache_salt` that no other
+    /// request has).
     pub no_prompt_cache: bool,
 }
 
@@ -89,8 +92,12 @@ impl Request {
             ("seed", self.sampling.seed.map(Value::from)),
             ("ignore_eos", self.extras.ignore_eos.then(|| Value::from(true))),
             ("min_tokens", self.extras.min_tokens.map(Value::from)),
-            ("timings_per_token", self.extras.counts_in_chunks.then(|| Value::from(true))),
+            (
+                "timings_per_token",
+                self.extras.counts_in_chunks.then(|| Value::from(true)),
+            ),
             ("cache_prompt", self.extras.no_prompt_cache.then(|| Value::from(false))),
+            ("cache_salt", self.extras.no_prompt_cache.then(|| Value::from(salt()))),
         ];
         for (key, value) in optional {
             if let Some(value) = value {
@@ -105,6 +112,13 @@ impl Request {
         put("stream_options", stream_options);
         Value::Object(body).to_string().into_bytes()
     }
+}
+
+/// Returns a text that no other request has, of this process or another one: unlike the prompt it may differ when an
+/// experiment is run again, since the model does not see it.
+fn salt() -> String {
+    let word = || RandomState::new().hash_one("salt");
+    format!("{:016x}{:016x}", word(), word())
 }
 
 #[cfg(test)]
@@ -142,6 +156,11 @@ mod tests {
             "min_tokens": 4, "timings_per_token": true, "cache_prompt": false, "stream": true,
             "stream_options": {"include_usage": true, "continuous_usage_stats": true},
         });
-        assert_eq!(body(&request), full);
+        let mut bodies = [body(&request), body(&request)];
+        let salts = bodies
+            .each_mut()
+            .map(|body| body.as_object_mut().and_then(|body| body.remove("cache_salt")));
+        assert!(salts[0].is_some() && salts[0] != salts[1], "{salts:?}");
+        assert_eq!(bodies[0], full);
     }
 }

@@ -19,8 +19,12 @@ const PAGES: [(&str, &str, &str, &str); 6] = [
 /// Returns a server's name and version, as far as it says.
 pub(crate) async fn server_name(client: &Client, timeout: Duration) -> (Option<String>, Option<String>) {
     for (path, mark, name, version) in PAGES {
-        let Ok((status, _, text)) = client.page(path, timeout).await else { continue };
-        let Ok(page) = serde_json::from_str::<Value>(&text) else { continue };
+        let Ok((status, _, text)) = client.page(path, timeout).await else {
+            continue;
+        };
+        let Ok(page) = serde_json::from_str::<Value>(&text) else {
+            continue;
+        };
         if status.is_success() && page.get(mark).is_some() {
             let version = page.get(version).and_then(Value::as_str).map(str::to_owned);
             return (Some(name.to_owned()), version);
