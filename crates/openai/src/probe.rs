@@ -128,8 +128,11 @@ async fn models(client: &Client, timeout: Duration) -> Result<Vec<String>, Probe
     Ok(ids.map(str::to_owned).collect())
 }
 
-/// Extras by name, asked for one by one where a server refuses them together.
-const EXTRAS: [(&str, fn(&mut Extras)); 4] = [
+/// An extra's name, and what asks for it.
+type Extra = (&'static str, fn(&mut Extras));
+
+/// What is asked for one by one where a server refuses all together.
+const EXTRAS: [Extra; 4] = [
     ("ignore_eos", |extras| extras.ignore_eos = true),
     ("min_tokens", |extras| extras.min_tokens = Some(SHORT_TOKENS)),
     ("counts_in_chunks", |extras| extras.counts_in_chunks = true),
