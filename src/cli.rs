@@ -21,6 +21,7 @@ mod only_server;
 mod open_files;
 mod openapi;
 mod options;
+mod probe;
 mod say;
 mod serve;
 mod service_manager;
@@ -54,6 +55,8 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Count what a model needs for some tokens: FLOPs, bytes, arithmetic intensity; nothing is run.
     Flops(flops::FlopsArguments),
+    /// Ask an OpenAI-compatible server what it honours of what a measurement asks for.
+    Probe(probe::ProbeArguments),
     /// Make, list and revoke API keys.
     Key(key::KeyArguments),
     /// Check, back up, prune or migrate the database.
@@ -91,6 +94,7 @@ fn run() -> ExitCode {
         Command::Meter(arguments) => return meter::run(arguments),
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),

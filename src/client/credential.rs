@@ -58,7 +58,8 @@ impl Credential {
         Self::new(&String::from_utf8_lossy(&text), &from)
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
+    /// Returns the value of `Authorization`.
+    pub fn header(&self) -> HeaderValue {
         self.0.clone()
     }
 }

@@ -38,3 +38,10 @@ impl Monotonic {
 pub fn wall_now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
+
+/// Returns the time since the kernel stamped something by its wall clock, such as bytes that arrived; `None` when that clock
+/// was set back in between.
+pub fn since_wall_stamp(stamp: Duration) -> Option<Duration> {
+    let now = clock_gettime(ClockId::CLOCK_REALTIME).expect("CLOCK_REALTIME is always there");
+    Duration::from(now).checked_sub(stamp)
+}

@@ -10,6 +10,7 @@ pub mod kills;
 pub mod makespan;
 pub mod mock_nvml;
 pub mod models;
+pub mod openai_emitter;
 pub mod postgres_cluster;
 mod programs;
 pub mod server;

@@ -1,0 +1,303 @@
+//! Reads one object of an answer: a chunk of a stream, or the whole answer of a server that does not stream.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::failure::{Failure, FailureReason};
+use crate::server_timings::ServerTimings;
+
+/// Longest part of a server's error that is kept, in characters.
+const MAX_ERROR_CHARS: usize = 500;
+
+/// What one object says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Said {
+    /// It is of the answer; one without a choice holds counts alone.
+    pub(crate) has_choice: bool,
+    /// Text of the model's reasoning, which comes before its answer.
+    pub(crate) reasoning: String,
+    /// Text of the answer.
+    pub(crate) answer: String,
+    /// The model asks for a tool: a token, though not of a text.
+    pub(crate) has_tool_call: bool,
+    pub(crate) finish_reason: Option<String>,
+    pub(crate) counts: Counts,
+    pub(crate) server_timings: Option<ServerTimings>,
+}
+
+/// Tokens since the answer began, as far as an object says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) input: Option<u32>,
+    pub(crate) output: Option<u32>,
+    /// Of the input, those that were not computed again.
+    pub(crate) cached: Option<u32>,
+}
+
+impl Counts {
+    /// Returns the counts where `later` overrides what it names.
+    pub(crate) fn then(self, later: Self) -> Self {
+        Self {
+            input: later.input.or(self.input),
+            output: later.output.or(self.output),
+            cached: later.cached.or(self.cached),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    usage: Option<Usage>,
+    #[serde(default)]
+    timings: Option<ServerTimings>,
+    #[serde(default)]
+    error: Option<Value>,
+    /// `error` where older servers put the error's fields beside it.
+    #[serde(default)]
+    object: Option<String>,
+    #[serde(default)]
+    message: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: u32,
+    #[serde(default, alias = "message")]
+    delta: Option<Delta>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    #[serde(default)]
+    content: Option<Content>,
+    #[serde(default)]
+    reasoning_content: Option<String>,
+    #[serde(default)]
+    reasoning: Option<String>,
+    #[serde(default)]
+    tool_calls: Option<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    #[serde(default)]
+    prompt_tokens: Option<u32>,
+    #[serde(default)]
+    completion_tokens: Option<u32>,
+    #[serde(default)]
+    prompt_tokens_details: Option<PromptDetails>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    #[serde(default)]
+    cached_tokens: Option<u32>,
+}
+
+/// Reads an object.
+///
+/// # Errors
+/// [`FailureReason::ErrorEvent`] where the server reports an error, [`FailureReason::Unreadable`] where it is not what the
+/// API describes.
+pub(crate) fn read(data: &str) -> Result<Said, Failure> {
+    // A list would be read as an object's fields in their order.
+    if !data.trim_start().starts_with('{') {
+        return Err(Failure::unreadable("a part of the answer is no object"));
+    }
+    let object: Object = serde_json::from_str(data).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Failure::unreadable(format!(
+            "an object of the answer is not as the API describes it, at {place}"
+        ))
+    })?;
+    let is_error = object.object.as_deref() == Some("error");
+    let beside = object.message.filter(|_| is_error);
+    if let Some(error) = object.error.filter(|error| !error.is_null()).or(beside) {
+        return Err(Failure::new(FailureReason::ErrorEvent, error_text(&error)));
+    }
+    let mut said = Said {
+        counts: counts(object.usage, object.timings),
+        server_timings: object.timings,
+        ..Said::default()
+    };
+    // One answer is asked for; another choice's text would be counted twice.
+    let choices = object.choices.unwrap_or_default();
+    for choice in choices.into_iter().filter(|choice| choice.index == 0) {
+        said.has_choice = true;
+        said.answer.push_str(&choice.text.unwrap_or_default());
+        said.finish_reason = choice
+            .finish_reason
+            .filter(|reason| !reason.is_empty())
+            .or(said.finish_reason);
+        let Some(delta) = choice.delta else { continue };
+        // Both names are of one text: a server that sends both repeats it.
+        said.reasoning
+            .push_str(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default());
+        match delta.content {
+            Some(Content::Text(text)) => said.answer.push_str(&text),
+            Some(Content::Parts(parts)) => said.answer.extend(parts.into_iter().filter_map(|part| part.text)),
+            None => {}
+        }
+        said.has_tool_call |= delta.tool_calls.is_some_and(|calls| !calls.is_empty());
+    }
+    Ok(said)
+}
+
+fn counts(usage: Option<Usage>, timings: Option<ServerTimings>) -> Counts {
+    let of_timings = timings.map_or_else(Counts::default, |timings| Counts {
+        // The cache's part is left out there; where it isn't said, the whole is not known.
+        input: timings
+            .prompt_tokens
+            .zip(timings.cached_tokens)
+            .map(|(computed, cached)| computed + cached),
+        output: timings.predicted_tokens,
+        cached: timings.cached_tokens,
+    });
+    let of_usage = usage.map_or_else(Counts::default, |usage| Counts {
+        input: usage.prompt_tokens,
+        output: usage.completion_tokens,
+        cached: usage.prompt_tokens_details.and_then(|details| details.cached_tokens),
+    });
+    of_timings.then(of_usage)
+}
+
+/// Returns the words of an error: its `message`, or all of it where it has none.
+pub(crate) fn error_text(error: &Value) -> String {
+    let text = match error {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => match fields.get("message").or_else(|| fields.get("detail")) {
+            Some(Value::String(text)) => text.clone(),
+            _ => error.to_string(),
+        },
+        other => other.to_string(),
+    };
+    text.chars().take(MAX_ERROR_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_counts(data: &str) -> (Option<u32>, Option<u32>, Option<u32>) {
+        let counts = read(data).expect(data).counts;
+        (counts.input, counts.output, counts.cached)
+    }
+
+    #[test]
+    fn text_is_read_wherever_a_server_puts_it() {
+        let cases = [
+            (r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#, "", ""),
+            (
+                r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"}}]}"#,
+                "hm",
+                "",
+            ),
+            (
+                r#"{"choices":[{"delta":{"reasoning":"hm","reasoning_content":"hm"}}]}"#,
+                "hm",
+                "",
+            ),
+            (
+                r#"{"choices":[{"index":0,"text":"a"},{"index":1,"text":"b"}]}"#,
+                "",
+                "a",
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}"#,
+                "",
+                "ab",
+            ),
+            (
+                r#"{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}"#,
+                "",
+                "whole",
+            ),
+            (r#"{"choices":[]}"#, "", ""),
+            (r#"{"choices":null,"usage":null}"#, "", ""),
+        ];
+        for (data, reasoning, answer) in cases {
+            let said = read(data).expect(data);
+            assert_eq!((&*said.reasoning, &*said.answer), (reasoning, answer), "{data}");
+        }
+    }
+
+    #[test]
+    fn counts_are_of_usage_first_and_of_timings_else() {
+        let usage =
+            r#"{"usage":{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":8}}}"#;
+        assert_eq!(of_counts(usage), (Some(9), Some(3), Some(8)));
+        let timings = r#"{"choices":[],"timings":{"cache_n":7,"prompt_n":2,"predicted_n":4}}"#;
+        assert_eq!(of_counts(timings), (Some(9), Some(4), Some(7)));
+        let both = r#"{"usage":{"completion_tokens":3},"timings":{"prompt_n":2,"predicted_n":4}}"#;
+        assert_eq!(of_counts(both), (None, Some(3), None));
+        let not_yet = r#"{"timings":{"cache_n":-1,"prompt_n":-1,"predicted_n":1}}"#;
+        assert_eq!(of_counts(not_yet), (None, Some(1), None));
+    }
+
+    #[test]
+    fn a_servers_own_timings_are_kept() {
+        let timings =
+            r#"{"choices":[],"timings":{"prompt_n":2,"prompt_ms":8.5,"prompt_per_token_ms":4.25,"predicted_ms":40.0}}"#;
+        let expected = ServerTimings {
+            prompt_tokens: Some(2),
+            prompt_ms: Some(8.5),
+            predicted_ms: Some(40.0),
+            ..ServerTimings::default()
+        };
+        assert_eq!(read(timings).expect(timings).server_timings, Some(expected));
+    }
+
+    #[test]
+    fn an_error_is_no_answer() {
+        let cases = [
+            (
+                r#"{"error":{"message":"out of memory","type":"server_error"}}"#,
+                "out of memory",
+            ),
+            (r#"{"error":"overloaded","error_type":"overloaded"}"#, "overloaded"),
+            (r#"{"error":{"code":5}}"#, r#"{"code":5}"#),
+            (r#"{"object":"error","message":"too long","code":400}"#, "too long"),
+        ];
+        for (data, words) in cases {
+            assert_eq!(
+                read(data),
+                Err(Failure::new(FailureReason::ErrorEvent, words)),
+                "{data}"
+            );
+        }
+        for data in [
+            "",
+            "{",
+            "[]",
+            r#"{"choices":{}}"#,
+            r#"{"usage":{"completion_tokens":-1}}"#,
+        ] {
+            assert_eq!(
+                read(data).map_err(|failure| failure.reason),
+                Err(FailureReason::Unreadable),
+                "{data}"
+            );
+        }
+    }
+}

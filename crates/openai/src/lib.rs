@@ -1,0 +1,30 @@
+//! Drives a server that speaks OpenAI's API (vLLM, SGLang, llama.cpp, TGI, Ollama and others), and says when each part of
+//! an answer was read from the socket. Owns the wire: connections, event streams, what servers write into them. Knows
+//! nothing of experiments, prompts' origin or energy.
+
+mod answer;
+mod arrival;
+mod chunk;
+mod client;
+mod connection;
+mod endpoint;
+mod event_stream;
+mod failure;
+mod probe;
+mod ready;
+mod request;
+mod server_metrics;
+mod server_name;
+mod server_timings;
+mod unique_prefix;
+
+pub use answer::{Answer, Chunk};
+pub use client::{Client, Secret};
+pub use endpoint::{Endpoint, EndpointError};
+pub use failure::{Failure, FailureReason};
+pub use probe::{CapabilityCard, ProbeError, probe};
+pub use ready::{NotReady, ready};
+pub use request::{Extras, Prompt, Request, Sampling};
+pub use server_metrics::{ServerMetrics, server_metrics};
+pub use server_timings::ServerTimings;
+pub use unique_prefix::unique_prefix;

@@ -1,0 +1,261 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::failure::{Failure, FailureReason};
+use crate::request::{Extras, Prompt, Request, Sampling};
+use crate::server_metrics::server_metrics;
+use crate::server_name::server_name;
+
+/// Tokens of the answers by which a server shows what it honours: longer than a model needs for one word.
+const ANSWER_TOKENS: u32 = 48;
+/// A prompt that a model answers with a word, so that going on beyond it shows.
+const SHORT_ANSWER: &str = "Answer with one word: is water wet?";
+/// Tokens of an answer that only shows whether a request is taken.
+const SHORT_TOKENS: u32 = 2;
+/// A prompt long enough for caches that hold blocks of up to 64 tokens.
+const LONG_PROMPT_WORDS: usize = 200;
+
+/// What a server honours, found by asking it. `None` where an answer does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapabilityCard {
+    /// The names under which it serves models.
+    pub models: Vec<String>,
+    pub server: Option<String>,
+    pub server_version: Option<String>,
+    /// It answers `/v1/chat/completions`; a model without a chat template may only be asked by `/v1/completions`.
+    pub chat: bool,
+    /// It sends an answer as it comes.
+    pub streams: bool,
+    /// It counts the tokens of prompt and answer.
+    pub usage: bool,
+    /// It counts the tokens in every chunk.
+    pub counts_in_chunks: bool,
+    /// It goes on after the end of the sequence where asked to.
+    pub ignore_eos: Option<bool>,
+    /// It leaves the end of the sequence out until as many tokens are there as asked for.
+    pub min_tokens: Option<bool>,
+    /// The same seed gives the same text, and another one another.
+    pub seed_reproduces: Option<bool>,
+    /// Its cache of prompts holds tokens though it was asked to compute them again.
+    pub caches_prompts: Option<bool>,
+    /// What it refuses requests for, of what goes beyond OpenAI's own API.
+    pub refuses: Vec<String>,
+}
+
+impl CapabilityCard {
+    /// Tells whether prompts need a [prefix](crate::unique_prefix) of their own to be computed as a whole: the server caches
+    /// them even where asked not to, or does not tell.
+    pub fn needs_unique_prefix(&self) -> bool {
+        self.caches_prompts != Some(false)
+    }
+}
+
+/// Why a server cannot be asked what it honours.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProbeError {
+    #[error("/v1/models: {0}")]
+    Models(Failure),
+    #[error("it serves no model")]
+    NoModel,
+    #[error("it does not serve {asked}; it serves {}", served.join(", "))]
+    OtherModel { asked: String, served: Vec<String> },
+    #[error("a request of two tokens: {0}")]
+    Request(Failure),
+}
+
+/// Asks a server what it honours, with about ten requests of up to 48 tokens.
+///
+/// # Errors
+/// [`ProbeError`] where it does not answer, or does not serve `model`.
+pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> Result<CapabilityCard, ProbeError> {
+    let models = models(client, timeout).await?;
+    let model = match model {
+        None => models.first().cloned().ok_or(ProbeError::NoModel)?,
+        Some(model) if models.iter().any(|served| served == model) => model.to_owned(),
+        Some(model) => {
+            return Err(ProbeError::OtherModel {
+                asked: model.to_owned(),
+                served: models,
+            });
+        }
+    };
+    let (server, server_version) = server_name(client, timeout).await;
+    let mut asker = Asker {
+        client,
+        model,
+        chat: true,
+        accepted: Extras::default(),
+        timeout,
+    };
+    let (first, refuses) = asker.find_accepted().await?;
+    let natural = asker.ask(SHORT_ANSWER, Sampling::default(), |_| ()).await;
+    Ok(CapabilityCard {
+        models,
+        server,
+        server_version,
+        chat: asker.chat,
+        streams: first.is_streamed,
+        usage: first.output_tokens.is_some() && first.input_tokens.is_some(),
+        counts_in_chunks: !first.chunks.is_empty() && first.chunks.iter().all(|chunk| chunk.tokens.is_some()),
+        ignore_eos: asker.goes_on(natural.as_ref(), |extras| extras.ignore_eos = true).await,
+        min_tokens: asker
+            .goes_on(natural.as_ref(), |extras| extras.min_tokens = Some(ANSWER_TOKENS))
+            .await,
+        seed_reproduces: asker.seed_reproduces().await,
+        caches_prompts: asker.caches_prompts().await,
+        refuses,
+    })
+}
+
+async fn models(client: &Client, timeout: Duration) -> Result<Vec<String>, ProbeError> {
+    let (status, _, text) = client.page("/v1/models", timeout).await.map_err(ProbeError::Models)?;
+    if !status.is_success() {
+        return Err(ProbeError::Models(Failure::new(
+            FailureReason::Status,
+            status.as_u16().to_string(),
+        )));
+    }
+    let page: Value = serde_json::from_str(&text)
+        .map_err(|_| ProbeError::Models(Failure::unreadable("its list of models is no JSON")))?;
+    let listed = page.get("data").and_then(Value::as_array);
+    let listed = listed.ok_or_else(|| ProbeError::Models(Failure::unreadable("its list of models has no `data`")))?;
+    let ids = listed.iter().filter_map(|model| model.get("id")?.as_str());
+    Ok(ids.map(str::to_owned).collect())
+}
+
+/// An extra's name, and what asks for it.
+type Extra = (&'static str, fn(&mut Extras));
+
+/// What is asked for one by one where a server refuses all together.
+const EXTRAS: [Extra; 4] = [
+    ("ignore_eos", |extras| extras.ignore_eos = true),
+    ("min_tokens", |extras| extras.min_tokens = Some(SHORT_TOKENS)),
+    ("counts_in_chunks", |extras| extras.counts_in_chunks = true),
+    ("no_prompt_cache", |extras| extras.no_prompt_cache = true),
+];
+
+struct Asker<'a> {
+    client: &'a Client,
+    model: String,
+    chat: bool,
+    /// What the server takes, of which a request asks for part.
+    accepted: Extras,
+    timeout: Duration,
+}
+
+impl Asker<'_> {
+    /// Finds what the server takes: it may refuse a request for an extra that it does not know, or any chat. Returns the
+    /// last answer, and the extras that it refuses.
+    async fn find_accepted(&mut self) -> Result<(Answer, Vec<String>), ProbeError> {
+        let mut all = Extras::default();
+        EXTRAS.iter().for_each(|(_, add)| add(&mut all));
+        match self.ask_shortly(all).await {
+            Ok(answer) => {
+                self.accepted = all;
+                return Ok((answer, Vec::new()));
+            }
+            Err(failure) if failure.reason != FailureReason::Status => return Err(ProbeError::Request(failure)),
+            Err(_) => {}
+        }
+        let mut answer = match self.ask_shortly(Extras::default()).await {
+            Err(of_chat) if of_chat.reason == FailureReason::Status => {
+                self.chat = false;
+                let plain = self.ask_shortly(Extras::default()).await;
+                // What was said of the chat is what a user can do something about.
+                plain.map_err(|_| ProbeError::Request(of_chat))?
+            }
+            asked => asked.map_err(ProbeError::Request)?,
+        };
+        let mut refuses = Vec::new();
+        for (name, add) in EXTRAS {
+            let mut with = self.accepted;
+            add(&mut with);
+            match self.ask_shortly(with).await {
+                Ok(later) => (self.accepted, answer) = (with, later),
+                Err(_) => refuses.push(name.to_owned()),
+            }
+        }
+        Ok((answer, refuses))
+    }
+
+    async fn ask_shortly(&self, extras: Extras) -> Result<Answer, Failure> {
+        let request = Request {
+            model: self.model.clone(),
+            prompt: self.prompt(SHORT_ANSWER),
+            max_tokens: SHORT_TOKENS,
+            sampling: Sampling::default(),
+            extras,
+        };
+        self.client.ask(&request, self.timeout, |_| ()).await
+    }
+
+    fn prompt(&self, text: &str) -> Prompt {
+        match self.chat {
+            true => Prompt::user(text),
+            false => Prompt::Text(text.to_owned()),
+        }
+    }
+
+    async fn ask(&self, prompt: &str, sampling: Sampling, add: impl FnOnce(&mut Extras)) -> Option<Answer> {
+        let mut extras = Extras {
+            ignore_eos: false,
+            min_tokens: None,
+            ..self.accepted
+        };
+        add(&mut extras);
+        let request = Request {
+            model: self.model.clone(),
+            prompt: self.prompt(prompt),
+            max_tokens: ANSWER_TOKENS,
+            sampling,
+            extras,
+        };
+        self.client.ask(&request, self.timeout, |_| ()).await.ok()
+    }
+
+    /// Tells whether an answer that ends by itself goes on where it is asked to; `None` where it does not end by itself.
+    async fn goes_on(&self, natural: Option<&Answer>, add: impl FnOnce(&mut Extras)) -> Option<bool> {
+        let natural = natural?.output_tokens.filter(|tokens| *tokens < ANSWER_TOKENS)?;
+        let longer = self.ask(SHORT_ANSWER, Sampling::default(), add).await?.output_tokens?;
+        Some(longer == ANSWER_TOKENS && longer > natural)
+    }
+
+    async fn seed_reproduces(&self) -> Option<bool> {
+        let sampled = async |seed| {
+            let sampling = Sampling {
+                temperature: 1.0,
+                seed: Some(seed),
+                ..Sampling::default()
+            };
+            let answer = self.ask("Write a line about the sea.", sampling, |_| ()).await?;
+            Some(answer.output_text_sha256)
+        };
+        let (first, again, other) = (sampled(1).await?, sampled(1).await?, sampled(2).await?);
+        // The same text for every seed says nothing.
+        if first == again && again == other {
+            return None;
+        }
+        Some(first == again)
+    }
+
+    /// Tells whether a prompt that was asked before is taken from a cache: by the count in the answer, else by the
+    /// server's own metrics.
+    async fn caches_prompts(&self) -> Option<bool> {
+        let prompt = vec!["water"; LONG_PROMPT_WORDS].join(" ");
+        self.ask(&prompt, Sampling::default(), |_| ()).await?;
+        let metrics = async || server_metrics(self.client, self.timeout).await.ok();
+        let before = metrics().await;
+        let again = self.ask(&prompt, Sampling::default(), |_| ()).await?;
+        let counted = again.cached_tokens.map(f64::from);
+        let hits = match counted {
+            Some(cached) => cached,
+            None => metrics().await?.since(before?).prefix_cache_hits?,
+        };
+        Some(hits > 0.0)
+    }
+}
