@@ -11,6 +11,7 @@ mod doctor;
 mod energy;
 mod example;
 mod flops;
+mod keep;
 mod key;
 mod logging;
 mod machine;
@@ -72,6 +73,9 @@ enum Command {
     /// One rank of an experiment; started by the service, not by hand.
     #[command(hide = true)]
     Worker(worker::WorkerArguments),
+    /// Keeps the server that an experiment was started with; started by the service, not by hand.
+    #[command(hide = true)]
+    Keep(keep::KeepArguments),
 }
 
 pub fn main() -> ExitCode {
@@ -103,6 +107,7 @@ fn run() -> ExitCode {
         Command::Completions(arguments) => completions::run(&arguments, &Arguments::command()),
         Command::Man(arguments) => man::run(&arguments, Arguments::command()),
         Command::Worker(arguments) => worker::run(arguments),
+        Command::Keep(arguments) => return keep::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

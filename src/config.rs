@@ -6,6 +6,7 @@ mod access;
 mod auth_mode;
 mod callback;
 mod energy;
+mod engines;
 mod layers;
 mod limits;
 mod listen;
@@ -19,6 +20,7 @@ mod user_limits;
 
 pub use auth_mode::AuthMode;
 pub use energy::EnergyFlags;
+pub use engines::{ConfiguredEngines, EngineSettings};
 pub use layers::{ConfigError, Layered, Origin, load, load_here, refuse_unknown_variables};
 pub use limits::{Limits, unless_zero};
 pub use listen::Listen;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use joulemark_experiment::OfferedEngine;
+use joulemark_experiment::{DEFAULT_ENGINE, OfferedEngine};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::protocol;
 use thiserror::Error;
@@ -19,8 +19,8 @@ use describe::NoDescription;
 use identity::Identity;
 use joulemark_measurement::quoted;
 
-/// The engine of every model that is not synthetic.
-pub const MISTRAL: &str = "mistral";
+/// The engine of every experiment that names none.
+pub const MISTRAL: &str = DEFAULT_ENGINE;
 
 /// How soon a program that did not describe itself is asked again.
 const ASK_AGAIN_SEC: f64 = 30.0;

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod metrics;
 pub mod progress;
 pub mod scheduler;
+pub mod served;
 pub mod synthetic;
 pub mod tables;
 pub mod trace;

@@ -27,5 +27,6 @@ pub use queue::standing::Standing;
 pub use queue::wait::{DeviceHolder, QueueWait, WaitReason};
 pub use run::crash_note;
 pub use run::digests::DigestCache;
+pub use run::kept_engine::end_left;
 pub use run::launch::Launcher;
 pub use step::{Outcome, Scheduler};

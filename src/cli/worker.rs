@@ -1,12 +1,14 @@
 use clap::{Args, ValueEnum};
 
+use crate::served::Served;
 use crate::synthetic::SyntheticEngine;
-use joulemark_worker::{RankArguments, run_rank};
+use joulemark_worker::{RankArguments, run_rank, run_rank_with};
 
 /// Engines that this program holds itself; every other is a program of its own.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum EngineName {
     Synthetic,
+    Openai,
 }
 
 #[derive(Debug, Args)]
@@ -20,6 +22,7 @@ pub struct WorkerArguments {
 pub fn run(arguments: WorkerArguments) -> anyhow::Result<()> {
     let never = match arguments.engine {
         EngineName::Synthetic => run_rank::<SyntheticEngine>(arguments.rank)?,
+        EngineName::Openai => run_rank_with::<Served>(arguments.rank)?,
     };
     match never {}
 }

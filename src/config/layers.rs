@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::{ServerOption, Settings};
+use super::{ConfiguredEngines, ServerOption, Settings};
 use joulemark_measurement::quoted;
 
 /// Where a value came from.
@@ -105,6 +105,9 @@ pub fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(
     }
 }
 
+/// The table of the file whose parts are engines; every other key is an option.
+const ENGINES: &str = "engines";
+
 /// Lays `flags` over the environment over the file over the defaults.
 ///
 /// # Errors
@@ -146,6 +149,7 @@ pub fn load(
         origins.insert(key.to_owned(), origin);
         Ok(())
     };
+    let mut engines = ConfiguredEngines::new();
     if let Some(path) = file {
         let shown = path.display().to_string();
         let unreadable = |source| ConfigError::Unreadable {
@@ -160,6 +164,10 @@ pub fn load(
             error,
         })?;
         for (key, value) in table {
+            if key == ENGINES {
+                engines = value.try_into().map_err(ConfigError::WrongValue)?;
+                continue;
+            }
             put(&key, value, Origin::File(shown.clone()))?;
         }
     }
@@ -175,7 +183,8 @@ pub fn load(
         let origin = Origin::Flag(format!("--{}", key.replace('_', "-")));
         put(&key, value, origin)?;
     }
-    let settings = Settings::read(&values).map_err(ConfigError::WrongValue)?;
+    let mut settings = Settings::read(&values).map_err(ConfigError::WrongValue)?;
+    settings.engines = engines;
     let problems = settings.problems(&values);
     if !problems.is_empty() {
         return Err(ConfigError::Unusable(problems));

@@ -5,6 +5,7 @@ use toml::Table;
 use super::access::{Access, AccessFlags};
 use super::callback::{Callback, CallbackFlags};
 use super::energy::{Energy, EnergyFlags};
+use super::engines::{self, ConfiguredEngines};
 use super::limits::{LimitFlags, Limits};
 use super::node::{Node, NodeFlags};
 use super::option::ServerOption;
@@ -12,7 +13,7 @@ use super::service::{Service, ServiceFlags};
 use super::telemetry::{Telemetry, TelemetryFlags};
 
 /// The value of every option, by section. An option stands in its section's file and nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub service: Service,
     pub energy: Energy,
@@ -21,6 +22,8 @@ pub struct Settings {
     pub limits: Limits,
     pub callback: Callback,
     pub telemetry: Telemetry,
+    /// `[engines.NAME]` of the file, which no variable and no flag can say.
+    pub engines: ConfiguredEngines,
 }
 
 // No doc comment: clap would show it as the description of every command that these flags are part of.
@@ -74,6 +77,7 @@ impl Settings {
             limits: Limits::deserialize(values.clone())?,
             callback: Callback::deserialize(values.clone())?,
             telemetry: Telemetry::deserialize(values.clone())?,
+            engines: ConfiguredEngines::new(),
         })
     }
 
@@ -91,6 +95,7 @@ impl Settings {
             .chain(self.limits.problems())
             .chain(self.telemetry.problems())
             .chain(self.callback.problems())
+            .chain(engines::problems(&self.engines))
             .collect()
     }
 }

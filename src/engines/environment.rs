@@ -48,6 +48,21 @@ pub fn for_engines() -> Vec<(OsString, OsString)> {
         .collect()
 }
 
+/// What a server that is started for an experiment gets; all else is listed in its configuration.
+const NAMES_OF_SERVERS: [&str; 3] = ["PATH", "HOME", "LANG"];
+
+/// Returns the variables of this process that a server gets which is started for an experiment, beside those that its
+/// configuration lists.
+pub fn for_servers() -> Vec<(OsString, OsString)> {
+    std::env::vars_os()
+        .filter(|(name, value)| {
+            let name = name.to_str().unwrap_or_default();
+            let is_usual = NAMES_OF_SERVERS.contains(&name) || name.starts_with("CUDA_");
+            is_usual && is_passed_on(name, value)
+        })
+        .collect()
+}
+
 /// Tells whether a variable is passed on: of what is for engines by its name, a URL with a user or a password in it is a secret, and stays here.
 fn is_passed_on(name: &str, value: &OsStr) -> bool {
     let is_setting = PREFIXES.iter().any(|prefix| name.starts_with(prefix));

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
-use joulemark_experiment::{ExperimentId, Gpu, OfferedEngine};
+use joulemark_experiment::{ExperimentId, Gpu, OfferedEngine, OfferedServer};
 use joulemark_store::NodeRecord;
 
 /// A joulemark server that shares this one's database.
@@ -42,6 +42,8 @@ pub struct Node {
     pub allow_hub: bool,
     /// Engines that it can start, as each says of itself.
     pub engines: Vec<OfferedEngine>,
+    /// Servers that an experiment may name as its `engine`, with what may be set of each.
+    pub servers: Vec<OfferedServer>,
     /// What it runs now.
     pub running: Vec<ExperimentId>,
 }
@@ -109,6 +111,7 @@ fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
         prompt_files: capabilities.prompt_files,
         allow_hub: capabilities.allow_hub,
         engines: capabilities.engines,
+        servers: capabilities.servers,
         running,
     }
 }

@@ -1,6 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::models::Models;
+use crate::config::ConfiguredEngines;
 use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
@@ -53,6 +54,10 @@ pub struct Context {
     pub digests: DigestCache,
     pub prompts: PromptFolder,
     pub engines: Engines,
+    /// Engines that are servers, by name.
+    pub servers: Arc<ConfiguredEngines>,
+    /// Folder of the records of servers that were started, by which those are found that a killed keeper left.
+    pub engine_records: PathBuf,
     /// This very program, which is also the worker of the synthetic engine.
     pub program: PathBuf,
     /// Whether the log has what workers print and say, which may quote a prompt.

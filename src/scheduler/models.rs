@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::config::EngineSettings;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{FieldProblem, OfferedModel};
 use joulemark_flops::model_files::{self, Fingerprint};
@@ -73,6 +74,14 @@ impl Models {
             seen.insert(name.to_owned(), (fingerprint, Arc::clone(&located)));
         }
         Ok(located)
+    }
+
+    /// Finds `name` for an engine that is a server. Blocks on the file system; nothing is kept.
+    ///
+    /// # Errors
+    /// `ModelRefusal`.
+    pub fn locate_for_server(&self, server: &EngineSettings, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
+        self.0.sources.locate_for_server(server, name).map(Arc::new)
     }
 
     /// Lists what is under the models folder and can be loaded, for other nodes to know. Blocks on the file system.

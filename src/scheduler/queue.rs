@@ -5,6 +5,7 @@ pub mod admission;
 pub mod cluster;
 pub mod device_locks;
 pub mod eligible;
+mod engine_choice;
 pub mod host_queue;
 pub mod leases;
 pub mod lock_holder;

@@ -52,22 +52,26 @@ pub fn request_columns() -> Vec<Column<RequestRow>> {
         number(
             "tpot_ms",
             "Mean time per output token after the first, milliseconds; unknown below two tokens.",
-            |row| tpot_ms(&row.request.token_monotonic_sec),
+            |row| row.request.tpot_ms(),
         ),
-        text("finish_reason", "`length` or `stop`.", |row| {
+        text("finish_reason", "`length`, `stop`, or a server's other word.", |row| {
             held(&row.request.finish_reason)
         }),
+        number(
+            "time_to_first_answer_ms",
+            "Time to the first token of a server's answer that is not reasoning, milliseconds.",
+            |row| row.request.time_to_first_answer_ms,
+        ),
+        count("chunks", "Parts in which a server sent the answer.", |row| {
+            Some(row.request.chunks.len() as u64).filter(|chunks| *chunks > 0)
+        }),
+        count("cached_tokens", "Prompt tokens that a server's cache held.", |row| {
+            row.request.cached_tokens.map(Into::into)
+        }),
+        text("output_text_sha256", "SHA-256 of a server's answer.", |row| {
+            row.request.output_text_sha256.as_ref().and_then(|hash| held(hash))
+        }),
     ]
-}
-
-fn tpot_ms(token_monotonic_sec: &[f64]) -> Option<f64> {
-    match token_monotonic_sec {
-        [first, .., last] => {
-            let steps = (token_monotonic_sec.len() - 1) as f64;
-            Some((last - first) / steps * MILLISECONDS_PER_SECOND)
-        }
-        _ => None,
-    }
 }
 
 /// An output token of a request.
@@ -154,6 +158,7 @@ mod tests {
                 token_monotonic_sec: vec![10.0, 10.25, 10.75],
                 output_token_ids: vec![7, 8, 9],
                 finish_reason: "length".to_owned(),
+                ..RequestMeasurement::default()
             },
         };
         let rows = tokens(&row).collect::<Vec<_>>();
@@ -162,7 +167,11 @@ mod tests {
             .map(|token| (token.token_index, token.token_id, token.itl_ms));
         let expected = [(0, Some(7), None), (1, Some(8), Some(250.0)), (2, Some(9), Some(500.0))];
         assert_eq!(found.collect::<Vec<_>>(), expected);
-        assert_eq!(tpot_ms(&row.request.token_monotonic_sec), Some(375.0));
-        assert_eq!(tpot_ms(&[1.0]), None);
+        assert_eq!(row.request.tpot_ms(), Some(375.0));
+        let one = RequestMeasurement {
+            token_monotonic_sec: vec![1.0],
+            ..RequestMeasurement::default()
+        };
+        assert_eq!(one.tpot_ms(), None);
     }
 }

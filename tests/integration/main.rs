@@ -69,6 +69,7 @@ mod refused_gpus;
 mod relabel;
 mod representations;
 mod same_host;
+mod servers;
 mod service_manager;
 mod sse;
 mod standing;

@@ -1,7 +1,7 @@
 //! What users stumbled over, each row by what they did: the API, its description, and the texts that come back.
 
 mod described;
-mod repeated;
+pub mod repeated;
 
 use serde_json::{Value, json};
 

@@ -4,11 +4,13 @@ mod energy_quality;
 mod gpu_attribution;
 mod imbalance;
 mod output_identity;
+mod served;
 mod short_window;
 mod temporal_overlap;
 mod unknown_metrics;
 mod warning;
 
+pub use served::{check as server_warnings, failure_reasons};
 pub use unknown_metrics::check as unknown_metrics;
 
 use super::group::groups;

@@ -1,5 +1,7 @@
 pub mod requests;
 
+use std::collections::BTreeMap;
+
 pub use self::requests::{request, window};
 
 use super::CycleHost;
@@ -33,7 +35,7 @@ pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
         cycle,
         gpus: Vec::new(),
         window,
-        inference: super::inference_of(&requests, &window),
+        inference: super::inference_of(&requests, &[], &window),
         energy: EnergyMetrics {
             duration_sec: Some(end - start),
             ..energy(None, Some(20.0), Some(2.0))
@@ -57,6 +59,8 @@ pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
             flops_notes: Vec::new(),
         },
         requests,
+        failed_requests: Vec::new(),
+        load_generator: None,
     }
 }
 
@@ -126,6 +130,8 @@ pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
         gpus: Vec::new(),
         gpu_count: 0,
         device: Device::Cpu,
+        engine: "mistral".to_owned(),
+        engine_arguments: BTreeMap::new(),
     })
 }
 
@@ -154,6 +160,7 @@ pub fn load(rank: u32) -> LoadReport {
             cpus: vec![0, 1],
             threads: 2,
         },
+        server: None,
     }
 }
 

@@ -2,10 +2,10 @@ use super::group::{Group, duration_sec};
 use super::sums::{ratio, whole_count};
 use crate::statistics::{mean, median, percentile};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{InferenceMetrics, RequestMeasurement, Window};
+use joulemark_measurement::{FailedRequest, InferenceMetrics, RequestMeasurement, Window};
 
 /// Tokens and time of one rank in one cycle, from its requests.
-pub fn inference_of(requests: &[RequestMeasurement], window: &Window) -> InferenceMetrics {
+pub fn inference_of(requests: &[RequestMeasurement], failed: &[FailedRequest], window: &Window) -> InferenceMetrics {
     let input_tokens: u64 = requests.iter().map(|request| u64::from(request.input_tokens)).sum();
     let output_tokens: u64 = requests.iter().map(|request| u64::from(request.output_tokens)).sum();
     let tokens_per_second = ratio(Some(output_tokens as f64), Some(window.duration_sec()));
@@ -17,7 +17,8 @@ pub fn inference_of(requests: &[RequestMeasurement], window: &Window) -> Inferen
         output_throughput: tokens_per_second,
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
-        ..latencies(requests.iter())
+        failed_requests: Some(failed.len() as u64),
+        ..of_requests(requests.iter())
     }
 }
 
@@ -37,7 +38,8 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
         output_throughput: output_throughput(output_tokens, duration_sec(groups)),
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
-        ..latencies(ranks().flat_map(|rank| &rank.requests))
+        failed_requests: whole_count(ranks().map(|rank| rank.inference.failed_requests)),
+        ..of_requests(ranks().flat_map(|rank| &rank.requests))
     }
 }
 
@@ -46,28 +48,42 @@ pub(super) fn output_throughput(output_tokens: Option<u64>, duration_sec: Option
     ratio(output_tokens.map(|tokens| tokens as f64), duration_sec)
 }
 
-/// Only the four latencies are set.
-fn latencies<'a>(requests: impl Iterator<Item = &'a RequestMeasurement>) -> InferenceMetrics {
-    let (mut to_first, mut per_output, mut between) = (Vec::new(), Vec::new(), Vec::new());
-    for request in requests {
-        to_first.extend(request.ttft_ms);
-        let times = &request.token_monotonic_sec;
-        if let ([first, .., last], gaps) = (&times[..], times.len().saturating_sub(1)) {
-            per_output.push((last - first) * MILLISECONDS_PER_SECOND / gaps as f64);
-        }
-        between.extend(
-            times
-                .windows(2)
-                .map(|pair| (pair[1] - pair[0]) * MILLISECONDS_PER_SECOND),
-        );
+/// Sets the latencies, and what a server counts beside its tokens.
+fn of_requests<'a>(requests: impl Iterator<Item = &'a RequestMeasurement> + Clone) -> InferenceMetrics {
+    let (mut between, mut intervals) = (Vec::new(), Vec::new());
+    let mut has_split_tokens = false;
+    for request in requests.clone() {
+        between.extend(intervals_ms(request.token_monotonic_sec.iter().copied()));
+        intervals.extend(intervals_ms(request.chunks.iter().map(|chunk| chunk.monotonic_sec)));
+        has_split_tokens |= request.chunks.iter().any(|chunk| chunk.tokens != Some(1));
     }
+    // The time between chunks is one between tokens where each holds one.
+    if !has_split_tokens {
+        between.extend_from_slice(&intervals);
+    }
+    let values = |of: fn(&RequestMeasurement) -> Option<f64>| requests.clone().filter_map(of).collect::<Vec<_>>();
+    let cached: Option<u64> = requests
+        .clone()
+        .map(|request| request.cached_tokens.map(u64::from))
+        .sum();
     InferenceMetrics {
-        mean_ttft_ms: mean(&to_first),
-        mean_tpot_ms: mean(&per_output),
+        mean_ttft_ms: mean(&values(|request| request.ttft_ms)),
+        mean_tpot_ms: mean(&values(RequestMeasurement::tpot_ms)),
         median_itl_ms: median(&between),
         p99_itl_ms: percentile(&between, 99.0),
+        median_chunk_interval_ms: median(&intervals),
+        p99_chunk_interval_ms: percentile(&intervals, 99.0),
+        mean_time_to_first_answer_ms: mean(&values(|request| request.time_to_first_answer_ms)),
+        cached_input_tokens: cached.filter(|_| requests.clone().next().is_some()),
         ..InferenceMetrics::default()
     }
+}
+
+fn intervals_ms(moments: impl Iterator<Item = f64> + Clone) -> impl Iterator<Item = f64> {
+    moments
+        .clone()
+        .zip(moments.skip(1))
+        .map(|(earlier, later)| (later - earlier) * MILLISECONDS_PER_SECOND)
 }
 
 #[cfg(test)]
@@ -87,7 +103,7 @@ mod tests {
             request(0, 5, &[100.01, 100.03, 100.05, 100.13], 100.0),
             request(1, 7, &[100.23, 100.27], 100.2),
         ];
-        let inference = inference_of(&requests, &window(100.0, 102.0));
+        let inference = inference_of(&requests, &[], &window(100.0, 102.0));
         assert_eq!(inference.total_tokens, Some(18));
         assert_eq!(inference.input_tokens, Some(12));
         assert_eq!(inference.output_tokens, Some(6));
@@ -103,7 +119,7 @@ mod tests {
 
     #[test]
     fn one_token_has_no_time_between_tokens() {
-        let inference = inference_of(&[request(0, 5, &[1.5], 1.0)], &window(1.0, 2.0));
+        let inference = inference_of(&[request(0, 5, &[1.5], 1.0)], &[], &window(1.0, 2.0));
         close(inference.mean_ttft_ms, 500.0);
         assert_eq!(
             (inference.mean_tpot_ms, inference.median_itl_ms, inference.p99_itl_ms),
@@ -113,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_output_has_no_latency_but_a_rate_of_zero() {
-        let inference = inference_of(&[request(0, 5, &[], 1.0)], &window(1.0, 2.0));
+        let inference = inference_of(&[request(0, 5, &[], 1.0)], &[], &window(1.0, 2.0));
         assert_eq!(inference.tokens_per_second, Some(0.0));
         assert_eq!((inference.latency_per_token_ms, inference.mean_ttft_ms), (None, None));
     }
@@ -121,7 +137,7 @@ mod tests {
     #[test]
     fn a_window_without_length_has_no_rate() {
         assert_eq!(
-            inference_of(&[request(0, 5, &[1.0], 1.0)], &window(1.0, 1.0)).tokens_per_second,
+            inference_of(&[request(0, 5, &[1.0], 1.0)], &[], &window(1.0, 1.0)).tokens_per_second,
             None
         );
     }

@@ -28,7 +28,7 @@ mod windows;
 pub use aggregate::{Aggregate, aggregate};
 pub use baselines::{IdleState, host_idle_energy_j};
 pub use certainty::{Certainty, EnergyPart, certainty};
-pub use checks::{unknown_metrics, validate};
+pub use checks::{failure_reasons, unknown_metrics, validate};
 pub use complete::{complete_rank_cycle, complete_report};
 pub use duration::{DeviceKind, PastRun, RunShape, duration_by_own_pace, duration_by_past_runs};
 pub use efficiency::efficiency;

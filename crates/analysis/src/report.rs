@@ -1,4 +1,5 @@
 use super::baselines::{IdleState, attach};
+use super::checks::server_warnings;
 use super::complete::cycle_spread;
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
@@ -31,6 +32,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     aggregate.energy.phases = input.phases;
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
+    warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
     Report {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Host, Model};
+use super::{Host, Model, OfferedServer};
 
 /// What a node has, as it tells the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Capabilities {
     /// Files of its prompts folder, by name; a server of an earlier version has none.
     #[serde(default)]
     pub prompt_files: Vec<String>,
+    /// Servers that its configuration describes as engines; a server of an earlier version has none.
+    #[serde(default)]
+    pub servers: Vec<OfferedServer>,
     /// Engines that it can start. Stored beside the offer, not in it: a server of an earlier version writes none, and
     /// its node then has what was built into it.
     #[serde(skip)]
@@ -72,6 +75,11 @@ impl Capabilities {
     /// Finds an engine by its name.
     pub fn engine(&self, name: &str) -> Option<&OfferedEngine> {
         self.engines.iter().find(|engine| engine.name == name)
+    }
+
+    /// Finds an engine that is a server by its name.
+    pub fn server(&self, name: &str) -> Option<&OfferedServer> {
+        self.servers.iter().find(|server| server.name == name)
     }
 
     /// Whether it has each of these labels with this value.

@@ -24,6 +24,7 @@ mod repeat;
 pub mod report;
 mod requirements;
 mod resolve;
+mod served;
 mod spec;
 mod status;
 mod submission;
@@ -50,6 +51,9 @@ pub use prompts::{DatasetPrompts, Prompts, SyntheticPrompts};
 pub use repeat::Repeat;
 pub use requirements::Requirements;
 pub use resolve::{Gpu, Host, Model, resolve};
+pub use served::{
+    Argument, ArgumentValue, ArgumentValues, DEFAULT_ENGINE, MAX_ARGUMENTS, OfferedServer, SYNTHETIC_ENGINE,
+};
 pub use status::{Failure, FailureReason, IllegalMove, NotAState, State};
 pub use submission::{ExperimentRequest, Resolved, Spec};
 pub use table::{Field, Kind};

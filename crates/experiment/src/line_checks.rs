@@ -68,6 +68,7 @@ mod tests {
             max_context_tokens: Some(100),
             has_chat_template: true,
             is_pretended: false,
+            is_served: false,
         };
         let mut document = json!({"model_name": "m", "max_output_tokens": 10});
         let document_fields = document.as_object_mut().unwrap();

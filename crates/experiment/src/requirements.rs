@@ -3,12 +3,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Device, Isolation};
+use super::served::default_engine;
 
 /// What a node must have to run an experiment: all that the queue knows of it beside its priority, user and age, and a
 /// small part of its spec, whose prompts may be megabytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirements {
     pub model_name: String,
+    #[serde(default = "default_engine")]
+    pub engine: String,
     /// `cuda` or `cpu`.
     pub device: Device,
     pub num_processes: u32,

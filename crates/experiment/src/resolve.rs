@@ -4,6 +4,7 @@ use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
 use super::decoder::{Decoder, DecoderRequest};
 use super::field::FieldProblem;
 use super::line_checks::line_problems;
+use super::served::default_engine;
 use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
 use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
@@ -40,6 +41,9 @@ pub struct Model {
     /// It computes nothing, so that any build can pretend to run it on a GPU: the GPU is leased and metered, the CPU
     /// is not leased.
     pub is_pretended: bool,
+    /// A server runs it, which has devices, types and a context of its own.
+    #[serde(default)]
+    pub is_served: bool,
 }
 
 /// Fills in the defaults and refuses what this host can never run or the engine would silently ignore.
@@ -54,7 +58,7 @@ pub fn resolve(
 ) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
     let mut problems = Vec::new();
     let gpus = known_gpus(&request, host, &mut problems);
-    let computes_on_gpus = host.cuda_build || model.is_some_and(|model| model.is_pretended);
+    let computes_on_gpus = host.cuda_build || model.is_some_and(|model| model.is_pretended || model.is_served);
     let device = device(&request, host, computes_on_gpus, &mut problems);
     let gpu_count = gpu_count(&request, host, device, &mut problems);
     let num_processes = num_processes(&request, host, device, gpu_count, &mut problems);
@@ -70,6 +74,8 @@ pub fn resolve(
         gpus,
         gpu_count,
         device,
+        engine: request.engine.clone().unwrap_or_else(default_engine),
+        engine_arguments: request.engine_arguments.clone().unwrap_or_default(),
     };
     let spec = request.filled(resolved);
     output_lengths(&spec, &mut problems);
@@ -79,14 +85,18 @@ pub fn resolve(
     if let Some(model) = model {
         model_limits(&spec, model, &mut problems);
     }
-    if spec.device == Device::Cpu && spec.fp_precision == FpPrecision::Bfloat16 {
+    let is_served = model.is_some_and(|model| model.is_served);
+    if is_served {
+        problems.extend(server_problems(&spec));
+    }
+    if !is_served && spec.device == Device::Cpu && spec.fp_precision == FpPrecision::Bfloat16 {
         problems.push(FieldProblem::new(
             "/fp_precision",
             "is bfloat16, in which the engine has no matrix product on the CPU; accepted is float32, float16 or auto",
         ));
     }
     if problems.is_empty() {
-        let warnings = warnings(&spec);
+        let warnings = warnings(&spec, is_served);
         Ok((spec, warnings))
     } else {
         Err(problems)
@@ -399,8 +409,32 @@ fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
     }
 }
 
+/// What a server decides for itself is refused: it would be ignored.
+fn server_problems(spec: &Spec) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let mut refuse = |is_asked: bool, pointer: &str, detail: &str| {
+        if is_asked {
+            problems.push(FieldProblem::new(pointer, detail));
+        }
+    };
+    let processes = format!(
+        "is {}; accepted is 1 for an engine that is a server",
+        spec.num_processes
+    );
+    refuse(spec.num_processes != 1, "/num_processes", &processes);
+    let of_its_own = "is what a server decides for itself; leave it out";
+    refuse(spec.fp_precision != FpPrecision::Auto, "/fp_precision", of_its_own);
+    refuse(spec.quantization.is_some(), "/quantization", of_its_own);
+    let no_tokens = "needs the model's tokens, and a server takes text; leave it out";
+    refuse(spec.max_input_tokens.is_some(), "/max_input_tokens", no_tokens);
+    let is_synthetic = matches!(spec.prompts, Prompts::Synthetic { .. });
+    let no_tokens = "are random tokens, and a server takes text; accepted are texts, a dataset or lines";
+    refuse(is_synthetic, "/prompts/synthetic", no_tokens);
+    problems
+}
+
 /// What is allowed but weakens the result; said at submission and again in the result.
-fn warnings(spec: &Spec) -> Vec<Warning> {
+fn warnings(spec: &Spec, is_served: bool) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, message: String| warnings.push(Warning { code, message });
     if spec.warmup_iterations < RECOMMENDED_WARMUPS {
@@ -424,7 +458,7 @@ fn warnings(spec: &Spec) -> Vec<Warning> {
             format!("tokens are sampled at temperature {temperature}; greedy decoding (0) is recommended"),
         );
     }
-    if spec.batch_size > 1 {
+    if spec.batch_size > 1 && !is_served {
         let size = spec.batch_size;
         warn(
             WarningCode::BatchedOutput,
@@ -435,7 +469,7 @@ fn warnings(spec: &Spec) -> Vec<Warning> {
             ),
         );
     }
-    if spec.device == Device::Cpu && spec.gpu_count > 0 {
+    if spec.device == Device::Cpu && spec.gpu_count > 0 && !is_served {
         let count = spec.gpu_count;
         warn(
             WarningCode::GpusMeteredNotUsed,

@@ -11,6 +11,7 @@ impl Spec {
     pub fn requirements(&self) -> Requirements {
         Requirements {
             model_name: self.model_name.clone(),
+            engine: self.engine.clone(),
             device: self.device,
             num_processes: self.num_processes,
             gpus: self.gpus.clone(),

@@ -11,6 +11,7 @@ use super::labels;
 use super::name;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
+use super::served::{self, ArgumentValue, ArgumentValues};
 use super::table::fields;
 
 /// methodology.md recommends 3 to 5 warm-ups and 3 or more runs.
@@ -18,6 +19,13 @@ pub const RECOMMENDED_WARMUPS: u32 = 3;
 pub const RECOMMENDED_CYCLES: u32 = 3;
 /// Twenty refreshes of the slowest counter (100 ms).
 const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
+/// As long as the field's clients wait.
+const DEFAULT_REQUEST_TIMEOUT_SEC: u32 = 600;
+
+/// Of an experiment that was stored before there were servers.
+fn default_request_timeout_sec() -> u32 {
+    DEFAULT_REQUEST_TIMEOUT_SEC
+}
 
 /// The fields whose value follows from more than themselves: from other fields, the host or the model.
 #[derive(Clone, Debug)]
@@ -30,6 +38,8 @@ pub struct Resolved {
     pub gpus: Vec<String>,
     pub gpu_count: u32,
     pub device: Device,
+    pub engine: String,
+    pub engine_arguments: ArgumentValues,
 }
 
 fields! {
@@ -60,6 +70,23 @@ fields! {
     model_name: String [max_length = 500] =>
         /// A file or folder under the server's models folder, or a Hugging Face id.
         String;
+
+    /// What runs it: `mistral`, or a server that the admin's configuration describes (`servers` of `GET /v1/nodes`).
+    /// A `synthetic:` model is run by `synthetic`. Default `mistral`.
+    #[schema(min_length = 1, example = "mistral")]
+    engine: String [max_length = 100] =>
+        /// What runs it: `mistral`, `synthetic`, or a server of the admin's configuration.
+        #[serde(default = "served::default_engine")]
+        String;
+
+    /// What the engine is started with, where the admin's configuration leaves a choice: numbers and texts by name.
+    /// Default: each argument's own.
+    #[schema(value_type = BTreeMap<String, ArgumentValue>, example = json!({"parallel": 4}))]
+    engine_arguments: ArgumentValues =>
+        /// What the engine is started with, by name; empty for an engine that takes no arguments.
+        #[serde(default)]
+        #[schema(value_type = BTreeMap<String, ArgumentValue>)]
+        ArgumentValues;
 
     /// A list of texts, `{dataset: NAME, count: N}` or `{synthetic: {input_tokens, count, seed}}`. Default: the set `mixed-64`.
     prompts: Prompts =>
@@ -172,6 +199,18 @@ fields! {
     num_cycles: u32 [minimum = 1, maximum = 1000] =>
         /// Measured passes over all prompts.
         u32 = RECOMMENDED_CYCLES, "Measured cycles.";
+
+    /// Seconds that a server may take for one answer; a request that takes longer has failed. Default 600.
+    request_timeout_sec: u32 [minimum = 1, maximum = 86_400] =>
+        /// Seconds that a server may take for one answer.
+        #[serde(default = "default_request_timeout_sec")]
+        u32 = DEFAULT_REQUEST_TIMEOUT_SEC, "Seconds that a server may take for an answer.";
+
+    /// The largest share of a cycle's requests to a server that may fail; with more the experiment fails. Default 0.
+    max_failed_share: f64 [minimum = 0.0, maximum = 1.0] =>
+        /// The largest share of a cycle's requests to a server that may fail.
+        #[serde(default)]
+        f64 = 0.0, "Share of a cycle's requests that may fail.";
 
     // More than a minute says nothing more of idle power and holds the devices for nothing.
     /// Seconds for which the workers stay idle, the model in memory, between warm-up and cycles: what that draws is the

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::units::MILLISECONDS_PER_SECOND;
 use super::{ComputeMetrics, EnergyMetrics};
 
 /// A span of CLOCK_MONOTONIC, in seconds since the host's boot. The clock is one for all processes of the host.
@@ -18,8 +19,18 @@ impl Window {
     }
 }
 
+/// A part of an answer as a server sent it. A chunk is not a token: it may hold several, or part of a character.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AnswerChunk {
+    /// When its bytes were read from the socket, CLOCK_MONOTONIC seconds.
+    pub monotonic_sec: f64,
+    /// Tokens that it held; null where the server counts at the end alone.
+    pub tokens: Option<u32>,
+}
+
 /// One request: one prompt through the model, with the time of every output token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestMeasurement {
     /// Position of the prompt in the experiment's prompt list, from 0.
@@ -34,12 +45,101 @@ pub struct RequestMeasurement {
     pub completed_monotonic_sec: f64,
     /// Time to first token (TTFT), in milliseconds: from handing over to the first token chosen by the sampler.
     pub ttft_ms: Option<f64>,
-    /// When each output token was chosen, CLOCK_MONOTONIC seconds; inter-token latencies (ITL) are its differences.
+    /// When each output token was chosen, CLOCK_MONOTONIC seconds; inter-token latencies (ITL) are its differences. Empty
+    /// where the engine is a server, which sends `chunks`.
     pub token_monotonic_sec: Vec<f64>,
-    /// The tokens themselves, as ids of the model's vocabulary.
+    /// The tokens themselves, as ids of the model's vocabulary. Empty where the engine is a server, which sends text.
     pub output_token_ids: Vec<u32>,
-    /// `length` (the maximum was reached) or `stop` (the model ended the sequence).
+    /// `length` (the maximum was reached) or `stop` (the model ended the sequence); of a server also `tool_calls`,
+    /// `content_filter`, and `unknown` where it says none of these.
     pub finish_reason: String,
+    /// The answer's parts as a server sent them; empty for an engine that is none.
+    #[serde(default)]
+    pub chunks: Vec<AnswerChunk>,
+    /// SHA-256 of a server's answer, reasoning included, in hexadecimal; null for an engine that is none.
+    #[serde(default)]
+    pub output_text_sha256: Option<String>,
+    /// From handing over to the first token of a server's answer that is not reasoning, in milliseconds.
+    #[serde(default)]
+    pub time_to_first_answer_ms: Option<f64>,
+    /// Tokens of the prompt that a server's cache held, by its own count; null where it does not say.
+    #[serde(default)]
+    pub cached_tokens: Option<u32>,
+}
+
+impl RequestMeasurement {
+    /// Returns when output came, CLOCK_MONOTONIC seconds: each token's time, or each chunk's of a server.
+    pub fn output_monotonic_sec(&self) -> impl ExactSizeIterator<Item = f64> + DoubleEndedIterator + '_ {
+        let count = self.token_monotonic_sec.len().max(self.chunks.len());
+        (0..count).map(|at| match self.token_monotonic_sec.get(at) {
+            Some(at) => *at,
+            None => self.chunks[at].monotonic_sec,
+        })
+    }
+
+    /// Returns the mean time per output token after the first (TPOT), in milliseconds: (last − first) / (tokens − 1).
+    /// `None` below two tokens, or where fewer than two times are known.
+    pub fn tpot_ms(&self) -> Option<f64> {
+        let (first, last) = (
+            self.output_monotonic_sec().next()?,
+            self.output_monotonic_sec().next_back()?,
+        );
+        let gaps = match self.token_monotonic_sec.len() {
+            0 => self.output_tokens.checked_sub(1)? as usize,
+            tokens => tokens - 1,
+        };
+        let has_two = self.output_monotonic_sec().len() > 1 && gaps > 0;
+        has_two.then(|| (last - first) * MILLISECONDS_PER_SECOND / gaps as f64)
+    }
+}
+
+/// A request that has no answer to be counted. Its energy is in that of its cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FailedRequest {
+    /// Position of the prompt in the experiment's prompt list, from 0.
+    pub prompt_index: u32,
+    pub reason: RequestFailure,
+}
+
+/// Why a request to a server has no answer that can be counted.
+///
+/// - `not_connected`: no connection could be made
+/// - `too_many_requests`: the server has too much to do (429)
+/// - `unavailable`: the server is not ready, or overloaded (503)
+/// - `status`: another status that is no success
+/// - `error_event`: the server reported an error within its answer
+/// - `ended_early`: the connection ended before the answer did
+/// - `timed_out`: the answer was not complete within `request_timeout_sec`
+/// - `unreadable`: the answer is not what the API describes
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RequestFailure {
+    NotConnected,
+    TooManyRequests,
+    Unavailable,
+    Status,
+    ErrorEvent,
+    EndedEarly,
+    TimedOut,
+    Unreadable,
+}
+
+impl RequestFailure {
+    /// Returns the reason in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::NotConnected => "no connection could be made",
+            Self::TooManyRequests => "the server answered 429, too many requests",
+            Self::Unavailable => "the server answered 503, not available",
+            Self::Status => "the server refused the request",
+            Self::ErrorEvent => "the server reported an error within its answer",
+            Self::EndedEarly => "the connection ended before the answer did",
+            Self::TimedOut => "no whole answer within request_timeout_sec",
+            Self::Unreadable => "the answer is not what the API describes",
+        }
+    }
 }
 
 /// Tokens and time of one rank in one cycle, of one cycle, or of the whole experiment.
@@ -58,6 +158,16 @@ pub struct InferenceMetrics {
     pub mean_tpot_ms: Option<f64>,
     pub median_itl_ms: Option<f64>,
     pub p99_itl_ms: Option<f64>,
+    #[serde(default)]
+    pub median_chunk_interval_ms: Option<f64>,
+    #[serde(default)]
+    pub p99_chunk_interval_ms: Option<f64>,
+    #[serde(default)]
+    pub mean_time_to_first_answer_ms: Option<f64>,
+    #[serde(default)]
+    pub cached_input_tokens: Option<u64>,
+    #[serde(default)]
+    pub failed_requests: Option<u64>,
 }
 
 /// The raw result of one rank in one cycle.
@@ -75,4 +185,21 @@ pub struct RankCycle {
     pub energy: EnergyMetrics,
     pub compute: ComputeMetrics,
     pub requests: Vec<RequestMeasurement>,
+    /// Requests of the cycle that have no answer to be counted.
+    #[serde(default)]
+    pub failed_requests: Vec<FailedRequest>,
+    /// The process that sent the requests to a server; null for an engine that is none.
+    #[serde(default)]
+    pub load_generator: Option<LoadGenerator>,
+}
+
+/// What it took to send requests to a server and to read its answers. None of it is in the energy attributed to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoadGenerator {
+    /// CPU time of the process in the window, seconds.
+    pub cpu_sec: f64,
+    /// 99th percentile of how long chunks lay in the socket before they were read, in milliseconds: by so much are latencies
+    /// too long. Null where the kernel does not say when they arrived.
+    pub lag_p99_ms: Option<f64>,
 }

@@ -9,6 +9,7 @@ mod idle;
 mod inference;
 mod machine;
 mod quoted;
+mod served_engine;
 mod timeseries;
 mod uncertainty;
 pub mod units;
@@ -21,8 +22,11 @@ pub use energy::{
     Phase, PhaseEnergy, SourceReading,
 };
 pub use idle::IdlePower;
-pub use inference::{InferenceMetrics, RankCycle, RequestMeasurement, Window};
+pub use inference::{
+    AnswerChunk, FailedRequest, InferenceMetrics, LoadGenerator, RankCycle, RequestFailure, RequestMeasurement, Window,
+};
 pub use machine::{CpuPlacement, LoadReport, Machine};
 pub use quoted::{Quoted, quoted};
+pub use served_engine::{CapabilityCard, EosHandling, PromptCache, ServedEngine};
 pub use timeseries::{DeviceSeries, SeriesPoint};
 pub use warning::{Warning, WarningCode};

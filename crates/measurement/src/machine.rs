@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Window;
+use super::{ServedEngine, Window};
 
 /// The machine and the build that produced a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,9 +46,12 @@ pub struct LoadReport {
     pub window: Window,
     /// `cpu`, or the CUDA device.
     pub device: String,
-    /// Activation type the model computes in, e.g. `f32`.
+    /// Activation type the model computes in, e.g. `f32`; `unknown` of a server.
     pub activation_dtype: String,
-    /// Longest sequence the model takes, in tokens.
+    /// Longest sequence the model takes, in tokens; 0 where a server does not say.
     pub max_sequence_tokens: u32,
     pub placement: CpuPlacement,
+    /// What the engine is, where it is a server that is driven over HTTP; null for an engine that is none.
+    #[serde(default)]
+    pub server: Option<ServedEngine>,
 }

@@ -25,6 +25,10 @@ use serde::{Deserialize, Serialize};
 /// - `gpu_limited`: a GPU is a MIG slice's board, or was lost, or refuses a reading
 /// - `output_differs`: greedy output differed between cycles
 /// - `prompt_truncated`: a prompt was cut to `max_input_tokens`
+/// - `requests_failed`: requests to a server failed: their tokens and latencies are left out, their energy is not
+/// - `engine_limited`: a server does not honour, or does not say, what the experiment asked for
+/// - `engine_not_found`: the processes of a server cannot be told, so that no energy is attributed to it
+/// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +55,10 @@ pub enum WarningCode {
     GpuLimited,
     OutputDiffers,
     PromptTruncated,
+    RequestsFailed,
+    EngineLimited,
+    EngineNotFound,
+    LoadGeneratorLate,
 }
 
 /// Something a careful reader should know about a result.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use joulemark_measurement::CapabilityCard;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -20,41 +20,6 @@ const SHORT_TOKENS: u32 = 2;
 /// A prompt long enough for caches that hold blocks of up to 64 tokens.
 const LONG_PROMPT_WORDS: usize = 200;
 
-/// What a server honours, found by asking it. `None` where an answer does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CapabilityCard {
-    /// The names under which it serves models.
-    pub models: Vec<String>,
-    pub server: Option<String>,
-    pub server_version: Option<String>,
-    /// It answers `/v1/chat/completions`; a model without a chat template may only be asked by `/v1/completions`.
-    pub chat: bool,
-    /// It sends an answer as it comes.
-    pub streams: bool,
-    /// It counts the tokens of prompt and answer.
-    pub usage: bool,
-    /// It counts the tokens in every chunk.
-    pub counts_in_chunks: bool,
-    /// It goes on after the end of the sequence where asked to.
-    pub ignore_eos: Option<bool>,
-    /// It leaves the end of the sequence out until as many tokens are there as asked for.
-    pub min_tokens: Option<bool>,
-    /// The same seed gives the same text, and another one another.
-    pub seed_reproduces: Option<bool>,
-    /// Its cache of prompts holds tokens though it was asked to compute them again.
-    pub caches_prompts: Option<bool>,
-    /// What it refuses requests for, of what goes beyond OpenAI's own API.
-    pub refuses: Vec<String>,
-}
-
-impl CapabilityCard {
-    /// Tells whether prompts need a [prefix](crate::unique_prefix) of their own to be computed as a whole: the server caches
-    /// them even where asked not to, or does not tell.
-    pub fn needs_unique_prefix(&self) -> bool {
-        self.caches_prompts != Some(false)
-    }
-}
-
 /// Why a server cannot be asked what it honours.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProbeError {
@@ -73,7 +38,7 @@ pub enum ProbeError {
 /// # Errors
 /// [`ProbeError`] where it does not answer, or does not serve `model`.
 pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> Result<CapabilityCard, ProbeError> {
-    let models = models(client, timeout).await?;
+    let models = served_models(client, timeout).await?;
     let model = match model {
         None => models.first().cloned().ok_or(ProbeError::NoModel)?,
         Some(model) if models.iter().any(|served| served == model) => model.to_owned(),
@@ -112,7 +77,11 @@ pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> R
     })
 }
 
-async fn models(client: &Client, timeout: Duration) -> Result<Vec<String>, ProbeError> {
+/// Lists the names under which a server serves models.
+///
+/// # Errors
+/// [`ProbeError::Models`] where it does not say.
+pub async fn served_models(client: &Client, timeout: Duration) -> Result<Vec<String>, ProbeError> {
     let (status, _, text) = client.page("/v1/models", timeout).await.map_err(ProbeError::Models)?;
     if !status.is_success() {
         return Err(ProbeError::Models(Failure::new(

@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn who_listens_by_another_version_of_ip_does_not_answer() {
-        assert_eq!(answering_inodes(&["0.0.0.0", "127.0.0.1"], "::1"), []);
-        assert_eq!(answering_inodes(&["::1"], "127.0.0.1"), []);
+        assert_eq!(answering_inodes(&["0.0.0.0", "127.0.0.1"], "::1"), [0_u64; 0]);
+        assert_eq!(answering_inodes(&["::1"], "127.0.0.1"), [0_u64; 0]);
         assert_eq!(answering_inodes(&["::", "::1"], "::1"), [2]);
         assert_eq!(answering_inodes(&["::ffff:0.0.0.0"], "127.0.0.1"), [1]);
     }

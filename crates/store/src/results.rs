@@ -187,5 +187,7 @@ fn measurement(cycle: &RankCycle) -> Result<String, StoreError> {
         energy: cycle.energy.clone(),
         compute: cycle.compute.clone(),
         requests: Vec::new(),
+        failed_requests: cycle.failed_requests.clone(),
+        load_generator: cycle.load_generator,
     })
 }

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::inference::Engine;
 use crate::process::{bind_to_parent, pin_to_cpus, report_pipe};
+use crate::runner::{InProcess, Runner};
 use crate::{SessionError, cpu, protocol, session};
 
 /// Arguments that the server gives to every worker.
@@ -34,11 +35,19 @@ pub enum WorkerError {
     Session(#[from] SessionError),
 }
 
-/// Runs one rank from the first order to the last and ends the process.
+/// Runs one rank with an engine in this process, from the first order to the last, and ends the process.
 ///
 /// # Errors
 /// [`WorkerError`]; what the server can still be told, it was told.
 pub fn run_rank<E: Engine>(arguments: RankArguments) -> Result<Infallible, WorkerError> {
+    run_rank_with::<InProcess<E>>(arguments)
+}
+
+/// Runs one rank with whatever runs its prompts, from the first order to the last, and ends the process.
+///
+/// # Errors
+/// [`WorkerError`]; what the server can still be told, it was told.
+pub fn run_rank_with<R: Runner>(arguments: RankArguments) -> Result<Infallible, WorkerError> {
     bind_to_parent(arguments.parent_pid).map_err(WorkerError::ByHand)?;
     let reports = report_pipe().map_err(WorkerError::ByHand)?;
     // Before any other thread is there: threads inherit the pinning of the one that starts them.
@@ -53,7 +62,7 @@ pub fn run_rank<E: Engine>(arguments: RankArguments) -> Result<Infallible, Worke
         .enable_all()
         .build()
         .map_err(WorkerError::Runtime)?;
-    runtime.block_on(session::run::<E>(io::stdin(), reports))?;
+    runtime.block_on(session::run::<R>(io::stdin(), reports))?;
     // Not returned from: the engine's own threads would be waited for.
     std::process::exit(0)
 }

@@ -8,7 +8,10 @@ pub mod inference;
 mod job;
 mod process;
 pub mod protocol;
+mod runner;
 mod session;
 
-pub use command::{RankArguments, WorkerError, describe, run_rank};
+pub use command::{RankArguments, WorkerError, describe, run_rank, run_rank_with};
+pub use job::sampling;
+pub use runner::{Loaded, Outcome, Runner};
 pub use session::SessionError;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use joulemark_experiment::Spec;
-use joulemark_measurement::{CpuPlacement, LoadReport, RequestMeasurement, Window};
+use joulemark_measurement::{CpuPlacement, FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, Window};
 
 /// Raised with every change that an older peer would misread.
 pub const VERSION: u32 = 1;
@@ -24,6 +24,38 @@ pub struct Job {
     pub model_path: PathBuf,
     pub from_hub: bool,
     pub placement: CpuPlacement,
+    /// Where the engine listens, when it is a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerJob>,
+}
+
+/// A server that the rank sends its prompts to.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerJob {
+    /// Such as `http://127.0.0.1:8000`.
+    pub endpoint: String,
+    /// The model as the server names it; the one that it serves where it is absent.
+    pub model: Option<String>,
+    /// Sent as `Authorization: Bearer`. It reaches the worker by this line and in no other way.
+    pub api_key: Option<String>,
+    /// The path that answers 200 once the server is ready.
+    pub health: Option<String>,
+    /// How long it may take to be ready, in milliseconds.
+    pub ready_within_ms: u64,
+    /// Longest sequence in tokens, where the configuration or the model's files say it.
+    pub max_sequence_tokens: Option<u32>,
+}
+
+impl std::fmt::Debug for ServerJob {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = self.api_key.as_ref().map(|_| "…");
+        formatter
+            .debug_struct("ServerJob")
+            .field("endpoint", &self.endpoint)
+            .field("model", &self.model)
+            .field("api_key", &key)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +109,16 @@ pub enum Report {
     Request {
         cycle: u32,
         request: RequestMeasurement,
+    },
+    /// A request of the cycle that has no answer to be counted.
+    RequestFailed {
+        cycle: u32,
+        request: FailedRequest,
+    },
+    /// What it took the rank to send the cycle's requests to a server.
+    Generated {
+        cycle: u32,
+        load_generator: LoadGenerator,
     },
     /// All requests of the cycle are out.
     CycleReported {

@@ -10,13 +10,12 @@ use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::job::{PreparedPrompt, PreparedPrompts, prepare, sampling};
 use super::protocol::{self, Job, Order, ProtocolError, Report};
-use crate::inference::{Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
-use joulemark_experiment::{Device, Spec};
+use super::runner::{Outcome, Runner};
+use crate::inference::{EngineError, TokenCounter};
+use joulemark_experiment::Spec;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{LoadReport, RequestMeasurement, Window};
+use joulemark_measurement::{LoadReport, Window};
 
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
@@ -66,13 +65,13 @@ fn read_orders(input: Stdin) -> mpsc::UnboundedReceiver<Result<Order, ProtocolEr
 ///
 /// # Errors
 /// [`SessionError`]; the process should end.
-pub async fn run<E: Engine>(input: Stdin, reports: File) -> Result<(), SessionError> {
+pub async fn run<R: Runner>(input: Stdin, reports: File) -> Result<(), SessionError> {
     let reporter = Reporter(Arc::new(Mutex::new(reports)));
     let mut orders = read_orders(input);
     reporter.send(&Report::Hello {
         pid: std::process::id(),
     })?;
-    let outcome = serve::<E>(&mut orders, &reporter).await;
+    let outcome = serve::<R>(&mut orders, &reporter).await;
     if let Err(error) = &outcome {
         reporter.send(&Report::Failed {
             message: error.to_string(),
@@ -87,7 +86,7 @@ async fn next(orders: &mut Orders) -> Result<Order, SessionError> {
     Ok(orders.recv().await.ok_or(SessionError::ServerGone)??)
 }
 
-async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<(), SessionError> {
+async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<(), SessionError> {
     let job = match next(orders).await? {
         Order::Load(job) => *job,
         other => {
@@ -99,17 +98,17 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     };
     let counter = TokenCounter::default();
     tokio::spawn(report_progress(reporter.clone(), counter.clone()));
-    let (engine, prompts) = load::<E>(&job, counter.clone(), reporter).await?;
+    let runner = load::<R>(&job, counter.clone(), reporter).await?;
     loop {
         match next(orders).await? {
             Order::WarmUp => {
                 let start = Monotonic::now();
                 // Round and round, from where the iteration before has stopped.
-                let mut upcoming = std::iter::repeat(&prompts).flat_map(PreparedPrompts::iter);
+                let mut upcoming = std::iter::repeat(&runner).flat_map(R::prompts);
                 for _ in 0..job.spec.warmup_iterations {
                     // One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
                     let batch = upcoming.by_ref().take(job.spec.batch_size as usize);
-                    pass(&engine, &job.spec, batch).await?;
+                    pass(&runner, &job.spec, batch).await?;
                 }
                 // What is left of it is estimated by these, however short it was.
                 reporter.send(&Report::Progress { tokens: counter.get() })?;
@@ -117,7 +116,7 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
                     window: window(start, Monotonic::now()),
                 })?;
             }
-            Order::Measure { cycle } => measure(&engine, &job.spec, &prompts, cycle, reporter).await?,
+            Order::Measure { cycle } => measure(&runner, &job.spec, cycle, reporter).await?,
             Order::Finish => return Ok(()),
             other @ Order::Load(_) => {
                 return Err(SessionError::OutOfOrder {
@@ -129,120 +128,73 @@ async fn serve<E: Engine>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     }
 }
 
-async fn load<E: Engine>(
-    job: &Job,
-    counter: TokenCounter,
-    reporter: &Reporter,
-) -> Result<(E, PreparedPrompts), SessionError> {
+async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) -> Result<R, SessionError> {
     let start = Monotonic::now();
     reporter.send(&Report::Loading {
         at_monotonic_sec: start.as_sec(),
     })?;
-    let engine = E::load(LoadRequest {
-        path: job.model_path.clone(),
-        from_hub: job.from_hub,
-        force_cpu: job.spec.device == Device::Cpu,
-        fp_precision: job.spec.fp_precision,
-        quantization: job.spec.quantization.clone(),
-        batch_size: job.spec.batch_size,
-        counter,
-    })
-    .await?;
-    let loaded_at = Monotonic::now();
-    let description = engine.description();
-    let (prompts, truncated_prompts) = prepare(&engine, job).await?;
+    let loaded = R::load(job, counter).await?;
     let load = LoadReport {
         rank: job.rank,
-        window: window(start, loaded_at),
-        device: description.device,
-        activation_dtype: description.activation_dtype,
-        max_sequence_tokens: description.max_sequence_tokens,
+        window: window(start, loaded.at),
+        device: loaded.device,
+        activation_dtype: loaded.activation_dtype,
+        max_sequence_tokens: loaded.max_sequence_tokens,
         placement: job.placement.clone(),
+        server: loaded.server,
     };
     reporter.send(&Report::Loaded {
         load,
-        truncated_prompts,
+        truncated_prompts: loaded.truncated_prompts,
     })?;
-    Ok((engine, prompts))
+    Ok(loaded.runner)
 }
 
-async fn measure<E: Engine>(
-    engine: &E,
-    spec: &Spec,
-    prompts: &PreparedPrompts,
-    cycle: u32,
-    reporter: &Reporter,
-) -> Result<(), SessionError> {
+async fn measure<R: Runner>(runner: &R, spec: &Spec, cycle: u32, reporter: &Reporter) -> Result<(), SessionError> {
+    // What was taken before the cycle is not the cycle's.
+    let _ = runner.load_generator();
     let start = Monotonic::now();
-    let measured = pass(engine, spec, prompts.iter()).await?;
+    let outcomes = pass(runner, spec, runner.prompts()).await?;
     let window = window(start, Monotonic::now());
+    let load_generator = runner.load_generator();
     reporter.send(&Report::Measured { cycle, window })?;
-    for request in measured {
-        reporter.send(&Report::Request { cycle, request })?;
+    if let Some(load_generator) = load_generator {
+        reporter.send(&Report::Generated { cycle, load_generator })?;
+    }
+    for outcome in outcomes {
+        reporter.send(&match outcome {
+            Outcome::Measured(request) => Report::Request { cycle, request },
+            Outcome::Failed(request) => Report::RequestFailed { cycle, request },
+        })?;
     }
     reporter.send(&Report::CycleReported { cycle })
 }
 
 /// Runs `prompts` with `batch_size` requests always in flight, each prompt taken when its turn comes; results in the
 /// prompts' order.
-async fn pass<E: Engine>(
-    engine: &E,
+async fn pass<R: Runner>(
+    runner: &R,
     spec: &Spec,
-    mut prompts: impl Iterator<Item = PreparedPrompt>,
-) -> Result<Vec<RequestMeasurement>, EngineError> {
+    mut prompts: impl Iterator<Item = R::Prompt>,
+) -> Result<Vec<Outcome>, EngineError> {
     let mut running = FuturesUnordered::new();
     let mut results = Vec::new();
     loop {
         while running.len() < spec.batch_size as usize
             && let Some(prompt) = prompts.next()
         {
-            running.push(run_prompt(engine, spec, prompt));
+            running.push(runner.run(prompt));
         }
         match running.next().await {
-            Some(measured) => results.push(measured?),
+            Some(outcome) => results.push(outcome?),
             None => break,
         }
     }
-    results.sort_by_key(|request: &RequestMeasurement| request.prompt_index);
+    results.sort_by_key(|outcome| match outcome {
+        Outcome::Measured(request) => request.prompt_index,
+        Outcome::Failed(request) => request.prompt_index,
+    });
     Ok(results)
-}
-
-async fn run_prompt<E: Engine>(
-    engine: &E,
-    spec: &Spec,
-    prompt: PreparedPrompt,
-) -> Result<RequestMeasurement, EngineError> {
-    let input_tokens = prompt.tokens.len() as u32;
-    let generated = engine
-        .generate(Generation {
-            tokens: prompt.tokens,
-            max_output_tokens: spec.max_output_tokens_of(prompt.index),
-            min_output_tokens: spec.min_output_tokens,
-            sampling: sampling(spec, prompt.index),
-        })
-        .await?;
-    Ok(request_measurement(prompt.index, input_tokens, generated))
-}
-
-fn request_measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
-    let ttft_ms = generated
-        .chosen_at
-        .first()
-        .map(|first| first.sec_since(generated.sent_at) * MILLISECONDS_PER_SECOND);
-    RequestMeasurement {
-        prompt_index,
-        input_tokens,
-        output_tokens: generated.token_ids.len() as u32,
-        sent_monotonic_sec: generated.sent_at.as_sec(),
-        completed_monotonic_sec: generated.completed_at.as_sec(),
-        ttft_ms,
-        token_monotonic_sec: generated.chosen_at.iter().map(|at| at.as_sec()).collect(),
-        output_token_ids: generated.token_ids,
-        finish_reason: match generated.finish_reason {
-            FinishReason::Length => "length".to_owned(),
-            FinishReason::Stop => "stop".to_owned(),
-        },
-    }
 }
 
 fn window(start: Monotonic, end: Monotonic) -> Window {

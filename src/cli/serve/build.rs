@@ -17,10 +17,10 @@ use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, Deliveries, DigestCache, IdleWatch, Launcher, Limits, Locks, ModelSources, Models, Node,
-    PromptFolder, Resources, RetentionPolicy, Scheduler, crash_note,
+    PromptFolder, Resources, RetentionPolicy, Scheduler, crash_note, end_left,
 };
 use crate::trace::{self, Traces};
-use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost};
+use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost, OfferedServer};
 use joulemark_measurement::Machine;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::{Devices, EnergyOptions, HostMeter};
@@ -101,6 +101,12 @@ impl Host {
         })
     }
 
+    /// Lists the engines that are servers, as they are offered.
+    fn servers(&self) -> Vec<OfferedServer> {
+        let servers = self.settings.engines.iter();
+        servers.map(|(name, server)| server.offered(name)).collect()
+    }
+
     /// Returns what this node says of itself to the others.
     fn capabilities(&self, models: &Models, prompts: &PromptFolder) -> Capabilities {
         let mut own = Capabilities {
@@ -112,6 +118,7 @@ impl Host {
             allow_hub: self.settings.service.allow_hub,
             allow_synthetic_engine: self.settings.service.allow_synthetic_engine,
             prompt_files: prompts.names(),
+            servers: self.servers(),
             engines: Vec::new(),
         };
         own.set_engines(self.engines.offered());
@@ -163,6 +170,8 @@ impl Server {
             feed: Feed::new(newest),
             traces: host.traces,
         };
+        let engine_records = engine_records(&host.node);
+        tokio::task::block_in_place(|| end_left(&engine_records));
         let context = Context {
             resources: resources.clone(),
             node: Arc::new(host.node),
@@ -176,6 +185,8 @@ impl Server {
             prompts,
             limits: limits(&host.settings),
             engines: host.engines,
+            servers: Arc::new(host.settings.engines.clone()),
+            engine_records,
             program: host.program,
             machine: Arc::new(host.machine),
             log_worker_output: host.settings.telemetry.log_worker_output,
@@ -302,4 +313,9 @@ fn limits(settings: &Settings) -> Limits {
         max_prompts: settings.limits.max_prompts,
         max_total_tokens: settings.limits.max_total_tokens,
     }
+}
+
+/// Returns the folder of the records of servers that were started, which are of this host and of this user.
+fn engine_records(node: &Node) -> PathBuf {
+    node.locks.path().join(format!("engines-{}", nix::unistd::getuid()))
 }

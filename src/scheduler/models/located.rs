@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::config::EngineSettings;
 use crate::scheduler::folders::by_name;
 use crate::synthetic::{SYNTHETIC_PREFIX, SyntheticModel, SyntheticNameError};
 use joulemark_experiment::{Model, Warning, WarningCode};
@@ -14,6 +15,8 @@ use joulemark_measurement::quoted;
 pub enum EngineChoice {
     Mistral,
     Synthetic,
+    /// A server that the configuration describes.
+    Served,
 }
 
 /// A `model_name` found: what runs it and what is known of it before it is loaded.
@@ -86,6 +89,40 @@ impl ModelSources {
         }
     }
 
+    /// Finds `name` for an engine that is a server: under the models folder where it is started for the experiment, or what
+    /// the configuration says of what it serves.
+    ///
+    /// # Errors
+    /// `ModelRefusal`, worded as a problem of the field `model_name`.
+    pub fn locate_for_server(&self, server: &EngineSettings, name: &str) -> Result<LocatedModel, ModelRefusal> {
+        let unusable = |problem: String| ModelRefusal::Unusable {
+            name: name.to_owned(),
+            problem: by_name(&problem, &self.folder),
+        };
+        if !server.model_name.is_empty() && server.model_name != name {
+            return Err(unusable(format!(
+                "the engine serves {} alone",
+                quoted(&server.model_name)
+            )));
+        }
+        let opened = |path: PathBuf| {
+            let files = ModelFiles::open(&path).map_err(|error| unusable(error.to_string()))?;
+            Ok(served(load_path(&files, path), Some(files)))
+        };
+        match (server.is_managed(), server.model_name.is_empty()) {
+            (true, true) => match model_files::resolve(&self.folder, name) {
+                Ok(path) => opened(path),
+                Err(error) => Err(ModelRefusal::Unknown {
+                    name: name.to_owned(),
+                    reason: by_name(&format!(" ({error})"), &self.folder),
+                    there: what_there_is(&self.folder),
+                }),
+            },
+            (false, _) if !server.model_path.as_os_str().is_empty() => opened(server.model_path.clone()),
+            _ => Ok(served(PathBuf::from(name), None)),
+        }
+    }
+
     fn synthetic(&self, name: &str) -> Result<LocatedModel, ModelRefusal> {
         if !self.allow_synthetic {
             return Err(ModelRefusal::SyntheticForbidden { name: name.to_owned() });
@@ -111,6 +148,15 @@ impl ModelSources {
     }
 }
 
+fn served(path: PathBuf, files: Option<ModelFiles>) -> LocatedModel {
+    LocatedModel {
+        engine: EngineChoice::Served,
+        path,
+        from_hub: false,
+        files,
+    }
+}
+
 /// Reads the headers of a model that is here, and says of one that the engine cannot load why not.
 fn open(path: PathBuf) -> Result<LocatedModel, String> {
     let files = ModelFiles::open(&path).map_err(|error| error.to_string())?;
@@ -129,12 +175,15 @@ fn open(path: PathBuf) -> Result<LocatedModel, String> {
 impl LocatedModel {
     /// What a submission is checked against.
     pub fn facts(&self) -> Model {
+        let is_served = self.engine == EngineChoice::Served;
         match &self.files {
             Some(files) => Model {
-                is_gguf: files.format == ModelFormat::Gguf,
+                is_gguf: files.format == ModelFormat::Gguf && !is_served,
                 max_context_tokens: files.max_context_tokens,
-                has_chat_template: files.has_chat_template,
+                // A server brings a template of its own where the model has none.
+                has_chat_template: files.has_chat_template || is_served,
                 is_pretended: false,
+                is_served,
             },
             // Nothing is known yet: the worker refuses what turns out to be impossible.
             None => Model {
@@ -142,6 +191,7 @@ impl LocatedModel {
                 max_context_tokens: None,
                 has_chat_template: true,
                 is_pretended: self.engine == EngineChoice::Synthetic,
+                is_served,
             },
         }
     }
@@ -160,6 +210,9 @@ impl LocatedModel {
             Some(files) => files.estimator(name),
             None if self.engine == EngineChoice::Synthetic => Estimator::Unknown {
                 reason: "the synthetic engine computes nothing".to_owned(),
+            },
+            None if self.engine == EngineChoice::Served => Estimator::Unknown {
+                reason: "the files of the model that the server runs are not known; name them by model_path".to_owned(),
             },
             None => model_files::estimator_by_name(name),
         }

@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::engine_choice::{ChosenEngine, choose_engine};
 use super::prompt_source::{lacks_prompt_file, without_lines_of_file};
 use crate::engines::{EngineProblem, MISTRAL};
 use crate::scheduler::context::Limits;
-use crate::scheduler::models::{ModelRefusal, ModelSources, is_hub_id};
+use crate::scheduler::models::{LocatedModel, ModelRefusal, ModelSources, is_hub_id};
+use crate::scheduler::run::server::refused_model;
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{
-    Capabilities, ExperimentRequest, FieldProblem, GpuSelector, Model, Prompts, Spec, Warning, resolve,
+    Capabilities, ExperimentRequest, FieldProblem, GpuSelector, Model, OfferedServer, Prompts, Spec, Warning, resolve,
 };
 use joulemark_measurement::quoted;
 use joulemark_store::StoreError;
@@ -110,33 +113,59 @@ impl Scheduler {
         if is_pinned_elsewhere(&request, &context.node.name, &context.cluster.own()) {
             return None;
         }
-        let name = request.model_name.clone().unwrap_or_default();
-        let engine_refusal = match name.starts_with(SYNTHETIC_PREFIX) {
-            true => None,
-            false => self.look_for_engines().await.map(|problem| problem.for_clients()),
-        };
         let own = context.cluster.own();
-        let models = context.resources.models.clone();
-        let located = tokio::task::spawn_blocking(move || models.locate(&name)).await;
-        let (facts, refusal, warning) = match located {
-            Ok(Ok(located)) => (Some(located.facts()), None, located.warning()),
-            Ok(Err(refusal)) => (None, Some(refusal.to_string()), None),
-            Err(error) => {
-                tracing::error!(%error, "a model cannot be looked up");
-                (
-                    None,
-                    Some("cannot be looked up; the server's log says more".to_owned()),
-                    None,
-                )
-            }
+        let mut request = request;
+        let chosen = choose_engine(&mut request, &own);
+        let engine_refusal = match chosen {
+            Ok(ChosenEngine::Mistral) => self.look_for_engines().await.map(|problem| problem.for_clients()),
+            Ok(ChosenEngine::Server(ref server)) => self.refused_by_server(server, &request).await,
+            _ => None,
         };
-        Some(verdict(
-            request,
-            &own,
-            facts.as_ref(),
-            refusal.or(engine_refusal),
-            warning,
-        ))
+        let (facts, refusal, warning) = match self.locate(&request, chosen.as_ref().ok()).await {
+            Some(Ok(located)) => (Some(located.facts()), None, located.warning()),
+            Some(Err(refusal)) => (None, Some(refusal.to_string()), None),
+            None => (
+                None,
+                Some("cannot be looked up; the server's log says more".to_owned()),
+                None,
+            ),
+        };
+        let problems = chosen.err().unwrap_or_default();
+        let refusal = refusal.or(engine_refusal);
+        Some(verdict(request, &own, facts.as_ref(), (problems, refusal), warning))
+    }
+
+    /// Asks a server that runs already whether it has the model of a submission.
+    async fn refused_by_server(&self, server: &OfferedServer, request: &ExperimentRequest) -> Option<String> {
+        let settings = self
+            .context()
+            .servers
+            .get(&server.name)
+            .filter(|settings| !settings.is_managed())?;
+        refused_model(settings, request.model_name.as_deref()?).await
+    }
+
+    /// Finds the model of a submission for the engine that it asks for; `None` where that failed.
+    async fn locate(
+        &self,
+        request: &ExperimentRequest,
+        chosen: Option<&ChosenEngine>,
+    ) -> Option<Result<Arc<LocatedModel>, ModelRefusal>> {
+        let context = self.context();
+        let models = context.resources.models.clone();
+        let name = request.model_name.clone().unwrap_or_default();
+        let server = match chosen {
+            Some(ChosenEngine::Server(server)) => context.servers.get(&server.name).cloned(),
+            _ => None,
+        };
+        let locating = move || match &server {
+            Some(server) => models.locate_for_server(server, &name),
+            None => models.locate(&name),
+        };
+        let located = tokio::task::spawn_blocking(locating).await;
+        located
+            .inspect_err(|error| tracing::error!(%error, "a model cannot be looked up"))
+            .ok()
     }
 
     /// Finds this node's engines anew, so that one that was installed since is offered, and says what keeps the one
@@ -209,14 +238,48 @@ fn is_pinned_elsewhere(request: &ExperimentRequest, name: &str, capabilities: &C
 }
 
 /// By what another node said of itself: it has the model under that very name, or takes such models.
-fn admit_by_capabilities(request: ExperimentRequest, capabilities: &Capabilities) -> Verdict {
+fn admit_by_capabilities(mut request: ExperimentRequest, capabilities: &Capabilities) -> Verdict {
+    let chosen = choose_engine(&mut request, capabilities);
     let name = request.model_name.clone().unwrap_or_default();
-    let engine_refusal = capabilities
-        .engine(MISTRAL)
-        .is_none()
-        .then(|| format!("needs the engine {MISTRAL:?}, and this node has none that it can start"));
+    let engine_refusal = match chosen {
+        Ok(ChosenEngine::Mistral) if capabilities.engine(MISTRAL).is_none() => Some(format!(
+            "needs the engine {MISTRAL:?}, and this node has none that it can start"
+        )),
+        _ => None,
+    };
+    let (facts, refusal, warning) = match &chosen {
+        Ok(ChosenEngine::Server(server)) => match facts_for_server(server, &name, capabilities) {
+            Ok(facts) => (Some(facts), None, None),
+            Err(refusal) => (None, Some(refusal.to_string()), None),
+        },
+        _ => match facts_by_name(&name, capabilities) {
+            Ok((facts, warning)) => (Some(facts), None, warning),
+            Err(refusal) => (None, Some(refusal.to_string()), None),
+        },
+    };
+    let problems = chosen.err().unwrap_or_default();
+    let refusal = refusal.or(engine_refusal);
+    verdict(request, capabilities, facts.as_ref(), (problems, refusal), warning)
+}
+
+/// Returns what is known of a model that a server of another node is to run.
+fn facts_for_server(server: &OfferedServer, name: &str, capabilities: &Capabilities) -> Result<Model, ModelRefusal> {
+    let of_folder = capabilities.model(name).map(|model| model.facts.clone());
+    if server.managed && server.model_name.is_none() && of_folder.is_none() {
+        return Err(not_there(name, capabilities));
+    }
+    Ok(Model {
+        is_gguf: false,
+        max_context_tokens: of_folder.and_then(|facts| facts.max_context_tokens),
+        has_chat_template: true,
+        is_pretended: false,
+        is_served: true,
+    })
+}
+
+fn facts_by_name(name: &str, capabilities: &Capabilities) -> Result<(Model, Option<Warning>), ModelRefusal> {
     if name.starts_with(SYNTHETIC_PREFIX)
-        || (capabilities.allow_hub && capabilities.model(&name).is_none() && is_hub_id(&name))
+        || (capabilities.allow_hub && capabilities.model(name).is_none() && is_hub_id(name))
     {
         // Nothing on a disk: decided as here, with the other's permissions.
         let its_sources = ModelSources {
@@ -225,50 +288,41 @@ fn admit_by_capabilities(request: ExperimentRequest, capabilities: &Capabilities
             hub_allow: Vec::new(),
             allow_synthetic: capabilities.allow_synthetic_engine,
         };
-        let engine_refusal = engine_refusal.filter(|_| !name.starts_with(SYNTHETIC_PREFIX));
-        return match its_sources.locate(&name) {
-            Ok(located) => verdict(
-                request,
-                capabilities,
-                Some(&located.facts()),
-                engine_refusal,
-                located.warning(),
-            ),
-            Err(refusal) => verdict(request, capabilities, None, Some(refusal.to_string()), None),
-        };
+        return its_sources
+            .locate(name)
+            .map(|located| (located.facts(), located.warning()));
     }
-    let facts = capabilities.model(&name).map(|model| model.facts.clone());
-    let refusal = facts.is_none().then(|| {
-        let there = capabilities
-            .models
-            .iter()
-            .map(|model| model.name.as_str())
-            .collect::<Vec<_>>();
-        let there = if there.is_empty() {
+    let facts = capabilities.model(name).map(|model| (model.facts.clone(), None));
+    facts.ok_or_else(|| not_there(name, capabilities))
+}
+
+fn not_there(name: &str, capabilities: &Capabilities) -> ModelRefusal {
+    let there = capabilities
+        .models
+        .iter()
+        .map(|model| model.name.as_str())
+        .collect::<Vec<_>>();
+    ModelRefusal::Unknown {
+        name: name.to_owned(),
+        reason: String::new(),
+        there: if there.is_empty() {
             "no model".to_owned()
         } else {
             there.join(", ")
-        };
-        ModelRefusal::Unknown {
-            name,
-            reason: String::new(),
-            there,
-        }
-        .to_string()
-    });
-    verdict(request, capabilities, facts.as_ref(), refusal.or(engine_refusal), None)
+        },
+    }
 }
 
 fn verdict(
     request: ExperimentRequest,
     capabilities: &Capabilities,
     facts: Option<&Model>,
-    refusal: Option<String>,
+    (problems, refusal): (Vec<FieldProblem>, Option<String>),
     warning: Option<Warning>,
 ) -> Verdict {
-    let mut problems = refusal
-        .map(|refusal| FieldProblem::new("/model_name", refusal))
+    let mut problems = problems
         .into_iter()
+        .chain(refusal.map(|refusal| FieldProblem::new("/model_name", refusal)))
         .chain(lacks_prompt_file(&request, capabilities))
         .collect::<Vec<_>>();
     match resolve(request, &capabilities.host, facts) {

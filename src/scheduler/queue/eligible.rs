@@ -37,10 +37,17 @@ pub fn obstacle(
         let words = format!("its label {} is not {}", quoted(key), quoted(value));
         return lacks(WaitReason::NodeMissing, words);
     }
-    if needs_engine(requirements) && capabilities.engine(MISTRAL).is_none() {
-        return lacks(WaitReason::EngineMissing, format!("it has no engine {MISTRAL:?}"));
+    let server = capabilities.server(&requirements.engine);
+    let needs_program = needs_engine(requirements);
+    let has_engine = match needs_program {
+        true => capabilities.engine(MISTRAL).is_some(),
+        false => is_synthetic || server.is_some(),
+    };
+    if !has_engine {
+        let engine = quoted(&requirements.engine);
+        return lacks(WaitReason::EngineMissing, format!("it has no engine {engine}"));
     }
-    if requirements.device == Device::Cuda && !host.cuda_build && !is_synthetic {
+    if requirements.device == Device::Cuda && !host.cuda_build && needs_program {
         let words = "its engine was built without the cuda feature".to_owned();
         return lacks(WaitReason::EngineMissing, words);
     }
@@ -66,9 +73,10 @@ pub fn obstacle(
             format!("it has no prompt file {}", quoted(file)),
         );
     }
-    let has_model = match is_synthetic {
-        true => capabilities.allow_synthetic_engine,
-        false => has_model(name) || (capabilities.allow_hub && is_hub_id(name)),
+    let has_model = match server {
+        _ if is_synthetic => capabilities.allow_synthetic_engine,
+        Some(server) => !server.managed || server.model_name.as_deref() == Some(name) || has_model(name),
+        None => has_model(name) || (capabilities.allow_hub && is_hub_id(name)),
     };
     match has_model {
         true => None,
@@ -76,9 +84,9 @@ pub fn obstacle(
     }
 }
 
-/// Tells whether a model is to be run, which takes an engine of its own.
+/// Tells whether the program of the engine for models is needed.
 pub fn needs_engine(requirements: &Requirements) -> bool {
-    !requirements.model_name.starts_with(SYNTHETIC_PREFIX)
+    requirements.engine == MISTRAL && !requirements.model_name.starts_with(SYNTHETIC_PREFIX)
 }
 
 /// Which of the live nodes that can run an experiment keeps devices free for it: the one with the fewest GPUs, and of
@@ -130,12 +138,14 @@ mod tests {
             allow_hub: false,
             allow_synthetic_engine: true,
             prompt_files: vec!["a.jsonl".to_owned()],
+            servers: Vec::new(),
             engines: vec![joulemark_worker::describe(MISTRAL, "0.8.1", &[])],
         }
     }
 
     fn requirements() -> Requirements {
         Requirements {
+            engine: MISTRAL.to_owned(),
             model_name: "synthetic:".to_owned(),
             device: Device::Cuda,
             num_processes: 1,

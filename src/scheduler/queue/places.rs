@@ -128,6 +128,7 @@ mod tests {
             user: format!("user {user}"),
             priority,
             requirements: Arc::new(Requirements {
+                engine: "mistral".to_owned(),
                 model_name: "m".to_owned(),
                 device: Device::Cuda,
                 num_processes: 1,

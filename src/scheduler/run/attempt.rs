@@ -7,6 +7,7 @@ use super::conclude::{Measured, RanOn};
 use super::digests::DigestCache;
 use super::drive::{Drive, Driven, LEAVE_PERIOD};
 use super::engine::EngineProgram;
+use super::engine_pids::EnginePids;
 use super::failure::Stop;
 use super::milestones::Milestones;
 use super::observations::timeseries;
@@ -14,14 +15,15 @@ use super::prompts;
 use super::rank::LogTail;
 use super::ranks::Ranks;
 use super::running::Ends;
+use super::server::EngineServer;
 use super::settle::{Places, Settled, settle};
 use crate::scheduler::context::{Context, Resources};
 use crate::scheduler::models::LocatedModel;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::trace::ExperimentTrace;
-use joulemark_experiment::State;
 use joulemark_experiment::report::{ModelFacts, Report};
+use joulemark_experiment::{State, Warning};
 use joulemark_flops::model_files::ModelFormat;
 use joulemark_measurement::RankCycle;
 use joulemark_measurement::clock::{self, Monotonic};
@@ -136,11 +138,11 @@ impl Run {
         settle(ending, places, &self.server_stopping).await
     }
 
-    fn measured<'a>(&'a self, pids: &'a [u32]) -> Measured<'a> {
+    fn measured<'a>(&'a self, pids: &'a EnginePids, warnings: &'a [Warning]) -> Measured<'a> {
         Measured {
             meter: &self.context.resources.meter,
             spec: &self.record.spec,
-            warnings: &self.record.warnings,
+            warnings,
             bare: &self.bare,
             pids,
             claimed_at: self.claimed_at,
@@ -153,22 +155,40 @@ impl Run {
         let spec = &self.record.spec;
         let engine = EngineProgram::find(&self.context, model.engine).await;
         let engine = engine.map_err(|stop| (stop, Vec::new()))?;
-        let mut ranks = Ranks::start(&self.context, &self.record, &engine, &self.locks)
-            .await
-            .map_err(|stop| (stop, Vec::new()))?;
-        start.done();
         // Until its windows were read.
         let _attention = self.context.resources.meter.attend();
-        let pids = ranks.pids();
-        tokio::task::block_in_place(|| self.track(&pids));
+        let mut server = EngineServer::start(&self.context, &self.record, &model, &self.locks)
+            .await
+            .map_err(|stop| (stop, Vec::new()))?;
+        let started = Ranks::start(&self.context, &self.record, &engine, &self.locks).await;
+        let mut ranks = match started {
+            Ok(ranks) => ranks,
+            Err(stop) => {
+                end(server).await;
+                return Err((stop, Vec::new()));
+            }
+        };
+        start.done();
+        let pids = match &server {
+            Some(server) => EnginePids::of_server(server.pids.clone()),
+            None => EnginePids::of_workers(&ranks.pids()),
+        };
+        // A rank that sends requests to a server is this service's own load, and none of the engine's.
+        let tracked = [pids.all(), ranks.pids()].concat();
+        tokio::task::block_in_place(|| self.track(&tracked));
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let mut driven = Driven::default();
-        let ended = self.drive(&mut ranks, (&model, &milestones), &mut driven).await;
+        let ended = self
+            .drive(&mut ranks, server.as_mut(), (&model, &milestones), &mut driven)
+            .await;
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
             .end(if ended.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
             .await;
+        let mut warnings = self.record.warnings.clone();
+        warnings.extend(server.as_ref().and_then(EngineServer::warning));
+        end(server).await;
         let outcome = match (ended, driven.facts.clone()) {
             // Also of a cancel: what was finished by then can be read.
             (Ok(()) | Err(Stop::Cancelled), Some(facts)) if !driven.passes.is_empty() => {
@@ -179,7 +199,7 @@ impl Run {
                     model: facts,
                     machine: engine.machine(&self.context.machine),
                 };
-                let measured = self.measured(&pids);
+                let measured = self.measured(&pids, &warnings);
                 let (report, cycles) = tokio::task::block_in_place(|| measured.report(&driven, ran_on, &compute));
                 aggregate.done();
                 // What is not stored by now is overtaken by the end.
@@ -189,7 +209,7 @@ impl Run {
             (Ok(()), _) => Err(Stop::Server("no cycle was measured".to_owned())),
             (Err(stop), _) => Err(stop),
         };
-        for pid in &pids {
+        for pid in &tracked {
             self.context.resources.meter.untrack(*pid);
         }
         outcome.map_err(|stop| (stop, tails))
@@ -206,8 +226,13 @@ impl Run {
 
     async fn locate(&self) -> Result<Arc<LocatedModel>, Stop> {
         let models = self.context.resources.models.clone();
-        let name = self.record.spec.model_name.clone();
-        tokio::task::spawn_blocking(move || models.locate(&name))
+        let spec = &self.record.spec;
+        let (name, server) = (spec.model_name.clone(), self.context.servers.get(&spec.engine).cloned());
+        let locating = move || match &server {
+            Some(server) => models.locate_for_server(server, &name),
+            None => models.locate(&name),
+        };
+        tokio::task::spawn_blocking(locating)
             .await
             .map_err(|_| Stop::Server("the server failed while it looked up the model; its log says more".to_owned()))?
             .map_err(Stop::Model)
@@ -216,6 +241,7 @@ impl Run {
     async fn drive(
         &self,
         ranks: &mut Ranks,
+        server: Option<&mut EngineServer>,
         (model, milestones): (&LocatedModel, &Milestones),
         driven: &mut Driven,
     ) -> Result<(), Stop> {
@@ -227,6 +253,13 @@ impl Run {
             trace: &self.trace,
             spec: &spec,
             model,
+            server: server.as_ref().map(|server| server.job.clone()),
+        };
+        let gone = async {
+            match server {
+                Some(server) => server.gone().await,
+                None => std::future::pending().await,
+            }
         };
         let limit = self.context.limits.experiment;
         // Hashing runs beside the load, which reads the same files, and never beside a measured window.
@@ -238,6 +271,7 @@ impl Run {
             () = self.server_stopping.cancelled() => Err(Stop::ServerStopping),
             () = tokio::time::sleep(limit) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
             ended = drive.all(ranks, facts, driven) => ended,
+            stop = gone => Err(stop),
         }
     }
 
@@ -257,6 +291,12 @@ impl Run {
         let settled = self.settle(ending).await.map_err(stop_of)?;
         storing.done();
         Ok((state, settled))
+    }
+}
+
+async fn end(server: Option<EngineServer>) {
+    if let Some(server) = server {
+        server.end().await;
     }
 }
 

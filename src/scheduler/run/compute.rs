@@ -119,10 +119,8 @@ mod tests {
             output_tokens,
             sent_monotonic_sec: 0.0,
             completed_monotonic_sec: 1.0,
-            ttft_ms: None,
-            token_monotonic_sec: Vec::new(),
-            output_token_ids: Vec::new(),
             finish_reason: "length".to_owned(),
+            ..RequestMeasurement::default()
         }
     }
 

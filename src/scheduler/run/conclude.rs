@@ -1,5 +1,6 @@
 use super::compute::ComputeCount;
 use super::drive::{Driven, RankPass};
+use super::engine_pids::EnginePids;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;
 use crate::scheduler::node::idle_baseline::BarePowers;
@@ -24,8 +25,8 @@ pub struct Measured<'a> {
     pub warnings: &'a [Warning],
     /// What the devices drew at rest, as known at the claim.
     pub bare: &'a BarePowers,
-    /// Of the workers, by rank.
-    pub pids: &'a [u32],
+    /// What the energy is attributed to.
+    pub pids: &'a EnginePids,
     pub claimed_at: Monotonic,
 }
 
@@ -43,7 +44,7 @@ impl Measured<'_> {
                 let union = driven.hull_of(cycle)?;
                 Some(CycleHost {
                     cycle,
-                    energy: meter.read(&union, &spec.gpus, pids),
+                    energy: meter.read(&union, &spec.gpus, &pids.all()),
                 })
             })
             .collect::<Vec<_>>();
@@ -89,11 +90,10 @@ impl Measured<'_> {
     }
 
     fn rank_cycle(&self, pass: &RankPass, compute: &ComputeCount, bare: &IdleState) -> RankCycle {
-        let own_pid = &self.pids[pass.rank as usize..=pass.rank as usize];
         let gpus = self.spec.gpus_of_rank(pass.rank);
-        let inference = joulemark_analysis::inference_of(&pass.requests, &pass.window);
+        let inference = joulemark_analysis::inference_of(&pass.requests, &pass.failed, &pass.window);
         let compute = compute.count(pass.rank, &pass.requests, &pass.window, gpus);
-        let mut energy = self.meter.read(&pass.window, gpus, own_pid);
+        let mut energy = self.meter.read(&pass.window, gpus, self.pids.of_rank(pass.rank));
         energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);
         RankCycle {
             rank: pass.rank,
@@ -104,6 +104,8 @@ impl Measured<'_> {
             energy,
             compute,
             requests: pass.requests.clone(),
+            failed_requests: pass.failed.clone(),
+            load_generator: pass.load_generator,
         }
     }
 }

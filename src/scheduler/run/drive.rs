@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::failure::Stop;
 use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
-use super::ranks::Ranks;
+use super::ranks::{Ranks, Waiting};
 use crate::progress::{Phase, Plan};
 use crate::scheduler::context::Context;
 use crate::scheduler::models::LocatedModel;
@@ -12,8 +12,8 @@ use joulemark_analysis::hull;
 use joulemark_experiment::report::ModelFacts;
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{LoadReport, RequestMeasurement, Window};
-use joulemark_worker::protocol::{Job, Order, ProtocolError, Report};
+use joulemark_measurement::{FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, Window};
+use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
 
 /// One rank's part of one cycle as the worker reported it.
 #[derive(Clone, Debug)]
@@ -22,6 +22,9 @@ pub struct RankPass {
     pub cycle: u32,
     pub window: Window,
     pub requests: Vec<RequestMeasurement>,
+    /// Requests to a server that have no answer to be counted.
+    pub failed: Vec<FailedRequest>,
+    pub load_generator: Option<LoadGenerator>,
 }
 
 /// All that the workers reported.
@@ -63,6 +66,8 @@ pub struct Drive<'a> {
     /// As the workers get it.
     pub spec: &'a Spec,
     pub model: &'a LocatedModel,
+    /// Where the engine listens, when it is a server.
+    pub server: Option<ServerJob>,
 }
 
 impl Drive<'_> {
@@ -121,6 +126,7 @@ impl Drive<'_> {
                 model_path: self.model.path.clone(),
                 from_hub: self.model.from_hub,
                 placement: ranks.placement(rank).clone(),
+                server: self.server.clone(),
             })
             .collect::<Vec<_>>();
         ranks
@@ -202,18 +208,27 @@ impl Drive<'_> {
                         cycle,
                         window,
                         requests: Vec::new(),
+                        failed: Vec::new(),
+                        load_generator: None,
                     });
                 }
                 Report::Request { cycle: of, request } if of == cycle => {
-                    let pass = passes.iter_mut().find(|pass| pass.rank == rank);
-                    let early = || ProtocolError::Malformed("a request comes before its window".to_owned());
-                    let pass = pass.ok_or_else(|| waiting.misunderstood(rank, early()))?;
                     check_request(&request).map_err(|error| waiting.misunderstood(rank, error))?;
-                    pass.requests.push(request);
+                    pass_of(rank, &mut passes, &waiting)?.requests.push(request);
+                }
+                Report::RequestFailed { cycle: of, request } if of == cycle => {
+                    pass_of(rank, &mut passes, &waiting)?.failed.push(request);
+                }
+                Report::Generated {
+                    cycle: of,
+                    load_generator,
+                } if of == cycle => {
+                    pass_of(rank, &mut passes, &waiting)?.load_generator = Some(load_generator);
                 }
                 Report::CycleReported { cycle: of } if of == cycle => {
                     self.has_all_lines(rank, &passes)
                         .map_err(|error| waiting.misunderstood(rank, error))?;
+                    self.has_few_failures(pass_of(rank, &mut passes, &waiting)?)?;
                     waiting.done(rank);
                 }
                 other => self.note_tokens(&mut tokens, rank, &other),
@@ -229,12 +244,28 @@ impl Drive<'_> {
         let lines = self.spec.prompt_lines.len() as u32;
         let own = self.spec.prompts_of_rank(rank, lines).len();
         let pass = passes.iter().find(|pass| pass.rank == rank);
-        let ran = pass.map_or(0, |pass| pass.requests.len());
+        let ran = pass.map_or(0, |pass| pass.requests.len() + pass.failed.len());
         if lines == 0 || ran == own {
             return Ok(());
         }
         let message = format!("it ran {ran} of {own} prompts; an engine of an earlier version knows no prompt_lines");
         Err(ProtocolError::Malformed(message))
+    }
+
+    /// Checks that no more of a cycle's requests failed than the experiment accepts.
+    fn has_few_failures(&self, pass: &RankPass) -> Result<(), Stop> {
+        let (failed, all) = (pass.failed.len(), pass.failed.len() + pass.requests.len());
+        let accepted = self.spec.max_failed_share;
+        if failed == 0 || (failed as f64 / all as f64 <= accepted && failed < all) {
+            return Ok(());
+        }
+        Err(Stop::RequestsFailed {
+            failed,
+            all,
+            cycle: pass.cycle,
+            reasons: joulemark_analysis::failure_reasons(&pass.failed),
+            accepted,
+        })
     }
 
     /// An extra reading of every energy source, now.
@@ -251,6 +282,13 @@ impl Drive<'_> {
             self.context.progress.tokens(self.id, sum, Monotonic::now());
         }
     }
+}
+
+/// Returns a rank's pass, whose window has come.
+fn pass_of<'a>(rank: u32, passes: &'a mut [RankPass], waiting: &Waiting) -> Result<&'a mut RankPass, Stop> {
+    let pass = passes.iter_mut().find(|pass| pass.rank == rank);
+    let early = || ProtocolError::Malformed("a request comes before its window".to_owned());
+    pass.ok_or_else(|| waiting.misunderstood(rank, early()))
 }
 
 /// The phase is done, with each rank's own part of it.

@@ -29,6 +29,11 @@ impl EngineProgram {
                 arguments: &["worker", "--engine", "synthetic"],
                 offer: context.cluster.own().engine(MISTRAL).cloned(),
             }),
+            EngineChoice::Served => Ok(Self {
+                path: context.program.clone(),
+                arguments: &["worker", "--engine", "openai"],
+                offer: None,
+            }),
             EngineChoice::Mistral => {
                 let engines = context.engines.clone();
                 let found = tokio::task::spawn_blocking(move || engines.find(MISTRAL));

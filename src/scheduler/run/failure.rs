@@ -47,6 +47,19 @@ pub enum Stop {
     Prompts(String),
     #[error(transparent)]
     Engine(#[from] EngineProblem),
+    /// A server that was started for the experiment.
+    #[error("the engine is gone: {why}")]
+    EngineGone { why: String, tail: LogTail },
+    #[error(
+        "{failed} of {all} requests of cycle {cycle} failed ({reasons}); accepted is a share of {accepted} (max_failed_share)"
+    )]
+    RequestsFailed {
+        failed: usize,
+        all: usize,
+        cycle: u32,
+        reasons: String,
+        accepted: f64,
+    },
     #[error("{0}")]
     Server(String),
     #[error(transparent)]
@@ -59,7 +72,10 @@ impl Stop {
         match self {
             Self::Ended { exit, .. } if exit.signal.is_some() => FailureReason::WorkerKilled,
             Self::Ended { .. } => FailureReason::WorkerExited,
-            Self::Reported { .. } | Self::Misunderstood { .. } => FailureReason::WorkerError,
+            Self::Reported { .. } | Self::Misunderstood { .. } | Self::RequestsFailed { .. } => {
+                FailureReason::WorkerError
+            }
+            Self::EngineGone { .. } => FailureReason::WorkerExited,
             Self::Hung { .. } => FailureReason::WorkerHung,
             Self::TimedOut { .. } => FailureReason::Timeout,
             Self::Model(_)
@@ -75,7 +91,10 @@ impl Stop {
 
     /// Tells whether it quotes a worker, which has the prompts.
     pub fn quotes_a_worker(&self) -> bool {
-        matches!(self, Self::Reported { .. } | Self::Misunderstood { .. })
+        matches!(
+            self,
+            Self::Reported { .. } | Self::Misunderstood { .. } | Self::EngineGone { .. }
+        )
     }
 
     /// What is kept of it; `tail_of` gives a rank's last printed lines.
@@ -87,7 +106,14 @@ impl Stop {
             | Self::Hung { rank, phase, .. } => (Some(*rank), Some((*phase).to_owned())),
             _ => (None, None),
         };
-        let printed = rank.and_then(tail_of).map(|tail| tail.lines()).unwrap_or_default();
+        let of_engine = match &self {
+            Self::EngineGone { tail, .. } => Some(tail.clone()),
+            _ => None,
+        };
+        let printed = of_engine
+            .or_else(|| rank.and_then(tail_of))
+            .map(|tail| tail.lines())
+            .unwrap_or_default();
         let log_tail = printed.iter().map(|line| without_folders(line)).collect();
         let (mut signal, mut exit_code) = (None, None);
         let reason = self.reason();

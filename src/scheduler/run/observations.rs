@@ -1,6 +1,7 @@
 //! What a run leaves behind beside its result: its devices over time, and what disturbed them.
 
 use super::drive::Driven;
+use super::engine_pids::EnginePids;
 use joulemark_experiment::{Device, Spec, Warning};
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
@@ -9,7 +10,7 @@ use joulemark_meter::{HostMeter, Watched, WatchedGpu};
 use joulemark_store::Timeseries;
 
 /// Warns of what disturbed the measured cycles.
-pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[u32]) -> Vec<Warning> {
+pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &EnginePids) -> Vec<Warning> {
     let cycles = (0..spec.num_cycles).filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
     meter.disturbances(&Watched {
         cycles: cycles.collect(),
@@ -35,10 +36,10 @@ pub async fn timeseries(meter: &HostMeter, spec: &Spec, claimed_at: Monotonic) -
 }
 
 /// On the CPU an experiment leases and meters GPUs that none of its processes computes on.
-fn watched_gpus(spec: &Spec, pids: &[u32]) -> Vec<WatchedGpu> {
-    let of_rank = |(rank, pid): (u32, &u32)| {
+fn watched_gpus(spec: &Spec, pids: &EnginePids) -> Vec<WatchedGpu> {
+    let of_rank = |rank: u32| {
         let pids = if spec.device == Device::Cuda {
-            vec![*pid]
+            pids.of_rank(rank).to_vec()
         } else {
             Vec::new()
         };
@@ -49,5 +50,5 @@ fn watched_gpus(spec: &Spec, pids: &[u32]) -> Vec<WatchedGpu> {
         })
         .collect::<Vec<_>>()
     };
-    (0..).zip(pids).flat_map(of_rank).collect()
+    (0..spec.num_processes).flat_map(of_rank).collect()
 }

@@ -1,4 +1,5 @@
 use super::drive::Driven;
+use super::engine_pids::EnginePids;
 use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};
 use joulemark_experiment::Spec;
 use joulemark_measurement::{Phase, PhaseEnergy, Window};
@@ -8,7 +9,7 @@ use joulemark_meter::HostMeter;
 const MAX_READ: usize = 2000;
 
 /// Energy of every phase, read from the meter's timeline after the fact. Blocks for up to a tenth of a second a rank.
-pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[u32]) -> Vec<PhaseEnergy> {
+pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &EnginePids) -> Vec<PhaseEnergy> {
     let cut: Vec<(u32, PassStretches)> = driven
         .passes
         .iter()
@@ -16,10 +17,9 @@ pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[
         .collect();
     let ranks = 0..spec.num_processes;
     let of_phase = |phase: Phase, windows_of: &dyn Fn(u32) -> Vec<Window>| {
-        let read = ranks.clone().map(|rank| {
-            let pid = &pids[rank as usize..=rank as usize];
-            read(meter, windows_of(rank), spec.gpus_of_rank(rank), pid)
-        });
+        let read = ranks
+            .clone()
+            .map(|rank| read(meter, windows_of(rank), spec.gpus_of_rank(rank), pids.of_rank(rank)));
         phase_energy(phase, &read.collect::<Vec<_>>())
     };
     let of_pass = |rank: u32, part: fn(&PassStretches) -> &Vec<Window>| {
@@ -48,7 +48,7 @@ pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &[
     ]
 }
 
-fn read(meter: &HostMeter, windows: Vec<Window>, gpus: &[String], pid: &[u32]) -> RankPhase {
+fn read(meter: &HostMeter, windows: Vec<Window>, gpus: &[String], pids: &[u32]) -> RankPhase {
     // No warm-up still has a window, of no length.
     let windows: Vec<Window> = windows
         .into_iter()
@@ -56,6 +56,6 @@ fn read(meter: &HostMeter, windows: Vec<Window>, gpus: &[String], pid: &[u32]) -
         .collect();
     let step = windows.len().div_ceil(MAX_READ).max(1);
     let chosen = windows.iter().step_by(step);
-    let readings = chosen.map(|window| (*window, meter.read(window, gpus, pid))).collect();
+    let readings = chosen.map(|window| (*window, meter.read(window, gpus, pids))).collect();
     RankPhase { windows, readings }
 }

@@ -192,7 +192,8 @@ async fn listen(reports: pipe::Receiver, rank: u32, events: mpsc::UnboundedSende
 }
 
 /// Waits for the worker's end and ends whatever it started and left behind.
-async fn wait(mut child: Child) -> Exit {
+/// Waits for a process that leads its group, then kills what is left of the group.
+pub async fn wait(mut child: Child) -> Exit {
     let wait = move || {
         let pid = child.id();
         // It is left a zombie until its group is killed: the number is not given to another group meanwhile.
@@ -212,7 +213,8 @@ async fn wait(mut child: Child) -> Exit {
         .unwrap_or_default()
 }
 
-async fn keep_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
+/// Keeps the last lines that come, and logs them where that is allowed.
+pub async fn keep_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
     let Tag { experiment, rank, .. } = tag;
     let request_id = tag.request_id.as_deref();
     let mut lines = BufReader::new(output).split(b'\n');

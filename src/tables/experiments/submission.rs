@@ -97,5 +97,11 @@ fn devices() -> Vec<Column<ExperimentRow>> {
             Some(row.spec.gpu_count.into())
         }),
         count("num_processes", "Ranks.", |row| Some(row.spec.num_processes.into())),
+        text("engine", "What runs it.", |row| held(&row.spec.engine)),
+        json(
+            "engine_arguments",
+            "What the engine is started with, a JSON object.",
+            |row| document(&row.spec.engine_arguments),
+        ),
     ]
 }

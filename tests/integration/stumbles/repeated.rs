@@ -15,7 +15,7 @@ fn of_spec() -> Vec<String> {
     spec["properties"].as_object().unwrap().keys().cloned().collect()
 }
 
-fn spec_of(shown: &Value) -> Value {
+pub fn spec_of(shown: &Value) -> Value {
     let keys = of_spec();
     let object = shown.as_object().unwrap().iter();
     Value::Object(

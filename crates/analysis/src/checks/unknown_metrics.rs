@@ -47,7 +47,7 @@ mod tests {
     fn every_metric_has_a_reason_of_its_own_when_everything_is_zero() {
         let mut cycles = [rank_cycle(0, 0, 1.0, 1.0)];
         cycles[0].requests.clear();
-        cycles[0].inference = crate::inference_of(&[], &cycles[0].window);
+        cycles[0].inference = crate::inference_of(&[], &[], &cycles[0].window);
         cycles[0].energy = energy(Some(0.0), Some(0.0), Some(0.0));
         let warnings = check(&spec(1, 1), &aggregate(&cycles, &[host_cycle(0, 0.0, 0.0)]));
         assert!(messages(&warnings).contains(&"tokens_per_joule: total_energy_j is 0"));

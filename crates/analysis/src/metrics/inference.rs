@@ -155,8 +155,9 @@ pub(super) const METRICS: &[Metric] = &[
         about: "Median inter-token latency (ITL), milliseconds.",
         description: "Median inter-token latency in milliseconds, over all pairs of neighbouring tokens.",
         formula: None,
-        source: "The engine's time of each token, by the host's monotonic clock.",
-        limits: "Over all pairs of all requests, so that long requests count for more.",
+        source: "The engine's time of each token, by the host's monotonic clock; a server's chunks where each held one.",
+        limits: "Over all pairs of all requests, so that long requests count for more. Null for a server of which a chunk \
+            held several tokens, or does not say how many.",
         read: Read::Number(|figures| figures.inference.median_itl_ms),
         beside: &[],
         why_null: Some(no_pair_of_tokens),
@@ -176,6 +177,86 @@ pub(super) const METRICS: &[Metric] = &[
         beside: &[],
         why_null: Some(no_pair_of_tokens),
     },
+    Metric {
+        name: "median_chunk_interval_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: None,
+        about: "Median time between neighbouring chunks of a server's answer, milliseconds.",
+        description: "Median time between neighbouring chunks of a server's answer in milliseconds. A chunk may hold several \
+            tokens.",
+        formula: None,
+        source: "When each chunk's bytes were read from the socket, by the host's monotonic clock.",
+        limits: "No inter-token latency where a chunk holds more than one token; null for an engine that is no server.",
+        read: Read::Number(|figures| figures.inference.median_chunk_interval_ms),
+        beside: &[],
+        why_null: None,
+    },
+    Metric {
+        name: "p99_chunk_interval_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: None,
+        about: "99th percentile of the time between chunks of a server's answer, milliseconds.",
+        description: "99th percentile of the time between neighbouring chunks of a server's answer in milliseconds.",
+        formula: None,
+        source: "When each chunk's bytes were read from the socket, by the host's monotonic clock.",
+        limits: "As for `median_chunk_interval_ms`; of fewer than 100 intervals it is close to the maximum.",
+        read: Read::Number(|figures| figures.inference.p99_chunk_interval_ms),
+        beside: &[],
+        why_null: None,
+    },
+    Metric {
+        name: "mean_time_to_first_answer_ms",
+        group: Group::Inference,
+        unit: "ms",
+        better: Better::Lower,
+        headline: None,
+        about: "Mean time to the first token of a server's answer that is not reasoning, milliseconds.",
+        description: "Mean time to the first token that is not of a model's reasoning, in milliseconds, of a server's \
+            answers. The\n\
+            time to the first token of any kind is `mean_ttft_ms`.",
+        formula: None,
+        source: "When the first bytes of the answer proper were read from the socket, by the host's monotonic clock.",
+        limits: "Where the server does not keep reasoning apart from the answer it is the time to the first token.",
+        read: Read::Number(|figures| figures.inference.mean_time_to_first_answer_ms),
+        beside: &[],
+        why_null: None,
+    },
+    Metric {
+        name: "cached_input_tokens",
+        group: Group::Inference,
+        unit: "tokens",
+        better: Better::Neither,
+        headline: None,
+        about: "Prompt tokens that a server's cache held.",
+        description: "Prompt tokens that a server's cache held, so that they were not computed, by its own count.",
+        formula: None,
+        source: "The server's own count for each request.",
+        limits: "Null where the server does not say, and for an engine that is no server.",
+        read: Read::Count(|figures| figures.inference.cached_input_tokens),
+        beside: &[],
+        why_null: None,
+    },
+    Metric {
+        name: "failed_requests",
+        group: Group::Inference,
+        unit: "requests",
+        better: Better::Lower,
+        headline: None,
+        about: "Requests without an answer that could be counted.",
+        description: "Requests to a server that have no answer to be counted. Their tokens and latencies are left out, their \
+            energy is\n\
+            kept in.",
+        formula: None,
+        source: "Counted as they failed; none is sent again.",
+        limits: "An engine that is no server fails the experiment instead. Null in results of before there were servers.",
+        read: Read::Count(|figures| figures.inference.failed_requests),
+        beside: &[],
+        why_null: None,
+    },
 ];
 
 fn no_latency(known: &Known<'_>) -> Cow<'static, str> {
@@ -185,6 +266,9 @@ fn no_latency(known: &Known<'_>) -> Cow<'static, str> {
     }
 }
 
-fn no_pair_of_tokens(_: &Known<'_>) -> Cow<'static, str> {
-    "no request has the times of two tokens".into()
+fn no_pair_of_tokens(known: &Known<'_>) -> Cow<'static, str> {
+    match known.figures.inference.median_chunk_interval_ms {
+        Some(_) => "the server does not say of each chunk that it held one token".into(),
+        None => "no request has the times of two tokens".into(),
+    }
 }

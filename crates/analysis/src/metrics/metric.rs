@@ -28,7 +28,8 @@ pub struct Metric {
     pub read: Read,
     /// What an export shows behind it.
     pub beside: &'static [Beside],
-    /// Returns the reason of a null; `None` for a figure that is not warned of, because what it belongs to is.
+    /// Returns the reason of a null; `None` for a figure that is not warned of: what it belongs to is, or only some engines
+    /// have it.
     pub why_null: Option<fn(&Known<'_>) -> Cow<'static, str>>,
 }
 

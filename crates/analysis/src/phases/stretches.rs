@@ -15,9 +15,9 @@ pub fn stretches(requests: &[RequestMeasurement]) -> PassStretches {
     let mut waiting = Vec::new();
     let mut decoding = Vec::new();
     for request in requests {
-        let tokens = &request.token_monotonic_sec;
-        let first = tokens.first().copied().unwrap_or(request.completed_monotonic_sec);
-        let last = tokens.last().copied().unwrap_or(first);
+        let mut moments = request.output_monotonic_sec();
+        let first = moments.next().unwrap_or(request.completed_monotonic_sec);
+        let last = moments.next_back().unwrap_or(first);
         waiting.push((request.sent_monotonic_sec, first));
         decoding.push((first, last));
     }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::*;
-use crate::{DecoderRequest, Device, Distribution, ExperimentRequest, Prompts, Resolved};
+use crate::{ArgumentValues, DecoderRequest, Device, Distribution, ExperimentRequest, Prompts, Resolved};
 
 fields! {
     #[derive(Debug, ToSchema)]
@@ -136,6 +136,8 @@ fn a_default_is_what_the_description_says() {
         gpus: Vec::new(),
         gpu_count: 0,
         device: Device::Auto,
+        engine: "mistral".to_owned(),
+        engine_arguments: ArgumentValues::new(),
     };
     let filled = serde_json::to_value(ExperimentRequest::default().filled(resolved)).unwrap();
     let schema = serde_json::to_value(ExperimentRequest::schema()).unwrap();

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,6 +51,8 @@ pub fn new_experiment(labels: &[(&str, &str)]) -> NewExperiment {
         gpus: vec!["GPU-a".to_owned()],
         gpu_count: 1,
         device: Device::Cuda,
+        engine: "mistral".to_owned(),
+        engine_arguments: BTreeMap::new(),
     });
     let warnings = vec![Warning {
         code: WarningCode::FewCycles,
@@ -174,7 +177,10 @@ pub fn rank_cycle(rank: u32, cycle: u32) -> RankCycle {
             token_monotonic_sec: vec![start + 1.0, start + 2.0],
             output_token_ids: vec![7, 11],
             finish_reason: "length".to_owned(),
+            ..RequestMeasurement::default()
         }],
+        failed_requests: Vec::new(),
+        load_generator: None,
     }
 }
 

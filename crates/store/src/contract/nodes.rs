@@ -29,11 +29,13 @@ pub fn capabilities() -> Capabilities {
                 max_context_tokens: Some(2048),
                 has_chat_template: true,
                 is_pretended: false,
+                is_served: false,
             },
         }],
         allow_hub: false,
         allow_synthetic_engine: false,
         prompt_files: vec!["a.jsonl".to_owned()],
+        servers: Vec::new(),
         engines: vec![engine("cuda")],
     }
 }

@@ -128,6 +128,11 @@ impl Reader {
         Ok(Self { bytes, at: 0 })
     }
 
+    /// Returns whether all columns were read: a block of an earlier version has fewer.
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
     fn byte(&mut self) -> Result<u8, Damage> {
         let byte = self.bytes.get(self.at).copied().ok_or("it ends too early")?;
         self.at += 1;

@@ -2,7 +2,8 @@
 
 use super::block::{Damage, Reader, Shape, Writer, of_length};
 use super::{Block, POINTS_A_BLOCK};
-use joulemark_measurement::RequestMeasurement;
+use joulemark_measurement::{AnswerChunk, RequestMeasurement};
+use serde::{Deserialize, Serialize};
 
 /// The clock counts nanoseconds. Where an uptime of months leaves a float's last bit between them, a tenth tells.
 const MOMENTS: [f64; 2] = [1e9, 1e10];
@@ -17,7 +18,7 @@ pub fn encode(requests: &[RequestMeasurement]) -> Vec<Block> {
         // At least one, whatever its length.
         let fit = rest.iter().take_while(|request| {
             let fits = tokens < POINTS_A_BLOCK;
-            tokens += request.token_monotonic_sec.len() + 1;
+            tokens += request.output_monotonic_sec().len() + 1;
             fits
         });
         let (now, later) = rest.split_at(fit.count());
@@ -59,10 +60,48 @@ fn block(requests: &[RequestMeasurement]) -> Block {
     let tokens = tokens.collect::<Vec<_>>();
     writer.numbers(Shape::Plain, tokens.into_iter());
     writer.texts(requests.iter().map(|request| request.finish_reason.clone()));
+    if let Some(of_server) = of_server(requests) {
+        writer.texts(std::iter::once(of_server));
+    }
     Block {
         points: moments.len(),
         columns: writer.finish(),
     }
+}
+
+/// What a request has from a server alone.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct OfServer {
+    chunks: Vec<AnswerChunk>,
+    output_text_sha256: Option<String>,
+    time_to_first_answer_ms: Option<f64>,
+    cached_tokens: Option<u32>,
+}
+
+/// Returns what the requests have from a server, as JSON; `None` where none has anything.
+fn of_server(requests: &[RequestMeasurement]) -> Option<String> {
+    let part = |request: &RequestMeasurement| OfServer {
+        chunks: request.chunks.clone(),
+        output_text_sha256: request.output_text_sha256.clone(),
+        time_to_first_answer_ms: request.time_to_first_answer_ms,
+        cached_tokens: request.cached_tokens,
+    };
+    let parts = requests.iter().map(part).collect::<Vec<_>>();
+    if parts.iter().all(|part| *part == OfServer::default()) {
+        return None;
+    }
+    serde_json::to_string(&parts).ok()
+}
+
+fn parts_of_server(reader: &mut Reader, requests: usize) -> Result<Vec<OfServer>, Damage> {
+    if reader.is_at_end() {
+        return Ok((0..requests).map(|_| OfServer::default()).collect());
+    }
+    let text = reader.texts(1)?.pop().unwrap_or_default();
+    of_length(
+        serde_json::from_str(&text).map_err(|error| error.to_string())?,
+        requests,
+    )
 }
 
 /// # Errors
@@ -80,8 +119,9 @@ pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
     let mut moments = reader.floats(Shape::Ticking, &MOMENTS)?.into_iter();
     let mut tokens = reader.numbers(Shape::Plain)?.into_iter();
     let mut finish_reasons = reader.texts(requests)?.into_iter();
+    let of_server = parts_of_server(&mut reader, requests)?;
     let mut decoded = Vec::with_capacity(requests);
-    for at in 0..requests {
+    for (at, of_server) in of_server.into_iter().enumerate() {
         let ttft_ms = has_ttft[at]
             .map(|_| ttft.next().ok_or("a column is too short"))
             .transpose()?;
@@ -99,6 +139,10 @@ pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
             token_monotonic_sec,
             output_token_ids,
             finish_reason: finish_reasons.next().unwrap_or_default(),
+            chunks: of_server.chunks,
+            output_text_sha256: of_server.output_text_sha256,
+            time_to_first_answer_ms: of_server.time_to_first_answer_ms,
+            cached_tokens: of_server.cached_tokens,
         });
     }
     Ok(decoded)
@@ -146,7 +190,35 @@ mod tests {
             token_monotonic_sec: moments_ns[..tokens as usize].iter().map(|&ns| sec(ns)).collect(),
             output_token_ids: (0..tokens).map(|_| chance.random_range(0..49_152)).collect(),
             finish_reason: if number.is_multiple_of(3) { "stop" } else { "length" }.to_owned(),
+            ..RequestMeasurement::default()
         }
+    }
+
+    /// The same by a server that sends text, two tokens at a time.
+    fn served(number: u64, tokens: u64) -> RequestMeasurement {
+        let whole = request(number, tokens, 9);
+        let chunk = |pair: &[f64]| AnswerChunk {
+            monotonic_sec: pair[0],
+            tokens: (pair.len() == 2).then_some(2),
+        };
+        RequestMeasurement {
+            chunks: whole.token_monotonic_sec.chunks(2).map(chunk).collect(),
+            output_text_sha256: Some(format!("{number:064x}")),
+            time_to_first_answer_ms: whole.ttft_ms.map(|ttft_ms| ttft_ms + 0.1),
+            cached_tokens: Some(number as u32),
+            token_monotonic_sec: Vec::new(),
+            output_token_ids: Vec::new(),
+            ..whole
+        }
+    }
+
+    #[test]
+    fn a_server_s_answers_read_back_beside_those_that_have_none_of_its() {
+        let mixed = [served(1, 7), request(2, 3, 5), served(3, 0)];
+        assert_eq!(read_back(&mixed), mixed);
+        let many = (0..200).map(|number| served(number, 90)).collect::<Vec<_>>();
+        assert!(encode(&many).len() > 1);
+        assert_eq!(read_back(&many), many);
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl TokenCounter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts tokens that came together.
+    pub fn add(&self, tokens: u64) {
+        self.0.fetch_add(tokens, Ordering::Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -8,6 +8,7 @@ use joulemark_store::US_PER_HOUR;
 
 fn requirements(gpu_count: u32) -> Arc<Requirements> {
     Arc::new(Requirements {
+        engine: "mistral".to_owned(),
         model_name: "m".to_owned(),
         device: Device::Cuda,
         num_processes: 1,

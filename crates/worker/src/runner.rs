@@ -1,0 +1,136 @@
+//! What a session needs of whatever runs its prompts: an engine in this process, or a server that is driven from it.
+
+use std::future::Future;
+
+use super::job::{PreparedPrompt, PreparedPrompts, prepare, sampling};
+use super::protocol::Job;
+use crate::inference::{Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
+use joulemark_experiment::{Device, Spec};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine};
+
+/// Runs a rank's prompts.
+pub trait Runner: Send + Sync + Sized + 'static {
+    type Prompt: Send;
+
+    /// Loads the model, or waits for the server that has it, and prepares the rank's prompts.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the experiment fails.
+    fn load(job: &Job, counter: TokenCounter) -> impl Future<Output = Result<Loaded<Self>, EngineError>> + Send;
+
+    /// Returns the rank's prompts one after the other, from the first.
+    fn prompts(&self) -> Box<dyn Iterator<Item = Self::Prompt> + Send + '_>;
+
+    /// Runs one prompt.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the experiment is to fail; a request that is only to be counted as failed is an [`Outcome`].
+    fn run(&self, prompt: Self::Prompt) -> impl Future<Output = Result<Outcome, EngineError>> + Send;
+
+    /// Returns what this process itself took since it was asked the last time, where that is another's than the engine's.
+    fn load_generator(&self) -> Option<LoadGenerator> {
+        None
+    }
+}
+
+/// A runner that is ready, with what is known of it.
+#[derive(Debug)]
+pub struct Loaded<R> {
+    pub runner: R,
+    /// When the model was in memory.
+    pub at: Monotonic,
+    pub device: String,
+    pub activation_dtype: String,
+    /// 0 where a server does not say.
+    pub max_sequence_tokens: u32,
+    pub truncated_prompts: u32,
+    pub server: Option<ServedEngine>,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Measured(RequestMeasurement),
+    Failed(FailedRequest),
+}
+
+/// An engine in this process.
+#[derive(Debug)]
+pub struct InProcess<E> {
+    engine: E,
+    spec: Spec,
+    prompts: PreparedPrompts,
+}
+
+impl<E: Engine> Runner for InProcess<E> {
+    type Prompt = PreparedPrompt;
+
+    async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
+        let engine = E::load(LoadRequest {
+            path: job.model_path.clone(),
+            from_hub: job.from_hub,
+            force_cpu: job.spec.device == Device::Cpu,
+            fp_precision: job.spec.fp_precision,
+            quantization: job.spec.quantization.clone(),
+            batch_size: job.spec.batch_size,
+            counter,
+        })
+        .await?;
+        let at = Monotonic::now();
+        let description = engine.description();
+        let (prompts, truncated_prompts) = prepare(&engine, job).await?;
+        Ok(Loaded {
+            runner: Self {
+                engine,
+                spec: job.spec.clone(),
+                prompts,
+            },
+            at,
+            device: description.device,
+            activation_dtype: description.activation_dtype,
+            max_sequence_tokens: description.max_sequence_tokens,
+            truncated_prompts,
+            server: None,
+        })
+    }
+
+    fn prompts(&self) -> Box<dyn Iterator<Item = PreparedPrompt> + Send + '_> {
+        self.prompts.iter()
+    }
+
+    async fn run(&self, prompt: PreparedPrompt) -> Result<Outcome, EngineError> {
+        let input_tokens = prompt.tokens.len() as u32;
+        let generation = Generation {
+            tokens: prompt.tokens,
+            max_output_tokens: self.spec.max_output_tokens_of(prompt.index),
+            min_output_tokens: self.spec.min_output_tokens,
+            sampling: sampling(&self.spec, prompt.index),
+        };
+        let generated = self.engine.generate(generation).await?;
+        Ok(Outcome::Measured(measurement(prompt.index, input_tokens, generated)))
+    }
+}
+
+fn measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
+    let ttft_ms = generated
+        .chosen_at
+        .first()
+        .map(|first| first.sec_since(generated.sent_at) * MILLISECONDS_PER_SECOND);
+    RequestMeasurement {
+        prompt_index,
+        input_tokens,
+        output_tokens: generated.token_ids.len() as u32,
+        sent_monotonic_sec: generated.sent_at.as_sec(),
+        completed_monotonic_sec: generated.completed_at.as_sec(),
+        ttft_ms,
+        token_monotonic_sec: generated.chosen_at.iter().map(|at| at.as_sec()).collect(),
+        output_token_ids: generated.token_ids,
+        finish_reason: match generated.finish_reason {
+            FinishReason::Length => "length".to_owned(),
+            FinishReason::Stop => "stop".to_owned(),
+        },
+        ..RequestMeasurement::default()
+    }
+}

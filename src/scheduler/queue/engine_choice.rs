@@ -1,0 +1,78 @@
+//! Which engine a submission asks for, by what a node has.
+
+use crate::synthetic::SYNTHETIC_PREFIX;
+use joulemark_experiment::{
+    Capabilities, DEFAULT_ENGINE, ExperimentRequest, FieldProblem, OfferedServer, SYNTHETIC_ENGINE,
+};
+use joulemark_measurement::quoted;
+
+/// What is to run an experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChosenEngine {
+    Mistral,
+    Synthetic,
+    Server(OfferedServer),
+}
+
+/// Chooses the engine of a submission, and writes it and its arguments into it.
+///
+/// # Errors
+/// An engine that the node does not have, or that does not fit the model, and each argument that it does not take.
+pub fn choose_engine(
+    request: &mut ExperimentRequest,
+    capabilities: &Capabilities,
+) -> Result<ChosenEngine, Vec<FieldProblem>> {
+    let asked = request.engine.as_deref();
+    let is_synthetic = request
+        .model_name
+        .as_deref()
+        .is_some_and(|name| name.starts_with(SYNTHETIC_PREFIX));
+    let chosen = match asked {
+        None | Some(DEFAULT_ENGINE | SYNTHETIC_ENGINE) if is_synthetic => ChosenEngine::Synthetic,
+        None | Some(DEFAULT_ENGINE) => ChosenEngine::Mistral,
+        Some(SYNTHETIC_ENGINE) => {
+            let detail = format!(
+                "is {}, whose models begin with {SYNTHETIC_PREFIX}; leave it out for another model",
+                quoted(SYNTHETIC_ENGINE)
+            );
+            return Err(vec![FieldProblem::new("/engine", detail)]);
+        }
+        Some(name) => match capabilities.server(name) {
+            Some(server) if !is_synthetic => ChosenEngine::Server(server.clone()),
+            Some(_) => {
+                let detail = format!(
+                    "is {}; a {SYNTHETIC_PREFIX} model is run by {SYNTHETIC_ENGINE}",
+                    quoted(name)
+                );
+                return Err(vec![FieldProblem::new("/engine", detail)]);
+            }
+            None => return Err(vec![unknown(name, capabilities)]),
+        },
+    };
+    let arguments = request.engine_arguments.take().unwrap_or_default();
+    request.engine_arguments = Some(match &chosen {
+        ChosenEngine::Server(server) => server.arguments(&arguments)?,
+        _ if arguments.is_empty() => arguments,
+        _ => {
+            let detail = "has arguments, and the engine takes none; leave it out";
+            return Err(vec![FieldProblem::new("/engine_arguments", detail)]);
+        }
+    });
+    request.engine = Some(match &chosen {
+        ChosenEngine::Mistral => DEFAULT_ENGINE.to_owned(),
+        ChosenEngine::Synthetic => SYNTHETIC_ENGINE.to_owned(),
+        ChosenEngine::Server(server) => server.name.clone(),
+    });
+    Ok(chosen)
+}
+
+fn unknown(name: &str, capabilities: &Capabilities) -> FieldProblem {
+    let servers = capabilities.servers.iter().map(|server| server.name.as_str());
+    let known = std::iter::once(DEFAULT_ENGINE).chain(servers).collect::<Vec<_>>();
+    let detail = format!(
+        "is {}, which no engine of this server is called; accepted are {}",
+        quoted(name),
+        known.join(", ")
+    );
+    FieldProblem::new("/engine", detail)
+}

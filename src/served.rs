@@ -1,0 +1,239 @@
+//! Drives a server as an experiment's engine: waits until it is ready, asks it what it honours, sends it the prompts and
+//! stamps what it answers. Runs in a worker process of its own; knows nothing of who started the server, or of energy.
+
+mod lag;
+mod promised;
+mod prompts;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use joulemark_experiment::{Device, Spec};
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{AnswerChunk, FailedRequest, LoadGenerator, PromptCache, RequestMeasurement, ServedEngine};
+use joulemark_openai::{Answer, Client, Extras, Failure, FailureReason, Request, Sampling, Secret};
+use joulemark_worker::inference::{EngineError, Sampling as Chosen, TokenCounter};
+use joulemark_worker::protocol::{Job, ServerJob};
+use joulemark_worker::{Loaded, Outcome, Runner, sampling};
+
+use lag::Lag;
+use promised::promised;
+use prompts::ServedPrompts;
+
+/// How long a server may take for one answer while it is asked what it honours.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A server with the prompts of an experiment.
+pub struct Served {
+    client: Client,
+    spec: Spec,
+    model: String,
+    extras: Extras,
+    prompts: ServedPrompts,
+    counter: TokenCounter,
+    /// Requests so far, warm-up included: a prompt's first words follow from it.
+    asked: AtomicU64,
+    lag: Lag,
+}
+
+/// A prompt whose turn has come.
+#[derive(Debug)]
+pub struct Turn {
+    index: u32,
+    /// Number of the request, from 0.
+    number: u64,
+}
+
+impl Runner for Served {
+    type Prompt = Turn;
+
+    async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
+        let server = job.server.as_ref();
+        let server = server.ok_or_else(|| EngineError::Load("no address of a server came with the job".to_owned()))?;
+        let client = client(server)?;
+        let within = Duration::from_millis(server.ready_within_ms);
+        let ready = joulemark_openai::ready(&client, server.health.as_deref(), within).await;
+        ready.map_err(|error| EngineError::Load(format!("the server is not ready (ready_sec): {error}")))?;
+        let at = Monotonic::now();
+        let asked = joulemark_openai::probe(&client, server.model.as_deref(), PROBE_TIMEOUT).await;
+        let card =
+            asked.map_err(|error| EngineError::Load(format!("the server cannot be asked what it honours: {error}")))?;
+        let model = server.model.clone().or_else(|| card.models.first().cloned());
+        let model = model.ok_or_else(|| EngineError::Load("the server serves no model".to_owned()))?;
+        let (extras, eos, prompt_cache) = promised(&job.spec, &card)?;
+        let prompts = ServedPrompts::prepare(job, prompt_cache == PromptCache::Prefixed)?;
+        Ok(Loaded {
+            runner: Self {
+                client,
+                spec: job.spec.clone(),
+                model,
+                extras,
+                prompts,
+                counter,
+                asked: AtomicU64::new(0),
+                lag: Lag::default(),
+            },
+            at,
+            device: match job.spec.device {
+                Device::Cuda => "cuda",
+                Device::Cpu | Device::Auto => "cpu",
+            }
+            .to_owned(),
+            activation_dtype: "unknown".to_owned(),
+            max_sequence_tokens: server.max_sequence_tokens.unwrap_or(0),
+            truncated_prompts: 0,
+            server: Some(ServedEngine {
+                capabilities: card,
+                eos,
+                prompt_cache,
+            }),
+        })
+    }
+
+    fn prompts(&self) -> Box<dyn Iterator<Item = Turn> + Send + '_> {
+        Box::new(self.prompts.indices().map(|index| Turn {
+            index,
+            number: self.asked.fetch_add(1, Ordering::Relaxed),
+        }))
+    }
+
+    async fn run(&self, turn: Turn) -> Result<Outcome, EngineError> {
+        let request = self.request(&turn);
+        let timeout = Duration::from_secs(u64::from(self.spec.request_timeout_sec));
+        let mut counted = 0;
+        let count = |tokens: u32| {
+            self.counter.add(u64::from(tokens.saturating_sub(counted)));
+            counted = counted.max(tokens);
+        };
+        let answered = self.client.ask(&request, timeout, count).await;
+        if let Ok(answer) = &answered {
+            self.lag
+                .note(answer.chunks.iter().filter_map(|chunk| chunk.read_lag_sec));
+        }
+        match answered.and_then(|answer| measurement(turn.index, answer)) {
+            Ok(measured) => {
+                self.counter
+                    .add(u64::from(measured.output_tokens.saturating_sub(counted)));
+                self.is_long_enough(&measured)?;
+                Ok(Outcome::Measured(measured))
+            }
+            Err(failure) => {
+                // To standard error, whose lines are shown to the owner and logged where the admin allows it.
+                tracing::warn!("request of prompt {}: {failure}", turn.index);
+                Ok(Outcome::Failed(FailedRequest {
+                    prompt_index: turn.index,
+                    reason: failure.reason,
+                }))
+            }
+        }
+    }
+
+    fn load_generator(&self) -> Option<LoadGenerator> {
+        Some(self.lag.since_last())
+    }
+}
+
+impl Served {
+    fn request(&self, turn: &Turn) -> Request {
+        let max_tokens = self.spec.max_output_tokens_of(turn.index);
+        let min_tokens = self.extras.min_tokens.map(|least| least.min(max_tokens));
+        Request {
+            model: self.model.clone(),
+            prompt: self.prompts.prompt(turn.index, turn.number),
+            max_tokens,
+            sampling: sampling_of(sampling(&self.spec, turn.index)),
+            extras: Extras {
+                min_tokens,
+                ..self.extras
+            },
+        }
+    }
+
+    /// Fails the experiment where the server ends an answer earlier than it was asked to.
+    fn is_long_enough(&self, measured: &RequestMeasurement) -> Result<(), EngineError> {
+        let most = self.spec.max_output_tokens_of(measured.prompt_index);
+        let least = self.spec.min_output_tokens.min(most);
+        if measured.output_tokens >= least {
+            return Ok(());
+        }
+        Err(EngineError::Generate(format!(
+            "the server ended the answer to prompt {} after {} tokens, though min_output_tokens is {least}: it honours neither \
+             min_tokens nor ignore_eos; set min_output_tokens to 0",
+            measured.prompt_index, measured.output_tokens
+        )))
+    }
+}
+
+fn client(server: &ServerJob) -> Result<Client, EngineError> {
+    let endpoint = server.endpoint.parse();
+    let endpoint = endpoint.map_err(|error| EngineError::Load(format!("the endpoint {error}")))?;
+    let no_header = || EngineError::Load("the key in api_key_file has characters that no header may have".to_owned());
+    let key = server
+        .api_key
+        .as_deref()
+        .map(|key| Secret::bearer(key).ok_or_else(no_header));
+    Ok(Client::new(endpoint, key.transpose()?))
+}
+
+fn sampling_of(chosen: Chosen) -> Sampling {
+    match chosen {
+        Chosen::Greedy { repetition_penalty } => Sampling {
+            temperature: 0.0,
+            repetition_penalty,
+            ..Sampling::default()
+        },
+        Chosen::Random {
+            temperature,
+            top_k,
+            top_p,
+            repetition_penalty,
+            seed,
+        } => Sampling {
+            temperature,
+            top_k,
+            top_p,
+            repetition_penalty,
+            // Servers read it into 32 bits, some of them signed.
+            seed: Some(seed & 0x7fff_ffff),
+        },
+    }
+}
+
+fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, Failure> {
+    let no_count = || Failure {
+        reason: FailureReason::Unreadable,
+        detail: Some("it has no usage, so that its tokens are not known".to_owned()),
+    };
+    let ms_after = |at: Option<Monotonic>| at.map(|at| at.sec_since(answer.sent_at) * MILLISECONDS_PER_SECOND);
+    let chunk = |chunk: &joulemark_openai::Chunk| AnswerChunk {
+        monotonic_sec: chunk.at.as_sec(),
+        tokens: chunk.tokens,
+    };
+    Ok(RequestMeasurement {
+        prompt_index,
+        input_tokens: answer.input_tokens.ok_or_else(no_count)?,
+        output_tokens: answer.output_tokens.ok_or_else(no_count)?,
+        sent_monotonic_sec: answer.sent_at.as_sec(),
+        completed_monotonic_sec: answer.completed_at.as_sec(),
+        ttft_ms: ms_after(answer.first_token_at),
+        token_monotonic_sec: Vec::new(),
+        output_token_ids: Vec::new(),
+        finish_reason: finish_reason(&answer.finish_reason).to_owned(),
+        chunks: answer.chunks.iter().map(chunk).collect(),
+        output_text_sha256: Some(answer.output_text_sha256),
+        time_to_first_answer_ms: ms_after(answer.first_answer_at),
+        cached_tokens: answer.cached_tokens,
+    })
+}
+
+/// Returns the word that results have for a server's own.
+fn finish_reason(said: &str) -> &'static str {
+    match said {
+        "length" => "length",
+        "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => "stop",
+        "tool_calls" | "function_call" => "tool_calls",
+        "content_filter" => "content_filter",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,125 @@
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{Answering, MODEL, Service, are_exact, experiment};
+
+fn engine(answering: &Answering, rest: &str) -> String {
+    format!(
+        "[engines.lab]\nkind = 'openai'\nendpoint = '{}'\nhealth = '/health'\n{rest}",
+        answering.endpoint()
+    )
+}
+
+#[tokio::test]
+async fn a_server_that_runs_already_is_measured_and_its_processes_are_those_that_listen() {
+    let answering = Answering::start(&["2", "1"], &[]);
+    let Service { server, zones, .. } = &Service::start(&engine(&answering, ""));
+    let id = server.accepted(&experiment("lab")).await;
+    let shown = server.until_state(&id, "completed").await;
+    assert_eq!(shown["engine"], "lab");
+    are_exact(&server.processes(&id).await, 8);
+    let results = server.results(&id).await;
+    let inference = &results["inference"];
+    assert_eq!(
+        (&inference["output_tokens"], &inference["failed_requests"]),
+        (&json!(64), &json!(0))
+    );
+    for known in [
+        "mean_ttft_ms",
+        "mean_tpot_ms",
+        "median_itl_ms",
+        "median_chunk_interval_ms",
+        "mean_time_to_first_answer_ms",
+    ] {
+        assert!(inference[known].is_number(), "{known}: {inference:#}");
+    }
+    let served = &results["loads"][0]["server"];
+    assert_eq!(served["capabilities"]["models"], json!([MODEL]));
+    assert_eq!(
+        (&served["eos"], &served["prompt_cache"]),
+        (&json!("ignored"), &json!("off"))
+    );
+    // It has a child that computes all the time; it itself waits.
+    let energy = &results["energy"];
+    let attributed = energy["host_energy_attributed_j"]
+        .as_f64()
+        .expect("it is found by its port");
+    let host = energy["host_energy_j"].as_f64().expect("the packages count");
+    assert!(attributed > 0.0 && attributed <= host, "{attributed} of {host} J");
+    let window = &server.processes(&id).await["items"][0]["window"];
+    let [start, end] = ["start_monotonic_sec", "end_monotonic_sec"].map(|edge| window[edge].as_f64().expect("a time"));
+    assert!(zones.zones[0].truth_j(start, end) > 0.0);
+    // FLOPs need the model's files.
+    assert!(results["compute"]["flops_total"].is_null());
+    let generator = &server.processes(&id).await["items"][0]["load_generator"];
+    assert!(
+        generator["cpu_sec"].as_f64().is_some_and(|sec| sec > 0.0),
+        "{generator}"
+    );
+}
+
+#[tokio::test]
+async fn requests_that_fail_are_counted_and_fail_the_experiment_unless_a_share_is_accepted() {
+    // Every seventh: of the requests by which it is asked what it honours, too.
+    let answering = Answering::start(&["1", "0", "7"], &[]);
+    let Service { server, .. } = &Service::start(&engine(&answering, ""));
+    let id = server.accepted(&experiment("lab")).await;
+    let failed = server.until_state(&id, "failed").await;
+    let message = failed["failure"]["message"].as_str().expect("a message");
+    assert!(
+        message.contains("max_failed_share") && message.contains("503"),
+        "{message}"
+    );
+    let mut tolerant = experiment("lab");
+    tolerant["max_failed_share"] = json!(0.9);
+    let id = server.accepted(&tolerant).await;
+    server.until_state(&id, "completed").await;
+    let results = server.results(&id).await;
+    let count = |name: &str| results["inference"][name].as_u64().expect("a count");
+    assert!(count("failed_requests") > 0);
+    assert_eq!(count("output_tokens"), 8 * (8 - count("failed_requests")));
+    let warnings = results["validation"]["warnings"].as_array().expect("a list");
+    assert!(
+        warnings.iter().any(|warning| warning["code"] == "requests_failed"),
+        "{warnings:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_reaches_the_server_and_neither_environment_nor_log_nor_result() {
+    let key = "sk-a-key-that-nobody-sees";
+    let answering = Answering::start(&["400"], &[("EXPECTED_KEY", key)]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lab.key");
+    std::fs::write(&file, format!("{key}\n")).expect("a file");
+    let rest = format!("api_key_file = '{}'\n", file.display());
+    let Service { server, .. } = &Service::start(&engine(&answering, &rest));
+    let id = server.accepted(&experiment("lab")).await;
+    server.until_state(&id, "warming_up").await;
+    for worker in server.workers() {
+        let environment = std::fs::read(format!("/proc/{worker}/environ")).expect("it lives");
+        assert!(!String::from_utf8_lossy(&environment).contains(key));
+        let arguments = std::fs::read(format!("/proc/{worker}/cmdline")).expect("it lives");
+        assert!(!String::from_utf8_lossy(&arguments).contains(key));
+    }
+    server.cancel(&id).await;
+    server.until_state(&id, "cancelled").await;
+    assert!(!server.log().contains(key) && !server.show(&id).await.to_string().contains(key));
+    // Without it nothing is asked.
+    std::fs::write(&file, "another").expect("a file");
+    let id = server.accepted(&experiment("lab")).await;
+    let failed = server.until_state(&id, "failed").await;
+    assert!(!failed.to_string().contains("another"), "{failed:#}");
+}
+
+#[tokio::test]
+async fn a_model_that_the_server_does_not_have_is_refused_with_those_that_it_has() {
+    let answering = Answering::start(&["1"], &[]);
+    let Service { server, .. } = &Service::start(&engine(&answering, ""));
+    let mut other = experiment("lab");
+    other["model_name"] = json!("a-model-of-somebody-else");
+    let (status, body) = server.submit(&other).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    let detail = body["errors"][0]["detail"].as_str().expect("a problem");
+    assert!(detail.contains(MODEL), "{detail}");
+}
