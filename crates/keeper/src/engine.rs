@@ -71,23 +71,26 @@ fn before_it_runs(command: &mut Command, cgroup: Option<File>) {
 
 fn why_not(order: &KeepOrder, program: &str, error: &io::Error) -> String {
     let name = quoted(program);
+    let path = order.environment.iter().rfind(|(name, _)| name == "PATH");
+    let path = path.map_or_else(|| "not set".to_owned(), |(_, value)| quoted(value).to_string());
     let is_path = program.contains('/');
     match error.kind() {
         io::ErrorKind::NotFound if is_path => format!(
             "there is no program {name}, or the interpreter that its first line names is missing: install it, or correct \
              the command of the engine"
         ),
-        io::ErrorKind::NotFound => {
-            let path = order.environment.iter().rfind(|(name, _)| name == "PATH");
-            let path = path.map_or_else(|| "not set".to_owned(), |(_, value)| quoted(value).to_string());
-            format!(
-                "the program {name} is not in PATH ({path}): install it there, or give its whole path in the command of \
-                 the engine"
-            )
-        }
-        io::ErrorKind::PermissionDenied => format!(
+        io::ErrorKind::NotFound => format!(
+            "the program {name} is not in PATH ({path}): install it there, or give its whole path in the command of the \
+             engine"
+        ),
+        io::ErrorKind::PermissionDenied if is_path => format!(
             "the program {name} may not be run: make it executable for the user of the service (chmod +x), and its \
              folders readable"
+        ),
+        // A folder of PATH that may not be searched looks the same as a program that may not be run.
+        io::ErrorKind::PermissionDenied => format!(
+            "the program {name} is not in PATH ({path}), or may not be run by the user of the service: install it there, \
+             make it executable (chmod +x), or give its whole path in the command of the engine"
         ),
         _ => format!("the program {name} does not start: {error}"),
     }

@@ -1,5 +1,5 @@
 //! The keeper of a managed engine: a process that starts an inference server for one experiment, owns it and all that it
-//! starts, and leaves none of it behind. [`sweep`] ends what a keeper that was killed itself left behind.
+//! starts, and leaves none of it behind. [`sweep()`] ends what a keeper that was killed itself left behind.
 //!
 //! Deliberately does not know which engine it is, whether it is ready, and what it is asked. For Linux alone.
 

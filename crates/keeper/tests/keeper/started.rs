@@ -1,6 +1,7 @@
 //! A keeper as a process, started as a server does.
 
-use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
+use std::io::{PipeReader, Read, Write as _, pipe};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use command_fds::{CommandFdExt as _, FdMapping};
 use joulemark_keeper::{KeepEvent, KeepOrder};
 use joulemark_measurement::clock::Monotonic;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -16,7 +18,7 @@ use tempfile::TempDir;
 /// By its value the processes of a test are found, wherever they went.
 pub const TEST_VARIABLE: &str = "TEST_OF_KEEPER";
 /// Far above what anything here takes; a test that waits for it has failed.
-const PATIENCE_SEC: f64 = 60.0;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a test needs around its keepers. Whatever of it still runs at its end is killed.
 pub struct Setting {
@@ -109,7 +111,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(
-            Monotonic::now().sec_since(start) < PATIENCE_SEC,
+            Monotonic::now().sec_since(start) < PATIENCE.as_secs_f64(),
             "waited in vain for {what}"
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -131,11 +133,31 @@ pub fn program() -> PathBuf {
     program
 }
 
+/// Returns the next byte; `None` at the end.
+fn next_byte(source: &mut (impl Read + AsFd)) -> Option<u8> {
+    let mut polled = [PollFd::new(source.as_fd(), PollFlags::POLLIN)];
+    let patience = PollTimeout::try_from(PATIENCE).expect("some seconds");
+    let ready = poll(&mut polled, patience).expect("a pipe");
+    assert_ne!(ready, 0, "waited in vain for the end of what is written");
+    let mut byte = [0];
+    (source.read(&mut byte).expect("a pipe") == 1).then_some(byte[0])
+}
+
+/// Returns the next line with its end, or what there is of it; nothing at the end.
+fn next_line(source: &mut (impl Read + AsFd)) -> Vec<u8> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        let Some(byte) = next_byte(source) else { break };
+        line.push(byte);
+    }
+    line
+}
+
 /// A running keeper with its three pipes.
 pub struct Keeper {
     child: Child,
     orders: Option<ChildStdin>,
-    events: BufReader<PipeReader>,
+    events: PipeReader,
 }
 
 impl Keeper {
@@ -165,7 +187,7 @@ impl Keeper {
         Self {
             orders: child.stdin.take(),
             child,
-            events: BufReader::new(events),
+            events,
         }
     }
 
@@ -175,9 +197,8 @@ impl Keeper {
 
     /// Returns the next event; `None` when the keeper has no more to say.
     pub fn event(&mut self) -> Option<KeepEvent> {
-        let mut line = String::new();
-        self.events.read_line(&mut line).expect("the pipe");
-        (!line.is_empty()).then(|| serde_json::from_str(&line).expect("an event"))
+        let line = next_line(&mut self.events);
+        (!line.is_empty()).then(|| serde_json::from_slice(&line).expect("an event"))
     }
 
     /// Waits for the engine's start and returns its pid.
@@ -205,22 +226,22 @@ impl Keeper {
     }
 
     /// Reads what the engine prints, up to a line.
-    pub fn until_printed(&mut self, line: &str) {
+    pub fn until_printed(&mut self, expected: &str) {
         let errors = self.child.stderr.as_mut().expect("it is piped");
-        let mut read = Vec::new();
-        let mut byte = [0];
-        while !read.ends_with(format!("{line}\n").as_bytes()) {
-            let length = errors.read(&mut byte).expect("the pipe");
-            assert_eq!(length, 1, "it ends with {}", String::from_utf8_lossy(&read));
-            read.push(byte[0]);
+        loop {
+            let line = next_line(errors);
+            assert!(!line.is_empty(), "it ends without {expected}");
+            if line == format!("{expected}\n").as_bytes() {
+                return;
+            }
         }
     }
 
     /// Waits for the keeper's end. Returns how it ended, and what came out on its standard error and was not yet read.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let mut output = String::new();
         let errors = self.child.stderr.as_mut().expect("it is piped");
-        errors.read_to_string(&mut output).expect("the pipe");
+        let output = std::iter::from_fn(|| next_byte(errors)).collect();
+        let output = String::from_utf8(output).expect("text");
         (self.child.wait().expect("it is ours"), output)
     }
 

@@ -69,6 +69,15 @@ fn arguments_are_handed_over_as_they_are() {
 }
 
 #[test]
+fn signals_that_the_keeper_blocks_reach_the_engine() {
+    let setting = Setting::new();
+    let output = output(&setting, |order| {
+        order.command = ["grep", "SigBlk", "/proc/self/status"].map(str::to_owned).to_vec();
+    });
+    assert_eq!(output, "SigBlk:\t0000000000000000\n");
+}
+
+#[test]
 fn the_engine_leads_a_session_and_runs_on_its_cpus_without_the_event_pipe() {
     let setting = Setting::new();
     let text = "cut -d' ' -f1,6 /proc/$$/stat; grep -o 'Cpus_allowed_list:.*' /proc/$$/status; ls /proc/$$/fd";
