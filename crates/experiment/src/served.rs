@@ -28,6 +28,7 @@ pub(crate) fn default_engine() -> String {
 /// An engine that is a server, as a node offers it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedServer {
+    /// What a submission calls it, by `engine`.
     #[schema(example = "llama-server")]
     pub name: String,
     /// It is started for each experiment; false where it runs already, and is attached to.
@@ -49,15 +50,19 @@ pub enum Argument {
     Integer {
         /// The least and the greatest.
         integer: [i64; 2],
+        /// Where none is asked for.
         default: i64,
     },
     Number {
         /// The least and the greatest.
         number: [f64; 2],
+        /// Where none is asked for.
         default: f64,
     },
     Choice {
+        /// The words that are accepted.
         choice: Vec<String>,
+        /// Where none is asked for.
         default: String,
     },
 }

@@ -81,7 +81,7 @@ fields! {
 
     /// What the engine is started with, where the admin's configuration leaves a choice: numbers and texts by name.
     /// Default: each argument's own.
-    #[schema(value_type = BTreeMap<String, ArgumentValue>, example = json!({"parallel": 4}))]
+    #[schema(value_type = Option<BTreeMap<String, ArgumentValue>>, example = json!({"parallel": 4}))]
     engine_arguments: ArgumentValues =>
         /// What the engine is started with, by name; empty for an engine that takes no arguments.
         #[serde(default)]

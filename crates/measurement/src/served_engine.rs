@@ -17,6 +17,7 @@ pub struct CapabilityCard {
     pub models: Vec<String>,
     /// Its name, such as `llama.cpp` or `vllm`.
     pub server: Option<String>,
+    /// Its version, in its own words.
     pub server_version: Option<String>,
     /// It answers `/v1/chat/completions`; a model without a chat template may only be asked by `/v1/completions`.
     pub chat: bool,

@@ -41,10 +41,10 @@ async fn a_server_that_runs_already_is_measured_and_its_processes_are_those_that
     );
     // It has a child that computes all the time; it itself waits.
     let energy = &results["energy"];
-    let attributed = energy["host_energy_attributed_j"]
+    let attributed = energy["cpu_energy_j"]
         .as_f64()
         .expect("it is found by its port");
-    let host = energy["host_energy_j"].as_f64().expect("the packages count");
+    let host = energy["host_cpu_energy_j"].as_f64().expect("the packages count");
     assert!(attributed > 0.0 && attributed <= host, "{attributed} of {host} J");
     let window = &server.processes(&id).await["items"][0]["window"];
     let [start, end] = ["start_monotonic_sec", "end_monotonic_sec"].map(|edge| window[edge].as_f64().expect("a time"));
