@@ -48,7 +48,7 @@ pub struct CapabilityCard {
 }
 
 impl CapabilityCard {
-    /// Tells whether prompts need a [prefix](crate::unique_prefix) of their own to be computed as a whole: the server caches
+    /// Tells whether prompts need a [prefix](crate::unique_prefix()) of their own to be computed as a whole: the server caches
     /// them even where asked not to, or does not tell.
     pub fn needs_unique_prefix(&self) -> bool {
         self.caches_prompts != Some(false)
