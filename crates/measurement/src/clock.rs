@@ -45,3 +45,15 @@ pub fn since_wall_stamp(stamp: Duration) -> Option<Duration> {
     let now = clock_gettime(ClockId::CLOCK_REALTIME).expect("CLOCK_REALTIME is always there");
     Duration::from(now).checked_sub(stamp)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_of_the_wall_clock_has_an_age_unless_the_clock_was_set_back() {
+        let now = Duration::try_from(wall_now().as_duration()).expect("the epoch is over");
+        assert!(since_wall_stamp(now).is_some());
+        assert_eq!(since_wall_stamp(now + Duration::from_secs(3600)), None);
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::units::{MICROSECONDS_PER_SECOND, MILLISECONDS_PER_SECOND};
 use joulemark_openai::{Answer, Client, Extras, Prompt, Request, Sampling};
 use joulemark_testkit::openai_emitter::{Dialect, Emitter, Speaker, Written};
 use nix::time::{ClockId, clock_gettime};
@@ -59,24 +59,24 @@ fn measure(what: &str, extras: Extras, streams: usize, rate: f64) {
     let (begin, busy) = (Monotonic::now(), thread_cpu_sec());
     let answers = runtime.block_on(ask_all(&client, extras, streams, max_tokens));
     let (window_sec, busy_sec) = (Monotonic::now().sec_since(begin), thread_cpu_sec() - busy);
-    let cores = busy_sec / window_sec;
     let tokens: usize = answers.iter().map(|(_, answer)| answer.chunks.len()).sum();
+    let token_sec = busy_sec / tokens as f64;
+    // An emitter that is late, as on a busy host, spares the generator work: its cost is that of the rate asked for.
+    let cores = token_sec * streams as f64 * rate;
     let written = runtime.block_on(emitter.written(streams));
     let of_kernel: Vec<_> = answers.iter().flat_map(|(_, answer)| &answer.chunks).collect();
-    let of_kernel = of_kernel.iter().filter_map(|chunk| chunk.read_lag_sec).collect();
+    let of_kernel: Vec<f64> = of_kernel.iter().filter_map(|chunk| chunk.read_lag_sec).collect();
+    let verdict = if cores <= MAX_CORES { "within" } else { "above" };
+    let of_emitter = lags_sec(&answers, &written);
     println!(
-        "{streams} streams, {what}: {:.0} tokens/s; generator {cores:.2} cores ({}), {:.1} µs a token; \
-         read lag p50 {:.2} ms, p99 {:.2} ms by the emitter, {:.2} and {:.2} ms by the kernel",
+        "{streams} streams, {what}: {:.0} tokens/s of {:.0}; generator {:.1} µs a token, at the whole rate {cores:.2} cores \
+         ({verdict} the aim of {MAX_CORES}); read lag p50 {:.2} ms, p99 {:.2} ms by the emitter, {:.2} and {:.2} ms by the kernel",
         tokens as f64 / window_sec,
-        if cores <= MAX_CORES {
-            "within the aim of 0.5"
-        } else {
-            "above the aim of 0.5"
-        },
-        busy_sec / tokens as f64 * 1e6,
-        percentile_ms(lags_sec(&answers, &written), 0.5),
-        percentile_ms(lags_sec(&answers, &written), 0.99),
-        percentile_ms(Vec::clone(&of_kernel), 0.5),
+        streams as f64 * rate,
+        token_sec * MICROSECONDS_PER_SECOND,
+        percentile_ms(of_emitter.clone(), 0.5),
+        percentile_ms(of_emitter, 0.99),
+        percentile_ms(of_kernel.clone(), 0.5),
         percentile_ms(of_kernel, 0.99),
     );
 }

@@ -22,7 +22,8 @@ const LENGTH: &str = "length";
 pub struct Chunk {
     /// When its bytes were read from the socket.
     pub at: Monotonic,
-    /// How long its last bytes had lain in the socket by then; `None` where the kernel does not say when they arrived.
+    /// How long the last bytes that were read then had lain in the socket; `None` where the kernel does not say when they
+    /// arrived. Chunks that were read at once have one time, and the earlier ones had lain there for longer.
     pub read_lag_sec: Option<f64>,
     /// How many tokens it held; `None` where the server counts at the end alone. A chunk is not a token.
     pub tokens: Option<u32>,
@@ -75,9 +76,11 @@ impl Answer {
         Some(self.last_token_at?.sec_since(self.first_token_at?) / f64::from(tokens - 1))
     }
 
-    /// Tells whether every chunk held one token, so that the time between chunks is an inter-token latency (ITL).
+    /// Tells whether every chunk held one token and none is missing, so that the time between chunks is an inter-token
+    /// latency (ITL).
     pub fn is_one_token_a_chunk(&self) -> bool {
-        !self.chunks.is_empty() && self.chunks.iter().all(|chunk| chunk.tokens == Some(1))
+        let are_all = self.output_tokens == Some(self.chunks.len() as u32);
+        are_all && !self.chunks.is_empty() && self.chunks.iter().all(|chunk| chunk.tokens == Some(1))
     }
 }
 
@@ -380,6 +383,13 @@ mod tests {
             [None, None]
         );
         assert_eq!(answer.output_tokens, Some(4));
+        let of_the_chunk = uncounted.replace(":0}", ":1}");
+        let answer = read(&[&of_the_chunk, &of_the_chunk, END], End::Told).expect("an answer");
+        assert!(
+            !answer.is_one_token_a_chunk(),
+            "its counts do not add up: {:?}",
+            answer.chunks
+        );
     }
 
     #[test]

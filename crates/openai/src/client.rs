@@ -128,7 +128,7 @@ impl Client {
         let read = tokio::time::timeout(timeout, read).await;
         read.unwrap_or(Err(Failure {
             reason: FailureReason::TimedOut,
-            detail: Some(format!("{path} within {} s", timeout.as_secs())),
+            detail: Some(format!("{path} within {} s", timeout.as_secs_f64())),
         }))
     }
 

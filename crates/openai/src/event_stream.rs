@@ -33,6 +33,9 @@ impl EventStream {
     /// # Errors
     /// [`TooLong`]; the stream is of no use then.
     pub(crate) fn feed(&mut self, mut piece: &[u8], events: &mut Vec<Event>) -> Result<(), TooLong> {
+        if piece.is_empty() {
+            return Ok(());
+        }
         if std::mem::take(&mut self.after_cr) && piece.first() == Some(&b'\n') {
             piece = &piece[1..];
         }
@@ -152,6 +155,12 @@ mod tests {
             read([b"error: {\"code\":500}\n\n".as_slice()]),
             [event(Some("error"), "{\"code\":500}")]
         );
+    }
+
+    #[test]
+    fn an_empty_piece_within_a_line_end_changes_nothing() {
+        let pieces = ["data: a\r", "", "\ndata: b\r\n"].map(str::as_bytes);
+        assert_eq!(read(pieces), [event(None, "a\nb")]);
     }
 
     #[test]

@@ -29,14 +29,14 @@ pub enum ProbeError {
     NoModel,
     #[error("it does not serve {asked}; it serves {}", served.join(", "))]
     OtherModel { asked: String, served: Vec<String> },
-    #[error("a request of two tokens: {0}")]
-    Request(Failure),
+    #[error("a request of {tokens} tokens: {failure}")]
+    Request { tokens: u32, failure: Failure },
 }
 
 /// Asks a server what it honours, with about ten requests of up to 48 tokens.
 ///
 /// # Errors
-/// [`ProbeError`] where it does not answer, or does not serve `model`.
+/// [`ProbeError`] where it does not serve `model`, or a request fails in another way than by a refusal.
 pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> Result<CapabilityCard, ProbeError> {
     let models = served_models(client, timeout).await?;
     let model = match model {
@@ -58,7 +58,16 @@ pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> R
         timeout,
     };
     let (first, refuses) = asker.find_accepted().await?;
-    let natural = asker.ask(SHORT_ANSWER, Sampling::default(), |_| ()).await;
+    let failed = |failure| ProbeError::Request {
+        tokens: ANSWER_TOKENS,
+        failure,
+    };
+    let natural = asker
+        .ask(SHORT_ANSWER, Sampling::default(), |_| ())
+        .await
+        .map_err(failed)?;
+    let natural = natural.and_then(|answer| answer.output_tokens);
+    let min_tokens = |extras: &mut Extras| extras.min_tokens = Some(ANSWER_TOKENS);
     Ok(CapabilityCard {
         models,
         server,
@@ -67,12 +76,13 @@ pub async fn probe(client: &Client, model: Option<&str>, timeout: Duration) -> R
         streams: first.is_streamed,
         usage: first.output_tokens.is_some() && first.input_tokens.is_some(),
         counts_in_chunks: !first.chunks.is_empty() && first.chunks.iter().all(|chunk| chunk.tokens.is_some()),
-        ignore_eos: asker.goes_on(natural.as_ref(), |extras| extras.ignore_eos = true).await,
-        min_tokens: asker
-            .goes_on(natural.as_ref(), |extras| extras.min_tokens = Some(ANSWER_TOKENS))
-            .await,
-        seed_reproduces: asker.seed_reproduces().await,
-        caches_prompts: asker.caches_prompts().await,
+        ignore_eos: asker
+            .goes_on(natural, |extras| extras.ignore_eos = true)
+            .await
+            .map_err(failed)?,
+        min_tokens: asker.goes_on(natural, min_tokens).await.map_err(failed)?,
+        seed_reproduces: asker.seed_reproduces().await.map_err(failed)?,
+        caches_prompts: asker.caches_prompts().await.map_err(failed)?,
         refuses,
     })
 }
@@ -121,6 +131,10 @@ impl Asker<'_> {
     /// Finds what the server takes: it may refuse a request for an extra that it does not know, or any chat. Returns the
     /// last answer, and the extras that it refuses.
     async fn find_accepted(&mut self) -> Result<(Answer, Vec<String>), ProbeError> {
+        let failed = |failure| ProbeError::Request {
+            tokens: SHORT_TOKENS,
+            failure,
+        };
         let mut all = Extras::default();
         EXTRAS.iter().for_each(|(_, add)| add(&mut all));
         match self.ask_shortly(all).await {
@@ -128,7 +142,7 @@ impl Asker<'_> {
                 self.accepted = all;
                 return Ok((answer, Vec::new()));
             }
-            Err(failure) if failure.reason != FailureReason::Status => return Err(ProbeError::Request(failure)),
+            Err(failure) if failure.reason != FailureReason::Status => return Err(failed(failure)),
             Err(_) => {}
         }
         let mut answer = match self.ask_shortly(Extras::default()).await {
@@ -136,9 +150,9 @@ impl Asker<'_> {
                 self.chat = false;
                 let plain = self.ask_shortly(Extras::default()).await;
                 // What was said of the chat is what a user can do something about.
-                plain.map_err(|_| ProbeError::Request(of_chat))?
+                plain.map_err(|_| failed(of_chat))?
             }
-            asked => asked.map_err(ProbeError::Request)?,
+            asked => asked.map_err(failed)?,
         };
         let mut refuses = Vec::new();
         for (name, add) in EXTRAS {
@@ -146,7 +160,8 @@ impl Asker<'_> {
             add(&mut with);
             match self.ask_shortly(with).await {
                 Ok(later) => (self.accepted, answer) = (with, later),
-                Err(_) => refuses.push(name.to_owned()),
+                Err(failure) if failure.reason == FailureReason::Status => refuses.push(name.to_owned()),
+                Err(failure) => return Err(failed(failure)),
             }
         }
         Ok((answer, refuses))
@@ -170,7 +185,13 @@ impl Asker<'_> {
         }
     }
 
-    async fn ask(&self, prompt: &str, sampling: Sampling, add: impl FnOnce(&mut Extras)) -> Option<Answer> {
+    /// Asks for a longer answer; `None` where the server refuses the request.
+    async fn ask(
+        &self,
+        prompt: &str,
+        sampling: Sampling,
+        add: impl FnOnce(&mut Extras),
+    ) -> Result<Option<Answer>, Failure> {
         let mut extras = Extras {
             ignore_eos: false,
             min_tokens: None,
@@ -184,47 +205,55 @@ impl Asker<'_> {
             sampling,
             extras,
         };
-        self.client.ask(&request, self.timeout, |_| ()).await.ok()
+        match self.client.ask(&request, self.timeout, |_| ()).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.reason == FailureReason::Status => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
-    /// Tells whether an answer that ends by itself goes on where it is asked to; `None` where it does not end by itself.
-    async fn goes_on(&self, natural: Option<&Answer>, add: impl FnOnce(&mut Extras)) -> Option<bool> {
-        let natural = natural?.output_tokens.filter(|tokens| *tokens < ANSWER_TOKENS)?;
-        let longer = self.ask(SHORT_ANSWER, Sampling::default(), add).await?.output_tokens?;
-        Some(longer == ANSWER_TOKENS && longer > natural)
+    /// Tells whether an answer that ends by itself after `natural` tokens goes on where it is asked to; `None` where it does
+    /// not end by itself.
+    async fn goes_on(&self, natural: Option<u32>, add: impl FnOnce(&mut Extras)) -> Result<Option<bool>, Failure> {
+        if natural.is_none_or(|tokens| tokens >= ANSWER_TOKENS) {
+            return Ok(None);
+        }
+        let longer = self.ask(SHORT_ANSWER, Sampling::default(), add).await?;
+        let tokens = longer.and_then(|answer| answer.output_tokens);
+        Ok(tokens.map(|tokens| tokens == ANSWER_TOKENS))
     }
 
-    async fn seed_reproduces(&self) -> Option<bool> {
-        let sampled = async |seed| {
+    async fn seed_reproduces(&self) -> Result<Option<bool>, Failure> {
+        let mut texts = Vec::new();
+        for seed in [1, 1, 2] {
             let sampling = Sampling {
                 temperature: 1.0,
                 seed: Some(seed),
                 ..Sampling::default()
             };
             let answer = self.ask("Write a line about the sea.", sampling, |_| ()).await?;
-            Some(answer.output_text_sha256)
-        };
-        let (first, again, other) = (sampled(1).await?, sampled(1).await?, sampled(2).await?);
-        // The same text for every seed says nothing.
-        if first == again && again == other {
-            return None;
+            texts.extend(answer.map(|answer| answer.output_text_sha256));
         }
-        Some(first == again)
+        // The same text for every seed says nothing.
+        Ok(match texts.as_slice() {
+            [first, again, other] if first != again || again != other => Some(first == again),
+            _ => None,
+        })
     }
 
     /// Tells whether a prompt that was asked before is taken from a cache: by the count in the answer, else by the
     /// server's own metrics.
-    async fn caches_prompts(&self) -> Option<bool> {
+    async fn caches_prompts(&self) -> Result<Option<bool>, Failure> {
         let prompt = vec!["water"; LONG_PROMPT_WORDS].join(" ");
+        let hits = async || server_metrics(self.client, self.timeout).await.ok()?.prefix_cache_hits;
         self.ask(&prompt, Sampling::default(), |_| ()).await?;
-        let metrics = async || server_metrics(self.client, self.timeout).await.ok();
-        let before = metrics().await;
-        let again = self.ask(&prompt, Sampling::default(), |_| ()).await?;
-        let counted = again.cached_tokens.map(f64::from);
-        let hits = match counted {
-            Some(cached) => cached,
-            None => metrics().await?.since(before?).prefix_cache_hits?,
+        let before = hits().await;
+        let Some(again) = self.ask(&prompt, Sampling::default(), |_| ()).await? else {
+            return Ok(None);
         };
-        Some(hits > 0.0)
+        if let Some(cached) = again.cached_tokens {
+            return Ok(Some(cached > 0));
+        }
+        Ok(hits().await.zip(before).map(|(after, before)| after > before))
     }
 }

@@ -79,7 +79,7 @@ async fn tokens_of_chunks_are_counted_where_the_server_does() {
 #[tokio::test]
 async fn reasoning_comes_before_the_answer_and_counts_for_the_first_token() {
     let speaker = Speaker {
-        between: Duration::from_millis(20),
+        between: Duration::from_millis(100),
         ..quick(Dialect::Sglang)
     };
     let answer = ask(speaker, &request()).await;
@@ -88,7 +88,7 @@ async fn reasoning_comes_before_the_answer_and_counts_for_the_first_token() {
         answer.time_to_first_answer_sec().expect("a token"),
     );
     assert!(
-        first_answer > ttft + 0.03,
+        first_answer > ttft + 0.1,
         "two tokens are reasoning: {ttft} s, {first_answer} s"
     );
 }

@@ -112,3 +112,15 @@ async fn a_model_that_is_not_served_is_named_with_those_that_are() {
     assert!(matches!(error, ProbeError::OtherModel { .. }));
     assert_eq!(error.to_string(), "it does not serve other; it serves small, large");
 }
+
+#[tokio::test]
+async fn a_server_that_fails_is_not_taken_for_one_that_does_not_tell() {
+    let speaker = speaker(Dialect::LlamaCpp);
+    let emitter = Emitter::start(move |asked| match asked.body["max_tokens"] == 48 {
+        true => page("503 Service Unavailable", r#"{"error":{"message":"no slot"}}"#),
+        false => speaker.answer(asked),
+    });
+    let error = probe(&client(&emitter), None, TIMEOUT).await.expect_err("it fails");
+    let expected = "a request of 48 tokens: the server answered 503, not available: 503 no slot";
+    assert_eq!(error.to_string(), expected);
+}
