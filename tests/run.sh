@@ -72,6 +72,7 @@ setup() {
   setup_proxies
   setup_linters
   setup_cargo_deny
+  setup_llama
   setup_node_tools
   setup_python_tools
   setup_rust_component rustfmt fmt
@@ -102,7 +103,7 @@ start "openapi lint" bash tests/openapi_lint.sh
 start "generated clients" bash tests/clients.sh
 # These compare readings with the truth to a percent: they get the machine to themselves, one after the other, since a
 # meter whose thread waits for a CPU measures the load of the tests beside it.
-quiet=(nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)
+quiet=(servers::llama:: nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)
 skips=()
 for module in "${quiet[@]}"; do skips+=(--skip "$module"); done
 # The others wait more than they compute, so that the lints compile meanwhile.

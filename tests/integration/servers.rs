@@ -1,16 +1,20 @@
 //! Engines that are servers: started for an experiment, or attached to.
 
 mod attached;
+mod llama;
 mod managed;
 mod refused;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 use joulemark_testkit::fake_powercap::{FakePowercap, FakeZone};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -32,19 +36,48 @@ struct Answering {
 impl Answering {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let port = free_port();
+        let (script, shown) = (script(), port.to_string());
+        let arguments = [&[script.as_str(), &shown], arguments].concat();
+        Self::running(&arguments, environment, port)
+    }
+
+    /// A program of Python's that listens on a port.
+    fn running(arguments: &[&str], environment: &[(&str, &str)], port: u16) -> Self {
         let child = Command::new("python3")
-            .args([&script(), &port.to_string()])
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .expect("python3 is there");
+        let running = Self { child, port };
         let begun = Monotonic::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(Monotonic::now().sec_since(begun) < 60.0, "it does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { child, port }
+        running
+    }
+
+    /// The models that it serves, once it is ready.
+    async fn models(&self) -> Vec<String> {
+        let begun = Monotonic::now();
+        loop {
+            let listed = reqwest::get(format!("{}/v1/models", self.endpoint()))
+                .await
+                .expect("it answers");
+            if listed.status().is_success() {
+                let listed: Value = listed.json().await.expect("a list");
+                let models = listed["data"].as_array().expect("a list").iter();
+                return models
+                    .map(|model| model["id"].as_str().expect("a name").to_owned())
+                    .collect();
+            }
+            assert!(Monotonic::now().sec_since(begun) < 60.0, "it is not ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     fn endpoint(&self) -> String {
@@ -54,7 +87,8 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // With what it has started.
+        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 }

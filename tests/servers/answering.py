@@ -1,7 +1,7 @@
 """A server that speaks OpenAI's API and has no model: one token "x" every DECODE_MS, each in a chunk of its own.
 
-answering.py PORT DECODE_MS [CHILDREN [FAIL_EVERY]]: with CHILDREN it starts as many processes that compute, half of them in
-sessions of their own; with FAIL_EVERY every so-manieth chat request is answered with 503.
+answering.py PORT DECODE_MS [CHILDREN [FAIL_ON]]: with CHILDREN it starts as many processes that compute, half of them in sessions
+of their own; with FAIL_ON a request is answered with 503 whose prompt holds that text.
 """
 
 import http.server
@@ -9,15 +9,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 
 PORT, DECODE_MS = int(sys.argv[1]), float(sys.argv[2])
 CHILDREN = int(sys.argv[3]) if len(sys.argv) > 3 else 0
-FAIL_EVERY = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+FAIL_ON = sys.argv[4] if len(sys.argv) > 4 else None
 BUSY = "while True: pass"
-asked = 0
-lock = threading.Lock()
 
 for child in range(CHILDREN):
     subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=child % 2 == 1)
@@ -48,15 +45,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(404, {"error": {"message": "there is no such page"}})
 
     def do_POST(self):
-        global asked
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = os.environ.get("EXPECTED_KEY")
         if key and self.headers.get("Authorization") != f"Bearer {key}":
             return self.answer(401, {"error": {"message": "the key is missing or wrong"}})
-        with lock:
-            asked += 1
-            number = asked
-        if FAIL_EVERY and number % FAIL_EVERY == 0:
+        if FAIL_ON and FAIL_ON in json.dumps(request):
             return self.answer(503, {"error": {"message": "too much to do"}})
         most = request.get("max_tokens", 16)
         # Without being asked to go on it ends after three tokens, as a model does that has said all.

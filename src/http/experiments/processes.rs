@@ -8,7 +8,10 @@ use crate::http::{access::Caller, extract::IdPath, problem::Problem, repeatable_
 use crate::http::{state::AppState, stream};
 use joulemark_analysis::complete_rank_cycle;
 use joulemark_experiment::{ExperimentId, State};
-use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle, RequestMeasurement, Window};
+use joulemark_measurement::{
+    ComputeMetrics, EnergyMetrics, FailedRequest, InferenceMetrics, LoadGenerator, RankCycle, RequestMeasurement,
+    Window,
+};
 
 /// The raw results: one item a rank and cycle, with every request and the time of every token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +43,10 @@ pub struct Process {
     pub compute: ComputeMetrics,
     /// Null once retention dropped them.
     pub requests: Option<Vec<RequestMeasurement>>,
+    /// Requests to a server that have no answer to be counted.
+    pub failed_requests: Vec<FailedRequest>,
+    /// The process that sent the requests to a server; null for an engine that is none.
+    pub load_generator: Option<LoadGenerator>,
 }
 
 /// Read a completed experiment's raw results
@@ -92,5 +99,7 @@ fn process(mut cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Proces
         energy: cycle.energy,
         compute: cycle.compute,
         requests: kept.then_some(shown),
+        failed_requests: cycle.failed_requests,
+        load_generator: cycle.load_generator,
     }
 }

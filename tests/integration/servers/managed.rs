@@ -61,8 +61,7 @@ async fn a_server_is_started_for_the_experiment_and_gone_with_it() {
     are_exact(&server.processes(&id).await, 8);
     let results = server.results(&id).await;
     let energy = &results["energy"];
-    let [attributed, host] =
-        ["cpu_energy_j", "host_cpu_energy_j"].map(|name| energy[name].as_f64().expect("known"));
+    let [attributed, host] = ["cpu_energy_j", "host_cpu_energy_j"].map(|name| energy[name].as_f64().expect("known"));
     // Its children compute all the time.
     assert!(
         attributed > 0.1 * host && attributed <= host,

@@ -1,0 +1,100 @@
+use std::path::Path;
+
+use joulemark_testkit::models::{MODEL, models_dir};
+use serde_json::{Value, json};
+
+use super::{Answering, free_port};
+use crate::server::Server;
+
+/// llama.cpp's server with the small real model, as an engine that is started and as one that runs already.
+///
+/// # Panics
+/// When the wheel is not there: a test of a real server never passes without it.
+fn script() -> (String, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let wheel = root.join("target/tools/xllamacpp");
+    assert!(wheel.is_dir(), "run `. deploy/setup-checks.sh; setup_llama` first");
+    let script = root.join("tests/servers/llama.py");
+    (script.display().to_string(), wheel.display().to_string())
+}
+
+fn config(folder: &Path, port: u16) -> String {
+    let (script, _) = script();
+    let path = folder.join("joulemark.toml");
+    let engines = format!(
+        "[engines.llama]\nkind = 'openai'\nhealth = '/health'\nenvironment = ['PYTHONPATH']\n\
+         command = ['python3', '{script}', '{{model_path}}', '{{port}}', '{{context}}', '{{parallel}}', '{{threads}}']\n\
+         arguments = {{ parallel = {{ integer = [1, 8], default = 4 }}, context = {{ integer = [256, 8192], default = 4096 }} }}\n\
+         [engines.running]\nkind = 'openai'\nendpoint = 'http://127.0.0.1:{port}'\nhealth = '/health'\nmodel_path = '{}'\n",
+        Path::new(&models_dir()).join(MODEL).display()
+    );
+    std::fs::write(&path, engines).expect("a file");
+    path.display().to_string()
+}
+
+fn experiment(engine: &str, model: &str, batch_size: u32) -> Value {
+    json!({
+        "engine": engine, "model_name": model, "prompts": {"dataset": "short-32", "count": 4}, "max_output_tokens": 16,
+        "min_output_tokens": 16, "num_cycles": 1, "warmup_iterations": 0, "idle_baseline_sec": 0, "batch_size": batch_size,
+    })
+}
+
+async fn is_exact(server: &Server, id: &str) {
+    let shown = server.until_state(id, "completed").await;
+    let items = server.processes(id).await;
+    let requests = items["items"][0]["requests"].as_array().expect("a list").clone();
+    assert_eq!(requests.len(), 4, "{shown:#}");
+    for request in &requests {
+        assert_eq!(
+            (&request["output_tokens"], &request["finish_reason"]),
+            (&json!(16), &json!("length"))
+        );
+        assert!(request["input_tokens"].as_u64().is_some_and(|tokens| tokens > 10));
+    }
+    let results = server.results(id).await;
+    assert!(
+        results["compute"]["flops_total"]
+            .as_f64()
+            .is_some_and(|flops| flops > 1e9)
+    );
+    assert!(
+        results["energy"]["cpu_time_share"]
+            .as_f64()
+            .is_some_and(|share| share > 0.2),
+        "{:#}",
+        results["energy"]
+    );
+    let served = &results["loads"][0]["server"];
+    assert_eq!(served["eos"], "ignored", "{served:#}");
+    assert_eq!(served["capabilities"]["usage"], true);
+}
+
+#[tokio::test]
+async fn llama_cpp_batches_prompts_of_different_lengths_with_exact_counts_started_and_attached() {
+    let (script, wheel) = script();
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let environment = [("PYTHONPATH", wheel.as_str())];
+    let config = config(folder.path(), port);
+    let server = Server::start_with_environment(
+        &[
+            "--config",
+            &config,
+            "--models-dir",
+            &models_dir(),
+            "--nvml-lib",
+            "/nonexistent",
+        ],
+        &environment,
+    );
+    for batch_size in [1, 4] {
+        let id = server.accepted(&experiment("llama", MODEL, batch_size)).await;
+        is_exact(&server, &id).await;
+    }
+    let model = Path::new(&models_dir()).join(MODEL).display().to_string();
+    let arguments = [script.as_str(), &model, &port.to_string(), "4096", "4", "2"];
+    let running = Answering::running(&arguments, &environment, port);
+    let served = running.models().await;
+    let id = server.accepted(&experiment("running", &served[0], 4)).await;
+    is_exact(&server, &id).await;
+}
