@@ -68,6 +68,9 @@ unit() {
   cp deploy/joulemark-perfmon.conf "$root/system/etc/systemd/system/joulemark.service.d/"
   said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "with perfmon: $said"
   [ -z "$said" ] || fail "with perfmon: $said"
+  cp deploy/joulemark-engines.conf "$root/system/etc/systemd/system/joulemark.service.d/"
+  said=$(systemd-analyze verify --root="$root/system" joulemark.service 2>&1) || fail "with engines: $said"
+  [ -z "$said" ] || fail "with engines: $said"
   # Memory that runs out ends one experiment: boot.sh shows it, where there is a systemd to show it.
   grep -qx 'OOMPolicy=continue' deploy/joulemark.service || fail "the unit stops with a worker that the kernel killed"
   ! grep -Eq '^(OOMScoreAdjust|MemoryMax)=' deploy/joulemark.service || fail "the unit chooses for the kernel, or for the host"
