@@ -1,12 +1,15 @@
 //! Engines that are servers, as the admin's configuration describes them to who submits: their names, and the arguments
 //! that a submission may set.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::field::{FieldProblem, Fields, brief};
 use super::table::{Asked, Bounds, Kind};
@@ -68,12 +71,28 @@ pub enum Argument {
 }
 
 /// The value of an argument.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ArgumentValue {
     Integer(i64),
     Number(f64),
     Text(String),
+}
+
+/// JSON knows numbers and texts: a whole number is one of the numbers.
+impl PartialSchema for ArgumentValue {
+    fn schema() -> RefOr<Schema> {
+        let object = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Number, Type::String]))
+            .description(Some("The value of an argument: a number or a text."));
+        Schema::Object(object.build()).into()
+    }
+}
+
+impl ToSchema for ArgumentValue {
+    fn name() -> Cow<'static, str> {
+        "ArgumentValue".into()
+    }
 }
 
 impl fmt::Display for ArgumentValue {
