@@ -206,7 +206,7 @@ fields! {
         #[serde(default = "default_request_timeout_sec")]
         u32 = DEFAULT_REQUEST_TIMEOUT_SEC, "Seconds that a server may take for an answer.";
 
-    /// The largest share of a cycle's requests to a server that may fail; with more the experiment fails. Default 0.
+    /// The largest share of a cycle's requests to a server that may fail; with more the experiment fails. Default: 0.
     max_failed_share: f64 [minimum = 0.0, maximum = 1.0] =>
         /// The largest share of a cycle's requests to a server that may fail.
         #[serde(default)]
