@@ -205,7 +205,8 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         reason: FailureReason::Unreadable,
         detail: Some("it has no usage, so that its tokens are not known".to_owned()),
     };
-    let ms_after = |at: Option<Monotonic>| at.map(|at| at.sec_since(answer.sent_at) * MILLISECONDS_PER_SECOND);
+    let ms = |sec: Option<f64>| sec.map(|sec| sec * MILLISECONDS_PER_SECOND);
+    let (ttft_ms, time_to_first_answer_ms) = (ms(answer.ttft_sec()), ms(answer.time_to_first_answer_sec()));
     let chunk = |chunk: &joulemark_openai::Chunk| AnswerChunk {
         monotonic_sec: chunk.at.as_sec(),
         tokens: chunk.tokens,
@@ -216,13 +217,13 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         output_tokens: answer.output_tokens.ok_or_else(no_count)?,
         sent_monotonic_sec: answer.sent_at.as_sec(),
         completed_monotonic_sec: answer.completed_at.as_sec(),
-        ttft_ms: ms_after(answer.first_token_at),
+        ttft_ms,
         token_monotonic_sec: Vec::new(),
         output_token_ids: Vec::new(),
         finish_reason: finish_reason(&answer.finish_reason).to_owned(),
         chunks: answer.chunks.iter().map(chunk).collect(),
         output_text_sha256: Some(answer.output_text_sha256),
-        time_to_first_answer_ms: ms_after(answer.first_answer_at),
+        time_to_first_answer_ms,
         cached_tokens: answer.cached_tokens,
     })
 }

@@ -76,12 +76,16 @@ impl Models {
         Ok(located)
     }
 
-    /// Finds `name` for an engine that is a server. Blocks on the file system; nothing is kept.
+    /// Finds `name` for the server that is to run it, of which nothing is kept, or else as [`Models::locate`] does. Blocks on
+    /// the file system.
     ///
     /// # Errors
     /// `ModelRefusal`.
-    pub fn locate_for_server(&self, server: &EngineSettings, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
-        self.0.sources.locate_for_server(server, name).map(Arc::new)
+    pub fn locate_for(&self, server: Option<&EngineSettings>, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
+        match server {
+            Some(server) => self.0.sources.locate_for_server(server, name).map(Arc::new),
+            None => self.locate(name),
+        }
     }
 
     /// Lists what is under the models folder and can be loaded, for other nodes to know. Blocks on the file system.

@@ -20,13 +20,12 @@ pub fn promised(spec: &Spec, card: &CapabilityCard) -> Result<(Extras, EosHandli
                 .to_owned(),
         ));
     }
-    let takes = |name: &str| !card.refuses.iter().any(|refused| refused == name);
     let eos = eos(spec, card)?;
     let extras = Extras {
         ignore_eos: eos == EosHandling::Ignored,
         min_tokens: (eos == EosHandling::Masked).then_some(spec.min_output_tokens),
-        counts_in_chunks: takes("counts_in_chunks"),
-        no_prompt_cache: takes("no_prompt_cache"),
+        counts_in_chunks: card.takes("counts_in_chunks"),
+        no_prompt_cache: card.takes("no_prompt_cache"),
     };
     let prompt_cache = match card.needs_unique_prefix() {
         false => PromptCache::Off,
@@ -41,9 +40,7 @@ fn eos(spec: &Spec, card: &CapabilityCard) -> Result<EosHandling, EngineError> {
         return Ok(EosHandling::Natural);
     }
     // What an answer did not tell is tried: one that ends too early fails the experiment.
-    let may = |honoured: Option<bool>, name: &str| {
-        honoured.unwrap_or(true) && !card.refuses.iter().any(|refused| refused == name)
-    };
+    let may = |honoured: Option<bool>, name: &str| honoured.unwrap_or(true) && card.takes(name);
     let is_exact = least >= spec.max_output_tokens;
     if is_exact && card.ignore_eos == Some(true) {
         return Ok(EosHandling::Ignored);

@@ -409,7 +409,7 @@ fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
     }
 }
 
-/// What a server decides for itself is refused: it would be ignored.
+/// Refuses what a server decides for itself: it would be ignored.
 fn server_problems(spec: &Spec) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     let mut refuse = |is_asked: bool, pointer: &str, detail: &str| {

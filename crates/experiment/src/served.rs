@@ -23,7 +23,7 @@ pub const SYNTHETIC_ENGINE: &str = "synthetic";
 /// Arguments that an engine may have: more than a command line is read for.
 pub const MAX_ARGUMENTS: usize = 64;
 
-/// The name that a stored experiment of before there were engines gets.
+/// Returns the engine of an experiment that was stored before there were several.
 pub(crate) fn default_engine() -> String {
     DEFAULT_ENGINE.to_owned()
 }

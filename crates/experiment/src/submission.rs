@@ -22,7 +22,7 @@ const DEFAULT_IDLE_BASELINE_SEC: u32 = 2;
 /// As long as the field's clients wait.
 const DEFAULT_REQUEST_TIMEOUT_SEC: u32 = 600;
 
-/// Of an experiment that was stored before there were servers.
+/// Returns the time of an experiment that was stored before there were servers.
 fn default_request_timeout_sec() -> u32 {
     DEFAULT_REQUEST_TIMEOUT_SEC
 }

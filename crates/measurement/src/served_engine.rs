@@ -40,6 +40,11 @@ pub struct CapabilityCard {
 }
 
 impl CapabilityCard {
+    /// Tells whether it takes a request that asks for this, of what goes beyond OpenAI's own API.
+    pub fn takes(&self, name: &str) -> bool {
+        !self.refuses.iter().any(|refused| refused == name)
+    }
+
     /// Tells whether prompts need words of their own to be computed as a whole: the server caches them even where asked not
     /// to, or does not tell.
     pub fn needs_unique_prefix(&self) -> bool {

@@ -158,10 +158,7 @@ impl Scheduler {
             Some(ChosenEngine::Server(server)) => context.servers.get(&server.name).cloned(),
             _ => None,
         };
-        let locating = move || match &server {
-            Some(server) => models.locate_for_server(server, &name),
-            None => models.locate(&name),
-        };
+        let locating = move || models.locate_for(server.as_ref(), &name);
         let located = tokio::task::spawn_blocking(locating).await;
         located
             .inspect_err(|error| tracing::error!(%error, "a model cannot be looked up"))

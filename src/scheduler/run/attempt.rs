@@ -228,10 +228,7 @@ impl Run {
         let models = self.context.resources.models.clone();
         let spec = &self.record.spec;
         let (name, server) = (spec.model_name.clone(), self.context.servers.get(&spec.engine).cloned());
-        let locating = move || match &server {
-            Some(server) => models.locate_for_server(server, &name),
-            None => models.locate(&name),
-        };
+        let locating = move || models.locate_for(server.as_ref(), &name);
         tokio::task::spawn_blocking(locating)
             .await
             .map_err(|_| Stop::Server("the server failed while it looked up the model; its log says more".to_owned()))?
