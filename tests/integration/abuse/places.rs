@@ -8,6 +8,13 @@ use super::{ask_narrowly, half_a_body, slow};
 use crate::guarded::{Guarded, read_all};
 use crate::sse::Follow;
 
+/// Waits for a place: the server gives back that of an answer a moment after its client has read the answer's end.
+async fn waits_for_a_place(guarded: &Guarded, key: &str) {
+    while guarded.get("/v1/devices", key).await.0 != StatusCode::OK {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn assert_told_of_the_share(refused: reqwest::Response) {
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(refused.headers().contains_key("retry-after"));
@@ -46,7 +53,7 @@ async fn slow_bodies_of_some_keep_health_readiness_and_others_answered() {
     let answered = futures::future::join_all(halves.iter_mut().map(read_all)).await;
     let late = answered.iter().filter(|answer| answer.starts_with("HTTP/1.1 408 "));
     assert_eq!(late.count(), 8, "those that had a place are told: {answered:#?}");
-    assert_eq!(guarded.get("/v1/devices", &keys[0]).await.0, StatusCode::OK);
+    waits_for_a_place(&guarded, &keys[0]).await;
 }
 
 /// Sends a request's head until its body is waited for: what was asked before it may still hold a place.
@@ -82,9 +89,7 @@ async fn large_bodies_of_one_caller_count_by_their_size() {
         };
         assert_told_of_the_share(refused).await;
         drop(stream);
-        while guarded.get("/v1/devices", &key).await.0 != StatusCode::OK {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        waits_for_a_place(&guarded, &key).await;
     }
 }
 
@@ -96,8 +101,11 @@ async fn an_answer_that_is_not_read_holds_its_caller_s_share_and_is_given_up() {
     let mut large = slow();
     large["prompts"] = json!(vec!["x".repeat(100_000); 10]);
     for _ in 0..9 {
+        // Its share is one request.
+        waits_for_a_place(&guarded, &ada).await;
         guarded.accepted(&ada, &large).await;
     }
+    waits_for_a_place(&guarded, &ada).await;
     let mut unread = ask_narrowly(&guarded, "/v1/experiments", &ada).await;
     let refused = loop {
         let asked = guarded.send(Method::GET, "/v1/devices", &ada, None).await;
@@ -108,9 +116,7 @@ async fn an_answer_that_is_not_read_holds_its_caller_s_share_and_is_given_up() {
     };
     assert_told_of_the_share(refused).await;
     assert_eq!(guarded.get("/v1/devices", &bob).await.0, StatusCode::OK);
-    while guarded.get("/v1/devices", &ada).await.0 != StatusCode::OK {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    waits_for_a_place(&guarded, &ada).await;
     let mut read = Vec::new();
     let _ = unread.read_to_end(&mut read).await;
     let text = String::from_utf8_lossy(&read);
