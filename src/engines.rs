@@ -1,6 +1,7 @@
 //! Finds the engines: programs of their own, `joulemark-mistral` for instance, which run an experiment's ranks. Owns where
 //! they are looked for and what they say of themselves; starts none of them for work.
 
+pub mod attached;
 mod describe;
 pub mod environment;
 mod identity;

@@ -2,6 +2,7 @@
 //! stamps what it answers. Runs in a worker process of its own; knows nothing of who started the server, or of energy.
 
 mod lag;
+mod observer;
 mod promised;
 mod prompts;
 
@@ -11,13 +12,16 @@ use std::time::Duration;
 use joulemark_experiment::{Device, Spec};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{AnswerChunk, FailedRequest, LoadGenerator, PromptCache, RequestMeasurement, ServedEngine};
+use joulemark_measurement::{
+    AnswerChunk, FailedRequest, LoadGenerator, PromptCache, RequestMeasurement, ServedEngine, ServerReport,
+};
 use joulemark_openai::{Answer, Client, Extras, Failure, FailureReason, Request, Sampling, Secret};
 use joulemark_worker::inference::{EngineError, Sampling as Chosen, TokenCounter};
 use joulemark_worker::protocol::{Job, ServerJob};
 use joulemark_worker::{Loaded, Outcome, Runner, sampling};
 
 use lag::Lag;
+use observer::Observer;
 use promised::promised;
 use prompts::ServedPrompts;
 
@@ -35,6 +39,7 @@ pub struct Served {
     /// Requests so far, warm-up included: a prompt's first words follow from it.
     asked: AtomicU64,
     lag: Lag,
+    observer: Observer,
 }
 
 /// A prompt whose turn has come.
@@ -47,6 +52,9 @@ pub struct Turn {
 
 impl Runner for Served {
     type Prompt = Turn;
+
+    // Sockets and requests on one thread: none wakes another.
+    const BLOCKS_IN_PLACE: bool = false;
 
     async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
         let server = job.server.as_ref();
@@ -73,6 +81,7 @@ impl Runner for Served {
                 counter,
                 asked: AtomicU64::new(0),
                 lag: Lag::default(),
+                observer: Observer::default(),
             },
             at,
             device: match job.spec.device {
@@ -110,6 +119,9 @@ impl Runner for Served {
         if let Ok(answer) = &answered {
             self.lag
                 .note(answer.chunks.iter().filter_map(|chunk| chunk.read_lag_sec));
+            if let Some(timings) = &answer.server_timings {
+                self.observer.note(timings);
+            }
         }
         match answered.and_then(|answer| measurement(turn.index, answer)) {
             Ok(measured) => {
@@ -129,8 +141,17 @@ impl Runner for Served {
         }
     }
 
+    async fn begin_cycle(&self) {
+        self.observer.begin(&self.client).await;
+        let _ = self.lag.since_last();
+    }
+
     fn load_generator(&self) -> Option<LoadGenerator> {
         Some(self.lag.since_last())
+    }
+
+    async fn server_report(&self) -> ServerReport {
+        self.observer.end(&self.client).await
     }
 }
 
@@ -211,6 +232,16 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         monotonic_sec: chunk.at.as_sec(),
         tokens: chunk.tokens,
     };
+    let mut chunks: Vec<_> = answer.chunks.iter().map(chunk).collect();
+    // An end that the model chose is a token as well, and has no text.
+    let end = answer.last_token_at.map(|at| at.as_sec());
+    chunks.extend(
+        end.filter(|end| chunks.last().is_none_or(|last| last.monotonic_sec < *end))
+            .map(|monotonic_sec| AnswerChunk {
+                monotonic_sec,
+                tokens: None,
+            }),
+    );
     Ok(RequestMeasurement {
         prompt_index,
         input_tokens: answer.input_tokens.ok_or_else(no_count)?,
@@ -221,7 +252,7 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         token_monotonic_sec: Vec::new(),
         output_token_ids: Vec::new(),
         finish_reason: finish_reason(&answer.finish_reason).to_owned(),
-        chunks: answer.chunks.iter().map(chunk).collect(),
+        chunks,
         output_text_sha256: Some(answer.output_text_sha256),
         time_to_first_answer_ms,
         cached_tokens: answer.cached_tokens,

@@ -1,8 +1,10 @@
 //! `joulemark doctor`: for every energy source and every engine whether it works, why not, and the exact fix.
 
 mod examination;
+mod servers;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,6 +28,10 @@ const LOOK: Duration = Duration::from_secs(1);
                         nothing."
 )]
 pub struct DoctorArguments {
+    /// Configuration file, whose engines are looked at as well [env: JOULEMARK_CONFIG].
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
     #[command(flatten)]
     #[serde(flatten)]
     energy: EnergyFlags,
@@ -50,7 +56,7 @@ pub fn run(arguments: DoctorArguments) -> ExitCode {
 }
 
 fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
-    let layered = config::load_here(None, arguments)?;
+    let layered = config::load_here(arguments.config.as_deref(), arguments)?;
     let engines = Engines::beside_this_program(layered.settings.service.engine_folder())
         .context("this program's own path cannot be found")?;
     let opened = joulemark_meter::open(&energy::options(&layered));
@@ -63,7 +69,8 @@ fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
         end_monotonic_sec: end.as_sec(),
     };
     let sources = meter.read_host(&window).sources;
-    let examination = Examination::new(sources, meter.devices(), engines.find_all());
+    let servers = servers::examine(&layered.settings.engines).context("no engine can be asked")?;
+    let examination = Examination::new(sources, meter.devices(), engines.find_all(), servers);
     let text = if arguments.json {
         serde_json::to_string_pretty(&examination)?
     } else {

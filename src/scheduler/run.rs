@@ -21,4 +21,5 @@ pub mod rank;
 pub mod ranks;
 pub mod running;
 pub mod server;
+mod server_processes;
 pub mod settle;

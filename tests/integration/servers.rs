@@ -1,9 +1,11 @@
 //! Engines that are servers: started for an experiment, or attached to.
 
 mod attached;
+mod doctor;
 mod llama;
 mod managed;
 mod refused;
+mod witness;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;

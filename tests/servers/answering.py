@@ -9,12 +9,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 PORT, DECODE_MS = int(sys.argv[1]), float(sys.argv[2])
 CHILDREN = int(sys.argv[3]) if len(sys.argv) > 3 else 0
 FAIL_ON = sys.argv[4] if len(sys.argv) > 4 else None
 BUSY = "while True: pass"
+
+# Requests that are answered, and all tokens of prompts so far.
+running, prompted, counting = 0, 0, threading.Lock()
 
 for child in range(CHILDREN):
     subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=child % 2 == 1)
@@ -27,9 +31,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, document):
-        body = json.dumps(document).encode()
+        self.page(json.dumps(document), status, "application/json")
+
+    def page(self, text, status=200, kind="text/plain"):
+        body = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -39,12 +46,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {"status": "ok"})
         elif self.path == "/v1/models":
             self.answer(200, {"object": "list", "data": [{"id": "nothing", "object": "model"}]})
+        elif self.path == "/metrics":
+            self.page(
+                f'vllm:num_requests_running{{engine="0"}} {running}\n'
+                'vllm:num_requests_waiting{engine="0"} 0\n'
+                f'vllm:prefix_cache_queries_total{{engine="0"}} {prompted}\n'
+            )
         elif self.path == "/environment":
             self.answer(200, dict(os.environ))
         else:
             self.answer(404, {"error": {"message": "there is no such page"}})
 
     def do_POST(self):
+        global running
+        with counting:
+            running += 1
+        try:
+            self.complete()
+        finally:
+            with counting:
+                running -= 1
+
+    def complete(self):
+        global prompted
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = os.environ.get("EXPECTED_KEY")
         if key and self.headers.get("Authorization") != f"Bearer {key}":
@@ -56,6 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         tokens = most if request.get("ignore_eos") else min(most, 3)
         text = json.dumps(request.get("messages") or request.get("prompt"))
         usage = {"prompt_tokens": len(text.split()), "prompt_tokens_details": {"cached_tokens": 0}}
+        with counting:
+            prompted += usage["prompt_tokens"]
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")

@@ -61,6 +61,7 @@ pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
         requests,
         failed_requests: Vec::new(),
         load_generator: None,
+        server_report: None,
     }
 }
 

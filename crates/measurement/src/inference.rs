@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::units::MILLISECONDS_PER_SECOND;
-use super::{ComputeMetrics, EnergyMetrics};
+use super::{ComputeMetrics, EnergyMetrics, ServerReport};
 
 /// A span of CLOCK_MONOTONIC, in seconds since the host's boot. The clock is one for all processes of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,6 +191,9 @@ pub struct RankCycle {
     /// The process that sent the requests to a server; null for an engine that is none.
     #[serde(default)]
     pub load_generator: Option<LoadGenerator>,
+    /// What a server said of itself meanwhile; null for an engine that is none.
+    #[serde(default)]
+    pub server_report: Option<ServerReport>,
 }
 
 /// What it took to send requests to a server and to read its answers. None of it is in the energy attributed to the engine.

@@ -10,6 +10,7 @@ mod inference;
 mod machine;
 mod quoted;
 mod served_engine;
+mod server_report;
 mod timeseries;
 mod uncertainty;
 pub mod units;
@@ -28,5 +29,6 @@ pub use inference::{
 pub use machine::{CpuPlacement, LoadReport, Machine};
 pub use quoted::{Quoted, quoted};
 pub use served_engine::{CapabilityCard, EosHandling, PromptCache, ServedEngine};
+pub use server_report::{ServerReport, ServerTimings, ServerUsage};
 pub use timeseries::{DeviceSeries, SeriesPoint};
 pub use warning::{Warning, WarningCode};

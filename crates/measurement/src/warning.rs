@@ -27,7 +27,8 @@ use serde::{Deserialize, Serialize};
 /// - `prompt_truncated`: a prompt was cut to `max_input_tokens`
 /// - `requests_failed`: requests to a server failed: their tokens and latencies are left out, their energy is not
 /// - `engine_limited`: a server does not honour, or does not say, what the experiment asked for
-/// - `engine_not_found`: the processes of a server cannot be told, so that no energy is attributed to it
+/// - `engine_not_found`: the processes of a server cannot be told, so that no energy is attributed to it, or were found in
+///   another way than the configuration names first
 /// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -20,7 +20,7 @@ mod unit;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use lock::lock;
 use punctuality::Punctuality;
 
 use super::account::{account, account_host_and_its_gpus};
-use super::cpu_time::{CpuTimeError, HostCpuClock};
+use super::cpu_time::{CgroupCpuClock, CpuTimeError, HostCpuClock};
 use super::discovery::Opened;
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
@@ -189,6 +189,29 @@ impl HostMeter {
         let cpu_sec = tree_cpu_sec(pid)?;
         lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
         Ok(())
+    }
+
+    /// Follows the CPU time of a cgroup, such as a systemd unit's, under the number `pid`: of all that runs in it, seen or not,
+    /// and of what has ended since.
+    ///
+    /// # Errors
+    /// Returns an error when the group is gone.
+    pub fn track_group(&self, pid: u32, group: CgroupCpuClock) -> Result<(), CpuTimeError> {
+        let cpu_sec = group.used_sec()?;
+        // The sweep's order of locks: it forgets groups that the timeline does not know.
+        let mut cpu_times = self.cpu_times();
+        lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
+        cpu_times.follow_group(pid, group);
+        Ok(())
+    }
+
+    /// Lists a followed process and what it has started, as far as it lives: who may be met on its GPUs. Empty for a group.
+    pub fn family(&self, pid: u32) -> Vec<u32> {
+        self.cpu_times().family(pid)
+    }
+
+    fn cpu_times(&self) -> MutexGuard<'_, CpuTimes> {
+        self.0.crew.cpu_times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows a process, as [`track`](Self::track) does, that was not there yet at `before`: a window that begins then

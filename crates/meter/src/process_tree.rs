@@ -93,6 +93,14 @@ impl ProcessTree {
         Ok(self.total_sec)
     }
 
+    /// Lists the root and the descendants that lived when they were looked for.
+    pub fn pids(&self) -> Vec<u32> {
+        [self.root]
+            .into_iter()
+            .chain(self.descendants.keys().copied())
+            .collect()
+    }
+
     /// Those that do not live any more are counted with what was seen of them.
     fn keep(&mut self, mut lives: impl FnMut(u32, &mut Member) -> bool) {
         let ended_sec = &mut self.ended_sec;

@@ -18,7 +18,6 @@ mod forward;
 mod host;
 mod listener;
 mod not_found;
-mod ownership;
 mod pid_file;
 mod port;
 mod processes;
@@ -27,5 +26,4 @@ mod unit;
 
 pub use find_by::{FindBy, find};
 pub use not_found::NotFound;
-pub use ownership::belongs_to;
 pub use served::Served;

@@ -1,11 +1,9 @@
 use std::path::PathBuf;
 
-use joulemark_meter::{CgroupCpuClock, pids_are_the_hosts};
+use joulemark_meter::CgroupCpuClock;
 
-use crate::cgroup::processes_in;
-use crate::host::Host;
+use crate::cgroup::{UNSEEN, processes_in};
 use crate::not_found::NotFound;
-use crate::ownership::belongs;
 
 /// The processes that serve an endpoint.
 #[derive(Clone, Debug)]
@@ -34,20 +32,13 @@ impl Served {
         }
     }
 
-    /// Tells whether the process that a GPU's driver calls `pid` is the engine's: in its unit, or in the tree of one of
-    /// its roots. Returns `None` where that cannot be known, as [`belongs_to`](crate::belongs_to) does.
-    pub fn owns(&self, pid: u32) -> Option<bool> {
-        self.owns_on(&Host::here(), pid)
-    }
-
-    pub(crate) fn owns_on(&self, host: &Host, pid: u32) -> Option<bool> {
-        let is_in_unit = || {
-            let listed = processes_in(self.unit_group.as_ref()?).ok()?;
-            Some(listed.contains(&pid))
-        };
-        if pids_are_the_hosts(&host.proc_root.join("self/ns/pid")) && is_in_unit() == Some(true) {
-            return Some(true);
-        }
-        belongs(host, &self.pids, pid)
+    /// Lists what runs in the unit just now, as far as it is seen from here; empty where it was not found by one.
+    pub fn in_unit(&self) -> Vec<u32> {
+        let listed = self.unit_group.as_ref().and_then(|group| processes_in(group).ok());
+        listed
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|pid| *pid != UNSEEN)
+            .collect()
     }
 }

@@ -139,14 +139,10 @@ mod tests {
         fake.unit("system.slice/vllm.service/libpod-payload-1", &[110, 120]);
         let served = find(&fake.host(), "vllm").expect("it runs");
         assert_eq!(served.pids, [100, 110, 120]);
-        assert_eq!(served.owns_on(&fake.host(), 120), Some(true));
-        assert_eq!(served.owns_on(&fake.host(), 300), Some(false));
         // One that was started since.
         fake.process(130, "late", 1);
         fake.unit("system.slice/vllm.service/libpod-payload-1", &[110, 120, 130]);
-        assert_eq!(served.owns_on(&fake.host(), 130), Some(true));
-        fake.pid_namespace("pid:[4026532201]");
-        assert_eq!(served.owns_on(&fake.host(), 130), None);
+        assert_eq!(served.in_unit(), [100, 110, 120, 130]);
     }
 
     #[test]

@@ -189,5 +189,6 @@ fn measurement(cycle: &RankCycle) -> Result<String, StoreError> {
         requests: Vec::new(),
         failed_requests: cycle.failed_requests.clone(),
         load_generator: cycle.load_generator,
+        server_report: cycle.server_report,
     })
 }

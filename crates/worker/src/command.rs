@@ -56,12 +56,12 @@ pub fn run_rank_with<R: Runner>(arguments: RankArguments) -> Result<Infallible, 
         error,
     })?;
     start_log();
-    // mistral.rs needs a runtime of several threads: it blocks in place while it loads.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(WorkerError::Runtime)?;
+    let mut builder = match R::BLOCKS_IN_PLACE {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder.worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(WorkerError::Runtime)?;
     runtime.block_on(session::run::<R>(io::stdin(), reports))?;
     // Not returned from: the engine's own threads would be waited for.
     std::process::exit(0)

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use joulemark_experiment::Spec;
-use joulemark_measurement::{CpuPlacement, FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, Window};
+use joulemark_measurement::{
+    CpuPlacement, FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, Window,
+};
 
 /// Raised with every change that an older peer would misread.
 pub const VERSION: u32 = 1;
@@ -115,10 +117,11 @@ pub enum Report {
         cycle: u32,
         request: FailedRequest,
     },
-    /// What it took the rank to send the cycle's requests to a server.
+    /// What it took the rank to send the cycle's requests to a server, and what the server said of itself meanwhile.
     Generated {
         cycle: u32,
         load_generator: LoadGenerator,
+        server_report: Box<ServerReport>,
     },
     /// All requests of the cycle are out.
     CycleReported {

@@ -8,11 +8,14 @@ use crate::inference::{Engine, EngineError, FinishReason, Generated, Generation,
 use joulemark_experiment::{Device, Spec};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine};
+use joulemark_measurement::{FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport};
 
 /// Runs a rank's prompts.
 pub trait Runner: Send + Sync + Sized + 'static {
     type Prompt: Send;
+
+    /// Whether it blocks the thread that it runs on, so that others have to go on meanwhile: mistral.rs does while it loads.
+    const BLOCKS_IN_PLACE: bool;
 
     /// Loads the model, or waits for the server that has it, and prepares the rank's prompts.
     ///
@@ -29,9 +32,19 @@ pub trait Runner: Send + Sync + Sized + 'static {
     /// [`EngineError`] where the experiment is to fail; a request that is only to be counted as failed is an [`Outcome`].
     fn run(&self, prompt: Self::Prompt) -> impl Future<Output = Result<Outcome, EngineError>> + Send;
 
-    /// Returns what this process itself took since it was asked the last time, where that is another's than the engine's.
+    /// Begins a cycle: what was taken and said before is not the cycle's.
+    fn begin_cycle(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Returns what this process itself took in the cycle, where that is another's than the engine's.
     fn load_generator(&self) -> Option<LoadGenerator> {
         None
+    }
+
+    /// Returns what a server said of itself over the cycle, which has ended.
+    fn server_report(&self) -> impl Future<Output = ServerReport> + Send {
+        std::future::ready(ServerReport::default())
     }
 }
 
@@ -66,6 +79,8 @@ pub struct InProcess<E> {
 
 impl<E: Engine> Runner for InProcess<E> {
     type Prompt = PreparedPrompt;
+
+    const BLOCKS_IN_PLACE: bool = true;
 
     async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
         let engine = E::load(LoadRequest {

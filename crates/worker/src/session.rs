@@ -151,15 +151,19 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
 }
 
 async fn measure<R: Runner>(runner: &R, spec: &Spec, cycle: u32, reporter: &Reporter) -> Result<(), SessionError> {
-    // What was taken before the cycle is not the cycle's.
-    let _ = runner.load_generator();
+    runner.begin_cycle().await;
     let start = Monotonic::now();
     let outcomes = pass(runner, spec, runner.prompts()).await?;
     let window = window(start, Monotonic::now());
     let load_generator = runner.load_generator();
     reporter.send(&Report::Measured { cycle, window })?;
     if let Some(load_generator) = load_generator {
-        reporter.send(&Report::Generated { cycle, load_generator })?;
+        let server_report = Box::new(runner.server_report().await);
+        reporter.send(&Report::Generated {
+            cycle,
+            load_generator,
+            server_report,
+        })?;
     }
     for outcome in outcomes {
         reporter.send(&match outcome {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{beside, quantity};
-use joulemark_analysis::metrics::{Metric, all, find};
+use joulemark_analysis::metrics::{Group, Metric, all, find};
 
 const GROUPS: [&str; 5] = ["inference", "energy", "compute", "efficiency", "timing"];
 /// What says only of a metric that it is null, which stands beside that metric.
@@ -65,9 +65,14 @@ fn reasons(results: &Value) -> Reasons<'_> {
     unknown.filter_map(|(_, message)| message.split_once(": ")).collect()
 }
 
-/// None for a list or an object, which has a place of its own or none.
+/// None for a list or an object, which has a place of its own or none, and for what this engine never has.
 fn line(metrics: &[Metric], name: &str, value: &Value, results: &Value, reasons: &Reasons<'_>) -> Option<String> {
     if value.is_null() {
+        let is_of_servers = |metric: &Metric| metric.group == Group::Inference && metric.why_null.is_none();
+        let is_of_others = find(metrics, name).is_some_and(is_of_servers);
+        if is_of_others && !reasons.contains_key(name) {
+            return None;
+        }
         let reason = reasons
             .get(name)
             .map(|reason| format!("  ({reason})"))
@@ -158,7 +163,7 @@ mod tests {
 
     fn results() -> Value {
         json!({
-            "inference": {"total_tokens": 861, "tokens_per_second": 30.8971},
+            "inference": {"total_tokens": 861, "tokens_per_second": 30.8971, "cached_input_tokens": null},
             "energy": {"total_energy_j": 77.8824, "gpu_energy_j": null, "phases": [], "sources": [
                 {"source": "tdp_estimate", "method": "estimate", "confidence": "low", "domain": "package", "scope": "host",
                  "zone": null, "gpu_uuid": null, "energy_j": 78.52, "uncertainty_j": 54.964},
@@ -192,6 +197,7 @@ mod tests {
             );
         }
         assert!(!text.contains("metric_unknown"), "{text}");
+        assert!(!text.contains("cached_input_tokens"), "of a server alone: {text}");
     }
 
     fn squeezed(line: &str) -> Vec<&str> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::servers::ServerFinding;
 use crate::engines::{EngineProblem, FoundEngine};
 use joulemark_experiment::OfferedEngine;
 use joulemark_measurement::{EnergyMethod, SourceReading};
@@ -22,6 +23,8 @@ pub struct Examination {
     pub sources: Vec<SourceReading>,
     /// Every engine that was looked for.
     pub engines: Vec<EngineFinding>,
+    /// Every engine of the configuration that is a server.
+    pub servers: Vec<ServerFinding>,
 }
 
 /// One engine: what it is where it can be started, and otherwise why not.
@@ -77,6 +80,7 @@ impl Examination {
         sources: Vec<SourceReading>,
         devices: Devices,
         engines: Vec<Result<FoundEngine, EngineProblem>>,
+        servers: Vec<ServerFinding>,
     ) -> Self {
         let measured = |source: &SourceReading| source.energy_j.is_some() && source.method != EnergyMethod::Estimate;
         Self {
@@ -86,6 +90,7 @@ impl Examination {
             cpu: devices.cpu,
             sources,
             engines: engines.into_iter().map(EngineFinding::new).collect(),
+            servers,
         }
     }
 
@@ -118,6 +123,9 @@ impl Examination {
         text.push_str("\nEngines\n");
         for engine in &self.engines {
             let _ = writeln!(text, "  {}", engine.text().trim_start());
+        }
+        for server in &self.servers {
+            let _ = writeln!(text, "  {}", server.text());
         }
         let model = self.cpu.model.as_deref().unwrap_or("unknown model");
         let clock = self
@@ -196,6 +204,7 @@ mod tests {
                 name: "mistral".to_owned(),
                 looked: "/opt/engines".to_owned(),
             })],
+            Vec::new(),
         )
     }
 

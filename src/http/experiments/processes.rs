@@ -10,7 +10,7 @@ use joulemark_analysis::complete_rank_cycle;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::{
     ComputeMetrics, EnergyMetrics, FailedRequest, InferenceMetrics, LoadGenerator, RankCycle, RequestMeasurement,
-    Window,
+    ServerReport, Window,
 };
 
 /// The raw results: one item a rank and cycle, with every request and the time of every token.
@@ -47,6 +47,8 @@ pub struct Process {
     pub failed_requests: Vec<FailedRequest>,
     /// The process that sent the requests to a server; null for an engine that is none.
     pub load_generator: Option<LoadGenerator>,
+    /// What a server said of itself meanwhile; null for an engine that is none.
+    pub server_report: Option<ServerReport>,
 }
 
 /// Read a completed experiment's raw results
@@ -101,5 +103,6 @@ fn process(mut cycle: RankCycle, kept: bool, token_ids_withheld: bool) -> Proces
         requests: kept.then_some(shown),
         failed_requests: cycle.failed_requests,
         load_generator: cycle.load_generator,
+        server_report: cycle.server_report,
     }
 }

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use super::engine_choice::{ChosenEngine, choose_engine};
 use super::prompt_source::{lacks_prompt_file, without_lines_of_file};
+use crate::engines::attached::refused_model;
 use crate::engines::{EngineProblem, MISTRAL};
 use crate::scheduler::context::Limits;
 use crate::scheduler::models::{LocatedModel, ModelRefusal, ModelSources, is_hub_id};
-use crate::scheduler::run::server::refused_model;
 use crate::scheduler::step::Scheduler;
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{

@@ -169,25 +169,20 @@ impl Run {
             }
         };
         start.done();
-        let pids = match &server {
-            Some(server) => EnginePids::of_server(server.pids.clone()),
-            None => EnginePids::of_workers(&ranks.pids()),
-        };
-        // A rank that sends requests to a server is this service's own load, and none of the engine's.
-        let tracked = [pids.all(), ranks.pids()].concat();
-        tokio::task::block_in_place(|| self.track(&tracked));
+        let tracked = tokio::task::block_in_place(|| self.track(&ranks, server.as_ref()));
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let mut driven = Driven::default();
         let ended = self
             .drive(&mut ranks, server.as_mut(), (&model, &milestones), &mut driven)
             .await;
+        let pids = tokio::task::block_in_place(|| self.pids(&ranks, server.as_ref()));
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
             .end(if ended.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
             .await;
         let mut warnings = self.record.warnings.clone();
-        warnings.extend(server.as_ref().and_then(EngineServer::warning));
+        warnings.extend(server.as_ref().and_then(|server| server.processes.warning()));
         end(server).await;
         let outcome = match (ended, driven.facts.clone()) {
             // Also of a cancel: what was finished by then can be read.
@@ -215,12 +210,30 @@ impl Run {
         outcome.map_err(|stop| (stop, tails))
     }
 
-    /// Follows the CPU time of the workers. Blocks on /proc.
-    fn track(&self, pids: &[u32]) {
-        for pid in pids {
-            if let Err(error) = self.context.resources.meter.track(*pid) {
-                tracing::warn!(pid, %error, "the worker's CPU time cannot be followed: host energy stays unattributed");
-            }
+    /// Follows the CPU time of the workers and of the server that they send requests to; lists what is followed. Blocks on
+    /// /proc.
+    fn track(&self, ranks: &Ranks, server: Option<&EngineServer>) -> Vec<u32> {
+        let meter = &self.context.resources.meter;
+        let unfollowed = |error| {
+            tracing::warn!(%error, "the engine's CPU time cannot be followed: host energy stays unattributed");
+        };
+        let mut tracked = ranks.pids();
+        for pid in &tracked {
+            meter.track(*pid).unwrap_or_else(unfollowed);
+        }
+        if let Some(server) = server {
+            server.processes.follow(meter).unwrap_or_else(unfollowed);
+            tracked.extend(server.processes.followed());
+        }
+        tracked
+    }
+
+    /// Lists what the energy is attributed to: a rank that sends requests to a server is this service's own load, and none
+    /// of the engine's. Blocks on /proc.
+    fn pids(&self, ranks: &Ranks, server: Option<&EngineServer>) -> EnginePids {
+        match server {
+            Some(server) => server.processes.now(&self.context.resources.meter),
+            None => EnginePids::of_workers(&ranks.pids()),
         }
     }
 

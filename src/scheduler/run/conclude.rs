@@ -106,6 +106,7 @@ impl Measured<'_> {
             requests: pass.requests.clone(),
             failed_requests: pass.failed.clone(),
             load_generator: pass.load_generator,
+            server_report: pass.server_report,
         }
     }
 }

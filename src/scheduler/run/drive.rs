@@ -12,7 +12,7 @@ use joulemark_analysis::hull;
 use joulemark_experiment::report::ModelFacts;
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, Window};
+use joulemark_measurement::{FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, Window};
 use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
 
 /// One rank's part of one cycle as the worker reported it.
@@ -25,6 +25,7 @@ pub struct RankPass {
     /// Requests to a server that have no answer to be counted.
     pub failed: Vec<FailedRequest>,
     pub load_generator: Option<LoadGenerator>,
+    pub server_report: Option<ServerReport>,
 }
 
 /// All that the workers reported.
@@ -210,6 +211,7 @@ impl Drive<'_> {
                         requests: Vec::new(),
                         failed: Vec::new(),
                         load_generator: None,
+                        server_report: None,
                     });
                 }
                 Report::Request { cycle: of, request } if of == cycle => {
@@ -222,8 +224,10 @@ impl Drive<'_> {
                 Report::Generated {
                     cycle: of,
                     load_generator,
+                    server_report,
                 } if of == cycle => {
-                    pass_of(rank, &mut passes, &waiting)?.load_generator = Some(load_generator);
+                    let pass = pass_of(rank, &mut passes, &waiting)?;
+                    (pass.load_generator, pass.server_report) = (Some(load_generator), Some(*server_report));
                 }
                 Report::CycleReported { cycle: of } if of == cycle => {
                     self.has_all_lines(rank, &passes)

@@ -1,27 +1,45 @@
-/// The processes that an experiment's energy is attributed to, by rank, each with all that it started.
+/// The processes that an experiment's energy is attributed to, by rank.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnginePids(Vec<Vec<u32>>);
+pub struct EnginePids {
+    /// Those that the meter follows, each with all that it started.
+    followed: Vec<Vec<u32>>,
+    /// All that may compute on a rank's GPUs.
+    computing: Vec<Vec<u32>>,
+}
 
 impl EnginePids {
     /// Returns those of workers that compute, one a rank.
     pub fn of_workers(pids: &[u32]) -> Self {
-        Self(pids.iter().map(|pid| vec![*pid]).collect())
+        let each: Vec<_> = pids.iter().map(|pid| vec![*pid]).collect();
+        Self {
+            followed: each.clone(),
+            computing: each,
+        }
     }
 
-    /// Returns those of a server, which is all of one rank; none where they cannot be told.
-    pub fn of_server(pids: Vec<u32>) -> Self {
-        Self(vec![pids])
+    /// Returns those of a server, which is all of one rank: the `followed` ones, none where they cannot be told, and all
+    /// that it has `started`.
+    pub fn of_server(followed: Vec<u32>, started: Vec<u32>) -> Self {
+        Self {
+            followed: vec![followed],
+            computing: vec![started],
+        }
     }
 
     pub fn of_rank(&self, rank: u32) -> &[u32] {
-        self.0.get(rank as usize).map_or(&[], Vec::as_slice)
+        self.followed.get(rank as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Lists those that may compute on a rank's GPUs.
+    pub fn computing_of_rank(&self, rank: u32) -> &[u32] {
+        self.computing.get(rank as usize).map_or(&[], Vec::as_slice)
     }
 
     /// Lists those of all ranks; none where those of one cannot be told.
     pub fn all(&self) -> Vec<u32> {
-        match self.0.iter().any(Vec::is_empty) {
+        match self.followed.iter().any(Vec::is_empty) {
             true => Vec::new(),
-            false => self.0.concat(),
+            false => self.followed.concat(),
         }
     }
 }

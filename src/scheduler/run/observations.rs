@@ -39,7 +39,7 @@ pub async fn timeseries(meter: &HostMeter, spec: &Spec, claimed_at: Monotonic) -
 fn watched_gpus(spec: &Spec, pids: &EnginePids) -> Vec<WatchedGpu> {
     let of_rank = |rank: u32| {
         let pids = if spec.device == Device::Cuda {
-            pids.of_rank(rank).to_vec()
+            pids.computing_of_rank(rank).to_vec()
         } else {
             Vec::new()
         };

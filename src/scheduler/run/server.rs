@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::time::Duration;
 
-use joulemark_experiment::{Device, Spec, Warning, WarningCode};
+use joulemark_experiment::{Device, Spec};
 use joulemark_keeper::KeepOrder;
-use joulemark_measurement::quoted;
-use joulemark_openai::{Client, Endpoint, Secret, served_models};
-use joulemark_process_discovery::{FindBy, find};
 use joulemark_store::Record;
 use joulemark_worker::protocol::ServerJob;
 
 use super::failure::Stop;
 use super::kept_engine::{KeptEngine, grace_ms};
 use super::rank::Tag;
+use super::server_processes::Processes;
 use crate::config::EngineSettings;
+use crate::engines::attached::read_key;
 use crate::engines::environment;
 use crate::scheduler::context::Context;
 use crate::scheduler::models::{EngineChoice, LocatedModel};
@@ -30,10 +27,7 @@ const DEFAULT_CONTEXT_TOKENS: u64 = 4096;
 pub struct EngineServer {
     /// For the worker that sends the requests.
     pub job: ServerJob,
-    /// Its processes, each with all that it started; none where they cannot be told.
-    pub pids: Vec<u32>,
-    /// Why its processes cannot be told.
-    why_no_pids: Option<String>,
+    pub processes: Processes,
     kept: Option<KeptEngine>,
 }
 
@@ -55,7 +49,11 @@ impl EngineServer {
         let settings = context.servers.get(&spec.engine);
         let settings = settings
             .ok_or_else(|| Stop::Server(format!("the engine {} is no longer in the configuration", spec.engine)))?;
-        let api_key = read_key(&settings.api_key_file)?;
+        let key_file = settings.api_key_file.clone();
+        let api_key = tokio::task::spawn_blocking(move || read_key(&key_file)).await;
+        let api_key = api_key
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(Stop::Server)?;
         let job = |endpoint: String, served: Option<&str>| ServerJob {
             endpoint,
             model: served.map(str::to_owned),
@@ -65,11 +63,9 @@ impl EngineServer {
             max_sequence_tokens: max_sequence_tokens(spec, model),
         };
         if !settings.is_managed() {
-            let (pids, why_no_pids) = processes(settings).await;
             return Ok(Some(Self {
                 job: job(settings.endpoint.clone(), Some(&spec.model_name)),
-                pids,
-                why_no_pids,
+                processes: Processes::find(settings).await,
                 kept: None,
             }));
         }
@@ -89,8 +85,7 @@ impl EngineServer {
         let served = Some(settings.model_name.as_str()).filter(|name| !name.is_empty());
         Ok(Some(Self {
             job: job(format!("http://{}:{port}", Ipv4Addr::LOCALHOST), served),
-            pids: vec![kept.pid],
-            why_no_pids: None,
+            processes: Processes::Started(kept.pid),
             kept: Some(kept),
         }))
     }
@@ -106,15 +101,6 @@ impl EngineServer {
         }
     }
 
-    /// Warns where the server's processes cannot be told.
-    pub fn warning(&self) -> Option<Warning> {
-        let why = self.why_no_pids.as_ref()?;
-        Some(Warning {
-            code: WarningCode::EngineNotFound,
-            message: format!("no energy of the host is attributed to the engine: {why}"),
-        })
-    }
-
     /// Ends a server that was started for the experiment, and leaves any other as it is.
     pub async fn end(self) {
         if let Some(kept) = self.kept {
@@ -123,68 +109,9 @@ impl EngineServer {
     }
 }
 
-/// How long a server may take to list its models while a submission waits.
-const LIST_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Says which models a server has that runs already, where it says so and `name` is none of them. One that does not answer
-/// may do so when the experiment runs.
-pub async fn refused_model(settings: &EngineSettings, name: &str) -> Option<String> {
-    let endpoint = settings.endpoint.parse().ok()?;
-    let key = read_key(&settings.api_key_file).ok()?;
-    let client = Client::new(endpoint, key.as_deref().and_then(Secret::bearer));
-    let served = served_models(&client, LIST_PATIENCE).await.ok()?;
-    if served.iter().any(|served| served == name) {
-        return None;
-    }
-    let there = match served.is_empty() {
-        true => "none".to_owned(),
-        false => served.join(", "),
-    };
-    Some(format!(
-        "is {}, which the engine does not serve; it serves {there}",
-        quoted(name)
-    ))
-}
-
-/// Finds the processes of a server that runs already; none, and why, where they cannot be told.
-async fn processes(settings: &EngineSettings) -> (Vec<u32>, Option<String>) {
-    let mut by = Vec::new();
-    if !settings.systemd_unit.is_empty() {
-        by.push(FindBy::Unit(settings.systemd_unit.clone()));
-    }
-    if !settings.pid_file.as_os_str().is_empty() {
-        by.push(FindBy::PidFile(settings.pid_file.clone()));
-    }
-    if let Ok(endpoint) = settings.endpoint.parse::<Endpoint>() {
-        by.push(FindBy::Port {
-            host: endpoint.host().to_owned(),
-            port: endpoint.port(),
-        });
-    }
-    let found = tokio::task::spawn_blocking(move || find(&by)).await;
-    match found {
-        Ok(Ok(served)) => (served.pids, None),
-        Ok(Err(why)) => (Vec::new(), Some(why.to_string())),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    }
-}
-
 /// A port of the loopback address that nobody has just now.
 fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-fn read_key(file: &Path) -> Result<Option<String>, Stop> {
-    if file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let unreadable = |error: String| Stop::Server(format!("the engine's api_key_file cannot be read: {error}"));
-    let (_, bytes) = joulemark_files::read_given(file).map_err(|error| unreadable(error.to_string()))?;
-    let key = String::from_utf8(bytes).map_err(|_| unreadable("it is no text".to_owned()))?;
-    match key.trim() {
-        "" => Err(unreadable("it is empty".to_owned())),
-        key => Ok(Some(key.to_owned())),
-    }
 }
 
 /// What the service fills into a command itself.

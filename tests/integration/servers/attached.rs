@@ -57,6 +57,32 @@ async fn a_server_that_runs_already_is_measured_and_its_processes_are_those_that
 }
 
 #[tokio::test]
+async fn what_the_server_says_of_itself_stands_beside_each_cycle() {
+    let answering = Answering::start(&["100"], &[]);
+    let Service { server, .. } = &Service::start(&engine(&answering, ""));
+    let mut asked = experiment("lab");
+    asked["num_cycles"] = json!(1);
+    let id = server.accepted(&asked).await;
+    server.until_state(&id, "completed").await;
+    let items = server.processes(&id).await["items"].clone();
+    let usage = &items[0]["server_report"]["usage"];
+    // Two at a time for 1.6 s, of which each half second is seen.
+    assert!(usage["samples"].as_u64().is_some_and(|samples| samples > 0), "{usage}");
+    assert_eq!(
+        (&usage["max_running"], &usage["max_waiting"]),
+        (&json!(2.0), &json!(0.0))
+    );
+    assert_eq!(
+        usage["prefix_cache_queries"].as_f64(),
+        items[0]["inference"]["input_tokens"].as_f64()
+    );
+    assert_eq!(
+        (&usage["preemptions"], &items[0]["server_report"]["timings"]),
+        (&json!(null), &json!(null))
+    );
+}
+
+#[tokio::test]
 async fn requests_that_fail_are_counted_and_fail_the_experiment_unless_a_share_is_accepted() {
     let answering = Answering::start(&["1", "0", "three"], &[]);
     let Service { server, .. } = &Service::start(&engine(&answering, ""));

@@ -50,6 +50,15 @@ pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<War
         let message = format!("{cached} of {input} prompt tokens came from the server's cache and were not computed");
         warnings.push(warning(WarningCode::EngineLimited, message));
     }
+    let usages = cycles.iter().filter_map(|cycle| cycle.server_report?.usage);
+    let preemptions: f64 = usages.filter_map(|usage| usage.preemptions).sum();
+    if preemptions > 0.0 {
+        let message = format!(
+            "the server put {preemptions:.0} requests back for want of room in its KV cache: what they had computed was \
+             computed anew"
+        );
+        warnings.push(warning(WarningCode::EngineLimited, message));
+    }
     let lag = cycles
         .iter()
         .filter_map(|cycle| cycle.load_generator?.lag_p99_ms)
@@ -81,7 +90,8 @@ mod tests {
     use super::*;
     use crate::fixtures::{rank_cycle, spec};
     use joulemark_measurement::{
-        CapabilityCard, CpuPlacement, EosHandling, LoadGenerator, RequestFailure, ServedEngine, Window,
+        CapabilityCard, CpuPlacement, EosHandling, LoadGenerator, RequestFailure, ServedEngine, ServerReport,
+        ServerUsage, Window,
     };
 
     fn load(capabilities: CapabilityCard, prompt_cache: PromptCache) -> LoadReport {
@@ -137,6 +147,13 @@ mod tests {
             cpu_sec: 1.0,
             lag_p99_ms: Some(7.25),
         });
+        cycle.server_report = Some(ServerReport {
+            usage: Some(ServerUsage {
+                preemptions: Some(2.0),
+                ..ServerUsage::default()
+            }),
+            timings: None,
+        });
         let warnings = check(
             &spec(1, 1),
             &[load(CapabilityCard::default(), PromptCache::Prefixed)],
@@ -147,6 +164,7 @@ mod tests {
             codes(&warnings),
             [
                 RequestsFailed,
+                EngineLimited,
                 EngineLimited,
                 EngineLimited,
                 EngineLimited,

@@ -169,6 +169,25 @@ fn a_process_gets_its_share_and_an_idle_one_next_to_nothing() {
 }
 
 #[test]
+fn a_group_has_the_share_that_its_clock_counts() {
+    let (source, _) = Package::boxed("package-0", Behaviour::Steady);
+    let meter = HostMeter::start(opened(vec![source])).expect("a meter");
+    let group = tempfile::tempdir().expect("a folder");
+    let count =
+        |usec: u32| std::fs::write(group.path().join("cpu.stat"), format!("usage_usec {usec}\n")).expect("a file");
+    count(1_000_000);
+    let clock = crate::CgroupCpuClock::open(group.path()).expect("a clock");
+    meter.track_group(u32::MAX, clock).expect("it counts");
+    let start = meter.edge();
+    count(1_002_000);
+    std::thread::sleep(Duration::from_millis(100));
+    let window = between(start, meter.edge());
+    let share = meter.read(&window, &[], &[u32::MAX]).cpu_time_share.expect("a share");
+    assert!(share > 0.0, "{share}");
+    assert!(meter.family(u32::MAX).is_empty());
+}
+
+#[test]
 fn a_process_that_ended_inside_the_window_keeps_what_it_used() {
     let (source, _) = Package::boxed("package-0", Behaviour::Steady);
     let meter = HostMeter::start(opened(vec![source])).expect("a meter");

@@ -181,6 +181,7 @@ pub fn rank_cycle(rank: u32, cycle: u32) -> RankCycle {
         }],
         failed_requests: Vec::new(),
         load_generator: None,
+        server_report: None,
     }
 }
 
