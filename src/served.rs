@@ -15,6 +15,7 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
     AnswerChunk, FailedRequest, LoadGenerator, PromptCache, RequestMeasurement, ServedEngine, ServerReport,
 };
+use joulemark_meter::raise_priority;
 use joulemark_openai::{Answer, Client, Extras, Failure, FailureReason, Request, Sampling, Secret};
 use joulemark_worker::inference::{EngineError, Sampling as Chosen, TokenCounter};
 use joulemark_worker::protocol::{Job, ServerJob};
@@ -57,6 +58,8 @@ impl Runner for Served {
     const BLOCKS_IN_PLACE: bool = false;
 
     async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
+        // This is the thread that reads sockets: it would wait behind the engine that it measures.
+        raise_priority();
         let server = job.server.as_ref();
         let server = server.ok_or_else(|| EngineError::Load("no address of a server came with the job".to_owned()))?;
         let client = client(server)?;

@@ -9,7 +9,6 @@ mod crew;
 pub mod health;
 mod lock;
 pub mod measure;
-mod priority;
 mod punctuality;
 mod sampler;
 mod slices;

@@ -42,6 +42,7 @@ mod estimation;
 #[cfg(test)]
 mod fixtures;
 mod host_meter;
+mod priority;
 mod process_stat;
 mod process_tree;
 mod source;
@@ -62,6 +63,7 @@ pub use estimation::window::readings;
 pub use host_meter::health::{MeterHealth, SourceHealth};
 pub use host_meter::measure::Metered;
 pub use host_meter::{Attention, HostMeter};
+pub use priority::raise_priority;
 // The measurement words that this API takes and returns, so that a user needs one dependency only.
 pub use joulemark_measurement::clock::Monotonic;
 pub use joulemark_measurement::{

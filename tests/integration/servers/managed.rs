@@ -92,8 +92,10 @@ async fn a_cancel_ends_the_server_with_all_that_it_started() {
 
 #[tokio::test]
 async fn a_service_that_is_killed_at_any_moment_leaves_no_server_behind() {
-    let mut chance = ChaCha8Rng::seed_from_u64(19);
-    for round in 0..5 {
+    // More of them by hand: `KILLS=50 cargo test --release --test integration killed_at_any_moment`.
+    let kills = std::env::var("KILLS").map_or(5, |kills| kills.parse().expect("a number"));
+    let mut chance = ChaCha8Rng::seed_from_u64(kills);
+    for round in 0..kills {
         let (engines, (name, mark)) = with_children(&format!("kill-{round}"));
         let service = Service::start_with_environment(&engines, &[(name, &mark)]);
         let mut slow = experiment("answering");

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::beat::Beat;
 use super::crew::Crew;
 use super::lock::lock;
-use super::priority;
 use super::unit::Unit;
 use crate::estimation::edge_reads::{Awaited, EdgeReads};
 use crate::estimation::polling::{Pace, Polls};
 use crate::estimation::timeline::Timeline;
+use crate::priority::raise_priority;
 use crate::source::SourceDescription;
 use crate::telemetry::thread_cpu_sec;
 use joulemark_measurement::clock::Monotonic;
@@ -39,7 +39,7 @@ struct Superseded(Arc<Unit>);
 
 /// Reads what answers in time until the meter ends, or goes on with the one source whose driver kept this thread.
 pub fn read_together(crew: Arc<Crew>) {
-    priority::raise();
+    raise_priority();
     if let Err(superseded) = Sampler::new(Arc::clone(&crew)).run() {
         crew.read_alone(&superseded.0);
     }

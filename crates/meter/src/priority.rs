@@ -1,4 +1,4 @@
-//! How the kernel treats the meter's thread: it sleeps nearly always, and is late by as much as others make it wait.
+//! How the kernel treats a thread that sleeps nearly always, and is late by as much as others make it wait.
 
 use std::io;
 
@@ -12,14 +12,15 @@ const REAL_TIME_PRIORITY: libc::c_int = 1;
 const NICE: libc::c_int = -10;
 
 /// Raises the calling thread as far as this process may: real time with CAP_SYS_NICE or RLIMIT_RTPRIO, else a better
-/// nice value, else nothing. Never fails: a thread that is late says so in its readings.
-pub fn raise() {
+/// nice value, else nothing. Never fails: what is late is to say so in its figures. For threads that stamp what happens, as
+/// the meter's and a load generator's; what they start is not raised.
+pub fn raise_priority() {
     if let Err(error) = nix::sys::prctl::set_timerslack(TIMER_SLACK_NS) {
-        tracing::debug!(%error, "the meter's timer slack stays what it was");
+        tracing::debug!(%error, "the timer slack stays what it was");
     }
     match real_time().or_else(|_| nicer()) {
-        Ok(how) => tracing::debug!("the meter's thread runs with {how}"),
-        Err(error) => tracing::debug!(%error, "the meter's thread runs like any other"),
+        Ok(how) => tracing::debug!("the thread runs with {how}"),
+        Err(error) => tracing::debug!(%error, "the thread runs like any other"),
     }
 }
 
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn a_raised_thread_goes_on_and_its_sleeps_are_sharp_and_others_stay_what_they_were() {
         std::thread::spawn(|| {
-            raise();
+            raise_priority();
             // A real-time thread has none at all.
             let slack_ns = nix::sys::prctl::get_timerslack().expect("it is told");
             assert!([0, TIMER_SLACK_NS as i32].contains(&slack_ns), "{slack_ns}");
