@@ -54,6 +54,8 @@ pub struct Turn {
 impl Runner for Served {
     type Prompt = Turn;
 
+    const IN_WAVES: bool = false;
+
     // Sockets and requests on one thread: none wakes another.
     const BLOCKS_IN_PLACE: bool = false;
 
@@ -95,11 +97,13 @@ impl Runner for Served {
             activation_dtype: "unknown".to_owned(),
             max_sequence_tokens: server.max_sequence_tokens.unwrap_or(0),
             truncated_prompts: 0,
+            eos,
             server: Some(ServedEngine {
                 capabilities: card,
                 eos,
                 prompt_cache,
             }),
+            batch_check: None,
         })
     }
 

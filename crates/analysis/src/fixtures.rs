@@ -162,6 +162,8 @@ pub fn load(rank: u32) -> LoadReport {
             threads: 2,
         },
         server: None,
+        batch_check: None,
+        eos: None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::complete::cycle_spread;
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
-use joulemark_measurement::{LoadReport, Machine, PhaseEnergy, RankCycle};
+use joulemark_measurement::{BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount};
 
 /// Everything that a finished experiment leaves behind.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub struct ReportInput<'a> {
 
 /// The report as it is stored and served.
 pub fn report(input: ReportInput<'_>) -> Report {
+    let batch_steps = batch_steps(&input);
     let mut aggregate = aggregate(input.cycles, input.hosts);
     attach(&mut aggregate, input.cycles, input.hosts, input.idle);
     aggregate.energy.phases = input.phases;
@@ -44,10 +45,30 @@ pub fn report(input: ReportInput<'_>) -> Report {
         cycles: aggregate.cycles,
         cycle_sd,
         machine: input.machine,
+        batch_check: nearest_to_bound(&input.loads),
+        batch_steps,
         loads: input.loads,
         model: input.model,
         timing: input.timing,
     }
+}
+
+fn nearest_to_bound(loads: &[LoadReport]) -> Option<BatchCheck> {
+    let share = |check: &BatchCheck| check.largest_difference / check.bound;
+    let checks = loads.iter().filter_map(|load| load.batch_check);
+    checks.max_by(|a, b| share(a).total_cmp(&share(b)))
+}
+
+fn batch_steps(input: &ReportInput<'_>) -> Option<Vec<BatchSteps>> {
+    let batch_size = input.spec.batch_size;
+    let is_served = input.loads.iter().any(|load| load.server.is_some());
+    (batch_size > 1 && !is_served).then(|| {
+        let mut sum = StepCount::default();
+        for cycle in input.cycles {
+            sum.add(&StepCount::of(&cycle.requests, batch_size));
+        }
+        sum.histogram()
+    })
 }
 
 fn truncation(spec: &Spec, prompts: u32) -> Option<Warning> {

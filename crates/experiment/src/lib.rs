@@ -3,6 +3,7 @@
 
 pub mod access;
 mod arrival;
+mod batch_rules;
 mod budget;
 mod callback;
 mod capabilities;

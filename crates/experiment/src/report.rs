@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Warning;
-use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine};
+use joulemark_measurement::{
+    BatchCheck, BatchSteps, ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine,
+};
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -117,6 +119,14 @@ pub struct Report {
     pub loads: Vec<LoadReport>,
     pub model: ModelFacts,
     pub timing: Timing,
+    /// Of a batch, whether its sequences came out as each does alone: the check of the rank that came nearest to its bound.
+    /// Null for a batch of one, and for a server.
+    #[serde(default)]
+    pub batch_check: Option<BatchCheck>,
+    /// How many decoding steps gave a token to so many sequences, over ranks and measured cycles, the most sequences first.
+    /// Null for a batch of one, and for a server.
+    #[serde(default)]
+    pub batch_steps: Option<Vec<BatchSteps>>,
 }
 
 /// The model that was really run.

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::batch_rules::batch_problem;
 use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
 use super::decoder::{Decoder, DecoderRequest};
 use super::field::FieldProblem;
@@ -88,6 +89,8 @@ pub fn resolve(
     let is_served = model.is_some_and(|model| model.is_served);
     if is_served {
         problems.extend(server_problems(&spec));
+    } else if model.is_some_and(|model| !model.is_pretended) {
+        problems.extend(batch_problem(&spec));
     }
     if !is_served && spec.device == Device::Cpu && spec.fp_precision == FpPrecision::Bfloat16 {
         problems.push(FieldProblem::new(
@@ -456,17 +459,6 @@ fn warnings(spec: &Spec, is_served: bool) -> Vec<Warning> {
         warn(
             WarningCode::Sampling,
             format!("tokens are sampled at temperature {temperature}; greedy decoding (0) is recommended"),
-        );
-    }
-    if spec.batch_size > 1 && !is_served {
-        let size = spec.batch_size;
-        warn(
-            WarningCode::BatchedOutput,
-            format!(
-                "{size} requests share a batch; mistral.rs 0.8.1 mixes up the answers of sequences that it decodes \
-                 together (seen on the CPU, not tried on a GPU): the work and its cost are those of a real batch, the \
-                 tokens are not those of the prompts"
-            ),
         );
     }
     if spec.device == Device::Cpu && spec.gpu_count > 0 && !is_served {

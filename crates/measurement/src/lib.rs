@@ -2,6 +2,7 @@
 //! Owns the words; knows nothing of how they are aggregated or stored.
 
 mod backoff;
+mod batch;
 pub mod clock;
 mod compute;
 mod energy;
@@ -17,6 +18,7 @@ pub mod units;
 mod warning;
 
 pub use backoff::Backoff;
+pub use batch::{BatchCheck, BatchSteps, BatchVerdict, PassedOver, StepCount};
 pub use compute::{ComputeMetrics, Roofline};
 pub use energy::{
     Baseline, BaselineKind, Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ServedEngine, Window};
+use super::{BatchCheck, EosHandling, ServedEngine, Window};
 
 /// The machine and the build that produced a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,13 @@ pub struct LoadReport {
     /// Longest sequence the model takes, in tokens; 0 where a server does not say.
     pub max_sequence_tokens: u32,
     pub placement: CpuPlacement,
+    /// How the end of a sequence was treated; null in a result of before this was told.
+    #[serde(default)]
+    pub eos: Option<EosHandling>,
     /// What the engine is, where it is a server that is driven over HTTP; null for an engine that is none.
     #[serde(default)]
     pub server: Option<ServedEngine>,
+    /// How the rank's batch came out; null for a batch of one, and for a server.
+    #[serde(default)]
+    pub batch_check: Option<BatchCheck>,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// - `few_cycles`: fewer cycles than an interval of confidence needs
 /// - `sampling`: the output is drawn, not greedy
 /// - `gpus_metered_not_used`: GPUs are leased and metered while inference runs on the CPU
-/// - `batched_output`: requests share batches, whose answers the engine mixes up
+/// - `batched_output`: requests shared batches, whose answers the engine mixed up; of results of before batches were checked
 /// - `synthetic_engine`: the experiment was run by the synthetic engine: no model, no real tokens
 /// - `metric_unknown`: a metric is null; the message says which and why
 /// - `energy_incomplete`: a part of `total_energy_j` could not be measured and is not in it

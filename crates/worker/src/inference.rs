@@ -6,6 +6,7 @@ pub mod prompts;
 mod sampling;
 
 pub use engine::{
-    Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
+    Compare, Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter,
+    TopLogits,
 };
 pub use sampling::{Sampling, TokenChooser};

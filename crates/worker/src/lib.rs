@@ -1,6 +1,7 @@
 //! The child's side: load a model once, warm up, measure cycle after cycle as told, report. Owns the protocol with the
 //! server and the interface that an engine fills in; opens no database and no socket.
 
+mod batch_check;
 mod command;
 pub mod cpu;
 mod cut;

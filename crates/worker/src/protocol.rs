@@ -93,7 +93,7 @@ pub enum Report {
         at_monotonic_sec: f64,
     },
     Loaded {
-        load: LoadReport,
+        load: Box<LoadReport>,
         truncated_prompts: u32,
     },
     WarmedUp {

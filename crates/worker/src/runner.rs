@@ -4,15 +4,22 @@ use std::future::Future;
 
 use super::job::{PreparedPrompt, PreparedPrompts, prepare, sampling};
 use super::protocol::Job;
-use crate::inference::{Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
+use crate::batch_check::batch_check;
+use crate::inference::{Compare, Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
 use joulemark_experiment::{Device, Spec};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport};
+use joulemark_measurement::{
+    BatchCheck, EosHandling, FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport,
+};
 
 /// Runs a rank's prompts.
 pub trait Runner: Send + Sync + Sized + 'static {
     type Prompt: Send;
+
+    /// Whether prompts are run in waves: `batch_size` at once, and the next ones when all have ended. Else the next one is
+    /// run when one has ended.
+    const IN_WAVES: bool;
 
     /// Whether it blocks the thread that it runs on, so that others have to go on meanwhile: mistral.rs does while it loads.
     const BLOCKS_IN_PLACE: bool;
@@ -59,7 +66,9 @@ pub struct Loaded<R> {
     /// 0 where a server does not say.
     pub max_sequence_tokens: u32,
     pub truncated_prompts: u32,
+    pub eos: EosHandling,
     pub server: Option<ServedEngine>,
+    pub batch_check: Option<BatchCheck>,
 }
 
 /// What came of a request.
@@ -80,6 +89,9 @@ pub struct InProcess<E> {
 impl<E: Engine> Runner for InProcess<E> {
     type Prompt = PreparedPrompt;
 
+    // Sequences that are to be decoded together have to begin together.
+    const IN_WAVES: bool = true;
+
     const BLOCKS_IN_PLACE: bool = true;
 
     async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
@@ -90,12 +102,18 @@ impl<E: Engine> Runner for InProcess<E> {
             fp_precision: job.spec.fp_precision,
             quantization: job.spec.quantization.clone(),
             batch_size: job.spec.batch_size,
+            ignores_ends: eos_of(&job.spec) == EosHandling::Ignored,
             counter,
         })
         .await?;
         let at = Monotonic::now();
         let description = engine.description();
         let (prompts, truncated_prompts) = prepare(&engine, job).await?;
+        if job.spec.batch_size > 1 && !description.mixes_lengths {
+            one_length(&prompts)?;
+        }
+        let wave = prompts.iter().take(job.spec.batch_size as usize).collect();
+        let batch_check = batch_check(&engine, wave).await?;
         Ok(Loaded {
             runner: Self {
                 engine,
@@ -107,7 +125,9 @@ impl<E: Engine> Runner for InProcess<E> {
             activation_dtype: description.activation_dtype,
             max_sequence_tokens: description.max_sequence_tokens,
             truncated_prompts,
+            eos: eos_of(&job.spec),
             server: None,
+            batch_check,
         })
     }
 
@@ -122,13 +142,40 @@ impl<E: Engine> Runner for InProcess<E> {
             max_output_tokens: self.spec.max_output_tokens_of(prompt.index),
             min_output_tokens: self.spec.min_output_tokens,
             sampling: sampling(&self.spec, prompt.index),
+            compare: Compare::No,
         };
         let generated = self.engine.generate(generation).await?;
         Ok(Outcome::Measured(measurement(prompt.index, input_tokens, generated)))
     }
 }
 
-fn measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
+/// Returns how an engine in this process treats the end of a sequence.
+fn eos_of(spec: &Spec) -> EosHandling {
+    let of_lines = (0..spec.prompt_lines.len() as u32).map(|line| spec.max_output_tokens_of(line));
+    let longest = of_lines.max().unwrap_or(spec.max_output_tokens);
+    match spec.min_output_tokens {
+        0 => EosHandling::Natural,
+        least if least >= longest => EosHandling::Ignored,
+        _ => EosHandling::Masked,
+    }
+}
+
+/// Refuses prompts of different lengths, which an engine would not decode together.
+fn one_length(prompts: &PreparedPrompts) -> Result<(), EngineError> {
+    let lengths = prompts.iter().map(|prompt| prompt.tokens.len());
+    let (shortest, longest) = lengths.fold((usize::MAX, 0), |(least, most), length| {
+        (least.min(length), most.max(length))
+    });
+    if shortest >= longest {
+        return Ok(());
+    }
+    Err(EngineError::Batch(format!(
+        "prompts have {shortest} to {longest} tokens, and the engine decodes together only sequences of one length; set \
+         max_input_tokens to {shortest} or less, or take prompts.synthetic"
+    )))
+}
+
+pub(crate) fn measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
     let ttft_ms = generated
         .chosen_at
         .first()

@@ -99,6 +99,8 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     let counter = TokenCounter::default();
     tokio::spawn(report_progress(reporter.clone(), counter.clone()));
     let runner = load::<R>(&job, counter.clone(), reporter).await?;
+    // What a batch's check took is no part of the work.
+    counter.reset();
     loop {
         match next(orders).await? {
             Order::WarmUp => {
@@ -141,10 +143,12 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
         activation_dtype: loaded.activation_dtype,
         max_sequence_tokens: loaded.max_sequence_tokens,
         placement: job.placement.clone(),
+        eos: Some(loaded.eos),
         server: loaded.server,
+        batch_check: loaded.batch_check,
     };
     reporter.send(&Report::Loaded {
-        load,
+        load: Box::new(load),
         truncated_prompts: loaded.truncated_prompts,
     })?;
     Ok(loaded.runner)
@@ -174,8 +178,8 @@ async fn measure<R: Runner>(runner: &R, spec: &Spec, cycle: u32, reporter: &Repo
     reporter.send(&Report::CycleReported { cycle })
 }
 
-/// Runs `prompts` with `batch_size` requests always in flight, each prompt taken when its turn comes; results in the
-/// prompts' order.
+/// Runs `prompts` with `batch_size` requests in flight, always or in waves, each prompt taken when its turn comes; results in
+/// the prompts' order.
 async fn pass<R: Runner>(
     runner: &R,
     spec: &Spec,
@@ -184,7 +188,9 @@ async fn pass<R: Runner>(
     let mut running = FuturesUnordered::new();
     let mut results = Vec::new();
     loop {
-        while running.len() < spec.batch_size as usize
+        let takes_more = running.is_empty() || !R::IN_WAVES;
+        while takes_more
+            && running.len() < spec.batch_size as usize
             && let Some(prompt) = prompts.next()
         {
             running.push(runner.run(prompt));

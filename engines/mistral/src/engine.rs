@@ -1,29 +1,35 @@
-//! The only file that names mistral.rs. Every token is chosen and stamped in a logits processor, which sees each
-//! decoding step once; chunks are not tokens and the engine's own clock counts milliseconds and queueing.
+//! Drives mistral.rs. Every token is stamped in a logits processor, which sees each decoding step once; chunks are not
+//! tokens and the engine's own clock counts milliseconds and queueing.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mistralrs::core::{
     DefaultSchedulerMethod, GGUFLoaderBuilder, GGUFSpecificConfig, MistralRsBuilder, ModelDType, SchedulerConfig,
 };
 use mistralrs::{
-    AnyModelBuilder, AutoDeviceMapParams, Constraint, CustomLogitsProcessor, DeviceMapSetting, MistralRs, Model,
-    NormalRequest, Request, RequestMessage, Response, SamplingParams, Tensor, TextMessageRole, TextMessages,
-    TextModelBuilder, TokenSource, best_device, parse_isq_value,
+    AnyModelBuilder, AutoDeviceMapParams, Constraint, DeviceMapSetting, MistralRs, Model, NormalRequest, Request,
+    RequestMessage, Response, SamplingParams, TextMessageRole, TextMessages, TextModelBuilder, TokenSource,
+    best_device, parse_isq_value,
 };
 
 use joulemark_experiment::{ChatMessage, ChatRole, FpPrecision};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{
-    Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenChooser,
-    TokenCounter,
+    Compare, Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, Sampling,
+    TokenChooser, TokenCounter,
 };
+
+use crate::tap::TokenTap;
 
 pub struct MistralEngine {
     model: Model,
     runner: Arc<MistralRs>,
     description: EngineDescription,
     end_tokens: Vec<u32>,
+    /// Whether the engine goes on after the end of a sequence.
+    ignores_ends: bool,
+    has_looked: AtomicBool,
     counter: TokenCounter,
 }
 
@@ -70,18 +76,7 @@ impl Engine for MistralEngine {
     async fn generate(&self, generation: Generation) -> Result<Generated, EngineError> {
         let fail = |message: String| EngineError::Generate(message);
         let repetition_penalty = generation.sampling.repetition_penalty().map(|penalty| penalty as f32);
-        let tap = Arc::new(TokenTap {
-            state: Mutex::new(TapState {
-                chooser: TokenChooser::new(
-                    generation.sampling,
-                    generation.min_output_tokens,
-                    self.end_tokens.clone(),
-                ),
-                token_ids: Vec::with_capacity(generation.max_output_tokens as usize),
-                chosen_at: Vec::with_capacity(generation.max_output_tokens as usize),
-            }),
-            counter: self.counter.clone(),
-        });
+        let tap = Arc::new(self.tap(&generation));
         let sampling_params = SamplingParams {
             max_len: Some(generation.max_output_tokens as usize),
             repetition_penalty,
@@ -134,11 +129,7 @@ impl Engine for MistralEngine {
                 ));
             }
         };
-        let mut state = tap.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (token_ids, chosen_at) = (
-            std::mem::take(&mut state.token_ids),
-            std::mem::take(&mut state.chosen_at),
-        );
+        let (token_ids, chosen_at, top_logits) = tap.taken().map_err(fail)?;
         if token_ids.len() != completion_tokens {
             let seen = token_ids.len();
             return Err(fail(format!(
@@ -156,7 +147,25 @@ impl Engine for MistralEngine {
             sent_at,
             completed_at,
             finish_reason,
+            top_logits,
         })
+    }
+}
+
+impl MistralEngine {
+    /// Returns what sees the logits of a request: it leaves them alone where the engine's own choice is the one asked for.
+    fn tap(&self, generation: &Generation) -> TokenTap {
+        let masks_ends = generation.min_output_tokens > 0 && !self.ignores_ends;
+        let is_greedy = matches!(generation.sampling, Sampling::Greedy { .. });
+        let most = generation.max_output_tokens as usize;
+        if is_greedy && !masks_ends && generation.compare == Compare::No {
+            // The first request, of the warm-up where there is one, is looked at in every step.
+            let looks = !self.has_looked.swap(true, Ordering::Relaxed);
+            return TokenTap::watching(most, looks, self.counter.clone());
+        }
+        let masked_until = if masks_ends { generation.min_output_tokens } else { 0 };
+        let chooser = TokenChooser::new(generation.sampling.clone(), masked_until, self.end_tokens.clone());
+        TokenTap::choosing(chooser, generation.compare.clone(), most, self.counter.clone())
     }
 }
 
@@ -195,6 +204,7 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
             max_sequence_tokens: u32::try_from(metadata.max_seq_len).unwrap_or(u32::MAX),
             vocab_size: tokenizer.get_vocab_size(true) as u32,
             special_token_ids: special,
+            mixes_lengths: false,
         };
         (description, metadata.eos_tok.clone())
     };
@@ -204,6 +214,7 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
     let runner = MistralRsBuilder::new(pipeline, scheduler, false, None)
         // A prompt seen before must be computed again, or its energy would be that of a cache.
         .with_no_prefix_cache(true)
+        .with_disable_eos_stop(request.ignores_ends)
         .build()
         .await;
     let model = Model::new(runner.clone());
@@ -212,6 +223,8 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
         runner,
         description,
         end_tokens,
+        ignores_ends: request.ignores_ends,
+        has_looked: AtomicBool::new(false),
         counter: request.counter,
     })
 }
@@ -257,33 +270,5 @@ fn dtype(request: &LoadRequest) -> ModelDType {
         FpPrecision::Bfloat16 => ModelDType::BF16,
         FpPrecision::Auto if request.force_cpu => ModelDType::F32,
         FpPrecision::Auto => ModelDType::Auto,
-    }
-}
-
-/// Sees the logits of every step of one sequence, chooses the token, stamps it, and leaves the engine no other choice.
-struct TokenTap {
-    state: Mutex<TapState>,
-    counter: TokenCounter,
-}
-
-struct TapState {
-    chooser: TokenChooser,
-    token_ids: Vec<u32>,
-    chosen_at: Vec<Monotonic>,
-}
-
-impl CustomLogitsProcessor for TokenTap {
-    fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
-        let mut values = logits.to_vec1::<f32>()?;
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(token) = state.chooser.choose(&mut values) else {
-            candle_core::bail!("no logit is a number");
-        };
-        values.fill(f32::NEG_INFINITY);
-        values[token as usize] = 0.0;
-        state.token_ids.push(token);
-        state.chosen_at.push(Monotonic::now());
-        self.counter.add_one();
-        Tensor::from_vec(values, logits.shape(), logits.device())
     }
 }

@@ -12,7 +12,9 @@ use joulemark_analysis::hull;
 use joulemark_experiment::report::ModelFacts;
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, Window};
+use joulemark_measurement::{
+    FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, StepCount, Window,
+};
 use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
 
 /// One rank's part of one cycle as the worker reported it.
@@ -144,7 +146,7 @@ impl Drive<'_> {
                     truncated_prompts,
                 } => {
                     check_load(&load).map_err(|error| waiting.misunderstood(rank, error))?;
-                    driven.loads.push(load);
+                    driven.loads.push(*load);
                     // Replicated prompts are the same in every rank; dealt ones are each in one.
                     driven.truncated_prompts = match self.spec.distribution {
                         Distribution::Replicate => truncated_prompts,
@@ -232,7 +234,9 @@ impl Drive<'_> {
                 Report::CycleReported { cycle: of } if of == cycle => {
                     self.has_all_lines(rank, &passes)
                         .map_err(|error| waiting.misunderstood(rank, error))?;
-                    self.has_few_failures(pass_of(rank, &mut passes, &waiting)?)?;
+                    let pass = pass_of(rank, &mut passes, &waiting)?;
+                    self.has_few_failures(pass)?;
+                    self.stayed_together(pass)?;
                     waiting.done(rank);
                 }
                 other => self.note_tokens(&mut tokens, rank, &other),
@@ -270,6 +274,21 @@ impl Drive<'_> {
             reasons: joulemark_analysis::failure_reasons(&pass.failed),
             accepted,
         })
+    }
+
+    /// Checks that no sequence of a batch was put back while others went on. A server's requests are no waves.
+    fn stayed_together(&self, pass: &RankPass) -> Result<(), Stop> {
+        if self.spec.batch_size == 1 || self.server.is_some() {
+            return Ok(());
+        }
+        match StepCount::of(&pass.requests, self.spec.batch_size).passed_over {
+            None => Ok(()),
+            Some(of) => Err(Stop::PassedOver {
+                rank: pass.rank,
+                cycle: pass.cycle,
+                of,
+            }),
+        }
     }
 
     /// An extra reading of every energy source, now.

@@ -5,6 +5,7 @@ use crate::engines::EngineProblem;
 use crate::scheduler::folders::without_folders;
 use crate::scheduler::models::ModelRefusal;
 use joulemark_experiment::{Failure, FailureReason};
+use joulemark_measurement::PassedOver;
 use joulemark_store::StoreError;
 use joulemark_worker::protocol::ProtocolError;
 
@@ -60,6 +61,12 @@ pub enum Stop {
         reasons: String,
         accepted: f64,
     },
+    #[error(
+        "rank {rank}: the engine put prompt {} of cycle {cycle} back after {} tokens while others of its batch went on, and \
+         computed it anew: what was measured is no batch of batch_size; set batch_size to 1",
+        of.prompt_index, of.tokens
+    )]
+    PassedOver { rank: u32, cycle: u32, of: PassedOver },
     #[error("{0}")]
     Server(String),
     #[error(transparent)]
@@ -72,9 +79,10 @@ impl Stop {
         match self {
             Self::Ended { exit, .. } if exit.signal.is_some() => FailureReason::WorkerKilled,
             Self::Ended { .. } => FailureReason::WorkerExited,
-            Self::Reported { .. } | Self::Misunderstood { .. } | Self::RequestsFailed { .. } => {
-                FailureReason::WorkerError
-            }
+            Self::Reported { .. }
+            | Self::Misunderstood { .. }
+            | Self::RequestsFailed { .. }
+            | Self::PassedOver { .. } => FailureReason::WorkerError,
             Self::EngineGone { .. } => FailureReason::WorkerExited,
             Self::Hung { .. } => FailureReason::WorkerHung,
             Self::TimedOut { .. } => FailureReason::Timeout,

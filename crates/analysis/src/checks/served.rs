@@ -113,6 +113,8 @@ mod tests {
                 eos: EosHandling::Natural,
                 prompt_cache,
             }),
+            batch_check: None,
+            eos: None,
         }
     }
 

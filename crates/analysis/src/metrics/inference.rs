@@ -45,7 +45,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Generated tokens; an end-of-sequence token counts.",
         formula: None,
         source: "The engine's own count for each request.",
-        limits: "With `batch_size` above 1 mistral.rs mixes answers up; their number holds.",
+        limits: "Of a result of before batches were checked (`batched_output`) the number holds, the tokens do not.",
         read: Read::Count(|figures| figures.inference.output_tokens),
         beside: &[],
         why_null: Some(nothing_measured),

@@ -209,6 +209,8 @@ pub fn report() -> Report {
         },
         cycles: Vec::new(),
         cycle_sd: CycleSpread::default(),
+        batch_check: None,
+        batch_steps: None,
         machine: Machine {
             hostname: "bench-1".to_owned(),
             kernel: "6.1.0".to_owned(),

@@ -27,6 +27,11 @@ impl TokenCounter {
         self.0.fetch_add(tokens, Ordering::Relaxed);
     }
 
+    /// Forgets what was counted so far.
+    pub fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -43,6 +48,8 @@ pub struct LoadRequest {
     pub quantization: Option<String>,
     /// Requests that run at once.
     pub batch_size: u32,
+    /// Whether every request is to have exactly its `max_output_tokens`, so that the end of a sequence is no end.
+    pub ignores_ends: bool,
     pub counter: TokenCounter,
 }
 
@@ -55,6 +62,8 @@ pub struct EngineDescription {
     pub vocab_size: u32,
     /// Tokens that never stand in a synthetic prompt.
     pub special_token_ids: Vec<u32>,
+    /// Whether it decodes sequences of different lengths together.
+    pub mixes_lengths: bool,
 }
 
 /// One request to the model.
@@ -65,6 +74,64 @@ pub struct Generation {
     /// End-of-sequence is masked until this many tokens are out.
     pub min_output_tokens: u32,
     pub sampling: Sampling,
+    pub compare: Compare,
+}
+
+/// What is kept of the logits, to compare one sequence alone and in a batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Compare {
+    /// Nothing, as in every measured request.
+    #[default]
+    No,
+    /// The largest of each step.
+    Keep,
+    /// Those of the same tokens as before, while each step's token is the one that was chosen then.
+    With(Vec<TopLogits>),
+}
+
+/// The largest logits of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopLogits {
+    /// The token that was chosen.
+    pub token: u32,
+    /// Tokens with their logits, the largest first.
+    pub logits: Vec<(u32, f32)>,
+}
+
+impl TopLogits {
+    /// How many logits of a step are kept.
+    const KEPT: usize = 8;
+
+    /// Returns the largest of `logits`, whose first is the greedy choice; `None` where none is a number.
+    pub fn of(logits: &[f32]) -> Option<Self> {
+        let mut all: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+        all.retain(|(_, logit)| logit.is_finite());
+        let kept = Self::KEPT.min(all.len());
+        let by_size = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if kept < all.len() {
+            all.select_nth_unstable_by(kept, by_size);
+        }
+        all.truncate(kept);
+        all.sort_unstable_by(by_size);
+        Some(Self {
+            token: all.first()?.0,
+            logits: all,
+        })
+    }
+
+    /// Lists the tokens whose logits were kept.
+    pub fn tokens(&self) -> Vec<u32> {
+        self.logits.iter().map(|(token, _)| *token).collect()
+    }
+
+    /// Returns what `logits` has for the same tokens.
+    pub fn again(&self, logits: &[f32]) -> Self {
+        let now = |(token, _): &(u32, f32)| (*token, logits.get(*token as usize).copied().unwrap_or(f32::NAN));
+        Self {
+            token: self.token,
+            logits: self.logits.iter().map(now).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +151,8 @@ pub struct Generated {
     pub sent_at: Monotonic,
     pub completed_at: Monotonic,
     pub finish_reason: FinishReason,
+    /// One a step where they were to be kept or compared, else none.
+    pub top_logits: Vec<TopLogits>,
 }
 
 #[derive(Debug, Error)]
@@ -94,6 +163,8 @@ pub enum EngineError {
     Tokenize(String),
     #[error("the engine failed on a request: {0}")]
     Generate(String),
+    #[error("the batch is not one: {0}")]
+    Batch(String),
 }
 
 /// A loaded model. Cancelling is done by ending the process: some engines panic when a request is dropped.

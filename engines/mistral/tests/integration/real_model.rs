@@ -232,7 +232,7 @@ async fn synthetic_prompts_have_exactly_the_tokens_asked_for_and_long_ones_are_c
     let experiment = json!({
         "model_name": MODEL, "prompts": {"synthetic": {"input_tokens": 40, "count": 3, "seed": 7}},
         "max_input_tokens": 25, "max_output_tokens": 2, "min_output_tokens": 2, "num_cycles": 1,
-        "warmup_iterations": 0, "batch_size": 3,
+        "warmup_iterations": 0,
     });
     let id = server.accepted(&experiment).await;
     server.until_state(&id, "completed").await;

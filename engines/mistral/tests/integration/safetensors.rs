@@ -12,14 +12,15 @@ async fn run(experiment: serde_json::Value) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_folder_with_safetensors_is_run_in_float32_and_batched() {
+async fn a_folder_with_safetensors_is_run_in_float32() {
     let results = run(json!({
         "model_name": "tiny", "prompts": ["ab", "cd", "ef"], "max_output_tokens": 6, "min_output_tokens": 6,
-        "num_cycles": 1, "batch_size": 2, "fp_precision": "float32",
+        "num_cycles": 1, "fp_precision": "float32",
     }))
     .await;
     assert_eq!(results["inference"]["output_tokens"], 3 * 6);
     assert_eq!(results["loads"][0]["activation_dtype"], "f32");
+    assert_eq!(results["loads"][0]["eos"], "ignored");
     assert_eq!(results["model"]["format"], "safetensors");
     assert!(results["compute"]["flops_total"].as_f64().unwrap() > 0.0);
     assert_eq!(results["compute"]["flops_method"], "traced", "{:#}", results["compute"]);

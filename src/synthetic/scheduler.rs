@@ -1,0 +1,151 @@
+//! Decodes sequences together, a step at a time, as engines do. Owns when each gets its tokens; its faults are those of
+//! real schedulers and kernels.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use joulemark_measurement::clock::Monotonic;
+use joulemark_worker::inference::{Compare, FinishReason, Generated, Generation, TokenCounter, TopLogits};
+use tokio::sync::{mpsc, oneshot};
+
+use super::VOCAB_SIZE;
+use super::model::SyntheticModel;
+
+/// How long the first sequence of a batch waits for the others.
+const GATHERING: Duration = Duration::from_millis(1);
+
+/// Logits that are kept of a step.
+const LOGITS: u32 = 8;
+
+pub struct Scheduler(mpsc::UnboundedSender<Sequence>);
+
+struct Sequence {
+    asked: Generation,
+    generated: Generated,
+    ended: oneshot::Sender<Generated>,
+}
+
+impl Scheduler {
+    /// Starts it in the background.
+    pub fn start(model: SyntheticModel, batch_size: u32, counter: TokenCounter) -> Self {
+        let (sender, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(schedule(model, batch_size, counter, waiting));
+        Self(sender)
+    }
+
+    /// Runs a sequence to its end; `None` where the scheduler is gone.
+    pub async fn run(&self, asked: Generation) -> Option<Generated> {
+        let (ended, end) = oneshot::channel();
+        let now = Monotonic::now();
+        let generated = Generated {
+            token_ids: Vec::new(),
+            chosen_at: Vec::new(),
+            sent_at: now,
+            completed_at: now,
+            finish_reason: FinishReason::Length,
+            top_logits: Vec::new(),
+        };
+        let sequence = Sequence {
+            asked,
+            generated,
+            ended,
+        };
+        self.0.send(sequence).ok()?;
+        end.await.ok()
+    }
+}
+
+async fn schedule(
+    model: SyntheticModel,
+    batch_size: u32,
+    counter: TokenCounter,
+    mut waiting: mpsc::UnboundedReceiver<Sequence>,
+) {
+    let mut running: Vec<Sequence> = Vec::new();
+    let mut steps = 0_u64;
+    loop {
+        if running.is_empty() {
+            let Some(first) = waiting.recv().await else { return };
+            running.push(first);
+            if batch_size > 1 {
+                tokio::time::sleep(GATHERING).await;
+            }
+        }
+        while let Ok(next) = waiting.try_recv() {
+            running.push(next);
+        }
+        let is_first = running.iter().any(|sequence| sequence.generated.token_ids.is_empty());
+        let pause = if is_first { model.prefill_ms } else { model.decode_ms };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        steps += 1;
+        step(&model, &mut running, steps.is_multiple_of(2), &counter);
+        let is_done =
+            |sequence: &mut Sequence| sequence.generated.token_ids.len() >= sequence.asked.max_output_tokens as usize;
+        for mut sequence in running.extract_if(.., is_done) {
+            sequence.generated.completed_at = Monotonic::now();
+            // Who asked may be gone.
+            let _ = sequence.ended.send(sequence.generated);
+        }
+    }
+}
+
+/// Gives each sequence its next token.
+fn step(model: &SyntheticModel, running: &mut [Sequence], is_even: bool, counter: &TokenCounter) {
+    let count = running.len();
+    let of_last = running.last().map(|sequence| context(&sequence.asked.tokens));
+    let stepping = if model.preempt && is_even { 1 } else { count };
+    for sequence in &mut running[..stepping] {
+        let own = context(&sequence.asked.tokens);
+        let read = match of_last {
+            Some(last) if model.mix && count > 1 => last,
+            _ => own,
+        };
+        compute_for(Duration::from_millis(model.busy_ms));
+        sequence.take_token(read);
+        counter.add_one();
+    }
+}
+
+impl Sequence {
+    fn take_token(&mut self, context: u64) {
+        let position = self.generated.token_ids.len() as u32;
+        if position >= self.asked.max_output_tokens {
+            return;
+        }
+        let token = position % (VOCAB_SIZE - 1) + 1;
+        let logits = match &self.asked.compare {
+            Compare::No => None,
+            Compare::Keep => Some((0..LOGITS).map(|nth| (nth * 97 + position) % VOCAB_SIZE).collect()),
+            Compare::With(kept) => kept.get(position as usize).map(TopLogits::tokens),
+        };
+        let logits: Option<Vec<u32>> = logits;
+        self.generated.top_logits.extend(logits.map(|tokens| TopLogits {
+            token,
+            logits: tokens.iter().map(|of| (*of, logit(context, position, *of))).collect(),
+        }));
+        self.generated.token_ids.push(token);
+        self.generated.chosen_at.push(Monotonic::now());
+    }
+}
+
+fn context(prompt: &[u32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    prompt.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A number between -8 and 8 that follows from what was read.
+fn logit(context: u64, position: u32, token: u32) -> f32 {
+    let mut hasher = DefaultHasher::new();
+    (context, position, token).hash(&mut hasher);
+    (hasher.finish() >> 40) as f32 / (1 << 20) as f32 - 8.0
+}
+
+/// Uses a CPU, so that there is energy to attribute.
+fn compute_for(period: Duration) {
+    let start = Monotonic::now();
+    let mut sum = 0_u64;
+    while Monotonic::now().sec_since(start) < period.as_secs_f64() {
+        sum = std::hint::black_box(sum.wrapping_add(1));
+    }
+}
