@@ -27,8 +27,9 @@ pub struct SyntheticModel {
     pub refuse: bool,
     /// In a batch each sequence reads what the last one wrote, as in the CPU's attention of mistral.rs 0.8.1.
     pub mix: bool,
-    /// In a batch only the first sequence gets a token in every other step, as of a scheduler that puts the others back.
-    pub preempt: bool,
+    /// From this step on only the first sequence of a batch gets a token in every other step, as of a scheduler that puts the
+    /// others back.
+    pub preempt_from: Option<u64>,
 }
 
 /// Strikes on the request with this number, counted from 0 over warm-up and cycles.
@@ -47,7 +48,7 @@ pub enum SyntheticNameError {
     Prefix,
     #[error(
         "has {}; accepted are load_ms, prefill_ms, decode_ms, busy_ms, children, memory_mb, panic_at, hang_at, exit_at, \
-         error_at, echo, refuse, mix and preempt, each with a whole number",
+         error_at, echo, refuse, mix and preempt_from, each with a whole number",
         quoted(.0)
     )]
     Parameter(String),
@@ -80,7 +81,7 @@ impl FromStr for SyntheticModel {
                 "echo" => model.echo = value != 0,
                 "refuse" => model.refuse = value != 0,
                 "mix" => model.mix = value != 0,
-                "preempt" => model.preempt = value != 0,
+                "preempt_from" => model.preempt_from = Some(value),
                 _ => return Err(SyntheticNameError::Parameter(key.to_owned())),
             }
         }

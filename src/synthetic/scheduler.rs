@@ -78,7 +78,9 @@ async fn schedule(
         let pause = if is_first { model.prefill_ms } else { model.decode_ms };
         tokio::time::sleep(Duration::from_millis(pause)).await;
         steps += 1;
-        step(&model, &mut running, steps.is_multiple_of(2), &counter);
+        let puts_back = model.preempt_from.is_some_and(|from| steps >= from) && steps.is_multiple_of(2);
+        let stepping = if puts_back { 1 } else { running.len() };
+        step(&model, &mut running, stepping, &counter);
         let is_done =
             |sequence: &mut Sequence| sequence.generated.token_ids.len() >= sequence.asked.max_output_tokens as usize;
         for mut sequence in running.extract_if(.., is_done) {
@@ -89,11 +91,10 @@ async fn schedule(
     }
 }
 
-/// Gives each sequence its next token.
-fn step(model: &SyntheticModel, running: &mut [Sequence], is_even: bool, counter: &TokenCounter) {
+/// Gives the first sequences their next token.
+fn step(model: &SyntheticModel, running: &mut [Sequence], stepping: usize, counter: &TokenCounter) {
     let count = running.len();
     let of_last = running.last().map(|sequence| context(&sequence.asked.tokens));
-    let stepping = if model.preempt && is_even { 1 } else { count };
     for sequence in &mut running[..stepping] {
         let own = context(&sequence.asked.tokens);
         let read = match of_last {

@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod bad_submissions;
 mod baselines;
+mod batches;
 mod callbacks;
 mod client;
 mod client_command;
