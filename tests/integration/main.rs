@@ -68,6 +68,7 @@ mod recovered_gpu;
 mod recovery;
 mod refused_gpus;
 mod relabel;
+mod repetition;
 mod representations;
 mod same_host;
 mod servers;

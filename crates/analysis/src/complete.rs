@@ -2,6 +2,7 @@
 //! read, by the same functions.
 
 use super::inference::output_throughput;
+use super::repetition::statistics;
 use super::statistics::standard_deviation;
 use joulemark_experiment::report::{CycleReport, CycleSpread, Report};
 use joulemark_measurement::{EnergyMetrics, InferenceMetrics, RankCycle};
@@ -13,6 +14,7 @@ pub fn complete_report(report: &mut Report) {
         complete(&mut cycle.inference, &mut cycle.energy);
     }
     report.cycle_sd = cycle_spread(&report.cycles);
+    report.statistics = statistics(&report.cycles);
 }
 
 /// Fills in what a stored rank and cycle lacks because an earlier release made it.

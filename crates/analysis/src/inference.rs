@@ -66,10 +66,24 @@ fn of_requests<'a>(requests: impl Iterator<Item = &'a RequestMeasurement> + Clon
         .clone()
         .map(|request| request.cached_tokens.map(u64::from))
         .sum();
+    let ttft = values(|request| request.ttft_ms);
+    let tpot = values(RequestMeasurement::tpot_ms);
+    let e2e = values(|request| Some(request.e2e_ms()));
     InferenceMetrics {
-        mean_ttft_ms: mean(&values(|request| request.ttft_ms)),
-        mean_tpot_ms: mean(&values(RequestMeasurement::tpot_ms)),
+        mean_ttft_ms: mean(&ttft),
+        median_ttft_ms: median(&ttft),
+        p90_ttft_ms: percentile(&ttft, 90.0),
+        p99_ttft_ms: percentile(&ttft, 99.0),
+        mean_tpot_ms: mean(&tpot),
+        median_tpot_ms: median(&tpot),
+        p90_tpot_ms: percentile(&tpot, 90.0),
+        p99_tpot_ms: percentile(&tpot, 99.0),
+        mean_e2e_ms: mean(&e2e),
+        median_e2e_ms: median(&e2e),
+        p90_e2e_ms: percentile(&e2e, 90.0),
+        p99_e2e_ms: percentile(&e2e, 99.0),
         median_itl_ms: median(&between),
+        p90_itl_ms: percentile(&between, 90.0),
         p99_itl_ms: percentile(&between, 99.0),
         median_chunk_interval_ms: median(&intervals),
         p99_chunk_interval_ms: percentile(&intervals, 99.0),

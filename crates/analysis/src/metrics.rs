@@ -8,6 +8,7 @@ mod energy;
 mod explanation;
 mod figures;
 mod inference;
+mod latencies;
 mod metric;
 mod reasons;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub fn all() -> &'static [Metric] {
     static ALL: LazyLock<Vec<Metric>> = LazyLock::new(|| {
         let groups = [
             inference::METRICS,
+            latencies::METRICS,
             energy::METRICS,
             compute::METRICS,
             roofline::METRICS,

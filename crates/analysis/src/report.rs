@@ -1,6 +1,7 @@
 use super::baselines::{IdleState, attach};
 use super::checks::server_warnings;
 use super::complete::cycle_spread;
+use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
@@ -36,6 +37,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
+    let statistics = statistics(&aggregate.cycles);
     Report {
         inference: aggregate.inference,
         energy: aggregate.energy,
@@ -47,6 +49,8 @@ pub fn report(input: ReportInput<'_>) -> Report {
         machine: input.machine,
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
+        statistics,
+        request_percentiles: request_percentiles(input.cycles),
         loads: input.loads,
         model: input.model,
         timing: input.timing,
@@ -150,7 +154,7 @@ mod tests {
         match value {
             Value::Object(fields) => {
                 fields.retain(|name, _| {
-                    let is_later = ["output_throughput", "cycle_sd"].contains(&name.as_str());
+                    let is_later = ["output_throughput", "cycle_sd", "statistics"].contains(&name.as_str());
                     !is_later && !name.ends_with("_energy_uncertainty_j")
                 });
                 fields.values_mut().for_each(without_later_fields);

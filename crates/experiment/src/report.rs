@@ -1,6 +1,8 @@
 //! What is stored and served of a finished experiment: aggregate, efficiency ratios, checks. Only words; the
 //! arithmetic is `analysis`' business.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -100,6 +102,80 @@ pub struct Timing {
     pub overhead_share: Option<f64>,
 }
 
+/// One metric over the measured cycles, in the metric's own unit. Intervals are at 95 %. What takes more cycles than there are is
+/// null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricStatistics {
+    /// Cycles.
+    pub n: u32,
+    /// Mean over cycles, each counting once. The metric itself is over all cycles together: a ratio of sums is not a mean of
+    /// ratios.
+    pub mean: f64,
+    /// Sample standard deviation (divisor n - 1), from two cycles.
+    pub standard_deviation: Option<f64>,
+    /// Coefficient of variation: the standard deviation over the mean's size.
+    pub cv: Option<f64>,
+    /// Smallest cycle.
+    pub min: f64,
+    /// Median over cycles.
+    pub median: f64,
+    /// Largest cycle.
+    pub max: f64,
+    /// Interval of the mean, random scatter alone: how far the mean of as many more cycles may lie.
+    pub ci_low: Option<f64>,
+    /// Upper end of the interval of the mean.
+    pub ci_high: Option<f64>,
+    /// How the interval of the mean was computed; null without one.
+    pub ci_method: Option<CiMethod>,
+    /// Interval of the median, from order statistics, from six cycles.
+    pub median_ci_low: Option<f64>,
+    /// Upper end of the interval of the median.
+    pub median_ci_high: Option<f64>,
+    /// Correlation of each cycle with the next, from four cycles. Above 0 the interval of the mean is too narrow.
+    pub lag1_autocorrelation: Option<f64>,
+    /// How many independent cycles say as much of the mean.
+    pub effective_n: Option<f64>,
+    /// Cycles that lie more than 3.5 robust deviations from the median, from five cycles. They are in every figure.
+    pub outliers: Vec<u32>,
+    /// Half-width that all cycles have alike: the energy meter's. Null where it is not known, and for what has no energy in it.
+    pub instrument_uncertainty: Option<f64>,
+    /// The interval of the mean and the instrument's half-width together: the root of the sum of their squares to each side.
+    pub combined_low: Option<f64>,
+    /// Upper end of both together.
+    pub combined_high: Option<f64>,
+}
+
+/// How the interval of a mean was computed.
+///
+/// - `student_t`: by Student's t, below 20 cycles
+/// - `bca_bootstrap`: by the bias-corrected and accelerated bootstrap of 2,000 seeded resamples, from 20 cycles
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CiMethod {
+    StudentT,
+    BcaBootstrap,
+}
+
+/// A percentile of a latency over requests, in milliseconds, with its interval at 95 % from order statistics, which holds
+/// whatever the distribution is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RequestPercentile {
+    /// From 0 to 100.
+    pub percentile: f64,
+    /// Requests that have this latency.
+    pub requests: u32,
+    /// The percentile, milliseconds.
+    pub value: f64,
+    /// Lower end of its interval, milliseconds.
+    pub ci_low: Option<f64>,
+    /// Null where there are too few requests for it; `note` says how many it takes.
+    pub ci_high: Option<f64>,
+    /// What the percentile does not lie above, one-sided at 95 %; takes fewer requests than `ci_high`.
+    pub upper_bound: Option<f64>,
+    /// Why an end is null.
+    pub note: Option<String>,
+}
+
 /// Aggregate and efficiency of a completed experiment. Tokens, energy and FLOPs are sums over ranks and measured
 /// cycles; `duration_sec` is the sum over cycles of the union of the ranks' windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -127,6 +203,13 @@ pub struct Report {
     /// Null for a batch of one, and for a server.
     #[serde(default)]
     pub batch_steps: Option<Vec<BatchSteps>>,
+    /// Each metric over the measured cycles, by its name; those that are null in a cycle, or are no number, are left out.
+    #[serde(default)]
+    pub statistics: BTreeMap<String, MetricStatistics>,
+    /// Percentiles of latencies over the requests of all ranks and cycles, by the metric's name. Empty in results of before
+    /// there were any.
+    #[serde(default)]
+    pub request_percentiles: BTreeMap<String, RequestPercentile>,
 }
 
 /// The model that was really run.

@@ -13,6 +13,7 @@ use super::RequestMeasurement;
 pub struct BatchSteps {
     /// Sequences that got a token in one step.
     pub sequences: u32,
+    /// Decoding steps.
     pub steps: u64,
 }
 

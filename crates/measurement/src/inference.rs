@@ -77,6 +77,11 @@ impl RequestMeasurement {
         })
     }
 
+    /// Returns the time from handing over to the complete answer (end-to-end latency), in milliseconds.
+    pub fn e2e_ms(&self) -> f64 {
+        (self.completed_monotonic_sec - self.sent_monotonic_sec) * MILLISECONDS_PER_SECOND
+    }
+
     /// Returns the mean time per output token after the first (TPOT), in milliseconds: (last − first) / (tokens − 1).
     /// `None` below two tokens, or where fewer than two times are known.
     pub fn tpot_ms(&self) -> Option<f64> {
@@ -168,6 +173,28 @@ pub struct InferenceMetrics {
     pub cached_input_tokens: Option<u64>,
     #[serde(default)]
     pub failed_requests: Option<u64>,
+    #[serde(default)]
+    pub median_ttft_ms: Option<f64>,
+    #[serde(default)]
+    pub p90_ttft_ms: Option<f64>,
+    #[serde(default)]
+    pub p99_ttft_ms: Option<f64>,
+    #[serde(default)]
+    pub median_tpot_ms: Option<f64>,
+    #[serde(default)]
+    pub p90_tpot_ms: Option<f64>,
+    #[serde(default)]
+    pub p99_tpot_ms: Option<f64>,
+    #[serde(default)]
+    pub p90_itl_ms: Option<f64>,
+    #[serde(default)]
+    pub mean_e2e_ms: Option<f64>,
+    #[serde(default)]
+    pub median_e2e_ms: Option<f64>,
+    #[serde(default)]
+    pub p90_e2e_ms: Option<f64>,
+    #[serde(default)]
+    pub p99_e2e_ms: Option<f64>,
 }
 
 /// The raw result of one rank in one cycle.

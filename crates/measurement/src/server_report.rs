@@ -18,12 +18,15 @@ pub struct ServerUsage {
     pub samples: u32,
     /// Requests that were computed.
     pub mean_running: Option<f64>,
+    /// The most of them in one reading.
     pub max_running: Option<f64>,
     /// Requests that waited for room.
     pub mean_waiting: Option<f64>,
+    /// The most of them in one reading.
     pub max_waiting: Option<f64>,
     /// Share of the KV cache that was in use, from 0 to 1; the mean over engines.
     pub mean_kv_cache_usage: Option<f64>,
+    /// The largest share in one reading.
     pub max_kv_cache_usage: Option<f64>,
     /// Requests that were put back for want of room, and computed anew.
     pub preemptions: Option<f64>,

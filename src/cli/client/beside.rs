@@ -105,7 +105,10 @@ fn spread(results: &Value, metric: &Metric) -> Option<String> {
         brief(deviation),
         cycles(results)
     );
-    Some(said)
+    let of = &results["statistics"][metric.name];
+    let interval = of["ci_low"].as_f64().zip(of["ci_high"].as_f64());
+    let interval = interval.map(|(low, high)| format!(", their mean with 95 % from {} to {}", brief(low), brief(high)));
+    Some(said + &interval.unwrap_or_default())
 }
 
 fn cycles(results: &Value) -> usize {

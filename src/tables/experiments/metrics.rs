@@ -3,6 +3,7 @@ use crate::tables::column::{Column, Values, column, word, words};
 use joulemark_analysis::metrics::{Beside, Figures, Group, Metric, Read};
 use joulemark_analysis::statistics::standard_deviation;
 use joulemark_analysis::{Certainty, EnergyPart, certainty};
+use joulemark_experiment::report::MetricStatistics;
 
 /// A row with the figures of a result or of a cycle.
 pub trait HasFigures {
@@ -23,17 +24,17 @@ pub fn columns(metrics: &[Metric], group: Group) -> Vec<Column<ExperimentRow>> {
 
 /// Returns the same for rows of which each is one cycle, so that there is no spread over them.
 pub fn columns_of_one_cycle<R: HasFigures + 'static>(metrics: &[Metric], group: Group) -> Vec<Column<R>> {
-    with_spread(metrics, group, |_| None)
+    with_spread(metrics, group, |_| Vec::new())
 }
 
 fn with_spread<R: HasFigures + 'static>(
     metrics: &[Metric],
     group: Group,
-    spread: fn(&Metric) -> Option<Column<R>>,
+    spread: fn(&Metric) -> Vec<Column<R>>,
 ) -> Vec<Column<R>> {
     let metrics = metrics.iter().filter(|metric| metric.group == group);
     let neighbours = |metric: &Metric, beside: &Beside| match *beside {
-        Beside::Spread => spread(metric).into_iter().collect(),
+        Beside::Spread => spread(metric),
         Beside::Certainty(part) => how_known(part),
     };
     let with_neighbours = |metric: &Metric| {
@@ -55,10 +56,10 @@ fn own<R: HasFigures + 'static>(metric: &Metric) -> Option<Column<R>> {
     Some(column(metric.name, metric.about, values))
 }
 
-/// Unknown where one cycle's figure is.
-fn spread(metric: &Metric) -> Option<Column<ExperimentRow>> {
+/// Each unknown where one cycle's figure is.
+fn spread(metric: &Metric) -> Vec<Column<ExperimentRow>> {
     let Read::Number(read) = metric.read else {
-        return None;
+        return Vec::new();
     };
     let (name, unit) = (metric.name, metric.unit);
     let about = format!("Sample standard deviation of `{name}` over cycles, {unit}; unknown below two.");
@@ -67,7 +68,17 @@ fn spread(metric: &Metric) -> Option<Column<ExperimentRow>> {
         let figures: Option<Vec<f64>> = cycles.map(|cycle| read(cycle.into())).collect();
         standard_deviation(&figures?)
     }));
-    Some(column(format!("{name}_cycle_sd"), about, values))
+    let end = |word: &str, says: &str, read: fn(&MetricStatistics) -> Option<f64>| {
+        let about =
+            format!("{says} of the 95 % interval of the mean of `{name}` over cycles, {unit}; unknown below two.");
+        let value = move |row: &ExperimentRow| read(row.report.as_ref()?.statistics.get(name)?);
+        column(format!("{name}_ci_{word}"), about, Values::Number(Box::new(value)))
+    };
+    vec![
+        column(format!("{name}_cycle_sd"), about, values),
+        end("low", "Lower end", |of| of.ci_low),
+        end("high", "Upper end", |of| of.ci_high),
+    ]
 }
 
 fn how_known<R: HasFigures + 'static>(part: EnergyPart) -> Vec<Column<R>> {

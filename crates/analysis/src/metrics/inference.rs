@@ -266,7 +266,7 @@ fn no_latency(known: &Known<'_>) -> Cow<'static, str> {
     }
 }
 
-fn no_pair_of_tokens(known: &Known<'_>) -> Cow<'static, str> {
+pub(super) fn no_pair_of_tokens(known: &Known<'_>) -> Cow<'static, str> {
     match known.figures.inference.median_chunk_interval_ms {
         Some(_) => "the server does not say of each chunk that it held one token".into(),
         None => "no request has the times of two tokens".into(),

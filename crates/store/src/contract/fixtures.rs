@@ -211,6 +211,8 @@ pub fn report() -> Report {
         cycle_sd: CycleSpread::default(),
         batch_check: None,
         batch_steps: None,
+        statistics: BTreeMap::new(),
+        request_percentiles: BTreeMap::new(),
         machine: Machine {
             hostname: "bench-1".to_owned(),
             kernel: "6.1.0".to_owned(),

@@ -3,7 +3,11 @@
 //!
 //!     cargo bench -p joulemark-mistral --bench tap
 
-#[expect(dead_code, unused_imports, reason = "a bench needs one method of it, and none of its tests")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "a bench needs one method of it, and none of its tests"
+)]
 #[path = "../../src/tap.rs"]
 mod tap;
 

@@ -1,0 +1,105 @@
+use statrs::distribution::{Binomial, DiscreteCDF as _};
+
+use super::{Interval, LEVEL};
+
+/// An interval of a percentile between two of the values themselves: it holds whatever the distribution is. An end is `None`
+/// where there are too few values for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OrderInterval {
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+}
+
+/// Returns the 95 % interval of the `percent`-th percentile, 2.5 % on each side, from order statistics: of n values the number
+/// below the percentile is binomial (Conover, Practical Nonparametric Statistics, 3.2).
+pub fn percentile_interval(values: &[f64], percent: f64) -> OrderInterval {
+    let sorted = sorted(values);
+    let tail = (1.0 - LEVEL) / 2.0;
+    OrderInterval {
+        low: low_rank(sorted.len(), percent, tail).map(|rank| sorted[rank]),
+        high: high_rank(sorted.len(), percent, tail).map(|rank| sorted[rank]),
+    }
+}
+
+/// Returns both ends of the interval of the median; `None` below six values.
+pub fn median_interval(values: &[f64]) -> Option<Interval> {
+    let interval = percentile_interval(values, 50.0);
+    Some((interval.low?, interval.high?))
+}
+
+/// Returns what the `percent`-th percentile does not lie above, at 95 %; `None` where there are too few values.
+pub fn upper_bound(values: &[f64], percent: f64) -> Option<f64> {
+    let sorted = sorted(values);
+    high_rank(sorted.len(), percent, 1.0 - LEVEL).map(|rank| sorted[rank])
+}
+
+/// Returns how many values the upper end of a two-sided interval takes.
+pub fn needed_for_interval(percent: f64) -> u32 {
+    needed(percent, (1.0 - LEVEL) / 2.0)
+}
+
+/// Returns how many values a one-sided upper bound takes.
+pub fn needed_for_bound(percent: f64) -> u32 {
+    needed(percent, 1.0 - LEVEL)
+}
+
+/// So many that all of them lie below the percentile with a probability of `tail` at most.
+fn needed(percent: f64, tail: f64) -> u32 {
+    (tail.ln() / (percent / 100.0).ln()).ceil() as u32
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+/// The highest place, from 0, whose value lies above the percentile with a probability of `tail` at most: no more values than
+/// the place has before it lie below.
+fn low_rank(count: usize, percent: f64, tail: f64) -> Option<usize> {
+    let below = Binomial::new(percent / 100.0, count as u64).ok()?;
+    (0..count as u64)
+        .take_while(|place| below.cdf(*place) <= tail)
+        .last()
+        .map(|place| place as usize)
+}
+
+/// The lowest place whose value lies below the percentile with a probability of `tail` at most: all up to it do.
+fn high_rank(count: usize, percent: f64, tail: f64) -> Option<usize> {
+    let below = Binomial::new(percent / 100.0, count as u64).ok()?;
+    let places = 0..count as u64;
+    let mut enough = places.skip_while(|place| 1.0 - below.cdf(*place) > tail);
+    enough.next().map(|place| place as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up_to(count: u32) -> Vec<f64> {
+        (1..=count).map(f64::from).collect()
+    }
+
+    #[test]
+    fn a_median_has_an_interval_from_six_values_on() {
+        assert_eq!(median_interval(&up_to(5)), None);
+        assert_eq!(median_interval(&up_to(6)), Some((1.0, 6.0)));
+        assert_eq!(median_interval(&up_to(10)), Some((2.0, 9.0)));
+    }
+
+    #[test]
+    fn a_tail_takes_as_many_requests_as_the_books_say() {
+        assert_eq!((needed_for_bound(99.0), needed_for_interval(99.0)), (299, 368));
+        assert_eq!(((0.01_f64).ln() / (0.99_f64).ln()).ceil(), 459.0, "for 99 %");
+        assert_eq!(upper_bound(&up_to(298), 99.0), None);
+        assert_eq!(upper_bound(&up_to(299), 99.0), Some(299.0));
+        assert_eq!(percentile_interval(&up_to(367), 99.0).high, None);
+        assert_eq!(percentile_interval(&up_to(368), 99.0).high, Some(368.0));
+        assert!(percentile_interval(&up_to(367), 99.0).low.is_some());
+    }
+
+    #[test]
+    fn nothing_has_no_interval() {
+        assert_eq!(percentile_interval(&[], 50.0), OrderInterval { low: None, high: None });
+    }
+}

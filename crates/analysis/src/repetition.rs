@@ -1,0 +1,252 @@
+//! What repetition says of each metric: over cycles, and for latencies over requests. Owns which interval a figure gets, and
+//! what of its uncertainty all cycles share.
+
+use std::collections::BTreeMap;
+
+use crate::intervals::{
+    bca, effective_n, lag1_autocorrelation, median_interval, needed_for_bound, needed_for_interval, outliers,
+    percentile_interval, student_t, upper_bound,
+};
+use crate::metrics::{Figures, Metric, Read, all, find};
+use crate::statistics::{mean, median, percentile, standard_deviation};
+use joulemark_experiment::report::{CiMethod, CycleReport, MetricStatistics, RequestPercentile};
+use joulemark_measurement::{EnergyMetrics, RankCycle, RequestMeasurement};
+
+/// From so many cycles on the bootstrap's interval holds what it says.
+const FEWEST_FOR_BOOTSTRAP: usize = 20;
+
+/// Returns each metric over the cycles, by its name.
+pub fn statistics(cycles: &[CycleReport]) -> BTreeMap<String, MetricStatistics> {
+    all()
+        .iter()
+        .filter(|metric| !metric.name.ends_with("_uncertainty_j"))
+        .filter_map(|metric| Some((metric.name.to_owned(), of_metric(metric, cycles)?)))
+        .collect()
+}
+
+/// `None` where a cycle's figure is not known, or is no number.
+fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics> {
+    let values: Option<Vec<f64>> = cycles.iter().map(|cycle| number(metric, cycle.into())).collect();
+    let values = values?;
+    let center = mean(&values)?;
+    let deviation = standard_deviation(&values);
+    let (interval, ci_method) = match values.len() {
+        FEWEST_FOR_BOOTSTRAP.. => (bca(&values), CiMethod::BcaBootstrap),
+        _ => (student_t(&values), CiMethod::StudentT),
+    };
+    let of_median = median_interval(&values);
+    let instrument = instrument_uncertainty(metric, cycles, center);
+    let combined = |end: f64| instrument.map(|of_meter| (end - center).hypot(of_meter));
+    Some(MetricStatistics {
+        n: values.len() as u32,
+        mean: center,
+        standard_deviation: deviation,
+        cv: deviation
+            .filter(|_| center != 0.0)
+            .map(|deviation| deviation / center.abs()),
+        min: values.iter().copied().fold(f64::INFINITY, f64::min),
+        median: median(&values)?,
+        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        ci_low: interval.map(|(low, _)| low),
+        ci_high: interval.map(|(_, high)| high),
+        ci_method: interval.map(|_| ci_method),
+        median_ci_low: of_median.map(|(low, _)| low),
+        median_ci_high: of_median.map(|(_, high)| high),
+        lag1_autocorrelation: lag1_autocorrelation(&values),
+        effective_n: effective_n(&values),
+        outliers: outliers(&values).into_iter().map(|place| cycles[place].cycle).collect(),
+        instrument_uncertainty: instrument,
+        combined_low: interval.and_then(|(low, _)| Some(center - combined(low)?)),
+        combined_high: interval.and_then(|(_, high)| Some(center + combined(high)?)),
+    })
+}
+
+fn number(metric: &Metric, figures: Figures<'_>) -> Option<f64> {
+    match metric.read {
+        Read::Number(read) => read(figures),
+        Read::Count(read) => read(figures).map(|count| count as f64),
+        Read::Text(_) | Read::Object(_) => None,
+    }
+}
+
+/// A part of the energy and its half-width.
+type Part = fn(&EnergyMetrics) -> (Option<f64>, Option<f64>);
+
+/// Returns the energy that a metric has in it once, directly or as a factor, with its half-width.
+fn energy_in(metric: &Metric) -> Option<Part> {
+    let total: Part = |energy| (energy.total_energy_j, energy.total_energy_uncertainty_j);
+    Some(match metric.name {
+        "total_energy_j" => total,
+        "gpu_energy_j" | "gpu_power_w" => |energy| (energy.gpu_energy_j, energy.gpu_energy_uncertainty_j),
+        "cpu_energy_j" | "cpu_power_w" => |energy| (energy.cpu_energy_j, energy.cpu_energy_uncertainty_j),
+        "dram_energy_j" => |energy| (energy.dram_energy_j, energy.dram_energy_uncertainty_j),
+        "host_cpu_energy_j" => |energy| (energy.host_cpu_energy_j, energy.host_cpu_energy_uncertainty_j),
+        "host_dram_energy_j" => |energy| (energy.host_dram_energy_j, energy.host_dram_energy_uncertainty_j),
+        _ if metric.parts().contains(&"total_energy_j") => total,
+        _ => return None,
+    })
+}
+
+/// The mean's half-width by the meter: the same part of it as of the energy over all cycles, since all cycles were read by the
+/// same sensors.
+fn instrument_uncertainty(metric: &Metric, cycles: &[CycleReport], center: f64) -> Option<f64> {
+    let part = energy_in(metric)?;
+    let sums: Option<Vec<(f64, f64)>> = cycles
+        .iter()
+        .map(|cycle| {
+            let (energy, half_width) = part(&cycle.energy);
+            Some((energy?, half_width?))
+        })
+        .collect();
+    let (energy, half_width) = sums?
+        .into_iter()
+        .fold((0.0, 0.0), |(energy, width), of| (energy + of.0, width + of.1));
+    (energy > 0.0).then(|| center.abs() * half_width / energy)
+}
+
+/// A latency of a request, where it has one.
+type Latency = fn(&RequestMeasurement) -> Option<f64>;
+
+const LATENCIES: [(&str, Latency); 3] = [
+    ("ttft_ms", |request| request.ttft_ms),
+    ("tpot_ms", RequestMeasurement::tpot_ms),
+    ("e2e_ms", |request| Some(request.e2e_ms())),
+];
+const PERCENTILES: [(&str, f64); 3] = [("median", 50.0), ("p90", 90.0), ("p99", 99.0)];
+
+/// Returns percentiles of latencies over the requests of all ranks and cycles, by the metric's name.
+pub fn request_percentiles(cycles: &[RankCycle]) -> BTreeMap<String, RequestPercentile> {
+    let mut percentiles = BTreeMap::new();
+    for (latency, read) in LATENCIES {
+        let requests = cycles.iter().flat_map(|cycle| &cycle.requests);
+        let values: Vec<f64> = requests.filter_map(read).collect();
+        for (word, percent) in PERCENTILES {
+            let name = format!("{word}_{latency}");
+            debug_assert!(find(all(), &name).is_some(), "{name} is a metric");
+            percentiles.extend(request_percentile(&values, percent).map(|of| (name, of)));
+        }
+    }
+    percentiles
+}
+
+fn request_percentile(values: &[f64], percent: f64) -> Option<RequestPercentile> {
+    let interval = percentile_interval(values, percent);
+    let bound = upper_bound(values, percent);
+    let requests = values.len();
+    let note = interval.high.is_none().then(|| {
+        let (of_bound, of_interval) = (needed_for_bound(percent), needed_for_interval(percent));
+        let told = match bound {
+            Some(_) => String::new(),
+            None => format!("{of_bound} requests for upper_bound and "),
+        };
+        format!("it takes {told}{of_interval} requests for ci_high; there are {requests}")
+    });
+    Some(RequestPercentile {
+        percentile: percent,
+        requests: requests as u32,
+        value: percentile(values, percent)?,
+        ci_low: interval.low,
+        ci_high: interval.high,
+        upper_bound: bound,
+        note,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate;
+    use crate::fixtures::requests::request;
+    use crate::fixtures::{host_cycle, rank_cycle};
+
+    fn over(lengths_sec: &[f64]) -> BTreeMap<String, MetricStatistics> {
+        let begin = |cycle: usize| 100.0 * cycle as f64;
+        let cycles: Vec<_> = lengths_sec
+            .iter()
+            .enumerate()
+            .map(|(cycle, sec)| rank_cycle(0, cycle as u32, begin(cycle), begin(cycle) + sec))
+            .collect();
+        let hosts: Vec<_> = (0..cycles.len())
+            .map(|cycle| host_cycle(cycle as u32, 80.0, 10.0))
+            .collect();
+        statistics(&aggregate(&cycles, &hosts).cycles)
+    }
+
+    #[test]
+    fn a_metric_has_its_mean_over_cycles_and_an_interval_from_two_on() {
+        let found = over(&[8.0, 10.0, 12.0]);
+        let of = &found["inference_time_sec"];
+        assert_eq!((of.n, of.mean, of.min, of.median, of.max), (3, 10.0, 8.0, 10.0, 12.0));
+        assert_eq!((of.standard_deviation, of.cv), (Some(2.0), Some(0.2)));
+        // t of two degrees of freedom is 4.302653.
+        let half = 4.302_653 * 2.0 / 3.0_f64.sqrt();
+        assert!((of.ci_low.expect("from two") - (10.0 - half)).abs() < 1e-5);
+        assert_eq!(of.ci_method, Some(CiMethod::StudentT));
+        assert_eq!(
+            (of.median_ci_low, of.lag1_autocorrelation, of.effective_n),
+            (None, None, None)
+        );
+        assert_eq!(
+            (of.instrument_uncertainty, of.combined_low),
+            (None, None),
+            "no energy is in it"
+        );
+        let single = over(&[8.0]);
+        let of = &single["inference_time_sec"];
+        assert_eq!(
+            (of.n, of.standard_deviation, of.ci_low, of.ci_method),
+            (1, None, None, None)
+        );
+        assert!(
+            !found.contains_key("flops_method") && !found.contains_key("gpu_energy_j"),
+            "no number, and null"
+        );
+        assert!(statistics(&[]).is_empty());
+    }
+
+    #[test]
+    fn from_twenty_cycles_on_the_interval_is_the_bootstraps_and_one_far_away_is_named() {
+        let mut lengths: Vec<f64> = (0..20).map(|cycle| 10.0 + f64::from(cycle % 4) / 10.0).collect();
+        lengths[7] = 14.0;
+        let of = &over(&lengths)["inference_time_sec"];
+        assert_eq!((of.n, of.ci_method), (20, Some(CiMethod::BcaBootstrap)));
+        assert_eq!(of.outliers, [7]);
+        assert!(of.median_ci_low < of.median_ci_high && of.effective_n.is_some());
+        assert!(of.ci_low.expect("known") < of.mean && of.mean < of.ci_high.expect("known"));
+    }
+
+    #[test]
+    fn what_all_cycles_have_alike_stands_apart_and_combined() {
+        let found = over(&[8.0, 10.0]);
+        // 1 J of 80 J in each cycle.
+        let of = &found["host_cpu_energy_j"];
+        assert_eq!((of.mean, of.instrument_uncertainty), (80.0, Some(1.0)));
+        assert_eq!(
+            (of.ci_low, of.combined_low, of.combined_high),
+            (Some(80.0), Some(79.0), Some(81.0))
+        );
+    }
+
+    #[test]
+    fn a_percentile_of_few_requests_says_how_many_it_takes() {
+        let mut cycle = rank_cycle(0, 0, 0.0, 10.0);
+        cycle.requests = (0..20)
+            .map(|index| request(index, 5, &[1.0 + f64::from(index), 30.0], 1.0))
+            .collect();
+        let found = request_percentiles(&[cycle]);
+        assert_eq!(found.len(), 9);
+        let of = &found["p99_ttft_ms"];
+        assert_eq!(
+            (of.requests, of.percentile, of.ci_high, of.upper_bound),
+            (20, 99.0, None, None)
+        );
+        let expected = "it takes 299 requests for upper_bound and 368 requests for ci_high; there are 20";
+        assert_eq!(of.note.as_deref(), Some(expected));
+        let of = &found["median_ttft_ms"];
+        assert!(
+            of.ci_low < Some(of.value) && of.ci_high > Some(of.value) && of.note.is_none(),
+            "{of:?}"
+        );
+        assert!(request_percentiles(&[]).is_empty());
+    }
+}
