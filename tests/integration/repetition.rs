@@ -1,5 +1,6 @@
 //! What a result says of repetition, in JSON, in exports and to people.
 
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -60,4 +61,77 @@ async fn a_result_has_intervals_over_cycles_and_percentiles_over_requests() {
     };
     assert_eq!(row["mean_ttft_ms_ci_low"], of["ci_low"]);
     assert_eq!(row["p90_e2e_ms"], results["inference"]["p90_e2e_ms"]);
+}
+
+fn warmed_up(warmup: Value) -> Value {
+    json!({
+        "model_name": "synthetic:decode_ms=2", "prompts": ["one", "two"], "max_output_tokens": 6, "min_output_tokens": 6,
+        "num_cycles": 2, "warmup_iterations": 1, "idle_baseline_sec": 0, "warmup": warmup,
+    })
+}
+
+#[tokio::test]
+async fn a_warm_up_goes_on_until_it_is_steady_or_says_that_it_was_not() {
+    let server = Server::start();
+    let steady = json!({"until": "steady", "cv": 1.0, "window": 3, "max_iterations": 40});
+    let id = server.accepted(&warmed_up(steady.clone())).await;
+    let shown = server.until_state(&id, "completed").await;
+    assert_eq!(shown["warmup"], steady);
+    let results = server.results(&id).await;
+    let warm_up = &results["warm_ups"][0];
+    assert_eq!((&warm_up["rank"], &warm_up["ended"]), (&json!(0), &json!("steady")));
+    let iterations = warm_up["iterations"].as_u64().expect("a number");
+    assert!((3..40).contains(&iterations), "{warm_up:#}");
+    assert_eq!(
+        warm_up["iteration_sec"].as_array().map(Vec::len),
+        Some(iterations as usize)
+    );
+    let codes = |results: &Value| results["validation"]["warnings"].to_string();
+    assert!(!codes(&results).contains("not_steady") && !codes(&results).contains("few_warmups"));
+
+    let never = json!({"cv": 1e-12, "window": 2, "max_iterations": 4});
+    let id = server.accepted(&warmed_up(never)).await;
+    server.until_state(&id, "completed").await;
+    let results = server.results(&id).await;
+    let warm_up = &results["warm_ups"][0];
+    assert_eq!(
+        (&warm_up["iterations"], &warm_up["ended"]),
+        (&json!(4), &json!("max_iterations"))
+    );
+    assert!(codes(&results).contains("not_steady"));
+
+    for (wrong, pointer) in [
+        (json!({"cv": 0}), "/warmup/cv"),
+        (json!({"until": "warm"}), "/warmup/until"),
+        (json!({"windows": 3}), "/warmup/windows"),
+        (json!({"window": 5, "max_iterations": 4}), "/warmup/max_iterations"),
+        (json!("steady"), "/warmup"),
+    ] {
+        let (status, body) = server.submit(&warmed_up(wrong.clone())).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        assert_eq!(body["errors"][0]["pointer"], pointer, "{body:#}");
+    }
+}
+
+#[tokio::test]
+async fn workers_rest_between_cycles_and_the_rest_is_no_overhead() {
+    let server = Server::start();
+    let mut cooled = warmed_up(Value::Null);
+    cooled["cooldown_sec"] = json!(1);
+    let id = server.accepted(&cooled).await;
+    server.until_state(&id, "completed").await;
+    let items = server.processes(&id).await["items"].clone();
+    let edge = |cycle: usize, edge: &str| items[cycle]["window"][edge].as_f64().expect("a time");
+    let gap_sec = edge(1, "start_monotonic_sec") - edge(0, "end_monotonic_sec");
+    assert!(gap_sec >= 1.0, "{gap_sec}");
+    let results = server.results(&id).await;
+    assert_eq!(results["timing"]["cooldown_sec"], 1.0);
+    assert!(
+        results["timing"]["overhead_share"]
+            .as_f64()
+            .is_some_and(|share| share < 0.9),
+        "{}",
+        results["timing"]
+    );
+    assert_eq!(results["warm_ups"][0]["ended"], "iterations");
 }

@@ -36,6 +36,7 @@ pub struct RunShape {
     num_cycles: f64,
     warmup_iterations: f64,
     idle_baseline_sec: f64,
+    cooldown_sec: f64,
     min_output_tokens: f64,
     max_output_tokens: f64,
 }
@@ -66,6 +67,7 @@ impl RunShape {
             num_cycles: f64::from(spec.num_cycles),
             warmup_iterations: f64::from(spec.warmup_iterations),
             idle_baseline_sec: f64::from(spec.idle_baseline_sec),
+            cooldown_sec: f64::from(spec.cooldown_sec),
             min_output_tokens: f64::from(spec.min_output_tokens),
             max_output_tokens: max_output_tokens(spec),
         }
@@ -150,7 +152,7 @@ impl PastRun {
     /// Returns the run; `None` where its tokens or times are not known.
     pub fn of(spec: &Spec, report: &Report) -> Option<Self> {
         let timing = &report.timing;
-        let measured = timing.measuring_sec + timing.warm_up_sec + timing.idle_baseline_sec;
+        let measured = timing.measuring_sec + timing.warm_up_sec + timing.idle_baseline_sec + timing.cooldown_sec;
         let output_tokens = report.inference.output_tokens.filter(|tokens| *tokens > 0)? as f64;
         let shape = RunShape::of(spec);
         shape.requests?;
@@ -181,7 +183,8 @@ impl PastRun {
             0.0 => shape.warmup_iterations * measuring / (requests * shape.num_cycles).max(1.0),
             iterations => self.warm_up_sec * longer * shape.warmup_iterations / iterations,
         };
-        self.other_sec + warm_up + shape.idle_baseline_sec + measuring
+        let cooling_down = shape.cooldown_sec * (shape.num_cycles - 1.0);
+        self.other_sec + warm_up + shape.idle_baseline_sec + cooling_down + measuring
     }
 }
 
@@ -274,6 +277,7 @@ mod tests {
             num_cycles: 2.0,
             warmup_iterations: 2.0,
             idle_baseline_sec: 2.0,
+            cooldown_sec: 0.0,
             min_output_tokens: 0.0,
             max_output_tokens,
         }

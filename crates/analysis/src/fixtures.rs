@@ -173,6 +173,7 @@ pub fn timing() -> Timing {
         load_sec: 1.5,
         warm_up_sec: 1.0,
         idle_baseline_sec: 0.0,
+        cooldown_sec: 0.0,
         measuring_sec: 8.0,
         total_sec: 11.0,
         overhead_share: Some(0.5 / 11.0),

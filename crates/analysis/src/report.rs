@@ -5,7 +5,9 @@ use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
-use joulemark_measurement::{BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount};
+use joulemark_measurement::{
+    BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
+};
 
 /// Everything that a finished experiment leaves behind.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct ReportInput<'a> {
     pub phases: Vec<PhaseEnergy>,
     pub machine: Machine,
     pub loads: Vec<LoadReport>,
+    /// How each rank was warmed up.
+    pub warm_ups: Vec<WarmUpReport>,
     pub model: ModelFacts,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
@@ -35,6 +39,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
+    warnings.extend(not_steady(&input.warm_ups));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
     let statistics = statistics(&aggregate.cycles);
@@ -49,6 +54,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         machine: input.machine,
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
+        warm_ups: input.warm_ups,
         statistics,
         request_percentiles: request_percentiles(input.cycles),
         loads: input.loads,
@@ -72,6 +78,20 @@ fn batch_steps(input: &ReportInput<'_>) -> Option<Vec<BatchSteps>> {
             sum.add(&StepCount::of(&cycle.requests, batch_size));
         }
         sum.histogram()
+    })
+}
+
+fn not_steady(warm_ups: &[WarmUpReport]) -> Option<Warning> {
+    let given_up = warm_ups
+        .iter()
+        .filter(|warm_up| warm_up.ended == WarmUpEnd::MaxIterations);
+    let ranks: Vec<String> = given_up.map(|warm_up| warm_up.rank.to_string()).collect();
+    (!ranks.is_empty()).then(|| Warning {
+        code: WarningCode::NotSteady,
+        message: format!(
+            "the warm-up of rank {} ended by max_iterations: its last iterations were not alike",
+            ranks.join(", ")
+        ),
     })
 }
 
@@ -102,6 +122,7 @@ mod tests {
             phases: Vec::new(),
             machine: machine(),
             loads: vec![load(0)],
+            warm_ups: Vec::new(),
             model: ModelFacts {
                 format: None,
                 architecture: None,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 
+use super::warm_up::WarmUpRequest;
 use super::{DecoderRequest, ExperimentRequest};
 
 /// Of a line.
@@ -25,6 +26,11 @@ pub fn example() -> String {
             "decoder" => {
                 text.push_str("decoder:\n");
                 text.push_str(&decoder());
+            }
+            "warmup" => {
+                let fields = WarmUpRequest::defaults().into_iter();
+                let such_as: Map<String, Value> = fields.map(|(name, default)| (name.to_owned(), default)).collect();
+                text.push_str(&format!("warmup: null # or {}\n", Value::Object(such_as)));
             }
             _ => text.push_str(&format!("{name}: {default}\n")),
         }

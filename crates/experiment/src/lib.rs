@@ -31,6 +31,7 @@ mod status;
 mod submission;
 mod table;
 mod transition;
+mod warm_up;
 
 pub use joulemark_measurement::{Warning, WarningCode};
 

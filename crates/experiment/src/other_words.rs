@@ -161,7 +161,6 @@ const WORDS: &[(&str, &[&str])] = &[
     (
         "warmup_iterations",
         &[
-            "warmup",
             "n_warmup",
             "num_warmup",
             "warmups",

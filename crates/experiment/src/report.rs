@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::Warning;
 use joulemark_measurement::{
-    BatchCheck, BatchSteps, ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine,
+    BatchCheck, BatchSteps, ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine, WarmUpReport,
 };
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
@@ -94,11 +94,14 @@ pub struct Timing {
     /// Time in which the workers were left idle with the model in memory, for the loaded baseline.
     #[serde(default)]
     pub idle_baseline_sec: f64,
+    /// Time in which the workers were left idle between cycles.
+    #[serde(default)]
+    pub cooldown_sec: f64,
     /// Sum over cycles of the union of the ranks' windows.
     pub measuring_sec: f64,
     /// From the claim to the computed result.
     pub total_sec: f64,
-    /// Share of `total_sec` not spent in load, warm-up, idle baseline or measuring: the service's own cost.
+    /// Share of `total_sec` not spent in load, warm-up, idle baseline, cooling down or measuring: the service's own cost.
     pub overhead_share: Option<f64>,
 }
 
@@ -203,6 +206,9 @@ pub struct Report {
     /// Null for a batch of one, and for a server.
     #[serde(default)]
     pub batch_steps: Option<Vec<BatchSteps>>,
+    /// How each rank was warmed up; empty in results of before this was told.
+    #[serde(default)]
+    pub warm_ups: Vec<WarmUpReport>,
     /// Each metric over the measured cycles, by its name; those that are null in a cycle, or are no number, are left out.
     #[serde(default)]
     pub statistics: BTreeMap<String, MetricStatistics>,

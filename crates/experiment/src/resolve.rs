@@ -80,6 +80,11 @@ pub fn resolve(
     };
     let spec = request.filled(resolved);
     output_lengths(&spec, &mut problems);
+    problems.extend(
+        spec.warmup
+            .as_ref()
+            .and_then(|warm_up| warm_up.problem(spec.warmup_iterations)),
+    );
     sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
     problems.extend(line_problems(&spec, model.and_then(|model| model.max_context_tokens)));
@@ -440,7 +445,7 @@ fn server_problems(spec: &Spec) -> Vec<FieldProblem> {
 fn warnings(spec: &Spec, is_served: bool) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |code, message: String| warnings.push(Warning { code, message });
-    if spec.warmup_iterations < RECOMMENDED_WARMUPS {
+    if spec.warmup.is_none() && spec.warmup_iterations < RECOMMENDED_WARMUPS {
         let given = spec.warmup_iterations;
         warn(
             WarningCode::FewWarmups,

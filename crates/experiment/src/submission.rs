@@ -13,6 +13,7 @@ use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
 use super::served::{self, ArgumentValue, ArgumentValues};
 use super::table::fields;
+use super::warm_up::{WarmUp, WarmUpRequest};
 
 /// methodology.md recommends 3 to 5 warm-ups and 3 or more runs.
 pub const RECOMMENDED_WARMUPS: u32 = 3;
@@ -195,6 +196,13 @@ fields! {
         /// Unmeasured passes over the first prompts before the cycles.
         u32 = RECOMMENDED_WARMUPS, "Requests before the measurement.";
 
+    /// Warm up until iterations are alike. Default: `warmup_iterations` of them.
+    #[schema(value_type = Option<WarmUpRequest>, example = json!({"until": "steady", "cv": 0.05, "window": 5, "max_iterations": 50}))]
+    warmup: WarmUpRequest =>
+        /// Until when it is warmed up; null for `warmup_iterations`.
+        #[serde(default)]
+        Option<WarmUp> = None, "Until when it is warmed up, a JSON object.";
+
     /// Measured passes over all prompts. Default 3.
     num_cycles: u32 [minimum = 1, maximum = 1000] =>
         /// Measured passes over all prompts.
@@ -219,6 +227,13 @@ fields! {
         /// Seconds for which the workers stay idle between warm-up and cycles, for the loaded baseline; 0 for none.
         #[serde(default)]
         u32 = DEFAULT_IDLE_BASELINE_SEC, "Idle rest before the cycles, seconds.";
+
+    // Longer than a board takes to cool down.
+    /// Seconds for which the workers stay idle between one cycle and the next, so that each begins as cool. Default 0.
+    cooldown_sec: u32 [minimum = 0, maximum = 3600] =>
+        /// Seconds for which the workers stay idle between one cycle and the next.
+        #[serde(default)]
+        u32 = 0, "Idle rest between cycles, seconds.";
 
     /// `host` runs it alone on its host, for clean CPU energy. Default `devices`.
     isolation: Isolation =>

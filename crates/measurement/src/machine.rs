@@ -36,6 +36,33 @@ pub struct CpuPlacement {
     pub threads: u32,
 }
 
+/// How a rank was warmed up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WarmUpReport {
+    /// Number of the worker process, from 0.
+    pub rank: u32,
+    /// Iterations that it took.
+    pub iterations: u32,
+    pub ended: WarmUpEnd,
+    /// Seconds that each iteration took.
+    pub iteration_sec: Vec<f64>,
+}
+
+/// What ended a warm-up.
+///
+/// - `iterations`: `warmup_iterations` were done
+/// - `steady`: the last iterations took about the same time
+/// - `max_iterations`: they did not, and there were enough of them
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUpEnd {
+    Iterations,
+    Steady,
+    MaxIterations,
+}
+
 /// What a rank says once its model is in memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

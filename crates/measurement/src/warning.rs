@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 /// - `engine_limited`: a server does not honour, or does not say, what the experiment asked for
 /// - `engine_not_found`: the processes of a server cannot be told, so that no energy is attributed to it, or were found in
 ///   another way than the configuration names first
+/// - `not_steady`: a warm-up ended before its iterations were alike
 /// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -60,6 +61,7 @@ pub enum WarningCode {
     EngineLimited,
     EngineNotFound,
     LoadGeneratorLate,
+    NotSteady,
 }
 
 /// Something a careful reader should know about a result.

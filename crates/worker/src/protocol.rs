@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use joulemark_experiment::Spec;
 use joulemark_measurement::{
-    CpuPlacement, FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, Window,
+    CpuPlacement, FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, WarmUpReport, Window,
 };
 
 /// Raised with every change that an older peer would misread.
@@ -98,6 +98,9 @@ pub enum Report {
     },
     WarmedUp {
         window: Window,
+        /// How it went; absent from an engine of before this was told.
+        #[serde(default)]
+        warm_up: Option<WarmUpReport>,
     },
     /// Sent at most every half second, and only when tokens were chosen since: silence is a stall.
     Progress {

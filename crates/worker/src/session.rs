@@ -15,7 +15,7 @@ use super::runner::{Outcome, Runner};
 use crate::inference::{EngineError, TokenCounter};
 use joulemark_experiment::Spec;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{LoadReport, Window};
+use joulemark_measurement::{LoadReport, WarmUpEnd, WarmUpReport, Window};
 
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
@@ -105,17 +105,12 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
         match next(orders).await? {
             Order::WarmUp => {
                 let start = Monotonic::now();
-                // Round and round, from where the iteration before has stopped.
-                let mut upcoming = std::iter::repeat(&runner).flat_map(R::prompts);
-                for _ in 0..job.spec.warmup_iterations {
-                    // One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
-                    let batch = upcoming.by_ref().take(job.spec.batch_size as usize);
-                    pass(&runner, &job.spec, batch).await?;
-                }
+                let warm_up = warm_up(&runner, &job).await?;
                 // What is left of it is estimated by these, however short it was.
                 reporter.send(&Report::Progress { tokens: counter.get() })?;
                 reporter.send(&Report::WarmedUp {
                     window: window(start, Monotonic::now()),
+                    warm_up: Some(warm_up),
                 })?;
             }
             Order::Measure { cycle } => measure(&runner, &job.spec, cycle, reporter).await?,
@@ -128,6 +123,37 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
             }
         }
     }
+}
+
+/// One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
+async fn warm_up<R: Runner>(runner: &R, job: &Job) -> Result<WarmUpReport, SessionError> {
+    let spec = &job.spec;
+    let batch_size = spec.batch_size as usize;
+    // Round and round, from where the iteration before has stopped; the same again where iterations are to be compared.
+    let mut upcoming = std::iter::repeat(runner).flat_map(R::prompts);
+    let mut iteration_sec = Vec::new();
+    let ended = loop {
+        let iterations = iteration_sec.len() as u32;
+        let is_enough = iterations >= spec.warmup_iterations;
+        match &spec.warmup {
+            None if is_enough => break WarmUpEnd::Iterations,
+            Some(until) if is_enough && until.is_steady(&iteration_sec) => break WarmUpEnd::Steady,
+            Some(until) if iterations >= until.max_iterations => break WarmUpEnd::MaxIterations,
+            _ => {}
+        }
+        let begun = Monotonic::now();
+        match spec.warmup {
+            None => pass(runner, spec, upcoming.by_ref().take(batch_size)).await?,
+            Some(_) => pass(runner, spec, runner.prompts().take(batch_size)).await?,
+        };
+        iteration_sec.push(Monotonic::now().sec_since(begun));
+    };
+    Ok(WarmUpReport {
+        rank: job.rank,
+        iterations: iteration_sec.len() as u32,
+        ended,
+        iteration_sec,
+    })
 }
 
 async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) -> Result<R, SessionError> {

@@ -61,6 +61,7 @@ impl Measured<'_> {
             phases,
             machine: ran_on.machine,
             loads: driven.loads.clone(),
+            warm_ups: driven.warm_up_reports.clone(),
             model: ran_on.model,
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, driven, self.claimed_at, finished_at),
@@ -123,6 +124,7 @@ fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Mono
         .map(|pass| pass.cycle)
         .max()
         .map_or(0, |last| last + 1);
+    let cooldown_sec = f64::from(cycles.saturating_sub(1)) * f64::from(spec.cooldown_sec);
     let measuring_sec = (0..cycles)
         .map(|cycle| union_sec(&driven.windows_of(cycle)))
         .sum::<f64>();
@@ -134,9 +136,10 @@ fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Mono
         load_sec,
         warm_up_sec,
         idle_baseline_sec,
+        cooldown_sec,
         measuring_sec,
         total_sec,
         overhead_share: (total_sec > 0.0)
-            .then(|| 1.0 - (load_sec + warm_up_sec + idle_baseline_sec + measuring_sec) / total_sec),
+            .then(|| 1.0 - (load_sec + warm_up_sec + idle_baseline_sec + cooldown_sec + measuring_sec) / total_sec),
     }
 }

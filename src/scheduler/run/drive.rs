@@ -13,7 +13,7 @@ use joulemark_experiment::report::ModelFacts;
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{
-    FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, StepCount, Window,
+    FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, StepCount, WarmUpReport, Window,
 };
 use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
 
@@ -36,6 +36,8 @@ pub struct Driven {
     pub loads: Vec<LoadReport>,
     /// Each rank's warm-up.
     pub warm_ups: Vec<(u32, Window)>,
+    /// How each rank was warmed up, where it says so.
+    pub warm_up_reports: Vec<WarmUpReport>,
     /// The model in memory and nobody computing, before the cycles; null when it was not asked for.
     pub loaded_idle: Option<Window>,
     pub passes: Vec<RankPass>,
@@ -101,6 +103,10 @@ impl Drive<'_> {
         self.milestones.reached(State::Measuring);
         self.enter(Phase::Measuring);
         for cycle in 0..self.spec.num_cycles {
+            if cycle > 0 && self.spec.cooldown_sec > 0 {
+                let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
+                ranks.rest_for(period, "cooling down").await?;
+            }
             self.context.progress.cycle(self.id, cycle, Monotonic::now());
             let phase = self.trace.phase("cycle");
             phase.note("joulemark.cycle", cycle);
@@ -167,8 +173,9 @@ impl Drive<'_> {
         let mut waiting = ranks.wait_in("warming up", self.context.limits.stall);
         while let Some((rank, report)) = ranks.next(&mut waiting).await? {
             match report {
-                Report::WarmedUp { window } => {
+                Report::WarmedUp { window, warm_up } => {
                     driven.warm_ups.push((rank, window));
+                    driven.warm_up_reports.extend(warm_up);
                     waiting.done(rank);
                 }
                 other => self.note_tokens(&mut tokens, rank, &other),
@@ -185,9 +192,9 @@ impl Drive<'_> {
         }
         self.enter(Phase::IdleBaseline);
         let settling = (all / 4).min(MAX_SETTLING);
-        ranks.rest_for(settling).await?;
+        ranks.rest_for(settling, RESTING).await?;
         let start = self.edge().await?;
-        ranks.rest_for(all - settling).await?;
+        ranks.rest_for(all - settling, RESTING).await?;
         let end = self.edge().await?;
         Ok(Some(Window {
             start_monotonic_sec: start.as_sec(),
@@ -330,6 +337,9 @@ impl TokenSum {
         Self(vec![0; ranks as usize])
     }
 }
+
+/// What the workers do while the loaded baseline is metered.
+const RESTING: &str = "resting for the idle baseline";
 
 /// Within this time clocks and averaged power readings come down from the warm-up.
 const MAX_SETTLING: Duration = Duration::from_secs(1);

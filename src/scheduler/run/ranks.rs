@@ -161,8 +161,8 @@ impl Ranks {
     ///
     /// # Errors
     /// The first rank's failure, at once.
-    pub async fn rest_for(&mut self, period: Duration) -> Result<(), Stop> {
-        let mut waiting = self.wait_in("resting for the idle baseline", period * 2);
+    pub async fn rest_for(&mut self, period: Duration, doing: &'static str) -> Result<(), Stop> {
+        let mut waiting = self.wait_in(doing, period * 2);
         let resting = async {
             // Nothing is asked of them, so that only a failure ends this.
             while self.next(&mut waiting).await?.is_some() {}

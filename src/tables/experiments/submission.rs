@@ -35,7 +35,7 @@ fn plain<S: 'static>(
                 Value::String(text) => Some(Cow::Owned(text)),
                 _ => None,
             })),
-            Kind::Document => Values::Json(Box::new(move |row| Some(read(row)))),
+            Kind::Document => Values::Json(Box::new(move |row| Some(read(row)).filter(|value| !value.is_null()))),
         };
         Some(column(field.name, field.about?, values))
     })

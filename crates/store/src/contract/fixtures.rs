@@ -211,6 +211,7 @@ pub fn report() -> Report {
         cycle_sd: CycleSpread::default(),
         batch_check: None,
         batch_steps: None,
+        warm_ups: Vec::new(),
         statistics: BTreeMap::new(),
         request_percentiles: BTreeMap::new(),
         machine: Machine {
@@ -233,6 +234,7 @@ pub fn report() -> Report {
         },
         timing: Timing {
             idle_baseline_sec: 0.0,
+            cooldown_sec: 0.0,
             claim_to_load_start_sec: None,
             load_sec: 1.5,
             warm_up_sec: 1.0,
