@@ -240,15 +240,7 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         tokens: chunk.tokens,
     };
     let mut chunks: Vec<_> = answer.chunks.iter().map(chunk).collect();
-    // An end that the model chose is a token as well, and has no text.
-    let end = answer.last_token_at.map(|at| at.as_sec());
-    chunks.extend(
-        end.filter(|end| chunks.last().is_none_or(|last| last.monotonic_sec < *end))
-            .map(|monotonic_sec| AnswerChunk {
-                monotonic_sec,
-                tokens: None,
-            }),
-    );
+    chunks.extend(chosen_end(&answer, &chunks));
     Ok(RequestMeasurement {
         prompt_index,
         input_tokens: answer.input_tokens.ok_or_else(no_count)?,
@@ -264,6 +256,20 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         time_to_first_answer_ms,
         cached_tokens: answer.cached_tokens,
     })
+}
+
+/// Returns the end that the model chose, which is a token as well and has no text, where no chunk has it.
+fn chosen_end(answer: &Answer, chunks: &[AnswerChunk]) -> Option<AnswerChunk> {
+    let monotonic_sec = answer.last_token_at?.as_sec();
+    if chunks.last().is_some_and(|last| last.monotonic_sec >= monotonic_sec) {
+        return None;
+    }
+    let counted: Option<u32> = chunks.iter().map(|chunk| chunk.tokens).sum();
+    let tokens = match (counted, answer.output_tokens) {
+        (Some(counted), Some(all)) => Some(all.checked_sub(counted).filter(|left| *left > 0)?),
+        _ => None,
+    };
+    Some(AnswerChunk { monotonic_sec, tokens })
 }
 
 /// Returns the word that results have for a server's own.

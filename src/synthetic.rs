@@ -44,7 +44,7 @@ impl Engine for SyntheticEngine {
         // Each byte is written, or the kernel would not have to find room for it.
         let memory = (0..model.memory_mb).map(|_| vec![1; 1 << 20]).collect();
         Ok(Self {
-            scheduler: Scheduler::start(model.clone(), request.batch_size, request.counter),
+            scheduler: Scheduler::start(model.clone(), request.counter),
             model,
             device: if request.force_cpu { "cpu" } else { "cuda (pretended)" },
             requests: 0.into(),
@@ -85,6 +85,10 @@ impl Engine for SyntheticEngine {
             std::iter::once(message.role as u32 + 300).chain(said)
         });
         Ok(tokens.collect())
+    }
+
+    async fn hold(&self) -> Box<dyn Send> {
+        Box::new(self.scheduler.hold().await)
     }
 
     async fn generate(&self, generation: Generation) -> Result<Generated, EngineError> {

@@ -2,22 +2,24 @@
 //! real schedulers and kernels.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{Compare, FinishReason, Generated, Generation, TokenCounter, TopLogits};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 use super::VOCAB_SIZE;
 use super::model::SyntheticModel;
 
-/// How long the first sequence of a batch waits for the others.
-const GATHERING: Duration = Duration::from_millis(1);
-
 /// Logits that are kept of a step.
 const LOGITS: u32 = 8;
 
-pub struct Scheduler(mpsc::UnboundedSender<Sequence>);
+pub struct Scheduler {
+    sequences: mpsc::UnboundedSender<Sequence>,
+    /// Nothing begins while somebody has it.
+    gate: Arc<Mutex<()>>,
+}
 
 struct Sequence {
     asked: Generation,
@@ -27,10 +29,16 @@ struct Sequence {
 
 impl Scheduler {
     /// Starts it in the background.
-    pub fn start(model: SyntheticModel, batch_size: u32, counter: TokenCounter) -> Self {
-        let (sender, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(schedule(model, batch_size, counter, waiting));
-        Self(sender)
+    pub fn start(model: SyntheticModel, counter: TokenCounter) -> Self {
+        let (sequences, waiting) = mpsc::unbounded_channel();
+        let gate = Arc::<Mutex<()>>::default();
+        tokio::spawn(schedule(model, gate.clone(), counter, waiting));
+        Self { sequences, gate }
+    }
+
+    /// Keeps sequences from beginning until what is returned is dropped.
+    pub async fn hold(&self) -> OwnedMutexGuard<()> {
+        self.gate.clone().lock_owned().await
     }
 
     /// Runs a sequence to its end; `None` where the scheduler is gone.
@@ -50,14 +58,14 @@ impl Scheduler {
             generated,
             ended,
         };
-        self.0.send(sequence).ok()?;
+        self.sequences.send(sequence).ok()?;
         end.await.ok()
     }
 }
 
 async fn schedule(
     model: SyntheticModel,
-    batch_size: u32,
+    gate: Arc<Mutex<()>>,
     counter: TokenCounter,
     mut waiting: mpsc::UnboundedReceiver<Sequence>,
 ) {
@@ -67,9 +75,7 @@ async fn schedule(
         if running.is_empty() {
             let Some(first) = waiting.recv().await else { return };
             running.push(first);
-            if batch_size > 1 {
-                tokio::time::sleep(GATHERING).await;
-            }
+            drop(gate.lock().await);
         }
         while let Ok(next) = waiting.try_recv() {
             running.push(next);

@@ -14,7 +14,9 @@ pub fn complete_report(report: &mut Report) {
         complete(&mut cycle.inference, &mut cycle.energy);
     }
     report.cycle_sd = cycle_spread(&report.cycles);
-    report.statistics = statistics(&report.cycles);
+    if report.statistics.is_empty() {
+        report.statistics = statistics(&report.cycles);
+    }
 }
 
 /// Fills in what a stored rank and cycle lacks because an earlier release made it.

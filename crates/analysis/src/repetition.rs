@@ -141,11 +141,13 @@ fn request_percentile(values: &[f64], percent: f64) -> Option<RequestPercentile>
         };
         format!("it takes {told}{of_interval} requests for ci_high; there are {requests}")
     });
+    let value = percentile(values, percent)?;
     Some(RequestPercentile {
         percentile: percent,
         requests: requests as u32,
-        value: percentile(values, percent)?,
-        ci_low: interval.low,
+        value,
+        // Of two values the percentile lies between them, and the end is the larger one.
+        ci_low: interval.low.map(|low| low.min(value)),
         ci_high: interval.high,
         upper_bound: bound,
         note,

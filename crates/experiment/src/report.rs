@@ -124,7 +124,7 @@ pub struct MetricStatistics {
     pub median: f64,
     /// Largest cycle.
     pub max: f64,
-    /// Interval of the mean, random scatter alone: how far the mean of as many more cycles may lie.
+    /// Lower end of the interval of the mean, random scatter alone: such intervals hold the true mean in 95 of 100 experiments.
     pub ci_low: Option<f64>,
     /// Upper end of the interval of the mean.
     pub ci_high: Option<f64>,
@@ -160,7 +160,8 @@ pub enum CiMethod {
 }
 
 /// A percentile of a latency over requests, in milliseconds, with its interval at 95 % from order statistics, which holds
-/// whatever the distribution is.
+/// whatever the distribution of independent requests is. Requests of one batch are not: their steps are shared, and for their
+/// time per token a batch counts as one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RequestPercentile {
     /// From 0 to 100.

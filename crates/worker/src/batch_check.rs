@@ -1,6 +1,9 @@
 //! Shows of a batch that each of its sequences comes out as it does alone. Owns how far logits may differ; knows nothing of
 //! how an engine batches.
 
+use std::pin::pin;
+use std::task::Poll;
+
 use futures::future::try_join_all;
 use joulemark_measurement::{BatchCheck, BatchVerdict, RequestMeasurement, StepCount};
 
@@ -41,7 +44,14 @@ pub async fn batch_check<E: Engine>(engine: &E, wave: Vec<PreparedPrompt>) -> Re
         let generation = generation(prompt, Compare::With(kept.clone()));
         engine.generate(generation)
     });
-    let together = try_join_all(forced).await?;
+    let mut together = pin!(try_join_all(forced));
+    let held = engine.hold().await;
+    let first = futures::poll!(together.as_mut());
+    drop(held);
+    let together = match first {
+        Poll::Ready(together) => together?,
+        Poll::Pending => together.await?,
+    };
     stay_together(&wave, &together)?;
     let check = compared(&alone, &together, &engine.description().activation_dtype)?;
     match check.verdict {

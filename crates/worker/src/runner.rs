@@ -39,6 +39,11 @@ pub trait Runner: Send + Sync + Sized + 'static {
     /// [`EngineError`] where the experiment is to fail; a request that is only to be counted as failed is an [`Outcome`].
     fn run(&self, prompt: Self::Prompt) -> impl Future<Output = Result<Outcome, EngineError>> + Send;
 
+    /// Holds the engine back until what is returned is dropped, so that a wave begins together.
+    fn hold(&self) -> impl Future<Output = Box<dyn Send>> + Send {
+        std::future::ready(Box::new(()) as Box<dyn Send>)
+    }
+
     /// Begins a cycle: what was taken and said before is not the cycle's.
     fn begin_cycle(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -133,6 +138,10 @@ impl<E: Engine> Runner for InProcess<E> {
 
     fn prompts(&self) -> Box<dyn Iterator<Item = PreparedPrompt> + Send + '_> {
         self.prompts.iter()
+    }
+
+    async fn hold(&self) -> Box<dyn Send> {
+        self.engine.hold().await
     }
 
     async fn run(&self, prompt: PreparedPrompt) -> Result<Outcome, EngineError> {

@@ -2,6 +2,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Stdin, Write},
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -99,8 +100,6 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     let counter = TokenCounter::default();
     tokio::spawn(report_progress(reporter.clone(), counter.clone()));
     let runner = load::<R>(&job, counter.clone(), reporter).await?;
-    // What a batch's check took is no part of the work.
-    counter.reset();
     loop {
         match next(orders).await? {
             Order::WarmUp => {
@@ -161,7 +160,9 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
     reporter.send(&Report::Loading {
         at_monotonic_sec: start.as_sec(),
     })?;
-    let loaded = R::load(job, counter).await?;
+    let loaded = R::load(job, counter.clone()).await?;
+    // What a batch's check took is no part of the work.
+    counter.reset();
     let load = LoadReport {
         rank: job.rank,
         window: window(start, loaded.at),
@@ -215,13 +216,24 @@ async fn pass<R: Runner>(
     let mut results = Vec::new();
     loop {
         let takes_more = running.is_empty() || !R::IN_WAVES;
+        let held = match R::IN_WAVES && takes_more && spec.batch_size > 1 {
+            true => Some(runner.hold().await),
+            false => None,
+        };
         while takes_more
             && running.len() < spec.batch_size as usize
             && let Some(prompt) = prompts.next()
         {
             running.push(runner.run(prompt));
         }
-        match running.next().await {
+        // Sends what has not been sent yet.
+        let first = futures::poll!(running.next());
+        drop(held);
+        let outcome = match first {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => running.next().await,
+        };
+        match outcome {
             Some(outcome) => results.push(outcome?),
             None => break,
         }

@@ -25,6 +25,7 @@ use crate::tap::TokenTap;
 pub struct MistralEngine {
     model: Model,
     runner: Arc<MistralRs>,
+    pipeline: Pipeline,
     description: EngineDescription,
     end_tokens: Vec<u32>,
     /// Whether the engine goes on after the end of a sequence.
@@ -71,6 +72,11 @@ impl Engine for MistralEngine {
             .tokenize(either::Either::Left(chat), None, true, true, None)
             .await
             .map_err(|error| EngineError::Tokenize(error.to_string()))
+    }
+
+    /// The engine takes the pipeline before it adds a request: what it is sent meanwhile is all there when it goes on.
+    async fn hold(&self) -> Box<dyn Send> {
+        Box::new(self.pipeline.clone().lock_owned().await)
     }
 
     async fn generate(&self, generation: Generation) -> Result<Generated, EngineError> {
@@ -211,7 +217,7 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
     let scheduler = SchedulerConfig::DefaultScheduler {
         method: DefaultSchedulerMethod::Fixed((request.batch_size as usize).try_into()?),
     };
-    let runner = MistralRsBuilder::new(pipeline, scheduler, false, None)
+    let runner = MistralRsBuilder::new(pipeline.clone(), scheduler, false, None)
         // A prompt seen before must be computed again, or its energy would be that of a cache.
         .with_no_prefix_cache(true)
         .with_disable_eos_stop(request.ignores_ends)
@@ -221,6 +227,7 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
     Ok(MistralEngine {
         model,
         runner,
+        pipeline,
         description,
         end_tokens,
         ignores_ends: request.ignores_ends,

@@ -175,10 +175,16 @@ async fn two_servers_at_once_get_their_share_of_the_busy_cpu_time_and_no_more_th
     let mut started = experiment("llama", MODEL, 2);
     started["max_output_tokens"] = json!(64);
     started["min_output_tokens"] = json!(64);
-    let ids = [server.accepted(&asked).await, server.accepted(&started).await];
+    let id = server.accepted(&started).await;
+    server.until_state(&id, "warming_up").await;
+    let ids = [server.accepted(&asked).await, id];
     let (_, of_running_j, one) = energy_of(&server, &ids[0]).await;
     let (_, of_started_j, other) = energy_of(&server, &ids[1]).await;
     assert!(of_running_j > 0.0 && of_started_j > 0.0);
+    assert!(
+        one[0] < other[1] && other[0] < one[1],
+        "they ran at the same time: {one:?} {other:?}"
+    );
     let hull_sec = one[1].max(other[1]) - one[0].min(other[0]);
     let (together_j, host_j) = (of_running_j + of_started_j, HOST_W * hull_sec);
     assert!(together_j <= host_j * 1.001, "{together_j} J of the host's {host_j} J");

@@ -75,8 +75,9 @@ fn ticks(pid: u32) -> Option<(f64, f64)> {
     let process: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     let host = std::fs::read_to_string("/proc/stat").ok()?;
     let host: Vec<f64> = host.lines().next()?.split_whitespace().flat_map(str::parse).collect();
-    let [user, nice, system, _, _, irq, softirq, ..] = host[..] else {
+    // Steal is in the meter's clock as well.
+    let [user, nice, system, _, _, irq, softirq, steal, ..] = host[..] else {
         return None;
     };
-    Some((process, user + nice + system + irq + softirq))
+    Some((process, user + nice + system + irq + softirq + steal))
 }

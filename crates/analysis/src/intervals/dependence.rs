@@ -6,7 +6,8 @@ const FEWEST: usize = 4;
 /// Returns the correlation of each value with the next: the sum of products of neighbours' distances from the mean, over the
 /// sum of their squares. `None` below four values, and of equal ones.
 pub fn lag1_autocorrelation(values: &[f64]) -> Option<f64> {
-    if values.len() < FEWEST {
+    // The mean of equal values may be off by its rounding, and all distances be the same.
+    if values.len() < FEWEST || values.iter().all(|value| *value == values[0]) {
         return None;
     }
     let center = mean(values)?;
@@ -38,6 +39,6 @@ mod tests {
         assert!(lag1_autocorrelation(&swinging).expect("enough") < 0.0);
         assert_eq!(effective_n(&swinging), Some(4.0));
         assert_eq!(lag1_autocorrelation(&[1.0, 2.0, 3.0]), None);
-        assert_eq!(lag1_autocorrelation(&[1.0; 5]), None);
+        assert_eq!(lag1_autocorrelation(&[0.1; 10]), None);
     }
 }

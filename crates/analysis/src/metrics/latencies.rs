@@ -57,7 +57,7 @@ pub const METRICS: &[Metric] = &[
         "p90_itl_ms",
         "90th percentile of the inter-token latency (ITL), milliseconds.",
         "90th percentile of the inter-token latency (ITL) in milliseconds, over all pairs of neighbouring tokens.",
-        TAIL,
+        OF_PAIRS,
         no_pair_of_tokens,
         Read::Number(|figures| figures.inference.p90_itl_ms),
     ),
@@ -99,6 +99,9 @@ const MEDIAN: &str = "Over all requests of all cycles together, not a median of 
 
 const TAIL: &str = "Interpolated linearly between ranks (type 7); `request_percentiles` has its interval, and how many requests \
                     that takes.";
+
+const OF_PAIRS: &str = "Interpolated linearly between ranks (type 7), over all pairs of all requests, so that long requests count for \
+                        more.";
 
 type WhyNull = fn(&Known<'_>) -> Cow<'static, str>;
 

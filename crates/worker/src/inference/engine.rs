@@ -179,5 +179,8 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// Returns the token ids of a chat through the model's chat template, up to where its next answer begins.
     fn tokenize_chat(&self, messages: &[ChatMessage]) -> impl Future<Output = Result<Vec<u32>, EngineError>> + Send;
 
+    /// Holds the engine back until what is returned is dropped, so that requests that are sent meanwhile begin together.
+    fn hold(&self) -> impl Future<Output = Box<dyn Send>> + Send;
+
     fn generate(&self, generation: Generation) -> impl Future<Output = Result<Generated, EngineError>> + Send;
 }

@@ -12,8 +12,8 @@
 mod tap;
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{Compare, Sampling, TokenChooser, TokenCounter};
 use mistralrs::{CustomLogitsProcessor, Device, Tensor};
 use tap::TokenTap;
@@ -55,11 +55,11 @@ fn cost_us(vocabulary: usize, sequences: usize, tap: impl Fn() -> TokenTap) -> f
         .collect();
     let context = [1, 2, 3];
     let steps = TOKENS / sequences;
-    let begun = Instant::now();
+    let begun = Monotonic::now();
     for _ in 0..steps {
         for (tap, logits) in taps.iter().zip(&logits) {
             black_box(tap.apply(black_box(logits), &context).expect("numbers"));
         }
     }
-    begun.elapsed().as_secs_f64() * 1e6 / (steps * sequences) as f64
+    Monotonic::now().sec_since(begun) * 1e6 / (steps * sequences) as f64
 }
