@@ -51,7 +51,7 @@ impl Run {
     /// Runs the attempt and stores how it ended. Never fails: when the store is what fails, that is logged.
     pub async fn finish(self) {
         let id = self.record.id;
-        let outcome = self.attempt().await;
+        let outcome = Box::pin(self.attempt()).await;
         self.context.progress.clear(id);
         let final_state = final_state(&outcome);
         let reason = match &outcome {
