@@ -23,3 +23,4 @@ pub mod running;
 pub mod server;
 mod server_processes;
 pub mod settle;
+mod sureness;

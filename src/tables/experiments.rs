@@ -16,7 +16,7 @@ pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
 /// finds the others where they were.
-const ADDED: [&str; 45] = [
+const ADDED: [&str; 46] = [
     "output_throughput",
     "output_throughput_cycle_sd",
     "mean_ttft_ms_cycle_sd",
@@ -62,6 +62,7 @@ const ADDED: [&str; 45] = [
     "joules_per_output_token_ci_high",
     "warmup",
     "cooldown_sec",
+    "stop_rule",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.

@@ -135,3 +135,52 @@ async fn workers_rest_between_cycles_and_the_rest_is_no_overhead() {
     );
     assert_eq!(results["warm_ups"][0]["ended"], "iterations");
 }
+
+#[tokio::test]
+async fn a_stop_rule_ends_once_the_mean_is_sure_enough_or_says_that_it_was_not() {
+    let server = Server::start();
+    let mut asked = warmed_up(Value::Null);
+    asked["num_cycles"] = json!(12);
+    asked["stop_rule"] = json!({"metric": "mean_tpot_ms", "relative_ci": 1.0, "min_cycles": 3});
+    let id = server.accepted(&asked).await;
+    let shown = server.until_state(&id, "completed").await;
+    assert_eq!(shown["stop_rule"], asked["stop_rule"]);
+    let results = server.results(&id).await;
+    let stop = &results["stop"];
+    assert_eq!(
+        (&stop["metric"], &stop["sure_enough"]),
+        (&json!("mean_tpot_ms"), &json!(true))
+    );
+    let cycles = stop["cycles"].as_u64().expect("a number");
+    assert!((3..12).contains(&cycles), "{stop:#}");
+    assert_eq!(results["cycles"].as_array().map(Vec::len), Some(cycles as usize));
+    let of = &results["statistics"]["mean_tpot_ms"];
+    let number = |name: &str| of[name].as_f64().expect("a number");
+    let reached = (number("ci_high") - number("ci_low")) / 2.0 / number("mean");
+    assert!(
+        (stop["reached"].as_f64().expect("known") - reached).abs() < 1e-9,
+        "{stop:#}"
+    );
+
+    asked["num_cycles"] = json!(3);
+    asked["stop_rule"] = json!({"metric": "output_throughput", "relative_ci": 1e-9, "min_cycles": 2});
+    let id = server.accepted(&asked).await;
+    server.until_state(&id, "completed").await;
+    let stop = server.results(&id).await["stop"].clone();
+    assert_eq!((&stop["cycles"], &stop["sure_enough"]), (&json!(3), &json!(false)));
+    assert!(
+        stop["reached"].as_f64().is_some_and(|reached| reached > 1e-9),
+        "{stop:#}"
+    );
+
+    for (wrong, pointer) in [
+        (json!({"min_cycles": 4}), "/stop_rule/min_cycles"),
+        (json!({"metric": "flops_total"}), "/stop_rule/metric"),
+        (json!({"relative_ci": 0, "min_cycles": 2}), "/stop_rule/relative_ci"),
+    ] {
+        asked["stop_rule"] = wrong;
+        let (status, body) = server.submit(&asked).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(body["errors"][0]["pointer"], pointer, "{body:#}");
+    }
+}

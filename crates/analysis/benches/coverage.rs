@@ -3,6 +3,7 @@
 //!     cargo bench -p joulemark-analysis --bench coverage
 
 use joulemark_analysis::intervals::{Interval, bca, median_interval, student_t};
+use joulemark_analysis::relative_ci;
 use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -71,6 +72,45 @@ fn main() {
         }
     }
     println!("in brackets: not what a result of so many cycles has");
+    under_a_stop_rule(&mut random);
+}
+
+/// Of `stop_rule`: half of the interval, as a share of the mean, fewest and most cycles.
+const SURE_ENOUGH: f64 = 0.02;
+const FEWEST_CYCLES: usize = 5;
+const MOST_CYCLES: usize = 100;
+
+/// The interval at the end of a rule that looks after each cycle, on normal cycles.
+fn under_a_stop_rule(random: &mut ChaCha8Rng) {
+    println!("\nstop rule: {SURE_ENOUGH} of the mean, {FEWEST_CYCLES} to {MOST_CYCLES} normal cycles");
+    for deviation in [0.01, 0.02, 0.03, 0.05] {
+        let (mut held, mut cycles) = (0, 0);
+        for _ in 0..DRAWS {
+            let mut values = Vec::new();
+            let (low, high) = loop {
+                values.push(1.0 + deviation * normal(random));
+                if values.len() < FEWEST_CYCLES {
+                    continue;
+                }
+                let interval = if values.len() < 20 {
+                    student_t(&values)
+                } else {
+                    bca(&values)
+                };
+                let is_enough = relative_ci(&values).is_some_and(|reached| reached <= SURE_ENOUGH);
+                if is_enough || values.len() == MOST_CYCLES {
+                    break interval.expect("more than one value");
+                }
+            };
+            held += u32::from(low <= 1.0 && 1.0 <= high);
+            cycles += values.len();
+        }
+        println!(
+            "coefficient of variation {deviation}: {:.1} % hold the mean, after {:.1} cycles on average",
+            100.0 * f64::from(held) / f64::from(DRAWS),
+            cycles as f64 / f64::from(DRAWS)
+        );
+    }
 }
 
 /// Marsaglia's polar method.

@@ -37,6 +37,7 @@ pub use efficiency::efficiency;
 pub use group::CycleHost;
 pub use inference::inference_of;
 pub use phases::{PassStretches, RankPhase, phase_energy, stretches};
+pub use repetition::{figure, relative_ci};
 pub use report::{ReportInput, report};
 pub use resample::resample;
 pub use windows::{hull, union_sec};

@@ -61,6 +61,21 @@ fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics
     })
 }
 
+/// Returns half of the 95 % interval of the mean, as a share of the mean; `None` below two values, and where the mean is 0.
+pub fn relative_ci(values: &[f64]) -> Option<f64> {
+    let center = mean(values).filter(|center| *center != 0.0)?;
+    let (low, high) = match values.len() {
+        FEWEST_FOR_BOOTSTRAP.. => bca(values)?,
+        _ => student_t(values)?,
+    };
+    Some((high - low) / 2.0 / center.abs())
+}
+
+/// Returns the figure of this name of one cycle; `None` where it is not known, or is no number.
+pub fn figure(name: &str, cycle: &CycleReport) -> Option<f64> {
+    number(find(all(), name)?, cycle.into())
+}
+
 fn number(metric: &Metric, figures: Figures<'_>) -> Option<f64> {
     match metric.read {
         Read::Number(read) => read(figures),
@@ -156,6 +171,8 @@ fn request_percentile(values: &[f64], percent: f64) -> Option<RequestPercentile>
 
 #[cfg(test)]
 mod tests {
+    use joulemark_experiment::StopMetric;
+
     use super::*;
     use crate::aggregate;
     use crate::fixtures::requests::request;
@@ -204,6 +221,21 @@ mod tests {
             "no number, and null"
         );
         assert!(statistics(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_a_stop_rule_looks_at_is_a_number_of_the_table() {
+        let found = over(&[8.0, 10.0, 12.0]);
+        for metric in StopMetric::ALL {
+            assert!(matches!(
+                find(all(), metric.as_str()).map(|metric| metric.read),
+                Some(Read::Number(_))
+            ));
+        }
+        let of = &found["inference_time_sec"];
+        let half = (of.ci_high.expect("known") - of.ci_low.expect("known")) / 2.0;
+        assert!((relative_ci(&[8.0, 10.0, 12.0]).expect("known") - half / 10.0).abs() < 1e-12);
+        assert_eq!((relative_ci(&[8.0]), relative_ci(&[-1.0, 1.0])), (None, None));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use super::checks::server_warnings;
 use super::complete::cycle_spread;
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
-use joulemark_experiment::report::{ModelFacts, Report, Timing};
+use joulemark_experiment::report::{ModelFacts, Report, StopReport, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
@@ -24,6 +24,8 @@ pub struct ReportInput<'a> {
     pub loads: Vec<LoadReport>,
     /// How each rank was warmed up.
     pub warm_ups: Vec<WarmUpReport>,
+    /// How the stop rule ended the cycles.
+    pub stop: Option<StopReport>,
     pub model: ModelFacts,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
@@ -55,6 +57,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
         warm_ups: input.warm_ups,
+        stop: input.stop,
         statistics,
         request_percentiles: request_percentiles(input.cycles),
         loads: input.loads,
@@ -123,6 +126,7 @@ mod tests {
             machine: machine(),
             loads: vec![load(0)],
             warm_ups: Vec::new(),
+            stop: None,
             model: ModelFacts {
                 format: None,
                 architecture: None,

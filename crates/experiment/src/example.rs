@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 
+use super::stop_rule::StopRuleRequest;
 use super::warm_up::WarmUpRequest;
 use super::{DecoderRequest, ExperimentRequest};
 
@@ -27,15 +28,19 @@ pub fn example() -> String {
                 text.push_str("decoder:\n");
                 text.push_str(&decoder());
             }
-            "warmup" => {
-                let fields = WarmUpRequest::defaults().into_iter();
-                let such_as: Map<String, Value> = fields.map(|(name, default)| (name.to_owned(), default)).collect();
-                text.push_str(&format!("warmup: null # or {}\n", Value::Object(such_as)));
-            }
+            "warmup" => text.push_str(&null_or(name, WarmUpRequest::defaults())),
+            "stop_rule" => text.push_str(&null_or(name, StopRuleRequest::defaults())),
             _ => text.push_str(&format!("{name}: {default}\n")),
         }
     }
     text
+}
+
+/// Returns a field that is null unless it is an object, with one that has its fields' defaults.
+fn null_or(name: &str, defaults: Vec<(&'static str, Value)>) -> String {
+    let fields = defaults.into_iter();
+    let such_as: Map<String, Value> = fields.map(|(name, default)| (name.to_owned(), default)).collect();
+    format!("{name}: null # or {}\n", Value::Object(such_as))
 }
 
 /// Returns the decoder's fields, each null: their defaults may follow from one another's values.

@@ -28,6 +28,7 @@ mod resolve;
 mod served;
 mod spec;
 mod status;
+mod stop_rule;
 mod submission;
 mod table;
 mod transition;
@@ -57,6 +58,7 @@ pub use served::{
     Argument, ArgumentValue, ArgumentValues, DEFAULT_ENGINE, MAX_ARGUMENTS, OfferedServer, SYNTHETIC_ENGINE,
 };
 pub use status::{Failure, FailureReason, IllegalMove, NotAState, State};
+pub use stop_rule::{StopMetric, StopRule};
 pub use submission::{ExperimentRequest, Resolved, Spec};
 pub use table::{Field, Kind};
 pub use transition::Transition;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Warning;
+use crate::stop_rule::StopMetric;
 use joulemark_measurement::{
     BatchCheck, BatchSteps, ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine, WarmUpReport,
 };
@@ -159,6 +160,21 @@ pub enum CiMethod {
     BcaBootstrap,
 }
 
+/// How a stop rule ended an experiment. A rule that looks after each cycle ends more often where the interval is narrow by
+/// chance: its 95 % interval held the true mean in 92 to 95 % of simulated experiments (docs/methodology.md).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StopReport {
+    pub metric: StopMetric,
+    /// Half of the interval, as a share of the mean, with which it was to be sure enough.
+    pub relative_ci: f64,
+    /// What was reached; null where the metric is not known.
+    pub reached: Option<f64>,
+    /// Cycles that were measured.
+    pub cycles: u32,
+    /// Whether it was sure enough; else all of `num_cycles` were measured.
+    pub sure_enough: bool,
+}
+
 /// A percentile of a latency over requests, in milliseconds, with its interval at 95 % from order statistics, which holds
 /// whatever the distribution of independent requests is. Requests of one batch are not: their steps are shared, and for their
 /// time per token a batch counts as one.
@@ -207,6 +223,9 @@ pub struct Report {
     /// Null for a batch of one, and for a server.
     #[serde(default)]
     pub batch_steps: Option<Vec<BatchSteps>>,
+    /// How the stop rule ended the cycles; null without one.
+    #[serde(default)]
+    pub stop: Option<StopReport>,
     /// How each rank was warmed up; empty in results of before this was told.
     #[serde(default)]
     pub warm_ups: Vec<WarmUpReport>,

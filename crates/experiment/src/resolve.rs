@@ -80,6 +80,7 @@ pub fn resolve(
     };
     let spec = request.filled(resolved);
     output_lengths(&spec, &mut problems);
+    problems.extend(spec.stop_rule.as_ref().and_then(|rule| rule.problem(spec.num_cycles)));
     problems.extend(
         spec.warmup
             .as_ref()

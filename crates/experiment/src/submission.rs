@@ -12,6 +12,7 @@ use super::name;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
 use super::served::{self, ArgumentValue, ArgumentValues};
+use super::stop_rule::{StopRule, StopRuleRequest};
 use super::table::fields;
 use super::warm_up::{WarmUp, WarmUpRequest};
 
@@ -207,6 +208,13 @@ fields! {
     num_cycles: u32 [minimum = 1, maximum = 1000] =>
         /// Measured passes over all prompts.
         u32 = RECOMMENDED_CYCLES, "Measured cycles.";
+
+    /// End before `num_cycles`, once a mean is sure enough. Default: all cycles are measured.
+    #[schema(value_type = Option<StopRuleRequest>, example = json!({"metric": "joules_per_output_token", "relative_ci": 0.02, "min_cycles": 5}))]
+    stop_rule: StopRuleRequest =>
+        /// When it ends before `num_cycles`; null for never.
+        #[serde(default)]
+        Option<StopRule> = None, "When it ends before all cycles, a JSON object.";
 
     /// Seconds that a server may take for one answer; a request that takes longer has failed. Default 600.
     request_timeout_sec: u32 [minimum = 1, maximum = 86_400] =>

@@ -256,7 +256,15 @@ impl Run {
         driven: &mut Driven,
     ) -> Result<(), Stop> {
         let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
+        // What it started since is known by its root.
+        let pids = tokio::task::block_in_place(|| self.pids(ranks, server.as_deref()));
+        let figure = |metric, driven: &Driven, cycle| {
+            let gpus = self.context.resources.meter.devices().gpus;
+            let compute = ComputeCount::new(model, &self.record.spec, &driven.loads, gpus);
+            self.measured(&pids, &[]).figure(metric, driven, cycle, &compute)
+        };
         let drive = Drive {
+            figure: &figure,
             context: &self.context,
             id: self.record.id,
             milestones,

@@ -6,7 +6,7 @@ use super::phases::energy_by_phase;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
-use joulemark_experiment::{Spec, Warning};
+use joulemark_experiment::{Spec, StopMetric, Warning};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
 use joulemark_meter::HostMeter;
@@ -62,11 +62,28 @@ impl Measured<'_> {
             machine: ran_on.machine,
             loads: driven.loads.clone(),
             warm_ups: driven.warm_up_reports.clone(),
+            stop: driven.stop,
             model: ran_on.model,
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, driven, self.claimed_at, finished_at),
         });
         (report, cycles)
+    }
+
+    /// Returns a metric of one cycle that was driven; `None` where it is not known. Blocks as [`Self::report`] does.
+    pub fn figure(&self, metric: StopMetric, driven: &Driven, cycle: u32, compute: &ComputeCount) -> Option<f64> {
+        self.meter.settle();
+        let idle = self.idle_states(driven.loaded_idle);
+        let passes = driven.passes.iter().filter(|pass| pass.cycle == cycle);
+        let cycles: Vec<RankCycle> = passes.map(|pass| self.rank_cycle(pass, compute, &idle[0])).collect();
+        let host = CycleHost {
+            cycle,
+            energy: self
+                .meter
+                .read(&driven.hull_of(cycle)?, &self.spec.gpus, &self.pids.all()),
+        };
+        let of_cycle = joulemark_analysis::aggregate(&cycles, &[host]).cycles.pop()?;
+        joulemark_analysis::figure(metric.as_str(), &of_cycle)
     }
 
     /// Returns what is known of the bare and of the loaded idle state, in this order.

@@ -4,12 +4,13 @@ use super::failure::Stop;
 use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
 use super::ranks::{Ranks, Waiting};
+use super::sureness::{FigureOf, Sureness};
 use crate::progress::{Phase, Plan};
 use crate::scheduler::context::Context;
 use crate::scheduler::models::LocatedModel;
 use crate::trace::{self, ExperimentTrace};
 use joulemark_analysis::hull;
-use joulemark_experiment::report::ModelFacts;
+use joulemark_experiment::report::{ModelFacts, StopReport};
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{
@@ -36,6 +37,8 @@ pub struct Driven {
     pub loads: Vec<LoadReport>,
     /// Each rank's warm-up.
     pub warm_ups: Vec<(u32, Window)>,
+    /// How the stop rule ended the cycles.
+    pub stop: Option<StopReport>,
     /// How each rank was warmed up, where it says so.
     pub warm_up_reports: Vec<WarmUpReport>,
     /// The model in memory and nobody computing, before the cycles; null when it was not asked for.
@@ -73,6 +76,8 @@ pub struct Drive<'a> {
     pub model: &'a LocatedModel,
     /// Where the engine listens, when it is a server.
     pub server: Option<ServerJob>,
+    /// What a stop rule looks at.
+    pub figure: &'a FigureOf<'a>,
 }
 
 impl Drive<'_> {
@@ -102,6 +107,8 @@ impl Drive<'_> {
         idle.done();
         self.milestones.reached(State::Measuring);
         self.enter(Phase::Measuring);
+        let rule = self.spec.stop_rule.as_ref();
+        let mut sureness = rule.map(|rule| Sureness::new(rule, self.figure));
         for cycle in 0..self.spec.num_cycles {
             if cycle > 0 && self.spec.cooldown_sec > 0 {
                 let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
@@ -113,6 +120,10 @@ impl Drive<'_> {
             self.cycle(ranks, cycle, driven).await?;
             let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
             of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
+            driven.stop = sureness.as_mut().map(|sureness| sureness.look(driven, cycle));
+            if driven.stop.is_some_and(|stop| stop.sure_enough) {
+                break;
+            }
         }
         ranks.order_all(|_| Order::Finish).await;
         self.milestones.reached(State::Aggregating);

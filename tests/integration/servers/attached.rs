@@ -1,7 +1,10 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{Answering, MODEL, Service, are_exact, experiment};
+use super::{Answering, MODEL, Service, are_exact, config_file, experiment, managed};
+use crate::fake_powercap::{FakePowercap, FakeZone};
+use crate::nvml::MockNvml;
+use crate::server::Server;
 
 fn engine(answering: &Answering, rest: &str) -> String {
     format!(
@@ -153,4 +156,55 @@ async fn a_model_that_the_server_does_not_have_is_refused_with_those_that_it_has
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
     let detail = body["errors"][0]["detail"].as_str().expect("a problem");
     assert!(detail.contains(MODEL), "{detail}");
+}
+
+#[tokio::test]
+async fn two_servers_at_once_of_either_kind_get_no_more_than_the_host_together() {
+    let answering = Answering::start(&["10", "1"], &[]);
+    let engines = format!("{}{}", engine(&answering, ""), managed(", '1'"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config_file(folder.path(), &engines).display().to_string();
+    let mock = MockNvml::new("devices=1\nshape=constant:50");
+    let zones = FakePowercap::start(vec![FakeZone::new("intel-rapl:0", "package-0", "constant:20")]);
+    let (library, root) = (mock.library(), zones.root().display().to_string());
+    let library = library.to_str().expect("a path");
+    let server = Server::start_with(&["--config", &config, "--nvml-lib", library, "--rapl-root", &root]);
+    let asked = |engine: &str| {
+        let mut asked = experiment(engine);
+        for (name, value) in [
+            ("max_output_tokens", 400),
+            ("min_output_tokens", 400),
+            ("num_cycles", 1),
+        ] {
+            asked[name] = json!(value);
+        }
+        asked
+    };
+    let mut attached = asked("lab");
+    // The CPU is leased by one of them.
+    attached["device"] = json!("cuda");
+    attached["gpus"] = json!([0]);
+    let mut started = asked("answering");
+    started["engine_arguments"] = json!({"decode_ms": 10});
+    let ids = [server.accepted(&attached).await, server.accepted(&started).await];
+    let mut windows = Vec::new();
+    let mut together_j = 0.0;
+    for id in &ids {
+        server.until_state(id, "completed").await;
+        let item = server.processes(id).await["items"][0].clone();
+        let number = |value: &serde_json::Value| value.as_f64().expect("known");
+        let own_j = number(&item["energy"]["cpu_energy_j"]);
+        assert!(own_j > 0.0, "{item:#}");
+        together_j += own_j;
+        windows.push(["start_monotonic_sec", "end_monotonic_sec"].map(|edge| number(&item["window"][edge])));
+    }
+    let [one, other] = windows[..] else {
+        unreachable!("two of them")
+    };
+    assert!(
+        one[0] < other[1] && other[0] < one[1],
+        "they ran at the same time: {one:?} {other:?}"
+    );
+    let host_j = 20.0 * (one[1].max(other[1]) - one[0].min(other[0]));
+    assert!(together_j <= host_j * 1.001, "{together_j} J of the host's {host_j} J");
 }

@@ -1,0 +1,109 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::field::{FieldProblem, Fields};
+use super::other_words;
+use super::table::{Asked, Bounds, Choice, Kind, fields};
+
+/// A metric whose mean over cycles is to be sure enough.
+///
+/// - `output_throughput`: tokens/s of the whole experiment
+/// - `mean_ttft_ms`: mean time to first token
+/// - `mean_tpot_ms`: mean time per output token
+/// - `mean_e2e_ms`: mean end-to-end latency
+/// - `total_energy_j`: energy of a cycle
+/// - `joules_per_output_token`: energy of an output token
+/// - `tokens_per_joule`: tokens for a joule
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StopMetric {
+    OutputThroughput,
+    MeanTtftMs,
+    MeanTpotMs,
+    MeanE2eMs,
+    TotalEnergyJ,
+    JoulesPerOutputToken,
+    TokensPerJoule,
+}
+
+impl Choice for StopMetric {}
+
+impl StopMetric {
+    pub const ALL: [Self; 7] = [
+        Self::OutputThroughput,
+        Self::MeanTtftMs,
+        Self::MeanTpotMs,
+        Self::MeanE2eMs,
+        Self::TotalEnergyJ,
+        Self::JoulesPerOutputToken,
+        Self::TokensPerJoule,
+    ];
+
+    /// Returns the metric's name in a result.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutputThroughput => "output_throughput",
+            Self::MeanTtftMs => "mean_ttft_ms",
+            Self::MeanTpotMs => "mean_tpot_ms",
+            Self::MeanE2eMs => "mean_e2e_ms",
+            Self::TotalEnergyJ => "total_energy_j",
+            Self::JoulesPerOutputToken => "joules_per_output_token",
+            Self::TokensPerJoule => "tokens_per_joule",
+        }
+    }
+}
+
+fields! {
+    /// End before `num_cycles`, once the mean of a metric over cycles is sure enough. It is looked at after each cycle.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct StopRuleRequest;
+    /// When an experiment ends before `num_cycles`.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+    pub struct StopRule;
+
+    /// Default `joules_per_output_token`.
+    metric: StopMetric =>
+        StopMetric = StopMetric::JoulesPerOutputToken, "The metric that is looked at.";
+
+    /// Half of the 95 % interval of the mean, as a share of the mean, with which it is sure enough. Default 0.02.
+    relative_ci: f64 [exclusive_minimum = 0, maximum = 1] =>
+        /// Half of the interval of the mean, as a share of the mean, with which it is sure enough.
+        f64 = 0.02, "Half of the interval, as a share of the mean.";
+
+    /// Fewest cycles; not more than `num_cycles`. Default 5.
+    min_cycles: u32 [minimum = 2, maximum = 1000] =>
+        /// Fewest cycles.
+        u32 = 5, "Fewest cycles.";
+}
+
+impl Asked for StopRuleRequest {
+    const KIND: Kind = Kind::Document;
+
+    fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
+        let object = fields.object(name, &format!("an object with {}", Self::NAMES.join(", ")))?;
+        let base = fields.pointer(name);
+        other_words::note_unknown(object, &base, Self::NAMES, fields.problems());
+        let mut inner = Fields::of_any_keys(object, base, fields.problems());
+        Some(Self::read_all(&mut inner))
+    }
+}
+
+impl From<StopRuleRequest> for Option<StopRule> {
+    fn from(asked: StopRuleRequest) -> Self {
+        Some(asked.filled())
+    }
+}
+
+impl StopRule {
+    /// Says what is wrong beside `num_cycles`, the most cycles.
+    pub(crate) fn problem(&self, num_cycles: u32) -> Option<FieldProblem> {
+        (self.min_cycles > num_cycles).then(|| {
+            let detail = format!(
+                "is {}; accepted is at most num_cycles, which is {num_cycles}: set that to the most cycles that may be measured",
+                self.min_cycles
+            );
+            FieldProblem::new("/stop_rule/min_cycles", detail)
+        })
+    }
+}
