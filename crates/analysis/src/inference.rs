@@ -1,6 +1,6 @@
 use super::group::{Group, duration_sec};
 use super::sums::{ratio, whole_count};
-use crate::statistics::{mean, median, percentile};
+use crate::statistics::{mean, percentiles};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{FailedRequest, InferenceMetrics, RequestMeasurement, Window};
 
@@ -69,24 +69,30 @@ fn of_requests<'a>(requests: impl Iterator<Item = &'a RequestMeasurement> + Clon
     let ttft = values(|request| request.ttft_ms);
     let tpot = values(RequestMeasurement::tpot_ms);
     let e2e = values(|request| Some(request.e2e_ms()));
+    let spread = |values: &[f64]| percentiles(values, [50.0, 90.0, 99.0]);
+    let [median_ttft_ms, p90_ttft_ms, p99_ttft_ms] = spread(&ttft);
+    let [median_tpot_ms, p90_tpot_ms, p99_tpot_ms] = spread(&tpot);
+    let [median_e2e_ms, p90_e2e_ms, p99_e2e_ms] = spread(&e2e);
+    let [median_itl_ms, p90_itl_ms, p99_itl_ms] = spread(&between);
+    let [median_chunk_interval_ms, _, p99_chunk_interval_ms] = spread(&intervals);
     InferenceMetrics {
         mean_ttft_ms: mean(&ttft),
-        median_ttft_ms: median(&ttft),
-        p90_ttft_ms: percentile(&ttft, 90.0),
-        p99_ttft_ms: percentile(&ttft, 99.0),
+        median_ttft_ms,
+        p90_ttft_ms,
+        p99_ttft_ms,
         mean_tpot_ms: mean(&tpot),
-        median_tpot_ms: median(&tpot),
-        p90_tpot_ms: percentile(&tpot, 90.0),
-        p99_tpot_ms: percentile(&tpot, 99.0),
+        median_tpot_ms,
+        p90_tpot_ms,
+        p99_tpot_ms,
         mean_e2e_ms: mean(&e2e),
-        median_e2e_ms: median(&e2e),
-        p90_e2e_ms: percentile(&e2e, 90.0),
-        p99_e2e_ms: percentile(&e2e, 99.0),
-        median_itl_ms: median(&between),
-        p90_itl_ms: percentile(&between, 90.0),
-        p99_itl_ms: percentile(&between, 99.0),
-        median_chunk_interval_ms: median(&intervals),
-        p99_chunk_interval_ms: percentile(&intervals, 99.0),
+        median_e2e_ms,
+        p90_e2e_ms,
+        p99_e2e_ms,
+        median_itl_ms,
+        p90_itl_ms,
+        p99_itl_ms,
+        median_chunk_interval_ms,
+        p99_chunk_interval_ms,
         mean_time_to_first_answer_ms: mean(&values(|request| request.time_to_first_answer_ms)),
         cached_input_tokens: cached.filter(|_| requests.clone().next().is_some()),
         ..InferenceMetrics::default()

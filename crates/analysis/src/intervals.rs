@@ -3,12 +3,14 @@
 
 mod bca;
 mod dependence;
+mod mean;
 mod order;
 mod outliers;
 mod student;
 
 pub use bca::bca;
 pub use dependence::{effective_n, lag1_autocorrelation};
+pub use mean::{FEWEST_FOR_BOOTSTRAP, mean_interval};
 pub use order::{
     OrderInterval, median_interval, needed_for_bound, needed_for_interval, percentile_interval, upper_bound,
 };

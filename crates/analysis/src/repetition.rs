@@ -4,16 +4,13 @@
 use std::collections::BTreeMap;
 
 use crate::intervals::{
-    bca, effective_n, lag1_autocorrelation, median_interval, needed_for_bound, needed_for_interval, outliers,
-    percentile_interval, student_t, upper_bound,
+    FEWEST_FOR_BOOTSTRAP, effective_n, lag1_autocorrelation, mean_interval, median_interval, needed_for_bound,
+    needed_for_interval, outliers, percentile_interval, upper_bound,
 };
 use crate::metrics::{Figures, Metric, Read, all, find};
 use crate::statistics::{mean, median, percentile, standard_deviation};
 use joulemark_experiment::report::{CiMethod, CycleReport, MetricStatistics, RequestPercentile};
 use joulemark_measurement::{EnergyMetrics, RankCycle, RequestMeasurement};
-
-/// From so many cycles on the bootstrap's interval holds what it says.
-const FEWEST_FOR_BOOTSTRAP: usize = 20;
 
 /// Returns each metric over the cycles, by its name.
 pub fn statistics(cycles: &[CycleReport]) -> BTreeMap<String, MetricStatistics> {
@@ -24,15 +21,16 @@ pub fn statistics(cycles: &[CycleReport]) -> BTreeMap<String, MetricStatistics> 
         .collect()
 }
 
-/// `None` where a cycle's figure is not known, or is no number.
+/// Returns a metric over the cycles; `None` where a cycle's figure is not known, or is no number.
 fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics> {
     let values: Option<Vec<f64>> = cycles.iter().map(|cycle| number(metric, cycle.into())).collect();
     let values = values?;
     let center = mean(&values)?;
     let deviation = standard_deviation(&values);
-    let (interval, ci_method) = match values.len() {
-        FEWEST_FOR_BOOTSTRAP.. => (bca(&values), CiMethod::BcaBootstrap),
-        _ => (student_t(&values), CiMethod::StudentT),
+    let interval = mean_interval(&values);
+    let ci_method = match values.len() {
+        FEWEST_FOR_BOOTSTRAP.. => CiMethod::BcaBootstrap,
+        _ => CiMethod::StudentT,
     };
     let of_median = median_interval(&values);
     let instrument = instrument_uncertainty(metric, cycles, center);
@@ -64,10 +62,7 @@ fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics
 /// Returns half of the 95 % interval of the mean, as a share of the mean; `None` below two values, and where the mean is 0.
 pub fn relative_ci(values: &[f64]) -> Option<f64> {
     let center = mean(values).filter(|center| *center != 0.0)?;
-    let (low, high) = match values.len() {
-        FEWEST_FOR_BOOTSTRAP.. => bca(values)?,
-        _ => student_t(values)?,
-    };
+    let (low, high) = mean_interval(values)?;
     Some((high - low) / 2.0 / center.abs())
 }
 
@@ -102,7 +97,7 @@ fn energy_in(metric: &Metric) -> Option<Part> {
     })
 }
 
-/// The mean's half-width by the meter: the same part of it as of the energy over all cycles, since all cycles were read by the
+/// Returns the mean's half-width by the meter: the same part of it as of the energy over all cycles, since all cycles were read by the
 /// same sensors.
 fn instrument_uncertainty(metric: &Metric, cycles: &[CycleReport], center: f64) -> Option<f64> {
     let part = energy_in(metric)?;

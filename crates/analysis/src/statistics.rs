@@ -19,11 +19,21 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
 /// position `percent` / 100 · (n − 1) of the sorted values, counted from 0 (type 7 of Hyndman and Fan; what numpy and R
 /// do unasked). None of no values, and for a `percent` outside 0 to 100.
 pub fn percentile(values: &[f64], percent: f64) -> Option<f64> {
-    if values.is_empty() || !(0.0..=100.0).contains(&percent) {
-        return None;
-    }
+    let [percentile] = percentiles(values, [percent]);
+    percentile
+}
+
+/// Returns several of [`percentile`], for which the values are sorted once.
+pub fn percentiles<const N: usize>(values: &[f64], percents: [f64; N]) -> [Option<f64>; N] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    percents.map(|percent| of_sorted(&sorted, percent))
+}
+
+fn of_sorted(sorted: &[f64], percent: f64) -> Option<f64> {
+    if sorted.is_empty() || !(0.0..=100.0).contains(&percent) {
+        return None;
+    }
     let position = percent / 100.0 * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = position.ceil() as usize;

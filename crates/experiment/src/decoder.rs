@@ -2,8 +2,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::field::Fields;
-use super::other_words;
-use super::table::{Asked, Bounds, Kind, fields};
+use super::table::{Asked, Bounds, Kind, fields, nested};
 
 fields! {
     /// How the next token is chosen. Default: greedy.
@@ -49,11 +48,7 @@ impl Asked for DecoderRequest {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
-        let object = fields.object(name, &format!("an object with {}", Self::NAMES.join(", ")))?;
-        let base = fields.pointer(name);
-        other_words::note_unknown(object, &base, Self::NAMES, fields.problems());
-        let mut inner = Fields::of_any_keys(object, base, fields.problems());
-        Some(Self::read_all(&mut inner))
+        nested(fields, name, (Self::NAMES, ""), Self::read_all)
     }
 }
 

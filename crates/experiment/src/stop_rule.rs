@@ -2,8 +2,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::field::{FieldProblem, Fields};
-use super::other_words;
-use super::table::{Asked, Bounds, Choice, Kind, fields};
+use super::table::{Asked, Bounds, Choice, Kind, fields, nested};
 
 /// A metric whose mean over cycles is to be sure enough.
 ///
@@ -81,11 +80,7 @@ impl Asked for StopRuleRequest {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
-        let object = fields.object(name, &format!("an object with {}", Self::NAMES.join(", ")))?;
-        let base = fields.pointer(name);
-        other_words::note_unknown(object, &base, Self::NAMES, fields.problems());
-        let mut inner = Fields::of_any_keys(object, base, fields.problems());
-        Some(Self::read_all(&mut inner))
+        nested(fields, name, (Self::NAMES, ""), Self::read_all)
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use utoipa::PartialSchema;
 
 use super::field::Fields;
+use super::other_words;
 
 /// One field as a spec of type `S` shows it.
 #[derive(Debug)]
@@ -125,6 +126,19 @@ impl Asked for String {
     fn read(fields: &mut Fields<'_>, name: &str, bounds: &Bounds) -> Option<Self> {
         fields.text(name, bounds.max_length.map_or(usize::MAX, |most| most as usize))
     }
+}
+
+/// Reads an object whose fields are a table of their own, noting what is wrong. `also` stands behind what is accepted.
+pub(crate) fn nested<T>(
+    fields: &mut Fields<'_>,
+    name: &str,
+    (names, also): (&[&str], &str),
+    read_all: impl FnOnce(&mut Fields<'_>) -> T,
+) -> Option<T> {
+    let object = fields.object(name, &format!("an object with {}{also}", names.join(", ")))?;
+    let base = fields.pointer(name);
+    other_words::note_unknown(object, &base, names, fields.problems());
+    Some(read_all(&mut Fields::of_any_keys(object, base, fields.problems())))
 }
 
 /// Makes a request and its spec from a table of fields, one entry each:

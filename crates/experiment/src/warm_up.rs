@@ -2,8 +2,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::field::{FieldProblem, Fields};
-use super::other_words;
-use super::table::{Asked, Bounds, Choice, Kind, fields};
+use super::table::{Asked, Bounds, Choice, Kind, fields, nested};
 
 /// When a rank is warm.
 ///
@@ -51,15 +50,8 @@ impl Asked for WarmUpRequest {
     const KIND: Kind = Kind::Document;
 
     fn read(fields: &mut Fields<'_>, name: &str, _: &Bounds) -> Option<Self> {
-        let accepted = format!(
-            "an object with {}; a number of iterations is warmup_iterations",
-            Self::NAMES.join(", ")
-        );
-        let object = fields.object(name, &accepted)?;
-        let base = fields.pointer(name);
-        other_words::note_unknown(object, &base, Self::NAMES, fields.problems());
-        let mut inner = Fields::of_any_keys(object, base, fields.problems());
-        Some(Self::read_all(&mut inner))
+        let also = "; a number of iterations is warmup_iterations";
+        nested(fields, name, (Self::NAMES, also), Self::read_all)
     }
 }
 

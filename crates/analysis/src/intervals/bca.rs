@@ -1,8 +1,9 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use statrs::distribution::{ContinuousCDF as _, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::{Interval, LEVEL};
+use super::Interval;
+use super::student::quantile;
 use crate::statistics::{mean, percentile};
 
 /// Resamples that an interval is drawn from.
@@ -14,23 +15,19 @@ const SEED: u64 = 2000;
 /// Returns the 95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron 1987), from seeded
 /// resamples. Skewed values have a skewed interval. `None` below two values; from twenty on it holds what it says.
 ///
-/// A bootstrap of n values has n − 1 over n of their variance, and no doubt of it: its tails are made as much longer as
+/// Makes up for what a bootstrap of n values lacks: it has n − 1 over n of their variance, and no doubt of it, so that its tails are made as much longer as
 /// Student's t is wider (Hesterberg 2015, "What Teachers Should Know About the Bootstrap": the expanded interval).
 pub fn bca(values: &[f64]) -> Option<Interval> {
     let count = values.len() as f64;
-    let of_t = StudentsT::new(0.0, 1.0, count - 1.0)
-        .ok()?
-        .inverse_cdf(0.5 + LEVEL / 2.0);
-    let tail = Normal::standard().cdf(-(count / (count - 1.0)).sqrt() * of_t);
+    let tail = Normal::standard().cdf(-(count / (count - 1.0)).sqrt() * quantile(values.len())?);
     of_tail(values, tail)
 }
 
-/// The same with `tail` on each side of the resamples' distribution.
+/// Does what [`bca`] does, with `tail` on each side of the resamples' distribution.
 pub(super) fn of_tail(values: &[f64], tail: f64) -> Option<Interval> {
     if values.len() < 2 {
         return None;
     }
-    let resamples = RESAMPLES;
     let center = mean(values)?;
     let mut draws = ChaCha8Rng::seed_from_u64(SEED);
     let mut resampled = || {
@@ -39,12 +36,12 @@ pub(super) fn of_tail(values: &[f64], tail: f64) -> Option<Interval> {
             .sum();
         sum / values.len() as f64
     };
-    let means: Vec<f64> = (0..resamples).map(|_| resampled()).collect();
+    let means: Vec<f64> = (0..RESAMPLES).map(|_| resampled()).collect();
     let below = means.iter().filter(|mean| **mean < center).count() as f64;
     let equal = means.iter().filter(|mean| **mean == center).count() as f64;
-    let share_below = (below + equal / 2.0) / resamples as f64;
+    let share_below = (below + equal / 2.0) / RESAMPLES as f64;
     // Equal values: every resample has their mean.
-    if share_below <= 0.0 || share_below >= 1.0 || equal == resamples as f64 {
+    if share_below <= 0.0 || share_below >= 1.0 || equal == RESAMPLES as f64 {
         return Some((center, center));
     }
     let normal = Normal::standard();
@@ -60,7 +57,7 @@ pub(super) fn of_tail(values: &[f64], tail: f64) -> Option<Interval> {
     ))
 }
 
-/// Of the mean without each value in turn: their skewness, over 6.
+/// Returns the skewness of the means without each value in turn, over 6.
 fn acceleration(values: &[f64], center: f64) -> f64 {
     // The mean without a value lies above the mean by a share of how far the value lies below it.
     let above = values.iter().map(|value| value - center);

@@ -43,7 +43,7 @@ pub fn needed_for_bound(percent: f64) -> u32 {
     needed(percent, 1.0 - LEVEL)
 }
 
-/// So many that all of them lie below the percentile with a probability of `tail` at most.
+/// Returns so many that all of them lie below the percentile with a probability of `tail` at most.
 fn needed(percent: f64, tail: f64) -> u32 {
     (tail.ln() / (percent / 100.0).ln()).ceil() as u32
 }
@@ -54,22 +54,31 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The highest place, from 0, whose value lies above the percentile with a probability of `tail` at most: no more values than
+/// Returns the highest place, from 0, whose value lies above the percentile with a probability of `tail` at most: no more values than
 /// the place has before it lie below.
 fn low_rank(count: usize, percent: f64, tail: f64) -> Option<usize> {
     let below = Binomial::new(percent / 100.0, count as u64).ok()?;
-    (0..count as u64)
-        .take_while(|place| below.cdf(*place) <= tail)
-        .last()
-        .map(|place| place as usize)
+    first(count, |place| below.cdf(place) > tail).checked_sub(1)
 }
 
-/// The lowest place whose value lies below the percentile with a probability of `tail` at most: all up to it do.
+/// Returns the lowest place whose value lies below the percentile with a probability of `tail` at most: all up to it do.
 fn high_rank(count: usize, percent: f64, tail: f64) -> Option<usize> {
     let below = Binomial::new(percent / 100.0, count as u64).ok()?;
-    let places = 0..count as u64;
-    let mut enough = places.skip_while(|place| 1.0 - below.cdf(*place) > tail);
-    enough.next().map(|place| place as usize)
+    let place = first(count, |place| 1.0 - below.cdf(place) <= tail);
+    (place < count).then_some(place)
+}
+
+/// Returns the first place from which on `holds`; `count` where it never does.
+fn first(count: usize, holds: impl Fn(u64) -> bool) -> usize {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match holds(middle as u64) {
+            true => high = middle,
+            false => low = middle + 1,
+        }
+    }
+    low
 }
 
 #[cfg(test)]

@@ -8,11 +8,15 @@ use crate::statistics::{mean, standard_deviation};
 pub fn student_t(values: &[f64]) -> Option<Interval> {
     let (center, deviation) = (mean(values)?, standard_deviation(values)?);
     let count = values.len() as f64;
-    let quantile = StudentsT::new(0.0, 1.0, count - 1.0)
-        .ok()?
-        .inverse_cdf(0.5 + LEVEL / 2.0);
-    let half = quantile * deviation / count.sqrt();
+    let half = quantile(values.len())? * deviation / count.sqrt();
     Some((center - half, center + half))
+}
+
+/// Returns t of so many values: what 2.5 % of the distribution with one degree of freedom less lies beyond. `None` below two.
+pub(super) fn quantile(count: usize) -> Option<f64> {
+    let degrees = count.checked_sub(1)? as f64;
+    let of_t = StudentsT::new(0.0, 1.0, degrees).ok()?;
+    Some(of_t.inverse_cdf(0.5 + LEVEL / 2.0))
 }
 
 #[cfg(test)]
