@@ -7,6 +7,7 @@ pub mod conclude;
 pub mod crash_note;
 pub mod digests;
 pub mod drive;
+mod driven;
 pub mod engine;
 pub mod engine_pids;
 pub mod failure;

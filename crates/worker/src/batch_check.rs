@@ -1,15 +1,13 @@
 //! Shows of a batch that each of its sequences comes out as it does alone. Owns how far logits may differ; knows nothing of
 //! how an engine batches.
 
-use std::pin::pin;
-use std::task::Poll;
-
 use futures::future::try_join_all;
 use joulemark_measurement::{BatchCheck, BatchVerdict, RequestMeasurement, StepCount};
 
 use crate::inference::{Compare, Engine, EngineError, Generated, Generation, Sampling, TopLogits};
 use crate::job::PreparedPrompt;
-use crate::runner::measurement;
+use crate::measured::measurement;
+use crate::together::begin_together;
 
 /// Steps in which each sequence is compared, where the model's context leaves room for them.
 const STEPS: u32 = 16;
@@ -44,14 +42,8 @@ pub async fn batch_check<E: Engine>(engine: &E, wave: Vec<PreparedPrompt>) -> Re
         let generation = generation(prompt, Compare::With(kept.clone()));
         engine.generate(generation)
     });
-    let mut together = pin!(try_join_all(forced));
     let held = engine.hold().await;
-    let first = futures::poll!(together.as_mut());
-    drop(held);
-    let together = match first {
-        Poll::Ready(together) => together?,
-        Poll::Pending => together.await?,
-    };
+    let together = begin_together(held, try_join_all(forced)).await?;
     stay_together(&wave, &together)?;
     let check = compared(&alone, &together, &engine.description().activation_dtype)?;
     match check.verdict {
@@ -88,6 +80,8 @@ const ROUNDINGS: [(&str, f64, f64); 3] = [
     ("bf16", 16.0, 1.0 / (1u64 << 8) as f64),
 ];
 
+/// Compares the logits of each sequence alone and in the batch.
+///
 /// # Errors
 /// [`EngineError::Batch`] where the engine did not choose what was forced on it.
 fn compared(alone: &[Vec<TopLogits>], together: &[Generated], dtype: &str) -> Result<BatchCheck, EngineError> {

@@ -7,10 +7,12 @@ pub mod cpu;
 mod cut;
 pub mod inference;
 mod job;
+mod measured;
 mod process;
 pub mod protocol;
 mod runner;
 mod session;
+mod together;
 
 pub use command::{RankArguments, WorkerError, describe, run_rank, run_rank_with};
 pub use job::sampling;

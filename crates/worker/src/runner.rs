@@ -5,10 +5,10 @@ use std::future::Future;
 use super::job::{PreparedPrompt, PreparedPrompts, prepare, sampling};
 use super::protocol::Job;
 use crate::batch_check::batch_check;
-use crate::inference::{Compare, Engine, EngineError, FinishReason, Generated, Generation, LoadRequest, TokenCounter};
+use crate::inference::{Compare, Engine, EngineError, Generation, LoadRequest, TokenCounter};
+use crate::measured::measurement;
 use joulemark_experiment::{Device, Spec};
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{
     BatchCheck, EosHandling, FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport,
 };
@@ -182,26 +182,4 @@ fn one_length(prompts: &PreparedPrompts) -> Result<(), EngineError> {
         "prompts have {shortest} to {longest} tokens, and the engine decodes together only sequences of one length; set \
          max_input_tokens to {shortest} or less, or take prompts.synthetic"
     )))
-}
-
-pub(crate) fn measurement(prompt_index: u32, input_tokens: u32, generated: Generated) -> RequestMeasurement {
-    let ttft_ms = generated
-        .chosen_at
-        .first()
-        .map(|first| first.sec_since(generated.sent_at) * MILLISECONDS_PER_SECOND);
-    RequestMeasurement {
-        prompt_index,
-        input_tokens,
-        output_tokens: generated.token_ids.len() as u32,
-        sent_monotonic_sec: generated.sent_at.as_sec(),
-        completed_monotonic_sec: generated.completed_at.as_sec(),
-        ttft_ms,
-        token_monotonic_sec: generated.chosen_at.iter().map(|at| at.as_sec()).collect(),
-        output_token_ids: generated.token_ids,
-        finish_reason: match generated.finish_reason {
-            FinishReason::Length => "length".to_owned(),
-            FinishReason::Stop => "stop".to_owned(),
-        },
-        ..RequestMeasurement::default()
-    }
 }

@@ -2,7 +2,6 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Stdin, Write},
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
     time::Duration,
 };
 
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::protocol::{self, Job, Order, ProtocolError, Report};
 use super::runner::{Outcome, Runner};
+use super::together::begin_together;
 use crate::inference::{EngineError, TokenCounter};
 use joulemark_experiment::Spec;
 use joulemark_measurement::clock::Monotonic;
@@ -124,7 +124,7 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
     }
 }
 
-/// One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
+/// Warms a rank up. One batch is enough to fill caches and raise clocks; a whole pass could last for hours.
 async fn warm_up<R: Runner>(runner: &R, job: &Job) -> Result<WarmUpReport, SessionError> {
     let spec = &job.spec;
     let batch_size = spec.batch_size as usize;
@@ -226,14 +226,7 @@ async fn pass<R: Runner>(
         {
             running.push(runner.run(prompt));
         }
-        // Sends what has not been sent yet.
-        let first = futures::poll!(running.next());
-        drop(held);
-        let outcome = match first {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => running.next().await,
-        };
-        match outcome {
+        match begin_together(held, running.next()).await {
             Some(outcome) => results.push(outcome?),
             None => break,
         }

@@ -5,7 +5,8 @@ use tokio_util::sync::CancellationToken;
 use super::compute::ComputeCount;
 use super::conclude::{Measured, RanOn};
 use super::digests::DigestCache;
-use super::drive::{Drive, Driven, LEAVE_PERIOD};
+use super::drive::{Drive, LEAVE_PERIOD};
+use super::driven::Driven;
 use super::engine::EngineProgram;
 use super::engine_pids::EnginePids;
 use super::failure::Stop;
@@ -169,14 +170,19 @@ impl Run {
             }
         };
         start.done();
+        let meter = &self.context.resources.meter;
         let tracked = tokio::task::block_in_place(|| self.track(&ranks, server.as_ref()));
+        let pids = attributed_to(&ranks, server.as_ref());
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let mut driven = Driven::default();
         let ended = self
-            .drive(&mut ranks, server.as_mut(), (&model, &milestones), &mut driven)
+            .drive(&mut ranks, server.as_mut(), (&model, &milestones, &pids), &mut driven)
             .await;
-        let pids = tokio::task::block_in_place(|| self.pids(&ranks, server.as_ref()));
+        let pids = match &server {
+            Some(server) => tokio::task::block_in_place(|| pids.with_computing(server.processes.computing(meter))),
+            None => pids,
+        };
         let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
         ranks
             .end(if ended.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
@@ -228,15 +234,6 @@ impl Run {
         tracked
     }
 
-    /// Lists what the energy is attributed to: a rank that sends requests to a server is this service's own load, and none
-    /// of the engine's. Blocks on /proc.
-    fn pids(&self, ranks: &Ranks, server: Option<&EngineServer>) -> EnginePids {
-        match server {
-            Some(server) => server.processes.now(&self.context.resources.meter),
-            None => EnginePids::of_workers(&ranks.pids()),
-        }
-    }
-
     async fn locate(&self) -> Result<Arc<LocatedModel>, Stop> {
         let models = self.context.resources.models.clone();
         let spec = &self.record.spec;
@@ -252,16 +249,14 @@ impl Run {
         &self,
         ranks: &mut Ranks,
         server: Option<&mut EngineServer>,
-        (model, milestones): (&LocatedModel, &Milestones),
+        (model, milestones, pids): (&LocatedModel, &Milestones, &EnginePids),
         driven: &mut Driven,
     ) -> Result<(), Stop> {
         let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
-        // What it started since is known by its root.
-        let pids = tokio::task::block_in_place(|| self.pids(ranks, server.as_deref()));
         let figure = |metric, driven: &Driven, cycle| {
             let gpus = self.context.resources.meter.devices().gpus;
             let compute = ComputeCount::new(model, &self.record.spec, &driven.loads, gpus);
-            self.measured(&pids, &[]).figure(metric, driven, cycle, &compute)
+            self.measured(pids, &[]).figure(metric, driven, cycle, &compute)
         };
         let drive = Drive {
             figure: &figure,
@@ -309,6 +304,15 @@ impl Run {
         let settled = self.settle(ending).await.map_err(stop_of)?;
         storing.done();
         Ok((state, settled))
+    }
+}
+
+/// Lists what the energy is attributed to: a rank that sends requests to a server is this service's own load, and none of the
+/// engine's.
+fn attributed_to(ranks: &Ranks, server: Option<&EngineServer>) -> EnginePids {
+    match server {
+        Some(server) => EnginePids::of_server(server.processes.followed()),
+        None => EnginePids::of_workers(&ranks.pids()),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::compute::ComputeCount;
-use super::drive::{Driven, RankPass};
+use super::driven::{Driven, RankPass};
 use super::engine_pids::EnginePids;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;

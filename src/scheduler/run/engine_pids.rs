@@ -17,12 +17,19 @@ impl EnginePids {
         }
     }
 
-    /// Returns those of a server, which is all of one rank: the `followed` ones, none where they cannot be told, and all
-    /// that it has `started`.
-    pub fn of_server(followed: Vec<u32>, started: Vec<u32>) -> Self {
+    /// Returns those of a server, which is all of one rank; none where they cannot be told.
+    pub fn of_server(followed: Vec<u32>) -> Self {
         Self {
             followed: vec![followed],
-            computing: vec![started],
+            computing: Vec::new(),
+        }
+    }
+
+    /// Returns the same with all that may compute on the GPUs of a server.
+    pub fn with_computing(self, computing: Vec<u32>) -> Self {
+        Self {
+            computing: vec![computing],
+            ..self
         }
     }
 

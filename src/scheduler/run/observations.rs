@@ -1,6 +1,6 @@
 //! What a run leaves behind beside its result: its devices over time, and what disturbed them.
 
-use super::drive::Driven;
+use super::driven::Driven;
 use super::engine_pids::EnginePids;
 use joulemark_experiment::{Device, Spec, Warning};
 use joulemark_measurement::Window;

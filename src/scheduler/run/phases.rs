@@ -1,4 +1,4 @@
-use super::drive::Driven;
+use super::driven::Driven;
 use super::engine_pids::EnginePids;
 use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};
 use joulemark_experiment::Spec;

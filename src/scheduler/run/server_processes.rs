@@ -4,7 +4,6 @@ use joulemark_experiment::{Warning, WarningCode};
 use joulemark_meter::{CpuTimeError, HostMeter};
 use joulemark_process_discovery::{NotFound, Served, find};
 
-use super::engine_pids::EnginePids;
 use crate::config::EngineSettings;
 use crate::engines::attached::ways_to_find;
 
@@ -61,13 +60,13 @@ impl Processes {
         self.followed().into_iter().try_for_each(|pid| meter.track(pid))
     }
 
-    /// Lists the processes of now with those that may compute on GPUs. Blocks on /proc.
-    pub fn now(&self, meter: &HostMeter) -> EnginePids {
+    /// Lists those of now that may compute on GPUs: what is followed with all that it started. Blocks on /proc.
+    pub fn computing(&self, meter: &HostMeter) -> Vec<u32> {
         let mut computing: Vec<u32> = self.followed().iter().flat_map(|pid| meter.family(*pid)).collect();
         if let Self::Found { served, .. } = self {
             computing.extend(served.in_unit());
         }
-        EnginePids::of_server(self.followed(), computing)
+        computing
     }
 
     /// Warns where they cannot be told, or were not found as the configuration says.

@@ -2,7 +2,7 @@ use joulemark_analysis::relative_ci;
 use joulemark_experiment::report::StopReport;
 use joulemark_experiment::{StopMetric, StopRule};
 
-use super::drive::Driven;
+use super::driven::Driven;
 
 /// Returns a metric of one cycle that was driven; it may block.
 pub type FigureOf<'a> = dyn Fn(StopMetric, &Driven, u32) -> Option<f64> + Send + Sync + 'a;

@@ -79,24 +79,25 @@ fn running(port: u16) -> Answering {
     Answering::running(&arguments, &[("PYTHONPATH", wheel.as_str())], port)
 }
 
+/// A service with both engines, and these options beside.
+fn serve(folder: &Path, port: u16, others: &[&str]) -> Server {
+    let (config, models, (_, wheel)) = (config(folder, port), models_dir(), script());
+    let own = [
+        "--config",
+        &config,
+        "--models-dir",
+        &models,
+        "--nvml-lib",
+        "/nonexistent",
+    ];
+    Server::start_with_environment(&[&own[..], others].concat(), &[("PYTHONPATH", &wheel)])
+}
+
 #[tokio::test]
 async fn llama_cpp_batches_prompts_of_different_lengths_with_exact_counts_started_and_attached() {
-    let (_, wheel) = script();
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let environment = [("PYTHONPATH", wheel.as_str())];
-    let config = config(folder.path(), port);
-    let server = Server::start_with_environment(
-        &[
-            "--config",
-            &config,
-            "--models-dir",
-            &models_dir(),
-            "--nvml-lib",
-            "/nonexistent",
-        ],
-        &environment,
-    );
+    let server = serve(folder.path(), port, &[]);
     for batch_size in [1, 4] {
         let id = server.accepted(&experiment("llama", MODEL, batch_size)).await;
         is_exact(&server, &id).await;
@@ -113,25 +114,12 @@ fn number(value: &Value) -> f64 {
 
 #[tokio::test]
 async fn llama_cpp_gets_its_share_of_the_busy_cpu_time() {
-    let (_, wheel) = script();
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let zone = FakeZone::new("intel-rapl:0", "package-0", "constant:20");
     let zones = FakePowercap::start(vec![zone]);
-    let (config, root) = (config(folder.path(), port), zones.root().display().to_string());
-    let server = Server::start_with_environment(
-        &[
-            "--config",
-            &config,
-            "--models-dir",
-            &models_dir(),
-            "--nvml-lib",
-            "/nonexistent",
-            "--rapl-root",
-            &root,
-        ],
-        &[("PYTHONPATH", &wheel)],
-    );
+    let root = zones.root().display().to_string();
+    let server = serve(folder.path(), port, &["--rapl-root", &root]);
     let running = running(port);
     let served = running.models().await;
     let witness = Witness::start(running.child.id());

@@ -1,0 +1,13 @@
+use std::pin::pin;
+use std::task::Poll;
+
+/// Waits for requests that begin together: each is sent before what was `held` lets the engine go on.
+pub async fn begin_together<F: Future>(held: impl Send, requests: F) -> F::Output {
+    let mut requests = pin!(requests);
+    let sent = futures::poll!(requests.as_mut());
+    drop(held);
+    match sent {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => requests.await,
+    }
+}

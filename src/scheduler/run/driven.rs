@@ -1,0 +1,54 @@
+//! What the workers of one run reported.
+
+use joulemark_analysis::hull;
+use joulemark_experiment::report::{ModelFacts, StopReport};
+use joulemark_measurement::{
+    FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, WarmUpReport, Window,
+};
+
+/// One rank's part of one cycle as the worker reported it.
+#[derive(Clone, Debug)]
+pub struct RankPass {
+    pub rank: u32,
+    pub cycle: u32,
+    pub window: Window,
+    pub requests: Vec<RequestMeasurement>,
+    /// Requests to a server that have no answer to be counted.
+    pub failed: Vec<FailedRequest>,
+    pub load_generator: Option<LoadGenerator>,
+    pub server_report: Option<ServerReport>,
+}
+
+/// All that the workers reported.
+#[derive(Clone, Debug, Default)]
+pub struct Driven {
+    pub loads: Vec<LoadReport>,
+    /// Each rank's warm-up.
+    pub warm_ups: Vec<(u32, Window)>,
+    /// How the stop rule ended the cycles.
+    pub stop: Option<StopReport>,
+    /// How each rank was warmed up, where it says so.
+    pub warm_up_reports: Vec<WarmUpReport>,
+    /// The model in memory and nobody computing, before the cycles; null when it was not asked for.
+    pub loaded_idle: Option<Window>,
+    pub passes: Vec<RankPass>,
+    pub truncated_prompts: u32,
+    /// When the first rank began to load, CLOCK_MONOTONIC.
+    pub load_started_monotonic_sec: Option<f64>,
+    /// The model that was run; `None` until it was loaded.
+    pub facts: Option<ModelFacts>,
+}
+
+impl Driven {
+    pub fn windows_of(&self, cycle: u32) -> Vec<Window> {
+        self.passes
+            .iter()
+            .filter(|pass| pass.cycle == cycle)
+            .map(|pass| pass.window)
+            .collect()
+    }
+
+    pub fn hull_of(&self, cycle: u32) -> Option<Window> {
+        hull(&self.windows_of(cycle))
+    }
+}
