@@ -107,24 +107,27 @@ fn power_usage_is_instant_up_to_ga100_and_an_average_after_it_or_where_nobody_kn
     }
 }
 
+/// The interval is one of 95 %: no window is off by twice its half-width, and of 24 at least 18 hold the truth. Neighbouring
+/// windows meet a shape at like phases, so that misses come together: eight windows of one shape say little.
 #[test]
 fn row_14_power_of_a_pascal_board_is_taken_as_instant_and_its_intervals_hold_the_truth() {
+    let mut held = 0;
     for shape in ["square:100:300:0.7", "sine:200:80:0.9", "constant:180"] {
         let mock = MockNvml::new(&format!(
             "no_counter=1\nno_instant=1\ncompute_capability=6.1\nrefresh_ms=20\nshape={shape}"
         ));
         let meter = meter(&mock, SAMPLE_INTERVAL);
-        let mut held = 0;
         for _ in 0..8 {
             let (window, metrics) = measure(&meter, Duration::from_millis(400), &[uuid(0)]);
             let reading = &metrics.sources[0];
             assert!(reading.note.as_ref().expect("a note").contains("instant power"));
             let error_j = (energy_j(reading) - truth(shape, &window)).abs();
-            held += u32::from(error_j <= reading.uncertainty_j.expect("known"));
+            let half_j = reading.uncertainty_j.expect("known");
+            assert!(error_j <= 2.0 * half_j, "{shape}: {error_j} J off, {half_j} J stated");
+            held += u32::from(error_j <= half_j);
         }
-        // 95 of 100 each: fewer than 6 of 8 are chance once in 170 runs.
-        assert!(held >= 6, "{shape}: {held} of 8");
     }
+    assert!(held >= 18, "{held} of 24");
 }
 
 #[test]
