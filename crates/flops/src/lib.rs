@@ -107,7 +107,7 @@ pub use model_name::{NamedSize, size_from_name};
 pub use names::Naming;
 pub use peaks::{DevicePeaks, KNOWN_DEVICES, device_named, known_device};
 pub use roofline::Devices;
-pub use schedule::{LatentCache, Logits, RequestTokens, Schedule};
+pub use schedule::{LatentCache, Logits, RanPasses, RequestTokens, Schedule};
 pub use shape::{ModelShape, ShapeError};
 pub use tensor::TensorInfo;
 pub use traffic::Traffic;

@@ -40,6 +40,15 @@ pub enum LatentCache {
     Expanded,
 }
 
+/// Passes over the weights that an engine made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RanPasses {
+    /// Passes that computed prompts.
+    pub prefills: u64,
+    /// Decode steps by the number of sequences that got a token in one: `(sequences, steps)`.
+    pub decodes: Vec<(u32, u64)>,
+}
+
 /// Requests with the way in which they are run. N input and M output tokens are one prefill of N, which gives the first
 /// output token, and M − 1 decode steps with N, N + 1, … cached tokens; the last output token passes no layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +61,8 @@ pub struct Schedule {
     pub(super) latents: LatentCache,
     /// Whether layers that slide see no more than their window in decode.
     keeps_windows: bool,
+    /// The passes that were seen; `None` where every pass is taken to be full.
+    pub(super) ran: Option<RanPasses>,
 }
 
 impl Schedule {
@@ -64,6 +75,7 @@ impl Schedule {
             logits,
             latents: LatentCache::Compressed,
             keeps_windows: true,
+            ran: None,
         }
     }
 
@@ -76,7 +88,13 @@ impl Schedule {
             logits: Logits::Last,
             latents: LatentCache::Expanded,
             keeps_windows: true,
+            ran: None,
         }
+    }
+
+    /// Returns the same run in the passes that were seen: a wave that is not full reads the weights as often as a full one.
+    pub fn in_passes(self, ran: RanPasses) -> Self {
+        Self { ran: Some(ran), ..self }
     }
 
     /// Returns the same run by an engine that lets every layer see the whole context, as mistral.rs 0.8.1 does with a

@@ -46,20 +46,32 @@ pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_pe
     let (prefill, decode) = (schedule.prefill(passes), schedule.decode(passes));
     let cache_bytes = |work: &Units| cache_elements(weights.shape, schedule.latents, work) * cache_bytes_per_element;
     let tokens = |work: &Units| work.get(Unit::Token);
-    let prefill_passes = schedule.prefills() as f64 / batch;
+    let prefill_passes = match &schedule.ran {
+        Some(ran) => ran.prefills as f64,
+        None => schedule.prefills() as f64 / batch,
+    };
     let prefill_tokens = if prefill_passes > 0.0 {
         tokens(&prefill) as f64 / prefill_passes
     } else {
         0.0
     };
-    let decode_passes = tokens(&decode) as f64 / batch;
-    let decode_weights = weights.read_in_pass(batch);
+    let decode_weights = match &schedule.ran {
+        Some(ran) => {
+            let of_each = |(sequences, steps): &(u32, u64)| *steps as f64 * weights.read_in_pass(f64::from(*sequences));
+            ran.decodes.iter().map(of_each).sum()
+        }
+        None => tokens(&decode) as f64 / batch * weights.read_in_pass(batch),
+    };
     let steps = tokens(&decode).max(1) as f64;
     Traffic {
         prefill: prefill_passes * (weights.read_in_pass(prefill_tokens) + weights.of_encoder()) + cache_bytes(&prefill),
-        decode: decode_passes * decode_weights + cache_bytes(&decode),
+        decode: decode_weights + cache_bytes(&decode),
         decode_tokens: tokens(&decode) as f64,
-        weights_per_token: decode_weights / batch,
+        weights_per_token: if tokens(&decode) > 0 {
+            decode_weights / steps
+        } else {
+            weights.read_in_pass(batch) / batch
+        },
         cache_per_token: cache_bytes(&decode) / steps,
     }
 }

@@ -57,6 +57,8 @@ pub struct PassedOver {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StepCount {
     histogram: BTreeMap<u32, u64>,
+    /// Waves of so many sequences. The first step of each is its prefill.
+    waves: BTreeMap<u32, u64>,
     pub passed_over: Option<PassedOver>,
 }
 
@@ -78,7 +80,24 @@ impl StepCount {
         for (sequences, steps) in &other.histogram {
             *self.histogram.entry(*sequences).or_insert(0) += steps;
         }
+        for (sequences, waves) in &other.waves {
+            *self.waves.entry(*sequences).or_insert(0) += waves;
+        }
         self.passed_over = self.passed_over.or(other.passed_over);
+    }
+
+    /// Returns how many passes computed prompts: one a wave.
+    pub fn prefills(&self) -> u64 {
+        self.waves.values().sum()
+    }
+
+    /// Lists how many steps after the prefill had so many sequences, the fewest first.
+    pub fn decodes(&self) -> Vec<(u32, u64)> {
+        let prefills = |sequences| self.waves.get(sequences).copied().unwrap_or(0);
+        let each = self.histogram.iter();
+        each.map(|(sequences, steps)| (*sequences, steps.saturating_sub(prefills(sequences))))
+            .filter(|(_, steps)| *steps > 0)
+            .collect()
     }
 
     /// Lists how many steps had so many sequences, the most sequences first.
@@ -98,6 +117,8 @@ impl StepCount {
         };
         let mut chosen: Vec<(f64, usize)> = wave.iter().enumerate().flat_map(of_sequence).collect();
         chosen.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let with_output = wave.iter().filter(|request| !request.token_monotonic_sec.is_empty());
+        *self.waves.entry(with_output.count() as u32).or_insert(0) += 1;
         let (mut tokens, mut in_step) = (vec![0_u32; wave.len()], vec![false; wave.len()]);
         for (_, sequence) in chosen {
             if in_step[sequence] {
@@ -158,6 +179,8 @@ mod tests {
         ];
         let count = StepCount::of(&requests, 2);
         assert_eq!(steps(&count), [(2, 5), (1, 2)]);
+        // Of three waves the first step is the prefill, of the last one the only step.
+        assert_eq!((count.prefills(), count.decodes()), (3, vec![(1, 1), (2, 3)]));
         assert_eq!(count.passed_over, None);
     }
 

@@ -1,8 +1,8 @@
-use crate::scheduler::models::LocatedModel;
+use crate::scheduler::models::{EngineChoice, LocatedModel};
 use joulemark_experiment::Spec;
 use joulemark_flops::model_files::ModelFormat;
-use joulemark_flops::{Devices, Estimator, RequestTokens, Schedule, known_device};
-use joulemark_measurement::{ComputeMetrics, LoadReport, RequestMeasurement, Window};
+use joulemark_flops::{Devices, Estimator, RanPasses, RequestTokens, Schedule, known_device};
+use joulemark_measurement::{ComputeMetrics, LoadReport, RequestMeasurement, StepCount, Window};
 use joulemark_meter::GpuDevice;
 
 /// Counts what the ranks of one experiment computed.
@@ -10,6 +10,8 @@ pub struct ComputeCount {
     estimator: Estimator,
     is_gguf: bool,
     batch_size: u32,
+    /// Whether requests ran in waves of `batch_size`, which a server's do not.
+    is_in_waves: bool,
     /// Of each rank.
     activation_dtypes: Vec<String>,
     gpus: Vec<GpuDevice>,
@@ -35,6 +37,7 @@ impl ComputeCount {
             estimator,
             is_gguf,
             batch_size: spec.batch_size,
+            is_in_waves: model.engine != EngineChoice::Served,
             activation_dtypes,
             gpus,
         }
@@ -53,6 +56,15 @@ impl ComputeCount {
             output: request.output_tokens,
         });
         let executed = Schedule::executed(&tokens.collect::<Vec<_>>(), self.batch_size);
+        let executed = if self.is_in_waves {
+            let count = StepCount::of(requests, self.batch_size);
+            executed.in_passes(RanPasses {
+                prefills: count.prefills(),
+                decodes: count.decodes(),
+            })
+        } else {
+            executed
+        };
         let schedule = if self.is_gguf {
             executed.without_windows()
         } else {
@@ -119,6 +131,7 @@ mod tests {
             output_tokens,
             sent_monotonic_sec: 0.0,
             completed_monotonic_sec: 1.0,
+            token_monotonic_sec: (0..output_tokens).map(f64::from).collect(),
             finish_reason: "length".to_owned(),
             ..RequestMeasurement::default()
         }
@@ -131,6 +144,7 @@ mod tests {
             estimator: Estimator::Walk(Box::new(walk)),
             is_gguf,
             batch_size: 1,
+            is_in_waves: true,
             activation_dtypes: vec!["bf16".to_owned()],
             gpus: vec![
                 gpu("a", "NVIDIA H100 80GB HBM3"),
@@ -181,6 +195,20 @@ mod tests {
         let answer = compute(false).estimator.answer("mistral", None, &question);
         assert_eq!(count("bf16"), (answer.bytes_per_token, true, true));
         assert_eq!(count("i9"), (None, false, true));
+    }
+
+    #[test]
+    fn a_wave_that_is_not_full_reads_the_weights_as_often_as_a_full_one() {
+        let mut compute = compute(false);
+        compute.batch_size = 2;
+        let read = |requests: &[RequestMeasurement]| {
+            let metrics = compute.count(0, requests, &WINDOW, &[]);
+            metrics.bytes_read_decode.unwrap()
+        };
+        let requests = [request(10, 5), request(10, 5), request(10, 5)];
+        let (alone, two, three) = (read(&requests[..1]), read(&requests[..2]), read(&requests));
+        // Four passes over the weights for the first wave, and four for the one that is left over.
+        assert!((three - two - alone).abs() < 1e-6 * three, "{two} {three} {alone}");
     }
 
     #[test]
