@@ -104,6 +104,8 @@ impl Runner for Served {
                 prompt_cache,
             }),
             batch_check: None,
+            layers: Vec::new(),
+            paged_cache_tokens: None,
         })
     }
 

@@ -60,6 +60,8 @@ impl Engine for SyntheticEngine {
             vocab_size: VOCAB_SIZE,
             special_token_ids: vec![0],
             mixes_lengths: true,
+            layers: Vec::new(),
+            paged_cache_tokens: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod driven;
 pub mod engine;
 pub mod engine_pids;
 pub mod failure;
+mod fit;
 pub mod kept_engine;
 pub mod known_words;
 pub mod launch;

@@ -2,6 +2,7 @@
 
 mod energy_quality;
 mod gpu_attribution;
+mod idle_gpus;
 mod imbalance;
 mod output_identity;
 mod served;
@@ -10,6 +11,7 @@ mod temporal_overlap;
 mod unknown_metrics;
 mod warning;
 
+pub use idle_gpus::check as idle_gpus;
 pub use served::{check as server_warnings, failure_reasons};
 pub use unknown_metrics::check as unknown_metrics;
 

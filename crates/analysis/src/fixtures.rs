@@ -163,6 +163,8 @@ pub fn load(rank: u32) -> LoadReport {
         },
         server: None,
         batch_check: None,
+        layers: Vec::new(),
+        paged_cache_tokens: None,
         eos: None,
     }
 }

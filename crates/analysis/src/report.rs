@@ -1,5 +1,5 @@
 use super::baselines::{IdleState, attach};
-use super::checks::server_warnings;
+use super::checks::{idle_gpus, server_warnings};
 use super::complete::cycle_spread;
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
@@ -41,6 +41,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
+    warnings.extend(idle_gpus(&input.loads, input.cycles));
     warnings.extend(not_steady(&input.warm_ups));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);

@@ -233,6 +233,17 @@ impl ModelShape {
         self.sliding.as_ref().map(|sliding| sliding.window)
     }
 
+    /// Returns the elements that one token takes in a key-value cache, as the paged attention of mistral.rs 0.8.1 lays it
+    /// out: in every layer keys and values as long as the longer of both, or the latents of latent attention
+    /// (`ModelConfigMetadata::kv_cache_elements_per_token`).
+    pub fn paged_cache_elements(&self) -> u64 {
+        let of_layer = match &self.latent {
+            Some(latent) => latent.key_value_rank + latent.rope_dim,
+            None => 2 * self.kv_heads * self.head_dim.max(self.value_head_dim),
+        };
+        self.layers * of_layer
+    }
+
     /// Layers with attention, the others are recurrent.
     pub(super) fn attention_layers(&self) -> u64 {
         self.layers - self.recurrent_layers().len() as u64

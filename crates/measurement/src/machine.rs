@@ -87,4 +87,25 @@ pub struct LoadReport {
     /// How the rank's batch came out; null for a batch of one, and for a server.
     #[serde(default)]
     pub batch_check: Option<BatchCheck>,
+    /// Layers of the model on each device, as the engine placed them; empty where it does not say.
+    #[serde(default)]
+    pub layers: Vec<DeviceLayers>,
+    /// Tokens that the paged key-value cache has places for, in all sequences; null where attention is not paged.
+    #[serde(default)]
+    pub paged_cache_tokens: Option<u64>,
+}
+
+/// Layers that lie on one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeviceLayers {
+    /// `cpu`, `cuda` or `metal`.
+    pub device: String,
+    /// Which of the process's devices of this kind it is, from 0.
+    pub ordinal: u32,
+    /// UUID of the GPU; null for the CPU.
+    #[serde(default)]
+    pub gpu: Option<String>,
+    /// Layers on it.
+    pub layers: u32,
 }

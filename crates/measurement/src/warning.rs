@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// - `few_warmups`: fewer warm-up passes than a steady state needs
 /// - `few_cycles`: fewer cycles than an interval of confidence needs
 /// - `sampling`: the output is drawn, not greedy
-/// - `gpus_metered_not_used`: GPUs are leased and metered while inference runs on the CPU
+/// - `gpus_metered_not_used`: GPUs are leased and metered while inference runs on the CPU, or while no layer of the
+///   model lies on one
 /// - `batched_output`: requests shared batches, whose answers the engine mixed up; of results of before batches were checked
 /// - `synthetic_engine`: the experiment was run by the synthetic engine: no model, no real tokens
 /// - `metric_unknown`: a metric is null; the message says which and why

@@ -2,18 +2,21 @@
 //! server and the interface that an engine fills in; opens no database and no socket.
 
 mod batch_check;
+mod cache_need;
 mod command;
 pub mod cpu;
 mod cut;
 pub mod inference;
 mod job;
 mod measured;
+mod placement;
 mod process;
 pub mod protocol;
 mod runner;
 mod session;
 mod together;
 
+pub use cache_need::{BLOCK_TOKENS, CacheNeed};
 pub use command::{RankArguments, WorkerError, describe, run_rank, run_rank_with};
 pub use job::sampling;
 pub use runner::{Loaded, Outcome, Runner};

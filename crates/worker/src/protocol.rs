@@ -26,6 +26,9 @@ pub struct Job {
     pub model_path: PathBuf,
     pub from_hub: bool,
     pub placement: CpuPlacement,
+    /// Elements of a paged key-value cache that one token takes; absent where the model's files do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_elements_per_token: Option<u64>,
     /// Where the engine listens, when it is a server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerJob>,

@@ -5,12 +5,14 @@ use std::future::Future;
 use super::job::{PreparedPrompt, PreparedPrompts, prepare, sampling};
 use super::protocol::Job;
 use crate::batch_check::batch_check;
+use crate::cache_need::CacheNeed;
 use crate::inference::{Compare, Engine, EngineError, Generation, LoadRequest, TokenCounter};
 use crate::measured::measurement;
+use crate::placement::on_gpus_alone;
 use joulemark_experiment::{Device, Spec};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{
-    BatchCheck, EosHandling, FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport,
+    BatchCheck, DeviceLayers, EosHandling, FailedRequest, LoadGenerator, RequestMeasurement, ServedEngine, ServerReport,
 };
 
 /// Runs a rank's prompts.
@@ -74,6 +76,9 @@ pub struct Loaded<R> {
     pub eos: EosHandling,
     pub server: Option<ServedEngine>,
     pub batch_check: Option<BatchCheck>,
+    /// Where the engine put the model's layers.
+    pub layers: Vec<DeviceLayers>,
+    pub paged_cache_tokens: Option<u64>,
 }
 
 /// What came of a request.
@@ -108,14 +113,20 @@ impl<E: Engine> Runner for InProcess<E> {
             quantization: job.spec.quantization.clone(),
             batch_size: job.spec.batch_size,
             ignores_ends: eos_of(&job.spec) == EosHandling::Ignored,
+            cache_need: CacheNeed::of(&job.spec),
+            cache_elements_per_token: job.cache_elements_per_token,
             counter,
         })
         .await?;
         let at = Monotonic::now();
         let description = engine.description();
+        on_gpus_alone(job.spec.device, &description.layers)?;
         let (prompts, truncated_prompts) = prepare(&engine, job).await?;
         if job.spec.batch_size > 1 && !description.mixes_lengths {
             one_length(&prompts)?;
+        }
+        if let Some(places) = description.paged_cache_tokens {
+            fits_cache(CacheNeed::of(&job.spec), &prompts, places)?;
         }
         let wave = prompts.iter().take(job.spec.batch_size as usize).collect();
         let batch_check = batch_check(&engine, wave).await?;
@@ -133,6 +144,8 @@ impl<E: Engine> Runner for InProcess<E> {
             eos: eos_of(&job.spec),
             server: None,
             batch_check,
+            layers: description.layers,
+            paged_cache_tokens: description.paged_cache_tokens,
         })
     }
 
@@ -167,6 +180,25 @@ fn eos_of(spec: &Spec) -> EosHandling {
         least if least >= longest => EosHandling::Ignored,
         _ => EosHandling::Masked,
     }
+}
+
+/// Refuses sequences that the paged cache has no places for: the engine drops one without an answer.
+fn fits_cache(need: CacheNeed, prompts: &PreparedPrompts, places: u64) -> Result<(), EngineError> {
+    let longest = prompts.iter().map(|prompt| prompt.tokens.len() as u32).max();
+    let need = CacheNeed {
+        input_tokens: longest.unwrap_or(0),
+        ..need
+    };
+    if need.paged_tokens() <= places {
+        return Ok(());
+    }
+    Err(EngineError::Load(format!(
+        "the key-value cache has places for {places} tokens, and {} sequences of up to {} tokens take {}; set \
+         max_input_tokens, or free the GPU's memory",
+        need.sequences,
+        need.sequence_tokens(),
+        need.paged_tokens()
+    )))
 }
 
 /// Refuses prompts of different lengths, which an engine would not decode together.

@@ -173,6 +173,8 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
         eos: Some(loaded.eos),
         server: loaded.server,
         batch_check: loaded.batch_check,
+        layers: loaded.layers,
+        paged_cache_tokens: loaded.paged_cache_tokens,
     };
     reporter.send(&Report::Loaded {
         load: Box::new(load),

@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mistralrs::core::{
-    DefaultSchedulerMethod, GGUFLoaderBuilder, GGUFSpecificConfig, MistralRsBuilder, ModelDType, SchedulerConfig,
-};
+use mistralrs::core::MistralRsBuilder;
 use mistralrs::{
-    AnyModelBuilder, AutoDeviceMapParams, Constraint, DeviceMapSetting, MistralRs, Model, NormalRequest, Request,
-    RequestMessage, Response, SamplingParams, TextMessageRole, TextMessages, TextModelBuilder, TokenSource,
-    best_device, parse_isq_value,
+    Constraint, MistralRs, Model, NormalRequest, Request, RequestMessage, Response, SamplingParams, TextMessageRole,
+    TextMessages,
 };
 
-use joulemark_experiment::{ChatMessage, ChatRole, FpPrecision};
+use joulemark_experiment::{ChatMessage, ChatRole};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::inference::{
     Compare, Engine, EngineDescription, EngineError, FinishReason, Generated, Generation, LoadRequest, Sampling,
     TokenChooser, TokenCounter,
 };
 
+use crate::pipeline::{self, Pipeline};
 use crate::tap::TokenTap;
 
 pub struct MistralEngine {
@@ -175,48 +173,10 @@ impl MistralEngine {
     }
 }
 
-type Pipeline = Arc<tokio::sync::Mutex<dyn mistralrs::core::Pipeline + Send + Sync>>;
-
 async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
-    let pipeline = if request.path.extension().is_some_and(|extension| extension == "gguf") {
-        gguf_pipeline(&request)?
-    } else {
-        text_builder(&request)?.build_pipeline().await?.0
-    };
-    let (description, end_tokens) = {
-        let pipeline = pipeline.lock().await;
-        let metadata = pipeline.get_metadata();
-        let tokenizer = pipeline
-            .tokenizer()
-            .ok_or_else(|| anyhow::anyhow!("the model has no tokenizer"))?;
-        let mut special = metadata.eos_tok.clone();
-        special.extend(
-            tokenizer
-                .get_added_tokens_decoder()
-                .into_iter()
-                .filter(|(_, t)| t.special)
-                .map(|(id, _)| id),
-        );
-        special.sort_unstable();
-        special.dedup();
-        let device = match pipeline.device() {
-            mistralrs::Device::Cpu => "cpu",
-            mistralrs::Device::Cuda(_) => "cuda",
-            mistralrs::Device::Metal(_) => "metal",
-        };
-        let description = EngineDescription {
-            device: device.to_owned(),
-            activation_dtype: metadata.activation_dtype.as_str().to_owned(),
-            max_sequence_tokens: u32::try_from(metadata.max_seq_len).unwrap_or(u32::MAX),
-            vocab_size: tokenizer.get_vocab_size(true) as u32,
-            special_token_ids: special,
-            mixes_lengths: false,
-        };
-        (description, metadata.eos_tok.clone())
-    };
-    let scheduler = SchedulerConfig::DefaultScheduler {
-        method: DefaultSchedulerMethod::Fixed((request.batch_size as usize).try_into()?),
-    };
+    let pipeline = pipeline::load(&request).await?;
+    let (description, end_tokens) = pipeline::describe(&*pipeline.lock().await)?;
+    let scheduler = pipeline::scheduler(&*pipeline.lock().await, request.batch_size as usize)?;
     let runner = MistralRsBuilder::new(pipeline.clone(), scheduler, false, None)
         // A prompt seen before must be computed again, or its energy would be that of a cache.
         .with_no_prefix_cache(true)
@@ -234,48 +194,4 @@ async fn load(request: LoadRequest) -> anyhow::Result<MistralEngine> {
         has_looked: AtomicBool::new(false),
         counter: request.counter,
     })
-}
-
-/// A GGUF through its loader, since the SDK's builder takes no type for the activations: on the CPU the engine's own
-/// choice is half precision, in which attention is slower there and less exact.
-fn gguf_pipeline(request: &LoadRequest) -> anyhow::Result<Pipeline> {
-    let text =
-        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
-    let folder = text(request.path.parent().map(std::path::Path::as_os_str));
-    let file = text(request.path.file_name());
-    let config = GGUFSpecificConfig { topology: None };
-    let loader = GGUFLoaderBuilder::new(None, None, folder, vec![file], config, false, None).build();
-    loader.load_model_from_hf(
-        None,
-        TokenSource::None,
-        &dtype(request),
-        &best_device(request.force_cpu)?,
-        true,
-        DeviceMapSetting::Auto(AutoDeviceMapParams::default_text()),
-        None,
-        None,
-    )
-}
-
-fn text_builder(request: &LoadRequest) -> anyhow::Result<AnyModelBuilder> {
-    let mut builder = TextModelBuilder::new(request.path.to_string_lossy())
-        .with_dtype(dtype(request))
-        .with_max_num_seqs(request.batch_size as usize);
-    if request.force_cpu {
-        builder = builder.with_force_cpu();
-    }
-    if let Some(name) = &request.quantization {
-        builder = builder.with_isq(parse_isq_value(name, None).map_err(anyhow::Error::msg)?);
-    }
-    Ok(builder.into())
-}
-
-fn dtype(request: &LoadRequest) -> ModelDType {
-    match request.fp_precision {
-        FpPrecision::Float32 => ModelDType::F32,
-        FpPrecision::Float16 => ModelDType::F16,
-        FpPrecision::Bfloat16 => ModelDType::BF16,
-        FpPrecision::Auto if request.force_cpu => ModelDType::F32,
-        FpPrecision::Auto => ModelDType::Auto,
-    }
 }

@@ -4,6 +4,7 @@
 mod engine;
 #[cfg(test)]
 mod loaders_tests;
+mod pipeline;
 mod tap;
 
 use std::process::ExitCode;

@@ -196,6 +196,12 @@ impl LocatedModel {
         }
     }
 
+    /// Returns the elements of a key-value cache that one token takes with mistral.rs; `None` where the files do not say.
+    pub fn cache_elements_per_token(&self) -> Option<u64> {
+        let shape = self.files.as_ref()?.shape.as_ref().ok()?;
+        (self.engine == EngineChoice::Mistral).then(|| shape.paged_cache_elements())
+    }
+
     /// What every reader of a result must know of what ran.
     pub fn warning(&self) -> Option<Warning> {
         let message = "run by the synthetic engine: no model, no real tokens, nothing to cite".to_owned();

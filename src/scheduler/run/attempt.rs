@@ -10,6 +10,7 @@ use super::driven::Driven;
 use super::engine::EngineProgram;
 use super::engine_pids::EnginePids;
 use super::failure::Stop;
+use super::fit::fits;
 use super::milestones::Milestones;
 use super::observations::timeseries;
 use super::prompts;
@@ -24,7 +25,7 @@ use crate::scheduler::node::idle_baseline::BarePowers;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::trace::ExperimentTrace;
 use joulemark_experiment::report::{ModelFacts, Report};
-use joulemark_experiment::{State, Warning};
+use joulemark_experiment::{Spec, State, Warning};
 use joulemark_flops::model_files::ModelFormat;
 use joulemark_measurement::RankCycle;
 use joulemark_measurement::clock::{self, Monotonic};
@@ -156,6 +157,7 @@ impl Run {
         let spec = &self.record.spec;
         let engine = EngineProgram::find(&self.context, model.engine).await;
         let engine = engine.map_err(|stop| (stop, Vec::new()))?;
+        let for_workers = self.for_workers(&model).await.map_err(|stop| (stop, Vec::new()))?;
         // Until its windows were read.
         let _attention = self.context.resources.meter.attend();
         let mut server = EngineServer::start(&self.context, &self.record, &model, &self.locks)
@@ -177,7 +179,12 @@ impl Run {
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let mut driven = Driven::default();
         let ended = self
-            .drive(&mut ranks, server.as_mut(), (&model, &milestones, &pids), &mut driven)
+            .drive(
+                &mut ranks,
+                server.as_mut(),
+                (&for_workers, &model, &milestones, &pids),
+                &mut driven,
+            )
             .await;
         let pids = match &server {
             Some(server) => tokio::task::block_in_place(|| pids.with_computing(server.processes.computing(meter))),
@@ -245,14 +252,20 @@ impl Run {
             .map_err(Stop::Model)
     }
 
+    /// Returns the spec as workers get it, which has room on its GPUs.
+    async fn for_workers(&self, model: &LocatedModel) -> Result<Spec, Stop> {
+        let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
+        fits(&spec, model, &self.context.resources.meter).await?;
+        Ok(spec)
+    }
+
     async fn drive(
         &self,
         ranks: &mut Ranks,
         server: Option<&mut EngineServer>,
-        (model, milestones, pids): (&LocatedModel, &Milestones, &EnginePids),
+        (spec, model, milestones, pids): (&Spec, &LocatedModel, &Milestones, &EnginePids),
         driven: &mut Driven,
     ) -> Result<(), Stop> {
-        let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
         let figure = |metric, driven: &Driven, cycle| {
             let gpus = self.context.resources.meter.devices().gpus;
             let compute = ComputeCount::new(model, &self.record.spec, &driven.loads, gpus);
@@ -264,7 +277,7 @@ impl Run {
             id: self.record.id,
             milestones,
             trace: &self.trace,
-            spec: &spec,
+            spec,
             model,
             server: server.as_ref().map(|server| server.job.clone()),
         };

@@ -13,7 +13,7 @@ use crate::trace::{self, ExperimentTrace};
 use joulemark_experiment::report::ModelFacts;
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{StepCount, Window};
+use joulemark_measurement::{LoadReport, StepCount, Window};
 use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
 
 /// Takes the workers through load, warm-up and all cycles, and says each state as it is reached.
@@ -97,6 +97,7 @@ impl Drive<'_> {
                 model_path: self.model.path.clone(),
                 from_hub: self.model.from_hub,
                 placement: ranks.placement(rank).clone(),
+                cache_elements_per_token: self.model.cache_elements_per_token(),
                 server: self.server.clone(),
             })
             .collect::<Vec<_>>();
@@ -114,7 +115,7 @@ impl Drive<'_> {
                     truncated_prompts,
                 } => {
                     check_load(&load).map_err(|error| waiting.misunderstood(rank, error))?;
-                    driven.loads.push(*load);
+                    driven.loads.push(with_gpus(*load, self.spec));
                     // Replicated prompts are the same in every rank; dealt ones are each in one.
                     driven.truncated_prompts = match self.spec.distribution {
                         Distribution::Replicate => truncated_prompts,
@@ -281,6 +282,15 @@ fn pass_of<'a>(rank: u32, passes: &'a mut [RankPass], waiting: &Waiting) -> Resu
     let pass = passes.iter_mut().find(|pass| pass.rank == rank);
     let early = || ProtocolError::Malformed("a request comes before its window".to_owned());
     pass.ok_or_else(|| waiting.misunderstood(rank, early()))
+}
+
+/// Names the GPUs that a rank's layers lie on: it sees those of its lease alone, in their order.
+fn with_gpus(mut load: LoadReport, spec: &Spec) -> LoadReport {
+    let own = spec.gpus_of_rank(load.rank);
+    for part in load.layers.iter_mut().filter(|part| part.device == "cuda") {
+        part.gpu = own.get(part.ordinal as usize).cloned();
+    }
+    load
 }
 
 /// The phase is done, with each rank's own part of it.

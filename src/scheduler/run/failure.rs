@@ -67,6 +67,8 @@ pub enum Stop {
         of.prompt_index, of.tokens
     )]
     PassedOver { rank: u32, cycle: u32, of: PassedOver },
+    #[error("the wave does not fit: {0}")]
+    DoesNotFit(String),
     #[error("{0}")]
     Server(String),
     #[error(transparent)]
@@ -92,6 +94,7 @@ impl Stop {
             | Self::Cancelled
             | Self::ServerStopping
             | Self::Lost
+            | Self::DoesNotFit(_)
             | Self::Server(_)
             | Self::Store(_) => FailureReason::ServerError,
         }

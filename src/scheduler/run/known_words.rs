@@ -22,6 +22,9 @@ const MAX_NAMES: usize = 1000;
 /// [`ProtocolError::Malformed`] that names the field.
 pub fn check_load(load: &LoadReport) -> Result<(), ProtocolError> {
     is_known("device", &load.device, &DEVICES)?;
+    for part in &load.layers {
+        is_known("layers.device", &part.device, &DEVICES)?;
+    }
     is_known("activation_dtype", &load.activation_dtype, &ACTIVATION_DTYPES)?;
     load.server
         .as_ref()

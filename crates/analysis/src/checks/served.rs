@@ -114,6 +114,8 @@ mod tests {
                 prompt_cache,
             }),
             batch_check: None,
+            layers: Vec::new(),
+            paged_cache_tokens: None,
             eos: None,
         }
     }

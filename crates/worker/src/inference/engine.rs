@@ -10,7 +10,9 @@ use std::{
 use thiserror::Error;
 
 use super::Sampling;
+use crate::cache_need::CacheNeed;
 use joulemark_experiment::{ChatMessage, FpPrecision};
+use joulemark_measurement::DeviceLayers;
 use joulemark_measurement::clock::Monotonic;
 
 /// Counts tokens as they are chosen, for progress; shared with whoever watches for a stall.
@@ -50,6 +52,10 @@ pub struct LoadRequest {
     pub batch_size: u32,
     /// Whether every request is to have exactly its `max_output_tokens`, so that the end of a sequence is no end.
     pub ignores_ends: bool,
+    /// What its key-value cache must hold at once.
+    pub cache_need: CacheNeed,
+    /// Elements of a paged key-value cache that one token takes; `None` where the model's files were not read.
+    pub cache_elements_per_token: Option<u64>,
     pub counter: TokenCounter,
 }
 
@@ -64,6 +70,10 @@ pub struct EngineDescription {
     pub special_token_ids: Vec<u32>,
     /// Whether it decodes sequences of different lengths together.
     pub mixes_lengths: bool,
+    /// Where it put the model's layers; empty where it has none.
+    pub layers: Vec<DeviceLayers>,
+    /// Tokens that its paged key-value cache has places for; `None` where attention is not paged.
+    pub paged_cache_tokens: Option<u64>,
 }
 
 /// One request to the model.

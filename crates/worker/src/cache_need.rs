@@ -1,0 +1,142 @@
+//! The room that the sequences of one batch take in a key-value cache, known before a model is loaded. Pure.
+
+use joulemark_experiment::{PromptLine, Prompts, Spec};
+
+use crate::inference::prompts;
+
+/// Tokens in a block of a paged cache: the largest block that mistral.rs 0.8.1 has, and its default.
+pub const BLOCK_TOKENS: u64 = 32;
+
+/// Tokens by which a chat template may lengthen a prompt, where its length is not given in tokens. Templates with a system
+/// prompt of their own stay below 100.
+const TEMPLATE_TOKENS: u32 = 1024;
+
+/// mistral.rs 0.8.1 allocates a second cache for each request as it comes, in steps of so many tokens of its prompt
+/// (`NormalCache::CACHE_GROW_SIZE`). Keys and values share it.
+const PREALLOCATED_STEP_TOKENS: u64 = 512;
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// The sequences that a key-value cache must hold at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheNeed {
+    /// Sequences that are decoded side by side.
+    pub sequences: u32,
+    /// The most tokens that a prompt of theirs can have.
+    pub input_tokens: u32,
+    /// The most tokens that one can be asked for.
+    pub output_tokens: u32,
+    /// Whether every prompt has exactly `input_tokens`. Of a text it is a bound: no token stands for less than a byte.
+    pub is_exact: bool,
+}
+
+impl CacheNeed {
+    /// Returns what the batches of `spec`, as workers get it, take at once.
+    pub fn of(spec: &Spec) -> Self {
+        let synthetic = match &spec.prompts {
+            Prompts::Synthetic { synthetic } if spec.prompt_lines.is_empty() => Some(synthetic.input_tokens),
+            _ => None,
+        };
+        let longest = synthetic.unwrap_or_else(|| longest_text(spec).saturating_add(TEMPLATE_TOKENS));
+        let lines = 0..spec.prompt_lines.len() as u32;
+        let of_lines = lines.map(|line| spec.max_output_tokens_of(line)).max();
+        Self {
+            sequences: spec.batch_size,
+            input_tokens: spec.max_input_tokens.map_or(longest, |most| most.min(longest)),
+            output_tokens: of_lines.unwrap_or(spec.max_output_tokens),
+            // A batch of texts is accepted only where all are cut to one length.
+            is_exact: synthetic.is_some() || (spec.batch_size > 1 && spec.max_input_tokens.is_some()),
+        }
+    }
+
+    /// Returns the tokens of one sequence, input and output.
+    pub fn sequence_tokens(&self) -> u64 {
+        u64::from(self.input_tokens) + u64::from(self.output_tokens)
+    }
+
+    /// Returns the tokens that a paged cache must have places for: of each sequence whole blocks and one to grow into, and
+    /// the block that the engine keeps to itself.
+    pub fn paged_tokens(&self) -> u64 {
+        let blocks = self.sequence_tokens().div_ceil(BLOCK_TOKENS) + 1;
+        (u64::from(self.sequences) * blocks + 1) * BLOCK_TOKENS
+    }
+
+    /// Returns the size of a paged cache in MiB, rounded up, where one token takes `token_bytes`.
+    pub fn paged_mib(&self, token_bytes: u64) -> u64 {
+        // The engine divides by one factor after the other and rounds down each time, by less than a block in all.
+        (self.paged_tokens() * token_bytes).div_ceil(MEBIBYTE) + 1
+    }
+
+    /// Returns the bytes that the engine allocates beside the paged cache while the prompts are run, where keys and values
+    /// of one token take `token_bytes`.
+    pub fn preallocated_bytes(&self, token_bytes: u64) -> u64 {
+        let of_prompt = u64::from(self.input_tokens).div_ceil(PREALLOCATED_STEP_TOKENS) * PREALLOCATED_STEP_TOKENS;
+        u64::from(self.sequences) * of_prompt * token_bytes / 2
+    }
+}
+
+/// Returns the most bytes that a prompt of `spec` has.
+fn longest_text(spec: &Spec) -> u32 {
+    let longest = if spec.prompt_lines.is_empty() {
+        match &spec.prompts {
+            Prompts::Texts(texts) => texts.iter().map(String::len).max(),
+            Prompts::Dataset(dataset) => {
+                let texts = prompts::load(&dataset.dataset, None).unwrap_or_default();
+                texts.iter().map(String::len).max()
+            }
+            Prompts::Synthetic { .. } => None,
+        }
+    } else {
+        spec.prompt_lines.iter().map(longest_line).max()
+    };
+    u32::try_from(longest.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// Returns the bytes of a line, and some for each of its messages, which a template sets apart by tokens of its own.
+fn longest_line(line: &PromptLine) -> usize {
+    const MESSAGE_TOKENS: usize = 16;
+    line.bytes() as usize + line.messages.as_ref().map_or(0, Vec::len) * MESSAGE_TOKENS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CacheNeed;
+
+    const WAVE: CacheNeed = CacheNeed {
+        sequences: 4,
+        input_tokens: 100,
+        output_tokens: 28,
+        is_exact: true,
+    };
+
+    #[test]
+    fn a_paged_cache_has_whole_blocks_for_each_sequence() {
+        // 128 tokens are 4 blocks, and one to grow into.
+        assert_eq!(WAVE.paged_tokens(), (4 * 5 + 1) * 32);
+        let longer = CacheNeed {
+            output_tokens: 29,
+            ..WAVE
+        };
+        assert_eq!(longer.paged_tokens(), (4 * 6 + 1) * 32);
+    }
+
+    #[test]
+    fn its_size_is_rounded_up_to_what_the_engine_makes_of_it() {
+        for (layers, elements) in [(1, 2), (30, 384), (61, 576), (32, 2048)] {
+            let mib = WAVE.paged_mib(layers * elements * 2);
+            // As `mb_to_blocks!` of mistral.rs 0.8.1 divides.
+            let blocks = mib * (1 << 20) / 2 / 32 / layers / elements;
+            assert!(blocks * 32 >= WAVE.paged_tokens(), "{layers} {elements}: {blocks}");
+        }
+    }
+
+    #[test]
+    fn what_is_allocated_beside_it_grows_by_steps_of_512_tokens_of_the_prompt() {
+        assert_eq!(WAVE.preallocated_bytes(2), 4 * 512);
+        let longer = CacheNeed {
+            input_tokens: 513,
+            ..WAVE
+        };
+        assert_eq!(longer.preallocated_bytes(2), 4 * 1024);
+    }
+}
