@@ -10,13 +10,16 @@ use joulemark_measurement::{EnergyMetrics, InferenceMetrics, RankCycle};
 /// Fills in what a stored report lacks because an earlier release made it.
 pub fn complete_report(report: &mut Report) {
     complete(&mut report.inference, &mut report.energy);
-    for cycle in &mut report.cycles {
-        complete(&mut cycle.inference, &mut cycle.energy);
-    }
+    report.cycles.iter_mut().for_each(complete_cycle);
     report.cycle_sd = cycle_spread(&report.cycles);
     if report.statistics.is_empty() {
         report.statistics = statistics(&report.cycles);
     }
+}
+
+/// Fills in what a report's cycle lacks because an earlier release made it.
+pub(super) fn complete_cycle(cycle: &mut CycleReport) {
+    complete(&mut cycle.inference, &mut cycle.energy);
 }
 
 /// Fills in what a stored rank and cycle lacks because an earlier release made it.

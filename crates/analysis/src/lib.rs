@@ -7,6 +7,7 @@ mod aggregate;
 mod baselines;
 mod certainty;
 mod checks;
+pub mod comparison;
 mod complete;
 mod compute;
 mod duration;

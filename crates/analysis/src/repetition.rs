@@ -71,7 +71,7 @@ pub fn figure(name: &str, cycle: &CycleReport) -> Option<f64> {
     number(find(all(), name)?, cycle.into())
 }
 
-fn number(metric: &Metric, figures: Figures<'_>) -> Option<f64> {
+pub(crate) fn number(metric: &Metric, figures: Figures<'_>) -> Option<f64> {
     match metric.read {
         Read::Number(read) => read(figures),
         Read::Count(read) => read(figures).map(|count| count as f64),

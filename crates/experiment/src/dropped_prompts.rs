@@ -22,13 +22,17 @@ pub struct DroppedPrompts {
 impl DroppedPrompts {
     /// Describes texts that are about to be dropped.
     pub fn of(texts: &[Value], dropped_at: Timestamp) -> Self {
-        let list = Value::from(texts).to_string();
         Self {
             count: u32::try_from(texts.len()).unwrap_or(u32::MAX),
-            sha256: Some(hex::encode(Sha256::digest(list))),
+            sha256: Some(sha256_of(texts)),
             dropped_at,
         }
     }
+}
+
+/// Returns the SHA-256, hex, of texts as one JSON list.
+pub(crate) fn sha256_of(texts: &[Value]) -> String {
+    hex::encode(Sha256::digest(Value::from(texts).to_string()))
 }
 
 #[cfg(test)]

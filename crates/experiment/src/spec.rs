@@ -5,6 +5,7 @@ use super::choices::Distribution;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
 use super::{Requirements, Spec};
+use joulemark_measurement::EosHandling;
 
 impl Spec {
     /// What a node must have to run it.
@@ -57,6 +58,17 @@ impl Spec {
         let line = self.prompt_lines.get(index as usize);
         line.and_then(|line| line.max_output_tokens)
             .unwrap_or(self.max_output_tokens)
+    }
+
+    /// Returns how an engine in a worker's own process treats the end of a sequence.
+    pub fn eos_in_process(&self) -> EosHandling {
+        let of_lines = (0..self.prompt_lines.len() as u32).map(|line| self.max_output_tokens_of(line));
+        let longest = of_lines.max().unwrap_or(self.max_output_tokens);
+        match self.min_output_tokens {
+            0 => EosHandling::Natural,
+            least if least >= longest => EosHandling::Ignored,
+            _ => EosHandling::Masked,
+        }
     }
 
     /// Indices of the prompts that `rank` runs, of `prompt_count` in all.

@@ -112,7 +112,7 @@ impl<E: Engine> Runner for InProcess<E> {
             fp_precision: job.spec.fp_precision,
             quantization: job.spec.quantization.clone(),
             batch_size: job.spec.batch_size,
-            ignores_ends: eos_of(&job.spec) == EosHandling::Ignored,
+            ignores_ends: job.spec.eos_in_process() == EosHandling::Ignored,
             cache_need: CacheNeed::of(&job.spec),
             cache_elements_per_token: job.cache_elements_per_token,
             counter,
@@ -141,7 +141,7 @@ impl<E: Engine> Runner for InProcess<E> {
             activation_dtype: description.activation_dtype,
             max_sequence_tokens: description.max_sequence_tokens,
             truncated_prompts,
-            eos: eos_of(&job.spec),
+            eos: job.spec.eos_in_process(),
             server: None,
             batch_check,
             layers: description.layers,
@@ -168,17 +168,6 @@ impl<E: Engine> Runner for InProcess<E> {
         };
         let generated = self.engine.generate(generation).await?;
         Ok(Outcome::Measured(measurement(prompt.index, input_tokens, generated)))
-    }
-}
-
-/// Returns how an engine in this process treats the end of a sequence.
-fn eos_of(spec: &Spec) -> EosHandling {
-    let of_lines = (0..spec.prompt_lines.len() as u32).map(|line| spec.max_output_tokens_of(line));
-    let longest = of_lines.max().unwrap_or(spec.max_output_tokens);
-    match spec.min_output_tokens {
-        0 => EosHandling::Natural,
-        least if least >= longest => EosHandling::Ignored,
-        _ => EosHandling::Masked,
     }
 }
 

@@ -1,0 +1,28 @@
+//! Results held against each other. Owns what may be compared, what of the instrument's uncertainty is left in a ratio, and
+//! the verdicts; leaves where results come from, and how an answer is shown, to others. Pure.
+
+mod comparability;
+mod compare;
+mod front;
+mod holm;
+mod instrument;
+mod log_ratio;
+mod measured;
+mod subject;
+
+pub use comparability::differences;
+pub use compare::{ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, Design, compare};
+pub use front::{Place, Standing, front};
+pub use holm::holm;
+pub use log_ratio::{LogRatio, paired_t, welch};
+pub use measured::MeasuredResult;
+pub use subject::Subject;
+
+use crate::metrics::{Metric, Read, all};
+
+/// Returns the metrics that a comparison takes: those that are numbers, and no half-widths.
+pub fn comparable_metrics() -> impl Iterator<Item = &'static Metric> {
+    let is_number = |metric: &&Metric| matches!(metric.read, Read::Number(_) | Read::Count(_));
+    let is_figure = |metric: &&Metric| !metric.name.ends_with("_uncertainty_j");
+    all().iter().filter(is_number).filter(is_figure)
+}

@@ -1,0 +1,272 @@
+use super::comparability::differences;
+use super::holm::holm;
+use super::instrument::Instrument;
+use super::log_ratio::{LogRatio, paired_t, welch};
+use super::subject::{Series, Subject};
+use crate::metrics::Better;
+use crate::statistics::mean;
+use joulemark_experiment::comparison::{Comparison, ComparisonTest, Comparisons, NotCompared, Verdict};
+
+/// What is compared unless metrics are named.
+pub const DEFAULT_METRICS: [&str; 5] = [
+    "output_throughput",
+    "mean_ttft_ms",
+    "mean_tpot_ms",
+    "joules_per_output_token",
+    "tokens_per_joule",
+];
+
+/// By so much a figure may differ and be equivalent.
+pub const DEFAULT_MARGIN: f64 = 0.02;
+
+/// How often each of the tests may find a difference, or an equivalence, that is none.
+const SIGNIFICANCE: f64 = 0.05;
+
+/// How the units of two results were measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Design {
+    /// Each result by itself.
+    Independent,
+    /// By turns: the first of the one, the first of the other, the second of the one.
+    Interleaved,
+}
+
+/// How results are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct ComparisonOptions {
+    /// By so much a figure may differ and be equivalent, above 0.
+    pub margin: f64,
+    /// Whether results are compared that had other work, or whose energy was metered otherwise.
+    pub force: bool,
+    pub design: Design,
+}
+
+/// Compares each candidate with the baseline, in the metrics that all of them were made with. The p-values of a candidate are
+/// adjusted for all its metrics being looked at.
+pub fn compare(baseline: &Subject, candidates: &[Subject], options: &ComparisonOptions) -> Comparisons {
+    let mut answer = Comparisons {
+        comparisons: Vec::new(),
+        not_compared: Vec::new(),
+    };
+    for candidate in candidates {
+        let pair = Pair {
+            baseline,
+            candidate,
+            differences: differences(baseline, candidate),
+            options,
+        };
+        let mut tested = Vec::new();
+        for (one, other) in baseline.series.iter().zip(&candidate.series) {
+            match pair.test(one, other) {
+                Ok(found) => tested.push(found),
+                Err(reason) => answer.not_compared.push(NotCompared {
+                    metric: one.metric.name.to_owned(),
+                    candidate: candidate.name.clone(),
+                    reason,
+                }),
+            }
+        }
+        let p_values: Vec<_> = tested.iter().map(|found| found.comparison.p_value).collect();
+        let judged = tested.into_iter().zip(holm(&p_values));
+        answer
+            .comparisons
+            .extend(judged.map(|(found, p_adjusted)| found.judged(p_adjusted, options.margin)));
+    }
+    answer
+}
+
+/// Two results that are held against each other.
+struct Pair<'a> {
+    baseline: &'a Subject,
+    candidate: &'a Subject,
+    /// Why none of their figures can be compared.
+    differences: Vec<String>,
+    options: &'a ComparisonOptions,
+}
+
+/// A metric of two results, tested and not judged yet.
+struct Tested {
+    comparison: Comparison,
+    better: Better,
+    ratio: Option<LogRatio>,
+}
+
+impl Pair<'_> {
+    /// Tests one metric.
+    ///
+    /// # Errors
+    /// Says why it cannot be compared.
+    fn test(&self, one: &Series, other: &Series) -> Result<Tested, String> {
+        let mut reasons = self.differences.clone();
+        if let (Some(one), Some(other)) = (&one.instrument, &other.instrument) {
+            reasons.extend(one.differences(other));
+        }
+        if !reasons.is_empty() && !self.options.force {
+            return Err(reasons.join("; "));
+        }
+        let values = |series: &Series, whose: &str| series.values.clone().map_err(|why| format!("{whose}: {why}"));
+        let baseline = values(one, "the baseline's cannot be taken")?;
+        let candidate = values(other, "the candidate's cannot be taken")?;
+        let mut notes: Vec<String> = reasons.iter().map(|why| format!("compared by force: {why}")).collect();
+        let test = match self.options.design {
+            Design::Independent => ComparisonTest::Welch,
+            Design::Interleaved => ComparisonTest::PairedT,
+        };
+        let by_chance = match test {
+            ComparisonTest::Welch => welch(&baseline, &candidate),
+            ComparisonTest::PairedT => paired_t(&baseline, &candidate),
+        };
+        if by_chance.is_none() {
+            notes.push(no_interval(&baseline, &candidate));
+        }
+        let ratio = by_chance.and_then(|ratio| self.with_instruments(ratio, (one, other), &mut notes));
+        notes.extend(self.remarks(one, other));
+        let interval = ratio.and_then(|ratio| ratio.interval());
+        let (baseline_mean, candidate_mean) = (geometric_mean(&baseline), geometric_mean(&candidate));
+        Ok(Tested {
+            better: one.metric.better,
+            ratio,
+            comparison: Comparison {
+                metric: one.metric.name.to_owned(),
+                unit: one.metric.unit.to_owned(),
+                baseline: self.baseline.name.clone(),
+                candidate: self.candidate.name.clone(),
+                baseline_mean,
+                candidate_mean,
+                ratio: candidate_mean / baseline_mean,
+                ci_low: interval.map(|(low, _)| low),
+                ci_high: interval.map(|(_, high)| high),
+                test: ratio.map(|_| test),
+                n_baseline: baseline.len() as u32,
+                n_candidate: candidate.len() as u32,
+                p_value: ratio.and_then(|ratio| ratio.p_value()),
+                p_adjusted: None,
+                verdict: None,
+                notes,
+            },
+        })
+    }
+
+    /// Returns the ratio with what does not cancel of the instruments' uncertainty: all of it cancels where host and sources
+    /// are the same. `None` where it does not and is not known.
+    fn with_instruments(
+        &self,
+        ratio: LogRatio,
+        (one, other): (&Series, &Series),
+        notes: &mut Vec<String>,
+    ) -> Option<LogRatio> {
+        let (Some(one), Some(other)) = (&one.instrument, &other.instrument) else {
+            return Some(ratio);
+        };
+        if one.is_estimate() && other.is_estimate() {
+            notes.push("two estimates are compared: no energy was measured in either".to_owned());
+        }
+        let has_same_host = self.baseline.host == self.candidate.host;
+        if has_same_host && one.has_sources_of(other) {
+            return Some(ratio);
+        }
+        let what = if has_same_host {
+            "the sources of energy"
+        } else {
+            "the hosts"
+        };
+        let Some((one_off, other_off)) = one.deviation.zip(other.deviation) else {
+            notes.push(format!(
+                "{what} differ, so that what the instruments have wrong does not cancel, and it is not known how much that is"
+            ));
+            return None;
+        };
+        notes.push(widening(what, (one, other)));
+        Some(ratio.widened(one_off.hypot(other_off)))
+    }
+
+    /// Returns what a careful reader should know of both results.
+    fn remarks(&self, one: &Series, other: &Series) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.baseline.host != self.candidate.host && one.instrument.is_none() {
+            remarks.push(format!(
+                "the hosts differ: {} and {}",
+                self.baseline.host, self.candidate.host
+            ));
+        }
+        remarks.extend(self.other_tokens());
+        for (whose, subject, series) in [("baseline", self.baseline, one), ("candidate", self.candidate, other)] {
+            if subject.is_partial {
+                remarks.push(format!(
+                    "the {whose} was cancelled: its figures are of the cycles that were finished"
+                ));
+            }
+            if subject.is_stopped_by_rule {
+                remarks.push(format!(
+                    "a stop rule ended the {whose}, which makes intervals a little too narrow"
+                ));
+            }
+            if let Some(correlation) = series.drift() {
+                remarks.push(format!(
+                    "the {whose}'s cycles depend on each other (lag-1 autocorrelation {correlation:.2}): the interval is too narrow"
+                ));
+            }
+        }
+        remarks
+    }
+
+    /// Returns a remark where a cycle had other tokens, as with another tokenizer, or answers of their natural length.
+    fn other_tokens(&self) -> Option<String> {
+        let (one, other) = self.baseline.tokens.zip(self.candidate.tokens)?;
+        (one != other).then(|| {
+            format!(
+                "a cycle had {:.0} input and {:.0} output tokens in the baseline, {:.0} and {:.0} in the candidate: a token \
+                 of the one may be more text than one of the other",
+                one.0, one.1, other.0, other.1
+            )
+        })
+    }
+}
+
+fn widening(what: &str, (one, other): (&Instrument, &Instrument)) -> String {
+    let lacking = if one.lacks_accuracy || other.lacks_accuracy {
+        ", but for the accuracy of sources whose makers state none"
+    } else {
+        ""
+    };
+    format!("{what} differ, so that what the instruments have wrong does not cancel: it is in the interval{lacking}")
+}
+
+fn no_interval(baseline: &[f64], candidate: &[f64]) -> String {
+    match baseline.len().min(candidate.len()) {
+        0 | 1 => "no interval: it takes two cycles on each side, a single one does not show its scatter".to_owned(),
+        _ => "no interval: the cycles do not differ at all, so that nothing is known of their scatter".to_owned(),
+    }
+}
+
+fn geometric_mean(values: &[f64]) -> f64 {
+    let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
+    mean(&logarithms).map_or(f64::NAN, f64::exp)
+}
+
+impl Tested {
+    fn judged(self, p_adjusted: Option<f64>, margin: f64) -> Comparison {
+        let is_equivalent = self
+            .ratio
+            .and_then(|ratio| ratio.equivalence_p_value(margin))
+            .is_some_and(|p| p < SIGNIFICANCE);
+        let is_significant = p_adjusted.is_some_and(|p| p < SIGNIFICANCE);
+        let is_less = self.comparison.ratio < 1.0;
+        let verdict = match self.better {
+            Better::Neither => None,
+            _ if is_equivalent => Some(Verdict::Equivalent),
+            _ if !is_significant => Some(Verdict::Inconclusive),
+            Better::Lower if is_less => Some(Verdict::Better),
+            Better::Higher if !is_less => Some(Verdict::Better),
+            _ => Some(Verdict::Worse),
+        };
+        Comparison {
+            p_adjusted,
+            verdict,
+            ..self.comparison
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,391 @@
+use super::*;
+use crate::comparison::MeasuredResult;
+use crate::fixtures::{gpu_source, machine, package_source, spec};
+use crate::metrics::{all, find};
+use joulemark_experiment::report::{CycleReport, EfficiencyMetrics};
+use joulemark_experiment::{PromptIdentity, Spec};
+use joulemark_measurement::{
+    ComputeMetrics, EnergyMethod, EnergyMetrics, EnergySourceKind, InferenceMetrics, SourceReading,
+};
+
+/// A cycle of 100 output tokens that took so many joules, half of them each of one GPU and one package.
+fn cycle(number: u32, joules: f64) -> CycleReport {
+    let reading = |source: SourceReading| SourceReading {
+        energy_j: Some(joules / 2.0),
+        counted_in_total: true,
+        uncertainty_j: Some(joules / 100.0),
+        ..source
+    };
+    let mut energy = EnergyMetrics {
+        total_energy_j: Some(joules),
+        gpu_energy_j: Some(joules / 2.0),
+        cpu_energy_j: Some(joules / 2.0),
+        host_cpu_energy_j: Some(joules / 2.0),
+        sources: vec![
+            SourceReading {
+                instrument_accuracy_percent: Some(5.0),
+                ..reading(gpu_source("GPU-a", joules))
+            },
+            reading(package_source(joules)),
+        ],
+        ..EnergyMetrics::default()
+    };
+    energy.set_uncertainties();
+    CycleReport {
+        cycle: number,
+        inference: InferenceMetrics {
+            input_tokens: Some(40),
+            output_tokens: Some(100),
+            output_throughput: Some(1000.0 / joules),
+            mean_ttft_ms: Some(joules),
+            ..InferenceMetrics::default()
+        },
+        energy,
+        compute: ComputeMetrics::default(),
+        efficiency: EfficiencyMetrics {
+            joules_per_output_token: Some(joules / 100.0),
+            tokens_per_joule: Some(140.0 / joules),
+            ..EfficiencyMetrics::default()
+        },
+    }
+}
+
+fn result(name: &str, joules: &[f64]) -> MeasuredResult {
+    let spec = spec(1, joules.len() as u32);
+    MeasuredResult {
+        name: name.to_owned(),
+        host: machine().hostname,
+        is_partial: false,
+        is_stopped_by_rule: false,
+        cycles: (0..)
+            .zip(joules)
+            .map(|(number, joules)| cycle(number, *joules))
+            .collect(),
+        eos: spec.eos_in_process(),
+        prompts: PromptIdentity::of(&spec, None, None),
+        spec,
+    }
+}
+
+const BY_ENERGY: [&str; 2] = ["joules_per_output_token", "mean_ttft_ms"];
+
+fn compared_in(names: &[&str], results: &[&MeasuredResult], force: bool) -> Comparisons {
+    let metrics: Vec<_> = names.iter().map(|name| find(all(), name).expect("a metric")).collect();
+    let subjects: Vec<_> = results.iter().map(|result| Subject::new(result, &metrics)).collect();
+    let options = ComparisonOptions {
+        margin: DEFAULT_MARGIN,
+        force,
+        design: Design::Independent,
+    };
+    compare(&subjects[0], &subjects[1..], &options)
+}
+
+fn compared(baseline: &MeasuredResult, candidate: &MeasuredResult) -> Comparisons {
+    compared_in(&BY_ENERGY, &[baseline, candidate], false)
+}
+
+fn notes(comparison: &Comparison) -> String {
+    comparison.notes.join("\n")
+}
+
+const A: [f64; 4] = [50.0, 51.0, 49.0, 50.5];
+
+#[test]
+fn a_third_fewer_joules_are_better_and_the_same_turned_round_worse() {
+    let (one, other) = (result("a", &A), result("b", &A.map(|joules| joules * 0.66)));
+    let found = compared_in(&DEFAULT_METRICS, &[&one, &other], false);
+    let names: Vec<_> = found.comparisons.iter().map(|of| of.metric.as_str()).collect();
+    let expected = [
+        "output_throughput",
+        "mean_ttft_ms",
+        "joules_per_output_token",
+        "tokens_per_joule",
+    ];
+    assert_eq!(names, expected);
+    for of in &found.comparisons {
+        assert_eq!(
+            (of.verdict, of.test),
+            (Some(Verdict::Better), Some(ComparisonTest::Welch))
+        );
+        assert_eq!((of.baseline.as_str(), of.candidate.as_str()), ("a", "b"));
+        assert!(of.ci_low < Some(of.ratio) && Some(of.ratio) < of.ci_high, "{of:?}");
+        assert!((of.candidate_mean / of.baseline_mean - of.ratio).abs() < 1e-12);
+        assert!(of.p_value < of.p_adjusted && of.notes.is_empty(), "{of:?}");
+    }
+    assert!((found.comparisons[2].ratio - 0.66).abs() < 1e-12);
+    assert_eq!(
+        (found.comparisons[2].unit.as_str(), found.comparisons[2].n_candidate),
+        ("J/token", 4)
+    );
+    assert_eq!(found.not_compared.len(), 1);
+    let of = &found.not_compared[0];
+    assert_eq!((of.metric.as_str(), of.candidate.as_str()), ("mean_tpot_ms", "b"));
+    assert!(of.reason.contains("null in cycle 0"), "{}", of.reason);
+
+    let turned = compared(&other, &one);
+    assert!(turned.comparisons.iter().all(|of| of.verdict == Some(Verdict::Worse)));
+}
+
+#[test]
+fn a_small_difference_is_equivalent_even_where_it_is_significant_and_few_cycles_say_nothing() {
+    let tight: Vec<f64> = (0..20).map(|cycle| 50.0 + 0.01 * f64::from(cycle % 3)).collect();
+    let (one, other) = (
+        result("a", &tight),
+        result("b", &tight.iter().map(|joules| joules * 1.005).collect::<Vec<_>>()),
+    );
+    let of = &compared(&one, &other).comparisons[0];
+    assert!(of.p_adjusted < Some(1e-6), "{of:?}");
+    assert_eq!(of.verdict, Some(Verdict::Equivalent));
+    let of = &compared(&result("a", &[50.0, 55.0]), &result("b", &[52.0, 56.0])).comparisons[0];
+    assert_eq!(of.verdict, Some(Verdict::Inconclusive));
+}
+
+#[test]
+fn a_metric_of_which_neither_more_nor_less_is_better_has_no_verdict() {
+    let (one, other) = (result("a", &A), result("b", &A.map(|joules| joules * 2.0)));
+    let found = compared_in(&["host_cpu_energy_j"], &[&one, &other], false);
+    let of = &found.comparisons[0];
+    assert_eq!((of.verdict, of.p_adjusted.is_some()), (None, true), "{of:?}");
+}
+
+#[test]
+fn one_cycle_alone_has_a_ratio_and_no_interval_and_even_ones_no_scatter() {
+    for (one, other, why) in [
+        (&A[..], &[40.0][..], "two cycles"),
+        (&[50.0], &[40.0], "two cycles"),
+        (&[50.0, 50.0], &[40.0, 40.0], "do not differ at all"),
+    ] {
+        let found = compared(&result("a", one), &result("b", other));
+        let of = &found.comparisons[0];
+        let unknown = (of.ci_low, of.ci_high, of.test, of.p_value, of.p_adjusted);
+        assert_eq!(unknown, (None, None, None, None, None));
+        assert!(of.ratio < 0.81 && notes(of).contains(why), "{of:?}");
+        assert_eq!(of.verdict, Some(Verdict::Inconclusive));
+    }
+}
+
+#[test]
+fn what_has_no_logarithm_is_not_compared() {
+    for wrong in [0.0, -1.0] {
+        let mut other = result("b", &A);
+        other.cycles[2].inference.mean_ttft_ms = Some(wrong);
+        let found = compared(&result("a", &A), &other);
+        assert_eq!((found.comparisons.len(), found.not_compared.len()), (1, 1));
+        let reason = &found.not_compared[0].reason;
+        assert!(
+            reason.contains(&format!("{wrong} in cycle 2")) && reason.contains("above 0"),
+            "{reason}"
+        );
+    }
+    let found = compared(&result("a", &A), &result("b", &[]));
+    assert!(found.not_compared[0].reason.contains("no cycles"));
+}
+
+#[test]
+fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() {
+    let one = result("a", &A);
+    let longer = Spec {
+        max_output_tokens: 8,
+        raw_prompt: true,
+        ..one.spec.clone()
+    };
+    let mut other = result("b", &A.map(|joules| joules * 0.5));
+    other.eos = longer.eos_in_process();
+    other.prompts = PromptIdentity::of(&longer, None, None);
+    other.spec = longer;
+    let found = compared(&one, &other);
+    assert_eq!((found.comparisons.len(), found.not_compared.len()), (0, 2));
+    let said = [
+        "other prompts",
+        "max_output_tokens is 4",
+        "ignored in the baseline, masked",
+    ];
+    for word in said {
+        assert!(
+            found.not_compared.iter().all(|of| of.reason.contains(word)),
+            "{found:?}"
+        );
+    }
+    let forced = compared_in(&BY_ENERGY, &[&one, &other], true);
+    for of in &forced.comparisons {
+        assert_eq!(
+            of.notes
+                .iter()
+                .filter(|note| note.starts_with("compared by force: "))
+                .count(),
+            3
+        );
+        assert_eq!(of.verdict, Some(Verdict::Better));
+    }
+}
+
+#[test]
+fn prompts_that_are_not_known_may_be_others() {
+    let (one, mut other) = (result("a", &A), result("b", &A));
+    other.prompts = None;
+    for (one, other, whose) in [(&one, &other, "candidate"), (&other, &one, "baseline")] {
+        let reason = &compared(one, other).not_compared[0].reason;
+        assert!(
+            reason.contains(&format!("those of the {whose} are withheld")),
+            "{reason}"
+        );
+    }
+}
+
+fn by_method(result: &mut MeasuredResult, source: usize, method: EnergyMethod) {
+    for cycle in &mut result.cycles {
+        cycle.energy.sources[source].method = method;
+    }
+}
+
+#[test]
+fn energies_by_other_kinds_of_sources_or_of_other_parts_are_refused_and_times_are_not() {
+    let one = result("a", &A);
+    let mut polled = result("b", &A);
+    by_method(&mut polled, 0, EnergyMethod::PowerIntegration);
+    let mut bounded = result("c", &A);
+    for cycle in &mut bounded.cycles {
+        cycle.energy.cpu_energy_j = None;
+    }
+    for (other, why) in [
+        (
+            &polled,
+            "GPUs by a counter in the baseline, by polled power in the candidate",
+        ),
+        (
+            &bounded,
+            "another boundary: the energy of GPUs, CPU packages in the baseline, of GPUs in the candidate",
+        ),
+    ] {
+        let found = compared(&one, other);
+        assert_eq!(found.comparisons[0].metric, "mean_ttft_ms");
+        assert_eq!(found.not_compared[0].metric, "joules_per_output_token");
+        assert!(
+            found.not_compared[0].reason.contains(why),
+            "{}",
+            found.not_compared[0].reason
+        );
+    }
+    bounded.cycles[1].energy.cpu_energy_j = Some(1.0);
+    let reason = &compared(&one, &bounded).not_compared[0].reason;
+    assert!(
+        reason.contains("GPUs in cycle 0 and of GPUs, CPU packages in cycle 1"),
+        "{reason}"
+    );
+}
+
+fn width(comparison: &Comparison) -> f64 {
+    (comparison.ci_high.expect("known") / comparison.ci_low.expect("known")).ln()
+}
+
+#[test]
+fn another_host_or_other_sources_of_a_kind_widen_the_interval_of_energies_alone() {
+    let (one, near) = (result("a", &A), result("b", &A));
+    let (mut far, mut beside) = (result("b", &A), result("b", &A));
+    far.host = "bench-2".to_owned();
+    for cycle in &mut beside.cycles {
+        cycle.energy.sources[0].gpu_uuid = Some("GPU-b".to_owned());
+    }
+    let same = compared(&one, &near).comparisons;
+    for (other, what) in [(&far, "the hosts differ"), (&beside, "the sources of energy differ")] {
+        let found = compared(&one, other).comparisons;
+        assert!(notes(&found[0]).contains(what), "{:?}", found[0]);
+        assert!(
+            notes(&found[0]).contains("makers state none"),
+            "the packages': {:?}",
+            found[0]
+        );
+        // Missed: 2 % of the energy at 95 %; allowed for by the GPU's maker: 5 % of half of it. Both twice, of either result.
+        let off = (0.02_f64 / 1.96).hypot(0.025 / 3.0_f64.sqrt()) * 2.0_f64.sqrt();
+        let wanted = 2.0 * 1.97 * (width(&same[0]) / 2.0 / 2.447).hypot(off);
+        assert!(
+            (width(&found[0]) - wanted).abs() < 0.02 * wanted,
+            "{} is not {wanted}",
+            width(&found[0])
+        );
+        assert_eq!(width(&found[1]), width(&same[1]), "no energy is in it");
+    }
+    assert!(notes(&compared(&one, &far).comparisons[1]).contains("bench-1 and bench-2"));
+
+    for cycle in &mut far.cycles {
+        cycle.energy.sources[1].uncertainty_j = None;
+        cycle.energy.cpu_energy_uncertainty_j = None;
+    }
+    let of = &compared(&one, &far).comparisons[0];
+    assert_eq!(
+        (of.ci_low, of.p_value, of.verdict),
+        (None, None, Some(Verdict::Inconclusive))
+    );
+    assert!(notes(of).contains("not known how much"), "{of:?}");
+}
+
+#[test]
+fn two_estimates_are_compared_and_the_note_says_so() {
+    let (mut one, mut other) = (result("a", &A), result("b", &A.map(|joules| joules * 2.0)));
+    for result in [&mut one, &mut other] {
+        by_method(result, 1, EnergyMethod::Estimate);
+        for cycle in &mut result.cycles {
+            cycle.energy.sources[1].source = EnergySourceKind::TdpEstimate;
+        }
+    }
+    let of = &compared(&one, &other).comparisons[0];
+    assert_eq!(of.verdict, Some(Verdict::Worse));
+    assert!(notes(of).contains("two estimates are compared"), "{of:?}");
+}
+
+#[test]
+fn what_weakens_a_result_is_said_of_it() {
+    let (mut one, mut other) = (
+        result("a", &A),
+        result("b", &[40.0, 41.0, 42.0, 43.0, 44.0, 45.0, 46.0, 47.0, 48.0]),
+    );
+    one.is_partial = true;
+    other.is_stopped_by_rule = true;
+    other.cycles[0].inference.input_tokens = Some(41);
+    let said = notes(&compared(&one, &other).comparisons[0]);
+    for word in [
+        "baseline was cancelled",
+        "stop rule ended the candidate",
+        "candidate's cycles depend",
+        "a cycle had 40",
+    ] {
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn each_candidate_is_held_against_the_baseline_and_adjusted_by_itself() {
+    let (one, other) = (result("a", &A), result("b", &A.map(|joules| joules * 1.03)));
+    let alone = compared(&one, &other);
+    let third = result("c", &A.map(|joules| joules * 1.2));
+    let both = compared_in(&BY_ENERGY, &[&one, &other, &third], false);
+    assert_eq!(both.comparisons[..2], alone.comparisons[..]);
+    let candidates: Vec<_> = both.comparisons.iter().map(|of| of.candidate.as_str()).collect();
+    assert_eq!(candidates, ["b", "b", "c", "c"]);
+}
+
+#[test]
+fn what_was_measured_by_turns_is_compared_in_pairs() {
+    let drifting: Vec<f64> = (0..8)
+        .map(|cycle| 50.0 + f64::from(cycle) + 0.01 * f64::from(cycle % 3))
+        .collect();
+    let later: Vec<f64> = (0..8)
+        .map(|cycle| 1.03 * (50.0 + f64::from(cycle)) + 0.02 * f64::from(cycle % 2))
+        .collect();
+    let metrics = [find(all(), "mean_ttft_ms").expect("a metric")];
+    let subjects = [result("a", &drifting), result("b", &later)].map(|result| Subject::new(&result, &metrics));
+    let under = |design| {
+        let options = ComparisonOptions {
+            margin: DEFAULT_MARGIN,
+            force: false,
+            design,
+        };
+        compare(&subjects[0], &subjects[1..], &options).comparisons.remove(0)
+    };
+    let (apart, by_turns) = (under(Design::Independent), under(Design::Interleaved));
+    assert_eq!(apart.verdict, Some(Verdict::Inconclusive));
+    assert_eq!(
+        (by_turns.verdict, by_turns.test),
+        (Some(Verdict::Worse), Some(ComparisonTest::PairedT))
+    );
+}

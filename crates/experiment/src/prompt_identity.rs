@@ -1,0 +1,115 @@
+use serde::Serialize;
+use serde_json::Value;
+
+use super::dropped_prompts::{DroppedPrompts, sha256_of};
+use super::{Prompts, Spec};
+
+/// Which prompts an experiment had, in words that are equal for equal prompts and that hold none of their text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PromptIdentity(String);
+
+impl PromptIdentity {
+    /// Returns the identity of an experiment's prompts: by the hash of its texts, of its file, or by what they are made from.
+    /// `None` where they are not known: withheld from the reader, or dropped without a hash.
+    pub fn of(spec: &Spec, withheld: Option<u32>, dropped: Option<&DroppedPrompts>) -> Option<Self> {
+        let described = if let Some(sha256) = &spec.prompt_source_sha256 {
+            let count = spec.prompt_source_count.map(|count| count.to_string());
+            format!("{} lines of file {sha256}", count.as_deref().unwrap_or("all"))
+        } else if withheld.is_some() || spec.prompt_source.is_some() {
+            return None;
+        } else if let Some(dropped) = dropped {
+            format!("{} texts {}", dropped.count, dropped.sha256.as_ref()?)
+        } else if !spec.prompt_lines.is_empty() {
+            texts(&spec.prompt_lines)?
+        } else {
+            match &spec.prompts {
+                Prompts::Texts(list) => texts(list)?,
+                Prompts::Dataset(set) => {
+                    let count = set.count.map(|count| count.to_string());
+                    format!("{} of set {}", count.as_deref().unwrap_or("all"), set.dataset)
+                }
+                Prompts::Synthetic { synthetic } => format!(
+                    "{} of {} random tokens, seed {}",
+                    synthetic.count, synthetic.input_tokens, synthetic.seed
+                ),
+            }
+        };
+        let template = if spec.raw_prompt { "without" } else { "with" };
+        Some(Self(format!("{described}, {template} template")))
+    }
+
+    /// Returns it in words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Returns the words for prompts of an experiment's own; the hash is the one that is kept of them once they are dropped.
+fn texts<T: Serialize>(list: &[T]) -> Option<String> {
+    let Ok(Value::Array(values)) = serde_json::to_value(list) else {
+        return None;
+    };
+    Some(format!("{} texts {}", values.len(), sha256_of(&values)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(prompts: Value) -> Spec {
+        let stored = json!({
+            "config_name": "test", "model_name": "m.gguf", "prompts": prompts, "raw_prompt": false,
+            "max_output_tokens": 4, "min_output_tokens": 4, "decoder": {"temperature": 0.0, "do_sample": false},
+            "num_processes": 1, "gpus": [], "device": "cpu", "distribution": "shard", "fp_precision": "auto",
+            "batch_size": 1, "warmup_iterations": 3, "num_cycles": 1, "labels": {},
+        });
+        serde_json::from_value(stored).expect("a stored spec")
+    }
+
+    fn of(prompts: Value) -> Option<PromptIdentity> {
+        PromptIdentity::of(&spec(prompts), None, None)
+    }
+
+    #[test]
+    fn equal_prompts_are_known_by_equal_words_which_hold_no_text() {
+        let known = of(json!(["hello", "secret"])).expect("known");
+        assert_eq!(Some(&known), of(json!(["hello", "secret"])).as_ref());
+        assert!(!known.as_str().contains("secret"), "{}", known.as_str());
+        let others = [
+            json!(["hello"]),
+            json!({"dataset": "short-32", "count": 4}),
+            json!({"dataset": "short-32", "count": 5}),
+            json!({"dataset": "short-32"}),
+            json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 7}}),
+            json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 8}}),
+        ];
+        let mut all: Vec<_> = others.into_iter().map(of).collect();
+        all.push(Some(known.clone()));
+        let raw = Spec {
+            raw_prompt: true,
+            ..spec(json!(["hello", "secret"]))
+        };
+        all.push(PromptIdentity::of(&raw, None, None));
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 8, "{all:?}");
+    }
+
+    #[test]
+    fn prompts_that_were_dropped_are_known_by_their_hash_and_those_that_are_withheld_are_not() {
+        let whole = of(json!(["hello", "secret"]));
+        let texts = json!(["hello", "secret"]);
+        let dropped = DroppedPrompts::of(texts.as_array().expect("a list"), Timestamp::UNIX_EPOCH);
+        let empty = spec(json!([]));
+        assert_eq!(PromptIdentity::of(&empty, None, Some(&dropped)), whole);
+        assert_eq!(PromptIdentity::of(&empty, Some(2), None), None);
+        let of_another = DroppedPrompts {
+            sha256: None,
+            ..dropped
+        };
+        assert_eq!(PromptIdentity::of(&empty, None, Some(&of_another)), None);
+    }
+}
