@@ -66,6 +66,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(events::events))
         .routes(routes!(experiments::export::many::many))
         .routes(routes!(experiments::export::one::one))
+        .routes(routes!(experiments::compare::compare))
+        .routes(routes!(experiments::pareto::pareto))
         .routes(routes!(metric_definitions::metric_definitions))
         .routes(routes!(metric_definitions::metric_definition))
         .routes(routes!(devices::devices))

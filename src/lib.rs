@@ -4,6 +4,7 @@ mod allowance;
 pub mod callback;
 pub mod cli;
 pub mod client;
+mod compared;
 pub mod config;
 pub mod disk;
 pub mod engines;

@@ -3,6 +3,7 @@
 mod arguments;
 mod beside;
 mod cancel;
+mod compare;
 mod complaint;
 mod ending;
 mod explain;
@@ -23,6 +24,7 @@ mod submit;
 mod watch;
 
 pub use cancel::CancelArguments;
+pub use compare::CompareArguments;
 pub use ending::Ending;
 pub use export::ExportArguments;
 pub use label::LabelArguments;
@@ -48,6 +50,9 @@ pub enum ClientCommand {
     /// Print the metrics of completed experiments, or explain one.
     #[command(after_help = EXIT_CODES)]
     Results(ResultsArguments),
+    /// Compare results, of a server or in files: the first is the baseline.
+    #[command(after_help = EXIT_CODES)]
+    Compare(CompareArguments),
     /// List experiments, newest first.
     #[command(after_help = EXIT_CODES)]
     List(ListArguments),
@@ -67,6 +72,7 @@ pub fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Submit(arguments) => submit::run(arguments),
         ClientCommand::Status(arguments) => status::run(arguments),
         ClientCommand::Results(arguments) => results::run(arguments),
+        ClientCommand::Compare(arguments) => compare::run(&arguments),
         ClientCommand::List(arguments) => list::run(arguments),
         ClientCommand::Cancel(arguments) => cancel::run(arguments),
         ClientCommand::Label(arguments) => label::run(arguments),

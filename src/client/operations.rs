@@ -85,6 +85,20 @@ impl Server {
         }
     }
 
+    /// Compares results that the server has.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] says which of them have no results.
+    pub async fn compare(&self, question: &Value) -> Result<Document, ClientError> {
+        let url = self.address.at(&["v1", "compare"], &[]);
+        let body = question.to_string();
+        self.document(|| {
+            let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/json");
+            request.body(body.clone())
+        })
+        .await
+    }
+
     pub async fn cancel(&self, id: ExperimentId) -> Result<Document, ClientError> {
         let url = self.address.at(&["v1", "experiments", &id.to_string(), "cancel"], &[]);
         self.document(|| self.http.post(url.clone())).await

@@ -1,11 +1,14 @@
 mod callback;
 pub mod cancel;
+pub mod compare;
 pub mod events;
 pub mod export;
 pub mod filter;
 mod idempotency;
 pub mod list;
+mod measured;
 mod outlook;
+pub mod pareto;
 pub mod processes;
 pub mod relabel;
 pub mod results;

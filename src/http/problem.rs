@@ -99,6 +99,11 @@ impl Problem {
         Self::invalid_fields("invalid-question", "The question is not valid", errors)
     }
 
+    /// Refuses a comparison of results.
+    pub fn invalid_comparison(errors: Vec<FieldProblem>) -> Self {
+        Self::invalid_fields("invalid-comparison", "The comparison is not valid", errors)
+    }
+
     /// Refuses a change of labels.
     pub fn invalid_labels(errors: Vec<FieldProblem>) -> Self {
         Self::invalid_fields("invalid-labels", "The labels are not valid", errors)

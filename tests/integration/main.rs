@@ -13,6 +13,7 @@ mod client_proxy;
 mod client_terminal;
 mod client_waits;
 mod command_line;
+mod compare;
 mod compatibility;
 mod database;
 mod database_file;

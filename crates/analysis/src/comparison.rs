@@ -8,14 +8,13 @@ mod holm;
 mod instrument;
 mod log_ratio;
 mod measured;
+mod pareto;
 mod subject;
 
-pub use comparability::differences;
 pub use compare::{ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, Design, compare};
-pub use front::{Place, Standing, front};
-pub use holm::holm;
-pub use log_ratio::{LogRatio, paired_t, welch};
-pub use measured::MeasuredResult;
+pub use front::{Place, Standing};
+pub use measured::{MeasuredResult, eos_of};
+pub use pareto::{ParetoCandidate, ParetoPoint, pareto};
 pub use subject::Subject;
 
 use crate::metrics::{Metric, Read, all};

@@ -22,7 +22,7 @@ pub fn statistics(cycles: &[CycleReport]) -> BTreeMap<String, MetricStatistics> 
 }
 
 /// Returns a metric over the cycles; `None` where a cycle's figure is not known, or is no number.
-fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics> {
+pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics> {
     let values: Option<Vec<f64>> = cycles.iter().map(|cycle| number(metric, cycle.into())).collect();
     let values = values?;
     let center = mean(&values)?;

@@ -46,7 +46,7 @@ pub use decoder::{Decoder, DecoderRequest};
 pub use dropped_prompts::DroppedPrompts;
 pub use duration::{DurationEstimate, DurationMethod};
 pub use example::example;
-pub use field::{FieldProblem, Fields, MAX_PROBLEMS};
+pub use field::{FieldProblem, Fields, MAX_PROBLEMS, brief};
 pub use id::{ExperimentId, NotAnId};
 pub use labels::{LabelChanges, MAX_LABELS};
 pub use name::{BadName, MAX_NAME_CHARS, check_characters, check_name};

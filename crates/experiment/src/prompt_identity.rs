@@ -5,8 +5,12 @@ use super::dropped_prompts::{DroppedPrompts, sha256_of};
 use super::{Prompts, Spec};
 
 /// Which prompts an experiment had, in words that are equal for equal prompts and that hold none of their text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PromptIdentity(String);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptIdentity {
+    words: String,
+    /// Whose prompts they are, where the reader may not see them.
+    hidden_of: Option<String>,
+}
 
 impl PromptIdentity {
     /// Returns the identity of an experiment's prompts: by the hash of its texts, of its file, or by what they are made from.
@@ -35,12 +39,33 @@ impl PromptIdentity {
             }
         };
         let template = if spec.raw_prompt { "without" } else { "with" };
-        Some(Self(format!("{described}, {template} template")))
+        Some(Self {
+            words: format!("{described}, {template} template"),
+            hidden_of: None,
+        })
+    }
+
+    /// Returns the identity of prompts that the reader may not see, which are the submitter's. Held against prompts of anybody
+    /// else it says nothing: whoever submits what they guess would learn whether they guessed right.
+    #[must_use]
+    pub fn hidden(self, submitter: Option<&str>) -> Self {
+        Self {
+            hidden_of: Some(submitter.unwrap_or_default().to_owned()),
+            ..self
+        }
+    }
+
+    /// Returns whether both are the same prompts; `None` where the reader may not know.
+    pub fn is_same(&self, other: &Self) -> Option<bool> {
+        (self.hidden_of == other.hidden_of).then(|| self.words == other.words)
     }
 
     /// Returns it in words.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match self.hidden_of {
+            Some(_) => "texts that are withheld",
+            None => &self.words,
+        }
     }
 }
 
@@ -93,9 +118,25 @@ mod tests {
             ..spec(json!(["hello", "secret"]))
         };
         all.push(PromptIdentity::of(&raw, None, None));
-        all.sort();
-        all.dedup();
-        assert_eq!(all.len(), 8, "{all:?}");
+        let mut words: Vec<_> = all.iter().flatten().map(PromptIdentity::as_str).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 8, "{words:?}");
+    }
+
+    #[test]
+    fn what_is_hidden_is_held_against_prompts_of_the_same_submitter_alone_and_shows_nothing() {
+        let known = of(json!(["hello"])).expect("known");
+        let of_ada = known.clone().hidden(Some("ada"));
+        assert_eq!(of_ada.is_same(&known), None, "a guess");
+        assert_eq!(of_ada.is_same(&known.clone().hidden(Some("bob"))), None);
+        assert_eq!(of_ada.is_same(&known.clone().hidden(Some("ada"))), Some(true));
+        let other = of(json!(["world"])).expect("known").hidden(Some("ada"));
+        assert_eq!(of_ada.is_same(&other), Some(false));
+        assert_eq!(
+            (of_ada.as_str(), other.as_str()),
+            ("texts that are withheld", "texts that are withheld")
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ Exit codes:
     5  --timeout-sec ran out
     6  the experiment has no results yet
     7  a file or standard output cannot be read or written
+    8  with --fail-if-worse: a result is worse by more than that, or nothing could be compared
   130  interrupted; the experiment goes on
   141  whoever read the output went away";
 
@@ -28,6 +29,7 @@ pub enum Ending {
     TimedOut,
     Unfinished,
     Local,
+    Worse,
     Interrupted,
     /// As a program that SIGPIPE ends: 128 + 13.
     BrokenPipe,
@@ -44,6 +46,7 @@ impl Ending {
             Self::TimedOut => 5,
             Self::Unfinished => 6,
             Self::Local => 7,
+            Self::Worse => 8,
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,
         }
@@ -117,6 +120,7 @@ mod tests {
             Ending::TimedOut,
             Ending::Unfinished,
             Ending::Local,
+            Ending::Worse,
             Ending::Interrupted,
             Ending::BrokenPipe,
         ];

@@ -14,7 +14,7 @@ const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 /// Files that are part of this program, the same for everybody.
 const PUBLIC_FOLDER: &str = "/docs/";
 /// Nothing is changed by these, though they are asked with a body.
-const ASKED_BY_POST: [&str; 1] = ["/v1/flops"];
+const ASKED_BY_POST: [&str; 2] = ["/v1/flops", "/v1/compare"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
 
 /// What the addresses that the admin lists (`metrics_from`) read without a key.
@@ -79,7 +79,10 @@ mod tests {
         ] {
             assert_eq!(scope_of(&method, "/v1/experiments"), Scope::Needs(Role::Submitter));
         }
-        assert_eq!(scope_of(&Method::POST, "/v1/flops"), Scope::Needs(Role::Reader));
+        for path in ASKED_BY_POST {
+            assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Reader));
+            assert_eq!(scope_of(&Method::PUT, path), Scope::Needs(Role::Submitter));
+        }
         assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Needs(Role::Admin));
     }
 

@@ -56,7 +56,13 @@ fn problems() -> Vec<(Of, Problem)> {
         (All, Problem::forwarded_without_authentication(forwarded)),
         (All, Problem::foreign_host("lab.example")),
         (
-            These(&["submitExperiment", "cancelExperiment", "changeLabels", "countFlops"]),
+            These(&[
+                "submitExperiment",
+                "cancelExperiment",
+                "changeLabels",
+                "countFlops",
+                "compareResults",
+            ]),
             Problem::cross_site(),
         ),
         (
@@ -133,6 +139,17 @@ fn problems() -> Vec<(Of, Problem)> {
                 "/model",
                 "is missing; accepted is a model's name, or `config` in its place",
             )),
+        ),
+        (
+            These(&["compareResults"]),
+            Problem::invalid_comparison(field("/ids/1", "is measuring, and has no results")),
+        ),
+        (
+            These(&["getPareto"]),
+            Problem::invalid_parameter(
+                "label",
+                "is missing; accepted is name=value, of experiments that are completed",
+            ),
         ),
         (All, Problem::too_many_requests(600, 1)),
         (These(&["submitExperiment"]), Problem::quota_used_up(1000)),

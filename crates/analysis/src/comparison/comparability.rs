@@ -1,24 +1,12 @@
 use super::subject::Subject;
+use joulemark_experiment::PromptIdentity;
 use joulemark_measurement::EosHandling;
 
 /// Returns why no figure of two results can be compared: they were not given the same work. Nothing where they were.
 pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
     let (one, other) = (&baseline.conditions, &candidate.conditions);
     let mut found = Vec::new();
-    match (&one.prompts, &other.prompts) {
-        (Some(one), Some(other)) if one == other => {}
-        (Some(one), Some(other)) => found.push(format!(
-            "other prompts: {} in the baseline, {} in the candidate",
-            one.as_str(),
-            other.as_str()
-        )),
-        (one, _) => {
-            let whose = if one.is_none() { "baseline" } else { "candidate" };
-            found.push(format!(
-                "the prompts may be others: those of the {whose} are withheld, or dropped without a trace"
-            ));
-        }
-    }
+    found.extend(other_prompts(one.prompts.as_ref(), other.prompts.as_ref()));
     let limit = |limit: Option<u32>| limit.map_or("null".to_owned(), |tokens| tokens.to_string());
     for (name, one, other) in [
         ("max_input_tokens", one.max_input_tokens, other.max_input_tokens),
@@ -49,6 +37,21 @@ pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
         ));
     }
     found
+}
+
+fn other_prompts(one: Option<&PromptIdentity>, other: Option<&PromptIdentity>) -> Option<String> {
+    let is_same = one.zip(other).and_then(|(one, other)| one.is_same(other));
+    match (is_same, one, other) {
+        (Some(true), ..) => None,
+        (Some(false), Some(one), Some(other)) => Some(format!(
+            "other prompts: {} in the baseline, {} in the candidate",
+            one.as_str(),
+            other.as_str()
+        )),
+        _ => Some(
+            "the prompts may be others: some are withheld from the caller, or were dropped without a hash".to_owned(),
+        ),
+    }
 }
 
 fn treated(eos: EosHandling) -> &'static str {

@@ -210,16 +210,18 @@ impl Pair<'_> {
         remarks
     }
 
-    /// Returns a remark where a cycle had other tokens, as with another tokenizer, or answers of their natural length.
+    /// Returns a remark where a cycle had other tokens, though it may have had the same prompts.
     fn other_tokens(&self) -> Option<String> {
         let (one, other) = self.baseline.tokens.zip(self.candidate.tokens)?;
-        (one != other).then(|| {
-            format!(
-                "a cycle had {:.0} input and {:.0} output tokens in the baseline, {:.0} and {:.0} in the candidate: a token \
-                 of the one may be more text than one of the other",
-                one.0, one.1, other.0, other.1
-            )
-        })
+        let why = match (one.0 == other.0, one.1 == other.1) {
+            (true, true) => return None,
+            (true, false) => "its answers had other lengths",
+            (false, _) => "a token of the one may be more text than a token of the other",
+        };
+        Some(format!(
+            "a cycle had {:.0} input and {:.0} output tokens in the baseline, {:.0} and {:.0} in the candidate: {why}",
+            one.0, one.1, other.0, other.1
+        ))
     }
 }
 

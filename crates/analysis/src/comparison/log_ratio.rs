@@ -116,7 +116,7 @@ impl LogRatio {
 mod tests {
     use serde::Deserialize;
 
-    use super::super::holm;
+    use super::super::holm::holm;
     use super::*;
 
     #[derive(Deserialize)]

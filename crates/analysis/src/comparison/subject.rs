@@ -39,6 +39,8 @@ pub(super) struct Series {
     pub metric: &'static Metric,
     /// One a cycle, all above 0; or why they are not to be had.
     pub values: Result<Vec<f64>, String>,
+    /// Why the cycles' energies cannot be taken together.
+    pub doubt: Option<String>,
     /// `None` for a metric without energy in it.
     pub instrument: Option<Instrument>,
 }
@@ -88,7 +90,8 @@ impl Series {
         Self {
             metric,
             // That a figure is null says more than that its parts differ.
-            values: positive(metric, cycles).and_then(|values| doubt.map_or(Ok(values), Err)),
+            values: positive(metric, cycles).and_then(|values| doubt.clone().map_or(Ok(values), Err)),
+            doubt,
             instrument,
         }
     }

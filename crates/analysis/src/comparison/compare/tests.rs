@@ -223,12 +223,9 @@ fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() 
 fn prompts_that_are_not_known_may_be_others() {
     let (one, mut other) = (result("a", &A), result("b", &A));
     other.prompts = None;
-    for (one, other, whose) in [(&one, &other, "candidate"), (&other, &one, "baseline")] {
+    for (one, other) in [(&one, &other), (&other, &one)] {
         let reason = &compared(one, other).not_compared[0].reason;
-        assert!(
-            reason.contains(&format!("those of the {whose} are withheld")),
-            "{reason}"
-        );
+        assert!(reason.contains("may be others"), "{reason}");
     }
 }
 

@@ -1,0 +1,139 @@
+use std::collections::BTreeMap;
+
+use super::comparability::differences;
+use super::front::{Place, Standing, front};
+use super::measured::MeasuredResult;
+use super::subject::{Series, Subject};
+use crate::intervals::Interval;
+use crate::metrics::Metric;
+use crate::repetition;
+use joulemark_experiment::report::MetricStatistics;
+
+/// A result's figures in two metrics.
+#[derive(Clone, Debug)]
+pub struct ParetoCandidate {
+    subject: Subject,
+    of_x: MetricStatistics,
+    of_y: MetricStatistics,
+}
+
+/// A result among others.
+#[derive(Clone, Copy, Debug)]
+pub struct ParetoPoint {
+    pub place: Place,
+    /// Cycles.
+    pub n: u32,
+    pub standing: Standing,
+}
+
+impl ParetoCandidate {
+    /// Takes two metrics of a result.
+    ///
+    /// # Errors
+    /// Says which of them is null in a cycle, or whose energies are not of the same parts.
+    pub fn new(result: &MeasuredResult, (x, y): (&'static Metric, &'static Metric)) -> Result<Self, String> {
+        let subject = Subject::new(result, &[x, y]);
+        for series in &subject.series {
+            if let Some(doubt) = &series.doubt {
+                return Err(format!("{}: {doubt}", series.metric.name));
+            }
+        }
+        let of = |metric: &Metric| {
+            let found = repetition::of_metric(metric, &result.cycles);
+            found.ok_or_else(|| format!("{} is null", metric.name))
+        };
+        Ok(Self {
+            of_x: of(x)?,
+            of_y: of(y)?,
+            subject,
+        })
+    }
+}
+
+/// Returns where each result stands, and what a careful reader should know of all of them. Where hosts or sources differ, an
+/// energy's interval has the instrument's half-width in it, and otherwise not: it is the same for all.
+pub fn pareto(candidates: &[ParetoCandidate], (x, y): (&Metric, &Metric)) -> (Vec<ParetoPoint>, Vec<String>) {
+    let Some(first) = candidates.first() else {
+        return (Vec::new(), Vec::new());
+    };
+    let is_even = |axis: usize| {
+        candidates.iter().all(|candidate| {
+            let (one, other) = (
+                &first.subject.series[axis].instrument,
+                &candidate.subject.series[axis].instrument,
+            );
+            let has_sources = one
+                .as_ref()
+                .zip(other.as_ref())
+                .is_none_or(|(one, other)| one.has_sources_of(other));
+            first.subject.host == candidate.subject.host && has_sources
+        })
+    };
+    let even = [is_even(0), is_even(1)];
+    let places: Vec<_> = candidates
+        .iter()
+        .map(|candidate| {
+            let series = &candidate.subject.series;
+            Place {
+                x: candidate.of_x.mean,
+                y: candidate.of_y.mean,
+                x_interval: interval(&candidate.of_x, &series[0], even[0]),
+                y_interval: interval(&candidate.of_y, &series[1], even[1]),
+            }
+        })
+        .collect();
+    let standings = front(&places, x.better, y.better);
+    let points = places.into_iter().zip(standings).zip(candidates);
+    let points = points.map(|((place, standing), candidate)| ParetoPoint {
+        place,
+        n: candidate.of_x.n,
+        standing,
+    });
+    (points.collect(), notes(candidates))
+}
+
+fn interval(of: &MetricStatistics, series: &Series, is_even: bool) -> Option<Interval> {
+    match series.instrument {
+        Some(_) if !is_even => of.combined_low.zip(of.combined_high),
+        _ => of.ci_low.zip(of.ci_high),
+    }
+}
+
+/// Returns each way in which results were not made alike, with how many differ from the first so.
+fn notes(candidates: &[ParetoCandidate]) -> Vec<String> {
+    let first = &candidates[0].subject;
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for candidate in &candidates[1..] {
+        let mut found = differences(first, &candidate.subject);
+        for (one, other) in first.series.iter().zip(&candidate.subject.series) {
+            if let Some((one, other)) = one.instrument.as_ref().zip(other.instrument.as_ref()) {
+                found.extend(one.differences(other));
+            }
+        }
+        found.sort();
+        found.dedup();
+        for reason in found {
+            *reasons.entry(reason).or_default() += 1;
+        }
+    }
+    let name = &first.name;
+    let note = |(reason, count)| {
+        format!("{count} of the points cannot be compared with {name}, the baseline of this note: {reason}")
+    };
+    let mut notes: Vec<_> = reasons.into_iter().map(note).collect();
+    if candidates.iter().any(|candidate| candidate.subject.host != first.host) {
+        notes.push("the points are of several hosts".to_owned());
+    }
+    let is_estimate = |candidate: &ParetoCandidate| {
+        let mut instruments = candidate
+            .subject
+            .series
+            .iter()
+            .filter_map(|series| series.instrument.as_ref());
+        instruments.any(|instrument| instrument.is_estimate())
+    };
+    if candidates.iter().any(is_estimate) {
+        notes.push("energies are estimates where nothing was measured".to_owned());
+    }
+    notes
+}

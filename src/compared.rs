@@ -1,0 +1,123 @@
+//! What a comparison is asked of: metrics by name, and results as they are served, from a request or a file. Owns how they
+//! are read; the comparison itself is `joulemark_analysis::comparison`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use joulemark_analysis::comparison::{DEFAULT_METRICS, MeasuredResult, comparable_metrics, eos_of};
+use joulemark_analysis::metrics::{Metric, all, find};
+use joulemark_experiment::report::CycleReport;
+use joulemark_experiment::{DroppedPrompts, FieldProblem, PromptIdentity, Spec};
+use joulemark_measurement::{LoadReport, quoted};
+
+const ACCEPTED: &str = "accepted is a result as GET /v1/experiments/{id}/results answers it";
+
+/// Returns the metrics that are compared unless any are named.
+pub fn default_metrics() -> Vec<&'static Metric> {
+    DEFAULT_METRICS.iter().filter_map(|name| find(all(), name)).collect()
+}
+
+/// Returns the metric of this name.
+///
+/// # Errors
+/// Says that there is none, or that it is no number.
+pub fn metric_named(name: &str) -> Result<&'static Metric, String> {
+    if let Some(metric) = comparable_metrics().find(|metric| metric.name == name) {
+        return Ok(metric);
+    }
+    Err(match find(all(), name) {
+        Some(_) => format!(
+            "is {}, which is no figure that can be compared; accepted are metrics that are numbers and no half-widths",
+            quoted(&name)
+        ),
+        None => format!(
+            "is {}, which is no metric of a result; accepted are the names of GET /v1/metrics, such as {}",
+            quoted(&name),
+            DEFAULT_METRICS.join(", ")
+        ),
+    })
+}
+
+/// Reads a result as it is served, at `base` of what was sent. Only what a comparison takes is read, so that it may have been
+/// asked for with `fields=id,cycles,machine,loads,experiment`.
+///
+/// # Errors
+/// Names each part that is missing or is not what a server answers.
+pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredResult, Vec<FieldProblem>> {
+    let Some(object) = value.as_object() else {
+        let detail = format!("is no object; {ACCEPTED}");
+        return Err(vec![FieldProblem::new(base, detail)]);
+    };
+    let mut parts = Parts {
+        object,
+        base,
+        problems: Vec::new(),
+    };
+    let cycles = parts.list::<CycleReport>("cycles");
+    let loads = parts.list::<LoadReport>("loads");
+    let spec = parts.required::<Spec>("experiment");
+    let host = value.pointer("/machine/hostname").and_then(Value::as_str);
+    if host.is_none() {
+        parts.problem("machine/hostname", format!("is missing, or no text; {ACCEPTED}"));
+    }
+    let withheld = parts.optional::<u32>("prompts_withheld");
+    let dropped = parts.optional::<DroppedPrompts>("prompts_dropped");
+    match (cycles, loads, spec, host) {
+        (Some(cycles), Some(loads), Some(spec), Some(host)) if parts.problems.is_empty() => Ok(MeasuredResult {
+            name,
+            host: host.to_owned(),
+            is_partial: object.get("partial") == Some(&Value::Bool(true)),
+            is_stopped_by_rule: value.pointer("/stop/sure_enough") == Some(&Value::Bool(true)),
+            eos: eos_of(&loads, &spec),
+            cycles,
+            prompts: PromptIdentity::of(&spec, withheld, dropped.as_ref()),
+            spec,
+        }
+        .completed()),
+        _ => Err(parts.problems),
+    }
+}
+
+/// The parts of a result, and what is wrong with them.
+struct Parts<'a> {
+    object: &'a Map<String, Value>,
+    base: &'a str,
+    problems: Vec<FieldProblem>,
+}
+
+impl<'a> Parts<'a> {
+    fn problem(&mut self, place: &str, detail: impl Into<String>) {
+        let pointer = format!("{}/{place}", self.base);
+        self.problems.push(FieldProblem::new(pointer, detail));
+    }
+
+    fn read<T: Deserialize<'a>>(&mut self, place: &str, value: &'a Value) -> Option<T> {
+        let read = T::deserialize(value);
+        read.map_err(|error| self.problem(place, format!("is not as a server answers it: {error}")))
+            .ok()
+    }
+
+    fn required<T: Deserialize<'a>>(&mut self, name: &str) -> Option<T> {
+        match self.object.get(name) {
+            Some(value) => self.read(name, value),
+            None => {
+                self.problem(name, format!("is missing; {ACCEPTED}"));
+                None
+            }
+        }
+    }
+
+    fn optional<T: Deserialize<'a>>(&mut self, name: &str) -> Option<T> {
+        let value = self.object.get(name).filter(|value| !value.is_null())?;
+        self.read(name, value)
+    }
+
+    fn list<T: Deserialize<'a>>(&mut self, name: &str) -> Option<Vec<T>> {
+        let Some(items) = self.object.get(name).and_then(Value::as_array) else {
+            self.problem(name, format!("is missing, or no list; {ACCEPTED}"));
+            return None;
+        };
+        let read = |(place, item)| self.read(&format!("{name}/{place}"), item);
+        items.iter().enumerate().map(read).collect()
+    }
+}
