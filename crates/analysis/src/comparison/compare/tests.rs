@@ -1,3 +1,6 @@
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use super::*;
 use crate::comparison::MeasuredResult;
 use crate::fixtures::{gpu_source, machine, package_source, spec};
@@ -385,4 +388,51 @@ fn what_was_measured_by_turns_is_compared_in_pairs() {
         (by_turns.verdict, by_turns.test),
         (Some(Verdict::Worse), Some(ComparisonTest::PairedT))
     );
+}
+
+/// Draws a result whose figures deviate by 1 % from cycle to cycle, each by itself, and whose joules are so many times larger.
+fn drawn(random: &mut ChaCha8Rng, name: &str, joules: f64) -> MeasuredResult {
+    let mut drawn = result(name, &[50.0; 10]);
+    let mut around = |middle: f64| Some(middle * (0.01 * normal(random)).exp());
+    for cycle in &mut drawn.cycles {
+        cycle.inference.output_throughput = around(40.0);
+        cycle.inference.mean_ttft_ms = around(30.0);
+        cycle.inference.mean_tpot_ms = around(25.0);
+        cycle.efficiency.joules_per_output_token = around(0.5 * joules);
+        cycle.efficiency.tokens_per_joule = cycle.efficiency.joules_per_output_token.map(|joules| 1.4 / joules);
+    }
+    drawn
+}
+
+/// Draws from a normal distribution, by twelve even ones, which is near enough within three deviations.
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    (0..12).map(|_| random.random_range(-0.5..0.5)).sum()
+}
+
+#[test]
+fn equal_results_are_seldom_told_apart_and_three_percent_are_found() {
+    let mut random = ChaCha8Rng::seed_from_u64(22);
+    let metrics: Vec<_> = DEFAULT_METRICS.iter().filter_map(|name| find(all(), name)).collect();
+    let mut pairs = |count: u32, joules: f64, margin: f64, holds: fn(&Comparison) -> bool| {
+        let options = ComparisonOptions {
+            margin,
+            force: false,
+            design: Design::Independent,
+        };
+        let mut found = 0;
+        for _ in 0..count {
+            let [one, other] = [("a", 1.0), ("b", joules)].map(|(name, joules)| drawn(&mut random, name, joules));
+            let [one, other] = [one, other].map(|result| Subject::new(&result, &metrics));
+            found += u32::from(compare(&one, &[other], &options).comparisons.iter().any(holds));
+        }
+        found
+    };
+    // A margin within which nothing is equivalent, so that every difference that is taken for one counts.
+    let differ = pairs(1000, 1.0, 1e-9, |of| {
+        matches!(of.verdict, Some(Verdict::Better | Verdict::Worse))
+    });
+    assert!((10..=64).contains(&differ), "{differ} of 1,000 equal pairs differ");
+    let is_worse = |of: &Comparison| of.metric == "joules_per_output_token" && of.verdict == Some(Verdict::Worse);
+    let found = pairs(200, 1.03, DEFAULT_MARGIN, is_worse);
+    assert!(found >= 180, "3 % are found in {found} of 200 pairs");
 }
