@@ -52,6 +52,7 @@ pub struct ParetoFront {
 /// A metric along an axis.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ParetoAxis {
+    /// The metric's name.
     #[schema(example = "joules_per_output_token")]
     pub metric: &'static str,
     /// Empty for a share and a ratio of like to like.
@@ -72,13 +73,17 @@ pub struct ParetoPoint {
     pub labels: BTreeMap<String, String>,
     /// Cycles.
     pub n: u32,
-    /// Mean over cycles.
+    /// Mean over cycles, in the unit of `x`.
     pub x: f64,
+    /// Lower end of its interval.
     pub x_ci_low: Option<f64>,
+    /// Upper end of its interval.
     pub x_ci_high: Option<f64>,
-    /// Mean over cycles.
+    /// Mean over cycles, in the unit of `y`.
     pub y: f64,
+    /// Lower end of its interval.
     pub y_ci_low: Option<f64>,
+    /// Upper end of its interval.
     pub y_ci_high: Option<f64>,
     /// Whether no other point is as good in both metrics and better in one.
     pub on_front: bool,

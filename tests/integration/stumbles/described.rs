@@ -33,6 +33,8 @@ fn values() -> BTreeMap<&'static str, Vec<String>> {
         ),
         ("label_columns", of(&["team", "team,paper"])),
         ("spreadsheet", of(&["true", "x"])),
+        ("x", of(&["mean_ttft_ms", "x"])),
+        ("y", of(&["output_throughput", "x"])),
     ])
 }
 
@@ -90,10 +92,12 @@ fn misfits(operation: &Value, status: u16, content_type: &str, body: &str) -> Ve
         .collect()
 }
 
-/// Queries of an operation: none, each parameter by itself, and for `fields` each field and all at once.
+/// Queries of an operation: none, each parameter by itself, all that it cannot do without, and for `fields` each field and all at
+/// once.
 fn queries(name: &str, operation: &Value) -> Vec<String> {
     let known = values();
     let mut queries = vec![String::new()];
+    let mut required = Vec::new();
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let parameter_name = parameter["name"].as_str().expect("a name");
         if parameter["in"] != "query" {
@@ -111,6 +115,12 @@ fn queries(name: &str, operation: &Value) -> Vec<String> {
         let values = known.get(parameter_name);
         let values = values.unwrap_or_else(|| panic!("{name}: say here what to ask with as {parameter_name}"));
         queries.extend(values.iter().map(|value| format!("?{parameter_name}={value}")));
+        if parameter["required"] == true {
+            required.push(format!("{parameter_name}={}", values[0]));
+        }
+    }
+    if !required.is_empty() {
+        queries.push(format!("?{}", required.join("&")));
     }
     queries
 }
