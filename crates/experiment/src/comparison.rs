@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// Each candidate held against the baseline, metric by metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Comparisons {
+pub struct ComparisonAnswer {
     /// Candidate by candidate, each in the order of the metrics.
     pub comparisons: Vec<Comparison>,
     /// What could not be compared, and why.

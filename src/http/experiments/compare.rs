@@ -14,7 +14,7 @@ use joulemark_analysis::comparison::{
     ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, Design, MeasuredResult, Subject, compare as compared,
 };
 use joulemark_analysis::metrics::Metric;
-use joulemark_experiment::comparison::Comparisons;
+use joulemark_experiment::comparison::ComparisonAnswer;
 use joulemark_experiment::{ExperimentId, FieldProblem, Fields, MAX_PROBLEMS, brief};
 
 /// Results to compare. Give `ids` or `results`: the first is the baseline, each other one is held against it.
@@ -57,7 +57,7 @@ const MAX_RESULTS: usize = 50;
 #[utoipa::path(post, path = "/v1/compare", tag = "experiments", operation_id = "compareResults",
     request_body(content((CompareRequest = "application/json"), (CompareRequest = "application/yaml"))),
     responses(
-        (status = 200, description = "What came of each metric.", body = Comparisons),
+        (status = 200, description = "What came of each metric.", body = ComparisonAnswer),
         (status = 400, description = "The body cannot be read, or there is a query parameter.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is neither JSON nor YAML.", body = Problem, content_type = "application/problem+json"),
@@ -70,7 +70,7 @@ pub async fn compare(
     caller: Caller,
     headers: HeaderMap,
     WholeBody(bytes): WholeBody,
-) -> Result<Json<Comparisons>, Problem> {
+) -> Result<Json<ComparisonAnswer>, Problem> {
     let body = body::read(&headers, &bytes)?;
     let refused = |problems| Problem::invalid_comparison(body.as_written(problems));
     let question = parse(&body.document).map_err(refused)?;

@@ -5,7 +5,7 @@ use super::log_ratio::{LogRatio, paired_t, welch};
 use super::subject::{Series, Subject};
 use crate::metrics::Better;
 use crate::statistics::mean;
-use joulemark_experiment::comparison::{Comparison, ComparisonTest, Comparisons, NotCompared, Verdict};
+use joulemark_experiment::comparison::{Comparison, ComparisonAnswer, ComparisonTest, NotCompared, Verdict};
 
 /// What is compared unless metrics are named.
 pub const DEFAULT_METRICS: [&str; 5] = [
@@ -43,8 +43,8 @@ pub struct ComparisonOptions {
 
 /// Compares each candidate with the baseline, in the metrics that all of them were made with. The p-values of a candidate are
 /// adjusted for all its metrics being looked at.
-pub fn compare(baseline: &Subject, candidates: &[Subject], options: &ComparisonOptions) -> Comparisons {
-    let mut answer = Comparisons {
+pub fn compare(baseline: &Subject, candidates: &[Subject], options: &ComparisonOptions) -> ComparisonAnswer {
+    let mut answer = ComparisonAnswer {
         comparisons: Vec::new(),
         not_compared: Vec::new(),
     };

@@ -72,7 +72,7 @@ fn result(name: &str, joules: &[f64]) -> MeasuredResult {
 
 const BY_ENERGY: [&str; 2] = ["joules_per_output_token", "mean_ttft_ms"];
 
-fn compared_in(names: &[&str], results: &[&MeasuredResult], force: bool) -> Comparisons {
+fn compared_in(names: &[&str], results: &[&MeasuredResult], force: bool) -> ComparisonAnswer {
     let metrics: Vec<_> = names.iter().map(|name| find(all(), name).expect("a metric")).collect();
     let subjects: Vec<_> = results.iter().map(|result| Subject::new(result, &metrics)).collect();
     let options = ComparisonOptions {
@@ -83,7 +83,7 @@ fn compared_in(names: &[&str], results: &[&MeasuredResult], force: bool) -> Comp
     compare(&subjects[0], &subjects[1..], &options)
 }
 
-fn compared(baseline: &MeasuredResult, candidate: &MeasuredResult) -> Comparisons {
+fn compared(baseline: &MeasuredResult, candidate: &MeasuredResult) -> ComparisonAnswer {
     compared_in(&BY_ENERGY, &[baseline, candidate], false)
 }
 
