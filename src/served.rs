@@ -75,7 +75,8 @@ impl Runner for Served {
         let model = server.model.clone().or_else(|| card.models.first().cloned());
         let model = model.ok_or_else(|| EngineError::Load("the server serves no model".to_owned()))?;
         let (extras, eos, prompt_cache) = promised(&job.spec, &card)?;
-        let prompts = ServedPrompts::prepare(job, prompt_cache == PromptCache::Prefixed)?;
+        let is_prefixed = prompt_cache == PromptCache::Prefixed;
+        let prompts = ServedPrompts::prepare(job, is_prefixed, (&client, &model)).await?;
         Ok(Loaded {
             runner: Self {
                 client,
@@ -137,6 +138,7 @@ impl Runner for Served {
                 self.counter
                     .add(u64::from(measured.output_tokens.saturating_sub(counted)));
                 self.is_long_enough(&measured)?;
+                self.is_whole(&measured)?;
                 Ok(Outcome::Measured(measured))
             }
             Err(failure) => {
@@ -167,7 +169,8 @@ impl Runner for Served {
 impl Served {
     fn request(&self, turn: &Turn) -> Request {
         let max_tokens = self.spec.max_output_tokens_of(turn.index);
-        let min_tokens = self.extras.min_tokens.map(|least| least.min(max_tokens));
+        let least = self.spec.min_output_tokens_of(turn.index).min(max_tokens);
+        let min_tokens = self.extras.min_tokens.map(|_| least);
         Request {
             model: self.model.clone(),
             prompt: self.prompts.prompt(turn.index, turn.number),
@@ -183,7 +186,7 @@ impl Served {
     /// Fails the experiment where the server ends an answer earlier than it was asked to.
     fn is_long_enough(&self, measured: &RequestMeasurement) -> Result<(), EngineError> {
         let most = self.spec.max_output_tokens_of(measured.prompt_index);
-        let least = self.spec.min_output_tokens.min(most);
+        let least = self.spec.min_output_tokens_of(measured.prompt_index).min(most);
         if measured.output_tokens >= least {
             return Ok(());
         }
@@ -192,6 +195,20 @@ impl Served {
              min_tokens nor ignore_eos; set min_output_tokens to 0",
             measured.prompt_index, measured.output_tokens
         )))
+    }
+
+    /// Fails the experiment where the server counts other tokens of a random prompt than it was sent. It may put one before
+    /// it, as of the beginning of a sequence.
+    fn is_whole(&self, measured: &RequestMeasurement) -> Result<(), EngineError> {
+        let (sent, counted) = (self.prompts.tokens_of(measured.prompt_index), measured.input_tokens);
+        match sent {
+            Some(sent) if counted != sent && counted != sent + 1 => Err(EngineError::Generate(format!(
+                "the server was sent {sent} token ids as prompt {} and counts {counted} tokens: it does not take ids as they \
+                 are; accepted of this server are texts, a dataset or lines",
+                measured.prompt_index
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

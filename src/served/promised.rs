@@ -1,4 +1,4 @@
-use joulemark_experiment::Spec;
+use joulemark_experiment::{Prompts, Spec};
 use joulemark_measurement::{CapabilityCard, EosHandling, PromptCache};
 use joulemark_openai::Extras;
 use joulemark_worker::inference::EngineError;
@@ -14,7 +14,8 @@ pub fn promised(spec: &Spec, card: &CapabilityCard) -> Result<(Extras, EosHandli
             "the server does not count tokens (usage), and nothing else says how many it computed".to_owned(),
         ));
     }
-    if !card.chat && !spec.raw_prompt {
+    let is_chat = !spec.raw_prompt && !matches!(spec.prompts, Prompts::Synthetic { .. });
+    if !card.chat && is_chat {
         return Err(EngineError::Load(
             "the server answers no chats (/v1/chat/completions): set raw_prompt to true for prompts without a template"
                 .to_owned(),
@@ -41,7 +42,7 @@ fn eos(spec: &Spec, card: &CapabilityCard) -> Result<EosHandling, EngineError> {
     }
     // What an answer did not tell is tried: one that ends too early fails the experiment.
     let may = |honoured: Option<bool>, name: &str| honoured.unwrap_or(true) && card.takes(name);
-    let is_exact = least >= spec.max_output_tokens;
+    let is_exact = spec.draws_output_tokens() || least >= spec.max_output_tokens;
     if is_exact && card.ignore_eos == Some(true) {
         return Ok(EosHandling::Ignored);
     }
@@ -64,7 +65,7 @@ fn eos(spec: &Spec, card: &CapabilityCard) -> Result<EosHandling, EngineError> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use joulemark_experiment::{Decoder, Device, ExperimentRequest, Prompts, Resolved};
+    use joulemark_experiment::{Decoder, Device, ExperimentRequest, Resolved};
 
     use super::*;
 

@@ -44,6 +44,7 @@ mod implausible;
 mod keys;
 mod kills_quick;
 mod large_submissions;
+mod lengths;
 mod limits;
 mod log_output;
 mod logs;

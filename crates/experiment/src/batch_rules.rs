@@ -19,6 +19,15 @@ pub fn batch_problem(spec: &Spec) -> Option<FieldProblem> {
             "prompts may differ in their tokens (take prompts.synthetic, or cut all to max_input_tokens)".to_owned(),
         );
     }
+    if let Prompts::Synthetic { synthetic } = &spec.prompts {
+        let cut = spec.max_input_tokens.unwrap_or(u32::MAX);
+        let (shortest, longest) = synthetic.input_bounds();
+        if shortest.min(cut) != longest.min(cut) {
+            differs.push(format!(
+                "prompts.synthetic.input_length gives {shortest} to {longest} tokens (cut all to max_input_tokens)"
+            ));
+        }
+    }
     let (least, most) = (spec.min_output_tokens, spec.max_output_tokens);
     if least != most {
         differs.push(format!("min_output_tokens is {least} and max_output_tokens {most}"));

@@ -43,7 +43,8 @@ impl Spec {
                 .fold(0, u64::saturating_add),
             Prompts::Dataset(_) => dataset_bytes.min(prompts.saturating_mul(most_of_one)),
             Prompts::Synthetic { synthetic } => {
-                prompts.saturating_mul(u64::from(synthetic.input_tokens).min(most_of_one))
+                let (_, longest) = synthetic.input_bounds();
+                prompts.saturating_mul(u64::from(longest).min(most_of_one))
             }
         };
         let output = self.max_output_tokens_of_a_pass().unwrap_or(0);

@@ -158,6 +158,7 @@ mod tests {
             input_tokens: 16,
             count: 2,
             seed: u64::MAX,
+            ..SyntheticPrompts::default()
         };
         assert_eq!(
             read(json!({"synthetic": {"input_tokens": 16, "count": 2, "seed": u64::MAX}})),

@@ -3,6 +3,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::field::{Fields, brief};
+use super::lengths::{self, Drawn, TokenLength};
 use super::table::{Asked, Bounds, Kind};
 
 /// Longest sequence any model is expected to take; only catches slips of the keyboard.
@@ -13,7 +14,7 @@ const ACCEPTED: &str = "a list of texts, {\"dataset\": NAME, \"count\": N} or \
      {\"synthetic\": {\"input_tokens\": N, \"count\": N, \"seed\": S}}";
 
 /// What the model is asked: texts, a built-in fixed set, or random tokens of an exact length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Prompts {
     Texts(Vec<String>),
@@ -33,11 +34,12 @@ pub struct DatasetPrompts {
     pub count: Option<u32>,
 }
 
-/// Random tokens of the model's vocabulary, no chat template: exact prompt lengths.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Random tokens of the model's vocabulary, no chat template: exact prompt lengths. A server gets random tokens of the
+/// built-in set `mixed-512`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticPrompts {
-    /// Tokens in each prompt.
+    /// Tokens in each prompt; beside `input_length` their mean, which may be left out.
     #[schema(minimum = 1, maximum = 10_000_000)]
     pub input_tokens: u32,
     /// Number of prompts.
@@ -46,6 +48,85 @@ pub struct SyntheticPrompts {
     /// Seed of the generator, 0 to 2^64 − 1; the same seed gives the same tokens.
     #[schema(minimum = 0)]
     pub seed: u64,
+    /// Gives each prompt a number of tokens of its own, drawn by the seed. Default: each has `input_tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_length: Option<TokenLength>,
+    /// Gives each request exactly a number of output tokens of its own, drawn by the seed; `min_output_tokens` and
+    /// `max_output_tokens` are then its bounds. Default: what these two say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_length: Option<TokenLength>,
+    /// How many tokens from the first all prompts have in common; at most as many as the shortest has. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 10_000_000)]
+    pub shared_prefix_tokens: Option<u32>,
+}
+
+impl SyntheticPrompts {
+    const NAMES: [&'static str; 6] = [
+        "input_tokens",
+        "count",
+        "seed",
+        "input_length",
+        "output_length",
+        "shared_prefix_tokens",
+    ];
+
+    /// Returns how many tokens the prompt of an index has.
+    pub fn input_tokens_of(&self, index: u32) -> u32 {
+        let drawn = self.input_length.as_ref();
+        drawn.map_or(self.input_tokens, |length| length.draw(self.seed, Drawn::Input, index))
+    }
+
+    /// Returns how many tokens the answer to the prompt of an index has; `None` where that is not drawn.
+    pub fn output_tokens_of(&self, index: u32) -> Option<u32> {
+        let drawn = self.output_length.as_ref()?;
+        Some(drawn.draw(self.seed, Drawn::Output, index))
+    }
+
+    /// Returns the fewest tokens and the most that a prompt may have.
+    pub fn input_bounds(&self) -> (u32, u32) {
+        let drawn = self.input_length.as_ref();
+        drawn.map_or((self.input_tokens, self.input_tokens), TokenLength::bounds)
+    }
+
+    /// Reads the object of a submission, noting what is wrong.
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let has_length = fields.value("input_length").is_some();
+        for key in ["input_tokens", "count", "seed"] {
+            if fields.value(key).is_none() && !(has_length && key == "input_tokens") {
+                fields.problem(key, "is required: an integer");
+            }
+        }
+        let input_tokens = fields.count("input_tokens", 1, MAX_TOKENS);
+        let count = fields.count("count", 1, MAX_PROMPTS);
+        let seed = fields.integer("seed", 0, u64::MAX);
+        let input_length = lengths::optional(fields, "input_length", MAX_TOKENS);
+        let output_length = lengths::optional(fields, "output_length", MAX_TOKENS);
+        let is_right = fields.value("shared_prefix_tokens").is_none();
+        let shared_prefix_tokens = fields.count("shared_prefix_tokens", 0, MAX_TOKENS);
+        let input_length = input_length.ok()?;
+        let mean = input_length.as_ref().map(TokenLength::rounded_mean);
+        if let (Some(mean), Some(given)) = (mean, input_tokens.filter(|given| Some(*given) != mean)) {
+            let detail = format!("is {given}; beside input_length accepted is its mean, {mean}, or nothing");
+            fields.problem("input_tokens", detail);
+            return None;
+        }
+        let prompts = Self {
+            input_tokens: mean.or(input_tokens)?,
+            count: count?,
+            seed: seed?,
+            input_length,
+            output_length: output_length.ok()?,
+            shared_prefix_tokens: shared_prefix_tokens.filter(|tokens| *tokens > 0),
+        };
+        let (shortest, _) = prompts.input_bounds();
+        if prompts.shared_prefix_tokens.is_some_and(|shared| shared > shortest) {
+            let shared = prompts.shared_prefix_tokens.unwrap_or_default();
+            let detail = format!("is {shared}; accepted is at most what the shortest prompt may have, {shortest}");
+            fields.problem("shared_prefix_tokens", detail);
+        }
+        (is_right || shared_prefix_tokens.is_some()).then_some(prompts)
+    }
 }
 
 impl Asked for Prompts {
@@ -115,23 +196,9 @@ fn source(fields: &mut Fields<'_>, name: &str, object: &Map<String, Value>) -> O
         (None, Some(_)) => {
             let mut outer = Fields::new(object, base.clone(), &["synthetic"], fields.problems());
             let synthetic = outer.object("synthetic", "an object with input_tokens, count and seed")?;
-            let known = ["input_tokens", "count", "seed"];
-            let mut inner = Fields::new(synthetic, format!("{base}/synthetic"), &known, outer.problems());
-            for key in known
-                .into_iter()
-                .filter(|key| inner.value(key).is_none())
-                .collect::<Vec<_>>()
-            {
-                inner.problem(key, "is required: an integer");
-            }
-            let input_tokens = inner.count("input_tokens", 1, MAX_TOKENS);
-            let count = inner.count("count", 1, MAX_PROMPTS);
-            let seed = inner.integer("seed", 0, u64::MAX);
-            let synthetic = SyntheticPrompts {
-                input_tokens: input_tokens?,
-                count: count?,
-                seed: seed?,
-            };
+            let base = format!("{base}/synthetic");
+            let mut inner = Fields::new(synthetic, base, &SyntheticPrompts::NAMES, outer.problems());
+            let synthetic = SyntheticPrompts::read(&mut inner)?;
             Some(Prompts::Synthetic { synthetic })
         }
         _ => {

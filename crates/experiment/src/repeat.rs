@@ -131,6 +131,8 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
         Some("dataset") => json!({"dataset": value("prompt_dataset"), "count": value("prompt_count")}),
         Some("synthetic") => json!({"synthetic": {
             "input_tokens": value("prompt_input_tokens"), "count": value("prompt_count"), "seed": value("prompt_seed"),
+            "input_length": value("prompt_input_length"), "output_length": value("prompt_output_length"),
+            "shared_prefix_tokens": value("prompt_shared_prefix_tokens"),
         }}),
         _ => json!([]),
     };
@@ -149,7 +151,18 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
 
 /// Returns a list or an object that is written as a text.
 fn unwrapped(key: &str, value: &Value) -> Value {
-    let is_document = ["gpus", "labels", "node_labels", "model_sha256"].contains(&key);
+    const DOCUMENTS: [&str; 9] = [
+        "gpus",
+        "labels",
+        "node_labels",
+        "model_sha256",
+        "engine_arguments",
+        "warmup",
+        "stop_rule",
+        "prompt_input_length",
+        "prompt_output_length",
+    ];
+    let is_document = DOCUMENTS.contains(&key);
     let text = value.as_str().filter(|_| is_document);
     text.and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_else(|| value.clone())

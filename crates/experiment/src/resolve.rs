@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::batch_rules::batch_problem;
 use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
 use super::decoder::{Decoder, DecoderRequest};
+use super::drawn_outputs::with_drawn_outputs;
 use super::field::FieldProblem;
 use super::line_checks::line_problems;
 use super::served::default_engine;
@@ -64,6 +65,7 @@ pub fn resolve(
     let gpu_count = gpu_count(&request, host, device, &mut problems);
     let num_processes = num_processes(&request, host, device, gpu_count, &mut problems);
     let prompts = sized_dataset(prompts(&request, host), host, &mut problems);
+    let request = with_drawn_outputs(request, &prompts, &mut problems);
     let decoder = request.decoder.clone().unwrap_or_default();
     let model_name = request.model_name.clone().unwrap_or_default();
     let resolved = Resolved {
@@ -406,14 +408,13 @@ fn model_limits(spec: &Spec, model: &Model, problems: &mut Vec<FieldProblem>) {
         problems.push(FieldProblem::new("/max_input_tokens", detail(tokens)));
     }
     if let Prompts::Synthetic { synthetic } = &spec.prompts {
-        let tokens = spec
-            .max_input_tokens
-            .map_or(synthetic.input_tokens, |most| most.min(synthetic.input_tokens));
-        if over(tokens) {
-            problems.push(FieldProblem::new(
-                "/prompts/synthetic/input_tokens",
-                detail(synthetic.input_tokens),
-            ));
+        let (_, longest) = synthetic.input_bounds();
+        if over(longest.min(spec.max_input_tokens.unwrap_or(u32::MAX))) {
+            let pointer = match synthetic.input_length {
+                Some(_) => "/prompts/synthetic/input_length/max",
+                None => "/prompts/synthetic/input_tokens",
+            };
+            problems.push(FieldProblem::new(pointer, detail(longest)));
         }
     }
 }
@@ -436,9 +437,6 @@ fn server_problems(spec: &Spec) -> Vec<FieldProblem> {
     refuse(spec.quantization.is_some(), "/quantization", of_its_own);
     let no_tokens = "needs the model's tokens, and a server takes text; leave it out";
     refuse(spec.max_input_tokens.is_some(), "/max_input_tokens", no_tokens);
-    let is_synthetic = matches!(spec.prompts, Prompts::Synthetic { .. });
-    let no_tokens = "are random tokens, and a server takes text; accepted are texts, a dataset or lines";
-    refuse(is_synthetic, "/prompts/synthetic", no_tokens);
     problems
 }
 

@@ -56,18 +56,39 @@ impl Spec {
     /// Returns how many tokens the prompt of an index may have for an answer.
     pub fn max_output_tokens_of(&self, index: u32) -> u32 {
         let line = self.prompt_lines.get(index as usize);
-        line.and_then(|line| line.max_output_tokens)
+        let own = line.and_then(|line| line.max_output_tokens);
+        own.or_else(|| self.drawn_output_tokens(index))
             .unwrap_or(self.max_output_tokens)
     }
 
     /// Returns how an engine in a worker's own process treats the end of a sequence.
     pub fn eos_in_process(&self) -> EosHandling {
+        if self.draws_output_tokens() {
+            return EosHandling::Ignored;
+        }
         let of_lines = (0..self.prompt_lines.len() as u32).map(|line| self.max_output_tokens_of(line));
         let longest = of_lines.max().unwrap_or(self.max_output_tokens);
         match self.min_output_tokens {
             0 => EosHandling::Natural,
             least if least >= longest => EosHandling::Ignored,
             _ => EosHandling::Masked,
+        }
+    }
+
+    /// Returns how many tokens the answer to the prompt of an index has at least.
+    pub fn min_output_tokens_of(&self, index: u32) -> u32 {
+        self.drawn_output_tokens(index).unwrap_or(self.min_output_tokens)
+    }
+
+    /// Tells whether each request has a number of output tokens that was drawn for it, and exactly so many.
+    pub fn draws_output_tokens(&self) -> bool {
+        self.drawn_output_tokens(0).is_some()
+    }
+
+    fn drawn_output_tokens(&self, index: u32) -> Option<u32> {
+        match &self.prompts {
+            Prompts::Synthetic { synthetic } if self.prompt_lines.is_empty() => synthetic.output_tokens_of(index),
+            _ => None,
         }
     }
 

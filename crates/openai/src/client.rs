@@ -118,9 +118,33 @@ impl Client {
     /// # Errors
     /// [`Failure`], where there is no whole page within `timeout`.
     pub async fn page(&self, path: &str, timeout: Duration) -> Result<(StatusCode, HeaderMap, String), Failure> {
+        self.whole(Method::GET, path, Bytes::new(), timeout).await
+    }
+
+    /// Sends JSON to a path such as `/tokenize` and reads the page that it answers.
+    ///
+    /// # Errors
+    /// [`Failure`], where there is no whole page within `timeout`.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        timeout: Duration,
+    ) -> Result<(StatusCode, HeaderMap, String), Failure> {
+        self.whole(Method::POST, path, Bytes::from(body.to_string()), timeout)
+            .await
+    }
+
+    async fn whole(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<(StatusCode, HeaderMap, String), Failure> {
         let read = async {
             let mut connection = self.connect().await?;
-            let response = self.send(&mut connection, Method::GET, path, Bytes::new()).await?;
+            let response = self.send(&mut connection, method, path, body).await?;
             let (status, headers) = (response.status(), response.headers().clone());
             let text = page_text(&mut connection, response).await?;
             Ok((status, headers, text))

@@ -16,6 +16,7 @@ mod request;
 mod server_metrics;
 mod server_name;
 mod server_timings;
+mod tokenize;
 mod unique_prefix;
 
 pub use answer::{Answer, Chunk};
@@ -28,4 +29,5 @@ pub use ready::{NotReady, ready};
 pub use request::{Extras, Prompt, Request, Sampling};
 pub use server_metrics::{ServerMetrics, server_metrics};
 pub use server_timings::ServerTimings;
+pub use tokenize::tokenize;
 pub use unique_prefix::unique_prefix;

@@ -34,9 +34,12 @@ impl CacheNeed {
     /// Returns what the batches of `spec`, as workers get it, take at once.
     pub fn of(spec: &Spec) -> Self {
         let synthetic = match &spec.prompts {
-            Prompts::Synthetic { synthetic } if spec.prompt_lines.is_empty() => Some(synthetic.input_tokens),
+            Prompts::Synthetic { synthetic } if spec.prompt_lines.is_empty() => Some(synthetic.input_bounds()),
             _ => None,
         };
+        let cut = spec.max_input_tokens.unwrap_or(u32::MAX);
+        let are_alike = synthetic.is_some_and(|(shortest, longest)| shortest.min(cut) == longest.min(cut));
+        let synthetic = synthetic.map(|(_, longest)| longest);
         let longest = synthetic.unwrap_or_else(|| longest_text(spec).saturating_add(TEMPLATE_TOKENS));
         let lines = 0..spec.prompt_lines.len() as u32;
         let of_lines = lines.map(|line| spec.max_output_tokens_of(line)).max();
@@ -45,7 +48,7 @@ impl CacheNeed {
             input_tokens: spec.max_input_tokens.map_or(longest, |most| most.min(longest)),
             output_tokens: of_lines.unwrap_or(spec.max_output_tokens),
             // A batch of texts is accepted only where all are cut to one length.
-            is_exact: synthetic.is_some() || (spec.batch_size > 1 && spec.max_input_tokens.is_some()),
+            is_exact: are_alike || (spec.batch_size > 1 && spec.max_input_tokens.is_some()),
         }
     }
 

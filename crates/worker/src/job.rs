@@ -27,7 +27,7 @@ pub struct SeededPrompts {
     /// Those of all ranks, from the first.
     all: SyntheticTokenIds,
     indices: std::iter::StepBy<std::ops::Range<u32>>,
-    /// Tokens of each that are kept.
+    /// Most tokens of each that are kept.
     kept_tokens: usize,
 }
 
@@ -78,28 +78,24 @@ fn seeded(
     job: &Job,
 ) -> Result<(PreparedPrompts, u32), EngineError> {
     let max_tokens = job.spec.max_input_tokens.unwrap_or(u32::MAX);
-    let kept_tokens = synthetic.input_tokens.min(max_tokens) as usize;
     let indices = job.spec.prompts_of_rank(job.rank, synthetic.count);
-    let count = u32::try_from(indices.len()).unwrap_or(u32::MAX);
-    // All are of one length: what fits the first fits every one.
-    if let Some(first) = indices.clone().next() {
-        require_room(first, kept_tokens, &job.spec, &description)?;
+    let is_varied = synthetic.input_length.is_some() || synthetic.output_length.is_some();
+    let mut truncated = 0;
+    // Where all are alike, what fits the first fits every one.
+    let looked_at = if is_varied { indices.len() } else { 1 };
+    for index in indices.clone().take(looked_at) {
+        let tokens = synthetic.input_tokens_of(index);
+        require_room(index, tokens.min(max_tokens) as usize, &job.spec, &description)?;
+        truncated += u32::from(tokens > max_tokens);
     }
-    let all = prompts::synthetic_token_ids(
-        description.vocab_size,
-        &description.special_token_ids,
-        synthetic.input_tokens as usize,
-        synthetic.seed,
-    );
-    let truncated = if kept_tokens < synthetic.input_tokens as usize {
-        count
-    } else {
-        0
-    };
+    if !is_varied {
+        truncated *= u32::try_from(indices.len()).unwrap_or(u32::MAX);
+    }
+    let all = prompts::synthetic_token_ids(description.vocab_size, &description.special_token_ids, synthetic);
     let prompts = SeededPrompts {
         all,
         indices,
-        kept_tokens,
+        kept_tokens: max_tokens as usize,
     };
     Ok((PreparedPrompts::Seeded(Box::new(prompts)), truncated))
 }

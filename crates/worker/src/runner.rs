@@ -162,7 +162,7 @@ impl<E: Engine> Runner for InProcess<E> {
         let generation = Generation {
             tokens: prompt.tokens,
             max_output_tokens: self.spec.max_output_tokens_of(prompt.index),
-            min_output_tokens: self.spec.min_output_tokens,
+            min_output_tokens: self.spec.min_output_tokens_of(prompt.index),
             sampling: sampling(&self.spec, prompt.index),
             compare: Compare::No,
         };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, Values, column, count, document, held, json, text, word};
-use joulemark_experiment::{Decoder, Field, Kind, Prompts, Spec};
+use joulemark_experiment::{Decoder, Field, Kind, Prompts, Spec, SyntheticPrompts};
 
 /// Returns the columns of what was asked for, defaults filled in; `fields` is the table of a submission's fields.
 pub fn columns(fields: &[Field<Spec>]) -> Vec<Column<ExperimentRow>> {
@@ -68,21 +68,38 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
         }),
         count(
             "prompt_input_tokens",
-            "Exact tokens of each synthetic prompt.",
+            "Tokens of each synthetic prompt, or their mean.",
             |row| match &row.spec.prompts {
                 Prompts::Synthetic { synthetic } => Some(synthetic.input_tokens.into()),
                 _ => None,
             },
         ),
+        count("prompt_seed", "Seed of the synthetic prompts, up to 2^64 - 1.", |row| {
+            Some(synthetic(row)?.seed)
+        }),
+        json(
+            "prompt_input_length",
+            "How tokens of synthetic prompts are drawn, a JSON object.",
+            |row| document(synthetic(row)?.input_length.as_ref()?),
+        ),
+        json(
+            "prompt_output_length",
+            "How output tokens of a request are drawn, a JSON object.",
+            |row| document(synthetic(row)?.output_length.as_ref()?),
+        ),
         count(
-            "prompt_seed",
-            "Seed of the synthetic prompts, up to 2^64 - 1.",
-            |row| match &row.spec.prompts {
-                Prompts::Synthetic { synthetic } => Some(synthetic.seed),
-                _ => None,
-            },
+            "prompt_shared_prefix_tokens",
+            "First tokens that all synthetic prompts have in common.",
+            |row| Some(synthetic(row)?.shared_prefix_tokens.unwrap_or(0).into()),
         ),
     ]
+}
+
+fn synthetic(row: &ExperimentRow) -> Option<&SyntheticPrompts> {
+    match &row.spec.prompts {
+        Prompts::Synthetic { synthetic } => Some(synthetic),
+        _ => None,
+    }
 }
 
 fn devices() -> Vec<Column<ExperimentRow>> {

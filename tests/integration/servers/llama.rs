@@ -139,3 +139,58 @@ async fn llama_cpp_gets_its_share_of_the_busy_cpu_time() {
         "{engine_j} J of {host_j} J, with {share} of the busy CPU time"
     );
 }
+
+#[tokio::test]
+async fn random_prompts_of_drawn_lengths_reach_llama_cpp_as_token_ids() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path(), free_port(), &["--allow-synthetic-engine"]);
+    let mut asked = experiment("llama", MODEL, 2);
+    let fields = asked.as_object_mut().expect("an object");
+    fields.remove("min_output_tokens");
+    fields.remove("max_output_tokens");
+    fields["prompts"] = json!({"synthetic": {
+        "count": 6, "seed": 3, "shared_prefix_tokens": 8, "input_length": {"mean": 40, "stddev": 20, "min": 10, "max": 70},
+        "output_length": {"mean": 6, "stddev": 3, "min": 2, "max": 10},
+    }});
+    let id = server.accepted(&asked).await;
+    server.until_state(&id, "completed").await;
+    let lengths = async |id: &str| {
+        let items = server.processes(id).await;
+        let requests = items["items"][0]["requests"].as_array().expect("a list").clone();
+        let length = |request: &Value| (request["input_tokens"].as_u64(), request["output_tokens"].as_u64());
+        let mut lengths: Vec<_> = requests
+            .iter()
+            .map(|request| (request["prompt_index"].as_u64(), length(request)))
+            .collect();
+        lengths.sort_unstable();
+        lengths
+    };
+    let found = lengths(&id).await;
+    assert_eq!(found.len(), 6);
+    assert!(found.iter().all(|(_, (input, output))| {
+        (Some(10)..=Some(71)).contains(input) && (Some(2)..=Some(10)).contains(output)
+    }));
+    assert!(found.iter().any(|(_, lengths)| *lengths != found[0].1), "{found:?}");
+    // The seed decides, whoever runs it.
+    fields_of_synthetic(&mut asked);
+    let id = server.accepted(&asked).await;
+    server.until_state(&id, "completed").await;
+    let items = server.processes(&id).await;
+    let of_engine = items["items"][0]["requests"].as_array().expect("a list");
+    for (index, (_, (input, output))) in found.iter().enumerate() {
+        let request = of_engine
+            .iter()
+            .find(|request| request["prompt_index"] == json!(index))
+            .expect("each prompt");
+        // llama.cpp counts the beginning of the sequence, where the model has one.
+        let counted = input.expect("known");
+        assert!([counted, counted - 1].contains(&request["input_tokens"].as_u64().expect("known")));
+        assert_eq!(request["output_tokens"].as_u64(), *output);
+    }
+}
+
+/// Makes it an experiment of the synthetic engine.
+fn fields_of_synthetic(experiment: &mut Value) {
+    experiment["engine"] = json!("synthetic");
+    experiment["model_name"] = json!("synthetic:");
+}

@@ -60,11 +60,6 @@ async fn what_a_server_cannot_be_asked_for_is_refused_with_what_is_accepted() {
         ),
         (json!({"num_processes": 2}), "/num_processes", "accepted is 1"),
         (
-            json!({"prompts": {"synthetic": {"input_tokens": 8, "count": 4, "seed": 1}}}),
-            "/prompts/synthetic",
-            "a server takes text",
-        ),
-        (
             json!({"max_input_tokens": 8}),
             "/max_input_tokens",
             "a server takes text",
@@ -123,5 +118,18 @@ async fn a_synthetic_model_says_its_engine_and_nodes_list_the_servers() {
     assert_eq!(
         (&servers[1]["name"], &servers[1]["managed"]),
         (&json!("lab"), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_its_tokens_is_not_sent_random_ones() {
+    let Service { server, .. } = &Service::start(&managed(""));
+    let synthetic = json!({"prompts": {"synthetic": {"input_tokens": 8, "count": 4, "seed": 1}}});
+    let id = server.accepted(&with(synthetic)).await;
+    let shown = server.until_state(&id, "failed").await;
+    let message = shown["failure"]["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("/tokenize failed") && message.contains("accepted of this server are texts"),
+        "{shown:#}"
     );
 }

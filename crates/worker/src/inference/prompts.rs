@@ -1,8 +1,9 @@
 //! The built-in prompt sets, fixed for good: a set is never changed, a better one gets a new name, so that results
-//! of different years compare. Also random prompts of an exact length. Knows nothing of tokenizers or templates.
+//! of different years compare. Also random prompts of exact lengths. Knows nothing of tokenizers or templates.
 
 use std::sync::Arc;
 
+use joulemark_experiment::SyntheticPrompts;
 use joulemark_measurement::quoted;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -86,32 +87,49 @@ fn text(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Endless prompts of exactly so many random tokens of a vocabulary, each made when it is asked for: their number takes
-/// no memory. A clone goes on from where it was taken.
+/// What a stream of random tokens is for. Lengths are drawn from a key with 1 or 2 in the byte that has these.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    /// The prompts one after the other.
+    Prompts = 0,
+    /// What all prompts have in common.
+    Prefix = 3,
+    /// One prompt of an index.
+    Prompt = 4,
+    /// The first words of the request of a number.
+    Request = 5,
+}
+
+/// Endless prompts of random tokens of a vocabulary, each of its own length and made when it is asked for: their number
+/// takes no memory. A clone goes on from where it was taken.
 #[derive(Clone, Debug)]
 pub struct SyntheticTokenIds {
     /// The ids that may be drawn.
     ordinary: Arc<[u32]>,
-    input_tokens: usize,
+    lengths: SyntheticPrompts,
+    /// The first tokens of all prompts.
+    prefix: Vec<u32>,
+    index: u32,
     random: ChaCha8Rng,
 }
 
-/// Begins prompts of exactly `input_tokens` random tokens of the vocabulary, none of them in `special_ids`, which would
-/// end a prompt or change its meaning. The same arguments give the same tokens on every machine and in every later
-/// version.
+/// Begins prompts of random tokens of the vocabulary, none of them in `special_ids`, which would end a prompt or change
+/// its meaning. The same arguments give the same tokens on every machine and in every later version.
 ///
 /// # Panics
 /// When tokens are asked for and every id of the vocabulary is special.
-pub fn synthetic_token_ids(vocab_size: u32, special_ids: &[u32], input_tokens: usize, seed: u64) -> SyntheticTokenIds {
+pub fn synthetic_token_ids(vocab_size: u32, special_ids: &[u32], asked: &SyntheticPrompts) -> SyntheticTokenIds {
     let ordinary: Arc<[u32]> = (0..vocab_size).filter(|id| !special_ids.contains(id)).collect();
     assert!(
-        !ordinary.is_empty() || input_tokens == 0,
+        !ordinary.is_empty() || asked.input_bounds().1 == 0,
         "the vocabulary holds special tokens only"
     );
     SyntheticTokenIds {
+        prefix: shared_prefix(&ordinary, asked),
         ordinary,
-        input_tokens,
-        random: seeded(seed),
+        lengths: asked.clone(),
+        index: 0,
+        random: seeded(asked.seed, Stream::Prompts, 0),
     }
 }
 
@@ -119,15 +137,52 @@ impl Iterator for SyntheticTokenIds {
     type Item = Vec<u32>;
 
     fn next(&mut self) -> Option<Vec<u32>> {
-        let ids = (0..self.input_tokens).map(|_| self.ordinary[below(&mut self.random, self.ordinary.len())]);
-        Some(ids.collect())
+        let length = self.lengths.input_tokens_of(self.index) as usize;
+        self.index += 1;
+        let mut ids = self.prefix.clone();
+        ids.extend(drawn(&self.ordinary, length - ids.len(), &mut self.random));
+        Some(ids)
     }
 }
 
+/// Returns the prompt of an index, of random tokens of `ids`, without those before it.
+///
+/// # Panics
+/// When `ids` is empty.
+pub fn synthetic_prompt(ids: &[u32], asked: &SyntheticPrompts, index: u32) -> Vec<u32> {
+    let mut prompt = shared_prefix(ids, asked);
+    let length = asked.input_tokens_of(index) as usize;
+    let mut random = seeded(asked.seed, Stream::Prompt, u64::from(index));
+    prompt.extend(drawn(ids, length - prompt.len(), &mut random));
+    prompt
+}
+
+/// Puts tokens that no other request has in the place of a prompt's first ones, so that no cache knows it.
+pub fn make_unique(prompt: &mut [u32], ids: &[u32], seed: u64, number: u64) {
+    /// Of a few thousand tokens four are more than there are requests.
+    const FIRST: usize = 4;
+    let mut random = seeded(seed, Stream::Request, number);
+    let first = FIRST.min(prompt.len());
+    for (place, token) in prompt.iter_mut().zip(drawn(ids, first, &mut random)) {
+        *place = token;
+    }
+}
+
+fn shared_prefix(ids: &[u32], asked: &SyntheticPrompts) -> Vec<u32> {
+    let shared = asked.shared_prefix_tokens.unwrap_or(0) as usize;
+    drawn(ids, shared, &mut seeded(asked.seed, Stream::Prefix, 0)).collect()
+}
+
+fn drawn(ids: &[u32], count: usize, random: &mut ChaCha8Rng) -> impl Iterator<Item = u32> {
+    (0..count).map(|_| ids[below(random, ids.len())])
+}
+
 /// The seed goes into the key by hand: `seed_from_u64` may expand it differently in another version of the crate.
-fn seeded(seed: u64) -> ChaCha8Rng {
+fn seeded(seed: u64, stream: Stream, number: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8] = stream as u8;
+    key[9..17].copy_from_slice(&number.to_le_bytes());
     ChaCha8Rng::from_seed(key)
 }
 
@@ -148,14 +203,73 @@ fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use joulemark_experiment::TokenLength;
     use serde_json::Value;
 
     use super::*;
 
-    fn token_ids(vocab_size: u32, special: &[u32], input_tokens: usize, count: usize, seed: u64) -> Vec<Vec<u32>> {
-        synthetic_token_ids(vocab_size, special, input_tokens, seed)
-            .take(count)
-            .collect()
+    fn token_ids(vocab_size: u32, special: &[u32], input_tokens: u32, count: usize, seed: u64) -> Vec<Vec<u32>> {
+        let asked = SyntheticPrompts {
+            input_tokens,
+            seed,
+            ..SyntheticPrompts::default()
+        };
+        synthetic_token_ids(vocab_size, special, &asked).take(count).collect()
+    }
+
+    fn varied(shared_prefix_tokens: Option<u32>) -> SyntheticPrompts {
+        SyntheticPrompts {
+            input_tokens: 20,
+            seed: 9,
+            input_length: Some(TokenLength {
+                mean: 20.0,
+                stddev: 4.0,
+                min: 8,
+                max: 32,
+            }),
+            shared_prefix_tokens,
+            ..SyntheticPrompts::default()
+        }
+    }
+
+    #[test]
+    fn prompts_of_drawn_lengths_have_these_and_begin_alike_where_they_share_a_prefix() {
+        let asked = varied(Some(6));
+        let prompts: Vec<_> = synthetic_token_ids(1000, &[], &asked).take(50).collect();
+        let lengths: Vec<_> = (0..50).map(|index| asked.input_tokens_of(index) as usize).collect();
+        assert_eq!(prompts.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
+        assert!(lengths.iter().collect::<BTreeSet<_>>().len() > 5, "{lengths:?}");
+        assert!(prompts.iter().all(|prompt| prompt[..6] == prompts[0][..6]));
+        assert_eq!(
+            prompts
+                .iter()
+                .map(|prompt| &prompt[6..8])
+                .collect::<BTreeSet<_>>()
+                .len(),
+            50
+        );
+        // What is in common takes no number of the stream that the rest comes from.
+        let alone: Vec<_> = synthetic_token_ids(1000, &[], &varied(None)).take(1).collect();
+        assert_eq!(prompts[0][6..], alone[0][..lengths[0] - 6]);
+    }
+
+    #[test]
+    fn a_prompt_is_made_by_its_index_alone_and_made_unique_in_its_place() {
+        let (ids, asked) = ((500..900).collect::<Vec<_>>(), varied(Some(6)));
+        let one = synthetic_prompt(&ids, &asked, 3);
+        assert_eq!(one, synthetic_prompt(&ids, &asked, 3));
+        assert_eq!(one.len(), asked.input_tokens_of(3) as usize);
+        assert!(one.iter().all(|id| ids.contains(id)));
+        let other = synthetic_prompt(&ids, &asked, 4);
+        assert_eq!(one[..6], other[..6]);
+        assert_ne!(one[6..8], other[6..8]);
+        let unique = |number| {
+            let mut prompt = one.clone();
+            make_unique(&mut prompt, &ids, 1, number);
+            prompt
+        };
+        assert_eq!((unique(0).len(), &unique(0)[4..]), (one.len(), &one[4..]));
+        assert!(unique(0) != unique(1) && unique(0) == unique(0));
     }
 
     fn kinds(name: &str) -> BTreeMap<String, usize> {
