@@ -175,7 +175,7 @@ impl Served {
             model: self.model.clone(),
             prompt: self.prompts.prompt(turn.index, turn.number),
             max_tokens,
-            sampling: sampling_of(sampling(&self.spec, turn.index)),
+            sampling: sampling_of(sampling(&self.spec, turn.index, &[])),
             extras: Extras {
                 min_tokens,
                 ..self.extras
@@ -234,16 +234,20 @@ fn sampling_of(chosen: Chosen) -> Sampling {
             temperature,
             top_k,
             top_p,
+            min_p,
             repetition_penalty,
             seed,
         } => Sampling {
             temperature,
             top_k,
             top_p,
+            min_p,
             repetition_penalty,
             // Servers read it into 32 bits, some of them signed.
             seed: Some(seed & 0x7fff_ffff),
         },
+        // Refused of a server at submission.
+        Chosen::NoRepeat { then, .. } => sampling_of(*then),
     }
 }
 

@@ -85,6 +85,8 @@ mod tests {
                 top_k: None,
                 top_p: None,
                 repetition_penalty: None,
+                min_p: None,
+                no_repeat_ngram_size: None,
                 seed: None,
             },
             num_processes: 1,

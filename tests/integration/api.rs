@@ -20,7 +20,7 @@ async fn a_submission_is_answered_with_the_whole_experiment_and_its_location() {
         "warmup_iterations": 3, "num_processes": 1, "batch_size": 1, "distribution": "shard", "device": "cpu",
         "fp_precision": "auto", "min_output_tokens": 0, "gpus": [], "labels": {}, "config_name": "synthetic:",
         "decoder": {"temperature": 0.0, "do_sample": false, "top_k": null, "top_p": null,
-                    "repetition_penalty": null, "seed": null},
+                    "repetition_penalty": null, "min_p": null, "no_repeat_ngram_size": null, "seed": null},
     });
     for (key, value) in filled_in.as_object().unwrap() {
         assert_eq!(body[key], *value, "{key}");

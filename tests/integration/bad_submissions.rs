@@ -89,6 +89,12 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (json!({"decoder": {"top_p": 1.5, "temperature": 1}}), "/decoder/top_p"),
         (json!({"decoder": {"top_p": 0.9}}), "/decoder/top_p"),
+        (json!({"decoder": {"min_p": 1.5, "temperature": 1}}), "/decoder/min_p"),
+        (json!({"decoder": {"min_p": 0.1}}), "/decoder/min_p"),
+        (
+            json!({"decoder": {"no_repeat_ngram_size": -1}}),
+            "/decoder/no_repeat_ngram_size",
+        ),
         (json!({"decoder": {"top_k": 0, "temperature": 1}}), "/decoder/top_k"),
         (json!({"decoder": {"seed": 1}}), "/decoder/seed"),
         (

@@ -38,6 +38,18 @@ fields! {
         /// Divides positive and multiplies negative logits of tokens already seen; null for none.
         Option<f64> = None, "Penalty of tokens already seen.";
 
+    /// Sample among the tokens that have at least this share of the likeliest one's probability; 0 is all.
+    min_p: f64 [minimum = 0, maximum = 1] =>
+        /// Sample among the tokens that have at least this share of the likeliest one's probability; null for all.
+        #[serde(default)]
+        Option<f64> = None, "Sample among those of this share of the likeliest's probability.";
+
+    /// No n tokens in a row come twice in prompt and answer together; 0 is no rule. Not of an engine that is a server.
+    no_repeat_ngram_size: u32 [minimum = 0, maximum = 10_000] =>
+        /// No n tokens in a row come twice in prompt and answer together; null for no rule.
+        #[serde(default)]
+        Option<u32> = None, "No so many tokens in a row come twice.";
+
     /// Seed of the sampler, 0 to 2^64 − 1. Default 0 when sampling.
     seed: u64 [minimum = 0] =>
         /// Seed of the sampler; null when decoding is greedy.
@@ -63,6 +75,8 @@ impl Decoder {
         decoder.do_sample = do_sample;
         decoder.top_k = decoder.top_k.filter(|_| do_sample);
         decoder.top_p = decoder.top_p.filter(|p| do_sample && *p < 1.0);
+        decoder.min_p = decoder.min_p.filter(|p| do_sample && *p > 0.0);
+        decoder.no_repeat_ngram_size = decoder.no_repeat_ngram_size.filter(|size| *size > 0);
         decoder.repetition_penalty = decoder.repetition_penalty.filter(|penalty| *penalty != 1.0);
         decoder.seed = do_sample.then(|| decoder.seed.unwrap_or(0));
         decoder

@@ -102,6 +102,11 @@ const WORDS: &[(&str, &[&str])] = &[
     ("decoder.do_sample", &["do_sample", "sample"]),
     ("decoder.top_k", &["top_k", "decoder_top_k"]),
     ("decoder.top_p", &["top_p", "decoder_top_p", "nucleus_p"]),
+    ("decoder.min_p", &["min_p", "decoder_min_p"]),
+    (
+        "decoder.no_repeat_ngram_size",
+        &["no_repeat_ngram_size", "no_repeat_ngram"],
+    ),
     ("decoder.repetition_penalty", &["repetition_penalty", "repeat_penalty"]),
     ("decoder.seed", &["seed", "random_seed", "rng_seed", "sampling_seed"]),
     (

@@ -337,6 +337,7 @@ fn sampling(asked: &DecoderRequest, resolved: &Decoder, problems: &mut Vec<Field
             ("temperature", resolved.temperature > 0.0),
             ("top_k", asked.top_k.is_some_and(|k| k != 1)),
             ("top_p", asked.top_p.is_some_and(|p| p < 1.0)),
+            ("min_p", asked.min_p.is_some_and(|p| p > 0.0)),
             ("seed", asked.seed.is_some()),
         ];
         for (name, _) in sampling_only.into_iter().filter(|(_, given)| *given) {
@@ -437,6 +438,9 @@ fn server_problems(spec: &Spec) -> Vec<FieldProblem> {
     refuse(spec.quantization.is_some(), "/quantization", of_its_own);
     let no_tokens = "needs the model's tokens, and a server takes text; leave it out";
     refuse(spec.max_input_tokens.is_some(), "/max_input_tokens", no_tokens);
+    let has_none = "is a rule that OpenAI's API has no word for, so that a server would ignore it; leave it out";
+    let has_rule = spec.decoder.no_repeat_ngram_size.is_some();
+    refuse(has_rule, "/decoder/no_repeat_ngram_size", has_none);
     problems
 }
 

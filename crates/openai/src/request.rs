@@ -34,6 +34,8 @@ pub struct Sampling {
     pub temperature: f64,
     pub top_k: Option<u32>,
     pub top_p: Option<f64>,
+    /// Beyond OpenAI's own API (vLLM, SGLang, llama.cpp, TGI).
+    pub min_p: Option<f64>,
     pub repetition_penalty: Option<f64>,
     pub seed: Option<u64>,
 }
@@ -86,6 +88,7 @@ impl Request {
         let optional = [
             ("top_k", self.sampling.top_k.map(Value::from)),
             ("top_p", self.sampling.top_p.map(Value::from)),
+            ("min_p", self.sampling.min_p.map(Value::from)),
             ("repetition_penalty", self.sampling.repetition_penalty.map(Value::from)),
             // llama.cpp's word for it.
             ("repeat_penalty", self.sampling.repetition_penalty.map(Value::from)),
@@ -145,6 +148,7 @@ mod tests {
         assert_eq!(body(&request), plain);
         request.prompt = Prompt::Tokens(vec![1, 2]);
         request.sampling.seed = Some(7);
+        request.sampling.min_p = Some(0.5);
         request.extras = Extras {
             ignore_eos: true,
             min_tokens: Some(4),
@@ -152,7 +156,7 @@ mod tests {
             no_prompt_cache: true,
         };
         let full = json!({
-            "model": "m", "prompt": [1, 2], "max_tokens": 4, "temperature": 0.0, "seed": 7, "ignore_eos": true,
+            "model": "m", "prompt": [1, 2], "max_tokens": 4, "temperature": 0.0, "min_p": 0.5, "seed": 7, "ignore_eos": true,
             "min_tokens": 4, "timings_per_token": true, "cache_prompt": false, "stream": true,
             "stream_options": {"include_usage": true, "continuous_usage_stats": true},
         });

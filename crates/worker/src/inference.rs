@@ -2,6 +2,7 @@
 //! built-in prompt sets; knows nothing of experiments' cycles, processes or energy.
 
 mod engine;
+mod no_repeat;
 pub mod prompts;
 mod sampling;
 

@@ -173,8 +173,21 @@ fn require_room(index: u32, tokens: usize, spec: &Spec, description: &EngineDesc
     )))
 }
 
-/// The prompt's own stream of random numbers, the same in every cycle and whichever rank runs it.
-pub fn sampling(spec: &Spec, prompt_index: u32) -> Sampling {
+/// Returns how the tokens after a prompt are chosen: with its own stream of random numbers, the same in every cycle and
+/// whichever rank runs it. `prompt` are its tokens, where they are known.
+pub fn sampling(spec: &Spec, prompt_index: u32, prompt: &[u32]) -> Sampling {
+    let then = by_probability(spec, prompt_index);
+    match spec.decoder.no_repeat_ngram_size {
+        None => then,
+        Some(size) => Sampling::NoRepeat {
+            size,
+            prompt: prompt.to_vec(),
+            then: Box::new(then),
+        },
+    }
+}
+
+fn by_probability(spec: &Spec, prompt_index: u32) -> Sampling {
     let decoder = &spec.decoder;
     let repetition_penalty = decoder.repetition_penalty;
     if !decoder.do_sample {
@@ -184,6 +197,7 @@ pub fn sampling(spec: &Spec, prompt_index: u32) -> Sampling {
         temperature: decoder.temperature,
         top_k: decoder.top_k,
         top_p: decoder.top_p,
+        min_p: decoder.min_p,
         repetition_penalty,
         // An odd constant spreads neighbouring indices over the seeds (Steele et al., SplitMix, 2014).
         seed: decoder.seed.unwrap_or(0) ^ u64::from(prompt_index).wrapping_mul(0x9E37_79B9_7F4A_7C15),

@@ -159,11 +159,12 @@ impl<E: Engine> Runner for InProcess<E> {
 
     async fn run(&self, prompt: PreparedPrompt) -> Result<Outcome, EngineError> {
         let input_tokens = prompt.tokens.len() as u32;
+        let sampling = sampling(&self.spec, prompt.index, &prompt.tokens);
         let generation = Generation {
             tokens: prompt.tokens,
             max_output_tokens: self.spec.max_output_tokens_of(prompt.index),
             min_output_tokens: self.spec.min_output_tokens_of(prompt.index),
-            sampling: sampling(&self.spec, prompt.index),
+            sampling,
             compare: Compare::No,
         };
         let generated = self.engine.generate(generation).await?;

@@ -64,6 +64,11 @@ async fn what_a_server_cannot_be_asked_for_is_refused_with_what_is_accepted() {
             "/max_input_tokens",
             "a server takes text",
         ),
+        (
+            json!({"decoder": {"no_repeat_ngram_size": 3}}),
+            "/decoder/no_repeat_ngram_size",
+            "leave it out",
+        ),
         (json!({"fp_precision": "float16"}), "/fp_precision", "leave it out"),
         (json!({"quantization": "q4k"}), "/quantization", "leave it out"),
         (

@@ -1,3 +1,4 @@
+use super::no_repeat::NoRepeat;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -11,8 +12,17 @@ pub enum Sampling {
         temperature: f64,
         top_k: Option<u32>,
         top_p: Option<f64>,
+        /// The least share of the likeliest token's probability that a token must have.
+        min_p: Option<f64>,
         repetition_penalty: Option<f64>,
         seed: u64,
+    },
+    /// No `size` tokens in a row that stand in prompt and answer come again.
+    NoRepeat {
+        size: u32,
+        prompt: Vec<u32>,
+        /// How the next token is chosen of those that are left; none that is a `NoRepeat` itself.
+        then: Box<Sampling>,
     },
 }
 
@@ -20,6 +30,7 @@ impl Sampling {
     pub fn repetition_penalty(&self) -> Option<f64> {
         match self {
             Self::Greedy { repetition_penalty } | Self::Random { repetition_penalty, .. } => *repetition_penalty,
+            Self::NoRepeat { then, .. } => then.repetition_penalty(),
         }
     }
 }
@@ -28,6 +39,7 @@ impl Sampling {
 /// the softmax of the logits by taking the largest of logit + Gumbel noise, so one seeded stream decides the sequence.
 pub struct TokenChooser {
     sampling: Sampling,
+    no_repeat: Option<NoRepeat>,
     noise: Option<ChaCha8Rng>,
     masked_until: u32,
     end_tokens: Vec<u32>,
@@ -37,12 +49,17 @@ pub struct TokenChooser {
 impl TokenChooser {
     /// `end_tokens` cannot be chosen before `min_output_tokens` tokens are out.
     pub fn new(sampling: Sampling, min_output_tokens: u32, end_tokens: Vec<u32>) -> Self {
+        let (sampling, no_repeat) = match sampling {
+            Sampling::NoRepeat { size, prompt, then } => (*then, Some(NoRepeat::new(size, prompt))),
+            other => (other, None),
+        };
         let noise = match &sampling {
-            Sampling::Greedy { .. } => None,
+            Sampling::Greedy { .. } | Sampling::NoRepeat { .. } => None,
             Sampling::Random { seed, .. } => Some(ChaCha8Rng::seed_from_u64(*seed)),
         };
         Self {
             sampling,
+            no_repeat,
             noise,
             masked_until: min_output_tokens,
             end_tokens,
@@ -60,18 +77,17 @@ impl TokenChooser {
             }
         }
         self.chosen += 1;
-        match (&self.sampling, &mut self.noise) {
-            (
-                Sampling::Random {
-                    temperature,
-                    top_k,
-                    top_p,
-                    ..
-                },
-                Some(noise),
-            ) => sample(logits, *temperature, *top_k, *top_p, noise),
-            _ => argmax(logits),
+        if let Some(no_repeat) = &self.no_repeat {
+            no_repeat.mask(logits);
         }
+        let token = match (&self.sampling, &mut self.noise) {
+            (Sampling::Random { .. }, Some(noise)) => sample(logits, &self.sampling, noise),
+            _ => argmax(logits),
+        }?;
+        if let Some(no_repeat) = &mut self.no_repeat {
+            no_repeat.push(token);
+        }
+        Some(token)
     }
 }
 
@@ -94,13 +110,17 @@ fn argmax(logits: &[f32]) -> Option<u32> {
     Some(position as u32)
 }
 
-fn sample(
-    logits: &[f32],
-    temperature: f64,
-    top_k: Option<u32>,
-    top_p: Option<f64>,
-    noise: &mut ChaCha8Rng,
-) -> Option<u32> {
+fn sample(logits: &[f32], sampling: &Sampling, noise: &mut ChaCha8Rng) -> Option<u32> {
+    let &Sampling::Random {
+        temperature,
+        top_k,
+        top_p,
+        min_p,
+        ..
+    } = sampling
+    else {
+        return None;
+    };
     let finite = logits.iter().enumerate().filter(|(_, logit)| logit.is_finite());
     let largest = finite
         .clone()
@@ -111,6 +131,12 @@ fn sample(
     let mut candidates = finite
         .map(|(token, logit)| (token as u32, scaled(*logit)))
         .collect::<Vec<_>>();
+    // As the likeliest has 0, this is a comparison of probabilities. After temperature, as vLLM and llama.cpp's default order
+    // have it.
+    if let Some(min_p) = min_p {
+        let least = min_p.ln();
+        candidates.retain(|(_, logit)| *logit >= least);
+    }
     if top_k.is_some() || top_p.is_some() {
         candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         candidates.truncate(top_k.map_or(usize::MAX, |k| k as usize));
@@ -150,9 +176,47 @@ mod tests {
             temperature: 1.0,
             top_k,
             top_p,
+            min_p: None,
             repetition_penalty: None,
             seed,
         }
+    }
+
+    #[test]
+    fn min_p_keeps_what_is_likely_beside_the_likeliest() {
+        let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
+        for (min_p, kept) in [(0.5, 2), (0.61, 1), (0.39, 3), (1.0, 1)] {
+            let mut sampling = random(3, None, None);
+            if let Sampling::Random { min_p: of_it, .. } = &mut sampling {
+                *of_it = Some(min_p);
+            }
+            let mut chooser = TokenChooser::new(sampling, 0, vec![]);
+            let drawn: std::collections::BTreeSet<_> =
+                (0..500).map(|_| chooser.choose(&mut logits.clone()).unwrap()).collect();
+            assert_eq!(drawn, (0..kept).collect(), "{min_p}");
+        }
+    }
+
+    #[test]
+    fn no_tokens_in_a_row_come_again_of_the_prompt_or_of_the_answer() {
+        let greedy = |size, prompt: &[u32]| Sampling::NoRepeat {
+            size,
+            prompt: prompt.to_vec(),
+            then: Box::new(Sampling::Greedy {
+                repetition_penalty: None,
+            }),
+        };
+        let answer = |sampling| {
+            let mut chooser = TokenChooser::new(sampling, 0, vec![]);
+            (0..5)
+                .map_while(|_| chooser.choose(&mut [4.0, 3.0, 2.0, 1.0]))
+                .collect::<Vec<_>>()
+        };
+        // What followed a token does not follow it again, or two tokens of three.
+        assert_eq!(answer(greedy(2, &[9, 0, 9])), [1, 0, 0, 1, 1]);
+        assert_eq!(answer(greedy(3, &[])), [0, 0, 0, 1, 0]);
+        // Each once, and then there is none left.
+        assert_eq!(answer(greedy(1, &[2])), [0, 1, 3]);
     }
 
     #[test]
@@ -218,6 +282,7 @@ mod tests {
                     temperature,
                     top_k,
                     top_p,
+                    min_p: None,
                     repetition_penalty: None,
                     seed: 1,
                 };
