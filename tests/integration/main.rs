@@ -50,6 +50,7 @@ mod log_output;
 mod logs;
 mod many_servers;
 mod marked_prompt;
+mod memory_peaks;
 mod meter_command;
 mod metrics;
 mod misbehaving_sensors;

@@ -39,8 +39,19 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
         failed_requests: whole_count(ranks().map(|rank| rank.inference.failed_requests)),
+        peak_gpu_memory_bytes: peak(groups, |rank| rank.peak_gpu_memory_bytes),
+        peak_host_memory_bytes: peak(groups, |rank| rank.peak_host_memory_bytes),
         ..of_requests(ranks().flat_map(|rank| &rank.requests))
     }
+}
+
+/// Returns the largest of the cycles' sums over ranks; `None` where one rank's peak is not known in one cycle.
+fn peak(groups: &[Group<'_>], of: fn(&InferenceMetrics) -> Option<u64>) -> Option<u64> {
+    let cycles = groups.iter();
+    let sums: Option<Vec<u64>> = cycles
+        .map(|group| whole_count(group.ranks.iter().map(|rank| of(&rank.inference))))
+        .collect();
+    sums?.into_iter().max()
 }
 
 /// Returns the output tokens of all ranks together for each second of the time in which any of them was measured.
@@ -110,6 +121,25 @@ fn intervals_ms(moments: impl Iterator<Item = f64> + Clone) -> impl Iterator<Ite
 mod tests {
     use super::*;
     use crate::fixtures::requests::{request, window};
+
+    #[test]
+    fn a_peak_of_all_is_the_largest_sum_over_ranks_and_unknown_where_one_is() {
+        use crate::fixtures::rank_cycle;
+        let mut cycles = [
+            rank_cycle(0, 0, 0.0, 1.0),
+            rank_cycle(1, 0, 0.0, 1.0),
+            rank_cycle(0, 1, 2.0, 3.0),
+            rank_cycle(1, 1, 2.0, 3.0),
+        ];
+        for (cycle, bytes) in cycles.iter_mut().zip([5, 6, 9, 1]) {
+            cycle.inference.peak_host_memory_bytes = Some(bytes);
+        }
+        let of_all = |cycles: &[_]| aggregate(&crate::group::groups(cycles, &[]));
+        assert_eq!(of_all(&cycles).peak_host_memory_bytes, Some(11));
+        assert_eq!(of_all(&cycles).peak_gpu_memory_bytes, None);
+        cycles[3].inference.peak_host_memory_bytes = None;
+        assert_eq!(of_all(&cycles).peak_host_memory_bytes, None);
+    }
 
     fn close(value: Option<f64>, expected: f64) {
         let value = value.expect("is known");

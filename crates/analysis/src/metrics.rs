@@ -9,6 +9,7 @@ mod explanation;
 mod figures;
 mod inference;
 mod latencies;
+mod memory;
 mod metric;
 mod reasons;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub fn all() -> &'static [Metric] {
         let groups = [
             inference::METRICS,
             latencies::METRICS,
+            memory::METRICS,
             energy::METRICS,
             compute::METRICS,
             roofline::METRICS,

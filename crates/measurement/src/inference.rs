@@ -195,6 +195,10 @@ pub struct InferenceMetrics {
     pub p90_e2e_ms: Option<f64>,
     #[serde(default)]
     pub p99_e2e_ms: Option<f64>,
+    #[serde(default)]
+    pub peak_gpu_memory_bytes: Option<u64>,
+    #[serde(default)]
+    pub peak_host_memory_bytes: Option<u64>,
 }
 
 /// The raw result of one rank in one cycle.

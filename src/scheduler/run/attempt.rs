@@ -11,6 +11,7 @@ use super::engine::EngineProgram;
 use super::engine_pids::EnginePids;
 use super::failure::Stop;
 use super::fit::fits;
+use super::host_memory::HostMemory;
 use super::milestones::Milestones;
 use super::observations::timeseries;
 use super::prompts;
@@ -271,7 +272,14 @@ impl Run {
             let compute = ComputeCount::new(model, &self.record.spec, &driven.loads, gpus);
             self.measured(pids, &[]).figure(metric, driven, cycle, &compute)
         };
+        let meter = &self.context.resources.meter;
+        let of_server = server
+            .as_ref()
+            .map(|server| tokio::task::block_in_place(|| vec![server.processes.computing(meter)]));
+        let of_ranks = || ranks.pids().into_iter().map(|pid| vec![pid]).collect();
+        let host_memory = HostMemory::new(meter, of_server.unwrap_or_else(of_ranks));
         let drive = Drive {
+            host_memory: &host_memory,
             figure: &figure,
             context: &self.context,
             id: self.record.id,

@@ -109,7 +109,9 @@ impl Measured<'_> {
 
     fn rank_cycle(&self, pass: &RankPass, compute: &ComputeCount, bare: &IdleState) -> RankCycle {
         let gpus = self.spec.gpus_of_rank(pass.rank);
-        let inference = joulemark_analysis::inference_of(&pass.requests, &pass.failed, &pass.window);
+        let mut inference = joulemark_analysis::inference_of(&pass.requests, &pass.failed, &pass.window);
+        inference.peak_gpu_memory_bytes = self.meter.peak_gpu_memory_bytes(gpus, &pass.window);
+        inference.peak_host_memory_bytes = pass.peak_host_memory_bytes;
         let compute = compute.count(pass.rank, &pass.requests, &pass.window, gpus);
         let mut energy = self.meter.read(&pass.window, gpus, self.pids.of_rank(pass.rank));
         energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::driven::{Driven, RankPass};
 use super::failure::Stop;
+use super::host_memory::HostMemory;
 use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
 use super::ranks::{Ranks, Waiting};
@@ -27,6 +28,7 @@ pub struct Drive<'a> {
     pub model: &'a LocatedModel,
     /// Where the engine listens, when it is a server.
     pub server: Option<ServerJob>,
+    pub host_memory: &'a HostMemory,
     /// What a stop rule looks at.
     pub figure: &'a FigureOf<'a>,
 }
@@ -166,6 +168,7 @@ impl Drive<'_> {
     }
 
     async fn cycle(&self, ranks: &mut Ranks, cycle: u32, driven: &mut Driven) -> Result<(), Stop> {
+        tokio::task::block_in_place(|| self.host_memory.reset_peaks());
         self.edge().await?;
         ranks.order_all(|_| Order::Measure { cycle }).await;
         let mut passes = Vec::new();
@@ -184,6 +187,7 @@ impl Drive<'_> {
                         failed: Vec::new(),
                         load_generator: None,
                         server_report: None,
+                        peak_host_memory_bytes: tokio::task::block_in_place(|| self.host_memory.peak_bytes(rank)),
                     });
                 }
                 Report::Request { cycle: of, request } if of == cycle => {

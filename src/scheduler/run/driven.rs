@@ -17,6 +17,8 @@ pub struct RankPass {
     pub failed: Vec<FailedRequest>,
     pub load_generator: Option<LoadGenerator>,
     pub server_report: Option<ServerReport>,
+    /// Most resident memory of the rank's processes, as far as they can be told.
+    pub peak_host_memory_bytes: Option<u64>,
 }
 
 /// All that the workers reported.

@@ -37,6 +37,19 @@ impl HostMeter {
         log.gpu(uuid).map(|history| GpuState::at(history, Monotonic::now()))
     }
 
+    /// Returns the most memory in use on each of these GPUs over `window`, as sampled, summed; `None` without a GPU, and where
+    /// one does not tell.
+    pub fn peak_gpu_memory_bytes(&self, gpu_uuids: &[String], window: &Window) -> Option<u64> {
+        let span = Span::from(window);
+        let log = self.0.telemetry.lock();
+        let peak = |uuid: &String| log.gpu(uuid)?.peak_memory_bytes(span);
+        gpu_uuids
+            .iter()
+            .map(peak)
+            .try_fold(0, |sum, peak| Some(sum + peak?))
+            .filter(|_| !gpu_uuids.is_empty())
+    }
+
     /// Returns a warning for all that disturbed these GPUs and the host's CPUs in these cycles: other processes, lowered
     /// clocks, heat, settings that cost energy.
     pub fn disturbances(&self, watched: &Watched) -> Vec<Warning> {

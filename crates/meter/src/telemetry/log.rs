@@ -106,6 +106,12 @@ impl GpuHistory {
         });
         held.filter(|(_, sec)| *sec > 0.0).collect()
     }
+
+    /// Returns the most memory in use of all samples that hold for a part of `span`; `None` where none tells.
+    pub fn peak_memory_bytes(&self, span: Span) -> Option<u64> {
+        let samples = self.during(span).into_iter();
+        samples.filter_map(|(sample, _)| sample.slow.memory_used_bytes).max()
+    }
 }
 
 #[derive(Clone, Debug)]
