@@ -78,6 +78,7 @@ mod tests {
         assert_eq!(
             messages,
             [
+                "peak_gpu_memory_bytes: no GPU was leased",
                 "gpu_energy_j: no GPU was leased",
                 "host_idle_energy_j: there is no idle baseline of the CPU: the host's rest was not looked at",
                 "gpu_power_w: no GPU was leased",

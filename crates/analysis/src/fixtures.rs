@@ -9,7 +9,7 @@ use joulemark_experiment::report::Timing;
 use joulemark_experiment::{DecoderRequest, Device, ExperimentRequest, Prompts, Resolved, Spec};
 use joulemark_measurement::{
     ComputeMetrics, Confidence, CpuPlacement, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
-    LoadReport, Machine, RankCycle, SourceReading,
+    InferenceMetrics, LoadReport, Machine, RankCycle, SourceReading,
 };
 
 pub fn energy(gpu_j: Option<f64>, cpu_j: Option<f64>, dram_j: Option<f64>) -> EnergyMetrics {
@@ -35,7 +35,10 @@ pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
         cycle,
         gpus: Vec::new(),
         window,
-        inference: super::inference_of(&requests, &[], &window),
+        inference: InferenceMetrics {
+            peak_host_memory_bytes: Some(1 << 30),
+            ..super::inference_of(&requests, &[], &window)
+        },
         energy: EnergyMetrics {
             duration_sec: Some(end - start),
             ..energy(None, Some(20.0), Some(2.0))
