@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod compute;
 pub mod conclude;
+mod cooling;
 pub mod crash_note;
 pub mod digests;
 pub mod drive;

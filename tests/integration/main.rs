@@ -15,6 +15,7 @@ mod client_waits;
 mod command_line;
 mod compare;
 mod compatibility;
+mod cooling;
 mod database;
 mod database_file;
 mod descendants;

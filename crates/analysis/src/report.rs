@@ -3,7 +3,7 @@ use super::checks::{idle_gpus, server_warnings};
 use super::complete::cycle_spread;
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
-use joulemark_experiment::report::{ModelFacts, Report, StopReport, Timing};
+use joulemark_experiment::report::{CycleStart, ModelFacts, Report, StopReport, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
@@ -24,6 +24,8 @@ pub struct ReportInput<'a> {
     pub loads: Vec<LoadReport>,
     /// How each rank was warmed up.
     pub warm_ups: Vec<WarmUpReport>,
+    /// How each cycle waited for its GPUs to cool.
+    pub cycle_starts: Vec<CycleStart>,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
     pub model: ModelFacts,
@@ -43,6 +45,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
     warnings.extend(idle_gpus(&input.loads, input.cycles));
     warnings.extend(not_steady(&input.warm_ups));
+    warnings.extend(not_cooled(input.spec, &input.cycle_starts));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
     let statistics = statistics(&aggregate.cycles);
@@ -58,6 +61,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
         warm_ups: input.warm_ups,
+        cycle_starts: input.cycle_starts,
         stop: input.stop,
         statistics,
         request_percentiles: request_percentiles(input.cycles),
@@ -99,6 +103,22 @@ fn not_steady(warm_ups: &[WarmUpReport]) -> Option<Warning> {
     })
 }
 
+fn not_cooled(spec: &Spec, starts: &[CycleStart]) -> Option<Warning> {
+    let bound = spec.start_below_temperature_c?;
+    let told = |start: &CycleStart| match start.temperature_c {
+        Some(temperature) => format!("{} at {temperature} °C after {:.0} s", start.cycle, start.waited_sec),
+        None => format!("{} with a GPU that does not tell its temperature", start.cycle),
+    };
+    let warm: Vec<String> = starts.iter().filter(|start| !start.is_below).map(told).collect();
+    (!warm.is_empty()).then(|| Warning {
+        code: WarningCode::NotCooled,
+        message: format!(
+            "cycles began with a GPU that was not below start_below_temperature_c, which is {bound}: cycle {}",
+            warm.join(", ")
+        ),
+    })
+}
+
 fn truncation(spec: &Spec, prompts: u32) -> Option<Warning> {
     let limit = spec.max_input_tokens.filter(|_| prompts > 0)?;
     let message = format!("{prompts} prompts were cut to max_input_tokens, which is {limit}");
@@ -127,6 +147,7 @@ mod tests {
             machine: machine(),
             loads: vec![load(0)],
             warm_ups: Vec::new(),
+            cycle_starts: Vec::new(),
             stop: None,
             model: ModelFacts {
                 format: None,

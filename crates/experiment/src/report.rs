@@ -160,6 +160,20 @@ pub enum CiMethod {
     BcaBootstrap,
 }
 
+/// How a cycle waited for its GPUs to cool.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CycleStart {
+    /// From 0.
+    pub cycle: u32,
+    /// Seconds that it waited.
+    pub waited_sec: f64,
+    /// Of the warmest GPU when the wait was over, in degrees Celsius; null where one does not tell.
+    pub temperature_c: Option<u32>,
+    /// Whether all were below `start_below_temperature_c`; else the cycle began after `max_cooling_sec`, or at once where a
+    /// GPU does not tell.
+    pub is_below: bool,
+}
+
 /// How a stop rule ended an experiment. A rule that looks after each cycle ends more often where the interval is narrow by
 /// chance: its 95 % interval held the true mean in 92 to 95 % of simulated experiments (docs/methodology.md).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -226,6 +240,9 @@ pub struct Report {
     /// How the stop rule ended the cycles; null without one.
     #[serde(default)]
     pub stop: Option<StopReport>,
+    /// How warm the GPUs were when each cycle began; empty without `start_below_temperature_c`.
+    #[serde(default)]
+    pub cycle_starts: Vec<CycleStart>,
     /// How each rank was warmed up; empty in results of before this was told.
     #[serde(default)]
     pub warm_ups: Vec<WarmUpReport>,

@@ -90,6 +90,10 @@ pub fn resolve(
     );
     sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
+    if let Some(bound) = spec.start_below_temperature_c.filter(|_| spec.gpu_count == 0) {
+        let detail = format!("is {bound} degrees of GPUs, and none is leased; leave it out, or set gpus or gpu_count");
+        problems.push(FieldProblem::new("/start_below_temperature_c", detail));
+    }
     problems.extend(line_problems(&spec, model.and_then(|model| model.max_context_tokens)));
     if let Some(model) = model {
         model_limits(&spec, model, &mut problems);

@@ -29,6 +29,14 @@ fn default_request_timeout_sec() -> u32 {
     DEFAULT_REQUEST_TIMEOUT_SEC
 }
 
+/// Longer than a board takes to come from its limit to near its idle temperature.
+const DEFAULT_MAX_COOLING_SEC: u32 = 600;
+
+/// Returns the wait of an experiment that was stored before there was one.
+fn default_max_cooling_sec() -> u32 {
+    DEFAULT_MAX_COOLING_SEC
+}
+
 /// The fields whose value follows from more than themselves: from other fields, the host or the model.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -242,6 +250,19 @@ fields! {
         /// Seconds for which the workers stay idle between one cycle and the next.
         #[serde(default)]
         u32 = 0, "Idle rest between cycles, seconds.";
+
+    /// Begin each cycle only once every one of the GPUs is cooler than this, in degrees Celsius. Default: whatever they have.
+    start_below_temperature_c: u32 [minimum = 1, maximum = 150] =>
+        /// Below how many degrees Celsius all GPUs must be before a cycle begins; null for no such wait.
+        #[serde(default)]
+        Option<u32> = None, "Each cycle begins with the GPUs cooler than this, degrees Celsius.";
+
+    /// Most seconds to wait for `start_below_temperature_c` before a cycle: it begins then all the same, and the result says so.
+    /// Default 600.
+    max_cooling_sec: u32 [minimum = 1, maximum = 3600] =>
+        /// Most seconds to wait for `start_below_temperature_c` before a cycle.
+        #[serde(default = "default_max_cooling_sec")]
+        u32 = DEFAULT_MAX_COOLING_SEC, "Most seconds to wait for the GPUs to cool.";
 
     /// `host` runs it alone on its host, for clean CPU energy. Default `devices`.
     isolation: Isolation =>

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 /// - `engine_not_found`: the processes of a server cannot be told, so that no energy is attributed to it, or were found in
 ///   another way than the configuration names first
 /// - `not_steady`: a warm-up ended before its iterations were alike
+/// - `not_cooled`: a cycle began with a GPU that was warmer than `start_below_temperature_c`
 /// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -63,6 +64,7 @@ pub enum WarningCode {
     EngineNotFound,
     LoadGeneratorLate,
     NotSteady,
+    NotCooled,
 }
 
 /// Something a careful reader should know about a result.

@@ -62,6 +62,7 @@ impl Measured<'_> {
             machine: ran_on.machine,
             loads: driven.loads.clone(),
             warm_ups: driven.warm_up_reports.clone(),
+            cycle_starts: driven.cycle_starts.clone(),
             stop: driven.stop,
             model: ran_on.model,
             truncated_prompts: driven.truncated_prompts,
@@ -143,7 +144,8 @@ fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Mono
         .map(|pass| pass.cycle)
         .max()
         .map_or(0, |last| last + 1);
-    let cooldown_sec = f64::from(cycles.saturating_sub(1)) * f64::from(spec.cooldown_sec);
+    let waited_sec: f64 = driven.cycle_starts.iter().map(|start| start.waited_sec).sum();
+    let cooldown_sec = f64::from(cycles.saturating_sub(1)) * f64::from(spec.cooldown_sec) + waited_sec;
     let measuring_sec = (0..cycles)
         .map(|cycle| union_sec(&driven.windows_of(cycle)))
         .sum::<f64>();

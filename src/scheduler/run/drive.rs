@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::cooling::Cooling;
 use super::driven::{Driven, RankPass};
 use super::failure::Stop;
 use super::host_memory::HostMemory;
@@ -66,6 +67,15 @@ impl Drive<'_> {
             if cycle > 0 && self.spec.cooldown_sec > 0 {
                 let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
                 ranks.rest_for(period, "cooling down").await?;
+            }
+            if let Some(bound_c) = self.spec.start_below_temperature_c {
+                let cooling = Cooling {
+                    meter: &self.context.resources.meter,
+                    gpus: &self.spec.gpus,
+                    bound_c,
+                    patience: Duration::from_secs(u64::from(self.spec.max_cooling_sec)),
+                };
+                driven.cycle_starts.push(cooling.wait(ranks, cycle).await?);
             }
             self.context.progress.cycle(self.id, cycle, Monotonic::now());
             let phase = self.trace.phase("cycle");

@@ -1,7 +1,7 @@
 //! What the workers of one run reported.
 
 use joulemark_analysis::hull;
-use joulemark_experiment::report::{ModelFacts, StopReport};
+use joulemark_experiment::report::{CycleStart, ModelFacts, StopReport};
 use joulemark_measurement::{
     FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, WarmUpReport, Window,
 };
@@ -27,6 +27,8 @@ pub struct Driven {
     pub loads: Vec<LoadReport>,
     /// Each rank's warm-up.
     pub warm_ups: Vec<(u32, Window)>,
+    /// How each cycle waited for its GPUs to cool.
+    pub cycle_starts: Vec<CycleStart>,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
     /// How each rank was warmed up, where it says so.

@@ -213,6 +213,7 @@ pub fn report() -> Report {
         batch_steps: None,
         stop: None,
         warm_ups: Vec::new(),
+        cycle_starts: Vec::new(),
         statistics: BTreeMap::new(),
         request_percentiles: BTreeMap::new(),
         machine: Machine {
