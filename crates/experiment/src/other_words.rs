@@ -341,7 +341,7 @@ mod tests {
         let said = said(&json!({
             "config_name": "old-words", "model_name": "m.gguf", "max_input_tokens": 32, "max_new_tokens": 16,
             "num_input_prompts": 4, "random_seed": 42, "batching": {"strategy": "static", "batch_size": 2},
-            "decoder": {"preset": "creative", "temperature": 0.9, "min_p": 0.05, "no_repeat_ngram_size": 3},
+            "decoder": {"preset": "creative", "temperature": 0.9, "typical_p": 0.95, "penalty_alpha": 0.6},
         }));
         for (pointer, name) in [
             ("/max_new_tokens", "`max_output_tokens`"),
@@ -354,8 +354,8 @@ mod tests {
         for pointer in [
             "/batching/strategy",
             "/decoder/preset",
-            "/decoder/min_p",
-            "/decoder/no_repeat_ngram_size",
+            "/decoder/typical_p",
+            "/decoder/penalty_alpha",
         ] {
             assert!(detail(&said, pointer).contains("none like it"), "{said:#?}");
         }
