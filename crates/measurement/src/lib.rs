@@ -5,6 +5,7 @@ mod backoff;
 mod batch;
 pub mod clock;
 mod compute;
+mod compute_capability;
 mod energy;
 mod idle;
 mod inference;
@@ -20,6 +21,7 @@ mod warning;
 pub use backoff::Backoff;
 pub use batch::{BatchCheck, BatchSteps, BatchVerdict, PassedOver, StepCount};
 pub use compute::{ComputeMetrics, Roofline};
+pub use compute_capability::{ComputeCapability, NotACapability};
 pub use energy::{
     Baseline, BaselineKind, Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind,
     Phase, PhaseEnergy, SourceReading,

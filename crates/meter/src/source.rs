@@ -15,7 +15,7 @@ use serde::Serialize;
 use self::current_call::CurrentCall;
 use super::telemetry::TelemetrySource;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
+use joulemark_measurement::{ComputeCapability, EnergyDomain, EnergyMethod, EnergySourceKind};
 use same_register::SameRegister;
 
 /// The part of the host that a source measures: the identity that survives a reordering.
@@ -297,6 +297,9 @@ pub struct GpuDevice {
     pub uuid: String,
     /// As NVML names it.
     pub name: Option<String>,
+    /// Which kernels run on it, as NVIDIA counts, e.g. `9.0`; null when NVML does not tell.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub compute_capability: Option<ComputeCapability>,
     /// Total memory of the board in bytes.
     pub memory_bytes: Option<u64>,
     /// Version of the NVIDIA driver.

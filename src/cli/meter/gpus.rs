@@ -83,6 +83,7 @@ mod tests {
             index,
             uuid: uuid.to_owned(),
             name: Some("H100".to_owned()),
+            compute_capability: None,
             memory_bytes: None,
             driver_version: None,
             energy_method: None,

@@ -116,6 +116,7 @@ mod tests {
             index: 0,
             uuid: uuid.to_owned(),
             name: Some(name.to_owned()),
+            compute_capability: None,
             memory_bytes: None,
             driver_version: None,
             energy_method: None,

@@ -38,6 +38,7 @@ fn devices() -> Devices {
         index,
         uuid: uuid.to_owned(),
         name: None,
+        compute_capability: None,
         memory_bytes: None,
         driver_version: None,
         energy_method: None,

@@ -12,7 +12,7 @@ use super::{AVERAGING_SEC, Board, LAST_INSTANT_USAGE, MIG, PowerReading, REFRESH
 use crate::source::current_call::CurrentCall;
 use crate::source::{Finding, GpuDevice, Place, SourceDescription, SourceId, UNIDENTIFIED_GPU};
 use joulemark_measurement::units::MILLIWATTS_PER_WATT;
-use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
+use joulemark_measurement::{ComputeCapability, EnergyDomain, EnergyMethod, EnergySourceKind};
 
 /// Said of a board that shows nothing else.
 const NOTHING: &str = "no energy counter, and power is answered as 0 W with success, which no board that runs draws: its energy is unknown";
@@ -62,6 +62,7 @@ fn unidentified(index: u32, name: Option<String>) -> GpuDevice {
         index,
         uuid: format!("{UNIDENTIFIED_GPU}{index}"),
         name,
+        compute_capability: None,
         memory_bytes: None,
         driver_version: None,
         energy_method: None,
@@ -108,11 +109,15 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
         (Err(_), PowerReading::Missing) => None,
         (Err(_), _) => Some(EnergyMethod::PowerIntegration),
     };
-    call.begin("nvmlDeviceGetName, nvmlDeviceGetMemoryInfo, nvmlDeviceGetMigMode or a power limit's call");
+    call.begin(
+        "nvmlDeviceGetName, nvmlDeviceGetCudaComputeCapability, nvmlDeviceGetMemoryInfo, nvmlDeviceGetMigMode or a power \
+         limit's call",
+    );
     let gpu = GpuDevice {
         index,
         uuid: uuid.clone(),
         name: device.name().ok(),
+        compute_capability: compute_capability(&device),
         memory_bytes: device.memory_info().ok().map(|memory| memory.total),
         driver_version: None,
         energy_method: method,
@@ -168,6 +173,13 @@ fn highest_limit_w(device: &Device<'_>) -> Option<f64> {
         .map(|limits| limits.max_limit);
     let milliwatts = highest.or_else(|_| device.enforced_power_limit()).ok()?;
     (milliwatts > 0).then(|| f64::from(milliwatts) / MILLIWATTS_PER_WATT)
+}
+
+/// Returns the board's compute capability; `None` where the driver does not tell, or says what none has.
+fn compute_capability(device: &Device<'_>) -> Option<ComputeCapability> {
+    let told = device.cuda_compute_capability().ok()?;
+    let (major, minor) = (u32::try_from(told.major).ok()?, u32::try_from(told.minor).ok()?);
+    (major > 0 && minor < 10).then_some(ComputeCapability { major, minor })
 }
 
 /// Returns what `nvmlDeviceGetPowerUsage` shows on this board. Where its architecture is not told, the reading that is
