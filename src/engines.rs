@@ -5,20 +5,21 @@ pub mod attached;
 mod describe;
 pub mod environment;
 mod identity;
+mod problem;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use joulemark_experiment::{DEFAULT_ENGINE, OfferedEngine};
+use joulemark_experiment::{DEFAULT_ENGINE, OfferedEngine, refused_board};
+use joulemark_measurement::ComputeCapability;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_worker::protocol;
-use thiserror::Error;
 
 use describe::NoDescription;
 use identity::Identity;
-use joulemark_measurement::quoted;
+pub use problem::EngineProblem;
 
 /// The engine of every experiment that names none.
 pub const MISTRAL: &str = DEFAULT_ENGINE;
@@ -36,55 +37,12 @@ pub struct FoundEngine {
     pub offer: OfferedEngine,
 }
 
-/// Why an engine cannot be started; each says what mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum EngineProblem {
-    #[error(
-        "the engine {} is not here: there is no program joulemark-{name} in {looked}. Build it with `cargo build \
-         --release`, or name its folder by engine_dir", quoted(.name)
-    )]
-    Missing { name: String, looked: String },
-    #[error("the engine {} does not work: {program} --describe {reason}", quoted(.name))]
-    Silent {
-        name: String,
-        program: String,
-        reason: NoDescription,
-    },
-    #[error(
-        "the engine {} ({program}) speaks version {theirs} of the worker protocol, this service version {ours}: \
-         one of the two was upgraded alone. Install both, then restart the service", quoted(.name)
-    )]
-    OtherProtocol {
-        name: String,
-        program: String,
-        theirs: u32,
-        ours: u32,
-    },
-}
-
-impl EngineProblem {
-    /// Returns the same for a client, whom the server's programs and folders do not concern.
-    pub fn for_clients(&self) -> String {
-        match self {
-            Self::Missing { name, .. } => format!(
-                "the engine {} is not installed on this server: its admin builds it with `cargo build --release`, and \
-                 `joulemark doctor` says there where it was looked for",
-                quoted(name)
-            ),
-            Self::Silent { name, reason, .. } => match reason {
-                // What it printed may name files.
-                NoDescription::NotRead { .. } => {
-                    format!("the engine {} does not work: it does not describe itself", quoted(name))
-                }
-                reason => format!("the engine {} does not work: it {reason}", quoted(name)),
-            },
-            Self::OtherProtocol { name, theirs, ours, .. } => format!(
-                "the engine {} speaks version {theirs} of the worker protocol, this service version {ours}: its admin \
-                 installs both again, then must restart the service",
-                quoted(name)
-            ),
-        }
-    }
+/// What can be started here, and what cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// One of each program.
+    pub offered: Vec<OfferedEngine>,
+    pub problems: Vec<EngineProblem>,
 }
 
 /// The engines of this host. Clones share what they know.
@@ -129,7 +87,8 @@ impl Engines {
         ))
     }
 
-    fn in_folders(folders: Vec<PathBuf>) -> Self {
+    /// Looks in these folders alone.
+    pub fn in_folders(folders: Vec<PathBuf>) -> Self {
         Self(Arc::new(Shared {
             folders,
             patience: describe::PATIENCE,
@@ -137,54 +96,152 @@ impl Engines {
         }))
     }
 
-    /// Finds the engine and what it is. Blocks while a program that was not asked yet, or has changed since, describes
-    /// itself.
+    /// Finds the engine's program for the CPU and what it is. Blocks while a program that was not asked yet, or has changed
+    /// since, describes itself.
     ///
     /// # Errors
     /// [`EngineProblem`].
     pub fn find(&self, name: &str) -> Result<FoundEngine, EngineProblem> {
-        let Some((program, identity)) = self.locate(name) else {
-            let shown = self.0.folders.iter().map(|folder| folder.display().to_string());
-            return Err(EngineProblem::Missing {
+        let located = self.0.folders.iter().find_map(|folder| {
+            let program = folder.join(format!("joulemark-{name}"));
+            Identity::of_program(&program).map(|identity| (program, identity))
+        });
+        match located {
+            Some((program, identity)) => self.examined(name, None, program, identity),
+            None => {
+                let shown = self.0.folders.iter().map(|folder| folder.display().to_string());
+                Err(EngineProblem::Missing {
+                    name: name.to_owned(),
+                    looked: shown.collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    }
+
+    /// Finds the program that computes on all of these boards: of several the one that was built for the latest. Blocks
+    /// as [`Engines::find`] does.
+    ///
+    /// # Errors
+    /// [`EngineProblem`]; where a program fits by its name and does not work, why not.
+    pub fn find_for_gpus(
+        &self,
+        name: &str,
+        boards: &[Option<ComputeCapability>],
+    ) -> Result<FoundEngine, EngineProblem> {
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        for program in self.find_each(name) {
+            match program {
+                Ok(program) => found.push(program),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let fits = |program: &&FoundEngine| boards.iter().all(|board| program.offer.computes_on(*board));
+        if let Some(best) = found
+            .iter()
+            .filter(fits)
+            .max_by_key(|program| program.offer.compute_capability)
+        {
+            return Ok(best.clone());
+        }
+        if let Some(broken) = problems.into_iter().find(|problem| problem.is_of_a_program_for(boards)) {
+            return Err(broken);
+        }
+        let offered = found.into_iter().map(|program| program.offer).collect::<Vec<_>>();
+        let refused = boards.iter().find_map(|board| refused_board(&offered, &[], *board));
+        Err(match refused {
+            Some(why) => EngineProblem::NoneFits { why },
+            None => EngineProblem::NoneFitsAll {
                 name: name.to_owned(),
-                looked: shown.collect::<Vec<_>>().join(", "),
-            });
-        };
+                boards: boards
+                    .iter()
+                    .flatten()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            },
+        })
+    }
+
+    /// Finds all programs of an engine: that for the CPU, then those for GPUs.
+    fn find_each(&self, name: &str) -> Vec<Result<FoundEngine, EngineProblem>> {
+        let for_gpus = self.programs_for_gpus(name).into_iter();
+        let for_gpus =
+            for_gpus.map(|(built_for, (program, identity))| self.examined(name, Some(built_for), program, identity));
+        [self.find(name)].into_iter().chain(for_gpus).collect()
+    }
+
+    /// Finds every program of every known engine; blocks as [`Engines::find`] does.
+    pub fn find_all(&self) -> Vec<Result<FoundEngine, EngineProblem>> {
+        KNOWN.iter().flat_map(|name| self.find_each(name)).collect()
+    }
+
+    /// Lists what can be started here and what cannot, for clients and other nodes to know; blocks as [`Engines::find`]
+    /// does. An engine without a program for the CPU is not offered.
+    pub fn look(&self) -> Look {
+        let mut look = Look::default();
+        for name in KNOWN {
+            let (mut offered, mut has_cpu) = (Vec::new(), false);
+            for (position, program) in self.find_each(name).into_iter().enumerate() {
+                has_cpu |= position == 0 && program.is_ok();
+                match program {
+                    Ok(program) => offered.push(program.offer),
+                    Err(problem) => look.problems.push(problem),
+                }
+            }
+            if has_cpu {
+                look.offered.append(&mut offered);
+            }
+        }
+        look
+    }
+
+    /// Lists the files `joulemark-NAME-sm90` and the like by their capability; of equal names the first folder's.
+    fn programs_for_gpus(&self, name: &str) -> BTreeMap<ComputeCapability, (PathBuf, Identity)> {
+        let prefix = format!("joulemark-{name}-sm");
+        let mut programs = BTreeMap::new();
+        for folder in &self.0.folders {
+            for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let file_name = file.file_name();
+                let number = file_name.to_str().and_then(|file_name| file_name.strip_prefix(&prefix));
+                let built_for = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+                let Some(built_for) = built_for.and_then(|number| number.parse::<ComputeCapability>().ok()) else {
+                    continue;
+                };
+                let program = file.path();
+                if let Some(identity) = Identity::of_program(&program) {
+                    programs.entry(built_for).or_insert((program, identity));
+                }
+            }
+        }
+        programs
+    }
+
+    fn examined(
+        &self,
+        name: &str,
+        built_for: Option<ComputeCapability>,
+        program: PathBuf,
+        identity: Identity,
+    ) -> Result<FoundEngine, EngineProblem> {
         let shown = program.display().to_string();
         let said = self.described(&program, identity);
-        let offer = said.and_then(|offer| describe::named(offer, name));
+        let offer = said.and_then(|offer| describe::held_to_its_name(offer, name, built_for));
         let offer = offer.map_err(|reason| EngineProblem::Silent {
             name: name.to_owned(),
+            built_for,
             program: shown.clone(),
             reason,
         })?;
         if offer.protocol_version != protocol::VERSION {
             return Err(EngineProblem::OtherProtocol {
                 name: name.to_owned(),
+                built_for,
                 program: shown,
                 theirs: offer.protocol_version,
                 ours: protocol::VERSION,
             });
         }
         Ok(FoundEngine { program, offer })
-    }
-
-    /// Finds every known engine; blocks as [`Engines::find`] does.
-    pub fn find_all(&self) -> Vec<Result<FoundEngine, EngineProblem>> {
-        KNOWN.iter().map(|name| self.find(name)).collect()
-    }
-
-    /// Lists what can be started here, for other nodes to know; blocks as [`Engines::find`] does.
-    pub fn offered(&self) -> Vec<OfferedEngine> {
-        let usable = self.find_all().into_iter().filter_map(Result::ok);
-        usable.map(|found| found.offer).collect()
-    }
-
-    fn locate(&self, name: &str) -> Option<(PathBuf, Identity)> {
-        self.0.folders.iter().find_map(|folder| {
-            let program = folder.join(format!("joulemark-{name}"));
-            Identity::of_program(&program).map(|identity| (program, identity))
-        })
     }
 
     fn described(&self, program: &Path, identity: Identity) -> Result<OfferedEngine, NoDescription> {
@@ -207,98 +264,4 @@ impl Engines {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    /// A folder with an engine that runs `script`.
-    fn engine(folder: &Path, script: &str) -> Engines {
-        let program = folder.join("joulemark-mistral");
-        // Never written over: a program that runs cannot be, and a changed file is another one.
-        let _ = std::fs::remove_file(&program);
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Engines::in_folders(vec![folder.to_owned()])
-    }
-
-    fn says(protocol_version: u32, features: &str) -> String {
-        format!(
-            r#"echo '{{"name": "mistral", "version": "0.1.0", "engine_version": "0.8.1", "features": [{features}],
-            "compiled_cpu_features": ["avx2"], "protocol_version": {protocol_version}}}'; echo asked >>"$0.asked""#
-        )
-    }
-
-    #[test]
-    fn an_engine_is_asked_once_and_again_when_its_file_changes() {
-        let folder = tempfile::tempdir().unwrap();
-        let engines = engine(folder.path(), &says(protocol::VERSION, ""));
-        for _ in 0..3 {
-            assert_eq!(engines.find(MISTRAL).unwrap().offer.engine_version, "0.8.1");
-        }
-        let asked = || std::fs::read_to_string(folder.path().join("joulemark-mistral.asked")).unwrap();
-        assert_eq!(asked().lines().count(), 1);
-        engine(folder.path(), &says(protocol::VERSION, "\"cuda\""));
-        assert_eq!(engines.find(MISTRAL).unwrap().offer.features, ["cuda"]);
-        assert_eq!(asked().lines().count(), 2);
-    }
-
-    #[test]
-    fn an_engine_of_another_protocol_is_not_offered_and_the_mend_is_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let engines = engine(folder.path(), &says(protocol::VERSION + 1, ""));
-        let problem = engines.find(MISTRAL).unwrap_err().to_string();
-        assert!(problem.contains("restart the service"), "{problem}");
-        assert!(engines.offered().is_empty());
-    }
-
-    #[test]
-    fn an_engine_that_is_not_there_says_where_it_was_looked_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let engines = Engines::in_folders(vec![folder.path().to_owned()]);
-        let problem = engines.find(MISTRAL).unwrap_err().to_string();
-        assert!(problem.contains(&folder.path().display().to_string()), "{problem}");
-        assert!(problem.contains("cargo build --release"), "{problem}");
-    }
-
-    #[test]
-    fn a_client_is_told_of_no_folder_and_no_program_of_the_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = Engines::in_folders(vec![folder.path().to_owned()]);
-        let silent = [
-            missing,
-            engine(folder.path(), "echo cannot open /srv/secret/lib.so"),
-            engine(folder.path(), &says(protocol::VERSION + 1, "")),
-        ]
-        .map(|engines| engines.find(MISTRAL));
-        for problem in silent {
-            let said = problem.unwrap_err().for_clients();
-            let name = folder.path().file_name().unwrap().to_str().unwrap();
-            for inner in [name, "/srv", "joulemark-mistral", "--describe"] {
-                assert!(!said.contains(inner), "{inner}: {said}");
-            }
-            assert!(said.starts_with("the engine \"mistral\" "), "{said}");
-        }
-    }
-
-    #[test]
-    fn an_engine_that_hangs_fails_or_talks_nonsense_is_not_offered() {
-        let folder = tempfile::tempdir().unwrap();
-        for (script, reason) in [
-            ("sleep 60", "did not answer within"),
-            ("exit 3", "exit status: 3"),
-            ("echo hello", "answered with"),
-            ("sleep 60 & exec >/dev/null; wait", "did not answer within"),
-            (
-                r#"echo '{"name": "other", "version": "1", "engine_version": "1", "features": [],
-              "compiled_cpu_features": [], "protocol_version": 1}'"#,
-                "says that it is",
-            ),
-        ] {
-            let mut engines = engine(folder.path(), script);
-            Arc::get_mut(&mut engines.0).unwrap().patience = Duration::from_millis(500);
-            let problem = engines.find(MISTRAL).unwrap_err().to_string();
-            assert!(problem.contains(reason), "{script}: {problem}");
-        }
-    }
-}
+mod tests;

@@ -70,7 +70,7 @@ fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
     };
     let sources = meter.read_host(&window).sources;
     let servers = servers::examine(&layered.settings.engines).context("no engine can be asked")?;
-    let examination = Examination::new(sources, meter.devices(), engines.find_all(), servers);
+    let examination = Examination::new(sources, meter.devices(), &engines, servers);
     let text = if arguments.json {
         serde_json::to_string_pretty(&examination)?
     } else {

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use joulemark_experiment::{ExperimentId, Gpu, OfferedEngine, OfferedServer};
+use joulemark_measurement::ComputeCapability;
 use joulemark_store::NodeRecord;
 
 /// A joulemark server that shares this one's database.
@@ -40,8 +41,11 @@ pub struct Node {
     pub prompt_files: Vec<String>,
     /// Whether it fetches models from the hub.
     pub allow_hub: bool,
-    /// Engines that it can start, as each says of itself.
+    /// Engines that it can start, as each says of itself: one entry a program, those for GPUs with their compute
+    /// capability.
     pub engines: Vec<OfferedEngine>,
+    /// Why programs of engines that it has cannot be started, no NVIDIA driver for instance.
+    pub engine_problems: Vec<String>,
     /// Servers that an experiment may name as its `engine`, with what may be set of each.
     pub servers: Vec<OfferedServer>,
     /// What it runs now.
@@ -57,6 +61,11 @@ pub struct NodeGpu {
     pub uuid: String,
     /// As NVML names it.
     pub name: String,
+    /// Which kernels run on it, as NVIDIA counts, e.g. `9.0`; null when NVML does not tell.
+    #[schema(value_type = Option<String>)]
+    pub compute_capability: Option<ComputeCapability>,
+    /// Why no program of the engine `mistral` computes on it, and the command that makes one; null where one does.
+    pub engine_problem: Option<String>,
 }
 
 /// The nodes, by name.
@@ -95,6 +104,8 @@ fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
         index: gpu.index,
         uuid: gpu.uuid,
         name: gpu.name,
+        compute_capability: gpu.compute_capability,
+        engine_problem: gpu.engine_problem,
     };
     Node {
         name: node.name,
@@ -111,6 +122,7 @@ fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {
         prompt_files: capabilities.prompt_files,
         allow_hub: capabilities.allow_hub,
         engines: capabilities.engines,
+        engine_problems: capabilities.engine_problems,
         servers: capabilities.servers,
         running,
     }

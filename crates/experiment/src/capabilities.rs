@@ -3,6 +3,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use joulemark_measurement::ComputeCapability;
+
+use super::gpu_fit::refused_board;
 use super::{Host, Model, OfferedServer};
 
 /// What a node has, as it tells the others.
@@ -23,6 +26,9 @@ pub struct Capabilities {
     /// Servers that its configuration describes as engines; a server of an earlier version has none.
     #[serde(default)]
     pub servers: Vec<OfferedServer>,
+    /// Why programs of engines that it has cannot be started; a server of an earlier version tells none.
+    #[serde(default)]
+    pub engine_problems: Vec<String>,
     /// Engines that it can start. Stored beside the offer, not in it: a server of an earlier version writes none, and
     /// its node then has what was built into it.
     #[serde(skip)]
@@ -52,6 +58,11 @@ pub struct OfferedEngine {
     pub compiled_cpu_features: Vec<String>,
     /// Version of the protocol between the service and its workers that it speaks.
     pub protocol_version: u32,
+    /// Compute capability that its kernels for GPUs were compiled for, e.g. `9.0`; null for the CPU alone, and where the
+    /// program does not tell.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub compute_capability: Option<ComputeCapability>,
 }
 
 impl OfferedEngine {
@@ -66,9 +77,13 @@ impl Capabilities {
         self.models.iter().find(|model| model.name == name)
     }
 
-    /// Sets what can be started there, and whether that computes on GPUs.
-    pub fn set_engines(&mut self, engines: Vec<OfferedEngine>) {
+    /// Sets what can be started there, why the rest cannot, and on which GPUs that computes.
+    pub fn set_engines(&mut self, engines: Vec<OfferedEngine>, problems: Vec<String>) {
         self.host.cuda_build = engines.iter().any(OfferedEngine::has_cuda);
+        for gpu in &mut self.host.gpus {
+            gpu.engine_problem = refused_board(&engines, &problems, gpu.compute_capability);
+        }
+        self.engine_problems = problems;
         self.engines = engines;
     }
 

@@ -5,12 +5,13 @@ use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
 use super::decoder::{Decoder, DecoderRequest};
 use super::drawn_outputs::with_drawn_outputs;
 use super::field::FieldProblem;
+use super::gpu_fit::unfit_gpus;
 use super::line_checks::line_problems;
 use super::served::default_engine;
 use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
 use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
-use joulemark_measurement::quoted;
+use joulemark_measurement::{ComputeCapability, quoted};
 
 /// A GPU that is here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,11 @@ pub struct Gpu {
     pub index: u32,
     pub uuid: String,
     pub name: String,
+    #[serde(default)]
+    pub compute_capability: Option<ComputeCapability>,
+    /// Why no program of the engine computes on it; `None` where one does, and of a server of an earlier version.
+    #[serde(default)]
+    pub engine_problem: Option<String>,
 }
 
 /// What the host can do, as far as a submission depends on it.
@@ -60,10 +66,14 @@ pub fn resolve(
 ) -> Result<(Spec, Vec<Warning>), Vec<FieldProblem>> {
     let mut problems = Vec::new();
     let gpus = known_gpus(&request, host, &mut problems);
-    let computes_on_gpus = host.cuda_build || model.is_some_and(|model| model.is_pretended || model.is_served);
+    let needs_program = !model.is_some_and(|model| model.is_pretended || model.is_served);
+    let computes_on_gpus = !needs_program || host.computing_gpus().next().is_some();
     let device = device(&request, host, computes_on_gpus, &mut problems);
     let gpu_count = gpu_count(&request, host, device, &mut problems);
     let num_processes = num_processes(&request, host, device, gpu_count, &mut problems);
+    if needs_program {
+        problems.extend(unfit_gpus(&request, host, device, gpu_count));
+    }
     let prompts = sized_dataset(prompts(&request, host), host, &mut problems);
     let request = with_drawn_outputs(request, &prompts, &mut problems);
     let decoder = request.decoder.clone().unwrap_or_default();
@@ -169,7 +179,7 @@ fn device(
         Device::Cuda => true,
         Device::Auto => {
             let none_is_wanted = request.gpu_count == Some(0);
-            let any_is_there = host.cuda_build && !host.gpus.is_empty();
+            let any_is_there = host.computing_gpus().next().is_some();
             request.gpus.is_some() || (!none_is_wanted && (request.gpu_count.is_some() || any_is_there))
         }
     };
@@ -189,8 +199,11 @@ fn device(
         };
         problems.push(FieldProblem::new(
             pointer,
-            "asks for inference on a GPU, but this joulemark was built without the cuda feature; \
-             accepted here is device cpu, which leases and meters the named GPUs while inference runs on the CPU",
+            format!(
+                "asks for inference on a GPU, but {}; accepted here is device cpu, which leases and meters the named GPUs \
+                 while inference runs on the CPU",
+                host.refused_gpus()
+            ),
         ));
     }
     Device::Cuda

@@ -76,6 +76,7 @@ pub fn describe(name: &str, engine_version: &str, features: &[&str]) -> OfferedE
         features: features.iter().map(|&feature| feature.to_owned()).collect(),
         compiled_cpu_features: cpu::compiled_features(),
         protocol_version: protocol::VERSION,
+        compute_capability: None,
     }
 }
 

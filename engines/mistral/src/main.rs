@@ -17,6 +17,9 @@ use engine::MistralEngine;
 /// Version of the mistralrs crate that is linked; a test holds it against `Cargo.lock`.
 const MISTRALRS_VERSION: &str = "0.8.1";
 
+/// What the kernels were compiled for, as the environment of a build for GPUs has it.
+const COMPUTE_CAPABILITY: Option<&str> = option_env!("CUDA_COMPUTE_CAP");
+
 /// Runs one rank of an experiment with mistral.rs; started by the joulemark service, not by hand.
 #[derive(Debug, Parser)]
 #[command(name = "joulemark-mistral", version)]
@@ -52,7 +55,10 @@ fn run() -> ExitCode {
 
 /// Answers without touching the GPU: it is asked while experiments run.
 fn print_description() -> ExitCode {
-    let description = describe("mistral", MISTRALRS_VERSION, &features());
+    let mut description = describe("mistral", MISTRALRS_VERSION, &features());
+    description.compute_capability = COMPUTE_CAPABILITY
+        .filter(|_| cfg!(feature = "cuda"))
+        .and_then(|built_for| built_for.parse().ok());
     match serde_json::to_string(&description) {
         Ok(text) => println!("{text}"),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! What the doctor found, as JSON and as text. Pure.
+//! What the doctor found, as JSON and as text.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::servers::ServerFinding;
-use crate::engines::{EngineProblem, FoundEngine};
+use crate::engines::{EngineProblem, Engines, FoundEngine, MISTRAL};
 use joulemark_experiment::OfferedEngine;
-use joulemark_measurement::{EnergyMethod, SourceReading};
+use joulemark_measurement::{ComputeCapability, EnergyMethod, SourceReading};
 use joulemark_meter::{CpuDevice, Devices, Finding, GpuDevice};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,8 +21,10 @@ pub struct Examination {
     pub cpu: CpuDevice,
     /// What each source that works read over one second.
     pub sources: Vec<SourceReading>,
-    /// Every engine that was looked for.
+    /// Every program of every engine that was looked for.
     pub engines: Vec<EngineFinding>,
+    /// Which of them computes on each GPU.
+    pub gpu_programs: Vec<GpuProgram>,
     /// Every engine of the configuration that is a server.
     pub servers: Vec<ServerFinding>,
 }
@@ -38,6 +40,48 @@ pub struct EngineFinding {
     pub offer: Option<OfferedEngine>,
     /// Why it cannot be started, and what mends it.
     pub problem: Option<String>,
+}
+
+/// The program that computes on a GPU.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GpuProgram {
+    /// NVML index.
+    pub gpu: u32,
+    pub gpu_uuid: String,
+    pub compute_capability: Option<ComputeCapability>,
+    /// `None` where none does.
+    pub program: Option<PathBuf>,
+    /// Why none does, and the command that makes one.
+    pub problem: Option<String>,
+}
+
+impl GpuProgram {
+    fn new(gpu: &GpuDevice, found: Result<FoundEngine, EngineProblem>) -> Self {
+        let (program, problem) = match found {
+            Ok(found) => (Some(found.program), None),
+            Err(problem) => (None, Some(problem.to_string())),
+        };
+        Self {
+            gpu: gpu.index,
+            gpu_uuid: gpu.uuid.clone(),
+            compute_capability: gpu.compute_capability,
+            program,
+            problem,
+        }
+    }
+
+    fn text(&self) -> String {
+        let of = self.compute_capability.map(|of| format!(" (compute capability {of})"));
+        let of = of.unwrap_or_default();
+        match (&self.program, &self.problem) {
+            (Some(program), _) => format!("works  GPU {}{of}: {}", self.gpu, program.display()),
+            (None, problem) => format!(
+                "--     GPU {}{of}: {}",
+                self.gpu,
+                problem.as_deref().unwrap_or("no program")
+            ),
+        }
+    }
 }
 
 impl EngineFinding {
@@ -62,9 +106,10 @@ impl EngineFinding {
         let (Some(offer), Some(program)) = (&self.offer, &self.program) else {
             return format!("  --     {}", self.problem.as_deref().unwrap_or("not found"));
         };
-        let built_for = match offer.features.is_empty() {
-            true => "the CPU alone".to_owned(),
-            false => offer.features.join(", "),
+        let built_for = match (offer.features.is_empty(), offer.compute_capability) {
+            (true, _) => "the CPU alone".to_owned(),
+            (false, None) => offer.features.join(", "),
+            (false, Some(capability)) => format!("{} on compute capability {capability}", offer.features.join(", ")),
         };
         format!(
             "works  {} {} ({}), built for {built_for}",
@@ -76,20 +121,20 @@ impl EngineFinding {
 }
 
 impl Examination {
-    pub fn new(
-        sources: Vec<SourceReading>,
-        devices: Devices,
-        engines: Vec<Result<FoundEngine, EngineProblem>>,
-        servers: Vec<ServerFinding>,
-    ) -> Self {
+    pub fn new(sources: Vec<SourceReading>, devices: Devices, engines: &Engines, servers: Vec<ServerFinding>) -> Self {
+        let computes_on = |gpu: &GpuDevice| {
+            let found = engines.find_for_gpus(MISTRAL, &[gpu.compute_capability]);
+            GpuProgram::new(gpu, found)
+        };
         let measured = |source: &SourceReading| source.energy_j.is_some() && source.method != EnergyMethod::Estimate;
         Self {
             measures: sources.iter().any(measured),
             findings: devices.findings,
+            gpu_programs: devices.gpus.iter().map(computes_on).collect(),
             gpus: devices.gpus,
             cpu: devices.cpu,
             sources,
-            engines: engines.into_iter().map(EngineFinding::new).collect(),
+            engines: engines.find_all().into_iter().map(EngineFinding::new).collect(),
             servers,
         }
     }
@@ -123,6 +168,9 @@ impl Examination {
         text.push_str("\nEngines\n");
         for engine in &self.engines {
             let _ = writeln!(text, "  {}", engine.text().trim_start());
+        }
+        for gpu in &self.gpu_programs {
+            let _ = writeln!(text, "  {}", gpu.text());
         }
         for server in &self.servers {
             let _ = writeln!(text, "  {}", server.text());
@@ -200,10 +248,7 @@ mod tests {
                 cpu,
                 findings: vec![finding],
             },
-            vec![Err(EngineProblem::Missing {
-                name: "mistral".to_owned(),
-                looked: "/opt/engines".to_owned(),
-            })],
+            &Engines::in_folders(vec![PathBuf::from("/opt/engines")]),
             Vec::new(),
         )
     }

@@ -10,7 +10,7 @@ use axum::Router;
 use super::super::{access, callback, db, machine, node, only_server};
 use crate::config::Settings;
 use crate::disk::{self, Disk};
-use crate::engines::Engines;
+use crate::engines::{EngineProblem, Engines};
 use crate::http::{self, Access, AppState, Exports, Listener, Streams};
 use crate::lifecycle::Stages;
 use crate::metrics::ExperimentMetrics;
@@ -119,9 +119,12 @@ impl Host {
             allow_synthetic_engine: self.settings.service.allow_synthetic_engine,
             prompt_files: prompts.names(),
             servers: self.servers(),
+            engine_problems: Vec::new(),
             engines: Vec::new(),
         };
-        own.set_engines(self.engines.offered());
+        let look = self.engines.look();
+        let problems = look.problems.iter().map(EngineProblem::for_clients);
+        own.set_engines(look.offered, problems.collect());
         own
     }
 }
@@ -293,6 +296,8 @@ fn describe_host(devices: &Devices, cpus: &[u32]) -> ExperimentHost {
         index: gpu.index,
         uuid: gpu.uuid.clone(),
         name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()),
+        compute_capability: gpu.compute_capability,
+        engine_problem: None,
     });
     let datasets = prompts::sets().into_iter();
     ExperimentHost {

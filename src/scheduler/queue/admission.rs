@@ -170,9 +170,10 @@ impl Scheduler {
     pub(in crate::scheduler) async fn look_for_engines(&self) -> Option<EngineProblem> {
         let context = self.context();
         let engines = context.engines.clone();
-        let looked = tokio::task::spawn_blocking(move || (engines.find(MISTRAL).err(), engines.offered())).await;
-        let (problem, offered) = looked.ok()?;
-        if context.cluster.set_engines(offered, problem.clone())
+        let looked = tokio::task::spawn_blocking(move || (engines.find(MISTRAL).err(), engines.look())).await;
+        let (problem, look) = looked.ok()?;
+        let problems = look.problems.iter().map(EngineProblem::for_clients).collect();
+        if context.cluster.set_engines(look.offered, problems, problem.clone())
             && let Some(problem) = &problem
         {
             tracing::warn!("{problem}");

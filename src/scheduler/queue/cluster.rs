@@ -64,12 +64,18 @@ impl Cluster {
         }
     }
 
-    /// Notes what the engines are, and why the one for models cannot be started. Returns whether that is news.
-    pub fn set_engines(&self, engines: Vec<OfferedEngine>, problem: Option<EngineProblem>) -> bool {
+    /// Notes what the engines are, what keeps programs from being started, and why the one for models is. Returns whether
+    /// that is news.
+    pub fn set_engines(
+        &self,
+        engines: Vec<OfferedEngine>,
+        problems: Vec<String>,
+        problem: Option<EngineProblem>,
+    ) -> bool {
         let mut known = self.known();
-        if known.own.engines != engines {
+        if known.own.engines != engines || known.own.engine_problems != problems {
             let mut capabilities = (*known.own).clone();
-            capabilities.set_engines(engines);
+            capabilities.set_engines(engines, problems);
             known.own = Arc::new(capabilities);
         }
         let is_news = known.engine_problem != problem;

@@ -51,6 +51,12 @@ pub fn obstacle(
         let words = "its engine was built without the cuda feature".to_owned();
         return lacks(WaitReason::EngineMissing, words);
     }
+    if requirements.device == Device::Cuda
+        && needs_program
+        && let Some(words) = refused_by_engine(requirements, capabilities)
+    {
+        return lacks(WaitReason::EngineMissing, words);
+    }
     let is_there = |uuid: &&String| host.gpus.iter().any(|gpu| gpu.uuid == **uuid);
     if let Some(missing) = requirements.gpus.iter().find(|uuid| !is_there(uuid)) {
         return lacks(WaitReason::DeviceMissing, format!("it has no GPU {missing}"));
@@ -82,6 +88,16 @@ pub fn obstacle(
         true => None,
         false => lacks(WaitReason::ModelMissing, format!("it has no model {}", quoted(name))),
     }
+}
+
+/// Says why the engine there computes not on the GPUs that are named, or on fewer than are wanted.
+fn refused_by_engine(requirements: &Requirements, capabilities: &Capabilities) -> Option<String> {
+    let host = &capabilities.host;
+    let is_wanted = |uuid: &String| requirements.gpus.is_empty() || requirements.gpus.contains(uuid);
+    let mut refused = host.gpus.iter().filter(|gpu| is_wanted(&gpu.uuid));
+    let refused = refused.find_map(|gpu| Some(format!("its GPU {} {}", gpu.index, gpu.engine_problem.as_deref()?)))?;
+    let is_enough = requirements.gpus.is_empty() && host.computing_gpus().count() >= requirements.gpu_count as usize;
+    (!is_enough).then_some(refused)
 }
 
 /// Tells whether the program of the engine for models is needed.
@@ -122,6 +138,8 @@ mod tests {
             index,
             uuid: format!("GPU-{index}"),
             name: "GPU".to_owned(),
+            compute_capability: None,
+            engine_problem: None,
         };
         Capabilities {
             hostname: "host".to_owned(),
@@ -139,6 +157,7 @@ mod tests {
             allow_synthetic_engine: true,
             prompt_files: vec!["a.jsonl".to_owned()],
             servers: Vec::new(),
+            engine_problems: Vec::new(),
             engines: vec![joulemark_worker::describe(MISTRAL, "0.8.1", &[])],
         }
     }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashSet};
 
-use joulemark_experiment::{Device, Isolation, Requirements};
+use super::eligible::needs_engine;
+use joulemark_experiment::{Capabilities, Device, Isolation, Requirements};
 
 /// A thing that serves one experiment at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,19 +17,28 @@ pub enum Lease {
 pub struct Wanted {
     /// Exactly these GPUs.
     pub named: Vec<String>,
-    /// Or so many, whichever.
+    /// Or so many, whichever, but for those that it cannot compute on.
     pub any_gpus: usize,
+    pub unfit: Vec<String>,
     pub cpu: bool,
     /// The whole host, whatever it computes on.
     pub host: bool,
 }
 
 impl Wanted {
-    pub fn from_requirements(requirements: &Requirements) -> Self {
+    /// Returns what it takes of a node that has these.
+    pub fn of(requirements: &Requirements, node: &Capabilities) -> Self {
         let is_any = requirements.gpus.is_empty();
+        let is_computed_on = requirements.device == Device::Cuda && needs_engine(requirements);
+        let unfit = node
+            .host
+            .gpus
+            .iter()
+            .filter(|gpu| is_computed_on && gpu.engine_problem.is_some());
         Self {
             named: requirements.gpus.clone(),
             any_gpus: if is_any { requirements.gpu_count as usize } else { 0 },
+            unfit: unfit.map(|gpu| gpu.uuid.clone()).collect(),
             cpu: requirements.device == Device::Cpu,
             host: requirements.isolation == Isolation::Host,
         }
@@ -108,7 +118,9 @@ fn choose(wanted: &Wanted, gpus: &[String], free: &BTreeSet<Lease>) -> Vec<Strin
     if wanted.any_gpus == 0 {
         return wanted.named.clone();
     }
-    let free = gpus.iter().filter(|gpu| free.contains(&Lease::Gpu((*gpu).clone())));
+    let is_free = |gpu: &str| free.contains(&Lease::Gpu(gpu.to_owned()));
+    let free = gpus.iter().filter(|gpu| !wanted.unfit.contains(gpu));
+    let free = free.filter(|gpu| is_free(gpu));
     free.take(wanted.any_gpus).cloned().collect()
 }
 

@@ -132,7 +132,7 @@ impl Scheduler {
         (own, others): (bool, &[String]),
         position: u64,
     ) -> QueueWait {
-        let wanted = Wanted::from_requirements(requirements);
+        let wanted = Wanted::of(requirements, &self.context().cluster.own());
         let is_idle = |node: &String| look.running.iter().all(|(running_on, _)| running_on != node);
         let mut held_by = if own { self.held_here(&wanted, look) } else { Vec::new() };
         let is_kept_out = own && look.is_host_taken && !wanted.host;
@@ -170,7 +170,8 @@ impl Scheduler {
     /// Returns who has what an experiment wants of this node; nobody where enough is free.
     fn held_here(&self, wanted: &Wanted, look: &QueueLook) -> Vec<DeviceHolder> {
         let gpus = self.context().cluster.own().host.gpus.clone();
-        let all_gpus: BTreeSet<_> = gpus.into_iter().map(|gpu| Lease::Gpu(gpu.uuid)).collect();
+        let gpus = gpus.into_iter().filter(|gpu| !wanted.unfit.contains(&gpu.uuid));
+        let all_gpus: BTreeSet<_> = gpus.map(|gpu| Lease::Gpu(gpu.uuid)).collect();
         let mut needed = match (wanted.host, wanted.any_gpus) {
             (true, _) | (false, 1..) => all_gpus,
             (false, 0) => wanted.named.iter().cloned().map(Lease::Gpu).collect(),

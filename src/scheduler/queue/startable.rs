@@ -99,7 +99,7 @@ impl Scheduler {
             let able = able(&waiting.requirements)?;
             Some(Candidate {
                 key: waiting.id,
-                wanted: Wanted::from_requirements(&waiting.requirements),
+                wanted: Wanted::of(&waiting.requirements, &own),
                 is_kept_here: keeper(waiting.id, able.into_iter()) == Some(own_name),
             })
         };

@@ -156,7 +156,7 @@ impl Run {
         let start = self.trace.phase_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
-        let engine = EngineProgram::find(&self.context, model.engine).await;
+        let engine = EngineProgram::find(&self.context, model.engine, spec).await;
         let engine = engine.map_err(|stop| (stop, Vec::new()))?;
         let for_workers = self.for_workers(&model).await.map_err(|stop| (stop, Vec::new()))?;
         // Until its windows were read.

@@ -4,8 +4,8 @@ use super::failure::Stop;
 use crate::engines::MISTRAL;
 use crate::scheduler::context::Context;
 use crate::scheduler::models::EngineChoice;
-use joulemark_experiment::OfferedEngine;
-use joulemark_measurement::Machine;
+use joulemark_experiment::{Device, OfferedEngine, Spec};
+use joulemark_measurement::{ComputeCapability, Machine};
 
 /// The program that runs an experiment's ranks.
 #[derive(Clone, Debug)]
@@ -18,11 +18,11 @@ pub struct EngineProgram {
 }
 
 impl EngineProgram {
-    /// Finds the program, and asks it what it is unless that is known.
+    /// Finds the program, that for the experiment's GPUs or that for the CPU, and asks it what it is unless that is known.
     ///
     /// # Errors
-    /// [`Stop::Engine`] when it is not there, does not answer or speaks another protocol.
-    pub async fn find(context: &Context, choice: EngineChoice) -> Result<Self, Stop> {
+    /// [`Stop::Engine`] when it is not there, does not answer, speaks another protocol or fits not all of the GPUs.
+    pub async fn find(context: &Context, choice: EngineChoice, spec: &Spec) -> Result<Self, Stop> {
         match choice {
             EngineChoice::Synthetic => Ok(Self {
                 path: context.program.clone(),
@@ -36,7 +36,11 @@ impl EngineProgram {
             }),
             EngineChoice::Mistral => {
                 let engines = context.engines.clone();
-                let found = tokio::task::spawn_blocking(move || engines.find(MISTRAL));
+                let boards = (spec.device == Device::Cuda).then(|| boards(context, spec));
+                let found = tokio::task::spawn_blocking(move || match boards {
+                    Some(boards) => engines.find_for_gpus(MISTRAL, &boards),
+                    None => engines.find(MISTRAL),
+                });
                 let found = found.await.map_err(|_| {
                     Stop::Server("the server failed while it looked up the engine; its log says more".to_owned())
                 })??;
@@ -58,4 +62,14 @@ impl EngineProgram {
         }
         machine
     }
+}
+
+/// Returns the compute capabilities of the GPUs that an experiment has.
+fn boards(context: &Context, spec: &Spec) -> Vec<Option<ComputeCapability>> {
+    let own = context.cluster.own();
+    let capability = |uuid: &String| {
+        let gpu = own.host.gpus.iter().find(|gpu| gpu.uuid == *uuid);
+        gpu.and_then(|gpu| gpu.compute_capability)
+    };
+    spec.gpus.iter().map(capability).collect()
 }

@@ -16,6 +16,8 @@ pub fn capabilities() -> Capabilities {
                 index: 0,
                 uuid: "GPU-a".to_owned(),
                 name: "A100".to_owned(),
+                compute_capability: "8.0".parse().ok(),
+                engine_problem: None,
             }],
             cuda_build: true,
             cpus: 8,
@@ -36,6 +38,7 @@ pub fn capabilities() -> Capabilities {
         allow_synthetic_engine: false,
         prompt_files: vec!["a.jsonl".to_owned()],
         servers: Vec::new(),
+        engine_problems: vec!["no driver".to_owned()],
         engines: vec![engine("cuda")],
     }
 }
@@ -48,6 +51,7 @@ fn engine(feature: &str) -> OfferedEngine {
         features: vec![feature.to_owned()],
         compiled_cpu_features: vec!["avx2".to_owned()],
         protocol_version: 1,
+        compute_capability: None,
     }
 }
 

@@ -25,12 +25,14 @@ fn any(any_gpus: usize) -> Wanted {
 const CPU: Wanted = Wanted {
     named: Vec::new(),
     any_gpus: 0,
+    unfit: Vec::new(),
     cpu: true,
     host: false,
 };
 const HOST: Wanted = Wanted {
     named: Vec::new(),
     any_gpus: 0,
+    unfit: Vec::new(),
     cpu: true,
     host: true,
 };
@@ -125,6 +127,18 @@ fn any_bool() -> impl Strategy<Value = bool> {
 
 fn arbitrary_leased() -> impl Strategy<Value = HashSet<Lease>> {
     proptest::sample::subsequence(GPUS.to_vec(), 0..=4).prop_map(|names| leased(&names))
+}
+
+#[test]
+fn who_asks_for_any_gpu_gets_none_that_it_cannot_compute_on() {
+    let one = Wanted {
+        unfit: vec!["a".to_owned(), "c".to_owned()],
+        ..any(1)
+    };
+    let queue = [one.clone(), one.clone(), one, any(1)];
+    let given = planned(&queue, &leased(&[]));
+    let expected = [(0, "b"), (1, "d"), (3, "a")].map(|(key, gpu)| (key, vec![gpu.to_owned()]));
+    assert_eq!(given, expected);
 }
 
 proptest! {
