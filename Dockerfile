@@ -3,11 +3,10 @@
 #   docker run --rm -v joulemark-data:/data joulemark key create --name ada --role admin   # the first key; shown once
 #   docker run --rm -p 127.0.0.1:8080:8080 -v ./models:/models:ro -v joulemark-data:/data joulemark
 # What a container listens on others can reach, so it asks for keys; `docker exec … joulemark key create` makes more.
-# CUDA (needs the NVIDIA container toolkit to run: --gpus all):
-#   docker build -t joulemark:cuda --build-arg FEATURES=cuda \
-#     --build-arg BUILD_IMAGE=nvidia/cuda:12.9.1-devel-ubuntu24.04 \
-#     --build-arg RUNTIME_IMAGE=nvidia/cuda:12.9.1-runtime-ubuntu24.04 \
-#     --build-arg CUDA_COMPUTE_CAP=80 .
+# CUDA, by deploy/build-cuda.sh, whose arguments these are (needs the NVIDIA container toolkit to run: --gpus all):
+#   docker build -t joulemark:cuda --build-arg CUDA="80 90" .
+# It needs no image with CUDA: the toolkit is made of NVIDIA's Python packages, and the libraries are laid in the image. With
+# BUILD_IMAGE=nvidia/cuda:VERSION-devel-… it takes that toolkit, up to 13.2, and RUNTIME_IMAGE has to be the same VERSION's.
 # RAPL's counters are hidden from containers: to meter a bare-metal CPU add
 #   -v /sys/devices/virtual/powercap:/powercap:ro -e JOULEMARK_RAPL_ROOT=/powercap --user root
 ARG RUST_IMAGE=rust:1.94-bookworm
@@ -17,9 +16,8 @@ ARG RUNTIME_IMAGE=debian:bookworm-slim
 FROM ${RUST_IMAGE} AS toolchain
 
 FROM ${BUILD_IMAGE} AS build
-ARG FEATURES=
-# Without a GPU in sight while building, the compute capability has to be told.
-ARG CUDA_COMPUTE_CAP=
+# Nothing for the CPU alone; without a GPU in sight while building, the compute capability has to be told.
+ARG CUDA=
 ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:$PATH
 # A CUDA image brings no Rust; in the Rust image these copy what is there already.
 COPY --from=toolchain /usr/local/rustup /usr/local/rustup
@@ -49,30 +47,31 @@ COPY crates/store/Cargo.toml crates/store/
 COPY crates/testkit/Cargo.toml crates/testkit/
 COPY crates/worker/Cargo.toml crates/worker/
 COPY engines/mistral/Cargo.toml engines/mistral/
+COPY deploy/build-cuda.sh deploy/cuda-toolkit.sh deploy/cuda-toolkit.requirements deploy/setup-build.sh deploy/
 COPY tests/mock_nvml/Cargo.toml tests/mock_nvml/
 # Every member is built, those of the tests as well: fewer would select other features, and what is shipped would not be
-# what was tested. The features are the engine's.
+# what was tested.
+# hadolint ignore=SC2086
 RUN for member in . crates/* tests/mock_nvml; do mkdir -p "$member/src" && : > "$member/src/lib.rs"; done \
     && mkdir -p engines/mistral/src \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs engines/mistral/src/main.rs \
     && cp src/main.rs crates/store/build.rs \
-    && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
-    && IFS=', ' \
-    && for feature in $FEATURES; do set -- "$@" --features "joulemark-mistral/$feature"; done \
-    && cargo build --release --locked "$@"
+    && cargo build --release --locked \
+    && if [ -n "$CUDA" ]; then deploy/build-cuda.sh $CUDA; fi
 
 # What only tests use stays a stub: .dockerignore leaves it out.
 COPY migrations migrations
 COPY crates crates
 COPY engines engines
 COPY src src
-# Copied files keep their old times, by which cargo would take the stubs' build for theirs.
+# Copied files keep their old times, by which cargo would take the stubs' build for theirs. Both folders are there without
+# CUDA as well, since the image copies them.
+# hadolint ignore=SC2086
 RUN touch src/main.rs src/lib.rs crates/*/src/lib.rs crates/store/build.rs engines/mistral/src/main.rs \
-    && if [ -z "$CUDA_COMPUTE_CAP" ]; then unset CUDA_COMPUTE_CAP; fi \
-    && IFS=', ' \
-    && for feature in $FEATURES; do set -- "$@" --features "joulemark-mistral/$feature"; done \
-    && cargo build --release --locked "$@"
+    && cargo build --release --locked \
+    && mkdir -p target/for-gpus target/lib/joulemark \
+    && if [ -n "$CUDA" ]; then deploy/build-cuda.sh $CUDA && mv target/release/joulemark-mistral-sm* target/for-gpus/; fi
 
 FROM ${RUNTIME_IMAGE}
 # hadolint ignore=DL3008
@@ -85,13 +84,17 @@ RUN apt-get update \
 COPY --from=build /build/target/release/joulemark /usr/local/bin/
 # Where the service looks for it: in ../libexec/joulemark from its own folder.
 COPY --from=build /build/target/release/joulemark-mistral /usr/local/libexec/joulemark/
+COPY --from=build /build/target/for-gpus/ /usr/local/libexec/joulemark/
+COPY --from=build /build/target/lib/joulemark/ /usr/local/lib/joulemark/
 COPY LICENSE LICENSE-APACHE LICENSE-MIT /usr/share/doc/joulemark/
 # By number, so that an engine can tell that it is not root.
 USER 10001
 WORKDIR /data
 VOLUME /data
 # The container's own loopback could not be reached from outside; publish the port on the host's loopback instead.
-ENV JOULEMARK_LISTEN=0.0.0.0:8080 \
+# Of the driver, the engine needs libcuda and the meter libnvidia-ml.
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    JOULEMARK_LISTEN=0.0.0.0:8080 \
     JOULEMARK_AUTH=keys \
     JOULEMARK_DATABASE_URL=sqlite:///data/joulemark.db \
     JOULEMARK_MODELS_DIR=/models \

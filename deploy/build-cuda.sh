@@ -50,7 +50,7 @@ printf 'nvcc %s of %s, for compute capability %s\n' "$version" "$toolkit" "${cap
 make_stub() {
   rm -rf "$1"
   mkdir -p "$1"
-  cargo metadata --locked --all-features --format-version 1 | python3 -c '
+  cargo metadata --locked --all-features --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" --format-version 1 | python3 -c '
 import json, pathlib, re, sys
 packages = json.load(sys.stdin)["packages"]
 folders = [pathlib.Path(each["manifest_path"]).parent for each in packages if each["name"] == "cudarc"]

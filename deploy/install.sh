@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Installs the two built programs, the service and its engine, and what systemd and udev need for them. Nothing of an
+# Installs the built programs, the service, its engine and the engine's programs for GPUs with the CUDA libraries that were
+# laid beside them (deploy/build-cuda.sh), and what systemd and udev need for them. Nothing of an
 # admin's own is overwritten: the environment file is left as it is where there is one. Run it again after an upgrade.
-# Usage: install.sh [PROGRAM]       default: target/release/joulemark; joulemark-mistral is taken from the same folder
+# Usage: install.sh [PROGRAM]       default: target/release/joulemark; joulemark-mistral and joulemark-mistral-sm* are taken
+#                            from the same folder, the CUDA libraries from ../lib/joulemark there
 #        install.sh --uninstall     leaves /etc/joulemark, /var/lib/joulemark and the user
 # DESTDIR is respected: everything goes below it, and nothing is started or reloaded.
 set -euo pipefail
@@ -11,6 +13,8 @@ root=${DESTDIR:-}
 service=/usr/local/bin/joulemark
 # The service looks for its engines in ../libexec/joulemark from its own folder.
 libexec=/usr/local/libexec/joulemark
+# Programs for GPUs look for CUDA's libraries in ../../lib/joulemark from there.
+libraries=/usr/local/lib/joulemark
 unit=/etc/systemd/system/joulemark.service
 rules=/etc/udev/rules.d/60-joulemark.rules
 users=/etc/sysusers.d/joulemark.conf
@@ -32,7 +36,7 @@ if [ "${1:-}" = --uninstall ]; then
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl disable --now joulemark.service || true
   fi
-  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$docs"
+  rm -rf "$root$unit" "$root$unit.d" "$root$rules" "$root$users" "$root$folders" "$root$service" "$root$libexec" "$root$libraries" "$root$docs"
   if [ -z "$root" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
@@ -45,14 +49,33 @@ engine=$(dirname "$program")/joulemark-mistral
 for built in "$program" "$engine"; do
   [ -x "$built" ] || fail "$built is not there; build both programs with: cargo build --release --locked"
 done
+mapfile -t for_gpus < <(compgen -G "$engine-sm*")
+laid=$(dirname "$program")/../lib/joulemark
 [ -n "$root" ] || [ "$(id -u)" -eq 0 ] || fail "run it as root, or set DESTDIR"
 
 # Beside the old ones and then in their place: a program that runs cannot be written over. Both are there before the first
 # is renamed, so that a full disk leaves the old pair; and the engine goes first, so that no service starts without its own.
-trap 'rm -f "$root$libexec/joulemark-mistral.new" "$root$service.new"' EXIT
-install -D -m 0755 "$engine" "$root$libexec/joulemark-mistral.new"
+trap 'rm -f "$root$libexec"/joulemark-mistral*.new "$root$libraries"/*.new "$root$service.new"' EXIT
+engines=()
+if [ ${#for_gpus[@]} -gt 0 ] && [ -d "$laid" ]; then
+  for file in "$laid"/*; do
+    install -D -m 0644 "$file" "$root$libraries/${file##*/}.new"
+    engines+=("$libraries/${file##*/}")
+  done
+fi
+for built in "$engine" "${for_gpus[@]}"; do
+  install -D -m 0755 "$built" "$root$libexec/${built##*/}.new"
+  engines+=("$libexec/${built##*/}")
+done
 install -D -m 0755 "$program" "$root$service.new"
-for installed in "$libexec/joulemark-mistral" "$service"; do
+# One of another build may speak otherwise than this service.
+for old in "$root$libexec"/joulemark-mistral-sm*; do
+  if [ -e "$old" ] && [[ $old != *.new ]] && [ ! -e "$old.new" ]; then
+    rm -f "$old"
+    printf 'removed %s, which this build has not\n' "$old"
+  fi
+done
+for installed in "${engines[@]}" "$service"; do
   mv "$root$installed.new" "$root$installed"
   printf '%s\n' "$root$installed"
 done

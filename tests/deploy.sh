@@ -47,6 +47,69 @@ programs() {
   printf 'install.sh puts both programs in place and takes both away\n'
 }
 
+# A program for GPUs goes with its engine, the libraries that were laid for it where its loader looks, and one of another
+# build goes away.
+for_gpus() {
+  local root libexec program gone
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' RETURN
+  libexec=$root/system/usr/local/libexec/joulemark
+  mkdir -p "$root/built/release" "$root/built/lib/joulemark"
+  touch "$root/built/lib/joulemark/libcudart.so.13"
+  for program in joulemark joulemark-mistral joulemark-mistral-sm80 joulemark-mistral-sm90; do
+    install -m 0755 /bin/true "$root/built/release/$program"
+  done
+  DESTDIR=$root/system deploy/install.sh "$root/built/release/joulemark" >/dev/null
+  for program in joulemark-mistral-sm80 joulemark-mistral-sm90; do
+    [ -x "$libexec/$program" ] || fail "it leaves out $program"
+  done
+  [ -f "$libexec/../../lib/joulemark/libcudart.so.13" ] || fail "it leaves out the CUDA libraries"
+  rm "$root/built/release/joulemark-mistral-sm80"
+  DESTDIR=$root/system deploy/install.sh "$root/built/release/joulemark" >/dev/null
+  [ ! -e "$libexec/joulemark-mistral-sm80" ] || fail "a program of another build stays"
+  [ -x "$libexec/joulemark-mistral-sm90" ] || fail "an upgrade takes a program away that it has"
+  DESTDIR=$root/system deploy/install.sh --uninstall >/dev/null
+  for gone in "$libexec" "$root/system/usr/local/lib/joulemark"; do
+    [ ! -e "$gone" ] || fail "it leaves $gone"
+  done
+  printf 'install.sh takes the programs for GPUs along\n'
+}
+
+# fake_nvcc TOOLKIT VERSION CAPABILITY…
+fake_nvcc() {
+  mkdir -p "$1/bin"
+  install -m 0755 /dev/stdin "$1/bin/nvcc" <<EOF
+#!/bin/sh
+case \$1 in
+  --version) echo "Cuda compilation tools, release $2, V$2.1" ;;
+  --list-gpu-code) printf 'sm_%s\\n' ${*:3} ;;
+esac
+EOF
+}
+
+# What an nvcc of each version and its capabilities come to, without one: the toolkit that is made where none fits is there.
+toolkits() {
+  local root said given version capability is_used toolkit
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' RETURN
+  fake_nvcc "$root/target/cuda/toolkit/nvidia/cu13" 13.0 80 90 100 120
+  for given in "12.8 90 yes" "13.2 90 yes" "13.3 90 no" "11.8 90 no" "12.0 100 no"; do
+    read -r version capability is_used <<<"$given"
+    rm -rf "$root/here"
+    fake_nvcc "$root/here" "$version" 80 90
+    said=$(CUDA_HOME=$root/here CARGO_TARGET_DIR=$root/target deploy/cuda-toolkit.sh "$capability" 2>"$root/why")
+    toolkit=$root/here
+    if [ "$is_used" = no ]; then
+      toolkit=$root/target/cuda/toolkit/nvidia/cu13
+      grep -q "nvcc $version" "$root/why" || fail "why it does not take nvcc $version it does not say"
+    fi
+    [ "$said" = "$toolkit" ] || fail "with nvcc $version for $capability it takes $said"
+  done
+  ! said=$(deploy/build-cuda.sh nine 2>&1) || fail "nine is taken for a compute capability"
+  grep -q 'nine is none' <<<"$said" || fail "what is wrong with nine it does not say: $said"
+  printf 'cuda-toolkit.sh takes an nvcc that fits, and no other\n'
+}
+
 # In a folder that has what the unit names, so that the real system does not matter.
 unit() {
   local root
@@ -104,5 +167,7 @@ run: '/bin/chmod 0440 /sys/devices/virtual/mem/null/dev'"
 setup_linters
 dockerfile
 programs
+for_gpus
+toolkits
 unit
 rules

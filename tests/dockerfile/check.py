@@ -20,12 +20,16 @@ EMBEDDED = re.compile(r'include_(?:str|bytes)!\(\s*"([^"]+)"')
 # What cargo builds of a member, and begins with; the rest of its sources is found from there.
 BUILT = ("src/lib.rs", "src/main.rs", "build.rs")
 STUBS = ("", "fn main() {}\n")
-# Says what it was asked for and what it was given, and builds nothing.
+# Says what it was asked for and what it was given, and builds nothing: stands for cargo and for deploy/build-cuda.sh, of which
+# a program is left.
 CARGO = f"""#!{sys.executable}
 import json, os, pathlib, sys
 found = [file for file in pathlib.Path(".").rglob("*") if file.name in ("Cargo.toml", "lib.rs", "main.rs", "build.rs")]
 files = {{file.as_posix(): [file.read_text(), file.stat().st_mtime_ns] for file in found}}
-said = {{"arguments": sys.argv[1:], "capability": os.environ.get("CUDA_COMPUTE_CAP"), "files": files}}
+said = {{"program": pathlib.Path(sys.argv[0]).name, "arguments": sys.argv[1:], "files": files}}
+if said["program"] == "build-cuda.sh":
+    pathlib.Path("target/release").mkdir(parents=True, exist_ok=True)
+    pathlib.Path("target/release/joulemark-mistral-sm90").touch()
 with open(os.environ["SAID"], "a") as log:
     print(json.dumps(said), file=log)
 """
@@ -112,7 +116,7 @@ def shipped():
 
 
 def carried_out(**arguments):
-    """What cargo was asked for and what it was given, at each of the build stage's calls."""
+    """What cargo and build-cuda.sh were asked for and given, at each of the build stage's calls, and what of it is left."""
     text = (REPOSITORY / "Dockerfile").read_text()
     stage = next(stage for stage in parse.stages(text, {}) if stage.name == "build")
     context = parse.Context(REPOSITORY)
@@ -132,13 +136,16 @@ def carried_out(**arguments):
                 if not source_stage:
                     context.copy(sources, f"{folder}/{destination}")
             elif each.name == "RUN" and "cargo " in each.rest:
+                script = folder / "deploy/build-cuda.sh"
+                script.write_text(CARGO)
                 subprocess.run(["/bin/sh", "-c", each.rest], cwd=folder, env=variables, check=True)
-        return [json.loads(line) for line in log.read_text().splitlines()]
+        left = sorted(file.relative_to(folder).as_posix() for file in folder.glob("target/*/*"))
+        return [json.loads(line) for line in log.read_text().splitlines()], left
 
 
 class Layers(unittest.TestCase):
     def test_the_first_build_has_every_members_manifest_and_stubs_of_what_it_builds(self):
-        files = carried_out()[0]["files"]
+        files = carried_out()[0][0]["files"]
         for member in members().values():
             for name in ["Cargo.toml", *BUILT]:
                 file = pathlib.PurePosixPath(member, name).as_posix()
@@ -147,7 +154,7 @@ class Layers(unittest.TestCase):
                     self.assertIn(files[file][0], STUBS, file)
 
     def test_the_second_build_has_the_sources_of_what_is_shipped_and_they_are_newer_than_the_stubs(self):
-        first, second = (said["files"] for said in carried_out())
+        first, second = (said["files"] for said in carried_out()[0])
         for member in members().values():
             for name in BUILT:
                 file = pathlib.PurePosixPath(member, name).as_posix()
@@ -159,19 +166,23 @@ class Layers(unittest.TestCase):
                 else:
                     self.assertIn(second[file][0], STUBS, file)
 
-    def test_both_builds_select_every_member_and_give_the_features_to_the_engine(self):
-        bare = ["build", "--release", "--locked"]
-        for features, more in [
+    def test_both_builds_select_every_member_and_those_for_gpus_are_made_by_the_script_where_they_are_asked_for(self):
+        cargo = ("cargo", ["build", "--release", "--locked"])
+        for cuda, script in [
             ("", []),
-            ("cuda", ["--features", "joulemark-mistral/cuda"]),
-            ("cuda,flash-attn", ["--features", "joulemark-mistral/cuda", "--features", "joulemark-mistral/flash-attn"]),
+            ("90", [("build-cuda.sh", ["90"])]),
+            ("--flash-attn 80 90", [("build-cuda.sh", ["--flash-attn", "80", "90"])]),
         ]:
-            asked = [said["arguments"] for said in carried_out(FEATURES=features)]
-            self.assertEqual(asked, [[*bare, *more]] * 2)
+            said, left = carried_out(CUDA=cuda)
+            self.assertEqual([(each["program"], each["arguments"]) for each in said], [cargo, *script] * 2)
+            for_gpus = ["target/for-gpus/joulemark-mistral-sm90"] if cuda else []
+            self.assertEqual(left, [*for_gpus, "target/lib/joulemark"])
 
-    def test_a_compute_capability_is_told_only_where_one_is_given(self):
-        self.assertEqual([said["capability"] for said in carried_out()], [None, None])
-        self.assertEqual([said["capability"] for said in carried_out(CUDA_COMPUTE_CAP="80")], ["80", "80"])
+    def test_what_is_for_gpus_is_in_the_image_where_the_service_and_the_loader_look_for_it(self):
+        image = parse.stages((REPOSITORY / "Dockerfile").read_text(), {})[-1]
+        copies = [parse.copy(each.rest, {}) for each in image.instructions if each.name == "COPY"]
+        for source, folder in [("for-gpus", "/usr/local/libexec/joulemark/"), ("lib/joulemark", "/usr/local/lib/joulemark/")]:
+            self.assertIn(("build", [f"/build/target/{source}/"], folder), copies)
 
 
 if __name__ == "__main__":
