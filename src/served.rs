@@ -278,6 +278,7 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
         output_text_sha256: Some(answer.output_text_sha256),
         time_to_first_answer_ms,
         cached_tokens: answer.cached_tokens,
+        ..RequestMeasurement::default()
     })
 }
 

@@ -40,11 +40,8 @@ pub fn request_columns() -> Vec<Column<RequestRow>> {
         ),
         number(
             "latency_ms",
-            "From handing over to the complete answer, milliseconds.",
-            |row| {
-                let request = &row.request;
-                Some((request.completed_monotonic_sec - request.sent_monotonic_sec) * MILLISECONDS_PER_SECOND)
-            },
+            "To the complete answer, milliseconds: from when it was due where there is a `load`, else from handing over.",
+            |row| Some(row.request.e2e_ms()),
         ),
         number("ttft_ms", "Time to first token, milliseconds.", |row| {
             row.request.ttft_ms
@@ -71,6 +68,21 @@ pub fn request_columns() -> Vec<Column<RequestRow>> {
         text("output_text_sha256", "SHA-256 of a server's answer.", |row| {
             row.request.output_text_sha256.as_ref().and_then(|hash| held(hash))
         }),
+        number(
+            "due_monotonic_sec",
+            "When it was to be sent by the experiment's `load`, seconds of CLOCK_MONOTONIC.",
+            |row| row.request.due_monotonic_sec,
+        ),
+        number(
+            "sender_lag_ms",
+            "How late the sender came to it, milliseconds.",
+            |row| row.request.sender_lag_ms,
+        ),
+        number(
+            "queueing_ms",
+            "How long it waited in the worker for the engine, the sender's lag left out, milliseconds.",
+            |row| row.request.queueing_ms(),
+        ),
     ]
 }
 

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::clock::Monotonic;
 use super::units::MILLISECONDS_PER_SECOND;
 use super::{ComputeMetrics, EnergyMetrics, ServerReport};
 
@@ -43,7 +44,8 @@ pub struct RequestMeasurement {
     pub sent_monotonic_sec: f64,
     /// When the engine's answer was complete, CLOCK_MONOTONIC seconds.
     pub completed_monotonic_sec: f64,
-    /// Time to first token (TTFT), in milliseconds: from handing over to the first token chosen by the sampler.
+    /// Time to first token (TTFT), in milliseconds: to the first token chosen by the sampler from when the request was due, where
+    /// the experiment has a `load`; else from handing over.
     pub ttft_ms: Option<f64>,
     /// When each output token was chosen, CLOCK_MONOTONIC seconds; inter-token latencies (ITL) are its differences. Empty
     /// where the engine is a server, which sends `chunks`.
@@ -59,15 +61,48 @@ pub struct RequestMeasurement {
     /// SHA-256 of a server's answer, reasoning included, in hexadecimal; null for an engine that is none.
     #[serde(default)]
     pub output_text_sha256: Option<String>,
-    /// From handing over to the first token of a server's answer that is not reasoning, in milliseconds.
+    /// From when `ttft_ms` begins to the first token of a server's answer that is not reasoning, in milliseconds.
     #[serde(default)]
     pub time_to_first_answer_ms: Option<f64>,
     /// Tokens of the prompt that a server's cache held, by its own count; null where it does not say.
     #[serde(default)]
     pub cached_tokens: Option<u32>,
+    /// When it was to be sent by the experiment's `load`, CLOCK_MONOTONIC seconds; null without one. From then until
+    /// `sent_monotonic_sec` it waited in the worker.
+    #[serde(default)]
+    pub due_monotonic_sec: Option<f64>,
+    /// How late the sender came to it, in milliseconds: a fault of the measurement, and no part of the engine's queueing.
+    #[serde(default)]
+    pub sender_lag_ms: Option<f64>,
 }
 
 impl RequestMeasurement {
+    /// Returns the request as one that was due at a moment, to which the sender came `lag_sec` later: its latencies begin then,
+    /// so that what it waited for counts (no coordinated omission).
+    pub fn since(self, due: Monotonic, lag_sec: f64) -> Self {
+        let waited_ms = (self.sent_monotonic_sec - due.as_sec()) * MILLISECONDS_PER_SECOND;
+        let since_due = |since_sent: Option<f64>| since_sent.map(|ms| ms + waited_ms);
+        Self {
+            ttft_ms: since_due(self.ttft_ms),
+            time_to_first_answer_ms: since_due(self.time_to_first_answer_ms),
+            due_monotonic_sec: Some(due.as_sec()),
+            sender_lag_ms: Some(lag_sec * MILLISECONDS_PER_SECOND),
+            ..self
+        }
+    }
+
+    /// Returns how long it waited in the worker for the engine, in milliseconds, the sender's lag left out; `None` without a
+    /// `load`.
+    pub fn queueing_ms(&self) -> Option<f64> {
+        let waited_sec = self.sent_monotonic_sec - self.due_monotonic_sec?;
+        Some((waited_sec * MILLISECONDS_PER_SECOND - self.sender_lag_ms.unwrap_or(0.0)).max(0.0))
+    }
+
+    /// Returns how long the engine took for it, in milliseconds: from handing over to the complete answer.
+    pub fn service_ms(&self) -> f64 {
+        (self.completed_monotonic_sec - self.sent_monotonic_sec) * MILLISECONDS_PER_SECOND
+    }
+
     /// Returns when output came, CLOCK_MONOTONIC seconds: each token's time, or each chunk's of a server.
     pub fn output_monotonic_sec(&self) -> impl ExactSizeIterator<Item = f64> + DoubleEndedIterator + '_ {
         let count = self.token_monotonic_sec.len().max(self.chunks.len());
@@ -77,9 +112,11 @@ impl RequestMeasurement {
         })
     }
 
-    /// Returns the time from handing over to the complete answer (end-to-end latency), in milliseconds.
+    /// Returns the time to the complete answer (end-to-end latency), in milliseconds: from when it was due where the experiment
+    /// has a `load`, else from handing over.
     pub fn e2e_ms(&self) -> f64 {
-        (self.completed_monotonic_sec - self.sent_monotonic_sec) * MILLISECONDS_PER_SECOND
+        let begun = self.due_monotonic_sec.unwrap_or(self.sent_monotonic_sec);
+        (self.completed_monotonic_sec - begun) * MILLISECONDS_PER_SECOND
     }
 
     /// Returns the mean time per output token after the first (TPOT), in milliseconds: (last − first) / (tokens − 1).
@@ -173,6 +210,8 @@ pub struct InferenceMetrics {
     pub cached_input_tokens: Option<u64>,
     #[serde(default)]
     pub failed_requests: Option<u64>,
+    #[serde(default)]
+    pub goodput: Option<f64>,
     #[serde(default)]
     pub median_ttft_ms: Option<f64>,
     #[serde(default)]

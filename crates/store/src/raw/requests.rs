@@ -60,13 +60,43 @@ fn block(requests: &[RequestMeasurement]) -> Block {
     let tokens = tokens.collect::<Vec<_>>();
     writer.numbers(Shape::Plain, tokens.into_iter());
     writer.texts(requests.iter().map(|request| request.finish_reason.clone()));
-    if let Some(of_server) = of_server(requests) {
-        writer.texts(std::iter::once(of_server));
+    let is_loaded = requests.iter().any(|request| request.due_monotonic_sec.is_some());
+    match of_server(requests) {
+        None if !is_loaded => {}
+        of_server => writer.texts(std::iter::once(of_server.unwrap_or_default())),
+    }
+    if is_loaded {
+        write_load(&mut writer, requests);
     }
     Block {
         points: moments.len(),
         columns: writer.finish(),
     }
+}
+
+/// Writes what requests have by a load: a block without ends earlier.
+fn write_load(writer: &mut Writer, requests: &[RequestMeasurement]) {
+    let mut column = |of: fn(&RequestMeasurement) -> Option<f64>, scales: &[f64]| {
+        writer.optional(Shape::Plain, requests.iter().map(|request| of(request).map(|_| 0)));
+        let known: Vec<f64> = requests.iter().filter_map(of).collect();
+        writer.floats(Shape::Drifting, &known, scales);
+    };
+    column(|request| request.due_monotonic_sec, &MOMENTS);
+    column(|request| request.sender_lag_ms, &DURATIONS);
+}
+
+/// Returns the column of numbers that not every request has.
+fn optional_floats(reader: &mut Reader, requests: usize, scales: &[f64]) -> Result<Vec<Option<f64>>, Damage> {
+    if reader.is_at_end() {
+        return Ok(vec![None; requests]);
+    }
+    let has = reader.optional(Shape::Plain, requests)?;
+    let mut known = reader.floats(Shape::Drifting, scales)?.into_iter();
+    let next = |has: Option<i64>| {
+        has.map(|_| known.next().ok_or_else(|| "a column is too short".to_owned()))
+            .transpose()
+    };
+    has.into_iter().map(next).collect()
 }
 
 /// What a request has from a server alone.
@@ -98,6 +128,9 @@ fn parts_of_server(reader: &mut Reader, requests: usize) -> Result<Vec<OfServer>
         return Ok((0..requests).map(|_| OfServer::default()).collect());
     }
     let text = reader.texts(1)?.pop().unwrap_or_default();
+    if text.is_empty() {
+        return Ok((0..requests).map(|_| OfServer::default()).collect());
+    }
     of_length(
         serde_json::from_str(&text).map_err(|error| error.to_string())?,
         requests,
@@ -120,6 +153,8 @@ pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
     let mut tokens = reader.numbers(Shape::Plain)?.into_iter();
     let mut finish_reasons = reader.texts(requests)?.into_iter();
     let of_server = parts_of_server(&mut reader, requests)?;
+    let due = optional_floats(&mut reader, requests, &MOMENTS)?;
+    let lag = optional_floats(&mut reader, requests, &DURATIONS)?;
     let mut decoded = Vec::with_capacity(requests);
     for (at, of_server) in of_server.into_iter().enumerate() {
         let ttft_ms = has_ttft[at]
@@ -143,6 +178,8 @@ pub fn decode(block: &[u8]) -> Result<Vec<RequestMeasurement>, Damage> {
             output_text_sha256: of_server.output_text_sha256,
             time_to_first_answer_ms: of_server.time_to_first_answer_ms,
             cached_tokens: of_server.cached_tokens,
+            due_monotonic_sec: due[at],
+            sender_lag_ms: lag[at],
         });
     }
     Ok(decoded)
@@ -154,6 +191,7 @@ fn unsigned(value: i64) -> Result<u32, Damage> {
 
 #[cfg(test)]
 mod tests {
+    use joulemark_measurement::clock::Monotonic;
     use proptest::prelude::*;
     use rand::{Rng as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
@@ -219,6 +257,38 @@ mod tests {
         let many = (0..200).map(|number| served(number, 90)).collect::<Vec<_>>();
         assert!(encode(&many).len() > 1);
         assert_eq!(read_back(&many), many);
+    }
+
+    #[test]
+    fn when_requests_were_due_reads_back_and_a_block_without_is_as_it_ever_was() {
+        let due = |request: RequestMeasurement| {
+            let due = Monotonic::from_sec(request.sent_monotonic_sec - 0.125);
+            request.since(due, 0.000_25)
+        };
+        let loaded = [due(request(1, 7, 5)), request(2, 3, 5), due(request(3, 0, 900))];
+        assert_eq!(read_back(&loaded), loaded);
+        let mixed = [due(served(1, 7)), served(2, 3), request(3, 2, 5)];
+        assert_eq!(read_back(&mixed), mixed);
+    }
+
+    /// Two requests of `request` and one of `served`, as the release before there were loads stored them.
+    const WITHOUT_LOADS: [&str; 2] = [
+        "01015d00a2ff0202020252020206050206050206050102f4e0ddf30e8e8ae7f30e0102d0d98ac4108ad4f6c20e0300020201\
+         000001febbd3dbecc1f0e480010103a6b6839310e58ccb8210ddb51203d2bd05dea104fefc0201066c656e677468020000",
+        "01a58e316ac3401444f7bb3039c7af85913e6b2956c83d02c12c62b38984a5dde0fd228120489fd6458a9023a4cf0d52c59d\
+         1bb73e8071e9ca6b8371e3ce33cd0c3c98812bb8833e8860f8997dfcdf00fc7d2dbf6f7ba20742c06c31df7cfeae57efb06f\
+         fddad8272e03bb85fb37d4656b271ef3101b671d3b5b69e58dc6fc7a90a4593694441421bb89b101a32e3a03524c328989e4\
+         09b46d5d77e3085dcbcf2d2b36afac7c59d030c51ce3cb2431ec548d51ecd46335f5ac0aeb5fcc543561389c1e24948d281d\
+         1d24d30875a14bf3a08edf643706b103",
+    ];
+
+    #[test]
+    fn blocks_of_before_there_were_loads_are_read() {
+        let expected = [vec![request(1, 3, 5), request(2, 0, 5)], vec![served(4, 3)]];
+        for (stored, expected) in WITHOUT_LOADS.iter().zip(expected) {
+            let block = hex::decode(stored).unwrap();
+            assert_eq!(decode(&block).unwrap(), expected);
+        }
     }
 
     #[test]
