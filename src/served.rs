@@ -56,6 +56,8 @@ impl Runner for Served {
 
     const IN_WAVES: bool = false;
 
+    const TAKES_ALL: bool = true;
+
     // Sockets and requests on one thread: none wakes another.
     const BLOCKS_IN_PLACE: bool = false;
 
@@ -139,7 +141,7 @@ impl Runner for Served {
                     .add(u64::from(measured.output_tokens.saturating_sub(counted)));
                 self.is_long_enough(&measured)?;
                 self.is_whole(&measured)?;
-                Ok(Outcome::Measured(measured))
+                Ok(Outcome::Measured(Box::new(measured)))
             }
             Err(failure) => {
                 // To standard error, whose lines are shown to the owner and logged where the admin allows it.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::pace::{Pace, eta_sec};
-use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
+use joulemark_experiment::{ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 
 /// What a running experiment is about; finer than its state.
@@ -81,15 +81,9 @@ pub struct Plan {
 
 impl Plan {
     pub fn from_spec(spec: &Spec) -> Self {
-        let copies = match spec.distribution {
-            Distribution::Shard => 1,
-            Distribution::Replicate => u64::from(spec.num_processes),
-        };
         Self {
             num_cycles: spec.num_cycles,
-            max_tokens_per_cycle: spec
-                .max_output_tokens_of_a_pass()
-                .map(|most| most.saturating_mul(copies)),
+            max_tokens_per_cycle: spec.max_output_tokens_of_a_cycle(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The admin's files of prompts on this node. Owns that nothing outside their folder is read; leaves to the experiment
+//! The admin's files of prompts and of requests on this node. Owns that nothing outside their folder is read; leaves to the experiment
 //! what its lines may say.
 
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
 
-use joulemark_experiment::{BadPromptFile, PromptLine, read_prompt_lines};
+use joulemark_experiment::{BadPromptFile, PromptLine, ReplayLines, read_prompt_lines, read_replay_lines};
 use joulemark_flops::model_files::{self, ResolveError};
 
 /// More files than a lab has sets of prompts; only so many are named to the other nodes.
@@ -30,11 +30,11 @@ struct Folder {
     turn: Mutex<()>,
 }
 
-/// A file of prompts as it was read.
+/// A file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PromptFile {
+pub struct PromptFile<T = Vec<PromptLine>> {
     pub sha256: String,
-    pub lines: Vec<PromptLine>,
+    pub lines: T,
 }
 
 /// Why a file of prompts is not had, as what its name "is".
@@ -81,10 +81,26 @@ impl PromptFolder {
     /// # Errors
     /// Returns a `PromptFileError`, worded for who named the file.
     pub fn read(&self, name: &str) -> Result<PromptFile, PromptFileError> {
+        self.read_as(name, read_prompt_lines)
+    }
+
+    /// Reads a file of requests with their times by its name. Blocks on the file system.
+    ///
+    /// # Errors
+    /// Returns a `PromptFileError`, worded for who named the file.
+    pub fn read_replay(&self, name: &str) -> Result<PromptFile<ReplayLines>, PromptFileError> {
+        self.read_as(name, read_replay_lines)
+    }
+
+    fn read_as<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, BadPromptFile>,
+    ) -> Result<PromptFile<T>, PromptFileError> {
         let bytes = self.bytes(&self.locate(name)?)?;
         let sha256 = hex::encode(Sha256::digest(&bytes));
         let text = String::from_utf8(bytes).map_err(|_| PromptFileError::NotText)?;
-        let lines = read_prompt_lines(&text)?;
+        let lines = read(&text)?;
         Ok(PromptFile { sha256, lines })
     }
 

@@ -14,6 +14,7 @@ mod looking;
 pub mod order;
 pub mod places;
 mod prompt_source;
+mod replay;
 pub mod standing;
 pub mod startable;
 pub mod wait;

@@ -16,7 +16,7 @@ pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
 /// finds the others where they were.
-const ADDED: [&str; 55] = [
+const ADDED: [&str; 58] = [
     "output_throughput",
     "output_throughput_cycle_sd",
     "mean_ttft_ms_cycle_sd",
@@ -72,6 +72,9 @@ const ADDED: [&str; 55] = [
     "peak_host_memory_bytes",
     "start_below_temperature_c",
     "max_cooling_sec",
+    "load",
+    "slo",
+    "goodput",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.

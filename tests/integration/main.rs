@@ -48,6 +48,7 @@ mod kills_quick;
 mod large_submissions;
 mod lengths;
 mod limits;
+mod loads;
 mod log_output;
 mod logs;
 mod many_servers;

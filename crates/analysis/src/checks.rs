@@ -4,6 +4,7 @@ mod energy_quality;
 mod gpu_attribution;
 mod idle_gpus;
 mod imbalance;
+mod load;
 mod output_identity;
 mod served;
 mod short_window;
@@ -12,6 +13,7 @@ mod unknown_metrics;
 mod warning;
 
 pub use idle_gpus::check as idle_gpus;
+pub use load::check as load_warnings;
 pub use served::{check as server_warnings, failure_reasons};
 pub use unknown_metrics::check as unknown_metrics;
 

@@ -50,10 +50,6 @@ enum PromptLength {
 
 impl RunShape {
     pub fn of(spec: &Spec) -> Self {
-        let copies = match spec.distribution {
-            Distribution::Shard => 1,
-            Distribution::Replicate => spec.num_processes,
-        };
         Self {
             device: spec.device,
             num_processes: spec.num_processes,
@@ -63,7 +59,7 @@ impl RunShape {
             quantization: spec.quantization.clone(),
             fp_precision: spec.fp_precision,
             prompts: prompt_length(spec),
-            requests: spec.prompt_count().map(|count| f64::from(count) * f64::from(copies)),
+            requests: spec.requests_of_a_cycle().map(|count| count as f64),
             num_cycles: f64::from(spec.num_cycles),
             warmup_iterations: f64::from(spec.warmup_iterations),
             idle_baseline_sec: f64::from(spec.idle_baseline_sec),
@@ -357,6 +353,7 @@ mod tests {
         spec.prompts = Prompts::Texts(Vec::new());
         spec.max_output_tokens = 100;
         let line = |max_output_tokens| PromptLine {
+            input_length: None,
             prompt: Some("x".repeat(400)),
             messages: None,
             max_output_tokens,

@@ -19,6 +19,7 @@ mod group;
 mod inference;
 pub mod intervals;
 pub mod metrics;
+mod offered;
 mod phases;
 mod repetition;
 mod report;
@@ -37,6 +38,7 @@ pub use duration::{DeviceKind, PastRun, RunShape, duration_by_own_pace, duration
 pub use efficiency::efficiency;
 pub use group::CycleHost;
 pub use inference::inference_of;
+pub use offered::goodput;
 pub use phases::{PassStretches, RankPhase, phase_energy, stretches};
 pub use repetition::{figure, relative_ci};
 pub use report::{ReportInput, report};

@@ -1,6 +1,7 @@
 use super::baselines::{IdleState, attach};
-use super::checks::{idle_gpus, server_warnings};
+use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
+use super::offered::{offered, set_goodput};
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{CycleStart, ModelFacts, Report, StopReport, Timing};
@@ -40,12 +41,15 @@ pub fn report(input: ReportInput<'_>) -> Report {
     let mut aggregate = aggregate(input.cycles, input.hosts);
     attach(&mut aggregate, input.cycles, input.hosts, input.idle);
     aggregate.energy.phases = input.phases;
+    set_goodput(input.spec, input.cycles, &mut aggregate);
+    let offered = offered(input.spec, input.cycles, &aggregate);
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
     warnings.extend(idle_gpus(&input.loads, input.cycles));
     warnings.extend(not_steady(&input.warm_ups));
     warnings.extend(not_cooled(input.spec, &input.cycle_starts));
+    warnings.extend(load_warnings(input.spec, &offered));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
     let statistics = statistics(&aggregate.cycles);
@@ -60,6 +64,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         machine: input.machine,
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
+        load_report: Some(offered),
         warm_ups: input.warm_ups,
         cycle_starts: input.cycle_starts,
         stop: input.stop,
@@ -80,7 +85,9 @@ fn nearest_to_bound(loads: &[LoadReport]) -> Option<BatchCheck> {
 fn batch_steps(input: &ReportInput<'_>) -> Option<Vec<BatchSteps>> {
     let batch_size = input.spec.batch_size;
     let is_served = input.loads.iter().any(|load| load.server.is_some());
-    (batch_size > 1 && !is_served).then(|| {
+    // Requests that come when they come are in no waves.
+    let in_waves = !input.spec.load.as_ref().is_some_and(|load| load.comes_by_itself());
+    (batch_size > 1 && !is_served && in_waves).then(|| {
         let mut sum = StepCount::default();
         for cycle in input.cycles {
             sum.add(&StepCount::of(&cycle.requests, batch_size));

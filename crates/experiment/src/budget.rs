@@ -1,4 +1,4 @@
-use super::{Distribution, Prompts, Spec};
+use super::{Distribution, Load, Prompts, Spec};
 
 impl Spec {
     /// How many prompts one pass has; null for a set whose size is not stated.
@@ -6,7 +6,9 @@ impl Spec {
         let count = |length: usize| Some(u32::try_from(length).unwrap_or(u32::MAX));
         match &self.prompts {
             _ if !self.prompt_lines.is_empty() => count(self.prompt_lines.len()),
-            Prompts::Texts(texts) if texts.is_empty() => self.prompt_source_count,
+            Prompts::Texts(texts) if texts.is_empty() => {
+                self.prompt_source_count.or_else(|| self.replayed_prompts()?.requests)
+            }
             Prompts::Texts(texts) => count(texts.len()),
             Prompts::Dataset(set) => set.count,
             Prompts::Synthetic { synthetic } => Some(synthetic.count),
@@ -48,13 +50,38 @@ impl Spec {
             }
         };
         let output = self.max_output_tokens_of_a_pass().unwrap_or(0);
-        let copies = match self.distribution {
-            Distribution::Shard => 1,
-            Distribution::Replicate => u64::from(self.num_processes),
-        };
         input
             .saturating_add(output)
             .saturating_mul(u64::from(self.num_cycles))
-            .saturating_mul(copies)
+            .saturating_mul(self.passes().unwrap_or(1))
+    }
+
+    /// Returns how many requests a cycle has, over all ranks: of an open load by its duration the mean; `None` for a set whose
+    /// size is not stated.
+    pub fn requests_of_a_cycle(&self) -> Option<u64> {
+        match self.load.as_ref().and_then(Load::requests) {
+            Some(requests) => Some(requests.into()),
+            None => Some(u64::from(self.prompt_count()?) * self.copies()),
+        }
+    }
+
+    /// Returns how many tokens a cycle generates at most, over all ranks; `None` for a set whose size is not stated.
+    pub fn max_output_tokens_of_a_cycle(&self) -> Option<u64> {
+        Some(self.max_output_tokens_of_a_pass()?.saturating_mul(self.passes()?))
+    }
+
+    /// Returns how often a cycle goes through all prompts, the last time perhaps not to the end.
+    fn passes(&self) -> Option<u64> {
+        Some(match self.load.as_ref().and_then(Load::requests) {
+            Some(requests) => u64::from(requests).div_ceil(u64::from(self.prompt_count()?.max(1))),
+            None => self.copies(),
+        })
+    }
+
+    fn copies(&self) -> u64 {
+        match self.distribution {
+            Distribution::Shard => 1,
+            Distribution::Replicate => u64::from(self.num_processes),
+        }
     }
 }

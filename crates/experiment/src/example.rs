@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 
+use super::load::{Load, SloRequest};
 use super::stop_rule::StopRuleRequest;
 use super::warm_up::WarmUpRequest;
 use super::{DecoderRequest, ExperimentRequest};
@@ -29,6 +30,8 @@ pub fn example() -> String {
                 text.push_str(&decoder());
             }
             "warmup" => text.push_str(&null_or(name, WarmUpRequest::defaults())),
+            "load" => text.push_str(&format!("{name}: null # or {}\n", Load::example())),
+            "slo" => text.push_str(&null_or(name, SloRequest::defaults())),
             "stop_rule" => text.push_str(&null_or(name, StopRuleRequest::defaults())),
             _ => text.push_str(&format!("{name}: {default}\n")),
         }

@@ -12,6 +12,7 @@ pub fn line_problems(spec: &Spec, context: Option<u64>) -> Vec<FieldProblem> {
         first(spec, "messages", |line| chat_without_template(spec, line)),
         first(spec, "max_output_tokens", |line| shorter_than_least(spec, line)),
         first(spec, "max_output_tokens", |line| longer_than_context(context?, line)),
+        first(spec, "input_length", |line| no_room_in_context(spec, context?, line)),
     ]
     .into_iter()
     .flatten()
@@ -21,10 +22,14 @@ pub fn line_problems(spec: &Spec, context: Option<u64>) -> Vec<FieldProblem> {
 fn first(spec: &Spec, key: &str, wrong: impl Fn(&PromptLine) -> Option<String>) -> Option<FieldProblem> {
     let mut lines = spec.prompt_lines.iter().enumerate();
     let (index, detail) = lines.find_map(|(index, line)| Some((index, wrong(line)?)))?;
-    Some(match &spec.prompt_source {
+    let of_file = spec
+        .prompt_source
+        .as_ref()
+        .or(spec.replayed_prompts().map(|replay| &replay.file));
+    Some(match of_file {
         Some(name) => {
             let detail = format!("is {}, in which {key} of line {} {detail}", quoted(name), index + 1);
-            FieldProblem::new("/prompt_source", detail)
+            FieldProblem::new(spec.prompts_pointer(), detail)
         }
         None => FieldProblem::new(format!("/prompt_lines/{index}/{key}"), detail),
     })
@@ -44,6 +49,14 @@ fn shorter_than_least(spec: &Spec, line: &PromptLine) -> Option<String> {
 fn longer_than_context(context: u64, line: &PromptLine) -> Option<String> {
     let own = line.max_output_tokens?;
     (u64::from(own) >= context).then(|| format!("is {own}; the model's context is {context} tokens, prompt included"))
+}
+
+fn no_room_in_context(spec: &Spec, context: u64, line: &PromptLine) -> Option<String> {
+    let input = line.input_length?.min(spec.max_input_tokens.unwrap_or(u32::MAX));
+    let output = line.max_output_tokens.unwrap_or(spec.max_output_tokens);
+    let detail =
+        format!("is {input}; with {output} tokens of its answer the model's context of {context} tokens has no room");
+    (u64::from(input) + u64::from(output) > context).then_some(detail)
 }
 
 #[cfg(test)]

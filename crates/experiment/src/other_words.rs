@@ -158,11 +158,18 @@ const WORDS: &[(&str, &[&str])] = &[
             "micro_batch_size",
             "max_batch_size",
             "max_num_seqs",
-            "concurrency",
-            "max_concurrency",
-            "num_concurrent",
         ],
     ),
+    (
+        "load.closed.concurrency",
+        &["concurrency", "max_concurrency", "num_concurrent", "num_users"],
+    ),
+    (
+        "load.open.rate_per_sec",
+        &["request_rate", "arrival_rate", "rate", "qps", "rps", "rate_per_sec"],
+    ),
+    ("load.replay.file", &["trace", "trace_file", "replay"]),
+    ("slo", &["goodput", "sla", "slos"]),
     (
         "warmup_iterations",
         &[

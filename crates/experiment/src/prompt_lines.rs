@@ -57,36 +57,53 @@ pub struct PromptLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10_000_000)]
     pub max_output_tokens: Option<u32>,
+    /// Random tokens in place of a text, of a line of a replay alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub input_length: Option<u32>,
 }
 
 impl PromptLine {
-    /// Returns the bytes of its text, or of all its messages.
+    /// Returns the bytes of its text, or of all its messages; of random tokens their number.
     pub fn bytes(&self) -> u64 {
         let messages = self.messages.iter().flatten().map(|message| &message.content);
-        messages.chain(&self.prompt).map(|text| text.len() as u64).sum()
+        let texts = messages.chain(&self.prompt).map(|text| text.len() as u64);
+        texts.chain(self.input_length.map(u64::from)).sum()
     }
 
     /// Returns whether it says no more than an entry of `prompts` does.
     pub fn is_plain(&self) -> bool {
-        self.messages.is_none() && self.max_output_tokens.is_none()
+        self.prompt.is_some() && self.messages.is_none() && self.max_output_tokens.is_none()
     }
 }
 
 /// A file of prompts that cannot be taken as one, with each line that is wrong and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
-pub struct BadPromptFile(String);
+pub struct BadPromptFile(pub(super) String);
 
 /// Reads a file of prompts, a JSON object a line. The prompt of line 1 has the index 0.
 ///
 /// # Errors
 /// Returns a [`BadPromptFile`] that tells of the first lines that are wrong, by number.
 pub fn read_prompt_lines(text: &str) -> Result<Vec<PromptLine>, BadPromptFile> {
+    read_lines(text, ACCEPTED, |value, problems| read_line(value, "", problems))
+}
+
+/// Reads a file of JSON objects, one a line, each as `accepted` says.
+///
+/// # Errors
+/// Returns a [`BadPromptFile`] that tells of the first lines that are wrong, by number.
+pub(super) fn read_lines<T>(
+    text: &str,
+    accepted: &str,
+    mut read: impl FnMut(&Value, &mut Vec<FieldProblem>) -> Option<T>,
+) -> Result<Vec<T>, BadPromptFile> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
     let count = text.lines().count();
     if count == 0 || count > MAX_PROMPTS as usize {
         return Err(BadPromptFile(format!(
-            "it has {count} lines; accepted are 1 to {MAX_PROMPTS}, each {ACCEPTED}"
+            "it has {count} lines; accepted are 1 to {MAX_PROMPTS}, each {accepted}"
         )));
     }
     let mut lines = Vec::with_capacity(count);
@@ -94,10 +111,10 @@ pub fn read_prompt_lines(text: &str) -> Result<Vec<PromptLine>, BadPromptFile> {
     for (index, line) in text.lines().enumerate() {
         let mut problems = Vec::new();
         match serde_json::from_str(line) {
-            Ok(value) => lines.extend(read_line(&value, "", &mut problems)),
+            Ok(value) => lines.extend(read(&value, &mut problems)),
             Err(error) => problems.push(FieldProblem::new(
                 "",
-                format!("is not JSON (column {}); accepted is {ACCEPTED}", error.column()),
+                format!("is not JSON (column {}); accepted is {accepted}", error.column()),
             )),
         }
         let told = |problem: FieldProblem| {
@@ -148,6 +165,7 @@ fn read_line(value: &Value, base: &str, problems: &mut Vec<FieldProblem>) -> Opt
         prompt: text(&mut fields, "prompt"),
         messages: messages(&mut fields),
         max_output_tokens: fields.count("max_output_tokens", 1, MAX_TOKENS),
+        input_length: None,
     };
     let given = [fields.value("prompt").is_some(), fields.value("messages").is_some()];
     let detail = match given {
@@ -159,7 +177,7 @@ fn read_line(value: &Value, base: &str, problems: &mut Vec<FieldProblem>) -> Opt
     None
 }
 
-fn text(fields: &mut Fields<'_>, key: &str) -> Option<String> {
+pub(super) fn text(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     let accepted = format!("a text with something other than white space, of at most {MAX_PROMPT_BYTES} bytes");
     let text = fields.read(key, &accepted, |value| {
         let text = value.as_str()?;
@@ -168,7 +186,7 @@ fn text(fields: &mut Fields<'_>, key: &str) -> Option<String> {
     text.map(str::to_owned)
 }
 
-fn messages(fields: &mut Fields<'_>) -> Option<Vec<ChatMessage>> {
+pub(super) fn messages(fields: &mut Fields<'_>) -> Option<Vec<ChatMessage>> {
     const MESSAGE: &str = "an object with role and content";
     let accepted = format!("a list of 1 to {MAX_MESSAGES} messages, each {MESSAGE}");
     let items = fields.read("messages", &accepted, |value| {

@@ -147,7 +147,10 @@ impl Asked for Prompts {
 /// Returns whether another field holds the prompts, beside which the list of them is shown empty.
 fn stands_elsewhere(fields: &Fields<'_>) -> bool {
     let has_lines = |lines: &Value| lines.as_array().is_none_or(|lines| !lines.is_empty());
-    fields.value("prompt_source").is_some() || fields.value("prompt_lines").is_some_and(has_lines)
+    let is_replay = |load: &Value| load.get("replay").is_some();
+    fields.value("prompt_source").is_some()
+        || fields.value("load").is_some_and(is_replay)
+        || fields.value("prompt_lines").is_some_and(has_lines)
 }
 
 fn texts(fields: &mut Fields<'_>, name: &str, items: &[Value]) -> Option<Prompts> {

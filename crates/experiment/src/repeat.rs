@@ -137,7 +137,8 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
         _ => json!([]),
     };
     let is_withheld = prompts.is_array() && line["prompt_kind"] != "file";
-    if line["prompt_kind"] == "file" {
+    let replays = line.get("load").is_some_and(|load| load.get("replay").is_some());
+    if line["prompt_kind"] == "file" && !replays {
         experiment.insert("prompt_source_count".to_owned(), value("prompt_count"));
     }
     experiment.insert("prompts".to_owned(), prompts);
@@ -151,7 +152,7 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
 
 /// Returns a list or an object that is written as a text.
 fn unwrapped(key: &str, value: &Value) -> Value {
-    const DOCUMENTS: [&str; 9] = [
+    const DOCUMENTS: [&str; 11] = [
         "gpus",
         "labels",
         "node_labels",
@@ -161,6 +162,8 @@ fn unwrapped(key: &str, value: &Value) -> Value {
         "stop_rule",
         "prompt_input_length",
         "prompt_output_length",
+        "load",
+        "slo",
     ];
     let is_document = DOCUMENTS.contains(&key);
     let text = value.as_str().filter(|_| is_document);

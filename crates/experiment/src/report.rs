@@ -1,6 +1,8 @@
 //! What is stored and served of a finished experiment: aggregate, efficiency ratios, checks. Only words; the
 //! arithmetic is `analysis`' business.
 
+mod offered;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::stop_rule::StopMetric;
 use joulemark_measurement::{
     BatchCheck, BatchSteps, ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine, WarmUpReport,
 };
+
+pub use offered::{LoadKind, OfferedReport, TimeSpread};
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -237,6 +241,9 @@ pub struct Report {
     /// Null for a batch of one, and for a server.
     #[serde(default)]
     pub batch_steps: Option<Vec<BatchSteps>>,
+    /// What was offered, and whether the engine kept up; null in results of before this was told.
+    #[serde(default)]
+    pub load_report: Option<OfferedReport>,
     /// How the stop rule ended the cycles; null without one.
     #[serde(default)]
     pub stop: Option<StopReport>,

@@ -7,6 +7,7 @@ use super::drawn_outputs::with_drawn_outputs;
 use super::field::FieldProblem;
 use super::gpu_fit::unfit_gpus;
 use super::line_checks::line_problems;
+use super::load::Load;
 use super::served::default_engine;
 use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
 use super::{DatasetPrompts, Prompts};
@@ -98,6 +99,8 @@ pub fn resolve(
             .as_ref()
             .and_then(|warm_up| warm_up.problem(spec.warmup_iterations)),
     );
+    let decodes_alone = model.is_some_and(|model| !model.is_served && !model.is_pretended);
+    problems.extend(spec.load.as_ref().and_then(|load| load.problem(&spec, decodes_alone)));
     sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
     if let Some(bound) = spec.start_below_temperature_c.filter(|_| spec.gpu_count == 0) {
@@ -273,7 +276,8 @@ fn num_processes(
 /// Returns the prompts, an empty list where other fields have them.
 fn prompts(request: &ExperimentRequest, host: &Host) -> Prompts {
     let has_lines = request.prompt_lines.as_ref().is_some_and(|lines| !lines.is_empty());
-    if has_lines || request.prompt_source.is_some() {
+    let replay = request.load.as_ref().and_then(Load::replay);
+    if has_lines || request.prompt_source.is_some() || replay.is_some_and(|replay| replay.has_prompts) {
         return Prompts::Texts(Vec::new());
     }
     request.prompts.clone().unwrap_or(Prompts::Dataset(DatasetPrompts {
@@ -458,6 +462,9 @@ fn server_problems(spec: &Spec) -> Vec<FieldProblem> {
     let has_none = "is a rule that OpenAI's API has no word for, so that a server would ignore it; leave it out";
     let has_rule = spec.decoder.no_repeat_ngram_size.is_some();
     refuse(has_rule, "/decoder/no_repeat_ngram_size", has_none);
+    let has_lengths = spec.prompt_lines.iter().any(|line| line.input_length.is_some());
+    let no_tokens = "has lines of random tokens (input_length), and a server takes text; accepted are prompt, messages or times alone";
+    refuse(has_lengths, "/load/replay/file", no_tokens);
     problems
 }
 

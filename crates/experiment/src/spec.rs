@@ -4,7 +4,7 @@ use std::ops::Range;
 use super::choices::Distribution;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
-use super::{Requirements, Spec};
+use super::{ReplayLoad, Requirements, Spec};
 use joulemark_measurement::EosHandling;
 
 impl Spec {
@@ -21,7 +21,10 @@ impl Spec {
             isolation: self.isolation,
             node: self.node.clone(),
             node_labels: self.node_labels.clone(),
-            prompt_source: self.prompt_source.clone(),
+            prompt_source: self
+                .prompt_source
+                .clone()
+                .or_else(|| Some(self.load.as_ref()?.replay()?.file.clone())),
         }
     }
 
@@ -34,7 +37,7 @@ impl Spec {
     /// Returns the spec as workers get it, with the lines of its file where it has one. Lines that are plain texts become
     /// `prompts`, which every engine knows.
     pub fn for_workers(mut self, of_file: Vec<PromptLine>) -> Self {
-        if self.prompt_source.is_some() {
+        if self.prompt_source.is_some() || !of_file.is_empty() {
             self.prompt_lines = of_file;
         }
         if !self.prompt_lines.is_empty() && self.prompt_lines.iter().all(PromptLine::is_plain) {
@@ -44,8 +47,16 @@ impl Spec {
         self
     }
 
+    /// Returns the load whose file has its prompts.
+    pub fn replayed_prompts(&self) -> Option<&ReplayLoad> {
+        self.load.as_ref()?.replay().filter(|replay| replay.has_prompts)
+    }
+
     /// Returns the JSON pointer to the field that has its prompts.
     pub fn prompts_pointer(&self) -> &'static str {
+        if self.replayed_prompts().is_some() {
+            return "/load/replay/file";
+        }
         match (&self.prompt_source, self.prompt_lines.is_empty()) {
             (Some(_), _) => "/prompt_source",
             (None, false) => "/prompt_lines",

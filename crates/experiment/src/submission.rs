@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::choices::{self, Device, Distribution, FpPrecision, GpuSelector, Isolation};
 use super::decoder::{Decoder, DecoderRequest};
 use super::labels;
+use super::load::{Load, Slo, SloRequest};
 use super::name;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
@@ -195,10 +196,25 @@ fields! {
         /// In-situ quantization type; null when the model is run as it is.
         Option<String> = None, "In-situ quantization type.";
 
-    /// Requests in flight in each rank. Default 1.
+    /// Requests that each rank decodes at once. Default 1.
     batch_size: u32 [minimum = 1, maximum = 4096] =>
-        /// Requests in flight in each rank.
-        u32 = 1, "Requests in flight in each rank.";
+        /// Requests that each rank decodes at once.
+        u32 = 1, "Requests that each rank decodes at once.";
+
+    /// What is offered in each cycle: `{"closed": …}`, `{"open": …}` or `{"replay": …}`. Default: all prompts once, `batch_size`
+    /// in flight in each rank.
+    #[schema(value_type = Option<Load>, example = json!({"open": {"rate_per_sec": 2.0, "arrivals": "poisson", "requests": 100}}))]
+    load: Load =>
+        /// What is offered in each cycle; null for all prompts once, `batch_size` in flight in each rank.
+        #[serde(default)]
+        Option<Load> = None, "What is offered in each cycle, a JSON object.";
+
+    /// What counts as good service, for `goodput`. Default: nothing is asked of it.
+    #[schema(value_type = Option<SloRequest>, example = json!({"ttft_ms": 500.0, "p99_itl_ms": 50.0, "e2e_ms": 10_000.0}))]
+    slo: SloRequest =>
+        /// What counts as good service; null where nothing was said of it.
+        #[serde(default)]
+        Option<Slo> = None, "What counts as good service, a JSON object.";
 
     /// Unmeasured passes over the first prompts before the cycles. Default 3.
     warmup_iterations: u32 [minimum = 0, maximum = 1000] =>

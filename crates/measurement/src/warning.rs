@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 /// - `engine_limited`: a server does not honour, or does not say, what the experiment asked for
 /// - `engine_not_found`: the processes of a server cannot be told, so that no energy is attributed to it, or were found in
 ///   another way than the configuration names first
+/// - `open_load_saturated`: an open load that the engine could not keep up with: its backlog grew throughout
 /// - `not_steady`: a warm-up ended before its iterations were alike
 /// - `not_cooled`: a cycle began with a GPU that was warmer than `start_below_temperature_c`
 /// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
@@ -65,6 +66,7 @@ pub enum WarningCode {
     LoadGeneratorLate,
     NotSteady,
     NotCooled,
+    OpenLoadSaturated,
 }
 
 /// Something a careful reader should know about a result.

@@ -123,7 +123,7 @@ impl Own<'_> {
         let tokens = match (&line.prompt, &line.messages) {
             (Some(text), _) => engine.tokenize(text, raw).await,
             (None, Some(messages)) => engine.tokenize_chat(messages).await,
-            (None, None) => Err(EngineError::Tokenize("it has neither text nor messages".to_owned())),
+            (None, None) => random_tokens(engine, index, line.input_length),
         };
         // A chat template may refuse an order of roles: whose it is must be known to mend it.
         tokens.map_err(|error| match error {
@@ -131,6 +131,23 @@ impl Own<'_> {
             other => other,
         })
     }
+}
+
+/// Returns the random tokens of a replayed prompt, of which only the length is known: those of its place in the file.
+fn random_tokens<E: Engine>(engine: &E, index: u32, length: Option<u32>) -> Result<Vec<u32>, EngineError> {
+    let none = || EngineError::Tokenize("it has neither text nor messages".to_owned());
+    let description = engine.description();
+    let asked = SyntheticPrompts {
+        input_tokens: length.ok_or_else(none)?,
+        count: 1,
+        seed: index.into(),
+        input_length: None,
+        output_length: None,
+        shared_prefix_tokens: None,
+    };
+    prompts::synthetic_token_ids(description.vocab_size, &description.special_token_ids, &asked)
+        .next()
+        .ok_or_else(none)
 }
 
 async fn tokenized<E: Engine>(engine: &E, own: Own<'_>, job: &Job) -> Result<(PreparedPrompts, u32), EngineError> {
@@ -141,7 +158,11 @@ async fn tokenized<E: Engine>(engine: &E, own: Own<'_>, job: &Job) -> Result<(Pr
     for index in spec.prompts_of_rank(job.rank, own.count()) {
         let mut tokens = own.tokens(engine, index, spec.raw_prompt).await?;
         if let Some(most) = spec.max_input_tokens.filter(|most| tokens.len() > *most as usize) {
-            let end = match spec.raw_prompt {
+            let is_random = spec
+                .prompt_lines
+                .get(index as usize)
+                .is_some_and(|line| line.input_length.is_some());
+            let end = match spec.raw_prompt || is_random {
                 false => template_end(&engine.tokenize(PROBE, false).await?, &tokens),
                 true => 0,
             };

@@ -1,6 +1,7 @@
 //! The child's side: load a model once, warm up, measure cycle after cycle as told, report. Owns the protocol with the
 //! server and the interface that an engine fills in; opens no database and no socket.
 
+mod arrivals;
 mod batch_check;
 mod cache_need;
 mod command;
@@ -9,6 +10,7 @@ mod cut;
 pub mod inference;
 mod job;
 mod measured;
+mod pass;
 mod placement;
 mod process;
 pub mod protocol;

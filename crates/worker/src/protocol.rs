@@ -105,7 +105,8 @@ pub enum Report {
         #[serde(default)]
         warm_up: Option<WarmUpReport>,
     },
-    /// Sent at most every half second, and only when tokens were chosen since: silence is a stall.
+    /// Sent at most every half second, and only when tokens were chosen since, or while no request of a load is due: silence is a
+    /// stall.
     Progress {
         tokens: u64,
     },
@@ -116,7 +117,7 @@ pub enum Report {
     },
     Request {
         cycle: u32,
-        request: RequestMeasurement,
+        request: Box<RequestMeasurement>,
     },
     /// A request of the cycle that has no answer to be counted.
     RequestFailed {

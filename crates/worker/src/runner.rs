@@ -23,6 +23,9 @@ pub trait Runner: Send + Sync + Sized + 'static {
     /// run when one has ended.
     const IN_WAVES: bool;
 
+    /// Whether it takes every request at once, as a server does, which lets them wait by itself; else `batch_size` of them.
+    const TAKES_ALL: bool;
+
     /// Whether it blocks the thread that it runs on, so that others have to go on meanwhile: mistral.rs does while it loads.
     const BLOCKS_IN_PLACE: bool;
 
@@ -84,7 +87,7 @@ pub struct Loaded<R> {
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    Measured(RequestMeasurement),
+    Measured(Box<RequestMeasurement>),
     Failed(FailedRequest),
 }
 
@@ -101,6 +104,8 @@ impl<E: Engine> Runner for InProcess<E> {
 
     // Sequences that are to be decoded together have to begin together.
     const IN_WAVES: bool = true;
+
+    const TAKES_ALL: bool = false;
 
     const BLOCKS_IN_PLACE: bool = true;
 
@@ -168,7 +173,8 @@ impl<E: Engine> Runner for InProcess<E> {
             compare: Compare::No,
         };
         let generated = self.engine.generate(generation).await?;
-        Ok(Outcome::Measured(measurement(prompt.index, input_tokens, generated)))
+        let measured = measurement(prompt.index, input_tokens, generated);
+        Ok(Outcome::Measured(Box::new(measured)))
     }
 }
 

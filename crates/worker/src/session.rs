@@ -5,16 +5,14 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use super::arrivals::{concurrency_of, schedule};
+use super::pass::{self, Idle};
 use super::protocol::{self, Job, Order, ProtocolError, Report};
 use super::runner::{Outcome, Runner};
-use super::together::begin_together;
 use crate::inference::{EngineError, TokenCounter};
-use joulemark_experiment::Spec;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{LoadReport, WarmUpEnd, WarmUpReport, Window};
 
@@ -98,7 +96,8 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
         }
     };
     let counter = TokenCounter::default();
-    tokio::spawn(report_progress(reporter.clone(), counter.clone()));
+    let idle = Idle::default();
+    tokio::spawn(report_progress(reporter.clone(), counter.clone(), idle.clone()));
     let runner = load::<R>(&job, counter.clone(), reporter).await?;
     loop {
         match next(orders).await? {
@@ -112,7 +111,7 @@ async fn serve<R: Runner>(orders: &mut Orders, reporter: &Reporter) -> Result<()
                     warm_up: Some(warm_up),
                 })?;
             }
-            Order::Measure { cycle } => measure(&runner, &job.spec, cycle, reporter).await?,
+            Order::Measure { cycle } => measure(&runner, &job, (cycle, &idle), reporter).await?,
             Order::Finish => return Ok(()),
             other @ Order::Load(_) => {
                 return Err(SessionError::OutOfOrder {
@@ -142,8 +141,8 @@ async fn warm_up<R: Runner>(runner: &R, job: &Job) -> Result<WarmUpReport, Sessi
         }
         let begun = Monotonic::now();
         match spec.warmup {
-            None => pass(runner, spec, upcoming.by_ref().take(batch_size)).await?,
-            Some(_) => pass(runner, spec, runner.prompts().take(batch_size)).await?,
+            None => pass::closed(runner, spec, batch_size, upcoming.by_ref().take(batch_size)).await?,
+            Some(_) => pass::closed(runner, spec, batch_size, runner.prompts().take(batch_size)).await?,
         };
         iteration_sec.push(Monotonic::now().sec_since(begun));
     };
@@ -183,10 +182,20 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
     Ok(loaded.runner)
 }
 
-async fn measure<R: Runner>(runner: &R, spec: &Spec, cycle: u32, reporter: &Reporter) -> Result<(), SessionError> {
+async fn measure<R: Runner>(
+    runner: &R,
+    job: &Job,
+    (cycle, idle): (u32, &Idle),
+    reporter: &Reporter,
+) -> Result<(), SessionError> {
+    let Job { rank, spec, .. } = job;
+    let schedule = schedule(spec, *rank, cycle);
     runner.begin_cycle().await;
     let start = Monotonic::now();
-    let outcomes = pass(runner, spec, runner.prompts()).await?;
+    let outcomes = match schedule {
+        Some(schedule) => pass::when_due(runner, spec, (start, schedule), idle).await?,
+        None => pass::closed(runner, spec, concurrency_of(spec, *rank), runner.prompts()).await?,
+    };
     let window = window(start, Monotonic::now());
     let load_generator = runner.load_generator();
     reporter.send(&Report::Measured { cycle, window })?;
@@ -207,39 +216,6 @@ async fn measure<R: Runner>(runner: &R, spec: &Spec, cycle: u32, reporter: &Repo
     reporter.send(&Report::CycleReported { cycle })
 }
 
-/// Runs `prompts` with `batch_size` requests in flight, always or in waves, each prompt taken when its turn comes; results in
-/// the prompts' order.
-async fn pass<R: Runner>(
-    runner: &R,
-    spec: &Spec,
-    mut prompts: impl Iterator<Item = R::Prompt>,
-) -> Result<Vec<Outcome>, EngineError> {
-    let mut running = FuturesUnordered::new();
-    let mut results = Vec::new();
-    loop {
-        let takes_more = running.is_empty() || !R::IN_WAVES;
-        let held = match R::IN_WAVES && takes_more && spec.batch_size > 1 {
-            true => Some(runner.hold().await),
-            false => None,
-        };
-        while takes_more
-            && running.len() < spec.batch_size as usize
-            && let Some(prompt) = prompts.next()
-        {
-            running.push(runner.run(prompt));
-        }
-        match begin_together(held, running.next()).await {
-            Some(outcome) => results.push(outcome?),
-            None => break,
-        }
-    }
-    results.sort_by_key(|outcome| match outcome {
-        Outcome::Measured(request) => request.prompt_index,
-        Outcome::Failed(request) => request.prompt_index,
-    });
-    Ok(results)
-}
-
 fn window(start: Monotonic, end: Monotonic) -> Window {
     Window {
         start_monotonic_sec: start.as_sec(),
@@ -247,13 +223,13 @@ fn window(start: Monotonic, end: Monotonic) -> Window {
     }
 }
 
-async fn report_progress(reporter: Reporter, counter: TokenCounter) {
+async fn report_progress(reporter: Reporter, counter: TokenCounter, idle: Idle) {
     let mut last = 0;
     let mut ticks = tokio::time::interval(PROGRESS_PERIOD);
     loop {
         ticks.tick().await;
         let tokens = counter.get();
-        if tokens != last {
+        if tokens != last || idle.get() {
             last = tokens;
             if reporter.send(&Report::Progress { tokens }).is_err() {
                 return;

@@ -32,10 +32,13 @@ impl Scheduler {
             return Err(vec![refused]);
         }
         self.refuse_slices(&request).await?;
-        let _turn = match request.prompt_source {
-            Some(_) => Some(self.context().prompts.turn().await),
-            None => None,
+        let has_file =
+            request.prompt_source.is_some() || request.load.as_ref().is_some_and(|load| load.replay().is_some());
+        let _turn = match has_file {
+            true => Some(self.context().prompts.turn().await),
+            false => None,
         };
+        self.read_replay(&mut request).await?;
         self.read_prompt_source(&mut request).await?;
         let (spec, warnings) = self.admit_by_nodes(request).await?;
         match oversize(&spec, &self.context().limits) {

@@ -2,7 +2,7 @@
 //! be, and left in the file, which is known again by its hash.
 
 use crate::scheduler::step::Scheduler;
-use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Spec};
+use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Load, Spec};
 use joulemark_measurement::quoted;
 
 impl Scheduler {
@@ -59,19 +59,24 @@ impl Scheduler {
 
 /// Returns the refusal of a node that lacks the file which a submission names.
 pub(super) fn lacks_prompt_file(request: &ExperimentRequest, capabilities: &Capabilities) -> Option<FieldProblem> {
-    let (name, there) = (request.prompt_source.as_ref()?, &capabilities.prompt_files);
+    let replayed = request.load.as_ref().and_then(Load::replay).map(|replay| &replay.file);
+    let pointer = match replayed {
+        Some(_) => "/load/replay/file",
+        None => "/prompt_source",
+    };
+    let (name, there) = (replayed.or(request.prompt_source.as_ref())?, &capabilities.prompt_files);
     let detail = || {
         format!(
             "is {}, which is not in this node's prompts folder, as of the last minute",
             quoted(&name)
         )
     };
-    (!there.contains(name)).then(|| FieldProblem::new("/prompt_source", detail()))
+    (!there.contains(name)).then(|| FieldProblem::new(pointer, detail()))
 }
 
 /// Takes the lines of a file out of a spec, which names the file by its hash.
 pub(super) fn without_lines_of_file(mut spec: Spec) -> Spec {
-    if spec.prompt_source.is_some() {
+    if spec.prompt_source.is_some() || spec.replayed_prompts().is_some() {
         spec.prompt_lines = Vec::new();
     }
     spec

@@ -113,6 +113,9 @@ impl Measured<'_> {
         let mut inference = joulemark_analysis::inference_of(&pass.requests, &pass.failed, &pass.window);
         inference.peak_gpu_memory_bytes = self.meter.peak_gpu_memory_bytes(gpus, &pass.window);
         inference.peak_host_memory_bytes = pass.peak_host_memory_bytes;
+        let slo = self.spec.slo.as_ref();
+        inference.goodput = slo
+            .and_then(|slo| joulemark_analysis::goodput(slo, pass.requests.iter(), Some(pass.window.duration_sec())));
         let compute = compute.count(pass.rank, &pass.requests, &pass.window, gpus);
         let mut energy = self.meter.read(&pass.window, gpus, self.pids.of_rank(pass.rank));
         energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);

@@ -1,8 +1,8 @@
-//! The prompts of a run that come from a file: the same bytes as when the experiment was submitted, or none.
+//! What of a run comes from a file, prompts and when requests come: the same bytes as when the experiment was submitted, or none.
 
 use super::failure::Stop;
-use crate::scheduler::prompt_files::PromptFolder;
-use joulemark_experiment::Spec;
+use crate::scheduler::prompt_files::{PromptFile, PromptFileError, PromptFolder};
+use joulemark_experiment::{Load, Spec};
 use joulemark_measurement::quoted;
 
 /// Returns the spec as the workers get it, with the lines of the file that it names.
@@ -10,14 +10,40 @@ use joulemark_measurement::quoted;
 /// # Errors
 /// Returns [`Stop::Prompts`] when the file is gone, or another one than at the submission.
 pub async fn for_workers(folder: &PromptFolder, spec: &Spec) -> Result<Spec, Stop> {
-    let Some(name) = spec.prompt_source.clone() else {
-        return Ok(spec.clone().for_workers(Vec::new()));
+    let mut spec = spec.clone();
+    if let Some(Load::Replay { replay }) = &mut spec.load {
+        let mut lines = read(
+            folder,
+            &replay.file,
+            replay.sha256.as_deref(),
+            PromptFolder::read_replay,
+        )
+        .await?;
+        let count = replay.requests.unwrap_or(u32::MAX) as usize;
+        lines.due_sec.truncate(count);
+        lines.prompts.truncate(count);
+        replay.due_sec = lines.due_sec;
+        return Ok(spec.for_workers(lines.prompts));
+    }
+    let Some(name) = &spec.prompt_source else {
+        return Ok(spec.for_workers(Vec::new()));
     };
-    let (folder, wanted) = (folder.clone(), name.clone());
-    let read = tokio::task::spawn_blocking(move || folder.read(&wanted)).await;
+    let mut lines = read(folder, name, spec.prompt_source_sha256.as_deref(), PromptFolder::read).await?;
+    lines.truncate(spec.prompt_source_count.unwrap_or(u32::MAX) as usize);
+    Ok(spec.for_workers(lines))
+}
+
+async fn read<T: Send + 'static>(
+    folder: &PromptFolder,
+    name: &str,
+    submitted: Option<&str>,
+    reading: fn(&PromptFolder, &str) -> Result<PromptFile<T>, PromptFileError>,
+) -> Result<T, Stop> {
+    let (folder, wanted) = (folder.clone(), name.to_owned());
+    let read = tokio::task::spawn_blocking(move || reading(&folder, &wanted)).await;
     let read = read.map_err(|error| Stop::Server(format!("the prompts could not be read: {error}")))?;
-    let mut file = read.map_err(|error| Stop::Prompts(format!("{} is {error}", quoted(&name))))?;
-    let submitted = spec.prompt_source_sha256.as_deref().unwrap_or_default();
+    let file = read.map_err(|error| Stop::Prompts(format!("{} is {error}", quoted(&name))))?;
+    let submitted = submitted.unwrap_or_default();
     if file.sha256 != submitted {
         let now = file.sha256;
         let message = format!(
@@ -26,7 +52,5 @@ pub async fn for_workers(folder: &PromptFolder, spec: &Spec) -> Result<Spec, Sto
         );
         return Err(Stop::Prompts(message));
     }
-    file.lines
-        .truncate(spec.prompt_source_count.unwrap_or(u32::MAX) as usize);
-    Ok(spec.clone().for_workers(file.lines))
+    Ok(file.lines)
 }

@@ -257,6 +257,22 @@ pub(super) const METRICS: &[Metric] = &[
         beside: &[],
         why_null: None,
     },
+    Metric {
+        name: "goodput",
+        group: Group::Inference,
+        unit: "requests/s",
+        better: Better::Higher,
+        headline: None,
+        about: "Requests a second that were answered as well as `slo` asks.",
+        description: "Requests a second that were answered as well as the experiment's `slo` asks, over the measured time.",
+        formula: None,
+        source: "The times of each request, from when it was due.",
+        limits: "Only of experiments with an `slo`. Of a server that sends several tokens a chunk, the times between chunks count as \
+            those between tokens.",
+        read: Read::Number(|figures| figures.inference.goodput),
+        beside: &[],
+        why_null: None,
+    },
 ];
 
 fn no_latency(known: &Known<'_>) -> Cow<'static, str> {

@@ -211,6 +211,7 @@ pub fn report() -> Report {
         cycle_sd: CycleSpread::default(),
         batch_check: None,
         batch_steps: None,
+        load_report: None,
         stop: None,
         warm_ups: Vec::new(),
         cycle_starts: Vec::new(),

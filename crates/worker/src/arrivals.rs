@@ -1,0 +1,295 @@
+//! When the requests of a load are due. Pure: drawn from the load's seed by formulas that stand here, so that a seed means the
+//! same arrivals in every release.
+
+use std::f64::consts::TAU;
+
+use joulemark_experiment::{Arrivals, Load, OpenLoad, Spec};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// The times between the requests of an open load, in seconds, without end.
+pub struct Gaps {
+    random: ChaCha8Rng,
+    arrivals: Arrivals,
+    mean_sec: f64,
+    burstiness: f64,
+}
+
+/// Streams of random numbers of one cycle: when requests come, and which rank gets each.
+const STREAMS: u64 = 2;
+
+impl Gaps {
+    pub fn new(open: &OpenLoad, cycle: u32) -> Self {
+        Self {
+            random: stream(open, cycle, 0),
+            arrivals: open.arrivals,
+            mean_sec: 1.0 / open.rate_per_sec,
+            burstiness: open.burstiness.unwrap_or(1.0),
+        }
+    }
+}
+
+impl Iterator for Gaps {
+    type Item = f64;
+
+    fn next(&mut self) -> Option<f64> {
+        let share = match self.arrivals {
+            Arrivals::Constant => 1.0,
+            Arrivals::Poisson => exponential(&mut self.random),
+            Arrivals::Gamma => gamma(&mut self.random, self.burstiness) / self.burstiness,
+        };
+        Some(share * self.mean_sec)
+    }
+}
+
+/// When the requests of a rank come in a cycle, in seconds from its beginning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    pub due_sec: Vec<f64>,
+    /// Until when requests might have come: the cycle does not end before.
+    pub until_sec: f64,
+}
+
+/// Returns when the requests of a rank come in a cycle; `None` where a load is none that has times.
+pub fn schedule(spec: &Spec, rank: u32, cycle: u32) -> Option<Schedule> {
+    let ranks = spec.num_processes;
+    match spec.load.as_ref()? {
+        Load::Closed { .. } => None,
+        Load::Open { open } => {
+            let mut whose = stream(open, cycle, 1);
+            let own = |_: &f64| ranks == 1 || whose.random_range(0..ranks) == rank;
+            Some(Schedule {
+                due_sec: all_due_sec(open, cycle).filter(own).collect(),
+                until_sec: open.duration_sec.unwrap_or(0.0),
+            })
+        }
+        Load::Replay { replay } => {
+            let own = replay.due_sec.iter().skip(rank as usize).step_by(ranks as usize);
+            Some(Schedule {
+                due_sec: own.copied().collect(),
+                until_sec: 0.0,
+            })
+        }
+    }
+}
+
+/// Returns how many requests of a closed load each rank has in flight; those left over go to the first ranks.
+pub fn concurrency_of(spec: &Spec, rank: u32) -> usize {
+    let concurrency = match &spec.load {
+        Some(Load::Closed { closed }) => {
+            closed.concurrency / spec.num_processes + u32::from(rank < closed.concurrency % spec.num_processes)
+        }
+        _ => spec.batch_size,
+    };
+    concurrency as usize
+}
+
+fn all_due_sec(open: &OpenLoad, cycle: u32) -> impl Iterator<Item = f64> + use<> {
+    let most_sec = open.duration_sec.unwrap_or(f64::INFINITY);
+    let most = open.requests.map_or(usize::MAX, |requests| requests as usize);
+    let sums = Gaps::new(open, cycle).scan(0.0, |now, gap| {
+        *now += gap;
+        Some(*now)
+    });
+    sums.take_while(move |due| *due <= most_sec).take(most)
+}
+
+fn stream(open: &OpenLoad, cycle: u32, which: u64) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(open.seed);
+    random.set_stream(u64::from(cycle) * STREAMS + which);
+    random
+}
+
+/// Draws from (0, 1].
+fn uniform(random: &mut ChaCha8Rng) -> f64 {
+    1.0 - random.random::<f64>()
+}
+
+/// Draws from the exponential distribution of mean 1, by inversion.
+fn exponential(random: &mut ChaCha8Rng) -> f64 {
+    -uniform(random).ln()
+}
+
+/// Draws from the normal distribution (Box and Muller, 1958).
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    (-2.0 * uniform(random).ln()).sqrt() * (TAU * uniform(random)).cos()
+}
+
+/// Draws from the gamma distribution of a shape and of scale 1 (Marsaglia and Tsang, 2000).
+fn gamma(random: &mut ChaCha8Rng, shape: f64) -> f64 {
+    if shape < 1.0 {
+        return gamma(random, shape + 1.0) * uniform(random).powf(1.0 / shape);
+    }
+    let d = shape - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let x = normal(random);
+        let v = (1.0 + c * x).powi(3);
+        if v > 0.0 && uniform(random).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+            return d * v;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use joulemark_experiment::{ArgumentValues, DecoderRequest, Device, Prompts, Resolved, parse};
+    use serde_json::json;
+    use statrs::distribution::{ContinuousCDF, Exp, Gamma};
+
+    use super::*;
+
+    const DRAWS: usize = 20_000;
+
+    fn open(arrivals: Arrivals, burstiness: Option<f64>) -> OpenLoad {
+        OpenLoad {
+            rate_per_sec: 4.0,
+            arrivals,
+            burstiness,
+            seed: 7,
+            duration_sec: None,
+            requests: Some(DRAWS as u32),
+        }
+    }
+
+    /// Returns the largest distance of the empirical distribution from `of`, times the root of the number of draws.
+    fn kolmogorov_smirnov(mut draws: Vec<f64>, of: impl ContinuousCDF<f64, f64>) -> f64 {
+        draws.sort_by(f64::total_cmp);
+        let count = draws.len() as f64;
+        let distance = |(place, draw): (usize, &f64)| {
+            let expected = of.cdf(*draw);
+            (expected - place as f64 / count).max((place + 1) as f64 / count - expected)
+        };
+        draws.iter().enumerate().map(distance).fold(0.0, f64::max) * count.sqrt()
+    }
+
+    /// Of 1,000 samples of the right distribution one lies beyond.
+    const CRITICAL: f64 = 1.949;
+
+    #[test]
+    fn gaps_have_the_distribution_that_they_are_asked_for() {
+        let gaps = |arrivals, burstiness| {
+            Gaps::new(&open(arrivals, burstiness), 3)
+                .take(DRAWS)
+                .collect::<Vec<_>>()
+        };
+        let poisson = gaps(Arrivals::Poisson, None);
+        let of_poisson = kolmogorov_smirnov(poisson.clone(), Exp::new(4.0).unwrap());
+        assert!(of_poisson < CRITICAL, "{of_poisson}");
+        for shape in [0.25, 0.5, 1.0, 3.0, 50.0] {
+            // The rate of the distribution, so that the mean gap is a quarter of a second.
+            let of = Gamma::new(shape, 4.0 * shape).unwrap();
+            let distance = kolmogorov_smirnov(gaps(Arrivals::Gamma, Some(shape)), of);
+            assert!(distance < CRITICAL, "{shape}: {distance}");
+        }
+        // It tells a wrong one.
+        let wrong = kolmogorov_smirnov(poisson, Gamma::new(1.1, 4.4).unwrap());
+        assert!(wrong > CRITICAL, "{wrong}");
+        assert!(gaps(Arrivals::Constant, None).iter().all(|gap| *gap == 0.25));
+    }
+
+    #[test]
+    fn a_gap_does_not_tell_of_the_next() {
+        let gaps: Vec<f64> = Gaps::new(&open(Arrivals::Poisson, None), 0).take(DRAWS).collect();
+        let mean = gaps.iter().sum::<f64>() / DRAWS as f64;
+        let variance: f64 = gaps.iter().map(|gap| (gap - mean).powi(2)).sum();
+        let lag1: f64 = gaps.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
+        // Five standard deviations of a correlation of independent draws.
+        assert!(
+            (lag1 / variance).abs() < 5.0 / (DRAWS as f64).sqrt(),
+            "{}",
+            lag1 / variance
+        );
+    }
+
+    /// The mean time that Poisson arrivals wait for a server which takes one at a time, and the same time for each (M/D/1), is
+    /// by Pollaczek and Khinchine utilisation / (2 · (1 - utilisation)) service times.
+    #[test]
+    fn arrivals_wait_for_an_engine_as_queueing_theory_says() {
+        let load = OpenLoad {
+            requests: Some(400_000),
+            ..open(Arrivals::Poisson, None)
+        };
+        // The tolerances are four standard errors of the mean, found over 20 seeds: waiting times that follow each other are alike.
+        for (utilisation, tolerance) in [(0.5, 0.02), (0.9, 0.08)] {
+            let service_sec = utilisation / load.rate_per_sec;
+            let (mut free, mut waited) = (0.0_f64, 0.0);
+            for due in all_due_sec(&load, 0) {
+                let begun = free.max(due);
+                free = begun + service_sec;
+                waited += (begun - due) / service_sec / 400_000.0;
+            }
+            let expected = utilisation / (2.0 * (1.0 - utilisation));
+            assert!(
+                (waited / expected - 1.0).abs() < tolerance,
+                "{utilisation}: {waited} of {expected}"
+            );
+        }
+    }
+
+    // Fixed figures: a stored seed must mean the same arrivals years later.
+    #[test]
+    fn the_arrivals_of_a_seed_never_change() {
+        let first = |arrivals, burstiness| Gaps::new(&open(arrivals, burstiness), 1).take(2).collect::<Vec<_>>();
+        let expected = [[0.089_215, 0.118_521], [0.146_613, 0.003_213]];
+        let found = [first(Arrivals::Poisson, None), first(Arrivals::Gamma, Some(0.5))];
+        assert_eq!(format!("{found:.6?}"), format!("{expected:.6?}"));
+    }
+    fn spec(num_processes: u32, load: serde_json::Value) -> Spec {
+        let resolved = Resolved {
+            config_name: String::new(),
+            model_name: "m".to_owned(),
+            prompts: Prompts::Texts(vec!["a".to_owned()]),
+            decoder: DecoderRequest::default().filled(),
+            num_processes,
+            gpus: Vec::new(),
+            gpu_count: 0,
+            device: Device::Cpu,
+            engine: "mistral".to_owned(),
+            engine_arguments: ArgumentValues::new(),
+        };
+        let asked = json!({"model_name": "m", "load": load});
+        parse(&asked).expect("an experiment").filled(resolved)
+    }
+
+    fn of_ranks(spec: &Spec, cycle: u32) -> Vec<Vec<f64>> {
+        let of_rank = |rank| schedule(spec, rank, cycle).expect("it has times").due_sec;
+        (0..spec.num_processes).map(of_rank).collect()
+    }
+
+    #[test]
+    fn each_request_is_one_ranks_and_every_cycle_draws_its_own() {
+        let load = json!({"open": {"rate_per_sec": 5, "requests": 300, "seed": 3}});
+        let ranks = of_ranks(&spec(3, load.clone()), 0);
+        let mut all = ranks.concat();
+        all.sort_by(f64::total_cmp);
+        assert_eq!(all, of_ranks(&spec(1, load.clone()), 0)[0]);
+        // Of a binomial share of a third, five standard deviations are 41 of 300.
+        assert!(ranks.iter().all(|own| (59..=141).contains(&own.len())));
+        assert_ne!(of_ranks(&spec(3, load), 1), ranks);
+    }
+
+    #[test]
+    fn requests_come_for_as_long_or_as_often_as_they_are_to() {
+        let constant = json!({"open": {"rate_per_sec": 4, "arrivals": "constant", "duration_sec": 1.1}});
+        let of_constant = schedule(&spec(1, constant), 0, 0).expect("it has times");
+        assert_eq!(
+            (of_constant.due_sec, of_constant.until_sec),
+            (vec![0.25, 0.5, 0.75, 1.0], 1.1)
+        );
+        let closed = spec(2, json!({"closed": {"concurrency": 5}}));
+        assert_eq!(
+            (
+                schedule(&closed, 0, 0),
+                concurrency_of(&closed, 0),
+                concurrency_of(&closed, 1)
+            ),
+            (None, 3, 2)
+        );
+        let mut replay = spec(2, json!({"replay": {"file": "a.jsonl"}}));
+        if let Some(Load::Replay { replay }) = &mut replay.load {
+            replay.due_sec = vec![0.0, 1.0, 2.0];
+        }
+        assert_eq!(of_ranks(&replay, 4), [vec![0.0, 2.0], vec![1.0]]);
+    }
+}

@@ -1,0 +1,169 @@
+//! One pass of a rank over its requests: which are with the engine, which wait for it, and since when. Owns the order and the
+//! times; leaves to the runner what it takes to answer one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use joulemark_experiment::Spec;
+use joulemark_measurement::clock::Monotonic;
+use tokio::sync::mpsc;
+
+use super::arrivals::Schedule;
+use super::runner::{Outcome, Runner};
+use super::together::begin_together;
+use crate::inference::EngineError;
+
+/// Whether a rank has nothing to do until its next request is due: then silence is no stall.
+#[derive(Clone, Debug, Default)]
+pub struct Idle(Arc<AtomicBool>);
+
+impl Idle {
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, is_idle: bool) {
+        self.0.store(is_idle, Ordering::Relaxed);
+    }
+}
+
+/// A request that was due, and when the sender came to it.
+#[derive(Clone, Copy, Debug)]
+struct Came {
+    due: Monotonic,
+    lag_sec: f64,
+}
+
+impl Came {
+    fn now(due: Monotonic) -> Self {
+        let lag_sec = Monotonic::now().sec_since(due).max(0.0);
+        Self { due, lag_sec }
+    }
+}
+
+/// Runs `prompts` with `concurrency` requests in flight, of which the engine has `batch_size` at once, always or in waves; each
+/// prompt is taken when its turn comes. Results in the prompts' order.
+///
+/// # Errors
+/// [`EngineError`] of the first request that fails the experiment.
+pub async fn closed<R: Runner>(
+    runner: &R,
+    spec: &Spec,
+    concurrency: usize,
+    mut prompts: impl Iterator<Item = R::Prompt>,
+) -> Result<Vec<Outcome>, EngineError> {
+    let at_once = match R::TAKES_ALL {
+        true => concurrency,
+        false => spec.batch_size as usize,
+    };
+    let mut waiting = VecDeque::new();
+    let mut running = FuturesUnordered::new();
+    let mut results = Vec::new();
+    loop {
+        while waiting.len() + running.len() < concurrency
+            && let Some(prompt) = prompts.next()
+        {
+            let came = spec.load.as_ref().map(|_| Came::now(Monotonic::now()));
+            waiting.push_back((prompt, came));
+        }
+        let takes_more = running.is_empty() || !R::IN_WAVES;
+        let held = match R::IN_WAVES && takes_more && at_once > 1 {
+            true => Some(runner.hold().await),
+            false => None,
+        };
+        while takes_more
+            && running.len() < at_once
+            && let Some((prompt, came)) = waiting.pop_front()
+        {
+            running.push(run(runner, prompt, came));
+        }
+        match begin_together(held, running.next()).await {
+            Some(outcome) => results.push(outcome?),
+            None => break,
+        }
+    }
+    results.sort_by_key(|outcome| match outcome {
+        Outcome::Measured(request) => request.prompt_index,
+        Outcome::Failed(request) => request.prompt_index,
+    });
+    Ok(results)
+}
+
+/// Runs a request at each time of `schedule`, counted from `start`, with the rank's prompts in order and again from the first
+/// once they run out. Those that the engine does not take yet wait in order of arrival. Results in that order.
+///
+/// # Errors
+/// [`EngineError`] of the first request that fails the experiment.
+pub async fn when_due<R: Runner>(
+    runner: &R,
+    spec: &Spec,
+    (start, schedule): (Monotonic, Schedule),
+    idle: &Idle,
+) -> Result<Vec<Outcome>, EngineError> {
+    let at_once = match R::TAKES_ALL {
+        true => usize::MAX,
+        false => spec.batch_size as usize,
+    };
+    let mut prompts = std::iter::repeat(runner).flat_map(R::prompts);
+    let mut arrivals = send_when_due(start, schedule);
+    let mut waiting = VecDeque::new();
+    let mut running = FuturesUnordered::new();
+    let mut results = Vec::new();
+    let mut taken = 0_usize;
+    loop {
+        while running.len() < at_once
+            && let Some(came) = waiting.pop_front()
+            && let Some(prompt) = prompts.next()
+        {
+            let (number, answer) = (taken, run(runner, prompt, Some(came)));
+            running.push(async move { (number, answer.await) });
+            taken += 1;
+        }
+        idle.set(running.is_empty());
+        tokio::select! {
+            biased;
+            Some(due) = arrivals.recv() => waiting.push_back(Came::now(due)),
+            Some((number, outcome)) = running.next(), if !running.is_empty() => results.push((number, outcome?)),
+            else => break,
+        }
+    }
+    idle.set(false);
+    results.sort_by_key(|(number, _)| *number);
+    Ok(results.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// Runs one request; its latencies begin when it came.
+async fn run<R: Runner>(runner: &R, prompt: R::Prompt, came: Option<Came>) -> Result<Outcome, EngineError> {
+    let outcome = runner.run(prompt).await?;
+    Ok(match (outcome, came) {
+        (Outcome::Measured(request), Some(came)) => Outcome::Measured(Box::new(request.since(came.due, came.lag_sec))),
+        (outcome, _) => outcome,
+    })
+}
+
+/// Sends each moment when it has come, from a thread of its own: the runtime's timer counts whole milliseconds. The channel is
+/// closed when nothing more comes.
+fn send_when_due(start: Monotonic, schedule: Schedule) -> mpsc::UnboundedReceiver<Monotonic> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let wait_for = move |sec: f64| {
+        let due = Monotonic::from_sec(start.as_sec() + sec);
+        let left_sec = due.sec_since(Monotonic::now());
+        if left_sec > 0.0 {
+            std::thread::sleep(Duration::from_secs_f64(left_sec));
+        }
+        due
+    };
+    std::thread::spawn(move || {
+        for sec in schedule.due_sec {
+            if sender.send(wait_for(sec)).is_err() {
+                return;
+            }
+        }
+        wait_for(schedule.until_sec);
+    });
+    receiver
+}
