@@ -33,6 +33,7 @@ pub mod report;
 mod requirements;
 mod resolve;
 mod served;
+mod server_rules;
 mod spec;
 mod status;
 mod stop_rule;
