@@ -144,18 +144,18 @@ def capture(server, keeper):
     keeper.keep("listMetricDefinitions.200.json", json.dumps({"items": few}))
     server.until(first.rsplit("/", 1)[1], ["completed"])
     get("getResults", f"{first}/results")
-    again = json.loads(server.call("/v1/experiments", EXPERIMENT)[2])["id"]
-    server.until(again, ["completed"])
-    comparison = {"ids": [first.rsplit("/", 1)[1], again], "metrics": ["output_throughput", "joules_per_output_token"]}
-    keeper.keep("compareResults.request.json", json.dumps(comparison))
-    keeper.keep("compareResults.200.json", server.call("/v1/compare", comparison)[2])
-    get("getPareto", "/v1/pareto?x=joules_per_output_token&y=output_throughput&label=team%3Dnlp")
     get("getProcesses", f"{first}/processes")
     get("getTimeseries", f"{first}/timeseries?resolution_ms=2000")
     for extension in ("csv", "jsonl"):
         query = f"format={extension}"
         get("exportExperiment", f"{first}/export?{query}", extension=extension)
         get("exportExperiments", f"/v1/experiments/export?state=completed&{query}", extension=extension)
+    again = json.loads(server.call("/v1/experiments", EXPERIMENT)[2])["id"]
+    server.until(again, ["completed"])
+    comparison = {"ids": [first.rsplit("/", 1)[1], again], "metrics": ["output_throughput", "joules_per_output_token"]}
+    keeper.keep("compareResults.request.json", json.dumps(comparison))
+    keeper.keep("compareResults.200.json", server.call("/v1/compare", comparison)[2])
+    get("getPareto", "/v1/pareto?x=joules_per_output_token&y=output_throughput&label=team%3Dnlp")
     keeper.keep("followExperiments.200.txt", server.first_lines("/v1/events", 9, **{"Last-Event-ID": "0"}))
     get("listExperiments", "/v1/experiments?limit=2")
     # Its beginning; the rest is alike.

@@ -49,6 +49,7 @@ pub enum LoadKind {
 /// A time over requests, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TimeSpread {
+    /// Mean.
     pub mean: f64,
     /// Median.
     pub p50: f64,
