@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::dropped_prompts::{DroppedPrompts, sha256_of};
-use super::{Prompts, Spec};
+use super::{Load, Prompts, Spec, SyntheticPrompts, TokenLength};
 
 /// Which prompts an experiment had, in words that are equal for equal prompts and that hold none of their text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,15 @@ impl PromptIdentity {
     /// Returns the identity of an experiment's prompts: by the hash of its texts, of its file, or by what they are made from.
     /// `None` where they are not known: withheld from the reader, or dropped without a hash.
     pub fn of(spec: &Spec, withheld: Option<u32>, dropped: Option<&DroppedPrompts>) -> Option<Self> {
-        let described = if let Some(sha256) = &spec.prompt_source_sha256 {
+        let replayed = match &spec.load {
+            Some(Load::Replay { replay }) if replay.has_prompts => Some(replay),
+            _ => None,
+        };
+        let described = if let Some(replay) = replayed {
+            let count = replay.requests.map(|count| count.to_string());
+            let sha256 = replay.sha256.as_ref()?;
+            format!("{} requests of file {sha256}", count.as_deref().unwrap_or("all"))
+        } else if let Some(sha256) = &spec.prompt_source_sha256 {
             let count = spec.prompt_source_count.map(|count| count.to_string());
             format!("{} lines of file {sha256}", count.as_deref().unwrap_or("all"))
         } else if withheld.is_some() || spec.prompt_source.is_some() {
@@ -32,10 +40,7 @@ impl PromptIdentity {
                     let count = set.count.map(|count| count.to_string());
                     format!("{} of set {}", count.as_deref().unwrap_or("all"), set.dataset)
                 }
-                Prompts::Synthetic { synthetic } => format!(
-                    "{} of {} random tokens, seed {}",
-                    synthetic.count, synthetic.input_tokens, synthetic.seed
-                ),
+                Prompts::Synthetic { synthetic } => random(synthetic),
             }
         };
         let template = if spec.raw_prompt { "without" } else { "with" };
@@ -67,6 +72,27 @@ impl PromptIdentity {
             None => &self.words,
         }
     }
+}
+
+/// Returns the words for random prompts: all that their tokens, and their answers' numbers of tokens, follow from.
+fn random(asked: &SyntheticPrompts) -> String {
+    let length = |name: &str, length: &Option<TokenLength>| {
+        let drawn = length.as_ref().map(|length| (length, length.bounds()));
+        drawn.map_or_else(String::new, |(length, (least, most))| {
+            format!(", {name} {} ± {} from {least} to {most}", length.mean, length.stddev)
+        })
+    };
+    format!(
+        "{} of {} random tokens, seed {}{}{}{}",
+        asked.count,
+        asked.input_tokens,
+        asked.seed,
+        length("input_length", &asked.input_length),
+        length("output_length", &asked.output_length),
+        asked
+            .shared_prefix_tokens
+            .map_or_else(String::new, |shared| format!(", {shared} shared"))
+    )
 }
 
 /// Returns the words for prompts of an experiment's own; the hash is the one that is kept of them once they are dropped.
@@ -110,6 +136,11 @@ mod tests {
             json!({"dataset": "short-32"}),
             json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 7}}),
             json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 8}}),
+            json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 8, "shared_prefix_tokens": 4}}),
+            json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 8,
+                "input_length": {"mean": 8.0, "stddev": 2.0, "min": 2, "max": 14}}}),
+            json!({"synthetic": {"input_tokens": 8, "count": 2, "seed": 8,
+                "output_length": {"mean": 8.0, "stddev": 2.0, "min": 2, "max": 14}}}),
         ];
         let mut all: Vec<_> = others.into_iter().map(of).collect();
         all.push(Some(known.clone()));
@@ -121,7 +152,22 @@ mod tests {
         let mut words: Vec<_> = all.iter().flatten().map(PromptIdentity::as_str).collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 8, "{words:?}");
+        assert_eq!(words.len(), 11, "{words:?}");
+    }
+
+    #[test]
+    fn prompts_of_a_replayed_file_are_known_by_the_file() {
+        let of = |sha256: Option<&str>| {
+            let load = json!({"replay": {"file": "trace.jsonl", "sha256": sha256, "has_prompts": true}});
+            let replaying = Spec {
+                load: serde_json::from_value(load).expect("a load"),
+                ..spec(json!([]))
+            };
+            PromptIdentity::of(&replaying, None, None)
+        };
+        assert_eq!(of(None), None);
+        assert!(of(Some("aa")).is_some());
+        assert_ne!(of(Some("aa")), of(Some("bb")));
     }
 
     #[test]
