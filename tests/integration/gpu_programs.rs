@@ -22,10 +22,15 @@ struct Host {
 
 impl Host {
     fn new(capabilities: &str, programs: &[(&str, &str)]) -> Self {
+        Self::of_boards(capabilities, programs, "")
+    }
+
+    /// `told` is what else the boards tell.
+    fn of_boards(capabilities: &str, programs: &[(&str, &str)], told: &str) -> Self {
         let devices = capabilities.split(',').count();
         let host = Self {
             folder: tempfile::tempdir().expect("a folder"),
-            mock: MockNvml::new(&format!("devices={devices}\ncompute_capability={capabilities}")),
+            mock: MockNvml::new(&format!("devices={devices}\ncompute_capability={capabilities}\n{told}")),
         };
         std::fs::create_dir_all(host.engines()).expect("a folder");
         fake_engine::write(&host.engines(), protocol::VERSION);
@@ -129,6 +134,22 @@ async fn each_board_is_computed_on_by_the_program_that_was_built_for_it() {
     let id = server.accepted(&experiment(&json!({"device": "cpu"}))).await;
     server.until_state(&id, "failed").await;
     assert_eq!(host.started().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wave_that_does_not_fit_beside_what_is_in_use_is_refused_with_the_sum_before_it_is_loaded() {
+    let script = for_gpus();
+    let host = Host::of_boards("9.0", &[("sm90", &script)], "memory_used_gib=80");
+    let server = host.server();
+    let wave = json!({"gpus": [0], "batch_size": 2, "min_output_tokens": 4, "max_output_tokens": 4,
+        "prompts": {"synthetic": {"input_tokens": 28, "count": 4, "seed": 1}}});
+    let id = server.accepted(&experiment(&wave)).await;
+    let failed = server.until_state(&id, "failed").await;
+    let message = failed["failure"]["message"].as_str().expect("a message");
+    for part in ["does not fit", "batch_size 2 × 32 tokens", "0.0 MB is free", &uuid(0)] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(host.started(), Vec::<String>::new(), "nothing was loaded");
 }
 
 #[tokio::test]

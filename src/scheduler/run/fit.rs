@@ -89,13 +89,13 @@ impl Need {
             "weights of {}, a key-value cache of {} (batch_size {} × {} tokens) and {} that the engine allocates for the \
              prompts are {}, and {} free on {}; take a smaller batch_size, fewer tokens, another type, more GPUs, or free \
              their memory",
-            gigabytes(self.weights),
-            gigabytes(self.cache),
+            in_bytes(self.weights),
+            in_bytes(self.cache),
             self.wave.sequences,
             self.wave.sequence_tokens(),
-            gigabytes(self.preallocated),
-            gigabytes(self.total()),
-            gigabytes(free) + if gpus.len() == 1 { " is" } else { " are" },
+            in_bytes(self.preallocated),
+            in_bytes(self.total()),
+            in_bytes(free) + if gpus.len() == 1 { " is" } else { " are" },
             gpus.join(", ")
         )
     }
@@ -117,6 +117,9 @@ fn weight_bytes(files: &ModelFiles, quantized_to: Option<&str>, element_bytes: u
     }
 }
 
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.2} GB", bytes as f64 / 1e9)
+fn in_bytes(bytes: u64) -> String {
+    match bytes as f64 {
+        large if large >= 1e9 => format!("{:.2} GB", large / 1e9),
+        small => format!("{:.1} MB", small / 1e6),
+    }
 }

@@ -124,8 +124,8 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Mean time to first token in milliseconds over requests.",
         formula: None,
         source: "The engine's time of each token, by the host's monotonic clock.",
-        limits: "From handing over to the first token, so that waiting for a batch is in it; the queue of the service is \
-            not.",
+        limits: "From handing over, or from when it was due where there is a load, to the first token, so that waiting for a batch is \
+            in it; the queue of the service is not.",
         read: Read::Number(|figures| figures.inference.mean_ttft_ms),
         beside: &[Beside::Spread],
         why_null: Some(|_| "no request has the time of a first token".into()),

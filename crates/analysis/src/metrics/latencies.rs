@@ -64,7 +64,8 @@ pub const METRICS: &[Metric] = &[
     latency(
         "mean_e2e_ms",
         "Mean end-to-end latency, milliseconds.",
-        "Mean end-to-end latency in milliseconds, over requests. From handing over to the complete answer.",
+        "Mean end-to-end latency in milliseconds, over requests. From handing over, or \
+            from when it was due where there is a load, to the complete answer.",
         "Long answers take longer: compare at equal lengths.",
         no_request,
         Read::Number(|figures| figures.inference.mean_e2e_ms),
@@ -72,7 +73,8 @@ pub const METRICS: &[Metric] = &[
     latency(
         "median_e2e_ms",
         "Median of the end-to-end latency, milliseconds.",
-        "Median of the end-to-end latency in milliseconds, over requests. From handing over to the complete answer.",
+        "Median of the end-to-end latency in milliseconds, over requests. From handing over, or \
+            from when it was due where there is a load, to the complete answer.",
         MEDIAN,
         no_request,
         Read::Number(|figures| figures.inference.median_e2e_ms),
@@ -80,7 +82,8 @@ pub const METRICS: &[Metric] = &[
     latency(
         "p90_e2e_ms",
         "90th percentile of the end-to-end latency, milliseconds.",
-        "90th percentile of the end-to-end latency in milliseconds, over requests. From handing over to the complete answer.",
+        "90th percentile of the end-to-end latency in milliseconds, over requests. From handing over, or \
+            from when it was due where there is a load, to the complete answer.",
         TAIL,
         no_request,
         Read::Number(|figures| figures.inference.p90_e2e_ms),
@@ -88,7 +91,8 @@ pub const METRICS: &[Metric] = &[
     latency(
         "p99_e2e_ms",
         "99th percentile of the end-to-end latency, milliseconds.",
-        "99th percentile of the end-to-end latency in milliseconds, over requests. From handing over to the complete answer.",
+        "99th percentile of the end-to-end latency in milliseconds, over requests. From handing over, or \
+            from when it was due where there is a load, to the complete answer.",
         TAIL,
         no_request,
         Read::Number(|figures| figures.inference.p99_e2e_ms),
