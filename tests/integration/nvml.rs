@@ -107,8 +107,10 @@ fn power_usage_is_instant_up_to_ga100_and_an_average_after_it_or_where_nobody_kn
     }
 }
 
-/// The interval is one of 95 %: no window is off by twice its half-width, and of 24 at least 18 hold the truth. Neighbouring
-/// windows meet a shape at like phases, so that misses come together: eight windows of one shape say little.
+/// The interval is one of 95 %: of 24 windows at least 18 hold the truth. Neighbouring windows meet a shape at like phases, so that
+/// misses come together: eight windows of one shape say little. Half-widths are some 0.015 % of the energy here, which a thread
+/// that waits for its CPU leaves now and then: no window is off by twice its half-width and 0.1 % of the energy more. Power that
+/// was averaged over a second would be off by ten times that.
 #[test]
 fn row_14_power_of_a_pascal_board_is_taken_as_instant_and_its_intervals_hold_the_truth() {
     let mut held = 0;
@@ -123,7 +125,8 @@ fn row_14_power_of_a_pascal_board_is_taken_as_instant_and_its_intervals_hold_the
             assert!(reading.note.as_ref().expect("a note").contains("instant power"));
             let error_j = (energy_j(reading) - truth(shape, &window)).abs();
             let half_j = reading.uncertainty_j.expect("known");
-            assert!(error_j <= 2.0 * half_j, "{shape}: {error_j} J off, {half_j} J stated");
+            let most_j = 2.0 * half_j + 0.001 * energy_j(reading);
+            assert!(error_j <= most_j, "{shape}: {error_j} J off, {half_j} J stated");
             held += u32::from(error_j <= half_j);
         }
     }
