@@ -1,12 +1,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use joulemark_measurement::ComputeCapability;
-
-use super::gpu_fit::refused_board;
-use super::{Host, Model, OfferedServer};
+use super::OfferedServer;
+use super::host::{Host, Model};
+use super::offered_engine::{OfferedEngine, refused_board};
 
 /// What a node has, as it tells the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,35 +39,6 @@ pub struct OfferedModel {
     pub name: String,
     #[serde(flatten)]
     pub facts: Model,
-}
-
-/// An engine whose program a node has, in that program's own words: its answer to `--describe`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct OfferedEngine {
-    /// `mistral`, for instance: the program is `joulemark-mistral`.
-    pub name: String,
-    /// Version of the engine's program.
-    pub version: String,
-    /// Version of the inference library within it.
-    pub engine_version: String,
-    /// What it was built with, `cuda` for instance; empty for the CPU alone.
-    pub features: Vec<String>,
-    /// CPU features that its kernels were compiled for, e.g. `avx2`.
-    pub compiled_cpu_features: Vec<String>,
-    /// Version of the protocol between the service and its workers that it speaks.
-    pub protocol_version: u32,
-    /// Compute capability that its kernels for GPUs were compiled for, e.g. `9.0`; null for the CPU alone, and where the
-    /// program does not tell.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    pub compute_capability: Option<ComputeCapability>,
-}
-
-impl OfferedEngine {
-    /// Tells whether it was built to compute on GPUs.
-    pub fn has_cuda(&self) -> bool {
-        self.features.iter().any(|feature| feature == "cuda")
-    }
 }
 
 impl Capabilities {

@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::choices::Distribution;
-use super::field::{FieldProblem, Fields};
+use super::field::Fields;
 use super::prompts::MAX_PROMPTS;
-use super::submission::Spec;
 use super::table::{Asked, Bounds, Choice, Kind, fields, nested};
 
 /// Requests of one cycle, as many as an experiment may have prompts.
@@ -278,41 +276,6 @@ impl Load {
             Self::Replay { replay } => replay.requests,
         }
     }
-
-    /// Says what is wrong of it beside the batch and the ranks. `decodes_alone` is whether the engine takes one request after
-    /// the other where they do not begin together.
-    pub(super) fn problem(&self, spec: &Spec, decodes_alone: bool) -> Option<FieldProblem> {
-        let (batch_size, num_processes) = (spec.batch_size, spec.num_processes);
-        let replicates = spec.distribution == Distribution::Replicate;
-        match self {
-            Self::Closed { closed } => {
-                let least = batch_size.saturating_mul(num_processes);
-                let detail = format!(
-                    "is {}; accepted is at least batch_size for each rank, which is {batch_size} for {num_processes}",
-                    closed.concurrency
-                );
-                (closed.concurrency < least).then(|| FieldProblem::new("/load/closed/concurrency", detail))
-            }
-            _ if decodes_alone && batch_size > 1 => {
-                let detail = format!(
-                    "is {batch_size} beside load.{}; mistral.rs decodes together only what begins together, and these requests \
-                     come when they come: accepted is 1, or an engine that batches",
-                    self.kind()
-                );
-                Some(FieldProblem::new("/batch_size", detail))
-            }
-            Self::Replay { replay } if replay.has_prompts && replicates => Some(FieldProblem::new(
-                "/distribution",
-                "is replicate beside a replay whose file has the prompts, each of which comes once; accepted is shard",
-            )),
-            _ => {
-                let requests = self.requests()?;
-                let detail =
-                    format!("are {requests} requests for {num_processes} ranks; accepted is at least one a rank");
-                (requests < num_processes).then(|| FieldProblem::new(format!("/load/{}", self.kind()), detail))
-            }
-        }
-    }
 }
 
 fields! {
@@ -369,7 +332,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::parse;
+    use crate::{FieldProblem, parse};
 
     fn asked(load: Value) -> Result<Option<Load>, Vec<String>> {
         let document = json!({"model_name": "m", "load": load});

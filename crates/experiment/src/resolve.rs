@@ -1,60 +1,19 @@
-use serde::{Deserialize, Serialize};
-
 use super::batch_rules::batch_problem;
 use super::choices::{Device, Distribution, FpPrecision, GpuSelector};
 use super::decoder::{Decoder, DecoderRequest};
 use super::drawn_outputs::with_drawn_outputs;
 use super::field::FieldProblem;
 use super::gpu_fit::unfit_gpus;
+use super::host::{Host, Model};
 use super::line_checks::line_problems;
 use super::load::Load;
+use super::load_rules::load_problem;
 use super::served::default_engine;
 use super::server_rules::server_problems;
 use super::submission::{ExperimentRequest, RECOMMENDED_CYCLES, RECOMMENDED_WARMUPS, Resolved, Spec};
 use super::{DatasetPrompts, Prompts};
 use super::{Warning, WarningCode};
-use joulemark_measurement::{ComputeCapability, quoted};
-
-/// A GPU that is here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gpu {
-    pub index: u32,
-    pub uuid: String,
-    pub name: String,
-    #[serde(default)]
-    pub compute_capability: Option<ComputeCapability>,
-    /// Why no program of the engine computes on it; `None` where one does, and of a server of an earlier version.
-    #[serde(default)]
-    pub engine_problem: Option<String>,
-}
-
-/// What the host can do, as far as a submission depends on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    pub gpus: Vec<Gpu>,
-    /// Whether this build of the program can compute on CUDA.
-    pub cuda_build: bool,
-    /// Logical CPUs the server may use.
-    pub cpus: u32,
-    pub default_dataset: String,
-    /// Every built-in prompt set with its size.
-    pub datasets: Vec<(String, u32)>,
-}
-
-/// What is known of the model before it is loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Model {
-    pub is_gguf: bool,
-    /// Longest sequence in tokens; null when the files do not say.
-    pub max_context_tokens: Option<u64>,
-    pub has_chat_template: bool,
-    /// It computes nothing, so that any build can pretend to run it on a GPU: the GPU is leased and metered, the CPU
-    /// is not leased.
-    pub is_pretended: bool,
-    /// A server runs it, which has devices, types and a context of its own.
-    #[serde(default)]
-    pub is_served: bool,
-}
+use joulemark_measurement::quoted;
 
 /// Fills in the defaults and refuses what this host can never run or the engine would silently ignore.
 /// `model` is null when the model was already refused, so that the other fields are still checked.
@@ -101,7 +60,11 @@ pub fn resolve(
             .and_then(|warm_up| warm_up.problem(spec.warmup_iterations)),
     );
     let decodes_alone = model.is_some_and(|model| !model.is_served && !model.is_pretended);
-    problems.extend(spec.load.as_ref().and_then(|load| load.problem(&spec, decodes_alone)));
+    problems.extend(
+        spec.load
+            .as_ref()
+            .and_then(|load| load_problem(load, &spec, decodes_alone)),
+    );
     sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
     if let Some(bound) = spec.start_below_temperature_c.filter(|_| spec.gpu_count == 0) {
