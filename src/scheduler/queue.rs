@@ -17,4 +17,5 @@ mod prompt_source;
 mod replay;
 pub mod standing;
 pub mod startable;
+mod submitted_file;
 pub mod wait;

@@ -37,7 +37,7 @@ pub fn offered(spec: &Spec, cycles: &[RankCycle], aggregate: &Aggregate) -> Offe
     };
     let spread =
         |of: fn(&RequestMeasurement) -> Option<f64>| time_spread(&requests().filter_map(of).collect::<Vec<_>>());
-    let comes_by_itself = spec.load.as_ref().is_some_and(Load::comes_by_itself);
+    let comes_by_itself = spec.is_open_load();
     OfferedReport {
         kind,
         concurrency,
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(grew_throughout(&queue(&mut random, 2.0, 19), 19.0, 1.0), None);
     }
 
-    /// One request that was due a second before it was sent, and took two tokens' time.
+    /// Returns a cycle of two requests, each due so long before it was sent.
     fn cycle(due_sec: f64) -> RankCycle {
         let mut cycle = rank_cycle(0, 0, 0.0, 10.0);
         let late = |at: f64| request(0, 5, &[at + 0.5, at + 0.6], at).since(Monotonic::from_sec(at - due_sec), 0.001);

@@ -86,7 +86,7 @@ fn batch_steps(input: &ReportInput<'_>) -> Option<Vec<BatchSteps>> {
     let batch_size = input.spec.batch_size;
     let is_served = input.loads.iter().any(|load| load.server.is_some());
     // Requests that come when they come are in no waves.
-    let in_waves = !input.spec.load.as_ref().is_some_and(|load| load.comes_by_itself());
+    let in_waves = !input.spec.is_open_load();
     (batch_size > 1 && !is_served && in_waves).then(|| {
         let mut sum = StepCount::default();
         for cycle in input.cycles {

@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::dropped_prompts::{DroppedPrompts, sha256_of};
-use super::{Load, Prompts, Spec, SyntheticPrompts, TokenLength};
+use super::{Prompts, Spec, SyntheticPrompts, TokenLength};
 
 /// Which prompts an experiment had, in words that are equal for equal prompts and that hold none of their text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +16,7 @@ impl PromptIdentity {
     /// Returns the identity of an experiment's prompts: by the hash of its texts, of its file, or by what they are made from.
     /// `None` where they are not known: withheld from the reader, or dropped without a hash.
     pub fn of(spec: &Spec, withheld: Option<u32>, dropped: Option<&DroppedPrompts>) -> Option<Self> {
-        let replayed = match &spec.load {
-            Some(Load::Replay { replay }) if replay.has_prompts => Some(replay),
-            _ => None,
-        };
-        let described = if let Some(replay) = replayed {
+        let described = if let Some(replay) = spec.replayed_prompts() {
             let count = replay.requests.map(|count| count.to_string());
             let sha256 = replay.sha256.as_ref()?;
             format!("{} requests of file {sha256}", count.as_deref().unwrap_or("all"))

@@ -75,8 +75,9 @@ fn read_line(
     let latest = first + MAX_SPAN_MS;
     let accepted = format!("a number of milliseconds from {last}, the line before, to a day after the first");
     let at_ms = fields.number("timestamp", &accepted, |at| at >= last && at <= latest);
+    let prompt = text(&mut fields, "prompt");
     let of_own = [
-        text(&mut fields, "prompt").is_some(),
+        prompt.is_some(),
         fields.value("messages").is_some(),
         fields.value("input_length").is_some(),
     ];
@@ -94,7 +95,7 @@ fn read_line(
     }
     let most = fields.count("output_length", 1, MAX_TOKENS);
     let line = PromptLine {
-        prompt: text(&mut fields, "prompt"),
+        prompt,
         messages: messages(&mut fields),
         max_output_tokens: most.or_else(|| fields.count("max_output_tokens", 1, MAX_TOKENS)),
         input_length: fields.count("input_length", 1, MAX_TOKENS),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use super::choices::Distribution;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
-use super::{ReplayLoad, Requirements, Spec};
+use super::{Load, ReplayLoad, Requirements, Spec};
 use joulemark_measurement::EosHandling;
 
 impl Spec {
@@ -50,6 +50,16 @@ impl Spec {
     /// Returns the load whose file has its prompts.
     pub fn replayed_prompts(&self) -> Option<&ReplayLoad> {
         self.load.as_ref()?.replay().filter(|replay| replay.has_prompts)
+    }
+
+    /// Tells whether its prompts are those of a file, which answers name by its hash.
+    pub fn has_prompts_of_a_file(&self) -> bool {
+        self.prompt_source.is_some() || self.replayed_prompts().is_some()
+    }
+
+    /// Tells whether requests come at their own times, whatever the engine does: they run in no waves.
+    pub fn is_open_load(&self) -> bool {
+        self.load.as_ref().is_some_and(Load::comes_by_itself)
     }
 
     /// Returns the JSON pointer to the field that has its prompts.

@@ -202,8 +202,8 @@ mod tests {
         );
     }
 
-    /// The mean time that Poisson arrivals wait for a server which takes one at a time, and the same time for each (M/D/1), is
-    /// by Pollaczek and Khinchine utilisation / (2 · (1 - utilisation)) service times.
+    /// Holds the mean wait for a server which takes one at a time, and the same time for each (M/D/1), against Pollaczek and
+    /// Khinchine's: utilisation / (2 · (1 - utilisation)) service times.
     #[test]
     fn arrivals_wait_for_an_engine_as_queueing_theory_says() {
         let load = OpenLoad {

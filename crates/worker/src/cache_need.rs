@@ -1,6 +1,6 @@
 //! The room that the sequences of one batch take in a key-value cache, known before a model is loaded. Pure.
 
-use joulemark_experiment::{PromptLine, Prompts, Spec};
+use joulemark_experiment::{FpPrecision, PromptLine, Prompts, Spec};
 
 use crate::inference::prompts;
 
@@ -16,6 +16,15 @@ const TEMPLATE_TOKENS: u32 = 1024;
 const PREALLOCATED_STEP_TOKENS: u64 = 512;
 
 const MEBIBYTE: u64 = 1 << 20;
+
+/// Returns the bytes of an element of a key-value cache on a GPU, which has the activations' type. A GPU of today chooses one of
+/// two bytes.
+pub fn element_bytes(precision: FpPrecision) -> u64 {
+    match precision {
+        FpPrecision::Float32 => 4,
+        FpPrecision::Float16 | FpPrecision::Bfloat16 | FpPrecision::Auto => 2,
+    }
+}
 
 /// The sequences that a key-value cache must hold at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

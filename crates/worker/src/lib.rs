@@ -18,7 +18,7 @@ mod runner;
 mod session;
 mod together;
 
-pub use cache_need::{BLOCK_TOKENS, CacheNeed};
+pub use cache_need::{BLOCK_TOKENS, CacheNeed, element_bytes};
 pub use command::{RankArguments, WorkerError, describe, run_rank, run_rank_with};
 pub use job::sampling;
 pub use runner::{Loaded, Outcome, Runner};

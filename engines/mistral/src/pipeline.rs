@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 
 use joulemark_experiment::FpPrecision;
 use joulemark_measurement::DeviceLayers;
-use joulemark_worker::BLOCK_TOKENS;
 use joulemark_worker::inference::{EngineDescription, LoadRequest};
+use joulemark_worker::{BLOCK_TOKENS, element_bytes};
 
 type AnyPipeline = dyn mistralrs::core::Pipeline + Send + Sync;
 
@@ -176,18 +176,12 @@ fn paged_attention(request: &LoadRequest) -> anyhow::Result<Option<PagedAttentio
     }
     let need = request.cache_need;
     let memory = match request.cache_elements_per_token {
-        Some(elements) => MemoryGpuConfig::MbAmount(need.paged_mib(elements * bytes_per_element(request)) as usize),
+        Some(elements) => {
+            MemoryGpuConfig::MbAmount(need.paged_mib(elements * element_bytes(request.fp_precision)) as usize)
+        }
         None => MemoryGpuConfig::ContextSize(need.paged_tokens() as usize),
     };
     PagedAttentionConfig::new(Some(BLOCK_TOKENS as usize), memory, PagedCacheType::Auto).map(Some)
-}
-
-/// Returns the bytes of an element of the cache, which has the activations' type. A GPU of today chooses one of two bytes.
-fn bytes_per_element(request: &LoadRequest) -> u64 {
-    match request.fp_precision {
-        FpPrecision::Float32 => 4,
-        FpPrecision::Float16 | FpPrecision::Bfloat16 | FpPrecision::Auto => 2,
-    }
 }
 
 fn dtype(request: &LoadRequest) -> ModelDType {

@@ -167,7 +167,7 @@ pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMe
 pub fn shown(mut spec: Spec, submitter: Option<&str>, caller: &Caller) -> (Spec, Option<u32>) {
     let hidden = hides_texts(&spec, submitter, caller);
     // A file's are in no answer: it is named by whoever repeats it.
-    if !hidden || spec.prompt_source.is_some() || spec.replayed_prompts().is_some() {
+    if !hidden || spec.has_prompts_of_a_file() {
         return (spec, None);
     }
     // Where they were dropped there is nothing to withhold.

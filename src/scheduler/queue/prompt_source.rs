@@ -1,6 +1,8 @@
 //! The prompts of a submission that come from a file: read where it is asked, so that they are checked as its own would
 //! be, and left in the file, which is known again by its hash.
 
+use super::submitted_file::Named;
+use crate::scheduler::prompt_files::PromptFolder;
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Load, Spec};
 use joulemark_measurement::quoted;
@@ -14,40 +16,13 @@ impl Scheduler {
         let Some(name) = request.prompt_source.clone() else {
             return Ok(());
         };
-        let refused = |field: &str, detail: String| Err(vec![FieldProblem::new(format!("/{field}"), detail)]);
-        let (folder, wanted) = (self.context().prompts.clone(), name.clone());
-        let read = tokio::task::spawn_blocking(move || folder.read(&wanted)).await;
-        let mut file = match read {
-            Ok(Ok(file)) => file,
-            Ok(Err(error)) => return refused("prompt_source", format!("is {}, which is {error}", quoted(&name))),
-            Err(error) => {
-                return refused(
-                    "prompt_source",
-                    format!("is {}, which could not be read: {error}", quoted(&name)),
-                );
-            }
+        let named = Named {
+            name: ("/prompt_source", &name),
+            sha256: ("/prompt_source_sha256", request.prompt_source_sha256.as_deref()),
+            count: ("/prompt_source_count", request.prompt_source_count),
+            holds: "prompts",
         };
-        if let Some(wanted) = request
-            .prompt_source_sha256
-            .as_ref()
-            .filter(|wanted| **wanted != file.sha256)
-        {
-            let detail = format!(
-                "is {wanted}, but {} has {} now; leave it out to take the file as it is",
-                quoted(&name),
-                file.sha256
-            );
-            return refused("prompt_source_sha256", detail);
-        }
-        let there = file.lines.len();
-        let count = request.prompt_source_count.map_or(there, |count| count as usize);
-        if count > there {
-            let detail = format!(
-                "is {count}; {} has {there} prompts, accepted are 1 to {there}",
-                quoted(&name)
-            );
-            return refused("prompt_source_count", detail);
-        }
+        let (mut file, count) = self.read_named(named, PromptFolder::read, Vec::len).await?;
         file.lines.truncate(count);
         self.context().cluster.add_prompt_file(&name);
         request.prompt_source_count = u32::try_from(count).ok();
@@ -76,7 +51,7 @@ pub(super) fn lacks_prompt_file(request: &ExperimentRequest, capabilities: &Capa
 
 /// Takes the lines of a file out of a spec, which names the file by its hash.
 pub(super) fn without_lines_of_file(mut spec: Spec) -> Spec {
-    if spec.prompt_source.is_some() || spec.replayed_prompts().is_some() {
+    if spec.has_prompts_of_a_file() {
         spec.prompt_lines = Vec::new();
     }
     spec

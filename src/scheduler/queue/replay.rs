@@ -1,6 +1,8 @@
 //! The times of a load that come from a file, with its prompts where it has them: read where it is asked, and left in the file,
 //! which is known again by its hash.
 
+use super::submitted_file::Named;
+use crate::scheduler::prompt_files::PromptFolder;
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{ExperimentRequest, FieldProblem, Load, Prompts};
 use joulemark_measurement::quoted;
@@ -20,28 +22,14 @@ impl Scheduler {
             let detail = "stands beside load.replay; accepted is it without: the replay's file may have the prompts";
             return refused("/prompt_source", detail.to_owned());
         }
-        let (folder, wanted) = (self.context().prompts.clone(), name.clone());
-        let read = tokio::task::spawn_blocking(move || folder.read_replay(&wanted)).await;
-        let mut file = match read {
-            Ok(Ok(file)) => file,
-            Ok(Err(error)) => return refused("/load/replay/file", format!("is {}, which is {error}", quoted(&name))),
-            Err(error) => {
-                let detail = format!("is {}, which could not be read: {error}", quoted(&name));
-                return refused("/load/replay/file", detail);
-            }
+        let named = Named {
+            name: ("/load/replay/file", &name),
+            sha256: ("/load/replay/sha256", replay.sha256.as_deref()),
+            count: ("/load/replay/requests", replay.requests),
+            holds: "requests",
         };
-        if let Some(wanted) = replay.sha256.as_ref().filter(|wanted| **wanted != file.sha256) {
-            let (name, now) = (quoted(&name), &file.sha256);
-            let detail = format!("is {wanted}, but {name} has {now} now; leave it out to take the file as it is");
-            return refused("/load/replay/sha256", detail);
-        }
-        let there = file.lines.due_sec.len();
-        let count = replay.requests.map_or(there, |count| count as usize);
-        if count > there {
-            let name = quoted(&name);
-            let detail = format!("is {count}; {name} has {there} requests, accepted are 1 to {there}");
-            return refused("/load/replay/requests", detail);
-        }
+        let read = self.read_named(named, PromptFolder::read_replay, |lines| lines.due_sec.len());
+        let (mut file, count) = read.await?;
         file.lines.prompts.truncate(count);
         replay.requests = u32::try_from(count).ok();
         replay.sha256 = Some(file.sha256);

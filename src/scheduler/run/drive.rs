@@ -13,7 +13,7 @@ use crate::scheduler::context::Context;
 use crate::scheduler::models::LocatedModel;
 use crate::trace::{self, ExperimentTrace};
 use joulemark_experiment::report::ModelFacts;
-use joulemark_experiment::{Distribution, ExperimentId, Load, Spec, State};
+use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{LoadReport, StepCount, Window};
 use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
@@ -238,13 +238,13 @@ impl Drive<'_> {
         let own = self.spec.prompts_of_rank(rank, lines).len();
         let pass = passes.iter().find(|pass| pass.rank == rank);
         let ran = pass.map_or(0, |pass| pass.requests.len() + pass.failed.len());
-        let load = self.spec.load.as_ref();
-        if load.is_some() && pass.is_some_and(|pass| pass.requests.iter().any(|of| of.due_monotonic_sec.is_none())) {
+        if self.spec.load.is_some()
+            && pass.is_some_and(|pass| pass.requests.iter().any(|of| of.due_monotonic_sec.is_none()))
+        {
             let message = "it does not say when its requests were due; an engine of an earlier version knows no load";
             return Err(ProtocolError::Malformed(message.to_owned()));
         }
-        let comes_by_itself = load.is_some_and(Load::comes_by_itself);
-        if lines == 0 || ran == own || comes_by_itself {
+        if lines == 0 || ran == own || self.spec.is_open_load() {
             return Ok(());
         }
         let message = format!("it ran {ran} of {own} prompts; an engine of an earlier version knows no prompt_lines");
@@ -270,8 +270,7 @@ impl Drive<'_> {
     /// Checks that no sequence of a batch was put back while others went on. Requests of a server, and those that come by
     /// themselves, are no waves.
     fn stayed_together(&self, pass: &RankPass) -> Result<(), Stop> {
-        let comes_by_itself = self.spec.load.as_ref().is_some_and(Load::comes_by_itself);
-        if self.spec.batch_size == 1 || self.server.is_some() || comes_by_itself {
+        if self.spec.batch_size == 1 || self.server.is_some() || self.spec.is_open_load() {
             return Ok(());
         }
         match StepCount::of(&pass.requests, self.spec.batch_size).passed_over {

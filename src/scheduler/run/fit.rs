@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::failure::Stop;
 use crate::scheduler::models::{EngineChoice, LocatedModel};
-use joulemark_experiment::{Device, FpPrecision, Spec};
+use joulemark_experiment::{Device, Spec};
 use joulemark_flops::model_files::{ModelFiles, ModelFormat};
 use joulemark_meter::HostMeter;
-use joulemark_worker::CacheNeed;
+use joulemark_worker::{CacheNeed, element_bytes};
 
 /// What was in use before may be freed only now, and the meter looks once a second.
 const SECOND_LOOK_AFTER: Duration = Duration::from_millis(2500);
@@ -46,10 +46,7 @@ impl Need {
         if model.engine != EngineChoice::Mistral || spec.device != Device::Cuda {
             return None;
         }
-        let element_bytes = match spec.fp_precision {
-            FpPrecision::Float32 => 4,
-            FpPrecision::Float16 | FpPrecision::Bfloat16 | FpPrecision::Auto => 2,
-        };
+        let element_bytes = element_bytes(spec.fp_precision);
         let wave = CacheNeed::of(spec);
         // Of texts only a bound of their tokens is known: nothing is refused for that.
         let wave = CacheNeed {

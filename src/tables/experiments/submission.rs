@@ -48,7 +48,7 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
             "`texts`, `lines`, `file`, `dataset` or `synthetic`; texts and lines are in no export.",
             |row: &ExperimentRow| {
                 held(match &row.spec.prompts {
-                    _ if row.spec.prompt_source.is_some() || row.spec.replayed_prompts().is_some() => "file",
+                    _ if row.spec.has_prompts_of_a_file() => "file",
                     _ if !row.spec.prompt_lines.is_empty() => "lines",
                     Prompts::Texts(_) => "texts",
                     Prompts::Dataset(_) => "dataset",

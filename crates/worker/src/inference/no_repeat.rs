@@ -7,7 +7,7 @@ pub(super) struct NoRepeat {
 }
 
 impl NoRepeat {
-    /// `size` is 1 or more.
+    /// Begins behind `prompt`; `size` is the length of what is not to come again, 1 or more.
     pub(super) fn new(size: u32, prompt: Vec<u32>) -> Self {
         Self {
             size: size.max(1) as usize,

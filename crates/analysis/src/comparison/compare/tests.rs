@@ -11,7 +11,7 @@ use joulemark_measurement::{
     ComputeMetrics, EnergyMethod, EnergyMetrics, EnergySourceKind, InferenceMetrics, SourceReading,
 };
 
-/// A cycle of 100 output tokens that took so many joules, half of them each of one GPU and one package.
+/// Returns a cycle of 100 output tokens that took so many joules, half of them each of one GPU and one package.
 fn cycle(number: u32, joules: f64) -> CycleReport {
     let reading = |source: SourceReading| SourceReading {
         energy_j: Some(joules / 2.0),
