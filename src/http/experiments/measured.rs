@@ -10,7 +10,7 @@ pub fn measured(record: Record, report: Report, caller: &Caller) -> MeasuredResu
     let submitter = record.submitter.as_deref();
     let prompts = PromptIdentity::of(&record.spec, None, record.dropped_prompts.as_ref());
     // A file's hash is in every answer.
-    let is_hidden = record.spec.prompt_source.is_none() && hides_texts(&record.spec, submitter, caller);
+    let is_hidden = !record.spec.has_prompts_of_a_file() && hides_texts(&record.spec, submitter, caller);
     let prompts = prompts.map(|prompts| if is_hidden { prompts.hidden(submitter) } else { prompts });
     MeasuredResult {
         is_partial: record.state == State::Cancelled,

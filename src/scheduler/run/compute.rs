@@ -10,7 +10,7 @@ pub struct ComputeCount {
     estimator: Estimator,
     is_gguf: bool,
     batch_size: u32,
-    /// Whether requests ran in waves of `batch_size`, which a server's do not.
+    /// Whether requests ran in waves of `batch_size`, which a server's do not, nor those of an open load.
     is_in_waves: bool,
     /// Of each rank.
     activation_dtypes: Vec<String>,
@@ -37,7 +37,7 @@ impl ComputeCount {
             estimator,
             is_gguf,
             batch_size: spec.batch_size,
-            is_in_waves: model.engine != EngineChoice::Served,
+            is_in_waves: model.engine != EngineChoice::Served && !spec.is_open_load(),
             activation_dtypes,
             gpus,
         }
