@@ -5,9 +5,11 @@ use joulemark_experiment::{Warning, WarningCode};
 use joulemark_measurement::{LoadReport, RankCycle};
 
 /// Warns of GPUs that were leased and metered while no layer of the model lies on them. Says nothing where an engine does not
-/// tell where its layers are.
+/// tell where its layers are, nor of a rank that computes on the CPU: the submission was warned of that.
 pub fn check(loads: &[LoadReport], cycles: &[RankCycle]) -> Option<Warning> {
-    let told = loads.iter().filter(|load| !load.layers.is_empty());
+    let told = loads
+        .iter()
+        .filter(|load| load.layers.iter().any(|part| part.gpu.is_some()));
     let ranks: BTreeSet<u32> = told.clone().map(|load| load.rank).collect();
     let used: BTreeSet<&String> = told
         .flat_map(|load| &load.layers)
@@ -59,6 +61,13 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(check(&[on(&["GPU-a", "GPU-b"])], std::slice::from_ref(&cycle)), None);
-        assert_eq!(check(&[on(&[])], &[cycle]), None, "an engine that does not tell");
+        assert_eq!(
+            check(&[on(&[])], std::slice::from_ref(&cycle)),
+            None,
+            "an engine that does not tell"
+        );
+        let mut on_cpu = on(&["GPU-a"]);
+        on_cpu.layers[0].gpu = None;
+        assert_eq!(check(&[on_cpu], &[cycle]), None, "a rank on the CPU");
     }
 }
