@@ -10,19 +10,26 @@ use tokio::runtime::Handle;
 const PAUSE: Duration = Duration::from_millis(500);
 
 static IS_DUE: AtomicBool = AtomicBool::new(false);
+/// Whether somebody asked while it was due already.
+static IS_ASKED_AGAIN: AtomicBool = AtomicBool::new(false);
 
-/// Gives back what is free, soon and once for all who ask meanwhile; outside a runtime never.
+/// Gives back what is free, soon, and once more where others ask meanwhile: what they free may come after the first time.
+/// Outside a runtime never.
 pub fn give_back_soon() {
     let Ok(runtime) = Handle::try_current() else {
         return;
     };
-    if IS_DUE.swap(true, Ordering::Relaxed) {
+    if IS_DUE.swap(true, Ordering::AcqRel) {
+        IS_ASKED_AGAIN.store(true, Ordering::Release);
         return;
     }
     runtime.spawn(async {
         tokio::time::sleep(PAUSE).await;
-        IS_DUE.store(false, Ordering::Relaxed);
         let _ = tokio::task::spawn_blocking(give_back).await;
+        IS_DUE.store(false, Ordering::Release);
+        if IS_ASKED_AGAIN.swap(false, Ordering::AcqRel) {
+            give_back_soon();
+        }
     });
 }
 

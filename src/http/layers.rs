@@ -41,15 +41,19 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     compression::wrap(opened.layer(answer_panics)).layer(from_fn_with_state(state.clone(), observe))
 }
 
-/// A larger body leaves more behind in the allocator than a server at rest needs.
+/// A larger body, of a request or an answer, leaves more behind in the allocator than a server at rest needs.
 const LARGE_BYTES: u64 = 1024 * 1024;
 
-/// Has memory given back once a request with a large body, or one of unknown size, is answered or its client is gone.
+/// Has memory given back once a request with a large body, or one of unknown size, is answered or its client is gone, and once
+/// there is a large answer, which is as large again as what it is made of.
 async fn give_memory_back(request: Request<Body>, next: Next) -> Response {
     let size = axum::body::HttpBody::size_hint(request.body());
     let is_large = size.upper().is_none_or(|bytes| bytes > LARGE_BYTES);
     let _at_the_end = is_large.then_some(GiveBack);
-    next.run(request).await
+    let response = next.run(request).await;
+    let size = axum::body::HttpBody::size_hint(response.body());
+    let _of_the_answer = (size.lower() > LARGE_BYTES).then_some(GiveBack);
+    response
 }
 
 /// Has memory given back when it is dropped, as it is with the future of a request whose client hangs up.
