@@ -42,6 +42,7 @@ COPY crates/keeper/Cargo.toml crates/keeper/
 COPY crates/measurement/Cargo.toml crates/measurement/
 COPY crates/meter/Cargo.toml crates/meter/
 COPY crates/openai/Cargo.toml crates/openai/
+COPY crates/power-control/Cargo.toml crates/power-control/
 COPY crates/process-discovery/Cargo.toml crates/process-discovery/
 COPY crates/store/Cargo.toml crates/store/
 COPY crates/testkit/Cargo.toml crates/testkit/

@@ -71,13 +71,13 @@ pub use joulemark_measurement::{
     EnergySourceKind, IdlePower, Phase, PhaseEnergy, SeriesPoint, SourceReading, Warning, WarningCode, Window,
 };
 pub use process_stat::ProcessStat;
-pub use source::nvml::NvmlSource;
+pub use source::nvml::{NvmlSource, open_nvml};
 pub use source::perf_event::{PerfEventRoots, PerfEventSource};
 pub use source::rapl::RaplSource;
 pub use source::tdp::{CpuInfo, TdpSource};
 pub use source::{
-    BoardOfSlice, CpuDevice, Devices, EnergySource, Finding, GpuDevice, Place, PollError, SourceDescription, SourceId,
-    Value, Wraps, is_unidentified_gpu,
+    BoardOfSlice, CpuDevice, Devices, EnergySource, Finding, GpuDevice, LockableClocks, Place, PollError, PowerLimits,
+    SourceDescription, SourceId, Value, Wraps, is_unidentified_gpu,
 };
 pub use telemetry::GpuState;
 

@@ -304,12 +304,40 @@ pub struct GpuDevice {
     pub memory_bytes: Option<u64>,
     /// Version of the NVIDIA driver.
     pub driver_version: Option<String>,
+    /// What its power limit can be set to; null for a board that has none to set.
+    pub power_limits: Option<PowerLimits>,
+    /// What its clocks can be locked at; null when NVML does not tell.
+    pub lockable_clocks: Option<LockableClocks>,
     /// How its energy is read; null when it cannot be.
     pub energy_method: Option<EnergyMethod>,
     /// Mean power in watts between the last two samples; null when unknown.
     pub live_power_w: Option<f64>,
     /// Why its energy cannot be read, now or at all; null while it can.
     pub problem: Option<String>,
+}
+
+/// What the power limit of a board can be set to, in watts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PowerLimits {
+    /// The lowest.
+    pub min_w: f64,
+    /// The highest.
+    pub max_w: f64,
+    /// What the board has when the driver is loaded; null when NVML does not tell.
+    pub default_w: Option<f64>,
+}
+
+/// What the clocks of a board can be locked at, in MHz.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LockableClocks {
+    /// The lowest clock of the streaming multiprocessors.
+    pub gpu_min_mhz: u32,
+    /// The highest clock of the streaming multiprocessors.
+    pub gpu_max_mhz: u32,
+    /// Each clock of the memory, the highest first.
+    pub memory_mhz: Vec<u32>,
 }
 
 /// The host's CPUs as one device.

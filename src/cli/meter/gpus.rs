@@ -86,6 +86,8 @@ mod tests {
             compute_capability: None,
             memory_bytes: None,
             driver_version: None,
+            power_limits: None,
+            lockable_clocks: None,
             energy_method: None,
             live_power_w: None,
             problem: None,

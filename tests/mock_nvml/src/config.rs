@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::control::Control;
+use crate::law::Law;
 use crate::shape::Shape;
 use crate::telemetry::Telemetry;
 use crate::{DRIVER_NOT_LOADED, NO_PERMISSION, UNINITIALIZED, monotonic, nvmlInit_v2};
@@ -15,10 +17,13 @@ use crate::{DRIVER_NOT_LOADED, NO_PERMISSION, UNINITIALIZED, monotonic, nvmlInit
 /// none. A moment is in CLOCK_MONOTONIC seconds.
 pub struct Config {
     pub telemetry: Telemetry,
+    pub control: Control,
     pub devices: u32,
     /// What the devices' UUIDs are counted from, so that those of several hosts differ.
     pub first_serial: u32,
     shapes: Vec<Shape>,
+    /// `static:dynamic:memory` (W, W, share of the clock): power follows the limit instead of a shape; empty is none.
+    laws: Vec<Option<Law>>,
     /// 1: the energy counter answers NOT_SUPPORTED, as before Volta.
     no_counter: Vec<f64>,
     /// 1: the power fields 185 and 186 answer NOT_SUPPORTED; `nvmlDeviceGetPowerUsage` still works.
@@ -69,10 +74,13 @@ pub struct Config {
 
 impl Config {
     pub fn load() -> Self {
-        let file = library_file().map(|mut file| {
-            file.as_mut_os_string().push(".conf");
-            file
-        });
+        let beside = |ending: &str| {
+            library_file().map(|mut file| {
+                file.as_mut_os_string().push(ending);
+                file
+            })
+        };
+        let file = beside(".conf");
         let text = file
             .and_then(|file| std::fs::read_to_string(file).ok())
             .unwrap_or_default();
@@ -81,7 +89,8 @@ impl Config {
             .filter_map(|line| line.split_once('='))
             .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
             .collect();
-        Self::from(|key| {
+        let record = beside(".set").unwrap_or_default();
+        Self::from(record, |key| {
             std::env::var(format!("MOCK_NVML_{}", key.to_uppercase()))
                 .ok()
                 .or_else(|| pairs.get(key).cloned())
@@ -89,7 +98,7 @@ impl Config {
     }
 
     /// A switch that cannot be understood ends the test process: a mock that guesses would prove nothing.
-    fn from(value: impl Fn(&str) -> Option<String>) -> Self {
+    fn from(record: PathBuf, value: impl Fn(&str) -> Option<String>) -> Self {
         let parsed = |key: &str, text: &str| -> f64 {
             text.trim()
                 .parse()
@@ -105,6 +114,8 @@ impl Config {
         let shapes = value("shape").unwrap_or_else(|| "constant:200".to_owned());
         Self {
             telemetry: Telemetry::from(&value),
+            control: Control::from(record, list),
+            laws: value("law").unwrap_or_default().split(',').map(Law::parse).collect(),
             devices: number("devices", 1.0) as u32,
             first_serial: number("first_serial", 0.0) as u32,
             shapes: shapes
@@ -142,6 +153,30 @@ impl Config {
 
     fn shape(&self, device: u32) -> &Shape {
         of(&self.shapes, device)
+    }
+
+    /// When the driver was loaded: what was set before is forgotten.
+    pub fn loaded_at_sec(&self) -> f64 {
+        Some(self.reload_at_sec + self.reload_sec)
+            .filter(|loaded| *loaded <= monotonic::now_sec())
+            .unwrap_or(0.0)
+    }
+
+    /// Joules from time 0, and watts, by the device's law or shape.
+    fn energy_j(&self, device: u32, at_sec: f64) -> f64 {
+        match of(&self.laws, device) {
+            Some(law) => law.energy_j(&self.control.limits_w(device, self.loaded_at_sec()), at_sec),
+            None => self.shape(device).energy_j(at_sec),
+        }
+    }
+
+    fn power_w(&self, device: u32, at_sec: f64) -> f64 {
+        let Some(law) = of(&self.laws, device) else {
+            return self.shape(device).power_w(at_sec);
+        };
+        let limits = self.control.limits_w(device, self.loaded_at_sec());
+        let held = limits.iter().rfind(|(begin_sec, _)| *begin_sec <= at_sec);
+        held.map_or(0.0, |(_, limit_w)| law.power_w(*limit_w))
     }
 
     pub fn has_counter(&self, device: u32) -> bool {
@@ -235,7 +270,7 @@ impl Config {
         let leap_sec = *of(&self.leap_at_sec, device);
         let has_leapt = leap_sec > 0.0 && shown_sec >= leap_sec;
         let leap_j = if has_leapt { *of(&self.leap_j, device) } else { 0.0 };
-        self.shape(device).energy_j(shown_sec) - self.shape(device).energy_j(zero_sec) + leap_j
+        self.energy_j(device, shown_sec) - self.energy_j(device, zero_sec) + leap_j
     }
 
     pub fn max_limit_w(&self, device: u32) -> Option<f64> {
@@ -253,7 +288,7 @@ impl Config {
         if let Some(spike_w) = self.spike_w(device, now_sec) {
             return spike_w;
         }
-        self.shape(device).power_w(self.refreshed(device, now_sec)) * of(&self.power_scale, device)
+        self.power_w(device, self.refreshed(device, now_sec)) * of(&self.power_scale, device)
     }
 
     pub fn averaged_w(&self, device: u32, now_sec: f64) -> f64 {
@@ -265,8 +300,7 @@ impl Config {
             return spike_w;
         }
         let end_sec = self.refreshed(device, now_sec);
-        let shape = self.shape(device);
-        let mean_w = (shape.energy_j(end_sec) - shape.energy_j(end_sec - length_sec)) / length_sec;
+        let mean_w = (self.energy_j(device, end_sec) - self.energy_j(device, end_sec - length_sec)) / length_sec;
         mean_w * of(&self.power_scale, device)
     }
 
@@ -281,7 +315,7 @@ impl Config {
     }
 }
 
-fn of<T>(list: &[T], device: u32) -> &T {
+pub fn of<T>(list: &[T], device: u32) -> &T {
     list.get(device as usize).unwrap_or_else(|| &list[list.len() - 1])
 }
 

@@ -2,12 +2,15 @@
 //! function of CLOCK_MONOTONIC. It owns the C interface only; the truth is in `shape`, the switches in `config`.
 
 mod config;
+mod control;
+pub mod law;
 mod monotonic;
 pub mod shape;
 mod telemetry;
 
 use std::ffi::{CStr, c_char, c_int, c_longlong, c_uint, c_ulonglong, c_void};
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use config::Config;
 
@@ -28,6 +31,8 @@ const MEMORY_BYTES: c_ulonglong = 80 << 30;
 
 /// Read at `nvmlInit_v2`: each copy of the library in a process has its own.
 static CONFIG: RwLock<Option<Config>> = RwLock::new(None);
+/// How often it was initialised and not shut down again.
+static USERS: AtomicU32 = AtomicU32::new(0);
 
 /// `nvmlFieldValue_t`; the union's widest member stands for it, its bytes are little-endian.
 #[repr(C)]
@@ -107,6 +112,7 @@ pub extern "C" fn nvmlInit_v2() -> c_uint {
     let mut config = CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     // As the real one: initialised a second time, it stays what it was until it is shut down.
     if config.is_some() {
+        USERS.fetch_add(1, Ordering::SeqCst);
         return SUCCESS;
     }
     let loaded = Config::load();
@@ -117,12 +123,17 @@ pub extern "C" fn nvmlInit_v2() -> c_uint {
         return loaded.init;
     }
     *config = Some(loaded);
+    USERS.store(1, Ordering::SeqCst);
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlShutdown() -> c_uint {
-    *CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    let mut config = CONFIG.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // As the real one: the last of its users shuts it down.
+    if USERS.fetch_sub(1, Ordering::SeqCst) == 1 {
+        *config = None;
+    }
     SUCCESS
 }
 
@@ -285,7 +296,7 @@ pub extern "C" fn nvmlDeviceGetPowerManagementLimitConstraints(
 ) -> c_uint {
     with_device(device, |config, own| match config.max_limit_w(own) {
         None => NOT_SUPPORTED,
-        Some(max_w) => match write(min_mw, 100_000) {
+        Some(max_w) => match write(min_mw, (config.control.min_limit_w(own) * 1e3) as c_uint) {
             SUCCESS => write(max_mw, (max_w * 1e3) as c_uint),
             code => code,
         },

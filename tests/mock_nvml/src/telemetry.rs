@@ -132,10 +132,19 @@ pub extern "C" fn nvmlDeviceGetUtilizationRates(device: Handle, rates: *mut Util
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetClockInfo(device: Handle, kind: c_uint, mhz: *mut c_uint) -> c_uint {
-    answer(device, mhz, |telemetry, own| match kind {
-        CLOCK_SM => Ok(telemetry.number("sm_clock", own)? as c_uint),
-        CLOCK_MEMORY => Ok(telemetry.number("memory_clock", own)? as c_uint),
-        _ => Err(INVALID_ARGUMENT),
+    with_device(device, |config, own| {
+        let (switch, lock) = match kind {
+            CLOCK_SM => ("sm_clock", "gpu_clock"),
+            CLOCK_MEMORY => ("memory_clock", "memory_clock"),
+            _ => return INVALID_ARGUMENT,
+        };
+        match config.telemetry.number(switch, own) {
+            Err(code) => code,
+            Ok(told) => {
+                let locked = config.control.locked_mhz(own, lock, config.loaded_at_sec());
+                write(mhz, locked.map_or(told as c_uint, |locked| locked as c_uint))
+            }
+        }
     })
 }
 
@@ -151,8 +160,15 @@ pub extern "C" fn nvmlDeviceGetTemperature(device: Handle, _sensor: c_uint, cels
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetEnforcedPowerLimit(device: Handle, milliwatts: *mut c_uint) -> c_uint {
-    answer(device, milliwatts, |telemetry, own| {
-        Ok(telemetry.number("power_limit", own)? as c_uint * 1000)
+    with_device(device, |config, own| {
+        match config.telemetry.number("power_limit", own) {
+            Err(code) => code,
+            Ok(told) => {
+                let set_w = config.control.set_limit_w(own, config.loaded_at_sec());
+                let in_force_w = config.control.in_force(own, set_w.unwrap_or(told as f64));
+                write(milliwatts, (in_force_w * 1e3).round() as c_uint)
+            }
+        }
     })
 }
 

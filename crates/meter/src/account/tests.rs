@@ -41,6 +41,8 @@ fn devices() -> Devices {
         compute_capability: None,
         memory_bytes: None,
         driver_version: None,
+        power_limits: None,
+        lockable_clocks: None,
         energy_method: None,
         live_power_w: None,
         problem: (index == 7).then(|| "no permission. Fix: ask for it".to_owned()),

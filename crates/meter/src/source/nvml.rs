@@ -43,6 +43,15 @@ const LAST_INSTANT_USAGE: (i32, i32) = (8, 0);
 
 const MIG: &str = "MIG is enabled: readings are of the whole board, all its slices together";
 
+/// Opens NVIDIA's library at `library`, or the first of the usual ones that works. Blocks; a driver that hangs does so for
+/// good.
+///
+/// # Errors
+/// Returns why none can be used, with the fix.
+pub fn open_nvml(library: Option<&Path>) -> Result<Nvml, Finding> {
+    library::load(library).map(|(nvml, _)| nvml)
+}
+
 /// One GPU of the host. A driver that hangs on one board keeps the others' readers waiting for nothing.
 pub struct NvmlSource {
     session: Arc<Session>,

@@ -10,7 +10,9 @@ use super::errors::in_words;
 use super::findings::{failed, hanging, library_failed, works};
 use super::{AVERAGING_SEC, Board, LAST_INSTANT_USAGE, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
 use crate::source::current_call::CurrentCall;
-use crate::source::{Finding, GpuDevice, Place, SourceDescription, SourceId, UNIDENTIFIED_GPU};
+use crate::source::{
+    Finding, GpuDevice, LockableClocks, Place, PowerLimits, SourceDescription, SourceId, UNIDENTIFIED_GPU,
+};
 use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 use joulemark_measurement::{ComputeCapability, EnergyDomain, EnergyMethod, EnergySourceKind};
 
@@ -65,6 +67,8 @@ fn unidentified(index: u32, name: Option<String>) -> GpuDevice {
         compute_capability: None,
         memory_bytes: None,
         driver_version: None,
+        power_limits: None,
+        lockable_clocks: None,
         energy_method: None,
         live_power_w: None,
         problem: None,
@@ -110,8 +114,8 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
         (Err(_), _) => Some(EnergyMethod::PowerIntegration),
     };
     call.begin(
-        "nvmlDeviceGetName, nvmlDeviceGetCudaComputeCapability, nvmlDeviceGetMemoryInfo, nvmlDeviceGetMigMode or a power \
-         limit's call",
+        "nvmlDeviceGetName, nvmlDeviceGetCudaComputeCapability, nvmlDeviceGetMemoryInfo, nvmlDeviceGetMigMode or a call of \
+         power limits or clocks",
     );
     let gpu = GpuDevice {
         index,
@@ -120,6 +124,8 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
         compute_capability: compute_capability(&device),
         memory_bytes: device.memory_info().ok().map(|memory| memory.total),
         driver_version: None,
+        power_limits: power_limits(&device),
+        lockable_clocks: lockable_clocks(&device),
         energy_method: method,
         live_power_w: None,
         problem: None,
@@ -164,6 +170,27 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
         (board, describe(index, uuid, method, power, note))
     });
     Ok((gpu, finding, found))
+}
+
+fn power_limits(device: &Device<'_>) -> Option<PowerLimits> {
+    let watts = |milliwatts: u32| f64::from(milliwatts) / MILLIWATTS_PER_WATT;
+    let bounds = device.power_management_limit_constraints().ok()?;
+    Some(PowerLimits {
+        min_w: watts(bounds.min_limit),
+        max_w: watts(bounds.max_limit),
+        default_w: device.power_management_limit_default().ok().map(watts),
+    })
+}
+
+fn lockable_clocks(device: &Device<'_>) -> Option<LockableClocks> {
+    let mut memory_mhz = device.supported_memory_clocks().ok()?;
+    memory_mhz.sort_unstable_by(|one, other| other.cmp(one));
+    let gpu_mhz = device.supported_graphics_clocks(*memory_mhz.first()?).ok()?;
+    Some(LockableClocks {
+        gpu_min_mhz: gpu_mhz.iter().copied().min()?,
+        gpu_max_mhz: gpu_mhz.iter().copied().max()?,
+        memory_mhz,
+    })
 }
 
 /// Returns the highest limit that the board can be set to, or the one it is set to where it does not tell.

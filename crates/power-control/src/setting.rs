@@ -1,0 +1,80 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Who sets limits and clocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PowerControl {
+    /// This process, which the driver must let.
+    Nvml,
+    /// The daemon `zeusd`, at this socket.
+    Zeusd(PathBuf),
+}
+
+/// Text before a socket's path.
+const ZEUSD: &str = "zeusd:";
+
+impl FromStr for PowerControl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix(ZEUSD)) {
+            ("nvml", _) => Ok(Self::Nvml),
+            (_, Some(path)) if path.starts_with('/') => Ok(Self::Zeusd(PathBuf::from(path))),
+            _ => Err(format!(
+                "is {text:?}; accepted are nvml, and zeusd: with the absolute path of its socket, as \
+                 zeusd:/run/zeusd/zeusd.sock"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for PowerControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nvml => f.write_str("nvml"),
+            Self::Zeusd(path) => write!(f, "{ZEUSD}{}", path.display()),
+        }
+    }
+}
+
+/// What boards are to have; `None` leaves a part as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Setting {
+    /// In watts.
+    pub power_limit_w: Option<f64>,
+    /// The clock of the streaming multiprocessors, in MHz.
+    pub gpu_clock_mhz: Option<u32>,
+    /// In MHz.
+    pub memory_clock_mhz: Option<u32>,
+}
+
+impl Setting {
+    /// Tells whether it leaves everything as it is.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_to_set_is_read_as_it_is_shown_and_nothing_else_is_taken() {
+        for text in ["nvml", "zeusd:/run/zeusd/zeusd.sock"] {
+            assert_eq!(text.parse::<PowerControl>().expect("it is known").to_string(), text);
+        }
+        for text in [
+            "",
+            "NVML",
+            "zeusd",
+            "zeusd:",
+            "zeusd:run/zeusd.sock",
+            "/run/zeusd/zeusd.sock",
+        ] {
+            let refused = text.parse::<PowerControl>().expect_err(text);
+            assert!(refused.contains("accepted are nvml"), "{refused}");
+        }
+    }
+}
