@@ -22,6 +22,7 @@ mod only_server;
 mod open_files;
 mod openapi;
 mod options;
+mod power;
 mod probe;
 mod say;
 mod serve;
@@ -60,6 +61,8 @@ enum Command {
     Probe(probe::ProbeArguments),
     /// Make, list and revoke API keys.
     Key(key::KeyArguments),
+    /// Put back power limits and clocks of GPUs.
+    Power(power::PowerArguments),
     /// Check, back up, prune or migrate the database.
     Db(db::DbArguments),
     /// Print the configuration in force and where each value came from.
@@ -100,6 +103,7 @@ fn run() -> ExitCode {
         Command::Flops(arguments) => flops::run(arguments),
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
+        Command::Power(arguments) => power::run(arguments),
         Command::Db(arguments) => db::run(arguments),
         Command::Config(options) => config::run(options),
         Command::Example => example::run(),

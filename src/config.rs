@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod node;
 mod option;
+mod power;
 mod roles;
 mod service;
 mod settings;
@@ -25,6 +26,7 @@ pub use layers::{ConfigError, Layered, Origin, load, load_here, refuse_unknown_v
 pub use limits::{Limits, unless_zero};
 pub use listen::Listen;
 pub use option::ServerOption;
+pub use power::PowerFlags;
 pub use settings::{Flags, Settings};
 pub use telemetry::LogFormat;
 pub use user_limits::UserLimits;

@@ -18,6 +18,7 @@ pub use models::{ModelSources, Models};
 pub use node::cancel::CancelAnswer;
 pub use node::deliver::Deliveries;
 pub use node::idle_baseline::IdleWatch;
+pub use node::power::prepare_power;
 pub use node::retention::RetentionPolicy;
 pub use prompt_files::PromptFolder;
 pub use queue::cluster::{Cluster, Node};

@@ -138,6 +138,7 @@ unit() {
   grep -qx 'OOMPolicy=continue' deploy/joulemark.service || fail "the unit stops with a worker that the kernel killed"
   ! grep -Eq '^(OOMScoreAdjust|MemoryMax)=' deploy/joulemark.service || fail "the unit chooses for the kernel, or for the host"
   grep -q 'MemoryMax=' deploy/README.md || fail "README.md does not explain MemoryMax="
+  grep -qx 'ExecStopPost=-/usr/local/bin/joulemark power restore' deploy/joulemark.service || fail "a killed server leaves boards set"
   grep -qx 'UMask=0077' deploy/joulemark.service || fail "what the service makes is not its own"
 }
 

@@ -1,6 +1,7 @@
 //! `joulemark doctor`: for every energy source and every engine whether it works, why not, and the exact fix.
 
 mod examination;
+mod power;
 mod servers;
 
 use std::io::Write as _;
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use self::examination::Examination;
 use super::energy;
-use crate::config::{self, EnergyFlags};
+use crate::config::{self, EnergyFlags, PowerFlags};
 use crate::engines::Engines;
 use joulemark_measurement::Window;
 use joulemark_meter::HostMeter;
@@ -35,6 +36,9 @@ pub struct DoctorArguments {
     #[command(flatten)]
     #[serde(flatten)]
     energy: EnergyFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    power: PowerFlags,
     /// Folder that holds the engines [default: beside this program].
     #[arg(long)]
     engine_dir: Option<String>,
@@ -70,7 +74,11 @@ fn examined(arguments: &DoctorArguments) -> anyhow::Result<bool> {
     };
     let sources = meter.read_host(&window).sources;
     let servers = servers::examine(&layered.settings.engines).context("no engine can be asked")?;
-    let examination = Examination::new(sources, meter.devices(), &engines, servers);
+    let power = power::examine(&layered.settings, &meter.devices().gpus).context("power control cannot be asked")?;
+    let examination = Examination {
+        power,
+        ..Examination::new(sources, meter.devices(), &engines, servers)
+    };
     let text = if arguments.json {
         serde_json::to_string_pretty(&examination)?
     } else {

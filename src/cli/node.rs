@@ -50,7 +50,11 @@ pub fn take(settings: &Settings) -> anyhow::Result<(Node, Locks)> {
     Ok((node, held))
 }
 
-fn lock_folder(named: &Path) -> anyhow::Result<LockFolder> {
+/// Returns the folder of this host's locks, the one that is named or the usual one.
+///
+/// # Errors
+/// Returns why no locks can be taken there.
+pub fn lock_folder(named: &Path) -> anyhow::Result<LockFolder> {
     let open = |path: &Path| {
         LockFolder::open(path).with_context(|| format!("no locks can be taken in the folder {}", path.display()))
     };

@@ -79,6 +79,10 @@ impl Server {
             scheduler.leave().await;
         });
         let scheduler = self.scheduler.clone();
+        lifecycle.spawn("the power control", Stage::Leaving, async move {
+            scheduler.keep_power().await;
+        });
+        let scheduler = self.scheduler.clone();
         lifecycle.spawn("the feed of events", Stage::Leaving, async move {
             scheduler.feed_events().await;
         });

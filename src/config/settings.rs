@@ -9,6 +9,7 @@ use super::engines::{self, ConfiguredEngines};
 use super::limits::{LimitFlags, Limits};
 use super::node::{Node, NodeFlags};
 use super::option::ServerOption;
+use super::power::{Power, PowerFlags};
 use super::service::{Service, ServiceFlags};
 use super::telemetry::{Telemetry, TelemetryFlags};
 
@@ -17,6 +18,7 @@ use super::telemetry::{Telemetry, TelemetryFlags};
 pub struct Settings {
     pub service: Service,
     pub energy: Energy,
+    pub power: Power,
     pub node: Node,
     pub access: Access,
     pub limits: Limits,
@@ -35,6 +37,9 @@ pub struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     energy: EnergyFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    power: PowerFlags,
     #[command(flatten)]
     #[serde(flatten)]
     node: NodeFlags,
@@ -58,6 +63,7 @@ impl Settings {
         let sections = [
             Service::OPTIONS,
             Energy::OPTIONS,
+            Power::OPTIONS,
             Node::OPTIONS,
             Access::OPTIONS,
             Limits::OPTIONS,
@@ -72,6 +78,7 @@ impl Settings {
         Ok(Self {
             service: Service::deserialize(values.clone())?,
             energy: Energy::deserialize(values.clone())?,
+            power: Power::deserialize(values.clone())?,
             node: Node::deserialize(values.clone())?,
             access: Access::deserialize(values.clone())?,
             limits: Limits::deserialize(values.clone())?,
@@ -89,6 +96,7 @@ impl Settings {
         });
         too_low
             .chain(self.energy.problems())
+            .chain(self.power.problems())
             .chain(self.service.problems())
             .chain(self.node.problems())
             .chain(self.access_problems())

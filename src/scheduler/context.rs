@@ -13,6 +13,7 @@ use crate::scheduler::run::launch::Launcher;
 use crate::trace::Traces;
 use joulemark_measurement::Machine;
 use joulemark_meter::HostMeter;
+use joulemark_power_control::Controller;
 use joulemark_store::{Spool, Store};
 
 /// What one experiment may take.
@@ -65,4 +66,6 @@ pub struct Context {
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,
+    /// Who sets power limits and clocks; `None` for nobody.
+    pub power: Option<Controller>,
 }

@@ -8,4 +8,5 @@ pub mod heartbeat;
 pub mod idle_baseline;
 pub mod liveness;
 pub mod persist;
+pub mod power;
 pub mod retention;

@@ -16,7 +16,7 @@ pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
 /// finds the others where they were.
-const ADDED: [&str; 58] = [
+const ADDED: &[&str] = &[
     "output_throughput",
     "output_throughput_cycle_sd",
     "mean_ttft_ms_cycle_sd",
@@ -75,6 +75,10 @@ const ADDED: [&str; 58] = [
     "load",
     "slo",
     "goodput",
+    "power_limit_w",
+    "gpu_clock_mhz",
+    "memory_clock_mhz",
+    "settle",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.

@@ -65,6 +65,7 @@ mod outlook;
 mod overlapping;
 mod peers;
 mod postgres_connections;
+mod power_limits;
 mod prompt_files;
 mod proxies;
 mod queue;

@@ -1,6 +1,7 @@
 use super::baselines::{IdleState, attach};
 use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
+use super::gpu_settings::{GpuSettings, common_limit_w, limit_changed, not_settled};
 use super::offered::{offered, set_goodput};
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
@@ -27,6 +28,8 @@ pub struct ReportInput<'a> {
     pub warm_ups: Vec<WarmUpReport>,
     /// How each cycle waited for its GPUs to cool.
     pub cycle_starts: Vec<CycleStart>,
+    /// What the leased GPUs were set to, and had.
+    pub gpu_settings: GpuSettings,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
     pub model: ModelFacts,
@@ -49,6 +52,8 @@ pub fn report(input: ReportInput<'_>) -> Report {
     warnings.extend(idle_gpus(&input.loads, input.cycles));
     warnings.extend(not_steady(&input.warm_ups));
     warnings.extend(not_cooled(input.spec, &input.cycle_starts));
+    warnings.extend(not_settled(&input.cycle_starts));
+    warnings.extend(limit_changed(&input.gpu_settings.changes));
     warnings.extend(load_warnings(input.spec, &offered));
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
@@ -67,6 +72,9 @@ pub fn report(input: ReportInput<'_>) -> Report {
         load_report: Some(offered),
         warm_ups: input.warm_ups,
         cycle_starts: input.cycle_starts,
+        power_limit_w: common_limit_w(&input.gpu_settings.power_limits),
+        power_limits: input.gpu_settings.power_limits,
+        clocks: input.gpu_settings.clocks,
         stop: input.stop,
         statistics,
         request_percentiles: request_percentiles(input.cycles),
@@ -155,6 +163,7 @@ mod tests {
             loads: vec![load(0)],
             warm_ups: Vec::new(),
             cycle_starts: Vec::new(),
+            gpu_settings: GpuSettings::default(),
             stop: None,
             model: ModelFacts {
                 format: None,

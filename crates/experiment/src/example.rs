@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 
 use super::load::{Load, SloRequest};
+use super::settle::SettleRequest;
 use super::stop_rule::StopRuleRequest;
 use super::warm_up::WarmUpRequest;
 use super::{DecoderRequest, ExperimentRequest};
@@ -31,6 +32,7 @@ pub fn example() -> String {
             }
             "warmup" => text.push_str(&null_or(name, WarmUpRequest::defaults())),
             "load" => text.push_str(&format!("{name}: null # or {}\n", Load::example())),
+            "settle" => text.push_str(&null_or(name, SettleRequest::defaults())),
             "slo" => text.push_str(&null_or(name, SloRequest::defaults())),
             "stop_rule" => text.push_str(&null_or(name, StopRuleRequest::defaults())),
             _ => text.push_str(&format!("{name}: {default}\n")),

@@ -15,6 +15,30 @@ pub struct Gpu {
     /// Why no program of the engine computes on it; `None` where one does, and of a server of an earlier version.
     #[serde(default)]
     pub engine_problem: Option<String>,
+    /// What its power limit can be set to; `None` for a board that has none, and of a server of an earlier version.
+    #[serde(default)]
+    pub power_limits: Option<PowerLimits>,
+    /// What its clocks can be locked at; `None` where it does not tell, and of a server of an earlier version.
+    #[serde(default)]
+    pub clocks: Option<Clocks>,
+}
+
+/// What the power limit of a board can be set to, in milliwatts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerLimits {
+    pub min_mw: u32,
+    pub max_mw: u32,
+    /// What it has when the driver is loaded.
+    pub default_mw: Option<u32>,
+}
+
+/// What the clocks of a board can be locked at, in MHz.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clocks {
+    pub gpu_min_mhz: u32,
+    pub gpu_max_mhz: u32,
+    /// The highest first.
+    pub memory_mhz: Vec<u32>,
 }
 
 /// What the host can do, as far as a submission depends on it.
@@ -25,9 +49,17 @@ pub struct Host {
     pub cuda_build: bool,
     /// Logical CPUs the server may use.
     pub cpus: u32,
+    /// Why it sets no power limits and clocks; `None` where it does.
+    #[serde(default = "before_power_control")]
+    pub power_problem: Option<String>,
     pub default_dataset: String,
     /// Every built-in prompt set with its size.
     pub datasets: Vec<(String, u32)>,
+}
+
+/// Returns why a server of an earlier version sets none.
+fn before_power_control() -> Option<String> {
+    Some("its server is of a version that sets none".to_owned())
 }
 
 /// What is known of the model before it is loaded.

@@ -70,6 +70,7 @@ mod tests {
             gpus: Vec::new(),
             cuda_build: false,
             cpus: 8,
+            power_problem: None,
             default_dataset: "set".to_owned(),
             datasets: vec![("set".to_owned(), 1)],
         }

@@ -164,7 +164,44 @@ pub enum CiMethod {
     BcaBootstrap,
 }
 
-/// How a cycle waited for its GPUs to cool.
+/// The lowest, the middle and the highest of what a GPU showed during the measured cycles.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReadingRange {
+    pub min: f64,
+    pub median: f64,
+    pub max: f64,
+}
+
+/// The power limit of a leased GPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GpuPowerLimit {
+    /// UUID.
+    pub gpu: String,
+    /// What it was to be set to, in watts; null where it stayed as it was.
+    pub asked_w: Option<f64>,
+    /// What it was set to before, in watts; null where it stayed as it was, or does not tell.
+    pub before_w: Option<f64>,
+    /// What was in force during the measured cycles, the lowest of all limits that apply, in watts, as NVML told about once a
+    /// second; null where it does not tell.
+    pub in_force_w: Option<ReadingRange>,
+}
+
+/// The clocks of a leased GPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GpuClocks {
+    /// UUID.
+    pub gpu: String,
+    /// What the clock of the streaming multiprocessors was to be locked at, in MHz; null where the board chose.
+    pub asked_gpu_clock_mhz: Option<u32>,
+    /// What the clock of the memory was to be locked at, in MHz; null where the board chose.
+    pub asked_memory_clock_mhz: Option<u32>,
+    /// The real clock of the streaming multiprocessors during the measured cycles, in MHz; null where the board does not tell.
+    pub sm_clock_mhz: Option<ReadingRange>,
+    /// The real clock of the memory during the measured cycles, in MHz; null where the board does not tell.
+    pub memory_clock_mhz: Option<ReadingRange>,
+}
+
+/// How a cycle waited for its GPUs to cool or to settle.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CycleStart {
     /// From 0.
@@ -174,8 +211,12 @@ pub struct CycleStart {
     /// Of the warmest GPU when the wait was over, in degrees Celsius; null where one does not tell.
     pub temperature_c: Option<u32>,
     /// Whether all were below `start_below_temperature_c`; else the cycle began after `max_cooling_sec`, or at once where a
-    /// GPU does not tell.
+    /// GPU does not tell. True without a bound.
     pub is_below: bool,
+    /// Whether power and temperature of all were steady; false where the cycle began after `settle.max_sec`. Null without
+    /// `settle`, and where a GPU does not tell.
+    #[serde(default)]
+    pub is_steady: Option<bool>,
 }
 
 /// How a stop rule ended an experiment. A rule that looks after each cycle ends more often where the interval is narrow by
@@ -247,9 +288,19 @@ pub struct Report {
     /// How the stop rule ended the cycles; null without one.
     #[serde(default)]
     pub stop: Option<StopReport>,
-    /// How warm the GPUs were when each cycle began; empty without `start_below_temperature_c`.
+    /// How warm the GPUs were when each cycle began; empty without `start_below_temperature_c` and `settle`.
     #[serde(default)]
     pub cycle_starts: Vec<CycleStart>,
+    /// The power limit that was in force on all leased GPUs throughout the measured cycles, in watts; null where they differ by
+    /// more than 1 W, none is leased, or one does not tell.
+    #[serde(default)]
+    pub power_limit_w: Option<f64>,
+    /// The power limit of each leased GPU, asked for and in force; empty in results of before this was told.
+    #[serde(default)]
+    pub power_limits: Vec<GpuPowerLimit>,
+    /// The clocks of each leased GPU, asked for and real; empty in results of before this was told.
+    #[serde(default)]
+    pub clocks: Vec<GpuClocks>,
     /// How each rank was warmed up; empty in results of before this was told.
     #[serde(default)]
     pub warm_ups: Vec<WarmUpReport>,

@@ -28,4 +28,7 @@ pub struct Requirements {
     /// The file of prompts that it must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_source: Option<String>,
+    /// Whether it must set power limits or clocks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sets_power: bool,
 }

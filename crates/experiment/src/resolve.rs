@@ -4,6 +4,7 @@ use super::decoder::{Decoder, DecoderRequest};
 use super::drawn_outputs::with_drawn_outputs;
 use super::field::FieldProblem;
 use super::gpu_fit::unfit_gpus;
+use super::gpu_settings::gpu_setting_problems;
 use super::host::{Host, Model};
 use super::line_checks::line_problems;
 use super::load::Load;
@@ -67,10 +68,7 @@ pub fn resolve(
     );
     sampling(&decoder, &spec.decoder, &mut problems);
     fewer_prompts_than_ranks(&spec, &mut problems);
-    if let Some(bound) = spec.start_below_temperature_c.filter(|_| spec.gpu_count == 0) {
-        let detail = format!("is {bound} degrees of GPUs, and none is leased; leave it out, or set gpus or gpu_count");
-        problems.push(FieldProblem::new("/start_below_temperature_c", detail));
-    }
+    problems.extend(gpu_setting_problems(&spec, host));
     problems.extend(line_problems(&spec, model.and_then(|model| model.max_context_tokens)));
     if let Some(model) = model {
         model_limits(&spec, model, &mut problems);

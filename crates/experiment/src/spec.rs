@@ -25,6 +25,7 @@ impl Spec {
                 .prompt_source
                 .clone()
                 .or_else(|| Some(self.load.as_ref()?.replay()?.file.clone())),
+            sets_power: self.sets_power(),
         }
     }
 
@@ -45,6 +46,11 @@ impl Spec {
             self.prompts = Prompts::Texts(lines.into_iter().filter_map(|line| line.prompt).collect());
         }
         self
+    }
+
+    /// Tells whether power limits or clocks of its GPUs are to be set.
+    pub fn sets_power(&self) -> bool {
+        self.power_limit_w.is_some() || self.gpu_clock_mhz.is_some() || self.memory_clock_mhz.is_some()
     }
 
     /// Returns the load whose file has its prompts.

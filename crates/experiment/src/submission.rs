@@ -13,6 +13,7 @@ use super::name;
 use super::prompt_lines::PromptLine;
 use super::prompts::Prompts;
 use super::served::{self, ArgumentValue, ArgumentValues};
+use super::settle::{Settle, SettleRequest};
 use super::stop_rule::{StopRule, StopRuleRequest};
 use super::table::fields;
 use super::warm_up::{WarmUp, WarmUpRequest};
@@ -279,6 +280,32 @@ fields! {
         /// Most seconds to wait for `start_below_temperature_c` before a cycle.
         #[serde(default = "default_max_cooling_sec")]
         u32 = DEFAULT_MAX_COOLING_SEC, "Most seconds to wait for the GPUs to cool.";
+
+    /// The power limit of each of the GPUs, in watts, set before the load and put back afterwards; what a board takes stands in
+    /// `GET /v1/devices`. Needs a server that sets limits (`--power-control`). Default: the board stays as it is.
+    power_limit_w: f64 [minimum = 1.0, maximum = 10_000.0] =>
+        /// The power limit that its GPUs were to have, in watts; null where they stay as they are.
+        #[serde(default)]
+        Option<f64> = None, "Power limit asked for, watts.";
+
+    /// Lock the clock of the streaming multiprocessors of each of the GPUs at so many MHz. Default: the board chooses.
+    gpu_clock_mhz: u32 [minimum = 1, maximum = 10_000] =>
+        /// What the clock of the streaming multiprocessors was to be locked at, in MHz; null where the board chooses.
+        #[serde(default)]
+        Option<u32> = None, "SM clock asked for, MHz.";
+
+    /// Lock the clock of the memory of each of the GPUs at so many MHz. Default: the board chooses.
+    memory_clock_mhz: u32 [minimum = 1, maximum = 100_000] =>
+        /// What the clock of the memory was to be locked at, in MHz; null where the board chooses.
+        #[serde(default)]
+        Option<u32> = None, "Memory clock asked for, MHz.";
+
+    /// Begin each cycle once power and temperature of the GPUs are steady. Default: at once.
+    #[schema(value_type = Option<SettleRequest>, example = json!({"until": "steady", "max_sec": 120}))]
+    settle: SettleRequest =>
+        /// What each cycle waits for; null where it begins at once.
+        #[serde(default)]
+        Option<Settle> = None, "What each cycle waits for, a JSON object.";
 
     /// `host` runs it alone on its host, for clean CPU energy. Default `devices`.
     isolation: Isolation =>

@@ -33,6 +33,8 @@ use serde::{Deserialize, Serialize};
 /// - `open_load_saturated`: an open load that the engine could not keep up with: its backlog grew throughout
 /// - `not_steady`: a warm-up ended before its iterations were alike
 /// - `not_cooled`: a cycle began with a GPU that was warmer than `start_below_temperature_c`
+/// - `not_settled`: a cycle began before power and temperature of its GPUs were steady
+/// - `power_limit_changed`: somebody changed the power limit of a GPU in a cycle, which is not counted
 /// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -63,6 +65,8 @@ pub enum WarningCode {
     RequestsFailed,
     EngineLimited,
     EngineNotFound,
+    NotSettled,
+    PowerLimitChanged,
     LoadGeneratorLate,
     NotSteady,
     NotCooled,

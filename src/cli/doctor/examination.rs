@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::power::PowerFinding;
 use super::servers::ServerFinding;
 use crate::engines::{EngineProblem, Engines, FoundEngine, MISTRAL};
 use joulemark_experiment::OfferedEngine;
@@ -27,6 +28,8 @@ pub struct Examination {
     pub gpu_programs: Vec<GpuProgram>,
     /// Every engine of the configuration that is a server.
     pub servers: Vec<ServerFinding>,
+    /// Whether power limits and clocks can be set; `None` where nobody is named who sets them.
+    pub power: Option<PowerFinding>,
 }
 
 /// One engine: what it is where it can be started, and otherwise why not.
@@ -136,6 +139,7 @@ impl Examination {
             sources,
             engines: engines.find_all().into_iter().map(EngineFinding::new).collect(),
             servers,
+            power: None,
         }
     }
 
@@ -175,6 +179,11 @@ impl Examination {
         for server in &self.servers {
             let _ = writeln!(text, "  {}", server.text());
         }
+        let power = match &self.power {
+            Some(power) => power.text(),
+            None => "  --     nobody sets any (--power-control)".to_owned(),
+        };
+        let _ = writeln!(text, "\nPower limits and clocks\n{power}");
         let model = self.cpu.model.as_deref().unwrap_or("unknown model");
         let clock = self
             .cpu

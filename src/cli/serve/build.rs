@@ -7,7 +7,7 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 
-use super::super::{access, callback, db, machine, node, only_server};
+use super::super::{access, callback, db, machine, node, only_server, power};
 use crate::config::Settings;
 use crate::disk::{self, Disk};
 use crate::engines::{EngineProblem, Engines};
@@ -17,12 +17,13 @@ use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
 use crate::scheduler::{
     Cluster, Context, Deliveries, DigestCache, IdleWatch, Launcher, Limits, Locks, ModelSources, Models, Node,
-    PromptFolder, Resources, RetentionPolicy, Scheduler, crash_note, end_left,
+    PromptFolder, Resources, RetentionPolicy, Scheduler, crash_note, end_left, prepare_power,
 };
 use crate::trace::{self, Traces};
-use joulemark_experiment::{Capabilities, Gpu, Host as ExperimentHost, OfferedServer};
+use joulemark_experiment::{Capabilities, Clocks, Gpu, Host as ExperimentHost, OfferedServer, PowerLimits};
 use joulemark_measurement::Machine;
 use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 use joulemark_meter::{Devices, EnergyOptions, HostMeter};
 use joulemark_store::{Drained, Shares, Spool, Store, sqlite_file};
 use joulemark_worker::inference::prompts;
@@ -164,7 +165,9 @@ impl Server {
             host.settings.service.prompts_dir.clone(),
             host.settings.access.max_body_bytes as u64,
         );
-        let capabilities = tokio::task::block_in_place(|| host.capabilities(&models, &prompts));
+        let mut capabilities = tokio::task::block_in_place(|| host.capabilities(&models, &prompts));
+        let power = power::controller(&host.settings, host.node.locks.path());
+        capabilities.host.power_problem = prepare_power(power.as_ref(), &host.meter).await;
         let newest = store.newest_transition().await.context("the database cannot be read")?;
         let resources = Resources {
             store,
@@ -194,6 +197,7 @@ impl Server {
             machine: Arc::new(host.machine),
             log_worker_output: host.settings.telemetry.log_worker_output,
             cpus: Arc::new(host.cpus),
+            power,
         };
         let scheduler = Scheduler::new(context, stages.clone());
         let access = Arc::new(host.access);
@@ -298,15 +302,30 @@ fn describe_host(devices: &Devices, cpus: &[u32]) -> ExperimentHost {
         name: gpu.name.clone().unwrap_or_else(|| "unnamed GPU".to_owned()),
         compute_capability: gpu.compute_capability,
         engine_problem: None,
+        power_limits: gpu.power_limits.map(|limits| PowerLimits {
+            min_mw: milliwatts(limits.min_w),
+            max_mw: milliwatts(limits.max_w),
+            default_mw: limits.default_w.map(milliwatts),
+        }),
+        clocks: gpu.lockable_clocks.as_ref().map(|clocks| Clocks {
+            gpu_min_mhz: clocks.gpu_min_mhz,
+            gpu_max_mhz: clocks.gpu_max_mhz,
+            memory_mhz: clocks.memory_mhz.clone(),
+        }),
     });
     let datasets = prompts::sets().into_iter();
     ExperimentHost {
         gpus: gpus.collect(),
         cuda_build: false,
         cpus: cpus.len() as u32,
+        power_problem: None,
         default_dataset: prompts::DEFAULT_DATASET.to_owned(),
         datasets: datasets.map(|set| (set.name.to_owned(), set.count as u32)).collect(),
     }
+}
+
+fn milliwatts(watts: f64) -> u32 {
+    (watts * MILLIWATTS_PER_WATT).round() as u32
 }
 
 fn limits(settings: &Settings) -> Limits {

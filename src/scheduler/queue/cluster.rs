@@ -83,6 +83,18 @@ impl Cluster {
         is_news
     }
 
+    /// Notes why no power limits and clocks are set here; `None` where they are. Returns whether that is news.
+    pub fn set_power_problem(&self, problem: Option<String>) -> bool {
+        let mut known = self.known();
+        let is_news = known.own.host.power_problem != problem;
+        if is_news {
+            let mut capabilities = (*known.own).clone();
+            capabilities.host.power_problem = problem;
+            known.own = Arc::new(capabilities);
+        }
+        is_news
+    }
+
     /// Why models cannot be run here, as of the last look.
     pub fn engine_problem(&self) -> Option<EngineProblem> {
         self.known().engine_problem.clone()

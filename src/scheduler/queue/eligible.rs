@@ -65,6 +65,10 @@ pub fn obstacle(
         let words = format!("it has {} GPUs, not {}", host.gpus.len(), requirements.gpu_count);
         return lacks(WaitReason::DeviceMissing, words);
     }
+    if let Some(why) = host.power_problem.as_ref().filter(|_| requirements.sets_power) {
+        let words = format!("it sets no power limits and clocks: {why}");
+        return lacks(WaitReason::DeviceMissing, words);
+    }
     if requirements.device == Device::Cpu && requirements.num_processes > host.cpus {
         let words = format!("it has {} CPUs for {} ranks", host.cpus, requirements.num_processes);
         return lacks(WaitReason::DeviceMissing, words);
@@ -140,6 +144,8 @@ mod tests {
             name: "GPU".to_owned(),
             compute_capability: None,
             engine_problem: None,
+            power_limits: None,
+            clocks: None,
         };
         Capabilities {
             hostname: "host".to_owned(),
@@ -149,6 +155,7 @@ mod tests {
                 gpus: (0..gpus).map(gpu).collect(),
                 cuda_build: false,
                 cpus: 2,
+                power_problem: Some("nobody sets any".to_owned()),
                 default_dataset: String::new(),
                 datasets: Vec::new(),
             },
@@ -174,6 +181,7 @@ mod tests {
             node: None,
             node_labels: BTreeMap::new(),
             prompt_source: Some("a.jsonl".to_owned()),
+            sets_power: false,
         }
     }
 
@@ -194,7 +202,8 @@ mod tests {
             }),
             None
         );
-        let obstacles: [fn(&mut Requirements); 8] = [
+        let obstacles: [fn(&mut Requirements); 9] = [
+            |requirements| requirements.sets_power = true,
             |requirements| requirements.node = Some("other".to_owned()),
             |requirements| drop(requirements.node_labels.insert("rack".to_owned(), "8".to_owned())),
             |requirements| requirements.gpus = vec!["GPU-2".to_owned()],

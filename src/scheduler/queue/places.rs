@@ -138,6 +138,7 @@ mod tests {
                 node: None,
                 node_labels: BTreeMap::new(),
                 prompt_source: None,
+                sets_power: false,
             }),
         }
     }

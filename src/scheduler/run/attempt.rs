@@ -14,6 +14,7 @@ use super::fit::fits;
 use super::host_memory::HostMemory;
 use super::milestones::Milestones;
 use super::observations::timeseries;
+use super::power::{put_back, set_boards};
 use super::prompts;
 use super::rank::LogTail;
 use super::ranks::Ranks;
@@ -30,6 +31,7 @@ use joulemark_experiment::{Spec, State, Warning};
 use joulemark_flops::model_files::ModelFormat;
 use joulemark_measurement::RankCycle;
 use joulemark_measurement::clock::{self, Monotonic};
+use joulemark_power_control::Held;
 use joulemark_store::{Ending, Record, StoreError};
 
 /// How an attempt with a result ended and where its result is, or why there is none, with the last output of each rank.
@@ -152,7 +154,17 @@ impl Run {
         }
     }
 
+    /// Runs it on boards that are set as it asks, and puts them back however it ends.
     async fn attempt(&self) -> Outcome {
+        let held = set_boards(&self.context, self.record.id, &self.record.spec).await;
+        let mut held = held.map_err(|stop| (stop, Vec::new()))?;
+        let outcome = Box::pin(self.on_boards(&mut held)).await;
+        put_back(held).await;
+        outcome
+    }
+
+    /// Puts back what was set as soon as it has measured: whoever sees the result finds the boards as they were.
+    async fn on_boards(&self, as_set: &mut Option<Held>) -> Outcome {
         let start = self.trace.phase_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
         let spec = &self.record.spec;
@@ -178,7 +190,10 @@ impl Run {
         let pids = attributed_to(&ranks, server.as_ref());
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
-        let mut driven = Driven::default();
+        let mut driven = Driven {
+            boards: as_set.iter().flat_map(Held::boards).cloned().collect(),
+            ..Driven::default()
+        };
         let ended = self
             .drive(
                 &mut ranks,
@@ -198,6 +213,7 @@ impl Run {
         let mut warnings = self.record.warnings.clone();
         warnings.extend(server.as_ref().and_then(|server| server.processes.warning()));
         end(server).await;
+        put_back(as_set.take()).await;
         let outcome = match (ended, driven.facts.clone()) {
             // Also of a cancel: what was finished by then can be read.
             (Ok(()) | Err(Stop::Cancelled), Some(facts)) if !driven.passes.is_empty() => {

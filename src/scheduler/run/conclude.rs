@@ -1,6 +1,7 @@
 use super::compute::ComputeCount;
 use super::driven::{Driven, RankPass};
 use super::engine_pids::EnginePids;
+use super::gpu_readings::gpu_settings;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;
 use crate::scheduler::node::idle_baseline::BarePowers;
@@ -63,6 +64,7 @@ impl Measured<'_> {
             loads: driven.loads.clone(),
             warm_ups: driven.warm_up_reports.clone(),
             cycle_starts: driven.cycle_starts.clone(),
+            gpu_settings: gpu_settings(meter, spec, driven),
             stop: driven.stop,
             model: ran_on.model,
             truncated_prompts: driven.truncated_prompts,

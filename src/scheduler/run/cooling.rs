@@ -29,7 +29,7 @@ impl Cooling<'_> {
         let begun = Monotonic::now();
         loop {
             let waited_sec = Monotonic::now().sec_since(begun);
-            let temperature_c = self.warmest_c();
+            let temperature_c = warmest_c(self.meter, self.gpus);
             let is_below = temperature_c.is_some_and(|warmest| warmest < self.bound_c);
             if is_below || temperature_c.is_none() || waited_sec >= self.patience.as_secs_f64() {
                 return Ok(CycleStart {
@@ -37,16 +37,17 @@ impl Cooling<'_> {
                     waited_sec,
                     temperature_c,
                     is_below,
+                    is_steady: None,
                 });
             }
             ranks.rest_for(LOOK, "waiting for the GPUs to cool").await?;
         }
     }
+}
 
-    /// Returns the temperature of the warmest board; `None` where one does not tell.
-    fn warmest_c(&self) -> Option<u32> {
-        let each = self.gpus.iter().map(|uuid| self.meter.gpu_state(uuid)?.temperature_c);
-        let all: Option<Vec<u32>> = each.collect();
-        all?.into_iter().max()
-    }
+/// Returns the temperature of the warmest board, in degrees Celsius; `None` where one does not tell.
+pub fn warmest_c(meter: &HostMeter, gpus: &[String]) -> Option<u32> {
+    let each = gpus.iter().map(|uuid| meter.gpu_state(uuid)?.temperature_c);
+    let all: Option<Vec<u32>> = each.collect();
+    all?.into_iter().max()
 }

@@ -1,18 +1,20 @@
 use std::time::Duration;
 
-use super::cooling::Cooling;
+use super::cooling::{Cooling, warmest_c};
 use super::driven::{Driven, RankPass};
 use super::failure::Stop;
+use super::gpu_readings::limit_change;
 use super::host_memory::HostMemory;
 use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
 use super::ranks::{Ranks, Waiting};
+use super::settled::Settling;
 use super::sureness::{FigureOf, Sureness};
 use crate::progress::{Phase, Plan};
 use crate::scheduler::context::Context;
 use crate::scheduler::models::LocatedModel;
 use crate::trace::{self, ExperimentTrace};
-use joulemark_experiment::report::ModelFacts;
+use joulemark_experiment::report::{CycleStart, ModelFacts};
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{LoadReport, StepCount, Window};
@@ -68,25 +70,26 @@ impl Drive<'_> {
                 let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
                 ranks.rest_for(period, "cooling down").await?;
             }
-            if let Some(bound_c) = self.spec.start_below_temperature_c {
-                let cooling = Cooling {
-                    meter: &self.context.resources.meter,
-                    gpus: &self.spec.gpus,
-                    bound_c,
-                    patience: Duration::from_secs(u64::from(self.spec.max_cooling_sec)),
-                };
-                driven.cycle_starts.push(cooling.wait(ranks, cycle).await?);
-            }
+            driven.cycle_starts.extend(self.wait_for_gpus(ranks, cycle).await?);
             self.context.progress.cycle(self.id, cycle, Monotonic::now());
             let phase = self.trace.phase("cycle");
             phase.note("joulemark.cycle", cycle);
             self.cycle(ranks, cycle, driven).await?;
             let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
             of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
+            let changed = |_| limit_change(&self.context.resources.meter, driven, cycle);
+            if let Some(change) = self.spec.power_limit_w.and_then(changed) {
+                // Whoever changed it is left alone, so that the next cycle would not be as asked for either.
+                driven.forget(cycle, change);
+                break;
+            }
             driven.stop = sureness.as_mut().map(|sureness| sureness.look(driven, cycle));
             if driven.stop.is_some_and(|stop| stop.sure_enough) {
                 break;
             }
+        }
+        if let Some(change) = driven.limit_changes.first().filter(|_| driven.passes.is_empty()) {
+            return Err(Stop::Power(change.to_string()));
         }
         ranks.order_all(|_| Order::Finish).await;
         self.milestones.reached(State::Aggregating);
@@ -174,6 +177,37 @@ impl Drive<'_> {
         Ok(Some(Window {
             start_monotonic_sec: start.as_sec(),
             end_monotonic_sec: end.as_sec(),
+        }))
+    }
+
+    /// Waits until the GPUs are as a cycle is to find them; `None` where it is to find them as they are.
+    async fn wait_for_gpus(&self, ranks: &mut Ranks, cycle: u32) -> Result<Option<CycleStart>, Stop> {
+        let (meter, gpus) = (&self.context.resources.meter, self.spec.gpus.as_slice());
+        let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
+        let cooled = match self.spec.start_below_temperature_c {
+            Some(bound_c) => {
+                let patience = seconds(self.spec.max_cooling_sec);
+                let cooling = Cooling {
+                    meter,
+                    gpus,
+                    bound_c,
+                    patience,
+                };
+                Some(cooling.wait(ranks, cycle).await?)
+            }
+            None => None,
+        };
+        let Some(settle) = &self.spec.settle else {
+            return Ok(cooled);
+        };
+        let patience = seconds(settle.max_sec);
+        let settled = Settling { meter, gpus, patience }.wait(ranks).await?;
+        Ok(Some(CycleStart {
+            cycle,
+            waited_sec: settled.waited_sec + cooled.map_or(0.0, |cooled| cooled.waited_sec),
+            temperature_c: warmest_c(meter, gpus),
+            is_below: cooled.is_none_or(|cooled| cooled.is_below),
+            is_steady: settled.is_steady,
         }))
     }
 

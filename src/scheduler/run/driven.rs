@@ -1,10 +1,11 @@
 //! What the workers of one run reported.
 
-use joulemark_analysis::hull;
+use joulemark_analysis::{LimitChange, hull};
 use joulemark_experiment::report::{CycleStart, ModelFacts, StopReport};
 use joulemark_measurement::{
     FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, WarmUpReport, Window,
 };
+use joulemark_power_control::SetBoard;
 
 /// One rank's part of one cycle as the worker reported it.
 #[derive(Clone, Debug)]
@@ -25,10 +26,14 @@ pub struct RankPass {
 #[derive(Clone, Debug, Default)]
 pub struct Driven {
     pub loads: Vec<LoadReport>,
+    /// GPUs whose power limit or clocks were set for this run.
+    pub boards: Vec<SetBoard>,
     /// Each rank's warm-up.
     pub warm_ups: Vec<(u32, Window)>,
     /// How each cycle waited for its GPUs to cool.
     pub cycle_starts: Vec<CycleStart>,
+    /// Cycles that are not counted, since somebody changed a power limit in them.
+    pub limit_changes: Vec<LimitChange>,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
     /// How each rank was warmed up, where it says so.
@@ -50,6 +55,12 @@ impl Driven {
             .filter(|pass| pass.cycle == cycle)
             .map(|pass| pass.window)
             .collect()
+    }
+
+    /// Drops what a cycle measured, in which a power limit was changed.
+    pub fn forget(&mut self, cycle: u32, change: LimitChange) {
+        self.passes.retain(|pass| pass.cycle != cycle);
+        self.limit_changes.push(change);
     }
 
     pub fn hull_of(&self, cycle: u32) -> Option<Window> {

@@ -69,6 +69,8 @@ pub enum Stop {
     PassedOver { rank: u32, cycle: u32, of: PassedOver },
     #[error("the wave does not fit: {0}")]
     DoesNotFit(String),
+    #[error("the GPUs are not as asked for: {0}")]
+    Power(String),
     #[error("{0}")]
     Server(String),
     #[error(transparent)]
@@ -95,6 +97,7 @@ impl Stop {
             | Self::ServerStopping
             | Self::Lost
             | Self::DoesNotFit(_)
+            | Self::Power(_)
             | Self::Server(_)
             | Self::Store(_) => FailureReason::ServerError,
         }

@@ -215,6 +215,9 @@ pub fn report() -> Report {
         stop: None,
         warm_ups: Vec::new(),
         cycle_starts: Vec::new(),
+        power_limit_w: None,
+        power_limits: Vec::new(),
+        clocks: Vec::new(),
         statistics: BTreeMap::new(),
         request_percentiles: BTreeMap::new(),
         machine: Machine {

@@ -18,6 +18,7 @@ fn requirements(gpu_count: u32) -> Arc<Requirements> {
         node: None,
         node_labels: BTreeMap::new(),
         prompt_source: None,
+        sets_power: false,
     })
 }
 

@@ -1,0 +1,114 @@
+//! What the leased GPUs were set to and really had.
+
+use std::fmt;
+
+use joulemark_experiment::report::{CycleStart, GpuClocks, GpuPowerLimit, ReadingRange};
+use joulemark_experiment::{Warning, WarningCode};
+
+use super::statistics::median;
+
+/// Limits within this are one, in watts.
+pub const SAME_LIMIT_W: f64 = 1.0;
+
+/// What the leased GPUs were set to and had in the measured cycles, and what others did to them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GpuSettings {
+    pub power_limits: Vec<GpuPowerLimit>,
+    pub clocks: Vec<GpuClocks>,
+    /// Cycles that are not counted.
+    pub changes: Vec<LimitChange>,
+}
+
+/// A cycle in which a GPU had another power limit than it was set to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitChange {
+    pub cycle: u32,
+    /// UUID.
+    pub gpu: String,
+    pub set_w: f64,
+    pub found_w: f64,
+}
+
+impl fmt::Display for LimitChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cycle,
+            gpu,
+            set_w,
+            found_w,
+        } = self;
+        write!(
+            f,
+            "in cycle {cycle} a power limit of {found_w} W was in force on {gpu}, which was set to {set_w} W: somebody else \
+             changed it"
+        )
+    }
+}
+
+/// Returns the range of readings; `None` where there are none.
+pub fn range(readings: impl Iterator<Item = f64>) -> Option<ReadingRange> {
+    let all: Vec<f64> = readings.collect();
+    Some(ReadingRange {
+        min: all.iter().copied().reduce(f64::min)?,
+        median: median(&all)?,
+        max: all.iter().copied().reduce(f64::max)?,
+    })
+}
+
+/// Returns the limit that all GPUs had throughout; `None` where they differ, there are none, or one does not tell.
+pub(crate) fn common_limit_w(limits: &[GpuPowerLimit]) -> Option<f64> {
+    let all: Option<Vec<ReadingRange>> = limits.iter().map(|limit| limit.in_force_w).collect();
+    let all = all?;
+    let lowest = all.iter().map(|range| range.min).reduce(f64::min)?;
+    let highest = all.iter().map(|range| range.max).reduce(f64::max)?;
+    (highest - lowest <= SAME_LIMIT_W).then(|| all[0].median)
+}
+
+pub(crate) fn limit_changed(changes: &[LimitChange]) -> Option<Warning> {
+    let change = changes.first()?;
+    Some(Warning {
+        code: WarningCode::PowerLimitChanged,
+        message: format!("{change}; the cycle is not counted, and none was measured after it"),
+    })
+}
+
+pub(crate) fn not_settled(starts: &[CycleStart]) -> Option<Warning> {
+    let restless = starts.iter().filter(|start| start.is_steady == Some(false));
+    let cycles: Vec<String> = restless.map(|start| start.cycle.to_string()).collect();
+    (!cycles.is_empty()).then(|| Warning {
+        code: WarningCode::NotSettled,
+        message: format!(
+            "cycles began after settle.max_sec with a GPU whose power or temperature still changed: cycle {}",
+            cycles.join(", ")
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(in_force_w: Option<(f64, f64)>) -> GpuPowerLimit {
+        GpuPowerLimit {
+            gpu: "GPU-a".to_owned(),
+            asked_w: None,
+            before_w: None,
+            in_force_w: in_force_w.and_then(|(low, high)| range([low, high].into_iter())),
+        }
+    }
+
+    #[test]
+    fn a_limit_is_that_of_all_or_none() {
+        assert_eq!(
+            common_limit_w(&[limit(Some((300.0, 300.0))), limit(Some((300.0, 300.5)))]),
+            Some(300.0)
+        );
+        assert_eq!(
+            common_limit_w(&[limit(Some((300.0, 300.0))), limit(Some((350.0, 350.0)))]),
+            None
+        );
+        assert_eq!(common_limit_w(&[limit(Some((300.0, 350.0)))]), None, "it changed");
+        assert_eq!(common_limit_w(&[limit(Some((300.0, 300.0))), limit(None)]), None);
+        assert_eq!(common_limit_w(&[]), None);
+    }
+}

@@ -1,0 +1,57 @@
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::power::controller;
+use crate::config::Settings;
+use joulemark_meter::GpuDevice;
+
+/// Whether power limits and clocks can be set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PowerFinding {
+    /// Who sets them, as the option names it.
+    pub power_control: String,
+    pub works: bool,
+    /// Why none can be set, and what mends it.
+    pub problem: Option<String>,
+}
+
+impl PowerFinding {
+    /// Returns a line of text.
+    pub fn text(&self) -> String {
+        match &self.problem {
+            None => format!("  works  by {}", self.power_control),
+            Some(problem) => format!(
+                "  --     by {}: {problem}\n         fix: docs/power.md",
+                self.power_control
+            ),
+        }
+    }
+}
+
+/// Asks whoever sets power limits and clocks, without changing any; `None` where nobody is named.
+///
+/// # Errors
+/// The operating system's, where no runtime can be had.
+pub fn examine(settings: &Settings, gpus: &[GpuDevice]) -> std::io::Result<Option<PowerFinding>> {
+    // Nothing is set, so that there is no journal.
+    let Some(controller) = controller(settings, &PathBuf::new()) else {
+        return Ok(None);
+    };
+    let settable = gpus.iter().filter(|gpu| gpu.power_limits.is_some());
+    let uuids: Vec<String> = settable.map(|gpu| gpu.uuid.clone()).collect();
+    let problem = if uuids.is_empty() {
+        Some("no GPU here has a power limit to set".to_owned())
+    } else {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime
+            .block_on(controller.check(&uuids))
+            .err()
+            .map(|error| error.to_string())
+    };
+    Ok(Some(PowerFinding {
+        power_control: controller.control.to_string(),
+        works: problem.is_none(),
+        problem,
+    }))
+}

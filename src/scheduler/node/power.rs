@@ -1,0 +1,76 @@
+//! Keeps this node's power control: puts back what killed servers of this host left, and says whether boards can be set.
+
+use std::time::Duration;
+
+use joulemark_meter::HostMeter;
+use joulemark_power_control::{Controller, PowerControl, Restored};
+
+use crate::scheduler::Scheduler;
+
+/// A daemon that was not there yet, and a driver that was away, are back within seconds.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Why a server that was told of nobody who sets boards sets none.
+const NOBODY: &str = "it was started without --power-control (docs/power.md)";
+
+/// Puts back what killed servers of this host left, and returns why no board can be set; `None` where boards can. To be
+/// called before anything runs.
+pub async fn prepare_power(controller: Option<&Controller>, meter: &HostMeter) -> Option<String> {
+    let Some(controller) = controller else {
+        return Some(NOBODY.to_owned());
+    };
+    put_back_left(controller).await;
+    problem(controller, meter).await
+}
+
+impl Scheduler {
+    /// Looks until the server leaves the database.
+    pub async fn keep_power(&self) {
+        let context = self.context();
+        let Some(controller) = context.power.clone() else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                () = self.leaving().cancelled() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+            put_back_left(&controller).await;
+            let is_known = context.cluster.own().host.power_problem.is_none();
+            // Setting a board to what it has is a write all the same: once it may, a server is believed.
+            if is_known && controller.control == PowerControl::Nvml {
+                continue;
+            }
+            let problem = problem(&controller, &context.resources.meter).await;
+            if context.cluster.set_power_problem(problem.clone())
+                && let Some(problem) = problem
+            {
+                tracing::warn!("power limits and clocks cannot be set: {problem}");
+            }
+        }
+    }
+}
+
+async fn problem(controller: &Controller, meter: &HostMeter) -> Option<String> {
+    let gpus = meter.devices().gpus.into_iter();
+    let settable = gpus.filter(|gpu| gpu.power_limits.is_some());
+    let uuids: Vec<String> = settable.map(|gpu| gpu.uuid).collect();
+    if uuids.is_empty() {
+        return Some("no GPU here has a power limit to set".to_owned());
+    }
+    controller.check(&uuids).await.err().map(|error| error.to_string())
+}
+
+async fn put_back_left(controller: &Controller) {
+    match controller.restore_left().await {
+        Ok(all) => {
+            for board in all {
+                match board.restored {
+                    Restored::Failed(_) => tracing::error!("GPU {board}"),
+                    _ => tracing::warn!("GPU {board}"),
+                }
+            }
+        }
+        Err(error) => tracing::error!("{error}"),
+    }
+}

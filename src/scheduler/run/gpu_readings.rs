@@ -1,0 +1,66 @@
+//! What the leased GPUs had in the measured cycles, as the meter saw it.
+
+use super::driven::Driven;
+use joulemark_analysis::{GpuSettings, LimitChange, SAME_LIMIT_W, range};
+use joulemark_experiment::Spec;
+use joulemark_experiment::report::{GpuClocks, GpuPowerLimit};
+use joulemark_measurement::SeriesPoint;
+use joulemark_meter::HostMeter;
+
+/// Returns what each leased GPU was set to and had. Blocks.
+pub fn gpu_settings(meter: &HostMeter, spec: &Spec, driven: &Driven) -> GpuSettings {
+    let cycles = (0..spec.num_cycles).filter_map(|cycle| driven.hull_of(cycle));
+    let series: Vec<_> = cycles.flat_map(|hull| meter.device_series(&spec.gpus, &hull)).collect();
+    let of_gpu = |uuid: &String| {
+        let own = series.iter().filter(|device| device.gpu_uuid.as_ref() == Some(uuid));
+        let points: Vec<&SeriesPoint> = own.flat_map(|device| &device.points).collect();
+        let readings = |of: fn(&SeriesPoint) -> Option<f64>| range(points.iter().filter_map(|point| of(point)));
+        let set = driven.boards.iter().find(|board| board.uuid == *uuid);
+        let limit = GpuPowerLimit {
+            gpu: uuid.clone(),
+            asked_w: spec.power_limit_w,
+            before_w: set
+                .filter(|_| spec.power_limit_w.is_some())
+                .and_then(|board| board.limit_before_w),
+            in_force_w: readings(|point| point.power_limit_w),
+        };
+        let clocks = GpuClocks {
+            gpu: uuid.clone(),
+            asked_gpu_clock_mhz: spec.gpu_clock_mhz,
+            asked_memory_clock_mhz: spec.memory_clock_mhz,
+            sm_clock_mhz: readings(|point| point.sm_clock_mhz),
+            memory_clock_mhz: readings(|point| point.memory_clock_mhz),
+        };
+        (limit, clocks)
+    };
+    let (power_limits, clocks) = spec.gpus.iter().map(of_gpu).unzip();
+    GpuSettings {
+        power_limits,
+        clocks,
+        changes: driven.limit_changes.clone(),
+    }
+}
+
+/// Returns what was found of a limit in a cycle that is not what was set; `None` where nothing was set.
+pub fn limit_change(meter: &HostMeter, driven: &Driven, cycle: u32) -> Option<LimitChange> {
+    let hull = driven.hull_of(cycle)?;
+    let set = driven
+        .boards
+        .iter()
+        .filter_map(|board| Some((&board.uuid, board.limit_in_force_w?)));
+    set.into_iter().find_map(|(uuid, set_w)| {
+        let uuids = [uuid.clone()];
+        let series = tokio::task::block_in_place(|| meter.device_series(&uuids, &hull));
+        let own = series.iter().filter(|device| device.gpu_uuid.as_ref() == Some(uuid));
+        let mut limits = own
+            .flat_map(|device| &device.points)
+            .filter_map(|point| point.power_limit_w);
+        let found_w = limits.find(|limit| (limit - set_w).abs() > SAME_LIMIT_W)?;
+        Some(LimitChange {
+            cycle,
+            gpu: uuid.clone(),
+            set_w,
+            found_w,
+        })
+    })
+}
