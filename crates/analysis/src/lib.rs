@@ -10,6 +10,7 @@ mod checks;
 pub mod comparison;
 mod complete;
 mod compute;
+pub mod curve;
 mod duration;
 mod efficiency;
 mod energy;
