@@ -22,6 +22,7 @@ mod sorting;
 mod spooling;
 mod sqlite;
 mod submitting;
+mod sweeping;
 mod timeseries;
 mod transitions;
 mod upgrading;
@@ -107,6 +108,9 @@ contract! {
     relabelling::each_change_of_labels_is_a_version_and_none_is_none,
     relabelling::more_labels_than_there_may_be_change_nothing,
     relabelling::of_many_who_change_labels_at_once_no_change_is_lost,
+    sweeping::a_sweep_is_queued_whole_and_tells_how_far_it_is,
+    sweeping::a_sweep_that_finds_no_room_for_all_leaves_nothing,
+    sweeping::sweeps_are_listed_from_the_newest_with_counts,
     usages::what_a_user_has_had_is_summed_by_the_hour_of_its_end,
     results::results_and_state_are_stored_together,
     results::results_that_cannot_be_stored_whole_leave_nothing,
