@@ -41,7 +41,7 @@ mod spec;
 mod status;
 mod stop_rule;
 mod submission;
-mod sweep;
+pub mod sweep;
 mod table;
 mod transition;
 mod warm_up;
@@ -78,6 +78,6 @@ pub use served::{
 pub use status::{Failure, FailureReason, IllegalMove, NotAState, State};
 pub use stop_rule::{StopMetric, StopRule};
 pub use submission::{ExperimentRequest, Resolved, Spec};
-pub use sweep::{MAX_SWEEP_EXPERIMENTS, Placement, Point, SweepMode, SweepOrder, SweepRequest};
+pub use sweep::{Placement, Point, SweepMode, SweepOrder, SweepRequest};
 pub use table::{Field, Kind};
 pub use transition::Transition;

@@ -1,6 +1,8 @@
 //! One experiment many times over, with other values of some of its fields: what is asked for, and the points that come of it.
 //! Pure.
 
+mod answer;
+mod goal;
 mod points;
 
 use serde::{Deserialize, Serialize};
@@ -9,11 +11,24 @@ use utoipa::ToSchema;
 
 use super::field::{FieldProblem, Fields, brief};
 
+pub use answer::{
+    FigureOverRepeats, ResponseShape, SearchAnswer, SearchEvidence, SearchMethod, SearchState, SearchTry,
+};
+pub use goal::{Bound, Goal, GoalMethod};
 pub use points::{Placement, Point};
 
 /// Most experiments of one sweep.
 pub const MAX_SWEEP_EXPERIMENTS: usize = 1000;
 const MAX_AXES: usize = 8;
+/// Of all experiments of one sweep, as they are stored: each has the base's prompts.
+const MAX_SWEEP_BYTES: usize = 64 << 20;
+/// Labels that a sweep gives its experiments.
+pub const SWEEP_LABEL: &str = "sweep";
+pub const SWEEP_POINT_LABEL: &str = "sweep_point";
+/// What no axis may set: a secret that the answer would show, and what a sweep sets itself.
+const NO_AXES: [&str; 3] = ["callback_url", "labels.sweep", "labels.sweep_point"];
+/// Axes whose values are texts that others may not see.
+const TEXT_AXES: [&str; 2] = ["prompts", "prompt_lines"];
 
 /// How the values of several axes go together.
 ///
@@ -65,6 +80,9 @@ pub struct SweepRequest {
     /// Seed of the order `random`. Default 0.
     #[serde(default)]
     pub seed: u64,
+    /// What to look for among the points; left out, all of them are run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
 }
 
 fn one() -> u32 {
@@ -72,7 +90,7 @@ fn one() -> u32 {
 }
 
 impl SweepRequest {
-    const NAMES: [&str; 6] = ["base", "axes", "mode", "order", "repeats", "seed"];
+    const NAMES: [&str; 7] = ["base", "axes", "mode", "order", "repeats", "seed", "goal"];
 
     /// Reads a submission of a sweep, defaults filled in. Its experiments are checked one by one, each as one of its own.
     ///
@@ -101,8 +119,10 @@ impl SweepRequest {
             order: fields.choice("order").unwrap_or_default(),
             repeats: fields.count("repeats", 1, MAX_SWEEP_EXPERIMENTS as u32).unwrap_or(1),
             seed: fields.integer("seed", 0, u64::MAX).unwrap_or(0),
+            goal: Goal::read_field(&mut fields),
         };
         check_axes(&sweep, &mut fields);
+        check_goal(&sweep, &mut fields);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -118,7 +138,62 @@ impl SweepRequest {
                 ),
             )]);
         }
+        sweep.check_bytes(experiments)?;
         Ok(sweep)
+    }
+
+    /// Checks that the experiments together are not too large, before any is made.
+    fn check_bytes(&self, experiments: usize) -> Result<(), Vec<FieldProblem>> {
+        let largest = |values: &Value| {
+            let lengths = values
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|value| value.to_string().len());
+            lengths.max().unwrap_or(0)
+        };
+        let of_one = self.base.to_string().len() + self.axes.values().map(largest).sum::<usize>();
+        let bytes = of_one.saturating_mul(experiments);
+        if bytes <= MAX_SWEEP_BYTES {
+            return Ok(());
+        }
+        let detail = format!(
+            "is {of_one} bytes with its axes' values, and {bytes} in {experiments} experiments; accepted are up to \
+             {MAX_SWEEP_BYTES}: a set of prompts, or a file of the server (prompt_source), takes none"
+        );
+        Err(vec![FieldProblem::new("/base", detail)])
+    }
+
+    /// Returns the values of the only axis by point, from the least on, where there is one axis and all its values are numbers.
+    pub fn numeric_axis(&self) -> Option<Vec<(u32, f64)>> {
+        let mut axes = self.axes.values();
+        let (Some(values), None) = (axes.next(), axes.next()) else {
+            return None;
+        };
+        let values: Option<Vec<f64>> = values.as_array()?.iter().map(Value::as_f64).collect();
+        let mut values: Vec<(u32, f64)> = (0..).zip(values?).collect();
+        values.sort_by(|one, other| one.1.total_cmp(&other.1));
+        Some(values)
+    }
+
+    /// Returns it as it is stored and shown: without the experiment, and without texts among the axes' values, which the
+    /// experiments have and others may not see.
+    #[must_use]
+    pub fn without_texts(&self) -> Self {
+        let mut shown = Self {
+            base: Value::Null,
+            ..self.clone()
+        };
+        for (name, values) in &mut shown.axes {
+            if TEXT_AXES.contains(&name.as_str()) {
+                for value in values.as_array_mut().into_iter().flatten() {
+                    if let Some(texts) = value.as_array().map(Vec::len) {
+                        *value = serde_json::json!({"texts": texts});
+                    }
+                }
+            }
+        }
+        shown
     }
 
     /// Returns how many points the axes make.
@@ -128,6 +203,37 @@ impl SweepRequest {
             SweepMode::Grid => lengths.fold(1, usize::saturating_mul),
             SweepMode::Zip => lengths.max().unwrap_or(1),
         }
+    }
+}
+
+/// Fewer values are as quickly run as looked through.
+const FEWEST_TO_BISECT: usize = 4;
+
+fn check_goal(sweep: &SweepRequest, fields: &mut Fields<'_>) {
+    let Some(goal) = &sweep.goal else { return };
+    if goal.method == GoalMethod::Bisection && sweep.numeric_axis().is_none() {
+        fields.problem_at(
+            "goal/method",
+            "is bisection, which goes along one axis; accepted are then axes with one field whose values are numbers",
+        );
+    }
+    if sweep.base.get("callback_url").is_some_and(|url| !url.is_null()) {
+        let detail = "is given with a goal, whose experiments are not known beforehand; accepted is none";
+        fields.problem_at("base/callback_url", detail);
+    }
+}
+
+impl SweepRequest {
+    /// Returns how its goal is looked for; `None` without one.
+    pub fn search_method(&self) -> Option<SearchMethod> {
+        let goal = self.goal.as_ref()?;
+        let values = self.numeric_axis().map_or(0, |values| values.len());
+        Some(match goal.method {
+            GoalMethod::Grid => SearchMethod::Grid,
+            GoalMethod::Bisection => SearchMethod::Bisection,
+            GoalMethod::Auto if values >= FEWEST_TO_BISECT => SearchMethod::Bisection,
+            GoalMethod::Auto => SearchMethod::Grid,
+        })
     }
 }
 
@@ -152,6 +258,12 @@ fn check_axes(sweep: &SweepRequest, fields: &mut Fields<'_>) {
             fields.problem_at(
                 &path,
                 "is no field; accepted are names of an experiment's fields, with dots for what is within",
+            );
+        }
+        if let Some(taken) = NO_AXES.iter().find(|taken| *taken == name) {
+            fields.problem_at(
+                &path,
+                format!("is {taken}, which is the same for all of a sweep; accepted is another field"),
             );
         }
         let other = sweep.axes.keys().find(|other| other.starts_with(&format!("{name}.")));

@@ -87,25 +87,41 @@ impl SweepRequest {
 
     /// Returns a problem of a point's experiment as one of the sweep: at the axis that set the field, or at the base.
     pub fn problem_of(&self, point: &Point, problem: FieldProblem) -> FieldProblem {
-        let axis = point.values.iter().find(|(axis, _)| {
-            let at = axis.split('.').fold(String::new(), |base, key| pointer(&base, key));
-            problem.pointer == at || problem.pointer.starts_with(&format!("{at}/"))
-        });
-        let Some((axis, value)) = axis else {
-            return FieldProblem::new(format!("/base{}", problem.pointer), problem.detail);
-        };
-        let values = self.axes.get(axis).and_then(Value::as_array);
-        let place = values.and_then(|values| values.iter().position(|of_axis| of_axis == value));
-        FieldProblem::new(
-            format!("/axes/{}/{}", escaped(axis), place.unwrap_or(0)),
-            format!(
+        let detail = match point.values.is_empty() {
+            true => problem.detail,
+            false => format!(
                 "{} (point {}: {})",
                 problem.detail,
                 point.index,
                 in_words(&point.values)
             ),
-        )
+        };
+        let found = point.values.iter().find_map(|(axis, value)| {
+            let at = axis.split('.').fold(String::new(), |base, key| pointer(&base, key));
+            let within = problem.pointer.strip_prefix(&at).filter(|rest| is_whole_key(rest));
+            // What an axis leads through is the axis' where the base has none of it.
+            let leads_through = at
+                .strip_prefix(&problem.pointer)
+                .is_some_and(|rest| rest.starts_with('/'))
+                && !problem.pointer.is_empty()
+                && self.base.pointer(&problem.pointer).is_none();
+            within
+                .map(str::to_owned)
+                .or_else(|| leads_through.then(String::new))
+                .map(|within| (axis, value, within))
+        });
+        let Some((axis, value, within)) = found else {
+            return FieldProblem::new(format!("/base{}", problem.pointer), detail);
+        };
+        let values = self.axes.get(axis).and_then(Value::as_array);
+        let place = values.and_then(|values| values.iter().position(|of_axis| of_axis == value));
+        let pointer = format!("/axes/{}/{}{within}", escaped(axis), place.unwrap_or(0));
+        FieldProblem::new(pointer, detail)
     }
+}
+
+fn is_whole_key(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
 }
 
 /// Returns a key as a JSON pointer has it.
@@ -215,6 +231,8 @@ mod tests {
             "is bad (point 1: batch_size 0, decoder.seed 1)"
         );
         assert_eq!(at("/decoder/seed").pointer, "/axes/decoder.seed/0");
+        assert_eq!(at("/decoder/seed/x").pointer, "/axes/decoder.seed/0/x");
+        assert_eq!(at("/decoder").pointer, "/axes/decoder.seed/0");
         assert_eq!(at("/decoder/top_k").pointer, "/base/decoder/top_k");
         assert_eq!(at("").pointer, "/base");
     }
