@@ -82,7 +82,7 @@ pub use relabel::Relabelled;
 pub use retention::{Dropped, Retention};
 pub use shares::{NoneLeft, Share, Shares};
 pub use spool::{DrainError, Drained, Spool};
-pub use sweeps::{NewSweep, SweepRecord, SweepRun};
+pub use sweeps::{NewSweep, SweepPlan, SweepRecord, SweepRun};
 pub use timeseries::{KeptTimeseries, Timeseries};
 pub use usage::{HourOfUsage, Usage};
 pub use version::Version;

@@ -29,6 +29,17 @@ pub enum SearchState {
     Cancelled,
 }
 
+impl SearchState {
+    /// Returns the state as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Searching => "searching",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// How points were tried.
 ///
 /// - `grid`: all of them
@@ -107,4 +118,15 @@ pub struct SearchAnswer {
     /// All that was tried, in the order in which it was.
     pub tried: Vec<SearchTry>,
     pub evidence: SearchEvidence,
+}
+
+impl SearchAnswer {
+    /// Returns it as it is once its sweep was cancelled: nothing is under way any more.
+    #[must_use]
+    pub fn cancelled(mut self) -> Self {
+        self.state = SearchState::Cancelled;
+        self.pending.clear();
+        "the sweep was cancelled before an answer was known".clone_into(&mut self.evidence.conclusion);
+        self
+    }
 }
