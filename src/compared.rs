@@ -1,14 +1,51 @@
 //! What a comparison is asked of: metrics by name, and results as they are served, from a request or a file. Owns how they
 //! are read; the comparison itself is `joulemark_analysis::comparison`.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use joulemark_analysis::comparison::{DEFAULT_METRICS, MeasuredResult, comparable_metrics, eos_of};
 use joulemark_analysis::metrics::{Metric, all, find};
 use joulemark_experiment::report::CycleReport;
-use joulemark_experiment::{DroppedPrompts, FieldProblem, PromptIdentity, Spec};
+use joulemark_experiment::{DroppedPrompts, ExperimentId, FieldProblem, PromptIdentity, Spec};
 use joulemark_measurement::{LoadReport, quoted};
+
+/// What is compared, by its name: an experiment's id, or a sweep's with the number of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    Experiment(ExperimentId),
+    Point(ExperimentId, u32),
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = match text.split_once('/') {
+            None => text.parse().ok().map(Self::Experiment),
+            Some((sweep, point)) => sweep
+                .parse()
+                .ok()
+                .zip(point.parse().ok())
+                .map(|(id, point)| Self::Point(id, point)),
+        };
+        named.ok_or_else(|| {
+            "accepted is an experiment's UUID, or SWEEP/POINT, a sweep's UUID and a point's number".to_owned()
+        })
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Experiment(id) => id.fmt(formatter),
+            Self::Point(sweep, point) => write!(formatter, "{sweep}/{point}"),
+        }
+    }
+}
 
 const ACCEPTED: &str = "accepted is a result as GET /v1/experiments/{id}/results answers it";
 

@@ -37,6 +37,7 @@ mod repeatable_query;
 mod request_id;
 mod state;
 mod stream;
+mod sweeps;
 mod unread;
 
 use axum::Router;
@@ -68,6 +69,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::export::one::one))
         .routes(routes!(experiments::compare::compare))
         .routes(routes!(experiments::pareto::pareto))
+        .routes(routes!(sweeps::submit::submit, sweeps::list::list))
+        .routes(routes!(sweeps::show::show))
+        .routes(routes!(sweeps::cancel::cancel))
+        .routes(routes!(sweeps::export::export))
         .routes(routes!(metric_definitions::metric_definitions))
         .routes(routes!(metric_definitions::metric_definition))
         .routes(routes!(devices::devices))

@@ -10,6 +10,7 @@ mod json_lines;
 mod parquet_groups;
 mod requests;
 mod samples;
+mod sweeps;
 mod writer;
 
 pub use column::{Column, Values};
@@ -20,4 +21,5 @@ pub use experiments::{
 pub use format::{Format, Spreadsheet};
 pub use requests::{RequestRow, TokenRow, request_columns, token_columns, tokens};
 pub use samples::{SampleRow, columns as sample_columns};
+pub use sweeps::{SweepCell, SweepRow, columns as sweep_columns};
 pub use writer::{TableError, Writer};

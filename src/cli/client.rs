@@ -8,6 +8,7 @@ mod complaint;
 mod ending;
 mod explain;
 mod export;
+mod given_file;
 mod label;
 mod list;
 mod metrics;
@@ -21,6 +22,7 @@ mod rows;
 mod session;
 mod status;
 mod submit;
+mod sweep;
 mod watch;
 
 pub use cancel::CancelArguments;
@@ -32,6 +34,7 @@ pub use list::ListArguments;
 pub use results::ResultsArguments;
 pub use status::StatusArguments;
 pub use submit::SubmitArguments;
+pub use sweep::SweepArguments;
 
 use std::process::ExitCode;
 
@@ -44,6 +47,9 @@ pub enum ClientCommand {
     /// Submit experiments to a server, and wait for their ends if asked to.
     #[command(after_help = EXIT_CODES)]
     Submit(SubmitArguments),
+    /// Submit a sweep, an experiment for each of many values of its fields, and wait for its table if asked to.
+    #[command(after_help = EXIT_CODES)]
+    Sweep(SweepArguments),
     /// Show how far experiments are, or watch them to their end.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
@@ -70,6 +76,7 @@ pub enum ClientCommand {
 pub fn run(command: ClientCommand) -> ExitCode {
     match command {
         ClientCommand::Submit(arguments) => submit::run(arguments),
+        ClientCommand::Sweep(arguments) => sweep::run(arguments),
         ClientCommand::Status(arguments) => status::run(arguments),
         ClientCommand::Results(arguments) => results::run(arguments),
         ClientCommand::Compare(arguments) => compare::run(&arguments),

@@ -46,13 +46,29 @@ impl Server {
     /// # Errors
     /// [`ClientError::Refused`] says which fields are bad.
     pub async fn submit(&self, body: &[u8], media_type: MediaType) -> Result<Document, ClientError> {
+        self.submit_to("experiments", body, media_type).await
+    }
+
+    async fn submit_to(&self, what: &str, body: &[u8], media_type: MediaType) -> Result<Document, ClientError> {
         let key = Uuid::now_v7().to_string();
-        let url = self.address.at(&["v1", "experiments"], &[]);
+        let url = self.address.at(&["v1", what], &[]);
         self.document(|| {
             let request = self.http.post(url.clone()).header(CONTENT_TYPE, media_type.as_str());
             request.header("Idempotency-Key", &key).body(body.to_vec())
         })
         .await
+    }
+
+    /// Submits a sweep, once, as an experiment.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] says which points are bad.
+    pub async fn submit_sweep(&self, body: &[u8], media_type: MediaType) -> Result<Document, ClientError> {
+        self.submit_to("sweeps", body, media_type).await
+    }
+
+    pub async fn sweep(&self, id: ExperimentId, query: &[(String, String)]) -> Result<Document, ClientError> {
+        self.get(&["v1", "sweeps", &id.to_string()], query).await
     }
 
     pub async fn show(&self, id: ExperimentId) -> Result<Document, ClientError> {

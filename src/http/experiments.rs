@@ -1,12 +1,12 @@
-mod callback;
+pub mod callback;
 pub mod cancel;
 pub mod compare;
 pub mod events;
 pub mod export;
 pub mod filter;
-mod idempotency;
+pub mod idempotency;
 pub mod list;
-mod measured;
+pub mod measured;
 mod outlook;
 pub mod pareto;
 pub mod processes;

@@ -55,6 +55,11 @@ impl Fields {
         }
     }
 
+    /// Tells whether a field, or something within it, is wanted.
+    pub fn has(&self, name: &str) -> bool {
+        self.are_all() || self.0.contains_key(name)
+    }
+
     pub fn are_all(&self) -> bool {
         self.0.is_empty()
     }

@@ -104,6 +104,11 @@ impl Problem {
         Self::invalid_fields("invalid-comparison", "The comparison is not valid", errors)
     }
 
+    /// Refuses a sweep.
+    pub fn invalid_sweep(errors: Vec<FieldProblem>) -> Self {
+        Self::invalid_fields("invalid-sweep", "The sweep is not valid", errors)
+    }
+
     /// Refuses a change of labels.
     pub fn invalid_labels(errors: Vec<FieldProblem>) -> Self {
         Self::invalid_fields("invalid-labels", "The labels are not valid", errors)
@@ -200,6 +205,11 @@ impl Problem {
             "No such experiment",
             format!("there is no experiment {id}"),
         )
+    }
+
+    pub fn no_sweep(id: ExperimentId) -> Self {
+        let detail = format!("there is no sweep {id}");
+        Self::new(StatusCode::NOT_FOUND, "no-such-sweep", "No such sweep", detail)
     }
 
     pub fn no_metric(field: &str) -> Self {

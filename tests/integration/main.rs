@@ -84,6 +84,7 @@ mod sse;
 mod standing;
 mod stored_prompts;
 mod stumbles;
+mod sweeps;
 mod timeseries;
 mod traces;
 mod true_energy;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use joulemark_analysis::comparison::{
-    ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, Design, MeasuredResult, Subject, compare,
+    ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, MeasuredResult, Subject, compare,
 };
 use joulemark_analysis::metrics::{Metric, all, find};
 use joulemark_experiment::comparison::Verdict;
@@ -137,7 +137,6 @@ fn verdicts(random: &mut ChaCha8Rng, metrics: &[&'static Metric], drawn: Drawn) 
     let options = ComparisonOptions {
         margin: drawn.margin,
         force: false,
-        design: Design::Independent,
     };
     let found = compare(&baseline, &[candidate], &options);
     assert_eq!(found.comparisons.len(), metrics.len(), "{:?}", found.not_compared);

@@ -11,11 +11,11 @@ mod measured;
 mod pareto;
 mod subject;
 
-pub use compare::{ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, Design, compare};
+pub use compare::{ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, compare};
 pub use front::{Place, Standing};
 pub use measured::{MeasuredResult, eos_of};
 pub use pareto::{ParetoCandidate, ParetoPoint, pareto};
-pub use subject::Subject;
+pub use subject::{Subject, Turns};
 
 use crate::metrics::{Metric, Read, all};
 

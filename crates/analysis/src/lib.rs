@@ -26,6 +26,7 @@ mod phases;
 mod repetition;
 mod report;
 mod resample;
+pub mod search;
 mod sources;
 pub mod statistics;
 mod sums;

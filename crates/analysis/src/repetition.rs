@@ -59,6 +59,29 @@ pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<Metri
     })
 }
 
+/// Returns a metric over experiments that repeat each other, each with its mean over its own cycles; `None` where a cycle's
+/// figure is not known.
+pub(crate) fn over_experiments(metric: &Metric, each: &[Vec<CycleReport>]) -> Option<MetricStatistics> {
+    let whole = of_metric(metric, &each.concat())?;
+    let means = each.iter().map(|cycles| Some(of_metric(metric, cycles)?.mean));
+    let means = means.collect::<Option<Vec<f64>>>()?;
+    let (center, interval) = (mean(&means)?, mean_interval(&means));
+    let combined = |end: f64| {
+        whole
+            .instrument_uncertainty
+            .map(|of_meter| (end - center).hypot(of_meter))
+    };
+    Some(MetricStatistics {
+        n: means.len() as u32,
+        mean: center,
+        ci_low: interval.map(|(low, _)| low),
+        ci_high: interval.map(|(_, high)| high),
+        combined_low: interval.and_then(|(low, _)| Some(center - combined(low)?)),
+        combined_high: interval.and_then(|(_, high)| Some(center + combined(high)?)),
+        ..whole
+    })
+}
+
 /// Returns half of the 95 % interval of the mean, as a share of the mean; `None` below two values, and where the mean is 0.
 pub fn relative_ci(values: &[f64]) -> Option<f64> {
     let center = mean(values).filter(|center| *center != 0.0)?;

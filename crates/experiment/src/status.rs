@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 /// - `completed`: the results are there
 /// - `failed`: `failure` says why
 /// - `cancelled`: its submitter or an admin stopped it
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Queued,

@@ -39,6 +39,8 @@ pub struct ListQuery {
     pub submitter: Option<String>,
     /// Only those that carry each of these labels with its value.
     pub labels: Vec<(String, String)>,
+    /// Only those of this sweep.
+    pub sweep: Option<ExperimentId>,
 }
 
 /// A page, and whether there is more behind it.

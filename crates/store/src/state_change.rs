@@ -4,7 +4,7 @@ use sqlx::{Row, Transaction};
 
 use super::lease::give_back;
 use super::record::{attempt, state, to_json, to_us};
-use super::{Store, StoreError, callbacks};
+use super::{Store, StoreError, callbacks, sweeps};
 use joulemark_experiment::{ExperimentId, Failure, State};
 
 /// How far an experiment is, read in the transaction that is about to move it.
@@ -73,7 +73,7 @@ pub async fn lock_state(
 
 /// Writes a move that was checked in the same transaction. What ends or goes back to the queue gives its lease back,
 /// and at an end its device time is put down to its user, and
-/// whoever wants to be told becomes due.
+/// whoever wants to be told becomes due, and a search that waited for it goes on.
 pub async fn set_state(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
@@ -105,6 +105,8 @@ pub async fn set_state(
     }
     if to.is_finished() {
         callbacks::become_due(transaction, id).await?;
+        // Apart from what every move keeps on its stack.
+        Box::pin(sweeps::go_on(transaction, id, now)).await?;
     }
     Ok(())
 }

@@ -42,6 +42,12 @@ pub async fn write(
         .zip(&outcomes)
         .filter(|(_, outcome)| **outcome == Submitted::Stored);
     let fresh = fresh.map(|(prepared, _)| *prepared).collect::<Vec<_>>();
+    insert(transaction, &fresh).await?;
+    Ok(outcomes)
+}
+
+/// Writes the rows of what was let in.
+pub async fn insert(transaction: &mut Transaction<'static, Any>, fresh: &[&Prepared]) -> Result<(), StoreError> {
     // In one order, so that two servers never wait for each other in a circle.
     let lanes = fresh
         .iter()
@@ -53,7 +59,7 @@ pub async fn write(
             .execute(&mut **transaction)
             .await?;
     }
-    for chunk in chunks(&fresh) {
+    for chunk in chunks(fresh) {
         let text = many_rows(
             "INSERT INTO experiments (id, spec, model_name, warnings, created_at_us, updated_at_us, lane, user_name, \
              priority, submitter, request_id, traceparent, has_prompts, state, attempt) VALUES",
@@ -80,7 +86,7 @@ pub async fn write(
         insert.execute(&mut **transaction).await?;
     }
     let mut stored: BTreeMap<&str, i64> = BTreeMap::new();
-    for prepared in &fresh {
+    for prepared in fresh {
         if let Some(submitter) = prepared.submitter() {
             *stored.entry(submitter).or_default() += prepared.stored_bytes().cast_signed();
         }
@@ -101,13 +107,13 @@ pub async fn write(
         }
         insert.execute(&mut **transaction).await?;
     }
-    for prepared in &fresh {
+    for prepared in fresh {
         super::audit::write(transaction, &prepared.entry).await?;
         if let Some(callback) = &prepared.callback {
             callbacks::insert(transaction, &prepared.id_text, callback).await?;
         }
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 /// The unique index decides between two who come at once, also on two servers.

@@ -13,15 +13,16 @@ use serde_json::{Value, json};
 use super::arguments::{OutputArguments, ServerArguments};
 use super::{ending::Ending, session, session::Session};
 use crate::compared::{default_metrics, metric_named};
-use joulemark_analysis::comparison::{ComparisonOptions, Design, compare};
+use joulemark_analysis::comparison::{ComparisonOptions, compare};
 use joulemark_analysis::metrics::Metric;
 use percent::Percent;
 use read::Given;
 
 #[derive(Debug, Args)]
 pub struct CompareArguments {
-    /// Ids of experiments, and files with results as `joulemark results` prints them; the first is the baseline.
-    #[arg(required = true, num_args = 1.., value_name = "ID|FILE")]
+    /// Ids of experiments, sweeps' points as SWEEP/POINT, and files with results as `joulemark results` prints them; the first is
+    /// the baseline.
+    #[arg(required = true, num_args = 1.., value_name = "ID|SWEEP/POINT|FILE")]
     results: Vec<Given>,
     /// Metrics to compare, by their names (`GET /v1/metrics`) [default: output_throughput mean_ttft_ms mean_tpot_ms
     /// joules_per_output_token tokens_per_joule].
@@ -67,7 +68,7 @@ impl CompareArguments {
         } else {
             self.metric.clone()
         };
-        let ids: Option<Vec<_>> = self.results.iter().map(Given::id).collect();
+        let ids: Option<Vec<_>> = self.results.iter().map(|given| Some(given.id()?.to_string())).collect();
         if let Some(ids) = ids.filter(|ids| ids.len() > 1) {
             let question = json!({
                 "ids": ids,
@@ -87,7 +88,6 @@ impl CompareArguments {
         let options = ComparisonOptions {
             margin: self.margin.share(),
             force: self.force,
-            design: Design::Independent,
         };
         Ok(serde_json::to_value(compare(baseline, candidates, &options))?)
     }

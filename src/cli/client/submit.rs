@@ -1,6 +1,6 @@
 //! `joulemark submit`: a file each experiment, or what a server said of one that is to be repeated.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,8 +9,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::arguments::{OutputArguments, ServerArguments};
+use super::given_file::{STANDARD_INPUT, document, media_type, read_file, read_input};
 use super::session::{self, Session};
-use super::{complaint, ending::Ending, metrics, outlook, prompt_file, watch::watch};
+use super::{complaint, ending::Ending, metrics, outlook, prompt_file, sweep, watch::watch};
 use crate::client::{ClientError, Document, MediaType};
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{ExperimentId, PromptLine, Repeat, State};
@@ -29,6 +30,10 @@ pub struct SubmitArguments {
     /// which.
     #[arg(long)]
     wait: bool,
+    /// Run each experiment so many times, as a sweep of one point: figures get intervals over whole runs. Prints the sweep's id,
+    /// and with --wait its table.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with = "strict")]
+    repeat: Option<u32>,
     /// Take it for an error when a repeated experiment runs with other model files or another file of prompts than the results
     /// that it repeats, which must have the files' digests. The models' of the run are known once it is over.
     #[arg(long, requires = "wait")]
@@ -41,9 +46,6 @@ pub struct SubmitArguments {
     #[command(flatten)]
     server: ServerArguments,
 }
-
-/// The name that stands for standard input.
-const STANDARD_INPUT: &str = "-";
 
 pub fn run(arguments: SubmitArguments) -> ExitCode {
     // Before anything catches an interrupt: a terminal may leave us waiting here.
@@ -64,6 +66,9 @@ async fn submit_all(
 ) -> anyhow::Result<Ending> {
     let input = input.transpose().context("standard input")?;
     let prompts = arguments.prompts.as_deref().map(prompt_file::read).transpose()?;
+    if let Some(repeats) = arguments.repeat {
+        return repeat_all(session, arguments, (input.as_deref(), prompts.as_deref()), repeats).await;
+    }
     let how = How {
         input: input.as_deref(),
         prompts: prompts.as_deref(),
@@ -118,14 +123,7 @@ struct How<'a> {
 
 /// Returns the experiment that was accepted, and what it repeats.
 async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result<(Document, Option<Repeat>)> {
-    let (shown, bytes) = match how.input.filter(|_| file == Path::new(STANDARD_INPUT)) {
-        Some(input) => ("standard input".to_owned(), Ok(input.to_owned())),
-        None => (file.display().to_string(), std::fs::read(file)),
-    };
-    let bytes = bytes.with_context(|| shown.clone())?;
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        bail!("{shown} is empty; accepted is an experiment as JSON or YAML, such as {{\"model_name\": \"…\"}}");
-    }
+    let (shown, bytes) = read_file(file, how.input)?;
     let repeats = serde_json::from_slice(&bytes)
         .ok()
         .and_then(|document| Repeat::of(&document));
@@ -194,39 +192,31 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
     Ok((sent, repeats))
 }
 
-/// Reads an experiment that is to be changed before it is sent.
-fn document(bytes: &[u8], media_type: MediaType) -> anyhow::Result<Value> {
-    let document: Value = match media_type {
-        MediaType::Json => serde_json::from_slice(bytes)?,
-        MediaType::Yaml => {
-            let text = std::str::from_utf8(bytes).context("it is not UTF-8")?;
-            serde_saphyr::from_str(text).map_err(|_| anyhow::anyhow!("it is not YAML that can be read"))?
-        }
-    };
-    match document.is_object() {
-        true => Ok(document),
-        false => bail!("it is no object; accepted is an experiment's fields"),
+/// Submits each file's experiment as a sweep of one point.
+async fn repeat_all(
+    session: &Session,
+    arguments: &SubmitArguments,
+    (input, prompts): (Option<&[u8]>, Option<&[PromptLine]>),
+    repeats: u32,
+) -> anyhow::Result<Ending> {
+    let mut accepted = Vec::new();
+    for file in &arguments.files {
+        let (shown, bytes) = read_file(file, input)?;
+        let read = document(&bytes, media_type(file, &bytes)).with_context(|| shown.clone())?;
+        let experiment = Repeat::of(&read).map_or(read, |repeat| repeat.experiment);
+        let experiment = match prompts {
+            Some(lines) => prompt_file::put_into(experiment, lines),
+            None => experiment,
+        };
+        let body = serde_json::json!({"base": experiment, "repeats": repeats}).to_string();
+        let sent = session.server.submit_sweep(body.as_bytes(), MediaType::Json).await;
+        accepted.push(sent.context(shown)?);
     }
-}
-
-fn read_input() -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// By the name, else by the text: what begins like a JSON object is sent as one, so that its errors are JSON's.
-fn media_type(file: &Path, bytes: &[u8]) -> MediaType {
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("json") => MediaType::Json,
-        Some("yaml" | "yml") => MediaType::Yaml,
-        _ => {
-            let mut first = bytes.iter().filter(|byte| !byte.is_ascii_whitespace());
-            let quoted = first.next() == Some(&b'{') && first.next().is_some_and(|byte| b"\"}".contains(byte));
-            if quoted { MediaType::Json } else { MediaType::Yaml }
-        }
+    let mut ending = Ending::Done;
+    for document in &accepted {
+        ending = ending.and(sweep::follow(session, document, &sweep::How::new(arguments.wait, arguments.quiet)).await?);
     }
+    Ok(ending)
 }
 
 fn announce(session: &Session, arguments: &SubmitArguments, document: &Document) -> anyhow::Result<()> {
@@ -346,20 +336,5 @@ mod tests {
         let none = serde_json::json!({"experiment": {}, "validation": {}, "model": {"sha256": []}});
         assert!(other_model(&repeats, &none).unwrap().contains("is not among"));
         assert!(runs_a_model(&repeats));
-    }
-
-    #[test]
-    fn a_body_is_sent_as_what_its_name_says_else_as_what_it_is() {
-        for (name, text, expected) in [
-            ("a.json", "{", MediaType::Json),
-            ("a.YML", "{}", MediaType::Yaml),
-            ("a.yaml", "a: 1", MediaType::Yaml),
-            ("-", "{\"a\": 1}", MediaType::Json),
-            ("-", " {\n\"a\" ", MediaType::Json),
-            ("-", "{a: 1}", MediaType::Yaml),
-            ("a.txt", "a: 1", MediaType::Yaml),
-        ] {
-            assert_eq!(media_type(Path::new(name), text.as_bytes()), expected, "{name} {text}");
-        }
     }
 }

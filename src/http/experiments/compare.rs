@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::measured::measured;
-use crate::compared::{default_metrics, metric_named, read_result};
+use super::measured::{measured, of_point};
+use crate::compared::{Named, default_metrics, metric_named, read_result};
 use crate::http::access::Caller;
 use crate::http::body::{self, WholeBody};
 use crate::http::{problem::Problem, repeatable_query::NoQuery, state::AppState};
 use joulemark_analysis::comparison::{
-    ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, Design, MeasuredResult, Subject, compare as compared,
+    ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, MeasuredResult, Subject, compare as compared,
 };
 use joulemark_analysis::metrics::Metric;
 use joulemark_experiment::comparison::ComparisonAnswer;
@@ -25,9 +25,10 @@ use joulemark_experiment::{ExperimentId, FieldProblem, Fields, MAX_PROBLEMS, bri
     "metrics": ["joules_per_output_token", "output_throughput"]
 }))]
 pub struct CompareRequest {
-    /// Experiments of this server that are completed, or were cancelled after a cycle.
+    /// Experiments of this server that are completed, or were cancelled after a cycle, by their ids; and points of sweeps, as
+    /// `SWEEP/POINT`, whose unit is the repeat.
     #[schema(min_items = 2, max_items = 50)]
-    ids: Option<Vec<ExperimentId>>,
+    ids: Option<Vec<String>>,
     /// Results as `GET /v1/experiments/{id}/results` answers them, of any server; at least their `cycles`, `machine`, `loads`
     /// and `experiment`.
     #[schema(value_type = Option<Vec<Object>>, min_items = 2, max_items = 50)]
@@ -50,8 +51,8 @@ const MAX_RESULTS: usize = 50;
 
 /// Compare results
 ///
-/// Each candidate's metrics are held against the baseline's, over their measured cycles: the ratio with its 95 % interval, by
-/// Welch's t on logarithms, with p-values adjusted for the number of metrics by Holm, and a verdict. What had other prompts,
+/// Each candidate's metrics are held against the baseline's, over their measured cycles, or the repeats of a sweep's point: the
+/// ratio with its 95 % interval, by Welch's t on logarithms, or over pairs where both are of a sweep that took turns, with p-values adjusted for the number of metrics by Holm, and a verdict. What had other prompts,
 /// lengths or handling of the end of a sequence is not compared, nor energies by another kind of source or of other parts;
 /// `not_compared` says why. docs/methodology.md has the formulas.
 #[utoipa::path(post, path = "/v1/compare", tag = "experiments", operation_id = "compareResults",
@@ -98,7 +99,7 @@ struct Question {
 }
 
 enum Of {
-    Ids(Vec<ExperimentId>),
+    Ids(Vec<Named>),
     /// Those of the document.
     Results,
 }
@@ -123,7 +124,6 @@ fn parse(document: &Value) -> Result<Question, Vec<FieldProblem>> {
             options: ComparisonOptions {
                 margin: margin.unwrap_or(DEFAULT_MARGIN),
                 force: force.unwrap_or(false),
-                design: Design::Independent,
             },
         }),
         _ => Err(problems),
@@ -171,13 +171,13 @@ fn list<'a>(fields: &mut Fields<'a>, name: &str) -> Option<&'a Vec<Value>> {
     })
 }
 
-fn read_id(fields: &mut Fields<'_>, place: usize, item: &Value) -> Option<ExperimentId> {
+fn read_id(fields: &mut Fields<'_>, place: usize, item: &Value) -> Option<Named> {
     let id = item.as_str().and_then(|text| text.parse().ok());
     if id.is_none() {
         let shown = brief(item);
         fields.problem_at(
             &format!("ids/{place}"),
-            format!("is {shown}; accepted is an experiment's UUID"),
+            format!("is {shown}; accepted is an experiment's UUID, or SWEEP/POINT"),
         );
     }
     id
@@ -238,13 +238,19 @@ fn read_all(results: &Value, metrics: &[&'static Metric]) -> Result<Vec<Subject>
 async fn look_up(
     state: &AppState,
     caller: &Caller,
-    ids: &[ExperimentId],
+    ids: &[Named],
     metrics: &[&'static Metric],
 ) -> Result<Result<Vec<Subject>, Vec<FieldProblem>>, Problem> {
     let (mut subjects, mut problems) = (Vec::new(), Vec::new());
     for (place, id) in ids.iter().enumerate() {
-        match result_of(state, caller, *id).await? {
-            Ok(result) => subjects.push(Subject::new(&result, metrics)),
+        let subject = match *id {
+            Named::Experiment(id) => result_of(state, caller, id)
+                .await?
+                .map(|result| Subject::new(&result, metrics)),
+            Named::Point(sweep, point) => of_point(state, caller, (sweep, point), metrics).await?,
+        };
+        match subject {
+            Ok(subject) => subjects.push(subject),
             Err(detail) => problems.push(FieldProblem::new(format!("/ids/{place}"), detail)),
         }
     }

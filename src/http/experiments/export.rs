@@ -1,9 +1,9 @@
 //! Tables for other programs. An export is written while it is sent, one part after the other, whatever its length: rows
 //! are read and written on threads of their own, one at a time, since the experiments that run are being measured.
 
-mod asked;
+pub mod asked;
 mod columns;
-mod download;
+pub mod download;
 pub mod many;
 pub mod one;
 mod rows;

@@ -30,6 +30,9 @@ pub struct FilterParameters {
     /// Only experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
     label: Vec<String>,
+    /// Only experiments of this sweep, by its id.
+    #[param(value_type = Option<String>, format = "uuid")]
+    sweep: Option<String>,
     /// Only experiments accepted at this time (RFC 3339) or later.
     #[param(value_type = Option<String>, format = "date-time")]
     created_after: Option<String>,
@@ -98,6 +101,7 @@ impl FilterParameters {
                 .iter()
                 .map(|label| read_label(label))
                 .collect::<Result<_, _>>()?,
+            sweep: self.sweep.as_deref().map(read_sweep).transpose()?,
             from: first_at(read_time("created_after", self.created_after)?),
             before: first_at(read_time("created_before", self.created_before)?),
             finished_from,
@@ -145,6 +149,14 @@ pub fn read_label(text: &str) -> Result<(String, String), Problem> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let (name, value) = pair.ok_or_else(|| refuse("label", text, "is name=value"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Returns the id of a sweep.
+///
+/// # Errors
+/// Returns a [`Problem`] where it is none.
+pub fn read_sweep(text: &str) -> Result<ExperimentId, Problem> {
+    text.parse().map_err(|_| refuse("sweep", text, "is a sweep's UUID"))
 }
 
 fn read_time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {

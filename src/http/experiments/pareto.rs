@@ -1,19 +1,20 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use axum::{Json, extract::State as AxumState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::filter::read_label;
+use super::filter::{read_label, read_sweep};
 use super::measured::measured;
 use crate::compared::metric_named;
 use crate::http::access::Caller;
 use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{problem::Problem, state::AppState};
-use joulemark_analysis::comparison::{ParetoCandidate, Standing, pareto as standings};
+use joulemark_analysis::comparison::{MeasuredResult, ParetoCandidate, Standing, pareto as standings};
 use joulemark_analysis::metrics::{Better, Metric};
 use joulemark_experiment::{ExperimentId, State};
-use joulemark_store::{ListQuery, StoreError, UnreadRow};
+use joulemark_store::{ListQuery, Record, StoreError, UnreadRow};
 
 /// Of experiments on one plane: as many as a front is looked for among at once.
 const MAX_POINTS: usize = 1000;
@@ -32,8 +33,11 @@ pub struct ParetoParameters {
     #[param(required = true, value_type = String, example = "output_throughput")]
     y: Option<String>,
     /// Completed experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
-    #[param(required = true, value_type = Vec<String>, style = Form, explode, example = json!(["paper=fig3"]))]
+    #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["paper=fig3"]))]
     label: Vec<String>,
+    /// The points of this sweep, in place of `label`: with repeats each is one point of the plane, over its repeats.
+    #[param(value_type = Option<String>, format = "uuid")]
+    sweep: Option<String>,
 }
 
 /// Completed experiments in two metrics, and which of them no other one beats in both.
@@ -63,7 +67,8 @@ pub struct ParetoAxis {
     pub better: &'static str,
 }
 
-/// One experiment: means over its cycles, with 95 % intervals that are null below two cycles.
+/// One experiment: means over its cycles, with 95 % intervals that are null below two cycles. Of a sweep with repeats a point:
+/// means over its repeats, under the first one's id and labels.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ParetoPoint {
     pub id: ExperimentId,
@@ -71,7 +76,7 @@ pub struct ParetoPoint {
     pub config_name: String,
     /// The experiment's labels.
     pub labels: BTreeMap<String, String>,
-    /// Cycles.
+    /// Cycles, or repeats of a sweep's point.
     pub n: u32,
     /// Mean over cycles, in the unit of `x`.
     pub x: f64,
@@ -102,13 +107,14 @@ pub struct LeftOut {
 
 /// Find the Pareto front of experiments
 ///
-/// Which of the completed experiments with these labels no other one beats in both metrics. A point behind the front whose
+/// Which of the completed experiments with these labels, or of this sweep's points, no other one beats in both metrics. A point behind the front whose
 /// 95 % intervals reach it is marked: it may as well be on it.
 #[utoipa::path(get, path = "/v1/pareto", tag = "experiments", operation_id = "getPareto",
     params(ParetoParameters),
     responses(
         (status = 200, description = "Every experiment's place.", body = ParetoFront),
         (status = 400, description = "A parameter is missing or not valid, or more than 1,000 experiments carry the labels.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn pareto(
@@ -117,18 +123,46 @@ pub async fn pareto(
     RepeatableQuery(parameters): RepeatableQuery<ParetoParameters>,
 ) -> Result<Json<ParetoFront>, Problem> {
     let axes = (axis("x", parameters.x)?, axis("y", parameters.y)?);
-    if parameters.label.is_empty() {
-        let detail = "is missing; accepted is name=value, of experiments that are completed";
-        return Err(Problem::invalid_parameter("label", detail));
+    let sweep = parameters.sweep.as_deref().map(read_sweep).transpose()?;
+    match (parameters.label.is_empty(), sweep) {
+        (true, None) => {
+            let detail =
+                "is missing; accepted is name=value, of experiments that are completed, or `sweep` in its place";
+            return Err(Problem::invalid_parameter("label", detail));
+        }
+        (false, Some(_)) => {
+            let detail = "is there beside label; accepted is one of both";
+            return Err(Problem::invalid_parameter("sweep", detail));
+        }
+        _ => {}
     }
+    let repeats = match sweep {
+        Some(id) => {
+            state
+                .resources
+                .store
+                .sweep(id)
+                .await?
+                .ok_or_else(|| Problem::no_sweep(id))?
+                .request
+                .repeats
+        }
+        None => 1,
+    };
     let labels = parameters.label.iter().map(|label| read_label(label));
     let query = ListQuery {
         state: Some(State::Completed),
         labels: labels.collect::<Result<_, _>>()?,
+        sweep,
         limit: PAGE_ROWS,
         ..ListQuery::default()
     };
-    let found = read(&state, &caller, query, axes).await?;
+    let by_point = sweep.filter(|_| repeats > 1);
+    let points = match by_point {
+        Some(sweep) => Some(points_of(&state, sweep).await?),
+        None => None,
+    };
+    let found = read(&state, &caller, query, (axes, points)).await?;
     Ok(Json(found.answer(axes)))
 }
 
@@ -153,23 +187,56 @@ struct Shown {
     labels: BTreeMap<String, String>,
 }
 
+impl Shown {
+    fn of(record: &Record) -> Self {
+        Self {
+            id: record.id,
+            config_name: record.spec.config_name.clone(),
+            labels: record.spec.labels.clone(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Found {
     shown: Vec<Shown>,
     candidates: Vec<ParetoCandidate>,
     left_out: Vec<LeftOut>,
+    /// Repeats of each point of a sweep, the last first, as they are listed.
+    of_points: BTreeMap<u32, Vec<(Shown, MeasuredResult)>>,
 }
 
-async fn read(state: &AppState, caller: &Caller, mut query: ListQuery, axes: Axes) -> Result<Found, Problem> {
+/// The first point of a sweep that each experiment is a repeat of.
+type Points = HashMap<ExperimentId, u32>;
+
+async fn points_of(state: &AppState, sweep: ExperimentId) -> Result<Points, Problem> {
+    let mut points = Points::new();
+    for run in state.resources.store.sweep_runs(sweep).await? {
+        points.entry(run.experiment).or_insert(run.placement.point);
+    }
+    Ok(points)
+}
+
+/// Reads what is on the plane: experiments, or with `points` what these put together.
+async fn read(
+    state: &AppState,
+    caller: &Caller,
+    mut query: ListQuery,
+    (axes, points): (Axes, Option<Points>),
+) -> Result<Found, Problem> {
+    let points = points.map(Arc::new);
     let store = state.resources.store.on_behalf_of(&caller.held_as());
     let mut found = Found::default();
     loop {
         let page = store.unread_page(&query, PAGE_BYTES).await?;
-        let (rows, caller) = (page.rows, caller.clone());
+        let (rows, caller, points) = (page.rows, caller.clone(), points.clone());
         // Reading a page's documents takes longer than others wait for.
         let read = tokio::task::spawn_blocking(move || {
             for row in rows {
-                found.take(&row, &caller, axes)?;
+                match &points {
+                    Some(points) => found.put_to_point(&row, &caller, points)?,
+                    None => found.take(&row, &caller, axes)?,
+                }
             }
             Ok::<_, StoreError>(found)
         });
@@ -180,19 +247,47 @@ async fn read(state: &AppState, caller: &Caller, mut query: ListQuery, axes: Axe
             );
             return Err(Problem::invalid_parameter("label", detail));
         }
-        let Some(next) = page.next else { return Ok(found) };
+        let Some(next) = page.next else {
+            found.take_points(axes);
+            return Ok(found);
+        };
         query.after = Some(next);
     }
 }
 
 impl Found {
+    fn put_to_point(&mut self, row: &UnreadRow, caller: &Caller, points: &Points) -> Result<(), StoreError> {
+        let (record, report) = row.read()?;
+        let (Some(point), Some(report)) = (points.get(&record.id), report) else {
+            return Ok(());
+        };
+        let shown = Shown::of(&record);
+        let result = measured(record, report, caller);
+        self.of_points.entry(*point).or_default().push((shown, result));
+        Ok(())
+    }
+
+    /// Makes a place of each sweep's point.
+    fn take_points(&mut self, axes: Axes) {
+        for (_, mut repeats) in std::mem::take(&mut self.of_points) {
+            repeats.reverse();
+            let (shown, results): (Vec<_>, Vec<_>) = repeats.into_iter().unzip();
+            let Some(shown) = shown.into_iter().next() else {
+                continue;
+            };
+            match ParetoCandidate::of_repeats(&results, axes) {
+                Ok(candidate) => {
+                    self.candidates.push(candidate);
+                    self.shown.push(shown);
+                }
+                Err(reason) => self.left_out.push(LeftOut { id: shown.id, reason }),
+            }
+        }
+    }
+
     fn take(&mut self, row: &UnreadRow, caller: &Caller, axes: Axes) -> Result<(), StoreError> {
         let (record, report) = row.read()?;
-        let shown = Shown {
-            id: record.id,
-            config_name: record.spec.config_name.clone(),
-            labels: record.spec.labels.clone(),
-        };
+        let shown = Shown::of(&record);
         let candidate = match report {
             Some(report) => ParetoCandidate::new(&measured(record, report, caller), axes),
             None => Err("it has no results".to_owned()),

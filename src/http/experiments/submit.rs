@@ -110,7 +110,7 @@ pub async fn submit(
 }
 
 /// Returns the experiment that is there already; none when the submission's own is.
-fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, Problem> {
+pub fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId>, Problem> {
     match submitted {
         Submitted::Stored => Ok(None),
         Submitted::Repeated(id) => Ok(Some(id)),

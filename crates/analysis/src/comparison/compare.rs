@@ -2,9 +2,8 @@ use super::comparability::differences;
 use super::holm::holm;
 use super::instrument::Instrument;
 use super::log_ratio::{LogRatio, paired_t, welch};
-use super::subject::{Series, Subject};
+use super::subject::{Series, Subject, geometric_mean};
 use crate::metrics::Better;
-use crate::statistics::mean;
 use joulemark_experiment::comparison::{Comparison, ComparisonAnswer, ComparisonTest, NotCompared, Verdict};
 
 /// What is compared unless metrics are named.
@@ -22,15 +21,6 @@ pub const DEFAULT_MARGIN: f64 = 0.02;
 /// How often each of the tests may find a difference, or an equivalence, that is none.
 const SIGNIFICANCE: f64 = 0.05;
 
-/// How the units of two results were measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Design {
-    /// Each result by itself.
-    Independent,
-    /// By turns: the first of the one, the first of the other, the second of the one.
-    Interleaved,
-}
-
 /// How results are compared.
 #[derive(Clone, Copy, Debug)]
 pub struct ComparisonOptions {
@@ -38,7 +28,6 @@ pub struct ComparisonOptions {
     pub margin: f64,
     /// Whether results are compared that had other work, or whose energy was metered otherwise.
     pub force: bool,
-    pub design: Design,
 }
 
 /// Compares each candidate with the baseline, in the metrics that all of them were made with. The p-values of a candidate are
@@ -108,21 +97,22 @@ impl Pair<'_> {
         let baseline = values(one, "the baseline's cannot be taken")?;
         let candidate = values(other, "the candidate's cannot be taken")?;
         let mut notes: Vec<String> = reasons.iter().map(|why| format!("compared by force: {why}")).collect();
-        let test = match self.options.design {
-            Design::Independent => ComparisonTest::Welch,
-            Design::Interleaved => ComparisonTest::PairedT,
+        let (test, baseline, candidate) = match self.pairs(&baseline, &candidate) {
+            Some((baseline, candidate)) => (ComparisonTest::PairedT, baseline, candidate),
+            None => (ComparisonTest::Welch, baseline, candidate),
         };
         let by_chance = match test {
             ComparisonTest::Welch => welch(&baseline, &candidate),
             ComparisonTest::PairedT => paired_t(&baseline, &candidate),
         };
         if by_chance.is_none() {
-            notes.push(no_interval(&baseline, &candidate));
+            notes.push(no_interval(&baseline, &candidate, self.candidate.unit));
         }
         let ratio = by_chance.and_then(|ratio| self.with_instruments(ratio, (one, other), &mut notes));
         notes.extend(self.remarks(one, other));
         let interval = ratio.and_then(|ratio| ratio.interval());
-        let (baseline_mean, candidate_mean) = (geometric_mean(&baseline), geometric_mean(&candidate));
+        let known = |values: &[f64]| geometric_mean(values).unwrap_or(f64::NAN);
+        let (baseline_mean, candidate_mean) = (known(&baseline), known(&candidate));
         Ok(Tested {
             better: one.metric.better,
             ratio,
@@ -145,6 +135,19 @@ impl Pair<'_> {
                 notes,
             },
         })
+    }
+
+    /// Returns the figures of the turns that both have; `None` where they did not take turns with each other.
+    fn pairs(&self, baseline: &[f64], candidate: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (one, other) = (self.baseline.turns.as_ref()?, self.candidate.turns.as_ref()?);
+        if one.among != other.among || one.turn.len() != baseline.len() || other.turn.len() != candidate.len() {
+            return None;
+        }
+        let pairs = one.turn.iter().zip(baseline).filter_map(|(turn, figure)| {
+            let place = other.turn.iter().position(|of| of == turn)?;
+            Some((*figure, candidate[place]))
+        });
+        Some(pairs.unzip())
     }
 
     /// Returns the ratio with what does not cancel of the instruments' uncertainty: all of it cancels where host and sources
@@ -203,7 +206,8 @@ impl Pair<'_> {
             }
             if let Some(correlation) = series.drift() {
                 remarks.push(format!(
-                    "the {whose}'s cycles depend on each other (lag-1 autocorrelation {correlation:.2}): the interval is too narrow"
+                    "the {whose}'s {} depend on each other (lag-1 autocorrelation {correlation:.2}): the interval is too narrow",
+                    subject.unit
                 ));
             }
         }
@@ -234,16 +238,11 @@ fn widening(what: &str, (one, other): (&Instrument, &Instrument)) -> String {
     format!("{what} differ, so that what the instruments have wrong does not cancel: it is in the interval{lacking}")
 }
 
-fn no_interval(baseline: &[f64], candidate: &[f64]) -> String {
+fn no_interval(baseline: &[f64], candidate: &[f64], unit: &str) -> String {
     match baseline.len().min(candidate.len()) {
-        0 | 1 => "no interval: it takes two cycles on each side, a single one does not show its scatter".to_owned(),
-        _ => "no interval: the cycles do not differ at all, so that nothing is known of their scatter".to_owned(),
+        0 | 1 => format!("no interval: it takes two {unit} on each side, a single one does not show its scatter"),
+        _ => format!("no interval: the {unit} do not differ at all, so that nothing is known of their scatter"),
     }
-}
-
-fn geometric_mean(values: &[f64]) -> f64 {
-    let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
-    mean(&logarithms).map_or(f64::NAN, f64::exp)
 }
 
 impl Tested {

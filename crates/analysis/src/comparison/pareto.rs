@@ -32,14 +32,34 @@ impl ParetoCandidate {
     /// # Errors
     /// Says which of them is null in a cycle, or whose energies are not of the same parts.
     pub fn new(result: &MeasuredResult, (x, y): (&'static Metric, &'static Metric)) -> Result<Self, String> {
-        let subject = Subject::new(result, &[x, y]);
+        let of = |metric: &Metric| repetition::of_metric(metric, &result.cycles);
+        Self::with(Subject::new(result, &[x, y]), (x, y), of)
+    }
+
+    /// Takes two metrics of whole experiments that repeat each other.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and where there is none.
+    pub fn of_repeats(results: &[MeasuredResult], (x, y): (&'static Metric, &'static Metric)) -> Result<Self, String> {
+        let name = results.first().map_or("", |result| result.name.as_str());
+        let subject = Subject::of_repeats(name, results, &[x, y], None);
+        let subject = subject.ok_or_else(|| "no repeat has results".to_owned())?;
+        let cycles: Vec<_> = results.iter().map(|result| result.cycles.clone()).collect();
+        Self::with(subject, (x, y), |metric| repetition::over_experiments(metric, &cycles))
+    }
+
+    fn with(
+        subject: Subject,
+        (x, y): (&'static Metric, &'static Metric),
+        statistics: impl Fn(&Metric) -> Option<MetricStatistics>,
+    ) -> Result<Self, String> {
         for series in &subject.series {
             if let Some(doubt) = &series.doubt {
                 return Err(format!("{}: {doubt}", series.metric.name));
             }
         }
         let of = |metric: &Metric| {
-            let found = repetition::of_metric(metric, &result.cycles);
+            let found = statistics(metric);
             found.ok_or_else(|| format!("{} is null", metric.name))
         };
         Ok(Self {

@@ -17,10 +17,23 @@ pub struct Subject {
     pub(super) is_partial: bool,
     pub(super) is_stopped_by_rule: bool,
     pub(super) conditions: Conditions,
+    /// What is drawn again and again: `cycles`, or `repeats` of a whole experiment.
+    pub(super) unit: &'static str,
+    /// `None` for what was measured by itself.
+    pub(super) turns: Option<Turns>,
     /// Mean input and output tokens of a cycle.
     pub(super) tokens: Option<(f64, f64)>,
     /// One a metric, in the order asked for.
     pub(super) series: Vec<Series>,
+}
+
+/// The turns by which units were measured: the first of each, then the second of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// What all who took turns with each other have in common: their sweep.
+    pub among: String,
+    /// The turn of each unit.
+    pub turn: Vec<u32>,
 }
 
 /// What decides the work that was measured.
@@ -64,6 +77,8 @@ impl Subject {
             host: result.host.clone(),
             is_partial: result.is_partial,
             is_stopped_by_rule: result.is_stopped_by_rule,
+            unit: "cycles",
+            turns: None,
             conditions: Conditions {
                 prompts: result.prompts.clone(),
                 min_output_tokens: spec.min_output_tokens,
@@ -78,6 +93,43 @@ impl Subject {
                 .collect(),
         }
     }
+}
+
+impl Subject {
+    /// Takes the figures of these metrics from whole experiments that repeat each other: one figure each, the geometric mean of
+    /// its cycles. `turns` has a turn for each of them. `None` of none.
+    pub fn of_repeats(
+        name: &str,
+        results: &[MeasuredResult],
+        metrics: &[&'static Metric],
+        turns: Option<Turns>,
+    ) -> Option<Self> {
+        let (first, _) = results.split_first()?;
+        let together = MeasuredResult {
+            name: name.to_owned(),
+            is_partial: results.iter().any(|result| result.is_partial),
+            is_stopped_by_rule: results.iter().any(|result| result.is_stopped_by_rule),
+            cycles: results.iter().flat_map(|result| result.cycles.clone()).collect(),
+            ..first.clone()
+        };
+        let mut subject = Self::new(&together, metrics);
+        subject.unit = "repeats";
+        subject.turns = turns;
+        for series in &mut subject.series {
+            if series.values.is_ok() {
+                let each = results.iter().map(|result| positive(series.metric, &result.cycles));
+                let each: Result<Vec<_>, String> = each.collect();
+                series.values = each.map(|each| each.iter().filter_map(|cycles| geometric_mean(cycles)).collect());
+            }
+        }
+        Some(subject)
+    }
+}
+
+/// Returns the mean of the logarithms as a figure; `None` of no figures.
+pub(super) fn geometric_mean(values: &[f64]) -> Option<f64> {
+    let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
+    mean(&logarithms).map(f64::exp)
 }
 
 impl Series {

@@ -78,6 +78,12 @@ pub fn statement(query: &ListQuery, select: &str, join: &str) -> (String, Vec<Pa
     conditions.equal("e.model_name", query.model_name.as_ref());
     conditions.equal("e.user_name", query.user_name.as_ref());
     conditions.equal("e.submitter", query.submitter.as_ref());
+    if let Some(sweep) = query.sweep {
+        let sweep = conditions.text(sweep);
+        conditions.texts.push(format!(
+            "{id} IN (SELECT experiment_id FROM sweep_runs WHERE sweep_id = {sweep})"
+        ));
+    }
     let labels: BTreeSet<_> = query.labels.iter().collect();
     let mut labels = labels.into_iter();
     if by_label && let Some((label, value)) = labels.next() {

@@ -5,16 +5,16 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::super::session::Session;
-use crate::compared::read_result;
-use joulemark_analysis::comparison::Subject;
+use crate::compared::{Named, read_result};
+use joulemark_analysis::comparison::{MeasuredResult, Subject, Turns};
 use joulemark_analysis::metrics::Metric;
-use joulemark_experiment::{ExperimentId, FieldProblem};
+use joulemark_experiment::{ExperimentId, FieldProblem, State};
 use joulemark_files::read_given;
 
-/// A result as it was named: an experiment of the server, or a file.
+/// A result as it was named: an experiment or a sweep's point of the server, or a file.
 #[derive(Clone, Debug)]
 pub enum Given {
-    Id(ExperimentId),
+    Id(Named),
     File(PathBuf),
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Given {
 }
 
 impl Given {
-    pub fn id(&self) -> Option<ExperimentId> {
+    pub fn id(&self) -> Option<Named> {
         match self {
             Self::Id(id) => Some(*id),
             Self::File(_) => None,
@@ -52,7 +52,8 @@ pub async fn subjects(session: &Session, given: &[Given], metrics: &[&'static Me
     let mut subjects = Vec::new();
     for one in given {
         match one {
-            Given::Id(id) => {
+            Given::Id(Named::Point(sweep, point)) => subjects.push(of_point(session, (*sweep, *point), metrics).await?),
+            Given::Id(Named::Experiment(id)) => {
                 let results = session.server.results(*id).await?;
                 subjects.push(subject(&results.value, id.to_string(), metrics)?);
             }
@@ -69,6 +70,38 @@ pub async fn subjects(session: &Session, given: &[Given], metrics: &[&'static Me
         }
     }
     Ok(subjects)
+}
+
+/// Reads the repeats of a sweep's point; of a sweep without repeats the only one.
+async fn of_point(
+    session: &Session,
+    (sweep, point): (ExperimentId, u32),
+    metrics: &[&'static Metric],
+) -> anyhow::Result<Subject> {
+    let name = Named::Point(sweep, point).to_string();
+    let shown = session
+        .server
+        .sweep(sweep, &[("metrics".to_owned(), "output_throughput".to_owned())])
+        .await?;
+    let row = &shown.value["table"][point as usize];
+    let ids = row["experiments"].as_array().map_or(&[][..], Vec::as_slice);
+    let (mut results, mut turn) = (Vec::new(), Vec::new());
+    for (repeat, id) in (0..).zip(ids) {
+        let id = id.as_str().unwrap_or_default().parse()?;
+        if session.server.show(id).await?.state() == Some(State::Completed) {
+            results.push(result(&session.server.results(id).await?.value, name.clone())?);
+            turn.push(repeat);
+        }
+    }
+    if let (Some(1), [only]) = (shown.value["repeats"].as_u64(), &results[..]) {
+        return Ok(Subject::new(only, metrics));
+    }
+    let turns = (shown.value["order"] == "interleaved").then(|| Turns {
+        among: sweep.to_string(),
+        turn,
+    });
+    let subject = Subject::of_repeats(&name, &results, metrics, turns);
+    subject.ok_or_else(|| anyhow::anyhow!("{name} has no completed repeat"))
 }
 
 fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
@@ -91,8 +124,11 @@ fn documents(path: &Path) -> anyhow::Result<Vec<Value>> {
 }
 
 fn subject(document: &Value, name: String, metrics: &[&'static Metric]) -> anyhow::Result<Subject> {
-    let result = read_result(document, "", name.clone()).map_err(|problems| refusal(&name, &problems))?;
-    Ok(Subject::new(&result, metrics))
+    Ok(Subject::new(&result(document, name)?, metrics))
+}
+
+fn result(document: &Value, name: String) -> anyhow::Result<MeasuredResult> {
+    read_result(document, "", name.clone()).map_err(|problems| refusal(&name, &problems))
 }
 
 fn refusal(name: &str, problems: &[FieldProblem]) -> anyhow::Error {

@@ -1,6 +1,7 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::super::subject::Turns;
 use super::*;
 use crate::comparison::MeasuredResult;
 use crate::fixtures::{gpu_source, machine, package_source, spec};
@@ -78,7 +79,6 @@ fn compared_in(names: &[&str], results: &[&MeasuredResult], force: bool) -> Comp
     let options = ComparisonOptions {
         margin: DEFAULT_MARGIN,
         force,
-        design: Design::Independent,
     };
     compare(&subjects[0], &subjects[1..], &options)
 }
@@ -374,15 +374,19 @@ fn what_was_measured_by_turns_is_compared_in_pairs() {
         .collect();
     let metrics = [find(all(), "mean_ttft_ms").expect("a metric")];
     let subjects = [result("a", &drifting), result("b", &later)].map(|result| Subject::new(&result, &metrics));
-    let under = |design| {
-        let options = ComparisonOptions {
-            margin: DEFAULT_MARGIN,
-            force: false,
-            design,
-        };
-        compare(&subjects[0], &subjects[1..], &options).comparisons.remove(0)
+    let options = ComparisonOptions {
+        margin: DEFAULT_MARGIN,
+        force: false,
     };
-    let (apart, by_turns) = (under(Design::Independent), under(Design::Interleaved));
+    let under = |subjects: &[Subject]| compare(&subjects[0], &subjects[1..], &options).comparisons.remove(0);
+    let by_turns = subjects.clone().map(|subject| Subject {
+        turns: Some(Turns {
+            among: "a sweep".to_owned(),
+            turn: (0..8).collect(),
+        }),
+        ..subject
+    });
+    let (apart, by_turns) = (under(&subjects), under(&by_turns));
     assert_eq!(apart.verdict, Some(Verdict::Inconclusive));
     assert_eq!(
         (by_turns.verdict, by_turns.test),
@@ -414,11 +418,7 @@ fn equal_results_are_seldom_told_apart_and_three_percent_are_found() {
     let mut random = ChaCha8Rng::seed_from_u64(22);
     let metrics: Vec<_> = DEFAULT_METRICS.iter().filter_map(|name| find(all(), name)).collect();
     let mut pairs = |count: u32, joules: f64, margin: f64, holds: fn(&Comparison) -> bool| {
-        let options = ComparisonOptions {
-            margin,
-            force: false,
-            design: Design::Independent,
-        };
+        let options = ComparisonOptions { margin, force: false };
         let mut found = 0;
         for _ in 0..count {
             let [one, other] = [("a", 1.0), ("b", joules)].map(|(name, joules)| drawn(&mut random, name, joules));
@@ -435,4 +435,40 @@ fn equal_results_are_seldom_told_apart_and_three_percent_are_found() {
     let is_worse = |of: &Comparison| of.metric == "joules_per_output_token" && of.verdict == Some(Verdict::Worse);
     let found = pairs(200, 1.03, DEFAULT_MARGIN, is_worse);
     assert!(found >= 180, "3 % are found in {found} of 200 pairs");
+}
+
+#[test]
+fn repeats_are_units_and_are_paired_by_the_turns_that_both_have() {
+    let metrics = [find(all(), "mean_ttft_ms").expect("a metric")];
+    let of = |name: &str, each: &[(u32, f64)], among: Option<&str>| {
+        let results: Vec<_> = each
+            .iter()
+            .map(|(_, joules)| result(name, &[*joules, *joules * 1.1]))
+            .collect();
+        let turns = among.map(|among| Turns {
+            among: among.to_owned(),
+            turn: each.iter().map(|(turn, _)| *turn).collect(),
+        });
+        Subject::of_repeats(name, &results, &metrics, turns).expect("results")
+    };
+    let options = ComparisonOptions {
+        margin: DEFAULT_MARGIN,
+        force: false,
+    };
+    let (one, other) = ([(0, 50.0), (1, 60.0), (2, 70.5)], [(2, 72.0), (0, 51.0), (3, 90.0)]);
+    let paired = compare(&of("s/0", &one, Some("s")), &[of("s/1", &other, Some("s"))], &options);
+    let found = &paired.comparisons[0];
+    assert_eq!(
+        (found.test, found.n_baseline, found.n_candidate),
+        (Some(ComparisonTest::PairedT), 2, 2)
+    );
+    for (among, of_other) in [(None, Some("s")), (Some("t"), Some("s")), (None, None)] {
+        let apart = compare(&of("s/0", &one, among), &[of("s/1", &other, of_other)], &options);
+        let found = &apart.comparisons[0];
+        assert_eq!(
+            (found.test, found.n_baseline, found.n_candidate),
+            (Some(ComparisonTest::Welch), 3, 3)
+        );
+    }
+    assert!(Subject::of_repeats("none", &[], &metrics, None).is_none());
 }

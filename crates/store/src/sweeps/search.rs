@@ -1,0 +1,178 @@
+//! A search's next points, queued in the transaction that ends the last of those that it waited for: whichever server does
+//! so goes on with it, and none is needed to remember it.
+
+use jiff::Timestamp;
+use sqlx::any::Any;
+use sqlx::{Row, Transaction};
+
+use super::super::prepared::Prepared;
+use super::super::record::{from_json, id as id_of, state as state_of, to_json};
+use super::super::results::report;
+use super::super::{NewExperiment, Quota, StoreError, submission};
+use super::insert_run;
+use joulemark_analysis::search::{advance, observe};
+use joulemark_experiment::access::Actor;
+use joulemark_experiment::sweep::{Placement, SearchAnswer, SearchState, SearchTry, SweepRequest};
+use joulemark_experiment::{Arrival, ExperimentId, State};
+
+/// One row at most: an experiment is of one sweep.
+const OPEN: &str = "SELECT s.id FROM sweep_runs r JOIN sweeps s ON s.id = r.sweep_id \
+     WHERE r.experiment_id = $1 AND s.search_state = 'searching'";
+/// Whoever settles another experiment of the search waits here, and then sees how this one ended.
+const LOCK: &str = "UPDATE sweeps SET search_state = search_state WHERE id = $1 AND search_state = 'searching' \
+     RETURNING id, request, submitter, request_id, search";
+const UNFINISHED: &str = "SELECT COUNT(*) AS runs FROM sweep_runs r JOIN experiments e ON e.id = r.experiment_id \
+     WHERE r.sweep_id = $1 AND e.state NOT IN ('completed', 'failed', 'cancelled')";
+const ENDED: &str = "SELECT e.state, p.experiment_id, p.report, p.packed FROM sweep_runs r \
+     JOIN experiments e ON e.id = r.experiment_id LEFT JOIN reports p ON p.experiment_id = e.id \
+     WHERE r.sweep_id = $1 AND r.point = $2 ORDER BY r.repeat_number";
+
+/// A search that is open, and whose row nobody else has.
+struct Locked {
+    id: ExperimentId,
+    request: SweepRequest,
+    submitter: Option<String>,
+    request_id: Option<String>,
+    answer: SearchAnswer,
+}
+
+/// Goes on with the search that waited for an experiment's end, where there is one and nothing else of it is unfinished.
+/// A search that cannot be read back is given up: no experiment's end may fail by it.
+pub async fn go_on(
+    transaction: &mut Transaction<'static, Any>,
+    experiment: ExperimentId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(OPEN).bind(experiment.to_string());
+    let rows = query.fetch_all(&mut **transaction).await?;
+    for row in rows {
+        let sweep: String = row.try_get("id")?;
+        match step(transaction, &sweep, now).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(sweep, %error, "a search is given up");
+                sqlx::query("UPDATE sweeps SET search_state = 'cancelled' WHERE id = $1")
+                    .bind(&sweep)
+                    .execute(&mut **transaction)
+                    .await?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+async fn step(transaction: &mut Transaction<'static, Any>, sweep: &str, now: Timestamp) -> Result<(), StoreError> {
+    let Some(locked) = lock(transaction, sweep).await? else {
+        return Ok(());
+    };
+    let unfinished = sqlx::query(UNFINISHED)
+        .bind(sweep)
+        .fetch_one(&mut **transaction)
+        .await?;
+    if unfinished.try_get::<i64, _>("runs")? > 0 {
+        return Ok(());
+    }
+    let mut observed = Vec::new();
+    for point in &locked.answer.pending {
+        observed.extend(observed_at(transaction, &locked, *point).await?);
+    }
+    let answer = advance(&locked.request, locked.answer.clone(), observed);
+    for repeat in 0..locked.request.repeats {
+        for point in &answer.pending {
+            queue(transaction, &locked, Placement { point: *point, repeat }, now).await?;
+        }
+    }
+    sqlx::query("UPDATE sweeps SET search_state = $1, search = $2 WHERE id = $3")
+        .bind(answer.state.as_str())
+        .bind(to_json(&answer)?)
+        .bind(sweep)
+        .execute(&mut **transaction)
+        .await?;
+    if answer.state != SearchState::Searching {
+        drop_plans(transaction, sweep).await?;
+    }
+    Ok(())
+}
+
+async fn lock(transaction: &mut Transaction<'static, Any>, sweep: &str) -> Result<Option<Locked>, StoreError> {
+    let rows = sqlx::query(LOCK).bind(sweep).fetch_all(&mut **transaction).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let what = format!("the search of sweep {sweep}");
+    Ok(Some(Locked {
+        id: id_of(row, "id")?,
+        request: from_json(&what, row.try_get("request")?)?,
+        submitter: row.try_get("submitter")?,
+        request_id: row.try_get("request_id")?,
+        answer: from_json(&what, row.try_get("search")?)?,
+    }))
+}
+
+/// Returns what came of a point whose runs have all ended; `None` where the sweep has no goal.
+async fn observed_at(
+    transaction: &mut Transaction<'static, Any>,
+    locked: &Locked,
+    point: u32,
+) -> Result<Option<SearchTry>, StoreError> {
+    let Some(goal) = &locked.request.goal else {
+        return Ok(None);
+    };
+    let rows = sqlx::query(ENDED)
+        .bind(locked.id.to_string())
+        .bind(i64::from(point))
+        .fetch_all(&mut **transaction)
+        .await?;
+    let (mut reports, mut not_completed) = (Vec::new(), 0);
+    for row in &rows {
+        match state_of(row)? {
+            State::Completed => reports.push(report(row)?),
+            _ => not_completed += 1,
+        }
+    }
+    Ok(Some(observe(goal, point, &reports, not_completed)))
+}
+
+/// Queues one run of a point that was planned. It finds room whatever the limits are: the sweep was let in as a whole.
+async fn queue(
+    transaction: &mut Transaction<'static, Any>,
+    locked: &Locked,
+    placement: Placement,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sweep = locked.id;
+    let rows = sqlx::query("SELECT spec, warnings FROM sweep_plans WHERE sweep_id = $1 AND point = $2")
+        .bind(sweep.to_string())
+        .bind(i64::from(placement.point))
+        .fetch_all(&mut **transaction)
+        .await?;
+    let what = format!("point {} of sweep {sweep}", placement.point);
+    let row = rows
+        .first()
+        .ok_or_else(|| StoreError::corrupt(&what, "it was not planned"))?;
+    let new = NewExperiment {
+        id: ExperimentId::generate(),
+        spec: from_json(&what, row.try_get("spec")?)?,
+        warnings: from_json(&what, row.try_get("warnings")?)?,
+        created_at: now,
+        submitted_by: Actor {
+            name: locked.submitter.clone(),
+            key_id: None,
+            address: None,
+        },
+        callback: None,
+        arrival: Arrival {
+            request_id: locked.request_id.clone(),
+            traceparent: None,
+        },
+    };
+    let prepared = Prepared::new(&new, None, Quota::default())?;
+    submission::insert(transaction, &[&prepared]).await?;
+    insert_run(transaction, sweep, placement, new.id).await
+}
+
+pub async fn drop_plans(transaction: &mut Transaction<'static, Any>, sweep: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sweep_plans WHERE sweep_id = $1")
+        .bind(sweep)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! `joulemark sweep`: an experiment many times over, from a file, and its table.
+
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::Value;
+
+use super::arguments::{OutputArguments, ServerArguments};
+use super::ending::Ending;
+use super::given_file::{STANDARD_INPUT, media_type, read_file, read_input};
+use super::quantity;
+use super::session::{self, Session};
+use crate::client::Document;
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_measurement::clock::Monotonic;
+
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// File with a sweep, JSON or YAML: `base`, an experiment, `axes`, fields with their values, and what docs/sweeps.md has
+    /// beside them; - is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Wait for the end, and print the table. The exit code says whether all experiments were completed.
+    #[arg(long)]
+    wait: bool,
+    /// Metrics of the table, by their names (`GET /v1/metrics`) [default: those of a comparison, and of the goal].
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "wait")]
+    metric: Vec<String>,
+    /// Print the id alone, at once, and say nothing on standard error but errors.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// How a sweep is followed once it is accepted.
+pub struct How {
+    wait: bool,
+    quiet: bool,
+    /// None for the server's own choice.
+    metrics: Option<String>,
+}
+
+impl How {
+    pub fn new(wait: bool, quiet: bool) -> Self {
+        Self {
+            wait,
+            quiet,
+            metrics: None,
+        }
+    }
+}
+
+/// The server is asked so often.
+const PERIOD: Duration = Duration::from_secs(1);
+
+pub fn run(arguments: SweepArguments) -> ExitCode {
+    // Before anything catches an interrupt: a terminal may leave us waiting here.
+    let input = (arguments.file == Path::new(STANDARD_INPUT)).then(read_input);
+    session::run(
+        &arguments.server,
+        Some(&arguments.output),
+        arguments.quiet,
+        async |session| {
+            let input = input.transpose().context("standard input")?;
+            let (shown, bytes) = read_file(&arguments.file, input.as_deref())?;
+            let sent = session
+                .server
+                .submit_sweep(&bytes, media_type(&arguments.file, &bytes))
+                .await;
+            let how = How {
+                metrics: (!arguments.metric.is_empty()).then(|| arguments.metric.join(",")),
+                ..How::new(arguments.wait, arguments.quiet)
+            };
+            follow(session, &sent.context(shown)?, &how).await
+        },
+    )
+}
+
+/// Says what was accepted, and follows it to its table where that is asked for.
+pub async fn follow(session: &Session, accepted: &Document, how: &How) -> anyhow::Result<Ending> {
+    let id: ExperimentId = accepted.id().parse().context("the server's answer has no id")?;
+    let count = |pointer: &str| accepted.value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    if how.quiet {
+        session.print(accepted.id())?;
+    } else if !how.wait && session.is_json() {
+        session.print_document(accepted)?;
+    } else if !how.wait {
+        session.print(accepted.id())?;
+    }
+    session.reporter.say(&format!(
+        "submitted {id}: {} points, {} experiments",
+        count("/points"),
+        count("/progress/experiments")
+    ));
+    if !how.wait {
+        return Ok(Ending::Done);
+    }
+    session.reporter.set_last_words(format!(
+        "the sweep goes on; its experiments are listed with\n  joulemark list --label sweep={id}"
+    ));
+    wait(session, id).await?;
+    session.reporter.set_last_words("");
+    let metrics = how.metrics.clone().map(|names| ("metrics".to_owned(), names));
+    let shown = session
+        .server
+        .sweep(id, &metrics.into_iter().collect::<Vec<_>>())
+        .await?;
+    if !how.quiet && session.is_json() {
+        session.print_document(&shown)?;
+    } else if !how.quiet {
+        session.print(&table::table(&shown.value))?;
+    }
+    Ok(ending(&shown.value))
+}
+
+/// Waits until nothing of it waits or runs, with a line whenever another experiment has ended.
+async fn wait(session: &Session, id: ExperimentId) -> anyhow::Result<()> {
+    let query = [("fields".to_owned(), "state,progress,eta".to_owned())];
+    let (begun, mut said) = (Monotonic::now(), None);
+    loop {
+        let now = session.server.sweep(id, &query).await?.value;
+        let line = progress(&now);
+        if said.as_ref() != Some(&line.0) {
+            let after = Monotonic::now().sec_since(begun);
+            session.reporter.say(&format!("{after:8.1} s  {}", line.1));
+            said = Some(line.0);
+        }
+        if now["state"] != "running" {
+            return Ok(());
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+/// Returns how many have ended, and a line that says so.
+fn progress(sweep: &Value) -> (u64, String) {
+    let count = |name: &str| sweep["progress"][name].as_u64().unwrap_or(0);
+    let ended = count("completed") + count("failed") + count("cancelled");
+    let mut line = format!("{ended} of {} done", count("experiments"));
+    for bad in ["failed", "cancelled"] {
+        if count(bad) > 0 {
+            line.push_str(&format!(", {} {bad}", count(bad)));
+        }
+    }
+    if let Some(left) = sweep["eta"]["left_sec"].as_f64().filter(|left| *left > 0.0) {
+        line.push_str(&format!(", about {} left", quantity::duration(left)));
+    }
+    (ended, line)
+}
+
+fn ending(sweep: &Value) -> Ending {
+    let count = |name: &str| sweep["progress"][name].as_u64().unwrap_or(0);
+    match (count("failed"), count("cancelled")) {
+        (0, 0) => Ending::Done,
+        (0, _) => Ending::of_state(State::Cancelled),
+        _ => Ending::of_state(State::Failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_many_ended_how_and_what_is_left() {
+        let sweep = json!({"state": "running", "eta": {"left_sec": 75.0},
+            "progress": {"experiments": 12, "completed": 3, "failed": 1, "cancelled": 0, "queued": 7, "running": 1}});
+        let (ended, line) = progress(&sweep);
+        assert_eq!(
+            (ended, line.as_str()),
+            (4, "4 of 12 done, 1 failed, about 1 min 15 s left")
+        );
+        assert_eq!(ending(&sweep), Ending::of_state(State::Failed));
+        assert_eq!(ending(&json!({"progress": {"completed": 2}})), Ending::Done);
+    }
+}

@@ -1,0 +1,126 @@
+//! A sweep as people read it: a row a point. Pure: a document in, text out.
+
+use serde_json::Value;
+
+use super::super::quantity;
+use joulemark_analysis::metrics;
+
+/// Returns the table, a row a point that was run, with the answer of its search beneath.
+pub fn table(sweep: &Value) -> String {
+    let rows = sweep["table"].as_array().map_or(&[][..], Vec::as_slice);
+    let tried: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row["experiments"].as_array().is_some_and(|ids| !ids.is_empty()))
+        .collect();
+    let axes: Vec<&String> = sweep["axes"]
+        .as_object()
+        .into_iter()
+        .flat_map(|axes| axes.keys())
+        .collect();
+    let names: Vec<&String> = tried
+        .first()
+        .and_then(|row| row["metrics"].as_object())
+        .into_iter()
+        .flat_map(|metrics| metrics.keys())
+        .collect();
+    let title = |name: &String| match quantity::unit(metrics::all(), name) {
+        "" => name.clone(),
+        unit => format!("{name} [{unit}]"),
+    };
+    let mut lines = vec![
+        ["point".to_owned()]
+            .into_iter()
+            .chain(axes.iter().map(|axis| plain(axis)))
+            .chain(["n".to_owned()])
+            .chain(names.iter().map(|name| title(name)))
+            .collect::<Vec<_>>(),
+    ];
+    let best = &sweep["search"]["best_point"];
+    for row in tried {
+        let mark = if best.is_u64() && *best == row["point"] {
+            "*"
+        } else {
+            ""
+        };
+        let mut cells = vec![format!("{}{mark}", row["point"])];
+        cells.extend(axes.iter().map(|axis| value(&row["values"][axis.as_str()])));
+        cells.push(row["completed"].to_string());
+        cells.extend(names.iter().map(|name| figure(&row["metrics"][name.as_str()])));
+        lines.push(cells);
+    }
+    let mut text = aligned(&lines);
+    if let Some(conclusion) = sweep["search"]["evidence"]["conclusion"].as_str() {
+        let best = match best.as_u64() {
+            Some(point) => format!("best: point {point} (*)"),
+            None => "best: none".to_owned(),
+        };
+        text.push_str(&format!("\n{best}\n{}", plain(conclusion)));
+    }
+    text
+}
+
+/// Names are others' words: none may move the cursor.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text),
+        other => plain(&other.to_string()),
+    }
+}
+
+/// A mean, with half of its interval where there is one.
+fn figure(figure: &Value) -> String {
+    let Some(mean) = figure["mean"].as_f64() else {
+        return "-".to_owned();
+    };
+    let shown = |number: f64| quantity::shown(&Value::from(number)).unwrap_or_default();
+    match (figure["ci_low"].as_f64(), figure["ci_high"].as_f64()) {
+        (Some(low), Some(high)) => format!("{} ± {}", shown(mean), shown((high - low) / 2.0)),
+        _ => shown(mean),
+    }
+}
+
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |cells: &Vec<String>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_a_point_that_was_run_and_the_best_is_marked() {
+        let figure = |mean: f64| json!({"n": 2, "mean": mean, "ci_low": mean - 0.5, "ci_high": mean + 0.5});
+        let row = |point: u32, mean: f64| {
+            json!({"point": point, "values": {"batch_size": point + 1, "engine": "a\u{1b}b"}, "completed": 2,
+                "experiments": ["x"], "metrics": {"mean_ttft_ms": figure(mean), "p99_ttft_ms": {"n": 0, "mean": null}}})
+        };
+        let text = table(&json!({"axes": {"batch_size": [1, 2, 3], "engine": ["a"]},
+            "table": [row(0, 3.0), {"point": 1, "values": {}, "experiments": [], "metrics": {}}, row(2, 10.25)],
+            "search": {"best_point": 0, "evidence": {"conclusion": "it is"}}}));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5, "{text}");
+        assert!(lines[0].contains("mean_ttft_ms [ms]"), "{text}");
+        assert!(
+            lines[1].starts_with("0*") && lines[1].contains("3 ± 0.500") || lines[1].contains("3.000 ± 0.500"),
+            "{text}"
+        );
+        assert!(lines[2].contains("a\u{fffd}b") && lines[2].ends_with('-'), "{text}");
+        assert_eq!(&lines[3..], ["best: point 0 (*)", "it is"]);
+        assert_eq!(lines[0].find("engine"), lines[1].find('a'));
+    }
+}

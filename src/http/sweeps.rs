@@ -1,0 +1,20 @@
+//! Sweeps: an experiment many times over, as one submission and as one table.
+
+pub mod cancel;
+pub mod export;
+pub mod list;
+mod points;
+pub mod show;
+pub mod submit;
+mod table;
+mod view;
+
+use super::problem::Problem;
+use super::state::AppState;
+use joulemark_experiment::ExperimentId;
+use joulemark_store::SweepRecord;
+
+async fn find(state: &AppState, id: ExperimentId) -> Result<SweepRecord, Problem> {
+    let found = state.resources.store.sweep(id).await?;
+    found.ok_or_else(|| Problem::no_sweep(id))
+}

@@ -1,0 +1,53 @@
+use axum::{extract::State as AxumState, response::Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::table::{fill, metrics_of};
+use super::view::Sweep;
+use crate::http::access::Caller;
+use crate::http::extract::IdPath;
+use crate::http::fields::Fields;
+use crate::http::repeatable_query::RepeatableQuery;
+use crate::http::{problem::Problem, state::AppState};
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct ShowParameters {
+    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison and those of the goal.
+    #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
+    metrics: Option<String>,
+    /// Only these fields, up to 256, separated by commas, with dots for what is within. Without `table` no results are read.
+    #[param(example = "state,progress,eta", min_length = 1)]
+    fields: Option<String>,
+}
+
+/// Show a sweep
+///
+/// How far it is, and a row a point with its axes' values and metrics over its repeats: a repeat is one figure of its whole
+/// result, the interval is of their mean, at 95 %.
+#[utoipa::path(get, path = "/v1/sweeps/{id}", tag = "sweeps", operation_id = "getSweep",
+    params(("id" = String, Path, format = "uuid", description = "The sweep's id"), ShowParameters),
+    responses(
+        (status = 200, description = "The sweep; with `fields`, only those.", body = Sweep),
+        (status = 400, description = "The id is not a UUID, or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub async fn show(
+    AxumState(state): AxumState<AppState>,
+    IdPath(id): IdPath,
+    RepeatableQuery(parameters): RepeatableQuery<ShowParameters>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let fields = parameters.fields.as_deref().map(|fields| Fields::read(fields, "Sweep"));
+    let fields = fields.transpose()?.unwrap_or_default();
+    let record = super::find(&state, id).await?;
+    let metrics = metrics_of(parameters.metrics.as_deref(), &record.request)?;
+    let runs = state.resources.store.sweep_runs(id).await?;
+    let mut shown = Sweep::new(&state, record, runs).await;
+    if fields.has("table") {
+        fill((&state, &caller), id, &mut shown.table, metrics).await?;
+    }
+    fields.json(&shown)
+}

@@ -1,0 +1,113 @@
+use std::collections::{BTreeMap, HashMap};
+
+use super::view::{SweepFigure, SweepRow};
+use crate::compared::{default_metrics, metric_named};
+use crate::http::access::Caller;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use joulemark_analysis::complete_report;
+use joulemark_analysis::metrics::Metric;
+use joulemark_analysis::search::{figure_of, over_repeats};
+use joulemark_experiment::sweep::SweepRequest;
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_store::{ListQuery, StoreError, UnreadRow};
+
+/// Read from the database at a time, and of their documents.
+const PAGE_ROWS: u32 = 100;
+const PAGE_BYTES: usize = 8 << 20;
+/// Of one question.
+const MAX_METRICS: usize = 64;
+
+/// Returns the metrics that are asked for, or those that a comparison takes and those of the goal.
+///
+/// # Errors
+/// A [`Problem`] that names what is no metric.
+pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'static Metric>, Problem> {
+    let refuse = |detail: String| Problem::invalid_parameter("metrics", detail);
+    let mut metrics: Vec<&'static Metric> = Vec::new();
+    let add = |metrics: &mut Vec<&'static Metric>, metric: &'static Metric| {
+        if !metrics.iter().any(|known| known.name == metric.name) {
+            metrics.push(metric);
+        }
+    };
+    let Some(asked) = asked else {
+        let of_goal = request.goal.iter().flat_map(|goal| goal.metrics());
+        let of_goal = of_goal.filter_map(|(_, name)| metric_named(name).ok());
+        for metric in default_metrics().into_iter().chain(of_goal) {
+            add(&mut metrics, metric);
+        }
+        return Ok(metrics);
+    };
+    for name in asked.split(',').map(str::trim) {
+        add(&mut metrics, metric_named(name).map_err(refuse)?);
+    }
+    match metrics.len() {
+        0..=MAX_METRICS => Ok(metrics),
+        many => Err(refuse(format!(
+            "names {many} metrics; accepted are up to {MAX_METRICS}"
+        ))),
+    }
+}
+
+/// Figures of the completed experiments of a sweep, in the order of the metrics.
+type Figures = HashMap<ExperimentId, Vec<Option<f64>>>;
+
+/// Fills in the metrics of a table's rows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fill(
+    (state, caller): (&AppState, &Caller),
+    sweep: ExperimentId,
+    rows: &mut [SweepRow],
+    metrics: Vec<&'static Metric>,
+) -> Result<(), Problem> {
+    let figures = read((state, caller), sweep, &metrics).await?;
+    for row in rows {
+        let of_repeats: Vec<&Vec<Option<f64>>> = row.experiments.iter().filter_map(|id| figures.get(id)).collect();
+        let over = |(place, metric): (usize, &&Metric)| {
+            let known: Vec<f64> = of_repeats.iter().filter_map(|figures| figures[place]).collect();
+            let figure = over_repeats(&known).map(SweepFigure::from);
+            (metric.name.to_owned(), figure.unwrap_or_default())
+        };
+        row.metrics = metrics.iter().enumerate().map(over).collect::<BTreeMap<_, _>>();
+    }
+    Ok(())
+}
+
+async fn read(
+    (state, caller): (&AppState, &Caller),
+    sweep: ExperimentId,
+    metrics: &[&'static Metric],
+) -> Result<Figures, Problem> {
+    let store = state.resources.store.on_behalf_of(&caller.held_as());
+    let mut figures = Figures::new();
+    let mut query = ListQuery {
+        sweep: Some(sweep),
+        state: Some(State::Completed),
+        limit: PAGE_ROWS,
+        ..ListQuery::default()
+    };
+    loop {
+        let page = store.unread_page(&query, PAGE_BYTES).await?;
+        let (rows, metrics) = (page.rows, metrics.to_vec());
+        // Reading a page's documents takes longer than others wait for.
+        let read = tokio::task::spawn_blocking(move || {
+            let each = rows.iter().map(|row| of_row(row, &metrics));
+            each.collect::<Result<Vec<_>, StoreError>>()
+        });
+        figures.extend(read.await.map_err(|_| Problem::internal())??);
+        let Some(next) = page.next else { return Ok(figures) };
+        query.after = Some(next);
+    }
+}
+
+fn of_row(row: &UnreadRow, metrics: &[&'static Metric]) -> Result<(ExperimentId, Vec<Option<f64>>), StoreError> {
+    let (record, report) = row.read()?;
+    let report = report.map(|mut report| {
+        complete_report(&mut report);
+        report
+    });
+    let of = |metric: &&'static Metric| report.as_ref().and_then(|report| figure_of(metric, report));
+    Ok((record.id, metrics.iter().map(of).collect()))
+}

@@ -1,0 +1,264 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::http::state::AppState;
+use joulemark_experiment::sweep::{FigureOverRepeats, Goal, SearchAnswer, SearchState, SweepMode, SweepOrder};
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_store::{SweepRecord, SweepRun};
+
+/// How far a sweep is.
+///
+/// - `running`: experiments of it wait or run
+/// - `finished`: all have ended, whichever way
+/// - `cancelled`: it was cancelled, and nothing of it waits or runs
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepState {
+    Running,
+    Finished,
+    Cancelled,
+}
+
+/// How many of a sweep's experiments are how far. What points share counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct SweepProgress {
+    /// Experiments that were queued so far; a search queues more as it goes on.
+    pub experiments: u64,
+    pub queued: u64,
+    /// Started and not finished.
+    pub running: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+}
+
+/// What it rests on: `finished_runs` of this sweep, or `past_runs` of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EtaMethod {
+    FinishedRuns,
+    PastRuns,
+}
+
+/// How long the rest will take: an estimate, as if nothing else ran and one experiment came after the other. What a search
+/// may queue yet is not in it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SweepEta {
+    /// Seconds from now; null where there is nothing to estimate them by.
+    pub left_sec: Option<f64>,
+    /// Null where there is none.
+    pub method: Option<EtaMethod>,
+    /// Why there is no estimate; null where there is one.
+    pub reason: Option<String>,
+}
+
+/// A point as a row: the values of its axes, and metrics over its repeats.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SweepRow {
+    /// The point's number, from 0.
+    pub point: u32,
+    /// Each axis with its value.
+    pub values: Map<String, Value>,
+    /// The experiments of its repeats, in their order; equal points have the same. Empty where a search did not try it.
+    pub experiments: Vec<ExperimentId>,
+    /// How many of them are completed.
+    pub completed: u32,
+    /// Each metric over the completed repeats.
+    pub metrics: BTreeMap<String, SweepFigure>,
+}
+
+/// A metric of a point, over its completed repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct SweepFigure {
+    /// Completed repeats of which it is known.
+    pub n: u32,
+    /// Mean of the repeats' figures, in the metric's unit; null where none is known.
+    pub mean: Option<f64>,
+    /// Lower end of the mean's 95 % interval over repeats; null below two.
+    pub ci_low: Option<f64>,
+    /// Upper end of the interval.
+    pub ci_high: Option<f64>,
+}
+
+impl From<FigureOverRepeats> for SweepFigure {
+    fn from(figure: FigureOverRepeats) -> Self {
+        Self {
+            n: figure.n,
+            mean: Some(figure.mean),
+            ci_low: figure.ci_low,
+            ci_high: figure.ci_high,
+        }
+    }
+}
+
+/// A sweep in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SweepSummary {
+    pub id: ExperimentId,
+    pub state: SweepState,
+    /// When it was accepted, RFC 3339.
+    #[schema(value_type = String, format = "date-time")]
+    pub created_at: jiff::Timestamp,
+    /// When it was cancelled; null where it was not.
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub cancelled_at: Option<jiff::Timestamp>,
+    /// Who submitted it; null on a server without authentication.
+    pub submitter: Option<String>,
+    /// The fields that vary with their values. Of prompts only their number is shown: the experiments have them.
+    #[schema(value_type = std::collections::BTreeMap<String, Vec<Value>>)]
+    pub axes: Map<String, Value>,
+    pub mode: SweepMode,
+    pub order: SweepOrder,
+    /// How often each point is run.
+    pub repeats: u32,
+    /// Seed of the order `random`.
+    pub seed: u64,
+    /// What is looked for; null where all points are run.
+    pub goal: Option<Goal>,
+    /// How many points the axes make.
+    pub points: u32,
+    pub progress: SweepProgress,
+}
+
+/// A sweep with its table.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Sweep {
+    #[serde(flatten)]
+    pub summary: SweepSummary,
+    /// The X-Request-Id under which it was submitted, as in the server's log.
+    pub request_id: Option<String>,
+    pub eta: SweepEta,
+    /// A row a point.
+    pub table: Vec<SweepRow>,
+    /// The search for the goal with all that was tried; null without a goal.
+    pub search: Option<SearchAnswer>,
+}
+
+impl SweepProgress {
+    fn add(&mut self, state: State, count: u64) {
+        self.experiments += count;
+        match state {
+            State::Queued => self.queued += count,
+            State::Completed => self.completed += count,
+            State::Failed => self.failed += count,
+            State::Cancelled => self.cancelled += count,
+            _ => self.running += count,
+        }
+    }
+
+    pub fn of_counts(counts: &BTreeMap<State, u64>) -> Self {
+        let mut progress = Self::default();
+        counts.iter().for_each(|(state, count)| progress.add(*state, *count));
+        progress
+    }
+
+    fn of_runs(runs: &[SweepRun]) -> Self {
+        let once: BTreeMap<ExperimentId, State> = runs.iter().map(|run| (run.experiment, run.state)).collect();
+        let mut progress = Self::default();
+        once.into_values().for_each(|state| progress.add(state, 1));
+        progress
+    }
+}
+
+impl SweepSummary {
+    pub fn new(record: SweepRecord, progress: SweepProgress) -> Self {
+        let is_searching = record
+            .search
+            .is_some_and(|search| search.state == SearchState::Searching);
+        let state = match (progress.queued + progress.running, record.cancelled_at) {
+            (0, Some(_)) => SweepState::Cancelled,
+            (0, None) if !is_searching => SweepState::Finished,
+            _ => SweepState::Running,
+        };
+        Self {
+            id: record.id,
+            state,
+            created_at: record.created_at,
+            cancelled_at: record.cancelled_at,
+            submitter: record.submitter,
+            points: record.request.point_count() as u32,
+            axes: record.request.axes,
+            mode: record.request.mode,
+            order: record.request.order,
+            repeats: record.request.repeats,
+            seed: record.request.seed,
+            goal: record.request.goal,
+            progress,
+        }
+    }
+}
+
+impl Sweep {
+    /// Shows a sweep with a table that has no metrics yet.
+    pub async fn new(state: &AppState, record: SweepRecord, runs: Vec<SweepRun>) -> Self {
+        let progress = SweepProgress::of_runs(&runs);
+        Self {
+            eta: eta(state, &progress, &runs).await,
+            table: rows(&record, &runs),
+            search: record.search.clone(),
+            request_id: record.request_id.clone(),
+            summary: SweepSummary::new(record, progress),
+        }
+    }
+}
+
+fn rows(record: &SweepRecord, runs: &[SweepRun]) -> Vec<SweepRow> {
+    let row = |point: joulemark_experiment::sweep::Point| {
+        let own = runs.iter().filter(|run| run.placement.point == point.index);
+        SweepRow {
+            point: point.index,
+            values: point.values,
+            completed: own.clone().filter(|run| run.state == State::Completed).count() as u32,
+            experiments: own.map(|run| run.experiment).collect(),
+            metrics: BTreeMap::new(),
+        }
+    };
+    record.request.points().into_iter().map(row).collect()
+}
+
+async fn eta(state: &AppState, progress: &SweepProgress, runs: &[SweepRun]) -> SweepEta {
+    let left = progress.queued + progress.running;
+    let took: Vec<f64> = runs
+        .iter()
+        .filter(|run| run.state == State::Completed)
+        .filter_map(|run| run.took_sec)
+        .collect();
+    if left == 0 || !took.is_empty() {
+        let each = took.iter().sum::<f64>() / took.len().max(1) as f64;
+        return SweepEta {
+            left_sec: Some(if left == 0 { 0.0 } else { each * left as f64 }),
+            method: (left > 0).then_some(EtaMethod::FinishedRuns),
+            reason: None,
+        };
+    }
+    let next = runs.iter().find(|run| !run.state.is_finished());
+    let record = match next {
+        Some(run) => state.resources.store.get(run.experiment).await.ok().flatten(),
+        None => None,
+    };
+    let estimate = match record {
+        Some(record) => {
+            state
+                .scheduler
+                .duration_estimate(record.id, record.state, &record.spec)
+                .await
+        }
+        None => None,
+    };
+    let each = estimate.as_ref().and_then(|estimate| estimate.duration_sec);
+    SweepEta {
+        left_sec: each.map(|each| each * left as f64),
+        method: each.map(|_| EtaMethod::PastRuns),
+        reason: match each {
+            Some(_) => None,
+            None => Some(
+                estimate
+                    .and_then(|estimate| estimate.reason)
+                    .unwrap_or_else(|| "no run of it is completed yet".to_owned()),
+            ),
+        },
+    }
+}

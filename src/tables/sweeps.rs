@@ -1,0 +1,70 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::column::{Column, Values, column, count};
+use joulemark_analysis::metrics::Metric;
+
+/// A point of a sweep.
+pub struct SweepRow {
+    pub point: u32,
+    /// Each axis with its value.
+    pub values: Map<String, Value>,
+    /// Completed repeats.
+    pub completed: u32,
+    pub metrics: BTreeMap<String, SweepCell>,
+}
+
+/// A metric of a point, over its repeats.
+#[derive(Clone, Copy)]
+pub struct SweepCell {
+    pub n: u32,
+    pub mean: Option<f64>,
+    pub ci_low: Option<f64>,
+    pub ci_high: Option<f64>,
+}
+
+/// Returns the columns of a sweep's points: a point's number, its axes, and four a metric.
+pub fn columns(axes: &[String], metrics: &[&'static Metric]) -> Vec<Column<SweepRow>> {
+    let mut columns = vec![count("point", "The point's number, from 0.", |row: &SweepRow| {
+        Some(row.point.into())
+    })];
+    columns.extend(axes.iter().map(|axis| of_axis(axis.clone())));
+    columns.push(count("completed", "Repeats that are completed.", |row: &SweepRow| {
+        Some(row.completed.into())
+    }));
+    columns.extend(metrics.iter().flat_map(|metric| of_metric(metric)));
+    columns
+}
+
+fn of_axis(name: String) -> Column<SweepRow> {
+    let (title, about) = (name.clone(), format!("The value of the axis `{name}`."));
+    let values = Values::Text(Box::new(move |row: &SweepRow| {
+        row.values.get(&name).map(|value| match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => Cow::Owned(other.to_string()),
+        })
+    }));
+    column(title, about, values)
+}
+
+fn of_metric(metric: &'static Metric) -> [Column<SweepRow>; 4] {
+    let name = metric.name;
+    let of = move |row: &SweepRow| row.metrics.get(name).copied();
+    let number = |suffix: &str, about: &str, read: fn(SweepCell) -> Option<f64>| {
+        let values = Values::Number(Box::new(move |row: &SweepRow| read(of(row)?)));
+        column(format!("{name}{suffix}"), format!("`{name}`: {about}"), values)
+    };
+    let n = Values::Count(Box::new(move |row: &SweepRow| of(row).map(|figure| figure.n.into())));
+    [
+        number("", "the mean over repeats, in its unit.", |figure| figure.mean),
+        column(format!("{name}_n"), format!("`{name}`: repeats that have it."), n),
+        number("_ci_low", "lower end of the mean's 95 % interval.", |figure| {
+            figure.ci_low
+        }),
+        number("_ci_high", "upper end of the mean's 95 % interval.", |figure| {
+            figure.ci_high
+        }),
+    ]
+}
