@@ -14,7 +14,7 @@ Exit codes:
     5  --timeout-sec ran out
     6  the experiment has no results yet
     7  a file or standard output cannot be read or written
-    8  with --fail-if-worse: a result is worse by more than that, or nothing could be compared
+    8  with --fail-if-worse: a result is worse by more than that, or was not compared
   130  interrupted; the experiment goes on
   141  whoever read the output went away";
 
