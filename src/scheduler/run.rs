@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod compute;
 pub mod conclude;
+mod conditions;
 mod cooling;
 pub mod crash_note;
 pub mod digests;
@@ -18,6 +19,7 @@ pub mod kept_engine;
 mod known_words;
 pub mod launch;
 pub mod milestones;
+pub mod model_facts;
 pub mod observations;
 pub mod phases;
 pub mod prompts;

@@ -2,9 +2,10 @@ use super::baselines::{IdleState, attach};
 use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
 use super::offered::{offered, set_goodput};
+use super::outputs::outputs;
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
-use joulemark_experiment::report::{CycleStart, ModelFacts, Report, StopReport, Timing};
+use joulemark_experiment::report::{CycleStart, ModelFacts, Readings, Report, RunConditions, StopReport, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
@@ -30,6 +31,7 @@ pub struct ReportInput<'a> {
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
     pub model: ModelFacts,
+    pub conditions: Option<Box<RunConditions>>,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
     pub timing: Timing,
@@ -43,6 +45,12 @@ pub fn report(input: ReportInput<'_>) -> Report {
     aggregate.energy.phases = input.phases;
     set_goodput(input.spec, input.cycles, &mut aggregate);
     let offered = offered(input.spec, input.cycles, &aggregate);
+    let readings = Readings {
+        hosts: input.hosts.to_vec(),
+        idle: input.idle.to_vec(),
+        truncated_prompts: input.truncated_prompts,
+        warnings: input.warnings.to_vec(),
+    };
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
@@ -70,6 +78,9 @@ pub fn report(input: ReportInput<'_>) -> Report {
         stop: input.stop,
         statistics,
         request_percentiles: request_percentiles(input.cycles),
+        outputs: outputs(input.cycles),
+        conditions: input.conditions,
+        readings: Some(Box::new(readings)),
         loads: input.loads,
         model: input.model,
         timing: input.timing,
@@ -161,7 +172,9 @@ mod tests {
                 architecture: None,
                 parameters_total: None,
                 sha256: Vec::new(),
+                texts_sha256: Vec::new(),
             },
+            conditions: None,
             truncated_prompts: 0,
             timing: timing(),
         }

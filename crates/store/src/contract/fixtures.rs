@@ -217,6 +217,9 @@ pub fn report() -> Report {
         cycle_starts: Vec::new(),
         statistics: BTreeMap::new(),
         request_percentiles: BTreeMap::new(),
+        outputs: None,
+        conditions: None,
+        readings: None,
         machine: Machine {
             hostname: "bench-1".to_owned(),
             kernel: "6.1.0".to_owned(),
@@ -234,6 +237,7 @@ pub fn report() -> Report {
             architecture: None,
             parameters_total: None,
             sha256: Vec::new(),
+            texts_sha256: Vec::new(),
         },
         timing: Timing {
             idle_baseline_sec: 0.0,
