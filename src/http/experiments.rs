@@ -1,3 +1,4 @@
+pub mod bundle;
 mod callback;
 pub mod cancel;
 pub mod compare;

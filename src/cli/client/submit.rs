@@ -277,6 +277,26 @@ fn other_model(repeats: &Repeat, results: &Value) -> Option<String> {
     })
 }
 
+/// What there is to say of a repetition's answers.
+struct Answers {
+    is_same: bool,
+    words: String,
+}
+
+/// Returns whether a repetition gave the same answers; `None` where nobody can tell.
+fn answers(repeats: &Repeat, results: &Value) -> Option<Answers> {
+    let is_same = repeats.has_outputs_of(&Repeat::of(results)?)?;
+    let of = match results["outputs"]["of"].as_str() {
+        Some("token_ids") => "token for token",
+        _ => "by the SHA-256 of their texts",
+    };
+    let words = match is_same {
+        true => format!("the answers are the same as in what is repeated, {of}"),
+        false => format!("warning: the answers are others than in what is repeated, compared {of}"),
+    };
+    Some(Answers { is_same, words })
+}
+
 async fn wait(
     session: &Session,
     arguments: &SubmitArguments,
@@ -285,12 +305,21 @@ async fn wait(
 ) -> anyhow::Result<Ending> {
     let id: ExperimentId = document.id().parse().context("the server's answer has no id")?;
     let state = watch(session, id, |_| {}).await?;
-    let repeats = repeats.filter(|repeats| !repeats.model_sha256.is_empty() && state == State::Completed);
+    let repeats = repeats.filter(|repeats| {
+        let can_compare = !repeats.model_sha256.is_empty() || !repeats.outputs.is_empty();
+        can_compare && state == State::Completed
+    });
     if arguments.quiet && repeats.is_none() {
         return Ok(Ending::of_state(state));
     }
     if state == State::Completed {
         let results = session.server.results(id).await?;
+        if let Some(told) = repeats.and_then(|repeats| answers(repeats, &results.value)) {
+            if arguments.strict && !told.is_same {
+                bail!("{id}: {}", told.words);
+            }
+            session.reporter.say(&told.words);
+        }
         if let Some(other) = repeats.and_then(|repeats| other_model(repeats, &results.value)) {
             if arguments.strict {
                 bail!("{id}: {other}");
