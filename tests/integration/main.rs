@@ -66,6 +66,7 @@ mod overlapping;
 mod peers;
 mod postgres_connections;
 mod prompt_files;
+mod provenance;
 mod proxies;
 mod queue;
 mod rapl;

@@ -19,6 +19,8 @@ pub struct Repeat {
     /// Each weight file that it ran with and its SHA-256, `None` where the document has none; empty where the document
     /// names no file.
     pub model_sha256: Vec<(String, Option<String>)>,
+    /// Whether the document is a manifest, which a server takes as it is.
+    pub is_manifest: bool,
     /// The digest of each cycle's answers; empty where the document has none.
     pub outputs: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl Repeat {
                 withheld_prompts: withheld(object),
                 dropped_prompts: dropped(object),
                 model_sha256: digests(&document["model"]["sha256"]),
+                is_manifest: object.contains_key("manifest"),
                 outputs: outputs(document),
             });
         }
@@ -49,6 +52,7 @@ impl Repeat {
             withheld_prompts: withheld(object),
             dropped_prompts: dropped(object),
             model_sha256: Vec::new(),
+            is_manifest: false,
             outputs: Vec::new(),
         })
     }
@@ -168,6 +172,7 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
         withheld_prompts: value("prompt_count").as_u64().filter(|_| is_withheld).unwrap_or(0),
         dropped_prompts: 0,
         model_sha256: digests(&value("model_sha256")),
+        is_manifest: false,
         outputs: Vec::new(),
     }
 }

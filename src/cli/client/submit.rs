@@ -129,6 +129,7 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
     let repeats = serde_json::from_slice(&bytes)
         .ok()
         .and_then(|document| Repeat::of(&document));
+    let is_manifest = repeats.as_ref().is_some_and(|repeat| repeat.is_manifest);
     let Some(repeat) = &repeats else {
         let media_type = media_type(file, &bytes);
         let sent = match how.prompts {
@@ -172,6 +173,11 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
         session.reporter.say(&format!(
             "warning: {shown} has {missing}: whether the model is the same is not known"
         ));
+    }
+    if is_manifest && how.prompts.is_none() {
+        // As it is: the server compares its hashes.
+        let sent = session.server.submit(&bytes, MediaType::Json).await;
+        return Ok((sent.context(shown)?, repeats));
     }
     let (body, submitted_with) = prompt_file::with_or_without_digest(experiment, how.is_strict);
     let sent = session
