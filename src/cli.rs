@@ -27,6 +27,7 @@ mod probe;
 mod say;
 mod serve;
 mod service_manager;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Command {
     Flops(flops::FlopsArguments),
     /// Ask an OpenAI-compatible server what it honours of what a measurement asks for.
     Probe(probe::ProbeArguments),
+    /// Compute the figures of a bundle anew and name each that differs; no server is asked. Exits with 9 where one differs.
+    Verify(verify::VerifyArguments),
     /// Make, list and revoke API keys.
     Key(key::KeyArguments),
     /// Put back power limits and clocks of GPUs.
@@ -102,6 +105,7 @@ fn run() -> ExitCode {
         Command::Doctor(arguments) => return doctor::run(arguments),
         Command::Flops(arguments) => flops::run(arguments),
         Command::Probe(arguments) => probe::run(&arguments),
+        Command::Verify(arguments) => return verify::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Power(arguments) => power::run(arguments),
         Command::Db(arguments) => db::run(arguments),

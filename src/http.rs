@@ -61,6 +61,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::cancel::cancel))
         .routes(routes!(experiments::relabel::relabel))
         .routes(routes!(experiments::results::results))
+        .routes(routes!(experiments::manifest::manifest))
+        .routes(routes!(experiments::bundle::bundle))
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(experiments::events::experiment_events))

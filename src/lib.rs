@@ -1,6 +1,7 @@
 //! joulemark measures what an LLM really costs to run. `ARCHITECTURE.md` explains the floors these modules stand on.
 
 mod allowance;
+mod bundle;
 pub mod callback;
 pub mod cli;
 pub mod client;

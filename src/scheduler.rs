@@ -4,6 +4,7 @@
 mod context;
 mod durations;
 mod folders;
+mod model_hashes;
 mod models;
 mod node;
 mod past_runs;

@@ -11,6 +11,7 @@ mod export;
 mod given_file;
 mod label;
 mod list;
+mod manifest;
 mod metrics;
 mod outlook;
 mod part_file;
@@ -31,6 +32,7 @@ pub use ending::Ending;
 pub use export::ExportArguments;
 pub use label::LabelArguments;
 pub use list::ListArguments;
+pub use manifest::{BundleArguments, ManifestArguments};
 pub use results::ResultsArguments;
 pub use status::StatusArguments;
 pub use submit::SubmitArguments;
@@ -59,6 +61,12 @@ pub enum ClientCommand {
     /// Compare results, of a server or in files: the first is the baseline.
     #[command(after_help = EXIT_CODES)]
     Compare(CompareArguments),
+    /// Print what decided a result: experiment, model, prompts, engine and host by versions and hashes.
+    #[command(after_help = EXIT_CODES)]
+    Manifest(ManifestArguments),
+    /// Write a result with all that it is computed from to a file, for `joulemark verify`.
+    #[command(after_help = EXIT_CODES)]
+    Bundle(BundleArguments),
     /// List experiments, newest first.
     #[command(after_help = EXIT_CODES)]
     List(ListArguments),
@@ -80,6 +88,8 @@ pub fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Status(arguments) => status::run(arguments),
         ClientCommand::Results(arguments) => results::run(arguments),
         ClientCommand::Compare(arguments) => compare::run(&arguments),
+        ClientCommand::Manifest(arguments) => manifest::print(&arguments),
+        ClientCommand::Bundle(arguments) => manifest::fetch(&arguments),
         ClientCommand::List(arguments) => list::run(arguments),
         ClientCommand::Cancel(arguments) => cancel::run(arguments),
         ClientCommand::Label(arguments) => label::run(arguments),

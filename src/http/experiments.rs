@@ -1,3 +1,4 @@
+pub mod bundle;
 pub mod callback;
 pub mod cancel;
 pub mod compare;
@@ -6,11 +7,13 @@ pub mod export;
 pub mod filter;
 pub mod idempotency;
 pub mod list;
+pub mod manifest;
 pub mod measured;
 mod outlook;
 pub mod pareto;
 pub mod processes;
 pub mod relabel;
+mod resubmit;
 pub mod results;
 pub mod show;
 pub mod submit;

@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod compute;
 pub mod conclude;
+mod conditions;
 mod cooling;
 pub mod crash_note;
 pub mod digests;
@@ -19,6 +20,7 @@ pub mod kept_engine;
 mod known_words;
 pub mod launch;
 pub mod milestones;
+pub mod model_facts;
 pub mod observations;
 pub mod phases;
 mod power;

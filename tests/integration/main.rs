@@ -67,6 +67,7 @@ mod peers;
 mod postgres_connections;
 mod power_limits;
 mod prompt_files;
+mod provenance;
 mod proxies;
 mod queue;
 mod rapl;

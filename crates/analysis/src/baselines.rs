@@ -5,17 +5,8 @@ use super::aggregate::Aggregate;
 use super::group::{CycleHost, Group, groups};
 use super::sources::with_windows;
 use super::sums::whole;
+pub use joulemark_experiment::report::IdleState;
 use joulemark_measurement::{Baseline, BaselineKind, EnergyDomain, EnergyMethod, EnergyMetrics, IdlePower, RankCycle};
-
-/// Idle power of one kind as it was known before the cycles.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IdleState {
-    pub kind: BaselineKind,
-    /// Of every source of the host that was read; more than the experiment's own.
-    pub powers: Vec<IdlePower>,
-    /// Said where a power is missing.
-    pub why_missing: String,
-}
 
 /// Writes the baselines and the host's idle energy into the aggregate and each of its cycles.
 pub(super) fn attach(aggregate: &mut Aggregate, cycles: &[RankCycle], hosts: &[CycleHost], idle: &[IdleState]) {

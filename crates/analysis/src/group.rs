@@ -5,14 +5,8 @@ use std::collections::BTreeMap;
 
 use super::sums::whole;
 use super::windows::union_sec;
+pub use joulemark_experiment::report::CycleHost;
 use joulemark_measurement::{EnergyMetrics, RankCycle, Window};
-
-/// The host meter's reading over one cycle, from the first rank's start to the last rank's end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CycleHost {
-    pub cycle: u32,
-    pub energy: EnergyMetrics,
-}
 
 /// What was measured in one cycle.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ mod inference;
 pub mod intervals;
 pub mod metrics;
 mod offered;
+mod outputs;
 mod phases;
 mod repetition;
 mod report;

@@ -3,9 +3,10 @@ use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
 use super::gpu_settings::{GpuSettings, common_limit_w, limit_changed, not_settled};
 use super::offered::{offered, set_goodput};
+use super::outputs::outputs;
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
-use joulemark_experiment::report::{CycleStart, ModelFacts, Report, StopReport, Timing};
+use joulemark_experiment::report::{CycleStart, ModelFacts, Readings, Report, RunConditions, StopReport, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
@@ -33,6 +34,7 @@ pub struct ReportInput<'a> {
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
     pub model: ModelFacts,
+    pub conditions: Option<Box<RunConditions>>,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
     pub timing: Timing,
@@ -46,6 +48,12 @@ pub fn report(input: ReportInput<'_>) -> Report {
     aggregate.energy.phases = input.phases;
     set_goodput(input.spec, input.cycles, &mut aggregate);
     let offered = offered(input.spec, input.cycles, &aggregate);
+    let readings = Readings {
+        hosts: input.hosts.to_vec(),
+        idle: input.idle.to_vec(),
+        truncated_prompts: input.truncated_prompts,
+        warnings: input.warnings.to_vec(),
+    };
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
     warnings.extend(server_warnings(input.spec, &input.loads, input.cycles));
@@ -78,6 +86,9 @@ pub fn report(input: ReportInput<'_>) -> Report {
         stop: input.stop,
         statistics,
         request_percentiles: request_percentiles(input.cycles),
+        outputs: outputs(input.cycles),
+        conditions: input.conditions,
+        readings: Some(Box::new(readings)),
         loads: input.loads,
         model: input.model,
         timing: input.timing,
@@ -170,7 +181,9 @@ mod tests {
                 architecture: None,
                 parameters_total: None,
                 sha256: Vec::new(),
+                texts_sha256: Vec::new(),
             },
+            conditions: None,
             truncated_prompts: 0,
             timing: timing(),
         }

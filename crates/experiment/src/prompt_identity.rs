@@ -1,5 +1,6 @@
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::dropped_prompts::{DroppedPrompts, sha256_of};
 use super::{Prompts, Spec, SyntheticPrompts, TokenLength};
@@ -59,6 +60,16 @@ impl PromptIdentity {
     /// Returns whether both are the same prompts; `None` where the reader may not know.
     pub fn is_same(&self, other: &Self) -> Option<bool> {
         (self.hidden_of == other.hidden_of).then(|| self.words == other.words)
+    }
+
+    /// Returns the SHA-256, hex, of the texts or of the file; of prompts that are made from something else, of the words that say
+    /// from what.
+    pub fn sha256(&self) -> String {
+        let is_digest = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match self.words.split([' ', ',']).find(is_digest) {
+            Some(digest) => digest.to_owned(),
+            None => hex::encode(Sha256::digest(&self.words)),
+        }
     }
 
     /// Returns it in words.

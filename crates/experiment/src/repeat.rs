@@ -1,4 +1,5 @@
-//! The experiment within what a server says of one: its results, the experiment as it is shown, or its line of an export.
+//! The experiment within what a server says of one: its results, its manifest, the experiment as it is shown, or its line of an
+//! export.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,10 @@ pub struct Repeat {
     /// Each weight file that it ran with and its SHA-256, `None` where the document has none; empty where the document
     /// names no file.
     pub model_sha256: Vec<(String, Option<String>)>,
+    /// Whether the document is a manifest, which a server takes as it is.
+    pub is_manifest: bool,
+    /// The digest of each cycle's answers; empty where the document has none.
+    pub outputs: Vec<String>,
 }
 
 impl Repeat {
@@ -28,13 +33,15 @@ impl Repeat {
             return Some(of_export(object));
         }
         if let Some(experiment) = object.get("experiment").and_then(Value::as_object)
-            && object.contains_key("validation")
+            && (object.contains_key("validation") || object.contains_key("manifest"))
         {
             return Some(Self {
                 experiment: Value::Object(fields_of(experiment)),
                 withheld_prompts: withheld(object),
                 dropped_prompts: dropped(object),
                 model_sha256: digests(&document["model"]["sha256"]),
+                is_manifest: object.contains_key("manifest"),
+                outputs: outputs(document),
             });
         }
         let is_shown = ["id", "state", "created_at"]
@@ -45,6 +52,8 @@ impl Repeat {
             withheld_prompts: withheld(object),
             dropped_prompts: dropped(object),
             model_sha256: Vec::new(),
+            is_manifest: false,
+            outputs: Vec::new(),
         })
     }
 
@@ -57,6 +66,17 @@ impl Repeat {
             (false, false) => Some(format!("no digest of {}", names.join(", "))),
             (false, true) => None,
         }
+    }
+
+    /// Tells whether a later run gave the same answers, cycle by cycle as far as both went; `None` where one does not tell, and where
+    /// each run draws others.
+    pub fn has_outputs_of(&self, later: &Self) -> Option<bool> {
+        let decoder = &self.experiment["decoder"];
+        let is_drawn_anew = decoder["do_sample"] == true && decoder["seed"].is_null();
+        if is_drawn_anew || self.outputs.is_empty() || later.outputs.is_empty() {
+            return None;
+        }
+        Some(self.outputs.iter().zip(&later.outputs).all(|(was, is)| was == is))
     }
 
     /// Returns every way in which the model files that it ran with differ from those of a later run.
@@ -114,6 +134,11 @@ fn digests(list: &Value) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
+fn outputs(document: &Value) -> Vec<String> {
+    let cycles = document["outputs"]["cycles"].as_array().into_iter().flatten();
+    cycles.filter_map(|cycle| cycle.as_str().map(str::to_owned)).collect()
+}
+
 /// Its decoder's fields stand beside the others, lists and objects may be written as texts.
 fn of_export(line: &Map<String, Value>) -> Repeat {
     let line: Map<_, _> = line
@@ -147,6 +172,8 @@ fn of_export(line: &Map<String, Value>) -> Repeat {
         withheld_prompts: value("prompt_count").as_u64().filter(|_| is_withheld).unwrap_or(0),
         dropped_prompts: 0,
         model_sha256: digests(&value("model_sha256")),
+        is_manifest: false,
+        outputs: Vec::new(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What is stored and served of a finished experiment: aggregate, efficiency ratios, checks. Only words; the
 //! arithmetic is `analysis`' business.
 
+mod conditions;
 mod offered;
+mod outputs;
+mod readings;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,10 @@ use joulemark_measurement::{
     BatchCheck, BatchSteps, ComputeMetrics, EnergyMetrics, InferenceMetrics, LoadReport, Machine, WarmUpReport,
 };
 
+pub use conditions::{EngineBuild, GpuConditions, RaplLimit, RunConditions};
 pub use offered::{LoadKind, OfferedReport, TimeSpread};
+pub use outputs::{OutputsDigest, OutputsKind};
+pub use readings::{CycleHost, IdleState, Readings};
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -311,6 +317,17 @@ pub struct Report {
     /// there were any.
     #[serde(default)]
     pub request_percentiles: BTreeMap<String, RequestPercentile>,
+    /// A digest of all answers; null where an answer is known neither by its tokens nor by its text, where the answers are
+    /// another's, and in results of before there was one.
+    #[serde(default)]
+    pub outputs: Option<OutputsDigest>,
+    /// The build and the host's settings; null in results of before they were told.
+    #[serde(default)]
+    pub conditions: Option<Box<RunConditions>>,
+    /// What it is computed from beside the requests; `None` in results of before it was kept, and as it is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub readings: Option<Box<Readings>>,
 }
 
 /// The model that was really run.
@@ -324,6 +341,10 @@ pub struct ModelFacts {
     pub parameters_total: Option<u64>,
     /// SHA-256 of each weight file, hex, by file name: what makes a result citable.
     pub sha256: Vec<FileDigest>,
+    /// SHA-256 of each file beside the weights that decides the tokens: tokenizer, chat template, settings of the generation.
+    /// Empty where they are within the weight file (GGUF), and in results of before they were noted.
+    #[serde(default)]
+    pub texts_sha256: Vec<FileDigest>,
 }
 
 /// A weight file and its digest.

@@ -1,7 +1,7 @@
 use super::{SourceReading, Window};
 
 /// What one source drew while nothing ran, and when that was: `reading.mean_power_w` over `window`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct IdlePower {
     pub window: Window,
     pub reading: SourceReading,

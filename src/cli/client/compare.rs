@@ -34,7 +34,8 @@ pub struct CompareArguments {
     /// Compare also what had other prompts or lengths, or whose energy was metered otherwise; the notes then say so.
     #[arg(long)]
     force: bool,
-    /// Exit with 8 where a verdict is worse by more than this, as 2% or 0.02, and where nothing could be compared.
+    /// Exit with 8 where a verdict is worse by more than this, as 2% or 0.02, and where a candidate, or a metric
+    /// that --metric names, could not be compared.
     #[arg(long, value_name = "PERCENT", value_parser = percent::limit)]
     fail_if_worse: Option<Percent>,
     #[command(flatten)]
@@ -56,7 +57,11 @@ pub fn run(arguments: &CompareArguments) -> ExitCode {
             let baseline = arguments.results.first().map(Given::to_string).unwrap_or_default();
             session.print(&table::table(&answer, &baseline))?;
         }
-        let is_worse = arguments.fail_if_worse.is_some_and(|limit| fails(&answer, limit));
+        let gate = arguments.fail_if_worse.map(|limit| Gate {
+            limit,
+            metrics_are_named: !arguments.metric.is_empty(),
+        });
+        let is_worse = gate.is_some_and(|gate| gate.fails(&answer));
         Ok(if is_worse { Ending::Worse } else { Ending::Done })
     })
 }
@@ -93,15 +98,34 @@ impl CompareArguments {
     }
 }
 
-/// Returns whether a result is worse by more than the limit, whichever way its metric goes, or nothing was tested.
-fn fails(answer: &Value, limit: Percent) -> bool {
-    let comparisons = answer["comparisons"].as_array().map_or(&[][..], Vec::as_slice);
-    let is_tested = |comparison: &Value| comparison["p_value"].is_number();
-    let is_worse = |comparison: &Value| {
-        let by = comparison["ratio"].as_f64().map(|ratio| ratio.ln().abs());
-        comparison["verdict"] == "worse" && by.is_none_or(|by| by > limit.share().ln_1p())
-    };
-    !comparisons.iter().any(is_tested) || comparisons.iter().any(is_worse)
+/// What `--fail-if-worse` lets pass.
+struct Gate {
+    limit: Percent,
+    /// Whether each metric must be tested, because it was asked for by name.
+    metrics_are_named: bool,
+}
+
+impl Gate {
+    /// Returns whether a result is worse by more than the limit, whichever way its metric goes; or was not tested: a candidate
+    /// in any metric, or in one that was named.
+    fn fails(&self, answer: &Value) -> bool {
+        let items = |name: &str| answer[name].as_array().map_or(&[][..], Vec::as_slice);
+        let comparisons = items("comparisons");
+        let is_tested = |comparison: &&Value| comparison["p_value"].is_number();
+        let is_worse = |comparison: &Value| {
+            let by = comparison["ratio"].as_f64().map(|ratio| ratio.ln().abs());
+            comparison["verdict"] == "worse" && by.is_none_or(|by| by > self.limit.share().ln_1p())
+        };
+        let mut all = comparisons.iter().chain(items("not_compared"));
+        let is_left_out = |item: &Value| {
+            let of_candidate = |tested: &Value| tested["candidate"] == item["candidate"];
+            !comparisons.iter().filter(is_tested).any(of_candidate)
+        };
+        let is_untested = |item: &Value| !item["p_value"].is_number();
+        comparisons.iter().any(is_worse)
+            || !comparisons.iter().any(|comparison| is_tested(&comparison))
+            || all.any(|item| is_left_out(item) || (self.metrics_are_named && is_untested(item)))
+    }
 }
 
 #[cfg(test)]
@@ -110,8 +134,11 @@ mod tests {
 
     #[test]
     fn what_is_worse_by_more_than_allowed_fails_and_so_does_nothing() {
+        let gate = Gate {
+            limit: percent::limit("2%").expect("a percentage"),
+            metrics_are_named: false,
+        };
         let of = |ratio: f64, verdict: &str, p: Value| json!({"comparisons": [{"ratio": ratio, "verdict": verdict, "p_value": p}]});
-        let limit = percent::limit("2%").expect("a percentage");
         for (answer, expected) in [
             (of(1.03, "worse", json!(0.001)), true),
             (of(0.97, "worse", json!(0.001)), true),
@@ -121,7 +148,29 @@ mod tests {
             (of(1.5, "inconclusive", json!(null)), true),
             (json!({"comparisons": [], "not_compared": [{}]}), true),
         ] {
-            assert_eq!(fails(&answer, limit), expected, "{answer}");
+            assert_eq!(gate.fails(&answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_or_a_named_metric_that_was_not_tested_does_not_pass() {
+        let tested = |candidate: &str| json!({"metric": "mean_ttft_ms", "candidate": candidate, "ratio": 1.0, "verdict": "equivalent", "p_value": 0.5});
+        let left_out =
+            |candidate: &str| json!({"metric": "tokens_per_joule", "candidate": candidate, "reason": "it is null"});
+        for (comparisons, not_compared, by_default, named) in [
+            (json!([tested("B"), tested("C")]), json!([]), false, false),
+            (json!([tested("B")]), json!([left_out("B")]), false, true),
+            (json!([tested("B")]), json!([left_out("C")]), true, true),
+        ] {
+            let answer = json!({"comparisons": comparisons, "not_compared": not_compared});
+            for (metrics_are_named, expected) in [(false, by_default), (true, named)] {
+                let limit = percent::limit("2%").expect("a percentage");
+                let gate = Gate {
+                    limit,
+                    metrics_are_named,
+                };
+                assert_eq!(gate.fails(&answer), expected, "{metrics_are_named} {answer}");
+            }
         }
     }
 }

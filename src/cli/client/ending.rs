@@ -14,7 +14,8 @@ Exit codes:
     5  --timeout-sec ran out
     6  the experiment has no results yet
     7  a file or standard output cannot be read or written
-    8  with --fail-if-worse: a result is worse by more than that, or nothing could be compared
+    8  with --fail-if-worse: a result is worse by more than that, or was not compared
+    9  of verify: a byte or a figure of the bundle is not as it has to be
   130  interrupted; the experiment goes on
   141  whoever read the output went away";
 
@@ -30,6 +31,7 @@ pub enum Ending {
     Unfinished,
     Local,
     Worse,
+    Differs,
     Interrupted,
     /// As a program that SIGPIPE ends: 128 + 13.
     BrokenPipe,
@@ -47,6 +49,7 @@ impl Ending {
             Self::Unfinished => 6,
             Self::Local => 7,
             Self::Worse => 8,
+            Self::Differs => 9,
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,
         }

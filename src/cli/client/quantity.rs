@@ -38,9 +38,14 @@ fn decimal(number: f64) -> String {
     }
 }
 
-/// About three digits, for what changes every second.
+/// About three digits that say something, however small the number is.
 pub fn brief(number: f64) -> String {
     match number.abs() {
+        tiny if tiny < 0.001 && tiny > 0.0 => format!("{number:.2e}"),
+        small if small < 1.0 && small > 0.0 => {
+            let zeros = (-small.log10()).ceil() as usize;
+            format!("{number:.*}", zeros + 2)
+        }
         small if small < 10.0 => format!("{number:.2}"),
         middle if middle < 100.0 => format!("{number:.1}"),
         _ => format!("{number:.0}"),
@@ -91,7 +96,19 @@ mod tests {
         ] {
             assert_eq!(duration(sec), expected);
         }
-        assert_eq!([brief(6.266), brief(30.12), brief(456.7)], ["6.27", "30.1", "457"]);
+        for (number, expected) in [
+            (0.0, "0.00"),
+            (6.266, "6.27"),
+            (30.12, "30.1"),
+            (456.7, "457"),
+            (0.5, "0.500"),
+            (-0.1234, "-0.123"),
+            (0.012_34, "0.0123"),
+            (0.001, "0.00100"),
+            (0.000_123_4, "1.23e-4"),
+        ] {
+            assert_eq!(brief(number), expected);
+        }
     }
 
     #[test]

@@ -127,6 +127,7 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
     let repeats = serde_json::from_slice(&bytes)
         .ok()
         .and_then(|document| Repeat::of(&document));
+    let is_manifest = repeats.as_ref().is_some_and(|repeat| repeat.is_manifest);
     let Some(repeat) = &repeats else {
         let media_type = media_type(file, &bytes);
         let sent = match how.prompts {
@@ -170,6 +171,11 @@ async fn submit(session: &Session, file: &Path, how: &How<'_>) -> anyhow::Result
         session.reporter.say(&format!(
             "warning: {shown} has {missing}: whether the model is the same is not known"
         ));
+    }
+    if is_manifest && how.prompts.is_none() {
+        // As it is: the server compares its hashes.
+        let sent = session.server.submit(&bytes, MediaType::Json).await;
+        return Ok((sent.context(shown)?, repeats));
     }
     let (body, submitted_with) = prompt_file::with_or_without_digest(experiment, how.is_strict);
     let sent = session
@@ -267,6 +273,26 @@ fn other_model(repeats: &Repeat, results: &Value) -> Option<String> {
     })
 }
 
+/// What there is to say of a repetition's answers.
+struct Answers {
+    is_same: bool,
+    words: String,
+}
+
+/// Returns whether a repetition gave the same answers; `None` where nobody can tell.
+fn answers(repeats: &Repeat, results: &Value) -> Option<Answers> {
+    let is_same = repeats.has_outputs_of(&Repeat::of(results)?)?;
+    let of = match results["outputs"]["of"].as_str() {
+        Some("token_ids") => "token for token",
+        _ => "by the SHA-256 of their texts",
+    };
+    let words = match is_same {
+        true => format!("the answers are the same as in what is repeated, {of}"),
+        false => format!("warning: the answers are others than in what is repeated, compared {of}"),
+    };
+    Some(Answers { is_same, words })
+}
+
 async fn wait(
     session: &Session,
     arguments: &SubmitArguments,
@@ -275,12 +301,21 @@ async fn wait(
 ) -> anyhow::Result<Ending> {
     let id: ExperimentId = document.id().parse().context("the server's answer has no id")?;
     let state = watch(session, id, |_| {}).await?;
-    let repeats = repeats.filter(|repeats| !repeats.model_sha256.is_empty() && state == State::Completed);
+    let repeats = repeats.filter(|repeats| {
+        let can_compare = !repeats.model_sha256.is_empty() || !repeats.outputs.is_empty();
+        can_compare && state == State::Completed
+    });
     if arguments.quiet && repeats.is_none() {
         return Ok(Ending::of_state(state));
     }
     if state == State::Completed {
         let results = session.server.results(id).await?;
+        if let Some(told) = repeats.and_then(|repeats| answers(repeats, &results.value)) {
+            if arguments.strict && !told.is_same {
+                bail!("{id}: {}", told.words);
+            }
+            session.reporter.say(&told.words);
+        }
         if let Some(other) = repeats.and_then(|repeats| other_model(repeats, &results.value)) {
             if arguments.strict {
                 bail!("{id}: {other}");

@@ -3,7 +3,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::finished_tag;
-use super::view::{shown, shown_dropped, shown_failure};
+use super::view::{shown, shown_dropped, shown_failure, shown_report};
 use super::wait::{ReadParameters, wait};
 use crate::http::access::Caller;
 use crate::http::conditional::{Condition, answer, not_modified};
@@ -75,6 +75,7 @@ pub async fn results(
     };
     complete_report(&mut report);
     let tag = tag_of(&Version::from(&record));
+    let report = shown_report(report, &record, &caller);
     let prompts_dropped = shown_dropped(&record, &caller);
     let (experiment, prompts_withheld) = shown(record.spec, record.submitter.as_deref(), &caller);
     let results = Results {

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::resubmit::{Resubmitted, within_experiment};
 use super::{callback, idempotency, outlook::Outlook, view::Experiment};
 use crate::http::access::{Caller, Origin};
 use crate::http::body::{self, WholeBody};
@@ -15,6 +16,9 @@ use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, State, pars
 use joulemark_store::{NewExperiment, Quota, Submitted};
 
 /// Submit an experiment
+///
+/// Also takes a manifest (`GET /v1/experiments/{id}/manifest`), which is the experiment within it: it is refused where the model's
+/// files or the prompts have other hashes than it names.
 ///
 /// Answers once the experiment is stored. What the caller may have, and has had, tells `GET /v1/limits`. It runs on any node that has what it needs, as soon as its devices
 /// are free: by priority, then by its user's share of recent device time, then by age.
@@ -69,8 +73,12 @@ pub async fn submit(
             return replay(&state, id, &caller, &origin).await;
         }
     }
-    let mut request =
-        parse(&body.document).map_err(|problems| Problem::invalid_experiment(body.as_written(problems)))?;
+    let invalid = |problems| Problem::invalid_experiment(body.as_written(problems));
+    let manifest = Resubmitted::read(&body.document).transpose().map_err(invalid)?;
+    let mut request = match &manifest {
+        None => parse(&body.document).map_err(invalid)?,
+        Some(manifest) => parse(manifest.experiment()).map_err(|problems| invalid(within_experiment(problems)))?,
+    };
     let misread = body.misread();
     if !misread.is_empty() {
         return Err(Problem::invalid_experiment(misread));
@@ -86,6 +94,9 @@ pub async fn submit(
         .admit(request)
         .await
         .map_err(Problem::invalid_experiment)?;
+    if let Some(manifest) = &manifest {
+        manifest.check(&state, &spec).await.map_err(invalid)?;
+    }
     let callback = callback::checked(&state, callback_url, &origin)?;
     let new = NewExperiment {
         id,

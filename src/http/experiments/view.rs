@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 use crate::http::access::Caller;
 use crate::progress::Progress;
 use crate::scheduler::QueueWait;
+use joulemark_experiment::report::Report;
 use joulemark_experiment::{
     Callback, CallbackState, DroppedPrompts, DurationEstimate, ExperimentId, Failure, Prompts, Spec, State, Warning,
 };
@@ -161,6 +162,15 @@ pub fn without_token_ids(mut requests: Vec<RequestMeasurement>) -> Vec<RequestMe
         request.output_text_sha256 = None;
     }
     requests
+}
+
+/// Returns a report as the caller may see it: what it is computed from is a bundle's, and another's answers are told by no digest.
+pub fn shown_report(mut report: Report, record: &Record, caller: &Caller) -> Report {
+    report.readings = None;
+    if hides_texts(&record.spec, record.submitter.as_deref(), caller) {
+        report.outputs = None;
+    }
+    report
 }
 
 /// The spec without the texts that the caller may not see, and how many those are.

@@ -1,10 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use super::compute::ComputeCount;
 use super::conclude::{Measured, RanOn};
-use super::digests::DigestCache;
+use super::conditions;
 use super::drive::{Drive, LEAVE_PERIOD};
 use super::driven::Driven;
 use super::engine::EngineProgram;
@@ -13,6 +13,7 @@ use super::failure::Stop;
 use super::fit::fits;
 use super::host_memory::HostMemory;
 use super::milestones::Milestones;
+use super::model_facts::facts_of;
 use super::observations::timeseries;
 use super::power::{put_back, set_boards};
 use super::prompts;
@@ -21,14 +22,14 @@ use super::ranks::Ranks;
 use super::running::Ends;
 use super::server::EngineServer;
 use super::settle::{Places, Settled, settle};
+use crate::engines::environment;
 use crate::scheduler::context::{Context, Resources};
 use crate::scheduler::models::LocatedModel;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::trace::ExperimentTrace;
-use joulemark_experiment::report::{ModelFacts, Report};
+use joulemark_experiment::report::{Report, RunConditions};
 use joulemark_experiment::{Spec, State, Warning};
-use joulemark_flops::model_files::ModelFormat;
 use joulemark_measurement::RankCycle;
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_power_control::Held;
@@ -223,6 +224,7 @@ impl Run {
                 let ran_on = RanOn {
                     model: facts,
                     machine: engine.machine(&self.context.machine),
+                    conditions: self.conditions(&engine, &driven),
                 };
                 let measured = self.measured(&pids, &warnings);
                 let (report, cycles) = tokio::task::block_in_place(|| measured.report(&driven, ran_on, &compute));
@@ -274,6 +276,22 @@ impl Run {
         let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
         fits(&spec, model, &self.context.resources.meter).await?;
         Ok(spec)
+    }
+
+    /// Returns the build and the host's settings. Blocks on the file system.
+    fn conditions(&self, engine: &EngineProgram, driven: &Driven) -> Box<RunConditions> {
+        let is_served = driven.loads.iter().any(|load| load.server.is_some());
+        let passed_on = match is_served {
+            true => environment::for_servers(),
+            false => environment::for_engines(),
+        };
+        let spec = &self.record.spec;
+        let meter = &self.context.resources.meter;
+        let host = tokio::task::block_in_place(|| conditions::read(Path::new("/"), meter, &spec.gpus, passed_on));
+        Box::new(RunConditions {
+            engine: engine.build(spec, &driven.loads),
+            ..host
+        })
     }
 
     async fn drive(
@@ -374,31 +392,5 @@ fn stop_of(error: StoreError) -> Stop {
         Stop::Lost
     } else {
         Stop::Store(error)
-    }
-}
-
-async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts {
-    let Some(files) = model.files.clone() else {
-        return ModelFacts {
-            format: None,
-            architecture: None,
-            parameters_total: None,
-            sha256: Vec::new(),
-        };
-    };
-    let format = match files.format {
-        ModelFormat::Gguf => "gguf",
-        ModelFormat::Safetensors => "safetensors",
-    };
-    let digests = digests.clone();
-    let weights = files.files.clone();
-    let sha256 = tokio::task::spawn_blocking(move || digests.compute(&weights))
-        .await
-        .unwrap_or_default();
-    ModelFacts {
-        format: Some(format.to_owned()),
-        architecture: Some(files.architecture),
-        parameters_total: files.parameters_total,
-        sha256,
     }
 }

@@ -4,8 +4,9 @@ use super::failure::Stop;
 use crate::engines::MISTRAL;
 use crate::scheduler::context::Context;
 use crate::scheduler::models::EngineChoice;
+use joulemark_experiment::report::EngineBuild;
 use joulemark_experiment::{Device, OfferedEngine, Spec};
-use joulemark_measurement::{ComputeCapability, Machine};
+use joulemark_measurement::{ComputeCapability, LoadReport, Machine};
 
 /// The program that runs an experiment's ranks.
 #[derive(Clone, Debug)]
@@ -50,6 +51,34 @@ impl EngineProgram {
                     offer: Some(found.offer),
                 })
             }
+        }
+    }
+
+    /// Says what computed: the program in its own words, or the server in those of its card.
+    pub fn build(&self, spec: &Spec, loads: &[LoadReport]) -> EngineBuild {
+        let name = spec.engine.clone();
+        if let Some(card) = loads.iter().find_map(|load| load.server.as_ref()) {
+            return EngineBuild {
+                name,
+                version: card.capabilities.server_version.clone(),
+                ..EngineBuild::default()
+            };
+        }
+        match &self.offer {
+            Some(offer) if offer.name == spec.engine => EngineBuild {
+                name,
+                version: Some(offer.version.clone()),
+                library_version: Some(offer.engine_version.clone()),
+                features: offer.features.clone(),
+                compiled_cpu_features: offer.compiled_cpu_features.clone(),
+                compute_capability: offer.compute_capability,
+            },
+            // The synthetic engine is part of this program.
+            _ => EngineBuild {
+                name,
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                ..EngineBuild::default()
+            },
         }
     }
 

@@ -1,6 +1,8 @@
 use super::subject::Subject;
-use joulemark_experiment::PromptIdentity;
+use crate::metrics::Metric;
+use joulemark_experiment::{Load, PromptIdentity};
 use joulemark_measurement::EosHandling;
+use serde::Serialize;
 
 /// Returns why no figure of two results can be compared: they were not given the same work. Nothing where they were.
 pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
@@ -36,7 +38,51 @@ pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
             treated(other.eos)
         ));
     }
+    found.extend(other_load(one.load.as_ref(), other.load.as_ref()));
     found
+}
+
+/// Returns why a metric of two results cannot be compared though others of them can: goodput counts what each took for good.
+pub fn differences_in(metric: &Metric, baseline: &Subject, candidate: &Subject) -> Option<String> {
+    let (one, other) = (&baseline.conditions.slo, &candidate.conditions.slo);
+    (metric.name == "goodput" && one != other).then(|| {
+        format!(
+            "other good service: slo is {} in the baseline, {} in the candidate",
+            document(one),
+            document(other)
+        )
+    })
+}
+
+/// Returns what is to be said of two closed loads of another concurrency, which may be just what is compared: a setting, as
+/// `batch_size` is. Neither is given to the engine at a pace that is not its own.
+pub fn other_concurrency(baseline: &Subject, candidate: &Subject) -> Option<String> {
+    let (one, other) = (&baseline.conditions.load, &candidate.conditions.load);
+    let comes_by_itself = |load: &Option<Load>| load.as_ref().is_some_and(Load::comes_by_itself);
+    (one != other && !comes_by_itself(one) && !comes_by_itself(other)).then(|| {
+        format!(
+            "another number of requests in flight: load is {} in the baseline, {} in the candidate",
+            document(one),
+            document(other)
+        )
+    })
+}
+
+/// Returns how two loads differ where one comes at its own times. These are work that is given, as prompts are: latencies, and
+/// what idling adds to energy, follow from them.
+fn other_load(one: Option<&Load>, other: Option<&Load>) -> Option<String> {
+    let comes_by_itself = |load: Option<&Load>| load.is_some_and(Load::comes_by_itself);
+    (one != other && (comes_by_itself(one) || comes_by_itself(other))).then(|| {
+        format!(
+            "another offered load: load is {} in the baseline, {} in the candidate",
+            document(&one),
+            document(&other)
+        )
+    })
+}
+
+fn document(of: &impl Serialize) -> String {
+    serde_json::to_string(of).unwrap_or_else(|error| error.to_string())
 }
 
 fn other_prompts(one: Option<&PromptIdentity>, other: Option<&PromptIdentity>) -> Option<String> {

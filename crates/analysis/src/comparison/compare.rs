@@ -1,4 +1,4 @@
-use super::comparability::differences;
+use super::comparability::{differences, differences_in, other_concurrency};
 use super::holm::holm;
 use super::instrument::Instrument;
 use super::log_ratio::{LogRatio, paired_t, welch};
@@ -87,6 +87,7 @@ impl Pair<'_> {
     /// Says why it cannot be compared.
     fn test(&self, one: &Series, other: &Series) -> Result<Tested, String> {
         let mut reasons = self.differences.clone();
+        reasons.extend(differences_in(one.metric, self.baseline, self.candidate));
         if let (Some(one), Some(other)) = (&one.instrument, &other.instrument) {
             reasons.extend(one.differences(other));
         }
@@ -192,6 +193,7 @@ impl Pair<'_> {
                 self.baseline.host, self.candidate.host
             ));
         }
+        remarks.extend(other_concurrency(self.baseline, self.candidate));
         remarks.extend(self.other_tokens());
         for (whose, subject, series) in [("baseline", self.baseline, one), ("candidate", self.candidate, other)] {
             if subject.is_partial {

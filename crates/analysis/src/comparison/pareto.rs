@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::comparability::differences;
+use super::comparability::{differences, differences_in};
 use super::front::{Place, Standing, front};
 use super::measured::MeasuredResult;
 use super::subject::{Series, Subject};
@@ -130,6 +130,8 @@ fn notes(candidates: &[ParetoCandidate]) -> Vec<String> {
                 found.extend(one.differences(other));
             }
         }
+        let axes = first.series.iter().map(|series| series.metric);
+        found.extend(axes.filter_map(|metric| differences_in(metric, first, &candidate.subject)));
         found.sort();
         found.dedup();
         for reason in found {

@@ -4,8 +4,8 @@ use crate::intervals::lag1_autocorrelation;
 use crate::metrics::Metric;
 use crate::repetition::number;
 use crate::statistics::mean;
-use joulemark_experiment::PromptIdentity;
 use joulemark_experiment::report::CycleReport;
+use joulemark_experiment::{Load, PromptIdentity, Slo, Spec};
 use joulemark_measurement::EosHandling;
 
 /// What is left of a result once it is read: the figures that are compared, and what they were measured under. The result's
@@ -44,6 +44,10 @@ pub(super) struct Conditions {
     pub max_output_tokens: u32,
     pub max_input_tokens: Option<u32>,
     pub eos: EosHandling,
+    /// `None` where each request follows an answer, as many at once as the engine's batch or a server's `concurrency` has.
+    pub load: Option<Load>,
+    /// What goodput counts as good.
+    pub slo: Option<Slo>,
 }
 
 /// A metric over a result's cycles.
@@ -85,6 +89,8 @@ impl Subject {
                 max_output_tokens: spec.max_output_tokens,
                 max_input_tokens: spec.max_input_tokens,
                 eos: result.eos,
+                load: offered(spec),
+                slo: spec.slo.clone(),
             },
             tokens: input.zip(output),
             series: metrics
@@ -155,6 +161,18 @@ impl Series {
         let found = lag1_autocorrelation(values)?;
         (found > 1.96 / (values.len() as f64).sqrt()).then_some(found)
     }
+}
+
+/// Returns the load without what differs between equal ones: a replayed file is known by its hash, where that is told.
+fn offered(spec: &Spec) -> Option<Load> {
+    let mut load = spec.load.clone()?;
+    if let Load::Replay { replay } = &mut load {
+        replay.due_sec.clear();
+        if replay.sha256.is_some() {
+            replay.file.clear();
+        }
+    }
+    Some(load)
 }
 
 /// Returns a metric of each cycle.

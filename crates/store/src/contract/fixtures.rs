@@ -220,6 +220,9 @@ pub fn report() -> Report {
         clocks: Vec::new(),
         statistics: BTreeMap::new(),
         request_percentiles: BTreeMap::new(),
+        outputs: None,
+        conditions: None,
+        readings: None,
         machine: Machine {
             hostname: "bench-1".to_owned(),
             kernel: "6.1.0".to_owned(),
@@ -237,6 +240,7 @@ pub fn report() -> Report {
             architecture: None,
             parameters_total: None,
             sha256: Vec::new(),
+            texts_sha256: Vec::new(),
         },
         timing: Timing {
             idle_baseline_sec: 0.0,

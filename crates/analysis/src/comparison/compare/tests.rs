@@ -1,5 +1,6 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
 
 use super::super::subject::Turns;
 use super::*;
@@ -220,6 +221,68 @@ fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() 
         );
         assert_eq!(of.verdict, Some(Verdict::Better));
     }
+}
+
+#[test]
+fn another_offered_load_is_other_work_and_another_concurrency_a_setting() {
+    let with = |load: Value| {
+        let mut found = result("a", &A);
+        found.spec.load = serde_json::from_value(load).expect("a load");
+        found
+    };
+    let closed = |concurrency: u32| with(json!({"closed": {"concurrency": concurrency}}));
+    let open = |rate: f64| with(json!({"open": {"rate_per_sec": rate, "requests": 9}}));
+    let replay = |file: &str, sha256: Value| with(json!({"replay": {"file": file, "sha256": sha256}}));
+    let known = "ab".repeat(32);
+    for (one, other, is_compared, is_noted) in [
+        (closed(1), closed(4), true, true),
+        (with(json!(null)), closed(4), true, true),
+        (closed(4), closed(4), true, false),
+        (open(2.0), open(2.0), true, false),
+        (open(2.0), open(4.0), false, false),
+        (open(2.0), closed(4), false, false),
+        (with(json!(null)), open(2.0), false, false),
+        (replay("a", json!(known)), replay("b", json!(known)), true, false),
+        (replay("a", json!(null)), replay("b", json!(null)), false, false),
+    ] {
+        let found = compared(&one, &other);
+        let seen = found.comparisons.iter().map(notes).collect::<String>();
+        let loads = (&one.spec.load, &other.spec.load);
+        assert_eq!(
+            found.comparisons.len(),
+            if is_compared { 2 } else { 0 },
+            "{loads:?}: {found:?}"
+        );
+        assert_eq!(seen.contains("requests in flight"), is_noted, "{loads:?}: {seen}");
+        let reasons = found.not_compared.iter();
+        assert!(
+            { reasons }.all(|of| of.reason.contains("another offered load")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn goodput_alone_is_not_compared_where_good_is_something_else() {
+    let with = |ttft_ms: f64| {
+        let mut found = result("a", &A);
+        for cycle in &mut found.cycles {
+            cycle.inference.goodput = Some(1.0);
+        }
+        found.spec.slo = serde_json::from_value(json!({"ttft_ms": ttft_ms})).expect("a bound");
+        found
+    };
+    let found = compared_in(&["goodput", "mean_ttft_ms"], &[&with(10.0), &with(20.0)], false);
+    let names = |metrics: Vec<&String>| metrics.into_iter().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names(found.comparisons.iter().map(|of| &of.metric).collect()),
+        ["mean_ttft_ms"]
+    );
+    assert_eq!(
+        names(found.not_compared.iter().map(|of| &of.metric).collect()),
+        ["goodput"]
+    );
+    assert!(found.not_compared[0].reason.contains("other good service"), "{found:?}");
 }
 
 #[test]

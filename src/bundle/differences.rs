@@ -1,0 +1,99 @@
+//! What differs between two documents that are to be the same.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// A part of itself by which a figure may differ: the last digits depend on the order of a sum, which another machine may choose
+/// otherwise.
+const TOLERANCE: f64 = 1e-9;
+/// Of a figure near 0, which comes of a difference of moments: a nanosecond's share.
+const LEAST: f64 = 1e-12;
+
+/// A value that is not the one that is computed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// The file within the bundle, and the JSON pointer to the value.
+    pub place: String,
+    pub recorded: Value,
+    pub computed: Value,
+}
+
+/// How two documents were compared.
+#[derive(Debug, Default)]
+pub struct Differences {
+    pub found: Vec<Difference>,
+    /// Figures that were compared.
+    pub figures: u64,
+    /// Keys that this version computes no value for: a later version's.
+    pub unknown: BTreeSet<String>,
+    /// Whether what is recorded as null is passed over: an earlier release did not compute it.
+    pub skips_null: bool,
+}
+
+impl Differences {
+    /// Compares what a bundle has with what is computed, key by key of what it has.
+    pub fn compare(&mut self, place: &str, recorded: &Value, computed: &Value) {
+        match (recorded, computed) {
+            (Value::Object(one), Value::Object(other)) => {
+                for (key, value) in one {
+                    let place = format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    match other.get(key) {
+                        Some(computed) => self.compare(&place, value, computed),
+                        None => {
+                            self.unknown.insert(key.clone());
+                        }
+                    }
+                }
+            }
+            (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+                for (number, (recorded, computed)) in one.iter().zip(other).enumerate() {
+                    self.compare(&format!("{place}/{number}"), recorded, computed);
+                }
+            }
+            (Value::Null, _) if self.skips_null => {}
+            _ => {
+                self.figures += u64::from(recorded.is_number() || computed.is_number());
+                if !is_same(recorded, computed) {
+                    self.found.push(Difference {
+                        place: place.to_owned(),
+                        recorded: recorded.clone(),
+                        computed: computed.clone(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn is_same(recorded: &Value, computed: &Value) -> bool {
+    match (recorded.as_f64(), computed.as_f64()) {
+        (Some(one), Some(other)) => (one - other).abs() <= TOLERANCE * one.abs().max(other.abs()) + LEAST,
+        _ => recorded == computed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_value_that_differs_is_named_and_last_digits_are_not() {
+        let mut differences = Differences::default();
+        let recorded = json!({"a": 1.0, "b": [1, 2.000_000_000_000_1], "c": null, "d/e": "x", "later": 1, "l": [1]});
+        let computed = json!({"a": 1.1, "b": [1, 2.0], "c": 3, "d/e": "y", "new": 1, "l": [1, 2]});
+        differences.compare("f", &recorded, &computed);
+        let places: Vec<_> = differences.found.iter().map(|found| found.place.as_str()).collect();
+        assert_eq!(places, ["f/a", "f/c", "f/d~1e", "f/l"]);
+        assert_eq!(differences.unknown.iter().collect::<Vec<_>>(), ["later"]);
+        let mut of_earlier = Differences {
+            skips_null: true,
+            ..Differences::default()
+        };
+        of_earlier.compare("f", &json!({"c": null}), &json!({"c": 3}));
+        assert!(of_earlier.found.is_empty());
+    }
+}

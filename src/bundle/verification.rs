@@ -1,0 +1,369 @@
+//! Computes a bundle's figures anew, by the functions that the server has for them, and holds them against those that it states.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::archive::{Damage, Entries};
+use super::differences::{Difference, Differences};
+use super::names::{MANIFEST, READINGS, REPORT, SUMS};
+use super::samples::contradicted;
+use joulemark_analysis::{ReportInput, aggregate, goodput, host_idle_energy_j, inference_of, report, union_sec};
+use joulemark_experiment::report::{Readings, Report};
+use joulemark_experiment::{DroppedPrompts, PromptIdentity, Spec};
+use joulemark_measurement::{BaselineKind, DeviceSeries, InferenceMetrics, RankCycle, Window};
+
+/// What a check may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max_bytes: u64,
+}
+
+/// What came of a check.
+#[derive(Debug, Default, Serialize)]
+pub struct Verdict {
+    /// The experiment's, as the manifest has it.
+    pub id: Option<String>,
+    pub files: u64,
+    /// Figures that were computed anew and compared.
+    pub figures: u64,
+    /// What the file has that a bundle does not, and files that are not as `SHA256SUMS` has them.
+    pub damage: Vec<String>,
+    /// Each value that is not the one that is computed.
+    pub differences: Vec<Difference>,
+    /// What could not be checked, and why.
+    pub not_checked: Vec<String>,
+}
+
+impl Verdict {
+    /// Tells whether every byte and every figure is as it has to be.
+    pub fn holds(&self) -> bool {
+        self.damage.is_empty() && self.differences.is_empty()
+    }
+}
+
+/// Checks a bundle.
+///
+/// # Errors
+/// When it cannot be read; what is wrong within it is in the verdict.
+pub fn verify(reader: impl Read, limits: Limits) -> std::io::Result<Verdict> {
+    let mut verdict = Verdict::default();
+    let mut bundle = Bundle::default();
+    match bundle.read(reader, limits, &mut verdict) {
+        Ok(()) => {}
+        Err(Damage::Io(error)) => return Err(error),
+        Err(damage) => {
+            verdict.damage.push(format!("the bundle {damage}"));
+            return Ok(verdict);
+        }
+    }
+    bundle.check(&mut verdict);
+    Ok(verdict)
+}
+
+/// What was read of a bundle.
+#[derive(Default)]
+struct Bundle {
+    manifest: Option<Value>,
+    report: Option<Value>,
+    readings: Option<Value>,
+    cycles: Vec<RankCycle>,
+    processes: Vec<(String, Value)>,
+    devices: Vec<DeviceSeries>,
+    sums: BTreeMap<String, String>,
+}
+
+impl Bundle {
+    fn read(&mut self, reader: impl Read, limits: Limits, verdict: &mut Verdict) -> Result<(), Damage> {
+        let mut entries = Entries::new(reader, limits.max_bytes);
+        let mut folder = None;
+        let mut stated = None;
+        while let Some((path, content)) = entries.next()? {
+            verdict.files += 1;
+            let (its, name) = path.split_once('/').unwrap_or(("", &path));
+            if *folder.get_or_insert_with(|| its.to_owned()) != its {
+                verdict
+                    .damage
+                    .push(format!("{path} lies in another folder than the files before it"));
+            }
+            if name == SUMS {
+                stated = Some(content);
+                continue;
+            }
+            if stated.is_some() {
+                verdict
+                    .damage
+                    .push(format!("{name} comes after {SUMS}, which has to be the last"));
+            }
+            let sum = hex::encode(Sha256::digest(&content));
+            if self.sums.insert(name.to_owned(), sum).is_some() {
+                verdict.damage.push(format!("{name} is there twice"));
+            }
+            self.keep(name, &content, verdict);
+        }
+        match stated {
+            Some(stated) => self.compare_sums(&stated, verdict),
+            None => verdict.damage.push(format!("{SUMS} is missing")),
+        }
+        for name in [MANIFEST, REPORT, READINGS] {
+            if !self.sums.contains_key(name) {
+                verdict.damage.push(format!("{name} is missing"));
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str, content: &[u8], verdict: &mut Verdict) {
+        let Some(value) = read_json::<Value>(name, content, verdict) else {
+            return;
+        };
+        match name {
+            MANIFEST => self.manifest = Some(value),
+            REPORT => self.report = Some(value),
+            READINGS => self.readings = Some(value),
+            _ if name.starts_with("processes/") => {
+                if let Some(cycle) = typed(name, &value, verdict) {
+                    self.cycles.push(cycle);
+                    self.processes.push((name.to_owned(), without_requests(value)));
+                }
+            }
+            _ if name.starts_with("timeseries/") => self.devices.extend(typed::<DeviceSeries>(name, &value, verdict)),
+            _ => verdict.damage.push(format!("{name} is no file of a bundle")),
+        }
+    }
+
+    fn compare_sums(&self, stated: &[u8], verdict: &mut Verdict) {
+        let Ok(stated) = std::str::from_utf8(stated) else {
+            verdict.damage.push(format!("{SUMS} is no text"));
+            return;
+        };
+        let mut left: BTreeMap<&str, &str> = self.sums.iter().map(|(name, sum)| (&**name, &**sum)).collect();
+        for line in stated.split_terminator('\n') {
+            match line.split_once("  ").map(|(sum, name)| (sum, name, left.remove(name))) {
+                Some((sum, _, Some(is))) if sum == is => {}
+                Some((sum, name, Some(is))) => verdict
+                    .damage
+                    .push(format!("{name} has the SHA-256 {is}, and {SUMS} says {sum}")),
+                Some((_, name, None)) => verdict.damage.push(format!("{SUMS} names {name}, which is not there")),
+                None => verdict.damage.push(format!("{SUMS} has a line that is no sum")),
+            }
+        }
+        for name in left.keys() {
+            verdict.damage.push(format!("{name} is not in {SUMS}"));
+        }
+        if !stated.ends_with('\n') {
+            verdict.damage.push(format!("{SUMS} does not end with a line feed"));
+        }
+    }
+
+    fn check(&self, verdict: &mut Verdict) {
+        let (Some(manifest), Some(stated)) = (&self.manifest, &self.report) else {
+            return;
+        };
+        verdict.id = manifest["id"].as_str().map(str::to_owned);
+        let spec = typed::<Spec>("manifest.json/experiment", &manifest["experiment"], verdict);
+        let read = typed::<Report>(REPORT, stated, verdict);
+        let readings = self.readings.as_ref().filter(|readings| !readings.is_null());
+        let readings = readings.and_then(|readings| typed::<Readings>(READINGS, readings, verdict));
+        let (Some(spec), Some(read)) = (spec, read) else { return };
+        let mut differences = Differences {
+            skips_null: readings.is_none(),
+            ..Differences::default()
+        };
+        compare_manifest(manifest, stated, &spec, &mut differences, verdict);
+        self.compare_cycles(&spec, readings.as_ref(), &mut differences);
+        match &readings {
+            Some(readings) => {
+                self.compare_report((stated, &read), &spec, readings, &mut differences);
+                let (found, compared, not_told) = contradicted(&readings.hosts, &self.cycles, &self.devices);
+                differences.found.extend(found);
+                differences.figures += compared;
+                verdict.not_checked.extend(not_told);
+            }
+            None => {
+                let computed = aggregate(&self.cycles, &[]).inference;
+                compare_inference("report.json/inference", &read.inference, computed, &mut differences);
+                verdict.not_checked.push(
+                    "energies and all that follows from them: what they are computed from was not kept, since an earlier \
+                     release made the result"
+                        .to_owned(),
+                );
+            }
+        }
+        what_is_never_checked(&read, &differences, verdict);
+        verdict.figures = differences.figures;
+        verdict.differences = differences.found;
+    }
+
+    /// Compares what each rank has in each cycle with what its requests and readings make.
+    fn compare_cycles(&self, spec: &Spec, readings: Option<&Readings>, differences: &mut Differences) {
+        let bare = readings.and_then(|readings| readings.idle.iter().find(|idle| idle.kind == BaselineKind::Bare));
+        for (cycle, (name, stated)) in self.cycles.iter().zip(&self.processes) {
+            let mut inference = inference_of(&cycle.requests, &cycle.failed_requests, &cycle.window);
+            let slo = spec.slo.as_ref();
+            inference.goodput =
+                slo.and_then(|slo| goodput(slo, cycle.requests.iter(), Some(cycle.window.duration_sec())));
+            compare_inference(&format!("{name}/inference"), &cycle.inference, inference, differences);
+            let mut energy = cycle.energy.clone();
+            energy.set_uncertainties();
+            if let Some(bare) = bare {
+                energy.host_idle_energy_j = host_idle_energy_j(&energy, bare);
+            }
+            energy.total_energy_j = energy.sum_of_parts_j(!cycle.gpus.is_empty());
+            differences.compare(&format!("{name}/energy"), &stated["energy"], &json!(energy));
+        }
+    }
+
+    fn compare_report(
+        &self,
+        (stated, read): (&Value, &Report),
+        spec: &Spec,
+        readings: &Readings,
+        differences: &mut Differences,
+    ) {
+        let mut timing = read.timing.clone();
+        timing.measuring_sec = self.measuring_sec();
+        let at_work = timing.load_sec
+            + timing.warm_up_sec
+            + timing.idle_baseline_sec
+            + timing.cooldown_sec
+            + timing.measuring_sec;
+        timing.overhead_share = (timing.total_sec > 0.0).then(|| 1.0 - at_work / timing.total_sec);
+        let mut computed = report(ReportInput {
+            spec,
+            warnings: &readings.warnings,
+            cycles: &self.cycles,
+            hosts: &readings.hosts,
+            idle: &readings.idle,
+            phases: read.energy.phases.clone(),
+            machine: read.machine.clone(),
+            loads: read.loads.clone(),
+            warm_ups: read.warm_ups.clone(),
+            cycle_starts: read.cycle_starts.clone(),
+            stop: read.stop,
+            model: read.model.clone(),
+            conditions: read.conditions.clone(),
+            truncated_prompts: readings.truncated_prompts,
+            timing,
+        });
+        computed.readings = None;
+        let mut computed = json!(computed);
+        let mut stated = stated.clone();
+        if stated["outputs"].is_null() {
+            computed["outputs"] = Value::Null;
+            // Whether answers are alike cannot be told without them.
+            for report in [&mut stated, &mut computed] {
+                without_output_differs(report);
+            }
+        }
+        if read.machine.joulemark_version != env!("CARGO_PKG_VERSION") {
+            // Another version says the same in other words.
+            for report in [&mut stated, &mut computed] {
+                without_messages(report);
+            }
+        }
+        differences.compare(REPORT, &stated, &computed);
+    }
+
+    fn measuring_sec(&self) -> f64 {
+        let mut windows: BTreeMap<u32, Vec<Window>> = BTreeMap::new();
+        for cycle in &self.cycles {
+            windows.entry(cycle.cycle).or_default().push(cycle.window);
+        }
+        windows.values().map(|windows| union_sec(windows)).sum()
+    }
+}
+
+/// Compares figures that follow from requests; memory is read, and follows from nothing.
+fn compare_inference(
+    place: &str,
+    stated: &InferenceMetrics,
+    computed: InferenceMetrics,
+    differences: &mut Differences,
+) {
+    let computed = InferenceMetrics {
+        peak_gpu_memory_bytes: stated.peak_gpu_memory_bytes,
+        peak_host_memory_bytes: stated.peak_host_memory_bytes,
+        ..computed
+    };
+    differences.compare(place, &json!(stated), &json!(computed));
+}
+
+/// Compares what a manifest says twice, and the prompts' hash with the prompts where it has them.
+fn compare_manifest(
+    manifest: &Value,
+    stated: &Value,
+    spec: &Spec,
+    differences: &mut Differences,
+    verdict: &mut Verdict,
+) {
+    for name in ["model", "loads", "machine", "conditions", "outputs"] {
+        differences.compare(&format!("{MANIFEST}/{name}"), &manifest[name], &stated[name]);
+    }
+    let withheld = manifest["prompts_withheld"].as_u64();
+    let dropped = serde_json::from_value::<Option<DroppedPrompts>>(manifest["prompts_dropped"].clone()).ok();
+    let known = PromptIdentity::of(spec, withheld.map(|_| 0), dropped.flatten().as_ref());
+    match known.filter(|_| !manifest["prompts"]["sha256"].is_null()) {
+        Some(known) => {
+            let computed = json!({"description": known.as_str(), "sha256": known.sha256()});
+            differences.compare(&format!("{MANIFEST}/prompts"), &manifest["prompts"], &computed);
+        }
+        None => verdict
+            .not_checked
+            .push("the prompts, which are withheld from whoever had the bundle, or were dropped".to_owned()),
+    }
+}
+
+fn what_is_never_checked(read: &Report, differences: &Differences, verdict: &mut Verdict) {
+    let mut add = |what: &str| verdict.not_checked.push(what.to_owned());
+    if read.outputs.is_none() {
+        add("the answers: their tokens are withheld from whoever had the bundle, or not known");
+    }
+    if read.compute.flops_total.is_some() {
+        add("FLOPs and bytes of each rank and cycle, which take the model's files (their sums are checked)");
+    }
+    add("the experiment's part of the host's energy, energy by phase, and memory, which take the meter's own readings");
+    if !differences.unknown.is_empty() {
+        let names: Vec<&str> = differences.unknown.iter().map(String::as_str).collect();
+        add(&format!("{}, which this version does not know", names.join(", ")));
+    }
+}
+
+fn read_json<T: DeserializeOwned>(name: &str, content: &[u8], verdict: &mut Verdict) -> Option<T> {
+    let read = serde_json::from_slice(content);
+    read.map_err(|error| verdict.damage.push(format!("{name} is no JSON: {error}")))
+        .ok()
+}
+
+fn typed<T: DeserializeOwned>(name: &str, value: &Value, verdict: &mut Verdict) -> Option<T> {
+    let read = T::deserialize(value);
+    read.map_err(|error| {
+        verdict
+            .damage
+            .push(format!("{name} is not as a server answers it: {error}"));
+    })
+    .ok()
+}
+
+/// They are kept as what they are read into.
+fn without_requests(mut value: Value) -> Value {
+    value["requests"] = Value::Null;
+    value
+}
+
+fn without_output_differs(report: &mut Value) {
+    if let Some(warnings) = report.pointer_mut("/validation/warnings").and_then(Value::as_array_mut) {
+        warnings.retain(|warning| warning["code"] != "output_differs");
+    }
+}
+
+fn without_messages(report: &mut Value) {
+    let warnings = report.pointer_mut("/validation/warnings").and_then(Value::as_array_mut);
+    for warning in warnings.into_iter().flatten() {
+        warning["message"] = Value::Null;
+    }
+}

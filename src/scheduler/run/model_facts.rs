@@ -1,0 +1,63 @@
+//! What a result says of the model that was run: by the hashes of its files it can be had again.
+
+use std::path::{Path, PathBuf};
+
+use super::digests::DigestCache;
+use crate::scheduler::models::LocatedModel;
+use joulemark_experiment::report::ModelFacts;
+use joulemark_flops::model_files::ModelFormat;
+
+/// Files beside the weights that decide which tokens go in and come out.
+const TEXTS: [&str; 11] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "config.json",
+    "generation_config.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+];
+
+/// Returns what there is to say of a model, with the hash of each of its files that was not hashed before.
+pub async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts {
+    let Some(files) = model.files.clone() else {
+        return ModelFacts {
+            format: None,
+            architecture: None,
+            parameters_total: None,
+            sha256: Vec::new(),
+            texts_sha256: Vec::new(),
+        };
+    };
+    let format = match files.format {
+        ModelFormat::Gguf => "gguf",
+        ModelFormat::Safetensors => "safetensors",
+    };
+    let texts = match files.format {
+        // They are within the weight file.
+        ModelFormat::Gguf => Vec::new(),
+        ModelFormat::Safetensors => texts_beside(&files.files),
+    };
+    let digests = digests.clone();
+    let weights = files.files.clone();
+    let hashed = tokio::task::spawn_blocking(move || (digests.compute(&weights), digests.compute(&texts)));
+    let (sha256, texts_sha256) = hashed.await.unwrap_or_default();
+    ModelFacts {
+        format: Some(format.to_owned()),
+        architecture: Some(files.architecture),
+        parameters_total: files.parameters_total,
+        sha256,
+        texts_sha256,
+    }
+}
+
+/// Lists those of the files that are there.
+fn texts_beside(weights: &[PathBuf]) -> Vec<PathBuf> {
+    let folder = weights.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let paths = TEXTS.iter().map(|name| folder.join(name));
+    paths.filter(|path| path.is_file()).collect()
+}
