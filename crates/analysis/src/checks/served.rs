@@ -139,6 +139,9 @@ mod tests {
         let failed = |reason| FailedRequest {
             prompt_index: 0,
             reason,
+            due_monotonic_sec: None,
+            sent_monotonic_sec: None,
+            ended_monotonic_sec: None,
         };
         let mut cycle = rank_cycle(0, 0, 0.0, 10.0);
         cycle.failed_requests = vec![
