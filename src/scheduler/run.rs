@@ -27,4 +27,5 @@ pub mod running;
 pub mod server;
 mod server_processes;
 pub mod settle;
+mod steady;
 mod sureness;

@@ -5,6 +5,7 @@ mod metrics;
 mod origin;
 mod phases;
 mod row;
+mod steady;
 mod submission;
 
 use super::column::{Column, held, text};
@@ -16,7 +17,7 @@ pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
 /// finds the others where they were.
-const ADDED: [&str; 58] = [
+const ADDED: [&str; 67] = [
     "output_throughput",
     "output_throughput_cycle_sd",
     "mean_ttft_ms_cycle_sd",
@@ -75,6 +76,15 @@ const ADDED: [&str; 58] = [
     "load",
     "slo",
     "goodput",
+    "steady_state_duration_sec",
+    "steady_state_why_none",
+    "steady_state_total_energy_uncertainty_j",
+    "steady_state_output_throughput",
+    "steady_state_tokens_per_second",
+    "steady_state_mean_ttft_ms",
+    "steady_state_mean_tpot_ms",
+    "steady_state_total_energy_j",
+    "steady_state_joules_per_output_token",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.
@@ -94,6 +104,7 @@ pub fn columns_with(table: &[Metric], fields: &[Field<Spec>]) -> Vec<Column<Expe
         energy.into_iter().flat_map(of).collect(),
         baselines::columns(),
         phases::columns(),
+        steady::columns(table),
         of(Group::Compute),
         vec![roofline_device()],
         of(Group::Roofline),

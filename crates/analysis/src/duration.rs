@@ -409,7 +409,7 @@ mod tests {
             is_paced: true,
             ..run()
         };
-        let unlike = estimate(&of_load(open(4.0, 10), 10.0, 50.0), &[run.clone()]);
+        let unlike = estimate(&of_load(open(4.0, 10), 10.0, 50.0), std::slice::from_ref(&run));
         assert!(unlike.reason.unwrap().ends_with("another load"));
         // Three times the requests last three times as long, with answers of twice the length as well.
         let more = estimate(&of_load(open(2.0, 30), 30.0, 100.0), &[run]);

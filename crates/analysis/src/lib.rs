@@ -26,6 +26,7 @@ mod report;
 mod resample;
 mod sources;
 pub mod statistics;
+mod steady;
 mod sums;
 mod windows;
 
@@ -43,4 +44,5 @@ pub use phases::{PassStretches, RankPhase, phase_energy, stretches};
 pub use repetition::{figure, relative_ci};
 pub use report::{ReportInput, report};
 pub use resample::resample;
+pub use steady::{RankRequests, SteadyPart, steady_inference, steady_window};
 pub use windows::{hull, union_sec};

@@ -3,6 +3,7 @@ use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
 use super::offered::{offered, set_goodput};
 use super::repetition::{request_percentiles, statistics};
+use super::steady::{SteadyPart, steady_state};
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{CycleStart, ModelFacts, Report, StopReport, Timing};
 use joulemark_experiment::{Spec, Warning, WarningCode};
@@ -29,6 +30,8 @@ pub struct ReportInput<'a> {
     pub cycle_starts: Vec<CycleStart>,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
+    /// The part of each cycle in which the load was full.
+    pub steady: Vec<SteadyPart>,
     pub model: ModelFacts,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
@@ -65,6 +68,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
         load_report: Some(offered),
+        steady_state: steady_state(input.spec, input.steady, input.idle).map(Box::new),
         warm_ups: input.warm_ups,
         cycle_starts: input.cycle_starts,
         stop: input.stop,
@@ -156,6 +160,7 @@ mod tests {
             warm_ups: Vec::new(),
             cycle_starts: Vec::new(),
             stop: None,
+            steady: Vec::new(),
             model: ModelFacts {
                 format: None,
                 architecture: None,

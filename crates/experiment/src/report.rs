@@ -2,6 +2,7 @@
 //! arithmetic is `analysis`' business.
 
 mod offered;
+mod steady;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use joulemark_measurement::{
 };
 
 pub use offered::{LoadKind, OfferedReport, TimeSpread};
+pub use steady::{SteadyCycle, SteadyMethod, SteadyState};
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -244,6 +246,9 @@ pub struct Report {
     /// What was offered, and whether the engine kept up; null in results of before this was told.
     #[serde(default)]
     pub load_report: Option<OfferedReport>,
+    /// The part of the cycles in which the load was full; null in results of before this was told.
+    #[serde(default)]
+    pub steady_state: Option<Box<SteadyState>>,
     /// How the stop rule ended the cycles; null without one.
     #[serde(default)]
     pub stop: Option<StopReport>,

@@ -73,17 +73,6 @@ pub fn schedule(spec: &Spec, rank: u32, cycle: u32) -> Option<Schedule> {
     }
 }
 
-/// Returns how many requests of a closed load each rank has in flight; those left over go to the first ranks.
-pub fn concurrency_of(spec: &Spec, rank: u32) -> usize {
-    let concurrency = match &spec.load {
-        Some(Load::Closed { closed }) => {
-            closed.concurrency / spec.num_processes + u32::from(rank < closed.concurrency % spec.num_processes)
-        }
-        _ => spec.batch_size,
-    };
-    concurrency as usize
-}
-
 fn all_due_sec(open: &OpenLoad, cycle: u32) -> impl Iterator<Item = f64> + use<> {
     let most_sec = open.duration_sec.unwrap_or(f64::INFINITY);
     let most = open.most_requests() as usize;
@@ -311,8 +300,8 @@ mod tests {
         assert_eq!(
             (
                 schedule(&closed, 0, 0),
-                concurrency_of(&closed, 0),
-                concurrency_of(&closed, 1)
+                closed.concurrency_of_rank(0),
+                closed.concurrency_of_rank(1)
             ),
             (None, 3, 2)
         );

@@ -37,6 +37,9 @@ pub fn table_with(metrics: &[Metric], results: &Value) -> String {
         }
         text.push('\n');
     }
+    if let Some(why) = results["steady_state"]["why_none"].as_str() {
+        let _ = writeln!(text, "no steady state: {why}\n");
+    }
     text.push_str(&checks(results));
     text.push_str(&sources(results));
     text.push_str(&warnings(results));

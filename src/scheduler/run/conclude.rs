@@ -3,6 +3,7 @@ use super::driven::{Driven, RankPass};
 use super::engine_pids::EnginePids;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;
+use super::steady::steady_parts;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
 use joulemark_experiment::report::{ModelFacts, Report, Timing};
@@ -64,6 +65,7 @@ impl Measured<'_> {
             warm_ups: driven.warm_up_reports.clone(),
             cycle_starts: driven.cycle_starts.clone(),
             stop: driven.stop,
+            steady: steady_parts(self, driven, &idle[0]),
             model: ran_on.model,
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, driven, self.claimed_at, finished_at),
