@@ -7,6 +7,7 @@ pub mod conclude;
 mod cooling;
 pub mod crash_note;
 pub mod digests;
+mod disturbed;
 pub mod drive;
 mod driven;
 pub mod engine;

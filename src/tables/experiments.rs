@@ -17,7 +17,7 @@ pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
 /// finds the others where they were.
-const ADDED: [&str; 67] = [
+const ADDED: [&str; 71] = [
     "output_throughput",
     "output_throughput_cycle_sd",
     "mean_ttft_ms_cycle_sd",
@@ -85,6 +85,10 @@ const ADDED: [&str; 67] = [
     "steady_state_mean_tpot_ms",
     "steady_state_total_energy_j",
     "steady_state_joules_per_output_token",
+    "process_per_cycle",
+    "repeat_disturbed",
+    "disturbed_cycles",
+    "repeated_cycles",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.

@@ -173,8 +173,10 @@ impl PastRun {
         let timing = &report.timing;
         let measured = timing.measuring_sec + timing.warm_up_sec + timing.idle_baseline_sec + timing.cooldown_sec;
         let output_tokens = report.inference.output_tokens.filter(|tokens| *tokens > 0)? as f64;
-        let shape = RunShape::of(spec);
+        let mut shape = RunShape::of(spec);
         shape.requests?;
+        // A stop rule, or what was repeated, makes it another number than was asked for.
+        shape.num_cycles = report.cycles.len().max(1) as f64;
         let run = Self {
             shape,
             cpu_model: report.machine.cpu_model.clone(),

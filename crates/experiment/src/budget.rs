@@ -45,7 +45,7 @@ impl Spec {
                 input.saturating_add(output).saturating_mul(self.passes().unwrap_or(1))
             }
         };
-        of_a_cycle.saturating_mul(u64::from(self.num_cycles))
+        of_a_cycle.saturating_mul(u64::from(self.num_cycles) + u64::from(self.repeat_disturbed))
     }
 
     /// Returns the bounds of all prompts' tokens, put together by `fold`: their sum, or the largest.

@@ -2,6 +2,7 @@
 //! arithmetic is `analysis`' business.
 
 mod offered;
+mod repetition;
 mod steady;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use joulemark_measurement::{
 };
 
 pub use offered::{LoadKind, OfferedReport, TimeSpread};
+pub use repetition::{DisturbedCycle, RepetitionLevel, RepetitionReport};
 pub use steady::{SteadyCycle, SteadyMethod, SteadyState};
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
@@ -249,6 +251,9 @@ pub struct Report {
     /// The part of the cycles in which the load was full; null in results of before this was told.
     #[serde(default)]
     pub steady_state: Option<Box<SteadyState>>,
+    /// What was repeated, and which cycles others disturbed; null in results of before this was told.
+    #[serde(default)]
+    pub repetition: Option<RepetitionReport>,
     /// How the stop rule ended the cycles; null without one.
     #[serde(default)]
     pub stop: Option<StopReport>,
@@ -265,6 +270,18 @@ pub struct Report {
     /// there were any.
     #[serde(default)]
     pub request_percentiles: BTreeMap<String, RequestPercentile>,
+}
+
+impl Report {
+    /// Returns the cycles that statistics are over.
+    pub fn cycles_of_statistics(&self) -> Vec<CycleReport> {
+        let left_out = self
+            .repetition
+            .as_ref()
+            .map(|repetition| &repetition.left_out_of_statistics);
+        let is_in = |cycle: &&CycleReport| !left_out.is_some_and(|left_out| left_out.contains(&cycle.cycle));
+        self.cycles.iter().filter(is_in).cloned().collect()
+    }
 }
 
 /// The model that was really run.

@@ -174,6 +174,7 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
         batch_check: loaded.batch_check,
         layers: loaded.layers,
         paged_cache_tokens: loaded.paged_cache_tokens,
+        cycle: None,
     };
     reporter.send(&Report::Loaded {
         load: Box::new(load),

@@ -116,6 +116,7 @@ mod tests {
             batch_check: None,
             layers: Vec::new(),
             paged_cache_tokens: None,
+            cycle: None,
             eos: None,
         }
     }

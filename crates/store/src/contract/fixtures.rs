@@ -213,6 +213,7 @@ pub fn report() -> Report {
         batch_steps: None,
         load_report: None,
         steady_state: None,
+        repetition: None,
         stop: None,
         warm_ups: Vec::new(),
         cycle_starts: Vec::new(),
