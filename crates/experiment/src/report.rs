@@ -155,6 +155,18 @@ pub struct MetricStatistics {
     pub combined_low: Option<f64>,
     /// Upper end of both together.
     pub combined_high: Option<f64>,
+    /// Of a ratio of two figures that add up over cycles: the ratio of their sums, as the metric itself is. Null for any other.
+    #[serde(default)]
+    pub ratio_of_sums: Option<f64>,
+    /// Lower end of its interval, by the bootstrap of whole cycles, from 20 of them; the mean's is that of the cycles' own ratios.
+    #[serde(default)]
+    pub ratio_ci_low: Option<f64>,
+    /// Upper end of the ratio's interval.
+    #[serde(default)]
+    pub ratio_ci_high: Option<f64>,
+    /// How the ratio's interval was computed; null without one.
+    #[serde(default)]
+    pub ratio_ci_method: Option<CiMethod>,
 }
 
 /// How the interval of a mean was computed.
