@@ -127,6 +127,7 @@ impl Runner for Served {
             self.counter.add(u64::from(tokens.saturating_sub(counted)));
             counted = counted.max(tokens);
         };
+        let sent = Monotonic::now();
         let answered = self.client.ask(&request, timeout, count).await;
         if let Ok(answer) = &answered {
             self.lag
@@ -149,6 +150,9 @@ impl Runner for Served {
                 Ok(Outcome::Failed(FailedRequest {
                     prompt_index: turn.index,
                     reason: failure.reason,
+                    due_monotonic_sec: None,
+                    sent_monotonic_sec: Some(sent.as_sec()),
+                    ended_monotonic_sec: Some(Monotonic::now().as_sec()),
                 }))
             }
         }

@@ -5,6 +5,7 @@ mod metrics;
 mod origin;
 mod phases;
 mod row;
+mod steady;
 mod submission;
 
 use super::column::{Column, held, text};
@@ -75,6 +76,19 @@ const ADDED: &[&str] = &[
     "load",
     "slo",
     "goodput",
+    "steady_state_duration_sec",
+    "steady_state_why_none",
+    "steady_state_total_energy_uncertainty_j",
+    "steady_state_output_throughput",
+    "steady_state_tokens_per_second",
+    "steady_state_mean_ttft_ms",
+    "steady_state_mean_tpot_ms",
+    "steady_state_total_energy_j",
+    "steady_state_joules_per_output_token",
+    "process_per_cycle",
+    "repeat_disturbed",
+    "disturbed_cycles",
+    "repeated_cycles",
     "power_limit_w",
     "gpu_clock_mhz",
     "memory_clock_mhz",
@@ -98,6 +112,7 @@ pub fn columns_with(table: &[Metric], fields: &[Field<Spec>]) -> Vec<Column<Expe
         energy.into_iter().flat_map(of).collect(),
         baselines::columns(),
         phases::columns(),
+        steady::columns(table),
         of(Group::Compute),
         vec![roofline_device()],
         of(Group::Roofline),

@@ -245,3 +245,65 @@ async fn what_waits_for_an_engine_waits_as_long_as_a_queue_before_it_does() {
         "{waited_ms} of {expected_ms}: {offered:#}"
     );
 }
+
+#[tokio::test]
+async fn the_part_in_which_the_load_is_full_stands_beside_the_whole() {
+    let server = Server::start();
+    let asked = with(json!({"prompts": {"dataset": "short-32", "count": 12}, "load": {"closed": {"concurrency": 3}}}));
+    let (id, closed) = results(&server, &asked).await;
+    let steady = &closed["steady_state"];
+    assert_eq!(
+        (&steady["method"], &steady["why_none"]),
+        (&json!("full_concurrency"), &Value::Null)
+    );
+    let processes = server.processes(&id).await;
+    for (cycle, pass) in steady["cycles"]
+        .as_array()
+        .expect("cycles")
+        .iter()
+        .zip(processes["items"].as_array().expect("a list"))
+    {
+        let sec = |name: &str| number(&pass["window"][name]);
+        let (begin, end) = (
+            number(&cycle["begin_monotonic_sec"]),
+            number(&cycle["end_monotonic_sec"]),
+        );
+        assert!(
+            sec("start_monotonic_sec") <= begin && begin < end && end <= sec("end_monotonic_sec"),
+            "{cycle:#}"
+        );
+        assert!(
+            (number(&cycle["share_of_cycle"])
+                - (end - begin) / (sec("end_monotonic_sec") - sec("start_monotonic_sec")))
+            .abs()
+                < 1e-9
+        );
+        // The last two of twelve answers come while it drains; the tenth, at whose end it does, has its last token then.
+        let tokens = number(&cycle["inference"]["output_tokens"]);
+        assert!((45.0..=50.0).contains(&tokens), "{cycle:#}");
+    }
+    assert!(number(&steady["energy"]["duration_sec"]) < number(&closed["energy"]["duration_sec"]));
+    assert!(steady["energy"]["total_energy_uncertainty_j"].is_number(), "{steady:#}");
+    assert!(
+        steady["efficiency"]["joules_per_output_token"].is_number() && steady["efficiency"]["flop_per_token"].is_null()
+    );
+    let (_, row) = server.get(&format!("/v1/experiments/{id}/export?format=jsonl")).await;
+    let row: Value = serde_json::from_str(row.as_str().expect("a line")).expect("a line of JSON");
+    assert_eq!(row["steady_state_total_energy_j"], steady["energy"]["total_energy_j"]);
+    assert_eq!(row["steady_state_why_none"], Value::Null);
+    // Too few, and saturated.
+    let few = json!({"open": {"rate_per_sec": 100.0, "requests": 10}});
+    let (_, few) = results(&server, &with(json!({"load": few, "num_cycles": 1}))).await;
+    let steady = &few["steady_state"];
+    assert_eq!(
+        (&steady["method"], &steady["inference"], &steady["energy"]),
+        (&json!("mser5"), &Value::Null, &Value::Null)
+    );
+    assert!(
+        steady["why_none"]
+            .as_str()
+            .expect("a reason")
+            .contains("it takes 50 answered requests"),
+        "{steady:#}"
+    );
+}

@@ -32,6 +32,7 @@ mod exposition;
 mod faults;
 mod flops;
 mod flops_inputs;
+mod fresh_processes;
 mod front;
 mod fronted;
 mod fronted_hostile;

@@ -13,7 +13,7 @@ pub fn complete_report(report: &mut Report) {
     report.cycles.iter_mut().for_each(complete_cycle);
     report.cycle_sd = cycle_spread(&report.cycles);
     if report.statistics.is_empty() {
-        report.statistics = statistics(&report.cycles);
+        report.statistics = statistics(&report.cycles_of_statistics());
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::statistics::median;
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{
-    Device, Distribution, DurationEstimate, DurationMethod, FpPrecision, PromptLine, Prompts, Spec,
+    ClosedLoad, Device, Distribution, DurationEstimate, DurationMethod, FpPrecision, Load, PromptLine, Prompts, Spec,
 };
 
 /// Of the past runs no more than the newest so many.
@@ -28,6 +28,7 @@ pub struct RunShape {
     distribution: Distribution,
     gpu_count: u32,
     batch_size: u32,
+    load: Load,
     quantization: Option<String>,
     fp_precision: FpPrecision,
     prompts: PromptLength,
@@ -56,6 +57,7 @@ impl RunShape {
             distribution: spec.distribution,
             gpu_count: spec.gpu_count.max(spec.gpus.len() as u32),
             batch_size: spec.batch_size,
+            load: load_without_amount(spec),
             quantization: spec.quantization.clone(),
             fp_precision: spec.fp_precision,
             prompts: prompt_length(spec),
@@ -79,6 +81,7 @@ impl RunShape {
                 "number of processes",
             ),
             (self.batch_size != other.batch_size, "batch size"),
+            (self.load != other.load, "load"),
             (
                 (&self.quantization, self.fp_precision) != (&other.quantization, other.fp_precision),
                 "precision",
@@ -112,6 +115,24 @@ fn max_output_tokens(spec: &Spec) -> f64 {
     })
 }
 
+/// Returns what is offered, whatever its seed and for however long: that is an amount.
+fn load_without_amount(spec: &Spec) -> Load {
+    let mut load = spec.load.clone().unwrap_or(Load::Closed {
+        closed: ClosedLoad {
+            concurrency: spec.batch_size * spec.num_processes,
+        },
+    });
+    match &mut load {
+        Load::Closed { .. } => {}
+        Load::Open { open } => (open.seed, open.duration_sec, open.requests) = (0, None, None),
+        Load::Replay { replay } => {
+            replay.requests = None;
+            replay.due_sec.clear();
+        }
+    }
+    load
+}
+
 fn prompt_length(spec: &Spec) -> PromptLength {
     if let (Some(file), Some(sha256)) = (&spec.prompt_source, &spec.prompt_source_sha256) {
         return PromptLength::OfSet(format!("{file} {sha256}"));
@@ -138,6 +159,8 @@ pub struct PastRun {
     cpu_model: Option<String>,
     gpu_names: Vec<String>,
     output_tokens: f64,
+    /// Whether its cycles lasted for as long as requests came, however long answers were: an open load that was kept up with.
+    is_paced: bool,
     measuring_sec: f64,
     warm_up_sec: f64,
     /// Loading, starting and summing up.
@@ -150,13 +173,20 @@ impl PastRun {
         let timing = &report.timing;
         let measured = timing.measuring_sec + timing.warm_up_sec + timing.idle_baseline_sec + timing.cooldown_sec;
         let output_tokens = report.inference.output_tokens.filter(|tokens| *tokens > 0)? as f64;
-        let shape = RunShape::of(spec);
+        let mut shape = RunShape::of(spec);
         shape.requests?;
+        // A stop rule, or what was repeated, makes it another number than was asked for.
+        shape.num_cycles = report.cycles.len().max(1) as f64;
         let run = Self {
             shape,
             cpu_model: report.machine.cpu_model.clone(),
             gpu_names: report.machine.gpu_names.clone(),
             output_tokens,
+            is_paced: spec.is_open_load()
+                && report
+                    .load_report
+                    .as_ref()
+                    .is_some_and(|load| load.saturated != Some(true)),
             measuring_sec: timing.measuring_sec,
             warm_up_sec: timing.warm_up_sec,
             other_sec: (timing.total_sec - measured).max(0.0),
@@ -173,10 +203,14 @@ impl PastRun {
         let expected_each = (share * shape.max_output_tokens)
             .max(shape.min_output_tokens)
             .min(shape.max_output_tokens);
-        let measuring = self.measuring_sec * (expected_each * requests * shape.num_cycles) / self.output_tokens;
+        let amount = requests * shape.num_cycles;
+        let measuring = match self.is_paced {
+            true => self.measuring_sec * amount / own_requests,
+            false => self.measuring_sec * (expected_each * amount) / self.output_tokens,
+        };
         let longer = expected_each / tokens_each;
         let warm_up = match self.shape.warmup_iterations {
-            0.0 => shape.warmup_iterations * measuring / (requests * shape.num_cycles).max(1.0),
+            0.0 => shape.warmup_iterations * measuring / amount.max(1.0),
             iterations => self.warm_up_sec * longer * shape.warmup_iterations / iterations,
         };
         let cooling_down = shape.cooldown_sec * (shape.num_cycles - 1.0);
@@ -259,6 +293,12 @@ mod tests {
 
     use super::*;
 
+    fn closed(concurrency: u32) -> Load {
+        Load::Closed {
+            closed: ClosedLoad { concurrency },
+        }
+    }
+
     fn shape(requests: f64, max_output_tokens: f64) -> RunShape {
         RunShape {
             device: Device::Cpu,
@@ -266,6 +306,7 @@ mod tests {
             distribution: Distribution::Shard,
             gpu_count: 0,
             batch_size: 1,
+            load: closed(1),
             quantization: None,
             fp_precision: FpPrecision::Auto,
             prompts: PromptLength::Tokens(100.0),
@@ -286,6 +327,7 @@ mod tests {
             cpu_model: Some("a CPU".to_owned()),
             gpu_names: Vec::new(),
             output_tokens: 1000.0,
+            is_paced: false,
             measuring_sec: 20.0,
             warm_up_sec: 1.0,
             other_sec: 5.0,
@@ -345,6 +387,35 @@ mod tests {
                 .unwrap()
                 .contains("how many prompts")
         );
+    }
+
+    #[test]
+    fn runs_of_another_load_say_nothing_and_those_of_the_same_are_scaled_by_requests() {
+        let of = |load: serde_json::Value| {
+            let mut spec = crate::fixtures::spec(2, 1);
+            spec.load = Some(serde_json::from_value(load).expect("a load"));
+            RunShape::of(&spec).load
+        };
+        let open = |rate: f64, requests: u32| {
+            of(serde_json::json!({"open": {"rate_per_sec": rate, "requests": requests, "seed": requests}}))
+        };
+        assert_eq!(RunShape::of(&crate::fixtures::spec(2, 1)).load, closed(2));
+        assert_eq!(open(2.0, 10), open(2.0, 30));
+        assert_ne!(open(2.0, 10), open(4.0, 10));
+        let of_load = |load: Load, requests: f64, tokens: f64| RunShape {
+            load,
+            ..shape(requests, tokens)
+        };
+        let run = PastRun {
+            shape: of_load(open(2.0, 10), 10.0, 50.0),
+            is_paced: true,
+            ..run()
+        };
+        let unlike = estimate(&of_load(open(4.0, 10), 10.0, 50.0), std::slice::from_ref(&run));
+        assert!(unlike.reason.unwrap().ends_with("another load"));
+        // Three times the requests last three times as long, with answers of twice the length as well.
+        let more = estimate(&of_load(open(2.0, 30), 30.0, 100.0), &[run]);
+        assert_eq!(more.duration_sec, Some(5.0 + 2.0 + 2.0 + 60.0));
     }
 
     #[test]

@@ -168,6 +168,7 @@ pub fn load(rank: u32) -> LoadReport {
         batch_check: None,
         layers: Vec::new(),
         paged_cache_tokens: None,
+        cycle: None,
         eos: None,
     }
 }

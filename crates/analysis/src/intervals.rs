@@ -8,7 +8,7 @@ mod order;
 mod outliers;
 mod student;
 
-pub use bca::bca;
+pub use bca::{bca, ratio_bca};
 pub use dependence::{effective_n, lag1_autocorrelation};
 pub use mean::{FEWEST_FOR_BOOTSTRAP, mean_interval};
 pub use order::{
@@ -59,6 +59,33 @@ mod tests {
             // From 2,000 resamples in place of 100,000, and not expanded.
             let width = of_bca.1 - of_bca.0;
             is(bca::of_tail(&values, 0.025).expect("enough"), of_bca, 0.06 * width);
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Ratio {
+        name: String,
+        above: Vec<f64>,
+        below: Vec<f64>,
+        ratio: f64,
+        bca: Interval,
+    }
+
+    #[test]
+    fn intervals_of_ratios_are_those_of_scipy() {
+        let cases: Vec<Ratio> = serde_json::from_str(include_str!("../testdata/ratios.json")).expect("JSON");
+        assert!(cases.len() > 2);
+        for of in cases {
+            let found = bca::ratio_of_tail(&of.above, &of.below, 0.025).expect("enough");
+            let off = (found.0 - of.bca.0).abs().max((found.1 - of.bca.1).abs());
+            assert!(
+                off <= 0.06 * (of.bca.1 - of.bca.0),
+                "{}: {found:?} is not {:?}",
+                of.name,
+                of.bca
+            );
+            let expanded = ratio_bca(&of.above, &of.below).expect("enough");
+            assert!(expanded.0 < found.0 && found.0 < of.ratio && of.ratio < found.1 && found.1 < expanded.1);
         }
     }
 }

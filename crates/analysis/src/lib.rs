@@ -30,6 +30,7 @@ mod resample;
 pub mod search;
 mod sources;
 pub mod statistics;
+mod steady;
 mod sums;
 mod windows;
 
@@ -48,4 +49,5 @@ pub use phases::{PassStretches, RankPhase, phase_energy, stretches};
 pub use repetition::{figure, relative_ci};
 pub use report::{ReportInput, report};
 pub use resample::resample;
+pub use steady::{RankRequests, SteadyPart, steady_inference, steady_window};
 pub use windows::{hull, union_sec};

@@ -9,7 +9,7 @@ use super::sums::ratio;
 use joulemark_experiment::report::{LoadKind, OfferedReport, TimeSpread};
 use joulemark_experiment::{Load, Slo, Spec};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
-use joulemark_measurement::{RankCycle, RequestMeasurement};
+use joulemark_measurement::{FailedRequest, RankCycle, RequestMeasurement};
 
 /// Parts of the time in which requests came, over which the backlog is compared.
 const PARTS: usize = 10;
@@ -135,10 +135,15 @@ fn stays(cycles: &[RankCycle]) -> BTreeMap<u32, Vec<Stay>> {
             let due = request.due_monotonic_sec?;
             Some((due - start, request.completed_monotonic_sec - start))
         };
-        stays
-            .entry(cycle.cycle)
-            .or_default()
-            .extend(cycle.requests.iter().filter_map(stay));
+        // What a server that has too much to do turned away is never done; what failed otherwise was with it until then.
+        let failed = |request: &FailedRequest| {
+            let ended = request.ended_monotonic_sec.filter(|_| !request.reason.is_overload());
+            let left = ended.map_or(f64::INFINITY, |ended| ended - start);
+            Some((request.due_monotonic_sec? - start, left))
+        };
+        let of_cycle = stays.entry(cycle.cycle).or_default();
+        of_cycle.extend(cycle.requests.iter().filter_map(stay));
+        of_cycle.extend(cycle.failed_requests.iter().filter_map(failed));
     }
     stays
 }
@@ -278,6 +283,46 @@ mod tests {
         );
         assert!((cycles[0].requests[0].ttft_ms.expect("a token") - 750.0).abs() < 1e-6);
         assert!((cycles[0].requests[0].e2e_ms() - 850.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn requests_that_fail_were_offered_and_those_turned_away_are_left_undone() {
+        use joulemark_measurement::RequestFailure;
+        let mut spec = spec(1, 1);
+        let mut cycle = rank_cycle(0, 0, 0.0, 100.0);
+        let answered = |at: f64| request(0, 5, &[at + 0.1, at + 0.2], at).since(Monotonic::from_sec(at), 0.0);
+        let failed = |at: f64, reason| FailedRequest {
+            prompt_index: 0,
+            reason,
+            due_monotonic_sec: Some(at),
+            sent_monotonic_sec: Some(at),
+            ended_monotonic_sec: Some(at + 0.1),
+        };
+        cycle.requests = (0..50).map(|at| answered(f64::from(2 * at))).collect();
+        let of = |spec: &Spec, cycle: &RankCycle, reason| {
+            let mut cycle = cycle.clone();
+            cycle.failed_requests = (0..50).map(|at| failed(f64::from(2 * at + 1), reason)).collect();
+            let cycles = [cycle];
+            offered(spec, &cycles, &aggregate(&cycles, &[]))
+        };
+        open(&mut spec);
+        if let Some(Load::Open { open }) = &mut spec.load {
+            (open.duration_sec, open.requests) = (None, Some(100));
+        }
+        let turned_away = of(&spec, &cycle, RequestFailure::TooManyRequests);
+        // The last one came after 99 s.
+        assert_eq!(
+            (turned_away.requests, turned_away.offered_per_sec, turned_away.saturated),
+            (100, Some(100.0 / 99.0), Some(true))
+        );
+        let broken = of(&spec, &cycle, RequestFailure::ErrorEvent);
+        assert_eq!((broken.requests, broken.saturated), (100, Some(false)));
+        cycle.requests.clear();
+        let nothing_else = of(&spec, &cycle, RequestFailure::TimedOut);
+        assert_eq!(
+            (nothing_else.offered_per_sec, nothing_else.saturated),
+            (Some(50.0 / 99.0), Some(true))
+        );
     }
 
     #[test]

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::intervals::{
-    FEWEST_FOR_BOOTSTRAP, effective_n, lag1_autocorrelation, mean_interval, median_interval, needed_for_bound,
-    needed_for_interval, outliers, percentile_interval, upper_bound,
+    FEWEST_FOR_BOOTSTRAP, Interval, effective_n, lag1_autocorrelation, mean_interval, median_interval,
+    needed_for_bound, needed_for_interval, outliers, percentile_interval, ratio_bca, upper_bound,
 };
 use crate::metrics::{Figures, Metric, Read, all, find};
 use crate::statistics::{mean, median, percentile, standard_deviation};
+use crate::sums::ratio;
 use joulemark_experiment::report::{CiMethod, CycleReport, MetricStatistics, RequestPercentile};
 use joulemark_measurement::{EnergyMetrics, RankCycle, RequestMeasurement};
 
@@ -35,6 +36,7 @@ pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<Metri
     let of_median = median_interval(&values);
     let instrument = instrument_uncertainty(metric, cycles, center);
     let combined = |end: f64| instrument.map(|of_meter| (end - center).hypot(of_meter));
+    let ratio = ratio_of_sums(metric, cycles);
     Some(MetricStatistics {
         n: values.len() as u32,
         mean: center,
@@ -56,6 +58,10 @@ pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<Metri
         instrument_uncertainty: instrument,
         combined_low: interval.and_then(|(low, _)| Some(center - combined(low)?)),
         combined_high: interval.and_then(|(_, high)| Some(center + combined(high)?)),
+        ratio_of_sums: ratio.map(|(ratio, _)| ratio),
+        ratio_ci_low: ratio.and_then(|(_, interval)| Some(interval?.0)),
+        ratio_ci_high: ratio.and_then(|(_, interval)| Some(interval?.1)),
+        ratio_ci_method: ratio.and_then(|(_, interval)| interval.map(|_| CiMethod::BcaBootstrap)),
     })
 }
 
@@ -80,6 +86,23 @@ pub(crate) fn over_experiments(metric: &Metric, each: &[Vec<CycleReport>]) -> Op
         combined_high: interval.and_then(|(_, high)| Some(center + combined(high)?)),
         ..whole
     })
+}
+
+/// Returns the ratio of sums over cycles that a metric is, and its interval where there are cycles enough; `None` for a metric that is
+/// none.
+fn ratio_of_sums(metric: &Metric, cycles: &[CycleReport]) -> Option<(f64, Option<Interval>)> {
+    let [above, below] = metric.parts()[..] else {
+        return None;
+    };
+    let is_ratio = metric.formula == Some(format!("`{above}` / `{below}`").as_str());
+    let of_part = |name: &str| -> Option<Vec<f64>> {
+        let part = find(all(), name).filter(|_| is_ratio)?;
+        cycles.iter().map(|cycle| number(part, cycle.into())).collect()
+    };
+    let (above, below) = (of_part(above)?, of_part(below)?);
+    let ratio = ratio(Some(above.iter().sum()), Some(below.iter().sum()))?;
+    let is_enough = cycles.len() >= FEWEST_FOR_BOOTSTRAP;
+    Some((ratio, is_enough.then(|| ratio_bca(&above, &below)).flatten()))
 }
 
 /// Returns half of the 95 % interval of the mean, as a share of the mean; `None` below two values, and where the mean is 0.
@@ -265,6 +288,29 @@ mod tests {
         assert_eq!(of.outliers, [7]);
         assert!(of.median_ci_low < of.median_ci_high && of.effective_n.is_some());
         assert!(of.ci_low.expect("known") < of.mean && of.mean < of.ci_high.expect("known"));
+    }
+
+    #[test]
+    fn a_ratio_of_sums_has_its_own_interval_beside_that_of_the_mean_of_ratios() {
+        let lengths: Vec<f64> = (0..20).map(|cycle| 10.0 + f64::from(cycle % 5)).collect();
+        let found = over(&lengths);
+        // 4 tokens in each cycle.
+        let of = &found["effective_throughput"];
+        assert_eq!(of.ratio_ci_method, Some(CiMethod::BcaBootstrap));
+        assert!(
+            of.ratio_ci_low < of.ratio_of_sums && of.ratio_of_sums < of.ratio_ci_high,
+            "{of:?}"
+        );
+        let of = &found["output_throughput"];
+        assert_eq!(of.ratio_of_sums, Some(80.0 / lengths.iter().sum::<f64>()));
+        assert!(
+            of.mean > 80.0 / lengths.iter().sum::<f64>(),
+            "the mean of rates is another figure"
+        );
+        let few = over(&[10.0, 12.0]);
+        assert_eq!(few["output_throughput"].ratio_of_sums, Some(8.0 / 22.0));
+        assert_eq!(few["output_throughput"].ratio_ci_low, None);
+        assert_eq!(few["inference_time_sec"].ratio_of_sums, None, "it is no ratio");
     }
 
     #[test]

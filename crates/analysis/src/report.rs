@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::baselines::{IdleState, attach};
 use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
@@ -5,12 +7,19 @@ use super::gpu_settings::{GpuSettings, common_limit_w, limit_changed, not_settle
 use super::offered::{offered, set_goodput};
 use super::outputs::outputs;
 use super::repetition::{request_percentiles, statistics};
+use super::steady::{SteadyPart, steady_state};
 use super::{CycleHost, aggregate, validate};
-use joulemark_experiment::report::{CycleStart, ModelFacts, Readings, Report, RunConditions, StopReport, Timing};
+use joulemark_experiment::report::{
+    CycleReport, CycleStart, DisturbedCycle, ModelFacts, Readings, RepetitionLevel, RepetitionReport, Report, RunConditions, StopReport,
+    Timing,
+};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
 };
+
+/// With fewer cycles that nothing disturbed there are no statistics of them.
+const FEWEST_UNDISTURBED: usize = 2;
 
 /// Everything that a finished experiment leaves behind.
 #[derive(Clone, Debug)]
@@ -33,6 +42,10 @@ pub struct ReportInput<'a> {
     pub gpu_settings: GpuSettings,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
+    /// The part of each cycle in which the load was full.
+    pub steady: Vec<SteadyPart>,
+    /// The cycles that others disturbed.
+    pub disturbed: Vec<DisturbedCycle>,
     pub model: ModelFacts,
     pub conditions: Option<Box<RunConditions>>,
     /// Prompts cut to `max_input_tokens`, over all ranks.
@@ -63,10 +76,17 @@ pub fn report(input: ReportInput<'_>) -> Report {
     warnings.extend(not_settled(&input.cycle_starts));
     warnings.extend(limit_changed(&input.gpu_settings.changes));
     warnings.extend(load_warnings(input.spec, &offered));
+    // Each of several processes says the same.
+    let all = std::mem::take(&mut warnings);
+    for warning in all {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
-    let statistics = statistics(&aggregate.cycles);
-    Report {
+    let repetition = repetition(input.spec, &aggregate.cycles, input.disturbed);
+    let mut report = Report {
         inference: aggregate.inference,
         energy: aggregate.energy,
         compute: aggregate.compute,
@@ -78,13 +98,14 @@ pub fn report(input: ReportInput<'_>) -> Report {
         batch_check: nearest_to_bound(&input.loads),
         batch_steps,
         load_report: Some(offered),
+        steady_state: steady_state(input.spec, input.steady, input.idle).map(Box::new),
         warm_ups: input.warm_ups,
         cycle_starts: input.cycle_starts,
         power_limit_w: common_limit_w(&input.gpu_settings.power_limits),
         power_limits: input.gpu_settings.power_limits,
         clocks: input.gpu_settings.clocks,
         stop: input.stop,
-        statistics,
+        statistics: BTreeMap::new(),
         request_percentiles: request_percentiles(input.cycles),
         outputs: outputs(input.cycles),
         conditions: input.conditions,
@@ -92,6 +113,26 @@ pub fn report(input: ReportInput<'_>) -> Report {
         loads: input.loads,
         model: input.model,
         timing: input.timing,
+        repetition: Some(repetition),
+    };
+    report.statistics = statistics(&report.cycles_of_statistics());
+    report
+}
+
+fn repetition(spec: &Spec, cycles: &[CycleReport], disturbed_cycles: Vec<DisturbedCycle>) -> RepetitionReport {
+    let disturbed: Vec<u32> = disturbed_cycles.iter().map(|disturbed| disturbed.cycle).collect();
+    let leaves_enough = cycles.len() >= disturbed.len() + FEWEST_UNDISTURBED;
+    RepetitionReport {
+        level: match spec.process_per_cycle {
+            true => RepetitionLevel::Process,
+            false => RepetitionLevel::Cycle,
+        },
+        disturbed_cycles,
+        repeated_cycles: (cycles.len() as u32).saturating_sub(spec.num_cycles),
+        left_out_of_statistics: match spec.repeat_disturbed > 0 && leaves_enough {
+            true => disturbed,
+            false => Vec::new(),
+        },
     }
 }
 
@@ -119,7 +160,8 @@ fn not_steady(warm_ups: &[WarmUpReport]) -> Option<Warning> {
     let given_up = warm_ups
         .iter()
         .filter(|warm_up| warm_up.ended == WarmUpEnd::MaxIterations);
-    let ranks: Vec<String> = given_up.map(|warm_up| warm_up.rank.to_string()).collect();
+    let ranks: BTreeSet<u32> = given_up.map(|warm_up| warm_up.rank).collect();
+    let ranks: Vec<String> = ranks.iter().map(u32::to_string).collect();
     (!ranks.is_empty()).then(|| Warning {
         code: WarningCode::NotSteady,
         message: format!(
@@ -176,6 +218,8 @@ mod tests {
             cycle_starts: Vec::new(),
             gpu_settings: GpuSettings::default(),
             stop: None,
+            steady: Vec::new(),
+            disturbed: Vec::new(),
             model: ModelFacts {
                 format: None,
                 architecture: None,
@@ -224,6 +268,44 @@ mod tests {
         );
         complete_report(&mut read);
         assert_eq!(read, now);
+    }
+
+    #[test]
+    fn disturbed_cycles_stay_and_are_left_out_of_statistics_where_they_were_to_be_repeated() {
+        let cycles = [0, 1, 2].map(|cycle| {
+            rank_cycle(
+                0,
+                cycle,
+                20.0 * f64::from(cycle),
+                20.0 * f64::from(cycle) + 8.0 + f64::from(cycle),
+            )
+        });
+        let disturbed = |cycle| DisturbedCycle {
+            cycle,
+            reasons: vec![Warning {
+                code: WarningCode::Throttled,
+                message: "clocks were lowered".to_owned(),
+            }],
+        };
+        let of = |repeat_disturbed: u32, which: &[u32]| {
+            let mut spec = spec(1, 2);
+            spec.repeat_disturbed = repeat_disturbed;
+            let report = report(ReportInput {
+                disturbed: which.iter().copied().map(disturbed).collect(),
+                ..input(&spec, &cycles, &[])
+            });
+            let repetition = report.repetition.clone().unwrap();
+            let mean = report.statistics["inference_time_sec"].mean;
+            (
+                report.cycles.len(),
+                repetition.repeated_cycles,
+                repetition.left_out_of_statistics,
+                mean,
+            )
+        };
+        assert_eq!(of(1, &[2]), (3, 1, vec![2], 8.5));
+        assert_eq!(of(0, &[2]), (3, 1, Vec::new(), 9.0));
+        assert_eq!(of(1, &[1, 2]), (3, 1, Vec::new(), 9.0), "one alone has no statistics");
     }
 
     fn without_later_fields(value: &mut Value) {

@@ -32,28 +32,57 @@ impl Spec {
     /// bound and no count: a token is at least one byte, and a chat template's own few are left out. `dataset_bytes` is
     /// the length of a built-in set's prompts. Saturates.
     pub fn token_bound(&self, dataset_bytes: u64) -> u64 {
+        let of_a_cycle = match self.requests_by_chance() {
+            Some(requests) => {
+                let longest = self.input_bound(dataset_bytes, u64::max);
+                longest
+                    .saturating_add(self.max_output_tokens_of_any())
+                    .saturating_mul(requests)
+            }
+            None => {
+                let input = self.input_bound(dataset_bytes, u64::saturating_add);
+                let output = self.max_output_tokens_of_a_pass().unwrap_or(0);
+                input.saturating_add(output).saturating_mul(self.passes().unwrap_or(1))
+            }
+        };
+        of_a_cycle.saturating_mul(u64::from(self.num_cycles) + u64::from(self.repeat_disturbed))
+    }
+
+    /// Returns the bounds of all prompts' tokens, put together by `fold`: their sum, or the largest.
+    fn input_bound(&self, dataset_bytes: u64, fold: fn(u64, u64) -> u64) -> u64 {
         let prompts = u64::from(self.prompt_count().unwrap_or(0));
         let most_of_one = self.max_input_tokens.map_or(u64::MAX, u64::from);
-        let input = match &self.prompts {
+        match &self.prompts {
             _ if !self.prompt_lines.is_empty() => {
                 let lines = self.prompt_lines.iter().map(|line| line.bytes().min(most_of_one));
-                lines.fold(0, u64::saturating_add)
+                lines.fold(0, fold)
             }
             Prompts::Texts(texts) => texts
                 .iter()
                 .map(|text| (text.len() as u64).min(most_of_one))
-                .fold(0, u64::saturating_add),
-            Prompts::Dataset(_) => dataset_bytes.min(prompts.saturating_mul(most_of_one)),
+                .fold(0, fold),
+            Prompts::Dataset(_) => dataset_bytes.min((0..prompts).map(|_| most_of_one).fold(0, fold)),
             Prompts::Synthetic { synthetic } => {
                 let (_, longest) = synthetic.input_bounds();
-                prompts.saturating_mul(u64::from(longest).min(most_of_one))
+                let each = (0..prompts).map(|_| u64::from(longest).min(most_of_one));
+                each.fold(0, fold)
             }
-        };
-        let output = self.max_output_tokens_of_a_pass().unwrap_or(0);
-        input
-            .saturating_add(output)
-            .saturating_mul(u64::from(self.num_cycles))
-            .saturating_mul(self.passes().unwrap_or(1))
+        }
+    }
+
+    /// Returns the most requests of a cycle where chance, or the times of a file, say which prompts they get: each rank goes
+    /// through its own prompts, and no rank may be counted on to get its share. `None` where all go through all prompts.
+    fn requests_by_chance(&self) -> Option<u64> {
+        let load = self.load.as_ref().filter(|load| load.comes_by_itself())?;
+        let requests = load.most_requests().filter(|_| self.num_processes > 1)?;
+        Some(requests.into())
+    }
+
+    /// Returns the most tokens of an answer to any prompt.
+    fn max_output_tokens_of_any(&self) -> u64 {
+        let lines = 0..self.prompt_lines.len() as u32;
+        let each = lines.map(|index| self.max_output_tokens_of(index));
+        u64::from(each.max().unwrap_or(self.max_output_tokens))
     }
 
     /// Returns how many requests a cycle has, over all ranks: of an open load by its duration the mean; `None` for a set whose
@@ -67,12 +96,15 @@ impl Spec {
 
     /// Returns how many tokens a cycle generates at most, over all ranks; `None` for a set whose size is not stated.
     pub fn max_output_tokens_of_a_cycle(&self) -> Option<u64> {
+        if let Some(requests) = self.requests_by_chance() {
+            return Some(requests.saturating_mul(self.max_output_tokens_of_any()));
+        }
         Some(self.max_output_tokens_of_a_pass()?.saturating_mul(self.passes()?))
     }
 
-    /// Returns how often a cycle goes through all prompts, the last time perhaps not to the end.
+    /// Returns how often a cycle goes through all prompts at most, the last time perhaps not to the end.
     fn passes(&self) -> Option<u64> {
-        Some(match self.load.as_ref().and_then(Load::requests) {
+        Some(match self.load.as_ref().and_then(Load::most_requests) {
             Some(requests) => u64::from(requests).div_ceil(u64::from(self.prompt_count()?.max(1))),
             None => self.copies(),
         })

@@ -113,6 +113,25 @@ mod tests {
     }
 
     #[test]
+    fn no_more_tokens_than_the_bound_whichever_rank_gets_the_requests_of_a_load() {
+        let of = |num_processes: u32, load: Value| {
+            let asked = json!({"prompt_lines": lines(), "num_cycles": 2, "num_processes": num_processes, "load": load});
+            resolved(&asked).unwrap()
+        };
+        let by_number = json!({"open": {"rate_per_sec": 1, "requests": 6}});
+        let one = of(1, by_number.clone());
+        assert_eq!(one.token_bound(0), 2 * 2 * (3 + 5 + 3 + 34));
+        // All six may come to the rank that has the longest prompt, or the longest answer.
+        let two = of(2, by_number);
+        assert_eq!(two.token_bound(0), 2 * 6 * (5 + 20));
+        assert_eq!(two.max_output_tokens_of_a_cycle(), Some(6 * 20));
+        let by_time = of(1, json!({"open": {"rate_per_sec": 1, "duration_sec": 6}}));
+        // By chance there are many more than the mean of six, and 34 tokens of output are three requests.
+        assert!(by_time.max_output_tokens_of_a_cycle().unwrap() >= 34 * 10);
+        assert_eq!(by_time.requests_of_a_cycle(), Some(6));
+    }
+
+    #[test]
     fn workers_get_plain_lines_as_texts_and_others_as_they_are() {
         let plain = resolved(&json!({"prompt_lines": [{"prompt": "a"}, {"prompt": "b"}]})).unwrap();
         let plain = plain.for_workers(Vec::new());

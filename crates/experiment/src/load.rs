@@ -13,6 +13,8 @@ pub(super) const MAX_REQUESTS: u32 = MAX_PROMPTS;
 const MAX_CONCURRENCY: u32 = 100_000;
 const MAX_RATE: f64 = 10_000.0;
 const MAX_DURATION_SEC: f64 = 86_400.0;
+/// The logarithm of 10^12.
+const SURE: f64 = 27.631_021_115_928_547;
 const BURSTINESS: (f64, f64) = (0.01, 100.0);
 const ACCEPTED: &str = "{\"closed\": {\"concurrency\": N}}, {\"open\": {\"rate_per_sec\": R, \"requests\": N}} or \
      {\"replay\": {\"file\": NAME}}";
@@ -264,6 +266,14 @@ impl Load {
         }
     }
 
+    /// Returns how many requests come in a cycle at most, over all ranks; `None` where they are as many as the prompts.
+    pub fn most_requests(&self) -> Option<u32> {
+        match self {
+            Self::Open { open } => Some(open.most_requests()),
+            _ => self.requests(),
+        }
+    }
+
     /// Returns how many requests come in a cycle, over all ranks: of an open load by its duration the mean; `None` where they
     /// are as many as the prompts.
     pub fn requests(&self) -> Option<u32> {
@@ -275,6 +285,34 @@ impl Load {
             }
             Self::Replay { replay } => replay.requests,
         }
+    }
+}
+
+impl OpenLoad {
+    /// Returns how many requests come in a cycle at most. By a duration it is a number that less than one of 10^12 cycles would
+    /// have more than, and where one would, no more come.
+    pub fn most_requests(&self) -> u32 {
+        let mean = self.duration_sec.unwrap_or(0.0) * self.rate_per_sec;
+        let shape = match (self.requests, self.arrivals) {
+            (Some(requests), _) => return requests,
+            (None, Arrivals::Constant) => return mean as u32 + 1,
+            (None, Arrivals::Poisson) => 1.0,
+            (None, Arrivals::Gamma) => self.burstiness.unwrap_or(1.0),
+        };
+        // The sum of n gaps has a gamma distribution of shape n · `shape`; Chernoff's bound of its lower tail.
+        let is_sure = |n: f64| shape * (n * libm::log(n / mean) - n + mean) >= SURE;
+        let (mut below, mut above) = (mean, mean + 1.0);
+        while !is_sure(above) {
+            (below, above) = (above, above * 2.0);
+        }
+        while above - below > 0.5 {
+            let middle = f64::midpoint(below, above);
+            match is_sure(middle) {
+                true => above = middle,
+                false => below = middle,
+            }
+        }
+        above.ceil() as u32
     }
 }
 
@@ -409,6 +447,21 @@ mod tests {
             let said = asked(load.clone()).expect_err(&load.to_string());
             assert!(said.iter().any(|said| said.starts_with(expected)), "{load}: {said:?}");
         }
+    }
+
+    #[test]
+    fn no_more_requests_come_than_chance_will_ever_have() {
+        let most = |load: Value| asked(json!({"open": load})).unwrap().unwrap().most_requests().unwrap();
+        let of = |arrivals: &str, burstiness: Value| {
+            most(json!({"rate_per_sec": 10, "duration_sec": 10, "arrivals": arrivals, "burstiness": burstiness}))
+        };
+        assert_eq!(most(json!({"rate_per_sec": 10, "requests": 7})), 7);
+        assert_eq!(of("constant", Value::Null), 101);
+        // Seven to eight standard deviations of a Poisson number of mean 100; more in bursts, less where they come evenly.
+        let poisson = of("poisson", Value::Null);
+        assert!((170..=185).contains(&poisson), "{poisson}");
+        assert_eq!(of("gamma", json!(1)), poisson);
+        assert!(of("gamma", json!(100)) < 110 && of("gamma", json!(0.01)) > 1000);
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod conditions;
 mod offered;
 mod outputs;
 mod readings;
+mod repetition;
+mod steady;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,8 @@ pub use conditions::{EngineBuild, GpuConditions, RaplLimit, RunConditions};
 pub use offered::{LoadKind, OfferedReport, TimeSpread};
 pub use outputs::{OutputsDigest, OutputsKind};
 pub use readings::{CycleHost, IdleState, Readings};
+pub use repetition::{DisturbedCycle, RepetitionLevel, RepetitionReport};
+pub use steady::{SteadyCycle, SteadyMethod, SteadyState};
 
 /// Ratios of sums over ranks and measured cycles. Null when a part is unknown or the divisor is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -157,6 +161,18 @@ pub struct MetricStatistics {
     pub combined_low: Option<f64>,
     /// Upper end of both together.
     pub combined_high: Option<f64>,
+    /// Of a ratio of two figures that add up over cycles: the ratio of their sums, as the metric itself is. Null for any other.
+    #[serde(default)]
+    pub ratio_of_sums: Option<f64>,
+    /// Lower end of its interval, by the bootstrap of whole cycles, from 20 of them; the mean's is that of the cycles' own ratios.
+    #[serde(default)]
+    pub ratio_ci_low: Option<f64>,
+    /// Upper end of the ratio's interval.
+    #[serde(default)]
+    pub ratio_ci_high: Option<f64>,
+    /// How the ratio's interval was computed; null without one.
+    #[serde(default)]
+    pub ratio_ci_method: Option<CiMethod>,
 }
 
 /// How the interval of a mean was computed.
@@ -291,6 +307,12 @@ pub struct Report {
     /// What was offered, and whether the engine kept up; null in results of before this was told.
     #[serde(default)]
     pub load_report: Option<OfferedReport>,
+    /// The part of the cycles in which the load was full; null in results of before this was told.
+    #[serde(default)]
+    pub steady_state: Option<Box<SteadyState>>,
+    /// What was repeated, and which cycles others disturbed; null in results of before this was told.
+    #[serde(default)]
+    pub repetition: Option<RepetitionReport>,
     /// How the stop rule ended the cycles; null without one.
     #[serde(default)]
     pub stop: Option<StopReport>,
@@ -328,6 +350,18 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     pub readings: Option<Box<Readings>>,
+}
+
+impl Report {
+    /// Returns the cycles that statistics are over.
+    pub fn cycles_of_statistics(&self) -> Vec<CycleReport> {
+        let left_out = self
+            .repetition
+            .as_ref()
+            .map(|repetition| &repetition.left_out_of_statistics);
+        let is_in = |cycle: &&CycleReport| !left_out.is_some_and(|left_out| left_out.contains(&cycle.cycle));
+        self.cycles.iter().filter(is_in).cloned().collect()
+    }
 }
 
 /// The model that was really run.

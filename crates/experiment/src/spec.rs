@@ -68,6 +68,16 @@ impl Spec {
         self.load.as_ref().is_some_and(Load::comes_by_itself)
     }
 
+    /// Returns how many requests of a load that is closed a rank has in flight; those left over go to the first ranks.
+    pub fn concurrency_of_rank(&self, rank: u32) -> u32 {
+        match &self.load {
+            Some(Load::Closed { closed }) => {
+                closed.concurrency / self.num_processes + u32::from(rank < closed.concurrency % self.num_processes)
+            }
+            _ => self.batch_size,
+        }
+    }
+
     /// Returns the JSON pointer to the field that has its prompts.
     pub fn prompts_pointer(&self) -> &'static str {
         if self.replayed_prompts().is_some() {

@@ -241,6 +241,20 @@ fields! {
         #[serde(default)]
         Option<StopRule> = None, "When it ends before all cycles, a JSON object.";
 
+    /// Measure each cycle in a fresh process, which loads the model and warms up outside of the measured window: then the scatter of
+    /// cycles has in it what a process is given once by chance. Not for a server that runs already. Default false.
+    process_per_cycle: bool =>
+        /// Each cycle is measured in a fresh process.
+        #[serde(default)]
+        bool = false, "Whether each cycle has a process of its own.";
+
+    /// Measure up to so many more cycles in place of those that others disturb: by other programs on its GPUs or CPUs, or by clocks
+    /// that a GPU lowers. Default 0.
+    repeat_disturbed: u32 [minimum = 0, maximum = 1000] =>
+        /// Most cycles that are measured in place of those that others disturbed.
+        #[serde(default)]
+        u32 = 0, "Most cycles measured in place of disturbed ones.";
+
     /// Seconds that a server may take for one answer; a request that takes longer has failed. Default 600.
     request_timeout_sec: u32 [minimum = 1, maximum = 86_400] =>
         /// Seconds that a server may take for one answer.

@@ -136,12 +136,21 @@ impl RequestMeasurement {
 }
 
 /// A request that has no answer to be counted. Its energy is in that of its cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailedRequest {
     /// Position of the prompt in the experiment's prompt list, from 0.
     pub prompt_index: u32,
     pub reason: RequestFailure,
+    /// When it was to be sent by the experiment's `load`, CLOCK_MONOTONIC seconds; null without one.
+    #[serde(default)]
+    pub due_monotonic_sec: Option<f64>,
+    /// When it was sent, CLOCK_MONOTONIC seconds; null in results of before this was told.
+    #[serde(default)]
+    pub sent_monotonic_sec: Option<f64>,
+    /// When it was given up, CLOCK_MONOTONIC seconds; null in results of before this was told.
+    #[serde(default)]
+    pub ended_monotonic_sec: Option<f64>,
 }
 
 /// Why a request to a server has no answer that can be counted.
@@ -169,6 +178,11 @@ pub enum RequestFailure {
 }
 
 impl RequestFailure {
+    /// Tells whether a server fails so because it has more to do than it can: what it was offered stays undone.
+    pub fn is_overload(self) -> bool {
+        matches!(self, Self::TooManyRequests | Self::Unavailable | Self::TimedOut)
+    }
+
     /// Returns the reason in words.
     pub fn in_words(self) -> &'static str {
         match self {

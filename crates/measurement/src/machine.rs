@@ -93,6 +93,9 @@ pub struct LoadReport {
     /// Tokens that the paged key-value cache has places for, in all sequences; null where attention is not paged.
     #[serde(default)]
     pub paged_cache_tokens: Option<u64>,
+    /// The cycle that it was loaded for, where each has a process of its own; null where one process has all.
+    #[serde(default)]
+    pub cycle: Option<u32>,
 }
 
 /// Layers that lie on one device.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use joulemark_experiment::Spec;
+use joulemark_measurement::FailedRequest;
 use joulemark_measurement::clock::Monotonic;
 use tokio::sync::mpsc;
 
@@ -141,7 +142,11 @@ async fn run<R: Runner>(runner: &R, prompt: R::Prompt, came: Option<Came>) -> Re
     let outcome = runner.run(prompt).await?;
     Ok(match (outcome, came) {
         (Outcome::Measured(request), Some(came)) => Outcome::Measured(Box::new(request.since(came.due, came.lag_sec))),
-        (outcome, _) => outcome,
+        (Outcome::Failed(request), Some(came)) => Outcome::Failed(FailedRequest {
+            due_monotonic_sec: Some(came.due.as_sec()),
+            ..request
+        }),
+        (outcome, None) => outcome,
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::arrivals::{concurrency_of, schedule};
+use super::arrivals::schedule;
 use super::pass::{self, Idle};
 use super::protocol::{self, Job, Order, ProtocolError, Report};
 use super::runner::{Outcome, Runner};
@@ -174,6 +174,7 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
         batch_check: loaded.batch_check,
         layers: loaded.layers,
         paged_cache_tokens: loaded.paged_cache_tokens,
+        cycle: None,
     };
     reporter.send(&Report::Loaded {
         load: Box::new(load),
@@ -194,7 +195,10 @@ async fn measure<R: Runner>(
     let start = Monotonic::now();
     let outcomes = match schedule {
         Some(schedule) => pass::when_due(runner, spec, (start, schedule), idle).await?,
-        None => pass::closed(runner, spec, concurrency_of(spec, *rank), runner.prompts()).await?,
+        None => {
+            let concurrency = spec.concurrency_of_rank(*rank) as usize;
+            pass::closed(runner, spec, concurrency, runner.prompts()).await?
+        }
     };
     let window = window(start, Monotonic::now());
     let load_generator = runner.load_generator();

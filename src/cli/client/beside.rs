@@ -20,7 +20,8 @@ pub fn note(results: &Value, metric: &Metric) -> Option<String> {
     let said = of_rate()
         .or_else(|| yours_of_the_hosts(results, metric.name))
         .or_else(|| half_width(results, metric));
-    let said: Vec<_> = said.into_iter().chain(spread(results, metric)).collect();
+    let more = spread(results, metric).into_iter().chain(steady(results, metric));
+    let said: Vec<_> = said.into_iter().chain(more).collect();
     (!said.is_empty()).then(|| said.join("; "))
 }
 
@@ -111,6 +112,26 @@ fn spread(results: &Value, metric: &Metric) -> Option<String> {
     Some(said + &interval.unwrap_or_default())
 }
 
+/// Says what a headline was while the load was full.
+fn steady(results: &Value, metric: &Metric) -> Option<String> {
+    let shown = metric.headline.is_some() || metric.has_spread();
+    let of = results["steady_state"]
+        .pointer(metric.group.pointer())
+        .filter(|_| shown)?;
+    let figure = of[metric.name].as_f64()?;
+    let half_width = metric
+        .name
+        .strip_suffix("_j")
+        .map(|stem| &of[format!("{stem}_uncertainty_j")]);
+    let half_width = half_width.and_then(Value::as_f64);
+    let half_width = half_width.map(|width| format!(" ± {}", brief(width)));
+    Some(format!(
+        "steady state {}{}",
+        brief(figure),
+        half_width.unwrap_or_default()
+    ))
+}
+
 fn cycles(results: &Value) -> usize {
     results["cycles"].as_array().map_or(0, Vec::len)
 }
@@ -176,6 +197,22 @@ mod tests {
         let results = json!({"cycle_sd": {"mean_ttft_ms": 4.25}, "cycles": [{}, {}]});
         let said = said(&results, "mean_ttft_ms");
         assert_eq!(said.as_deref(), Some("standard deviation 4.25 over 2 cycles"));
+    }
+
+    #[test]
+    fn what_a_figure_was_while_the_load_was_full_stands_behind_it() {
+        let results = json!({"steady_state": {"inference": {"mean_ttft_ms": 4.0, "p99_ttft_ms": 9.0},
+            "energy": {"total_energy_j": 12.0, "total_energy_uncertainty_j": 0.5}}});
+        assert_eq!(said(&results, "mean_ttft_ms").as_deref(), Some("steady state 4.00"));
+        assert_eq!(
+            said(&results, "total_energy_j").as_deref(),
+            Some("steady state 12.0 ± 0.50")
+        );
+        assert_eq!(said(&results, "p99_ttft_ms"), None);
+        assert_eq!(
+            said(&json!({"steady_state": {"inference": null}}), "mean_ttft_ms"),
+            None
+        );
     }
 
     #[test]

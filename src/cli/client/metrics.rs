@@ -37,6 +37,10 @@ pub fn table_with(metrics: &[Metric], results: &Value) -> String {
         }
         text.push('\n');
     }
+    if let Some(why) = results["steady_state"]["why_none"].as_str() {
+        let _ = writeln!(text, "no steady state: {why}\n");
+    }
+    text.push_str(&disturbed(results));
     text.push_str(&checks(results));
     text.push_str(&sources(results));
     text.push_str(&warnings(results));
@@ -92,6 +96,25 @@ fn coded(results: &Value) -> impl Iterator<Item = (&str, &str)> {
         .into_iter()
         .flatten()
         .filter_map(|warning| Some((warning["code"].as_str()?, warning["message"].as_str()?)))
+}
+
+/// Says which cycles others disturbed, and what became of them.
+fn disturbed(results: &Value) -> String {
+    let repetition = &results["repetition"];
+    let cycles = repetition["disturbed_cycles"]
+        .as_array()
+        .filter(|cycles| !cycles.is_empty());
+    let Some(cycles) = cycles else { return String::new() };
+    let left_out = repetition["left_out_of_statistics"].as_array().map_or(0, Vec::len);
+    let repeated = &repetition["repeated_cycles"];
+    let mut text = format!("disturbed cycles ({left_out} left out of statistics, {repeated} more measured)\n");
+    for cycle in cycles {
+        let reasons = cycle["reasons"].as_array().into_iter().flatten();
+        let codes: Vec<&str> = reasons.filter_map(|reason| reason["code"].as_str()).collect();
+        let _ = writeln!(text, "  cycle {}  {}", cycle["cycle"], codes.join(", "));
+    }
+    text.push('\n');
+    text
 }
 
 fn checks(results: &Value) -> String {

@@ -49,6 +49,17 @@ pub fn choose_engine(
             None => return Err(vec![unknown(name, capabilities)]),
         },
     };
+    if let ChosenEngine::Server(server) = &chosen
+        && !server.managed
+        && request.process_per_cycle == Some(true)
+    {
+        let detail = format!(
+            "is true, and {} is a server that runs already, whose process is not the experiment's to start; accepted is false, or an \
+             engine that is started for each experiment",
+            quoted(&server.name)
+        );
+        return Err(vec![FieldProblem::new("/process_per_cycle", detail)]);
+    }
     let arguments = request.engine_arguments.take().unwrap_or_default();
     request.engine_arguments = Some(match &chosen {
         ChosenEngine::Server(server) => server.arguments(&arguments)?,

@@ -174,47 +174,30 @@ impl Run {
         let for_workers = self.for_workers(&model).await.map_err(|stop| (stop, Vec::new()))?;
         // Until its windows were read.
         let _attention = self.context.resources.meter.attend();
-        let mut server = EngineServer::start(&self.context, &self.record, &model, &self.locks)
-            .await
-            .map_err(|stop| (stop, Vec::new()))?;
-        let started = Ranks::start(&self.context, &self.record, &engine, &self.locks).await;
-        let mut ranks = match started {
-            Ok(ranks) => ranks,
-            Err(stop) => {
-                end(server).await;
-                return Err((stop, Vec::new()));
-            }
-        };
-        start.done();
-        let meter = &self.context.resources.meter;
-        let tracked = tokio::task::block_in_place(|| self.track(&ranks, server.as_ref()));
-        let pids = attributed_to(&ranks, server.as_ref());
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
         let mut driven = Driven {
             boards: as_set.iter().flat_map(Held::boards).cloned().collect(),
             ..Driven::default()
         };
-        let ended = self
-            .drive(
-                &mut ranks,
-                server.as_mut(),
-                (&for_workers, &model, &milestones, &pids),
-                &mut driven,
-            )
-            .await;
-        let pids = match &server {
-            Some(server) => tokio::task::block_in_place(|| pids.with_computing(server.processes.computing(meter))),
-            None => pids,
+        let mut seen = Seen::new(&self.record.warnings);
+        let run = (&engine, &for_workers, &*model, &milestones);
+        let mut start = Some(start);
+        let ended = loop {
+            let ended = self.in_processes(run, start.take(), &mut seen, &mut driven).await;
+            match ended {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(stop) => break Err(stop),
+            }
         };
-        let tails = (0..spec.num_processes).map(|rank| ranks.tail(rank)).collect::<Vec<_>>();
-        ranks
-            .end(if ended.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
-            .await;
-        let mut warnings = self.record.warnings.clone();
-        warnings.extend(server.as_ref().and_then(|server| server.processes.warning()));
-        end(server).await;
-        put_back(as_set.take()).await;
+        let Seen {
+            pids,
+            tracked,
+            warnings,
+            tails,
+            ..
+        } = seen;
         let outcome = match (ended, driven.facts.clone()) {
             // Also of a cancel: what was finished by then can be read.
             (Ok(()) | Err(Stop::Cancelled), Some(facts)) if !driven.passes.is_empty() => {
@@ -231,6 +214,7 @@ impl Run {
                 aggregate.done();
                 // What is not stored by now is overtaken by the end.
                 drop(milestones);
+                put_back(as_set.take()).await;
                 self.complete(report, cycles).await
             }
             (Ok(()), _) => Err(Stop::Server("no cycle was measured".to_owned())),
@@ -240,6 +224,51 @@ impl Run {
             self.context.resources.meter.untrack(*pid);
         }
         outcome.map_err(|stop| (stop, tails))
+    }
+
+    /// Drives the cycles that one set of processes measures, all of them or one; returns whether others are to follow.
+    async fn in_processes(
+        &self,
+        run: RunOf<'_>,
+        start: Option<crate::trace::Phase>,
+        seen: &mut Seen,
+        driven: &mut Driven,
+    ) -> Result<bool, Stop> {
+        let (engine, _, model, _) = run;
+        let mut server = EngineServer::start(&self.context, &self.record, model, &self.locks).await?;
+        let started = Ranks::start(&self.context, &self.record, engine, &self.locks).await;
+        let mut ranks = match started {
+            Ok(ranks) => ranks,
+            Err(stop) => {
+                end(server).await;
+                return Err(stop);
+            }
+        };
+        if let Some(start) = start {
+            start.done();
+        }
+        let meter = &self.context.resources.meter;
+        let tracked = tokio::task::block_in_place(|| self.track(&ranks, server.as_ref()));
+        seen.tracked.extend(tracked);
+        let own = attributed_to(&ranks, server.as_ref());
+        let earlier = seen.pids.clone();
+        seen.pids.add(own.clone());
+        let more = self.drive(&mut ranks, server.as_mut(), (run, &*seen), driven).await;
+        if let Some(server) = &server {
+            let computing = tokio::task::block_in_place(|| server.processes.computing(meter));
+            seen.pids = earlier;
+            seen.pids.add(own.with_computing(computing));
+        }
+        seen.tails = (0..self.record.spec.num_processes)
+            .map(|rank| ranks.tail(rank))
+            .collect();
+        ranks
+            .end(if more.is_ok() { LEAVE_PERIOD } else { Duration::ZERO })
+            .await;
+        let warning = server.as_ref().and_then(|server| server.processes.warning());
+        seen.warnings.extend(warning);
+        end(server).await;
+        more
     }
 
     /// Follows the CPU time of the workers and of the server that they send requests to; lists what is followed. Blocks on
@@ -298,9 +327,11 @@ impl Run {
         &self,
         ranks: &mut Ranks,
         server: Option<&mut EngineServer>,
-        (spec, model, milestones, pids): (&Spec, &LocatedModel, &Milestones, &EnginePids),
+        ((_, spec, model, milestones), seen): (RunOf<'_>, &Seen),
         driven: &mut Driven,
-    ) -> Result<(), Stop> {
+    ) -> Result<bool, Stop> {
+        let pids = &seen.pids;
+        let disturbed = |driven: &Driven, cycle| self.measured(pids, &[]).disturbed(driven, cycle);
         let figure = |metric, driven: &Driven, cycle| {
             let gpus = self.context.resources.meter.devices().gpus;
             let compute = ComputeCount::new(model, &self.record.spec, &driven.loads, gpus);
@@ -315,6 +346,7 @@ impl Run {
         let drive = Drive {
             host_memory: &host_memory,
             figure: &figure,
+            disturbed: &disturbed,
             context: &self.context,
             id: self.record.id,
             milestones,
@@ -330,6 +362,7 @@ impl Run {
             }
         };
         let limit = self.context.limits.experiment;
+        let left = limit.saturating_sub(Duration::from_secs_f64(Monotonic::now().sec_since(seen.begun).max(0.0)));
         // Hashing runs beside the load, which reads the same files, and never beside a measured window.
         let facts = facts_of(model, &self.context.digests);
         tokio::select! {
@@ -337,10 +370,11 @@ impl Run {
             () = self.ends.lost.cancelled() => Err(Stop::Lost),
             () = self.ends.cancel.cancelled() => Err(Stop::Cancelled),
             () = self.server_stopping.cancelled() => Err(Stop::ServerStopping),
-            () = tokio::time::sleep(limit) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
+            () = tokio::time::sleep(left) => Err(Stop::TimedOut { limit_sec: limit.as_secs() }),
             ended = drive.all(ranks, facts, driven) => ended,
             stop = gone => Err(stop),
-        }
+        }?;
+        Ok(drive.wants_more(driven))
     }
 
     async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<(State, Settled), Stop> {
@@ -359,6 +393,33 @@ impl Run {
         let settled = self.settle(ending).await.map_err(stop_of)?;
         storing.done();
         Ok((state, settled))
+    }
+}
+
+/// What all processes of a run have in common.
+type RunOf<'a> = (&'a EngineProgram, &'a Spec, &'a LocatedModel, &'a Milestones);
+
+/// What is known of the processes that a run has had so far.
+struct Seen {
+    begun: Monotonic,
+    /// What the energy is attributed to.
+    pids: EnginePids,
+    /// What the meter follows.
+    tracked: Vec<u32>,
+    warnings: Vec<Warning>,
+    /// The last output of each rank.
+    tails: Vec<Option<LogTail>>,
+}
+
+impl Seen {
+    fn new(warnings: &[Warning]) -> Self {
+        Self {
+            begun: Monotonic::now(),
+            pids: EnginePids::default(),
+            tracked: Vec::new(),
+            warnings: warnings.to_vec(),
+            tails: Vec::new(),
+        }
     }
 }
 

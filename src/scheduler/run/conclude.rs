@@ -1,12 +1,14 @@
 use super::compute::ComputeCount;
+use super::disturbed::disturbed;
 use super::driven::{Driven, RankPass};
 use super::engine_pids::EnginePids;
 use super::gpu_readings::gpu_settings;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;
+use super::steady::steady_parts;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
-use joulemark_experiment::report::{ModelFacts, Report, RunConditions, Timing};
+use joulemark_experiment::report::{DisturbedCycle, ModelFacts, Report, RunConditions, Timing};
 use joulemark_experiment::{Spec, StopMetric, Warning};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
@@ -41,7 +43,9 @@ impl Measured<'_> {
         let idle = self.idle_states(driven.loaded_idle);
         let rank_cycle = |pass| self.rank_cycle(pass, compute, &idle[0]);
         let cycles = driven.passes.iter().map(rank_cycle).collect::<Vec<_>>();
-        let hosts = (0..spec.num_cycles)
+        let hosts = driven
+            .cycles()
+            .into_iter()
             .filter_map(|cycle| {
                 let union = driven.hull_of(cycle)?;
                 Some(CycleHost {
@@ -67,6 +71,8 @@ impl Measured<'_> {
             cycle_starts: driven.cycle_starts.clone(),
             gpu_settings: gpu_settings(meter, spec, driven),
             stop: driven.stop,
+            steady: steady_parts(self, driven, &idle[0]),
+            disturbed: self.disturbed_cycles(driven),
             model: ran_on.model,
             conditions: Some(ran_on.conditions),
             truncated_prompts: driven.truncated_prompts,
@@ -89,6 +95,20 @@ impl Measured<'_> {
         };
         let of_cycle = joulemark_analysis::aggregate(&cycles, &[host]).cycles.pop()?;
         joulemark_analysis::figure(metric.as_str(), &of_cycle)
+    }
+
+    /// Returns a cycle with what disturbed it. Blocks as [`Self::report`] does.
+    pub fn disturbed(&self, driven: &Driven, cycle: u32) -> Option<DisturbedCycle> {
+        self.meter.settle();
+        disturbed(self.meter, self.spec, driven, self.pids, cycle)
+    }
+
+    fn disturbed_cycles(&self, driven: &Driven) -> Vec<DisturbedCycle> {
+        if self.spec.repeat_disturbed > 0 {
+            return driven.disturbed.clone();
+        }
+        let of = |cycle| disturbed(self.meter, self.spec, driven, self.pids, cycle);
+        driven.cycles().into_iter().filter_map(of).collect()
     }
 
     /// Returns what is known of the bare and of the loaded idle state, in this order.
@@ -141,7 +161,13 @@ impl Measured<'_> {
 
 fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
     let total_sec = finished_at.sec_since(claimed_at);
-    let longest = |windows: Vec<Window>| windows.iter().map(Window::duration_sec).fold(0.0, f64::max);
+    // Where each cycle has its own processes, those of one are followed by those of the next.
+    let longest = |windows: Vec<Window>| -> f64 {
+        let processes = windows.chunks(spec.num_processes as usize);
+        processes
+            .map(|ranks| ranks.iter().map(Window::duration_sec).fold(0.0, f64::max))
+            .sum()
+    };
     let load_sec = longest(driven.loads.iter().map(|load| load.window).collect());
     let warm_up_sec = longest(driven.warm_ups.iter().map(|(_, window)| *window).collect());
     let idle_baseline_sec = driven.loaded_idle.map_or(0.0, |_| f64::from(spec.idle_baseline_sec));

@@ -9,12 +9,12 @@ use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
 use super::ranks::{Ranks, Waiting};
 use super::settled::Settling;
-use super::sureness::{FigureOf, Sureness};
+use super::sureness::{FigureOf, look};
 use crate::progress::{Phase, Plan};
 use crate::scheduler::context::Context;
 use crate::scheduler::models::LocatedModel;
 use crate::trace::{self, ExperimentTrace};
-use joulemark_experiment::report::{CycleStart, ModelFacts};
+use joulemark_experiment::report::{CycleStart, DisturbedCycle, ModelFacts};
 use joulemark_experiment::{Distribution, ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{LoadReport, StepCount, Window};
@@ -34,7 +34,12 @@ pub struct Drive<'a> {
     pub host_memory: &'a HostMemory,
     /// What a stop rule looks at.
     pub figure: &'a FigureOf<'a>,
+    /// Says whether a cycle that was just driven was disturbed; it may block.
+    pub disturbed: &'a DisturbedOf<'a>,
 }
+
+/// Returns a cycle that was driven with what disturbed it.
+pub type DisturbedOf<'a> = dyn Fn(&Driven, u32) -> Option<DisturbedCycle> + Send + Sync + 'a;
 
 impl Drive<'_> {
     /// `beside_load` is awaited before anything is measured. What was driven stands in `driven` also where this is given
@@ -48,43 +53,35 @@ impl Drive<'_> {
         beside_load: impl Future<Output = ModelFacts>,
         driven: &mut Driven,
     ) -> Result<(), Stop> {
+        let is_first = driven.facts.is_none();
+        let (loads, warm_ups) = (driven.loads.len(), driven.warm_ups.len());
+        if is_first {
+            self.context
+                .progress
+                .begin(self.id, Plan::from_spec(self.spec), Monotonic::now());
+        }
         // A load that fails does not wait for the hashing of a large file.
         let load = self.trace.phase("load");
         let ((), facts) = tokio::try_join!(self.load(ranks, driven), async { Ok(beside_load.await) })?;
         driven.facts = Some(facts);
-        of_ranks(load, driven.loads.iter().map(|load| (load.rank, load.window)));
-        self.milestones.reached(State::WarmingUp);
-        self.enter(Phase::WarmingUp);
+        of_ranks(load, driven.loads[loads..].iter().map(|load| (load.rank, load.window)));
+        if is_first {
+            self.milestones.reached(State::WarmingUp);
+            self.enter(Phase::WarmingUp);
+        }
         let warm_up = self.trace.phase("warm-up");
         self.warm_up(ranks, driven).await?;
-        of_ranks(warm_up, driven.warm_ups.iter().copied());
-        let idle = self.trace.phase("idle baseline");
-        driven.loaded_idle = self.rest(ranks).await?;
-        idle.done();
-        self.milestones.reached(State::Measuring);
-        self.enter(Phase::Measuring);
-        let rule = self.spec.stop_rule.as_ref();
-        let mut sureness = rule.map(|rule| Sureness::new(rule, self.figure));
-        for cycle in 0..self.spec.num_cycles {
-            if cycle > 0 && self.spec.cooldown_sec > 0 {
-                let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
-                ranks.rest_for(period, "cooling down").await?;
-            }
-            driven.cycle_starts.extend(self.wait_for_gpus(ranks, cycle).await?);
-            self.context.progress.cycle(self.id, cycle, Monotonic::now());
-            let phase = self.trace.phase("cycle");
-            phase.note("joulemark.cycle", cycle);
-            self.cycle(ranks, cycle, driven).await?;
-            let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
-            of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
-            let changed = |_| limit_change(&self.context.resources.meter, driven, cycle);
-            if let Some(change) = self.spec.power_limit_w.and_then(changed) {
-                // Whoever changed it is left alone, so that the next cycle would not be as asked for either.
-                driven.forget(cycle, change);
-                break;
-            }
-            driven.stop = sureness.as_mut().map(|sureness| sureness.look(driven, cycle));
-            if driven.stop.is_some_and(|stop| stop.sure_enough) {
+        of_ranks(warm_up, driven.warm_ups[warm_ups..].iter().copied());
+        if is_first {
+            let idle = self.trace.phase("idle baseline");
+            driven.loaded_idle = self.rest(ranks).await?;
+            idle.done();
+            self.milestones.reached(State::Measuring);
+            self.enter(Phase::Measuring);
+        }
+        while self.wants_more(driven) {
+            self.next_cycle(ranks, driven).await?;
+            if self.spec.process_per_cycle {
                 break;
             }
         }
@@ -92,8 +89,51 @@ impl Drive<'_> {
             return Err(Stop::Power(change.to_string()));
         }
         ranks.order_all(|_| Order::Finish).await;
-        self.milestones.reached(State::Aggregating);
-        self.enter(Phase::Aggregating);
+        driven.ended_tokens = driven.tokens;
+        if !self.wants_more(driven) {
+            self.milestones.reached(State::Aggregating);
+            self.enter(Phase::Aggregating);
+        }
+        Ok(())
+    }
+
+    /// Tells whether another cycle is to be driven: in fresh processes where each has its own.
+    pub fn wants_more(&self, driven: &Driven) -> bool {
+        let repeated = self.spec.repeat_disturbed.min(driven.disturbed.len() as u32);
+        let is_sure = driven.stop.is_some_and(|stop| stop.sure_enough);
+        // Whoever changed a power limit is left alone, so that the next cycle would not be as asked for either.
+        let is_as_set = driven.limit_changes.is_empty();
+        !is_sure && is_as_set && driven.next_cycle() < self.spec.num_cycles + repeated
+    }
+
+    /// Drives one cycle, once all is calm enough, and looks at how it went.
+    async fn next_cycle(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
+        let cycle = driven.next_cycle();
+        if cycle > 0 && self.spec.cooldown_sec > 0 {
+            let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
+            ranks.rest_for(period, "cooling down").await?;
+        }
+        driven.cycle_starts.extend(self.wait_for_gpus(ranks, cycle).await?);
+        self.context.progress.cycle(self.id, cycle, Monotonic::now());
+        let phase = self.trace.phase("cycle");
+        phase.note("joulemark.cycle", cycle);
+        self.cycle(ranks, cycle, driven).await?;
+        let own = driven.passes.iter().filter(|pass| pass.cycle == cycle);
+        of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
+        let changed = |_| limit_change(&self.context.resources.meter, driven, cycle);
+        if let Some(change) = self.spec.power_limit_w.and_then(changed) {
+            driven.forget(cycle, change);
+            return Ok(());
+        }
+        let disturbed = match self.spec.repeat_disturbed {
+            0 => None,
+            _ => tokio::task::block_in_place(|| (self.disturbed)(driven, cycle)),
+        };
+        match (disturbed, &self.spec.stop_rule) {
+            (Some(disturbed), _) => driven.disturbed.push(disturbed),
+            (None, Some(rule)) => driven.stop = Some(look(rule, self.figure, driven, cycle)),
+            (None, None) => {}
+        }
         Ok(())
     }
 
@@ -102,9 +142,8 @@ impl Drive<'_> {
     }
 
     async fn load(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
-        self.context
-            .progress
-            .begin(self.id, Plan::from_spec(self.spec), Monotonic::now());
+        let before = driven.loads.len();
+        driven.truncated_prompts = 0;
         let jobs = (0..self.spec.num_processes)
             .map(|rank| Job {
                 rank,
@@ -130,7 +169,11 @@ impl Drive<'_> {
                     truncated_prompts,
                 } => {
                     check_load(&load).map_err(|error| waiting.misunderstood(rank, error))?;
-                    driven.loads.push(with_gpus(*load, self.spec));
+                    let cycle = self.spec.process_per_cycle.then(|| driven.next_cycle());
+                    driven.loads.push(LoadReport {
+                        cycle,
+                        ..with_gpus(*load, self.spec)
+                    });
                     // Replicated prompts are the same in every rank; dealt ones are each in one.
                     driven.truncated_prompts = match self.spec.distribution {
                         Distribution::Replicate => truncated_prompts,
@@ -141,13 +184,13 @@ impl Drive<'_> {
                 _ => {}
             }
         }
-        driven.loads.sort_by_key(|load| load.rank);
+        driven.loads[before..].sort_by_key(|load| load.rank);
         Ok(())
     }
 
     async fn warm_up(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
         ranks.order_all(|_| Order::WarmUp).await;
-        let mut tokens = TokenSum::new(self.spec.num_processes);
+        let mut tokens = TokenSum::new(self.spec.num_processes, driven.ended_tokens);
         let mut waiting = ranks.wait_in("warming up", self.context.limits.stall);
         while let Some((rank, report)) = ranks.next(&mut waiting).await? {
             match report {
@@ -159,6 +202,7 @@ impl Drive<'_> {
                 other => self.note_tokens(&mut tokens, rank, &other),
             }
         }
+        driven.tokens = tokens.sum();
         Ok(())
     }
 
@@ -216,7 +260,7 @@ impl Drive<'_> {
         self.edge().await?;
         ranks.order_all(|_| Order::Measure { cycle }).await;
         let mut passes = Vec::new();
-        let mut tokens = TokenSum::new(self.spec.num_processes);
+        let mut tokens = TokenSum::new(self.spec.num_processes, driven.ended_tokens);
         let mut waiting = ranks.wait_in("measuring", self.context.limits.stall);
         while let Some((rank, report)) = ranks.next(&mut waiting).await? {
             match report {
@@ -260,6 +304,7 @@ impl Drive<'_> {
                 other => self.note_tokens(&mut tokens, rank, &other),
             }
         }
+        driven.tokens = tokens.sum().max(driven.tokens);
         passes.sort_by_key(|pass| pass.rank);
         driven.passes.extend(passes);
         Ok(())
@@ -326,9 +371,8 @@ impl Drive<'_> {
 
     fn note_tokens(&self, tokens: &mut TokenSum, rank: u32, report: &Report) {
         if let Report::Progress { tokens: of_rank } = report {
-            tokens.0[rank as usize] = *of_rank;
-            let sum = tokens.0.iter().sum();
-            self.context.progress.tokens(self.id, sum, Monotonic::now());
+            tokens.of_ranks[rank as usize] = *of_rank;
+            self.context.progress.tokens(self.id, tokens.sum(), Monotonic::now());
         }
     }
 }
@@ -358,11 +402,22 @@ fn of_ranks(phase: trace::Phase, windows: impl Iterator<Item = (u32, Window)>) {
     phase.done();
 }
 
-struct TokenSum(Vec<u64>);
+struct TokenSum {
+    /// Of processes that have ended.
+    before: u64,
+    of_ranks: Vec<u64>,
+}
 
 impl TokenSum {
-    fn new(ranks: u32) -> Self {
-        Self(vec![0; ranks as usize])
+    fn new(ranks: u32, before: u64) -> Self {
+        Self {
+            before,
+            of_ranks: vec![0; ranks as usize],
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.before + self.of_ranks.iter().sum::<u64>()
     }
 }
 

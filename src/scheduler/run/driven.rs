@@ -1,7 +1,9 @@
 //! What the workers of one run reported.
 
+use std::collections::BTreeSet;
+
 use joulemark_analysis::{LimitChange, hull};
-use joulemark_experiment::report::{CycleStart, ModelFacts, StopReport};
+use joulemark_experiment::report::{CycleStart, DisturbedCycle, ModelFacts, StopReport};
 use joulemark_measurement::{
     FailedRequest, LoadGenerator, LoadReport, RequestMeasurement, ServerReport, WarmUpReport, Window,
 };
@@ -36,6 +38,13 @@ pub struct Driven {
     pub limit_changes: Vec<LimitChange>,
     /// How the stop rule ended the cycles.
     pub stop: Option<StopReport>,
+    /// What the stop rule has seen of each cycle; `None` where it is not known.
+    pub seen: Vec<Option<f64>>,
+    /// Cycles that others disturbed, where they were looked for as soon as they were driven.
+    pub disturbed: Vec<DisturbedCycle>,
+    /// Tokens of processes that have ended, and of those with the ones that run.
+    pub ended_tokens: u64,
+    pub tokens: u64,
     /// How each rank was warmed up, where it says so.
     pub warm_up_reports: Vec<WarmUpReport>,
     /// The model in memory and nobody computing, before the cycles; null when it was not asked for.
@@ -61,6 +70,16 @@ impl Driven {
     pub fn forget(&mut self, cycle: u32, change: LimitChange) {
         self.passes.retain(|pass| pass.cycle != cycle);
         self.limit_changes.push(change);
+    }
+
+    /// Lists the cycles that were driven, in order.
+    pub fn cycles(&self) -> BTreeSet<u32> {
+        self.passes.iter().map(|pass| pass.cycle).collect()
+    }
+
+    /// Returns the number of the cycle that comes next.
+    pub fn next_cycle(&self) -> u32 {
+        self.passes.iter().map(|pass| pass.cycle + 1).max().unwrap_or(0)
     }
 
     pub fn hull_of(&self, cycle: u32) -> Option<Window> {

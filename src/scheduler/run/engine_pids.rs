@@ -1,5 +1,5 @@
 /// The processes that an experiment's energy is attributed to, by rank.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnginePids {
     /// Those that the meter follows, each with all that it started.
     followed: Vec<Vec<u32>>,
@@ -31,6 +31,16 @@ impl EnginePids {
             computing: vec![computing],
             ..self
         }
+    }
+
+    /// Adds those of later processes of the same ranks.
+    pub fn add(&mut self, later: Self) {
+        let add = |all: &mut Vec<Vec<u32>>, later: Vec<Vec<u32>>| {
+            all.resize(all.len().max(later.len()), Vec::new());
+            all.iter_mut().zip(later).for_each(|(own, later)| own.extend(later));
+        };
+        add(&mut self.followed, later.followed);
+        add(&mut self.computing, later.computing);
     }
 
     pub fn of_rank(&self, rank: u32) -> &[u32] {

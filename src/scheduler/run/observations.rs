@@ -11,12 +11,18 @@ use joulemark_store::Timeseries;
 
 /// Warns of what disturbed the measured cycles.
 pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &EnginePids) -> Vec<Warning> {
-    let cycles = (0..spec.num_cycles).filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
-    meter.disturbances(&Watched {
-        cycles: cycles.collect(),
+    let cycles = driven.cycles().into_iter();
+    let cycles = cycles.filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
+    meter.disturbances(&watched(spec, pids, cycles.collect()))
+}
+
+/// Returns what is looked at in some cycles.
+pub fn watched(spec: &Spec, pids: &EnginePids, cycles: Vec<(u32, Window)>) -> Watched {
+    Watched {
+        cycles,
         gpus: watched_gpus(spec, pids),
         whose: "this server's experiments",
-    })
+    }
 }
 
 /// The experiment's devices since it was claimed.

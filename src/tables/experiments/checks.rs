@@ -1,6 +1,6 @@
 use super::row::ExperimentRow;
-use crate::tables::column::{Column, number, text, word};
-use joulemark_experiment::report::Validation;
+use crate::tables::column::{Column, count, json, number, text, word};
+use joulemark_experiment::report::{RepetitionReport, Validation};
 
 /// The checks made before aggregation.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
@@ -25,7 +25,24 @@ pub fn columns() -> Vec<Column<ExperimentRow>> {
             "Longest window of a rank over the shortest.",
             |row| validation(row)?.imbalance_ratio,
         ),
+        json(
+            "disturbed_cycles",
+            "Cycles that others disturbed, a JSON list of numbers.",
+            |row: &ExperimentRow| {
+                let disturbed = &repetition(row)?.disturbed_cycles;
+                Some(disturbed.iter().map(|disturbed| disturbed.cycle).collect())
+            },
+        ),
+        count(
+            "repeated_cycles",
+            "Cycles measured beyond `num_cycles` because others had been disturbed.",
+            |row: &ExperimentRow| Some(repetition(row)?.repeated_cycles.into()),
+        ),
     ]
+}
+
+fn repetition(row: &ExperimentRow) -> Option<&RepetitionReport> {
+    row.report.as_ref()?.repetition.as_ref()
 }
 
 fn validation(row: &ExperimentRow) -> Option<&Validation> {

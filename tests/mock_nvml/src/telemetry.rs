@@ -1,7 +1,7 @@
 //! What the mock's devices tell beside power: load, clocks, temperature, settings, processes. Owns these calls and their
 //! switches; each switch is a list by device, separated by commas, whose last item serves the devices that have none.
 //!
-//! `utilisation=87`, `sm_clock=1410`, `memory_clock=1593` (MHz), `clock_events=0x4` (bits), `power_limit=400` (W),
+//! `utilisation=87`, `sm_clock=1410`, `memory_clock=1593` (MHz), `clock_events=0x4` (bits; until `clock_events_end_sec`), `power_limit=400` (W),
 //! `temperature=50:2` (°C, and how many a second it rises since the library was initialised), `memory_used_gib=3`,
 //! `persistence=1`, `mig=0`, `pids=4242+4243`; an item `none` is NOT_SUPPORTED, `refused` is NO_PERMISSION.
 
@@ -15,11 +15,12 @@ pub struct Telemetry {
     initialised_at_sec: f64,
 }
 
-const SWITCHES: [(&str, &str); 10] = [
+const SWITCHES: [(&str, &str); 11] = [
     ("utilisation", "87"),
     ("sm_clock", "1410"),
     ("memory_clock", "1593"),
     ("clock_events", "0"),
+    ("clock_events_end_sec", "inf"),
     ("power_limit", "400"),
     ("temperature", "50"),
     ("memory_used_gib", "0"),
@@ -76,6 +77,13 @@ impl Telemetry {
         };
         let since_sec = monotonic::now_sec() - self.initialised_at_sec;
         Ok((number(start) + number(per_sec) * since_sec) as c_uint)
+    }
+
+    /// Returns the bits, until the moment at which clocks are lowered no more.
+    fn clock_events(&self, device: u32) -> Result<u64, c_uint> {
+        let end_sec: f64 = self.item("clock_events_end_sec", device)?.parse().expect("a moment");
+        let bits = self.number("clock_events", device)?;
+        Ok(if monotonic::now_sec() < end_sec { bits } else { 0 })
     }
 
     fn pids(&self, device: u32) -> Result<Vec<c_uint>, c_uint> {
@@ -150,7 +158,7 @@ pub extern "C" fn nvmlDeviceGetClockInfo(device: Handle, kind: c_uint, mhz: *mut
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(device: Handle, bits: *mut c_ulonglong) -> c_uint {
-    answer(device, bits, |telemetry, own| telemetry.number("clock_events", own))
+    answer(device, bits, Telemetry::clock_events)
 }
 
 #[unsafe(no_mangle)]

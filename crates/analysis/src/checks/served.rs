@@ -116,6 +116,7 @@ mod tests {
             batch_check: None,
             layers: Vec::new(),
             paged_cache_tokens: None,
+            cycle: None,
             eos: None,
         }
     }
@@ -139,6 +140,9 @@ mod tests {
         let failed = |reason| FailedRequest {
             prompt_index: 0,
             reason,
+            due_monotonic_sec: None,
+            sent_monotonic_sec: None,
+            ended_monotonic_sec: None,
         };
         let mut cycle = rank_cycle(0, 0, 0.0, 10.0);
         cycle.failed_requests = vec![

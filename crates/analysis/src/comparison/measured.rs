@@ -26,12 +26,13 @@ pub struct MeasuredResult {
 impl MeasuredResult {
     /// Takes what a comparison needs of a report.
     pub fn new(name: String, report: Report, spec: Spec, prompts: Option<PromptIdentity>) -> Self {
+        let cycles = report.cycles_of_statistics();
         Self {
             name,
             host: report.machine.hostname,
             is_partial: false,
             is_stopped_by_rule: report.stop.is_some_and(|stop| stop.sure_enough),
-            cycles: report.cycles,
+            cycles,
             eos: eos_of(&report.loads, &spec),
             spec,
             prompts,

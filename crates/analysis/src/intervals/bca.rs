@@ -4,7 +4,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::Interval;
 use super::student::quantile;
-use crate::statistics::{mean, percentile};
+use crate::statistics::percentile;
 
 /// Resamples that an interval is drawn from.
 const RESAMPLES: usize = 2000;
@@ -18,50 +18,84 @@ const SEED: u64 = 2000;
 /// Makes up for what a bootstrap of n values lacks: it has n − 1 over n of their variance, and no doubt of it, so that its tails are made as much longer as
 /// Student's t is wider (Hesterberg 2015, "What Teachers Should Know About the Bootstrap": the expanded interval).
 pub fn bca(values: &[f64]) -> Option<Interval> {
-    let count = values.len() as f64;
-    let tail = Normal::standard().cdf(-(count / (count - 1.0)).sqrt() * quantile(values.len())?);
-    of_tail(values, tail)
+    of_tail(values, expanded_tail(values.len())?)
+}
+
+/// Returns the interval of a ratio of sums by the same bootstrap, which takes both sums from the same draws. `None` below two
+/// values, and where a sum below could be 0.
+pub fn ratio_bca(above: &[f64], below: &[f64]) -> Option<Interval> {
+    ratio_of_tail(above, below, expanded_tail(above.len())?)
+}
+
+/// Returns what the tails of n values are to be, so that they are as much longer as Student's t is wider.
+fn expanded_tail(values: usize) -> Option<f64> {
+    let count = values as f64;
+    Some(Normal::standard().cdf(-(count / (count - 1.0)).sqrt() * quantile(values)?))
 }
 
 /// Does what [`bca`] does, with `tail` on each side of the resamples' distribution.
 pub(super) fn of_tail(values: &[f64], tail: f64) -> Option<Interval> {
-    if values.len() < 2 {
+    let mean_of = |places: &[usize]| places.iter().map(|place| values[*place]).sum::<f64>() / places.len() as f64;
+    bootstrap(values.len(), tail, mean_of)
+}
+
+/// Does what [`ratio_bca`] does, with `tail` on each side of the resamples' distribution.
+pub(super) fn ratio_of_tail(above: &[f64], below: &[f64], tail: f64) -> Option<Interval> {
+    if above.len() != below.len() || below.iter().any(|value| *value <= 0.0) {
         return None;
     }
-    let center = mean(values)?;
+    let sum = |values: &[f64], places: &[usize]| places.iter().map(|place| values[*place]).sum::<f64>();
+    bootstrap(above.len(), tail, |places| sum(above, places) / sum(below, places))
+}
+
+/// Draws an interval of a statistic of `count` values, which it computes of those at some places.
+fn bootstrap(count: usize, tail: f64, statistic: impl Fn(&[usize]) -> f64) -> Option<Interval> {
+    if count < 2 {
+        return None;
+    }
+    let all: Vec<usize> = (0..count).collect();
+    let center = statistic(&all);
     let mut draws = ChaCha8Rng::seed_from_u64(SEED);
+    let mut places = all.clone();
     let mut resampled = || {
-        let sum: f64 = (0..values.len())
-            .map(|_| values[draws.random_range(0..values.len())])
-            .sum();
-        sum / values.len() as f64
+        places.fill_with(|| draws.random_range(0..count));
+        statistic(&places)
     };
-    let means: Vec<f64> = (0..RESAMPLES).map(|_| resampled()).collect();
-    let below = means.iter().filter(|mean| **mean < center).count() as f64;
-    let equal = means.iter().filter(|mean| **mean == center).count() as f64;
+    let resamples: Vec<f64> = (0..RESAMPLES).map(|_| resampled()).collect();
+    let below = resamples.iter().filter(|found| **found < center).count() as f64;
+    let equal = resamples.iter().filter(|found| **found == center).count() as f64;
     let share_below = (below + equal / 2.0) / RESAMPLES as f64;
-    // Equal values: every resample has their mean.
+    // Equal values: every resample has their statistic.
     if share_below <= 0.0 || share_below >= 1.0 || equal == RESAMPLES as f64 {
         return Some((center, center));
     }
     let normal = Normal::standard();
     let bias = normal.inverse_cdf(share_below);
-    let acceleration = acceleration(values, center);
+    let acceleration = acceleration(&all, statistic);
     let percent = |level: f64| {
         let shifted = bias + normal.inverse_cdf(level);
         100.0 * normal.cdf(bias + shifted / (1.0 - acceleration * shifted))
     };
     Some((
-        percentile(&means, percent(tail))?,
-        percentile(&means, percent(1.0 - tail))?,
+        percentile(&resamples, percent(tail))?,
+        percentile(&resamples, percent(1.0 - tail))?,
     ))
 }
 
-/// Returns the skewness of the means without each value in turn, over 6.
-fn acceleration(values: &[f64], center: f64) -> f64 {
-    // The mean without a value lies above the mean by a share of how far the value lies below it.
-    let above = values.iter().map(|value| value - center);
-    let (cubes, squares) = above.fold((0.0, 0.0), |(cubes, squares), above| {
+/// Returns the skewness of the statistic without each value in turn, over 6.
+fn acceleration(all: &[usize], statistic: impl Fn(&[usize]) -> f64) -> f64 {
+    // Without the first; then each place in turn gives way to the one before it.
+    let mut kept = all[1..].to_vec();
+    let mut without = Vec::with_capacity(all.len());
+    for out in 0..all.len() {
+        without.push(statistic(&kept));
+        if out < kept.len() {
+            kept[out] = all[out];
+        }
+    }
+    let center = without.iter().sum::<f64>() / without.len() as f64;
+    let (cubes, squares) = without.iter().fold((0.0, 0.0), |(cubes, squares), found| {
+        let above = center - found;
         (cubes + above.powi(3), squares + above.powi(2))
     });
     match squares > 0.0 {
@@ -74,6 +108,28 @@ fn acceleration(values: &[f64], center: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::intervals::student_t;
+    use crate::statistics::mean;
+
+    #[test]
+    fn each_value_is_left_out_once() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        acceleration(&[0, 1, 2], |places| {
+            seen.borrow_mut().push(places.to_vec());
+            0.0
+        });
+        assert_eq!(*seen.borrow(), [[1, 2], [0, 2], [0, 1]]);
+    }
+
+    #[test]
+    fn a_ratio_of_what_goes_together_is_surer_than_its_parts() {
+        let below: Vec<f64> = (1..=30).map(f64::from).collect();
+        let above: Vec<f64> = below.iter().map(|value| 0.5 * value).collect();
+        let (low, high) = ratio_bca(&above, &below).expect("enough");
+        assert!((low - 0.5).abs() < 1e-12 && (high - 0.5).abs() < 1e-12);
+        assert_eq!(ratio_bca(&above[1..], &below), None);
+        assert_eq!(ratio_bca(&[1.0, 1.0], &[0.0, 1.0]), None);
+        assert_eq!(ratio_bca(&[1.0], &[1.0]), None);
+    }
 
     #[test]
     fn equal_values_have_an_interval_without_width_and_one_value_none() {

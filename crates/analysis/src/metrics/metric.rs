@@ -143,6 +143,11 @@ impl Metric {
         }
     }
 
+    /// Tells whether its spread over cycles stands behind it.
+    pub fn has_spread(&self) -> bool {
+        self.beside.iter().any(|beside| matches!(beside, Beside::Spread))
+    }
+
     /// Returns the metrics that the formula names, each once, in the order in which they first stand there.
     pub fn parts(&self) -> Vec<&'static str> {
         let mut parts = Vec::new();

@@ -212,6 +212,8 @@ pub fn report() -> Report {
         batch_check: None,
         batch_steps: None,
         load_report: None,
+        steady_state: None,
+        repetition: None,
         stop: None,
         warm_ups: Vec::new(),
         cycle_starts: Vec::new(),
