@@ -2,6 +2,7 @@
 //! function of CLOCK_MONOTONIC. It owns the C interface only; the truth is in `shape`, the switches in `config`.
 
 mod config;
+mod holders;
 mod monotonic;
 pub mod shape;
 mod telemetry;
