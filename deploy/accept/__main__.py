@@ -42,7 +42,7 @@ def run(options, nvml, report):
         setting.doctor = setting.programs.doctor(options.nvml_lib)
         parameters = setting.make_models(options.models)
         report.host = host(setting, parameters)
-        setting.service = Service(setting.programs, folder, options.nvml_lib)
+        setting.service = Service(setting.programs, folder, options.nvml_lib, setting.is_simulated)
         steps(setting)
     finally:
         if setting.service:

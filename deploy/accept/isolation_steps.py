@@ -25,9 +25,7 @@ def two_gpus(step, setting):
     for own in traces:
         own.start()
     try:
-        waves, output = setting.amounts["pair_waves"], setting.amounts["load_output"]
-        experiments = [setting.experiment(RANDOM_LLAMA, 1, waves, output, gpu.index) for gpu in gpus]
-        ids = [setting.service.submit(experiment) for experiment in experiments]
+        ids = [setting.service.submit(experiment) for experiment in setting.pair()]
         for identity in ids:
             setting.service.results(identity, setting.report.left_sec())
     finally:

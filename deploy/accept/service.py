@@ -17,13 +17,13 @@ LOOK_SEC = 0.02
 class Service:
     """A `joulemark serve` of this run alone."""
 
-    def __init__(self, programs, folder, nvml_lib):
+    def __init__(self, programs, folder, nvml_lib, is_simulated):
         self.log_path = os.path.join(folder, "server.log")
         command = [
             programs.joulemark, "serve", "--listen", "127.0.0.1:0", "--models-dir", os.path.join(folder, "models"),
             "--database-url", f"sqlite://{folder}/joulemark.db", "--lock-dir", os.path.join(folder, "locks"),
             "--engine-dir", programs.engine_dir, "--nvml-lib", nvml_lib,
-        ]
+        ] + (["--allow-synthetic-engine"] if is_simulated else [])
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
         line = self.process.stdout.readline().decode()

@@ -15,7 +15,7 @@ RANDOM_LLAMA = "random-llama"
 AMOUNTS = {
     "full": {"idle_sec": 10, "rest_sec": 5, "input": 128, "output": 128, "waves": 6, "cycles": 3, "load_waves": 6, "load_output": 256, "pair_waves": 6},
     "quick": {"idle_sec": 5, "rest_sec": 4, "input": 128, "output": 64, "waves": 3, "cycles": 2, "load_waves": 4, "load_output": 256, "pair_waves": 4},
-    "simulated": {"idle_sec": 3.2, "rest_sec": 1.5, "input": 16, "output": 8, "waves": 2, "cycles": 1, "load_waves": 60, "load_output": 64, "pair_waves": 200},
+    "simulated": {"idle_sec": 3.2, "rest_sec": 1.5, "input": 16, "output": 8, "waves": 2, "cycles": 1, "load_waves": 60, "load_output": 64, "pair_waves": 4},
 }
 
 
@@ -79,6 +79,13 @@ class Setting:
     def long_experiment(self):
         """Returns one that runs until it is ended."""
         return self.experiment(RANDOM_LLAMA, waves=20000, output=self.amounts["load_output"])
+
+    def pair(self):
+        """Returns two experiments of some seconds on two boards. The CPU runs one at a time: what stands in computes nothing."""
+        waves, output = self.amounts["pair_waves"], self.amounts["load_output"]
+        pair = [self.experiment(RANDOM_LLAMA, 1, waves, output, gpu.index) for gpu in self.nvml.gpus[:2]]
+        stand_in = {"model_name": "synthetic:decode_ms=15", "device": "cuda"} if self.is_simulated else {}
+        return [{**experiment, **stand_in} for experiment in pair]
 
     def program(self):
         """Returns the engine's program that computes on the first board, or on the CPU in its place."""
