@@ -70,7 +70,7 @@ def steps(setting):
     report, amounts = setting.report, setting.amounts
     boards = len(setting.nvml.gpus[:2])
     report.step("doctor", 0, meter_steps.doctor, setting)
-    report.step("counter and power at idle", (boards + 1) * amounts["idle_sec"], meter_steps.idle, setting)
+    report.step("counter and power at idle", boards * amounts["idle_sec"] + 1, meter_steps.idle, setting)
     report.step("meter overhead", amounts["rest_sec"], meter_steps.overhead, setting)
     report.step("counter and power under load", 15, meter_steps.under_load, setting)
     report.step("cancel", 10, isolation_steps.cancel, setting)

@@ -33,13 +33,15 @@ def doctor(step, setting):
 
 
 def idle(step, setting):
+    first = None
     for gpu in setting.nvml.gpus[:2]:
         with Smi(setting, gpu) as smi:
             readings = trace.of(gpu, setting.amounts["idle_sec"]).readings
+        first = first or readings
         own = f"GPU {gpu.index} idle"
         step.check(f"{own}, readings a second", trace.rate_hz(readings), "Hz", above=100.0)
         deviations(step, own, readings, smi)
-    refresh(step, setting, setting.nvml.gpus[0], readings if len(setting.nvml.gpus) == 1 else None)
+    refresh(step, setting, setting.nvml.gpus[0], first)
 
 
 def under_load(step, setting):
@@ -91,7 +93,6 @@ def deviations(step, own, readings, smi):
 
 def refresh(step, setting, gpu, readings):
     """Holds the counter's refresh period against the one that the meter found."""
-    readings = readings or trace.of(gpu, setting.amounts["idle_sec"]).readings
     ours_ms = trace.refresh_ms(readings, 1)
     source = next(source for source in setting.doctor["sources"] if source["gpu"] == gpu.index)
     theirs_ms = source["refresh_ms"]

@@ -35,6 +35,7 @@ mod flops_inputs;
 mod front;
 mod fronted;
 mod fronted_hostile;
+mod gpu_memory;
 mod gpu_programs;
 mod guarded;
 mod hanging_driver;
