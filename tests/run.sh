@@ -116,6 +116,8 @@ step "doc tests" cargo test --release --locked --workspace --doc
 step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test keeper --test packed
 start "schemathesis" bash tests/schemathesis.sh
 wait_all
+# Its readings are held against the truth as well.
+step "acceptance" python3 -B tests/accept/check.py "${CARGO_TARGET_DIR:-target}/release" models
 step "quiet tests" cargo test --release --locked --test integration -- --test-threads=1 "${quiet[@]}"
 
 printf '\nevery check passed in %d s; what took how long, some beside others:\n' "$SECONDS"

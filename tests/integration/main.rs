@@ -36,6 +36,7 @@ mod fresh_processes;
 mod front;
 mod fronted;
 mod fronted_hostile;
+mod gpu_memory;
 mod gpu_programs;
 mod guarded;
 mod hanging_driver;

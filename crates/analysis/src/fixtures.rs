@@ -167,6 +167,7 @@ pub fn load(rank: u32) -> LoadReport {
         server: None,
         batch_check: None,
         layers: Vec::new(),
+        gpu_memory: Vec::new(),
         paged_cache_tokens: None,
         cycle: None,
         eos: None,

@@ -10,8 +10,8 @@ use super::repetition::{request_percentiles, statistics};
 use super::steady::{SteadyPart, steady_state};
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{
-    CycleReport, CycleStart, DisturbedCycle, ModelFacts, Readings, RepetitionLevel, RepetitionReport, Report, RunConditions, StopReport,
-    Timing,
+    CycleReport, CycleStart, DisturbedCycle, ModelFacts, Readings, RepetitionLevel, RepetitionReport, Report,
+    RunConditions, StopReport, Timing,
 };
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{

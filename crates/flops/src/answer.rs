@@ -244,11 +244,12 @@ fn notes(estimator: &Estimator, schedule: &Schedule, estimate: &FlopsEstimate) -
         return notes;
     };
     if walk.shape().latent.is_some() {
-        let expanded = schedule.clone().with(LatentCache::Expanded);
+        let [expanded, absorbed] = [LatentCache::Expanded, LatentCache::Absorbed]
+            .map(|latents| walk.count(&schedule.clone().with(latents)).total());
         notes.push(format!(
             "keys and values of all cached tokens are made anew from the latents in every step, as transformers 5.24 \
-             does; an engine that caches them expanded (mistral.rs 0.8.1 without paged attention) needs {} FLOPs",
-            walk.count(&expanded).total()
+             does; an engine that caches them expanded (mistral.rs 0.8.1 without paged attention) needs {expanded} \
+             FLOPs, one whose decode steps attend to the latents (mistral.rs 0.8.1 with it) {absorbed}"
         ));
     }
     if estimate.traffic.is_none() {

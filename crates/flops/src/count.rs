@@ -28,17 +28,19 @@ impl Flops {
 
 /// Counts the FLOPs of the schedule by the model's operators.
 pub(super) fn count(shape: &ModelShape, operators: &[Operator], schedule: &Schedule) -> Flops {
-    let lines = lines(shape, operators, schedule.latents);
+    let in_prefill = lines(shape, operators, schedule.latents.in_prefill());
+    let in_decode = lines(shape, operators, schedule.latents);
     let passes = shape.passes();
     let (prefill, decode) = (schedule.prefill(passes), schedule.decode(passes));
-    let products = |work: &Units| -> u128 { sum(&lines, work, true) };
+    let products = |lines: &[Line], work: &Units| sum(lines, work, true);
     let causal = schedule.causal_prefill(passes);
+    let unwindowed = schedule.decode(passes.without_window());
     Flops {
-        prefill: products(&prefill),
-        decode: products(&decode),
-        causal_total: products(&causal) + products(&decode),
-        unwindowed_total: products(&prefill) + products(&schedule.decode(passes.without_window())),
-        elementwise: sum(&lines, &prefill, false) + sum(&lines, &decode, false),
+        prefill: products(&in_prefill, &prefill),
+        decode: products(&in_decode, &decode),
+        causal_total: products(&in_prefill, &causal) + products(&in_decode, &decode),
+        unwindowed_total: products(&in_prefill, &prefill) + products(&in_decode, &unwindowed),
+        elementwise: sum(&in_prefill, &prefill, false) + sum(&in_decode, &decode, false),
     }
 }
 

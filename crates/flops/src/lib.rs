@@ -63,6 +63,8 @@
 //! A model is a [`ModelShape`]. `operator` lists its operators, `line` gives each a cost for each unit of work, a
 //! [`Schedule`] says how much work there is. Where the tensors are known, `placement` assigns each to an operator.
 
+#[cfg(test)]
+mod absorbed_tests;
 mod answer;
 mod companion;
 mod config_json;

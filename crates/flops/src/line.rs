@@ -95,7 +95,7 @@ pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentC
             });
         }
     };
-    let [keys, values] = [shape.head_dim, shape.value_head_dim].map(u128::from);
+    let [keys, values] = attended(shape, latents).map(u128::from);
     push("attention_scores", OperatorKind::Attention, pairs(shape, heads * keys));
     push(
         "attention_values",
@@ -115,6 +115,14 @@ pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentC
         push(name, OperatorKind::Elementwise, cost);
     }
     lines
+}
+
+/// Returns the elements that a query meets of a key, and that attention takes of a value, in each head.
+fn attended(shape: &ModelShape, latents: LatentCache) -> [u64; 2] {
+    match (&shape.latent, latents) {
+        (Some(latent), LatentCache::Absorbed) => [latent.key_value_rank + latent.rope_dim, latent.key_value_rank],
+        _ => [shape.head_dim, shape.value_head_dim],
+    }
 }
 
 /// Counts so much for each pair of query and key in each layer with attention.
@@ -150,7 +158,7 @@ fn per_token(number: u128) -> Units {
 fn cost_of(shape: &ModelShape, operator: &Operator, latents: LatentCache) -> Units {
     let multiply_adds = operator.elements() * u128::from(shape.active(operator));
     match (operator.kind, latents) {
-        (Kind::Product, _) | (Kind::LatentExpansion, LatentCache::Expanded) => {
+        (Kind::Product, _) | (Kind::LatentExpansion, LatentCache::Expanded | LatentCache::Absorbed) => {
             per_token(multiply_adds * passes_of(operator))
         }
         (Kind::LatentExpansion, LatentCache::Compressed) => Units::of(Unit::Key, multiply_adds),

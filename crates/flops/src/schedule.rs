@@ -38,6 +38,19 @@ pub enum LatentCache {
     Compressed,
     /// Keys and values, each made once, as mistral.rs 0.8.1 does without paged attention.
     Expanded,
+    /// The latents, and a decode step attends to them: its queries and what comes of attention pass the expansion, once a token,
+    /// where keys and values would. As mistral.rs 0.8.1 does with paged attention on CUDA (`mla/forward.rs`); a prefill expands.
+    Absorbed,
+}
+
+impl LatentCache {
+    /// Returns the form that prefills work with.
+    pub(super) fn in_prefill(self) -> Self {
+        match self {
+            Self::Absorbed => Self::Expanded,
+            other => other,
+        }
+    }
 }
 
 /// Passes over the weights that an engine made.
@@ -104,6 +117,11 @@ impl Schedule {
             keeps_windows: false,
             ..self
         }
+    }
+
+    /// Returns the same run with the cache of latents that mistral.rs 0.8.1 has with paged attention.
+    pub fn with_paged_attention(self) -> Self {
+        self.with(LatentCache::Absorbed)
     }
 
     /// The same requests with another cache of latents.

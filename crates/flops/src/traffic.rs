@@ -44,7 +44,7 @@ pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_pe
     let batch = f64::from(schedule.batch);
     let passes = weights.shape.passes();
     let (prefill, decode) = (schedule.prefill(passes), schedule.decode(passes));
-    let cache_bytes = |work: &Units| cache_elements(weights.shape, schedule.latents, work) * cache_bytes_per_element;
+    let cache_bytes = |latents, work: &Units| cache_elements(weights.shape, latents, work) * cache_bytes_per_element;
     let tokens = |work: &Units| work.get(Unit::Token);
     let prefill_passes = match &schedule.ran {
         Some(ran) => ran.prefills as f64,
@@ -64,22 +64,23 @@ pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_pe
     };
     let steps = tokens(&decode).max(1) as f64;
     Traffic {
-        prefill: prefill_passes * (weights.read_in_pass(prefill_tokens) + weights.of_encoder()) + cache_bytes(&prefill),
-        decode: decode_weights + cache_bytes(&decode),
+        prefill: prefill_passes * (weights.read_in_pass(prefill_tokens) + weights.of_encoder())
+            + cache_bytes(schedule.latents.in_prefill(), &prefill),
+        decode: decode_weights + cache_bytes(schedule.latents, &decode),
         decode_tokens: tokens(&decode) as f64,
         weights_per_token: if tokens(&decode) > 0 {
             decode_weights / steps
         } else {
             weights.read_in_pass(batch) / batch
         },
-        cache_per_token: cache_bytes(&decode) / steps,
+        cache_per_token: cache_bytes(schedule.latents, &decode) / steps,
     }
 }
 
 /// Elements of the cache that are read. A prefill reads what it has just made, once.
 fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Units) -> f64 {
     let of_token = match (&shape.latent, latents) {
-        (Some(latent), LatentCache::Compressed) => latent.key_value_rank + latent.rope_dim,
+        (Some(latent), LatentCache::Compressed | LatentCache::Absorbed) => latent.key_value_rank + latent.rope_dim,
         (Some(_), LatentCache::Expanded) => shape.heads * (shape.head_dim + shape.value_head_dim),
         (None, _) => shape.kv_heads * (shape.head_dim + shape.value_head_dim),
     };

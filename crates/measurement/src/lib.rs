@@ -30,7 +30,9 @@ pub use idle::IdlePower;
 pub use inference::{
     AnswerChunk, FailedRequest, InferenceMetrics, LoadGenerator, RankCycle, RequestFailure, RequestMeasurement, Window,
 };
-pub use machine::{CpuPlacement, DeviceLayers, LoadReport, Machine, WarmUpEnd, WarmUpReport};
+pub use machine::{
+    CpuPlacement, DeviceLayers, GpuMemory, GpuMemoryMethod, LoadReport, Machine, WarmUpEnd, WarmUpReport,
+};
 pub use quoted::{Quoted, quoted};
 pub use served_engine::{CapabilityCard, EosHandling, PromptCache, ServedEngine};
 pub use server_report::{ServerReport, ServerTimings, ServerUsage};

@@ -90,12 +90,52 @@ pub struct LoadReport {
     /// Layers of the model on each device, as the engine placed them; empty where it does not say.
     #[serde(default)]
     pub layers: Vec<DeviceLayers>,
+    /// Memory that the load took of each GPU that the rank leased, as NVML tells it; empty without a GPU, and in a result of
+    /// before this was told.
+    #[serde(default)]
+    pub gpu_memory: Vec<GpuMemory>,
     /// Tokens that the paged key-value cache has places for, in all sequences; null where attention is not paged.
     #[serde(default)]
     pub paged_cache_tokens: Option<u64>,
     /// The cycle that it was loaded for, where each has a process of its own; null where one process has all.
     #[serde(default)]
     pub cycle: Option<u32>,
+}
+
+/// Memory that a load took of one GPU: weights, cache and what the engine keeps beside them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GpuMemory {
+    /// UUID of the GPU.
+    pub gpu: String,
+    /// Bytes at NVML's first look after the load, at most some two seconds later; null where the run was over before it, or NVML
+    /// does not tell.
+    pub bytes: Option<u64>,
+    /// How it is known; null where it is not.
+    pub method: Option<GpuMemoryMethod>,
+}
+
+impl GpuMemory {
+    /// Returns that of a GPU of which nothing is known.
+    pub fn unknown(gpu: &str) -> Self {
+        Self {
+            gpu: gpu.to_owned(),
+            bytes: None,
+            method: None,
+        }
+    }
+}
+
+/// How memory of a GPU is known.
+///
+/// - `processes`: NVML says what the rank's processes hold
+/// - `difference`: memory of the whole board in use after the load, less what was before; what others did meanwhile is in it
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GpuMemoryMethod {
+    Processes,
+    Difference,
 }
 
 /// Layers that lie on one device.

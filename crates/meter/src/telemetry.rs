@@ -4,12 +4,14 @@
 //! answers, whose window is looked at or what is worth a warning.
 
 mod clock_events;
+mod held_memory;
 mod log;
 mod pace;
 mod readings;
 mod state;
 
 pub use clock_events::ClockEvents;
+pub use held_memory::Held;
 pub use log::{GpuHistory, SharedLog, TelemetryLog};
 pub use pace::{TelemetryPace, thread_cpu_sec};
 pub use readings::{Brisk, GpuId, GpuSample, Slow, TelemetrySource, Trouble};

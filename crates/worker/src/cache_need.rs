@@ -40,8 +40,9 @@ pub struct CacheNeed {
 }
 
 impl CacheNeed {
-    /// Returns what the batches of `spec`, as workers get it, take at once.
-    pub fn of(spec: &Spec) -> Self {
+    /// Returns what the batches of `spec`, as workers get it, take at once. No sequence is longer than `max_context_tokens`, where
+    /// that is known: a prompt that leaves no room for its answer is refused.
+    pub fn of(spec: &Spec, max_context_tokens: Option<u64>) -> Self {
         let synthetic = match &spec.prompts {
             Prompts::Synthetic { synthetic } if spec.prompt_lines.is_empty() => Some(synthetic.input_bounds()),
             _ => None,
@@ -52,10 +53,12 @@ impl CacheNeed {
         let longest = synthetic.unwrap_or_else(|| longest_text(spec).saturating_add(TEMPLATE_TOKENS));
         let lines = 0..spec.prompt_lines.len() as u32;
         let of_lines = lines.map(|line| spec.max_output_tokens_of(line)).max();
+        let output_tokens = of_lines.unwrap_or(spec.max_output_tokens);
+        let context = max_context_tokens.map_or(u32::MAX, |most| u32::try_from(most).unwrap_or(u32::MAX));
         Self {
             sequences: spec.batch_size,
-            input_tokens: spec.max_input_tokens.map_or(longest, |most| most.min(longest)),
-            output_tokens: of_lines.unwrap_or(spec.max_output_tokens),
+            input_tokens: longest.min(cut).min(context.saturating_sub(output_tokens)),
+            output_tokens,
             // A batch of texts is accepted only where all are cut to one length.
             is_exact: are_alike || (spec.batch_size > 1 && spec.max_input_tokens.is_some()),
         }
@@ -93,7 +96,8 @@ fn longest_text(spec: &Spec) -> u32 {
         match &spec.prompts {
             Prompts::Texts(texts) => texts.iter().map(String::len).max(),
             Prompts::Dataset(dataset) => {
-                let texts = prompts::load(&dataset.dataset, None).unwrap_or_default();
+                let count = dataset.count.map(|count| count as usize);
+                let texts = prompts::load(&dataset.dataset, count).unwrap_or_default();
                 texts.iter().map(String::len).max()
             }
             Prompts::Synthetic { .. } => None,
@@ -112,7 +116,7 @@ fn longest_line(line: &PromptLine) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::CacheNeed;
+    use super::*;
 
     const WAVE: CacheNeed = CacheNeed {
         sequences: 4,
@@ -150,5 +154,37 @@ mod tests {
             ..WAVE
         };
         assert_eq!(longer.preallocated_bytes(2), 4 * 1024);
+    }
+
+    fn spec(prompts: serde_json::Value) -> Spec {
+        let whole = serde_json::json!({
+            "config_name": "c", "model_name": "m", "num_processes": 1, "gpus": [], "device": "cuda", "distribution": "shard",
+            "fp_precision": "auto", "quantization": null, "prompts": prompts, "raw_prompt": true,
+            "max_input_tokens": null, "max_output_tokens": 100, "min_output_tokens": 100, "decoder": {"temperature": 0.0, "do_sample": false},
+            "batch_size": 1, "warmup_iterations": 0, "num_cycles": 1, "idle_baseline_sec": 0,
+            "overlap_threshold": 0.9, "priority": 0, "user": "u", "labels": {}
+        });
+        serde_json::from_value(whole).expect("a spec")
+    }
+
+    #[test]
+    fn a_text_takes_no_more_than_the_model_s_context_leaves_it() {
+        let text = spec(serde_json::json!(["a".repeat(5000)]));
+        assert_eq!(CacheNeed::of(&text, None).input_tokens, 5000 + TEMPLATE_TOKENS);
+        assert_eq!(CacheNeed::of(&text, Some(2048)).sequence_tokens(), 2048);
+        let cut = Spec {
+            max_input_tokens: Some(64),
+            ..text
+        };
+        assert_eq!(CacheNeed::of(&cut, Some(2048)).input_tokens, 64);
+    }
+
+    #[test]
+    fn of_a_set_only_the_prompts_that_are_run_count() {
+        let texts = prompts::load("mixed-64", None).expect("the set");
+        let longest = |count| texts.iter().take(count).map(String::len).max().unwrap_or(0) as u32;
+        assert!(longest(1) < longest(64));
+        let first = spec(serde_json::json!({"dataset": "mixed-64", "count": 1}));
+        assert_eq!(CacheNeed::of(&first, None).input_tokens, longest(1) + TEMPLATE_TOKENS);
     }
 }

@@ -29,6 +29,9 @@ pub struct Job {
     /// Elements of a paged key-value cache that one token takes; absent where the model's files do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_elements_per_token: Option<u64>,
+    /// Tokens of the longest sequence that the model takes; absent where its files do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_context_tokens: Option<u64>,
     /// Where the engine listens, when it is a server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerJob>,

@@ -118,7 +118,7 @@ impl<E: Engine> Runner for InProcess<E> {
             quantization: job.spec.quantization.clone(),
             batch_size: job.spec.batch_size,
             ignores_ends: job.spec.eos_in_process() == EosHandling::Ignored,
-            cache_need: CacheNeed::of(&job.spec),
+            cache_need: CacheNeed::of(&job.spec, job.max_context_tokens),
             cache_elements_per_token: job.cache_elements_per_token,
             counter,
         })
@@ -131,7 +131,8 @@ impl<E: Engine> Runner for InProcess<E> {
             one_length(&prompts)?;
         }
         if let Some(places) = description.paged_cache_tokens {
-            fits_cache(CacheNeed::of(&job.spec), &prompts, places)?;
+            let need = CacheNeed::of(&job.spec, job.max_context_tokens);
+            fits_cache(need, &prompts, description.max_sequence_tokens, places)?;
         }
         let wave = prompts.iter().take(job.spec.batch_size as usize).collect();
         let batch_check = batch_check(&engine, wave).await?;
@@ -179,10 +180,18 @@ impl<E: Engine> Runner for InProcess<E> {
 }
 
 /// Refuses sequences that the paged cache has no places for: the engine drops one without an answer.
-fn fits_cache(need: CacheNeed, prompts: &PreparedPrompts, places: u64) -> Result<(), EngineError> {
+fn fits_cache(
+    need: CacheNeed,
+    prompts: &PreparedPrompts,
+    max_sequence_tokens: u32,
+    places: u64,
+) -> Result<(), EngineError> {
     let longest = prompts.iter().map(|prompt| prompt.tokens.len() as u32).max();
     let need = CacheNeed {
-        input_tokens: longest.unwrap_or(0),
+        // A longer answer is another prompt's: each of them leaves room for its own.
+        input_tokens: longest
+            .unwrap_or(0)
+            .min(max_sequence_tokens.saturating_sub(need.output_tokens)),
         ..need
     };
     if need.paged_tokens() <= places {

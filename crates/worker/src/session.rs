@@ -173,6 +173,7 @@ async fn load<R: Runner>(job: &Job, counter: TokenCounter, reporter: &Reporter) 
         server: loaded.server,
         batch_check: loaded.batch_check,
         layers: loaded.layers,
+        gpu_memory: Vec::new(),
         paged_cache_tokens: loaded.paged_cache_tokens,
         cycle: None,
     };

@@ -1,6 +1,7 @@
 //! The worker of mistral.rs: one process a rank, started by the service. `docs/worker-protocol.md` describes what it is
 //! told and what it answers.
 
+mod direct;
 mod engine;
 #[cfg(test)]
 mod loaders_tests;
@@ -9,9 +10,10 @@ mod tap;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use joulemark_worker::{RankArguments, WorkerError, cpu, describe, run_rank};
 
+use direct::DirectArguments;
 use engine::MistralEngine;
 
 /// Version of the mistralrs crate that is linked; a test holds it against `Cargo.lock`.
@@ -22,13 +24,22 @@ const COMPUTE_CAPABILITY: Option<&str> = option_env!("CUDA_COMPUTE_CAP");
 
 /// Runs one rank of an experiment with mistral.rs; started by the joulemark service, not by hand.
 #[derive(Debug, Parser)]
-#[command(name = "joulemark-mistral", version)]
+#[command(name = "joulemark-mistral", version, subcommand_negates_reqs = true)]
 struct Arguments {
     /// Print what this engine is, as JSON, and do nothing else.
     #[arg(long, exclusive = true)]
     describe: bool,
     #[command(flatten)]
     rank: Option<RankArguments>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run waves of random prompts with mistral.rs alone, with and without the tap, and print their rates as JSON; what
+    /// deploy/accept-gpu.sh holds the service's figures against.
+    Direct(DirectArguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +53,9 @@ fn main() -> ExitCode {
 #[inline(never)]
 fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Direct(direct)) = &arguments.command {
+        return direct::run(direct);
+    }
     let Some(rank) = arguments.rank.filter(|_| !arguments.describe) else {
         return print_description();
     };

@@ -155,15 +155,15 @@ fn text_builder(request: &LoadRequest) -> anyhow::Result<AnyModelBuilder> {
     Ok(builder.into())
 }
 
-/// Returns how layers are placed: with room for the activations of the sequences that will run, and no others.
+/// Returns how layers are placed: with room for the activations of the sequences that will run, and no others. Where attention
+/// is not paged, that counts their caches as well, so that long ones must not be taken for short.
 fn device_mapping(request: &LoadRequest) -> DeviceMapSetting {
-    let default = AutoDeviceMapParams::default_text();
     if request.force_cpu {
-        return DeviceMapSetting::Auto(default);
+        return DeviceMapSetting::Auto(AutoDeviceMapParams::default_text());
     }
     let need = request.cache_need;
     DeviceMapSetting::Auto(AutoDeviceMapParams::Text {
-        max_seq_len: (need.sequence_tokens() as usize).min(default.max_seq_len()),
+        max_seq_len: need.sequence_tokens() as usize,
         max_batch_size: need.sequences as usize,
     })
 }

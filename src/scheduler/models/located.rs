@@ -196,6 +196,11 @@ impl LocatedModel {
         }
     }
 
+    /// Returns the tokens of the longest sequence that the model takes; `None` where the files do not say.
+    pub fn max_context_tokens(&self) -> Option<u64> {
+        self.files.as_ref()?.max_context_tokens
+    }
+
     /// Returns the elements of a key-value cache that one token takes with mistral.rs; `None` where the files do not say.
     pub fn cache_elements_per_token(&self) -> Option<u64> {
         let shape = self.files.as_ref()?.shape.as_ref().ok()?;

@@ -14,6 +14,8 @@ pub struct ComputeCount {
     is_in_waves: bool,
     /// Of each rank.
     activation_dtypes: Vec<String>,
+    /// Whether attention of a rank of mistral.rs is paged, of each rank.
+    are_paged: Vec<bool>,
     gpus: Vec<GpuDevice>,
 }
 
@@ -39,6 +41,7 @@ impl ComputeCount {
             batch_size: spec.batch_size,
             is_in_waves: model.engine != EngineChoice::Served && !spec.is_open_load(),
             activation_dtypes,
+            are_paged: loads.iter().map(|load| load.paged_cache_tokens.is_some()).collect(),
             gpus,
         }
     }
@@ -69,6 +72,10 @@ impl ComputeCount {
             executed.without_windows()
         } else {
             executed
+        };
+        let schedule = match self.are_paged.get(rank as usize) {
+            Some(true) => schedule.with_paged_attention(),
+            _ => schedule,
         };
         let dtype = self.activation_dtypes.get(rank as usize).map_or("", String::as_str);
         // Keys and values have the activations' type. Where that is not known, neither are the bytes.
@@ -149,6 +156,7 @@ mod tests {
             batch_size: 1,
             is_in_waves: true,
             activation_dtypes: vec!["bf16".to_owned()],
+            are_paged: vec![false],
             gpus: vec![
                 gpu("a", "NVIDIA H100 80GB HBM3"),
                 gpu("b", "NVIDIA H100 80GB HBM3"),

@@ -11,7 +11,7 @@ use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
 use joulemark_experiment::report::{DisturbedCycle, ModelFacts, Report, RunConditions, Timing};
 use joulemark_experiment::{Spec, StopMetric, Warning};
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
+use joulemark_measurement::{BaselineKind, GpuMemory, LoadReport, Machine, RankCycle, Window};
 use joulemark_meter::HostMeter;
 
 /// The model and the machine of a run.
@@ -66,7 +66,7 @@ impl Measured<'_> {
             idle: &idle,
             phases,
             machine: ran_on.machine,
-            loads: driven.loads.clone(),
+            loads: self.loads(driven),
             warm_ups: driven.warm_up_reports.clone(),
             cycle_starts: driven.cycle_starts.clone(),
             gpu_settings: gpu_settings(meter, spec, driven),
@@ -79,6 +79,26 @@ impl Measured<'_> {
             timing: timing(spec, driven, self.claimed_at, finished_at),
         });
         (report, cycles)
+    }
+
+    /// Returns what each rank said of its load, with what NVML saw of it: workers do not ask NVML.
+    fn loads(&self, driven: &Driven) -> Vec<LoadReport> {
+        let ends = driven.passes.iter().map(|pass| pass.window.end_monotonic_sec);
+        let until = Monotonic::from_sec(ends.fold(0.0, f64::max));
+        let seen = |load: &LoadReport| {
+            let gpus = self.spec.gpus_of_rank(load.rank);
+            let pids = self.pids.computing_of_rank(load.rank);
+            // What the board has more is a server's load only where the server was started for it.
+            let gpu_memory = match load.server.is_some() && pids.is_empty() {
+                true => gpus.iter().map(|gpu| GpuMemory::unknown(gpu)).collect(),
+                false => self.meter.loaded_gpu_memory(gpus, &load.window, until, pids),
+            };
+            LoadReport {
+                gpu_memory,
+                ..load.clone()
+            }
+        };
+        driven.loads.iter().map(seen).collect()
     }
 
     /// Returns a metric of one cycle that was driven; `None` where it is not known. Blocks as [`Self::report`] does.

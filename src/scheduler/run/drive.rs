@@ -152,6 +152,7 @@ impl Drive<'_> {
                 from_hub: self.model.from_hub,
                 placement: ranks.placement(rank).clone(),
                 cache_elements_per_token: self.model.cache_elements_per_token(),
+                max_context_tokens: self.model.max_context_tokens(),
                 server: self.server.clone(),
             })
             .collect::<Vec<_>>();

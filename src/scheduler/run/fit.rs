@@ -47,7 +47,7 @@ impl Need {
             return None;
         }
         let element_bytes = element_bytes(spec.fp_precision);
-        let wave = CacheNeed::of(spec);
+        let wave = CacheNeed::of(spec, model.max_context_tokens());
         // Of texts only a bound of their tokens is known: nothing is refused for that.
         let wave = CacheNeed {
             input_tokens: if wave.is_exact { wave.input_tokens } else { 0 },

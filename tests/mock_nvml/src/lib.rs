@@ -3,6 +3,7 @@
 
 mod config;
 mod control;
+mod holders;
 pub mod law;
 mod monotonic;
 pub mod shape;

@@ -3,14 +3,16 @@
 //!
 //! `utilisation=87`, `sm_clock=1410`, `memory_clock=1593` (MHz), `clock_events=0x4` (bits; until `clock_events_end_sec`), `power_limit=400` (W),
 //! `temperature=50:2` (°C, and how many a second it rises since the library was initialised), `memory_used_gib=3`,
-//! `persistence=1`, `mig=0`, `pids=4242+4243`; an item `none` is NOT_SUPPORTED, `refused` is NO_PERMISSION.
+//! `persistence=1`, `mig=0`, `pids=4242+4243`, `no_process_memory=1`; an item `none` is NOT_SUPPORTED, `refused` is NO_PERMISSION.
 
 use std::ffi::{c_uint, c_ulonglong};
 
+use crate::holders::Holders;
 use crate::{Handle, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NO_PERMISSION, NOT_SUPPORTED, SUCCESS};
 use crate::{monotonic, with_device, write};
 
 pub struct Telemetry {
+    holders: Holders,
     switches: [Vec<String>; SWITCHES.len()],
     initialised_at_sec: f64,
 }
@@ -27,6 +29,7 @@ const SWITCHES: [(&str, &str); 11] = [
     ("persistence", "1"),
     ("mig", "0"),
     ("pids", ""),
+    ("no_process_memory", "0"),
 ];
 
 impl Telemetry {
@@ -36,6 +39,7 @@ impl Telemetry {
             text.split(',').map(|item| item.trim().to_owned()).collect()
         };
         Self {
+            holders: Holders::from(&value),
             switches: SWITCHES.map(list),
             initialised_at_sec: monotonic::now_sec(),
         }
@@ -86,11 +90,20 @@ impl Telemetry {
         Ok(if monotonic::now_sec() < end_sec { bits } else { 0 })
     }
 
-    fn pids(&self, device: u32) -> Result<Vec<c_uint>, c_uint> {
+    /// Each process and its memory.
+    fn processes(&self, device: u32) -> Result<Vec<(c_uint, c_ulonglong)>, c_uint> {
         let items = self.item("pids", device)?.split('+').filter(|item| !item.is_empty());
-        Ok(items
-            .map(|pid| pid.parse().unwrap_or_else(|_| panic!("mock_nvml: pids={pid}")))
-            .collect())
+        let listed = items.map(|pid| {
+            let pid = pid.parse().unwrap_or_else(|_| panic!("mock_nvml: pids={pid}"));
+            (pid, LISTED_BYTES)
+        });
+        let holders = self.holders.of(device).into_iter().filter(|holder| holder.lives);
+        Ok(listed.chain(holders.map(|holder| (holder.pid, holder.bytes))).collect())
+    }
+
+    /// Whether what a process holds is not told, as in a container or on Windows.
+    fn hides_process_memory(&self, device: u32) -> bool {
+        self.number("no_process_memory", device) == Ok(1)
     }
 
     pub fn is_sliced(&self, device: u32) -> bool {
@@ -98,9 +111,13 @@ impl Telemetry {
     }
 
     pub fn memory_used_bytes(&self, device: u32) -> Result<c_ulonglong, c_uint> {
-        Ok(self.number("memory_used_gib", device)? << 30)
+        let held: u64 = self.holders.of(device).iter().map(|holder| holder.bytes).sum();
+        Ok((self.number("memory_used_gib", device)? << 30) + held)
     }
 }
+
+/// What a process of `pids` holds.
+const LISTED_BYTES: c_ulonglong = 1 << 30;
 
 /// `nvmlUtilization_t`.
 #[repr(C)]
@@ -209,22 +226,26 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
         return INVALID_ARGUMENT;
     }
     with_device(device, |config, own| {
-        let pids = match config.telemetry.pids(own) {
-            Ok(pids) => pids,
+        let listed = match config.telemetry.processes(own) {
+            Ok(listed) => listed,
             Err(code) => return code,
         };
         // SAFETY: not null, and by this function's contract valid.
-        let places = unsafe { count.replace(pids.len() as c_uint) } as usize;
-        if pids.is_empty() {
+        let places = unsafe { count.replace(listed.len() as c_uint) } as usize;
+        if listed.is_empty() {
             return SUCCESS;
         }
-        if processes.is_null() || places < pids.len() {
+        if processes.is_null() || places < listed.len() {
             return INSUFFICIENT_SIZE;
         }
-        for (place, pid) in pids.into_iter().enumerate() {
+        for (place, (pid, bytes)) in listed.into_iter().enumerate() {
             let info = ProcessInfo {
                 pid,
-                used_gpu_memory: 1 << 30,
+                used_gpu_memory: if config.telemetry.hides_process_memory(own) {
+                    u64::MAX
+                } else {
+                    bytes
+                },
                 gpu_instance_id: u32::MAX,
                 compute_instance_id: u32::MAX,
             };

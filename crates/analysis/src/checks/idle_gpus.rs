@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 
 use super::warning::warning;
 use joulemark_experiment::{Warning, WarningCode};
-use joulemark_measurement::{LoadReport, RankCycle};
+use joulemark_measurement::{GpuMemory, GpuMemoryMethod, LoadReport, RankCycle};
 
-/// Warns of GPUs that were leased and metered while no layer of the model lies on them. Says nothing where an engine does not
-/// tell where its layers are, nor of a rank that computes on the CPU: the submission was warned of that.
+/// Warns of GPUs that were leased and metered while no layer of the model lies on them, or NVML says that the rank's processes hold
+/// none of their memory. Says nothing where neither is told, nor of a rank that computes on the CPU: the submission was warned of
+/// that.
 pub fn check(loads: &[LoadReport], cycles: &[RankCycle]) -> Option<Warning> {
     let told = loads
         .iter()
@@ -16,18 +17,35 @@ pub fn check(loads: &[LoadReport], cycles: &[RankCycle]) -> Option<Warning> {
         .filter_map(|part| part.gpu.as_ref())
         .collect();
     let of_those = cycles.iter().filter(|cycle| ranks.contains(&cycle.rank));
-    let idle: BTreeSet<&str> = of_those
+    let without_a_layer = of_those
         .flat_map(|cycle| &cycle.gpus)
         .filter(|uuid| !used.contains(uuid))
-        .map(String::as_str)
-        .collect();
+        .map(String::as_str);
+    let idle: BTreeSet<&str> = without_a_layer.chain(without_memory(loads)).collect();
     (!idle.is_empty()).then(|| {
         let idle = idle.into_iter().collect::<Vec<_>>().join(", ");
         warning(
             WarningCode::GpusMeteredNotUsed,
-            format!("leased and metered, and no layer of the model lies on it: {idle}; lease fewer GPUs"),
+            format!("leased and metered, and nothing of the model lies on it: {idle}; lease fewer GPUs"),
         )
     })
+}
+
+/// Lists the GPUs of which NVML says that a rank's processes hold nothing, where it says that they hold some of another.
+fn without_memory(loads: &[LoadReport]) -> impl Iterator<Item = &str> {
+    let is_told = |memory: &&GpuMemory| memory.method == Some(GpuMemoryMethod::Processes);
+    let of_rank = move |load: &'_ LoadReport| {
+        load.gpu_memory
+            .iter()
+            .filter(is_told)
+            .any(|memory| memory.bytes > Some(0))
+    };
+    loads
+        .iter()
+        .filter(move |load| of_rank(load))
+        .flat_map(move |load| load.gpu_memory.iter().filter(is_told))
+        .filter(|memory| memory.bytes == Some(0))
+        .map(|memory| memory.gpu.as_str())
 }
 
 #[cfg(test)]
@@ -69,5 +87,31 @@ mod tests {
         let mut on_cpu = on(&["GPU-a"]);
         on_cpu.layers[0].gpu = None;
         assert_eq!(check(&[on_cpu], &[cycle]), None, "a rank on the CPU");
+    }
+
+    #[test]
+    fn a_gpu_whose_memory_nobody_holds_is_named_where_another_s_is_held() {
+        let held = |gpu: &str, bytes| GpuMemory {
+            gpu: gpu.to_owned(),
+            bytes: Some(bytes),
+            method: Some(GpuMemoryMethod::Processes),
+        };
+        let of = |second| LoadReport {
+            gpu_memory: vec![held("GPU-a", 1 << 30), held("GPU-b", second)],
+            ..load(0)
+        };
+        let found = check(&[of(0)], &[]).expect("a warning");
+        assert!(
+            found.message.contains("GPU-b") && !found.message.contains("GPU-a"),
+            "{found:?}"
+        );
+        assert_eq!(check(&[of(1)], &[]), None);
+        let mut on_cpu = of(0);
+        on_cpu.gpu_memory.remove(0);
+        assert_eq!(
+            check(&[on_cpu], &[]),
+            None,
+            "a rank that holds nothing computes elsewhere"
+        );
     }
 }

@@ -115,6 +115,7 @@ mod tests {
             }),
             batch_check: None,
             layers: Vec::new(),
+            gpu_memory: Vec::new(),
             paged_cache_tokens: None,
             cycle: None,
             eos: None,

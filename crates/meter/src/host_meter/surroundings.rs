@@ -7,10 +7,10 @@ use crate::baseline::{self, Unrest};
 use crate::device_series::{of_gpu, of_zone};
 use crate::environment::{Surroundings, Watched, disturbances};
 use crate::estimation::series::Span;
-use crate::telemetry::GpuState;
+use crate::telemetry::{GpuState, Held};
 use joulemark_measurement::Warning;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::{DeviceSeries, IdlePower, Window};
+use joulemark_measurement::{DeviceSeries, GpuMemory, IdlePower, Window};
 
 impl HostMeter {
     /// Returns the time between two samples of every source, in seconds: what was asked for, or less where a counter could wrap unseen.
@@ -48,6 +48,27 @@ impl HostMeter {
             .map(peak)
             .try_fold(0, |sum, peak| Some(sum + peak?))
             .filter(|_| !gpu_uuids.is_empty())
+    }
+
+    /// Returns what a load took of the memory of each of these GPUs. `pids` are those of its processes, as this host numbers them.
+    pub fn loaded_gpu_memory(
+        &self,
+        gpu_uuids: &[String],
+        load: &Window,
+        until: Monotonic,
+        pids: &[u32],
+    ) -> Vec<GpuMemory> {
+        let log = self.0.telemetry.lock();
+        let held = Held {
+            load: Span::from(load),
+            until,
+            pids: (log.pids_are_ours && !pids.is_empty()).then_some(pids),
+        };
+        let of = |uuid: &String| match log.gpu(uuid) {
+            Some(history) => history.memory_of(&held),
+            None => GpuMemory::unknown(uuid),
+        };
+        gpu_uuids.iter().map(of).collect()
     }
 
     /// Returns a warning for all that disturbed these GPUs and the host's CPUs in these cycles: other processes, lowered

@@ -84,6 +84,22 @@ impl GpuHistory {
         self.absences.iter().find(touches)
     }
 
+    /// Returns the first sample whose slow readings are of `at` or later.
+    pub fn first_look(&self, at: Monotonic) -> Option<&GpuSample> {
+        let first = self
+            .samples
+            .partition_point(|sample| sample.slow.read_at.is_none_or(|read| read < at));
+        self.samples.get(first)
+    }
+
+    /// Returns the last sample whose slow readings are of `at` or earlier.
+    pub fn last_look(&self, at: Monotonic) -> Option<&GpuSample> {
+        let next = self
+            .samples
+            .partition_point(|sample| sample.slow.read_at.is_none_or(|read| read <= at));
+        self.samples.get(next.checked_sub(1)?)
+    }
+
     /// The sample that holds at `at`.
     pub fn holding(&self, at: Monotonic) -> Option<&GpuSample> {
         let next = self.samples.partition_point(|sample| sample.at <= at);

@@ -98,7 +98,10 @@ fn sample(
     let before_sec = thread_cpu_sec();
     if now >= due.slow {
         let is_first = due.read == Slow::default();
-        due.read = source.slow(gpu);
+        due.read = Slow {
+            read_at: Some(now),
+            ..source.slow(gpu)
+        };
         let turn = if is_first { (first + gpu) as f64 / boards } else { 0.0 };
         due.slow = later(now, SLOW_SEC + turn);
     }

@@ -26,6 +26,8 @@ pub struct Brisk {
 /// What changes over seconds, or is dear to ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slow {
+    /// When it was read; the pace says it.
+    pub read_at: Option<Monotonic>,
     pub temperature_c: Option<u32>,
     pub memory_used_bytes: Option<u64>,
     /// The limit in force, the lowest of all that apply.
@@ -34,6 +36,8 @@ pub struct Slow {
     pub mig_enabled: Option<bool>,
     /// Processes with a compute context, as the driver numbers them: in the host's pid namespace.
     pub compute_pids: Option<Arc<[u32]>>,
+    /// Memory of each of them that the driver tells it of, in bytes.
+    pub process_bytes: Option<Arc<[(u32, u64)]>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::{Bits, NvmlError};
 use nvml_wrapper::{Device, struct_wrappers::device::ProcessInfo};
 
@@ -177,21 +178,24 @@ impl TelemetrySource for NvmlTelemetry {
     }
 
     fn slow(&mut self, _: usize) -> Slow {
-        self.with(|device, board| Slow {
-            temperature_c: board.ask(Reading::Temperature, || device.temperature(TemperatureSensor::Gpu)),
-            memory_used_bytes: board
-                .ask(Reading::MemoryUsed, || device.memory_info())
-                .map(|memory| memory.used),
-            power_limit_w: board
-                .ask(Reading::PowerLimit, || device.enforced_power_limit())
-                .map(|milliwatts| f64::from(milliwatts) / MILLIWATTS_PER_WATT),
-            persistence_mode: board.ask(Reading::PersistenceMode, || device.is_in_persistent_mode()),
-            mig_enabled: board
-                .ask(Reading::MigMode, || device.mig_mode())
-                .map(|mode| mode.current == 1),
-            compute_pids: board
-                .ask(Reading::ComputeProcesses, || device.running_compute_processes())
-                .map(|processes| pids(&processes)),
+        self.with(|device, board| {
+            let processes = board.ask(Reading::ComputeProcesses, || device.running_compute_processes());
+            Slow {
+                read_at: None,
+                temperature_c: board.ask(Reading::Temperature, || device.temperature(TemperatureSensor::Gpu)),
+                memory_used_bytes: board
+                    .ask(Reading::MemoryUsed, || device.memory_info())
+                    .map(|memory| memory.used),
+                power_limit_w: board
+                    .ask(Reading::PowerLimit, || device.enforced_power_limit())
+                    .map(|milliwatts| f64::from(milliwatts) / MILLIWATTS_PER_WATT),
+                persistence_mode: board.ask(Reading::PersistenceMode, || device.is_in_persistent_mode()),
+                mig_enabled: board
+                    .ask(Reading::MigMode, || device.mig_mode())
+                    .map(|mode| mode.current == 1),
+                compute_pids: processes.as_deref().map(pids),
+                process_bytes: processes.as_deref().map(process_bytes),
+            }
         })
     }
 
@@ -207,6 +211,14 @@ fn clock_events(device: &Device<'_>) -> Result<ClockEvents, NvmlError> {
         Err(NvmlError::IncorrectBits(Bits::U64(bits))) => Ok(ClockEvents::from_bits(bits)),
         Err(error) => Err(error),
     }
+}
+
+fn process_bytes(processes: &[ProcessInfo]) -> Arc<[(u32, u64)]> {
+    let told = processes.iter().filter_map(|process| match process.used_gpu_memory {
+        UsedGpuMemory::Used(bytes) => Some((process.pid, bytes)),
+        UsedGpuMemory::Unavailable => None,
+    });
+    told.collect()
 }
 
 fn pids(processes: &[ProcessInfo]) -> Arc<[u32]> {
