@@ -12,7 +12,9 @@ use super::archive::{Damage, Entries};
 use super::differences::{Difference, Differences};
 use super::names::{MANIFEST, READINGS, REPORT, SUMS};
 use super::samples::contradicted;
-use joulemark_analysis::{ReportInput, aggregate, goodput, host_idle_energy_j, inference_of, report, union_sec};
+use joulemark_analysis::{
+    GpuSettings, ReportInput, aggregate, goodput, host_idle_energy_j, inference_of, report, union_sec,
+};
 use joulemark_experiment::report::{Readings, Report};
 use joulemark_experiment::{DroppedPrompts, PromptIdentity, Spec};
 use joulemark_measurement::{BaselineKind, DeviceSeries, InferenceMetrics, RankCycle, Window};
@@ -244,13 +246,24 @@ impl Bundle {
             loads: read.loads.clone(),
             warm_ups: read.warm_ups.clone(),
             cycle_starts: read.cycle_starts.clone(),
+            gpu_settings: GpuSettings {
+                power_limits: read.power_limits.clone(),
+                clocks: read.clocks.clone(),
+            },
             stop: read.stop,
+            steady: Vec::new(),
+            disturbed: read
+                .repetition
+                .as_ref()
+                .map(|repetition| repetition.disturbed_cycles.clone())
+                .unwrap_or_default(),
             model: read.model.clone(),
             conditions: read.conditions.clone(),
             truncated_prompts: readings.truncated_prompts,
             timing,
         });
         computed.readings = None;
+        computed.steady_state.clone_from(&read.steady_state);
         let mut computed = json!(computed);
         let mut stated = stated.clone();
         if stated["outputs"].is_null() {
@@ -326,7 +339,9 @@ fn what_is_never_checked(read: &Report, differences: &Differences, verdict: &mut
     if read.compute.flops_total.is_some() {
         add("FLOPs and bytes of each rank and cycle, which take the model's files (their sums are checked)");
     }
-    add("the experiment's part of the host's energy, energy by phase, and memory, which take the meter's own readings");
+    add(
+        "the experiment's part of the host's energy, energy by phase, the steady state, and memory, which take the meter's own readings",
+    );
     if !differences.unknown.is_empty() {
         let names: Vec<&str> = differences.unknown.iter().map(String::as_str).collect();
         add(&format!("{}, which this version does not know", names.join(", ")));

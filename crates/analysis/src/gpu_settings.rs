@@ -10,13 +10,11 @@ use super::statistics::median;
 /// Limits within this are one, in watts.
 pub const SAME_LIMIT_W: f64 = 1.0;
 
-/// What the leased GPUs were set to and had in the measured cycles, and what others did to them.
+/// What the leased GPUs were set to and had in the measured cycles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GpuSettings {
     pub power_limits: Vec<GpuPowerLimit>,
     pub clocks: Vec<GpuClocks>,
-    /// Cycles that are not counted.
-    pub changes: Vec<LimitChange>,
 }
 
 /// A cycle in which a GPU had another power limit than it was set to.
@@ -64,7 +62,8 @@ pub(crate) fn common_limit_w(limits: &[GpuPowerLimit]) -> Option<f64> {
     (highest - lowest <= SAME_LIMIT_W).then(|| all[0].median)
 }
 
-pub(crate) fn limit_changed(changes: &[LimitChange]) -> Option<Warning> {
+/// Warns of cycles that are not counted.
+pub fn limit_changed(changes: &[LimitChange]) -> Option<Warning> {
     let change = changes.first()?;
     Some(Warning {
         code: WarningCode::PowerLimitChanged,

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::baselines::{IdleState, attach};
 use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
-use super::gpu_settings::{GpuSettings, common_limit_w, limit_changed, not_settled};
+use super::gpu_settings::{GpuSettings, common_limit_w, not_settled};
 use super::offered::{offered, set_goodput};
 use super::outputs::outputs;
 use super::repetition::{request_percentiles, statistics};
@@ -74,7 +74,6 @@ pub fn report(input: ReportInput<'_>) -> Report {
     warnings.extend(not_steady(&input.warm_ups));
     warnings.extend(not_cooled(input.spec, &input.cycle_starts));
     warnings.extend(not_settled(&input.cycle_starts));
-    warnings.extend(limit_changed(&input.gpu_settings.changes));
     warnings.extend(load_warnings(input.spec, &offered));
     // Each of several processes says the same.
     let all = std::mem::take(&mut warnings);

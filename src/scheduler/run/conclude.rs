@@ -56,6 +56,7 @@ impl Measured<'_> {
             .collect::<Vec<_>>();
         let mut warnings = self.warnings.to_vec();
         warnings.extend(disturbances(meter, spec, driven, pids));
+        warnings.extend(joulemark_analysis::limit_changed(&driven.limit_changes));
         let phases = energy_by_phase(meter, spec, driven, pids);
         let finished_at = Monotonic::now();
         let report = joulemark_analysis::report(ReportInput {

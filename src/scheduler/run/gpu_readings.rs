@@ -34,11 +34,7 @@ pub fn gpu_settings(meter: &HostMeter, spec: &Spec, driven: &Driven) -> GpuSetti
         (limit, clocks)
     };
     let (power_limits, clocks) = spec.gpus.iter().map(of_gpu).unzip();
-    GpuSettings {
-        power_limits,
-        clocks,
-        changes: driven.limit_changes.clone(),
-    }
+    GpuSettings { power_limits, clocks }
 }
 
 /// Returns what was found of a limit in a cycle that is not what was set; `None` where nothing was set.

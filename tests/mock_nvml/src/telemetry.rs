@@ -17,7 +17,7 @@ pub struct Telemetry {
     initialised_at_sec: f64,
 }
 
-const SWITCHES: [(&str, &str); 11] = [
+const SWITCHES: [(&str, &str); 12] = [
     ("utilisation", "87"),
     ("sm_clock", "1410"),
     ("memory_clock", "1593"),
