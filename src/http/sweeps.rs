@@ -1,6 +1,7 @@
 //! Sweeps: an experiment many times over, as one submission and as one table.
 
 pub mod cancel;
+mod curve;
 pub mod export;
 pub mod list;
 mod points;

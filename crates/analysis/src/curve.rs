@@ -64,6 +64,19 @@ pub fn minimum(points: &[CurvePoint]) -> Option<Extremum> {
     })
 }
 
+/// Finds where the mean of a metric is largest, as [`minimum`] does where it is least.
+pub fn maximum(points: &[CurvePoint]) -> Option<Extremum> {
+    let turned = |point: &CurvePoint| CurvePoint {
+        at: point.at,
+        figures: point.figures.iter().map(|figure| -figure).collect(),
+    };
+    let found = minimum(&points.iter().map(turned).collect::<Vec<_>>())?;
+    Some(Extremum {
+        value: -found.value,
+        ..found
+    })
+}
+
 /// Finds where more along the axis begins to bring little: the point that lies highest above the chord from the first to the last
 /// (Satopaa et al. 2011). `None` below three points, and where the curve does not bend, or bends the other way.
 pub fn knee(points: &[CurvePoint]) -> Option<f64> {
@@ -173,6 +186,8 @@ mod tests {
         let found = minimum(&measured(1, 0.01, 1)).expect("points");
         assert_eq!((found.at_low, found.at_high), (None, None));
         assert_eq!(minimum(&[]), None);
+        let lost = maximum(&measured(1, 0.01, 3)).expect("points");
+        assert_eq!(lost.at, 386.0, "the highest cap costs most: {lost:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@ use axum::{extract::State as AxumState, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::curve::Curve;
 use super::table::{fill, metrics_of};
 use super::view::Sweep;
 use crate::http::access::Caller;
@@ -17,7 +18,7 @@ pub struct ShowParameters {
     /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
-    /// Only these fields, up to 256, separated by commas, with dots for what is within. Without `table` no results are read.
+    /// Only these fields, up to 256, separated by commas, with dots for what is within. Without `table` and `curve` no results are read.
     #[param(example = "state,progress,eta", min_length = 1)]
     fields: Option<String>,
 }
@@ -45,9 +46,11 @@ pub async fn show(
     let record = super::find(&state, id).await?;
     let metrics = metrics_of(parameters.metrics.as_deref(), &record.request)?;
     let runs = state.resources.store.sweep_runs(id).await?;
+    let curve = Curve::of(&record.request);
     let mut shown = Sweep::new(&state, record, runs).await;
-    if fields.has("table") {
-        fill((&state, &caller), id, &mut shown.table, metrics).await?;
+    if fields.has("table") || fields.has("curve") {
+        let figures = fill((&state, &caller), id, &mut shown.table, metrics).await?;
+        shown.curve = curve.map(|curve| curve.drawn(&figures));
     }
     fields.json(&shown)
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::view::{SweepFigure, SweepRow};
 use crate::compared::{default_metrics, metric_named};
@@ -52,7 +52,10 @@ pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'s
 /// Figures of the completed experiments of a sweep, in the order of the metrics.
 type Figures = HashMap<ExperimentId, Vec<Option<f64>>>;
 
-/// Fills in the metrics of a table's rows.
+/// Each metric with the figures of every point's completed repeats, in the order of the points.
+pub type OfPoints = Vec<(&'static Metric, Vec<Vec<f64>>)>;
+
+/// Fills in the metrics of a table's rows, and returns what they are made of.
 ///
 /// # Errors
 /// When the database fails.
@@ -61,18 +64,19 @@ pub async fn fill(
     sweep: ExperimentId,
     rows: &mut [SweepRow],
     metrics: Vec<&'static Metric>,
-) -> Result<(), Problem> {
+) -> Result<OfPoints, Problem> {
     let figures = read((state, caller), sweep, &metrics).await?;
+    let mut of_points: OfPoints = metrics.iter().map(|metric| (*metric, Vec::new())).collect();
     for row in rows {
         let of_repeats: Vec<&Vec<Option<f64>>> = row.experiments.iter().filter_map(|id| figures.get(id)).collect();
-        let over = |(place, metric): (usize, &&Metric)| {
+        for (place, (metric, of_metric)) in of_points.iter_mut().enumerate() {
             let known: Vec<f64> = of_repeats.iter().filter_map(|figures| figures[place]).collect();
-            let figure = over_repeats(&known).map(SweepFigure::from);
-            (metric.name.to_owned(), figure.unwrap_or_default())
-        };
-        row.metrics = metrics.iter().enumerate().map(over).collect::<BTreeMap<_, _>>();
+            let figure = over_repeats(&known).map(SweepFigure::from).unwrap_or_default();
+            row.metrics.insert(metric.name.to_owned(), figure);
+            of_metric.push(known);
+        }
     }
-    Ok(())
+    Ok(of_points)
 }
 
 async fn read(

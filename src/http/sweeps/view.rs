@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::curve::SweepCurve;
 use crate::http::state::AppState;
 use joulemark_experiment::sweep::{FigureOverRepeats, Goal, SearchAnswer, SearchState, SweepMode, SweepOrder};
 use joulemark_experiment::{ExperimentId, State};
@@ -133,6 +134,8 @@ pub struct Sweep {
     pub eta: SweepEta,
     /// A row a point.
     pub table: Vec<SweepRow>,
+    /// How the table's metrics go along the axis; null unless there is one axis, whose values are numbers.
+    pub curve: Option<SweepCurve>,
     /// The search for the goal with all that was tried; null without a goal.
     pub search: Option<SearchAnswer>,
 }
@@ -198,6 +201,7 @@ impl Sweep {
         Self {
             eta: eta(state, &progress, &runs).await,
             table: rows(&record, &runs),
+            curve: None,
             search: record.search.clone(),
             request_id: record.request_id.clone(),
             summary: SweepSummary::new(record, progress),

@@ -49,6 +49,10 @@ pub fn table(sweep: &Value) -> String {
         lines.push(cells);
     }
     let mut text = aligned(&lines);
+    for line in curve(&sweep["curve"], &names) {
+        text.push('\n');
+        text.push_str(&line);
+    }
     if let Some(conclusion) = sweep["search"]["evidence"]["conclusion"].as_str() {
         let best = match best.as_u64() {
             Some(point) => format!("best: point {point} (*)"),
@@ -57,6 +61,27 @@ pub fn table(sweep: &Value) -> String {
         text.push_str(&format!("\n{best}\n{}", plain(conclusion)));
     }
     text
+}
+
+/// Says where each metric is best along the axis, and where it bends.
+fn curve(curve: &Value, names: &[&String]) -> Vec<String> {
+    let axis = plain(curve["axis"].as_str().unwrap_or_default());
+    let shown = |number: &Value| quantity::shown(number).unwrap_or_default();
+    let line = |name: &&String| {
+        let figure = curve["metrics"].get(name.as_str())?;
+        let unit = quantity::unit(metrics::all(), name);
+        let mut line = format!("{name} is best at {axis} {}", shown(&figure["best_at"]));
+        if !figure["best_at_low"].is_null() {
+            let (low, high) = (shown(&figure["best_at_low"]), shown(&figure["best_at_high"]));
+            line.push_str(&format!(" (95 %: {low} to {high})"));
+        }
+        line.push_str(&format!(": {} {unit}", shown(&figure["best"])));
+        if !figure["knee_at"].is_null() {
+            line.push_str(&format!("; more brings little from {} on", shown(&figure["knee_at"])));
+        }
+        Some(line.trim_end().to_owned())
+    };
+    names.iter().filter_map(line).collect()
 }
 
 /// Names are others' words: none may move the cursor.
@@ -122,5 +147,16 @@ mod tests {
         assert!(lines[2].contains("a\u{fffd}b") && lines[2].ends_with('-'), "{text}");
         assert_eq!(&lines[3..], ["best: point 0 (*)", "it is"]);
         assert_eq!(lines[0].find("engine"), lines[1].find('a'));
+        let text = table(
+            &json!({"axes": {"power_limit_w": [200, 300]}, "table": [row(0, 3.0)], "curve": {
+            "axis": "power_limit_w", "metrics": {"mean_ttft_ms": {"best_at": 210.0, "best_at_low": 190.0,
+            "best_at_high": 230.0, "best": 3.0, "knee_at": 250.0}}}}),
+        );
+        let last = text.lines().last().expect("a line");
+        assert!(last.starts_with("mean_ttft_ms is best at power_limit_w 210"), "{last}");
+        assert!(
+            last.contains("(95 %: 190") && last.contains(" ms; more brings little from 250"),
+            "{last}"
+        );
     }
 }
