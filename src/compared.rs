@@ -107,6 +107,7 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
             is_stopped_by_rule: value.pointer("/stop/sure_enough") == Some(&Value::Bool(true)),
             eos: eos_of(&loads, &spec),
             cycles,
+            power_limit_w: object.get("power_limit_w").and_then(Value::as_f64),
             prompts: PromptIdentity::of(&spec, withheld, dropped.as_ref()),
             spec,
         }

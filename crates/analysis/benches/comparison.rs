@@ -178,6 +178,7 @@ fn cycle(random: &mut ChaCha8Rng, number: u32, joules: f64) -> CycleReport {
 fn result(name: &str, cycles: Vec<CycleReport>) -> MeasuredResult {
     let spec = spec();
     MeasuredResult {
+        power_limit_w: None,
         name: name.to_owned(),
         host: "simulated".to_owned(),
         is_partial: false,

@@ -13,6 +13,7 @@ use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{problem::Problem, state::AppState};
 use joulemark_analysis::comparison::{MeasuredResult, ParetoCandidate, Standing, pareto as standings};
 use joulemark_analysis::metrics::{Better, Metric};
+use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_store::{ListQuery, Record, StoreError, UnreadRow};
 
@@ -76,6 +77,8 @@ pub struct ParetoPoint {
     pub config_name: String,
     /// The experiment's labels.
     pub labels: BTreeMap<String, String>,
+    /// The power limit that was in force on all its GPUs, in watts; null where it has none, they differ, or it is not known.
+    pub power_limit_w: Option<f64>,
     /// Cycles, or repeats of a sweep's point.
     pub n: u32,
     /// Mean over cycles, in the unit of `x`.
@@ -185,14 +188,16 @@ struct Shown {
     id: ExperimentId,
     config_name: String,
     labels: BTreeMap<String, String>,
+    power_limit_w: Option<f64>,
 }
 
 impl Shown {
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, report: Option<&Report>) -> Self {
         Self {
             id: record.id,
             config_name: record.spec.config_name.clone(),
             labels: record.spec.labels.clone(),
+            power_limit_w: report.and_then(|report| report.power_limit_w),
         }
     }
 }
@@ -261,7 +266,7 @@ impl Found {
         let (Some(point), Some(report)) = (points.get(&record.id), report) else {
             return Ok(());
         };
-        let shown = Shown::of(&record);
+        let shown = Shown::of(&record, Some(&report));
         let result = measured(record, report, caller);
         self.of_points.entry(*point).or_default().push((shown, result));
         Ok(())
@@ -287,7 +292,7 @@ impl Found {
 
     fn take(&mut self, row: &UnreadRow, caller: &Caller, axes: Axes) -> Result<(), StoreError> {
         let (record, report) = row.read()?;
-        let shown = Shown::of(&record);
+        let shown = Shown::of(&record, report.as_ref());
         let candidate = match report {
             Some(report) => ParetoCandidate::new(&measured(record, report, caller), axes),
             None => Err("it has no results".to_owned()),
@@ -311,6 +316,7 @@ impl Found {
                 id: shown.id,
                 config_name: shown.config_name,
                 labels: shown.labels,
+                power_limit_w: shown.power_limit_w,
                 n: point.n,
                 x: point.place.x,
                 x_ci_low: point.place.x_interval.map(|(low, _)| low),

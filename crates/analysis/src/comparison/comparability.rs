@@ -1,4 +1,5 @@
 use super::subject::Subject;
+use crate::gpu_settings::SAME_LIMIT_W;
 use crate::metrics::Metric;
 use joulemark_experiment::{Load, PromptIdentity};
 use joulemark_measurement::EosHandling;
@@ -66,6 +67,14 @@ pub fn other_concurrency(baseline: &Subject, candidate: &Subject) -> Option<Stri
             document(other)
         )
     })
+}
+
+/// Returns what is to be said of two power limits, which may be just what is compared, or what somebody left set.
+pub fn other_power_limit(baseline: &Subject, candidate: &Subject) -> Option<String> {
+    let both = (baseline.conditions.power_limit_w, candidate.conditions.power_limit_w);
+    let (Some(one), Some(other)) = both else { return None };
+    ((one - other).abs() > SAME_LIMIT_W)
+        .then(|| format!("another power limit: {one} W was in force in the baseline, {other} W in the candidate"))
 }
 
 /// Returns how two loads differ where one comes at its own times. These are work that is given, as prompts are: latencies, and

@@ -1,4 +1,4 @@
-use super::comparability::{differences, differences_in, other_concurrency};
+use super::comparability::{differences, differences_in, other_concurrency, other_power_limit};
 use super::holm::holm;
 use super::instrument::Instrument;
 use super::log_ratio::{LogRatio, paired_t, welch};
@@ -194,6 +194,7 @@ impl Pair<'_> {
             ));
         }
         remarks.extend(other_concurrency(self.baseline, self.candidate));
+        remarks.extend(other_power_limit(self.baseline, self.candidate));
         remarks.extend(self.other_tokens());
         for (whose, subject, series) in [("baseline", self.baseline, one), ("candidate", self.candidate, other)] {
             if subject.is_partial {

@@ -16,6 +16,8 @@ pub struct MeasuredResult {
     /// Whether a stop rule ended its cycles.
     pub is_stopped_by_rule: bool,
     pub cycles: Vec<CycleReport>,
+    /// The power limit that was in force on all its GPUs, in watts; `None` where they differ, it has none, or it is not known.
+    pub power_limit_w: Option<f64>,
     pub spec: Spec,
     /// How the end of a sequence was treated.
     pub eos: EosHandling,
@@ -33,6 +35,7 @@ impl MeasuredResult {
             is_partial: false,
             is_stopped_by_rule: report.stop.is_some_and(|stop| stop.sure_enough),
             cycles,
+            power_limit_w: report.power_limit_w,
             eos: eos_of(&report.loads, &spec),
             spec,
             prompts,

@@ -46,6 +46,8 @@ pub(super) struct Conditions {
     pub eos: EosHandling,
     /// `None` where each request follows an answer, as many at once as the engine's batch or a server's `concurrency` has.
     pub load: Option<Load>,
+    /// In watts, of all its GPUs; `None` where it is not known.
+    pub power_limit_w: Option<f64>,
     /// What goodput counts as good.
     pub slo: Option<Slo>,
 }
@@ -90,6 +92,7 @@ impl Subject {
                 max_input_tokens: spec.max_input_tokens,
                 eos: result.eos,
                 load: offered(spec),
+                power_limit_w: result.power_limit_w,
                 slo: spec.slo.clone(),
             },
             tokens: input.zip(output),

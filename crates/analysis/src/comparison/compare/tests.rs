@@ -58,6 +58,7 @@ fn cycle(number: u32, joules: f64) -> CycleReport {
 fn result(name: &str, joules: &[f64]) -> MeasuredResult {
     let spec = spec(1, joules.len() as u32);
     MeasuredResult {
+        power_limit_w: None,
         name: name.to_owned(),
         host: machine().hostname,
         is_partial: false,
@@ -220,6 +221,24 @@ fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() 
             3
         );
         assert_eq!(of.verdict, Some(Verdict::Better));
+    }
+}
+
+#[test]
+fn another_power_limit_is_a_setting_and_said() {
+    let with = |power_limit_w: Option<f64>| MeasuredResult {
+        power_limit_w,
+        ..result("a", &A)
+    };
+    for (one, other, is_noted) in [
+        (Some(400.0), Some(300.0), true),
+        (Some(400.0), Some(400.5), false),
+        (Some(400.0), None, false),
+    ] {
+        let found = compared(&with(one), &with(other));
+        assert_eq!(found.comparisons.len(), 2, "{found:?}");
+        let seen = found.comparisons.iter().map(notes).collect::<String>();
+        assert_eq!(seen.contains("400 W was in force in the baseline"), is_noted, "{seen}");
     }
 }
 
