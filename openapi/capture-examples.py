@@ -156,11 +156,37 @@ def capture(server, keeper):
     keeper.keep("compareResults.request.json", json.dumps(comparison))
     keeper.keep("compareResults.200.json", server.call("/v1/compare", comparison)[2])
     get("getPareto", "/v1/pareto?x=joules_per_output_token&y=output_throughput&label=team%3Dnlp")
+    capture_sweep(server, keeper)
     keeper.keep("followExperiments.200.txt", server.first_lines("/v1/events", 9, **{"Last-Event-ID": "0"}))
     get("listExperiments", "/v1/experiments?limit=2")
     # Its beginning; the rest is alike.
     keeper.keep("getMetrics.200.txt", "".join(server.call("/metrics")[2].splitlines(True)[:42]))
     get("listAudit", "/v1/audit?limit=3")
+
+
+def capture_sweep(server, keeper):
+    base = {"model_name": EXPERIMENT["model_name"], "prompts": {"dataset": "short-32", "count": 2}, "num_cycles": 1,
+            "max_output_tokens": 16, "min_output_tokens": 16, "warmup_iterations": 0, "idle_baseline_sec": 0}
+    sweep = {"base": base, "axes": {"num_processes": [1, 2]}, "repeats": 2}
+    keeper.keep("submitSweep.request.json", json.dumps(sweep))
+    status, _, text = server.call("/v1/sweeps", sweep)
+    assert status == 201, text
+    keeper.keep("submitSweep.201.json", text)
+    path = f"/v1/sweeps/{json.loads(text)['id']}"
+    while json.loads(server.call(f"{path}?fields=state")[2])["state"] == "running":
+        time.sleep(0.5)
+    keeper.keep("getSweep.200.json", server.call(path)[2])
+    keeper.keep("listSweeps.200.json", server.call("/v1/sweeps?limit=1")[2])
+    for extension in ("csv", "jsonl"):
+        lines = server.call(f"{path}/export?format={extension}")[2].splitlines(True)
+        # The example of JSON Lines is a line's.
+        keeper.keep(f"exportSweep.200.{extension}", "".join(lines[:1] if extension == "jsonl" else lines))
+    other = json.loads(server.call("/v1/sweeps", sweep)[2])["id"]
+    status, _, text = server.call(f"/v1/sweeps/{other}/cancel", method="POST")
+    assert status == 200, text
+    keeper.keep("cancelSweep.200.json", text)
+    # As it is where another server's experiment has not stopped yet.
+    shutil.copy(EXAMPLES / "submitSweep.201.json", EXAMPLES / "cancelSweep.202.json")
 
 
 def main():

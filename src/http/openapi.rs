@@ -48,6 +48,7 @@ pub const API_VERSION: &str = "1.1.0";
     servers((url = "http://127.0.0.1:8080", description = "A server of one's own, without options")),
     tags(
         (name = "experiments", description = "Submit, follow, cancel and read experiments."),
+        (name = "sweeps", description = "Experiments for many values of their fields, as one submission and one table."),
         (name = "devices", description = "What is measured here, and how."),
         (name = "models", description = "What a model needs, without running it."),
         (name = "service", description = "The service itself."),

@@ -277,7 +277,8 @@ fn check_axes(sweep: &SweepRequest, fields: &mut Fields<'_>) {
             .iter()
             .enumerate()
             .find(|(place, value)| values[..*place].contains(value));
-        if let Some((place, value)) = twice {
+        // Side by side a value may go with several of another axis.
+        if let Some((place, value)) = twice.filter(|_| sweep.mode == SweepMode::Grid) {
             fields.problem_at(
                 &format!("{path}/{place}"),
                 format!(
@@ -320,6 +321,8 @@ mod tests {
         );
         assert_eq!(SweepRequest::read(&json!(sweep)).unwrap(), sweep);
         assert_eq!(SweepRequest::read(&json!({"base": {}})).unwrap().point_count(), 1);
+        let side_by_side = json!({"base": {}, "axes": {"a": [1, 1], "b": [1, 2]}, "mode": "zip"});
+        assert_eq!(SweepRequest::read(&side_by_side).unwrap().point_count(), 2);
     }
 
     #[test]

@@ -15,7 +15,7 @@ enum Of {
     All,
     /// Those that read a body.
     WithABody,
-    /// Those of one experiment.
+    /// Those of one experiment, by its id.
     WithAnId,
     These(&'static [&'static str]),
 }
@@ -42,7 +42,7 @@ fn problems() -> Vec<(Of, Problem)> {
             Problem::invalid_parameter("id", "is \"latest\"; accepted is an experiment's UUID"),
         ),
         (
-            These(&["listExperiments", "listAudit"]),
+            These(&["listExperiments", "listAudit", "listSweeps"]),
             Problem::invalid_parameter("limit", "is 0; accepted are 1 to 500"),
         ),
         (
@@ -52,7 +52,10 @@ fn problems() -> Vec<(Of, Problem)> {
         (All, Problem::unauthenticated("there is no API key in the request")),
         (All, Problem::invalid_key("the API key has expired")),
         (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
-        (These(&["cancelExperiment", "changeLabels"]), Problem::not_yours()),
+        (
+            These(&["cancelExperiment", "changeLabels", "cancelSweep"]),
+            Problem::not_yours(),
+        ),
         (All, Problem::forwarded_without_authentication(forwarded)),
         (All, Problem::foreign_host("lab.example")),
         (
@@ -62,6 +65,8 @@ fn problems() -> Vec<(Of, Problem)> {
                 "changeLabels",
                 "countFlops",
                 "compareResults",
+                "submitSweep",
+                "cancelSweep",
             ]),
             Problem::cross_site(),
         ),
@@ -73,7 +78,7 @@ fn problems() -> Vec<(Of, Problem)> {
             ),
         ),
         (
-            These(&["exportExperiments", "exportExperiment"]),
+            These(&["exportExperiments", "exportExperiment", "exportSweep"]),
             Problem::invalid_parameter("format", "is \"xlsx\"; accepted are csv, jsonl, parquet"),
         ),
         (
@@ -82,13 +87,17 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (All, Problem::encoding_not_acceptable()),
         (
-            These(&["exportExperiments", "exportExperiment"]),
+            These(&["exportExperiments", "exportExperiment", "exportSweep"]),
             Problem::not_acceptable(
                 "image/png",
                 "text/csv, application/x-ndjson, application/vnd.apache.parquet",
             ),
         ),
         (WithAnId, Problem::no_experiment(id)),
+        (
+            These(&["getSweep", "cancelSweep", "exportSweep", "getPareto"]),
+            Problem::no_sweep(id),
+        ),
         (These(&["getMetricDefinition"]), Problem::no_metric("speed")),
         (All, Problem::body_too_slow(10)),
         (
@@ -100,7 +109,7 @@ fn problems() -> Vec<(Of, Problem)> {
             Problem::not_completed(State::Failed, Some(failure)),
         ),
         (
-            These(&["cancelExperiment"]),
+            These(&["cancelExperiment", "cancelSweep"]),
             Problem::already_finished(State::Completed),
         ),
         (
@@ -126,13 +135,23 @@ fn problems() -> Vec<(Of, Problem)> {
             )),
         ),
         (
+            These(&["submitSweep"]),
+            Problem::invalid_sweep(field(
+                "/axes/batch_size/1",
+                "is 0; accepted is an integer from 1 to 4096 (point 1: batch_size 0)",
+            )),
+        ),
+        (
             These(&["changeLabels"]),
             Problem::invalid_labels(field(
                 "/team",
                 "is 7; accepted is a text of 1 to 500 characters without control characters",
             )),
         ),
-        (These(&["submitExperiment"]), Problem::idempotency_key_taken()),
+        (
+            These(&["submitExperiment", "submitSweep"]),
+            Problem::idempotency_key_taken(),
+        ),
         (
             These(&["countFlops"]),
             Problem::invalid_question(field(
@@ -152,21 +171,24 @@ fn problems() -> Vec<(Of, Problem)> {
             ),
         ),
         (All, Problem::too_many_requests(600, 1)),
-        (These(&["submitExperiment"]), Problem::quota_used_up(1000)),
         (
-            These(&["submitExperiment"]),
+            These(&["submitExperiment", "submitSweep"]),
+            Problem::quota_used_up(1000),
+        ),
+        (
+            These(&["submitExperiment", "submitSweep"]),
             Problem::week_used_up(Weekly::DeviceHours, "ada", &used_up(40.25, 40), dropped_at),
         ),
         (
-            These(&["submitExperiment"]),
+            These(&["submitExperiment", "submitSweep"]),
             Problem::week_used_up(Weekly::Joules, "ada", &used_up(5_000_321.5, 5_000_000), dropped_at),
         ),
         (
-            These(&["submitExperiment"]),
+            These(&["submitExperiment", "submitSweep"]),
             Problem::priority_too_high(5, 0, Role::Submitter),
         ),
         (
-            These(&["submitExperiment"]),
+            These(&["submitExperiment", "submitSweep"]),
             Problem::too_much_stored(1_073_700_000, 1_073_741_824),
         ),
         (All, Problem::headers_too_large(32_768)),
@@ -179,10 +201,13 @@ fn problems() -> Vec<(Of, Problem)> {
             Problem::too_many_streams(NoneLeft::OfAll(12_288)),
         ),
         (
-            These(&["exportExperiments", "exportExperiment"]),
+            These(&["exportExperiments", "exportExperiment", "exportSweep"]),
             Problem::too_many_exports(NoneLeft::OfCaller(2)),
         ),
-        (These(&["submitExperiment"]), Problem::queue_full(100_000)),
+        (
+            These(&["submitExperiment", "submitSweep"]),
+            Problem::queue_full(100_000),
+        ),
     ]
 }
 
@@ -213,11 +238,12 @@ pub fn add(document: &mut Value) {
     for (_, _, operation) in super::operations(document) {
         let has_body = !operation["requestBody"].is_null();
         let has_id = parameters(operation).any(|parameter| parameter["in"] == "path" && parameter["name"] == "id");
+        let is_of_sweeps = operation["tags"][0] == "sweeps";
         let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
         let fits = |of: &Of| match of {
             All => true,
             WithABody => has_body,
-            WithAnId => has_id,
+            WithAnId => has_id && !is_of_sweeps,
             These(operations) => operations.contains(&id.as_str()),
         };
         for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {

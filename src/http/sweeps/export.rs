@@ -38,7 +38,7 @@ pub struct SweepExportParameters {
     responses(
         (status = 200, description = "The table, as a file.",
             headers(("Content-Disposition" = String, description = "The file's name.")),
-            content((String = "text/csv"), (Value = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet"))),
+            content((String = "text/csv"), (Object = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 400, description = "The id or a parameter is not valid.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such sweep.", body = Problem, content_type = "application/problem+json"),
         (status = 406, description = "`Accept` asks for another format.", body = Problem, content_type = "application/problem+json"),

@@ -28,11 +28,15 @@ pub enum SweepState {
 pub struct SweepProgress {
     /// Experiments that were queued so far; a search queues more as it goes on.
     pub experiments: u64,
+    /// Experiments that wait.
     pub queued: u64,
-    /// Started and not finished.
+    /// Experiments that are started and not finished.
     pub running: u64,
+    /// Experiments with results.
     pub completed: u64,
+    /// Experiments that failed.
     pub failed: u64,
+    /// Experiments that were cancelled.
     pub cancelled: u64,
 }
 

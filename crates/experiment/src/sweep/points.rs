@@ -114,7 +114,10 @@ impl SweepRequest {
             return FieldProblem::new(format!("/base{}", problem.pointer), detail);
         };
         let values = self.axes.get(axis).and_then(Value::as_array);
-        let place = values.and_then(|values| values.iter().position(|of_axis| of_axis == value));
+        let place = match self.mode {
+            SweepMode::Grid => values.and_then(|values| values.iter().position(|of_axis| of_axis == value)),
+            SweepMode::Zip => Some(point.index as usize),
+        };
         let pointer = format!("/axes/{}/{}{within}", escaped(axis), place.unwrap_or(0));
         FieldProblem::new(pointer, detail)
     }
