@@ -247,6 +247,7 @@ impl Bundle {
             stop: read.stop,
             model: read.model.clone(),
             conditions: read.conditions.clone(),
+            tariff: readings.tariff.clone(),
             truncated_prompts: readings.truncated_prompts,
             timing,
         });

@@ -6,6 +6,7 @@ use super::access::{Access, AccessFlags};
 use super::callback::{Callback, CallbackFlags};
 use super::energy::{Energy, EnergyFlags};
 use super::engines::{self, ConfiguredEngines};
+use super::footprint::{Footprint, FootprintFlags};
 use super::limits::{LimitFlags, Limits};
 use super::node::{Node, NodeFlags};
 use super::option::ServerOption;
@@ -17,6 +18,7 @@ use super::telemetry::{Telemetry, TelemetryFlags};
 pub struct Settings {
     pub service: Service,
     pub energy: Energy,
+    pub footprint: Footprint,
     pub node: Node,
     pub access: Access,
     pub limits: Limits,
@@ -35,6 +37,9 @@ pub struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     energy: EnergyFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    footprint: FootprintFlags,
     #[command(flatten)]
     #[serde(flatten)]
     node: NodeFlags,
@@ -58,6 +63,7 @@ impl Settings {
         let sections = [
             Service::OPTIONS,
             Energy::OPTIONS,
+            Footprint::OPTIONS,
             Node::OPTIONS,
             Access::OPTIONS,
             Limits::OPTIONS,
@@ -72,6 +78,7 @@ impl Settings {
         Ok(Self {
             service: Service::deserialize(values.clone())?,
             energy: Energy::deserialize(values.clone())?,
+            footprint: Footprint::deserialize(values.clone())?,
             node: Node::deserialize(values.clone())?,
             access: Access::deserialize(values.clone())?,
             limits: Limits::deserialize(values.clone())?,
@@ -89,6 +96,7 @@ impl Settings {
         });
         too_low
             .chain(self.energy.problems())
+            .chain(self.footprint.problems())
             .chain(self.service.problems())
             .chain(self.node.problems())
             .chain(self.access_problems())

@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::models::Models;
-use crate::config::ConfiguredEngines;
+use crate::config::{ConfiguredEngines, Footprint};
 use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
@@ -65,4 +65,6 @@ pub struct Context {
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,
+    /// What electricity costs and emits here.
+    pub footprint: Arc<Footprint>,
 }

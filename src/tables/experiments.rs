@@ -16,7 +16,7 @@ pub use row::ExperimentRow;
 
 /// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
 /// finds the others where they were.
-const ADDED: [&str; 58] = [
+const ADDED: [&str; 65] = [
     "output_throughput",
     "output_throughput_cycle_sd",
     "mean_ttft_ms_cycle_sd",
@@ -75,6 +75,13 @@ const ADDED: [&str; 58] = [
     "load",
     "slo",
     "goodput",
+    "answered_requests",
+    "joules_per_response",
+    "wh_per_1000_requests",
+    "electricity_price_per_kwh",
+    "electricity_currency",
+    "grid_intensity_g_per_kwh",
+    "pue",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.

@@ -15,6 +15,7 @@ mod efficiency;
 mod energy;
 #[cfg(test)]
 mod fixtures;
+mod footprint;
 mod group;
 mod inference;
 pub mod intervals;

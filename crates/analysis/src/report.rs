@@ -1,11 +1,14 @@
 use super::baselines::{IdleState, attach};
 use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
+use super::footprint::footprint;
 use super::offered::{offered, set_goodput};
 use super::outputs::outputs;
 use super::repetition::{request_percentiles, statistics};
 use super::{CycleHost, aggregate, validate};
-use joulemark_experiment::report::{CycleStart, ModelFacts, Readings, Report, RunConditions, StopReport, Timing};
+use joulemark_experiment::report::{
+    CycleStart, ModelFacts, Readings, Report, RunConditions, StopReport, Tariff, Timing,
+};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
@@ -32,6 +35,7 @@ pub struct ReportInput<'a> {
     pub stop: Option<StopReport>,
     pub model: ModelFacts,
     pub conditions: Option<Box<RunConditions>>,
+    pub tariff: Tariff,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
     pub timing: Timing,
@@ -50,6 +54,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         idle: input.idle.to_vec(),
         truncated_prompts: input.truncated_prompts,
         warnings: input.warnings.to_vec(),
+        tariff: input.tariff.clone(),
     };
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
@@ -61,7 +66,9 @@ pub fn report(input: ReportInput<'_>) -> Report {
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
     let statistics = statistics(&aggregate.cycles);
+    let footprint = footprint(&input.tariff, &aggregate.energy, &aggregate.inference);
     Report {
+        footprint: footprint.map(Box::new),
         inference: aggregate.inference,
         energy: aggregate.energy,
         compute: aggregate.compute,
@@ -175,6 +182,7 @@ mod tests {
                 texts_sha256: Vec::new(),
             },
             conditions: None,
+            tariff: Tariff::default(),
             truncated_prompts: 0,
             timing: timing(),
         }

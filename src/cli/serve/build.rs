@@ -194,6 +194,7 @@ impl Server {
             machine: Arc::new(host.machine),
             log_worker_output: host.settings.telemetry.log_worker_output,
             cpus: Arc::new(host.cpus),
+            footprint: Arc::new(host.settings.footprint.clone()),
         };
         let scheduler = Scheduler::new(context, stages.clone());
         let access = Arc::new(host.access);

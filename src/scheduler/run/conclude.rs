@@ -5,7 +5,7 @@ use super::observations::disturbances;
 use super::phases::energy_by_phase;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
-use joulemark_experiment::report::{ModelFacts, Report, RunConditions, Timing};
+use joulemark_experiment::report::{ModelFacts, Report, RunConditions, Tariff, Timing};
 use joulemark_experiment::{Spec, StopMetric, Warning};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{BaselineKind, Machine, RankCycle, Window};
@@ -16,6 +16,7 @@ pub struct RanOn {
     pub model: ModelFacts,
     pub machine: Machine,
     pub conditions: Box<RunConditions>,
+    pub tariff: Tariff,
 }
 
 /// What the sums of a run are drawn from, beside what its workers reported.
@@ -67,6 +68,7 @@ impl Measured<'_> {
             stop: driven.stop,
             model: ran_on.model,
             conditions: Some(ran_on.conditions),
+            tariff: ran_on.tariff,
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, driven, self.claimed_at, finished_at),
         });
