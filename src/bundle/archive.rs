@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_claim_takes_no_memory_by_itself() {
-        let (header, _) = entry("x/a", 1 << 33).unwrap();
+        let (header, _) = entry("x/a", 1 << 32).unwrap();
         let damage = Entries::new(&header[..], 1 << 34).next().unwrap_err();
         assert!(matches!(damage, Damage::Truncated { .. }), "{damage}");
     }
