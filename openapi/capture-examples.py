@@ -145,6 +145,7 @@ def capture(server, keeper):
     server.until(first.rsplit("/", 1)[1], ["completed"])
     get("getResults", f"{first}/results")
     get("getProcesses", f"{first}/processes")
+    get("getManifest", f"{first}/manifest")
     get("getTimeseries", f"{first}/timeseries?resolution_ms=2000")
     for extension in ("csv", "jsonl"):
         query = f"format={extension}"

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 
+use joulemark_measurement::quoted;
 use thiserror::Error;
 
 const BLOCK: usize = 512;
@@ -172,14 +173,15 @@ fn read_header(block: &[u8], at: u64) -> Result<(String, u64), Damage> {
     let Ok(name) = std::str::from_utf8(name).map(str::to_owned) else {
         return refused("a name that is no text".to_owned());
     };
+    let shown = quoted(&name).to_string();
     match block[KIND] {
         b'0' => {}
-        b'1' | b'2' => return refused(format!("a link, {name:?}; a bundle has none")),
-        b'5' => return refused(format!("a folder, {name:?}; a bundle has none by themselves")),
+        b'1' | b'2' => return refused(format!("a link, {shown}; a bundle has none")),
+        b'5' => return refused(format!("a folder, {shown}; a bundle has none by themselves")),
         other => {
             return refused(format!(
-                "an entry of the kind {:?}; a bundle has files alone",
-                char::from(other)
+                "an entry of the kind {}; a bundle has files alone",
+                quoted(&char::from(other).to_string())
             ));
         }
     }
@@ -188,16 +190,16 @@ fn read_header(block: &[u8], at: u64) -> Result<(String, u64), Damage> {
             .split('/')
             .any(|part| part == ".." || part == "." || part.is_empty())
     {
-        return refused(format!("the name {name:?}, which leads out of its folder"));
+        return refused(format!("the name {shown}, which leads out of its folder"));
     }
     let size = std::str::from_utf8(&block[SIZE]).ok();
     let size = size.and_then(|text| u64::from_str_radix(text.trim_end_matches('\0'), 8).ok());
     let Some(size) = size else {
-        return refused(format!("no size of {name:?} in octal digits"));
+        return refused(format!("no size of {shown} in octal digits"));
     };
     match header(&name, size) {
         Some(expected) if expected == block => Ok((name, size)),
-        _ => refused(format!("a header of {name:?} that is not as a bundle has it")),
+        _ => refused(format!("a header of {shown} that is not as a bundle has it")),
     }
 }
 
@@ -271,7 +273,7 @@ mod tests {
         assert!(named(b"/etc/passwd").contains("leads out"));
         assert!(named(b"x/../../y").contains("leads out"));
         assert!(with(&|block| block[KIND] = b'2').contains("a link"));
-        assert!(with(&|block| block[KIND] = b'L').contains("kind 'L'"));
+        assert!(with(&|block| block[KIND] = b'L').contains("of the kind"));
         let huge = with(&|block| block[SIZE].copy_from_slice(b"77777777777\0"));
         assert!(huge.contains("as many as are read"), "{huge}");
         let wide = with(&|block| block[SIZE].copy_from_slice(&[0xff; 12]));
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_claim_takes_no_memory_by_itself() {
-        let (header, _) = entry("x/a", 1 << 33).unwrap();
+        let (header, _) = entry("x/a", 1 << 32).unwrap();
         let damage = Entries::new(&header[..], 1 << 34).next().unwrap_err();
         assert!(matches!(damage, Damage::Truncated { .. }), "{damage}");
     }

@@ -259,6 +259,7 @@ impl Bundle {
                 .unwrap_or_default(),
             model: read.model.clone(),
             conditions: read.conditions.clone(),
+            tariff: readings.tariff.clone(),
             truncated_prompts: readings.truncated_prompts,
             timing,
         });

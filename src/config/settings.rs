@@ -6,6 +6,7 @@ use super::access::{Access, AccessFlags};
 use super::callback::{Callback, CallbackFlags};
 use super::energy::{Energy, EnergyFlags};
 use super::engines::{self, ConfiguredEngines};
+use super::footprint::{Footprint, FootprintFlags};
 use super::limits::{LimitFlags, Limits};
 use super::node::{Node, NodeFlags};
 use super::option::ServerOption;
@@ -19,6 +20,7 @@ pub struct Settings {
     pub service: Service,
     pub energy: Energy,
     pub power: Power,
+    pub footprint: Footprint,
     pub node: Node,
     pub access: Access,
     pub limits: Limits,
@@ -40,6 +42,9 @@ pub struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     power: PowerFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    footprint: FootprintFlags,
     #[command(flatten)]
     #[serde(flatten)]
     node: NodeFlags,
@@ -64,6 +69,7 @@ impl Settings {
             Service::OPTIONS,
             Energy::OPTIONS,
             Power::OPTIONS,
+            Footprint::OPTIONS,
             Node::OPTIONS,
             Access::OPTIONS,
             Limits::OPTIONS,
@@ -79,6 +85,7 @@ impl Settings {
             service: Service::deserialize(values.clone())?,
             energy: Energy::deserialize(values.clone())?,
             power: Power::deserialize(values.clone())?,
+            footprint: Footprint::deserialize(values.clone())?,
             node: Node::deserialize(values.clone())?,
             access: Access::deserialize(values.clone())?,
             limits: Limits::deserialize(values.clone())?,
@@ -97,6 +104,7 @@ impl Settings {
         too_low
             .chain(self.energy.problems())
             .chain(self.power.problems())
+            .chain(self.footprint.problems())
             .chain(self.service.problems())
             .chain(self.node.problems())
             .chain(self.access_problems())

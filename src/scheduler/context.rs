@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::models::Models;
-use crate::config::ConfiguredEngines;
+use crate::config::{ConfiguredEngines, Footprint};
 use crate::engines::Engines;
 use crate::metrics::ExperimentMetrics;
 use crate::progress::{Feed, ProgressBoard};
@@ -68,4 +68,6 @@ pub struct Context {
     pub machine: Arc<Machine>,
     /// Who sets power limits and clocks; `None` for nobody.
     pub power: Option<Controller>,
+    /// What electricity costs and emits here.
+    pub footprint: Arc<Footprint>,
 }

@@ -93,6 +93,13 @@ const ADDED: &[&str] = &[
     "gpu_clock_mhz",
     "memory_clock_mhz",
     "settle",
+    "answered_requests",
+    "joules_per_response",
+    "wh_per_1000_requests",
+    "electricity_price_per_kwh",
+    "electricity_currency",
+    "grid_intensity_g_per_kwh",
+    "pue",
 ];
 
 /// Names are those of results; what stands twice there has its group in front. Prompts are in none.

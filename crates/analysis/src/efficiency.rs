@@ -2,11 +2,15 @@ use super::sums::ratio;
 use joulemark_experiment::report::EfficiencyMetrics;
 use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
 
+const JOULES_PER_WH: f64 = 3600.0;
+
 /// Ratios of sums; null when a part is unknown or the divisor is 0.
 pub fn efficiency(inference: &InferenceMetrics, energy: &EnergyMetrics, compute: &ComputeMetrics) -> EfficiencyMetrics {
     let total_tokens = inference.total_tokens.map(|tokens| tokens as f64);
     let input_tokens = inference.input_tokens.map(|tokens| tokens as f64);
     let output_tokens = inference.output_tokens.map(|tokens| tokens as f64);
+    let responses = inference.answered_requests.map(|requests| requests as f64);
+    let joules_per_response = ratio(energy.total_energy_j, responses);
     let power_w = ratio(energy.total_energy_j, energy.duration_sec);
     EfficiencyMetrics {
         tokens_per_joule: ratio(total_tokens, energy.total_energy_j),
@@ -17,7 +21,14 @@ pub fn efficiency(inference: &InferenceMetrics, energy: &EnergyMetrics, compute:
         flop_per_joule: ratio(compute.flops_total, energy.total_energy_j),
         flop_per_token: ratio(compute.flops_total, total_tokens),
         watts_per_token_per_second: ratio(power_w, ratio(output_tokens, energy.duration_sec)),
+        joules_per_response,
+        wh_per_1000_requests: joules_per_response.map(wh_per_1000),
     }
+}
+
+/// Returns the watt-hours of a thousand, from the joules of one.
+fn wh_per_1000(joules: f64) -> f64 {
+    joules * 1000.0 / JOULES_PER_WH
 }
 
 #[cfg(test)]
@@ -29,6 +40,7 @@ mod tests {
             total_tokens: Some(200),
             input_tokens: Some(150),
             output_tokens: Some(50),
+            answered_requests: Some(5),
             ..InferenceMetrics::default()
         };
         let energy = EnergyMetrics {
@@ -56,6 +68,9 @@ mod tests {
             flop_per_token: Some(3e10),
             // 30 W over 5 output tokens/s.
             watts_per_token_per_second: Some(6.0),
+            joules_per_response: Some(60.0),
+            // 60 kJ are 50 / 3 Wh.
+            wh_per_1000_requests: Some(60_000.0 / 3600.0),
         };
         assert_eq!(efficiency(&inference, &energy, &compute), expected);
     }

@@ -18,6 +18,7 @@ pub fn inference_of(requests: &[RequestMeasurement], failed: &[FailedRequest], w
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
         failed_requests: Some(failed.len() as u64),
+        answered_requests: Some(requests.len() as u64),
         ..of_requests(requests.iter())
     }
 }
@@ -39,6 +40,7 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
         tokens_per_second,
         latency_per_token_ms: ratio(Some(MILLISECONDS_PER_SECOND), tokens_per_second),
         failed_requests: whole_count(ranks().map(|rank| rank.inference.failed_requests)),
+        answered_requests: whole_count(ranks().map(|rank| rank.inference.answered_requests)),
         peak_gpu_memory_bytes: peak(groups, |rank| rank.peak_gpu_memory_bytes),
         peak_host_memory_bytes: peak(groups, |rank| rank.peak_host_memory_bytes),
         ..of_requests(ranks().flat_map(|rank| &rank.requests))

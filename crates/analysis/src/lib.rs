@@ -16,6 +16,7 @@ mod efficiency;
 mod energy;
 #[cfg(test)]
 mod fixtures;
+mod footprint;
 mod gpu_settings;
 mod group;
 mod inference;

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::baselines::{IdleState, attach};
 use super::checks::{idle_gpus, load_warnings, server_warnings};
 use super::complete::cycle_spread;
+use super::footprint::footprint;
 use super::gpu_settings::{GpuSettings, common_limit_w, not_settled};
 use super::offered::{offered, set_goodput};
 use super::outputs::outputs;
@@ -11,7 +12,7 @@ use super::steady::{SteadyPart, steady_state};
 use super::{CycleHost, aggregate, validate};
 use joulemark_experiment::report::{
     CycleReport, CycleStart, DisturbedCycle, ModelFacts, Readings, RepetitionLevel, RepetitionReport, Report,
-    RunConditions, StopReport, Timing,
+    RunConditions, StopReport, Tariff, Timing,
 };
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{
@@ -48,6 +49,7 @@ pub struct ReportInput<'a> {
     pub disturbed: Vec<DisturbedCycle>,
     pub model: ModelFacts,
     pub conditions: Option<Box<RunConditions>>,
+    pub tariff: Tariff,
     /// Prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
     pub timing: Timing,
@@ -66,6 +68,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
         idle: input.idle.to_vec(),
         truncated_prompts: input.truncated_prompts,
         warnings: input.warnings.to_vec(),
+        tariff: input.tariff.clone(),
     };
     let mut warnings = input.warnings.to_vec();
     warnings.extend(truncation(input.spec, input.truncated_prompts));
@@ -85,7 +88,9 @@ pub fn report(input: ReportInput<'_>) -> Report {
     let validation = validate(input.spec, &warnings, input.cycles, &aggregate);
     let cycle_sd = cycle_spread(&aggregate.cycles);
     let repetition = repetition(input.spec, &aggregate.cycles, input.disturbed);
+    let footprint = footprint(&input.tariff, &aggregate.energy, &aggregate.inference);
     let mut report = Report {
+        footprint: footprint.map(Box::new),
         inference: aggregate.inference,
         energy: aggregate.energy,
         compute: aggregate.compute,
@@ -227,6 +232,7 @@ mod tests {
                 texts_sha256: Vec::new(),
             },
             conditions: None,
+            tariff: Tariff::default(),
             truncated_prompts: 0,
             timing: timing(),
         }

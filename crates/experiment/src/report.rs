@@ -2,6 +2,7 @@
 //! arithmetic is `analysis`' business.
 
 mod conditions;
+mod footprint;
 mod offered;
 mod outputs;
 mod readings;
@@ -20,6 +21,7 @@ use joulemark_measurement::{
 };
 
 pub use conditions::{EngineBuild, GpuConditions, RaplLimit, RunConditions};
+pub use footprint::{Footprint, GivenNumber, Giver, Tariff};
 pub use offered::{LoadKind, OfferedReport, TimeSpread};
 pub use outputs::{OutputsDigest, OutputsKind};
 pub use readings::{CycleHost, IdleState, Readings};
@@ -38,6 +40,10 @@ pub struct EfficiencyMetrics {
     pub flop_per_joule: Option<f64>,
     pub flop_per_token: Option<f64>,
     pub watts_per_token_per_second: Option<f64>,
+    #[serde(default)]
+    pub joules_per_response: Option<f64>,
+    #[serde(default)]
+    pub wh_per_1000_requests: Option<f64>,
 }
 
 /// Whether a check held.
@@ -343,6 +349,9 @@ pub struct Report {
     /// another's, and in results of before there was one.
     #[serde(default)]
     pub outputs: Option<OutputsDigest>,
+    /// What it cost and emitted, by numbers that the admin or the submitter gave; null where none was given.
+    #[serde(default)]
+    pub footprint: Option<Box<Footprint>>,
     /// The build and the host's settings; null in results of before they were told.
     #[serde(default)]
     pub conditions: Option<Box<RunConditions>>,

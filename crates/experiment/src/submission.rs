@@ -321,6 +321,31 @@ fields! {
         #[serde(default)]
         Option<Settle> = None, "What each cycle waits for, a JSON object.";
 
+    /// Price of a kilowatt-hour, for the cost in `footprint`. Default: the server's, where it has one.
+    electricity_price_per_kwh: f64 [minimum = 0.0, maximum = 1_000_000] =>
+        /// Price of a kilowatt-hour; null for the server's.
+        #[serde(default)]
+        Option<f64> = None, "Price of a kilowatt-hour.";
+
+    /// What the price is in, such as `EUR`. Default: the server's with the server's price, else nothing is said.
+    #[schema(min_length = 1, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$", example = "EUR")]
+    electricity_currency: String [max_length = 20] =>
+        /// What the price is in; null for the server's.
+        #[serde(default)]
+        Option<String> = None, "What the price of a kilowatt-hour is in.";
+
+    /// Grams of CO2 equivalent for a kilowatt-hour, for the carbon in `footprint`. Default: the server's, where it has one.
+    grid_intensity_g_per_kwh: f64 [minimum = 0.0, maximum = 1_000_000] =>
+        /// Grams of CO2 equivalent for a kilowatt-hour; null for the server's.
+        #[serde(default)]
+        Option<f64> = None, "Grams of CO2 equivalent for a kilowatt-hour.";
+
+    /// Power usage effectiveness of the facility, which `footprint` multiplies the energy by. Default: the server's, where it has one.
+    pue: f64 [minimum = 1, maximum = 100] =>
+        /// Power usage effectiveness of the facility; null for the server's.
+        #[serde(default)]
+        Option<f64> = None, "Power usage effectiveness of the facility.";
+
     /// `host` runs it alone on its host, for clean CPU energy. Default `devices`.
     isolation: Isolation =>
         #[serde(default)]

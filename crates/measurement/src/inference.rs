@@ -225,6 +225,8 @@ pub struct InferenceMetrics {
     #[serde(default)]
     pub failed_requests: Option<u64>,
     #[serde(default)]
+    pub answered_requests: Option<u64>,
+    #[serde(default)]
     pub goodput: Option<f64>,
     #[serde(default)]
     pub median_ttft_ms: Option<f64>,

@@ -124,6 +124,7 @@ mod tests {
             Ending::Unfinished,
             Ending::Local,
             Ending::Worse,
+            Ending::Differs,
             Ending::Interrupted,
             Ending::BrokenPipe,
         ];

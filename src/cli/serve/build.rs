@@ -198,6 +198,7 @@ impl Server {
             log_worker_output: host.settings.telemetry.log_worker_output,
             cpus: Arc::new(host.cpus),
             power,
+            footprint: Arc::new(host.settings.footprint.clone()),
         };
         let scheduler = Scheduler::new(context, stages.clone());
         let access = Arc::new(host.access);

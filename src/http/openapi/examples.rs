@@ -44,6 +44,7 @@ const EXAMPLES: &[Example] = &[
     example!("exportExperiment", "200", "jsonl"),
     example!("compareResults", "request"),
     example!("compareResults", "200"),
+    example!("getManifest", "200"),
     example!("getPareto", "200"),
     example!("submitSweep", "request"),
     example!("submitSweep", "201"),

@@ -208,6 +208,7 @@ impl Run {
                     model: facts,
                     machine: engine.machine(&self.context.machine),
                     conditions: self.conditions(&engine, &driven),
+                    tariff: self.context.footprint.tariff(spec),
                 };
                 let measured = self.measured(&pids, &warnings);
                 let (report, cycles) = tokio::task::block_in_place(|| measured.report(&driven, ran_on, &compute));

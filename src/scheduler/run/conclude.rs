@@ -8,7 +8,7 @@ use super::phases::energy_by_phase;
 use super::steady::steady_parts;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
-use joulemark_experiment::report::{DisturbedCycle, ModelFacts, Report, RunConditions, Timing};
+use joulemark_experiment::report::{DisturbedCycle, ModelFacts, Report, RunConditions, Tariff, Timing};
 use joulemark_experiment::{Spec, StopMetric, Warning};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{BaselineKind, GpuMemory, LoadReport, Machine, RankCycle, Window};
@@ -19,6 +19,7 @@ pub struct RanOn {
     pub model: ModelFacts,
     pub machine: Machine,
     pub conditions: Box<RunConditions>,
+    pub tariff: Tariff,
 }
 
 /// What the sums of a run are drawn from, beside what its workers reported.
@@ -76,6 +77,7 @@ impl Measured<'_> {
             disturbed: self.disturbed_cycles(driven),
             model: ran_on.model,
             conditions: Some(ran_on.conditions),
+            tariff: ran_on.tariff,
             truncated_prompts: driven.truncated_prompts,
             timing: timing(spec, driven, self.claimed_at, finished_at),
         });

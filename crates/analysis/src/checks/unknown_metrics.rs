@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_reason_of_its_own_when_nothing_is_known() {
         let warnings = check(&spec(1, 1), &aggregate(&[], &[]));
-        assert_eq!(warnings.len(), 24 + 12 + 15 + 8);
+        assert_eq!(warnings.len(), 24 + 12 + 15 + 10);
         for message in messages(&warnings) {
             assert!(!message.ends_with("it was not measured"), "{message}");
         }

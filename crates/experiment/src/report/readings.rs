@@ -3,6 +3,7 @@
 use joulemark_measurement::{BaselineKind, EnergyMetrics, IdlePower};
 use serde::{Deserialize, Serialize};
 
+use super::Tariff;
 use crate::Warning;
 
 /// What the meter read of the host, and what was warned of before any figure was computed.
@@ -14,6 +15,9 @@ pub struct Readings {
     pub truncated_prompts: u32,
     /// Of the submission, and of what disturbed the cycles.
     pub warnings: Vec<Warning>,
+    /// What cost and carbon are computed by.
+    #[serde(default)]
+    pub tariff: Tariff,
 }
 
 /// The host meter's reading over one cycle, from the first rank's start to the last rank's end.

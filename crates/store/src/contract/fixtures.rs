@@ -224,6 +224,7 @@ pub fn report() -> Report {
         request_percentiles: BTreeMap::new(),
         outputs: None,
         conditions: None,
+        footprint: None,
         readings: None,
         machine: Machine {
             hostname: "bench-1".to_owned(),
