@@ -8,7 +8,7 @@ use super::conditions;
 use super::drive::{Drive, LEAVE_PERIOD};
 use super::driven::Driven;
 use super::engine::EngineProgram;
-use super::engine_pids::EnginePids;
+use super::engine_pids::{EnginePids, PidsOverTime};
 use super::failure::Stop;
 use super::fit::fits;
 use super::host_memory::HostMemory;
@@ -144,7 +144,7 @@ impl Run {
         settle(ending, places, &self.server_stopping).await
     }
 
-    fn measured<'a>(&'a self, pids: &'a EnginePids, warnings: &'a [Warning]) -> Measured<'a> {
+    fn measured<'a>(&'a self, pids: &'a PidsOverTime, warnings: &'a [Warning]) -> Measured<'a> {
         Measured {
             meter: &self.context.resources.meter,
             spec: &self.record.spec,
@@ -236,6 +236,7 @@ impl Run {
         driven: &mut Driven,
     ) -> Result<bool, Stop> {
         let (engine, _, model, _) = run;
+        let since = Monotonic::now();
         let mut server = EngineServer::start(&self.context, &self.record, model, &self.locks).await?;
         let started = Ranks::start(&self.context, &self.record, engine, &self.locks).await;
         let mut ranks = match started {
@@ -252,13 +253,11 @@ impl Run {
         let tracked = tokio::task::block_in_place(|| self.track(&ranks, server.as_ref()));
         seen.tracked.extend(tracked);
         let own = attributed_to(&ranks, server.as_ref());
-        let earlier = seen.pids.clone();
-        seen.pids.add(own.clone());
+        seen.pids.push(since, own.clone());
         let more = self.drive(&mut ranks, server.as_mut(), (run, &*seen), driven).await;
         if let Some(server) = &server {
             let computing = tokio::task::block_in_place(|| server.processes.computing(meter));
-            seen.pids = earlier;
-            seen.pids.add(own.with_computing(computing));
+            seen.pids.replace_last(own.with_computing(computing));
         }
         seen.tails = (0..self.record.spec.num_processes)
             .map(|rank| ranks.tail(rank))
@@ -404,7 +403,7 @@ type RunOf<'a> = (&'a EngineProgram, &'a Spec, &'a LocatedModel, &'a Milestones)
 struct Seen {
     begun: Monotonic,
     /// What the energy is attributed to.
-    pids: EnginePids,
+    pids: PidsOverTime,
     /// What the meter follows.
     tracked: Vec<u32>,
     warnings: Vec<Warning>,
@@ -416,7 +415,7 @@ impl Seen {
     fn new(warnings: &[Warning]) -> Self {
         Self {
             begun: Monotonic::now(),
-            pids: EnginePids::default(),
+            pids: PidsOverTime::default(),
             tracked: Vec::new(),
             warnings: warnings.to_vec(),
             tails: Vec::new(),

@@ -1,7 +1,7 @@
 use super::compute::ComputeCount;
 use super::disturbed::disturbed;
 use super::driven::{Driven, RankPass};
-use super::engine_pids::EnginePids;
+use super::engine_pids::PidsOverTime;
 use super::gpu_readings::gpu_settings;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;
@@ -31,7 +31,7 @@ pub struct Measured<'a> {
     /// What the devices drew at rest, as known at the claim.
     pub bare: &'a BarePowers,
     /// What the energy is attributed to.
-    pub pids: &'a EnginePids,
+    pub pids: &'a PidsOverTime,
     pub claimed_at: Monotonic,
 }
 
@@ -51,12 +51,12 @@ impl Measured<'_> {
                 let union = driven.hull_of(cycle)?;
                 Some(CycleHost {
                     cycle,
-                    energy: meter.read(&union, &spec.gpus, &pids.all()),
+                    energy: meter.read(&union, &spec.gpus, &pids.at(&union).all()),
                 })
             })
             .collect::<Vec<_>>();
         let mut warnings = self.warnings.to_vec();
-        warnings.extend(disturbances(meter, spec, driven, pids));
+        warnings.extend(disturbances(meter, spec, driven, &pids.union()));
         warnings.extend(joulemark_analysis::limit_changed(&driven.limit_changes));
         let phases = energy_by_phase(meter, spec, driven, pids);
         let finished_at = Monotonic::now();
@@ -110,11 +110,10 @@ impl Measured<'_> {
         let idle = self.idle_states(driven.loaded_idle);
         let passes = driven.passes.iter().filter(|pass| pass.cycle == cycle);
         let cycles: Vec<RankCycle> = passes.map(|pass| self.rank_cycle(pass, compute, &idle[0])).collect();
+        let hull = driven.hull_of(cycle)?;
         let host = CycleHost {
             cycle,
-            energy: self
-                .meter
-                .read(&driven.hull_of(cycle)?, &self.spec.gpus, &self.pids.all()),
+            energy: self.meter.read(&hull, &self.spec.gpus, &self.pids.at(&hull).all()),
         };
         let of_cycle = joulemark_analysis::aggregate(&cycles, &[host]).cycles.pop()?;
         joulemark_analysis::figure(metric.as_str(), &of_cycle)
@@ -123,14 +122,14 @@ impl Measured<'_> {
     /// Returns a cycle with what disturbed it. Blocks as [`Self::report`] does.
     pub fn disturbed(&self, driven: &Driven, cycle: u32) -> Option<DisturbedCycle> {
         self.meter.settle();
-        disturbed(self.meter, self.spec, driven, self.pids, cycle)
+        disturbed(self.meter, self.spec, driven, &self.pids.union(), cycle)
     }
 
     fn disturbed_cycles(&self, driven: &Driven) -> Vec<DisturbedCycle> {
         if self.spec.repeat_disturbed > 0 {
             return driven.disturbed.clone();
         }
-        let of = |cycle| disturbed(self.meter, self.spec, driven, self.pids, cycle);
+        let of = |cycle| disturbed(self.meter, self.spec, driven, &self.pids.union(), cycle);
         driven.cycles().into_iter().filter_map(of).collect()
     }
 
@@ -164,7 +163,9 @@ impl Measured<'_> {
         inference.goodput = slo
             .and_then(|slo| joulemark_analysis::goodput(slo, pass.requests.iter(), Some(pass.window.duration_sec())));
         let compute = compute.count(pass.rank, &pass.requests, &pass.window, gpus);
-        let mut energy = self.meter.read(&pass.window, gpus, self.pids.of_rank(pass.rank));
+        let mut energy = self
+            .meter
+            .read(&pass.window, gpus, self.pids.at(&pass.window).of_rank(pass.rank));
         energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);
         RankCycle {
             rank: pass.rank,

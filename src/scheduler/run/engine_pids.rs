@@ -1,3 +1,6 @@
+use joulemark_measurement::Window;
+use joulemark_measurement::clock::Monotonic;
+
 /// The processes that an experiment's energy is attributed to, by rank.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnginePids {
@@ -33,8 +36,8 @@ impl EnginePids {
         }
     }
 
-    /// Adds those of later processes of the same ranks.
-    pub fn add(&mut self, later: Self) {
+    /// Adds those of other processes of the same ranks.
+    fn add(&mut self, later: Self) {
         let add = |all: &mut Vec<Vec<u32>>, later: Vec<Vec<u32>>| {
             all.resize(all.len().max(later.len()), Vec::new());
             all.iter_mut().zip(later).for_each(|(own, later)| own.extend(later));
@@ -58,5 +61,58 @@ impl EnginePids {
             true => Vec::new(),
             false => self.followed.concat(),
         }
+    }
+}
+
+/// The processes of a run, one set after the other: each is alive in its own time alone.
+#[derive(Clone, Debug, Default)]
+pub struct PidsOverTime(Vec<(Monotonic, EnginePids)>);
+
+impl PidsOverTime {
+    /// Adds a set that is started at a moment after all others.
+    pub fn push(&mut self, since: Monotonic, pids: EnginePids) {
+        self.0.push((since, pids));
+    }
+
+    /// Puts what is known by now in the place of the last set.
+    pub fn replace_last(&mut self, pids: EnginePids) {
+        if let Some((_, last)) = self.0.last_mut() {
+            *last = pids;
+        }
+    }
+
+    /// Returns the set that a window is of.
+    pub fn at(&self, window: &Window) -> EnginePids {
+        let before = |(since, _): &&(Monotonic, EnginePids)| since.as_sec() <= window.start_monotonic_sec;
+        let own = self.0.iter().rev().find(before);
+        own.map(|(_, pids)| pids.clone()).unwrap_or_default()
+    }
+
+    /// Returns all of them together, for what asks whether a process is the run's.
+    pub fn union(&self) -> EnginePids {
+        let mut all = EnginePids::default();
+        self.0.iter().for_each(|(_, pids)| all.add(pids.clone()));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_of_the_processes_that_were_started_last_before_it() {
+        let mut pids = PidsOverTime::default();
+        pids.push(Monotonic::from_sec(1.0), EnginePids::of_workers(&[10, 11]));
+        pids.push(Monotonic::from_sec(5.0), EnginePids::of_workers(&[20, 21]));
+        let at = |start_monotonic_sec: f64| {
+            let window = Window {
+                start_monotonic_sec,
+                end_monotonic_sec: 9.0,
+            };
+            pids.at(&window).all()
+        };
+        assert_eq!((at(2.0), at(5.0)), (vec![10, 11], vec![20, 21]));
+        assert_eq!(pids.union().computing_of_rank(1), [11, 21]);
     }
 }

@@ -1,5 +1,5 @@
 use super::driven::Driven;
-use super::engine_pids::EnginePids;
+use super::engine_pids::PidsOverTime;
 use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};
 use joulemark_experiment::Spec;
 use joulemark_measurement::{Phase, PhaseEnergy, Window};
@@ -9,7 +9,7 @@ use joulemark_meter::HostMeter;
 const MAX_READ: usize = 2000;
 
 /// Energy of every phase, read from the meter's timeline after the fact. Blocks for up to a tenth of a second a rank.
-pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &EnginePids) -> Vec<PhaseEnergy> {
+pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &PidsOverTime) -> Vec<PhaseEnergy> {
     let cut: Vec<(u32, PassStretches)> = driven
         .passes
         .iter()
@@ -19,7 +19,7 @@ pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &E
     let of_phase = |phase: Phase, windows_of: &dyn Fn(u32) -> Vec<Window>| {
         let read = ranks
             .clone()
-            .map(|rank| read(meter, windows_of(rank), spec.gpus_of_rank(rank), pids.of_rank(rank)));
+            .map(|rank| read(meter, windows_of(rank), (rank, spec.gpus_of_rank(rank)), pids));
         phase_energy(phase, &read.collect::<Vec<_>>())
     };
     let of_pass = |rank: u32, part: fn(&PassStretches) -> &Vec<Window>| {
@@ -48,7 +48,7 @@ pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &E
     ]
 }
 
-fn read(meter: &HostMeter, windows: Vec<Window>, gpus: &[String], pids: &[u32]) -> RankPhase {
+fn read(meter: &HostMeter, windows: Vec<Window>, (rank, gpus): (u32, &[String]), pids: &PidsOverTime) -> RankPhase {
     // No warm-up still has a window, of no length.
     let windows: Vec<Window> = windows
         .into_iter()
@@ -56,6 +56,7 @@ fn read(meter: &HostMeter, windows: Vec<Window>, gpus: &[String], pids: &[u32]) 
         .collect();
     let step = windows.len().div_ceil(MAX_READ).max(1);
     let chosen = windows.iter().step_by(step);
-    let readings = chosen.map(|window| (*window, meter.read(window, gpus, pids))).collect();
+    let reading = |window: &Window| (*window, meter.read(window, gpus, pids.at(window).of_rank(rank)));
+    let readings = chosen.map(reading).collect();
     RankPhase { windows, readings }
 }

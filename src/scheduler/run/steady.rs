@@ -19,7 +19,7 @@ pub fn steady_parts(of: &Measured<'_>, driven: &Driven, bare: &IdleState) -> Vec
                 passes.iter().map(|pass| rank_cycle(of, pass, window, bare)).collect(),
                 Some(CycleHost {
                     cycle,
-                    energy: of.meter.read(window, &of.spec.gpus, &of.pids.all()),
+                    energy: of.meter.read(window, &of.spec.gpus, &of.pids.at(window).all()),
                 }),
             ),
             Err(_) => (Vec::new(), None),
@@ -47,7 +47,7 @@ fn requests_of(pass: &RankPass) -> RankRequests<'_> {
 fn rank_cycle(of: &Measured<'_>, pass: &RankPass, window: &Window, bare: &IdleState) -> RankCycle {
     let gpus = of.spec.gpus_of_rank(pass.rank);
     let (inference, requests) = steady_inference(of.spec, &requests_of(pass), window);
-    let mut energy = of.meter.read(window, gpus, of.pids.of_rank(pass.rank));
+    let mut energy = of.meter.read(window, gpus, of.pids.at(window).of_rank(pass.rank));
     energy.host_idle_energy_j = joulemark_analysis::host_idle_energy_j(&energy, bare);
     RankCycle {
         rank: pass.rank,

@@ -151,5 +151,5 @@ fn a_default_is_what_the_description_says() {
             said.push(name);
         }
     }
-    assert_eq!(said.len(), 17, "{said:?}");
+    assert_eq!(said.len(), 19, "{said:?}");
 }
