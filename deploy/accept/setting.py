@@ -15,7 +15,7 @@ RANDOM_LLAMA = "random-llama"
 AMOUNTS = {
     "full": {"idle_sec": 10, "rest_sec": 5, "input": 128, "output": 128, "waves": 6, "cycles": 3, "load_waves": 6, "load_output": 256, "pair_waves": 6},
     "quick": {"idle_sec": 5, "rest_sec": 4, "input": 128, "output": 64, "waves": 3, "cycles": 2, "load_waves": 4, "load_output": 256, "pair_waves": 4},
-    "simulated": {"idle_sec": 3.2, "rest_sec": 1.5, "input": 16, "output": 8, "waves": 2, "cycles": 1, "load_waves": 60, "load_output": 64, "pair_waves": 4},
+    "simulated": {"idle_sec": 2.5, "rest_sec": 1.5, "input": 16, "output": 8, "waves": 2, "cycles": 1, "load_waves": 60, "load_output": 64, "pair_waves": 3},
 }
 
 

@@ -2,8 +2,10 @@
 
 Usage: check.py PROGRAMS MODELS, the folders of the built programs and of SmolLM2."""
 
+import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,19 +26,25 @@ exec {engine} "$@"
 
 def main():
     programs, models = map(os.path.realpath, sys.argv[1:])
-    with tempfile.TemporaryDirectory() as folder:
-        library = os.path.join(folder, "libmock_nvml.so")
+    with tempfile.TemporaryDirectory() as both, concurrent.futures.ThreadPoolExecutor() as pool:
+        library = os.path.join(both, "libmock_nvml.so")
         subprocess.run(["rustc", "--edition", "2024", "--crate-type", "cdylib", "--crate-name", "mock_nvml", "-O", "-o", library,
                         os.path.join(ROOT, "tests/mock_nvml/src/lib.rs")], check=True)
-        lay_programs(folder, programs)
-        well(folder, models)
-        faulty(folder)
-        refused(folder)
+        folders = [os.path.join(both, name) for name in ("well", "faulty")]
+        for folder in folders:
+            lay_programs(folder, programs, library)
+        # Side by side: most of it waits for time to pass.
+        runs = [pool.submit(well, folders[0], models), pool.submit(faulty, folders[1])]
+        for run in runs:
+            run.result()
+        refused(folders[0])
     print("accept-gpu.sh passes a box that is well, fails one that is not, and places neither's report")
 
 
-def lay_programs(folder, programs):
-    """Lays the service beside an engine whose processes hold memory of the mock."""
+def lay_programs(folder, programs, library):
+    """Lays the mock and the service beside an engine whose processes hold memory of it."""
+    os.mkdir(folder)
+    shutil.copy(library, folder)
     os.symlink(os.path.join(programs, "joulemark"), os.path.join(folder, "joulemark"))
     engine = os.path.join(folder, "joulemark-mistral")
     with open(engine, "w", encoding="utf-8") as file:
