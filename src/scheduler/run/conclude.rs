@@ -90,7 +90,8 @@ impl Measured<'_> {
         let until = Monotonic::from_sec(ends.fold(0.0, f64::max));
         let seen = |load: &LoadReport| {
             let gpus = self.spec.gpus_of_rank(load.rank);
-            let pids = self.pids.computing_of_rank(load.rank);
+            let own = self.pids.at(&load.window);
+            let pids = own.computing_of_rank(load.rank);
             // What the board has more is a server's load only where the server was started for it.
             let gpu_memory = match load.server.is_some() && pids.is_empty() {
                 true => gpus.iter().map(|gpu| GpuMemory::unknown(gpu)).collect(),
