@@ -30,7 +30,7 @@ fn number(value: &Value) -> f64 {
 async fn each_cycle_has_fresh_processes_and_their_load_is_in_no_window() {
     let server = Server::start();
     let experiment = json!({
-        "model_name": "synthetic:load_ms=50,decode_ms=5", "prompts": ["one", "three"], "max_output_tokens": 4, "num_cycles": 3,
+        "model_name": "synthetic:load_ms=50,decode_ms=50", "prompts": ["one", "three"], "max_output_tokens": 12, "num_cycles": 3,
         "num_processes": 2, "warmup_iterations": 1, "idle_baseline_sec": 0, "process_per_cycle": true,
     });
     let id = server.accepted(&experiment).await;

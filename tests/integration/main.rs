@@ -61,6 +61,7 @@ mod metrics;
 mod misbehaving_sensors;
 mod nodes;
 mod nvml;
+mod older_results;
 mod otlp;
 mod outage;
 mod outlook;

@@ -194,3 +194,50 @@ fn fields_of_synthetic(experiment: &mut Value) {
     experiment["engine"] = json!("synthetic");
     experiment["model_name"] = json!("synthetic:");
 }
+
+#[tokio::test]
+async fn an_open_load_reaches_llama_cpp_when_it_is_due_and_each_cycle_may_have_a_server_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let server = serve(folder.path(), port, &[]);
+    let mut open = experiment("llama", MODEL, 1);
+    open["load"] = json!({"open": {"rate_per_sec": 4.0, "requests": 6}});
+    (open["process_per_cycle"], open["num_cycles"]) = (json!(true), json!(2));
+    let id = server.accepted(&open).await;
+    server.until_state(&id, "completed").await;
+    let results = server.results(&id).await;
+    let offered = &results["load_report"];
+    assert_eq!(
+        (&offered["kind"], &offered["requests"]),
+        (&json!("open"), &json!(12)),
+        "{offered:#}"
+    );
+    assert_eq!(offered["queueing_ms"], Value::Null, "a server queues by itself");
+    assert_eq!(
+        results["loads"].as_array().map(Vec::len),
+        Some(2),
+        "each cycle has its server"
+    );
+    assert_eq!(results["repetition"]["level"], "process");
+    let processes = server.processes(&id).await;
+    for pass in processes["items"].as_array().expect("a list") {
+        assert!(
+            pass["energy"]["cpu_time_share"].is_number(),
+            "each server is followed: {pass:#}"
+        );
+        for request in pass["requests"].as_array().expect("a list") {
+            assert_eq!(request["output_tokens"], 16);
+            let sec = |name: &str| request[name].as_f64().expect("a time");
+            // It is not held back until another has ended: the sender alone is late.
+            let late_ms = (sec("sent_monotonic_sec") - sec("due_monotonic_sec")) * 1e3;
+            assert!(late_ms >= 0.0 && late_ms <= sec("sender_lag_ms") + 50.0, "{request:#}");
+        }
+    }
+    // The one that runs already is nobody's to start.
+    let running = running(port);
+    let mut attached = experiment("running", &running.models().await[0], 1);
+    attached["process_per_cycle"] = json!(true);
+    let (status, problem) = server.submit(&attached).await;
+    assert_eq!(status, reqwest::StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["errors"][0]["pointer"], "/process_per_cycle", "{problem:#}");
+}
