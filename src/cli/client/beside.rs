@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(said(&results, "mean_ttft_ms").as_deref(), Some("steady state 4.00"));
         assert_eq!(
             said(&results, "total_energy_j").as_deref(),
-            Some("steady state 12.0 ± 0.50")
+            Some("steady state 12.0 ± 0.500")
         );
         assert_eq!(said(&results, "p99_ttft_ms"), None);
         assert_eq!(
