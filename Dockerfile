@@ -57,6 +57,7 @@ RUN for member in . crates/* tests/mock_nvml; do mkdir -p "$member/src" && : > "
     && mkdir -p engines/mistral/src \
     && echo 'fn main() {}' > src/main.rs \
     && cp src/main.rs engines/mistral/src/main.rs \
+    && cp src/main.rs build.rs \
     && cp src/main.rs crates/store/build.rs \
     && cargo build --release --locked \
     && if [ -n "$CUDA" ]; then deploy/build-cuda.sh $CUDA; fi
@@ -65,11 +66,14 @@ RUN for member in . crates/* tests/mock_nvml; do mkdir -p "$member/src" && : > "
 COPY migrations migrations
 COPY crates crates
 COPY engines engines
+COPY build.rs ./
 COPY src src
+# The image has no repository to ask: --build-arg JOULEMARK_COMMIT=$(git rev-parse HEAD) has results name the commit.
+ARG JOULEMARK_COMMIT=
 # Copied files keep their old times, by which cargo would take the stubs' build for theirs. Both folders are there without
 # CUDA as well, since the image copies them.
 # hadolint ignore=SC2086
-RUN touch src/main.rs src/lib.rs crates/*/src/lib.rs crates/store/build.rs engines/mistral/src/main.rs \
+RUN touch build.rs src/main.rs src/lib.rs crates/*/src/lib.rs crates/store/build.rs engines/mistral/src/main.rs \
     && cargo build --release --locked \
     && mkdir -p target/for-gpus target/lib/joulemark \
     && if [ -n "$CUDA" ]; then deploy/build-cuda.sh $CUDA && mv target/release/joulemark-mistral-sm* target/for-gpus/; fi
