@@ -2,6 +2,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use joulemark_measurement::quoted;
+
 /// Who sets limits and clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PowerControl {
@@ -22,8 +24,8 @@ impl FromStr for PowerControl {
             ("nvml", _) => Ok(Self::Nvml),
             (_, Some(path)) if path.starts_with('/') => Ok(Self::Zeusd(PathBuf::from(path))),
             _ => Err(format!(
-                "is {text:?}; accepted are nvml, and zeusd: with the absolute path of its socket, as \
-                 zeusd:/run/zeusd/zeusd.sock"
+                "is {}; accepted are nvml, and zeusd: with the absolute path of its socket, as zeusd:/run/zeusd/zeusd.sock",
+                quoted(text)
             )),
         }
     }
