@@ -10,6 +10,7 @@ import tempfile
 import engine_steps
 import isolation_steps
 import meter_steps
+import power_steps
 from nvml import Nvml, NvmlError
 from report import FAIL, Report, place, write
 from service import Service
@@ -32,6 +33,8 @@ def arguments():
     parser.add_argument("--models", default=os.path.join(ROOT, "models"), help=f"folder of {SMOLLM2} (%(default)s)")
     parser.add_argument("--nvml-lib", default=os.environ.get("JOULEMARK_NVML_LIB") or "libnvidia-ml.so.1",
                         help="NVML (%(default)s); a mock makes every figure of a GPU simulated")
+    parser.add_argument("--power-control", default=os.environ.get("JOULEMARK_POWER_CONTROL", ""),
+                        help="who sets power limits, as joulemark serve takes it: three of them are swept (%(default)s)")
     return parser.parse_args()
 
 
@@ -42,7 +45,7 @@ def run(options, nvml, report):
         setting.doctor = setting.programs.doctor(options.nvml_lib)
         parameters = setting.make_models(options.models)
         report.host = host(setting, parameters)
-        setting.service = Service(setting.programs, folder, options.nvml_lib, setting.is_simulated)
+        setting.service = Service(setting.programs, folder, options, setting.is_simulated)
         steps(setting)
     finally:
         if setting.service:
@@ -76,6 +79,7 @@ def steps(setting):
     report.step("cancel", 10, isolation_steps.cancel, setting)
     report.step("killed worker", 15, isolation_steps.killed_worker, setting)
     report.step("two GPUs", 15, isolation_steps.two_gpus, setting)
+    report.step("three power limits", 30, power_steps.three_limits, setting)
     for name in (RANDOM_LLAMA, SMOLLM2):
         for size in (1, 8, 64):
             words = f"{name.removesuffix('.gguf')}, batch {size}"

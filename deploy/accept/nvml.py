@@ -102,6 +102,12 @@ class Gpu:
         self.nvml.call("nvmlDeviceGetPowerUsage", self.handle, byref(power))
         return power.value / 1e3
 
+    def power_limit_w(self):
+        """Returns the power limit in force."""
+        limit = c_uint()
+        self.nvml.call("nvmlDeviceGetEnforcedPowerLimit", self.handle, byref(limit))
+        return limit.value / 1e3
+
     def used_bytes(self):
         memory = MemoryV2(version=ctypes.sizeof(MemoryV2) | 2 << 24)
         self.nvml.call("nvmlDeviceGetMemoryInfo_v2", self.handle, byref(memory))

@@ -17,12 +17,13 @@ LOOK_SEC = 0.02
 class Service:
     """A `joulemark serve` of this run alone."""
 
-    def __init__(self, programs, folder, nvml_lib, is_simulated):
+    def __init__(self, programs, folder, options, is_simulated):
+        self.power_control = options.power_control
         self.log_path = os.path.join(folder, "server.log")
         command = [
             programs.joulemark, "serve", "--listen", "127.0.0.1:0", "--models-dir", os.path.join(folder, "models"),
             "--database-url", f"sqlite://{folder}/joulemark.db", "--lock-dir", os.path.join(folder, "locks"),
-            "--engine-dir", programs.engine_dir, "--nvml-lib", nvml_lib,
+            "--engine-dir", programs.engine_dir, "--nvml-lib", options.nvml_lib, "--power-control", options.power_control,
         ] + (["--allow-synthetic-engine"] if is_simulated else [])
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)

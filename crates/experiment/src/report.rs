@@ -195,8 +195,11 @@ pub enum CiMethod {
 /// The lowest, the middle and the highest of what a GPU showed during the measured cycles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReadingRange {
+    /// The lowest, in the unit of what it is of.
     pub min: f64,
+    /// The middle.
     pub median: f64,
+    /// The highest.
     pub max: f64,
 }
 

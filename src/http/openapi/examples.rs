@@ -92,7 +92,7 @@ fn illustrate(media_type: &str, content: &mut Value, example: &Example) {
         "application/x-ndjson" => example.extension == "jsonl",
         "text/event-stream" | "text/plain" => example.extension == "txt",
         // Bytes show nobody anything, and OpenMetrics is the same text but for its end.
-        "application/vnd.apache.parquet" | "application/openmetrics-text" => false,
+        "application/vnd.apache.parquet" | "application/x-tar" | "application/openmetrics-text" => false,
         _ => example.extension == "json",
     };
     if fits {

@@ -101,11 +101,23 @@ fn problems() -> Vec<(Of, Problem)> {
         (These(&["getMetricDefinition"]), Problem::no_metric("speed")),
         (All, Problem::body_too_slow(10)),
         (
-            These(&["getResults", "getProcesses", "exportExperiment"]),
+            These(&[
+                "getResults",
+                "getProcesses",
+                "exportExperiment",
+                "getManifest",
+                "getBundle",
+            ]),
             Problem::not_completed(State::Measuring, None),
         ),
         (
-            These(&["getResults", "getProcesses", "exportExperiment"]),
+            These(&[
+                "getResults",
+                "getProcesses",
+                "exportExperiment",
+                "getManifest",
+                "getBundle",
+            ]),
             Problem::not_completed(State::Failed, Some(failure)),
         ),
         (
@@ -120,7 +132,10 @@ fn problems() -> Vec<(Of, Problem)> {
             These(&["getTimeseries", "exportExperiment"]),
             Problem::timeseries_dropped(dropped_at),
         ),
-        (These(&["exportExperiment"]), Problem::requests_dropped(dropped_at)),
+        (
+            These(&["exportExperiment", "getBundle"]),
+            Problem::requests_dropped(dropped_at),
+        ),
         (All, Problem::body_too_large(33_554_432)),
         (All, Problem::uri_too_long(8192)),
         (

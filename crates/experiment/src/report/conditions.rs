@@ -68,7 +68,9 @@ pub struct RaplLimit {
 /// A GPU's settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GpuConditions {
+    /// NVML's UUID of the board.
     pub uuid: String,
+    /// As NVML names it.
     pub name: Option<String>,
     /// In bytes.
     pub memory_bytes: Option<u64>,

@@ -33,6 +33,7 @@ pub struct Footprint {
 /// A number, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GivenNumber {
+    /// The number, in the unit that its name has.
     pub value: f64,
     pub given_by: Giver,
 }
