@@ -76,7 +76,8 @@ pub fn metric_named(name: &str) -> Result<&'static Metric, String> {
 }
 
 /// Reads a result as it is served, at `base` of what was sent. Only what a comparison takes is read, so that it may have been
-/// asked for with `fields=id,cycles,machine,loads,experiment`.
+/// asked for with `fields=id,cycles,repetition,machine,loads,experiment`. Cycles that its statistics leave out are left out, as where
+/// it is named by its id.
 ///
 /// # Errors
 /// Names each part that is missing or is not what a server answers.
@@ -97,6 +98,7 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
     if host.is_none() {
         parts.problem("machine/hostname", format!("is missing, or no text; {ACCEPTED}"));
     }
+    let left_out = parts.left_out_of_statistics();
     let withheld = parts.optional::<u32>("prompts_withheld");
     let dropped = parts.optional::<DroppedPrompts>("prompts_dropped");
     match (cycles, loads, spec, host) {
@@ -106,7 +108,7 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
             is_partial: object.get("partial") == Some(&Value::Bool(true)),
             is_stopped_by_rule: value.pointer("/stop/sure_enough") == Some(&Value::Bool(true)),
             eos: eos_of(&loads, &spec),
-            cycles,
+            cycles: without(cycles, &left_out),
             power_limit_w: object.get("power_limit_w").and_then(Value::as_f64),
             prompts: PromptIdentity::of(&spec, withheld, dropped.as_ref()),
             spec,
@@ -114,6 +116,12 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
         .completed()),
         _ => Err(parts.problems),
     }
+}
+
+/// Returns the cycles but those that are left out.
+fn without(mut cycles: Vec<CycleReport>, left_out: &[u32]) -> Vec<CycleReport> {
+    cycles.retain(|cycle| !left_out.contains(&cycle.cycle));
+    cycles
 }
 
 /// The parts of a result, and what is wrong with them.
@@ -148,6 +156,15 @@ impl<'a> Parts<'a> {
     fn optional<T: Deserialize<'a>>(&mut self, name: &str) -> Option<T> {
         let value = self.object.get(name).filter(|value| !value.is_null())?;
         self.read(name, value)
+    }
+
+    /// Reads which cycles the statistics leave out; none where the result does not tell.
+    fn left_out_of_statistics(&mut self) -> Vec<u32> {
+        let repetition = self.object.get("repetition");
+        let left_out = repetition.and_then(|repetition| repetition.get("left_out_of_statistics"));
+        let left_out = left_out.filter(|left_out| !left_out.is_null());
+        let read = left_out.and_then(|left_out| self.read("repetition/left_out_of_statistics", left_out));
+        read.unwrap_or_default()
     }
 
     fn list<T: Deserialize<'a>>(&mut self, name: &str) -> Option<Vec<T>> {

@@ -28,7 +28,7 @@ pub use queue::leases::Lease;
 pub use queue::standing::Standing;
 pub use queue::wait::{DeviceHolder, QueueWait, WaitReason};
 pub use run::crash_note;
-pub use run::digests::DigestCache;
+pub use run::digests::{DigestCache, Hashes};
 pub use run::kept_engine::end_left;
 pub use run::launch::Launcher;
 pub use step::{Outcome, Scheduler};

@@ -36,7 +36,7 @@ def three_limits(step, setting):
     for cap_w, row in zip(caps, table):
         results = service.results(row["experiments"][0], 1)
         step.check(f"{cap_w:.0f} W: the limit in force", results["power_limit_w"], "W", equal=cap_w)
-        drawn_w = results["energy"]["gpu_energy_j"] / results["inference"]["duration_sec"]
+        drawn_w = results["energy"]["gpu_energy_j"] / results["energy"]["duration_sec"]
         step.check(f"{cap_w:.0f} W: power drawn", drawn_w, "W", at_most=MOST_OVER_SHARE * cap_w)
         for name, unit in (("output_throughput", "tokens/s"), ("joules_per_output_token", "J/token")):
             step.check(f"{cap_w:.0f} W: {name}", row["metrics"][name]["mean"], unit, above=0.0)

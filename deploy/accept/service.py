@@ -12,6 +12,8 @@ from report import OutOfTime
 
 ENDED = ("completed", "failed", "cancelled")
 LOOK_SEC = 0.02
+# Longer than boards are tried to be put back.
+END_SEC = 60
 
 
 class Service:
@@ -19,6 +21,10 @@ class Service:
 
     def __init__(self, programs, folder, options, is_simulated):
         self.power_control = options.power_control
+        self.restore = [
+            programs.joulemark, "power", "restore", "--lock-dir", os.path.join(folder, "locks"), "--nvml-lib", options.nvml_lib,
+            "--power-control", options.power_control,
+        ]
         self.log_path = os.path.join(folder, "server.log")
         command = [
             programs.joulemark, "serve", "--listen", "127.0.0.1:0", "--models-dir", os.path.join(folder, "models"),
@@ -107,10 +113,12 @@ class Service:
     def end(self):
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(10)
+            self.process.wait(END_SEC)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        # What it could not put back: its journal goes with the folder.
+        subprocess.run(self.restore, check=True, timeout=END_SEC, stdout=subprocess.DEVNULL)
 
 
 class Refused(Exception):

@@ -30,21 +30,33 @@ pub struct Differences {
     pub unknown: BTreeSet<String>,
     /// Whether what is recorded as null is passed over: an earlier release did not compute it.
     pub skips_null: bool,
+    /// Whether what is computed has to be recorded: this version records all that it computes.
+    pub misses_keys: bool,
 }
 
 impl Differences {
-    /// Compares what a bundle has with what is computed, key by key of what it has.
+    /// Compares what a bundle has with what is computed, key by key of what it has, and of what it has to have.
     pub fn compare(&mut self, place: &str, recorded: &Value, computed: &Value) {
         match (recorded, computed) {
             (Value::Object(one), Value::Object(other)) => {
                 for (key, value) in one {
-                    let place = format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
                     match other.get(key) {
-                        Some(computed) => self.compare(&place, value, computed),
+                        Some(computed) => self.compare(&within(place, key), value, computed),
                         None => {
                             self.unknown.insert(key.clone());
                         }
                     }
+                }
+                for (key, computed) in other {
+                    if !self.misses_keys || computed.is_null() || one.contains_key(key) {
+                        continue;
+                    }
+                    self.figures += u64::from(computed.is_number());
+                    self.found.push(Difference {
+                        place: within(place, key),
+                        recorded: Value::Null,
+                        computed: computed.clone(),
+                    });
                 }
             }
             (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
@@ -65,6 +77,11 @@ impl Differences {
             }
         }
     }
+}
+
+/// Returns the pointer to a key's value.
+fn within(place: &str, key: &str) -> String {
+    format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn is_same(recorded: &Value, computed: &Value) -> bool {
@@ -95,5 +112,25 @@ mod tests {
         };
         of_earlier.compare("f", &json!({"c": null}), &json!({"c": 3}));
         assert!(of_earlier.found.is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_computed_and_not_recorded_differs_where_all_have_to_be() {
+        let recorded = json!({"a": {"b": 1}});
+        let computed = json!({"a": {"b": 1, "c/d": 2.5, "e": null}, "f": {"g": 1}, "h": null});
+        let mut of_another = Differences::default();
+        of_another.compare("r", &recorded, &computed);
+        assert!(of_another.found.is_empty());
+        let mut of_this = Differences {
+            misses_keys: true,
+            ..Differences::default()
+        };
+        of_this.compare("r", &recorded, &computed);
+        let found: Vec<_> = of_this
+            .found
+            .iter()
+            .map(|found| (found.place.as_str(), &found.recorded))
+            .collect();
+        assert_eq!(found, [("r/a/c~1d", &Value::Null), ("r/f", &Value::Null)]);
     }
 }

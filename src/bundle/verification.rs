@@ -15,9 +15,9 @@ use super::samples::contradicted;
 use joulemark_analysis::{
     GpuSettings, ReportInput, aggregate, goodput, host_idle_energy_j, inference_of, report, union_sec,
 };
-use joulemark_experiment::report::{Readings, Report};
+use joulemark_experiment::report::{Readings, Report, Timing};
 use joulemark_experiment::{DroppedPrompts, PromptIdentity, Spec};
-use joulemark_measurement::{BaselineKind, DeviceSeries, InferenceMetrics, RankCycle, Window};
+use joulemark_measurement::{BaselineKind, DeviceSeries, InferenceMetrics, RankCycle, Window, quoted};
 
 /// What a check may take.
 #[derive(Clone, Copy, Debug)]
@@ -172,8 +172,16 @@ impl Bundle {
         let readings = self.readings.as_ref().filter(|readings| !readings.is_null());
         let readings = readings.and_then(|readings| typed::<Readings>(READINGS, readings, verdict));
         let (Some(spec), Some(read)) = (spec, read) else { return };
+        let is_own = is_of_this_version(&read);
+        if is_own && self.readings.as_ref().is_some_and(Value::is_null) {
+            verdict.damage.push(format!(
+                "{READINGS} is null, and joulemark {} keeps what a result is computed from",
+                quoted(&read.machine.joulemark_version)
+            ));
+        }
         let mut differences = Differences {
-            skips_null: readings.is_none(),
+            skips_null: readings.is_none() && !is_own,
+            misses_keys: is_own,
             ..Differences::default()
         };
         compare_manifest(manifest, stated, &spec, &mut differences, verdict);
@@ -189,11 +197,13 @@ impl Bundle {
             None => {
                 let computed = aggregate(&self.cycles, &[]).inference;
                 compare_inference("report.json/inference", &read.inference, computed, &mut differences);
-                verdict.not_checked.push(
-                    "energies and all that follows from them: what they are computed from was not kept, since an earlier \
-                     release made the result"
-                        .to_owned(),
-                );
+                let why = match is_own {
+                    true => "cannot be read",
+                    false => "was not kept, since an earlier release made the result",
+                };
+                verdict.not_checked.push(format!(
+                    "energies and all that follows from them: what they are computed from {why}"
+                ));
             }
         }
         what_is_never_checked(&read, &differences, verdict);
@@ -227,14 +237,6 @@ impl Bundle {
         readings: &Readings,
         differences: &mut Differences,
     ) {
-        let mut timing = read.timing.clone();
-        timing.measuring_sec = self.measuring_sec();
-        let at_work = timing.load_sec
-            + timing.warm_up_sec
-            + timing.idle_baseline_sec
-            + timing.cooldown_sec
-            + timing.measuring_sec;
-        timing.overhead_share = (timing.total_sec > 0.0).then(|| 1.0 - at_work / timing.total_sec);
         let mut computed = report(ReportInput {
             spec,
             warnings: &readings.warnings,
@@ -261,26 +263,41 @@ impl Bundle {
             conditions: read.conditions.clone(),
             tariff: readings.tariff.clone(),
             truncated_prompts: readings.truncated_prompts,
-            timing,
+            timing: self.timing(read),
         });
         computed.readings = None;
         computed.steady_state.clone_from(&read.steady_state);
         let mut computed = json!(computed);
         let mut stated = stated.clone();
-        if stated["outputs"].is_null() {
+        let is_own = is_of_this_version(read);
+        let is_withheld = stated["outputs"].is_null() && (!is_own || stated.get("outputs").is_some());
+        if is_withheld {
             computed["outputs"] = Value::Null;
             // Whether answers are alike cannot be told without them.
             for report in [&mut stated, &mut computed] {
                 without_output_differs(report);
             }
         }
-        if read.machine.joulemark_version != env!("CARGO_PKG_VERSION") {
+        if !is_own {
             // Another version says the same in other words.
             for report in [&mut stated, &mut computed] {
                 without_messages(report);
             }
         }
         differences.compare(REPORT, &stated, &computed);
+    }
+
+    /// Computes what of the times follows from the windows and from the other times.
+    fn timing(&self, read: &Report) -> Timing {
+        let mut timing = read.timing.clone();
+        timing.measuring_sec = self.measuring_sec();
+        let at_work = timing.load_sec
+            + timing.warm_up_sec
+            + timing.idle_baseline_sec
+            + timing.cooldown_sec
+            + timing.measuring_sec;
+        timing.overhead_share = (timing.total_sec > 0.0).then(|| 1.0 - at_work / timing.total_sec);
+        timing
     }
 
     fn measuring_sec(&self) -> f64 {
@@ -290,6 +307,11 @@ impl Bundle {
         }
         windows.values().map(|windows| union_sec(windows)).sum()
     }
+}
+
+/// Tells whether this version made a result, so that it has all that is computed here.
+fn is_of_this_version(read: &Report) -> bool {
+    read.machine.joulemark_version == env!("CARGO_PKG_VERSION")
 }
 
 /// Compares figures that follow from requests; memory is read, and follows from nothing.
@@ -343,6 +365,17 @@ fn what_is_never_checked(read: &Report, differences: &Differences, verdict: &mut
     add(
         "the experiment's part of the host's energy, energy by phase, the steady state, and memory, which take the meter's own readings",
     );
+    add(
+        "power limits, clocks, how cycles began, warm-ups, how a stop rule ended, which cycles were disturbed, and times but \
+         measuring_sec and overhead_share: the server noted them, and nothing else in the bundle tells them",
+    );
+    add("loads, machine, model and conditions, which are held against the manifest alone");
+    if !is_of_this_version(read) {
+        add(&format!(
+            "whether a figure is missing: joulemark {} made the result, and each version has figures of its own",
+            quoted(&read.machine.joulemark_version)
+        ));
+    }
     if !differences.unknown.is_empty() {
         let names: Vec<&str> = differences.unknown.iter().map(String::as_str).collect();
         add(&format!("{}, which this version does not know", names.join(", ")));

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::node;
 use super::options::Options;
 use crate::config::Settings;
-use joulemark_power_control::{Controller, Restored};
+use joulemark_power_control::{Controller, Restored, left_set};
 
 #[derive(Debug, Args)]
 pub struct PowerArguments {
@@ -39,10 +39,14 @@ pub fn run(arguments: PowerArguments) -> anyhow::Result<()> {
     let locks = node::lock_folder(&settings.node.lock_dir)?;
     let mut out = std::io::stdout();
     let Some(controller) = controller(&settings, locks.path()) else {
-        writeln!(
-            out,
-            "nothing to put back: --power-control names nobody who sets power limits"
-        )?;
+        let left = left_set(locks.path()).context("the journals cannot be read")?;
+        if !left.is_empty() {
+            bail!(
+                "{} are left set, and --power-control names nobody who puts them back",
+                left.join(", ")
+            );
+        }
+        writeln!(out, "nothing to put back")?;
         return Ok(());
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -155,12 +155,12 @@ impl Server {
         Ok(piece.map(Into::into))
     }
 
-    /// What decided a result.
+    /// Fetches what decided a result.
     pub async fn manifest(&self, id: ExperimentId) -> Result<Document, ClientError> {
         self.get(&["v1", "experiments", &id.to_string(), "manifest"], &[]).await
     }
 
-    /// A result with all that it is computed from, as it comes.
+    /// Fetches a result with all that it is computed from, as it comes.
     pub async fn bundle(&self, id: ExperimentId) -> Result<Response, ClientError> {
         let url = self.address.at(&["v1", "experiments", &id.to_string(), "bundle"], &[]);
         self.open(|| self.http.get(url.clone())).await

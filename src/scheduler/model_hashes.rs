@@ -1,27 +1,43 @@
 //! What the files of a submission's model are, before anything is run.
 
-use crate::scheduler::run::model_facts::facts_of;
+use crate::scheduler::run::digests::Hashes;
+use crate::scheduler::run::model_facts::texts_of;
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::Spec;
-use joulemark_experiment::report::ModelFacts;
 
 impl Scheduler {
-    /// Returns what there is to say of the model that an experiment would run on this node, with the hash of each of its files; these
-    /// are read unless they were before.
+    /// Returns the hash of each file of the model that an experiment would run on this node. A file that was not hashed before is
+    /// read, for one request at a time; while this node runs an experiment it is left unread, since reading would disturb what is
+    /// measured.
     ///
     /// # Errors
     /// Says that the model is not here.
-    pub async fn model_facts(&self, spec: &Spec) -> Result<ModelFacts, String> {
+    pub async fn model_hashes(&self, spec: &Spec) -> Result<Hashes, String> {
         let context = self.context();
         let models = context.resources.models.clone();
         let (name, server) = (spec.model_name.clone(), context.servers.get(&spec.engine).cloned());
         let located = tokio::task::spawn_blocking(move || models.locate_for(server.as_ref(), &name)).await;
-        match located {
-            Ok(Ok(located)) => Ok(facts_of(&located, &context.digests).await),
-            Ok(Err(refusal)) => Err(format!(
-                "cannot be compared, since the model is not on the node that was asked: it {refusal}"
-            )),
-            Err(_) => Err("cannot be compared: the server failed while it looked up the model".to_owned()),
-        }
+        let files = match located {
+            Ok(Ok(located)) => located.files.clone(),
+            Ok(Err(refusal)) => {
+                return Err(format!(
+                    "cannot be compared, since the model is not on the node that was asked: it {refusal}"
+                ));
+            }
+            Err(_) => return Err("cannot be compared: the server failed while it looked up the model".to_owned()),
+        };
+        let Some(files) = files else {
+            return Ok(Hashes::default());
+        };
+        let (scheduler, digests) = (self.clone(), context.digests.clone());
+        // Kept until the files are read, also where nobody waits for the answer any more.
+        let turn = digests.turn().await;
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let paths = [files.files.clone(), texts_of(&files)].concat();
+            digests.compute_while(&paths, || scheduler.running_count() == 0)
+        });
+        let failed = |_| "cannot be compared: the server failed while it read the model's files".to_owned();
+        hashed.await.map_err(failed)
     }
 }

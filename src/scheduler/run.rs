@@ -20,6 +20,7 @@ pub mod host_memory;
 pub mod kept_engine;
 mod known_words;
 pub mod launch;
+mod measured;
 pub mod milestones;
 pub mod model_facts;
 pub mod observations;

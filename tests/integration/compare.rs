@@ -108,6 +108,31 @@ async fn results_are_compared_alike_by_id_as_documents_and_in_files_without_a_se
 }
 
 #[tokio::test]
+async fn cycles_that_statistics_leave_out_are_left_out_of_documents_as_well() {
+    let server = Server::start();
+    let id = completed(&server, &experiment(1)).await;
+    let whole = server.results(&id).await;
+    let mut of_fewer = whole.clone();
+    of_fewer["id"] = json!("01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11");
+    of_fewer["repetition"]["left_out_of_statistics"] = json!([0, 3]);
+    let question = json!({"results": [whole, of_fewer], "metrics": ["mean_tpot_ms"]});
+    let (status, answer) = compared(&server, &question).await;
+    assert_eq!(status, StatusCode::OK, "{answer:#}");
+    let comparison = of(&answer, "mean_tpot_ms");
+    assert_eq!(
+        (&comparison["n_baseline"], &comparison["n_candidate"]),
+        (&json!(6), &json!(4))
+    );
+    let mut unreadable = of_fewer;
+    unreadable["repetition"]["left_out_of_statistics"] = json!("0");
+    let (_, problem) = compared(&server, &json!({"results": [whole, unreadable]})).await;
+    assert_eq!(
+        problem["errors"][0]["pointer"],
+        "/results/1/repetition/left_out_of_statistics"
+    );
+}
+
+#[tokio::test]
 async fn a_build_fails_where_a_result_is_worse_or_nothing_could_be_compared() {
     let server = Server::start();
     let ids = [

@@ -194,6 +194,8 @@ async fn a_manifest_with_other_prompts_or_another_model_is_refused_and_the_field
         "{}",
         said.errors
     );
+    let said = run(&server.url, &["submit", file.to_str().unwrap(), "--repeat", "2"]).ended(2);
+    assert!(said.errors.contains("is a manifest"), "{}", said.errors);
 }
 
 #[tokio::test]
@@ -277,6 +279,62 @@ async fn a_figure_that_is_forged_with_its_sums_is_named_with_both_values() {
     .unwrap();
     let said = verified(&path).ended(9);
     assert!(said.out.contains("manifest.json/prompts/sha256"), "{}", said.out);
+}
+
+#[tokio::test]
+async fn what_is_taken_out_with_its_sums_is_missed() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    experiment["electricity_price_per_kwh"] = json!(0.3);
+    experiment["electricity_currency"] = json!("EUR");
+    let id = server.accepted(&experiment).await;
+    server.until_state(&id, "completed").await;
+    let path = fetched(&server, &id, folder.path());
+    let whole = std::fs::read(&path).unwrap();
+    let said = verified(&path).ended(0);
+    assert!(said.out.contains("  power limits, clocks, "), "{}", said.out);
+    for (file, parent, name) in [
+        ("report.json", "", "footprint"),
+        ("report.json", "", "statistics"),
+        ("report.json", "", "repetition"),
+        ("report.json", "", "power_limits"),
+        ("report.json", "", "outputs"),
+        ("report.json", "/inference", "output_throughput"),
+        ("report.json", "/footprint", "cost"),
+        ("rank-0000.json", "/energy", "total_energy_j"),
+    ] {
+        let pointer = format!("{parent}/{name}");
+        let without = |value: &Value| {
+            let mut value = value.clone();
+            let taken = value.as_object_mut().expect("an object").shift_remove(name);
+            assert!(taken.is_some_and(|taken| !taken.is_null()), "{pointer}");
+            value
+        };
+        std::fs::write(&path, with_value(&whole, file, parent, without)).unwrap();
+        let said = verified(&path).ended(9);
+        assert!(
+            said.out.contains(&format!("{file}{pointer} is null, computed ")),
+            "{pointer}: {}",
+            said.out
+        );
+    }
+    let none = |_: &Value| Value::Null;
+    std::fs::write(&path, with_value(&whole, "readings.json", "", none)).unwrap();
+    let said = verified(&path).ended(9);
+    assert!(said.out.contains("readings.json is null"), "{}", said.out);
+    // Another version may have other figures, and is told to be another.
+    let other = |_: &Value| json!("0.0.1");
+    let tar = with_value(&whole, "report.json", "/machine/joulemark_version", other);
+    let tar = with_value(&tar, "manifest.json", "/machine/joulemark_version", other);
+    let without = |value: &Value| {
+        let mut value = value.clone();
+        value.as_object_mut().expect("an object").shift_remove("footprint");
+        value
+    };
+    std::fs::write(&path, with_value(&tar, "report.json", "", without)).unwrap();
+    let said = verified(&path).ended(0);
+    assert!(said.out.contains("whether a figure is missing"), "{}", said.out);
 }
 
 #[tokio::test]

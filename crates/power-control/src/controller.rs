@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A limit is in force at once on most boards, and within a second on all that are known.
 const READ_BACK_FOR: Duration = Duration::from_secs(2);
 const READ_BACK_EVERY: Duration = Duration::from_millis(100);
+/// Longer than anybody looks at a journal.
+const JOURNAL_FOR: Duration = Duration::from_secs(2);
 /// How long a board is tried to be put back, so that a driver that is just reloaded is waited for.
 const RESTORE_FOR: Duration = Duration::from_secs(10);
 const RESTORE_EVERY: Duration = Duration::from_millis(500);
@@ -50,6 +52,8 @@ pub enum SetProblem {
     Rounded { asked_w: f64, set_w: f64 },
     #[error("took the power limit of {set_w} W, and a stricter one of {in_force_w} W is in force")]
     Stricter { set_w: f64, in_force_w: f64 },
+    #[error("took the power limit of {set_w} W, and {in_force_w} W is still in force")]
+    NotInForce { set_w: f64, in_force_w: f64 },
 }
 
 /// A board that was set, and what it has now.
@@ -103,7 +107,7 @@ impl Controller {
     }
 
     async fn set_one(&self, uuid: &str, setting: Setting, set_for: &str) -> Result<(SetBoard, Journal), SetProblem> {
-        let mut journal = Journal::open(&self.journals, uuid)?;
+        let mut journal = self.journal_of(uuid).await?;
         if let Some(left) = journal.entry().map_err(JournalError::from)? {
             self.put_back(&left).await?;
         }
@@ -125,7 +129,11 @@ impl Controller {
                 let after = After {
                     limit_w: now.set_w.filter(|_| setting.power_limit_w.is_some()),
                 };
-                journal.confirm(&after).map_err(JournalError::from)?;
+                if let Err(error) = journal.confirm(&after) {
+                    let entry = Entry { before, after: None };
+                    self.put_back(&entry).await?;
+                    return Err(JournalError::from(error).into());
+                }
                 let board = SetBoard {
                     uuid: uuid.to_owned(),
                     limit_before_w: limits.set_w,
@@ -140,6 +148,18 @@ impl Controller {
                 }
                 Err(problem)
             }
+        }
+    }
+
+    /// Opens a board's journal. Whoever only looks for what is left has it for a moment.
+    async fn journal_of(&self, uuid: &str) -> Result<Journal, JournalError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Journal::open(&self.journals, uuid) {
+                Err(JournalError::Busy) if waited < JOURNAL_FOR => tokio::time::sleep(READ_BACK_EVERY).await,
+                opened => return opened,
+            }
+            waited += READ_BACK_EVERY;
         }
     }
 
@@ -163,7 +183,11 @@ impl Controller {
     /// [`JournalError`] where the journals cannot be read.
     pub async fn restore_left(&self) -> Result<Vec<RestoredBoard>, JournalError> {
         let mut all = Vec::new();
-        for mut journal in Journal::left_in(&self.journals)? {
+        // One at a time: a board that hangs keeps nobody from the journals of others.
+        for path in Journal::left_in(&self.journals)? {
+            let Some(mut journal) = Journal::open_left(&self.journals, &path)? else {
+                continue;
+            };
             if let Some(entry) = journal.entry()? {
                 all.push(self.restore(&entry, &mut journal).await);
             }
@@ -171,15 +195,15 @@ impl Controller {
         Ok(all)
     }
 
-    /// Checks that boards can be set, without changing any: `None` of them for a host without boards.
+    /// Checks that boards can be set, without changing any. `gpus` are all that NVML counts, settable or not.
     ///
     /// # Errors
     /// [`ControlError`] in words that say what to do.
-    pub async fn check(&self, uuids: &[String]) -> Result<(), ControlError> {
+    pub async fn check(&self, settable: &[String], gpus: usize) -> Result<(), ControlError> {
         match &self.control {
-            PowerControl::Zeusd(socket) => Zeusd::at(socket).check(uuids.len()).await,
+            PowerControl::Zeusd(socket) => Zeusd::at(socket).check(gpus).await,
             PowerControl::Nvml => {
-                for uuid in uuids {
+                for uuid in settable {
                     let (library, uuid) = (self.nvml_library.clone(), uuid.clone());
                     within_patience(move || board::accepts(library.as_deref(), &uuid)).await?;
                 }
@@ -252,11 +276,6 @@ impl Controller {
             }
         }
     }
-
-    /// Returns the folder of the journals.
-    pub fn journals(&self) -> &Path {
-        &self.journals
-    }
 }
 
 impl Held {
@@ -311,8 +330,11 @@ fn differs(setting: &Setting, now: &Limits) -> Option<SetProblem> {
     if (set_w - asked_w).abs() > SAME_W {
         return Some(SetProblem::Rounded { asked_w, set_w });
     }
-    let in_force_w = now.in_force_w.filter(|in_force_w| *in_force_w < set_w - SAME_W)?;
-    Some(SetProblem::Stricter { set_w, in_force_w })
+    match now.in_force_w {
+        Some(in_force_w) if in_force_w < set_w - SAME_W => Some(SetProblem::Stricter { set_w, in_force_w }),
+        Some(in_force_w) if in_force_w > set_w + SAME_W => Some(SetProblem::NotInForce { set_w, in_force_w }),
+        _ => None,
+    }
 }
 
 /// Runs what asks the driver, which may never come back.

@@ -71,52 +71,54 @@ impl Journal {
     /// Opens the journal of a board.
     ///
     /// # Errors
-    /// [`JournalError::Busy`] while a process that has set the board lives.
+    /// [`JournalError::Busy`] while a process that has set the board lives, [`JournalError::Foreign`] where another user's left it
+    /// set.
     pub fn open(folder: &Path, uuid: &str) -> Result<Self, JournalError> {
         let plain: String = uuid
             .chars()
             .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
             .collect();
-        Self::open_file(folder, &folder.join(format!("{BEGINS}{plain}{ENDS}")))
+        let own = nix::unistd::geteuid().as_raw();
+        for (path, owner) in all_in(folder)? {
+            let is_of_board = path == path_of(folder, owner, &plain);
+            if is_of_board && owner != own {
+                look_at_foreign(&path, owner)?;
+            }
+        }
+        Self::open_file(folder, &path_of(folder, own, &plain))
     }
 
     fn open_file(folder: &Path, path: &Path) -> Result<Self, JournalError> {
-        let owner = path.symlink_metadata().ok().map(|found| found.uid());
-        if let Some(owner) = owner.filter(|owner| *owner != nix::unistd::geteuid().as_raw()) {
-            return Err(JournalError::Foreign(owner));
-        }
         let mut options = File::options();
-        let options = options.read(true).write(true).create(owner.is_none()).mode(0o644);
-        let file = open_own(path, options)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self {
-                file,
-                folder: folder.to_owned(),
-            }),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Busy),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        }
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o644);
+        let file = locked(open_own(path, options)?)?;
+        Ok(Self {
+            file,
+            folder: folder.to_owned(),
+        })
     }
 
-    /// Opens each journal of this user that a process left which is gone.
+    /// Lists the journals of this user in which something stands.
     ///
     /// # Errors
-    /// The operating system's, of the folder or of a file.
-    pub fn left_in(folder: &Path) -> Result<Vec<Self>, JournalError> {
-        let mut left = Vec::new();
-        for found in std::fs::read_dir(folder)? {
-            let path = found?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if !name.starts_with(BEGINS) || !name.ends_with(ENDS) {
-                continue;
-            }
-            match Self::open_file(folder, &path) {
-                Ok(journal) => left.push(journal),
-                Err(JournalError::Busy | JournalError::Foreign(_)) => {}
-                Err(error) => return Err(error),
-            }
+    /// The operating system's, of the folder.
+    pub fn left_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let own = nix::unistd::geteuid().as_raw();
+        let all = all_in(folder)?.into_iter();
+        let left = all.filter(|(path, owner)| *owner == own && path.metadata().is_ok_and(|found| found.len() > 0));
+        Ok(left.map(|(path, _)| path).collect())
+    }
+
+    /// Opens a journal of [`Self::left_in`]; `None` while a process that has set the board lives.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn open_left(folder: &Path, path: &Path) -> Result<Option<Self>, JournalError> {
+        match Self::open_file(folder, path) {
+            Ok(journal) => Ok(Some(journal)),
+            Err(JournalError::Busy) => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(left)
     }
 
     /// Returns what stands in it; `None` where nothing was set: a line that was cut off was never acted on.
@@ -124,13 +126,7 @@ impl Journal {
     /// # Errors
     /// The operating system's.
     pub fn entry(&mut self) -> io::Result<Option<Entry>> {
-        let mut text = String::new();
-        self.file.seek(SeekFrom::Start(0))?;
-        (&mut self.file).take(MOST_BYTES).read_to_string(&mut text)?;
-        let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        let before = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        let after = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        Ok(before.map(|before| Entry { before, after }))
+        read(&mut self.file)
     }
 
     /// Writes what a board has, to the disk: it may be set once this is back.
@@ -170,6 +166,68 @@ impl Journal {
     }
 }
 
+/// Lists the boards that this user's processes set and have not put back, whether they live or not.
+///
+/// # Errors
+/// The operating system's, of the folder or of a file.
+pub fn left_set(folder: &Path) -> io::Result<Vec<String>> {
+    let mut boards = Vec::new();
+    for path in Journal::left_in(folder)? {
+        let mut file = open_own(&path, File::options().read(true))?;
+        boards.extend(read(&mut file)?.map(|entry| entry.before.uuid));
+    }
+    Ok(boards)
+}
+
+/// Returns the place of the journal that a user has of a board. The user is in the name: in a folder that all share nobody may
+/// write another's file.
+fn path_of(folder: &Path, user: u32, board: &str) -> PathBuf {
+    folder.join(format!("{BEGINS}{user}-{board}{ENDS}"))
+}
+
+/// Lists every journal with its owner, whom its name has to say.
+fn all_in(folder: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
+    let mut all = Vec::new();
+    for found in std::fs::read_dir(folder)? {
+        let path = found?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let of_user = name.strip_prefix(BEGINS).filter(|name| name.ends_with(ENDS));
+        let user = of_user.and_then(|name| name.split('-').next()?.parse().ok());
+        let owner = path.symlink_metadata().ok().map(|found| found.uid());
+        if let Some(owner) = owner.filter(|owner| Some(*owner) == user) {
+            all.push((path, owner));
+        }
+    }
+    Ok(all)
+}
+
+/// Checks that another user has not set the board.
+fn look_at_foreign(path: &Path, owner: u32) -> Result<(), JournalError> {
+    let mut file = locked(open_own(path, File::options().read(true))?)?;
+    match read(&mut file)? {
+        Some(_) => Err(JournalError::Foreign(owner)),
+        None => Ok(()),
+    }
+}
+
+fn locked(file: File) -> Result<File, JournalError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Busy),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn read(file: &mut File) -> io::Result<Option<Entry>> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(MOST_BYTES).read_to_string(&mut text)?;
+    let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    let before = lines.next().and_then(|line| serde_json::from_str(line).ok());
+    let after = lines.next().and_then(|line| serde_json::from_str(line).ok());
+    Ok(before.map(|before| Entry { before, after }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,9 +251,16 @@ mod tests {
         journal.begin(&before()).expect("it is written");
         journal.confirm(&After { limit_w: Some(300.0) }).expect("it is written");
         assert!(matches!(Journal::open(folder.path(), "GPU-a"), Err(JournalError::Busy)));
-        assert!(Journal::left_in(folder.path()).expect("a list").is_empty());
+        let left = || {
+            let paths = Journal::left_in(folder.path()).expect("a list");
+            let each = paths
+                .iter()
+                .map(|path| Journal::open_left(folder.path(), path).expect("it is opened"));
+            each.flatten().collect::<Vec<_>>()
+        };
+        assert!(left().is_empty());
         drop(journal);
-        let mut left = Journal::left_in(folder.path()).expect("a list");
+        let mut left = left();
         let entry = left[0].entry().expect("it is read").expect("it is there");
         assert_eq!(entry.before, before());
         assert_eq!(entry.after, Some(After { limit_w: Some(300.0) }));
@@ -207,7 +272,7 @@ mod tests {
     fn a_line_that_was_cut_off_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut whole = serde_json::to_vec(&before()).expect("JSON");
-        let path = folder.path().join("power-GPU-a.journal");
+        let path = path_of(folder.path(), nix::unistd::geteuid().as_raw(), "GPU-a");
         std::fs::write(&path, &whole).expect("it is written");
         let mut journal = Journal::open(folder.path(), "GPU-a").expect("nobody has it");
         assert_eq!(

@@ -12,5 +12,6 @@ mod zeusd;
 
 pub use board::{ControlError, Limits, reads};
 pub use controller::{Controller, Held, SetBoard, SetError};
+pub use journal::left_set;
 pub use restoring::{Restored, RestoredBoard};
 pub use setting::{PowerControl, Setting};

@@ -51,13 +51,6 @@ pub struct Setting {
     pub memory_clock_mhz: Option<u32>,
 }
 
-impl Setting {
-    /// Tells whether it leaves everything as it is.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,7 +149,7 @@ async fn a_daemon_that_cannot_set_is_told_from_one_that_can() {
     let uuids = [uuid(0), uuid(1)];
     let check = async |body: &str| {
         let zeusd = Recorded::start(&[(200, body)], |_| ());
-        zeusd.controller(&mock, folder.path()).check(&uuids).await
+        zeusd.controller(&mock, folder.path()).check(&uuids, uuids.len()).await
     };
     assert_eq!(check(DISCOVERED).await, Ok(()));
     let ControlError::Forbidden(words) = check(READS_ONLY).await.expect_err("it sets nothing") else {
@@ -167,6 +167,10 @@ async fn a_daemon_that_cannot_set_is_told_from_one_that_can() {
         nvml_library: None,
         journals: folder.path().to_owned(),
     };
-    let away = nobody.check(&uuids).await.expect_err("nobody listens").to_string();
+    let away = nobody
+        .check(&uuids, uuids.len())
+        .await
+        .expect_err("nobody listens")
+        .to_string();
     assert!(away.contains("zeusd does not answer at"), "{away}");
 }

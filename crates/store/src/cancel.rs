@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
+use super::moves::set_state;
 use super::record::to_us;
-use super::state_change::set_state;
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, State};
 

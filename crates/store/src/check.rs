@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::dialect::Dialect;
 use super::raw;
 use super::record::{from_json, id as id_of, record, select_records};
-use super::results::report;
+use super::stored_report::report;
 use super::{Store, StoreError};
 use joulemark_experiment::State;
 use joulemark_measurement::RankCycle;

@@ -2,8 +2,8 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use super::lease::{Claim, grant};
+use super::moves::set_state;
 use super::record::{attempt as attempt_of, record, to_json, to_us};
-use super::state_change::set_state;
 use super::write_metrics::timed;
 use super::{Record, Store, StoreError};
 use joulemark_experiment::{ExperimentId, Failure, IllegalMove, State};

@@ -115,6 +115,7 @@ contract! {
     sweeping::a_search_goes_on_with_the_end_of_what_it_waited_for,
     sweeping::of_many_who_settle_a_search_at_once_one_goes_on_with_it,
     sweeping::a_search_that_is_cancelled_queues_nothing_more,
+    sweeping::a_search_that_cannot_be_read_back_is_given_up_with_its_plans,
     usages::what_a_user_has_had_is_summed_by_the_hour_of_its_end,
     results::results_and_state_are_stored_together,
     results::results_that_cannot_be_stored_whole_leave_nothing,

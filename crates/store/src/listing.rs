@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::record::{Record, from_us, id, record, select_records};
-use super::results::report;
+use super::stored_report::report;
 use super::{Store, StoreError};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StoreError;
-use super::queue::QueueColumns;
+use super::queue_columns::QueueColumns;
 use super::record::{NewCallback, NewExperiment, to_json, to_us};
 use joulemark_experiment::access::{Action, AuditEntry};
 use joulemark_experiment::{Arrival, ExperimentId, Prompts};

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use sqlx::Row;
 
-use super::record::{from_json, id as id_of, to_json};
-use super::state_change::{lock_state, set_state};
+use super::moves::set_state;
+use super::queue_columns::{INSERT_LANE, QueueColumns};
+use super::record::{from_json, id as id_of};
+use super::state_change::lock_state;
 use super::transaction::commit;
 use super::{Store, StoreError};
 use jiff::Timestamp;
@@ -43,31 +44,6 @@ pub struct DevicesInUse {
     pub device_count: u32,
     pub claimed_at_us: i64,
 }
-
-/// The columns of a new experiment that the queue is read by.
-#[derive(Debug)]
-pub struct QueueColumns {
-    pub lane: String,
-    pub requirements: String,
-    pub user_name: String,
-    pub priority: i64,
-}
-
-impl QueueColumns {
-    pub fn from_spec(spec: &Spec) -> Result<Self, StoreError> {
-        let requirements = to_json(&spec.requirements())?;
-        let digest = Sha256::digest(requirements.as_bytes());
-        Ok(Self {
-            lane: hex::encode(digest),
-            requirements,
-            user_name: spec.user.clone().unwrap_or_default(),
-            priority: i64::from(spec.priority),
-        })
-    }
-}
-
-/// Stands before the experiment in the same transaction, so that no lane is ever unknown.
-pub const INSERT_LANE: &str = "INSERT INTO lanes (lane, needs) VALUES ($1, $2) ON CONFLICT (lane) DO NOTHING";
 
 impl Store {
     /// Of each user and each distinct need the first `depth` that wait, by priority and then age: whatever else waits,

@@ -5,8 +5,9 @@ use sqlx::Transaction;
 use sqlx::any::Any;
 
 use super::lease::in_us;
+use super::moves::set_state;
 use super::record::id as id_of;
-use super::state_change::{Standing, set_state, standing};
+use super::state_change::{Standing, standing};
 use super::{Store, StoreError};
 use joulemark_experiment::{ExperimentId, Failure, FailureReason, State};
 

@@ -5,9 +5,10 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::compressed_document;
+use super::moves::set_state;
 use super::raw::{self, Block, Stream};
-use super::record::{from_json, id as id_of, to_json};
-use super::state_change::set_state;
+use super::record::{from_json, to_json};
+use super::stored_report::report;
 use super::{Store, StoreError, usage};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
@@ -154,18 +155,6 @@ impl Store {
             read.requests.extend(requests);
         }
         Ok(read)
-    }
-}
-
-/// Of a row with `experiment_id`, `report` and `packed`.
-pub(super) fn report(row: &AnyRow) -> Result<Report, StoreError> {
-    let what = format!("the report of experiment {}", id_of(row, "experiment_id")?);
-    match row.try_get::<Option<Vec<u8>>, _>("packed")? {
-        Some(packed) => {
-            let text = compressed_document::unpack(&packed).map_err(|damage| StoreError::corrupt(&what, damage))?;
-            from_json(&what, &text)
-        }
-        None => from_json(&what, row.try_get("report")?),
     }
 }
 

@@ -4,7 +4,7 @@ use sqlx::{Row, Transaction};
 
 use super::lease::give_back;
 use super::record::{attempt, state, to_json, to_us};
-use super::{Store, StoreError, callbacks, sweeps};
+use super::{Store, StoreError, callbacks};
 use joulemark_experiment::{ExperimentId, Failure, State};
 
 /// How far an experiment is, read in the transaction that is about to move it.
@@ -71,10 +71,10 @@ pub async fn lock_state(
     Ok(store.lock(transaction, id).await?.map(|standing| standing.state))
 }
 
-/// Writes a move that was checked in the same transaction. What ends or goes back to the queue gives its lease back,
-/// and at an end its device time is put down to its user, and
-/// whoever wants to be told becomes due, and a search that waited for it goes on.
-pub async fn set_state(
+/// Writes the rows of a move that was checked in the same transaction; called by `moves` alone. What ends
+/// or goes back to the queue gives its lease back, and at an end its device time is put down to its user, and whoever wants to
+/// be told becomes due.
+pub async fn write_state(
     transaction: &mut Transaction<'static, Any>,
     id: ExperimentId,
     (to, failure): (State, Option<&Failure>),
@@ -105,8 +105,6 @@ pub async fn set_state(
     }
     if to.is_finished() {
         callbacks::become_due(transaction, id).await?;
-        // Apart from what every move keeps on its stack.
-        Box::pin(sweeps::go_on(transaction, id, now)).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row, Transaction};
 
 use super::dialect::Dialect;
 use super::prepared::{IdempotencyKey, Prepared, Quota, Submitted};
-use super::queue::INSERT_LANE;
+use super::queue_columns::INSERT_LANE;
 use super::record::{id as id_of, to_us};
 use super::{StoreError, callbacks, quota, stored_bytes};
 

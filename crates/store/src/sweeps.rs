@@ -103,7 +103,7 @@ impl Store {
         }
         insert(&mut transaction, new).await?;
         for (placement, place) in &new.runs {
-            insert_run(&mut transaction, new.id, *placement, new.experiments[*place].id).await?;
+            search::insert_run(&mut transaction, new.id, *placement, new.experiments[*place].id).await?;
         }
         for plan in &new.plans {
             sqlx::query("INSERT INTO sweep_plans (sweep_id, point, spec, warnings) VALUES ($1, $2, $3, $4)")
@@ -209,23 +209,6 @@ async fn insert(transaction: &mut Transaction<'static, Any>, new: &NewSweep) -> 
         .bind(to_us(new.created_at))
         .bind(new.search.as_ref().map(|search| search.state.as_str()))
         .bind(new.search.as_ref().map(to_json).transpose()?)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
-}
-
-async fn insert_run(
-    transaction: &mut Transaction<'static, Any>,
-    sweep: ExperimentId,
-    placement: Placement,
-    experiment: ExperimentId,
-) -> Result<(), StoreError> {
-    let text = "INSERT INTO sweep_runs (sweep_id, point, repeat_number, experiment_id) VALUES ($1, $2, $3, $4)";
-    sqlx::query(text)
-        .bind(sweep.to_string())
-        .bind(i64::from(placement.point))
-        .bind(i64::from(placement.repeat))
-        .bind(experiment.to_string())
         .execute(&mut **transaction)
         .await?;
     Ok(())

@@ -46,7 +46,8 @@ pub fn read_input() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// By the name, else by the text: what begins like a JSON object is sent as one, so that its errors are JSON's.
+/// Returns how a file is sent: by the name, else by the text. What begins like a JSON object is sent as one, so that its errors
+/// are JSON's.
 pub fn media_type(file: &Path, bytes: &[u8]) -> MediaType {
     let extension = file.extension().and_then(|extension| extension.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {

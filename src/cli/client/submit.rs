@@ -205,15 +205,26 @@ async fn repeat_all(
     (input, prompts): (Option<&[u8]>, Option<&[PromptLine]>),
     repeats: u32,
 ) -> anyhow::Result<Ending> {
-    let mut accepted = Vec::new();
+    let mut experiments = Vec::new();
     for file in &arguments.files {
         let (shown, bytes) = read_file(file, input)?;
         let read = document(&bytes, media_type(file, &bytes)).with_context(|| shown.clone())?;
-        let experiment = Repeat::of(&read).map_or(read, |repeat| repeat.experiment);
+        let experiment = match Repeat::of(&read) {
+            Some(repeat) if repeat.is_manifest => bail!(
+                "{shown} is a manifest, whose hashes of model and prompts no sweep compares; --repeat accepts an experiment: submit \
+                 the manifest without --repeat, or its \"experiment\" alone"
+            ),
+            Some(repeat) => repeat.experiment,
+            None => read,
+        };
         let experiment = match prompts {
             Some(lines) => prompt_file::put_into(experiment, lines),
             None => experiment,
         };
+        experiments.push((shown, experiment));
+    }
+    let mut accepted = Vec::new();
+    for (shown, experiment) in experiments {
         let body = serde_json::json!({"base": experiment, "repeats": repeats}).to_string();
         let sent = session.server.submit_sweep(body.as_bytes(), MediaType::Json).await;
         accepted.push(sent.context(shown)?);

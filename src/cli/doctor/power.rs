@@ -45,7 +45,7 @@ pub fn examine(settings: &Settings, gpus: &[GpuDevice]) -> std::io::Result<Optio
     } else {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime
-            .block_on(controller.check(&uuids))
+            .block_on(controller.check(&uuids, gpus.len()))
             .err()
             .map(|error| error.to_string())
     };

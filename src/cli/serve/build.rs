@@ -167,7 +167,7 @@ impl Server {
         );
         let mut capabilities = tokio::task::block_in_place(|| host.capabilities(&models, &prompts));
         let power = power::controller(&host.settings, host.node.locks.path());
-        capabilities.host.power_problem = prepare_power(power.as_ref(), &host.meter).await;
+        capabilities.host.power_problem = prepare_power(power.as_ref(), &host.meter, host.node.locks.path()).await;
         let newest = store.newest_transition().await.context("the database cannot be read")?;
         let resources = Resources {
             store,

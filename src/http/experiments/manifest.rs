@@ -99,7 +99,7 @@ pub async fn manifest(
 }
 
 impl Manifest {
-    /// As the caller may see it.
+    /// Makes the manifest as the caller may see it.
     pub fn new(record: Record, report: Report, caller: &Caller) -> Self {
         let report = shown_report(report, &record, caller);
         let capabilities = report.loads.iter().find_map(|load| load.server.as_ref());

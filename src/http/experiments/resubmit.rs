@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::manifest::MANIFEST_VERSION;
 use crate::http::state::AppState;
+use crate::scheduler::Hashes;
 use joulemark_experiment::report::FileDigest;
 use joulemark_experiment::{FieldProblem, PromptIdentity, Repeat, Spec};
 use joulemark_measurement::quoted;
@@ -56,13 +57,13 @@ impl<'a> Resubmitted<'a> {
         Some(Ok(Self { document, repeat }))
     }
 
-    /// The experiment as a submission has it.
+    /// Returns the experiment as a submission has it.
     pub fn experiment(&self) -> &Value {
         &self.repeat.experiment
     }
 
-    /// Checks that the files of the model and the prompts are those that the manifest names; reads each file that was not hashed
-    /// before.
+    /// Checks that the files of the model and the prompts are those that the manifest names. Reads each file that was not hashed
+    /// before, unless this node runs an experiment: such files are passed over, and the run tells what they are.
     ///
     /// # Errors
     /// Names each that is another.
@@ -76,11 +77,8 @@ impl<'a> Resubmitted<'a> {
             }
         }
         if !named.is_empty() {
-            match state.scheduler.model_facts(spec).await {
-                Ok(facts) => {
-                    let there = [facts.sha256, facts.texts_sha256].concat();
-                    problems.extend(other_files(&named, &there));
-                }
+            match state.scheduler.model_hashes(spec).await {
+                Ok(there) => problems.extend(other_files(&named, &there)),
                 Err(detail) => problems.push(FieldProblem::new("/model/sha256", detail)),
             }
         }
@@ -127,9 +125,9 @@ impl<'a> Resubmitted<'a> {
     }
 }
 
-fn other_files(named: &[(String, FileDigest)], there: &[FileDigest]) -> Vec<FieldProblem> {
+fn other_files(named: &[(String, FileDigest)], there: &Hashes) -> Vec<FieldProblem> {
     let other = |(pointer, was): &(String, FileDigest)| {
-        let is = there.iter().find(|is| is.file == was.file);
+        let is = there.known.iter().find(|is| is.file == was.file);
         let detail = match is {
             Some(is) if is.sha256 == was.sha256 => return None,
             Some(is) => format!(
@@ -138,6 +136,7 @@ fn other_files(named: &[(String, FileDigest)], there: &[FileDigest]) -> Vec<Fiel
                 quoted(&was.file),
                 is.sha256
             ),
+            None if there.unread.contains(&was.file) => return None,
             None => format!(
                 "is of {}, which is not among the files of this server's model",
                 quoted(&was.file)
@@ -190,8 +189,12 @@ mod tests {
             file: file.to_owned(),
             sha256: sha256.to_owned(),
         };
-        let named = ["a", "b", "c"].map(|file| (format!("/{file}"), digest(file, "1")));
-        let problems = other_files(&named, &[digest("a", "1"), digest("b", "2")]);
+        let named = ["a", "b", "c", "d"].map(|file| (format!("/{file}"), digest(file, "1")));
+        let there = Hashes {
+            known: vec![digest("a", "1"), digest("b", "2")],
+            unread: vec!["d".to_owned()],
+        };
+        let problems = other_files(&named, &there);
         let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
         assert_eq!(pointers, ["/b", "/c"]);
     }

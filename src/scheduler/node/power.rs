@@ -1,9 +1,10 @@
 //! Keeps this node's power control: puts back what killed servers of this host left, and says whether boards can be set.
 
+use std::path::Path;
 use std::time::Duration;
 
 use joulemark_meter::HostMeter;
-use joulemark_power_control::{Controller, PowerControl, Restored};
+use joulemark_power_control::{Controller, PowerControl, Restored, left_set};
 
 use crate::scheduler::Scheduler;
 
@@ -15,8 +16,15 @@ const NOBODY: &str = "it was started without --power-control (docs/power.md)";
 
 /// Puts back what killed servers of this host left, and returns why no board can be set; `None` where boards can. To be
 /// called before anything runs.
-pub async fn prepare_power(controller: Option<&Controller>, meter: &HostMeter) -> Option<String> {
+pub async fn prepare_power(controller: Option<&Controller>, meter: &HostMeter, journals: &Path) -> Option<String> {
     let Some(controller) = controller else {
+        let left = left_set(journals).unwrap_or_default();
+        if !left.is_empty() {
+            let boards = left.join(", ");
+            tracing::error!(
+                "{boards} are left at another power limit or clock: joulemark power restore puts them back"
+            );
+        }
         return Some(NOBODY.to_owned());
     };
     put_back_left(controller).await;
@@ -52,13 +60,18 @@ impl Scheduler {
 }
 
 async fn problem(controller: &Controller, meter: &HostMeter) -> Option<String> {
-    let gpus = meter.devices().gpus.into_iter();
-    let settable = gpus.filter(|gpu| gpu.power_limits.is_some());
+    let gpus = meter.devices().gpus;
+    let count = gpus.len();
+    let settable = gpus.into_iter().filter(|gpu| gpu.power_limits.is_some());
     let uuids: Vec<String> = settable.map(|gpu| gpu.uuid).collect();
     if uuids.is_empty() {
         return Some("no GPU here has a power limit to set".to_owned());
     }
-    controller.check(&uuids).await.err().map(|error| error.to_string())
+    controller
+        .check(&uuids, count)
+        .await
+        .err()
+        .map(|error| error.to_string())
 }
 
 async fn put_back_left(controller: &Controller) {

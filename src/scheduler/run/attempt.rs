@@ -3,7 +3,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::compute::ComputeCount;
-use super::conclude::{Measured, RanOn};
+use super::conclude::RanOn;
 use super::conditions;
 use super::drive::{Drive, LEAVE_PERIOD};
 use super::driven::Driven;
@@ -12,6 +12,7 @@ use super::engine_pids::{EnginePids, PidsOverTime};
 use super::failure::Stop;
 use super::fit::fits;
 use super::host_memory::HostMemory;
+use super::measured::Measured;
 use super::milestones::Milestones;
 use super::model_facts::facts_of;
 use super::observations::timeseries;
@@ -182,15 +183,7 @@ impl Run {
         };
         let mut seen = Seen::new(&self.record.warnings);
         let run = (&engine, &for_workers, &*model, &milestones);
-        let mut start = Some(start);
-        let ended = loop {
-            let ended = self.in_processes(run, start.take(), &mut seen, &mut driven).await;
-            match ended {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(stop) => break Err(stop),
-            }
-        };
+        let ended = self.in_turns(run, start, &mut seen, &mut driven).await;
         let Seen {
             pids,
             tracked,
@@ -227,6 +220,47 @@ impl Run {
         outcome.map_err(|stop| (stop, tails))
     }
 
+    /// Drives all cycles, in one set of processes after the other.
+    async fn in_turns(
+        &self,
+        run: RunOf<'_>,
+        start: crate::trace::Phase,
+        seen: &mut Seen,
+        driven: &mut Driven,
+    ) -> Result<(), Stop> {
+        let mut start = Some(start);
+        loop {
+            // None is started for a run that is over.
+            self.goes_on(seen.begun)?;
+            if !self.in_processes(run, start.take(), seen, driven).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Checks that nothing ends a run, as is looked for while its processes are driven.
+    fn goes_on(&self, begun: Monotonic) -> Result<(), Stop> {
+        if self.ends.lost.is_cancelled() {
+            Err(Stop::Lost)
+        } else if self.ends.cancel.is_cancelled() {
+            Err(Stop::Cancelled)
+        } else if self.server_stopping.is_cancelled() {
+            Err(Stop::ServerStopping)
+        } else if self.time_left(begun).is_zero() {
+            let limit_sec = self.context.limits.experiment.as_secs();
+            Err(Stop::TimedOut { limit_sec })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns what is left of the time that all processes of a run have together.
+    fn time_left(&self, begun: Monotonic) -> Duration {
+        let gone_sec = Monotonic::now().sec_since(begun).max(0.0);
+        let limit = self.context.limits.experiment;
+        limit.saturating_sub(Duration::from_secs_f64(gone_sec))
+    }
+
     /// Drives the cycles that one set of processes measures, all of them or one; returns whether others are to follow.
     async fn in_processes(
         &self,
@@ -253,11 +287,11 @@ impl Run {
         let tracked = tokio::task::block_in_place(|| self.track(&ranks, server.as_ref()));
         seen.tracked.extend(tracked);
         let own = attributed_to(&ranks, server.as_ref());
-        seen.pids.push(since, own.clone());
+        seen.pids.push(since, own);
         let more = self.drive(&mut ranks, server.as_mut(), (run, &*seen), driven).await;
         if let Some(server) = &server {
             let computing = tokio::task::block_in_place(|| server.processes.computing(meter));
-            seen.pids.replace_last(own.with_computing(computing));
+            seen.pids.note_computing(computing);
         }
         seen.tails = (0..self.record.spec.num_processes)
             .map(|rank| ranks.tail(rank))
@@ -330,14 +364,21 @@ impl Run {
         ((_, spec, model, milestones), seen): (RunOf<'_>, &Seen),
         driven: &mut Driven,
     ) -> Result<bool, Stop> {
-        let pids = &seen.pids;
-        let disturbed = |driven: &Driven, cycle| self.measured(pids, &[]).disturbed(driven, cycle);
+        let (pids, meter) = (&seen.pids, &self.context.resources.meter);
+        let processes = server.as_ref().map(|server| server.processes.clone());
+        let disturbed = |driven: &Driven, cycle| {
+            let mut pids = pids.clone();
+            // Right after its start a server was its keeper alone.
+            if let Some(processes) = &processes {
+                pids.note_computing(processes.computing(meter));
+            }
+            self.measured(&pids, &[]).disturbed(driven, cycle)
+        };
         let figure = |metric, driven: &Driven, cycle| {
             let gpus = self.context.resources.meter.devices().gpus;
             let compute = ComputeCount::new(model, &self.record.spec, &driven.loads, gpus);
             self.measured(pids, &[]).figure(metric, driven, cycle, &compute)
         };
-        let meter = &self.context.resources.meter;
         let of_server = server
             .as_ref()
             .map(|server| tokio::task::block_in_place(|| vec![server.processes.computing(meter)]));
@@ -361,8 +402,7 @@ impl Run {
                 None => std::future::pending().await,
             }
         };
-        let limit = self.context.limits.experiment;
-        let left = limit.saturating_sub(Duration::from_secs_f64(Monotonic::now().sec_since(seen.begun).max(0.0)));
+        let (limit, left) = (self.context.limits.experiment, self.time_left(seen.begun));
         // Hashing runs beside the load, which reads the same files, and never beside a measured window.
         let facts = facts_of(model, &self.context.digests);
         tokio::select! {

@@ -1,18 +1,16 @@
 use super::compute::ComputeCount;
 use super::disturbed::disturbed;
 use super::driven::{Driven, RankPass};
-use super::engine_pids::PidsOverTime;
 use super::gpu_readings::gpu_settings;
+use super::measured::Measured;
 use super::observations::disturbances;
 use super::phases::energy_by_phase;
 use super::steady::steady_parts;
-use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_analysis::{CycleHost, IdleState, ReportInput, union_sec};
 use joulemark_experiment::report::{DisturbedCycle, ModelFacts, Report, RunConditions, Tariff, Timing};
-use joulemark_experiment::{Spec, StopMetric, Warning};
+use joulemark_experiment::{Spec, StopMetric};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{BaselineKind, GpuMemory, LoadReport, Machine, RankCycle, Window};
-use joulemark_meter::HostMeter;
 
 /// The model and the machine of a run.
 pub struct RanOn {
@@ -20,19 +18,6 @@ pub struct RanOn {
     pub machine: Machine,
     pub conditions: Box<RunConditions>,
     pub tariff: Tariff,
-}
-
-/// What the sums of a run are drawn from, beside what its workers reported.
-pub struct Measured<'a> {
-    pub meter: &'a HostMeter,
-    pub spec: &'a Spec,
-    /// Of the submission.
-    pub warnings: &'a [Warning],
-    /// What the devices drew at rest, as known at the claim.
-    pub bare: &'a BarePowers,
-    /// What the energy is attributed to.
-    pub pids: &'a PidsOverTime,
-    pub claimed_at: Monotonic,
 }
 
 impl Measured<'_> {
@@ -56,7 +41,7 @@ impl Measured<'_> {
             })
             .collect::<Vec<_>>();
         let mut warnings = self.warnings.to_vec();
-        warnings.extend(disturbances(meter, spec, driven, &pids.union()));
+        warnings.extend(disturbances(meter, spec, driven, pids));
         warnings.extend(joulemark_analysis::limit_changed(&driven.limit_changes));
         let phases = energy_by_phase(meter, spec, driven, pids);
         let finished_at = Monotonic::now();
@@ -86,8 +71,12 @@ impl Measured<'_> {
 
     /// Returns what each rank said of its load, with what NVML saw of it: workers do not ask NVML.
     fn loads(&self, driven: &Driven) -> Vec<LoadReport> {
-        let ends = driven.passes.iter().map(|pass| pass.window.end_monotonic_sec);
-        let until = Monotonic::from_sec(ends.fold(0.0, f64::max));
+        // A process that one cycle has to itself holds its memory until the end of that one.
+        let until = |load: &LoadReport| {
+            let is_own = |pass: &&RankPass| load.cycle.is_none_or(|cycle| pass.cycle == cycle);
+            let own = driven.passes.iter().filter(is_own);
+            Monotonic::from_sec(own.map(|pass| pass.window.end_monotonic_sec).fold(0.0, f64::max))
+        };
         let seen = |load: &LoadReport| {
             let gpus = self.spec.gpus_of_rank(load.rank);
             let own = self.pids.at(&load.window);
@@ -95,7 +84,7 @@ impl Measured<'_> {
             // What the board has more is a server's load only where the server was started for it.
             let gpu_memory = match load.server.is_some() && pids.is_empty() {
                 true => gpus.iter().map(|gpu| GpuMemory::unknown(gpu)).collect(),
-                false => self.meter.loaded_gpu_memory(gpus, &load.window, until, pids),
+                false => self.meter.loaded_gpu_memory(gpus, &load.window, until(load), pids),
             };
             LoadReport {
                 gpu_memory,
@@ -123,14 +112,14 @@ impl Measured<'_> {
     /// Returns a cycle with what disturbed it. Blocks as [`Self::report`] does.
     pub fn disturbed(&self, driven: &Driven, cycle: u32) -> Option<DisturbedCycle> {
         self.meter.settle();
-        disturbed(self.meter, self.spec, driven, &self.pids.union(), cycle)
+        disturbed(self.meter, self.spec, driven, self.pids, cycle)
     }
 
     fn disturbed_cycles(&self, driven: &Driven) -> Vec<DisturbedCycle> {
         if self.spec.repeat_disturbed > 0 {
             return driven.disturbed.clone();
         }
-        let of = |cycle| disturbed(self.meter, self.spec, driven, &self.pids.union(), cycle);
+        let of = |cycle| disturbed(self.meter, self.spec, driven, self.pids, cycle);
         driven.cycles().into_iter().filter_map(of).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Which cycles others disturbed. Owns what counts as such; what is noticed is the meter's.
 
 use super::driven::Driven;
-use super::engine_pids::EnginePids;
+use super::engine_pids::PidsOverTime;
 use super::observations::watched;
 use joulemark_experiment::Spec;
 use joulemark_experiment::report::DisturbedCycle;
@@ -21,11 +21,11 @@ pub fn disturbed(
     meter: &HostMeter,
     spec: &Spec,
     driven: &Driven,
-    pids: &EnginePids,
+    pids: &PidsOverTime,
     cycle: u32,
 ) -> Option<DisturbedCycle> {
     let window = driven.hull_of(cycle)?;
-    let mut reasons = meter.disturbances(&watched(spec, pids, vec![(cycle, window)]));
+    let mut reasons = meter.disturbances(&watched(spec, &pids.at(&window), vec![(cycle, window)]));
     reasons.retain(|reason| DISTURBING.contains(&reason.code));
     (!reasons.is_empty()).then_some(DisturbedCycle { cycle, reasons })
 }

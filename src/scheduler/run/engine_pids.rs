@@ -36,16 +36,6 @@ impl EnginePids {
         }
     }
 
-    /// Adds those of other processes of the same ranks.
-    fn add(&mut self, later: Self) {
-        let add = |all: &mut Vec<Vec<u32>>, later: Vec<Vec<u32>>| {
-            all.resize(all.len().max(later.len()), Vec::new());
-            all.iter_mut().zip(later).for_each(|(own, later)| own.extend(later));
-        };
-        add(&mut self.followed, later.followed);
-        add(&mut self.computing, later.computing);
-    }
-
     pub fn of_rank(&self, rank: u32) -> &[u32] {
         self.followed.get(rank as usize).map_or(&[], Vec::as_slice)
     }
@@ -74,10 +64,10 @@ impl PidsOverTime {
         self.0.push((since, pids));
     }
 
-    /// Puts what is known by now in the place of the last set.
-    pub fn replace_last(&mut self, pids: EnginePids) {
+    /// Puts down all that may compute on the GPUs of the last set, which is a server's.
+    pub fn note_computing(&mut self, computing: Vec<u32>) {
         if let Some((_, last)) = self.0.last_mut() {
-            *last = pids;
+            *last = std::mem::take(last).with_computing(computing);
         }
     }
 
@@ -86,13 +76,6 @@ impl PidsOverTime {
         let before = |(since, _): &&(Monotonic, EnginePids)| since.as_sec() <= window.start_monotonic_sec;
         let own = self.0.iter().rev().find(before);
         own.map(|(_, pids)| pids.clone()).unwrap_or_default()
-    }
-
-    /// Returns all of them together, for what asks whether a process is the run's.
-    pub fn union(&self) -> EnginePids {
-        let mut all = EnginePids::default();
-        self.0.iter().for_each(|(_, pids)| all.add(pids.clone()));
-        all
     }
 }
 
@@ -113,6 +96,23 @@ mod tests {
             pids.at(&window).all()
         };
         assert_eq!((at(2.0), at(5.0)), (vec![10, 11], vec![20, 21]));
-        assert_eq!(pids.union().computing_of_rank(1), [11, 21]);
+    }
+
+    #[test]
+    fn what_computes_on_a_server_s_gpus_is_put_down_for_the_last_set_alone() {
+        let mut pids = PidsOverTime::default();
+        pids.push(Monotonic::from_sec(1.0), EnginePids::of_server(vec![10]));
+        pids.note_computing(vec![10, 11]);
+        pids.push(Monotonic::from_sec(5.0), EnginePids::of_server(vec![20]));
+        let at = |start_monotonic_sec: f64| {
+            let window = Window {
+                start_monotonic_sec,
+                end_monotonic_sec: 9.0,
+            };
+            pids.at(&window)
+        };
+        assert_eq!(at(2.0).computing_of_rank(0), [10, 11]);
+        assert!(at(6.0).computing_of_rank(0).is_empty());
+        assert_eq!((at(2.0).all(), at(6.0).all()), (vec![10], vec![20]));
     }
 }

@@ -9,7 +9,7 @@ use joulemark_meter::HostMeter;
 
 /// Returns what each leased GPU was set to and had. Blocks.
 pub fn gpu_settings(meter: &HostMeter, spec: &Spec, driven: &Driven) -> GpuSettings {
-    let cycles = (0..spec.num_cycles).filter_map(|cycle| driven.hull_of(cycle));
+    let cycles = driven.cycles().into_iter().filter_map(|cycle| driven.hull_of(cycle));
     let series: Vec<_> = cycles.flat_map(|hull| meter.device_series(&spec.gpus, &hull)).collect();
     let of_gpu = |uuid: &String| {
         let own = series.iter().filter(|device| device.gpu_uuid.as_ref() == Some(uuid));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::digests::DigestCache;
 use crate::scheduler::models::LocatedModel;
 use joulemark_experiment::report::ModelFacts;
-use joulemark_flops::model_files::ModelFormat;
+use joulemark_flops::model_files::{ModelFiles, ModelFormat};
 
 /// Files beside the weights that decide which tokens go in and come out.
 const TEXTS: [&str; 11] = [
@@ -37,11 +37,7 @@ pub async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts
         ModelFormat::Gguf => "gguf",
         ModelFormat::Safetensors => "safetensors",
     };
-    let texts = match files.format {
-        // They are within the weight file.
-        ModelFormat::Gguf => Vec::new(),
-        ModelFormat::Safetensors => texts_beside(&files.files),
-    };
+    let texts = texts_of(&files);
     let digests = digests.clone();
     let weights = files.files.clone();
     let hashed = tokio::task::spawn_blocking(move || (digests.compute(&weights), digests.compute(&texts)));
@@ -52,6 +48,15 @@ pub async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts
         parameters_total: files.parameters_total,
         sha256,
         texts_sha256,
+    }
+}
+
+/// Lists the files beside a model's weights that decide tokens. Blocks.
+pub fn texts_of(files: &ModelFiles) -> Vec<PathBuf> {
+    match files.format {
+        // They are within the weight file.
+        ModelFormat::Gguf => Vec::new(),
+        ModelFormat::Safetensors => texts_beside(&files.files),
     }
 }
 

@@ -1,19 +1,33 @@
 //! What a run leaves behind beside its result: its devices over time, and what disturbed them.
 
 use super::driven::Driven;
-use super::engine_pids::EnginePids;
-use joulemark_experiment::{Device, Spec, Warning};
+use super::engine_pids::{EnginePids, PidsOverTime};
+use joulemark_experiment::{Device, Spec, Warning, WarningCode};
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_meter::{HostMeter, Watched, WatchedGpu};
 use joulemark_store::Timeseries;
 
-/// Warns of what disturbed the measured cycles.
-pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &EnginePids) -> Vec<Warning> {
+/// Warns of what disturbed the measured cycles, each beside the processes of its own.
+pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &PidsOverTime) -> Vec<Warning> {
     let cycles = driven.cycles().into_iter();
-    let cycles = cycles.filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)));
-    meter.disturbances(&watched(spec, pids, cycles.collect()))
+    let cycles: Vec<(u32, Window)> = cycles
+        .filter_map(|cycle| Some((cycle, driven.hull_of(cycle)?)))
+        .collect();
+    let of = |cycles: &[(u32, Window)]| {
+        let own = cycles.first().map(|(_, window)| pids.at(window));
+        meter.disturbances(&watched(spec, &own.unwrap_or_default(), cycles.to_vec()))
+    };
+    let mut warnings = of(&cycles);
+    let of_same_processes: Vec<_> = cycles.chunk_by(|(_, a), (_, b)| pids.at(a) == pids.at(b)).collect();
+    if of_same_processes.len() > 1 {
+        // All else is alike whatever the processes are, and is told of all cycles together.
+        let is_foreign = |warning: &Warning| warning.code == WarningCode::ForeignGpuProcess;
+        warnings.retain(|warning| !is_foreign(warning));
+        warnings.extend(of_same_processes.into_iter().flat_map(of).filter(is_foreign));
+    }
+    warnings
 }
 
 /// Returns what is looked at in some cycles.

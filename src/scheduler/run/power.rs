@@ -7,7 +7,7 @@ use joulemark_meter::HostMeter;
 
 use joulemark_experiment::ExperimentId;
 use joulemark_experiment::Spec;
-use joulemark_power_control::{Held, Restored, SetBoard, Setting};
+use joulemark_power_control::{Controller, Held, Restored, SetBoard, Setting};
 
 use super::failure::Stop;
 use crate::scheduler::context::Context;
@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`Stop::Power`] where a board does not have it then.
 pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Result<Option<Held>, Stop> {
+    if let Some(controller) = context.power.as_ref().filter(|_| !spec.gpus.is_empty()) {
+        put_back_first(controller, spec).await?;
+    }
     if !spec.sets_power() {
         return Ok(None);
     }
@@ -37,6 +40,18 @@ pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Res
     let held = held.map_err(|error| Stop::Power(error.to_string()))?;
     until_seen(&context.resources.meter, &held).await;
     Ok(Some(held))
+}
+
+/// Puts back what an earlier run could not, so that none is measured under another's limit.
+async fn put_back_first(controller: &Controller, spec: &Spec) -> Result<(), Stop> {
+    let left = controller.restore_left().await;
+    for board in left.map_err(|error| Stop::Power(error.to_string()))? {
+        match board.restored {
+            Restored::Failed(_) if spec.gpus.contains(&board.uuid) => return Err(Stop::Power(board.to_string())),
+            _ => tracing::warn!("GPU {board}"),
+        }
+    }
+    Ok(())
 }
 
 /// Waits until the meter's own looks show what was set, so that none of before falls into a cycle.

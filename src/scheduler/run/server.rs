@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 
 use joulemark_experiment::{Device, Spec};
 use joulemark_keeper::KeepOrder;
@@ -27,7 +28,7 @@ const DEFAULT_CONTEXT_TOKENS: u64 = 4096;
 pub struct EngineServer {
     /// For the worker that sends the requests.
     pub job: ServerJob,
-    pub processes: Processes,
+    pub processes: Arc<Processes>,
     kept: Option<KeptEngine>,
 }
 
@@ -65,7 +66,7 @@ impl EngineServer {
         if !settings.is_managed() {
             return Ok(Some(Self {
                 job: job(settings.endpoint.clone(), Some(&spec.model_name)),
-                processes: Processes::find(settings).await,
+                processes: Arc::new(Processes::find(settings).await),
                 kept: None,
             }));
         }
@@ -85,7 +86,7 @@ impl EngineServer {
         let served = Some(settings.model_name.as_str()).filter(|name| !name.is_empty());
         Ok(Some(Self {
             job: job(format!("http://{}:{port}", Ipv4Addr::LOCALHOST), served),
-            processes: Processes::Started(kept.pid),
+            processes: Arc::new(Processes::Started(kept.pid)),
             kept: Some(kept),
         }))
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::conclude::Measured;
 use super::driven::{Driven, RankPass};
+use super::measured::Measured;
 use joulemark_analysis::{CycleHost, IdleState, RankRequests, SteadyPart, steady_inference, steady_window};
 use joulemark_measurement::{ComputeMetrics, RankCycle, Window};
 

@@ -155,7 +155,7 @@ impl Config {
         of(&self.shapes, device)
     }
 
-    /// When the driver was loaded: what was set before is forgotten.
+    /// Returns when the driver was loaded: what was set before is forgotten.
     pub fn loaded_at_sec(&self) -> f64 {
         Some(self.reload_at_sec + self.reload_sec)
             .filter(|loaded| *loaded <= monotonic::now_sec())

@@ -81,12 +81,12 @@ impl Control {
         Some(self.lines(device, what, since_sec).last()?.value).filter(|value| *value > 0.0)
     }
 
-    /// The limit that was set last, in watts.
+    /// Returns the limit that was set last, in watts.
     pub fn set_limit_w(&self, device: u32, since_sec: f64) -> Option<f64> {
         self.latest(device, "limit", since_sec)
     }
 
-    /// The limits in force from time 0 on, each with when it began.
+    /// Returns the limits in force from time 0 on, each with when it began.
     pub fn limits_w(&self, device: u32, since_sec: f64) -> Vec<(f64, f64)> {
         let first = (0.0, self.in_force(device, *of(&self.default_limit, device)));
         let lines = self.lines(device, "limit", since_sec);
@@ -96,13 +96,13 @@ impl Control {
         std::iter::once(first).chain(later).collect()
     }
 
-    /// The lowest of all limits that apply where `set_w` is set.
+    /// Returns the lowest of all limits that apply where `set_w` is set.
     pub fn in_force(&self, device: u32, set_w: f64) -> f64 {
         let stricter = Some(*of(&self.stricter_limit, device)).filter(|limit| *limit > 0.0);
         stricter.map_or(set_w, |limit| limit.min(set_w))
     }
 
-    /// The clock that is locked, in MHz.
+    /// Returns the clock that is locked, in MHz.
     pub fn locked_mhz(&self, device: u32, what: &str, since_sec: f64) -> Option<f64> {
         self.latest(device, what, since_sec)
     }

@@ -190,3 +190,25 @@ pub async fn a_search_that_is_cancelled_queues_nothing_more(store: Store) {
         .map(|sweep| sweep.id);
     assert_eq!(of, Some(new.id));
 }
+
+pub async fn a_search_that_cannot_be_read_back_is_given_up_with_its_plans(store: Store) {
+    let new = searched();
+    store.submit_sweep(&new, None, Quota::default()).await.unwrap();
+    sqlx::query("UPDATE sweep_plans SET spec = '{' WHERE sweep_id = $1")
+        .bind(new.id.to_string())
+        .execute(&store.writes)
+        .await
+        .unwrap();
+    for id in waiting(&store).await {
+        settle(&store, new.id, id, |point| Some(1.0 + f64::from(point.abs_diff(7)))).await;
+    }
+    assert_eq!(waiting(&store).await, []);
+    let answer = store.sweep(new.id).await.unwrap().unwrap().search.unwrap();
+    assert_eq!(answer.state, SearchState::Cancelled, "{answer:#?}");
+    let plans = sqlx::query("SELECT point FROM sweep_plans WHERE sweep_id = $1")
+        .bind(new.id.to_string())
+        .fetch_all(&store.reads)
+        .await
+        .unwrap();
+    assert!(plans.is_empty());
+}

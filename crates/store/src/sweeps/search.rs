@@ -7,13 +7,12 @@ use sqlx::{Row, Transaction};
 
 use super::super::prepared::Prepared;
 use super::super::record::{from_json, id as id_of, state as state_of, to_json};
-use super::super::results::report;
+use super::super::stored_report::report;
 use super::super::{NewExperiment, Quota, StoreError, submission};
-use super::insert_run;
 use joulemark_analysis::search::{advance, observe};
 use joulemark_experiment::access::Actor;
 use joulemark_experiment::sweep::{Placement, SearchAnswer, SearchState, SearchTry, SweepRequest};
-use joulemark_experiment::{Arrival, ExperimentId, State};
+use joulemark_experiment::{Arrival, ExperimentId, Spec, State, Warning};
 
 /// One row at most: an experiment is of one sweep.
 const OPEN: &str = "SELECT s.id FROM sweep_runs r JOIN sweeps s ON s.id = r.sweep_id \
@@ -54,6 +53,7 @@ pub async fn go_on(
                     .bind(&sweep)
                     .execute(&mut **transaction)
                     .await?;
+                drop_plans(transaction, &sweep).await?;
             }
             other => other?,
         }
@@ -77,9 +77,15 @@ async fn step(transaction: &mut Transaction<'static, Any>, sweep: &str, now: Tim
         observed.extend(observed_at(transaction, &locked, *point).await?);
     }
     let answer = advance(&locked.request, locked.answer.clone(), observed);
+    // All are read before the first is queued: a search that is given up has queued nothing.
+    let mut plans = Vec::new();
+    for point in &answer.pending {
+        plans.push((*point, planned(transaction, locked.id, *point).await?));
+    }
     for repeat in 0..locked.request.repeats {
-        for point in &answer.pending {
-            queue(transaction, &locked, Placement { point: *point, repeat }, now).await?;
+        for (point, plan) in &plans {
+            let placement = Placement { point: *point, repeat };
+            queue(transaction, &locked, placement, plan, now).await?;
         }
     }
     sqlx::query("UPDATE sweeps SET search_state = $1, search = $2 WHERE id = $3")
@@ -131,27 +137,39 @@ async fn observed_at(
     Ok(Some(observe(goal, point, &reports, not_completed)))
 }
 
+/// Reads a point that was planned.
+async fn planned(
+    transaction: &mut Transaction<'static, Any>,
+    sweep: ExperimentId,
+    point: u32,
+) -> Result<(Spec, Vec<Warning>), StoreError> {
+    let rows = sqlx::query("SELECT spec, warnings FROM sweep_plans WHERE sweep_id = $1 AND point = $2")
+        .bind(sweep.to_string())
+        .bind(i64::from(point))
+        .fetch_all(&mut **transaction)
+        .await?;
+    let what = format!("point {point} of sweep {sweep}");
+    let row = rows
+        .first()
+        .ok_or_else(|| StoreError::corrupt(&what, "it was not planned"))?;
+    Ok((
+        from_json(&what, row.try_get("spec")?)?,
+        from_json(&what, row.try_get("warnings")?)?,
+    ))
+}
+
 /// Queues one run of a point that was planned. It finds room whatever the limits are: the sweep was let in as a whole.
 async fn queue(
     transaction: &mut Transaction<'static, Any>,
     locked: &Locked,
     placement: Placement,
+    (spec, warnings): &(Spec, Vec<Warning>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sweep = locked.id;
-    let rows = sqlx::query("SELECT spec, warnings FROM sweep_plans WHERE sweep_id = $1 AND point = $2")
-        .bind(sweep.to_string())
-        .bind(i64::from(placement.point))
-        .fetch_all(&mut **transaction)
-        .await?;
-    let what = format!("point {} of sweep {sweep}", placement.point);
-    let row = rows
-        .first()
-        .ok_or_else(|| StoreError::corrupt(&what, "it was not planned"))?;
     let new = NewExperiment {
         id: ExperimentId::generate(),
-        spec: from_json(&what, row.try_get("spec")?)?,
-        warnings: from_json(&what, row.try_get("warnings")?)?,
+        spec: spec.clone(),
+        warnings: warnings.clone(),
         created_at: now,
         submitted_by: Actor {
             name: locked.submitter.clone(),
@@ -166,9 +184,28 @@ async fn queue(
     };
     let prepared = Prepared::new(&new, None, Quota::default())?;
     submission::insert(transaction, &[&prepared]).await?;
-    insert_run(transaction, sweep, placement, new.id).await
+    insert_run(transaction, locked.id, placement, new.id).await
 }
 
+/// Notes which experiment is one run of a point.
+pub async fn insert_run(
+    transaction: &mut Transaction<'static, Any>,
+    sweep: ExperimentId,
+    placement: Placement,
+    experiment: ExperimentId,
+) -> Result<(), StoreError> {
+    let text = "INSERT INTO sweep_runs (sweep_id, point, repeat_number, experiment_id) VALUES ($1, $2, $3, $4)";
+    sqlx::query(text)
+        .bind(sweep.to_string())
+        .bind(i64::from(placement.point))
+        .bind(i64::from(placement.repeat))
+        .bind(experiment.to_string())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Forgets the points that are not queued.
 pub async fn drop_plans(transaction: &mut Transaction<'static, Any>, sweep: &str) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM sweep_plans WHERE sweep_id = $1")
         .bind(sweep)
