@@ -113,7 +113,7 @@ until grep -qsE 'Running|failed' "$records/integration tests"; do sleep 0.2; don
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
 step "doc tests" cargo test --release --locked --workspace --doc
-step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test keeper --test packed
+step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test controlling --test keeper --test kills --test packed --test zeusd
 start "schemathesis" bash tests/schemathesis.sh
 wait_all
 # Its readings are held against the truth as well.
