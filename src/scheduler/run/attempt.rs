@@ -209,7 +209,7 @@ impl Run {
                 // What is not stored by now is overtaken by the end.
                 drop(milestones);
                 put_back(as_set.take()).await;
-                self.complete(report, cycles).await
+                Box::pin(self.complete(report, cycles)).await
             }
             (Ok(()), _) => Err(Stop::Server("no cycle was measured".to_owned())),
             (Err(stop), _) => Err(stop),
