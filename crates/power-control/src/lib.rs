@@ -11,7 +11,7 @@ mod setting;
 mod zeusd;
 
 pub use board::{ControlError, Limits, reads};
-pub use controller::{Controller, Held, SetBoard, SetError};
-pub use journal::left_set;
+pub use controller::{Controller, Held, SetBoard, SetError, SetProblem};
+pub use journal::{JournalError, left_set};
 pub use restoring::{Restored, RestoredBoard};
 pub use setting::{PowerControl, Setting};
