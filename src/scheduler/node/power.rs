@@ -36,6 +36,8 @@ impl Scheduler {
     pub async fn keep_power(&self) {
         let context = self.context();
         let Some(controller) = context.power.clone() else {
+            // A task that ends early is one that has failed.
+            self.leaving().cancelled().await;
             return;
         };
         loop {

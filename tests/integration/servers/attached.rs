@@ -111,7 +111,17 @@ async fn requests_that_fail_are_counted_and_fail_the_experiment_unless_a_share_i
         (&json!(2), &json!(6 * 8))
     );
     let of_cycle = &server.processes(&id).await["items"][0]["failed_requests"];
-    assert_eq!(of_cycle, &json!([{"prompt_index": 2, "reason": "unavailable"}]));
+    let [failed] = of_cycle.as_array().expect("a list").as_slice() else {
+        panic!("one failed: {of_cycle}")
+    };
+    assert_eq!(
+        (&failed["prompt_index"], &failed["reason"]),
+        (&json!(2), &json!("unavailable"))
+    );
+    assert!(
+        failed["ended_monotonic_sec"].as_f64() > failed["sent_monotonic_sec"].as_f64(),
+        "{failed}"
+    );
     let warnings = results["validation"]["warnings"].as_array().expect("a list");
     assert!(
         warnings.iter().any(|warning| warning["code"] == "requests_failed"),

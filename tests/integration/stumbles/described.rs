@@ -33,6 +33,8 @@ fn values() -> BTreeMap<&'static str, Vec<String>> {
         ),
         ("label_columns", of(&["team", "team,paper"])),
         ("spreadsheet", of(&["true", "x"])),
+        ("sweep", of(&["01a22bfa-d115-715b-949e-56a8385a8860", "x"])),
+        ("metrics", of(&["mean_ttft_ms,p99_ttft_ms", "x"])),
         ("x", of(&["mean_ttft_ms", "x"])),
         ("y", of(&["output_throughput", "x"])),
     ])
@@ -67,6 +69,7 @@ fn schema_of_fields(operation: &Value) -> Value {
     let name = match operation["operationId"].as_str().expect("an id") {
         "listExperiments" | "getExperiment" => "Experiment",
         "getResults" => "Results",
+        "getSweep" => "Sweep",
         other => panic!("say here whose fields those of {other} are"),
     };
     json!({"$ref": format!("#/components/schemas/{name}")})
