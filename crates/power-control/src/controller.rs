@@ -2,6 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use joulemark_meter::GpuDevice;
 use thiserror::Error;
 
 use crate::board::{self, ControlError, Limits};
@@ -193,6 +194,20 @@ impl Controller {
             }
         }
         Ok(all)
+    }
+
+    /// Returns why boards of this host cannot be set; `None` where those that have a limit can. Changes none. `gpus` are all that
+    /// the host has.
+    pub async fn problem(&self, gpus: &[GpuDevice]) -> Option<String> {
+        let settable = gpus.iter().filter(|gpu| gpu.power_limits.is_some());
+        let uuids: Vec<String> = settable.map(|gpu| gpu.uuid.clone()).collect();
+        if uuids.is_empty() {
+            return Some("no GPU here has a power limit to set".to_owned());
+        }
+        self.check(&uuids, gpus.len())
+            .await
+            .err()
+            .map(|error| error.to_string())
     }
 
     /// Checks that boards can be set, without changing any. `gpus` are all that NVML counts, settable or not.

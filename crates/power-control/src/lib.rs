@@ -10,7 +10,7 @@ mod restoring;
 mod setting;
 mod zeusd;
 
-pub use board::{ControlError, Limits, reads};
+pub use board::{ControlError, Limits, milliwatts, reads};
 pub use controller::{Controller, Held, SetBoard, SetError, SetProblem};
 pub use journal::{JournalError, left_set};
 pub use restoring::{Restored, RestoredBoard};

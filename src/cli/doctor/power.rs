@@ -38,17 +38,8 @@ pub fn examine(settings: &Settings, gpus: &[GpuDevice]) -> std::io::Result<Optio
     let Some(controller) = controller(settings, &PathBuf::new()) else {
         return Ok(None);
     };
-    let settable = gpus.iter().filter(|gpu| gpu.power_limits.is_some());
-    let uuids: Vec<String> = settable.map(|gpu| gpu.uuid.clone()).collect();
-    let problem = if uuids.is_empty() {
-        Some("no GPU here has a power limit to set".to_owned())
-    } else {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime
-            .block_on(controller.check(&uuids, gpus.len()))
-            .err()
-            .map(|error| error.to_string())
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let problem = runtime.block_on(controller.problem(gpus));
     Ok(Some(PowerFinding {
         power_control: controller.control.to_string(),
         works: problem.is_none(),

@@ -23,8 +23,8 @@ use crate::trace::{self, Traces};
 use joulemark_experiment::{Capabilities, Clocks, Gpu, Host as ExperimentHost, OfferedServer, PowerLimits};
 use joulemark_measurement::Machine;
 use joulemark_measurement::clock::Monotonic;
-use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 use joulemark_meter::{Devices, EnergyOptions, HostMeter};
+use joulemark_power_control::milliwatts;
 use joulemark_store::{Drained, Shares, Spool, Store, sqlite_file};
 use joulemark_worker::inference::prompts;
 
@@ -323,10 +323,6 @@ fn describe_host(devices: &Devices, cpus: &[u32]) -> ExperimentHost {
         default_dataset: prompts::DEFAULT_DATASET.to_owned(),
         datasets: datasets.map(|set| (set.name.to_owned(), set.count as u32)).collect(),
     }
-}
-
-fn milliwatts(watts: f64) -> u32 {
-    (watts * MILLIWATTS_PER_WATT).round() as u32
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -28,7 +28,7 @@ pub async fn prepare_power(controller: Option<&Controller>, meter: &HostMeter, j
         return Some(NOBODY.to_owned());
     };
     put_back_left(controller).await;
-    problem(controller, meter).await
+    controller.problem(&meter.devices().gpus).await
 }
 
 impl Scheduler {
@@ -51,7 +51,7 @@ impl Scheduler {
             if is_known && controller.control == PowerControl::Nvml {
                 continue;
             }
-            let problem = problem(&controller, &context.resources.meter).await;
+            let problem = controller.problem(&context.resources.meter.devices().gpus).await;
             if context.cluster.set_power_problem(problem.clone())
                 && let Some(problem) = problem
             {
@@ -59,21 +59,6 @@ impl Scheduler {
             }
         }
     }
-}
-
-async fn problem(controller: &Controller, meter: &HostMeter) -> Option<String> {
-    let gpus = meter.devices().gpus;
-    let count = gpus.len();
-    let settable = gpus.into_iter().filter(|gpu| gpu.power_limits.is_some());
-    let uuids: Vec<String> = settable.map(|gpu| gpu.uuid).collect();
-    if uuids.is_empty() {
-        return Some("no GPU here has a power limit to set".to_owned());
-    }
-    controller
-        .check(&uuids, count)
-        .await
-        .err()
-        .map(|error| error.to_string())
 }
 
 async fn put_back_left(controller: &Controller) {
