@@ -8,7 +8,8 @@ fn main() {
         Ok(given) => Some(given),
         Err(_) => of_repository(),
     };
-    println!("cargo:rustc-env=JOULEMARK_COMMIT={}", commit.unwrap_or_default());
+    // Cargo sets this for what it runs as well, and the program takes no variable of the environment that it does not know.
+    println!("cargo:rustc-env=BUILT_COMMIT={}", commit.unwrap_or_default());
 }
 
 fn of_repository() -> Option<String> {

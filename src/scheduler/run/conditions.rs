@@ -43,7 +43,7 @@ const MAX_VALUE_CHARS: usize = 500;
 pub fn read(root: &Path, meter: &HostMeter, gpus: &[String], environment: Vec<(OsString, OsString)>) -> RunConditions {
     let cpu = root.join("sys/devices/system/cpu");
     RunConditions {
-        joulemark_commit: option_env!("JOULEMARK_COMMIT")
+        joulemark_commit: Some(env!("BUILT_COMMIT"))
             .filter(|commit| !commit.is_empty())
             .map(str::to_owned),
         cpu_governors: each_cpu(&cpu, "cpufreq/scaling_governor"),
