@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Lints what deploy/ gives to Docker, systemd and udev. What nginx and Caddy make of theirs the integration tests show
+# Lints what deploy/ gives to Docker, Compose, systemd and udev. What nginx and Caddy make of theirs the integration tests show
 # (`fronted`); tests/dockerfile/build.py carries the Dockerfile out and tests/boot/boot.sh boots a Debian with the unit,
 # each in minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. deploy/setup-build.sh
+. deploy/setup-clients.sh
 . deploy/setup-checks.sh
 
 # systemd's own measure, in tenths; 2.0 is what is left with GPUs, a real-time thread and a network.
@@ -13,6 +13,16 @@ most_exposed=20
 dockerfile() {
   hadolint --failure-threshold style Dockerfile
   python3 tests/dockerfile/check.py
+}
+
+# Prometheus' own configuration has the alerts beside it, as the container does.
+compose() {
+  local root
+  "$PYTHON_TOOLS/python" -B tests/compose/check.py
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' RETURN
+  cp deploy/compose/prometheus.yml deploy/prometheus/alerts.yml "$root/"
+  promtool check config "$root/prometheus.yml"
 }
 
 # Both programs or nothing, each in its place, and away again.
@@ -166,7 +176,10 @@ run: '/bin/chmod 0440 /sys/devices/virtual/mem/null/dev'"
 }
 
 setup_linters
+setup_promtool
+setup_python_tools
 dockerfile
+compose
 programs
 for_gpus
 toolkits
