@@ -41,5 +41,8 @@ if [ ${#for_gpus[@]} -gt 0 ]; then
   compgen -G "$libraries/*" >/dev/null || fail "the CUDA libraries are not in $libraries: run deploy/build-cuda.sh"
   ln -s "$(realpath "$libraries")"/* "$laid/lib/"
 fi
+# As Debian's own tools name who makes a package.
+maintainer=()
+[ -z "${DEBEMAIL:-}" ] || maintainer=(--maintainer "${DEBFULLNAME:-$DEBEMAIL} <$DEBEMAIL>")
 mkdir -p target/debian
-CARGO_TARGET_DIR=$laid cargo_deb --no-build --locked --package joulemark --output target/debian/ "${variant[@]}" "${@:2}"
+CARGO_TARGET_DIR=$laid cargo_deb --no-build --locked --package joulemark --output target/debian/ "${variant[@]}" "${maintainer[@]}" "${@:2}"

@@ -80,7 +80,7 @@ setup() {
 }
 
 scripts() {
-  shellcheck -x -P deploy deploy/*.sh tests/*.sh tests/*/*.sh .ci/run
+  shellcheck -x -P deploy deploy/*.sh deploy/debian/post* tests/*.sh tests/*/*.sh .ci/run
 }
 
 # Needs no network but the registry; advisories need more and are left to .github/workflows/ci.yml.
