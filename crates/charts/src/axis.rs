@@ -40,9 +40,9 @@ impl Axis {
     /// Returns a linear axis that begins at zero unless the values are far from it.
     pub fn linear_from_zero(range: (f64, f64), place: (f64, f64), count: usize) -> Self {
         let (low, high) = range;
-        let near = if low > 0.0 && low <= 0.6 * high { 0.0 } else { low };
+        let near = if low > 0.0 && low <= 0.4 * high { 0.0 } else { low };
         Self::linear(
-            (near, if high < 0.0 && high >= 0.6 * low { 0.0 } else { high }),
+            (near, if high < 0.0 && high >= 0.4 * low { 0.0 } else { high }),
             place,
             count,
         )
@@ -95,6 +95,11 @@ impl Axis {
         )
     }
 
+    /// Returns where the axis ends.
+    pub fn end(&self) -> f64 {
+        self.end
+    }
+
     /// Returns the place of a value, or of the end of the axis where it lies beyond.
     pub fn at(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
@@ -116,10 +121,10 @@ pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
 
 /// Returns a range that is wide enough to be told apart into ticks.
 fn widen((low, high): (f64, f64)) -> (f64, f64) {
-    let least = low.abs().max(high.abs()) * 1e-9;
+    let furthest = low.abs().max(high.abs());
     match high - low {
-        span if span > least => (low, high),
-        _ if low == 0.0 => (0.0, 1.0),
+        span if span > furthest * 1e-9 && furthest > 1e-90 => (low, high),
+        _ if furthest <= 1e-90 => (0.0, 1.0),
         _ => (low - low.abs() * 0.1, low + low.abs() * 0.1),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn draw(canvas: &mut Canvas, top: f64, items: &[(Sample, String)]) ->
     let column = (widest + SAMPLE + 18.0).min(WIDTH - 8.0);
     let columns = ((WIDTH - 8.0) / column).floor().max(1.0) as usize;
     for (index, (sample, name)) in items.iter().enumerate() {
-        let x = 8.0 + (index % columns) as f64 * column;
+        let x = (index % columns) as f64 * column;
         let y = top + (index / columns) as f64 * text::LINE;
         match sample {
             Sample::Line(series_index) => {

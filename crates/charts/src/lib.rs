@@ -13,6 +13,7 @@ mod distribution;
 mod forest;
 mod frame;
 mod gantt;
+mod labels;
 mod legend;
 mod number;
 mod points;

@@ -2,9 +2,8 @@
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area};
-use crate::legend;
 use crate::number;
-use crate::svg::{Canvas, Coordinate};
+use crate::svg::Canvas;
 
 /// What an axis shows and in which unit.
 #[derive(Clone, Debug)]
@@ -60,6 +59,16 @@ impl Axes {
         Some(Self { x, y })
     }
 
+    /// Returns where the whiskers of a point begin and end.
+    pub fn whiskers(&self, point: &Point) -> Vec<((f64, f64), (f64, f64))> {
+        let (x, y) = (self.x.at(point.x), self.y.at(point.y));
+        let across = number::usable_interval(point.x_interval);
+        let across = across.map(|(low, high)| ((self.x.at(low), y), (self.x.at(high), y)));
+        let up = number::usable_interval(point.y_interval);
+        let up = up.map(|(low, high)| ((x, self.y.at(low)), (x, self.y.at(high))));
+        across.into_iter().chain(up).collect()
+    }
+
     /// Draws a point with its whiskers, tooltip and link.
     pub fn draw(&self, canvas: &mut Canvas, point: &Point, labels: (&AxisLabel, &AxisLabel)) {
         let (x, y) = (self.x.at(point.x), self.y.at(point.y));
@@ -69,37 +78,33 @@ impl Axes {
             canvas.has_links();
             canvas.tag("a").set("href", href).set("aria-label", &said).open();
         }
-        if let Some((low, high)) = number::usable_interval(point.x_interval) {
-            canvas.line("jm-whisker", (self.x.at(low), y), (self.x.at(high), y));
+        for (from, to) in self.whiskers(point) {
+            frame::whisker(canvas, from, to);
         }
-        if let Some((low, high)) = number::usable_interval(point.y_interval) {
-            canvas.line("jm-whisker", (x, self.y.at(low)), (x, self.y.at(high)));
+        if href.is_some() {
+            // A finger needs more room than the mark.
+            canvas
+                .tag("circle")
+                .set("class", "jm-touch")
+                .at("cx", x)
+                .at("cy", y)
+                .at("r", 14.0)
+                .titled(&said);
         }
-        let class = if point.on_front {
-            "jm-point jm-front"
-        } else {
-            "jm-point jm-behind"
-        };
         if point.on_front {
-            let d = format!("M{} {}l7 7-7 7-7-7z", Coordinate(x), Coordinate(y - 7.0));
-            canvas.tag("path").set("class", class).set("d", &d).titled(&said);
+            frame::diamond(canvas, "jm-point jm-front", (x, y), &said);
         } else {
             canvas
                 .tag("circle")
-                .set("class", class)
+                .set("class", "jm-point jm-behind")
                 .at("cx", x)
                 .at("cy", y)
-                .at("r", 5.0)
+                .at("r", 4.5)
                 .titled(&said);
         }
         if href.is_some() {
             canvas.close("a");
         }
-    }
-
-    /// Returns the class of the line that joins points.
-    pub fn line_class() -> String {
-        format!("jm-line {}", legend::series(0))
     }
 }
 

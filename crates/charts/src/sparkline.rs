@@ -5,10 +5,15 @@ use std::fmt::Write;
 use crate::axis;
 use crate::number;
 use crate::svg::{Canvas, Coordinate, Head, Svg};
+use crate::text;
 use crate::thinning::thin;
 
 const WIDTH: f64 = 240.0;
 const HEIGHT: f64 = 48.0;
+/// Where the texts beside the line begin.
+const BESIDE: f64 = 140.0;
+/// The height of a text, which is the same on every screen.
+const SIZE: f64 = 13.0;
 
 /// One line over time without axes.
 #[derive(Clone, Debug)]
@@ -42,10 +47,10 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
     let finite = || points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
     let usable = number::usable(from) && number::usable(to) && from < to;
     let (Some((low, high)), Some(last), true) = (axis::range(finite()), finite().next_back(), usable) else {
-        return crate::frame::nothing(head, "");
+        return crate::frame::nothing(head);
     };
     let mut canvas = Canvas::default();
-    let (left, right, top, bottom) = (2.0, 146.0, 5.0, HEIGHT - 5.0);
+    let (left, right, top, bottom) = (2.0, 130.0, 5.0, HEIGHT - 5.0);
     let span = if high > low { high - low } else { 1.0 };
     let across = |x: f64| left + (right - left) * ((x - from) / (to - from)).clamp(0.0, 1.0);
     let up = |y: f64| {
@@ -57,7 +62,7 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
     };
     let mut path = String::new();
     let mut joined = false;
-    for (x, y) in thin(&points, 144) {
+    for (x, y) in thin(&points, 128) {
         if y.is_finite() {
             let _ = write!(
                 path,
@@ -79,16 +84,11 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
             .at("r", 3.0)
             .end();
     }
-    canvas.text(
-        "jm-value jm-last",
-        (156.0, 20.0),
-        &number::with_unit(&number::brief(last), &sparkline.unit),
-    );
-    canvas.text(
-        "jm-tick",
-        (156.0, 38.0),
-        &format!("{}–{}", number::brief(low), number::brief(high)),
-    );
+    let fitting = |text: &str| text::fit(text, (WIDTH - BESIDE) * text::SIZE / SIZE);
+    let last = number::with_unit(&number::brief(last), &sparkline.unit);
+    let range = format!("{} to {}", number::brief(low), number::brief(high));
+    canvas.text("jm-value", (BESIDE, 20.0), &fitting(&last));
+    canvas.text("jm-tick", (BESIDE, 38.0), &fitting(&range));
     canvas.data("from-sec", from);
     canvas.data("to-sec", to);
     canvas.data("min", low);

@@ -4,16 +4,19 @@ use std::fmt::Write;
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area, LEFT, RIGHT, WIDTH};
+use crate::labels;
 use crate::legend::{self, Sample};
 use crate::number::{self, TimeUnit};
-use crate::svg::{Canvas, Head, Svg};
-use crate::text;
+use crate::svg::{Canvas, Coordinate, Head, Svg};
+use crate::text::{self, SIZE};
 use crate::thinning::thin;
 
 /// How many points all lines of a timeline have together at most, so that its text stays small.
 const MAX_POINTS: usize = 24_000;
 /// Points of a plot's own coordinates in one user unit: its paths need no decimals.
 const FINE: f64 = 10.0;
+/// The length of the line that leads from the end of a line to its name.
+const LEADER: f64 = 14.0;
 /// The number of labelled rows of marks that are drawn.
 const MAX_MARK_ROWS: usize = 6;
 
@@ -118,45 +121,52 @@ pub fn timeline(timeline: &Timeline) -> Svg {
     };
     let range = (timeline.from_sec, timeline.to_sec);
     if !number::usable(range.0) || !number::usable(range.1) || range.1 <= range.0 {
-        return frame::nothing(head(200.0), "");
+        return frame::nothing(head(frame::EMPTY));
     }
     let panels = drawable(timeline);
     if panels.is_empty() && timeline.bands.is_empty() && timeline.marks.is_empty() {
-        return frame::nothing(head(200.0), "");
+        return frame::nothing(head(frame::EMPTY));
     }
-    let (time, unit) = Axis::time(range, (LEFT, RIGHT), 7);
-    let mut canvas = Canvas::default();
     let names = names(&panels);
+    let beside = beside(&names);
+    let right = beside.map_or(RIGHT, |width| WIDTH - width - LEADER - 4.0);
+    let (time, unit) = Axis::time(range, (LEFT, right), 7);
+    let mut canvas = Canvas::default();
     let bands = merged(&timeline.bands, &time);
     let mut top = legend::draw(&mut canvas, 0.0, &legend_items(&names, &bands));
     let plots_from = top;
     top = draw_rows(&mut canvas, top, &bands, &time, unit);
-    let columns = (MAX_POINTS / 4 / panels.iter().map(|panel| panel.lines.len()).sum::<usize>().max(1)).min(640);
+    let lines = panels.iter().map(|panel| panel.lines.len()).sum::<usize>();
+    let columns = (MAX_POINTS / 4 / lines.max(1)).clamp(8, (right - LEFT) as usize);
     for panel in &panels {
-        let height = if panels.len() == 1 { 220.0 } else { 130.0 };
+        let height = if panels.len() == 1 { 220.0 } else { 130.0_f64 };
+        let height = height.max(if beside.is_some() {
+            panel.lines.len() as f64 * SIZE + 8.0
+        } else {
+            0.0
+        });
+        let top_of_plot = top + text::LINE + 6.0;
         let area = Area {
             left: LEFT,
-            right: RIGHT,
-            top: top + text::LINE + 4.0,
-            bottom: top + text::LINE + 4.0 + height,
+            right,
+            top: top_of_plot,
+            bottom: top_of_plot + height,
         };
-        draw_panel(
-            &mut canvas,
-            panel,
-            &PanelPlace {
-                area,
-                time: &time,
-                bands: &bands,
-                names: &names,
-                columns: columns.max(8),
-            },
-        );
-        top = area.bottom + 12.0;
+        let place = PanelPlace {
+            area,
+            time: &time,
+            bands: &bands,
+            names: &names,
+            columns,
+            beside: beside.is_some(),
+        };
+        draw_panel(&mut canvas, panel, &place);
+        top = area.bottom + 10.0;
     }
     top = draw_marks(&mut canvas, top, &timeline.marks, &time, unit);
     let area = Area {
         left: LEFT,
-        right: RIGHT,
+        right,
         top: plots_from,
         bottom: top,
     };
@@ -165,6 +175,12 @@ pub fn timeline(timeline: &Timeline) -> Svg {
     canvas.data("to-sec", timeline.to_sec);
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
+}
+
+/// Returns the width of the names beside the ends of the lines, where they are several, few enough and short.
+fn beside(names: &[String]) -> Option<f64> {
+    let width = names.iter().map(|name| text::width(name)).fold(0.0, f64::max);
+    ((2..=8).contains(&names.len()) && width <= 110.0).then_some(width)
 }
 
 /// Returns the panels with the lines that have a value to draw.
@@ -268,7 +284,7 @@ fn draw_rows(canvas: &mut Canvas, top: f64, bands: &[Band], time: &Axis, unit: T
             let tag = tag.at("x", x).at("y", bottom).at("width", width).at("height", 22.0);
             tag.titled(&format!("{label}: {}", span(band.from_sec, band.to_sec, unit)));
             if text::width(label) + 4.0 <= width {
-                canvas.text("jm-tick jm-middle jm-over", (x + width / 2.0, bottom + 16.0), label);
+                canvas.text("jm-tick jm-middle jm-in-band", (x + width / 2.0, bottom + 16.0), label);
             }
         }
         bottom += 24.0;
@@ -283,6 +299,8 @@ struct PanelPlace<'a> {
     bands: &'a [Band],
     names: &'a [String],
     columns: usize,
+    /// Whether the lines' names stand beside their ends.
+    beside: bool,
 }
 
 /// Draws one panel: its heading and grid, and in coordinates of its own its bands and lines.
@@ -348,6 +366,41 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, place: &PanelPlace<'_>) {
             .titled(&line.name);
     }
     canvas.close("svg");
+    if place.beside {
+        draw_names(canvas, panel, place, &vertical);
+    }
+}
+
+/// Draws the names of the lines beside their ends, where there is room for all.
+fn draw_names(canvas: &mut Canvas, panel: &Panel, place: &PanelPlace<'_>, vertical: &Axis) {
+    let last = |line: &Line| {
+        line.points
+            .iter()
+            .rev()
+            .find(|(_, y)| y.is_finite())
+            .map(|(_, y)| vertical.at(*y))
+    };
+    let ends: Vec<f64> = panel.lines.iter().filter_map(last).collect();
+    let area = place.area;
+    let Some(places) = labels::spread(&ends, (area.top + 4.0, area.bottom - 4.0), SIZE) else {
+        return;
+    };
+    for ((line, end), at) in panel.lines.iter().zip(ends).zip(places) {
+        let index = place.names.iter().position(|name| *name == line.name).unwrap_or(0);
+        let d = format!(
+            "M{} {}l{} {}",
+            area.right,
+            Coordinate(end),
+            LEADER - 4.0,
+            Coordinate(at - end)
+        );
+        canvas
+            .tag("path")
+            .set("class", &format!("jm-leader {}", legend::series(index)))
+            .set("d", &d)
+            .end();
+        canvas.text("jm-tick", (area.right + LEADER, at + 5.0), &line.name);
+    }
 }
 
 /// Returns a path through points of whole numbers, with steps relative to the one before; it begins anew after a break.
@@ -390,7 +443,13 @@ fn draw_marks(canvas: &mut Canvas, top: f64, marks: &[Mark], time: &Axis, unit: 
     let fill = canvas.hatching();
     let mut bottom = top;
     for label in labels.iter().take(MAX_MARK_ROWS) {
-        canvas.text("jm-label", (LEFT, bottom + 14.0), &text::fit(label, RIGHT - LEFT));
+        canvas.text("jm-label", (LEFT, bottom + 14.0), &text::fit(label, time.end() - LEFT));
+        let tag = canvas
+            .tag("rect")
+            .set("class", "jm-track")
+            .at("x", LEFT)
+            .at("y", bottom + 20.0);
+        tag.at("width", time.end() - LEFT).at("height", 12.0).end();
         for mark in marks.iter().filter(|mark| mark.label == **label) {
             let (x, width) = place(time, mark.from_sec, mark.to_sec);
             let tag = canvas
@@ -415,7 +474,7 @@ fn draw_marks(canvas: &mut Canvas, top: f64, marks: &[Mark], time: &Axis, unit: 
 /// Returns the left edge and the width of a span, at least one user unit wide.
 fn place(time: &Axis, from_sec: f64, to_sec: f64) -> (f64, f64) {
     let (left, right) = (time.at(from_sec), time.at(to_sec));
-    let left = left.min(RIGHT - 1.0);
+    let left = left.min(time.end() - 1.0);
     (left, (right - left).max(1.0))
 }
 
