@@ -135,19 +135,14 @@ fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, 
     let said = said(bar, common.unit);
     let (from, to) = (axis.at(bar.value.min(0.0)), axis.at(bar.value.max(0.0)));
     let class = format!("jm-bar {}", legend::series(series));
-    let fills = [
-        Some((class.as_str(), "")),
-        bar.estimated.then_some(("jm-hatched", common.fill.as_str())),
-    ];
-    for (class, fill) in fills.into_iter().flatten() {
-        let tag = canvas
-            .tag("rect")
-            .set("class", class)
-            .at("x", from)
-            .at("y", middle - 9.0);
-        let tag = tag.at("width", (to - from).max(1.0)).at("height", 18.0);
-        if fill.is_empty() { tag } else { tag.set("fill", fill) }.titled(&said);
-    }
+    let hatching = bar.estimated.then_some(common.fill.as_str());
+    frame::block(
+        canvas,
+        &class,
+        hatching,
+        [from, middle - 9.0, (to - from).max(1.0), 18.0],
+        &said,
+    );
     let mut end = to;
     if let Some((low, high)) = number::usable_interval(bar.interval) {
         frame::whisker(canvas, (axis.at(low), middle), (axis.at(high), middle));

@@ -85,6 +85,22 @@ pub(crate) fn whisker(canvas: &mut Canvas, from: (f64, f64), to: (f64, f64)) {
     canvas.tag("path").set("class", "jm-whisker").set("d", &d).end();
 }
 
+/// Draws a rectangle of left, top, width and height with a tooltip, hatched where a hatching is given.
+pub(crate) fn block(canvas: &mut Canvas, class: &str, hatching: Option<&str>, place: [f64; 4], title: &str) {
+    let [x, y, width, height] = place;
+    let tag = canvas.tag("rect").set("class", class).at("x", x).at("y", y);
+    tag.at("width", width).at("height", height).titled(title);
+    if let Some(hatching) = hatching {
+        let tag = canvas
+            .tag("rect")
+            .set("class", "jm-hatched")
+            .set("fill", hatching)
+            .at("x", x)
+            .at("y", y);
+        tag.at("width", width).at("height", height).end();
+    }
+}
+
 /// Draws a diamond around a point.
 pub(crate) fn diamond(canvas: &mut Canvas, class: &str, (x, y): (f64, f64), title: &str) {
     let d = format!("M{} {}l7 7-7 7-7-7z", Coordinate(x), Coordinate(y - 7.0));

@@ -165,16 +165,9 @@ fn draw_span(canvas: &mut Canvas, place: &SpanPlace<'_>, row: &Row, span: &Span)
         said += &format!(", {}", span.label);
     }
     let class = format!("jm-span {class}");
-    let hatched = (span.kind == SpanKind::Failed).then_some(("jm-hatched", place.fill));
-    for (class, fill) in [Some((class.as_str(), "")), hatched].into_iter().flatten() {
-        let tag = canvas
-            .tag("rect")
-            .set("class", class)
-            .at("x", x)
-            .at("y", place.y - place.height * 0.4);
-        let tag = tag.at("width", (end - x).max(1.0)).at("height", place.height * 0.8);
-        if fill.is_empty() { tag } else { tag.set("fill", fill) }.titled(&said);
-    }
+    let hatching = (span.kind == SpanKind::Failed).then_some(place.fill);
+    let (top, height) = (place.y - place.height * 0.4, place.height * 0.8);
+    frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &said);
 }
 
 /// Returns the title of the axis of time, with the count of rows that are not drawn.

@@ -3,8 +3,14 @@
 //! A drawing has classes alone: no `style=`, no `<style>`, no script, so that it is shown under a strict
 //! Content-Security-Policy. [`STYLE`] is the CSS of those classes. Deliberately does not know experiments or HTTP.
 //!
-//! Every drawing has a `<title>` and a `<desc>`, tooltips on what is drawn, and `data-*` attributes from which a script
-//! reads the axes. A drawing that has no finite value says "nothing to draw".
+//! Every drawing has a `<title>` and a `<desc>`, and tooltips on what is drawn. A drawing that has no finite value says
+//! "nothing to draw". One with links has the role `group`, all others `img`, whose content a screen reader passes over.
+//!
+//! What a script needs stands in attributes. The `<svg>` has `data-chart`; with axes `data-left`, `data-right`, `data-top`
+//! and `data-bottom` of the plot in user units; with an axis of time `data-from-sec` and `data-to-sec`. Each panel of a
+//! timeline is an inner `<svg class="jm-panel">` with `data-label`, `data-unit`, `data-min` and `data-max`, the values at
+//! its lower and upper edge, and coordinates of its own: a script zooms by its `viewBox` alone. Each line is a `<path>` with
+//! `data-name`, in whole numbers of those coordinates.
 
 mod along;
 mod axis;
@@ -24,6 +30,9 @@ mod svg;
 mod text;
 mod thinning;
 mod timeline;
+
+#[cfg(test)]
+mod tests;
 
 pub use along::{Along, Best, along};
 pub use bars::{Bar, Bars, Group, bars};

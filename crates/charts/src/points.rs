@@ -54,8 +54,10 @@ impl Axes {
         };
         let x = axis::range(points.iter().flat_map(|point| with(point.x, point.x_interval)))?;
         let y = axis::range(points.iter().flat_map(|point| with(point.y, point.y_interval)))?;
-        let x = Axis::linear_from_zero(x, (area.left, area.right), 6);
-        let y = Axis::linear_from_zero(y, (area.bottom, area.top), 5);
+        let room = (y.1 - y.0) * 0.05;
+        let low = if y.0 >= 0.0 { (y.0 - room).max(0.0) } else { y.0 - room };
+        let x = Axis::linear(x, (area.left, area.right), 6);
+        let y = Axis::linear_from_zero((low, y.1), (area.bottom, area.top), 5);
         Some(Self { x, y })
     }
 

@@ -129,7 +129,7 @@ pub fn timeline(timeline: &Timeline) -> Svg {
     }
     let names = names(&panels);
     let beside = beside(&names);
-    let right = beside.map_or(RIGHT, |width| WIDTH - width - LEADER - 4.0);
+    let right = beside.map_or(RIGHT, |width| (WIDTH - width - LEADER - 4.0).floor());
     let (time, unit) = Axis::time(range, (LEFT, right), 7);
     let mut canvas = Canvas::default();
     let bands = merged(&timeline.bands, &time);
@@ -331,7 +331,10 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, place: &PanelPlace<'_>) {
         .at("width", width)
         .at("height", height)
         .set("preserveAspectRatio", "none");
-    let tag = tag.set("viewBox", &format!("0 0 {} {}", width * FINE, height * FINE));
+    let tag = tag.set(
+        "viewBox",
+        &format!("0 0 {} {}", Coordinate(width * FINE), Coordinate(height * FINE)),
+    );
     let tag = tag.set("data-label", &panel.label).set("data-unit", &panel.unit);
     tag.figure("data-min", vertical.from)
         .figure("data-max", vertical.to)
