@@ -138,5 +138,5 @@ fn draw_row(canvas: &mut Canvas, axis: &Axis, area: &Area, place: &RowPlace, row
         frame::whisker(canvas, (axis.at(low), middle), (axis.at(high), middle));
     }
     let said = format!("{}: {}, {}", row.label, shown.join(", "), row.verdict);
-    frame::diamond(canvas, "jm-point jm-s0", (axis.at(row.ratio), middle), &said);
+    frame::diamond(canvas, "jm-point jm-s0", (axis.at(row.ratio), middle)).titled(&said);
 }

@@ -1,7 +1,7 @@
 //! What surrounds the data: the area of a plot, its grid, ticks and titles, and the drawing that has no data.
 
 use crate::axis::Axis;
-use crate::svg::{Canvas, Coordinate, Head, Svg};
+use crate::svg::{Canvas, Coordinate, Head, Svg, Tag};
 use crate::text;
 
 /// The width of every large drawing.
@@ -101,10 +101,10 @@ pub(crate) fn block(canvas: &mut Canvas, class: &str, hatching: Option<&str>, pl
     }
 }
 
-/// Draws a diamond around a point.
-pub(crate) fn diamond(canvas: &mut Canvas, class: &str, (x, y): (f64, f64), title: &str) {
+/// Begins a diamond around a point.
+pub(crate) fn diamond<'a>(canvas: &'a mut Canvas, class: &str, (x, y): (f64, f64)) -> Tag<'a> {
     let d = format!("M{} {}l7 7-7 7-7-7z", Coordinate(x), Coordinate(y - 7.0));
-    canvas.tag("path").set("class", class).set("d", &d).titled(title);
+    canvas.tag("path").set("class", class).set("d", &d)
 }
 
 /// Draws an empty frame that says so.

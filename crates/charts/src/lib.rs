@@ -14,6 +14,7 @@
 
 mod along;
 mod axis;
+mod bands;
 mod bars;
 mod distribution;
 mod forest;
@@ -21,7 +22,9 @@ mod frame;
 mod gantt;
 mod labels;
 mod legend;
+mod marks;
 mod number;
+mod panel;
 mod points;
 mod roofline;
 mod scatter;
@@ -35,17 +38,20 @@ mod timeline;
 mod tests;
 
 pub use along::{Along, Best, along};
+pub use bands::{Band, BandKind};
 pub use bars::{Bar, Bars, Group, bars};
 pub use distribution::{Curve, Distribution, distribution};
 pub use forest::{Forest, ForestRow, forest};
 pub use gantt::{Gantt, Row, Span, SpanKind, gantt};
+pub use marks::Mark;
+pub use panel::{Line, Panel};
 pub use points::{AxisLabel, Point};
 pub use roofline::{Roofline, RooflinePoint, roofline};
 pub use scatter::{Scatter, scatter};
 pub use sparkline::{Sparkline, sparkline};
 pub use svg::Svg;
 pub use thinning::thin;
-pub use timeline::{Band, BandKind, Line, Mark, Panel, Timeline, timeline};
+pub use timeline::{Timeline, timeline};
 
 /// The CSS of every class that a drawing uses, light, dark and printed.
 pub const STYLE: &str = include_str!("charts.css");

@@ -78,7 +78,7 @@ impl Axes {
         let said = said(point, labels);
         if let Some(href) = href {
             canvas.has_links();
-            canvas.tag("a").set("href", href).set("aria-label", &said).open();
+            canvas.tag("a").set("href", href).open_titled(&said);
         }
         for (from, to) in self.whiskers(point) {
             frame::whisker(canvas, from, to);
@@ -91,10 +91,10 @@ impl Axes {
                 .at("cx", x)
                 .at("cy", y)
                 .at("r", 14.0)
-                .titled(&said);
+                .end();
         }
-        if point.on_front {
-            frame::diamond(canvas, "jm-point jm-front", (x, y), &said);
+        let tag = if point.on_front {
+            frame::diamond(canvas, "jm-point jm-front", (x, y))
         } else {
             canvas
                 .tag("circle")
@@ -102,7 +102,11 @@ impl Axes {
                 .at("cx", x)
                 .at("cy", y)
                 .at("r", 4.5)
-                .titled(&said);
+        };
+        if href.is_some() {
+            tag.end();
+        } else {
+            tag.titled(&said);
         }
         if href.is_some() {
             canvas.close("a");
