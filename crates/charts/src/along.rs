@@ -55,14 +55,16 @@ pub fn along(along: &Along) -> Svg {
         top,
         bottom: top + 280.0,
     };
-    let Some(axes) = Axes::of(&points, area) else {
+    let Some(axes) = Axes::of(&points, area, wide(&points)) else {
         return frame::nothing(head(frame::EMPTY));
     };
     let mut canvas = Canvas::default();
     canvas.text("jm-label", (0.0, 16.0), &text::fit(&along.y.titled(), WIDTH));
     area.vertical(&mut canvas, &axes.y);
     area.grid(&mut canvas, &axes.x);
-    let bottom = area.horizontal(&mut canvas, &axes.x, &along.x.titled());
+    let scale = if axes.x.logarithmic { ", logarithmic" } else { "" };
+    let x_title = format!("{}{scale}", along.x.titled());
+    let bottom = area.horizontal(&mut canvas, &axes.x, &x_title);
     for (row, marked) in marked.iter().enumerate() {
         draw_marked(&mut canvas, &axes, &area, text::LINE * (row + 1) as f64, marked);
     }
@@ -77,6 +79,13 @@ pub fn along(along: &Along) -> Svg {
     }
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
+}
+
+/// Returns whether the points, in ascending order, span so much that a logarithmic axis shows them better, as with
+/// concurrency limits that double.
+fn wide(points: &[&Point]) -> bool {
+    let ends = points.first().zip(points.last()).map(|(first, last)| (first.x, last.x));
+    ends.is_some_and(|(low, high)| number::usable_log(low) && high > 10.0 * low)
 }
 
 /// Returns the places that are to be marked.
@@ -108,8 +117,11 @@ fn marked(along: &Along) -> Vec<Marked> {
     best.into_iter().chain(knee).collect()
 }
 
-/// Draws a vertical line with its interval shaded and its name above the plot, in a row of its own.
+/// Draws a vertical line, where the axis holds its place, with its interval shaded and its name above the plot, in a row of its own.
 fn draw_marked(canvas: &mut Canvas, axes: &Axes, area: &Area, top: f64, marked: &Marked) {
+    if !(axes.x.from..=axes.x.to).contains(&marked.x) {
+        return;
+    }
     let x = axes.x.at(marked.x);
     if let Some((low, high)) = marked.interval {
         let (low, high) = (axes.x.at(low), axes.x.at(high));

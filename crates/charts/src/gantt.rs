@@ -61,10 +61,11 @@ impl SpanKind {
 
 /// Draws spans in rows; says how many rows after the four hundredth were left out.
 pub fn gantt(gantt: &Gantt) -> Svg {
+    let (title, description) = (&gantt.title, &gantt.description);
     let head = |height| Head {
         chart: "gantt",
-        title: &gantt.title,
-        description: &gantt.description,
+        title,
+        description,
         width: WIDTH,
         height,
     };
@@ -75,12 +76,8 @@ pub fn gantt(gantt: &Gantt) -> Svg {
         return frame::nothing(head(frame::EMPTY));
     }
     let drawn = &gantt.rows[..gantt.rows.len().min(MAX_ROWS)];
-    let left = drawn
-        .iter()
-        .map(|row| text::width(&row.label))
-        .fold(0.0, f64::max)
-        .min(180.0)
-        + 14.0;
+    let labels = drawn.iter().map(|row| text::width(&row.label));
+    let left = labels.fold(0.0, f64::max).min(180.0) + 14.0;
     let (time, unit) = Axis::time(range, (left, RIGHT), 6);
     let mut canvas = Canvas::default();
     let fill = canvas.hatching();
@@ -93,7 +90,7 @@ pub fn gantt(gantt: &Gantt) -> Svg {
         bottom: top + height * drawn.len() as f64,
     };
     area.grid(&mut canvas, &time);
-    let bottom = area.horizontal(&mut canvas, &time, &title(gantt.rows.len(), unit.label()));
+    let bottom = area.horizontal(&mut canvas, &time, &time_title(gantt.rows.len(), unit.label()));
     let every = (text::LINE / height).ceil().max(1.0) as usize;
     for (index, row) in drawn.iter().enumerate() {
         let y = top + (index as f64 + 0.5) * height;
@@ -104,20 +101,17 @@ pub fn gantt(gantt: &Gantt) -> Svg {
                 &text::fit(&row.label, left - 8.0),
             );
         }
-        for span in row.spans.iter().filter(seen) {
-            draw_span(
-                &mut canvas,
-                &SpanPlace {
-                    time: &time,
-                    unit,
-                    y,
-                    height,
-                    fill: &fill,
-                },
-                row,
-                span,
-            );
-        }
+        let place = SpanPlace {
+            time: &time,
+            unit,
+            y,
+            height,
+            fill: &fill,
+        };
+        row.spans
+            .iter()
+            .filter(seen)
+            .for_each(|span| draw_span(&mut canvas, &place, row, span));
     }
     canvas.data("from-sec", gantt.from_sec);
     canvas.data("to-sec", gantt.to_sec);
@@ -171,7 +165,7 @@ fn draw_span(canvas: &mut Canvas, place: &SpanPlace<'_>, row: &Row, span: &Span)
 }
 
 /// Returns the title of the axis of time, with the count of rows that are not drawn.
-fn title(rows: usize, unit: &str) -> String {
+fn time_title(rows: usize, unit: &str) -> String {
     let time = frame::titled("time", unit);
     match rows.saturating_sub(MAX_ROWS) {
         0 => time,

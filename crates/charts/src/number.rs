@@ -31,7 +31,10 @@ pub(crate) fn ticks(values: &[f64], step: f64) -> Vec<String> {
     };
     values
         .iter()
-        .map(|value| format!("{}{suffix}", fixed(value / factor, decimals(step / factor))))
+        .map(|value| match fixed(value / factor, decimals(step / factor)) {
+            zero if !zero.contains(|digit: char| ('1'..='9').contains(&digit)) => "0".to_owned(),
+            label => label + &suffix,
+        })
         .collect()
 }
 

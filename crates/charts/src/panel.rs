@@ -7,10 +7,9 @@ use crate::bands::{self, Band};
 use crate::frame::{self, Area};
 use crate::labels;
 use crate::legend;
-use crate::number;
 use crate::svg::{Canvas, Coordinate};
 use crate::text::{self, SIZE};
-use crate::thinning::thin;
+use crate::thinning::{seen, thin};
 
 /// Points of a plot's own coordinates in one user unit: its paths need no decimals.
 const FINE: f64 = 10.0;
@@ -50,12 +49,9 @@ pub(crate) fn beside(names: &[String]) -> Option<f64> {
 }
 
 /// Returns the panels with the lines that have a value to draw in a span of time.
-pub(crate) fn drawable(panels: &[Panel], (from_sec, to_sec): (f64, f64)) -> Vec<Panel> {
+pub(crate) fn drawable(panels: &[Panel], span: (f64, f64)) -> Vec<Panel> {
     let drawable_line = |line: &Line| {
-        let points = line.points.iter().filter(|(x, _)| (from_sec..=to_sec).contains(x));
-        let points: Vec<_> = points
-            .map(|(x, y)| (*x, if number::usable(*y) { *y } else { f64::NAN }))
-            .collect();
+        let points = seen(&line.points, span);
         points.iter().any(|(_, y)| y.is_finite()).then(|| Line {
             name: line.name.clone(),
             points,
@@ -123,6 +119,34 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
     tag.figure("data-min", vertical.from)
         .figure("data-max", vertical.to)
         .open();
+    draw_bands(canvas, area, shared);
+    for line in &panel.lines {
+        let points: Vec<_> = thin(&line.points, shared.columns)
+            .into_iter()
+            .map(|(x, y)| {
+                let y = if y.is_finite() {
+                    (vertical.at(y) - area.top) * FINE
+                } else {
+                    f64::NAN
+                };
+                ((shared.time.at(x) - area.left) * FINE, y)
+            })
+            .collect();
+        let tag = canvas
+            .tag("path")
+            .set("class", &format!("jm-line {}", shared.series(line)));
+        tag.set("data-name", &line.name)
+            .set("d", &path(&points))
+            .titled(&line.name);
+    }
+    canvas.close("svg");
+    if shared.beside {
+        draw_names(canvas, panel, area, &vertical, shared);
+    }
+}
+
+/// Shades the bands in the coordinates of the plot.
+fn draw_bands(canvas: &mut Canvas, area: Area, shared: &Shared<'_>) {
     for band in shared.bands {
         let (x, width) = bands::place(shared.time, band.from_sec, band.to_sec);
         let tag = canvas
@@ -130,28 +154,8 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
             .set("class", &format!("jm-tint {}", band.kind.class_and_name().0));
         let tag = tag.at("x", ((x - area.left) * FINE).round()).at("y", 0.0);
         tag.at("width", (width * FINE).round())
-            .at("height", height * FINE)
+            .at("height", (area.bottom - area.top) * FINE)
             .end();
-    }
-    for line in &panel.lines {
-        let points = thin(&line.points, shared.columns).into_iter().map(|(x, y)| {
-            let y = if y.is_finite() {
-                (vertical.at(y) - area.top) * FINE
-            } else {
-                f64::NAN
-            };
-            ((shared.time.at(x) - area.left) * FINE, y)
-        });
-        let tag = canvas
-            .tag("path")
-            .set("class", &format!("jm-line {}", shared.series(line)));
-        tag.set("data-name", &line.name)
-            .set("d", &path(points))
-            .titled(&line.name);
-    }
-    canvas.close("svg");
-    if shared.beside {
-        draw_names(canvas, panel, area, &vertical, shared);
     }
 }
 
@@ -186,25 +190,28 @@ fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, s
 }
 
 /// Returns a path through points of whole numbers, with steps relative to the one before; it begins anew after a break.
-pub(crate) fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
+fn path(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
-    let mut before: Option<(i64, i64)> = None;
-    for (x, y) in points {
-        if !y.is_finite() {
-            before = None;
+    for run in points.split(|(_, y)| !y.is_finite()).filter(|run| !run.is_empty()) {
+        let mut before = whole(run[0]);
+        if run.len() == 1 {
+            // A point that stands alone is a dash as wide as two user units.
+            let _ = write!(path, "M{} {}h{}", (before.0 - FINE as i64).max(0), before.1, 2.0 * FINE);
             continue;
         }
-        let at = (x.round() as i64, y.round() as i64);
-        let _ = match before {
-            // A step of nothing makes a point that stands alone visible.
-            None => write!(path, "M{} {}l0 0", at.0, at.1),
-            Some(from) => {
-                let (x, y) = (at.0 - from.0, at.1 - from.1);
-                let (first, second) = (if x < 0 { "" } else { " " }, if y < 0 { "" } else { " " });
-                write!(path, "{first}{x}{second}{y}")
-            }
-        };
-        before = Some(at);
+        let _ = write!(path, "M{} {}l", before.0, before.1);
+        for (index, point) in run[1..].iter().enumerate() {
+            let at = whole(*point);
+            let (x, y) = (at.0 - before.0, at.1 - before.1);
+            let first = if x < 0 || index == 0 { "" } else { " " };
+            let _ = write!(path, "{first}{x}{}{y}", if y < 0 { "" } else { " " });
+            before = at;
+        }
     }
     path
+}
+
+/// Returns the nearest whole numbers.
+fn whole((x, y): (f64, f64)) -> (i64, i64) {
+    (x.round() as i64, y.round() as i64)
 }

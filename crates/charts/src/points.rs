@@ -46,8 +46,8 @@ pub(crate) struct Axes {
 }
 
 impl Axes {
-    /// Returns linear axes that hold all points and their intervals; `None` where there is no point.
-    pub fn of(points: &[&Point], area: Area) -> Option<Self> {
+    /// Returns axes that hold all points and their intervals; `None` where there is no point.
+    pub fn of(points: &[&Point], area: Area, logarithmic_x: bool) -> Option<Self> {
         let with = |value: f64, interval| {
             let (low, high) = number::usable_interval(interval).unwrap_or((value, value));
             [value, low, high]
@@ -56,7 +56,15 @@ impl Axes {
         let y = axis::range(points.iter().flat_map(|point| with(point.y, point.y_interval)))?;
         let room = (y.1 - y.0) * 0.05;
         let low = if y.0 >= 0.0 { (y.0 - room).max(0.0) } else { y.0 - room };
-        let x = Axis::linear(x, (area.left, area.right), 6);
+        let across = (area.left, area.right);
+        let x = if logarithmic_x {
+            // An interval may reach to zero, where such an axis does not.
+            let positive = points.iter().flat_map(|point| with(point.x, point.x_interval));
+            let positive = axis::range(positive.filter(|x| number::usable_log(*x)))?;
+            Axis::log(positive, across, 8)
+        } else {
+            Axis::linear(x, across, 6)
+        };
         let y = Axis::linear_from_zero((low, y.1), (area.bottom, area.top), 5);
         Some(Self { x, y })
     }

@@ -8,8 +8,8 @@ use crate::points::{Axes, AxisLabel, Point};
 use crate::svg::{Canvas, Coordinate, Head, Svg};
 use crate::text;
 
-/// The number of points for whose labels there may be room.
-const MAX_LABELS: usize = 40;
+/// The number of points up to which those that are not on the front have labels as well.
+const FEW: usize = 16;
 
 /// Points over two axes.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub fn scatter(scatter: &Scatter) -> Svg {
         top: text::LINE + 10.0,
         bottom: 380.0,
     };
-    let Some(axes) = Axes::of(&points, area) else {
+    let Some(axes) = Axes::of(&points, area, false) else {
         return frame::nothing(head(frame::EMPTY));
     };
     let mut canvas = Canvas::default();
@@ -61,7 +61,8 @@ pub fn scatter(scatter: &Scatter) -> Svg {
     for (from, to) in points.iter().flat_map(|point| axes.whiskers(point)) {
         labels.take_line(from, to);
     }
-    for point in front.iter().chain(&behind).take(MAX_LABELS) {
+    let behind = if points.len() <= FEW { &behind[..] } else { &[] };
+    for point in front.iter().chain(behind) {
         labels.draw(&mut canvas, at(point), &point.label);
     }
     area.tell(&mut canvas);
