@@ -2,10 +2,12 @@
 
 use crate::number::{self, TimeUnit};
 
-/// Steps of an axis of time up to a day, in seconds.
-const TIME_STEPS: [f64; 15] = [
-    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0,
+/// Steps of an axis of time in seconds; beyond the last, which is a day, steps are of days.
+const TIME_STEPS: [f64; 18] = [
+    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0,
+    43200.0, DAY,
 ];
+const DAY: f64 = 86400.0;
 
 /// One axis: what it spans, where it lies, and its ticks.
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ impl Axis {
             _ => TIME_STEPS
                 .into_iter()
                 .find(|step| *step >= wanted.max(1.0))
-                .unwrap_or_else(|| nice_step(wanted)),
+                .unwrap_or_else(|| nice_step(wanted / DAY) * DAY),
         };
         let step = if unit == TimeUnit::Hours { step.max(60.0) } else { step };
         let values = multiples((from / step - 1e-9).ceil(), (to / step + 1e-9).floor(), step);

@@ -1,6 +1,7 @@
 //! Spans of time: bands that shade a timeline, and the rows in which they are named.
 
 use crate::axis::Axis;
+use crate::frame::{Area, LEFT};
 use crate::number::{self, TimeUnit};
 use crate::svg::Canvas;
 use crate::text;
@@ -59,6 +60,17 @@ impl BandKind {
     }
 }
 
+impl Band {
+    /// Returns the label of the band, or the name of its kind where it has none.
+    fn name(&self) -> &str {
+        if self.label.is_empty() {
+            self.kind.class_and_name().1
+        } else {
+            &self.label
+        }
+    }
+}
+
 /// Returns the bands that are seen, those of a kind that are less than a user unit apart and wide as one.
 pub(crate) fn merged(bands: &[Band], time: &Axis) -> Vec<Band> {
     let usable = |band: &&Band| {
@@ -95,17 +107,34 @@ pub(crate) fn draw_rows(canvas: &mut Canvas, top: f64, bands: &[Band], time: &Ax
         if bands.is_empty() {
             continue;
         }
+        let area = Area {
+            left: LEFT,
+            right: time.end(),
+            top: bottom,
+            bottom: bottom + 22.0,
+        };
+        area.plot(canvas, "jm-strip", 1.0).open();
+        for band in &bands {
+            let (x, width) = place(time, band.from_sec, band.to_sec);
+            let tag = canvas
+                .tag("rect")
+                .set("class", &format!("jm-band {}", band.kind.class_and_name().0));
+            let tag = tag.at("x", x - LEFT).at("y", 1.0).at("width", width).at("height", 20.0);
+            tag.titled(&format!("{}: {}", band.name(), span(band.from_sec, band.to_sec, unit)));
+        }
+        canvas.close("svg");
+        canvas.tag("g").set("class", "jm-band-names").open();
         for band in bands {
             let (x, width) = place(time, band.from_sec, band.to_sec);
-            let (class, name) = band.kind.class_and_name();
-            let label = if band.label.is_empty() { name } else { &band.label };
-            let tag = canvas.tag("rect").set("class", &format!("jm-band {class}"));
-            let tag = tag.at("x", x).at("y", bottom).at("width", width).at("height", 22.0);
-            tag.titled(&format!("{label}: {}", span(band.from_sec, band.to_sec, unit)));
-            if text::width(label) + 4.0 <= width {
-                canvas.text("jm-tick jm-middle jm-in-band", (x + width / 2.0, bottom + 16.0), label);
+            if text::width(band.name()) + 4.0 <= width {
+                canvas.text(
+                    "jm-tick jm-middle jm-in-band",
+                    (x + width / 2.0, bottom + 16.0),
+                    band.name(),
+                );
             }
         }
+        canvas.close("g");
         bottom += 24.0;
     }
     bottom

@@ -32,16 +32,19 @@ impl Area {
 
     /// Draws the grid of a horizontal axis.
     pub fn grid(&self, canvas: &mut Canvas, axis: &Axis) {
+        canvas.tag("g").set("class", "jm-x-grid").open();
         for (value, _) in &axis.ticks {
             let x = axis.at(*value);
             canvas.line("jm-grid", (x, self.top), (x, self.bottom));
         }
+        canvas.close("g");
     }
 
     /// Draws the labels of a horizontal axis below the area, those that have room, and its title; returns where it ends.
     pub fn horizontal(&self, canvas: &mut Canvas, axis: &Axis, title: &str) -> f64 {
         let baseline = self.bottom + 20.0;
         let mut free_from = f64::NEG_INFINITY;
+        canvas.tag("g").set("class", "jm-x-ticks").open();
         for (value, label) in &axis.ticks {
             let (x, width) = (axis.at(*value), text::width(label));
             canvas.line("jm-axis", (x, self.bottom), (x, self.bottom + 5.0));
@@ -51,13 +54,27 @@ impl Area {
                 free_from = centre + width / 2.0 + 6.0;
             }
         }
+        canvas.close("g");
         canvas.line("jm-axis", (self.left, self.bottom), (self.right, self.bottom));
-        canvas.text(
-            "jm-label jm-end",
-            (self.right, baseline + text::LINE),
-            &text::fit(title, self.right - 8.0),
-        );
+        let title = text::fit(title, self.right - 8.0);
+        canvas.text("jm-label jm-end", (self.right, baseline + text::LINE), &title);
         baseline + text::LINE + 8.0
+    }
+
+    /// Opens an inner `<svg>` over the area, whose coordinates begin at its corner and are finer by a factor. What is in
+    /// it can be zoomed by its `viewBox`.
+    pub fn plot<'a>(&self, canvas: &'a mut Canvas, class: &str, finer: f64) -> Tag<'a> {
+        let (width, height) = (self.right - self.left, self.bottom - self.top);
+        let view = format!("0 0 {} {}", Coordinate(width * finer), Coordinate(height * finer));
+        let tag = canvas
+            .tag("svg")
+            .set("class", class)
+            .at("x", self.left)
+            .at("y", self.top);
+        tag.at("width", width)
+            .at("height", height)
+            .set("viewBox", &view)
+            .set("preserveAspectRatio", "none")
     }
 
     /// Tells a script where the plot lies.

@@ -7,10 +7,11 @@
 //! "nothing to draw". One with links has the role `group`, all others `img`, whose content a screen reader passes over.
 //!
 //! What a script needs stands in attributes. The `<svg>` has `data-chart`; with axes `data-left`, `data-right`, `data-top`
-//! and `data-bottom` of the plot in user units; with an axis of time `data-from-sec` and `data-to-sec`. Each panel of a
-//! timeline is an inner `<svg class="jm-panel">` with `data-label`, `data-unit`, `data-min` and `data-max`, the values at
-//! its lower and upper edge, and coordinates of its own: a script zooms by its `viewBox` alone. Each line is a `<path>` with
-//! `data-name`, in whole numbers of those coordinates.
+//! and `data-bottom` of the plot in user units; with an axis of time `data-from-sec` and `data-to-sec`. A timeline draws
+//! what lies over time in inner `<svg>` elements that span the whole time: a script zooms by the x and the width of their
+//! `viewBox`, each in proportion to its own width. `.jm-panel` has `data-label`, `data-unit`, and `data-min` and `data-max`,
+//! the values at its lower and upper edge; each line is a `<path>` with `data-name` in its coordinates. `.jm-strip` holds
+//! bands and marks. What does not zoom by itself is in groups: `.jm-x-grid`, `.jm-x-ticks` and `.jm-band-names`.
 
 mod along;
 mod axis;

@@ -2,7 +2,7 @@
 
 use crate::axis::Axis;
 use crate::bands::{place, span};
-use crate::frame::LEFT;
+use crate::frame::{Area, LEFT};
 use crate::number::TimeUnit;
 use crate::svg::Canvas;
 use crate::text;
@@ -35,23 +35,31 @@ pub(crate) fn draw(canvas: &mut Canvas, top: f64, marks: &[Mark], time: &Axis, u
     let mut bottom = top;
     for label in labels.iter().take(MAX_MARK_ROWS) {
         canvas.text("jm-label", (LEFT, bottom + 14.0), &text::fit(label, time.end() - LEFT));
+        let area = Area {
+            left: LEFT,
+            right: time.end(),
+            top: bottom + 20.0,
+            bottom: bottom + 32.0,
+        };
         let tag = canvas
             .tag("rect")
             .set("class", "jm-track")
-            .at("x", LEFT)
-            .at("y", bottom + 20.0);
-        tag.at("width", time.end() - LEFT).at("height", 12.0).end();
-        for mark in marks.iter().filter(|mark| mark.label == **label) {
-            let (x, width) = place(time, mark.from_sec, mark.to_sec);
+            .at("x", area.left)
+            .at("y", area.top);
+        tag.at("width", area.right - area.left).at("height", 12.0).end();
+        area.plot(canvas, "jm-strip", 1.0).open();
+        for (from_sec, to_sec) in merged(marks.iter().filter(|mark| mark.label == **label), time) {
+            let (x, width) = place(time, from_sec, to_sec);
             let tag = canvas
                 .tag("rect")
                 .set("class", "jm-mark")
                 .set("fill", &fill)
-                .at("x", x)
-                .at("y", bottom + 20.0);
-            let tag = tag.at("width", width).at("height", 12.0);
-            tag.titled(&format!("{label}: {}", span(mark.from_sec, mark.to_sec, unit)));
+                .at("x", x - LEFT)
+                .at("y", 0.5);
+            let tag = tag.at("width", width).at("height", 11.0);
+            tag.titled(&format!("{label}: {}", span(from_sec, to_sec, unit)));
         }
+        canvas.close("svg");
         bottom += 38.0;
     }
     if labels.len() > MAX_MARK_ROWS {
@@ -60,4 +68,18 @@ pub(crate) fn draw(canvas: &mut Canvas, top: f64, marks: &[Mark], time: &Axis, u
         bottom += text::LINE;
     }
     bottom
+}
+
+/// Returns the spans of marks in the order of time, those as one between which there is no gap that is seen.
+fn merged<'a>(marks: impl Iterator<Item = &'a &'a Mark>, time: &Axis) -> Vec<(f64, f64)> {
+    let mut spans: Vec<(f64, f64)> = marks.map(|mark| (mark.from_sec, mark.to_sec)).collect();
+    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    for (from_sec, to_sec) in spans {
+        match kept.last_mut().filter(|last| time.at(from_sec) - time.at(last.1) < 0.5) {
+            Some(last) => last.1 = last.1.max(to_sec),
+            None => kept.push((from_sec, to_sec)),
+        }
+    }
+    kept
 }

@@ -101,21 +101,10 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
     );
     area.vertical(canvas, &vertical);
     area.grid(canvas, shared.time);
-    let (width, height) = (area.right - area.left, area.bottom - area.top);
-    let tag = canvas
-        .tag("svg")
-        .set("class", "jm-panel")
-        .at("x", area.left)
-        .at("y", area.top);
-    let tag = tag
-        .at("width", width)
-        .at("height", height)
-        .set("preserveAspectRatio", "none");
-    let tag = tag.set(
-        "viewBox",
-        &format!("0 0 {} {}", Coordinate(width * FINE), Coordinate(height * FINE)),
-    );
-    let tag = tag.set("data-label", &panel.label).set("data-unit", &panel.unit);
+    let tag = area
+        .plot(canvas, "jm-panel", FINE)
+        .set("data-label", &panel.label)
+        .set("data-unit", &panel.unit);
     tag.figure("data-min", vertical.from)
         .figure("data-max", vertical.to)
         .open();
