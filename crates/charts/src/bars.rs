@@ -81,14 +81,14 @@ pub fn bars(bars: &Bars) -> Svg {
         unit: &bars.unit,
         fill,
     };
+    canvas.line("jm-axis", (common.axis.at(0.0), top), (common.axis.at(0.0), bottom));
     for (series, group) in bars.groups.iter().enumerate() {
         let (heading, first) = places[series];
-        canvas.text("jm-heading", (0.0, heading), &text::fit(&group.label, WIDTH));
+        canvas.text("jm-heading jm-over", (0.0, heading), &text::fit(&group.label, WIDTH));
         for (row, bar) in group.bars.iter().enumerate() {
             draw_bar(&mut canvas, &common, (series, first + (row as f64 + 0.5) * ROW), bar);
         }
     }
-    canvas.line("jm-axis", (common.axis.at(0.0), top), (common.axis.at(0.0), bottom));
     let bottom = area.horizontal(&mut canvas, &common.axis, &bars.unit);
     canvas.finish(&head(bottom))
 }

@@ -3,6 +3,7 @@
 use crate as charts;
 use crate::{Svg, timeline};
 
+mod axes;
 mod colours;
 mod random;
 mod samples;
@@ -258,4 +259,45 @@ fn a_roofline_says_how_many_points_its_axes_cannot_hold() {
 fn a_gantt_of_more_rows_than_can_be_told_apart_says_how_many_it_leaves_out() {
     let (_, svg) = samples::all().swap_remove(5);
     assert!(svg.to_string().contains("the first 400 of 500, 100 left out"));
+}
+
+#[test]
+fn the_steps_of_a_front_bound_what_it_beats() {
+    let point = |(x, y, on_front): (f64, f64, bool)| charts::Point {
+        label: "a".into(),
+        href: None,
+        x,
+        y,
+        x_interval: None,
+        y_interval: None,
+        on_front,
+    };
+    // A front and a point that it beats, and which way its steps begin.
+    let cases = [
+        ([(1.0, 1.0, true), (2.0, 2.0, true), (1.0, 2.0, false)], "V"),
+        ([(1.0, 1.0, true), (2.0, 2.0, true), (2.0, 1.0, false)], "H"),
+        ([(1.0, 2.0, true), (2.0, 1.0, true), (2.0, 2.0, false)], "H"),
+        ([(1.0, 2.0, true), (2.0, 1.0, true), (1.0, 1.0, false)], "V"),
+    ];
+    for (points, first) in cases {
+        let axis = charts::AxisLabel {
+            label: "a".to_owned(),
+            unit: String::new(),
+        };
+        let (x, y, drawn) = (axis.clone(), axis, points.map(point).into());
+        let svg = charts::scatter(&charts::Scatter {
+            title: "t".into(),
+            description: "d".into(),
+            x,
+            y,
+            points: drawn,
+        });
+        let elements = elements(&svg.to_string()).expect("well-formed");
+        let front = elements
+            .iter()
+            .find(|element| element.attribute("class") == Some("jm-front-line"));
+        let path = front.and_then(|front| front.attribute("d")).expect("a front");
+        let step = path.trim_start_matches(|c: char| c == 'M' || c == ' ' || c == '.' || c.is_ascii_digit());
+        assert!(step.starts_with(first), "{points:?}: {path}");
+    }
 }
