@@ -1,5 +1,7 @@
 //! Thinning of a series to the columns of a drawing, keeping what the eye would see of all of it.
 
+use crate::number;
+
 /// Returns the points of a series thinned to columns of equal width: each column keeps its first, its last, its smallest
 /// and its largest point. A break, a point whose value is not a number, is kept where it parts two columns.
 ///
@@ -34,6 +36,13 @@ pub fn thin(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
         broken = end + 1 < column.len();
     }
     kept
+}
+
+/// Returns the points that lie in a span; a value that cannot be drawn becomes a break.
+pub(crate) fn seen(points: &[(f64, f64)], (from, to): (f64, f64)) -> Vec<(f64, f64)> {
+    let seen = points.iter().filter(|(x, _)| (from..=to).contains(x));
+    seen.map(|(x, y)| (*x, if number::usable(*y) { *y } else { f64::NAN }))
+        .collect()
 }
 
 /// Appends the first, the last, the smallest and the largest point of a column, in the order of time.
