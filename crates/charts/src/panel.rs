@@ -9,7 +9,7 @@ use crate::labels;
 use crate::legend;
 use crate::svg::{Canvas, Coordinate};
 use crate::text::{self, SIZE};
-use crate::thinning::{seen, thin};
+use crate::thinning::{seen, thinned};
 
 /// Points of a plot's own coordinates in one user unit: its paths need no decimals.
 const FINE: f64 = 10.0;
@@ -110,7 +110,7 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
         .open();
     draw_bands(canvas, area, shared);
     for line in &panel.lines {
-        let points: Vec<_> = thin(&line.points, shared.columns)
+        let points: Vec<_> = thinned(&line.points, shared.columns)
             .into_iter()
             .map(|(x, y)| {
                 let y = if y.is_finite() {
