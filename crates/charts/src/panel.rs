@@ -161,6 +161,7 @@ fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, s
     let Some(places) = labels::spread(&ends, (area.top + 4.0, area.bottom - 4.0), SIZE) else {
         return;
     };
+    canvas.tag("g").set("class", "jm-line-names").open();
     for ((line, end), at) in panel.lines.iter().zip(ends).zip(places) {
         let d = format!(
             "M{} {}l{} {}",
@@ -176,6 +177,7 @@ fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, s
             .end();
         canvas.text("jm-tick", (area.right + LEADER, at + 5.0), &line.name);
     }
+    canvas.close("g");
 }
 
 /// Returns a path through points of whole numbers, with steps relative to the one before; it begins anew after a break.
