@@ -11,7 +11,8 @@
 //! what lies over time in inner `<svg>` elements that span the whole time: a script zooms by the x and the width of their
 //! `viewBox`, each in proportion to its own width. `.jm-panel` has `data-label`, `data-unit`, and `data-min` and `data-max`,
 //! the values at its lower and upper edge; each line is a `<path>` with `data-name` in its coordinates. `.jm-strip` holds
-//! bands and marks. What does not zoom by itself is in groups: `.jm-x-grid`, `.jm-x-ticks` and `.jm-band-names`.
+//! bands and marks. What does not zoom by itself is in groups: `.jm-x-grid`, `.jm-x-ticks`,
+//! `.jm-band-names` and `.jm-line-names`.
 
 mod along;
 mod axis;

@@ -9,7 +9,7 @@ use crate::labels;
 use crate::legend;
 use crate::svg::{Canvas, Coordinate};
 use crate::text::{self, SIZE};
-use crate::thinning::{seen, thin};
+use crate::thinning::{seen, thinned};
 
 /// Points of a plot's own coordinates in one user unit: its paths need no decimals.
 const FINE: f64 = 10.0;
@@ -110,7 +110,7 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
         .open();
     draw_bands(canvas, area, shared);
     for line in &panel.lines {
-        let points: Vec<_> = thin(&line.points, shared.columns)
+        let points: Vec<_> = thinned(&line.points, shared.columns)
             .into_iter()
             .map(|(x, y)| {
                 let y = if y.is_finite() {
@@ -161,6 +161,7 @@ fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, s
     let Some(places) = labels::spread(&ends, (area.top + 4.0, area.bottom - 4.0), SIZE) else {
         return;
     };
+    canvas.tag("g").set("class", "jm-line-names").open();
     for ((line, end), at) in panel.lines.iter().zip(ends).zip(places) {
         let d = format!(
             "M{} {}l{} {}",
@@ -176,6 +177,7 @@ fn draw_names(canvas: &mut Canvas, panel: &Panel, area: Area, vertical: &Axis, s
             .end();
         canvas.text("jm-tick", (area.right + LEADER, at + 5.0), &line.name);
     }
+    canvas.close("g");
 }
 
 /// Returns a path through points of whole numbers, with steps relative to the one before; it begins anew after a break.

@@ -54,7 +54,7 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
     let share = |y: f64| if high > low { (y - low) / (high - low) } else { 0.5 };
     let at = |(x, y): (f64, f64)| (across(x), BOTTOM - (BOTTOM - TOP) * share(y));
     let mut canvas = Canvas::default();
-    let thinned = thinning::thin(&points, (RIGHT - LEFT) as usize);
+    let thinned = thinning::thinned(&points, (RIGHT - LEFT) as usize);
     canvas
         .tag("path")
         .set("class", "jm-line jm-s0")

@@ -104,8 +104,7 @@ fn classes(svg: &Svg) -> Vec<String> {
         .filter_map(|element| element.attribute("class"))
         .flat_map(|class| class.split(' '));
     // Classes for scripts and places, which have no rule.
-    let unruled =
-        "label start panel strip x-grid x-ticks band-names bars distribution gantt roofline scatter along forest";
+    let unruled = "label start panel strip x-grid x-ticks band-names line-names bars distribution gantt roofline scatter along forest";
     let unruled = |class: &str| unruled.split(' ').any(|name| class == format!("jm-{name}"));
     classes.filter(|class| !unruled(class)).map(str::to_owned).collect()
 }

@@ -231,7 +231,7 @@ proptest! {
         let thinned = thin(&points, columns);
         prop_assert!(thinned.len() <= points.len().max(columns * 5));
         prop_assert!(thinned.is_sorted_by(|a, b| a.0 <= b.0));
-        let column_of = |x: f64| ((x / (points.len() - 1) as f64 * columns as f64) as usize).min(columns - 1);
+        let column_of = |x: f64| ((x * (columns as f64 / (points.len() - 1) as f64)) as usize).min(columns - 1);
         for column in points.chunk_by(|a, b| column_of(a.0) == column_of(b.0)) {
             let finite: Vec<_> = column.iter().filter(|(_, y)| y.is_finite()).collect();
             let kept: Vec<_> = thinned.iter().filter(|(x, y)| y.is_finite() && column_of(*x) == column_of(column[0].0)).collect();
