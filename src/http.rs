@@ -9,6 +9,7 @@ mod compression;
 mod concurrency_limit;
 mod conditional;
 mod connections;
+mod csrf;
 mod devices;
 mod docs;
 mod events;
@@ -31,6 +32,7 @@ mod observe;
 mod openapi;
 mod paced;
 mod page;
+mod pages;
 mod problem;
 mod readiness;
 mod repeatable_query;
@@ -94,6 +96,7 @@ pub fn router(state: AppState) -> Router {
     layers::wrap(
         router
             .merge(docs::routes())
+            .merge(pages::routes())
             .fallback(problem::no_such_route)
             .method_not_allowed_fallback(problem::no_such_method),
         &state,
