@@ -55,14 +55,21 @@ impl Browser {
 
     /// Sends a form as it is encoded.
     pub async fn form(&self, path: &str, form: &str) -> Response {
+        self.form_with(&[], path, form).await
+    }
+
+    /// Sends a form with some headers more.
+    pub async fn form_with(&self, headers: &[(&str, &str)], path: &str, form: &str) -> Response {
         let kind = "application/x-www-form-urlencoded";
-        let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, kind);
+        let mut request = self.request(Method::POST, path).header(header::CONTENT_TYPE, kind);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         request.body(form.to_owned()).send().await.unwrap()
     }
 
     pub async fn sign_in(&self, key: &str, next: &str) -> Response {
-        let request = self.request(Method::POST, "/sign-in");
-        request.form(&[("key", key), ("next", next)]).send().await.unwrap()
+        self.form("/sign-in", &encoded(&[("key", key), ("next", next)])).await
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -79,6 +86,13 @@ impl Browser {
         let answer = request.send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
     }
+}
+
+/// Returns a form as a browser sends it.
+pub fn encoded(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
 }
 
 /// Returns what a browser sends back of a Set-Cookie header.

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
-use super::browser::{Browser, cookie_of, hidden};
+use super::browser::{Browser, cookie_of, encoded, hidden};
 use super::experiment;
 use crate::guarded::Guarded;
 use crate::sse::Follow;
@@ -106,13 +106,9 @@ async fn signing_in_anew_gives_a_new_session_and_ends_the_one_that_was_brought()
     assert_eq!(untouched.get("/v1/limits").await.1["name"], "ada");
     // A session of one's own making is none: what a browser brings is never taken over.
     let made_up = format!("joulemark={}.{}", "0".repeat(16), "0".repeat(64));
-    let request = Browser::of(&guarded.server.url).request(Method::POST, "/sign-in");
-    let answer = request
-        .header("cookie", &made_up)
-        .form(&[("key", &ada)])
-        .send()
-        .await
-        .unwrap();
+    let stranger = Browser::of(&guarded.server.url);
+    let form = encoded(&[("key", &ada)]);
+    let answer = stranger.form_with(&[("cookie", &made_up)], "/sign-in", &form).await;
     let given = cookie_of(answer.headers()[header::SET_COOKIE].to_str().unwrap());
     assert_ne!(given, made_up);
 }

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 
-use super::browser::{Browser, hidden};
+use super::browser::{Browser, encoded, hidden};
 use super::experiment;
 use crate::guarded::Guarded;
 
@@ -211,8 +211,8 @@ async fn another_site_s_page_signs_nobody_in_or_out() {
             ("origin", "https://evil.example"),
             ("origin", "null"),
         ] {
-            let request = browser.request(Method::POST, path).header(name, value);
-            let answer = request.form(&[("key", &ada), ("csrf", &token)]).send().await.unwrap();
+            let form = encoded(&[("key", &ada), ("csrf", &token)]);
+            let answer = browser.form_with(&[(name, value)], path, &form).await;
             assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path} {name}: {value}");
             assert!(answer.text().await.unwrap().contains("cross-site"));
         }
