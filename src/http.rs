@@ -9,6 +9,7 @@ mod compression;
 mod concurrency_limit;
 mod conditional;
 mod connections;
+mod csrf;
 mod devices;
 mod docs;
 mod events;

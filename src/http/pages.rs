@@ -9,6 +9,7 @@ mod html;
 mod layout;
 mod now;
 mod problems;
+mod sign_in;
 
 use axum::{
     Router,
@@ -41,6 +42,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .merge(sign_in::routes())
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))
 }

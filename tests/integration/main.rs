@@ -87,6 +87,7 @@ mod representations;
 mod same_host;
 mod servers;
 mod service_manager;
+mod sign_in;
 mod sse;
 mod standing;
 mod stored_prompts;
