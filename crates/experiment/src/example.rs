@@ -63,7 +63,7 @@ fn properties<T: PartialSchema>() -> Map<String, Value> {
 }
 
 /// Returns what the API's description says of a field.
-fn meaning(property: &Value) -> String {
+pub(crate) fn meaning(property: &Value) -> String {
     let choices = property["oneOf"].as_array().into_iter().flatten();
     let texts = std::iter::once(property).chain(choices);
     let text = texts.filter_map(|schema| schema["description"].as_str()).next();
