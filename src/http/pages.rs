@@ -10,6 +10,7 @@ mod layout;
 mod now;
 mod number;
 mod problems;
+mod submit;
 
 use axum::{
     Router,
@@ -41,6 +42,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .route("/submit", get(submit::form).post(submit::submitted))
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))
 }
