@@ -165,7 +165,7 @@ mod tests {
         );
         assert_eq!(of("max_output_tokens").default, 128);
         assert!(
-            of("batch_size").meaning.contains("1 to 4096"),
+            of("batch_size").meaning.contains("Accepted are 1 to 4096"),
             "{}",
             of("batch_size").meaning
         );

@@ -78,7 +78,9 @@ pub(crate) fn meaning(property: &Value) -> String {
         text.push_str(&format!(" One of {}.", words.join(", ")));
     }
     match (property["minimum"].as_i64(), property["maximum"].as_i64()) {
-        (Some(least), Some(most)) if !text.contains(&format!("to {most}")) => format!("{text} {least} to {most}."),
+        (Some(least), Some(most)) if !text.contains(&format!("to {most}")) => {
+            format!("{text} Accepted are {least} to {most}.")
+        }
         _ => text,
     }
 }

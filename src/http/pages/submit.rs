@@ -55,16 +55,17 @@ struct SubmitPage {
 }
 
 impl SubmitPage {
-    /// Returns the problems with the inputs that they are of; a whole document's has none.
+    /// Returns the problems in the order of the form, each with the input that it is of; a whole document's has none, and is the
+    /// first.
     fn errors(&self) -> Vec<(Option<&FieldView>, &FieldProblem)> {
         let problems = self.problem.iter().flat_map(|problem| &problem.errors);
-        let fields = || {
-            self.groups
-                .iter()
-                .flat_map(|group| group.first.iter().chain(&group.more))
-        };
-        problems
-            .map(|problem| (fields().find(|field| values::is_of(problem, field.name)), problem))
+        let fields: Vec<_> = self.groups.iter().flat_map(Group::fields).collect();
+        let place = |problem: &FieldProblem| fields.iter().position(|field| values::is_of(problem, field.name));
+        let mut placed: Vec<_> = problems.map(|problem| (place(problem), problem)).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        let placed = placed.into_iter();
+        placed
+            .map(|(place, problem)| (place.map(|place| fields[place]), problem))
             .collect()
     }
 }

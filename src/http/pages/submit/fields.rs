@@ -133,6 +133,12 @@ pub struct Group {
     pub is_open: bool,
 }
 
+impl Group {
+    pub fn fields(&self) -> impl Iterator<Item = &FieldView> {
+        self.first.iter().chain(&self.more)
+    }
+}
+
 /// A field as it is shown.
 pub struct FieldView {
     pub name: &'static str,
@@ -289,7 +295,12 @@ fn input(field: &DescribedField, value: &str, found: &Found) -> Input {
         }
         Takes::Text => return line(None),
         Takes::Boolean => ["true", "false"].map(|word| (word.to_owned(), String::new())).to_vec(),
-        Takes::Choice(words) => words.clone(),
+        Takes::Choice(words) => {
+            let words = words.iter();
+            words
+                .map(|(word, meaning)| (word.clone(), meaning.replace('`', "")))
+                .collect()
+        }
     };
     // What was asked for stays chosen, whoever accepts it.
     if !value.is_empty() && !words.iter().any(|(word, _)| word == value) {
@@ -358,7 +369,7 @@ mod tests {
         };
         described.push(new);
         let groups = groups(&described, &Typed::default(), &[], &Found::default());
-        let shown = groups.iter().flat_map(|group| group.first.iter().chain(&group.more));
+        let shown = groups.iter().flat_map(Group::fields);
         let mut shown: Vec<_> = shown.map(|field| field.name).collect();
         let mut expected: Vec<_> = described.iter().map(|field| field.name).collect();
         (shown.sort_unstable(), expected.sort_unstable());

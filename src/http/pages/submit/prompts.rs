@@ -122,7 +122,7 @@ impl PromptChoice {
             sets.push((dataset.clone(), None));
         }
         let is_chosen = kind == "synthetic";
-        let labels = ["Tokens of each prompt", "Prompts", "Seed"];
+        let labels = ["Tokens of each prompt", "How many prompts", "Seed"];
         let usual = ["128", "16", "0"];
         let synthetic = SYNTHETIC.iter().zip(labels).zip(usual).map(|((input, label), usual)| {
             let (name, field) = *input;
