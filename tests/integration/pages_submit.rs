@@ -252,7 +252,7 @@ async fn a_copy_that_nobody_changes_is_the_same_experiment() {
         json!({"model_name": MODEL, "prompts": ["a <b> & \"c\"", "two\nlines", "- no"], "config_name": "c: d", "num_cycles": 5,
             "decoder": {"temperature": 0.5, "top_k": 3, "seed": u64::MAX}, "labels": {"on": "yes", "v": "1.10"},
             "load": {"open": {"rate_per_sec": 50.0, "requests": 3}}, "slo": {"ttft_ms": 500.0},
-            "stop_rule": {"metric": "tokens_per_second", "relative_ci": 0.5, "min_cycles": 3}, "raw_prompt": true,
+            "stop_rule": {"metric": "output_throughput", "relative_ci": 0.5, "min_cycles": 3}, "raw_prompt": true,
             "priority": -3, "cooldown_sec": 1, "pue": 1.1, "isolation": "host", "idle_baseline_sec": 0, "max_output_tokens": 2}),
         json!({"model_name": MODEL, "prompts": {"synthetic": {"input_tokens": 8, "count": 3, "seed": 5,
             "shared_prefix_tokens": 4}}, "max_output_tokens": 2, "distribution": "replicate", "num_processes": 2}),

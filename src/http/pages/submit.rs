@@ -9,6 +9,8 @@ mod typed;
 mod values;
 mod written;
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use axum::{
     extract::{Query, State as AxumState},
@@ -37,6 +39,8 @@ use joulemark_measurement::{clock, quoted};
 
 /// Prompts of more bytes are not copied into a form: no browser shows them well.
 const MAX_COPIED_BYTES: usize = 100_000;
+
+static DESCRIBED: LazyLock<Vec<DescribedField>> = LazyLock::new(described_fields);
 
 /// The form, with what was typed and what is wrong with it.
 #[derive(Template)]
@@ -84,13 +88,12 @@ pub async fn form(
     caller: Caller,
     shown_in: Page,
 ) -> Result<Response, Problem> {
-    let described = described_fields();
     let (typed, notes) = match from.as_deref().map(str::trim).filter(|from| !from.is_empty()) {
-        Some(from) => copied(&state, from, &caller, &described).await?,
+        Some(from) => copied(&state, from, &caller, &DESCRIBED).await?,
         None => (Typed::default(), Vec::new()),
     };
     let form = Form {
-        described: &described,
+        described: &DESCRIBED,
         typed: &typed,
         key: ExperimentId::generate().to_string(),
         notes,
@@ -109,13 +112,12 @@ pub async fn submitted(
 ) -> Result<Response, Problem> {
     let typed = Typed::read(&headers, &bytes)?;
     check(&shown_in, &typed)?;
-    let described = described_fields();
-    let read = values::read(&typed, &described);
+    let read = values::read(&typed, &DESCRIBED);
     let document = read.document();
     let problems = read.problems(&document);
     let key = typed.text("key").parse::<ExperimentId>().ok();
     let form = Form {
-        described: &described,
+        described: &DESCRIBED,
         typed: &typed,
         key: key.unwrap_or_else(ExperimentId::generate).to_string(),
         notes: Vec::new(),
@@ -231,12 +233,12 @@ async fn copied(
     )];
     if withheld_prompts > 0 {
         notes.push(format!(
-            "Its {withheld_prompts} prompts are another's and are not shown: choose prompts of your own."
+            "Prompts that are another's are not shown ({withheld_prompts}): choose prompts of your own."
         ));
     }
     if dropped_prompts > 0 {
         notes.push(format!(
-            "Its {dropped_prompts} prompts were dropped by this server: choose prompts anew."
+            "This server has dropped its prompts ({dropped_prompts}): choose prompts anew."
         ));
     }
     for field in ["prompts", "prompt_lines"] {
@@ -244,8 +246,8 @@ async fn copied(
         if bytes > MAX_COPIED_BYTES {
             experiment[field] = serde_json::Value::Null;
             notes.push(format!(
-                "Its {field} have {bytes} bytes and are too long for a form. With them it is submitted again by: joulemark show \
-                 {id} --json | joulemark submit -"
+                "Its {field} have {bytes} bytes and are too long for a form. With them it is submitted again by: joulemark \
+                 status {id} --json | joulemark submit -"
             ));
         }
     }

@@ -66,9 +66,15 @@ pub fn write(prompts: &Value, typed: &mut Typed) {
         }
         return;
     }
+    // A page holds no control characters as they are.
     let is_line = |text: &Value| {
+        let is_plain = |text: &str| {
+            !text
+                .chars()
+                .any(|character| character.is_control() && character != '\t')
+        };
         text.as_str()
-            .is_some_and(|text| !text.trim().is_empty() && !text.contains(['\n', '\r']))
+            .is_some_and(|text| !text.trim().is_empty() && is_plain(text))
     };
     match prompts.as_array().filter(|texts| texts.iter().all(is_line)) {
         Some(texts) => {

@@ -169,7 +169,7 @@ fn every_experiment_survives_being_copied_into_the_form() {
             "num_cycles": 3, "labels": {}, "load": null, "pue": null,
         }),
         json!({
-            "config_name": "c: 'no'", "model_name": "m", "prompts": ["a\nb", " padded", "no", "1.10", "é \"q\" # x", "- y"],
+            "config_name": "c: 'no'", "model_name": "m", "prompts": ["a\nb", " padded", "no", "1.10", "é \"q\" # x", "- y", "\u{0}\r"],
             "decoder": {"temperature": 0.5, "seed": u64::MAX}, "gpus": ["GPU-a"], "num_cycles": 7, "raw_prompt": true,
             "labels": {"on": "yes", "v": "1.10", "s": " : ", "n": "null"}, "pue": 1.25,
             "load": {"open": {"rate_per_sec": 2.0, "arrivals": "poisson", "burstiness": null, "seed": 0, "requests": 100}},
