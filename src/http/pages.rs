@@ -10,6 +10,7 @@ mod layout;
 mod now;
 mod problems;
 mod sign_in;
+mod submit;
 
 use axum::{
     Router,
@@ -42,6 +43,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .route("/submit", get(submit::form).post(submit::submitted))
         .merge(sign_in::routes())
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))

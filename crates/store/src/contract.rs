@@ -91,6 +91,8 @@ contract! {
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
     listing::model_and_time_narrow_a_list,
+    listing::the_engine_narrows_a_list_in_every_order,
+    upgrading::the_engine_of_what_was_stored_before_is_found,
     listing::a_page_is_bounded_in_number_and_in_bytes,
     listing::every_state_is_counted,
     sorting::every_order_comes_in_pages_without_gaps_or_repeats,

@@ -30,6 +30,8 @@ const FOR_PROGRAMS: [&str; 7] = [
 /// Nothing is changed by these, though they are asked with a body.
 const ASKED_BY_POST: [&str; 2] = ["/v1/flops", "/v1/compare"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
+/// Pages whose form nobody but a submitter may send.
+const FOR_SUBMITTERS: [&str; 1] = ["/submit"];
 
 /// What the addresses that the admin lists (`metrics_from`) read without a key.
 const METRICS: &str = "/metrics";
@@ -58,6 +60,8 @@ pub fn scope_of(method: &Method, path: &str) -> Scope {
         Scope::Public
     } else if FOR_ADMINS.contains(&path) {
         Scope::Needs(Role::Admin)
+    } else if FOR_SUBMITTERS.contains(&path) {
+        Scope::Needs(Role::Submitter)
     } else if reads || (posts && (ASKED_BY_POST.contains(&path) || path == SIGN_OUT)) {
         Scope::Needs(Role::Reader)
     } else {
@@ -112,6 +116,9 @@ mod tests {
             assert_eq!(scope_of(&Method::PUT, path), Scope::Needs(Role::Submitter));
         }
         assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Needs(Role::Admin));
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(scope_of(&method, "/submit"), Scope::Needs(Role::Submitter));
+        }
     }
 
     #[test]
