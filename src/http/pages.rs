@@ -4,19 +4,23 @@
 
 mod assets;
 mod devices;
+mod experiment;
 mod experiments;
+mod figures;
 mod html;
 mod layout;
+mod metric_words;
 mod now;
 mod number;
 mod problems;
+pub mod report;
 
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
     middleware::map_response,
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 
 pub use problems::show_problems;
@@ -41,6 +45,9 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .route("/experiments/{id}", get(experiment::experiment))
+        .route("/experiments/{id}/cancel", post(experiment::cancel))
+        .route("/figures", get(figures::figures))
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))
 }

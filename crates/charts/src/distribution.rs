@@ -111,20 +111,23 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     values
 }
 
-/// Returns the smallest value that at least a share of the values do not exceed.
+/// Returns a quantile of sorted values, interpolated linearly between the two neighbouring ranks (type 7), as results have
+/// their percentiles.
 fn quantile(values: &[f64], share: f64) -> f64 {
-    let rank = (values.len() as f64 * share - 1e-9).ceil().max(1.0) as usize;
-    values[rank.min(values.len()) - 1]
+    let position = share * (values.len() - 1) as f64;
+    let (below, part) = (position.floor() as usize, position.fract());
+    let above = values[(below + 1).min(values.len() - 1)];
+    values[below] * (1.0 - part) + above * part
 }
 
-/// Returns the name of a curve with its count and percentiles.
+/// Returns the name of a curve with its percentiles. How many values there are is the name's to say: they may be thinned.
 fn summary(name: &str, values: &[f64], unit: &str) -> String {
     if values.is_empty() {
         return format!("{name}: no values");
     }
     let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|share| number::brief(quantile(values, share)));
     let summary = format!("{name}: p50 {p50}, p90 {p90}, p99 {p99} {unit}");
-    format!("{} (n = {})", summary.trim_end(), values.len())
+    summary.trim_end().to_owned()
 }
 
 /// Returns the path of the steps of a distribution, at most so many that they can be told apart.
@@ -168,5 +171,17 @@ fn draw_mark(canvas: &mut Canvas, mark: usize, (x, y): (f64, f64), series: usize
             let d = format!("M{} {}l6 10h-12z", Coordinate(x), Coordinate((y - 6.0).max(0.0)));
             canvas.tag("path").set("class", &class).set("d", &d).titled(title);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_interpolated_between_neighbouring_ranks() {
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.5), 2.5);
+        assert!((quantile(&[1.0, 2.0, 3.0, 4.0], 0.9) - 3.7).abs() < 1e-12);
+        assert_eq!(quantile(&[5.0], 0.99), 5.0);
     }
 }
