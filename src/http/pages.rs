@@ -11,7 +11,6 @@ mod html;
 mod layout;
 mod metric_words;
 mod now;
-mod number;
 mod problems;
 pub mod report;
 
@@ -26,6 +25,7 @@ use axum::{
 pub use problems::show_problems;
 
 use super::state::AppState;
+use crate::number;
 
 /// Scripts and styles are files of this program, requests and forms go to this server alone, and no other page may frame
 /// these.
