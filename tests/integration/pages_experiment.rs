@@ -252,7 +252,11 @@ async fn what_waits_runs_fails_or_is_cancelled_is_shown_as_it_is() {
             .build()
             .unwrap();
         let asked = client.post(format!("{}/experiments/{id}/cancel", server.url));
-        let answer = asked.form(&[("csrf", "")]).send().await.unwrap();
+        let answer = asked
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         assert_eq!(answer.headers()[header::LOCATION], format!("../{id}"));
         server.until_state(id, "cancelled").await;
@@ -361,4 +365,24 @@ async fn anothers_prompts_are_on_no_page_of_a_reader() {
         .send(Method::POST, &format!("/experiments/{id}/cancel"), &rae, None)
         .await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn where_retention_dropped_the_raw_data_the_page_says_so_and_shows_what_is_left() {
+    let server = Server::start();
+    let id = completed(&server, &estimated()).await;
+    let database = format!("sqlite://{}", server.folder.join("joulemark.db").display());
+    let path = format!("/v1/experiments/{id}/report.html");
+    let (_, before, _) = view(&server, &path).await;
+    let mut prune = std::process::Command::new(env!("CARGO_BIN_EXE_joulemark"));
+    prune.args(["db", "prune", "--retention-bytes", "1", "--database-url", &database]);
+    assert!(prune.output().expect("it runs").status.success());
+    let html = page(&server, &id).await;
+    are_the_apis(&html, &server.results(&id).await);
+    assert!(html.contains("were dropped on") && html.contains("jm-bars"), "{html}");
+    assert!(!html.contains("jm-gantt") && !html.contains("/bundle\""), "{html}");
+    let (status, after, report) = view(&server, &path).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(report.contains("were dropped on"));
+    assert_ne!(before[header::ETAG], after[header::ETAG]);
 }

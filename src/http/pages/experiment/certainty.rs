@@ -1,9 +1,11 @@
 //! How a figure is known: measured, counted, estimated, or unknown and why.
 
+use std::fmt::Write as _;
+
 use joulemark_analysis::metrics::{EnergyOf, Figures, Group, Metric, all, find};
 use joulemark_analysis::{EnergyPart, certainty};
 use joulemark_experiment::report::Report;
-use joulemark_measurement::{Confidence, EnergyMethod, EnergyMetrics, WarningCode};
+use joulemark_measurement::{Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, WarningCode};
 
 const CLOCK: &str = "by the host's clock and the engine's own counts";
 const NOT_TOLD: &str = "nothing here tells it";
@@ -126,7 +128,7 @@ impl RestsOn {
 }
 
 /// Returns how an energy of these parts is known; `None` of no part.
-fn of_energy(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<Known> {
+pub fn of_energy(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<Known> {
     let found = parts.iter().map(|part| (*part, certainty(energy, *part).methods));
     let found: Vec<(EnergyPart, Vec<EnergyMethod>)> = found.filter(|(_, methods)| !methods.is_empty()).collect();
     let methods = || found.iter().flat_map(|(_, methods)| methods);
@@ -144,10 +146,29 @@ fn of_energy(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<Known> {
         let methods: Vec<_> = methods.iter().copied().map(method_words).collect();
         format!("{} {}", part_words(*part), methods.join(" and "))
     });
-    Some(Known {
-        badge,
-        why: each.collect::<Vec<_>>().join("; "),
-    })
+    let mut why = each.collect::<Vec<_>>().join("; ");
+    if let Some(percent) = accuracy_percent(parts, energy) {
+        let _ = write!(why, "; the instrument itself is exact to {percent} %");
+    }
+    Some(Known { badge, why })
+}
+
+/// Returns the worst accuracy of the parts' instruments, as their makers state it.
+fn accuracy_percent(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<f64> {
+    let domains: Vec<EnergyDomain> = parts.iter().copied().map(domain).collect();
+    let counted = energy.sources.iter().filter(|source| source.counted_in_total);
+    let of_parts = counted.filter(|source| domains.contains(&source.domain));
+    of_parts
+        .filter_map(|source| source.instrument_accuracy_percent)
+        .reduce(f64::max)
+}
+
+fn domain(part: EnergyPart) -> EnergyDomain {
+    match part {
+        EnergyPart::Gpu => EnergyDomain::Gpu,
+        EnergyPart::Cpu => EnergyDomain::Package,
+        EnergyPart::Dram => EnergyDomain::Dram,
+    }
 }
 
 fn part_words(part: EnergyPart) -> &'static str {

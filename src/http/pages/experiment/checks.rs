@@ -82,7 +82,7 @@ impl Checks {
         Self {
             is_of_result: true,
             findings: findings(&validation.warnings),
-            unknown: unknown.map(|warning| warning.message.clone()).collect(),
+            unknown: unknown.map(|warning| plain(&warning.message)).collect(),
             held: passed.map(|(_, what)| what).collect(),
         }
     }
@@ -101,15 +101,20 @@ fn findings(warnings: &[Warning]) -> Vec<Finding> {
     {
         let advice = advice(warning.code);
         match findings.iter_mut().find(|finding| finding.advice == advice) {
-            Some(finding) => finding.messages.push(warning.message.clone()),
+            Some(finding) => finding.messages.push(plain(&warning.message)),
             None => findings.push(Finding {
                 advice,
-                messages: vec![warning.message.clone()],
+                messages: vec![plain(&warning.message)],
             }),
         }
     }
     findings.sort_by_key(|finding| finding.advice.weight);
     findings
+}
+
+/// Returns a message without the marks around names, which a page does not show.
+fn plain(message: &str) -> String {
+    message.replace('`', "")
 }
 
 const fn doubtful(title: &'static str, to_do: &'static str) -> Advice {
@@ -132,6 +137,11 @@ fn advice(code: WarningCode) -> Advice {
     of_setup(code)
         .or_else(|| of_devices(code))
         .unwrap_or_else(|| of_engine(code))
+}
+
+/// Returns what a kind of warning is called.
+pub fn title(code: WarningCode) -> &'static str {
+    advice(code).title
 }
 
 /// Returns the advice on how an experiment is set up.
@@ -177,11 +187,11 @@ fn of_devices(code: WarningCode) -> Option<Advice> {
     Some(match code {
         WarningCode::EnergyIncomplete => doubtful(
             "Energy is incomplete",
-            "Do not compare the total with a whole one. `joulemark doctor` says how to make the missing source readable.",
+            "Do not compare the total with a whole one. joulemark doctor says how to make the missing source readable.",
         ),
         WarningCode::EnergyEstimated => doubtful(
             "Energy is an estimate",
-            "Cite it as one. `joulemark doctor` says what it takes to measure it here.",
+            "Cite it as one. joulemark doctor says what it takes to measure it here.",
         ),
         WarningCode::SourcesDisagree => doubtful(
             "A device's sensors disagree",
@@ -200,7 +210,7 @@ fn of_devices(code: WarningCode) -> Option<Advice> {
             "Others used a GPU",
             "Their energy is in these figures. End the other process and run it again, or set repeat_disturbed.",
         ),
-        WarningCode::ForeignCpuLoad => weaker(
+        WarningCode::ForeignCpuLoad => doubtful(
             "Others used the CPUs",
             "Run it again when the host is quiet, or set repeat_disturbed or isolation.",
         ),

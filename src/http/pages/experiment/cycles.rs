@@ -1,8 +1,10 @@
 use askama::Template;
 use joulemark_charts::{Along, AxisLabel, Point, Svg, along};
 
-use super::super::{metric_words, number};
+use super::super::metric_words;
+use super::checks::title;
 use super::figure::{plain, quantity};
+use crate::number;
 use joulemark_analysis::metrics::{Figures, Metric, Read, all, find};
 use joulemark_experiment::report::{CiMethod, CycleReport, MetricStatistics, RepetitionReport, Report};
 
@@ -101,8 +103,12 @@ fn cycle_remarks(cycle: u32, report: &Report) -> Vec<String> {
         .disturbed_cycles
         .iter()
         .filter(|disturbed| disturbed.cycle == cycle);
-    let reasons = disturbed.flat_map(|disturbed| &disturbed.reasons);
-    remarks.extend(reasons.map(|reason| format!("disturbed: {}", reason.message)));
+    let mut reasons: Vec<&str> = disturbed
+        .flat_map(|disturbed| &disturbed.reasons)
+        .map(|reason| title(reason.code))
+        .collect();
+    reasons.dedup();
+    remarks.extend(reasons.into_iter().map(str::to_owned));
     if repetition.left_out_of_statistics.contains(&cycle) {
         remarks.push("left out of the statistics".to_owned());
     }

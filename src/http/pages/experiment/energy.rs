@@ -1,12 +1,13 @@
 use askama::Template;
 use joulemark_charts::{Bar, Bars, Group, Svg, bars};
 
-use super::certainty::method_words;
-use super::figure::quantity;
+use super::certainty::{Badge, method_words, of_energy};
+use super::figure::{is_negligible, quantity};
+use crate::number;
 use joulemark_analysis::{EnergyPart, certainty};
 use joulemark_experiment::report::Report;
 use joulemark_measurement::{
-    Baseline, BaselineKind, Confidence, EnergyMethod, EnergyMetrics, EnergyScope, Phase, PhaseEnergy, SourceReading,
+    Baseline, BaselineKind, EnergyMethod, EnergyMetrics, EnergyScope, Phase, PhaseEnergy, SourceReading,
 };
 
 /// Energy by part, source and phase, and above idle power.
@@ -32,7 +33,7 @@ struct Row {
     metric: &'static str,
     joules: Option<f64>,
     half_width_j: Option<f64>,
-    is_estimate: bool,
+    badge: Badge,
     how: String,
     note: String,
 }
@@ -40,7 +41,7 @@ struct Row {
 impl Row {
     fn shown(&self) -> String {
         let Some(joules) = self.joules else {
-            return super::super::number::UNKNOWN.to_owned();
+            return number::UNKNOWN.to_owned();
         };
         quantity(joules, self.interval(), "J")
     }
@@ -58,8 +59,8 @@ impl Row {
         Bar {
             label: self.label.clone(),
             value: self.joules.unwrap_or(f64::NAN),
-            interval: self.interval(),
-            estimated: self.is_estimate,
+            interval: self.interval().filter(|ends| !is_negligible(*ends)),
+            estimated: self.badge == Badge::Estimated,
         }
     }
 }
@@ -70,8 +71,11 @@ impl Energy {
         let groups = [
             ("Parts of the total", parts(energy)),
             ("Sources, whole devices", energy.sources.iter().map(source).collect()),
-            ("Phases", energy.phases.iter().map(phase).collect()),
-            ("Above idle power", energy.baselines.iter().map(above_idle).collect()),
+            ("Phases", energy.phases.iter().map(|of| phase(of, energy)).collect()),
+            (
+                "Above idle power",
+                energy.baselines.iter().map(|of| above_idle(of, energy)).collect(),
+            ),
         ];
         let groups: Vec<Rows> = groups
             .into_iter()
@@ -110,37 +114,46 @@ fn parts(energy: &EnergyMetrics) -> Vec<Row> {
             energy.gpu_energy_uncertainty_j,
         ),
         (
-            "CPU, the experiment's share",
+            "CPU, its share",
             "cpu_energy_j",
             EnergyPart::Cpu,
             energy.cpu_energy_j,
             energy.cpu_energy_uncertainty_j,
         ),
         (
-            "Memory, the experiment's share",
+            "Memory, its share",
             "dram_energy_j",
             EnergyPart::Dram,
             energy.dram_energy_j,
             energy.dram_energy_uncertainty_j,
         ),
     ];
-    let known = all
+    let listed = all
         .into_iter()
         .filter(|(_, _, part, joules, _)| joules.is_some() || !certainty(energy, *part).methods.is_empty());
-    let rows = known.map(|(label, metric, part, joules, half_width_j)| {
-        let methods = certainty(energy, part).methods;
-        let how: Vec<&str> = methods.iter().copied().map(method_words).collect();
+    let rows = listed.map(|(label, metric, part, joules, half_width_j)| {
+        let (badge, how) = known(&[part], joules, energy);
         Row {
             label: label.to_owned(),
             metric,
             joules,
             half_width_j,
-            is_estimate: methods.contains(&EnergyMethod::Estimate),
-            how: how.join(" and "),
+            badge,
+            how,
             note: String::new(),
         }
     });
     rows.collect()
+}
+
+/// Returns the badge of an energy that is made of these parts, and what it rests on.
+fn known(parts: &[EnergyPart], joules: Option<f64>, energy: &EnergyMetrics) -> (Badge, String) {
+    let known = of_energy(parts, energy);
+    let why = known.as_ref().map_or_else(String::new, |known| known.why.clone());
+    match (joules, known) {
+        (Some(_), Some(known)) => (known.badge, why),
+        _ => (Badge::Unknown, why),
+    }
 }
 
 fn source(reading: &SourceReading) -> Row {
@@ -156,7 +169,7 @@ fn source(reading: &SourceReading) -> Row {
     if let Some(percent) = reading.instrument_accuracy_percent {
         remarks.push(format!("the instrument itself is exact to {percent} %"));
     }
-    remarks.extend(reading.note.clone());
+    remarks.extend(reading.note.as_deref().map(|note| note.replace('`', "")));
     Row {
         label: match reading.scope {
             EnergyScope::Host => format!("{name}, all of it"),
@@ -165,13 +178,23 @@ fn source(reading: &SourceReading) -> Row {
         metric: "",
         joules: reading.energy_j,
         half_width_j: reading.uncertainty_j,
-        is_estimate: reading.method == EnergyMethod::Estimate,
+        badge: match (reading.energy_j, reading.method) {
+            (None, _) => Badge::Unknown,
+            (_, EnergyMethod::Estimate) => Badge::Estimated,
+            _ => Badge::Measured,
+        },
         how: format!("{}, {} samples", method_words(reading.method), reading.sample_count),
         note: remarks.join("; "),
     }
 }
 
-fn phase(phase: &PhaseEnergy) -> Row {
+fn phase(phase: &PhaseEnergy, energy: &EnergyMetrics) -> Row {
+    let parts = [
+        (EnergyPart::Gpu, phase.gpu_energy_j),
+        (EnergyPart::Cpu, phase.cpu_energy_j),
+    ];
+    let parts = parts.into_iter().filter(|(_, joules)| joules.is_some());
+    let parts: Vec<EnergyPart> = parts.map(|(part, _)| part).collect();
     let label = match phase.phase {
         Phase::ModelLoad => "Loading the model",
         Phase::WarmUp => "Warm-up",
@@ -186,19 +209,16 @@ fn phase(phase: &PhaseEnergy) -> Row {
         metric: "",
         joules: phase.total_energy_j,
         half_width_j: None,
-        is_estimate: phase.confidence == Some(Confidence::Low),
-        how: format!(
-            "over {}{confidence}",
-            super::super::number::duration(phase.duration_sec)
-        ),
+        badge: known(&parts, phase.total_energy_j, energy).0,
+        how: format!("over {}{confidence}", number::duration(phase.duration_sec)),
         note: phase.note.clone().unwrap_or_default(),
     }
 }
 
-fn above_idle(baseline: &Baseline) -> Row {
+fn above_idle(baseline: &Baseline, energy: &EnergyMetrics) -> Row {
     let label = match baseline.kind {
         BaselineKind::Bare => "Above bare idle",
-        BaselineKind::Loaded => "Above idle with the model loaded",
+        BaselineKind::Loaded => "Above loaded idle",
     };
     let power = baseline.baseline_power_w.map(|watts| quantity(watts, None, "W"));
     Row {
@@ -206,7 +226,7 @@ fn above_idle(baseline: &Baseline) -> Row {
         metric: "",
         joules: baseline.marginal_energy_j,
         half_width_j: None,
-        is_estimate: baseline.note.as_deref().is_some_and(|note| note.contains("estimate")),
+        badge: known(&EnergyPart::ALL, baseline.marginal_energy_j, energy).0,
         how: power.map_or_else(
             || "idle power unknown".to_owned(),
             |power| format!("idle power {power}"),

@@ -1,12 +1,17 @@
 //! One figure of a result as a page shows it: with the digits that its interval allows, and how it is known.
 
 use super::super::metric_words;
-use super::super::number;
-use super::certainty::{Known, known};
+use super::certainty::{Badge, Known, known};
+use crate::number;
 use joulemark_analysis::metrics::{Figures, Metric, Read, all, find};
 use joulemark_experiment::report::Report;
 
 const PERCENT: f64 = 100.0;
+/// Below this share of a value its half-width is not shown: it says less than the instrument's own accuracy.
+const NEGLIGIBLE: f64 = 1e-3;
+
+const HALF_WIDTH: &str = "the meter's half-width";
+const BOUNDS: &str = "the meter's half-width, of an estimate a believed bound";
 
 /// One figure, in words.
 #[derive(Clone, Debug)]
@@ -17,7 +22,7 @@ pub struct Figure {
     pub exact: String,
     pub shown: String,
     /// What the interval is; empty without one.
-    pub interval: &'static str,
+    pub interval: String,
     pub known: Known,
     /// What it was while the load was full; `None` where nobody knows.
     pub steady: Option<String>,
@@ -28,13 +33,18 @@ impl Figure {
     pub fn of(metric: &'static Metric, report: &Report) -> Self {
         let interval = interval(metric, report);
         let (exact, shown) = texts(metric, Figures::from(report), interval.map(|(ends, _)| ends));
+        let known = known(metric, report);
         Self {
             name: metric.name,
             label: metric_words::label(metric.name),
             exact,
             shown,
-            interval: interval.map_or("", |(_, what)| what),
-            known: known(metric, report),
+            interval: interval.map_or_else(String::new, |(ends, what)| match is_negligible(ends) {
+                true => format!("{what}, below 0.1 %"),
+                false if what == HALF_WIDTH && known.badge != Badge::Measured => BOUNDS.to_owned(),
+                false => what.to_owned(),
+            }),
+            known,
             steady: steady(metric, report),
         }
     }
@@ -79,8 +89,14 @@ fn texts(metric: &Metric, figures: Figures<'_>, interval: Option<(f64, f64)>) ->
     }
 }
 
+/// Tells whether an interval is too narrow to be shown.
+pub fn is_negligible((low, high): (f64, f64)) -> bool {
+    high - low < NEGLIGIBLE * (high + low).abs()
+}
+
 /// Returns a number in its unit; a share in percent.
 pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
+    let interval = interval.filter(|ends| !is_negligible(*ends));
     match unit {
         "" => {
             let interval = interval.map(|(low, high)| (low * PERCENT, high * PERCENT));
@@ -97,7 +113,7 @@ fn interval(metric: &Metric, report: &Report) -> Option<((f64, f64), &'static st
     let Read::Number(read) = metric.read else { return None };
     let value = read(Figures::from(report))?;
     if let Some(half_width) = half_width(metric, report) {
-        return Some(((value - half_width, value + half_width), "the meter's half-width"));
+        return Some(((value - half_width, value + half_width), HALF_WIDTH));
     }
     if let Some(of_requests) = report.request_percentiles.get(metric.name) {
         let ends = of_requests.ci_low.zip(of_requests.ci_high)?;
@@ -139,4 +155,16 @@ fn steady(metric: &Metric, report: &Report) -> Option<String> {
     };
     let (exact, shown) = texts(metric, figures, None);
     (!exact.is_empty()).then_some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_that_is_narrower_than_any_instrument_lends_no_digits() {
+        assert_eq!(quantity(44_810.15, Some((44_809.67, 44_810.63)), "J"), "44.8 kJ");
+        assert_eq!(quantity(44_923.0, Some((44_834.0, 45_012.0)), "J"), "44.923 ± 0.089 kJ");
+        assert_eq!(quantity(0.1234, None, ""), "12.3 %");
+    }
 }

@@ -1,4 +1,4 @@
-use super::super::number;
+use crate::number;
 use joulemark_experiment::report::{Footprint, GivenNumber, Giver, Report};
 
 /// Returns what the electricity cost and emitted, by numbers that somebody gave; nothing where nobody gave any.

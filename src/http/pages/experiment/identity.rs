@@ -1,7 +1,7 @@
 use askama::Template;
 
-use super::super::number;
 use crate::http::experiments::view::Experiment;
+use crate::number;
 use joulemark_experiment::{Device, ExperimentId, Failure};
 
 /// What an experiment is: its names, whose it is, and when it was what.

@@ -34,8 +34,8 @@ pub struct Latency {
     /// Why there are no distributions; `None` where there are.
     why_none: Option<String>,
     rows: Vec<(&'static str, [Option<Figure>; 4])>,
-    /// What is to be said of the percentiles' intervals.
-    notes: Vec<String>,
+    /// Whether requests are too few for the interval of a percentile.
+    are_few: bool,
     /// The way to what each figure is, but for its name.
     figures: String,
 }
@@ -44,13 +44,6 @@ impl Latency {
     pub fn new(report: &Report, raw: &Raw, figures: &str) -> Self {
         let rows = FIGURES.map(|(name, names)| (name, names.map(|name| Figure::named(name, report))));
         let is_there = |(_, row): &(&str, [Option<Figure>; 4])| row.iter().flatten().any(Figure::is_known);
-        let mut notes: Vec<String> = report
-            .request_percentiles
-            .values()
-            .filter_map(|of| of.note.clone())
-            .collect();
-        notes.sort_unstable();
-        notes.dedup();
         Self {
             charts: if raw.requests.is_empty() {
                 Vec::new()
@@ -59,7 +52,7 @@ impl Latency {
             },
             why_none: raw.requests.is_empty().then(|| why_none(raw)),
             rows: rows.into_iter().filter(is_there).collect(),
-            notes,
+            are_few: report.request_percentiles.values().any(|of| of.ci_high.is_none()),
             figures: figures.to_owned(),
         }
     }
@@ -70,7 +63,7 @@ pub fn why_none(raw: &Raw) -> String {
     match raw.dropped_at {
         Some(at) => format!(
             "the times of single requests were dropped on {} by this server's retention; the figures are kept",
-            super::super::number::time(&at)
+            crate::number::time(&at)
         ),
         None => "no request was answered".to_owned(),
     }

@@ -1,7 +1,7 @@
 use askama::Template;
 
-use super::super::number;
 use crate::http::experiments::view::Experiment;
+use crate::number;
 use joulemark_experiment::{DurationEstimate, DurationMethod, State};
 
 /// How far an experiment has come that is not finished.

@@ -1,10 +1,10 @@
 use askama::Template;
 use joulemark_charts::{Band, Line, Mark, Panel, Svg, Timeline, timeline};
 
-use super::super::number;
 use super::bands::bands;
 use super::raw::Raw;
 use super::series::{Course, DeviceLines, Series};
+use crate::number;
 use joulemark_experiment::report::{GpuClocks, GpuPowerLimit, ReadingRange, Report};
 
 /// Power, temperature and clocks by device over time.

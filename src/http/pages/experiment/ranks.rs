@@ -1,8 +1,8 @@
 use askama::Template;
 
-use super::super::number;
 use super::figure::plain;
 use super::raw::Raw;
+use crate::number;
 use joulemark_analysis::metrics::Figures;
 use joulemark_experiment::report::{EfficiencyMetrics, Report};
 use joulemark_measurement::{GpuMemory, LoadReport, RankCycle};

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use askama::Template;
 use joulemark_charts::{Gantt, Row, Span, SpanKind, Svg, gantt};
 
-use super::super::number;
 use super::latency::why_none;
 use super::raw::{Failed, Raw, RequestTimes};
+use crate::number;
 use joulemark_experiment::report::{LoadKind, OfferedReport, Report, TimeSpread};
 use joulemark_measurement::{BatchVerdict, RequestFailure};
 
@@ -42,16 +42,12 @@ fn chart(raw: &Raw, zero_sec: f64) -> Svg {
     let cycles = raw.ranks.iter().map(|rank| rank.cycle).max().unwrap_or_default();
     let label = |cycle: u32, rank: u32, prompt: u32| {
         let cycle = if cycles > 0 {
-            format!("cycle {cycle}, ")
+            format!("c{cycle} ")
         } else {
             String::new()
         };
-        let rank = if ranks > 0 {
-            format!("rank {rank}, ")
-        } else {
-            String::new()
-        };
-        format!("{cycle}{rank}prompt {prompt}")
+        let rank = if ranks > 0 { format!("r{rank} ") } else { String::new() };
+        format!("{cycle}{rank}#{prompt}")
     };
     let answered = raw.requests.iter().map(|request| {
         let begins = request.due_sec.unwrap_or(request.sent_sec);
@@ -80,7 +76,8 @@ fn chart(raw: &Raw, zero_sec: f64) -> Svg {
     gantt(&Gantt {
         title: "Requests over time".to_owned(),
         description: format!(
-            "When each of {} requests waited, was in prefill and was decoded; seconds since the claim.",
+            "When each of {} requests waited, was in prefill and was decoded; seconds since the claim. A row is named by its \
+             cycle (c), rank (r) and prompt (#).",
             rows.len()
         ),
         from_sec,

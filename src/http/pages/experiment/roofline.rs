@@ -1,8 +1,8 @@
 use askama::Template;
 use joulemark_charts::{RooflinePoint, Svg};
 
-use super::super::number;
 use super::figure::Figure;
+use crate::number;
 use joulemark_experiment::report::Report;
 use joulemark_measurement::{Phase, Roofline as Reached};
 

@@ -1,9 +1,9 @@
 use askama::Template;
 use serde_json::Value;
 
-use super::super::number;
 use crate::http::experiments::manifest::Manifest;
 use crate::http::problem::Problem;
+use crate::number;
 use joulemark_experiment::report::{ModelFacts, Report, RunConditions};
 use joulemark_experiment::{ExperimentId, Spec};
 use joulemark_measurement::Machine;
