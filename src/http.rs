@@ -65,6 +65,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::results::results))
         .routes(routes!(experiments::manifest::manifest))
         .routes(routes!(experiments::bundle::bundle))
+        .routes(routes!(pages::report::report))
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(experiments::events::experiment_events))

@@ -4,11 +4,15 @@
 
 mod assets;
 mod devices;
+mod experiment;
 mod experiments;
+mod figures;
 mod html;
 mod layout;
+mod metric_words;
 mod now;
 mod problems;
+pub mod report;
 mod sign_in;
 mod submit;
 
@@ -17,7 +21,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::map_response,
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 
 pub use problems::show_problems;
@@ -43,6 +47,9 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .route("/experiments/{id}", get(experiment::experiment))
+        .route("/experiments/{id}/cancel", post(experiment::cancel))
+        .route("/figures", get(figures::figures))
         .route("/submit", get(submit::form).post(submit::submitted))
         .merge(sign_in::routes())
         .route("/assets/{version}/{file}", get(assets::asset))

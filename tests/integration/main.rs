@@ -68,6 +68,7 @@ mod outlook;
 mod overlapping;
 mod pages;
 mod pages_submit;
+mod pages_experiment;
 mod peers;
 mod postgres_connections;
 mod power_curves;

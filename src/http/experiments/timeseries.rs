@@ -85,7 +85,7 @@ pub async fn timeseries(
 }
 
 /// One device after the other, of what was kept one in memory at a time.
-pub(super) fn devices(
+pub fn devices(
     store: Store,
     id: ExperimentId,
     found: Found,
@@ -120,13 +120,14 @@ async fn resampled(
     })
 }
 
-pub(super) enum Found {
+/// An experiment's devices over time, where they are.
+pub enum Found {
     Live(joulemark_store::Timeseries),
     Kept(joulemark_store::KeptTimeseries),
 }
 
 /// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
-pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
+pub async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
     let mut record = super::find(&state.resources.store, id).await?;
     if !record.state.is_finished() {
         if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {
