@@ -18,7 +18,7 @@ pub mod results;
 pub mod show;
 pub mod submit;
 pub mod timeseries;
-mod view;
+pub mod view;
 mod wait;
 
 use super::access::Caller;
