@@ -35,6 +35,7 @@ WORKDIR /build
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY crates/analysis/Cargo.toml crates/analysis/
+COPY crates/charts/Cargo.toml crates/charts/
 COPY crates/experiment/Cargo.toml crates/experiment/
 COPY crates/files/Cargo.toml crates/files/
 COPY crates/flops/Cargo.toml crates/flops/

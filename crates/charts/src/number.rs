@@ -1,0 +1,168 @@
+//! Numbers as text: ticks of an axis, and values in labels and tooltips.
+
+/// The largest magnitude that is drawn; what is beyond is no measurement.
+const LIMIT: f64 = 1e100;
+
+/// Returns whether a value can be drawn.
+pub(crate) fn usable(value: f64) -> bool {
+    value.abs() <= LIMIT
+}
+
+/// Returns whether a value can be drawn on a logarithmic axis.
+pub(crate) fn usable_log(value: f64) -> bool {
+    (LIMIT.recip()..=LIMIT).contains(&value)
+}
+
+/// Returns the interval in ascending order where both ends can be drawn.
+pub(crate) fn usable_interval(interval: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    interval
+        .filter(|(low, high)| usable(*low) && usable(*high))
+        .map(|(low, high)| (low.min(high), low.max(high)))
+}
+
+/// Returns the labels of ticks that are a step apart, all with as many decimals and the same prefix.
+pub(crate) fn ticks(values: &[f64], step: f64) -> Vec<String> {
+    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let (factor, suffix) = prefix(largest);
+    values
+        .iter()
+        .map(|value| format!("{}{suffix}", fixed(value / factor, decimals(step / factor))))
+        .collect()
+}
+
+/// Returns a value with at most four significant digits.
+pub(crate) fn brief(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 {
+            "0".to_owned()
+        } else {
+            "unknown".to_owned()
+        };
+    }
+    let (factor, suffix) = prefix(value.abs());
+    let scaled = value / factor;
+    let digits = (3.0 - scaled.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    let mut text = fixed(scaled, digits);
+    if text.contains('.') {
+        text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+    }
+    text + &suffix
+}
+
+/// Returns a value with the digits that its interval allows: two significant ones of half its width.
+pub(crate) fn measured(value: f64, interval: Option<(f64, f64)>) -> String {
+    match interval.map(|(low, high)| (high - low) / 2.0) {
+        Some(half) if half > 0.0 && value != 0.0 => {
+            let (factor, suffix) = prefix(value.abs());
+            let digits = (1.0 - (half / factor).log10().floor()).clamp(0.0, 9.0) as usize;
+            fixed(value / factor, digits) + &suffix
+        }
+        _ => brief(value),
+    }
+}
+
+/// Returns a value and its unit.
+pub(crate) fn with_unit(value: &str, unit: &str) -> String {
+    if unit.is_empty() {
+        value.to_owned()
+    } else {
+        format!("{value} {unit}")
+    }
+}
+
+/// Returns the factor and the suffix in which a magnitude has few digits: a prefix from a million on, a power of ten
+/// where there is no prefix.
+fn prefix(magnitude: f64) -> (f64, String) {
+    match magnitude {
+        m if m == 0.0 || (1e-4..1e6).contains(&m) => (1.0, String::new()),
+        m if (1e6..1e21).contains(&m) => {
+            let place = (m.log10() / 3.0 + 1e-9).floor();
+            (
+                1e3_f64.powf(place),
+                ["M", "G", "T", "P", "E"][(place as usize).clamp(2, 6) - 2].to_owned(),
+            )
+        }
+        m => {
+            let exponent = (m.log10() + 1e-9).floor();
+            (10.0_f64.powf(exponent), format!("×10{}", superscript(exponent)))
+        }
+    }
+}
+
+/// Returns an exponent in raised digits.
+fn superscript(exponent: f64) -> String {
+    let raise = |character| match character {
+        '-' => '⁻',
+        digit => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][digit as usize % 16 % 10],
+    };
+    format!("{exponent:.0}").chars().map(raise).collect()
+}
+
+/// Returns the decimals that tell values apart that are a step apart.
+fn decimals(step: f64) -> usize {
+    if step > 0.0 {
+        (-(step.log10() + 1e-9).floor()).clamp(0.0, 9.0) as usize
+    } else {
+        0
+    }
+}
+
+/// Returns a number with a fixed count of decimals, a real minus sign and commas between thousands.
+fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let negative = value < 0.0
+        && text
+            .chars()
+            .any(|character| character.is_ascii_digit() && character != '0');
+    format!("{}{grouped}{rest}", if negative { "−" } else { "" })
+}
+
+/// Returns a moment in seconds, or as minutes and seconds, or as hours and minutes, as the unit of its axis says.
+pub(crate) fn moment(sec: f64, unit: TimeUnit, step: f64) -> String {
+    let sign = if sec < 0.0 { "−" } else { "" };
+    let whole = sec.abs().round();
+    match unit {
+        TimeUnit::Seconds => fixed(sec, decimals(step)),
+        TimeUnit::Minutes => format!("{sign}{}:{:02}", (whole / 60.0).floor(), whole % 60.0),
+        TimeUnit::Hours => {
+            let minutes = (sec.abs() / 60.0).round();
+            format!("{sign}{}:{:02}", (minutes / 60.0).floor(), minutes % 60.0)
+        }
+    }
+}
+
+/// The unit in which an axis of time counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeUnit {
+    Seconds,
+    Minutes,
+    Hours,
+}
+
+impl TimeUnit {
+    /// Returns the unit for an axis that ends this far from zero.
+    pub fn of(furthest_sec: f64) -> Self {
+        match furthest_sec {
+            sec if sec <= 180.0 => Self::Seconds,
+            sec if sec <= 7200.0 => Self::Minutes,
+            _ => Self::Hours,
+        }
+    }
+
+    /// Returns what the axis says of its unit.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Minutes => "min:s",
+            Self::Hours => "h:min",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Points of two values, as scatters and curves along an axis share them.
+
+use crate::axis::{self, Axis};
+use crate::frame::{self, Area};
+use crate::legend;
+use crate::number;
+use crate::svg::{Canvas, Coordinate};
+
+/// What an axis shows and in which unit.
+#[derive(Clone, Debug)]
+pub struct AxisLabel {
+    pub label: String,
+    pub unit: String,
+}
+
+/// One point with its intervals, and a link to what it stands for.
+#[derive(Clone, Debug)]
+pub struct Point {
+    pub label: String,
+    pub href: Option<String>,
+    pub x: f64,
+    pub y: f64,
+    pub x_interval: Option<(f64, f64)>,
+    pub y_interval: Option<(f64, f64)>,
+    /// Whether no other point is better in both values.
+    pub on_front: bool,
+}
+
+impl AxisLabel {
+    /// Returns the label with its unit.
+    pub(crate) fn titled(&self) -> String {
+        frame::titled(&self.label, &self.unit)
+    }
+}
+
+impl Point {
+    /// Returns whether both values can be drawn.
+    pub(crate) fn is_usable(&self) -> bool {
+        number::usable(self.x) && number::usable(self.y)
+    }
+}
+
+/// The axes of a plot of points.
+pub(crate) struct Axes {
+    pub x: Axis,
+    pub y: Axis,
+}
+
+impl Axes {
+    /// Returns linear axes that hold all points and their intervals; `None` where there is no point.
+    pub fn of(points: &[&Point], area: Area) -> Option<Self> {
+        let with = |value: f64, interval| {
+            let (low, high) = number::usable_interval(interval).unwrap_or((value, value));
+            [value, low, high]
+        };
+        let x = axis::range(points.iter().flat_map(|point| with(point.x, point.x_interval)))?;
+        let y = axis::range(points.iter().flat_map(|point| with(point.y, point.y_interval)))?;
+        let x = Axis::linear_from_zero(x, (area.left, area.right), 6);
+        let y = Axis::linear_from_zero(y, (area.bottom, area.top), 5);
+        Some(Self { x, y })
+    }
+
+    /// Draws a point with its whiskers, tooltip and link.
+    pub fn draw(&self, canvas: &mut Canvas, point: &Point, labels: (&AxisLabel, &AxisLabel)) {
+        let (x, y) = (self.x.at(point.x), self.y.at(point.y));
+        let href = point.href.as_deref().filter(|href| is_link(href));
+        let said = said(point, labels);
+        if let Some(href) = href {
+            canvas.has_links();
+            canvas.tag("a").set("href", href).set("aria-label", &said).open();
+        }
+        if let Some((low, high)) = number::usable_interval(point.x_interval) {
+            canvas.line("jm-whisker", (self.x.at(low), y), (self.x.at(high), y));
+        }
+        if let Some((low, high)) = number::usable_interval(point.y_interval) {
+            canvas.line("jm-whisker", (x, self.y.at(low)), (x, self.y.at(high)));
+        }
+        let class = if point.on_front {
+            "jm-point jm-front"
+        } else {
+            "jm-point jm-behind"
+        };
+        if point.on_front {
+            let d = format!("M{} {}l7 7-7 7-7-7z", Coordinate(x), Coordinate(y - 7.0));
+            canvas.tag("path").set("class", class).set("d", &d).titled(&said);
+        } else {
+            canvas
+                .tag("circle")
+                .set("class", class)
+                .at("cx", x)
+                .at("cy", y)
+                .at("r", 5.0)
+                .titled(&said);
+        }
+        if href.is_some() {
+            canvas.close("a");
+        }
+    }
+
+    /// Returns the class of the line that joins points.
+    pub fn line_class() -> String {
+        format!("jm-line {}", legend::series(0))
+    }
+}
+
+/// Returns whether a link stays on the web: a relative one, or one of HTTP. Others, such as `javascript:`, are not drawn.
+fn is_link(href: &str) -> bool {
+    let scheme = href.split(['/', '?', '#']).next().unwrap_or_default();
+    !scheme.contains(':') || href.starts_with("https://") || href.starts_with("http://")
+}
+
+/// Returns the tooltip of a point: its label, and both values with their intervals.
+fn said(point: &Point, labels: (&AxisLabel, &AxisLabel)) -> String {
+    let value = |label: &AxisLabel, value, interval| {
+        let interval = number::usable_interval(interval);
+        let mut said = format!(
+            "{} {}",
+            label.label,
+            number::with_unit(&number::measured(value, interval), &label.unit)
+        );
+        if let Some((low, high)) = interval {
+            said += &format!(
+                " ({} to {})",
+                number::measured(low, interval),
+                number::measured(high, interval)
+            );
+        }
+        said
+    };
+    let (x, y) = (
+        value(labels.0, point.x, point.x_interval),
+        value(labels.1, point.y, point.y_interval),
+    );
+    let front = if point.on_front { ", on the front" } else { "" };
+    format!("{}: {x}, {y}{front}", point.label)
+}
