@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compared::letter;
 use crate::http::problem::Problem;
-use joulemark_experiment::FieldProblem;
+use joulemark_experiment::{ExperimentId, FieldProblem};
 
 const PARAMETERS: [&str; 4] = ["ids", "metrics", "margin", "force"];
 
@@ -56,6 +56,12 @@ impl Asked {
             document.insert("force".to_owned(), force.map_or_else(|_| json!(self.force), Value::from));
         }
         document.into()
+    }
+
+    /// Tells whether an experiment is asked for by its id.
+    pub fn has(&self, id: &ExperimentId) -> bool {
+        let id = id.to_string();
+        self.ids.contains(&id)
     }
 
     /// Tells whether what had other work is compared too.

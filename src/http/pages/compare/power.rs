@@ -18,6 +18,8 @@ const MAX_LINES: usize = 8;
 const STEPS: f64 = 800.0;
 /// Shown of what was before the measurement, as a part of all that came after its begin.
 const LEAD_SHARE: f64 = 0.1;
+/// The zone of what is reckoned where there is no counter.
+const ESTIMATE: &str = "host";
 /// Two moments that are nearer to each other are one.
 const SAME_SEC: f64 = 1e-6;
 
@@ -35,6 +37,8 @@ struct Lines {
     to_sec: f64,
     gpus: Vec<(f64, f64)>,
     cpus: Vec<(f64, f64)>,
+    /// Whether the host has no counter, so that the CPUs' power is reckoned.
+    cpus_are_estimated: bool,
 }
 
 /// Draws the power of every result whose samples are kept, each from the beginning of its first measured cycle.
@@ -63,6 +67,10 @@ fn drawn(found: Vec<(String, Lines)>) -> Svg {
     let to_sec = found.iter().map(|(_, lines)| lines.to_sec).fold(0.0, f64::max);
     let from_sec = found.iter().map(|(_, lines)| lines.from_sec).fold(0.0, f64::min);
     let (mut gpus, mut cpus) = (Vec::new(), Vec::new());
+    let of_cpus = match found.iter().any(|(_, lines)| lines.cpus_are_estimated) {
+        true => "CPUs of the host (an estimate)",
+        false => "CPU packages of the host",
+    };
     for (name, lines) in found {
         // A place in the list is a colour, the same in both panels.
         gpus.push(Line {
@@ -74,7 +82,7 @@ fn drawn(found: Vec<(String, Lines)>) -> Svg {
             points: lines.cpus,
         });
     }
-    let panels = [("Its GPUs together", gpus), ("The host's CPU packages together", cpus)];
+    let panels = [("GPUs of the experiment", gpus), (of_cpus, cpus)];
     let has_points = |lines: &Vec<Line>| lines.iter().any(|line| !line.points.is_empty());
     let panels = panels.into_iter().filter(|(_, lines)| has_points(lines));
     timeline(&Timeline {
@@ -132,13 +140,14 @@ fn aligned(all: Vec<DeviceSeries>, window: &Window, begin_sec: f64) -> Lines {
         to_sec: window.end_monotonic_sec - begin_sec,
         gpus: shifted(summed(&gpus)),
         cpus: shifted(summed(&packages)),
+        cpus_are_estimated: packages.iter().any(|series| series.zone.as_deref() == Some(ESTIMATE)),
     }
 }
 
 /// Parts of a package, and what holds packages, would be counted twice.
 fn is_package(series: &DeviceSeries) -> bool {
     let zone = series.zone.as_deref().unwrap_or_default();
-    zone.starts_with("package") || zone == "host"
+    zone.starts_with("package") || zone == ESTIMATE
 }
 
 /// Adds devices up, at the times of the first. What one of them does not tell makes the sum unknown, which breaks the line.
