@@ -69,6 +69,7 @@ COPY crates crates
 COPY engines engines
 COPY build.rs ./
 COPY src src
+COPY templates templates
 # The image has no repository to ask: --build-arg JOULEMARK_COMMIT=$(git rev-parse HEAD) has results name the commit.
 ARG JOULEMARK_COMMIT=
 # Copied files keep their old times, by which cargo would take the stubs' build for theirs. Both folders are there without

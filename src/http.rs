@@ -31,6 +31,7 @@ mod observe;
 mod openapi;
 mod paced;
 mod page;
+mod pages;
 mod problem;
 mod readiness;
 mod repeatable_query;
@@ -94,6 +95,7 @@ pub fn router(state: AppState) -> Router {
     layers::wrap(
         router
             .merge(docs::routes())
+            .merge(pages::routes())
             .fallback(problem::no_such_route)
             .method_not_allowed_fallback(problem::no_such_method),
         &state,

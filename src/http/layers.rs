@@ -14,6 +14,7 @@ use super::access::{Access, authenticate};
 use super::concurrency_limit::{begin_in_time, take_place};
 use super::limits::check_shape;
 use super::observe::observe;
+use super::pages::show_problems;
 use super::request_id::REQUEST_ID;
 use super::{compression, problem::Problem, state::AppState};
 use crate::memory;
@@ -38,7 +39,10 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         guarded.layer(cors(&state.access))
     };
     let opened = opened.layer(from_fn(give_memory_back));
-    compression::wrap(opened.layer(answer_panics)).layer(from_fn_with_state(state.clone(), observe))
+    let opened = opened
+        .layer(answer_panics)
+        .layer(from_fn_with_state(state.clone(), show_problems));
+    compression::wrap(opened).layer(from_fn_with_state(state.clone(), observe))
 }
 
 /// A larger body, of a request or an answer, leaves more behind in the allocator than a server at rest needs.

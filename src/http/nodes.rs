@@ -86,6 +86,16 @@ pub struct Nodes {
         (status = 503, description = "The database cannot be reached.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn nodes(AxumState(state): AxumState<AppState>, _: NoQuery) -> Result<Json<Nodes>, Problem> {
+    Ok(Json(Nodes {
+        items: listed(&state).await?,
+    }))
+}
+
+/// Returns the nodes with what each runs.
+///
+/// # Errors
+/// Returns a [`Problem`] when the database fails.
+pub async fn listed(state: &AppState) -> Result<Vec<Node>, Problem> {
     let mut running: BTreeMap<String, Vec<ExperimentId>> = BTreeMap::new();
     for (node, id) in state.resources.store.running_by_node().await? {
         running.entry(node).or_default().push(id);
@@ -95,7 +105,7 @@ pub async fn nodes(AxumState(state): AxumState<AppState>, _: NoQuery) -> Result<
         let runs = running.remove(&node.name).unwrap_or_default();
         to_item(node, runs)
     });
-    Ok(Json(Nodes { items: items.collect() }))
+    Ok(items.collect())
 }
 
 fn to_item(node: NodeRecord, running: Vec<ExperimentId>) -> Node {

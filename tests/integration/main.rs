@@ -66,6 +66,7 @@ mod otlp;
 mod outage;
 mod outlook;
 mod overlapping;
+mod pages;
 mod peers;
 mod postgres_connections;
 mod power_limits;

@@ -12,7 +12,7 @@ pub enum Scope {
 
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 /// Files that are part of this program, the same for everybody.
-const PUBLIC_FOLDER: &str = "/docs/";
+const PUBLIC_FOLDERS: [&str; 2] = ["/docs/", "/assets/"];
 /// Nothing is changed by these, though they are asked with a body.
 const ASKED_BY_POST: [&str; 2] = ["/v1/flops", "/v1/compare"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
@@ -29,7 +29,7 @@ pub fn is_for_the_list(method: &Method, path: &str) -> bool {
 /// readers and asks for a submitter when it may change something.
 pub fn scope_of(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if reads && (PUBLIC.contains(&path) || path.starts_with(PUBLIC_FOLDER)) {
+    if reads && (PUBLIC.contains(&path) || PUBLIC_FOLDERS.iter().any(|folder| path.starts_with(folder))) {
         Scope::Public
     } else if FOR_ADMINS.contains(&path) {
         Scope::Needs(Role::Admin)

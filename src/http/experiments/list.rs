@@ -109,7 +109,11 @@ async fn positions(state: &AppState, records: &[Record]) -> HashMap<ExperimentId
     positions.unwrap_or_default()
 }
 
-fn read(Filtered { own, filter }: Filtered<PageParameters>) -> Result<(ListQuery, Fields), Problem> {
+/// Returns what the store is asked for, and which fields are shown.
+///
+/// # Errors
+/// Returns a [`Problem`] that names a parameter which cannot be read.
+pub fn read(Filtered { own, filter }: Filtered<PageParameters>) -> Result<(ListQuery, Fields), Problem> {
     let limit = own.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), read_limit)?;
     let after = own.cursor.as_deref().map(read_cursor::<Cursor>).transpose()?;
     let fields = own.fields.as_deref().map(|fields| Fields::read(fields, "Experiment"));

@@ -1,0 +1,53 @@
+//! Pages for people: HTML of the same values that the API answers as JSON, one view a file, from templates in `templates/`.
+//! Links are relative, so that they hold below whatever prefix a proxy puts before them. Every figure is there without
+//! JavaScript; the one script (`pages/joulemark.js`) only follows what changes.
+
+mod assets;
+mod devices;
+mod experiments;
+mod html;
+mod layout;
+mod now;
+mod number;
+mod problems;
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    middleware::map_response,
+    response::Response,
+    routing::get,
+};
+
+pub use problems::show_problems;
+
+use super::state::AppState;
+
+/// Scripts and styles are files of this program, requests and forms go to this server alone, and no other page may frame
+/// these.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+/// The views, and the files that they load.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(now::now))
+        .route("/experiments", get(experiments::experiments))
+        .route("/assets/{version}/{file}", get(assets::asset))
+        .layer(map_response(guarded))
+}
+
+async fn guarded(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

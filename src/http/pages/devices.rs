@@ -1,0 +1,150 @@
+use std::collections::HashMap;
+
+use joulemark_charts::{Sparkline, Svg, sparkline};
+
+use super::number;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use crate::scheduler::Lease;
+use joulemark_analysis::resample;
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::clock::Monotonic;
+use joulemark_measurement::{DeviceSeries, Window};
+use joulemark_meter::{CpuDevice, GpuDevice, GpuState, HostMeter};
+
+/// How far back the line of a device's power goes.
+const SHOWN_SEC: f64 = 300.0;
+/// Averaged over: finer than the line's pixels would not be seen.
+const STEP_SEC: f64 = 2.0;
+
+/// A device as it is now, in words, with its power of the last minutes as a line.
+pub struct DeviceRow {
+    pub name: String,
+    pub power: String,
+    /// Each further figure that the device tells: what it is, and its value.
+    pub details: Vec<(&'static str, String)>,
+    /// Why it, or its energy, cannot be read.
+    pub problem: Option<String>,
+    pub leased_by: Option<ExperimentId>,
+    pub line: Svg,
+}
+
+/// Returns the GPUs and then the CPU.
+///
+/// # Errors
+/// Returns a [`Problem`] when the meter cannot be looked at, which should not happen.
+pub async fn device_rows(state: &AppState) -> Result<Vec<DeviceRow>, Problem> {
+    let (meter, leases) = (state.resources.meter.clone(), state.scheduler.leases());
+    // Minutes of samples of many boards take a while to go through.
+    let rows = tokio::task::spawn_blocking(move || read(&meter, &leases)).await;
+    rows.map_err(|error| {
+        tracing::error!(%error, "the devices cannot be looked at");
+        Problem::internal()
+    })
+}
+
+fn read(meter: &HostMeter, leases: &HashMap<Lease, ExperimentId>) -> Vec<DeviceRow> {
+    let now = Monotonic::now().as_sec();
+    let window = Window {
+        start_monotonic_sec: now - SHOWN_SEC,
+        end_monotonic_sec: now,
+    };
+    let devices = meter.devices();
+    let uuids: Vec<_> = devices.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+    let series = meter.device_series(&uuids, &window);
+    let (of_gpus, of_zones) = series.split_at(uuids.len().min(series.len()));
+    let gpus = devices.gpus.into_iter().zip(of_gpus).map(|(gpu, series)| {
+        let leased_by = leases.get(&Lease::Gpu(gpu.uuid.clone())).copied();
+        let state = meter.gpu_state(&gpu.uuid).unwrap_or_default();
+        gpu_row(gpu, state, leased_by, line("GPU", &[series], &window))
+    });
+    let packages: Vec<_> = of_zones.iter().filter(|zone| is_package(zone)).collect();
+    let mut rows: Vec<_> = gpus.collect();
+    let leased_by = leases.get(&Lease::Cpu).copied();
+    rows.push(cpu_row(devices.cpu, leased_by, line("CPU", &packages, &window)));
+    rows
+}
+
+/// Parts of a package, and what holds packages, would be counted twice.
+fn is_package(series: &DeviceSeries) -> bool {
+    let zone = series.zone.as_deref().unwrap_or_default();
+    zone.starts_with("package") || zone == "host"
+}
+
+fn gpu_row(gpu: GpuDevice, state: GpuState, leased_by: Option<ExperimentId>, line: Svg) -> DeviceRow {
+    let name = gpu.name.as_deref().unwrap_or("a GPU without a name");
+    let limit = state
+        .power_limit_w
+        .map(|limit| format!(" of {} W", number::plain(limit)));
+    let memory = state.memory_used_bytes.map(|used| {
+        let used = number::bytes(used as f64);
+        match gpu.memory_bytes {
+            Some(all) => format!("{used} of {}", number::bytes(all as f64)),
+            None => used,
+        }
+    });
+    let throttled = state.throttle_reasons.filter(|reasons| !reasons.is_empty());
+    let details = [
+        (
+            "Temperature",
+            state.temperature_c.map(|celsius| format!("{celsius} °C")),
+        ),
+        ("Memory", memory),
+        ("Busy", state.utilisation_percent.map(|percent| format!("{percent} %"))),
+        ("SM clock", state.sm_clock_mhz.map(|mhz| format!("{mhz} MHz"))),
+        ("Clocks lowered by", throttled.map(|reasons| reasons.join(", "))),
+    ];
+    DeviceRow {
+        name: format!("GPU {}: {name}", gpu.index),
+        power: power(gpu.live_power_w) + &limit.unwrap_or_default(),
+        details: details
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect(),
+        problem: state.lost.or(gpu.problem),
+        leased_by,
+        line,
+    }
+}
+
+fn cpu_row(cpu: CpuDevice, leased_by: Option<ExperimentId>, line: Svg) -> DeviceRow {
+    DeviceRow {
+        name: format!("CPU: {}", cpu.model.as_deref().unwrap_or("a CPU without a name")),
+        power: power(cpu.live_power_w),
+        details: vec![("Logical CPUs", cpu.logical_cpus.to_string())],
+        problem: cpu.rapl_problem,
+        leased_by,
+        line,
+    }
+}
+
+fn power(power_w: Option<f64>) -> String {
+    power_w.map_or_else(
+        || number::UNKNOWN.to_owned(),
+        |power_w| format!("{} W", number::plain(power_w)),
+    )
+}
+
+/// Draws the power of what is added up to one device.
+fn line(device: &str, parts: &[&DeviceSeries], window: &Window) -> Svg {
+    let mut sums: Vec<(f64, f64)> = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        let resampled = resample(part, window, STEP_SEC);
+        for (step, point) in resampled.points.iter().enumerate() {
+            let power_w = point.power_w.unwrap_or(f64::NAN);
+            match sums.get_mut(step) {
+                Some((_, sum)) => *sum += power_w,
+                None if place == 0 => sums.push((point.at_monotonic_sec - window.end_monotonic_sec, power_w)),
+                None => {}
+            }
+        }
+    }
+    sparkline(&Sparkline {
+        title: format!("Power of the {device} over the last 5 minutes"),
+        description: "Mean power of each 2 s, in watts.".to_owned(),
+        from_sec: -SHOWN_SEC,
+        to_sec: 0.0,
+        unit: "W".to_owned(),
+        points: sums,
+    })
+}

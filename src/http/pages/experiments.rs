@@ -1,0 +1,128 @@
+use askama::Template;
+use axum::{
+    extract::{Query, State as AxumState},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::html::page;
+use super::layout::Page;
+use super::number;
+use crate::http::access::Caller;
+use crate::http::experiments::filter::Filtered;
+use crate::http::experiments::list::{self, PageParameters};
+use crate::http::problem::Problem;
+use crate::http::repeatable_query;
+use crate::http::state::AppState;
+use joulemark_experiment::State;
+use joulemark_store::{Cursor, Record};
+
+const MAX_BYTES: usize = 8 << 20;
+
+/// Orders, and what they are called.
+const SORTS: [(&str, &str); 4] = [
+    ("-created_at", "newest first"),
+    ("created_at", "oldest first"),
+    ("-finished_at", "last finished first"),
+    ("finished_at", "first finished first"),
+];
+
+/// Experiments that a filter lets through, a page of them.
+#[derive(Template)]
+#[template(path = "experiments.html")]
+struct Experiments {
+    page: Page,
+    asked: Asked,
+    records: Vec<Record>,
+    /// The query of the next page; `None` on the last.
+    next: Option<String>,
+    sorts: [(&'static str, &'static str); 4],
+    states: [State; 8],
+}
+
+/// The filter as it was asked for: the form shows it, and links carry it on.
+struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    fn value(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(asked, _)| asked == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.value(name) == value
+    }
+
+    fn labels(&self) -> String {
+        let labels = self.0.iter().filter(|(name, _)| name == "label");
+        labels.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the query of the page from `cursor` on.
+    fn from_cursor(&self, cursor: &Cursor) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(name, _)| name != "cursor"));
+        query.append_pair("cursor", &cursor.to_string()).finish()
+    }
+}
+
+/// Lists experiments by the filter in the query, which is the API's: what a form leaves empty is not asked for, several labels
+/// are separated by commas, and a day is its first moment.
+pub async fn experiments(
+    AxumState(state): AxumState<AppState>,
+    Query(pairs): Query<Vec<(String, String)>>,
+    caller: Caller,
+    shown_in: Page,
+) -> Result<Response, Problem> {
+    let asked = Asked(pairs.into_iter().flat_map(tidied).collect());
+    let parameters = repeatable_query::read::<Filtered<PageParameters>>(asked.0.clone())?;
+    let (query, _) = list::read(parameters)?;
+    let store = state.resources.store.on_behalf_of(&caller.held_as());
+    let listed = store.list(&query, MAX_BYTES).await?;
+    let last = listed.records.last().filter(|_| listed.more);
+    let next = last.map(|record| asked.from_cursor(&Cursor::at(record, query.order)));
+    let view = Experiments {
+        page: shown_in,
+        records: listed.records,
+        next,
+        asked,
+        sorts: SORTS,
+        states: State::ALL,
+    };
+    page(StatusCode::OK, &view)
+}
+
+/// Returns what a field of the form asks for; nothing where it is empty.
+fn tidied((name, value): (String, String)) -> Vec<(String, String)> {
+    let value = value.trim();
+    let is_day = value.len() == 10 && value.parse::<jiff::civil::Date>().is_ok();
+    match name.as_str() {
+        _ if value.is_empty() => Vec::new(),
+        "label" => {
+            let labels = value.split(',').map(str::trim).filter(|label| !label.is_empty());
+            labels.map(|label| (name.clone(), label.to_owned())).collect()
+        }
+        "created_after" | "created_before" if is_day => vec![(name, format!("{value}T00:00:00Z"))],
+        _ => vec![(name, value.to_owned())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_s_empty_fields_ask_for_nothing_and_its_days_are_times() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(tidied(pair("state", " ")), []);
+        assert_eq!(
+            tidied(pair("label", "team=nlp, run=2,")),
+            [pair("label", "team=nlp"), pair("label", "run=2")]
+        );
+        assert_eq!(
+            tidied(pair("created_after", "2026-01-31")),
+            [pair("created_after", "2026-01-31T00:00:00Z")]
+        );
+        assert_eq!(tidied(pair("model", " a ")), [pair("model", "a")]);
+    }
+}

@@ -1,0 +1,26 @@
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+
+use crate::http::problem::Problem;
+
+/// Answers with a view. It is made anew for each request, and kept by nobody: what it shows depends on who asks.
+///
+/// # Errors
+/// Returns a [`Problem`] when the template fails, which none does whose values can be written.
+pub fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
+    let html = template.render().map_err(|error| {
+        tracing::error!(%error, "a page cannot be written");
+        Problem::internal()
+    })?;
+    let mut response = (status, html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

@@ -1,0 +1,175 @@
+use askama::Template;
+use axum::{
+    extract::State as AxumState,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::Response,
+};
+
+use super::devices::{DeviceRow, device_rows};
+use super::html::page;
+use super::layout::Page;
+use super::number;
+use super::problems::accepts_html;
+use crate::http::access::Caller;
+use crate::http::nodes::{Node, listed};
+use crate::http::problem::{self, Problem};
+use crate::http::state::AppState;
+use crate::progress::Progress;
+use joulemark_experiment::{ExperimentId, State};
+use joulemark_meter::Finding;
+use joulemark_store::{ListOrder, ListQuery, Record};
+
+/// Of the queue; the list of experiments has the rest.
+const QUEUED_SHOWN: usize = 20;
+const FINISHED_SHOWN: u32 = 5;
+const MAX_BYTES: usize = 4 << 20;
+
+/// What the host does at this moment.
+#[derive(Template)]
+#[template(path = "now.html")]
+struct Now {
+    page: Page,
+    devices: Vec<DeviceRow>,
+    /// Sources of energy that do not work, and the fix.
+    problems: Vec<Finding>,
+    running: Vec<RunningRow>,
+    queued: Vec<QueuedRow>,
+    queued_in_all: usize,
+    finished: Vec<Record>,
+    /// Empty where this server is the only one.
+    nodes: Vec<Node>,
+}
+
+/// An experiment that runs, on whichever node.
+struct RunningRow {
+    record: Record,
+    /// `None` of another node's.
+    progress: Option<Progress>,
+    may_cancel: bool,
+}
+
+impl RunningRow {
+    fn phase(&self) -> String {
+        let state = self.record.state.as_str().replace('_', " ");
+        match &self.progress {
+            Some(Progress {
+                cycle: Some(cycle),
+                num_cycles,
+                ..
+            }) => format!("{state}, cycle {} of {num_cycles}", cycle + 1),
+            _ => state,
+        }
+    }
+
+    fn tokens_per_second(&self) -> String {
+        let tokens = self.progress.as_ref().and_then(|progress| progress.tokens_per_second);
+        tokens.map_or_else(|| "–".to_owned(), number::plain)
+    }
+
+    fn power(&self) -> String {
+        let power_w = self.progress.as_ref().and_then(|progress| progress.power_w);
+        power_w.map_or_else(
+            || number::UNKNOWN.to_owned(),
+            |power_w| format!("{} W", number::plain(power_w)),
+        )
+    }
+
+    fn left(&self) -> String {
+        let eta_sec = self.progress.as_ref().and_then(|progress| progress.eta_sec);
+        eta_sec.map_or_else(|| "–".to_owned(), number::duration)
+    }
+}
+
+/// An experiment that waits.
+struct QueuedRow {
+    position: u64,
+    record: Record,
+    /// For what it waits, in a sentence.
+    why: String,
+    may_cancel: bool,
+}
+
+/// Shows the devices, what runs, what waits and why. Who asks for JSON is told where the API is.
+pub async fn now(
+    AxumState(state): AxumState<AppState>,
+    uri: Uri,
+    headers: HeaderMap,
+    caller: Caller,
+    shown_in: Page,
+) -> Result<Response, Problem> {
+    if !is_for_people(&headers) {
+        return Err(problem::no_such_route(uri).await);
+    }
+    let findings = state.resources.meter.devices().findings.into_iter();
+    let problems = findings.filter(|finding| !finding.works);
+    let queue = queued(&state, &caller).await?;
+    let nodes = listed(&state).await?;
+    let view = Now {
+        problems: problems.collect(),
+        devices: device_rows(&state).await?,
+        running: running(&state, &caller).await?,
+        queued: queue.0,
+        queued_in_all: queue.1,
+        finished: finished(&state, &caller).await?,
+        nodes: if nodes.len() > 1 { nodes } else { Vec::new() },
+        page: shown_in,
+    };
+    page(StatusCode::OK, &view)
+}
+
+/// The API has nothing at the root: only who names JSON, and not HTML, is told so.
+fn is_for_people(headers: &HeaderMap) -> bool {
+    let named = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepts_html(headers) || !named.is_some_and(|named| named.contains("json"))
+}
+
+async fn running(state: &AppState, caller: &Caller) -> Result<Vec<RunningRow>, Problem> {
+    let mut rows = Vec::new();
+    for (_, id) in state.resources.store.running_by_node().await? {
+        let Some(record) = state.resources.store.get(id).await? else {
+            continue;
+        };
+        rows.push(RunningRow {
+            progress: state.scheduler.progress(id).filter(|_| !record.state.is_finished()),
+            may_cancel: caller.may_change(record.submitter.as_deref()),
+            record,
+        });
+    }
+    Ok(rows)
+}
+
+/// Returns the first that wait, in the order in which they would start, and how many wait in all.
+async fn queued(state: &AppState, caller: &Caller) -> Result<(Vec<QueuedRow>, usize), Problem> {
+    let positions = state.scheduler.positions().await?;
+    let in_all = positions.len();
+    let mut first: Vec<(ExperimentId, u64)> = positions.into_iter().collect();
+    first.sort_by_key(|(_, position)| *position);
+    first.truncate(QUEUED_SHOWN);
+    let mut rows = Vec::new();
+    for (id, position) in first {
+        let Some(record) = state.resources.store.get(id).await? else {
+            continue;
+        };
+        if record.state != State::Queued {
+            continue;
+        }
+        let standing = state.scheduler.standing(id, &record.spec).await?;
+        rows.push(QueuedRow {
+            position,
+            why: standing.wait.message,
+            may_cancel: caller.may_change(record.submitter.as_deref()),
+            record,
+        });
+    }
+    Ok((rows, in_all))
+}
+
+async fn finished(state: &AppState, caller: &Caller) -> Result<Vec<Record>, Problem> {
+    let query = ListQuery {
+        order: ListOrder::LastFinishedFirst,
+        limit: FINISHED_SHOWN,
+        ..ListQuery::default()
+    };
+    let store = state.resources.store.on_behalf_of(&caller.held_as());
+    Ok(store.list(&query, MAX_BYTES).await?.records)
+}

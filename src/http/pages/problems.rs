@@ -1,0 +1,133 @@
+use askama::Template;
+use axum::{
+    body::to_bytes,
+    extract::{FromRequestParts as _, Request, State as AxumState},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use serde_json::Value;
+
+use super::guarded;
+use super::html::page;
+use super::layout::Page;
+use crate::http::state::AppState;
+
+/// More than any problem document has.
+const MAX_BYTES: usize = 1 << 20;
+
+/// What is asked for by programs, whatever they accept.
+const FOR_PROGRAMS: [&str; 7] = [
+    "/v1",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/docs",
+    "/assets",
+];
+
+/// Tells whether a request is a person's with a browser: a path outside the API, and HTML is accepted.
+pub fn is_of_a_person(path: &str, headers: &HeaderMap) -> bool {
+    let is_below = |folder: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    !FOR_PROGRAMS.into_iter().any(is_below) && accepts_html(headers)
+}
+
+/// Tells whether HTML is named among what the client accepts, as every browser does.
+pub fn accepts_html(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter();
+    let mut texts = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
+    texts.any(|text| {
+        text.split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+    })
+}
+
+/// Has who uses a browser read in a page what programs are told by a problem document, whichever layer refused.
+pub async fn show_problems(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
+    if !is_of_a_person(request.uri().path(), request.headers()) {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let Ok(page) = Page::from_request_parts(&mut parts, &state).await;
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    if !is_problem {
+        return response;
+    }
+    guarded(as_page(page, response).await).await
+}
+
+/// A refusal, in words.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    page: Page,
+    status: u16,
+    title: String,
+    detail: String,
+    /// Each bad field or parameter with what is wrong and what is accepted.
+    errors: Vec<(String, String)>,
+}
+
+async fn as_page(shown_in: Page, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let document = match to_bytes(body, MAX_BYTES).await {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        Err(_) => Value::Null,
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let errors = document["errors"].as_array().into_iter().flatten();
+    let template = ProblemPage {
+        page: shown_in,
+        status: parts.status.as_u16(),
+        title: text(&document["title"]),
+        detail: text(&document["detail"]),
+        errors: errors
+            .map(|error| (text(&error["pointer"]), text(&error["detail"])))
+            .collect(),
+    };
+    let mut shown = match page(parts.status, &template) {
+        Ok(shown) => shown,
+        Err(problem) => problem.into_response(),
+    };
+    for name in [header::RETRY_AFTER, header::WWW_AUTHENTICATE, header::ALLOW] {
+        if let Some(value) = parts.headers.get(&name) {
+            shown.headers_mut().insert(name, value.clone());
+        }
+    }
+    shown.extensions_mut().extend(parts.extensions);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_who_accepts_html_outside_the_api() {
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (path, accept, is_person) in [
+            ("/", browser, true),
+            ("/experiments/x", browser, true),
+            ("/v1/experiments", browser, false),
+            ("/v1x", browser, true),
+            ("/docs/", browser, false),
+            ("/", "*/*", false),
+            ("/", "application/json", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            assert_eq!(is_of_a_person(path, &headers), is_person, "{path} {accept}");
+        }
+    }
+}
