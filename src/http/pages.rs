@@ -3,20 +3,25 @@
 //! JavaScript; the one script (`pages/joulemark.js`) only follows what changes.
 
 mod assets;
+mod compare;
 mod devices;
 mod experiments;
 mod html;
 mod layout;
+mod metric_choice;
 mod now;
 mod number;
 mod problems;
+mod sweep;
+mod sweep_words;
+mod sweeps;
 
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
     middleware::map_response,
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 
 pub use problems::show_problems;
@@ -41,6 +46,10 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .route("/compare", get(compare::compare))
+        .route("/sweeps", get(sweeps::sweeps))
+        .route("/sweeps/{id}", get(sweep::sweep))
+        .route("/sweeps/{id}/cancel", post(sweep::cancel))
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))
 }

@@ -66,7 +66,10 @@ impl Repeat {
             .map(|(name, default)| (name.to_owned(), default))
             .collect();
         fields.retain(|name, value| !value.is_null() && defaults.get(name) != Some(value));
-        if let (Some(decoder), decoders) = (fields.get_mut("decoder").and_then(Value::as_object_mut), DecoderRequest::defaults()) {
+        if let (Some(decoder), decoders) = (
+            fields.get_mut("decoder").and_then(Value::as_object_mut),
+            DecoderRequest::defaults(),
+        ) {
             decoder.retain(|name, value| !decoders.contains(&(name.as_str(), value.clone())));
         }
         fields.retain(|_, value| value.as_object().is_none_or(|object| !object.is_empty()));
@@ -273,7 +276,10 @@ mod tests {
         let defaults = ExperimentRequest::defaults().into_iter();
         let fields = defaults.map(|(name, default)| (name.to_owned(), default));
         shown.as_object_mut().unwrap().extend(fields);
-        shown.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+        shown
+            .as_object_mut()
+            .unwrap()
+            .extend(asked.as_object().unwrap().clone());
         let short = Value::from(Repeat::of(&shown).unwrap().without_defaults());
         assert_eq!(short, asked);
         assert_eq!(filled(&short), filled(&asked));

@@ -21,7 +21,7 @@ use self::rows::{LeftOut, Note, Row, left_out, notes, rows};
 use self::sources::{Shown, sources};
 use super::html::page;
 use super::layout::Page;
-use super::metric_choice::{MetricChoice, metric_choices};
+use super::metric_choice::{MetricChoices, metric_choices};
 use super::number;
 use crate::http::access::Caller;
 use crate::http::experiments::compare::answer;
@@ -42,7 +42,7 @@ struct Compare {
     page: Page,
     asked: Asked,
     problems: Vec<FieldProblem>,
-    metrics: Vec<MetricChoice>,
+    metrics: MetricChoices,
     /// Empty beside a comparison.
     choices: Vec<Record>,
     compared: Option<Compared>,

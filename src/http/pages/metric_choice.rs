@@ -1,4 +1,5 @@
 use joulemark_analysis::comparison::comparable_metrics;
+use joulemark_analysis::metrics::Metric;
 
 /// A metric to be ticked in a form.
 pub struct MetricChoice {
@@ -7,12 +8,21 @@ pub struct MetricChoice {
     pub is_chosen: bool,
 }
 
-/// Returns the metrics that a comparison takes, those that are chosen already marked.
-pub fn metric_choices(chosen: &[String]) -> Vec<MetricChoice> {
-    let choice = |metric: &'static joulemark_analysis::metrics::Metric| MetricChoice {
+/// The metrics that a comparison takes.
+pub struct MetricChoices {
+    pub items: Vec<MetricChoice>,
+    pub has_chosen: bool,
+}
+
+/// Returns the metrics, those that are chosen already marked.
+pub fn metric_choices(chosen: &[String]) -> MetricChoices {
+    let choice = |metric: &'static Metric| MetricChoice {
         name: metric.name,
         unit: metric.unit,
         is_chosen: chosen.iter().any(|name| name == metric.name),
     };
-    comparable_metrics().map(choice).collect()
+    MetricChoices {
+        items: comparable_metrics().map(choice).collect(),
+        has_chosen: !chosen.is_empty(),
+    }
 }

@@ -11,7 +11,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Redirect, Response},
 };
-use joulemark_charts::Svg;
 
 use self::again::{Again, again};
 use self::along::{AxisView, axis_views};
@@ -21,9 +20,9 @@ use self::table::{Column, RowView, columns, row_views};
 use self::under_way::{UnderWay, under_way};
 use super::html::page;
 use super::layout::Page;
-use super::metric_choice::{MetricChoice, metric_choices};
+use super::metric_choice::{MetricChoices, metric_choices};
 use super::number;
-use super::sweep_words::{axes_in_words, done, progress_in_words, state_of};
+use super::sweep_words as words;
 use crate::http::access::Caller;
 use crate::http::extract::IdPath;
 use crate::http::problem::Problem;
@@ -52,7 +51,7 @@ struct View {
     axes: Vec<AxisView>,
     columns: Vec<Column>,
     rows: Vec<RowView>,
-    metrics: Vec<MetricChoice>,
+    metrics: MetricChoices,
     /// The metrics that were asked for, as the API's parameter has them; empty for the usual ones.
     asked: String,
     again: Option<Again>,

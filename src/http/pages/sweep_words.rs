@@ -26,7 +26,9 @@ pub fn axes_in_words(axes: &Map<String, Value>) -> String {
 
 /// Returns the values of a point: "power_limit_w 150, batch_size 4".
 pub fn point_in_words(values: &Map<String, Value>) -> String {
-    let each = values.iter().map(|(axis, value)| format!("{axis} {}", value_in_words(value)));
+    let each = values
+        .iter()
+        .map(|(axis, value)| format!("{axis} {}", value_in_words(value)));
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -85,11 +87,17 @@ mod tests {
         assert_eq!(words, "power_limit_w: 100, 150, 200; engine: a, none");
         let long: Vec<u32> = (1..=20).collect();
         let axes = json!({"batch_size": long});
-        assert_eq!(axes_in_words(axes.as_object().unwrap()), "batch_size: 1 to 20, 20 values");
+        assert_eq!(
+            axes_in_words(axes.as_object().unwrap()),
+            "batch_size: 1 to 20, 20 values"
+        );
         assert_eq!(axes_in_words(&Map::new()), "one point");
         let point = json!({"power_limit_w": 100, "model_name": "é".repeat(80)});
         let words = point_in_words(point.as_object().unwrap());
-        assert!(words.starts_with("power_limit_w 100, model_name é") && words.ends_with('…'), "{words}");
+        assert!(
+            words.starts_with("power_limit_w 100, model_name é") && words.ends_with('…'),
+            "{words}"
+        );
     }
 
     #[test]
@@ -102,6 +110,9 @@ mod tests {
             failed: 2,
             cancelled: 0,
         };
-        assert_eq!(progress_in_words(&progress), "6 of 9 done, 2 failed, 1 running, 2 waiting");
+        assert_eq!(
+            progress_in_words(&progress),
+            "6 of 9 done, 2 failed, 1 running, 2 waiting"
+        );
     }
 }

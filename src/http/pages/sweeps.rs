@@ -4,7 +4,7 @@ use axum::{Json, extract::State as AxumState, http::StatusCode, response::Respon
 use super::html::page;
 use super::layout::Page;
 use super::number;
-use super::sweep_words::{axes_in_words, progress_in_words, state_of};
+use super::sweep_words as words;
 use crate::http::problem::Problem;
 use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::state::AppState;

@@ -107,7 +107,12 @@ fn one(comparison: &Value, names: &Names<'_>) -> String {
 fn sentence(comparison: &Value, names: &Names<'_>) -> String {
     let candidate = names.letter(word(comparison, "candidate"));
     let interval = comparison["ci_low"].as_f64().zip(comparison["ci_high"].as_f64());
-    in_words(word(comparison, "metric"), &candidate, comparison["ratio"].as_f64(), interval)
+    in_words(
+        word(comparison, "metric"),
+        &candidate,
+        comparison["ratio"].as_f64(),
+        interval,
+    )
 }
 
 /// Returns each note once, with the metrics that it is of.

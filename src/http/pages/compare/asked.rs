@@ -53,7 +53,10 @@ impl Asked {
         }
         if !self.force.is_empty() {
             let force = self.force.parse::<bool>();
-            document.insert("force".to_owned(), force.map_or_else(|_| json!(self.force), Value::from));
+            document.insert(
+                "force".to_owned(),
+                force.map_or_else(|_| json!(self.force), Value::from),
+            );
         }
         document.into()
     }
@@ -138,13 +141,21 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Asked {
-        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Asked::read(pairs.collect()).unwrap()
     }
 
     #[test]
     fn checkboxes_and_a_list_with_commas_ask_for_the_same() {
-        let by_boxes = read(&[("ids", "a"), ("ids", "b/0"), ("ids", " "), ("margin", ""), ("metrics", "")]);
+        let by_boxes = read(&[
+            ("ids", "a"),
+            ("ids", "b/0"),
+            ("ids", " "),
+            ("margin", ""),
+            ("metrics", ""),
+        ]);
         let by_list = read(&[("ids", "a, b/0,")]);
         assert_eq!(by_boxes, by_list);
         assert_eq!(by_list.document(), json!({"ids": ["a", "b/0"]}));
@@ -152,11 +163,20 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_left_for_the_api_to_refuse() {
-        let asked = read(&[("ids", "a,b"), ("margin", "wide"), ("force", "yes"), ("metrics", "x"), ("metrics", "y")]);
+        let asked = read(&[
+            ("ids", "a,b"),
+            ("margin", "wide"),
+            ("force", "yes"),
+            ("metrics", "x"),
+            ("metrics", "y"),
+        ]);
         let expected = json!({"ids": ["a", "b"], "metrics": ["x", "y"], "margin": "wide", "force": "yes"});
         assert_eq!(asked.document(), expected);
         let good = read(&[("ids", "a,b"), ("margin", "0.05"), ("force", "true")]);
-        assert_eq!(good.document(), json!({"ids": ["a", "b"], "margin": 0.05, "force": true}));
+        assert_eq!(
+            good.document(),
+            json!({"ids": ["a", "b"], "margin": 0.05, "force": true})
+        );
         assert!(good.is_forced() && !asked.is_forced());
     }
 
@@ -173,7 +193,11 @@ mod tests {
     fn an_unknown_parameter_is_named() {
         let problem = Asked::read(vec![("id".to_owned(), "a".to_owned())]).unwrap_err();
         assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (400, "id"));
-        assert!(problem.detail.contains("ids, metrics, margin, force"), "{}", problem.detail);
+        assert!(
+            problem.detail.contains("ids, metrics, margin, force"),
+            "{}",
+            problem.detail
+        );
     }
 
     #[test]

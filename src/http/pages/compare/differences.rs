@@ -10,7 +10,14 @@ const MAX_CHARS: usize = 100;
 const MISSING: &str = "–";
 
 /// The parts of a manifest that decide a result.
-const PARTS: [&str; 6] = ["experiment", "prompts", "model", "machine", "conditions", "capabilities"];
+const PARTS: [&str; 6] = [
+    "experiment",
+    "prompts",
+    "model",
+    "machine",
+    "conditions",
+    "capabilities",
+];
 /// Names, and what is another at every moment.
 const PASSED_OVER: [&str; 5] = [
     "experiment.config_name",
@@ -21,7 +28,13 @@ const PASSED_OVER: [&str; 5] = [
 ];
 const MOMENTARY: [&str; 2] = [".sm_clock_mhz", ".memory_clock_mhz"];
 /// Of each rank's load: what was chosen there. Of rank 0 alone, as the others are loaded alike.
-const OF_LOAD: [&str; 5] = ["device", "activation_dtype", "max_sequence_tokens", "eos", "paged_cache_tokens"];
+const OF_LOAD: [&str; 5] = [
+    "device",
+    "activation_dtype",
+    "max_sequence_tokens",
+    "eos",
+    "paged_cache_tokens",
+];
 
 /// Each setting of a result by its place in the manifest, such as `experiment.batch_size`.
 pub type Settings = BTreeMap<String, String>;
@@ -145,6 +158,9 @@ mod tests {
         let long = settings(&json!({"experiment": {"a": "é".repeat(200), "b": ["x", 1], "c": null, "d": []}}));
         assert_eq!(long["experiment.a"].chars().count(), MAX_CHARS + 1);
         assert_eq!(long["experiment.b"], "x, 1");
-        assert_eq!((long["experiment.c"].as_str(), long["experiment.d"].as_str()), ("none", "none"));
+        assert_eq!(
+            (long["experiment.c"].as_str(), long["experiment.d"].as_str()),
+            ("none", "none")
+        );
     }
 }

@@ -9,7 +9,11 @@ use joulemark_experiment::comparison::{Comparison, ComparisonAnswer};
 /// Draws the ratios: of one candidate all metrics together, of several a forest a metric, so that the candidates stand beneath
 /// each other.
 pub fn forests(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Svg> {
-    let mut candidates: Vec<&str> = answer.comparisons.iter().map(|known| known.candidate.as_str()).collect();
+    let mut candidates: Vec<&str> = answer
+        .comparisons
+        .iter()
+        .map(|known| known.candidate.as_str())
+        .collect();
     candidates.dedup();
     if let [only] = candidates[..] {
         let title = format!("{} against {}", letter_of(results, only), baseline(results));
@@ -56,7 +60,9 @@ fn row(comparison: &Comparison, label: String) -> ForestRow {
         label,
         ratio: comparison.ratio,
         interval: comparison.ci_low.zip(comparison.ci_high),
-        verdict: comparison.verdict.map_or_else(String::new, |found| verdict(found).to_owned()),
+        verdict: comparison
+            .verdict
+            .map_or_else(String::new, |found| verdict(found).to_owned()),
     }
 }
 

@@ -157,7 +157,9 @@ fn summed(devices: &[DeviceSeries]) -> Vec<(f64, f64)> {
     };
     // A point stands for the time since the one before it.
     let power_at = |series: &DeviceSeries, at: f64| {
-        let place = series.points.partition_point(|point| point.at_monotonic_sec < at - SAME_SEC);
+        let place = series
+            .points
+            .partition_point(|point| point.at_monotonic_sec < at - SAME_SEC);
         let point = series.points.get(place);
         point.and_then(|point| point.power_w).unwrap_or(f64::NAN)
     };
@@ -197,7 +199,11 @@ mod tests {
             end_monotonic_sec: 110.0,
         };
         let all = vec![
-            series(Some("a"), None, &[(101.0, Some(10.0)), (104.0, Some(20.0)), (110.0, Some(30.0))]),
+            series(
+                Some("a"),
+                None,
+                &[(101.0, Some(10.0)), (104.0, Some(20.0)), (110.0, Some(30.0))],
+            ),
             series(Some("b"), None, &[(102.0, Some(1.0)), (104.0, Some(2.0))]),
             series(None, Some("package-0"), &[(104.0, Some(50.0))]),
             series(None, Some("core"), &[(104.0, Some(40.0))]),

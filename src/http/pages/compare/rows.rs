@@ -72,7 +72,9 @@ pub fn rows(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Row> {
             baseline: number::plain(comparison.baseline_mean),
             candidate: number::plain(comparison.candidate_mean),
             n: format!("{} and {}", comparison.n_baseline, comparison.n_candidate),
-            p: comparison.p_adjusted.map_or_else(|| number::UNKNOWN.to_owned(), p_value),
+            p: comparison
+                .p_adjusted
+                .map_or_else(|| number::UNKNOWN.to_owned(), p_value),
             test: match comparison.test {
                 Some(ComparisonTest::Welch) => "Welch's t",
                 Some(ComparisonTest::PairedT) => "t over pairs",
@@ -111,10 +113,16 @@ pub fn left_out(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<LeftOut> {
 fn advice(reason: &str) -> (&'static str, bool) {
     let begins = |with: &[&str]| with.iter().any(|with| reason.starts_with(with));
     if begins(&["the baseline's cannot", "the candidate's cannot"]) {
-        return ("Its page says why the figure is missing. Compare another metric, or run it again.", false);
+        return (
+            "Its page says why the figure is missing. Compare another metric, or run it again.",
+            false,
+        );
     }
     if begins(&["the prompts may be others"]) {
-        return ("Have somebody compare them who may see both prompts: an admin, or who submitted them.", true);
+        return (
+            "Have somebody compare them who may see both prompts: an admin, or who submitted them.",
+            true,
+        );
     }
     if begins(&["another boundary", "another kind of source"]) {
         return ("Run both on the same host with the same sources of energy.", true);
@@ -126,7 +134,10 @@ fn advice(reason: &str) -> (&'static str, bool) {
 pub fn notes(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Note> {
     let each = answer.comparisons.iter().flat_map(|comparison| {
         let (metric, candidate) = (comparison.metric.as_str(), comparison.candidate.as_str());
-        comparison.notes.iter().map(move |note| (metric, candidate, note.as_str()))
+        comparison
+            .notes
+            .iter()
+            .map(move |note| (metric, candidate, note.as_str()))
     });
     let compared = |candidate: &str| {
         let of_candidate = answer.comparisons.iter().filter(|known| known.candidate == candidate);
@@ -177,9 +188,15 @@ mod tests {
             reason: reason.to_owned(),
         };
         ComparisonAnswer {
-            comparisons: vec![comparison("mean_tpot_ms", &["of all", "of one"]), comparison("mean_ttft_ms", &["of all"])],
+            comparisons: vec![
+                comparison("mean_tpot_ms", &["of all", "of one"]),
+                comparison("mean_ttft_ms", &["of all"]),
+            ],
             not_compared: vec![
-                not("output_throughput", "other prompts: p in the baseline, q in the candidate"),
+                not(
+                    "output_throughput",
+                    "other prompts: p in the baseline, q in the candidate",
+                ),
                 not("goodput", "other prompts: p in the baseline, q in the candidate"),
                 not("tokens_per_joule", "the candidate's cannot be taken: it is null"),
             ],
@@ -189,8 +206,14 @@ mod tests {
     #[test]
     fn a_row_has_the_figures_of_the_answer_and_the_words_of_the_command_line() {
         let rows = rows(&answer(), &[]);
-        assert_eq!((rows[0].ratio.as_str(), rows[0].p.as_str(), rows[0].n.as_str()), ("4.00 ± 0.10", "below 0.0001", "6 and 5"));
-        assert_eq!(rows[0].said, "y needs 300 % more time for each further token: between 290 and 310 %");
+        assert_eq!(
+            (rows[0].ratio.as_str(), rows[0].p.as_str(), rows[0].n.as_str()),
+            ("4.00 ± 0.10", "below 0.0001", "6 and 5")
+        );
+        assert_eq!(
+            rows[0].said,
+            "y needs 300 % more time for each further token: between 290 and 310 %"
+        );
         assert_eq!((rows[0].verdict, rows[0].test), (Some("worse"), "Welch's t"));
     }
 
@@ -198,14 +221,20 @@ mod tests {
     fn what_is_left_out_says_what_to_do_and_whether_force_helps() {
         let left_out = left_out(&answer(), &[]);
         assert_eq!(left_out.len(), 2);
-        assert_eq!((left_out[0].metrics.as_str(), left_out[0].can_be_forced), ("output_throughput, goodput", true));
+        assert_eq!(
+            (left_out[0].metrics.as_str(), left_out[0].can_be_forced),
+            ("output_throughput, goodput", true)
+        );
         assert!(!left_out[1].can_be_forced && left_out[1].advice.contains("another metric"));
     }
 
     #[test]
     fn a_note_of_every_metric_names_none() {
         let notes = notes(&answer(), &[]);
-        let shown: Vec<_> = notes.iter().map(|note| (note.metrics.as_str(), note.text.as_str())).collect();
+        let shown: Vec<_> = notes
+            .iter()
+            .map(|note| (note.metrics.as_str(), note.text.as_str()))
+            .collect();
         assert_eq!(shown, [("", "of all"), ("mean_tpot_ms", "of one")]);
     }
 }

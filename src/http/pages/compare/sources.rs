@@ -48,11 +48,7 @@ pub async fn sources((state, caller): (&AppState, &Caller), ids: &[String]) -> R
     Ok(all)
 }
 
-async fn source(
-    (state, caller): (&AppState, &Caller),
-    named: Named,
-    letter: String,
-) -> Result<Option<Shown>, Problem> {
+async fn source((state, caller): (&AppState, &Caller), named: Named, letter: String) -> Result<Option<Shown>, Problem> {
     let store = &state.resources.store;
     let (experiment, point) = match named {
         Named::Experiment(id) => (Some(id), None),

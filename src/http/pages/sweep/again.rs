@@ -80,7 +80,9 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
     let is_of_axis = |name: &str| asked.axes.keys().any(|axis| axis.split('.').next() == Some(name));
     // What follows from an axis' value is another at each point, and is filled in anew.
     base.retain(|name, value| {
-        let same = others.iter().all(|other| other.experiment.get(name) == first.experiment.get(name));
+        let same = others
+            .iter()
+            .all(|other| other.experiment.get(name) == first.experiment.get(name));
         same || is_of_axis(name) || (name == "labels" && value.is_object())
     });
     if let Some(labels) = base.get_mut("labels").and_then(Value::as_object_mut) {
@@ -89,11 +91,16 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
     base.retain(|_, value| value.as_object().is_none_or(|object| !object.is_empty()));
     let missing = first.withheld_prompts + first.dropped_prompts;
     if missing > 0 {
-        notes.push(format!("{missing} prompts are not shown to you, or were dropped: put them into base.prompts."));
+        notes.push(format!(
+            "{missing} prompts are not shown to you, or were dropped: put them into base.prompts."
+        ));
     }
     for name in ["prompts", "prompt_lines"] {
         let texts = base.get(name).and_then(Value::as_array);
-        if let Some(count) = texts.filter(|texts| json!(texts).to_string().len() > MAX_PROMPT_BYTES).map(Vec::len) {
+        if let Some(count) = texts
+            .filter(|texts| json!(texts).to_string().len() > MAX_PROMPT_BYTES)
+            .map(Vec::len)
+        {
             base.remove(name);
             notes.push(format!(
                 "{count} texts of base.{name} are left out here, since they are long: the manifest of any run has them."
@@ -105,14 +112,17 @@ fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<S
         values.any(|value| value.get("texts").is_some_and(Value::is_number))
     });
     if has_hidden_axis {
-        notes.push("The texts of an axis are not kept with the sweep: put them in the place of their number.".to_owned());
+        notes.push(
+            "The texts of an axis are not kept with the sweep: put them in the place of their number.".to_owned(),
+        );
     }
     let mut request: Map<String, Value> = Map::new();
     request.insert("base".to_owned(), base.into());
     let asked = serde_json::to_value(asked).ok()?;
-    let unlike_default = asked.as_object()?.iter().filter(|(name, value)| {
-        *name != "base" && !is_default(name, value)
-    });
+    let unlike_default = asked
+        .as_object()?
+        .iter()
+        .filter(|(name, value)| *name != "base" && !is_default(name, value));
     request.extend(unlike_default.map(|(name, value)| (name.clone(), value.clone())));
     Some((request.into(), notes))
 }
@@ -149,8 +159,12 @@ mod tests {
     use super::*;
 
     fn experiment(fields: Value) -> Repeat {
-        let mut shown = json!({"id": "x", "state": "completed", "created_at": "t", "model_name": "m", "prompts": ["a"]});
-        shown.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let mut shown =
+            json!({"id": "x", "state": "completed", "created_at": "t", "model_name": "m", "prompts": ["a"]});
+        shown
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         Repeat::of(&shown).unwrap()
     }
 
@@ -162,8 +176,10 @@ mod tests {
     fn the_request_has_what_all_share_and_neither_what_follows_from_an_axis_nor_the_sweep_s_labels() {
         let of = |limit: u32, gpus: &str| {
             let labels = json!({"sweep": "s", "sweep_point": limit.to_string(), "team": "nlp"});
-            experiment(json!({"power_limit_w": limit, "gpus": [gpus], "labels": labels, "batch_size": 3,
-                "decoder": {"temperature": 0.7, "top_k": 5}}))
+            experiment(
+                json!({"power_limit_w": limit, "gpus": [gpus], "labels": labels, "batch_size": 3,
+                "decoder": {"temperature": 0.7, "top_k": 5}}),
+            )
         };
         let sweep = asked(&json!({"base": {}, "repeats": 3,
             "axes": {"power_limit_w": [150, 200], "decoder.temperature": [0.7]}}));
@@ -179,15 +195,25 @@ mod tests {
         let withheld = experiment(json!({"prompts": [], "prompts_withheld": 7}));
         let sweep = asked(&json!({"base": {}, "axes": {"prompts": [["a"], ["b"]]}})).without_texts();
         let (_, notes) = request(&sweep, &[withheld]).unwrap();
-        assert!(notes[0].starts_with("7 prompts") && notes[1].contains("an axis"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("7 prompts") && notes[1].contains("an axis"),
+            "{notes:?}"
+        );
         let long = experiment(json!({"prompts": ["x".repeat(MAX_PROMPT_BYTES)]}));
         let (request, notes) = request(&asked(&json!({"base": {}})), &[long]).unwrap();
-        assert!(notes[0].contains("1 texts") && request["base"].get("prompts").is_none(), "{notes:?}");
+        assert!(
+            notes[0].contains("1 texts") && request["base"].get("prompts").is_none(),
+            "{notes:?}"
+        );
     }
 
     #[test]
     fn only_a_host_s_name_goes_into_a_command_line() {
-        for (host, address_is) in [("box:8080", "http://box:8080"), ("a;rm -rf", "http://SERVER"), ("[::1]:1", "http://[::1]:1")] {
+        for (host, address_is) in [
+            ("box:8080", "http://box:8080"),
+            ("a;rm -rf", "http://SERVER"),
+            ("[::1]:1", "http://[::1]:1"),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
             assert_eq!(address(&headers), address_is);

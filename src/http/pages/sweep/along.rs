@@ -1,7 +1,6 @@
 use joulemark_charts::{Along, AxisLabel, Bar, Bars, Best, Group, Point, Svg, along, bars};
 use serde_json::{Map, Value};
 
-use crate::compared::metric_named;
 use crate::http::pages::number;
 use crate::http::pages::sweep_words::{point_in_words, value_in_words};
 use crate::http::problem::Problem;
@@ -32,7 +31,12 @@ pub struct AxisView {
 /// # Errors
 /// Returns a [`Problem`] that says what is accepted where the table does not have it.
 pub fn figure(asked: Option<&str>, metrics: &[&'static Metric]) -> Result<&'static Metric, Problem> {
-    let usual = || metrics.iter().find(|metric| metric.name == USUAL_FIGURE).or(metrics.first());
+    let usual = || {
+        metrics
+            .iter()
+            .find(|metric| metric.name == USUAL_FIGURE)
+            .or(metrics.first())
+    };
     let found = match asked {
         Some(name) => metrics.iter().find(|metric| metric.name == name),
         None => usual(),
@@ -47,7 +51,11 @@ pub fn figure(asked: Option<&str>, metrics: &[&'static Metric]) -> Result<&'stat
 /// Draws each metric along the only axis, or one metric along each of several, the others held.
 pub fn axis_views(sweep: &Sweep, metrics: &[&'static Metric], figure: &'static Metric) -> Vec<AxisView> {
     let axes = &sweep.summary.axes;
-    let numeric: Vec<&String> = axes.iter().filter(|(_, values)| is_numeric(values)).map(|(name, _)| name).collect();
+    let numeric: Vec<&String> = axes
+        .iter()
+        .filter(|(_, values)| is_numeric(values))
+        .map(|(name, _)| name)
+        .collect();
     match (axes.len(), numeric.is_empty()) {
         (0, _) => Vec::new(),
         (1, false) => vec![along_the_only_axis(sweep, metrics, numeric[0])],
@@ -56,7 +64,10 @@ pub fn axis_views(sweep: &Sweep, metrics: &[&'static Metric], figure: &'static M
             vec![beside_each_other(sweep, metrics, name)]
         }
         (_, true) => vec![beside_each_other(sweep, &[figure], "all points".to_owned())],
-        (_, false) => numeric.into_iter().map(|axis| along_with_others_held(sweep, figure, axis)).collect(),
+        (_, false) => numeric
+            .into_iter()
+            .map(|axis| along_with_others_held(sweep, figure, axis))
+            .collect(),
     }
 }
 
@@ -71,9 +82,16 @@ fn along_the_only_axis(sweep: &Sweep, metrics: &[&'static Metric], axis: &str) -
     let known = metrics.iter().filter(|metric| is_known(&sweep.table, metric));
     let drawn = |metric: &&'static Metric| {
         let points = sweep.table.iter().filter_map(|row| point(row, axis, metric)).collect();
-        drawn((metric, axis), format!("{} along {axis}", metric.name), points, of_curve(metric.name))
+        drawn(
+            (metric, axis),
+            format!("{} along {axis}", metric.name),
+            points,
+            of_curve(metric.name),
+        )
     };
-    let best = metrics.iter().filter_map(|metric| Some(best_in_words(metric, axis, of_curve(metric.name)?)));
+    let best = metrics
+        .iter()
+        .filter_map(|metric| Some(best_in_words(metric, axis, of_curve(metric.name)?)));
     AxisView {
         axis: axis.to_owned(),
         charts: known.map(drawn).collect(),
@@ -91,7 +109,9 @@ fn is_known(table: &[SweepRow], metric: &Metric) -> bool {
 fn along_with_others_held(sweep: &Sweep, metric: &'static Metric, axis: &str) -> AxisView {
     let mut groups: Vec<(String, Vec<Point>)> = Vec::new();
     for row in &sweep.table {
-        let Some(point) = point(row, axis, metric) else { continue };
+        let Some(point) = point(row, axis, metric) else {
+            continue;
+        };
         let held = match sweep.summary.mode {
             SweepMode::Grid => others(&row.values, axis),
             SweepMode::Zip => String::new(),

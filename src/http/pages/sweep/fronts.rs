@@ -39,7 +39,10 @@ pub async fn front_views(
         return Ok(Vec::new());
     }
     let of = |x: &str, y: &str| Some((metric_named(x).ok()?, metric_named(y).ok()?));
-    let axes: Vec<Axes> = [of(THROUGHPUT, ENERGY), of(TIME_PER_TOKEN, ENERGY)].into_iter().flatten().collect();
+    let axes: Vec<Axes> = [of(THROUGHPUT, ENERGY), of(TIME_PER_TOKEN, ENERGY)]
+        .into_iter()
+        .flatten()
+        .collect();
     let fronts = of_sweep(asked_by, sweep, &axes).await?;
     Ok(fronts.iter().map(|front| view(front, table)).collect())
 }
@@ -47,7 +50,10 @@ pub async fn front_views(
 fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
     let is_per_user = front.x.metric == TIME_PER_TOKEN;
     let (title, label) = match is_per_user {
-        true => ("Energy per token against tokens/s of a user", "tokens/s of a user (1000 / mean_tpot_ms)"),
+        true => (
+            "Energy per token against tokens/s of a user",
+            "tokens/s of a user (1000 / mean_tpot_ms)",
+        ),
         false => ("Energy per token against tokens/s", front.x.metric),
     };
     let points = front.points.iter();
@@ -58,8 +64,9 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
     FrontView {
         chart: scatter(&Scatter {
             title: title.to_owned(),
-            description: "Each point of the sweep with its 95 % intervals; the line joins those that no other one beats in both."
-                .to_owned(),
+            description:
+                "Each point of the sweep with its 95 % intervals; the line joins those that no other one beats in both."
+                    .to_owned(),
             x: axis(label, "tokens/s"),
             y: axis(front.y.metric, front.y.unit),
             points: points.map(|point| drawn(point, is_per_user, table)).collect(),
@@ -112,7 +119,10 @@ fn per_second_interval((low, high): (f64, f64)) -> Option<(f64, f64)> {
 /// Returns the number of the point that an experiment is of, and its values in words.
 fn name(id: ExperimentId, table: &[SweepRow]) -> (Option<u32>, String) {
     match table.iter().find(|row| row.experiments.contains(&id)) {
-        Some(row) => (Some(row.point), format!("{}: {}", row.point, point_in_words(&row.values))),
+        Some(row) => (
+            Some(row.point),
+            format!("{}: {}", row.point, point_in_words(&row.values)),
+        ),
         None => (None, format!("experiment {id}")),
     }
 }

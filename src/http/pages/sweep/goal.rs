@@ -44,7 +44,10 @@ pub fn goal_view(sweep: &Sweep) -> Option<GoalView> {
         method: method(search.method),
         best: best(sweep, search),
         conclusion: search.evidence.conclusion.clone(),
-        metrics: std::iter::once(objective).chain(bounds.iter().map(|name| name.as_str())).map(str::to_owned).collect(),
+        metrics: std::iter::once(objective)
+            .chain(bounds.iter().map(|name| name.as_str()))
+            .map(str::to_owned)
+            .collect(),
         tried: search.tried.iter().map(|tried| shown(sweep, tried, &bounds)).collect(),
         pending: search.pending.clone(),
     })
@@ -83,7 +86,11 @@ fn best(sweep: &Sweep, search: &SearchAnswer) -> Option<(u32, String)> {
     let figure = tried.objective.as_ref().map(figure);
     Some((
         point,
-        format!("{} ({})", point_in_words(&row.values), figure.unwrap_or_else(|| number::UNKNOWN.to_owned())),
+        format!(
+            "{} ({})",
+            point_in_words(&row.values),
+            figure.unwrap_or_else(|| number::UNKNOWN.to_owned())
+        ),
     ))
 }
 

@@ -42,7 +42,10 @@ pub fn row_views(table: &[SweepRow], metrics: &[&'static Metric]) -> Vec<RowView
         values: row.values.values().map(value_in_words).collect(),
         experiments: row.experiments.clone(),
         completed: row.completed,
-        figures: metrics.iter().map(|metric| figure(row.metrics.get(metric.name))).collect(),
+        figures: metrics
+            .iter()
+            .map(|metric| figure(row.metrics.get(metric.name)))
+            .collect(),
     };
     table.iter().map(row).collect()
 }

@@ -19,7 +19,10 @@ pub struct UnderWay {
 impl UnderWay {
     pub fn phase(&self) -> String {
         let state = self.state.replace('_', " ");
-        let cycle = self.progress.as_ref().and_then(|progress| Some((progress.cycle?, progress.num_cycles)));
+        let cycle = self
+            .progress
+            .as_ref()
+            .and_then(|progress| Some((progress.cycle?, progress.num_cycles)));
         match cycle {
             Some((cycle, of)) => format!("{state}, cycle {} of {of}", cycle + 1),
             None => state,
@@ -33,7 +36,10 @@ impl UnderWay {
 
     pub fn power(&self) -> String {
         let power_w = self.progress.as_ref().and_then(|progress| progress.power_w);
-        power_w.map_or_else(|| number::UNKNOWN.to_owned(), |power_w| format!("{} W", number::plain(power_w)))
+        power_w.map_or_else(
+            || number::UNKNOWN.to_owned(),
+            |power_w| format!("{} W", number::plain(power_w)),
+        )
     }
 }
 
@@ -41,10 +47,7 @@ impl UnderWay {
 ///
 /// # Errors
 /// Returns a [`Problem`] where the database fails.
-pub async fn under_way(
-    (state, _): (&AppState, &Caller),
-    sweep: &SweepRecord,
-) -> Result<Vec<UnderWay>, Problem> {
+pub async fn under_way((state, _): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Vec<UnderWay>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let running = runs.into_iter().filter(|run| run.state.is_running());
     let shown = running.map(|run| UnderWay {
