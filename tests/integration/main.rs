@@ -67,6 +67,7 @@ mod outage;
 mod outlook;
 mod overlapping;
 mod pages;
+mod pages_compare;
 mod peers;
 mod postgres_connections;
 mod power_limits;

@@ -14,7 +14,7 @@ use axum::{
 
 use self::again::{Again, again};
 use self::along::{AxisView, axis_views};
-use self::fronts::{FrontView, front_views};
+use self::fronts::{Fronts, front_views};
 use self::goal::{GoalView, goal_view};
 use self::table::{Column, RowView, columns, row_views};
 use self::under_way::{UnderWay, under_way};
@@ -45,7 +45,7 @@ struct View {
     may_cancel: bool,
     under_way: Vec<UnderWay>,
     goal: Option<GoalView>,
-    fronts: Vec<FrontView>,
+    fronts: Fronts,
     /// The metric that is drawn along several axes.
     figure: String,
     axes: Vec<AxisView>,

@@ -7,6 +7,8 @@ use crate::http::sweeps::view::{SweepProgress, SweepState};
 /// Of one axis; a longer list is shown by its ends.
 const MAX_VALUES: usize = 6;
 const MAX_CHARS: usize = 40;
+/// The units in the names of an experiment's fields.
+const UNITS: [(&str, &str); 4] = [("_w", "W"), ("_mhz", "MHz"), ("_ms", "ms"), ("_sec", "s")];
 
 /// Returns what is swept: "power_limit_w: 150, 200, 250" an axis.
 pub fn axes_in_words(axes: &Map<String, Value>) -> String {
@@ -43,6 +45,12 @@ pub fn value_in_words(value: &Value) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+/// Returns the unit of an axis, which its name ends with; empty where it has none.
+pub fn unit_of(axis: &str) -> &'static str {
+    let ends_with = |(end, _): &&(&str, &str)| axis.ends_with(end);
+    UNITS.iter().find(ends_with).map_or("", |(_, unit)| unit)
 }
 
 /// Returns how far a sweep is: "4 of 18 done, 1 failed, 2 running".
@@ -98,6 +106,11 @@ mod tests {
             words.starts_with("power_limit_w 100, model_name é") && words.ends_with('…'),
             "{words}"
         );
+    }
+
+    #[test]
+    fn an_axis_has_the_unit_of_its_name() {
+        assert_eq!((unit_of("power_limit_w"), unit_of("batch_size")), ("W", ""));
     }
 
     #[test]

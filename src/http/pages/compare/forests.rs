@@ -18,7 +18,13 @@ pub fn forests(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Svg> {
     if let [only] = candidates[..] {
         let title = format!("{} against {}", letter_of(results, only), baseline(results));
         let each = answer.comparisons.iter();
-        let rows = each.map(|comparison| row(comparison, with_direction(&comparison.metric)));
+        let rows = each.map(|comparison| {
+            let verdict = match direction(&comparison.metric) {
+                Some(direction) => format!("{}, {direction}", verdict_of(comparison)),
+                None => verdict_of(comparison).to_owned(),
+            };
+            row(comparison, (comparison.metric.clone(), verdict))
+        });
         return vec![drawn(title, rows.collect())];
     }
     let mut metrics: Vec<&str> = Vec::new();
@@ -29,8 +35,12 @@ pub fn forests(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<Svg> {
     }
     let of_metric = |metric: &str| {
         let each = answer.comparisons.iter().filter(|known| known.metric == metric);
-        let rows = each.map(|comparison| row(comparison, label(results, &comparison.candidate)));
-        let title = format!("{} against {}", with_direction(metric), baseline(results));
+        let rows = each.map(|comparison| {
+            let verdict = verdict_of(comparison).to_owned();
+            row(comparison, (label(results, &comparison.candidate), verdict))
+        });
+        let better = direction(metric).map(|direction| format!(" ({direction})"));
+        let title = format!("{metric}{} against {}", better.unwrap_or_default(), baseline(results));
         drawn(title, rows.collect())
     };
     metrics.into_iter().map(of_metric).collect()
@@ -45,24 +55,25 @@ fn label(results: &[Shown], name: &str) -> String {
     found.map_or_else(|| name.to_owned(), Shown::label)
 }
 
-/// Returns the name of a metric with the direction that is the better one.
-fn with_direction(name: &str) -> String {
-    let better = metric_named(name).map(|metric| metric.better);
-    match better {
-        Ok(Better::Lower) => format!("{name} (less is better)"),
-        Ok(Better::Higher) => format!("{name} (more is better)"),
-        _ => name.to_owned(),
+/// Returns which of two values of a metric is the better one; `None` where neither is.
+fn direction(metric: &str) -> Option<&'static str> {
+    match metric_named(metric).ok()?.better {
+        Better::Lower => Some("less is better"),
+        Better::Higher => Some("more is better"),
+        Better::Neither => None,
     }
 }
 
-fn row(comparison: &Comparison, label: String) -> ForestRow {
+fn verdict_of(comparison: &Comparison) -> &'static str {
+    comparison.verdict.map_or("no verdict", verdict)
+}
+
+fn row(comparison: &Comparison, (label, verdict): (String, String)) -> ForestRow {
     ForestRow {
         label,
         ratio: comparison.ratio,
         interval: comparison.ci_low.zip(comparison.ci_high),
-        verdict: comparison
-            .verdict
-            .map_or_else(String::new, |found| verdict(found).to_owned()),
+        verdict,
     }
 }
 

@@ -2,7 +2,7 @@ use joulemark_charts::{Along, AxisLabel, Bar, Bars, Best, Group, Point, Svg, alo
 use serde_json::{Map, Value};
 
 use crate::http::pages::number;
-use crate::http::pages::sweep_words::{point_in_words, value_in_words};
+use crate::http::pages::sweep_words::{point_in_words, unit_of, value_in_words};
 use crate::http::problem::Problem;
 use crate::http::sweeps::curve::CurveFigure;
 use crate::http::sweeps::view::{Sweep, SweepFigure, SweepRow};
@@ -18,12 +18,28 @@ const USUAL_FIGURE: &str = "joules_per_output_token";
 
 /// Metrics along one axis.
 pub struct AxisView {
-    pub axis: String,
-    pub charts: Vec<Svg>,
+    /// What is drawn, such as "Along batch_size".
+    pub heading: String,
+    pub charts: Vec<ChartView>,
     /// What each metric's best is, in words.
     pub best: Vec<String>,
     /// Charts that are not drawn.
     pub left_out: usize,
+}
+
+/// A chart with what its axes do not say; empty where they say all.
+pub struct ChartView {
+    pub svg: Svg,
+    pub caption: String,
+}
+
+impl From<Svg> for ChartView {
+    fn from(svg: Svg) -> Self {
+        Self {
+            svg,
+            caption: String::new(),
+        }
+    }
 }
 
 /// Returns the metric that is drawn along several axes.
@@ -61,9 +77,9 @@ pub fn axis_views(sweep: &Sweep, metrics: &[&'static Metric], figure: &'static M
         (1, false) => vec![along_the_only_axis(sweep, metrics, numeric[0])],
         (1, true) => {
             let name = axes.keys().next().cloned().unwrap_or_default();
-            vec![beside_each_other(sweep, metrics, name)]
+            vec![beside_each_other(sweep, metrics, format!("By {name}"))]
         }
-        (_, true) => vec![beside_each_other(sweep, &[figure], "all points".to_owned())],
+        (_, true) => vec![beside_each_other(sweep, &[figure], "Point by point".to_owned())],
         (_, false) => numeric
             .into_iter()
             .map(|axis| along_with_others_held(sweep, figure, axis))
@@ -88,12 +104,13 @@ fn along_the_only_axis(sweep: &Sweep, metrics: &[&'static Metric], axis: &str) -
             points,
             of_curve(metric.name),
         )
+        .into()
     };
     let best = metrics
         .iter()
         .filter_map(|metric| Some(best_in_words(metric, axis, of_curve(metric.name)?)));
     AxisView {
-        axis: axis.to_owned(),
+        heading: format!("Along {axis}"),
         charts: known.map(drawn).collect(),
         best: best.collect(),
         left_out: 0,
@@ -124,14 +141,17 @@ fn along_with_others_held(sweep: &Sweep, metric: &'static Metric, axis: &str) ->
     let left_out = groups.len().saturating_sub(MAX_GROUPS);
     groups.truncate(MAX_GROUPS);
     let chart = |(held, points): (String, Vec<Point>)| {
-        let title = match held.is_empty() {
-            true => format!("{} along {axis}", metric.name),
-            false => format!("{} along {axis}, with {held}", metric.name),
-        };
-        drawn((metric, axis), title, points, None)
+        let title = format!("{} along {axis}", metric.name);
+        match held.is_empty() {
+            true => drawn((metric, axis), title, points, None).into(),
+            false => ChartView {
+                svg: drawn((metric, axis), format!("{title} with {held}"), points, None),
+                caption: format!("With {held}"),
+            },
+        }
     };
     AxisView {
-        axis: axis.to_owned(),
+        heading: format!("Along {axis}"),
         charts: groups.into_iter().map(chart).collect(),
         best: Vec::new(),
         left_out,
@@ -166,7 +186,7 @@ fn drawn((metric, axis): (&Metric, &str), title: String, points: Vec<Point>, cur
         description: "Means over the repeats of each point with their 95 % intervals.".to_owned(),
         x: AxisLabel {
             label: axis.to_owned(),
-            unit: String::new(),
+            unit: unit_of(axis).to_owned(),
         },
         y: AxisLabel {
             label: metric.name.to_owned(),
@@ -186,7 +206,7 @@ fn best_in_words(metric: &Metric, axis: &str, curve: &CurveFigure) -> String {
     let between = match curve.best_at_low.zip(curve.best_at_high) {
         Some((low, high)) if low < high => format!(" (the best lies between {low} and {high} at 95 %)"),
         Some(_) => " (at 95 %)".to_owned(),
-        None => "; how sure that is, is not known without repeats".to_owned(),
+        None => String::new(),
     };
     let knee = curve.knee_at.map(|at| format!(". Above {at} more of it brings little"));
     format!(
@@ -198,7 +218,7 @@ fn best_in_words(metric: &Metric, axis: &str, curve: &CurveFigure) -> String {
     )
 }
 
-fn beside_each_other(sweep: &Sweep, metrics: &[&'static Metric], axis: String) -> AxisView {
+fn beside_each_other(sweep: &Sweep, metrics: &[&'static Metric], heading: String) -> AxisView {
     let known = metrics.iter().filter(|metric| is_known(&sweep.table, metric));
     let chart = |metric: &&'static Metric| {
         let each = sweep.table.iter().filter_map(|row| bar(row, metric)).take(MAX_BARS);
@@ -211,9 +231,10 @@ fn beside_each_other(sweep: &Sweep, metrics: &[&'static Metric], axis: String) -
                 bars: each.collect(),
             }],
         })
+        .into()
     };
     AxisView {
-        axis,
+        heading,
         charts: known.map(chart).collect(),
         best: Vec::new(),
         left_out: sweep.table.len().saturating_sub(MAX_BARS),

@@ -15,6 +15,9 @@ const ENERGY: &str = "joules_per_output_token";
 const THROUGHPUT: &str = "output_throughput";
 const TIME_PER_TOKEN: &str = "mean_tpot_ms";
 
+/// Of a point's label in a chart; one that is longer has its number alone.
+const MAX_LABEL_CHARS: usize = 26;
+
 /// Points in two metrics, and which of them no other one beats.
 pub struct FrontView {
     pub chart: Svg,
@@ -23,6 +26,13 @@ pub struct FrontView {
     /// Points behind it whose intervals reach it.
     pub reach_front: Vec<String>,
     pub left_out: Vec<String>,
+}
+
+/// The fronts of a sweep.
+#[derive(Default)]
+pub struct Fronts {
+    pub views: Vec<FrontView>,
+    /// What a careful reader should know of all of them, each once.
     pub notes: Vec<String>,
 }
 
@@ -34,9 +44,9 @@ pub async fn front_views(
     asked_by: (&AppState, &Caller),
     sweep: &SweepRecord,
     table: &[SweepRow],
-) -> Result<Vec<FrontView>, Problem> {
+) -> Result<Fronts, Problem> {
     if table.len() < 2 {
-        return Ok(Vec::new());
+        return Ok(Fronts::default());
     }
     let of = |x: &str, y: &str| Some((metric_named(x).ok()?, metric_named(y).ok()?));
     let axes: Vec<Axes> = [of(THROUGHPUT, ENERGY), of(TIME_PER_TOKEN, ENERGY)]
@@ -44,7 +54,28 @@ pub async fn front_views(
         .flatten()
         .collect();
     let fronts = of_sweep(asked_by, sweep, &axes).await?;
-    Ok(fronts.iter().map(|front| view(front, table)).collect())
+    let mut notes: Vec<String> = Vec::new();
+    for note in fronts.iter().flat_map(|front| &front.notes) {
+        let note = with_points(note, table);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    Ok(Fronts {
+        views: fronts.iter().map(|front| view(front, table)).collect(),
+        notes,
+    })
+}
+
+/// Returns a note with the points in the place of their experiments' ids.
+fn with_points(note: &str, table: &[SweepRow]) -> String {
+    let mut note = note.to_owned();
+    for row in table {
+        for id in &row.experiments {
+            note = note.replace(&id.to_string(), &format!("point {}", row.point));
+        }
+    }
+    note
 }
 
 fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
@@ -78,7 +109,6 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
             .iter()
             .map(|left_out| format!("{}: {}", name(left_out.id, table).1, left_out.reason))
             .collect(),
-        notes: front.notes.clone(),
     }
 }
 
@@ -91,6 +121,8 @@ fn axis(label: &str, unit: &str) -> AxisLabel {
 
 fn drawn(point: &ParetoPoint, is_per_user: bool, table: &[SweepRow]) -> Point {
     let (number, label) = name(point.id, table);
+    let short = number.filter(|_| label.chars().count() > MAX_LABEL_CHARS);
+    let label = short.map_or(label, |number| format!("point {number}"));
     let interval = point.x_ci_low.zip(point.x_ci_high);
     let (x, x_interval) = match is_per_user {
         true => (per_second(point.x), interval.and_then(per_second_interval)),
