@@ -112,13 +112,21 @@ pub fn differing(results: &[&Settings]) -> Differences {
         place: place.clone(),
         values: values_of(place),
     });
+    let differs = |difference: &Difference| difference.values.iter().any(|value| *value != difference.values[0]);
     let mut shown: Vec<_> = all
-        .filter(|difference| difference.values.iter().any(|value| *value != difference.values[0]))
+        .filter(differs)
+        .filter(|difference| !is_of_missing_gpu(difference))
         .collect();
     shown.sort_by_key(|difference| !difference.place.starts_with("experiment."));
     let left_out = shown.len().saturating_sub(MAX_SHOWN);
     shown.truncate(MAX_SHOWN);
     Differences { shown, left_out }
+}
+
+/// Tells whether it is one of the many settings of a GPU that a result does not have; that it has none is told by the UUID.
+fn is_of_missing_gpu(difference: &Difference) -> bool {
+    let is_of_gpu = difference.place.starts_with("conditions.gpus.") && !difference.place.ends_with(".uuid");
+    is_of_gpu && difference.values.iter().any(|value| value == MISSING)
 }
 
 #[cfg(test)]
@@ -136,8 +144,8 @@ mod tests {
                 "conditions": {"gpus": gpus},
             }))
         };
-        let one = manifest(1, "a", json!([{"name": "H200", "sm_clock_mhz": 210}]));
-        let other = manifest(8, "b", json!([{"name": "H200", "sm_clock_mhz": 345}, {"name": "L4"}]));
+        let one = manifest(1, "a", json!([{"uuid": "G0", "sm_clock_mhz": 210}]));
+        let other = manifest(8, "b", json!([{"uuid": "G0", "sm_clock_mhz": 345}, {"uuid": "G1", "name": "L4"}]));
         let found = differing(&[&one, &other]);
         let shown: Vec<_> = found
             .shown
@@ -146,7 +154,7 @@ mod tests {
             .collect();
         let expected = [
             ("experiment.batch_size", "1 8"),
-            ("conditions.gpus.1.name", "– L4"),
+            ("conditions.gpus.1.uuid", "– G1"),
             ("machine.hostname", "a b"),
         ];
         assert_eq!(shown, expected.map(|(place, values)| (place, values.to_owned())));

@@ -22,6 +22,14 @@ pub struct RowView {
     pub figures: Vec<String>,
 }
 
+impl RowView {
+    /// Tells whether nothing of it is outstanding, and nothing failed.
+    pub fn is_whole(&self) -> bool {
+        self.completed as usize == self.experiments.len()
+    }
+}
+
+/// Returns the heads of the table's metrics.
 pub fn columns(metrics: &[&'static Metric]) -> Vec<Column> {
     let column = |metric: &&'static Metric| Column {
         name: metric.name,
