@@ -39,18 +39,17 @@ fn texts<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
     text.map(|(text, _)| text).collect()
 }
 
-/// The first number of a text, and how far its last digit counts.
-fn number(text: &str) -> (f64, f64) {
+/// Holds what a page shows to the value and half of its interval: the digits end where the uncertainty's second one does.
+fn is_shown(text: &str, value: f64, half: f64) {
     let digits = text.split_whitespace().next().unwrap_or_default();
-    let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let value = digits.parse().unwrap_or_else(|_| panic!("{text} is no number"));
-    (value, 10_f64.powi(-(decimals as i32)))
+    let shown: f64 = digits.parse().unwrap_or_else(|_| panic!("{text} is no number"));
+    let allowed = 0.06 * half + 0.005 * value.abs();
+    assert!((shown - value).abs() <= allowed, "{text} is not {value}");
 }
 
-fn is_shown(text: &str, value: f64) {
-    let (shown, last_digit) = number(text);
-    let coarse = 0.005 * value.abs();
-    assert!((shown - value).abs() <= last_digit.max(coarse), "{text} is not {value}");
+fn half_of(figure: &Value) -> f64 {
+    let end = |name: &str| figure[name].as_f64().expect("an interval");
+    (end("ci_high") - end("ci_low")) / 2.0
 }
 
 #[tokio::test]
@@ -73,7 +72,11 @@ async fn a_comparison_shows_the_ratios_of_the_api_and_what_differs() {
     let comparisons = answer["comparisons"].as_array().expect("a list");
     assert_eq!(shown.len(), comparisons.len());
     for (text, comparison) in shown.iter().zip(comparisons) {
-        is_shown(text, comparison["ratio"].as_f64().expect("a ratio"));
+        is_shown(
+            text,
+            comparison["ratio"].as_f64().expect("a ratio"),
+            half_of(comparison),
+        );
     }
     for words in [
         "B generates",
@@ -96,10 +99,8 @@ async fn a_comparison_shows_the_ratios_of_the_api_and_what_differs() {
         .iter()
         .find(|comparison| comparison["metric"] == "mean_tpot_ms")
         .expect("it is there");
-    is_shown(
-        texts(&turned, "data-ratio=")[0],
-        1.0 / found["ratio"].as_f64().expect("a ratio"),
-    );
+    let [low, ratio, high] = ["ci_low", "ratio", "ci_high"].map(|name| 1.0 / found[name].as_f64().expect("a number"));
+    is_shown(texts(&turned, "data-ratio=")[0], ratio, (low - high) / 2.0);
 }
 
 #[tokio::test]
@@ -204,7 +205,7 @@ async fn a_sweep_over_power_limits_shows_the_table_of_the_api_and_is_repeated_by
         for name in columns {
             let text = shown.next().expect("a figure");
             let figure = &row["metrics"][name];
-            is_shown(text, figure["mean"].as_f64().expect("a mean"));
+            is_shown(text, figure["mean"].as_f64().expect("a mean"), half_of(figure));
             assert!(
                 text.contains('±') || text.contains("to") || figure["ci_low"] == figure["ci_high"],
                 "{text}"

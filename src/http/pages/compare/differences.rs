@@ -145,7 +145,11 @@ mod tests {
             }))
         };
         let one = manifest(1, "a", json!([{"uuid": "G0", "sm_clock_mhz": 210}]));
-        let other = manifest(8, "b", json!([{"uuid": "G0", "sm_clock_mhz": 345}, {"uuid": "G1", "name": "L4"}]));
+        let other = manifest(
+            8,
+            "b",
+            json!([{"uuid": "G0", "sm_clock_mhz": 345}, {"uuid": "G1", "name": "L4"}]),
+        );
         let found = differing(&[&one, &other]);
         let shown: Vec<_> = found
             .shown

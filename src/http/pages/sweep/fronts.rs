@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use joulemark_charts::{AxisLabel, Point, Scatter, Svg, scatter};
 
 use crate::compared::metric_named;
@@ -15,6 +17,7 @@ const ENERGY: &str = "joules_per_output_token";
 const THROUGHPUT: &str = "output_throughput";
 const TIME_PER_TOKEN: &str = "mean_tpot_ms";
 
+const MAX_NOTES: usize = 12;
 /// Of a point's label in a chart; one that is longer has its number alone.
 const MAX_LABEL_CHARS: usize = 26;
 
@@ -54,28 +57,39 @@ pub async fn front_views(
         .flatten()
         .collect();
     let fronts = of_sweep(asked_by, sweep, &axes).await?;
+    let each = fronts.iter().flat_map(|front| &front.notes);
+    Ok(Fronts {
+        views: fronts.iter().map(|front| view(front, table)).collect(),
+        notes: notes(each, table),
+    })
+}
+
+/// Returns each note once, with points in the place of their experiments' ids.
+fn notes<'a>(each: impl Iterator<Item = &'a String>, table: &[SweepRow]) -> Vec<String> {
+    let ids = table
+        .iter()
+        .flat_map(|row| row.experiments.iter().map(|id| (id.to_string(), row.point)));
+    let points: HashMap<String, u32> = ids.collect();
     let mut notes: Vec<String> = Vec::new();
-    for note in fronts.iter().flat_map(|front| &front.notes) {
-        let note = with_points(note, table);
+    for note in each {
+        let words = note.split(' ').map(|word| {
+            let bare = word.trim_end_matches([',', ';', ':', '.']);
+            match points.get(bare) {
+                Some(point) => word.replace(bare, &format!("point {point}")),
+                None => word.to_owned(),
+            }
+        });
+        let note = words.collect::<Vec<_>>().join(" ");
         if !notes.contains(&note) {
             notes.push(note);
         }
     }
-    Ok(Fronts {
-        views: fronts.iter().map(|front| view(front, table)).collect(),
-        notes,
-    })
-}
-
-/// Returns a note with the points in the place of their experiments' ids.
-fn with_points(note: &str, table: &[SweepRow]) -> String {
-    let mut note = note.to_owned();
-    for row in table {
-        for id in &row.experiments {
-            note = note.replace(&id.to_string(), &format!("point {}", row.point));
-        }
+    let left_out = notes.len().saturating_sub(MAX_NOTES);
+    notes.truncate(MAX_NOTES);
+    if left_out > 0 {
+        notes.push(format!("{left_out} more, which GET /v1/pareto tells"));
     }
-    note
+    notes
 }
 
 fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
@@ -162,6 +176,25 @@ fn name(id: ExperimentId, table: &[SweepRow]) -> (Option<u32>, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notes_name_points_and_each_is_there_once() {
+        let id = ExperimentId::generate();
+        let row = SweepRow {
+            point: 3,
+            values: serde_json::Map::new(),
+            experiments: vec![id],
+            completed: 1,
+            metrics: std::collections::BTreeMap::new(),
+        };
+        let note = format!("1 of the points cannot be compared with {id}, the baseline");
+        let many: Vec<String> = (0..20).map(|number| format!("note {number}")).collect();
+        let all = [note.clone(), note].into_iter().chain(many).collect::<Vec<_>>();
+        let told = notes(all.iter(), &[row]);
+        assert_eq!(told[0], "1 of the points cannot be compared with point 3, the baseline");
+        assert_eq!((told[1].as_str(), told.len()), ("note 0", MAX_NOTES + 1));
+        assert!(told[MAX_NOTES].starts_with("9 more"), "{told:?}");
+    }
 
     #[test]
     fn times_per_token_become_rates_with_their_interval_turned_around() {
