@@ -10,7 +10,6 @@ mod html;
 mod layout;
 mod metric_choice;
 mod now;
-mod number;
 mod problems;
 mod sweep;
 mod sweep_words;
@@ -27,6 +26,7 @@ use axum::{
 pub use problems::show_problems;
 
 use super::state::AppState;
+use crate::number;
 
 /// Scripts and styles are files of this program, requests and forms go to this server alone, and no other page may frame
 /// these.

@@ -70,6 +70,8 @@ mod pages;
 mod pages_compare;
 mod peers;
 mod postgres_connections;
+mod power_curves;
+mod power_kills;
 mod power_limits;
 mod prompt_files;
 mod provenance;
@@ -99,6 +101,6 @@ mod user_limits;
 mod witnesses;
 
 use joulemark_testkit::{
-    eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, postgres_cluster,
-    server, shape, simulation, tiny_llama,
+    Law, eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, openai_emitter,
+    postgres_cluster, server, shape, simulation, tiny_llama,
 };
