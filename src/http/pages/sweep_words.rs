@@ -7,6 +7,8 @@ use crate::http::sweeps::view::{SweepProgress, SweepState};
 /// Of one axis; a longer list is shown by its ends.
 const MAX_VALUES: usize = 6;
 const MAX_CHARS: usize = 40;
+/// Points of a sweep whose charts have links: with more of them a page would grow beyond what is loaded quickly.
+const MAX_LINKED: usize = 200;
 /// The units in the names of an experiment's fields.
 const UNITS: [(&str, &str); 4] = [("_w", "W"), ("_mhz", "MHz"), ("_ms", "ms"), ("_sec", "s")];
 
@@ -45,6 +47,11 @@ pub fn value_in_words(value: &Value) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+/// Returns the link from a chart to a point's row; `None` where the points are too many to be reached one by one.
+pub fn row_link(point: u32, of: usize) -> Option<String> {
+    (of <= MAX_LINKED).then(|| format!("#point-{point}"))
 }
 
 /// Returns the unit of an axis, which its name ends with; empty where it has none.

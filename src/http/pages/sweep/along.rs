@@ -2,7 +2,7 @@ use joulemark_charts::{Along, AxisLabel, Bar, Bars, Best, Group, Point, Svg, alo
 use serde_json::{Map, Value};
 
 use crate::http::pages::number;
-use crate::http::pages::sweep_words::{point_in_words, unit_of, value_in_words};
+use crate::http::pages::sweep_words::{point_in_words, row_link, unit_of, value_in_words};
 use crate::http::problem::Problem;
 use crate::http::sweeps::curve::CurveFigure;
 use crate::http::sweeps::view::{Sweep, SweepFigure, SweepRow};
@@ -97,7 +97,11 @@ fn along_the_only_axis(sweep: &Sweep, metrics: &[&'static Metric], axis: &str) -
     let of_curve = |name: &str| sweep.curve.as_ref().and_then(|curve| curve.metrics.get(name));
     let known = metrics.iter().filter(|metric| is_known(&sweep.table, metric));
     let drawn = |metric: &&'static Metric| {
-        let points = sweep.table.iter().filter_map(|row| point(row, axis, metric)).collect();
+        let points = sweep
+            .table
+            .iter()
+            .filter_map(|row| point(row, sweep.table.len(), axis, metric))
+            .collect();
         drawn(
             (metric, axis),
             format!("{} along {axis}", metric.name),
@@ -126,7 +130,7 @@ fn is_known(table: &[SweepRow], metric: &Metric) -> bool {
 fn along_with_others_held(sweep: &Sweep, metric: &'static Metric, axis: &str) -> AxisView {
     let mut groups: Vec<(String, Vec<Point>)> = Vec::new();
     for row in &sweep.table {
-        let Some(point) = point(row, axis, metric) else {
+        let Some(point) = point(row, sweep.table.len(), axis, metric) else {
             continue;
         };
         let held = match sweep.summary.mode {
@@ -163,11 +167,11 @@ fn others(values: &Map<String, Value>, axis: &str) -> String {
     point_in_words(&others.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
-fn point(row: &SweepRow, axis: &str, metric: &Metric) -> Option<Point> {
+fn point(row: &SweepRow, of: usize, axis: &str, metric: &Metric) -> Option<Point> {
     let figure = row.metrics.get(metric.name)?;
     Some(Point {
         label: format!("{}: {}", row.point, point_in_words(&row.values)),
-        href: Some(format!("#point-{}", row.point)),
+        href: row_link(row.point, of),
         x: row.values.get(axis)?.as_f64()?,
         y: figure.mean?,
         x_interval: None,

@@ -5,7 +5,7 @@ use joulemark_charts::{AxisLabel, Point, Scatter, Svg, scatter};
 use crate::compared::metric_named;
 use crate::http::access::Caller;
 use crate::http::experiments::pareto::{Axes, ParetoFront, ParetoPoint, of_sweep};
-use crate::http::pages::sweep_words::point_in_words;
+use crate::http::pages::sweep_words::{point_in_words, row_link};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::http::sweeps::view::SweepRow;
@@ -144,7 +144,7 @@ fn drawn(point: &ParetoPoint, is_per_user: bool, table: &[SweepRow]) -> Point {
     };
     Point {
         label,
-        href: number.map(|number| format!("#point-{number}")),
+        href: number.and_then(|number| row_link(number, table.len())),
         x,
         y: point.y,
         x_interval,
