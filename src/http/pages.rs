@@ -3,18 +3,23 @@
 //! JavaScript; the one script (`pages/joulemark.js`) only follows what changes.
 
 mod assets;
+mod compare;
 mod devices;
 mod experiment;
 mod experiments;
 mod figures;
 mod html;
 mod layout;
+mod metric_choice;
 mod metric_words;
 mod now;
 mod problems;
 pub mod report;
 mod sign_in;
 mod submit;
+mod sweep;
+mod sweep_words;
+mod sweeps;
 
 use axum::{
     Router,
@@ -52,6 +57,10 @@ pub fn routes() -> Router<AppState> {
         .route("/figures", get(figures::figures))
         .route("/submit", get(submit::form).post(submit::submitted))
         .merge(sign_in::routes())
+        .route("/compare", get(compare::compare))
+        .route("/sweeps", get(sweeps::sweeps))
+        .route("/sweeps/{id}", get(sweep::sweep))
+        .route("/sweeps/{id}/cancel", post(sweep::cancel))
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))
 }

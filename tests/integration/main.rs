@@ -67,6 +67,7 @@ mod outage;
 mod outlook;
 mod overlapping;
 mod pages;
+mod pages_compare;
 mod pages_experiment;
 mod pages_submit;
 mod peers;
