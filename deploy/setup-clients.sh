@@ -1,5 +1,5 @@
-# Tools of Node and Python that check the API's description, in folders below target/, pinned by tests/openapi. Sourced
-# by the scripts that use them; quick where everything is there.
+# Tools of Node and Python that check the API's description, and compose.yaml, in folders below target/, pinned by
+# tests/openapi. Sourced by the scripts that use them; quick where everything is there.
 # shellcheck shell=bash
 
 # shellcheck source=deploy/setup-build.sh

@@ -67,9 +67,13 @@ mod outage;
 mod outlook;
 mod overlapping;
 mod pages;
+mod pages_compare;
+mod pages_experiment;
 mod pages_submit;
 mod peers;
 mod postgres_connections;
+mod power_curves;
+mod power_kills;
 mod power_limits;
 mod prompt_files;
 mod provenance;
@@ -86,6 +90,7 @@ mod representations;
 mod same_host;
 mod servers;
 mod service_manager;
+mod sign_in;
 mod sse;
 mod standing;
 mod stored_prompts;
@@ -99,6 +104,6 @@ mod user_limits;
 mod witnesses;
 
 use joulemark_testkit::{
-    eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, postgres_cluster,
-    server, shape, simulation, tiny_llama,
+    Law, eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, openai_emitter,
+    postgres_cluster, server, shape, simulation, tiny_llama,
 };

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use joulemark_charts::{Sparkline, Svg, sparkline};
 
@@ -56,12 +56,13 @@ fn read(meter: &HostMeter, leases: &HashMap<Lease, ExperimentId>) -> Vec<DeviceR
     let gpus = devices.gpus.into_iter().zip(of_gpus).map(|(gpu, series)| {
         let leased_by = leases.get(&Lease::Gpu(gpu.uuid.clone())).copied();
         let state = meter.gpu_state(&gpu.uuid).unwrap_or_default();
-        gpu_row(gpu, state, leased_by, line("GPU", &[series], &window))
+        let line = line(&format!("GPU {}", gpu.index), &[series], &window);
+        gpu_row(gpu, state, leased_by, line)
     });
     let packages: Vec<_> = of_zones.iter().filter(|zone| is_package(zone)).collect();
     let mut rows: Vec<_> = gpus.collect();
     let leased_by = leases.get(&Lease::Cpu).copied();
-    rows.push(cpu_row(devices.cpu, leased_by, line("CPU", &packages, &window)));
+    rows.push(cpu_row(devices.cpu, leased_by, line("the CPU", &packages, &window)));
     rows
 }
 
@@ -125,26 +126,32 @@ fn power(power_w: Option<f64>) -> String {
     )
 }
 
-/// Draws the power of what is added up to one device.
+/// Draws the power of what is added up to one device, where all of it is known.
 fn line(device: &str, parts: &[&DeviceSeries], window: &Window) -> Svg {
-    let mut sums: Vec<(f64, f64)> = Vec::new();
-    for (place, part) in parts.iter().enumerate() {
+    let mut steps: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    for part in parts {
+        // The first sample's power is not that of the time before it.
+        let Some(first_sec) = part.points.first().map(|point| point.at_monotonic_sec) else {
+            continue;
+        };
         let resampled = resample(part, window, STEP_SEC);
-        for (step, point) in resampled.points.iter().enumerate() {
-            let power_w = point.power_w.unwrap_or(f64::NAN);
-            match sums.get_mut(step) {
-                Some((_, sum)) => *sum += power_w,
-                None if place == 0 => sums.push((point.at_monotonic_sec - window.end_monotonic_sec, power_w)),
-                None => {}
-            }
+        let known = resampled
+            .points
+            .iter()
+            .filter(|point| point.at_monotonic_sec >= first_sec);
+        for point in known {
+            let step = ((point.at_monotonic_sec - window.start_monotonic_sec) / STEP_SEC).round();
+            steps.entry(step as i64).or_default().extend(point.power_w);
         }
     }
+    let points = steps.into_iter().filter(|(_, powers)| powers.len() == parts.len());
+    let points = points.map(|(step, powers)| (step as f64 * STEP_SEC - SHOWN_SEC, powers.iter().sum()));
     sparkline(&Sparkline {
-        title: format!("Power of the {device} over the last 5 minutes"),
+        title: format!("Power of {device} over the last 5 minutes"),
         description: "Mean power of each 2 s, in watts.".to_owned(),
         from_sec: -SHOWN_SEC,
         to_sec: 0.0,
         unit: "W".to_owned(),
-        points: sums,
+        points: points.collect(),
     })
 }

@@ -15,6 +15,7 @@ use crate::http::nodes::{Node, listed};
 use crate::http::problem::{self, Problem};
 use crate::http::state::AppState;
 use crate::progress::Progress;
+use crate::scheduler::{QueueWait, WaitReason};
 use joulemark_experiment::{ExperimentId, State};
 use joulemark_meter::Finding;
 use joulemark_store::{ListOrder, ListQuery, Record};
@@ -38,6 +39,14 @@ struct Now {
     finished: Vec<Record>,
     /// Empty where this server is the only one.
     nodes: Vec<Node>,
+}
+
+impl Now {
+    /// Returns what an experiment that runs is called.
+    fn name_of(&self, id: &ExperimentId) -> String {
+        let row = self.running.iter().find(|row| row.record.id == *id);
+        row.map_or_else(|| id.to_string(), |row| row.record.spec.config_name.clone())
+    }
 }
 
 /// An experiment that runs, on whichever node.
@@ -86,6 +95,8 @@ struct QueuedRow {
     record: Record,
     /// For what it waits, in a sentence.
     why: String,
+    /// Who has the devices that it waits for.
+    held_by: Vec<ExperimentId>,
     may_cancel: bool,
 }
 
@@ -156,12 +167,30 @@ async fn queued(state: &AppState, caller: &Caller) -> Result<(Vec<QueuedRow>, us
         let standing = state.scheduler.standing(id, &record.spec).await?;
         rows.push(QueuedRow {
             position,
-            why: standing.wait.message,
+            held_by: holders(&standing.wait),
+            why: in_words(standing.wait),
             may_cancel: caller.may_change(record.submitter.as_deref()),
             record,
         });
     }
     Ok((rows, in_all))
+}
+
+/// Returns each holder once.
+fn holders(wait: &QueueWait) -> Vec<ExperimentId> {
+    let mut ids: Vec<_> = wait.held_by.iter().filter_map(|holder| holder.experiment_id).collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+/// Returns why it waits; holders have links of their own, and their ids and UUIDs are not spelled out again.
+fn in_words(wait: QueueWait) -> String {
+    match wait.reason {
+        WaitReason::DeviceBusy if !holders(&wait).is_empty() => "its devices, which are held by".to_owned(),
+        WaitReason::HostBusy if !holders(&wait).is_empty() => "its host, which is held by".to_owned(),
+        _ => wait.message,
+    }
 }
 
 async fn finished(state: &AppState, caller: &Caller) -> Result<Vec<Record>, Problem> {
