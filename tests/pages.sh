@@ -43,6 +43,8 @@ export OPEN_URL=$SERVER_URL
 with_gpus guarded
 start_server "${options[@]}"
 trap 'stop_proxy; stop_server; rm -rf "$folder"' EXIT
+READER_KEY=$("$JOULEMARK" key create --name rae --role reader --database-url "sqlite://$SERVER_FOLDER/joulemark.db")
+export READER_KEY
 PROXY_IDENTITY=none start_proxy nginx "$SERVER_URL"
 export GUARDED_URL=$PROXY_URL/ GUARDED_KEY=$SERVER_KEY
 PAGE_TOOLS=$PWD/$PAGE_TOOLS "${run[@]}"

@@ -25,6 +25,8 @@ export async function withPage(origin, options, use) {
     baseURL: origin,
     viewport: DESK,
     ignoreHTTPSErrors: true,
+    // Who jumps to a place is there at once.
+    reducedMotion: "reduce",
     ...options,
   });
   context.setDefaultTimeout(30_000);
@@ -47,6 +49,8 @@ export async function withPage(origin, options, use) {
 function watch(page, origin, faults) {
   const where = () => new URL(page.url()).pathname;
   page.on("console", (message) => {
+    // The status of the view itself is for the check to judge.
+    if (message.text().startsWith("Failed to load resource") && message.location().url === page.url()) return;
     if (["error", "warning"].includes(message.type())) faults.push(`${where()}: ${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => faults.push(`${where()}: ${error.message}`));
@@ -62,7 +66,7 @@ function watch(page, origin, faults) {
 }
 
 // Opens a view, which must be there.
-export async function open(page, path, status = 200) {
+export async function open(page, { path, status = 200 }) {
   const answer = await page.goto(path);
   assert.equal(answer.status(), status, `${path} answers ${answer.status()}: ${await page.locator("body").innerText()}`);
 }

@@ -77,7 +77,7 @@ test("the tab key reaches every link, button and field of every view, is seen th
     // Parts that are shown anew meanwhile would be others than those that were counted.
     await page.clock.install();
     for (const view of await views()) {
-      await open(page, view.path);
+      await open(page, view);
       const { missed, wrong, trapped } = await walk(page);
       assert.deepEqual({ missed, wrong, trapped }, { missed: [], wrong: [], trapped: false }, view.name);
     }
@@ -87,7 +87,7 @@ test("the tab key reaches every link, button and field of every view, is seen th
 test("the first stop of every view leads past the navigation", async () => {
   await withPage(OPEN, {}, async (page) => {
     for (const view of await views()) {
-      await open(page, view.path);
+      await open(page, view);
       await page.keyboard.press("Tab");
       await page.keyboard.press("Enter");
       await page.keyboard.press("Tab");

@@ -5,7 +5,8 @@ import { DESK, PHONE, open, withPage } from "./browser.mjs";
 import { AXE, OPEN } from "./tools.mjs";
 import { views } from "./views.mjs";
 
-async function violations(page) {
+// Returns what axe finds wrong with a page.
+export async function violations(page) {
   // By the debugger, which the page's policy does not concern.
   await page.evaluate(AXE);
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
@@ -22,7 +23,7 @@ for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme });
         const found = {};
         for (const view of await views()) {
-          await open(page, view.path);
+          await open(page, view);
           const wrong = await violations(page);
           if (wrong.length > 0) found[view.name] = wrong;
         }
@@ -35,7 +36,7 @@ for (const colorScheme of ["light", "dark"]) {
 test("no view is wider than a phone of 380 px", async () => {
   await withPage(OPEN, { viewport: PHONE }, async (page) => {
     for (const view of await views()) {
-      await open(page, view.path);
+      await open(page, view);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(width <= PHONE.width, `${view.name} is ${width} px wide`);
     }
@@ -44,7 +45,7 @@ test("no view is wider than a phone of 380 px", async () => {
 
 test("each theme has colours of its own", async () => {
   await withPage(OPEN, {}, async (page) => {
-    await open(page, "");
+    await open(page, { path: "" });
     const colour = async (colorScheme) => {
       await page.emulateMedia({ colorScheme });
       return page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -60,7 +61,7 @@ test("what the browser refuses by the page's policy would be seen here", async (
       const body = (await answer.text()).replace("<main", '<p style="color:red">x</p><script>1</script><main');
       await route.fulfill({ response: answer, body });
     });
-    await open(page, "experiments");
+    await open(page, { path: "experiments" });
     await page.waitForTimeout(200);
     assert.equal(faults.splice(0).filter((fault) => fault.includes("Content Security Policy")).length, 2);
   });

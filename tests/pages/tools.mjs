@@ -18,3 +18,4 @@ export const OPEN = `${given("OPEN_URL")}/`;
 // Asks for keys, behind nginx under a prefix.
 export const GUARDED = given("GUARDED_URL");
 export const KEY = given("GUARDED_KEY");
+export const READER_KEY = given("READER_KEY");
