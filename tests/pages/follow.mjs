@@ -12,7 +12,8 @@ export async function fill(page, name, value) {
   const field = page.locator(`[name="${name}"]`);
   const closed = page.locator("details:not([open])", { has: field });
   if ((await closed.count()) > 0) await closed.locator("summary").press("Enter");
-  await field.fill(value);
+  const isChoice = await field.evaluate((element) => element.tagName === "SELECT");
+  await (isChoice ? field.selectOption(value) : field.fill(value));
 }
 
 // Submits by the form and returns the id that the browser is led to.

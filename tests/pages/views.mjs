@@ -62,6 +62,6 @@ export async function views() {
     { name: "Sign in, without keys", path: "sign-in" },
     { name: "A parameter that is not valid", path: "experiments?state=asleep", status: 400 },
   ];
-  const only = process.env.ONLY?.split(",");
+  const only = process.env.ONLY?.split(";");
   return only ? all.filter(({ name }) => only.includes(name)) : all;
 }
