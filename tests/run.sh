@@ -82,7 +82,7 @@ setup() {
 }
 
 scripts() {
-  shellcheck -x -P deploy deploy/*.sh tests/*.sh tests/*/*.sh .ci/run
+  shellcheck -x -P deploy deploy/*.sh deploy/debian/post* tests/*.sh tests/*/*.sh .ci/run
 }
 
 # Needs no network but the registry; advisories need more and are left to .github/workflows/ci.yml.
@@ -103,6 +103,7 @@ step "build" cargo build --release --locked --workspace --all-targets
 wait_all
 start "openapi lint" bash tests/openapi_lint.sh
 start "generated clients" bash tests/clients.sh
+start "dashboard" python3 -B tests/dashboard/check.py "${CARGO_TARGET_DIR:-target}/release"
 # These compare readings with the truth to a percent: they get the machine to themselves, one after the other, since a
 # meter whose thread waits for a CPU measures the load of the tests beside it.
 quiet=(servers::llama:: nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)

@@ -3,6 +3,7 @@
 mod arguments;
 mod beside;
 mod cancel;
+mod cite;
 mod compare;
 mod complaint;
 mod ending;
@@ -27,6 +28,7 @@ mod sweep;
 mod watch;
 
 pub use cancel::CancelArguments;
+pub use cite::CiteArguments;
 pub use compare::CompareArguments;
 pub use ending::Ending;
 pub use export::ExportArguments;
@@ -67,6 +69,9 @@ pub enum ClientCommand {
     /// Write a result with all that it is computed from to a file, for `joulemark verify`.
     #[command(after_help = EXIT_CODES)]
     Bundle(BundleArguments),
+    /// Print a paragraph for a paper's methods and BibTeX entries for its bibliography.
+    #[command(after_help = EXIT_CODES)]
+    Cite(CiteArguments),
     /// List experiments, newest first.
     #[command(after_help = EXIT_CODES)]
     List(ListArguments),
@@ -90,6 +95,7 @@ pub fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Compare(arguments) => compare::run(&arguments),
         ClientCommand::Manifest(arguments) => manifest::print(&arguments),
         ClientCommand::Bundle(arguments) => manifest::fetch(&arguments),
+        ClientCommand::Cite(arguments) => cite::run(&arguments),
         ClientCommand::List(arguments) => list::run(arguments),
         ClientCommand::Cancel(arguments) => cancel::run(arguments),
         ClientCommand::Label(arguments) => label::run(arguments),

@@ -8,7 +8,6 @@ mod experiments;
 mod html;
 mod layout;
 mod now;
-mod number;
 mod problems;
 
 use axum::{
@@ -22,6 +21,7 @@ use axum::{
 pub use problems::show_problems;
 
 use super::state::AppState;
+use crate::number;
 
 /// Scripts and styles are files of this program, requests and forms go to this server alone, and no other page may frame
 /// these.

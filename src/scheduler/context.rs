@@ -66,6 +66,8 @@ pub struct Context {
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,
+    /// Root of the powercap tree.
+    pub powercap: PathBuf,
     /// Who sets power limits and clocks; `None` for nobody.
     pub power: Option<Controller>,
     /// What electricity costs and emits here.

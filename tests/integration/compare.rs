@@ -133,6 +133,62 @@ async fn cycles_that_statistics_leave_out_are_left_out_of_documents_as_well() {
 }
 
 #[tokio::test]
+async fn limits_of_the_cpu_that_differ_are_named_by_id_and_of_documents() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let zone = folder.path().join("intel-rapl:0");
+    std::fs::create_dir(&zone).expect("a zone");
+    let write = |file: &str, text: &str| std::fs::write(zone.join(file), text).expect("a file");
+    for (file, text) in [
+        ("name", "package-0"),
+        ("energy_uj", "1"),
+        ("max_energy_range_uj", "262143328850"),
+        ("constraint_0_name", "long_term"),
+        ("constraint_0_time_window_us", "28000000"),
+    ] {
+        write(file, text);
+    }
+    let root = folder.path().to_str().expect("a path");
+    let server = Server::start_with(&["--allow-synthetic-engine", "--rapl-root", root]);
+    let mut ids = Vec::new();
+    for limit_uw in ["125000000", "125000000", "95000000"] {
+        write("constraint_0_power_limit_uw", limit_uw);
+        ids.push(completed(&server, &of_two(["one", "two"])).await);
+    }
+    let mut results = Vec::new();
+    for id in &ids {
+        results.push(server.results(id).await);
+    }
+    assert_eq!(
+        results[2]["conditions"]["rapl_limits"],
+        json!([{"zone": "package-0", "constraint": "long_term", "power_limit_w": 95.0, "time_window_sec": 28.0}])
+    );
+    let said =
+        "other RAPL limits: package-0 long_term has 125 W over 28 s in the baseline, 95 W over 28 s in the candidate";
+    for question in [json!({"ids": ids}), json!({"results": results})] {
+        let (status, answer) = compared(&server, &question).await;
+        assert_eq!(status, StatusCode::OK, "{answer:#}");
+        let mut named = Vec::new();
+        for comparison in answer["comparisons"].as_array().expect("a list") {
+            let notes = comparison["notes"].to_string();
+            assert_eq!(
+                notes.contains(said),
+                comparison["candidate"] == json!(ids[2]),
+                "{comparison:#}"
+            );
+            assert!(!notes.contains("of the CPUs"), "the host is the same: {comparison:#}");
+            named.push(&comparison["candidate"]);
+        }
+        assert!(
+            named.contains(&&json!(ids[1])) && named.contains(&&json!(ids[2])),
+            "{answer:#}"
+        );
+    }
+    results[2]["conditions"]["turbo"] = json!("much");
+    let (_, problem) = compared(&server, &json!({"results": results})).await;
+    assert_eq!(problem["errors"][0]["pointer"], "/results/2/conditions", "{problem:#}");
+}
+
+#[tokio::test]
 async fn a_build_fails_where_a_result_is_worse_or_nothing_could_be_compared() {
     let server = Server::start();
     let ids = [

@@ -69,6 +69,8 @@ mod overlapping;
 mod pages;
 mod peers;
 mod postgres_connections;
+mod power_curves;
+mod power_kills;
 mod power_limits;
 mod prompt_files;
 mod provenance;
@@ -98,6 +100,6 @@ mod user_limits;
 mod witnesses;
 
 use joulemark_testkit::{
-    eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, postgres_cluster,
-    server, shape, simulation, tiny_llama,
+    Law, eight_boards::EightBoards, fake_powercap, host, installed, kills, makespan, mock_nvml, models, openai_emitter,
+    postgres_cluster, server, shape, simulation, tiny_llama,
 };

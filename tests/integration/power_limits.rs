@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::process::Command;
 
-use joulemark_power_control::reads;
+use joulemark_power_control::{milliwatts, reads};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::mock_nvml::{self, MockNvml};
 use crate::server::Server;
 
-const BOARDS: &str = "devices=2\nmax_limit=500\ndefault_limit=400\npower_limit=400";
+pub const BOARDS: &str = "devices=2\nmax_limit=500\ndefault_limit=400\npower_limit=400";
 
-fn options(mock: &MockNvml) -> Vec<String> {
+pub fn options(mock: &MockNvml) -> Vec<String> {
     let library = mock.library().to_str().expect("a path").to_owned();
     let options = [
         "--allow-synthetic-engine",
@@ -30,7 +30,7 @@ fn start(mock: &MockNvml, more: &[&str]) -> Server {
     Server::start_with(&all)
 }
 
-fn experiment(more: Value) -> Value {
+pub fn experiment(more: Value) -> Value {
     let mut experiment = json!({
         "model_name": "synthetic:decode_ms=50", "prompts": ["a"], "max_output_tokens": 30, "device": "cpu", "gpus": [0, 1],
         "num_cycles": 2, "warmup_iterations": 0, "idle_baseline_sec": 0,
@@ -40,11 +40,19 @@ fn experiment(more: Value) -> Value {
     experiment
 }
 
-fn limits_w(mock: &MockNvml) -> [f64; 2] {
+pub fn limits_w(mock: &MockNvml) -> [f64; 2] {
     [0, 1].map(|device| {
         let limits = reads(Some(&mock.library()), &mock_nvml::uuid(device)).expect("the board answers");
         limits.set_w.expect("it has a limit")
     })
+}
+
+/// Sets a board as somebody else would.
+pub fn set_limit(mock: &MockNvml, device: u32, watts: f64) {
+    let nvml = joulemark_meter::open_nvml(Some(&mock.library())).expect("the mock");
+    let mut board = nvml.device_by_index(device).expect("a board");
+    let set = board.set_power_management_limit(milliwatts(watts));
+    set.expect("it is taken");
 }
 
 #[tokio::test]
@@ -158,9 +166,7 @@ async fn a_limit_that_somebody_else_changes_voids_the_cycle_and_stays_theirs() {
     let id = server.accepted(&experiment(asked)).await;
     server.until_state(&id, "measuring").await;
     server.until(&id, |shown| shown["progress"]["cycle"] == 1).await;
-    let nvml = joulemark_meter::open_nvml(Some(&mock.library())).expect("the mock");
-    let mut board = nvml.device_by_index(1).expect("a board");
-    board.set_power_management_limit(250_000).expect("it is taken");
+    set_limit(&mock, 1, 250.0);
     server.until_state(&id, "completed").await;
     let results = server.results(&id).await;
     assert_eq!(results["cycles"].as_array().map(Vec::len), Some(1), "{results:#}");
@@ -172,6 +178,37 @@ async fn a_limit_that_somebody_else_changes_voids_the_cycle_and_stays_theirs() {
         "{message}"
     );
     assert_eq!(limits_w(&mock), [400.0, 250.0], "theirs is left alone");
+}
+
+#[tokio::test]
+async fn a_driver_that_is_reloaded_voids_the_cycle_and_is_not_taken_for_somebody_who_set_a_limit() {
+    let mock = MockNvml::new(&format!("{BOARDS}\nreload_when_told=1\nreload_sec=0.3"));
+    set_limit(&mock, 0, 350.0);
+    let server = start(&mock, &["--power-control", "nvml"]);
+    // Longer than the meter needs to find the driver again and to look at limits.
+    let asked = json!({"power_limit_w": 300, "max_output_tokens": 120, "num_cycles": 3});
+    let id = server.accepted(&experiment(asked)).await;
+    server.until_state(&id, "measuring").await;
+    server.until(&id, |shown| shown["progress"]["cycle"] == 1).await;
+    mock.reload_driver();
+    server.until_state(&id, "completed").await;
+    let results = server.results(&id).await;
+    assert_eq!(results["cycles"].as_array().map(Vec::len), Some(1), "{results:#}");
+    let warnings = results["validation"]["warnings"].as_array().expect("a list");
+    let told = warnings.iter().find(|warning| warning["code"] == "power_limit_changed");
+    let message = told.expect("a warning")["message"].as_str().expect("a text");
+    for words in [
+        "in cycle 1 a power limit of 400 W was in force",
+        "as after a reload of the driver",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert!(!message.contains("somebody else"), "{message}");
+    assert_eq!(
+        limits_w(&mock),
+        [350.0, 400.0],
+        "what they had before, not the driver's default"
+    );
 }
 
 #[tokio::test]
@@ -204,7 +241,7 @@ async fn what_a_killed_server_set_is_put_back_by_the_next_and_by_hand() {
 }
 
 /// Runs what a unit's ExecStopPost runs.
-fn restored_by_hand(mock: &MockNvml, folder: &Path) -> String {
+pub fn restored_by_hand(mock: &MockNvml, folder: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_joulemark"));
     command.args(["power", "restore", "--power-control", "nvml", "--lock-dir"]);
     command.arg(folder.join("locks")).arg("--nvml-lib").arg(mock.library());

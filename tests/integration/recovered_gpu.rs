@@ -96,6 +96,7 @@ fn after_a_driver_reload_the_gpus_are_read_again_without_a_restart() {
     let (window, metrics) = measure(&meter, Duration::from_millis(500), &all);
     for device in [0, 1] {
         assert_true(&metrics, device, &window);
+        assert!(meter.gpu_absence(&uuid(device), &across).is_some(), "it was away");
     }
     let longer = Window {
         end_monotonic_sec: window.end_monotonic_sec,

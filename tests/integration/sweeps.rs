@@ -21,7 +21,7 @@ async fn submitted(server: &Server, sweep: &Value) -> (StatusCode, Value) {
 }
 
 /// Submits what must be accepted and waits for its end; the whole sweep.
-async fn finished(server: &Server, sweep: &Value) -> Value {
+pub async fn finished(server: &Server, sweep: &Value) -> Value {
     let (status, accepted) = submitted(server, sweep).await;
     assert_eq!(status, StatusCode::CREATED, "{accepted:#}");
     let id = accepted["id"].as_str().expect("an id");

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use joulemark_analysis::comparison::{
-    ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, MeasuredResult, Subject, compare,
+    ComparisonOptions, CpuSettings, DEFAULT_MARGIN, DEFAULT_METRICS, MeasuredResult, Subject, compare,
 };
 use joulemark_analysis::metrics::{Metric, all, find};
 use joulemark_experiment::comparison::Verdict;
@@ -179,6 +179,7 @@ fn result(name: &str, cycles: Vec<CycleReport>) -> MeasuredResult {
     let spec = spec();
     MeasuredResult {
         power_limit_w: None,
+        cpu: CpuSettings::default(),
         name: name.to_owned(),
         host: "simulated".to_owned(),
         is_partial: false,

@@ -3,6 +3,7 @@
 
 mod comparability;
 mod compare;
+mod cpu_settings;
 mod front;
 mod holm;
 mod instrument;
@@ -12,6 +13,7 @@ mod pareto;
 mod subject;
 
 pub use compare::{ComparisonOptions, DEFAULT_MARGIN, DEFAULT_METRICS, compare};
+pub use cpu_settings::CpuSettings;
 pub use front::{Place, Standing};
 pub use measured::{MeasuredResult, eos_of};
 pub use pareto::{ParetoCandidate, ParetoPoint, pareto};

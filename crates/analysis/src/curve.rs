@@ -132,22 +132,7 @@ fn draws(means: &[f64], errors: &[f64], freedom: f64, found: impl Fn(&[f64]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A board's joules for a token under a limit: static and dynamic power over a speed that memory bounds.
-    fn joules(limit_w: f64) -> f64 {
-        let clock = ((limit_w - 80.0) / 320.0_f64).cbrt().min(1.0);
-        (80.0 + 320.0 * clock.powi(3)) / (100.0 * (clock / 0.75).min(1.0))
-    }
-
-    fn caps() -> impl Iterator<Item = f64> {
-        (0..20).map(|step| 120.0 + 14.0 * f64::from(step))
-    }
-
-    /// Normal by the sum of twelve.
-    fn noise(random: &mut ChaCha12Rng) -> f64 {
-        let share = |random: &mut ChaCha12Rng| f64::from(random.next_u32()) / f64::from(u32::MAX);
-        (0..12).map(|_| share(random)).sum::<f64>() - 6.0
-    }
+    use crate::fixtures::board::{joules, limits_w, noise};
 
     fn measured(seed: u64, deviation: f64, repeats: usize) -> Vec<CurvePoint> {
         let mut random = ChaCha12Rng::seed_from_u64(seed);
@@ -156,7 +141,7 @@ mod tests {
                 .map(|_| joules(at) * (1.0 + deviation * noise(&mut random)))
                 .collect()
         };
-        caps()
+        limits_w()
             .map(|at| CurvePoint {
                 at,
                 figures: figures(at),
@@ -166,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_least_of_a_curve_lies_within_its_interval() {
-        let truth = caps()
+        let truth = limits_w()
             .min_by(|one, other| joules(*one).total_cmp(&joules(*other)))
             .expect("caps");
         for (deviation, repeats) in [(0.01, 3), (0.03, 3), (0.01, 5)] {
@@ -197,7 +182,7 @@ mod tests {
                 at,
                 figures: vec![of(at)],
             };
-            caps().map(point).collect()
+            limits_w().map(point).collect()
         };
         let throughput = |limit_w: f64| ((limit_w - 80.0) / 320.0_f64).cbrt().min(0.75);
         let found = knee(&curve(throughput)).expect("it bends");

@@ -1,3 +1,4 @@
+pub mod board;
 pub mod requests;
 
 use std::collections::BTreeMap;

@@ -4,11 +4,9 @@ use std::fmt;
 
 use joulemark_experiment::report::{CycleStart, GpuClocks, GpuPowerLimit, ReadingRange};
 use joulemark_experiment::{Warning, WarningCode};
+use joulemark_measurement::is_same_power_limit;
 
 use super::statistics::median;
-
-/// Limits within this are one, in watts.
-pub const SAME_LIMIT_W: f64 = 1.0;
 
 /// What the leased GPUs were set to and had in the measured cycles.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +23,8 @@ pub struct LimitChange {
     pub gpu: String,
     pub set_w: f64,
     pub found_w: f64,
+    /// Why the GPU was away before it was found at its driver's default; `None` where it was not.
+    pub away: Option<String>,
 }
 
 impl fmt::Display for LimitChange {
@@ -34,12 +34,19 @@ impl fmt::Display for LimitChange {
             gpu,
             set_w,
             found_w,
+            away,
         } = self;
         write!(
             f,
-            "in cycle {cycle} a power limit of {found_w} W was in force on {gpu}, which was set to {set_w} W: somebody else \
-             changed it"
-        )
+            "in cycle {cycle} a power limit of {found_w} W was in force on {gpu}, which was set to {set_w} W: "
+        )?;
+        match away {
+            Some(why) => write!(
+                f,
+                "it was away ({why}) and came back with its default, as after a reload of the driver"
+            ),
+            None => f.write_str("somebody else changed it"),
+        }
     }
 }
 
@@ -59,7 +66,7 @@ pub(crate) fn common_limit_w(limits: &[GpuPowerLimit]) -> Option<f64> {
     let all = all?;
     let lowest = all.iter().map(|range| range.min).reduce(f64::min)?;
     let highest = all.iter().map(|range| range.max).reduce(f64::max)?;
-    (highest - lowest <= SAME_LIMIT_W).then(|| all[0].median)
+    is_same_power_limit(highest, lowest).then(|| all[0].median)
 }
 
 /// Warns of cycles that are not counted.

@@ -42,7 +42,7 @@ pub use checks::{failure_reasons, unknown_metrics, validate};
 pub use complete::{complete_rank_cycle, complete_report};
 pub use duration::{DeviceKind, PastRun, RunShape, duration_by_own_pace, duration_by_past_runs};
 pub use efficiency::efficiency;
-pub use gpu_settings::{GpuSettings, LimitChange, SAME_LIMIT_W, limit_changed, range};
+pub use gpu_settings::{GpuSettings, LimitChange, limit_changed, range};
 pub use group::CycleHost;
 pub use inference::inference_of;
 pub use offered::goodput;

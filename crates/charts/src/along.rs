@@ -28,6 +28,14 @@ pub struct Best {
     pub interval: Option<(f64, f64)>,
 }
 
+/// A place that is marked across the plot.
+struct Marked {
+    x: f64,
+    interval: Option<(f64, f64)>,
+    class: &'static str,
+    said: String,
+}
+
 /// Draws the points of a metric joined in the order of the axis, with the best place and the knee marked.
 pub fn along(along: &Along) -> Svg {
     let head = |height| Head {
@@ -39,85 +47,95 @@ pub fn along(along: &Along) -> Svg {
     };
     let mut points: Vec<&Point> = along.points.iter().filter(|point| point.is_usable()).collect();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let marked = marked(along);
+    let top = text::LINE * (1 + marked.len()) as f64 + 10.0;
     let area = Area {
         left: LEFT,
         right: RIGHT,
-        top: 2.0 * text::LINE + 10.0,
-        bottom: 340.0,
+        top,
+        bottom: top + 280.0,
     };
-    let Some(axes) = Axes::of(&points, area) else {
-        return frame::nothing(head(240.0), "");
+    let Some(axes) = Axes::of(&points, area, wide(&points)) else {
+        return frame::nothing(head(frame::EMPTY));
     };
     let mut canvas = Canvas::default();
-    canvas.text("jm-label", (8.0, 16.0), &text::fit(&along.y.titled(), WIDTH - 16.0));
+    canvas.text("jm-label", (0.0, 16.0), &text::fit(&along.y.titled(), WIDTH));
     area.vertical(&mut canvas, &axes.y);
     area.grid(&mut canvas, &axes.x);
-    if let Some(best) = along.best.as_ref().filter(|best| inside(&axes, best.x)) {
-        let x = axes.x.at(best.x);
-        let interval = number::usable_interval(best.interval);
-        if let Some((low, high)) = interval {
-            let (low, high) = (axes.x.at(low), axes.x.at(high));
-            let tag = canvas
-                .tag("rect")
-                .set("class", "jm-best-range")
-                .at("x", low)
-                .at("y", area.top);
-            tag.at("width", high - low)
-                .at("height", area.bottom - area.top)
-                .titled("interval of the best place");
-        }
-        mark(
-            &mut canvas,
-            &area,
-            x,
-            "jm-best",
-            &format!(
-                "best: {}",
-                number::with_unit(&number::measured(best.x, interval), &along.x.unit)
-            ),
-            0.0,
-        );
-    }
-    if let Some(knee) = along.knee.filter(|knee| inside(&axes, *knee)) {
-        let said = format!("knee: {}", number::with_unit(&number::brief(knee), &along.x.unit));
-        mark(&mut canvas, &area, axes.x.at(knee), "jm-knee", &said, text::LINE);
+    let scale = if axes.x.logarithmic { ", logarithmic" } else { "" };
+    let x_title = format!("{}{scale}", along.x.titled());
+    let bottom = area.horizontal(&mut canvas, &axes.x, &x_title);
+    for (row, marked) in marked.iter().enumerate() {
+        draw_marked(&mut canvas, &axes, &area, text::LINE * (row + 1) as f64, marked);
     }
     let mut path = String::new();
     for (index, point) in points.iter().enumerate() {
-        let _ = write!(
-            path,
-            "{}{} {}",
-            if index == 0 { "M" } else { "L" },
-            Coordinate(axes.x.at(point.x)),
-            Coordinate(axes.y.at(point.y))
-        );
+        let (x, y) = (Coordinate(axes.x.at(point.x)), Coordinate(axes.y.at(point.y)));
+        let _ = write!(path, "{}{x} {y}", if index == 0 { "M" } else { "L" });
     }
-    canvas
-        .tag("path")
-        .set("class", &Axes::line_class())
-        .set("d", &path)
-        .end();
+    canvas.tag("path").set("class", "jm-line jm-s0").set("d", &path).end();
     for point in points {
         axes.draw(&mut canvas, point, (&along.x, &along.y));
     }
-    let bottom = area.horizontal(&mut canvas, &axes.x, &along.x.titled());
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
-/// Returns whether a place lies on the axis.
-fn inside(axes: &Axes, x: f64) -> bool {
-    (axes.x.from..=axes.x.to).contains(&x)
+/// Returns whether the points, in ascending order, span so much that a logarithmic axis shows them better, as with
+/// concurrency limits that double.
+fn wide(points: &[&Point]) -> bool {
+    let ends = points.first().zip(points.last()).map(|(first, last)| (first.x, last.x));
+    ends.is_some_and(|(low, high)| number::usable_log(low) && high > 10.0 * low)
 }
 
-/// Draws a vertical line with its name at the top.
-fn mark(canvas: &mut Canvas, area: &Area, x: f64, class: &str, said: &str, lower: f64) {
-    canvas.line(class, (x, area.top), (x, area.bottom));
-    let right = x + 8.0 + text::width(said) > area.right;
-    let (class, x) = if right {
-        ("jm-label jm-end", x - 6.0)
-    } else {
-        ("jm-label", x + 6.0)
-    };
-    canvas.text(class, (x, area.top + 16.0 + lower), said);
+/// Returns the places that are to be marked.
+fn marked(along: &Along) -> Vec<Marked> {
+    let unit = &along.x.unit;
+    let best = along.best.as_ref().filter(|best| number::usable(best.x)).map(|best| {
+        let interval = number::usable_interval(best.interval);
+        let mut said = format!("best: {}", number::with_unit(&number::measured(best.x, interval), unit));
+        if let Some((low, high)) = interval {
+            let [low, high] = [low, high].map(|end| number::measured(end, interval));
+            said += &format!(" ({low} to {high})");
+        }
+        Marked {
+            x: best.x,
+            interval,
+            class: "jm-best",
+            said,
+        }
+    });
+    let knee = along.knee.filter(|knee| number::usable(*knee)).map(|knee| {
+        let said = format!("knee: {}", number::with_unit(&number::brief(knee), unit));
+        Marked {
+            x: knee,
+            interval: None,
+            class: "jm-knee",
+            said,
+        }
+    });
+    best.into_iter().chain(knee).collect()
+}
+
+/// Draws a vertical line, where the axis holds its place, with its interval shaded and its name above the plot, in a row of its own.
+fn draw_marked(canvas: &mut Canvas, axes: &Axes, area: &Area, top: f64, marked: &Marked) {
+    if !(axes.x.from..=axes.x.to).contains(&marked.x) {
+        return;
+    }
+    let x = axes.x.at(marked.x);
+    if let Some((low, high)) = marked.interval {
+        let (low, high) = (axes.x.at(low), axes.x.at(high));
+        let tag = canvas
+            .tag("rect")
+            .set("class", "jm-best-range")
+            .at("x", low)
+            .at("y", area.top);
+        tag.at("width", high - low)
+            .at("height", area.bottom - area.top)
+            .titled(&marked.said);
+    }
+    canvas.line(marked.class, (x, top + 20.0), (x, area.bottom));
+    let said = text::fit(&marked.said, area.right - area.left);
+    let centre = text::centred(x, text::width(&said), (0.0, WIDTH));
+    canvas.text("jm-label jm-middle jm-over", (centre, top + 16.0), &said);
 }

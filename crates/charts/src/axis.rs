@@ -2,10 +2,12 @@
 
 use crate::number::{self, TimeUnit};
 
-/// Steps of an axis of time up to a day, in seconds.
-const TIME_STEPS: [f64; 15] = [
-    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0,
+/// Steps of an axis of time in seconds; beyond the last, which is a day, steps are of days.
+const TIME_STEPS: [f64; 18] = [
+    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0,
+    43200.0, DAY,
 ];
+const DAY: f64 = 86400.0;
 
 /// One axis: what it spans, where it lies, and its ticks.
 #[derive(Clone, Debug)]
@@ -40,9 +42,9 @@ impl Axis {
     /// Returns a linear axis that begins at zero unless the values are far from it.
     pub fn linear_from_zero(range: (f64, f64), place: (f64, f64), count: usize) -> Self {
         let (low, high) = range;
-        let near = if low > 0.0 && low <= 0.6 * high { 0.0 } else { low };
+        let near = if low > 0.0 && low <= 0.4 * high { 0.0 } else { low };
         Self::linear(
-            (near, if high < 0.0 && high >= 0.6 * low { 0.0 } else { high }),
+            (near, if high < 0.0 && high >= 0.4 * low { 0.0 } else { high }),
             place,
             count,
         )
@@ -74,7 +76,7 @@ impl Axis {
             _ => TIME_STEPS
                 .into_iter()
                 .find(|step| *step >= wanted.max(1.0))
-                .unwrap_or_else(|| nice_step(wanted)),
+                .unwrap_or_else(|| nice_step(wanted / DAY) * DAY),
         };
         let step = if unit == TimeUnit::Hours { step.max(60.0) } else { step };
         let values = multiples((from / step - 1e-9).ceil(), (to / step + 1e-9).floor(), step);
@@ -93,6 +95,11 @@ impl Axis {
             },
             unit,
         )
+    }
+
+    /// Returns where the axis ends.
+    pub fn end(&self) -> f64 {
+        self.end
     }
 
     /// Returns the place of a value, or of the end of the axis where it lies beyond.
@@ -116,10 +123,10 @@ pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
 
 /// Returns a range that is wide enough to be told apart into ticks.
 fn widen((low, high): (f64, f64)) -> (f64, f64) {
-    let least = low.abs().max(high.abs()) * 1e-9;
+    let furthest = low.abs().max(high.abs());
     match high - low {
-        span if span > least => (low, high),
-        _ if low == 0.0 => (0.0, 1.0),
+        span if span > furthest * 1e-9 && furthest > 1e-90 => (low, high),
+        _ if furthest <= 1e-90 => (0.0, 1.0),
         _ => (low - low.abs() * 0.1, low + low.abs() * 0.1),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area, RIGHT, WIDTH};
-use crate::legend;
+use crate::legend::{self, Sample};
 use crate::number;
 use crate::svg::{Canvas, Head, Svg};
 use crate::text;
@@ -35,6 +35,15 @@ pub struct Bar {
     pub estimated: bool,
 }
 
+/// What all bars of a drawing share.
+struct Common<'a> {
+    axis: Axis,
+    area: Area,
+    unit: &'a str,
+    /// The hatching of estimated bars.
+    fill: String,
+}
+
 /// Draws horizontal bars; a bar without a finite value says "unknown".
 pub fn bars(bars: &Bars) -> Svg {
     let head = |height| Head {
@@ -50,96 +59,102 @@ pub fn bars(bars: &Bars) -> Svg {
         [bar.value, low, high]
     });
     let Some((low, high)) = axis::range(ends) else {
-        return frame::nothing(head(160.0), "");
+        return frame::nothing(head(frame::EMPTY));
     };
-    let shown = all().map(shown);
-    let labels = all().map(|bar| text::width(&bar.label)).fold(0.0, f64::max).min(240.0);
-    let values = shown.map(|shown| text::width(&shown)).fold(0.0, f64::max).min(200.0);
-    let left = labels + 22.0;
-    let axis = Axis::linear((low.min(0.0), high.max(0.0)), (left, RIGHT - values - 12.0), 4);
     let mut canvas = Canvas::default();
-    let estimated = all().any(|bar| bar.estimated);
-    let fill = if estimated { canvas.hatching() } else { String::new() };
-    let mut top = 0.0;
-    if estimated {
-        let sample = legend::Sample::Box {
-            class: "jm-bar jm-estimated jm-s0".to_owned(),
-            fill: Some(fill.clone()),
-        };
-        top = legend::draw(&mut canvas, top, &[(sample, "hatched: estimated".to_owned())]);
-    }
-    let mut rows = Vec::new();
-    let first = top;
-    for (index, group) in bars.groups.iter().enumerate() {
-        if !group.label.is_empty() {
-            top += text::LINE + 4.0;
-            rows.push((top - 6.0, index, None));
-        }
-        for bar in &group.bars {
-            rows.push((top, index, Some(bar)));
-            top += ROW;
-        }
-        top += 6.0;
-    }
+    let (fill, top) = estimates(&mut canvas, all().any(|bar| bar.estimated));
+    let widest = |texts: &mut dyn Iterator<Item = f64>, most: f64| texts.fold(0.0, f64::max).min(most);
+    let left = widest(&mut all().map(|bar| text::width(&bar.label)), 240.0) + 14.0;
+    let right = RIGHT - widest(&mut all().map(|bar| text::width(&shown(bar))), 200.0) - 12.0;
+    let axis = Axis::linear((low.min(0.0), high.max(0.0)), (left, right), 4);
+    let (places, bottom) = places(&bars.groups, top);
     let area = Area {
         left,
-        right: RIGHT - values - 12.0,
-        top: first,
-        bottom: top,
+        right,
+        top,
+        bottom,
     };
     area.grid(&mut canvas, &axis);
-    for (y, index, bar) in rows {
-        match bar {
-            None => canvas.text(
-                "jm-heading",
-                (8.0, y),
-                &text::fit(&bars.groups[index].label, WIDTH - 16.0),
-            ),
-            Some(bar) => draw_bar(
-                &mut canvas,
-                &axis,
-                &Place {
-                    y,
-                    left,
-                    unit: &bars.unit,
-                    series: index,
-                    fill: &fill,
-                },
-                bar,
-            ),
+    let common = Common {
+        axis,
+        area,
+        unit: &bars.unit,
+        fill,
+    };
+    canvas.line("jm-axis", (common.axis.at(0.0), top), (common.axis.at(0.0), bottom));
+    for (series, group) in bars.groups.iter().enumerate() {
+        let (heading, first) = places[series];
+        canvas.text("jm-heading jm-over", (0.0, heading), &text::fit(&group.label, WIDTH));
+        for (row, bar) in group.bars.iter().enumerate() {
+            draw_bar(&mut canvas, &common, (series, first + (row as f64 + 0.5) * ROW), bar);
         }
     }
-    canvas.line("jm-axis", (axis.at(0.0), first), (axis.at(0.0), top));
-    let bottom = area.horizontal(&mut canvas, &axis, &bars.unit);
+    let bottom = area.horizontal(&mut canvas, &common.axis, &bars.unit);
     canvas.finish(&head(bottom))
 }
 
-/// Where and how a bar is drawn.
-struct Place<'a> {
-    y: f64,
-    left: f64,
-    unit: &'a str,
-    series: usize,
-    fill: &'a str,
+/// Defines the hatching of estimates and explains it where there are any; returns it and where the bars begin.
+fn estimates(canvas: &mut Canvas, any: bool) -> (String, f64) {
+    if !any {
+        return (String::new(), 0.0);
+    }
+    let fill = canvas.hatching();
+    let sample = Sample::Box {
+        class: "jm-bar jm-s0".to_owned(),
+        fill: Some(fill.clone()),
+    };
+    let top = legend::draw(canvas, 0.0, &[(sample, "hatched, with ≈: estimated".to_owned())]);
+    (fill, top)
 }
 
-/// Draws a bar with its label, whiskers and value.
-fn draw_bar(canvas: &mut Canvas, axis: &Axis, place: &Place<'_>, bar: &Bar) {
-    let middle = place.y + ROW / 2.0;
-    let label = text::fit(&bar.label, place.left - 16.0);
-    canvas
+/// Returns the baseline of each group's heading and where its bars begin, and where all end.
+fn places(groups: &[Group], top: f64) -> (Vec<(f64, f64)>, f64) {
+    let mut bottom = top;
+    let places = groups.iter().map(|group| {
+        let heading = if group.label.is_empty() { 0.0 } else { text::LINE + 4.0 };
+        let first = bottom + heading;
+        bottom = first + group.bars.len() as f64 * ROW + 6.0;
+        (first - 6.0, first)
+    });
+    (places.collect(), bottom)
+}
+
+/// Draws a bar with its label, whiskers and value around a height.
+fn draw_bar(canvas: &mut Canvas, common: &Common<'_>, (series, middle): (usize, f64), bar: &Bar) {
+    let (axis, left) = (&common.axis, common.area.left);
+    let tag = canvas
         .tag("text")
         .set("class", "jm-label jm-end")
-        .at("x", place.left - 8.0)
-        .at("y", middle + 5.0)
-        .titled_text(&bar.label, &label);
+        .at("x", left - 8.0)
+        .at("y", middle + 5.0);
+    tag.titled_text(&bar.label, &text::fit(&bar.label, left - 8.0));
     if !number::usable(bar.value) {
         canvas.text("jm-tick", (axis.at(0.0) + 8.0, middle + 5.0), "unknown");
         return;
     }
+    let said = said(bar, common.unit);
+    let (from, to) = (axis.at(bar.value.min(0.0)), axis.at(bar.value.max(0.0)));
+    let class = format!("jm-bar {}", legend::series(series));
+    let hatching = bar.estimated.then_some(common.fill.as_str());
+    frame::block(
+        canvas,
+        &class,
+        hatching,
+        [from, middle - 9.0, (to - from).max(1.0), 18.0],
+        &said,
+    );
+    let mut end = to;
+    if let Some((low, high)) = number::usable_interval(bar.interval) {
+        frame::whisker(canvas, (axis.at(low), middle), (axis.at(high), middle));
+        end = end.max(axis.at(high));
+    }
+    canvas.text("jm-value jm-over", (end + 8.0, middle + 5.0), &shown(bar));
+}
+
+/// Returns the tooltip of a bar.
+fn said(bar: &Bar, unit: &str) -> String {
+    let mut said = format!("{}: {}", bar.label, number::with_unit(&shown(bar), unit));
     let interval = number::usable_interval(bar.interval);
-    let value = number::with_unit(&shown(bar), place.unit);
-    let mut said = format!("{}: {value}", bar.label);
     if let Some((low, high)) = interval {
         said += &format!(
             ", {} to {}",
@@ -150,36 +165,15 @@ fn draw_bar(canvas: &mut Canvas, axis: &Axis, place: &Place<'_>, bar: &Bar) {
     if bar.estimated {
         said += ", estimated";
     }
-    let (from, to) = (axis.at(bar.value.min(0.0)), axis.at(bar.value.max(0.0)));
-    let class = format!(
-        "jm-bar {}{}",
-        legend::series(place.series),
-        if bar.estimated { " jm-estimated" } else { "" }
-    );
-    for (class, fill) in [(class.as_str(), ""), ("jm-hatched", place.fill)]
-        .into_iter()
-        .take(1 + usize::from(bar.estimated))
-    {
-        let tag = canvas
-            .tag("rect")
-            .set("class", class)
-            .at("x", from)
-            .at("y", middle - 9.0);
-        let tag = tag.at("width", (to - from).max(1.0)).at("height", 18.0);
-        if fill.is_empty() { tag } else { tag.set("fill", fill) }.titled(&said);
-    }
-    let mut end = to;
-    if let Some((low, high)) = interval {
-        let (low, high) = (axis.at(low), axis.at(high));
-        canvas.line("jm-whisker", (low, middle), (high, middle));
-        canvas.line("jm-whisker", (low, middle - 5.0), (low, middle + 5.0));
-        canvas.line("jm-whisker", (high, middle - 5.0), (high, middle + 5.0));
-        end = end.max(high);
-    }
-    canvas.text("jm-value", (end + 8.0, middle + 5.0), &shown(bar));
+    said
 }
 
 /// Returns the value as it stands beside its bar.
 fn shown(bar: &Bar) -> String {
-    number::measured(bar.value, number::usable_interval(bar.interval))
+    let value = number::measured(bar.value, number::usable_interval(bar.interval));
+    if bar.estimated && number::usable(bar.value) {
+        format!("≈ {value}")
+    } else {
+        value
+    }
 }

@@ -7,9 +7,12 @@ use crate::frame::{self, Area, LEFT, RIGHT, WIDTH};
 use crate::legend::{self, Sample};
 use crate::number;
 use crate::svg::{Canvas, Coordinate, Head, Svg};
+use crate::text;
 
 /// The number of steps of a curve that are drawn.
 const MAX_STEPS: usize = 400;
+/// The percentiles that are marked, as shares.
+const PERCENTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
 /// Distributions of values of one unit.
 #[derive(Clone, Debug)]
@@ -37,112 +40,129 @@ pub fn distribution(distribution: &Distribution) -> Svg {
         width: WIDTH,
         height,
     };
-    let curves: Vec<_> = distribution
-        .curves
-        .iter()
-        .map(|curve| (&curve.name, sorted(&curve.values)))
-        .collect();
-    let Some(range) = axis::range(curves.iter().flat_map(|(_, values)| values.iter().copied())) else {
-        return frame::nothing(head(200.0), "");
+    let curves: Vec<Sorted<'_>> = distribution.curves.iter().map(Sorted::of).collect();
+    let all = curves.iter().flat_map(|curve| curve.values.iter().copied());
+    let Some(range) = axis::range(all) else {
+        return frame::nothing(head(frame::EMPTY));
     };
-    let place = (LEFT, RIGHT - 10.0);
+    let mut canvas = Canvas::default();
+    let unit = &distribution.unit;
+    let items = curves
+        .iter()
+        .enumerate()
+        .map(|(index, curve)| (Sample::Line(index), curve.summary(unit)));
+    let top = legend::draw(&mut canvas, 0.0, &items.collect::<Vec<_>>()) + text::LINE + 2.0;
+    let area = Area {
+        left: LEFT,
+        right: RIGHT,
+        top,
+        bottom: top + 280.0,
+    };
     let logarithmic = number::usable_log(range.0) && range.1 > 100.0 * range.0;
+    let place = (area.left, area.right);
     let across = if logarithmic {
         Axis::log(range, place, 8)
     } else {
         Axis::linear_from_zero(range, place, 6)
     };
-    let mut canvas = Canvas::default();
-    let items = curves
-        .iter()
-        .enumerate()
-        .map(|(index, (name, values))| (Sample::Line(index), summary(name, values, &distribution.unit)));
-    let top = legend::draw(&mut canvas, 0.0, &items.collect::<Vec<_>>());
-    let area = Area {
-        left: LEFT,
-        right: RIGHT - 10.0,
-        top: top + 10.0,
-        bottom: top + 260.0,
-    };
     let mut up = Axis::linear((0.0, 100.0), (area.bottom, area.top), 5);
-    up.ticks = [0, 25, 50, 75, 90, 100]
+    up.ticks = [0, 25, 50, 75, 90, 99]
         .map(|share| (f64::from(share), format!("{share} %")))
         .into();
     area.vertical(&mut canvas, &up);
     area.grid(&mut canvas, &across);
-    for (index, (name, values)) in curves.iter().enumerate().filter(|(_, (_, values))| !values.is_empty()) {
-        let tag = canvas
-            .tag("path")
-            .set("class", &format!("jm-line {}", legend::series(index)));
-        tag.set("d", &steps(values, &across, &up))
-            .set("data-name", name)
-            .titled(name);
-        for (mark, share) in [0.5, 0.9, 0.99].into_iter().enumerate() {
-            let value = quantile(values, share);
-            let at = (across.at(value), up.at(share * 100.0));
-            draw_mark(
-                &mut canvas,
-                mark,
-                at,
-                index,
-                &format!(
-                    "{name}, p{:.0}: {}",
-                    share * 100.0,
-                    number::with_unit(&number::brief(value), &distribution.unit)
-                ),
-            );
-        }
-    }
-    let scale = if logarithmic { "logarithmic" } else { "linear" };
-    let title = if distribution.unit.is_empty() {
-        scale.to_owned()
+    let title = frame::titled("value", unit);
+    let title = if logarithmic {
+        format!("{title}, logarithmic")
     } else {
-        format!("{}, {scale}", distribution.unit)
+        title
     };
     let bottom = area.horizontal(&mut canvas, &across, &title);
+    canvas.text("jm-label", (0.0, top - 10.0), "share of values at or below");
+    for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.values.is_empty()) {
+        curve.draw(&mut canvas, index, (&across, &up), unit);
+    }
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
-/// Returns the values that can be drawn, in ascending order.
-fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut values: Vec<f64> = values.iter().copied().filter(|value| number::usable(*value)).collect();
-    values.sort_by(f64::total_cmp);
-    values
+/// A curve whose values are in ascending order.
+struct Sorted<'a> {
+    name: &'a str,
+    values: Vec<f64>,
 }
 
-/// Returns the smallest value that at least a share of the values do not exceed.
-fn quantile(values: &[f64], share: f64) -> f64 {
-    let rank = (values.len() as f64 * share - 1e-9).ceil().max(1.0) as usize;
-    values[rank.min(values.len()) - 1]
-}
-
-/// Returns the name of a curve with its count and percentiles.
-fn summary(name: &str, values: &[f64], unit: &str) -> String {
-    if values.is_empty() {
-        return format!("{name}: no values");
+impl<'a> Sorted<'a> {
+    /// Returns the curve with the values that can be drawn.
+    fn of(curve: &'a Curve) -> Self {
+        let mut values: Vec<f64> = curve
+            .values
+            .iter()
+            .copied()
+            .filter(|value| number::usable(*value))
+            .collect();
+        values.sort_by(f64::total_cmp);
+        Self {
+            name: &curve.name,
+            values,
+        }
     }
-    let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|share| number::brief(quantile(values, share)));
-    let summary = format!("{name}: p50 {p50}, p90 {p90}, p99 {p99} {unit}");
-    format!("{} (n = {})", summary.trim_end(), values.len())
-}
 
-/// Returns the path of the steps of a distribution, at most so many that they can be told apart.
-fn steps(values: &[f64], across: &Axis, up: &Axis) -> String {
-    let mut path = format!("M{} {}", Coordinate(across.at(values[0])), Coordinate(up.at(0.0)));
-    let count = values.len();
-    let drawn = count.min(MAX_STEPS);
-    for step in 1..=drawn {
-        let rank = (step * count).div_ceil(drawn).min(count);
-        let share = rank as f64 / count as f64 * 100.0;
-        let _ = write!(
-            path,
-            "H{}V{}",
-            Coordinate(across.at(values[rank - 1])),
-            Coordinate(up.at(share))
-        );
+    /// Returns the smallest value that at least a share of the values do not exceed.
+    fn quantile(&self, share: f64) -> f64 {
+        let rank = (self.values.len() as f64 * share - 1e-9).ceil().max(1.0) as usize;
+        self.values[rank.min(self.values.len()) - 1]
     }
-    path
+
+    /// Returns the name of the curve with its percentiles and the count of its values.
+    fn summary(&self, unit: &str) -> String {
+        if self.values.is_empty() {
+            return format!("{}: no values", self.name);
+        }
+        let [p50, p90, p99] = PERCENTILES.map(|share| number::brief(self.quantile(share)));
+        let summary = format!("{}: p50 {p50}, p90 {p90}, p99 {p99} {unit}", self.name);
+        format!("{} (n = {})", summary.trim_end(), self.values.len())
+    }
+
+    /// Draws the steps of the curve and marks its percentiles.
+    fn draw(&self, canvas: &mut Canvas, index: usize, (across, up): (&Axis, &Axis), unit: &str) {
+        let tag = canvas
+            .tag("path")
+            .set("class", &format!("jm-line {}", legend::series(index)));
+        tag.set("d", &self.steps(across, up))
+            .set("data-name", self.name)
+            .titled(self.name);
+        for (mark, share) in PERCENTILES.into_iter().enumerate() {
+            let value = self.quantile(share);
+            let at = (across.at(value), up.at(share * 100.0));
+            let value = number::with_unit(&number::brief(value), unit);
+            draw_mark(
+                canvas,
+                mark,
+                at,
+                index,
+                &format!("{}, p{:.0}: {value}", self.name, share * 100.0),
+            );
+        }
+    }
+
+    /// Returns the path of the steps, at most so many that they can be told apart.
+    fn steps(&self, across: &Axis, up: &Axis) -> String {
+        let mut path = format!("M{} {}", Coordinate(across.at(self.values[0])), Coordinate(up.at(0.0)));
+        let count = self.values.len();
+        let drawn = count.min(MAX_STEPS);
+        for step in 1..=drawn {
+            let rank = (step * count).div_ceil(drawn).min(count);
+            let share = rank as f64 / count as f64 * 100.0;
+            let _ = write!(
+                path,
+                "H{}V{}",
+                Coordinate(across.at(self.values[rank - 1])),
+                Coordinate(up.at(share))
+            );
+        }
+        path
+    }
 }
 
 /// Draws the mark of a percentile: a circle, a square or a triangle.

@@ -1,13 +1,10 @@
 //! Ratios with their intervals and verdicts, one a row, around a line at one.
 
 use crate::axis::{self, Axis};
-use crate::frame::{self, Area, RIGHT, WIDTH};
+use crate::frame::{self, Area, WIDTH};
 use crate::number;
-use crate::svg::{Canvas, Coordinate, Head, Svg};
+use crate::svg::{Canvas, Head, Svg};
 use crate::text;
-
-/// The height of a row of two lines of text.
-const ROW: f64 = 2.0 * text::LINE + 8.0;
 
 /// Ratios in rows.
 #[derive(Clone, Debug)]
@@ -26,7 +23,7 @@ pub struct ForestRow {
     pub verdict: String,
 }
 
-/// Draws ratios on a logarithmic axis with a line at one; a row whose ratio is not positive says so.
+/// Draws ratios on a logarithmic axis with a line at one; a row whose ratio is not positive says "unknown".
 pub fn forest(forest: &Forest) -> Svg {
     let head = |height| Head {
         chart: "forest",
@@ -41,29 +38,44 @@ pub fn forest(forest: &Forest) -> Svg {
         [row.ratio, low, high]
     });
     let Some((low, high)) = axis::range(ends) else {
-        return frame::nothing(head(160.0), "");
+        return frame::nothing(head(frame::EMPTY));
     };
-    let labels = forest
+    let widths = forest
         .rows
         .iter()
-        .map(|row| text::width(&row.label).max(text::width(&row.verdict)))
-        .fold(0.0, f64::max);
-    let left = labels.min(270.0) + 22.0;
-    let right = RIGHT - 120.0;
-    let axis = Axis::log((low.min(1.0), high.max(1.0)), (left, right), 5);
-    let mut canvas = Canvas::default();
+        .flat_map(|row| [&row.label, &row.verdict])
+        .map(|text| text::width(text));
+    let left = widths.fold(0.0, f64::max).min(270.0) + 20.0;
+    let values = forest
+        .rows
+        .iter()
+        .flat_map(shown)
+        .map(|text| text::width(&text))
+        .fold(80.0, f64::max)
+        .min(220.0);
+    let right = WIDTH - values - 16.0;
+    let axis = Axis::log((low.min(1.0), high.max(1.0)), (left, right), 6);
+    let mut rows = Vec::new();
+    let mut bottom = 0.0;
+    for row in &forest.rows {
+        let label = text::wrap(&row.label, left - 20.0);
+        let height = (label.len() + 1) as f64 * text::LINE + 10.0;
+        rows.push((bottom, height, label, row));
+        bottom += height;
+    }
     let area = Area {
         left,
         right,
         top: 0.0,
-        bottom: forest.rows.len() as f64 * ROW,
+        bottom,
     };
+    let mut canvas = Canvas::default();
     area.grid(&mut canvas, &axis);
-    canvas.line("jm-one", (axis.at(1.0), area.top), (axis.at(1.0), area.bottom));
-    for (index, row) in forest.rows.iter().enumerate() {
-        draw_row(&mut canvas, &axis, &area, index as f64 * ROW, row);
-    }
     let bottom = area.horizontal(&mut canvas, &axis, "ratio, logarithmic");
+    canvas.line("jm-one", (axis.at(1.0), area.top), (axis.at(1.0), area.bottom));
+    for (top, height, label, row) in rows {
+        draw_row(&mut canvas, &axis, &area, &RowPlace { top, height, label }, row);
+    }
     canvas.finish(&head(bottom))
 }
 
@@ -72,51 +84,59 @@ fn interval(row: &ForestRow) -> Option<(f64, f64)> {
     number::usable_interval(row.interval).filter(|(low, _)| number::usable_log(*low))
 }
 
-/// Draws one row: label and verdict, the ratio with its whiskers, and both as text.
-fn draw_row(canvas: &mut Canvas, axis: &Axis, area: &Area, top: f64, row: &ForestRow) {
-    let room = area.left - 20.0;
-    let (first, second, middle) = (top + 20.0, top + 20.0 + text::LINE, top + ROW / 2.0);
-    canvas
-        .tag("text")
-        .set("class", "jm-label")
-        .at("x", 8.0)
-        .at("y", first)
-        .titled_text(&row.label, &text::fit(&row.label, room));
-    canvas
-        .tag("text")
-        .set("class", "jm-tick")
-        .at("x", 8.0)
-        .at("y", second)
-        .titled_text(&row.verdict, &text::fit(&row.verdict, room));
+/// Returns the ratio and its interval as text.
+fn shown(row: &ForestRow) -> Vec<String> {
     if !number::usable_log(row.ratio) {
-        canvas.text("jm-tick jm-end", (RIGHT, middle + 5.0), "unknown");
-        return;
+        return vec!["unknown".to_owned()];
     }
     let interval = interval(row);
-    let ratio = number::measured(row.ratio, interval);
-    let mut said = format!("{}: {ratio}", row.label);
-    canvas.text("jm-value jm-end", (RIGHT, first), &ratio);
-    if let Some((low, high)) = interval {
-        let (from, to) = (axis.at(low), axis.at(high));
-        canvas.line("jm-whisker", (from, middle), (to, middle));
-        canvas.line("jm-whisker", (from, middle - 6.0), (from, middle + 6.0));
-        canvas.line("jm-whisker", (to, middle - 6.0), (to, middle + 6.0));
-        let text = format!(
-            "{}–{}",
-            number::measured(low, interval),
-            number::measured(high, interval)
-        );
-        canvas.text("jm-tick jm-end", (RIGHT, second), &text);
-        said += &format!(" ({text})");
+    let range = interval.map(|(low, high)| [low, high].map(|end| number::measured(end, interval)).join(" to "));
+    [number::measured(row.ratio, interval)]
+        .into_iter()
+        .chain(range)
+        .collect()
+}
+
+/// Where a row is drawn, and the lines of its label.
+struct RowPlace {
+    top: f64,
+    height: f64,
+    label: Vec<String>,
+}
+
+/// Draws one row: label and verdict, the ratio with its whiskers, and both as text.
+fn draw_row(canvas: &mut Canvas, axis: &Axis, area: &Area, place: &RowPlace, row: &ForestRow) {
+    let baseline = |line: usize| place.top + 20.0 + line as f64 * text::LINE;
+    for (line, part) in place.label.iter().enumerate() {
+        let tag = canvas
+            .tag("text")
+            .set("class", "jm-label")
+            .at("x", 0.0)
+            .at("y", baseline(line));
+        tag.titled_text(&row.label, part);
     }
-    let d = format!(
-        "M{} {}l7 7-7 7-7-7z",
-        Coordinate(axis.at(row.ratio)),
-        Coordinate(middle - 7.0)
-    );
-    canvas
-        .tag("path")
-        .set("class", "jm-point jm-front")
-        .set("d", &d)
-        .titled(&format!("{said}, {}", row.verdict));
+    let verdict = text::fit(&row.verdict, area.left - 20.0);
+    let tag = canvas
+        .tag("text")
+        .set("class", "jm-tick")
+        .at("x", 0.0)
+        .at("y", baseline(place.label.len()));
+    tag.titled_text(&row.verdict, &verdict);
+    let shown = shown(row);
+    for (line, text) in shown.iter().enumerate() {
+        canvas.text(
+            if line == 0 { "jm-value jm-end" } else { "jm-tick jm-end" },
+            (WIDTH, baseline(line)),
+            text,
+        );
+    }
+    if !number::usable_log(row.ratio) {
+        return;
+    }
+    let middle = place.top + place.height / 2.0 - 2.0;
+    if let Some((low, high)) = interval(row) {
+        frame::whisker(canvas, (axis.at(low), middle), (axis.at(high), middle));
+    }
+    let said = format!("{}: {}, {}", row.label, shown.join(", "), row.verdict);
+    frame::diamond(canvas, "jm-point jm-s0", (axis.at(row.ratio), middle)).titled(&said);
 }

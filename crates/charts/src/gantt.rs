@@ -3,7 +3,7 @@
 use crate::axis::Axis;
 use crate::frame::{self, Area, RIGHT, WIDTH};
 use crate::legend::{self, Sample};
-use crate::number;
+use crate::number::{self, TimeUnit};
 use crate::svg::{Canvas, Head, Svg};
 use crate::text;
 
@@ -61,10 +61,11 @@ impl SpanKind {
 
 /// Draws spans in rows; says how many rows after the four hundredth were left out.
 pub fn gantt(gantt: &Gantt) -> Svg {
+    let (title, description) = (&gantt.title, &gantt.description);
     let head = |height| Head {
         chart: "gantt",
-        title: &gantt.title,
-        description: &gantt.description,
+        title,
+        description,
         width: WIDTH,
         height,
     };
@@ -72,83 +73,99 @@ pub fn gantt(gantt: &Gantt) -> Svg {
     let seen = |span: &&Span| span.from_sec <= span.to_sec && span.to_sec >= range.0 && span.from_sec <= range.1;
     let usable = number::usable(range.0) && number::usable(range.1) && range.0 < range.1;
     if !usable || !gantt.rows.iter().flat_map(|row| &row.spans).any(|span| seen(&span)) {
-        return frame::nothing(head(200.0), "");
+        return frame::nothing(head(frame::EMPTY));
     }
     let drawn = &gantt.rows[..gantt.rows.len().min(MAX_ROWS)];
-    let labels = drawn
-        .iter()
-        .map(|row| text::width(&row.label))
-        .fold(0.0, f64::max)
-        .min(180.0);
-    let left = labels + 22.0;
+    let labels = drawn.iter().map(|row| text::width(&row.label));
+    let left = labels.fold(0.0, f64::max).min(180.0) + 14.0;
     let (time, unit) = Axis::time(range, (left, RIGHT), 6);
     let mut canvas = Canvas::default();
-    let kinds = SpanKind::ALL
-        .into_iter()
-        .filter(|kind| drawn.iter().any(|row| row.spans.iter().any(|span| span.kind == *kind)));
-    let items = kinds.map(|kind| {
-        let (class, name) = kind.class_and_name();
-        (
-            Sample::Box {
-                class: format!("jm-span {class}"),
-                fill: None,
-            },
-            name.to_owned(),
-        )
-    });
-    let top = legend::draw(&mut canvas, 0.0, &items.collect::<Vec<_>>());
-    let row_height = (900.0 / drawn.len() as f64).clamp(3.0, 26.0);
+    let fill = canvas.hatching();
+    let top = legend::draw(&mut canvas, 0.0, &legend_items(drawn, &fill));
+    let height = (900.0 / drawn.len() as f64).clamp(2.0, 26.0);
     let area = Area {
         left,
         right: RIGHT,
         top,
-        bottom: top + row_height * drawn.len() as f64,
+        bottom: top + height * drawn.len() as f64,
     };
     area.grid(&mut canvas, &time);
-    let every = (text::LINE / row_height).ceil().max(1.0) as usize;
+    let bottom = area.horizontal(&mut canvas, &time, &time_title(gantt.rows.len(), unit.label()));
+    let every = (text::LINE / height).ceil().max(1.0) as usize;
     for (index, row) in drawn.iter().enumerate() {
-        let y = top + index as f64 * row_height;
+        let y = top + (index as f64 + 0.5) * height;
         if index % every == 0 {
-            let label = text::fit(&row.label, left - 16.0);
             canvas.text(
                 "jm-tick jm-end",
-                (left - 8.0, (y + row_height / 2.0 + 5.0).max(y + 5.0)),
-                &label,
+                (left - 8.0, y + 5.0),
+                &text::fit(&row.label, left - 8.0),
             );
         }
-        for span in row.spans.iter().filter(seen) {
-            let (x, end) = (time.at(span.from_sec).min(RIGHT - 1.0), time.at(span.to_sec));
-            let (class, name) = span.kind.class_and_name();
-            let moment = |sec| number::moment(sec, unit, 0.01);
-            let mut said = format!(
-                "{}, {name}: {} to {} {}",
-                row.label,
-                moment(span.from_sec),
-                moment(span.to_sec),
-                unit.label()
-            );
-            if !span.label.is_empty() {
-                said += &format!(", {}", span.label);
-            }
-            let tag = canvas
-                .tag("rect")
-                .set("class", &format!("jm-span {class}"))
-                .at("x", x)
-                .at("y", y + row_height * 0.1);
-            tag.at("width", (end - x).max(1.0))
-                .at("height", row_height * 0.8)
-                .titled(&said);
-        }
+        let place = SpanPlace {
+            time: &time,
+            unit,
+            y,
+            height,
+            fill: &fill,
+        };
+        row.spans
+            .iter()
+            .filter(seen)
+            .for_each(|span| draw_span(&mut canvas, &place, row, span));
     }
-    let bottom = area.horizontal(&mut canvas, &time, &title(gantt.rows.len(), unit.label()));
     canvas.data("from-sec", gantt.from_sec);
     canvas.data("to-sec", gantt.to_sec);
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
+/// Returns the legend of the kinds that are drawn.
+fn legend_items(rows: &[Row], fill: &str) -> Vec<(Sample, String)> {
+    let is_drawn = |kind: &SpanKind| rows.iter().any(|row| row.spans.iter().any(|span| span.kind == *kind));
+    let items = SpanKind::ALL.into_iter().filter(is_drawn).map(|kind| {
+        let (class, name) = kind.class_and_name();
+        let fill = (kind == SpanKind::Failed).then(|| fill.to_owned());
+        (
+            Sample::Box {
+                class: format!("jm-span {class}"),
+                fill,
+            },
+            name.to_owned(),
+        )
+    });
+    items.collect()
+}
+
+/// Where a span is drawn.
+struct SpanPlace<'a> {
+    time: &'a Axis,
+    unit: TimeUnit,
+    /// The middle of its row.
+    y: f64,
+    height: f64,
+    fill: &'a str,
+}
+
+/// Draws a span with its tooltip; a failed one is hatched.
+fn draw_span(canvas: &mut Canvas, place: &SpanPlace<'_>, row: &Row, span: &Span) {
+    let (x, end) = (
+        place.time.at(span.from_sec).min(RIGHT - 1.0),
+        place.time.at(span.to_sec),
+    );
+    let (class, name) = span.kind.class_and_name();
+    let [from, to] = [span.from_sec, span.to_sec].map(|sec| number::moment(sec, place.unit, 0.01));
+    let mut said = format!("{}, {name}: {from} to {to} {}", row.label, place.unit.label());
+    if !span.label.is_empty() {
+        said += &format!(", {}", span.label);
+    }
+    let class = format!("jm-span {class}");
+    let hatching = (span.kind == SpanKind::Failed).then_some(place.fill);
+    let (top, height) = (place.y - place.height * 0.4, place.height * 0.8);
+    frame::block(canvas, &class, hatching, [x, top, (end - x).max(1.0), height], &said);
+}
+
 /// Returns the title of the axis of time, with the count of rows that are not drawn.
-fn title(rows: usize, unit: &str) -> String {
+fn time_title(rows: usize, unit: &str) -> String {
     let time = frame::titled("time", unit);
     match rows.saturating_sub(MAX_ROWS) {
         0 => time,

@@ -1,6 +1,6 @@
 //! Legends: samples and names in columns.
 
-use crate::frame::WIDTH;
+use crate::frame::{self, WIDTH};
 use crate::svg::Canvas;
 use crate::text;
 
@@ -25,25 +25,17 @@ pub(crate) fn series(index: usize) -> String {
 pub(crate) fn draw(canvas: &mut Canvas, top: f64, items: &[(Sample, String)]) -> f64 {
     const SAMPLE: f64 = 34.0;
     let widest = items.iter().map(|(_, name)| text::width(name)).fold(0.0, f64::max);
-    let column = (widest + SAMPLE + 18.0).min(WIDTH - 8.0);
-    let columns = ((WIDTH - 8.0) / column).floor().max(1.0) as usize;
+    let column = (widest + SAMPLE + 18.0).min(WIDTH);
+    let columns = ((WIDTH) / column).floor().max(1.0) as usize;
     for (index, (sample, name)) in items.iter().enumerate() {
-        let x = 8.0 + (index % columns) as f64 * column;
+        let x = (index % columns) as f64 * column;
         let y = top + (index / columns) as f64 * text::LINE;
         match sample {
             Sample::Line(series_index) => {
                 let class = format!("jm-line {}", series(*series_index));
                 canvas.line(&class, (x, y + 11.0), (x + 26.0, y + 11.0));
             }
-            Sample::Box { class, fill } => {
-                for fill in [None, fill.as_ref()].into_iter().take(1 + usize::from(fill.is_some())) {
-                    let tag = canvas
-                        .tag("rect")
-                        .set("class", if fill.is_some() { "jm-hatched" } else { class });
-                    let tag = tag.at("x", x).at("y", y + 4.0).at("width", 26.0).at("height", 14.0);
-                    fill.into_iter().fold(tag, |tag, fill| tag.set("fill", fill)).end();
-                }
-            }
+            Sample::Box { class, fill } => frame::block(canvas, class, fill.as_deref(), [x, y + 4.0, 26.0, 14.0], name),
         }
         canvas.text("jm-label", (x + SAMPLE, y + 16.0), &text::fit(name, column - SAMPLE));
     }

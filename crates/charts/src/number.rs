@@ -2,6 +2,8 @@
 
 /// The largest magnitude that is drawn; what is beyond is no measurement.
 const LIMIT: f64 = 1e100;
+/// A narrow space that does not break, between a number and its prefix.
+const NARROW: char = '\u{202f}';
 
 /// Returns whether a value can be drawn.
 pub(crate) fn usable(value: f64) -> bool {
@@ -23,14 +25,20 @@ pub(crate) fn usable_interval(interval: Option<(f64, f64)>) -> Option<(f64, f64)
 /// Returns the labels of ticks that are a step apart, all with as many decimals and the same prefix.
 pub(crate) fn ticks(values: &[f64], step: f64) -> Vec<String> {
     let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let (factor, suffix) = prefix(largest);
+    let (factor, suffix) = match prefix(largest) {
+        (factor, _) if factor == 1.0 && largest >= 1e5 => (1e3, format!("{NARROW}k")),
+        prefix => prefix,
+    };
     values
         .iter()
-        .map(|value| format!("{}{suffix}", fixed(value / factor, decimals(step / factor))))
+        .map(|value| match fixed(value / factor, decimals(step / factor)) {
+            zero if !zero.contains(|digit: char| ('1'..='9').contains(&digit)) => "0".to_owned(),
+            label => label + &suffix,
+        })
         .collect()
 }
 
-/// Returns a value with at most four significant digits.
+/// Returns a value with three significant digits, or all those before its decimal point.
 pub(crate) fn brief(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 {
@@ -41,7 +49,7 @@ pub(crate) fn brief(value: f64) -> String {
     }
     let (factor, suffix) = prefix(value.abs());
     let scaled = value / factor;
-    let digits = (3.0 - scaled.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    let digits = (2.0 - scaled.abs().log10().floor()).clamp(0.0, 9.0) as usize;
     let mut text = fixed(scaled, digits);
     if text.contains('.') {
         text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
@@ -79,7 +87,10 @@ fn prefix(magnitude: f64) -> (f64, String) {
             let place = (m.log10() / 3.0 + 1e-9).floor();
             (
                 1e3_f64.powf(place),
-                ["M", "G", "T", "P", "E"][(place as usize).clamp(2, 6) - 2].to_owned(),
+                format!(
+                    "{NARROW}{}",
+                    ["M", "G", "T", "P", "E"][(place as usize).clamp(2, 6) - 2]
+                ),
             )
         }
         m => {

@@ -2,9 +2,8 @@
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area};
-use crate::legend;
 use crate::number;
-use crate::svg::{Canvas, Coordinate};
+use crate::svg::Canvas;
 
 /// What an axis shows and in which unit.
 #[derive(Clone, Debug)]
@@ -47,17 +46,37 @@ pub(crate) struct Axes {
 }
 
 impl Axes {
-    /// Returns linear axes that hold all points and their intervals; `None` where there is no point.
-    pub fn of(points: &[&Point], area: Area) -> Option<Self> {
+    /// Returns axes that hold all points and their intervals; `None` where there is no point.
+    pub fn of(points: &[&Point], area: Area, logarithmic_x: bool) -> Option<Self> {
         let with = |value: f64, interval| {
             let (low, high) = number::usable_interval(interval).unwrap_or((value, value));
             [value, low, high]
         };
         let x = axis::range(points.iter().flat_map(|point| with(point.x, point.x_interval)))?;
         let y = axis::range(points.iter().flat_map(|point| with(point.y, point.y_interval)))?;
-        let x = Axis::linear_from_zero(x, (area.left, area.right), 6);
-        let y = Axis::linear_from_zero(y, (area.bottom, area.top), 5);
+        let room = (y.1 - y.0) * 0.05;
+        let low = if y.0 >= 0.0 { (y.0 - room).max(0.0) } else { y.0 - room };
+        let across = (area.left, area.right);
+        let x = if logarithmic_x {
+            // An interval may reach to zero, where such an axis does not.
+            let positive = points.iter().flat_map(|point| with(point.x, point.x_interval));
+            let positive = axis::range(positive.filter(|x| number::usable_log(*x)))?;
+            Axis::log(positive, across, 8)
+        } else {
+            Axis::linear(x, across, 6)
+        };
+        let y = Axis::linear_from_zero((low, y.1), (area.bottom, area.top), 5);
         Some(Self { x, y })
+    }
+
+    /// Returns where the whiskers of a point begin and end.
+    pub fn whiskers(&self, point: &Point) -> Vec<((f64, f64), (f64, f64))> {
+        let (x, y) = (self.x.at(point.x), self.y.at(point.y));
+        let across = number::usable_interval(point.x_interval);
+        let across = across.map(|(low, high)| ((self.x.at(low), y), (self.x.at(high), y)));
+        let up = number::usable_interval(point.y_interval);
+        let up = up.map(|(low, high)| ((x, self.y.at(low)), (x, self.y.at(high))));
+        across.into_iter().chain(up).collect()
     }
 
     /// Draws a point with its whiskers, tooltip and link.
@@ -67,39 +86,39 @@ impl Axes {
         let said = said(point, labels);
         if let Some(href) = href {
             canvas.has_links();
-            canvas.tag("a").set("href", href).set("aria-label", &said).open();
+            canvas.tag("a").set("href", href).open_titled(&said);
         }
-        if let Some((low, high)) = number::usable_interval(point.x_interval) {
-            canvas.line("jm-whisker", (self.x.at(low), y), (self.x.at(high), y));
+        for (from, to) in self.whiskers(point) {
+            frame::whisker(canvas, from, to);
         }
-        if let Some((low, high)) = number::usable_interval(point.y_interval) {
-            canvas.line("jm-whisker", (x, self.y.at(low)), (x, self.y.at(high)));
+        if href.is_some() {
+            // A finger needs more room than the mark.
+            canvas
+                .tag("circle")
+                .set("class", "jm-touch")
+                .at("cx", x)
+                .at("cy", y)
+                .at("r", 14.0)
+                .end();
         }
-        let class = if point.on_front {
-            "jm-point jm-front"
-        } else {
-            "jm-point jm-behind"
-        };
-        if point.on_front {
-            let d = format!("M{} {}l7 7-7 7-7-7z", Coordinate(x), Coordinate(y - 7.0));
-            canvas.tag("path").set("class", class).set("d", &d).titled(&said);
+        let tag = if point.on_front {
+            frame::diamond(canvas, "jm-point jm-front", (x, y))
         } else {
             canvas
                 .tag("circle")
-                .set("class", class)
+                .set("class", "jm-point jm-behind")
                 .at("cx", x)
                 .at("cy", y)
-                .at("r", 5.0)
-                .titled(&said);
+                .at("r", 4.5)
+        };
+        if href.is_some() {
+            tag.end();
+        } else {
+            tag.titled(&said);
         }
         if href.is_some() {
             canvas.close("a");
         }
-    }
-
-    /// Returns the class of the line that joins points.
-    pub fn line_class() -> String {
-        format!("jm-line {}", legend::series(0))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::axis::{self, Axis};
 use crate::frame::{self, Area, LEFT, RIGHT, WIDTH};
+use crate::labels::Labels;
 use crate::legend;
 use crate::number;
 use crate::svg::{Canvas, Coordinate, Head, Svg};
@@ -25,7 +26,33 @@ pub struct RooflinePoint {
     pub flops_per_sec: f64,
 }
 
-/// Draws the limits of bandwidth and of arithmetic on two logarithmic axes, and the points below them.
+/// What a device can reach.
+#[derive(Clone, Copy)]
+struct Roof {
+    peak: f64,
+    bandwidth: f64,
+}
+
+impl Roof {
+    /// Returns the roof where both limits are known.
+    fn of(roofline: &Roofline) -> Option<Self> {
+        let (peak, bandwidth) = (roofline.peak_flops_per_sec, roofline.bandwidth_bytes_per_sec);
+        let known = [peak, bandwidth, peak / bandwidth].into_iter().all(number::usable_log);
+        known.then_some(Self { peak, bandwidth })
+    }
+
+    /// Returns the arithmetic intensity from which on arithmetic is the limit.
+    fn ridge(self) -> f64 {
+        self.peak / self.bandwidth
+    }
+
+    /// Returns the limit at an arithmetic intensity.
+    fn limit(self, flops_per_byte: f64) -> f64 {
+        (flops_per_byte * self.bandwidth).min(self.peak)
+    }
+}
+
+/// Draws the limits of bandwidth and of arithmetic on two logarithmic axes, and the points with their share of the limit.
 pub fn roofline(roofline: &Roofline) -> Svg {
     let head = |height| Head {
         chart: "roofline",
@@ -34,105 +61,129 @@ pub fn roofline(roofline: &Roofline) -> Svg {
         width: WIDTH,
         height,
     };
-    let (peak, bandwidth) = (roofline.peak_flops_per_sec, roofline.bandwidth_bytes_per_sec);
-    let ridge = peak / bandwidth;
     let usable =
         |point: &&RooflinePoint| number::usable_log(point.flops_per_byte) && number::usable_log(point.flops_per_sec);
     let points: Vec<&RooflinePoint> = roofline.points.iter().filter(usable).collect();
-    let roof = number::usable_log(peak) && number::usable_log(bandwidth) && number::usable_log(ridge);
-    let ridge_of = roof.then_some(ridge);
-    let across = axis::range(points.iter().map(|point| point.flops_per_byte).chain(ridge_of));
-    let Some((low, high)) = across else {
-        return frame::nothing(head(240.0), "");
-    };
+    let roof = Roof::of(roofline);
     let area = Area {
         left: LEFT,
         right: RIGHT,
         top: text::LINE + 10.0,
-        bottom: 360.0,
+        bottom: 370.0,
     };
-    let x = Axis::log(clamp((low / 4.0, high * 4.0)), (area.left, area.right), 7);
-    let limit = |intensity: f64| (intensity * bandwidth).min(peak);
-    let ups = points.iter().map(|point| point.flops_per_sec);
-    let roofs = [limit(x.from), peak]
-        .into_iter()
-        .filter(|value| roof && number::usable_log(*value));
-    let Some(up) = axis::range(ups.chain(roofs)) else {
-        return frame::nothing(head(240.0), "");
+    let Some((x, y)) = axes(&points, roof, area) else {
+        return frame::nothing(head(frame::EMPTY));
     };
-    let y = Axis::log(clamp((up.0, up.1 * 1.5)), (area.bottom, area.top), 6);
     let mut canvas = Canvas::default();
-    canvas.text("jm-label", (8.0, 16.0), "reached (FLOP/s)");
+    canvas.text("jm-label", (0.0, 16.0), "reached (FLOP/s)");
     area.vertical(&mut canvas, &y);
     area.grid(&mut canvas, &x);
-    if roof {
-        let at = |intensity: f64| format!("{} {}", Coordinate(x.at(intensity)), Coordinate(y.at(limit(intensity))));
-        let d = format!("M{}L{}L{}", at(x.from), at(ridge), at(x.to));
-        canvas.tag("path").set("class", "jm-roof").set("d", &d).titled(&format!(
-            "{} FLOP/s, {} B/s, ridge at {} FLOP/B",
-            number::brief(peak),
-            number::brief(bandwidth),
-            number::brief(ridge)
-        ));
-        canvas.text(
-            "jm-tick jm-end",
-            (area.right - 4.0, y.at(peak) - 8.0),
-            &format!("peak {}FLOP/s", spaced(peak)),
-        );
+    let left_out = match roofline.points.len() - points.len() {
+        0 => String::new(),
+        count => format!("{count} without a positive value left out; "),
+    };
+    let bottom = area.horizontal(&mut canvas, &x, &format!("{left_out}arithmetic intensity (FLOP/B)"));
+    let at = |point: &RooflinePoint| (x.at(point.flops_per_byte), y.at(point.flops_per_sec));
+    let mut labels = Labels::around(area, points.iter().map(|point| at(point)));
+    if let Some(roof) = roof {
+        draw_roof(&mut canvas, roof, (&x, &y), &mut labels);
     }
     for (index, point) in points.iter().enumerate() {
-        draw_point(
-            &mut canvas,
-            (&x, &y),
-            index,
-            point,
-            roof.then(|| limit(point.flops_per_byte)),
-        );
+        let share = roof.map(|roof| point.flops_per_sec / roof.limit(point.flops_per_byte) * 100.0);
+        let share = share.map_or_else(String::new, |share| format!("{} % of the limit", number::brief(share)));
+        let reached = [
+            flops(point.flops_per_sec),
+            format!("{} FLOP/B", number::brief(point.flops_per_byte)),
+            share,
+        ];
+        let said = format!("{}: {}", point.label, reached.join(", ").trim_end_matches(", "));
+        let tag = canvas
+            .tag("circle")
+            .set("class", &format!("jm-point {}", legend::series(index)));
+        tag.at("cx", at(point).0)
+            .at("cy", at(point).1)
+            .at("r", 6.0)
+            .titled(&said);
     }
-    let bottom = area.horizontal(&mut canvas, &x, "arithmetic intensity (FLOP/B)");
+    for point in &points {
+        labels.draw(&mut canvas, at(point), &text::fit(&point.label, 300.0));
+    }
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
+/// Returns axes that hold all points, the ridge and what lies around it; `None` where there is neither.
+fn axes(points: &[&RooflinePoint], roof: Option<Roof>, area: Area) -> Option<(Axis, Axis)> {
+    let (low, high) = axis::range(
+        points
+            .iter()
+            .map(|point| point.flops_per_byte)
+            .chain(roof.map(Roof::ridge)),
+    )?;
+    let x = Axis::log(within_limits(low / 4.0, high * 6.0), (area.left, area.right), 7);
+    let roofs = roof
+        .into_iter()
+        .flat_map(|roof| [roof.limit(x.from), roof.peak])
+        .filter(|value| number::usable_log(*value));
+    let (low, high) = axis::range(points.iter().map(|point| point.flops_per_sec).chain(roofs))?;
+    let y = Axis::log(within_limits(low, high * 2.0), (area.bottom, area.top), 6);
+    Some((x, y))
+}
+
 /// Returns a range within what can be drawn.
-fn clamp((low, high): (f64, f64)) -> (f64, f64) {
+fn within_limits(low: f64, high: f64) -> (f64, f64) {
     (low.max(1e-100), high.min(1e100))
 }
 
-/// Returns a value with its prefix apart from the number.
-fn spaced(value: f64) -> String {
-    let text = number::brief(value);
-    let split = text
-        .find(|character: char| character.is_alphabetic())
-        .unwrap_or(text.len());
-    format!("{} {}", &text[..split], &text[split..])
-}
-
-/// Draws a point with its label and how much of the limit it reached.
-fn draw_point(canvas: &mut Canvas, (x, y): (&Axis, &Axis), index: usize, point: &RooflinePoint, limit: Option<f64>) {
-    let at = (x.at(point.flops_per_byte), y.at(point.flops_per_sec));
-    let share = limit.map(|limit| {
-        format!(
-            ", {} % of the limit",
-            number::brief(point.flops_per_sec / limit * 100.0)
-        )
-    });
-    let said = format!(
-        "{}: {}FLOP/s at {} FLOP/B{}",
-        point.label,
-        spaced(point.flops_per_sec),
-        number::brief(point.flops_per_byte),
-        share.unwrap_or_default()
+/// Draws both limits with their names along them.
+fn draw_roof(canvas: &mut Canvas, roof: Roof, (x, y): (&Axis, &Axis), labels: &mut Labels) {
+    let at = |intensity: f64| (x.at(intensity), y.at(roof.limit(intensity)));
+    let [from, ridge, to] = [x.from, roof.ridge(), x.to].map(at);
+    let d = [from, ridge, to]
+        .map(|(x, y)| format!("{} {}", Coordinate(x), Coordinate(y)))
+        .join("L");
+    let (peak, bandwidth) = (flops(roof.peak), format!("{}B/s", spaced(roof.bandwidth)));
+    let said = format!("{peak}, {bandwidth}, ridge at {} FLOP/B", number::brief(roof.ridge()));
+    canvas
+        .tag("path")
+        .set("class", "jm-roof")
+        .set("d", &format!("M{d}"))
+        .titled(&said);
+    let peak = format!("peak {peak}");
+    let place = (to.0 - 4.0, to.1 - 8.0);
+    canvas.text("jm-tick jm-end jm-over", place, &peak);
+    labels.take(place, &peak, true);
+    let (across, up) = (ridge.0 - from.0, from.1 - ridge.1);
+    if across.hypot(up) < 240.0 {
+        return;
+    }
+    // Along the slope, at its middle.
+    let middle = (from.0 + across * 0.5, from.1 - up * 0.5);
+    let turn = format!(
+        "rotate({} {} {})",
+        Coordinate(-up.atan2(across).to_degrees()),
+        Coordinate(middle.0),
+        Coordinate(middle.1)
     );
     let tag = canvas
-        .tag("circle")
-        .set("class", &format!("jm-point {}", legend::series(index)));
-    tag.at("cx", at.0).at("cy", at.1).at("r", 6.0).titled(&said);
-    let width = text::width(&point.label);
-    let (class, from) = if at.0 + 12.0 + width > RIGHT {
-        ("jm-label jm-end", at.0 - 10.0)
+        .tag("text")
+        .set("class", "jm-tick jm-middle jm-over")
+        .at("x", middle.0)
+        .at("y", middle.1 - 9.0);
+    tag.set("transform", &turn).text(&format!("bandwidth {bandwidth}"));
+}
+
+/// Returns a rate of arithmetic with its unit.
+fn flops(value: f64) -> String {
+    format!("{}FLOP/s", spaced(value))
+}
+
+/// Returns a value with a space before what follows, which a prefix needs no second of.
+fn spaced(value: f64) -> String {
+    let text = number::brief(value);
+    if text.ends_with(char::is_alphabetic) {
+        text
     } else {
-        ("jm-label", at.0 + 10.0)
-    };
-    canvas.text(class, (from, at.1 + 18.0), &point.label);
+        text + " "
+    }
 }

@@ -3,9 +3,13 @@
 use std::fmt::Write;
 
 use crate::frame::{self, Area, LEFT, RIGHT, WIDTH};
+use crate::labels::Labels;
 use crate::points::{Axes, AxisLabel, Point};
 use crate::svg::{Canvas, Coordinate, Head, Svg};
 use crate::text;
+
+/// The number of points up to which those that are not on the front have labels as well.
+const FEW: usize = 16;
 
 /// Points over two axes.
 #[derive(Clone, Debug)]
@@ -17,7 +21,9 @@ pub struct Scatter {
     pub points: Vec<Point>,
 }
 
-/// Draws points with their intervals; a step line joins those on the front.
+/// Draws points with their intervals; a step line joins those on the front, and labels stand where there is room.
+///
+/// The steps bound what the front beats. Which way is better is read from the points that are not on it.
 pub fn scatter(scatter: &Scatter) -> Svg {
     let head = |height| Head {
         chart: "scatter",
@@ -33,48 +39,71 @@ pub fn scatter(scatter: &Scatter) -> Svg {
         top: text::LINE + 10.0,
         bottom: 380.0,
     };
-    let Some(axes) = Axes::of(&points, area) else {
-        return frame::nothing(head(240.0), "");
+    let Some(axes) = Axes::of(&points, area, false) else {
+        return frame::nothing(head(frame::EMPTY));
     };
     let mut canvas = Canvas::default();
-    canvas.text("jm-label", (8.0, 16.0), &text::fit(&scatter.y.titled(), WIDTH - 16.0));
+    canvas.text("jm-label", (0.0, 16.0), &text::fit(&scatter.y.titled(), WIDTH));
     area.vertical(&mut canvas, &axes.y);
     area.grid(&mut canvas, &axes.x);
-    let mut front: Vec<&Point> = points.iter().copied().filter(|point| point.on_front).collect();
+    let bottom = area.horizontal(&mut canvas, &axes.x, &scatter.x.titled());
+    let (mut front, behind): (Vec<&Point>, Vec<&Point>) = points.iter().partition(|point| point.on_front);
     front.sort_by(|a, b| a.x.total_cmp(&b.x));
     if front.len() > 1 {
-        let class = format!("{} jm-front-line", Axes::line_class());
-        canvas
-            .tag("path")
-            .set("class", &class)
-            .set("d", &steps(&front, &axes))
-            .end();
+        let d = steps(&front, larger_x_is_better(&front, &behind), &axes);
+        canvas.tag("path").set("class", "jm-front-line").set("d", &d).end();
     }
-    let labels = (&scatter.x, &scatter.y);
-    for on_front in [false, true] {
-        for point in points.iter().filter(|point| point.on_front == on_front) {
-            axes.draw(&mut canvas, point, labels);
-        }
+    for point in behind.iter().chain(&front) {
+        axes.draw(&mut canvas, point, (&scatter.x, &scatter.y));
     }
-    for point in &front {
-        let (x, y) = (axes.x.at(point.x), axes.y.at(point.y));
-        let label = text::fit(&point.label, area.right - x - 12.0);
-        canvas.text("jm-tick", (x + 10.0, (y - 8.0).max(area.top)), &label);
+    let at = |point: &Point| (axes.x.at(point.x), axes.y.at(point.y));
+    let mut labels = Labels::around(area, points.iter().map(|point| at(point)));
+    for (from, to) in points.iter().flat_map(|point| axes.whiskers(point)) {
+        labels.take_line(from, to);
     }
-    let bottom = area.horizontal(&mut canvas, &axes.x, &scatter.x.titled());
+    let behind = if points.len() <= FEW { &behind[..] } else { &[] };
+    for point in front.iter().chain(behind) {
+        labels.draw(&mut canvas, at(point), &point.label);
+    }
     area.tell(&mut canvas);
     canvas.finish(&head(bottom))
 }
 
+/// Returns whether a larger x is the better one: of the four ways, the first for which each point that is not on the
+/// front is beaten by one that is.
+fn larger_x_is_better(front: &[&Point], behind: &[&Point]) -> bool {
+    let rises = front
+        .first()
+        .zip(front.last())
+        .is_some_and(|(first, last)| last.y > first.y);
+    // On a front that rises, better is to the right and below or to the left and above; on one that falls, below on both
+    // or above on both.
+    let ways = if rises {
+        [(1.0, -1.0), (-1.0, 1.0)]
+    } else {
+        [(-1.0, -1.0), (1.0, 1.0)]
+    };
+    let beaten = |(x, y): (f64, f64)| {
+        let beats = |point: &Point, other: &Point| (point.x - other.x) * x >= 0.0 && (point.y - other.y) * y >= 0.0;
+        behind
+            .iter()
+            .filter(|other| front.iter().any(|point| beats(point, other)))
+            .count()
+    };
+    let [first, second] = ways;
+    let (x, _) = if beaten(second) > beaten(first) { second } else { first };
+    x > 0.0
+}
+
 /// Returns the path of the step line through the front.
-fn steps(front: &[&Point], axes: &Axes) -> String {
+fn steps(front: &[&Point], larger_x_is_better: bool, axes: &Axes) -> String {
     let mut path = String::new();
     for (index, point) in front.iter().enumerate() {
         let (x, y) = (Coordinate(axes.x.at(point.x)), Coordinate(axes.y.at(point.y)));
-        let _ = if index == 0 {
-            write!(path, "M{x} {y}")
-        } else {
-            write!(path, "H{x}V{y}")
+        let _ = match (index, larger_x_is_better) {
+            (0, _) => write!(path, "M{x} {y}"),
+            (_, true) => write!(path, "V{y}H{x}"),
+            (_, false) => write!(path, "H{x}V{y}"),
         };
     }
     path

@@ -3,12 +3,23 @@
 use std::fmt::Write;
 
 use crate::axis;
+use crate::frame;
 use crate::number;
 use crate::svg::{Canvas, Coordinate, Head, Svg};
-use crate::thinning::thin;
+use crate::text;
+use crate::thinning;
 
 const WIDTH: f64 = 240.0;
 const HEIGHT: f64 = 48.0;
+/// The edges of the line.
+const LEFT: f64 = 2.0;
+const RIGHT: f64 = 130.0;
+const TOP: f64 = 5.0;
+const BOTTOM: f64 = 43.0;
+/// Where the texts beside the line begin.
+const BESIDE: f64 = 140.0;
+/// The height of a text, which is the same on every screen.
+const SIZE: f64 = 13.0;
 
 /// One line over time without axes.
 #[derive(Clone, Debug)]
@@ -23,76 +34,70 @@ pub struct Sparkline {
 
 /// Draws a small line with its last, smallest and largest value as text.
 pub fn sparkline(sparkline: &Sparkline) -> Svg {
+    let (title, description) = (&sparkline.title, &sparkline.description);
     let head = Head {
         chart: "sparkline",
-        title: &sparkline.title,
-        description: &sparkline.description,
+        title,
+        description,
         width: WIDTH,
         height: HEIGHT,
     };
     let (from, to) = (sparkline.from_sec, sparkline.to_sec);
-    let seen = sparkline
-        .points
-        .iter()
-        .copied()
-        .filter(|(x, _)| (from..=to).contains(x));
-    let points: Vec<_> = seen
-        .map(|(x, y)| (x, if number::usable(y) { y } else { f64::NAN }))
-        .collect();
-    let finite = || points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
+    let points = thinning::seen(&sparkline.points, (from, to));
+    let finite = || points.iter().filter(|(_, y)| y.is_finite());
     let usable = number::usable(from) && number::usable(to) && from < to;
-    let (Some((low, high)), Some(last), true) = (axis::range(finite()), finite().next_back(), usable) else {
-        return crate::frame::nothing(head, "");
+    let range = axis::range(finite().map(|(_, y)| *y)).filter(|_| usable);
+    let Some(((low, high), last)) = range.zip(finite().next_back()) else {
+        return frame::nothing(head);
     };
+    let across = |x: f64| LEFT + (RIGHT - LEFT) * ((x - from) / (to - from)).clamp(0.0, 1.0);
+    let share = |y: f64| if high > low { (y - low) / (high - low) } else { 0.5 };
+    let at = |(x, y): (f64, f64)| (across(x), BOTTOM - (BOTTOM - TOP) * share(y));
     let mut canvas = Canvas::default();
-    let (left, right, top, bottom) = (2.0, 146.0, 5.0, HEIGHT - 5.0);
-    let span = if high > low { high - low } else { 1.0 };
-    let across = |x: f64| left + (right - left) * ((x - from) / (to - from)).clamp(0.0, 1.0);
-    let up = |y: f64| {
-        if high > low {
-            bottom - (bottom - top) * (y - low) / span
-        } else {
-            (top + bottom) / 2.0
-        }
-    };
-    let mut path = String::new();
-    let mut joined = false;
-    for (x, y) in thin(&points, 144) {
-        if y.is_finite() {
-            let _ = write!(
-                path,
-                "{}{} {}",
-                if joined { "L" } else { "M" },
-                Coordinate(across(x)),
-                Coordinate(up(y))
-            );
-        }
-        joined = y.is_finite();
-    }
-    canvas.tag("path").set("class", "jm-line jm-s0").set("d", &path).end();
-    if let Some((x, y)) = points.iter().rev().find(|(_, y)| y.is_finite()) {
-        canvas
-            .tag("circle")
-            .set("class", "jm-point jm-s0")
-            .at("cx", across(*x))
-            .at("cy", up(*y))
-            .at("r", 3.0)
-            .end();
-    }
+    let thinned = thinning::thinned(&points, (RIGHT - LEFT) as usize);
+    canvas
+        .tag("path")
+        .set("class", "jm-line jm-s0")
+        .set("d", &path(&thinned, at))
+        .end();
+    let (x, y) = at(*last);
+    canvas
+        .tag("circle")
+        .set("class", "jm-point jm-s0")
+        .at("cx", x)
+        .at("cy", y)
+        .at("r", 3.0)
+        .end();
+    let fitting = |text: &str| text::fit(text, (WIDTH - BESIDE) * text::SIZE / SIZE);
     canvas.text(
-        "jm-value jm-last",
-        (156.0, 20.0),
-        &number::with_unit(&number::brief(last), &sparkline.unit),
+        "jm-value",
+        (BESIDE, 20.0),
+        &fitting(&number::with_unit(&number::brief(last.1), &sparkline.unit)),
     );
-    canvas.text(
-        "jm-tick",
-        (156.0, 38.0),
-        &format!("{}–{}", number::brief(low), number::brief(high)),
-    );
-    canvas.data("from-sec", from);
-    canvas.data("to-sec", to);
-    canvas.data("min", low);
-    canvas.data("max", high);
+    let range = format!("{} to {}", number::brief(low), number::brief(high));
+    canvas.text("jm-tick", (BESIDE, 38.0), &fitting(&range));
+    for (name, value) in [("from-sec", from), ("to-sec", to), ("min", low), ("max", high)] {
+        canvas.data(name, value);
+    }
     canvas.data("unit", &sparkline.unit);
     canvas.finish(&head)
+}
+
+/// Returns the path through points, which begins anew after a break; a point that stands alone is drawn as well.
+fn path(points: &[(f64, f64)], at: impl Fn((f64, f64)) -> (f64, f64)) -> String {
+    let mut path = String::new();
+    let mut joined = false;
+    for point in points {
+        if point.1.is_finite() {
+            let (x, y) = at(*point);
+            let (x, y) = (Coordinate(x), Coordinate(y));
+            let _ = if joined {
+                write!(path, "L{x} {y}")
+            } else {
+                write!(path, "M{x} {y}l0 0")
+            };
+        }
+        joined = point.1.is_finite();
+    }
+    path
 }

@@ -160,6 +160,11 @@ impl Tag<'_> {
         self.canvas.body.push('>');
     }
 
+    /// Ends the start tag of an element that has a tooltip and more content.
+    pub fn open_titled(self, title: &str) {
+        let _ = write!(self.canvas.body, "><title>{}</title>", escape(title));
+    }
+
     /// Ends an element whose content is a text.
     pub fn text(self, text: &str) {
         let _ = write!(self.canvas.body, ">{}</{}>", escape(text), self.name);

@@ -1,28 +1,50 @@
 //! Thinning of a series to the columns of a drawing, keeping what the eye would see of all of it.
 
+use crate::number;
+
 /// Returns the points of a series thinned to columns of equal width: each column keeps its first, its last, its smallest
 /// and its largest point. A break, a point whose value is not a number, is kept where it parts two columns.
 ///
 /// A series of at most four points a column is returned as it is, in the order of time.
 pub fn thin(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
-    let mut points: Vec<_> = points.iter().copied().filter(|(x, _)| x.is_finite()).collect();
-    if !points.is_sorted_by(|a, b| a.0 <= b.0) {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    thinned(&seen(points, (f64::MIN, f64::MAX)), columns)
+}
+
+/// Returns the points that lie in a span in the order of time; a value that cannot be drawn becomes a break.
+pub(crate) fn seen(points: &[(f64, f64)], (from, to): (f64, f64)) -> Vec<(f64, f64)> {
+    let seen = points.iter().filter(|(x, _)| (from..=to).contains(x));
+    let mut seen: Vec<_> = seen
+        .map(|(x, y)| (*x, if number::usable(*y) { *y } else { f64::NAN }))
+        .collect();
+    if !seen.is_sorted_by(|a, b| a.0 <= b.0) {
+        seen.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
+    seen
+}
+
+/// Returns points that are in the order of time thinned as [`thin`] does.
+pub(crate) fn thinned(points: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     let columns = columns.max(1);
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Vec::new();
     };
     if points.len() <= columns.saturating_mul(4) {
-        return points;
+        return points.to_vec();
     }
-    let (from, span) = (first.0, last.0 - first.0);
-    let column_of = |x: f64| (((x - from) / span * columns as f64) as usize).min(columns - 1);
+    let (from, per_sec) = (first.0, columns as f64 / (last.0 - first.0));
+    let column_of = |x: f64| (((x - from) * per_sec) as usize).min(columns - 1);
     let mut kept = Vec::with_capacity(columns.saturating_mul(5));
     let mut broken = false;
-    for column in points.chunk_by(|a, b| column_of(a.0) == column_of(b.0)) {
-        let begin = column.iter().position(|(_, y)| y.is_finite());
-        let Some(begin) = begin else {
+    let mut rest = points;
+    while let Some(first) = rest.first() {
+        let index = column_of(first.0);
+        let count = rest
+            .iter()
+            .position(|point| column_of(point.0) != index)
+            .unwrap_or(rest.len());
+        let (column, after) = rest.split_at(count);
+        rest = after;
+        let Some(begin) = column.iter().position(|(_, y)| y.is_finite()) else {
             broken = true;
             continue;
         };

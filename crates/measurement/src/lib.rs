@@ -10,6 +10,7 @@ mod energy;
 mod idle;
 mod inference;
 mod machine;
+mod power_limit;
 mod quoted;
 mod served_engine;
 mod server_report;
@@ -33,6 +34,7 @@ pub use inference::{
 pub use machine::{
     CpuPlacement, DeviceLayers, GpuMemory, GpuMemoryMethod, LoadReport, Machine, WarmUpEnd, WarmUpReport,
 };
+pub use power_limit::is_same_power_limit;
 pub use quoted::{Quoted, quoted};
 pub use served_engine::{CapabilityCard, EosHandling, PromptCache, ServedEngine};
 pub use server_report::{ServerReport, ServerTimings, ServerUsage};

@@ -34,7 +34,8 @@ use serde::{Deserialize, Serialize};
 /// - `not_steady`: a warm-up ended before its iterations were alike
 /// - `not_cooled`: a cycle began with a GPU that was warmer than `start_below_temperature_c`
 /// - `not_settled`: a cycle began before power and temperature of its GPUs were steady
-/// - `power_limit_changed`: somebody changed the power limit of a GPU in a cycle, which is not counted
+/// - `power_limit_changed`: the power limit of a GPU changed in a cycle, which is not counted: somebody else set it, or its
+///   driver was loaded anew
 /// - `load_generator_late`: the process that sends the requests lagged behind, so that latencies are too long
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -32,6 +32,8 @@ pub struct Limits {
     pub set_w: Option<f64>,
     /// The lowest of all limits that apply, in watts.
     pub in_force_w: Option<f64>,
+    /// The limit that it has when its driver is loaded, in watts.
+    pub default_w: Option<f64>,
     /// What its energy counter shows, in millijoules: it starts again at 0 with the driver.
     pub counter_mj: Option<u64>,
 }
@@ -68,6 +70,7 @@ pub fn reads(library: Option<&Path>, uuid: &str) -> Result<Limits, ControlError>
             index: device.index()?,
             set_w: device.power_management_limit().ok().map(watts),
             in_force_w: device.enforced_power_limit().ok().map(watts),
+            default_w: device.power_management_limit_default().ok().map(watts),
             counter_mj: device.total_energy_consumption().ok(),
         })
     })

@@ -2,12 +2,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use joulemark_measurement::is_same_power_limit;
 use joulemark_meter::GpuDevice;
 use thiserror::Error;
 
 use crate::board::{self, ControlError, Limits};
 use crate::journal::{After, Before, Entry, Journal, JournalError};
-use crate::restoring::{Restored, RestoredBoard, SAME_W, Step};
+use crate::restoring::{Restored, RestoredBoard, Step};
 use crate::setting::{PowerControl, Setting};
 use crate::zeusd::Zeusd;
 
@@ -255,7 +256,7 @@ impl Controller {
                 };
                 self.apply(&before.uuid, now.index, setting).await?;
                 let shown = self.read(&before.uuid).await?.set_w;
-                if shown.is_none_or(|shown| (shown - watts).abs() > SAME_W) {
+                if !shown.is_some_and(|shown| is_same_power_limit(shown, watts)) {
                     let shown = shown.map_or("none".to_owned(), |shown| format!("{shown} W"));
                     let words = format!("its power limit was set back to {watts} W, and it shows {shown}");
                     return Err(ControlError::Away(words));
@@ -342,13 +343,14 @@ fn differs(setting: &Setting, now: &Limits) -> Option<SetProblem> {
     let Some(set_w) = now.set_w else {
         return Some(SetProblem::NoLimit);
     };
-    if (set_w - asked_w).abs() > SAME_W {
+    if !is_same_power_limit(set_w, asked_w) {
         return Some(SetProblem::Rounded { asked_w, set_w });
     }
     match now.in_force_w {
-        Some(in_force_w) if in_force_w < set_w - SAME_W => Some(SetProblem::Stricter { set_w, in_force_w }),
-        Some(in_force_w) if in_force_w > set_w + SAME_W => Some(SetProblem::NotInForce { set_w, in_force_w }),
-        _ => None,
+        Some(in_force_w) if is_same_power_limit(in_force_w, set_w) => None,
+        Some(in_force_w) if in_force_w < set_w => Some(SetProblem::Stricter { set_w, in_force_w }),
+        Some(in_force_w) => Some(SetProblem::NotInForce { set_w, in_force_w }),
+        None => None,
     }
 }
 

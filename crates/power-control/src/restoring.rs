@@ -1,10 +1,9 @@
 use std::fmt;
 
+use joulemark_measurement::is_same_power_limit;
+
 use crate::board::{ControlError, Limits};
 use crate::journal::{Before, Entry};
-
-/// Limits within this are one: boards keep whole or half watts.
-pub const SAME_W: f64 = 1.0;
 
 /// What became of a board that had been set.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,16 +76,13 @@ impl Step {
         let (Some(before_w), Some(now_w)) = (entry.before.limit_w, now.set_w) else {
             return Self::Nothing;
         };
-        let is = |watts: f64| (watts - now_w).abs() <= SAME_W;
+        let is = |watts: f64| is_same_power_limit(watts, now_w);
         if is(before_w) {
             return Self::Nothing;
         }
-        // The driver was loaded anew, and forgot what was set.
-        let is_reloaded = entry
-            .before
-            .counter_mj
-            .zip(now.counter_mj)
-            .is_some_and(|(then, now)| now < then);
+        // The driver was loaded anew, and forgot what was set. What has been set since is somebody else's.
+        let counters = entry.before.counter_mj.zip(now.counter_mj);
+        let is_reloaded = counters.is_some_and(|(then, now)| now < then) && now.default_w.is_none_or(is);
         match entry.after.as_ref().and_then(|after| after.limit_w) {
             Some(set_w) if !is(set_w) && !is_reloaded => Self::Leave { found_w: now_w, set_w },
             // Also where whoever set it was killed before it could say to what.
@@ -114,6 +110,7 @@ mod tests {
             index: 0,
             set_w: Some(now_w),
             in_force_w: Some(now_w),
+            default_w: Some(400.0),
             counter_mj: Some(counter_mj),
         };
         Step::of(&Entry { before, after }, &now)
@@ -133,6 +130,7 @@ mod tests {
             Step::Set(350.0),
             "the driver's default after a reload"
         );
+        assert_eq!(step(Some(300.0), 250.0, 10), left, "set after a reload");
         assert_eq!(step(None, 300.0, 2000), Step::Set(350.0), "killed before it was known");
         assert_eq!(step(None, 350.0, 2000), Step::Nothing, "killed before it was set");
     }

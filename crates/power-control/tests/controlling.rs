@@ -118,6 +118,43 @@ async fn who_sets_a_board_that_was_left_puts_it_back_first() {
 }
 
 #[tokio::test]
+async fn after_a_reload_of_the_driver_a_board_has_what_it_had_before_unless_it_was_set_since() {
+    let mock = MockNvml::new(&format!("{LIMITS}\nreload_when_told=1\nreload_sec=0.2"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = |device: u32, watts: u32| {
+        let nvml = joulemark_meter::open_nvml(Some(&mock.library())).expect("the mock");
+        let mut board = nvml.device_by_index(device).expect("a board");
+        board.set_power_management_limit(watts * 1000).expect("it is taken");
+    };
+    // Not the driver's default.
+    set(0, 350);
+    set(1, 350);
+    let controller = controller(&mock, folder.path());
+    let held = controller
+        .set(&both(), limit(300.0), "a test")
+        .await
+        .expect("they are set");
+    mock.reload_driver();
+    while reads(Some(&mock.library()), &uuid(0)).is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        (shown_w(&mock, 0), shown_w(&mock, 1)),
+        (400.0, 400.0),
+        "it is forgotten"
+    );
+    set(1, 250);
+    let restored = held.restore().await;
+    let left = Restored::LeftAlone {
+        found_w: 250.0,
+        set_w: 300.0,
+    };
+    let became: Vec<_> = restored.iter().map(|board| board.restored.clone()).collect();
+    assert_eq!(became, [Restored::Back { limit_w: Some(350.0) }, left]);
+    assert_eq!((shown_w(&mock, 0), shown_w(&mock, 1)), (350.0, 250.0));
+}
+
+#[tokio::test]
 async fn a_board_that_does_not_do_as_asked_is_refused_in_words_and_all_are_as_before() {
     for (switches, asked_w, words) in [
         (

@@ -18,5 +18,6 @@ pub mod simulation;
 pub mod tiny_llama;
 pub mod verdict;
 
+pub use ::mock_nvml::law::Law;
 pub use ::mock_nvml::shape::{self, Shape};
 pub use programs::{engine, installed, program, scratch_folder};

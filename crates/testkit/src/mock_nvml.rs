@@ -4,9 +4,12 @@
 //! loader sees another file and gives it its own statics, and its switches stand in `<library>.conf` beside it.
 //! The mock has no dependencies: it is built with `rustc`, once a process, and is never stale.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+use joulemark_measurement::clock::Monotonic;
 
 use crate::programs::scratch_folder;
 
@@ -27,6 +30,24 @@ impl MockNvml {
 
     pub fn library(&self) -> PathBuf {
         self.folder.path().join("libmock_nvml.so")
+    }
+
+    /// Returns the file in which every process that loads this copy finds what any of them has set.
+    pub fn record(&self) -> PathBuf {
+        self.folder.path().join("libmock_nvml.so.set")
+    }
+
+    /// Has the driver loaded anew, of a mock whose switches have `reload_when_told=1`.
+    ///
+    /// # Panics
+    /// When the record cannot be written.
+    pub fn reload_driver(&self) {
+        let mut record = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.record())
+            .expect("the record");
+        writeln!(record, "{} 0 reload 1", Monotonic::now().as_sec()).expect("it is written");
     }
 }
 

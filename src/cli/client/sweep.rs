@@ -28,7 +28,8 @@ pub struct SweepArguments {
     /// Wait for the end, and print the table. The exit code says whether all experiments were completed.
     #[arg(long)]
     wait: bool,
-    /// Metrics of the table, by their names (`GET /v1/metrics`) [default: those of a comparison, and of the goal].
+    /// Metrics of the table, by their names (`GET /v1/metrics`) [default: those of a comparison, p99_ttft_ms
+    /// and those of the goal].
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "wait")]
     metric: Vec<String>,
     /// Print the id alone, at once, and say nothing on standard error but errors.

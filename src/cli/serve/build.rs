@@ -197,6 +197,7 @@ impl Server {
             machine: Arc::new(host.machine),
             log_worker_output: host.settings.telemetry.log_worker_output,
             cpus: Arc::new(host.cpus),
+            powercap: host.settings.energy.rapl_root.clone(),
             power,
             footprint: Arc::new(host.settings.footprint.clone()),
         };

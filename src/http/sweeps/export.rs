@@ -24,7 +24,8 @@ pub struct SweepExportParameters {
     /// `@`, a tab or a carriage return) gets an apostrophe in front. Otherwise every text is as it is.
     #[param(value_type = Option<bool>)]
     spreadsheet: Option<String>,
-    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison and those of the goal.
+    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison, `p99_ttft_ms`
+    /// and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
 }

@@ -15,7 +15,8 @@ use crate::http::{problem::Problem, state::AppState};
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct ShowParameters {
-    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison and those of the goal.
+    /// Names of metrics of the table, up to 64, with commas between. Default: those of a comparison, `p99_ttft_ms`
+    /// and those of the goal.
     #[param(example = "joules_per_output_token,p99_ttft_ms", min_length = 1)]
     metrics: Option<String>,
     /// Only these fields, up to 256, separated by commas, with dots for what is within. Without `table` and `curve` no results are read.

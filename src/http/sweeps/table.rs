@@ -18,7 +18,10 @@ const PAGE_BYTES: usize = 8 << 20;
 /// Of one question.
 const MAX_METRICS: usize = 64;
 
-/// Returns the metrics that are asked for, or those that a comparison takes and those of the goal.
+/// What answers are held to, beside what a comparison takes: its means hide those who wait longest.
+const OF_THE_SLOWEST: &str = "p99_ttft_ms";
+
+/// Returns the metrics that are asked for, or those that a comparison takes, [`OF_THE_SLOWEST`] and those of the goal.
 ///
 /// # Errors
 /// A [`Problem`] that names what is no metric.
@@ -32,8 +35,9 @@ pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'s
     };
     let Some(asked) = asked else {
         let of_goal = request.goal.iter().flat_map(|goal| goal.metrics());
-        let of_goal = of_goal.filter_map(|(_, name)| metric_named(name).ok());
-        for metric in default_metrics().into_iter().chain(of_goal) {
+        let named = std::iter::once(OF_THE_SLOWEST).chain(of_goal.map(|(_, name)| name));
+        let named = named.filter_map(|name| metric_named(name).ok());
+        for metric in default_metrics().into_iter().chain(named) {
             add(&mut metrics, metric);
         }
         return Ok(metrics);

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use joulemark_meter::HostMeter;
-use joulemark_power_control::{Controller, PowerControl, Restored, left_set};
+use joulemark_power_control::{Controller, PowerControl, left_set};
 
 use crate::scheduler::Scheduler;
+use crate::scheduler::restored::log_restored;
 
 /// A daemon that was not there yet, and a driver that was away, are back within seconds.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -63,14 +64,7 @@ impl Scheduler {
 
 async fn put_back_left(controller: &Controller) {
     match controller.restore_left().await {
-        Ok(all) => {
-            for board in all {
-                match board.restored {
-                    Restored::Failed(_) => tracing::error!("GPU {board}"),
-                    _ => tracing::warn!("GPU {board}"),
-                }
-            }
-        }
+        Ok(all) => log_restored(&all),
         Err(error) => tracing::error!("{error}"),
     }
 }

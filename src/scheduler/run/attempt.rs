@@ -350,10 +350,12 @@ impl Run {
         };
         let spec = &self.record.spec;
         let meter = &self.context.resources.meter;
-        let host = tokio::task::block_in_place(|| conditions::read(Path::new("/"), meter, &spec.gpus, passed_on));
-        Box::new(RunConditions {
-            engine: engine.build(spec, &driven.loads),
-            ..host
+        tokio::task::block_in_place(|| {
+            Box::new(RunConditions {
+                engine: engine.build(spec, &driven.loads),
+                rapl_limits: conditions::rapl_limits(&self.context.powercap),
+                ..conditions::read(Path::new("/"), meter, &spec.gpus, passed_on)
+            })
         })
     }
 

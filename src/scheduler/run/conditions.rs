@@ -39,7 +39,8 @@ const BYTES_PER_KIBIBYTE: u64 = 1024;
 const MAX_CONSTRAINTS: u32 = 8;
 const MAX_VALUE_CHARS: usize = 500;
 
-/// Reads the host's settings below `root`, which is `/`, and those of the GPUs. Blocks on the file system for a moment.
+/// Reads the host's settings below `root`, which is `/`, and those of the GPUs; RAPL's have a root of their own
+/// ([`rapl_limits`]). Blocks on the file system for a moment.
 pub fn read(root: &Path, meter: &HostMeter, gpus: &[String], environment: Vec<(OsString, OsString)>) -> RunConditions {
     let cpu = root.join("sys/devices/system/cpu");
     RunConditions {
@@ -51,7 +52,6 @@ pub fn read(root: &Path, meter: &HostMeter, gpus: &[String], environment: Vec<(O
         turbo: turbo(&cpu),
         smt: flag(&cpu.join("smt/active")),
         memory_bytes: memory_bytes(root),
-        rapl_limits: rapl_limits(&root.join("sys/class/powercap")),
         gpus: gpus.iter().map(|uuid| gpu(meter, uuid)).collect(),
         container: container(root),
         virtual_machine: virtual_machine(root),
@@ -100,7 +100,8 @@ fn memory_bytes(root: &Path) -> Option<u64> {
     kibibytes.checked_mul(BYTES_PER_KIBIBYTE)
 }
 
-fn rapl_limits(powercap: &Path) -> Vec<RaplLimit> {
+/// Reads the power limits that RAPL enforces, from the powercap tree; none where there is no such tree.
+pub fn rapl_limits(powercap: &Path) -> Vec<RaplLimit> {
     let zones = std::fs::read_dir(powercap).into_iter().flatten().flatten();
     let mut zones: Vec<_> = zones.map(|zone| zone.path()).collect();
     zones.sort();

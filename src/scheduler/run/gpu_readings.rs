@@ -1,10 +1,10 @@
 //! What the leased GPUs had in the measured cycles, as the meter saw it.
 
 use super::driven::Driven;
-use joulemark_analysis::{GpuSettings, LimitChange, SAME_LIMIT_W, range};
+use joulemark_analysis::{GpuSettings, LimitChange, range};
 use joulemark_experiment::Spec;
 use joulemark_experiment::report::{GpuClocks, GpuPowerLimit};
-use joulemark_measurement::SeriesPoint;
+use joulemark_measurement::{SeriesPoint, Window, is_same_power_limit};
 use joulemark_meter::HostMeter;
 
 /// Returns what each leased GPU was set to and had. Blocks.
@@ -40,6 +40,11 @@ pub fn gpu_settings(meter: &HostMeter, spec: &Spec, driven: &Driven) -> GpuSetti
 /// Returns what was found of a limit in a cycle that is not what was set; `None` where nothing was set.
 pub fn limit_change(meter: &HostMeter, driven: &Driven, cycle: u32) -> Option<LimitChange> {
     let hull = driven.hull_of(cycle)?;
+    // They were set before the model was loaded.
+    let since_set = Window {
+        start_monotonic_sec: driven.load_started_monotonic_sec.unwrap_or(hull.start_monotonic_sec),
+        ..hull
+    };
     let set = driven
         .boards
         .iter()
@@ -51,12 +56,24 @@ pub fn limit_change(meter: &HostMeter, driven: &Driven, cycle: u32) -> Option<Li
         let mut limits = own
             .flat_map(|device| &device.points)
             .filter_map(|point| point.power_limit_w);
-        let found_w = limits.find(|limit| (limit - set_w).abs() > SAME_LIMIT_W)?;
+        let found_w = limits.find(|limit| !is_same_power_limit(*limit, set_w))?;
         Some(LimitChange {
             cycle,
             gpu: uuid.clone(),
             set_w,
             found_w,
+            away: away(meter, uuid, found_w, &since_set),
         })
     })
+}
+
+/// Returns why a GPU was away within a window, where it has its driver's default now: the driver was loaded anew, and has
+/// forgotten what was set.
+fn away(meter: &HostMeter, uuid: &str, found_w: f64, window: &Window) -> Option<String> {
+    let gpus = meter.devices().gpus;
+    let limits = gpus.iter().find(|gpu| gpu.uuid == uuid)?.power_limits.as_ref()?;
+    let is_default = limits
+        .default_w
+        .is_none_or(|default_w| is_same_power_limit(default_w, found_w));
+    is_default.then(|| meter.gpu_absence(uuid, window)).flatten()
 }

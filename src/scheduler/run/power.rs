@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use joulemark_analysis::SAME_LIMIT_W;
+use joulemark_experiment::{ExperimentId, Spec};
+use joulemark_measurement::is_same_power_limit;
 use joulemark_meter::HostMeter;
-
-use joulemark_experiment::ExperimentId;
-use joulemark_experiment::Spec;
-use joulemark_power_control::{Controller, Held, Restored, SetBoard, Setting};
+use joulemark_power_control::{Controller, Held, Restored, RestoredBoard, SetBoard, Setting};
 
 use super::failure::Stop;
 use crate::scheduler::context::Context;
+use crate::scheduler::restored::log_restored;
 
 /// The meter looks at limits once a second.
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
@@ -45,13 +44,14 @@ pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Res
 /// Puts back what an earlier run could not, so that none is measured under another's limit.
 async fn put_back_first(controller: &Controller, spec: &Spec) -> Result<(), Stop> {
     let left = controller.restore_left().await;
-    for board in left.map_err(|error| Stop::Power(error.to_string()))? {
-        match board.restored {
-            Restored::Failed(_) if spec.gpus.contains(&board.uuid) => return Err(Stop::Power(board.to_string())),
-            _ => tracing::warn!("GPU {board}"),
-        }
+    let left = left.map_err(|error| Stop::Power(error.to_string()))?;
+    log_restored(&left);
+    let is_in_the_way =
+        |board: &&RestoredBoard| matches!(board.restored, Restored::Failed(_)) && spec.gpus.contains(&board.uuid);
+    match left.iter().find(is_in_the_way) {
+        Some(board) => Err(Stop::Power(board.to_string())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Waits until the meter's own looks show what was set, so that none of before falls into a cycle.
@@ -59,7 +59,7 @@ async fn until_seen(meter: &HostMeter, held: &Held) {
     let is_seen = |board: &SetBoard| {
         let seen_w = meter.gpu_state(&board.uuid).and_then(|state| state.power_limit_w);
         let both = seen_w.zip(board.limit_in_force_w);
-        both.is_none_or(|(seen_w, set_w)| (seen_w - set_w).abs() <= SAME_LIMIT_W)
+        both.is_none_or(|(seen_w, set_w)| is_same_power_limit(seen_w, set_w))
     };
     let mut waited = Duration::ZERO;
     while !held.boards().all(is_seen) && waited < SEEN_WITHIN {
@@ -71,12 +71,7 @@ async fn until_seen(meter: &HostMeter, held: &Held) {
 /// Puts back what was set. What cannot be put back now is tried again every few seconds for as long as the server runs, and
 /// when it starts.
 pub async fn put_back(held: Option<Held>) {
-    let Some(held) = held else { return };
-    for board in held.restore().await {
-        match board.restored {
-            Restored::Back { .. } => tracing::info!("GPU {board}"),
-            Restored::LeftAlone { .. } => tracing::warn!("GPU {board}"),
-            Restored::Failed(_) => tracing::error!("GPU {board}; it is tried again"),
-        }
+    if let Some(held) = held {
+        log_restored(&held.restore().await);
     }
 }

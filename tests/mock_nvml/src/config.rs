@@ -65,6 +65,8 @@ pub struct Config {
     reset_at_sec: Vec<f64>,
     /// When the driver is unloaded: from then on every call fails and, once it is back, counters begin at 0.
     reload_at_sec: f64,
+    /// 1: it is unloaded when the record says `<seconds> 0 reload 1`, and not before.
+    reload_when_told: bool,
     /// How long it is away; a library that was initialised before stays unusable after it.
     reload_sec: f64,
     /// 1: after it the devices are numbered from the other end.
@@ -145,6 +147,7 @@ impl Config {
             max_limit: list("max_limit", 0.0),
             reset_at_sec: list("reset_at_sec", 0.0),
             reload_at_sec: number("reload_at_sec", f64::INFINITY),
+            reload_when_told: number("reload_when_told", 0.0) != 0.0,
             reload_sec: number("reload_sec", 0.0),
             reload_reverses: number("reload_reverses", 0.0) != 0.0,
             initialised_at_sec: monotonic::now_sec(),
@@ -155,9 +158,17 @@ impl Config {
         of(&self.shapes, device)
     }
 
+    /// Returns when the driver is unloaded; never is infinite.
+    fn unloaded_at_sec(&self) -> f64 {
+        match self.reload_when_told {
+            true => self.control.reload_at_sec().unwrap_or(f64::INFINITY),
+            false => self.reload_at_sec,
+        }
+    }
+
     /// Returns when the driver was loaded: what was set before is forgotten.
     pub fn loaded_at_sec(&self) -> f64 {
-        Some(self.reload_at_sec + self.reload_sec)
+        Some(self.unloaded_at_sec() + self.reload_sec)
             .filter(|loaded| *loaded <= monotonic::now_sec())
             .unwrap_or(0.0)
     }
@@ -214,24 +225,26 @@ impl Config {
 
     /// Why no call answers: the driver is away, or is another one than was initialised.
     pub fn driver_trouble(&self, now_sec: f64) -> Option<c_uint> {
-        if now_sec < self.reload_at_sec {
+        let unloaded_at_sec = self.unloaded_at_sec();
+        if now_sec < unloaded_at_sec {
             None
-        } else if now_sec < self.reload_at_sec + self.reload_sec {
+        } else if now_sec < unloaded_at_sec + self.reload_sec {
             Some(DRIVER_NOT_LOADED)
         } else {
-            (self.initialised_at_sec < self.reload_at_sec).then_some(UNINITIALIZED)
+            (self.initialised_at_sec < unloaded_at_sec).then_some(UNINITIALIZED)
         }
     }
 
     /// Whether the driver can be initialised at all.
     pub fn is_driver_away(&self) -> bool {
         let now_sec = monotonic::now_sec();
-        now_sec >= self.reload_at_sec && now_sec < self.reload_at_sec + self.reload_sec
+        let unloaded_at_sec = self.unloaded_at_sec();
+        (unloaded_at_sec..unloaded_at_sec + self.reload_sec).contains(&now_sec)
     }
 
     /// Which device has this number, and which number this device has: the mapping is its own inverse.
     pub fn numbered(&self, index: u32) -> u32 {
-        if self.reload_reverses && self.initialised_at_sec >= self.reload_at_sec {
+        if self.reload_reverses && self.initialised_at_sec >= self.unloaded_at_sec() {
             self.devices - 1 - index
         } else {
             index
@@ -253,7 +266,7 @@ impl Config {
     /// Joules since the driver was loaded, as the counter shows them at `now_sec`.
     pub fn counter_j(&self, device: u32, now_sec: f64) -> f64 {
         let reset_sec = *of(&self.reset_at_sec, device);
-        let driver_sec = self.reload_at_sec + self.reload_sec;
+        let driver_sec = self.unloaded_at_sec() + self.reload_sec;
         let back_sec = self
             .lost
             .filter(|(lost, _)| *lost == device)

@@ -81,6 +81,11 @@ impl Control {
         Some(self.lines(device, what, since_sec).last()?.value).filter(|value| *value > 0.0)
     }
 
+    /// Returns when a test has the driver loaded anew.
+    pub fn reload_at_sec(&self) -> Option<f64> {
+        Some(self.lines(0, "reload", 0.0).last()?.at_sec)
+    }
+
     /// Returns the limit that was set last, in watts.
     pub fn set_limit_w(&self, device: u32, since_sec: f64) -> Option<f64> {
         self.latest(device, "limit", since_sec)

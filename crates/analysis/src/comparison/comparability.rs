@@ -1,8 +1,7 @@
 use super::subject::Subject;
-use crate::gpu_settings::SAME_LIMIT_W;
 use crate::metrics::Metric;
 use joulemark_experiment::{Load, PromptIdentity};
-use joulemark_measurement::EosHandling;
+use joulemark_measurement::{EosHandling, is_same_power_limit};
 use serde::Serialize;
 
 /// Returns why no figure of two results can be compared: they were not given the same work. Nothing where they were.
@@ -73,7 +72,7 @@ pub fn other_concurrency(baseline: &Subject, candidate: &Subject) -> Option<Stri
 pub fn other_power_limit(baseline: &Subject, candidate: &Subject) -> Option<String> {
     let both = (baseline.conditions.power_limit_w, candidate.conditions.power_limit_w);
     let (Some(one), Some(other)) = both else { return None };
-    ((one - other).abs() > SAME_LIMIT_W)
+    (!is_same_power_limit(one, other))
         .then(|| format!("another power limit: {one} W was in force in the baseline, {other} W in the candidate"))
 }
 

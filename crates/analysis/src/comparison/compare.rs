@@ -1,4 +1,5 @@
 use super::comparability::{differences, differences_in, other_concurrency, other_power_limit};
+use super::cpu_settings::other_cpu_settings;
 use super::holm::holm;
 use super::instrument::Instrument;
 use super::log_ratio::{LogRatio, paired_t, welch};
@@ -195,6 +196,8 @@ impl Pair<'_> {
         }
         remarks.extend(other_concurrency(self.baseline, self.candidate));
         remarks.extend(other_power_limit(self.baseline, self.candidate));
+        let (one_cpu, other_cpu) = (&self.baseline.conditions.cpu, &self.candidate.conditions.cpu);
+        remarks.extend(other_cpu_settings(one_cpu, other_cpu));
         remarks.extend(self.other_tokens());
         for (whose, subject, series) in [("baseline", self.baseline, one), ("candidate", self.candidate, other)] {
             if subject.is_partial {

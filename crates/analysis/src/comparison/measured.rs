@@ -2,6 +2,7 @@ use joulemark_experiment::report::{CycleReport, Report};
 use joulemark_experiment::{PromptIdentity, Spec};
 use joulemark_measurement::{EosHandling, LoadReport};
 
+use super::cpu_settings::CpuSettings;
 use crate::complete::complete_cycle;
 
 /// What a comparison takes of a result.
@@ -18,6 +19,7 @@ pub struct MeasuredResult {
     pub cycles: Vec<CycleReport>,
     /// The power limit that was in force on all its GPUs, in watts; `None` where they differ, it has none, or it is not known.
     pub power_limit_w: Option<f64>,
+    pub cpu: CpuSettings,
     pub spec: Spec,
     /// How the end of a sequence was treated.
     pub eos: EosHandling,
@@ -36,6 +38,7 @@ impl MeasuredResult {
             is_stopped_by_rule: report.stop.is_some_and(|stop| stop.sure_enough),
             cycles,
             power_limit_w: report.power_limit_w,
+            cpu: report.conditions.as_deref().map(CpuSettings::from).unwrap_or_default(),
             eos: eos_of(&report.loads, &spec),
             spec,
             prompts,

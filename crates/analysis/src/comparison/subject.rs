@@ -1,3 +1,4 @@
+use super::cpu_settings::CpuSettings;
 use super::instrument::Instrument;
 use super::measured::MeasuredResult;
 use crate::intervals::lag1_autocorrelation;
@@ -48,6 +49,7 @@ pub(super) struct Conditions {
     pub load: Option<Load>,
     /// In watts, of all its GPUs; `None` where it is not known.
     pub power_limit_w: Option<f64>,
+    pub cpu: CpuSettings,
     /// What goodput counts as good.
     pub slo: Option<Slo>,
 }
@@ -93,6 +95,7 @@ impl Subject {
                 eos: result.eos,
                 load: offered(spec),
                 power_limit_w: result.power_limit_w,
+                cpu: result.cpu.clone(),
                 slo: spec.slo.clone(),
             },
             tokens: input.zip(output),

@@ -37,6 +37,13 @@ impl HostMeter {
         log.gpu(uuid).map(|history| GpuState::at(history, Monotonic::now()))
     }
 
+    /// Returns why a GPU was away for a part of `window`, as while its driver is loaded anew; `None` where it was not.
+    pub fn gpu_absence(&self, uuid: &str, window: &Window) -> Option<String> {
+        let log = self.0.telemetry.lock();
+        let absence = log.gpu(uuid)?.first_absence(Span::from(window))?;
+        Some(absence.why.clone())
+    }
+
     /// Returns the most memory in use on each of these GPUs over `window`, as sampled, summed; `None` without a GPU, and where
     /// one does not tell.
     pub fn peak_gpu_memory_bytes(&self, gpu_uuids: &[String], window: &Window) -> Option<u64> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::subject::Turns;
 use super::*;
-use crate::comparison::MeasuredResult;
+use crate::comparison::{CpuSettings, MeasuredResult};
 use crate::fixtures::{gpu_source, machine, package_source, spec};
 use crate::metrics::{all, find};
 use joulemark_experiment::report::{CycleReport, EfficiencyMetrics};
@@ -61,6 +61,7 @@ fn result(name: &str, joules: &[f64]) -> MeasuredResult {
     let spec = spec(1, joules.len() as u32);
     MeasuredResult {
         power_limit_w: None,
+        cpu: CpuSettings::default(),
         name: name.to_owned(),
         host: machine().hostname,
         is_partial: false,

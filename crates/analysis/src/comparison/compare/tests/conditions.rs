@@ -1,6 +1,8 @@
 //! What two results were measured under.
 
 use super::*;
+use crate::comparison::CpuSettings;
+use joulemark_experiment::report::{RaplLimit, RunConditions};
 
 #[test]
 fn another_power_limit_is_a_setting_and_said() {
@@ -56,5 +58,63 @@ fn another_offered_load_is_other_work_and_another_concurrency_a_setting() {
             { reasons }.all(|of| of.reason.contains("another offered load")),
             "{found:?}"
         );
+    }
+}
+
+#[test]
+fn cpus_that_were_set_otherwise_are_said_and_what_is_not_known_is_not() {
+    let limit = |zone: &str, constraint: &str, power_limit_w: f64| RaplLimit {
+        zone: zone.to_owned(),
+        constraint: constraint.to_owned(),
+        power_limit_w,
+        time_window_sec: (constraint == "long_term").then_some(28.0),
+    };
+    let with = |conditions: RunConditions| MeasuredResult {
+        cpu: CpuSettings::from(&conditions),
+        ..result("a", &A)
+    };
+    let set = || RunConditions {
+        cpu_governors: vec!["performance".to_owned()],
+        cpu_scaling_driver: Some("intel_pstate".to_owned()),
+        turbo: Some(true),
+        rapl_limits: vec![
+            limit("dram", "long_term", 40.0),
+            limit("dram", "long_term", 40.0),
+            limit("package-0", "long_term", 125.0),
+            limit("package-0", "short_term", 250.0),
+        ],
+        ..RunConditions::default()
+    };
+    let mut otherwise = set();
+    otherwise.cpu_governors.push("powersave".to_owned());
+    otherwise.cpu_scaling_driver = Some("acpi-cpufreq".to_owned());
+    otherwise.turbo = Some(false);
+    otherwise.rapl_limits[0].power_limit_w = 30.0;
+    otherwise.rapl_limits[2].time_window_sec = Some(1.0);
+    otherwise.rapl_limits.pop();
+    let found = compared(&with(set()), &with(otherwise));
+    assert_eq!(found.comparisons.len(), 2, "it is a setting, and compared: {found:?}");
+    for comparison in &found.comparisons {
+        assert_eq!(
+            comparison.notes,
+            [
+                "another frequency governor of the CPUs: performance in the baseline, performance and powersave in the \
+                 candidate",
+                "another frequency driver of the CPUs: intel_pstate in the baseline, acpi-cpufreq in the candidate",
+                "another turbo of the CPUs: on in the baseline, off in the candidate",
+                "other RAPL limits: dram long_term has 40 W over 28 s and 40 W over 28 s in the baseline, 30 W over 28 s and \
+                 40 W over 28 s in the candidate; package-0 long_term has 125 W over 28 s in the baseline, 125 W over 1 s in \
+                 the candidate; package-0 short_term has 250 W in the baseline, no limit in the candidate",
+            ]
+        );
+    }
+    for (one, other) in [
+        (set(), set()),
+        (set(), RunConditions::default()),
+        (RunConditions::default(), set()),
+    ] {
+        let found = compared(&with(one), &with(other));
+        let seen = found.comparisons.iter().map(notes).collect::<String>();
+        assert_eq!(seen, "");
     }
 }

@@ -1,0 +1,237 @@
+//! `joulemark cite`: a paragraph for a paper's methods and entries for its bibliography.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::arguments::ServerArguments;
+use super::ending::Ending;
+use super::session;
+use crate::number::{plain, with_interval};
+use joulemark_experiment::ExperimentId;
+
+/// Of a model's file, enough to tell it from any other.
+const HASH_DIGITS: usize = 16;
+
+#[derive(Debug, Args)]
+pub struct CiteArguments {
+    /// Id of the experiment, which has results.
+    id: ExperimentId,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+pub fn run(arguments: &CiteArguments) -> ExitCode {
+    session::run(&arguments.server, None, false, async |session| {
+        let results = session.server.results(arguments.id).await?.value;
+        let manifest = session.server.manifest(arguments.id).await?.value;
+        session.print(&format!("{}\n\n{}", paragraph(&results, &manifest), entries(&manifest)))?;
+        Ok(Ending::Done)
+    })
+}
+
+/// Returns what a reader must know of how the figures came about, and the figures with their intervals.
+fn paragraph(results: &Value, manifest: &Value) -> String {
+    let sentences = [
+        setting(results, manifest),
+        work(results),
+        sources(results),
+        figures(results),
+        doubts(results),
+        format!(
+            "The experiment is {} of {}.",
+            text(&manifest["id"]),
+            text(&manifest["finished_at"]).get(..10).unwrap_or("an unknown day")
+        ),
+    ];
+    sentences
+        .into_iter()
+        .filter(|sentence| !sentence.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn setting(results: &Value, manifest: &Value) -> String {
+    let (machine, conditions) = (&results["machine"], &results["conditions"]);
+    let engine = &conditions["engine"];
+    let commit = match &conditions["joulemark_commit"] {
+        Value::String(commit) => format!(" (commit {commit})"),
+        _ => String::new(),
+    };
+    let library = match &engine["library_version"] {
+        Value::String(version) => format!(" ({version})"),
+        _ => String::new(),
+    };
+    let gpus: Vec<_> = items(&conditions["gpus"]).map(|gpu| text(&gpu["name"])).collect();
+    let gpus = match gpus.as_slice() {
+        [] => String::new(),
+        gpus => format!(", {} (driver {})", gpus.join(", "), text(&machine["nvidia_driver"])),
+    };
+    let hashes = items(&manifest["model"]["sha256"]).filter_map(|file| file["sha256"].as_str().or(file.as_str()));
+    let hashes: Vec<_> = hashes.map(|hash| hash.get(..HASH_DIGITS).unwrap_or(hash)).collect();
+    let hash = match hashes.as_slice() {
+        [] => String::new(),
+        hashes => format!(" (SHA-256 {}…)", hashes.join("…, ")),
+    };
+    format!(
+        "We measured {}{hash} with joulemark {}{commit}, run by {} {}{library} on {} ({} logical CPUs{gpus}; {}).",
+        text(&results["experiment"]["model_name"]),
+        text(&machine["joulemark_version"]),
+        text(&engine["name"]),
+        text(&engine["version"]),
+        machine["cpu_model"].as_str().unwrap_or("an unknown CPU"),
+        machine["logical_cpus"],
+        text(&machine["kernel"]),
+    )
+}
+
+fn work(results: &Value) -> String {
+    let (inference, experiment) = (&results["inference"], &results["experiment"]);
+    let batch = match experiment["batch_size"].as_u64() {
+        Some(1) | None => String::new(),
+        Some(size) => format!(", {size} at once"),
+    };
+    format!(
+        "After {} warm-up iterations, {} measured cycles answered {} requests{batch} with {} input and {} output tokens in {} s.",
+        experiment["warmup_iterations"],
+        items(&results["cycles"]).count(),
+        inference["answered_requests"],
+        inference["input_tokens"],
+        inference["output_tokens"],
+        number(&inference["inference_time_sec"], None),
+    )
+}
+
+fn sources(results: &Value) -> String {
+    let mut told = Vec::new();
+    for source in items(&results["energy"]["sources"]) {
+        let method = text(&source["method"]).replace('_', " ");
+        let one = format!(
+            "{} by {} ({method}, confidence {})",
+            text(&source["domain"]),
+            text(&source["source"]),
+            text(&source["confidence"])
+        );
+        if !told.contains(&one) {
+            told.push(one);
+        }
+    }
+    match told.as_slice() {
+        [] => "Energy was not measured.".to_owned(),
+        told => format!("Energy was read of {}.", told.join(", ")),
+    }
+}
+
+fn figures(results: &Value) -> String {
+    let energy = &results["energy"];
+    let half = energy["total_energy_uncertainty_j"].as_f64();
+    let total = energy["total_energy_j"].as_f64();
+    let interval = total.zip(half).map(|(total, half)| (total - half, total + half));
+    let mut told = vec![format!(
+        "the total energy was {} J",
+        number(&energy["total_energy_j"], interval)
+    )];
+    for (group, name, unit) in [
+        ("inference", "output_throughput", "tokens/s"),
+        ("efficiency", "joules_per_output_token", "J per output token"),
+        ("inference", "mean_ttft_ms", "ms to the first token"),
+    ] {
+        let statistic = &results["statistics"][name];
+        let bound = |own: &str, combined: &str| statistic[combined].as_f64().or(statistic[own].as_f64());
+        let interval = bound("ci_low", "combined_low").zip(bound("ci_high", "combined_high"));
+        told.push(format!("{} {unit}", number(&results[group][name], interval)));
+    }
+    let cycles = items(&results["cycles"]).count();
+    format!(
+        "Over all cycles {} (± and ranges: 95 %, over {cycles} cycles and the meter's own error).",
+        told.join(", ")
+    )
+}
+
+fn doubts(results: &Value) -> String {
+    let mut codes: Vec<_> = items(&results["validation"]["warnings"])
+        .map(|one| text(&one["code"]))
+        .collect();
+    codes.dedup();
+    match codes.as_slice() {
+        [] => String::new(),
+        codes => format!("The result carries these warnings: {}.", codes.join(", ")),
+    }
+}
+
+/// Returns two BibTeX entries: the program, and the result.
+fn entries(manifest: &Value) -> String {
+    let id = text(&manifest["id"]);
+    let key = id.get(..8).unwrap_or(id);
+    let year = text(&manifest["finished_at"]).get(..4).unwrap_or("n.d.");
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "@software{{joulemark,\n  title = {{joulemark}},\n  author = {{{{The joulemark authors}}}},\n  version = {{{version}}},\n  \
+         year = {{{year}}}\n}}\n\n@misc{{joulemark-{key},\n  title = {{Measurement {id}}},\n  author = {{{{The authors of this paper}}}},\n  \
+         howpublished = {{joulemark bundle, attached}},\n  year = {{{year}}}\n}}"
+    )
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("unknown")
+}
+
+fn number(value: &Value, interval: Option<(f64, f64)>) -> String {
+    match value.as_f64() {
+        None => "unknown".to_owned(),
+        Some(value) if interval.is_none() => plain(value),
+        Some(value) => with_interval(value, interval),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_paragraph_names_the_setting_the_sources_and_the_doubts() {
+        let results = json!({
+            "machine": {"joulemark_version": "0.1.0", "cpu_model": "AMD EPYC", "logical_cpus": 2, "kernel": "Linux 6.1",
+                "nvidia_driver": null},
+            "conditions": {"joulemark_commit": null, "gpus": [], "engine": {"name": "mistral", "version": "0.1.0",
+                "library_version": "mistral.rs 0.8.1"}},
+            "experiment": {"model_name": "a.gguf", "batch_size": 1, "warmup_iterations": 3},
+            "cycles": [{}, {}, {}],
+            "inference": {"answered_requests": 24, "input_tokens": 477, "output_tokens": 384, "inference_time_sec": 23.46,
+                "output_throughput": 16.37, "mean_ttft_ms": 938.4},
+            "energy": {"total_energy_j": 149.9, "total_energy_uncertainty_j": 117.0, "sources": [{"domain": "package",
+                "source": "tdp_estimate", "method": "estimate", "confidence": "low"}]},
+            "efficiency": {"joules_per_output_token": null},
+            "statistics": {"output_throughput": {"ci_low": 15.9, "ci_high": 16.84}},
+            "validation": {"warnings": [{"code": "energy_estimated"}]},
+        });
+        let manifest = json!({"id": "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11", "finished_at": "2026-01-31T12:00:00Z",
+            "model": {"sha256": ["00112233445566778899aabbccddeeff"]}});
+        let told = paragraph(&results, &manifest);
+        for part in [
+            "a.gguf (SHA-256 0011223344556677…)",
+            "joulemark 0.1.0, run by mistral 0.1.0 (mistral.rs 0.8.1) on AMD EPYC (2 logical CPUs; Linux 6.1)",
+            "3 measured cycles answered 24 requests with 477 input",
+            "package by tdp_estimate (estimate, confidence low)",
+            "150 ± 120 J",
+            "16.37 ± 0.47 tokens/s",
+            "unknown J per output token",
+            "warnings: energy_estimated",
+            "2026-01-31",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        let entries = entries(&manifest);
+        assert!(
+            entries.contains("@misc{joulemark-01938c5e,") && entries.contains("year = {2026}"),
+            "{entries}"
+        );
+    }
+}
