@@ -1,5 +1,7 @@
 //! What a comparison is asked of: metrics by name, and results as they are served, from a request or a file. Owns how they
-//! are read; the comparison itself is `joulemark_analysis::comparison`.
+//! are read, and the words that say what came of it; the comparison itself is `joulemark_analysis::comparison`.
+
+mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +14,8 @@ use joulemark_analysis::metrics::{Metric, all, find};
 use joulemark_experiment::report::{CycleReport, RunConditions};
 use joulemark_experiment::{DroppedPrompts, ExperimentId, FieldProblem, PromptIdentity, Spec};
 use joulemark_measurement::{LoadReport, quoted};
+
+pub use words::{Grouped, grouped, in_words, letter};
 
 /// What is compared, by its name: an experiment's id, or a sweep's with the number of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod compression;
 mod concurrency_limit;
 mod conditional;
 mod connections;
+mod csrf;
 mod devices;
 mod docs;
 mod events;
@@ -64,6 +65,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(experiments::results::results))
         .routes(routes!(experiments::manifest::manifest))
         .routes(routes!(experiments::bundle::bundle))
+        .routes(routes!(pages::report::report))
         .routes(routes!(experiments::processes::processes))
         .routes(routes!(experiments::timeseries::timeseries))
         .routes(routes!(experiments::events::experiment_events))

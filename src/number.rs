@@ -22,6 +22,8 @@ const PREFIXES: [(f64, &str); 8] = [
     (1e-3, "m"),
     (1e-6, "µ"),
 ];
+/// Units before which a prefix stands, alone and in a rate.
+const PREFIXED: [&str; 4] = ["J", "W", "FLOP", "B"];
 const BINARY: [(f64, &str); 4] = [
     (1_099_511_627_776.0, "TiB"),
     (1_073_741_824.0, "GiB"),
@@ -58,6 +60,21 @@ pub fn with_interval(value: f64, interval: Option<(f64, f64)>) -> String {
             with_decimals(high, decimals)
         ),
     }
+}
+
+/// Returns a value and its interval in its unit, with a prefix where the unit takes one: `1.23 ± 0.05 kJ`.
+pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
+    let takes_prefix = PREFIXED
+        .iter()
+        .any(|prefixed| unit.strip_prefix(prefixed).is_some_and(ends_there));
+    let (factor, prefix) = if takes_prefix { prefix_of(value) } else { (1.0, "") };
+    let interval = interval.map(|(low, high)| (low / factor, high / factor));
+    format!("{} {prefix}{unit}", with_interval(value / factor, interval))
+}
+
+/// Tells whether a unit's name is over, or goes on as a rate of it.
+fn ends_there(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(['/', ' '])
 }
 
 /// Returns a value in its unit with the prefix that leaves one to three digits before the point, such as `1.23 kJ`.
@@ -145,6 +162,19 @@ mod tests {
         assert_eq!(si(-45.0, "W"), "-45.0 W");
         assert_eq!(bytes(85_899_345_920.0), "80.0 GiB");
         assert_eq!(bytes(12.0), "12 B");
+    }
+
+    #[test]
+    fn a_quantity_has_a_prefix_where_its_unit_takes_one() {
+        for (value, interval, unit, shown) in [
+            (1234.0, Some((1200.0, 1268.0)), "J", "1.234 ± 0.034 kJ"),
+            (0.0123, None, "J/token", "12.3 mJ/token"),
+            (2.05e11, None, "FLOP", "205 GFLOP"),
+            (1234.0, None, "tokens/s", "1230 tokens/s"),
+            (0.0123, None, "ms", "0.0123 ms"),
+        ] {
+            assert_eq!(quantity(value, interval, unit), shown);
+        }
     }
 
     #[test]

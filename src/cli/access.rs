@@ -1,5 +1,6 @@
 use anyhow::Context as _;
 use axum::http::{HeaderName, header::InvalidHeaderName};
+use jiff::SignedDuration;
 
 use crate::config::{AuthMode, Settings};
 use crate::http::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLimit, TrustedProxies};
@@ -33,6 +34,7 @@ pub fn build(settings: &Settings) -> anyhow::Result<Access> {
         max_body_bytes: settings.access.max_body_bytes,
         limits: settings.limits.clone(),
         rate_limit: RateLimit::per_minute(settings.limits.rate_limit_per_minute),
+        session_lifetime: SignedDuration::from_hours(i64::from(settings.access.session_hours)),
         last_used: LastUsed::default(),
         keys_in_use: KeysInUse::default(),
     })

@@ -40,7 +40,8 @@ enum DbCommand {
     },
     /// Drop what is beyond the options of retention, now; results stay.
     ///
-    /// That is raw data, prompts, changes of state, the audit log, and idempotency keys that are free again.
+    /// That is raw data, prompts, changes of state, the audit log, idempotency keys that are free again, and sessions
+    /// that have expired.
     Prune {
         /// Also give the freed room back to the file system (VACUUM); others wait meanwhile.
         #[arg(long)]

@@ -5,6 +5,8 @@ use super::{Listen, Settings, option::section};
 use joulemark_experiment::access::Role;
 use joulemark_measurement::quoted;
 
+/// Whoever signs in once a month knows that their browser stays signed in.
+const MAX_SESSION_HOURS: u32 = 720;
 /// Stands in `trusted_proxy` for whoever may write to the socket.
 const UNIX: &str = "unix";
 
@@ -57,6 +59,11 @@ section! {
         ///
         /// Of a user with several groups here the role counts that may most.
         group_role: Vec<String> = [];
+
+        /// Hours after which who signed in to the pages has to sign in again, up to 720.
+        ///
+        /// A session ends with its key in any case.
+        session_hours: u32 = 12, at least 1;
 
         /// Let everybody read everybody's prompts.
         ///
@@ -168,6 +175,13 @@ impl Settings {
                 quoted(&self.access.public_url)
             ),
         );
+        check(
+            self.access.session_hours <= MAX_SESSION_HOURS,
+            format!(
+                "session_hours is {}; accepted are 1 to {MAX_SESSION_HOURS}",
+                self.access.session_hours
+            ),
+        );
         for network in &self.access.metrics_from {
             let accepted = "an address or a network such as 10.0.0.7, 10.0.0.0/8 or fd00::/8";
             check(
@@ -263,6 +277,8 @@ mod tests {
             ),
             ("max_uri_bytes = 0", "max_uri_bytes is 0; accepted is 256 or more"),
             ("stream_check_sec = 61", "stream_check_sec is 61; accepted are 1 to 60"),
+            ("session_hours = 0", "session_hours is 0; accepted is 1 or more"),
+            ("session_hours = 721", "session_hours is 721; accepted are 1 to 720"),
             ("metrics_from = ['all']", "metrics_from has \"all\""),
             ("public_url = 'lab.example'", "public_url is \"lab.example\""),
             ("public_url = 'https://lab.example/?x'", "accepted is an address"),

@@ -4,26 +4,34 @@
 
 mod authenticate;
 mod caller;
+mod cookie;
 mod from_here;
+mod key;
 mod last_used;
 mod named_roles;
+mod next_page;
 mod origin;
 mod policy;
 mod rate;
 mod scope;
+mod session;
 mod watch;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-pub use authenticate::{Who, authenticate};
+pub use authenticate::{Who, authenticate, identify};
 pub use caller::Caller;
+pub use cookie::SessionCookie;
+pub use key::good_key;
 pub use last_used::LastUsed;
 pub use named_roles::NamedRoles;
+pub use next_page::NextPage;
 pub use origin::{Origin, TrustedProxies};
 pub use policy::{Access, Authentication};
 pub use rate::RateLimit;
-pub use scope::{Scope, scope_of};
+pub use scope::{SIGN_IN, SIGN_OUT, Scope, is_page, scope_of};
+pub use session::by_session;
 pub use watch::KeysInUse;
 
 /// The other end of the connection.

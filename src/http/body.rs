@@ -27,6 +27,11 @@ pub struct Body<'a> {
 }
 
 impl Body<'_> {
+    /// Returns a document that was made here.
+    pub fn of(document: Value) -> Self {
+        Self { document, yaml: None }
+    }
+
     /// Returns the problems in the words of the text that was sent.
     pub fn as_written(&self, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
         match self.yaml {
@@ -82,7 +87,7 @@ fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
 
 /// An experiment has up to 100,000 prompts. A value takes up to 360 bytes of memory and two in the body: as many take
 /// 90 MB. What reads YAML has the same limit of its own.
-const MAX_VALUES: usize = 250_000;
+pub const MAX_VALUES: usize = 250_000;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -106,18 +111,39 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
                     "the body is not UTF-8: at byte {at}, counted from 0, is no letter of it"
                 ))
             })?;
-            serde_saphyr::from_str_with_options::<Strict>(text, yaml::options())
-                .map(|Strict(document)| Body {
-                    document,
-                    yaml: Some(text),
-                })
-                .map_err(|error| Problem::malformed_body(yaml::refusal(&error)))
+            read_yaml(text)
         }
         _ => Err(Problem::unsupported_media_type(
             content_type,
             [JSON, "application/yaml"],
         )),
     }
+}
+
+/// Reads a text that is JSON or else YAML.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(text: &str) -> Result<Body<'_>, Problem> {
+    match read_json(text.as_bytes()) {
+        Ok(document) => Ok(Body::of(document)),
+        // Of what begins like JSON the errors are JSON's.
+        Err(problem) => read_yaml(text).map_err(|error| if begins_like_json(text) { problem } else { error }),
+    }
+}
+
+fn begins_like_json(text: &str) -> bool {
+    let mut first = text.chars().filter(|character| !character.is_whitespace());
+    first.next() == Some('{') && matches!(first.next(), Some('"' | '}'))
+}
+
+fn read_yaml(text: &str) -> Result<Body<'_>, Problem> {
+    serde_saphyr::from_str_with_options::<Strict>(text, yaml::options())
+        .map(|Strict(document)| Body {
+            document,
+            yaml: Some(text),
+        })
+        .map_err(|error| Problem::malformed_body(yaml::refusal(&error)))
 }
 
 /// Reads a JSON merge patch (RFC 7386), which may come as plain JSON.

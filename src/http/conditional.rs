@@ -92,7 +92,7 @@ fn tagged(mut response: Response, tag: &EntityTag) -> Response {
     let headers = response.headers_mut();
     headers.extend(tag.header().map(|tag| (header::ETAG, tag)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    let varies = HeaderValue::from_static("authorization, accept, accept-encoding");
+    let varies = HeaderValue::from_static("authorization, cookie, accept, accept-encoding");
     headers.insert(header::VARY, varies);
     response
 }

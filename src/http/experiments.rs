@@ -9,7 +9,7 @@ pub mod idempotency;
 pub mod list;
 pub mod manifest;
 pub mod measured;
-mod outlook;
+pub mod outlook;
 pub mod pareto;
 pub mod processes;
 pub mod relabel;
@@ -18,7 +18,7 @@ pub mod results;
 pub mod show;
 pub mod submit;
 pub mod timeseries;
-mod view;
+pub mod view;
 mod wait;
 
 use super::access::Caller;
@@ -29,7 +29,11 @@ use super::state::AppState;
 use joulemark_experiment::{Callback, ExperimentId};
 use joulemark_store::{Record, Store, Version};
 
-async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
+/// Returns an experiment.
+///
+/// # Errors
+/// Returns a [`Problem`] where there is none, and when the database fails.
+pub async fn find(store: &Store, id: ExperimentId) -> Result<Record, Problem> {
     store.get(id).await?.ok_or_else(|| Problem::no_experiment(id))
 }
 
@@ -43,7 +47,7 @@ async fn callback_of(state: &AppState, record: &Record, caller: &Caller) -> Resu
 
 /// The tag of an answer on a finished experiment: what it is, to whom it is shown, and how. The API's version is in it:
 /// a later one may say more of the same experiment.
-fn finished_tag(id: ExperimentId, version: &Version, caller: &Caller, how: &[&str]) -> EntityTag {
+pub fn finished_tag(id: ExperimentId, version: &Version, caller: &Caller, how: &[&str]) -> EntityTag {
     let (id, updated_at) = (id.to_string(), version.updated_at.to_string());
     let whole = caller.may_see_prompts_of(version.submitter.as_deref());
     let attempt = format!("{} {whole} {API_VERSION}", version.attempt);

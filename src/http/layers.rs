@@ -12,6 +12,7 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, csrf::CsrfLayer}
 
 use super::access::{Access, authenticate};
 use super::concurrency_limit::{begin_in_time, take_place};
+use super::csrf::require_token;
 use super::limits::check_shape;
 use super::observe::observe;
 use super::pages::show_problems;
@@ -20,12 +21,13 @@ use super::{compression, problem::Problem, state::AppState};
 use crate::memory;
 
 /// What holds for every route, from the outside in: a request id, a log line, its time, no panic that is not answered, limits of
-/// time and size, other sites' pages, who the caller is, and the caller's place.
+/// time and size, other sites' pages, who the caller is, the caller's place, and that a session's own page sent what changes something.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let limits = &state.access.limits;
     let answer_panics = CatchPanicLayer::custom(|_| -> Response { Problem::internal().into_response() });
     let time_limit = Duration::from_secs(u64::from(limits.request_timeout_sec));
     let guarded = router
+        .layer(from_fn_with_state(state.clone(), require_token))
         .layer(DefaultBodyLimit::max(state.access.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), take_place))
         .layer(from_fn_with_state(state.clone(), authenticate))

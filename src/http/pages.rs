@@ -3,19 +3,30 @@
 //! JavaScript; the one script (`pages/joulemark.js`) only follows what changes.
 
 mod assets;
+mod compare;
 mod devices;
+mod experiment;
 mod experiments;
+mod figures;
 mod html;
 mod layout;
+mod metric_choice;
+mod metric_words;
 mod now;
 mod problems;
+pub mod report;
+mod sign_in;
+mod submit;
+mod sweep;
+mod sweep_words;
+mod sweeps;
 
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, header},
     middleware::map_response,
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 
 pub use problems::show_problems;
@@ -41,6 +52,15 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(now::now))
         .route("/experiments", get(experiments::experiments))
+        .route("/experiments/{id}", get(experiment::experiment))
+        .route("/experiments/{id}/cancel", post(experiment::cancel))
+        .route("/figures", get(figures::figures))
+        .route("/submit", get(submit::form).post(submit::submitted))
+        .merge(sign_in::routes())
+        .route("/compare", get(compare::compare))
+        .route("/sweeps", get(sweeps::sweeps))
+        .route("/sweeps/{id}", get(sweep::sweep))
+        .route("/sweeps/{id}/cancel", post(sweep::cancel))
         .route("/assets/{version}/{file}", get(assets::asset))
         .layer(map_response(guarded))
 }

@@ -9,6 +9,7 @@ mod framing;
 mod leaks;
 mod names;
 mod row;
+mod sessions;
 mod table;
 
 use std::time::Duration;
@@ -148,6 +149,7 @@ impl Scene {
         rows.extend(documents::rows(&self.keys));
         rows.extend(documents::streams(&self.keys, &self.of_another));
         rows.extend(leaks::rows(&self.keys, &self.quoted));
+        rows.extend(sessions::rows(&self.keys));
         rows
     }
 

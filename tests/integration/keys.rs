@@ -43,7 +43,15 @@ async fn every_operation_asks_for_a_key_and_for_the_role_it_states() {
             assert_eq!(bare.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
             assert_eq!(bare.headers()["content-type"], "application/problem+json");
             assert_eq!(bare.headers()["www-authenticate"], "Bearer realm=\"joulemark\"");
-            assert_eq!(operation["security"], json!([{"apiKey": []}]), "{method} {path}");
+            let session = match method {
+                Method::GET => json!({"session": []}),
+                _ => json!({"session": [], "csrfToken": []}),
+            };
+            assert_eq!(
+                operation["security"],
+                json!([{"apiKey": []}, session]),
+                "{method} {path}"
+            );
             for status in ["401", "403", "429"] {
                 assert!(operation["responses"][status].is_object(), "{method} {path} {status}");
             }

@@ -108,20 +108,23 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    /// Returns the smallest value that at least a share of the values do not exceed.
+    /// Returns a quantile, interpolated linearly between the two neighbouring ranks (type 7), as results have percentiles.
     fn quantile(&self, share: f64) -> f64 {
-        let rank = (self.values.len() as f64 * share - 1e-9).ceil().max(1.0) as usize;
-        self.values[rank.min(self.values.len()) - 1]
+        let values = &self.values;
+        let position = share * (values.len() - 1) as f64;
+        let (below, part) = (position.floor() as usize, position.fract());
+        let above = values[(below + 1).min(values.len() - 1)];
+        values[below] * (1.0 - part) + above * part
     }
 
-    /// Returns the name of the curve with its percentiles and the count of its values.
+    /// Returns the name of the curve with its percentiles. How many values there are is the name's to say: they may be thinned.
     fn summary(&self, unit: &str) -> String {
         if self.values.is_empty() {
             return format!("{}: no values", self.name);
         }
         let [p50, p90, p99] = PERCENTILES.map(|share| number::brief(self.quantile(share)));
         let summary = format!("{}: p50 {p50}, p90 {p90}, p99 {p99} {unit}", self.name);
-        format!("{} (n = {})", summary.trim_end(), self.values.len())
+        summary.trim_end().to_owned()
     }
 
     /// Draws the steps of the curve and marks its percentiles.
@@ -188,5 +191,22 @@ fn draw_mark(canvas: &mut Canvas, mark: usize, (x, y): (f64, f64), series: usize
             let d = format!("M{} {}l6 10h-12z", Coordinate(x), Coordinate((y - 6.0).max(0.0)));
             canvas.tag("path").set("class", &class).set("d", &d).titled(title);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_interpolated_between_neighbouring_ranks() {
+        let of = |values: &[f64], share: f64| {
+            let name = String::new();
+            let values = values.to_vec();
+            Sorted::of(&Curve { name, values }).quantile(share)
+        };
+        assert_eq!(of(&[4.0, 2.0, 3.0, 1.0], 0.5), 2.5);
+        assert!((of(&[1.0, 2.0, 3.0, 4.0], 0.9) - 3.7).abs() < 1e-12);
+        assert_eq!(of(&[5.0], 0.99), 5.0);
     }
 }

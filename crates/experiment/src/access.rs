@@ -4,9 +4,11 @@
 mod audit;
 mod key;
 mod role;
+mod session;
 mod token;
 
 pub use audit::{Action, Actor, AuditEntry};
 pub use key::{ApiKey, KeyId, NotAKeyId, Standing, StoredKey};
 pub use role::{NotARole, Role};
+pub use session::{CsrfToken, NotASessionId, SessionId, SessionToken, StoredSession};
 pub use token::{NoRandomness, Token};

@@ -8,6 +8,7 @@ fields! {
     /// How the next token is chosen. Default: greedy.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
+    #[schema(example = json!({"temperature": 0.7, "top_p": 0.95, "seed": 7}))]
     pub struct DecoderRequest;
     /// How the next token is chosen.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -63,7 +63,7 @@ fn properties<T: PartialSchema>() -> Map<String, Value> {
 }
 
 /// Returns what the API's description says of a field.
-fn meaning(property: &Value) -> String {
+pub(crate) fn meaning(property: &Value) -> String {
     let choices = property["oneOf"].as_array().into_iter().flatten();
     let texts = std::iter::once(property).chain(choices);
     let text = texts.filter_map(|schema| schema["description"].as_str()).next();
@@ -78,7 +78,9 @@ fn meaning(property: &Value) -> String {
         text.push_str(&format!(" One of {}.", words.join(", ")));
     }
     match (property["minimum"].as_i64(), property["maximum"].as_i64()) {
-        (Some(least), Some(most)) if !text.contains(&format!("to {most}")) => format!("{text} {least} to {most}."),
+        (Some(least), Some(most)) if !text.contains(&format!("to {most}")) => {
+            format!("{text} Accepted are {least} to {most}.")
+        }
         _ => text,
     }
 }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -123,15 +123,18 @@ impl ToSchema for LabelChanges {
 }
 
 pub fn labels() -> Object {
-    label_map("Free labels to find the experiment by, with names whose characters can all be seen.")
+    label_map(
+        "Free labels to find the experiment by, with names whose characters can all be seen.",
+        &json!({"team": "nlp"}),
+    )
 }
 
 pub fn node_labels() -> Object {
-    label_map("Labels that the node must have.")
+    label_map("Labels that the node must have.", &json!({"rack": "7"}))
 }
 
 /// Returns the schema of what is read here: up to 64 labels, each with a name and a text.
-fn label_map(description: &str) -> Object {
+fn label_map(description: &str, example: &Value) -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
         .property_names(Some(Schema::Object(plain(MAX_NAME_CHARS))))
@@ -140,6 +143,7 @@ fn label_map(description: &str) -> Object {
         )))
         .max_properties(Some(MAX_LABELS))
         .description(Some(description))
+        .examples([example.clone()])
         .build()
 }
 
@@ -155,8 +159,6 @@ fn plain(max_chars: usize) -> Object {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -22,6 +22,7 @@ const ACCEPTED: &str = "{\"closed\": {\"concurrency\": N}}, {\"open\": {\"rate_p
 /// What is offered to the engine in each cycle, over all ranks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(example = json!({"open": {"rate_per_sec": 2.0, "arrivals": "poisson", "requests": 100}}))]
 pub enum Load {
     Closed {
         /// So many requests in flight, the next one as soon as one has its answer.
@@ -320,6 +321,7 @@ fields! {
     /// What counts as good service: a request that has all of these is counted in `goodput`. At least one of them.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
+    #[schema(example = json!({"ttft_ms": 500.0, "p99_itl_ms": 50.0, "e2e_ms": 10_000.0}))]
     pub struct SloRequest;
     /// What counts as good service.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

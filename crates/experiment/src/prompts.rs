@@ -16,6 +16,7 @@ const ACCEPTED: &str = "a list of texts, {\"dataset\": NAME, \"count\": N} or \
 /// What the model is asked: texts, a built-in fixed set, or random tokens of an exact length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(example = json!({"dataset": "short-32", "count": 4}))]
 pub enum Prompts {
     Texts(Vec<String>),
     Dataset(DatasetPrompts),

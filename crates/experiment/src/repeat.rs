@@ -57,6 +57,25 @@ impl Repeat {
         })
     }
 
+    /// Returns the experiment without the fields that have their default, as people would write it.
+    #[must_use]
+    pub fn without_defaults(&self) -> Map<String, Value> {
+        let mut fields = self.experiment.as_object().cloned().unwrap_or_default();
+        let defaults: Map<_, _> = ExperimentRequest::defaults()
+            .into_iter()
+            .map(|(name, default)| (name.to_owned(), default))
+            .collect();
+        fields.retain(|name, value| !value.is_null() && defaults.get(name) != Some(value));
+        if let (Some(decoder), decoders) = (
+            fields.get_mut("decoder").and_then(Value::as_object_mut),
+            DecoderRequest::defaults(),
+        ) {
+            decoder.retain(|name, value| !decoders.contains(&(name.as_str(), value.clone())));
+        }
+        fields.retain(|_, value| value.as_object().is_none_or(|object| !object.is_empty()));
+        fields
+    }
+
     /// Says which digests the document lacks to compare model files by; `None` where it has all.
     pub fn missing_digests(&self) -> Option<String> {
         let names = self.model_sha256.iter().filter(|(_, digest)| digest.is_none());
@@ -247,6 +266,23 @@ mod tests {
             (&json!("box"), &json!({"rack": "7"}))
         );
         assert!(parse(&repeat.experiment).is_ok(), "{:?}", parse(&repeat.experiment));
+    }
+
+    #[test]
+    fn fields_with_their_default_are_left_out_and_the_rest_is_the_same_experiment() {
+        let asked = json!({"model_name": "m", "prompts": ["a"], "batch_size": 4, "decoder": {"temperature": 0.5}});
+        let filled = |document: &Value| parse(document).unwrap();
+        let mut shown = json!({"id": "x", "state": "completed", "created_at": "t", "num_cycles": null, "labels": {}});
+        let defaults = ExperimentRequest::defaults().into_iter();
+        let fields = defaults.map(|(name, default)| (name.to_owned(), default));
+        shown.as_object_mut().unwrap().extend(fields);
+        shown
+            .as_object_mut()
+            .unwrap()
+            .extend(asked.as_object().unwrap().clone());
+        let short = Value::from(Repeat::of(&shown).unwrap().without_defaults());
+        assert_eq!(short, asked);
+        assert_eq!(filled(&short), filled(&asked));
     }
 
     #[test]

@@ -20,6 +20,7 @@ fields! {
     /// Begin each cycle once power and temperature of the GPUs are steady, as after a change of their power limit.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
+    #[schema(example = json!({"until": "steady", "max_sec": 120}))]
     pub struct SettleRequest;
     /// What each cycle waits for.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -56,6 +56,7 @@ fields! {
     /// End before `num_cycles`, once the mean of a metric over cycles is sure enough. It is looked at after each cycle.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
+    #[schema(example = json!({"metric": "joules_per_output_token", "relative_ci": 0.02, "min_cycles": 5}))]
     pub struct StopRuleRequest;
     /// When an experiment ends before `num_cycles`.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -129,6 +129,7 @@ fields! {
 
     /// Prompts one by one, each a text or a chat, with its own `max_output_tokens` where it needs one; the form of a line of
     /// a `prompt_source`. In place of `prompts`. Up to 100,000.
+    #[schema(example = json!([{"prompt": "Why is the sky blue?", "max_output_tokens": 64}, {"prompt": "Name three metals."}]))]
     prompt_lines: Vec<PromptLine> =>
         /// Prompts one by one, as they were submitted; empty where `prompts` or `prompt_source` has them.
         #[serde(default)]
@@ -166,6 +167,7 @@ fields! {
 
     /// GPUs to lease and meter, by NVML index or UUID; an index counts on `node`, or else on the first node that can
     /// run the experiment, the one asked first. Default, and where the list is empty: any `gpu_count` of one node.
+    #[schema(example = json!([0, 1]))]
     gpus: Vec<GpuSelector> =>
         /// UUIDs of the GPUs, in the order asked for; where any would do, those leased, and none before it is started.
         Vec<String>;
@@ -204,14 +206,14 @@ fields! {
 
     /// What is offered in each cycle: `{"closed": …}`, `{"open": …}` or `{"replay": …}`. Default: all prompts once, `batch_size`
     /// in flight in each rank.
-    #[schema(value_type = Option<Load>, example = json!({"open": {"rate_per_sec": 2.0, "arrivals": "poisson", "requests": 100}}))]
+    #[schema(value_type = Option<Load>)]
     load: Load =>
         /// What is offered in each cycle; null for all prompts once, `batch_size` in flight in each rank.
         #[serde(default)]
         Option<Load> = None, "What is offered in each cycle, a JSON object.";
 
     /// What counts as good service, for `goodput`. Default: nothing is asked of it.
-    #[schema(value_type = Option<SloRequest>, example = json!({"ttft_ms": 500.0, "p99_itl_ms": 50.0, "e2e_ms": 10_000.0}))]
+    #[schema(value_type = Option<SloRequest>)]
     slo: SloRequest =>
         /// What counts as good service; null where nothing was said of it.
         #[serde(default)]
@@ -223,7 +225,7 @@ fields! {
         u32 = RECOMMENDED_WARMUPS, "Requests before the measurement.";
 
     /// Warm up until iterations are alike. Default: `warmup_iterations` of them.
-    #[schema(value_type = Option<WarmUpRequest>, example = json!({"until": "steady", "cv": 0.05, "window": 5, "max_iterations": 50}))]
+    #[schema(value_type = Option<WarmUpRequest>)]
     warmup: WarmUpRequest =>
         /// Until when it is warmed up; null for `warmup_iterations`.
         #[serde(default)]
@@ -235,7 +237,7 @@ fields! {
         u32 = RECOMMENDED_CYCLES, "Measured cycles.";
 
     /// End before `num_cycles`, once a mean is sure enough. Default: all cycles are measured.
-    #[schema(value_type = Option<StopRuleRequest>, example = json!({"metric": "joules_per_output_token", "relative_ci": 0.02, "min_cycles": 5}))]
+    #[schema(value_type = Option<StopRuleRequest>)]
     stop_rule: StopRuleRequest =>
         /// When it ends before `num_cycles`; null for never.
         #[serde(default)]
@@ -315,7 +317,7 @@ fields! {
         Option<u32> = None, "Memory clock asked for, MHz.";
 
     /// Begin each cycle once power and temperature of the GPUs are steady. Default: at once.
-    #[schema(value_type = Option<SettleRequest>, example = json!({"until": "steady", "max_sec": 120}))]
+    #[schema(value_type = Option<SettleRequest>)]
     settle: SettleRequest =>
         /// What each cycle waits for; null where it begins at once.
         #[serde(default)]

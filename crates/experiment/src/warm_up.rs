@@ -21,6 +21,7 @@ fields! {
     /// rank's first `batch_size` prompts.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
+    #[schema(example = json!({"until": "steady", "cv": 0.05, "window": 5, "max_iterations": 50}))]
     pub struct WarmUpRequest;
     /// Until when a rank is warmed up.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

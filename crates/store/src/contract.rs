@@ -18,6 +18,7 @@ mod recovering;
 mod relabelling;
 mod results;
 mod retention;
+mod sessions;
 mod sorting;
 mod spooling;
 mod sqlite;
@@ -90,6 +91,8 @@ contract! {
     listing::pages_go_from_the_newest_to_the_oldest_without_gaps,
     listing::state_and_label_narrow_a_list_each_and_together,
     listing::model_and_time_narrow_a_list,
+    listing::the_engine_narrows_a_list_in_every_order,
+    upgrading::the_engine_of_what_was_stored_before_is_found,
     listing::a_page_is_bounded_in_number_and_in_bytes,
     listing::every_state_is_counted,
     sorting::every_order_comes_in_pages_without_gaps_or_repeats,
@@ -130,6 +133,10 @@ contract! {
     access::a_key_is_revoked_once_and_for_good,
     access::a_keys_last_use_only_goes_forward,
     access::a_submission_is_written_down_with_who_did_it,
+    sessions::a_session_reads_back_with_its_key_as_that_is_now,
+    sessions::a_session_ends_once_and_the_log_says_who_signed_in_and_out,
+    sessions::sessions_that_have_expired_are_forgotten_and_no_others,
+    sessions::a_key_has_so_many_sessions_and_the_oldest_goes_first,
     callbacks::who_wants_to_be_told_becomes_due_with_the_end_and_not_before,
     callbacks::nobody_s_callbacks_keep_another_s_waiting,
     callbacks::a_try_is_one_server_s_until_its_lease_ends,

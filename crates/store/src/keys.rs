@@ -98,7 +98,8 @@ impl Store {
     }
 }
 
-fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
+/// Reads a key of a row that has all its columns.
+pub(super) fn stored(row: &AnyRow) -> Result<StoredKey, StoreError> {
     let id: &str = row.try_get("id")?;
     let corrupt =
         |what: &str, reason: String| StoreError::corrupt(format!("the {what} of key {id}", id = quoted(&id)), reason);

@@ -45,6 +45,7 @@ mod recover;
 mod relabel;
 mod results;
 mod retention;
+mod sessions;
 mod shares;
 mod spool;
 mod state_change;

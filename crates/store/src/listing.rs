@@ -34,6 +34,7 @@ pub struct ListQuery {
     pub limit: u32,
     pub state: Option<State>,
     pub model_name: Option<String>,
+    pub engine: Option<String>,
     pub user_name: Option<String>,
     /// The authenticated name of who submitted it.
     pub submitter: Option<String>,

@@ -56,6 +56,7 @@ pub struct Prepared {
     /// Whether texts of its own stand in the spec.
     pub(super) has_prompts: bool,
     pub(super) model_name: String,
+    pub(super) engine: String,
     pub(super) warnings: String,
     pub(super) labels: Vec<(String, String)>,
     pub(super) queue: QueueColumns,
@@ -77,6 +78,7 @@ impl Prepared {
             has_prompts: matches!(&new.spec.prompts, Prompts::Texts(texts) if !texts.is_empty())
                 || !new.spec.prompt_lines.is_empty(),
             model_name: new.spec.model_name.clone(),
+            engine: new.spec.engine.clone(),
             warnings: to_json(&new.warnings)?,
             labels: labels.map(|(label, value)| (label.clone(), value.clone())).collect(),
             queue: QueueColumns::from_spec(&new.spec)?,

@@ -61,9 +61,9 @@ pub async fn insert(transaction: &mut Transaction<'static, Any>, fresh: &[&Prepa
     }
     for chunk in chunks(fresh) {
         let text = many_rows(
-            "INSERT INTO experiments (id, spec, model_name, warnings, created_at_us, updated_at_us, lane, user_name, \
+            "INSERT INTO experiments (id, spec, model_name, engine, warnings, created_at_us, updated_at_us, lane, user_name, \
              priority, submitter, request_id, traceparent, has_prompts, state, attempt) VALUES",
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0)",
             chunk.len(),
         );
         let mut insert = sqlx::query(AssertSqlSafe(text));
@@ -72,6 +72,7 @@ pub async fn insert(transaction: &mut Transaction<'static, Any>, fresh: &[&Prepa
                 .bind(&prepared.id_text)
                 .bind(&prepared.spec)
                 .bind(&prepared.model_name)
+                .bind(&prepared.engine)
                 .bind(&prepared.warnings)
                 .bind(prepared.created_at_us)
                 .bind(prepared.created_at_us)

@@ -86,6 +86,9 @@ pub struct FilterArguments {
     /// With this model_name.
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Run by this engine, such as mistral.
+    #[arg(long, value_name = "NAME")]
+    engine: Option<String>,
     /// Of this user.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -126,6 +129,7 @@ impl FilterArguments {
         let single = [
             ("state", self.state.map(|state| state.to_string())),
             ("model", self.model.clone()),
+            ("engine", self.engine.clone()),
             ("user", self.user.clone()),
             ("submitter", self.submitter.clone()),
             ("created_after", self.created_after.map(|time| time.to_string())),

@@ -2,24 +2,22 @@ use std::net::IpAddr;
 
 use axum::{
     extract::{Request, State as AxumState},
-    http::{HeaderMap, HeaderName, header, request::Parts},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use subtle::ConstantTimeEq as _;
 
 use super::from_here::{forwarding_header, only_from_here};
+use super::key::good_key;
+use super::next_page::to_sign_in;
 use super::policy::{Access, Authentication};
 use super::scope::is_for_the_list;
+use super::session::by_session;
 use super::watch::Watch;
 use super::{Caller, Origin, Peer, Scope, scope_of};
 use crate::http::{problem::Problem, state::AppState};
-use joulemark_experiment::access::{Role, Standing, Token};
 use joulemark_experiment::check_name;
-use joulemark_measurement::clock::{self, Monotonic};
-
-/// Compared with where there is no such key, so that an unknown id takes as long as a wrong secret.
-const NO_DIGEST: [u8; 32] = [0; 32];
+use joulemark_measurement::clock::Monotonic;
 
 /// Whose request an answer is for, for the log line that is written when it goes out.
 #[derive(Clone, Debug)]
@@ -55,8 +53,15 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
             response.extensions_mut().insert(who);
             response
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => refusal(problem, &parts),
     }
+}
+
+/// A person who is not known is shown where to sign in, a program what is wrong.
+fn refusal(problem: Problem, request: &Parts) -> Response {
+    let is_unknown = problem.status == StatusCode::UNAUTHORIZED.as_u16();
+    let page = Some(request).filter(|_| is_unknown).and_then(to_sign_in);
+    page.unwrap_or_else(|| problem.into_response())
 }
 
 async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Caller>), Problem> {
@@ -97,28 +102,42 @@ fn is_listed(access: &Access, headers: &HeaderMap, origin: &Origin) -> bool {
     is_direct && access.metrics_networks.iter().any(contains)
 }
 
-/// A key decides where there is one; else the name that a trusted proxy vouches for.
-async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Problem> {
+/// Tells who sent a request. A key decides where there is one: it was put there for this very request. Else the name that a
+/// trusted proxy vouches for, so that nobody is another than the proxy says by a cookie, which a browser adds by itself and
+/// which another page may have set. Else the session of who signed in.
+///
+/// # Errors
+/// 401 of who is not known, 400 of what is ambiguous.
+pub async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Problem> {
     let access = &state.access;
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         return by_key(state, value.to_str().unwrap_or_default(), origin).await;
     }
+    if let Some(caller) = by_proxy(access, headers, origin)? {
+        return Ok(caller);
+    }
+    let caller = by_session(state, headers, origin).await?;
+    caller.ok_or_else(|| Problem::unauthenticated("there is no API key in the request"))
+}
+
+/// Returns whom a trusted proxy names; `None` where there is no such proxy, or it names nobody.
+fn by_proxy(access: &Access, headers: &HeaderMap, origin: &Origin) -> Result<Option<Caller>, Problem> {
     let Some(header) = access.identity_header.as_ref().filter(|_| origin.is_trusted_proxy) else {
-        return Err(Problem::unauthenticated("there is no API key in the request"));
+        return Ok(None);
     };
     let mut values = headers.get_all(header).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => by_proxy(access, (header, value.as_bytes()), headers, origin),
+        (Some(value), None) => named_by_proxy(access, (header, value.as_bytes()), headers, origin).map(Some),
         // One is the client's own, and which cannot be told.
         (Some(_), Some(_)) => Err(Problem::bad_header(
             header,
             "is there twice; the proxy must replace what clients send",
         )),
-        (None, _) => Err(Problem::unauthenticated("there is no API key in the request")),
+        (None, _) => Ok(None),
     }
 }
 
-fn by_proxy(
+fn named_by_proxy(
     access: &Access,
     (header, value): (&HeaderName, &[u8]),
     headers: &HeaderMap,
@@ -132,29 +151,11 @@ fn by_proxy(
 }
 
 async fn by_key(state: &AppState, authorization: &str, origin: &Origin) -> Result<Caller, Problem> {
-    let unknown = || Problem::invalid_key("the key is not one of this server's");
     let (scheme, text) = authorization.split_once(' ').unwrap_or((authorization, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::invalid_key("the Authorization header is not \"Bearer KEY\""));
     }
-    let token = Token::parse(text.trim()).ok_or_else(unknown)?;
-    let stored = state.resources.store.key(token.id()).await?;
-    let digest = stored.as_ref().map_or(NO_DIGEST, |stored| stored.digest);
-    let matches = bool::from(digest.ct_eq(&token.digest()));
-    let key = stored.filter(|_| matches).ok_or_else(unknown)?.key;
-    let now = clock::wall_now();
-    match key.standing(now) {
-        Standing::Good => {}
-        Standing::Expired(at) => return Err(Problem::invalid_key(&format!("the key expired at {at:.0}"))),
-        Standing::Revoked(at) => return Err(Problem::invalid_key(&format!("the key was revoked at {at:.0}"))),
-    }
-    state.access.last_used.note(&key.id, now);
-    let role: Role = key.role;
-    Ok(Caller::named(
-        key.name,
-        Some(key.id),
-        role,
-        origin,
-        state.access.share_prompts,
-    ))
+    let key = good_key(state, text).await?;
+    let share_prompts = state.access.share_prompts;
+    Ok(Caller::named(key.name, Some(key.id), key.role, origin, share_prompts))
 }

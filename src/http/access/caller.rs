@@ -2,7 +2,14 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::origin::Origin;
 use crate::http::problem::Problem;
-use joulemark_experiment::access::{Actor, KeyId, Role};
+use joulemark_experiment::access::{Actor, CsrfToken, KeyId, Role, SessionId, SessionToken};
+
+/// A session that somebody came with.
+#[derive(Clone, Debug)]
+struct SignedIn {
+    id: SessionId,
+    csrf: CsrfToken,
+}
 
 /// Who asks, as far as the service knows. Put into the request by `authenticate`, and by nothing else.
 #[derive(Clone, Debug)]
@@ -10,6 +17,7 @@ pub struct Caller {
     /// Null on a server without authentication, where everybody may do everything.
     name: Option<String>,
     key_id: Option<KeyId>,
+    session: Option<SignedIn>,
     role: Role,
     address: String,
     sees_all_prompts: bool,
@@ -21,6 +29,7 @@ impl Caller {
         Self {
             name: None,
             key_id: None,
+            session: None,
             role: Role::Admin,
             address: origin.address.to_string(),
             sees_all_prompts: true,
@@ -31,17 +40,45 @@ impl Caller {
         Self {
             name: Some(name),
             key_id,
+            session: None,
             role,
             address: origin.address.to_string(),
             sees_all_prompts: share_prompts || role == Role::Admin,
         }
     }
 
+    /// Returns the same caller as one who came with a session of their key.
+    pub fn signed_in(self, token: &SessionToken) -> Self {
+        let session = SignedIn {
+            id: token.id().clone(),
+            csrf: token.csrf(),
+        };
+        Self {
+            session: Some(session),
+            ..self
+        }
+    }
+
+    /// Returns the name that a key or a proxy gives them; `None` on a server without authentication.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Returns the key that they came with; `None` of who came without one.
+    /// Returns the session that they came with; `None` of who came otherwise.
+    pub fn session_id(&self) -> Option<&SessionId> {
+        self.session.as_ref().map(|session| &session.id)
+    }
+
+    /// Returns what the forms of their pages carry; `None` of who came without a session, of whom no token is asked.
+    pub fn csrf_token(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| session.csrf.as_str())
+    }
+
+    /// Returns the key that they came with, or signed in with; `None` of who came without one.
     pub fn key_id(&self) -> Option<&KeyId> {
         self.key_id.as_ref()
     }

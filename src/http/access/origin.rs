@@ -71,6 +71,19 @@ impl Origin {
         }
     }
 
+    /// Tells whether the client talks to this service by TLS, as far as the admin or a trusted proxy says.
+    pub fn is_https(&self) -> bool {
+        self.base.as_deref().is_some_and(|base| base.starts_with("https://"))
+    }
+
+    /// Returns the path below which the client sees this service, with a slash at both ends.
+    pub fn root_path(&self) -> String {
+        let root = self.link("/");
+        let behind_scheme = root.split_once("://").map_or(root.as_str(), |(_, rest)| rest);
+        let path = behind_scheme.find('/').map_or("/", |at| &behind_scheme[at..]);
+        path.to_owned()
+    }
+
     /// The address of one of this service's own paths, as the client can use it.
     pub fn link(&self, path: &str) -> String {
         format!("{}{}{path}", self.base.as_deref().unwrap_or_default(), self.prefix)
@@ -298,6 +311,34 @@ mod tests {
                 .unwrap()
                 .known_as(Some("https://lab.example/joulemark"));
             assert_eq!(origin.link("/v1/x"), "https://lab.example/joulemark/v1/x");
+        }
+    }
+
+    #[test]
+    fn the_scheme_and_the_path_are_those_that_the_client_uses() {
+        let https = [("x-forwarded-proto", "https"), ("host", "lab.example")];
+        let prefixed = [https[0], https[1], ("x-forwarded-prefix", "/energy/")];
+        for (origin, is_https, root) in [
+            (read(PROXY, &https).unwrap(), true, "/"),
+            (read(PROXY, &prefixed).unwrap(), true, "/energy/"),
+            (read(PROXY, &prefixed[2..]).unwrap(), false, "/energy/"),
+            (read("192.0.2.9", &prefixed).unwrap(), false, "/"),
+            (
+                read(PROXY, &prefixed).unwrap().known_as(Some("http://lab.example/a/b")),
+                false,
+                "/a/b/",
+            ),
+            (
+                read("192.0.2.9", &[]).unwrap().known_as(Some("https://lab.example")),
+                true,
+                "/",
+            ),
+        ] {
+            assert_eq!(
+                (origin.is_https(), origin.root_path().as_str()),
+                (is_https, root),
+                "{origin:?}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 use axum::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
+use jiff::SignedDuration;
 
 use super::last_used::LastUsed;
 use super::named_roles::NamedRoles;
@@ -37,6 +38,8 @@ pub struct Access {
     pub max_body_bytes: usize,
     pub limits: Limits,
     pub rate_limit: RateLimit,
+    /// How long a session lasts, unless its key ends before.
+    pub session_lifetime: SignedDuration,
     pub last_used: LastUsed,
     pub keys_in_use: KeysInUse,
 }

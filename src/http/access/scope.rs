@@ -13,9 +13,25 @@ pub enum Scope {
 const PUBLIC: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 /// Files that are part of this program, the same for everybody.
 const PUBLIC_FOLDERS: [&str; 2] = ["/docs/", "/assets/"];
+/// Where a person says who they are, with a form.
+pub const SIGN_IN: &str = "/sign-in";
+/// Where they end their session, whatever their role.
+pub const SIGN_OUT: &str = "/sign-out";
+/// What programs ask for, with all that is below each: everything else is a page for people.
+const FOR_PROGRAMS: [&str; 7] = [
+    "/v1",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/docs",
+    "/assets",
+];
 /// Nothing is changed by these, though they are asked with a body.
 const ASKED_BY_POST: [&str; 2] = ["/v1/flops", "/v1/compare"];
 const FOR_ADMINS: [&str; 1] = ["/v1/audit"];
+/// Pages whose form nobody but a submitter may send.
+const FOR_SUBMITTERS: [&str; 1] = ["/submit"];
 
 /// What the addresses that the admin lists (`metrics_from`) read without a key.
 const METRICS: &str = "/metrics";
@@ -25,15 +41,28 @@ pub fn is_for_the_list(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && path == METRICS
 }
 
+/// Tells whether a path is a page for people, also where there is none of that name.
+pub fn is_page(path: &str) -> bool {
+    let is_below = |folder: &&str| {
+        path.strip_prefix(*folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    !FOR_PROGRAMS.iter().any(is_below)
+}
+
 /// One rule for all paths, those that do not exist included: an operation that is added without a thought can be read by
 /// readers and asks for a submitter when it may change something.
 pub fn scope_of(method: &Method, path: &str) -> Scope {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    if reads && (PUBLIC.contains(&path) || PUBLIC_FOLDERS.iter().any(|folder| path.starts_with(folder))) {
+    let posts = *method == Method::POST;
+    let is_public = PUBLIC.contains(&path) || PUBLIC_FOLDERS.iter().any(|folder| path.starts_with(folder));
+    if (reads && is_public) || ((reads || posts) && path == SIGN_IN) {
         Scope::Public
     } else if FOR_ADMINS.contains(&path) {
         Scope::Needs(Role::Admin)
-    } else if reads || (*method == Method::POST && ASKED_BY_POST.contains(&path)) {
+    } else if FOR_SUBMITTERS.contains(&path) {
+        Scope::Needs(Role::Submitter)
+    } else if reads || (posts && (ASKED_BY_POST.contains(&path) || path == SIGN_OUT)) {
         Scope::Needs(Role::Reader)
     } else {
         Scope::Needs(Role::Submitter)
@@ -50,11 +79,10 @@ mod tests {
             assert_eq!(scope_of(&Method::GET, path), Scope::Public);
             assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Submitter));
         }
-        assert_eq!(scope_of(&Method::GET, "/docs/index.html"), Scope::Public);
-        assert_eq!(
-            scope_of(&Method::PUT, "/docs/index.html"),
-            Scope::Needs(Role::Submitter)
-        );
+        for file in ["/docs/index.html", "/assets/joulemark.css"] {
+            assert_eq!(scope_of(&Method::GET, file), Scope::Public);
+            assert_eq!(scope_of(&Method::PUT, file), Scope::Needs(Role::Submitter));
+        }
         for path in [
             "/",
             "/healthz/",
@@ -62,6 +90,10 @@ mod tests {
             "/healthz/../v1/experiments",
             "/HEALTHZ",
             "/docsx",
+            "/assets",
+            "/assetsx",
+            "/sign-in/",
+            "/sign-inx",
             "/v1/experiments",
         ] {
             assert_eq!(scope_of(&Method::GET, path), Scope::Needs(Role::Reader), "{path}");
@@ -84,6 +116,39 @@ mod tests {
             assert_eq!(scope_of(&Method::PUT, path), Scope::Needs(Role::Submitter));
         }
         assert_eq!(scope_of(&Method::GET, "/v1/audit"), Scope::Needs(Role::Admin));
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(scope_of(&method, "/submit"), Scope::Needs(Role::Submitter));
+        }
+    }
+
+    #[test]
+    fn everybody_may_sign_in_and_who_is_signed_in_may_sign_out() {
+        for method in [Method::GET, Method::HEAD, Method::POST] {
+            assert_eq!(scope_of(&method, SIGN_IN), Scope::Public);
+        }
+        for method in [Method::PUT, Method::DELETE, Method::OPTIONS] {
+            assert_eq!(scope_of(&method, SIGN_IN), Scope::Needs(Role::Submitter));
+        }
+        assert_eq!(scope_of(&Method::POST, SIGN_OUT), Scope::Needs(Role::Reader));
+        assert_eq!(scope_of(&Method::DELETE, SIGN_OUT), Scope::Needs(Role::Submitter));
+    }
+
+    #[test]
+    fn what_programs_ask_for_is_no_page() {
+        for path in [
+            "/v1",
+            "/v1/",
+            "/v1/experiments",
+            "/metrics",
+            "/docs/",
+            "/openapi.json",
+            "/assets/joulemark.js",
+        ] {
+            assert!(!is_page(path), "{path}");
+        }
+        for path in ["/", "/experiments", "/v1x", "/v2", "/sign-in", "/metricsx", "//v1", ""] {
+            assert!(is_page(path), "{path}");
+        }
     }
 
     #[test]

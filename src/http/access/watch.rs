@@ -1,5 +1,5 @@
-//! Looks again, for as long as an answer takes, whether its caller's key still stands: a stream, a wait or an export ends
-//! with the key. One look serves all that are answered by the same key at the time.
+//! Looks again, for as long as an answer takes, whether its caller's key or session still stands: a stream, a wait or an
+//! export ends with it. One look serves all that are answered by the same key or session at the time.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,38 +15,70 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Caller;
 use crate::http::{problem::Problem, state::AppState};
-use joulemark_experiment::access::{ApiKey, KeyId, Role, Standing};
+use joulemark_experiment::access::{ApiKey, KeyId, Role, SessionId, Standing, StoredSession};
 use joulemark_measurement::clock;
 use joulemark_store::{Store, StoreError};
 
 /// A database that does not answer says nothing of a key, and ends nothing.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was last read of the keys whose answers are under way.
-#[derive(Debug, Default)]
-pub struct KeysInUse(Mutex<HashMap<KeyId, (Instant, Option<ApiKey>)>>);
+/// What somebody came with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Credential {
+    Key(KeyId),
+    Session(SessionId),
+}
 
-impl KeysInUse {
-    /// Returns the key as it was at most `max_age` ago; `None` when there is none of this id.
-    async fn read(&self, store: &Store, id: &KeyId, max_age: Duration) -> Result<Option<ApiKey>, StoreError> {
-        // Held while the database is asked, so that many who ask for one key at once ask it once.
-        let mut read = self.0.lock().await;
-        if let Some((at, key)) = read.get(id)
-            && at.elapsed() < max_age
-        {
-            return Ok(key.clone());
-        }
-        let key = store.key(id).await?.map(|stored| stored.key);
-        read.retain(|_, (at, _)| at.elapsed() < max_age);
-        read.insert(id.clone(), (Instant::now(), key.clone()));
-        Ok(key)
+/// What was last read of the keys and sessions whose answers are under way.
+#[derive(Debug, Default)]
+pub struct KeysInUse(Mutex<HashMap<Credential, (Instant, Option<Seen>)>>);
+
+/// A key, and the session by which it was used.
+#[derive(Clone, Debug)]
+enum Seen {
+    Key(ApiKey),
+    Session(StoredSession),
+}
+
+impl Seen {
+    async fn read(store: &Store, credential: &Credential) -> Result<Option<Self>, StoreError> {
+        Ok(match credential {
+            Credential::Key(id) => store.key(id).await?.map(|stored| Self::Key(stored.key)),
+            Credential::Session(id) => store.session(id).await?.map(Self::Session),
+        })
+    }
+
+    fn stands_for(&self, role: Role) -> bool {
+        let now = clock::wall_now();
+        let (standing, key) = match self {
+            Self::Key(key) => (key.standing(now), key),
+            Self::Session(session) => (session.standing(now), &session.key),
+        };
+        standing == Standing::Good && key.role >= role
     }
 }
 
-/// Whose key is looked at, and what it must still be good for.
+impl KeysInUse {
+    /// Returns the key or session as it was at most `max_age` ago; `None` when there is none of this id.
+    async fn read(&self, store: &Store, id: &Credential, max_age: Duration) -> Result<Option<Seen>, StoreError> {
+        // Held while the database is asked, so that many who ask for one key at once ask it once.
+        let mut read = self.0.lock().await;
+        if let Some((at, seen)) = read.get(id)
+            && at.elapsed() < max_age
+        {
+            return Ok(seen.clone());
+        }
+        let seen = Seen::read(store, id).await?;
+        read.retain(|_, (at, _)| at.elapsed() < max_age);
+        read.insert(id.clone(), (Instant::now(), seen.clone()));
+        Ok(seen)
+    }
+}
+
+/// Whose key or session is looked at, and what it must still be good for.
 pub struct Watch {
     state: AppState,
-    id: KeyId,
+    id: Credential,
     role: Role,
     /// Half of what the admin allows: the other half is for what was read a moment before.
     period: Duration,
@@ -55,20 +87,29 @@ pub struct Watch {
 impl Watch {
     /// Returns `None` for who came without a key: a proxy vouches for a name with each request.
     pub fn new(state: &AppState, caller: &Caller) -> Option<Self> {
+        let session = caller.session_id().map(|id| Credential::Session(id.clone()));
+        let key = || caller.key_id().map(|id| Credential::Key(id.clone()));
         Some(Self {
-            id: caller.key_id()?.clone(),
+            id: session.or_else(key)?,
             role: caller.role(),
             period: Duration::from_secs(u64::from(state.access.limits.stream_check_sec)) / 2,
             state: state.clone(),
         })
     }
 
-    /// Returns once the key no longer stands.
+    /// Returns once the key or session no longer stands.
     pub async fn ended(&self) -> Problem {
         loop {
             sleep(self.period).await;
             if !self.still_stands().await {
-                return Problem::invalid_key("the key was revoked, has expired or lost its role meanwhile");
+                return match self.id {
+                    Credential::Key(_) => {
+                        Problem::invalid_key("the key was revoked, has expired or lost its role meanwhile")
+                    }
+                    Credential::Session(_) => {
+                        Problem::session_ended("the session or its key was ended, or the key lost its role, meanwhile")
+                    }
+                };
             }
         }
     }
@@ -114,9 +155,7 @@ impl Watch {
     async fn still_stands(&self) -> bool {
         let (keys, store) = (&self.state.access.keys_in_use, &self.state.resources.store);
         match timeout(LOOK_TIMEOUT, keys.read(store, &self.id, self.period)).await {
-            Ok(Ok(key)) => {
-                key.is_some_and(|key| key.role >= self.role && key.standing(clock::wall_now()) == Standing::Good)
-            }
+            Ok(Ok(seen)) => seen.is_some_and(|seen| seen.stands_for(self.role)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a key cannot be looked at; what it opened goes on");
                 true

@@ -8,8 +8,8 @@ use axum::{
 use super::view::Experiment;
 use crate::http::{access::Caller, extract::IdPath, problem::Problem, repeatable_query::NoQuery, state::AppState};
 use crate::scheduler::CancelAnswer;
-use joulemark_experiment::State;
 use joulemark_experiment::access::{Action, AuditEntry};
+use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::clock;
 
 /// Cancel an experiment
@@ -31,6 +31,31 @@ pub async fn cancel(
     _: NoQuery,
     caller: Caller,
 ) -> Result<Response, Problem> {
+    let answer = cancelled(&state, id, &caller).await?;
+    let shown = async || {
+        super::find(&state.resources.store, id)
+            .await
+            .map(|record| Json(Experiment::new(record, None, &caller)))
+    };
+    match answer {
+        Wish::Done => Ok(shown().await?.into_response()),
+        Wish::Stored => Ok((StatusCode::ACCEPTED, shown().await?).into_response()),
+    }
+}
+
+/// What became of the wish to cancel an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Done,
+    /// The node that runs it has not answered yet.
+    Stored,
+}
+
+/// Cancels an experiment for a caller, and notes it in the audit log.
+///
+/// # Errors
+/// Returns a [`Problem`] where there is none, where it is another's or completed or failed already, and when the database fails.
+pub async fn cancelled(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Wish, Problem> {
     let record = super::find(&state.resources.store, id).await?;
     if !caller.may_change(record.submitter.as_deref()) {
         return Err(Problem::not_yours());
@@ -39,14 +64,9 @@ pub async fn cancel(
         let entry = AuditEntry::new(Action::Cancel, id, &caller.actor(), clock::wall_now());
         state.resources.store.note(&entry).await?;
     }
-    let shown = async || {
-        super::find(&state.resources.store, id)
-            .await
-            .map(|record| Json(Experiment::new(record, None, &caller)))
-    };
     match state.scheduler.cancel(id).await? {
-        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(shown().await?.into_response()),
-        CancelAnswer::Pending => Ok((StatusCode::ACCEPTED, shown().await?).into_response()),
+        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(Wish::Done),
+        CancelAnswer::Pending => Ok(Wish::Stored),
         CancelAnswer::AlreadyFinished(finished) => Err(Problem::already_finished(finished)),
         CancelAnswer::NotFound => Err(Problem::no_experiment(id)),
     }

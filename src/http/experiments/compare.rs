@@ -79,16 +79,22 @@ pub async fn compare(
     if !misread.is_empty() {
         return Err(Problem::invalid_comparison(misread));
     }
-    let subjects = match question.of {
-        Of::Results => read_all(&body.document["results"], &question.metrics).map_err(refused)?,
-        Of::Ids(ids) => look_up(&state, &caller, &ids, &question.metrics)
-            .await?
-            .map_err(refused)?,
-    };
-    Ok(Json(match subjects.split_first() {
-        Some((baseline, candidates)) => compared(baseline, candidates, &question.options),
-        None => return Err(Problem::internal()),
-    }))
+    let answered = question.answered((&state, &caller), &body.document).await?;
+    answered.map(Json).map_err(refused)
+}
+
+/// Answers what a document asks, which is the body of the operation.
+///
+/// # Errors
+/// Returns what is wrong with each field; or a [`Problem`] where the database fails.
+pub async fn answer(
+    asked_by: (&AppState, &Caller),
+    document: &Value,
+) -> Result<Result<ComparisonAnswer, Vec<FieldProblem>>, Problem> {
+    match parse(document) {
+        Ok(question) => question.answered(asked_by, document).await,
+        Err(problems) => Ok(Err(problems)),
+    }
 }
 
 /// What is asked.
@@ -102,6 +108,27 @@ enum Of {
     Ids(Vec<Named>),
     /// Those of the document.
     Results,
+}
+
+impl Question {
+    async fn answered(
+        self,
+        (state, caller): (&AppState, &Caller),
+        document: &Value,
+    ) -> Result<Result<ComparisonAnswer, Vec<FieldProblem>>, Problem> {
+        let subjects = match self.of {
+            Of::Results => read_all(&document["results"], &self.metrics),
+            Of::Ids(ids) => look_up(state, caller, &ids, &self.metrics).await?,
+        };
+        let subjects = match subjects {
+            Ok(subjects) => subjects,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        match subjects.split_first() {
+            Some((baseline, candidates)) => Ok(Ok(compared(baseline, candidates, &self.options))),
+            None => Err(Problem::internal()),
+        }
+    }
 }
 
 fn parse(document: &Value) -> Result<Question, Vec<FieldProblem>> {

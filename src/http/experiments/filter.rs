@@ -21,6 +21,9 @@ pub struct FilterParameters {
     /// Only experiments with this `model_name`.
     #[param(example = "SmolLM2-135M-Instruct.Q4_1.gguf")]
     model: Option<String>,
+    /// Only experiments that this `engine` runs.
+    #[param(example = "mistral")]
+    engine: Option<String>,
     /// Only experiments of this `user`.
     #[param(example = "ada")]
     user: Option<String>,
@@ -94,6 +97,7 @@ impl FilterParameters {
         Ok(ListQuery {
             state: self.state.as_deref().map(read_state).transpose()?,
             model_name: self.model,
+            engine: self.engine,
             user_name: self.user,
             submitter: self.submitter,
             labels: self

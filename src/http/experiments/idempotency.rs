@@ -40,14 +40,28 @@ pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Opt
     if key.is_empty() || key.len() > MAX_CHARACTERS || !key.chars().all(|c| c.is_ascii_graphic()) {
         return Err(refuse(&format!("has {} characters or a blank", key.len())));
     }
+    Ok(Some(key_of(key.to_owned(), sha256(document), now)))
+}
+
+/// Returns the key of a page's form: each form has a name of its own, and what is changed in it is another submission, so that
+/// only the same form with the same experiment is taken for a repeat.
+pub fn of_form(name: &str, document: &Value, now: Timestamp) -> IdempotencyKey {
+    let body_sha256 = sha256(document);
+    key_of(format!("form\n{name}\n{body_sha256}"), body_sha256, now)
+}
+
+fn key_of(key: String, body_sha256: String, now: Timestamp) -> IdempotencyKey {
+    IdempotencyKey {
+        key,
+        body_sha256,
+        expires_at: now.saturating_add(LIFETIME_HOURS.hours()).unwrap_or(Timestamp::MAX),
+    }
+}
+
+fn sha256(document: &Value) -> String {
     let mut canonical = String::new();
     write_sorted(document, &mut canonical);
-    let digest = Sha256::digest(canonical.as_bytes());
-    Ok(Some(IdempotencyKey {
-        key: key.to_owned(),
-        body_sha256: hex::encode(digest),
-        expires_at: now.saturating_add(LIFETIME_HOURS.hours()).unwrap_or(Timestamp::MAX),
-    }))
+    hex::encode(Sha256::digest(canonical.as_bytes()))
 }
 
 /// The key as this caller's own: another's of the same text is another key, so that nobody is shown what is not theirs.

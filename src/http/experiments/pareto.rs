@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use axum::{Json, extract::State as AxumState};
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use joulemark_analysis::comparison::{MeasuredResult, ParetoCandidate, Standing, 
 use joulemark_analysis::metrics::{Better, Metric};
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, State};
-use joulemark_store::{ListQuery, Record, StoreError, UnreadRow};
+use joulemark_store::{ListQuery, Record, StoreError, SweepRecord, UnreadRow};
 
 /// Of experiments on one plane: as many as a front is looked for among at once.
 const MAX_POINTS: usize = 1000;
@@ -139,37 +138,52 @@ pub async fn pareto(
         }
         _ => {}
     }
-    let repeats = match sweep {
+    let found = match sweep {
         Some(id) => {
-            state
-                .resources
-                .store
-                .sweep(id)
-                .await?
-                .ok_or_else(|| Problem::no_sweep(id))?
-                .request
-                .repeats
+            let record = state.resources.store.sweep(id).await?;
+            let record = record.ok_or_else(|| Problem::no_sweep(id))?;
+            of_sweep((&state, &caller), &record, &[axes]).await?
         }
-        None => 1,
+        None => {
+            let labels = parameters.label.iter().map(|label| read_label(label));
+            let labels = labels.collect::<Result<_, _>>()?;
+            let query = ListQuery { labels, ..completed() };
+            read((&state, &caller), query, Reading::of(&[axes], None)).await?
+        }
     };
-    let labels = parameters.label.iter().map(|label| read_label(label));
-    let query = ListQuery {
-        state: Some(State::Completed),
-        labels: labels.collect::<Result<_, _>>()?,
-        sweep,
-        limit: PAGE_ROWS,
-        ..ListQuery::default()
-    };
-    let by_point = sweep.filter(|_| repeats > 1);
-    let points = match by_point {
-        Some(sweep) => Some(points_of(&state, sweep).await?),
-        None => None,
-    };
-    let found = read(&state, &caller, query, (axes, points)).await?;
-    Ok(Json(found.answer(axes)))
+    found.into_iter().next().map(Json).ok_or_else(Problem::internal)
 }
 
-type Axes = (&'static Metric, &'static Metric);
+/// Finds which of a sweep's points no other one beats, for each pair of metrics.
+///
+/// # Errors
+/// Returns a [`Problem`] where the database fails.
+pub async fn of_sweep(
+    asked_by: (&AppState, &Caller),
+    sweep: &SweepRecord,
+    axes: &[Axes],
+) -> Result<Vec<ParetoFront>, Problem> {
+    let query = ListQuery {
+        sweep: Some(sweep.id),
+        ..completed()
+    };
+    let points = match sweep.request.repeats {
+        0 | 1 => None,
+        _ => Some(points_of(asked_by.0, sweep.id).await?),
+    };
+    read(asked_by, query, Reading::of(axes, points)).await
+}
+
+fn completed() -> ListQuery {
+    ListQuery {
+        state: Some(State::Completed),
+        limit: PAGE_ROWS,
+        ..ListQuery::default()
+    }
+}
+
+/// The metrics of both axes, each with a better direction.
+pub type Axes = (&'static Metric, &'static Metric);
 
 fn axis(name: &str, value: Option<String>) -> Result<&'static Metric, Problem> {
     let refuse = |detail: String| Problem::invalid_parameter(name, detail);
@@ -184,6 +198,7 @@ fn axis(name: &str, value: Option<String>) -> Result<&'static Metric, Problem> {
 }
 
 /// What is shown of an experiment beside its figures.
+#[derive(Clone)]
 struct Shown {
     id: ExperimentId,
     config_name: String,
@@ -202,13 +217,21 @@ impl Shown {
     }
 }
 
-#[derive(Default)]
-struct Found {
+/// What was read so far.
+struct Reading {
+    planes: Vec<Plane>,
+    /// The point of each experiment, where its repeats are put together.
+    points: Option<Points>,
+    /// Repeats of each point of a sweep, the last first, as they are listed.
+    of_points: BTreeMap<u32, Vec<(Shown, MeasuredResult)>>,
+}
+
+/// What has its place in two metrics, and what has none.
+struct Plane {
+    axes: Axes,
     shown: Vec<Shown>,
     candidates: Vec<ParetoCandidate>,
     left_out: Vec<LeftOut>,
-    /// Repeats of each point of a sweep, the last first, as they are listed.
-    of_points: BTreeMap<u32, Vec<(Shown, MeasuredResult)>>,
 }
 
 /// The first point of a sweep that each experiment is a repeat of.
@@ -222,81 +245,96 @@ async fn points_of(state: &AppState, sweep: ExperimentId) -> Result<Points, Prob
     Ok(points)
 }
 
-/// Reads what is on the plane: experiments, or with `points` what these put together.
+/// Reads what is on the planes: experiments, or where there are points what these put together.
 async fn read(
-    state: &AppState,
-    caller: &Caller,
+    (state, caller): (&AppState, &Caller),
     mut query: ListQuery,
-    (axes, points): (Axes, Option<Points>),
-) -> Result<Found, Problem> {
-    let points = points.map(Arc::new);
+    mut reading: Reading,
+) -> Result<Vec<ParetoFront>, Problem> {
     let store = state.resources.store.on_behalf_of(&caller.held_as());
-    let mut found = Found::default();
     loop {
         let page = store.unread_page(&query, PAGE_BYTES).await?;
-        let (rows, caller, points) = (page.rows, caller.clone(), points.clone());
+        let (rows, caller) = (page.rows, caller.clone());
         // Reading a page's documents takes longer than others wait for.
         let read = tokio::task::spawn_blocking(move || {
             for row in rows {
-                match &points {
-                    Some(points) => found.put_to_point(&row, &caller, points)?,
-                    None => found.take(&row, &caller, axes)?,
-                }
+                reading.take(&row, &caller)?;
             }
-            Ok::<_, StoreError>(found)
+            Ok::<_, StoreError>(reading)
         });
-        found = read.await.map_err(|_| Problem::internal())??;
-        if found.candidates.len() + found.left_out.len() > MAX_POINTS {
+        reading = read.await.map_err(|_| Problem::internal())??;
+        if reading.planes.iter().any(|plane| plane.len() > MAX_POINTS) {
             let detail = format!(
                 "is carried by more than {MAX_POINTS} completed experiments; accepted are labels that fewer carry together"
             );
             return Err(Problem::invalid_parameter("label", detail));
         }
         let Some(next) = page.next else {
-            found.take_points(axes);
-            return Ok(found);
+            return Ok(reading.answers());
         };
         query.after = Some(next);
     }
 }
 
-impl Found {
-    fn put_to_point(&mut self, row: &UnreadRow, caller: &Caller, points: &Points) -> Result<(), StoreError> {
-        let (record, report) = row.read()?;
-        let (Some(point), Some(report)) = (points.get(&record.id), report) else {
-            return Ok(());
+impl Reading {
+    fn of(axes: &[Axes], points: Option<Points>) -> Self {
+        let plane = |axes: &Axes| Plane {
+            axes: *axes,
+            shown: Vec::new(),
+            candidates: Vec::new(),
+            left_out: Vec::new(),
         };
-        let shown = Shown::of(&record, Some(&report));
-        let result = measured(record, report, caller);
-        self.of_points.entry(*point).or_default().push((shown, result));
+        Self {
+            planes: axes.iter().map(plane).collect(),
+            points,
+            of_points: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, row: &UnreadRow, caller: &Caller) -> Result<(), StoreError> {
+        let (record, report) = row.read()?;
+        let shown = Shown::of(&record, report.as_ref());
+        let point = self.points.as_ref().map(|points| points.get(&record.id).copied());
+        let result = report.map(|report| measured(record, report, caller));
+        match (point, result) {
+            (None, result) => {
+                for plane in &mut self.planes {
+                    let candidate = match &result {
+                        Some(result) => ParetoCandidate::new(result, plane.axes),
+                        None => Err("it has no results".to_owned()),
+                    };
+                    plane.add(shown.clone(), candidate);
+                }
+            }
+            (Some(Some(point)), Some(result)) => self.of_points.entry(point).or_default().push((shown, result)),
+            (Some(_), _) => {}
+        }
         Ok(())
     }
 
-    /// Makes a place of each sweep's point.
-    fn take_points(&mut self, axes: Axes) {
+    /// Makes a place of each sweep's point, and the answers of all.
+    fn answers(mut self) -> Vec<ParetoFront> {
         for (_, mut repeats) in std::mem::take(&mut self.of_points) {
             repeats.reverse();
             let (shown, results): (Vec<_>, Vec<_>) = repeats.into_iter().unzip();
             let Some(shown) = shown.into_iter().next() else {
                 continue;
             };
-            match ParetoCandidate::of_repeats(&results, axes) {
-                Ok(candidate) => {
-                    self.candidates.push(candidate);
-                    self.shown.push(shown);
-                }
-                Err(reason) => self.left_out.push(LeftOut { id: shown.id, reason }),
+            for plane in &mut self.planes {
+                let candidate = ParetoCandidate::of_repeats(&results, plane.axes);
+                plane.add(shown.clone(), candidate);
             }
         }
+        self.planes.into_iter().map(Plane::answer).collect()
+    }
+}
+
+impl Plane {
+    fn len(&self) -> usize {
+        self.candidates.len() + self.left_out.len()
     }
 
-    fn take(&mut self, row: &UnreadRow, caller: &Caller, axes: Axes) -> Result<(), StoreError> {
-        let (record, report) = row.read()?;
-        let shown = Shown::of(&record, report.as_ref());
-        let candidate = match report {
-            Some(report) => ParetoCandidate::new(&measured(record, report, caller), axes),
-            None => Err("it has no results".to_owned()),
-        };
+    fn add(&mut self, shown: Shown, candidate: Result<ParetoCandidate, String>) {
         match candidate {
             Ok(candidate) => {
                 self.candidates.push(candidate);
@@ -304,10 +342,10 @@ impl Found {
             }
             Err(reason) => self.left_out.push(LeftOut { id: shown.id, reason }),
         }
-        Ok(())
     }
 
-    fn answer(self, axes: Axes) -> ParetoFront {
+    fn answer(self) -> ParetoFront {
+        let axes = self.axes;
         let (places, notes) = standings(&self.candidates, axes);
         let mut points: Vec<_> = places
             .into_iter()

@@ -1,6 +1,6 @@
 use axum::{
-    Extension, Json,
-    extract::State as AxumState,
+    Json,
+    extract::{FromRequestParts, State as AxumState},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -8,12 +8,13 @@ use axum::{
 use super::resubmit::{Resubmitted, within_experiment};
 use super::{callback, idempotency, outlook::Outlook, view::Experiment};
 use crate::http::access::{Caller, Origin};
-use crate::http::body::{self, WholeBody};
+use crate::http::body::{self, Body, WholeBody};
 use crate::http::caller_limits::{quota, refuse_priority, refuse_used_up};
 use crate::http::{observe::Traceparent, problem::Problem, repeatable_query::NoQuery};
 use crate::http::{request_id::RequestId, state::AppState};
 use joulemark_experiment::{Arrival, ExperimentId, ExperimentRequest, State, parse};
-use joulemark_store::{NewExperiment, Quota, Submitted};
+use joulemark_measurement::clock;
+use joulemark_store::{IdempotencyKey, NewExperiment, Quota, Submitted};
 
 /// Submit an experiment
 ///
@@ -53,24 +54,67 @@ use joulemark_store::{NewExperiment, Quota, Submitted};
     ))]
 pub async fn submit(
     AxumState(state): AxumState<AppState>,
-    Extension(origin): Extension<Origin>,
-    Extension(request_id): Extension<RequestId>,
-    Extension(Traceparent(traceparent)): Extension<Traceparent>,
-    caller: Caller,
+    sender: Sender,
     Parts { uri, headers, .. }: Parts,
     WholeBody(bytes): WholeBody,
 ) -> Result<Response, Problem> {
     NoQuery::check(&uri)?;
     let body = body::read(&headers, &bytes)?;
-    let quota = quota(&state.access.limits, &caller);
+    let key = idempotency::read(&headers, &body.document, clock::wall_now())?;
+    created(accept(&state, &sender, &body, key).await?, &sender.origin)
+}
+
+/// Who submits, and by which request.
+pub struct Sender {
+    pub caller: Caller,
+    pub origin: Origin,
+    request_id: RequestId,
+    traceparent: Option<String>,
+}
+
+impl FromRequestParts<AppState> for Sender {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let extensions = &parts.extensions;
+        let traceparent = extensions.get::<Traceparent>().and_then(|parent| parent.0.clone());
+        Ok(Self {
+            caller,
+            origin: extensions.get::<Origin>().cloned().ok_or_else(Problem::internal)?,
+            request_id: extensions.get::<RequestId>().cloned().ok_or_else(Problem::internal)?,
+            traceparent,
+        })
+    }
+}
+
+/// An experiment that was taken into the queue.
+pub struct Accepted {
+    pub experiment: Box<Experiment>,
+    /// Whether it was there already, under the key of this submission.
+    pub is_repeat: bool,
+}
+
+/// Reads a submission, holds it against what its sender may have, and queues it; one with a key only once.
+///
+/// # Errors
+/// Returns a [`Problem`] for each reason for which a submission is refused, and when the database fails.
+pub async fn accept(
+    state: &AppState,
+    sender: &Sender,
+    body: &Body<'_>,
+    key: Option<IdempotencyKey>,
+) -> Result<Accepted, Problem> {
+    let Sender { caller, origin, .. } = sender;
+    let quota = quota(&state.access.limits, caller);
     let id = ExperimentId::generate();
     let created_at = id.created_at();
-    let key = idempotency::read(&headers, &body.document, created_at)?.map(|key| idempotency::of_caller(key, &caller));
+    let key = key.map(|key| idempotency::of_caller(key, caller));
     // Before anything is checked: what was accepted once stays so, also when its model is gone since.
     if let Some(key) = &key {
         let found = state.resources.store.look_up_key(key, created_at).await?;
         if let Some(id) = already(found, quota)? {
-            return replay(&state, id, &caller, &origin).await;
+            return repeated(state, id, caller).await;
         }
     }
     let invalid = |problems| Problem::invalid_experiment(body.as_written(problems));
@@ -84,8 +128,8 @@ pub async fn submit(
         return Err(Problem::invalid_experiment(misread));
     }
     let refused = |problem: Problem| state.metrics.refused(problem);
-    refuse_priority(&state, &caller, request.priority).map_err(refused)?;
-    refuse_used_up(&state, &caller).await.map_err(refused)?;
+    refuse_priority(state, caller, request.priority).map_err(refused)?;
+    refuse_used_up(state, caller).await.map_err(refused)?;
     let callback_url = request.callback_url.take();
     // Whom device time counts for is who they are, wherever that is known.
     request.user = caller.actor().name.or(request.user);
@@ -95,9 +139,9 @@ pub async fn submit(
         .await
         .map_err(Problem::invalid_experiment)?;
     if let Some(manifest) = &manifest {
-        manifest.check(&state, &spec).await.map_err(invalid)?;
+        manifest.check(state, &spec).await.map_err(invalid)?;
     }
-    let callback = callback::checked(&state, callback_url, &origin)?;
+    let callback = callback::checked(state, callback_url, origin)?;
     let new = NewExperiment {
         id,
         spec,
@@ -106,18 +150,21 @@ pub async fn submit(
         submitted_by: caller.actor(),
         callback,
         arrival: Arrival {
-            request_id: Some(request_id.as_str().to_owned()),
-            traceparent,
+            request_id: Some(sender.request_id.as_str().to_owned()),
+            traceparent: sender.traceparent.clone(),
         },
     };
     let submitted = state.resources.store.submit(&new, key, quota).await?;
     if let Some(id) = already(submitted, quota).map_err(refused)? {
-        return replay(&state, id, &caller, &origin).await;
+        return repeated(state, id, caller).await;
     }
     state.scheduler.wake();
     // From what was stored, not read back: a failing read would have the client submit twice.
-    let outlook = Outlook::of(&state, (id, State::Queued), &new.spec).await;
-    created(outlook.beside(Experiment::accepted(new)), &origin)
+    let outlook = Outlook::of(state, (id, State::Queued), &new.spec).await;
+    Ok(Accepted {
+        experiment: Box::new(outlook.beside(Experiment::accepted(new))),
+        is_repeat: false,
+    })
 }
 
 /// Returns the experiment that is there already; none when the submission's own is.
@@ -135,22 +182,27 @@ pub fn already(submitted: Submitted, quota: Quota) -> Result<Option<ExperimentId
     }
 }
 
-async fn replay(state: &AppState, id: ExperimentId, caller: &Caller, origin: &Origin) -> Result<Response, Problem> {
+async fn repeated(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Accepted, Problem> {
     let record = super::find(&state.resources.store, id).await?;
     let callback = super::callback_of(state, &record, caller).await?;
     let outlook = Outlook::of(state, (id, record.state), &record.spec).await;
     let shown = Experiment::new(record, state.scheduler.progress(id), caller);
-    let mut response = created(outlook.beside(Experiment { callback, ..shown }), origin)?;
-    response
-        .headers_mut()
-        .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
-    Ok(response)
+    Ok(Accepted {
+        experiment: Box::new(outlook.beside(Experiment { callback, ..shown })),
+        is_repeat: true,
+    })
 }
 
-fn created(experiment: Experiment, origin: &Origin) -> Result<Response, Problem> {
+fn created(accepted: Accepted, origin: &Origin) -> Result<Response, Problem> {
+    let Accepted { experiment, is_repeat } = accepted;
     let location = HeaderValue::from_str(&origin.link(&format!("/v1/experiments/{}", experiment.id)));
     let mut response = (StatusCode::CREATED, Json(experiment)).into_response();
     let location = location.map_err(|_| Problem::internal())?;
     response.headers_mut().insert(header::LOCATION, location);
+    if is_repeat {
+        response
+            .headers_mut()
+            .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+    }
     Ok(response)
 }

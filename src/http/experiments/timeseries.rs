@@ -84,8 +84,8 @@ pub async fn timeseries(
     stream::object_with_items(&head, items.and_then(at_resolution))
 }
 
-/// One device after the other, of what was kept one in memory at a time.
-pub(super) fn devices(
+/// Returns one device after the other, of what was kept one in memory at a time.
+pub fn devices(
     store: Store,
     id: ExperimentId,
     found: Found,
@@ -103,7 +103,11 @@ pub(super) fn devices(
     }
 }
 
-async fn resampled(
+/// Averages a device's series over steps of so many milliseconds; leaves it as it is without.
+///
+/// # Errors
+/// Returns an error where its reading broke off, which should not happen.
+pub async fn resampled(
     series: DeviceSeries,
     window: Window,
     resolution_ms: Option<u32>,
@@ -120,13 +124,17 @@ async fn resampled(
     })
 }
 
-pub(super) enum Found {
+/// Where a series was found.
+pub enum Found {
     Live(joulemark_store::Timeseries),
     Kept(joulemark_store::KeptTimeseries),
 }
 
-/// From the store, or from the meter while it runs here. One that ends in between is looked for once more.
-pub(super) async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
+/// Finds the series in the store, or in the meter while it runs here. One that ends in between is looked for once more.
+///
+/// # Errors
+/// Returns a [`Problem`] that says why there is none, or where the database fails.
+pub async fn find(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<(Record, Found), Problem> {
     let mut record = super::find(&state.resources.store, id).await?;
     if !record.state.is_finished() {
         if let Some(live) = state.scheduler.live_timeseries(id, &record.spec).await {

@@ -51,6 +51,22 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (All, Problem::unauthenticated("there is no API key in the request")),
         (All, Problem::invalid_key("the API key has expired")),
+        (
+            All,
+            Problem::session_ended("the session expired at 2026-11-30T12:00:00Z"),
+        ),
+        (
+            These(&[
+                "submitExperiment",
+                "cancelExperiment",
+                "changeLabels",
+                "countFlops",
+                "compareResults",
+                "submitSweep",
+                "cancelSweep",
+            ]),
+            Problem::csrf_token(true),
+        ),
         (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
         (
             These(&["cancelExperiment", "changeLabels", "cancelSweep"]),

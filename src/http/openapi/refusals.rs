@@ -77,7 +77,7 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
             "401",
             "Unauthorized",
             Met::WithAKey,
-            problem("There is no API key in the request, or one that is not valid, expired or revoked.")
+            problem("There is no API key in the request and no session, or one that is not valid, has expired or was ended.")
                 .header("WWW-Authenticate", challenge)
                 .build(),
         ),
@@ -86,8 +86,8 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
             "Forbidden",
             Met::ByAll,
             problem(
-                "The caller's role does not go so far, nor to that priority, the experiment is another's, or a server without authentication \
-                 was asked through a proxy, by another host name or by another site's page.",
+                "The caller's role does not go so far, nor to that priority, the experiment is another's, a \
+                 session's CSRF token is missing, or a server without authentication was asked through a proxy, by another host name or by another site's page.",
             )
             .build(),
         ),

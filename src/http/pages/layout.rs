@@ -29,6 +29,20 @@ pub struct Page {
 }
 
 impl Page {
+    /// Returns the frame of the view at `path`; `caller` is `None` before signing in.
+    pub fn new(path: &str, caller: Option<&Caller>, has_keys: bool) -> Self {
+        Self {
+            root: root_of(path),
+            section: path.split('/').nth(1).unwrap_or_default().to_owned(),
+            assets: assets::version(),
+            version: env!("CARGO_PKG_VERSION"),
+            name: caller.and_then(Caller::name).map(str::to_owned),
+            role: caller.map(Caller::role),
+            csrf: caller.and_then(Caller::csrf_token).map(str::to_owned),
+            has_keys,
+        }
+    }
+
     /// Tells whether the caller may submit and cancel.
     pub fn may_submit(&self) -> bool {
         self.role.is_some_and(|role| role >= Role::Submitter)
@@ -45,17 +59,8 @@ impl FromRequestParts<AppState> for Page {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
         let caller = parts.extensions.get::<Caller>();
-        let path = parts.uri.path();
-        Ok(Self {
-            root: root_of(path),
-            section: path.split('/').nth(1).unwrap_or_default().to_owned(),
-            assets: assets::version(),
-            version: env!("CARGO_PKG_VERSION"),
-            name: caller.and_then(|caller| caller.actor().name),
-            role: caller.map(Caller::role),
-            csrf: None,
-            has_keys: state.access.authentication == Authentication::Keys,
-        })
+        let has_keys = state.access.authentication == Authentication::Keys;
+        Ok(Self::new(parts.uri.path(), caller, has_keys))
     }
 }
 

@@ -11,29 +11,15 @@ use serde_json::Value;
 use super::guarded;
 use super::html::page;
 use super::layout::Page;
+use crate::http::access::is_page;
 use crate::http::state::AppState;
 
 /// More than any problem document has.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What is asked for by programs, whatever they accept.
-const FOR_PROGRAMS: [&str; 7] = [
-    "/v1",
-    "/metrics",
-    "/healthz",
-    "/readyz",
-    "/openapi.json",
-    "/docs",
-    "/assets",
-];
-
-/// Tells whether a request is a person's with a browser: a path outside the API, and HTML is accepted.
+/// Tells whether a request is a person's with a browser: a page's path, and HTML is accepted.
 pub fn is_of_a_person(path: &str, headers: &HeaderMap) -> bool {
-    let is_below = |folder: &str| {
-        path.strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    !FOR_PROGRAMS.into_iter().any(is_below) && accepts_html(headers)
+    is_page(path) && accepts_html(headers)
 }
 
 /// Tells whether HTML is named among what the client accepts, as every browser does.

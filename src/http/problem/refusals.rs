@@ -37,6 +37,29 @@ impl Problem {
         )
     }
 
+    /// Refuses a session that is none of this server's, or has ended with its time, its key or by signing out.
+    pub fn session_ended(why: &str) -> Self {
+        let detail = format!("{why}; sign in again at /sign-in, or send an API key in the Authorization header");
+        let title = "The session is not valid";
+        Self::new(StatusCode::UNAUTHORIZED, "session-ended", title, detail)
+    }
+
+    /// Refuses what changes something and came with a session, but from no page of that session as far as it shows.
+    pub fn csrf_token(is_missing: bool) -> Self {
+        let what = if is_missing {
+            "is missing"
+        } else {
+            "is another session's"
+        };
+        let detail = format!(
+            "the request came with a session's cookie and changes something, and its CSRF token {what}; accepted is the \
+             token of the session's own pages, in a form's field csrf or the header x-csrf-token. Load the page anew; \
+             programs send an API key in the Authorization header instead, and need none"
+        );
+        let title = "The CSRF token is missing or wrong";
+        Self::new(StatusCode::FORBIDDEN, "csrf-token", title, detail)
+    }
+
     pub fn role_too_low(has: Role, needs: Role) -> Self {
         let detail = format!("this needs the role {needs}, the caller's is {has}");
         Self::new(

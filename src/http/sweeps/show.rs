@@ -10,6 +10,8 @@ use crate::http::extract::IdPath;
 use crate::http::fields::Fields;
 use crate::http::repeatable_query::RepeatableQuery;
 use crate::http::{problem::Problem, state::AppState};
+use joulemark_analysis::metrics::Metric;
+use joulemark_store::SweepRecord;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
@@ -46,12 +48,27 @@ pub async fn show(
     let fields = fields.transpose()?.unwrap_or_default();
     let record = super::find(&state, id).await?;
     let metrics = metrics_of(parameters.metrics.as_deref(), &record.request)?;
-    let runs = state.resources.store.sweep_runs(id).await?;
-    let curve = Curve::of(&record.request);
-    let mut shown = Sweep::new(&state, record, runs).await;
-    if fields.has("table") || fields.has("curve") {
-        let figures = fill((&state, &caller), id, &mut shown.table, metrics).await?;
-        shown.curve = curve.map(|curve| curve.drawn(&figures));
-    }
+    let has_figures = fields.has("table") || fields.has("curve");
+    let shown = match has_figures {
+        true => with_figures((&state, &caller), record, metrics).await?,
+        false => Sweep::new(&state, record, state.resources.store.sweep_runs(id).await?).await,
+    };
     fields.json(&shown)
+}
+
+/// Returns a sweep with the figures of its table and its curve.
+///
+/// # Errors
+/// When the database fails.
+pub async fn with_figures(
+    (state, caller): (&AppState, &Caller),
+    record: SweepRecord,
+    metrics: Vec<&'static Metric>,
+) -> Result<Sweep, Problem> {
+    let (id, curve) = (record.id, Curve::of(&record.request));
+    let runs = state.resources.store.sweep_runs(id).await?;
+    let mut shown = Sweep::new(state, record, runs).await;
+    let figures = fill((state, caller), id, &mut shown.table, metrics).await?;
+    shown.curve = curve.map(|curve| curve.drawn(&figures));
+    Ok(shown)
 }

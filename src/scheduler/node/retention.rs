@@ -32,6 +32,8 @@ pub struct Pruned {
     pub transitions: u64,
     pub audit_entries: u64,
     pub idempotency_keys: u64,
+    /// Sessions of the pages that had expired.
+    pub sessions: u64,
 }
 
 impl fmt::Display for Pruned {
@@ -40,14 +42,14 @@ impl fmt::Display for Pruned {
         write!(
             formatter,
             "dropped the raw data of {experiments} experiments, {bytes} bytes; the prompts of {}; {} changes of state, {} \
-             entries of the audit log and {} idempotency keys",
-            self.prompts, self.transitions, self.audit_entries, self.idempotency_keys
+             entries of the audit log, {} idempotency keys and {} expired sessions",
+            self.prompts, self.transitions, self.audit_entries, self.idempotency_keys, self.sessions
         )
     }
 }
 
 impl RetentionPolicy {
-    /// Drops what is beyond the bounds at `now`, and idempotency keys that are free again.
+    /// Drops what is beyond the bounds at `now`, idempotency keys that are free again, and sessions that have expired.
     ///
     /// # Errors
     /// When the database fails.
@@ -58,6 +60,7 @@ impl RetentionPolicy {
         };
         let mut pruned = Pruned {
             idempotency_keys: store.drop_expired_keys(now).await?,
+            sessions: store.drop_expired_sessions(now).await?,
             ..Pruned::default()
         };
         if let Some(not_before) = before(self.prompt_days) {

@@ -16,6 +16,7 @@ fn values() -> BTreeMap<&'static str, Vec<String>> {
         ("cursor", of(&["x"])),
         ("state", of(&["completed", "failed", "queued", "x"])),
         ("model", of(&["synthetic:decode_ms=0", "x"])),
+        ("engine", of(&["synthetic", "x"])),
         ("user", of(&["ada"])),
         ("submitter", of(&["ada"])),
         ("label", of(&["team=a", "x"])),

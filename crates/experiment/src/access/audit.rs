@@ -12,6 +12,8 @@ use super::KeyId;
 /// - `relabel`: its labels were changed
 /// - `create_key`: an API key was made
 /// - `revoke_key`: an API key was revoked
+/// - `sign_in`: somebody signed in to the pages with an API key
+/// - `sign_out`: their session was ended, by them or by signing in anew
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -20,15 +22,19 @@ pub enum Action {
     Relabel,
     CreateKey,
     RevokeKey,
+    SignIn,
+    SignOut,
 }
 
 impl Action {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Submit,
         Self::Cancel,
         Self::Relabel,
         Self::CreateKey,
         Self::RevokeKey,
+        Self::SignIn,
+        Self::SignOut,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -38,6 +44,8 @@ impl Action {
             Self::Relabel => "relabel",
             Self::CreateKey => "create_key",
             Self::RevokeKey => "revoke_key",
+            Self::SignIn => "sign_in",
+            Self::SignOut => "sign_out",
         }
     }
 
@@ -66,7 +74,7 @@ pub struct AuditEntry {
     #[schema(value_type = String, format = "date-time")]
     pub at: Timestamp,
     pub action: Action,
-    /// The experiment's or key's id.
+    /// The experiment's, key's or session's id.
     pub subject: String,
     /// Who did it; null on a server without authentication.
     #[schema(example = "ada")]

@@ -2,7 +2,7 @@ use super::super::Store;
 use super::fixtures::{at, new_experiment};
 use joulemark_experiment::access::{Action, Actor, ApiKey, Role, Standing, StoredKey, Token};
 
-fn ada() -> Actor {
+pub fn ada() -> Actor {
     Actor {
         name: Some("Ada '; DROP TABLE api_keys; --".to_owned()),
         key_id: Some(Token::generate().unwrap().id().clone()),
@@ -10,7 +10,7 @@ fn ada() -> Actor {
     }
 }
 
-fn new_key() -> StoredKey {
+pub fn new_key() -> StoredKey {
     let token = Token::generate().unwrap();
     StoredKey {
         key: ApiKey {

@@ -1,4 +1,4 @@
-use super::super::{ListQuery, Store};
+use super::super::{ListOrder, ListQuery, Store};
 use super::fixtures::{at, claim, failure, new_experiment, queued, running};
 use joulemark_experiment::{ExperimentId, State};
 
@@ -137,6 +137,38 @@ pub async fn model_and_time_narrow_a_list(store: Store) {
         ..newer
     };
     assert_eq!(ids(&store, all_models).await, [inserted[1]]);
+}
+
+pub async fn the_engine_narrows_a_list_in_every_order(store: Store) {
+    let mut inserted = Vec::new();
+    for (sec, engine) in [(1, "mistral"), (2, "llama-server"), (3, "mistral"), (4, "vllm")] {
+        let mut new = new_experiment(&[("engine", "vllm")]);
+        new.spec.engine = engine.to_owned();
+        store.insert(&new).await.unwrap();
+        let attempt = claim(&store, new.id, at(1)).await.unwrap().unwrap();
+        store.fail(new.id, attempt, &failure(), at(sec)).await.unwrap();
+        inserted.push(new.id);
+    }
+    let of = |engine: &str, order| ListQuery {
+        limit: 10,
+        engine: Some(engine.to_owned()),
+        order,
+        ..ListQuery::default()
+    };
+    for order in ListOrder::ALL {
+        let mut expected = vec![inserted[0], inserted[2]];
+        if order.is_descending() {
+            expected.reverse();
+        }
+        assert_eq!(ids(&store, of("mistral", order)).await, expected, "{order:?}");
+        assert_eq!(ids(&store, of("vllm", order)).await, [inserted[3]], "{order:?}");
+        assert_eq!(ids(&store, of("mistra", order)).await, [], "{order:?}");
+    }
+    let of_another_model = ListQuery {
+        model_name: Some("another".to_owned()),
+        ..of("vllm", ListOrder::default())
+    };
+    assert_eq!(ids(&store, of_another_model).await, []);
 }
 
 pub async fn a_page_is_bounded_in_number_and_in_bytes(store: Store) {

@@ -243,6 +243,29 @@ async fn every_list_walks_an_index_and_sorts_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_rare_engine_is_found_by_its_own_index_in_every_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fresh(folder.path()).await;
+    for order in ListOrder::ALL {
+        let query = ListQuery {
+            engine: Some("vllm".to_owned()),
+            order,
+            ..ListQuery::default()
+        };
+        let (text, _) = statement(&query, "SELECT e.spec FROM ", "");
+        let index = match order.is_by_finish() {
+            true => "SEARCH e USING INDEX experiments_by_engine_and_finish (engine=?",
+            false => "SEARCH e USING INDEX experiments_by_engine (engine=?",
+        };
+        let details = plan(&store, &text).await;
+        assert!(
+            details.len() == 1 && details[0].starts_with(index),
+            "{order:?}: {details:#?}"
+        );
+    }
+}
+
 /// Every filter in every order, from the beginning and from a cursor.
 fn list_queries() -> Vec<ListQuery> {
     let (id, time) = (ExperimentId::generate(), at(1));
@@ -271,6 +294,7 @@ fn list_queries() -> Vec<ListQuery> {
     multiply(&[
         |_| {},
         |query| query.model_name = Some("m".to_owned()),
+        |query| query.engine = Some("mistral".to_owned()),
         |query| query.user_name = Some("ada".to_owned()),
         |query| query.submitter = Some("ada".to_owned()),
     ]);

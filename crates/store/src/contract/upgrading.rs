@@ -1,10 +1,12 @@
 //! What the previous release stored, as its own database's dump: schema 2, an experiment in each kind of state, made by
 //! a server of that release with the synthetic engine.
 
+use super::super::dialect::Dialect;
 use super::super::{KeptPoints, ListQuery, Retention, Store};
-use super::fixtures::at;
+use super::fixtures::{at, new_experiment};
 use super::results::rank_cycles;
 use joulemark_experiment::State;
+use sqlx::Row as _;
 
 pub const SQLITE_DUMP: &str = include_str!("dumps/sqlite_0002.sql");
 pub const POSTGRES_DUMP: &str = include_str!("dumps/postgres_0002.sql");
@@ -36,6 +38,12 @@ pub async fn everything_is_there_and_all_that_is_new_works_on_it(store: Store) {
         ..ListQuery::default()
     };
     let listed = store.list(&query, usize::MAX).await.unwrap().records;
+    // It names no engine, as none did then.
+    let of_mistral = ListQuery {
+        engine: Some("mistral".to_owned()),
+        ..query
+    };
+    assert_eq!(store.list(&of_mistral, usize::MAX).await.unwrap().records, listed);
     assert_eq!(
         listed.iter().map(|record| record.state).collect::<Vec<_>>(),
         [State::Completed]
@@ -67,4 +75,44 @@ pub async fn everything_is_there_and_all_that_is_new_works_on_it(store: Store) {
     assert_eq!(store.report(id).await.unwrap(), Some(report));
     assert_eq!(store.contents().await.unwrap().tokens, KeptPoints::default());
     assert_eq!(store.problems().await.unwrap(), Vec::<String>::new());
+}
+
+/// Takes an empty store, which is filled as before migration 16: the engine stands in the spec alone.
+pub async fn the_engine_of_what_was_stored_before_is_found(store: Store) {
+    for (config_name, engine) in [
+        ("plain", "mistral"),
+        ("named by a label", "mistral"),
+        ("a server", "llama \"½\" server"),
+        ("hidden\",\"engine\":\"vllm", "sglang"),
+        ("broken", "vllm"),
+    ] {
+        let mut new = new_experiment(&[("engine", "vllm")]);
+        (new.spec.config_name, new.spec.engine) = (config_name.to_owned(), engine.to_owned());
+        store.insert(&new).await.unwrap();
+    }
+    let migration = match store.dialect {
+        Dialect::Sqlite => include_str!("../../../../migrations/sqlite/0016_engine.sql"),
+        Dialect::Postgres => include_str!("../../../../migrations/postgres/0016_engine.sql"),
+    };
+    let statements = migration.split(";\n");
+    let is_update = |text: &&str| text.lines().any(|line| line.starts_with("UPDATE experiments "));
+    let fill = statements.into_iter().find(is_update).expect("it fills the column");
+    let without_engine = "UPDATE experiments SET spec = REPLACE(spec, '\"engine\":\"mistral\",', '')";
+    let unreadable = "UPDATE experiments SET spec = '{' WHERE engine = 'vllm'";
+    for text in [
+        without_engine,
+        unreadable,
+        "UPDATE experiments SET engine = 'mistral'",
+        fill,
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(text))
+            .execute(&store.writes)
+            .await
+            .unwrap();
+    }
+    let text = "SELECT id, engine FROM experiments ORDER BY id";
+    let rows = sqlx::query(text).fetch_all(&store.reads).await.unwrap();
+    let found = rows.iter().map(|row| row.get::<String, _>("engine"));
+    let expected = ["mistral", "mistral", "llama \"½\" server", "sglang", "mistral"];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }

@@ -76,6 +76,7 @@ pub fn statement(query: &ListQuery, select: &str, join: &str) -> (String, Vec<Pa
     }
     conditions.equal("e.state", query.state.map(State::as_str));
     conditions.equal("e.model_name", query.model_name.as_ref());
+    conditions.equal("e.engine", query.engine.as_ref());
     conditions.equal("e.user_name", query.user_name.as_ref());
     conditions.equal("e.submitter", query.submitter.as_ref());
     if let Some(sweep) = query.sweep {

@@ -5,47 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::super::quantity;
-
-/// How a difference is put in words: after the candidate's name, and after "fewer" or "more".
-struct Words {
-    metric: &'static str,
-    verb: &'static str,
-    less: &'static str,
-    of: &'static str,
-}
-
-const WORDS: [Words; 5] = [
-    Words {
-        metric: "output_throughput",
-        verb: "generates",
-        less: "fewer",
-        of: "tokens a second",
-    },
-    Words {
-        metric: "mean_ttft_ms",
-        verb: "needs",
-        less: "less",
-        of: "time to the first token",
-    },
-    Words {
-        metric: "mean_tpot_ms",
-        verb: "needs",
-        less: "less",
-        of: "time for each further token",
-    },
-    Words {
-        metric: "joules_per_output_token",
-        verb: "needs",
-        less: "fewer",
-        of: "joules for a token",
-    },
-    Words {
-        metric: "tokens_per_joule",
-        verb: "makes",
-        less: "fewer",
-        of: "tokens of a joule",
-    },
-];
+use crate::compared::{Grouped, grouped, in_words, letter};
 
 /// Returns each comparison as a sentence with its verdict, then what could not be compared, then the notes. The baseline is
 /// named as it was given where nothing in the answer names it.
@@ -59,7 +19,10 @@ pub fn table(answer: &Value, baseline: &str) -> String {
     if !left_out.is_empty() {
         text.push_str("\nnot compared\n");
     }
-    for (metrics, candidate, reason) in grouped(&left_out) {
+    let left_out = left_out
+        .into_iter()
+        .map(|item| (word(item, "metric"), word(item, "candidate"), word(item, "reason")));
+    for (metrics, candidate, reason) in grouped(left_out) {
         let _ = writeln!(
             text,
             "  {} of {}: {reason}",
@@ -104,11 +67,7 @@ impl<'a> Names<'a> {
     }
 
     fn letter(&self, name: &str) -> String {
-        let place = self.0.iter().position(|known| *known == name).unwrap_or_default();
-        match u8::try_from(place).ok().filter(|place| *place < 26) {
-            Some(place) => char::from(b'A' + place).to_string(),
-            None => format!("#{}", place + 1),
-        }
+        letter(self.0.iter().position(|known| *known == name).unwrap_or_default())
     }
 
     fn legend(&self) -> String {
@@ -144,98 +103,29 @@ fn one(comparison: &Value, names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the comparison in plain words: "B needs 34 % fewer joules for a token: between 31 and 37 %".
+/// Returns the comparison in plain words.
 fn sentence(comparison: &Value, names: &Names<'_>) -> String {
-    let metric = word(comparison, "metric");
     let candidate = names.letter(word(comparison, "candidate"));
-    let found = WORDS.iter().find(|words| words.metric == metric);
-    let (less, more) = found.map_or(("lower", "higher"), |words| (words.less, "more"));
-    let change = |ratio: f64| Change { ratio, less, more };
-    let Some(ratio) = comparison["ratio"].as_f64() else {
-        return format!("{candidate}: {metric} is not known");
-    };
-    let change_of = change(ratio).in_words();
-    let said = match found {
-        Some(words) => format!("{candidate} {} {change_of} {}", words.verb, words.of),
-        None => format!("{metric} of {candidate} is {change_of}"),
-    };
-    match (comparison["ci_low"].as_f64(), comparison["ci_high"].as_f64()) {
-        (Some(low), Some(high)) => format!("{said}: {}", between(change(low), change(high))),
-        _ => format!("{said}; how sure that is, is not known"),
-    }
-}
-
-/// A ratio as a part more or less than the whole.
-#[derive(Clone, Copy)]
-struct Change<'a> {
-    ratio: f64,
-    less: &'a str,
-    more: &'a str,
-}
-
-impl Change<'_> {
-    fn direction(&self) -> &str {
-        if self.ratio < 1.0 { self.less } else { self.more }
-    }
-
-    fn percent(&self) -> String {
-        let percent = (self.ratio - 1.0).abs() * 100.0;
-        match percent {
-            small if small < 9.95 => format!("{small:.1}"),
-            large => format!("{large:.0}"),
-        }
-    }
-
-    fn in_words(self) -> String {
-        format!("{} % {}", self.percent(), self.direction())
-    }
-}
-
-fn between(low: Change<'_>, high: Change<'_>) -> String {
-    match (low.ratio < 1.0, high.ratio < 1.0) {
-        (true, true) => format!("between {} and {} %", high.percent(), low.percent()),
-        (false, false) => format!("between {} and {} %", low.percent(), high.percent()),
-        _ => format!("between {} and {}", low.in_words(), high.in_words()),
-    }
-}
-
-type Group<'a> = (Vec<&'a str>, &'a str, &'a str);
-
-/// Returns metrics of a candidate that are left out for the same reason, together.
-fn grouped<'a>(left_out: &[&'a Value]) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    for item in left_out {
-        let (metric, candidate, reason) = (word(item, "metric"), word(item, "candidate"), word(item, "reason"));
-        match groups
-            .iter_mut()
-            .find(|(_, of, why)| (*of, *why) == (candidate, reason))
-        {
-            Some((metrics, ..)) => metrics.push(metric),
-            None => groups.push((vec![metric], candidate, reason)),
-        }
-    }
-    groups
+    let interval = comparison["ci_low"].as_f64().zip(comparison["ci_high"].as_f64());
+    in_words(
+        word(comparison, "metric"),
+        &candidate,
+        comparison["ratio"].as_f64(),
+        interval,
+    )
 }
 
 /// Returns each note once, with the metrics that it is of.
 fn notes(answer: &Value, names: &Names<'_>) -> String {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for comparison in items(answer, "comparisons") {
+    let noted = items(answer, "comparisons").flat_map(|comparison| {
         let (metric, candidate) = (word(comparison, "metric"), word(comparison, "candidate"));
-        for note in items(comparison, "notes").filter_map(Value::as_str) {
-            match groups
-                .iter_mut()
-                .find(|(_, of, said)| (*of, *said) == (candidate, note))
-            {
-                Some((metrics, ..)) => metrics.push(metric),
-                None => groups.push((vec![metric], candidate, note)),
-            }
-        }
-    }
-    let line = |(metrics, candidate, note): &Group<'_>| {
+        let notes = items(comparison, "notes").filter_map(Value::as_str);
+        notes.map(move |note| (metric, candidate, note))
+    });
+    let line = |(metrics, candidate, note): &Grouped<'_>| {
         format!("  {} of {}: {note}\n", metrics.join(", "), names.letter(candidate))
     };
-    groups.iter().map(line).collect()
+    grouped(noted).iter().map(line).collect()
 }
 
 #[cfg(test)]

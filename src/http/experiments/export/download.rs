@@ -98,7 +98,7 @@ impl Download {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         headers.insert(
             header::VARY,
-            HeaderValue::from_static("authorization, accept, accept-encoding"),
+            HeaderValue::from_static("authorization, cookie, accept, accept-encoding"),
         );
         Ok(response)
     }

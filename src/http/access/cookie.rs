@@ -1,0 +1,201 @@
+//! The cookie that a browser has its session in: one name for each way in which the service is reached, so that what was
+//! set by plain HTTP, or by a neighbour below another path, is never taken for it.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use jiff::SignedDuration;
+
+use super::Origin;
+use crate::http::problem::Problem;
+use joulemark_experiment::access::SessionToken;
+
+/// By TLS at the root of its host: browsers take it from that host alone, by TLS, for all of its paths.
+const OF_HOST: &str = "__Host-joulemark";
+/// By TLS below a prefix. `__Host-` asks for `Path=/`, and would hand the session to whatever else that host serves.
+const BELOW_PREFIX: &str = "__Secure-joulemark";
+/// By plain HTTP.
+const PLAIN: &str = "joulemark";
+
+/// The session cookie of one origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionCookie {
+    name: &'static str,
+    path: String,
+    is_secure: bool,
+}
+
+impl SessionCookie {
+    pub fn of(origin: &Origin) -> Self {
+        let (path, is_secure) = (origin.root_path(), origin.is_https());
+        let name = match (is_secure, path.as_str()) {
+            (true, "/") => OF_HOST,
+            (true, _) => BELOW_PREFIX,
+            (false, _) => PLAIN,
+        };
+        Self { name, path, is_secure }
+    }
+
+    /// Returns the session that a request brings; `None` without one. What is no session reads as none of the server's.
+    ///
+    /// # Errors
+    /// 400 where the cookie is there twice: one is of another page that set it, and which cannot be told.
+    pub fn read(&self, headers: &HeaderMap) -> Result<Option<Brought>, Problem> {
+        let lines = headers.get_all(header::COOKIE).iter();
+        let texts = lines.map(|line| line.to_str().unwrap_or_default());
+        let pairs = texts.flat_map(|text| text.split(';')).map(str::trim);
+        let mut values = pairs.filter_map(|pair| pair.strip_prefix(self.name)?.strip_prefix('='));
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => Ok(Some(
+                SessionToken::parse(value).map_or(Brought::Unknown, Brought::Session),
+            )),
+            (Some(_), Some(_)) => Err(Problem::bad_header(
+                &header::COOKIE,
+                &format!("has {} twice; accepted is one: delete this site's cookies", self.name),
+            )),
+        }
+    }
+
+    /// Returns the Set-Cookie header that gives a browser its session.
+    pub fn set(&self, token: &SessionToken, lifetime: SignedDuration) -> Result<HeaderValue, Problem> {
+        self.header(&token.reveal(), lifetime.as_secs().max(1))
+    }
+
+    /// Returns the Set-Cookie header that takes it away.
+    pub fn removal(&self) -> Result<HeaderValue, Problem> {
+        self.header("", 0)
+    }
+
+    /// `Lax`: a link from elsewhere opens a page of who is signed in, and nothing that changes something has the cookie.
+    fn header(&self, value: &str, max_age_sec: i64) -> Result<HeaderValue, Problem> {
+        let Self { name, path, is_secure } = self;
+        let secure = if *is_secure { "; Secure" } else { "" };
+        let text = format!("{name}={value}; Path={path}; Max-Age={max_age_sec}; HttpOnly; SameSite=Lax{secure}");
+        let mut header = HeaderValue::try_from(text).map_err(|_| Problem::internal())?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
+/// What a request has in its session cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Brought {
+    Session(SessionToken),
+    /// A text that cannot be a session of any server's.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::super::{Peer, TrustedProxies};
+    use super::*;
+
+    fn origin(headers: &[(&'static str, &'static str)]) -> Origin {
+        let map = headers
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let trusted = TrustedProxies {
+            networks: Vec::new(),
+            socket: true,
+        };
+        Origin::read(Peer::Socket, &map, &trusted).unwrap()
+    }
+
+    const TLS: [(&str, &str); 2] = [("x-forwarded-proto", "https"), ("host", "lab.example")];
+
+    fn cookies(lines: &[&str]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for line in lines {
+            map.append(header::COOKIE, HeaderValue::from_str(line).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn the_cookie_is_as_narrow_as_the_way_it_comes_allows() {
+        let token = SessionToken::generate().unwrap();
+        let prefix = ("x-forwarded-prefix", "/energy");
+        let plain = ("x-forwarded-proto", "http");
+        let always = "Max-Age=43200; HttpOnly; SameSite=Lax";
+        let value = token.reveal();
+        for (origin, expected) in [
+            (
+                origin(&TLS),
+                format!("__Host-joulemark={value}; Path=/; {always}; Secure"),
+            ),
+            (
+                origin(&[TLS[0], TLS[1], prefix]),
+                format!("__Secure-joulemark={value}; Path=/energy/; {always}; Secure"),
+            ),
+            (
+                origin(&[plain, TLS[1], prefix]),
+                format!("joulemark={value}; Path=/energy/; {always}"),
+            ),
+            (origin(&[]), format!("joulemark={value}; Path=/; {always}")),
+            (
+                origin(&[plain, TLS[1]]).known_as(Some("https://lab.example:8443")),
+                format!("__Host-joulemark={value}; Path=/; {always}; Secure"),
+            ),
+            (
+                origin(&[]).known_as(Some("https://lab.example/a/b")),
+                format!("__Secure-joulemark={value}; Path=/a/b/; {always}; Secure"),
+            ),
+        ] {
+            let header = SessionCookie::of(&origin)
+                .set(&token, SignedDuration::from_hours(12))
+                .unwrap();
+            assert_eq!(header.to_str().unwrap(), expected);
+            assert!(header.is_sensitive());
+        }
+        let removal = SessionCookie::of(&origin(&TLS)).removal().unwrap();
+        assert_eq!(
+            removal.to_str().unwrap(),
+            "__Host-joulemark=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
+        );
+    }
+
+    #[test]
+    fn only_the_cookie_of_the_own_way_is_read_wherever_it_stands() {
+        let token = SessionToken::generate().unwrap();
+        let value = token.reveal();
+        let found = |origin: &Origin, lines: &[&str]| SessionCookie::of(origin).read(&cookies(lines)).unwrap();
+        let own = Some(Brought::Session(token));
+        let named = |name: &str| format!("{name}={value}");
+        let (tls, plain) = (origin(&TLS), origin(&[]));
+        for line in [
+            named(OF_HOST),
+            format!("a=b; {}; c", named(OF_HOST)),
+            format!("{};joulemark=tossed", named(OF_HOST)),
+        ] {
+            assert_eq!(found(&tls, &[&line]), own, "{line}");
+        }
+        assert_eq!(found(&tls, &["a=b", &named(OF_HOST)]), own);
+        assert_eq!(found(&plain, &[&named(PLAIN)]), own);
+        for name in [PLAIN, BELOW_PREFIX, "__host-joulemark", "x__Host-joulemark"] {
+            assert_eq!(found(&tls, &[&named(name)]), None, "{name}");
+        }
+        assert_eq!(found(&plain, &[&named(OF_HOST)]), None);
+        for value in ["", "x", &format!("\"{value}\""), &value.to_uppercase()] {
+            assert_eq!(found(&plain, &[&format!("joulemark={value}")]), Some(Brought::Unknown));
+        }
+    }
+
+    #[test]
+    fn two_of_one_name_are_refused() {
+        let one = SessionToken::generate().unwrap().reveal();
+        let twice = [
+            format!("joulemark={one}; joulemark={one}"),
+            format!("joulemark=; joulemark={one}"),
+        ];
+        for lines in [vec![&*twice[0]], vec![&*twice[1]], vec!["joulemark=a", "joulemark=b"]] {
+            let problem = SessionCookie::of(&origin(&[])).read(&cookies(&lines)).unwrap_err();
+            assert!(
+                problem.is_of_kind("bad-header") && problem.detail.contains("cookie"),
+                "{problem:?}"
+            );
+            assert!(!problem.detail.contains(&one), "{problem:?}");
+        }
+    }
+}

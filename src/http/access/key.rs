@@ -1,0 +1,34 @@
+use subtle::ConstantTimeEq as _;
+
+use crate::http::{problem::Problem, state::AppState};
+use joulemark_experiment::access::{ApiKey, Standing, Token};
+use joulemark_measurement::clock;
+
+/// Compared with where there is no such key or session, so that an unknown id takes as long as a wrong secret.
+const NO_DIGEST: [u8; 32] = [0; 32];
+
+/// Tells, in a time that does not depend on it, whether a digest is the one that is stored.
+pub fn is_digest(given: &[u8; 32], stored: Option<&[u8; 32]>) -> bool {
+    let matches = bool::from(stored.unwrap_or(&NO_DIGEST).ct_eq(given));
+    matches && stored.is_some()
+}
+
+/// Returns the key that a text is, and notes its use.
+///
+/// # Errors
+/// 401 for what is no key of this server's, or one that has ended.
+pub async fn good_key(state: &AppState, text: &str) -> Result<ApiKey, Problem> {
+    let unknown = || Problem::invalid_key("the key is not one of this server's");
+    let token = Token::parse(text.trim()).ok_or_else(unknown)?;
+    let stored = state.resources.store.key(token.id()).await?;
+    let matches = is_digest(&token.digest(), stored.as_ref().map(|stored| &stored.digest));
+    let key = stored.filter(|_| matches).ok_or_else(unknown)?.key;
+    let now = clock::wall_now();
+    match key.standing(now) {
+        Standing::Good => {}
+        Standing::Expired(at) => return Err(Problem::invalid_key(&format!("the key expired at {at:.0}"))),
+        Standing::Revoked(at) => return Err(Problem::invalid_key(&format!("the key was revoked at {at:.0}"))),
+    }
+    state.access.last_used.note(&key.id, now);
+    Ok(key)
+}

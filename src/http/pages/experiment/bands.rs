@@ -1,0 +1,223 @@
+//! What was done when: loading, warm-up, idle baseline, settling, cycles, prefill and decode, as bands behind a line of power.
+
+use joulemark_analysis::{PassStretches, hull};
+use joulemark_charts::{Band, BandKind};
+use joulemark_experiment::report::Report;
+use joulemark_measurement::{Baseline, BaselineKind, Window};
+
+use super::raw::Raw;
+
+/// Stretches of prefill and decode that are drawn as they are; more are summed up by column.
+const MAX_STRETCHES: usize = 300;
+const COLUMNS: usize = 800;
+
+/// Returns the bands of an experiment with results; moments are seconds since `zero_sec`.
+pub fn bands(report: &Report, raw: &Raw, zero_sec: f64, length_sec: f64) -> Vec<Band> {
+    let band = |window: Window, kind: BandKind, label: String| Band {
+        from_sec: window.start_monotonic_sec - zero_sec,
+        to_sec: window.end_monotonic_sec - zero_sec,
+        kind,
+        label,
+    };
+    let cycles = cycles(raw);
+    let mut bands = Vec::new();
+    let loads = loads(report);
+    for load in &loads {
+        bands.push(band(*load, BandKind::Load, "load".to_owned()));
+        let next = cycles.iter().map(|(_, cycle)| cycle.start_monotonic_sec);
+        let next = next
+            .filter(|start| *start >= load.end_monotonic_sec)
+            .fold(f64::INFINITY, f64::min);
+        let warm_up_sec = report.timing.warm_up_sec / loads.len() as f64;
+        let warm_up = Window {
+            start_monotonic_sec: load.end_monotonic_sec,
+            end_monotonic_sec: next.min(load.end_monotonic_sec + warm_up_sec),
+        };
+        bands.push(band(warm_up, BandKind::WarmUp, "warm-up".to_owned()));
+    }
+    let first = cycles.first().map(|(_, cycle)| cycle.start_monotonic_sec);
+    for baseline in &report.energy.baselines {
+        if let Some(window) = first.and_then(|first| baseline_window(baseline, first)) {
+            bands.push(band(window, BandKind::Baseline, "idle baseline".to_owned()));
+        }
+    }
+    for (cycle, window) in &cycles {
+        let start = report.cycle_starts.iter().find(|start| start.cycle == *cycle);
+        if let Some(start) = start.filter(|start| start.waited_sec > 0.0) {
+            let settle = Window {
+                start_monotonic_sec: window.start_monotonic_sec - start.waited_sec,
+                end_monotonic_sec: window.start_monotonic_sec,
+            };
+            bands.push(band(settle, BandKind::Settle, "settling".to_owned()));
+        }
+        bands.push(band(*window, BandKind::Cycle, format!("cycle {cycle}")));
+    }
+    bands.extend(phases(&raw.phases, zero_sec, length_sec));
+    bands.retain(|band| band.to_sec > band.from_sec && band.to_sec > 0.0 && band.from_sec < length_sec);
+    bands
+}
+
+/// Returns each cycle's window, from the first rank's start to the last one's end.
+fn cycles(raw: &Raw) -> Vec<(u32, Window)> {
+    let of_cycle = |ranks: &[joulemark_measurement::RankCycle]| {
+        let windows: Vec<Window> = ranks.iter().map(|rank| rank.window).collect();
+        Some((ranks.first()?.cycle, hull(&windows)?))
+    };
+    raw.ranks
+        .chunk_by(|a, b| a.cycle == b.cycle)
+        .filter_map(of_cycle)
+        .collect()
+}
+
+/// Returns when models were loaded: the ranks' loads for one cycle, or for all, are one.
+fn loads(report: &Report) -> Vec<Window> {
+    let mut cycles: Vec<Option<u32>> = report.loads.iter().map(|load| load.cycle).collect();
+    cycles.sort_unstable();
+    cycles.dedup();
+    let of = |cycle: Option<u32>| {
+        let loads = report.loads.iter().filter(|load| load.cycle == cycle);
+        hull(&loads.map(|load| load.window).collect::<Vec<_>>())
+    };
+    cycles.into_iter().filter_map(of).collect()
+}
+
+/// Returns when the baseline with the model in memory was taken; the bare one is older than the experiment.
+fn baseline_window(baseline: &Baseline, first_cycle_sec: f64) -> Option<Window> {
+    let of_loaded = baseline.kind == BaselineKind::Loaded;
+    let (window_sec, age_sec) = baseline.window_sec.zip(baseline.age_sec).filter(|_| of_loaded)?;
+    let end_monotonic_sec = first_cycle_sec - age_sec;
+    Some(Window {
+        start_monotonic_sec: end_monotonic_sec - window_sec,
+        end_monotonic_sec,
+    })
+}
+
+/// Returns when ranks were in prefill and decode: every stretch, or of very many what took most of each column's time.
+fn phases(passes: &[PassStretches], zero_sec: f64, length_sec: f64) -> Vec<Band> {
+    let each = || {
+        passes.iter().flat_map(|pass| {
+            let prefill = pass.prefill.iter().map(|window| (*window, BandKind::Prefill));
+            prefill.chain(pass.decode.iter().map(|window| (*window, BandKind::Decode)))
+        })
+    };
+    let overlap = passes.windows(2).any(|pair| begins(&pair[1]) < ends(&pair[0]));
+    if !overlap && each().count() <= MAX_STRETCHES {
+        let exact = each().map(|(window, kind)| Band {
+            from_sec: window.start_monotonic_sec - zero_sec,
+            to_sec: window.end_monotonic_sec - zero_sec,
+            kind,
+            label: words(kind).to_owned(),
+        });
+        return exact.collect();
+    }
+    by_column(each(), zero_sec, length_sec)
+}
+
+fn begins(pass: &PassStretches) -> f64 {
+    let all = pass.prefill.iter().chain(&pass.decode);
+    all.map(|window| window.start_monotonic_sec)
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn ends(pass: &PassStretches) -> f64 {
+    let all = pass.prefill.iter().chain(&pass.decode);
+    all.map(|window| window.end_monotonic_sec)
+        .fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn words(kind: BandKind) -> &'static str {
+    match kind {
+        BandKind::Prefill => "prefill",
+        _ => "decode",
+    }
+}
+
+fn by_column(each: impl Iterator<Item = (Window, BandKind)>, zero_sec: f64, length_sec: f64) -> Vec<Band> {
+    let column_sec = length_sec / COLUMNS as f64;
+    if column_sec.is_nan() || column_sec <= 0.0 {
+        return Vec::new();
+    }
+    let mut covered = vec![[0.0_f64; 2]; COLUMNS];
+    for (window, kind) in each {
+        let (from, to) = (
+            window.start_monotonic_sec - zero_sec,
+            window.end_monotonic_sec - zero_sec,
+        );
+        let first = (from.max(0.0) / column_sec) as usize;
+        let last = ((to.max(0.0) / column_sec) as usize).min(COLUMNS - 1);
+        for (column, covered) in covered.iter_mut().enumerate().take(last + 1).skip(first) {
+            let begin = column as f64 * column_sec;
+            let sec = (to.min(begin + column_sec) - from.max(begin)).max(0.0);
+            covered[usize::from(kind == BandKind::Decode)] += sec;
+        }
+    }
+    let kinds = covered
+        .iter()
+        .map(|[prefill, decode]| match prefill.max(*decode) > 0.0 {
+            false => None,
+            true if prefill >= decode => Some(BandKind::Prefill),
+            true => Some(BandKind::Decode),
+        });
+    let kinds: Vec<Option<BandKind>> = kinds.collect();
+    let mut at = 0;
+    let runs = kinds.chunk_by(|a, b| a == b).filter_map(|run| {
+        let (from, to) = (at, at + run.len());
+        at = to;
+        let kind = (*run.first()?)?;
+        Some(Band {
+            from_sec: from as f64 * column_sec,
+            to_sec: to as f64 * column_sec,
+            kind,
+            label: format!("mostly {}", words(kind)),
+        })
+    });
+    runs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(start_monotonic_sec: f64, end_monotonic_sec: f64) -> Window {
+        Window {
+            start_monotonic_sec,
+            end_monotonic_sec,
+        }
+    }
+
+    #[test]
+    fn few_stretches_are_drawn_as_they_are() {
+        let pass = PassStretches {
+            prefill: vec![window(101.0, 102.0)],
+            decode: vec![window(102.0, 105.0)],
+        };
+        let found = phases(&[pass], 100.0, 10.0);
+        let spans: Vec<_> = found
+            .iter()
+            .map(|band| (band.from_sec, band.to_sec, band.kind))
+            .collect();
+        assert_eq!(spans, [(1.0, 2.0, BandKind::Prefill), (2.0, 5.0, BandKind::Decode)]);
+    }
+
+    #[test]
+    fn very_many_stretches_are_summed_up_and_cover_the_same_time() {
+        let stretches = 0..5000;
+        let pass = PassStretches {
+            prefill: stretches
+                .clone()
+                .map(|step| window(f64::from(step), f64::from(step) + 0.2))
+                .collect(),
+            decode: stretches
+                .map(|step| window(f64::from(step) + 0.2, f64::from(step) + 1.0))
+                .collect(),
+        };
+        let found = phases(&[pass], 0.0, 10_000.0);
+        assert!(found.len() <= COLUMNS, "{}", found.len());
+        let covered: f64 = found.iter().map(|band| band.to_sec - band.from_sec).sum();
+        assert!((covered - 5000.0).abs() < 2.0 * 10_000.0 / COLUMNS as f64, "{covered}");
+        assert!(
+            found.iter().all(|band| band.kind == BandKind::Decode),
+            "most of each column"
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! How a figure is known: measured, counted, estimated, or unknown and why.
+
+use std::fmt::Write as _;
+
+use joulemark_analysis::metrics::{EnergyOf, Figures, Group, Metric, all, find};
+use joulemark_analysis::{EnergyPart, certainty};
+use joulemark_experiment::report::Report;
+use joulemark_measurement::{Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, WarningCode};
+
+const CLOCK: &str = "by the host's clock and the engine's own counts";
+const NOT_TOLD: &str = "nothing here tells it";
+
+/// What a figure's badge says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Badge {
+    Measured,
+    /// Follows from the model's own operations.
+    Counted,
+    Estimated,
+    /// A part of it is an estimate.
+    PartlyEstimated,
+    Unknown,
+}
+
+impl Badge {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Counted => "counted",
+            Self::Estimated => "estimated",
+            Self::PartlyEstimated => "estimated in part",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns the class that gives it its colour.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Measured | Self::Counted => "measured",
+            Self::Estimated | Self::PartlyEstimated => "estimated",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A badge, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub badge: Badge,
+    pub why: String,
+}
+
+/// Returns how a figure of a result is known.
+pub fn known(metric: &Metric, report: &Report) -> Known {
+    if !metric.is_known(Figures::from(report)) {
+        return Known {
+            badge: Badge::Unknown,
+            why: why_unknown(metric.name, report),
+        };
+    }
+    let mut rests_on = RestsOn::default();
+    rests_on.add(metric, &report.energy);
+    let counted = rests_on.flops.then(|| of_flops(report));
+    match (of_energy(&rests_on.energy, &report.energy), counted) {
+        (Some(energy), Some(flops)) if flops.badge == Badge::Estimated => Known {
+            badge: Badge::Estimated,
+            why: format!("{}; {}", flops.why, energy.why),
+        },
+        (Some(energy), _) => energy,
+        (None, Some(flops)) => flops,
+        (None, None) => Known {
+            badge: Badge::Measured,
+            why: CLOCK.to_owned(),
+        },
+    }
+}
+
+/// Returns why a figure is null, as the result's warnings say it.
+fn why_unknown(name: &str, report: &Report) -> String {
+    let warnings = report.validation.warnings.iter();
+    let mut unknown = warnings.filter(|warning| warning.code == WarningCode::MetricUnknown);
+    let why = unknown.find_map(|warning| warning.message.strip_prefix(name)?.strip_prefix(": "));
+    why.unwrap_or(NOT_TOLD).to_owned()
+}
+
+/// What a figure follows from, through all formulas.
+#[derive(Default)]
+struct RestsOn {
+    energy: Vec<EnergyPart>,
+    flops: bool,
+}
+
+impl RestsOn {
+    fn add(&mut self, metric: &Metric, energy: &EnergyMetrics) {
+        match metric.group {
+            Group::Energy(of) if matches!(metric.unit, "J" | "W") => self.add_energy(of, metric.name, energy),
+            Group::Compute | Group::Roofline => self.flops = true,
+            _ => {}
+        }
+        for part in metric.parts() {
+            if let Some(part) = find(all(), part) {
+                self.add(part, energy);
+            }
+        }
+    }
+
+    fn add_energy(&mut self, of: EnergyOf, name: &str, energy: &EnergyMetrics) {
+        let known = [
+            (EnergyPart::Gpu, energy.gpu_energy_j),
+            (EnergyPart::Cpu, energy.cpu_energy_j),
+            (EnergyPart::Dram, energy.dram_energy_j),
+        ];
+        let in_total = known.into_iter().filter(|(_, energy_j)| energy_j.is_some());
+        let parts: Vec<EnergyPart> = match of {
+            EnergyOf::Window => Vec::new(),
+            EnergyOf::Total => in_total.map(|(part, _)| part).collect(),
+            EnergyOf::Gpus => vec![EnergyPart::Gpu],
+            EnergyOf::Memory => vec![EnergyPart::Dram],
+            EnergyOf::Host if name.contains("dram") => vec![EnergyPart::Dram],
+            EnergyOf::Cpus | EnergyOf::Host => vec![EnergyPart::Cpu],
+        };
+        for part in parts {
+            if !self.energy.contains(&part) {
+                self.energy.push(part);
+            }
+        }
+    }
+}
+
+/// Returns how an energy of these parts is known; `None` of no part.
+pub fn of_energy(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<Known> {
+    let found = parts.iter().map(|part| (*part, certainty(energy, *part).methods));
+    let found: Vec<(EnergyPart, Vec<EnergyMethod>)> = found.filter(|(_, methods)| !methods.is_empty()).collect();
+    let methods = || found.iter().flat_map(|(_, methods)| methods);
+    let is_guess = |method: &&EnergyMethod| **method == EnergyMethod::Estimate;
+    let badge = match (
+        methods().any(|method| is_guess(&method)),
+        methods().all(|method| is_guess(&method)),
+    ) {
+        _ if found.is_empty() => return None,
+        (_, true) => Badge::Estimated,
+        (true, false) => Badge::PartlyEstimated,
+        (false, _) => Badge::Measured,
+    };
+    let each = found.iter().map(|(part, methods)| {
+        let methods: Vec<_> = methods.iter().copied().map(method_words).collect();
+        format!("{} {}", part_words(*part), methods.join(" and "))
+    });
+    let mut why = each.collect::<Vec<_>>().join("; ");
+    if let Some(percent) = accuracy_percent(parts, energy) {
+        let _ = write!(why, "; the instrument itself is exact to {percent} %");
+    }
+    Some(Known { badge, why })
+}
+
+/// Returns the worst accuracy of the parts' instruments, as their makers state it.
+fn accuracy_percent(parts: &[EnergyPart], energy: &EnergyMetrics) -> Option<f64> {
+    let domains: Vec<EnergyDomain> = parts.iter().copied().map(domain).collect();
+    let counted = energy.sources.iter().filter(|source| source.counted_in_total);
+    let of_parts = counted.filter(|source| domains.contains(&source.domain));
+    of_parts
+        .filter_map(|source| source.instrument_accuracy_percent)
+        .reduce(f64::max)
+}
+
+fn domain(part: EnergyPart) -> EnergyDomain {
+    match part {
+        EnergyPart::Gpu => EnergyDomain::Gpu,
+        EnergyPart::Cpu => EnergyDomain::Package,
+        EnergyPart::Dram => EnergyDomain::Dram,
+    }
+}
+
+fn part_words(part: EnergyPart) -> &'static str {
+    match part {
+        EnergyPart::Gpu => "GPUs",
+        EnergyPart::Cpu => "CPU",
+        EnergyPart::Dram => "memory",
+    }
+}
+
+/// Returns how energy is had by a method.
+pub fn method_words(method: EnergyMethod) -> &'static str {
+    match method {
+        EnergyMethod::EnergyCounter => "by an energy counter",
+        EnergyMethod::PowerIntegration => "by polled power, integrated",
+        EnergyMethod::Estimate => "from nameplate power and load",
+    }
+}
+
+fn of_flops(report: &Report) -> Known {
+    let method = report.compute.flops_method.as_deref();
+    let badge = match report.compute.flops_confidence {
+        Some(Confidence::Low) | None => Badge::Estimated,
+        Some(Confidence::Medium | Confidence::High) => Badge::Counted,
+    };
+    let why = match method {
+        Some("traced") => "the model's operators, one by one, as its files and the formulas agree",
+        Some("architecture") => "the formulas of the model's architecture",
+        Some("parameter_estimate") => "two operations a parameter and token",
+        _ => "the method is not told",
+    };
+    Known {
+        badge,
+        why: why.to_owned(),
+    }
+}

@@ -1,0 +1,170 @@
+//! One figure of a result as a page shows it: with the digits that its interval allows, and how it is known.
+
+use super::super::metric_words;
+use super::certainty::{Badge, Known, known};
+use crate::number;
+use joulemark_analysis::metrics::{Figures, Metric, Read, all, find};
+use joulemark_experiment::report::Report;
+
+const PERCENT: f64 = 100.0;
+/// Below this share of a value its half-width is not shown: it says less than the instrument's own accuracy.
+const NEGLIGIBLE: f64 = 1e-3;
+
+const HALF_WIDTH: &str = "the meter's half-width";
+const BOUNDS: &str = "the meter's half-width, of an estimate a believed bound";
+
+/// One figure, in words.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    pub name: &'static str,
+    pub label: String,
+    /// As the API answers it; empty of an unknown one.
+    pub exact: String,
+    pub shown: String,
+    /// What the interval is; empty without one.
+    pub interval: String,
+    pub known: Known,
+    /// What it was while the load was full; `None` where nobody knows.
+    pub steady: Option<String>,
+}
+
+impl Figure {
+    /// Returns a metric of a result.
+    pub fn of(metric: &'static Metric, report: &Report) -> Self {
+        let interval = interval(metric, report);
+        let (exact, shown) = texts(metric, Figures::from(report), interval.map(|(ends, _)| ends));
+        let known = known(metric, report);
+        Self {
+            name: metric.name,
+            label: metric_words::label(metric.name),
+            exact,
+            shown,
+            interval: interval.map_or_else(String::new, |(ends, what)| match is_negligible(ends) {
+                true => format!("{what}, below 0.1 %"),
+                false if what == HALF_WIDTH && known.badge != Badge::Measured => BOUNDS.to_owned(),
+                false => what.to_owned(),
+            }),
+            known,
+            steady: steady(metric, report),
+        }
+    }
+
+    /// Returns the metric of this name; `None` where the table has none.
+    pub fn named(name: &str, report: &Report) -> Option<Self> {
+        Some(Self::of(find(all(), name)?, report))
+    }
+
+    pub fn is_known(&self) -> bool {
+        !self.exact.is_empty()
+    }
+}
+
+/// Returns a figure of a cycle or rank without its interval: exact, and as it is shown.
+pub fn plain(name: &str, figures: Figures<'_>) -> (String, String) {
+    find(all(), name).map_or_else(
+        || (String::new(), number::UNKNOWN.to_owned()),
+        |metric| texts(metric, figures, None),
+    )
+}
+
+/// Returns a figure as the API answers it, and as it is shown.
+fn texts(metric: &Metric, figures: Figures<'_>, interval: Option<(f64, f64)>) -> (String, String) {
+    let unknown = || (String::new(), number::UNKNOWN.to_owned());
+    match metric.read {
+        Read::Count(read) => read(figures).map_or_else(unknown, |count| {
+            let shown = match metric.unit {
+                "B" => number::bytes(count as f64),
+                unit => format!("{count} {unit}"),
+            };
+            (count.to_string(), shown)
+        }),
+        Read::Number(read) => read(figures).map_or_else(unknown, |value| {
+            (value.to_string(), quantity(value, interval, metric.unit))
+        }),
+        Read::Text(read) => read(figures).map_or_else(unknown, |text| (text.to_string(), text.replace('_', " "))),
+        Read::Object(is_there) => match is_there(figures) {
+            true => ("there".to_owned(), "below".to_owned()),
+            false => unknown(),
+        },
+    }
+}
+
+/// Tells whether an interval is too narrow to be shown.
+pub fn is_negligible((low, high): (f64, f64)) -> bool {
+    high - low < NEGLIGIBLE * (high + low).abs()
+}
+
+/// Returns a number in its unit; a share in percent.
+pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
+    let interval = interval.filter(|ends| !is_negligible(*ends));
+    match unit {
+        "" => {
+            let interval = interval.map(|(low, high)| (low * PERCENT, high * PERCENT));
+            format!("{} %", number::with_interval(value * PERCENT, interval))
+        }
+        "B" if interval.is_none() => number::bytes(value),
+        _ => number::quantity(value, interval, unit),
+    }
+}
+
+/// Returns a figure's interval, and what it is: the meter's half-width of an energy, that of a percentile over requests, or
+/// that of a mean or ratio over cycles.
+fn interval(metric: &Metric, report: &Report) -> Option<((f64, f64), &'static str)> {
+    let Read::Number(read) = metric.read else { return None };
+    let value = read(Figures::from(report))?;
+    if let Some(half_width) = half_width(metric, report) {
+        return Some(((value - half_width, value + half_width), HALF_WIDTH));
+    }
+    if let Some(of_requests) = report.request_percentiles.get(metric.name) {
+        let ends = of_requests.ci_low.zip(of_requests.ci_high)?;
+        return Some((ends, "95 % over requests"));
+    }
+    let over_cycles = report.statistics.get(metric.name)?;
+    // A sum over cycles is no mean of them.
+    if value < over_cycles.min || value > over_cycles.max {
+        return None;
+    }
+    let of_ratio = over_cycles.ratio_ci_low.zip(over_cycles.ratio_ci_high);
+    let combined = over_cycles.combined_low.zip(over_cycles.combined_high);
+    let of_mean = over_cycles.ci_low.zip(over_cycles.ci_high);
+    let ends = of_ratio.or(combined).or(of_mean)?;
+    Some((ends, "95 % over cycles"))
+}
+
+/// Returns the half-width that stands beside an energy in the result.
+fn half_width(metric: &Metric, report: &Report) -> Option<f64> {
+    let beside = format!("{}_uncertainty_j", metric.name.strip_suffix("_j")?);
+    match find(all(), &beside)?.read {
+        Read::Number(read) => read(Figures::from(report)),
+        _ => None,
+    }
+}
+
+fn steady(metric: &Metric, report: &Report) -> Option<String> {
+    let steady = report.steady_state.as_deref()?;
+    let (Some(inference), Some(energy), Some(efficiency)) = (&steady.inference, &steady.energy, &steady.efficiency)
+    else {
+        return None;
+    };
+    let nothing = joulemark_measurement::ComputeMetrics::default();
+    let figures = Figures {
+        inference,
+        energy,
+        compute: &nothing,
+        efficiency,
+    };
+    let (exact, shown) = texts(metric, figures, None);
+    (!exact.is_empty()).then_some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_that_is_narrower_than_any_instrument_lends_no_digits() {
+        assert_eq!(quantity(44_810.15, Some((44_809.67, 44_810.63)), "J"), "44.8 kJ");
+        assert_eq!(quantity(44_923.0, Some((44_834.0, 45_012.0)), "J"), "44.923 ± 0.089 kJ");
+        assert_eq!(quantity(0.1234, None, ""), "12.3 %");
+    }
+}

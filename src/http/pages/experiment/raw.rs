@@ -1,0 +1,171 @@
+//! Reads of the raw results what is drawn: each request's times, the phases of each rank, and the ranks' own figures. One rank
+//! and cycle is in memory whole at a time.
+
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+
+use joulemark_analysis::{PassStretches, complete_rank_cycle, stretches};
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_measurement::{FailedRequest, RankCycle, RequestMeasurement};
+use joulemark_store::{Store, StoreError};
+
+/// Intervals between tokens that are held at once; of more, each second is let go.
+const MAX_GAPS: usize = 1 << 18;
+
+/// What is drawn of an experiment's raw results.
+#[derive(Debug, Default)]
+pub struct Raw {
+    /// By cycle and rank, without the requests.
+    pub ranks: Vec<RankCycle>,
+    pub requests: Vec<RequestTimes>,
+    pub failed: Vec<Failed>,
+    pub phases: Vec<PassStretches>,
+    pub gaps: Gaps,
+    /// When retention dropped the requests; `None` while they are kept.
+    pub dropped_at: Option<Timestamp>,
+}
+
+/// When one request was due, sent and answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RequestTimes {
+    pub cycle: u32,
+    pub rank: u32,
+    pub prompt_index: u32,
+    pub output_tokens: u32,
+    pub due_sec: Option<f64>,
+    pub sent_sec: f64,
+    pub first_sec: Option<f64>,
+    pub completed_sec: f64,
+    pub ttft_ms: Option<f64>,
+    pub tpot_ms: Option<f64>,
+    pub e2e_ms: f64,
+}
+
+/// A request without an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed {
+    pub cycle: u32,
+    pub rank: u32,
+    pub request: FailedRequest,
+}
+
+/// Milliseconds between outputs that follow each other: all of them, or evenly chosen ones.
+#[derive(Debug)]
+pub struct Gaps {
+    pub ms: Vec<f64>,
+    /// Whether they are between a server's chunks, which are no tokens.
+    pub are_of_chunks: bool,
+    /// One of so many is held.
+    every: usize,
+    seen: usize,
+}
+
+impl Default for Gaps {
+    fn default() -> Self {
+        Self {
+            ms: Vec::new(),
+            are_of_chunks: false,
+            every: 1,
+            seen: 0,
+        }
+    }
+}
+
+impl Gaps {
+    /// Returns how many there are in all.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    fn add(&mut self, request: &RequestMeasurement) {
+        self.are_of_chunks |= request.token_monotonic_sec.is_empty() && !request.chunks.is_empty();
+        let later = request.output_monotonic_sec().skip(1);
+        for (before, after) in request.output_monotonic_sec().zip(later) {
+            if self.seen.is_multiple_of(self.every) {
+                self.ms.push((after - before) * MILLISECONDS_PER_SECOND);
+            }
+            self.seen += 1;
+            if self.ms.len() >= MAX_GAPS {
+                self.every *= 2;
+                let mut place = 0;
+                self.ms.retain(|_| {
+                    place += 1;
+                    place % 2 == 1
+                });
+            }
+        }
+    }
+}
+
+impl Raw {
+    /// Reads an experiment's raw results; there are none of one without results.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read(store: &Store, id: ExperimentId) -> Result<Self, StoreError> {
+        let mut raw = Self {
+            dropped_at: store.raw_data_dropped_at(id).await?,
+            ..Self::default()
+        };
+        let mut cycles = Box::pin(store.rank_cycles(id));
+        while let Some(cycle) = cycles.try_next().await? {
+            raw.add(cycle);
+        }
+        Ok(raw)
+    }
+
+    fn add(&mut self, mut of: RankCycle) {
+        complete_rank_cycle(&mut of);
+        let requests = std::mem::take(&mut of.requests);
+        self.phases.push(stretches(&requests));
+        for request in &requests {
+            self.gaps.add(request);
+            self.requests.push(times((of.cycle, of.rank), request));
+        }
+        self.failed.extend(of.failed_requests.iter().map(|request| Failed {
+            cycle: of.cycle,
+            rank: of.rank,
+            request: *request,
+        }));
+        self.ranks.push(of);
+    }
+}
+
+fn times((cycle, rank): (u32, u32), request: &RequestMeasurement) -> RequestTimes {
+    RequestTimes {
+        cycle,
+        rank,
+        prompt_index: request.prompt_index,
+        output_tokens: request.output_tokens,
+        due_sec: request.due_monotonic_sec,
+        sent_sec: request.sent_monotonic_sec,
+        first_sec: request.output_monotonic_sec().next(),
+        completed_sec: request.completed_monotonic_sec,
+        ttft_ms: request.ttft_ms,
+        tpot_ms: request.tpot_ms(),
+        e2e_ms: request.e2e_ms(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_gaps_evenly_chosen_ones_are_held() {
+        let mut gaps = Gaps::default();
+        let request = RequestMeasurement {
+            token_monotonic_sec: (0..=MAX_GAPS * 2).map(|step| step as f64).collect(),
+            ..RequestMeasurement::default()
+        };
+        gaps.add(&request);
+        assert!(
+            gaps.ms.len() < MAX_GAPS && gaps.ms.len() * 4 >= MAX_GAPS,
+            "{}",
+            gaps.ms.len()
+        );
+        assert_eq!(gaps.every, 4);
+        assert!(gaps.ms.iter().all(|ms| *ms == MILLISECONDS_PER_SECOND));
+    }
+}

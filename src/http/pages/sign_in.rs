@@ -1,0 +1,208 @@
+//! Signing in with an API key, and out.
+
+use askama::Template;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Query, State as AxumState};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Form, Router};
+use serde::Deserialize;
+
+use super::html;
+use super::layout::Page;
+use crate::http::access::{
+    Authentication, Caller, NextPage, Origin, SIGN_IN, SIGN_OUT, SessionCookie, by_session, good_key, identify,
+    of_address,
+};
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use joulemark_experiment::access::{ApiKey, SessionToken, StoredSession};
+use joulemark_measurement::clock::{self, Monotonic};
+
+/// Signing in and out.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route(SIGN_IN, get(show).post(sign_in))
+        .route(SIGN_OUT, post(sign_out))
+}
+
+/// Why there is, or is not, a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Form,
+    /// The server has no authentication.
+    NothingToSignInTo,
+    /// A proxy, or a header of the request, says who it is.
+    KnownOtherwise,
+    SignedIn,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    page: Page,
+    title: &'static str,
+    shown: Shown,
+    /// Why the form is shown again.
+    error: Option<String>,
+    /// Where to go on, as the form carries it and as a link.
+    next: String,
+    next_link: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct Given {
+    key: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Shows who one is, and the form where that is nobody.
+async fn show(
+    AxumState(state): AxumState<AppState>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let asked = Query::<Asked>::try_from_uri(&uri)
+        .map(|query| query.0)
+        .unwrap_or_default();
+    let next = NextPage::parse(&asked.next).unwrap_or_default();
+    if state.access.authentication == Authentication::None {
+        return page(Shown::NothingToSignInTo, None, None, &next);
+    }
+    match identify(&state, &headers, &origin).await {
+        Ok(caller) if caller.session_id().is_some() => page(Shown::SignedIn, Some(&caller), None, &next),
+        Ok(caller) => page(Shown::KnownOtherwise, Some(&caller), None, &next),
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => {
+            let ended = problem.is_of_kind("session-ended");
+            let why = ended.then(|| "You were signed in before; that has ended.".to_owned());
+            page(Shown::Form, None, why, &next)
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Takes a key and gives a session of it.
+async fn sign_in(
+    AxumState(state): AxumState<AppState>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    form: Result<Form<Given>, FormRejection>,
+) -> Response {
+    if state.access.authentication == Authentication::None {
+        return Redirect::to("sign-in").into_response();
+    }
+    // What it says of the form may quote it, and a key with it.
+    let Ok(Form(given)) = form else {
+        let problem = Problem::malformed_body("what was sent is no form with one key");
+        return refused(&problem, &NextPage::default());
+    };
+    let next = NextPage::parse(&given.next).unwrap_or_default();
+    if let Err(problem) = take_turn(&state, &origin) {
+        return refused(&problem, &next);
+    }
+    // The session would count for nothing beside a key that is sent along, or what a proxy says.
+    if let Ok(caller) = identify(&state, &headers, &origin).await
+        && caller.session_id().is_none()
+    {
+        return page(Shown::KnownOtherwise, Some(&caller), None, &next);
+    }
+    let answered = async {
+        let key = good_key(&state, &given.key).await?;
+        begin(&state, &headers, &origin, key).await
+    };
+    match answered.await {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&next.link())).into_response(),
+        Err(problem) => refused(&problem, &next),
+    }
+}
+
+/// Counts an attempt to sign in by the client's address, before anything is looked up: whose it is, is not known yet.
+fn take_turn(state: &AppState, origin: &Origin) -> Result<(), Problem> {
+    let access = &state.access;
+    let taken = access.rate_limit.take(&of_address(origin.address), Monotonic::now());
+    taken.map_err(|wait_sec| Problem::too_many_requests(access.limits.rate_limit_per_minute, wait_sec))
+}
+
+/// Shows the form again, with what is wrong.
+fn refused(problem: &Problem, next: &NextPage) -> Response {
+    let mut response = page(Shown::Form, None, Some(problem.detail.clone()), next);
+    // With the status and the headers of the problem, for those who watch and those who try again.
+    let (parts, _) = problem.clone().into_response().into_parts();
+    *response.status_mut() = parts.status;
+    for name in [header::WWW_AUTHENTICATE, header::RETRY_AFTER] {
+        if let Some(value) = parts.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// Begins a session of a key and returns its cookie. It is always a new one, whatever the browser brought, and what it
+/// brought ends.
+async fn begin(state: &AppState, headers: &HeaderMap, origin: &Origin, key: ApiKey) -> Result<HeaderValue, Problem> {
+    let access = &state.access;
+    let before = by_session(state, headers, origin).await.unwrap_or_default();
+    if let Some(before) = before {
+        end(state, &before).await?;
+    }
+    let token = SessionToken::generate().map_err(|error| {
+        tracing::error!(%error, "there is no randomness for a session");
+        Problem::unavailable("the server has no randomness for a session; try again")
+    })?;
+    let caller = Caller::named(
+        key.name.clone(),
+        Some(key.id.clone()),
+        key.role,
+        origin,
+        access.share_prompts,
+    );
+    let session = StoredSession::new(&token, key, clock::wall_now(), access.session_lifetime);
+    state.resources.store.insert_session(&session, &caller.actor()).await?;
+    let lifetime = session.expires_at.duration_since(session.created_at);
+    SessionCookie::of(origin).set(&token, lifetime)
+}
+
+async fn end(state: &AppState, caller: &Caller) -> Result<(), Problem> {
+    if let Some(id) = caller.session_id() {
+        let store = &state.resources.store;
+        store.end_session(id, &caller.actor(), clock::wall_now()).await?;
+    }
+    Ok(())
+}
+
+/// Ends the caller's session.
+async fn sign_out(
+    AxumState(state): AxumState<AppState>,
+    Extension(origin): Extension<Origin>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    end(&state, &caller).await?;
+    let removal = SessionCookie::of(&origin).removal()?;
+    Ok(([(header::SET_COOKIE, removal)], Redirect::to("sign-in")).into_response())
+}
+
+fn page(is_shown: Shown, caller: Option<&Caller>, error: Option<String>, next: &NextPage) -> Response {
+    let title = match is_shown {
+        Shown::Form => "Sign in",
+        Shown::NothingToSignInTo => "Nothing to sign in to",
+        Shown::KnownOtherwise | Shown::SignedIn => "You are signed in",
+    };
+    let page = SignInPage {
+        page: Page::new(SIGN_IN, caller, is_shown != Shown::NothingToSignInTo),
+        title,
+        shown: is_shown,
+        error,
+        next: next.to_string(),
+        next_link: next.link(),
+    };
+    html::page(StatusCode::OK, &page).unwrap_or_else(IntoResponse::into_response)
+}

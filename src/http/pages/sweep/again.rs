@@ -1,0 +1,223 @@
+use std::collections::BTreeSet;
+
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value, json};
+
+use crate::http::access::Caller;
+use crate::http::experiments::view::Experiment;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use joulemark_experiment::sweep::{SWEEP_LABEL, SWEEP_POINT_LABEL, SweepRequest};
+use joulemark_experiment::{ExperimentId, Repeat};
+use joulemark_store::SweepRecord;
+
+/// Looked at to find which fields every experiment has alike.
+const MAX_LOOKED_AT: usize = 12;
+/// A page that has to be read does not show whole prompts beyond this.
+const MAX_PROMPT_BYTES: usize = 8 << 10;
+
+/// How to submit a sweep again.
+pub struct Again {
+    /// The request, in YAML.
+    pub yaml: String,
+    pub curl: String,
+    /// What is not as it was, and what to do about it.
+    pub notes: Vec<String>,
+}
+
+/// Returns the request of a sweep anew, from what was asked for and the experiments that came of it: a sweep is stored without
+/// the experiment that was swept. `None` where no experiment is left.
+///
+/// # Errors
+/// Returns a [`Problem`] where the database fails.
+pub async fn again(
+    (state, caller): (&AppState, &Caller),
+    sweep: &SweepRecord,
+    headers: &HeaderMap,
+) -> Result<Option<Again>, Problem> {
+    let runs = state.resources.store.sweep_runs(sweep.id).await?;
+    let first_repeats = runs.iter().filter(|run| run.placement.repeat == 0);
+    let ids: BTreeSet<ExperimentId> = first_repeats.map(|run| run.experiment).collect();
+    let mut experiments = Vec::new();
+    for id in ids.into_iter().take(MAX_LOOKED_AT) {
+        if let Some(record) = state.resources.store.get(id).await? {
+            let shown = serde_json::to_value(Experiment::new(record, None, caller));
+            experiments.extend(shown.ok().as_ref().and_then(Repeat::of));
+        }
+    }
+    let Some((request, notes)) = request(&sweep.request, &experiments) else {
+        return Ok(None);
+    };
+    let yaml = serde_saphyr::to_string(&request).map_err(|error| {
+        tracing::error!(%error, "a sweep cannot be written as YAML");
+        Problem::internal()
+    })?;
+    let curl = format!(
+        "curl --data-binary @sweep.yaml -H 'content-type: application/yaml' {}/v1/sweeps",
+        address(headers)
+    );
+    Ok(Some(Again { yaml, curl, notes }))
+}
+
+/// Returns the host as the caller names it; only what is a host's name goes into a command line.
+fn address(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_plain = |host: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        !host.is_empty() && host.bytes().all(plain)
+    };
+    format!("http://{}", host.filter(is_plain).unwrap_or("SERVER"))
+}
+
+/// Puts together what every experiment has alike and what the sweep asked for.
+fn request(asked: &SweepRequest, experiments: &[Repeat]) -> Option<(Value, Vec<String>)> {
+    let (first, others) = experiments.split_first()?;
+    let mut notes = Vec::new();
+    let mut base = first.without_defaults();
+    for axis in asked.axes.keys() {
+        remove(&mut base, axis);
+    }
+    let is_of_axis = |name: &str| asked.axes.keys().any(|axis| axis.split('.').next() == Some(name));
+    // What follows from an axis' value is another at each point, and is filled in anew.
+    base.retain(|name, value| {
+        let same = others
+            .iter()
+            .all(|other| other.experiment.get(name) == first.experiment.get(name));
+        same || is_of_axis(name) || (name == "labels" && value.is_object())
+    });
+    if let Some(labels) = base.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.retain(|name, _| ![SWEEP_LABEL, SWEEP_POINT_LABEL].contains(&name.as_str()));
+    }
+    base.retain(|_, value| value.as_object().is_none_or(|object| !object.is_empty()));
+    let missing = first.withheld_prompts + first.dropped_prompts;
+    if missing > 0 {
+        notes.push(format!(
+            "{missing} prompts are not shown to you, or were dropped: put them into base.prompts."
+        ));
+    }
+    for name in ["prompts", "prompt_lines"] {
+        let texts = base.get(name).and_then(Value::as_array);
+        if let Some(count) = texts
+            .filter(|texts| json!(texts).to_string().len() > MAX_PROMPT_BYTES)
+            .map(Vec::len)
+        {
+            base.remove(name);
+            notes.push(format!(
+                "{count} texts of base.{name} are left out here, since they are long: the manifest of any run has them."
+            ));
+        }
+    }
+    let has_hidden_axis = asked.axes.values().any(|values| {
+        let mut values = values.as_array().into_iter().flatten();
+        values.any(|value| value.get("texts").is_some_and(Value::is_number))
+    });
+    if has_hidden_axis {
+        notes.push(
+            "The texts of an axis are not kept with the sweep: put them in the place of their number.".to_owned(),
+        );
+    }
+    let mut request: Map<String, Value> = Map::new();
+    request.insert("base".to_owned(), base.into());
+    let asked = serde_json::to_value(asked).ok()?;
+    let unlike_default = asked
+        .as_object()?
+        .iter()
+        .filter(|(name, value)| *name != "base" && !is_default(name, value));
+    request.extend(unlike_default.map(|(name, value)| (name.clone(), value.clone())));
+    Some((request.into(), notes))
+}
+
+fn is_default(name: &str, value: &Value) -> bool {
+    match name {
+        "axes" => value.as_object().is_some_and(Map::is_empty),
+        "mode" => value == "grid",
+        "order" => value == "interleaved",
+        "repeats" => *value == 1,
+        "seed" => *value == 0,
+        _ => false,
+    }
+}
+
+/// Removes what a path with dots leads to, and objects that are empty then.
+fn remove(object: &mut Map<String, Value>, path: &str) {
+    match path.split_once('.') {
+        None => drop(object.remove(path)),
+        Some((name, rest)) => {
+            let Some(within) = object.get_mut(name).and_then(Value::as_object_mut) else {
+                return;
+            };
+            remove(within, rest);
+            if within.is_empty() {
+                object.remove(name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment(fields: Value) -> Repeat {
+        let mut shown =
+            json!({"id": "x", "state": "completed", "created_at": "t", "model_name": "m", "prompts": ["a"]});
+        shown
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        Repeat::of(&shown).unwrap()
+    }
+
+    fn asked(document: &Value) -> SweepRequest {
+        SweepRequest::read(document).unwrap()
+    }
+
+    #[test]
+    fn the_request_has_what_all_share_and_neither_what_follows_from_an_axis_nor_the_sweep_s_labels() {
+        let of = |limit: u32, gpus: &str| {
+            let labels = json!({"sweep": "s", "sweep_point": limit.to_string(), "team": "nlp"});
+            experiment(
+                json!({"power_limit_w": limit, "gpus": [gpus], "labels": labels, "batch_size": 3,
+                "decoder": {"temperature": 0.7, "top_k": 5}}),
+            )
+        };
+        let sweep = asked(&json!({"base": {}, "repeats": 3,
+            "axes": {"power_limit_w": [150, 200], "decoder.temperature": [0.7]}}));
+        let (request, notes) = request(&sweep, &[of(150, "a"), of(200, "b")]).unwrap();
+        let expected = json!({"base": {"model_name": "m", "prompts": ["a"], "labels": {"team": "nlp"}, "batch_size": 3,
+            "decoder": {"top_k": 5}}, "axes": {"power_limit_w": [150, 200], "decoder.temperature": [0.7]}, "repeats": 3});
+        assert_eq!((request.clone(), notes), (expected, Vec::new()));
+        assert_eq!(asked(&request).point_count(), sweep.point_count());
+    }
+
+    #[test]
+    fn texts_that_are_not_there_are_told_of() {
+        let withheld = experiment(json!({"prompts": [], "prompts_withheld": 7}));
+        let sweep = asked(&json!({"base": {}, "axes": {"prompts": [["a"], ["b"]]}})).without_texts();
+        let (_, notes) = request(&sweep, &[withheld]).unwrap();
+        assert!(
+            notes[0].starts_with("7 prompts") && notes[1].contains("an axis"),
+            "{notes:?}"
+        );
+        let long = experiment(json!({"prompts": ["x".repeat(MAX_PROMPT_BYTES)]}));
+        let (request, notes) = request(&asked(&json!({"base": {}})), &[long]).unwrap();
+        assert!(
+            notes[0].contains("1 texts") && request["base"].get("prompts").is_none(),
+            "{notes:?}"
+        );
+    }
+
+    #[test]
+    fn only_a_host_s_name_goes_into_a_command_line() {
+        for (host, address_is) in [
+            ("box:8080", "http://box:8080"),
+            ("a;rm -rf", "http://SERVER"),
+            ("[::1]:1", "http://[::1]:1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            assert_eq!(address(&headers), address_is);
+        }
+        assert_eq!(address(&HeaderMap::new()), "http://SERVER");
+    }
+}

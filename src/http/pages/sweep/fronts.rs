@@ -1,0 +1,205 @@
+use std::collections::HashMap;
+
+use joulemark_charts::{AxisLabel, Point, Scatter, Svg, scatter};
+
+use crate::compared::metric_named;
+use crate::http::access::Caller;
+use crate::http::experiments::pareto::{Axes, ParetoFront, ParetoPoint, of_sweep};
+use crate::http::pages::sweep_words::{point_in_words, row_link};
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use crate::http::sweeps::view::SweepRow;
+use joulemark_experiment::ExperimentId;
+use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
+use joulemark_store::SweepRecord;
+
+const ENERGY: &str = "joules_per_output_token";
+const THROUGHPUT: &str = "output_throughput";
+const TIME_PER_TOKEN: &str = "mean_tpot_ms";
+
+const MAX_NOTES: usize = 12;
+/// Of a point's label in a chart; one that is longer has its number alone.
+const MAX_LABEL_CHARS: usize = 26;
+
+/// Points in two metrics, and which of them no other one beats.
+pub struct FrontView {
+    pub chart: Svg,
+    /// The points on the front, in words.
+    pub on_front: Vec<String>,
+    /// Points behind it whose intervals reach it.
+    pub reach_front: Vec<String>,
+    pub left_out: Vec<String>,
+}
+
+/// The fronts of a sweep.
+#[derive(Default)]
+pub struct Fronts {
+    pub views: Vec<FrontView>,
+    /// What a careful reader should know of all of them, each once.
+    pub notes: Vec<String>,
+}
+
+/// Draws tokens per second, and tokens per second of a user, against the energy of a token. A sweep of one point has no front.
+///
+/// # Errors
+/// Returns a [`Problem`] where the database fails.
+pub async fn front_views(
+    asked_by: (&AppState, &Caller),
+    sweep: &SweepRecord,
+    table: &[SweepRow],
+) -> Result<Fronts, Problem> {
+    if table.len() < 2 {
+        return Ok(Fronts::default());
+    }
+    let of = |x: &str, y: &str| Some((metric_named(x).ok()?, metric_named(y).ok()?));
+    let axes: Vec<Axes> = [of(THROUGHPUT, ENERGY), of(TIME_PER_TOKEN, ENERGY)]
+        .into_iter()
+        .flatten()
+        .collect();
+    let fronts = of_sweep(asked_by, sweep, &axes).await?;
+    let each = fronts.iter().flat_map(|front| &front.notes);
+    Ok(Fronts {
+        views: fronts.iter().map(|front| view(front, table)).collect(),
+        notes: notes(each, table),
+    })
+}
+
+/// Returns each note once, with points in the place of their experiments' ids.
+fn notes<'a>(each: impl Iterator<Item = &'a String>, table: &[SweepRow]) -> Vec<String> {
+    let ids = table
+        .iter()
+        .flat_map(|row| row.experiments.iter().map(|id| (id.to_string(), row.point)));
+    let points: HashMap<String, u32> = ids.collect();
+    let mut notes: Vec<String> = Vec::new();
+    for note in each {
+        let words = note.split(' ').map(|word| {
+            let bare = word.trim_end_matches([',', ';', ':', '.']);
+            match points.get(bare) {
+                Some(point) => word.replace(bare, &format!("point {point}")),
+                None => word.to_owned(),
+            }
+        });
+        let note = words.collect::<Vec<_>>().join(" ");
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    let left_out = notes.len().saturating_sub(MAX_NOTES);
+    notes.truncate(MAX_NOTES);
+    if left_out > 0 {
+        notes.push(format!("{left_out} more, which GET /v1/pareto tells"));
+    }
+    notes
+}
+
+fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
+    let is_per_user = front.x.metric == TIME_PER_TOKEN;
+    let (title, label) = match is_per_user {
+        true => (
+            "Energy per token against tokens/s of a user",
+            "tokens/s of a user (1000 / mean_tpot_ms)",
+        ),
+        false => ("Energy per token against tokens/s", front.x.metric),
+    };
+    let points = front.points.iter();
+    let named = |which: fn(&ParetoPoint) -> bool| {
+        let found = front.points.iter().filter(|point| which(point));
+        found.map(|point| name(point.id, table).1).collect()
+    };
+    FrontView {
+        chart: scatter(&Scatter {
+            title: title.to_owned(),
+            description:
+                "Each point of the sweep with its 95 % intervals; the line joins those that no other one beats in both."
+                    .to_owned(),
+            x: axis(label, "tokens/s"),
+            y: axis(front.y.metric, front.y.unit),
+            points: points.map(|point| drawn(point, is_per_user, table)).collect(),
+        }),
+        on_front: named(|point| point.on_front),
+        reach_front: named(|point| point.reaches_front),
+        left_out: front
+            .left_out
+            .iter()
+            .map(|left_out| format!("{}: {}", name(left_out.id, table).1, left_out.reason))
+            .collect(),
+    }
+}
+
+fn axis(label: &str, unit: &str) -> AxisLabel {
+    AxisLabel {
+        label: label.to_owned(),
+        unit: unit.to_owned(),
+    }
+}
+
+fn drawn(point: &ParetoPoint, is_per_user: bool, table: &[SweepRow]) -> Point {
+    let (number, label) = name(point.id, table);
+    let short = number.filter(|_| label.chars().count() > MAX_LABEL_CHARS);
+    let label = short.map_or(label, |number| format!("point {number}"));
+    let interval = point.x_ci_low.zip(point.x_ci_high);
+    let (x, x_interval) = match is_per_user {
+        true => (per_second(point.x), interval.and_then(per_second_interval)),
+        false => (point.x, interval),
+    };
+    Point {
+        label,
+        href: number.and_then(|number| row_link(number, table.len())),
+        x,
+        y: point.y,
+        x_interval,
+        y_interval: point.y_ci_low.zip(point.y_ci_high),
+        on_front: point.on_front,
+    }
+}
+
+fn per_second(ms: f64) -> f64 {
+    MILLISECONDS_PER_SECOND / ms
+}
+
+/// Turns an interval of times around; one that reaches 0 has no upper end.
+fn per_second_interval((low, high): (f64, f64)) -> Option<(f64, f64)> {
+    (low > 0.0).then(|| (per_second(high), per_second(low)))
+}
+
+/// Returns the number of the point that an experiment is of, and its values in words.
+fn name(id: ExperimentId, table: &[SweepRow]) -> (Option<u32>, String) {
+    match table.iter().find(|row| row.experiments.contains(&id)) {
+        Some(row) => (
+            Some(row.point),
+            format!("{}: {}", row.point, point_in_words(&row.values)),
+        ),
+        None => (None, format!("experiment {id}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_name_points_and_each_is_there_once() {
+        let id = ExperimentId::generate();
+        let row = SweepRow {
+            point: 3,
+            values: serde_json::Map::new(),
+            experiments: vec![id],
+            completed: 1,
+            metrics: std::collections::BTreeMap::new(),
+        };
+        let note = format!("1 of the points cannot be compared with {id}, the baseline");
+        let many: Vec<String> = (0..20).map(|number| format!("note {number}")).collect();
+        let all = [note.clone(), note].into_iter().chain(many).collect::<Vec<_>>();
+        let told = notes(all.iter(), &[row]);
+        assert_eq!(told[0], "1 of the points cannot be compared with point 3, the baseline");
+        assert_eq!((told[1].as_str(), told.len()), ("note 0", MAX_NOTES + 1));
+        assert!(told[MAX_NOTES].starts_with("9 more"), "{told:?}");
+    }
+
+    #[test]
+    fn times_per_token_become_rates_with_their_interval_turned_around() {
+        assert!((per_second(20.0) - 50.0).abs() < 1e-12);
+        assert_eq!(per_second_interval((10.0, 20.0)), Some((50.0, 100.0)));
+        assert_eq!(per_second_interval((-1.0, 20.0)), None);
+    }
+}

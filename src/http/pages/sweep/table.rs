@@ -1,0 +1,67 @@
+use crate::http::pages::number;
+use crate::http::pages::sweep_words::value_in_words;
+use crate::http::sweeps::view::{SweepFigure, SweepRow};
+use joulemark_analysis::metrics::{Better, Metric};
+use joulemark_experiment::ExperimentId;
+
+/// A metric at the head of the table.
+pub struct Column {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub better: &'static str,
+}
+
+/// A point as a row.
+pub struct RowView {
+    pub point: u32,
+    /// One an axis.
+    pub values: Vec<String>,
+    pub experiments: Vec<ExperimentId>,
+    pub completed: u32,
+    /// One a metric.
+    pub figures: Vec<String>,
+}
+
+impl RowView {
+    /// Tells whether nothing of it is outstanding, and nothing failed.
+    pub fn is_whole(&self) -> bool {
+        self.completed as usize == self.experiments.len()
+    }
+}
+
+/// Returns the heads of the table's metrics.
+pub fn columns(metrics: &[&'static Metric]) -> Vec<Column> {
+    let column = |metric: &&'static Metric| Column {
+        name: metric.name,
+        unit: metric.unit,
+        better: match metric.better {
+            Better::Lower => "less is better",
+            Better::Higher => "more is better",
+            Better::Neither => "",
+        },
+    };
+    metrics.iter().map(column).collect()
+}
+
+/// Returns the rows of the API's table with each figure as people read it.
+pub fn row_views(table: &[SweepRow], metrics: &[&'static Metric]) -> Vec<RowView> {
+    let row = |row: &SweepRow| RowView {
+        point: row.point,
+        values: row.values.values().map(value_in_words).collect(),
+        experiments: row.experiments.clone(),
+        completed: row.completed,
+        figures: metrics
+            .iter()
+            .map(|metric| figure(row.metrics.get(metric.name)))
+            .collect(),
+    };
+    table.iter().map(row).collect()
+}
+
+fn figure(figure: Option<&SweepFigure>) -> String {
+    let Some(figure) = figure else { return String::new() };
+    match figure.mean {
+        Some(mean) => number::with_interval(mean, figure.ci_low.zip(figure.ci_high)),
+        None => "–".to_owned(),
+    }
+}

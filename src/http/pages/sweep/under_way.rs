@@ -1,0 +1,61 @@
+use crate::http::access::Caller;
+use crate::http::pages::number;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+use crate::progress::Progress;
+use joulemark_experiment::ExperimentId;
+use joulemark_store::SweepRecord;
+
+/// A run of a sweep that is started and not finished.
+pub struct UnderWay {
+    pub experiment: ExperimentId,
+    pub point: u32,
+    pub repeat: u32,
+    pub state: &'static str,
+    /// `None` of another node's.
+    progress: Option<Progress>,
+}
+
+impl UnderWay {
+    pub fn phase(&self) -> String {
+        let state = self.state.replace('_', " ");
+        let cycle = self
+            .progress
+            .as_ref()
+            .and_then(|progress| Some((progress.cycle?, progress.num_cycles)));
+        match cycle {
+            Some((cycle, of)) => format!("{state}, cycle {} of {of}", cycle + 1),
+            None => state,
+        }
+    }
+
+    pub fn tokens_per_second(&self) -> String {
+        let tokens = self.progress.as_ref().and_then(|progress| progress.tokens_per_second);
+        tokens.map_or_else(|| "–".to_owned(), number::plain)
+    }
+
+    pub fn power(&self) -> String {
+        let power_w = self.progress.as_ref().and_then(|progress| progress.power_w);
+        power_w.map_or_else(
+            || number::UNKNOWN.to_owned(),
+            |power_w| format!("{} W", number::plain(power_w)),
+        )
+    }
+}
+
+/// Returns the runs that are under way.
+///
+/// # Errors
+/// Returns a [`Problem`] where the database fails.
+pub async fn under_way((state, _): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Vec<UnderWay>, Problem> {
+    let runs = state.resources.store.sweep_runs(sweep.id).await?;
+    let running = runs.into_iter().filter(|run| run.state.is_running());
+    let shown = running.map(|run| UnderWay {
+        experiment: run.experiment,
+        point: run.placement.point,
+        repeat: run.placement.repeat,
+        state: run.state.as_str(),
+        progress: state.scheduler.progress(run.experiment),
+    });
+    Ok(shown.collect())
+}

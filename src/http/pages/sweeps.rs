@@ -1,0 +1,37 @@
+use askama::Template;
+use axum::{Json, extract::State as AxumState, http::StatusCode, response::Response};
+
+use super::html::page;
+use super::layout::Page;
+use super::number;
+use super::sweep_words as words;
+use crate::http::problem::Problem;
+use crate::http::repeatable_query::RepeatableQuery;
+use crate::http::state::AppState;
+use crate::http::sweeps::list::{SweepPageParameters, list};
+use crate::http::sweeps::view::SweepSummary;
+
+/// Sweeps, the newest first.
+#[derive(Template)]
+#[template(path = "sweeps.html")]
+struct Sweeps {
+    page: Page,
+    items: Vec<SweepSummary>,
+    /// `None` on the last page.
+    next: Option<String>,
+}
+
+/// Lists sweeps a page at a time, as the API does.
+pub async fn sweeps(
+    state: AxumState<AppState>,
+    parameters: RepeatableQuery<SweepPageParameters>,
+    shown_in: Page,
+) -> Result<Response, Problem> {
+    let Json(listed) = list(state, parameters).await?;
+    let view = Sweeps {
+        page: shown_in,
+        items: listed.items,
+        next: listed.next_cursor,
+    };
+    page(StatusCode::OK, &view)
+}
