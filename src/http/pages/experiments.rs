@@ -59,7 +59,7 @@ impl Asked {
     }
 
     /// Returns the query of the page from `cursor` on.
-    fn from_cursor(&self, cursor: &Cursor) -> String {
+    fn query_from(&self, cursor: &Cursor) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.0.iter().filter(|(name, _)| name != "cursor"));
         query.append_pair("cursor", &cursor.to_string()).finish()
@@ -80,7 +80,7 @@ pub async fn experiments(
     let store = state.resources.store.on_behalf_of(&caller.held_as());
     let listed = store.list(&query, MAX_BYTES).await?;
     let last = listed.records.last().filter(|_| listed.more);
-    let next = last.map(|record| asked.from_cursor(&Cursor::at(record, query.order)));
+    let next = last.map(|record| asked.query_from(&Cursor::at(record, query.order)));
     let view = Experiments {
         page: shown_in,
         records: listed.records,

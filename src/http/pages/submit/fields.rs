@@ -372,7 +372,8 @@ mod tests {
         let shown = groups.iter().flat_map(Group::fields);
         let mut shown: Vec<_> = shown.map(|field| field.name).collect();
         let mut expected: Vec<_> = described.iter().map(|field| field.name).collect();
-        (shown.sort_unstable(), expected.sort_unstable());
+        shown.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(shown, expected);
         let rest = groups.last().unwrap();
         let rest: Vec<_> = rest.more.iter().map(|field| field.title.as_str()).collect();
