@@ -23,6 +23,11 @@ setup_proxies() {
   done
 }
 
+# Playwright would fetch a browser of its own from elsewhere: this one is Debian's.
+setup_chromium() {
+  has chromium || apt_install chromium
+}
+
 setup_linters() {
   local missing=()
   has shellcheck || missing+=(shellcheck)

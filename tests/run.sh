@@ -74,6 +74,8 @@ setup() {
   setup_cargo_deny
   setup_llama
   setup_node_tools
+  setup_page_tools
+  setup_chromium
   setup_python_tools
   setup_rust_component rustfmt fmt
   setup_rust_component clippy clippy
@@ -111,6 +113,7 @@ for module in "${quiet[@]}"; do skips+=(--skip "$module"); done
 start "integration tests" cargo test --release --locked --test integration -- "${skips[@]}"
 # Each holds the lock of the build's folder while it compiles: the tests, which have nothing to compile, go first.
 until grep -qsE 'Running|failed' "$records/integration tests"; do sleep 0.2; done
+start "pages" bash tests/pages.sh
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
 step "doc tests" cargo test --release --locked --workspace --doc

@@ -33,8 +33,13 @@ start_proxy() {
 start_nginx() {
   local user=
   [ "$(id -u)" -ne 0 ] || user='user root;'
-  touch "$3/passwords"
-  sed "s|/etc/nginx/joulemark.htpasswd|$3/passwords|" deploy/nginx/joulemark-identity-basic.conf >"$3/identity.conf"
+  if [ "${PROXY_IDENTITY:-basic}" = none ]; then
+    # This proxy knows nobody: people sign in at the server.
+    printf 'set $%s "";\n' joulemark_user joulemark_groups >"$3/identity.conf"
+  else
+    touch "$3/passwords"
+    sed "s|/etc/nginx/joulemark.htpasswd|$3/passwords|" deploy/nginx/joulemark-identity-basic.conf >"$3/identity.conf"
+  fi
   printf '%s\n' "$user daemon off; pid $3/nginx.pid; error_log $3/error.log; events { }" \
     "http { access_log off; client_body_temp_path $3/body; proxy_temp_path $3/proxy; fastcgi_temp_path $3/fastcgi;" \
     "uwsgi_temp_path $3/uwsgi; scgi_temp_path $3/scgi; include $3/site.conf; }" >"$3/nginx.conf"

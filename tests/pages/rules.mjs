@@ -1,0 +1,68 @@
+// Accessibility by the rules of axe-core, and what the browser itself has to say.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DESK, PHONE, open, withPage } from "./browser.mjs";
+import { AXE, OPEN } from "./tools.mjs";
+import { views } from "./views.mjs";
+
+// Returns what axe finds wrong with a page.
+export async function violations(page) {
+  // By the debugger, which the page's policy does not concern.
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.map((rule) => ({
+    rule: `${rule.id}: ${rule.help}`,
+    at: rule.nodes.slice(0, 5).map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
+  }));
+}
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const viewport of [DESK, PHONE]) {
+    test(`axe finds nothing in any view, ${colorScheme}, ${viewport.width} px wide`, async () => {
+      await withPage(OPEN, { viewport }, async (page) => {
+        await page.emulateMedia({ colorScheme });
+        const found = {};
+        for (const view of await views()) {
+          await open(page, view);
+          const wrong = await violations(page);
+          if (wrong.length > 0) found[view.name] = wrong;
+        }
+        assert.deepEqual(found, {});
+      });
+    });
+  }
+}
+
+test("no view is wider than a phone of 380 px", async () => {
+  await withPage(OPEN, { viewport: PHONE }, async (page) => {
+    for (const view of await views()) {
+      await open(page, view);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= PHONE.width, `${view.name} is ${width} px wide`);
+    }
+  });
+});
+
+test("each theme has colours of its own", async () => {
+  await withPage(OPEN, {}, async (page) => {
+    await open(page, { path: "" });
+    const colour = async (colorScheme) => {
+      await page.emulateMedia({ colorScheme });
+      return page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    };
+    assert.notEqual(await colour("light"), await colour("dark"));
+  });
+});
+
+test("what the browser refuses by the page's policy would be seen here", async () => {
+  await withPage(OPEN, {}, async (page, faults) => {
+    await page.route("**/experiments", async (route) => {
+      const answer = await route.fetch();
+      const body = (await answer.text()).replace("<main", '<p style="color:red">x</p><script>1</script><main');
+      await route.fulfill({ response: answer, body });
+    });
+    await open(page, { path: "experiments" });
+    await page.waitForTimeout(200);
+    assert.equal(faults.splice(0).filter((fault) => fault.includes("Content Security Policy")).length, 2);
+  });
+});
