@@ -7,13 +7,16 @@ import { OPEN } from "./tools.mjs";
 
 const ID = /\/experiments\/([0-9a-f-]{36})$/;
 
-// Opens what holds a field, if that is closed, and fills it.
+// Opens what holds a field, if that is closed, and gives it a value.
 export async function fill(page, name, value) {
-  const field = page.locator(`[name="${name}"]`);
+  const named = page.locator(`[name="${name}"]`);
+  const field = (await named.count()) > 1 ? page.locator(`[name="${name}"][value="${value}"]`) : named;
   const closed = page.locator("details:not([open])", { has: field });
   if ((await closed.count()) > 0) await closed.locator("summary").press("Enter");
-  const isChoice = await field.evaluate((element) => element.tagName === "SELECT");
-  await (isChoice ? field.selectOption(value) : field.fill(value));
+  const kind = await field.evaluate((element) => (element.tagName === "SELECT" ? "select" : element.type));
+  if (kind === "radio") await field.check();
+  else if (kind === "select") await field.selectOption(value);
+  else await field.fill(value);
 }
 
 // Submits by the form and returns the id that the browser is led to.
@@ -43,7 +46,17 @@ async function withoutReload(page, use) {
   assert.ok(await page.evaluate(() => globalThis.isTheSamePage), "the page was loaded anew");
 }
 
-const FIELDS = { config_name: "by the form", model_name: "synthetic:decode_ms=20", max_output_tokens: "30", num_cycles: "4", device: "cpu" };
+const FIELDS = {
+  config_name: "by the form",
+  model_name: "synthetic:decode_ms=20",
+  "prompts.kind": "dataset",
+  "prompts.count": "4",
+  max_output_tokens: "16",
+  num_cycles: "2",
+  warmup_iterations: "1",
+  idle_baseline_sec: "1",
+  device: "cpu",
+};
 
 test("what the form refuses stands beside its field, with all else kept", async () => {
   await withPage(OPEN, {}, async (page) => {
@@ -67,8 +80,9 @@ test("an experiment is submitted by the form, followed by events without a reloa
     const id = await submitByForm(page, FIELDS);
     await withoutReload(page, async () => {
       await changes(page.locator(`[data-experiment="${id}"] [data-progress="phase"]`), 3);
+      await inState(id, "completed");
       await page.locator("#headline .figure").first().waitFor();
-      await page.locator("#power svg").waitFor();
+      await page.locator("#power svg").first().waitFor();
     });
     assert.match(await page.locator("#experiment").innerText(), /completed/);
   });

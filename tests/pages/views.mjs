@@ -17,7 +17,7 @@ const REAL = {
 
 async function prepare() {
   const sweep = await submitSweep({
-    base: synthetic({ name: "swept", tokens: 8, cycles: 1, idle_baseline_sec: 0 }),
+    base: synthetic({ name: "swept", tokens: 8, cycles: 1, decodeMs: 10, idle_baseline_sec: 0 }),
     axes: { batch_size: [1, 2, 4] },
     repeats: 2,
   });
