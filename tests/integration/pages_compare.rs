@@ -208,7 +208,9 @@ async fn a_sweep_over_power_limits_shows_the_table_of_the_api_and_is_repeated_by
         }
     }
     assert_eq!(shown.next(), None);
-    let best = &whole["curve"]["metrics"]["joules_per_output_token"]["best_at"];
+    let best = whole["curve"]["metrics"]["joules_per_output_token"]["best_at"]
+        .as_f64()
+        .expect("a best");
     let words = format!("joules_per_output_token is best at power_limit_w {best}");
     assert!(html.contains(&words), "{words} is not in:\n{html}");
     // Two fronts, and a curve a metric.

@@ -121,6 +121,16 @@ pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)>
     })
 }
 
+/// Of the value that a line stays near, so that the noise of its last digits does not look like a course.
+const LEAST_SHARE: f64 = 0.05;
+
+/// Returns a range that spans at least a twentieth of what is in it.
+pub(crate) fn steadied((low, high): (f64, f64)) -> (f64, f64) {
+    let least = LEAST_SHARE * low.abs().max(high.abs());
+    let missing = (least - (high - low)).max(0.0) / 2.0;
+    (low - missing, high + missing)
+}
+
 /// Returns a range that is wide enough to be told apart into ticks.
 fn widen((low, high): (f64, f64)) -> (f64, f64) {
     let furthest = low.abs().max(high.abs());

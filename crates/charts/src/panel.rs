@@ -93,7 +93,7 @@ pub(crate) fn draw(canvas: &mut Canvas, panel: &Panel, area: Area, shared: &Shar
     let Some(range) = axis::range(values.filter(|y| y.is_finite())) else {
         return;
     };
-    let vertical = Axis::linear_from_zero(range, (area.bottom, area.top), 4);
+    let vertical = Axis::linear_from_zero(axis::steadied(range), (area.bottom, area.top), 4);
     canvas.text(
         "jm-label",
         (area.left, area.top - 8.0),

@@ -51,7 +51,9 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
         return frame::nothing(head);
     };
     let across = |x: f64| LEFT + (RIGHT - LEFT) * ((x - from) / (to - from)).clamp(0.0, 1.0);
-    let share = |y: f64| if high > low { (y - low) / (high - low) } else { 0.5 };
+    // From zero: a line that only ever shows its own range would make noise of any size look alike.
+    let (ground, top) = (low.min(0.0), high.max(0.0));
+    let share = |y: f64| if top > ground { (y - ground) / (top - ground) } else { 0.5 };
     let at = |(x, y): (f64, f64)| (across(x), BOTTOM - (BOTTOM - TOP) * share(y));
     let mut canvas = Canvas::default();
     let thinned = thinning::thinned(&points, (RIGHT - LEFT) as usize);

@@ -92,7 +92,8 @@ fn illustrate(media_type: &str, content: &mut Value, example: &Example) {
         "application/x-ndjson" => example.extension == "jsonl",
         "text/event-stream" | "text/plain" => example.extension == "txt",
         // Bytes show nobody anything, and OpenMetrics is the same text but for its end.
-        "application/vnd.apache.parquet" | "application/x-tar" | "application/openmetrics-text" => false,
+        // A page is to be looked at.
+        "application/vnd.apache.parquet" | "application/x-tar" | "application/openmetrics-text" | "text/html" => false,
         _ => example.extension == "json",
     };
     if fits {

@@ -169,8 +169,8 @@ mod tests {
             baseline_mean: 4.0,
             candidate_mean: 16.0,
             ratio: 4.0,
-            ci_low: Some(3.9),
-            ci_high: Some(4.1),
+            ci_low: Some(3.8),
+            ci_high: Some(4.2),
             test: Some(ComparisonTest::Welch),
             n_baseline: 6,
             n_candidate: 5,
@@ -208,11 +208,11 @@ mod tests {
         let rows = rows(&answer(), &[]);
         assert_eq!(
             (rows[0].ratio.as_str(), rows[0].p.as_str(), rows[0].n.as_str()),
-            ("4.00 ± 0.10", "below 0.0001", "6 and 5")
+            ("4.00 ± 0.20", "below 0.0001", "6 and 5")
         );
         assert_eq!(
             rows[0].said,
-            "y needs 300 % more time for each further token: between 290 and 310 %"
+            "y needs 300 % more time for each further token: between 280 and 320 %"
         );
         assert_eq!((rows[0].verdict, rows[0].test), (Some("worse"), "Welch's t"));
     }

@@ -168,3 +168,53 @@ fn range(range: Option<ReadingRange>, unit: &str) -> String {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+    use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
+
+    use super::*;
+
+    /// The whole view has so much.
+    const VIEW_BYTES: usize = 150_000;
+    const SAMPLES: u32 = 36_000;
+
+    /// A board's hour at 10 Hz, with a power that never repeats.
+    fn board(index: u32) -> DeviceSeries {
+        let noise =
+            |step: u32| f64::from(step.wrapping_mul(2_654_435_761).wrapping_add(index) >> 8) / f64::from(u32::MAX >> 8);
+        let point = |step: u32| SeriesPoint {
+            at_monotonic_sec: f64::from(step) / 10.0,
+            power_w: Some(300.0 + 200.0 * noise(step)),
+            temperature_c: Some(60.0 + (10.0 * noise(step / 50)).round()),
+            sm_clock_mhz: Some(1200.0 + 15.0 * (10.0 * noise(step / 7)).round()),
+            ..SeriesPoint::default()
+        };
+        DeviceSeries {
+            gpu: Some(index),
+            gpu_uuid: None,
+            zone: None,
+            zone_path: None,
+            points: (1..=SAMPLES).map(point).collect(),
+        }
+    }
+
+    #[test]
+    fn an_hour_of_eight_boards_leaves_room_in_a_view() {
+        let window = Window {
+            start_monotonic_sec: 0.0,
+            end_monotonic_sec: f64::from(SAMPLES) / 10.0,
+        };
+        let lines = (0..8).map(|index| DeviceLines::of(&board(index), 0.0)).collect();
+        let drawn = Power::new(Ok(&Series { window, lines }), None)
+            .render()
+            .expect("a section");
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(drawn.as_bytes()).unwrap();
+        let bytes = packed.finish().unwrap().len();
+        assert!(bytes < VIEW_BYTES * 2 / 3, "{bytes} of {} compressed", drawn.len());
+    }
+}

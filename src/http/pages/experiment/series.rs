@@ -23,7 +23,8 @@ const HEAT_OR_POWER: [&str; 5] = [
 ];
 /// The estimate from nameplate power has no zone but the whole host.
 const ESTIMATE: &str = "host";
-const STATES_OF_WAITING: [u16; 2] = [409, 410];
+/// Statuses of what has no series: it never had devices, or retention dropped them.
+const NOTHING_THERE: [u16; 2] = [409, 410];
 
 /// An experiment's devices over time; moments are seconds since the claim.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub struct Course {
 pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Result<Series, String>, Problem> {
     let found = match find(state, id, caller).await {
         Ok((_, found)) => found,
-        Err(problem) if STATES_OF_WAITING.contains(&problem.status) => return Ok(Err(problem.detail)),
+        Err(problem) if NOTHING_THERE.contains(&problem.status) => return Ok(Err(problem.detail)),
         Err(problem) => return Err(problem),
     };
     let window = match &found {
@@ -73,7 +74,8 @@ pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result
 }
 
 impl DeviceLines {
-    fn of(series: &DeviceSeries, zero_sec: f64) -> Self {
+    /// Returns a device's lines, whose moments are seconds since `zero_sec`.
+    pub fn of(series: &DeviceSeries, zero_sec: f64) -> Self {
         let course = |of: fn(&SeriesPoint) -> Option<f64>| course(series, zero_sec, of);
         Self {
             name: name(series),

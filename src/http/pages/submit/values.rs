@@ -67,9 +67,7 @@ fn of_field<'a>(takes: &Takes, text: &'a str) -> Option<Result<Body<'a>, String>
 
 /// Reads what is written in one line with commas between.
 fn items(text: &str) -> Result<Value, String> {
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let items = items.map(|item| document(item).map(|body| body.document));
-    items.collect::<Result<Vec<_>, _>>().map(Value::Array)
+    document(&format!("[{text}]")).map(|body| body.document)
 }
 
 fn count(value: &Value) -> usize {

@@ -17,13 +17,15 @@ const ENERGY: &str = "joules_per_output_token";
 const THROUGHPUT: &str = "output_throughput";
 const TIME_PER_TOKEN: &str = "mean_tpot_ms";
 
+/// Shown of notes, and of points without a place.
 const MAX_NOTES: usize = 12;
 /// Of a point's label in a chart; one that is longer has its number alone.
 const MAX_LABEL_CHARS: usize = 26;
 
 /// Points in two metrics, and which of them no other one beats.
 pub struct FrontView {
-    pub chart: Svg,
+    /// `None` where no point has a place.
+    pub chart: Option<Svg>,
     /// The points on the front, in words.
     pub on_front: Vec<String>,
     /// Points behind it whose intervals reach it.
@@ -101,13 +103,14 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
         ),
         false => ("Energy per token against tokens/s", front.x.metric),
     };
-    let points = front.points.iter();
+    let (points, has_points) = (front.points.iter(), !front.points.is_empty());
     let named = |which: fn(&ParetoPoint) -> bool| {
         let found = front.points.iter().filter(|point| which(point));
         found.map(|point| name(point.id, table).1).collect()
     };
     FrontView {
-        chart: scatter(&Scatter {
+        chart: has_points.then(|| {
+            scatter(&Scatter {
             title: title.to_owned(),
             description:
                 "Each point of the sweep with its 95 % intervals; the line joins those that no other one beats in both."
@@ -115,12 +118,14 @@ fn view(front: &ParetoFront, table: &[SweepRow]) -> FrontView {
             x: axis(label, "tokens/s"),
             y: axis(front.y.metric, front.y.unit),
             points: points.map(|point| drawn(point, is_per_user, table)).collect(),
+        })
         }),
         on_front: named(|point| point.on_front),
         reach_front: named(|point| point.reaches_front),
         left_out: front
             .left_out
             .iter()
+            .take(MAX_NOTES)
             .map(|left_out| format!("{}: {}", name(left_out.id, table).1, left_out.reason))
             .collect(),
     }
