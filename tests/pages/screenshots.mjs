@@ -35,7 +35,7 @@ try {
   await take("experiment-dark", OPEN, experiment, { colorScheme: "dark" });
   await take("compare", OPEN, `compare?ids=${first},${second}`);
   await take("sweep", OPEN, `sweeps/${sweep}`);
-  await take("sweep-fronts", OPEN, `sweeps/${sweep}`, { from: "#fronts" });
+  await take("sweep-axis", OPEN, `sweeps/${sweep}`, { from: "#axes" });
   await take("submit", OPEN, `submit?from=${first}`);
   await take("sign-in", GUARDED, "sign-in", { size: { width: 1080, height: 380 } });
 } finally {
