@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open, withPage } from "./browser.mjs";
-import { cancel, inState, submit, synthetic } from "./service.mjs";
+import { cancel, endless, inState, submit, synthetic } from "./service.mjs";
 import { OPEN } from "./tools.mjs";
 
 const ID = /\/experiments\/([0-9a-f-]{36})$/;
@@ -89,7 +89,7 @@ test("an experiment is submitted by the form, followed by events without a reloa
 });
 
 test("what runs now changes by the server's events, without asking for the page again", async () => {
-  const id = await inState(await submit(synthetic({ name: "followed", tokens: 100, cycles: 10 })), "measuring");
+  const id = await inState(await submit(endless({ name: "followed" })), "measuring");
   await withPage(OPEN, {}, async (page) => {
     const asked = [];
     page.on("request", (request) => asked.push(request.resourceType()));
@@ -104,7 +104,7 @@ test("what runs now changes by the server's events, without asking for the page 
 });
 
 test("a running experiment is cancelled by its button on the first view, by keyboard", async () => {
-  const id = await inState(await submit(synthetic({ name: "to be cancelled", tokens: 1000, cycles: 10 })), "measuring");
+  const id = await inState(await submit(endless({ name: "to be cancelled" })), "measuring");
   await withPage(OPEN, {}, async (page) => {
     await open(page, { path: "" });
     page.on("dialog", (dialog) => dialog.accept());
@@ -115,7 +115,7 @@ test("a running experiment is cancelled by its button on the first view, by keyb
 });
 
 test("a copy of an experiment is started by its link and cancelled by its button", async () => {
-  const id = await submit(synthetic({ name: "first of two", tokens: 1000, cycles: 10, labels: { team: "nlp" } }));
+  const id = await submit(endless({ name: "first of two", labels: { team: "nlp" } }));
   await cancel(await inState(id, "measuring"));
   await withPage(OPEN, {}, async (page) => {
     await open(page, { path: `experiments/${id}` });

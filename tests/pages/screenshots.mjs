@@ -8,7 +8,7 @@ import { experiments } from "./views.mjs";
 
 const FOLDER = "docs/pages";
 const MAX_BYTES = 60_000;
-const SIZE = { width: 1080, height: 760 };
+const SIZE = { width: 1080, height: 800 };
 const PHONE = { width: 380, height: 760 };
 
 async function take(name, origin, path, { from, size = SIZE, colorScheme = "light" } = {}) {
@@ -29,13 +29,13 @@ try {
   await take("now", OPEN, "");
   await take("now-phone", OPEN, "", { size: PHONE });
   await take("experiments", OPEN, "experiments");
-  await take("experiment", OPEN, experiment);
+  await take("experiment", OPEN, experiment, { size: { width: 1080, height: 1150 } });
   await take("experiment-power", OPEN, experiment, { from: "#power" });
   await take("experiment-latency", OPEN, experiment, { from: "#latency" });
   await take("experiment-dark", OPEN, experiment, { colorScheme: "dark" });
   await take("compare", OPEN, `compare?ids=${first},${second}`);
   await take("sweep", OPEN, `sweeps/${sweep}`);
-  await take("sweep-fronts", OPEN, `sweeps/${sweep}`, { from: "#fronts" });
+  await take("sweep-axis", OPEN, `sweeps/${sweep}`, { from: "#axes" });
   await take("submit", OPEN, `submit?from=${first}`);
   await take("sign-in", GUARDED, "sign-in", { size: { width: 1080, height: 380 } });
 } finally {

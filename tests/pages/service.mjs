@@ -18,6 +18,11 @@ export function synthetic({ name, tokens = 20, cycles = 2, decodeMs = 20, ...mor
   };
 }
 
+// Measures for longer than any check, and at once.
+export function endless({ name, ...more }) {
+  return synthetic({ name, tokens: 1000, cycles: 100, warmup_iterations: 0, idle_baseline_sec: 0, ...more });
+}
+
 async function answered(path, options = {}) {
   const response = await fetch(new URL(path, OPEN), options);
   const text = await response.text();

@@ -1,6 +1,6 @@
 // Every view that there is, each with what it shows when nothing changes any more. A new view gets a line here and with
 // it every rule of rules.mjs, reach.mjs and whole.mjs.
-import { inState, submit, submitSweep, sweepFinished, synthetic } from "./service.mjs";
+import { endless, inState, submit, submitSweep, sweepFinished, synthetic } from "./service.mjs";
 
 // What has FLOPs, prefill and decode of its own, unlike the synthetic engine: a real model on the CPU.
 const REAL = {
@@ -28,8 +28,7 @@ async function prepare() {
   for (const id of [real, first, second]) await inState(id, "completed");
   await inState(failed, "failed");
   await sweepFinished(sweep);
-  // For longer than the checks.
-  const running = await inState(await submit(synthetic({ name: "running", tokens: 1000, cycles: 100 })), "measuring");
+  const running = await inState(await submit(endless({ name: "running" })), "measuring");
   const waiting = await submit(synthetic({ name: "waiting", labels: { team: "vision" } }));
   return { real, first, second, failed, sweep, running, waiting };
 }
@@ -43,7 +42,7 @@ export function experiments() {
 // Each with a name, its path, whether its figures move by themselves, and its status where that is not 200.
 export async function views() {
   const { real, first, second, failed, sweep, running, waiting } = await experiments();
-  const all = [
+  return [
     { name: "Now", path: "", moves: true },
     { name: "Experiments", path: "experiments" },
     { name: "Experiments, filtered", path: "experiments?state=completed&label=team%3Dnlp" },
@@ -62,6 +61,4 @@ export async function views() {
     { name: "Sign in, without keys", path: "sign-in" },
     { name: "A parameter that is not valid", path: "experiments?state=asleep", status: 400 },
   ];
-  const only = process.env.ONLY?.split(";");
-  return only ? all.filter(({ name }) => only.includes(name)) : all;
 }
