@@ -101,12 +101,13 @@ start "format" cargo fmt --all --check
 # One profile and one set of features throughout, so that the engine is compiled once.
 step "build" cargo build --release --locked --workspace --all-targets
 wait_all
+start "documents" "$PYTHON_TOOLS/python" -B tests/documents/check.py "${CARGO_TARGET_DIR:-target}/release"
 start "openapi lint" bash tests/openapi_lint.sh
 start "generated clients" bash tests/clients.sh
 start "dashboard" python3 -B tests/dashboard/check.py "${CARGO_TARGET_DIR:-target}/release"
 # These compare readings with the truth to a percent: they get the machine to themselves, one after the other, since a
 # meter whose thread waits for a CPU measures the load of the tests beside it.
-quiet=(servers::llama:: nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)
+quiet=(servers::llama:: power_curves:: sweeps::a_search_finds nvml:: hanging_driver:: implausible:: recovered_gpu:: overlapping:: rapl:: honesty:: peers:: true_energy:: meter_command:: baselines:: timeseries:: disturbances::)
 skips=()
 for module in "${quiet[@]}"; do skips+=(--skip "$module"); done
 # The others wait more than they compute, so that the lints compile meanwhile.

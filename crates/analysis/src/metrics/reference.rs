@@ -1,4 +1,4 @@
-//! The documentation's text about metrics, made from the table: `docs/metrics.md`, and the part of `README.md` between two
+//! The documentation's text about metrics, made from the table: `docs/metrics.md`, and the part of `docs/quickstart.md` between two
 //! marks.
 
 use std::fmt::Write as _;
@@ -100,8 +100,8 @@ fn the_page_of_metrics_is_made_from_the_table() {
 }
 
 #[test]
-fn the_readmes_part_on_metrics_is_made_from_the_table() {
-    is_current("README.md", |there| {
+fn the_quickstart_s_part_on_metrics_is_made_from_the_table() {
+    is_current("docs/quickstart.md", |there| {
         let (before, rest) = there.split_once(BEGIN).expect("the mark of its beginning");
         let (_, after) = rest.split_once(END).expect("the mark of its end");
         format!("{before}{}{after}", headlines())
