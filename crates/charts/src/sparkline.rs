@@ -53,7 +53,13 @@ pub fn sparkline(sparkline: &Sparkline) -> Svg {
     let across = |x: f64| LEFT + (RIGHT - LEFT) * ((x - from) / (to - from)).clamp(0.0, 1.0);
     // From zero: a line that only ever shows its own range would make noise of any size look alike.
     let (ground, top) = (low.min(0.0), high.max(0.0));
-    let share = |y: f64| if top > ground { (y - ground) / (top - ground) } else { 0.5 };
+    let share = |y: f64| {
+        if top > ground {
+            (y - ground) / (top - ground)
+        } else {
+            0.5
+        }
+    };
     let at = |(x, y): (f64, f64)| (across(x), BOTTOM - (BOTTOM - TOP) * share(y));
     let mut canvas = Canvas::default();
     let thinned = thinning::thinned(&points, (RIGHT - LEFT) as usize);

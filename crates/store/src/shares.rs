@@ -126,11 +126,14 @@ impl Shares {
 }
 
 impl Share {
-    /// Takes as many of what all have together.
+    /// Takes as many of what all have together; nothing more where it has them already.
     ///
     /// # Errors
     /// [`NoneLeft::OfAll`] when others hold too many.
     pub fn enter(&mut self) -> Result<(), NoneLeft> {
+        if self.of_all.is_some() {
+            return Ok(());
+        }
         let weight = u32::try_from(self.own.num_permits()).unwrap_or(u32::MAX);
         let of_all = self.of.0.all.clone().try_acquire_many_owned(weight);
         self.of_all = Some(of_all.map_err(|_| NoneLeft::OfAll(self.of.0.count))?);
@@ -201,6 +204,15 @@ mod tests {
         drop(other);
         heavy.resize(100).unwrap();
         assert!(shares.try_take("ada").is_err());
+    }
+
+    #[test]
+    fn who_has_entered_may_enter_again_also_where_all_is_taken() {
+        let shares = Shares::new(4, 100);
+        let mut whole = shares.try_hold("ada", 4).unwrap();
+        whole.enter().unwrap();
+        whole.enter().unwrap();
+        assert_eq!(shares.taken(), 4);
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
 // Follows what changes on a page that is whole without it: progress by the server's events, and parts that are asked for
-// anew. Also zooms charts over time, and copies what is to be copied.
+// anew. Also zooms timelines, saves charts, and copies what is to be copied.
 "use strict";
 (() => {
   const parts = () => [...document.querySelectorAll("[data-refresh]")];
@@ -16,7 +16,9 @@
       for (const part of parts().filter(wanted)) {
         const next = fresh.getElementById(part.id);
         // Whoever is about to press a button there keeps it.
-        if (next && !part.contains(document.activeElement)) part.replaceWith(next);
+        if (!next || part.contains(document.activeElement)) continue;
+        part.replaceWith(next);
+        equip(next);
       }
     } catch {
       // The server is away; the next turn asks again.
@@ -68,4 +70,79 @@
     const question = event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
+
+  // Every chart can be saved by itself, with the styles of its classes in it.
+  const styles = () =>
+    [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText).filter((text) => text.includes("jm-"));
+  function save(chart) {
+    const alone = chart.cloneNode(true);
+    const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
+    style.textContent = styles().join("\n");
+    alone.prepend(style);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(alone)], { type: "image/svg+xml" }));
+    link.download = `${chart.querySelector("title").textContent}.svg`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  // A timeline shows a part of its time: chosen with the pointer, or by buttons that a keyboard reaches.
+  function zoomable(chart, tools) {
+    const [from, to] = [Number(chart.dataset.fromSec), Number(chart.dataset.toSec)];
+    const [left, right] = [Number(chart.dataset.left), Number(chart.dataset.right)];
+    const plots = [...chart.querySelectorAll("svg")].map((plot) => [plot, plot.viewBox.baseVal.width, plot.viewBox.baseVal.height]);
+    const said = tools.appendChild(document.createElement("span"));
+    said.setAttribute("role", "status");
+    let shown = [0, 1];
+    function see(begin, end) {
+      const length = Math.min(1, Math.max(end - begin, 1e-4));
+      const first = Math.min(Math.max(begin, 0), 1 - length);
+      shown = [first, first + length];
+      for (const [plot, width, height] of plots) plot.setAttribute("viewBox", `${width * first} 0 ${width * length} ${height}`);
+      chart.classList.toggle("jm-zoomed", length < 1);
+      const at = (share) => `${three(from + share * (to - from))} s`;
+      said.textContent = length < 1 ? `${at(shown[0])} to ${at(shown[1])}` : "";
+    }
+    const around = (factor, shift) => () => {
+      const [middle, half] = [(shown[0] + shown[1]) / 2, (shown[1] - shown[0]) / 2];
+      see(middle + shift * half - half * factor, middle + shift * half + half * factor);
+    };
+    button(tools, "Zoom in", around(0.5, 0));
+    button(tools, "Zoom out", around(2, 0));
+    button(tools, "Earlier", around(1, -1));
+    button(tools, "Later", around(1, 1));
+    button(tools, "Whole", () => see(0, 1));
+    const share = (event) => {
+      const box = chart.getBoundingClientRect();
+      const inside = (((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width - left) / (right - left);
+      return shown[0] + Math.min(Math.max(inside, 0), 1) * (shown[1] - shown[0]);
+    };
+    let begun = null;
+    chart.addEventListener("pointerdown", (event) => (begun = event.pointerType === "mouse" ? share(event) : null));
+    chart.addEventListener("pointerup", (event) => {
+      const [one, other] = [begun, share(event)];
+      begun = null;
+      if (one != null && Math.abs(one - other) > 0.01 * (shown[1] - shown[0])) see(Math.min(one, other), Math.max(one, other));
+    });
+    chart.addEventListener("dblclick", () => see(0, 1));
+  }
+  function button(tools, words, act) {
+    const made = document.createElement("button");
+    Object.assign(made, { type: "button", className: "quiet", textContent: words });
+    made.addEventListener("click", act);
+    tools.append(made);
+  }
+  function equip(within) {
+    for (const chart of within.querySelectorAll("figure.chart > svg")) giveTools(chart);
+  }
+  function giveTools(chart) {
+    const tools = document.createElement("div");
+    tools.className = "tools";
+    tools.setAttribute("role", "group");
+    tools.setAttribute("aria-label", chart.querySelector("title").textContent);
+    chart.after(tools);
+    if (chart.dataset.chart === "timeline") zoomable(chart, tools);
+    button(tools, "Save as SVG", () => save(chart));
+  }
+  equip(document);
 })();

@@ -18,7 +18,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
-use subtle::ConstantTimeEq as _;
 
 use self::fields::{FieldView, Group, Input, groups};
 use self::found::Found;
@@ -111,7 +110,6 @@ pub async fn submitted(
     WholeBody(bytes): WholeBody,
 ) -> Result<Response, Problem> {
     let typed = Typed::read(&headers, &bytes)?;
-    check(&shown_in, &typed)?;
     let read = values::read(&typed, &DESCRIBED);
     let document = read.document();
     let problems = read.problems(&document);
@@ -154,15 +152,6 @@ pub async fn submitted(
         response.headers_mut().insert(header::RETRY_AFTER, sec.into());
     }
     Ok(response)
-}
-
-/// Checks that a form is of the session that it came with; whoever has none has no token.
-fn check(shown_in: &Page, typed: &Typed) -> Result<(), Problem> {
-    let own = shown_in.csrf.as_deref();
-    match own.is_none_or(|own| own.as_bytes().ct_eq(typed.text("csrf").as_bytes()).into()) {
-        true => Ok(()),
-        false => Err(Problem::cross_site()),
-    }
 }
 
 /// Leads to an experiment by a way that holds below any prefix.
