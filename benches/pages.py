@@ -4,8 +4,8 @@
     python3 benches/pages.py                     # half a minute, on the mock NVML
     python3 benches/pages.py --experiments 100000
 
-An experiment of the synthetic engine on 8 mock GPUs is run, and copied with its report and two labels; the samples of the
-one that is looked at are put in the place of its own, in the form of release 0.1, which is read more slowly than today's."""
+An experiment of the synthetic engine on 8 mock GPUs is run, and copied with its report and two labels; an hour of samples is
+put in the place of its own, in blocks as the store writes them (crates/store/src/raw)."""
 
 import argparse
 import http.client
@@ -21,11 +21,13 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+import zlib
 
 GPUS = 8
 HOUR_SEC = 3600
 INTERVAL_MS = 100
 ROUNDS = 20
+POINTS_A_BLOCK = 4096
 EXPERIMENT = {
     "config_name": "8 GPUs", "model_name": "synthetic:prefill_ms=20,decode_ms=5", "device": "cpu", "gpus": list(range(GPUS)),
     "prompts": {"dataset": "short-32", "count": 8}, "max_output_tokens": 32, "num_cycles": 5, "idle_baseline_sec": 1,
@@ -53,6 +55,7 @@ def main():
         database.commit()
         database.close()
         server.start()
+        server.check_hour(id)
         samples = GPUS * HOUR_SEC * 1000 // INTERVAL_MS
         print(f"{options.experiments} experiments, and one with {samples} samples of {GPUS} GPUs over an hour")
         print(f"first byte over {ROUNDS} requests, one after the other, and size")
@@ -112,6 +115,15 @@ class Server:
             time.sleep(0.2)
 
 
+    def check_hour(self, id):
+        """Fails where the server reads other samples than were put there."""
+        with urllib.request.urlopen(f"{self.url}/v1/experiments/{id}/timeseries?resolution_ms=60000") as answer:
+            items = [item for item in json.load(answer)["items"] if item["gpu"] is not None]
+        assert len(items) == GPUS, items
+        for item in items:
+            assert len(item["points"]) > 50 and 300 < item["points"][1]["power_w"] < 350, item["points"][:3]
+
+
 def copy(database, template, count):
     """Stores copies of an experiment with its report, ten models and two labels, in the order of their age."""
     given = {"first": FIRST_MS, "count": count - 1, "template": template}
@@ -140,33 +152,73 @@ def lengthen(database, id):
     chance = random.Random(1)
     (start_sec,) = database.execute("SELECT start_monotonic_sec FROM timeseries WHERE experiment_id = ?", [id]).fetchone()
     database.execute("UPDATE timeseries SET end_monotonic_sec = ? WHERE experiment_id = ?", [start_sec + HOUR_SEC, id])
-    database.execute("DELETE FROM raw_blocks WHERE experiment_id = ? AND stream LIKE 'device/%'", [id])
     positions = database.execute("SELECT position, series FROM device_series WHERE experiment_id = ?", [id]).fetchall()
-    for position, series in positions:
-        described = json.loads(series)
-        if described.get("gpu") is None:
+    for position, described in positions:
+        if json.loads(described).get("gpu") is None:
             continue
-        series = json.dumps(columns_of({key: described.get(key) for key in ("gpu", "gpu_uuid", "zone", "zone_path")}, start_sec, chance))
-        database.execute("UPDATE device_series SET series = ? WHERE experiment_id = ? AND position = ?", [series, id, position])
+        stream = f"device/{position}"
+        database.execute("DELETE FROM raw_blocks WHERE experiment_id = ? AND stream = ?", [id, stream])
+        columns = hour(start_sec, chance)
+        for number, begin in enumerate(range(0, len(columns[0]), POINTS_A_BLOCK)):
+            points = [column[begin : begin + POINTS_A_BLOCK] for column in columns]
+            row = [id, stream, number, len(points[0]), block(points)]
+            database.execute("INSERT INTO raw_blocks (experiment_id, stream, block, points, columns) VALUES (?, ?, ?, ?, ?)", row)
 
 
-def columns_of(description, start_sec, chance):
-    """Returns a GPU's hour: power moves by watts, load and clocks at 5 Hz, temperature at 1 Hz."""
+def hour(start_sec, chance):
+    """Returns a GPU's columns: power moves by watts, load and clocks at 5 Hz, temperature at 1 Hz, throttling at times."""
     count = HOUR_SEC * 1000 // INTERVAL_MS
-    moments = [int(start_sec * 1e6)] + [INTERVAL_MS * 1000 + chance.randrange(-100, 100) for _ in range(count - 1)]
-    runs = lambda of, every: [[of(), every] for _ in range(count // every)]
-    return {
-        **description,
-        "at_us": moments,
-        "power_mw": [250_000 + chance.randrange(150_000) for _ in range(count)],
-        "utilisation_millipercent": runs(lambda: 1000 * chance.randrange(60, 101), 2),
-        "temperature_millidegrees": runs(lambda: 1000 * chance.randrange(60, 64), 10),
-        "sm_clock_mhz": runs(lambda: 1410 - 15 * chance.randrange(20), 2),
-        "memory_clock_mhz": [[1593, count]],
-        "memory_used_bytes": [[40_000_000_000, count]],
-        "power_limit_mw": [[400_000, count]],
-        "throttle_reasons": runs(lambda: chance.choice([[], ["sw_power_cap"]]), 600),
-    }
+
+    def held(of, every):
+        return [value for value in (of() for _ in range(count // every)) for _ in range(every)]
+
+    return [
+        [int(start_sec * 1e6) + number * INTERVAL_MS * 1000 + chance.randrange(200) for number in range(count)],
+        [250_000 + chance.randrange(150_000) for _ in range(count)],
+        held(lambda: 1000 * chance.randrange(60, 101), 2),
+        held(lambda: 1000 * chance.randrange(60, 64), 10),
+        held(lambda: 1410 - 15 * chance.randrange(20), 2),
+        [1593] * count,
+        [40_000_000_000] * count,
+        [400_000] * count,
+        held(lambda: chance.choice(["", "sw_power_cap"]), 600),
+    ]
+
+
+def block(columns):
+    """Returns columns as one block: moments, then quantities all of which are known, then reasons for throttling."""
+    moments, *quantities, reasons = columns
+    written = bytearray(numbers(moments, is_ticking=True))
+    for quantity in quantities:
+        # No unknown ones, then all.
+        written += unsigned(2) + unsigned(0) + unsigned(2 * len(quantity)) + numbers(quantity)
+    different = sorted(set(reasons))
+    written += unsigned(len(different))
+    for text in different:
+        written += unsigned(len(text)) + text.encode()
+    written += numbers([different.index(text) for text in reasons])
+    deflate = zlib.compressobj(9, wbits=-15)
+    return b"\x01" + deflate.compress(bytes(written)) + deflate.flush()
+
+
+def numbers(values, is_ticking=False):
+    """Returns how many there are, then for each how far it is from the one before, or from what the last step foretells."""
+    written, last, step = bytearray(unsigned(len(values))), 0, 0
+    for value in values:
+        miss = value - last - (step if is_ticking else 0)
+        written += unsigned(2 * miss if miss >= 0 else -2 * miss - 1)
+        last, step = value, value - last
+    return written
+
+
+def unsigned(value):
+    """Returns a number in base 128."""
+    written = bytearray()
+    while value >= 0x80:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return written
 
 
 def measure(address, path):

@@ -64,9 +64,9 @@ export async function inState(id, state) {
 }
 
 async function until(what, isSo, value) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   while (!(await isSo())) {
-    assert.ok(Date.now() < end, `waited 60 s for ${what}`);
+    assert.ok(Date.now() < end, `waited 120 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return value;

@@ -113,32 +113,45 @@ fn course(series: &DeviceSeries, zero_sec: f64, of: fn(&SeriesPoint) -> Option<f
 fn marks(series: &DeviceSeries, zero_sec: f64) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     let mut since = zero_sec;
+    // Hours of samples have few changes: a label is written for each of those alone.
+    let (mut label, mut reasons_before): (String, &[String]) = (String::new(), &[]);
     for point in &series.points {
-        let reasons: Vec<&str> = point.throttle_reasons.iter().map(String::as_str).collect();
-        let slowing: Vec<&str> = reasons
-            .into_iter()
-            .filter(|reason| HEAT_OR_POWER.contains(reason))
-            .collect();
         let (from_sec, to_sec) = (since - zero_sec, point.at_monotonic_sec - zero_sec);
         since = point.at_monotonic_sec;
-        if slowing.is_empty() {
+        if !point.throttle_reasons.iter().any(|reason| is_slowing(reason)) {
             continue;
         }
-        let label = format!(
-            "{}: clocks lowered ({})",
-            name(series),
-            slowing.join(", ").replace('_', " ")
-        );
+        if reasons_before != point.throttle_reasons {
+            label = label_of(series, &point.throttle_reasons);
+            reasons_before = &point.throttle_reasons;
+        }
         match marks.last_mut() {
             Some(last) if last.label == label && last.to_sec >= from_sec => last.to_sec = to_sec,
             _ => marks.push(Mark {
                 from_sec,
                 to_sec,
-                label,
+                label: label.clone(),
             }),
         }
     }
     marks
+}
+
+fn is_slowing(reason: &str) -> bool {
+    HEAT_OR_POWER.contains(&reason)
+}
+
+fn label_of(series: &DeviceSeries, reasons: &[String]) -> String {
+    let slowing: Vec<&str> = reasons
+        .iter()
+        .map(String::as_str)
+        .filter(|reason| is_slowing(reason))
+        .collect();
+    format!(
+        "{}: clocks lowered ({})",
+        name(series),
+        slowing.join(", ").replace('_', " ")
+    )
 }
 
 #[cfg(test)]
