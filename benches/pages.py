@@ -47,27 +47,34 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(folder, options.programs)
-        id = server.complete(EXPERIMENT)
-        server.stop()
-        database = sqlite3.connect(server.database)
-        copy(database, id, options.experiments)
-        lengthen(database, id)
-        database.commit()
-        database.close()
-        server.start()
-        server.check_hour(id)
-        samples = GPUS * HOUR_SEC * 1000 // INTERVAL_MS
-        print(f"{options.experiments} experiments, and one with {samples} samples of {GPUS} GPUs over an hour")
-        print(f"first byte over {ROUNDS} requests, one after the other, and size")
-        for name, path in [
-            ("/", ""),
-            ("/experiments", "experiments"),
-            ("/experiments, of a label", "experiments?label=team%3Dt3&sort=finished_at"),
-            ("/experiments/{id}, an hour of 8 GPUs", f"experiments/{id}"),
-            ("its report.html", f"v1/experiments/{id}/report.html"),
-        ]:
-            print(f"  {name:<37} {measure(server.address, path)}")
-        server.stop()
+        try:
+            look(server, options.experiments)
+        finally:
+            server.stop()
+
+
+def look(server, count):
+    """Fills the server's database and prints what its views take."""
+    id = server.complete(EXPERIMENT)
+    server.stop()
+    database = sqlite3.connect(server.database)
+    copy(database, id, count)
+    lengthen(database, id)
+    database.commit()
+    database.close()
+    server.start()
+    server.check_hour(id)
+    samples = GPUS * HOUR_SEC * 1000 // INTERVAL_MS
+    print(f"{count} experiments, and one with {samples} samples of {GPUS} GPUs over an hour")
+    print(f"first byte over {ROUNDS} requests, one after the other, and size")
+    for name, path in [
+        ("/", ""),
+        ("/experiments", "experiments"),
+        ("/experiments, of a label", "experiments?label=team%3Dt3&sort=finished_at"),
+        ("/experiments/{id}, an hour of 8 GPUs", f"experiments/{id}"),
+        ("its report.html", f"v1/experiments/{id}/report.html"),
+    ]:
+        print(f"  {name:<37} {measure(server.address, path)}")
 
 
 class Server:
