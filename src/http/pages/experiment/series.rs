@@ -1,16 +1,19 @@
 //! Reads of an experiment's devices over time what is drawn: lines with no more points than a drawing has columns for, and
-//! when clocks were lowered. One device is in memory whole at a time.
+//! when clocks were lowered. Few devices are in memory whole at a time.
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, stream};
 use joulemark_charts::{Mark, thin};
 
 use crate::http::access::Caller;
-use crate::http::experiments::timeseries::{Found, devices, find};
+use crate::http::experiments::timeseries::{Found, find};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
+use joulemark_store::{Store, StoreError};
 
+/// How many devices are in memory whole.
+const AT_ONCE: usize = 4;
 /// More columns than a chart is wide.
 const COLUMNS: usize = 800;
 /// Reasons for which a board lowers its clocks that are neither a setting nor idleness.
@@ -65,12 +68,37 @@ pub async fn read(state: &AppState, id: ExperimentId, caller: &Caller) -> Result
         Found::Live(live) => live.window,
         Found::Kept(kept) => kept.window,
     };
-    let mut lines = Vec::new();
-    let mut items = Box::pin(devices(state.resources.store.clone(), id, found));
-    while let Some(series) = items.try_next().await? {
-        lines.push(DeviceLines::of(&series, window.start_monotonic_sec));
-    }
+    let zero_sec = window.start_monotonic_sec;
+    let lines = match found {
+        Found::Live(live) => live
+            .devices
+            .iter()
+            .map(|series| DeviceLines::of(series, zero_sec))
+            .collect(),
+        Found::Kept(kept) => kept_lines(&state.resources.store, id, kept.devices, zero_sec).await?,
+    };
     Ok(Ok(Series { window, lines }))
+}
+
+/// Reads and thins several devices at a time: hours of samples take each a while.
+async fn kept_lines(store: &Store, id: ExperimentId, devices: i64, zero_sec: f64) -> Result<Vec<DeviceLines>, Problem> {
+    let line = |position| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let series = store.device_series(id, position).await?;
+            Ok::<_, StoreError>(series.map(|series| DeviceLines::of(&series, zero_sec)))
+        })
+    };
+    let mut lines = Vec::new();
+    let mut items = stream::iter((0..devices).map(line)).buffered(AT_ONCE);
+    while let Some(joined) = items.next().await {
+        let read = joined.map_err(|error| {
+            tracing::error!(%error, "a device's series cannot be read");
+            Problem::internal()
+        })?;
+        lines.extend(read?);
+    }
+    Ok(lines)
 }
 
 impl DeviceLines {
