@@ -62,8 +62,10 @@ pub(crate) fn measured(value: f64, interval: Option<(f64, f64)>) -> String {
     match interval.map(|(low, high)| (high - low) / 2.0) {
         Some(half) if half > 0.0 && value != 0.0 => {
             let (factor, suffix) = prefix(value.abs());
-            let digits = (1.0 - (half / factor).log10().floor()).clamp(0.0, 9.0) as usize;
-            fixed(value / factor, digits) + &suffix
+            let digits = (1.0 - (half / factor).log10().floor()).min(9.0);
+            // Before the point too, what the interval leaves open is no digit.
+            let step = 10.0_f64.powf(-digits.min(0.0));
+            fixed((value / factor / step).round() * step, digits.max(0.0) as usize) + &suffix
         }
         _ => brief(value),
     }

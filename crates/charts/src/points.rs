@@ -150,6 +150,5 @@ fn said(point: &Point, labels: (&AxisLabel, &AxisLabel)) -> String {
         value(labels.0, point.x, point.x_interval),
         value(labels.1, point.y, point.y_interval),
     );
-    let front = if point.on_front { ", on the front" } else { "" };
-    format!("{}: {x}, {y}{front}", point.label)
+    format!("{}: {x}, {y}", point.label)
 }

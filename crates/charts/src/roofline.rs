@@ -89,14 +89,13 @@ pub fn roofline(roofline: &Roofline) -> Svg {
         draw_roof(&mut canvas, roof, (&x, &y), &mut labels);
     }
     for (index, point) in points.iter().enumerate() {
-        let share = roof.map(|roof| point.flops_per_sec / roof.limit(point.flops_per_byte) * 100.0);
-        let share = share.map_or_else(String::new, |share| format!("{} % of the limit", number::brief(share)));
-        let reached = [
+        // Its share of the roof is left to who knows whether one phase or a mixture of them is drawn.
+        let said = format!(
+            "{}: {}, {} FLOP/B",
+            point.label,
             flops(point.flops_per_sec),
-            format!("{} FLOP/B", number::brief(point.flops_per_byte)),
-            share,
-        ];
-        let said = format!("{}: {}", point.label, reached.join(", ").trim_end_matches(", "));
+            number::brief(point.flops_per_byte)
+        );
         let tag = canvas
             .tag("circle")
             .set("class", &format!("jm-point {}", legend::series(index)));

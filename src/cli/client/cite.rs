@@ -26,7 +26,11 @@ pub fn run(arguments: &CiteArguments) -> ExitCode {
     session::run(&arguments.server, None, false, async |session| {
         let results = session.server.results(arguments.id).await?.value;
         let manifest = session.server.manifest(arguments.id).await?.value;
-        session.print(&format!("{}\n\n{}", paragraph(&results, &manifest), entries(&manifest)))?;
+        session.print(&format!(
+            "{}\n\n{}",
+            paragraph(&results, &manifest),
+            entries(&results, &manifest)
+        ))?;
         Ok(Ending::Done)
     })
 }
@@ -88,13 +92,21 @@ fn setting(results: &Value, manifest: &Value) -> String {
 
 fn work(results: &Value) -> String {
     let (inference, experiment) = (&results["inference"], &results["experiment"]);
+    let ranks = match experiment["num_processes"].as_u64() {
+        Some(1) | None => String::new(),
+        Some(ranks) => format!(" in {ranks} processes"),
+    };
     let batch = match experiment["batch_size"].as_u64() {
         Some(1) | None => String::new(),
-        Some(size) => format!(", {size} at once"),
+        Some(size) => format!(" of up to {size} at once in each process"),
     };
+    let warm_ups = items(&results["warm_ups"])
+        .filter_map(|of| of["iterations"].as_u64())
+        .max();
+    let warm_ups = warm_ups.or(experiment["warmup_iterations"].as_u64()).unwrap_or(0);
     format!(
-        "After {} warm-up iterations, {} measured cycles answered {} requests{batch} with {} input and {} output tokens in {} s.",
-        experiment["warmup_iterations"],
+        "After {warm_ups} warm-up iterations, {} measured cycles answered {} requests{batch}{ranks} with {} input and {} output \
+         tokens in {} s.",
         items(&results["cycles"]).count(),
         inference["answered_requests"],
         inference["input_tokens"],
@@ -105,8 +117,12 @@ fn work(results: &Value) -> String {
 
 fn sources(results: &Value) -> String {
     let mut told = Vec::new();
-    for source in items(&results["energy"]["sources"]) {
-        let method = text(&source["method"]).replace('_', " ");
+    for source in known_sources(results) {
+        let method = match source["method"].as_str() {
+            Some("estimate") => "estimated from nameplate power",
+            Some("power_integration") => "polled power, integrated",
+            _ => "an energy counter",
+        };
         let one = format!(
             "{} by {} ({method}, confidence {})",
             text(&source["domain"]),
@@ -119,8 +135,13 @@ fn sources(results: &Value) -> String {
     }
     match told.as_slice() {
         [] => "Energy was not measured.".to_owned(),
-        told => format!("Energy was read of {}.", told.join(", ")),
+        told => format!("Energy is that of {}.", told.join(", ")),
     }
+}
+
+/// Returns the sources that told an energy.
+fn known_sources(results: &Value) -> impl Iterator<Item = &Value> {
+    items(&results["energy"]["sources"]).filter(|source| source["energy_j"].is_number())
 }
 
 fn figures(results: &Value) -> String {
@@ -128,8 +149,14 @@ fn figures(results: &Value) -> String {
     let half = energy["total_energy_uncertainty_j"].as_f64();
     let total = energy["total_energy_j"].as_f64();
     let interval = total.zip(half).map(|(total, half)| (total - half, total + half));
+    let is_estimate = known_sources(results).any(|source| source["method"] == "estimate");
+    let what = match (interval.is_some(), is_estimate) {
+        (false, _) => "",
+        (true, false) => " (the meter's half-width, 95 %)",
+        (true, true) => " (a believed bound, since a part is estimated)",
+    };
     let mut told = vec![format!(
-        "the total energy was {} J",
+        "the total energy was {} J{what}",
         number(&energy["total_energy_j"], interval)
     )];
     for (group, name, unit) in [
@@ -140,13 +167,14 @@ fn figures(results: &Value) -> String {
         let statistic = &results["statistics"][name];
         let bound = |own: &str, combined: &str| statistic[combined].as_f64().or(statistic[own].as_f64());
         let interval = bound("ci_low", "combined_low").zip(bound("ci_high", "combined_high"));
-        told.push(format!("{} {unit}", number(&results[group][name], interval)));
+        let what = match (interval.is_some(), statistic["combined_low"].is_number()) {
+            (false, _) => String::new(),
+            (true, false) => format!(" (95 % over {} cycles)", statistic["n"]),
+            (true, true) => format!(" (95 % over {} cycles, and the meter's error)", statistic["n"]),
+        };
+        told.push(format!("{} {unit}{what}", number(&results[group][name], interval)));
     }
-    let cycles = items(&results["cycles"]).count();
-    format!(
-        "Over all cycles {} (± and ranges: 95 %, over {cycles} cycles and the meter's own error).",
-        told.join(", ")
-    )
+    format!("Over all cycles {}.", told.join(", "))
 }
 
 fn doubts(results: &Value) -> String {
@@ -161,11 +189,12 @@ fn doubts(results: &Value) -> String {
 }
 
 /// Returns two BibTeX entries: the program, and the result.
-fn entries(manifest: &Value) -> String {
+fn entries(results: &Value, manifest: &Value) -> String {
     let id = text(&manifest["id"]);
-    let key = id.get(..8).unwrap_or(id);
+    // All of it: what is submitted within a minute begins alike.
+    let key = id;
     let year = text(&manifest["finished_at"]).get(..4).unwrap_or("n.d.");
-    let version = env!("CARGO_PKG_VERSION");
+    let version = text(&results["machine"]["joulemark_version"]);
     format!(
         "@software{{joulemark,\n  title = {{joulemark}},\n  author = {{{{The joulemark authors}}}},\n  version = {{{version}}},\n  \
          year = {{{year}}}\n}}\n\n@misc{{joulemark-{key},\n  title = {{Measurement {id}}},\n  author = {{{{The authors of this paper}}}},\n  \
@@ -207,9 +236,9 @@ mod tests {
             "inference": {"answered_requests": 24, "input_tokens": 477, "output_tokens": 384, "inference_time_sec": 23.46,
                 "output_throughput": 16.37, "mean_ttft_ms": 938.4},
             "energy": {"total_energy_j": 149.9, "total_energy_uncertainty_j": 117.0, "sources": [{"domain": "package",
-                "source": "tdp_estimate", "method": "estimate", "confidence": "low"}]},
+                "source": "tdp_estimate", "method": "estimate", "confidence": "low", "energy_j": 149.9}]},
             "efficiency": {"joules_per_output_token": null},
-            "statistics": {"output_throughput": {"ci_low": 15.9, "ci_high": 16.84}},
+            "statistics": {"output_throughput": {"n": 3, "ci_low": 15.9, "ci_high": 16.84}},
             "validation": {"warnings": [{"code": "energy_estimated"}]},
         });
         let manifest = json!({"id": "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11", "finished_at": "2026-01-31T12:00:00Z",
@@ -219,18 +248,19 @@ mod tests {
             "a.gguf (SHA-256 0011223344556677…)",
             "joulemark 0.1.0, run by mistral 0.1.0 (mistral.rs 0.8.1) on AMD EPYC (2 logical CPUs; Linux 6.1)",
             "3 measured cycles answered 24 requests with 477 input",
-            "package by tdp_estimate (estimate, confidence low)",
-            "150 ± 120 J",
-            "16.37 ± 0.47 tokens/s",
+            "package by tdp_estimate (estimated from nameplate power, confidence low)",
+            "150 ± 120 J (a believed bound",
+            "16.37 ± 0.47 tokens/s (95 % over 3 cycles)",
             "unknown J per output token",
             "warnings: energy_estimated",
             "2026-01-31",
         ] {
             assert!(told.contains(part), "{part} in {told}");
         }
-        let entries = entries(&manifest);
+        let entries = entries(&results, &manifest);
         assert!(
-            entries.contains("@misc{joulemark-01938c5e,") && entries.contains("year = {2026}"),
+            entries.contains("@misc{joulemark-01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11,")
+                && entries.contains("year = {2026}"),
             "{entries}"
         );
     }

@@ -38,8 +38,8 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
             };
             parts.extensions.insert(origin);
             let watch = caller.as_ref().and_then(|caller| Watch::new(&state, caller));
-            if let Some(caller) = caller {
-                parts.extensions.insert(caller);
+            if let Some(caller) = &caller {
+                parts.extensions.insert(caller.clone());
             }
             let answering = next.run(Request::from_parts(parts, body));
             let mut response = match watch {
@@ -51,6 +51,10 @@ pub async fn authenticate(AxumState(state): AxumState<AppState>, request: Reques
                 },
             };
             response.extensions_mut().insert(who);
+            // A page that tells of a refusal is the caller's as well.
+            if let Some(caller) = caller {
+                response.extensions_mut().insert(caller);
+            }
             response
         }
         Err(problem) => refusal(problem, &parts),

@@ -1,5 +1,5 @@
 //! The cookie that a browser has its session in: one name for each way in which the service is reached, so that what was
-//! set by plain HTTP, or by a neighbour below another path, is never taken for it.
+//! set by plain HTTP is never taken for it. One that another page of the host set beside it leads to a refusal.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use jiff::SignedDuration;
@@ -40,8 +40,9 @@ impl SessionCookie {
     /// 400 where the cookie is there twice: one is of another page that set it, and which cannot be told.
     pub fn read(&self, headers: &HeaderMap) -> Result<Option<Brought>, Problem> {
         let lines = headers.get_all(header::COOKIE).iter();
-        let texts = lines.map(|line| line.to_str().unwrap_or_default());
-        let pairs = texts.flat_map(|text| text.split(';')).map(str::trim);
+        // Another program's cookie on the same host may hold any bytes.
+        let texts: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        let pairs = texts.iter().flat_map(|text| text.split(';')).map(str::trim);
         let mut values = pairs.filter_map(|pair| pair.strip_prefix(self.name)?.strip_prefix('='));
         match (values.next(), values.next()) {
             (None, _) => Ok(None),

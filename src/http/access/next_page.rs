@@ -9,6 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::scope::{SIGN_IN, SIGN_OUT, is_page};
 
 const MAX_BYTES: usize = 2000;
+/// The page of the one form that takes a while to fill in.
+const FORM: &str = "/submit";
 
 /// A page of this service with its query, seen from the service's root and without a slash at the beginning, as in
 /// `experiments?state=queued`; empty for the root.
@@ -56,7 +58,13 @@ pub fn to_sign_in(request: &Parts) -> Option<Response> {
     }
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let next = target.strip_prefix('/').filter(|_| reads).and_then(NextPage::parse);
+    // What they sent is not sent again by itself, but they come back to where they wrote it.
+    let is_of_form = path == FORM;
+    let target = if is_of_form { FORM } else { target };
+    let next = target
+        .strip_prefix('/')
+        .filter(|_| reads || is_of_form)
+        .and_then(NextPage::parse);
     let query = match next {
         Some(NextPage(next)) if !next.is_empty() => format!("?next={}", utf8_percent_encode(&next, NON_ALPHANUMERIC)),
         _ => String::new(),
@@ -168,7 +176,14 @@ mod tests {
             }
         }
         // Their session ended while they wrote: what they sent is not sent again by itself.
-        assert_eq!(sent_to("POST", "/submit", &[person]).as_deref(), Some("sign-in"));
+        assert_eq!(
+            sent_to("POST", "/submit", &[person]).as_deref(),
+            Some("sign-in?next=submit")
+        );
+        assert_eq!(
+            sent_to("POST", "/experiments/x/cancel", &[person]).as_deref(),
+            Some("../../sign-in")
+        );
         assert_eq!(sent_to("GET", "/experiments", &[("accept", "*/*")]), None);
         assert_eq!(sent_to("GET", "/experiments", &[]), None);
         assert_eq!(

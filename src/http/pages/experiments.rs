@@ -27,6 +27,18 @@ const SORTS: [(&str, &str); 4] = [
     ("finished_at", "first finished first"),
 ];
 
+/// What the form has a field for.
+const FIELDS: [&str; 8] = [
+    "state",
+    "model",
+    "engine",
+    "user",
+    "label",
+    "created_after",
+    "created_before",
+    "sort",
+];
+
 /// Experiments that a filter lets through, a page of them.
 #[derive(Template)]
 #[template(path = "experiments.html")]
@@ -38,6 +50,13 @@ struct Experiments {
     next: Option<String>,
     sorts: [(&'static str, &'static str); 4],
     states: [State; 8],
+}
+
+impl Experiments {
+    /// Tells whether an experiment in this state can be compared: a cancelled one may have finished cycles.
+    fn may_have_results(&self, state: &State) -> bool {
+        matches!(state, State::Completed | State::Cancelled)
+    }
 }
 
 /// The filter as it was asked for: the form shows it, and links carry it on.
@@ -56,6 +75,12 @@ impl Asked {
     fn labels(&self) -> String {
         let labels = self.0.iter().filter(|(name, _)| name == "label");
         labels.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns what narrows the list and has no field in the form.
+    fn beyond(&self) -> impl Iterator<Item = &(String, String)> {
+        let has_field = |name: &str| FIELDS.contains(&name) || name == "cursor";
+        self.0.iter().filter(move |(name, _)| !has_field(name))
     }
 
     /// Returns the query of the page from `cursor` on.
@@ -99,8 +124,19 @@ fn tidied((name, value): (String, String)) -> Vec<(String, String)> {
     match name.as_str() {
         _ if value.is_empty() => Vec::new(),
         "label" => {
-            let labels = value.split(',').map(str::trim).filter(|label| !label.is_empty());
-            labels.map(|label| (name.clone(), label.to_owned())).collect()
+            let labels: Vec<_> = value
+                .split(',')
+                .map(str::trim)
+                .filter(|label| !label.is_empty())
+                .collect();
+            // A label's value may have a comma in it.
+            match labels.iter().all(|label| label.contains('=')) {
+                true => labels
+                    .into_iter()
+                    .map(|label| (name.clone(), label.to_owned()))
+                    .collect(),
+                false => vec![(name, value.to_owned())],
+            }
         }
         "created_after" | "created_before" if is_day => vec![(name, format!("{value}T00:00:00Z"))],
         _ => vec![(name, value.to_owned())],
@@ -115,6 +151,7 @@ mod tests {
     fn a_form_s_empty_fields_ask_for_nothing_and_its_days_are_times() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(tidied(pair("state", " ")), []);
+        assert_eq!(tidied(pair("label", "note=a,b")), [pair("label", "note=a,b")]);
         assert_eq!(
             tidied(pair("label", "team=nlp, run=2,")),
             [pair("label", "team=nlp"), pair("label", "run=2")]

@@ -4,35 +4,62 @@
 (() => {
   const parts = () => [...document.querySelectorAll("[data-refresh]")];
 
-  // Parts of the page, as the server writes them now.
+  // Parts of the page, as the server writes them now. What is asked for while another answer is under way, in a tab that nobody
+  // sees or from a server that is away is asked for later.
+  const isTimed = (part) => part.dataset.refresh !== "on-state";
+  const isOfState = (part) => !isTimed(part);
+  const isUsed = (part) =>
+    part.contains(document.activeElement) && document.activeElement.matches("a, button, input, select, textarea, summary");
   let isAsking = false;
+  let isDue = false;
   async function refresh(wanted) {
-    if (isAsking || document.hidden) return;
+    if (isAsking || document.hidden || !parts().some(wanted)) return null;
     isAsking = true;
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (!answer.ok) return;
+      // The session has ended: the page says so when it is loaded.
+      if (answer.redirected) location.reload();
+      if (!answer.ok) return null;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const part of parts().filter(wanted)) {
-        const next = fresh.getElementById(part.id);
-        // Whoever is about to press a button there keeps it.
-        if (!next || part.contains(document.activeElement)) continue;
-        part.replaceWith(next);
-        equip(next);
-      }
+      return parts().filter(wanted).map((part) => replace(part, fresh.getElementById(part.id))).every(Boolean);
     } catch {
-      // The server is away; the next turn asks again.
+      return null;
     } finally {
       isAsking = false;
     }
   }
-  const isTimed = (part) => part.dataset.refresh !== "on-state";
+  // Whoever is about to press a button there keeps it, and so does who looks at a part of a chart.
+  function replace(part, next) {
+    if (isUsed(part) || (isTimed(part) && part.querySelector(".jm-zoomed"))) return false;
+    if (!next) return true;
+    const opened = [...part.querySelectorAll("details")].map((details) => details.open);
+    [...next.querySelectorAll("details")].forEach((details, index) => (details.open = opened[index] ?? details.open));
+    part.replaceWith(next);
+    equip(next);
+    return true;
+  }
+  async function catchUp() {
+    if (!isDue || isAsking || document.hidden) return;
+    isDue = false;
+    const isReplaced = await refresh(isOfState);
+    if (isReplaced) return catchUp();
+    isDue = parts().some(isOfState);
+    // No answer: in a while. A part that is used: once it is not.
+    if (isDue && isReplaced === null) setTimeout(catchUp, 3000);
+  }
   const periods = parts().filter(isTimed).map((part) => Number(part.dataset.refresh));
-  if (periods.length > 0) setInterval(() => refresh(isTimed), 1000 * Math.min(...periods));
+  if (periods.length > 0) setInterval(() => refresh(isTimed).then(catchUp), 1000 * Math.min(...periods));
+  document.addEventListener("visibilitychange", catchUp);
+  document.addEventListener("focusout", () => setTimeout(catchUp));
 
   // What an experiment is doing, by the server's events.
   const three = (value) => Number(value.toPrecision(3)).toString();
-  const time = (sec) => (sec < 60 ? `${three(sec)} s` : `${Math.floor(sec / 60)} min ${String(Math.round(sec % 60)).padStart(2, "0")} s`);
+  const two = (whole) => String(whole).padStart(2, "0");
+  const time = (sec) => {
+    const [whole, minutes] = [Math.round(sec), Math.floor(Math.round(sec) / 60)];
+    if (sec < 60) return `${three(sec)} s`;
+    return whole < 3600 ? `${minutes} min ${two(whole % 60)} s` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+  };
   const words = {
     phase: (p) => p.phase.replaceAll("_", " ") + (p.cycle == null ? "" : `, cycle ${p.cycle + 1} of ${p.num_cycles}`),
     tokens_per_second: (p) => (p.tokens_per_second == null ? "–" : three(p.tokens_per_second)),
@@ -53,7 +80,10 @@
   if (followed) {
     const events = new EventSource(followed.dataset.events);
     events.addEventListener("progress", (event) => show(JSON.parse(event.data)));
-    events.addEventListener("state", () => refresh((part) => part.dataset.refresh === "on-state"));
+    events.addEventListener("state", () => {
+      isDue = true;
+      catchUp();
+    });
   }
 
   // A button that copies the text of what it names.

@@ -16,12 +16,14 @@ use crate::http::problem::{self, Problem};
 use crate::http::state::AppState;
 use crate::progress::Progress;
 use crate::scheduler::{QueueWait, WaitReason};
-use joulemark_experiment::{ExperimentId, State};
+use joulemark_experiment::{ExperimentId, Prompts, State};
 use joulemark_meter::Finding;
 use joulemark_store::{ListOrder, ListQuery, Record};
 
 /// Of the queue; the list of experiments has the rest.
 const QUEUED_SHOWN: usize = 20;
+/// More devices than a lab has.
+const RUNNING_SHOWN: usize = 200;
 const FINISHED_SHOWN: u32 = 5;
 const MAX_BYTES: usize = 4 << 20;
 
@@ -39,6 +41,8 @@ struct Now {
     finished: Vec<Record>,
     /// Empty where this server is the only one.
     nodes: Vec<Node>,
+    /// The node whose devices are shown.
+    node_name: String,
 }
 
 impl Now {
@@ -123,6 +127,7 @@ pub async fn now(
         queued_in_all: queue.1,
         finished: finished(&state, &caller).await?,
         nodes: if nodes.len() > 1 { nodes } else { Vec::new() },
+        node_name: state.scheduler.node().name.clone(),
         page: shown_in,
     };
     page(StatusCode::OK, &view)
@@ -136,8 +141,9 @@ fn is_for_people(headers: &HeaderMap) -> bool {
 
 async fn running(state: &AppState, caller: &Caller) -> Result<Vec<RunningRow>, Problem> {
     let mut rows = Vec::new();
-    for (_, id) in state.resources.store.running_by_node().await? {
-        let Some(record) = state.resources.store.get(id).await? else {
+    let running = state.resources.store.running_by_node().await?;
+    for (_, id) in running.into_iter().take(RUNNING_SHOWN) {
+        let Some(record) = without_prompts(state, id).await? else {
             continue;
         };
         rows.push(RunningRow {
@@ -149,16 +155,22 @@ async fn running(state: &AppState, caller: &Caller) -> Result<Vec<RunningRow>, P
     Ok(rows)
 }
 
+/// Returns an experiment without its prompts, which may be megabytes and of which a list shows nothing.
+async fn without_prompts(state: &AppState, id: ExperimentId) -> Result<Option<Record>, Problem> {
+    let mut record = state.resources.store.get(id).await?;
+    if let Some(record) = &mut record {
+        record.spec.prompts = Prompts::Texts(Vec::new());
+        record.spec.prompt_lines = Vec::new();
+    }
+    Ok(record)
+}
+
 /// Returns the first that wait, in the order in which they would start, and how many wait in all.
 async fn queued(state: &AppState, caller: &Caller) -> Result<(Vec<QueuedRow>, usize), Problem> {
-    let positions = state.scheduler.positions().await?;
-    let in_all = positions.len();
-    let mut first: Vec<(ExperimentId, u64)> = positions.into_iter().collect();
-    first.sort_by_key(|(_, position)| *position);
-    first.truncate(QUEUED_SHOWN);
+    let (first, in_all) = state.scheduler.first_waiting(QUEUED_SHOWN).await?;
     let mut rows = Vec::new();
-    for (id, position) in first {
-        let Some(record) = state.resources.store.get(id).await? else {
+    for (id, position) in first.into_iter().zip(1..) {
+        let Some(record) = without_prompts(state, id).await? else {
             continue;
         };
         if record.state != State::Queued {

@@ -1,7 +1,7 @@
 use askama::Template;
 use axum::{
     body::to_bytes,
-    extract::{FromRequestParts as _, Request, State as AxumState},
+    extract::{Request, State as AxumState},
     http::{HeaderMap, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::guarded;
 use super::html::page;
 use super::layout::Page;
-use crate::http::access::is_page;
+use crate::http::access::{Authentication, Caller, is_page};
 use crate::http::state::AppState;
 
 /// More than any problem document has.
@@ -40,9 +40,8 @@ pub async fn show_problems(AxumState(state): AxumState<AppState>, request: Reque
     if !is_of_a_person(request.uri().path(), request.headers()) {
         return next.run(request).await;
     }
-    let (mut parts, body) = request.into_parts();
-    let Ok(page) = Page::from_request_parts(&mut parts, &state).await;
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
     let is_problem = response
         .headers()
         .get(header::CONTENT_TYPE)
@@ -50,6 +49,8 @@ pub async fn show_problems(AxumState(state): AxumState<AppState>, request: Reque
     if !is_problem {
         return response;
     }
+    let has_keys = state.access.authentication == Authentication::Keys;
+    let page = Page::new(&path, response.extensions().get::<Caller>(), has_keys);
     guarded(as_page(page, response).await).await
 }
 

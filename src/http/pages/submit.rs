@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State as AxumState},
+    extract::{Query, State as AxumState, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
     response::{IntoResponse as _, Response},
 };
@@ -83,10 +83,12 @@ pub struct Start {
 /// Shows the form: empty, or filled with an experiment that the caller may read.
 pub async fn form(
     AxumState(state): AxumState<AppState>,
-    Query(Start { from }): Query<Start>,
+    start: Result<Query<Start>, QueryRejection>,
     caller: Caller,
     shown_in: Page,
 ) -> Result<Response, Problem> {
+    let accepted = "cannot be read; accepted is the id of one experiment";
+    let Query(Start { from }) = start.map_err(|_| Problem::invalid_parameter("from", accepted))?;
     let (typed, notes) = match from.as_deref().map(str::trim).filter(|from| !from.is_empty()) {
         Some(from) => copied(&state, from, &caller, &DESCRIBED).await?,
         None => (Typed::default(), Vec::new()),
@@ -175,10 +177,15 @@ struct Form<'a> {
 impl Form<'_> {
     /// Returns the form as it is shown. Where the nodes are not known it offers nothing of them: what was typed is kept all the same.
     async fn shown(self, state: &AppState, shown_in: Page, problem: Option<Problem>) -> SubmitPage {
-        let nodes = listed(state).await.unwrap_or_default();
+        let nodes = listed(state).await;
         let errors = problem.as_ref().map_or(&[][..], |problem| &problem.errors);
         SubmitPage {
-            groups: groups(self.described, self.typed, errors, &Found::on(&nodes)),
+            groups: groups(
+                self.described,
+                self.typed,
+                errors,
+                &nodes.map_or_else(|_| Found::unknown(), |nodes| Found::on(&nodes)),
+            ),
             page: shown_in,
             key: self.key,
             problem,
@@ -230,10 +237,12 @@ async fn copied(
             "This server has dropped its prompts ({dropped_prompts}): choose prompts anew."
         ));
     }
+    let mut is_too_long = false;
     for field in ["prompts", "prompt_lines"] {
         let bytes = experiment[field].to_string().len();
         if bytes > MAX_COPIED_BYTES {
             experiment[field] = serde_json::Value::Null;
+            is_too_long = true;
             notes.push(format!(
                 "Its {field} have {bytes} bytes and are too long for a form. With them it is submitted again by: joulemark \
                  status {id} --json | joulemark submit -"
@@ -244,7 +253,12 @@ async fn copied(
         // Device time counts for who submits.
         experiment["user"] = serde_json::Value::Null;
     }
-    Ok((values::typed_of(&experiment, described), notes))
+    let mut typed = values::typed_of(&experiment, described);
+    if withheld_prompts + dropped_prompts > 0 || is_too_long {
+        // Unchanged it is refused for want of prompts: the default set would be another experiment.
+        typed.set("prompts.kind", "texts");
+    }
+    Ok((typed, notes))
 }
 
 /// Returns the address by which the page was asked for, as far as it is known.

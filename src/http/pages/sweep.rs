@@ -8,7 +8,7 @@ mod under_way;
 use askama::Template;
 use axum::{
     extract::{Query, State as AxumState},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
 };
 
@@ -103,7 +103,6 @@ pub async fn sweep(
     IdPath(id): IdPath,
     Query(pairs): Query<Vec<(String, String)>>,
     caller: Caller,
-    headers: HeaderMap,
     shown_in: Page,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(pairs)?;
@@ -121,7 +120,7 @@ pub async fn sweep(
         axes: axis_views(&sweep, &metrics, figure),
         columns: columns(&metrics),
         rows: row_views(&sweep.table, &metrics),
-        again: again(asked_by, &record, &headers).await?,
+        again: again(asked_by, &record).await?,
         metrics: metric_choices(&asked.metrics),
         figure: figure.name.to_owned(),
         asked: names.unwrap_or_default(),

@@ -39,7 +39,8 @@ impl Problem {
 
     /// Refuses a session that is none of this server's, or has ended with its time, its key or by signing out.
     pub fn session_ended(why: &str) -> Self {
-        let detail = format!("{why}; sign in again at /sign-in, or send an API key in the Authorization header");
+        let detail =
+            format!("{why}; sign in again on the page sign-in, or send an API key in the Authorization header");
         let title = "The session is not valid";
         Self::new(StatusCode::UNAUTHORIZED, "session-ended", title, detail)
     }

@@ -63,6 +63,12 @@ impl Places {
         self.ordered.iter().map(|place| place.id).zip(1..).collect()
     }
 
+    /// Returns the first that wait, in order, and how many wait in all.
+    pub fn first(&self, limit: usize) -> (Vec<ExperimentId>, usize) {
+        let first = self.ordered.iter().take(limit).map(|place| place.id);
+        (first.collect(), self.ordered.len())
+    }
+
     /// Puts an experiment in its place; returns its position.
     pub fn enter(&mut self, newcomer: Newcomer<'_>) -> u64 {
         let Newcomer { id, user, priority, .. } = newcomer;

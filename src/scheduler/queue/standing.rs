@@ -83,6 +83,14 @@ impl Scheduler {
         self.with_look(|look| look.places.positions()).await
     }
 
+    /// Returns the first that wait, in the order in which they would start, and how many wait in all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first_waiting(&self, limit: usize) -> Result<(Vec<ExperimentId>, usize), StoreError> {
+        self.with_look(|look| look.places.first(limit)).await
+    }
+
     /// Takes what was cancelled out of the kept look, unless a new one is just being made.
     pub(in crate::scheduler) fn waits_no_longer(&self, id: ExperimentId) {
         if let Ok(mut look) = self.kept_look().try_lock() {

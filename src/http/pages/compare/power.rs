@@ -67,9 +67,12 @@ fn drawn(found: Vec<(String, Lines)>) -> Svg {
     let to_sec = found.iter().map(|(_, lines)| lines.to_sec).fold(0.0, f64::max);
     let from_sec = found.iter().map(|(_, lines)| lines.from_sec).fold(0.0, f64::min);
     let (mut gpus, mut cpus) = (Vec::new(), Vec::new());
-    let of_cpus = match found.iter().any(|(_, lines)| lines.cpus_are_estimated) {
-        true => "CPUs of the host (an estimate)",
-        false => "CPU packages of the host",
+    let is_estimate = |(_, lines): &(String, Lines)| lines.cpus_are_estimated;
+    // Lines have one name in both panels: which of them are estimates is in the panel's.
+    let of_cpus = match (found.iter().any(is_estimate), found.iter().all(is_estimate)) {
+        (_, true) => "CPUs of the host (an estimate)",
+        (true, false) => "CPUs of the host (some are estimates)",
+        (false, false) => "CPU packages of the host",
     };
     for (name, lines) in found {
         // A place in the list is a colour, the same in both panels.

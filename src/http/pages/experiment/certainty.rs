@@ -8,7 +8,20 @@ use joulemark_experiment::report::Report;
 use joulemark_measurement::{Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, WarningCode};
 
 const CLOCK: &str = "by the host's clock and the engine's own counts";
+/// Bytes and what follows from them, and a count without the model's operators: the table of metrics calls each an estimate.
+const ESTIMATED: [&str; 7] = [
+    "bytes_read_total",
+    "bytes_read_decode",
+    "bytes_per_token",
+    "memory_bandwidth_utilization",
+    "least_time_sec",
+    "roofline_share",
+    "flops_two_params_tokens",
+];
 const NOT_TOLD: &str = "nothing here tells it";
+
+/// Neither times nor counts of the engine.
+const BY_THE_SYSTEM: [&str; 3] = ["peak_gpu_memory_bytes", "peak_host_memory_bytes", "cpu_time_share"];
 
 /// What a figure's badge says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +73,13 @@ pub fn known(metric: &Metric, report: &Report) -> Known {
     }
     let mut rests_on = RestsOn::default();
     rests_on.add(metric, &report.energy);
-    let counted = rests_on.flops.then(|| of_flops(report));
+    let counted = rests_on.flops.then(|| match rests_on.estimated {
+        true => Known {
+            badge: Badge::Estimated,
+            why: "by the model's size, its weights' types and the lengths: nothing was measured of it".to_owned(),
+        },
+        false => of_flops(report),
+    });
     match (of_energy(&rests_on.energy, &report.energy), counted) {
         (Some(energy), Some(flops)) if flops.badge == Badge::Estimated => Known {
             badge: Badge::Estimated,
@@ -70,7 +89,11 @@ pub fn known(metric: &Metric, report: &Report) -> Known {
         (None, Some(flops)) => flops,
         (None, None) => Known {
             badge: Badge::Measured,
-            why: CLOCK.to_owned(),
+            why: if BY_THE_SYSTEM.contains(&metric.name) {
+                metric.source.to_owned()
+            } else {
+                CLOCK.to_owned()
+            },
         },
     }
 }
@@ -88,10 +111,12 @@ fn why_unknown(name: &str, report: &Report) -> String {
 struct RestsOn {
     energy: Vec<EnergyPart>,
     flops: bool,
+    estimated: bool,
 }
 
 impl RestsOn {
     fn add(&mut self, metric: &Metric, energy: &EnergyMetrics) {
+        self.estimated |= ESTIMATED.contains(&metric.name);
         match metric.group {
             Group::Energy(of) if matches!(metric.unit, "J" | "W") => self.add_energy(of, metric.name, energy),
             Group::Compute | Group::Roofline => self.flops = true,

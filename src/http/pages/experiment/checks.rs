@@ -216,7 +216,8 @@ fn of_devices(code: WarningCode) -> Option<Advice> {
         ),
         WarningCode::Throttled => doubtful(
             "A GPU lowered its clocks",
-            "Cool it better, lower power_limit_w, or wait between cycles (cooldown_sec, start_below_temperature_c).",
+            "For heat: cool it better, or wait between cycles (cooldown_sec, start_below_temperature_c). For sw_power_cap: the power \
+             limit holds it back, which is as asked where power_limit_w is set.",
         ),
         WarningCode::TemperatureDrift => weaker(
             "Temperature drifted",

@@ -60,7 +60,7 @@ impl Row {
             label: self.label.clone(),
             value: self.joules.unwrap_or(f64::NAN),
             interval: self.interval().filter(|ends| !is_negligible(*ends)),
-            estimated: self.badge == Badge::Estimated,
+            estimated: matches!(self.badge, Badge::Estimated | Badge::PartlyEstimated),
         }
     }
 }
@@ -97,8 +97,10 @@ fn chart(groups: &[Rows]) -> Svg {
     };
     bars(&Bars {
         title: "Energy by source and phase".to_owned(),
-        description: "Joules of the measured cycles with the meter's half-widths as whiskers; estimates are hatched."
-            .to_owned(),
+        description:
+            "Joules with the meter's half-widths as whiskers; what is estimated, also in part, is hatched. Loading and \
+                      warm-up are outside of the measured cycles."
+                .to_owned(),
         unit: "J".to_owned(),
         groups: groups.iter().map(drawn).collect(),
     })

@@ -12,6 +12,10 @@ const NEGLIGIBLE: f64 = 1e-3;
 
 const HALF_WIDTH: &str = "the meter's half-width";
 const BOUNDS: &str = "the meter's half-width, of an estimate a believed bound";
+const OVER_CYCLES: &str = "95 % over cycles";
+const OVER_CYCLES_AND_METER: &str = "95 % over cycles, and the meter's half-width";
+const OVER_CYCLES_AND_BOUND: &str = "95 % over cycles, and of the estimate a believed bound";
+const PERCENTILES: [&str; 3] = ["median_", "p90_", "p99_"];
 
 /// One figure, in words.
 #[derive(Clone, Debug)]
@@ -42,6 +46,9 @@ impl Figure {
             interval: interval.map_or_else(String::new, |(ends, what)| match is_negligible(ends) {
                 true => format!("{what}, below 0.1 %"),
                 false if what == HALF_WIDTH && known.badge != Badge::Measured => BOUNDS.to_owned(),
+                false if what == OVER_CYCLES_AND_METER && known.badge != Badge::Measured => {
+                    OVER_CYCLES_AND_BOUND.to_owned()
+                }
                 false => what.to_owned(),
             }),
             known,
@@ -124,11 +131,28 @@ fn interval(metric: &Metric, report: &Report) -> Option<((f64, f64), &'static st
     if value < over_cycles.min || value > over_cycles.max {
         return None;
     }
+    // Between tokens: of the pooled pairs, where the statistics are of the cycles' own percentiles.
+    if PERCENTILES.iter().any(|of| metric.name.starts_with(of)) {
+        return None;
+    }
+    let meter = over_cycles.instrument_uncertainty;
     let of_ratio = over_cycles.ratio_ci_low.zip(over_cycles.ratio_ci_high);
+    // What cycles scatter by is one error, and what all of them share another.
+    let of_ratio = of_ratio.map(|(low, high)| match meter {
+        Some(half) => (value - (value - low).hypot(half), value + (high - value).hypot(half)),
+        None => (low, high),
+    });
     let combined = over_cycles.combined_low.zip(over_cycles.combined_high);
     let of_mean = over_cycles.ci_low.zip(over_cycles.ci_high);
     let ends = of_ratio.or(combined).or(of_mean)?;
-    Some((ends, "95 % over cycles"))
+    Some((
+        ends,
+        if meter.is_some() {
+            OVER_CYCLES_AND_METER
+        } else {
+            OVER_CYCLES
+        },
+    ))
 }
 
 /// Returns the half-width that stands beside an energy in the result.

@@ -13,7 +13,7 @@ use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
 use joulemark_store::{Store, StoreError};
 
 /// How many devices are in memory whole.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 /// More columns than a chart is wide.
 const COLUMNS: usize = 800;
 /// Reasons for which a board lowers its clocks that are neither a setting nor idleness.

@@ -70,10 +70,15 @@ impl ManifestText {
         let mut document = serde_json::to_value(manifest).map_err(unwritten)?;
         let pretty = |document: &Value| serde_json::to_string_pretty(document).map_err(unwritten);
         let mut json = pretty(&document)?;
-        let without_prompts = json.len() > MAX_SHOWN_BYTES;
-        if without_prompts {
+        let mut without_prompts = false;
+        if json.len() > MAX_SHOWN_BYTES {
             for prompts in ["prompts", "prompt_lines"] {
-                document["experiment"][prompts] = Value::Array(Vec::new());
+                let texts = &mut document["experiment"][prompts];
+                // A set or a draw of tokens is named in a few words.
+                if texts.as_array().is_some_and(|texts| !texts.is_empty()) {
+                    *texts = Value::Array(Vec::new());
+                    without_prompts = true;
+                }
             }
             json = pretty(&document)?;
         }

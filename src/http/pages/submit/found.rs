@@ -15,12 +15,22 @@ pub struct Found {
     prompt_files: BTreeSet<String>,
     /// Each GPU in words, by node.
     gpus: Vec<String>,
+    /// Whether the nodes could be looked at.
+    is_known: bool,
 }
 
 impl Found {
+    /// Returns what is said where the nodes cannot be looked at: nothing is offered, and nothing is said to be missing.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
+
     pub fn on(nodes: &[Node]) -> Self {
         let live: Vec<_> = nodes.iter().filter(|node| node.is_live).collect();
-        let mut found = Self::default();
+        let mut found = Self {
+            is_known: true,
+            ..Self::default()
+        };
         for node in &live {
             found.nodes.insert(node.name.clone());
             found.models.extend(node.models.iter().cloned());
@@ -63,6 +73,9 @@ impl Found {
     /// Returns what else is to be known of a field here.
     pub fn note(&self, field: &str) -> Option<String> {
         match field {
+            "gpus" | "model_name" | "engine" if !self.is_known => {
+                Some("What is found here cannot be looked up just now.".to_owned())
+            }
             "gpus" if self.gpus.is_empty() => Some("No GPU is found here.".to_owned()),
             "gpus" => Some(format!("Found here: {}.", self.gpus.join(", "))),
             "model_name" if self.models.is_empty() => Some("No model is found here.".to_owned()),

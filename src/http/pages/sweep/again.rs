@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value, json};
 
 use crate::http::access::Caller;
@@ -30,11 +29,7 @@ pub struct Again {
 ///
 /// # Errors
 /// Returns a [`Problem`] where the database fails.
-pub async fn again(
-    (state, caller): (&AppState, &Caller),
-    sweep: &SweepRecord,
-    headers: &HeaderMap,
-) -> Result<Option<Again>, Problem> {
+pub async fn again((state, caller): (&AppState, &Caller), sweep: &SweepRecord) -> Result<Option<Again>, Problem> {
     let runs = state.resources.store.sweep_runs(sweep.id).await?;
     let first_repeats = runs.iter().filter(|run| run.placement.repeat == 0);
     let ids: BTreeSet<ExperimentId> = first_repeats.map(|run| run.experiment).collect();
@@ -52,21 +47,9 @@ pub async fn again(
         tracing::error!(%error, "a sweep cannot be written as YAML");
         Problem::internal()
     })?;
-    let curl = format!(
-        "curl --data-binary @sweep.yaml -H 'content-type: application/yaml' {}/v1/sweeps",
-        address(headers)
-    );
+    let curl = "curl -sS \"$JOULEMARK_SERVER/v1/sweeps\" -H 'Content-Type: application/yaml' --data-binary @sweep.yaml"
+        .to_owned();
     Ok(Some(Again { yaml, curl, notes }))
-}
-
-/// Returns the host as the caller names it; only what is a host's name goes into a command line.
-fn address(headers: &HeaderMap) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let is_plain = |host: &&str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        !host.is_empty() && host.bytes().all(plain)
-    };
-    format!("http://{}", host.filter(is_plain).unwrap_or("SERVER"))
 }
 
 /// Puts together what every experiment has alike and what the sweep asked for.
@@ -205,19 +188,5 @@ mod tests {
             notes[0].contains("1 texts") && request["base"].get("prompts").is_none(),
             "{notes:?}"
         );
-    }
-
-    #[test]
-    fn only_a_host_s_name_goes_into_a_command_line() {
-        for (host, address_is) in [
-            ("box:8080", "http://box:8080"),
-            ("a;rm -rf", "http://SERVER"),
-            ("[::1]:1", "http://[::1]:1"),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, host.parse().unwrap());
-            assert_eq!(address(&headers), address_is);
-        }
-        assert_eq!(address(&HeaderMap::new()), "http://SERVER");
     }
 }
