@@ -177,10 +177,11 @@ async fn whoever_asks_for_paths_at_random_makes_no_series() {
     let text = scrape(&server).await;
     let series = text.labels_of("joulemark_http_request_duration_seconds_count");
     let routes: BTreeSet<_> = series.iter().map(|labels| labels["route"].as_str()).collect();
-    assert_eq!(routes, BTreeSet::from(["/v1/experiments/{id}", "none"]));
+    // At the root there is a page.
+    assert_eq!(routes, BTreeSet::from(["/", "/v1/experiments/{id}", "none"]));
     let labels = [("method", "GET"), ("route", "/v1/experiments/{id}"), ("status", "4xx")];
     assert_eq!(text.one("joulemark_http_request_duration_seconds_count", &labels), 50.0);
-    let odd = [("method", "other"), ("route", "none"), ("status", "4xx")];
+    let odd = [("method", "other"), ("route", "/"), ("status", "4xx")];
     assert_eq!(text.one("joulemark_http_request_duration_seconds_count", &odd), 50.0);
     assert_eq!(
         text.one("joulemark_http_requests_in_flight", &[]),
