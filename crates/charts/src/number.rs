@@ -64,8 +64,14 @@ pub(crate) fn measured(value: f64, interval: Option<(f64, f64)>) -> String {
             let (factor, suffix) = prefix(value.abs());
             let digits = (1.0 - (half / factor).log10().floor()).min(9.0);
             // Before the point too, what the interval leaves open is no digit.
-            let step = 10.0_f64.powf(-digits.min(0.0));
-            fixed((value / factor / step).round() * step, digits.max(0.0) as usize) + &suffix
+            let scaled = value / factor;
+            let step = 10.0_f64.powf(-digits);
+            let scaled = if digits < 0.0 {
+                (scaled / step).round() * step
+            } else {
+                scaled
+            };
+            fixed(scaled, digits.max(0.0) as usize) + &suffix
         }
         _ => brief(value),
     }

@@ -94,7 +94,7 @@ fn an_axis_of_time_counts_in_seconds_then_minutes_then_hours() {
 #[test]
 fn a_value_has_the_digits_that_its_interval_allows() {
     assert_eq!(measured(12.3456, Some((12.0, 12.8))), "12.35");
-    assert_eq!(measured(10_243.7, Some((10_000.0, 10_400.0))), "10,244");
+    assert_eq!(measured(10_243.7, Some((10_000.0, 10_400.0))), "10,240");
     assert_eq!(measured(0.0, Some((-1.0, 1.0))), "0");
     assert_eq!(measured(2.5e6, Some((2.4e6, 2.6e6))), "2.50\u{202f}M");
     assert_eq!(measured(1.23456, None), "1.23");
