@@ -20,6 +20,7 @@ mod submit;
 mod sweep;
 mod sweep_words;
 mod sweeps;
+mod zones;
 
 use axum::{
     Router,

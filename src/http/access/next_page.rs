@@ -6,6 +6,7 @@ use axum::http::{Method, header, request::Parts};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::person::is_of_a_person;
 use super::scope::{SIGN_IN, SIGN_OUT, is_page};
 
 const MAX_BYTES: usize = 2000;
@@ -50,10 +51,7 @@ impl fmt::Display for NextPage {
 /// with a key.
 pub fn to_sign_in(request: &Parts) -> Option<Response> {
     let path = request.uri.path();
-    let accept = request.headers.get_all(header::ACCEPT).iter();
-    let mut kinds = accept.filter_map(|value| value.to_str().ok());
-    let is_person = kinds.any(|kinds| kinds.to_ascii_lowercase().contains("text/html"));
-    if !is_person || !is_page(path) || request.headers.contains_key(header::AUTHORIZATION) {
+    if !is_of_a_person(path, &request.headers) || request.headers.contains_key(header::AUTHORIZATION) {
         return None;
     }
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());

@@ -9,6 +9,17 @@ use joulemark_store::NoneLeft;
 
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// What is sent with a body or changes something: another site's page may send it as well.
+const SENT: [&str; 7] = [
+    "submitExperiment",
+    "cancelExperiment",
+    "changeLabels",
+    "countFlops",
+    "compareResults",
+    "submitSweep",
+    "cancelSweep",
+];
+
 /// Of which operations a problem is an example.
 enum Of {
     /// All that have an answer with its status.
@@ -55,18 +66,7 @@ fn problems() -> Vec<(Of, Problem)> {
             All,
             Problem::session_ended("the session expired at 2026-11-30T12:00:00Z"),
         ),
-        (
-            These(&[
-                "submitExperiment",
-                "cancelExperiment",
-                "changeLabels",
-                "countFlops",
-                "compareResults",
-                "submitSweep",
-                "cancelSweep",
-            ]),
-            Problem::csrf_token(true),
-        ),
+        (These(&SENT), Problem::csrf_token(true)),
         (All, Problem::role_too_low(Role::Reader, Role::Submitter)),
         (
             These(&["cancelExperiment", "changeLabels", "cancelSweep"]),
@@ -74,18 +74,7 @@ fn problems() -> Vec<(Of, Problem)> {
         ),
         (All, Problem::forwarded_without_authentication(forwarded)),
         (All, Problem::foreign_host("lab.example")),
-        (
-            These(&[
-                "submitExperiment",
-                "cancelExperiment",
-                "changeLabels",
-                "countFlops",
-                "compareResults",
-                "submitSweep",
-                "cancelSweep",
-            ]),
-            Problem::cross_site(),
-        ),
+        (These(&SENT), Problem::cross_site()),
         (
             These(&["getExperiment", "getResults"]),
             Problem::invalid_parameter(

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use joulemark_charts::{Sparkline, Svg, sparkline};
 
 use super::number;
+use super::zones::is_package;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::scheduler::Lease;
@@ -64,12 +65,6 @@ fn read(meter: &HostMeter, leases: &HashMap<Lease, ExperimentId>) -> Vec<DeviceR
     let leased_by = leases.get(&Lease::Cpu).copied();
     rows.push(cpu_row(devices.cpu, leased_by, line("the CPU", &packages, &window)));
     rows
-}
-
-/// Parts of a package, and what holds packages, would be counted twice.
-fn is_package(series: &DeviceSeries) -> bool {
-    let zone = series.zone.as_deref().unwrap_or_default();
-    zone.starts_with("package") || zone == "host"
 }
 
 fn gpu_row(gpu: GpuDevice, state: GpuState, leased_by: Option<ExperimentId>, line: Svg) -> DeviceRow {

@@ -2,7 +2,7 @@ use askama::Template;
 use axum::{
     body::to_bytes,
     extract::{Request, State as AxumState},
-    http::{HeaderMap, header},
+    http::header,
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -11,29 +11,11 @@ use serde_json::Value;
 use super::guarded;
 use super::html::page;
 use super::layout::Page;
-use crate::http::access::{Authentication, Caller, is_page};
+use crate::http::access::{Authentication, Caller, is_of_a_person};
 use crate::http::state::AppState;
 
 /// More than any problem document has.
 const MAX_BYTES: usize = 1 << 20;
-
-/// Tells whether a request is a person's with a browser: a page's path, and HTML is accepted.
-pub fn is_of_a_person(path: &str, headers: &HeaderMap) -> bool {
-    is_page(path) && accepts_html(headers)
-}
-
-/// Tells whether HTML is named among what the client accepts, as every browser does.
-pub fn accepts_html(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT).iter();
-    let mut texts = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','));
-    texts.any(|text| {
-        text.split(';')
-            .next()
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
-    })
-}
 
 /// Has who uses a browser read in a page what programs are told by a problem document, whichever layer refused.
 pub async fn show_problems(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
@@ -98,6 +80,8 @@ async fn as_page(shown_in: Page, response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
 
     #[test]

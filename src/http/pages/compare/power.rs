@@ -3,6 +3,7 @@ use std::pin::pin;
 use futures::TryStreamExt as _;
 use joulemark_charts::{Line, Panel, Svg, Timeline, timeline};
 
+use super::super::zones::{ESTIMATE, is_package};
 use super::sources::Shown;
 use crate::http::access::Caller;
 use crate::http::experiments::timeseries::{Found, devices, find, resampled};
@@ -18,8 +19,6 @@ const MAX_LINES: usize = 8;
 const STEPS: f64 = 800.0;
 /// Shown of what was before the measurement, as a part of all that came after its begin.
 const LEAD_SHARE: f64 = 0.1;
-/// The zone of what is reckoned where there is no counter.
-const ESTIMATE: &str = "host";
 /// Two moments that are nearer to each other are one.
 const SAME_SEC: f64 = 1e-6;
 
@@ -145,12 +144,6 @@ fn aligned(all: Vec<DeviceSeries>, window: &Window, begin_sec: f64) -> Lines {
         cpus: shifted(summed(&packages)),
         cpus_are_estimated: packages.iter().any(|series| series.zone.as_deref() == Some(ESTIMATE)),
     }
-}
-
-/// Parts of a package, and what holds packages, would be counted twice.
-fn is_package(series: &DeviceSeries) -> bool {
-    let zone = series.zone.as_deref().unwrap_or_default();
-    zone.starts_with("package") || zone == ESTIMATE
 }
 
 /// Adds devices up, at the times of the first. What one of them does not tell makes the sum unknown, which breaks the line.

@@ -4,6 +4,7 @@
 use futures::{StreamExt as _, stream};
 use joulemark_charts::{Mark, thin};
 
+use super::super::zones::ESTIMATE;
 use crate::http::access::Caller;
 use crate::http::experiments::timeseries::{Found, find};
 use crate::http::problem::Problem;
@@ -24,8 +25,6 @@ const HEAT_OR_POWER: [&str; 5] = [
     "hw_thermal_slowdown",
     "hw_power_brake_slowdown",
 ];
-/// The estimate from nameplate power has no zone but the whole host.
-const ESTIMATE: &str = "host";
 /// Statuses of what has no series: it never had devices, or retention dropped them.
 const NOTHING_THERE: [u16; 2] = [409, 410];
 
