@@ -81,6 +81,15 @@ impl Store {
     pub async fn drop_expired_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         let text = "DELETE FROM idempotency_keys WHERE idempotency_key IN (SELECT idempotency_key \
              FROM idempotency_keys WHERE expires_at_us <= $1 LIMIT $2)";
+        self.drop_expired(text, now).await
+    }
+
+    /// Deletes by a statement whose parameters are the present and how many rows at most, until none is left; returns how many
+    /// rows that were.
+    ///
+    /// # Errors
+    /// When the database fails; what was dropped until then stays so.
+    pub(super) async fn drop_expired(&self, text: &'static str, now: Timestamp) -> Result<u64, StoreError> {
         let mut dropped = 0;
         loop {
             let delete = sqlx::query(text).bind(to_us(now)).bind(ROWS_TOGETHER);

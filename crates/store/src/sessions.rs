@@ -14,8 +14,6 @@ use joulemark_measurement::quoted;
 
 /// Sessions of one key at a time; one more, and the oldest ends. Whoever has a key cannot fill the database with them.
 const MAX_OF_KEY: i64 = 100;
-/// Rows that are dropped in one transaction.
-const ROWS_TOGETHER: i64 = 1000;
 
 const FIND: &str = "SELECT k.id, k.name, k.role, k.digest, k.created_at_us, k.expires_at_us, k.revoked_at_us, \
      k.last_used_at_us, s.id AS session_id, s.digest AS session_digest, s.created_at_us AS session_created_at_us, \
@@ -84,14 +82,7 @@ impl Store {
     /// When the database fails; what was dropped until then stays so.
     pub async fn drop_expired_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
         let text = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at_us <= $1 LIMIT $2)";
-        let mut dropped = 0;
-        loop {
-            let delete = sqlx::query(text).bind(to_us(now)).bind(ROWS_TOGETHER);
-            match delete.execute(&self.writes).await?.rows_affected() {
-                0 => return Ok(dropped),
-                rows => dropped += rows,
-            }
-        }
+        self.drop_expired(text, now).await
     }
 }
 
