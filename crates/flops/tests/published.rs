@@ -11,9 +11,9 @@ const INTRODUCTION: &str = "# Parameters of public models
 <!-- Made from crates/flops/src/testdata/published.json:
 UPDATE_REFERENCE=1 cargo test -p joulemark-flops --test published -->
 
-What `joulemark flops` counts from the configuration alone, beside the number that is published, in billions. Of multimodal
-models the text model counts; active parameters are those that one token passes. A test holds both against each other, to
-the last digit that is published.
+The published number of parameters in billions, and the number that `joulemark flops` counts from the configuration alone. For
+multimodal models this is the text model. Active parameters are those used for one token. A test compares both to the last
+published digit.
 
 | model | family | published, 10⁹ | parameters | active |
 |---|---|--:|--:|--:|
