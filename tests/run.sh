@@ -91,6 +91,13 @@ dependencies() {
     cargo_deny --offline --locked --workspace check -D warnings licenses bans sources
 }
 
+documents() {
+  local programs=${CARGO_TARGET_DIR:-target}/release
+  python3 -B tests/documents/words.py &&
+    "$PYTHON_TOOLS/python" -B tests/documents/check.py "$programs" &&
+    "$PYTHON_TOOLS/python" -B tests/documents/commands.py "$programs"
+}
+
 # In this shell, since it sets variables of the environment.
 timed "tools" setup
 start "model" bash deploy/fetch-model.sh models
@@ -98,10 +105,10 @@ start "scripts" scripts
 start "deploy" bash tests/deploy.sh
 start "dependencies" dependencies
 start "format" cargo fmt --all --check
-# One profile and one set of features throughout, so that the engine is compiled once.
-step "build" cargo build --release --locked --workspace --all-targets
+# One profile and one set of features throughout, so that the engine is compiled once. Clippy checks the benches.
+step "build" cargo build --release --locked --workspace --lib --bins --tests --examples
 wait_all
-start "documents" "$PYTHON_TOOLS/python" -B tests/documents/check.py "${CARGO_TARGET_DIR:-target}/release"
+start "documents" documents
 start "openapi lint" bash tests/openapi_lint.sh
 start "generated clients" bash tests/clients.sh
 start "dashboard" python3 -B tests/dashboard/check.py "${CARGO_TARGET_DIR:-target}/release"

@@ -1,7 +1,8 @@
-"""Holds the documents to what is there: python3 tests/documents/check.py PROGRAMS
+"""Compares the documents with the repository: python3 tests/documents/check.py PROGRAMS
 
-Every relative link leads to a file and a heading, every YAML experiment has fields of the API's description alone, every
-`joulemark` command line has a subcommand and options that the program knows, and README stays short.
+Every relative link leads to a file and a heading. Every experiment and sweep, in YAML or JSON, is valid by the API's description. Every
+`name_of_a_field` exists in the description, the options or the source. Every `joulemark` command line has a subcommand and options
+that the program knows. README and ARCHITECTURE.md are short. `commands.py` beside this file runs the command lines.
 """
 
 import json
@@ -12,16 +13,22 @@ import subprocess
 import sys
 import unittest
 
+import jsonschema_rs
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "joulemark"
-README_BYTES = 6 * 1024
+SHORT = {"README.md": 6 * 1024, "ARCHITECTURE.md": 10 * 1024}
+# Names of other projects.
+OF_OTHERS = set(
+    "CANDLE_DEQUANTIZE_ALL_F16 MISTRALRS_NO_MLA MISTRALRS_NO_NCCL PR_SET_PDEATHSIG is_daemon logits_bias mistralrs_daemon"
+    " prepare_distributed_mapper".split()
+)
 DOCUMENTS = sorted(
     path
-    for folder in (".", "docs", "docs/*", "deploy", "openapi")
+    for folder in (".", "docs", "docs/*", "deploy", "openapi", "crates/*")
     for path in ROOT.glob(f"{folder}/*.md")
-    if path.name not in ("CHANGELOG.md", "HOSTILE.md")
+    if path.name != "CHANGELOG.md"
 )
 
 
@@ -49,6 +56,8 @@ def help_of(*names):
 
 
 class Documents(unittest.TestCase):
+    maxDiff = None
+
     def test_every_link_leads_to_a_file_and_a_heading(self):
         dead = []
         for document in DOCUMENTS:
@@ -63,20 +72,47 @@ class Documents(unittest.TestCase):
                     dead.append(f"{document.relative_to(ROOT)}: {link} (no such heading)")
         self.assertEqual(dead, [])
 
-    def test_readme_is_short(self):
-        self.assertLessEqual(len((ROOT / "README.md").read_bytes()), README_BYTES)
+    def test_what_everybody_reads_is_short(self):
+        for name, bytes_at_most in SHORT.items():
+            self.assertLessEqual(len((ROOT / name).read_bytes()), bytes_at_most, name)
 
-    def test_yaml_experiments_have_fields_of_the_description_alone(self):
-        schemas = json.loads((ROOT / "openapi/openapi.json").read_text())["components"]["schemas"]
-        known = set(schemas["ExperimentRequest"]["properties"])
-        seen = 0
+    def test_experiments_and_sweeps_are_valid_by_the_description(self):
+        schemas = json.loads((ROOT / "openapi/openapi.json").read_text())["components"]
+        validators = {
+            field: jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{schema}", "components": schemas})
+            for field, schema in (("model_name", "ExperimentRequest"), ("axes", "SweepRequest"))
+        }
+        wrong, seen = [], 0
         for document in DOCUMENTS:
-            for block in blocks(document.read_text(), "yaml"):
-                experiment = yaml.safe_load(block)
-                if isinstance(experiment, dict) and "model_name" in experiment:
+            text = document.read_text()
+            requests = [yaml.safe_load(block) for block in blocks(text, "yaml") + blocks(text, "json")]
+            for request in (request for request in requests if isinstance(request, dict)):
+                for field, validator in validators.items():
+                    if field in request:
+                        seen += 1
+                        # A sweep may be shown by its axes alone.
+                        request = {"base": {"model_name": "any"}, **request} if field == "axes" else request
+                        wrong += [f"{document.relative_to(ROOT)}: {error.message}" for error in validator.iter_errors(request)]
+        self.assertEqual(wrong, [])
+        self.assertGreater(seen, 4)
+
+    def test_every_name_exists(self):
+        """A name is a word with an underscore in backticks, such as a field, an option or a constant."""
+        sources = [ROOT / "openapi/openapi.json", ROOT / "docs/options.toml", ROOT / "build.rs"]
+        for folder in ("src", "crates", "engines", "tests", "deploy", "benches", "migrations"):
+            sources += [path for path in (ROOT / folder).rglob("*.*") if path.suffix in (".rs", ".py", ".sh", ".sql", ".yml", ".yaml", ".env")]
+        known = set(re.findall(r"\w+", "\n".join(path.read_text(errors="replace") for path in sources)))
+        unknown, seen = [], 0
+        for document in DOCUMENTS:
+            for quoted in re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```$", "", document.read_text())):
+                for name in re.findall(r"\b[A-Za-z]\w*_\w+\b(?!…)", quoted):
                     seen += 1
-                    self.assertEqual(set(experiment) - known, set(), document)
-        self.assertGreater(seen, 0)
+                    option = name.removeprefix("JOULEMARK_").lower()
+                    variant = name.title().replace("_", "")
+                    if not known & {name, option, variant} and not name.endswith("_") and name not in OF_OTHERS:
+                        unknown.append(f"{document.relative_to(ROOT)}: {name}")
+        self.assertEqual(unknown, [])
+        self.assertGreater(seen, 500)
 
     def test_command_lines_have_subcommands_and_options_that_there_are(self):
         unknown, helps, seen = [], {}, 0
