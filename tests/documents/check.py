@@ -1,7 +1,8 @@
 """Holds the documents to what is there: python3 tests/documents/check.py PROGRAMS
 
 Every relative link leads to a file and a heading, every YAML experiment has fields of the API's description alone, every
-`joulemark` command line has a subcommand and options that the program knows, and README stays short.
+`joulemark` command line has a subcommand and options that the program knows, every source file that the architecture or a
+decision names is there, and README and ARCHITECTURE.md stay short.
 """
 
 import json
@@ -17,6 +18,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "joulemark"
 README_BYTES = 6 * 1024
+ARCHITECTURE_BYTES = 10 * 1024
 DOCUMENTS = sorted(
     path
     for folder in (".", "docs", "docs/*", "deploy", "openapi")
@@ -37,6 +39,12 @@ def anchors(path):
 def links(text):
     outside_code = re.sub(r"(?ms)^```.*?^```$", "", text)
     return re.findall(r"\]\(([^)\s]+)\)", outside_code)
+
+
+def places_of(name):
+    """Returns where a source file may be that the architecture names: in a crate, in the service, or from the root."""
+    crate, _, rest = name.partition("/")
+    return [ROOT / "crates" / crate / "src" / rest, ROOT / "src" / name, ROOT / name]
 
 
 def blocks(text, language):
@@ -65,6 +73,18 @@ class Documents(unittest.TestCase):
 
     def test_readme_is_short(self):
         self.assertLessEqual(len((ROOT / "README.md").read_bytes()), README_BYTES)
+
+    def test_the_architecture_is_short_and_names_source_files_that_are_there(self):
+        architecture = ROOT / "ARCHITECTURE.md"
+        self.assertLessEqual(len(architecture.read_bytes()), ARCHITECTURE_BYTES)
+        missing, seen = [], 0
+        for document in (architecture, *(ROOT / "docs/decisions").glob("*.md")):
+            for name in re.findall(r"`([\w/-]+/[\w-]+\.rs|[a-z_]+\.rs)`", document.read_text()):
+                seen += 1
+                if name != "foo.rs" and not any(path.exists() for path in places_of(name)):
+                    missing.append(f"{document.relative_to(ROOT)}: {name}")
+        self.assertEqual(missing, [])
+        self.assertGreater(seen, 50)
 
     def test_yaml_experiments_have_fields_of_the_description_alone(self):
         schemas = json.loads((ROOT / "openapi/openapi.json").read_text())["components"]["schemas"]
