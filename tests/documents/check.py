@@ -2,7 +2,8 @@
 
 Every relative link leads to a file and a heading. Every experiment and sweep, in YAML or JSON, is valid by the API's description. Every
 `name_of_a_field` exists in the description, the options or the source. Every `joulemark` command line has a subcommand and options
-that the program knows. README and ARCHITECTURE.md are short. `commands.py` beside this file runs the command lines.
+that the program knows. Every source file that the architecture or a decision names
+exists. README and ARCHITECTURE.md are short. `commands.py` beside this file runs the command lines.
 """
 
 import json
@@ -46,6 +47,12 @@ def links(text):
     return re.findall(r"\]\(([^)\s]+)\)", outside_code)
 
 
+def places_of(name):
+    """Returns where a source file may be that the architecture names: in a crate, in the service, or from the root."""
+    crate, _, rest = name.partition("/")
+    return [ROOT / "crates" / crate / "src" / rest, ROOT / "src" / name, ROOT / name]
+
+
 def blocks(text, language):
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
 
@@ -75,6 +82,17 @@ class Documents(unittest.TestCase):
     def test_what_everybody_reads_is_short(self):
         for name, bytes_at_most in SHORT.items():
             self.assertLessEqual(len((ROOT / name).read_bytes()), bytes_at_most, name)
+
+    def test_the_architecture_names_source_files_that_exist(self):
+        architecture = ROOT / "ARCHITECTURE.md"
+        missing, seen = [], 0
+        for document in (architecture, *(ROOT / "docs/decisions").glob("*.md")):
+            for name in re.findall(r"`([\w/-]+/[\w-]+\.rs|[a-z_]+\.rs)`", document.read_text()):
+                seen += 1
+                if name != "foo.rs" and not any(path.exists() for path in places_of(name)):
+                    missing.append(f"{document.relative_to(ROOT)}: {name}")
+        self.assertEqual(missing, [])
+        self.assertGreater(seen, 50)
 
     def test_experiments_and_sweeps_are_valid_by_the_description(self):
         schemas = json.loads((ROOT / "openapi/openapi.json").read_text())["components"]

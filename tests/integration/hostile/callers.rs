@@ -32,7 +32,7 @@ fn keys_that_are_none(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "a key cut short, with more behind it, in capitals, twice in one header, as bytes that are no text",
+            "a key that is cut short, continued, in capitals, twice in one header, or not text",
             INVALID,
             vec![
                 bearer(&good[..good.len() - 1]),
@@ -48,7 +48,7 @@ fn keys_that_are_none(keys: &Keys) -> Vec<Row> {
             vec![with(good), with(format!("Basic {good}")), with("Bearer")],
         ),
         Row::new(
-            "a JSON web token with the algorithm none",
+            "a JSON web token with the algorithm `none`",
             INVALID,
             vec![bearer("eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.")],
         ),
@@ -58,7 +58,7 @@ fn keys_that_are_none(keys: &Keys) -> Vec<Row> {
             vec![bearer("jm_' OR '1'='1_x"), bearer(&format!("jm_' OR 1=1 --_{zeros}"))],
         ),
         Row::new(
-            "a key in the query, in a cookie, in a header of its own",
+            "a key in the query, in a cookie, in another header",
             &["401 unauthenticated"],
             vec![
                 get(&format!("/v1/devices?key={good}"), ""),
@@ -93,7 +93,7 @@ fn roles(keys: &Keys, of_another: &str) -> Vec<Row> {
             vec![asked("POST", &cancel, &keys.header(), "")],
         ),
         Row::new(
-            "methods that nobody offers: PUT, DELETE, TRACE, PATCH, one of 200 letters",
+            "methods that the route does not have: PUT, DELETE, TRACE, PATCH, one of 200 letters",
             &["405 no-such-method"],
             ["PUT", "DELETE", "TRACE", "PATCH", &"A".repeat(200)]
                 .map(|method| asked(method, "/v1/experiments", &keys.header(), ""))
@@ -120,7 +120,7 @@ fn forged(keys: &Keys) -> Vec<Row> {
     };
     vec![
         Row::new(
-            "a stranger's X-Forwarded-For, Forwarded and X-Real-IP that say 127.0.0.1, without a key",
+            "X-Forwarded-For, Forwarded and X-Real-IP of 127.0.0.1 from an untrusted client, without a key",
             &["401 unauthenticated"],
             [
                 "X-Forwarded-For: 127.0.0.1",
@@ -131,7 +131,7 @@ fn forged(keys: &Keys) -> Vec<Row> {
             .to_vec(),
         ),
         Row::new(
-            "a stranger's identity header, also in small letters and with an underscore",
+            "the identity header from an untrusted client, also in lower case and with an underscore",
             &["401 unauthenticated"],
             [
                 "X-Remote-User: root",
@@ -142,7 +142,7 @@ fn forged(keys: &Keys) -> Vec<Row> {
             .to_vec(),
         ),
         Row::new(
-            "a stranger's group header beside a submitter's key, also in small letters",
+            "the group header from an untrusted client beside a submitter's key, also in lower case",
             &["403 role-too-low"],
             ["X-Remote-Groups: ops", "x-remote-groups: ops\r\nX-Remote-User: root"]
                 .map(|header| get("/v1/audit", &format!("{key}{header}\r\n")))
@@ -158,13 +158,13 @@ fn forged(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "a stranger's X-Forwarded-Prefix with HTML, a host, .. or a line's end: not believed",
+            "X-Forwarded-Prefix with HTML, a host, .. or a line break from an untrusted client: ignored",
             &["200"],
             prefixed(""),
         ),
         Row::new("the same from a trusted proxy", &["400 bad-header"], prefixed("")).to(Target::Proxied),
         Row::new(
-            "a trusted proxy's X-Forwarded-Host and -Proto that are none, an X-Forwarded-For of words",
+            "an invalid X-Forwarded-Host, -Proto or -For from a trusted proxy",
             &["400 bad-header"],
             [
                 "X-Forwarded-Proto: https\r\nX-Forwarded-Host: lab.example/@evil.example",
@@ -185,7 +185,7 @@ fn forged(keys: &Keys) -> Vec<Row> {
         )
         .to(Target::Proxied),
         Row::new(
-            "X-HTTP-Method-Override, X-Original-URL and X-Rewrite-URL: not obeyed",
+            "X-HTTP-Method-Override, X-Original-URL and X-Rewrite-URL: ignored",
             &["200"],
             [
                 "X-HTTP-Method-Override: DELETE",
@@ -211,7 +211,7 @@ fn other_sites(keys: &Keys) -> Vec<Row> {
     let from_elsewhere = "Origin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n";
     vec![
         Row::new(
-            "another site's page that posts, with a key that the browser adds",
+            "a POST from another site's page, with a key that the browser adds",
             &["403 cross-site"],
             vec![post(&format!("{}{from_elsewhere}", keys.header()), body)],
         ),
@@ -222,7 +222,7 @@ fn other_sites(keys: &Keys) -> Vec<Row> {
         )
         .to(Target::Open),
         Row::new(
-            "a form and a text that another site's page may post unasked",
+            "a form and plain text, which another site's page may post without a preflight",
             &["415 unsupported-media-type"],
             [
                 "application/x-www-form-urlencoded",
@@ -234,7 +234,7 @@ fn other_sites(keys: &Keys) -> Vec<Row> {
         )
         .to(Target::Open),
         Row::new(
-            "a preflight of another site: no answer allows it",
+            "a preflight of another site: not allowed",
             &["401 unauthenticated"],
             vec![asked(
                 "OPTIONS",
@@ -244,7 +244,7 @@ fn other_sites(keys: &Keys) -> Vec<Row> {
             )],
         ),
         Row::new(
-            "a name that was made to point to 127.0.0.1 (DNS rebinding)",
+            "another host name that resolves to 127.0.0.1 (DNS rebinding)",
             &["403 foreign-host"],
             [
                 "evil.example",
@@ -270,7 +270,7 @@ fn other_sites(keys: &Keys) -> Vec<Row> {
         )
         .to(Target::Open),
         Row::new(
-            "cache poisoning: a stranger's X-Forwarded-Host, -Scheme and -Port are in no answer",
+            "cache poisoning: X-Forwarded-Host, -Scheme and -Port of an untrusted client appear in no answer",
             &["200"],
             vec![get(
                 "/openapi.json",

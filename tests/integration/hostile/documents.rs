@@ -27,12 +27,12 @@ fn json_bombs(keys: &Keys) -> Vec<Row> {
     ];
     vec![
         Row::new(
-            "JSON nested 60,000 deep, closed and not",
+            "JSON nested 60,000 deep, closed and unclosed",
             MALFORMED,
             each(&deep.each_ref().map(String::as_str)),
         ),
         Row::new(
-            "a key twice in JSON, also below and escaped",
+            "a duplicate key in JSON, also nested and escaped",
             MALFORMED,
             each(&[
                 r#"{"model_name": "a", "model_name": "synthetic:"}"#,
@@ -53,7 +53,7 @@ fn json_bombs(keys: &Keys) -> Vec<Row> {
             ]),
         ),
         Row::new(
-            "UTF-16, a byte order mark, bytes that are no text, nothing",
+            "UTF-16, a byte order mark, bytes that are not text, an empty body",
             MALFORMED,
             vec![
                 post(&key, "\u{feff}{}"),
@@ -86,7 +86,7 @@ fn yaml_bombs(keys: &Keys) -> Vec<Row> {
             vec![yaml(&key, &laughs), yaml(&key, &wide)],
         ),
         Row::new(
-            "YAML that contains itself, merges, names types, nests 10,000 deep",
+            "YAML with recursion, merge keys, type tags, nesting of 10,000 levels",
             &["400 malformed-body", "422 invalid-experiment"],
             vec![
                 yaml(&key, "a: &a [*a]\n"),
@@ -97,7 +97,7 @@ fn yaml_bombs(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "a key twice in YAML, two documents, an unknown alias",
+            "a duplicate key in YAML, two documents, an unknown alias",
             &["400 malformed-body"],
             vec![
                 yaml(&key, "model_name: a\nmodel_name: b\n"),
@@ -122,7 +122,7 @@ fn values(keys: &Keys) -> Vec<Row> {
         .into();
     vec![
         Row::new(
-            "numbers that are negative, fractional, beyond 64 bits, or a text",
+            "numbers that are negative, fractional, beyond 64 bits, or strings",
             &["422 invalid-experiment"],
             vec![
                 with("num_cycles", json!(-1)),
@@ -135,7 +135,7 @@ fn values(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "work without end: tokens beyond the limit, 5,000 labels, an object where a text belongs",
+            "endless work: tokens beyond the limit, 5,000 labels, an object in place of a string",
             &["422 invalid-experiment"],
             vec![
                 with("num_cycles", json!(4_000_000_000_u32)),
@@ -145,7 +145,7 @@ fn values(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "the prototype, and fields that only the server sets",
+            "`__proto__`, and fields that only the server sets",
             &["422 invalid-experiment"],
             [
                 "__proto__",
@@ -194,7 +194,7 @@ fn strings(keys: &Keys) -> Vec<Row> {
     ];
     vec![
         Row::new(
-            "SQL, templates, scripts and line's ends in every text that is stored: kept as they are",
+            "SQL, templates, scripts and line breaks in every text that is stored: stored unchanged",
             &["201"],
             vec![post(&key, &stored.to_string())],
         ),
@@ -206,7 +206,7 @@ fn strings(keys: &Keys) -> Vec<Row> {
                 .to_vec(),
         ),
         Row::new(
-            "SQL in parameters that are compared as texts: finds nothing",
+            "SQL in parameters that are compared as text: finds nothing",
             &["200"],
             ["model", "user", "label"]
                 .map(|parameter| {
@@ -220,14 +220,14 @@ fn strings(keys: &Keys) -> Vec<Row> {
                 .to_vec(),
         ),
         Row::new(
-            "SQL in every field that is no free text",
+            "SQL in every field that is not free text",
             &["422 invalid-experiment"],
             typed
                 .map(|field| post(&key, &json!({"model_name": "synthetic:", (field): SQL}).to_string()))
                 .to_vec(),
         ),
         Row::new(
-            "a parameter twice, an unknown one, an array, one that is no text",
+            "a duplicate parameter, an unknown one, an array, one that is not text",
             &["400 invalid-parameter"],
             [
                 "state=queued&state=failed",
@@ -250,7 +250,7 @@ fn tokens(keys: &Keys) -> Vec<Row> {
     let resolved = "/v1/experiments/01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11/timeseries?resolution_ms=";
     vec![
         Row::new(
-            "cursors that the server never gave: a path, a number, a packed object, of the future",
+            "cursors that the server never gave: a path, a number, an encoded object, one of the future",
             &["400 invalid-parameter", "200"],
             [
                 "..%2f..%2f",
@@ -262,7 +262,7 @@ fn tokens(keys: &Keys) -> Vec<Row> {
             .to_vec(),
         ),
         Row::new(
-            "idempotency keys that are empty, twice, 300 characters long, or have a line's end in them",
+            "idempotency keys that are empty, duplicate, 300 characters long, or contain a line break",
             &["400 invalid-parameter"],
             [
                 "Idempotency-Key: \"\"".to_owned(),
@@ -275,7 +275,7 @@ fn tokens(keys: &Keys) -> Vec<Row> {
             .to_vec(),
         ),
         Row::new(
-            "another's idempotency key with another body: one's own, and refused like an unknown one",
+            "another user's idempotency key: it counts as the caller's own",
             &["422 invalid-experiment"],
             vec![post(
                 &format!("{key}Idempotency-Key: of-another\r\n"),
@@ -283,14 +283,14 @@ fn tokens(keys: &Keys) -> Vec<Row> {
             )],
         ),
         Row::new(
-            "steps of a time series that are 0, negative, a billion digits' beginning",
+            "steps of a time series that are 0, negative, or have very many digits",
             &["400 invalid-parameter", "404 no-such-experiment"],
             ["0", "-5", "1e9", &"9".repeat(400)]
                 .map(|step| get(&format!("{resolved}{step}"), &key))
                 .to_vec(),
         ),
         Row::new(
-            "an experiment that is not there: read, cancelled, its results",
+            "an unknown experiment: read, cancelled, its results",
             &["404 no-such-experiment"],
             vec![
                 get("/v1/experiments/01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11", &key),

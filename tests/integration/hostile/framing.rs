@@ -17,7 +17,7 @@ fn smuggled(keys: &Keys) -> Vec<Row> {
     let second = "GET /v1/audit HTTP/1.1\r\nHost: localhost\r\n\r\n";
     vec![
         Row::new(
-            "a length and chunks in one request, with another request behind",
+            "Content-Length and chunks in one request, followed by another request",
             &["400", "415 unsupported-media-type"],
             vec![
                 with(&format!("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{second}")),
@@ -25,7 +25,7 @@ fn smuggled(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "two lengths, a list of lengths",
+            "two Content-Length headers, a list of lengths",
             BAD,
             vec![
                 with("Content-Length: 2\r\nContent-Length: 60\r\n\r\n{}"),
@@ -33,21 +33,21 @@ fn smuggled(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "a length with a sign, a negative one, one beyond 64 bits, one in hexadecimal",
+            "a Content-Length with a sign, negative, beyond 64 bits, in hexadecimal",
             BAD,
             ["+2", "-1", "99999999999999999999", "0x2"]
                 .map(|length| with(&format!("Content-Length: {length}\r\n\r\n{{}}")))
                 .to_vec(),
         ),
         Row::new(
-            "an unknown coding, chunked that is not last",
+            "an unknown transfer coding, and chunked in another place than the last",
             BAD,
             ["xchunked", "chunked, identity"]
                 .map(|coding| with(&format!("Transfer-Encoding: {coding}\r\n\r\n0\r\n\r\n")))
                 .to_vec(),
         ),
         Row::new(
-            "a chunk's size that is none, or is beyond 64 bits",
+            "a chunk size that is no number or beyond 64 bits",
             &["400 malformed-body", "400"],
             ["zz", "fffffffffffffffff", "-1"]
                 .map(|size| {
@@ -63,7 +63,7 @@ fn smuggled(keys: &Keys) -> Vec<Row> {
                 .to_vec(),
         ),
         Row::new(
-            "two hosts, no host",
+            "two Host headers, none",
             &["400 bad-header"],
             vec![
                 b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n".to_vec(),
@@ -71,7 +71,7 @@ fn smuggled(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "a trailer that would be a header: a key behind the body",
+            "a key in a trailer, behind the body",
             &["401 unauthenticated"],
             vec![
                 format!(
@@ -89,7 +89,7 @@ fn other_protocols(keys: &Keys) -> Vec<Row> {
     let devices = |headers: &str| get("/v1/devices", &format!("{}{headers}", keys.header()));
     vec![
         Row::new(
-            "TLS, HTTP/2 without asking, HTTP/0.9, a version that is none",
+            "TLS, HTTP/2 without an upgrade, HTTP/0.9, an invalid version",
             &["400", "closed"],
             vec![
                 b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
@@ -99,7 +99,7 @@ fn other_protocols(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "an upgrade to HTTP/2 and to a web socket: not taken",
+            "an upgrade to HTTP/2 and to a web socket: ignored",
             &["200"],
             vec![
                 devices("Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"),
@@ -131,7 +131,7 @@ fn other_protocols(keys: &Keys) -> Vec<Row> {
                 .to_vec(),
         ),
         Row::new(
-            "conditions on tags and times that nobody gave: the whole answer",
+            "conditions on tags and times that the server never sent: the whole answer",
             &["200"],
             ["If-None-Match: \"' OR 1=1 --\"", "If-None-Match: W/\"x\", \"y\"", "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT"]
                 .map(|condition| devices(&format!("{condition}\r\n")))
@@ -178,7 +178,7 @@ fn oversize(keys: &Keys) -> Vec<Row> {
             vec![post(&key, &large)],
         ),
         Row::new(
-            "the same in chunks, without a length",
+            "the same in chunks",
             &["413 body-too-large"],
             vec![
                 format!(
@@ -194,7 +194,7 @@ fn oversize(keys: &Keys) -> Vec<Row> {
             vec![post("", &large)],
         ),
         Row::new(
-            "a body that gzip, deflate, br or zstd packed, which may be a bomb: not unpacked",
+            "a body compressed with gzip, deflate, br or zstd, which may be a bomb: not decompressed",
             &["415 unsupported-encoding"],
             ["gzip", "deflate", "br", "zstd", "gzip, gzip"]
                 .map(|coding| post(&format!("{key}Content-Encoding: {coding}\r\n"), "\u{1f}bomb"))

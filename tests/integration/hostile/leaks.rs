@@ -18,7 +18,7 @@ pub fn rows(keys: &Keys, quoted: &str) -> Vec<Row> {
 pub fn stream(keys: &Keys) -> Row {
     let key = format!("Authorization: Bearer {}\r\n", keys.ending);
     Row::new(
-        "an event stream whose key expires meanwhile: ended with it",
+        "an event stream whose key expires while it runs: it ends",
         &["200"],
         vec![get("/v1/events?user=nobody", &key)],
     )
@@ -38,7 +38,7 @@ fn failures(keys: &Keys, quoted: &str) -> Row {
         "/metrics".to_owned(),
     ];
     Row::new(
-        "another's failure, whose engine quoted the prompt: reason, rank and phase alone",
+        "another user's failure, whose engine quoted the prompt: only reason, rank and phase",
         &["200", "409 not-completed"],
         paths.iter().map(|path| get(path, &reader)).collect(),
     )
@@ -58,7 +58,7 @@ fn callbacks(keys: &Keys) -> Vec<Row> {
         "https://gpubox/",
     ];
     vec![Row::new(
-        "a callback to another port of an allowed host, to names that exist and that do not: one answer, nothing looked up",
+        "a callback to another port of an allowed host, to existing and unknown names: the same answer, no lookup",
         &["422 invalid-experiment"],
         urls.map(called).to_vec(),
     )]
@@ -88,7 +88,8 @@ fn names(keys: &Keys) -> Vec<Row> {
     };
     vec![
         Row::new(
-            "a trusted proxy's identity header with a name that looks like another's: zero width, turned, blank, private",
+            "a trusted proxy's identity header with a name that looks like another: zero-width, right-to-left, \
+             blank, private-use characters",
             &["400 bad-header"],
             LOOK_ALIKE
                 .map(|name| get("/v1/devices", &format!("X-Remote-User: {name}\r\n")))
@@ -111,7 +112,7 @@ fn origins() -> Vec<Row> {
     let evil = "X-Remote-User: ada\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\n";
     vec![
         Row::new(
-            "a host that a trusted proxy passed on as the client gave it: links begin with public_url",
+            "a client's host that a trusted proxy passed on: links begin with public_url",
             &["201"],
             vec![post(evil, "{\"model_name\": \"synthetic:\", \"prompts\": [\"a\"]}")],
         )

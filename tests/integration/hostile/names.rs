@@ -33,12 +33,12 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             paths(&climbing, &key),
         ),
         Row::new(
-            "the same without a key: not even whether they exist",
+            "the same without a key: the answer does not show whether they exist",
             &["401 unauthenticated"],
             paths(&climbing, ""),
         ),
         Row::new(
-            "ids with a null byte, SQL, a line's end, text that runs backwards, bytes that are no text",
+            "ids with a null byte, SQL, a line break, right-to-left text, bytes that are not text",
             &["400 invalid-parameter", "404 no-such-route"],
             of_ids.iter().map(|path| get(path, &key)).collect(),
         ),
@@ -107,7 +107,7 @@ fn models(keys: &Keys) -> Vec<Row> {
             submitted(&elsewhere),
         ),
         Row::new(
-            "symbolic links in the folder that lead out of it, and a circle of them",
+            "symbolic links in the folder that lead out of it, and a loop of links",
             REFUSED,
             submitted(&linked),
         ),
@@ -117,7 +117,7 @@ fn models(keys: &Keys) -> Vec<Row> {
             submitted(&["pipe.gguf"]),
         ),
         Row::new(
-            "names with a null byte, turned text, a line's end, wide dots, nothing",
+            "names with a null byte, right-to-left text, a line break, wide dots, and empty ones",
             REFUSED,
             submitted(&odd),
         ),
@@ -154,7 +154,7 @@ fn callbacks(keys: &Keys) -> Vec<Row> {
             ]),
         ),
         Row::new(
-            "a callback to a cloud's metadata, to private networks",
+            "a callback to a cloud's metadata address, to private networks",
             REFUSED,
             called(&[
                 "http://169.254.169.254/latest/meta-data/",
@@ -164,7 +164,7 @@ fn callbacks(keys: &Keys) -> Vec<Row> {
             ]),
         ),
         Row::new(
-            "a callback by another scheme",
+            "a callback with another URL scheme",
             REFUSED,
             called(&[
                 "file:///etc/passwd",
@@ -176,7 +176,7 @@ fn callbacks(keys: &Keys) -> Vec<Row> {
             ]),
         ),
         Row::new(
-            "a callback whose host only looks allowed: by a user part, a suffix, a line's end",
+            "a callback whose host only looks allowed: user part, suffix, line break",
             REFUSED,
             called(&[
                 "https://hooks.example@evil.example/",

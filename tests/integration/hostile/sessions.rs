@@ -15,7 +15,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
     let from_elsewhere = "Origin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n";
     vec![
         Row::new(
-            "a session that was never given, cut short, in capitals, SQL, a key, nothing, in the session's cookie",
+            "a session cookie with an unknown session, cut short, in capitals, with SQL, a key, nothing",
             &["401 session-ended"],
             vec![
                 with(&format!("joulemark={id}.{secret}")),
@@ -27,7 +27,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "the session's cookie twice, in one header and in two",
+            "two session cookies, in one header and in two",
             &["400 bad-header"],
             vec![
                 with(&format!("joulemark={id}.{secret}; joulemark=x")),
@@ -35,7 +35,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "a session by the names that its cookie has by TLS, on a server that is not reached by it",
+            "a session under the cookie names of TLS, on a server without TLS",
             &["401 unauthenticated"],
             vec![
                 with(&format!("__Host-joulemark={id}.{secret}")),
@@ -43,7 +43,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "signing in with SQL, a script, an unknown key, a key of another's secret",
+            "signing in with SQL, a script, an unknown key, a key with another secret",
             &["401"],
             vec![
                 asked("POST", SIGN_IN, FORM, "key=%27+OR+%271%27%3D%271"),
@@ -53,7 +53,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "signing in by JSON, with two keys, without a key, with 20 kB",
+            "signing in with JSON, with two keys, without a key, with 20 kB",
             &["400", "400 malformed-body"],
             vec![
                 asked(
@@ -68,7 +68,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             ],
         ),
         Row::new(
-            "another site's page that signs its reader in, or out",
+            "another site's page that signs its visitor in or out",
             &["403 cross-site"],
             [SIGN_IN, "/sign-out"]
                 .map(|path| asked("POST", path, &format!("{FORM}{from_elsewhere}"), "key=a"))
@@ -80,7 +80,7 @@ pub fn rows(keys: &Keys) -> Vec<Row> {
             vec![asked("POST", "/sign-out", FORM, "csrf=x")],
         ),
         Row::new(
-            "a page to go on to that leads elsewhere, holds a script or a line's end: not gone on to, and not shown",
+            "a page to continue with after signing in that leads elsewhere, contains a script or a line break: ignored",
             &["200"],
             [
                 "//evil.example/v1",

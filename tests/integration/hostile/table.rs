@@ -2,38 +2,42 @@ use std::path::Path;
 
 use super::row::{Row, Target};
 
-/// What no single request shows; written by hand.
+/// Attacks beyond requests; written by hand.
 const BEYOND: &str = include_str!("beyond.md");
 
 const HEAD: &str = "# What hostile requests get\n\n\
-    Each row is sent, byte by byte, to a live server by `cargo test --release --test integration hostile -- --nocapture`, which\n\
-    prints this table with what came back and fails where that is not what stands here (`WRITE_TABLE=1` writes it).\n\
-    A kind of answer is the status and the last word of the problem's `type`; `closed` is a connection that ends without one;\n\
-    400 alone is the HTTP library's own. No answer held a key, another's prompt, a file from outside of the models folder, a\n\
-    path of the host, or a second answer, and none allowed another origin. After all of them each server answers, nothing is\n\
-    held open, no experiment was added but the proper one of row \"kept as they are\", and the log has no key and no panic.\n\n\
-    Servers: with keys unless it says otherwise; *open* is one without authentication, *proxied* one that trusts the sender as\n\
-    its proxy.\n\n";
+    Each row is sent byte by byte to a live server by `cargo test --release --test integration hostile -- --nocapture`, which\n\
+    prints this table with the answers and fails if they differ from it (`WRITE_TABLE=1` writes it). An answer is given as the\n\
+    status and the last word of the problem's `type`. `closed` is a connection that ends without an answer; 400 alone comes from\n\
+    the HTTP library.\n\n\
+    No answer contained a key, another user's prompt, a file from outside the models folder or a path of the host, none was\n\
+    followed by a second answer, and none allowed another origin. After all rows every server answers, holds nothing open, has no\n\
+    experiment but the valid one of row \"stored unchanged\", and its log has no key and no panic.\n\n\
+    The servers ask for keys, except *open* ones (no authentication) and *proxied* ones (they trust the sender as their proxy).\n\n";
 
-/// What cannot be one request: how it is met, and the test of it.
-const LASTING: &str = "\n# What lasts\n\n\
-    Attacks from within the limits by who may ask: each is made by a test, which sees what others get meanwhile.\n\n\
-    | attack | others meanwhile | test (`tests/integration`) |\n|---|---|---|\n\
-    | 40 lists of one reader that hang in PostgreSQL | served: a caller has half of the readers' turns, the server's own \
-      connections are nobody else's, and the lists end with their clients | `abuse::database::lists_that_hang_…` |\n\
-    | a list that PostgreSQL takes too long for | it is ended after `query_timeout_sec` and told so | \
+/// Attacks that take more than one request: what others notice meanwhile, and the test.
+const LASTING: &str = "\n# Attacks that last\n\n\
+    Each is made by a caller within all limits, in a test that checks what other callers get meanwhile.\n\n\
+    | attack | other callers | test (`tests/integration`) |\n|---|---|---|\n\
+    | 40 lists of one reader that hang in PostgreSQL | are answered: a caller has at most half of the connections for long \
+      reads, and the lists end with their clients | `abuse::database::lists_that_hang_…` |\n\
+    | a list that PostgreSQL takes too long for | are answered: it is ended after `query_timeout_sec` | \
       `abuse::database::a_list_that_takes_…` |\n\
-    | 17 or 400 labels, 17 states, 257 fields | 400 before the database sees them | `abuse::database::a_query_has_…` |\n\
-    | slow bodies of four readers, more than are answered at a time | served, as are `/healthz` and `/readyz`; the slow \
+    | 17 or 400 labels, 17 states, 257 fields | are answered: 400, before the database sees it | \
+      `abuse::database::a_query_has_…` |\n\
+    | slow bodies of four readers, more than the concurrency limit | are answered, as are `/healthz` and `/readyz`; the slow \
       ones get 408 | `abuse::places::slow_bodies_…` |\n\
-    | bodies of 16 MiB, with a length and without, that never come | a share of one caller | `abuse::places::large_bodies_…` |\n\
-    | a list that is asked for and not read | held by its caller's share, then cut off | `abuse::places::an_answer_that_…` |\n\
-    | exports that are read slowly by two, where one is made at a time | exported | `abuse::places::exports_that_…` |\n\
-    | streams and waits of one reader, where 20 are allowed | 15 are left | `abuse::places::streams_and_waits_…` |\n\
-    | connections of one address that say nothing | three quarters are left; a trusted proxy's do not count | \
+    | bodies of 16 MiB, with and without a length, that never come | keep their shares | `abuse::places::large_bodies_…` |\n\
+    | a list that is requested and not read | are answered: it counts in its caller's share, then is cut off | \
+      `abuse::places::an_answer_that_…` |\n\
+    | two callers who read exports slowly, with one export at a time | get their exports | `abuse::places::exports_that_…` |\n\
+    | streams and waits of one reader, with 20 allowed | have 15 left | `abuse::places::streams_and_waits_…` |\n\
+    | silent connections from one address | have three quarters left; a trusted proxy's connections do not count | \
       `abuse::connections::silent_…`, `…::a_trusted_proxy_…` |\n\
-    | 48 callbacks of one submitter to a host that hangs | called at once | `abuse::connections::callbacks_that_hang_…` |\n\
-    | `/openapi.json` and `/docs` again and again | compressed once, 304 by tag | `abuse::connections::the_description_…` |\n";
+    | 48 callbacks of one submitter to a host that hangs | get their callbacks at once | \
+      `abuse::connections::callbacks_that_hang_…` |\n\
+    | `/openapi.json` and `/docs` again and again | are answered: compressed once, 304 by tag | \
+      `abuse::connections::the_description_…` |\n";
 
 fn written(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
@@ -55,7 +59,7 @@ fn written(rows: &[Row]) -> String {
     text
 }
 
-/// The second table names tests, which are there.
+/// Every test that the last table names exists.
 #[test]
 fn each_test_that_the_second_table_names_is_there() {
     let quoted = BEYOND.split('`').skip(1).step_by(2);
@@ -69,7 +73,7 @@ fn each_test_that_the_second_table_names_is_there() {
     }
 }
 
-/// The document says what was just seen.
+/// Compares the document with the rows, or writes it.
 pub fn compare(rows: &[Row]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/HOSTILE.md");
     let text = written(rows);
