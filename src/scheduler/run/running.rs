@@ -8,28 +8,28 @@ use joulemark_experiment::ExperimentId;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_store::Held;
 
-/// What this server runs, entered before it is claimed and gone when its devices are free again.
+/// The experiments of this server: entered before the claim, removed when their devices are free again.
 #[derive(Clone, Debug, Default)]
 pub struct RunningTable(Arc<Mutex<HashMap<ExperimentId, Running>>>);
 
-/// One experiment that this server runs, or is about to.
+/// An experiment that this server runs or is about to claim.
 #[derive(Clone, Debug)]
 pub struct Running {
-    /// Null until the claim is known to have succeeded.
+    /// `None` until the claim has succeeded.
     pub attempt: Option<u32>,
     pub claimed_at: Monotonic,
     pub leases: BTreeSet<Lease>,
     pub ends: Ends,
 }
 
-/// The ways in which a run is told, or tells, that it is over.
+/// Tokens that end a run or report its end.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// Somebody asked for its cancellation.
+    /// Cancelled when a client asks to cancel the experiment.
     pub cancel: CancellationToken,
-    /// Another attempt has the experiment.
+    /// Cancelled when another attempt has the experiment.
     pub lost: CancellationToken,
-    /// No worker is left and its end is stored.
+    /// Cancelled when no worker is left and the end is stored.
     pub ended: CancellationToken,
 }
 
@@ -48,7 +48,7 @@ impl RunningTable {
         }
     }
 
-    /// Whether nothing is left.
+    /// Removes an experiment. Returns whether the table is empty now.
     pub fn remove(&self, id: ExperimentId) -> bool {
         let mut table = self.table();
         table.remove(&id);
@@ -63,7 +63,7 @@ impl RunningTable {
         self.table().clone()
     }
 
-    /// Which experiment has each leased device.
+    /// Returns the experiment that holds each leased device.
     pub fn leases(&self) -> HashMap<Lease, ExperimentId> {
         let table = self.table();
         let each = table
@@ -76,9 +76,9 @@ impl RunningTable {
         self.leases().into_keys().collect()
     }
 
-    /// Compares what the database says that this server holds with what it ran before it asked: stops what another
-    /// attempt took or a user cancelled. What it holds and does not run is returned: a claim whose answer was lost, or
-    /// an end that could not be stored.
+    /// Compares the claims that this server holds in the database with what it ran before it asked. Stops a run that
+    /// another attempt has taken over or a user has cancelled. Returns the claims that it does not run: the answer to
+    /// the claim was lost, or the end could not be stored.
     pub fn reconcile(&self, held: &[Held], before: &HashMap<ExperimentId, Running>) -> Vec<Held> {
         for (id, running) in before {
             let own = held
@@ -118,21 +118,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_or_cancelled_is_stopped_and_what_nobody_runs_is_found() {
+    fn lost_and_cancelled_runs_are_stopped_and_claims_without_a_run_are_found() {
         let table = RunningTable::default();
         let ids: Vec<ExperimentId> = (0..6).map(|_| ExperimentId::generate()).collect();
-        // Kept, cancelled, taken by a later attempt, not held at all, being claimed.
+        // Still held, cancelled, taken over by a later attempt, not held, being claimed.
         for (id, attempt) in ids.iter().zip([Some(1), Some(1), Some(1), Some(2), None]) {
             table.insert(*id, running(attempt));
         }
         let before = table.all();
-        let says = [
+        let held_now = [
             held(ids[0], 1, false),
             held(ids[1], 1, true),
             held(ids[2], 2, false),
             held(ids[5], 1, false),
         ];
-        assert_eq!(table.reconcile(&says, &before), [held(ids[5], 1, false)]);
+        assert_eq!(table.reconcile(&held_now, &before), [held(ids[5], 1, false)]);
         let ends = |index: usize| table.get(ids[index]).expect("it runs").ends;
         let cancelled = [0, 1, 2, 3, 4].map(|index| ends(index).cancel.is_cancelled());
         let lost = [0, 1, 2, 3, 4].map(|index| ends(index).lost.is_cancelled());
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_while_the_database_was_asked_is_not_given_back() {
+    fn a_run_that_ended_while_the_database_was_asked_is_not_returned() {
         let table = RunningTable::default();
         let id = ExperimentId::generate();
         table.insert(id, running(Some(1)));
