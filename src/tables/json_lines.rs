@@ -33,7 +33,7 @@ mod tests {
     use crate::tables::column::{held, json as json_column, number, text};
 
     #[test]
-    fn each_line_is_an_object_with_every_column() {
+    fn each_line_is_an_object_with_all_columns() {
         let columns = [
             text("name", "", |row: &(String, Option<f64>)| held(&row.0)),
             number("energy_j", "", |row| row.1),
