@@ -1,6 +1,6 @@
 //! Sends callbacks: HTTP requests that report the end of an experiment. A URL must match the admin's list, its address
-//! is checked on each call, and the connection goes to the checked address. Leaves to others who asked for a call, and
-//! storage.
+//! is checked on each call, and the connection goes to the checked address. Leaves the stored
+//! calls and their submitters to the scheduler.
 
 mod address;
 mod allow;

@@ -1,5 +1,5 @@
 //! Finds engine programs such as `joulemark-mistral`, which run the ranks of an experiment. Owns where they are
-//! searched and the descriptions that they give of themselves. Leaves starting them for a run to `scheduler`.
+//! searched for and the descriptions that they give of themselves. Leaves starting them for a run to `scheduler`.
 
 pub mod attached;
 mod describe;

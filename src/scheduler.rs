@@ -1,7 +1,7 @@
 //! Runs the queued experiments of this node: claims one as soon as its devices are free, launches its worker processes
-//! or its server, and stores the outcome. Owns leases, the choice of an engine, launching and the lifecycle of a run.
-//! Leaves the HTTP API to `http`, engine programs and their arguments to `engines`, and the protocol of a worker to its
-//! crate.
+//! or its server, and stores the outcome. Owns leases, launching and the lifecycle of a run, including
+//! which kinds of engine there are and how each is started. Leaves the HTTP API to `http`, finding engine programs to
+//! `engines`, and the protocol of workers to `joulemark_worker`.
 
 mod context;
 mod durations;

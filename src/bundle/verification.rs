@@ -209,7 +209,7 @@ impl Bundle {
                     .push(format!("energies and all that follows from them: the readings {why}"));
             }
         }
-        what_is_never_checked(&read, &differences, verdict);
+        list_unchecked(&read, &differences, verdict);
         verdict.figures = differences.figures;
         verdict.differences = differences.found;
     }
@@ -354,14 +354,14 @@ fn compare_manifest(
         }
         None => verdict
             .not_checked
-            .push("the prompts, which were withheld from the user of the bundle or deleted".to_owned()),
+            .push("the prompts, which are withheld from the user of the bundle, or were deleted".to_owned()),
     }
 }
 
-fn what_is_never_checked(read: &Report, differences: &Differences, verdict: &mut Verdict) {
+fn list_unchecked(read: &Report, differences: &Differences, verdict: &mut Verdict) {
     let mut add = |what: &str| verdict.not_checked.push(what.to_owned());
     if read.outputs.is_none() {
-        add("the answers: their tokens are unknown, or were withheld from the user of the bundle");
+        add("the answers: their tokens are withheld from the user of the bundle, or unknown");
     }
     if read.compute.flops_total.is_some() {
         add("FLOPs and bytes of each rank and cycle, which need the model's files (their sums are checked)");

@@ -63,7 +63,7 @@ pub async fn refused_model(settings: &EngineSettings, name: &str) -> Option<Stri
     ))
 }
 
-/// Returns the ways to find the processes of a server, in the order of the configuration's preference.
+/// Returns the ways to find the processes of a server, in order of preference: systemd unit, pid file, port.
 pub fn ways_to_find(settings: &EngineSettings) -> Vec<FindBy> {
     let mut by = Vec::new();
     if !settings.systemd_unit.is_empty() {

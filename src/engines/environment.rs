@@ -51,8 +51,8 @@ pub fn for_engines() -> Vec<(OsString, OsString)> {
 /// Variables that a server which is started for an experiment inherits by default.
 const NAMES_OF_SERVERS: [&str; 3] = ["PATH", "HOME", "LANG"];
 
-/// Returns the variables of this process that a server which is started for an experiment inherits, beside those that
-/// its configuration lists.
+/// Returns the variables of this process that a server which is started for an experiment inherits, in addition to
+/// those that its configuration lists.
 pub fn for_servers() -> Vec<(OsString, OsString)> {
     std::env::vars_os()
         .filter(|(name, value)| {

@@ -88,7 +88,7 @@ impl Models {
         }
     }
 
-    /// Lists the loadable models in the models folder, which other nodes are told. Blocks on the file system.
+    /// Lists the loadable models in the models folder, to publish them to other nodes. Blocks on the file system.
     pub fn offered(&self) -> Vec<OfferedModel> {
         let entries = model_files::catalogue(self.folder()).unwrap_or_default();
         let usable = entries.into_iter().filter(|entry| entry.problem.is_none());

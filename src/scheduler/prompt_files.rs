@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use joulemark_experiment::{BadPromptFile, PromptLine, ReplayLines, read_prompt_lines, read_replay_lines};
 use joulemark_flops::model_files::{self, ResolveError};
 
-/// Maximum number of file names that other nodes are told, more than a lab has.
+/// Maximum number of file names that are published to other nodes, more than a lab has.
 const MAX_NAMES: usize = 1000;
 /// Maximum number of file names in an error message.
 const MAX_SHOWN: usize = 20;

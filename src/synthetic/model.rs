@@ -14,7 +14,7 @@ pub struct SyntheticModel {
     pub load_ms: u64,
     pub prefill_ms: u64,
     pub decode_ms: u64,
-    /// CPU time in milliseconds that each token takes, beside the time asleep.
+    /// CPU time in milliseconds that each token takes, in addition to the time asleep.
     pub busy_ms: u64,
     /// Number of child processes that it starts and that compute until they are killed.
     pub children: u64,

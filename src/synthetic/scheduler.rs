@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 use super::VOCAB_SIZE;
 use super::model::SyntheticModel;
 
-/// Number of logits that are kept of a step.
+/// Number of logits that are kept for each step.
 const LOGITS: u32 = 8;
 
 pub struct Scheduler {

@@ -84,7 +84,7 @@ impl ModelSources {
             Err(error) => Err(ModelRefusal::Unknown {
                 name: name.to_owned(),
                 reason: by_name(&format!(" ({error})"), &self.folder),
-                there: what_there_is(&self.folder),
+                there: list_models(&self.folder),
             }),
         }
     }
@@ -115,7 +115,7 @@ impl ModelSources {
                 Err(error) => Err(ModelRefusal::Unknown {
                     name: name.to_owned(),
                     reason: by_name(&format!(" ({error})"), &self.folder),
-                    there: what_there_is(&self.folder),
+                    there: list_models(&self.folder),
                 }),
             },
             (false, _) if !server.model_path.as_os_str().is_empty() => opened(server.model_path.clone()),
@@ -250,7 +250,7 @@ pub fn is_hub_id(name: &str) -> bool {
         .is_some_and(|(owner, repository)| good(owner) && good(repository))
 }
 
-fn what_there_is(models_dir: &Path) -> String {
+fn list_models(models_dir: &Path) -> String {
     const SHOWN: usize = 20;
     let entries = match model_files::catalogue(models_dir) {
         Ok(entries) => entries,

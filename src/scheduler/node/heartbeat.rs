@@ -10,7 +10,7 @@ use joulemark_experiment::{FailureReason, State};
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::{Abandoned, Held, Recovered, Registered, Registration, StoreError};
 
-/// Period at which cancellations and lost leases are looked for.
+/// Period at which the database is checked for cancellations and lost leases.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Heartbeats per lease: a lease outlives two failed heartbeats.
 const BEATS_PER_LEASE: u32 = 3;
@@ -20,7 +20,7 @@ const HOUSEKEEPING_PERIOD_SEC: f64 = 60.0;
 const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 
 /// State of the heartbeat between two rounds.
-struct Beats {
+struct HeartbeatState {
     last_beat: Option<Monotonic>,
     /// Time since which every round has reached the database.
     connected_since: Monotonic,
@@ -31,7 +31,7 @@ struct Beats {
 impl Scheduler {
     /// Sends heartbeats until the server has stopped. Retries when the database cannot be reached.
     pub async fn heartbeat(&self) {
-        let mut beats = Beats {
+        let mut state = HeartbeatState {
             last_beat: None,
             connected_since: Monotonic::now(),
             last_recovery: None,
@@ -41,7 +41,7 @@ impl Scheduler {
             let lease = self.context().node.lease;
             // A hanging connection must not outlast the lease, nor delay a shutdown.
             let round = tokio::select! {
-                round = tokio::time::timeout(lease, self.round(&mut beats)) => round,
+                round = tokio::time::timeout(lease, self.round(&mut state)) => round,
                 () = self.leaving().cancelled() => return,
             };
             let failure = match round {
@@ -51,11 +51,11 @@ impl Scheduler {
             };
             if let Some(failure) = failure {
                 tracing::warn!("the heartbeat does not reach the database: {failure}; running experiments continue");
-                beats.connected_since = Monotonic::now();
-                beats.last_beat = None;
+                state.connected_since = Monotonic::now();
+                state.last_beat = None;
             }
             self.liveness()
-                .heartbeat_done(Monotonic::now(), beats.last_beat.is_some());
+                .heartbeat_done(Monotonic::now(), state.last_beat.is_some());
             let period = PERIOD.min(lease / BEATS_PER_LEASE);
             tokio::select! {
                 () = tokio::time::sleep(period) => {}
@@ -64,17 +64,17 @@ impl Scheduler {
         }
     }
 
-    async fn round(&self, beats: &mut Beats) -> Result<(), StoreError> {
+    async fn round(&self, state: &mut HeartbeatState) -> Result<(), StoreError> {
         let context = self.context();
         let (store, node) = (&context.resources.store, &context.node);
         let now = Monotonic::now();
         let beat_sec = (node.lease / BEATS_PER_LEASE).as_secs_f64();
         let is_due = |last: Option<Monotonic>| last.is_none_or(|last| now.sec_since(last) >= beat_sec);
         let before = self.running().all();
-        let held = if is_due(beats.last_beat) {
-            self.housekeeping_when_due(beats).await?;
+        let held = if is_due(state.last_beat) {
+            self.housekeeping_when_due(state).await?;
             let held = self.beat().await?;
-            beats.last_beat = Some(now);
+            state.last_beat = Some(now);
             context.cluster.set_nodes(store.nodes().await?, &node.name);
             held
         } else {
@@ -86,9 +86,9 @@ impl Scheduler {
             self.wake();
         }
         // A server that was itself cut off cannot tell whether another one is dead or was cut off too.
-        let is_connected = now.sec_since(beats.connected_since) >= node.lease.as_secs_f64();
-        if store.is_shared() && is_connected && is_due(beats.last_recovery) {
-            beats.last_recovery = Some(now);
+        let is_connected = now.sec_since(state.connected_since) >= node.lease.as_secs_f64();
+        if store.is_shared() && is_connected && is_due(state.last_recovery) {
+            state.last_recovery = Some(now);
             self.recover(Abandoned::Expired).await?;
         }
         Ok(())
@@ -176,9 +176,9 @@ impl Scheduler {
     }
 
     /// Does the housekeeping once a minute, and at the first heartbeat.
-    async fn housekeeping_when_due(&self, beats: &mut Beats) -> Result<(), StoreError> {
+    async fn housekeeping_when_due(&self, state: &mut HeartbeatState) -> Result<(), StoreError> {
         let is_due = |last: Monotonic| Monotonic::now().sec_since(last) >= HOUSEKEEPING_PERIOD_SEC;
-        if !beats.last_housekeeping.is_none_or(is_due) {
+        if !state.last_housekeeping.is_none_or(is_due) {
             return Ok(());
         }
         let (context, now) = (self.context(), clock::wall_now());
@@ -201,7 +201,7 @@ impl Scheduler {
             );
             self.wake();
         }
-        beats.last_housekeeping = Some(Monotonic::now());
+        state.last_housekeeping = Some(Monotonic::now());
         Ok(())
     }
 }

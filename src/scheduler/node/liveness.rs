@@ -1,5 +1,5 @@
-//! Liveness of the scheduler's loops, for the health endpoint: a server may still answer while its scheduler hangs. A
-//! scheduler that only waits for the database is not stuck.
+//! Liveness of the scheduler's loops, for the service manager's watchdog: a server may still answer while its scheduler
+//! hangs. A scheduler that only waits for the database is not stuck.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const MAX_ROUND_SEC: f64 = 1200.0;
 pub struct Liveness {
     round: Stamp,
     heartbeat: Stamp,
-    /// When a heartbeat last failed to reach the database.
+    /// Time at which a heartbeat last failed to reach the database.
     disconnected: Stamp,
 }
 

@@ -14,7 +14,7 @@ use crate::scheduler::restored::log_restored;
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// Reason why a server without power control sets no board.
-const NOBODY: &str = "it was started without --power-control (docs/power.md)";
+const NO_POWER_CONTROL: &str = "it was started without --power-control (docs/power.md)";
 
 /// Restores the power limits and clocks that killed servers of this host left set. Returns why no board can be set,
 /// `None` when boards can be. Must be called before anything runs.
@@ -27,7 +27,7 @@ pub async fn prepare_power(controller: Option<&Controller>, meter: &HostMeter, j
                 "{boards} still have a changed power limit or clock: `joulemark power restore` restores them"
             );
         }
-        return Some(NOBODY.to_owned());
+        return Some(NO_POWER_CONTROL.to_owned());
     };
     put_back_left(controller).await;
     controller.problem(&meter.devices().gpus).await

@@ -23,7 +23,7 @@ pub struct RetentionPolicy {
     pub audit_days: Option<u32>,
 }
 
-/// Numbers of what was deleted.
+/// Numbers of deleted items of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     pub raw: Dropped,

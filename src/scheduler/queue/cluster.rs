@@ -16,7 +16,7 @@ pub struct Node {
     pub seat: String,
     /// Time after the last heartbeat for which the node and its experiments count as live.
     pub lease: Duration,
-    /// Maximum number of attempts at an experiment whose servers die.
+    /// Number of attempts after which an experiment fails when its server is lost again.
     pub max_attempts: u32,
     pub locks: LockFolder,
 }

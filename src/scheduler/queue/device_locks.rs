@@ -117,7 +117,7 @@ impl LockFolder {
         Ok((Locks(vec![held]), seat))
     }
 
-    /// Acquires the shared host lock, which an experiment needs beside the locks of its devices.
+    /// Acquires the shared host lock, which an experiment needs in addition to the locks of its devices.
     ///
     /// # Errors
     /// Returns [`LockError::Busy`] while another experiment runs alone on the host or waits to.

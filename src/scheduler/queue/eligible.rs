@@ -94,7 +94,7 @@ pub fn obstacle(
     }
 }
 
-/// Returns why the engine on that node cannot compute on the named GPUs, or on too few GPUs; `None` when it can.
+/// Returns why the engine on that node cannot compute on a named GPU, or on enough GPUs; `None` when it can.
 fn refused_by_engine(requirements: &Requirements, capabilities: &Capabilities) -> Option<String> {
     let host = &capabilities.host;
     let is_wanted = |uuid: &String| requirements.gpus.is_empty() || requirements.gpus.contains(uuid);

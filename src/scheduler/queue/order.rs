@@ -3,8 +3,8 @@
 //! The fair share is least attained service with decay. Among the users with an experiment of the highest priority, the
 //! one with the fewest device-seconds over the past week goes first; past device-seconds decay with a half-life of one
 //! day. A running attempt counts from its start with at least [`MIN_CHARGED_SEC`] per device, and each experiment that
-//! is already ordered counts as much. So users with equal shares alternate, and no user gets all devices at once
-//! because nothing has run yet. Within one user and priority, the oldest experiment goes first. No user starves: the
+//! is already ordered counts as much. So users with equal shares alternate, and a user does not get all devices at
+//! once just because nothing has run yet. Within one user and priority, the oldest experiment goes first. No user starves: the
 //! users whose experiments run gain device-seconds, those who wait do not.
 
 use std::cmp::Reverse;

@@ -106,8 +106,7 @@ impl Run {
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                // Not repeated: the database may be stopping too, and the end of the lease requeues the experiment as
-                // well.
+                // Not retried: the database may be stopping too, and the end of the lease requeues it as well.
                 let store = &self.context.resources.store;
                 store.advance(id, attempt, State::Queued, now).await?;
             }
@@ -167,8 +166,7 @@ impl Run {
         outcome
     }
 
-    /// Runs the attempt. Restores the boards before the result is stored, so that a client who sees the result finds
-    /// them restored.
+    /// Runs the attempt. Restores the boards before it stores the result, which clients may await.
     async fn on_boards(&self, as_set: &mut Option<Held>) -> Outcome {
         let start = self.trace.phase_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
@@ -373,7 +371,7 @@ impl Run {
         let processes = server.as_ref().map(|server| server.processes.clone());
         let disturbed = |driven: &Driven, cycle| {
             let mut pids = pids.clone();
-            // Right after its start, the server's only process was its supervisor.
+            // Right after its start, the server's only process is its keeper.
             if let Some(processes) = &processes {
                 pids.note_computing(processes.computing(meter));
             }

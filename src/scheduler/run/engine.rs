@@ -14,7 +14,7 @@ pub struct EngineProgram {
     pub path: PathBuf,
     /// Arguments before those that every worker gets.
     pub arguments: &'static [&'static str],
-    /// Description that the program gives of itself; for a synthetic run, that of the engine for models on this host.
+    /// Description that the program gives of itself; for a synthetic run, that of mistral.rs on this host.
     offer: Option<OfferedEngine>,
 }
 

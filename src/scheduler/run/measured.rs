@@ -4,7 +4,7 @@ use joulemark_experiment::{Spec, Warning};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::HostMeter;
 
-/// Inputs to the report of a run, beside what its workers reported.
+/// Inputs to the report of a run, in addition to what its workers reported.
 pub struct Measured<'a> {
     pub meter: &'a HostMeter,
     pub spec: &'a Spec,

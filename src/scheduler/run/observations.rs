@@ -1,4 +1,4 @@
-//! Reads from the meter what is stored beside a run's result: the time series of its devices, and disturbances.
+//! Reads from the meter what is stored with a run's result: the time series of its devices, and disturbances.
 
 use super::driven::Driven;
 use super::engine_pids::{EnginePids, PidsOverTime};

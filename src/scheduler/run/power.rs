@@ -37,7 +37,7 @@ pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Res
     };
     let held = controller.set(&spec.gpus, setting, &format!("experiment {id}")).await;
     let held = held.map_err(|error| Stop::Power(error.to_string()))?;
-    until_seen(&context.resources.meter, &held).await;
+    wait_until_visible(&context.resources.meter, &held).await;
     Ok(Some(held))
 }
 
@@ -55,7 +55,7 @@ async fn put_back_first(controller: &Controller, spec: &Spec) -> Result<(), Stop
 }
 
 /// Waits until the meter reads the new limits, so that no reading of an old limit falls into a cycle.
-async fn until_seen(meter: &HostMeter, held: &Held) {
+async fn wait_until_visible(meter: &HostMeter, held: &Held) {
     let is_seen = |board: &SetBoard| {
         let seen_w = meter.gpu_state(&board.uuid).and_then(|state| state.power_limit_w);
         let both = seen_w.zip(board.limit_in_force_w);
