@@ -87,6 +87,7 @@ impl Account {
         }
     }
 
+    /// Returns whether the quota is used up.
     pub fn is_used_up(&self) -> bool {
         self.allowed.is_some_and(|allowed| self.used >= allowed as f64)
     }

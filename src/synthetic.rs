@@ -21,6 +21,7 @@ use scheduler::Scheduler;
 const VOCAB_SIZE: u32 = 1024;
 const MAX_SEQUENCE_TOKENS: u32 = 1 << 20;
 
+/// An engine that generates tokens without a model.
 pub struct SyntheticEngine {
     model: SyntheticModel,
     scheduler: Scheduler,

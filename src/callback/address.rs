@@ -1,3 +1,5 @@
+//! Distinguishes addresses of the public internet from all others.
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;

@@ -1,3 +1,5 @@
+//! Checks callback URLs against the admin's list, and the addresses of their hosts.
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -57,6 +59,7 @@ pub enum Refusal {
 }
 
 impl Allowed {
+    /// Creates a list whose host names are resolved by the operating system.
     pub fn new(entries: Vec<Entry>, http: bool) -> Self {
         let lookup = |host: String, port: u16| {
             let found = async move { Ok(lookup_host((host, port)).await?.collect()) };
@@ -65,6 +68,7 @@ impl Allowed {
         Self::with_lookup(entries, http, Arc::new(lookup))
     }
 
+    /// Creates a list with the given resolver.
     pub(super) fn with_lookup(entries: Vec<Entry>, http: bool, lookup: Arc<Lookup>) -> Self {
         Self { entries, http, lookup }
     }

@@ -1,3 +1,5 @@
+//! Parses the entries of the admin's list of callback hosts.
+
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -12,6 +14,7 @@ pub struct Entry {
     pub port: ListedPort,
 }
 
+/// Host of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListedHost {
     /// In lower case; `*.lab.example` matches all names below `lab.example`.
@@ -19,6 +22,7 @@ pub enum ListedHost {
     Network(IpNet),
 }
 
+/// Ports of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedPort {
     /// The scheme's default: 443, or 80 without TLS.

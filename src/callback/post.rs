@@ -1,3 +1,5 @@
+//! Makes one try of a callback. Leaves retries to the scheduler.
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Computes the pauses between the tries of a callback.
+
 use std::time::Duration;
 
 /// Maximum time between two tries.

@@ -1,3 +1,5 @@
+//! Signs the body of a callback.
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 

@@ -1,3 +1,5 @@
+//! Runs an engine program to get its description, and checks it.
+
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};

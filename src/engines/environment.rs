@@ -1,3 +1,5 @@
+//! Selects the variables of the environment that engines and servers inherit.
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 

@@ -1,3 +1,5 @@
+//! Detects when the file of a program is replaced.
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Errors about engines, each worded for the admin and for clients.
+
 use thiserror::Error;
 
 use super::describe::NoDescription;

@@ -1,3 +1,5 @@
+//! Progress and remaining time of the experiments that run on this server.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -81,6 +83,7 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns the plan of an experiment.
     pub fn from_spec(spec: &Spec) -> Self {
         Self {
             num_cycles: spec.num_cycles,
@@ -185,6 +188,7 @@ impl ProgressBoard {
         self.entries().keys().copied().collect()
     }
 
+    /// Adds an experiment, which now begins to load.
     pub fn begin(&self, id: ExperimentId, plan: Plan, now: Monotonic) {
         let entry = Entry {
             plan,
@@ -198,6 +202,7 @@ impl ProgressBoard {
         self.entries().insert(id, entry);
     }
 
+    /// Records the start of a phase.
     pub fn enter(&self, id: ExperimentId, phase: Phase, now: Monotonic) {
         if let Some(entry) = self.entries().get_mut(&id) {
             if entry.phase == Phase::WarmingUp {
@@ -226,6 +231,7 @@ impl ProgressBoard {
         }
     }
 
+    /// Removes an experiment.
     pub fn clear(&self, id: ExperimentId) {
         self.entries().remove(&id);
     }

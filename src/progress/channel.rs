@@ -1,3 +1,5 @@
+//! Buffer of the events that listeners have not read yet.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -44,6 +46,7 @@ impl Channel {
         }
     }
 
+    /// Adds a change of state. Drops the oldest one when the buffer is full.
     pub fn push_transition(&mut self, transition: &Arc<Transition>) {
         if !transition.state.is_running() {
             self.progress.remove(&transition.id);
@@ -56,6 +59,7 @@ impl Channel {
         }
     }
 
+    /// Replaces the progress of an experiment.
     pub fn push_progress(&mut self, snapshot: &Arc<Snapshot>) {
         self.progress_number += 1;
         self.progress

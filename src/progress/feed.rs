@@ -1,3 +1,5 @@
+//! Event feed: publishes changes of state and progress to listeners. Leaves earlier events to the database.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

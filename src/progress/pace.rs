@@ -1,3 +1,5 @@
+//! Token rate and remaining time of one phase.
+
 use std::collections::VecDeque;
 
 use joulemark_measurement::clock::Monotonic;
@@ -18,6 +20,7 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Records the number of tokens at a time.
     pub fn note(&mut self, now: Monotonic, tokens: u64) {
         self.first.get_or_insert((now, tokens));
         if self.points.back().is_some_and(|(_, last)| *last == tokens) {
@@ -49,6 +52,7 @@ impl Pace {
         self.marked = tokens.map(|((_, newest), (_, first))| newest.saturating_sub(first));
     }
 
+    /// Returns the tokens in the phase at the last mark; `None` before the first.
     pub fn marked(&self) -> Option<u64> {
         self.marked
     }

@@ -1,3 +1,5 @@
+//! Data and handles that all parts of the scheduler share.
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::models::Models;

@@ -29,6 +29,7 @@ struct Shared {
 }
 
 impl Models {
+    /// Creates an empty cache.
     pub fn new(sources: ModelSources) -> Self {
         Self(Arc::new(Shared {
             sources,

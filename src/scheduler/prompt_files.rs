@@ -65,6 +65,7 @@ pub enum PromptFileError {
 }
 
 impl PromptFolder {
+    /// Creates the folder's handle. Reads nothing yet.
     pub fn new(path: PathBuf, max_bytes: u64) -> Self {
         let turn = Mutex::default();
         Self(Arc::new(Folder { path, max_bytes, turn }))

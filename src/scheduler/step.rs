@@ -1,3 +1,5 @@
+//! The scheduler's loop: claims queued experiments and supervises their runs.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,6 +59,7 @@ struct Shared {
 pub struct Scheduler(Arc<Shared>);
 
 impl Scheduler {
+    /// Creates a scheduler that runs nothing yet.
     pub fn new(context: Context, stages: Stages) -> Self {
         Self(Arc::new(Shared {
             context,
@@ -71,6 +74,7 @@ impl Scheduler {
         }))
     }
 
+    /// Returns what all runs share.
     pub(super) fn context(&self) -> &Context {
         &self.0.context
     }
@@ -85,18 +89,22 @@ impl Scheduler {
         &self.0.context.node
     }
 
+    /// Returns the experiments of this server.
     pub(super) fn running(&self) -> &RunningTable {
         &self.0.running
     }
 
+    /// Returns the lock with which this server waits for its host.
     pub(super) fn host_queue(&self) -> &HostQueue {
         &self.0.host_queue
     }
 
+    /// Returns the cache of completed runs.
     pub(super) fn run_cache(&self) -> &PastRuns {
         &self.0.past_runs
     }
 
+    /// Returns the cached snapshot of the queue.
     pub(super) fn queue_snapshot(&self) -> &Mutex<QueueSnapshot> {
         &self.0.snapshot
     }
@@ -106,10 +114,12 @@ impl Scheduler {
         &self.0.stages.leaving
     }
 
+    /// Sets whether this server is registered under its node's name. Otherwise it starts nothing.
     pub(super) fn set_listed(&self, is_listed: bool) {
         self.0.is_listed.store(is_listed, Ordering::Relaxed);
     }
 
+    /// Returns the record of the loops' last rounds.
     pub(super) fn liveness(&self) -> &Liveness {
         &self.0.liveness
     }
@@ -124,6 +134,7 @@ impl Scheduler {
         self.0.wake.notify_one();
     }
 
+    /// Returns the metrics of this server's experiments.
     pub fn metrics(&self) -> &ExperimentMetrics {
         &self.0.context.metrics
     }
@@ -340,6 +351,7 @@ impl Scheduler {
             .inc_by(count as u64);
     }
 
+    /// Counts failed experiments by reason.
     pub(super) fn count_failed(&self, reason: FailureReason, count: usize) {
         let failed = &self.0.context.metrics.failed;
         failed

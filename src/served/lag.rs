@@ -1,3 +1,5 @@
+//! Measures the overhead of the load generator itself.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use joulemark_measurement::LoadGenerator;

@@ -1,3 +1,5 @@
+//! Collects the metrics that a server reports about itself.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Decides how to use a server by its capabilities.
+
 use joulemark_experiment::{Prompts, Spec};
 use joulemark_measurement::{CapabilityCard, EosHandling, PromptCache};
 use joulemark_openai::Extras;

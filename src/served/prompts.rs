@@ -1,3 +1,5 @@
+//! Prepares the prompts of an experiment for a server.
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;

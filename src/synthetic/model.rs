@@ -1,3 +1,5 @@
+//! Parses the name of a synthetic model, which sets the engine's behaviour.
+
 use std::str::FromStr;
 
 use thiserror::Error;

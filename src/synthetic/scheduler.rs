@@ -15,6 +15,7 @@ use super::model::SyntheticModel;
 /// Number of logits that are kept for each step.
 const LOGITS: u32 = 8;
 
+/// Handle to a scheduler that runs in the background.
 pub struct Scheduler {
     sequences: mpsc::UnboundedSender<Sequence>,
     /// While this is locked, no batch begins.

@@ -1,3 +1,5 @@
+//! Columns of tables, and constructors for each type of value.
+
 use std::borrow::Cow;
 
 use jiff::Timestamp;
@@ -30,6 +32,7 @@ pub enum Values<R> {
 type TextCell<R> = Box<dyn for<'a> Fn(&'a R) -> Option<Cow<'a, str>> + Send + Sync>;
 type Cell<R, T> = Box<dyn Fn(&R) -> Option<T> + Send + Sync>;
 
+/// Creates a column of texts.
 pub fn text<R: 'static>(
     name: &'static str,
     about: &'static str,
@@ -38,30 +41,37 @@ pub fn text<R: 'static>(
     column(name, about, Values::Text(Box::new(of)))
 }
 
+/// Creates a column of JSON documents.
 pub fn json<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<Value>) -> Column<R> {
     column(name, about, Values::Json(Box::new(of)))
 }
 
+/// Creates a column of times.
 pub fn time<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<Timestamp>) -> Column<R> {
     column(name, about, Values::Time(Box::new(of)))
 }
 
+/// Creates a column of booleans.
 pub fn boolean<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<bool>) -> Column<R> {
     column(name, about, Values::Bool(Box::new(of)))
 }
 
+/// Creates a column of unsigned integers.
 pub fn count<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<u64>) -> Column<R> {
     column(name, about, Values::Count(Box::new(of)))
 }
 
+/// Creates a column of signed integers.
 pub fn whole<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<i64>) -> Column<R> {
     column(name, about, Values::Whole(Box::new(of)))
 }
 
+/// Creates a column of floating-point numbers.
 pub fn number<R: 'static>(name: &'static str, about: &'static str, of: fn(&R) -> Option<f64>) -> Column<R> {
     column(name, about, Values::Number(Box::new(of)))
 }
 
+/// Creates a column.
 pub fn column<R>(
     name: impl Into<Cow<'static, str>>,
     about: impl Into<Cow<'static, str>>,
@@ -93,6 +103,7 @@ pub fn words<T: Serialize>(values: &[T]) -> Option<Cow<'static, str>> {
     (!words.is_empty()).then(|| Cow::Owned(words.join("+")))
 }
 
+/// Returns a value as a JSON document.
 pub fn document(value: impl Serialize) -> Option<Value> {
     serde_json::to_value(value).ok()
 }

@@ -1,3 +1,5 @@
+//! Writes rows as CSV.
+
 use std::borrow::Cow;
 
 use csv::{Terminator, Writer, WriterBuilder};
@@ -5,12 +7,14 @@ use csv::{Terminator, Writer, WriterBuilder};
 use super::column::{Column, Values};
 use super::format::Spreadsheet;
 
+/// Returns the header line.
 pub fn header<R>(columns: &[Column<R>]) -> csv::Result<Vec<u8>> {
     let mut lines = lines();
     lines.write_record(columns.iter().map(|column| column.name.as_bytes()))?;
     into_bytes(lines)
 }
 
+/// Returns the lines of these rows.
 pub fn rows<R>(columns: &[Column<R>], rows: &[R], spreadsheet: Spreadsheet) -> csv::Result<Vec<u8>> {
     let mut lines = lines();
     for row in rows {

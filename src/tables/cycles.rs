@@ -1,3 +1,5 @@
+//! Columns of the table of cycles.
+
 use serde_json::Value;
 
 use super::column::{Column, count, document, held, json, text};

@@ -1,3 +1,5 @@
+//! Columns of the table of experiments, and their order.
+
 mod baselines;
 mod checks;
 mod labels;

@@ -1,3 +1,5 @@
+//! File formats of tables.
+
 /// File format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -32,6 +34,7 @@ impl Format {
         }
     }
 
+    /// Returns the media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Csv(_) => "text/csv; charset=utf-8; header=present",

@@ -1,7 +1,10 @@
+//! Writes rows as JSON Lines.
+
 use serde::ser::{SerializeMap as _, Serializer as _};
 
 use super::column::{Column, Values};
 
+/// Returns the lines of these rows.
 pub fn rows<R>(columns: &[Column<R>], rows: &[R]) -> serde_json::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for row in rows {

@@ -19,12 +19,14 @@ use super::column::{Column, Values};
 const GROUP_BYTES: usize = 8 << 20;
 const GROUP_ROWS: usize = 1 << 16;
 
+/// Writer of a Parquet file.
 pub struct Groups {
     schema: Arc<Schema>,
     writer: ArrowWriter<Vec<u8>>,
 }
 
 impl Groups {
+    /// Creates a writer for these columns.
     pub fn new<R>(columns: &[Column<R>]) -> Result<Self> {
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let properties = WriterProperties::builder()

@@ -1,3 +1,5 @@
+//! Columns of the tables of requests and of output tokens.
+
 use super::column::{Column, count, held, number, text};
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::RequestMeasurement;
@@ -12,6 +14,7 @@ pub struct RequestRow {
     pub request: RequestMeasurement,
 }
 
+/// Returns the columns of requests.
 pub fn request_columns() -> Vec<Column<RequestRow>> {
     vec![
         text("id", "The experiment's id.", |row: &RequestRow| {
@@ -123,6 +126,7 @@ pub fn tokens(row: &RequestRow) -> impl Iterator<Item = TokenRow> {
     })
 }
 
+/// Returns the columns of output tokens.
 pub fn token_columns() -> Vec<Column<TokenRow>> {
     vec![
         text("id", "The experiment's id.", |row: &TokenRow| {

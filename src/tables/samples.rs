@@ -1,3 +1,5 @@
+//! Columns of the table of device samples.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ pub struct SampleRow {
     pub point: SeriesPoint,
 }
 
+/// Returns the columns of samples.
 pub fn columns() -> Vec<Column<SampleRow>> {
     vec![
         text("id", "The experiment's id.", |row: &SampleRow| {

@@ -1,3 +1,5 @@
+//! Columns of the table of a sweep's points.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Writes a table in any format.
+
 use thiserror::Error;
 
 use super::column::Column;

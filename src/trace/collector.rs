@@ -1,3 +1,5 @@
+//! Connects to an OpenTelemetry collector.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use super::Traces;
 /// Timeout of one batch, which is lost when the collector takes longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Error in setting up the exporter.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     #[error("the HTTP client cannot be created: {0}")]

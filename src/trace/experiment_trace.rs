@@ -130,6 +130,7 @@ pub struct Phase {
 }
 
 impl Phase {
+    /// Adds an attribute to the phase.
     pub fn note(&self, name: &'static str, value: u32) {
         if let Some(context) = &self.context {
             context.span().set_attribute(KeyValue::new(name, i64::from(value)));
@@ -148,6 +149,7 @@ impl Phase {
             .end_with_timestamp(wall(end));
     }
 
+    /// Ends the phase as successful.
     pub fn done(mut self) {
         self.is_done = true;
     }

@@ -1,3 +1,5 @@
+//! Finds a model by name: in the models folder, on the Hugging Face hub, on a server, or in the synthetic engine.
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -216,6 +218,7 @@ impl LocatedModel {
         })
     }
 
+    /// Returns the estimator of FLOPs for the model; it knows none when the model's shape is unknown.
     pub fn estimator(&self, name: &str) -> Estimator {
         match &self.files {
             Some(files) => files.estimator(name),

@@ -1,3 +1,5 @@
+//! Cancels experiments, on whatever node they run.
+
 use std::time::Duration;
 
 use crate::scheduler::step::Scheduler;
@@ -10,6 +12,7 @@ const MAX_WAIT_SEC: f64 = 10.0;
 /// Period at which the database is asked whether the run has ended, on whatever node it runs.
 const POLL_PERIOD: Duration = Duration::from_millis(100);
 
+/// Outcome of a request to cancel an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelAnswer {
     Cancelled,

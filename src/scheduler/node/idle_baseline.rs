@@ -1,3 +1,5 @@
+//! Collects the idle power of devices while no experiment runs.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use joulemark_measurement::IdlePower;
@@ -40,10 +42,12 @@ impl IdleWatch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records that an experiment runs from now on.
     pub fn work_begins(&self) {
         self.state().quiet_since = None;
     }
 
+    /// Records that no experiment runs from now on.
     pub fn work_ended(&self, now: Monotonic) {
         self.state().quiet_since = Some(Monotonic::from_sec(now.as_sec() + SETTLE_SEC));
     }
@@ -60,6 +64,7 @@ impl IdleWatch {
         }
     }
 
+    /// Returns the present baselines.
     pub fn powers(&self) -> BarePowers {
         let state = self.state();
         BarePowers {

@@ -37,6 +37,7 @@ impl Stamp {
 }
 
 impl Liveness {
+    /// Creates the record; all loops count as alive at `now`.
     pub fn new(now: Monotonic) -> Self {
         let stamp = || Stamp(AtomicU64::new(now.0));
         Self {
@@ -46,10 +47,12 @@ impl Liveness {
         }
     }
 
+    /// Records the end of a round over the queue.
     pub fn round_done(&self, now: Monotonic) {
         self.round.set(now);
     }
 
+    /// Records a round of the heartbeat, and whether it reached the database.
     pub fn heartbeat_done(&self, now: Monotonic, is_connected: bool) {
         self.heartbeat.set(now);
         if !is_connected {

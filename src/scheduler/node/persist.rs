@@ -1,3 +1,5 @@
+//! Retries writes while the database cannot be reached.
+
 use std::time::Duration;
 
 use joulemark_measurement::Backoff;

@@ -1,3 +1,5 @@
+//! Deletes data that exceeds the retention limits.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Checks submissions: whether a live node can run them, and whether they are within the limits.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! This node and the other live nodes, with their capabilities.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ struct Known {
 }
 
 impl Cluster {
+    /// Creates a cluster that consists of this node.
     pub fn new(own: Capabilities) -> Self {
         Self(Arc::new(Mutex::new(Known {
             own: Arc::new(own),
@@ -46,10 +49,12 @@ impl Cluster {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns this node's capabilities.
     pub fn own(&self) -> Arc<Capabilities> {
         self.known().own.clone()
     }
 
+    /// Replaces this node's capabilities.
     pub fn set_own(&self, capabilities: Capabilities) {
         self.known().own = Arc::new(capabilities);
     }

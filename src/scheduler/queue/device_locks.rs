@@ -60,6 +60,7 @@ impl LockFolder {
         Ok(folder)
     }
 
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -175,6 +176,7 @@ impl LockFolder {
 }
 
 impl Locks {
+    /// Adds other locks.
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }

@@ -1,3 +1,6 @@
+//! Decides which nodes can run an experiment, and which of them reserves devices for it. Leaves free devices to
+//! `leases`.
+
 use sha2::{Digest, Sha256};
 
 use super::wait::WaitReason;

@@ -1,3 +1,5 @@
+//! Announces to other servers that an experiment waits to run alone on the host.
+
 use std::sync::{Mutex, PoisonError};
 
 use super::device_locks::{LockFolder, Locks};

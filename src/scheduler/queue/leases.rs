@@ -1,3 +1,5 @@
+//! Plans which queued experiments may start on which devices. Does no I/O.
+
 use std::collections::{BTreeSet, HashSet};
 
 use super::eligible::needs_engine;

@@ -1,3 +1,5 @@
+//! Positions of experiments in the queue.
+
 use std::collections::{HashMap, HashSet};
 
 use super::order::{Turn, charged_sec, to_us};
@@ -35,6 +37,7 @@ pub struct Newcomer<'a> {
 }
 
 impl Positions {
+    /// Creates the positions from the ordered queue.
     pub fn new(turns: Vec<Turn>, device_sec: HashMap<String, f64>) -> Self {
         let mut positions = Self {
             ordered: Vec::with_capacity(turns.len()),

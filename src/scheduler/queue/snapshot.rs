@@ -1,3 +1,5 @@
+//! Snapshot of the queue, and how long it stays valid.
+
 use super::leases::Lease;
 use super::positions::Positions;
 use joulemark_experiment::ExperimentId;

@@ -1,3 +1,5 @@
+//! Selects the queued experiments that this node can start now, and locks their devices.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Types that describe why a queued experiment has not started.
+
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -1,3 +1,5 @@
+//! Runs one attempt at an experiment, from the claim to the stored result.
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
@@ -421,7 +423,6 @@ impl Run {
     }
 
     async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<(State, Settled), Stop> {
-        // A cancellation during aggregation counts.
         let state = match self.ends.cancel.is_cancelled() {
             true => State::Cancelled,
             false => State::Completed,
@@ -447,7 +448,6 @@ struct RunProcesses {
     begun: Monotonic,
     /// Processes that the energy is attributed to.
     pids: PidsOverTime,
-    /// Processes that the meter tracks.
     tracked: Vec<u32>,
     warnings: Vec<Warning>,
     /// Last output of each rank.

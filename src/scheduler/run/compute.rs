@@ -1,3 +1,5 @@
+//! Estimates the FLOPs and bytes of a run from its requests and its model.
+
 use crate::scheduler::models::{EngineChoice, LocatedModel};
 use joulemark_experiment::Spec;
 use joulemark_flops::model_files::ModelFormat;

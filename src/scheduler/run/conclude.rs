@@ -1,3 +1,5 @@
+//! Computes the report of a run from what the workers and the meter have recorded.
+
 use super::compute::ComputeCount;
 use super::disturbed::disturbed;
 use super::driven::{Driven, RankPass};

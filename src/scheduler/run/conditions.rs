@@ -86,7 +86,7 @@ fn each_cpu(cpu: &Path, file: &str) -> Vec<String> {
     values.into_iter().collect()
 }
 
-/// Returns whether turbo is on, from `no_turbo` of intel_pstate or `boost` of other drivers; `None` when neither
+/// Returns whether turbo is on, from `no_turbo` of `intel_pstate` or `boost` of other drivers; `None` when neither
 /// exists.
 fn turbo(cpu: &Path) -> Option<bool> {
     flag(&cpu.join("intel_pstate/no_turbo"))

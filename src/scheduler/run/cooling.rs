@@ -1,3 +1,5 @@
+//! Waits until GPUs are cool.
+
 use std::time::Duration;
 
 use super::failure::Stop;

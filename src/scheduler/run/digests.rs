@@ -1,3 +1,5 @@
+//! Hashes model files and caches the hashes.
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},

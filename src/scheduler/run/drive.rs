@@ -1,3 +1,5 @@
+//! Drives the workers of a run through load, warm-up and measured cycles.
+
 use std::time::Duration;
 
 use super::cooling::{Cooling, warmest_c};

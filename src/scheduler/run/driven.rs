@@ -59,6 +59,7 @@ pub struct Driven {
 }
 
 impl Driven {
+    /// Returns the window of each rank in a cycle.
     pub fn windows_of(&self, cycle: u32) -> Vec<Window> {
         self.passes
             .iter()
@@ -83,6 +84,7 @@ impl Driven {
         self.passes.iter().map(|pass| pass.cycle + 1).max().unwrap_or(0)
     }
 
+    /// Returns the window from the first start to the last end of a cycle; `None` when it was not measured.
     pub fn hull_of(&self, cycle: u32) -> Option<Window> {
         hull(&self.windows_of(cycle))
     }

@@ -1,3 +1,5 @@
+//! Chooses the program that runs the ranks of an experiment.
+
 use std::path::PathBuf;
 
 use super::failure::Stop;

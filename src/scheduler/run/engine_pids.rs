@@ -1,3 +1,5 @@
+//! Tracks which processes the energy of a run is attributed to.
+
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
 
@@ -36,6 +38,7 @@ impl EnginePids {
         }
     }
 
+    /// Returns the tracked processes of a rank.
     pub fn of_rank(&self, rank: u32) -> &[u32] {
         self.followed.get(rank as usize).map_or(&[], Vec::as_slice)
     }

@@ -1,3 +1,5 @@
+//! Reasons why a run ends early, and the failures that are stored for them.
+
 use thiserror::Error;
 
 use super::rank::{Exit, LogTail};

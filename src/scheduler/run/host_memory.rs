@@ -1,3 +1,5 @@
+//! Reads the peak resident memory of a run's processes.
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -15,6 +17,7 @@ pub struct HostMemory {
 }
 
 impl HostMemory {
+    /// Creates a reader for these root processes of each rank.
     pub fn new(meter: &HostMeter, roots: Vec<Vec<u32>>) -> Self {
         Self {
             meter: meter.clone(),

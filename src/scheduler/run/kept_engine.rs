@@ -1,3 +1,5 @@
+//! Runs a server for one experiment under a keeper process.
+
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Checks the words in workers' reports against the known ones.
+
 use joulemark_measurement::quoted;
 use joulemark_measurement::{CapabilityCard, LoadReport, RequestMeasurement};
 use joulemark_worker::protocol::ProtocolError;

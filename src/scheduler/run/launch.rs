@@ -1,3 +1,5 @@
+//! Starts worker processes.
+
 use std::{
     ffi::OsString,
     io,

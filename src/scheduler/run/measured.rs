@@ -1,3 +1,5 @@
+//! Inputs to the report of a run.
+
 use super::engine_pids::PidsOverTime;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_experiment::{Spec, Warning};

@@ -1,3 +1,5 @@
+//! Stores the states of a run in the background.
+
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,7 @@ impl Milestones {
         Self { reached, writer }
     }
 
+    /// Queues a state to be stored.
     pub fn reached(&self, state: State) {
         // The channel is closed when the experiment was lost, which `lost` has already signalled.
         let _ = self.reached.send(state);

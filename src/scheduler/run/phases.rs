@@ -1,3 +1,5 @@
+//! Reads the energy of each phase of a run.
+
 use super::driven::Driven;
 use super::engine_pids::PidsOverTime;
 use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};

@@ -1,3 +1,5 @@
+//! One worker process: its orders, reports, output and end.
+
 use std::{
     collections::VecDeque,
     fmt, io,
@@ -35,6 +37,7 @@ pub enum RankEvent {
     Ended(Exit),
 }
 
+/// How a process ended: its exit code, or the signal that killed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     pub code: Option<i32>,
@@ -74,6 +77,7 @@ impl LogTail {
         lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
     }
 
+    /// Returns the lines, oldest first.
     pub fn lines(&self) -> Vec<String> {
         self.0
             .lock()
@@ -96,6 +100,7 @@ pub struct Tag {
 }
 
 impl Tag {
+    /// Returns the tag of a rank's worker.
     pub fn from_record(record: &Record, rank: u32, is_logged: bool) -> Self {
         Self {
             experiment: record.id,

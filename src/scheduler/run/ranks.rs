@@ -1,3 +1,5 @@
+//! The worker processes of one experiment.
+
 use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use tokio::sync::mpsc;
@@ -99,14 +101,17 @@ impl Ranks {
         Ok(all)
     }
 
+    /// Returns the process id of each rank.
     pub fn pids(&self) -> Vec<u32> {
         self.ranks.iter().map(|rank| rank.pid).collect()
     }
 
+    /// Returns the CPUs of a rank.
     pub fn placement(&self, rank: u32) -> &CpuPlacement {
         &self.placements[rank as usize]
     }
 
+    /// Returns the last output of a rank.
     pub fn tail(&self, rank: u32) -> Option<LogTail> {
         self.ranks.get(rank as usize).map(|rank| rank.tail.clone())
     }

@@ -1,3 +1,5 @@
+//! The experiments that this server runs.
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,10 +40,12 @@ impl RunningTable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds an experiment that is about to be claimed.
     pub fn insert(&self, id: ExperimentId, running: Running) {
         self.table().insert(id, running);
     }
 
+    /// Records that an experiment was claimed.
     pub fn claimed(&self, id: ExperimentId, attempt: u32) {
         if let Some(running) = self.table().get_mut(&id) {
             running.attempt = Some(attempt);
@@ -55,10 +59,12 @@ impl RunningTable {
         table.is_empty()
     }
 
+    /// Returns an experiment of this server.
     pub fn get(&self, id: ExperimentId) -> Option<Running> {
         self.table().get(&id).cloned()
     }
 
+    /// Returns all experiments of this server.
     pub fn all(&self) -> HashMap<ExperimentId, Running> {
         self.table().clone()
     }
@@ -72,6 +78,7 @@ impl RunningTable {
         each.collect()
     }
 
+    /// Returns all leased devices.
     pub fn leased(&self) -> HashSet<Lease> {
         self.leases().into_keys().collect()
     }

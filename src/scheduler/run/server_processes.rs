@@ -1,3 +1,5 @@
+//! Finds and tracks the processes of a server.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use joulemark_experiment::{Warning, WarningCode};

@@ -1,3 +1,5 @@
+//! Stores the end of an attempt, in the database or meanwhile on disk.
+
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;

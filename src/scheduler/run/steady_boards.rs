@@ -1,3 +1,5 @@
+//! Waits until the power and temperature of GPUs are steady.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Decides whether enough cycles have been measured.
+
 use joulemark_analysis::relative_ci;
 use joulemark_experiment::report::StopReport;
 use joulemark_experiment::{StopMetric, StopRule};

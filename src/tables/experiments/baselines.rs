@@ -1,3 +1,5 @@
+//! Columns of the idle baselines.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, number};
 use joulemark_measurement::{Baseline, BaselineKind};

@@ -1,3 +1,5 @@
+//! Columns of the validation checks.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, count, json, number, text, word};
 use joulemark_experiment::report::{RepetitionReport, Validation};

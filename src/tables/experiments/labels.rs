@@ -1,3 +1,5 @@
+//! Columns of labels.
+
 use std::borrow::Cow;
 
 use super::row::ExperimentRow;

@@ -1,3 +1,5 @@
+//! Columns of metrics.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, Values, column, word, words};
 use joulemark_analysis::metrics::{Beside, Figures, Group, Metric, Read};

@@ -1,3 +1,5 @@
+//! Columns of an experiment's identity, state and machine.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, boolean, count, document, held, json, number, text, time, whole, word};
 

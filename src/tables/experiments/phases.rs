@@ -1,3 +1,5 @@
+//! Columns of the phases.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, number, text, word};
 use joulemark_measurement::{Phase, PhaseEnergy};

@@ -1,3 +1,5 @@
+//! Row of the table of experiments.
+
 use jiff::Timestamp;
 
 use joulemark_experiment::report::Report;
@@ -24,6 +26,7 @@ pub struct ExperimentRow {
 }
 
 impl ExperimentRow {
+    /// Returns the warnings of the report, or those of the submission when there is no report.
     pub fn all_warnings(&self) -> &[Warning] {
         match &self.report {
             Some(report) => &report.validation.warnings,

@@ -1,3 +1,5 @@
+//! Columns of the steady state.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, Values, column, held, number, text};
 use joulemark_analysis::metrics::{Figures, Metric, Read};

@@ -1,3 +1,5 @@
+//! Columns of the fields of a submission.
+
 use std::borrow::Cow;
 
 use serde_json::Value;
