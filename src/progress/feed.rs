@@ -59,9 +59,9 @@ impl Feed {
             return;
         };
         self.0.all.send_modify(|channel| {
-            transitions
-                .iter()
-                .for_each(|transition| channel.push_transition(transition))
+            for transition in &transitions {
+                channel.push_transition(transition);
+            }
         });
         let mut single = self.single();
         single.newest = newest;
