@@ -1,45 +1,46 @@
-//! What a submitter has had in the last seven days, beside what they may have. Pure: what they have had is summed by the
-//! store, what they may have is the configuration's.
+//! Compares a submitter's use of devices and energy in the last seven days with the quota. Leaves the sums to the
+//! store, and the quotas to the configuration.
 
 use jiff::Timestamp;
 
 use joulemark_measurement::units::MICROSECONDS_PER_SECOND;
 use joulemark_store::{HourOfUsage, US_PER_HOUR, Usage, hour_of};
 
-/// Seven days, the hour that has begun included.
+/// Seven days, including the hour that has begun.
 const WINDOW_HOURS: i64 = 168;
 const SECONDS_PER_HOUR: f64 = 3600.0;
 
-/// What a submitter may have in seven days; `None` is without limit.
+/// Quota of a submitter in seven days; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
     pub device_hours: Option<u64>,
     pub joules: Option<u64>,
 }
 
-/// What is limited by the week.
+/// Resource with a weekly quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weekly {
     DeviceHours,
     Joules,
 }
 
-/// How much of it was used, and may be.
+/// Use of one resource and its quota.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Account {
     pub used: f64,
-    /// `None` is without limit.
+    /// `None` for no limit.
     pub allowed: Option<u64>,
-    /// When enough of it is older than the window; `None` while there is room, and where what runs alone leaves none.
+    /// Time at which enough of the use is older than the window; `None` while the quota is not used up, and when
+    /// running experiments alone use it up.
     pub room_again_at: Option<Timestamp>,
 }
 
-/// What a submitter has had, and may have.
+/// A submitter's use of all resources with a quota.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accounts {
     pub device_hours: Account,
     pub joules: Account,
-    /// Ended within the window, with energy that is unknown and so in no sum.
+    /// Attempts that ended within the window with unknown energy, which no sum includes.
     pub unmetered_experiments: u64,
 }
 
@@ -49,7 +50,7 @@ pub fn first_hour(now: Timestamp) -> i64 {
 }
 
 impl Accounts {
-    /// Takes what was used since [`first_hour`], and how much may be; `None` is without limit.
+    /// Computes the accounts from the use since [`first_hour`] and the quotas.
     pub fn new(usage: &Usage, allowed: &Allowed) -> Self {
         let hours = |device_us: i64| device_us as f64 / MICROSECONDS_PER_SECOND / SECONDS_PER_HOUR;
         let of_hours = |amount: &dyn Fn(&HourOfUsage) -> f64| {
@@ -67,7 +68,7 @@ impl Accounts {
 }
 
 impl Account {
-    /// Sums up what was used. `hours` are oldest first; what runs stays within the window for as long as it does.
+    /// Sums the use, with `hours` oldest first. The use of running experiments does not leave the window.
     fn new(hours: &[(i64, f64)], of_running: f64, allowed: Option<u64>) -> Self {
         let used = hours.iter().map(|(_, amount)| amount).sum::<f64>() + of_running;
         let mut left = used;
@@ -86,6 +87,7 @@ impl Account {
         }
     }
 
+    /// Returns whether the quota is used up.
     pub fn is_used_up(&self) -> bool {
         self.allowed.is_some_and(|allowed| self.used >= allowed as f64)
     }
@@ -138,16 +140,16 @@ mod tests {
         assert_eq!(roomy.joules.room_again_at, None);
         let unlimited = Accounts::new(&used, &Allowed::default());
         assert!(!unlimited.device_hours.is_used_up());
-        // What runs alone is more than is allowed: nobody knows when that ends.
+        // Running experiments alone exceed the quota: nobody knows when they end.
         let running = Accounts::new(&usage(&[], 5 * US_PER_HOUR), &limits(3, 1));
         assert!(running.device_hours.is_used_up());
         assert_eq!(running.device_hours.room_again_at, None);
     }
 
     proptest! {
-        /// Whoever comes when told finds room, and an hour earlier finds none.
+        /// At the returned time the quota is no longer used up; an hour earlier it is.
         #[test]
-        fn the_time_that_is_told_is_the_first_hour_with_room(
+    fn the_returned_time_is_the_first_hour_with_room(
             amounts in proptest::collection::vec(0.5_f64..10.0, 1..168), allowed in 1_u64..500,
         ) {
             let now_hour = 5000;

@@ -1,5 +1,5 @@
-//! A result with all that it is computed from, as one tar file. Owns the form of the file and what of it is computed anew; leaves
-//! where a result is stored, and who may have it, to others. Pure but for the reader that it is given.
+//! A bundle: a result with all data that it is computed from, in one tar file. Owns the format of the file and its
+//! verification. Leaves storage of results and access to them to others; does no I/O but through the given reader.
 
 mod archive;
 mod differences;

@@ -1,5 +1,6 @@
-//! Tells others over HTTP that an experiment is finished. Whom it may talk to is the admin's list; an address is checked
-//! each time, and the connection goes to the address that was checked. Knows nothing of who asked or of what is stored.
+//! Sends callbacks: HTTP requests that report the end of an experiment. A URL must match the admin's list, its address
+//! is checked on each call, and the connection goes to the checked address. Leaves the stored
+//! calls and their submitters to the scheduler.
 
 mod address;
 mod allow;

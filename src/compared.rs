@@ -1,5 +1,5 @@
-//! What a comparison is asked of: metrics by name, and results as they are served, from a request or a file. Owns how they
-//! are read, and the words that say what came of it; the comparison itself is `joulemark_analysis::comparison`.
+//! Reads the inputs of a comparison: names of metrics, and results as the server returns them, from a request or a
+//! file. Also words the outcome. Leaves the comparison to `joulemark_analysis::comparison`.
 
 mod words;
 
@@ -17,7 +17,7 @@ use joulemark_measurement::{LoadReport, quoted};
 
 pub use words::{Grouped, grouped, in_words, letter};
 
-/// What is compared, by its name: an experiment's id, or a sweep's with the number of a point.
+/// Reference to what is compared: the id of an experiment, or the id of a sweep with the number of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     Experiment(ExperimentId),
@@ -37,7 +37,7 @@ impl FromStr for Named {
                 .map(|(id, point)| Self::Point(id, point)),
         };
         named.ok_or_else(|| {
-            "accepted is an experiment's UUID, or SWEEP/POINT, a sweep's UUID and a point's number".to_owned()
+            "accepted is an experiment's UUID, or SWEEP/POINT: a sweep's UUID and the number of a point".to_owned()
         })
     }
 }
@@ -51,24 +51,24 @@ impl fmt::Display for Named {
     }
 }
 
-const ACCEPTED: &str = "accepted is a result as GET /v1/experiments/{id}/results answers it";
+const ACCEPTED: &str = "accepted is a result as GET /v1/experiments/{id}/results returns it";
 
-/// Returns the metrics that are compared unless any are named.
+/// Returns the metrics that are compared by default.
 pub fn default_metrics() -> Vec<&'static Metric> {
     DEFAULT_METRICS.iter().filter_map(|name| find(all(), name)).collect()
 }
 
-/// Returns the metric of this name.
+/// Finds a metric by name.
 ///
 /// # Errors
-/// Says that there is none, or that it is no number.
+/// Returns a message when there is no such metric or it is not a number.
 pub fn metric_named(name: &str) -> Result<&'static Metric, String> {
     if let Some(metric) = comparable_metrics().find(|metric| metric.name == name) {
         return Ok(metric);
     }
     Err(match find(all(), name) {
         Some(_) => format!(
-            "is {}, which is no figure that can be compared; accepted are metrics that are numbers and no half-widths",
+            "is {}, which cannot be compared; accepted are metrics that are numbers, except half-widths",
             quoted(&name)
         ),
         None => format!(
@@ -79,15 +79,16 @@ pub fn metric_named(name: &str) -> Result<&'static Metric, String> {
     })
 }
 
-/// Reads a result as it is served, at `base` of what was sent. Only what a comparison takes is read, so that it may have been
-/// asked for with `fields=id,cycles,repetition,machine,loads,experiment,power_limit_w,conditions`. Cycles that its statistics leave out are left out, as where
-/// it is named by its id.
+/// Reads a result as the server returns it; `base` is its JSON pointer in the request. Reads only the parts that a
+/// comparison needs, so the result may have been requested with
+/// `fields=id,cycles,repetition,machine,loads,experiment,power_limit_w,conditions`. Drops the cycles that its
+/// statistics leave out, as for a result that is named by its id.
 ///
 /// # Errors
-/// Names each part that is missing or is not what a server answers.
+/// Returns a problem for each part that is missing or malformed.
 pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredResult, Vec<FieldProblem>> {
     let Some(object) = value.as_object() else {
-        let detail = format!("is no object; {ACCEPTED}");
+        let detail = format!("is not an object; {ACCEPTED}");
         return Err(vec![FieldProblem::new(base, detail)]);
     };
     let mut parts = Parts {
@@ -100,7 +101,7 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
     let spec = parts.required::<Spec>("experiment");
     let host = value.pointer("/machine/hostname").and_then(Value::as_str);
     if host.is_none() {
-        parts.problem("machine/hostname", format!("is missing, or no text; {ACCEPTED}"));
+        parts.problem("machine/hostname", format!("is missing or not a string; {ACCEPTED}"));
     }
     let left_out = parts.left_out_of_statistics();
     let withheld = parts.optional::<u32>("prompts_withheld");
@@ -124,13 +125,13 @@ pub fn read_result(value: &Value, base: &str, name: String) -> Result<MeasuredRe
     }
 }
 
-/// Returns the cycles but those that are left out.
+/// Returns the cycles except those in `left_out`.
 fn without(mut cycles: Vec<CycleReport>, left_out: &[u32]) -> Vec<CycleReport> {
     cycles.retain(|cycle| !left_out.contains(&cycle.cycle));
     cycles
 }
 
-/// The parts of a result, and what is wrong with them.
+/// The parts of a result, with the problems found in them.
 struct Parts<'a> {
     object: &'a Map<String, Value>,
     base: &'a str,
@@ -145,7 +146,7 @@ impl<'a> Parts<'a> {
 
     fn read<T: Deserialize<'a>>(&mut self, place: &str, value: &'a Value) -> Option<T> {
         let read = T::deserialize(value);
-        read.map_err(|error| self.problem(place, format!("is not as a server answers it: {error}")))
+        read.map_err(|error| self.problem(place, format!("is not as a server returns it: {error}")))
             .ok()
     }
 
@@ -164,7 +165,7 @@ impl<'a> Parts<'a> {
         self.read(name, value)
     }
 
-    /// Reads which cycles the statistics leave out; none where the result does not tell.
+    /// Reads which cycles the statistics leave out; empty when the result does not list any.
     fn left_out_of_statistics(&mut self) -> Vec<u32> {
         let repetition = self.object.get("repetition");
         let left_out = repetition.and_then(|repetition| repetition.get("left_out_of_statistics"));
@@ -175,7 +176,7 @@ impl<'a> Parts<'a> {
 
     fn list<T: Deserialize<'a>>(&mut self, name: &str) -> Option<Vec<T>> {
         let Some(items) = self.object.get(name).and_then(Value::as_array) else {
-            self.problem(name, format!("is missing, or no list; {ACCEPTED}"));
+            self.problem(name, format!("is missing or not an array; {ACCEPTED}"));
             return None;
         };
         let read = |(place, item)| self.read(&format!("{name}/{place}"), item);

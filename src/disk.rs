@@ -1,5 +1,5 @@
-//! Tries whether there is room to write where the server must: a disk that is full takes no result, however well all else
-//! works. Keeps some room back, which pruning a full disk needs.
+//! Checks that the server can write to its folders, since a full disk prevents results from being stored. Reserves
+//! space that pruning needs on a full disk.
 
 pub mod backup_marker;
 
@@ -13,34 +13,34 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
 
-/// More than the end of most runs takes.
+/// Size in bytes that is tried, larger than the end of most runs.
 const TRIED_BYTES: i64 = 1024 * 1024;
-/// Where space cannot be had without writing, so much is written.
+/// Size in bytes that is written where the file system cannot allocate space without writing.
 const WRITTEN_BYTES: usize = 64 * 1024;
-/// What a delete of raw data writes before it frees any, at most.
+/// Maximum size in bytes of the reserve: what deleting raw data writes before it frees space.
 const MAX_RESERVED_BYTES: u64 = 32 * 1024 * 1024;
-/// Of a small disk no larger part is kept back.
+/// The reserve takes at most this fraction (one sixteenth) of the free space.
 const RESERVED_PART: u64 = 16;
 
-/// A folder that the server writes to, with what it holds: `database` or `spool`.
+/// A folder that the server writes to, named by its content: `database` or `spool`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
     pub name: &'static str,
     pub folder: PathBuf,
 }
 
-/// What was found of a disk just now.
+/// State of a disk.
 #[derive(Debug)]
 pub struct Room {
     pub name: &'static str,
-    /// Room for everybody but root; `None` where the file system does not tell.
+    /// Free space in bytes for users other than root; `None` when the file system does not report it.
     pub free_bytes: Option<u64>,
-    /// Why nothing can be written; `None` while it can.
+    /// Reason why nothing can be written; `None` when writing works.
     pub problem: Option<io::Error>,
 }
 
 impl Disk {
-    /// Writes a file and removes it again. Blocks.
+    /// Checks that a file can be written, and removes it. Blocks.
     pub fn look(&self) -> Room {
         Room {
             name: self.name,
@@ -51,7 +51,7 @@ impl Disk {
 }
 
 impl Room {
-    /// Returns what is wrong, in words without a path of the server's.
+    /// Returns a description of the problem without paths of the server; `None` when there is none.
     pub fn refusal(&self) -> Option<String> {
         let error = self.problem.as_ref()?;
         let name = self.name;
@@ -68,7 +68,7 @@ fn free_bytes(folder: &Path) -> Option<u64> {
     Some(blocks.saturating_mul(size))
 }
 
-/// The file is gone with its descriptor, whatever happens.
+/// Allocates space in an unnamed file, which disappears when it is closed.
 fn try_to_write(folder: &Path) -> io::Result<()> {
     allocate(&tempfile::tempfile_in(folder)?, TRIED_BYTES)
 }
@@ -89,10 +89,10 @@ fn reserve_path(database: &Path) -> PathBuf {
     path.into()
 }
 
-/// Keeps room back beside an SQLite file. Blocks.
+/// Creates the reserve file beside an SQLite database. Blocks.
 ///
 /// # Errors
-/// Returns the operating system's error; nothing is left of the file then.
+/// Returns the operating system's error, and then leaves no file.
 pub fn reserve(database: &Path) -> io::Result<()> {
     let path = reserve_path(database);
     let made = open_own(&path, File::options().write(true).create_new(true).mode(0o600));
@@ -109,7 +109,7 @@ pub fn reserve(database: &Path) -> io::Result<()> {
     })
 }
 
-/// Gives that room free, for what is about to make more. Blocks.
+/// Removes the reserve file, before work that will free more space. Blocks.
 pub fn release(database: &Path) {
     let _ = std::fs::remove_file(reserve_path(database));
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_can_be_written_has_no_problem_and_nothing_is_left_in_it() {
+    fn a_writable_folder_has_no_problem_and_no_file_is_left_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk {
             name: "spool",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_kept_back_until_it_is_released() {
+    fn space_is_reserved_until_it_is_released() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("a.db");
         reserve(&database).unwrap();

@@ -1,5 +1,5 @@
-//! Finds the engines: programs of their own, `joulemark-mistral` for instance, which run an experiment's ranks. Owns where
-//! they are looked for and what they say of themselves; starts none of them for work.
+//! Finds engine programs such as `joulemark-mistral`, which run the ranks of an experiment. Owns where they are
+//! searched for and the descriptions that they give of themselves. Leaves starting them for a run to `scheduler`.
 
 pub mod attached;
 mod describe;
@@ -21,39 +21,39 @@ use describe::NoDescription;
 use identity::Identity;
 pub use problem::EngineProblem;
 
-/// The engine of every experiment that names none.
+/// Engine of an experiment that names none.
 pub const MISTRAL: &str = DEFAULT_ENGINE;
 
-/// How soon a program that did not describe itself is asked again.
+/// Time in seconds after which a program that failed to describe itself is asked again.
 const ASK_AGAIN_SEC: f64 = 30.0;
 
-/// Every engine that a server looks for.
+/// Engines that a server searches for.
 const KNOWN: [&str; 1] = [MISTRAL];
 
-/// An engine that can be started.
+/// An engine that can be started, with its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundEngine {
     pub program: PathBuf,
     pub offer: OfferedEngine,
 }
 
-/// What can be started here, and what cannot.
+/// The engines that can be started on this host, and the problems of others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// One of each program.
+    /// Descriptions, one for each program.
     pub offered: Vec<OfferedEngine>,
     pub problems: Vec<EngineProblem>,
 }
 
-/// The engines of this host. Clones share what they know.
+/// Finder of the engines of this host. Clones share a cache of descriptions.
 #[derive(Clone, Debug)]
 pub struct Engines(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     folders: Vec<PathBuf>,
-    patience: Duration,
-    /// What each program said of itself, for as long as it is the same file.
+    timeout: Duration,
+    /// Answers of the programs; an answer is valid while the file stays the same.
     described: Mutex<HashMap<PathBuf, Described>>,
 }
 
@@ -65,7 +65,7 @@ struct Described {
 }
 
 impl Described {
-    /// A failure may be a busy host's: it is asked again before long.
+    /// Returns whether the answer is still valid. A failure may be due to a busy host, so it expires soon.
     fn holds(&self, identity: Identity) -> bool {
         let is_fresh = self.said.is_ok() || Monotonic::now().sec_since(self.at) < ASK_AGAIN_SEC;
         self.identity == identity && is_fresh
@@ -73,10 +73,11 @@ impl Described {
 }
 
 impl Engines {
-    /// Looks in `engine_dir` where it is given, then beside this program, then in `../libexec/joulemark` from there.
+    /// Creates a finder that searches `engine_dir` if given, then the folder of this program, then
+    /// `../libexec/joulemark` relative to it.
     ///
     /// # Errors
-    /// The operating system's, when this program's own path cannot be found.
+    /// Returns the operating system's error when the path of this program cannot be determined.
     pub fn beside_this_program(engine_dir: Option<&Path>) -> std::io::Result<Self> {
         let program = std::env::current_exe()?;
         let beside = program.parent().unwrap_or(Path::new("/")).to_owned();
@@ -87,20 +88,20 @@ impl Engines {
         ))
     }
 
-    /// Looks in these folders alone.
+    /// Creates a finder that searches only these folders.
     pub fn in_folders(folders: Vec<PathBuf>) -> Self {
         Self(Arc::new(Shared {
             folders,
-            patience: describe::PATIENCE,
+            timeout: describe::TIMEOUT,
             described: Mutex::default(),
         }))
     }
 
-    /// Finds the engine's program for the CPU and what it is. Blocks while a program that was not asked yet, or has changed
-    /// since, describes itself.
+    /// Finds the engine's program for the CPU with its description. Blocks while a program that is new or has changed
+    /// describes itself.
     ///
     /// # Errors
-    /// [`EngineProblem`].
+    /// Returns an [`EngineProblem`].
     pub fn find(&self, name: &str) -> Result<FoundEngine, EngineProblem> {
         let located = self.0.folders.iter().find_map(|folder| {
             let program = folder.join(format!("joulemark-{name}"));
@@ -118,11 +119,11 @@ impl Engines {
         }
     }
 
-    /// Finds the program that computes on all of these boards: of several the one that was built for the latest. Blocks
-    /// as [`Engines::find`] does.
+    /// Finds the program that computes on all of these boards; among several, the one built for the latest compute
+    /// capability. Blocks as [`Engines::find`] does.
     ///
     /// # Errors
-    /// [`EngineProblem`]; where a program fits by its name and does not work, why not.
+    /// Returns an [`EngineProblem`]; when a program is for these boards by its name but does not work, its problem.
     pub fn find_for_gpus(
         &self,
         name: &str,
@@ -162,7 +163,7 @@ impl Engines {
         })
     }
 
-    /// Finds all programs of an engine: that for the CPU, then those for GPUs.
+    /// Finds all programs of an engine: the one for the CPU, then those for GPUs.
     fn find_each(&self, name: &str) -> Vec<Result<FoundEngine, EngineProblem>> {
         let for_gpus = self.programs_for_gpus(name).into_iter();
         let for_gpus =
@@ -170,13 +171,13 @@ impl Engines {
         [self.find(name)].into_iter().chain(for_gpus).collect()
     }
 
-    /// Finds every program of every known engine; blocks as [`Engines::find`] does.
+    /// Finds all programs of all known engines. Blocks as [`Engines::find`] does.
     pub fn find_all(&self) -> Vec<Result<FoundEngine, EngineProblem>> {
         KNOWN.iter().flat_map(|name| self.find_each(name)).collect()
     }
 
-    /// Lists what can be started here and what cannot, for clients and other nodes to know; blocks as [`Engines::find`]
-    /// does. An engine without a program for the CPU is not offered.
+    /// Lists the engines that can be started and the problems of others, for clients and other nodes. An engine without
+    /// a program for the CPU is not offered. Blocks as [`Engines::find`] does.
     pub fn look(&self) -> Look {
         let mut look = Look::default();
         for name in KNOWN {
@@ -195,7 +196,8 @@ impl Engines {
         look
     }
 
-    /// Lists the files `joulemark-NAME-sm90` and the like by their capability; of equal names the first folder's.
+    /// Lists the files named `joulemark-NAME-sm90` and the like by compute capability. For equal names, the first
+    /// folder wins.
     fn programs_for_gpus(&self, name: &str) -> BTreeMap<ComputeCapability, (PathBuf, Identity)> {
         let prefix = format!("joulemark-{name}-sm");
         let mut programs = BTreeMap::new();
@@ -225,7 +227,7 @@ impl Engines {
     ) -> Result<FoundEngine, EngineProblem> {
         let shown = program.display().to_string();
         let said = self.described(&program, identity);
-        let offer = said.and_then(|offer| describe::held_to_its_name(offer, name, built_for));
+        let offer = said.and_then(|offer| describe::checked_against_name(offer, name, built_for));
         let offer = offer.map_err(|reason| EngineProblem::Silent {
             name: name.to_owned(),
             built_for,
@@ -251,7 +253,7 @@ impl Engines {
         {
             return known.said.clone();
         }
-        let said = describe::ask(program, self.0.patience);
+        let said = describe::ask(program, self.0.timeout);
         let at = Monotonic::now();
         let answer = Described {
             identity,

@@ -1,5 +1,5 @@
-//! The server's tasks and the two stages in which they end. Owns whom the server waits for, and how long; leaves what
-//! a task does to the task.
+//! The server's tasks, and the two stages of its graceful shutdown. Owns which tasks the server waits for and how long.
+//! Leaves the work of a task to its module.
 
 use std::time::Duration;
 
@@ -8,33 +8,34 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// A client that holds its connection open does not hold the server for longer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The exit status of a process that the user interrupted: 128 and the number of SIGINT.
+/// Maximum time to wait for the tasks of the last stage, so that a client with an open connection cannot delay the
+/// shutdown.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Exit status of a process that the user interrupted: 128 plus the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// The two signals by which tasks learn that they are to end. Clones share them.
+/// Cancellation tokens of the two stages of the shutdown. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Stages {
-    /// Cancelled first: nothing new begins, and what runs goes back to the queue.
+    /// Cancelled first: nothing new starts, and running experiments return to the queue.
     pub stopping: CancellationToken,
-    /// Cancelled when nothing runs any more: the server leaves the database.
+    /// Cancelled when no experiment runs any more: the server leaves the database.
     pub leaving: CancellationToken,
 }
 
-/// Every task that lives as long as the server.
+/// The tasks that live as long as the server.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     stages: Stages,
     tasks: Vec<Task>,
 }
 
-/// The stage in which a task ends, by itself.
+/// Stage of the shutdown in which a task ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// At `stopping`. It is waited for however long it takes.
+    /// Ends at `stopping`. The server waits for it without a timeout.
     Stopping,
-    /// At `stopping` or `leaving`. It is waited for until 5 seconds after `leaving`.
+    /// Ends at `stopping` or `leaving`. The server waits for it until 5 seconds after `leaving`.
     Leaving,
 }
 
@@ -46,12 +47,12 @@ struct Task {
 }
 
 impl Lifecycle {
-    /// Listens for SIGTERM, SIGINT and SIGHUP from now on: the first begins to stop the server. A second SIGTERM or
-    /// SIGINT ends it at once; a second SIGHUP does not, since a terminal that closes may send two. Where SIGHUP is
-    /// ignored, as under nohup, it stays so.
+    /// Starts to handle SIGTERM, SIGINT and SIGHUP: the first signal begins the shutdown. A second SIGTERM or SIGINT
+    /// ends the process at once. A second SIGHUP does not, since a closing terminal may send two. SIGHUP stays ignored
+    /// if it was, as under nohup.
     ///
     /// # Errors
-    /// Returns the operating system's error when it takes no handler.
+    /// Returns the operating system's error when a handler cannot be installed.
     pub fn obey_signals(&self) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         if !is_hangup_ignored() {
@@ -78,49 +79,46 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Returns the signals for a task to listen to.
+    /// Returns the tokens for a task to listen to.
     pub fn stages(&self) -> Stages {
         self.stages.clone()
     }
 
-    /// Runs a task that ends by itself in the stage named.
+    /// Starts a task that ends in the given stage.
     pub fn spawn(&mut self, name: &'static str, ends_in: Stage, task: impl Future<Output = ()> + Send + 'static) {
         let handle = tokio::spawn(task);
         self.tasks.push(Task { name, ends_in, handle });
     }
 
-    /// Lists the tasks by what they do. One that has ended before the server stops has failed.
+    /// Returns the tasks with their names. A task that ends before the shutdown has failed.
     pub fn tasks(&self) -> Vec<(&'static str, AbortHandle)> {
         let named = self.tasks.iter().map(|task| (task.name, task.handle.abort_handle()));
         named.collect()
     }
 
-    /// Returns once the server is to stop.
+    /// Waits until the shutdown begins.
     pub async fn stopped(&self) {
         self.stages.stopping.cancelled().await;
     }
 
-    /// Waits for the tasks of each stage in turn and aborts those that outlast its patience. To be called once the
-    /// server is to stop.
+    /// Waits for the tasks of each stage in turn, and aborts those that exceed the timeout. Must be called after the
+    /// shutdown has begun.
     pub async fn end(self) {
-        self.end_within(PATIENCE).await;
+        self.end_within(TIMEOUT).await;
     }
 
-    async fn end_within(self, patience: Duration) {
+    async fn end_within(self, timeout: Duration) {
         let (first, last): (Vec<_>, Vec<_>) = self.tasks.into_iter().partition(|task| task.ends_in == Stage::Stopping);
         for Task { name, handle, .. } in first {
             note_failure(name, handle.await);
         }
         self.stages.leaving.cancel();
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         for Task { name, mut handle, .. } in last {
             match timeout_at(deadline, &mut handle).await {
                 Ok(outcome) => note_failure(name, outcome),
                 Err(_) => {
-                    tracing::warn!(
-                        "{name} takes longer than {} s and is not waited for",
-                        patience.as_secs()
-                    );
+                    tracing::warn!("{name} takes longer than {} s to end and is aborted", timeout.as_secs());
                     handle.abort();
                 }
             }
@@ -128,11 +126,11 @@ impl Lifecycle {
     }
 }
 
-/// Tells whether whoever started this process has it ignore SIGHUP.
+/// Returns whether this process was started with SIGHUP ignored.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // A bit a signal, from signal 1, which is SIGHUP.
+    // One bit per signal, beginning with signal 1, which is SIGHUP.
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     ignored.is_some_and(|mask| mask & 1 == 1)
 }
@@ -169,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_leaves_before_what_stops_has_ended() {
+    async fn leaving_begins_only_after_the_stopping_tasks_have_ended() {
         let mut lifecycle = Lifecycle::default();
         let stages = lifecycle.stages();
         let had_left = Arc::new(AtomicBool::new(true));

@@ -1,5 +1,5 @@
-//! Writes the log to standard error, and never holds up or ends what is logged: a line that standard error does not
-//! take, because its reader has gone or is stuck or its disk is full, is dropped and counted.
+//! Writes the log to standard error without ever blocking or ending the program. A line that cannot be written, because
+//! the reader is gone or stuck or the disk is full, is dropped and counted.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// A pipe that is ready takes as much without blocking (PIPE_BUF on Linux).
+/// Size in bytes that can be written to a ready pipe without blocking (PIPE_BUF on Linux).
 const CHUNK_BYTES: usize = 4096;
-/// How long a reader may take to make room. One that took longer is not waited for until it has made some.
-const PATIENCE_MS: u16 = 100;
+/// Maximum time in milliseconds to wait for the reader. After a timeout there is no wait until the reader has made
+/// room.
+const TIMEOUT_MS: u16 = 100;
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static OUTPUT: Mutex<Output> = Mutex::new(Output {
@@ -20,17 +21,17 @@ static OUTPUT: Mutex<Output> = Mutex::new(Output {
     is_cut_short: false,
 });
 
-/// A writer that takes every line; made anew for each.
+/// Writer of log lines, created for each line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter;
 
 struct Output {
     is_stuck: bool,
-    /// The last line was written in part, and the next begins with the end of it.
+    /// Whether the last line was written only in part, so that a line feed must come first.
     is_cut_short: bool,
 }
 
-/// Returns how many lines were dropped since the process started.
+/// Returns the number of lines that were dropped since the process started.
 pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
@@ -50,7 +51,7 @@ impl io::Write for LogWriter {
 }
 
 impl Output {
-    /// Writes a line; returns whether all of it was taken.
+    /// Writes a line. Returns whether all of it was written.
     fn take(&mut self, line: &[u8]) -> bool {
         if self.is_cut_short && !matches!(self.put(b"\n"), Ok(1)) {
             return false;
@@ -73,8 +74,8 @@ impl Output {
         let stderr = io::stderr();
         loop {
             let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-            let patience_ms = if self.is_stuck { 0 } else { PATIENCE_MS };
-            match poll(&mut ready, PollTimeout::from(patience_ms)) {
+            let timeout_ms = if self.is_stuck { 0 } else { TIMEOUT_MS };
+            match poll(&mut ready, PollTimeout::from(timeout_ms)) {
                 Err(Errno::EINTR) => continue,
                 Ok(0) => {
                     self.is_stuck = true;

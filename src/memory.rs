@@ -1,20 +1,20 @@
-//! Gives memory back to the operating system: the C library's allocator keeps what a large request needed for the next
-//! one, in each of its arenas.
+//! Returns free memory to the operating system. The allocator of the C library would keep the memory of a large request
+//! for the next one, in each of its arenas.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-/// After a last answer its buffers are freed within this.
+/// Delay after a request, in which its buffers are freed.
 const PAUSE: Duration = Duration::from_millis(500);
 
 static IS_DUE: AtomicBool = AtomicBool::new(false);
-/// Whether somebody asked while it was due already.
+/// Whether there was another request while one was pending.
 static IS_ASKED_AGAIN: AtomicBool = AtomicBool::new(false);
 
-/// Gives back what is free, soon, and once more where others ask meanwhile: what they free may come after the first time.
-/// Outside a runtime never.
+/// Schedules the return of free memory. Requests during the delay cause one more return, since their buffers may be
+/// freed after the first. Does nothing outside a Tokio runtime.
 pub fn give_back_soon() {
     let Ok(runtime) = Handle::try_current() else {
         return;
@@ -36,7 +36,7 @@ pub fn give_back_soon() {
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "malloc_trim has no wrapper")]
 fn give_back() {
-    // SAFETY: it takes a number, and locks the arenas that it walks.
+    // SAFETY: the argument is a number, and the function locks the arenas that it walks.
     unsafe { libc::malloc_trim(0) };
 }
 

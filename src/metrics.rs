@@ -1,11 +1,10 @@
-//! What is counted of experiments as it happens, for `GET /metrics` to show. Words only: whoever counts does not know
-//! how it is shown, and nothing is gathered here.
+//! Counters and histograms of experiments for `GET /metrics`. Leaves collection and presentation to `http`.
 
 use joulemark_experiment::FailureReason;
 use joulemark_store::metrics::{Label, Timings};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 
-/// Waits and runs of experiments, from a tenth of a second to a day.
+/// Histogram buckets in seconds for waits and runs of experiments, from a tenth of a second to a day.
 const SLOW_SEC: [f64; 11] = [
     0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0,
 ];
@@ -14,18 +13,18 @@ fn slow_sec() -> Histogram {
     Histogram::new(SLOW_SEC)
 }
 
-/// Of the experiments that this server ran or cancelled. Clones count together.
+/// Metrics of the experiments that this server ran or cancelled. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ExperimentMetrics {
-    /// By final `state`.
+    /// Finished experiments by final `state`.
     pub finished: Family<Label, Counter>,
-    /// Of those that failed, by `reason`.
+    /// Failed experiments by `reason`.
     pub failed: Family<Label, Counter>,
-    /// Ends of runs that neither the database nor the disk has.
+    /// Ends of runs that are neither in the database nor on disk.
     pub endings_in_memory: Gauge,
-    /// From submission to claim.
+    /// Time from submission to claim.
     pub queue_wait_sec: Histogram,
-    /// From claim to stored end, by final `state`.
+    /// Time from claim to stored end, by final `state`.
     pub run_sec: Timings,
 }
 
@@ -38,7 +37,7 @@ impl Default for ExperimentMetrics {
             queue_wait_sec: slow_sec(),
             run_sec: Timings::new_with_constructor(slow_sec),
         };
-        // A series that is there from the start shows its first event as a step from 0.
+        // Series that exist from the start show their first event as a step from 0.
         for state in ["completed", "failed", "cancelled"] {
             metrics.finished.get_or_create_owned(&[("state", state)]);
         }

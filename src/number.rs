@@ -1,17 +1,17 @@
-//! Numbers as people read them: with the digits that their uncertainty allows, and a prefix of their unit. What is not known
-//! is said to be unknown, and is never 0.
+//! Formats numbers for people: with as many digits as the uncertainty allows, and with a prefix of the unit. An unknown
+//! value is shown as unknown, never as 0.
 
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 
-/// Shown of a value whose uncertainty nobody knows.
+/// Digits of a value whose uncertainty is unknown.
 const SIGNIFICANT_DIGITS: i32 = 3;
-/// Of an uncertainty; more of them would be noise.
+/// Digits of an uncertainty; more would be noise.
 const UNCERTAINTY_DIGITS: i32 = 2;
 const MAX_DECIMALS: i32 = 9;
 
 pub const UNKNOWN: &str = "unknown";
 
-/// Prefixes by thousands, the largest first.
+/// SI prefixes by thousands, largest first.
 const PREFIXES: [(f64, &str); 8] = [
     (1e15, "P"),
     (1e12, "T"),
@@ -22,7 +22,7 @@ const PREFIXES: [(f64, &str); 8] = [
     (1e-3, "m"),
     (1e-6, "µ"),
 ];
-/// Units before which a prefix stands, alone and in a rate.
+/// Units that take a prefix, alone or in a rate.
 const PREFIXED: [&str; 4] = ["J", "W", "FLOP", "B"];
 const BINARY: [(f64, &str); 4] = [
     (1_099_511_627_776.0, "TiB"),
@@ -31,7 +31,7 @@ const BINARY: [(f64, &str); 4] = [
     (1024.0, "KiB"),
 ];
 
-/// Returns a value with three significant digits.
+/// Formats a value with three significant digits.
 pub fn plain(value: f64) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
@@ -39,8 +39,8 @@ pub fn plain(value: f64) -> String {
     with_decimals(value, SIGNIFICANT_DIGITS - 1 - magnitude(value))
 }
 
-/// Returns a value and its interval: `12.3 ± 0.4` where the value is in the middle, `12.3 (11.9 to 13.1)` where it is not. The
-/// digits end where the uncertainty's second one does.
+/// Formats a value with its interval: `12.3 ± 0.4` when the value is in the middle, otherwise `12.3 (11.9 to 13.1)`.
+/// The digits end at the second digit of the half-width.
 pub fn with_interval(value: f64, interval: Option<(f64, f64)>) -> String {
     let Some((low, high)) = interval.filter(|(low, high)| low.is_finite() && high.is_finite() && low <= high) else {
         return plain(value);
@@ -62,7 +62,7 @@ pub fn with_interval(value: f64, interval: Option<(f64, f64)>) -> String {
     }
 }
 
-/// Returns a value and its interval in its unit, with a prefix where the unit takes one: `1.23 ± 0.05 kJ`.
+/// Formats a value with its interval and unit, with a prefix if the unit takes one: `1.23 ± 0.05 kJ`.
 pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
     let takes_prefix = PREFIXED
         .iter()
@@ -72,12 +72,12 @@ pub fn quantity(value: f64, interval: Option<(f64, f64)>, unit: &str) -> String 
     format!("{} {prefix}{unit}", with_interval(value / factor, interval))
 }
 
-/// Tells whether a unit's name is over, or goes on as a rate of it.
+/// Returns whether the unit ends here or continues as a rate.
 fn ends_there(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with(['/', ' '])
 }
 
-/// Returns a value in its unit with the prefix that leaves one to three digits before the point, such as `1.23 kJ`.
+/// Formats a value with its unit and the prefix that leaves one to three digits before the point, such as `1.23 kJ`.
 pub fn si(value: f64, unit: &str) -> String {
     let (factor, prefix) = prefix_of(value);
     format!("{} {prefix}{unit}", plain(value / factor))
@@ -89,7 +89,7 @@ fn prefix_of(value: f64) -> (f64, &'static str) {
     found.filter(|_| value.is_finite()).unwrap_or((1.0, ""))
 }
 
-/// Returns a number of bytes, such as `79.6 GiB`.
+/// Formats a number of bytes, such as `79.6 GiB`.
 pub fn bytes(bytes: f64) -> String {
     match BINARY.into_iter().find(|(factor, _)| bytes >= *factor) {
         Some((factor, unit)) => format!("{} {unit}", plain(bytes / factor)),
@@ -97,7 +97,7 @@ pub fn bytes(bytes: f64) -> String {
     }
 }
 
-/// Returns a span of time, such as `820 ms`, `12.4 s` or `1 h 05 min`.
+/// Formats a duration, such as `820 ms`, `12.4 s` or `1 h 05 min`.
 pub fn duration(sec: f64) -> String {
     if !sec.is_finite() {
         return UNKNOWN.to_owned();
@@ -111,12 +111,12 @@ pub fn duration(sec: f64) -> String {
     }
 }
 
-/// Returns a time to the second, in UTC.
+/// Formats a time to the second, in UTC.
 pub fn time(at: &jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Returns the power of ten of a value's first digit, once it is rounded; 0 of zero.
+/// Returns the power of ten of a value's first digit; 0 for zero.
 fn magnitude(value: f64) -> i32 {
     match value {
         0.0 => 0,
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digits_end_where_the_uncertainty_does() {
+    fn the_digits_end_with_those_of_the_uncertainty() {
         for (value, interval, shown) in [
             (12.3456, Some((11.9, 12.7912)), "12.35 ± 0.45"),
             (12.3456, Some((12.3, 13.9)), "12.35 (12.30 to 13.90)"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantity_has_a_prefix_where_its_unit_takes_one() {
+    fn a_quantity_has_a_prefix_if_its_unit_takes_one() {
         for (value, interval, unit, shown) in [
             (1234.0, Some((1200.0, 1268.0)), "J", "1.234 ± 0.034 kJ"),
             (0.0123, None, "J/token", "12.3 mJ/token"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_in_the_largest_units_that_matter() {
+    fn a_duration_is_formatted_in_its_two_largest_units() {
         for (sec, shown) in [
             (0.25, "250 ms"),
             (12.34, "12.3 s"),

@@ -1,5 +1,5 @@
-//! What experiments are doing at this moment, and who wants to hear of it. In memory only: after a restart the states
-//! come from the database again, and of progress there is nothing to say until a run goes on.
+//! Progress of running experiments, and the event feed. Kept in memory only: after a restart, states come from the
+//! database, and there is no progress until a run starts.
 
 mod board;
 mod channel;

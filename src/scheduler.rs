@@ -1,5 +1,7 @@
-//! Takes experiments from the queue as soon as their devices are free, runs each through worker processes of its own,
-//! and stores what came of it. Owns leases, launching and the lifecycle; knows nothing of HTTP or of any engine.
+//! Runs the queued experiments of this node: claims one as soon as its devices are free, launches its worker processes
+//! or its server, and stores the outcome. Owns leases, launching and the lifecycle of a run, including
+//! which kinds of engine there are and how each is started. Leaves the HTTP API to `http`, finding engine programs to
+//! `engines`, and the protocol of workers to `joulemark_worker`.
 
 mod context;
 mod durations;

@@ -1,5 +1,6 @@
-//! Drives a server as an experiment's engine: waits until it is ready, asks it what it honours, sends it the prompts and
-//! stamps what it answers. Runs in a worker process of its own; knows nothing of who started the server, or of energy.
+//! The engine for OpenAI-compatible servers: waits until the server is ready, probes its capabilities, sends the
+//! prompts and timestamps the answers. Runs in a worker process. Leaves starting the server and metering energy to the
+//! scheduler.
 
 mod lag;
 mod observer;
@@ -26,10 +27,10 @@ use observer::Observer;
 use promised::promised;
 use prompts::ServedPrompts;
 
-/// How long a server may take for one answer while it is asked what it honours.
+/// Timeout of one request while the server's capabilities are probed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server with the prompts of an experiment.
+/// Connection to a server, with the prompts of an experiment.
 pub struct Served {
     client: Client,
     spec: Spec,
@@ -37,17 +38,17 @@ pub struct Served {
     extras: Extras,
     prompts: ServedPrompts,
     counter: TokenCounter,
-    /// Requests so far, warm-up included: a prompt's first words follow from it.
+    /// Number of requests so far, including warm-up. The unique words at the start of a prompt are derived from it.
     asked: AtomicU64,
     lag: Lag,
     observer: Observer,
 }
 
-/// A prompt whose turn has come.
+/// A prompt to be sent.
 #[derive(Debug)]
 pub struct Turn {
     index: u32,
-    /// Number of the request, from 0.
+    /// Number of the request, counted from 0.
     number: u64,
 }
 
@@ -58,14 +59,14 @@ impl Runner for Served {
 
     const TAKES_ALL: bool = true;
 
-    // Sockets and requests on one thread: none wakes another.
+    // Sockets and requests share one thread, so that no thread has to wake another.
     const BLOCKS_IN_PLACE: bool = false;
 
     async fn load(job: &Job, counter: TokenCounter) -> Result<Loaded<Self>, EngineError> {
-        // This is the thread that reads sockets: it would wait behind the engine that it measures.
+        // This thread reads the sockets and must not wait for a CPU behind the engine that it measures.
         raise_priority();
         let server = job.server.as_ref();
-        let server = server.ok_or_else(|| EngineError::Load("no address of a server came with the job".to_owned()))?;
+        let server = server.ok_or_else(|| EngineError::Load("the job has no address of a server".to_owned()))?;
         let client = client(server)?;
         let within = Duration::from_millis(server.ready_within_ms);
         let ready = joulemark_openai::ready(&client, server.health.as_deref(), within).await;
@@ -73,7 +74,7 @@ impl Runner for Served {
         let at = Monotonic::now();
         let asked = joulemark_openai::probe(&client, server.model.as_deref(), PROBE_TIMEOUT).await;
         let card =
-            asked.map_err(|error| EngineError::Load(format!("the server cannot be asked what it honours: {error}")))?;
+            asked.map_err(|error| EngineError::Load(format!("the server's capabilities cannot be probed: {error}")))?;
         let model = server.model.clone().or_else(|| card.models.first().cloned());
         let model = model.ok_or_else(|| EngineError::Load("the server serves no model".to_owned()))?;
         let (extras, eos, prompt_cache) = promised(&job.spec, &card)?;
@@ -145,7 +146,7 @@ impl Runner for Served {
                 Ok(Outcome::Measured(Box::new(measured)))
             }
             Err(failure) => {
-                // To standard error, whose lines are shown to the owner and logged where the admin allows it.
+                // On standard error, whose lines the submitter sees and which are logged if the admin allows it.
                 tracing::warn!("request of prompt {}: {failure}", turn.index);
                 Ok(Outcome::Failed(FailedRequest {
                     prompt_index: turn.index,
@@ -189,7 +190,7 @@ impl Served {
         }
     }
 
-    /// Fails the experiment where the server ends an answer earlier than it was asked to.
+    /// Checks that the server has not ended an answer before its minimum length.
     fn is_long_enough(&self, measured: &RequestMeasurement) -> Result<(), EngineError> {
         let most = self.spec.max_output_tokens_of(measured.prompt_index);
         let least = self.spec.min_output_tokens_of(measured.prompt_index).min(most);
@@ -197,20 +198,20 @@ impl Served {
             return Ok(());
         }
         Err(EngineError::Generate(format!(
-            "the server ended the answer to prompt {} after {} tokens, though min_output_tokens is {least}: it honours neither \
-             min_tokens nor ignore_eos; set min_output_tokens to 0",
+            "the server ended the answer to prompt {} after {} tokens, although min_output_tokens is {least}: it \
+             supports neither min_tokens nor ignore_eos; set min_output_tokens to 0",
             measured.prompt_index, measured.output_tokens
         )))
     }
 
-    /// Fails the experiment where the server counts other tokens of a random prompt than it was sent. It may put one before
-    /// it, as of the beginning of a sequence.
+    /// Checks that the server counts as many tokens of a random prompt as it was sent. It may add one, as a
+    /// beginning-of-sequence token.
     fn is_whole(&self, measured: &RequestMeasurement) -> Result<(), EngineError> {
         let (sent, counted) = (self.prompts.tokens_of(measured.prompt_index), measured.input_tokens);
         match sent {
             Some(sent) if counted != sent && counted != sent + 1 => Err(EngineError::Generate(format!(
-                "the server was sent {sent} token ids as prompt {} and counts {counted} tokens: it does not take ids as they \
-                 are; accepted of this server are texts, a dataset or lines",
+                "the server was sent {sent} token ids as prompt {}, but counts {counted} tokens: it does not use the ids \
+                 as they are; accepted with this server are texts, a dataset or lines",
                 measured.prompt_index
             ))),
             _ => Ok(()),
@@ -221,7 +222,8 @@ impl Served {
 fn client(server: &ServerJob) -> Result<Client, EngineError> {
     let endpoint = server.endpoint.parse();
     let endpoint = endpoint.map_err(|error| EngineError::Load(format!("the endpoint {error}")))?;
-    let no_header = || EngineError::Load("the key in api_key_file has characters that no header may have".to_owned());
+    let no_header =
+        || EngineError::Load("the key in api_key_file has characters that a header cannot contain".to_owned());
     let key = server
         .api_key
         .as_deref()
@@ -249,10 +251,10 @@ fn sampling_of(chosen: Chosen) -> Sampling {
             top_p,
             min_p,
             repetition_penalty,
-            // Servers read it into 32 bits, some of them signed.
+            // Servers read the seed as a 32-bit integer, some as a signed one.
             seed: Some(seed & 0x7fff_ffff),
         },
-        // Refused of a server at submission.
+        // Rejected at the submission for a server.
         Chosen::NoRepeat { then, .. } => sampling_of(*then),
     }
 }
@@ -260,7 +262,7 @@ fn sampling_of(chosen: Chosen) -> Sampling {
 fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, Failure> {
     let no_count = || Failure {
         reason: FailureReason::Unreadable,
-        detail: Some("it has no usage, so that its tokens are not known".to_owned()),
+        detail: Some("it has no usage, so its number of tokens is unknown".to_owned()),
     };
     let ms = |sec: Option<f64>| sec.map(|sec| sec * MILLISECONDS_PER_SECOND);
     let (ttft_ms, time_to_first_answer_ms) = (ms(answer.ttft_sec()), ms(answer.time_to_first_answer_sec()));
@@ -288,7 +290,7 @@ fn measurement(prompt_index: u32, answer: Answer) -> Result<RequestMeasurement, 
     })
 }
 
-/// Returns the end that the model chose, which is a token as well and has no text, where no chunk has it.
+/// Returns the end-of-sequence token that the model chose, which has no text, when no chunk contains it.
 fn chosen_end(answer: &Answer, chunks: &[AnswerChunk]) -> Option<AnswerChunk> {
     let monotonic_sec = answer.last_token_at?.as_sec();
     if chunks.last().is_some_and(|last| last.monotonic_sec >= monotonic_sec) {
@@ -302,7 +304,7 @@ fn chosen_end(answer: &Answer, chunks: &[AnswerChunk]) -> Option<AnswerChunk> {
     Some(AnswerChunk { monotonic_sec, tokens })
 }
 
-/// Returns the word that results have for a server's own.
+/// Returns the finish reason of results for the one that a server sent.
 fn finish_reason(said: &str) -> &'static str {
     match said {
         "length" => "length",

@@ -1,5 +1,6 @@
-//! An engine without a model: known tokens in known time, and faults on demand. For tests of the service itself at
-//! scale and under failure; a server takes it only with `--allow-synthetic-engine`, and its results say so.
+//! The synthetic engine, which has no model: it generates known tokens in known time, and faults on demand. It is for
+//! tests of the service at scale and under failure. A server accepts it only with `--allow-synthetic-engine`, and its
+//! results carry a warning.
 
 mod model;
 mod scheduler;
@@ -20,13 +21,14 @@ use scheduler::Scheduler;
 const VOCAB_SIZE: u32 = 1024;
 const MAX_SEQUENCE_TOKENS: u32 = 1 << 20;
 
+/// An engine that generates tokens without a model.
 pub struct SyntheticEngine {
     model: SyntheticModel,
     scheduler: Scheduler,
-    /// What it was asked to run on; it computes nothing.
+    /// The requested device, although nothing is computed on it.
     device: &'static str,
     requests: AtomicU64,
-    /// Held, and never looked at.
+    /// Allocated memory that is never read.
     _memory: Vec<Vec<u8>>,
 }
 
@@ -41,7 +43,7 @@ impl Engine for SyntheticEngine {
             let child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn();
             child.map_err(|error| EngineError::Load(format!("a child process does not start: {error}")))?;
         }
-        // Each byte is written, or the kernel would not have to find room for it.
+        // Each byte is written, so that the kernel really allocates the memory.
         let memory = (0..model.memory_mb).map(|_| vec![1; 1 << 20]).collect();
         Ok(Self {
             scheduler: Scheduler::start(model.clone(), request.counter),
@@ -65,7 +67,7 @@ impl Engine for SyntheticEngine {
         }
     }
 
-    /// One token a byte.
+    /// Returns one token per byte.
     async fn tokenize(&self, prompt: &str, _raw: bool) -> Result<Vec<u32>, EngineError> {
         if self.model.echo {
             println!("{prompt}");
@@ -80,7 +82,7 @@ impl Engine for SyntheticEngine {
         Ok(prompt.bytes().map(|byte| u32::from(byte) + 1).collect())
     }
 
-    /// Returns one token a byte of what is said, and one for each message, as a template would put before it.
+    /// Returns one token per byte of the contents, and one before each message, as a template would add.
     async fn tokenize_chat(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, EngineError> {
         let tokens = messages.iter().flat_map(|message| {
             let said = message.content.bytes().map(|byte| u32::from(byte) + 1);
@@ -104,7 +106,7 @@ impl Engine for SyntheticEngine {
 }
 
 impl SyntheticEngine {
-    /// Returns what its words have behind them: the prompt, where it echoes.
+    /// Returns the suffix of its messages: with `echo` the prompt, otherwise nothing.
     fn quoted(&self, tokens: &[u32]) -> String {
         let text = tokens
             .iter()

@@ -1,5 +1,6 @@
-//! Flat tables of what is stored: a row an experiment, a request, a token or a sample, written as CSV, JSON Lines or
-//! Parquet. Pure: rows in, bytes out, a bounded part at a time. Deliberately does not know where rows come from.
+//! Flat tables of stored data, with one row per experiment, cycle, request, token, sample or point of a sweep, written
+//! as CSV, JSON Lines or Parquet. Does no I/O: takes rows and returns bytes, in parts of bounded size. Leaves reading
+//! the rows to others.
 
 mod column;
 mod csv_lines;

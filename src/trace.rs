@@ -1,7 +1,6 @@
-//! Where time went, for an OpenTelemetry collector: a span for each request, and a trace for each attempt at an
-//! experiment, linked to the request that submitted it. Owns the exporter to the collector and its words; without one,
-//! nothing is made and nothing is kept. A collector that is away costs spans, never time: they are sent by a thread of
-//! their own from a queue of bounded length.
+//! Exports traces to an OpenTelemetry collector: a span for each request, and a trace for each attempt at an
+//! experiment, linked to the request that submitted it. Without a collector, nothing is recorded. Spans are sent by a
+//! separate thread from a queue of bounded length, so an unreachable collector loses spans but never delays the server.
 
 mod collector;
 mod experiment_trace;
@@ -20,10 +19,10 @@ pub use experiment_trace::{ExperimentTrace, Phase, TraceStart};
 
 use joulemark_measurement::clock::{self, Monotonic};
 
-/// How long the end of the server waits for the last spans to go out.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Maximum time that the shutdown waits until the last spans are sent.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The exporter to the collector; none where there is no collector. Clones share it.
+/// Exporter to the collector; empty without a collector. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Arc<Exporter>>);
 
@@ -39,7 +38,7 @@ impl Traces {
         Self(Some(Arc::new(Exporter { provider, tracer })))
     }
 
-    /// Begins a request's span, within the trace that its `traceparent` names, if it does.
+    /// Starts the span of a request, within the trace that `traceparent` names, if any.
     pub fn request(&self, method: &str, route: &str, traceparent: Option<&str>) -> RequestSpan {
         let Some(exporter) = &self.0 else {
             return RequestSpan(None);
@@ -56,27 +55,28 @@ impl Traces {
         RequestSpan(Some(Box::new(builder.start_with_context(&exporter.tracer, &parent))))
     }
 
-    /// Sends what has gathered, for at most two seconds. Blocks.
+    /// Sends the remaining spans, within at most two seconds. Blocks.
     pub fn close(&self) {
         if let Some(exporter) = &self.0
-            && let Err(error) = exporter.provider.shutdown_with_timeout(LAST_WORDS)
+            && let Err(error) = exporter.provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT)
         {
             tracing::warn!(%error, "the last spans did not reach the collector");
         }
     }
 }
 
-/// A request on its way; ended when it is dropped.
+/// The span of a request in progress, which ends when it is dropped.
 #[derive(Debug)]
 pub struct RequestSpan(Option<Box<Span>>);
 
 impl RequestSpan {
-    /// What an experiment that this request submits is linked to; none where no traces are taken.
+    /// Returns the `traceparent` to which an experiment that this request submits is linked; `None` when nothing is
+    /// recorded.
     pub fn traceparent(&self) -> Option<String> {
         self.0.as_ref().map(|span| written(span.span_context()))
     }
 
-    /// `status` is none when the client went away before there was an answer.
+    /// Ends the span with the status of the answer; `None` when the client closed the connection before the answer.
     pub fn answered(&mut self, status: Option<u16>, request_id: &str) {
         let Some(span) = &mut self.0 else { return };
         span.set_attribute(KeyValue::new("joulemark.request_id", request_id.to_owned()));
@@ -93,13 +93,13 @@ impl RequestSpan {
     }
 }
 
-/// As W3C Trace Context writes it, version 00.
+/// Formats a span context as `traceparent` of W3C Trace Context, version 00.
 fn written(context: &SpanContext) -> String {
     let flags = context.trace_flags().to_u8();
     format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id())
 }
 
-/// None for what is not one.
+/// Parses a `traceparent`; returns `None` when it is invalid.
 fn read(traceparent: &str) -> Option<SpanContext> {
     use opentelemetry::propagation::TextMapPropagator as _;
     let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
@@ -113,14 +113,14 @@ fn system_time(time: jiff::Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(since_1970_ns)
 }
 
-/// The wall clock's time of a moment of this host's monotonic clock.
+/// Converts a time of this host's monotonic clock to wall-clock time.
 fn wall(at: Monotonic) -> SystemTime {
     let ago_sec = Monotonic::now().sec_since(at);
     let (now, ago) = (system_time(clock::wall_now()), Duration::from_secs_f64(ago_sec.abs()));
     if ago_sec >= 0.0 { now - ago } else { now + ago }
 }
 
-/// Whether whoever asked for this trace wants it to be recorded.
+/// Returns whether the client that started this trace wants it to be recorded.
 fn is_sampled(context: &SpanContext) -> bool {
     context.trace_flags() & TraceFlags::SAMPLED == TraceFlags::SAMPLED
 }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_traceparent_reads_back_as_it_was_written_and_nonsense_is_none() {
+    fn a_traceparent_is_parsed_as_it_was_formatted_and_an_invalid_one_is_none() {
         let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let context = read(text).unwrap();
         assert!(is_sampled(&context));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_collector_there_is_nothing_to_link_to() {
+    fn without_a_collector_there_is_no_traceparent() {
         let traces = Traces::default();
         let mut span = traces.request(
             "GET",

@@ -1,5 +1,6 @@
-//! The tar file: as little of the format (POSIX ustar) as a bundle takes. Every byte of it follows from names, sizes and contents, so
-//! that a reader knows what each has to be: links, folders, other owners and times, and what hides behind an end, are no bundle.
+//! Reads and writes the tar file, in the subset of POSIX ustar that a bundle needs. Every byte follows from names,
+//! sizes and contents, so the reader can reject everything else: links, folders, other owners and times, and data after
+//! the end.
 
 use std::io::{self, Read};
 
@@ -7,33 +8,34 @@ use joulemark_measurement::quoted;
 use thiserror::Error;
 
 const BLOCK: usize = 512;
-/// The two empty blocks that end a tar.
+/// The two empty blocks at the end of a tar file.
 pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 const NAME: usize = 100;
-/// Of a size in its header: eleven octal digits and a NUL.
+/// Size field of a header: eleven octal digits and a NUL.
 const SIZE: std::ops::Range<usize> = 124..136;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 const KIND: usize = 156;
 const MAX_SIZE: u64 = 0o777_7777_7777;
-/// More than all ranks in all cycles of the largest experiment that ran.
+/// Maximum number of files, above all ranks in all cycles of the largest experiment so far.
 const MAX_ENTRIES: u64 = 2_000_000;
 
-/// What is wrong with a file that is to be a bundle.
+/// Reason why a file is not a valid bundle.
 #[derive(Debug, Error)]
 pub enum Damage {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("is compressed ({0}); accepted is a tar as it is answered")]
+    #[error("is compressed ({0}); accepted is an uncompressed tar, as the server returns it")]
     Compressed(&'static str),
-    #[error("has at byte {at} {what}")]
+    #[error("is malformed at byte {at}: {what}")]
     Malformed { at: u64, what: String },
     #[error("ends at byte {at}, {within}")]
     Truncated { at: u64, within: String },
-    #[error("has more than {limit} bytes, as many as are read (--max-bytes)")]
+    #[error("has more than {limit} bytes, the maximum that is read (--max-bytes)")]
     TooLarge { limit: u64 },
 }
 
-/// Returns the bytes of a file before and after its content; `None` where name or size do not fit into a header.
+/// Returns the header of a file and the number of padding bytes after its content; `None` when its name or size does
+/// not fit into a header.
 pub fn entry(name: &str, size: u64) -> Option<([u8; BLOCK], usize)> {
     let header = header(name, size)?;
     Some((header, padding(size)))
@@ -65,7 +67,7 @@ fn header(name: &str, size: u64) -> Option<[u8; BLOCK]> {
     Some(header)
 }
 
-/// The files of a bundle, one after the other, of which one is in memory.
+/// Iterator over the files of a bundle, of which only one is in memory.
 pub struct Entries<R> {
     reader: R,
     at: u64,
@@ -74,7 +76,7 @@ pub struct Entries<R> {
 }
 
 impl<R: Read> Entries<R> {
-    /// Reads at most so many bytes.
+    /// Creates an iterator that reads at most `limit` bytes.
     pub fn new(reader: R, limit: u64) -> Self {
         Self {
             reader,
@@ -84,13 +86,13 @@ impl<R: Read> Entries<R> {
         }
     }
 
-    /// Returns the next file with its name; `None` after the end.
+    /// Returns the next file with its name; `None` at the end.
     ///
     /// # Errors
-    /// [`Damage`], with the place of what no bundle has. Memory is taken as content arrives, whatever a header claims.
+    /// Returns a [`Damage`] with the position. Memory is allocated as content arrives, not by the size in a header.
     pub fn next(&mut self) -> Result<Option<(String, Vec<u8>)>, Damage> {
         let start = self.at;
-        let block = self.take(BLOCK as u64, "where a file or the end has to be")?;
+        let block = self.take(BLOCK as u64, "where a file or the end is expected")?;
         if block.iter().all(|byte| *byte == 0) {
             self.end()?;
             return Ok(None);
@@ -98,7 +100,7 @@ impl<R: Read> Entries<R> {
         let (name, size) = read_header(&block, start)?;
         self.count += 1;
         if self.count > MAX_ENTRIES {
-            return Err(malformed(start, format!("more than {MAX_ENTRIES} files")));
+            return Err(malformed(start, format!("there are more than {MAX_ENTRIES} files")));
         }
         if size > self.limit {
             return Err(Damage::TooLarge { limit: self.limit });
@@ -107,24 +109,24 @@ impl<R: Read> Entries<R> {
         let padding_at = self.at;
         let padding = self.take(padding(size) as u64, &format!("after {name}"))?;
         if padding.iter().any(|byte| *byte != 0) {
-            return Err(malformed(
-                padding_at,
-                format!("bytes that are none of {name}, after it"),
-            ));
+            return Err(malformed(padding_at, format!("the padding after {name} is not empty")));
         }
         Ok(Some((name, content)))
     }
 
     fn end(&mut self) -> Result<(), Damage> {
         let at = self.at;
-        let second = self.take(BLOCK as u64, "within its end")?;
+        let second = self.take(BLOCK as u64, "within the end of the archive")?;
         if second.iter().any(|byte| *byte != 0) {
-            return Err(malformed(at, "something within its end".to_owned()));
+            return Err(malformed(at, "the end of the archive is not empty".to_owned()));
         }
         let mut more = [0; 1];
         match self.reader.read(&mut more)? {
             0 => Ok(()),
-            _ => Err(malformed(self.at, "more behind its end".to_owned())),
+            _ => Err(malformed(
+                self.at,
+                "there is data after the end of the archive".to_owned(),
+            )),
         }
     }
 
@@ -150,7 +152,7 @@ fn malformed(at: u64, what: String) -> Damage {
     Damage::Malformed { at, what }
 }
 
-/// Returns name and size of a header that is as a bundle's has to be.
+/// Returns the name and size in a header, after checking that it is exactly as a bundle has it.
 fn read_header(block: &[u8], at: u64) -> Result<(String, u64), Damage> {
     if at == 0 {
         for (magic, name) in [
@@ -167,20 +169,20 @@ fn read_header(block: &[u8], at: u64) -> Result<(String, u64), Damage> {
     }
     let refused = |what: String| Err(malformed(at, what));
     if &block[257..262] != b"ustar" {
-        return refused("no header of a tar".to_owned());
+        return refused("this is not a tar header".to_owned());
     }
     let name = block[..NAME].split(|byte| *byte == 0).next().unwrap_or_default();
     let Ok(name) = std::str::from_utf8(name).map(str::to_owned) else {
-        return refused("a name that is no text".to_owned());
+        return refused("the name is not UTF-8".to_owned());
     };
     let shown = quoted(&name).to_string();
     match block[KIND] {
         b'0' => {}
-        b'1' | b'2' => return refused(format!("a link, {shown}; a bundle has none")),
-        b'5' => return refused(format!("a folder, {shown}; a bundle has none by themselves")),
+        b'1' | b'2' => return refused(format!("{shown} is a link; accepted are only files")),
+        b'5' => return refused(format!("{shown} is a folder; accepted are only files")),
         other => {
             return refused(format!(
-                "an entry of the kind {}; a bundle has files alone",
+                "an entry has the kind {}; accepted are only files",
                 quoted(&char::from(other).to_string())
             ));
         }
@@ -190,16 +192,16 @@ fn read_header(block: &[u8], at: u64) -> Result<(String, u64), Damage> {
             .split('/')
             .any(|part| part == ".." || part == "." || part.is_empty())
     {
-        return refused(format!("the name {shown}, which leads out of its folder"));
+        return refused(format!("the name {shown} leads out of its folder"));
     }
     let size = std::str::from_utf8(&block[SIZE]).ok();
     let size = size.and_then(|text| u64::from_str_radix(text.trim_end_matches('\0'), 8).ok());
     let Some(size) = size else {
-        return refused(format!("no size of {shown} in octal digits"));
+        return refused(format!("the size of {shown} is not in octal digits"));
     };
     match header(&name, size) {
         Some(expected) if expected == block => Ok((name, size)),
-        _ => refused(format!("a header of {shown} that is not as a bundle has it")),
+        _ => refused(format!("the header of {shown} is not as a bundle has it")),
     }
 }
 
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_no_byte_of_it_may_be_another() {
+    fn written_files_are_read_again_and_a_change_of_any_byte_is_noticed() {
         let whole = tar(&[("x/a", b"hello"), ("x/b", &[7; 512]), ("x/c", b"")]);
         let found = read(&whole).unwrap();
         assert_eq!(found.len(), 3);
@@ -246,18 +248,18 @@ mod tests {
             changed[at] ^= 1;
             match read(&changed) {
                 Err(_) => {}
-                // Of contents the sums tell.
+                // Changes of contents are noticed by their hashes.
                 Ok(other) => assert!(other != found, "byte {at}"),
             }
         }
         for end in 0..whole.len() {
             read(&whole[..end]).expect_err("truncated");
         }
-        read(&[&whole[..], b"x"].concat()).expect_err("more behind its end");
+        read(&[&whole[..], b"x"].concat()).expect_err("data after the end");
     }
 
     #[test]
-    fn what_is_hostile_is_refused_in_words() {
+    fn hostile_archives_are_rejected_with_a_reason() {
         let with = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut block = tar(&[("x/a", b"")]);
             change(&mut block);
@@ -272,21 +274,21 @@ mod tests {
         assert!(named(b"../etc/passwd").contains("leads out"));
         assert!(named(b"/etc/passwd").contains("leads out"));
         assert!(named(b"x/../../y").contains("leads out"));
-        assert!(with(&|block| block[KIND] = b'2').contains("a link"));
-        assert!(with(&|block| block[KIND] = b'L').contains("of the kind"));
+        assert!(with(&|block| block[KIND] = b'2').contains("is a link"));
+        assert!(with(&|block| block[KIND] = b'L').contains("the kind"));
         let huge = with(&|block| block[SIZE].copy_from_slice(b"77777777777\0"));
-        assert!(huge.contains("as many as are read"), "{huge}");
+        assert!(huge.contains("the maximum that is read"), "{huge}");
         let wide = with(&|block| block[SIZE].copy_from_slice(&[0xff; 12]));
-        assert!(wide.contains("no size"), "{wide}");
+        assert!(wide.contains("not in octal digits"), "{wide}");
         assert!(with(&|block| block[104] = b'7').contains("not as a bundle has it"));
         assert!(read(b"\x1f\x8b").unwrap_err().to_string().contains("ends at byte 2"));
         let packed = [b"\x1f\x8b".to_vec(), vec![0; 600]].concat();
         assert!(read(&packed).unwrap_err().to_string().contains("gzip"));
-        assert!(read(&[1; 2048]).unwrap_err().to_string().contains("no header"));
+        assert!(read(&[1; 2048]).unwrap_err().to_string().contains("not a tar header"));
     }
 
     #[test]
-    fn a_claim_takes_no_memory_by_itself() {
+    fn a_size_in_a_header_allocates_no_memory() {
         let (header, _) = entry("x/a", 1 << 32).unwrap();
         let damage = Entries::new(&header[..], 1 << 34).next().unwrap_err();
         assert!(matches!(damage, Damage::Truncated { .. }), "{damage}");

@@ -1,41 +1,41 @@
-//! What differs between two documents that are to be the same.
+//! Compares two JSON documents that should be equal.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// A part of itself by which a figure may differ: the last digits depend on the order of a sum, which another machine may choose
-/// otherwise.
+/// Relative tolerance between numbers, whose last digits depend on the order of a sum, which may differ between
+/// machines.
 const TOLERANCE: f64 = 1e-9;
-/// Of a figure near 0, which comes of a difference of moments: a nanosecond's share.
-const LEAST: f64 = 1e-12;
+/// Absolute tolerance, for values near 0 that are differences of times: about a nanosecond's share.
+const ABSOLUTE_TOLERANCE: f64 = 1e-12;
 
-/// A value that is not the one that is computed.
+/// A recorded value that differs from the computed one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The file within the bundle, and the JSON pointer to the value.
+    /// Name of the file in the bundle, followed by the JSON pointer to the value.
     pub place: String,
     pub recorded: Value,
     pub computed: Value,
 }
 
-/// How two documents were compared.
+/// Result of comparing two documents.
 #[derive(Debug, Default)]
 pub struct Differences {
     pub found: Vec<Difference>,
-    /// Figures that were compared.
+    /// Number of numeric values that were compared.
     pub figures: u64,
-    /// Keys that this version computes no value for: a later version's.
+    /// Recorded keys for which this version computes no value, since a later version wrote them.
     pub unknown: BTreeSet<String>,
-    /// Whether what is recorded as null is passed over: an earlier release did not compute it.
+    /// Whether a recorded null is skipped, since an earlier release did not compute the value.
     pub skips_null: bool,
-    /// Whether what is computed has to be recorded: this version records all that it computes.
+    /// Whether every computed key must be recorded, since this version wrote the bundle.
     pub misses_keys: bool,
 }
 
 impl Differences {
-    /// Compares what a bundle has with what is computed, key by key of what it has, and of what it has to have.
+    /// Compares a recorded document with the computed one, key by key.
     pub fn compare(&mut self, place: &str, recorded: &Value, computed: &Value) {
         match (recorded, computed) {
             (Value::Object(one), Value::Object(other)) => {
@@ -79,14 +79,14 @@ impl Differences {
     }
 }
 
-/// Returns the pointer to a key's value.
+/// Returns the JSON pointer to a key's value.
 fn within(place: &str, key: &str) -> String {
     format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn is_same(recorded: &Value, computed: &Value) -> bool {
     match (recorded.as_f64(), computed.as_f64()) {
-        (Some(one), Some(other)) => (one - other).abs() <= TOLERANCE * one.abs().max(other.abs()) + LEAST,
+        (Some(one), Some(other)) => (one - other).abs() <= TOLERANCE * one.abs().max(other.abs()) + ABSOLUTE_TOLERANCE,
         _ => recorded == computed,
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_value_that_differs_is_named_and_last_digits_are_not() {
+    fn each_different_value_is_reported_and_last_digits_are_ignored() {
         let mut differences = Differences::default();
         let recorded = json!({"a": 1.0, "b": [1, 2.000_000_000_000_1], "c": null, "d/e": "x", "later": 1, "l": [1]});
         let computed = json!({"a": 1.1, "b": [1, 2.0], "c": 3, "d/e": "y", "new": 1, "l": [1, 2]});
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_computed_and_not_recorded_differs_where_all_have_to_be() {
+    fn a_computed_key_that_is_not_recorded_differs_when_all_must_be_recorded() {
         let recorded = json!({"a": {"b": 1}});
         let computed = json!({"a": {"b": 1, "c/d": 2.5, "e": null}, "f": {"g": 1}, "h": null});
         let mut of_another = Differences::default();

@@ -1,4 +1,4 @@
-//! Whether the energies that were read agree with the samples of power beside them.
+//! Checks that the energy readings agree with the power samples over the same time.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,18 @@ use super::differences::Difference;
 use joulemark_analysis::{CycleHost, hull};
 use joulemark_measurement::{DeviceSeries, RankCycle, SourceReading, Window};
 
-/// A part of an energy by which the sum of rounded samples may be off.
+/// Tolerance as a share of the energy, for the rounding of samples.
 const TOLERANCE: f64 = 0.01;
 
-/// What came of a reading that was held against samples.
+/// Result of comparing a reading with samples.
 enum Agreement {
     Agrees,
     Differs { sampled_j: f64 },
     NotTold(String),
 }
 
-/// Returns each reading of a cycle that its samples contradict, and why others could not be held against any.
+/// Returns the readings that contradict the samples, the number of readings that agree, and why others could not be
+/// compared.
 pub fn contradicted(
     hosts: &[CycleHost],
     cycles: &[RankCycle],
@@ -31,10 +32,7 @@ pub fn contradicted(
     let (mut found, mut compared, mut not_told) = (Vec::new(), 0, Vec::new());
     for (place, host) in hosts.iter().enumerate() {
         let Some(window) = windows.get(&host.cycle).and_then(|windows| hull(windows)) else {
-            not_told.push(format!(
-                "readings of cycle {}, of which there are no requests",
-                host.cycle
-            ));
+            not_told.push(format!("readings of cycle {}, which has no requests", host.cycle));
             continue;
         };
         for (number, reading) in host.energy.sources.iter().enumerate() {
@@ -64,12 +62,12 @@ fn agreement(reading: &SourceReading, energy_j: f64, window: &Window, devices: &
         }
     };
     let Some(series) = devices.iter().find(is_its) else {
-        return Agreement::NotTold("there are none of its device".to_owned());
+        return Agreement::NotTold("its device has no samples".to_owned());
     };
     let Some(sampled) = integral(series, window) else {
         return Agreement::NotTold("they do not cover the cycle".to_owned());
     };
-    // Where a step reaches over an edge, how its energy lies within it is not known.
+    // How the energy of a step is distributed around the edge of a window is unknown.
     let allowed = reading.uncertainty_j.unwrap_or(0.0) + sampled.edges_j + TOLERANCE * energy_j.abs();
     if (sampled.energy_j - energy_j).abs() <= allowed {
         Agreement::Agrees
@@ -82,11 +80,12 @@ fn agreement(reading: &SourceReading, energy_j: f64, window: &Window, devices: &
 
 struct Sampled {
     energy_j: f64,
-    /// Of the steps that reach over an edge of the window, and of the highest power for a step at each.
+    /// Uncertainty at the edges of the window: the highest power over the longest step, at each edge.
     edges_j: f64,
 }
 
-/// Adds up power over time: each point's holds from the one before it. `None` where the samples leave a part of the window out.
+/// Integrates power over time; the power of a point holds since the previous point. Returns `None` when the samples do
+/// not cover the window.
 fn integral(series: &DeviceSeries, window: &Window) -> Option<Sampled> {
     let (start, end) = (window.start_monotonic_sec, window.end_monotonic_sec);
     let (mut energy_j, mut highest_w, mut longest_sec) = (0.0, 0.0_f64, 0.0_f64);
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn power_holds_from_the_sample_before_and_what_is_not_covered_is_not_told() {
+    fn power_holds_since_the_previous_sample_and_a_window_must_be_covered() {
         let window = |start_monotonic_sec: f64, end_monotonic_sec: f64| Window {
             start_monotonic_sec,
             end_monotonic_sec,

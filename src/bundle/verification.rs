@@ -1,4 +1,5 @@
-//! Computes a bundle's figures anew, by the functions that the server has for them, and holds them against those that it states.
+//! Verifies a bundle: computes its figures again with the server's own functions and compares them with the recorded
+//! ones.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -19,39 +20,39 @@ use joulemark_experiment::report::{Readings, Report, Timing};
 use joulemark_experiment::{DroppedPrompts, PromptIdentity, Spec};
 use joulemark_measurement::{BaselineKind, DeviceSeries, InferenceMetrics, RankCycle, Window, quoted};
 
-/// What a check may take.
+/// Limits on the resources of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub max_bytes: u64,
 }
 
-/// What came of a check.
+/// Result of a verification.
 #[derive(Debug, Default, Serialize)]
 pub struct Verdict {
-    /// The experiment's, as the manifest has it.
+    /// Id of the experiment in the manifest.
     pub id: Option<String>,
     pub files: u64,
-    /// Figures that were computed anew and compared.
+    /// Number of figures that were computed again and compared.
     pub figures: u64,
-    /// What the file has that a bundle does not, and files that are not as `SHA256SUMS` has them.
+    /// Deviations from the format of a bundle, and files that do not match `SHA256SUMS`.
     pub damage: Vec<String>,
-    /// Each value that is not the one that is computed.
+    /// Recorded values that differ from the computed ones.
     pub differences: Vec<Difference>,
-    /// What could not be checked, and why.
+    /// Parts that could not be checked, with the reason.
     pub not_checked: Vec<String>,
 }
 
 impl Verdict {
-    /// Tells whether every byte and every figure is as it has to be.
+    /// Returns whether every byte and every checked figure is correct.
     pub fn holds(&self) -> bool {
         self.damage.is_empty() && self.differences.is_empty()
     }
 }
 
-/// Checks a bundle.
+/// Verifies a bundle.
 ///
 /// # Errors
-/// When it cannot be read; what is wrong within it is in the verdict.
+/// Returns an error when it cannot be read. Damage of the bundle is in the verdict.
 pub fn verify(reader: impl Read, limits: Limits) -> std::io::Result<Verdict> {
     let mut verdict = Verdict::default();
     let mut bundle = Bundle::default();
@@ -67,7 +68,7 @@ pub fn verify(reader: impl Read, limits: Limits) -> std::io::Result<Verdict> {
     Ok(verdict)
 }
 
-/// What was read of a bundle.
+/// Content of a bundle.
 #[derive(Default)]
 struct Bundle {
     manifest: Option<Value>,
@@ -90,7 +91,7 @@ impl Bundle {
             if *folder.get_or_insert_with(|| its.to_owned()) != its {
                 verdict
                     .damage
-                    .push(format!("{path} lies in another folder than the files before it"));
+                    .push(format!("{path} is in another folder than the files before it"));
             }
             if name == SUMS {
                 stated = Some(content);
@@ -99,13 +100,13 @@ impl Bundle {
             if stated.is_some() {
                 verdict
                     .damage
-                    .push(format!("{name} comes after {SUMS}, which has to be the last"));
+                    .push(format!("{name} comes after {SUMS}, which must be the last file"));
             }
             let sum = hex::encode(Sha256::digest(&content));
             if self.sums.insert(name.to_owned(), sum).is_some() {
-                verdict.damage.push(format!("{name} is there twice"));
+                verdict.damage.push(format!("{name} occurs twice"));
             }
-            self.keep(name, &content, verdict);
+            self.add(name, &content, verdict);
         }
         match stated {
             Some(stated) => self.compare_sums(&stated, verdict),
@@ -119,7 +120,7 @@ impl Bundle {
         Ok(())
     }
 
-    fn keep(&mut self, name: &str, content: &[u8], verdict: &mut Verdict) {
+    fn add(&mut self, name: &str, content: &[u8], verdict: &mut Verdict) {
         let Some(value) = read_json::<Value>(name, content, verdict) else {
             return;
         };
@@ -134,13 +135,13 @@ impl Bundle {
                 }
             }
             _ if name.starts_with("timeseries/") => self.devices.extend(typed::<DeviceSeries>(name, &value, verdict)),
-            _ => verdict.damage.push(format!("{name} is no file of a bundle")),
+            _ => verdict.damage.push(format!("{name} is not a file of a bundle")),
         }
     }
 
     fn compare_sums(&self, stated: &[u8], verdict: &mut Verdict) {
         let Ok(stated) = std::str::from_utf8(stated) else {
-            verdict.damage.push(format!("{SUMS} is no text"));
+            verdict.damage.push(format!("{SUMS} is not text"));
             return;
         };
         let mut left: BTreeMap<&str, &str> = self.sums.iter().map(|(name, sum)| (&**name, &**sum)).collect();
@@ -149,9 +150,11 @@ impl Bundle {
                 Some((sum, _, Some(is))) if sum == is => {}
                 Some((sum, name, Some(is))) => verdict
                     .damage
-                    .push(format!("{name} has the SHA-256 {is}, and {SUMS} says {sum}")),
-                Some((_, name, None)) => verdict.damage.push(format!("{SUMS} names {name}, which is not there")),
-                None => verdict.damage.push(format!("{SUMS} has a line that is no sum")),
+                    .push(format!("{name} has the SHA-256 {is}, but {SUMS} has {sum}")),
+                Some((_, name, None)) => verdict.damage.push(format!("{SUMS} names {name}, which is missing")),
+                None => verdict
+                    .damage
+                    .push(format!("{SUMS} has a line that is not a hash and a name")),
             }
         }
         for name in left.keys() {
@@ -175,7 +178,7 @@ impl Bundle {
         let is_own = is_of_this_version(&read);
         if is_own && self.readings.as_ref().is_some_and(Value::is_null) {
             verdict.damage.push(format!(
-                "{READINGS} is null, and joulemark {} keeps what a result is computed from",
+                "{READINGS} is null, although joulemark {} stores the readings of a result",
                 quoted(&read.machine.joulemark_version)
             ));
         }
@@ -199,19 +202,19 @@ impl Bundle {
                 compare_inference("report.json/inference", &read.inference, computed, &mut differences);
                 let why = match is_own {
                     true => "cannot be read",
-                    false => "was not kept, since an earlier release made the result",
+                    false => "were not stored, since an earlier release made the result",
                 };
-                verdict.not_checked.push(format!(
-                    "energies and all that follows from them: what they are computed from {why}"
-                ));
+                verdict
+                    .not_checked
+                    .push(format!("energies and all that follows from them: the readings {why}"));
             }
         }
-        what_is_never_checked(&read, &differences, verdict);
+        list_unchecked(&read, &differences, verdict);
         verdict.figures = differences.figures;
         verdict.differences = differences.found;
     }
 
-    /// Compares what each rank has in each cycle with what its requests and readings make.
+    /// Compares the recorded figures of each rank in each cycle with those computed from its requests and readings.
     fn compare_cycles(&self, spec: &Spec, readings: Option<&Readings>, differences: &mut Differences) {
         let bare = readings.and_then(|readings| readings.idle.iter().find(|idle| idle.kind == BaselineKind::Bare));
         for (cycle, (name, stated)) in self.cycles.iter().zip(&self.processes) {
@@ -273,13 +276,13 @@ impl Bundle {
         let is_withheld = stated["outputs"].is_null() && (!is_own || stated.get("outputs").is_some());
         if is_withheld {
             computed["outputs"] = Value::Null;
-            // Whether answers are alike cannot be told without them.
+            // Whether answers are equal cannot be computed without them.
             for report in [&mut stated, &mut computed] {
                 without_output_differs(report);
             }
         }
         if !is_own {
-            // Another version says the same in other words.
+            // Another version may word messages differently.
             for report in [&mut stated, &mut computed] {
                 without_messages(report);
             }
@@ -287,7 +290,7 @@ impl Bundle {
         differences.compare(REPORT, &stated, &computed);
     }
 
-    /// Computes what of the times follows from the windows and from the other times.
+    /// Returns the times with those computed again that follow from the windows and from other times.
     fn timing(&self, read: &Report) -> Timing {
         let mut timing = read.timing.clone();
         timing.measuring_sec = self.measuring_sec();
@@ -309,12 +312,12 @@ impl Bundle {
     }
 }
 
-/// Tells whether this version made a result, so that it has all that is computed here.
+/// Returns whether this version made the result, which then has every figure that is computed here.
 fn is_of_this_version(read: &Report) -> bool {
     read.machine.joulemark_version == env!("CARGO_PKG_VERSION")
 }
 
-/// Compares figures that follow from requests; memory is read, and follows from nothing.
+/// Compares the figures that follow from requests. Peak memory is a reading, so it is skipped.
 fn compare_inference(
     place: &str,
     stated: &InferenceMetrics,
@@ -329,7 +332,8 @@ fn compare_inference(
     differences.compare(place, &json!(stated), &json!(computed));
 }
 
-/// Compares what a manifest says twice, and the prompts' hash with the prompts where it has them.
+/// Compares the parts that manifest and report both have, and the hash of the prompts with the prompts if they are
+/// included.
 fn compare_manifest(
     manifest: &Value,
     stated: &Value,
@@ -350,29 +354,30 @@ fn compare_manifest(
         }
         None => verdict
             .not_checked
-            .push("the prompts, which are withheld from whoever had the bundle, or were dropped".to_owned()),
+            .push("the prompts, which are withheld from the user of the bundle, or were deleted".to_owned()),
     }
 }
 
-fn what_is_never_checked(read: &Report, differences: &Differences, verdict: &mut Verdict) {
+fn list_unchecked(read: &Report, differences: &Differences, verdict: &mut Verdict) {
     let mut add = |what: &str| verdict.not_checked.push(what.to_owned());
     if read.outputs.is_none() {
-        add("the answers: their tokens are withheld from whoever had the bundle, or not known");
+        add("the answers: their tokens are withheld from the user of the bundle, or unknown");
     }
     if read.compute.flops_total.is_some() {
-        add("FLOPs and bytes of each rank and cycle, which take the model's files (their sums are checked)");
+        add("FLOPs and bytes of each rank and cycle, which need the model's files (their sums are checked)");
     }
     add(
-        "the experiment's part of the host's energy, energy by phase, the steady state, and memory, which take the meter's own readings",
+        "the experiment's part of the host's energy, energy by phase, the steady state, and memory, which need the meter's \
+         own readings",
     );
     add(
-        "power limits, clocks, how cycles began, warm-ups, how a stop rule ended, which cycles were disturbed, and times but \
-         measuring_sec and overhead_share: the server noted them, and nothing else in the bundle tells them",
+        "power limits, clocks, how cycles began, warm-ups, how a stop rule ended, which cycles were disturbed, and times \
+         other than measuring_sec and overhead_share: only the server observed them",
     );
-    add("loads, machine, model and conditions, which are held against the manifest alone");
+    add("loads, machine, model and conditions, which are only compared with the manifest");
     if !is_of_this_version(read) {
         add(&format!(
-            "whether a figure is missing: joulemark {} made the result, and each version has figures of its own",
+            "whether a figure is missing: joulemark {} made the result, and versions differ in their figures",
             quoted(&read.machine.joulemark_version)
         ));
     }
@@ -384,7 +389,7 @@ fn what_is_never_checked(read: &Report, differences: &Differences, verdict: &mut
 
 fn read_json<T: DeserializeOwned>(name: &str, content: &[u8], verdict: &mut Verdict) -> Option<T> {
     let read = serde_json::from_slice(content);
-    read.map_err(|error| verdict.damage.push(format!("{name} is no JSON: {error}")))
+    read.map_err(|error| verdict.damage.push(format!("{name} is not valid JSON: {error}")))
         .ok()
 }
 
@@ -393,12 +398,12 @@ fn typed<T: DeserializeOwned>(name: &str, value: &Value, verdict: &mut Verdict) 
     read.map_err(|error| {
         verdict
             .damage
-            .push(format!("{name} is not as a server answers it: {error}"));
+            .push(format!("{name} is not as a server returns it: {error}"));
     })
     .ok()
 }
 
-/// They are kept as what they are read into.
+/// Removes the requests, which are kept only in their typed form.
 fn without_requests(mut value: Value) -> Value {
     value["requests"] = Value::Null;
     value

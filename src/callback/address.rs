@@ -1,10 +1,12 @@
+//! Distinguishes addresses of the public internet from all others.
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// What is not anybody's on the open internet: this host, private and shared networks, link-local ones (with the clouds'
-/// metadata at 169.254.169.254 and fd00:ec2::254), documentation, multicast, and what wraps an IPv4 address.
-/// <https://www.iana.org/assignments/iana-ipv4-special-registry>, and likewise for IPv6.
+/// Networks that are not public: this host, private, shared and link-local networks (which include cloud metadata
+/// services at 169.254.169.254 and fd00:ec2::254), documentation, multicast, and addresses that embed an IPv4 address.
+/// Source: <https://www.iana.org/assignments/iana-ipv4-special-registry> and the same for IPv6.
 const SPECIAL: [&str; 16] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -19,17 +21,17 @@ const SPECIAL: [&str; 16] = [
     "198.18.0.0/15",
     "198.51.100.0/24",
     "203.0.113.0/24",
-    // Multicast, and all that is reserved above it.
+    // Multicast, and the reserved range above it.
     "224.0.0.0/3",
-    // Teredo, ORCHID and others; 6to4 wraps an IPv4 address.
+    // Teredo, ORCHID and others; 6to4 embeds an IPv4 address.
     "2001::/23",
     "2002::/16",
 ];
-/// The only part of IPv6 that is given out for the open internet.
+/// The only range of IPv6 that is assigned for the public internet.
 const GLOBAL_UNICAST: &str = "2000::/3";
 const DOCUMENTATION: [&str; 2] = ["2001:db8::/32", "3fff::/20"];
 
-/// Whether an address is one of the open internet's.
+/// Returns whether an address belongs to the public internet.
 pub fn is_public(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let is_in = |text: &&str| text.parse::<IpNet>().is_ok_and(|network| network.contains(&address));
@@ -51,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_open_internet_is_not_public() {
+    fn special_addresses_are_not_public() {
         for text in [
             "127.0.0.1",
             "127.255.255.254",
@@ -90,9 +92,9 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing that the standard library knows as special passes.
+        /// No address passes that the standard library classifies as special.
         #[test]
-        fn the_standard_library_does_not_know_better(bits: u32, bits6: u128) {
+        fn no_address_is_public_that_the_standard_library_classifies_as_special(bits: u32, bits6: u128) {
             let address = std::net::Ipv4Addr::from_bits(bits);
             if address.is_private() || address.is_loopback() || address.is_link_local() || address.is_multicast()
                 || address.is_broadcast() || address.is_documentation() || address.is_unspecified() {

@@ -1,3 +1,5 @@
+//! Checks callback URLs against the admin's list, and the addresses of their hosts.
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,13 +18,13 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Lookup = dyn Fn(String, u16) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
 
-/// Whom the admin lets be called back.
+/// The admin's list of hosts that callbacks may go to.
 #[derive(Clone)]
 pub struct Allowed {
-    /// Names, whose addresses must be public or in one of the networks, and networks, whose addresses may stand in a URL
-    /// themselves.
+    /// Host names, whose addresses must be public or in a listed network, and networks, whose addresses may also occur
+    /// in a URL.
     entries: Vec<Entry>,
-    /// Without TLS as well.
+    /// Whether URLs without TLS are allowed.
     pub http: bool,
     lookup: Arc<Lookup>,
 }
@@ -37,26 +39,27 @@ impl std::fmt::Debug for Allowed {
     }
 }
 
-/// Why somebody is not called.
+/// Reason why a URL is not called.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
-    #[error("is no whole URL; accepted is one with its scheme and host, such as https://hooks.lab.example/joulemark")]
+    #[error("is not a complete URL; accepted is one with scheme and host, such as https://hooks.lab.example/joulemark")]
     NoUrl,
     #[error("has the scheme {0}; accepted is {1}")]
     Scheme(String, &'static str),
-    #[error("has a user name or a password, which everybody on the way could read; accepted is a URL without")]
+    #[error("has a user name or a password, which would be sent along; accepted is a URL without them")]
     Credentials,
     #[error("names a host or a port that is not on this server's list (callback_allow)")]
     NotListed,
-    /// Known only once it is called, and told to nobody but the log.
-    #[error("names a host that cannot be found")]
+    /// The name cannot be resolved. Known only at the call, and only logged.
+    #[error("names a host that cannot be resolved")]
     Unknown,
-    /// Likewise.
-    #[error("names a host whose addresses may not be called: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    /// An address is not allowed. Known only at the call, and only logged.
+    #[error("names a host with addresses that may not be called: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Inside(Vec<IpAddr>),
 }
 
 impl Allowed {
+    /// Creates a list whose host names are resolved by the operating system.
     pub fn new(entries: Vec<Entry>, http: bool) -> Self {
         let lookup = |host: String, port: u16| {
             let found = async move { Ok(lookup_host((host, port)).await?.collect()) };
@@ -65,15 +68,16 @@ impl Allowed {
         Self::with_lookup(entries, http, Arc::new(lookup))
     }
 
+    /// Creates a list with the given resolver.
     pub(super) fn with_lookup(entries: Vec<Entry>, http: bool, lookup: Arc<Lookup>) -> Self {
         Self { entries, http, lookup }
     }
 
-    /// Checks a URL by the list alone. No name is looked up, so that neither the answer nor its time tells a submitter
+    /// Checks a URL against the list. Resolves no name, so that neither the answer nor its timing tells a submitter
     /// which names exist.
     ///
     /// # Errors
-    /// [`Refusal`] of what is no URL that may be called, or not on the list.
+    /// Returns a [`Refusal`] when it is not a valid URL or is not on the list.
     pub fn accept(&self, text: &str) -> Result<Url, Refusal> {
         let url = self.read(text)?;
         let host = url.host_str().ok_or(Refusal::NotListed)?;
@@ -90,10 +94,10 @@ impl Allowed {
         if is_listed { Ok(url) } else { Err(Refusal::NotListed) }
     }
 
-    /// Returns the URL, and the addresses that it may be called at now; at least one.
+    /// Checks a URL and resolves its host. Returns the URL with at least one address that it may be called at now.
     ///
     /// # Errors
-    /// [`Refusal`] when a single one of its host's addresses is not allowed.
+    /// Returns a [`Refusal`] when any of the host's addresses is not allowed.
     pub async fn admit(&self, text: &str) -> Result<(Url, Vec<IpAddr>), Refusal> {
         let url = self.accept(text)?;
         let host = url.host_str().ok_or(Refusal::NotListed)?;
@@ -112,7 +116,7 @@ impl Allowed {
     }
 
     fn read(&self, text: &str) -> Result<Url, Refusal> {
-        // The parser takes a backslash for a slash, and leaves out ends of lines; others read another host.
+        // The parser reads a backslash as a slash and drops line breaks, so other programs would see another host.
         let is_odd = |character: char| character == '\\' || character.is_whitespace() || character.is_control();
         if text.contains(is_odd) {
             return Err(Refusal::NoUrl);
@@ -136,8 +140,7 @@ impl Allowed {
     }
 }
 
-/// Returns the address that stands in a URL in place of a name: the parser has made one of whatever is one, `0x7f.1`
-/// included.
+/// Returns the address when the host is an address. The parser has already normalized unusual forms such as `0x7f.1`.
 fn literal(host: &str) -> Option<IpAddr> {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     address.ok().map(|address| address.to_canonical())
@@ -157,7 +160,7 @@ fn is_named(name: &str, host: &str) -> bool {
 pub mod tests {
     use super::*;
 
-    /// A resolver that answers from a list, one a question.
+    /// Returns a resolver that gives the answers of a list in turn.
     pub fn answering(answers: &[&[&str]]) -> Arc<Lookup> {
         let answers: Vec<Vec<IpAddr>> = answers
             .iter()
@@ -184,7 +187,7 @@ pub mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_on_the_list_is_called_at_public_addresses_alone() {
+    async fn a_listed_name_is_called_only_at_public_addresses() {
         let public = allowed(
             &["Hooks.lab.example", "hooks.lab.example:8443", "*.ci.example"],
             &["1.1.1.1", "2606:4700::1"],
@@ -223,7 +226,7 @@ pub mod tests {
     }
 
     #[tokio::test]
-    async fn a_network_on_the_list_is_called_by_its_addresses_and_by_names_that_are_listed_too() {
+    async fn a_listed_network_is_called_by_its_addresses_and_by_listed_names() {
         let lab = allowed(&["10.7.0.0/16:*", "fd00:7::/32", "ci:8443"], &["10.7.1.2"]);
         for url in [
             "https://ci:8443",
@@ -247,10 +250,10 @@ pub mod tests {
         assert!(matches!(split.admit("https://ci").await, Err(Refusal::Inside(_))));
     }
 
-    /// What a submitter is told depends on the list and on nothing of the network.
+    /// The answer to a submitter depends only on the list, not on the network.
     #[test]
-    fn at_submission_no_name_is_looked_up_and_every_refusal_is_the_same() {
-        let never: Arc<Lookup> = Arc::new(|_, _| panic!("a name is looked up"));
+    fn at_submission_no_name_is_resolved_and_every_refusal_is_the_same() {
+        let never: Arc<Lookup> = Arc::new(|_, _| panic!("a name is resolved"));
         let list = entries(&["hooks.example", "inside.lab:8443", "10.7.0.0/16"]);
         let allowed = Allowed::with_lookup(list, false, never);
         for url in [
@@ -274,7 +277,7 @@ pub mod tests {
     }
 
     #[tokio::test]
-    async fn only_plain_urls_are_called() {
+    async fn only_plain_https_urls_are_called() {
         let all = allowed(&["a.example:*", "0.0.0.0/0:*"], &["1.1.1.1"]);
         for (url, refusal) in [
             (

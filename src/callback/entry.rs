@@ -1,3 +1,5 @@
+//! Parses the entries of the admin's list of callback hosts.
+
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -5,33 +7,36 @@ use ipnet::IpNet;
 use joulemark_measurement::quoted;
 use thiserror::Error;
 
-/// One host of the admin's list, and the port that it may be called at.
+/// One entry of the admin's list: a host and the ports at which it may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub host: ListedHost,
     pub port: ListedPort,
 }
 
+/// Host of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListedHost {
-    /// In lower case; `*.lab.example` is all below `lab.example`.
+    /// In lower case; `*.lab.example` matches all names below `lab.example`.
     Name(String),
     Network(IpNet),
 }
 
+/// Ports of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedPort {
-    /// 443, or 80 without TLS.
+    /// The scheme's default: 443, or 80 without TLS.
     OfScheme,
     Any,
     Only(u16),
 }
 
-/// A text that is no entry of the list.
+/// Error for a text that is not a valid entry.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{}; accepted are a host's name, *.NAME for all below it, an address, and a network such as 10.7.0.0/16, each with \
-     :PORT behind it (443 without) or :* for all ports; an IPv6 address or network with a port stands in brackets",
+    "{}; accepted are a host name, *.NAME for all names below it, an address, or a network such as 10.7.0.0/16, each \
+     followed by :PORT (443 without it) or :* for all ports; an IPv6 address or network with a port must be in \
+     brackets",
     quoted(.0)
 )]
 pub struct NotAnEntry(String);
@@ -41,7 +46,7 @@ impl FromStr for Entry {
 
     fn from_str(text: &str) -> Result<Self, NotAnEntry> {
         let (host, port) = match network(text) {
-            // Its own colons are not a port's.
+            // Its colons do not separate a port.
             Some(_) => (text, None),
             None => match text.rsplit_once(':') {
                 Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
@@ -66,7 +71,7 @@ impl FromStr for Entry {
 }
 
 impl ListedPort {
-    /// Tells whether a URL of this scheme may have this port.
+    /// Returns whether a URL of this scheme may have this port.
     pub fn fits(self, scheme: &str, port: u16) -> bool {
         match self {
             Self::OfScheme => port == if scheme == "http" { 80 } else { 443 },
@@ -81,7 +86,7 @@ fn named(host: &str) -> Option<ListedHost> {
     found.or_else(|| is_name(host).then(|| ListedHost::Name(plain(host))))
 }
 
-/// Returns the name as it is compared: without a full stop at its end, in lower case.
+/// Returns a host name in the form for comparison: lower case, without a final dot.
 pub fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
@@ -106,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_networks_are_told_apart_with_and_without_a_port() {
+    fn names_and_networks_are_read_with_and_without_a_port() {
         let name = |name: &str| ListedHost::Name(name.to_owned());
         let network = |text: &str| ListedHost::Network(text.parse().unwrap());
         for (text, host, port) in [
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_or_no_port_is_refused() {
+    fn an_invalid_host_or_port_is_rejected() {
         for text in [
             "",
             "*",
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_not_named_is_the_schemes_own() {
+    fn without_a_port_only_the_default_port_of_the_scheme_is_allowed() {
         assert!(ListedPort::OfScheme.fits("https", 443) && ListedPort::OfScheme.fits("http", 80));
         for (scheme, port) in [("https", 80), ("http", 443), ("https", 22), ("http", 8080)] {
             assert!(!ListedPort::OfScheme.fits(scheme, port), "{scheme} {port}");

@@ -1,3 +1,5 @@
+//! Makes one try of a callback. Leaves retries to the scheduler.
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,40 +13,40 @@ use uuid::Uuid;
 use super::allow::Allowed;
 use super::signature::signature;
 
-/// Said of every try that no answer came of, for whatever reason: anything more would tell a submitter which names and
-/// ports of the network exist.
-const NO_ANSWER: &str = "no connection or no answer, or the host may not be called any more (callback_allow); the server's \
-                         log says which";
+/// Error for every try without an answer, whatever the reason: details would tell a submitter which names and ports
+/// exist in the network.
+const NO_ANSWER: &str = "no connection or no answer, or the host may no longer be called (callback_allow); see the \
+                         server's log";
 const DELIVERY: &str = "x-joulemark-delivery";
 const ATTEMPT: &str = "x-joulemark-attempt";
 const SIGNATURE: &str = "x-joulemark-signature";
 
-/// One try at telling somebody.
+/// One try of a callback.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub url: String,
-    /// The same in every try.
+    /// Id of the callback, the same in every try.
     pub id: Uuid,
-    /// From 1.
+    /// Number of the try, from 1.
     pub attempt: u32,
     /// JSON, the same in every try.
     pub body: Vec<u8>,
 }
 
-/// What came back.
+/// Outcome of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status; null when there was none.
+    /// HTTP status; `None` when no answer came.
     pub status: Option<u16>,
-    /// Null when it was taken.
+    /// Error for the submitter; `None` when the call succeeded.
     pub error: Option<String>,
-    /// Why no answer came; null when one did. For the log alone.
+    /// Reason why no answer came, for the log only; `None` when one came.
     pub reason: Option<String>,
-    /// The receiver wants no more of it.
+    /// Whether the receiver answered 410 Gone and must not be called again.
     pub is_gone: bool,
 }
 
-/// Calls back whom it may, and signs.
+/// HTTP client for callbacks, which checks each URL and signs each body.
 #[derive(Clone)]
 pub struct Poster {
     pub allowed: Allowed,
@@ -62,7 +64,7 @@ impl std::fmt::Debug for Poster {
 }
 
 impl Poster {
-    /// Makes a caller. `timeout` is for a whole try, until the answer's head is there; its body is not read.
+    /// Creates a client. `timeout` limits a whole try up to the head of the answer, whose body is not read.
     pub fn new(allowed: Allowed, secret: &[u8], timeout: Duration) -> Self {
         Self {
             allowed,
@@ -71,7 +73,8 @@ impl Poster {
         }
     }
 
-    /// Tries once. A try that no answer comes of takes the whole time however soon it failed, and always says the same.
+    /// Makes one try. A try without an answer always takes the whole timeout and returns the same error, so that
+    /// neither reveals the reason.
     pub async fn post(&self, delivery: &Delivery, now: Timestamp) -> Answer {
         let ends_at = Instant::now() + self.timeout;
         let reason = match tokio::time::timeout_at(ends_at, self.ask(delivery, now)).await {
@@ -88,14 +91,15 @@ impl Poster {
         }
     }
 
-    /// Looks the host up anew, connects to no address but those that it has just allowed, and returns the answer's status.
+    /// Resolves the host again, connects only to the addresses that were just checked, and returns the status of the
+    /// answer.
     ///
     /// # Errors
-    /// Why there is no answer, in words for the log.
+    /// Returns the reason why no answer came, for the log.
     async fn ask(&self, delivery: &Delivery, now: Timestamp) -> Result<StatusCode, String> {
         let admitted = self.allowed.admit(&delivery.url).await;
         let (url, addresses) = admitted.map_err(|refusal| format!("the URL {refusal}"))?;
-        let client = client(addresses).map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        let client = client(addresses).map_err(|error| format!("the HTTP client cannot be created: {error}"))?;
         let request = client
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -111,7 +115,7 @@ impl Poster {
 fn of_status(status: StatusCode) -> Answer {
     let error = match status {
         status if status.is_success() => None,
-        status if status.is_redirection() => Some(format!("it redirects ({status}), which is not followed")),
+        status if status.is_redirection() => Some(format!("it redirects ({status}), and redirects are not followed")),
         status => Some(format!("it answers {status}")),
     };
     Answer {
@@ -122,7 +126,7 @@ fn of_status(status: StatusCode) -> Answer {
     }
 }
 
-/// Without the URL, which may hold a secret of its own.
+/// Returns the reason in words, without the URL, which may contain a secret.
 fn reason(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
@@ -136,7 +140,7 @@ fn reason(error: &reqwest::Error) -> String {
     format!("{what}: {innermost}")
 }
 
-/// For one call: no proxy of the environment, no redirect, no name looked up a second time.
+/// Creates a client for one call, without proxies from the environment, redirects, or a second name resolution.
 fn client(addresses: Vec<IpAddr>) -> reqwest::Result<Client> {
     Client::builder()
         .user_agent(concat!("joulemark/", env!("CARGO_PKG_VERSION")))
@@ -147,12 +151,12 @@ fn client(addresses: Vec<IpAddr>) -> reqwest::Result<Client> {
         .build()
 }
 
-/// Knows no addresses but those that were checked.
+/// Resolver that returns only the checked addresses.
 struct Checked(Vec<IpAddr>);
 
 impl Resolve for Checked {
     fn resolve(&self, _: Name) -> Resolving {
-        // Port 0 stands for the URL's own.
+        // With port 0 the port of the URL is used.
         let addresses: Vec<_> = self.0.iter().map(|address| SocketAddr::new(*address, 0)).collect();
         Box::pin(std::future::ready(Ok(Box::new(addresses.into_iter()) as Addrs)))
     }
@@ -166,7 +170,7 @@ mod tests {
     use super::super::allow::tests::{answering, entries};
     use super::*;
 
-    /// Answers one connection with `answer`, and tells what it got.
+    /// Answers one connection with `answer`. Returns its port, and what it receives.
     async fn receiver(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_goes_to_the_address_that_was_checked_and_says_who_it_is() {
+    async fn a_call_goes_to_the_checked_address_with_headers_and_signature() {
         let (port, got) = receiver("HTTP/1.1 204 No Content\r\n\r\n").await;
         let answer = post(&poster(&["127.0.0.0/8"], &[&["127.0.0.1"]]), port).await;
         let taken = Answer {
@@ -237,10 +241,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_points_elsewhere_by_now_is_not_called() {
+    async fn a_name_that_resolves_to_another_address_at_the_call_is_not_called() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        // Public when it was submitted, this host when it is called.
+        // A public address at the submission, this host at the call.
         let poster = poster(&[], &[&["1.1.1.1"], &["127.0.0.1"]]);
         poster.allowed.admit(&delivery(port).url).await.unwrap();
         let answer = post(&poster, port).await;
@@ -250,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_success_is_a_failure_with_its_reason() {
+    async fn every_answer_but_success_is_a_failure_with_its_reason() {
         let poster = poster(&["127.0.0.0/8"], &[&["127.0.0.1"]]);
         for (answer, status, expected) in [
             (
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_try_without_an_answer_says_the_same_and_takes_as_long_whatever_the_reason() {
+    async fn a_try_without_an_answer_returns_the_same_error_after_the_same_time() {
         let (not_http, _got) = receiver("no HTTP at all\r\n\r\n").await;
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = poster(&["127.0.0.0/8"], &[&["127.0.0.1"]]);

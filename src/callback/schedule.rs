@@ -1,26 +1,28 @@
+//! Computes the pauses between the tries of a callback.
+
 use std::time::Duration;
 
-/// Further apart tries are not of use to anybody.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// Maximum time between two tries.
+const MAX_PAUSE: Duration = Duration::from_secs(3600);
 const GROWTH: u32 = 3;
 
-/// When a call that failed is made again: three times as long after each, up to an hour.
+/// Times of the tries: the pause is tripled after each failed one, up to an hour.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// After the first try.
+    /// Pause after the first try.
     pub first: Duration,
     pub max_attempts: u32,
 }
 
 impl Schedule {
-    /// How long to wait after the try numbered `attempt`, from 1; none after the last. `chance`, from 0 to 1, spreads
-    /// those that failed together, by a quarter either way.
+    /// Returns the pause after the try with this number, counted from 1; `None` after the last one. `chance`, from 0 to
+    /// 1, varies the pause by a quarter either way, so that calls that failed together do not come together again.
     pub fn pause(&self, attempt: u32, chance: f64) -> Option<Duration> {
         if attempt >= self.max_attempts {
             return None;
         }
         let factor = GROWTH.saturating_pow(attempt.saturating_sub(1));
-        let pause = self.first.saturating_mul(factor).min(LONGEST);
+        let pause = self.first.saturating_mul(factor).min(MAX_PAUSE);
         Some(pause.mul_f64(0.75 + 0.5 * chance.clamp(0.0, 1.0)))
     }
 }
@@ -50,8 +52,8 @@ mod tests {
             match schedule.pause(attempt, chance) {
                 None => prop_assert!(attempt >= most),
                 Some(pause) => {
-                    prop_assert!(attempt < most && pause <= LONGEST.mul_f64(1.25));
-                    prop_assert!(pause >= Duration::from_secs(first).min(LONGEST).mul_f64(0.75));
+                    prop_assert!(attempt < most && pause <= MAX_PAUSE.mul_f64(1.25));
+                    prop_assert!(pause >= Duration::from_secs(first).min(MAX_PAUSE).mul_f64(0.75));
                 }
             }
         }

@@ -1,6 +1,6 @@
-//! Comparisons in plain words, the same in tables and on pages. Pure.
+//! Words comparisons as sentences, the same in tables and on pages. Does no I/O.
 
-/// How a difference is put in words: after the candidate's name, and after "fewer" or "more".
+/// Words for a metric: the verb after the candidate's name, the word for less, and what follows it.
 struct Words {
     metric: &'static str,
     verb: &'static str,
@@ -13,7 +13,7 @@ const WORDS: [Words; 5] = [
         metric: "output_throughput",
         verb: "generates",
         less: "fewer",
-        of: "tokens a second",
+        of: "tokens per second",
     },
     Words {
         metric: "mean_ttft_ms",
@@ -25,26 +25,26 @@ const WORDS: [Words; 5] = [
         metric: "mean_tpot_ms",
         verb: "needs",
         less: "less",
-        of: "time for each further token",
+        of: "time per output token",
     },
     Words {
         metric: "joules_per_output_token",
         verb: "needs",
         less: "fewer",
-        of: "joules for a token",
+        of: "joules per token",
     },
     Words {
         metric: "tokens_per_joule",
-        verb: "makes",
+        verb: "generates",
         less: "fewer",
-        of: "tokens of a joule",
+        of: "tokens per joule",
     },
 ];
 
-/// Metrics of one candidate of which the same is said: their names, the candidate, and what is said.
+/// Metrics of one candidate that share a sentence: their names, the candidate, and the sentence.
 pub type Grouped<'a> = (Vec<&'a str>, &'a str, &'a str);
 
-/// Returns the letter that stands for a result by its place: A is the baseline.
+/// Returns the letter for a result by its index: A is the baseline. After Z follows `#27`.
 pub fn letter(place: usize) -> String {
     match u8::try_from(place).ok().filter(|place| *place < 26) {
         Some(place) => char::from(b'A' + place).to_string(),
@@ -52,13 +52,13 @@ pub fn letter(place: usize) -> String {
     }
 }
 
-/// Returns a candidate's ratio in plain words: "B needs 34 % fewer joules for a token: between 31 and 37 %".
+/// Returns a candidate's ratio as a sentence: "B needs 34 % fewer joules per token: between 31 and 37 %".
 pub fn in_words(metric: &str, candidate: &str, ratio: Option<f64>, interval: Option<(f64, f64)>) -> String {
     let found = WORDS.iter().find(|words| words.metric == metric);
     let (less, more) = found.map_or(("lower", "higher"), |words| (words.less, "more"));
     let change = |ratio: f64| Change { ratio, less, more };
     let Some(ratio) = ratio else {
-        return format!("{candidate}: {metric} is not known");
+        return format!("{candidate}: {metric} is unknown");
     };
     let change_of = change(ratio).in_words();
     let said = match found {
@@ -67,11 +67,11 @@ pub fn in_words(metric: &str, candidate: &str, ratio: Option<f64>, interval: Opt
     };
     match interval {
         Some((low, high)) => format!("{said}: {}", between(change(low), change(high))),
-        None => format!("{said}; how sure that is, is not known"),
+        None => format!("{said}; the uncertainty is unknown"),
     }
 }
 
-/// A ratio as a part more or less than the whole.
+/// A ratio, worded as a percentage more or less.
 #[derive(Clone, Copy)]
 struct Change<'a> {
     ratio: f64,
@@ -105,7 +105,7 @@ fn between(low: Change<'_>, high: Change<'_>) -> String {
     }
 }
 
-/// Puts metrics together of which the same is said of the same candidate: each item is a metric, a candidate, and what is said.
+/// Groups metrics by candidate and sentence. Each item is a metric, a candidate and a sentence.
 pub fn grouped<'a>(said: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Vec<Grouped<'a>> {
     let mut groups: Vec<Grouped<'a>> = Vec::new();
     for (metric, candidate, what) in said {

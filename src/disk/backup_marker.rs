@@ -1,4 +1,4 @@
-//! Remembers when an SQLite file was last copied: a file beside it holds the time.
+//! Records when an SQLite database was last backed up, in a file beside it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use joulemark_files::open_own;
 
-/// Far more than a time takes.
+/// Maximum size in bytes that is read, far more than a timestamp has.
 const MAX_BYTES: u64 = 100;
 
 fn path(database: &Path) -> PathBuf {
@@ -17,7 +17,7 @@ fn path(database: &Path) -> PathBuf {
     path.into()
 }
 
-/// Notes that the database was copied just now.
+/// Records that the database has been backed up now.
 ///
 /// # Errors
 /// Returns the operating system's error.
@@ -30,7 +30,7 @@ pub fn set(database: &Path, now: Timestamp) -> io::Result<()> {
     file?.write_all(now.to_string().as_bytes())
 }
 
-/// Returns when the database was last copied; `None` where it never was.
+/// Returns when the database was last backed up; `None` when that was never recorded.
 pub fn read(database: &Path) -> Option<Timestamp> {
     let mut text = String::new();
     let file = open_own(&path(database), File::options().read(true)).ok()?;

@@ -1,4 +1,5 @@
-//! What is asked of a server that runs already, outside of an experiment: which models it has and where its processes are.
+//! Asks a server that is already running, outside of an experiment: which models it serves, and how its processes are
+//! found.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,30 +10,31 @@ use joulemark_process_discovery::FindBy;
 
 use crate::config::EngineSettings;
 
-/// How long a server may take to list its models while somebody waits.
-const LIST_PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout of listing the models, while a client waits.
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reads the key of a server; `None` where the configuration names no file. Blocks on the file.
+/// Reads the API key of a server from its file; returns `None` when the configuration names no file. Blocks on the
+/// file.
 ///
 /// # Errors
-/// Why there is none in the file, in words.
+/// Returns a message when the file cannot be read, is empty or is not text.
 pub fn read_key(file: &Path) -> Result<Option<String>, String> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
     let unreadable = |why: &str| format!("the engine's api_key_file cannot be read: {why}");
     let (_, bytes) = joulemark_files::read_given(file).map_err(|error| unreadable(&error.to_string()))?;
-    let key = String::from_utf8(bytes).map_err(|_| unreadable("it is no text"))?;
+    let key = String::from_utf8(bytes).map_err(|_| unreadable("it is not text"))?;
     match key.trim() {
         "" => Err(unreadable("it is empty")),
         key => Ok(Some(key.to_owned())),
     }
 }
 
-/// Lists the models that a server has.
+/// Lists the models that a server serves.
 ///
 /// # Errors
-/// Why it does not say, in words.
+/// Returns a message when the server does not list them.
 pub async fn models(settings: &EngineSettings) -> Result<Vec<String>, String> {
     let endpoint = settings.endpoint.parse::<Endpoint>();
     let endpoint = endpoint.map_err(|error| format!("the endpoint {error}"))?;
@@ -40,12 +42,12 @@ pub async fn models(settings: &EngineSettings) -> Result<Vec<String>, String> {
     let key = tokio::task::spawn_blocking(move || read_key(&file)).await;
     let key = key.map_err(|error| error.to_string())??;
     let client = Client::new(endpoint, key.as_deref().and_then(Secret::bearer));
-    let served = served_models(&client, LIST_PATIENCE).await;
+    let served = served_models(&client, LIST_TIMEOUT).await;
     served.map_err(|failure| failure.to_string())
 }
 
-/// Says which models a server has, where it says so and `name` is none of them. One that does not answer may do so when the
-/// experiment runs.
+/// Returns a message with the served models when `name` is not among them; otherwise `None`. Also returns `None` when
+/// the server does not answer, since it may do so when the experiment runs.
 pub async fn refused_model(settings: &EngineSettings, name: &str) -> Option<String> {
     let served = models(settings).await.ok()?;
     if served.iter().any(|served| served == name) {
@@ -61,7 +63,7 @@ pub async fn refused_model(settings: &EngineSettings, name: &str) -> Option<Stri
     ))
 }
 
-/// Returns the ways in which the configuration has its processes found.
+/// Returns the ways to find the processes of a server, in order of preference: systemd unit, pid file, port.
 pub fn ways_to_find(settings: &EngineSettings) -> Vec<FindBy> {
     let mut by = Vec::new();
     if !settings.systemd_unit.is_empty() {

@@ -1,7 +1,9 @@
+//! Selects the variables of the environment that engines and servers inherit.
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-/// What a program needs to start, to find its libraries, its caches and the way to the hub.
+/// Variables that a program needs to start, and to find its libraries, its caches and the hub.
 const NAMES: [&str; 30] = [
     "PATH",
     "HOME",
@@ -34,25 +36,25 @@ const NAMES: [&str; 30] = [
     "RUST_BACKTRACE",
     "RUST_LIB_BACKTRACE",
 ];
-/// Settings of CUDA and of its library for several GPUs, which are many and change.
+/// Prefixes of settings of CUDA and NCCL, which are many and change.
 const PREFIXES: [&str; 2] = ["CUDA_", "NCCL_"];
 
-/// Words of which a name tells that its value is a secret, whatever it begins with.
+/// Words in a name that mark its value as a secret, whatever the prefix.
 const SECRETS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH", "COOKIE"];
 
-/// Returns the variables of this process that an engine and its workers get. All others stay here: the service's own
-/// hold secrets, such as the database's password.
+/// Returns the variables of this process that an engine and its workers inherit. All others stay with the service,
+/// since some contain secrets such as the database password.
 pub fn for_engines() -> Vec<(OsString, OsString)> {
     std::env::vars_os()
         .filter(|(name, value)| is_passed_on(name.to_str().unwrap_or_default(), value))
         .collect()
 }
 
-/// What a server that is started for an experiment gets; all else is listed in its configuration.
+/// Variables that a server which is started for an experiment inherits by default.
 const NAMES_OF_SERVERS: [&str; 3] = ["PATH", "HOME", "LANG"];
 
-/// Returns the variables of this process that a server gets which is started for an experiment, beside those that its
-/// configuration lists.
+/// Returns the variables of this process that a server which is started for an experiment inherits, in addition to
+/// those that its configuration lists.
 pub fn for_servers() -> Vec<(OsString, OsString)> {
     std::env::vars_os()
         .filter(|(name, value)| {
@@ -63,7 +65,8 @@ pub fn for_servers() -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// Tells whether a variable is passed on: of what is for engines by its name, a URL with a user or a password in it is a secret, and stays here.
+/// Returns whether an engine may inherit a variable, by its name. A proxy or hub URL that contains user information is
+/// a secret and is not inherited.
 fn is_passed_on(name: &str, value: &OsStr) -> bool {
     let is_setting = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let is_secret = SECRETS.iter().any(|word| name.to_uppercase().contains(word));
@@ -83,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_engine_needs_is_passed_on() {
+    fn variables_that_an_engine_needs_are_inherited() {
         for name in NAMES
             .into_iter()
             .chain(["CUDA_VISIBLE_DEVICES", "CUDA_CACHE_PATH", "NCCL_DEBUG"])
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_any_name_stays_with_the_service() {
+    fn a_secret_of_any_name_is_not_inherited() {
         for name in [
             "JOULEMARK_DATABASE_URL",
             "JOULEMARK_API_KEY",
@@ -130,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_of_the_services_own_is_passed_on(rest in "[A-Za-z0-9_]{0,20}", value in "[ -~]{0,20}") {
+        fn no_variable_of_the_service_is_inherited(rest in "[A-Za-z0-9_]{0,20}", value in "[ -~]{0,20}") {
             for prefix in ["JOULEMARK_", "PG", "AWS_", "DATABASE_"] {
                 let name = format!("{prefix}{rest}");
                 prop_assert!(!passes(&name, &value), "{}", name);

@@ -1,7 +1,9 @@
+//! Detects when the file of a program is replaced.
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// What tells a program's file from the one that an upgrade puts in its place.
+/// Identity of a program's file, which changes when an upgrade replaces the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -11,7 +13,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Looks at the file, following links; returns `None` where there is no file that may be run.
+    /// Returns the identity of a file, following links; `None` when it is not an executable file.
     pub fn of_program(path: &Path) -> Option<Self> {
         const ANY_EXECUTE: u32 = 0o111;
         let metadata = std::fs::metadata(path).ok()?;
@@ -20,7 +22,7 @@ impl Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
             bytes: metadata.size(),
-            // The change's time, not the modification's: installers set the latter back.
+            // The change time, since installers may set the modification time back.
             changed_ns: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }

@@ -1,27 +1,29 @@
+//! Errors about engines, each worded for the admin and for clients.
+
 use thiserror::Error;
 
 use super::describe::NoDescription;
 use joulemark_measurement::{ComputeCapability, quoted};
 
-/// Why an engine cannot be started; each says what mends it.
+/// Reason why an engine cannot be started, with a way to solve it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EngineProblem {
     #[error(
-        "the engine {} is not here: there is no program joulemark-{name} in {looked}. Build it with `cargo build \
-         --release`, or name its folder by engine_dir", quoted(.name)
+        "the engine {} is missing: there is no program joulemark-{name} in {looked}. Build it with `cargo build \
+         --release`, or set engine_dir to its folder", quoted(.name)
     )]
     Missing { name: String, looked: String },
     #[error("{} does not work: {program} --describe {reason}", engine(.name, *.built_for))]
     Silent {
         name: String,
-        /// The compute capability that the program's name has; `None` of the program for the CPU.
+        /// Compute capability in the program's name; `None` for the CPU program.
         built_for: Option<ComputeCapability>,
         program: String,
         reason: NoDescription,
     },
     #[error(
-        "{} ({program}) speaks version {theirs} of the worker protocol, this service version {ours}: \
-         one of the two was upgraded alone. Install both, then restart the service", engine(.name, *.built_for)
+        "{} ({program}) uses version {theirs} of the worker protocol, but this service uses version {ours}: \
+         only one of the two was upgraded. Install both, then restart the service", engine(.name, *.built_for)
     )]
     OtherProtocol {
         name: String,
@@ -30,23 +32,23 @@ pub enum EngineProblem {
         theirs: u32,
         ours: u32,
     },
-    /// No program computes on a board; `why` begins with the board.
+    /// No program computes on a board; `why` continues the sentence after "a board".
     #[error("no GPU can be used: a board {why}")]
     NoneFits { why: String },
     #[error(
-        "the engine {} has no program that computes on compute capabilities {boards} at once: name GPUs of one kind by \
+        "no program of the engine {} computes on compute capabilities {boards} at once: name GPUs of one kind in \
          `gpus`", quoted(.name)
     )]
     NoneFitsAll { name: String, boards: String },
 }
 
 impl EngineProblem {
-    /// Returns the same for a client, whom the server's programs and folders do not concern.
+    /// Returns the message for a client, without programs and folders of the server.
     pub fn for_clients(&self) -> String {
         match self {
             Self::Missing { name, .. } => format!(
-                "the engine {} is not installed on this server: its admin builds it with `cargo build --release`, and \
-                 `joulemark doctor` says there where it was looked for",
+                "the engine {} is not installed on this server: its admin can build it with `cargo build --release`, \
+                 and `joulemark doctor` lists the folders that were searched",
                 quoted(name)
             ),
             Self::Silent {
@@ -57,7 +59,7 @@ impl EngineProblem {
             } => {
                 let engine = engine(name, *built_for);
                 match reason {
-                    // What it printed may name files.
+                    // Its output may contain file names.
                     NoDescription::NotRead { .. } => format!("{engine} does not work: it does not describe itself"),
                     NoDescription::Failed { status, .. } => format!("{engine} does not work: it ended with {status}"),
                     reason => format!("{engine} does not work: it {reason}"),
@@ -70,15 +72,15 @@ impl EngineProblem {
                 ours,
                 ..
             } => format!(
-                "{} speaks version {theirs} of the worker protocol, this service version {ours}: its admin installs both \
-                 again, then must restart the service",
+                "{} uses version {theirs} of the worker protocol, but this service uses version {ours}: its admin must \
+                 install both again and restart the service",
                 engine(name, *built_for)
             ),
             Self::NoneFits { .. } | Self::NoneFitsAll { .. } => self.to_string(),
         }
     }
 
-    /// Tells whether it is of a program that by its name computes on all of these boards.
+    /// Returns whether the problem concerns a program that, by its name, computes on all of these boards.
     pub fn is_of_a_program_for(&self, boards: &[Option<ComputeCapability>]) -> bool {
         match self {
             Self::Silent { built_for, .. } | Self::OtherProtocol { built_for, .. } => {

@@ -2,16 +2,16 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
-/// A folder with an engine that runs `script`.
+/// Creates an engine program that runs `script`, and returns a finder for its folder.
 fn engine(folder: &Path, script: &str) -> Engines {
     program(folder, "joulemark-mistral", script);
     Engines::in_folders(vec![folder.to_owned()])
 }
 
-/// A program that runs `script`.
+/// Creates a program that runs `script`.
 fn program(folder: &Path, name: &str, script: &str) {
     let program = folder.join(name);
-    // Never written over: a program that runs cannot be, and a changed file is another one.
+    // Removed first: a running program cannot be overwritten, and a new file has another identity.
     let _ = std::fs::remove_file(&program);
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -39,7 +39,7 @@ fn an_engine_is_asked_once_and_again_when_its_file_changes() {
 }
 
 #[test]
-fn an_engine_of_another_protocol_is_not_offered_and_the_mend_is_a_restart() {
+fn an_engine_of_another_protocol_is_not_offered_and_a_restart_is_proposed() {
     let folder = tempfile::tempdir().unwrap();
     let engines = engine(folder.path(), &says(protocol::VERSION + 1, ""));
     let problem = engines.find(MISTRAL).unwrap_err().to_string();
@@ -48,7 +48,7 @@ fn an_engine_of_another_protocol_is_not_offered_and_the_mend_is_a_restart() {
 }
 
 #[test]
-fn an_engine_that_is_not_there_says_where_it_was_looked_for() {
+fn the_message_about_a_missing_engine_names_the_searched_folders() {
     let folder = tempfile::tempdir().unwrap();
     let engines = Engines::in_folders(vec![folder.path().to_owned()]);
     let problem = engines.find(MISTRAL).unwrap_err().to_string();
@@ -57,7 +57,7 @@ fn an_engine_that_is_not_there_says_where_it_was_looked_for() {
 }
 
 #[test]
-fn a_client_is_told_of_no_folder_and_no_program_of_the_server() {
+fn a_message_for_clients_names_no_folder_and_no_program_of_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let missing = Engines::in_folders(vec![folder.path().to_owned()]);
     let silent = [
@@ -77,7 +77,7 @@ fn a_client_is_told_of_no_folder_and_no_program_of_the_server() {
 }
 
 #[test]
-fn an_engine_that_hangs_fails_or_talks_nonsense_is_not_offered() {
+fn an_engine_that_hangs_or_fails_or_prints_no_description_is_not_offered() {
     let folder = tempfile::tempdir().unwrap();
     for (script, reason) in [
         ("sleep 60", "did not answer within"),
@@ -91,13 +91,13 @@ fn an_engine_that_hangs_fails_or_talks_nonsense_is_not_offered() {
         ),
     ] {
         let mut engines = engine(folder.path(), script);
-        Arc::get_mut(&mut engines.0).unwrap().patience = Duration::from_millis(500);
+        Arc::get_mut(&mut engines.0).unwrap().timeout = Duration::from_millis(500);
         let problem = engines.find(MISTRAL).unwrap_err().to_string();
         assert!(problem.contains(reason), "{script}: {problem}");
     }
 }
 
-/// What the loader does to a program whose library is not there.
+/// Returns a script that fails as the dynamic loader does when a library is missing.
 fn lacks(library: &str) -> String {
     format!(
         "echo \"$0: error while loading shared libraries: {library}: cannot open shared object file: No such file or \
@@ -114,7 +114,7 @@ fn name_of(found: &FoundEngine) -> &str {
 }
 
 #[test]
-fn a_board_gets_the_program_of_its_generation_that_was_built_for_the_latest_it_has() {
+fn a_board_gets_the_program_built_for_the_latest_capability_of_its_generation() {
     let folder = tempfile::tempdir().unwrap();
     let engines = engine(folder.path(), &says(protocol::VERSION, ""));
     for name in ["sm80", "sm86", "sm90"] {
@@ -156,7 +156,7 @@ fn a_board_gets_the_program_of_its_generation_that_was_built_for_the_latest_it_h
 }
 
 #[test]
-fn a_program_without_a_driver_or_without_a_library_of_cuda_says_so_and_keeps_no_other_from_working() {
+fn a_program_without_a_driver_or_a_cuda_library_says_so_and_the_others_still_work() {
     let folder = tempfile::tempdir().unwrap();
     let engines = engine(folder.path(), &says(protocol::VERSION, ""));
     program(folder.path(), "joulemark-mistral-sm80", &lacks("libcublas.so.13"));
@@ -180,7 +180,7 @@ fn a_program_without_a_driver_or_without_a_library_of_cuda_says_so_and_keeps_no_
 }
 
 #[test]
-fn the_last_words_of_a_program_that_fails_are_for_its_admin_alone() {
+fn the_last_output_of_a_failed_program_is_only_for_the_admin() {
     let folder = tempfile::tempdir().unwrap();
     let script = "head -c 200000 /dev/zero >&2; echo >&2; echo version GLIBC_2.38 not found >&2; exit 1";
     let problem = engine(folder.path(), script).find(MISTRAL).unwrap_err();
@@ -198,13 +198,13 @@ fn the_last_words_of_a_program_that_fails_are_for_its_admin_alone() {
 }
 
 #[test]
-fn a_program_that_is_not_what_its_name_says_is_not_offered() {
+fn a_program_that_does_not_match_its_name_is_not_offered() {
     let folder = tempfile::tempdir().unwrap();
     let engines = engine(folder.path(), &says(protocol::VERSION, ""));
     let other =
         says(protocol::VERSION, "\"cuda\"").replace("\"features\"", "\"compute_capability\": \"9.0\", \"features\"");
     for (script, words) in [
-        (says(protocol::VERSION, ""), "for the CPU alone"),
+        (says(protocol::VERSION, ""), "for the CPU only"),
         (other, "for compute capability 9.0"),
     ] {
         program(folder.path(), "joulemark-mistral-sm80", &script);
@@ -215,7 +215,7 @@ fn a_program_that_is_not_what_its_name_says_is_not_offered() {
 }
 
 #[test]
-fn a_program_of_one_name_that_says_its_capability_computes_on_the_boards_of_it() {
+fn a_program_without_a_capability_in_its_name_computes_on_boards_of_the_reported_one() {
     let folder = tempfile::tempdir().unwrap();
     let said =
         says(protocol::VERSION, "\"cuda\"").replace("\"features\"", "\"compute_capability\": \"9.0\", \"features\"");

@@ -1,3 +1,5 @@
+//! Progress and remaining time of the experiments that run on this server.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,16 +10,16 @@ use super::pace::{Pace, eta_sec};
 use joulemark_experiment::{ExperimentId, Spec, State};
 use joulemark_measurement::clock::Monotonic;
 
-/// What a running experiment is about; finer than its state.
+/// Phase of a running experiment, more detailed than its state.
 ///
 /// - `loading`: workers start and load the model
-/// - `warming_up`: unmeasured passes
-/// - `idle_baseline`: the model is in memory and nobody computes, for the loaded baseline
-/// - `measuring`: measured cycles run
-/// - `aggregating`: all cycles are measured; sums are drawn up and stored
+/// - `warming_up`: passes that are not measured
+/// - `idle_baseline`: the model is in memory and nothing computes, for the loaded idle baseline
+/// - `measuring`: the measured cycles
+/// - `aggregating`: all cycles are measured; the result is computed and stored
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-// Of an energy's phases there is a schema too.
+// Named differently in the schema, which also has the phases of energy.
 #[schema(as = RunPhase)]
 pub enum Phase {
     #[default]
@@ -29,7 +31,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The state that it is a part of.
+    /// Returns the state that the phase belongs to.
     pub fn state(self) -> State {
         match self {
             Self::Loading => State::Starting,
@@ -40,39 +42,40 @@ impl Phase {
     }
 }
 
-/// How far a running experiment has come.
+/// Progress of a running experiment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Progress {
     pub phase: Phase,
-    /// The measured cycle that is running, from 0; null before the first.
+    /// Number of the running measured cycle, counted from 0; null before the first.
     pub cycle: Option<u32>,
-    /// Cycles that will be measured in all.
+    /// Number of cycles that will be measured.
     pub num_cycles: u32,
-    /// Tokens generated since the models were loaded, over all ranks, warm-up included.
+    /// Tokens generated since the models were loaded, over all ranks, including warm-up.
     pub generated_tokens: u64,
-    /// Tokens a second over all ranks in the last 5 s of this phase; null while none are generated.
+    /// Tokens per second over all ranks in the last 5 s of this phase; null when none are generated.
     #[schema(example = 30.1)]
     pub tokens_per_second: Option<f64>,
-    /// Power of the leased devices just now, together, in watts: `gpu_power_w` and `cpu_power_w`; null when one of them
-    /// is not known.
+    /// Present power of all leased devices in watts, the sum of `gpu_power_w` and `cpu_power_w`; null when one of them
+    /// is unknown.
     #[schema(example = 6.2)]
     pub power_w: Option<f64>,
-    /// Of the leased GPUs; null when none is leased, or one's power is not known.
+    /// Present power of the leased GPUs in watts; null when none is leased or one is unknown.
     pub gpu_power_w: Option<f64>,
-    /// Of the host's CPU packages, others' load included; null when the CPU is not leased, or its power not known.
+    /// Present power of the host's CPU packages in watts, including other programs' load; null when the CPU is not
+    /// leased or its power is unknown.
     #[schema(example = 6.2)]
     pub cpu_power_w: Option<f64>,
-    /// Seconds since its workers began to load.
+    /// Seconds since the workers began to load.
     #[schema(example = 4.2)]
     pub elapsed_sec: f64,
-    /// Seconds until the last cycle ends. An estimate: the rest of the tokens, each as long as those of the cycles so
-    /// far. Before the first cycle has ended a prompt counts with all of its `max_output_tokens`. Null before the first
-    /// token of the first cycle.
+    /// Estimated seconds until the last cycle ends: the remaining tokens at the average time per token of the cycles so
+    /// far. Until the first cycle has ended, each prompt counts with all of its `max_output_tokens`. Null before the
+    /// first token of the first cycle.
     #[schema(example = 8.0)]
     pub eta_sec: Option<f64>,
 }
 
-/// How much a run has before it.
+/// Amount of work of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
     num_cycles: u32,
@@ -80,6 +83,7 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns the plan of an experiment.
     pub fn from_spec(spec: &Spec) -> Self {
         Self {
             num_cycles: spec.num_cycles,
@@ -96,16 +100,16 @@ struct Entry {
     cycle: Option<u32>,
     tokens: u64,
     pace: Pace,
-    /// Tokens and seconds of the warm-up, once it is over.
+    /// Tokens and seconds of the warm-up; `None` until it has ended.
     warm_up: Option<(u64, f64)>,
 }
 
-/// How long a run will still take, by its own pace.
+/// Remaining time of a run, estimated from its own pace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outlook {
     pub elapsed_sec: f64,
     pub left_sec: f64,
-    /// By its cycles so far; by its warm-up otherwise.
+    /// Whether the estimate is from the cycles so far; otherwise it is from the warm-up.
     pub by_cycles: bool,
 }
 
@@ -152,7 +156,7 @@ impl Entry {
         let so_far = self.pace.so_far(now)?;
         let cycles = u64::from(self.plan.num_cycles);
         let expected = match self.pace.marked() {
-            // What the cycles that are over had on average.
+            // Average number of tokens of the finished cycles.
             Some(done) if cycle > 0 => done * cycles / u64::from(cycle),
             _ => self.plan.max_tokens_per_cycle? * cycles,
         };
@@ -160,7 +164,7 @@ impl Entry {
     }
 }
 
-/// What the experiments of this server are doing.
+/// Progress of all experiments of this server. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct ProgressBoard(Arc<Mutex<HashMap<ExperimentId, Entry>>>);
 
@@ -169,21 +173,22 @@ impl ProgressBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Without power, which the meter knows.
+    /// Returns the progress of an experiment without power, which the meter knows; `None` when it does not run here.
     pub fn get(&self, id: ExperimentId, now: Monotonic) -> Option<Progress> {
         self.entries().get(&id).map(|entry| entry.progress(now))
     }
 
-    /// Returns how long an experiment has taken and will take; `None` before anything is generated.
+    /// Returns the elapsed and the remaining time of an experiment; `None` before its first token.
     pub fn outlook(&self, id: ExperimentId, now: Monotonic) -> Option<Outlook> {
         self.entries().get(&id)?.outlook(now)
     }
 
-    /// Every experiment that is on it.
+    /// Returns the ids of all running experiments.
     pub fn ids(&self) -> Vec<ExperimentId> {
         self.entries().keys().copied().collect()
     }
 
+    /// Adds an experiment, which now begins to load.
     pub fn begin(&self, id: ExperimentId, plan: Plan, now: Monotonic) {
         let entry = Entry {
             plan,
@@ -197,6 +202,7 @@ impl ProgressBoard {
         self.entries().insert(id, entry);
     }
 
+    /// Records the start of a phase.
     pub fn enter(&self, id: ExperimentId, phase: Phase, now: Monotonic) {
         if let Some(entry) = self.entries().get_mut(&id) {
             if entry.phase == Phase::WarmingUp {
@@ -208,7 +214,7 @@ impl ProgressBoard {
         }
     }
 
-    /// The measured cycle begins.
+    /// Records the start of a measured cycle.
     pub fn cycle(&self, id: ExperimentId, cycle: u32, now: Monotonic) {
         if let Some(entry) = self.entries().get_mut(&id) {
             entry.cycle = Some(cycle);
@@ -217,7 +223,7 @@ impl ProgressBoard {
         }
     }
 
-    /// `tokens` since the models were loaded; fewer than before is not believed.
+    /// Records the number of tokens since the models were loaded. A smaller number than before is ignored.
     pub fn tokens(&self, id: ExperimentId, tokens: u64, now: Monotonic) {
         if let Some(entry) = self.entries().get_mut(&id) {
             entry.tokens = entry.tokens.max(tokens);
@@ -225,6 +231,7 @@ impl ProgressBoard {
         }
     }
 
+    /// Removes an experiment.
     pub fn clear(&self, id: ExperimentId) {
         self.entries().remove(&id);
     }
@@ -239,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_is_first_bounded_by_what_was_asked_for_and_then_by_what_came() {
+    fn the_remaining_time_is_estimated_from_the_request_and_then_from_finished_cycles() {
         let (board, id) = (ProgressBoard::default(), ExperimentId::generate());
         let plan = Plan {
             num_cycles: 4,
@@ -253,12 +260,12 @@ mod tests {
         board.cycle(id, 0, at(5.0));
         assert_eq!(board.get(id, at(6.0)).unwrap().eta_sec, None);
         board.tokens(id, 50, at(7.0));
-        // 20 in 2 s, 400 at most.
+        // 20 tokens in 2 s, at most 400 in all.
         assert_eq!(board.get(id, at(7.0)).unwrap().eta_sec, Some(38.0));
         board.tokens(id, 80, at(10.0));
         board.cycle(id, 1, at(10.0));
         let shown = board.get(id, at(10.0)).unwrap();
-        // A cycle has 50 and takes 5 s.
+        // A cycle has 50 tokens and takes 5 s.
         assert_eq!(
             (shown.eta_sec, shown.cycle, shown.generated_tokens),
             (Some(15.0), Some(1), 80)
@@ -271,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_duration_follows_from_the_warm_up_and_then_from_the_cycles() {
+    fn the_duration_is_estimated_from_the_warm_up_and_then_from_the_cycles() {
         let (board, id) = (ProgressBoard::default(), ExperimentId::generate());
         let plan = Plan {
             num_cycles: 4,
@@ -285,7 +292,7 @@ mod tests {
             let outlook = board.outlook(id, now).unwrap();
             (outlook.elapsed_sec.round(), outlook.left_sec.round(), outlook.by_cycles)
         };
-        // 30 in 2 s, and 400 to come.
+        // 30 tokens in 2 s, and 400 to come.
         assert_eq!(of(at(3.0)), (3.0, 27.0, false));
         board.enter(id, Phase::IdleBaseline, at(3.0));
         assert_eq!(of(at(4.0)), (4.0, 27.0, false));
@@ -299,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_is_a_part_of_a_state_that_runs() {
+    fn a_phase_belongs_to_a_running_state() {
         for phase in [
             Phase::Loading,
             Phase::WarmingUp,

@@ -1,23 +1,26 @@
+//! Token rate and remaining time of one phase.
+
 use std::collections::VecDeque;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// The rate is that of the last seconds: long enough to be calm, short enough to show a change.
+/// Time in seconds over which the rate is computed: long enough to be steady, short enough to show a change.
 const RATE_SEC: f64 = 5.0;
-/// A rate over less is noise.
-const LEAST_SEC: f64 = 0.2;
+/// Minimum time in seconds for a rate; a rate over less is noise.
+const MIN_SEC: f64 = 0.2;
 
-/// Tokens over time, of one phase.
+/// Number of generated tokens over time in one phase.
 #[derive(Clone, Debug, Default)]
 pub struct Pace {
-    /// The newest of those before the last seconds, then those within them.
+    /// The last point before the window of the rate, followed by those in the window.
     points: VecDeque<(Monotonic, u64)>,
     first: Option<(Monotonic, u64)>,
-    /// Tokens since the phase began at the last mark.
+    /// Tokens in the phase at the last mark.
     marked: Option<u64>,
 }
 
 impl Pace {
+    /// Records the number of tokens at a time.
     pub fn note(&mut self, now: Monotonic, tokens: u64) {
         self.first.get_or_insert((now, tokens));
         if self.points.back().is_some_and(|(_, last)| *last == tokens) {
@@ -29,26 +32,27 @@ impl Pace {
         }
     }
 
-    /// Tokens a second lately; null where nothing was generated, or for too short a time.
+    /// Returns the recent rate in tokens per second; `None` when nothing was generated or the time is too short.
     pub fn lately(&self, now: Monotonic) -> Option<f64> {
         let (oldest, newest) = (self.points.front()?, self.points.back()?);
-        // Silence counts: a run that hangs gets slower.
+        // Time without tokens counts, so the rate of a hanging run falls.
         rate(*oldest, (now, newest.1))
     }
 
-    /// Tokens and seconds since the phase began.
+    /// Returns the tokens and seconds since the phase began; `None` before the first point.
     pub fn so_far(&self, now: Monotonic) -> Option<(u64, f64)> {
         let (began, before) = self.first?;
         let tokens = self.points.back()?.1.saturating_sub(before);
         Some((tokens, now.sec_since(began)))
     }
 
-    /// Remembers how many there are.
+    /// Marks the present number of tokens.
     pub fn mark(&mut self) {
         let tokens = self.points.back().zip(self.first);
         self.marked = tokens.map(|((_, newest), (_, first))| newest.saturating_sub(first));
     }
 
+    /// Returns the tokens in the phase at the last mark; `None` before the first.
     pub fn marked(&self) -> Option<u64> {
         self.marked
     }
@@ -57,15 +61,15 @@ impl Pace {
 fn rate(from: (Monotonic, u64), to: (Monotonic, u64)) -> Option<f64> {
     let sec = to.0.sec_since(from.0);
     let tokens = to.1.saturating_sub(from.1);
-    (sec >= LEAST_SEC && tokens > 0).then(|| tokens as f64 / sec)
+    (sec >= MIN_SEC && tokens > 0).then(|| tokens as f64 / sec)
 }
 
-/// Seconds until `expected` tokens are out, if the rest takes as long a token as what there is so far; null before the
-/// first. An estimate.
+/// Estimates the seconds until `expected` tokens are generated, at the average time per token so far; `None` before the
+/// first token or when the time is too short.
 pub fn eta_sec(so_far: (u64, f64), expected: u64) -> Option<f64> {
     let (tokens, sec) = so_far;
     let remaining = expected.saturating_sub(tokens);
-    (tokens > 0 && sec >= LEAST_SEC).then(|| sec * remaining as f64 / tokens as f64)
+    (tokens > 0 && sec >= MIN_SEC).then(|| sec * remaining as f64 / tokens as f64)
 }
 
 #[cfg(test)]
@@ -79,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_that_of_the_last_seconds_and_silence_lowers_it() {
+    fn the_rate_is_over_the_last_seconds_and_a_pause_lowers_it() {
         let mut pace = Pace::default();
         assert_eq!(pace.lately(at(0.0)), None);
         for tenth in 0..=200 {
             let sec = f64::from(tenth) / 10.0;
-            // Ten a second for ten seconds, then twenty.
+            // Ten tokens per second for ten seconds, then twenty.
             let tokens = if sec < 10.0 {
                 10.0 * sec
             } else {
@@ -99,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_estimated_from_nothing() {
+    fn without_tokens_there_is_no_estimate() {
         assert_eq!(eta_sec((0, 9.0), 100), None);
         assert_eq!(eta_sec((25, 5.0), 100), Some(15.0));
         assert_eq!(eta_sec((120, 5.0), 100), Some(0.0));

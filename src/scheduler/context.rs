@@ -1,3 +1,5 @@
+//! Data and handles that all parts of the scheduler share.
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::models::Models;
@@ -16,20 +18,22 @@ use joulemark_meter::HostMeter;
 use joulemark_power_control::Controller;
 use joulemark_store::{Spool, Store};
 
-/// What one experiment may take.
+/// Timeouts and size limits of one experiment.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Time to load the models.
     pub load: Duration,
-    /// Silence of a loaded worker.
+    /// Time without a report from a loaded worker.
     pub stall: Duration,
+    /// Time from start to end.
     pub experiment: Duration,
-    /// Prompts; 0 is no limit.
+    /// Maximum number of prompts; 0 for no limit.
     pub max_prompts: u32,
-    /// Tokens with all prompts, cycles and ranks; 0 is no limit.
+    /// Maximum number of tokens over all prompts, cycles and ranks; 0 for no limit.
     pub max_total_tokens: u64,
 }
 
-/// What the scheduler and the API both work with. Clones share it.
+/// Handles that the scheduler and the API share. Clones refer to the same data.
 #[derive(Clone)]
 pub struct Resources {
     pub store: Store,
@@ -39,13 +43,13 @@ pub struct Resources {
     pub traces: Traces,
 }
 
-/// What every experiment's run shares.
+/// Everything that the runs of all experiments share.
 #[derive(Clone)]
 pub struct Context {
     pub resources: Resources,
     pub node: Arc<Node>,
     pub cluster: Cluster,
-    /// Where ends of runs wait for the database; none when it is in memory.
+    /// Spool in which the ends of runs wait for the database; `None` when the database is in memory.
     pub spool: Option<Spool>,
     pub idle: IdleWatch,
     pub launcher: Launcher,
@@ -57,19 +61,20 @@ pub struct Context {
     pub engines: Engines,
     /// Engines that are servers, by name.
     pub servers: Arc<ConfiguredEngines>,
-    /// Folder of the records of servers that were started, by which those are found that a killed keeper left.
+    /// Folder with a record of each server that was started, by which servers that a killed process left behind are
+    /// found.
     pub engine_records: PathBuf,
-    /// This very program, which is also the worker of the synthetic engine.
+    /// Path of this program, which is also the worker of the synthetic engine.
     pub program: PathBuf,
-    /// Whether the log has what workers print and say, which may quote a prompt.
+    /// Whether the log includes the output and messages of workers, which may quote a prompt.
     pub log_worker_output: bool,
     /// Logical CPUs that ranks are pinned to.
     pub cpus: Arc<Vec<u32>>,
     pub machine: Arc<Machine>,
     /// Root of the powercap tree.
     pub powercap: PathBuf,
-    /// Who sets power limits and clocks; `None` for nobody.
+    /// Controller that sets power limits and clocks; `None` when power control is off.
     pub power: Option<Controller>,
-    /// What electricity costs and emits here.
+    /// Price and carbon intensity of electricity here.
     pub footprint: Arc<Footprint>,
 }

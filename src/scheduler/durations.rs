@@ -1,4 +1,5 @@
-//! Estimates how long what waits or runs will take: by its own pace, or by completed runs of its model.
+//! Estimates the duration of queued and running experiments, from their own pace or from completed runs of the same
+//! model.
 
 use std::sync::Arc;
 
@@ -8,13 +9,13 @@ use joulemark_experiment::{DurationEstimate, DurationMethod, ExperimentId, Spec,
 use joulemark_measurement::clock::Monotonic;
 use joulemark_store::{ListOrder, ListQuery, StoreError, UnreadRow};
 
-/// Runs that are read of a model, the newest.
+/// Maximum number of completed runs that are read for one model, newest first.
 const MAX_READ: u32 = 20;
-/// Of their documents, whose prompts may be megabytes.
+/// Maximum size in bytes of their documents, whose prompts may be megabytes long.
 const MAX_READ_BYTES: usize = 4 << 20;
 
 impl Scheduler {
-    /// Estimates how long an experiment will take from its start to its end; `None` of one that is finished.
+    /// Estimates the duration of an experiment from start to end; `None` for a finished one.
     pub async fn duration_estimate(&self, id: ExperimentId, state: State, spec: &Spec) -> Option<DurationEstimate> {
         if state.is_finished() {
             return None;
@@ -29,14 +30,14 @@ impl Scheduler {
         Some(match self.past_runs(&spec.model_name).await {
             Ok(runs) => duration_by_past_runs(&RunShape::of(spec), &self.device_kind(spec), &runs),
             Err(error) => {
-                tracing::warn!(%error, "past runs cannot be read; a duration is not estimated");
+                tracing::warn!(%error, "the duration is not estimated: the past runs cannot be read");
                 DurationEstimate::unknown("the past runs cannot be read now")
             }
         })
     }
 
     async fn past_runs(&self, model_name: &str) -> Result<Arc<Vec<PastRun>>, StoreError> {
-        if let Some(runs) = self.kept_runs().get(model_name) {
+        if let Some(runs) = self.run_cache().get(model_name) {
             return Ok(runs);
         }
         let query = ListQuery {
@@ -58,11 +59,11 @@ impl Scheduler {
         };
         let read = tokio::task::spawn_blocking(move || page.rows.iter().filter_map(run_of).collect::<Vec<_>>());
         let runs = Arc::new(read.await.unwrap_or_default());
-        self.kept_runs().keep(model_name, runs.clone());
+        self.run_cache().insert(model_name, runs.clone());
         Ok(runs)
     }
 
-    /// Returns this host's devices, unless the experiment runs on another node.
+    /// Returns the models of this host's CPU and GPUs; unknown when the experiment must run on another node.
     fn device_kind(&self, spec: &Spec) -> DeviceKind {
         let context = self.context();
         let is_elsewhere = spec.node.as_ref().is_some_and(|node| *node != context.node.name);

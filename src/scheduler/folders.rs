@@ -1,11 +1,11 @@
-//! Texts for clients, without where this server keeps its files.
+//! Removes the server's file paths from texts that clients see.
 
 use std::path::Path;
 
-/// What stands for the folders that are left out.
+/// Replacement for the folders of a path.
 const ELLIPSIS: &str = "…/";
 
-/// Returns the text with the models folder's paths as names of models, relative to it.
+/// Returns the text with each path under the models folder replaced by the model's name, relative to that folder.
 pub fn by_name(text: &str, models: &Path) -> String {
     let mut text = text.to_owned();
     let canonical = models.canonicalize().unwrap_or_else(|_| models.to_owned());
@@ -23,7 +23,7 @@ pub fn by_name(text: &str, models: &Path) -> String {
     text
 }
 
-/// Returns the text with no more than the last part of each absolute path that has several.
+/// Returns the text with each absolute path cut to its last component.
 pub fn without_folders(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -32,7 +32,7 @@ pub fn without_folders(text: &str) -> String {
         let end = path.find(|c: char| !is_of_path(c)).unwrap_or(path.len());
         kept.push_str(before);
         let (path, after) = path.split_at(end);
-        // Neither a URL nor a relative path nor a fraction.
+        // URLs, relative paths and fractions stay as they are.
         let begins = !before.ends_with(|c: char| is_of_path(c) || c == ':' || c == '/');
         match path.trim_end_matches('/').rsplit_once('/') {
             Some((folders, last)) if begins && !folders.is_empty() => {

@@ -1,4 +1,4 @@
-//! What the files of a submission's model are, before anything is run.
+//! Hashes the model files of a submission before it runs.
 
 use crate::scheduler::run::digests::Hashes;
 use crate::scheduler::run::model_facts::texts_of;
@@ -6,12 +6,12 @@ use crate::scheduler::step::Scheduler;
 use joulemark_experiment::Spec;
 
 impl Scheduler {
-    /// Returns the hash of each file of the model that an experiment would run on this node. A file that was not hashed before is
-    /// read, for one request at a time; while this node runs an experiment it is left unread, since reading would disturb what is
-    /// measured.
+    /// Returns the SHA-256 of each file of the model that an experiment would run on this node. Files without a cached
+    /// hash are read, for one request at a time. While this node runs an experiment they are not read, since reading
+    /// would disturb the measurement.
     ///
     /// # Errors
-    /// Says that the model is not here.
+    /// Returns a message when the model is not on this node.
     pub async fn model_hashes(&self, spec: &Spec) -> Result<Hashes, String> {
         let context = self.context();
         let models = context.resources.models.clone();
@@ -30,7 +30,7 @@ impl Scheduler {
             return Ok(Hashes::default());
         };
         let (scheduler, digests) = (self.clone(), context.digests.clone());
-        // Kept until the files are read, also where nobody waits for the answer any more.
+        // Held until the files are read, even when the client has gone away.
         let turn = digests.turn().await;
         let hashed = tokio::task::spawn_blocking(move || {
             let _turn = turn;

@@ -1,4 +1,4 @@
-//! The models that this node can run, by name. Owns where they may come from and what their headers say; runs none.
+//! Finds models by name on this node and caches their headers. Leaves loading and running them to the workers.
 
 mod located;
 
@@ -14,11 +14,11 @@ use joulemark_flops::model_files::{self, Fingerprint};
 use joulemark_measurement::quoted;
 pub use located::{EngineChoice, LocatedModel, ModelRefusal, ModelSources, is_hub_id};
 
-/// More names than a lab submits in turn; beyond them the cache starts anew.
+/// Maximum number of cached names, more than a lab uses in turn. When it is reached, the cache is cleared.
 const MAX_NAMES: usize = 256;
 
-/// Finds models and reads their headers once, not with every submission: a vocabulary of 100,000 tokens takes longer to
-/// read than all the rest. A model whose files changed since is read again. Clones share what was read.
+/// Cache of located models. Reading a header takes long (a vocabulary may have 100,000 tokens), so it is read once and
+/// again only when the model's files change. Clones share the cache.
 #[derive(Clone, Debug)]
 pub struct Models(Arc<Shared>);
 
@@ -29,6 +29,7 @@ struct Shared {
 }
 
 impl Models {
+    /// Creates an empty cache.
     pub fn new(sources: ModelSources) -> Self {
         Self(Arc::new(Shared {
             sources,
@@ -36,26 +37,26 @@ impl Models {
         }))
     }
 
-    /// The folder that holds the models.
+    /// Returns the folder that holds the models.
     pub fn folder(&self) -> &Path {
         &self.0.sources.folder
     }
 
-    /// Returns whether the models folder has `name`. Blocks on the file system.
+    /// Returns whether the models folder has a model of this name. Blocks on the file system.
     pub fn has(&self, name: &str) -> bool {
         model_files::resolve(self.folder(), name).is_ok()
     }
 
-    /// Finds `name`. Blocks on the file system. Refusals are not kept, since their cause may be mended.
+    /// Finds a model by name. Blocks on the file system. Errors are not cached, since their cause may be removed.
     ///
     /// # Errors
-    /// `ModelRefusal`.
+    /// Returns a [`ModelRefusal`].
     pub fn locate(&self, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
         let Shared { sources, seen } = &*self.0;
         if name.starts_with(SYNTHETIC_PREFIX) {
             return sources.locate(name).map(Arc::new);
         }
-        // Looked at before the files are read: what changes meanwhile is read again the next time.
+        // Taken before the files are read, so that a change during the read is noticed the next time.
         let resolved = model_files::resolve(&sources.folder, name).ok();
         let fingerprint = resolved.and_then(|path| model_files::fingerprint(&path).ok());
         let seen = || seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,11 +77,11 @@ impl Models {
         Ok(located)
     }
 
-    /// Finds `name` for the server that is to run it, of which nothing is kept, or else as [`Models::locate`] does. Blocks on
-    /// the file system.
+    /// Finds a model for the given server, without the cache; without a server, does the same as [`Models::locate`].
+    /// Blocks on the file system.
     ///
     /// # Errors
-    /// `ModelRefusal`.
+    /// Returns a [`ModelRefusal`].
     pub fn locate_for(&self, server: Option<&EngineSettings>, name: &str) -> Result<Arc<LocatedModel>, ModelRefusal> {
         match server {
             Some(server) => self.0.sources.locate_for_server(server, name).map(Arc::new),
@@ -88,7 +89,7 @@ impl Models {
         }
     }
 
-    /// Lists what is under the models folder and can be loaded, for other nodes to know. Blocks on the file system.
+    /// Lists the loadable models in the models folder, to publish them to other nodes. Blocks on the file system.
     pub fn offered(&self) -> Vec<OfferedModel> {
         let entries = model_files::catalogue(self.folder()).unwrap_or_default();
         let usable = entries.into_iter().filter(|entry| entry.problem.is_none());
@@ -102,7 +103,7 @@ impl Models {
         offered.collect()
     }
 
-    /// Returns the refusal of a name that only the hub can answer and that is not on the admin's list. Blocks on the
+    /// Returns a problem when the name is only on the Hugging Face hub and `hub_allow` does not list it. Blocks on the
     /// file system.
     pub fn refused_from_hub(&self, name: &str) -> Option<FieldProblem> {
         let sources = &self.0.sources;
@@ -112,7 +113,7 @@ impl Models {
         }
         let list = sources.hub_allow.join(", ");
         let detail = format!(
-            "is {name}, which this server does not fetch from the hub; accepted are {list} (hub_allow)",
+            "is {name}, which this server may not fetch from the Hugging Face hub; accepted are {list} (hub_allow)",
             name = quoted(&name)
         );
         Some(FieldProblem::new("/model_name", detail))
@@ -127,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with as little in it as can be loaded.
+    /// Writes the smallest model that can be opened.
     fn write_model(folder: &Path, max_context_tokens: u32) {
         std::fs::create_dir_all(folder).unwrap();
         let config = json!({

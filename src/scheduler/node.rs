@@ -1,5 +1,5 @@
-//! Does what a node does beside running: heartbeat, event feed, callbacks, retention, idle baseline, cancellation and
-//! the signs of its own life.
+//! Background tasks of a node: heartbeat, event feed, callbacks, retention, idle baseline, power control, cancellation
+//! and liveness. Leaves the runs to `run` and the queue to `queue`.
 
 pub mod cancel;
 pub mod deliver;

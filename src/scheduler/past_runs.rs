@@ -1,4 +1,4 @@
-//! Keeps what was read of completed runs.
+//! Caches the completed runs of each model for the estimates of durations.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use joulemark_analysis::PastRun;
 use joulemark_measurement::clock::Monotonic;
 
-/// How long they are kept: other servers complete runs too.
-const KEPT_SEC: f64 = 30.0;
-/// Models whose runs are kept.
+/// Lifetime of an entry in seconds; it is short because other servers complete runs too.
+const LIFETIME_SEC: f64 = 30.0;
+/// Maximum number of models in the cache.
 const MAX_MODELS: usize = 64;
 
-/// Completed runs by model, read not long ago.
+/// Cache of completed runs by model.
 #[derive(Debug, Default)]
 pub struct PastRuns(Mutex<HashMap<String, Read>>);
 
@@ -22,29 +22,29 @@ struct Read {
 }
 
 impl PastRuns {
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Read>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Read>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the runs of a model that were read not long ago.
+    /// Returns the cached runs of a model; `None` when there are none or they are too old.
     pub fn get(&self, model_name: &str) -> Option<Arc<Vec<PastRun>>> {
-        let kept = self.kept();
-        let read = kept.get(model_name)?;
-        (Monotonic::now().sec_since(read.at) < KEPT_SEC).then(|| read.runs.clone())
+        let entries = self.entries();
+        let read = entries.get(model_name)?;
+        (Monotonic::now().sec_since(read.at) < LIFETIME_SEC).then(|| read.runs.clone())
     }
 
-    /// Keeps what was read of a model now.
-    pub fn keep(&self, model_name: &str, runs: Arc<Vec<PastRun>>) {
-        let mut kept = self.kept();
-        if kept.len() >= MAX_MODELS {
-            kept.clear();
+    /// Caches the runs of a model.
+    pub fn insert(&self, model_name: &str, runs: Arc<Vec<PastRun>>) {
+        let mut entries = self.entries();
+        if entries.len() >= MAX_MODELS {
+            entries.clear();
         }
         let at = Monotonic::now();
-        kept.insert(model_name.to_owned(), Read { at, runs });
+        entries.insert(model_name.to_owned(), Read { at, runs });
     }
 
-    /// Has all read anew: a run has ended.
-    pub fn forget(&self) {
-        self.kept().clear();
+    /// Clears the cache, after a run has ended.
+    pub fn clear(&self) {
+        self.entries().clear();
     }
 }

@@ -1,5 +1,5 @@
-//! The admin's files of prompts and of requests on this node. Owns that nothing outside their folder is read; leaves to the experiment
-//! what its lines may say.
+//! The admin's prompt files and replay files on this node. Ensures that nothing outside their folder is read. Leaves
+//! the format of the lines to the experiment crate.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
@@ -14,12 +14,12 @@ use tokio::sync::{Mutex, MutexGuard};
 use joulemark_experiment::{BadPromptFile, PromptLine, ReplayLines, read_prompt_lines, read_replay_lines};
 use joulemark_flops::model_files::{self, ResolveError};
 
-/// More files than a lab has sets of prompts; only so many are named to the other nodes.
+/// Maximum number of file names that are published to other nodes, more than a lab has.
 const MAX_NAMES: usize = 1000;
-/// Names shown in a refusal.
+/// Maximum number of file names in an error message.
 const MAX_SHOWN: usize = 20;
 
-/// The folder that the files of prompts are in, with the size up to which one is read.
+/// The folder of prompt files, with the maximum size of a file.
 #[derive(Clone, Debug)]
 pub struct PromptFolder(Arc<Folder>);
 
@@ -30,64 +30,65 @@ struct Folder {
     turn: Mutex<()>,
 }
 
-/// A file as it was read.
+/// Content of a prompt file, with its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFile<T = Vec<PromptLine>> {
     pub sha256: String,
     pub lines: T,
 }
 
-/// Why a file of prompts is not had, as what its name "is".
+/// Reason why a prompt file cannot be used. The message completes the sentence "NAME is …".
 #[derive(Debug, Error)]
 pub enum PromptFileError {
-    #[error("an absolute path; accepted is a file's name in the prompts folder")]
+    #[error("an absolute path; accepted is the name of a file in the prompts folder")]
     Absolute,
-    #[error("in another folder; accepted is a file's name right in the prompts folder")]
+    #[error("in another folder; accepted is the name of a file directly in the prompts folder")]
     NotInFolder,
     #[error("a link out of the prompts folder; accepted is a file within it")]
     LeavesFolder,
     #[error("a link that leads back to itself; accepted is a JSONL file")]
     LinkLoop,
-    #[error("no regular file; accepted is a JSONL file")]
+    #[error("not a regular file; accepted is a JSONL file")]
     NotAFile,
     #[error("not in the prompts folder; there is {there}")]
     Missing { there: String },
-    #[error("in no folder that can be read: the server's prompts folder (prompts_dir) is missing or closed to it")]
+    #[error("not readable: the server's prompts folder (prompts_dir) is missing, or the server may not read it")]
     NoFolder,
-    #[error("larger than {max_bytes} bytes; accepted is a file of at most as many (max_body_bytes)")]
+    #[error("larger than {max_bytes} bytes; accepted are files up to that size (max_body_bytes)")]
     TooLarge { max_bytes: u64 },
     #[error("not text in UTF-8; accepted is JSONL")]
     NotText,
-    #[error("no file of prompts: {0}")]
+    #[error("not a valid prompt file: {0}")]
     Bad(#[from] BadPromptFile),
     #[error("a file that cannot be read: {0}")]
     Io(io::Error),
 }
 
 impl PromptFolder {
+    /// Creates the folder's handle. Reads nothing yet.
     pub fn new(path: PathBuf, max_bytes: u64) -> Self {
         let turn = Mutex::default();
         Self(Arc::new(Folder { path, max_bytes, turn }))
     }
 
-    /// Waits for its turn to hold the lines of a file. A file takes several times its size in memory, and a submission that
-    /// names it is a few bytes: many at once would take more than there is.
+    /// Waits until no other submission holds the lines of a file. A file takes several times its size in memory, while
+    /// the submission that names it has a few bytes, so several at once could exhaust the memory.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.0.turn.lock().await
     }
 
-    /// Reads a file by its name. Blocks on the file system.
+    /// Reads a prompt file by name. Blocks on the file system.
     ///
     /// # Errors
-    /// Returns a `PromptFileError`, worded for who named the file.
+    /// Returns a [`PromptFileError`], worded for the client that named the file.
     pub fn read(&self, name: &str) -> Result<PromptFile, PromptFileError> {
         self.read_as(name, read_prompt_lines)
     }
 
-    /// Reads a file of requests with their times by its name. Blocks on the file system.
+    /// Reads a replay file, whose requests have arrival times, by name. Blocks on the file system.
     ///
     /// # Errors
-    /// Returns a `PromptFileError`, worded for who named the file.
+    /// Returns a [`PromptFileError`], worded for the client that named the file.
     pub fn read_replay(&self, name: &str) -> Result<PromptFile<ReplayLines>, PromptFileError> {
         self.read_as(name, read_replay_lines)
     }
@@ -104,7 +105,7 @@ impl PromptFolder {
         Ok(PromptFile { sha256, lines })
     }
 
-    /// Lists the files by name, for other nodes and for people. Blocks on the file system.
+    /// Lists the names of the files, for other nodes and for clients. Blocks on the file system.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0.path).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -116,7 +117,7 @@ impl PromptFolder {
         names
     }
 
-    /// Returns the path of a file by the rules of the models folder, without a folder of its own.
+    /// Returns the path of a file by the rules of the models folder, except that subfolders are not allowed.
     fn locate(&self, name: &str) -> Result<PathBuf, PromptFileError> {
         let path = model_files::resolve(&self.0.path, name).map_err(|error| match error {
             ResolveError::Absolute { .. } => PromptFileError::Absolute,
@@ -147,7 +148,7 @@ impl PromptFolder {
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>, PromptFileError> {
-        // A pipe that took the file's place since it was looked at would be waited for without end.
+        // Opening must not block when a named pipe has replaced the file since the check.
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         let file = opened.map_err(PromptFileError::Io)?;
         if !file.metadata().map_err(PromptFileError::Io)?.is_file() {
@@ -189,7 +190,7 @@ mod tests {
         symlink("loop.jsonl", at("loop.jsonl")).unwrap();
         let prompts = PromptFolder::new(folder.path().to_owned(), 100);
         let read = prompts.read("a.jsonl").unwrap();
-        // As `sha256sum` says of it.
+        // The hash that `sha256sum` prints.
         assert_eq!(
             read.sha256,
             "8a8c2da9cd6156c411e04714ce81cde2425df195083077b23550021445caf826"
@@ -202,9 +203,9 @@ mod tests {
             ("sub/b.jsonl", "in another folder"),
             ("./a.jsonl", "in another folder"),
             ("out.jsonl", "a link out of"),
-            ("pipe.jsonl", "no regular file"),
+            ("pipe.jsonl", "not a regular file"),
             ("loop.jsonl", "a link that leads back to itself"),
-            ("sub", "no regular file"),
+            ("sub", "not a regular file"),
             (
                 "none.jsonl",
                 "there is a.jsonl, bad.jsonl, bytes.jsonl, large.jsonl, link.jsonl",
@@ -213,7 +214,7 @@ mod tests {
             ("bytes.jsonl", "not text in UTF-8"),
             (
                 "bad.jsonl",
-                "no file of prompts: line 2 has neither prompt nor messages",
+                "not a valid prompt file: line 2 has neither prompt nor messages",
             ),
         ] {
             let said = prompts.read(name).unwrap_err().to_string();

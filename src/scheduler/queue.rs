@@ -1,5 +1,5 @@
-//! Decides what may start: admission, the order of what waits, which node and which devices it gets, and their locks.
-//! Starts nothing.
+//! Decides which experiments may start: admission, the order of the queue, the choice of node and devices, and device
+//! locks. Leaves starting them to `run`.
 
 pub mod admission;
 pub mod cluster;
@@ -9,12 +9,12 @@ mod engine_choice;
 pub mod host_queue;
 pub mod leases;
 pub mod lock_holder;
-pub mod look;
-mod looking;
 pub mod order;
-pub mod places;
+pub mod positions;
 mod prompt_source;
 mod replay;
+pub mod snapshot;
+mod snapshot_cache;
 pub mod standing;
 pub mod startable;
 mod submitted_file;

@@ -1,5 +1,5 @@
-//! Runs one experiment: launches its ranks, drives them, reads their energy and stores how the attempt ended. Does not
-//! choose what runs.
+//! Runs one experiment: launches its ranks, drives them, reads their energy and stores the end of the attempt. Leaves
+//! the choice of experiments to `queue`.
 
 pub mod attempt;
 pub mod compute;
@@ -33,6 +33,6 @@ pub mod running;
 pub mod server;
 mod server_processes;
 pub mod settle;
-mod settled;
 mod steady;
-mod sureness;
+mod steady_boards;
+mod stop_rule;

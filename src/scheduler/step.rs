@@ -1,3 +1,5 @@
+//! The scheduler's loop: claims queued experiments and supervises their runs.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +18,7 @@ use crate::scheduler::queue::cluster::Node;
 use crate::scheduler::queue::device_locks::Locks;
 use crate::scheduler::queue::host_queue::HostQueue;
 use crate::scheduler::queue::leases::{Lease, Start};
-use crate::scheduler::queue::look::QueueLook;
+use crate::scheduler::queue::snapshot::QueueSnapshot;
 use crate::scheduler::run::attempt::Run;
 use crate::scheduler::run::crash_note;
 use crate::scheduler::run::observations::timeseries;
@@ -26,12 +28,13 @@ use joulemark_experiment::{ExperimentId, Failure, FailureReason, Spec, State};
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::{Claim, Record, StoreError, Timeseries};
 
-/// How often the queue is looked at without being woken: a submission may come through another server.
+/// Maximum time between two rounds over the queue. A submission through another server does not wake this one.
 const POLL_PERIOD: Duration = Duration::from_secs(1);
-/// Looks at most in one step. Each but the last lost a claim to another server, which then got on.
-const MAX_LOOKS: u32 = 100;
+/// Maximum number of rounds in one step. A further round follows only when another server was faster to claim an
+/// experiment.
+const MAX_ROUNDS: u32 = 100;
 
-/// What one step did.
+/// Result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Started(Vec<ExperimentId>),
@@ -42,26 +45,27 @@ struct Shared {
     context: Context,
     running: RunningTable,
     host_queue: HostQueue,
-    look: Mutex<QueueLook>,
+    snapshot: Mutex<QueueSnapshot>,
     past_runs: PastRuns,
     wake: Notify,
     liveness: Liveness,
-    /// Whether this server has its node's name.
+    /// Whether this server is registered under its node's name.
     is_listed: AtomicBool,
     stages: Stages,
 }
 
-/// Starts what can start, whenever something changed.
+/// The scheduler of one server, which starts queued experiments. Clones share it.
 #[derive(Clone)]
 pub struct Scheduler(Arc<Shared>);
 
 impl Scheduler {
+    /// Creates a scheduler that runs nothing yet.
     pub fn new(context: Context, stages: Stages) -> Self {
         Self(Arc::new(Shared {
             context,
             running: RunningTable::default(),
             host_queue: HostQueue::default(),
-            look: Mutex::default(),
+            snapshot: Mutex::default(),
             past_runs: PastRuns::default(),
             wake: Notify::new(),
             liveness: Liveness::new(Monotonic::now()),
@@ -70,79 +74,89 @@ impl Scheduler {
         }))
     }
 
+    /// Returns what all runs share.
     pub(super) fn context(&self) -> &Context {
         &self.0.context
     }
 
-    /// Tells whether an engine of this node computes on GPUs.
+    /// Returns whether an engine of this node computes on GPUs.
     pub fn has_cuda(&self) -> bool {
         self.context().cluster.own().host.cuda_build
     }
 
-    /// This server among the nodes.
+    /// Returns this server's node.
     pub fn node(&self) -> &Node {
         &self.0.context.node
     }
 
+    /// Returns the experiments of this server.
     pub(super) fn running(&self) -> &RunningTable {
         &self.0.running
     }
 
+    /// Returns the lock with which this server waits for its host.
     pub(super) fn host_queue(&self) -> &HostQueue {
         &self.0.host_queue
     }
 
-    pub(super) fn kept_runs(&self) -> &PastRuns {
+    /// Returns the cache of completed runs.
+    pub(super) fn run_cache(&self) -> &PastRuns {
         &self.0.past_runs
     }
 
-    pub(super) fn kept_look(&self) -> &Mutex<QueueLook> {
-        &self.0.look
+    /// Returns the cached snapshot of the queue.
+    pub(super) fn queue_snapshot(&self) -> &Mutex<QueueSnapshot> {
+        &self.0.snapshot
     }
 
-    /// Cancelled when no worker is left and the server leaves the database.
+    /// Returns the token that is cancelled when no worker is left and the server leaves the database.
     pub(super) fn leaving(&self) -> &CancellationToken {
         &self.0.stages.leaving
     }
 
+    /// Sets whether this server is registered under its node's name. Otherwise it starts nothing.
     pub(super) fn set_listed(&self, is_listed: bool) {
         self.0.is_listed.store(is_listed, Ordering::Relaxed);
     }
 
+    /// Returns the record of the loops' last rounds.
     pub(super) fn liveness(&self) -> &Liveness {
         &self.0.liveness
     }
 
-    /// Which of the loops does not come round any more; none while all do.
+    /// Returns a description of the loop that hangs; `None` while none does.
     pub fn what_is_stuck(&self, now: Monotonic) -> Option<String> {
         self.0.liveness.what_is_stuck(now, self.node().lease)
     }
 
-    /// Something was submitted or has finished: look at the queue now.
+    /// Starts a round over the queue now, after a submission or the end of a run.
     pub fn wake(&self) {
         self.0.wake.notify_one();
     }
 
+    /// Returns the metrics of this server's experiments.
     pub fn metrics(&self) -> &ExperimentMetrics {
         &self.0.context.metrics
     }
 
-    /// How many experiments this server runs.
+    /// Returns the number of experiments that this server runs.
     pub fn running_count(&self) -> usize {
         self.0.running.all().len()
     }
 
-    /// Ends of runs that wait on disk for the database; none where the database is in memory. Blocks.
+    /// Returns the number of ends of runs that wait on disk for the database; `None` when the database is in memory or
+    /// the disk cannot be read. Blocks.
     pub fn spooled(&self) -> Option<usize> {
         self.0.context.spool.as_ref()?.waiting().ok()
     }
 
-    /// How many ends of runs neither the database nor the disk has.
+    /// Returns the number of ends of runs that are neither in the database nor on disk.
     pub fn endings_in_memory(&self) -> u64 {
         u64::try_from(self.0.context.metrics.endings_in_memory.get()).unwrap_or_default()
     }
 
-    /// Returns the devices of this host whose locks others have: another server, or workers of one that died. Blocks.
+    /// Returns the devices of this host that another process has locked: another server, or a worker of a server that
+    /// died. Blocks.
     pub fn held_elsewhere(&self) -> Vec<Lease> {
         let leases = self.leases();
         let gpus = self.0.context.resources.meter.devices().gpus.into_iter();
@@ -151,46 +165,47 @@ impl Scheduler {
         free.filter(|lease| self.node().locks.is_taken(lease)).collect()
     }
 
-    /// Which experiment of this server has each leased device.
+    /// Returns the experiment of this server that holds each leased device.
     pub fn leases(&self) -> HashMap<Lease, ExperimentId> {
         self.0.running.leases()
     }
 
-    /// The devices of an experiment since it was claimed; none unless it runs on this server.
+    /// Returns the time series of an experiment's devices since the claim; `None` unless it runs on this server.
     pub async fn live_timeseries(&self, id: ExperimentId, spec: &Spec) -> Option<Timeseries> {
         let claimed_at = self.0.running.get(id)?.claimed_at;
         Some(timeseries(&self.0.context.resources.meter, spec, claimed_at).await)
     }
 
-    /// Steps until the server stops, then returns once no worker is left: what runs goes back to the queue.
+    /// Runs the scheduler until the server stops, then returns once no worker is left. Running experiments return to
+    /// the queue.
     pub async fn work(&self) {
         while !self.0.stages.stopping.is_cancelled() {
             if let Err(error) = self.step().await {
                 tracing::error!(%error, "the queue cannot be read; trying again");
             }
-            self.0.liveness.has_worked(Monotonic::now());
+            self.0.liveness.round_done(Monotonic::now());
             tokio::select! {
                 () = self.0.wake.notified() => {}
                 () = self.0.stages.stopping.cancelled() => {}
                 () = tokio::time::sleep(POLL_PERIOD) => {}
             }
         }
-        // Nothing is being claimed any more.
+        // From here on nothing is claimed.
         self.drained().await;
     }
 
     /// Starts every queued experiment whose turn it is and whose devices are free.
     ///
     /// # Errors
-    /// When the database fails; what was started stays started.
+    /// Returns an error when the database fails. Experiments that have started go on.
     pub async fn step(&self) -> Result<Outcome, StoreError> {
-        // Before anything is claimed: it reads what the meter has already, so no claim waits for it.
+        // Updates the idle baselines before any claim. This uses past readings of the meter, so it delays no claim.
         self.0
             .context
             .idle
-            .look(&self.0.context.resources.meter, Monotonic::now());
+            .update(&self.0.context.resources.meter, Monotonic::now());
         let mut started = Vec::new();
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_ROUNDS {
             if !self.0.is_listed.load(Ordering::Relaxed) || !self.has_free_devices() {
                 break;
             }
@@ -217,7 +232,7 @@ impl Scheduler {
         self.0.running.leased().len() < devices
     }
 
-    /// Claims an experiment, whose devices are locked, and runs it. False when another server was faster.
+    /// Claims an experiment, whose devices are locked, and runs it. Returns false when another server was faster.
     async fn start(&self, start: Start<ExperimentId>, locks: Locks) -> Result<bool, StoreError> {
         let (context, id) = (&self.0.context, start.key);
         let running = Running {
@@ -234,7 +249,7 @@ impl Scheduler {
             device_count: running.leases.len() as u32,
             lease: context.node.lease,
         };
-        // Entered before it is claimed, so that the heartbeat never finds it held and not run.
+        // Entered before the claim, so that the heartbeat never sees a claim without a run.
         self.0.running.insert(id, running.clone());
         let claimed = match context.resources.store.claim(id, &claim, clock::wall_now()).await {
             Ok(Some(claimed)) => claimed,
@@ -271,7 +286,7 @@ impl Scheduler {
             };
             match claimed.record {
                 Ok(record) => release.scheduler.supervise(run(record)).await,
-                // The next attempt could not read it either.
+                // Another attempt could not read the document either.
                 Err(error) => release.scheduler.fail(id, attempt, error.to_string()).await,
             }
         });
@@ -293,19 +308,20 @@ impl Scheduler {
         let waited = record
             .started_at
             .map(|started| started.duration_since(record.created_at));
-        // Two hosts' clocks may differ.
+        // The clocks of two hosts may differ.
         let waited_sec = waited.map_or(0.0, |waited| waited.as_secs_f64().max(0.0));
         self.0.context.metrics.queue_wait_sec.observe(waited_sec);
     }
 
-    /// A panic in a run fails its experiment; it would otherwise stand as running for as long as the server lives.
+    /// Runs an attempt. When the run panics, fails the experiment, which would otherwise count as running while the
+    /// server lives.
     async fn supervise(&self, run: Run) {
         let (id, attempt) = (run.record.id, run.attempt);
         let request_id = run.record.arrival.request_id.as_deref();
         let span = tracing::info_span!("experiment", %id, attempt, request_id);
         if let Err(panic) = tokio::spawn(crash_note::working_on(id, run.finish().instrument(span))).await {
-            tracing::error!(experiment = %id, error = %panic, "the run ended in the middle");
-            let message = "the server failed while it ran the experiment; its log says more, under the experiment's id";
+            tracing::error!(experiment = %id, error = %panic, "the run panicked");
+            let message = "the server failed while it ran the experiment; see its log, under the experiment's id";
             self.fail(id, attempt, message.to_owned()).await;
         }
     }
@@ -313,8 +329,8 @@ impl Scheduler {
     async fn fail(&self, id: ExperimentId, attempt: u32, message: String) {
         let failure = Failure::of_server(FailureReason::ServerError, message);
         let quoted = self.0.context.log_worker_output.then_some(failure.message.as_str());
-        // A panic, or a document that cannot be read, may quote a prompt.
-        tracing::error!(experiment = %id, said = quoted, "the server failed in its own work on the experiment");
+        // The message of a panic, or about a document that cannot be read, may quote a prompt.
+        tracing::error!(experiment = %id, said = quoted, "the server itself failed in running the experiment");
         let store = &self.0.context.resources.store;
         match store.fail(id, attempt, &failure, clock::wall_now()).await {
             Ok(()) => {
@@ -327,7 +343,7 @@ impl Scheduler {
         }
     }
 
-    /// What ended without having run to its end here.
+    /// Counts experiments that ended without a run to the end on this server.
     pub(super) fn count_finished(&self, state: State, count: usize) {
         let finished = &self.0.context.metrics.finished;
         finished
@@ -335,6 +351,7 @@ impl Scheduler {
             .inc_by(count as u64);
     }
 
+    /// Counts failed experiments by reason.
     pub(super) fn count_failed(&self, reason: FailureReason, count: usize) {
         let failed = &self.0.context.metrics.failed;
         failed
@@ -356,7 +373,7 @@ fn outcome(started: Vec<ExperimentId>) -> Outcome {
     }
 }
 
-/// Gives the devices back however the run ends, a panic included.
+/// Guard that frees the devices however the run ends, also after a panic.
 struct Release {
     scheduler: Scheduler,
     id: ExperimentId,
@@ -367,12 +384,12 @@ struct Release {
 impl Drop for Release {
     fn drop(&mut self) {
         let shared = &self.scheduler.0;
-        // First: the look that is woken below must find the devices free.
+        // First, since the round that is woken below must find the devices free.
         self.locks = None;
         if shared.running.remove(self.id) {
             shared.context.idle.work_ended(Monotonic::now());
         }
-        shared.past_runs.forget();
+        shared.past_runs.clear();
         self.ended.cancel();
         self.scheduler.wake();
     }

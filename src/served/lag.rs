@@ -1,3 +1,5 @@
+//! Measures the overhead of the load generator itself.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use joulemark_measurement::LoadGenerator;
@@ -5,17 +7,17 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
-/// Width of a bucket of latenesses, and how many there are: all later ones count as the last.
+/// Width in milliseconds and number of the buckets of read delays. The last bucket includes all longer delays.
 const BUCKET_MS: f64 = 0.1;
 const BUCKETS: usize = 10_000;
 
-/// What sending requests takes of this process, and how long chunks lay in the socket before they were read.
+/// CPU time of this process for sending requests, and the delays between the arrival of a chunk and its reading.
 #[derive(Debug)]
 pub struct Lag(Mutex<Seen>);
 
 #[derive(Debug)]
 struct Seen {
-    /// Chunks by how late they were read.
+    /// Number of chunks for each bucket of read delays.
     late: Vec<u64>,
     cpu_sec: f64,
 }
@@ -30,7 +32,7 @@ impl Default for Lag {
 }
 
 impl Lag {
-    /// Counts chunks by how late each was read.
+    /// Counts chunks by their read delays in seconds.
     pub fn note(&self, late_sec: impl Iterator<Item = f64>) {
         let mut seen = self.seen();
         for late_sec in late_sec {
@@ -39,7 +41,7 @@ impl Lag {
         }
     }
 
-    /// Returns what was seen since this was called the last time.
+    /// Returns the values since the last call.
     pub fn since_last(&self) -> LoadGenerator {
         let mut seen = self.seen();
         let now_sec = cpu_sec();
@@ -57,7 +59,7 @@ impl Lag {
     }
 }
 
-/// Returns the upper edge of the bucket of the 99th percentile; `None` of nothing.
+/// Returns the upper edge of the bucket with the 99th percentile; `None` without any chunk.
 fn p99_ms(late: &[u64]) -> Option<f64> {
     let all: u64 = late.iter().sum();
     let mut left = (all - all.div_ceil(100)).min(all.checked_sub(1)?);
@@ -69,7 +71,7 @@ fn p99_ms(late: &[u64]) -> Option<f64> {
     bucket.map(|bucket| (bucket + 1) as f64 * BUCKET_MS)
 }
 
-/// Returns the CPU time of this process, in seconds; 0 where the kernel does not say.
+/// Returns the CPU time of this process in seconds; 0 when the kernel does not report it.
 fn cpu_sec() -> f64 {
     let sec = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
     getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| sec(usage.user_time()) + sec(usage.system_time()))
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_99th_percentile_is_the_bucket_that_one_in_a_hundred_lies_beyond() {
+    fn the_99th_percentile_is_the_bucket_that_one_in_a_hundred_exceeds() {
         let lag = Lag::default();
         assert_eq!(lag.since_last().lag_p99_ms, None);
         let p99 = |late_ms: &[(usize, f64)]| {

@@ -1,3 +1,5 @@
+//! Collects the metrics that a server reports about itself.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -5,13 +7,13 @@ use joulemark_measurement::{ServerReport, ServerTimings, ServerUsage};
 use joulemark_openai::{Client, ServerMetrics, ServerTimings as Said, server_metrics};
 use tokio::task::AbortHandle;
 
-/// Time between two readings of a server's page: the page takes a server a millisecond or two.
+/// Period at which the server's metrics page is read. A reading takes the server a millisecond or two.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// How long the page may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout of reading the page.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Collects what a server says of itself over a cycle.
+/// Collects the values that a server reports about itself during a cycle.
 #[derive(Debug, Default)]
 pub struct Observer(Mutex<Cycle>);
 
@@ -21,10 +23,10 @@ struct Cycle {
     timings: Option<ServerTimings>,
 }
 
-/// The page of a server that has one.
+/// The metrics page of a server that has one.
 #[derive(Debug)]
 struct Page {
-    /// As it was before the cycle.
+    /// Values before the cycle.
     before: ServerMetrics,
     within: Arc<Mutex<Within>>,
     reading: AbortHandle,
@@ -37,9 +39,9 @@ impl Drop for Page {
 }
 
 impl Observer {
-    /// Begins a cycle: reads the page, and goes on to where the server has one.
+    /// Starts a cycle: reads the metrics page, and continues in the background when the server has one.
     pub async fn begin(&self, client: &Client) {
-        let page = server_metrics(client, PATIENCE).await.ok().map(|before| {
+        let page = server_metrics(client, TIMEOUT).await.ok().map(|before| {
             let within = Arc::<Mutex<Within>>::default();
             let reading = tokio::spawn(read_on(client.clone(), within.clone()));
             Page {
@@ -51,7 +53,7 @@ impl Observer {
         *lock(&self.0) = Cycle { page, timings: None };
     }
 
-    /// Adds an answer's own account.
+    /// Adds the timings that an answer reports.
     pub fn note(&self, said: &Said) {
         let mut cycle = lock(&self.0);
         let sum = cycle.timings.get_or_insert_default();
@@ -66,14 +68,14 @@ impl Observer {
         sum.accepted_draft_tokens += count(said.accepted_draft_tokens);
     }
 
-    /// Ends the cycle.
+    /// Ends the cycle and returns its report.
     pub async fn end(&self, client: &Client) -> ServerReport {
         let Cycle { page, timings } = std::mem::take(&mut *lock(&self.0));
         let Some(page) = page else {
             return ServerReport { usage: None, timings };
         };
         page.reading.abort();
-        let after = server_metrics(client, PATIENCE).await.ok();
+        let after = server_metrics(client, TIMEOUT).await.ok();
         let counted = after.map(|after| after.since(page.before)).unwrap_or_default();
         let within = lock(&page.within);
         let usage = Some(ServerUsage {
@@ -92,7 +94,7 @@ impl Observer {
     }
 }
 
-/// Levels that were read within a cycle.
+/// Gauges that were read within a cycle.
 #[derive(Debug, Default)]
 struct Within {
     samples: u32,
@@ -128,11 +130,11 @@ impl Level {
 async fn read_on(client: Client, within: Arc<Mutex<Within>>) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // The first one is at once, before there are requests.
+    // The first tick is immediate, before there are requests.
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let Ok(read) = server_metrics(&client, PATIENCE).await else {
+        let Ok(read) = server_metrics(&client, TIMEOUT).await else {
             continue;
         };
         let mut within = lock(&within);

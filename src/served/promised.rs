@@ -1,23 +1,25 @@
+//! Decides how to use a server by its capabilities.
+
 use joulemark_experiment::{Prompts, Spec};
 use joulemark_measurement::{CapabilityCard, EosHandling, PromptCache};
 use joulemark_openai::Extras;
 use joulemark_worker::inference::EngineError;
 
-/// Decides what is asked of a server by what it honours: the extras of each request, how the end of a sequence is treated,
-/// and how its cache of prompts is kept out.
+/// Decides how to use a server by its capabilities: the extra fields of each request, the handling of end-of-sequence
+/// tokens, and how cached prompts are avoided.
 ///
 /// # Errors
-/// [`EngineError::Load`] where the experiment asks for what the server does not do.
+/// Returns [`EngineError::Load`] when the experiment asks for something that the server does not support.
 pub fn promised(spec: &Spec, card: &CapabilityCard) -> Result<(Extras, EosHandling, PromptCache), EngineError> {
     if !card.usage {
         return Err(EngineError::Load(
-            "the server does not count tokens (usage), and nothing else says how many it computed".to_owned(),
+            "the server does not count tokens (usage), and there is no other way to know their number".to_owned(),
         ));
     }
     let is_chat = !spec.raw_prompt && !matches!(spec.prompts, Prompts::Synthetic { .. });
     if !card.chat && is_chat {
         return Err(EngineError::Load(
-            "the server answers no chats (/v1/chat/completions): set raw_prompt to true for prompts without a template"
+            "the server does not answer chats (/v1/chat/completions): set raw_prompt to true for prompts without a template"
                 .to_owned(),
         ));
     }
@@ -40,7 +42,7 @@ fn eos(spec: &Spec, card: &CapabilityCard) -> Result<EosHandling, EngineError> {
     if least == 0 {
         return Ok(EosHandling::Natural);
     }
-    // What an answer did not tell is tried: one that ends too early fails the experiment.
+    // A capability that the probe could not determine is tried: an answer that ends early fails the experiment.
     let may = |honoured: Option<bool>, name: &str| honoured.unwrap_or(true) && card.takes(name);
     let is_exact = spec.draws_output_tokens() || least >= spec.max_output_tokens;
     if is_exact && card.ignore_eos == Some(true) {
@@ -57,7 +59,7 @@ fn eos(spec: &Spec, card: &CapabilityCard) -> Result<EosHandling, EngineError> {
         _ => "set it to 0",
     };
     Err(EngineError::Load(format!(
-        "min_output_tokens is {least}, and the server does not honour min_tokens; {mend}"
+        "min_output_tokens is {least}, but the server does not support min_tokens; {mend}"
     )))
 }
 
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_masked_ignored_or_natural_by_what_the_server_honours() {
+    fn the_end_of_a_sequence_is_masked_ignored_or_natural_by_the_servers_capabilities() {
         for (lengths, card, expected) in [
             ((0, 8), card(Some(true), Some(true), &[]), EosHandling::Natural),
             ((8, 8), card(Some(true), Some(true), &[]), EosHandling::Ignored),
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_honoured_fails_before_the_first_warm_up_and_says_what_mends_it() {
+    fn an_unsupported_request_fails_before_the_warm_up_and_says_how_to_change_it() {
         let error = |lengths: (u32, u32), card| promised(&spec(lengths.0, lengths.1), &card).unwrap_err().to_string();
         let least = error((4, 8), card(Some(true), Some(false), &[]));
         assert!(least.contains("set it to max_output_tokens"), "{least}");
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_cannot_be_switched_off_or_seen_is_kept_out_by_the_prompts() {
+    fn a_cache_that_may_be_active_is_avoided_by_unique_prompts() {
         for (caches_prompts, expected) in [
             (Some(false), PromptCache::Off),
             (Some(true), PromptCache::Prefixed),
@@ -153,7 +155,7 @@ mod tests {
             };
             let (extras, _, found) = promised(&spec(0, 8), &card).unwrap();
             assert_eq!(found, expected);
-            assert!(!extras.no_prompt_cache, "it refuses that");
+            assert!(!extras.no_prompt_cache, "the server rejects it");
         }
     }
 }

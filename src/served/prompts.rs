@@ -1,3 +1,5 @@
+//! Prepares the prompts of an experiment for a server.
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
@@ -7,10 +9,10 @@ use joulemark_openai::{Client, Prompt, unique_prefix};
 use joulemark_worker::inference::{EngineError, prompts};
 use joulemark_worker::protocol::Job;
 
-/// How long a server may take to say what the tokens of a text are.
+/// Timeout of tokenizing a text on the server.
 const TOKENIZE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The prompts of an experiment as a server takes them.
+/// The prompts of an experiment in the form for a server.
 #[derive(Debug)]
 pub struct ServedPrompts {
     source: Source,
@@ -22,19 +24,20 @@ pub struct ServedPrompts {
 #[derive(Debug)]
 enum Source {
     Texts(Vec<Prompt>),
-    /// Random tokens, each prompt made when its turn comes.
+    /// Prompts of random tokens, each generated when it is sent.
     Synthetic {
         asked: SyntheticPrompts,
-        /// The ids that are drawn from.
+        /// Token ids to draw from.
         ids: Vec<u32>,
     },
 }
 
 impl ServedPrompts {
-    /// Reads the prompts of a job. With `is_prefixed` each is to begin with words of its own.
+    /// Prepares the prompts of a job. With `is_prefixed`, each request's prompt gets unique words at its start.
     ///
     /// # Errors
-    /// [`EngineError::Tokenize`] for a data set that is not known, and for random tokens where the server has no `/tokenize`.
+    /// Returns [`EngineError::Tokenize`] for an unknown dataset, and for random tokens when the server has no
+    /// `/tokenize`.
     pub async fn prepare(job: &Job, is_prefixed: bool, (client, model): (&Client, &str)) -> Result<Self, EngineError> {
         let (source, count) = match &job.spec.prompts {
             Prompts::Synthetic { synthetic } if job.spec.prompt_lines.is_empty() => {
@@ -56,12 +59,12 @@ impl ServedPrompts {
         })
     }
 
-    /// Returns the indices of the prompts that the rank runs.
+    /// Returns the indices of the prompts that this rank runs.
     pub fn indices(&self) -> impl Iterator<Item = u32> + Send + '_ {
         self.indices.iter().copied()
     }
 
-    /// Returns how many tokens the prompt of an index has; `None` for a text.
+    /// Returns the number of tokens of a random prompt; `None` for a text.
     pub fn tokens_of(&self, index: u32) -> Option<u32> {
         match &self.source {
             Source::Texts(_) => None,
@@ -69,7 +72,7 @@ impl ServedPrompts {
         }
     }
 
-    /// Returns the prompt of an index, as the request of a number has it.
+    /// Returns the prompt with this index for the request with this number.
     pub fn prompt(&self, index: u32, number: u64) -> Prompt {
         match &self.source {
             Source::Texts(texts) if self.is_prefixed => {
@@ -87,14 +90,14 @@ impl ServedPrompts {
     }
 }
 
-/// Returns the ids of all tokens that a built-in set has: none of them ends a prompt or changes its meaning.
+/// Returns the ids of all tokens in a built-in dataset. None of them ends a prompt or changes its meaning.
 async fn known_ids(client: &Client, model: &str) -> Result<Vec<u32>, EngineError> {
     const SET: &str = "mixed-512";
     const PROMPTS_AT_ONCE: usize = 64;
     let failed = |why: &dyn Display| {
         EngineError::Tokenize(format!(
-            "prompts.synthetic needs the server's tokens, and /tokenize failed: {why}; accepted of this server are texts, a \
-             dataset or lines"
+            "prompts.synthetic needs the server's tokens, and /tokenize failed: {why}; accepted with this server are texts, \
+             a dataset or lines"
         ))
     };
     let texts = prompts::load(SET, None).map_err(|error| EngineError::Tokenize(error.to_string()))?;

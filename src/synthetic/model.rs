@@ -1,38 +1,40 @@
+//! Parses the name of a synthetic model, which sets the engine's behaviour.
+
 use std::str::FromStr;
 
 use thiserror::Error;
 
 use joulemark_measurement::quoted;
 
-/// A `model_name` that starts so asks for this engine; the rest is `key=value` pairs, e.g.
+/// Prefix of the `model_name` that selects this engine. Pairs `key=value` follow, for example
 /// `synthetic:prefill_ms=5,decode_ms=1`.
 pub const SYNTHETIC_PREFIX: &str = "synthetic:";
 
-/// What the engine pretends to be.
+/// Behaviour of the synthetic engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyntheticModel {
     pub load_ms: u64,
     pub prefill_ms: u64,
     pub decode_ms: u64,
-    /// Milliseconds for which a CPU computes, rather than sleeps, for each token.
+    /// CPU time in milliseconds that each token takes, in addition to the time asleep.
     pub busy_ms: u64,
-    /// Processes that it starts and leaves computing.
+    /// Number of child processes that it starts and that compute until they are killed.
     pub children: u64,
-    /// Megabytes that it fills once it is loaded.
+    /// Memory in megabytes that it fills when it is loaded.
     pub memory_mb: u64,
     pub fault: Option<Fault>,
-    /// Prints each prompt, and has it in what it says of its faults, as engines do.
+    /// Whether it prints each prompt and quotes it in messages about its faults, as engines do.
     pub echo: bool,
-    /// Refuses each prompt and quotes it, as a chat template may.
+    /// Whether it rejects each prompt and quotes it, as a chat template may.
     pub refuse: bool,
-    /// In a batch each sequence reads what the last one wrote, as in the CPU's attention of mistral.rs 0.8.1.
+    /// Whether each sequence of a batch reads what the last one wrote, as in the CPU attention of mistral.rs 0.8.1.
     pub mix: bool,
-    /// From this step on only the first sequence of a batch gets a token in every other step, as of a scheduler that puts the
-    /// others back.
+    /// Step from which only the first sequence of a batch gets a token in every other step, like under a scheduler that
+    /// preempts the others.
     pub preempt_from: Option<u64>,
 }
 
-/// Strikes on the request with this number, counted from 0 over warm-up and cycles.
+/// Fault at the request with this number, counted from 0 over warm-up and cycles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Panic(u64),
@@ -41,7 +43,7 @@ pub enum Fault {
     Error(u64),
 }
 
-/// The part of a synthetic model's name that is not understood.
+/// Error for a name of a synthetic model that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SyntheticNameError {
     #[error("does not start with {SYNTHETIC_PREFIX:?}")]
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_what_the_engine_pretends() {
+    fn a_name_sets_the_behaviour_of_the_engine() {
         let model: SyntheticModel = "synthetic:prefill_ms=5,decode_ms=1,panic_at=3".parse().unwrap();
         assert_eq!(model.prefill_ms, 5);
         assert_eq!(model.fault, Some(Fault::Panic(3)));

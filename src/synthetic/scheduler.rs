@@ -1,5 +1,5 @@
-//! Decodes sequences together, a step at a time, as engines do. Owns when each gets its tokens; its faults are those of
-//! real schedulers and kernels.
+//! Decodes the sequences of a batch together, step by step, as engines do. Its faults imitate those of real schedulers
+//! and kernels.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -12,12 +12,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 use super::VOCAB_SIZE;
 use super::model::SyntheticModel;
 
-/// Logits that are kept of a step.
+/// Number of logits that are kept for each step.
 const LOGITS: u32 = 8;
 
+/// Handle to a scheduler that runs in the background.
 pub struct Scheduler {
     sequences: mpsc::UnboundedSender<Sequence>,
-    /// Nothing begins while somebody has it.
+    /// While this is locked, no batch begins.
     gate: Arc<Mutex<()>>,
 }
 
@@ -28,7 +29,7 @@ struct Sequence {
 }
 
 impl Scheduler {
-    /// Starts it in the background.
+    /// Starts the scheduler in the background.
     pub fn start(model: SyntheticModel, counter: TokenCounter) -> Self {
         let (sequences, waiting) = mpsc::unbounded_channel();
         let gate = Arc::<Mutex<()>>::default();
@@ -36,12 +37,12 @@ impl Scheduler {
         Self { sequences, gate }
     }
 
-    /// Keeps sequences from beginning until what is returned is dropped.
+    /// Keeps batches from beginning until the guard is dropped.
     pub async fn hold(&self) -> OwnedMutexGuard<()> {
         self.gate.clone().lock_owned().await
     }
 
-    /// Runs a sequence to its end; `None` where the scheduler is gone.
+    /// Runs a sequence to its end; returns `None` when the scheduler has ended.
     pub async fn run(&self, asked: Generation) -> Option<Generated> {
         let (ended, end) = oneshot::channel();
         let now = Monotonic::now();
@@ -91,13 +92,13 @@ async fn schedule(
             |sequence: &mut Sequence| sequence.generated.token_ids.len() >= sequence.asked.max_output_tokens as usize;
         for mut sequence in running.extract_if(.., is_done) {
             sequence.generated.completed_at = Monotonic::now();
-            // Who asked may be gone.
+            // The receiver may be gone.
             let _ = sequence.ended.send(sequence.generated);
         }
     }
 }
 
-/// Gives the first sequences their next token.
+/// Generates the next token of the first `stepping` sequences.
 fn step(model: &SyntheticModel, running: &mut [Sequence], stepping: usize, counter: &TokenCounter) {
     let count = running.len();
     let of_last = running.last().map(|sequence| context(&sequence.asked.tokens));
@@ -141,14 +142,14 @@ fn context(prompt: &[u32]) -> u64 {
     hasher.finish()
 }
 
-/// A number between -8 and 8 that follows from what was read.
+/// Returns a number between -8 and 8 that is derived from the context, position and token.
 fn logit(context: u64, position: u32, token: u32) -> f32 {
     let mut hasher = DefaultHasher::new();
     (context, position, token).hash(&mut hasher);
     (hasher.finish() >> 40) as f32 / (1 << 20) as f32 - 8.0
 }
 
-/// Uses a CPU, so that there is energy to attribute.
+/// Uses a CPU for a period, so that there is energy to attribute.
 fn compute_for(period: Duration) {
     let start = Monotonic::now();
     let mut sum = 0_u64;

@@ -1,3 +1,5 @@
+//! Writes rows as CSV.
+
 use std::borrow::Cow;
 
 use csv::{Terminator, Writer, WriterBuilder};
@@ -5,19 +7,21 @@ use csv::{Terminator, Writer, WriterBuilder};
 use super::column::{Column, Values};
 use super::format::Spreadsheet;
 
+/// Returns the header line.
 pub fn header<R>(columns: &[Column<R>]) -> csv::Result<Vec<u8>> {
     let mut lines = lines();
     lines.write_record(columns.iter().map(|column| column.name.as_bytes()))?;
     into_bytes(lines)
 }
 
+/// Returns the lines of these rows.
 pub fn rows<R>(columns: &[Column<R>], rows: &[R], spreadsheet: Spreadsheet) -> csv::Result<Vec<u8>> {
     let mut lines = lines();
     for row in rows {
         for column in columns {
             lines.write_field(cell(&column.values, row, spreadsheet).as_bytes())?;
         }
-        // Ends the line.
+        // This ends the line.
         lines.write_record(None::<&[u8]>)?;
     }
     into_bytes(lines)
@@ -41,7 +45,7 @@ fn cell<'a, R>(values: &Values<R>, row: &'a R, spreadsheet: Spreadsheet) -> Cow<
         Values::Bool(of) => of(row).map(|bool| Cow::Borrowed(if bool { "true" } else { "false" })),
         Values::Count(of) => of(row).map(|count| Cow::Owned(count.to_string())),
         Values::Whole(of) => of(row).map(|whole| Cow::Owned(whole.to_string())),
-        // As JSON writes it: the shortest that reads back as the same number, and none of infinities.
+        // As in JSON: the shortest form that parses to the same number, and nothing for infinities.
         Values::Number(of) => of(row)
             .and_then(serde_json::Number::from_f64)
             .map(|number| Cow::Owned(number.to_string())),
@@ -82,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_as_rfc_4180_says_and_unknown_values_are_empty() {
+    fn lines_end_as_in_rfc_4180_and_unknown_values_are_empty() {
         let rows = [
             ("a,\"b\"\r\nc".to_owned(), Some(0.0), None),
             ("=1+1".to_owned(), None, Some(u64::MAX)),
@@ -94,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn for_a_spreadsheet_no_text_begins_like_a_formula_and_numbers_stay() {
+    fn for_a_spreadsheet_no_text_begins_like_a_formula_and_numbers_are_unchanged() {
         for begin in ["=", "+", "-", "@", "\t", "\r"] {
             let rows = [(format!("{begin}cmd"), Some(-1.5), None)];
             let text = written(&rows, Spreadsheet::Yes);
@@ -106,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_and_number_reads_back(name in "\\PC{0,20}|[=,\"\r\n]{0,5}", energy_j in prop::option::of(any::<f64>()), seed in any::<Option<u64>>()) {
+        fn every_text_and_number_is_parsed_to_itself(name in "\\PC{0,20}|[=,\"\r\n]{0,5}", energy_j in prop::option::of(any::<f64>()), seed in any::<Option<u64>>()) {
             let energy_j = energy_j.filter(|energy_j| energy_j.is_finite());
             let text = written(&[(name.clone(), energy_j, seed)], Spreadsheet::No);
             let mut reader = csv::Reader::from_reader(text.as_bytes());

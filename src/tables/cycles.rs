@@ -1,3 +1,5 @@
+//! Columns of the table of cycles.
+
 use serde_json::Value;
 
 use super::column::{Column, count, document, held, json, text};
@@ -17,7 +19,7 @@ pub struct CycleRow {
 }
 
 impl CycleRow {
-    /// Creates the row of a cycle, with what of its experiment tells it from others.
+    /// Creates the row of a cycle, with the fields that identify its experiment.
     pub fn new(id: ExperimentId, spec: &Spec, cycle: CycleReport) -> Self {
         Self {
             id,
@@ -35,7 +37,7 @@ impl HasFigures for CycleRow {
     }
 }
 
-/// Returns the columns: which cycle it is, then its figures in the order of those of an experiment.
+/// Returns the columns: the origin of the cycle, then its metrics in the order of an experiment's.
 pub fn columns() -> Vec<Column<CycleRow>> {
     let of = |group| columns_of_one_cycle(all(), group);
     let energy = EnergyOf::ALL.map(Group::Energy);
@@ -62,7 +64,7 @@ fn origin() -> Vec<Column<CycleRow>> {
         json("labels", "The experiment's labels, an object.", |row| {
             Some(row.labels.clone())
         }),
-        count("cycle", "From 0; warm-up is not a cycle.", |row| {
+        count("cycle", "Number of the cycle, from 0; warm-up is not a cycle.", |row| {
             Some(row.cycle.cycle.into())
         }),
     ]

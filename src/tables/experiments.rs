@@ -1,3 +1,5 @@
+//! Columns of the table of experiments, and their order.
+
 mod baselines;
 mod checks;
 mod labels;
@@ -15,8 +17,8 @@ pub use labels::columns as label_columns;
 pub use metrics::{HasFigures, columns_of_one_cycle};
 pub use row::ExperimentRow;
 
-/// Columns that came after the order was published; they stand at the end, in this order, so that who reads by position
-/// finds the others where they were.
+/// Columns that were added after the order was published. They come last, in this order, so that readers by position
+/// still find the others.
 const ADDED: &[&str] = &[
     "output_throughput",
     "output_throughput_cycle_sd",
@@ -102,12 +104,13 @@ const ADDED: &[&str] = &[
     "pue",
 ];
 
-/// Names are those of results; what stands twice there has its group in front. Prompts are in none.
+/// Returns the columns of an experiment. Names are those of results; a name that occurs twice is prefixed with its
+/// group. No column contains prompts.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
     columns_with(all(), Spec::FIELDS)
 }
 
-/// The same with another table of metrics and another of a submission's fields.
+/// Returns the columns for the given tables of metrics and of a submission's fields.
 pub fn columns_with(table: &[Metric], fields: &[Field<Spec>]) -> Vec<Column<ExperimentRow>> {
     let of = |group| metrics::columns(table, group);
     let energy = EnergyOf::ALL.map(Group::Energy);
@@ -127,15 +130,15 @@ pub fn columns_with(table: &[Metric], fields: &[Field<Spec>]) -> Vec<Column<Expe
         origin::machine(),
     ];
     let mut columns: Vec<_> = groups.into_iter().flatten().collect();
-    let place = |name: &str| ADDED.iter().position(|added| *added == name);
-    columns.sort_by_key(|column| place(&column.name).map_or(0, |place| place + 1));
+    let index = |name: &str| ADDED.iter().position(|added| *added == name);
+    columns.sort_by_key(|column| index(&column.name).map_or(0, |index| index + 1));
     columns
 }
 
 fn roofline_device() -> Column<ExperimentRow> {
     text(
         "roofline_device",
-        "The device whose peaks are known.",
+        "Name of the device whose peaks the roofline uses.",
         |row: &ExperimentRow| held(&row.report.as_ref()?.compute.roofline.as_ref()?.device),
     )
 }
@@ -151,7 +154,7 @@ mod tests {
     use crate::http::row_schema;
 
     #[test]
-    fn every_column_has_a_name_of_its_own_and_says_what_it_is() {
+    fn every_column_has_a_unique_name_and_a_description() {
         let columns = columns();
         let names = columns.iter().map(|column| &column.name).collect::<HashSet<_>>();
         assert_eq!(names.len(), columns.len());
@@ -163,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_came_later_stand_at_the_end() {
+    fn added_columns_come_last() {
         let columns = columns();
         let last = columns[columns.len() - ADDED.len()..].iter();
         assert_eq!(last.map(|column| &*column.name).collect::<Vec<_>>(), ADDED);
     }
 
     #[test]
-    fn columns_that_no_release_had_came_later() {
+    fn columns_that_no_release_had_are_listed_as_added() {
         let released = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/released/1.0.0.json");
         let released = std::fs::read_to_string(released).expect("the release's description");
         let released: serde_json::Value = serde_json::from_str(&released).expect("JSON");
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_added_to_the_table_is_a_column_in_its_place() {
+    fn a_field_that_is_added_to_the_table_is_a_column_at_its_position() {
         let added = Field {
             name: "draft_tokens",
             kind: Kind::Count,
@@ -196,12 +199,12 @@ mod tests {
             value: |spec: &Spec| json!(spec.num_cycles + 1),
         };
         let mut fields: Vec<_> = Spec::FIELDS.iter().map(|field| Field { ..*field }).collect();
-        let place = fields.iter().position(|field| field.name == "num_cycles").unwrap();
-        fields.insert(place, added);
+        let index = fields.iter().position(|field| field.name == "num_cycles").unwrap();
+        fields.insert(index, added);
         let columns = columns_with(all(), &fields);
-        let place = columns.iter().position(|column| column.name == "draft_tokens").unwrap();
-        assert_eq!(columns[place - 1].name, "warmup_iterations");
-        assert_eq!(columns[place + 1].name, "num_cycles");
+        let index = columns.iter().position(|column| column.name == "draft_tokens").unwrap();
+        assert_eq!(columns[index - 1].name, "warmup_iterations");
+        assert_eq!(columns[index + 1].name, "num_cycles");
         let schema = serde_json::to_value(row_schema(&columns)).unwrap();
         let property = &schema["properties"]["draft_tokens"];
         assert_eq!(property["type"], json!(["integer", "null"]));
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_of_a_submission_is_a_column_but_those_that_are_named_here() {
+    fn every_field_of_a_submission_is_a_column_except_those_named_here() {
         let columns = columns();
         let names: HashSet<_> = columns.iter().map(|column| &*column.name).collect();
         let missing = Spec::FIELDS.iter().filter(|field| !names.contains(field.name));

@@ -1,29 +1,31 @@
-/// How a table is written.
+//! File formats of tables.
+
+/// File format of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// RFC 4180 in UTF-8, with a header line; an unknown value is an empty cell.
+    /// RFC 4180 in UTF-8 with a header line. An unknown value is an empty cell.
     Csv(Spreadsheet),
-    /// A JSON object a line; an unknown value is null.
+    /// One JSON object per line. An unknown value is null.
     JsonLines,
     Parquet,
 }
 
-/// What opens the CSV.
+/// Whether the CSV is for a spreadsheet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Spreadsheet {
-    /// A program: every text as it is.
+    /// For a program: every text is unchanged.
     #[default]
     No,
-    /// A spreadsheet, which takes a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula:
-    /// these get an apostrophe in front (OWASP, CSV injection).
+    /// For a spreadsheet, which interprets a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return as a
+    /// formula. Such texts are prefixed with an apostrophe (OWASP, CSV injection).
     Yes,
 }
 
 impl Format {
-    /// With every text as it is.
+    /// All formats, with unchanged texts.
     pub const ALL: [Self; 3] = [Self::Csv(Spreadsheet::No), Self::JsonLines, Self::Parquet];
 
-    /// Its name, which files of it end in as well.
+    /// Returns the name of the format, which is also its file extension.
     pub fn name(self) -> &'static str {
         match self {
             Self::Csv(_) => "csv",
@@ -32,6 +34,7 @@ impl Format {
         }
     }
 
+    /// Returns the media type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Csv(_) => "text/csv; charset=utf-8; header=present",
@@ -40,7 +43,7 @@ impl Format {
         }
     }
 
-    /// Whether a file that breaks off can be told from a whole one; of lines any number could be all.
+    /// Returns whether a truncated file can be recognized. The line formats do not mark their end.
     pub fn knows_its_end(self) -> bool {
         self == Self::Parquet
     }

@@ -1,7 +1,10 @@
+//! Writes rows as JSON Lines.
+
 use serde::ser::{SerializeMap as _, Serializer as _};
 
 use super::column::{Column, Values};
 
+/// Returns the lines of these rows.
 pub fn rows<R>(columns: &[Column<R>], rows: &[R]) -> serde_json::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for row in rows {
@@ -33,7 +36,7 @@ mod tests {
     use crate::tables::column::{held, json as json_column, number, text};
 
     #[test]
-    fn each_line_is_an_object_with_every_column() {
+    fn each_line_is_an_object_with_all_columns() {
         let columns = [
             text("name", "", |row: &(String, Option<f64>)| held(&row.0)),
             number("energy_j", "", |row| row.1),

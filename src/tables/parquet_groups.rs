@@ -1,5 +1,5 @@
-//! A file is row groups and, behind them, what is in them. A group is made in memory and leaves when it is large enough,
-//! so that what stays is a group and some hundred bytes a column of each group before.
+//! Writes Parquet files row group by row group. A group is built in memory and returned when it is large enough, so
+//! memory holds one group and, for each earlier one, some hundred bytes per column of metadata.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,18 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::column::{Column, Values};
 
-/// Of a group's encoded pages: large enough to be read fast, small enough to be held by several exports at once.
+/// Size in bytes of a group's encoded pages: large enough for fast reading, small enough for several exports at once.
 const GROUP_BYTES: usize = 8 << 20;
 const GROUP_ROWS: usize = 1 << 16;
 
+/// Writer of a Parquet file.
 pub struct Groups {
     schema: Arc<Schema>,
     writer: ArrowWriter<Vec<u8>>,
 }
 
 impl Groups {
+    /// Creates a writer for these columns.
     pub fn new<R>(columns: &[Column<R>]) -> Result<Self> {
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let properties = WriterProperties::builder()
@@ -32,7 +34,7 @@ impl Groups {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_max_row_group_bytes(Some(GROUP_BYTES))
-            // An index of pages would grow with the file, in memory, until its end.
+            // An index of pages would grow in memory with the file until its end.
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
             .build();
@@ -40,21 +42,21 @@ impl Groups {
         Ok(Self { schema, writer })
     }
 
-    /// What of the file is ready; nothing while a group is being filled.
+    /// Adds rows. Returns the finished part of the file, which is empty while a group is being filled.
     pub fn rows<R>(&mut self, columns: &[Column<R>], rows: &[R]) -> Result<Vec<u8>> {
         let arrays = columns.iter().map(|column| array(&column.values, rows)).collect();
         self.writer.write(&RecordBatch::try_new(self.schema.clone(), arrays)?)?;
         self.ready()
     }
 
-    /// The last group, and what makes the file whole.
+    /// Returns the last group and the end of the file.
     pub fn end(mut self) -> Result<Vec<u8>> {
         self.writer.finish()?;
         self.ready()
     }
 
     fn ready(&mut self) -> Result<Vec<u8>> {
-        // The writer buffers in front of the bytes, and counts them itself.
+        // The writer has a buffer before the bytes, and tracks the offset itself.
         self.writer.sync()?;
         Ok(std::mem::take(self.writer.inner_mut()))
     }

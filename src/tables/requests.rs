@@ -1,3 +1,5 @@
+//! Columns of the tables of requests and of output tokens.
+
 use super::column::{Column, count, held, number, text};
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::RequestMeasurement;
@@ -12,35 +14,38 @@ pub struct RequestRow {
     pub request: RequestMeasurement,
 }
 
+/// Returns the columns of requests.
 pub fn request_columns() -> Vec<Column<RequestRow>> {
     vec![
         text("id", "The experiment's id.", |row: &RequestRow| {
             Some(row.id.to_string().into())
         }),
-        count("cycle", "From 0; warm-up is not a cycle.", |row| Some(row.cycle.into())),
-        count("rank", "From 0.", |row| Some(row.rank.into())),
-        count("prompt_index", "Position of the prompt, from 0.", |row| {
+        count("cycle", "Number of the cycle, from 0; warm-up is not a cycle.", |row| {
+            Some(row.cycle.into())
+        }),
+        count("rank", "Number of the rank, from 0.", |row| Some(row.rank.into())),
+        count("prompt_index", "Index of the prompt, from 0.", |row| {
             Some(row.request.prompt_index.into())
         }),
-        count("input_tokens", "Prompt tokens.", |row| {
+        count("input_tokens", "Number of prompt tokens.", |row| {
             Some(row.request.input_tokens.into())
         }),
-        count("output_tokens", "Generated tokens.", |row| {
+        count("output_tokens", "Number of generated tokens.", |row| {
             Some(row.request.output_tokens.into())
         }),
         number(
             "sent_monotonic_sec",
-            "When it was handed to the engine, seconds of CLOCK_MONOTONIC.",
+            "Time at which it was sent to the engine, seconds of CLOCK_MONOTONIC.",
             |row| Some(row.request.sent_monotonic_sec),
         ),
         number(
             "completed_monotonic_sec",
-            "When the answer was complete, seconds of CLOCK_MONOTONIC.",
+            "Time at which the answer was complete, seconds of CLOCK_MONOTONIC.",
             |row| Some(row.request.completed_monotonic_sec),
         ),
         number(
             "latency_ms",
-            "To the complete answer, milliseconds: from when it was due where there is a `load`, else from handing over.",
+            "Time to the complete answer, milliseconds; with a `load` since it was due, otherwise since it was sent.",
             |row| Some(row.request.e2e_ms()),
         ),
         number("ttft_ms", "Time to first token, milliseconds.", |row| {
@@ -48,39 +53,43 @@ pub fn request_columns() -> Vec<Column<RequestRow>> {
         }),
         number(
             "tpot_ms",
-            "Mean time per output token after the first, milliseconds; unknown below two tokens.",
+            "Mean time per output token after the first, milliseconds; unknown with fewer than two tokens.",
             |row| row.request.tpot_ms(),
         ),
-        text("finish_reason", "`length`, `stop`, or a server's other word.", |row| {
-            held(&row.request.finish_reason)
-        }),
+        text(
+            "finish_reason",
+            "`length`, `stop` or another reason of a server.",
+            |row| held(&row.request.finish_reason),
+        ),
         number(
             "time_to_first_answer_ms",
             "Time to the first token of a server's answer that is not reasoning, milliseconds.",
             |row| row.request.time_to_first_answer_ms,
         ),
-        count("chunks", "Parts in which a server sent the answer.", |row| {
+        count("chunks", "Number of chunks in which a server sent the answer.", |row| {
             Some(row.request.chunks.len() as u64).filter(|chunks| *chunks > 0)
         }),
-        count("cached_tokens", "Prompt tokens that a server's cache held.", |row| {
+        count("cached_tokens", "Number of prompt tokens in a server's cache.", |row| {
             row.request.cached_tokens.map(Into::into)
         }),
-        text("output_text_sha256", "SHA-256 of a server's answer.", |row| {
-            row.request.output_text_sha256.as_ref().and_then(|hash| held(hash))
-        }),
+        text(
+            "output_text_sha256",
+            "SHA-256 of the text of a server's answer.",
+            |row| row.request.output_text_sha256.as_ref().and_then(|hash| held(hash)),
+        ),
         number(
             "due_monotonic_sec",
-            "When it was to be sent by the experiment's `load`, seconds of CLOCK_MONOTONIC.",
+            "Time at which it was due by the experiment's `load`, seconds of CLOCK_MONOTONIC.",
             |row| row.request.due_monotonic_sec,
         ),
         number(
             "sender_lag_ms",
-            "How late the sender came to it, milliseconds.",
+            "Time from when it was due until the sender took it, milliseconds.",
             |row| row.request.sender_lag_ms,
         ),
         number(
             "queueing_ms",
-            "How long it waited in the worker for the engine, the sender's lag left out, milliseconds.",
+            "Time that it waited in the worker for the engine, without the sender's lag, milliseconds.",
             |row| row.request.queueing_ms(),
         ),
     ]
@@ -99,7 +108,7 @@ pub struct TokenRow {
     itl_ms: Option<f64>,
 }
 
-/// Every output token of a request, in order.
+/// Returns the output tokens of a request, in order.
 pub fn tokens(row: &RequestRow) -> impl Iterator<Item = TokenRow> {
     let times = &row.request.token_monotonic_sec;
     (0u32..).zip(times).map(move |(token_index, at_monotonic_sec)| {
@@ -117,34 +126,37 @@ pub fn tokens(row: &RequestRow) -> impl Iterator<Item = TokenRow> {
     })
 }
 
+/// Returns the columns of output tokens.
 pub fn token_columns() -> Vec<Column<TokenRow>> {
     vec![
         text("id", "The experiment's id.", |row: &TokenRow| {
             Some(row.id.to_string().into())
         }),
-        count("cycle", "From 0; warm-up is not a cycle.", |row| Some(row.cycle.into())),
-        count("rank", "From 0.", |row| Some(row.rank.into())),
-        count("prompt_index", "Position of the prompt, from 0.", |row| {
+        count("cycle", "Number of the cycle, from 0; warm-up is not a cycle.", |row| {
+            Some(row.cycle.into())
+        }),
+        count("rank", "Number of the rank, from 0.", |row| Some(row.rank.into())),
+        count("prompt_index", "Index of the prompt, from 0.", |row| {
             Some(row.prompt_index.into())
         }),
         count(
             "token_index",
-            "Position among the request's output tokens, from 0.",
+            "Index among the request's output tokens, from 0.",
             |row| Some(row.token_index.into()),
         ),
         count(
             "token_id",
-            "The token, as the model's vocabulary numbers it; empty where prompts are withheld.",
+            "Id of the token in the model's vocabulary; empty when prompts are withheld.",
             |row| row.token_id.map(u64::from),
         ),
         number(
             "at_monotonic_sec",
-            "When it was chosen, seconds of CLOCK_MONOTONIC.",
+            "Time at which the token was chosen, seconds of CLOCK_MONOTONIC.",
             |row| Some(row.at_monotonic_sec),
         ),
         number(
             "itl_ms",
-            "Inter-token latency: since the token before it, milliseconds; unknown of the first.",
+            "Inter-token latency, the time since the previous token, milliseconds; unknown for the first.",
             |row| row.itl_ms,
         ),
     ]
@@ -155,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_in_order_with_the_time_since_the_one_before() {
+    fn tokens_are_in_order_with_the_time_since_the_previous_one() {
         let row = RequestRow {
             id: ExperimentId::generate(),
             cycle: 1,

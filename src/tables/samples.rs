@@ -1,3 +1,5 @@
+//! Columns of the table of device samples.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -5,15 +7,16 @@ use super::column::{Column, count, document, json, number, text};
 use joulemark_experiment::ExperimentId;
 use joulemark_measurement::{DeviceSeries, SeriesPoint};
 
-/// A sample of one of an experiment's devices.
+/// A sample of one device of an experiment.
 #[derive(Clone, Debug)]
 pub struct SampleRow {
     pub id: ExperimentId,
-    /// The device; its own points are not looked at.
+    /// The device; the points in it are ignored.
     pub device: Arc<DeviceSeries>,
     pub point: SeriesPoint,
 }
 
+/// Returns the columns of samples.
 pub fn columns() -> Vec<Column<SampleRow>> {
     vec![
         text("id", "The experiment's id.", |row: &SampleRow| {
@@ -25,21 +28,23 @@ pub fn columns() -> Vec<Column<SampleRow>> {
         text("gpu_uuid", "UUID of the GPU.", |row| {
             row.device.gpu_uuid.as_deref().map(Cow::Borrowed)
         }),
-        text("zone", "The RAPL zone's name; `host` for the estimate.", |row| {
+        text("zone", "Name of the RAPL zone; `host` for the estimate.", |row| {
             row.device.zone.as_deref().map(Cow::Borrowed)
         }),
-        text("zone_path", "The RAPL zone's folder.", |row| {
+        text("zone_path", "Folder of the RAPL zone.", |row| {
             row.device.zone_path.as_deref().map(Cow::Borrowed)
         }),
-        number("at_monotonic_sec", "When, seconds of CLOCK_MONOTONIC.", |row| {
-            Some(row.point.at_monotonic_sec)
-        }),
-        number("power_w", "Mean power since the sample before, watts.", |row| {
+        number(
+            "at_monotonic_sec",
+            "Time of the sample, seconds of CLOCK_MONOTONIC.",
+            |row| Some(row.point.at_monotonic_sec),
+        ),
+        number("power_w", "Mean power since the previous sample, watts.", |row| {
             row.point.power_w
         }),
         number(
             "utilisation_percent",
-            "SM utilisation of a GPU, busy share of the host's CPUs, percent.",
+            "Utilisation of a GPU's SMs, or busy share of the host's CPUs, percent.",
             |row| row.point.utilisation_percent,
         ),
         number("temperature_c", "Temperature, degrees Celsius.", |row| {
@@ -55,7 +60,7 @@ pub fn columns() -> Vec<Column<SampleRow>> {
         number("power_limit_w", "Power limit, watts.", |row| row.point.power_limit_w),
         json(
             "throttle_reasons",
-            "NVML's clock event reasons that hold, a JSON list of texts.",
+            "Active clock event reasons of NVML, a JSON list of strings.",
             |row| document(&row.point.throttle_reasons),
         ),
     ]

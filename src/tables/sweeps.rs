@@ -1,3 +1,5 @@
+//! Columns of the table of a sweep's points.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -9,9 +11,9 @@ use joulemark_analysis::metrics::Metric;
 /// A point of a sweep.
 pub struct SweepRow {
     pub point: u32,
-    /// Each axis with its value.
+    /// Value of each axis.
     pub values: Map<String, Value>,
-    /// Completed repeats.
+    /// Number of completed repeats.
     pub completed: u32,
     pub metrics: BTreeMap<String, SweepCell>,
 }
@@ -25,13 +27,13 @@ pub struct SweepCell {
     pub ci_high: Option<f64>,
 }
 
-/// Returns the columns of a sweep's points: a point's number, its axes, and four a metric.
+/// Returns the columns of a sweep's points: the number of the point, its axes, and four columns per metric.
 pub fn columns(axes: &[String], metrics: &[&'static Metric]) -> Vec<Column<SweepRow>> {
-    let mut columns = vec![count("point", "The point's number, from 0.", |row: &SweepRow| {
+    let mut columns = vec![count("point", "Number of the point, from 0.", |row: &SweepRow| {
         Some(row.point.into())
     })];
     columns.extend(axes.iter().map(|axis| of_axis(axis.clone())));
-    columns.push(count("completed", "Repeats that are completed.", |row: &SweepRow| {
+    columns.push(count("completed", "Number of completed repeats.", |row: &SweepRow| {
         Some(row.completed.into())
     }));
     columns.extend(metrics.iter().flat_map(|metric| of_metric(metric)));
@@ -39,7 +41,7 @@ pub fn columns(axes: &[String], metrics: &[&'static Metric]) -> Vec<Column<Sweep
 }
 
 fn of_axis(name: String) -> Column<SweepRow> {
-    let (title, about) = (name.clone(), format!("The value of the axis `{name}`."));
+    let (title, about) = (name.clone(), format!("Value of the axis `{name}`."));
     let values = Values::Text(Box::new(move |row: &SweepRow| {
         row.values.get(&name).map(|value| match value {
             Value::String(text) => Cow::Borrowed(text.as_str()),
@@ -59,7 +61,11 @@ fn of_metric(metric: &'static Metric) -> [Column<SweepRow>; 4] {
     let n = Values::Count(Box::new(move |row: &SweepRow| of(row).map(|figure| figure.n.into())));
     [
         number("", "the mean over repeats, in its unit.", |figure| figure.mean),
-        column(format!("{name}_n"), format!("`{name}`: repeats that have it."), n),
+        column(
+            format!("{name}_n"),
+            format!("`{name}`: number of repeats that have it."),
+            n,
+        ),
         number("_ci_low", "lower end of the mean's 95 % interval.", |figure| {
             figure.ci_low
         }),

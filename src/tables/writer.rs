@@ -1,3 +1,5 @@
+//! Writes a table in any format.
+
 use thiserror::Error;
 
 use super::column::Column;
@@ -6,7 +8,7 @@ use super::format::{Format, Spreadsheet};
 use super::json_lines;
 use super::parquet_groups::Groups;
 
-/// A mistake of ours, or no memory: rows come from memory and bytes go there.
+/// Error in writing a table. It is a bug or a lack of memory, since rows and bytes are both in memory.
 #[derive(Debug, Error)]
 pub enum TableError {
     #[error("a row cannot be written as CSV: {0}")]
@@ -17,7 +19,7 @@ pub enum TableError {
     Parquet(#[from] parquet::errors::ParquetError),
 }
 
-/// Writes a table part by part. What it returns, one part after the other, is the file.
+/// Writer of a table in parts. The returned parts, in order, are the file.
 pub struct Writer<R> {
     columns: Vec<Column<R>>,
     open: Open,
@@ -30,10 +32,10 @@ enum Open {
 }
 
 impl<R> Writer<R> {
-    /// And what stands before the first row.
+    /// Creates a writer. Returns it with the part of the file before the first row.
     ///
     /// # Errors
-    /// [`TableError`], as all of its calls.
+    /// Returns a [`TableError`].
     pub fn new(format: Format, columns: Vec<Column<R>>) -> Result<(Self, Vec<u8>), TableError> {
         let (open, begin) = match format {
             Format::Csv(spreadsheet) => (Open::Csv(spreadsheet), csv_lines::header(&columns)?),
@@ -43,10 +45,10 @@ impl<R> Writer<R> {
         Ok((Self { columns, open }, begin))
     }
 
-    /// What of the file is ready with these rows; may be nothing yet.
+    /// Adds rows. Returns the finished part of the file, which may be empty.
     ///
     /// # Errors
-    /// [`TableError`].
+    /// Returns a [`TableError`].
     pub fn rows(&mut self, rows: &[R]) -> Result<Vec<u8>, TableError> {
         Ok(match &mut self.open {
             Open::Csv(spreadsheet) => csv_lines::rows(&self.columns, rows, *spreadsheet)?,
@@ -55,10 +57,10 @@ impl<R> Writer<R> {
         })
     }
 
-    /// The rest, without which a Parquet file is none.
+    /// Returns the end of the file, which a Parquet file needs.
     ///
     /// # Errors
-    /// [`TableError`].
+    /// Returns a [`TableError`].
     pub fn end(self) -> Result<Vec<u8>, TableError> {
         match self.open {
             Open::Csv(_) | Open::JsonLines => Ok(Vec::new()),

@@ -1,3 +1,5 @@
+//! Connects to an OpenTelemetry collector.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,35 +15,36 @@ use tokio::runtime::Handle;
 
 use super::Traces;
 
-/// A collector that takes longer for a batch has lost it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout of one batch, which is lost when the collector takes longer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Error in setting up the exporter.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    #[error("no HTTP client can be made: {0}")]
+    #[error("the HTTP client cannot be created: {0}")]
     Client(#[from] reqwest::Error),
     #[error("otlp_endpoint cannot be used: {0}")]
     Endpoint(#[from] ExporterBuildError),
 }
 
-/// Spans of this server, `node` of the service `joulemark`, go to `/v1/traces` under `endpoint`, as protobuf over HTTP.
-/// Nothing is sent by this call, and nothing waits for the collector. `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`
-/// and `OTEL_BSP_*` are read as OpenTelemetry's specification says.
+/// Creates the exporter, which sends the spans of this server, `node` of the service `joulemark`, to `/v1/traces` under
+/// `endpoint` as protobuf over HTTP. This call sends nothing, and later calls do not wait for the collector. Reads
+/// `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME` and `OTEL_BSP_*` as specified by OpenTelemetry.
 ///
 /// # Errors
-/// When the endpoint is no URL, or TLS cannot be had.
+/// Returns an error when the endpoint is not a URL or TLS cannot be initialized.
 pub fn connect(endpoint: &str, node: &str) -> Result<Traces, TraceError> {
     let client = Client {
-        http: reqwest::Client::builder().timeout(PATIENCE).build()?,
+        http: reqwest::Client::builder().timeout(TIMEOUT).build()?,
         runtime: Handle::current(),
-        is_away: Arc::default(),
+        is_unreachable: Arc::default(),
     };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
-        .with_timeout(PATIENCE)
+        .with_timeout(TIMEOUT)
         .build()?;
     let mut resource = Resource::builder().with_attributes([
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
@@ -54,13 +57,14 @@ pub fn connect(endpoint: &str, node: &str) -> Result<Traces, TraceError> {
     Ok(Traces::to(provider.with_batch_exporter(exporter).build()))
 }
 
-/// The exporter's thread asks, the server's runtime sends: our reqwest is of another version than the exporter's own.
+/// HTTP client that the exporter's thread calls and the server's runtime runs. It exists because our reqwest is another
+/// version than the exporter's.
 #[derive(Clone)]
 struct Client {
     http: reqwest::Client,
     runtime: Handle,
-    /// Said once for all batches that a collector misses.
-    is_away: Arc<AtomicBool>,
+    /// Whether the collector was unreachable last time, so that this is logged only once.
+    is_unreachable: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Client {
@@ -76,12 +80,12 @@ impl Client {
             Ok(answer) => answer.error_for_status(),
             Err(error) => Err(error),
         };
-        let was_away = self.is_away.swap(outcome.is_err(), Ordering::Relaxed);
-        match (&outcome, was_away) {
+        let was_unreachable = self.is_unreachable.swap(outcome.is_err(), Ordering::Relaxed);
+        match (&outcome, was_unreachable) {
             (Err(error), false) => {
-                tracing::warn!(%error, "spans do not reach the collector, and are lost until they do");
+                tracing::warn!(%error, "the collector cannot be reached, and spans are lost until it can");
             }
-            (Ok(_), true) => tracing::info!("the collector takes spans again"),
+            (Ok(_), true) => tracing::info!("the collector can be reached again"),
             _ => {}
         }
         let answer = outcome?;

@@ -1,4 +1,4 @@
-//! The trace of one attempt at an experiment: what it waited for, and each phase until its end is stored.
+//! The trace of one attempt at an experiment: its queue wait and each phase until its end is stored.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,20 +11,20 @@ use super::{Traces, is_sampled, read, system_time, wall};
 use joulemark_experiment::{Arrival, ExperimentId};
 use joulemark_measurement::clock::Monotonic;
 
-/// What an attempt sets out with.
+/// Facts about an attempt that its trace begins with.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceStart<'a> {
     pub id: ExperimentId,
     pub attempt: u32,
     pub model_name: &'a str,
     pub arrival: &'a Arrival,
-    /// Since when it waited; none of an attempt that is not the first, which waited since the one before.
+    /// Time since which it waited; `None` for an attempt after the first, which waited only since the end of the
+    /// previous one.
     pub queued_at: Option<jiff::Timestamp>,
     pub claimed_at: Monotonic,
 }
 
-/// An attempt's trace while it goes on; empty where no traces are taken. It ends with its last clone, as failed where
-/// nobody said how it ended.
+/// Trace of a running attempt; empty when nothing is recorded. It ends with its last clone.
 #[derive(Clone, Debug, Default)]
 pub struct ExperimentTrace(Option<Arc<Root>>);
 
@@ -41,8 +41,8 @@ impl Drop for Root {
 }
 
 impl Traces {
-    /// A trace of its own: an experiment may wait for days after its request, and be tried again. Submitted by a request
-    /// that is not to be recorded, it is not either.
+    /// Starts a separate trace for an attempt, since an experiment may wait for days after its request and be tried
+    /// again. It is not recorded when the request's trace is not.
     pub fn experiment(&self, start: TraceStart<'_>) -> ExperimentTrace {
         let Some(exporter) = &self.0 else {
             return ExperimentTrace(None);
@@ -77,13 +77,13 @@ impl Traces {
 }
 
 impl ExperimentTrace {
-    /// Begins a phase.
+    /// Starts a phase.
     pub fn phase(&self, name: &'static str) -> Phase {
         let since = Monotonic::now();
         self.phase_since(name, since)
     }
 
-    /// Likewise, one that began earlier.
+    /// Starts a phase that began earlier.
     pub fn phase_since(&self, name: &'static str, since: Monotonic) -> Phase {
         let context = self.0.as_ref().map(|root| {
             let builder = root.tracer.span_builder(name).with_start_time(wall(since));
@@ -97,11 +97,11 @@ impl ExperimentTrace {
         }
     }
 
-    /// How it ended: with the state, and for a failure the reason's word, which has nothing of a prompt.
+    /// Records how the attempt ended: the state, and for a failure the code of the reason, which quotes no prompt.
     pub fn ended(&self, state: Option<&'static str>, reason: Option<&'static str>) {
         let Some(root) = &self.0 else { return };
         let span = root.context.span();
-        // Without a state it goes back to the queue, or another server has it.
+        // Without a state, the experiment returns to the queue or another attempt has it.
         span.set_attribute(KeyValue::new("joulemark.state", state.unwrap_or("given back")));
         if let Some(reason) = reason {
             span.set_status(Status::error(reason));
@@ -121,7 +121,7 @@ impl ExperimentTrace {
     }
 }
 
-/// A phase of the attempt; one that is dropped before it is done has failed.
+/// A phase of the attempt. It counts as failed when it is dropped before it is done.
 #[derive(Debug)]
 pub struct Phase {
     trace: ExperimentTrace,
@@ -130,13 +130,14 @@ pub struct Phase {
 }
 
 impl Phase {
+    /// Adds an attribute to the phase.
     pub fn note(&self, name: &'static str, value: u32) {
         if let Some(context) = &self.context {
             context.span().set_attribute(KeyValue::new(name, i64::from(value)));
         }
     }
 
-    /// What one rank did of it, from its own report.
+    /// Adds the part of one rank, from its own report.
     pub fn of_rank(&self, rank: u32, start: Monotonic, end: Monotonic) {
         let (Some(root), Some(context)) = (&self.trace.0, &self.context) else {
             return;
@@ -148,6 +149,7 @@ impl Phase {
             .end_with_timestamp(wall(end));
     }
 
+    /// Ends the phase as successful.
     pub fn done(mut self) {
         self.is_done = true;
     }

@@ -52,7 +52,7 @@ async fn a_batch_whose_sequences_are_mixed_up_or_put_back_fails_the_experiment()
         ("mix=1", "does not come out as it does alone"),
         ("preempt_from=1", "of its batch went on, and computed it anew"),
         // Once the check, of three times sixteen steps, is over.
-        ("preempt_from=60", "what was measured is no batch"),
+        ("preempt_from=60", "the measurement is not that of a batch"),
     ] {
         let id = server.accepted(&batch(&format!("synthetic:{fault}"))).await;
         let failed = server.until_state(&id, "failed").await;

@@ -75,7 +75,7 @@ async fn a_worker_that_dies_while_it_rests_for_the_baseline_is_noticed_before_th
     let shown = server.until_state(&id, "failed").await;
     assert!(Monotonic::now().sec_since(start) < REST_SEC as f64 / 2.0);
     let message = shown["failure"]["message"].as_str().expect("a message");
-    assert!(message.contains("resting for the idle baseline"), "{message}");
+    assert!(message.contains("idling for the idle baseline"), "{message}");
 }
 
 #[tokio::test]

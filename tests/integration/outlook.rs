@@ -91,7 +91,7 @@ async fn what_waits_is_told_its_place_and_who_has_its_device() {
     let said = run(&server.url, &["status", "--table", id(&third)]).ended(0);
     assert!(
         said.out
-            .contains("queue        position 4, waits for devices that are held: cpu of node box"),
+            .contains("queue        position 4, waits for devices in use: cpu of node box"),
         "{}",
         said.out
     );

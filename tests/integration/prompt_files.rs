@@ -147,7 +147,7 @@ async fn a_file_that_is_not_had_or_not_right_is_refused_by_field_with_what_is_ac
             "/prompt_source",
             "a link out of the prompts folder",
         ),
-        (source("pipe"), "/prompt_source", "no regular file"),
+        (source("pipe"), "/prompt_source", "not a regular file"),
         (
             source("bad.jsonl"),
             "/prompt_source",

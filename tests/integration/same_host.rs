@@ -62,7 +62,9 @@ fn lasting(sec: u32, fields: Value) -> Value {
 
 /// Once the server has looked at it and started it not.
 async fn still_waits(server: &Server, id: &str) {
-    server.until_logged(&[id, "left to wait for its devices"]).await;
+    server
+        .until_logged(&[id, "not started: it waits for its devices"])
+        .await;
     assert_eq!(server.show(id).await["state"], "queued", "{}", server.log());
 }
 

@@ -1,3 +1,5 @@
+//! Finds a model by name: in the models folder, on the Hugging Face hub, on a server, or in the synthetic engine.
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -10,27 +12,27 @@ use joulemark_flops::Estimator;
 use joulemark_flops::model_files::{self, ModelFiles, ModelFormat};
 use joulemark_measurement::quoted;
 
-/// Which engine an experiment runs with.
+/// Kind of engine that runs an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineChoice {
     Mistral,
     Synthetic,
-    /// A server that the configuration describes.
+    /// A server from the configuration.
     Served,
 }
 
-/// A `model_name` found: what runs it and what is known of it before it is loaded.
+/// A model that was found by its name: the engine that runs it, and its files.
 #[derive(Debug)]
 pub struct LocatedModel {
     pub engine: EngineChoice,
-    /// A file or folder; the hub id or the synthetic engine's name otherwise.
+    /// A file or folder; for the hub its id, for the synthetic engine the whole name.
     pub path: PathBuf,
     pub from_hub: bool,
-    /// `None` for the hub and the synthetic engine.
+    /// `None` for the hub, for the synthetic engine, and for a server whose model files are not known.
     pub files: Option<ModelFiles>,
 }
 
-/// Why a `model_name` cannot be run here; each says what can.
+/// Reason why a `model_name` cannot be run here, with what is accepted.
 #[derive(Debug, Error)]
 pub enum ModelRefusal {
     #[error(transparent)]
@@ -50,22 +52,22 @@ pub enum ModelRefusal {
     Unusable { name: String, problem: String },
 }
 
-/// Where models may come from.
+/// Places that models may come from.
 #[derive(Clone, Debug)]
 pub struct ModelSources {
-    /// The folder that holds the models.
+    /// Folder that holds the models.
     pub folder: PathBuf,
     pub allow_hub: bool,
-    /// Hugging Face ids that may be fetched, `org/*` for all of an organisation; empty for all.
+    /// Hugging Face ids that may be fetched, `org/*` for all of an organisation; empty for no restriction.
     pub hub_allow: Vec<String>,
     pub allow_synthetic: bool,
 }
 
 impl ModelSources {
-    /// Finds `name` under the models folder, on the hub where that is allowed, or as the synthetic engine's.
+    /// Finds a model in the models folder or, where that is allowed, on the hub or in the synthetic engine.
     ///
     /// # Errors
-    /// `ModelRefusal`, worded as a problem of the field `model_name`.
+    /// Returns a [`ModelRefusal`], worded as a problem of the field `model_name`.
     pub fn locate(&self, name: &str) -> Result<LocatedModel, ModelRefusal> {
         if name.starts_with(SYNTHETIC_PREFIX) {
             return self.synthetic(name);
@@ -84,16 +86,16 @@ impl ModelSources {
             Err(error) => Err(ModelRefusal::Unknown {
                 name: name.to_owned(),
                 reason: by_name(&format!(" ({error})"), &self.folder),
-                there: what_there_is(&self.folder),
+                there: list_models(&self.folder),
             }),
         }
     }
 
-    /// Finds `name` for an engine that is a server: under the models folder where it is started for the experiment, or what
-    /// the configuration says of what it serves.
+    /// Finds a model for an engine that is a server: in the models folder when the server is started for the
+    /// experiment, otherwise by the server's `model_name` and `model_path` in the configuration.
     ///
     /// # Errors
-    /// `ModelRefusal`, worded as a problem of the field `model_name`.
+    /// Returns a [`ModelRefusal`], worded as a problem of the field `model_name`.
     pub fn locate_for_server(&self, server: &EngineSettings, name: &str) -> Result<LocatedModel, ModelRefusal> {
         let unusable = |problem: String| ModelRefusal::Unusable {
             name: name.to_owned(),
@@ -101,7 +103,7 @@ impl ModelSources {
         };
         if !server.model_name.is_empty() && server.model_name != name {
             return Err(unusable(format!(
-                "the engine serves {} alone",
+                "the engine serves only {}",
                 quoted(&server.model_name)
             )));
         }
@@ -115,7 +117,7 @@ impl ModelSources {
                 Err(error) => Err(ModelRefusal::Unknown {
                     name: name.to_owned(),
                     reason: by_name(&format!(" ({error})"), &self.folder),
-                    there: what_there_is(&self.folder),
+                    there: list_models(&self.folder),
                 }),
             },
             (false, _) if !server.model_path.as_os_str().is_empty() => opened(server.model_path.clone()),
@@ -136,7 +138,7 @@ impl ModelSources {
         })
     }
 
-    /// Returns whether the hub's `id` may be fetched, where the hub is allowed at all.
+    /// Returns whether `hub_allow` permits this Hugging Face id. Ignores whether the hub is allowed.
     pub fn allows_from_hub(&self, id: &str) -> bool {
         let fits = |pattern: &String| match pattern.strip_suffix("/*") {
             Some(organisation) => id
@@ -157,7 +159,7 @@ fn served(path: PathBuf, files: Option<ModelFiles>) -> LocatedModel {
     }
 }
 
-/// Reads the headers of a model that is here, and says of one that the engine cannot load why not.
+/// Reads the headers of a local model; returns the reasons when mistral.rs cannot load it.
 fn open(path: PathBuf) -> Result<LocatedModel, String> {
     let files = ModelFiles::open(&path).map_err(|error| error.to_string())?;
     if !files.loadable_problems().is_empty() {
@@ -173,19 +175,19 @@ fn open(path: PathBuf) -> Result<LocatedModel, String> {
 }
 
 impl LocatedModel {
-    /// What a submission is checked against.
+    /// Returns the facts that a submission is checked against.
     pub fn facts(&self) -> Model {
         let is_served = self.engine == EngineChoice::Served;
         match &self.files {
             Some(files) => Model {
                 is_gguf: files.format == ModelFormat::Gguf && !is_served,
                 max_context_tokens: files.max_context_tokens,
-                // A server brings a template of its own where the model has none.
+                // A server has a default template for models without one.
                 has_chat_template: files.has_chat_template || is_served,
                 is_pretended: false,
                 is_served,
             },
-            // Nothing is known yet: the worker refuses what turns out to be impossible.
+            // Unknown before loading: the worker reports an error for what turns out to be impossible.
             None => Model {
                 is_gguf: false,
                 max_context_tokens: None,
@@ -196,18 +198,18 @@ impl LocatedModel {
         }
     }
 
-    /// Returns the tokens of the longest sequence that the model takes; `None` where the files do not say.
+    /// Returns the maximum sequence length in tokens; `None` when the files do not state it.
     pub fn max_context_tokens(&self) -> Option<u64> {
         self.files.as_ref()?.max_context_tokens
     }
 
-    /// Returns the elements of a key-value cache that one token takes with mistral.rs; `None` where the files do not say.
+    /// Returns the number of elements of mistral.rs's key-value cache per token; `None` when the files do not state it.
     pub fn cache_elements_per_token(&self) -> Option<u64> {
         let shape = self.files.as_ref()?.shape.as_ref().ok()?;
         (self.engine == EngineChoice::Mistral).then(|| shape.paged_cache_elements())
     }
 
-    /// What every reader of a result must know of what ran.
+    /// Returns the warning that results of the synthetic engine carry; `None` for other engines.
     pub fn warning(&self) -> Option<Warning> {
         let message = "run by the synthetic engine: no model, no real tokens, nothing to cite".to_owned();
         (self.engine == EngineChoice::Synthetic).then_some(Warning {
@@ -216,6 +218,7 @@ impl LocatedModel {
         })
     }
 
+    /// Returns the estimator of FLOPs for the model; it knows none when the model's shape is unknown.
     pub fn estimator(&self, name: &str) -> Estimator {
         match &self.files {
             Some(files) => files.estimator(name),
@@ -230,7 +233,8 @@ impl LocatedModel {
     }
 }
 
-/// The GGUF itself even when its folder was named: the engine tells the two kinds apart by it.
+/// Returns the path to load: the GGUF file itself even when its folder was named, since mistral.rs tells the formats
+/// apart by it.
 fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
     match (files.format, files.files.first()) {
         (ModelFormat::Gguf, Some(first)) => first.clone(),
@@ -238,7 +242,7 @@ fn load_path(files: &ModelFiles, named: PathBuf) -> PathBuf {
     }
 }
 
-/// Whether the name could be a Hugging Face id.
+/// Returns whether the name has the form of a Hugging Face id.
 pub fn is_hub_id(name: &str) -> bool {
     let good = |part: &str| {
         !part.is_empty()
@@ -249,7 +253,7 @@ pub fn is_hub_id(name: &str) -> bool {
         .is_some_and(|(owner, repository)| good(owner) && good(repository))
 }
 
-fn what_there_is(models_dir: &Path) -> String {
+fn list_models(models_dir: &Path) -> String {
     const SHOWN: usize = 20;
     let entries = match model_files::catalogue(models_dir) {
         Ok(entries) => entries,

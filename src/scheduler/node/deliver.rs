@@ -1,4 +1,4 @@
-//! Tells those who asked to be told that an experiment is finished, and goes on trying.
+//! Delivers callbacks: HTTP requests that report the end of an experiment, retried on failure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,22 +14,23 @@ use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::clock;
 use joulemark_store::{CallsUnderWay, DueCallback, Store, StoreError, Tried};
 
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
-/// At the same time, by this server.
+const POLL_PERIOD: Duration = Duration::from_secs(1);
+/// Maximum number of calls that this server makes at the same time.
 const MAX_AT_ONCE: usize = 64;
-/// Of these, each submitter's and each host's: one that hangs takes its time for every try.
-const MAX_OF_ONE: usize = 4;
-/// Longer than a try and the storing of its outcome can take.
+/// Maximum number of concurrent calls for each submitter and each host: one that hangs takes the whole timeout every
+/// time.
+const MAX_PER_PEER: usize = 4;
+/// Time for which a call is leased to this server: longer than one try and the storing of its outcome can take.
 const LEASE: Duration = Duration::from_secs(120);
 
-/// How callbacks are made, where the admin allows any.
+/// How callbacks are made. Exists only where the configuration allows callbacks.
 #[derive(Clone, Debug)]
 pub struct Deliveries {
     pub poster: Poster,
     pub schedule: Schedule,
 }
 
-/// The body of a callback: enough to fetch the rest.
+/// Body of a callback: enough to fetch the rest.
 #[derive(Debug, Serialize)]
 struct Notice {
     delivery_id: Uuid,
@@ -45,7 +46,7 @@ struct Notice {
 #[derive(Debug, Serialize)]
 struct Links {
     experiment: String,
-    /// Null unless there are any.
+    /// Null unless the experiment has completed.
     results: Option<String>,
 }
 
@@ -67,7 +68,8 @@ impl Notice {
 }
 
 impl Scheduler {
-    /// Until the server stops. What is under way then is made again by the next one.
+    /// Delivers callbacks until the server stops. Another server, or the next start, repeats calls that were in
+    /// progress.
     pub async fn deliver(&self, deliveries: &Deliveries) {
         let store = &self.context().resources.store;
         let mut moved = store.hear_moves();
@@ -80,20 +82,20 @@ impl Scheduler {
                         calls.begin(store, deliveries, due);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "callbacks that are due cannot be read; trying again"),
+                Err(error) => tracing::warn!(%error, "the callbacks that are due cannot be read; trying again"),
             }
             let is_full = calls.running.len() == MAX_AT_ONCE;
             tokio::select! {
                 _ = moved.changed(), if !is_full => {}
                 () = calls.one_ended(), if !calls.running.is_empty() => {}
-                () = tokio::time::sleep(LOOK_PERIOD) => {}
+                () = tokio::time::sleep(POLL_PERIOD) => {}
                 () = self.leaving().cancelled() => {}
             }
         }
     }
 }
 
-/// The calls that are being made, each with its submitter and host.
+/// The calls in progress, each with its submitter and host.
 struct Calls {
     running: JoinSet<()>,
     whose: HashMap<task::Id, (String, String)>,
@@ -105,7 +107,7 @@ impl Calls {
         Self {
             running: JoinSet::new(),
             whose: HashMap::new(),
-            under_way: CallsUnderWay::new(MAX_OF_ONE),
+            under_way: CallsUnderWay::new(MAX_PER_PEER),
         }
     }
 
@@ -116,7 +118,7 @@ impl Calls {
         self.whose.insert(started.id(), (submitter, host));
     }
 
-    /// Waits until one has ended, well or not.
+    /// Waits until a call has ended, whether it succeeded or panicked.
     async fn one_ended(&mut self) {
         let ended = match self.running.join_next_with_id().await {
             Some(Ok((id, ()))) => id,
@@ -133,7 +135,7 @@ async fn call(store: Store, deliveries: Deliveries, due: DueCallback) {
     let (id, attempt) = (due.id, due.attempt);
     let body = match serde_json::to_vec(&Notice::new(&due)) {
         Ok(body) => body,
-        Err(error) => return tracing::error!(experiment = %id, %error, "a callback cannot be written"),
+        Err(error) => return tracing::error!(experiment = %id, %error, "the callback cannot be serialized"),
     };
     let delivery = Delivery {
         url: due.url,
@@ -145,13 +147,13 @@ async fn call(store: Store, deliveries: Deliveries, due: DueCallback) {
     let reason = answer.reason.clone();
     let tried = tried(answer, attempt, deliveries.schedule);
     match reason.as_ref().or(tried.error.as_ref()) {
-        None => tracing::info!(experiment = %id, attempt, "called back"),
+        None => tracing::info!(experiment = %id, attempt, "the callback was delivered"),
         Some(error) => {
-            tracing::warn!(experiment = %id, attempt, again_after_sec = tried.again_after.map(|wait| wait.as_secs()), "not called back: {error}");
+            tracing::warn!(experiment = %id, attempt, again_after_sec = tried.again_after.map(|wait| wait.as_secs()), "the callback failed: {error}");
         }
     }
     if let Err(error) = settled(&store, id, attempt, &tried).await {
-        tracing::error!(experiment = %id, attempt, %error, "a callback's outcome cannot be stored; it is made again");
+        tracing::error!(experiment = %id, attempt, %error, "the outcome of the callback cannot be stored; the call is repeated");
     }
 }
 
@@ -164,7 +166,8 @@ fn tried(answer: Answer, attempt: u32, schedule: Schedule) -> Tried {
     }
 }
 
-/// Several times, while it is this server's turn: an outcome that is not stored means another call.
+/// Stores the outcome of a call, with retries within half of its lease: an outcome that is not stored means another
+/// call.
 async fn settled(store: &Store, id: ExperimentId, attempt: u32, tried: &Tried) -> Result<(), StoreError> {
     let storing = super::persist::persist(|| store.settle_callback(id, attempt, tried, clock::wall_now()));
     match tokio::time::timeout(LEASE / 2, storing).await {

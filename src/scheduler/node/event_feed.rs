@@ -1,5 +1,5 @@
-//! Tells those who listen what happens: changes of state as the database has them, of all its servers, and the progress
-//! of what runs here.
+//! Publishes events to listening clients: changes of state, read from the database for all servers, and the progress of
+//! the experiments that run here.
 
 use std::time::Duration;
 
@@ -10,40 +10,40 @@ use joulemark_experiment::ExperimentId;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_store::StoreError;
 
-/// How soon another server's changes are heard of; this server's own ring.
-const LOOK_PERIOD: Duration = Duration::from_millis(250);
-/// While nobody listens: only not to be far behind when somebody does.
+/// Period at which changes by other servers are read. This server's own changes wake the feed at once.
+const PERIOD: Duration = Duration::from_millis(250);
+/// The same period while no client listens, so that the feed is not far behind when one does.
 const IDLE_PERIOD: Duration = Duration::from_secs(2);
 const PROGRESS_PERIOD_SEC: f64 = 1.0;
 const MAX_AT_ONCE: u32 = 1000;
 
 impl Scheduler {
-    /// Until the server has stopped. The database is asked once for all who listen.
+    /// Publishes events until the server has stopped. One query serves all clients.
     pub async fn feed_events(&self) {
         let mut moved = self.context().resources.store.hear_moves();
-        let mut told_progress = Monotonic::now();
-        let mut is_away = false;
+        let mut published_at = Monotonic::now();
+        let mut is_unreachable = false;
         while !self.leaving().is_cancelled() {
             match self.feed_transitions().await {
-                Ok(()) => is_away = false,
-                // Once an outage: the heartbeat says it every second.
-                Err(error) if !is_away => {
-                    is_away = true;
-                    tracing::warn!(%error, "changes of state cannot be read; who listens hears of them later");
+                Ok(()) => is_unreachable = false,
+                // Logged once per outage: the heartbeat logs it every second.
+                Err(error) if !is_unreachable => {
+                    is_unreachable = true;
+                    tracing::warn!(%error, "changes of state cannot be read; listening clients get them later");
                 }
                 Err(_) => {}
             }
             let now = Monotonic::now();
-            if now.sec_since(told_progress) >= PROGRESS_PERIOD_SEC {
-                told_progress = now;
+            if now.sec_since(published_at) >= PROGRESS_PERIOD_SEC {
+                published_at = now;
                 self.feed_progress();
             }
-            let period = match self.context().resources.feed.is_heard() {
-                true => LOOK_PERIOD,
+            let period = match self.context().resources.feed.has_listeners() {
+                true => PERIOD,
                 false => IDLE_PERIOD,
             };
             tokio::select! {
-                _ = moved.changed(), if !is_away => {}
+                _ = moved.changed(), if !is_unreachable => {}
                 () = tokio::time::sleep(period) => {}
                 () = self.leaving().cancelled() => {}
             }
@@ -59,7 +59,7 @@ impl Scheduler {
                 .transitions_after(context.resources.feed.newest(), MAX_AT_ONCE)
                 .await?;
             let is_all = found.len() < MAX_AT_ONCE as usize;
-            context.resources.feed.tell(found);
+            context.resources.feed.publish(found);
             if is_all {
                 return Ok(());
             }
@@ -72,7 +72,7 @@ impl Scheduler {
             .progress
             .ids()
             .into_iter()
-            .filter(|id| context.resources.feed.wants(*id));
+            .filter(|id| context.resources.feed.has_listeners_to(*id));
         let snapshot = |id| {
             Some(Snapshot {
                 id,
@@ -82,10 +82,10 @@ impl Scheduler {
         context
             .resources
             .feed
-            .tell_progress(wanted.filter_map(snapshot).collect());
+            .publish_progress(wanted.filter_map(snapshot).collect());
     }
 
-    /// What an experiment is doing, with the power of its devices; none unless it runs on this server.
+    /// Returns what an experiment is doing, with the power of its devices; `None` unless it runs on this server.
     pub fn progress(&self, id: ExperimentId) -> Option<Progress> {
         let progress = self.context().progress.get(id, Monotonic::now())?;
         let leases = self.running().get(id)?.leases;

@@ -1,5 +1,5 @@
-//! Keeps this node and its experiments alive in the database, hears of what was cancelled or lost elsewhere, and takes
-//! over what other servers left behind.
+//! Renews the leases of this node and its experiments in the database, notices which experiments were cancelled or lost
+//! elsewhere, and recovers those that dead servers left behind.
 
 use std::time::Duration;
 
@@ -10,52 +10,53 @@ use joulemark_experiment::{FailureReason, State};
 use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_store::{Abandoned, Held, Recovered, Registered, Registration, StoreError};
 
-/// How soon a cancellation or a loss is heard of.
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
-/// A lease outlives two heartbeats that fail.
-const BEATS_A_LEASE: u32 = 3;
-/// Models that were added or taken away are known this soon.
-const HOUSE_PERIOD_SEC: f64 = 60.0;
-/// A node that was silent for so long is listed no more.
+/// Period at which the database is checked for cancellations and lost leases.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Heartbeats per lease: a lease outlives two failed heartbeats.
+const BEATS_PER_LEASE: u32 = 3;
+/// Period in seconds of the housekeeping, after which added and removed models are known.
+const HOUSEKEEPING_PERIOD_SEC: f64 = 60.0;
+/// Time of silence after which a node is no longer listed.
 const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 
-/// What the heartbeat remembers.
-struct Beats {
+/// State of the heartbeat between two rounds.
+struct HeartbeatState {
     last_beat: Option<Monotonic>,
-    /// Since when every look reached the database.
-    in_touch_since: Monotonic,
+    /// Time since which every round has reached the database.
+    connected_since: Monotonic,
     last_recovery: Option<Monotonic>,
-    last_house: Option<Monotonic>,
+    last_housekeeping: Option<Monotonic>,
 }
 
 impl Scheduler {
-    /// Looks every second until the server has stopped; a database that is away is asked again.
+    /// Sends heartbeats until the server has stopped. Retries when the database cannot be reached.
     pub async fn heartbeat(&self) {
-        let mut beats = Beats {
+        let mut state = HeartbeatState {
             last_beat: None,
-            in_touch_since: Monotonic::now(),
+            connected_since: Monotonic::now(),
             last_recovery: None,
-            last_house: None,
+            last_housekeeping: None,
         };
         while !self.leaving().is_cancelled() {
             let lease = self.context().node.lease;
-            // A connection that hangs must not outlast the lease, nor keep a server that stops.
-            let look = tokio::select! {
-                look = tokio::time::timeout(lease, self.look(&mut beats)) => look,
+            // A hanging connection must not outlast the lease, nor delay a shutdown.
+            let round = tokio::select! {
+                round = tokio::time::timeout(lease, self.round(&mut state)) => round,
                 () = self.leaving().cancelled() => return,
             };
-            let failure = match look {
+            let failure = match round {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("it does not answer".to_owned()),
             };
             if let Some(failure) = failure {
-                tracing::warn!("the heartbeat does not reach the database: {failure}; what runs here goes on");
-                beats.in_touch_since = Monotonic::now();
-                beats.last_beat = None;
+                tracing::warn!("the heartbeat does not reach the database: {failure}; running experiments continue");
+                state.connected_since = Monotonic::now();
+                state.last_beat = None;
             }
-            self.liveness().has_kept(Monotonic::now(), beats.last_beat.is_some());
-            let period = LOOK_PERIOD.min(lease / BEATS_A_LEASE);
+            self.liveness()
+                .heartbeat_done(Monotonic::now(), state.last_beat.is_some());
+            let period = PERIOD.min(lease / BEATS_PER_LEASE);
             tokio::select! {
                 () = tokio::time::sleep(period) => {}
                 () = self.leaving().cancelled() => {}
@@ -63,31 +64,31 @@ impl Scheduler {
         }
     }
 
-    async fn look(&self, beats: &mut Beats) -> Result<(), StoreError> {
+    async fn round(&self, state: &mut HeartbeatState) -> Result<(), StoreError> {
         let context = self.context();
         let (store, node) = (&context.resources.store, &context.node);
         let now = Monotonic::now();
-        let beat_sec = (node.lease / BEATS_A_LEASE).as_secs_f64();
+        let beat_sec = (node.lease / BEATS_PER_LEASE).as_secs_f64();
         let is_due = |last: Option<Monotonic>| last.is_none_or(|last| now.sec_since(last) >= beat_sec);
         let before = self.running().all();
-        let held = if is_due(beats.last_beat) {
-            self.keep_house_when_due(beats).await?;
+        let held = if is_due(state.last_beat) {
+            self.housekeeping_when_due(state).await?;
             let held = self.beat().await?;
-            beats.last_beat = Some(now);
+            state.last_beat = Some(now);
             context.cluster.set_nodes(store.nodes().await?, &node.name);
             held
         } else {
             store.held(&node.incarnation).await?
         };
         for Held { id, attempt, .. } in self.running().reconcile(&held, &before) {
-            tracing::warn!(experiment = %id, attempt, "held here and not run: a claim or an end was lost");
+            tracing::warn!(experiment = %id, attempt, "leased here but not running: a claim or an end was lost");
             store.abandon(id, attempt, node.max_attempts, clock::wall_now()).await?;
             self.wake();
         }
-        // Whoever was out of touch lately cannot tell a dead server from one that could not reach the database either.
-        let is_in_touch = now.sec_since(beats.in_touch_since) >= node.lease.as_secs_f64();
-        if store.is_shared() && is_in_touch && is_due(beats.last_recovery) {
-            beats.last_recovery = Some(now);
+        // A server that was itself cut off cannot tell whether another one is dead or was cut off too.
+        let is_connected = now.sec_since(state.connected_since) >= node.lease.as_secs_f64();
+        if store.is_shared() && is_connected && is_due(state.last_recovery) {
+            state.last_recovery = Some(now);
             self.recover(Abandoned::Expired).await?;
         }
         Ok(())
@@ -108,7 +109,7 @@ impl Scheduler {
         if let Registered::Taken { .. } = self.register().await? {
             tracing::error!(
                 node = node.name,
-                "another server has taken this node's name; nothing is started here"
+                "another server has taken this node's name; no experiment is started here"
             );
             self.set_listed(false);
         } else {
@@ -117,8 +118,10 @@ impl Scheduler {
         Ok(beat().await?.unwrap_or(store.held(&node.incarnation).await?))
     }
 
+    /// Registers this node in the database.
+    ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn register(&self) -> Result<Registered, StoreError> {
         let Node {
             name,
@@ -137,10 +140,10 @@ impl Scheduler {
         self.context().resources.store.register(&registration).await
     }
 
-    /// Sends back to the queue what has no server any more.
+    /// Puts experiments whose server is gone back into the queue, or fails those without attempts left.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn recover(&self, whose: Abandoned<'_>) -> Result<(), StoreError> {
         let node = &self.context().node;
         let store = &self.context().resources.store;
@@ -155,27 +158,27 @@ impl Scheduler {
                 requeued = recovered.requeued,
                 failed = recovered.failed,
                 cancelled = recovered.cancelled,
-                "another server, or an earlier one, left experiments behind"
+                "recovered experiments that another or an earlier server left behind"
             );
             self.wake();
         }
         Ok(())
     }
 
-    /// Takes this node out of the list, at the end of an orderly stop.
+    /// Removes this node from the list, at the end of a graceful shutdown.
     pub async fn leave(&self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
+        const TIMEOUT: Duration = Duration::from_secs(5);
         let incarnation = &self.context().node.incarnation;
         let leaving = self.context().resources.store.forget_nodes(incarnation, FORGET_AFTER);
-        if !matches!(tokio::time::timeout(PATIENCE, leaving).await, Ok(Ok(()))) {
-            tracing::warn!("the database is away: the node stays listed until its lease ends");
+        if !matches!(tokio::time::timeout(TIMEOUT, leaving).await, Ok(Ok(()))) {
+            tracing::warn!("the database cannot be reached: the node stays listed until its lease ends");
         }
     }
 
-    /// Once a minute, at the first heartbeat as well.
-    async fn keep_house_when_due(&self, beats: &mut Beats) -> Result<(), StoreError> {
-        let is_due = |last: Monotonic| Monotonic::now().sec_since(last) >= HOUSE_PERIOD_SEC;
-        if !beats.last_house.is_none_or(is_due) {
+    /// Does the housekeeping once a minute, and at the first heartbeat.
+    async fn housekeeping_when_due(&self, state: &mut HeartbeatState) -> Result<(), StoreError> {
+        let is_due = |last: Monotonic| Monotonic::now().sec_since(last) >= HOUSEKEEPING_PERIOD_SEC;
+        if !state.last_housekeeping.is_none_or(is_due) {
             return Ok(());
         }
         let (context, now) = (self.context(), clock::wall_now());
@@ -192,10 +195,13 @@ impl Scheduler {
         context.resources.store.forget_nodes("", FORGET_AFTER).await?;
         let filled_in = context.resources.store.fill_in_lanes(now).await?;
         if filled_in > 0 {
-            tracing::info!(filled_in, "queued by an earlier version, now in the queue of this one");
+            tracing::info!(
+                filled_in,
+                "moved experiments that an earlier version had queued into this version's queue"
+            );
             self.wake();
         }
-        beats.last_house = Some(Monotonic::now());
+        state.last_housekeeping = Some(Monotonic::now());
         Ok(())
     }
 }

@@ -1,25 +1,27 @@
+//! Collects the idle power of devices while no experiment runs.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use joulemark_measurement::IdlePower;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::{BareBaselines, HostMeter};
 
-/// Devices are left to cool and to lower their clocks for this long before their rest counts.
+/// Time in seconds after a run for which devices cool and lower their clocks before the idle baseline begins.
 const SETTLE_SEC: f64 = 10.0;
 
-/// Knows since when no experiment runs, and keeps what every source draws meanwhile: the bare idle baselines.
+/// Tracks since when no experiment runs, and keeps the idle power of every source: the bare idle baselines.
 #[derive(Clone, Debug)]
-pub struct IdleWatch(Arc<Mutex<Rest>>);
+pub struct IdleWatch(Arc<Mutex<IdleState>>);
 
 #[derive(Debug)]
-struct Rest {
-    /// Null while an experiment runs.
+struct IdleState {
+    /// `None` while an experiment runs.
     quiet_since: Option<Monotonic>,
     baselines: BareBaselines,
     why_none: String,
 }
 
-/// The bare baselines as they stand, and why one may be missing.
+/// The bare idle baselines as they stand, and the reason when one is missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BarePowers {
     pub powers: Vec<IdlePower>,
@@ -27,44 +29,47 @@ pub struct BarePowers {
 }
 
 impl IdleWatch {
-    /// From `now` on nothing of ours runs; what others do is seen by the meter.
+    /// Creates a watch for a server that runs nothing from `now` on. The meter detects activity of other programs.
     pub fn new(now: Monotonic) -> Self {
-        Self(Arc::new(Mutex::new(Rest {
+        Self(Arc::new(Mutex::new(IdleState {
             quiet_since: Some(now),
             baselines: BareBaselines::default(),
-            why_none: "the server had not been at rest yet".to_owned(),
+            why_none: "the server has not been idle yet".to_owned(),
         })))
     }
 
-    fn rest(&self) -> MutexGuard<'_, Rest> {
+    fn state(&self) -> MutexGuard<'_, IdleState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records that an experiment runs from now on.
     pub fn work_begins(&self) {
-        self.rest().quiet_since = None;
+        self.state().quiet_since = None;
     }
 
+    /// Records that no experiment runs from now on.
     pub fn work_ended(&self, now: Monotonic) {
-        self.rest().quiet_since = Some(Monotonic::from_sec(now.as_sec() + SETTLE_SEC));
+        self.state().quiet_since = Some(Monotonic::from_sec(now.as_sec() + SETTLE_SEC));
     }
 
-    /// Takes a baseline from what the meter has read, where one is missing, old or short. Reads nothing itself.
-    pub fn look(&self, meter: &HostMeter, now: Monotonic) {
-        let mut rest = self.rest();
-        let Some(quiet_since) = rest.quiet_since.filter(|_| rest.baselines.wants_more(now.as_sec())) else {
+    /// Updates the baselines from the meter's past readings, where one is missing, old or short. Takes no reading.
+    pub fn update(&self, meter: &HostMeter, now: Monotonic) {
+        let mut state = self.state();
+        let Some(quiet_since) = state.quiet_since.filter(|_| state.baselines.wants_more(now.as_sec())) else {
             return;
         };
         match meter.idle_powers(quiet_since) {
-            Ok(powers) => rest.baselines.take(powers, now.as_sec()),
-            Err(why) => rest.why_none = why.to_string(),
+            Ok(powers) => state.baselines.take(powers, now.as_sec()),
+            Err(why) => state.why_none = why.to_string(),
         }
     }
 
+    /// Returns the present baselines.
     pub fn powers(&self) -> BarePowers {
-        let rest = self.rest();
+        let state = self.state();
         BarePowers {
-            powers: rest.baselines.powers().to_vec(),
-            why_none: rest.why_none.clone(),
+            powers: state.baselines.powers().to_vec(),
+            why_none: state.why_none.clone(),
         }
     }
 }

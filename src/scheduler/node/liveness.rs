@@ -1,25 +1,26 @@
-//! Whether the scheduler's loops still come round, for who would otherwise trust a server that has stopped working and
-//! still answers. A database that is away is not a scheduler that is stuck.
+//! Liveness of the scheduler's loops, for the service manager's watchdog: a server may still answer while its scheduler
+//! hangs. A scheduler that only waits for the database is not stuck.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// A heartbeat that does not answer is given up after a lease; the loop has this long beside it.
-const KEEPING_SPARE_SEC: f64 = 30.0;
+/// Time in seconds that the heartbeat loop may take beyond one lease, after which a heartbeat without an answer is
+/// given up.
+const HEARTBEAT_MARGIN_SEC: f64 = 30.0;
 
-/// A look at the queue that is not over after this long, while heartbeats reach the database, never will be: even a
-/// connection that was cut without a sign has been given up by the kernel.
-const LONGEST_STEP_SEC: f64 = 1200.0;
+/// Maximum duration in seconds of one round over the queue while heartbeats reach the database. By then the kernel has
+/// closed even a connection that was cut without notice.
+const MAX_ROUND_SEC: f64 = 1200.0;
 
-/// When each loop came round last.
+/// Time of the last round of each loop.
 #[derive(Debug)]
 pub struct Liveness {
-    worked: Stamp,
-    kept: Stamp,
-    /// When a heartbeat last did not reach the database.
-    out_of_touch: Stamp,
+    round: Stamp,
+    heartbeat: Stamp,
+    /// Time at which a heartbeat last failed to reach the database.
+    disconnected: Stamp,
 }
 
 #[derive(Debug)]
@@ -36,35 +37,38 @@ impl Stamp {
 }
 
 impl Liveness {
+    /// Creates the record; all loops count as alive at `now`.
     pub fn new(now: Monotonic) -> Self {
         let stamp = || Stamp(AtomicU64::new(now.0));
         Self {
-            worked: stamp(),
-            kept: stamp(),
-            out_of_touch: stamp(),
+            round: stamp(),
+            heartbeat: stamp(),
+            disconnected: stamp(),
         }
     }
 
-    pub fn has_worked(&self, now: Monotonic) {
-        self.worked.set(now);
+    /// Records the end of a round over the queue.
+    pub fn round_done(&self, now: Monotonic) {
+        self.round.set(now);
     }
 
-    pub fn has_kept(&self, now: Monotonic, in_touch: bool) {
-        self.kept.set(now);
-        if !in_touch {
-            self.out_of_touch.set(now);
+    /// Records a round of the heartbeat, and whether it reached the database.
+    pub fn heartbeat_done(&self, now: Monotonic, is_connected: bool) {
+        self.heartbeat.set(now);
+        if !is_connected {
+            self.disconnected.set(now);
         }
     }
 
-    /// Which loop does not come round any more; none while all do.
+    /// Returns a description of the loop that hangs; `None` while none does.
     pub fn what_is_stuck(&self, now: Monotonic, lease: Duration) -> Option<String> {
-        let kept_sec = self.kept.age_sec(now);
-        if kept_sec > lease.as_secs_f64() + KEEPING_SPARE_SEC {
-            return Some(format!("the heartbeat has not come round for {kept_sec:.0} s"));
+        let heartbeat_sec = self.heartbeat.age_sec(now);
+        if heartbeat_sec > lease.as_secs_f64() + HEARTBEAT_MARGIN_SEC {
+            return Some(format!("the last heartbeat was {heartbeat_sec:.0} s ago"));
         }
-        let worked_sec = self.worked.age_sec(now);
-        let is_stuck = worked_sec > LONGEST_STEP_SEC && self.out_of_touch.age_sec(now) > LONGEST_STEP_SEC;
-        is_stuck.then(|| format!("a look at the queue has not ended for {worked_sec:.0} s"))
+        let round_sec = self.round.age_sec(now);
+        let is_stuck = round_sec > MAX_ROUND_SEC && self.disconnected.age_sec(now) > MAX_ROUND_SEC;
+        is_stuck.then(|| format!("a round over the queue has not ended for {round_sec:.0} s"))
     }
 }
 
@@ -83,8 +87,8 @@ mod tests {
         let liveness = Liveness::new(at(0.0));
         for second in 1..5000 {
             let now = at(f64::from(second));
-            liveness.has_kept(now, true);
-            liveness.has_worked(now);
+            liveness.heartbeat_done(now, true);
+            liveness.round_done(now);
             assert_eq!(liveness.what_is_stuck(now, LEASE), None);
         }
     }
@@ -102,10 +106,10 @@ mod tests {
         let liveness = Liveness::new(at(0.0));
         for second in 1..3000 {
             let now = at(f64::from(second));
-            liveness.has_kept(now, second > 1500);
+            liveness.heartbeat_done(now, second > 1500);
             assert_eq!(
                 liveness.what_is_stuck(now, LEASE).is_some(),
-                f64::from(second) > 1500.0 + LONGEST_STEP_SEC,
+                f64::from(second) > 1500.0 + MAX_ROUND_SEC,
                 "after {second} s"
             );
         }

@@ -1,23 +1,25 @@
+//! Retries writes while the database cannot be reached.
+
 use std::time::Duration;
 
 use joulemark_measurement::Backoff;
 use joulemark_store::StoreError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// Repeats a write for as long as the database is away: what was measured is not thrown away for an outage. Every write
-/// of a run may be repeated, since it finds its own work done.
+/// Repeats a write while the database cannot be reached, so that an outage loses no measurement. Every write of a run
+/// is idempotent.
 ///
 /// # Errors
-/// What another try would not mend.
+/// Returns an error that another try would not solve.
 pub async fn persist<T, W: Future<Output = Result<T, StoreError>>>(write: impl Fn() -> W) -> Result<T, StoreError> {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
     loop {
         match write().await {
             Err(error) if error.is_retryable() => {
                 let pause = backoff.next_pause();
-                tracing::warn!(%error, "the database is away; trying again in {:.1} s", pause.as_secs_f64());
+                tracing::warn!(%error, "the database cannot be reached; trying again in {:.1} s", pause.as_secs_f64());
                 tokio::time::sleep(pause).await;
             }
             outcome => return outcome,
@@ -39,7 +41,7 @@ mod tests {
             tries.set(tries.get() + 1);
             let tried = tries.get();
             async move {
-                // Nothing listens on port 1: the error of a database that is away.
+                // Nothing listens on port 1: opening fails as when the database cannot be reached.
                 if tried < 3 {
                     Store::open("postgres://127.0.0.1:1/away").await.map(|_| tried)
                 } else {

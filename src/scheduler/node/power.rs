@@ -1,4 +1,5 @@
-//! Keeps this node's power control: puts back what killed servers of this host left, and says whether boards can be set.
+//! Power control of this node: restores what killed servers of this host left set, and finds out whether boards can be
+//! set.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,35 +10,35 @@ use joulemark_power_control::{Controller, PowerControl, left_set};
 use crate::scheduler::Scheduler;
 use crate::scheduler::restored::log_restored;
 
-/// A daemon that was not there yet, and a driver that was away, are back within seconds.
+/// Period of the check. A daemon or driver that was missing is often back within seconds.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Why a server that was told of nobody who sets boards sets none.
-const NOBODY: &str = "it was started without --power-control (docs/power.md)";
+/// Reason why a server without power control sets no board.
+const NO_POWER_CONTROL: &str = "it was started without --power-control (docs/power.md)";
 
-/// Puts back what killed servers of this host left, and returns why no board can be set; `None` where boards can. To be
-/// called before anything runs.
+/// Restores the power limits and clocks that killed servers of this host left set. Returns why no board can be set,
+/// `None` when boards can be. Must be called before anything runs.
 pub async fn prepare_power(controller: Option<&Controller>, meter: &HostMeter, journals: &Path) -> Option<String> {
     let Some(controller) = controller else {
         let left = left_set(journals).unwrap_or_default();
         if !left.is_empty() {
             let boards = left.join(", ");
             tracing::error!(
-                "{boards} are left at another power limit or clock: joulemark power restore puts them back"
+                "{boards} still have a changed power limit or clock: `joulemark power restore` restores them"
             );
         }
-        return Some(NOBODY.to_owned());
+        return Some(NO_POWER_CONTROL.to_owned());
     };
     put_back_left(controller).await;
     controller.problem(&meter.devices().gpus).await
 }
 
 impl Scheduler {
-    /// Looks until the server leaves the database.
+    /// Repeats the restoration and the check until the server leaves the database.
     pub async fn keep_power(&self) {
         let context = self.context();
         let Some(controller) = context.power.clone() else {
-            // A task that ends early is one that has failed.
+            // A task that returns early counts as failed.
             self.leaving().cancelled().await;
             return;
         };
@@ -48,7 +49,7 @@ impl Scheduler {
             }
             put_back_left(&controller).await;
             let is_known = context.cluster.own().host.power_problem.is_none();
-            // Setting a board to what it has is a write all the same: once it may, a server is believed.
+            // With NVML the check writes to the board, so one success is enough.
             if is_known && controller.control == PowerControl::Nvml {
                 continue;
             }

@@ -1,3 +1,5 @@
+//! Deletes data that exceeds the retention limits.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,32 +9,32 @@ use tokio_util::sync::CancellationToken;
 use joulemark_measurement::clock;
 use joulemark_store::{Dropped, Retention, Store, StoreError};
 
-/// Raw data grows by megabytes an hour.
+/// Period at which retention is applied. Raw data grows by megabytes an hour.
 const PERIOD: Duration = Duration::from_secs(600);
 const HOURS_A_DAY: i64 = 24;
 
-/// How long and how much is kept; none is without bound.
+/// Retention limits; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Of raw data.
+    /// Maximum age of raw data in days.
     pub days: Option<u32>,
-    /// Of raw data.
+    /// Maximum size of raw data in bytes.
     pub bytes: Option<u64>,
     pub prompt_days: Option<u32>,
     pub event_days: Option<u32>,
     pub audit_days: Option<u32>,
 }
 
-/// What was dropped.
+/// Numbers of deleted items of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     pub raw: Dropped,
-    /// Experiments whose prompts went.
+    /// Experiments whose prompts were deleted.
     pub prompts: u64,
     pub transitions: u64,
     pub audit_entries: u64,
     pub idempotency_keys: u64,
-    /// Sessions of the pages that had expired.
+    /// Expired sessions of the web pages.
     pub sessions: u64,
 }
 
@@ -49,10 +51,10 @@ impl fmt::Display for Pruned {
 }
 
 impl RetentionPolicy {
-    /// Drops what is beyond the bounds at `now`, idempotency keys that are free again, and sessions that have expired.
+    /// Deletes what exceeds the limits at `now`, expired idempotency keys and expired sessions.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn apply(self, store: &Store, now: Timestamp) -> Result<Pruned, StoreError> {
         let before = |days: Option<u32>| {
             let age = SignedDuration::from_hours(HOURS_A_DAY * i64::from(days?));
@@ -80,13 +82,13 @@ impl RetentionPolicy {
         Ok(pruned)
     }
 
-    /// Applies itself now and every ten minutes, until the server stops.
+    /// Applies the policy now and every ten minutes until the server stops.
     pub async fn keep(self, store: Store, stopping: CancellationToken) {
         while !stopping.is_cancelled() {
             match self.apply(&store, clock::wall_now()).await {
                 Ok(pruned) if pruned == Pruned::default() => {}
-                Ok(pruned) => tracing::info!("{pruned}, as the options of retention say"),
-                Err(error) => tracing::warn!(%error, "retention is put off"),
+                Ok(pruned) => tracing::info!("{pruned} (retention)"),
+                Err(error) => tracing::warn!(%error, "retention failed; trying again later"),
             }
             tokio::select! {
                 () = tokio::time::sleep(PERIOD) => {}

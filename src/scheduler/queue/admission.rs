@@ -1,3 +1,5 @@
+//! Checks submissions: whether a live node can run them, and whether they are within the limits.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,15 +18,15 @@ use joulemark_measurement::quoted;
 use joulemark_store::StoreError;
 use joulemark_worker::inference::prompts;
 
-/// What came of one node's look at a submission.
+/// Result of checking a submission against one node.
 type Verdict = Result<(Spec, Vec<Warning>), Vec<FieldProblem>>;
 
 impl Scheduler {
-    /// Checks a submission: by what this server fetches from the hub, by what some live node can run, and by what the
-    /// admin lets one experiment have.
+    /// Checks a submission against the list of models that may come from the hub, the capabilities of the live nodes,
+    /// and the size limits for one experiment, in this order.
     ///
     /// # Errors
-    /// Every problem found by the first of these checks that fails, each with what is accepted.
+    /// Returns every problem that the first failing check finds, each with what is accepted.
     pub async fn admit(&self, mut request: ExperimentRequest) -> Verdict {
         let (models, name) = (self.context().resources.models.clone(), request.model_name.clone());
         let refused = tokio::task::spawn_blocking(move || models.refused_from_hub(name.as_deref()?)).await;
@@ -47,10 +49,10 @@ impl Scheduler {
         }
     }
 
-    /// Checks that no GPU asked for is a MIG slice, which nothing can meter.
+    /// Checks that no requested GPU is a MIG slice, whose energy cannot be metered.
     ///
     /// # Errors
-    /// A problem for each slice, with the board to name instead.
+    /// Returns a problem for each slice, with the GPU to name instead.
     async fn refuse_slices(&self, request: &ExperimentRequest) -> Result<(), Vec<FieldProblem>> {
         let (meter, gpus) = (
             self.context().resources.meter.clone(),
@@ -75,19 +77,20 @@ impl Scheduler {
         }
     }
 
-    /// Checks a submission against this node and, when it cannot run it, against each other live node: only what none
-    /// of them can ever run is refused.
+    /// Checks a submission against this node and, when this node cannot run it, against each other live node. A
+    /// submission is rejected only when no live node can ever run it.
     ///
     /// # Errors
-    /// Every problem found, each with what there is. Problems of one node when it is the only one in question.
+    /// Returns every problem with what is accepted; the problems of one node when only that node may run the
+    /// submission.
     async fn admit_by_nodes(&self, request: ExperimentRequest) -> Verdict {
         let own = self.admit_here(request.clone()).await;
         if own.as_ref().is_some_and(Result::is_ok) {
             return own.unwrap_or(Err(Vec::new()));
         }
-        // A node that came a moment ago may be the one.
+        // A suitable node may have joined a moment ago.
         if let Err(error) = self.look_for_nodes().await {
-            tracing::warn!(%error, "the nodes cannot be looked up; those known before are asked");
+            tracing::warn!(%error, "the list of nodes cannot be read; using the last one that was read");
         }
         let mut verdicts = own
             .map(|own| (self.context().node.name.clone(), own))
@@ -110,7 +113,7 @@ impl Scheduler {
         })
     }
 
-    /// None when the submission asks for another node.
+    /// Checks a submission against this node; returns `None` when the submission asks for another node.
     async fn admit_here(&self, request: ExperimentRequest) -> Option<Verdict> {
         let context = self.context();
         if is_pinned_elsewhere(&request, &context.node.name, &context.cluster.own()) {
@@ -127,18 +130,15 @@ impl Scheduler {
         let (facts, refusal, warning) = match self.locate(&request, chosen.as_ref().ok()).await {
             Some(Ok(located)) => (Some(located.facts()), None, located.warning()),
             Some(Err(refusal)) => (None, Some(refusal.to_string()), None),
-            None => (
-                None,
-                Some("cannot be looked up; the server's log says more".to_owned()),
-                None,
-            ),
+            None => (None, Some("cannot be looked up; see the server's log".to_owned()), None),
         };
         let problems = chosen.err().unwrap_or_default();
         let refusal = refusal.or(engine_refusal);
         Some(verdict(request, &own, facts.as_ref(), (problems, refusal), warning))
     }
 
-    /// Asks a server that runs already whether it has the model of a submission.
+    /// Asks a server that is already running whether it serves the submission's model. Returns the reason when it does
+    /// not.
     async fn refused_by_server(&self, server: &OfferedServer, request: &ExperimentRequest) -> Option<String> {
         let settings = self
             .context()
@@ -148,7 +148,7 @@ impl Scheduler {
         refused_model(settings, request.model_name.as_deref()?).await
     }
 
-    /// Finds the model of a submission for the engine that it asks for; `None` where that failed.
+    /// Finds the model of a submission for the chosen engine; `None` when the search panicked.
     async fn locate(
         &self,
         request: &ExperimentRequest,
@@ -168,8 +168,8 @@ impl Scheduler {
             .ok()
     }
 
-    /// Finds this node's engines anew, so that one that was installed since is offered, and says what keeps the one
-    /// for models from being started.
+    /// Looks for this node's engines again, so that a newly installed one is offered. Returns the problem that prevents
+    /// the mistral.rs engine from being started.
     pub(in crate::scheduler) async fn look_for_engines(&self) -> Option<EngineProblem> {
         let context = self.context();
         let engines = context.engines.clone();
@@ -212,7 +212,7 @@ impl Scheduler {
                 let there = shown.collect::<Vec<_>>().join(", ");
                 FieldProblem::new(
                     "/node_labels",
-                    format!("are on no live node (or not on the one that node names); there are {there}"),
+                    format!("are on no live node, or not on the one that node names; live nodes are {there}"),
                 )
             }
         }
@@ -238,7 +238,8 @@ fn is_pinned_elsewhere(request: &ExperimentRequest, name: &str, capabilities: &C
             .is_some_and(|labels| !capabilities.has_labels(labels))
 }
 
-/// By what another node said of itself: it has the model under that very name, or takes such models.
+/// Checks a submission against another node by the capabilities that it published: it has a model of exactly this name,
+/// or may use the hub or the synthetic engine.
 fn admit_by_capabilities(mut request: ExperimentRequest, capabilities: &Capabilities) -> Verdict {
     let chosen = choose_engine(&mut request, capabilities);
     let name = request.model_name.clone().unwrap_or_default();
@@ -263,7 +264,7 @@ fn admit_by_capabilities(mut request: ExperimentRequest, capabilities: &Capabili
     verdict(request, capabilities, facts.as_ref(), (problems, refusal), warning)
 }
 
-/// Returns what is known of a model that a server of another node is to run.
+/// Returns the facts about a model that a server of another node is to run.
 fn facts_for_server(server: &OfferedServer, name: &str, capabilities: &Capabilities) -> Result<Model, ModelRefusal> {
     let of_folder = capabilities.model(name).map(|model| model.facts.clone());
     if server.managed && server.model_name.is_none() && of_folder.is_none() {
@@ -282,7 +283,7 @@ fn facts_by_name(name: &str, capabilities: &Capabilities) -> Result<(Model, Opti
     if name.starts_with(SYNTHETIC_PREFIX)
         || (capabilities.allow_hub && capabilities.model(name).is_none() && is_hub_id(name))
     {
-        // Nothing on a disk: decided as here, with the other's permissions.
+        // No file is read: the same rules as here, with the other node's permissions.
         let its_sources = ModelSources {
             folder: "/nonexistent".into(),
             allow_hub: capabilities.allow_hub,
@@ -339,7 +340,7 @@ fn verdict(
     }
 }
 
-/// Each problem once, with the nodes that have it.
+/// Merges equal problems of several nodes, and names the nodes when not all have the problem.
 fn all_problems(verdicts: Vec<(String, Verdict)>) -> Vec<FieldProblem> {
     let mut nodes_of: Vec<(FieldProblem, Vec<String>)> = Vec::new();
     let count = verdicts.len();
@@ -360,7 +361,7 @@ fn all_problems(verdicts: Vec<(String, Verdict)>) -> Vec<FieldProblem> {
     with_nodes.collect()
 }
 
-/// Lists what is more than the admin lets one experiment have.
+/// Lists how a submission exceeds the size limits for one experiment.
 fn oversize(spec: &Spec, limits: &Limits) -> Vec<FieldProblem> {
     let count = spec.prompt_count().unwrap_or(0);
     let mut problems = Vec::new();

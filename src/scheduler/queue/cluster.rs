@@ -1,3 +1,5 @@
+//! This node and the other live nodes, with their capabilities.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -6,22 +8,22 @@ use crate::engines::EngineProblem;
 use joulemark_experiment::{Capabilities, OfferedEngine};
 use joulemark_store::NodeRecord;
 
-/// This server as a node: fixed for its life.
+/// This server as a node. Does not change while the server runs.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub name: String,
-    /// This life of it.
+    /// Identifier of this start of the server.
     pub incarnation: String,
-    /// The lock that it holds for its name.
+    /// Identifier of the lock that this server holds for its name.
     pub seat: String,
-    /// How long it and what it runs are believed in without a heartbeat.
+    /// Time after the last heartbeat for which the node and its experiments count as live.
     pub lease: Duration,
-    /// How often an experiment may lose its server.
+    /// Number of attempts after which an experiment fails when its server is lost again.
     pub max_attempts: u32,
     pub locks: LockFolder,
 }
 
-/// What this node has and, as of the last look, what the others are.
+/// The capabilities of this node, and the other live nodes as last read. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Cluster(Arc<Mutex<Known>>);
 
@@ -29,11 +31,12 @@ pub struct Cluster(Arc<Mutex<Known>>);
 struct Known {
     own: Arc<Capabilities>,
     others: Arc<Vec<NodeRecord>>,
-    /// Why models cannot be run here, as of the last look; `None` while they can.
+    /// Reason why the mistral.rs engine cannot be started, as last checked; `None` when it can be.
     engine_problem: Option<EngineProblem>,
 }
 
 impl Cluster {
+    /// Creates a cluster that consists of this node.
     pub fn new(own: Capabilities) -> Self {
         Self(Arc::new(Mutex::new(Known {
             own: Arc::new(own),
@@ -46,15 +49,17 @@ impl Cluster {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns this node's capabilities.
     pub fn own(&self) -> Arc<Capabilities> {
         self.known().own.clone()
     }
 
+    /// Replaces this node's capabilities.
     pub fn set_own(&self, capabilities: Capabilities) {
         self.known().own = Arc::new(capabilities);
     }
 
-    /// Notes a file of prompts that was read here, so that what needs it does not wait for the next look at the folder.
+    /// Adds a prompt file that was just read to the capabilities, ahead of the next listing of the folder.
     pub fn add_prompt_file(&self, name: &str) {
         let mut known = self.known();
         if !known.own.prompt_files.iter().any(|file| file == name) {
@@ -64,8 +69,8 @@ impl Cluster {
         }
     }
 
-    /// Notes what the engines are, what keeps programs from being started, and why the one for models is. Returns whether
-    /// that is news.
+    /// Stores the engines, the problems of engine programs, and the problem of the mistral.rs engine. Returns whether
+    /// that last problem has changed.
     pub fn set_engines(
         &self,
         engines: Vec<OfferedEngine>,
@@ -83,7 +88,8 @@ impl Cluster {
         is_news
     }
 
-    /// Notes why no power limits and clocks are set here; `None` where they are. Returns whether that is news.
+    /// Stores why power limits and clocks cannot be set here; `None` when they can be. Returns whether that has
+    /// changed.
     pub fn set_power_problem(&self, problem: Option<String>) -> bool {
         let mut known = self.known();
         let is_news = known.own.host.power_problem != problem;
@@ -95,17 +101,17 @@ impl Cluster {
         is_news
     }
 
-    /// Why models cannot be run here, as of the last look.
+    /// Returns why the mistral.rs engine cannot be started, as last checked; `None` when it can be.
     pub fn engine_problem(&self) -> Option<EngineProblem> {
         self.known().engine_problem.clone()
     }
 
-    /// Live nodes other than this one.
+    /// Returns the live nodes other than this one.
     pub fn others(&self) -> Arc<Vec<NodeRecord>> {
         self.known().others.clone()
     }
 
-    /// `nodes` are all that the database knows.
+    /// Stores which nodes are live, from all nodes in the database.
     pub fn set_nodes(&self, nodes: Vec<NodeRecord>, own_name: &str) {
         let others = nodes.into_iter().filter(|node| node.is_live && node.name != own_name);
         self.known().others = Arc::new(others.collect());

@@ -1,7 +1,7 @@
-//! Devices of this host, exclusive also against other servers on it, whatever database each uses: one advisory lock a
-//! device (flock), in a folder that all servers of the host share. The kernel gives a lock up when the last process
-//! that has it is gone; workers inherit the locks of their experiment, so that a device is not given away while a
-//! worker of a server that was killed is still dying on it.
+//! Exclusive use of this host's devices, also among servers with different databases: one advisory lock (flock) for
+//! each device, in a folder that all servers of the host share. The kernel releases a lock when the last process that
+//! holds it exits. Workers inherit the locks of their experiment, so that a device stays locked while a worker of a
+//! killed server is still exiting.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Permissions, TryLockError};
@@ -16,27 +16,27 @@ use sha2::{Digest, Sha256};
 use super::leases::Lease;
 use super::lock_holder;
 
-/// Held by every experiment: shared by most, exclusive by one that runs alone on the host.
+/// Lock that every experiment holds: shared, or exclusive when the experiment runs alone on the host.
 const HOST: &str = "host";
-/// Held by who waits to have the host alone: nobody starts anything meanwhile, or shared holders would follow each other
-/// for ever.
+/// Lock that an experiment holds while it waits to run alone on the host. Nothing else starts meanwhile; otherwise new
+/// shared holders could make it wait forever.
 const HOST_WANTED: &str = "host-wanted";
-/// Everybody may read it, and so lock it.
+/// Readable by every user, which is enough to lock it.
 const LOCK_MODE: u32 = 0o644;
 
-/// Where the locks of this host are.
+/// Folder of the lock files of this host.
 #[derive(Clone, Debug)]
 pub struct LockFolder(PathBuf);
 
-/// Why a lock was not taken.
+/// Reason why a lock was not acquired.
 #[derive(Debug)]
 pub enum LockError {
-    /// Another server has it.
+    /// Another process holds it.
     Busy,
     Failed(io::Error),
 }
 
-/// Locks, given up when the last who has them is gone: dropping closes a file and does not unlock it for the workers.
+/// Acquired locks. Dropping them closes the files; a worker that inherited them still holds the locks.
 #[derive(Debug)]
 pub struct Locks(Vec<File>);
 
@@ -47,10 +47,12 @@ enum Kind {
 }
 
 impl LockFolder {
-    /// The folder, made when it is missing; everyone may lock in it, since servers of several users share devices.
+    /// Opens the lock folder and creates it when it is missing. All users may lock in it, since their servers share
+    /// devices.
     ///
     /// # Errors
-    /// When it cannot be made or written to, is a link, or is another user's who could replace files in it.
+    /// Returns an error when the folder cannot be created or written to, is a link, or belongs to another user who
+    /// could replace files in it.
     pub fn open(path: &Path) -> io::Result<Self> {
         shared_folder(path)?;
         let folder = Self(path.to_owned());
@@ -58,6 +60,7 @@ impl LockFolder {
         Ok(folder)
     }
 
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -66,8 +69,9 @@ impl LockFolder {
         self.0.join(format!("{name}.lock"))
     }
 
-    /// Opened before it is created: the kernel forbids to open with O_CREAT what another user has in a sticky folder.
-    /// Reading is enough for a lock. Others may have put anything into the folder.
+    /// Opens a lock file, and creates it when it is missing. Opening comes first, because in a sticky folder the kernel
+    /// forbids O_CREAT on another user's file. Read access is enough for a lock. Links and special files are rejected,
+    /// since any user may have created them.
     fn file(&self, name: &str) -> io::Result<File> {
         let path = self.path_of(name);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}.lock: {error}"));
@@ -75,7 +79,7 @@ impl LockFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made = open_own(&path, File::options().write(true).create_new(true).mode(LOCK_MODE));
                 match made {
-                    // Past the umask.
+                    // Regardless of the umask.
                     Ok(file) => drop(file.set_permissions(Permissions::from_mode(LOCK_MODE))),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(named(error)),
@@ -99,47 +103,52 @@ impl LockFolder {
         }
     }
 
-    /// What one process of the host at a time has for `key`, and what tells the same lock from others: host and file.
+    /// Acquires the lock for a node's key, which one process of the host can hold at a time. Returns it with an
+    /// identifier, made of the host's boot id and the lock file's device and inode number.
     ///
     /// # Errors
-    /// [`LockError::Busy`] while another process has it.
+    /// Returns [`LockError::Busy`] while another process holds the lock.
     pub fn seat(&self, key: &str) -> Result<(Locks, String), LockError> {
         let digest = hex::encode(Sha256::digest(key));
         let held = self.lock(&format!("node-{digest}"), Kind::Exclusive)?;
         let metadata = held.metadata().map_err(LockError::Failed)?;
-        // An id of the kernel's run: a lock survives no reboot, and no other host has the same id.
+        // A new boot has a new id, as locks do not survive a reboot; no two hosts have the same id.
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(LockError::Failed)?;
         let seat = format!("{}:{}:{}", boot.trim(), metadata.dev(), metadata.ino());
         Ok((Locks(vec![held]), seat))
     }
 
-    /// What an experiment that shares its host needs beside its devices.
+    /// Acquires the shared host lock, which an experiment needs in addition to the locks of its devices.
     ///
     /// # Errors
-    /// [`LockError::Busy`] while an experiment has the host alone, or waits to.
+    /// Returns [`LockError::Busy`] while another experiment runs alone on the host or waits to.
     pub fn share_host(&self) -> Result<Locks, LockError> {
         let held = self.lock(HOST, Kind::Shared)?;
-        // Only looked at: whoever wants the host alone must not be kept waiting by those who do not.
+        // Released at once: holding it would delay an experiment that wants to run alone.
         drop(self.lock(HOST_WANTED, Kind::Shared)?);
         Ok(Locks(vec![held]))
     }
 
-    /// Says that an experiment waits to have the host alone: from now on nothing starts on it.
+    /// Acquires the lock that announces an experiment which waits to run alone: no other experiment starts on the host.
     ///
     /// # Errors
-    /// [`LockError::Busy`] while another server's does.
+    /// Returns [`LockError::Busy`] while an experiment of another server holds it.
     pub fn want_host(&self) -> Result<Locks, LockError> {
         Ok(Locks(vec![self.lock(HOST_WANTED, Kind::Exclusive)?]))
     }
 
+    /// Acquires the exclusive host lock, for an experiment that runs alone.
+    ///
     /// # Errors
-    /// [`LockError::Busy`] while anything runs on the host.
+    /// Returns [`LockError::Busy`] while any experiment runs on the host.
     pub fn take_host(&self) -> Result<Locks, LockError> {
         Ok(Locks(vec![self.lock(HOST, Kind::Exclusive)?]))
     }
 
+    /// Acquires the locks of all these devices.
+    ///
     /// # Errors
-    /// [`LockError::Busy`], with the first device that another server has.
+    /// Returns the first device whose lock cannot be acquired, with [`LockError::Busy`] when another process holds it.
     pub fn take(&self, leases: &BTreeSet<Lease>) -> Result<Locks, (Lease, LockError)> {
         let one = |lease: &Lease| {
             self.lock(&device_name(lease), Kind::Exclusive)
@@ -148,32 +157,34 @@ impl LockFolder {
         leases.iter().map(one).collect::<Result<Vec<_>, _>>().map(Locks)
     }
 
-    /// Tells whether anybody has the device. Holds its lock for the moment that this takes.
+    /// Returns whether any process holds the device. Locks it for a moment to find out.
     pub fn is_taken(&self, lease: &Lease) -> bool {
         matches!(self.lock(&device_name(lease), Kind::Shared), Err(LockError::Busy))
     }
 
-    /// Returns the process that took the device's lock, where the kernel tells. Its workers may have it still when it is
-    /// gone.
+    /// Returns the process that acquired the device's lock, if the kernel lists it. When that process has exited, its
+    /// workers may still hold the lock.
     pub fn holder(&self, lease: &Lease) -> Option<u32> {
         lock_holder::holder(&self.path_of(&device_name(lease)))
     }
 
-    /// Tells whether an experiment has the host alone, or waits to. Holds its locks for the moment that this takes.
+    /// Returns whether an experiment runs alone on the host or waits to. Acquires the host's locks for a moment to find
+    /// out.
     pub fn is_host_taken(&self) -> bool {
         matches!(self.share_host(), Err(LockError::Busy))
     }
 }
 
 impl Locks {
+    /// Adds other locks.
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// The same locks once more, for a child to inherit.
+    /// Duplicates the file descriptors of the locks, for a child process to inherit.
     ///
     /// # Errors
-    /// When there are too many open files.
+    /// Returns an error when too many files are open.
     pub fn descriptors(&self) -> io::Result<Vec<OwnedFd>> {
         self.0.iter().map(|lock| lock.try_clone().map(OwnedFd::from)).collect()
     }
@@ -186,7 +197,7 @@ fn device_name(lease: &Lease) -> String {
     }
 }
 
-/// A name without what a path or a file system would stumble over; different names stay different.
+/// Returns the name with all characters but letters, digits and `-` escaped. Different names give different results.
 fn file_name(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     name.chars().fold(String::new(), |file, c| {
@@ -213,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_locked_until_the_last_who_has_the_lock_is_gone() {
+    fn a_device_is_locked_until_the_last_process_with_its_lock_is_gone() {
         let (_owner, folder) = folder();
         let held = folder.take(&gpu("GPU-a")).unwrap();
         let (busy, error) = folder.take(&gpu("GPU-a")).unwrap_err();
@@ -227,11 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_the_host_alone_waits_for_those_who_share_it_and_lets_no_more_in() {
+    fn an_experiment_that_wants_the_host_alone_waits_for_others_and_lets_no_new_one_start() {
         let (_owner, folder) = folder();
         let (one, other) = (folder.share_host().unwrap(), folder.share_host().unwrap());
         let wanted = folder.want_host().unwrap();
-        assert!(folder.share_host().is_err(), "somebody waits for the host");
+        assert!(folder.share_host().is_err(), "an experiment waits for the host");
         assert!(folder.want_host().is_err(), "only one waits at a time");
         drop(one);
         assert!(folder.take_host().is_err());
@@ -244,12 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn what_others_put_into_the_folder_hangs_nothing_and_leads_nowhere() {
+    fn links_and_pipes_in_the_folder_are_rejected_and_block_nothing() {
         let (owner, folder) = folder();
         let outside = owner.path().join("outside");
-        let place = |name: &str| folder.path().join(format!("{name}.lock"));
-        std::os::unix::fs::symlink(&outside, place("GPU-a")).unwrap();
-        nix::unistd::mkfifo(&place("GPU-b"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let path_of = |name: &str| folder.path().join(format!("{name}.lock"));
+        std::os::unix::fs::symlink(&outside, path_of("GPU-a")).unwrap();
+        nix::unistd::mkfifo(&path_of("GPU-b"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for (uuid, found) in [("GPU-a", "a symbolic link"), ("GPU-b", "a named pipe")] {
             let (_, error) = folder.take(&gpu(uuid)).unwrap_err();
             let LockError::Failed(error) = error else {
@@ -259,7 +270,7 @@ mod tests {
             assert!(error.contains(uuid) && error.contains(found), "{error}");
         }
         assert!(!outside.exists());
-        let made = place("host").metadata().unwrap();
+        let made = path_of("host").metadata().unwrap();
         assert_eq!(
             (made.mode() & 0o7777, folder.path().metadata().unwrap().mode() & 0o7777),
             (0o644, 0o1777)
@@ -267,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seat_is_one_process_s_own_and_is_known_again() {
+    fn a_seat_is_held_by_one_process_and_has_the_same_identifier_again() {
         let (_owner, folder) = folder();
         let (held, seat) = folder.seat("a/b").unwrap();
         assert!(matches!(folder.seat("a/b"), Err(LockError::Busy)));

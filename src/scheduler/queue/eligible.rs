@@ -1,3 +1,6 @@
+//! Decides which nodes can run an experiment, and which of them reserves devices for it. Leaves free devices to
+//! `leases`.
+
 use sha2::{Digest, Sha256};
 
 use super::wait::WaitReason;
@@ -7,15 +10,15 @@ use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{Capabilities, Device, ExperimentId, Requirements};
 use joulemark_measurement::quoted;
 
-/// What keeps a node from running an experiment.
+/// Reason why a node cannot run an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     pub reason: WaitReason,
     pub words: String,
 }
 
-/// Why the node can never run what needs this, whatever is free; none when it can. `has_model` is asked for a model that
-/// is neither synthetic nor the hub's.
+/// Returns why the node can never run an experiment with these requirements, however many devices are free; `None` when
+/// it can. Calls `has_model` only for models that are neither synthetic nor from the hub.
 pub fn obstacle(
     requirements: &Requirements,
     node: &str,
@@ -66,7 +69,7 @@ pub fn obstacle(
         return lacks(WaitReason::DeviceMissing, words);
     }
     if let Some(why) = host.power_problem.as_ref().filter(|_| requirements.sets_power) {
-        let words = format!("it sets no power limits and clocks: {why}");
+        let words = format!("it cannot set power limits and clocks: {why}");
         return lacks(WaitReason::DeviceMissing, words);
     }
     if requirements.device == Device::Cpu && requirements.num_processes > host.cpus {
@@ -94,7 +97,7 @@ pub fn obstacle(
     }
 }
 
-/// Says why the engine there computes not on the GPUs that are named, or on fewer than are wanted.
+/// Returns why the engine on that node cannot compute on a named GPU, or on enough GPUs; `None` when it can.
 fn refused_by_engine(requirements: &Requirements, capabilities: &Capabilities) -> Option<String> {
     let host = &capabilities.host;
     let is_wanted = |uuid: &String| requirements.gpus.is_empty() || requirements.gpus.contains(uuid);
@@ -104,14 +107,18 @@ fn refused_by_engine(requirements: &Requirements, capabilities: &Capabilities) -
     (!is_enough).then_some(refused)
 }
 
-/// Tells whether the program of the engine for models is needed.
+/// Returns whether the experiment runs with the mistral.rs engine.
 pub fn needs_engine(requirements: &Requirements) -> bool {
     requirements.engine == MISTRAL && !requirements.model_name.starts_with(SYNTHETIC_PREFIX)
 }
 
-/// Which of the live nodes that can run an experiment keeps devices free for it: the one with the fewest GPUs, and of
-/// equals the one that a hash of both names picks, so that all nodes agree without asking (rendezvous hashing).
-pub fn keeper<'a>(id: ExperimentId, able: impl Iterator<Item = (&'a str, &'a Capabilities)>) -> Option<&'a str> {
+/// Returns the one node, of those that can run an experiment, that reserves devices for it: the node with the fewest
+/// GPUs. Among equals a hash of experiment and node decides, so that all nodes agree without communication (rendezvous
+/// hashing).
+pub fn reserving_node<'a>(
+    id: ExperimentId,
+    able: impl Iterator<Item = (&'a str, &'a Capabilities)>,
+) -> Option<&'a str> {
     let able = able.collect::<Vec<_>>();
     let fewest = able
         .iter()
@@ -122,7 +129,7 @@ pub fn keeper<'a>(id: ExperimentId, able: impl Iterator<Item = (&'a str, &'a Cap
         .filter(|(_, capabilities)| capabilities.host.gpus.len() == fewest);
     let equal = equal.map(|(node, _)| *node).collect::<Vec<_>>();
     match equal[..] {
-        // No need to ask a hash, which thousands that wait would each do.
+        // Saves the hash, which would be computed for each of thousands of queued experiments.
         [only] => Some(only),
         _ => equal
             .into_iter()
@@ -155,7 +162,7 @@ mod tests {
                 gpus: (0..gpus).map(gpu).collect(),
                 cuda_build: false,
                 cpus: 2,
-                power_problem: Some("nobody sets any".to_owned()),
+                power_problem: Some("power control is off".to_owned()),
                 default_dataset: String::new(),
                 datasets: Vec::new(),
             },
@@ -186,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_that_a_node_lacks_is_an_obstacle() {
+    fn each_missing_capability_is_an_obstacle() {
         let lacks = |change: fn(&mut Requirements)| {
             let mut requirements = requirements();
             change(&mut requirements);
@@ -225,18 +232,24 @@ mod tests {
     }
 
     #[test]
-    fn one_node_keeps_and_all_agree_which_the_smallest_that_is_enough() {
+    fn all_nodes_agree_on_one_node_that_reserves_and_it_is_the_smallest_that_suffices() {
         let (small, large) = (capabilities(2), capabilities(8));
         let id = ExperimentId::generate();
-        assert_eq!(keeper(id, [("a", &large), ("b", &small)].into_iter()), Some("b"));
+        assert_eq!(
+            reserving_node(id, [("a", &large), ("b", &small)].into_iter()),
+            Some("b")
+        );
         let nodes = [("a", &small), ("b", &small), ("c", &small)];
-        let mut kept = BTreeMap::new();
+        let mut chosen_by = BTreeMap::new();
         for _ in 0..300 {
             let id = ExperimentId::generate();
-            let chosen = keeper(id, nodes.into_iter()).unwrap();
-            assert_eq!(keeper(id, nodes.into_iter().rev()), Some(chosen));
-            *kept.entry(chosen).or_insert(0) += 1;
+            let chosen = reserving_node(id, nodes.into_iter()).unwrap();
+            assert_eq!(reserving_node(id, nodes.into_iter().rev()), Some(chosen));
+            *chosen_by.entry(chosen).or_insert(0) += 1;
         }
-        assert!(kept.len() == 3 && kept.values().all(|count| *count > 50), "{kept:?}");
+        assert!(
+            chosen_by.len() == 3 && chosen_by.values().all(|count| *count > 50),
+            "{chosen_by:?}"
+        );
     }
 }

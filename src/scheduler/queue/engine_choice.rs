@@ -1,4 +1,4 @@
-//! Which engine a submission asks for, by what a node has.
+//! Chooses the engine of a submission from the engines of a node. Leaves the check of the model to admission.
 
 use crate::synthetic::SYNTHETIC_PREFIX;
 use joulemark_experiment::{
@@ -6,7 +6,7 @@ use joulemark_experiment::{
 };
 use joulemark_measurement::quoted;
 
-/// What is to run an experiment.
+/// Engine that will run an experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChosenEngine {
     Mistral,
@@ -14,10 +14,11 @@ pub enum ChosenEngine {
     Server(OfferedServer),
 }
 
-/// Chooses the engine of a submission, and writes it and its arguments into it.
+/// Chooses the engine of a submission, and writes its name and arguments into the submission.
 ///
 /// # Errors
-/// An engine that the node does not have, or that does not fit the model, and each argument that it does not take.
+/// Returns a problem when the node has no such engine or the engine does not fit the model, and one for each argument
+/// that the engine does not accept.
 pub fn choose_engine(
     request: &mut ExperimentRequest,
     capabilities: &Capabilities,
@@ -54,8 +55,8 @@ pub fn choose_engine(
         && request.process_per_cycle == Some(true)
     {
         let detail = format!(
-            "is true, and {} is a server that runs already, whose process is not the experiment's to start; accepted is false, or an \
-             engine that is started for each experiment",
+            "is true, but {} is a server that is already running; accepted is false, or an engine that is started for \
+             each experiment",
             quoted(&server.name)
         );
         return Err(vec![FieldProblem::new("/process_per_cycle", detail)]);
@@ -65,7 +66,7 @@ pub fn choose_engine(
         ChosenEngine::Server(server) => server.arguments(&arguments)?,
         _ if arguments.is_empty() => arguments,
         _ => {
-            let detail = "has arguments, and the engine takes none; leave it out";
+            let detail = "has arguments, but the engine accepts none; leave it out";
             return Err(vec![FieldProblem::new("/engine_arguments", detail)]);
         }
     });
@@ -81,7 +82,7 @@ fn unknown(name: &str, capabilities: &Capabilities) -> FieldProblem {
     let servers = capabilities.servers.iter().map(|server| server.name.as_str());
     let known = std::iter::once(DEFAULT_ENGINE).chain(servers).collect::<Vec<_>>();
     let detail = format!(
-        "is {}, which no engine of this server is called; accepted are {}",
+        "is {}, which is not an engine of this server; accepted are {}",
         quoted(name),
         known.join(", ")
     );

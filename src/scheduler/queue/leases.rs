@@ -1,32 +1,35 @@
+//! Plans which queued experiments may start on which devices. Does no I/O.
+
 use std::collections::{BTreeSet, HashSet};
 
 use super::eligible::needs_engine;
 use joulemark_experiment::{Capabilities, Device, Isolation, Requirements};
 
-/// A thing that serves one experiment at a time.
+/// A device that serves one experiment at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lease {
-    /// The CPU as an inference device, whole: two models on it would fight for cores and memory.
+    /// The whole CPU as an inference device: two models on it would compete for cores and memory.
     Cpu,
     /// A GPU by UUID.
     Gpu(String),
 }
 
-/// What an experiment takes of a node.
+/// Devices of a node that an experiment asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Exactly these GPUs.
+    /// UUIDs of specific GPUs.
     pub named: Vec<String>,
-    /// Or so many, whichever, but for those that it cannot compute on.
+    /// Number of GPUs when none are named.
     pub any_gpus: usize,
+    /// UUIDs of GPUs that its engine cannot compute on, which are not chosen for `any_gpus`.
     pub unfit: Vec<String>,
     pub cpu: bool,
-    /// The whole host, whatever it computes on.
+    /// Exclusive use of the whole host.
     pub host: bool,
 }
 
 impl Wanted {
-    /// Returns what it takes of a node that has these.
+    /// Returns what an experiment with these requirements asks for on a node with these capabilities.
     pub fn of(requirements: &Requirements, node: &Capabilities) -> Self {
         let is_any = requirements.gpus.is_empty();
         let is_computed_on = requirements.device == Device::Cuda && needs_engine(requirements);
@@ -45,37 +48,38 @@ impl Wanted {
     }
 }
 
-/// What an experiment is given.
+/// Devices assigned to an experiment that may start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start<K> {
     pub key: K,
-    /// The GPUs that it computes on or meters.
+    /// UUIDs of the GPUs that it computes on or meters.
     pub gpus: Vec<String>,
-    /// All that nobody else gets meanwhile.
+    /// All devices that no other experiment may use meanwhile.
     pub leases: BTreeSet<Lease>,
     pub host: bool,
 }
 
-/// A queued experiment, as one node sees it.
+/// A queued experiment from the point of view of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate<K> {
     pub key: K,
     pub wanted: Wanted,
-    /// Whether this node, of all that could run it, keeps devices free for it.
-    pub is_kept_here: bool,
+    /// Whether this node reserves devices for it while it waits.
+    pub reserves_here: bool,
 }
 
 /// The devices of a node.
 #[derive(Clone, Debug)]
 pub struct Devices<'a> {
-    /// UUIDs, in the order in which they are given out.
+    /// UUIDs of the GPUs, in the order in which they are assigned.
     pub gpus: &'a [String],
     pub leased: &'a HashSet<Lease>,
 }
 
-/// Which of `queue`, in its order, may start now, and on what. What one that comes first still waits for is kept for
-/// it, so that a large one is not starved by small ones behind it: exactly the GPUs that it names, or as many free ones
-/// as it asked for. Where several nodes could run it only one keeps, or the others would stand idle in vain.
+/// Selects the experiments of `queue` that may start now, in queue order, and assigns their devices. An experiment that
+/// cannot start yet reserves devices, so that smaller ones behind it do not starve it: the GPUs that it names, or up to
+/// as many free ones as it asks for. When several nodes could run it, only one of them reserves devices, so that the
+/// others do not idle.
 pub fn plan<K: Copy>(queue: &[Candidate<K>], devices: &Devices<'_>) -> Vec<Start<K>> {
     let all = devices.gpus.iter().cloned().map(Lease::Gpu).chain([Lease::Cpu]);
     let all = all.collect::<BTreeSet<_>>();
@@ -85,7 +89,7 @@ pub fn plan<K: Copy>(queue: &[Candidate<K>], devices: &Devices<'_>) -> Vec<Start
     for Candidate {
         key,
         wanted,
-        is_kept_here,
+        reserves_here,
     } in queue
     {
         if free.is_empty() {
@@ -106,14 +110,14 @@ pub fn plan<K: Copy>(queue: &[Candidate<K>], devices: &Devices<'_>) -> Vec<Start
                 leases,
                 host: wanted.host,
             });
-        } else if *is_kept_here {
+        } else if *reserves_here {
             free.retain(|lease| !leases.contains(lease));
         }
     }
     starts
 }
 
-/// The GPUs named, or as many free ones as there are, up to the number wanted.
+/// Returns the named GPUs, or up to the wanted number of free ones.
 fn choose(wanted: &Wanted, gpus: &[String], free: &BTreeSet<Lease>) -> Vec<String> {
     if wanted.any_gpus == 0 {
         return wanted.named.clone();

@@ -1,4 +1,5 @@
-//! Whose an advisory lock is, as the kernel lists it (`/proc/locks`). It lists no process of another PID namespace.
+//! Finds the process that holds an advisory lock in the kernel's list (`/proc/locks`), which omits processes of other
+//! PID namespaces.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -7,7 +8,7 @@ use nix::sys::stat::{major, minor};
 
 const LOCKS: &str = "/proc/locks";
 
-/// Returns the process that took a lock of the file; `None` where nobody has one, or it is not told. Blocks.
+/// Returns the process that locked the file; `None` when there is none or the kernel does not list it. Blocks.
 pub fn holder(file: &Path) -> Option<u32> {
     let metadata = std::fs::metadata(file).ok()?;
     let inode = format!(
@@ -19,7 +20,8 @@ pub fn holder(file: &Path) -> Option<u32> {
     find(&std::fs::read_to_string(LOCKS).ok()?, &inode)
 }
 
-/// Lines such as `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF`; one that waits has `->` behind its number.
+/// Finds the process in lines such as `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF`. A waiting process has `->`
+/// after the number.
 fn find(locks: &str, inode: &str) -> Option<u32> {
     locks.lines().find_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -37,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_process_is_that_of_the_files_own_lock() {
+    fn the_process_is_the_one_that_locked_this_file() {
         let locks = "1: POSIX  ADVISORY  WRITE 12 08:01:99 0 EOF\n2: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF\n\
             2: -> FLOCK  ADVISORY  WRITE 13 08:01:1234 0 EOF\n3: FLOCK  ADVISORY  READ 0 08:01:77 0 EOF\n";
         assert_eq!(find(locks, "08:01:1234"), Some(4711));
@@ -47,12 +49,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_of_this_process_is_told() {
+    fn a_lock_of_this_process_is_found() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(holder(file.path()), None);
         file.as_file().try_lock().unwrap();
-        // Some file systems give their inodes to the kernel's list under another device.
-        let told = holder(file.path());
-        assert!(told.is_none_or(|process| process == std::process::id()), "{told:?}");
+        // Some file systems appear in the kernel's list with another device number.
+        let found = holder(file.path());
+        assert!(found.is_none_or(|process| process == std::process::id()), "{found:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! The prompts of a submission that come from a file: read where it is asked, so that they are checked as its own would
-//! be, and left in the file, which is known again by its hash.
+//! Prompts of a submission that come from a prompt file. They are read on submission to be checked like prompts in the
+//! request, and stay in the file, which the spec identifies by its hash.
 
 use super::submitted_file::Named;
 use crate::scheduler::prompt_files::PromptFolder;
@@ -8,10 +8,10 @@ use joulemark_experiment::{Capabilities, ExperimentRequest, FieldProblem, Load, 
 use joulemark_measurement::quoted;
 
 impl Scheduler {
-    /// Fills in the lines of the file that a submission names, with the file's hash and their number.
+    /// Adds the lines of the named prompt file to the submission, with their number and the file's hash.
     ///
     /// # Errors
-    /// Returns a problem when the file is not had, or is not the one that the submission says.
+    /// Returns a problem when the file cannot be used or does not match the submission's hash or count.
     pub(super) async fn read_prompt_source(&self, request: &mut ExperimentRequest) -> Result<(), Vec<FieldProblem>> {
         let Some(name) = request.prompt_source.clone() else {
             return Ok(());
@@ -32,7 +32,7 @@ impl Scheduler {
     }
 }
 
-/// Returns the refusal of a node that lacks the file which a submission names.
+/// Returns a problem when a node lacks the prompt file or replay file of a submission.
 pub(super) fn lacks_prompt_file(request: &ExperimentRequest, capabilities: &Capabilities) -> Option<FieldProblem> {
     let replayed = request.load.as_ref().and_then(Load::replay).map(|replay| &replay.file);
     let pointer = match replayed {
@@ -42,14 +42,14 @@ pub(super) fn lacks_prompt_file(request: &ExperimentRequest, capabilities: &Capa
     let (name, there) = (replayed.or(request.prompt_source.as_ref())?, &capabilities.prompt_files);
     let detail = || {
         format!(
-            "is {}, which is not in this node's prompts folder, as of the last minute",
+            "is {}, which is not in this node's prompts folder (listed within the last minute)",
             quoted(&name)
         )
     };
     (!there.contains(name)).then(|| FieldProblem::new(pointer, detail()))
 }
 
-/// Takes the lines of a file out of a spec, which names the file by its hash.
+/// Removes the lines that come from a file; the spec identifies the file by its hash.
 pub(super) fn without_lines_of_file(mut spec: Spec) -> Spec {
     if spec.has_prompts_of_a_file() {
         spec.prompt_lines = Vec::new();

@@ -1,5 +1,5 @@
-//! The times of a load that come from a file, with its prompts where it has them: read where it is asked, and left in the file,
-//! which is known again by its hash.
+//! Arrival times of a load that come from a replay file, and the file's prompts if it has any. They are read on
+//! submission and stay in the file, which the spec identifies by its hash.
 
 use super::submitted_file::Named;
 use crate::scheduler::prompt_files::PromptFolder;
@@ -8,10 +8,11 @@ use joulemark_experiment::{ExperimentRequest, FieldProblem, Load, Prompts};
 use joulemark_measurement::quoted;
 
 impl Scheduler {
-    /// Fills in what the file of a replayed load says: its hash, how many requests, and their prompts.
+    /// Adds the content of the named replay file to the submission: its hash, number of requests, and prompts.
     ///
     /// # Errors
-    /// Returns a problem when the file is not had, is not the one that the submission says, or has prompts beside others.
+    /// Returns a problem when the file cannot be used, does not match the submission, or has prompts although the
+    /// submission has some too.
     pub(super) async fn read_replay(&self, request: &mut ExperimentRequest) -> Result<(), Vec<FieldProblem>> {
         let Some(Load::Replay { replay }) = &mut request.load else {
             return Ok(());
@@ -19,7 +20,8 @@ impl Scheduler {
         let refused = |pointer: &str, detail: String| Err(vec![FieldProblem::new(pointer, detail)]);
         let name = replay.file.clone();
         if request.prompt_source.is_some() {
-            let detail = "stands beside load.replay; accepted is it without: the replay's file may have the prompts";
+            let detail = "is given together with load.replay; accepted is one of the two, and the file of the replay may \
+                          have the prompts";
             return refused("/prompt_source", detail.to_owned());
         }
         let named = Named {
@@ -41,7 +43,10 @@ impl Scheduler {
         let has_lines = request.prompt_lines.as_ref().is_some_and(|lines| !lines.is_empty());
         if replay.has_prompts && (has_others || has_lines) {
             let pointer = if has_lines { "/prompt_lines" } else { "/prompts" };
-            let detail = format!("stand beside those of {}; accepted are its own", quoted(&name));
+            let detail = format!(
+                "are given, but {} has prompts too; accepted are only those of the file",
+                quoted(&name)
+            );
             return refused(pointer, detail);
         }
         if replay.has_prompts {

@@ -1,46 +1,46 @@
-//! Tells of what waits where it stands, for what it waits, and who has it.
+//! Answers what a queued experiment waits for: its position, the reason, and who holds the devices.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::eligible::{Obstacle, obstacle};
 use super::leases::{Lease, Wanted};
-use super::look::QueueLook;
-use super::places::Newcomer;
+use super::positions::Newcomer;
+use super::snapshot::QueueSnapshot;
 use super::wait::{DeviceHolder, QueueWait, WaitReason};
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::{ExperimentId, Requirements, Spec};
 use joulemark_store::StoreError;
 
-/// Holders that the sentence names; `held_by` lists all.
+/// Maximum number of holders in the message; `held_by` lists all.
 const MAX_NAMED: usize = 4;
 
-/// Where an experiment stands in the queue.
+/// Position of an experiment in the queue, and what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// From 1.
+    /// Position, counted from 1.
     pub position: u64,
     pub wait: QueueWait,
 }
 
 impl Standing {
-    /// Says why no live node can run it as things are; `None` when one can.
+    /// Returns why no live node can run the experiment; `None` when one can.
     pub fn why_none_can_run(&self) -> Option<String> {
         (self.wait.reason >= WaitReason::NodeMissing).then(|| self.wait.message.clone())
     }
 }
 
-/// Which live nodes can run an experiment.
+/// The live nodes that can run an experiment, or the reason why there are none.
 enum Able {
     Nodes { own: bool, others: Vec<String> },
     None(WaitReason, String),
 }
 
 impl Scheduler {
-    /// Returns where a queued experiment stands.
+    /// Returns the position of a queued experiment and what it waits for.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn standing(&self, id: ExperimentId, spec: &Spec) -> Result<Standing, StoreError> {
         let requirements = Arc::new(spec.requirements());
         let (scheduler, asked) = (self.clone(), requirements.clone());
@@ -49,16 +49,20 @@ impl Scheduler {
             own: true,
             others: Vec::new(),
         });
-        self.with_look(|look| {
+        self.with_snapshot(|snapshot| {
             let newcomer = Newcomer {
                 id,
                 user: spec.user.as_deref().unwrap_or_default(),
                 priority: spec.priority,
                 requirements: &requirements,
             };
-            // It may have been started a moment ago: then nothing is before it.
+            // It may have been started a moment ago; then no experiment is before it.
             let is_started = self.running().get(id).is_some();
-            let position = if is_started { 1 } else { look.places.enter(newcomer) };
+            let position = if is_started {
+                1
+            } else {
+                snapshot.positions.insert(newcomer)
+            };
             let wait = match able {
                 Able::None(reason, message) => QueueWait {
                     reason,
@@ -66,7 +70,7 @@ impl Scheduler {
                     held_by: Vec::new(),
                 },
                 Able::Nodes { own, others } if !is_started => {
-                    self.waits_for(&requirements, look, (own, &others), position)
+                    self.waits_for(&requirements, snapshot, (own, &others), position)
                 }
                 Able::Nodes { .. } => turn(position),
             };
@@ -75,30 +79,31 @@ impl Scheduler {
         .await
     }
 
-    /// Returns the position of everything that waits.
+    /// Returns the positions of all queued experiments.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn positions(&self) -> Result<HashMap<ExperimentId, u64>, StoreError> {
-        self.with_look(|look| look.places.positions()).await
+        self.with_snapshot(|snapshot| snapshot.positions.all()).await
     }
 
-    /// Returns the first that wait, in the order in which they would start, and how many wait in all.
+    /// Returns the first queued experiments in the order in which they would start, at most `limit`, and the number of
+    /// all.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub async fn first_waiting(&self, limit: usize) -> Result<(Vec<ExperimentId>, usize), StoreError> {
-        self.with_look(|look| look.places.first(limit)).await
+        self.with_snapshot(|snapshot| snapshot.positions.first(limit)).await
     }
 
-    /// Takes what was cancelled out of the kept look, unless a new one is just being made.
-    pub(in crate::scheduler) fn waits_no_longer(&self, id: ExperimentId) {
-        if let Ok(mut look) = self.kept_look().try_lock() {
-            look.places.remove(id);
+    /// Removes a cancelled experiment from the cached snapshot, unless a new one is being taken.
+    pub(in crate::scheduler) fn remove_position(&self, id: ExperimentId) {
+        if let Ok(mut snapshot) = self.queue_snapshot().try_lock() {
+            snapshot.positions.remove(id);
         }
     }
 
-    /// Blocks on the models folder.
+    /// Finds the live nodes that can run an experiment. Blocks on the models folder.
     fn able(&self, requirements: &Requirements) -> Able {
         let context = self.context();
         let own_name = context.node.name.as_str();
@@ -136,19 +141,23 @@ impl Scheduler {
     fn waits_for(
         &self,
         requirements: &Requirements,
-        look: &QueueLook,
+        snapshot: &QueueSnapshot,
         (own, others): (bool, &[String]),
         position: u64,
     ) -> QueueWait {
         let wanted = Wanted::of(requirements, &self.context().cluster.own());
-        let is_idle = |node: &String| look.running.iter().all(|(running_on, _)| running_on != node);
-        let mut held_by = if own { self.held_here(&wanted, look) } else { Vec::new() };
-        let is_kept_out = own && look.is_host_taken && !wanted.host;
+        let is_idle = |node: &String| snapshot.running.iter().all(|(running_on, _)| running_on != node);
+        let mut held_by = if own {
+            self.held_here(&wanted, snapshot)
+        } else {
+            Vec::new()
+        };
+        let is_kept_out = own && snapshot.is_host_taken && !wanted.host;
         if others.iter().any(is_idle) || (own && held_by.is_empty() && !is_kept_out) {
             return turn(position);
         }
         let is_busy = !held_by.is_empty() || !own;
-        let elsewhere = look.running.iter().filter(|(node, _)| others.contains(node));
+        let elsewhere = snapshot.running.iter().filter(|(node, _)| others.contains(node));
         held_by.extend(elsewhere.map(|(node, id)| DeviceHolder {
             node_name: node.clone(),
             device: None,
@@ -156,15 +165,15 @@ impl Scheduler {
             process_id: None,
         }));
         let (reason, what) = match is_busy {
-            true => (WaitReason::DeviceBusy, "devices that are held".to_owned()),
+            true => (WaitReason::DeviceBusy, "devices in use".to_owned()),
             false => {
                 let node = &self.node().name;
                 let whole = Wanted {
                     host: true,
                     ..Wanted::default()
                 };
-                held_by = self.held_here(&whole, look);
-                let what = format!("node {node}, which an experiment of isolation host has or waits to have");
+                held_by = self.held_here(&whole, snapshot);
+                let what = format!("node {node}, which an experiment of isolation host has or waits for");
                 (WaitReason::HostBusy, what)
             }
         };
@@ -175,8 +184,8 @@ impl Scheduler {
         }
     }
 
-    /// Returns who has what an experiment wants of this node; nobody where enough is free.
-    fn held_here(&self, wanted: &Wanted, look: &QueueLook) -> Vec<DeviceHolder> {
+    /// Returns the holders of the devices that an experiment wants on this node; empty when enough are free.
+    fn held_here(&self, wanted: &Wanted, snapshot: &QueueSnapshot) -> Vec<DeviceHolder> {
         let gpus = self.context().cluster.own().host.gpus.clone();
         let gpus = gpus.into_iter().filter(|gpu| !wanted.unfit.contains(&gpu.uuid));
         let all_gpus: BTreeSet<_> = gpus.map(|gpu| Lease::Gpu(gpu.uuid)).collect();
@@ -191,7 +200,7 @@ impl Scheduler {
         let mut gpus_held = 0;
         for lease in needed {
             let experiment_id = leases.get(&lease).copied();
-            let other = look.elsewhere.iter().find(|(other, _)| *other == lease);
+            let other = snapshot.elsewhere.iter().find(|(other, _)| *other == lease);
             if experiment_id.is_none() && other.is_none() {
                 continue;
             }

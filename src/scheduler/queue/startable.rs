@@ -1,8 +1,10 @@
+//! Selects the queued experiments that this node can start now, and locks their devices.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::device_locks::{LockError, LockFolder, Locks};
-use super::eligible::{keeper, needs_engine, obstacle};
+use super::eligible::{needs_engine, obstacle, reserving_node};
 use super::leases::{Candidate, Devices, Lease, Start, Wanted, plan};
 use super::order::{device_sec_by_user, first_hour, in_order};
 use crate::scheduler::step::Scheduler;
@@ -11,21 +13,23 @@ use joulemark_measurement::clock;
 use joulemark_meter::is_unidentified_gpu;
 use joulemark_store::{StoreError, Waiting};
 
-/// Of each user and need no more are looked at.
+/// Maximum number of experiments that are examined for each user and each resource requirement.
 const MAX_DEPTH: usize = 64;
 
 impl Scheduler {
-    /// Every queued experiment that this node should start now, in the order of their turns, with its devices locked.
+    /// Returns the queued experiments that this node should start now, in the order of their turns, with their devices
+    /// locked.
     ///
     /// # Errors
-    /// When the database fails.
+    /// Returns an error when the database fails.
     pub(in crate::scheduler) async fn startable(&self) -> Result<Vec<(Start<ExperimentId>, Locks)>, StoreError> {
         let store = &self.context().resources.store;
         let waiting = store.waiting(self.depth()).await?;
         if waiting.is_empty() {
             return Ok(self.locked(Vec::new()).await);
         }
-        // One that was replaced since by what this server cannot speak to must not be claimed for.
+        // The engine program may have been replaced by one with another protocol, for which no experiment must be
+        // claimed.
         if waiting.iter().any(|waiting| needs_engine(&waiting.requirements)) {
             self.look_for_engines().await;
         }
@@ -35,39 +39,40 @@ impl Scheduler {
         Ok(self.locked(in_order(&waiting, &device_sec)).await)
     }
 
-    /// Chooses from what waits, in this order, what this node can run now, and locks its devices.
+    /// Chooses the experiments that this node can run now, in the given order, and locks their devices.
     async fn locked(&self, ordered: Vec<Waiting>) -> Vec<(Start<ExperimentId>, Locks)> {
         let scheduler = self.clone();
-        // The models folder is looked into, and locks are files.
+        // Reads the models folder and lock files.
         let chosen = tokio::task::spawn_blocking(move || {
             let candidates = scheduler.candidates(&ordered);
             let startable = scheduler.lock(&candidates);
             for Candidate { key, .. } in &candidates {
                 if !startable.iter().any(|(start, _)| start.key == *key) {
-                    tracing::debug!(experiment = %key, "looked at, and left to wait for its devices");
+                    tracing::debug!(experiment = %key, "not started: it waits for its devices");
                 }
             }
             startable
         });
         chosen.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the queue could not be looked through; trying again");
+            tracing::error!(%error, "the choice from the queue failed; trying again");
             Vec::new()
         })
     }
 
-    /// As many of one user and need as all live nodes could start at once: what others take meanwhile hides nothing.
+    /// Returns how many experiments to examine for each user and requirement: as many as all live nodes could start at
+    /// once, so that what other nodes take meanwhile hides none that this node could start.
     fn depth(&self) -> u32 {
         let cluster = &self.context().cluster;
         let (own, others) = (cluster.own(), cluster.others());
         let all_capabilities = others.iter().map(|node| &node.capabilities).chain([&*own]);
-        // The CPU is a device as well.
+        // The CPU counts as a device.
         let devices = all_capabilities
             .map(|capabilities| capabilities.host.gpus.len() + 1)
             .sum::<usize>();
         devices.min(MAX_DEPTH) as u32
     }
 
-    /// Those that this node can run.
+    /// Returns the experiments that this node can run.
     fn candidates(&self, ordered: &[Waiting]) -> Vec<Candidate<ExperimentId>> {
         let context = self.context();
         let (own_name, own, others) = (
@@ -76,7 +81,7 @@ impl Scheduler {
             context.cluster.others(),
         );
         let has_model = |name: &str| context.resources.models.has(name);
-        // Many experiments share their needs: the nodes that fit are found once for all of these.
+        // Many experiments share their requirements, so the suitable nodes are found once for each.
         let mut able_by_requirements: HashMap<*const Requirements, Option<Vec<(&str, &Capabilities)>>> = HashMap::new();
         let mut able = |requirements: &Arc<Requirements>| {
             let find = || {
@@ -100,24 +105,25 @@ impl Scheduler {
             Some(Candidate {
                 key: waiting.id,
                 wanted: Wanted::of(&waiting.requirements, &own),
-                is_kept_here: keeper(waiting.id, able.into_iter()) == Some(own_name),
+                reserves_here: reserving_node(waiting.id, able.into_iter()) == Some(own_name),
             })
         };
         ordered.iter().filter_map(candidate).collect()
     }
 
-    /// Plans, and locks what was planned; a device that another server has counts as leased, and all is planned anew.
+    /// Plans the starts and locks their devices. When another server holds a planned device, it counts as leased and
+    /// the planning is repeated.
     fn lock(&self, candidates: &[Candidate<ExperimentId>]) -> Vec<(Start<ExperimentId>, Locks)> {
         let context = self.context();
         let folder = &context.node.locks;
         let own = context.cluster.own();
         let mut gpus = own.host.gpus.iter().map(|gpu| gpu.uuid.clone()).collect::<Vec<_>>();
-        // Who asks for any GPU is given one that could be opened, as long as there is one.
+        // GPUs that could be opened come first, for experiments that ask for any GPU.
         gpus.sort_by_key(|uuid| is_unidentified_gpu(uuid));
         let mut leased = self.running().leased();
         let first = candidates
             .first()
-            .filter(|first| first.wanted.host && first.is_kept_here);
+            .filter(|first| first.wanted.host && first.reserves_here);
         self.host_queue().waits(first.map(|first| first.key), folder);
         'anew: loop {
             let mut locked = Vec::new();
@@ -143,7 +149,7 @@ enum Taken {
 }
 
 fn take(folder: &LockFolder, start: &Start<ExperimentId>) -> Result<Locks, Taken> {
-    let said = |error: &LockError| {
+    let log = |error: &LockError| {
         if let LockError::Failed(error) = error {
             tracing::error!(%error, folder = %folder.path().display(), "a device cannot be locked");
         }
@@ -154,11 +160,11 @@ fn take(folder: &LockFolder, start: &Start<ExperimentId>) -> Result<Locks, Taken
         folder.share_host()
     };
     let mut locks = host.map_err(|error| {
-        said(&error);
+        log(&error);
         Taken::Host
     })?;
     let devices = folder.take(&start.leases).map_err(|(lease, error)| {
-        said(&error);
+        log(&error);
         Taken::Device(lease)
     })?;
     locks.extend(devices);

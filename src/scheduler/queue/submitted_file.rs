@@ -1,24 +1,25 @@
-//! Files that a submission names: read where it is asked, and held against what the submission says of them.
+//! Reads the files that a submission names, and compares them with the submission's hash and count.
 
 use crate::scheduler::prompt_files::{PromptFile, PromptFileError, PromptFolder};
 use crate::scheduler::step::Scheduler;
 use joulemark_experiment::FieldProblem;
 use joulemark_measurement::quoted;
 
-/// What a submission says of a file, each with the pointer of its field.
+/// A submission's fields about a file, each with its JSON pointer.
 pub(super) struct Named<'a> {
     pub name: (&'static str, &'a str),
     pub sha256: (&'static str, Option<&'a str>),
     pub count: (&'static str, Option<u32>),
-    /// What the file holds, in a word.
+    /// Plural noun for the file's lines, for messages.
     pub holds: &'static str,
 }
 
 impl Scheduler {
-    /// Reads the file that a submission names, and returns it with how many of its lines are asked for.
+    /// Reads the file that a submission names. Returns it with the number of lines to use.
     ///
     /// # Errors
-    /// Returns a problem when the file is not had, is not the one that the submission says, or has fewer lines.
+    /// Returns a problem when the file cannot be used, has another hash, or has fewer lines than the submission asks
+    /// for.
     pub(super) async fn read_named<T: Send + 'static>(
         &self,
         named: Named<'_>,
@@ -33,16 +34,14 @@ impl Scheduler {
             Ok(Ok(file)) => file,
             Ok(Err(error)) => return refused(pointer, format!("is {}, which is {error}", quoted(&name))),
             Err(error) => {
-                return refused(
-                    pointer,
-                    format!("is {}, which could not be read: {error}", quoted(&name)),
-                );
+                return refused(pointer, format!("is {}, which cannot be read: {error}", quoted(&name)));
             }
         };
         let (pointer, wanted) = named.sha256;
         if let Some(wanted) = wanted.filter(|wanted| *wanted != file.sha256) {
             let (name, now) = (quoted(&name), &file.sha256);
-            let detail = format!("is {wanted}, but {name} has {now} now; leave it out to take the file as it is");
+            let detail =
+                format!("is {wanted}, but {name} now has the hash {now}; leave it out to use the file as it is");
             return refused(pointer, detail);
         }
         let (pointer, count) = named.count;

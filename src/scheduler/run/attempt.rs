@@ -1,3 +1,5 @@
+//! Runs one attempt at an experiment, from the claim to the stored result.
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
@@ -22,7 +24,7 @@ use super::rank::LogTail;
 use super::ranks::Ranks;
 use super::running::Ends;
 use super::server::EngineServer;
-use super::settle::{Places, Settled, settle};
+use super::settle::{Destinations, Settled, settle};
 use crate::engines::environment;
 use crate::scheduler::context::{Context, Resources};
 use crate::scheduler::models::LocatedModel;
@@ -36,26 +38,27 @@ use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_power_control::Held;
 use joulemark_store::{Ending, Record, StoreError};
 
-/// How an attempt with a result ended and where its result is, or why there is none, with the last output of each rank.
+/// Outcome of an attempt: the final state and where the result is, or the reason to stop with the last output of each
+/// rank.
 type Outcome = Result<(State, Settled), (Stop, Vec<Option<LogTail>>)>;
 
-/// One attempt at one experiment, from the claim to the stored result.
+/// One attempt at an experiment, from the claim to the stored result.
 pub struct Run {
     pub context: Context,
     pub record: Record,
     pub attempt: u32,
-    /// What the devices drew at rest, as known at the claim.
+    /// Idle power of the devices as known at the claim.
     pub bare: BarePowers,
     pub claimed_at: Monotonic,
     pub trace: ExperimentTrace,
-    /// Of its devices and its host, for the workers to inherit.
+    /// Locks of its devices and host, which the workers inherit.
     pub locks: Arc<Locks>,
     pub ends: Ends,
     pub server_stopping: CancellationToken,
 }
 
 impl Run {
-    /// Runs the attempt and stores how it ended. Never fails: when the store is what fails, that is logged.
+    /// Runs the attempt and stores how it ended. Errors of the store are logged.
     pub async fn finish(self) {
         let id = self.record.id;
         let outcome = Box::pin(self.attempt()).await;
@@ -84,13 +87,13 @@ impl Run {
                 tracing::error!(experiment = %id, %error, "the end of the experiment cannot be stored; it is run again");
                 let is_its_own = !error.is_retryable() && !error.is_lost();
                 if is_its_own && let Err(error) = self.context.resources.store.use_up_attempt(id).await {
-                    tracing::warn!(experiment = %id, %error, "that this attempt is used up cannot be stored");
+                    tracing::warn!(experiment = %id, %error, "the use of an attempt cannot be stored");
                 }
             }
         }
     }
 
-    /// Logs how the attempt ended, and stores the end unless it is stored already or another attempt's to store.
+    /// Logs how the attempt ended. Stores the end, unless it is already stored or is for another attempt to store.
     async fn end(&self, outcome: Outcome) -> Result<(), StoreError> {
         let (id, attempt, now) = (self.record.id, self.attempt, clock::wall_now());
         let held = (id, attempt);
@@ -105,7 +108,7 @@ impl Run {
             }
             Err((Stop::ServerStopping, _)) => {
                 tracing::info!(experiment = %id, "back to the queue: the server is stopping");
-                // Not repeated: the database may be going down with the server, and the lease's end queues it as well.
+                // Not retried: the database may be stopping too, and the end of the lease requeues it as well.
                 let store = &self.context.resources.store;
                 store.advance(id, attempt, State::Queued, now).await?;
             }
@@ -132,17 +135,17 @@ impl Run {
         metrics.run_sec.get_or_create(&label).observe(took_sec);
     }
 
-    /// Settles the attempt with its devices over time, which are read now.
+    /// Stores the end of the attempt with the time series of its devices, which are read now.
     async fn settle(&self, ending: Ending) -> Result<Settled, StoreError> {
         let Resources { store, meter, .. } = &self.context.resources;
         let series = timeseries(meter, &self.record.spec, self.claimed_at).await;
         let ending = ending.with_timeseries(&series)?;
-        let places = Places {
+        let destinations = Destinations {
             store,
             spool: self.context.spool.as_ref(),
             in_memory: &self.context.metrics.endings_in_memory,
         };
-        settle(ending, places, &self.server_stopping).await
+        settle(ending, destinations, &self.server_stopping).await
     }
 
     fn measured<'a>(&'a self, pids: &'a PidsOverTime, warnings: &'a [Warning]) -> Measured<'a> {
@@ -156,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Runs it on boards that are set as it asks, and puts them back however it ends.
+    /// Sets the boards as the experiment asks, runs the attempt, and restores the boards whatever the outcome.
     async fn attempt(&self) -> Outcome {
         let held = set_boards(&self.context, self.record.id, &self.record.spec).await;
         let mut held = held.map_err(|stop| (stop, Vec::new()))?;
@@ -165,7 +168,7 @@ impl Run {
         outcome
     }
 
-    /// Puts back what was set as soon as it has measured: whoever sees the result finds the boards as they were.
+    /// Runs the attempt. Restores the boards before it stores the result, which clients may await.
     async fn on_boards(&self, as_set: &mut Option<Held>) -> Outcome {
         let start = self.trace.phase_since("start", self.claimed_at);
         let model = self.locate().await.map_err(|stop| (stop, Vec::new()))?;
@@ -173,7 +176,7 @@ impl Run {
         let engine = EngineProgram::find(&self.context, model.engine, spec).await;
         let engine = engine.map_err(|stop| (stop, Vec::new()))?;
         let for_workers = self.for_workers(&model).await.map_err(|stop| (stop, Vec::new()))?;
-        // Until its windows were read.
+        // Makes the meter poll more often, until the windows have been read.
         let _attention = self.context.resources.meter.attend();
         let held = (self.record.id, self.attempt);
         let milestones = Milestones::start(self.context.resources.store.clone(), held, self.ends.lost.clone());
@@ -181,18 +184,18 @@ impl Run {
             boards: as_set.iter().flat_map(Held::boards).cloned().collect(),
             ..Driven::default()
         };
-        let mut seen = Seen::new(&self.record.warnings);
+        let mut processes = RunProcesses::new(&self.record.warnings);
         let run = (&engine, &for_workers, &*model, &milestones);
-        let ended = self.in_turns(run, start, &mut seen, &mut driven).await;
-        let Seen {
+        let ended = self.in_turns(run, start, &mut processes, &mut driven).await;
+        let RunProcesses {
             pids,
             tracked,
             warnings,
             tails,
             ..
-        } = seen;
+        } = processes;
         let outcome = match (ended, driven.facts.clone()) {
-            // Also of a cancel: what was finished by then can be read.
+            // A cancelled run too: the cycles finished by then can be read.
             (Ok(()) | Err(Stop::Cancelled), Some(facts)) if !driven.passes.is_empty() => {
                 let gpus = self.context.resources.meter.devices().gpus;
                 let compute = ComputeCount::new(&model, spec, &driven.loads, gpus);
@@ -206,7 +209,7 @@ impl Run {
                 let measured = self.measured(&pids, &warnings);
                 let (report, cycles) = tokio::task::block_in_place(|| measured.report(&driven, ran_on, &compute));
                 aggregate.done();
-                // What is not stored by now is overtaken by the end.
+                // A state that has not been stored by now is superseded by the end.
                 drop(milestones);
                 put_back(as_set.take()).await;
                 Box::pin(self.complete(report, cycles)).await
@@ -220,25 +223,25 @@ impl Run {
         outcome.map_err(|stop| (stop, tails))
     }
 
-    /// Drives all cycles, in one set of processes after the other.
+    /// Drives all cycles, in one set of processes or in one after the other.
     async fn in_turns(
         &self,
         run: RunOf<'_>,
         start: crate::trace::Phase,
-        seen: &mut Seen,
+        processes: &mut RunProcesses,
         driven: &mut Driven,
     ) -> Result<(), Stop> {
         let mut start = Some(start);
         loop {
-            // None is started for a run that is over.
-            self.goes_on(seen.begun)?;
-            if !self.in_processes(run, start.take(), seen, driven).await? {
+            // No processes are started for a run that must end.
+            self.goes_on(processes.begun)?;
+            if !self.in_processes(run, start.take(), processes, driven).await? {
                 return Ok(());
             }
         }
     }
 
-    /// Checks that nothing ends a run, as is looked for while its processes are driven.
+    /// Checks that the run does not have to end, by the same conditions as while its processes are driven.
     fn goes_on(&self, begun: Monotonic) -> Result<(), Stop> {
         if self.ends.lost.is_cancelled() {
             Err(Stop::Lost)
@@ -254,19 +257,19 @@ impl Run {
         }
     }
 
-    /// Returns what is left of the time that all processes of a run have together.
+    /// Returns the time that is left for the whole run.
     fn time_left(&self, begun: Monotonic) -> Duration {
         let gone_sec = Monotonic::now().sec_since(begun).max(0.0);
         let limit = self.context.limits.experiment;
         limit.saturating_sub(Duration::from_secs_f64(gone_sec))
     }
 
-    /// Drives the cycles that one set of processes measures, all of them or one; returns whether others are to follow.
+    /// Drives the cycles of one set of processes: all of them, or one. Returns whether more are to follow.
     async fn in_processes(
         &self,
         run: RunOf<'_>,
         start: Option<crate::trace::Phase>,
-        seen: &mut Seen,
+        seen: &mut RunProcesses,
         driven: &mut Driven,
     ) -> Result<bool, Stop> {
         let (engine, _, model, _) = run;
@@ -305,12 +308,12 @@ impl Run {
         more
     }
 
-    /// Follows the CPU time of the workers and of the server that they send requests to; lists what is followed. Blocks on
-    /// /proc.
+    /// Starts tracking the CPU time of the workers and of the server that they send requests to. Returns the tracked
+    /// processes. Blocks on /proc.
     fn track(&self, ranks: &Ranks, server: Option<&EngineServer>) -> Vec<u32> {
         let meter = &self.context.resources.meter;
         let unfollowed = |error| {
-            tracing::warn!(%error, "the engine's CPU time cannot be followed: host energy stays unattributed");
+            tracing::warn!(%error, "the CPU time of the engine cannot be tracked: no host energy is attributed to it");
         };
         let mut tracked = ranks.pids();
         for pid in &tracked {
@@ -330,18 +333,18 @@ impl Run {
         let locating = move || models.locate_for(server.as_ref(), &name);
         tokio::task::spawn_blocking(locating)
             .await
-            .map_err(|_| Stop::Server("the server failed while it looked up the model; its log says more".to_owned()))?
+            .map_err(|_| Stop::Server("the server failed while it looked up the model; see its log".to_owned()))?
             .map_err(Stop::Model)
     }
 
-    /// Returns the spec as workers get it, which has room on its GPUs.
+    /// Returns the spec with the prompts as workers get it, after checking that it fits into the memory of its GPUs.
     async fn for_workers(&self, model: &LocatedModel) -> Result<Spec, Stop> {
         let spec = prompts::for_workers(&self.context.prompts, &self.record.spec).await?;
         fits(&spec, model, &self.context.resources.meter).await?;
         Ok(spec)
     }
 
-    /// Returns the build and the host's settings. Blocks on the file system.
+    /// Returns the engine build and the host's settings. Blocks on the file system.
     fn conditions(&self, engine: &EngineProgram, driven: &Driven) -> Box<RunConditions> {
         let is_served = driven.loads.iter().any(|load| load.server.is_some());
         let passed_on = match is_served {
@@ -363,14 +366,14 @@ impl Run {
         &self,
         ranks: &mut Ranks,
         server: Option<&mut EngineServer>,
-        ((_, spec, model, milestones), seen): (RunOf<'_>, &Seen),
+        ((_, spec, model, milestones), seen): (RunOf<'_>, &RunProcesses),
         driven: &mut Driven,
     ) -> Result<bool, Stop> {
         let (pids, meter) = (&seen.pids, &self.context.resources.meter);
         let processes = server.as_ref().map(|server| server.processes.clone());
         let disturbed = |driven: &Driven, cycle| {
             let mut pids = pids.clone();
-            // Right after its start a server was its keeper alone.
+            // Right after its start, the server's only process is its keeper.
             if let Some(processes) = &processes {
                 pids.note_computing(processes.computing(meter));
             }
@@ -405,7 +408,7 @@ impl Run {
             }
         };
         let (limit, left) = (self.context.limits.experiment, self.time_left(seen.begun));
-        // Hashing runs beside the load, which reads the same files, and never beside a measured window.
+        // Files are hashed during the load, which reads the same files, and never during a measured window.
         let facts = facts_of(model, &self.context.digests);
         tokio::select! {
             biased;
@@ -420,7 +423,6 @@ impl Run {
     }
 
     async fn complete(&self, report: Report, cycles: Vec<RankCycle>) -> Result<(State, Settled), Stop> {
-        // A cancel while sums are drawn up counts as well.
         let state = match self.ends.cancel.is_cancelled() {
             true => State::Cancelled,
             false => State::Completed,
@@ -438,22 +440,21 @@ impl Run {
     }
 }
 
-/// What all processes of a run have in common.
+/// What all sets of processes of a run share.
 type RunOf<'a> = (&'a EngineProgram, &'a Spec, &'a LocatedModel, &'a Milestones);
 
-/// What is known of the processes that a run has had so far.
-struct Seen {
+/// The processes that a run has had so far.
+struct RunProcesses {
     begun: Monotonic,
-    /// What the energy is attributed to.
+    /// Processes that the energy is attributed to.
     pids: PidsOverTime,
-    /// What the meter follows.
     tracked: Vec<u32>,
     warnings: Vec<Warning>,
-    /// The last output of each rank.
+    /// Last output of each rank.
     tails: Vec<Option<LogTail>>,
 }
 
-impl Seen {
+impl RunProcesses {
     fn new(warnings: &[Warning]) -> Self {
         Self {
             begun: Monotonic::now(),
@@ -465,8 +466,8 @@ impl Seen {
     }
 }
 
-/// Lists what the energy is attributed to: a rank that sends requests to a server is this service's own load, and none of the
-/// engine's.
+/// Returns the processes that the energy is attributed to. A rank that sends requests to a server is load of this
+/// service and is not counted as the engine's.
 fn attributed_to(ranks: &Ranks, server: Option<&EngineServer>) -> EnginePids {
     match server {
         Some(server) => EnginePids::of_server(server.processes.followed()),
@@ -480,7 +481,7 @@ async fn end(server: Option<EngineServer>) {
     }
 }
 
-/// The state that an attempt leaves its experiment in; `None` when another attempt follows.
+/// Returns the final state of the experiment; `None` when another attempt follows.
 fn final_state(outcome: &Outcome) -> Option<State> {
     match outcome {
         Ok((state, _)) => Some(*state),

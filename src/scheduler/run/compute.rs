@@ -1,3 +1,5 @@
+//! Estimates the FLOPs and bytes of a run from its requests and its model.
+
 use crate::scheduler::models::{EngineChoice, LocatedModel};
 use joulemark_experiment::Spec;
 use joulemark_flops::model_files::ModelFormat;
@@ -5,33 +7,34 @@ use joulemark_flops::{Devices, Estimator, RanPasses, RequestTokens, Schedule, kn
 use joulemark_measurement::{ComputeMetrics, LoadReport, RequestMeasurement, StepCount, Window};
 use joulemark_meter::GpuDevice;
 
-/// Counts what the ranks of one experiment computed.
+/// Counts the FLOPs and bytes of the ranks of one experiment.
 pub struct ComputeCount {
     estimator: Estimator,
     is_gguf: bool,
     batch_size: u32,
-    /// Whether requests ran in waves of `batch_size`, which a server's do not, nor those of an open load.
+    /// Whether requests run in waves of `batch_size`. Those of a server and of an open load do not.
     is_in_waves: bool,
-    /// Of each rank.
+    /// Activation type of each rank.
     activation_dtypes: Vec<String>,
-    /// Whether attention of a rank of mistral.rs is paged, of each rank.
+    /// For each rank, whether mistral.rs runs it with paged attention.
     are_paged: Vec<bool>,
     gpus: Vec<GpuDevice>,
 }
 
 impl ComputeCount {
-    /// `gpus` are the host's.
+    /// Creates the counter from the reports of loading; `gpus` are all GPUs of the host.
     pub fn new(model: &LocatedModel, spec: &Spec, loads: &[LoadReport], gpus: Vec<GpuDevice>) -> Self {
         let estimator = model.estimator(&spec.model_name);
         let activation_dtypes: Vec<String> = loads.iter().map(|load| load.activation_dtype.clone()).collect();
         let files = model.files.as_ref();
         let is_gguf = files.is_some_and(|files| files.format == ModelFormat::Gguf);
-        // Weights that were quantized before they were saved stay as they are in the files.
+        // Weights that were quantized before they were saved have the same size in memory as in the files.
         let keeps_types = is_gguf || (spec.quantization.is_none() && files.is_some_and(|files| files.is_quantized));
         let estimator = if keeps_types {
             estimator
         } else {
-            // The engine holds safetensors in the activations' type; quantized in place, how many bytes is its own affair.
+            // Other safetensors weights are held in the activation type. After in-place quantization their size is
+            // unknown.
             let dtype = activation_dtypes.first().filter(|_| spec.quantization.is_none());
             estimator.with_bytes_per_weight(dtype.and_then(|dtype| bytes_of(dtype)))
         };
@@ -46,7 +49,8 @@ impl ComputeCount {
         }
     }
 
-    /// FLOPs of one rank in one cycle, each request at its own lengths; `gpus` are the rank's by UUID.
+    /// Estimates the FLOPs of one rank in one cycle, from the lengths of each request. `gpus` are the UUIDs of the
+    /// rank's GPUs.
     pub fn count(
         &self,
         rank: u32,
@@ -78,7 +82,7 @@ impl ComputeCount {
             _ => schedule,
         };
         let dtype = self.activation_dtypes.get(rank as usize).map_or("", String::as_str);
-        // Keys and values have the activations' type. Where that is not known, neither are the bytes.
+        // Keys and values have the activation type. When its size is unknown, so is the number of bytes.
         let estimate = match bytes_of(dtype) {
             Some(bytes) => self.estimator.estimate(&schedule, bytes),
             None => self
@@ -90,7 +94,7 @@ impl ComputeCount {
         estimate.compute_metrics(Some(window.duration_sec()), self.devices(gpus, dtype))
     }
 
-    /// The rank's GPUs, if they are of one kind and its peaks are known.
+    /// Returns the rank's GPUs, when all have the same model and its peaks are known; otherwise `None`.
     fn devices<'a>(&self, uuids: &[String], activation_dtype: &'a str) -> Option<Devices<'a>> {
         let name = |uuid: &String| self.gpus.iter().find(|gpu| gpu.uuid == *uuid)?.name.as_deref();
         let first = name(uuids.first()?)?;
@@ -103,7 +107,7 @@ impl ComputeCount {
     }
 }
 
-/// Size of one number of an activation type in bytes.
+/// Returns the size of one element in bytes; `None` for an unknown type.
 fn bytes_of(dtype: &str) -> Option<f64> {
     match dtype {
         "f32" => Some(4.0),
@@ -172,7 +176,7 @@ mod tests {
     };
 
     #[test]
-    fn the_roofline_is_that_of_the_rank_s_own_gpus_if_they_are_alike_and_known() {
+    fn the_roofline_is_that_of_the_ranks_own_gpus_when_they_are_alike_and_known() {
         let of = |gpus: &[&str]| {
             let gpus: Vec<_> = gpus.iter().map(|gpu| (*gpu).to_owned()).collect();
             compute(false).count(0, &[request(10, 5)], &WINDOW, &gpus).roofline
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_those_of_flops_and_unknown_with_an_unknown_type() {
+    fn bytes_agree_with_the_flops_command_and_are_unknown_for_an_unknown_type() {
         let count = |dtype: &str| {
             let mut compute = compute(false);
             compute.activation_dtypes = vec![dtype.to_owned()];
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wave_that_is_not_full_reads_the_weights_as_often_as_a_full_one() {
+    fn a_partial_wave_reads_the_weights_as_often_as_a_full_one() {
         let mut compute = compute(false);
         compute.batch_size = 2;
         let read = |requests: &[RequestMeasurement]| {
@@ -218,14 +222,15 @@ mod tests {
         };
         let requests = [request(10, 5), request(10, 5), request(10, 5)];
         let (alone, two, three) = (read(&requests[..1]), read(&requests[..2]), read(&requests));
-        // Four passes over the weights for the first wave, and four for the one that is left over.
+        // Four passes over the weights for the first wave, and four for the second, partial one.
         assert!((three - two - alone).abs() < 1e-6 * three, "{two} {three} {alone}");
     }
 
     #[test]
-    fn windows_are_kept_with_safetensors_and_not_with_a_gguf() {
+    fn sliding_windows_count_with_safetensors_and_not_with_a_gguf() {
         let total = |is_gguf| compute(is_gguf).count(0, &[request(10, 5)], &WINDOW, &[]).flops_total;
-        // Four steps over 11, 12, 13 and 14 tokens instead of 8: 32 layers, 32 heads of 128, scores and values.
+        // Four steps over 11, 12, 13 and 14 tokens instead of 8, in 32 layers with 32 heads of size 128, for scores and
+        // values.
         let unseen = 2.0 * 32.0 * 32.0 * 256.0 * (3.0 + 4.0 + 5.0 + 6.0);
         assert_eq!(total(true).unwrap() - total(false).unwrap(), unseen);
     }

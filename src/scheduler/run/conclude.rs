@@ -1,3 +1,5 @@
+//! Computes the report of a run from what the workers and the meter have recorded.
+
 use super::compute::ComputeCount;
 use super::disturbed::disturbed;
 use super::driven::{Driven, RankPass};
@@ -12,7 +14,7 @@ use joulemark_experiment::{Spec, StopMetric};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{BaselineKind, GpuMemory, LoadReport, Machine, RankCycle, Window};
 
-/// The model and the machine of a run.
+/// The model, machine and settings of a run, and the price of its energy.
 pub struct RanOn {
     pub model: ModelFacts,
     pub machine: Machine,
@@ -21,8 +23,8 @@ pub struct RanOn {
 }
 
 impl Measured<'_> {
-    /// Sums up what was driven: the report, and what each rank measured in each cycle. Blocks for up to a tenth of a
-    /// second a rank.
+    /// Summarizes the measurements: returns the report, and the measurements of each rank in each cycle. Blocks for up
+    /// to 0.1 s per rank.
     pub fn report(&self, driven: &Driven, ran_on: RanOn, compute: &ComputeCount) -> (Report, Vec<RankCycle>) {
         let Self { meter, spec, pids, .. } = *self;
         meter.settle();
@@ -69,9 +71,9 @@ impl Measured<'_> {
         (report, cycles)
     }
 
-    /// Returns what each rank said of its load, with what NVML saw of it: workers do not ask NVML.
+    /// Returns the load report of each rank with the GPU memory that NVML shows; workers do not use NVML.
     fn loads(&self, driven: &Driven) -> Vec<LoadReport> {
-        // A process that one cycle has to itself holds its memory until the end of that one.
+        // A process that runs only one cycle holds its memory until the end of that cycle.
         let until = |load: &LoadReport| {
             let is_own = |pass: &&RankPass| load.cycle.is_none_or(|cycle| pass.cycle == cycle);
             let own = driven.passes.iter().filter(is_own);
@@ -81,7 +83,7 @@ impl Measured<'_> {
             let gpus = self.spec.gpus_of_rank(load.rank);
             let own = self.pids.at(&load.window);
             let pids = own.computing_of_rank(load.rank);
-            // What the board has more is a server's load only where the server was started for it.
+            // The growth of a GPU's memory belongs to a server only when the server was started for the experiment.
             let gpu_memory = match load.server.is_some() && pids.is_empty() {
                 true => gpus.iter().map(|gpu| GpuMemory::unknown(gpu)).collect(),
                 false => self.meter.loaded_gpu_memory(gpus, &load.window, until(load), pids),
@@ -94,7 +96,7 @@ impl Measured<'_> {
         driven.loads.iter().map(seen).collect()
     }
 
-    /// Returns a metric of one cycle that was driven; `None` where it is not known. Blocks as [`Self::report`] does.
+    /// Returns a metric of one finished cycle; `None` when it is unknown. Blocks as [`Self::report`] does.
     pub fn figure(&self, metric: StopMetric, driven: &Driven, cycle: u32, compute: &ComputeCount) -> Option<f64> {
         self.meter.settle();
         let idle = self.idle_states(driven.loaded_idle);
@@ -109,7 +111,7 @@ impl Measured<'_> {
         joulemark_analysis::figure(metric.as_str(), &of_cycle)
     }
 
-    /// Returns a cycle with what disturbed it. Blocks as [`Self::report`] does.
+    /// Returns a cycle with its disturbances; `None` when there were none. Blocks as [`Self::report`] does.
     pub fn disturbed(&self, driven: &Driven, cycle: u32) -> Option<DisturbedCycle> {
         self.meter.settle();
         disturbed(self.meter, self.spec, driven, self.pids, cycle)
@@ -123,7 +125,7 @@ impl Measured<'_> {
         driven.cycles().into_iter().filter_map(of).collect()
     }
 
-    /// Returns what is known of the bare and of the loaded idle state, in this order.
+    /// Returns the bare and the loaded idle state, in this order.
     fn idle_states(&self, loaded_idle: Option<Window>) -> [IdleState; 2] {
         let bare = IdleState {
             kind: BaselineKind::Bare,
@@ -175,7 +177,7 @@ impl Measured<'_> {
 
 fn timing(spec: &Spec, driven: &Driven, claimed_at: Monotonic, finished_at: Monotonic) -> Timing {
     let total_sec = finished_at.sec_since(claimed_at);
-    // Where each cycle has its own processes, those of one are followed by those of the next.
+    // When each cycle has its own processes, their times add up.
     let longest = |windows: Vec<Window>| -> f64 {
         let processes = windows.chunks(spec.num_processes as usize);
         processes

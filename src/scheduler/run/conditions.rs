@@ -1,5 +1,5 @@
-//! The host's settings and the build, as a repetition needs them. Owns where the kernel tells of them; what it does not tell is
-//! unknown. Deliberately reads no variable of the environment but those of a fixed list.
+//! Reads the host's settings and the build, which a repetition of an experiment needs; a setting that the kernel does
+//! not report is unknown. Of the environment, reads only the variables of a fixed list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::path::Path;
 use joulemark_experiment::report::{GpuConditions, RaplLimit, RunConditions};
 use joulemark_meter::HostMeter;
 
-/// Variables that change how an engine computes, or on what. None of them is a secret, and none can hold one.
+/// Variables that change how or on what an engine computes. None of them can contain a secret.
 const ENVIRONMENT: [&str; 21] = [
     "CUDA_DEVICE_ORDER",
     "CUDA_DEVICE_MAX_CONNECTIONS",
@@ -35,12 +35,12 @@ const ENVIRONMENT: [&str; 21] = [
 const MICROWATTS_PER_WATT: f64 = 1e6;
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 const BYTES_PER_KIBIBYTE: u64 = 1024;
-/// More constraints than a zone has (long term, short term, peak power).
+/// Maximum number of constraints that are read; a zone has up to three (long term, short term, peak power).
 const MAX_CONSTRAINTS: u32 = 8;
 const MAX_VALUE_CHARS: usize = 500;
 
-/// Reads the host's settings below `root`, which is `/`, and those of the GPUs; RAPL's have a root of their own
-/// ([`rapl_limits`]). Blocks on the file system for a moment.
+/// Reads the settings of the GPUs and of the host; `root` is the root of the file system. RAPL limits are read by
+/// [`rapl_limits`]. Blocks on the file system for a moment.
 pub fn read(root: &Path, meter: &HostMeter, gpus: &[String], environment: Vec<(OsString, OsString)>) -> RunConditions {
     let cpu = root.join("sys/devices/system/cpu");
     RunConditions {
@@ -74,7 +74,7 @@ fn flag(path: &Path) -> Option<bool> {
     }
 }
 
-/// Returns what the CPUs have in a file, each value once.
+/// Returns the distinct values of a file that each CPU has.
 fn each_cpu(cpu: &Path, file: &str) -> Vec<String> {
     let folders = std::fs::read_dir(cpu).into_iter().flatten().flatten();
     let is_cpu = |name: &str| {
@@ -86,7 +86,8 @@ fn each_cpu(cpu: &Path, file: &str) -> Vec<String> {
     values.into_iter().collect()
 }
 
-/// `no_turbo` is of intel_pstate, `boost` of the other drivers.
+/// Returns whether turbo is on, from `no_turbo` of `intel_pstate` or `boost` of other drivers; `None` when neither
+/// exists.
 fn turbo(cpu: &Path) -> Option<bool> {
     flag(&cpu.join("intel_pstate/no_turbo"))
         .map(|is_off| !is_off)
@@ -94,13 +95,13 @@ fn turbo(cpu: &Path) -> Option<bool> {
 }
 
 fn memory_bytes(root: &Path) -> Option<u64> {
-    let told = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
-    let line = told.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let meminfo = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(BYTES_PER_KIBIBYTE)
 }
 
-/// Reads the power limits that RAPL enforces, from the powercap tree; none where there is no such tree.
+/// Reads the power limits that RAPL enforces from the powercap tree; empty when there is no such tree.
 pub fn rapl_limits(powercap: &Path) -> Vec<RaplLimit> {
     let zones = std::fs::read_dir(powercap).into_iter().flatten().flatten();
     let mut zones: Vec<_> = zones.map(|zone| zone.path()).collect();
@@ -122,7 +123,7 @@ pub fn rapl_limits(powercap: &Path) -> Vec<RaplLimit> {
             });
         }
     }
-    // A zone stands there once by each of its parents.
+    // A zone appears once below each of its parents.
     limits.dedup();
     limits
 }
@@ -144,7 +145,8 @@ fn gpu(meter: &HostMeter, uuid: &str) -> GpuConditions {
     }
 }
 
-/// Returns the container, by the marks that their programs leave; `none` where there is no mark, `None` without a `/proc`.
+/// Returns the kind of container, detected by the files that container programs leave; `none` without such a file,
+/// `None` without `/proc`.
 fn container(root: &Path) -> Option<String> {
     let marks = [
         (".dockerenv", "docker"),
@@ -163,8 +165,8 @@ fn container(root: &Path) -> Option<String> {
     Some(found.unwrap_or("none").to_owned())
 }
 
-/// Returns the virtual machine as its firmware or its hypervisor names it; `none` where the CPU tells of no hypervisor, `None`
-/// where it cannot tell.
+/// Returns the name of the virtual machine as its firmware or hypervisor gives it; `none` when the CPU reports no
+/// hypervisor, `None` when the CPU has no such flags.
 fn virtual_machine(root: &Path) -> Option<String> {
     let cpus = std::fs::read_to_string(root.join("proc/cpuinfo")).ok()?;
     let flags = cpus.lines().find(|line| line.starts_with("flags"))?;
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_tells_is_read_and_what_it_does_not_tell_is_unknown() {
+    fn settings_are_read_from_the_kernel_and_missing_ones_are_unknown() {
         let root = tree(&[
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n"),
             ("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "powersave\n"),
@@ -253,16 +255,16 @@ mod tests {
     }
 
     #[test]
-    fn of_the_environment_only_what_is_listed_is_told() {
+    fn only_listed_variables_of_the_environment_are_reported() {
         let variables = [
             ("CUDA_VISIBLE_DEVICES", "0"),
             ("HF_TOKEN", "hf_secret"),
             ("NCCL_SECRET", "s"),
             ("DATABASE_URL", "postgres://u:p@h/d"),
         ];
-        let told = listed(variables.map(|(name, value)| (name.into(), value.into())).into());
+        let reported = listed(variables.map(|(name, value)| (name.into(), value.into())).into());
         assert_eq!(
-            told.into_iter().collect::<Vec<_>>(),
+            reported.into_iter().collect::<Vec<_>>(),
             [("CUDA_VISIBLE_DEVICES".to_owned(), "0".to_owned())]
         );
         let words = [

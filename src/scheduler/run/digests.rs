@@ -1,3 +1,5 @@
+//! Hashes model files and caches the hashes.
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -10,19 +12,19 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use joulemark_experiment::report::FileDigest;
 use joulemark_flops::model_files;
 
-/// SHA-256 of weight files, each read once for as long as its size and time of change stay the same.
+/// Cache of the SHA-256 of weight files. A file is read again only when its size or modification time changes.
 #[derive(Clone, Debug, Default)]
 pub struct DigestCache {
     known: Arc<Mutex<HashMap<Version, String>>>,
-    /// Had by the request for which files are read: one at a time.
+    /// Lock of the request whose files are being read: one request at a time.
     turn: Arc<AsyncMutex<()>>,
 }
 
-/// What is known of files.
+/// Hashes of a list of files.
 #[derive(Clone, Debug, Default)]
 pub struct Hashes {
     pub known: Vec<FileDigest>,
-    /// Names of files that were left unread.
+    /// Names of the files that were not read.
     pub unread: Vec<String>,
 }
 
@@ -34,12 +36,14 @@ struct Version {
 }
 
 impl DigestCache {
-    /// Returns the digest of each file; one that cannot be read is left out, since the worker's load is about to say why.
+    /// Returns the digest of each file. Omits a file that cannot be read, since the worker will report the error when
+    /// it loads the model.
     pub fn compute(&self, files: &[PathBuf]) -> Vec<FileDigest> {
         self.compute_while(files, || true).known
     }
 
-    /// Returns the digest of each file, and which were left unread, since before them it was no time to read.
+    /// Returns the digest of each file. Before a file without a cached digest is read, asks `may_read`; when that
+    /// returns false, the file is listed as unread.
     pub fn compute_while(&self, files: &[PathBuf], may_read: impl Fn() -> bool) -> Hashes {
         let mut hashes = Hashes::default();
         for path in files {
@@ -59,7 +63,7 @@ impl DigestCache {
         hashes
     }
 
-    /// Waits until no other request has files read.
+    /// Waits until no other request reads files. Returns the lock.
     pub async fn turn(&self) -> OwnedMutexGuard<()> {
         self.turn.clone().lock_owned().await
     }
@@ -69,7 +73,7 @@ impl DigestCache {
     }
 }
 
-/// Returns a file's name, and what of it changes when its content does.
+/// Returns a file's name and the metadata that change with its content.
 fn version_of(path: &Path) -> Option<(String, Version)> {
     let metadata = std::fs::metadata(path).ok()?;
     let version = Version {
@@ -85,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_is_told_at_any_time_and_what_is_not_is_left_unread() {
+    fn cached_digests_are_always_returned_and_files_without_one_may_be_left_unread() {
         let folder = tempfile::tempdir().unwrap();
         let files = ["a", "b"].map(|name| folder.path().join(name));
         for file in &files {

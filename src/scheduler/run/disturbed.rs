@@ -1,4 +1,4 @@
-//! Which cycles others disturbed. Owns what counts as such; what is noticed is the meter's.
+//! Decides which cycles other programs or throttling disturbed. Leaves the detection to the meter.
 
 use super::driven::Driven;
 use super::engine_pids::PidsOverTime;
@@ -8,15 +8,16 @@ use joulemark_experiment::report::DisturbedCycle;
 use joulemark_measurement::WarningCode;
 use joulemark_meter::HostMeter;
 
-/// What makes a cycle another than the others, through no doing of the experiment. What all cycles have alike, such as a setting
-/// of the board, is none of these.
+/// Warnings about things that made a cycle differ from the others and that the experiment did not cause. What all
+/// cycles have in common, such as a setting of the board, is not among them.
 const DISTURBING: [WarningCode; 3] = [
     WarningCode::ForeignGpuProcess,
     WarningCode::ForeignCpuLoad,
     WarningCode::Throttled,
 ];
 
-/// Returns a cycle with what disturbed it; `None` for one that nothing did. May block until the meter has read all of it.
+/// Returns a cycle with its disturbances; `None` when there were none. May block until the meter has read the whole
+/// cycle.
 pub fn disturbed(
     meter: &HostMeter,
     spec: &Spec,

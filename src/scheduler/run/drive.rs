@@ -1,3 +1,5 @@
+//! Drives the workers of a run through load, warm-up and measured cycles.
+
 use std::time::Duration;
 
 use super::cooling::{Cooling, warmest_c};
@@ -8,8 +10,8 @@ use super::host_memory::HostMemory;
 use super::known_words::{check_load, check_request};
 use super::milestones::Milestones;
 use super::ranks::{Ranks, Waiting};
-use super::settled::Settling;
-use super::sureness::{FigureOf, look};
+use super::steady_boards::SteadyWait;
+use super::stop_rule::{FigureOf, apply_stop_rule};
 use crate::progress::{Phase, Plan};
 use crate::scheduler::context::Context;
 use crate::scheduler::models::LocatedModel;
@@ -20,33 +22,33 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{LoadReport, StepCount, Window};
 use joulemark_worker::protocol::{Job, Order, ProtocolError, Report, ServerJob};
 
-/// Takes the workers through load, warm-up and all cycles, and says each state as it is reached.
+/// Drives the workers through load, warm-up and all cycles, and publishes each state as it is reached.
 pub struct Drive<'a> {
     pub context: &'a Context,
     pub id: ExperimentId,
     pub milestones: &'a Milestones,
     pub trace: &'a ExperimentTrace,
-    /// As the workers get it.
+    /// The experiment as the workers get it.
     pub spec: &'a Spec,
     pub model: &'a LocatedModel,
-    /// Where the engine listens, when it is a server.
+    /// Endpoint of the engine; `None` when the engine is not a server.
     pub server: Option<ServerJob>,
     pub host_memory: &'a HostMemory,
-    /// What a stop rule looks at.
+    /// Returns the metric that the stop rule observes.
     pub figure: &'a FigureOf<'a>,
-    /// Says whether a cycle that was just driven was disturbed; it may block.
+    /// Returns the disturbances of the cycle that has just ended; may block.
     pub disturbed: &'a DisturbedOf<'a>,
 }
 
-/// Returns a cycle that was driven with what disturbed it.
+/// Function that returns a finished cycle with its disturbances, or `None` when there were none.
 pub type DisturbedOf<'a> = dyn Fn(&Driven, u32) -> Option<DisturbedCycle> + Send + Sync + 'a;
 
 impl Drive<'_> {
-    /// `beside_load` is awaited before anything is measured. What was driven stands in `driven` also where this is given
-    /// up: a cycle is in it once it is finished.
+    /// Drives all cycles of the current processes. Awaits `beside_load` before the first measurement. Cycles are added
+    /// to `driven` as they finish, so those are available when this future is dropped.
     ///
     /// # Errors
-    /// [`Stop`] of the first thing that went wrong.
+    /// Returns the [`Stop`] of the first failure.
     pub async fn all(
         &self,
         ranks: &mut Ranks,
@@ -60,7 +62,7 @@ impl Drive<'_> {
                 .progress
                 .begin(self.id, Plan::from_spec(self.spec), Monotonic::now());
         }
-        // A load that fails does not wait for the hashing of a large file.
+        // A failed load returns at once, without waiting until a large file is hashed.
         let load = self.trace.phase("load");
         let ((), facts) = tokio::try_join!(self.load(ranks, driven), async { Ok(beside_load.await) })?;
         driven.facts = Some(facts);
@@ -74,7 +76,7 @@ impl Drive<'_> {
         of_ranks(warm_up, driven.warm_ups[warm_ups..].iter().copied());
         if is_first {
             let idle = self.trace.phase("idle baseline");
-            driven.loaded_idle = self.rest(ranks).await?;
+            driven.loaded_idle = self.loaded_idle(ranks).await?;
             idle.done();
             self.milestones.reached(State::Measuring);
             self.enter(Phase::Measuring);
@@ -97,21 +99,22 @@ impl Drive<'_> {
         Ok(())
     }
 
-    /// Tells whether another cycle is to be driven: in fresh processes where each has its own.
+    /// Returns whether another cycle follows, in new processes when each cycle has its own.
     pub fn wants_more(&self, driven: &Driven) -> bool {
         let repeated = self.spec.repeat_disturbed.min(driven.disturbed.len() as u32);
         let is_sure = driven.stop.is_some_and(|stop| stop.sure_enough);
-        // Whoever changed a power limit is left alone, so that the next cycle would not be as asked for either.
+        // Another program that changed a power limit is left alone, so the next cycle would not be as asked for either.
         let is_as_set = driven.limit_changes.is_empty();
         !is_sure && is_as_set && driven.next_cycle() < self.spec.num_cycles + repeated
     }
 
-    /// Drives one cycle, once all is calm enough, and looks at how it went.
+    /// Drives one cycle once the GPUs are ready, and then checks it for a changed power limit, disturbances and the
+    /// stop rule.
     async fn next_cycle(&self, ranks: &mut Ranks, driven: &mut Driven) -> Result<(), Stop> {
         let cycle = driven.next_cycle();
         if cycle > 0 && self.spec.cooldown_sec > 0 {
             let period = Duration::from_secs(u64::from(self.spec.cooldown_sec));
-            ranks.rest_for(period, "cooling down").await?;
+            ranks.stay_idle_for(period, "cooling down").await?;
         }
         driven.cycle_starts.extend(self.wait_for_gpus(ranks, cycle).await?);
         self.context.progress.cycle(self.id, cycle, Monotonic::now());
@@ -122,7 +125,7 @@ impl Drive<'_> {
         of_ranks(phase, own.map(|pass| (pass.rank, pass.window)));
         let changed = |_| limit_change(&self.context.resources.meter, driven, cycle);
         if let Some(change) = self.spec.power_limit_w.and_then(changed) {
-            driven.forget(cycle, change);
+            driven.discard(cycle, change);
             return Ok(());
         }
         let disturbed = match self.spec.repeat_disturbed {
@@ -131,7 +134,7 @@ impl Drive<'_> {
         };
         match (disturbed, &self.spec.stop_rule) {
             (Some(disturbed), _) => driven.disturbed.push(disturbed),
-            (None, Some(rule)) => driven.stop = Some(look(rule, self.figure, driven, cycle)),
+            (None, Some(rule)) => driven.stop = Some(apply_stop_rule(rule, self.figure, driven, cycle)),
             (None, None) => {}
         }
         Ok(())
@@ -175,7 +178,8 @@ impl Drive<'_> {
                         cycle,
                         ..with_gpus(*load, self.spec)
                     });
-                    // Replicated prompts are the same in every rank; dealt ones are each in one.
+                    // With replicated prompts the number is the same in every rank; with sharded prompts the ranks add
+                    // up.
                     driven.truncated_prompts = match self.spec.distribution {
                         Distribution::Replicate => truncated_prompts,
                         Distribution::Shard => driven.truncated_prompts + truncated_prompts,
@@ -207,17 +211,18 @@ impl Drive<'_> {
         Ok(())
     }
 
-    /// Leaves the workers idle with the model in memory, for the loaded baseline.
-    async fn rest(&self, ranks: &mut Ranks) -> Result<Option<Window>, Stop> {
+    /// Meters the loaded idle baseline: the workers are idle with the model in memory. Returns its window; `None` when
+    /// the experiment asks for no baseline.
+    async fn loaded_idle(&self, ranks: &mut Ranks) -> Result<Option<Window>, Stop> {
         let all = Duration::from_secs(u64::from(self.spec.idle_baseline_sec));
         if all.is_zero() {
             return Ok(None);
         }
         self.enter(Phase::IdleBaseline);
         let settling = (all / 4).min(MAX_SETTLING);
-        ranks.rest_for(settling, RESTING).await?;
+        ranks.stay_idle_for(settling, IDLING).await?;
         let start = self.edge().await?;
-        ranks.rest_for(all - settling, RESTING).await?;
+        ranks.stay_idle_for(all - settling, IDLING).await?;
         let end = self.edge().await?;
         Ok(Some(Window {
             start_monotonic_sec: start.as_sec(),
@@ -225,18 +230,19 @@ impl Drive<'_> {
         }))
     }
 
-    /// Waits until the GPUs are as a cycle is to find them; `None` where it is to find them as they are.
+    /// Waits until the GPUs are cool and steady, as far as the experiment asks for it; returns `None` when it asks for
+    /// neither.
     async fn wait_for_gpus(&self, ranks: &mut Ranks, cycle: u32) -> Result<Option<CycleStart>, Stop> {
         let (meter, gpus) = (&self.context.resources.meter, self.spec.gpus.as_slice());
         let seconds = |sec: u32| Duration::from_secs(u64::from(sec));
         let cooled = match self.spec.start_below_temperature_c {
             Some(bound_c) => {
-                let patience = seconds(self.spec.max_cooling_sec);
+                let timeout = seconds(self.spec.max_cooling_sec);
                 let cooling = Cooling {
                     meter,
                     gpus,
                     bound_c,
-                    patience,
+                    timeout,
                 };
                 Some(cooling.wait(ranks, cycle).await?)
             }
@@ -245,8 +251,8 @@ impl Drive<'_> {
         let Some(settle) = &self.spec.settle else {
             return Ok(cooled);
         };
-        let patience = seconds(settle.max_sec);
-        let settled = Settling { meter, gpus, patience }.wait(ranks).await?;
+        let timeout = seconds(settle.max_sec);
+        let settled = SteadyWait { meter, gpus, timeout }.wait(ranks).await?;
         Ok(Some(CycleStart {
             cycle,
             waited_sec: settled.waited_sec + cooled.map_or(0.0, |cooled| cooled.waited_sec),
@@ -266,7 +272,7 @@ impl Drive<'_> {
         while let Some((rank, report)) = ranks.next(&mut waiting).await? {
             match report {
                 Report::Measured { cycle: of, window } if of == cycle => {
-                    // Read at once: the less the counters have moved since the window closed, the better.
+                    // Read at once, so that the counters have moved little since the end of the window.
                     self.edge().await?;
                     passes.push(RankPass {
                         rank,
@@ -311,8 +317,8 @@ impl Drive<'_> {
         Ok(())
     }
 
-    /// Checks that a rank has run each of its lines, when they were due: an engine of before there were any finds no prompts at
-    /// all.
+    /// Checks that a rank has run all of its prompt lines and reports due times when there is a load. Engines of
+    /// earlier versions ignore these fields.
     fn has_all_lines(&self, rank: u32, passes: &[RankPass]) -> Result<(), ProtocolError> {
         let lines = self.spec.prompt_lines.len() as u32;
         let own = self.spec.prompts_of_rank(rank, lines).len();
@@ -321,17 +327,17 @@ impl Drive<'_> {
         if self.spec.load.is_some()
             && pass.is_some_and(|pass| pass.requests.iter().any(|of| of.due_monotonic_sec.is_none()))
         {
-            let message = "it does not say when its requests were due; an engine of an earlier version knows no load";
+            let message = "it reports no due times of its requests; engines of earlier versions do not support load";
             return Err(ProtocolError::Malformed(message.to_owned()));
         }
         if lines == 0 || ran == own || self.spec.is_open_load() {
             return Ok(());
         }
-        let message = format!("it ran {ran} of {own} prompts; an engine of an earlier version knows no prompt_lines");
+        let message = format!("it ran {ran} of {own} prompts; engines of earlier versions do not support prompt_lines");
         Err(ProtocolError::Malformed(message))
     }
 
-    /// Checks that no more of a cycle's requests failed than the experiment accepts.
+    /// Checks that the share of failed requests in a cycle is within the limit of the experiment.
     fn has_few_failures(&self, pass: &RankPass) -> Result<(), Stop> {
         let (failed, all) = (pass.failed.len(), pass.failed.len() + pass.requests.len());
         let accepted = self.spec.max_failed_share;
@@ -347,8 +353,8 @@ impl Drive<'_> {
         })
     }
 
-    /// Checks that no sequence of a batch was put back while others went on. Requests of a server, and those that come by
-    /// themselves, are no waves.
+    /// Checks that no sequence of a batch was preempted while others went on. Skips servers and open loads, whose
+    /// requests do not run in waves.
     fn stayed_together(&self, pass: &RankPass) -> Result<(), Stop> {
         if self.spec.batch_size == 1 || self.server.is_some() || self.spec.is_open_load() {
             return Ok(());
@@ -363,7 +369,7 @@ impl Drive<'_> {
         }
     }
 
-    /// An extra reading of every energy source, now.
+    /// Takes an extra reading of every energy source; returns the time of the reading.
     async fn edge(&self) -> Result<Monotonic, Stop> {
         let meter = self.context.resources.meter.clone();
         let read = tokio::task::spawn_blocking(move || meter.edge()).await;
@@ -378,14 +384,14 @@ impl Drive<'_> {
     }
 }
 
-/// Returns a rank's pass, whose window has come.
+/// Returns a rank's pass, which exists once its window was reported.
 fn pass_of<'a>(rank: u32, passes: &'a mut [RankPass], waiting: &Waiting) -> Result<&'a mut RankPass, Stop> {
     let pass = passes.iter_mut().find(|pass| pass.rank == rank);
-    let early = || ProtocolError::Malformed("a request comes before its window".to_owned());
+    let early = || ProtocolError::Malformed("a request is reported before its window".to_owned());
     pass.ok_or_else(|| waiting.misunderstood(rank, early()))
 }
 
-/// Names the GPUs that a rank's layers lie on: it sees those of its lease alone, in their order.
+/// Adds the UUIDs of the GPUs that hold a rank's layers. A rank sees only the GPUs of its lease, in their order.
 fn with_gpus(mut load: LoadReport, spec: &Spec) -> LoadReport {
     let own = spec.gpus_of_rank(load.rank);
     for part in load.layers.iter_mut().filter(|part| part.device == "cuda") {
@@ -394,7 +400,7 @@ fn with_gpus(mut load: LoadReport, spec: &Spec) -> LoadReport {
     load
 }
 
-/// The phase is done, with each rank's own part of it.
+/// Ends a phase of the trace, with each rank's part of it.
 fn of_ranks(phase: trace::Phase, windows: impl Iterator<Item = (u32, Window)>) {
     for (rank, window) in windows {
         let (start, end) = (window.start_monotonic_sec, window.end_monotonic_sec);
@@ -403,8 +409,9 @@ fn of_ranks(phase: trace::Phase, windows: impl Iterator<Item = (u32, Window)>) {
     phase.done();
 }
 
+/// Tokens of all ranks so far.
 struct TokenSum {
-    /// Of processes that have ended.
+    /// Tokens of processes that have ended.
     before: u64,
     of_ranks: Vec<u64>,
 }
@@ -422,11 +429,11 @@ impl TokenSum {
     }
 }
 
-/// What the workers do while the loaded baseline is metered.
-const RESTING: &str = "resting for the idle baseline";
+/// Activity of the workers during the loaded idle baseline, for messages.
+const IDLING: &str = "idling for the idle baseline";
 
-/// Within this time clocks and averaged power readings come down from the warm-up.
+/// Maximum time before the loaded idle baseline in which clocks and averaged power readings settle after the warm-up.
 const MAX_SETTLING: Duration = Duration::from_secs(1);
 
-/// How long workers that are done may take to leave by themselves.
+/// Time in which workers may exit after they have finished, before they are killed.
 pub const LEAVE_PERIOD: Duration = Duration::from_secs(5);

@@ -1,3 +1,5 @@
+//! Chooses the program that runs the ranks of an experiment.
+
 use std::path::PathBuf;
 
 use super::failure::Stop;
@@ -8,21 +10,22 @@ use joulemark_experiment::report::EngineBuild;
 use joulemark_experiment::{Device, OfferedEngine, Spec};
 use joulemark_measurement::{ComputeCapability, LoadReport, Machine};
 
-/// The program that runs an experiment's ranks.
+/// Program that runs the ranks of an experiment.
 #[derive(Clone, Debug)]
 pub struct EngineProgram {
     pub path: PathBuf,
-    /// What stands before the arguments that every worker gets.
+    /// Arguments before those that every worker gets.
     pub arguments: &'static [&'static str],
-    /// What the program says of itself; of a synthetic run, the engine that the host would compute with.
+    /// Description that the program gives of itself; for a synthetic run, that of mistral.rs on this host.
     offer: Option<OfferedEngine>,
 }
 
 impl EngineProgram {
-    /// Finds the program, that for the experiment's GPUs or that for the CPU, and asks it what it is unless that is known.
+    /// Finds the program for the experiment's GPUs or for the CPU, and gets its description unless that is cached.
     ///
     /// # Errors
-    /// [`Stop::Engine`] when it is not there, does not answer, speaks another protocol or fits not all of the GPUs.
+    /// Returns [`Stop::Engine`] when the program is missing, does not answer, uses another protocol version, or does
+    /// not support all of the GPUs.
     pub async fn find(context: &Context, choice: EngineChoice, spec: &Spec) -> Result<Self, Stop> {
         match choice {
             EngineChoice::Synthetic => Ok(Self {
@@ -43,7 +46,7 @@ impl EngineProgram {
                     None => engines.find(MISTRAL),
                 });
                 let found = found.await.map_err(|_| {
-                    Stop::Server("the server failed while it looked up the engine; its log says more".to_owned())
+                    Stop::Server("the server failed while it looked up the engine; see its log".to_owned())
                 })??;
                 Ok(Self {
                     path: found.program,
@@ -54,7 +57,7 @@ impl EngineProgram {
         }
     }
 
-    /// Says what computed: the program in its own words, or the server in those of its card.
+    /// Returns the build of the engine as the program or the server describes it.
     pub fn build(&self, spec: &Spec, loads: &[LoadReport]) -> EngineBuild {
         let name = spec.engine.clone();
         if let Some(card) = loads.iter().find_map(|load| load.server.as_ref()) {
@@ -82,7 +85,7 @@ impl EngineProgram {
         }
     }
 
-    /// Completes the host's description with the engine's part of it.
+    /// Returns the host's description completed with the engine's part.
     pub fn machine(&self, host: &Machine) -> Machine {
         let mut machine = host.clone();
         if let Some(offer) = &self.offer {
@@ -93,7 +96,7 @@ impl EngineProgram {
     }
 }
 
-/// Returns the compute capabilities of the GPUs that an experiment has.
+/// Returns the compute capability of each GPU of the experiment; `None` where it is unknown.
 fn boards(context: &Context, spec: &Spec) -> Vec<Option<ComputeCapability>> {
     let own = context.cluster.own();
     let capability = |uuid: &String| {

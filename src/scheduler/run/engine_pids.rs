@@ -1,17 +1,19 @@
+//! Tracks which processes the energy of a run is attributed to.
+
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
 
-/// The processes that an experiment's energy is attributed to, by rank.
+/// Processes that an experiment's energy is attributed to, by rank.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnginePids {
-    /// Those that the meter follows, each with all that it started.
+    /// Processes that the meter tracks; each includes its descendants.
     followed: Vec<Vec<u32>>,
-    /// All that may compute on a rank's GPUs.
+    /// All processes that may compute on a rank's GPUs.
     computing: Vec<Vec<u32>>,
 }
 
 impl EnginePids {
-    /// Returns those of workers that compute, one a rank.
+    /// Returns the processes of workers that compute, one per rank.
     pub fn of_workers(pids: &[u32]) -> Self {
         let each: Vec<_> = pids.iter().map(|pid| vec![*pid]).collect();
         Self {
@@ -20,7 +22,7 @@ impl EnginePids {
         }
     }
 
-    /// Returns those of a server, which is all of one rank; none where they cannot be told.
+    /// Returns the processes of a server, which belong to one rank; empty when they are unknown.
     pub fn of_server(followed: Vec<u32>) -> Self {
         Self {
             followed: vec![followed],
@@ -28,7 +30,7 @@ impl EnginePids {
         }
     }
 
-    /// Returns the same with all that may compute on the GPUs of a server.
+    /// Returns the same with all processes that may compute on the GPUs of a server.
     pub fn with_computing(self, computing: Vec<u32>) -> Self {
         Self {
             computing: vec![computing],
@@ -36,16 +38,17 @@ impl EnginePids {
         }
     }
 
+    /// Returns the tracked processes of a rank.
     pub fn of_rank(&self, rank: u32) -> &[u32] {
         self.followed.get(rank as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Lists those that may compute on a rank's GPUs.
+    /// Returns the processes that may compute on a rank's GPUs.
     pub fn computing_of_rank(&self, rank: u32) -> &[u32] {
         self.computing.get(rank as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Lists those of all ranks; none where those of one cannot be told.
+    /// Returns the tracked processes of all ranks; empty when those of one rank are unknown.
     pub fn all(&self) -> Vec<u32> {
         match self.followed.iter().any(Vec::is_empty) {
             true => Vec::new(),
@@ -54,24 +57,24 @@ impl EnginePids {
     }
 }
 
-/// The processes of a run, one set after the other: each is alive in its own time alone.
+/// Consecutive sets of processes of a run, each with the time of its start.
 #[derive(Clone, Debug, Default)]
 pub struct PidsOverTime(Vec<(Monotonic, EnginePids)>);
 
 impl PidsOverTime {
-    /// Adds a set that is started at a moment after all others.
+    /// Adds a set that starts after all others.
     pub fn push(&mut self, since: Monotonic, pids: EnginePids) {
         self.0.push((since, pids));
     }
 
-    /// Puts down all that may compute on the GPUs of the last set, which is a server's.
+    /// Replaces the processes that may compute on the GPUs in the last set, which is a server's.
     pub fn note_computing(&mut self, computing: Vec<u32>) {
         if let Some((_, last)) = self.0.last_mut() {
             *last = std::mem::take(last).with_computing(computing);
         }
     }
 
-    /// Returns the set that a window is of.
+    /// Returns the set that was running at the start of a window.
     pub fn at(&self, window: &Window) -> EnginePids {
         let before = |(since, _): &&(Monotonic, EnginePids)| since.as_sec() <= window.start_monotonic_sec;
         let own = self.0.iter().rev().find(before);
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_of_the_processes_that_were_started_last_before_it() {
+    fn a_window_belongs_to_the_last_processes_that_started_before_it() {
         let mut pids = PidsOverTime::default();
         pids.push(Monotonic::from_sec(1.0), EnginePids::of_workers(&[10, 11]));
         pids.push(Monotonic::from_sec(5.0), EnginePids::of_workers(&[20, 21]));
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_computes_on_a_server_s_gpus_is_put_down_for_the_last_set_alone() {
+    fn processes_that_compute_are_set_for_the_last_set_only() {
         let mut pids = PidsOverTime::default();
         pids.push(Monotonic::from_sec(1.0), EnginePids::of_server(vec![10]));
         pids.note_computing(vec![10, 11]);

@@ -1,3 +1,5 @@
+//! Reasons why a run ends early, and the failures that are stored for them.
+
 use thiserror::Error;
 
 use super::rank::{Exit, LogTail};
@@ -9,15 +11,15 @@ use joulemark_measurement::PassedOver;
 use joulemark_store::StoreError;
 use joulemark_worker::protocol::ProtocolError;
 
-/// Why a run ended before it was done. The first three say what to do with the experiment; the rest fail it.
+/// Reason why a run ended early. The first three variants do not fail the experiment; all others do.
 #[derive(Debug, Error)]
 pub enum Stop {
     #[error("cancelled")]
     Cancelled,
-    /// The server is going down: back to the queue.
+    /// The experiment returns to the queue.
     #[error("the server is stopping")]
     ServerStopping,
-    /// Another server has it now: leave it alone.
+    /// Another attempt has the experiment, which must be left alone.
     #[error("the experiment was taken over")]
     Lost,
     #[error("rank {rank} ended: it {exit}")]
@@ -44,12 +46,12 @@ pub enum Stop {
     TimedOut { limit_sec: u64 },
     #[error("the model {0}")]
     Model(#[from] ModelRefusal),
-    #[error("its prompts cannot be had: {0}")]
+    #[error("its prompts cannot be read: {0}")]
     Prompts(String),
     #[error(transparent)]
     Engine(#[from] EngineProblem),
-    /// A server that was started for the experiment.
-    #[error("the engine is gone: {why}")]
+    /// A server that was started for the experiment has ended.
+    #[error("the engine has ended: {why}")]
     EngineGone { why: String, tail: LogTail },
     #[error(
         "{failed} of {all} requests of cycle {cycle} failed ({reasons}); accepted is a share of {accepted} (max_failed_share)"
@@ -62,8 +64,8 @@ pub enum Stop {
         accepted: f64,
     },
     #[error(
-        "rank {rank}: the engine put prompt {} of cycle {cycle} back after {} tokens while others of its batch went on, and \
-         computed it anew: what was measured is no batch of batch_size; set batch_size to 1",
+        "rank {rank}: the engine preempted prompt {} of cycle {cycle} after {} tokens while others of its batch went on, \
+         and computed it again: the measurement is not that of a batch of batch_size; set batch_size to 1",
         of.prompt_index, of.tokens
     )]
     PassedOver { rank: u32, cycle: u32, of: PassedOver },
@@ -78,7 +80,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// The reason as a word, without what a worker said.
+    /// Returns the reason, which quotes nothing from a worker.
     pub fn reason(&self) -> FailureReason {
         match self {
             Self::Ended { exit, .. } if exit.signal.is_some() => FailureReason::WorkerKilled,
@@ -103,7 +105,7 @@ impl Stop {
         }
     }
 
-    /// Tells whether it quotes a worker, which has the prompts.
+    /// Returns whether the message quotes a worker, which may quote a prompt.
     pub fn quotes_a_worker(&self) -> bool {
         matches!(
             self,
@@ -111,7 +113,7 @@ impl Stop {
         )
     }
 
-    /// What is kept of it; `tail_of` gives a rank's last printed lines.
+    /// Converts it to the stored failure; `tail_of` returns the last output of a rank.
     pub fn into_failure(self, tail_of: impl Fn(u32) -> Option<LogTail>) -> Failure {
         let (rank, phase) = match &self {
             Self::Ended { rank, phase, .. }

@@ -1,5 +1,5 @@
-//! Refuses a wave that does not fit into the memory of its GPUs, before a worker loads anything. Sums what is certain to be
-//! allocated; activations and the engine's own buffers come on top of it, and what they are too large for fails at the load.
+//! Rejects a wave that does not fit into the memory of its GPUs, before a worker loads anything. Sums only what is
+//! certain to be allocated; when activations and the engine's own buffers do not fit on top of it, the load fails.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use joulemark_flops::model_files::{ModelFiles, ModelFormat};
 use joulemark_meter::HostMeter;
 use joulemark_worker::{CacheNeed, element_bytes};
 
-/// What was in use before may be freed only now, and the meter looks once a second.
-const SECOND_LOOK_AFTER: Duration = Duration::from_millis(2500);
+/// Delay before the second check: memory in use may only now be freed, and the meter reads it once a second.
+const RECHECK_AFTER: Duration = Duration::from_millis(2500);
 
-/// Checks that the weights and the caches of a wave fit into what the GPUs of each rank have free.
+/// Checks that the weights and the caches of a wave fit into the free memory of each rank's GPUs.
 ///
 /// # Errors
-/// [`Stop::DoesNotFit`] with the sum. Never where a part of it is unknown.
+/// Returns [`Stop::DoesNotFit`] with the sum. Succeeds when a part of the sum is unknown.
 pub async fn fits(spec: &Spec, model: &LocatedModel, meter: &HostMeter) -> Result<(), Stop> {
     let Some(need) = Need::of(spec, model) else {
         return Ok(());
@@ -24,14 +24,14 @@ pub async fn fits(spec: &Spec, model: &LocatedModel, meter: &HostMeter) -> Resul
     if need.problem(spec, meter).is_none() {
         return Ok(());
     }
-    tokio::time::sleep(SECOND_LOOK_AFTER).await;
+    tokio::time::sleep(RECHECK_AFTER).await;
     match need.problem(spec, meter) {
         None => Ok(()),
         Some(problem) => Err(Stop::DoesNotFit(problem)),
     }
 }
 
-/// Bytes that one rank allocates, at the least.
+/// Minimum number of bytes that one rank allocates.
 #[derive(Debug, PartialEq, Eq)]
 struct Need {
     weights: u64,
@@ -41,14 +41,15 @@ struct Need {
 }
 
 impl Need {
-    /// Returns what a rank of mistral.rs takes on CUDA; `None` for any other, and where the model's files do not say it.
+    /// Returns the need of a rank of mistral.rs on CUDA; `None` for other engines and devices, and when the model's
+    /// files do not state it.
     fn of(spec: &Spec, model: &LocatedModel) -> Option<Self> {
         if model.engine != EngineChoice::Mistral || spec.device != Device::Cuda {
             return None;
         }
         let element_bytes = element_bytes(spec.fp_precision);
         let wave = CacheNeed::of(spec, model.max_context_tokens());
-        // Of texts only a bound of their tokens is known: nothing is refused for that.
+        // For texts only an upper bound of the tokens is known, which must not reject anything.
         let wave = CacheNeed {
             input_tokens: if wave.is_exact { wave.input_tokens } else { 0 },
             ..wave
@@ -66,7 +67,7 @@ impl Need {
         self.weights + self.cache + self.preallocated
     }
 
-    /// Returns why a rank has no room; `None` where all have, or where a GPU does not tell what is free.
+    /// Returns why a rank has not enough memory; `None` when all have, or when the free memory of a GPU is unknown.
     fn problem(&self, spec: &Spec, meter: &HostMeter) -> Option<String> {
         let gpus = meter.devices().gpus;
         let free = |uuid: &String| {
@@ -84,8 +85,8 @@ impl Need {
     fn in_words(&self, free: u64, gpus: &[String]) -> String {
         format!(
             "weights of {}, a key-value cache of {} (batch_size {} × {} tokens) and {} that the engine allocates for the \
-             prompts are {}, and {} free on {}; take a smaller batch_size, fewer tokens, another type, more GPUs, or free \
-             their memory",
+             prompts are {}, but {} free on {}; use a smaller batch_size, fewer tokens, another type or more GPUs, or \
+             free memory",
             in_bytes(self.weights),
             in_bytes(self.cache),
             self.wave.sequences,
@@ -98,7 +99,7 @@ impl Need {
     }
 }
 
-/// Returns the bytes of the weights in memory, at the least; `None` where they cannot be told.
+/// Returns the minimum size in bytes of the weights in memory; `None` when it is unknown.
 fn weight_bytes(files: &ModelFiles, quantized_to: Option<&str>, element_bytes: u64) -> Option<u64> {
     if files.format == ModelFormat::Gguf || files.is_quantized {
         return Some(files.file_bytes);
@@ -106,7 +107,7 @@ fn weight_bytes(files: &ModelFiles, quantized_to: Option<&str>, element_bytes: u
     let parameters = files.parameters_total?;
     match quantized_to {
         None => parameters.checked_mul(element_bytes),
-        // A type's name begins with its bits: scales come on top.
+        // The name of a type begins with its bits per weight; scales need more.
         Some(name) => {
             let bits = name.chars().find_map(|letter| letter.to_digit(10))?;
             Some(parameters / 8 * u64::from(bits))

@@ -1,4 +1,4 @@
-//! What the leased GPUs had in the measured cycles, as the meter saw it.
+//! Reads the power limits and clocks of the leased GPUs in the measured cycles from the meter.
 
 use super::driven::Driven;
 use joulemark_analysis::{GpuSettings, LimitChange, range};
@@ -7,7 +7,7 @@ use joulemark_experiment::report::{GpuClocks, GpuPowerLimit};
 use joulemark_measurement::{SeriesPoint, Window, is_same_power_limit};
 use joulemark_meter::HostMeter;
 
-/// Returns what each leased GPU was set to and had. Blocks.
+/// Returns the requested and the actual power limit and clocks of each leased GPU. Blocks.
 pub fn gpu_settings(meter: &HostMeter, spec: &Spec, driven: &Driven) -> GpuSettings {
     let cycles = driven.cycles().into_iter().filter_map(|cycle| driven.hull_of(cycle));
     let series: Vec<_> = cycles.flat_map(|hull| meter.device_series(&spec.gpus, &hull)).collect();
@@ -37,10 +37,10 @@ pub fn gpu_settings(meter: &HostMeter, spec: &Spec, driven: &Driven) -> GpuSetti
     GpuSettings { power_limits, clocks }
 }
 
-/// Returns what was found of a limit in a cycle that is not what was set; `None` where nothing was set.
+/// Returns a power limit in a cycle that differs from the one that was set; `None` when there is none or none was set.
 pub fn limit_change(meter: &HostMeter, driven: &Driven, cycle: u32) -> Option<LimitChange> {
     let hull = driven.hull_of(cycle)?;
-    // They were set before the model was loaded.
+    // The limits were set before the model was loaded.
     let since_set = Window {
         start_monotonic_sec: driven.load_started_monotonic_sec.unwrap_or(hull.start_monotonic_sec),
         ..hull
@@ -67,8 +67,8 @@ pub fn limit_change(meter: &HostMeter, driven: &Driven, cycle: u32) -> Option<Li
     })
 }
 
-/// Returns why a GPU was away within a window, where it has its driver's default now: the driver was loaded anew, and has
-/// forgotten what was set.
+/// Returns why a GPU was missing within a window, if it now has the driver's default limit: then the driver was
+/// reloaded and lost the setting.
 fn away(meter: &HostMeter, uuid: &str, found_w: f64, window: &Window) -> Option<String> {
     let gpus = meter.devices().gpus;
     let limits = gpus.iter().find(|gpu| gpu.uuid == uuid)?.power_limits.as_ref()?;

@@ -1,3 +1,5 @@
+//! Runs a server for one experiment under a keeper process.
+
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -11,31 +13,32 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::launch::{Launch, Launched};
-use super::rank::{LogTail, Tag, keep_log, wait};
+use super::rank::{LogTail, Tag, collect_log, wait};
 use crate::engines::environment;
 use crate::scheduler::context::Context;
 use crate::scheduler::queue::device_locks::Locks;
 
-/// How long an engine may take to end by itself once it is asked to.
+/// Time in which an engine may exit after it is asked to, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A server that was started for one experiment, under a keeper of its own that ends it with all that it starts.
+/// A server that was started for one experiment, under a keeper process that ends it with all its descendants.
 pub struct KeptEngine {
-    /// The keeper's pid: the engine is what it has started.
+    /// Process id of the keeper, whose child is the engine.
     pub pid: u32,
     pub tail: LogTail,
-    /// Why the engine is gone, once it is.
+    /// Reason why the engine has ended; `None` while it runs.
     gone: watch::Receiver<Option<String>>,
-    /// The engine ends when this is closed.
+    /// Pipe to the keeper, which ends the engine when the pipe is closed.
     orders: Option<ChildStdin>,
     listener: JoinHandle<()>,
 }
 
 impl KeptEngine {
-    /// Starts `command` under a keeper.
+    /// Starts `command` under a keeper process.
     ///
     /// # Errors
-    /// The operating system's, when the keeper does not start; an engine that does not is told by [`Self::gone`].
+    /// Returns the operating system's error when the keeper does not start. When the engine does not start,
+    /// [`Self::gone`] returns the reason.
     pub async fn start(context: &Context, order: KeepOrder, tag: Tag, locks: &Locks) -> io::Result<Self> {
         let launch = Launch {
             program: context.program.clone(),
@@ -46,12 +49,12 @@ impl KeptEngine {
             inherited: locks.descriptors()?,
         };
         let Launched { mut child, reports } = context.launcher.launch(launch).await?;
-        let missing = || io::Error::other("a pipe of the keeper is missing");
+        let missing = || io::Error::other("a pipe of the keeper process is missing");
         let mut orders = ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?;
         let errors = ChildStderr::from_std(child.stderr.take().ok_or_else(missing)?)?;
         let reports = pipe::Receiver::from_owned_fd(reports)?;
         let (pid, tail) = (child.id(), LogTail::default());
-        let log = tokio::spawn(keep_log(errors, tag, tail.clone()));
+        let log = tokio::spawn(collect_log(errors, tag, tail.clone()));
         let (sender, gone) = watch::channel(None);
         let records = order.record_dir.clone();
         let listener = tokio::spawn(async move {
@@ -63,7 +66,7 @@ impl KeptEngine {
             let _ = log.await;
             sender.send_if_modified(|gone| {
                 let is_news = gone.is_none();
-                gone.get_or_insert(format!("its keeper {exit}"));
+                gone.get_or_insert(format!("its keeper process {exit}"));
                 is_news
             });
         });
@@ -80,30 +83,30 @@ impl KeptEngine {
         })
     }
 
-    /// Waits until the engine is gone, and says why.
+    /// Waits until the engine has ended and returns the reason.
     pub async fn gone(&mut self) -> String {
         let gone = self.gone.wait_for(Option::is_some).await;
         gone.ok()
             .and_then(|gone| gone.clone())
-            .unwrap_or_else(|| "its keeper is gone".to_owned())
+            .unwrap_or_else(|| "its keeper process has ended".to_owned())
     }
 
-    /// Ends the engine and all that it started; none of it is left when this returns.
+    /// Ends the engine and all its descendants. When this returns, none of them runs.
     pub async fn end(mut self) {
         self.orders = None;
         if tokio::time::timeout(GRACE * 2, &mut self.listener).await.is_err() {
-            tracing::warn!(keeper = self.pid, "an engine takes long to end");
+            tracing::warn!(keeper = self.pid, "the engine takes long to end");
             let _ = self.listener.await;
         }
     }
 }
 
-/// Returns how long an engine may take to end, in milliseconds.
+/// Returns the time in which an engine may exit before it is killed, in milliseconds.
 pub fn grace_ms() -> u64 {
     u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Ends what is left of servers whose keeper was killed. Blocks.
+/// Kills the processes of servers whose keeper was killed. Blocks.
 pub fn end_left(records: &Path) {
     match joulemark_keeper::sweep(records) {
         Ok(swept) => {
@@ -111,19 +114,19 @@ pub fn end_left(records: &Path) {
                 tracing::warn!(
                     pid,
                     program,
-                    "ended: it was left of a server that an experiment was started with"
+                    "killed: it was left over from a server that was started for an experiment"
                 );
             }
             for (pid, program) in swept.left {
                 tracing::error!(
                     pid,
                     program,
-                    "cannot be ended: it was left of a server that an experiment was started with"
+                    "cannot be killed: it was left over from a server that was started for an experiment"
                 );
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(%error, "what was left of started servers cannot be looked for"),
+        Err(error) => tracing::warn!(%error, "processes left over from started servers cannot be searched for"),
     }
 }
 
@@ -138,7 +141,7 @@ async fn listen(reports: pipe::Receiver, gone: &watch::Sender<Option<String>>) {
                 (None, None) => "it ended".to_owned(),
             },
             Ok(KeepEvent::Failed { message }) => message,
-            Err(error) => format!("its keeper said what is not understood: {error}"),
+            Err(error) => format!("the message of its keeper process is not understood: {error}"),
         };
         gone.send_if_modified(|gone| {
             gone.get_or_insert(why);

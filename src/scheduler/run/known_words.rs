@@ -1,25 +1,27 @@
+//! Checks the words in workers' reports against the known ones.
+
 use joulemark_measurement::quoted;
 use joulemark_measurement::{CapabilityCard, LoadReport, RequestMeasurement};
 use joulemark_worker::protocol::ProtocolError;
 
-/// Words of a worker stand in results that everybody reads. A worker has the prompts, so only words that are known are
-/// taken from it.
+/// Known device names. A worker has the prompts, and its words appear in results that every user can read, so only
+/// known words are accepted from it.
 const DEVICES: [&str; 4] = ["cpu", "cuda", "metal", "cuda (pretended)"];
-/// As the engines' tensor library names them; `none` is the synthetic engine's, `unknown` a server's.
+/// Names as in the engines' tensor library; `none` is for the synthetic engine, `unknown` for a server.
 const ACTIVATION_DTYPES: [&str; 17] = [
     "none", "unknown", "u8", "u32", "i16", "i32", "i64", "bf16", "f16", "f32", "f64", "f8e4m3", "f8e5m2", "f8e8m0",
     "f6e2m3", "f6e3m2", "f4",
 ];
 const FINISH_REASONS: [&str; 5] = ["length", "stop", "tool_calls", "content_filter", "unknown"];
-/// The longest name that is taken from a server, of itself or of a model.
+/// Maximum length in characters of a name that a server reports, its own or a model's.
 const MAX_NAME_CHARS: usize = 500;
-/// The most names that are taken from a server.
+/// Maximum number of names that a server may report.
 const MAX_NAMES: usize = 1000;
 
-/// Checks what a rank says of its load.
+/// Checks the words in a rank's load report.
 ///
 /// # Errors
-/// [`ProtocolError::Malformed`] that names the field.
+/// Returns [`ProtocolError::Malformed`], which names the field.
 pub fn check_load(load: &LoadReport) -> Result<(), ProtocolError> {
     is_known("device", &load.device, &DEVICES)?;
     for part in &load.layers {
@@ -31,7 +33,7 @@ pub fn check_load(load: &LoadReport) -> Result<(), ProtocolError> {
         .map_or(Ok(()), |server| are_names(&server.capabilities))
 }
 
-/// Checks what a server says of itself, which it does before it has any prompt.
+/// Checks the names that a server reports about itself, which it does before it receives a prompt.
 fn are_names(card: &CapabilityCard) -> Result<(), ProtocolError> {
     let names = || {
         card.models
@@ -45,11 +47,12 @@ fn are_names(card: &CapabilityCard) -> Result<(), ProtocolError> {
         return Ok(());
     }
     Err(ProtocolError::Malformed(format!(
-        "the server's names are too many, too long or no text; accepted are {MAX_NAMES} of {MAX_NAME_CHARS} characters"
+        "a name that the server reports is too long or not text, or there are too many; accepted are at most \
+         {MAX_NAMES} names of at most {MAX_NAME_CHARS} characters"
     )))
 }
 
-/// Checks the words of a request.
+/// Checks the words in a request's measurement.
 pub fn check_request(request: &RequestMeasurement) -> Result<(), ProtocolError> {
     is_known("finish_reason", &request.finish_reason, &FINISH_REASONS)
 }
@@ -70,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_could_be_a_prompt_is_not_taken() {
+    fn an_unknown_word_is_rejected_since_it_could_quote_a_prompt() {
         for word in ["length", "stop"] {
             assert_eq!(is_known("finish_reason", word, &FINISH_REASONS), Ok(()));
         }

@@ -1,3 +1,5 @@
+//! Starts worker processes.
+
 use std::{
     ffi::OsString,
     io,
@@ -13,7 +15,8 @@ use tokio::sync::oneshot;
 
 use joulemark_worker::protocol::REPORT_DESCRIPTOR;
 
-/// Half of the host's memory more than it has, as the kernel chooses whom to kill (`oom_score_adj` is in thousandths).
+/// Increase of the workers' `oom_score_adj`, in thousandths of the host's memory: the kernel treats a worker as if it
+/// used half of the host's memory more.
 const RAISED_OOM_SCORE: i32 = 500;
 const MAX_OOM_SCORE: i32 = 1000;
 
@@ -22,13 +25,13 @@ const MAX_OOM_SCORE: i32 = 1000;
 pub struct Launch {
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
-    /// All of it: nothing of the service's own is inherited.
+    /// The whole environment: the process does not inherit the service's.
     pub environment: Vec<(OsString, OsString)>,
-    /// Open in the process for as long as it lives: locks.
+    /// Locks whose file descriptors stay open in the process while it lives.
     pub inherited: Vec<OwnedFd>,
 }
 
-/// A started process and this end of its report pipe.
+/// A started process and the server's end of its report pipe.
 #[derive(Debug)]
 pub struct Launched {
     pub child: Child,
@@ -37,32 +40,37 @@ pub struct Launched {
 
 type Request = (Launch, oneshot::Sender<io::Result<Launched>>);
 
-/// Forks all workers from one thread that lives as long as the server: a worker's parent-death signal fires when the
-/// thread that forked it ends, and tokio's blocking threads end after seconds of idleness.
+/// Thread that forks all workers and lives as long as the server. A worker's parent-death signal is sent when the
+/// thread that forked it ends, and tokio ends its blocking threads after seconds of idleness.
 #[derive(Clone, Debug)]
 pub struct Launcher {
     requests: mpsc::Sender<Request>,
 }
 
 impl Launcher {
+    /// Starts the thread.
+    ///
     /// # Errors
-    /// When no thread can be started.
+    /// Returns an error when the thread cannot be started.
     pub fn start() -> io::Result<Self> {
         let (requests, receiver) = mpsc::channel::<Request>();
         std::thread::Builder::new()
             .name("worker-launcher".to_owned())
             .spawn(move || {
-                keep_capabilities_from_workers();
+                drop_ambient_capabilities();
                 for (launch, answer) in receiver {
-                    // Whoever asked may be cancelled by now; dropping the answer then closes the worker's orders, its end.
+                    // The caller may be gone by now. Dropping the answer then closes the worker's orders, which ends
+                    // it.
                     let _ = answer.send(start(launch));
                 }
             })?;
         Ok(Self { requests })
     }
 
+    /// Starts a process.
+    ///
     /// # Errors
-    /// The operating system's, when the process does not start.
+    /// Returns the operating system's error when the process does not start.
     pub async fn launch(&self, launch: Launch) -> io::Result<Launched> {
         let gone = || io::Error::other("the launcher thread is gone");
         let (answer, started) = oneshot::channel();
@@ -71,16 +79,16 @@ impl Launcher {
     }
 }
 
-/// A capability that the service manager lent the server for its meter (CAP_PERFMON) is no worker's: what this thread
-/// starts has none. On a kernel that does not know the call there is none to keep.
+/// Drops the ambient capabilities of this thread, so that workers do not inherit the CAP_PERFMON that the service
+/// manager gave the server for its meter. A kernel that does not know the call has no ambient capabilities.
 #[expect(unsafe_code, reason = "ambient capabilities have no wrapper in the crates we have")]
-fn keep_capabilities_from_workers() {
+fn drop_ambient_capabilities() {
     let (none, clear_all) = (0 as libc::c_ulong, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong);
-    // SAFETY: plain numbers; the call changes the calling thread's own set and nothing else.
+    // SAFETY: all arguments are numbers; the call changes only the calling thread's own set.
     let answer = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear_all, none, none, none) };
     if answer != 0 {
         let error = io::Error::last_os_error();
-        tracing::debug!(%error, "ambient capabilities cannot be given up");
+        tracing::debug!(%error, "ambient capabilities cannot be dropped");
     }
 }
 
@@ -94,7 +102,7 @@ fn start(launch: Launch) -> io::Result<Launched> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A group of its own, so that whatever a worker starts dies with it.
+        // A process group for each worker, so that its descendants are killed with it.
         .process_group(0);
     let reports_to = FdMapping {
         parent_fd: child_end,
@@ -106,18 +114,18 @@ fn start(launch: Launch) -> io::Result<Launched> {
         .fd_mappings(std::iter::once(reports_to).chain(kept).collect())
         .map_err(|error| io::Error::other(error.to_string()))?;
     let child = command.spawn()?;
-    offer_to_the_kernel(child.id());
+    prefer_for_oom_kill(child.id());
     Ok(Launched { child, reports })
 }
 
-/// Has the kernel kill this process, and what it starts, before the server and what else runs on the host when memory
-/// runs out: that ends one experiment. To raise it needs no privilege.
-fn offer_to_the_kernel(pid: u32) {
+/// Makes the kernel kill this process and its descendants before the server and other programs when memory runs out,
+/// which ends only one experiment. Raising the score needs no privilege.
+fn prefer_for_oom_kill(pid: u32) {
     let own = std::fs::read_to_string("/proc/self/oom_score_adj");
     let own: i32 = own.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let raised = (own + RAISED_OOM_SCORE).min(MAX_OOM_SCORE);
     if let Err(error) = std::fs::write(format!("/proc/{pid}/oom_score_adj"), raised.to_string()) {
-        tracing::warn!(pid, %error, "where memory runs out, the kernel may kill the server in place of this worker");
+        tracing::warn!(pid, %error, "when memory runs out, the kernel may kill the server instead of this worker");
     }
 }
 
@@ -128,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// A process that is killed when the thread that forked it ends, as a worker is.
+    /// Command that is killed when the thread that forked it ends, as a worker is.
     const DIES_WITH_ITS_PARENT: [&str; 5] = ["setpriv", "--pdeathsig", "KILL", "sleep", "60"];
 
     fn until_it_sleeps(pid: u32) {
@@ -138,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_launched_outlives_the_threads_of_the_pool_and_not_the_launcher() {
+    fn a_launched_process_outlives_idle_threads_of_the_pool_but_not_the_launcher() {
         let [program, arguments @ ..] = DIES_WITH_ITS_PARENT;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .thread_keep_alive(Duration::from_millis(1))

@@ -1,18 +1,20 @@
+//! Inputs to the report of a run.
+
 use super::engine_pids::PidsOverTime;
 use crate::scheduler::node::idle_baseline::BarePowers;
 use joulemark_experiment::{Spec, Warning};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_meter::HostMeter;
 
-/// What the sums of a run are drawn from, beside what its workers reported.
+/// Inputs to the report of a run, in addition to what its workers reported.
 pub struct Measured<'a> {
     pub meter: &'a HostMeter,
     pub spec: &'a Spec,
-    /// Of the submission.
+    /// Warnings of the submission.
     pub warnings: &'a [Warning],
-    /// What the devices drew at rest, as known at the claim.
+    /// Idle power of the devices as known at the claim.
     pub bare: &'a BarePowers,
-    /// What the energy is attributed to.
+    /// Processes that the energy is attributed to.
     pub pids: &'a PidsOverTime,
     pub claimed_at: Monotonic,
 }

@@ -1,3 +1,5 @@
+//! Stores the states of a run in the background.
+
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -7,8 +9,8 @@ use joulemark_experiment::{ExperimentId, State};
 use joulemark_measurement::clock;
 use joulemark_store::Store;
 
-/// Stores how far a run has come, in order, and does not keep it waiting for a database that is away: only the end must
-/// be stored. Ends with its last owner.
+/// Stores the states that a run reaches, in order, without making the run wait for the database: only the end must be
+/// stored. Stops when the last owner drops it.
 #[derive(Debug)]
 pub struct Milestones {
     reached: mpsc::UnboundedSender<State>,
@@ -16,7 +18,7 @@ pub struct Milestones {
 }
 
 impl Milestones {
-    /// `lost` is cancelled when the attempt turns out not to hold the experiment any more.
+    /// Starts the writer. It cancels `lost` when the attempt no longer has the experiment.
     pub fn start(store: Store, (id, attempt): (ExperimentId, u32), lost: CancellationToken) -> Self {
         let (reached, mut states) = mpsc::unbounded_channel();
         let writer = tokio::spawn(async move {
@@ -31,8 +33,9 @@ impl Milestones {
         Self { reached, writer }
     }
 
+    /// Queues a state to be stored.
     pub fn reached(&self, state: State) {
-        // Closed: the experiment was lost, and its run is being told.
+        // The channel is closed when the experiment was lost, which `lost` has already signalled.
         let _ = self.reached.send(state);
     }
 }

@@ -1,4 +1,4 @@
-//! What a result says of the model that was run: by the hashes of its files it can be had again.
+//! Facts in a result about the model that was run. The hashes of its files identify it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::scheduler::models::LocatedModel;
 use joulemark_experiment::report::ModelFacts;
 use joulemark_flops::model_files::{ModelFiles, ModelFormat};
 
-/// Files beside the weights that decide which tokens go in and come out.
+/// Files beside the weights that decide how text becomes tokens and which tokens are generated.
 const TEXTS: [&str; 11] = [
     "added_tokens.json",
     "chat_template.jinja",
@@ -22,7 +22,7 @@ const TEXTS: [&str; 11] = [
     "vocab.json",
 ];
 
-/// Returns what there is to say of a model, with the hash of each of its files that was not hashed before.
+/// Returns the facts about a model, including the SHA-256 of its files.
 pub async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts {
     let Some(files) = model.files.clone() else {
         return ModelFacts {
@@ -51,16 +51,16 @@ pub async fn facts_of(model: &LocatedModel, digests: &DigestCache) -> ModelFacts
     }
 }
 
-/// Lists the files beside a model's weights that decide tokens. Blocks.
+/// Returns the paths of the files beside a model's weights that affect its tokens. Blocks.
 pub fn texts_of(files: &ModelFiles) -> Vec<PathBuf> {
     match files.format {
-        // They are within the weight file.
+        // A GGUF file contains them.
         ModelFormat::Gguf => Vec::new(),
         ModelFormat::Safetensors => texts_beside(&files.files),
     }
 }
 
-/// Lists those of the files that are there.
+/// Returns the paths of those files that exist.
 fn texts_beside(weights: &[PathBuf]) -> Vec<PathBuf> {
     let folder = weights.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
     let paths = TEXTS.iter().map(|name| folder.join(name));

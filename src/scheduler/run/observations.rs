@@ -1,4 +1,4 @@
-//! What a run leaves behind beside its result: its devices over time, and what disturbed them.
+//! Reads from the meter what is stored with a run's result: the time series of its devices, and disturbances.
 
 use super::driven::Driven;
 use super::engine_pids::{EnginePids, PidsOverTime};
@@ -9,7 +9,8 @@ use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_meter::{HostMeter, Watched, WatchedGpu};
 use joulemark_store::Timeseries;
 
-/// Warns of what disturbed the measured cycles, each beside the processes of its own.
+/// Returns warnings about disturbances of the measured cycles; the processes of a cycle's own run are not foreign to
+/// it.
 pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &PidsOverTime) -> Vec<Warning> {
     let cycles = driven.cycles().into_iter();
     let cycles: Vec<(u32, Window)> = cycles
@@ -22,7 +23,7 @@ pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &Pids
     let mut warnings = of(&cycles);
     let of_same_processes: Vec<_> = cycles.chunk_by(|(_, a), (_, b)| pids.at(a) == pids.at(b)).collect();
     if of_same_processes.len() > 1 {
-        // All else is alike whatever the processes are, and is told of all cycles together.
+        // All other warnings do not depend on the processes, so they cover all cycles together.
         let is_foreign = |warning: &Warning| warning.code == WarningCode::ForeignGpuProcess;
         warnings.retain(|warning| !is_foreign(warning));
         warnings.extend(of_same_processes.into_iter().flat_map(of).filter(is_foreign));
@@ -30,7 +31,7 @@ pub fn disturbances(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &Pids
     warnings
 }
 
-/// Returns what is looked at in some cycles.
+/// Returns what the meter should check for disturbances in some cycles.
 pub fn watched(spec: &Spec, pids: &EnginePids, cycles: Vec<(u32, Window)>) -> Watched {
     Watched {
         cycles,
@@ -39,14 +40,14 @@ pub fn watched(spec: &Spec, pids: &EnginePids, cycles: Vec<(u32, Window)>) -> Wa
     }
 }
 
-/// The experiment's devices since it was claimed.
+/// Returns the time series of the experiment's devices since the claim.
 pub async fn timeseries(meter: &HostMeter, spec: &Spec, claimed_at: Monotonic) -> Timeseries {
     let window = Window {
         start_monotonic_sec: claimed_at.as_sec(),
         end_monotonic_sec: Monotonic::now().as_sec(),
     };
     let (of, gpus) = (meter.clone(), spec.gpus.clone());
-    // Hours of samples take a while to go through.
+    // Hours of samples take a while to read.
     let devices = tokio::task::spawn_blocking(move || of.device_series(&gpus, &window)).await;
     Timeseries {
         window,
@@ -55,7 +56,8 @@ pub async fn timeseries(meter: &HostMeter, spec: &Spec, claimed_at: Monotonic) -
     }
 }
 
-/// On the CPU an experiment leases and meters GPUs that none of its processes computes on.
+/// Returns the GPUs of each rank with the processes that may compute on them. On the CPU, an experiment leases and
+/// meters GPUs that none of its processes computes on.
 fn watched_gpus(spec: &Spec, pids: &EnginePids) -> Vec<WatchedGpu> {
     let of_rank = |rank: u32| {
         let pids = if spec.device == Device::Cuda {

@@ -1,3 +1,5 @@
+//! Reads the energy of each phase of a run.
+
 use super::driven::Driven;
 use super::engine_pids::PidsOverTime;
 use joulemark_analysis::{PassStretches, RankPhase, phase_energy, stretches};
@@ -5,10 +7,11 @@ use joulemark_experiment::Spec;
 use joulemark_measurement::{Phase, PhaseEnergy, Window};
 use joulemark_meter::HostMeter;
 
-/// Stretches read at most for one rank and phase: each takes some 50 µs of the meter's lock, so all take 0.1 s.
+/// Maximum number of windows that are read for one rank and phase. Each holds the meter's lock for about 50 µs, so all
+/// together for 0.1 s.
 const MAX_READ: usize = 2000;
 
-/// Energy of every phase, read from the meter's timeline after the fact. Blocks for up to a tenth of a second a rank.
+/// Reads the energy of every phase from the meter's timeline. Blocks for up to 0.1 s per rank.
 pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &PidsOverTime) -> Vec<PhaseEnergy> {
     let cut: Vec<(u32, PassStretches)> = driven
         .passes
@@ -49,7 +52,7 @@ pub fn energy_by_phase(meter: &HostMeter, spec: &Spec, driven: &Driven, pids: &P
 }
 
 fn read(meter: &HostMeter, windows: Vec<Window>, (rank, gpus): (u32, &[String]), pids: &PidsOverTime) -> RankPhase {
-    // No warm-up still has a window, of no length.
+    // A skipped warm-up has a window of length 0.
     let windows: Vec<Window> = windows
         .into_iter()
         .filter(|window| window.duration_sec() > 0.0)

@@ -1,4 +1,4 @@
-//! The power limits and clocks of one experiment's boards: set before anything is loaded, put back when it is over.
+//! Sets the power limits and clocks of an experiment's boards before the load, and restores them at the end.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::failure::Stop;
 use crate::scheduler::context::Context;
 use crate::scheduler::restored::log_restored;
 
-/// The meter looks at limits once a second.
-const SEEN_WITHIN: Duration = Duration::from_secs(3);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Maximum time until the meter, which reads the limits once a second, shows the new ones.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(3);
+const CHECK_PERIOD: Duration = Duration::from_millis(100);
 
-/// Sets what the experiment asks for; `None` where it asks for nothing.
+/// Sets the power limits and clocks that the experiment asks for; returns `None` when it asks for none.
 ///
 /// # Errors
-/// [`Stop::Power`] where a board does not have it then.
+/// Returns [`Stop::Power`] when a board cannot be set.
 pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Result<Option<Held>, Stop> {
     if let Some(controller) = context.power.as_ref().filter(|_| !spec.gpus.is_empty()) {
         put_back_first(controller, spec).await?;
@@ -27,7 +27,7 @@ pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Res
         return Ok(None);
     }
     let Some(controller) = &context.power else {
-        let words = "this server sets no power limits and clocks any more: it was started without --power-control";
+        let words = "this server can no longer set power limits and clocks: it was started without --power-control";
         return Err(Stop::Power(words.to_owned()));
     };
     let setting = Setting {
@@ -37,11 +37,11 @@ pub async fn set_boards(context: &Context, id: ExperimentId, spec: &Spec) -> Res
     };
     let held = controller.set(&spec.gpus, setting, &format!("experiment {id}")).await;
     let held = held.map_err(|error| Stop::Power(error.to_string()))?;
-    until_seen(&context.resources.meter, &held).await;
+    wait_until_visible(&context.resources.meter, &held).await;
     Ok(Some(held))
 }
 
-/// Puts back what an earlier run could not, so that none is measured under another's limit.
+/// Restores boards that an earlier run could not restore, so that no experiment is measured under another one's limit.
 async fn put_back_first(controller: &Controller, spec: &Spec) -> Result<(), Stop> {
     let left = controller.restore_left().await;
     let left = left.map_err(|error| Stop::Power(error.to_string()))?;
@@ -54,22 +54,21 @@ async fn put_back_first(controller: &Controller, spec: &Spec) -> Result<(), Stop
     }
 }
 
-/// Waits until the meter's own looks show what was set, so that none of before falls into a cycle.
-async fn until_seen(meter: &HostMeter, held: &Held) {
+/// Waits until the meter reads the new limits, so that no reading of an old limit falls into a cycle.
+async fn wait_until_visible(meter: &HostMeter, held: &Held) {
     let is_seen = |board: &SetBoard| {
         let seen_w = meter.gpu_state(&board.uuid).and_then(|state| state.power_limit_w);
         let both = seen_w.zip(board.limit_in_force_w);
         both.is_none_or(|(seen_w, set_w)| is_same_power_limit(seen_w, set_w))
     };
     let mut waited = Duration::ZERO;
-    while !held.boards().all(is_seen) && waited < SEEN_WITHIN {
-        tokio::time::sleep(LOOK_EVERY).await;
-        waited += LOOK_EVERY;
+    while !held.boards().all(is_seen) && waited < VISIBLE_WITHIN {
+        tokio::time::sleep(CHECK_PERIOD).await;
+        waited += CHECK_PERIOD;
     }
 }
 
-/// Puts back what was set. What cannot be put back now is tried again every few seconds for as long as the server runs, and
-/// when it starts.
+/// Restores the boards. The server repeats what fails every few seconds while it runs, and when it starts.
 pub async fn put_back(held: Option<Held>) {
     if let Some(held) = held {
         log_restored(&held.restore().await);

@@ -1,14 +1,15 @@
-//! What of a run comes from a file, prompts and when requests come: the same bytes as when the experiment was submitted, or none.
+//! Adds to a spec what comes from a file, prompts and arrival times, after checking that the file has not changed since
+//! the submission.
 
 use super::failure::Stop;
 use crate::scheduler::prompt_files::{PromptFile, PromptFileError, PromptFolder};
 use joulemark_experiment::{Load, Spec};
 use joulemark_measurement::quoted;
 
-/// Returns the spec as the workers get it, with the lines of the file that it names.
+/// Returns the spec as the workers get it, with the lines of its prompt file or replay file.
 ///
 /// # Errors
-/// Returns [`Stop::Prompts`] when the file is gone, or another one than at the submission.
+/// Returns [`Stop::Prompts`] when the file is missing or has changed since the submission.
 pub async fn for_workers(folder: &PromptFolder, spec: &Spec) -> Result<Spec, Stop> {
     let mut spec = spec.clone();
     if let Some(Load::Replay { replay }) = &mut spec.load {
@@ -41,13 +42,13 @@ async fn read<T: Send + 'static>(
 ) -> Result<T, Stop> {
     let (folder, wanted) = (folder.clone(), name.to_owned());
     let read = tokio::task::spawn_blocking(move || reading(&folder, &wanted)).await;
-    let read = read.map_err(|error| Stop::Server(format!("the prompts could not be read: {error}")))?;
+    let read = read.map_err(|error| Stop::Server(format!("the prompts cannot be read: {error}")))?;
     let file = read.map_err(|error| Stop::Prompts(format!("{} is {error}", quoted(&name))))?;
     let submitted = submitted.unwrap_or_default();
     if file.sha256 != submitted {
         let now = file.sha256;
         let message = format!(
-            "{} has changed on this node: its SHA-256 was {submitted} when it was submitted, and is {now} now",
+            "{} has changed on this node: its SHA-256 was {submitted} at the submission and is now {now}",
             quoted(&name)
         );
         return Err(Stop::Prompts(message));

@@ -1,3 +1,5 @@
+//! One worker process: its orders, reports, output and end.
+
 use std::{
     collections::VecDeque,
     fmt, io,
@@ -26,15 +28,16 @@ const TAIL_LINES: usize = 40;
 const TAIL_LINE_CHARS: usize = 2000;
 const DRAIN_PERIOD: Duration = Duration::from_secs(1);
 
-/// What was heard of one worker.
+/// Event from one worker.
 #[derive(Debug)]
 pub enum RankEvent {
     Report(Report),
     Misunderstood(ProtocolError),
-    /// The process is gone; always the last event of a rank.
+    /// The process has ended; always the last event of a rank.
     Ended(Exit),
 }
 
+/// How a process ended: its exit code, or the signal that killed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     pub code: Option<i32>,
@@ -61,7 +64,7 @@ impl From<ExitStatus> for Exit {
     }
 }
 
-/// The last lines that a worker printed.
+/// Last lines that a worker printed. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
 
@@ -74,6 +77,7 @@ impl LogTail {
         lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
     }
 
+    /// Returns the lines, oldest first.
     pub fn lines(&self) -> Vec<String> {
         self.0
             .lock()
@@ -84,18 +88,19 @@ impl LogTail {
     }
 }
 
-/// Whose lines a worker's are: they are logged with it.
+/// Origin of a worker's lines, which is logged with them.
 #[derive(Clone, Debug)]
 pub struct Tag {
     pub experiment: ExperimentId,
     pub rank: u32,
-    /// Of the request that submitted the experiment.
+    /// Id of the request that submitted the experiment.
     pub request_id: Option<String>,
-    /// Whether its lines are logged at all: they may quote a prompt.
+    /// Whether the lines are logged. They may quote a prompt.
     pub is_logged: bool,
 }
 
 impl Tag {
+    /// Returns the tag of a rank's worker.
     pub fn from_record(record: &Record, rank: u32, is_logged: bool) -> Self {
         Self {
             experiment: record.id,
@@ -106,7 +111,7 @@ impl Tag {
     }
 }
 
-/// One worker process, seen from the server.
+/// Server's handle to one worker process.
 pub struct Rank {
     pub pid: u32,
     pub tail: LogTail,
@@ -115,10 +120,10 @@ pub struct Rank {
 }
 
 impl Rank {
-    /// Takes over a started process; what it reports goes to `events` with its rank.
+    /// Takes over a started process and sends its reports to `events`, with the rank.
     ///
     /// # Errors
-    /// When the pipes cannot be watched.
+    /// Returns an error when the pipes cannot be polled.
     pub fn adopt(launched: Launched, tag: Tag, events: mpsc::UnboundedSender<(u32, RankEvent)>) -> io::Result<Self> {
         let Launched { mut child, reports } = launched;
         let missing = || io::Error::other("a pipe of the worker is missing");
@@ -128,15 +133,15 @@ impl Rank {
         let reports = pipe::Receiver::from_owned_fd(reports)?;
         let (pid, tail) = (child.id(), LogTail::default());
         let logs = [
-            tokio::spawn(keep_log(stdout, tag.clone(), tail.clone())),
-            tokio::spawn(keep_log(stderr, tag.clone(), tail.clone())),
+            tokio::spawn(collect_log(stdout, tag.clone(), tail.clone())),
+            tokio::spawn(collect_log(stderr, tag.clone(), tail.clone())),
         ];
         let rank = tag.rank;
         let listener = tokio::spawn(async move {
             let mut heard = tokio::spawn(listen(reports, rank, events.clone()));
-            // Not for the pipe's end: whatever the worker started may hold that open for longer than the worker lives.
+            // Does not wait for the end of the pipe, which a descendant of the worker may hold open.
             let exit = wait(child).await;
-            // What a dying worker said and printed last is what explains its death.
+            // The last reports and lines of a dying worker explain its end.
             let _ = tokio::time::timeout(DRAIN_PERIOD, futures::future::join(&mut heard, join_all(logs))).await;
             heard.abort();
             let _ = events.send((rank, RankEvent::Ended(exit)));
@@ -149,8 +154,10 @@ impl Rank {
         })
     }
 
+    /// Sends an order to the worker.
+    ///
     /// # Errors
-    /// When the worker no longer reads; its end is about to be reported.
+    /// Returns an error when the worker no longer reads. Its end is then about to be reported.
     pub async fn order(&mut self, order: &Order) -> io::Result<()> {
         let orders = self
             .orders
@@ -160,12 +167,12 @@ impl Rank {
         orders.flush().await
     }
 
-    /// Kills the worker and whatever it started.
+    /// Kills the worker and its descendants.
     pub fn kill(&self) {
         kill_group(self.pid);
     }
 
-    /// Closes the orders, waits `grace` for the worker to end by itself, then kills it.
+    /// Closes the orders, waits up to `grace` for the worker to exit, then kills it.
     pub async fn end(mut self, grace: Duration) {
         self.orders = None;
         if tokio::time::timeout(grace, &mut self.listener).await.is_err() {
@@ -176,7 +183,7 @@ impl Rank {
 }
 
 fn kill_group(pid: u32) {
-    // No such group: it is gone already, which is what is wanted.
+    // An error means that the group is already gone.
     let _ = killpg(Pid::from_raw(pid as i32), Signal::SIGKILL);
 }
 
@@ -191,12 +198,11 @@ async fn listen(reports: pipe::Receiver, rank: u32, events: mpsc::UnboundedSende
     }
 }
 
-/// Waits for the worker's end and ends whatever it started and left behind.
-/// Waits for a process that leads its group, then kills what is left of the group.
+/// Waits until a process that leads its group has ended, then kills the rest of the group.
 pub async fn wait(mut child: Child) -> Exit {
     let wait = move || {
         let pid = child.id();
-        // It is left a zombie until its group is killed: the number is not given to another group meanwhile.
+        // The process stays a zombie until its group is killed, so that the number is not reused meanwhile.
         let _ = waitid(
             Id::Pid(Pid::from_raw(pid as i32)),
             WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
@@ -204,7 +210,7 @@ pub async fn wait(mut child: Child) -> Exit {
         kill_group(pid);
         child.wait()
     };
-    // A thread that waits costs less than a signal handler that every part of the program would have to share.
+    // A blocking thread is simpler than a signal handler that the whole program would share.
     tokio::task::spawn_blocking(wait)
         .await
         .ok()
@@ -213,8 +219,8 @@ pub async fn wait(mut child: Child) -> Exit {
         .unwrap_or_default()
 }
 
-/// Keeps the last lines that come, and logs them where that is allowed.
-pub async fn keep_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
+/// Collects the last lines of an output, and logs each line when that is allowed.
+pub async fn collect_log(output: impl AsyncRead + Unpin, tag: Tag, tail: LogTail) {
     let Tag { experiment, rank, .. } = tag;
     let request_id = tag.request_id.as_deref();
     let mut lines = BufReader::new(output).split(b'\n');

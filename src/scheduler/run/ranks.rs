@@ -1,3 +1,5 @@
+//! The worker processes of one experiment.
+
 use std::{collections::BTreeSet, ffi::OsString, time::Duration};
 
 use tokio::sync::mpsc;
@@ -15,7 +17,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_store::Record;
 use joulemark_worker::protocol::{Order, ProtocolError, Report};
 
-/// Who is still waited for, and since when each was silent.
+/// The ranks that have not finished a phase, and when each was last heard from.
 pub struct Waiting {
     phase: &'static str,
     silence: Duration,
@@ -24,32 +26,32 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// `rank` has done what is waited for.
+    /// Marks `rank` as finished.
     pub fn done(&mut self, rank: u32) {
         self.pending.remove(&rank);
     }
 
-    /// Returns what a report comes to that cannot be used.
+    /// Returns the [`Stop`] for a report that cannot be used.
     pub fn misunderstood(&self, rank: u32, error: ProtocolError) -> Stop {
         let phase = self.phase;
         Stop::Misunderstood { rank, error, phase }
     }
 
-    fn quietest(&self) -> Option<u32> {
+    fn longest_silent(&self) -> Option<u32> {
         self.pending
             .iter()
             .copied()
             .min_by_key(|rank| self.last_heard[*rank as usize])
     }
 
-    fn patience_with(&self, rank: u32) -> Duration {
+    fn time_left_for(&self, rank: u32) -> Duration {
         let silent_sec = Monotonic::now().sec_since(self.last_heard[rank as usize]);
         self.silence
             .saturating_sub(Duration::from_secs_f64(silent_sec.max(0.0)))
     }
 }
 
-/// All worker processes of one experiment.
+/// The worker processes of one experiment.
 pub struct Ranks {
     ranks: Vec<Rank>,
     events: mpsc::UnboundedReceiver<(u32, RankEvent)>,
@@ -57,10 +59,10 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// Starts one process a rank, each with an even, exclusive part of the CPUs and its own GPUs.
+    /// Starts one process per rank, each with its own GPUs and an equal, exclusive share of the CPUs.
     ///
     /// # Errors
-    /// [`Stop::Server`] when a process does not start; those that did are killed.
+    /// Returns [`Stop::Server`] when a process does not start. Those that have started are killed.
     pub async fn start(
         context: &Context,
         record: &Record,
@@ -99,28 +101,32 @@ impl Ranks {
         Ok(all)
     }
 
+    /// Returns the process id of each rank.
     pub fn pids(&self) -> Vec<u32> {
         self.ranks.iter().map(|rank| rank.pid).collect()
     }
 
+    /// Returns the CPUs of a rank.
     pub fn placement(&self, rank: u32) -> &CpuPlacement {
         &self.placements[rank as usize]
     }
 
+    /// Returns the last output of a rank.
     pub fn tail(&self, rank: u32) -> Option<LogTail> {
         self.ranks.get(rank as usize).map(|rank| rank.tail.clone())
     }
 
-    /// Orders every rank; a rank that cannot be reached is about to be reported as ended.
+    /// Sends an order to every rank. Failures are only logged, since the end of such a rank is about to be reported.
     pub async fn order_all(&mut self, order_of: impl Fn(u32) -> Order) {
         for (rank, handle) in self.ranks.iter_mut().enumerate() {
             if let Err(error) = handle.order(&order_of(rank as u32)).await {
-                tracing::debug!(rank, %error, "an order was not taken");
+                tracing::debug!(rank, %error, "an order could not be sent");
             }
         }
     }
 
-    /// A wait for every rank to be [`Waiting::done`] with `phase`.
+    /// Creates a wait until every rank is [`Waiting::done`] with `phase`. A rank fails after `silence` without a
+    /// report.
     pub fn wait_in(&self, phase: &'static str, silence: Duration) -> Waiting {
         Waiting {
             phase,
@@ -130,21 +136,22 @@ impl Ranks {
         }
     }
 
-    /// The next report of any rank, or null once all are done.
+    /// Returns the next report of any rank; `None` when all are done.
     ///
     /// # Errors
-    /// The first rank's failure: it ended, said that it failed, spoke nonsense or was silent for too long.
+    /// Returns the first failure of a rank: it ended, reported a failure, sent a malformed report, or was silent for
+    /// too long.
     pub async fn next(&mut self, waiting: &mut Waiting) -> Result<Option<(u32, Report)>, Stop> {
-        let Some(quietest) = waiting.quietest() else {
+        let Some(rank) = waiting.longest_silent() else {
             return Ok(None);
         };
         let phase = waiting.phase;
         let hung = Stop::Hung {
-            rank: quietest,
+            rank,
             phase,
             silent_sec: waiting.silence.as_secs_f64(),
         };
-        let Ok(event) = tokio::time::timeout(waiting.patience_with(quietest), self.events.recv()).await else {
+        let Ok(event) = tokio::time::timeout(waiting.time_left_for(rank), self.events.recv()).await else {
             return Err(hung);
         };
         let Some((rank, event)) = event else { return Err(hung) };
@@ -157,27 +164,27 @@ impl Ranks {
         }
     }
 
-    /// Leaves the ranks alone for `period`.
+    /// Leaves the ranks idle for `period`.
     ///
     /// # Errors
-    /// The first rank's failure, at once.
-    pub async fn rest_for(&mut self, period: Duration, doing: &'static str) -> Result<(), Stop> {
+    /// Returns the first failure of a rank, at once.
+    pub async fn stay_idle_for(&mut self, period: Duration, doing: &'static str) -> Result<(), Stop> {
         let mut waiting = self.wait_in(doing, period * 2);
-        let resting = async {
-            // Nothing is asked of them, so that only a failure ends this.
+        let idling = async {
+            // No order was sent, so only a failure ends this loop.
             while self.next(&mut waiting).await?.is_some() {}
             Ok(())
         };
-        tokio::time::timeout(period, resting).await.unwrap_or(Ok(()))
+        tokio::time::timeout(period, idling).await.unwrap_or(Ok(()))
     }
 
-    /// Ends all processes; none is left when this returns.
+    /// Ends all processes. When this returns, none of them runs.
     pub async fn end(self, grace: Duration) {
         futures::future::join_all(self.ranks.into_iter().map(|rank| rank.end(grace))).await;
     }
 }
 
-/// Even, contiguous parts; CPUs that are left over stay idle, so that no rank is faster than another.
+/// Divides the CPUs into equal, contiguous shares. Left-over CPUs stay idle, so that no rank is faster than another.
 fn placements(cpus: &[u32], num_processes: u32) -> Vec<CpuPlacement> {
     let each = (cpus.len() / num_processes as usize).max(1);
     (0..num_processes as usize)
@@ -209,7 +216,7 @@ fn launch(engine: &EngineProgram, spec: &Spec, rank: u32, placement: &CpuPlaceme
         environment: environment::for_engines()
             .into_iter()
             .chain([
-                // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
+                // By UUID, since CUDA orders devices by speed and NVML by PCI slot. An empty value hides every GPU.
                 pair(
                     "CUDA_VISIBLE_DEVICES",
                     if spec.device == joulemark_experiment::Device::Cuda {
@@ -231,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_share_the_cpus_evenly_and_none_is_shared() {
+    fn ranks_get_equal_and_disjoint_shares_of_the_cpus() {
         let parts = placements(&[0, 1, 2, 3, 6], 2);
         assert_eq!(parts[0].cpus, [0, 1]);
         assert_eq!(parts[1].cpus, [2, 3]);

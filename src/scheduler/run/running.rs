@@ -1,3 +1,5 @@
+//! The experiments that this server runs.
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,28 +10,28 @@ use joulemark_experiment::ExperimentId;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_store::Held;
 
-/// What this server runs, entered before it is claimed and gone when its devices are free again.
+/// The experiments of this server: entered before the claim, removed when their devices are free again.
 #[derive(Clone, Debug, Default)]
 pub struct RunningTable(Arc<Mutex<HashMap<ExperimentId, Running>>>);
 
-/// One experiment that this server runs, or is about to.
+/// An experiment that this server runs or is about to claim.
 #[derive(Clone, Debug)]
 pub struct Running {
-    /// Null until the claim is known to have succeeded.
+    /// `None` until the claim has succeeded.
     pub attempt: Option<u32>,
     pub claimed_at: Monotonic,
     pub leases: BTreeSet<Lease>,
     pub ends: Ends,
 }
 
-/// The ways in which a run is told, or tells, that it is over.
+/// Tokens that end a run or report its end.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// Somebody asked for its cancellation.
+    /// Cancelled when a client asks to cancel the experiment.
     pub cancel: CancellationToken,
-    /// Another attempt has the experiment.
+    /// Cancelled when another attempt has the experiment.
     pub lost: CancellationToken,
-    /// No worker is left and its end is stored.
+    /// Cancelled when no worker is left and the end is stored.
     pub ended: CancellationToken,
 }
 
@@ -38,32 +40,36 @@ impl RunningTable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds an experiment that is about to be claimed.
     pub fn insert(&self, id: ExperimentId, running: Running) {
         self.table().insert(id, running);
     }
 
+    /// Records that an experiment was claimed.
     pub fn claimed(&self, id: ExperimentId, attempt: u32) {
         if let Some(running) = self.table().get_mut(&id) {
             running.attempt = Some(attempt);
         }
     }
 
-    /// Whether nothing is left.
+    /// Removes an experiment. Returns whether the table is empty now.
     pub fn remove(&self, id: ExperimentId) -> bool {
         let mut table = self.table();
         table.remove(&id);
         table.is_empty()
     }
 
+    /// Returns an experiment of this server.
     pub fn get(&self, id: ExperimentId) -> Option<Running> {
         self.table().get(&id).cloned()
     }
 
+    /// Returns all experiments of this server.
     pub fn all(&self) -> HashMap<ExperimentId, Running> {
         self.table().clone()
     }
 
-    /// Which experiment has each leased device.
+    /// Returns the experiment that holds each leased device.
     pub fn leases(&self) -> HashMap<Lease, ExperimentId> {
         let table = self.table();
         let each = table
@@ -72,13 +78,14 @@ impl RunningTable {
         each.collect()
     }
 
+    /// Returns all leased devices.
     pub fn leased(&self) -> HashSet<Lease> {
         self.leases().into_keys().collect()
     }
 
-    /// Compares what the database says that this server holds with what it ran before it asked: stops what another
-    /// attempt took or a user cancelled. What it holds and does not run is returned: a claim whose answer was lost, or
-    /// an end that could not be stored.
+    /// Compares the claims that this server holds in the database with what it ran before it asked. Stops a run that
+    /// another attempt has taken over or a user has cancelled. Returns the claims that it does not run: the answer to
+    /// the claim was lost, or the end could not be stored.
     pub fn reconcile(&self, held: &[Held], before: &HashMap<ExperimentId, Running>) -> Vec<Held> {
         for (id, running) in before {
             let own = held
@@ -118,21 +125,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_or_cancelled_is_stopped_and_what_nobody_runs_is_found() {
+    fn lost_and_cancelled_runs_are_stopped_and_claims_without_a_run_are_found() {
         let table = RunningTable::default();
         let ids: Vec<ExperimentId> = (0..6).map(|_| ExperimentId::generate()).collect();
-        // Kept, cancelled, taken by a later attempt, not held at all, being claimed.
+        // Still held, cancelled, taken over by a later attempt, not held, being claimed.
         for (id, attempt) in ids.iter().zip([Some(1), Some(1), Some(1), Some(2), None]) {
             table.insert(*id, running(attempt));
         }
         let before = table.all();
-        let says = [
+        let held_now = [
             held(ids[0], 1, false),
             held(ids[1], 1, true),
             held(ids[2], 2, false),
             held(ids[5], 1, false),
         ];
-        assert_eq!(table.reconcile(&says, &before), [held(ids[5], 1, false)]);
+        assert_eq!(table.reconcile(&held_now, &before), [held(ids[5], 1, false)]);
         let ends = |index: usize| table.get(ids[index]).expect("it runs").ends;
         let cancelled = [0, 1, 2, 3, 4].map(|index| ends(index).cancel.is_cancelled());
         let lost = [0, 1, 2, 3, 4].map(|index| ends(index).lost.is_cancelled());
@@ -141,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_while_the_database_was_asked_is_not_given_back() {
+    fn a_run_that_ended_while_the_database_was_asked_is_not_returned() {
         let table = RunningTable::default();
         let id = ExperimentId::generate();
         table.insert(id, running(Some(1)));

@@ -1,4 +1,4 @@
-//! The server that runs an experiment: started for it, or attached to where it runs already.
+//! The server that runs an experiment: started for it, or already running and attached to.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,22 +21,23 @@ use crate::scheduler::context::Context;
 use crate::scheduler::models::{EngineChoice, LocatedModel};
 use crate::scheduler::queue::device_locks::Locks;
 
-/// What stands for `{context}` where neither an argument nor the model's files say it.
+/// Value of `{context}` when neither an argument nor the model's files give one.
 const DEFAULT_CONTEXT_TOKENS: u64 = 4096;
 
-/// A server with what is known of its processes.
+/// A server, with its processes as far as they are known.
 pub struct EngineServer {
-    /// For the worker that sends the requests.
+    /// Connection data for the worker that sends the requests.
     pub job: ServerJob,
     pub processes: Arc<Processes>,
     kept: Option<KeptEngine>,
 }
 
 impl EngineServer {
-    /// Starts the server of an experiment, or finds the one that runs; `None` for an engine that is none.
+    /// Starts the server of an experiment, or attaches to the one that is running; returns `None` when the engine is
+    /// not a server.
     ///
     /// # Errors
-    /// [`Stop::Server`] where it cannot be started, or its key not be read.
+    /// Returns [`Stop::Server`] when the server cannot be started or its API key cannot be read.
     pub async fn start(
         context: &Context,
         record: &Record,
@@ -91,7 +92,8 @@ impl EngineServer {
         }))
     }
 
-    /// Waits until a server that was started for the experiment is gone. One that is attached to never is: its requests fail.
+    /// Waits until a server that was started for the experiment has ended. Never returns for an attached server, whose
+    /// requests fail instead.
     pub async fn gone(&mut self) -> Stop {
         match &mut self.kept {
             Some(kept) => Stop::EngineGone {
@@ -102,7 +104,7 @@ impl EngineServer {
         }
     }
 
-    /// Ends a server that was started for the experiment, and leaves any other as it is.
+    /// Ends a server that was started for the experiment. Leaves an attached one running.
     pub async fn end(self) {
         if let Some(kept) = self.kept {
             kept.end().await;
@@ -110,12 +112,12 @@ impl EngineServer {
     }
 }
 
-/// A port of the loopback address that nobody has just now.
+/// Returns a port of the loopback address that is free now.
 fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// What the service fills into a command itself.
+/// Returns the values for the placeholders in a command that the service knows itself.
 fn own_values(context: &Context, spec: &Spec, model: &LocatedModel, port: u16) -> BTreeMap<&'static str, String> {
     let of_files = model.files.as_ref().and_then(|files| files.max_context_tokens);
     BTreeMap::from([
@@ -127,7 +129,7 @@ fn own_values(context: &Context, spec: &Spec, model: &LocatedModel, port: u16) -
     ])
 }
 
-/// What the configuration or the model's files say of the longest sequence, in tokens.
+/// Returns the maximum sequence length in tokens, from the argument `context` or the model's files.
 fn max_sequence_tokens(spec: &Spec, model: &LocatedModel) -> Option<u32> {
     let argument = spec
         .engine_arguments
@@ -137,7 +139,8 @@ fn max_sequence_tokens(spec: &Spec, model: &LocatedModel) -> Option<u32> {
     argument.or_else(|| u32::try_from(of_files?).ok())
 }
 
-/// All of an engine's environment: what it needs to be found and to find the leased GPUs, and what the configuration lists.
+/// Returns the whole environment of a started server: what it needs to run, the variables that the configuration lists,
+/// and the leased GPUs.
 fn environment_of(settings: &EngineSettings, spec: &Spec) -> Vec<(String, String)> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     let usual = environment::for_servers().into_iter().filter_map(text);
@@ -147,7 +150,7 @@ fn environment_of(settings: &EngineSettings, spec: &Spec) -> Vec<(String, String
         Device::Cuda => spec.gpus.join(","),
         Device::Cpu | Device::Auto => String::new(),
     };
-    // UUIDs: CUDA counts devices by speed, NVML by PCI slot. Empty hides every GPU.
+    // By UUID, since CUDA orders devices by speed and NVML by PCI slot. An empty value hides every GPU.
     let leased = ("CUDA_VISIBLE_DEVICES".to_owned(), gpus);
     let all: BTreeMap<_, _> = usual.chain(listed).chain([leased]).collect();
     all.into_iter().collect()

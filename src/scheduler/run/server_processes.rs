@@ -1,3 +1,5 @@
+//! Finds and tracks the processes of a server.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use joulemark_experiment::{Warning, WarningCode};
@@ -9,19 +11,19 @@ use crate::engines::attached::ways_to_find;
 
 /// The processes of a server that runs an experiment.
 pub enum Processes {
-    /// The pid of the keeper that started it.
+    /// Process id of the keeper that started the server.
     Started(u32),
     Found {
         served: Served,
-        /// The number under which its unit's CPU time is followed.
+        /// Number under which the meter tracks the CPU time of its systemd unit.
         unit: Option<u32>,
     },
-    /// Why they cannot be told.
+    /// Reason why they are unknown.
     Unknown(String),
 }
 
 impl Processes {
-    /// Finds those of a server that runs already.
+    /// Finds the processes of a server that is already running.
     pub async fn find(settings: &EngineSettings) -> Self {
         let by = ways_to_find(settings);
         match tokio::task::spawn_blocking(move || find(&by)).await {
@@ -34,7 +36,7 @@ impl Processes {
         }
     }
 
-    /// Lists those that the meter follows, each with all that it started; none where they cannot be told.
+    /// Returns the processes that the meter tracks, each including its descendants; empty when they are unknown.
     pub fn followed(&self) -> Vec<u32> {
         match self {
             Self::Started(keeper) => vec![*keeper],
@@ -44,10 +46,11 @@ impl Processes {
         }
     }
 
-    /// Has `meter` follow their CPU time: a unit's as a whole, else each process with all that it starts. Blocks on /proc.
+    /// Makes `meter` track their CPU time: of a unit as a whole, otherwise of each process with its descendants. Blocks
+    /// on /proc.
     ///
     /// # Errors
-    /// The first that cannot be followed.
+    /// Returns the first error.
     pub fn follow(&self, meter: &HostMeter) -> Result<(), CpuTimeError> {
         if let Self::Found {
             served,
@@ -60,7 +63,7 @@ impl Processes {
         self.followed().into_iter().try_for_each(|pid| meter.track(pid))
     }
 
-    /// Lists those of now that may compute on GPUs: what is followed with all that it started. Blocks on /proc.
+    /// Returns the processes that may compute on GPUs now: the tracked ones with their descendants. Blocks on /proc.
     pub fn computing(&self, meter: &HostMeter) -> Vec<u32> {
         let mut computing: Vec<u32> = self.followed().iter().flat_map(|pid| meter.family(*pid)).collect();
         if let Self::Found { served, .. } = self {
@@ -69,14 +72,14 @@ impl Processes {
         computing
     }
 
-    /// Warns where they cannot be told, or were not found as the configuration says.
+    /// Returns a warning when the processes are unknown, or were not found in the way that the configuration prefers.
     pub fn warning(&self) -> Option<Warning> {
         let message = match self {
             Self::Unknown(why) => format!("no energy of the host is attributed to the engine: {why}"),
             Self::Found { served, .. } if !served.passed_over.is_empty() => {
                 let why: Vec<_> = served.passed_over.iter().map(NotFound::to_string).collect();
                 let (by, why) = (&served.found_by, why.join("; "));
-                format!("the engine's processes are those of {by}, which it was not to be found by: {why}")
+                format!("the engine's processes were found by {by}, since the configured way failed: {why}")
             }
             Self::Started(_) | Self::Found { .. } => return None,
         };
@@ -87,7 +90,7 @@ impl Processes {
     }
 }
 
-/// Returns a number that no process has: the kernel's end far below.
+/// Returns a number that is no process id: the kernel's maximum is far below.
 fn unused_number() -> u32 {
     static LAST: AtomicU32 = AtomicU32::new(u32::MAX);
     LAST.fetch_sub(1, Ordering::Relaxed)

@@ -1,3 +1,5 @@
+//! Stores the end of an attempt, in the database or meanwhile on disk.
+
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -6,31 +8,31 @@ use joulemark_measurement::Backoff;
 use joulemark_store::{Ending, Spool, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-/// A database that does not answer within this is away.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout of one write to the database.
+const TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Tries of a server that is to stop, when neither database nor spool takes the end of a run.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Maximum number of tries while the server stops, when neither database nor spool accepts the end of a run.
 const LAST_TRIES: u32 = 5;
 
-/// Where the end of an attempt is now.
+/// Place where the end of an attempt is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     Stored,
-    /// On disk, for the next server to store.
+    /// On disk; the next server stores it in the database.
     Spooled,
 }
 
-/// Where the end of an attempt may be.
+/// Places where the end of an attempt can be stored.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
+pub struct Destinations<'a> {
     pub store: &'a Store,
     pub spool: Option<&'a Spool>,
-    /// How many are in neither.
+    /// Number of ends that are in neither.
     pub in_memory: &'a Gauge,
 }
 
-/// Counts an end as in memory alone for as long as it lives.
+/// Guard that counts an end in the gauge while it is only in memory.
 struct InMemory<'a>(&'a Gauge);
 
 impl<'a> InMemory<'a> {
@@ -46,32 +48,33 @@ impl Drop for InMemory<'_> {
     }
 }
 
-/// Stores how an attempt ended, however long the database is away. Meanwhile the end waits on disk, so that it outlives
-/// this server too. The run stays listed, which keeps its lease.
+/// Stores how an attempt ended, however long the database is unreachable. Meanwhile the end is kept on disk, to survive
+/// this server too, and the run stays listed, which renews its lease.
 ///
 /// # Errors
-/// Returns what another try would not mend; or, of a server that stops, that neither database nor disk took it.
+/// Returns an error that another try would not solve. While the server stops, also returns the error when neither
+/// database nor disk accepts the end.
 pub async fn settle(
     ending: Ending,
-    places: Places<'_>,
+    destinations: Destinations<'_>,
     server_stopping: &CancellationToken,
 ) -> Result<Settled, StoreError> {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let Places {
+    let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+    let Destinations {
         store,
         spool,
         in_memory,
-    } = places;
+    } = destinations;
     let (mut is_spooled, mut last_tries) = (false, 0);
     let mut alarm = None;
     loop {
-        let outcome = tokio::time::timeout(PATIENCE, store.settle(&ending)).await;
+        let outcome = tokio::time::timeout(TIMEOUT, store.settle(&ending)).await;
         let refused = match outcome {
             Ok(Err(error)) if error.is_retryable() => Some(error),
             Err(_) => None,
             Ok(outcome) => {
                 if let Some(spool) = spool.filter(|_| is_spooled) {
-                    forget(spool.clone(), ending).await;
+                    remove_from_spool(spool.clone(), ending).await;
                 }
                 return outcome.map(|()| Settled::Stored);
             }
@@ -79,8 +82,8 @@ pub async fn settle(
         let reason = refused
             .as_ref()
             .map_or_else(|| "it does not answer".to_owned(), StoreError::to_string);
-        tracing::warn!(experiment = %ending.id, "its end waits for the database: {reason}");
-        is_spooled = is_spooled || keep(spool.cloned(), &ending).await;
+        tracing::warn!(experiment = %ending.id, "the end of the experiment waits for the database: {reason}");
+        is_spooled = is_spooled || write_to_spool(spool.cloned(), &ending).await;
         alarm = match is_spooled {
             true => None,
             false => alarm.or_else(|| Some(InMemory::count(in_memory))),
@@ -101,8 +104,8 @@ pub async fn settle(
     }
 }
 
-/// Keeps the end on disk; returns whether it is there.
-async fn keep(spool: Option<Spool>, ending: &Ending) -> bool {
+/// Writes the end to disk. Returns whether that succeeded.
+async fn write_to_spool(spool: Option<Spool>, ending: &Ending) -> bool {
     let Some(spool) = spool else {
         return false;
     };
@@ -110,16 +113,16 @@ async fn keep(spool: Option<Spool>, ending: &Ending) -> bool {
     match tokio::task::spawn_blocking(move || spool.keep(&ending)).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            tracing::error!(experiment = %id, %error, "its end is in memory only: the spool does not take it either");
+            tracing::error!(experiment = %id, %error, "the end of the experiment is only in memory: the spool cannot be written");
             false
         }
         Err(_) => false,
     }
 }
 
-async fn forget(spool: Spool, ending: Ending) {
+async fn remove_from_spool(spool: Spool, ending: Ending) {
     let id = ending.id;
     if let Ok(Err(error)) = tokio::task::spawn_blocking(move || spool.forget(&ending)).await {
-        tracing::warn!(experiment = %id, %error, "its end is stored, and stays in the spool as well");
+        tracing::warn!(experiment = %id, %error, "the end of the experiment is stored, but cannot be removed from the spool");
     }
 }

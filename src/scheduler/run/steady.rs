@@ -1,4 +1,4 @@
-//! What the meter read while the load of each cycle was full.
+//! Reads the meter for the steady part of each cycle, in which the load was full.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::measured::Measured;
 use joulemark_analysis::{CycleHost, IdleState, RankRequests, SteadyPart, steady_inference, steady_window};
 use joulemark_measurement::{ComputeMetrics, RankCycle, Window};
 
-/// Returns the steady part of each cycle that was driven, in order.
+/// Returns the steady part of each measured cycle, in order.
 pub fn steady_parts(of: &Measured<'_>, driven: &Driven, bare: &IdleState) -> Vec<SteadyPart> {
     let cycles: BTreeSet<u32> = driven.passes.iter().map(|pass| pass.cycle).collect();
     let part = |cycle: u32| {

@@ -1,13 +1,15 @@
+//! Columns of the idle baselines.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, number};
 use joulemark_measurement::{Baseline, BaselineKind};
 
-/// Idle power, and the energy above it.
+/// Returns the columns of idle power and of the energy above it.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
     vec![
         number(
             "bare_baseline_power_w",
-            "Idle power with nothing loaded, watts; subtracted from nothing.",
+            "Idle power with nothing loaded, watts; not subtracted from any value.",
             |row| baseline(row, BaselineKind::Bare)?.baseline_power_w,
         ),
         number(
@@ -17,7 +19,7 @@ pub fn columns() -> Vec<Column<ExperimentRow>> {
         ),
         number(
             "loaded_baseline_power_w",
-            "Idle power with the model in memory, watts; subtracted from nothing.",
+            "Idle power with the model in memory, watts; not subtracted from any value.",
             |row| baseline(row, BaselineKind::Loaded)?.baseline_power_w,
         ),
         number(

@@ -1,13 +1,15 @@
+//! Columns of the validation checks.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, count, json, number, text, word};
 use joulemark_experiment::report::{RepetitionReport, Validation};
 
-/// The checks made before aggregation.
+/// Returns the columns of the checks made before aggregation.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
     vec![
         text(
             "temporal_overlap",
-            "Whether ranks ran at the same time: `passed`, `failed` or `not_applicable`.",
+            "Whether all ranks ran at the same time: `passed`, `failed` or `not_applicable`.",
             |row| word(validation(row)?.temporal_overlap),
         ),
         number(
@@ -27,7 +29,7 @@ pub fn columns() -> Vec<Column<ExperimentRow>> {
         ),
         json(
             "disturbed_cycles",
-            "Cycles that others disturbed, a JSON list of numbers.",
+            "Numbers of cycles disturbed by other programs or throttling, a JSON list.",
             |row: &ExperimentRow| {
                 let disturbed = &repetition(row)?.disturbed_cycles;
                 Some(disturbed.iter().map(|disturbed| disturbed.cycle).collect())
@@ -35,7 +37,7 @@ pub fn columns() -> Vec<Column<ExperimentRow>> {
         ),
         count(
             "repeated_cycles",
-            "Cycles measured beyond `num_cycles` because others had been disturbed.",
+            "Cycles measured beyond `num_cycles` to replace disturbed ones.",
             |row: &ExperimentRow| Some(repetition(row)?.repeated_cycles.into()),
         ),
     ]

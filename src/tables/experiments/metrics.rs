@@ -1,3 +1,5 @@
+//! Columns of metrics.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, Values, column, word, words};
 use joulemark_analysis::metrics::{Beside, Figures, Group, Metric, Read};
@@ -5,9 +7,9 @@ use joulemark_analysis::statistics::standard_deviation;
 use joulemark_analysis::{Certainty, EnergyPart, certainty};
 use joulemark_experiment::report::MetricStatistics;
 
-/// A row with the figures of a result or of a cycle.
+/// A row with the metrics of a result or of a cycle.
 pub trait HasFigures {
-    /// Returns `None` where there is no result.
+    /// Returns the metrics; `None` without a result.
     fn figures(&self) -> Option<Figures<'_>>;
 }
 
@@ -17,12 +19,12 @@ impl HasFigures for ExperimentRow {
     }
 }
 
-/// Returns the columns of a group's metrics, with what stands beside each.
+/// Returns the columns of a group's metrics, each followed by its spread or origin columns.
 pub fn columns(metrics: &[Metric], group: Group) -> Vec<Column<ExperimentRow>> {
     with_spread(metrics, group, spread)
 }
 
-/// Returns the same for rows of which each is one cycle, so that there is no spread over them.
+/// Returns the same for rows that are single cycles, which have no spread.
 pub fn columns_of_one_cycle<R: HasFigures + 'static>(metrics: &[Metric], group: Group) -> Vec<Column<R>> {
     with_spread(metrics, group, |_| Vec::new())
 }
@@ -45,7 +47,7 @@ fn with_spread<R: HasFigures + 'static>(
     metrics.flat_map(with_neighbours).collect()
 }
 
-/// Returns `None` for an object, whose own figures are in the table.
+/// Returns the column of a metric; `None` for an object, whose fields are in the table.
 fn own<R: HasFigures + 'static>(metric: &Metric) -> Option<Column<R>> {
     let values = match metric.read {
         Read::Count(read) => Values::Count(Box::new(move |row: &R| read(row.figures()?))),
@@ -56,7 +58,7 @@ fn own<R: HasFigures + 'static>(metric: &Metric) -> Option<Column<R>> {
     Some(column(metric.name, metric.about, values))
 }
 
-/// Each unknown where one cycle's figure is.
+/// Returns the columns of a metric's spread over cycles, each unknown when the metric of any cycle is.
 fn spread(metric: &Metric) -> Vec<Column<ExperimentRow>> {
     let Read::Number(read) = metric.read else {
         return Vec::new();
@@ -86,7 +88,7 @@ fn how_known<R: HasFigures + 'static>(part: EnergyPart) -> Vec<Column<R>> {
     vec![
         column(
             format!("{stem}_source"),
-            format!("Where `{stem}_j` comes from; several with a + between."),
+            format!("Source of `{stem}_j`; several are joined by +."),
             Values::Text(Box::new(move |row: &R| words(&known_by(row, part)?.sources))),
         ),
         column(
@@ -96,7 +98,7 @@ fn how_known<R: HasFigures + 'static>(part: EnergyPart) -> Vec<Column<R>> {
         ),
         column(
             format!("{stem}_confidence"),
-            "`high`, `medium` or `low`, of the least sure source.",
+            "`high`, `medium` or `low`, of the least reliable source.",
             Values::Text(Box::new(move |row: &R| word(known_by(row, part)?.confidence))),
         ),
     ]

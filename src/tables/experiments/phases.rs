@@ -1,8 +1,10 @@
+//! Columns of the phases.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, number, text, word};
 use joulemark_measurement::{Phase, PhaseEnergy};
 
-/// Energy and time by phase.
+/// Returns the columns of energy and time by phase.
 pub fn columns() -> Vec<Column<ExperimentRow>> {
     vec![
         number(

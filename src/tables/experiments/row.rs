@@ -1,9 +1,11 @@
+//! Row of the table of experiments.
+
 use jiff::Timestamp;
 
 use joulemark_experiment::report::Report;
 use joulemark_experiment::{ExperimentId, Failure, Spec, State, Warning};
 
-/// An experiment with its report, which it has once it is completed.
+/// An experiment with its report, which exists once it is completed.
 #[derive(Clone, Debug)]
 pub struct ExperimentRow {
     pub id: ExperimentId,
@@ -15,15 +17,16 @@ pub struct ExperimentRow {
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub failure: Option<Failure>,
-    /// Of its submission; the report repeats them.
+    /// Warnings of its submission, which the report repeats.
     pub warnings: Vec<Warning>,
-    /// How many prompts were dropped of the spec.
+    /// Number of prompts that were deleted from the spec.
     pub dropped_prompts: Option<u32>,
     pub spec: Spec,
     pub report: Option<Report>,
 }
 
 impl ExperimentRow {
+    /// Returns the warnings of the report, or those of the submission when there is no report.
     pub fn all_warnings(&self) -> &[Warning] {
         match &self.report {
             Some(report) => &report.validation.warnings,

@@ -1,21 +1,24 @@
+//! Columns of the steady state.
+
 use super::row::ExperimentRow;
 use crate::tables::column::{Column, Values, column, held, number, text};
 use joulemark_analysis::metrics::{Figures, Metric, Read};
 use joulemark_experiment::report::SteadyState;
 use joulemark_measurement::ComputeMetrics;
 
-/// Returns the steady state's columns: those metrics that also have their spread over cycles, and when and why not.
+/// Returns the columns of the steady state: its duration, why there is none, and the metrics that also have a spread
+/// over cycles.
 pub fn columns(metrics: &[Metric]) -> Vec<Column<ExperimentRow>> {
     let spread = metrics.iter().filter(|metric| metric.has_spread());
     let mut columns = vec![
         number(
             "steady_state_duration_sec",
-            "Time in which the load was full, over all cycles, seconds; unknown where a cycle has no steady state.",
+            "Time in which the load was full, over all cycles, seconds; unknown when a cycle has no steady state.",
             |row| steady(row)?.inference.as_ref()?.inference_time_sec,
         ),
         text(
             "steady_state_why_none",
-            "Why there is no steady state; unknown where there is one.",
+            "Reason why there is no steady state; unknown when there is one.",
             |row: &ExperimentRow| held(steady(row)?.why_none.as_ref()?),
         ),
         number(

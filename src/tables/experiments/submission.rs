@@ -1,3 +1,5 @@
+//! Columns of the fields of a submission.
+
 use std::borrow::Cow;
 
 use serde_json::Value;
@@ -6,7 +8,7 @@ use super::row::ExperimentRow;
 use crate::tables::column::{Column, Values, column, count, document, held, json, text, word};
 use joulemark_experiment::{Decoder, Field, Kind, Prompts, Spec, SyntheticPrompts};
 
-/// Returns the columns of what was asked for, defaults filled in; `fields` is the table of a submission's fields.
+/// Returns the columns of the submission with defaults filled in; `fields` is the table of its fields.
 pub fn columns(fields: &[Field<Spec>]) -> Vec<Column<ExperimentRow>> {
     let decoder = fields.iter().position(|field| field.name == "decoder");
     let (before, after) = fields.split_at(decoder.unwrap_or(fields.len()));
@@ -18,7 +20,7 @@ pub fn columns(fields: &[Field<Spec>]) -> Vec<Column<ExperimentRow>> {
     columns
 }
 
-/// Returns the columns of those fields that have no place of their own.
+/// Returns the columns of the fields without a special column.
 fn plain<S: 'static>(
     fields: &[Field<S>],
     part: fn(&ExperimentRow) -> &S,
@@ -45,7 +47,7 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
     vec![
         text(
             "prompt_kind",
-            "`texts`, `lines`, `file`, `dataset` or `synthetic`; texts and lines are in no export.",
+            "`texts`, `lines`, `file`, `dataset` or `synthetic`; no export contains texts and lines.",
             |row: &ExperimentRow| {
                 held(match &row.spec.prompts {
                     _ if row.spec.has_prompts_of_a_file() => "file",
@@ -56,19 +58,21 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
                 })
             },
         ),
-        text("prompt_dataset", "The built-in prompt set.", |row| {
-            match &row.spec.prompts {
+        text(
+            "prompt_dataset",
+            "Name of the built-in prompt dataset.",
+            |row| match &row.spec.prompts {
                 Prompts::Dataset(set) => held(&set.dataset),
                 _ => None,
-            }
-        }),
-        count("prompt_count", "How many prompts.", |row| {
+            },
+        ),
+        count("prompt_count", "Number of prompts.", |row| {
             let dropped = row.dropped_prompts.map(u64::from);
             dropped.or(row.spec.prompt_count().map(u64::from))
         }),
         count(
             "prompt_input_tokens",
-            "Tokens of each synthetic prompt, or their mean.",
+            "Number of tokens of each synthetic prompt, or their mean.",
             |row| match &row.spec.prompts {
                 Prompts::Synthetic { synthetic } => Some(synthetic.input_tokens.into()),
                 _ => None,
@@ -79,17 +83,17 @@ fn prompts() -> Vec<Column<ExperimentRow>> {
         }),
         json(
             "prompt_input_length",
-            "How tokens of synthetic prompts are drawn, a JSON object.",
+            "Distribution of the numbers of tokens of synthetic prompts, a JSON object.",
             |row| document(synthetic(row)?.input_length.as_ref()?),
         ),
         json(
             "prompt_output_length",
-            "How output tokens of a request are drawn, a JSON object.",
+            "Distribution of the numbers of output tokens of a request, a JSON object.",
             |row| document(synthetic(row)?.output_length.as_ref()?),
         ),
         count(
             "prompt_shared_prefix_tokens",
-            "First tokens that all synthetic prompts have in common.",
+            "Number of tokens that all synthetic prompts have in common at their start.",
             |row| Some(synthetic(row)?.shared_prefix_tokens.unwrap_or(0).into()),
         ),
     ]
@@ -107,18 +111,18 @@ fn devices() -> Vec<Column<ExperimentRow>> {
         text("device", "`cuda` or `cpu`.", |row: &ExperimentRow| {
             word(row.spec.device)
         }),
-        json("gpus", "UUIDs of its GPUs, a JSON list of texts.", |row| {
+        json("gpus", "UUIDs of its GPUs, a JSON list of strings.", |row| {
             document(&row.spec.gpus)
         }),
-        count("gpu_count", "How many GPUs it takes.", |row| {
+        count("gpu_count", "Number of its GPUs.", |row| {
             Some(row.spec.gpu_count.into())
         }),
-        count("num_processes", "Ranks.", |row| Some(row.spec.num_processes.into())),
-        text("engine", "What runs it.", |row| held(&row.spec.engine)),
-        json(
-            "engine_arguments",
-            "What the engine is started with, a JSON object.",
-            |row| document(&row.spec.engine_arguments),
-        ),
+        count("num_processes", "Number of ranks.", |row| {
+            Some(row.spec.num_processes.into())
+        }),
+        text("engine", "Engine that runs it.", |row| held(&row.spec.engine)),
+        json("engine_arguments", "Arguments of the engine, a JSON object.", |row| {
+            document(&row.spec.engine_arguments)
+        }),
     ]
 }

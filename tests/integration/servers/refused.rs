@@ -134,7 +134,7 @@ async fn a_server_that_does_not_say_its_tokens_is_not_sent_random_ones() {
     let shown = server.until_state(&id, "failed").await;
     let message = shown["failure"]["message"].as_str().unwrap_or_default();
     assert!(
-        message.contains("/tokenize failed") && message.contains("accepted of this server are texts"),
+        message.contains("/tokenize failed") && message.contains("accepted with this server are texts"),
         "{shown:#}"
     );
 }

@@ -161,10 +161,10 @@ mod tests {
         for line in [
             "A  base.json",
             "B  new.json",
-            "better: B needs 34 % fewer joules for a token: between 31 and 37 %",
+            "better: B needs 34 % fewer joules per token: between 31 and 37 %",
             "  joules_per_output_token: 0.500 and 0.330 J/token over 10 and 9 cycles; ratio 0.660, 95 % interval 0.630 to 0.690, \
              p below 0.0001 after Holm",
-            "better: B generates 25 % more tokens a second: between 20 and 31 %",
+            "better: B generates 25 % more tokens per second: between 20 and 31 %",
             "inconclusive: B needs 0.4 % more time to the first token: between 2.0 % less and 3.0 % more",
             "worse: p99_itl_ms of B is 150 % higher: between 100 and 200 %",
             "  tokens_per_joule, mean_tpot_ms of B: it is null",
@@ -184,7 +184,7 @@ mod tests {
         alone["p_adjusted"] = Value::Null;
         let text = table(&json!({"comparisons": [alone], "not_compared": []}), "base.json");
         assert!(
-            text.contains("B needs 10 % more time to the first token; how sure that is, is not known"),
+            text.contains("B needs 10 % more time to the first token; the uncertainty is unknown"),
             "{text}"
         );
     }

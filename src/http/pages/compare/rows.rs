@@ -212,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             rows[0].said,
-            "y needs 300 % more time for each further token: between 280 and 320 %"
+            "y needs 300 % more time per output token: between 280 and 320 %"
         );
         assert_eq!((rows[0].verdict, rows[0].test), (Some("worse"), "Welch's t"));
     }

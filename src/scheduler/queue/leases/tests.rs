@@ -45,7 +45,7 @@ fn planned(queue: &[Wanted], leased: &HashSet<Lease>) -> Vec<(usize, Vec<String>
     let candidates = queue.iter().enumerate().map(|(key, wanted)| Candidate {
         key,
         wanted: wanted.clone(),
-        is_kept_here: true,
+        reserves_here: true,
     });
     let gpus = gpus();
     let devices = Devices { gpus: &gpus, leased };
@@ -65,13 +65,13 @@ fn a_device_never_serves_two_experiments() {
 }
 
 #[test]
-fn what_an_older_experiment_waits_for_is_kept_for_it() {
+fn devices_that_an_older_experiment_waits_for_are_reserved() {
     let queue = [named(&["a", "b"]), named(&["b"]), named(&["c"]), any(1)];
     assert_eq!(keys(&queue, &leased(&["a"])), [2, 3]);
     let three_of_four = [any(3), any(1), any(1)];
     assert!(
         keys(&three_of_four, &leased(&["a", "b"])).is_empty(),
-        "both free ones are kept"
+        "both free ones are reserved"
     );
     assert_eq!(keys(&three_of_four, &leased(&["a"])), [0]);
 }
@@ -85,19 +85,19 @@ fn any_gpu_is_a_free_one() {
 }
 
 #[test]
-fn whoever_wants_the_host_alone_waits_for_all_and_then_keeps_all_out() {
+fn an_experiment_that_wants_the_host_alone_waits_for_all_and_then_excludes_all() {
     assert!(keys(&[HOST, any(1), CPU], &leased(&["c"])).is_empty());
     assert_eq!(keys(&[HOST, any(1), CPU], &HashSet::new()), [0]);
     assert_eq!(keys(&[any(1), HOST, CPU], &HashSet::new()), [0]);
 }
 
 #[test]
-fn a_node_that_does_not_keep_devices_for_a_large_one_goes_on_with_small_ones() {
+fn a_node_that_reserves_nothing_for_a_large_experiment_goes_on_with_small_ones() {
     let gpus = gpus();
-    let candidate = |key, wanted, is_kept_here| Candidate {
+    let candidate = |key, wanted, reserves_here| Candidate {
         key,
         wanted,
-        is_kept_here,
+        reserves_here,
     };
     let queue = [candidate(0, any(4), false), candidate(1, any(1), true)];
     let some = leased(&["a"]);
@@ -130,7 +130,7 @@ fn arbitrary_leased() -> impl Strategy<Value = HashSet<Lease>> {
 }
 
 #[test]
-fn who_asks_for_any_gpu_gets_none_that_it_cannot_compute_on() {
+fn any_gpu_excludes_those_that_the_engine_cannot_compute_on() {
     let one = Wanted {
         unfit: vec!["a".to_owned(), "c".to_owned()],
         ..any(1)
@@ -143,13 +143,13 @@ fn who_asks_for_any_gpu_gets_none_that_it_cannot_compute_on() {
 
 proptest! {
     #[test]
-    fn started_experiments_have_all_that_they_want_and_never_share_a_device(
+    fn started_experiments_have_all_that_they_asked_for_and_never_share_a_device(
         queue in proptest::collection::vec((arbitrary(), any_bool()), 0..12),
         taken in arbitrary_leased(),
     ) {
         let gpus = gpus();
-        let candidates = queue.iter().enumerate().map(|(key, (wanted, is_kept_here))| Candidate {
-            key, wanted: wanted.clone(), is_kept_here: *is_kept_here,
+        let candidates = queue.iter().enumerate().map(|(key, (wanted, reserves_here))| Candidate {
+            key, wanted: wanted.clone(), reserves_here: *reserves_here,
         });
         let starts = plan(&candidates.collect::<Vec<_>>(), &Devices { gpus: &gpus, leased: &taken });
         let mut used = taken.clone();
@@ -164,34 +164,34 @@ proptest! {
         }
     }
 
-    /// Every round small ones are there for every device that gets free; what ran first ends at some time.
+    /// In every round small experiments wait for each device that becomes free; the first running ones end eventually.
     #[test]
-    fn a_large_one_starts_as_soon_as_what_ran_before_it_has_ended(
+    fn a_large_experiment_starts_as_soon_as_those_before_it_have_ended(
         large in arbitrary(),
         ends in proptest::collection::vec(0_usize..5, 4),
     ) {
-        // What runs at the beginning, each until a round of its own.
+        // The experiments that run at the beginning, each with the round in which it ends.
         let mut running = GPUS.iter().zip(&ends).map(|(gpu, end)| (Lease::Gpu((*gpu).to_owned()), *end)).collect::<Vec<_>>();
         let gpus = gpus();
         for round in 0..=5 {
             running.retain(|(_, end)| *end > round);
             let taken = running.iter().map(|(lease, _)| lease.clone()).collect::<HashSet<_>>();
-            let mut queue = vec![Candidate { key: 0, wanted: large.clone(), is_kept_here: true }];
+            let mut queue = vec![Candidate { key: 0, wanted: large.clone(), reserves_here: true }];
             queue.extend((1..9).map(|key| Candidate {
-                key, wanted: if key % 4 == 0 { CPU } else { any(1) }, is_kept_here: true,
+                key, wanted: if key % 4 == 0 { CPU } else { any(1) }, reserves_here: true,
             }));
             let starts = plan(&queue, &Devices { gpus: &gpus, leased: &taken });
             if starts.iter().any(|start| start.key == 0) {
                 return Ok(());
             }
-            // Small ones that did start run for ever.
+            // Small experiments that have started never end.
             running.extend(starts.into_iter().flat_map(|start| start.leases).map(|lease| (lease, usize::MAX)));
         }
         prop_assert!(false, "it never started");
     }
 
     #[test]
-    fn a_small_one_waits_only_when_all_is_taken_or_kept(
+    fn a_small_experiment_waits_only_when_all_devices_are_taken_or_reserved(
         queue in proptest::collection::vec(Just(any(1)), 0..8),
         taken in arbitrary_leased(),
     ) {

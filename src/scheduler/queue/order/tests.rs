@@ -22,7 +22,7 @@ fn requirements(gpu_count: u32) -> Arc<Requirements> {
     })
 }
 
-/// In the order of their age.
+/// Creates queued experiments, oldest first.
 fn queue(of: &[(&str, i32)]) -> Vec<Waiting> {
     of.iter()
         .map(|(user, priority)| Waiting {
@@ -38,14 +38,14 @@ fn attained(of: &[(&str, f64)]) -> HashMap<String, f64> {
     of.iter().map(|(user, sec)| ((*user).to_owned(), *sec)).collect()
 }
 
-/// Places in the queue, by age, in the order of their turns.
+/// Returns the indices of the experiments by age, in the order of their turns.
 fn turns(queue: &[Waiting], device_sec: &HashMap<String, f64>) -> Vec<usize> {
-    let place = |one: &Waiting| queue.iter().position(|other| other.id == one.id).unwrap();
-    in_order(queue, device_sec).iter().map(place).collect()
+    let index = |one: &Waiting| queue.iter().position(|other| other.id == one.id).unwrap();
+    in_order(queue, device_sec).iter().map(index).collect()
 }
 
 #[test]
-fn priority_goes_before_share_and_share_before_age() {
+fn priority_precedes_share_and_share_precedes_age() {
     let queue = queue(&[("greedy", 0), ("modest", 0), ("greedy", 1), ("greedy", 0)]);
     assert_eq!(turns(&queue, &attained(&[("greedy", 1000.0)])), [2, 1, 0, 3]);
 }
@@ -57,13 +57,13 @@ fn users_with_equal_shares_alternate() {
 }
 
 #[test]
-fn one_user_is_served_by_age() {
+fn experiments_of_one_user_are_ordered_by_age() {
     let queue = queue(&[("", 0), ("", 0), ("", 0)]);
     assert_eq!(turns(&queue, &attained(&[("", 9.0)])), [0, 1, 2]);
 }
 
 #[test]
-fn what_runs_counts_at_once_and_what_is_past_is_forgotten_by_half_a_day_after_day() {
+fn running_devices_count_at_once_and_past_device_time_halves_every_day() {
     let now = Timestamp::from_microsecond(500_000 * US_PER_HOUR).unwrap();
     let past = [("a", 0, 3600.0), ("b", 24, 7200.0)].map(|(user, hours_ago, sec)| DeviceTime {
         user: user.to_owned(),
@@ -94,7 +94,7 @@ fn arbitrary() -> impl Strategy<Value = (Vec<Waiting>, HashMap<String, f64>)> {
 
 proptest! {
     #[test]
-    fn everyone_has_one_turn_higher_priorities_first_and_each_user_by_age((queue, shares) in arbitrary()) {
+    fn each_experiment_has_one_turn_higher_priorities_first_and_each_user_by_age((queue, shares) in arbitrary()) {
         let order = turns(&queue, &shares);
         let mut all = order.clone();
         all.sort_unstable();
@@ -102,30 +102,31 @@ proptest! {
         for pair in order.windows(2) {
             prop_assert!(queue[pair[0]].priority >= queue[pair[1]].priority);
         }
-        for (position, place) in order.iter().enumerate() {
+        for (position, index) in order.iter().enumerate() {
             let mine = |other: &&usize| {
-                queue[**other].user == queue[*place].user && queue[**other].priority == queue[*place].priority
+                queue[**other].user == queue[*index].user && queue[**other].priority == queue[*index].priority
             };
-            prop_assert!(order[position..].iter().filter(mine).all(|later| later >= place));
+            prop_assert!(order[position..].iter().filter(mine).all(|later| later >= index));
         }
     }
 
-    /// The share at a turn is never more than any other's who still waits at that priority.
+    /// The user whose turn it is has no more device-seconds than any other user who waits at that priority.
     #[test]
-    fn a_turn_goes_to_whoever_had_least((queue, shares) in arbitrary()) {
+    fn a_turn_goes_to_the_user_with_the_least_device_time((queue, shares) in arbitrary()) {
         let order = in_order(&queue, &shares);
         let mut had = shares.clone();
         for (position, one) in order.iter().enumerate() {
             let rivals = order[position..].iter().filter(|other| other.priority == one.priority);
             let least = rivals.map(|other| had[&other.user]).fold(f64::INFINITY, f64::min);
             prop_assert!(had[&one.user] <= least + 1e-6);
-            *had.get_mut(&one.user).unwrap() += LEAST_SEC;
+            *had.get_mut(&one.user).unwrap() += MIN_CHARGED_SEC;
         }
     }
 
-    /// With a device that runs one at a time, a user who waits has a turn before long, however many others submit.
+    /// With one device, a waiting user has a turn within a bounded number of runs, however many experiments others
+    /// submit.
     #[test]
-    fn nobody_waits_for_ever(shares in proptest::collection::vec(0.0_f64..1000.0, 3), runs_sec in 60.0_f64..600.0) {
+    fn no_user_waits_forever(shares in proptest::collection::vec(0.0_f64..1000.0, 3), runs_sec in 60.0_f64..600.0) {
         let mut had = attained(&[("a", shares[0]), ("b", shares[1]), ("c", shares[2])]);
         let max_turns = (shares.iter().sum::<f64>() / runs_sec) as usize + 3;
         let mut turns = 0;
@@ -137,7 +138,7 @@ proptest! {
             }
             *had.get_mut(&next.user).unwrap() += runs_sec;
             turns += 1;
-            // Each of the others has at most what "c" had, and one run more, when its turn comes again.
+            // Before the turn of "c", each of the others gets at most the device-seconds of "c" and one run more.
             prop_assert!(turns <= 2 * max_turns, "{turns}");
         }
     }

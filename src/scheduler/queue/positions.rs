@@ -1,29 +1,33 @@
+//! Positions of experiments in the queue.
+
 use std::collections::{HashMap, HashSet};
 
 use super::order::{Turn, charged_sec, to_us};
 use joulemark_experiment::{ExperimentId, Requirements};
 
-/// Where each experiment stands in the queue, as of one look at it. One that came since is put where the same order would
-/// have it, without ordering all anew: those of its user with a lower priority stay where they are until the next look.
+/// Positions in the queue as of one snapshot. An experiment that was submitted since is inserted where a new ordering
+/// would put it, without ordering everything again. The same user's experiments of lower priority keep their positions
+/// until the next snapshot.
 #[derive(Debug, Default)]
-pub struct Places {
-    /// In the order of their turns.
-    ordered: Vec<Place>,
+pub struct Positions {
+    /// Queued experiments in the order of their turns.
+    ordered: Vec<Entry>,
     known: HashSet<ExperimentId>,
-    /// What each user will have attained once all of theirs of a priority had their turns, microseconds.
+    /// Device-time in microseconds that each user will have attained after all of the user's experiments of a priority
+    /// have had their turns.
     attained_us: HashMap<(String, i32), u64>,
-    /// What each user had attained before any turn.
+    /// Device-seconds that each user has attained before any turn.
     device_sec: HashMap<String, f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Entry {
     id: ExperimentId,
     priority: i32,
     attained_us: u64,
 }
 
-/// An experiment that came after the look.
+/// An experiment that was submitted after the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub struct Newcomer<'a> {
     pub id: ExperimentId,
@@ -32,61 +36,62 @@ pub struct Newcomer<'a> {
     pub requirements: &'a Requirements,
 }
 
-impl Places {
+impl Positions {
+    /// Creates the positions from the ordered queue.
     pub fn new(turns: Vec<Turn>, device_sec: HashMap<String, f64>) -> Self {
-        let mut places = Self {
+        let mut positions = Self {
             ordered: Vec::with_capacity(turns.len()),
             known: turns.iter().map(|turn| turn.waiting.id).collect(),
             attained_us: HashMap::new(),
             device_sec,
         };
         for Turn { waiting, attained_us } in turns {
-            places.ordered.push(Place {
+            positions.ordered.push(Entry {
                 id: waiting.id,
                 priority: waiting.priority,
                 attained_us,
             });
             let after_us = attained_us + to_us(charged_sec(&waiting.requirements));
-            places.attained_us.insert((waiting.user, waiting.priority), after_us);
+            positions.attained_us.insert((waiting.user, waiting.priority), after_us);
         }
-        places
+        positions
     }
 
-    /// Returns the position of an experiment, from 1.
+    /// Returns the position of an experiment, counted from 1; `None` when it is not in the queue.
     pub fn position(&self, id: ExperimentId) -> Option<u64> {
-        let index = self.ordered.iter().position(|place| place.id == id)?;
+        let index = self.ordered.iter().position(|entry| entry.id == id)?;
         Some(index as u64 + 1)
     }
 
-    /// Returns every position, for who asks for many.
-    pub fn positions(&self) -> HashMap<ExperimentId, u64> {
-        self.ordered.iter().map(|place| place.id).zip(1..).collect()
+    /// Returns the positions of all queued experiments.
+    pub fn all(&self) -> HashMap<ExperimentId, u64> {
+        self.ordered.iter().map(|entry| entry.id).zip(1..).collect()
     }
 
-    /// Returns the first that wait, in order, and how many wait in all.
+    /// Returns the first queued experiments in order, at most `limit`, and the number of all.
     pub fn first(&self, limit: usize) -> (Vec<ExperimentId>, usize) {
-        let first = self.ordered.iter().take(limit).map(|place| place.id);
+        let first = self.ordered.iter().take(limit).map(|entry| entry.id);
         (first.collect(), self.ordered.len())
     }
 
-    /// Puts an experiment in its place; returns its position.
-    pub fn enter(&mut self, newcomer: Newcomer<'_>) -> u64 {
+    /// Inserts an experiment and returns its position; returns the position of one that is already there.
+    pub fn insert(&mut self, newcomer: Newcomer<'_>) -> u64 {
         let Newcomer { id, user, priority, .. } = newcomer;
-        // Thousands may come in a second: only of one that is there its place is searched for.
+        // Thousands may be submitted in a second, so the list is searched only for an experiment that is in it.
         if !self.known.insert(id)
             && let Some(position) = self.position(id)
         {
             return position;
         }
         let attained_us = self.attained_us_at(user, priority);
-        let is_before = |place: &Place| {
-            let same = place.priority == priority;
-            place.priority > priority || (same && (place.attained_us, place.id) < (attained_us, id))
+        let is_before = |entry: &Entry| {
+            let same = entry.priority == priority;
+            entry.priority > priority || (same && (entry.attained_us, entry.id) < (attained_us, id))
         };
         let index = self.ordered.partition_point(is_before);
         self.ordered.insert(
             index,
-            Place {
+            Entry {
                 id,
                 priority,
                 attained_us,
@@ -97,15 +102,15 @@ impl Places {
         index as u64 + 1
     }
 
-    /// Takes out what waits no longer.
+    /// Removes an experiment that no longer waits.
     pub fn remove(&mut self, id: ExperimentId) {
         if self.known.remove(&id) {
-            self.ordered.retain(|place| place.id != id);
+            self.ordered.retain(|entry| entry.id != id);
         }
     }
 
-    /// Returns what a user will have attained when one more of this priority has its turn: theirs of higher priorities, and those
-    /// of the same that are there, come before it.
+    /// Returns the device-time in microseconds that a user will have attained at the turn of one more experiment of
+    /// this priority, which comes after the user's queued ones of the same or a higher priority.
     fn attained_us_at(&self, user: &str, priority: i32) -> u64 {
         let of_user = self.attained_us.iter().filter(|((name, _), _)| name == user);
         let before = of_user
@@ -160,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn who_comes_later_stands_where_ordering_all_would_put_them(
+        fn a_newcomer_is_inserted_where_a_new_ordering_would_put_it(
             known in prop::collection::vec((0_u8..4, -1_i32..2, 1_u32..4), 0..30),
             later in prop::collection::vec((0_u8..4, 1_u32..4), 0..10),
             had in prop::collection::vec(0_u32..300, 4),
@@ -172,27 +177,27 @@ mod tests {
             let device_sec: HashMap<_, _> =
                 had.iter().enumerate().map(|(user, sec)| (format!("user {user}"), f64::from(*sec))).collect();
             let (known, later) = queue.split_at(count);
-            let mut places = Places::new(turns(known, &device_sec), device_sec.clone());
+            let mut positions = Positions::new(turns(known, &device_sec), device_sec.clone());
             for (number, one) in later.iter().enumerate() {
-                let position = places.enter(newcomer(one));
+                let position = positions.insert(newcomer(one));
                 let all = &queue[..=count + number];
                 let expected = turns(all, &device_sec).iter().position(|turn| turn.waiting.id == one.id);
                 prop_assert_eq!(position, expected.unwrap() as u64 + 1);
-                prop_assert_eq!(places.enter(newcomer(one)), position, "it is there already");
+                prop_assert_eq!(positions.insert(newcomer(one)), position, "it is there already");
             }
             let expected = turns(&queue, &device_sec).into_iter().map(|turn| turn.waiting.id).zip(1..);
-            prop_assert_eq!(places.positions(), expected.collect::<HashMap<_, _>>());
+            prop_assert_eq!(positions.all(), expected.collect::<HashMap<_, _>>());
         }
     }
 
     #[test]
-    fn what_waits_no_longer_makes_room() {
+    fn a_removed_experiment_moves_the_later_ones_forward() {
         let queue = [waiting(0, 0, 1), waiting(0, 0, 1)];
-        let mut places = Places::new(turns(&queue, &HashMap::new()), HashMap::new());
-        assert_eq!(places.position(queue[1].id), Some(2));
-        places.remove(queue[0].id);
+        let mut positions = Positions::new(turns(&queue, &HashMap::new()), HashMap::new());
+        assert_eq!(positions.position(queue[1].id), Some(2));
+        positions.remove(queue[0].id);
         assert_eq!(
-            (places.position(queue[0].id), places.position(queue[1].id)),
+            (positions.position(queue[0].id), positions.position(queue[1].id)),
             (None, Some(1))
         );
     }

@@ -1,14 +1,16 @@
+//! Decides whether enough cycles have been measured.
+
 use joulemark_analysis::relative_ci;
 use joulemark_experiment::report::StopReport;
 use joulemark_experiment::{StopMetric, StopRule};
 
 use super::driven::Driven;
 
-/// Returns a metric of one cycle that was driven; it may block.
+/// Function that returns a metric of one finished cycle; may block.
 pub type FigureOf<'a> = dyn Fn(StopMetric, &Driven, u32) -> Option<f64> + Send + Sync + 'a;
 
-/// Looks at a cycle that was just driven. A metric that is not known is never sure enough.
-pub fn look(rule: &StopRule, figure: &FigureOf<'_>, driven: &mut Driven, cycle: u32) -> StopReport {
+/// Applies the stop rule after a cycle. An unknown metric never reaches the wanted precision.
+pub fn apply_stop_rule(rule: &StopRule, figure: &FigureOf<'_>, driven: &mut Driven, cycle: u32) -> StopReport {
     let seen = tokio::task::block_in_place(|| figure(rule.metric, driven, cycle));
     driven.seen.push(seen);
     let known: Option<Vec<f64>> = driven.seen.iter().copied().collect();
