@@ -1,23 +1,26 @@
-//! The baselines that stand: for each source the best there is, until it is too old. Pure.
+//! Holds the best idle baseline of each source until it is too old. Pure.
 
 use super::STRETCHES_SEC;
 use joulemark_measurement::IdlePower;
 
-/// A baseline older than this is taken anew as soon as the host is at rest: rooms and fans change over hours.
-const STANDS_SEC: f64 = 3600.0;
+/// Age in seconds beyond which a baseline is replaced as soon as the host is idle: room temperature and fan speed
+/// change
+/// over hours.
+const MAX_AGE_SEC: f64 = 3600.0;
 
-/// The best idle baseline of each source so far: the longest one that is not too old.
+/// The best idle baseline of each source so far: the one over the longest window that is not too old.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BareBaselines(Vec<IdlePower>);
 
 impl BareBaselines {
-    /// Returns whether a baseline is missing, older than an hour, or read over less than the longest time.
+    /// Returns whether there is no baseline, or one is older than an hour or shorter than the longest window that is
+    /// tried.
     pub fn wants_more(&self, now_sec: f64) -> bool {
         self.0.is_empty() || self.0.iter().any(|power| !is_best(power, now_sec))
     }
 
-    /// Replaces a source's baseline by the newer one where there is none, where what there is has grown old, or where the newer one
-    /// was read for longer.
+    /// Stores newer baselines. A stored one is replaced when it is too old or when the newer one covers a longer
+    /// window.
     pub fn take(&mut self, newer: Vec<IdlePower>, now_sec: f64) {
         for power in newer {
             match self.0.iter_mut().find(|kept| kept.is_of(&power.reading)) {
@@ -39,7 +42,7 @@ impl BareBaselines {
 }
 
 fn is_old(power: &IdlePower, now_sec: f64) -> bool {
-    now_sec - power.window.end_monotonic_sec > STANDS_SEC
+    now_sec - power.window.end_monotonic_sec > MAX_AGE_SEC
 }
 
 fn is_best(power: &IdlePower, now_sec: f64) -> bool {
