@@ -1,6 +1,5 @@
 //! Measures the energy of a closure that computes for two seconds, and prints each source's energy with its uncertainty
-//! and
-//! confidence. An unknown figure is printed as unknown with the reason, never as 0.
+//! and confidence. An unknown figure is printed as unknown with the reason, never as 0.
 //!
 //!     cargo run -p joulemark-meter --example meter_a_closure
 

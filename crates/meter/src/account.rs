@@ -1,8 +1,7 @@
 //! Computes the energy of one experiment, or of the whole host, from a timeline.
 //!
 //! Selects the GPUs, splits what processes share on the host, and sums. Pure. It does not know how many experiments
-//! there
-//! are: each share is computed from CPU time, so that the shares together never exceed the host's energy.
+//! there are: each share is computed from CPU time, so that the shares together never exceed the host's energy.
 
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
@@ -17,8 +16,7 @@ use joulemark_measurement::{
 /// packages and memory.
 ///
 /// Pure: reads only the timeline. `devices` gives the reason why a GPU is not read. An unknown figure is `None`, with
-/// the
-/// reason in the `note` of its source, never 0.
+/// the reason in the `note` of its source, never 0.
 ///
 /// # Examples
 ///
@@ -112,8 +110,7 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
 }
 
 /// Returns the energy of the whole host, and lists its GPUs that no source reads with `None` and the reason. Where
-/// there is
-/// such a GPU, `gpu_energy_j` and `total_energy_j` are `None`.
+/// there is such a GPU, `gpu_energy_j` and `total_energy_j` are `None`.
 pub(crate) fn account_host_and_its_gpus(timeline: &Timeline, devices: &Devices, window: &Window) -> EnergyMetrics {
     let mut metrics = account_host(timeline, window);
     let is_read = |uuid: &str| {

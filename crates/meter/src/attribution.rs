@@ -1,12 +1,10 @@
 //! Splits a figure of the host over processes by CPU time. Pure: knows no clock and no process.
 
 /// Returns each process tree's share of the host's busy CPU time, from 0 to 1, in the order given. The sum of the
-/// shares
-/// never exceeds 1.
+/// shares never exceeds 1.
 ///
 /// `host_busy_sec` and `trees_sec` are CPU seconds over the same window. The kernel counts them separately, so that
-/// over a
-/// short window the trees can appear busier than the host. The shares are then relative to the sum of the trees.
+/// over a short window the trees can appear busier than the host. The shares are then relative to the sum of the trees.
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
 //! The bare idle baseline: the power that every source shows while the host is idle, read from past samples.
 //!
 //! Owns the definition of an idle host and the age up to which a baseline is used. Pure: nothing waits for a baseline,
-//! and
-//! no extra measurement is made for it. Leaves experiments to the caller, who gives the time since which none has run.
+//! and no extra measurement is made for it. Leaves experiments to the caller, who gives the time since which none has
+//! run.
 
 pub mod bare_baselines;
 
@@ -15,8 +15,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{IdlePower, Window};
 
 /// Lengths in seconds of the windows that are tried, longest first. A counter that refreshes every 100 ms is known to
-/// 0.5 %
-/// over 20 s and to 2 % over 5 s.
+/// 0.5 % over 20 s and to 2 % over 5 s.
 const STRETCHES_SEC: [f64; 3] = [20.0, 10.0, 5.0];
 /// Length in seconds of the shortest window that is tried.
 const SHORTEST_SEC: f64 = 5.0;

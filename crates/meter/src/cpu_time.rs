@@ -1,8 +1,7 @@
 //! Cumulative CPU time in seconds of the host, of a cgroup and of one process, by which the host's energy is split.
 //!
 //! Owns the choice among the kernel's counters and reports which one is used. Leaves windows to the meter, which
-//! samples
-//! these counters like any other, and process trees to `process_tree`.
+//! samples these counters like any other, and process trees to `process_tree`.
 
 use std::fs::{self, File};
 use std::io;
@@ -108,8 +107,7 @@ impl HostCpuClock {
     }
 
     /// Returns the number of CPUs whose time the counter sums, as the kernel's files list them; `None` where they list
-    /// none.
-    /// In a container `cpuinfo` may list fewer CPUs.
+    /// none. In a container `cpuinfo` may list fewer CPUs.
     pub fn cpus(&self) -> Option<u32> {
         let listed = |text: io::Result<String>| cpus_listed(&text.ok()?);
         match self.format {
@@ -135,14 +133,12 @@ impl HostCpuClock {
 }
 
 /// The counter of one cgroup's CPU time in microseconds of the kernel's accounting. It covers every process that ever
-/// ran in
-/// the cgroup and its descendants. Every user may read it, also for another user's processes.
+/// ran in the cgroup and its descendants. Every user may read it, also for another user's processes.
 #[derive(Clone, Debug)]
 pub struct CgroupCpuClock {
     path: PathBuf,
     /// Kept open: once the cgroup is removed the file cannot be read, so that a new cgroup of the same name is not
-    /// mistaken for
-    /// it.
+    /// mistaken for it.
     file: Arc<File>,
 }
 
@@ -225,8 +221,7 @@ fn schedstat(text: &str) -> Option<f64> {
 /// Returns the number of CPUs in the text of `/proc/stat` or `/proc/schedstat`.
 ///
 /// A container may see the line of one CPU only, below a sum that is the host's. The number of CPUs is then the sum
-/// divided
-/// by that CPU's time: the times of every CPU add up to the same uptime.
+/// divided by that CPU's time: the times of every CPU add up to the same uptime.
 fn cpus_listed(text: &str) -> Option<u32> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("cpu"));
     let of_one = |line: &&str| line.starts_with(|digit: char| digit.is_ascii_digit());

@@ -86,8 +86,7 @@ fn point(at: Monotonic, sample: Option<&GpuSample>) -> SeriesPoint {
 }
 
 /// Returns the series of source number `source` of the timeline; `None` for a GPU and for a source that repeats
-/// another.
-/// Only whole packages have a utilisation: how busy a part of a package is, is unknown.
+/// another. Only whole packages have a utilisation: how busy a part of a package is, is unknown.
 pub fn of_zone(surroundings: Surroundings<'_>, source: usize, span: Span) -> Option<DeviceSeries> {
     let track = surroundings.timeline.tracks().get(source)?;
     if track.is_repeat() {

@@ -1,6 +1,5 @@
 //! Looks for every energy source that the host may have, opens those that work, and reports why the others do not and
-//! the
-//! fix. Owns the order of preference. Leaves sampling to the meter.
+//! the fix. Owns the order of preference. Leaves sampling to the meter.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,15 +15,13 @@ use joulemark_measurement::{EnergyDomain, EnergySourceKind};
 /// The places in which sources are looked for, and the sampling interval.
 ///
 /// Every root is a parameter, so that a test can use a folder. The default is a real host: `/sys`, `/proc`, the usual
-/// names
-/// of the NVML library, and 10 samples per second.
+/// names of the NVML library, and 10 samples per second.
 #[derive(Clone, Debug)]
 pub struct EnergyOptions {
     /// The root of the powercap tree.
     pub rapl_root: PathBuf,
     /// The folders of the `power` PMU (perf_event), which is preferred to the powercap tree; `None` to use only the
-    /// powercap
-    /// tree.
+    /// powercap tree.
     pub perf_event: Option<PerfEventRoots>,
     /// The NVML library to load; `None` for the usual names and folders.
     pub nvml_library: Option<PathBuf>,
@@ -64,8 +61,8 @@ pub struct Opened {
 /// Opens every energy source of this host.
 ///
 /// Never fails: on a host without any source all energies are `None`, and the findings give the reasons. GPUs are read
-/// through
-/// NVML. CPU packages and memory are read through perf_event, else through powercap; else the packages are estimated.
+/// through NVML. CPU packages and memory are read through perf_event, else through powercap; else the packages are
+/// estimated.
 ///
 /// # Examples
 ///

@@ -3,8 +3,7 @@
 //! windows.
 //!
 //! Owns the thresholds and the texts: one warning for each kind and device, with the worst cycle and the numbers of the
-//! other
-//! cycles. Does not know how the log is filled or what the experiment computes.
+//! other cycles. Does not know how the log is filled or what the experiment computes.
 
 mod cpu_load;
 mod gpu;

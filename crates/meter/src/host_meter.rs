@@ -2,8 +2,7 @@
 //! from it.
 //!
 //! Owns the thread and its pace. A source that fails loses only its own readings. Does not know what a window is for.
-//! Every
-//! source is sampled once for all windows, so that nothing is counted twice.
+//! Every source is sampled once for all windows, so that nothing is counted twice.
 
 mod cpu_times;
 pub mod health;
@@ -43,8 +42,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
 
 /// Maximum wait for a sweep at an edge. A sweep takes milliseconds, also when a driver hangs; after this time the
-/// meter's
-/// thread has ended.
+/// meter's thread has ended.
 const EDGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum wait until a source that is read alone has shown a window's end.
@@ -58,8 +56,7 @@ const CATCH_UP_EDGES: u32 = 3;
 /// A handle to the one meter of a host, whose thread samples every source into a timeline.
 ///
 /// Clones share the meter. The thread ends, and is joined, when the last handle is dropped. One meter serves any number
-/// of
-/// windows, which may overlap.
+/// of windows, which may overlap.
 #[derive(Clone)]
 pub struct HostMeter(Arc<Inner>);
 
@@ -90,8 +87,7 @@ impl Drop for Attention {
 
 impl HostMeter {
     /// Starts the meter's thread. Returns once every source was read for the first time, so that no window begins
-    /// before the
-    /// first sample.
+    /// before the first sample.
     ///
     /// # Examples
     ///
@@ -158,8 +154,7 @@ impl HostMeter {
     }
 
     /// Reads every source now, in addition to the regular samples, and returns the time at which that was done. It is
-    /// an edge
-    /// of a window, with samples right before it.
+    /// an edge of a window, with samples right before it.
     ///
     /// Blocks for one sweep, typically less than 10 ms. In an async runtime, call it on a thread that may block.
     ///
@@ -185,8 +180,7 @@ impl HostMeter {
     }
 
     /// Returns a guard to hold from before a window begins until the window was read. Boards without an energy counter
-    /// are
-    /// then polled more often, which reduces the uncertainty of their energy.
+    /// are then polled more often, which reduces the uncertainty of their energy.
     #[must_use = "attention ends when it is dropped"]
     pub fn attend(&self) -> Attention {
         self.0.attending.fetch_add(1, Ordering::Relaxed);
@@ -205,8 +199,7 @@ impl HostMeter {
     }
 
     /// Tracks the CPU time of a cgroup, such as a systemd unit's, under the number `pid`. It covers everything that
-    /// runs in
-    /// the cgroup or has ended in it.
+    /// runs in the cgroup or has ended in it.
     ///
     /// # Errors
     /// Returns an error when the cgroup was removed.
@@ -215,7 +208,7 @@ impl HostMeter {
         // The same lock order as in a sweep, which forgets cgroups that the timeline does not track.
         let mut cpu_times = self.cpu_times();
         lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
-        cpu_times.follow_group(pid, group);
+        cpu_times.track_cgroup(pid, group);
         Ok(())
     }
 
@@ -230,8 +223,7 @@ impl HostMeter {
     }
 
     /// Tracks a process as [`track`](Self::track) does, when it did not exist yet at `before`. A window that begins at
-    /// `before`
-    /// or later then covers all its CPU time.
+    /// `before` or later then covers all its CPU time.
     ///
     /// # Errors
     /// Returns an error when there is no such process, or when its CPU time cannot be read.
@@ -268,8 +260,7 @@ impl HostMeter {
     /// [`track`](Self::track).
     ///
     /// Takes an edge when the window is newer than the last sample, and waits for the refresh that shows the window's
-    /// end: up to
-    /// 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
+    /// end: up to 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
     pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
         self.catch_up(window);
         account(&lock(&self.0.timeline), &self.0.devices, window, gpu_uuids, pids)
@@ -385,8 +376,7 @@ impl HostMeter {
     }
 
     /// Waits until readings can show all of a window up to its end, and returns the time at which that is so. The wait
-    /// is longer
-    /// for a counter that is late, until it moves.
+    /// is longer for a counter that is late, until it moves.
     fn settled(&self, end: Monotonic) -> Monotonic {
         loop {
             let settled = Monotonic::from_sec(end.as_sec() + lock(&self.0.timeline).settle_sec());

@@ -1,19 +1,15 @@
 //! Energy metering for Linux hosts: GPUs, CPU packages and memory over any window of time, with an uncertainty for
-//! every
-//! figure.
+//! every figure.
 //!
 //! # Overview
 //!
 //! - [`open`] finds the energy sources of the host: GPUs through NVML, CPU packages and memory through RAPL (perf_event
-//!   or
-//! powercap), else an estimate of the packages from nameplate power and CPU load. Its findings state which sources do
-//! not
-//! work, why, and the fix.
+//!   or powercap), else an estimate of the packages from nameplate power and CPU load. Its findings state which sources
+//!   do not work, why, and the fix.
 //! - [`HostMeter::start`] samples the sources on one thread.
 //! - [`HostMeter::measure`] measures a closure.
 //! - [`HostMeter::edge`] with [`HostMeter::read_host`] or [`HostMeter::read`] measures any window, also one of another
-//!   process.
-//! Windows are given in the host's monotonic clock, [`Monotonic`], and may overlap.
+//!   process. Windows are given in the host's monotonic clock, [`Monotonic`], and may overlap.
 //! - [`HostMeter::track`] follows a process, so that its share of the host's energy can be read.
 //!
 //! # Example
@@ -38,14 +34,11 @@
 //! # Figures and units
 //!
 //! Energies are in joules (`_j`), powers in watts (`_w`), times in seconds (`_sec`) or milliseconds (`_ms`). An unknown
-//! figure
-//! is `None` with the reason, never 0.
+//! figure is `None` with the reason, never 0.
 //!
 //! Each [`SourceReading`] states the energy of one source (`energy_j`), how it was read ([`EnergyMethod`]), the
-//! half-width of
-//! its 95 % interval (`uncertainty_j`) with the parts of it (`uncertainty_basis`), and how far to trust it
-//! ([`Confidence`]).
-//! The sums in [`EnergyMetrics`] run over distinct sources, so that nothing is counted twice.
+//! half-width of its 95 % interval (`uncertainty_j`) with the parts of it (`uncertainty_basis`), and how far to trust
+//! it ([`Confidence`]). The sums in [`EnergyMetrics`] run over distinct sources, so that nothing is counted twice.
 //!
 //! # Errors
 //!
@@ -58,14 +51,12 @@
 //! # Use without a meter
 //!
 //! The arithmetic is pure: [`readings`], [`account()`] and [`account_host`] are functions of a [`Timeline`] and a
-//! [`Window`].
-//! Other sensors are read by implementing [`EnergySource`].
+//! [`Window`]. Other sensors are read by implementing [`EnergySource`].
 //!
 //! # Scope
 //!
 //! This crate owns the sources, the threads that sample them, and the arithmetic from samples to joules. It does not
-//! know
-//! experiments, workers or databases: callers pass a window, GPU UUIDs and process ids.
+//! know experiments, workers or databases: callers pass a window, GPU UUIDs and process ids.
 
 mod account;
 mod attribution;

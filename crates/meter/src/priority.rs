@@ -13,12 +13,10 @@ const REAL_TIME_PRIORITY: libc::c_int = 1;
 const NICE: libc::c_int = -10;
 
 /// Raises the calling thread's priority as far as the process may: to real time with CAP_SYS_NICE or RLIMIT_RTPRIO,
-/// else to a
-/// better nice value, else not at all.
+/// else to a better nice value, else not at all.
 ///
 /// Never fails; a thread that wakes up late shows it in its figures. Meant for threads that stamp events, such as the
-/// meter's
-/// and a load generator's. Threads and processes that it starts are not raised.
+/// meter's and a load generator's. Threads and processes that it starts are not raised.
 pub fn raise_priority() {
     if let Err(error) = nix::sys::prctl::set_timerslack(TIMER_SLACK_NS) {
         tracing::debug!(%error, "the timer slack is unchanged");

@@ -31,8 +31,7 @@ impl ProcessStat {
     ///
     /// # Errors
     /// Returns the operating system's error: `NotFound` when there is no such process, and `InvalidData` when the file
-    /// does not
-    /// have the expected content.
+    /// does not have the expected content.
     pub fn read(proc_root: &Path, pid: u32) -> io::Result<Self> {
         let bytes = std::fs::read(proc_root.join(pid.to_string()).join("stat"))?;
         let ticks_per_sec = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;

@@ -1,8 +1,7 @@
 //! Sums the CPU time in seconds of a process and of everything it started.
 //!
 //! Owns the set of processes in the tree, as far as they were seen, and the CPU time of those that ended. Leaves the
-//! times of
-//! reading to its users.
+//! times of reading to its users.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +13,7 @@ use super::process_stat::ProcessStat;
 /// A process and its descendants.
 ///
 /// A descendant that started and ended between two searches is counted in ticks of 10 ms once its parent has waited for
-/// it.
-/// One that leaves its parent stays in the tree.
+/// it. One that leaves its parent stays in the tree.
 #[derive(Debug)]
 pub struct ProcessTree {
     root: u32,
@@ -54,8 +52,7 @@ impl ProcessTree {
     }
 
     /// Finds processes that were started or waited for since the last search, at any depth. Reads a file for each
-    /// thread of each
-    /// process, so it is too costly for every sweep.
+    /// thread of each process, so it is too costly for every sweep.
     pub fn look_for_descendants(&mut self) {
         let mut waited_for_sec = stat_of(self.root).map_or(0.0, |stat| stat.children_sec);
         self.retain(|pid, member| match stat_of(pid) {
@@ -133,8 +130,7 @@ fn stat_of(pid: u32) -> Option<ProcessStat> {
 }
 
 /// Returns the children of a process. Empty on a kernel without CONFIG_PROC_CHILDREN, where ended ones still count
-/// through
-/// their parent.
+/// through their parent.
 fn children_of(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(Path::new(PROC).join(pid.to_string()).join("task")) else {
         return Vec::new();

@@ -1,6 +1,5 @@
 //! Defines what an energy source is: a fixed list of what it reads, and one value or error for each at a time. Does not
-//! know
-//! windows, threads or experiments.
+//! know windows, threads or experiments.
 
 pub mod current_call;
 mod guest;
@@ -59,8 +58,7 @@ pub struct SourceDescription {
     /// How its energy is obtained.
     pub method: EnergyMethod,
     /// Maximum age in seconds of a value when it is read: hardware counters refresh periodically. 0 for a value that is
-    /// always
-    /// fresh.
+    /// always fresh.
     pub refresh_sec: f64,
     /// Length in seconds of the average that the hardware shows as power; 0 when it does not average.
     pub averaging_sec: f64,
@@ -229,8 +227,7 @@ pub trait EnergySource: Send {
     fn sources(&self) -> &[SourceDescription];
 
     /// Reads everything. Returns one result for each of [`sources`](Self::sources), in the same order. A failure
-    /// affects only its
-    /// own result.
+    /// affects only its own result.
     fn sample(&mut self) -> Vec<Result<Value, PollError>>;
 
     /// Reads only number `index` of them, as cheaply as possible. Power beside a counter may be left out.
@@ -245,15 +242,13 @@ pub trait EnergySource: Send {
     }
 
     /// Returns a handle that names the driver call in progress, for reports of a call that hangs; `None` when the
-    /// source does not
-    /// name its calls.
+    /// source does not name its calls.
     fn current_call(&self) -> Option<CurrentCall> {
         None
     }
 
     /// Returns the reader of its devices' clocks, temperature and processes, which is used on the same thread; `None`
-    /// for a source
-    /// that shows only energy.
+    /// for a source that shows only energy.
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         None
     }

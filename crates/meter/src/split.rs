@@ -1,8 +1,7 @@
 //! Splits the host's energy over process trees, interval by interval, by their CPU time while the power was drawn.
 //!
 //! With a split over whole windows, two experiments whose windows overlap could each be given the same idle time, and
-//! together
-//! more than the host used. Owns the intervals, which are the same for all windows. Pure.
+//! together more than the host used. Owns the intervals, which are the same for all windows. Pure.
 
 use super::attribution::cpu_shares;
 use super::estimation::series::Span;
@@ -12,8 +11,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
 /// Length in seconds of the shortest interval: ten samples at the default pace, and longer than a thread computes
-/// before the
-/// kernel counts its time.
+/// before the kernel counts its time.
 const SHORTEST_SEC: f64 = 1.0;
 
 /// Maximum number of intervals. Hours are split into longer ones, because the meter waits while they are examined.
@@ -127,8 +125,7 @@ fn used_j(timeline: &Timeline, domain: EnergyDomain, span: Span) -> Option<f64> 
 }
 
 /// Divides `span` at whole multiples of a length, which is a power of two of seconds. Windows of similar length thus
-/// share
-/// their intervals.
+/// share their intervals.
 fn stretches(span: Span) -> impl Iterator<Item = Span> {
     let doublings = (span.sec() / SHORTEST_SEC / MAX_STRETCHES).max(1.0).log2().ceil();
     let length = (SHORTEST_SEC * doublings.exp2() * NANOSECONDS_PER_SECOND) as u64;

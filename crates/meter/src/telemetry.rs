@@ -1,10 +1,8 @@
 //! Reads and stores what a GPU reports beside its energy: load, clocks, temperature, the reasons for lowered clocks,
-//! and its
-//! processes.
+//! and its processes.
 //!
 //! Owns the readings, their schedule on the meter's thread, and a bounded log of them. Leaves the library that reads
-//! them to
-//! `source`, and what is worth a warning to `environment`.
+//! them to `source`, and what is worth a warning to `environment`.
 
 mod clock_events;
 mod held_memory;

@@ -191,9 +191,9 @@ fn a_device_whose_counter_stands_still_is_unknown_and_one_that_moves_is_not() {
         (zone(EnergyDomain::Uncore, "uncore"), 0.0),
     ];
     let metrics = account_host(&host(sources, &[]), &WINDOW);
-    let told = |reading: &SourceReading| reading.note.as_deref().is_some_and(|note| note.contains("stood still"));
+    let is_noted = |reading: &SourceReading| reading.note.as_deref().is_some_and(|note| note.contains("stood still"));
     assert_eq!(
-        metrics.sources.iter().map(told).collect::<Vec<_>>(),
+        metrics.sources.iter().map(is_noted).collect::<Vec<_>>(),
         [true, false, true]
     );
     let known = |reading: &SourceReading| reading.energy_j.is_some();
@@ -213,7 +213,7 @@ fn a_package_that_stands_still_for_a_third_of_a_second_voids_its_energy_and_the_
     };
     let metrics = account_host(&host(sources, &[]), &window);
     assert_eq!((metrics.host_cpu_energy_j, metrics.total_energy_j), (None, None));
-    assert!(close(metrics.gpu_energy_j, 90.0), "what is known stays told");
+    assert!(close(metrics.gpu_energy_j, 90.0), "what is known stays known");
 }
 
 #[test]

@@ -4,8 +4,7 @@ use super::STRETCHES_SEC;
 use joulemark_measurement::IdlePower;
 
 /// Age in seconds beyond which a baseline is replaced as soon as the host is idle: room temperature and fan speed
-/// change
-/// over hours.
+/// change over hours.
 const MAX_AGE_SEC: f64 = 3600.0;
 
 /// The best idle baseline of each source so far: the one over the longest window that is not too old.
@@ -23,12 +22,12 @@ impl BareBaselines {
     /// window.
     pub fn take(&mut self, newer: Vec<IdlePower>, now_sec: f64) {
         for power in newer {
-            match self.0.iter_mut().find(|kept| kept.is_of(&power.reading)) {
+            match self.0.iter_mut().find(|stored| stored.is_of(&power.reading)) {
                 None => self.0.push(power),
-                Some(kept) => {
-                    let is_longer = power.window.duration_sec() > kept.window.duration_sec() + 0.5;
-                    if is_old(kept, now_sec) || is_longer {
-                        *kept = power;
+                Some(stored) => {
+                    let is_longer = power.window.duration_sec() > stored.window.duration_sec() + 0.5;
+                    if is_old(stored, now_sec) || is_longer {
+                        *stored = power;
                     }
                 }
             }

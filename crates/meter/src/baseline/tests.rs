@@ -168,22 +168,22 @@ fn without_the_hosts_cpu_time_the_host_is_not_found_idle() {
 
 #[test]
 fn a_baseline_is_used_for_an_hour_and_a_longer_one_replaces_it() {
-    let mut kept = BareBaselines::default();
-    assert!(kept.wants_more(10.0));
-    kept.take(Host::idle(10.0).look(3.0).expect("rest"), 10.0);
-    assert!(kept.wants_more(11.0), "5 s are not the longest stretch");
-    kept.take(Host::idle(40.0).look(3.0).expect("rest"), 40.0);
-    assert!(!kept.wants_more(41.0));
-    assert!(kept.wants_more(40.0 + 3601.0));
+    let mut stored = BareBaselines::default();
+    assert!(stored.wants_more(10.0));
+    stored.take(Host::idle(10.0).look(3.0).expect("rest"), 10.0);
+    assert!(stored.wants_more(11.0), "5 s are not the longest stretch");
+    stored.take(Host::idle(40.0).look(3.0).expect("rest"), 40.0);
+    assert!(!stored.wants_more(41.0));
+    assert!(stored.wants_more(40.0 + 3601.0));
     let later = Host::idle(60.0).look(50.0).expect("rest");
-    kept.take(later.clone(), 60.0);
+    stored.take(later.clone(), 60.0);
     assert!(
-        (kept.powers()[0].window.end_monotonic_sec - 40.0).abs() < 1e-6,
+        (stored.powers()[0].window.end_monotonic_sec - 40.0).abs() < 1e-6,
         "a shorter one does not"
     );
-    kept.take(later, 4000.0);
+    stored.take(later, 4000.0);
     assert!(
-        (kept.powers()[0].window.end_monotonic_sec - 60.0).abs() < 1e-6,
+        (stored.powers()[0].window.end_monotonic_sec - 60.0).abs() < 1e-6,
         "unless the first is old"
     );
 }

@@ -10,13 +10,11 @@ use joulemark_measurement::{Warning, WarningCode, Window};
 const MIN_SHARE_OF_BUSY: f64 = 0.05;
 
 /// Minimum share of all the host's CPUs that is reported: on an idle host a few daemons make up most of the busy time
-/// and
-/// disturb nothing.
+/// and disturb nothing.
 const MIN_SHARE_OF_HOST: f64 = 0.02;
 
 /// Returns one warning for the host; `None` when other programs used little CPU, or when CPU time is unknown, which has
-/// a
-/// warning elsewhere.
+/// a warning elsewhere.
 pub fn check(surroundings: Surroundings<'_>, watched: &Watched) -> Option<Warning> {
     let each = watched
         .cycles

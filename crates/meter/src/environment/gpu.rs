@@ -7,8 +7,7 @@ use crate::telemetry::{ClockEvents, GpuHistory, GpuSample};
 use joulemark_measurement::{Warning, WarningCode, Window};
 
 /// Minimum throttled share of a window that is reported. A smaller share changes the energy by less than the
-/// uncertainty at
-/// the window's edges.
+/// uncertainty at the window's edges.
 const MIN_THROTTLED_SHARE: f64 = 0.01;
 
 /// Maximum change of temperature in °C within a window. A GPU that warms by more draws more for the same work
@@ -47,8 +46,7 @@ pub fn check(gpu: &GpuHistory, ours: &WatchedGpu, pids_are_ours: bool, cycles: &
 }
 
 /// Returns the compute processes on the GPU that are not the caller's. Where process ids cannot be compared, as many
-/// unknown
-/// ones as the caller has processes count as the caller's.
+/// unknown ones as the caller has processes count as the caller's.
 fn foreign_processes(samples: &[Held<'_>], ours: &[u32], pids_are_ours: bool) -> Option<Seen> {
     let foreign_in = |sample: &GpuSample| -> (usize, Vec<u32>) {
         let listed = sample.slow.compute_pids.iter().flat_map(|pids| pids.iter().copied());
@@ -81,19 +79,19 @@ fn foreign_processes(samples: &[Held<'_>], ours: &[u32], pids_are_ours: bool) ->
 
 /// Returns the share of the window in which clocks were lowered, with the reasons.
 fn throttled(samples: &[Held<'_>]) -> Option<Seen> {
-    let told = samples
+    let reported = samples
         .iter()
         .filter_map(|(sample, sec)| Some((sample.fast.clock_events?, *sec)));
-    let (mut told_sec, mut slowed_sec, mut reasons) = (0.0, 0.0, ClockEvents::default());
-    for (events, sec) in told {
-        told_sec += sec;
+    let (mut reported_sec, mut slowed_sec, mut reasons) = (0.0, 0.0, ClockEvents::default());
+    for (events, sec) in reported {
+        reported_sec += sec;
         let slowing = events.slowing_down();
         if !slowing.is_empty() {
             slowed_sec += sec;
             reasons = reasons.union(slowing);
         }
     }
-    let share = slowed_sec / told_sec;
+    let share = slowed_sec / reported_sec;
     // A window without samples gives NaN, for which this comparison is false.
     (share >= MIN_THROTTLED_SHARE).then(|| {
         let names = reasons.names().join(", ");
@@ -106,8 +104,8 @@ fn throttled(samples: &[Held<'_>]) -> Option<Seen> {
 
 /// Returns the range of temperatures when it exceeds the maximum.
 fn drift(samples: &[Held<'_>]) -> Option<Seen> {
-    let told = samples.iter().filter_map(|(sample, _)| sample.slow.temperature_c);
-    let (lowest, highest) = (told.clone().min()?, told.max()?);
+    let reported = samples.iter().filter_map(|(sample, _)| sample.slow.temperature_c);
+    let (lowest, highest) = (reported.clone().min()?, reported.max()?);
     let by = highest - lowest;
     (by > MAX_DRIFT_C).then(|| {
         (

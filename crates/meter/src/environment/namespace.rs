@@ -6,8 +6,7 @@ use std::path::Path;
 const HOST_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Returns whether `namespace_link`, usually `/proc/self/ns/pid`, points to the host's pid namespace. Returns false in
-/// a
-/// container with a pid namespace of its own, and when the link cannot be read.
+/// a container with a pid namespace of its own, and when the link cannot be read.
 ///
 /// An NVIDIA driver reports process ids of the host's namespace; inside a container the same processes have other ids.
 pub fn pids_are_the_hosts(namespace_link: &Path) -> bool {

@@ -14,8 +14,7 @@ pub struct Observation {
 }
 
 /// Returns one warning with the worst observation and the numbers of the other cycles; `None` when there is no
-/// observation.
-/// The message begins with `subject`, unless that is empty.
+/// observation. The message begins with `subject`, unless that is empty.
 pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> Option<Warning> {
     let worst = observations
         .iter()

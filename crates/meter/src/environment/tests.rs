@@ -235,8 +235,7 @@ fn a_board_lost_after_the_last_cycle_limits_nothing() {
 }
 
 /// Returns the warnings on a host of two CPUs where, per second, all processes use `host` and the caller's use `ours`
-/// CPU
-/// seconds.
+/// CPU seconds.
 fn busy(host: f64, ours: f64) -> Vec<Warning> {
     let mut timeline = Timeline::new(Vec::new(), 0.1);
     timeline.track(7, Monotonic::from_sec(0.0), 0.0);

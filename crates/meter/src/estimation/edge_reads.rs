@@ -1,10 +1,8 @@
 //! Schedules readings beyond the regular sweeps, so that a window's edge falls between two known refreshes.
 //!
 //! A counter that refreshes every few milliseconds is awaited at the edge. A slower one is read on after the edge,
-//! while the
-//! measured work runs, until its next refreshes have shown its value at the edge. Leaves the reading to the meter's
-//! thread
-//! and to simulations.
+//! while the measured work runs, until its next refreshes have shown its value at the edge. Leaves the reading to the
+//! meter's thread and to simulations.
 
 use super::series::{FAST_REFRESH_SEC, MAX_REFRESH_SEC};
 use super::timeline::Timeline;
@@ -13,15 +11,13 @@ use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
 /// Spacing in seconds of readings of a fast counter after an edge: half of RAPL's refresh period of 1 ms. A counter
-/// that is
-/// seen to refresh at least this often counts as always fresh.
+/// that is seen to refresh at least this often counts as always fresh.
 const HALF_A_FAST_REFRESH_SEC: f64 = 5e-4;
 
 /// Maximum wait in seconds at an edge. It is this long only to learn a counter's period.
 const MAX_WAIT_SEC: f64 = 25e-3;
 /// Maximum wait in seconds for a counter that does not move, such as that of an idle part of the chip. It is a little
-/// longer
-/// than the slowest awaited counter's period.
+/// longer than the slowest awaited counter's period.
 const MAX_WAIT_FOR_A_REFRESH_SEC: f64 = 6e-3;
 
 /// Number of periods to read on for while the period is unknown: four steps of the slowest sensor.
@@ -33,8 +29,7 @@ const READINGS_PER_PERIOD: f64 = 40.0;
 const SPACING_SEC: (f64, f64) = (1e-3, 2.5e-3);
 
 /// Seconds for which a fast counter is read on after an edge, twice a refresh: the work begins or has ended within a
-/// few
-/// milliseconds of the edge.
+/// few milliseconds of the edge.
 const FAST_READ_ON_SEC: f64 = 4e-3;
 
 /// Spacing in seconds of the readings that enclose a predicted refresh.
@@ -102,7 +97,7 @@ impl EdgeReads {
         });
         let slow = slow.into_iter().map(|source| Group::of_slow(timeline, source, now));
         let fast = Group::of_fast(numbers(timeline, refreshes_fast), now);
-        Self(fast.into_iter().chain(slow).collect()).kept()
+        Self(fast.into_iter().chain(slow).collect()).unfinished()
     }
 
     /// Returns the time of the next reading.
@@ -125,11 +120,11 @@ impl EdgeReads {
         for group in self.0.iter_mut().filter(|group| group.next <= then) {
             group.next = group.after(timeline, now);
         }
-        self.kept()
+        self.unfinished()
     }
 
     /// Drops the sources that are done; returns `None` when none is left.
-    fn kept(mut self) -> Option<Self> {
+    fn unfinished(mut self) -> Option<Self> {
         self.0.retain(|group| group.next <= group.until);
         (!self.0.is_empty()).then_some(self)
     }
@@ -171,8 +166,7 @@ impl Group {
     }
 
     /// Returns the time of the next reading. A refresh that can be predicted is read closely from shortly before it
-    /// until it is
-    /// seen; otherwise readings are evenly spaced.
+    /// until it is seen; otherwise readings are evenly spaced.
     fn after(&self, timeline: &Timeline, now: Monotonic) -> Monotonic {
         let evenly = later(now, self.spacing_sec);
         let &[source] = self.sources.as_slice() else {

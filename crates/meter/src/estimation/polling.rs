@@ -1,8 +1,7 @@
 //! Schedules the polls of sources that show only power. Leaves the polling to the meter's thread and to simulations.
 //!
 //! Power between two polls is unknown: a step of 200 W within 100 ms may be 10 J off. While a window is measured, polls
-//! are
-//! frequent enough to see every refresh of the sensor, up to a share of one core.
+//! are frequent enough to see every refresh of the sensor, up to a share of one core.
 
 use std::time::Duration;
 
@@ -12,8 +11,7 @@ use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
 /// Number of polls in a regular sweep's interval while no window is measured, and their minimum interval in seconds.
-/// Both
-/// intervals are coprime to the refresh periods of known sensors, so that polls do not fall into step with them.
+/// Both intervals are coprime to the refresh periods of known sensors, so that polls do not fall into step with them.
 const POLLS_PER_SWEEP: f64 = 4.6;
 const MIN_UNATTENDED_SEC: f64 = 0.022;
 
@@ -82,8 +80,7 @@ impl Polls {
     }
 
     /// Schedules the next poll of the sources that were due at `then`. They were read until `now`, which took
-    /// `spent_sec` of CPU
-    /// time.
+    /// `spent_sec` of CPU time.
     pub fn after(&mut self, timeline: &Timeline, pace: Pace, then: Monotonic, now: Monotonic, spent_sec: f64) {
         let read = self.due.iter().filter(|due| due.next <= then).count();
         if read == 0 {
@@ -117,8 +114,7 @@ impl Pace {
 }
 
 /// Returns an interval in seconds that does not fall into step with a sensor or a periodic load. The golden ratio
-/// spreads
-/// the intervals evenly between ¾ and 5⁄4 of their mean.
+/// spreads the intervals evenly between ¾ and 5⁄4 of their mean.
 fn uneven(mean_sec: f64, count: u32) -> f64 {
     mean_sec * (1.0 - UNEVENNESS / 2.0 + UNEVENNESS * (f64::from(count) * GOLDEN).fract())
 }

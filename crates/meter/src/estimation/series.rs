@@ -1,8 +1,7 @@
 //! Holds one quantity that only grows, sampled over time: joules of a counter, integrated power, or CPU seconds.
 //!
 //! Owns storage, integration and interpolation. Leaves the meaning of the quantity, and the combination of its errors,
-//! to
-//! `window`. A break marks where growth is unknown; no growth spans it.
+//! to `window`. A break marks where growth is unknown; no growth spans it.
 
 mod counter_interpolation;
 mod growth;

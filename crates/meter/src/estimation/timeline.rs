@@ -2,8 +2,7 @@
 //! tracked process.
 //!
 //! Owns the set of series and the time up to which they are covered. Leaves filling them to `host_meter` (or to tests),
-//! and
-//! windows to the callers.
+//! and windows to the callers.
 
 use super::series::{Series, Span, Unknown};
 use super::track::Track;
@@ -165,8 +164,7 @@ impl Timeline {
     }
 
     /// Returns whether every series that is still read has a sample at or after `at`. A source whose last reading
-    /// failed for a
-    /// moment counts as one that is read.
+    /// failed for a moment counts as one that is read.
     pub fn is_covered_until(&self, at: Monotonic) -> bool {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
         let is_there = |track: &Track| track.is_away() || reaches(track.chosen());

@@ -1,8 +1,7 @@
 //! Holds what was read of one source, and what its readings show of its sensor.
 //!
 //! Owns what breaks a source's series: a gap that could hide a wrap, power that was not read, and implausible growth.
-//! Leaves
-//! the other series and windows to `timeline`.
+//! Leaves the other series and windows to `timeline`.
 
 pub mod plausible;
 
@@ -22,8 +21,7 @@ const MAX_POWER_GAP_SEC: f64 = 2.0;
 const MAX_POWER_GAP_SWEEPS: f64 = 10.0;
 
 /// Interval in seconds at which the peak is updated. It is a peak of means over [`LIVE_POWER_SEC`], so that more
-/// frequent
-/// updates would find little more.
+/// frequent updates would find little more.
 const PEAK_EVERY_SEC: f64 = 0.1;
 
 /// The readings of one source.
@@ -42,7 +40,7 @@ pub struct Track {
     /// The checks that a value can be a measurement.
     pub plausible: Plausible,
     /// Whether the latest power reading was left out.
-    is_power_refused: bool,
+    is_power_rejected: bool,
     /// Highest mean power in W.
     peak_w: f64,
     /// Time of the last update of the peak.
@@ -62,8 +60,7 @@ pub struct Tally {
 }
 
 /// Refreshes after an edge that determine the counter there: one on its far side and one more for the power behind it.
-/// A
-/// fifth is added because readings come late.
+/// A fifth is added because readings come late.
 pub const REFRESHES_AFTER_AN_EDGE: f64 = 2.2;
 
 /// Periods for which a counter must stand still to be late. Its next step is then awaited for the longest time that a
@@ -81,7 +78,7 @@ impl Track {
     pub fn new(description: SourceDescription, interval_sec: f64) -> Self {
         Self {
             plausible: Plausible::new(&description),
-            is_power_refused: false,
+            is_power_rejected: false,
             counter: counter_series(&description),
             description,
             power: Series::default(),
@@ -173,7 +170,7 @@ impl Track {
             return None;
         }
         let polled = self.power.last().and_then(|sample| sample.power_w);
-        polled.filter(|_| !self.is_power_refused).or_else(|| {
+        polled.filter(|_| !self.is_power_rejected).or_else(|| {
             let moves = !self.plausible.stands_still();
             self.counter.recent_rate(LIVE_POWER_SEC).filter(|_| moves)
         })
@@ -184,20 +181,20 @@ impl Track {
         self.last_error = None;
         let before = self.chosen().last().copied();
         if let Some(total) = value.counter_j.filter(|total| total.is_finite()) {
-            self.void_a_gap_that_could_hide_a_wrap(value.at);
+            self.break_off_possible_wrap(value.at);
             let refresh_sec = self.counter_refresh_sec();
-            if let Some(why) = self.plausible.refuse_growth(value.at, total, refresh_sec) {
+            if let Some(why) = self.plausible.reject_growth(value.at, total, refresh_sec) {
                 self.counter.break_off(why);
             }
             self.counter.push_total(value.at, total, edge);
-            self.note_the_peak(value.at);
+            self.update_peak(value.at);
         }
-        let refused = value
+        let rejected = value
             .power_w
             .and_then(|power_w| self.record_power(value.at, power_w, edge));
-        self.is_power_refused = refused.is_some();
+        self.is_power_rejected = rejected.is_some();
         // Beside a counter, a power reading left out costs only the cross-check.
-        if let Some(why) = refused.filter(|_| self.description.method == EnergyMethod::PowerIntegration) {
+        if let Some(why) = rejected.filter(|_| self.description.method == EnergyMethod::PowerIntegration) {
             self.tally.failures += 1;
             self.last_error = Some(PollError::Retry(why));
             return;
@@ -208,32 +205,31 @@ impl Track {
 
     /// Adds a power reading. Returns the reason when it is left out; power is then interpolated across it.
     fn record_power(&mut self, at: Monotonic, power_w: f64, edge: bool) -> Option<String> {
-        let refused = self.plausible.refuse_power(at, power_w);
-        if refused.is_none() {
+        let rejected = self.plausible.reject_power(at, power_w);
+        if rejected.is_none() {
             let gap = self.power.last().map_or(0.0, |last| at.sec_since(last.at));
             if gap > self.max_power_gap_sec {
                 self.power.break_off(format!("power was not read for {gap:.1} s"));
             }
             self.power.push_power(at, power_w, edge);
         }
-        refused
+        rejected
     }
 
     /// Stores that the source did not answer. When it is gone its series breaks: a counter that comes back belongs to
-    /// another
-    /// instance of the driver and is unrelated.
+    /// another instance of the driver and is unrelated.
     pub fn record_failure(&mut self, error: PollError) {
         if let PollError::Gone(why) = &error {
             self.counter.break_off(why.clone());
             self.power.break_off(why.clone());
-            self.plausible.forget_the_count();
+            self.plausible.forget_counter();
         }
         self.tally.failures += 1;
         self.last_error = Some(error);
     }
 
     /// Updates the peak of the mean power.
-    fn note_the_peak(&mut self, now: Monotonic) {
+    fn update_peak(&mut self, now: Monotonic) {
         if self.description.wraps.is_none() || now.sec_since(self.peak_at) < PEAK_EVERY_SEC {
             return;
         }
@@ -243,14 +239,13 @@ impl Track {
     }
 
     /// Breaks the counter's series after a gap in which it could have wrapped unseen.
-    fn void_a_gap_that_could_hide_a_wrap(&mut self, now: Monotonic) {
+    fn break_off_possible_wrap(&mut self, now: Monotonic) {
         let (Some(wraps), Some(last)) = (self.description.wraps, self.counter.last()) else {
             return;
         };
         let gap = now.sec_since(last.at);
         // A bound without a declared limit is far above what sockets draw. The peak seen, with a margin, is then the
-        // bound, so
-        // that a thread that was held up for a moment does not lose a reading.
+        // bound, so that a thread that was held up for a moment does not lose a reading.
         let seen_w = (PEAK_MARGIN * self.peak_w).max(MIN_PEAK_W);
         if gap * wraps.highest_power_w.min(seen_w) > wraps.range_j {
             let why = format!(

@@ -1,8 +1,7 @@
 //! Computes the energy of each source over a window: a pure function of a timeline and a window.
 //!
 //! Owns the uncertainty, the confidence, the cross-checks that lower it, and what counts in a total. Leaves to others
-//! whose
-//! window it is.
+//! whose window it is.
 
 mod averaged;
 mod cross_checks;
@@ -26,8 +25,7 @@ use joulemark_measurement::{
 const DOUBTED_LIMITS: f64 = 2.0;
 
 /// Returns every source's energy over `window`, in the order of the timeline's sources. An unknown energy is `None`,
-/// with the
-/// reason in `note`, never 0.
+/// with the reason in `note`, never 0.
 ///
 /// # Examples
 ///
@@ -138,8 +136,8 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
             add_note(&mut reading, &why_unknown(track, &unknown));
         }
     }
-    let is_said = reading.energy_j.is_none() && track.last_error.is_some();
-    if let Some(left_out) = left_out_in_words(track, Span::from(window)).filter(|_| !is_said) {
+    let is_explained = reading.energy_j.is_none() && track.last_error.is_some();
+    if let Some(left_out) = left_out_note(track, Span::from(window)).filter(|_| !is_explained) {
         add_note(&mut reading, &left_out);
     }
     reading
@@ -172,20 +170,20 @@ fn around(track: &Track, span: Span) -> Span {
 }
 
 /// Returns a note on power readings that were left out; `None` when there were none.
-fn left_out_in_words(track: &Track, span: Span) -> Option<String> {
+fn left_out_note(track: &Track, span: Span) -> Option<String> {
     let left_out: Vec<f64> = track
         .plausible
         .left_out(around(track, span))
         .map(|left_out| left_out.power_w)
         .collect();
     let highest_w = left_out.iter().copied().reduce(f64::max)?;
-    let than_what = match track.plausible.limit_w() {
+    let bound = match track.plausible.limit_w() {
         _ if highest_w <= 0.0 => "which a running board never draws".to_owned(),
         Some(limit_w) => format!("while its own limit is {limit_w:.0} W"),
         None => "more than any such device draws".to_owned(),
     };
     Some(format!(
-        "{} power readings left out: {highest_w:.0} W cannot be a measurement, {than_what}",
+        "{} power readings left out: {highest_w:.0} W cannot be a measurement, {bound}",
         left_out.len()
     ))
 }

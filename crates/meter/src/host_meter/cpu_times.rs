@@ -21,7 +21,7 @@ pub struct CpuTimes {
     host: Option<HostCpuClock>,
     trees: HashMap<u32, ProcessTree>,
     /// Clocks of the processes that are tracked by their cgroup.
-    groups: HashMap<u32, CgroupCpuClock>,
+    cgroups: HashMap<u32, CgroupCpuClock>,
     /// Schedule of the search for descendants.
     families: Periodic,
 }
@@ -32,14 +32,14 @@ impl CpuTimes {
         Self {
             host,
             trees: HashMap::new(),
-            groups: HashMap::new(),
+            cgroups: HashMap::new(),
             families: Periodic::starting_now(),
         }
     }
 
     /// Tracks `pid` by its cgroup from now on.
-    pub fn follow_group(&mut self, pid: u32, group: CgroupCpuClock) {
-        self.groups.insert(pid, group);
+    pub fn track_cgroup(&mut self, pid: u32, cgroup: CgroupCpuClock) {
+        self.cgroups.insert(pid, cgroup);
     }
 
     /// Returns a tracked process and its living descendants; empty when its tree is not tracked.
@@ -54,11 +54,11 @@ impl CpuTimes {
     pub fn sweep(&mut self, timeline: &Mutex<Timeline>, edge: bool) {
         let tracked = lock(timeline).tracked();
         self.trees.retain(|pid, _| tracked.contains(pid));
-        self.groups.retain(|pid, _| tracked.contains(pid));
+        self.cgroups.retain(|pid, _| tracked.contains(pid));
         let look = self.families.is_due(BETWEEN_FAMILY_LOOKS) || edge;
         for pid in tracked {
-            let cpu_sec = match self.groups.get(&pid) {
-                Some(group) => group.used_sec(),
+            let cpu_sec = match self.cgroups.get(&pid) {
+                Some(cgroup) => cgroup.used_sec(),
                 None => self.tree_cpu_sec(pid, look),
             };
             let mut timeline = lock(timeline);

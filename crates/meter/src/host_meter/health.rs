@@ -26,8 +26,7 @@ pub struct SourceHealth {
     /// Identity of the source.
     pub id: SourceId,
     /// Energy in joules since the meter's start, up to the latest sample. Energy used while the source could not be
-    /// read is
-    /// not included.
+    /// read is not included.
     pub energy_j: f64,
     /// Present power in watts; `None` while it is unknown.
     pub power_w: Option<f64>,

@@ -1,6 +1,5 @@
 //! Measures a closure: takes attention, edges and readings in the order that gives a window its smallest uncertainty.
-//! Does
-//! not know what the work is or what else runs on the host.
+//! Does not know what the work is or what else runs on the host.
 
 use std::time::Duration;
 
@@ -9,8 +8,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyMetrics, Window};
 
 /// Wait before the work on a host with GPUs. A GPU's counter may refresh every 100 ms: five refreshes show its period
-/// and
-/// its value at the start.
+/// and its value at the start.
 const LEARNING_TIME: Duration = Duration::from_millis(500);
 
 /// The value of a measured closure, its window, and the host's energy over it.
@@ -28,10 +26,9 @@ impl HostMeter {
     /// Runs `work`, and returns its value with the energy of the whole host over that time.
     ///
     /// The energy includes that of other processes, so no other work should run on the host. For a split by CPU time,
-    /// or for some
-    /// GPUs only, call [`read`](Self::read) with the returned window. Blocks for 0.5 s before `work` on a host with
-    /// GPUs, and after
-    /// it until the sensors have shown its end. A trustworthy figure needs `work` of 10 s or more.
+    /// or for some GPUs only, call [`read`](Self::read) with the returned window. Blocks for 0.5 s before `work` on a
+    /// host with GPUs, and after it until the sensors have shown its end. A trustworthy figure needs `work` of 10 s or
+    /// more.
     ///
     /// # Examples
     ///

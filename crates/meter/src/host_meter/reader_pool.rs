@@ -2,8 +2,7 @@
 //! watches them.
 //!
 //! Owns which thread reads which source. A driver call that hangs blocks its thread and its source only: another thread
-//! reads
-//! the other sources.
+//! reads the other sources.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -41,8 +41,7 @@ pub fn pace(asked: Duration, descriptions: &[SourceDescription]) -> Duration {
 struct Superseded(Arc<Unit>);
 
 /// Reads the sources that answer in time until the meter ends. When a driver blocked this thread for too long, goes on
-/// with
-/// that source alone.
+/// with that source alone.
 pub fn read_together(pool: Arc<ReaderPool>) {
     raise_priority();
     if let Err(superseded) = Sampler::new(Arc::clone(&pool)).run() {

@@ -14,8 +14,7 @@ fn board_in_the_name(slice: &str) -> Option<&str> {
 
 impl HostMeter {
     /// Returns the reason why a GPU with this name cannot be metered, and what to name instead, when it is a MIG slice:
-    /// "is
-    /// a MIG slice of GPU 0 …". Returns `None` for any other name. Asks the driver, which may block.
+    /// "is a MIG slice of GPU 0 …". Returns `None` for any other name. Asks the driver, which may block.
     pub fn refused_slice(&self, name: &str) -> Option<String> {
         if !name.starts_with(SLICE) {
             return None;

@@ -1,6 +1,5 @@
 //! Reports what the meter knows beside energy: devices over time, their present state, and what disturbed an
-//! experiment.
-//! Leaves what is read, and what is worth a warning, to other modules.
+//! experiment. Leaves what is read, and what is worth a warning, to other modules.
 
 use super::HostMeter;
 use super::lock::lock;
@@ -15,8 +14,7 @@ use joulemark_measurement::{DeviceSeries, GpuMemory, IdlePower, Window};
 
 impl HostMeter {
     /// Returns the interval between two samples of every source in seconds: the requested one, or a shorter one where a
-    /// counter
-    /// could wrap unseen.
+    /// counter could wrap unseen.
     pub fn sample_interval_sec(&self) -> f64 {
         self.0.telemetry.lock().interval_sec
     }
@@ -41,8 +39,7 @@ impl HostMeter {
     }
 
     /// Returns the reason why a GPU was away for a part of `window`, for example while its driver was reloaded; `None`
-    /// when it was
-    /// not.
+    /// when it was not.
     pub fn gpu_absence(&self, uuid: &str, window: &Window) -> Option<String> {
         let log = self.0.telemetry.lock();
         let absence = log.gpu(uuid)?.first_absence(Span::from(window))?;
@@ -50,8 +47,7 @@ impl HostMeter {
     }
 
     /// Returns the maximum memory in bytes in use on each of these GPUs over `window`, as sampled, summed over the
-    /// GPUs.
-    /// Returns `None` when one of them does not report it, and when `gpu_uuids` is empty.
+    /// GPUs. Returns `None` when one of them does not report it, and when `gpu_uuids` is empty.
     pub fn peak_gpu_memory_bytes(&self, gpu_uuids: &[String], window: &Window) -> Option<u64> {
         let span = Span::from(window);
         let log = self.0.telemetry.lock();
@@ -86,15 +82,13 @@ impl HostMeter {
     }
 
     /// Returns the warnings on everything that disturbed these GPUs and the host's CPUs in these cycles: other
-    /// processes,
-    /// lowered clocks, temperature, and settings that cost energy.
+    /// processes, lowered clocks, temperature, and settings that cost energy.
     pub fn disturbances(&self, watched: &Watched) -> Vec<Warning> {
         self.look(|surroundings| disturbances(surroundings, watched))
     }
 
     /// Returns the idle baseline: each source's power over the newest and longest window since `quiet_since` in which
-    /// the
-    /// host was idle. Reads no source.
+    /// the host was idle. Reads no source.
     ///
     /// # Errors
     /// Returns an [`Unrest`] when there is no such window.

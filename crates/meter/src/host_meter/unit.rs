@@ -1,8 +1,7 @@
 //! Reads one source, and measures how long its driver takes.
 //!
 //! Owns the consequence of a source that fails, panics, is slow or hangs: only its own readings are lost. Leaves to
-//! others
-//! which thread reads it.
+//! others which thread reads it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
@@ -27,8 +26,7 @@ const PANICS_UNTIL_GONE: u32 = 3;
 const SLOW_SEC: f64 = 0.01;
 
 /// Number of slow readings in a row after which a source is read alone. A thread that waits for a CPU is late once or
-/// twice in
-/// a row; a slow driver is slow each time.
+/// twice in a row; a slow driver is slow each time.
 const SLOW_UNTIL_ALONE: u32 = 3;
 
 /// Number of readings in time, in a row, after which a source is read with the others again: some seconds.
@@ -186,8 +184,7 @@ impl Unit {
     }
 
     /// Leaves the source to the thread whose reading is in progress. Returns `false` when that reading has ended
-    /// meanwhile, or
-    /// when the source is left to its thread already.
+    /// meanwhile, or when the source is left to its thread already.
     pub fn leave_to_its_reader(&self) -> bool {
         let since = self.reading_since_ns.load(Ordering::Acquire);
         if since == 0 || since & GIVEN_AWAY != 0 || self.is_alone() {

@@ -1,6 +1,5 @@
 //! Detects a virtual machine, also when the hypervisor hides its CPU flag, from the firmware, the kernel and the names
-//! of
-//! the CPUs.
+//! of the CPUs.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,8 @@
 //! Reads GPU energy through NVIDIA's management library (NVML), which is loaded at run time.
 //!
 //! Owns the choice between counter, instant power and averaged power for each device, and what a failed call means for
-//! the
-//! next one. Readings cover whole boards, including all MIG slices and all users' processes. A GPU is identified by its
-//! UUID,
-//! because CUDA's device order differs from NVML's.
+//! the next one. Readings cover whole boards, including all MIG slices and all users' processes. A GPU is identified by
+//! its UUID, because CUDA's device order differs from NVML's.
 
 mod boards;
 mod deadline;
@@ -34,8 +32,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::{MILLIJOULES_PER_JOULE, MILLIWATTS_PER_WATT};
 
 /// Assumed refresh period in seconds of the counter and the power sensor, which refresh every 20 to 100 ms. Readings
-/// may show
-/// a shorter one.
+/// may show a shorter one.
 const REFRESH_SEC: f64 = 0.1;
 
 /// Length in seconds of the average that `nvmlDeviceGetPowerUsage` shows on Ampere and later (GA100 excepted).
@@ -122,8 +119,7 @@ impl NvmlSource {
     /// Loads the library at `library`, or the first of the usual ones, and queries every device.
     ///
     /// Returns a source for each board, the GPUs that were found, and the findings. A missing library is a finding and
-    /// not an
-    /// error, because most hosts have no GPU.
+    /// not an error, because most hosts have no GPU.
     pub fn open(library: Option<&Path>) -> (Vec<Self>, Vec<GpuDevice>, Vec<Finding>) {
         let loaded = deadline::within_deadline("nvmlInit", {
             let library = library.map(Path::to_owned);

@@ -1,10 +1,8 @@
 //! Reads CPU and memory energy through the kernel's `power` PMU (perf_event): RAPL counters extended to 64 bits, which
-//! do
-//! not wrap.
+//! do not wrap.
 //!
 //! Owns the set of events, one for each package and domain, and the explanation of a refusal. Zones have powercap's
-//! names, so
-//! that results look alike for both interfaces. The choice between the two is `discovery`'s.
+//! names, so that results look alike for both interfaces. The choice between the two is `discovery`'s.
 
 mod events;
 mod open;
@@ -22,8 +20,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
 /// Refresh period of RAPL registers in seconds: about every millisecond, as Intel's SDM (volume 3, RAPL interfaces)
-/// states
-/// for its own. The kernel reads them when the event is read.
+/// states for its own. The kernel reads them when the event is read.
 const REFRESH_SEC: f64 = 1e-3;
 
 /// The fix for a missing permission.
@@ -71,7 +68,11 @@ impl PerfEventSource {
             Ok(pmu) => pmu,
             Err(why) => return (source, vec![absent(&roots.pmu, &why.to_string(), guest)]),
         };
-        let mut findings: Vec<Finding> = pmu.oddities.iter().map(|why| odd(&roots.pmu, why)).collect();
+        let mut findings: Vec<Finding> = pmu
+            .not_understood
+            .iter()
+            .map(|why| not_understood_finding(&roots.pmu, why))
+            .collect();
         for event in &pmu.events {
             let subject = format!("{} ({})", event.zone, event.path());
             findings.push(match open(&pmu, event) {
@@ -92,8 +93,8 @@ impl PerfEventSource {
     }
 
     /// Compares the events' registers: a `cpumask` may list several CPUs of one package, and dies may share a register.
-    /// Drops
-    /// events that repeat another, and states in the findings which are undecided. Those are compared again later.
+    /// Drops events that repeat another, and states in the findings which are undecided. Those are compared again
+    /// later.
     fn leave_out_repeats(&mut self, findings: &mut [Finding]) {
         let mut same = SameRegister::new(&self.registers());
         let counters = &mut self.counters;
@@ -226,7 +227,7 @@ fn absent(pmu: &Path, why: &str, guest: Option<&str>) -> Finding {
 }
 
 /// Creates the finding of an event that is not understood. There is no fix, because the driver is loaded.
-fn odd(pmu: &Path, why: &str) -> Finding {
+fn not_understood_finding(pmu: &Path, why: &str) -> Finding {
     finding(pmu.display().to_string(), false, why.to_owned(), None)
 }
 

@@ -1,8 +1,7 @@
 //! Reads CPU and memory energy from the Linux powercap tree (`/sys/class/powercap`), on Intel and AMD.
 //!
 //! Owns zones, their names, the unwrapping of their counters, and which of them show one register. Leaves which zone
-//! contains
-//! which to `window`. A zone is identified by its `name` file; the number in its folder is not a socket.
+//! contains which to `window`. A zone is identified by its `name` file; the number in its folder is not a socket.
 
 mod access;
 mod counter;
@@ -28,8 +27,7 @@ use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 const COUNTER: &str = "energy_uj";
 
 /// Refresh period of RAPL registers in seconds: about every millisecond, as Intel's SDM (volume 3, RAPL interfaces)
-/// states for
-/// its own.
+/// states for its own.
 const REFRESH_SEC: f64 = 1e-3;
 
 /// Maximum power of a zone that declares none, as a multiple of the socket's TDP.
@@ -42,8 +40,7 @@ const LARGEST_TDP_W: f64 = 500.0;
 const LIMIT_FACTOR: f64 = 2.0;
 
 /// The zones of one powercap tree. A package or memory zone that cannot be read is included when others can, so that a
-/// sum
-/// without it is unknown.
+/// sum without it is unknown.
 #[derive(Debug)]
 pub struct RaplSource {
     counters: Vec<Counter>,
@@ -55,12 +52,11 @@ pub struct RaplSource {
 type Read = (zones::Zone, io::Result<u64>);
 
 /// The result for a zone: how it is read, or the reason why not and the fix.
-type Said = Result<String, (String, Option<String>)>;
+type Outcome = Result<String, (String, Option<String>)>;
 
 impl RaplSource {
     /// Opens every readable zone under `root`. Returns the source with a finding for each zone, or with one for the
-    /// tree when
-    /// it has none.
+    /// tree when it has none.
     ///
     /// `cpu_model` is the kernel's name of the CPU. Its TDP bounds the power of zones that declare no limit.
     pub fn open(root: &Path, cpu_model: Option<&str>) -> (Self, Vec<Finding>) {
@@ -122,7 +118,7 @@ impl RaplSource {
         let mut findings = Vec::new();
         for zone_read in read {
             let (zone, first) = zone_read;
-            let said: Said = match (zone.domain(), first) {
+            let outcome: Outcome = match (zone.domain(), first) {
                 _ if repeats(zone_read) => Err(("another control type shows the same zone".to_owned(), None)),
                 (None, _) => Err(("zones of this name are not known to measure energy".to_owned(), None)),
                 (Some(domain), Err(error)) => {
@@ -135,7 +131,7 @@ impl RaplSource {
                 }
                 (Some(domain), Ok(first_uj)) => Ok(self.add(access, zone, domain, Some(*first_uj), tdp_w)),
             };
-            findings.push(finding(subject(&zone.name, &zone.path), said));
+            findings.push(finding(subject(&zone.name, &zone.path), outcome));
         }
         findings
     }
@@ -199,8 +195,7 @@ impl RaplSource {
     }
 
     /// Compares the zones' registers. Drops zones that repeat another, and states in the findings which are undecided.
-    /// Those are
-    /// compared again later.
+    /// Those are compared again later.
     fn leave_out_repeats(&mut self, findings: &mut [Finding]) {
         let mut same = SameRegister::new(&self.registers());
         let counters = &mut self.counters;
@@ -276,9 +271,9 @@ fn subject(name: &str, path: &str) -> String {
 }
 
 /// Creates a finding.
-fn finding(subject: String, said: Said) -> Finding {
-    let works = said.is_ok();
-    let (detail, fix) = said.map_or_else(|problem| problem, |detail| (detail, None));
+fn finding(subject: String, outcome: Outcome) -> Finding {
+    let works = outcome.is_ok();
+    let (detail, fix) = outcome.map_or_else(|problem| problem, |detail| (detail, None));
     Finding {
         source: EnergySourceKind::RaplPowercap,
         subject,

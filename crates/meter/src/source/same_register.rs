@@ -26,8 +26,7 @@ const FAR_APART_J: f64 = 20.0;
 /// Maximum difference in J of two copies of one register, which dies of one package may have with a small delay.
 const COPY_TOLERANCE_J: f64 = 0.02;
 /// Distance, in tolerances, over which the difference must stay within the tolerance. Different registers, which began
-/// to count
-/// at different moments, do not stay this close while they move this far.
+/// to count at different moments, do not stay this close while they move this far.
 const TOLERANCES_TRAVELLED: i128 = 20;
 
 /// Maximum duration in seconds of the comparison at the start.
@@ -259,8 +258,7 @@ impl SameRegister {
     }
 
     /// Returns the counter whose register number `index` shows too, and the number of moves in which that was seen;
-    /// `None` when
-    /// it repeats no other.
+    /// `None` when it repeats no other.
     pub fn original_of(&self, index: usize) -> Option<(usize, u32)> {
         let same = |pair: &&Pair| pair.other == index && pair.verdict == Verdict::Same;
         self.pairs.iter().find(same).map(|pair| (pair.kept, pair.moves))

@@ -15,8 +15,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
 /// Power of an idle CPU as a part of its full power. Cloud Carbon Footprint's coefficients, fitted to SPECpower_ssj
-/// results,
-/// are 0.16 for Skylake and Cascade Lake and 0.24 for EPYC Milan.
+/// results, are 0.16 for Skylake and Cascade Lake and 0.24 for EPYC Milan.
 const IDLE_FRACTION: f64 = 0.2;
 
 /// The estimate of all CPU packages of the host together: nameplate power times measured load.
@@ -84,8 +83,7 @@ impl TdpSource {
     }
 
     /// Returns the energy in J since opening. It is linear in time and in busy CPU time and needs no utilisation per
-    /// interval,
-    /// so that coarse ticks lose nothing and the energies of split windows add up exactly.
+    /// interval, so that coarse ticks lose nothing and the energies of split windows add up exactly.
     fn energy_j(&self, elapsed_sec: f64, busy_sec: f64) -> f64 {
         let busy_part_sec = (busy_sec / self.logical_cpus).clamp(0.0, elapsed_sec);
         self.full_w * (IDLE_FRACTION * elapsed_sec + (1.0 - IDLE_FRACTION) * busy_part_sec)

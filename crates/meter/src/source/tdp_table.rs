@@ -1,6 +1,5 @@
 //! Holds nameplate facts of CPUs from the makers' product pages. The data are in `tdp_table.csv`, whose head names
-//! their
-//! source.
+//! their source.
 
 use std::sync::OnceLock;
 
@@ -41,8 +40,7 @@ fn read(line: &'static str) -> Option<Nameplate> {
 }
 
 /// Returns the nameplate of `model`, as the kernel names it; `None` when it is not in the table. Whole words must
-/// match: a 6248
-/// is not a 6248R, nor a 13900K a 13900KS.
+/// match: a 6248 is not a 6248R, nor a 13900K a 13900KS.
 pub fn find(model: &str) -> Option<&'static Nameplate> {
     let plain = model.replace("(R)", "").replace("(TM)", "").replace("CPU ", "");
     // The kernel has some names in upper case: `AMD RYZEN AI MAX+ 395`.

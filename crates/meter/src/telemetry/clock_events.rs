@@ -1,8 +1,7 @@
 //! Defines NVML's clock event (throttle) reasons: their bits and names. Knows no device.
 
 /// Bits of `nvmlDeviceGetCurrentClocksThrottleReasons` (`nvml.h`, `nvmlClocksEventReason…`) with their names. They are
-/// called
-/// throttle reasons before driver 535 and event reasons since.
+/// called throttle reasons before driver 535 and event reasons since.
 const NAMES: [(u64, &str); 9] = [
     (0x001, "gpu_idle"),
     (0x002, "applications_clocks_setting"),

@@ -17,16 +17,15 @@ pub struct Held<'a> {
 
 impl GpuHistory {
     /// Returns the GPU memory that a load took: the memory of its processes at NVML's first reading after the load, or
-    /// else the
-    /// growth of the board's memory in use. Unknown when no reading lies between the load and the end.
+    /// else the growth of the board's memory in use. Unknown when no reading lies between the load and the end.
     pub fn memory_of(&self, held: &Held<'_>) -> GpuMemory {
         let after = self.first_look(held.load.end).filter(|sample| sample.at <= held.until);
-        let told = after.and_then(|after| {
+        let known = after.and_then(|after| {
             let of_processes = held.pids.and_then(|pids| bytes_of(after, pids));
             let of_processes = of_processes.map(|bytes| (bytes, GpuMemoryMethod::Processes));
             of_processes.or_else(|| Some((self.grown_bytes(held.load.start, after)?, GpuMemoryMethod::Difference)))
         });
-        let (bytes, method) = told.unzip();
+        let (bytes, method) = known.unzip();
         GpuMemory {
             gpu: self.id.uuid.clone(),
             bytes,
@@ -45,10 +44,11 @@ impl GpuHistory {
 /// one.
 fn bytes_of(sample: &GpuSample, pids: &[u32]) -> Option<u64> {
     let listed = sample.slow.compute_pids.as_ref()?;
-    let told = sample.slow.process_bytes.as_ref()?;
+    let known = sample.slow.process_bytes.as_ref()?;
     let own = listed.iter().filter(|pid| pids.contains(pid));
     let bytes = own.map(|pid| {
-        told.iter()
+        known
+            .iter()
             .filter(|(of, _)| of == pid)
             .map(|(_, bytes)| *bytes)
             .reduce(|sum, bytes| sum + bytes)
@@ -73,12 +73,12 @@ mod tests {
         };
         let mut history = TelemetryLog::new(&[id], 0.1, true).gpus.remove(0);
         for (at, used, processes) in looks {
-            let told = processes.iter().filter_map(|(pid, bytes)| Some((*pid, (*bytes)?)));
+            let known = processes.iter().filter_map(|(pid, bytes)| Some((*pid, (*bytes)?)));
             let slow = Slow {
                 read_at: Some(Monotonic::from_sec(*at)),
                 memory_used_bytes: Some(*used),
                 compute_pids: Some(processes.iter().map(|(pid, _)| *pid).collect()),
-                process_bytes: Some(told.collect()),
+                process_bytes: Some(known.collect()),
                 ..Slow::default()
             };
             // Each reading appears in the samples of one second.

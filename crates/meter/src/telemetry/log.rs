@@ -1,6 +1,5 @@
 //! Stores the samples of every GPU over time, in bounded memory. Owns how long a sample is valid; leaves what is
-//! notable to
-//! `environment`.
+//! notable to `environment`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +9,7 @@ use crate::estimation::series::Span;
 use joulemark_measurement::clock::Monotonic;
 
 /// Maximum number of samples: 2 h at 5 Hz are 36,000 samples of about 120 bytes, 4.5 MB for each GPU. Beyond it every
-/// second
-/// sample of the older half is dropped.
+/// second sample of the older half is dropped.
 const CAPACITY: usize = 36_864;
 
 /// Maximum validity of a sample in seconds, unless two intervals of the meter are longer. A newer sample ends it.
@@ -119,8 +117,7 @@ impl GpuHistory {
     }
 
     /// Returns every sample that is valid for a part of `span`, with the seconds of that part. The first may be older
-    /// than the
-    /// span.
+    /// than the span.
     pub fn during(&self, span: Span) -> Vec<(&GpuSample, f64)> {
         let first = self
             .samples

@@ -1,10 +1,8 @@
 //! Schedules the telemetry of each GPU, on the meter's thread and after the energies, so that no energy reading waits.
 //!
 //! Telemetry is not read at every sweep: a call into NVML takes tens of µs on real boards, and reading everything of
-//! eight
-//! boards at 10 Hz would use some percent of a core. The interval grows where a library is slow, so that all boards
-//! together
-//! stay within a budget.
+//! eight boards at 10 Hz would use some percent of a core. The interval grows where a library is slow, so that all
+//! boards together stay within a budget.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -26,8 +24,7 @@ const BUDGET: f64 = 0.0006;
 const LONGEST_SEC: f64 = 2.0;
 
 /// Interval in seconds of the slow readings. Temperature changes over seconds, and a process that lives for less than
-/// one
-/// second is not reported.
+/// one second is not reported.
 const SLOW_SEC: f64 = 1.0;
 
 /// The next readings of one board.
@@ -51,8 +48,7 @@ pub struct TelemetryPace {
 
 impl TelemetryPace {
     /// Creates the schedule of a library whose boards are in the log from number `first` on. Slow readings of the
-    /// boards are
-    /// spread over the second, so that no sweep makes all of them.
+    /// boards are spread over the second, so that no sweep makes all of them.
     pub fn new(source: Box<dyn TelemetrySource>, log: SharedLog, first: usize) -> Self {
         let (count, boards) = (source.gpus().len(), log.lock().gpus.len() as f64);
         let now = Monotonic::now();
@@ -140,8 +136,8 @@ pub fn thread_cpu_sec() -> f64 {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0.0, |time| Duration::from(time).as_secs_f64())
 }
 
-/// Returns the time of the next reading, slightly early: a sweep that comes just before it would otherwise postpone it to
-/// the next sweep.
+/// Returns the time of the next reading, slightly early: a sweep that comes just before it would otherwise postpone it
+/// to the next sweep.
 fn later(now: Monotonic, sec: f64) -> Monotonic {
     const SLACK: f64 = 0.95;
     Monotonic(now.0 + (sec * SLACK * NANOSECONDS_PER_SECOND) as u64)

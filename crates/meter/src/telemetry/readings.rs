@@ -1,6 +1,5 @@
 //! Defines the readings of a GPU and the trait of a library that makes them. Every value is optional: a board that does
-//! not
-//! report one still reports the others.
+//! not report one still reports the others.
 
 use std::sync::Arc;
 

@@ -1,14 +1,12 @@
 //! Interpolates a counter between two of its refreshes, where only the mean power is known.
 //!
 //! Owns the assumption on the power in between, which the refreshes around suggest: constant, smooth, one step, or a
-//! burst.
-//! Leaves the times of the refreshes to `refresh_times`.
+//! burst. Leaves the times of the refreshes to `refresh_times`.
 
 use super::refresh_period::{MAX_REFRESH_SEC, SHARP};
 
 /// Part of an interval next to each of its refreshes in which power is taken to go on as outside: few bursts begin or
-/// end
-/// there.
+/// end there.
 const BESIDE: f64 = 0.1;
 
 /// Maximum unseen power as a multiple of the highest mean power around.
@@ -22,8 +20,7 @@ pub struct Reached {
     /// Half-width of the error from the uncertain times of the refreshes around the moment.
     pub timing: f64,
     /// Half-width of the error from the unknown course of power between two refreshes, or from a refresh that was at
-    /// one of
-    /// two moments. The full half-width is as likely as any smaller error.
+    /// one of two moments. The full half-width is as likely as any smaller error.
     pub shape: f64,
 }
 
@@ -152,8 +149,7 @@ impl Side {
 }
 
 /// Returns the counter after the last refresh that was seen, which is the first of `outwards`. The slope before that
-/// refresh
-/// is taken to continue.
+/// refresh is taken to continue.
 ///
 /// A counter that is late counts as what it shows. The energy that may have been used since is in `shape`.
 pub fn beyond(outwards: &[Refresh], slope: Option<Slope>) -> Reached {
@@ -235,8 +231,7 @@ impl Interval {
     }
 
     /// Returns the maximum distance of the total from the chord where no refresh was seen for so long that loads may
-    /// have come
-    /// and gone. Power was between 0 and the highest slope with a margin.
+    /// have come and gone. Power was between 0 and the highest slope with a margin.
     fn unseen(&self) -> f64 {
         let (_, highest_w) = self.extremes();
         let above_w = MAX_UNSEEN_RISE * highest_w - self.own.rate;
@@ -277,8 +272,7 @@ impl Interval {
         let (from_within, to_within) = (self.from.halves().0, self.to.halves().0);
         let (from_half, to_half) = ((1.0 - part) * from_within, part * to_within);
         // Refreshes placed by one anchor are off in the same direction. So may be unsharp ones, where readings run in
-        // step with
-        // them.
+        // step with them.
         let is_off_together = self.from.anchor.is_some() && self.from.anchor == self.to.anchor
             || from_within.min(to_within) > SHARP * self.sec;
         self.own.rate
@@ -297,8 +291,8 @@ impl Interval {
     }
 
     /// Returns the energy by which a bend of the power lifts the total above the chord. A bend within the uncertainty
-    /// of the
-    /// slopes may be chance, so it widens the interval and does not move the total. The slopes are two intervals apart.
+    /// of the slopes may be chance, so it widens the interval and does not move the total. The slopes are two intervals
+    /// apart.
     fn bend(&self) -> f64 {
         (self.after.rate - self.before.rate).abs() / 2.0 * self.since * self.left / self.sec / 2.0
     }
@@ -348,8 +342,7 @@ impl Interval {
     }
 
     /// Returns the total and its half-width where a burst or a dip lies in the interval or next to it. Close to a
-    /// refresh the
-    /// power beyond it is taken to continue.
+    /// refresh the power beyond it is taken to continue.
     fn with_a_burst(&self) -> (f64, f64) {
         let near_sec = BESIDE * self.sec;
         let grown = self.to.total - self.from.total;
@@ -375,8 +368,7 @@ impl Interval {
 }
 
 /// Returns the energy above the chord where power changes smoothly. Power at both ends is interpolated from the mean
-/// powers
-/// on either side; the total follows the cubic with these powers.
+/// powers on either side; the total follows the cubic with these powers.
 fn smooth(part: f64, sec: f64, own: Slope, before: Slope, after: Slope) -> f64 {
     let at_the_end = |beside: Slope| (beside.rate * sec + own.rate * beside.sec) / (sec + beside.sec);
     // Above three times the mean power the cubic would fall somewhere (Fritsch and Carlson 1980).

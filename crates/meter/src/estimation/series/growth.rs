@@ -42,8 +42,7 @@ pub enum Unknown {
 
 impl Series {
     /// Returns the growth from `span.start` to `span.end`, interpolated at both. `refresh_sec` is the maximum age of a
-    /// value
-    /// when it is read; 0 for a value that is always fresh.
+    /// value when it is read; 0 for a value that is always fresh.
     ///
     /// # Errors
     /// Returns [`Unknown`] when samples of one epoch do not cover the span. Nothing is extrapolated.
@@ -95,8 +94,7 @@ impl Series {
     }
 
     /// Returns the growth over `span` of a quantity that is constant after its last sample, such as the CPU time of an
-    /// ended
-    /// process.
+    /// ended process.
     ///
     /// # Errors
     /// Returns [`Unknown`] as [`growth`](Self::growth) does for the part of the span up to the last sample.
@@ -133,8 +131,7 @@ impl Series {
 }
 
 /// Returns the energy of the first `since` seconds between two samples. Power is taken to be linear, so that the parts
-/// of a
-/// window add up to the whole exactly.
+/// of a window add up to the whole exactly.
 fn partial_trapezoid(before: &Sample, after: &Sample, since: f64, sec: f64) -> f64 {
     let from_w = before.power_w.or(after.power_w).unwrap_or(0.0);
     let to_w = after.power_w.unwrap_or(from_w);

@@ -139,10 +139,8 @@ impl PowerCurve {
 }
 
 /// Returns the slope at a point between two intervals, given the mean slope and the length of each. Returns 0 at a
-/// peak, else
-/// the weighted harmonic mean of the slopes (Fritsch and Butland 1984), with which the curve never leaves the range of
-/// the
-/// values it connects.
+/// peak, else the weighted harmonic mean of the slopes (Fritsch and Butland 1984), with which the curve never leaves
+/// the range of the values it connects.
 fn one_way((before, before_sec): (f64, f64), (after, after_sec): (f64, f64)) -> f64 {
     if before * after <= 0.0 {
         return 0.0;

@@ -1,6 +1,5 @@
 //! Estimates the errors of a curve through refreshes: changes of power between two points, uncertain times of
-//! refreshes,
-//! and noise.
+//! refreshes, and noise.
 //!
 //! Owns the size of each error. Leaves their combination to `window`.
 
@@ -27,8 +26,7 @@ pub struct Jump {
     /// Time between the two points in seconds.
     pub sec: f64,
     /// Whether power went back within [`BURST_REFRESHES`], before or after the step. The burst may have been much
-    /// shorter than
-    /// the points show.
+    /// shorter than the points show.
     pub is_lone: bool,
 }
 
@@ -57,8 +55,7 @@ impl<'a> PowerCurveErrors<'a> {
     }
 
     /// Returns every change between `start` and `end`, in seconds from the span's start, that neither the changes next
-    /// to it nor
-    /// the noise explain.
+    /// to it nor the noise explain.
     pub fn jumps(&self, start: f64, end: f64) -> impl Iterator<Item = Jump> {
         let points = self.curve.points();
         let first = points.partition_point(|point| point.at() <= start).saturating_sub(1);
@@ -121,8 +118,7 @@ impl<'a> PowerCurveErrors<'a> {
     /// Returns the half-widths in J of the errors from the uncertain times of refreshes.
     ///
     /// Refreshes placed by one anchor are off in the same direction: what a rise gains a fall loses. Unsharp ones may
-    /// be off in
-    /// the same direction as long as power changes in one direction. The others are independent.
+    /// be off in the same direction as long as power changes in one direction. The others are independent.
     pub fn displaced_j(&self, start: f64, end: f64) -> Vec<f64> {
         let points = self.curve.points();
         let first = points.partition_point(|point| point.at() <= start).saturating_sub(1);
@@ -180,8 +176,7 @@ mod tests {
     use super::*;
 
     /// Returns the errors of power that rises from 100 W by 10 W at each refresh of 20 ms, five times, and falls back.
-    /// The time of
-    /// each refresh is off by `half`.
+    /// The time of each refresh is off by `half`.
     fn up_and_down(half: f64, anchor: Option<usize>) -> Vec<f64> {
         let values = (0..=10u32).map(|refresh| {
             let at = f64::from(refresh) * 0.02;

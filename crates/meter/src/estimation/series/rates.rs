@@ -8,8 +8,7 @@ use joulemark_measurement::clock::Monotonic;
 const MAX_STILL_SEC: f64 = 1.0;
 
 /// Samples on either side by which one is placed among its refreshes. The number is small because rates of hours are
-/// computed
-/// while the meter waits.
+/// computed while the meter waits.
 const RATE_SAMPLES_AROUND: usize = 48;
 
 /// The mean growth per second since the rate before.
@@ -25,16 +24,13 @@ pub struct Rate {
 
 impl Series {
     /// Returns rates that tile the samples of `span`, so that their integral is the growth. Each begins where the one
-    /// before it
-    /// ends; the first may begin before `span`.
+    /// before it ends; the first may begin before `span`.
     ///
     /// An interval shorter than `least_sec`, or one in which the counter did not move, is joined with the next.
-    /// Otherwise a step
-    /// of 20 J between a regular sample and one for an edge a millisecond later would appear as 20 kW.
+    /// Otherwise a step of 20 J between a regular sample and one for an edge a millisecond later would appear as 20 kW.
     ///
     /// `refresh_sec` is the maximum age of a value when it is read. The counter at a sample is interpolated between the
-    /// refreshes
-    /// around it; otherwise a constant load would seem to swing with their phase.
+    /// refreshes around it; otherwise a constant load would seem to swing with their phase.
     pub fn rates(&self, span: Span, least_sec: f64, refresh_sec: f64) -> Vec<Rate> {
         let first = self.samples.partition_point(|sample| sample.at <= span.start);
         let Some(mut anchor) = self.samples.get(first.saturating_sub(1)) else {
@@ -72,8 +68,7 @@ impl Series {
 }
 
 /// Returns whether the growth between two samples is known, which it is not across a break. Returns `None` when they
-/// are too
-/// close to make an interval.
+/// are too close to make an interval.
 fn is_a_stretch(anchor: &Sample, sample: &Sample, least_sec: f64) -> Option<bool> {
     let sec = sample.at.sec_since(anchor.at);
     if sec <= 0.0 {

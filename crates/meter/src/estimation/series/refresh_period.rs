@@ -1,27 +1,24 @@
 //! Detects the refresh period of a sensor from the times at which its value changed. Pure.
 //!
 //! Owns the evidence for a period. Does not know the value: a constant power says nothing of its sensor, so only
-//! periods
-//! that hardware has are accepted.
+//! periods that hardware has are accepted.
 
 use std::collections::VecDeque;
 
 use joulemark_measurement::clock::Monotonic;
 
 /// Maximum refresh period in seconds of power sensors and most counters. Those of GPUs refresh every 20 to 100 ms; a
-/// longer
-/// period is the load's.
+/// longer period is the load's.
 pub const MAX_REFRESH_SEC: f64 = 0.15;
 
-/// Maximum refresh period in seconds of a counter. Some GPUs have counters that refresh once a second; a fifth is
-/// added for unevenness. A counter always grows, so that the load's period is not mistaken for its own.
+/// Maximum refresh period in seconds of a counter. Some GPUs have counters that refresh once a second; a fifth is added
+/// for unevenness. A counter always grows, so that the load's period is not mistaken for its own.
 pub const MAX_COUNTER_REFRESH_SEC: f64 = 1.2;
 
 /// Maximum refresh period in seconds of a fast sensor.
 ///
 /// A fast counter is awaited at an edge; a slower one would delay the work. Fast power counts as always fresh and is
-/// polled
-/// no more often than this: the board itself averages faster changes.
+/// polled no more often than this: the board itself averages faster changes.
 pub const FAST_REFRESH_SEC: f64 = 5e-3;
 
 /// Minimum refresh period in seconds. A value that changes faster moves by its smallest step.
@@ -34,8 +31,7 @@ const MIN_PERIODS: usize = 3;
 const MAX_PERIODS: usize = 15;
 
 /// Number of consecutive readings that all differed after which their spacing bounds the period: n steps lie within n +
-/// 1
-/// gaps.
+/// 1 gaps.
 const RUN_STEPS: usize = 8;
 
 /// Maximum error, as a part of a period, of a sharp refresh. Other refreshes are placed by sharp ones.
@@ -72,7 +68,7 @@ pub struct RefreshDetector {
     /// The current stretch.
     stretch: Option<Stretch>,
     /// Period from the sharpest of the earlier stretches with its half-width, in seconds.
-    told: Option<(f64, f64)>,
+    from_stretch: Option<(f64, f64)>,
 }
 
 /// The time between two closely enclosed steps that are a certain number of periods apart. It gives the period
@@ -152,13 +148,12 @@ impl RefreshDetector {
             run: VecDeque::new(),
             bound: None,
             stretch: None,
-            told: None,
+            from_stretch: None,
         }
     }
 
     /// Returns the longest time in seconds for which the value was seen to stand still, at most the longest period that
-    /// such a
-    /// sensor can have.
+    /// such a sensor can have.
     pub fn seen_still_sec(&self) -> f64 {
         let still = self.last_step.zip(self.last_read).filter(|_| self.stood_still);
         let now_sec = still.map_or(0.0, |((after, _), read)| read.sec_since(after));
@@ -203,17 +198,17 @@ impl RefreshDetector {
             .last_step
             .filter(|_| self.stood_still)
             .map(|last| Stretch::from(last).with(step, 1.0));
-        let told = single
+        let from_stretch = single
             .and_then(Stretch::period)
             .filter(|(period, _)| self.is_a_sensor_s(*period));
-        let period = self.period().or(told);
+        let period = self.period().or(from_stretch);
         let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
             return;
         };
         let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
         let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
         if longer.periods == 0.0 {
-            self.told = sharper(self.told, begun.and_then(Stretch::period));
+            self.from_stretch = sharper(self.from_stretch, begun.and_then(Stretch::period));
         }
         self.stretch = Some(longer);
     }
@@ -259,15 +254,13 @@ impl RefreshDetector {
     }
 
     /// Returns the period in seconds, the mean of those near the median; `None` when too few were observed, or when
-    /// readings
-    /// that all differ refute it.
+    /// readings that all differ refute it.
     pub fn period_sec(&self) -> Option<f64> {
         self.period().map(|(mean, _)| mean)
     }
 
     /// Returns the period, and the half-width of the error with which it predicts a step, both in seconds. `None` as
-    /// for
-    /// [`period_sec`](Self::period_sec).
+    /// for [`period_sec`](Self::period_sec).
     pub fn period(&self) -> Option<(f64, f64)> {
         if self.periods.len() < MIN_PERIODS {
             return None;
@@ -280,9 +273,11 @@ impl RefreshDetector {
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
         let off_sec = sorted.iter().map(|(_, off_sec)| off_sec).sum::<f64>() / count / count.sqrt();
-        let near = |told: &(f64, f64)| self.is_a_sensor_s(told.0) && (told.0 - median).abs() <= USABLE * median;
-        let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
-        let (mean, off_sec) = sharper(told, Some((mean, off_sec))).unwrap_or((mean, off_sec));
+        let near = |from_stretch: &(f64, f64)| {
+            self.is_a_sensor_s(from_stretch.0) && (from_stretch.0 - median).abs() <= USABLE * median
+        };
+        let from_stretch = sharper(self.from_stretch, self.stretch.and_then(Stretch::period)).filter(near);
+        let (mean, off_sec) = sharper(from_stretch, Some((mean, off_sec))).unwrap_or((mean, off_sec));
         // The scatter of single periods beyond their errors is the sensor's unevenness.
         let uneven = sorted
             .iter()
@@ -295,7 +290,7 @@ impl RefreshDetector {
 
     /// Returns whether longer observation would hardly make the period sharper.
     pub fn is_settled(&self) -> bool {
-        self.told.is_some()
+        self.from_stretch.is_some()
             || self
                 .stretch
                 .is_some_and(|stretch| stretch.periods >= SETTLED_STRETCH_PERIODS)

@@ -1,12 +1,9 @@
 //! Finds the times of the refreshes of a value that is updated periodically, and the counter at any moment.
 //!
 //! A value read from a counter belongs to its last refresh, not to the time of reading. Each value is placed at the
-//! refresh
-//! it came from, as closely as the readings around it allow. Knows no windows: the value at a moment depends on the
-//! moment
-//! alone, so that growth adds up. An anchor is a refresh that two readings enclose sharply. Other refreshes are placed
-//! whole
-//! periods from it.
+//! refresh it came from, as closely as the readings around it allow. Knows no windows: the value at a moment depends on
+//! the moment alone, so that growth adds up. An anchor is a refresh that two readings enclose sharply. Other refreshes
+//! are placed whole periods from it.
 
 use std::ops::Range;
 
@@ -16,8 +13,7 @@ use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
 /// Periods after which a value that is read unchanged is either that of a counter at rest, refreshed to the same value,
-/// or
-/// late. When the next refresh is late, the periods around say nothing of the time of its own.
+/// or late. When the next refresh is late, the periods around say nothing of the time of its own.
 const LATE_AFTER_PERIODS: f64 = 1.5;
 
 /// Unevenness of refreshes as a part of a period.
@@ -37,8 +33,7 @@ const MAX_SLOPE_REFRESHES: usize = 6;
 
 impl Series {
     /// Returns the counter at `at`, which must lie between samples of one epoch. `refresh_sec` is the maximum age of a
-    /// value
-    /// when it is read. With 0, values belong to the time of reading and are interpolated linearly.
+    /// value when it is read. With 0, values belong to the time of reading and are interpolated linearly.
     pub(super) fn reached(&self, at: Monotonic, refresh_sec: f64) -> Reached {
         self.reached_among(at, refresh_sec, SAMPLES_AROUND)
     }
@@ -131,8 +126,7 @@ impl Series {
     }
 
     /// Returns the anchors among these samples, oldest first. Each is given by the two readings that enclose it, in
-    /// seconds
-    /// from `origin`.
+    /// seconds from `origin`.
     pub(super) fn anchors(
         &self,
         indices: Range<usize>,
@@ -153,8 +147,7 @@ impl Series {
     }
 
     /// Returns the range of a refresh that lies somewhere in `wide`: whole periods from an anchor, where one is near
-    /// enough to
-    /// leave no choice between two such places. Returns `wide` when there is none.
+    /// enough to leave no choice between two such places. Returns `wide` when there is none.
     pub(super) fn narrowed(&self, wide: (f64, f64), anchors: &[(f64, f64)]) -> Narrowed {
         let middle = (wide.0 + wide.1) / 2.0;
         let split = anchors.partition_point(|step| step.1 < middle);

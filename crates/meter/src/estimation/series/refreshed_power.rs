@@ -1,8 +1,7 @@
 //! Builds the power curve of a polled sensor: one point for each refresh, at the time of the refresh.
 //!
 //! A poll shows a value of unknown age. Two polls that show different values enclose a refresh, so that no mean age has
-//! to be
-//! assumed.
+//! to be assumed.
 
 use super::power_curve::{Place, PowerCurve};
 use super::samples::{Sample, Series};
@@ -15,8 +14,7 @@ pub const AROUND_SEC: f64 = 8.5;
 
 impl Series {
     /// Returns the curve through the refreshes in and around `span`, which readings of one epoch must cover.
-    /// `refresh_sec` is
-    /// the maximum age of a value when it is read; 0 for a value that is always fresh.
+    /// `refresh_sec` is the maximum age of a value when it is read; 0 for a value that is always fresh.
     pub fn refreshed(&self, span: Span, refresh_sec: f64) -> PowerCurve {
         let origin = span.start;
         let until = |at_sec: f64| {
@@ -48,8 +46,7 @@ impl Series {
     }
 
     /// Returns the intervals longer than `longest_sec` in or next to `span` in which nothing was read, in seconds from
-    /// the
-    /// span's start.
+    /// the span's start.
     pub fn unread(&self, span: Span, longest_sec: f64) -> Vec<(f64, f64)> {
         let since = |sample: &Sample| sample.at.sec_since(span.start);
         let first = self.samples.partition_point(|sample| since(sample) < -AROUND_SEC);
@@ -92,8 +89,8 @@ impl Values {
     }
 
     /// Adds the value before a change once more, at the last time when it held: when it was last read, or at the
-    /// refresh
-    /// before the one at `changed_at`. Within half a period of the last point that refresh is the one that brought it.
+    /// refresh before the one at `changed_at`. Within half a period of the last point that refresh is the one that
+    /// brought it.
     fn hold(&mut self, power_w: f64, last_read_at: f64, changed_at: f64, refresh_sec: f64) {
         let held_until = if refresh_sec > 0.0 {
             changed_at - ((changed_at - last_read_at) / refresh_sec).ceil().max(1.0) * refresh_sec

@@ -7,8 +7,7 @@ use super::refresh_period::RefreshDetector;
 use joulemark_measurement::clock::Monotonic;
 
 /// Maximum number of samples: 2 h at 100 ms are 72,000. Beyond it every second sample of the older half is dropped. A
-/// window
-/// may be of any length, and totals at the samples that stay are exact. About 6 MB.
+/// window may be of any length, and totals at the samples that stay are exact. About 6 MB.
 pub(super) const CAPACITY: usize = 73_728;
 
 /// Maximum error, as a part of the period, with which a step is predicted.
@@ -23,8 +22,7 @@ pub struct Sample {
     pub total: f64,
     /// Power in W where power was sampled, taken as linear between samples; `None` for a counter.
     pub power_w: Option<f64>,
-    /// Last reading that showed another value.
-    /// First reading that showed this value.
+    /// Last reading that showed another value. First reading that showed this value.
     pub(super) changed_after: Monotonic,
     pub(super) changed_by: Monotonic,
     /// Number of breaks before the sample.
@@ -165,8 +163,7 @@ impl Series {
     }
 
     /// Returns the time of the next step of the value and the half-width of its error in seconds; `None` when the last
-    /// step or
-    /// the period is not known well enough.
+    /// step or the period is not known well enough.
     pub fn next_step(&self) -> Option<(Monotonic, f64)> {
         let (period, off_sec) = self.refresh.period().filter(|_| self.tells_of_its_sensor())?;
         let (after, by) = self.refresh.last_step()?;
@@ -176,8 +173,7 @@ impl Series {
     }
 
     /// Returns the longest refresh period in seconds that the samples allow: the detected period, or a bound from
-    /// readings that
-    /// all differed. `None` when there is neither.
+    /// readings that all differed. `None` when there is neither.
     pub fn refresh_bound_sec(&self) -> Option<f64> {
         self.refresh_sec().or(self.refresh.bound_sec())
     }
@@ -223,8 +219,7 @@ impl Series {
     }
 
     /// Returns the mean growth per second over the last `over_sec` seconds, or over less when the series is shorter;
-    /// `None` with
-    /// fewer than two connected samples.
+    /// `None` with fewer than two connected samples.
     pub fn recent_rate(&self, over_sec: f64) -> Option<f64> {
         let last = self.last()?;
         let old_enough = |sample: &Sample| last.at.sec_since(sample.at) >= over_sec;
@@ -261,8 +256,7 @@ impl Series {
             position > half || sample.edge || starts_epoch || position.is_multiple_of(2)
         });
         // With almost nothing but edges, as after months of short cycles, the oldest samples are dropped. Their windows
-        // were read
-        // long ago.
+        // were read long ago.
         if self.samples.len() > CAPACITY * 7 / 8 {
             self.samples.drain(..CAPACITY / 4);
         }

@@ -1,8 +1,7 @@
 //! Bounds the refresh period of a sensor whose values do not show it: one without noise, under a load with few levels.
 //!
 //! A value changes only when the sensor refreshes, so that all changes are whole periods apart. A period that does not
-//! fit
-//! them is refuted.
+//! fit them is refuted.
 
 use super::refresh_period::FAST_REFRESH_SEC;
 use super::refreshed_power::AROUND_SEC;
@@ -14,8 +13,7 @@ const MAX_CHANGES: usize = 64;
 
 impl Series {
     /// Returns the longest period in seconds, at most `longest_sec`, for which every change of value around `span` can
-    /// be a
-    /// refresh.
+    /// be a refresh.
     pub fn slowest_refresh_sec(&self, span: Span, longest_sec: f64) -> f64 {
         let origin = span.start;
         let near = |at: f64| (-AROUND_SEC..span.sec() + AROUND_SEC).contains(&at);

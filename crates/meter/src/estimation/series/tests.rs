@@ -123,7 +123,7 @@ fn a_single_step_between_two_refreshes_is_found_where_it_was() {
     );
     assert!(
         growth.shape[1] > 0.5 && growth.shape[0] < 0.01,
-        "only the edge at the step is in doubt: {growth:?}"
+        "only the edge at the step is uncertain: {growth:?}"
     );
 }
 
@@ -187,7 +187,7 @@ fn equal_samples_of_constant_power_still_add_up() {
 
 #[test]
 fn smooth_power_is_nearly_certain_and_a_lone_sample_is_not() {
-    let doubt = |power: &dyn Fn(f64) -> f64| {
+    let uncertainty = |power: &dyn Fn(f64) -> f64| {
         let mut series = Series::default();
         for i in 0..=250 {
             let at = f64::from(i) * 0.02;
@@ -198,10 +198,10 @@ fn smooth_power_is_nearly_certain_and_a_lone_sample_is_not() {
         let missed_j: f64 = jumps.iter().map(|jump| jump.watts * jump.sec / 2.0).sum();
         (missed_j, jumps.iter().any(|jump| jump.is_lone))
     };
-    assert!(doubt(&|at| 200.0 + 50.0 * (2.0 * at).sin()).0 < 0.05);
-    let (step_j, lone) = doubt(&|at| if at < 2.41 { 100.0 } else { 300.0 });
+    assert!(uncertainty(&|at| 200.0 + 50.0 * (2.0 * at).sin()).0 < 0.05);
+    let (step_j, lone) = uncertainty(&|at| if at < 2.41 { 100.0 } else { 300.0 });
     assert!((step_j - 2.0).abs() < 1e-6 && !lone, "{step_j}");
-    let (burst_j, lone) = doubt(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 });
+    let (burst_j, lone) = uncertainty(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 });
     assert!((burst_j - 4.0).abs() < 1e-6 && lone, "{burst_j}");
 }
 

@@ -1,8 +1,7 @@
 //! Decides which values of a source can be measurements.
 //!
 //! Owns the maximum power of a device and the maximum time for which a counter may stand still. Leaves the consequence
-//! of an
-//! implausible value to `track`, and its description to `window`.
+//! of an implausible value to `track`, and its description to `window`.
 
 use std::collections::VecDeque;
 
@@ -15,8 +14,7 @@ use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 const GPU_LIMIT_FACTOR: f64 = 2.0;
 
 /// Maximum power of a zone as a multiple of its declared maximum. Mobile sockets draw up to four times as much for half
-/// a
-/// minute.
+/// a minute.
 const ZONE_LIMIT_FACTOR: f64 = 5.0;
 
 /// Maximum power in W where no limit is declared: twice what the largest sockets and boards draw for moments.
@@ -92,7 +90,7 @@ pub struct Plausible {
 }
 
 /// Adds an element, and drops the oldest when there are too many.
-fn remember<T>(of: &mut VecDeque<T>, one: T) {
+fn push_bounded<T>(of: &mut VecDeque<T>, one: T) {
     if of.len() == REMEMBERED {
         of.pop_front();
     }
@@ -131,7 +129,7 @@ impl Plausible {
     }
 
     /// Returns the maximum power in W that is accepted.
-    fn believed_w(&self) -> f64 {
+    fn max_power_w(&self) -> f64 {
         let is_gpu = self.domain == EnergyDomain::Gpu;
         match self.limit_w {
             Some(limit_w) if is_gpu => GPU_LIMIT_FACTOR * limit_w,
@@ -142,7 +140,7 @@ impl Plausible {
     }
 
     /// Returns the text of the bound that a reading exceeds.
-    fn bound_in_words(&self) -> String {
+    fn bound_text(&self) -> String {
         self.limit_w.map_or_else(
             || "more than any such device draws".to_owned(),
             |limit_w| format!("while its own limit is {limit_w:.0} W"),
@@ -150,26 +148,25 @@ impl Plausible {
     }
 
     /// Checks a power reading. Returns the reason when it cannot be a measurement.
-    pub fn refuse_power(&mut self, at: Monotonic, power_w: f64) -> Option<String> {
+    pub fn reject_power(&mut self, at: Monotonic, power_w: f64) -> Option<String> {
         let since_sec = self.power_at.replace(at).map_or(0.0, |last| at.sec_since(last));
-        let is_nothing = self.domain == EnergyDomain::Gpu && power_w <= 0.0;
-        let why = if is_nothing {
+        let is_zero = self.domain == EnergyDomain::Gpu && power_w <= 0.0;
+        let why = if is_zero {
             format!("power is reported as {power_w:.0} W, which a running board never draws")
-        } else if power_w <= self.believed_w() {
+        } else if power_w <= self.max_power_w() {
             self.peak_w = self.peak_w.max(power_w);
             return None;
         } else {
-            format!("power is reported as {power_w:.0} W, {}", self.bound_in_words())
+            format!("power is reported as {power_w:.0} W, {}", self.bound_text())
         };
         let gap_sec = 2.0 * since_sec;
-        remember(&mut self.left_out, LeftOut { at, power_w, gap_sec });
+        push_bounded(&mut self.left_out, LeftOut { at, power_w, gap_sec });
         Some(format!("{why}: the reading is left out"))
     }
 
     /// Checks a counter's reading. `refresh_sec` is the refresh period that its readings show. Returns the reason when
-    /// the counter
-    /// cannot have grown to this value since the last reading.
-    pub fn refuse_growth(&mut self, at: Monotonic, total_j: f64, refresh_sec: f64) -> Option<String> {
+    /// the counter cannot have grown to this value since the last reading.
+    pub fn reject_growth(&mut self, at: Monotonic, total_j: f64, refresh_sec: f64) -> Option<String> {
         if !self.is_measured {
             return None;
         }
@@ -209,14 +206,14 @@ impl Plausible {
         };
         let since_the_anchor = self.since_the_anchor(at, total_j);
         let slack_sec = HELD_UP_SEC + self.expected_refresh_sec;
-        let is_beyond = |grown: &Growth| grown.by_j > self.believed_w() * (grown.sec + slack_sec);
+        let is_beyond = |grown: &Growth| grown.by_j > self.max_power_w() * (grown.sec + slack_sec);
         if let Some(grown) = [Some(grown), since_the_anchor].into_iter().flatten().find(is_beyond) {
             self.anchor = None;
             let Growth { by_j, sec } = grown;
             return Some(format!(
                 "the counter grew by {by_j:.0} J in {sec:.3} s, {:.0} W, {}: the growth is implausible",
                 by_j / sec,
-                self.bound_in_words()
+                self.bound_text()
             ));
         }
         if let Some(grown) = since_the_anchor {
@@ -239,7 +236,7 @@ impl Plausible {
     }
 
     /// Forgets the counter's value after its device was gone: what it counts afterwards is unrelated.
-    pub fn forget_the_count(&mut self) {
+    pub fn forget_counter(&mut self) {
         if let Some(shown) = self.shown.take() {
             self.end_standstill(&shown);
         }
@@ -249,13 +246,12 @@ impl Plausible {
     /// Stores the standstill that ends with a new value, if there was one.
     fn end_standstill(&mut self, shown: &Shown) {
         if let Some(still) = self.standstill(shown) {
-            remember(&mut self.stills, still);
+            push_bounded(&mut self.stills, still);
         }
     }
 
     /// Returns whether a counter that stands still is taken for dead. A graphics part that is switched off draws
-    /// nothing, but
-    /// only a counter that has moved before is trusted to show that.
+    /// nothing, but only a counter that has moved before is trusted to show that.
     pub fn is_never_still(&self) -> bool {
         self.is_measured && !(self.domain == EnergyDomain::Uncore && self.has_moved)
     }
@@ -283,8 +279,7 @@ impl Plausible {
     }
 
     /// Returns the seconds after which a counter that stands still is taken for dead. A GPU's counter that has not
-    /// moved yet may
-    /// be as slow as any.
+    /// moved yet may be as slow as any.
     pub fn dead_after_sec(&self) -> f64 {
         if self.domain == EnergyDomain::Gpu && !self.has_moved {
             return MAX_COUNTER_REFRESH_SEC;

@@ -1,12 +1,9 @@
 //! Computes the energy at a moment from power that the sensor itself averages. Pure.
 //!
 //! A running average over a time A shows A·P̄(t) = E(t) − E(t − A). Its integral is E smoothed over A, which differs
-//! from E
-//! where power changed within half an average. The change of power at a moment equals the change one average before
-//! plus the
-//! bend of the average in between. All changes of one phase are thus known up to one number. Its estimate is a median
-//! over
-//! moments at most of which the load was smooth or constant.
+//! from E where power changed within half an average. The change of power at a moment equals the change one average
+//! before plus the bend of the average in between. All changes of one phase are thus known up to one number. Its
+//! estimate is a median over moments at most of which the load was smooth or constant.
 
 use std::collections::BTreeMap;
 
@@ -32,8 +29,7 @@ pub struct Energy {
 struct Level {
     total_j: f64,
     /// Change of the energy when one estimate is left out, by the number of the estimate. An estimate uses an interval
-    /// of the
-    /// curve as long as an average; numbers count from the curve's zero.
+    /// of the curve as long as an average; numbers count from the curve's zero.
     without_j: BTreeMap<i32, f64>,
 }
 
@@ -88,8 +84,7 @@ impl Averaged<'_> {
     }
 
     /// Returns estimates of the change of power in W around `at`. Each comes from a moment that is a whole number of
-    /// averages
-    /// away, and holds if the load was smooth there.
+    /// averages away, and holds if the load was smooth there.
     fn estimates(&self, at: f64, cell_sec: f64) -> Vec<(i32, f64)> {
         let sec = self.averaging_sec;
         let shown =
@@ -121,8 +116,7 @@ impl Averaged<'_> {
     }
 
     /// Returns the change of power in W around `at` when the load is smooth: the change that the average shows half its
-    /// length
-    /// later.
+    /// length later.
     fn smooth_w(&self, at: f64, cell_sec: f64) -> f64 {
         let shown = at + self.averaging_sec / 2.0;
         self.shown_w(shown + cell_sec / 2.0, cell_sec) - self.shown_w(shown - cell_sec / 2.0, cell_sec)

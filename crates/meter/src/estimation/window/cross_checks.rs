@@ -1,8 +1,7 @@
 //! Compares an energy with a second measurement of the same energy, and reports a contradiction.
 //!
 //! Owns the tolerances. Polled power is late or averaged, so it corresponds to the counter's energy some time ago. Any
-//! energy
-//! that the counter shows for windows shifted by up to that delay is no contradiction.
+//! energy that the counter shows for windows shifted by up to that delay is no contradiction.
 
 use super::{add_note, lower};
 use crate::estimation::series::{PowerCurveErrors, Span};
@@ -11,8 +10,7 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{Confidence, EnergyDomain, EnergyMethod, SourceReading};
 
 /// Maximum relative difference between counter and polled power that is not reported. On some boards they disagree
-/// grossly
-/// (Zeus issue 181).
+/// grossly (Zeus issue 181).
 const MAX_DISAGREEMENT: f64 = 0.2;
 
 /// Maximum relative excess of the parts over their whole that is not reported: each RAPL domain is a model of its own.
@@ -37,8 +35,7 @@ const MANY_POLLS: u32 = 16;
 const MIN_POLLED: u32 = 3;
 
 /// Returns the text of a contradiction between polled power and the counter of the same GPU, whose growth over `span`
-/// is
-/// `counter_j` ± `half_width_j`. `None` when they agree or cannot be compared.
+/// is `counter_j` ± `half_width_j`. `None` when they agree or cannot be compared.
 pub fn against_counter(track: &Track, span: Span, counter_j: f64, half_width_j: f64) -> Option<String> {
     if track.description.method != EnergyMethod::EnergyCounter {
         return None;
@@ -68,10 +65,8 @@ pub fn against_counter(track: &Track, span: Span, counter_j: f64, half_width_j: 
 }
 
 /// Returns the minimum and the maximum growth in J of the counter over windows as long as `span` that begin up to
-/// `late_sec`
-/// before it or up to `ahead_sec` after. Where the counter was not read yet, the power shown at the start bounds the
-/// energy
-/// before it.
+/// `late_sec` before it or up to `ahead_sec` after. Where the counter was not read yet, the power shown at the start
+/// bounds the energy before it.
 fn shifted(track: &Track, span: Span, late_sec: f64, ahead_sec: f64) -> Option<(f64, f64)> {
     let refresh_sec = track.counter_refresh_sec();
     let grown = |span: Span| track.counter.growth(span, refresh_sec).ok().map(|growth| growth.total);
@@ -105,8 +100,7 @@ fn between_polls_j(track: &Track, span: Span, refresh_sec: f64) -> f64 {
 }
 
 /// Returns the standard deviation in J of the energy when power is known at `polls` moments only. The counter shows how
-/// much
-/// power varies between its refreshes.
+/// much power varies between its refreshes.
 fn unseen_j(track: &Track, span: Span, polls: u32) -> f64 {
     let refresh_sec = track.counter_refresh_sec();
     let rest_sec = span.sec() - refresh_sec;
@@ -153,14 +147,14 @@ pub fn parts_against_wholes(readings: &mut [SourceReading]) {
         }
         let name = readings[whole].zone.clone().unwrap_or_default();
         let percent = 100.0 * (parts_j / whole_j - 1.0);
-        let said = format!(
+        let text = format!(
             "{named} add up to {parts_j:.1} J, {name}, which contains them, to {whole_j:.1} J, {percent:+.0} %: one of them is wrong"
         );
         for index in parts.into_iter().chain([whole]) {
             let reading = &mut readings[index];
             if reading.energy_j.is_some() {
                 lower(reading, Confidence::Low);
-                add_note(reading, &said);
+                add_note(reading, &text);
             }
         }
     }

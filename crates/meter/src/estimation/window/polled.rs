@@ -12,13 +12,11 @@ use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT}
 const NORMAL_AS_EVEN: f64 = 1.732;
 
 /// Maximum bend of an average within an unread interval, as a factor of the interval squared over the averaging time
-/// and
-/// of the range of power.
+/// and of the range of power.
 const UNREAD_BEND: f64 = 0.33;
 
 /// Error at an edge within an averaging time of an unread interval, as a factor of the averaging time and of the range
-/// of
-/// power.
+/// of power.
 const UNREAD_AT_AN_EDGE: f64 = 0.25;
 /// The same at an edge further away.
 const UNREAD_NEARBY: f64 = 0.083;
@@ -36,11 +34,11 @@ const SMALLEST_STEP_W: f64 = 1.0 / MILLIWATTS_PER_WATT;
 /// Returns [`Unknown`] when readings do not cover the span.
 pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unknown> {
     let mut growth = track.power.growth(span, 0.0)?;
-    let told = track.power_refresh_sec();
+    let detected_sec = track.power_refresh_sec();
     let longest_sec = track.description.refresh_sec;
     // Where values do not show the period, the longest that their changes allow is used, and half of it for the curve.
-    let untold_sec = told.map_or_else(|| track.power.slowest_refresh_sec(span, longest_sec), |_| 0.0);
-    let refresh_sec = told.unwrap_or(untold_sec / 2.0);
+    let undetected_sec = detected_sec.map_or_else(|| track.power.slowest_refresh_sec(span, longest_sec), |_| 0.0);
+    let refresh_sec = detected_sec.unwrap_or(undetected_sec / 2.0);
     let curve = track.power.refreshed(span, refresh_sec);
     let averaging_sec = track.description.averaging_sec;
     let energy = if averaging_sec > 0.0 {
@@ -57,7 +55,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
     };
     growth.total = energy.total_j;
     let edges_j = energy.half_width_j;
-    let missed = Missed::estimate(&curve, span.sec(), refresh_sec, untold_sec);
+    let missed = Missed::estimate(&curve, span.sec(), refresh_sec, undetected_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let unread_j: Vec<f64> = track
         .power
@@ -103,8 +101,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
 }
 
 /// Returns the half-width in J of the error that an unread interval causes in the energy from 0 to `sec`. Power in it
-/// was
-/// between the lowest and the highest value around.
+/// was between the lowest and the highest value around.
 fn unread_j(curve: &PowerCurve, averaging_sec: f64, sec: f64, (from, to): (f64, f64)) -> f64 {
     let values = || curve.points().iter().map(|point| point.power_w);
     let range_w = values().fold(0.0, f64::max) - values().fold(f64::INFINITY, f64::min);
@@ -160,12 +157,12 @@ struct Missed {
 
 impl Missed {
     /// Estimates the errors from 0 to `sec`.
-    fn estimate(curve: &PowerCurve, sec: f64, refresh_sec: f64, untold_sec: f64) -> Self {
+    fn estimate(curve: &PowerCurve, sec: f64, refresh_sec: f64, undetected_sec: f64) -> Self {
         let errors = PowerCurveErrors::of(curve, refresh_sec);
         // The curve has each change in the middle. Where the period is unknown a value may be older by half of it.
         let changes = errors
             .jumps(0.0, sec)
-            .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
+            .map(|jump| jump.watts * jump.sec.max(undetected_sec) / 2.0);
         // The bursts of a short window are estimated from the time before it as well.
         let earlier = curve.start();
         let once = errors.jumps(earlier, sec).filter(|jump| jump.is_lone);
@@ -176,7 +173,7 @@ impl Missed {
             moved_j: errors.displaced_j(0.0, sec),
             bursts_j: (once_j2 * sec / (sec - earlier)).sqrt(),
             noise_j: NORMAL_AS_EVEN * errors.noise_w() * sec / (curve.count(0.0, sec).max(1) as f64).sqrt(),
-            aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * untold_sec / 4.0,
+            aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * undetected_sec / 4.0,
         }
     }
 }

@@ -13,8 +13,7 @@ const IGNORED_PART: f64 = 0.02;
 const STILL_PACKAGE_SEC: f64 = 0.05;
 
 /// Returns the reason why the counter's growth over `span` is unknown: it stood still although its device draws power.
-/// `None`
-/// when it did not.
+/// `None` when it did not.
 pub fn why(track: &Track, span: Span, growth: &Growth) -> Option<String> {
     if track.description.method != EnergyMethod::EnergyCounter || !track.plausible.is_never_still() {
         return None;

@@ -9,8 +9,7 @@ use joulemark_measurement::EnergySourceKind;
 use joulemark_measurement::units::{MICROJOULES_PER_JOULE, MILLIJOULES_PER_JOULE, MILLISECONDS_PER_SECOND};
 
 /// Squared 95 % half-width of the sum of many errors, in units of the sum of their squared half-widths. The variance of
-/// a
-/// uniform error is a third of its squared half-width.
+/// a uniform error is a third of its squared half-width.
 const MANY: f64 = 1.96 * 1.96 / 3.0;
 
 /// Probability that a stated interval leaves out.
@@ -70,8 +69,7 @@ pub const IN_WORDS: &str =
     "the errors are independent and uniform within their half-widths, the total is the 95 % half-width of their sum;";
 
 /// Returns the 95 % half-width of a sum of independent errors, each uniform within its half-width. The two largest are
-/// summed
-/// exactly. The others matter little and are summed as normal errors.
+/// summed exactly. The others matter little and are summed as normal errors.
 pub fn combined(half_widths: impl Iterator<Item = f64>) -> f64 {
     let (mut first, mut second, mut rest2) = (0.0f64, 0.0f64, 0.0f64);
     for half in half_widths {
@@ -84,15 +82,13 @@ pub fn combined(half_widths: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Returns the 95 % half-width of the sum of an error that is at either end of its half-width `either`, and an
-/// independent
-/// one of 95 % half-width `spread`. The latter counts on one side only.
+/// independent one of 95 % half-width `spread`. The latter counts on one side only.
 fn beside(either: f64, spread: f64) -> f64 {
     spread.max(either + ONE_SIDED * spread)
 }
 
 /// Returns the 95 % half-width of the sum of two uniform errors. Its density is a trapezoid: constant up to `large −
-/// small`,
-/// then falling to 0 at `large + small`.
+/// small`, then falling to 0 at `large + small`.
 fn of_two(large: f64, small: f64) -> f64 {
     let on_the_slope = large + small - (4.0 * LEFT_OUT * large * small).sqrt();
     if on_the_slope >= large - small {

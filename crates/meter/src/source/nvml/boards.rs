@@ -6,7 +6,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
 use super::deadline::{BOARD_DEADLINE, Query};
-use super::errors::in_words;
+use super::errors::describe_error;
 use super::findings::{failed, hanging, library_failed, works};
 use super::{AVERAGING_SEC, Board, LAST_INSTANT_USAGE, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
 use crate::source::current_call::CurrentCall;
@@ -25,16 +25,16 @@ const NOTHING: &str =
 /// # Errors
 /// Returns the finding that states why the boards cannot be counted.
 pub fn query_all(nvml: &Arc<Nvml>) -> Result<(Vec<Queried>, Option<String>), Finding> {
-    let its_nvml = Arc::clone(nvml);
+    let counted_nvml = Arc::clone(nvml);
     let counting = Query::begin(BOARD_DEADLINE, move |call| {
         call.begin("nvmlDeviceGetCount");
-        let count = its_nvml.device_count()?;
+        let count = counted_nvml.device_count()?;
         call.begin("nvmlSystemGetDriverVersion");
-        Ok::<_, NvmlError>((count, its_nvml.sys_driver_version().ok()))
+        Ok::<_, NvmlError>((count, counted_nvml.sys_driver_version().ok()))
     });
     let counted = counting.end().map_err(|hangs| hanging("NVML".to_owned(), hangs))?;
     let (count, driver_version) = counted.map_err(|error| {
-        let detail = format!("devices cannot be counted: {}", in_words(&error));
+        let detail = format!("devices cannot be counted: {}", describe_error(&error));
         library_failed(detail, &error)
     })?;
     let look = |index| {
@@ -60,8 +60,7 @@ pub type Found = (Board, SourceDescription);
 pub type Queried = (GpuDevice, Finding, Option<Found>);
 
 /// Creates the entry of a board that is counted but has no handle or UUID, or hangs. It stays in the list, so that a
-/// user who
-/// selects it learns that its energy is missing.
+/// user who selects it learns that its energy is missing.
 fn unidentified(index: u32, name: Option<String>) -> GpuDevice {
     GpuDevice {
         index,
@@ -84,10 +83,10 @@ fn refused(nvml: &Nvml, index: u32, error: &NvmlError) -> Queried {
     let detail = if device.is_some() {
         format!(
             "the device does not report its UUID, without which it cannot be identified later: {}",
-            in_words(error)
+            describe_error(error)
         )
     } else {
-        format!("the device cannot be opened: {}", in_words(error))
+        format!("the device cannot be opened: {}", describe_error(error))
     };
     let gpu = unidentified(index, device.and_then(|device| device.name().ok()));
     (gpu, failed(format!("GPU {index}"), detail, error), None)
@@ -143,7 +142,7 @@ fn query_board(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Queried, N
             subject,
             format!(
                 "neither its energy counter nor its power can be read: {}",
-                in_words(error)
+                describe_error(error)
             ),
             error,
         ),
@@ -211,8 +210,8 @@ fn highest_limit_w(device: &Device<'_>) -> Option<f64> {
 
 /// Returns the board's compute capability; `None` when the driver reports none or an impossible one.
 fn compute_capability(device: &Device<'_>) -> Option<ComputeCapability> {
-    let told = device.cuda_compute_capability().ok()?;
-    let (major, minor) = (u32::try_from(told.major).ok()?, u32::try_from(told.minor).ok()?);
+    let reported = device.cuda_compute_capability().ok()?;
+    let (major, minor) = (u32::try_from(reported.major).ok()?, u32::try_from(reported.minor).ok()?);
     (major > 0 && minor < 10).then_some(ComputeCapability { major, minor })
 }
 

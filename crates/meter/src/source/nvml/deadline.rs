@@ -7,8 +7,7 @@ use crate::source::current_call::CurrentCall;
 use joulemark_measurement::clock::Monotonic;
 
 /// Deadline of an initialisation. Without persistence mode the driver wakes its boards first, which takes one or two
-/// seconds
-/// each.
+/// seconds each.
 const INIT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Deadline of the query of one board. Boards are queried in parallel after the library is initialised.

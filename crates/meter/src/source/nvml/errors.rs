@@ -151,7 +151,7 @@ fn later(code: u32) -> (u32, &'static str, Option<&'static str>) {
 }
 
 /// Returns the cause with NVML's error code.
-pub fn in_words(error: &NvmlError) -> String {
+pub fn describe_error(error: &NvmlError) -> String {
     match explain(error) {
         Explanation {
             code: Some(code),
@@ -174,7 +174,7 @@ mod tests {
             let explanation = explain(&error);
             assert_eq!(explanation.code, Some(code), "{error}");
             assert_eq!(explanation.fix.is_none(), helpless.contains(&code), "{code}: {error}");
-            assert!(in_words(&error).contains(&format!("NVML error {code}")));
+            assert!(describe_error(&error).contains(&format!("NVML error {code}")));
         }
         assert!(explain(&NvmlError::from(77)).cause.contains("unknown code"));
     }

@@ -7,13 +7,12 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
 use super::super::Finding;
-use super::errors::in_words;
+use super::errors::describe_error;
 use super::findings::library_failed;
 use joulemark_measurement::EnergySourceKind;
 
 /// Names and paths in order of preference. Names come first, so that the loader's search decides; some hosts have only
-/// one of
-/// the two names.
+/// one of the two names.
 const CANDIDATES: &[&str] = &[
     "libnvidia-ml.so",
     "libnvidia-ml.so.1",
@@ -50,7 +49,7 @@ pub fn load(named: Option<&Path>) -> Result<(Nvml, OsString), Finding> {
     }
     let (detail, fix) = match (loaded_but_failed, named, not_loaded) {
         (Some((path, error)), ..) => {
-            let detail = format!("{path} does not initialise: {}", in_words(&error));
+            let detail = format!("{path} does not initialise: {}", describe_error(&error));
             return Err(library_failed(detail, &error));
         }
         (None, Some(path), error) => (

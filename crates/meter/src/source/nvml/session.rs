@@ -1,8 +1,7 @@
 //! Holds the NVML library: initialised, or away and being reopened.
 //!
 //! Owns the times of further attempts. Calls that may hang for seconds (shutdown, initialisation, queries of a board
-//! that fell
-//! off the bus) run on other threads, so that the meter continues to read everything else.
+//! that fell off the bus) run on other threads, so that the meter continues to read everything else.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

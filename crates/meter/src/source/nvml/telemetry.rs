@@ -1,8 +1,7 @@
 //! Reads load, clocks, temperature, limits and processes of GPUs through NVML.
 //!
 //! Owns which readings a board does not have or refuses; they are not requested again. Reads what NVML reports for the
-//! whole
-//! board. Leaves the pace, windows, and what is worth a warning to others.
+//! whole board. Leaves the pace, windows, and what is worth a warning to others.
 
 use std::sync::Arc;
 
@@ -73,8 +72,8 @@ struct Board {
 }
 
 impl Board {
-    /// Makes a reading; returns `None` when it fails. A failure that is permanent, or means that the board is lost,
-    /// is recorded.
+    /// Makes a reading; returns `None` when it fails. A failure that is permanent, or means that the board is lost, is
+    /// recorded.
     fn ask<T>(&mut self, reading: Reading, answer: impl FnOnce() -> Result<T, NvmlError>) -> Option<T> {
         if self.retired[reading as usize] || self.trouble.lost.is_some() {
             return None;
@@ -214,8 +213,7 @@ impl TelemetrySource for NvmlTelemetry {
 }
 
 /// Returns the clock event reasons. The wrapper names fewer of them than drivers have; its strict call returns the
-/// unknown bits
-/// too.
+/// unknown bits too.
 fn clock_events(device: &Device<'_>) -> Result<ClockEvents, NvmlError> {
     match device.current_throttle_reasons_strict() {
         Ok(reasons) => Ok(ClockEvents::from_bits(reasons.bits())),

@@ -28,7 +28,7 @@ pub struct Pmu {
     /// Its energy events.
     pub events: Vec<Event>,
     /// Descriptions of events that are left out because they are not understood.
-    pub oddities: Vec<String>,
+    pub not_understood: Vec<String>,
 }
 
 /// One energy event on one CPU.
@@ -73,8 +73,7 @@ pub enum PmuError {
 }
 
 /// Reads every known event of the PMU on each CPU of its `cpumask`. The kernel lists one CPU for each package, or for
-/// each
-/// die where a package has several; an event on another CPU would repeat it.
+/// each die where a package has several; an event on another CPU would repeat it.
 ///
 /// # Errors
 /// Returns a [`PmuError`] when there is no event to read.
@@ -88,14 +87,14 @@ pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
     let kind = kind.parse().map_err(|_| PmuError::Type(kind))?;
     let cpumask = needed("cpumask")?;
     let cpus = cpu_list(&cpumask).ok_or(PmuError::CpuMask(cpumask))?;
-    let (mut events, mut oddities) = (Vec::new(), Vec::new());
+    let (mut events, mut not_understood) = (Vec::new(), Vec::new());
     for (name, domain, zone) in DOMAINS {
         let file = roots.pmu.join("events").join(name);
         let Ok(config) = text(&file) else { continue };
         let beside = |end: &str| text(&file.with_file_name(format!("{name}.{end}"))).unwrap_or_default();
         let (scale, unit) = (beside("scale"), beside("unit"));
         let (Some(config), Some(joules_per_count), "Joules") = (event_code(&config), factor(&scale), &*unit) else {
-            oddities.push(format!(
+            not_understood.push(format!(
                 "{name} is {config} with scale {scale} and unit {unit}, which is not understood",
                 config = quoted(&config),
                 scale = quoted(&scale),
@@ -112,10 +111,14 @@ pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
             cpu: *cpu,
         }));
     }
-    if events.is_empty() && oddities.is_empty() {
+    if events.is_empty() && not_understood.is_empty() {
         return Err(PmuError::NoEvent(roots.pmu.clone()));
     }
-    Ok(Pmu { kind, events, oddities })
+    Ok(Pmu {
+        kind,
+        events,
+        not_understood,
+    })
 }
 
 /// Parses a list of CPUs, such as `0,18` or `0-1,8`.

@@ -6,8 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{FromRawFd, RawFd};
 
 /// The `struct perf_event_attr` of linux/perf_event.h in its first published size (`PERF_ATTR_SIZE_VER0`), which later
-/// kernels
-/// accept.
+/// kernels accept.
 #[repr(C)]
 struct Attributes {
     kind: u32,
@@ -64,8 +63,8 @@ pub fn open(kind: u32, config: u64, cpu: u32) -> io::Result<OpenEvent> {
         breakpoint_type: 0,
         config1: 0,
     };
-    // SAFETY: the kernel reads `size` bytes behind the pointer, which is that of a live value of exactly this size,
-    // and writes nothing there; the other arguments are plain numbers of the types the call takes.
+    // SAFETY: the kernel reads `size` bytes behind the pointer, which is that of a live value of exactly this size, and
+    // writes nothing there; the other arguments are plain numbers of the types the call takes.
     let descriptor = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,

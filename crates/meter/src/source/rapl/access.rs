@@ -1,6 +1,5 @@
 //! Explains why the powercap tree, or a counter in it, cannot be read, and gives the fix where there is one: commands
-//! that
-//! work as printed. Reads no energy.
+//! that work as printed. Reads no energy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,7 +50,7 @@ impl Access {
             );
             (detail, Some(MOUNT_IT.to_owned()))
         } else {
-            (self.none(why), self.what_brings_it())
+            (self.why_missing(why), self.fix_for_missing_tree())
         };
         Finding {
             source: EnergySourceKind::RaplPowercap,
@@ -63,7 +62,7 @@ impl Access {
     }
 
     /// Returns the reason why there is no tree.
-    fn none(&self, why: &str) -> String {
+    fn why_missing(&self, why: &str) -> String {
         match (&self.guest, self.is_container) {
             (Some(guest), _) => format!(
                 "No energy counter here ({why}). This is a virtual machine ({guest}): nothing you do inside it helps"
@@ -74,7 +73,7 @@ impl Access {
     }
 
     /// Returns the fix for a missing tree; `None` where nothing helps.
-    fn what_brings_it(&self) -> Option<String> {
+    fn fix_for_missing_tree(&self) -> Option<String> {
         let is_x86 = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
         if self.is_elsewhere {
             let folder = "name the folder that holds `intel-rapl:0`, which is /sys/class/powercap unless a container \
@@ -97,8 +96,7 @@ impl Access {
     }
 
     /// Returns the reason why a zone's counter cannot be read, and the fix where there is one. `refused` are all
-    /// counters of the
-    /// tree without permission, so that one command covers all of them.
+    /// counters of the tree without permission, so that one command covers all of them.
     pub fn explain(&self, zone: &Path, error: &io::Error, refused: &[PathBuf]) -> (String, Option<String>) {
         let file = zone.join(COUNTER);
         if error.kind() == io::ErrorKind::PermissionDenied {
@@ -127,7 +125,7 @@ impl Access {
         if !resolved.iter().any(is_read_only) {
             return format!(
                 "`sudo chmod a+r {}` ({until}), or run joulemark with CAP_DAC_READ_SEARCH",
-                in_a_row(files)
+                shell_words(files)
             );
         }
         let on_host = |file: &PathBuf| self.mounts.of(file).and_then(|mount| mount.name_on_host(file));
@@ -136,7 +134,7 @@ impl Access {
         match names {
             Some(names) => format!(
                 "the files are mounted read-only here; on the host: `sudo chmod a+r {}` ({until}), {capability}",
-                in_a_row(&names)
+                shell_words(&names)
             ),
             None => format!(
                 "the files are mounted read-only here: make them readable for all where they are mounted from, \
@@ -147,7 +145,7 @@ impl Access {
 }
 
 /// Returns the files as words of a shell command.
-fn in_a_row(files: &[PathBuf]) -> String {
+fn shell_words(files: &[PathBuf]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.:@%+=,-".contains(c);
     let word = |file: &PathBuf| {
         let text = file.display().to_string();

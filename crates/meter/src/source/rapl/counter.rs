@@ -51,8 +51,7 @@ impl Counter {
     /// Records a reading and returns the unwrapped counter in J.
     ///
     /// A counter that went backwards without a known range, or by more than the socket can have drawn since, was reset.
-    /// The new
-    /// value is passed on as it is: the timeline sees the counter fall and marks the interval as unknown.
+    /// The new value is passed on as it is: the timeline sees the counter fall and marks the interval as unknown.
     pub fn advance(&mut self, at: Monotonic, now_uj: u64) -> f64 {
         let since_sec = self.last.replace(at).map(|last| at.sec_since(last));
         let last_uj = self.last_uj.replace(now_uj);

@@ -64,13 +64,13 @@ fn parse(line: &str) -> Option<Mount> {
     };
     let mut after = after.split(' ');
     let file_system = after.next()?.to_owned();
-    let of_all = after.nth(1).unwrap_or_default();
+    let super_options = after.nth(1).unwrap_or_default();
     let is_read_only = |options: &str| options.split(',').any(|option| option == "ro");
     Some(Mount {
         root: unescaped(root),
         point: unescaped(point),
         file_system,
-        is_read_only: is_read_only(options) || is_read_only(of_all),
+        is_read_only: is_read_only(options) || is_read_only(super_options),
     })
 }
 

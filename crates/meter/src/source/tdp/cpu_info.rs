@@ -25,8 +25,7 @@ pub struct CpuInfo {
 
 impl CpuInfo {
     /// Reads `cpuinfo` under `proc_root`, and the folder `sys` next to `proc_root`. A file that cannot be read counts
-    /// as one CPU of
-    /// an unknown model.
+    /// as one CPU of an unknown model.
     pub fn read(proc_root: &Path) -> Self {
         let text = fs::read_to_string(proc_root.join("cpuinfo")).unwrap_or_default();
         Self::parse(&text, &proc_root.with_file_name("sys"))

@@ -18,13 +18,11 @@ const UNKNOWN_MODEL_UNCERTAINTY: f64 = 0.7;
 const XEON_TURBO: f64 = 1.25;
 
 /// Sustained power of an AMD socket: the package power limit of consumer sockets is 1.35 times the TDP. Servers do not
-/// exceed
-/// their TDP.
+/// exceed their TDP.
 const AMD_TURBO: f64 = 1.35;
 
 /// Sustained power of Intel's consumer sockets: 202 W for an i9-12900 with a base power of 65 W, where boards lift the
-/// time
-/// limit.
+/// time limit.
 const INTEL_CONSUMER_TURBO: f64 = 3.2;
 
 /// The full power of the CPUs that this host has, with a text that justifies it.
