@@ -209,7 +209,7 @@ fn unread_gpu(uuid: &str, devices: &Devices) -> SourceReading {
         sample_count: 0,
         interval_ms: None,
         uncertainty_j: None,
-        uncertainty_basis: "unknown: the energy is unknown".to_owned(),
+        uncertainty_basis: "unknown, like the energy".to_owned(),
         instrument_accuracy_percent: None,
         refresh_ms: None,
         counted_in_total: false,

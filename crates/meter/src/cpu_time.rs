@@ -19,7 +19,7 @@ use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 #[derive(Debug, thiserror::Error)]
 pub enum CpuTimeError {
     /// The process of this id has ended and was reaped, or never existed.
-    #[error("process {0} does not exist any more")]
+    #[error("process {0} does not exist")]
     ProcessGone(u32),
     /// The kernel's file at this path cannot be read.
     #[error("{0} cannot be read: {1}")]

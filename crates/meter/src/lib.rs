@@ -6,7 +6,7 @@
 //! - [`open`] finds the energy sources of the host: GPUs through NVML, CPU packages and memory through RAPL (perf_event
 //!   or powercap), else an estimate of the packages from nameplate power and CPU load. Its findings state which sources
 //!   do not work, why, and the fix.
-//! - [`HostMeter::start`] samples the sources on one thread.
+//! - [`HostMeter::start`] samples the sources in the background.
 //! - [`HostMeter::measure`] measures a closure.
 //! - [`HostMeter::edge`] with [`HostMeter::read_host`] or [`HostMeter::read`] measures any window, also one of another
 //!   process. Windows are given in the host's monotonic clock, [`Monotonic`], and may overlap.

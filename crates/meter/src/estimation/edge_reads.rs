@@ -28,7 +28,7 @@ const READINGS_PER_PERIOD: f64 = 40.0;
 /// Minimum and maximum spacing in seconds of these readings: at most 1,000 readings per second.
 const SPACING_SEC: (f64, f64) = (1e-3, 2.5e-3);
 
-/// Seconds for which a fast counter is read on after an edge, twice a refresh: the work begins or has ended within a
+/// Seconds for which a fast counter is read on after an edge, twice per refresh: the work begins or has ended within a
 /// few milliseconds of the edge.
 const FAST_READ_ON_SEC: f64 = 4e-3;
 

@@ -10,9 +10,10 @@ use super::timeline::Timeline;
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
-/// Number of polls in a regular sweep's interval while no window is measured, and their minimum interval in seconds.
-/// Both intervals are coprime to the refresh periods of known sensors, so that polls do not fall into step with them.
+/// Number of polls in a regular sweep's interval while no window is measured.
 const POLLS_PER_SWEEP: f64 = 4.6;
+/// Minimum interval in seconds of these polls. Both intervals are coprime to the refresh periods of known sensors, so
+/// that readings do not fall into step with them.
 const MIN_UNATTENDED_SEC: f64 = 0.022;
 
 /// Maximum spacing of polls as a part of the refresh period, with which every refresh is seen.
@@ -24,8 +25,9 @@ const MAX_SHARE_OF_A_CORE: f64 = 0.01;
 /// Weight of one poll in the running mean of a poll's cost.
 const COST_LEARNT_PER_POLL: f64 = 0.1;
 
-/// Range of the intervals as a part of their mean. The golden ratio gives their order.
+/// Range of the intervals as a part of their mean.
 const UNEVENNESS: f64 = 0.5;
+/// Golden ratio, by which the intervals are spread over this range.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// The intervals at which the schedule polls.

@@ -132,7 +132,7 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
             );
         }
         Err(unknown) => {
-            reading.uncertainty_basis = "unknown: the energy is unknown".to_owned();
+            reading.uncertainty_basis = "unknown, like the energy".to_owned();
             add_note(&mut reading, &why_unknown(track, &unknown));
         }
     }

@@ -41,7 +41,7 @@ fn refusal(board: Option<&str>, found: Option<&GpuDevice>, gpus: &[GpuDevice]) -
     }
     let of = match board {
         Some(board) => format!(" of {board}, which this host does not have"),
-        None => ", and the driver does not report of which board".to_owned(),
+        None => ", and the driver does not report its board".to_owned(),
     };
     let there = match gpus {
         [] => "there is none here".to_owned(),

@@ -87,8 +87,8 @@ impl HostMeter {
         self.look(|surroundings| disturbances(surroundings, watched))
     }
 
-    /// Returns the idle baseline: each source's power over the newest and longest window since `quiet_since` in which
-    /// the host was idle. Reads no source.
+    /// Returns the idle baseline: each source's power over the longest window up to the newest sample in which the host
+    /// was idle. The window begins at `quiet_since` or later. Reads no source.
     ///
     /// # Errors
     /// Returns an [`Unrest`] when there is no such window.
@@ -96,7 +96,7 @@ impl HostMeter {
         self.look(|surroundings| baseline::idle_powers(surroundings, quiet_since))
     }
 
-    /// Returns each source's power over `window`, in which nothing ran, as the caller knows. May block like
+    /// Returns each source's power over `window`, without a check that the host was idle. May block like
     /// [`edge`](Self::edge).
     pub fn powers_over(&self, window: &Window) -> Vec<IdlePower> {
         self.catch_up(window);

@@ -92,7 +92,7 @@ enum PowerReading {
     InstantUsage,
     /// Power that the board averages over one second.
     Averaged,
-    /// None.
+    /// No power reading.
     Missing,
 }
 
@@ -245,7 +245,7 @@ impl NvmlSource {
                 PollError::Gone(why)
             }
             NvmlError::NoPermission => {
-                PollError::Retry(format!("NVML: {error}: reading this GPU was forbidden while it ran"))
+                PollError::Retry(format!("NVML: {error}: permission to read this GPU was revoked"))
             }
             _ => PollError::Retry(format!("NVML: {error}")),
         })

@@ -37,8 +37,8 @@ impl Reached {
 
 /// A refresh of the counter, with times in seconds from the moment asked for.
 #[derive(Clone, Copy, Debug)]
-/// Estimated time of the refresh.
 pub struct Refresh {
+    /// Estimated time of the refresh.
     pub at: f64,
     /// Half-width of the error of `at`.
     pub half: f64,
@@ -195,8 +195,8 @@ struct Interval {
     after: Slope,
 }
 
-/// Creates the interval between two refreshes. A slope that is unknown is taken to be the interval's own.
 impl Interval {
+    /// Creates the interval between two refreshes. A slope that is unknown is taken to be the interval's own.
     fn new(from: Refresh, to: Refresh, side_before: Side, side_after: Side) -> Self {
         let sec = to.at - from.at;
         let own = Slope::between(from, to).unwrap_or(Slope {

@@ -5,8 +5,8 @@
 
 /// The time of a refresh, in seconds from the curve's origin.
 #[derive(Clone, Copy, Debug)]
-/// Estimated time.
 pub struct Place {
+    /// Estimated time.
     pub at: f64,
     /// Half-width of the error of `at`.
     pub half: f64,
@@ -27,8 +27,8 @@ impl Place {
 
 /// One point of a curve: a value, and the time at which its sensor brought it.
 #[derive(Clone, Copy, Debug)]
-/// Time of the point.
 pub struct Point {
+    /// Time of the point.
     pub place: Place,
     /// Power in W.
     pub power_w: f64,

@@ -22,8 +22,9 @@ pub struct Sample {
     pub total: f64,
     /// Power in W where power was sampled, taken as linear between samples; `None` for a counter.
     pub power_w: Option<f64>,
-    /// Last reading that showed another value. First reading that showed this value.
+    /// Last reading that showed another value.
     pub(super) changed_after: Monotonic,
+    /// First reading that showed this value.
     pub(super) changed_by: Monotonic,
     /// Number of breaks before the sample.
     pub(super) epoch: u32,

@@ -58,10 +58,10 @@ struct Shown {
 
 /// The growth of a counter over some time.
 #[derive(Clone, Copy, Debug)]
-/// Growth in J.
 struct Growth {
-    /// Time in seconds.
+    /// Growth in J.
     by_j: f64,
+    /// Time in seconds.
     sec: f64,
 }
 

@@ -52,21 +52,21 @@ impl Uncertainty {
             half_width_j: beside(shape[0] + shape[1], spread),
             basis: format!(
                 "95 %: at the two edges the time of the counter's refresh (±{:.3} and ±{:.3} J) and the power between \
-                 refreshes {:.1} ms apart (±{:.3} and ±{:.3} J); {} the instrument's own accuracy is not included",
+                 refreshes {:.1} ms apart (±{:.3} and ±{:.3} J); the errors of the times are independent and uniform within \
+                 their half-widths, those of the power lie at either end; the instrument's own accuracy is not included",
                 timing[0],
                 timing[1],
                 track.counter_refresh_sec() * MILLISECONDS_PER_SECOND,
                 shape[0],
                 shape[1],
-                IN_WORDS,
             ),
         }
     }
 }
 
 /// Text that explains how the parts of an uncertainty are combined.
-pub const IN_WORDS: &str =
-    "the errors are independent and uniform within their half-widths, the total is the 95 % half-width of their sum;";
+pub const IN_WORDS: &str = "the errors are independent and uniform within their half-widths, and the total is the 95 % \
+                            half-width of their sum;";
 
 /// Returns the 95 % half-width of a sum of independent errors, each uniform within its half-width. The two largest are
 /// summed exactly. The others matter little and are summed as normal errors.

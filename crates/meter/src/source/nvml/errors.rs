@@ -14,7 +14,7 @@ pub struct Explanation {
 }
 
 const RESET: &str =
-    "`sudo nvidia-smi --gpu-reset`, or reboot the host; `sudo dmesg | grep -i -e xid -e nvrm` tells why";
+    "`sudo nvidia-smi --gpu-reset`, or reboot the host; `sudo dmesg | grep -i -e xid -e nvrm` shows the reason";
 const ONE_VERSION: &str = "install the driver anew, its libraries and kernel modules of one version, and reboot the host; \
                            where several libraries are installed, name the driver's own with --nvml-lib";
 const PERMIT: &str = "run as a user who may open /dev/nvidia* (`ls -l /dev/nvidia*` shows the group: `sudo usermod -aG \
@@ -103,7 +103,7 @@ pub fn explain(error: &NvmlError) -> Explanation {
             "the driver has an internal error",
             Some(
                 "in a container: start it anew with its devices (`--gpus all`); on the host: `sudo nvidia-smi \
-                 --gpu-reset`, or reboot; `sudo dmesg | grep -i nvrm` tells why",
+                 --gpu-reset`, or reboot; `sudo dmesg | grep -i nvrm` shows the reason",
             ),
         ),
         E::UnexpectedVariant(code) => later(*code),

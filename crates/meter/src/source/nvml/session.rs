@@ -46,8 +46,8 @@ struct State {
     why_away: String,
 }
 
-/// Starts a new generation, in which no board is lost.
 impl State {
+    /// Starts a new generation, in which no board is lost.
     fn next_generation(&mut self) {
         self.generation += 1;
         self.lost.clear();
