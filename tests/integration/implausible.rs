@@ -118,7 +118,7 @@ fn a_leap_of_a_package_s_counter_voids_its_window_and_no_other() {
         }]);
         host.assert_right(68.0);
         let (_, metrics) = host.measure(1200);
-        assert_null(&metrics.sources[0], "not believed");
+        assert_null(&metrics.sources[0], "the growth is implausible");
         assert_eq!((metrics.host_cpu_energy_j, metrics.total_energy_j), (None, None));
         host.assert_right(68.0);
     }
@@ -272,7 +272,7 @@ fn a_leap_of_a_board_s_counter_voids_its_window_and_no_other() {
         ));
         host.assert_right(300.0);
         let (_, metrics) = host.measure(1500);
-        assert_null(&metrics.sources[0], "not believed");
+        assert_null(&metrics.sources[0], "the growth is implausible");
         assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
         host.assert_right(300.0);
     }

@@ -38,7 +38,7 @@ fn a_gpu_without_a_handle_or_a_uuid_is_null_with_the_reason_and_voids_the_total(
             "no_handle=0,999,0",
             "cannot be opened: the driver has an internal error",
         ),
-        ("no_uuid=0,999,0", "does not tell its UUID"),
+        ("no_uuid=0,999,0", "does not report its UUID"),
     ] {
         let mock = MockNvml::new(&format!("devices=3\n{switch}"));
         let all = metered(&mock, None);
@@ -115,7 +115,7 @@ fn every_failure_of_nvmlinit_has_its_cause_and_the_fix_that_helps() {
         (4, "may not use the driver", "/dev/nvidia*"),
         (9, "driver is not loaded", "`sudo modprobe nvidia`"),
         (12, "library of the driver is missing", "NVIDIA Container Toolkit"),
-        (13, "older than what is asked", "of one version"),
+        (13, "library is too old", "of one version"),
         (15, "fell off the bus", "reboot the host"),
         (17, "operating system or a cgroup", "--gpus all"),
         (18, "of different versions", "sudo modprobe -r nvidia_uvm"),

@@ -1,5 +1,5 @@
-//! Lists every energy source that was looked for on this host: which work and how, and why the others do not, with the
-//! fix. Starts no meter and measures nothing.
+//! Lists every energy source that was looked for on this host. For each it prints whether it works and how it is read,
+//! or why it does not work and the fix. It starts no meter and measures nothing.
 //!
 //!     cargo run -p joulemark-meter --example list_sources
 

@@ -1,5 +1,5 @@
-//! Meters a closure that computes for two seconds, and prints the energy of each source with its uncertainty and
-//! confidence. What is not known is printed as unknown with its reason, never as 0.
+//! Measures the energy of a closure that computes for two seconds, and prints each source's energy with its uncertainty
+//! and confidence. An unknown figure is printed as unknown with the reason, never as 0.
 //!
 //!     cargo run -p joulemark-meter --example meter_a_closure
 
@@ -13,7 +13,7 @@ fn main() -> std::io::Result<()> {
 
     println!("{} primes in {:.3} s", metered.value, metered.window.duration_sec());
     for source in &metered.energy.sources {
-        println!("\n{}", told(source));
+        println!("\n{}", described(source));
     }
     if metered.energy.sources.is_empty() {
         println!("\nunknown: no source works here; the example list_sources says why");
@@ -43,7 +43,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Counts primes until the time is over.
+/// Counts primes for `COMPUTES_FOR_SEC`.
 fn count_primes() -> u32 {
     let start = Monotonic::now();
     let is_prime = |n: u64| (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d));
@@ -57,8 +57,8 @@ fn count_primes() -> u32 {
     primes
 }
 
-/// Returns one source's reading in words.
-fn told(source: &SourceReading) -> String {
+/// Returns the text that describes one source's reading.
+fn described(source: &SourceReading) -> String {
     let place = match (source.gpu, &source.zone, &source.zone_path) {
         (Some(gpu), ..) => format!("GPU {gpu}"),
         (None, Some(zone), Some(path)) => format!("{zone} ({path})"),

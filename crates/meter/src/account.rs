@@ -1,5 +1,7 @@
-//! From a timeline to one experiment's (or the host's) energy: picks GPUs, splits what the host shares, adds up.
-//! Pure. Deliberately does not know how many experiments there are: shares cannot exceed the host by construction.
+//! Computes the energy of one experiment, or of the whole host, from a timeline.
+//!
+//! Selects the GPUs, splits what processes share on the host, and sums. Pure. It does not know how many experiments
+//! there are: each share is computed from CPU time, so that the shares together never exceed the host's energy.
 
 use super::estimation::series::Span;
 use super::estimation::timeline::Timeline;
@@ -10,13 +12,15 @@ use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope, EnergySourceKind, SourceReading, Window,
 };
 
-/// Returns the energy over `window` of exactly these GPUs, and these processes' share of the host's CPU packages and
-/// memory.
+/// Returns the energy over `window` of the given GPUs, and the given processes' share of the energy of the host's CPU
+/// packages and memory.
 ///
-/// Pure: all it knows is in the timeline. `devices` says why a GPU is not read. A figure that is not known is `None` with
-/// the reason in its source's `note`, never 0.
+/// Pure: reads only the timeline. `devices` gives the reason why a GPU is not read. An unknown figure is `None`, with
+/// the reason in the `note` of its source, never 0.
 ///
-/// A package that counts 100 W, on a host that was busy for 4 CPU seconds, of which process 7 used 1:
+/// # Examples
+///
+/// A package draws 100 W on a host whose CPUs are busy for 4 CPU seconds. Process 7 uses 1 of them:
 ///
 /// ```
 /// use joulemark_meter::{
@@ -80,7 +84,7 @@ pub fn account(
             .iter()
             .any(|reading| reading.gpu_uuid.as_ref() == Some(wanted))
         {
-            metrics.sources.push(nobody_reads(wanted, devices));
+            metrics.sources.push(unread_gpu(wanted, devices));
             metrics.gpu_energy_j = None;
         }
     }
@@ -91,9 +95,9 @@ pub fn account(
     add_up(metrics, window, !gpu_uuids.is_empty())
 }
 
-/// Returns the energy over `window` of the whole host, all its GPUs included, whoever caused it.
+/// Returns the energy over `window` of the whole host, with all GPUs that are read, whichever process caused it.
 ///
-/// Pure, as [`account`]. [`HostMeter::read_host`](crate::HostMeter::read_host) calls it once the samples are there.
+/// Pure, like [`account`]. [`HostMeter::read_host`](crate::HostMeter::read_host) calls it once the window is sampled.
 pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
     let mut metrics = whole(timeline, window, |_| true);
     metrics.cpu_energy_j = metrics.host_cpu_energy_j;
@@ -105,7 +109,8 @@ pub fn account_host(timeline: &Timeline, window: &Window) -> EnergyMetrics {
     add_up(metrics, window, has_gpus)
 }
 
-/// Returns the same, in which GPUs of the host that no source reads are null with the reason, and with them the total.
+/// Returns the energy of the whole host, and lists its GPUs that no source reads with `None` and the reason. Where
+/// there is such a GPU, `gpu_energy_j` and `total_energy_j` are `None`.
 pub(crate) fn account_host_and_its_gpus(timeline: &Timeline, devices: &Devices, window: &Window) -> EnergyMetrics {
     let mut metrics = account_host(timeline, window);
     let is_read = |uuid: &str| {
@@ -125,11 +130,13 @@ pub(crate) fn account_host_and_its_gpus(timeline: &Timeline, devices: &Devices, 
     }
     metrics
         .sources
-        .extend(unread.into_iter().map(|uuid| nobody_reads(uuid, devices)));
+        .extend(unread.into_iter().map(|uuid| unread_gpu(uuid, devices)));
     metrics.gpu_energy_j = None;
     add_up(metrics, window, true)
 }
 
+/// Returns the sums over distinct sources before anything is attributed to processes, with the GPUs that `is_ours`
+/// selects.
 fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -> EnergyMetrics {
     let tracks = timeline.tracks().iter();
     let mut sources: Vec<SourceReading> = readings(timeline, window)
@@ -154,7 +161,7 @@ fn whole(timeline: &Timeline, window: &Window, is_ours: impl Fn(&str) -> bool) -
     }
 }
 
-/// Sum over a domain's sources. One unknown part makes the sum unknown: a part is not the whole.
+/// Sums a domain's sources that lie inside no other. Returns `None` when there is none, or when one of them is unknown.
 fn sum(sources: &[SourceReading], domain: EnergyDomain) -> Option<f64> {
     let mut parts = sources
         .iter()
@@ -164,11 +171,12 @@ fn sum(sources: &[SourceReading], domain: EnergyDomain) -> Option<f64> {
     parts.map(|reading| reading.energy_j).sum()
 }
 
-/// A reading with a known energy that the total leaves out lies inside another one.
+/// Returns whether a reading is part of another one: its energy is known, and the total leaves it out.
 fn is_inside_another(reading: &SourceReading) -> bool {
     reading.energy_j.is_some() && !reading.counted_in_total
 }
 
+/// Fills in the total, the mean powers and the uncertainties from the sums.
 fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> EnergyMetrics {
     metrics.total_energy_j = metrics.sum_of_parts_j(has_gpus);
     let duration_sec = window.duration_sec();
@@ -178,7 +186,8 @@ fn add_up(mut metrics: EnergyMetrics, window: &Window, has_gpus: bool) -> Energy
     metrics
 }
 
-fn nobody_reads(uuid: &str, devices: &Devices) -> SourceReading {
+/// Returns the reading of a GPU that no source reads: no energy, and a note with the reason.
+fn unread_gpu(uuid: &str, devices: &Devices) -> SourceReading {
     let mut note = "no source of this host reads this GPU".to_owned();
     let device = devices.gpus.iter().find(|gpu| gpu.uuid == uuid);
     if let Some(problem) = device.and_then(|gpu| gpu.problem.as_ref()) {
@@ -200,7 +209,7 @@ fn nobody_reads(uuid: &str, devices: &Devices) -> SourceReading {
         sample_count: 0,
         interval_ms: None,
         uncertainty_j: None,
-        uncertainty_basis: "unknown: there is no energy to be uncertain of".to_owned(),
+        uncertainty_basis: "unknown, like the energy".to_owned(),
         instrument_accuracy_percent: None,
         refresh_ms: None,
         counted_in_total: false,

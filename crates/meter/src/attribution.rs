@@ -1,9 +1,12 @@
-//! Splits a host figure over processes by CPU time. Pure: numbers in, shares out; knows no clock and no process.
+//! Splits a figure of the host over processes by CPU time. Pure: knows no clock and no process.
 
-/// Returns each process tree's share of the host's busy CPU time, 0 to 1, in the order given. Their sum never exceeds 1.
+/// Returns each process tree's share of the host's busy CPU time, from 0 to 1, in the order given. The sum of the
+/// shares never exceeds 1.
 ///
-/// The host's and the processes' clocks are different counters of the kernel: over a short window the trees together
-/// can appear busier than the host. The larger of the two is then the whole, so that nothing is given out twice.
+/// `host_busy_sec` and `trees_sec` are CPU seconds over the same window. The kernel counts them separately, so that
+/// over a short window the trees can appear busier than the host. The shares are then relative to the sum of the trees.
+///
+/// # Examples
 ///
 /// ```
 /// use joulemark_meter::cpu_shares;

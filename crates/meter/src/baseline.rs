@@ -1,9 +1,10 @@
-//! The bare idle baseline: what every source draws while the host is at rest, read from the timeline after the fact.
+//! The bare idle baseline: the power that every source shows while the host is idle, read from past samples.
 //!
-//! Owns what counts as rest and how long a baseline stands. Pure: nobody waits for it and nothing is measured for its
-//! sake. Deliberately does not know experiments: the caller says since when none has run.
+//! Owns the definition of an idle host and the age up to which a baseline is used. Pure: nothing waits for a baseline,
+//! and no extra measurement is made for it. Leaves experiments to the caller, who gives the time since which none has
+//! run.
 
-pub mod kept;
+pub mod bare_baselines;
 
 use super::environment::Surroundings;
 use super::estimation::series::Span;
@@ -13,44 +14,47 @@ use super::telemetry::TelemetryLog;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{IdlePower, Window};
 
-/// Stretches tried, longest first: over 20 s a counter that refreshes every 100 ms is known to 0.5 %, over 5 s to 2 %.
+/// Lengths in seconds of the windows that are tried, longest first. A counter that refreshes every 100 ms is known to
+/// 0.5 % over 20 s and to 2 % over 5 s.
 const STRETCHES_SEC: [f64; 3] = [20.0, 10.0, 5.0];
+/// Length in seconds of the shortest window that is tried.
 const SHORTEST_SEC: f64 = 5.0;
 
-/// Busy share of all CPUs up to which a host counts as idle: its own housekeeping and this meter (at most 2 % of one
-/// CPU at 100 Hz) are below, one busy thread on 16 CPUs is above.
+/// Maximum busy share of all CPUs of an idle host. The host's housekeeping and this meter (at most 2 % of one CPU at
+/// 100 Hz) stay below it; one busy thread on 16 CPUs exceeds it.
 const BUSY_SHARE_AT_REST: f64 = 0.05;
 
-/// A board that cools by more than this within a stretch still gives off what was drawn before it.
+/// Maximum cooling in °C of a GPU over an idle window. A GPU that cools by more is still warm from earlier work.
 const COOLING_AT_REST_C: u32 = 2;
 
 /// The reason why no idle baseline can be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unrest {
-    /// The host has been without work for this many seconds only.
-    #[error("needs {SHORTEST_SEC} s of rest before the run, had {:.0}", .0.floor().max(0.0))]
+    /// No experiment has run for this many seconds, fewer than the shortest window needs.
+    #[error("the host must be idle for {SHORTEST_SEC} s before the run and was idle for {:.0} s", .0.floor().max(0.0))]
     TooShort(f64),
-    /// This share of the host's CPUs was busy, 0 to 1.
-    #[error("the host's CPUs were {:.0} % busy, and at rest are at most {:.0} %", .0 * 100.0, BUSY_SHARE_AT_REST * 100.0)]
+    /// This share of the host's CPUs was busy, from 0 to 1.
+    #[error("the host's CPUs were {:.0} % busy; an idle host's are at most {:.0} % busy", .0 * 100.0, BUSY_SHARE_AT_REST * 100.0)]
     CpuBusy(f64),
-    /// The host's CPU time is not known.
-    #[error("the host's CPU time is not known, so nobody can say that it was at rest")]
+    /// The host's CPU time is unknown.
+    #[error("the host's CPU time is unknown, so the host cannot be found idle")]
     CpuUnknown,
     /// The GPU of this NVML index was in use.
-    #[error("GPU {0} was in use by somebody")]
+    #[error("GPU {0} was in use")]
     GpuBusy(u32),
-    /// The GPU of this NVML index was cooling down.
-    #[error("GPU {0} was still cooling")]
+    /// The GPU of this NVML index was still cooling down.
+    #[error("GPU {0} was still cooling down")]
     GpuCooling(u32),
     /// No source was read without a gap.
     #[error("no source was read without a gap")]
     NoReading,
 }
 
-/// Idle power of every source that counts in a total, over the newest and longest stretch of rest since `quiet_since`.
+/// Returns the idle power of every source that counts in a total, over the longest window up to the newest sample in
+/// which the host was idle. The window begins at `quiet_since` or later.
 ///
 /// # Errors
-/// [`Unrest`] says what kept the shortest stretch from being one of rest.
+/// Returns the [`Unrest`] of the shortest window tried when the host was not idle in any.
 pub fn idle_powers(surroundings: Surroundings<'_>, quiet_since: Monotonic) -> Result<Vec<IdlePower>, Unrest> {
     let Surroundings {
         timeline,
@@ -59,12 +63,12 @@ pub fn idle_powers(surroundings: Surroundings<'_>, quiet_since: Monotonic) -> Re
     } = surroundings;
     let end = sampled_until(timeline).ok_or(Unrest::NoReading)?;
     let quiet_sec = end.sec_since(quiet_since);
-    let mut refusal = Unrest::TooShort(quiet_sec.max(0.0));
+    let mut reason = Unrest::TooShort(quiet_sec.max(0.0));
     for length_sec in STRETCHES_SEC.into_iter().filter(|length_sec| *length_sec <= quiet_sec) {
         let start = Monotonic::from_sec(end.as_sec() - length_sec);
         let span = Span { start, end };
         match unrest(timeline, telemetry, span, logical_cpus) {
-            Some(why) => refusal = why,
+            Some(why) => reason = why,
             None => {
                 let window = Window {
                     start_monotonic_sec: start.as_sec(),
@@ -79,10 +83,10 @@ pub fn idle_powers(surroundings: Surroundings<'_>, quiet_since: Monotonic) -> Re
             }
         }
     }
-    Err(refusal)
+    Err(reason)
 }
 
-/// Power over `window`, whatever happened in it, of every source that counts in a total.
+/// Returns the power over `window` of every source that counts in a total. Does not check that the host was idle.
 pub fn idle_powers_over(timeline: &Timeline, window: &Window) -> Vec<IdlePower> {
     let counted = readings(timeline, window)
         .into_iter()
@@ -95,7 +99,7 @@ pub fn idle_powers_over(timeline: &Timeline, window: &Window) -> Vec<IdlePower> 
         .collect()
 }
 
-/// Up to when every source that still answers was read.
+/// Returns the time up to which every source without a read error is sampled; `None` when there is none.
 fn sampled_until(timeline: &Timeline) -> Option<Monotonic> {
     let answering = timeline.tracks().iter().filter(|track| track.last_error.is_none());
     answering
@@ -104,6 +108,7 @@ fn sampled_until(timeline: &Timeline) -> Option<Monotonic> {
         .min()
 }
 
+/// Returns the reason why the host was not idle over `span`; `None` when it was.
 fn unrest(timeline: &Timeline, telemetry: &TelemetryLog, span: Span, logical_cpus: u32) -> Option<Unrest> {
     match timeline.host_cpu().rate_between(span.start, span.end) {
         None => return Some(Unrest::CpuUnknown),
@@ -118,7 +123,7 @@ fn unrest(timeline: &Timeline, telemetry: &TelemetryLog, span: Span, logical_cpu
         let samples = gpu.during(span);
         if samples
             .iter()
-            .any(|(sample, _)| sample.brisk.utilisation_percent.is_some_and(|percent| percent > 0))
+            .any(|(sample, _)| sample.fast.utilisation_percent.is_some_and(|percent| percent > 0))
         {
             return Some(Unrest::GpuBusy(gpu.id.index));
         }

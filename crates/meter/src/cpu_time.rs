@@ -1,7 +1,7 @@
-//! CPU time of the host, of a cgroup and of one process, in seconds, cumulative. What host energy is split by.
+//! Cumulative CPU time in seconds of the host, of a cgroup and of one process, by which the host's energy is split.
 //!
-//! Owns which counter of the kernel is believed and says which it was. Deliberately does not know windows: the meter
-//! samples these like any counter; `process_tree` adds up a process and what it started.
+//! Owns the choice among the kernel's counters and reports which one is used. Leaves windows to the meter, which
+//! samples these counters like any other, and process trees to `process_tree`.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,50 +15,50 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
-/// The reason why a CPU time is not known.
+/// The reason why a CPU time is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum CpuTimeError {
-    /// The process has ended and was reaped; its last value stands.
-    #[error("process {0} is gone")]
+    /// The process of this id has ended and was reaped, or never existed.
+    #[error("process {0} does not exist")]
     ProcessGone(u32),
-    /// The kernel's file cannot be read.
+    /// The kernel's file at this path cannot be read.
     #[error("{0} cannot be read: {1}")]
     Unreadable(PathBuf, io::Error),
-    /// The kernel's file has another content than expected.
-    #[error("{0} does not hold the CPU time expected there")]
+    /// The kernel's file at this path does not have the expected content.
+    #[error("{0} does not contain the expected CPU time")]
     Malformed(PathBuf),
 }
 
-/// The counter of the host's busy CPU time: the finest one that covers the whole host.
+/// The counter of the host's busy CPU time with the finest resolution among those that cover the whole host.
 #[derive(Clone, Debug)]
 pub struct HostCpuClock {
     path: PathBuf,
     proc_root: PathBuf,
     format: Format,
-    /// Kept open: finding it anew at each sweep costs more than reading it.
+    /// Kept open: opening it at each sweep costs more than reading it.
     file: Arc<File>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// cgroup v1, nanoseconds charged at every context switch and tick.
+    /// cgroup v1: nanoseconds, charged at every context switch and tick.
     CpuacctUsage,
-    /// cgroup v2 root, microseconds of the kernel's own accounting.
+    /// Root of cgroup v2: microseconds of the kernel's accounting.
     CpuStat,
-    /// Nanoseconds, but a CPU's last stretch counts only once its task is switched out.
+    /// Nanoseconds; the running task's time is added when it is switched out.
     Schedstat,
     /// Ticks of 10 ms.
     ProcStat,
 }
 
 impl HostCpuClock {
-    /// Opens the finest counter under these roots (usually `/proc` and `/sys/fs/cgroup`).
+    /// Opens the finest counter under these roots, usually `/proc` and `/sys/fs/cgroup`.
     ///
-    /// Cgroup files count only in the host's own root: inside a container's namespace the same path shows the
-    /// container alone, and its share of the host would come out too large.
+    /// A cgroup file is used only when it is the host's root cgroup. In a container's namespace the same path shows the
+    /// container alone, and the container's share of the host would come out too large.
     ///
     /// # Errors
-    /// Returns an error when `stat` under `proc_root`, the last resort, cannot be read either.
+    /// Returns an error when no counter can be read, the last of which is `stat` under `proc_root`.
     pub fn open(proc_root: &Path, cgroup_root: &Path) -> Result<Self, CpuTimeError> {
         let v1 = ["cpuacct", "cpu,cpuacct", "cpuacct,cpu"].map(|name| cgroup_root.join(name));
         let v2 = [cgroup_root.to_owned(), cgroup_root.join("unified")];
@@ -94,7 +94,7 @@ impl HostCpuClock {
     /// Returns the busy CPU seconds since boot, summed over all CPUs.
     ///
     /// # Errors
-    /// Returns an error when the counter's file cannot be read or has another content than expected.
+    /// Returns an error when the counter's file cannot be read or does not have the expected content.
     pub fn busy_sec(&self) -> Result<f64, CpuTimeError> {
         let text = whole(&self.file).map_err(|error| CpuTimeError::Unreadable(self.path.clone(), error))?;
         let sec = match self.format {
@@ -106,13 +106,13 @@ impl HostCpuClock {
         sec.ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
     }
 
-    /// Returns how many CPUs the time is of, as the kernel's files list them; `None` where they do not tell. A container
-    /// can be shown fewer in `cpuinfo`.
+    /// Returns the number of CPUs whose time the counter sums, as the kernel's files list them; `None` where they list
+    /// none. In a container `cpuinfo` may list fewer CPUs.
     pub fn cpus(&self) -> Option<u32> {
         let listed = |text: io::Result<String>| cpus_listed(&text.ok()?);
         match self.format {
             Format::Schedstat | Format::ProcStat => listed(whole(&self.file)),
-            // One number for the whole host, whose CPUs stand elsewhere.
+            // These files hold one number for the whole host; other files list the CPUs.
             Format::CpuacctUsage | Format::CpuStat => ["schedstat", "stat"]
                 .into_iter()
                 .filter_map(|name| listed(fs::read_to_string(self.proc_root.join(name))))
@@ -120,7 +120,7 @@ impl HostCpuClock {
         }
     }
 
-    /// Returns the counter's path and its resolution, for people to read.
+    /// Returns the counter's path and its resolution as text.
     pub fn describe(&self) -> String {
         let resolution = match self.format {
             Format::CpuacctUsage => "nanoseconds",
@@ -132,13 +132,13 @@ impl HostCpuClock {
     }
 }
 
-/// The counter of one cgroup's CPU time, in microseconds of the kernel's own accounting: of all that ever ran in it and in
-/// the groups below it. Every user may read it, also of another user's processes.
+/// The counter of one cgroup's CPU time in microseconds of the kernel's accounting. It covers every process that ever
+/// ran in the cgroup and its descendants. Every user may read it, also for another user's processes.
 #[derive(Clone, Debug)]
 pub struct CgroupCpuClock {
     path: PathBuf,
-    /// Kept open: once the group is removed it cannot be read any more, so that a new group of the same name is not taken
-    /// for it.
+    /// Kept open: once the cgroup is removed the file cannot be read, so that a new cgroup of the same name is not
+    /// mistaken for it.
     file: Arc<File>,
 }
 
@@ -146,7 +146,7 @@ impl CgroupCpuClock {
     /// Opens the counter of the cgroup (v2) in `folder`.
     ///
     /// # Errors
-    /// Returns an error when there is no `cpu.stat` in it that tells of CPU time.
+    /// Returns an error when the folder's `cpu.stat` cannot be read or contains no CPU time.
     pub fn open(folder: &Path) -> Result<Self, CpuTimeError> {
         let path = folder.join("cpu.stat");
         let file = File::open(&path).map_err(|error| CpuTimeError::Unreadable(path.clone(), error))?;
@@ -157,20 +157,20 @@ impl CgroupCpuClock {
         clock.used_sec().map(|_| clock)
     }
 
-    /// Returns the CPU seconds that the group has used so far.
+    /// Returns the CPU seconds that the cgroup has used so far.
     ///
     /// # Errors
-    /// Returns an error when the group was removed, as a unit's is when it stops.
+    /// Returns an error when the cgroup was removed, which happens to a systemd unit's when the unit stops.
     pub fn used_sec(&self) -> Result<f64, CpuTimeError> {
         let text = whole(&self.file).map_err(|error| CpuTimeError::Unreadable(self.path.clone(), error))?;
         cpu_stat(&text).ok_or_else(|| CpuTimeError::Malformed(self.path.clone()))
     }
 }
 
-/// More CPUs than any kernel is built for.
-const MOST_CPUS: f64 = 8192.0;
+/// Larger than the number of CPUs that any kernel supports.
+const MAX_CPUS: f64 = 8192.0;
 
-/// The file's text as it is now.
+/// Reads the file's current text from its beginning.
 fn whole(file: &File) -> io::Result<String> {
     const CHUNK: usize = 4096;
     let mut bytes = Vec::new();
@@ -185,16 +185,18 @@ fn whole(file: &File) -> io::Result<String> {
     }
 }
 
-/// The kernel puts `release_agent` into a v1 hierarchy's true root only.
+/// Returns whether `folder` is the host's root of a v1 hierarchy: the kernel creates `release_agent` only there.
 fn is_v1_root(folder: &Path) -> bool {
     folder.join("release_agent").exists()
 }
 
-/// The kernel puts `cgroup.type` into every v2 cgroup but the true root.
+/// Returns whether `folder` is the host's root of the v2 hierarchy: the kernel creates `cgroup.type` in every other
+/// cgroup.
 fn is_v2_root(folder: &Path) -> bool {
     folder.join("cgroup.controllers").exists() && !folder.join("cgroup.type").exists()
 }
 
+/// Returns the CPU seconds in the text of a cgroup's `cpu.stat`.
 fn cpu_stat(text: &str) -> Option<f64> {
     let usec = text
         .lines()
@@ -205,8 +207,9 @@ fn cpu_stat(text: &str) -> Option<f64> {
     Some(Duration::from_micros(usec).as_secs_f64())
 }
 
+/// Returns the CPU seconds in the text of `/proc/schedstat`, summed over all CPUs.
 fn schedstat(text: &str) -> Option<f64> {
-    // cpu<N> yield 0 schedule idle ttwu ttwu_local run_ns wait_ns slices
+    // Fields: cpu<N> yield 0 schedule idle ttwu ttwu_local run_ns wait_ns slices
     let per_cpu = text
         .lines()
         .filter(|line| line.starts_with("cpu"))
@@ -215,15 +218,17 @@ fn schedstat(text: &str) -> Option<f64> {
     ns.filter(|ns| *ns > 0.0).map(|ns| ns / NANOSECONDS_PER_SECOND)
 }
 
-/// Lines `cpu0 …`, `cpu1 …`. Where they are cut to a container's CPUs while the sum before them is the host's, the sum
-/// tells: every CPU's times add up to the same uptime.
+/// Returns the number of CPUs in the text of `/proc/stat` or `/proc/schedstat`.
+///
+/// A container may see the line of one CPU only, below a sum that is the host's. The number of CPUs is then the sum
+/// divided by that CPU's time: the times of every CPU add up to the same uptime.
 fn cpus_listed(text: &str) -> Option<u32> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("cpu"));
     let of_one = |line: &&str| line.starts_with(|digit: char| digit.is_ascii_digit());
     let listed = lines.clone().filter(of_one).count() as u32;
     let ticks = |line: &str| -> f64 {
         let fields = line.split_whitespace().filter_map(|field| field.parse::<f64>().ok());
-        // Guest time, behind the first eight, is in user and nice already.
+        // Guest time, after the first eight fields, is already part of user and nice.
         fields.take(8).sum()
     };
     let sum = lines.clone().find(|line| line.starts_with(' ')).map(ticks);
@@ -232,11 +237,12 @@ fn cpus_listed(text: &str) -> Option<u32> {
         .map(|line| ticks(line.split_once(' ').map_or("", |(_, times)| times)))
         .fold(0.0, f64::max);
     let in_sum = sum.filter(|_| longest > 0.0).map_or(0.0, |sum| (sum / longest).round());
-    let is_cut = listed == 1 && (2.0..=MOST_CPUS).contains(&in_sum);
+    let is_cut = listed == 1 && (2.0..=MAX_CPUS).contains(&in_sum);
     let cpus = if is_cut { in_sum as u32 } else { listed };
     (cpus > 0).then_some(cpus)
 }
 
+/// Returns the CPU seconds in the text of `/proc/stat`.
 fn proc_stat(text: &str) -> Option<f64> {
     let fields: Vec<f64> = text
         .lines()
@@ -245,7 +251,7 @@ fn proc_stat(text: &str) -> Option<f64> {
         .split_whitespace()
         .flat_map(str::parse)
         .collect();
-    // user nice system idle iowait irq softirq: steal is another machine's, guest time is inside user already.
+    // Fields: user nice system idle iowait irq softirq. Steal is another machine's time; guest time is part of user.
     let [user, nice, system, _idle, _iowait, irq, softirq, ..] = fields[..] else {
         return None;
     };
@@ -255,6 +261,8 @@ fn proc_stat(text: &str) -> Option<f64> {
 
 /// Returns the CPU seconds that a process has used so far, over all its threads, ended ones included.
 ///
+/// # Examples
+///
 /// ```
 /// let used_sec = joulemark_meter::process_cpu_sec(std::process::id())?;
 /// assert!(used_sec > 0.0);
@@ -262,7 +270,7 @@ fn proc_stat(text: &str) -> Option<f64> {
 /// ```
 ///
 /// # Errors
-/// Returns [`CpuTimeError::ProcessGone`] when there is no such process.
+/// Returns [`CpuTimeError::ProcessGone`] when there is no process of this id.
 pub fn process_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
     let gone = |_| CpuTimeError::ProcessGone(pid);
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid as i32)).map_err(gone)?;
@@ -305,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_root_of_cgroup_v1_is_believed_first() {
+    fn a_host_root_of_cgroup_v1_is_preferred() {
         let host = FakeHost::new();
         host.write("cgroup/cpuacct/cpuacct.usage", "2500000000\n");
         host.write("cgroup/cpuacct/release_agent", "");
@@ -327,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_s_clock_tells_of_the_group_that_was_opened() {
+    fn a_cgroup_s_clock_reads_the_cgroup_that_was_opened() {
         let host = FakeHost::new();
         let group = host.0.path().join("cgroup/system.slice/a.service");
         assert!(matches!(

@@ -1,5 +1,6 @@
-//! Devices over time, for people and plots: power from the timeline, the rest from the telemetry beside it. Pure.
-//! Owns which moments become points; deliberately does not average them to a resolution or know whose devices they are.
+//! Device series for plots: power from the timeline, other readings from the telemetry log. Pure.
+//!
+//! Owns the times of the points. Leaves averaging to a resolution, and whose devices they are, to the caller.
 
 use super::environment::Surroundings;
 use super::estimation::series::{Rate, Span};
@@ -10,10 +11,10 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::PERCENT;
 use joulemark_measurement::{DeviceSeries, EnergyDomain, EnergyMethod, SeriesPoint};
 
-/// A zone without a name of its own: the estimate of all CPUs.
+/// Zone name of the estimate, which covers all CPU packages.
 const WHOLE_HOST: &str = "host";
 
-/// One GPU; without points when nothing is known of it.
+/// Returns the series of one GPU over `span`. It has no points when no source reads the GPU and there is no telemetry.
 pub fn of_gpu(surroundings: Surroundings<'_>, uuid: &str, span: Span) -> DeviceSeries {
     let is_its = |track: &&Track| matches!(&track.description.id.place, Place::Gpu { uuid: its, .. } if its == uuid);
     let track = surroundings.timeline.tracks().iter().find(is_its);
@@ -25,8 +26,8 @@ pub fn of_gpu(surroundings: Surroundings<'_>, uuid: &str, span: Span) -> DeviceS
     }));
     let rates = track.map(|track| rates(surroundings, track, span)).unwrap_or_default();
     let points = match (rates.is_empty(), history) {
-        // No power at all: what the board tells of itself is worth showing none the less.
-        (true, Some(history)) => told_by(history, span),
+        // Power is unknown. The other readings of the GPU are still shown.
+        (true, Some(history)) => without_power(history, span),
         (true, None) => Vec::new(),
         (false, _) => {
             let with_power = |rate: &Rate| {
@@ -48,7 +49,8 @@ pub fn of_gpu(surroundings: Surroundings<'_>, uuid: &str, span: Span) -> DeviceS
     }
 }
 
-fn told_by(history: &GpuHistory, span: Span) -> Vec<SeriesPoint> {
+/// Returns the telemetry samples within `span` as points without power.
+fn without_power(history: &GpuHistory, span: Span) -> Vec<SeriesPoint> {
     let samples = history
         .during(span)
         .into_iter()
@@ -56,34 +58,35 @@ fn told_by(history: &GpuHistory, span: Span) -> Vec<SeriesPoint> {
     samples.map(|(sample, _)| point(sample.at, Some(sample))).collect()
 }
 
+/// Returns the point at `at` with the readings of `sample` and without power.
 fn point(at: Monotonic, sample: Option<&GpuSample>) -> SeriesPoint {
-    let nothing_told = SeriesPoint {
+    let empty = SeriesPoint {
         at_monotonic_sec: at.as_sec(),
         ..SeriesPoint::default()
     };
-    let Some(GpuSample { brisk, slow, .. }) = sample else {
-        return nothing_told;
+    let Some(GpuSample { fast, slow, .. }) = sample else {
+        return empty;
     };
     SeriesPoint {
-        utilisation_percent: brisk.utilisation_percent.map(f64::from),
+        utilisation_percent: fast.utilisation_percent.map(f64::from),
         temperature_c: slow.temperature_c.map(f64::from),
-        sm_clock_mhz: brisk.sm_clock_mhz.map(f64::from),
-        memory_clock_mhz: brisk.memory_clock_mhz.map(f64::from),
+        sm_clock_mhz: fast.sm_clock_mhz.map(f64::from),
+        memory_clock_mhz: fast.memory_clock_mhz.map(f64::from),
         memory_used_bytes: slow.memory_used_bytes.map(|bytes| bytes as f64),
         power_limit_w: slow.power_limit_w,
-        throttle_reasons: brisk
+        throttle_reasons: fast
             .clock_events
             .unwrap_or_default()
             .names()
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        ..nothing_told
+        ..empty
     }
 }
 
-/// Source number `source` of the timeline, none where that is a GPU. Utilisation stands at whole packages only: nobody
-/// knows how busy a part of one is.
+/// Returns the series of source number `source` of the timeline; `None` for a GPU and for a source that repeats
+/// another. Only whole packages have a utilisation: how busy a part of a package is, is unknown.
 pub fn of_zone(surroundings: Surroundings<'_>, source: usize, span: Span) -> Option<DeviceSeries> {
     let track = surroundings.timeline.tracks().get(source)?;
     if track.is_repeat() {
@@ -115,6 +118,7 @@ pub fn of_zone(surroundings: Surroundings<'_>, source: usize, span: Span) -> Opt
     })
 }
 
+/// Returns a track's power over `span`, at most one value for each half of the sweep interval.
 fn rates(surroundings: Surroundings<'_>, track: &Track, span: Span) -> Vec<Rate> {
     let refresh_sec = match track.description.method {
         EnergyMethod::EnergyCounter => track.counter_refresh_sec(),

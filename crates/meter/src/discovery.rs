@@ -1,5 +1,5 @@
-//! Looks for every source this host may have, opens those that work and says of the others why not and the fix.
-//! Owns the order of preference; deliberately does not sample.
+//! Looks for every energy source that the host may have, opens those that work, and reports why the others do not and
+//! the fix. Owns the order of preference. Leaves sampling to the meter.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,21 +12,24 @@ use super::source::tdp::{CpuInfo, TdpSource};
 use super::source::{CpuDevice, Devices, EnergySource, Finding, SourceDescription};
 use joulemark_measurement::{EnergyDomain, EnergySourceKind};
 
-/// The places to look for sources, and how often to sample them. Every root is an argument, so that a test hands in a
-/// folder of its own. The default is what a host has: `/sys`, `/proc`, the usual names of NVML, 10 samples a second.
+/// The places in which sources are looked for, and the sampling interval.
+///
+/// Every root is a parameter, so that a test can use a folder. The default is a real host: `/sys`, `/proc`, the usual
+/// names of the NVML library, and 10 samples per second.
 #[derive(Clone, Debug)]
 pub struct EnergyOptions {
-    /// The powercap tree.
+    /// The root of the powercap tree.
     pub rapl_root: PathBuf,
-    /// The folders of the `power` PMU, which goes before the powercap tree; `None` to read the powercap tree alone.
+    /// The folders of the `power` PMU (perf_event), which is preferred to the powercap tree; `None` to use only the
+    /// powercap tree.
     pub perf_event: Option<PerfEventRoots>,
-    /// The NVML library to load and no other; `None` for the usual names and folders.
+    /// The NVML library to load; `None` for the usual names and folders.
     pub nvml_library: Option<PathBuf>,
-    /// The proc file system, for the CPU's model and the host's CPU time.
+    /// The proc file system, from which the CPU's model and the host's CPU time are read.
     pub proc_root: PathBuf,
-    /// The cgroup file system, for the host's CPU time.
+    /// The cgroup file system, from which the host's CPU time is read.
     pub cgroup_root: PathBuf,
-    /// Time between two regular samples of every source, 5 ms or more.
+    /// The interval between two regular samples of every source, at least 5 ms.
     pub sample_interval: Duration,
 }
 
@@ -45,20 +48,23 @@ impl Default for EnergyOptions {
 
 /// The sources that were found, ready for [`HostMeter::start`](crate::HostMeter::start).
 pub struct Opened {
-    /// The sources to sample. More may be added, and any removed, before the meter starts.
+    /// The sources to sample. Sources may be added or removed before the meter starts.
     pub sources: Vec<Box<dyn EnergySource>>,
-    /// What the host has, and what became of every source that was looked for.
+    /// The host's devices, and a finding for every source that was looked for.
     pub devices: Devices,
-    /// What the host's energy is split by; `None` where the host's CPU time cannot be read.
+    /// The clock by which the host's energy is split; `None` where the host's CPU time cannot be read.
     pub host_cpu_clock: Option<HostCpuClock>,
-    /// Time between two regular samples of every source.
+    /// The interval between two regular samples of every source.
     pub sample_interval: Duration,
 }
 
-/// Opens every source that this host has.
+/// Opens every energy source of this host.
 ///
-/// Never fails: a host without any source is a host whose energies are `None`, and the findings say why. GPUs are read
-/// through NVML; CPU packages and memory through perf_event, else through powercap, else the packages are estimated.
+/// Never fails: on a host without any source all energies are `None`, and the findings give the reasons. GPUs are read
+/// through NVML. CPU packages and memory are read through perf_event, else through powercap; else the packages are
+/// estimated.
+///
+/// # Examples
 ///
 /// ```
 /// use joulemark_meter::{EnergyOptions, open};
@@ -119,15 +125,16 @@ pub fn open(options: &EnergyOptions) -> Opened {
     }
 }
 
-/// What became of RAPL.
+/// The result of opening RAPL.
 struct Rapl {
     source: Option<Box<dyn EnergySource>>,
-    /// By which way the packages are read; none when they are not.
+    /// The interface by which the packages are read; `None` when they are not.
     packages: Option<EnergySourceKind>,
     findings: Vec<Finding>,
 }
 
-/// One of the two ways to the same registers, never both: perf_event where it may be opened, else powercap.
+/// Opens one of the two interfaces to the same registers, never both: perf_event where it gives the packages, else
+/// powercap.
 fn open_rapl(options: &EnergyOptions, cpu: &CpuInfo) -> Rapl {
     let mut findings = Vec::new();
     if let Some(roots) = &options.perf_event {
@@ -144,11 +151,11 @@ fn open_rapl(options: &EnergyOptions, cpu: &CpuInfo) -> Rapl {
         }
     }
     let usual = EnergyOptions::default();
-    // Another tree on this very host: a wrong name is likelier than a host without RAPL.
+    // Where only the powercap root was changed, a wrong path is likelier than a host without RAPL.
     let is_elsewhere = options.proc_root == usual.proc_root && options.rapl_root != usual.rapl_root;
     let access = Access::read(&options.proc_root, cpu, is_elsewhere);
     let (powercap, of_powercap) = RaplSource::open_with(&options.rapl_root, cpu.model.as_deref(), access);
-    // The tree's own findings first: its fix is the one that most hosts need.
+    // The powercap findings come first: their fix is the one that most hosts need.
     findings.splice(0..0, of_powercap);
     let is_package = |description: &SourceDescription| description.id.domain == EnergyDomain::Package;
     let packages = powercap
@@ -164,6 +171,7 @@ fn open_rapl(options: &EnergyOptions, cpu: &CpuInfo) -> Rapl {
     }
 }
 
+/// Returns the text of the first finding that does not work, preferably one with a fix.
 fn problem_of(rapl_findings: &[Finding]) -> String {
     let problem = rapl_findings
         .iter()
@@ -204,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn without_rapl_the_estimate_takes_over_and_the_reason_is_told() {
+    fn without_rapl_the_estimate_takes_over_and_the_reason_is_reported() {
         let root = tempfile::tempdir().expect("a folder");
         let opened = open(&options(&root));
         assert_eq!(opened.devices.cpu.energy_source, Some(EnergySourceKind::TdpEstimate));

@@ -1,11 +1,11 @@
-//! Estimates energy, with its 95 % interval, from readings and a window.
+//! Estimates energy from readings and a window, with a 95 % interval.
 //!
-//! Owns the readings as they are kept ([`timeline`]), one quantity over time ([`series`]), energy over a window with its
-//! uncertainty ([`window`]), and when a reading would make it narrower ([`polling`], [`edge_reads`]). It waits for nothing
-//! and reads no sensor. Leaves to others: reading sensors (`source`), the thread that reads them when they are due
-//! (`host_meter`), and the totals and shares of a window's owner (`account`, `split`).
+//! Owns the stored readings ([`timeline`]), one quantity over time ([`series`]), energy over a window with its
+//! uncertainty ([`window`]), and the times at which a reading would reduce that uncertainty ([`polling`],
+//! [`edge_reads`]). It waits for nothing and reads no sensor. Leaves the sensors to `source`, the thread that reads
+//! them to `host_meter`, and totals and shares to `account` and `split`.
 //!
-//! Every constant of this module stands with its reason in `docs/methodology.md`.
+//! Every constant of this module is listed with its reason in `docs/methodology.md`.
 
 pub mod edge_reads;
 pub mod polling;

@@ -1,9 +1,9 @@
-//! What tests of this room share.
+//! Creates source descriptions for tests.
 
 use super::source::{Place, SourceDescription, SourceId, Wraps};
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// The counter of a package that ticks every millisecond.
+/// Describes the counter of a package that refreshes every millisecond.
 pub fn package(wraps: Option<Wraps>) -> SourceDescription {
     SourceDescription {
         id: SourceId {
@@ -23,7 +23,7 @@ pub fn package(wraps: Option<Wraps>) -> SourceDescription {
     }
 }
 
-/// A board that refreshes every 100 ms, or nobody knows better.
+/// Describes a GPU that refreshes every 100 ms, unless its readings show another period.
 pub fn gpu(index: u32, method: EnergyMethod) -> SourceDescription {
     SourceDescription {
         id: SourceId {

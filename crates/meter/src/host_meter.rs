@@ -1,18 +1,19 @@
-//! The one meter of a host: a thread that samples every source into the timeline, and a handle to read it.
+//! Runs the one meter of a host: a thread that samples every source into the timeline, and a handle to read windows
+//! from it.
 //!
-//! Owns the thread, its pace and what a failing source costs (its own readings, nobody else's). Deliberately does not
-//! know what a window is for. Sampling once for all makes double counting impossible by construction.
+//! Owns the thread and its pace. A source that fails loses only its own readings. Does not know what a window is for.
+//! Every source is sampled once for all windows, so that nothing is counted twice.
 
-mod beat;
 mod cpu_times;
-mod crew;
 pub mod health;
 mod lock;
 pub mod measure;
-mod punctuality;
+mod periodic;
+mod reader_pool;
 mod sampler;
 mod slices;
 mod surroundings;
+mod sweep_counts;
 mod telemetry;
 mod unit;
 
@@ -24,9 +25,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cpu_times::CpuTimes;
-use crew::Crew;
 use lock::lock;
-use punctuality::Punctuality;
+use reader_pool::ReaderPool;
+use sweep_counts::SweepCounts;
 
 use super::account::{account, account_host_and_its_gpus};
 use super::cpu_time::{CgroupCpuClock, CpuTimeError, HostCpuClock};
@@ -40,40 +41,42 @@ use super::telemetry::SharedLog;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMetrics, Window};
 
-/// A sweep takes milliseconds, also where a driver hangs: longer means that the meter's thread is gone.
-const EDGE_PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum wait for a sweep at an edge. A sweep takes milliseconds, also when a driver hangs; after this time the
+/// meter's thread has ended.
+const EDGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A source that is read alone may take seconds to show a window's end; it is waited for that long.
-const SLOW_PATIENCE: Duration = Duration::from_secs(2);
-const SLOW_LOOK: Duration = Duration::from_millis(10);
+/// Maximum wait until a source that is read alone has shown a window's end.
+const SLOW_TIMEOUT: Duration = Duration::from_secs(2);
+/// Interval at which a wait is checked.
+const SLOW_CHECK: Duration = Duration::from_millis(10);
 
-/// A source that fails for a moment at a window's end is asked again this often.
+/// Maximum number of sweeps that retry a source which failed at a window's end.
 const CATCH_UP_EDGES: u32 = 3;
 
 /// A handle to the one meter of a host, whose thread samples every source into a timeline.
 ///
-/// Cloning is cheap. When the last handle is dropped the thread ends and is joined. One meter serves any number of
-/// windows, which may overlap.
+/// Clones share the meter. The thread ends, and is joined, when the last handle is dropped. One meter serves any number
+/// of windows, which may overlap.
 #[derive(Clone)]
 pub struct HostMeter(Arc<Inner>);
 
 struct Inner {
     timeline: Arc<Mutex<Timeline>>,
     telemetry: SharedLog,
-    punctuality: Punctuality,
+    sweep_counts: SweepCounts,
     devices: Devices,
-    /// Logical CPUs of the whole host, whose busy time is read.
+    /// Number of logical CPUs of the whole host, whose busy time is read.
     host_cpus: u32,
-    /// What tells the boards that MIG slices are cut from, one for each source of GPUs.
+    /// Functions that return the board of a MIG slice, one for each source of GPUs.
     boards_of_slices: Vec<BoardOfSlice>,
-    /// How many callers attend to it.
+    /// Number of callers that hold an [`Attention`].
     attending: Arc<AtomicUsize>,
     edges: Option<Sender<Sender<()>>>,
-    crew: Arc<Crew>,
+    pool: Arc<ReaderPool>,
     watcher: Option<JoinHandle<()>>,
 }
 
-/// A guard that has boards without an energy counter polled at each refresh of their sensor, until it is dropped.
+/// A guard during which boards without an energy counter are polled at each refresh of their sensor.
 pub struct Attention(Arc<AtomicUsize>);
 
 impl Drop for Attention {
@@ -83,8 +86,10 @@ impl Drop for Attention {
 }
 
 impl HostMeter {
-    /// Starts the meter's thread and returns once every source was read for the first time, so that no window begins
+    /// Starts the meter's thread. Returns once every source was read for the first time, so that no window begins
     /// before the first sample.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use joulemark_meter::{EnergyOptions, HostMeter, open};
@@ -95,7 +100,7 @@ impl HostMeter {
     /// ```
     ///
     /// # Errors
-    /// Returns an error when the operating system starts no thread.
+    /// Returns an error when the operating system cannot start a thread.
     pub fn start(opened: Opened) -> io::Result<Self> {
         let Opened {
             sources,
@@ -121,37 +126,39 @@ impl HostMeter {
         let host_cpus = devices.cpu.logical_cpus.max(timed_cpus);
         let (edges, requests) = mpsc::channel();
         let (telemetry, units) = telemetry::open(sources, interval);
-        let punctuality = Punctuality::default();
+        let sweep_counts = SweepCounts::default();
         let attending = Arc::new(AtomicUsize::new(0));
-        let crew = Crew::new(
+        let pool = ReaderPool::new(
             units,
             Arc::clone(&timeline),
             (CpuTimes::new(host_cpu_clock), interval),
-            (punctuality.clone(), Arc::clone(&attending)),
+            (sweep_counts.clone(), Arc::clone(&attending)),
             requests,
             sampler::read_together,
         );
-        let watcher = crew.start()?;
+        let watcher = pool.start()?;
         let meter = Self(Arc::new(Inner {
             timeline,
             telemetry,
-            punctuality,
+            sweep_counts,
             devices,
             host_cpus,
             boards_of_slices,
             attending,
             edges: Some(edges),
-            crew,
+            pool,
             watcher: Some(watcher),
         }));
         meter.edge();
         Ok(meter)
     }
 
-    /// Reads every source now, beside the regular samples, and returns the moment at which that was done: an edge of a
-    /// window, with samples right before it.
+    /// Reads every source now, in addition to the regular samples, and returns the time at which that was done. It is
+    /// an edge of a window, with samples right before it.
     ///
-    /// Blocks for one sweep, typically below 10 ms: from an async runtime call it on a thread that may block.
+    /// Blocks for one sweep, typically less than 10 ms. In an async runtime, call it on a thread that may block.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use joulemark_meter::{EnergyOptions, HostMeter, open};
@@ -166,58 +173,60 @@ impl HostMeter {
     pub fn edge(&self) -> Monotonic {
         let (done, wait) = mpsc::channel();
         let asked = self.0.edges.as_ref().is_some_and(|edges| edges.send(done).is_ok());
-        if !asked || wait.recv_timeout(EDGE_PATIENCE).is_err() {
+        if !asked || wait.recv_timeout(EDGE_TIMEOUT).is_err() {
             tracing::error!("the energy meter's thread does not answer; windows from now on may have no energy");
         }
         Monotonic::now()
     }
 
-    /// Returns a guard to hold from before a window begins until it was read: boards without an energy counter are then
-    /// polled more often, which makes their energy less uncertain.
+    /// Returns a guard to hold from before a window begins until the window was read. Boards without an energy counter
+    /// are then polled more often, which reduces the uncertainty of their energy.
     #[must_use = "attention ends when it is dropped"]
     pub fn attend(&self) -> Attention {
         self.0.attending.fetch_add(1, Ordering::Relaxed);
         Attention(Arc::clone(&self.0.attending))
     }
 
-    /// Follows the CPU time of a process and of all that it starts from now on; call it right after the spawn.
+    /// Tracks the CPU time of process `pid` and of everything that it starts from now on. Call it right after the
+    /// spawn.
     ///
     /// # Errors
-    /// Returns an error when there is no such process, or its CPU time cannot be read.
+    /// Returns an error when there is no such process, or when its CPU time cannot be read.
     pub fn track(&self, pid: u32) -> Result<(), CpuTimeError> {
         let cpu_sec = tree_cpu_sec(pid)?;
         lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
         Ok(())
     }
 
-    /// Follows the CPU time of a cgroup, such as a systemd unit's, under the number `pid`: of all that runs in it, seen or not,
-    /// and of what has ended since.
+    /// Tracks the CPU time of a cgroup, such as a systemd unit's, under the number `pid`. It covers everything that
+    /// runs in the cgroup or has ended in it.
     ///
     /// # Errors
-    /// Returns an error when the group is gone.
+    /// Returns an error when the cgroup was removed.
     pub fn track_group(&self, pid: u32, group: CgroupCpuClock) -> Result<(), CpuTimeError> {
         let cpu_sec = group.used_sec()?;
-        // The sweep's order of locks: it forgets groups that the timeline does not know.
+        // The same lock order as in a sweep, which forgets cgroups that the timeline does not track.
         let mut cpu_times = self.cpu_times();
         lock(&self.0.timeline).track(pid, Monotonic::now(), cpu_sec);
-        cpu_times.follow_group(pid, group);
+        cpu_times.track_cgroup(pid, group);
         Ok(())
     }
 
-    /// Lists a followed process and what it has started, as far as it lives: who may be met on its GPUs. Empty for a group.
+    /// Returns a tracked process and its living descendants, which may be found on its GPUs. Empty for a cgroup.
     pub fn family(&self, pid: u32) -> Vec<u32> {
         self.cpu_times().family(pid)
     }
 
+    /// Locks the clocks of CPU time.
     fn cpu_times(&self) -> MutexGuard<'_, CpuTimes> {
-        self.0.crew.cpu_times.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pool.cpu_times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows a process, as [`track`](Self::track) does, that was not there yet at `before`: a window that begins then
-    /// knows all its CPU time.
+    /// Tracks a process as [`track`](Self::track) does, when it did not exist yet at `before`. A window that begins at
+    /// `before` or later then covers all its CPU time.
     ///
     /// # Errors
-    /// Returns an error when there is no such process, or its CPU time cannot be read.
+    /// Returns an error when there is no such process, or when its CPU time cannot be read.
     pub fn track_from_its_start(&self, pid: u32, before: Monotonic) -> Result<(), CpuTimeError> {
         let cpu_sec = tree_cpu_sec(pid)?;
         let mut timeline = lock(&self.0.timeline);
@@ -226,17 +235,18 @@ impl HostMeter {
         Ok(())
     }
 
-    /// Stops following a process; its windows stay readable.
+    /// Stops tracking process `pid`. Its past windows stay readable.
     pub fn untrack(&self, pid: u32) {
         lock(&self.0.timeline).untrack(pid);
     }
 
-    /// Returns when every source was asked last, the start included: a thread that hangs in one of them falls behind.
+    /// Returns the time when every source was last asked. It falls behind when the meter's thread is blocked.
     pub fn last_sweep(&self) -> Monotonic {
         lock(&self.0.timeline).last_sweep()
     }
 
-    /// Waits until what was drawn up to now has been shown, so that reading windows that have ended does not wait.
+    /// Waits until the sources have shown the energy used up to now, so that reading windows that have ended does not
+    /// wait.
     pub fn settle(&self) {
         let now = Monotonic::now().as_sec();
         self.catch_up(&Window {
@@ -245,19 +255,21 @@ impl HostMeter {
         });
     }
 
-    /// Returns the energy over `window` of exactly these GPUs, and the share of these processes in the host's, as
-    /// [`account`](crate::account()) does. The processes have to be followed since before the window: see
+    /// Returns the energy over `window` of the given GPUs, and the given processes' share of the host's energy, as
+    /// [`account`](crate::account()) does. The processes must have been tracked since before the window, see
     /// [`track`](Self::track).
     ///
-    /// Takes an edge of its own when the window is newer than the last sample, and waits for the refresh that shows its
+    /// Takes an edge when the window is newer than the last sample, and waits for the refresh that shows the window's
     /// end: up to 0.2 s for a GPU's counter, 0.5 s for power averaged over 1 s.
     pub fn read(&self, window: &Window, gpu_uuids: &[String], pids: &[u32]) -> EnergyMetrics {
         self.catch_up(window);
         account(&lock(&self.0.timeline), &self.0.devices, window, gpu_uuids, pids)
     }
 
-    /// Returns the energy over `window` of the whole host with all its GPUs, whoever caused it. Waits as
+    /// Returns the energy over `window` of the whole host with all its GPUs, whichever process caused it. Waits as
     /// [`read`](Self::read) does.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use joulemark_meter::{EnergyOptions, HostMeter, Window, open};
@@ -280,7 +292,7 @@ impl HostMeter {
         account_host_and_its_gpus(&lock(&self.0.timeline), &self.0.devices, window)
     }
 
-    /// Returns the host's devices, which source each has, and its power just now.
+    /// Returns the host's devices with the source and the present power of each.
     pub fn devices(&self) -> Devices {
         let mut devices = self.0.devices.clone();
         let timeline = lock(&self.0.timeline);
@@ -302,8 +314,8 @@ impl HostMeter {
             .filter(|track| track.description.id.domain == EnergyDomain::Package && !track.is_repeat())
             .map(Track::live_power_w)
             .collect();
-        tell_of_problems(&timeline, &mut devices.findings);
-        tell_of_standstill(&timeline, &mut devices.findings);
+        update_problems(&timeline, &mut devices.findings);
+        add_standstills(&timeline, &mut devices.findings);
         devices.cpu.live_power_w = if packages.is_empty() {
             None
         } else {
@@ -312,7 +324,8 @@ impl HostMeter {
         devices
     }
 
-    /// Returns why each source that answered once does not answer now; what only repeats another one is no problem.
+    /// Returns the reason for each source that failed when it was last read. Sources that repeat another one are not
+    /// included.
     pub fn problems(&self) -> Vec<String> {
         let timeline = lock(&self.0.timeline);
         let failing = timeline.tracks().iter().filter(|track| !track.is_repeat());
@@ -327,17 +340,18 @@ impl HostMeter {
         failing.filter_map(problem).collect()
     }
 
-    /// Lets the sources show what they drew up to the window's end: the refresh after it, or the end of an average.
+    /// Waits until the sources have shown the energy up to the window's end: the refresh after it, or the end of an
+    /// average.
     fn catch_up(&self, window: &Window) {
         let end = Span::from(window).end;
         let now = Monotonic::now();
-        // A window that ends in the future cannot be caught up with: its energy stays unknown.
+        // A window that ends in the future stays unknown.
         if end > now {
             return;
         }
         let settled = self.settled(end);
         self.read_until(settled);
-        // Those readings may have been the first to tell that a counter is late.
+        // These readings may be the first to show that a counter is late.
         let later = self.settled(end);
         if later > settled {
             self.read_until(later);
@@ -352,17 +366,17 @@ impl HostMeter {
             }
             self.edge();
         }
-        // Whoever is read alone is not waited for by an edge.
-        for _ in 0..SLOW_PATIENCE.as_millis() / SLOW_LOOK.as_millis() {
+        // An edge does not wait for sources that are read alone.
+        for _ in 0..SLOW_TIMEOUT.as_millis() / SLOW_CHECK.as_millis() {
             if lock(&self.0.timeline).is_covered_until(settled) {
                 return;
             }
-            std::thread::sleep(SLOW_LOOK);
+            std::thread::sleep(SLOW_CHECK);
         }
     }
 
-    /// Waits until the readings tell all of a window's end that they will, and returns when that was. A counter that is late
-    /// is waited for longer, until it moves.
+    /// Waits until readings can show all of a window up to its end, and returns the time at which that is so. The wait
+    /// is longer for a counter that is late, until it moves.
     fn settled(&self, end: Monotonic) -> Monotonic {
         loop {
             let settled = Monotonic::from_sec(end.as_sec() + lock(&self.0.timeline).settle_sec());
@@ -370,14 +384,13 @@ impl HostMeter {
             if settled <= now {
                 return settled;
             }
-            std::thread::sleep(Duration::from_nanos(settled.0 - now.0).min(SLOW_LOOK));
+            std::thread::sleep(Duration::from_nanos(settled.0 - now.0).min(SLOW_CHECK));
         }
     }
 }
 
-/// What ceased to answer, or turned out to repeat another source, only after it was opened stands in the findings as what
-/// is known now.
-fn tell_of_problems(timeline: &Timeline, findings: &mut [Finding]) {
+/// Updates the findings of sources that have failed, or were found to repeat another source, since they were opened.
+fn update_problems(timeline: &Timeline, findings: &mut [Finding]) {
     for track in timeline.tracks() {
         let (Some(error), subject) = (&track.last_error, track.description.subject()) else {
             continue;
@@ -389,11 +402,12 @@ fn tell_of_problems(timeline: &Timeline, findings: &mut [Finding]) {
     }
 }
 
-/// Said of a counter that can be read and shows nothing.
-const STANDS_STILL: &str = "the counter stands still, and no device that runs draws nothing: its energy is null";
+/// Text of a finding for a counter that can be read and does not move.
+const STANDS_STILL: &str = "the counter stands still, and a running device always draws power: its energy is unknown";
 
-/// A counter that stands still, though its device draws something, reads like one that works.
-fn tell_of_standstill(timeline: &Timeline, findings: &mut [Finding]) {
+/// Adds to the findings that a counter stands still although its device draws power. It reads like a counter that
+/// works.
+fn add_standstills(timeline: &Timeline, findings: &mut [Finding]) {
     for track in timeline.tracks().iter().filter(|track| track.is_dead()) {
         let subject = track.description.subject();
         if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == subject) {
@@ -403,7 +417,7 @@ fn tell_of_standstill(timeline: &Timeline, findings: &mut [Finding]) {
     }
 }
 
-/// Returns the CPU seconds of a process and of what it has started so far.
+/// Returns the CPU seconds that a process and everything it started have used so far.
 fn tree_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
     let mut tree = ProcessTree::new(pid)?;
     tree.look_for_descendants();
@@ -412,10 +426,10 @@ fn tree_cpu_sec(pid: u32) -> Result<f64, CpuTimeError> {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Without a sender the reading thread's receive ends, and with it the thread.
+        // Without a sender the reading thread's receive ends, and so does the thread.
         self.edges = None;
         if let Some(watcher) = self.watcher.take() {
-            self.crew.end(watcher);
+            self.pool.end(watcher);
         }
     }
 }

@@ -1,35 +1,62 @@
-//! Meters the energy of a Linux host's GPUs, CPU packages and memory over any window of time, with the uncertainty of
+//! Energy metering for Linux hosts: GPUs, CPU packages and memory over any window of time, with an uncertainty for
 //! every figure.
 //!
-//! [`open`] looks for sources: GPUs through NVML, CPU packages and memory through RAPL (perf_event or powercap), else an
-//! estimate of the packages from nameplate power and load. [`HostMeter::start`] samples them on one thread.
-//! [`HostMeter::measure`] measures a closure; [`HostMeter::edge`] with [`HostMeter::read_host`] or [`HostMeter::read`]
-//! measures any window, also that of other processes: its clock, [`Monotonic`], is one for the whole host.
+//! # Overview
+//!
+//! - [`open`] finds the energy sources of the host: GPUs through NVML, CPU packages and memory through RAPL (perf_event
+//!   or powercap), else an estimate of the packages from nameplate power and CPU load. Its findings state which sources
+//!   do not work, why, and the fix.
+//! - [`HostMeter::start`] samples the sources in the background.
+//! - [`HostMeter::measure`] measures a closure.
+//! - [`HostMeter::edge`] with [`HostMeter::read_host`] or [`HostMeter::read`] measures any window, also one of another
+//!   process. Windows are given in the host's monotonic clock, [`Monotonic`], and may overlap.
+//! - [`HostMeter::track`] follows a process, so that its share of the host's energy can be read.
+//!
+//! # Example
 //!
 //! ```
 //! use joulemark_meter::{EnergyMethod, EnergyOptions, HostMeter, open};
 //!
 //! let meter = HostMeter::start(open(&EnergyOptions::default()))?;
-//! let metered = meter.measure(|| (1..5_000_000u64).map(|n| n.count_ones()).sum::<u32>());
+//! let metered = meter.measure(|| (1..5_000_000u64).map(u64::count_ones).sum::<u32>());
 //! for source in &metered.energy.sources {
 //!     let estimate = if source.method == EnergyMethod::Estimate { " (estimate)" } else { "" };
 //!     match (source.energy_j, source.uncertainty_j) {
-//!         (Some(energy_j), Some(off_j)) => println!("{:?}: {energy_j:.3} J ± {off_j:.3} J{estimate}", source.domain),
+//!         (Some(energy_j), Some(half_width_j)) => {
+//!             println!("{:?}: {energy_j:.3} J ± {half_width_j:.3} J{estimate}", source.domain);
+//!         }
 //!         _ => println!("{:?}: unknown, {}", source.domain, source.note.as_deref().unwrap_or("no reason given")),
 //!     }
 //! }
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! A figure that is not known is `None` with its reason, never 0. Each [`SourceReading`] says how it was read
-//! ([`EnergyMethod`]), how far it may be trusted ([`Confidence`]) and how far it may be off (`uncertainty_j`, by
-//! `uncertainty_basis`). Sums run over distinct sources, so nothing is counted twice.
+//! # Figures and units
 //!
-//! The arithmetic is pure and can be used without a host: [`readings`] and [`account()`] are functions of a [`Timeline`]
-//! and a [`Window`]. A source of one's own is an [`EnergySource`].
+//! Energies are in joules (`_j`), powers in watts (`_w`), times in seconds (`_sec`) or milliseconds (`_ms`). An unknown
+//! figure is `None` with the reason, never 0.
 //!
-//! Owns the sources, the one thread that samples them and the arithmetic from samples to joules. Deliberately does not
-//! know experiments, workers or the database: a caller asks with a window, GPU UUIDs and process ids.
+//! Each [`SourceReading`] states the energy of one source (`energy_j`), how it was read ([`EnergyMethod`]), the
+//! half-width of its 95 % interval (`uncertainty_j`) with the parts of it (`uncertainty_basis`), and how far to trust
+//! it ([`Confidence`]). The sums in [`EnergyMetrics`] run over distinct sources, so that nothing is counted twice.
+//!
+//! # Errors
+//!
+//! - [`HostMeter::start`] returns an [`std::io::Error`] when no thread can be started. [`open`] never fails.
+//! - [`HostMeter::track`] and the clocks of CPU time return a [`CpuTimeError`].
+//! - [`HostMeter::idle_powers`] returns [`Unrest`] when the host was not idle.
+//! - An [`EnergySource`] answers a failed reading with a [`PollError`]. It appears in the `note` of an energy that is
+//!   `None`.
+//!
+//! # Use without a meter
+//!
+//! The arithmetic is pure: [`readings`], [`account()`] and [`account_host`] are functions of a [`Timeline`] and a
+//! [`Window`]. Other sensors are read by implementing [`EnergySource`].
+//!
+//! # Scope
+//!
+//! This crate owns the sources, the threads that sample them, and the arithmetic from samples to joules. It does not
+//! know experiments, workers or databases: callers pass a window, GPU UUIDs and process ids.
 
 mod account;
 mod attribution;
@@ -52,7 +79,7 @@ mod telemetry;
 pub use account::{account, account_host};
 pub use attribution::cpu_shares;
 pub use baseline::Unrest;
-pub use baseline::kept::BareBaselines;
+pub use baseline::bare_baselines::BareBaselines;
 pub use cpu_time::{CgroupCpuClock, CpuTimeError, HostCpuClock, process_cpu_sec};
 pub use discovery::{EnergyOptions, Opened, open};
 pub use environment::{Watched, WatchedGpu, pids_are_the_hosts};
@@ -64,7 +91,7 @@ pub use host_meter::health::{MeterHealth, SourceHealth};
 pub use host_meter::measure::Metered;
 pub use host_meter::{Attention, HostMeter};
 pub use priority::raise_priority;
-// The measurement words that this API takes and returns, so that a user needs one dependency only.
+// The types of measurement in this API, re-exported so that a user needs one dependency only.
 pub use joulemark_measurement::clock::Monotonic;
 pub use joulemark_measurement::{
     Baseline, BaselineKind, Confidence, DeviceSeries, EnergyDomain, EnergyMethod, EnergyMetrics, EnergyScope,

@@ -1,26 +1,27 @@
-//! What `/proc/<pid>/stat` tells of a process. Owns the file's format; deliberately does not know what it is used for.
+//! Parses `/proc/<pid>/stat`. Owns the file's format; leaves its use to others.
 
 use std::io;
 use std::path::Path;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Bit of a thread that runs the kernel's own code (`PF_KTHREAD`).
+/// Flag of a kernel thread (`PF_KTHREAD`).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// The state of one process as the kernel told it last.
+/// The state of one process as the kernel last reported it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessStat {
-    /// The program's file name, cut to 15 bytes, unless the process gave itself another.
+    /// File name of the program, cut to 15 bytes, unless the process has set another.
     pub name: String,
-    /// `R` runs, `S` sleeps, `Z` has ended and was not waited for.
+    /// State: `R` running, `S` sleeping, `Z` ended but not waited for, and others of proc(5).
     pub state: char,
-    /// The process that started it, or adopted it; 0 where that one is not seen from here.
+    /// Id of the process that started or adopted it; 0 when that one is not visible from here.
     pub parent: u32,
+    /// Whether it is a thread of the kernel.
     pub is_kernel_thread: bool,
-    /// Since boot. Tells the process from a later one with the same number.
+    /// Start time in clock ticks since boot. It distinguishes the process from a later one with the same id.
     pub started_ticks: u64,
-    /// CPU time of children that ended and were waited for, and of theirs.
+    /// CPU seconds of its children that ended and were waited for, and of their children.
     pub children_sec: f64,
     ticks_per_sec: f64,
 }
@@ -29,8 +30,8 @@ impl ProcessStat {
     /// Reads the state of process `pid` below `proc_root`, usually `/proc`.
     ///
     /// # Errors
-    /// Returns the operating system's error, of the kind `NotFound` where there is no such process, and `InvalidData` for
-    /// a file with another content than expected.
+    /// Returns the operating system's error: `NotFound` when there is no such process, and `InvalidData` when the file
+    /// does not have the expected content.
     pub fn read(proc_root: &Path, pid: u32) -> io::Result<Self> {
         let bytes = std::fs::read(proc_root.join(pid.to_string()).join("stat"))?;
         let ticks_per_sec = sysconf(SysconfVar::CLK_TCK)?.unwrap_or(100) as f64;
@@ -42,12 +43,13 @@ impl ProcessStat {
         self.started_ticks as f64 / self.ticks_per_sec
     }
 
+    /// Parses the file's text; returns `None` when it does not have the expected content.
     fn parse(text: &str, ticks_per_sec: f64) -> Option<Self> {
-        // The name may hold anything, parentheses and blanks too.
+        // The name may contain anything, parentheses and blanks too.
         let (before, after) = text.rsplit_once(')')?;
         let (_, name) = before.split_once('(')?;
         let fields: Vec<&str> = after.split_whitespace().collect();
-        // proc(5) counts from 1 and has two fields before these.
+        // proc(5) counts fields from 1; the first two come before these.
         let field = |number: usize| fields.get(number - 3).copied();
         let ticks = |number: usize| field(number)?.parse::<u64>().ok();
         Some(Self {

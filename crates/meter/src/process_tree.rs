@@ -1,7 +1,7 @@
-//! CPU time of a process and of all that it started, in seconds, cumulative.
+//! Sums the CPU time in seconds of a process and of everything it started.
 //!
-//! Owns who belongs to the tree, as far as was seen, and what of those that ended is still counted. Deliberately does
-//! not know who asks, or how often.
+//! Owns the set of processes in the tree, as far as they were seen, and the CPU time of those that ended. Leaves the
+//! times of reading to its users.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,30 +10,36 @@ use std::path::Path;
 use super::cpu_time::{CpuTimeError, process_cpu_sec};
 use super::process_stat::ProcessStat;
 
-/// A process and its descendants. One that came and went between two looks is counted in ticks of 10 ms, once its parent
-/// has waited for it; one that leaves its parent stays in the tree.
+/// A process and its descendants.
+///
+/// A descendant that started and ended between two searches is counted in ticks of 10 ms once its parent has waited for
+/// it. One that leaves its parent stays in the tree.
 #[derive(Debug)]
 pub struct ProcessTree {
     root: u32,
     descendants: BTreeMap<u32, Member>,
-    /// Of descendants that were seen and have ended.
+    /// CPU seconds of descendants that were seen and have ended.
     ended_sec: f64,
-    /// Of descendants that ended and were waited for, as their parents said at the last look.
+    /// CPU seconds of descendants that ended and were waited for, as their parents reported at the last search.
     waited_for_sec: f64,
-    /// As last told: it never falls.
+    /// Sum that was returned last. It never falls.
     total_sec: f64,
 }
 
+/// A descendant that was seen.
 #[derive(Clone, Copy, Debug)]
 struct Member {
-    /// Tells it from a later process with the same number.
+    /// Start time, which distinguishes it from a later process with the same id.
     started_ticks: u64,
+    /// CPU seconds at its last reading.
     cpu_sec: f64,
 }
 
 impl ProcessTree {
+    /// Creates the tree of process `root`, without descendants.
+    ///
     /// # Errors
-    /// When there is no such process.
+    /// Returns an error when there is no such process.
     pub fn new(root: u32) -> Result<Self, CpuTimeError> {
         process_cpu_sec(root)?;
         Ok(Self {
@@ -45,11 +51,11 @@ impl ProcessTree {
         })
     }
 
-    /// Looks for processes that were started or waited for since the last look, at any depth. Reads a file for each
-    /// thread of each of them: not for every sweep.
+    /// Finds processes that were started or waited for since the last search, at any depth. Reads a file for each
+    /// thread of each process, so it is too costly for every sweep.
     pub fn look_for_descendants(&mut self) {
         let mut waited_for_sec = stat_of(self.root).map_or(0.0, |stat| stat.children_sec);
-        self.keep(|pid, member| match stat_of(pid) {
+        self.retain(|pid, member| match stat_of(pid) {
             Some(stat) if stat.started_ticks == member.started_ticks => {
                 waited_for_sec += stat.children_sec;
                 true
@@ -74,26 +80,27 @@ impl ProcessTree {
         }
     }
 
-    /// CPU seconds of all of them so far.
+    /// Returns the CPU seconds that all processes of the tree have used so far.
     ///
     /// # Errors
-    /// When the root is gone: what was told last stands.
+    /// Returns an error when the root has ended. The last sum stays valid.
     pub fn cpu_sec(&mut self) -> Result<f64, CpuTimeError> {
         let root_sec = process_cpu_sec(self.root)?;
         let mut living_sec = 0.0;
-        self.keep(|pid, member| {
+        self.retain(|pid, member| {
             let Ok(sec) = process_cpu_sec(pid) else { return false };
             member.cpu_sec = member.cpu_sec.max(sec);
             living_sec += member.cpu_sec;
             true
         });
-        // Two witnesses of the dead: what was seen of them, and what their parents were told in ticks.
+        // Two figures for the ended ones: what was seen of them, and what their parents report in ticks. The larger
+        // counts.
         let total_sec = root_sec + living_sec + self.ended_sec.max(self.waited_for_sec);
         self.total_sec = self.total_sec.max(total_sec);
         Ok(self.total_sec)
     }
 
-    /// Lists the root and the descendants that lived when they were looked for.
+    /// Returns the root and the descendants that were alive at the last search.
     pub fn pids(&self) -> Vec<u32> {
         [self.root]
             .into_iter()
@@ -101,8 +108,8 @@ impl ProcessTree {
             .collect()
     }
 
-    /// Those that do not live any more are counted with what was seen of them.
-    fn keep(&mut self, mut lives: impl FnMut(u32, &mut Member) -> bool) {
+    /// Drops the descendants for which `lives` returns false, and adds their last readings to `ended_sec`.
+    fn retain(&mut self, mut lives: impl FnMut(u32, &mut Member) -> bool) {
         let ended_sec = &mut self.ended_sec;
         self.descendants.retain(|pid, member| {
             let stays = lives(*pid, member);
@@ -114,14 +121,16 @@ impl ProcessTree {
     }
 }
 
-/// The kernel's own folder: CPU clocks, which are read as well, are of its processes.
+/// The kernel's own folder, because the CPU clocks that are read are those of its processes.
 const PROC: &str = "/proc";
 
+/// Returns the state of a process; `None` when it has ended.
 fn stat_of(pid: u32) -> Option<ProcessStat> {
     ProcessStat::read(Path::new(PROC), pid).ok()
 }
 
-/// Empty on a kernel without CONFIG_PROC_CHILDREN; the ended ones are then still known from their parent.
+/// Returns the children of a process. Empty on a kernel without CONFIG_PROC_CHILDREN, where ended ones still count
+/// through their parent.
 fn children_of(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(Path::new(PROC).join(pid.to_string()).join("task")) else {
         return Vec::new();
@@ -140,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// A shell that does nothing but wait for what `script` started; it is killed at the end of the test.
+    /// A shell that waits for what `script` started. It is killed at the end of the test.
     struct Shell(Child);
 
     impl Shell {
@@ -190,7 +199,7 @@ mod tests {
     fn what_ended_is_still_counted_whether_it_was_seen_or_not() {
         let burn = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
         let shell = Shell::running(&format!("({burn}) ; ({burn}) ; read forever"));
-        // Never seen: known from the shell, which waited for them.
+        // Not seen: known from the shell, which waited for them.
         let mut unseen = shell.tree();
         let mut seen = shell.tree();
         let mut last = 0.0;
@@ -214,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_whose_root_is_gone_says_so() {
+    fn a_tree_whose_root_is_gone_returns_an_error() {
         let mut child = Command::new("true").spawn().expect("a child");
         let pid = child.id();
         let mut tree = ProcessTree::new(pid).expect("it runs, or is a zombie");

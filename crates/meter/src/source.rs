@@ -1,5 +1,5 @@
-//! What an energy source is to the meter: a fixed list of things it reads, and one value or error for each at a time.
-//! Deliberately does not know windows, threads or experiments. perf events and vendor libraries fit behind it.
+//! Defines what an energy source is: a fixed list of what it reads, and one value or error for each at a time. Does not
+//! know windows, threads or experiments.
 
 pub mod current_call;
 mod guest;
@@ -18,59 +18,60 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{ComputeCapability, EnergyDomain, EnergyMethod, EnergySourceKind};
 use same_register::SameRegister;
 
-/// The part of the host that a source measures: the identity that survives a reordering.
+/// The part of the host that a source measures. It stays the same when devices are reordered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A GPU.
     Gpu {
-        /// NVML's index.
+        /// Index by NVML.
         index: u32,
-        /// NVML's UUID, the identity.
+        /// UUID by NVML, which identifies the GPU.
         uuid: String,
     },
     /// A RAPL zone.
     Zone {
-        /// The text of the zone's `name` file.
+        /// Text of the zone's `name` file.
         name: String,
-        /// The zone's folder (`intel-rapl:0:1`), which tells equal names apart.
+        /// Name of the zone's folder (`intel-rapl:0:1`), which distinguishes equal names.
         path: String,
     },
-    /// The host's CPUs together, without a zone: an estimate.
+    /// All CPU packages of the host together, for an estimate.
     Host,
 }
 
 /// The identity of a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceId {
-    /// The interface it is read through.
+    /// Interface by which it is read.
     pub kind: EnergySourceKind,
-    /// The kind of device it measures.
+    /// Kind of device that it measures.
     pub domain: EnergyDomain,
-    /// The device.
+    /// Device that it measures.
     pub place: Place,
 }
 
-/// The facts about a source that decide how far its figures may be trusted.
+/// The properties of a source on which its uncertainty depends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceDescription {
-    /// The source.
+    /// Identity of the source.
     pub id: SourceId,
-    /// How its energy is known.
+    /// How its energy is obtained.
     pub method: EnergyMethod,
-    /// The longest age of a value at the moment it is read: hardware counters move in steps of time.
+    /// Maximum age in seconds of a value when it is read: hardware counters refresh periodically. 0 for a value that is
+    /// always fresh.
     pub refresh_sec: f64,
-    /// Length over which the hardware itself averages a power value before showing it; 0 for none.
+    /// Length in seconds of the average that the hardware shows as power; 0 when it does not average.
     pub averaging_sec: f64,
     /// Half-width of an estimate as a part of the energy; 0 for a measurement.
     pub relative_uncertainty: f64,
-    /// Where the counter starts again from 0; `None` where it does not, or nobody knows where.
+    /// Range after which the counter restarts from 0; `None` when it does not, or when the range is unknown.
     pub wraps: Option<Wraps>,
     /// The assumptions of an estimate, or another limit of the source.
     pub note: Option<String>,
 }
 
 impl SourceDescription {
-    /// Returns what findings call it.
+    /// Returns the source's name in findings.
     pub(crate) fn subject(&self) -> String {
         match &self.id.place {
             Place::Zone { name, path } => format!("{name} ({path})"),
@@ -80,52 +81,52 @@ impl SourceDescription {
     }
 }
 
-/// The range of a counter that starts again from 0, which bounds the time between two readings.
+/// The range of a counter that restarts from 0. It bounds the time between two readings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wraps {
-    /// The counter's range in joules.
+    /// Range of the counter in J.
     pub range_j: f64,
-    /// No power above this is believed: the declared limit doubled, or a bound that no socket reaches.
+    /// Maximum power in W: twice the declared limit, or a bound that no socket reaches.
     pub highest_power_w: f64,
 }
 
 impl Wraps {
-    /// Returns the gap between two readings, in seconds, below which no wrap can be missed, whatever the load.
+    /// Returns the time in seconds between two readings within which no wrap can be missed.
     pub fn safe_gap_sec(&self) -> f64 {
         self.range_j / self.highest_power_w
     }
 }
 
-/// One reading of one source, with its own time: a sweep over slow devices takes milliseconds, so one time for all would
-/// be wrong.
+/// One reading of one source. It has its own time, because a sweep over slow devices takes milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Value {
-    /// When it was read.
+    /// Time of the reading.
     pub at: Monotonic,
-    /// Cumulative joules since any zero, unwrapped; `None` for a source that only shows power.
+    /// Energy in J since any zero, unwrapped; `None` for a source that shows only power.
     pub counter_j: Option<f64>,
-    /// Power in watts; `None` for a source that only counts.
+    /// Power in W; `None` for a source that only counts energy.
     pub power_w: Option<f64>,
 }
 
-/// The reason why there is no value now; the variant says what to do next.
+/// The reason why there is no value. The variant states what the meter does next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PollError {
-    /// Ask again at the next sweep.
+    /// The reading failed. The source is read again at the next sweep.
     #[error("{0}")]
     Retry(String),
-    /// The driver has not returned from a call for seconds. What it counts goes on meanwhile; it is waited for.
+    /// A driver call has not returned for seconds. The meter waits for it, and the counter goes on meanwhile.
     #[error("{0}")]
     Silent(String),
-    /// The device is away. Should it come back, nothing connects what was read before with what is read then.
+    /// The device is away. If it comes back, values from before and after are not connected.
     #[error("{0}")]
     Gone(String),
-    /// It turned out to show what another source shows already: it is left out of everything from now on.
+    /// The source shows the same as another one. It is left out of everything from now on.
     #[error("{0}")]
     Repeats(String),
 }
 
-/// Zones of one group may show one register: what a total adds up, and beside it each domain by itself.
+/// Returns the group within which zones may show one register: one for what a total sums, and one for each other
+/// domain.
 fn comparison_group(domain: EnergyDomain) -> u32 {
     match domain {
         EnergyDomain::Package | EnergyDomain::Dram => 0,
@@ -136,22 +137,23 @@ fn comparison_group(domain: EnergyDomain) -> u32 {
     }
 }
 
-/// Removes those that are left out, by their place.
+/// Removes the elements that are marked as left out.
 fn leave_out<T>(left_out: &[bool], of: &mut Vec<T>) {
-    let mut kept = left_out.iter().map(|left_out| !left_out);
-    of.retain(|_| kept.next().unwrap_or(true));
+    let mut stays = left_out.iter().map(|left_out| !left_out);
+    of.retain(|_| stays.next().unwrap_or(true));
 }
 
-/// Says in the findings what repeats another source and what is undecided. Returns which sources repeat another.
-fn say_repeats(same: &SameRegister, names: &[String], findings: &mut [Finding]) -> Vec<bool> {
+/// Adds to the findings which sources repeat another and which are undecided. Returns whether each source repeats
+/// another.
+fn report_repeats(same: &SameRegister, names: &[String], findings: &mut [Finding]) -> Vec<bool> {
     let say = |(index, name): (usize, &String)| {
         let repeats = same.original_of(index);
         if let Some(finding) = findings.iter_mut().find(|finding| finding.subject == *name) {
             if let Some((kept, moves)) = repeats {
                 finding.works = false;
-                finding.detail = same_register_said(&names[kept], moves);
+                finding.detail = same_register_text(&names[kept], moves);
             } else if let Some(other) = same.maybe_same_as(index) {
-                finding.detail.push_str(&undecided_said(&names[other]));
+                finding.detail.push_str(&undecided_text(&names[other]));
             }
         }
         repeats.is_some()
@@ -159,22 +161,26 @@ fn say_repeats(same: &SameRegister, names: &[String], findings: &mut [Finding]) 
     names.iter().enumerate().map(say).collect()
 }
 
-fn same_register_said(kept: &str, moves: u32) -> String {
+/// Returns the text for a source that repeats another.
+fn same_register_text(kept: &str, moves: u32) -> String {
     format!(
         "left out: it shows the same register as {kept}, which is counted; read in turn, the two moved as one {moves} times"
     )
 }
 
-fn undecided_said(other: &str) -> String {
+/// Returns the text for a source that may repeat another.
+fn undecided_text(other: &str) -> String {
     format!(
         "; whether it shows the same register as {other} is not decided yet, because nothing has moved: it is compared \
          again at each reading"
     )
 }
 
-/// A source of energy readings. Vendors' libraries, kernel interfaces and models fit behind it.
+/// A source of energy readings: a vendor's library, a kernel interface or a model.
 ///
-/// A platform counter at 10 W, added to the sources of the host:
+/// # Examples
+///
+/// Adds a platform counter of 10 W to the sources of the host:
 ///
 /// ```
 /// use joulemark_meter::{
@@ -217,68 +223,72 @@ fn undecided_said(other: &str) -> String {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait EnergySource: Send {
-    /// Returns what this source reads. The list stays the same for the source's life.
+    /// Returns the descriptions of what this source reads. The list is constant.
     fn sources(&self) -> &[SourceDescription];
 
-    /// Reads everything: one result for each of `sources`, in the same order. One failure never costs another its value.
+    /// Reads everything. Returns one result for each of [`sources`](Self::sources), in the same order. A failure
+    /// affects only its own result.
     fn sample(&mut self) -> Vec<Result<Value, PollError>>;
 
-    /// Reads only number `index` of them, as cheaply as possible; power beside a counter may be left out.
+    /// Reads only number `index` of them, as cheaply as possible. Power beside a counter may be left out.
     fn sample_one(&mut self, index: usize) -> Result<Value, PollError> {
         self.sample().swap_remove(index)
     }
 
-    /// Returns the most that number `index` can draw by its own account, in watts; `None` where it does not say.
+    /// Returns the maximum power in W that the device of number `index` declares; `None` when it declares none.
     fn power_limit_w(&self, index: usize) -> Option<f64> {
         let _ = index;
         None
     }
 
-    /// Returns what tells which driver call it is in, to be named should it hang; `None` where it does not tell.
+    /// Returns a handle that names the driver call in progress, for reports of a call that hangs; `None` when the
+    /// source does not name its calls.
     fn current_call(&self) -> Option<CurrentCall> {
         None
     }
 
-    /// Returns the reader of what else its devices show (clocks, temperature, processes), to be asked on the same thread;
-    /// `None` for a source that shows energy alone.
+    /// Returns the reader of its devices' clocks, temperature and processes, which is used on the same thread; `None`
+    /// for a source that shows only energy.
     fn telemetry(&self) -> Option<Box<dyn TelemetrySource>> {
         None
     }
 
-    /// Returns what tells the board that a MIG slice is cut from, on any thread; `None` for a source without GPUs.
+    /// Returns a function that finds the board of a MIG slice on any thread; `None` for a source without GPUs.
     fn board_of_slice(&self) -> Option<BoardOfSlice> {
         None
     }
 }
 
-/// Finds the UUID of the board that a slice, named by its UUID, is a part of.
+/// A function that returns the UUID of the board that a MIG slice, named by its UUID, is part of.
 pub type BoardOfSlice = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What stands for the UUID of a board that does not tell it, with its index behind it.
+/// Prefix that replaces the UUID of a board which does not report one. The board's index follows.
 const UNIDENTIFIED_GPU: &str = "GPU-unidentified-";
 
-/// Returns whether this stands for the UUID of a board that could not be opened or named: no energy of it is known.
+/// Returns whether `uuid` is a replacement for the UUID of a board that could not be opened or identified. Its energy
+/// is unknown.
 pub fn is_unidentified_gpu(uuid: &str) -> bool {
     uuid.starts_with(UNIDENTIFIED_GPU)
 }
 
-/// One source that was looked for: whether it works and, if not, why and what to do.
+/// A source that was looked for: whether it works, or the reason why not and the fix.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Finding {
+    /// The source.
     pub source: EnergySourceKind,
-    /// What it would measure: a GPU, a zone, or the whole source.
+    /// What it measures: a GPU, a zone, or the whole source.
     pub subject: String,
-    /// Whether it can be read here.
+    /// Whether it can be read on this host.
     pub works: bool,
-    /// How it is read when it works, why not when it does not.
+    /// How it is read when it works; why it cannot be read otherwise.
     pub detail: String,
-    /// The exact next step for the operator; null when nothing is to be done.
+    /// The exact next step for the operator; null when nothing needs to be done or nothing helps.
     pub fix: Option<String>,
 }
 
 impl Finding {
-    /// Returns why it does not work, and the fix behind it where there is one.
+    /// Returns the detail, followed by the fix where there is one.
     pub(crate) fn detail_and_fix(&self) -> String {
         match &self.fix {
             Some(fix) => format!("{}. Fix: {fix}", self.detail),
@@ -291,52 +301,53 @@ impl Finding {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GpuDevice {
-    /// NVML index, in PCI order; CUDA may count differently.
+    /// NVML index, in PCI order. CUDA may use another order.
     pub index: u32,
-    /// NVML's UUID of the board, `GPU-…`; `GPU-unidentified-` and the index for a board that could not be opened.
+    /// UUID of the board as NVML reports it, `GPU-…`; `GPU-unidentified-` and the index for a board that could not be
+    /// opened.
     pub uuid: String,
-    /// As NVML names it.
+    /// Name of the board as NVML reports it.
     pub name: Option<String>,
-    /// Which kernels run on it, as NVIDIA counts, e.g. `9.0`; null when NVML does not tell.
+    /// Compute capability, e.g. `9.0`, which determines the kernels that run on it; null when NVML does not report it.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub compute_capability: Option<ComputeCapability>,
     /// Total memory of the board in bytes.
     pub memory_bytes: Option<u64>,
     /// Version of the NVIDIA driver.
     pub driver_version: Option<String>,
-    /// What its power limit can be set to; null for a board that has none to set.
+    /// Range of the power limits that can be set; null when none can be set.
     pub power_limits: Option<PowerLimits>,
-    /// What its clocks can be locked at; null when NVML does not tell.
+    /// Clocks that the board can be locked to; null when NVML does not report them.
     pub lockable_clocks: Option<LockableClocks>,
-    /// How its energy is read; null when it cannot be.
+    /// How its energy is obtained; null when it cannot be read.
     pub energy_method: Option<EnergyMethod>,
     /// Mean power in watts between the last two samples; null when unknown.
     pub live_power_w: Option<f64>,
-    /// Why its energy cannot be read, now or at all; null while it can.
+    /// Why its energy cannot be read, now or ever; null while it can.
     pub problem: Option<String>,
 }
 
-/// What the power limit of a board can be set to, in watts.
+/// The power limits that can be set on a board, in watts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PowerLimits {
-    /// The lowest.
+    /// Lowest limit in watts.
     pub min_w: f64,
-    /// The highest.
+    /// Highest limit in watts.
     pub max_w: f64,
-    /// What the board has when the driver is loaded; null when NVML does not tell.
+    /// Limit in watts after the driver was loaded; null when NVML does not report it.
     pub default_w: Option<f64>,
 }
 
-/// What the clocks of a board can be locked at, in MHz.
+/// The clocks that a board can be locked to, in MHz.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LockableClocks {
-    /// The lowest clock of the streaming multiprocessors.
+    /// Lowest clock of the streaming multiprocessors in MHz.
     pub gpu_min_mhz: u32,
-    /// The highest clock of the streaming multiprocessors.
+    /// Highest clock of the streaming multiprocessors in MHz.
     pub gpu_max_mhz: u32,
-    /// Each clock of the memory, the highest first.
+    /// Clocks of the memory in MHz, highest first.
     pub memory_mhz: Vec<u32>,
 }
 
@@ -346,26 +357,26 @@ pub struct LockableClocks {
 pub struct CpuDevice {
     /// CPU model as the kernel names it.
     pub model: Option<String>,
-    /// Logical CPUs that the server may use.
+    /// Number of logical CPUs that the server may use.
     pub logical_cpus: u32,
-    /// Which source the packages' energy comes from; null when there is none.
+    /// Source of the packages' energy; null when there is none.
     pub energy_source: Option<EnergySourceKind>,
-    /// Why RAPL is not used, with the fix; null when it is.
+    /// Why RAPL is not used, with the fix; null when it is used.
     pub rapl_problem: Option<String>,
-    /// Where the host's busy CPU time comes from, which host energy is split by.
+    /// Source of the host's busy CPU time, by which the host's energy is split; null when it cannot be read.
     pub cpu_time_source: Option<String>,
     /// Power of all packages in watts between the last two samples; null when unknown.
     pub live_power_w: Option<f64>,
 }
 
-/// The devices of a host, and what became of every source that was looked for.
+/// The devices of a host, and the result for every source that was looked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Devices {
-    /// The GPUs, in NVML order.
+    /// GPUs in NVML order.
     pub gpus: Vec<GpuDevice>,
-    /// The CPUs, as one device.
+    /// CPUs as one device.
     pub cpu: CpuDevice,
-    /// Each source that was looked for: whether it works, why not, and the fix.
+    /// Every source that was looked for: whether it works, or the reason why not and the fix.
     pub findings: Vec<Finding>,
 }

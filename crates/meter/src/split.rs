@@ -1,7 +1,7 @@
-//! Splits the host's energy over process trees, stretch by stretch: who computed while the power was drawn.
+//! Splits the host's energy over process trees, interval by interval, by their CPU time while the power was drawn.
 //!
-//! Over a window as a whole, two experiments whose windows only overlap could each be given the same idle time, and
-//! together more than the host used. Owns the stretches, which are the same for everybody. Pure.
+//! With a split over whole windows, two experiments whose windows overlap could each be given the same idle time, and
+//! together more than the host used. Owns the intervals, which are the same for all windows. Pure.
 
 use super::attribution::cpu_shares;
 use super::estimation::series::Span;
@@ -10,26 +10,28 @@ use joulemark_measurement::EnergyDomain;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
-/// Ten samples at the default pace, and longer than a thread computes without the kernel noting its time.
+/// Length in seconds of the shortest interval: ten samples at the default pace, and longer than a thread computes
+/// before the kernel counts its time.
 const SHORTEST_SEC: f64 = 1.0;
 
-/// Hours are split into longer stretches: the meter waits while they are looked at.
+/// Maximum number of intervals. Hours are split into longer ones, because the meter waits while they are examined.
 const MAX_STRETCHES: f64 = 1000.0;
 
-/// Shares of the host, 0 to 1; none where they are not known.
+/// Shares of the host, from 0 to 1; `None` where they are unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Split {
-    /// The asked-for processes' part of the host's busy CPU time; none when one was not followed from the window's start.
+    /// The given processes' share of the host's busy CPU time; `None` when one was not tracked from the window's start.
     pub time_share: Option<f64>,
-    /// Their part of the packages' energy.
+    /// Their share of the packages' energy.
     pub of_packages: Option<f64>,
-    /// Their part of the memory's energy.
+    /// Their share of the memory's energy.
     pub of_dram: Option<f64>,
-    /// The part of the packages' energy that went to all processes that are followed, whosesoever.
+    /// Share of the packages' energy of all tracked processes.
     pub followed: Option<f64>,
 }
 
 impl Split {
+    /// Computes the shares of processes `pids` over `span`.
     pub fn compute(timeline: &Timeline, span: Span, pids: &[u32]) -> Self {
         let Ok(whole) = timeline.cpu_growth(span) else {
             return Self::default();
@@ -52,19 +54,23 @@ impl Split {
     }
 }
 
+/// One interval with its shares.
 struct Stretch {
     span: Span,
     shares: Shares,
 }
 
-/// By CPU time within one stretch.
+/// Shares of the CPU time within one interval.
 #[derive(Default)]
 struct Shares {
+    /// Share of the given processes.
     ours: f64,
+    /// Share of all tracked processes.
     followed: f64,
 }
 
 impl Shares {
+    /// Computes the shares over `span`.
     fn compute(timeline: &Timeline, span: Span, pids: &[u32]) -> Self {
         let Ok(growth) = timeline.cpu_growth(span) else {
             return Self::default();
@@ -84,7 +90,7 @@ impl Shares {
     }
 }
 
-/// The mean of `share`, each stretch counting as much as it used; by its length where that is not known.
+/// Returns the mean of `share`, weighted by the energy of each interval, or by its length when an energy is unknown.
 fn weighted(timeline: &Timeline, stretches: &[Stretch], domain: EnergyDomain, share: impl Fn(&Shares) -> f64) -> f64 {
     let used: Option<Vec<f64>> = stretches
         .iter()
@@ -102,6 +108,7 @@ fn weighted(timeline: &Timeline, stretches: &[Stretch], domain: EnergyDomain, sh
     (given / all).clamp(0.0, 1.0)
 }
 
+/// Returns the energy in J of a domain over `span`; `None` when a part of it is unknown.
 fn used_j(timeline: &Timeline, domain: EnergyDomain, span: Span) -> Option<f64> {
     let tracks = timeline
         .tracks()
@@ -117,8 +124,8 @@ fn used_j(timeline: &Timeline, domain: EnergyDomain, span: Span) -> Option<f64> 
     growths.sum()
 }
 
-/// Tiles `span` at whole multiples of a length that is a second or a power of two of seconds: whichever windows look at
-/// the same time, they see the same stretches.
+/// Divides `span` at whole multiples of a length, which is a power of two of seconds. Windows of similar length thus
+/// share their intervals.
 fn stretches(span: Span) -> impl Iterator<Item = Span> {
     let doublings = (span.sec() / SHORTEST_SEC / MAX_STRETCHES).max(1.0).log2().ceil();
     let length = (SHORTEST_SEC * doublings.exp2() * NANOSECONDS_PER_SECOND) as u64;
@@ -139,7 +146,8 @@ mod tests {
     use crate::fixtures;
     use crate::source::Value;
 
-    /// A package at `watts(second)`, and processes that each use `cpus(second)`; nobody else computes.
+    /// Creates a package that draws `watts(second)`, and processes that each use `cpus(second)`. No other process
+    /// computes.
     fn host(watts: impl Fn(u32) -> f64, cpus: &[&dyn Fn(u32) -> f64], seconds: u32) -> Timeline {
         let mut timeline = Timeline::new(vec![fixtures::package(None)], 0.1);
         let (mut joules, mut used) = (0.0, vec![0.0; cpus.len()]);
@@ -180,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn who_computes_while_much_is_drawn_is_given_more_than_its_cpu_time() {
-        // The first computes at 200 W, the second as long at 100 W.
+    fn a_process_that_computes_at_high_power_gets_more_than_its_share_of_cpu_time() {
+        // The first computes at 200 W, the second for as long at 100 W.
         let first = |second: u32| f64::from(u8::from(second < 5));
         let second = |second: u32| f64::from(u8::from(second >= 5));
         let timeline = host(|second| if second < 5 { 200.0 } else { 100.0 }, &[&first, &second], 10);
@@ -193,7 +201,7 @@ mod tests {
 
     #[test]
     fn windows_that_only_overlap_are_never_given_the_same_idle_time() {
-        // Each alone busy for a moment of its own window: by the window as a whole each had everything.
+        // Each is busy for a moment of its own window. With a split over whole windows each would get everything.
         let first = |second: u32| f64::from(u8::from(second < 5));
         let second = |second: u32| f64::from(u8::from(second == 5));
         let timeline = host(|_| 100.0, &[&first, &second], 15);

@@ -1,7 +1,8 @@
-//! What a GPU tells beside its energy: load, clocks, temperature, why its clocks are lowered, who computes on it.
+//! Reads and stores what a GPU reports beside its energy: load, clocks, temperature, the reasons for lowered clocks,
+//! and its processes.
 //!
-//! Owns the words, their pace on the meter's thread and a bounded log of them. Deliberately does not know which library
-//! answers, whose window is looked at or what is worth a warning.
+//! Owns the readings, their schedule on the meter's thread, and a bounded log of them. Leaves the library that reads
+//! them to `source`, and what is worth a warning to `environment`.
 
 mod clock_events;
 mod held_memory;
@@ -14,5 +15,5 @@ pub use clock_events::ClockEvents;
 pub use held_memory::Held;
 pub use log::{GpuHistory, SharedLog, TelemetryLog};
 pub use pace::{TelemetryPace, thread_cpu_sec};
-pub use readings::{Brisk, GpuId, GpuSample, Slow, TelemetrySource, Trouble};
+pub use readings::{Fast, GpuId, GpuSample, Slow, TelemetrySource, Trouble};
 pub use state::GpuState;

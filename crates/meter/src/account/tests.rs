@@ -68,7 +68,7 @@ fn devices() -> Devices {
     }
 }
 
-/// Sources with constant watts over 10 s; 4 busy CPUs on the host, and each process with constant CPU use.
+/// Creates sources with constant power over 10 s, on a host with 4 busy CPUs. Each process has constant CPU use.
 fn host(sources: Vec<(SourceDescription, f64)>, processes: &[(u32, f64)]) -> Timeline {
     let watts: Vec<f64> = sources.iter().map(|(_, watts)| *watts).collect();
     let mut timeline = Timeline::new(sources.into_iter().map(|(description, _)| description).collect(), 0.1);
@@ -136,14 +136,14 @@ fn an_experiment_gets_its_own_gpus_and_its_share_of_the_host() {
 }
 
 #[test]
-fn without_a_gpu_its_energy_is_null() {
+fn without_a_gpu_its_energy_is_none() {
     let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &devices(), &WINDOW, &[], &[1]);
     assert_eq!((metrics.gpu_energy_j, metrics.gpu_power_w), (None, None));
     assert!(close(metrics.total_energy_j, 175.0));
 }
 
 #[test]
-fn a_process_nobody_tracked_has_no_share_rather_than_none_of_the_energy() {
+fn an_untracked_process_has_an_unknown_share_and_not_0() {
     let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &devices(), &WINDOW, &[], &[1, 99]);
     assert_eq!(
         (metrics.cpu_time_share, metrics.cpu_energy_j, metrics.total_energy_j),
@@ -153,7 +153,7 @@ fn a_process_nobody_tracked_has_no_share_rather_than_none_of_the_energy() {
 }
 
 #[test]
-fn a_gpu_nobody_reads_makes_the_sum_unknown_and_is_listed() {
+fn an_unread_gpu_makes_the_sum_unknown_and_is_listed() {
     let wanted = ["GPU-0".to_owned(), "GPU-9".to_owned()];
     let metrics = account(&two_gpus_and_a_cpu(&[(1, 1.0)]), &devices(), &WINDOW, &wanted, &[1]);
     assert_eq!((metrics.gpu_energy_j, metrics.total_energy_j), (None, None));
@@ -191,9 +191,9 @@ fn a_device_whose_counter_stands_still_is_unknown_and_one_that_moves_is_not() {
         (zone(EnergyDomain::Uncore, "uncore"), 0.0),
     ];
     let metrics = account_host(&host(sources, &[]), &WINDOW);
-    let told = |reading: &SourceReading| reading.note.as_deref().is_some_and(|note| note.contains("stood still"));
+    let is_noted = |reading: &SourceReading| reading.note.as_deref().is_some_and(|note| note.contains("stood still"));
     assert_eq!(
-        metrics.sources.iter().map(told).collect::<Vec<_>>(),
+        metrics.sources.iter().map(is_noted).collect::<Vec<_>>(),
         [true, false, true]
     );
     let known = |reading: &SourceReading| reading.energy_j.is_some();
@@ -213,7 +213,7 @@ fn a_package_that_stands_still_for_a_third_of_a_second_voids_its_energy_and_the_
     };
     let metrics = account_host(&host(sources, &[]), &window);
     assert_eq!((metrics.host_cpu_energy_j, metrics.total_energy_j), (None, None));
-    assert!(close(metrics.gpu_energy_j, 90.0), "what is known stays told");
+    assert!(close(metrics.gpu_energy_j, 90.0), "what is known stays known");
 }
 
 #[test]
@@ -226,9 +226,9 @@ fn the_host_s_own_account_counts_nothing_twice() {
 }
 
 #[test]
-fn what_the_experiments_did_not_use_is_everybody_elses() {
+fn energy_that_no_tracked_process_used_is_other_energy() {
     let timeline = two_gpus_and_a_cpu(&[(1, 1.0), (2, 2.0)]);
-    // 1 of 4 busy CPUs is nobody's that we follow: a quarter of 600 J.
+    // One of 4 busy CPUs belongs to no tracked process: a quarter of 600 J.
     assert!(close(account_host(&timeline, &WINDOW).host_other_energy_j, 150.0));
     assert!(close(
         account(&timeline, &devices(), &WINDOW, &[], &[1]).host_other_energy_j,
@@ -241,11 +241,11 @@ fn what_the_experiments_did_not_use_is_everybody_elses() {
 }
 
 #[test]
-fn an_experiment_that_starts_within_the_window_is_not_everybody_elses() {
+fn an_experiment_that_starts_within_the_window_is_not_other_energy() {
     let mut timeline = two_gpus_and_a_cpu(&[(1, 1.0)]);
     timeline.track(2, Monotonic::from_sec(4.5), 0.0);
     timeline.record_process_cpu(2, Monotonic::from_sec(10.0), 3.0 * 5.5, false);
-    // 5 CPU seconds of process 1 and 7.5 of process 2 in 20 that the host was busy for.
+    // Process 1 uses 5 CPU seconds and process 2 7.5, of 20 that the host was busy for.
     assert!(close(
         account_host(&timeline, &WINDOW).host_other_energy_j,
         600.0 * 0.375
@@ -262,7 +262,7 @@ fn an_experiment_that_starts_within_the_window_is_not_everybody_elses() {
 
 proptest! {
     #[test]
-    fn what_all_experiments_get_never_exceeds_what_the_host_used(
+    fn the_shares_of_all_experiments_never_exceed_the_host_s_energy(
         cpus in prop::collection::vec(0.0f64..3.0, 1..6), start in 0.0f64..5.0, length in 0.2f64..4.9,
     ) {
         let processes: Vec<(u32, f64)> = (1u32..).zip(cpus).collect();

@@ -1,7 +1,7 @@
-use super::kept::BareBaselines;
+use super::bare_baselines::BareBaselines;
 use super::*;
 use crate::source::{Place, SourceDescription, SourceId, Value};
-use crate::telemetry::{Brisk, GpuId, GpuSample, Slow};
+use crate::telemetry::{Fast, GpuId, GpuSample, Slow};
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
 const CPUS: u32 = 4;
@@ -38,7 +38,7 @@ impl Host {
         }
     }
 
-    /// `busy` CPUs, GPU utilisation and temperature as functions of time.
+    /// Samples a host with so many `busy` CPUs and a GPU of such utilisation and temperature, each a function of time.
     fn sampled(
         mut self,
         until: f64,
@@ -59,9 +59,9 @@ impl Host {
             }
             self.timeline.record_host_cpu(Monotonic::from_sec(at), busy_sec, false);
             busy_sec += busy(at) * 0.1;
-            let brisk = Brisk {
+            let fast = Fast {
                 utilisation_percent: Some(utilisation(at)),
-                ..Brisk::default()
+                ..Fast::default()
             };
             let slow = Slow {
                 temperature_c: Some(temperature(at)),
@@ -69,7 +69,7 @@ impl Host {
             };
             self.telemetry.gpus[0].push(GpuSample {
                 at: Monotonic::from_sec(at),
-                brisk,
+                fast,
                 slow,
             });
         }
@@ -121,7 +121,7 @@ fn an_idle_host_gives_the_power_of_every_source_that_counts_over_the_longest_str
 }
 
 #[test]
-fn less_than_five_seconds_since_the_last_experiment_are_no_rest() {
+fn less_than_five_seconds_since_the_last_experiment_are_too_short() {
     assert!(matches!(Host::idle(10.0).look(6.0), Err(Unrest::TooShort(sec)) if (sec - 4.0).abs() < 1e-6));
     assert!(
         matches!(Host::idle(10.0).look(11.0), Err(Unrest::TooShort(0.0))),
@@ -130,7 +130,7 @@ fn less_than_five_seconds_since_the_last_experiment_are_no_rest() {
 }
 
 #[test]
-fn a_busy_host_is_not_at_rest_but_a_shorter_stretch_after_its_load_is() {
+fn a_busy_host_is_not_idle_but_a_shorter_window_after_its_load_is() {
     let host = Host::new().sampled(40.0, |_| 1.0, |_| 0, |_| 30);
     assert!(matches!(host.look(0.0), Err(Unrest::CpuBusy(share)) if (share - 0.25).abs() < 0.01));
     let host = Host::new().sampled(40.0, |at| if at < 33.0 { 2.0 } else { 0.0 }, |_| 0, |_| 30);
@@ -139,7 +139,7 @@ fn a_busy_host_is_not_at_rest_but_a_shorter_stretch_after_its_load_is() {
 }
 
 #[test]
-fn a_gpu_that_somebody_uses_or_that_still_cools_is_not_at_rest() {
+fn a_gpu_in_use_or_still_cooling_is_not_idle() {
     let host = Host::new().sampled(40.0, |_| 0.0, |at| u32::from(at > 37.0), |_| 30);
     assert_eq!(host.look(0.0), Err(Unrest::GpuBusy(0)));
     let host = Host::new().sampled(40.0, |_| 0.0, |_| 0, |at| 70 - at as u32);
@@ -149,7 +149,7 @@ fn a_gpu_that_somebody_uses_or_that_still_cools_is_not_at_rest() {
 }
 
 #[test]
-fn without_the_hosts_cpu_time_nobody_can_say_that_it_rests() {
+fn without_the_hosts_cpu_time_the_host_is_not_found_idle() {
     let mut host = Host::idle(0.0);
     for step in 0..100 {
         let at = f64::from(step) / 10.0;
@@ -167,23 +167,23 @@ fn without_the_hosts_cpu_time_nobody_can_say_that_it_rests() {
 }
 
 #[test]
-fn a_baseline_stands_for_an_hour_and_a_longer_one_replaces_it() {
-    let mut kept = BareBaselines::default();
-    assert!(kept.wants_more(10.0));
-    kept.take(Host::idle(10.0).look(3.0).expect("rest"), 10.0);
-    assert!(kept.wants_more(11.0), "5 s are not the longest stretch");
-    kept.take(Host::idle(40.0).look(3.0).expect("rest"), 40.0);
-    assert!(!kept.wants_more(41.0));
-    assert!(kept.wants_more(40.0 + 3601.0));
+fn a_baseline_is_used_for_an_hour_and_a_longer_one_replaces_it() {
+    let mut stored = BareBaselines::default();
+    assert!(stored.wants_more(10.0));
+    stored.take(Host::idle(10.0).look(3.0).expect("rest"), 10.0);
+    assert!(stored.wants_more(11.0), "5 s are not the longest stretch");
+    stored.take(Host::idle(40.0).look(3.0).expect("rest"), 40.0);
+    assert!(!stored.wants_more(41.0));
+    assert!(stored.wants_more(40.0 + 3601.0));
     let later = Host::idle(60.0).look(50.0).expect("rest");
-    kept.take(later.clone(), 60.0);
+    stored.take(later.clone(), 60.0);
     assert!(
-        (kept.powers()[0].window.end_monotonic_sec - 40.0).abs() < 1e-6,
+        (stored.powers()[0].window.end_monotonic_sec - 40.0).abs() < 1e-6,
         "a shorter one does not"
     );
-    kept.take(later, 4000.0);
+    stored.take(later, 4000.0);
     assert!(
-        (kept.powers()[0].window.end_monotonic_sec - 60.0).abs() < 1e-6,
+        (stored.powers()[0].window.end_monotonic_sec - 60.0).abs() < 1e-6,
         "unless the first is old"
     );
 }

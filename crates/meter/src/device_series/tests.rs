@@ -1,7 +1,7 @@
 use super::*;
 use crate::estimation::timeline::Timeline;
 use crate::source::{PollError, SourceDescription, SourceId, Value};
-use crate::telemetry::{Brisk, ClockEvents, GpuId, Slow, TelemetryLog};
+use crate::telemetry::{ClockEvents, Fast, GpuId, Slow, TelemetryLog};
 use joulemark_measurement::{EnergyMethod, EnergySourceKind};
 
 fn sec(sec: f64) -> Monotonic {
@@ -20,7 +20,7 @@ fn description(kind: EnergySourceKind, domain: EnergyDomain, place: Place) -> So
     }
 }
 
-/// A GPU of 200 W, a package of 50 W, half of two CPUs busy; 10 s at 10 Hz.
+/// Creates a GPU of 200 W and a package of 50 W, with one of two CPUs busy, over 10 s at 10 Hz.
 fn host() -> (Timeline, TelemetryLog) {
     let gpu = Place::Gpu {
         index: 1,
@@ -54,10 +54,10 @@ fn host() -> (Timeline, TelemetryLog) {
         timeline.record_host_cpu(sec(at), at, false);
         if tick % 2 == 0 {
             let clock_events = Some(ClockEvents::from_bits(0x4));
-            let brisk = Brisk {
+            let fast = Fast {
                 sm_clock_mhz: Some(1410),
                 clock_events,
-                ..Brisk::default()
+                ..Fast::default()
             };
             let slow = Slow {
                 temperature_c: Some(61),
@@ -66,7 +66,7 @@ fn host() -> (Timeline, TelemetryLog) {
             for history in &mut telemetry.gpus {
                 history.push(GpuSample {
                     at: sec(at),
-                    brisk: brisk.clone(),
+                    fast: fast.clone(),
                     slow: slow.clone(),
                 });
             }

@@ -1,4 +1,4 @@
-//! One GPU's surroundings: neighbours, lowered clocks, heat, settings and limits.
+//! Warns of what disturbed one GPU: other processes, lowered clocks, temperature, settings and limits.
 
 use super::observation::{Observation, worst};
 use super::watched::WatchedGpu;
@@ -6,18 +6,21 @@ use crate::estimation::series::Span;
 use crate::telemetry::{ClockEvents, GpuHistory, GpuSample};
 use joulemark_measurement::{Warning, WarningCode, Window};
 
-/// Below this share of a window lowered clocks change less than the window's edges leave open.
-const LEAST_THROTTLED_SHARE: f64 = 0.01;
+/// Minimum throttled share of a window that is reported. A smaller share changes the energy by less than the
+/// uncertainty at the window's edges.
+const MIN_THROTTLED_SHARE: f64 = 0.01;
 
-/// methodology.md: a board that warms by more than this draws more for the same work.
+/// Maximum change of temperature in °C within a window. A GPU that warms by more draws more for the same work
+/// (methodology.md).
 const MAX_DRIFT_C: u32 = 10;
 
-/// A sample and the seconds of the window for which it holds.
+/// A sample, and the seconds of the window for which it holds.
 type Held<'a> = (&'a GpuSample, f64);
 
-/// How bad, and in words.
+/// The severity of an observation, and its text.
 type Seen = (f64, String);
 
+/// Returns the warnings on one GPU over the measured cycles, at most one of each kind.
 pub fn check(gpu: &GpuHistory, ours: &WatchedGpu, pids_are_ours: bool, cycles: &[(u32, Window)]) -> Vec<Warning> {
     let subject = format!("GPU {} ({})", gpu.id.index, gpu.id.uuid);
     let seen = |observe: &dyn Fn(&[Held<'_>]) -> Option<Seen>| -> Vec<Observation> {
@@ -42,7 +45,8 @@ pub fn check(gpu: &GpuHistory, ours: &WatchedGpu, pids_are_ours: bool, cycles: &
     checks.into_iter().flatten().collect()
 }
 
-/// Where numbers cannot be compared, unknown ones up to the number of our own processes are taken for ours.
+/// Returns the compute processes on the GPU that are not the caller's. Where process ids cannot be compared, as many
+/// unknown ones as the caller has processes count as the caller's.
 fn foreign_processes(samples: &[Held<'_>], ours: &[u32], pids_are_ours: bool) -> Option<Seen> {
     let foreign_in = |sample: &GpuSample| -> (usize, Vec<u32>) {
         let listed = sample.slow.compute_pids.iter().flat_map(|pids| pids.iter().copied());
@@ -73,22 +77,23 @@ fn foreign_processes(samples: &[Held<'_>], ours: &[u32], pids_are_ours: bool) ->
     ))
 }
 
+/// Returns the share of the window in which clocks were lowered, with the reasons.
 fn throttled(samples: &[Held<'_>]) -> Option<Seen> {
-    let told = samples
+    let reported = samples
         .iter()
-        .filter_map(|(sample, sec)| Some((sample.brisk.clock_events?, *sec)));
-    let (mut told_sec, mut slowed_sec, mut reasons) = (0.0, 0.0, ClockEvents::default());
-    for (events, sec) in told {
-        told_sec += sec;
+        .filter_map(|(sample, sec)| Some((sample.fast.clock_events?, *sec)));
+    let (mut reported_sec, mut slowed_sec, mut reasons) = (0.0, 0.0, ClockEvents::default());
+    for (events, sec) in reported {
+        reported_sec += sec;
         let slowing = events.slowing_down();
         if !slowing.is_empty() {
             slowed_sec += sec;
             reasons = reasons.union(slowing);
         }
     }
-    let share = slowed_sec / told_sec;
-    // Not a comparison that a NaN of a window without samples would pass.
-    (share >= LEAST_THROTTLED_SHARE).then(|| {
+    let share = slowed_sec / reported_sec;
+    // A window without samples gives NaN, for which this comparison is false.
+    (share >= MIN_THROTTLED_SHARE).then(|| {
         let names = reasons.names().join(", ");
         (
             share,
@@ -97,18 +102,20 @@ fn throttled(samples: &[Held<'_>]) -> Option<Seen> {
     })
 }
 
+/// Returns the range of temperatures when it exceeds the maximum.
 fn drift(samples: &[Held<'_>]) -> Option<Seen> {
-    let told = samples.iter().filter_map(|(sample, _)| sample.slow.temperature_c);
-    let (lowest, highest) = (told.clone().min()?, told.max()?);
+    let reported = samples.iter().filter_map(|(sample, _)| sample.slow.temperature_c);
+    let (lowest, highest) = (reported.clone().min()?, reported.max()?);
     let by = highest - lowest;
     (by > MAX_DRIFT_C).then(|| {
         (
             f64::from(by),
-            format!("its temperature went between {lowest} and {highest} °C"),
+            format!("its temperature ranged from {lowest} to {highest} °C"),
         )
     })
 }
 
+/// Returns an observation when persistence mode was off in any sample.
 fn without_persistence(samples: &[Held<'_>]) -> Option<Seen> {
     let off = samples
         .iter()
@@ -121,7 +128,7 @@ fn without_persistence(samples: &[Held<'_>]) -> Option<Seen> {
     })
 }
 
-/// One warning for all that limits what is known of the board.
+/// Returns one warning that lists everything that limits the readings of the GPU; `None` when nothing does.
 fn limited(gpu: &GpuHistory, subject: &str, cycles: &[(u32, Window)]) -> Option<Warning> {
     let mut limits = Vec::new();
     let hull = Span {

@@ -1,13 +1,14 @@
-//! Whether the process ids that a driver names can be compared with ours.
+//! Finds out whether process ids that an NVIDIA driver reports can be compared with this process's view.
 
 use std::path::Path;
 
-/// Inode of the host's own pid namespace, fixed in the kernel (`PROC_PID_INIT_INO`, 0xEFFFFFFC).
+/// Link of the host's pid namespace. The kernel fixes its inode (`PROC_PID_INIT_INO`, 0xEFFFFFFC).
 const HOST_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Tells whether `namespace_link`, usually `/proc/self/ns/pid`, is of the host's own pid namespace. Returns false in a
-/// container with a pid namespace of its own, and where it cannot be known: an NVIDIA driver numbers processes as the host
-/// does, and a container's workers go by other numbers there.
+/// Returns whether `namespace_link`, usually `/proc/self/ns/pid`, points to the host's pid namespace. Returns false in
+/// a container with a pid namespace of its own, and when the link cannot be read.
+///
+/// An NVIDIA driver reports process ids of the host's namespace; inside a container the same processes have other ids.
 pub fn pids_are_the_hosts(namespace_link: &Path) -> bool {
     std::fs::read_link(namespace_link).is_ok_and(|target| target == Path::new(HOST_NAMESPACE))
 }

@@ -1,17 +1,20 @@
-//! Draws what was noticed in single cycles together into one warning. Pure.
+//! Combines the observations of single cycles into one warning. Pure.
 
 use joulemark_measurement::{Warning, WarningCode};
 
-/// Something notable in one cycle.
+/// An observation in one cycle that is worth a warning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
+    /// Number of the cycle.
     pub cycle: u32,
-    /// How bad, in the check's own unit: the worst cycle's words are the ones shown.
+    /// Severity in the check's unit. The warning shows the text of the cycle with the highest severity.
     pub weight: f64,
+    /// Text of the observation, without the cycle.
     pub words: String,
 }
 
-/// Returns one warning of several cycles' observations, which begins with the subject unless that is empty; `None` of none.
+/// Returns one warning with the worst observation and the numbers of the other cycles; `None` when there is no
+/// observation. The message begins with `subject`, unless that is empty.
 pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> Option<Warning> {
     let worst = observations
         .iter()
@@ -36,7 +39,7 @@ pub fn worst(code: WarningCode, subject: &str, observations: &[Observation]) -> 
     })
 }
 
-/// `0 to 3, 5`: neighbours are drawn together.
+/// Returns cycle numbers as text in which runs are joined: `0 to 3, 5`.
 fn listed(cycles: &[u32]) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for &cycle in cycles {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::estimation::timeline::Timeline;
-use crate::telemetry::{Brisk, ClockEvents, GpuId, GpuSample, Slow, TelemetryLog, Trouble};
+use crate::telemetry::{ClockEvents, Fast, GpuId, GpuSample, Slow, TelemetryLog, Trouble};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{WarningCode, Window};
 
@@ -15,8 +15,8 @@ fn window(start: f64, end: f64) -> Window {
     }
 }
 
-/// A board sampled every half second for 60 s, as `slow` and `brisk` say.
-fn log(brisk: impl Fn(f64) -> Brisk, slow: impl Fn(f64) -> Slow, pids_are_ours: bool) -> TelemetryLog {
+/// Samples a GPU every half second for 60 s with the readings that `slow` and `fast` return.
+fn log(fast: impl Fn(f64) -> Fast, slow: impl Fn(f64) -> Slow, pids_are_ours: bool) -> TelemetryLog {
     let id = GpuId {
         index: 3,
         uuid: UUID.to_owned(),
@@ -26,17 +26,17 @@ fn log(brisk: impl Fn(f64) -> Brisk, slow: impl Fn(f64) -> Slow, pids_are_ours: 
         let at = f64::from(tick) / 2.0;
         log.gpus[0].push(GpuSample {
             at: Monotonic::from_sec(at),
-            brisk: brisk(at),
+            fast: fast(at),
             slow: slow(at),
         });
     }
     log
 }
 
-fn calm(_: f64) -> Brisk {
-    Brisk {
+fn calm(_: f64) -> Fast {
+    Fast {
         clock_events: Some(ClockEvents::from_bits(0x1)),
-        ..Brisk::default()
+        ..Fast::default()
     }
 }
 
@@ -51,7 +51,7 @@ fn cool(_: f64) -> Slow {
     }
 }
 
-/// Three cycles of 10 s each.
+/// Returns three cycles of 10 s each.
 fn watched(pids: &[u32]) -> Watched {
     Watched {
         whose: "this server's experiments",
@@ -89,29 +89,29 @@ fn only(warnings: Vec<Warning>, code: WarningCode) -> String {
 }
 
 #[test]
-fn calm_surroundings_are_not_worth_a_word() {
+fn calm_surroundings_give_no_warning() {
     assert_eq!(seen(&log(calm, cool, true), &watched(&[])), []);
 }
 
 #[test]
-fn a_gpu_that_tells_nothing_is_not_suspected_of_anything() {
-    let silent = log(|_| Brisk::default(), |_| Slow::default(), true);
+fn a_gpu_without_readings_gives_no_warning() {
+    let silent = log(|_| Fast::default(), |_| Slow::default(), true);
     assert_eq!(seen(&silent, &watched(&[7])), []);
     assert_eq!(seen(&TelemetryLog::new(&[], 0.1, true), &watched(&[7])), []);
 }
 
 #[test]
-fn lowered_clocks_are_told_with_reasons_and_share_once_for_all_cycles() {
+fn lowered_clocks_give_one_warning_for_all_cycles_with_reasons_and_share() {
     let events = |at: f64| match at {
         20.0..25.0 => 0x4 | 0x1,
         35.0..36.0 => 0x40,
         _ => 0x1,
     };
-    let brisk = |at| Brisk {
+    let fast = |at| Fast {
         clock_events: Some(ClockEvents::from_bits(events(at))),
-        ..Brisk::default()
+        ..Fast::default()
     };
-    let message = only(seen(&log(brisk, cool, true), &watched(&[])), WarningCode::Throttled);
+    let message = only(seen(&log(fast, cool, true), &watched(&[])), WarningCode::Throttled);
     assert_eq!(
         message,
         "GPU 3 (GPU-a): clocks were lowered (sw_power_cap) for 50 % of the window in cycle 1; less so in cycle 2"
@@ -120,9 +120,9 @@ fn lowered_clocks_are_told_with_reasons_and_share_once_for_all_cycles() {
 
 #[test]
 fn clocks_lowered_between_the_cycles_disturb_none_of_them() {
-    let before = |at: f64| Brisk {
+    let before = |at: f64| Fast {
         clock_events: Some(ClockEvents::from_bits(if at < 9.0 { 0x8 } else { 0 })),
-        ..Brisk::default()
+        ..Fast::default()
     };
     assert_eq!(seen(&log(before, cool, true), &watched(&[])), []);
 }
@@ -142,7 +142,7 @@ fn ten_degrees_are_no_drift_and_eleven_are() {
     );
     assert_eq!(
         message,
-        "GPU 3 (GPU-a): its temperature went between 50 and 61 °C in cycle 1"
+        "GPU 3 (GPU-a): its temperature ranged from 50 to 61 °C in cycle 1"
     );
 }
 
@@ -188,7 +188,7 @@ fn in_a_container_as_many_unknown_processes_as_we_run_are_ours() {
 }
 
 #[test]
-fn persistence_mode_off_is_told_with_the_fix() {
+fn persistence_mode_off_is_reported_with_the_fix() {
     let off = |at| Slow {
         persistence_mode: Some(false),
         ..cool(at)
@@ -234,7 +234,8 @@ fn a_board_lost_after_the_last_cycle_limits_nothing() {
     assert_eq!(seen(&log, &watched(&[])), []);
 }
 
-/// Two CPUs, busy for `host` and of that for `ours` seconds a second.
+/// Returns the warnings on a host of two CPUs where, per second, all processes use `host` and the caller's use `ours`
+/// CPU seconds.
 fn busy(host: f64, ours: f64) -> Vec<Warning> {
     let mut timeline = Timeline::new(Vec::new(), 0.1);
     timeline.track(7, Monotonic::from_sec(0.0), 0.0);
@@ -255,13 +256,13 @@ fn busy(host: f64, ours: f64) -> Vec<Warning> {
 }
 
 #[test]
-fn others_on_the_cpus_are_told_when_they_are_a_real_part_of_the_load() {
+fn other_programs_are_reported_when_they_are_a_real_part_of_the_load() {
     assert_eq!(busy(1.0, 0.96), [], "4 % of the busy time");
     assert_eq!(busy(0.03, 0.0), [], "all of the busy time, and 1.5 % of the host");
     let message = only(busy(1.5, 1.0), WarningCode::ForeignCpuLoad);
     assert_eq!(
         message,
-        "Other programs than this server's experiments used 33 % of the busy CPU (0.50 CPUs) in cycle 0; less so in \
+        "Programs other than this server's experiments used 33 % of the busy CPU (0.50 CPUs) in cycle 0; less so in \
          cycles 1, 2: do not cite, run again"
     );
 }

@@ -1,8 +1,8 @@
-//! Which sources to read beyond the regular sweeps, and when, so that a window's edge falls between two known refreshes.
+//! Schedules readings beyond the regular sweeps, so that a window's edge falls between two known refreshes.
 //!
-//! A counter that refreshes every few milliseconds is waited for at the edge. A slower one is read on after it, while the
-//! measured work goes on, until its next refreshes have shown how it stood at the edge. Leaves the reading to the meter's
-//! thread, and to simulations.
+//! A counter that refreshes every few milliseconds is awaited at the edge. A slower one is read on after the edge,
+//! while the measured work runs, until its next refreshes have shown its value at the edge. Leaves the reading to the
+//! meter's thread and to simulations.
 
 use super::series::{FAST_REFRESH_SEC, MAX_REFRESH_SEC};
 use super::timeline::Timeline;
@@ -10,30 +10,34 @@ use super::track::{REFRESHES_AFTER_AN_EDGE, Track};
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
-/// Half of RAPL's refresh of 1 ms. So close are readings of a fast counter after an edge; one whose refreshes are seen to
-/// be closer is as good as always fresh.
+/// Spacing in seconds of readings of a fast counter after an edge: half of RAPL's refresh period of 1 ms. A counter
+/// that is seen to refresh at least this often counts as always fresh.
 const HALF_A_FAST_REFRESH_SEC: f64 = 5e-4;
 
-/// An edge waits no longer than this, and so long only to learn a counter's period; for one that does not move, as of an
-/// idle part of the chip, a little longer than the slowest of those that are waited for takes.
+/// Maximum wait in seconds at an edge. It is this long only to learn a counter's period.
 const MAX_WAIT_SEC: f64 = 25e-3;
+/// Maximum wait in seconds for a counter that does not move, such as that of an idle part of the chip. It is a little
+/// longer than the slowest awaited counter's period.
 const MAX_WAIT_FOR_A_REFRESH_SEC: f64 = 6e-3;
 
-/// A period that is not known yet is told from four steps of the slowest.
+/// Number of periods to read on for while the period is unknown: four steps of the slowest sensor.
 const PERIODS_UNTIL_KNOWN: f64 = 4.5;
 
-/// A refresh is placed within a fortieth of its period, by at most 1,000 readings a second.
+/// Readings in one period after an edge, which place a refresh within a fortieth of the period.
 const READINGS_PER_PERIOD: f64 = 40.0;
+/// Minimum and maximum spacing in seconds of these readings: at most 1,000 readings per second.
 const SPACING_SEC: (f64, f64) = (1e-3, 2.5e-3);
 
-/// The work begins, or has ended, within a few milliseconds of an edge: so long a fast counter is read on, twice a refresh.
+/// Seconds for which a fast counter is read on after an edge, twice per refresh: the work begins or has ended within a
+/// few milliseconds of the edge.
 const FAST_READ_ON_SEC: f64 = 4e-3;
 
-/// A refresh that is foretold is enclosed by readings this close; a sleeping thread is woken up to so much too late.
+/// Spacing in seconds of the readings that enclose a predicted refresh.
 const CLOSE_SPACING_SEC: f64 = 2e-4;
+/// Maximum delay in seconds with which a sleeping thread wakes up.
 const WAKING_SEC: f64 = 5e-4;
 
-/// The counters that are read again and again at a window's edge until they refresh.
+/// The counters that are read repeatedly at a window's edge until they refresh.
 #[derive(Clone, Debug)]
 pub struct Awaited {
     since: Monotonic,
@@ -49,8 +53,8 @@ impl Awaited {
         }
     }
 
-    /// Returns the counters to read once more now, by their number in the timeline; none when all have refreshed or the
-    /// wait is over.
+    /// Returns the numbers in the timeline of the counters to read again now. Empty when all have refreshed or the wait
+    /// is over.
     pub fn to_read(&mut self, timeline: &Timeline, now: Monotonic) -> Vec<usize> {
         let waited_sec = now.sec_since(self.since);
         if waited_sec > MAX_WAIT_SEC {
@@ -72,10 +76,11 @@ impl Awaited {
     }
 }
 
-/// The schedule of extra readings after a window's edge, until the next refreshes have shown how each source stood there.
+/// The schedule of extra readings after a window's edge, until the next refreshes have shown each source's value there.
 #[derive(Clone, Debug)]
 pub struct EdgeReads(Vec<Group>);
 
+/// Sources that are read together, and when.
 #[derive(Clone, Debug)]
 struct Group {
     sources: Vec<usize>,
@@ -92,10 +97,10 @@ impl EdgeReads {
         });
         let slow = slow.into_iter().map(|source| Group::of_slow(timeline, source, now));
         let fast = Group::of_fast(numbers(timeline, refreshes_fast), now);
-        Self(fast.into_iter().chain(slow).collect()).kept()
+        Self(fast.into_iter().chain(slow).collect()).unfinished()
     }
 
-    /// Returns when the next reading is due.
+    /// Returns the time of the next reading.
     pub fn next(&self) -> Monotonic {
         self.0
             .iter()
@@ -104,28 +109,29 @@ impl EdgeReads {
             .unwrap_or(Monotonic(u64::MAX))
     }
 
-    /// Returns the sources to read now, by their number in the timeline.
+    /// Returns the numbers in the timeline of the sources to read now.
     pub fn due(&self, now: Monotonic) -> Vec<usize> {
         let due = self.0.iter().filter(|group| group.next <= now);
         due.flat_map(|group| group.sources.iter().copied()).collect()
     }
 
-    /// Plans the next readings once what was due at `then` was read `now`; returns `None` when none is left.
+    /// Returns the schedule after what was due at `then` has been read at `now`; `None` when no reading is left.
     pub fn after(mut self, timeline: &Timeline, then: Monotonic, now: Monotonic) -> Option<Self> {
         for group in self.0.iter_mut().filter(|group| group.next <= then) {
             group.next = group.after(timeline, now);
         }
-        self.kept()
+        self.unfinished()
     }
 
-    fn kept(mut self) -> Option<Self> {
+    /// Drops the sources that are done; returns `None` when none is left.
+    fn unfinished(mut self) -> Option<Self> {
         self.0.retain(|group| group.next <= group.until);
         (!self.0.is_empty()).then_some(self)
     }
 }
 
 impl Group {
-    /// Creates the schedule of counters that refresh every few milliseconds: the work begins within some of their refreshes.
+    /// Creates the schedule of counters that refresh every few milliseconds; `None` when there are none.
     fn of_fast(sources: Vec<usize>, now: Monotonic) -> Option<Self> {
         (!sources.is_empty()).then(|| Self {
             sources,
@@ -135,6 +141,7 @@ impl Group {
         })
     }
 
+    /// Creates the schedule of one source that refreshes slowly.
     fn of_slow(timeline: &Timeline, source: usize, now: Monotonic) -> Self {
         let track = &timeline.tracks()[source];
         let refresh_sec = slow_refresh_sec(track).unwrap_or(0.0);
@@ -158,7 +165,8 @@ impl Group {
         group
     }
 
-    /// Nothing before the step that is foretold, then closely until it is seen; otherwise evenly.
+    /// Returns the time of the next reading. A refresh that can be predicted is read closely from shortly before it
+    /// until it is seen; otherwise readings are evenly spaced.
     fn after(&self, timeline: &Timeline, now: Monotonic) -> Monotonic {
         let evenly = later(now, self.spacing_sec);
         let &[source] = self.sources.as_slice() else {
@@ -182,7 +190,7 @@ fn later(moment: Monotonic, sec: f64) -> Monotonic {
     Monotonic::from_sec(moment.as_sec() + sec)
 }
 
-/// Returns the refresh period of a source that is too slow to be waited for; `None` of a fast one.
+/// Returns the refresh period in seconds of a source that is too slow to be awaited; `None` for a fast one.
 fn slow_refresh_sec(track: &Track) -> Option<f64> {
     let refresh_sec = match track.description.method {
         EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
@@ -192,6 +200,7 @@ fn slow_refresh_sec(track: &Track) -> Option<f64> {
     (refresh_sec > FAST_REFRESH_SEC).then_some(refresh_sec)
 }
 
+/// Returns whether the source is a counter that refreshes often enough to be awaited.
 fn refreshes_fast(track: &Track) -> bool {
     let refresh_sec = track.counter_refresh_sec();
     is_counter(track) && refresh_sec > 0.0 && refresh_sec <= FAST_REFRESH_SEC
@@ -201,6 +210,7 @@ fn is_counter(track: &Track) -> bool {
     track.description.method == EnergyMethod::EnergyCounter && track.last_error.is_none()
 }
 
+/// Returns the numbers in the timeline of the sources that `wanted` selects.
 fn numbers(timeline: &Timeline, wanted: impl Fn(&Track) -> bool) -> Vec<usize> {
     let tracks = timeline.tracks().iter().enumerate();
     tracks

@@ -1,7 +1,7 @@
-//! When to poll sources that only show power. Leaves the polling to the meter's thread, and to simulations.
+//! Schedules the polls of sources that show only power. Leaves the polling to the meter's thread and to simulations.
 //!
-//! What happens between two polls is a guess: a step of 200 W within 100 ms may be 10 J off. While somebody attends to
-//! the meter each of the sensor's own refreshes is seen, as far as a share of one core reaches; such boards are few.
+//! Power between two polls is unknown: a step of 200 W within 100 ms may be 10 J off. While a window is measured, polls
+//! are frequent enough to see every refresh of the sensor, up to a share of one core.
 
 use std::time::Duration;
 
@@ -10,39 +10,43 @@ use super::timeline::Timeline;
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
-/// Without anybody's attention: this part of a sweep's interval, down to 22 ms. Neither divides what sensors' periods are.
+/// Number of polls in a regular sweep's interval while no window is measured.
 const POLLS_PER_SWEEP: f64 = 4.6;
+/// Minimum interval in seconds of these polls. Both intervals are coprime to the refresh periods of known sensors, so
+/// that readings do not fall into step with them.
 const MIN_UNATTENDED_SEC: f64 = 0.022;
 
-/// Every refresh is seen when polls come at most this part of its period apart.
+/// Maximum spacing of polls as a part of the refresh period, with which every refresh is seen.
 const POLL_SPACING_IN_REFRESHES: f64 = 0.45;
 
-/// Share of one core that polls of all sources together may take.
+/// Maximum share of one core that the polls of all sources together take.
 const MAX_SHARE_OF_A_CORE: f64 = 0.01;
 
-/// How much one poll's cost moves the mean.
+/// Weight of one poll in the running mean of a poll's cost.
 const COST_LEARNT_PER_POLL: f64 = 0.1;
 
-/// Intervals are spread over this part of their mean, in the order of the golden ratio.
+/// Range of the intervals as a part of their mean.
 const UNEVENNESS: f64 = 0.5;
+/// Golden ratio, by which the intervals are spread over this range.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
-/// The pace that the polling schedule follows.
+/// The intervals at which the schedule polls.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Time between two regular sweeps.
+    /// Interval between two regular sweeps.
     pub sweep: Duration,
-    /// Whether somebody measures a window just now, or is about to.
+    /// Whether a window is being measured or is about to be.
     pub attended: bool,
 }
 
-/// The polling schedule of the sources that only show power, each with a period of its own.
+/// The polling schedule of the sources that show only power. Each source has its own interval.
 #[derive(Clone, Debug)]
 pub struct Polls {
     due: Vec<Due>,
     cost_sec: f64,
 }
 
+/// The next poll of one source.
 #[derive(Clone, Debug)]
 struct Due {
     source: usize,
@@ -51,7 +55,7 @@ struct Due {
 }
 
 impl Polls {
-    /// Creates the schedule for a timeline's sources, all of them due `now`.
+    /// Creates the schedule for a timeline's sources. All polls are due `now`.
     pub fn plan(timeline: &Timeline, now: Monotonic) -> Self {
         let tracks = timeline.tracks().iter().enumerate();
         let polled = tracks.filter(|(_, track)| track.description.method == EnergyMethod::PowerIntegration);
@@ -66,18 +70,19 @@ impl Polls {
         }
     }
 
-    /// Returns when the next poll is due: the end of time where nothing is polled.
+    /// Returns the time of the next poll, or the maximum time when nothing is polled.
     pub fn next(&self) -> Monotonic {
         self.due.iter().map(|due| due.next).min().unwrap_or(Monotonic(u64::MAX))
     }
 
-    /// Returns the sources to read now, by their number in the timeline.
+    /// Returns the numbers in the timeline of the sources to read now.
     pub fn due(&self, now: Monotonic) -> Vec<usize> {
         let due = self.due.iter().filter(|due| due.next <= now);
         due.map(|due| due.source).collect()
     }
 
-    /// Plans the next poll of what was due at `then` and was read until `now`, which took `spent_sec` of CPU time.
+    /// Schedules the next poll of the sources that were due at `then`. They were read until `now`, which took
+    /// `spent_sec` of CPU time.
     pub fn after(&mut self, timeline: &Timeline, pace: Pace, then: Monotonic, now: Monotonic, spent_sec: f64) {
         let read = self.due.iter().filter(|due| due.next <= then).count();
         if read == 0 {
@@ -89,13 +94,14 @@ impl Polls {
             let refresh_sec = timeline.tracks()[due.source].power_refresh_sec();
             let mean_sec = pace.mean_sec(refresh_sec).max(least_sec);
             due.count = due.count.wrapping_add(1);
-            // After a stall, go on from now: catching up in a burst would add nothing.
+            // After a stall polling goes on from now: a burst of late polls would add nothing.
             due.next = later(due.next, uneven(mean_sec, due.count)).max(now);
         }
     }
 }
 
 impl Pace {
+    /// Returns the mean interval in seconds between two polls of a sensor with this refresh period.
     fn mean_sec(self, refresh_sec: Option<f64>) -> f64 {
         let sweep_sec = self.sweep.as_secs_f64();
         let usual_sec = (sweep_sec / POLLS_PER_SWEEP).max(MIN_UNATTENDED_SEC).min(sweep_sec);
@@ -109,8 +115,8 @@ impl Pace {
     }
 }
 
-/// Returns an interval that is never in step with a sensor or a load that has a rhythm of its own: the golden ratio
-/// spreads intervals evenly between ¾ and 5⁄4 of their mean.
+/// Returns an interval in seconds that does not fall into step with a sensor or a periodic load. The golden ratio
+/// spreads the intervals evenly between ¾ and 5⁄4 of their mean.
 fn uneven(mean_sec: f64, count: u32) -> f64 {
     mean_sec * (1.0 - UNEVENNESS / 2.0 + UNEVENNESS * (f64::from(count) * GOLDEN).fract())
 }
@@ -127,7 +133,7 @@ mod tests {
 
     const SWEEP: Duration = Duration::from_millis(100);
 
-    /// A polled board on a load that never stands still.
+    /// A polled board under a load that changes all the time.
     struct Board {
         timeline: Timeline,
         polls: Polls,
@@ -156,14 +162,14 @@ mod tests {
             self.timeline.record(0, Ok(value), false);
         }
 
-        /// As after a window's edge, where it is read on.
+        /// Reads closely, as after a window's edge.
         fn read_closely(&mut self, from_sec: f64) {
             for reading in 0..300u32 {
                 self.read(from_sec + 0.001 * f64::from(reading));
             }
         }
 
-        /// The moments of its polls until `until_sec`, each of which takes `spent_sec` of CPU time.
+        /// Returns the times of the polls until `until_sec`, each of which takes `spent_sec` of CPU time.
         fn polled_until(&mut self, until_sec: f64, attended: bool, spent_sec: f64) -> Vec<f64> {
             let mut moments = Vec::new();
             while self.polls.next().as_sec() < until_sec {
@@ -182,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_s_board_is_polled_a_few_times_a_sweep_and_never_evenly() {
+    fn an_unattended_board_is_polled_a_few_times_a_sweep_and_never_evenly() {
         let moments = Board::new(0.1).polled_until(11.0, false, 0.0);
         let mean_sec = mean_gap_sec(&moments);
         assert!((mean_sec - MIN_UNATTENDED_SEC).abs() < 5e-4, "{mean_sec}");
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_takes_long_is_polled_within_the_budget_whoever_attends() {
+    fn a_slow_library_is_polled_within_the_budget_also_while_attended() {
         let mut board = Board::new(0.02);
         board.polled_until(20.0, true, 0.002);
         let moments = board.polled_until(60.0, true, 0.002);

@@ -1,7 +1,7 @@
-//! One quantity that only grows, sampled over time: joules of a counter, integrated power, CPU seconds.
+//! Holds one quantity that only grows, sampled over time: joules of a counter, integrated power, or CPU seconds.
 //!
-//! Owns storage, integration and interpolation. Leaves to `window` what the quantity is, and what its errors come to. A
-//! break marks where growth cannot be known; no growth spans it.
+//! Owns storage, integration and interpolation. Leaves the meaning of the quantity, and the combination of its errors,
+//! to `window`. A break marks where growth is unknown; no growth spans it.
 
 mod counter_interpolation;
 mod growth;

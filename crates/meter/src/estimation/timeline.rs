@@ -1,17 +1,18 @@
-//! Everything the meter has read: a bounded series for each source, for the host's CPU time and for each tracked
-//! process.
+//! Holds everything that the meter has read: a bounded series for each source, for the host's CPU time and for each
+//! tracked process.
 //!
-//! Owns which series there are and until when they are covered. Leaves to others who fills it (`host_meter`; tests by hand)
-//! and whose windows are read from it.
+//! Owns the set of series and the time up to which they are covered. Leaves filling them to `host_meter` (or to tests),
+//! and windows to the callers.
 
 use super::series::{Series, Span, Unknown};
 use super::track::Track;
 use crate::source::{PollError, SourceDescription, Value};
 use joulemark_measurement::clock::Monotonic;
 
-/// Ended processes stay readable this long: a result is computed seconds after its worker ends.
+/// Seconds for which an ended process stays readable: a result is computed seconds after its worker ends.
 const KEEP_ENDED_SEC: f64 = 7200.0;
 
+/// The CPU time of one process.
 #[derive(Debug)]
 struct Process {
     pid: u32,
@@ -22,7 +23,7 @@ struct Process {
 /// Everything that was read: a bounded series of samples for each source, for the host's CPU time and for each tracked
 /// process.
 ///
-/// [`HostMeter`](crate::HostMeter) fills one by itself. Filled by hand it serves simulations and tests.
+/// A [`HostMeter`](crate::HostMeter) fills its own. Simulations and tests fill one by hand.
 #[derive(Debug)]
 pub struct Timeline {
     tracks: Vec<Track>,
@@ -32,6 +33,7 @@ pub struct Timeline {
 }
 
 impl Process {
+    /// Returns the CPU seconds used over `span`.
     fn growth(&self, span: Span) -> Result<f64, Unknown> {
         if self.ended {
             self.cpu.growth_until_the_end(span)
@@ -40,22 +42,25 @@ impl Process {
         }
     }
 
+    /// Returns the time of the first reading.
     fn began(&self) -> Monotonic {
         self.cpu.first().map_or(Monotonic(0), |first| first.at)
     }
 }
 
-/// CPU seconds in a span: the host's, and each tracked process's that was there from its start.
+/// CPU seconds over a span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CpuGrowth {
+    /// Busy CPU seconds of the whole host.
     pub host_busy_sec: f64,
+    /// CPU seconds of each process that was tracked from the span's start, by process id.
     pub processes: Vec<(u32, f64)>,
-    /// Of all tracked processes together that were started within the span.
+    /// CPU seconds of all processes together whose tracking began within the span.
     pub newcomers_sec: f64,
 }
 
 impl Timeline {
-    /// Creates an empty timeline for these sources, which are sampled every `interval_sec`.
+    /// Creates an empty timeline for these sources, which are sampled every `interval_sec` seconds.
     pub fn new(descriptions: Vec<SourceDescription>, interval_sec: f64) -> Self {
         let track = |description| Track::new(description, interval_sec);
         Self {
@@ -66,34 +71,34 @@ impl Timeline {
         }
     }
 
+    /// Returns what was read of each source.
     pub(crate) fn tracks(&self) -> &[Track] {
         &self.tracks
     }
 
-    /// Notes the most that source number `source` can draw by its own account, in watts. What is far above is no
-    /// measurement.
+    /// Sets the maximum power in W that source number `source` declares. Readings far above it are left out.
     pub fn set_power_limit(&mut self, source: usize, limit_w: f64) {
         if let Some(track) = self.tracks.get_mut(source) {
             track.plausible.set_limit(limit_w);
         }
     }
 
-    /// Notes that every source was asked once more, whatever it answered.
+    /// Records that every source was asked at `now`, whether it answered or not.
     pub fn note_sweep(&mut self, now: Monotonic) {
         self.last_sweep = now;
     }
 
-    /// Returns when every source was asked last.
+    /// Returns the time when every source was last asked.
     pub fn last_sweep(&self) -> Monotonic {
         self.last_sweep
     }
 
-    /// Busy CPU seconds of the whole host.
+    /// Returns the series of the whole host's busy CPU seconds.
     pub(crate) fn host_cpu(&self) -> &Series {
         &self.host_cpu
     }
 
-    /// Stores what source number `source` answered. `edge` marks a reading for a window's edge, which is never thinned.
+    /// Stores what source number `source` answered. A reading for a window's edge (`edge`) is never thinned out.
     pub fn record(&mut self, source: usize, answer: Result<Value, PollError>, edge: bool) {
         let Some(track) = self.tracks.get_mut(source) else {
             return;
@@ -104,12 +109,12 @@ impl Timeline {
         }
     }
 
-    /// Stores the host's busy CPU seconds since boot.
+    /// Stores the host's busy CPU seconds since boot, read at `at`.
     pub fn record_host_cpu(&mut self, at: Monotonic, busy_sec: f64, edge: bool) {
         self.host_cpu.push_total(at, busy_sec, edge);
     }
 
-    /// Begins a new series of CPU time for `pid`; one of an earlier process with the same number stays beside it.
+    /// Begins a series of CPU time for process `pid`. The series of an earlier process with the same id stays readable.
     pub fn track(&mut self, pid: u32, at: Monotonic, cpu_sec: f64) {
         self.untrack(pid);
         self.processes.retain(|process| {
@@ -124,14 +129,14 @@ impl Timeline {
         self.processes.push(Process { pid, cpu, ended: false });
     }
 
-    /// Ends the series of a process that has ended or is of no more interest; what was read of it stays readable.
+    /// Ends the series of a process that has ended or need not be tracked any more. What was read stays readable.
     pub fn untrack(&mut self, pid: u32) {
         for process in self.processes.iter_mut().filter(|process| process.pid == pid) {
             process.ended = true;
         }
     }
 
-    /// Returns the processes whose CPU time is followed.
+    /// Returns the ids of the tracked processes.
     pub fn tracked(&self) -> Vec<u32> {
         self.processes
             .iter()
@@ -140,7 +145,7 @@ impl Timeline {
             .collect()
     }
 
-    /// Stores the CPU seconds that a tracked process has used so far.
+    /// Stores the CPU seconds that a tracked process has used so far, read at `at`.
     pub fn record_process_cpu(&mut self, pid: u32, at: Monotonic, cpu_sec: f64, edge: bool) {
         if let Some(process) = self
             .processes
@@ -152,14 +157,14 @@ impl Timeline {
         }
     }
 
-    /// Returns how many seconds after a window's end the last source has shown what it drew up to then.
+    /// Returns the seconds after a window's end until readings of every source show the power up to that end.
     pub fn settle_sec(&self) -> f64 {
         let answering = self.tracks.iter().filter(|track| track.last_error.is_none());
         answering.map(Track::settle_sec).fold(0.0, f64::max)
     }
 
-    /// Returns whether everything that still answers was read at or after `at`. What failed for a moment counts as
-    /// answering: it is worth another try.
+    /// Returns whether every series that is still read has a sample at or after `at`. A source whose last reading
+    /// failed for a moment counts as one that is read.
     pub fn is_covered_until(&self, at: Monotonic) -> bool {
         let reaches = |series: &Series| series.last().is_none_or(|last| last.at >= at);
         let is_there = |track: &Track| track.is_away() || reaches(track.chosen());
@@ -167,7 +172,10 @@ impl Timeline {
         self.tracks.iter().all(is_there) && self.processes.iter().all(has_ended) && reaches(&self.host_cpu)
     }
 
-    /// CPU time over `span`, interpolated at its edges exactly like a counter.
+    /// Returns the CPU time over `span`, interpolated at its edges like a counter.
+    ///
+    /// # Errors
+    /// Returns [`Unknown`] when the host's CPU time over the span is unknown.
     pub(crate) fn cpu_growth(&self, span: Span) -> Result<CpuGrowth, Unknown> {
         let host_busy_sec = self.host_cpu.growth(span, 0.0)?.total;
         let mut growth = CpuGrowth {
@@ -185,7 +193,7 @@ impl Timeline {
                     };
                     growth.newcomers_sec += process.growth(since_then).unwrap_or(0.0);
                 }
-                // It began after the span, or has no reading in it.
+                // Tracking began after the span, or there is no reading in it.
                 Err(_) => {}
             }
         }

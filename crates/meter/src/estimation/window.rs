@@ -1,13 +1,13 @@
-//! Energy over a window: a pure function of (timeline, window). One reading for each distinct source.
+//! Computes the energy of each source over a window: a pure function of a timeline and a window.
 //!
-//! Owns uncertainty, confidence, what a second witness does to it, and what counts in a total. Leaves to others whose
-//! window it is.
+//! Owns the uncertainty, the confidence, the cross-checks that lower it, and what counts in a total. Leaves to others
+//! whose window it is.
 
 mod averaged;
+mod cross_checks;
 mod polled;
 mod standstill;
 mod uncertainty;
-mod witness;
 
 use uncertainty::{Uncertainty, combined};
 
@@ -21,11 +21,13 @@ use joulemark_measurement::{
     Confidence, EnergyDomain, EnergyMethod, EnergyScope, EnergySourceKind, SourceReading, Window,
 };
 
-/// A zone that draws more than this many times its own limit over a whole window is not trusted.
+/// Mean power of a zone over a window, as a multiple of its declared limit, above which its energy is not trusted.
 const DOUBTED_LIMITS: f64 = 2.0;
 
-/// Returns every source's energy over `window`, in the order of the timeline's sources. An energy that is not known is
-/// `None` with the reason in `note`, never 0.
+/// Returns every source's energy over `window`, in the order of the timeline's sources. An unknown energy is `None`,
+/// with the reason in `note`, never 0.
+///
+/// # Examples
 ///
 /// ```
 /// use joulemark_meter::{
@@ -77,15 +79,15 @@ pub fn readings(timeline: &Timeline, window: &Window) -> Vec<SourceReading> {
         if reading.domain == EnergyDomain::Psys && !has_package {
             add_note(
                 reading,
-                "no package counter is readable, yet psys is not taken for it: it covers the whole platform",
+                "no package counter can be read; psys is not used instead, because it covers the whole platform",
             );
         }
     }
-    witness::parts_against_wholes(&mut readings);
+    cross_checks::parts_against_wholes(&mut readings);
     readings
 }
 
-/// What else contains this reading, so that a total must leave it out.
+/// Returns the name of what contains this reading, in which case a total must leave it out; `None` otherwise.
 fn contained_in(reading: &SourceReading, packages: &[String]) -> Option<&'static str> {
     match reading.domain {
         EnergyDomain::Gpu | EnergyDomain::Dram => None,
@@ -102,6 +104,7 @@ fn contained_in(reading: &SourceReading, packages: &[String]) -> Option<&'static
     }
 }
 
+/// Returns one source's reading over `window`.
 fn reading(track: &Track, window: &Window) -> SourceReading {
     let description = &track.description;
     let mut reading = blank(description);
@@ -120,7 +123,7 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
                 reading.confidence = one_less(reading.confidence);
                 add_note(&mut reading, &refreshes);
             }
-            doubt(
+            cross_check(
                 &mut reading,
                 track,
                 Span::from(window),
@@ -129,20 +132,20 @@ fn reading(track: &Track, window: &Window) -> SourceReading {
             );
         }
         Err(unknown) => {
-            reading.uncertainty_basis = "unknown: there is no energy to be uncertain of".to_owned();
+            reading.uncertainty_basis = "unknown, like the energy".to_owned();
             add_note(&mut reading, &why_unknown(track, &unknown));
         }
     }
-    let is_said = reading.energy_j.is_none() && track.last_error.is_some();
-    if let Some(left_out) = left_out_in_words(track, Span::from(window)).filter(|_| !is_said) {
+    let is_explained = reading.energy_j.is_none() && track.last_error.is_some();
+    if let Some(left_out) = left_out_note(track, Span::from(window)).filter(|_| !is_explained) {
         add_note(&mut reading, &left_out);
     }
     reading
 }
 
-/// Lowers the confidence of what contradicts a second witness, or the device's own limit.
-fn doubt(reading: &mut SourceReading, track: &Track, span: Span, energy_j: f64, half_width_j: f64) {
-    if let Some(contradiction) = witness::against_counter(track, span, energy_j, half_width_j) {
+/// Lowers the confidence of an energy that contradicts a second measurement or the device's declared limit.
+fn cross_check(reading: &mut SourceReading, track: &Track, span: Span, energy_j: f64, half_width_j: f64) {
+    if let Some(contradiction) = cross_checks::against_counter(track, span, energy_j, half_width_j) {
         lower(reading, Confidence::Low);
         add_note(reading, &contradiction);
     }
@@ -152,12 +155,12 @@ fn doubt(reading: &mut SourceReading, track: &Track, span: Span, energy_j: f64, 
         lower(reading, Confidence::Low);
         add_note(
             reading,
-            &format!("{mean_w:.0} W on average, and its own limit is {limit_w:.0} W"),
+            &format!("{mean_w:.0} W on average, while its own limit is {limit_w:.0} W"),
         );
     }
 }
 
-/// Power readings around the window that may have told of it, had they been believed.
+/// Returns the span around a window in which a power reading can affect its energy.
 fn around(track: &Track, span: Span) -> Span {
     let beside_sec = track.description.averaging_sec / 2.0 + track.description.refresh_sec;
     Span {
@@ -166,29 +169,32 @@ fn around(track: &Track, span: Span) -> Span {
     }
 }
 
-fn left_out_in_words(track: &Track, span: Span) -> Option<String> {
+/// Returns a note on power readings that were left out; `None` when there were none.
+fn left_out_note(track: &Track, span: Span) -> Option<String> {
     let left_out: Vec<f64> = track
         .plausible
         .left_out(around(track, span))
         .map(|left_out| left_out.power_w)
         .collect();
     let highest_w = left_out.iter().copied().reduce(f64::max)?;
-    let than_what = match track.plausible.limit_w() {
-        _ if highest_w <= 0.0 => "which no board that runs draws".to_owned(),
-        Some(limit_w) => format!("and its own limit is {limit_w:.0} W"),
-        None => "which no such device draws".to_owned(),
+    let bound = match track.plausible.limit_w() {
+        _ if highest_w <= 0.0 => "which a running board never draws".to_owned(),
+        Some(limit_w) => format!("while its own limit is {limit_w:.0} W"),
+        None => "more than any such device draws".to_owned(),
     };
     Some(format!(
-        "power readings left out, {} of them: {highest_w:.0} W is no measurement, {than_what}",
+        "{} power readings left out: {highest_w:.0} W cannot be a measurement, {bound}",
         left_out.len()
     ))
 }
 
+/// A growth and its uncertainty.
 struct Measured {
     growth: Growth,
     uncertainty: Uncertainty,
 }
 
+/// Measures one source's energy over `window`.
 fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
     let span = Span::from(window);
     match track.description.method {
@@ -197,10 +203,10 @@ fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
             let left_out = track.plausible.left_out(around(track, span));
             let gaps_sec: f64 = left_out.map(|left_out| left_out.gap_sec).sum();
             if gaps_sec > 0.0 {
-                // Anything from nothing to twice as much may have run there.
+                // Between nothing and twice the mean energy may have been used there.
                 let gaps_j = growth.total / span.sec() * gaps_sec.min(span.sec());
                 uncertainty.half_width_j = combined([uncertainty.half_width_j, gaps_j].into_iter());
-                let basis = format!("; where readings are left out ±{gaps_j:.3} J");
+                let basis = format!("; readings left out ±{gaps_j:.3} J");
                 uncertainty.basis.push_str(&basis);
             }
             Ok(Measured { growth, uncertainty })
@@ -225,9 +231,10 @@ fn measure(track: &Track, window: &Window) -> Result<Measured, Unknown> {
     }
 }
 
-/// A window of fewer refreshes than this is mostly edges.
+/// Minimum number of refreshes in a window. In a shorter one the uncertainty at the edges dominates.
 const MIN_REFRESHES: f64 = 5.0;
 
+/// Returns a note when the window spans too few refreshes of the sensor.
 fn too_few_refreshes(track: &Track, window: &Window) -> Option<String> {
     let refresh_sec = match track.description.method {
         EnergyMethod::EnergyCounter => track.counter_refresh_sec(),
@@ -240,12 +247,13 @@ fn too_few_refreshes(track: &Track, window: &Window) -> Option<String> {
     let refreshes = window.duration_sec() / refresh_sec;
     (refreshes < MIN_REFRESHES).then(|| {
         format!(
-            "the window is short for this sensor: {refreshes:.1} of its refreshes of {:.0} ms",
+            "the window is short for this sensor: it spans {refreshes:.1} refreshes of {:.0} ms",
             refresh_sec * MILLISECONDS_PER_SECOND
         )
     })
 }
 
+/// Returns the confidence one step lower.
 fn one_less(confidence: Confidence) -> Confidence {
     match confidence {
         Confidence::High => Confidence::Medium,
@@ -253,10 +261,12 @@ fn one_less(confidence: Confidence) -> Confidence {
     }
 }
 
+/// Lowers the confidence of a reading to at most `to`.
 fn lower(reading: &mut SourceReading, to: Confidence) {
     reading.confidence = reading.confidence.min(to);
 }
 
+/// Creates a reading of a source without an energy.
 fn blank(description: &SourceDescription) -> SourceReading {
     let (gpu, gpu_uuid, zone, zone_path) = match description.id.place.clone() {
         Place::Gpu { index, uuid } => (Some(index), Some(uuid), None, None),
@@ -286,13 +296,15 @@ fn blank(description: &SourceDescription) -> SourceReading {
     }
 }
 
-/// The part of an energy within which it must be known for this confidence.
+/// Maximum relative half-width of an energy with high confidence.
 const HIGH_WITHIN: f64 = 0.05;
+/// Maximum relative half-width of an energy with medium confidence.
 const MEDIUM_WITHIN: f64 = 0.2;
 
-/// Polled power with fewer samples than this is not trusted, however even they are.
+/// Minimum number of samples for which polled power is trusted.
 const MIN_POLLS: u32 = 10;
 
+/// Returns the confidence that follows from the method and the uncertainty.
 fn confidence(method: EnergyMethod, growth: &Growth, uncertainty_j: f64) -> Confidence {
     let within = |part: f64| uncertainty_j <= part * growth.total;
     match method {
@@ -305,14 +317,15 @@ fn confidence(method: EnergyMethod, growth: &Growth, uncertainty_j: f64) -> Conf
     }
 }
 
-/// NVIDIA states ±5 % for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`).
+/// Accuracy in percent that NVIDIA states for its power readings (NVML API reference, `nvmlDeviceGetPowerUsage`).
 const NVML_ACCURACY_PERCENT: f64 = 5.0;
 
-/// Returns what the maker states; Intel and AMD state nothing for RAPL.
+/// Returns the accuracy that the maker states; `None` for RAPL, for which Intel and AMD state none.
 fn instrument_accuracy_percent(kind: EnergySourceKind) -> Option<f64> {
     (kind == EnergySourceKind::Nvml).then_some(NVML_ACCURACY_PERCENT)
 }
 
+/// Returns the note of an unknown energy.
 fn why_unknown(track: &Track, unknown: &Unknown) -> String {
     match &track.last_error {
         Some(error) => format!("no energy for this window: {unknown}; {error}"),
@@ -320,6 +333,7 @@ fn why_unknown(track: &Track, unknown: &Unknown) -> String {
     }
 }
 
+/// Appends a text to a reading's note.
 fn add_note(reading: &mut SourceReading, text: &str) {
     match &mut reading.note {
         Some(note) => {

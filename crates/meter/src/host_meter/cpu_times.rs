@@ -1,47 +1,48 @@
-//! Reads the CPU time of the host and of the followed processes into the timeline.
+//! Reads the CPU time of the host and of the tracked processes into the timeline.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::beat::Beat;
 use super::lock::lock;
+use super::periodic::Periodic;
 use crate::cpu_time::{CgroupCpuClock, CpuTimeError, HostCpuClock};
 use crate::estimation::timeline::Timeline;
 use crate::process_tree::ProcessTree;
 use joulemark_measurement::clock::Monotonic;
 
-/// Finding what processes started reads a file a thread: at every sweep it would cost more than the sweep. What comes
-/// and goes in between is still known from its parent.
+/// Interval at which descendants of tracked processes are searched. A search reads a file for each thread, which would
+/// cost more than a sweep. A process that starts and ends in between is counted through its parent.
 const BETWEEN_FAMILY_LOOKS: Duration = Duration::from_secs(1);
 
-/// The clock of the host, and the processes whose CPU time is followed with all that they start.
+/// The clock of the host, and the processes whose CPU time is tracked with their descendants.
 pub struct CpuTimes {
     host: Option<HostCpuClock>,
     trees: HashMap<u32, ProcessTree>,
-    /// The clocks of those that are followed by their cgroup.
-    groups: HashMap<u32, CgroupCpuClock>,
-    /// When the trees' descendants are looked for again.
-    families: Beat,
+    /// Clocks of the processes that are tracked by their cgroup.
+    cgroups: HashMap<u32, CgroupCpuClock>,
+    /// Schedule of the search for descendants.
+    families: Periodic,
 }
 
 impl CpuTimes {
+    /// Creates the clocks, with no process tracked.
     pub fn new(host: Option<HostCpuClock>) -> Self {
         Self {
             host,
             trees: HashMap::new(),
-            groups: HashMap::new(),
-            families: Beat::starting_at_once(),
+            cgroups: HashMap::new(),
+            families: Periodic::starting_now(),
         }
     }
 
-    /// Follows `pid` by its cgroup from now on.
-    pub fn follow_group(&mut self, pid: u32, group: CgroupCpuClock) {
-        self.groups.insert(pid, group);
+    /// Tracks `pid` by its cgroup from now on.
+    pub fn track_cgroup(&mut self, pid: u32, cgroup: CgroupCpuClock) {
+        self.cgroups.insert(pid, cgroup);
     }
 
-    /// Lists a followed process and what it has started, as far as it lives; empty where it is not followed by its tree.
+    /// Returns a tracked process and its living descendants; empty when its tree is not tracked.
     pub fn family(&mut self, pid: u32) -> Vec<u32> {
         self.trees.get_mut(&pid).map_or_else(Vec::new, |tree| {
             tree.look_for_descendants();
@@ -49,15 +50,15 @@ impl CpuTimes {
         })
     }
 
-    /// Reads them all once.
+    /// Reads all clocks once and stores their values in the timeline.
     pub fn sweep(&mut self, timeline: &Mutex<Timeline>, edge: bool) {
         let tracked = lock(timeline).tracked();
         self.trees.retain(|pid, _| tracked.contains(pid));
-        self.groups.retain(|pid, _| tracked.contains(pid));
+        self.cgroups.retain(|pid, _| tracked.contains(pid));
         let look = self.families.is_due(BETWEEN_FAMILY_LOOKS) || edge;
         for pid in tracked {
-            let cpu_sec = match self.groups.get(&pid) {
-                Some(group) => group.used_sec(),
+            let cpu_sec = match self.cgroups.get(&pid) {
+                Some(cgroup) => cgroup.used_sec(),
                 None => self.tree_cpu_sec(pid, look),
             };
             let mut timeline = lock(timeline);
@@ -74,6 +75,7 @@ impl CpuTimes {
         timeline.note_sweep(now);
     }
 
+    /// Returns the CPU seconds of a process tree, after a search for descendants where `look` asks for it.
     fn tree_cpu_sec(&mut self, pid: u32, look: bool) -> Result<f64, CpuTimeError> {
         let (tree, look) = match self.trees.entry(pid) {
             Entry::Occupied(known) => (known.into_mut(), look),

@@ -1,48 +1,48 @@
-//! How the meter itself does: whether it keeps its pace, and what each source answered. For those who watch the service.
+//! Reports the state of the meter itself, for monitoring.
 
 use super::HostMeter;
 use super::lock::lock;
 use crate::source::SourceId;
 use joulemark_measurement::clock::Monotonic;
 
-/// The state of the meter itself: whether its thread lives and keeps its pace, and what each source answered.
+/// The state of the meter itself: whether its thread runs and sweeps in time, and what each source answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeterHealth {
-    /// Time between two regular sweeps over all sources, in seconds.
+    /// Interval between two regular sweeps over all sources, in seconds.
     pub sample_interval_sec: f64,
-    /// Regular sweeps since the start.
+    /// Number of regular sweeps since the start.
     pub sweeps: u64,
-    /// Regular sweeps that were left out because the thread was held up.
+    /// Number of regular sweeps that were skipped because the thread was delayed.
     pub missed_sweeps: u64,
-    /// Whether the meter's thread still runs.
+    /// Whether the meter's thread runs.
     pub is_alive: bool,
-    /// The sources, in the order in which they were opened.
+    /// State of each source, in the order in which they were opened.
     pub sources: Vec<SourceHealth>,
 }
 
 /// The state of one source since the meter's start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceHealth {
-    /// The source.
+    /// Identity of the source.
     pub id: SourceId,
-    /// Energy since the meter's start, up to the latest sample, in joules. What passed while the source could not be
-    /// read is not in it.
+    /// Energy in joules since the meter's start, up to the latest sample. Energy used while the source could not be
+    /// read is not included.
     pub energy_j: f64,
-    /// Power just now in watts; `None` while it is unknown.
+    /// Present power in watts; `None` while it is unknown.
     pub power_w: Option<f64>,
-    /// Readings that worked.
+    /// Number of readings that worked.
     pub answers: u64,
-    /// Readings that failed.
+    /// Number of readings that failed.
     pub failures: u64,
-    /// Age of the latest answer in seconds; `None` when there was none.
+    /// Age of the latest reading in seconds; `None` when there was none.
     pub age_sec: Option<f64>,
 }
 
 impl HostMeter {
-    /// Returns the meter's own state. Reads no source: everything is in memory already.
+    /// Returns the state of the meter itself. Reads no source.
     pub fn health(&self) -> MeterHealth {
         let now = Monotonic::now();
-        let [sweeps, missed_sweeps] = self.0.punctuality.counts();
+        let [sweeps, missed_sweeps] = self.0.sweep_counts.counts();
         let timeline = lock(&self.0.timeline);
         let counted = timeline.tracks().iter().filter(|track| !track.is_repeat());
         let sources = counted.map(|track| SourceHealth {
@@ -59,7 +59,7 @@ impl HostMeter {
             sample_interval_sec: self.sample_interval_sec(),
             sweeps,
             missed_sweeps,
-            is_alive: self.0.crew.is_alive(),
+            is_alive: self.0.pool.is_alive(),
             sources,
         }
     }

@@ -1,5 +1,5 @@
-//! Measures a closure: the order of attention, edges and reading that gives a window its smallest uncertainty.
-//! Deliberately does not know what the work is or who else uses the host.
+//! Measures a closure: takes attention, edges and readings in the order that gives a window its smallest uncertainty.
+//! Does not know what the work is or what else runs on the host.
 
 use std::time::Duration;
 
@@ -7,27 +7,30 @@ use super::HostMeter;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyMetrics, Window};
 
-/// A GPU's counter stands still for up to 100 ms at a time: its period, and how it stood at the start, are learned from
-/// the five refreshes before it.
-const ACQUAINTANCE: Duration = Duration::from_millis(500);
+/// Wait before the work on a host with GPUs. A GPU's counter may refresh every 100 ms: five refreshes show its period
+/// and its value at the start.
+const LEARNING_TIME: Duration = Duration::from_millis(500);
 
-/// What a measured closure returned, when it ran, and the energy of the host over that time.
+/// The value of a measured closure, its window, and the host's energy over it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metered<T> {
-    /// What the closure returned.
+    /// Value that the closure returned.
     pub value: T,
-    /// From before the closure's start to after its end.
+    /// Window from right before the closure's start to right after its end.
     pub window: Window,
-    /// Energy of the whole host over the window, whoever caused it.
+    /// Energy of the whole host over the window, whichever process caused it.
     pub energy: EnergyMetrics,
 }
 
 impl HostMeter {
-    /// Runs `work` and returns what it returned, with the energy of the whole host over that time.
+    /// Runs `work`, and returns its value with the energy of the whole host over that time.
     ///
-    /// The energy is everybody's: no other work should run on the host meanwhile. To have it split by CPU time, or of
-    /// some GPUs only, read the returned window again with [`read`](Self::read). Blocks for 0.5 s before `work` on a host
-    /// with GPUs, and after it until the sensors have shown its end. For a figure to be trusted, `work` takes 10 s or more.
+    /// The energy includes that of other processes, so no other work should run on the host. For a split by CPU time,
+    /// or for some GPUs only, call [`read`](Self::read) with the returned window. Blocks for 0.5 s before `work` on a
+    /// host with GPUs, and after it until the sensors have shown its end. A trustworthy figure needs `work` of 10 s or
+    /// more.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use joulemark_meter::{EnergyOptions, HostMeter, open};
@@ -44,12 +47,13 @@ impl HostMeter {
     pub fn measure<T>(&self, work: impl FnOnce() -> T) -> Metered<T> {
         let _attention = self.attend();
         if !self.0.devices.gpus.is_empty() {
-            std::thread::sleep(ACQUAINTANCE);
+            std::thread::sleep(LEARNING_TIME);
         }
-        // Two readings before the work begins: what it does first lies after them and is not split at the edge.
+        // Two readings before the work: its first moments come after them and are not split by the edge.
         self.edge();
         self.edge();
-        // The window is the work's: however long a driver takes to be read, its energy is interpolated to these moments.
+        // The window is that of the work alone. However long reading a driver takes, its energy is interpolated to
+        // these moments.
         let start = Monotonic::now();
         let value = work();
         let end = Monotonic::now();

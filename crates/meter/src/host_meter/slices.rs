@@ -1,19 +1,20 @@
-//! MIG slices: which board one is cut from. Energy is read for whole boards, so that this is all there is to say of them.
+//! Maps MIG slices to the boards that they are part of. Energy is read for whole boards only.
 
 use super::HostMeter;
 use crate::source::GpuDevice;
 
+/// Prefix of a MIG slice's name.
 const SLICE: &str = "MIG-";
 
-/// The name of a slice before driver 470: the board's UUID is in it.
+/// Returns the board's UUID, which a slice's name contains before driver 470.
 fn board_in_the_name(slice: &str) -> Option<&str> {
     let (board, _) = slice.strip_prefix(SLICE)?.split_once('/')?;
     board.starts_with("GPU-").then_some(board)
 }
 
 impl HostMeter {
-    /// Returns why a GPU named like this cannot be metered and what to name instead, when it is a MIG slice: "is a MIG slice
-    /// of GPU 0 …". `None` for any other name. Asks the driver, which may block.
+    /// Returns the reason why a GPU with this name cannot be metered, and what to name instead, when it is a MIG slice:
+    /// "is a MIG slice of GPU 0 …". Returns `None` for any other name. Asks the driver, which may block.
     pub fn refused_slice(&self, name: &str) -> Option<String> {
         if !name.starts_with(SLICE) {
             return None;
@@ -28,6 +29,7 @@ impl HostMeter {
     }
 }
 
+/// Returns the text for a slice, given its board's UUID and device where they are known.
 fn refusal(board: Option<&str>, found: Option<&GpuDevice>, gpus: &[GpuDevice]) -> String {
     if let Some(gpu) = found {
         return format!(
@@ -39,7 +41,7 @@ fn refusal(board: Option<&str>, found: Option<&GpuDevice>, gpus: &[GpuDevice]) -
     }
     let of = match board {
         Some(board) => format!(" of {board}, which this host does not have"),
-        None => ", and the driver does not tell of which board".to_owned(),
+        None => ", and the driver does not report its board".to_owned(),
     };
     let there = match gpus {
         [] => "there is none here".to_owned(),
@@ -48,6 +50,7 @@ fn refusal(board: Option<&str>, found: Option<&GpuDevice>, gpus: &[GpuDevice]) -
     format!("is a MIG slice{of}; only whole boards can be metered, by index or UUID: {there}")
 }
 
+/// Returns a GPU's index, name and UUID as text.
 fn shown(gpu: &GpuDevice) -> String {
     format!(
         "{} ({}, {})",

@@ -1,5 +1,5 @@
-//! What the meter tells beside energy: devices over time, their state just now, and what disturbed an experiment.
-//! Deliberately does not know what is read or what is notable.
+//! Reports what the meter knows beside energy: devices over time, their present state, and what disturbed an
+//! experiment. Leaves what is read, and what is worth a warning, to other modules.
 
 use super::HostMeter;
 use super::lock::lock;
@@ -13,16 +13,17 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{DeviceSeries, GpuMemory, IdlePower, Window};
 
 impl HostMeter {
-    /// Returns the time between two samples of every source, in seconds: what was asked for, or less where a counter could wrap unseen.
+    /// Returns the interval between two samples of every source in seconds: the requested one, or a shorter one where a
+    /// counter could wrap unseen.
     pub fn sample_interval_sec(&self) -> f64 {
         self.0.telemetry.lock().interval_sec
     }
 
-    /// Returns the samples over `window` of the GPUs asked for, in that order, then of every zone of the host.
+    /// Returns the samples over `window` of these GPUs, in this order, then of every zone of the host.
     pub fn device_series(&self, gpu_uuids: &[String], window: &Window) -> Vec<DeviceSeries> {
         let span = Span::from(window);
         let sources = lock(&self.0.timeline).tracks().len();
-        // Device by device: hours of samples take milliseconds each, and the meter waits while it is looked at.
+        // Device by device: hours of samples take milliseconds each, and the meter waits while the lock is held.
         let gpus = gpu_uuids
             .iter()
             .map(|uuid| self.look(|surroundings| of_gpu(surroundings, uuid, span)));
@@ -31,21 +32,22 @@ impl HostMeter {
         series
     }
 
-    /// Returns a GPU's clocks, temperature and limits just now; `None` for a GPU that NVML does not show.
+    /// Returns a GPU's present clocks, temperature and limits; `None` for a GPU without telemetry.
     pub fn gpu_state(&self, uuid: &str) -> Option<GpuState> {
         let log = self.0.telemetry.lock();
         log.gpu(uuid).map(|history| GpuState::at(history, Monotonic::now()))
     }
 
-    /// Returns why a GPU was away for a part of `window`, as while its driver is loaded anew; `None` where it was not.
+    /// Returns the reason why a GPU was away for a part of `window`, for example while its driver was reloaded; `None`
+    /// when it was not.
     pub fn gpu_absence(&self, uuid: &str, window: &Window) -> Option<String> {
         let log = self.0.telemetry.lock();
         let absence = log.gpu(uuid)?.first_absence(Span::from(window))?;
         Some(absence.why.clone())
     }
 
-    /// Returns the most memory in use on each of these GPUs over `window`, as sampled, summed; `None` without a GPU, and where
-    /// one does not tell.
+    /// Returns the maximum memory in bytes in use on each of these GPUs over `window`, as sampled, summed over the
+    /// GPUs. Returns `None` when one of them does not report it, and when `gpu_uuids` is empty.
     pub fn peak_gpu_memory_bytes(&self, gpu_uuids: &[String], window: &Window) -> Option<u64> {
         let span = Span::from(window);
         let log = self.0.telemetry.lock();
@@ -57,7 +59,8 @@ impl HostMeter {
             .filter(|_| !gpu_uuids.is_empty())
     }
 
-    /// Returns what a load took of the memory of each of these GPUs. `pids` are those of its processes, as this host numbers them.
+    /// Returns the memory that a load took on each of these GPUs. `load` is the time of loading, `until` the end of the
+    /// measurement, and `pids` are the load's processes.
     pub fn loaded_gpu_memory(
         &self,
         gpu_uuids: &[String],
@@ -78,28 +81,29 @@ impl HostMeter {
         gpu_uuids.iter().map(of).collect()
     }
 
-    /// Returns a warning for all that disturbed these GPUs and the host's CPUs in these cycles: other processes, lowered
-    /// clocks, heat, settings that cost energy.
+    /// Returns the warnings on everything that disturbed these GPUs and the host's CPUs in these cycles: other
+    /// processes, lowered clocks, temperature, and settings that cost energy.
     pub fn disturbances(&self, watched: &Watched) -> Vec<Warning> {
         self.look(|surroundings| disturbances(surroundings, watched))
     }
 
-    /// Returns the idle baseline: each source's power over the newest stretch of rest since `quiet_since`. No source is
-    /// read for it.
+    /// Returns the idle baseline: each source's power over the longest window up to the newest sample in which the host
+    /// was idle. The window begins at `quiet_since` or later. Reads no source.
     ///
     /// # Errors
-    /// Returns an [`Unrest`] when there is no such stretch.
+    /// Returns an [`Unrest`] when there is no such window.
     pub fn idle_powers(&self, quiet_since: Monotonic) -> Result<Vec<IdlePower>, Unrest> {
         self.look(|surroundings| baseline::idle_powers(surroundings, quiet_since))
     }
 
-    /// Returns each source's power over `window`, in which the caller knows that nothing ran. May block like
+    /// Returns each source's power over `window`, without a check that the host was idle. May block like
     /// [`edge`](Self::edge).
     pub fn powers_over(&self, window: &Window) -> Vec<IdlePower> {
         self.catch_up(window);
         self.look(|surroundings| baseline::idle_powers_over(surroundings.timeline, window))
     }
 
+    /// Calls `at` with the timeline and the telemetry locked.
     fn look<T>(&self, at: impl FnOnce(Surroundings<'_>) -> T) -> T {
         let timeline = lock(&self.0.timeline);
         let telemetry = self.0.telemetry.lock();

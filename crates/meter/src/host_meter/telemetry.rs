@@ -1,4 +1,4 @@
-//! Connects each source with the telemetry of its devices. Deliberately does not know what is read.
+//! Connects each source with the telemetry of its devices. Leaves what is read to `telemetry`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::environment::pids_are_the_hosts;
 use crate::source::EnergySource;
 use crate::telemetry::{SharedLog, TelemetryLog, TelemetryPace};
 
-/// The pid namespace of this process.
+/// Link to the pid namespace of this process.
 const PID_NAMESPACE: &str = "/proc/self/ns/pid";
 
-/// Returns the sources with their telemetry, and the log that it goes to.
+/// Returns the sources with their telemetry, and the log that the telemetry is written to.
 pub fn open(sources: Vec<Box<dyn EnergySource>>, interval: Duration) -> (SharedLog, Vec<Unit>) {
     let with_telemetry = sources.into_iter().map(|source| (source.telemetry(), source));
     let with_telemetry: Vec<_> = with_telemetry.collect();

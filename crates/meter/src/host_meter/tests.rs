@@ -7,7 +7,7 @@ use crate::cpu_time::HostCpuClock;
 use crate::source::{CpuDevice, EnergySource, PollError, SourceDescription, SourceId, Value};
 use joulemark_measurement::{EnergyMethod, EnergySourceKind};
 
-/// A package that draws 100 W exactly, or fails as it is told.
+/// A package that draws 100 W exactly, or fails as its behaviour says.
 struct Package {
     descriptions: [SourceDescription; 1],
     behaviour: Behaviour,
@@ -18,7 +18,7 @@ struct Package {
 enum Behaviour {
     Steady,
     Panics,
-    /// Refuses so many readings after the first.
+    /// Fails for this number of readings after the first.
     Refuses(u32),
 }
 
@@ -62,7 +62,7 @@ impl EnergySource for Package {
         let before = self.calls.fetch_add(1, Ordering::Relaxed);
         let at = Monotonic::now();
         match self.behaviour {
-            // As the kernel answers a reader whose permission was taken away.
+            // The kernel's answer to a reader whose permission was revoked.
             Behaviour::Refuses(times) if (1..=times).contains(&before) => {
                 let refused = std::io::Error::from_raw_os_error(libc::EACCES);
                 vec![Err(PollError::Retry(refused.to_string()))]
@@ -252,7 +252,7 @@ fn a_counter_that_wraps_fast_is_read_faster_than_asked() {
 }
 
 #[test]
-fn live_power_is_told_with_the_devices() {
+fn live_power_is_reported_with_the_devices() {
     let (source, _) = Package::boxed("package-0", Behaviour::Steady);
     let meter = HostMeter::start(opened(vec![source])).expect("a meter");
     std::thread::sleep(Duration::from_millis(60));

@@ -1,4 +1,4 @@
-//! The driver call that a source is in, for those who wait for it.
+//! Names the driver call that a source is in, for the thread that watches it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct CurrentCall(Arc<Mutex<&'static str>>);
 
 impl CurrentCall {
-    /// Notes that the call begins.
+    /// Records that a call begins.
     pub fn begin(&self, call: &'static str) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = call;
     }

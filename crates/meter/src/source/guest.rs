@@ -1,10 +1,10 @@
-//! Tells a virtual machine from a host of its own, also where the hypervisor hides its flag. Reads what the firmware, the
-//! kernel and the CPUs' names say.
+//! Detects a virtual machine, also when the hypervisor hides its CPU flag, from the firmware, the kernel and the names
+//! of the CPUs.
 
 use std::fs;
 use std::path::Path;
 
-/// What hypervisors put into DMI, as systemd-detect-virt knows them, and large clouds' own names.
+/// Names that hypervisors put into DMI, as in systemd-detect-virt, and those of large clouds.
 const VENDORS: [&str; 24] = [
     "KVM",
     "QEMU",
@@ -32,10 +32,10 @@ const VENDORS: [&str; 24] = [
     "Virtual Platform",
 ];
 
-/// Amazon's own name stands on its bare metal too.
+/// Amazon's name, which is also in the DMI of its bare metal.
 const AMAZON: &str = "Amazon EC2";
 
-/// CPU models that exist in QEMU alone.
+/// CPU models that exist only in QEMU.
 const MODELS: [&str; 18] = [
     "QEMU Virtual CPU",
     "QEMU TCG CPU",
@@ -57,21 +57,23 @@ const MODELS: [&str; 18] = [
     "AMD Opteron 2",
 ];
 
-/// How QEMU's Opterons end; the real ones are named by number.
+/// End of the names of QEMU's Opterons; real ones have a number.
 const CLASS: &str = "class CPU";
 
-/// Clocks that a hypervisor offers its guests.
+/// Clock sources that hypervisors offer to guests.
 const CLOCKS: [&str; 3] = ["kvm-clock", "hyperv_clocksource", "xen"];
 
-/// What `cpuinfo` states of a guest.
+/// What `cpuinfo` states of the CPUs.
 pub struct CpuSigns<'a> {
+    /// Model name; `None` when none is listed.
     pub model: Option<&'a str>,
+    /// Whether the CPUs have the flag `hypervisor`.
     pub has_hypervisor_flag: bool,
-    /// Logical CPUs and packages that `cpuinfo` lists.
+    /// Number of logical CPUs and of packages listed.
     pub listed: (u32, u32),
 }
 
-/// Returns the sign by which this host is taken for a virtual machine; `None` for a host of its own.
+/// Returns the sign that this host is a virtual machine; `None` when there is no sign.
 pub fn sign(sys_root: &Path, cpu: &CpuSigns<'_>) -> Option<String> {
     if cpu.has_hypervisor_flag {
         return Some("its CPUs have the flag `hypervisor`".to_owned());
@@ -107,12 +109,13 @@ pub fn sign(sys_root: &Path, cpu: &CpuSigns<'_>) -> Option<String> {
         return Some(format!("it has the clock source {clock}"));
     }
     let (logical_cpus, packages) = cpu.listed;
-    // The last socket with a single thread was sold in 2005.
-    (packages > 1 && packages == logical_cpus).then(|| format!("each of its {packages} CPUs is a socket of its own"))
+    // The last socket with a single hardware thread was sold in 2005.
+    (packages > 1 && packages == logical_cpus).then(|| format!("each of its {packages} CPUs is a separate socket"))
 }
 
+/// Returns whether a CPU model exists only in QEMU.
 fn is_qemus(model: &str) -> bool {
-    // `AMD EPYC 7763 64-Core Processor` has a number between.
+    // A real model has a number in between, such as `AMD EPYC 7763 64-Core Processor`.
     let is_known = MODELS.iter().any(|name| model.starts_with(name));
     is_known && (!model.starts_with("AMD Opteron") || model.contains(CLASS))
 }
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_hides_its_flag_is_told_by_its_firmware_its_model_its_clock_or_its_sockets() {
+    fn a_guest_that_hides_its_flag_is_detected_by_its_firmware_its_model_its_clock_or_its_sockets() {
         let real = "AMD EPYC 7763 64-Core Processor";
         for (model, listed, files) in [
             ("QEMU Virtual CPU version 2.5+", (2, 1), vec![]),

@@ -1,14 +1,14 @@
-//! GPU energy through NVIDIA's management library, loaded at run time.
+//! Reads GPU energy through NVIDIA's management library (NVML), which is loaded at run time.
 //!
-//! Owns the choice between counter, instant power and averaged power, device by device, and what a failing call means
-//! for the next one. Readings are whole boards: MIG slices and other people's processes are inside. Deliberately does
-//! not know CUDA's device order, which differs from NVML's: the UUID is the identity.
+//! Owns the choice between counter, instant power and averaged power for each device, and what a failed call means for
+//! the next one. Readings cover whole boards, including all MIG slices and all users' processes. A GPU is identified by
+//! its UUID, because CUDA's device order differs from NVML's.
 
+mod boards;
 mod deadline;
 mod errors;
 mod findings;
 mod library;
-mod look;
 mod session;
 mod telemetry;
 
@@ -31,63 +31,73 @@ use crate::telemetry::{GpuId, TelemetrySource};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::{MILLIJOULES_PER_JOULE, MILLIWATTS_PER_WATT};
 
-/// The counter and the power sensor move every 20 to 100 ms; the slowest is assumed until the data show better.
+/// Assumed refresh period in seconds of the counter and the power sensor, which refresh every 20 to 100 ms. Readings
+/// may show a shorter one.
 const REFRESH_SEC: f64 = 0.1;
 
-/// `nvmlDeviceGetPowerUsage` is a one-second average on Ampere and later (GA100 excepted).
+/// Length in seconds of the average that `nvmlDeviceGetPowerUsage` shows on Ampere and later (GA100 excepted).
 const AVERAGING_SEC: f64 = 1.0;
 
-/// The compute capability of GA100, the last chip of which `nvmlDeviceGetPowerUsage` shows instant power (NVML API
+/// Compute capability of GA100, the last chip for which `nvmlDeviceGetPowerUsage` shows instant power (NVML API
 /// reference).
 const LAST_INSTANT_USAGE: (i32, i32) = (8, 0);
 
+/// Note of a board whose MIG mode is on.
 const MIG: &str = "MIG is enabled: readings are of the whole board, all its slices together";
 
-/// Opens NVIDIA's library at `library`, or the first of the usual ones that works. Blocks; a driver that hangs does so for
-/// good.
+/// Opens NVIDIA's library at `library`, or the first of the usual ones that works.
+///
+/// Blocks, and does not return while the driver hangs.
 ///
 /// # Errors
-/// Returns why none can be used, with the fix.
+/// Returns a [`Finding`] that states why no library can be used, and the fix.
 pub fn open_nvml(library: Option<&Path>) -> Result<Nvml, Finding> {
     library::load(library).map(|(nvml, _)| nvml)
 }
 
-/// One GPU of the host. A driver that hangs on one board keeps the others' readers waiting for nothing.
+/// The energy source of one GPU. Each GPU is a separate source, so that a driver that hangs on one does not delay the
+/// others.
 pub struct NvmlSource {
     session: Arc<Session>,
     gpu: GpuId,
-    /// `None` where neither energy nor power can be read.
+    /// How the board is read; `None` when neither its energy nor its power can be read.
     board: Option<Board>,
-    /// Of the board's energy; empty where there is none.
+    /// Description of the board's energy; empty when it cannot be read.
     descriptions: Vec<SourceDescription>,
     call: CurrentCall,
 }
 
+/// How one board is read.
 struct Board {
-    /// NVML's, which may be another one after the driver was reloaded; the UUID stays.
+    /// NVML's index, which may change when the driver is reloaded. The UUID does not.
     index: u32,
     uuid: String,
     has_counter: bool,
     power: PowerReading,
-    /// The highest limit that it can be set to, in watts.
+    /// Highest limit in W that the board's power can be set to.
     limit_w: Option<f64>,
-    /// Of the session it was found in.
+    /// Generation of the session in which the index is valid.
     generation: u32,
-    /// Why it is not asked: a call on a board that fell off the bus can hang for seconds.
+    /// Reason why the board is not read; `None` while it is. A call on a board that fell off the bus can hang for
+    /// seconds.
     gone: Option<String>,
 }
 
+/// The power reading that a board has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PowerReading {
+    /// Instant power.
     Instant,
-    /// By `nvmlDeviceGetPowerUsage`, as boards up to GA100 show it there.
+    /// Instant power by `nvmlDeviceGetPowerUsage`, as boards up to GA100 show it.
     InstantUsage,
+    /// Power that the board averages over one second.
     Averaged,
+    /// No power reading.
     Missing,
 }
 
 impl PowerReading {
-    /// Returns the driver call by which it is read.
+    /// Returns the name of the driver call that reads it.
     fn call(self) -> &'static str {
         match self {
             Self::Instant => "nvmlDeviceGetFieldValues",
@@ -95,6 +105,7 @@ impl PowerReading {
         }
     }
 
+    /// Reads the power in W.
     fn read_w(self, device: &Device<'_>) -> Result<f64, NvmlError> {
         match self {
             Self::Instant => instant_power_w(device),
@@ -105,8 +116,10 @@ impl PowerReading {
 }
 
 impl NvmlSource {
-    /// Loads the library at `library`, or the first of the usual ones, and looks at every device. Returns a source for
-    /// each board, the GPUs it saw and a finding for each. No library is a finding, not an error: most hosts have no GPU.
+    /// Loads the library at `library`, or the first of the usual ones, and queries every device.
+    ///
+    /// Returns a source for each board, the GPUs that were found, and the findings. A missing library is a finding and
+    /// not an error, because most hosts have no GPU.
     pub fn open(library: Option<&Path>) -> (Vec<Self>, Vec<GpuDevice>, Vec<Finding>) {
         let loaded = deadline::within_deadline("nvmlInit", {
             let library = library.map(Path::to_owned);
@@ -118,7 +131,7 @@ impl NvmlSource {
             Err(hangs) => return (Vec::new(), Vec::new(), vec![hanging("NVML".to_owned(), hangs)]),
         };
         let nvml = Arc::new(nvml);
-        let (looked, driver_version) = match look::at_all(&nvml) {
+        let (looked, driver_version) = match boards::query_all(&nvml) {
             Ok(looked) => looked,
             Err(finding) => return (Vec::new(), Vec::new(), vec![finding]),
         };
@@ -197,7 +210,7 @@ impl EnergySource for NvmlSource {
 }
 
 impl NvmlSource {
-    /// A board that is gone is not asked until the session finds it again.
+    /// Calls `read` with the board. A board that is gone is not read before the session finds it again.
     fn ask(
         &mut self,
         read: impl FnOnce(&Nvml, &Board, &CurrentCall) -> Result<Value, NvmlError>,
@@ -232,12 +245,13 @@ impl NvmlSource {
                 PollError::Gone(why)
             }
             NvmlError::NoPermission => {
-                PollError::Retry(format!("NVML: {error}: reading this GPU was forbidden while it ran"))
+                PollError::Retry(format!("NVML: {error}: permission to read this GPU was revoked"))
             }
             _ => PollError::Retry(format!("NVML: {error}")),
         })
     }
 
+    /// Records that the board is lost, and returns the error.
     fn lose(&mut self, generation: u32, why: String) -> PollError {
         if let Some(board) = &mut self.board {
             board.gone = Some(why.clone());
@@ -247,12 +261,13 @@ impl NvmlSource {
     }
 }
 
+/// Reads the counter, where there is one, and the power.
 fn read(nvml: &Nvml, board: &Board, call: &CurrentCall) -> Result<Value, NvmlError> {
     let device = device(nvml, board, call)?;
     if board.has_counter {
         let counted = counter(&device, call)?;
         call.begin(board.power.call());
-        // Power beside the counter is a second witness: losing it does not cost the counter's value.
+        // Power beside the counter serves a cross-check only, so its failure does not invalidate the counter.
         return Ok(Value {
             power_w: board.power.read_w(&device).ok(),
             ..counted
@@ -267,15 +282,18 @@ fn read(nvml: &Nvml, board: &Board, call: &CurrentCall) -> Result<Value, NvmlErr
     })
 }
 
+/// Reads the counter.
 fn read_counter(nvml: &Nvml, board: &Board, call: &CurrentCall) -> Result<Value, NvmlError> {
     counter(&device(nvml, board, call)?, call)
 }
 
+/// Returns NVML's handle of a board.
 fn device<'nvml>(nvml: &'nvml Nvml, board: &Board, call: &CurrentCall) -> Result<Device<'nvml>, NvmlError> {
     call.begin("nvmlDeviceGetHandleByIndex");
     nvml.device_by_index(board.index)
 }
 
+/// Reads the energy counter in J.
 fn counter(device: &Device<'_>, call: &CurrentCall) -> Result<Value, NvmlError> {
     call.begin("nvmlDeviceGetTotalEnergyConsumption");
     let counter_j = device.total_energy_consumption()? as f64 / MILLIJOULES_PER_JOULE;
@@ -286,6 +304,7 @@ fn counter(device: &Device<'_>, call: &CurrentCall) -> Result<Value, NvmlError> 
     })
 }
 
+/// Reads the instant power in W.
 fn instant_power_w(device: &Device<'_>) -> Result<f64, NvmlError> {
     let sample = device
         .field_values_for(&[FieldId(NVML_FI_DEV_POWER_INSTANT)])?
@@ -300,6 +319,7 @@ fn instant_power_w(device: &Device<'_>) -> Result<f64, NvmlError> {
     Ok(milliwatts / MILLIWATTS_PER_WATT)
 }
 
+/// Returns the description of a power reading for findings.
 fn named(power: PowerReading) -> &'static str {
     match power {
         PowerReading::Instant => "instant power (field 186)",

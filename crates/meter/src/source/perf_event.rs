@@ -1,8 +1,8 @@
-//! CPU and memory energy through the kernel's `power` PMU (perf_event): RAPL widened to 64 bits, so it never wraps.
+//! Reads CPU and memory energy through the kernel's `power` PMU (perf_event): RAPL counters extended to 64 bits, which
+//! do not wrap.
 //!
-//! Owns which events there are, one for each package and domain, and what a refusal means for the operator. Zones are
-//! named as the powercap tree names them, so that a result reads the same by either way. Deliberately does not know
-//! the powercap tree: which of the two is taken is `discovery`'s choice.
+//! Owns the set of events, one for each package and domain, and the explanation of a refusal. Zones have powercap's
+//! names, so that results look alike for both interfaces. The choice between the two is `discovery`'s.
 
 mod events;
 mod open;
@@ -19,15 +19,16 @@ use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// RAPL registers move about every millisecond, as Intel's SDM (volume 3, RAPL interfaces) says of its own; the kernel
-/// reads them when the event is read.
+/// Refresh period of RAPL registers in seconds: about every millisecond, as Intel's SDM (volume 3, RAPL interfaces)
+/// states for its own. The kernel reads them when the event is read.
 const REFRESH_SEC: f64 = 1e-3;
 
+/// The fix for a missing permission.
 const FIX: &str = "`sudo setcap cap_perfmon+ep \"$(readlink -f \"$(command -v joulemark)\")\"` (Linux 5.8 or later), or \
                    `sudo sysctl kernel.perf_event_paranoid=0`, or run joulemark as root; in a container: start it with \
                    `--cap-add PERFMON`";
 
-/// What an opened event counts, since it was opened.
+/// Function that returns the count of an open event since its opening.
 type Counter = Box<dyn FnMut() -> io::Result<u64> + Send>;
 
 /// The energy events of the `power` PMU that could be opened.
@@ -38,12 +39,13 @@ pub struct PerfEventSource {
 }
 
 impl PerfEventSource {
-    /// Opens every event of the PMU. Returns them with a finding for each, or one for the PMU when there is none.
+    /// Opens every event of the PMU. Returns the source with a finding for each event, or with one for the PMU when it
+    /// has none.
     pub fn open(roots: &PerfEventRoots) -> (Self, Vec<Finding>) {
         Self::open_on(roots, None)
     }
 
-    /// Opens as [`open`](Self::open); `guest` says why this host is taken for a virtual machine.
+    /// Opens as [`open`](Self::open) does. `guest` is the sign that this host is a virtual machine.
     pub(crate) fn open_on(roots: &PerfEventRoots, guest: Option<&str>) -> (Self, Vec<Finding>) {
         Self::open_with(roots, guest, |pmu, event| {
             let mut counter = open::open(pmu.kind, event.config, event.cpu)?;
@@ -51,6 +53,7 @@ impl PerfEventSource {
         })
     }
 
+    /// Opens the events by `open`.
     fn open_with(
         roots: &PerfEventRoots,
         guest: Option<&str>,
@@ -65,7 +68,11 @@ impl PerfEventSource {
             Ok(pmu) => pmu,
             Err(why) => return (source, vec![absent(&roots.pmu, &why.to_string(), guest)]),
         };
-        let mut findings: Vec<Finding> = pmu.oddities.iter().map(|why| odd(&roots.pmu, why)).collect();
+        let mut findings: Vec<Finding> = pmu
+            .not_understood
+            .iter()
+            .map(|why| not_understood_finding(&roots.pmu, why))
+            .collect();
         for event in &pmu.events {
             let subject = format!("{} ({})", event.zone, event.path());
             findings.push(match open(&pmu, event) {
@@ -86,13 +93,14 @@ impl PerfEventSource {
     }
 
     /// Compares the events' registers: a `cpumask` may list several CPUs of one package, and dies may share a register.
-    /// What repeats another is no source; what is undecided is said and compared again.
+    /// Drops events that repeat another, and states in the findings which are undecided. Those are compared again
+    /// later.
     fn leave_out_repeats(&mut self, findings: &mut [Finding]) {
         let mut same = SameRegister::new(&self.registers());
         let counters = &mut self.counters;
         same.look(&mut |index| (counters[index].0)().ok());
         let names: Vec<String> = self.descriptions.iter().map(SourceDescription::subject).collect();
-        let left_out = super::say_repeats(&same, &names, findings);
+        let left_out = super::report_repeats(&same, &names, findings);
         super::leave_out(&left_out, &mut self.counters);
         super::leave_out(&left_out, &mut self.descriptions);
         if same.is_undecided() {
@@ -100,6 +108,7 @@ impl PerfEventSource {
         }
     }
 
+    /// Returns the events' registers with their numbers.
     fn registers(&self) -> Vec<(usize, Register)> {
         let all = self.counters.iter().zip(&self.descriptions).enumerate();
         let register =
@@ -118,10 +127,11 @@ impl PerfEventSource {
         all.map(register).collect()
     }
 
+    /// Reads one event.
     fn read(&mut self, index: usize) -> Result<Value, PollError> {
-        if let Some((kept, moves)) = self.same.original_of(index) {
-            let kept = self.descriptions[kept].subject();
-            return Err(PollError::Repeats(super::same_register_said(&kept, moves)));
+        if let Some((original, moves)) = self.same.original_of(index) {
+            let original = self.descriptions[original].subject();
+            return Err(PollError::Repeats(super::same_register_text(&original, moves)));
         }
         let (counter, joules_per_count) = &mut self.counters[index];
         let count = counter();
@@ -136,13 +146,14 @@ impl PerfEventSource {
         }
     }
 
-    /// Returns whether the packages' energy is among what was opened; without it the powercap tree is the better source.
+    /// Returns whether a package's energy was opened. Otherwise the powercap tree is the better source.
     pub fn has_packages(&self) -> bool {
         self.descriptions
             .iter()
             .any(|description| description.id.domain == EnergyDomain::Package)
     }
 
+    /// Adds an open event.
     fn add(&mut self, event: &Event, counter: Counter) {
         self.counters.push((counter, event.joules_per_count));
         self.descriptions.push(SourceDescription {
@@ -178,6 +189,7 @@ impl EnergySource for PerfEventSource {
     }
 }
 
+/// Creates a finding.
 fn finding(subject: String, works: bool, detail: String, fix: Option<String>) -> Finding {
     Finding {
         source: EnergySourceKind::RaplPerfEvent,
@@ -188,14 +200,17 @@ fn finding(subject: String, works: bool, detail: String, fix: Option<String>) ->
     }
 }
 
+/// Creates the finding of an event that cannot be opened.
 fn refused(subject: String, error: &io::Error) -> Finding {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        let detail = format!("the kernel refuses the event ({error}): it takes CAP_PERFMON or perf_event_paranoid 0");
+        let detail =
+            format!("the kernel refuses the event ({error}): it requires CAP_PERFMON or perf_event_paranoid 0");
         return finding(subject, false, detail, Some(FIX.to_owned()));
     }
     finding(subject, false, format!("the event cannot be opened: {error}"), None)
 }
 
+/// Creates the finding of a PMU that cannot be read.
 fn absent(pmu: &Path, why: &str, guest: Option<&str>) -> Finding {
     let subject = pmu.display().to_string();
     match guest {
@@ -211,8 +226,8 @@ fn absent(pmu: &Path, why: &str, guest: Option<&str>) -> Finding {
     }
 }
 
-/// The PMU is there, and its driver loaded: nothing is to be done about what it says.
-fn odd(pmu: &Path, why: &str) -> Finding {
+/// Creates the finding of an event that is not understood. There is no fix, because the driver is loaded.
+fn not_understood_finding(pmu: &Path, why: &str) -> Finding {
     finding(pmu.display().to_string(), false, why.to_owned(), None)
 }
 

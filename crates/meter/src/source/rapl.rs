@@ -1,8 +1,7 @@
-//! CPU and memory energy from the Linux powercap tree (`/sys/class/powercap`), Intel and AMD.
+//! Reads CPU and memory energy from the Linux powercap tree (`/sys/class/powercap`), on Intel and AMD.
 //!
-//! Owns zones, their names, the unwrapping of their counters and which of them show one register. Deliberately does not
-//! know which zone contains which: that is `window`'s concern. A zone is known by its `name` file; the number in its
-//! folder is not a socket.
+//! Owns zones, their names, the unwrapping of their counters, and which of them show one register. Leaves which zone
+//! contains which to `window`. A zone is identified by its `name` file; the number in its folder is not a socket.
 
 mod access;
 mod counter;
@@ -24,23 +23,24 @@ use super::{EnergySource, Finding, Place, PollError, SourceDescription, SourceId
 use joulemark_measurement::units::{MICROJOULES_PER_JOULE, MICROWATTS_PER_WATT};
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// A zone's file with its microjoules.
+/// File of a zone that holds its energy in µJ.
 const COUNTER: &str = "energy_uj";
 
-/// RAPL registers move about every millisecond, as Intel's SDM (volume 3, RAPL interfaces) says of its own.
+/// Refresh period of RAPL registers in seconds: about every millisecond, as Intel's SDM (volume 3, RAPL interfaces)
+/// states for its own.
 const REFRESH_SEC: f64 = 1e-3;
 
-/// Where a zone does not say its maximum power, this many times the socket's TDP is taken for it.
+/// Maximum power of a zone that declares none, as a multiple of the socket's TDP.
 const TDP_FACTOR: f64 = 4.0;
 
-/// TDP of the largest sockets, taken where the model is not in our table either, so that no wrap is missed.
+/// TDP in W of the largest sockets. It is used for a model that is not in the table, so that no wrap is missed.
 const LARGEST_TDP_W: f64 = 500.0;
 
-/// Peaks above a declared limit last for milliseconds; twice the limit covers them.
+/// Maximum power of a zone as a multiple of its declared limit. Peaks above the limit last for milliseconds.
 const LIMIT_FACTOR: f64 = 2.0;
 
-/// The zones of one powercap tree. A package or memory zone that cannot be read stays among them beside those that can, so
-/// that a sum that lacks it is known to lack it.
+/// The zones of one powercap tree. A package or memory zone that cannot be read is included when others can, so that a
+/// sum without it is unknown.
 #[derive(Debug)]
 pub struct RaplSource {
     counters: Vec<Counter>,
@@ -48,24 +48,24 @@ pub struct RaplSource {
     same: SameRegister,
 }
 
-/// A zone, and its counter's first value.
+/// A zone, and the first value of its counter.
 type Read = (zones::Zone, io::Result<u64>);
 
-/// What is said of a zone: how it is read, or why not and what helps.
-type Said = Result<String, (String, Option<String>)>;
+/// The result for a zone: how it is read, or the reason why not and the fix.
+type Outcome = Result<String, (String, Option<String>)>;
 
 impl RaplSource {
-    /// Opens every readable zone under `root`. Returns them with a finding for each zone met, or one for the tree when
-    /// there is none.
+    /// Opens every readable zone under `root`. Returns the source with a finding for each zone, or with one for the
+    /// tree when it has none.
     ///
-    /// `cpu_model` is the kernel's name of the CPU: its TDP bounds the power of zones that declare no limit.
+    /// `cpu_model` is the kernel's name of the CPU. Its TDP bounds the power of zones that declare no limit.
     pub fn open(root: &Path, cpu_model: Option<&str>) -> (Self, Vec<Finding>) {
         let (proc_root, is_elsewhere) = (Path::new("/proc"), root != Path::new("/sys/class/powercap"));
         let access = Access::read(proc_root, &CpuInfo::read(proc_root), is_elsewhere);
         Self::open_with(root, cpu_model, access)
     }
 
-    /// Opens as [`open`](Self::open), with what is known of the host for the fixes.
+    /// Opens as [`open`](Self::open) does. `access` holds the facts on which a fix depends.
     pub(crate) fn open_with(root: &Path, cpu_model: Option<&str>, access: Access) -> (Self, Vec<Finding>) {
         let mut source = Self {
             counters: Vec::new(),
@@ -94,13 +94,14 @@ impl RaplSource {
         (source, findings)
     }
 
+    /// Adds the zones that are to be read, and returns a finding for each.
     fn add_all(&mut self, read: &[Read], tdp_w: Option<f64>, access: &Arc<Access>) -> Vec<Finding> {
         let works =
             |wanted: &dyn Fn(&zones::Zone) -> bool| read.iter().any(|(zone, first)| first.is_ok() && wanted(zone));
         let has_packages = works(&|zone| zone.domain() == Some(EnergyDomain::Package));
         let is_other_view =
             |zone: &zones::Zone, other: &zones::Zone| other.covers == zone.covers && other.is_mmio() != zone.is_mmio();
-        // Of two views of a zone one is read: the first where it works, else the second, else neither.
+        // Of two views of a zone at most one is read: the first if it works, else the second.
         let repeats = |(zone, first): &Read| {
             let has_other_view = read.iter().any(|(other, _)| is_other_view(zone, other));
             zone.is_mmio() && (works(&|other| is_other_view(zone, other)) || (has_other_view && first.is_err()))
@@ -117,15 +118,12 @@ impl RaplSource {
         let mut findings = Vec::new();
         for zone_read in read {
             let (zone, first) = zone_read;
-            let said: Said = match (zone.domain(), first) {
+            let outcome: Outcome = match (zone.domain(), first) {
                 _ if repeats(zone_read) => Err(("another control type shows the same zone".to_owned(), None)),
-                (None, _) => Err((
-                    "a zone of this name is not known to measure energy we report".to_owned(),
-                    None,
-                )),
+                (None, _) => Err(("zones of this name are not known to measure energy".to_owned(), None)),
                 (Some(domain), Err(error)) => {
                     let is_summed = matches!(domain, EnergyDomain::Package | EnergyDomain::Dram);
-                    // Without any package that works the estimate stands in for all of them.
+                    // When no package works, the estimate stands in for all of them.
                     if is_summed && has_packages && !works(&|other| is_other_view(zone, other)) {
                         self.add(access, zone, domain, None, tdp_w);
                     }
@@ -133,11 +131,12 @@ impl RaplSource {
                 }
                 (Some(domain), Ok(first_uj)) => Ok(self.add(access, zone, domain, Some(*first_uj), tdp_w)),
             };
-            findings.push(finding(subject(&zone.name, &zone.path), said));
+            findings.push(finding(subject(&zone.name, &zone.path), outcome));
         }
         findings
     }
 
+    /// Adds a zone. Returns the detail for its finding.
     fn add(
         &mut self,
         access: &Arc<Access>,
@@ -195,13 +194,14 @@ impl RaplSource {
         }
     }
 
-    /// Compares the zones' registers. What repeats another is no source; what is undecided is said and compared again.
+    /// Compares the zones' registers. Drops zones that repeat another, and states in the findings which are undecided.
+    /// Those are compared again later.
     fn leave_out_repeats(&mut self, findings: &mut [Finding]) {
         let mut same = SameRegister::new(&self.registers());
         let counters = &mut self.counters;
         same.look(&mut |index| counters[index].read_once().ok());
         let names: Vec<String> = self.descriptions.iter().map(SourceDescription::subject).collect();
-        let left_out = super::say_repeats(&same, &names, findings);
+        let left_out = super::report_repeats(&same, &names, findings);
         super::leave_out(&left_out, &mut self.counters);
         super::leave_out(&left_out, &mut self.descriptions);
         if same.is_undecided() {
@@ -209,6 +209,7 @@ impl RaplSource {
         }
     }
 
+    /// Returns the registers of the readable zones with their numbers.
     fn registers(&self) -> Vec<(usize, Register)> {
         let all = self.counters.iter().zip(&self.descriptions).enumerate();
         let readable = all.filter(|(_, (counter, _))| counter.last_uj.is_some());
@@ -227,10 +228,11 @@ impl RaplSource {
         readable.map(register).collect()
     }
 
+    /// Returns the error of a zone that repeats another; `None` when it does not.
     fn repeat(&self, index: usize) -> Option<PollError> {
-        let (kept, moves) = self.same.original_of(index)?;
-        let kept = self.descriptions.get(kept)?.subject();
-        Some(PollError::Repeats(super::same_register_said(&kept, moves)))
+        let (original, moves) = self.same.original_of(index)?;
+        let original = self.descriptions.get(original)?.subject();
+        Some(PollError::Repeats(super::same_register_text(&original, moves)))
     }
 }
 
@@ -257,19 +259,21 @@ impl EnergySource for RaplSource {
         counter.read()
     }
 
-    /// The largest power that the zone's own constraints allow.
+    /// Returns the largest power in W that the zone's constraints allow.
     fn power_limit_w(&self, index: usize) -> Option<f64> {
         self.counters.get(index)?.max_power_w
     }
 }
 
+/// Returns a zone's name in findings.
 fn subject(name: &str, path: &str) -> String {
     format!("{name} ({path})")
 }
 
-fn finding(subject: String, said: Said) -> Finding {
-    let works = said.is_ok();
-    let (detail, fix) = said.map_or_else(|problem| problem, |detail| (detail, None));
+/// Creates a finding.
+fn finding(subject: String, outcome: Outcome) -> Finding {
+    let works = outcome.is_ok();
+    let (detail, fix) = outcome.map_or_else(|problem| problem, |detail| (detail, None));
     Finding {
         source: EnergySourceKind::RaplPowercap,
         subject,

@@ -1,7 +1,7 @@
-//! Tells counters that show one register from counters with registers of their own, by readings alone.
+//! Finds counters that show one register under several names, by readings alone.
 //!
-//! Owns the comparison: one counter is read between two readings of another, again and again. What lies between them
-//! every time, while both move, is the same register. Names do not decide. Deliberately does not know files or events.
+//! Owns the comparison: each counter is read between two readings of the other, repeatedly. When its value lies between
+//! theirs every time while both move, they show one register. Names do not decide. Does not know files or events.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -9,48 +9,55 @@ use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// Registers tick every millisecond or so: this many moves take ten.
+/// Number of moves after which two counters can be found equal. Registers tick about every millisecond, so these take
+/// ten.
 const MOVES_NEEDED: u32 = 8;
 
-/// A reading that was caught between two writes of a copied value may disagree; one in so many is let pass.
+/// Number of agreements for each disagreement that is tolerated: a reading between the two writes of a copied value may
+/// disagree.
 const AGREEMENTS_PER_SLIP: u32 = 10;
 
-/// So many disagreements, and more than one in five, are no slip.
+/// Minimum number of disagreements for different registers. They must also be more than one in five.
 const DISAGREEMENTS_NEEDED: u32 = 5;
 
-/// Joules apart beyond which two counters are not one register, however late one of them shows it.
+/// Difference in J beyond which two counters are different, however late one of them shows the register.
 const FAR_APART_J: f64 = 20.0;
 
-/// Dies of one package may be given copies of one register a moment apart. Registers of their own, which began to count
-/// at different moments, stay this close by no chance while they move on by many times as much.
+/// Maximum difference in J of two copies of one register, which dies of one package may have with a small delay.
 const COPY_TOLERANCE_J: f64 = 0.02;
+/// Distance, in tolerances, over which the difference must stay within the tolerance. Different registers, which began
+/// to count at different moments, do not stay this close while they move this far.
 const TOLERANCES_TRAVELLED: i128 = 20;
 
-/// The start-up waits no longer than this, and less where nothing moves at all.
+/// Maximum duration in seconds of the comparison at the start.
 const LONGEST_LOOK_SEC: f64 = 0.08;
+/// Maximum duration in seconds without any move, after which the comparison at the start ends.
 const LONGEST_STANDSTILL_SEC: f64 = 0.02;
+/// Pause between two rounds of readings.
 const BETWEEN_ROUNDS: Duration = Duration::from_micros(200);
 
-/// Values of a copy that is written after its original were the original's a moment before.
+/// Number of recent values that are stored of each counter. A copy that is written after its original shows a recent
+/// value.
 const REMEMBERED: usize = 32;
 
-/// A counter as far as the comparison needs to know it.
+/// The properties of a counter that the comparison needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Register {
-    /// Joules that one count stands for.
+    /// Energy of one count in J.
     pub joules_per_count: f64,
-    /// Counts at which it starts again from 0.
+    /// Number of counts after which the counter restarts from 0; `None` when it is unknown.
     pub range: Option<u64>,
-    /// Whether it began to count when it was opened, so that two of one register differ by a constant.
+    /// Whether it counts from its opening, so that two counters of one register differ by a constant.
     pub counts_from_opening: bool,
-    /// Counters of different groups are never compared.
+    /// Group of the counter. Counters of different groups are not compared.
     pub group: u32,
-    /// The package it is of, by name: two of one package are likelier to be one.
+    /// Number of its package, where it has one. Counters of one package may be copies of one register.
     pub package: Option<u32>,
-    /// Left out rather than kept where it shows the same as another.
+    /// Whether it is the one to leave out when it shows the same register as another.
     pub is_second_choice: bool,
 }
 
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Undecided,
@@ -58,14 +65,14 @@ enum Verdict {
     Different,
 }
 
-/// Two counters and what their readings have shown so far.
+/// Two counters and what their readings have shown.
 #[derive(Debug)]
 struct Pair {
     kept: usize,
     other: usize,
     range: Option<i128>,
     far_apart: i128,
-    /// Where the constant difference between the two can lie.
+    /// Range of the constant difference between the two.
     offset: (i128, i128),
     is_offset_fixed: bool,
     tolerance: i128,
@@ -78,6 +85,7 @@ struct Pair {
 }
 
 impl Pair {
+    /// Creates the comparison of two counters, of which `kept` stays when they show one register.
     fn new((kept, one): (usize, &Register), (other, two): (usize, &Register)) -> Self {
         let far_apart = (FAR_APART_J / one.joules_per_count) as i128;
         let is_offset_fixed = !one.counts_from_opening && !two.counts_from_opening;
@@ -106,7 +114,8 @@ impl Pair {
         }
     }
 
-    /// Reads the kept counter around the other one, then the other around the kept one. Returns whether anything moved.
+    /// Reads the kept counter around the other one, then the other around the kept one. Returns whether the kept one
+    /// moved.
     fn observe(&mut self, read: &mut dyn FnMut(usize) -> Option<u64>) -> bool {
         let readings: Option<Vec<u64>> = [self.kept, self.other, self.kept, self.other]
             .into_iter()
@@ -138,6 +147,7 @@ impl Pair {
         moved
     }
 
+    /// Stores recent values.
     fn remember(&mut self, kept: [u64; 2], other: [u64; 2]) {
         for (recent, values) in self.recent.iter_mut().zip([kept, other]) {
             for value in values {
@@ -151,7 +161,7 @@ impl Pair {
         }
     }
 
-    /// How far the first is ahead of the second, whichever of the two has wrapped.
+    /// Returns by how much the first is ahead of the second, across a wrap of either.
     fn difference(&self, kept: u64, other: u64) -> i128 {
         let plain = i128::from(kept) - i128::from(other);
         match self.range {
@@ -163,6 +173,7 @@ impl Pair {
         }
     }
 
+    /// Updates the verdict with the range of the difference that the last readings allow.
     fn judge(&mut self, (least, most): (i128, i128), is_copy: bool) {
         if self.verdict != Verdict::Undecided || least > most {
             return;
@@ -199,7 +210,7 @@ pub struct SameRegister {
 }
 
 impl SameRegister {
-    /// Plans the comparison of `registers`, each with its number in the source.
+    /// Creates the comparisons of `registers`, each given with its number in the source.
     pub fn new(registers: &[(usize, Register)]) -> Self {
         let mut ordered: Vec<&(usize, Register)> = registers.iter().collect();
         ordered.sort_by_key(|(_, register)| register.is_second_choice);
@@ -211,7 +222,7 @@ impl SameRegister {
         Self { pairs }
     }
 
-    /// Compares at start-up, for less than a tenth of a second.
+    /// Compares the counters at start-up, for less than a tenth of a second.
     pub fn look(&mut self, read: &mut dyn FnMut(usize) -> Option<u64>) {
         let began = Monotonic::now();
         let (mut moved_at, mut now) = (began, began);
@@ -228,7 +239,7 @@ impl SameRegister {
         }
     }
 
-    /// Compares once more what is still undecided. Returns whether anything moved.
+    /// Compares once more the pairs that are undecided. Returns whether a counter moved.
     pub fn look_once(&mut self, read: &mut dyn FnMut(usize) -> Option<u64>) -> bool {
         let mut moved = false;
         for place in 0..self.pairs.len() {
@@ -241,23 +252,25 @@ impl SameRegister {
         moved
     }
 
-    /// Returns whether a pair is left that readings have not decided yet.
+    /// Returns whether a pair is undecided.
     pub fn is_undecided(&self) -> bool {
         self.pairs.iter().any(|pair| self.is_open(pair))
     }
 
-    /// Returns the counter whose register number `index` shows once more, with the moves in which that was seen.
+    /// Returns the counter whose register number `index` shows too, and the number of moves in which that was seen;
+    /// `None` when it repeats no other.
     pub fn original_of(&self, index: usize) -> Option<(usize, u32)> {
         let same = |pair: &&Pair| pair.other == index && pair.verdict == Verdict::Same;
         self.pairs.iter().find(same).map(|pair| (pair.kept, pair.moves))
     }
 
-    /// Returns a counter that number `index` may show once more, which nothing has decided yet.
+    /// Returns a counter whose register number `index` may show too, which is undecided; `None` when there is none.
     pub fn maybe_same_as(&self, index: usize) -> Option<usize> {
         let open = |pair: &&Pair| pair.other == index && self.is_open(pair);
         self.pairs.iter().find(open).map(|pair| pair.kept)
     }
 
+    /// Returns whether a pair is undecided, and neither of its counters repeats another.
     fn is_open(&self, pair: &Pair) -> bool {
         pair.verdict == Verdict::Undecided
             && self.original_of(pair.other).is_none()

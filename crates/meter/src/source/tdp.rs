@@ -1,7 +1,7 @@
-//! The fallback where no package counter is readable: energy as nameplate power times measured utilisation.
+//! Estimates the energy of all CPU packages as nameplate power times measured load, where no package counter can be
+//! read.
 //!
-//! An estimate, and always said to be one. Owns the model and its assumptions. Deliberately does not guess at memory:
-//! an unknown DRAM stays unknown.
+//! Every figure is marked as an estimate. Owns the model and its assumptions. Memory is not estimated.
 
 mod cpu_info;
 mod full_power;
@@ -15,10 +15,10 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
 /// Power of an idle CPU as a part of its full power. Cloud Carbon Footprint's coefficients, fitted to SPECpower_ssj
-/// results, have 0.16 for Skylake and Cascade Lake and 0.24 for EPYC Milan.
+/// results, are 0.16 for Skylake and Cascade Lake and 0.24 for EPYC Milan.
 const IDLE_FRACTION: f64 = 0.2;
 
-/// An estimate of all CPU packages of the host together: nameplate power times measured load.
+/// The estimate of all CPU packages of the host together: nameplate power times measured load.
 #[derive(Debug)]
 pub struct TdpSource {
     clock: HostCpuClock,
@@ -30,7 +30,7 @@ pub struct TdpSource {
 }
 
 impl TdpSource {
-    /// Opens the estimate for these CPUs. Returns it with a finding that states its assumptions.
+    /// Opens the estimate for these CPUs. Returns the source with a finding that states its assumptions.
     ///
     /// # Errors
     /// Returns an error when the host's CPU time cannot be read.
@@ -39,14 +39,14 @@ impl TdpSource {
         let cpus = cpu.host_cpus.max(clock.cpus().unwrap_or(0));
         let full = FullPower::estimate(cpu, cpus);
         let note = format!(
-            "estimate: {}; idle power is taken as {:.0} % of full power, between them linear in the CPU time of {}; power \
+            "estimate: {}; idle power is taken as {:.0} % of full power, and power as linear in the CPU time of {}; power \
              above TDP (turbo, up to {:.2} times) is in the uncertainty, not in the figure{}",
             full.basis,
             IDLE_FRACTION * 100.0,
             clock.describe(),
             full.turbo,
             if cpu.virtual_machine {
-                "; this is a virtual machine: neighbours' use of the socket is unseen"
+                "; this is a virtual machine: the use of the socket by other machines is not seen"
             } else {
                 ""
             }
@@ -82,8 +82,8 @@ impl TdpSource {
         Ok((source, finding))
     }
 
-    /// Joules since opening. Linear in time and in busy CPU time, so it needs no utilisation per interval: coarse
-    /// ticks lose nothing and the estimate adds up exactly over split windows.
+    /// Returns the energy in J since opening. It is linear in time and in busy CPU time and needs no utilisation per
+    /// interval, so that coarse ticks lose nothing and the energies of split windows add up exactly.
     fn energy_j(&self, elapsed_sec: f64, busy_sec: f64) -> f64 {
         let busy_part_sec = (busy_sec / self.logical_cpus).clamp(0.0, elapsed_sec);
         self.full_w * (IDLE_FRACTION * elapsed_sec + (1.0 - IDLE_FRACTION) * busy_part_sec)
@@ -183,7 +183,7 @@ mod tests {
         let (_root, clock) = fake_host(&format!("cpu 0 0 0 0 0 0 0 0 0 0\n{lines}"));
         let shown = cpuinfo("Intel(R) Xeon(R) Silver 4214 CPU @ 2.20GHz", 1, 1);
         let (source, _) = TdpSource::open(&shown, clock).expect("a source");
-        // 85 W × (0.2 + 0.8 × 4 of 24 CPUs).
+        // Power is 85 W × (0.2 + 0.8 × 4 of 24 CPUs).
         assert!((source.energy_j(1.0, 4.0) - 28.33).abs() < 0.01);
     }
 
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_says_that_it_is_one_and_on_what_it_rests() {
+    fn an_estimate_says_that_it_is_one_and_states_its_assumptions() {
         let (_root, clock) = fake_host("cpu 0 0 0 0 0 0 0 0 0 0\n");
         let (mut source, _) = TdpSource::open(&cpuinfo("AMD EPYC", 2, 1), clock).expect("a source");
         let description = source.sources()[0].clone();

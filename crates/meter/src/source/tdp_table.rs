@@ -1,20 +1,23 @@
-//! Nameplate facts of CPUs, from the makers' product pages: data, not judgement. The data stand in `tdp_table.csv`,
-//! whose head names their source.
+//! Holds nameplate facts of CPUs from the makers' product pages. The data are in `tdp_table.csv`, whose head names
+//! their source.
 
 use std::sync::OnceLock;
 
+/// The table: model, watts, threads.
 const CSV: &str = include_str!("tdp_table.csv");
 
+/// The nameplate of one CPU model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nameplate {
-    /// As it stands in the kernel's `model name`, up to a word's end, without (R), (TM) and `CPU`.
+    /// Model as in the kernel's `model name`, up to the end of a word, without (R), (TM) and `CPU`.
     pub model: &'static str,
-    /// Thermal design power of one socket in watts; AMD's default TDP, Intel's processor base power.
+    /// Thermal design power of one socket in W: AMD's default TDP, Intel's processor base power.
     pub watts: f64,
-    /// Logical CPUs of one socket; null where the source does not tell.
+    /// Number of logical CPUs of one socket; `None` when the source does not state it.
     pub threads: Option<u32>,
 }
 
+/// Returns the table, which is parsed once.
 fn nameplates() -> &'static [Nameplate] {
     static TABLE: OnceLock<Vec<Nameplate>> = OnceLock::new();
     TABLE.get_or_init(|| {
@@ -25,6 +28,7 @@ fn nameplates() -> &'static [Nameplate] {
     })
 }
 
+/// Parses a line of the table.
 fn read(line: &'static str) -> Option<Nameplate> {
     let (rest, threads) = line.rsplit_once(',')?;
     let (model, watts) = rest.rsplit_once(',')?;
@@ -35,10 +39,11 @@ fn read(line: &'static str) -> Option<Nameplate> {
     })
 }
 
-/// The nameplate of `model` as the kernel names it, by whole words: a 6248 is not a 6248R, nor a 13900K a 13900KS.
+/// Returns the nameplate of `model`, as the kernel names it; `None` when it is not in the table. Whole words must
+/// match: a 6248 is not a 6248R, nor a 13900K a 13900KS.
 pub fn find(model: &str) -> Option<&'static Nameplate> {
     let plain = model.replace("(R)", "").replace("(TM)", "").replace("CPU ", "");
-    // The kernel shouts some names: `AMD RYZEN AI MAX+ 395`.
+    // The kernel has some names in upper case: `AMD RYZEN AI MAX+ 395`.
     let words = plain.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let stands_in = |plate: &&Nameplate| {
         words.match_indices(&plate.model.to_lowercase()).any(|(start, found)| {
@@ -48,14 +53,14 @@ pub fn find(model: &str) -> Option<&'static Nameplate> {
                 && !is_another_version(after)
         })
     };
-    // `Threadripper PRO 3995WX` before anything that is a part of it.
+    // The longest match counts: `Threadripper PRO 3995WX` before a part of it.
     nameplates()
         .iter()
         .filter(stands_in)
         .max_by_key(|plate| plate.model.len())
 }
 
-/// An `E5-2680 v4` is no `E5-2680`.
+/// Returns whether a version follows the match: an `E5-2680 v4` is not an `E5-2680`.
 fn is_another_version(after: &str) -> bool {
     let version = after.strip_prefix(" v");
     version.is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()))

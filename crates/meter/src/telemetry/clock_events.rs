@@ -1,7 +1,7 @@
-//! NVML's clock event (throttle) reasons: their bits and names. Knows no device.
+//! Defines NVML's clock event (throttle) reasons: their bits and names. Knows no device.
 
-/// Bits of `nvmlDeviceGetCurrentClocksThrottleReasons` (`nvml.h`, `nvmlClocksEventReason…`), by what is called throttle
-/// reasons before driver 535 and event reasons since.
+/// Bits of `nvmlDeviceGetCurrentClocksThrottleReasons` (`nvml.h`, `nvmlClocksEventReason…`) with their names. They are
+/// called throttle reasons before driver 535 and event reasons since.
 const NAMES: [(u64, &str); 9] = [
     (0x001, "gpu_idle"),
     (0x002, "applications_clocks_setting"),
@@ -14,32 +14,35 @@ const NAMES: [(u64, &str); 9] = [
     (0x100, "display_clock_setting"),
 ];
 
-/// Heat or power took clocks away; the others are somebody's setting, or idleness.
+/// Reasons that lower clocks for heat or power. The others are settings, or idleness.
 const HEAT_OR_POWER: u64 = 0x004 | 0x008 | 0x020 | 0x040 | 0x080;
 
-/// A set of reasons that hold at one moment; empty when the clocks are as high as they can be.
+/// The set of reasons that hold at one moment; empty when the clocks are as high as possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockEvents(u16);
 
 impl ClockEvents {
-    /// Bits that no driver has a name for yet are dropped.
+    /// Creates the set from bits. Bits without a known name are dropped.
     pub fn from_bits(bits: u64) -> Self {
         Self((bits & 0x1ff) as u16)
     }
 
+    /// Returns whether no reason holds.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Only those by which the board slowed down for heat or power.
+    /// Returns only the reasons that lower clocks for heat or power.
     pub fn slowing_down(self) -> Self {
         Self(self.0 & HEAT_OR_POWER as u16)
     }
 
+    /// Returns the reasons in either set.
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    /// Returns the names of the reasons.
     pub fn names(self) -> Vec<&'static str> {
         let holding = NAMES.iter().filter(|(bit, _)| u64::from(self.0) & bit != 0);
         holding.map(|(_, name)| *name).collect()

@@ -1,31 +1,31 @@
-//! What a load took of a GPU's memory. Owns which of two ways tells it; deliberately does not know what was loaded.
+//! Computes the GPU memory that a load took, by one of two methods. Does not know what was loaded.
 
 use super::{GpuHistory, GpuSample};
 use crate::estimation::series::Span;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{GpuMemory, GpuMemoryMethod};
 
-/// A load, and who holds what it took.
+/// A load and the processes that hold its memory.
 pub struct Held<'a> {
-    /// From before anything was allocated to when all was.
+    /// Time from before the first allocation to after the last.
     pub load: Span,
-    /// Until when it was held.
+    /// Time until which the memory was held.
     pub until: Monotonic,
-    /// The processes that hold it, as the driver numbers them; `None` where that is not known.
+    /// The driver's ids of the processes that hold it; `None` when they are unknown.
     pub pids: Option<&'a [u32]>,
 }
 
 impl GpuHistory {
-    /// Returns what a load took of this GPU's memory: what NVML tells of its processes at its first look after the load, else by how
-    /// much more of the board was in use than before. Unknown where no look lies between the load and the end.
+    /// Returns the GPU memory that a load took: the memory of its processes at NVML's first reading after the load, or
+    /// else the growth of the board's memory in use. Unknown when no reading lies between the load and the end.
     pub fn memory_of(&self, held: &Held<'_>) -> GpuMemory {
         let after = self.first_look(held.load.end).filter(|sample| sample.at <= held.until);
-        let told = after.and_then(|after| {
+        let known = after.and_then(|after| {
             let of_processes = held.pids.and_then(|pids| bytes_of(after, pids));
             let of_processes = of_processes.map(|bytes| (bytes, GpuMemoryMethod::Processes));
             of_processes.or_else(|| Some((self.grown_bytes(held.load.start, after)?, GpuMemoryMethod::Difference)))
         });
-        let (bytes, method) = told.unzip();
+        let (bytes, method) = known.unzip();
         GpuMemory {
             gpu: self.id.uuid.clone(),
             bytes,
@@ -33,19 +33,22 @@ impl GpuHistory {
         }
     }
 
+    /// Returns the growth in bytes of the board's memory in use; `None` when it is unknown.
     fn grown_bytes(&self, since: Monotonic, after: &GpuSample) -> Option<u64> {
         let before = self.last_look(since)?.slow.memory_used_bytes?;
         Some(after.slow.memory_used_bytes?.saturating_sub(before))
     }
 }
 
-/// Returns the memory of these processes; `None` where the driver lists none, or hides what one of them holds.
+/// Returns the memory in bytes of these processes; `None` when the driver lists none of them, or hides the memory of
+/// one.
 fn bytes_of(sample: &GpuSample, pids: &[u32]) -> Option<u64> {
     let listed = sample.slow.compute_pids.as_ref()?;
-    let told = sample.slow.process_bytes.as_ref()?;
+    let known = sample.slow.process_bytes.as_ref()?;
     let own = listed.iter().filter(|pid| pids.contains(pid));
     let bytes = own.map(|pid| {
-        told.iter()
+        known
+            .iter()
             .filter(|(of, _)| of == pid)
             .map(|(_, bytes)| *bytes)
             .reduce(|sum, bytes| sum + bytes)
@@ -56,11 +59,11 @@ fn bytes_of(sample: &GpuSample, pids: &[u32]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Brisk, GpuId, Slow, TelemetryLog};
+    use crate::telemetry::{Fast, GpuId, Slow, TelemetryLog};
 
     const PIDS: [u32; 2] = [7, 8];
 
-    /// When the board was looked at, its bytes in use, and each process with what it holds where that is told.
+    /// Time of a reading, the board's bytes in use, and each process with its bytes where they are reported.
     type Look<'a> = (f64, u64, &'a [(u32, Option<u64>)]);
 
     fn memory(looks: &[Look], pids: Option<&[u32]>) -> (Option<u64>, Option<GpuMemoryMethod>) {
@@ -70,19 +73,19 @@ mod tests {
         };
         let mut history = TelemetryLog::new(&[id], 0.1, true).gpus.remove(0);
         for (at, used, processes) in looks {
-            let told = processes.iter().filter_map(|(pid, bytes)| Some((*pid, (*bytes)?)));
+            let known = processes.iter().filter_map(|(pid, bytes)| Some((*pid, (*bytes)?)));
             let slow = Slow {
                 read_at: Some(Monotonic::from_sec(*at)),
                 memory_used_bytes: Some(*used),
                 compute_pids: Some(processes.iter().map(|(pid, _)| *pid).collect()),
-                process_bytes: Some(told.collect()),
+                process_bytes: Some(known.collect()),
                 ..Slow::default()
             };
-            // Each look is seen in the samples of a second.
+            // Each reading appears in the samples of one second.
             for tenth in 0..10 {
                 history.push(GpuSample {
                     at: Monotonic::from_sec(at + f64::from(tenth) * 0.1 + 0.01),
-                    brisk: Brisk::default(),
+                    fast: Fast::default(),
                     slow: slow.clone(),
                 });
             }
@@ -97,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_its_processes_hold_goes_before_what_the_board_has_more() {
+    fn the_memory_of_its_processes_is_preferred_to_the_growth_of_the_board() {
         let looks: &[Look] = &[
             (11.0, 100, &[(1, Some(90))]),
             (12.0, 400, &[(1, Some(90)), (7, Some(250))]),

@@ -1,4 +1,5 @@
-//! Every GPU's samples over time, bounded. Owns how long a sample holds; deliberately does not know what is notable.
+//! Stores the samples of every GPU over time, in bounded memory. Owns how long a sample is valid; leaves what is
+//! notable to `environment`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,28 +8,33 @@ use super::{GpuId, GpuSample, Trouble};
 use crate::estimation::series::Span;
 use joulemark_measurement::clock::Monotonic;
 
-/// 2 h at 5 Hz are 36,000 samples of about 120 bytes: 4.5 MB a GPU. Beyond this the older half is thinned to every
-/// second sample, as in a series of energy.
+/// Maximum number of samples: 2 h at 5 Hz are 36,000 samples of about 120 bytes, 4.5 MB for each GPU. Beyond it every
+/// second sample of the older half is dropped.
 const CAPACITY: usize = 36_864;
 
-/// A sample is believed until the next one, but not for longer than this or two intervals of the meter.
+/// Maximum validity of a sample in seconds, unless two intervals of the meter are longer. A newer sample ends it.
 const HOLDS_SEC: f64 = 2.5;
 
-/// More of them tell no more: the oldest are forgotten.
+/// Maximum number of absences that are stored; the oldest are dropped.
 const MAX_ABSENCES: usize = 64;
 
-/// A time in which a board was not there to be asked.
+/// A time in which a board could not be queried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Absence {
+    /// Time of the first failure.
     pub from: Monotonic,
-    /// None while it lasts.
+    /// Time when the board answered again; `None` while it is away.
     pub until: Option<Monotonic>,
+    /// The reason.
     pub why: String,
 }
 
+/// The samples of one GPU.
 #[derive(Clone, Debug)]
 pub struct GpuHistory {
+    /// The GPU.
     pub id: GpuId,
+    /// What prevents readings now.
     pub trouble: Trouble,
     absences: VecDeque<Absence>,
     samples: VecDeque<GpuSample>,
@@ -36,6 +42,7 @@ pub struct GpuHistory {
 }
 
 impl GpuHistory {
+    /// Adds a sample. One that is not newer than the last is ignored.
     pub fn push(&mut self, sample: GpuSample) {
         if self.samples.back().is_some_and(|last| sample.at <= last.at) {
             return;
@@ -51,6 +58,7 @@ impl GpuHistory {
         }
     }
 
+    /// Records what prevents readings at `now`, and begins or ends an absence.
     pub fn note(&mut self, trouble: &Trouble, now: Monotonic) {
         let lasting = self.absences.back_mut().filter(|absence| absence.until.is_none());
         match (&trouble.lost, lasting) {
@@ -73,18 +81,19 @@ impl GpuHistory {
     }
 
     #[cfg(test)]
+    /// Returns the newest sample.
     pub fn last(&self) -> Option<&GpuSample> {
         self.samples.back()
     }
 
-    /// The first time within `span` in which the board was away.
+    /// Returns the first absence that overlaps `span`.
     pub fn first_absence(&self, span: Span) -> Option<&Absence> {
         let touches =
             |absence: &&Absence| absence.from <= span.end && absence.until.is_none_or(|until| until >= span.start);
         self.absences.iter().find(touches)
     }
 
-    /// Returns the first sample whose slow readings are of `at` or later.
+    /// Returns the first sample whose slow readings were made at `at` or later.
     pub fn first_look(&self, at: Monotonic) -> Option<&GpuSample> {
         let first = self
             .samples
@@ -92,7 +101,7 @@ impl GpuHistory {
         self.samples.get(first)
     }
 
-    /// Returns the last sample whose slow readings are of `at` or earlier.
+    /// Returns the last sample whose slow readings were made at `at` or earlier.
     pub fn last_look(&self, at: Monotonic) -> Option<&GpuSample> {
         let next = self
             .samples
@@ -100,14 +109,15 @@ impl GpuHistory {
         self.samples.get(next.checked_sub(1)?)
     }
 
-    /// The sample that holds at `at`.
+    /// Returns the sample that is valid at `at`.
     pub fn holding(&self, at: Monotonic) -> Option<&GpuSample> {
         let next = self.samples.partition_point(|sample| sample.at <= at);
         let sample = self.samples.get(next.checked_sub(1)?)?;
         (at.sec_since(sample.at) <= self.holds_sec).then_some(sample)
     }
 
-    /// Every sample that holds for a part of `span`, with the seconds for which it does; the first may be older.
+    /// Returns every sample that is valid for a part of `span`, with the seconds of that part. The first may be older
+    /// than the span.
     pub fn during(&self, span: Span) -> Vec<(&GpuSample, f64)> {
         let first = self
             .samples
@@ -123,23 +133,26 @@ impl GpuHistory {
         held.filter(|(_, sec)| *sec > 0.0).collect()
     }
 
-    /// Returns the most memory in use of all samples that hold for a part of `span`; `None` where none tells.
+    /// Returns the maximum memory in use in bytes over `span`; `None` when no sample has it.
     pub fn peak_memory_bytes(&self, span: Span) -> Option<u64> {
         let samples = self.during(span).into_iter();
         samples.filter_map(|(sample, _)| sample.slow.memory_used_bytes).max()
     }
 }
 
+/// The samples of all GPUs.
 #[derive(Clone, Debug)]
 pub struct TelemetryLog {
+    /// Histories of the GPUs, in the order of the sources.
     pub gpus: Vec<GpuHistory>,
-    /// How often the meter sweeps, in seconds.
+    /// Interval between two sweeps in seconds.
     pub interval_sec: f64,
-    /// Whether process ids that a driver names are numbered as this process sees them; false in most containers.
+    /// Whether the driver's process ids are those of this process's namespace; false in most containers.
     pub pids_are_ours: bool,
 }
 
 impl TelemetryLog {
+    /// Creates an empty log.
     pub fn new(gpus: &[GpuId], interval_sec: f64, pids_are_ours: bool) -> Self {
         let history = |id: &GpuId| GpuHistory {
             id: id.clone(),
@@ -155,21 +168,23 @@ impl TelemetryLog {
         }
     }
 
+    /// Returns the history of a GPU.
     pub fn gpu(&self, uuid: &str) -> Option<&GpuHistory> {
         self.gpus.iter().find(|gpu| gpu.id.uuid == uuid)
     }
 }
 
-/// The log as the meter's thread and its readers share it.
+/// The log, shared by the meter's thread and its readers.
 #[derive(Clone, Debug)]
 pub struct SharedLog(Arc<Mutex<TelemetryLog>>);
 
 impl SharedLog {
+    /// Shares a log.
     pub fn new(log: TelemetryLog) -> Self {
         Self(Arc::new(Mutex::new(log)))
     }
 
-    /// A panic while the lock was held leaves a log with one sample missing, which is still a log.
+    /// Locks the log. A panic while the lock was held leaves a valid log that lacks one sample.
     pub fn lock(&self) -> MutexGuard<'_, TelemetryLog> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +193,7 @@ impl SharedLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Brisk, Slow};
+    use crate::telemetry::{Fast, Slow};
 
     fn sec(sec: f64) -> Monotonic {
         Monotonic::from_sec(sec)
@@ -193,7 +208,7 @@ mod tests {
         for at in times {
             history.push(GpuSample {
                 at: sec(at),
-                brisk: Brisk::default(),
+                fast: Fast::default(),
                 slow: Slow::default(),
             });
         }

@@ -1,7 +1,8 @@
-//! How often each GPU is asked, on the meter's thread and after its energies, so that no reading of energy waits.
+//! Schedules the telemetry of each GPU, on the meter's thread and after the energies, so that no energy reading waits.
 //!
-//! Not at every sweep: a call into NVML takes tens of µs on real boards, and eight boards at 10 Hz with everything would
-//! be percents of a core. The pace gives way where a library is slow, so that all boards together stay in a budget.
+//! Telemetry is not read at every sweep: a call into NVML takes tens of µs on real boards, and reading everything of
+//! eight boards at 10 Hz would use some percent of a core. The interval grows where a library is slow, so that all
+//! boards together stay within a budget.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -12,44 +13,47 @@ use super::{GpuSample, SharedLog, Slow, TelemetrySource};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::NANOSECONDS_PER_SECOND;
 
-/// NVML's own utilisation covers 1/6 to 1 s: asking faster would show the same value again.
-const BRISK_SEC: f64 = 0.2;
+/// Interval in seconds of the fast readings. NVML's utilisation covers 1/6 to 1 s, so more frequent readings would
+/// repeat it.
+const FAST_SEC: f64 = 0.2;
 
-/// Share of one core for all boards together: less than a third of what the whole meter may take at 10 Hz.
+/// Share of one core for all boards together: less than a third of what the whole meter may use at 10 Hz.
 const BUDGET: f64 = 0.0006;
 
-/// However dear the asking: a sample is believed for little longer.
+/// Maximum interval in seconds of the fast readings, however expensive they are: a sample is valid for little longer.
 const LONGEST_SEC: f64 = 2.0;
 
-/// Temperature takes seconds to move; a process that comes and goes within one second is not a neighbour.
+/// Interval in seconds of the slow readings. Temperature changes over seconds, and a process that lives for less than
+/// one second is not reported.
 const SLOW_SEC: f64 = 1.0;
 
+/// The next readings of one board.
 struct Due {
-    brisk: Monotonic,
+    fast: Monotonic,
     slow: Monotonic,
-    /// As last read.
+    /// Slow readings as last made.
     read: Slow,
 }
 
-/// The pace of one library's boards.
+/// The schedule of one library's boards.
 pub struct TelemetryPace {
     source: Option<Box<dyn TelemetrySource>>,
     log: SharedLog,
-    /// Of its first board among all in the log.
+    /// Number in the log of its first board.
     first: usize,
-    /// How many there are in the log: they share the budget.
+    /// Number of boards in the log, which share the budget.
     boards: f64,
     due: Vec<Due>,
 }
 
 impl TelemetryPace {
-    /// Creates the pace of a library whose boards are in the log from number `first` on. Boards take turns within the
-    /// second, so that no single sweep has to ask all of them for everything.
+    /// Creates the schedule of a library whose boards are in the log from number `first` on. Slow readings of the
+    /// boards are spread over the second, so that no sweep makes all of them.
     pub fn new(source: Box<dyn TelemetrySource>, log: SharedLog, first: usize) -> Self {
         let (count, boards) = (source.gpus().len(), log.lock().gpus.len() as f64);
         let now = Monotonic::now();
         let due = (0..count).map(|_| Due {
-            brisk: now,
+            fast: now,
             slow: now,
             read: Slow::default(),
         });
@@ -62,16 +66,17 @@ impl TelemetryPace {
         }
     }
 
-    /// Returns whether any board is to be asked now.
+    /// Returns whether a board is to be read now.
     pub fn is_due(&self) -> bool {
         let now = Monotonic::now();
-        self.source.is_some() && self.due.iter().any(|due| now >= due.brisk)
+        self.source.is_some() && self.due.iter().any(|due| now >= due.fast)
     }
 
+    /// Reads the boards that are due, and stores their samples in the log.
     pub fn sample_what_is_due(&mut self) {
         let Some(source) = &mut self.source else { return };
         let (due, log, place) = (&mut self.due, &self.log, (self.first, self.boards));
-        // The meter's thread is everybody's: a library that panics loses its own readings only.
+        // The thread serves all sources: a library that panics loses only its own readings.
         let asked = catch_unwind(AssertUnwindSafe(|| {
             source.look_again();
             for (gpu, due) in due.iter_mut().enumerate() {
@@ -79,12 +84,13 @@ impl TelemetryPace {
             }
         }));
         if asked.is_err() {
-            tracing::error!("reading the GPUs' clocks and temperatures panicked; they are no longer asked");
+            tracing::error!("reading the GPUs' clocks and temperatures panicked; they are not read any more");
             self.source = None;
         }
     }
 }
 
+/// Reads one board if it is due.
 fn sample(
     source: &mut dyn TelemetrySource,
     gpu: usize,
@@ -92,7 +98,7 @@ fn sample(
     (log, (first, boards)): (&SharedLog, (usize, f64)),
 ) {
     let now = Monotonic::now();
-    if now < due.brisk || source.trouble(gpu).lost.is_some() {
+    if now < due.fast || source.trouble(gpu).lost.is_some() {
         return;
     }
     let before_sec = thread_cpu_sec();
@@ -105,9 +111,9 @@ fn sample(
         let turn = if is_first { (first + gpu) as f64 / boards } else { 0.0 };
         due.slow = later(now, SLOW_SEC + turn);
     }
-    let brisk = source.brisk(gpu);
+    let fast = source.fast(gpu);
     let spent_sec = thread_cpu_sec() - before_sec;
-    due.brisk = later(now, (spent_sec * boards / BUDGET).clamp(BRISK_SEC, LONGEST_SEC));
+    due.fast = later(now, (spent_sec * boards / BUDGET).clamp(FAST_SEC, LONGEST_SEC));
     let at = Monotonic::now();
     let mut log = log.lock();
     let Some(history) = log.gpus.get_mut(first + gpu) else {
@@ -118,19 +124,20 @@ fn sample(
     if trouble.lost.is_none() {
         history.push(GpuSample {
             at,
-            brisk,
+            fast,
             slow: due.read.clone(),
         });
     }
 }
 
-/// CPU time of this thread: what the asking costs, without what others take in between.
+/// Returns the CPU seconds of the calling thread, by which the cost of a reading is measured.
 pub fn thread_cpu_sec() -> f64 {
-    // Without that clock nothing is known of the cost, and the pace is the usual one.
+    // Without this clock the cost is unknown, and the interval is the shortest.
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0.0, |time| Duration::from(time).as_secs_f64())
 }
 
-/// A little early rather than a sweep late: the meter's own beat is not a divisor of these.
+/// Returns the time of the next reading, slightly early: a sweep that comes just before it would otherwise postpone it
+/// to the next sweep.
 fn later(now: Monotonic, sec: f64) -> Monotonic {
     const SLACK: f64 = 0.95;
     Monotonic(now.0 + (sec * SLACK * NANOSECONDS_PER_SECOND) as u64)
@@ -139,13 +146,13 @@ fn later(now: Monotonic, sec: f64) -> Monotonic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Brisk, GpuId, TelemetryLog, Trouble};
+    use crate::telemetry::{Fast, GpuId, TelemetryLog, Trouble};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     struct Board {
         gpus: Vec<GpuId>,
-        brisk: Arc<AtomicU32>,
+        fast: Arc<AtomicU32>,
         slow: Arc<AtomicU32>,
         trouble: Trouble,
         behaviour: Behaviour,
@@ -164,15 +171,15 @@ mod tests {
             &self.gpus
         }
 
-        fn brisk(&mut self, _: usize) -> Brisk {
+        fn fast(&mut self, _: usize) -> Fast {
             assert!(
                 self.behaviour != Behaviour::Panics,
                 "a board that panics, as this test wants"
             );
             let start_sec = thread_cpu_sec();
             while self.behaviour == Behaviour::Dear && thread_cpu_sec() < start_sec + 0.005 {}
-            self.brisk.fetch_add(1, Ordering::Relaxed);
-            Brisk::default()
+            self.fast.fetch_add(1, Ordering::Relaxed);
+            Fast::default()
         }
 
         fn slow(&mut self, _: usize) -> Slow {
@@ -199,10 +206,10 @@ mod tests {
             lost,
             refused: Vec::new(),
         };
-        let [brisk, slow] = calls.clone();
+        let [fast, slow] = calls.clone();
         let board = Board {
             gpus,
-            brisk,
+            fast,
             slow,
             trouble,
             behaviour,
@@ -212,14 +219,14 @@ mod tests {
 
     #[test]
     fn sweeps_faster_than_the_pace_ask_for_nothing_new() {
-        let (mut pace, log, [brisk, slow]) = pace(Behaviour::Quick, None);
+        let (mut pace, log, [fast, slow]) = pace(Behaviour::Quick, None);
         for _ in 0..100 {
             pace.sample_what_is_due();
         }
-        assert_eq!((brisk.load(Ordering::Relaxed), slow.load(Ordering::Relaxed)), (1, 1));
+        assert_eq!((fast.load(Ordering::Relaxed), slow.load(Ordering::Relaxed)), (1, 1));
         std::thread::sleep(Duration::from_millis(220));
         pace.sample_what_is_due();
-        assert_eq!((brisk.load(Ordering::Relaxed), slow.load(Ordering::Relaxed)), (2, 1));
+        assert_eq!((fast.load(Ordering::Relaxed), slow.load(Ordering::Relaxed)), (2, 1));
         assert_eq!(
             log.lock().gpus[0].last().unwrap().slow.temperature_c,
             Some(40),
@@ -229,12 +236,12 @@ mod tests {
 
     #[test]
     fn a_library_that_is_slow_is_asked_less_often() {
-        let (mut pace, _, [brisk, _]) = pace(Behaviour::Dear, None);
+        let (mut pace, _, [fast, _]) = pace(Behaviour::Dear, None);
         pace.sample_what_is_due();
         std::thread::sleep(Duration::from_millis(300));
         pace.sample_what_is_due();
-        assert_eq!(brisk.load(Ordering::Relaxed), 1, "5 ms are 0.06 % of 8 s");
-        let wait_sec = pace.due[0].brisk.sec_since(Monotonic::now());
+        assert_eq!(fast.load(Ordering::Relaxed), 1, "5 ms are 0.06 % of 8 s");
+        let wait_sec = pace.due[0].fast.sec_since(Monotonic::now());
         assert!(
             (1.0..2.0).contains(&wait_sec),
             "and yet not forgotten for longer than a sample holds: {wait_sec}"
@@ -243,9 +250,9 @@ mod tests {
 
     #[test]
     fn a_lost_board_is_not_asked() {
-        let (mut pace, _, [brisk, _]) = pace(Behaviour::Quick, Some("fell off the bus".to_owned()));
+        let (mut pace, _, [fast, _]) = pace(Behaviour::Quick, Some("fell off the bus".to_owned()));
         pace.sample_what_is_due();
-        assert_eq!(brisk.load(Ordering::Relaxed), 0);
+        assert_eq!(fast.load(Ordering::Relaxed), 0);
     }
 
     #[test]

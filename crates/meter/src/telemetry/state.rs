@@ -1,17 +1,18 @@
-//! What a GPU tells of itself right now, as it is served.
+//! Defines the present state of a GPU as the API returns it.
 
 use serde::Serialize;
 
 use super::GpuHistory;
 use joulemark_measurement::clock::Monotonic;
 
-/// A GPU at the meter's latest look, at most a second or two old. What the board does not tell is null.
+/// The state of a GPU at the meter's last reading, at most a second or two old. A value that the board does not report
+/// is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GpuState {
-    /// Share of NVML's last sensor period (1/6 to 1 s) in which a kernel ran.
+    /// Percentage of NVML's last sensor period (1/6 to 1 s) in which a kernel ran.
     pub utilisation_percent: Option<u32>,
-    /// In degrees Celsius.
+    /// Temperature in degrees Celsius.
     pub temperature_c: Option<u32>,
     /// Clock of the streaming multiprocessors in MHz.
     pub sm_clock_mhz: Option<u32>,
@@ -19,17 +20,17 @@ pub struct GpuState {
     pub memory_clock_mhz: Option<u32>,
     /// Memory in use, in bytes.
     pub memory_used_bytes: Option<u64>,
-    /// The power limit in force, in watts.
+    /// Power limit in force, in watts.
     pub power_limit_w: Option<f64>,
-    /// NVML's clock event (throttle) reasons that hold, by name; null when the board does not tell.
+    /// Names of NVML's clock event (throttle) reasons that hold; null when the board does not report them.
     pub throttle_reasons: Option<Vec<String>>,
     /// Whether the driver keeps the board initialised.
     pub persistence_mode: Option<bool>,
-    /// Whether the board is cut into MIG slices.
+    /// Whether the board is partitioned into MIG slices.
     pub mig_enabled: Option<bool>,
-    /// Processes with a compute context on the board; null when the board does not tell.
+    /// Number of processes with a compute context on the board; null when the board does not report it.
     pub compute_processes: Option<u32>,
-    /// Why the board is not asked just now; null while it is.
+    /// Why the board is not read now; null while it is.
     pub lost: Option<String>,
 }
 
@@ -43,15 +44,15 @@ impl GpuState {
                 ..Self::default()
             };
         };
-        let (brisk, slow) = (&sample.brisk, &sample.slow);
-        let names = brisk
+        let (fast, slow) = (&sample.fast, &sample.slow);
+        let names = fast
             .clock_events
             .map(|events| events.names().into_iter().map(str::to_owned).collect());
         Self {
-            utilisation_percent: brisk.utilisation_percent,
+            utilisation_percent: fast.utilisation_percent,
             temperature_c: slow.temperature_c,
-            sm_clock_mhz: brisk.sm_clock_mhz,
-            memory_clock_mhz: brisk.memory_clock_mhz,
+            sm_clock_mhz: fast.sm_clock_mhz,
+            memory_clock_mhz: fast.memory_clock_mhz,
             memory_used_bytes: slow.memory_used_bytes,
             power_limit_w: slow.power_limit_w,
             throttle_reasons: names,

@@ -1,29 +1,31 @@
-//! What a counter had reached between two of its refreshes, where only the mean power is known.
+//! Interpolates a counter between two of its refreshes, where only the mean power is known.
 //!
-//! Owns what the refreshes around tell of the power in between: even, smooth, one step, or a burst. Leaves to
-//! `refresh_times` when the refreshes were.
+//! Owns the assumption on the power in between, which the refreshes around suggest: constant, smooth, one step, or a
+//! burst. Leaves the times of the refreshes to `refresh_times`.
 
 use super::refresh_period::{MAX_REFRESH_SEC, SHARP};
 
-/// So near to one of two refreshes, as a part of their distance, few bursts between them lie.
+/// Part of an interval next to each of its refreshes in which power is taken to go on as outside: few bursts begin or
+/// end there.
 const BESIDE: f64 = 0.1;
 
-/// Unseen power is no higher than this many times the highest mean power around.
+/// Maximum unseen power as a multiple of the highest mean power around.
 const MAX_UNSEEN_RISE: f64 = 1.3;
 
-/// The counter at one moment, with half-widths of two independent errors.
+/// The value of a counter at one moment, with the half-widths of two independent errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reached {
+    /// Value of the counter, in its unit.
     pub total: f64,
-    /// Because it is not known exactly when the refreshes around it were.
+    /// Half-width of the error from the uncertain times of the refreshes around the moment.
     pub timing: f64,
-    /// Because the power between two refreshes is not known, only its mean, or one was at either of two moments: as
-    /// likely off by all of it as by less.
+    /// Half-width of the error from the unknown course of power between two refreshes, or from a refresh that was at
+    /// one of two moments. The full half-width is as likely as any smaller error.
     pub shape: f64,
 }
 
 impl Reached {
-    /// A total that is not in doubt.
+    /// Creates a value without an error.
     pub fn exactly(total: f64) -> Self {
         Self {
             total,
@@ -33,23 +35,25 @@ impl Reached {
     }
 }
 
-/// A refresh: when, in seconds from the moment asked for, and the value it brought.
+/// A refresh of the counter, with times in seconds from the moment asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Refresh {
+    /// Estimated time of the refresh.
     pub at: f64,
-    /// How far off that may be.
+    /// Half-width of the error of `at`.
     pub half: f64,
+    /// Value of the counter that the refresh brought.
     pub total: f64,
-    /// The number of the anchor that it was placed by, whose error it shares.
+    /// Number of the anchor by which the refresh was placed. Both have the same error.
     pub anchor: Option<usize>,
-    /// It was at either end of `half`, and nowhere between.
+    /// The refresh was at either end of `half` and nowhere in between.
     pub is_at_an_end: bool,
-    /// Its value was shown for longer than a period: the refresh after it did not come when it was due.
+    /// Readings showed the value for longer than a period: the next refresh was late.
     pub is_late: bool,
 }
 
 impl Refresh {
-    /// Returns by how much it may be off anywhere within, and by how much at either end.
+    /// Returns the half-width of an error that lies anywhere within it, and that of an error that lies at either end.
     fn halves(self) -> (f64, f64) {
         if self.is_at_an_end {
             (0.0, self.half)
@@ -62,15 +66,16 @@ impl Refresh {
 /// Mean growth per second over some refreshes.
 #[derive(Clone, Copy)]
 pub struct Slope {
+    /// Growth per second.
     rate: f64,
-    /// How far off that may be.
+    /// Half-width of the error of `rate`.
     uncertainty: f64,
-    /// Over how long.
+    /// Length in seconds.
     sec: f64,
 }
 
 impl Slope {
-    /// Returns the slope from one refresh to a later one.
+    /// Returns the slope from one refresh to a later one; `None` when they are at the same time.
     pub fn between(from: Refresh, to: Refresh) -> Option<Self> {
         let sec = to.at - from.at;
         (sec > 0.0).then(|| {
@@ -83,30 +88,30 @@ impl Slope {
         })
     }
 
-    /// Returns whether the two cannot be told apart.
+    /// Returns whether the two slopes agree within their uncertainties.
     fn is_like(self, other: Self) -> bool {
         (self.rate - other.rate).abs() <= self.uncertainty + other.uncertainty
     }
 }
 
-/// What the counter did on one side of the interval asked about.
+/// The slopes on one side of the interval asked for.
 #[derive(Clone, Copy)]
 pub struct Side {
-    /// Next to it, over as few refreshes as make the slope sharp.
+    /// Slope next to the interval, over as few refreshes as make it sharp.
     pub near: Option<Slope>,
-    /// The one beyond that.
+    /// Slope beyond `near`.
     far: Option<Slope>,
 }
 
 impl Side {
-    /// Measures both slopes from the refreshes on one side, the nearest first.
+    /// Computes both slopes from the refreshes on one side, the nearest first.
     pub fn measure(outwards: &[Refresh], slope: impl Fn(Refresh, Refresh) -> Option<Slope>) -> Self {
         let (near, reached) = Self::sharp(outwards, &slope);
         let (far, _) = Self::sharp(outwards.get(reached..).unwrap_or_default(), &slope);
         Self { near, far }
     }
 
-    /// Returns the slope from the nearest refresh over as few as make it sharp, and over how many that is.
+    /// Returns the slope from the nearest refresh over as few refreshes as make it sharp, and the number of those.
     fn sharp(outwards: &[Refresh], slope: impl Fn(Refresh, Refresh) -> Option<Slope>) -> (Option<Slope>, usize) {
         let Some(near) = outwards.first().copied() else {
             return (None, 0);
@@ -121,18 +126,20 @@ impl Side {
         (found, reached)
     }
 
+    /// Returns the rates of the known slopes.
     fn both(self) -> impl Iterator<Item = f64> {
         [self.near, self.far].into_iter().flatten().map(|slope| slope.rate)
     }
 
-    /// Returns whether both of its slopes are the interval's own.
+    /// Returns whether both slopes agree with the interval's own.
     fn is_level_with(self, own: Slope) -> bool {
         [self.near, self.far]
             .into_iter()
             .all(|slope| slope.is_some_and(|slope| slope.is_like(own)))
     }
 
-    /// Returns whether the slope next to the interval goes on beyond it, evenly or smoothly, rather than being part of a burst.
+    /// Returns whether the slope next to the interval continues beyond it, evenly or smoothly. Otherwise it is part of
+    /// a burst.
     fn goes_on(self, own: Slope) -> bool {
         let (Some(near), Some(far)) = (self.near, self.far) else {
             return true;
@@ -141,8 +148,10 @@ impl Side {
     }
 }
 
-/// Returns what the counter had reached past the last refresh that was seen, the first of these: the power before it goes
-/// on. Of one that stands still no more is counted than it shows, and all that may have run since is left open.
+/// Returns the counter after the last refresh that was seen, which is the first of `outwards`. The slope before that
+/// refresh is taken to continue.
+///
+/// A counter that is late counts as what it shows. The energy that may have been used since is in `shape`.
 pub fn beyond(outwards: &[Refresh], slope: Option<Slope>) -> Reached {
     let from = outwards[0];
     if from.is_late {
@@ -164,28 +173,30 @@ pub fn beyond(outwards: &[Refresh], slope: Option<Slope>) -> Reached {
     }
 }
 
-/// Returns what the counter had reached between two refreshes that enclose the moment.
+/// Returns the counter at the moment asked for, which lies between two refreshes.
 pub fn between(from: Refresh, to: Refresh, side_before: Side, side_after: Side) -> Reached {
     Interval::new(from, to, side_before, side_after).reached()
 }
 
-/// The time between two refreshes, seen from the moment asked for.
+/// The time between two refreshes, in seconds from the moment asked for.
 struct Interval {
     from: Refresh,
     to: Refresh,
     sec: f64,
-    /// From the refresh before to the moment, and from there to the refresh after.
+    /// Seconds from the refresh before to the moment.
     since: f64,
+    /// Seconds from the moment to the refresh after.
     left: f64,
     own: Slope,
     side_before: Side,
     side_after: Side,
-    /// The slopes right beside the interval.
+    /// Slopes next to the interval.
     before: Slope,
     after: Slope,
 }
 
 impl Interval {
+    /// Creates the interval between two refreshes. A slope that is unknown is taken to be the interval's own.
     fn new(from: Refresh, to: Refresh, side_before: Side, side_after: Side) -> Self {
         let sec = to.at - from.at;
         let own = Slope::between(from, to).unwrap_or(Slope {
@@ -207,19 +218,20 @@ impl Interval {
         }
     }
 
+    /// Returns the counter, with a wider `shape` where loads may have come and gone unseen.
     fn reached(&self) -> Reached {
-        let told = self.told();
+        let seen = self.interpolated();
         if self.sec <= MAX_REFRESH_SEC {
-            return told;
+            return seen;
         }
         Reached {
-            shape: told.shape.max(self.unseen()),
-            ..told
+            shape: seen.shape.max(self.unseen()),
+            ..seen
         }
     }
 
-    /// Returns how far the total may be off the chord where no refresh was seen for so long that loads come and go
-    /// unseen: power went no higher than the highest slope with a margin, and never below 0.
+    /// Returns the maximum distance of the total from the chord where no refresh was seen for so long that loads may
+    /// have come and gone. Power was between 0 and the highest slope with a margin.
     fn unseen(&self) -> f64 {
         let (_, highest_w) = self.extremes();
         let above_w = MAX_UNSEEN_RISE * highest_w - self.own.rate;
@@ -228,7 +240,8 @@ impl Interval {
         up.max(down)
     }
 
-    fn told(&self) -> Reached {
+    /// Returns the counter under the assumption on power that the slopes around suggest.
+    fn interpolated(&self) -> Reached {
         let either = self.either();
         let chord = self.from.total + self.own.rate * self.since;
         if self.before.is_like(self.own) && self.after.is_like(self.own) {
@@ -239,7 +252,7 @@ impl Interval {
             };
         }
         let (total, shape) = if self.is_at_a_limit() {
-            // A change inside would show in the mean, where power goes no lower or no higher.
+            // At the lowest or highest power a change inside the interval would show in its mean.
             (chord, 0.0)
         } else if self.goes_one_way() {
             self.between_a_step_and_smoothly(chord)
@@ -253,12 +266,13 @@ impl Interval {
         }
     }
 
-    /// Returns the half-width that comes of refreshes being somewhere within their own.
+    /// Returns the half-width of the error from refreshes that lie anywhere within their half-widths.
     fn timing(&self) -> f64 {
         let part = self.since / self.sec;
         let (from_within, to_within) = (self.from.halves().0, self.to.halves().0);
         let (from_half, to_half) = ((1.0 - part) * from_within, part * to_within);
-        // Refreshes placed by one anchor are off the same way; so may be unsharp ones, where readings run in step with them.
+        // Refreshes placed by one anchor are off in the same direction. So may be unsharp ones, where readings run in
+        // step with them.
         let is_off_together = self.from.anchor.is_some() && self.from.anchor == self.to.anchor
             || from_within.min(to_within) > SHARP * self.sec;
         self.own.rate
@@ -269,20 +283,21 @@ impl Interval {
             }
     }
 
-    /// Returns the half-width that comes of refreshes being at either end of their own.
+    /// Returns the half-width of the error from refreshes that lie at either end of their half-widths.
     fn either(&self) -> f64 {
         let part = self.since / self.sec;
         let (from_either, to_either) = (self.from.halves().1, self.to.halves().1);
         self.own.rate * ((1.0 - part) * from_either + part * to_either)
     }
 
-    /// Returns how far a bend of the power lifts the middle: one so small may be chance, so that it widens the interval
-    /// and does not move it. The slopes are two intervals apart.
+    /// Returns the energy by which a bend of the power lifts the total above the chord. A bend within the uncertainty
+    /// of the slopes may be chance, so it widens the interval and does not move the total. The slopes are two intervals
+    /// apart.
     fn bend(&self) -> f64 {
         (self.after.rate - self.before.rate).abs() / 2.0 * self.since * self.left / self.sec / 2.0
     }
 
-    /// Returns the lowest and the highest slope that is known.
+    /// Returns the lowest and the highest known slope.
     fn extremes(&self) -> (f64, f64) {
         let known = self
             .side_before
@@ -294,7 +309,7 @@ impl Interval {
         })
     }
 
-    /// Returns whether power was as low, or as high, as it goes.
+    /// Returns whether power was at its lowest or at its highest.
     fn is_at_a_limit(&self) -> bool {
         let own = self.own;
         let (lowest_w, highest_w) = self.extremes();
@@ -304,7 +319,7 @@ impl Interval {
         is_lowest || is_highest
     }
 
-    /// Returns whether power went from the slope before to the slope after, at one moment or smoothly.
+    /// Returns whether power went from the slope before to the slope after, in one step or smoothly.
     fn goes_one_way(&self) -> bool {
         let (low, high) = (
             self.before.rate.min(self.after.rate),
@@ -313,7 +328,7 @@ impl Interval {
         (low..=high).contains(&self.own.rate) && self.side_before.goes_on(self.own) && self.side_after.goes_on(self.own)
     }
 
-    /// Returns the middle between a change at one moment and a smooth one, and how far it is from both.
+    /// Returns the mean of the totals for one step and for a smooth change, and its distance from both.
     fn between_a_step_and_smoothly(&self, chord: f64) -> (f64, f64) {
         let drawn_on = self.from.total + self.before.rate * self.since;
         let drawn_back = self.to.total - self.after.rate * self.left;
@@ -326,8 +341,8 @@ impl Interval {
         ((smooth + one_step) / 2.0, (smooth - one_step).abs() / 2.0)
     }
 
-    /// Returns the total and its half-width where a burst or a dip lies in the interval or beside it. Right beside a
-    /// refresh it hardly begins or ends: the power beyond goes on.
+    /// Returns the total and its half-width where a burst or a dip lies in the interval or next to it. Close to a
+    /// refresh the power beyond it is taken to continue.
     fn with_a_burst(&self) -> (f64, f64) {
         let near_sec = BESIDE * self.sec;
         let grown = self.to.total - self.from.total;
@@ -337,7 +352,7 @@ impl Interval {
         } else {
             self.before.rate.min(self.after.rate) - self.own.rate
         };
-        // All of it may lie on either side of the moment all the same.
+        // The whole burst may still lie on either side of the moment.
         let half = displaced * self.since.max(self.left);
         let first = (self.before.rate * near_sec).min(grown / 2.0);
         let last = (self.after.rate * near_sec).min(grown / 2.0);
@@ -352,11 +367,11 @@ impl Interval {
     }
 }
 
-/// Returns the energy above the chord where power changes smoothly: the cubic with the power at both ends, which is drawn from the
-/// mean powers on either side of each.
+/// Returns the energy above the chord where power changes smoothly. Power at both ends is interpolated from the mean
+/// powers on either side; the total follows the cubic with these powers.
 fn smooth(part: f64, sec: f64, own: Slope, before: Slope, after: Slope) -> f64 {
     let at_the_end = |beside: Slope| (beside.rate * sec + own.rate * beside.sec) / (sec + beside.sec);
-    // Above three times its mean power the cubic would run backwards somewhere (Fritsch and Carlson 1980).
+    // Above three times the mean power the cubic would fall somewhere (Fritsch and Carlson 1980).
     let [start_w, end_w] = [before, after].map(|beside| at_the_end(beside).clamp(0.0, 3.0 * own.rate));
     let (done, left) = (part, 1.0 - part);
     sec * done * left * ((start_w - own.rate) * left - (end_w - own.rate) * done)

@@ -1,41 +1,51 @@
-//! How much a series grew over a span of time, and how well that is known. Pure.
+//! Computes the growth of a series over a span of time and its uncertainty. Pure.
 
 use super::counter_interpolation::Reached;
 use super::samples::{Sample, Series};
 use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
+/// The growth of a series over a span, in the series' unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
+    /// Growth from the span's start to its end.
     pub total: f64,
-    /// Samples inside the span, both edges included.
+    /// Number of samples inside the span, both edges included.
     pub sample_count: u32,
-    /// Mean spacing of those samples; none with fewer than two.
+    /// Mean interval between those samples in seconds; `None` with fewer than two.
     pub interval_sec: Option<f64>,
-    /// Half-widths of the errors at the span's edges: when the refreshes around each were.
+    /// Half-widths of the errors at the span's start and end from the uncertain times of the refreshes around each.
     pub timing: [f64; 2],
-    /// What ran between those refreshes.
+    /// Half-widths of the errors at the span's start and end from the unknown course of power between those refreshes.
     pub shape: [f64; 2],
 }
 
-/// Why growth over a span is not known.
+/// The reason why growth over a span is unknown.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unknown {
+    /// The span does not end after it starts.
     #[error("the window has no length")]
     EmptyWindow,
+    /// The series has no sample.
     #[error("it was never sampled")]
     NeverSampled,
+    /// The first sample is this many seconds after the span's start.
     #[error("it was first sampled {0:.3} s after the window began")]
     BeganLate(f64),
+    /// The last sample is this many seconds before the span's end.
     #[error("it was last sampled {0:.3} s before the window ended")]
     EndedEarly(f64),
+    /// The series is broken within the span, for this reason.
     #[error("{0}")]
     Broken(String),
 }
 
 impl Series {
-    /// Growth from `span.start` to `span.end`. Never extrapolated: a span not covered by samples is unknown.
-    /// `refresh_sec` is how old a value can be when it is read; 0 for one that is always fresh.
+    /// Returns the growth from `span.start` to `span.end`, interpolated at both. `refresh_sec` is the maximum age of a
+    /// value when it is read; 0 for a value that is always fresh.
+    ///
+    /// # Errors
+    /// Returns [`Unknown`] when samples of one epoch do not cover the span. Nothing is extrapolated.
     pub fn growth(&self, span: Span, refresh_sec: f64) -> Result<Growth, Unknown> {
         if span.end <= span.start {
             return Err(Unknown::EmptyWindow);
@@ -49,7 +59,7 @@ impl Series {
         if last.at < span.end {
             return Err(Unknown::EndedEarly(span.end.sec_since(last.at)));
         }
-        // The last sample at or before the start, the first at or after the end.
+        // The last sample at or before the start, and the first at or after the end.
         let from = self.samples.partition_point(|sample| sample.at <= span.start) - 1;
         let to = self.samples.partition_point(|sample| sample.at < span.end);
         let (before, after) = (&self.samples[from], &self.samples[to]);
@@ -83,7 +93,11 @@ impl Series {
         })
     }
 
-    /// Growth from `start` on, where the quantity stands still after its last sample (CPU time of an ended process).
+    /// Returns the growth over `span` of a quantity that is constant after its last sample, such as the CPU time of an
+    /// ended process.
+    ///
+    /// # Errors
+    /// Returns [`Unknown`] as [`growth`](Self::growth) does for the part of the span up to the last sample.
     pub fn growth_until_the_end(&self, span: Span) -> Result<f64, Unknown> {
         let Some(last) = self.last() else {
             return Err(Unknown::NeverSampled);
@@ -98,12 +112,13 @@ impl Series {
         self.growth(lived, 0.0).map(|growth| growth.total)
     }
 
+    /// Returns the reason of the first break after an epoch.
     fn why_broken(&self, epoch: u32) -> String {
         let reason = self.breaks.iter().find(|(broken, _)| *broken > epoch);
-        reason.map_or_else(|| "its readings do not connect".to_owned(), |(_, why)| why.clone())
+        reason.map_or_else(|| "its readings are not continuous".to_owned(), |(_, why)| why.clone())
     }
 
-    /// Polled power summed up to `at`, which lies right after the sample at `index` or on it.
+    /// Returns polled power integrated up to `at`, which is at or after the sample at `index` and at most at the next.
     fn integral(&self, index: usize, at: Monotonic) -> Reached {
         let before = &self.samples[index];
         let since = at.sec_since(before.at);
@@ -115,7 +130,8 @@ impl Series {
     }
 }
 
-/// Linear power, hence a parabola: splitting a window here adds up to the whole exactly.
+/// Returns the energy of the first `since` seconds between two samples. Power is taken to be linear, so that the parts
+/// of a window add up to the whole exactly.
 fn partial_trapezoid(before: &Sample, after: &Sample, since: f64, sec: f64) -> f64 {
     let from_w = before.power_w.or(after.power_w).unwrap_or(0.0);
     let to_w = after.power_w.unwrap_or(from_w);

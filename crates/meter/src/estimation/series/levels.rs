@@ -1,14 +1,17 @@
-//! Which values a power sensor has shown so far. Pure.
+//! Records which values a power sensor has shown. Pure.
 
-/// Which values a power sensor has shown: one that shows but two tells of the load's rhythm, not of its own.
+/// The first values that a power sensor has shown. One that has shown only two shows the rhythm of the load, not its
+/// own.
 #[derive(Clone, Debug, Default)]
 pub struct Levels {
     first: Option<f64>,
     second: Option<f64>,
+    /// Whether the sensor has shown a third value.
     pub more: bool,
 }
 
 impl Levels {
+    /// Records a value.
     pub fn note(&mut self, power_w: f64) {
         if self.more || self.first == Some(power_w) || self.second == Some(power_w) {
             return;

@@ -1,11 +1,13 @@
-//! Polled power as it was read, and its integral. Pure.
+//! Stores polled power as it was read, and its integral. Pure.
 
 use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
 impl Series {
-    /// A power value; its trapezoid with the one before is added to the total. Values with the same stamp count as
-    /// their mean, in whatever order they come.
+    /// Adds a power reading in W. The trapezoid between it and the reading before is added to the total.
+    ///
+    /// Readings with the same time stamp count as their mean, in any order. A reading older than the last one is
+    /// ignored.
     pub fn push_power(&mut self, at: Monotonic, power_w: f64, edge: bool) {
         if let Some(last) = self.samples.back().copied() {
             if at < last.at {
@@ -28,6 +30,7 @@ impl Series {
         self.at_last_stamp = 1;
     }
 
+    /// Appends a sample with this power.
     fn append_power(&mut self, at: Monotonic, power_w: f64, edge: bool) {
         let total = match self.samples.back() {
             Some(last) => {

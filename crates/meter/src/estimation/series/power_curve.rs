@@ -1,19 +1,21 @@
-//! Power over time as one smooth curve through points, and its integral.
+//! Draws power over time as one smooth curve through points, and integrates it.
 //!
-//! Owns interpolation. Leaves where the points lie to `refreshed_power`, and what they may have missed to
+//! Owns interpolation. Leaves the places of the points to `refreshed_power`, and errors of the curve to
 //! `power_curve_errors`.
 
-/// When a refresh was, in seconds from the curve's origin.
+/// The time of a refresh, in seconds from the curve's origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
+    /// Estimated time.
     pub at: f64,
-    /// How far off that may be.
+    /// Half-width of the error of `at`.
     pub half: f64,
-    /// The number of the anchor that it was placed by, whose error it shares.
+    /// Number of the anchor by which the refresh was placed. Both have the same error.
     pub anchor: Option<usize>,
 }
 
 impl Place {
+    /// Creates a place without an error.
     pub fn exactly(at: f64) -> Self {
         Self {
             at,
@@ -23,31 +25,34 @@ impl Place {
     }
 }
 
-/// One point of a curve: a value and when its sensor brought it.
+/// One point of a curve: a value, and the time at which its sensor brought it.
 #[derive(Clone, Copy, Debug)]
 pub struct Point {
+    /// Time of the point.
     pub place: Place,
+    /// Power in W.
     pub power_w: f64,
-    /// How fast power changes there, in W/s: a smooth load is followed between the points, a jump is not overshot.
+    /// Slope of power at the point in W/s. The curve follows a smooth load and does not overshoot a jump.
     slope: f64,
-    /// W·s since the first point.
+    /// Energy in J since the first point.
     total: f64,
 }
 
 impl Point {
+    /// Returns the time of the point in seconds from the curve's origin.
     pub fn at(&self) -> f64 {
         self.place.at
     }
 }
 
-/// Power around a span, in seconds from its start.
+/// Power around a span, with times in seconds from the span's start.
 #[derive(Clone, Debug)]
 pub struct PowerCurve {
     points: Vec<Point>,
 }
 
 impl PowerCurve {
-    /// Draws the curve through values in W, whose places must follow one another.
+    /// Draws the curve through values in W. Their places must be in ascending order.
     pub fn through(values: impl IntoIterator<Item = (Place, f64)>) -> Self {
         let point = |(place, power_w)| Point {
             place,
@@ -63,6 +68,7 @@ impl PowerCurve {
         curve
     }
 
+    /// Computes the slope at every inner point.
     fn set_slopes(&mut self) {
         let rate = |pair: &[Point]| (pair[1].power_w - pair[0].power_w) / (pair[1].at() - pair[0].at());
         for index in 1..self.points.len().saturating_sub(1) {
@@ -74,6 +80,7 @@ impl PowerCurve {
         }
     }
 
+    /// Computes the energy from the first point to every other.
     fn set_totals(&mut self) {
         for index in 1..self.points.len() {
             let before = self.points[index - 1];
@@ -82,27 +89,28 @@ impl PowerCurve {
         }
     }
 
+    /// Returns the points in ascending order of time.
     pub fn points(&self) -> &[Point] {
         &self.points
     }
 
-    /// Returns where the first point lies.
+    /// Returns the time of the first point.
     pub fn start(&self) -> f64 {
         self.points.first().map_or(0.0, Point::at)
     }
 
-    /// Returns where the last point lies.
+    /// Returns the time of the last point.
     pub fn end(&self) -> f64 {
         self.points.last().map_or(0.0, Point::at)
     }
 
-    /// Returns how many points there are between two moments.
+    /// Returns the number of points between two moments.
     pub fn count(&self, start: f64, end: f64) -> usize {
         let up_to = |at: f64| self.points.partition_point(|point| point.at() <= at);
         up_to(end) - up_to(start)
     }
 
-    /// Returns the W·s from the first point to `at`; beyond the points power stays what it was.
+    /// Returns the energy in J from the first point to `at`. Outside the points power is constant.
     pub fn total(&self, at: f64) -> f64 {
         let (before, after) = self.beside(at);
         let since = at - before.at();
@@ -112,7 +120,7 @@ impl PowerCurve {
         before.total + area(before, after, since)
     }
 
-    /// Returns the power at `at`, drawn straight between the points.
+    /// Returns the power in W at `at`, interpolated linearly between the points.
     pub fn power_w(&self, at: f64) -> f64 {
         let (before, after) = self.beside(at);
         if after.at() <= before.at() {
@@ -122,7 +130,7 @@ impl PowerCurve {
         before.power_w + part * (after.power_w - before.power_w)
     }
 
-    /// Returns the last point up to `at` and the first from there on.
+    /// Returns the last point at or before `at`, and the first at or after it.
     fn beside(&self, at: f64) -> (Point, Point) {
         let before = self.points.partition_point(|point| point.at() <= at).saturating_sub(1);
         let after = self.points.partition_point(|point| point.at() < at);
@@ -130,8 +138,9 @@ impl PowerCurve {
     }
 }
 
-/// Returns the slope at a point between two intervals, each with its mean slope and its length: none at a peak, else their
-/// weighted harmonic mean (Fritsch and Butland 1984), with which the curve never leaves the values it connects.
+/// Returns the slope at a point between two intervals, given the mean slope and the length of each. Returns 0 at a
+/// peak, else the weighted harmonic mean of the slopes (Fritsch and Butland 1984), with which the curve never leaves
+/// the range of the values it connects.
 fn one_way((before, before_sec): (f64, f64), (after, after_sec): (f64, f64)) -> f64 {
     if before * after <= 0.0 {
         return 0.0;
@@ -140,7 +149,7 @@ fn one_way((before, before_sec): (f64, f64), (after, after_sec): (f64, f64)) -> 
     (first + second) / (first / before + second / after)
 }
 
-/// Returns the W·s under the cubic from `from` to `to` within the first `since` seconds.
+/// Returns the energy in J under the cubic from `from` to `to` within the first `since` seconds.
 fn area(from: Point, to: Point, since: f64) -> f64 {
     let sec = to.at() - from.at();
     let part = since / sec;

@@ -1,41 +1,46 @@
-//! What a curve through refreshes may have missed of the power: changes between two of them, their own moments, noise.
+//! Estimates the errors of a curve through refreshes: changes of power between two points, uncertain times of
+//! refreshes, and noise.
 //!
-//! Owns how large each such error may be. Leaves what they come to together to `window`.
+//! Owns the size of each error. Leaves their combination to `window`.
 
 use std::collections::BTreeMap;
 
 use super::power_curve::{Point, PowerCurve};
 use super::refresh_period::{MAX_REFRESH_SEC, USABLE};
 
-/// What scatters more than this is the load, not the sensor.
+/// Maximum noise of a sensor in W. Values that scatter more show the load.
 const MAX_NOISE_W: f64 = 0.5;
 
-/// A difference of two values of one level stays below so many standard deviations of their noise.
+/// Maximum difference of two values of a constant load, in standard deviations of the noise.
 const MAX_NOISE_DEVIATIONS: f64 = 4.0;
 
-/// Power that is back within so many refreshes was up, or down, for a moment only.
+/// Refreshes within which power goes back after a burst or a dip.
 const BURST_REFRESHES: f64 = 1.5;
 
-/// A change of power between two points that the points beside them do not foretell: it came at once, at any moment
-/// between the two.
+/// A change of power between two points that the changes next to it do not explain. It was a step at an unknown moment
+/// between the two points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jump {
+    /// Size of the change in W.
     pub watts: f64,
+    /// Time between the two points in seconds.
     pub sec: f64,
-    /// Whether it leads to or from a value that was seen once: what made it may have been much shorter.
+    /// Whether power went back within [`BURST_REFRESHES`], before or after the step. The burst may have been much
+    /// shorter than the points show.
     pub is_lone: bool,
 }
 
-/// What a curve may have missed.
+/// The errors of a power curve.
 pub struct PowerCurveErrors<'a> {
     curve: &'a PowerCurve,
-    /// How slow the sensor may be.
+    /// Longest refresh period of the sensor, in seconds.
     refresh_sec: f64,
+    /// Standard deviation of the values' noise in W.
     noise_w: f64,
 }
 
 impl<'a> PowerCurveErrors<'a> {
-    /// Looks at a curve of a sensor that refreshes every `refresh_sec` or faster; 0 for one that is always fresh.
+    /// Examines the curve of a sensor that refreshes at least every `refresh_sec`; 0 for a value that is always fresh.
     pub fn of(curve: &'a PowerCurve, refresh_sec: f64) -> Self {
         Self {
             curve,
@@ -49,8 +54,8 @@ impl<'a> PowerCurveErrors<'a> {
         self.noise_w
     }
 
-    /// Returns every change from `start` to `end`, in seconds from the span's start, that its neighbours and the noise
-    /// do not explain.
+    /// Returns every change between `start` and `end`, in seconds from the span's start, that neither the changes next
+    /// to it nor the noise explain.
     pub fn jumps(&self, start: f64, end: f64) -> impl Iterator<Item = Jump> {
         let points = self.curve.points();
         let first = points.partition_point(|point| point.at() <= start).saturating_sub(1);
@@ -58,7 +63,7 @@ impl<'a> PowerCurveErrors<'a> {
         (first..last.min(points.len().saturating_sub(1))).filter_map(|index| self.jump(index))
     }
 
-    /// Returns the jump between point number `index` and the next.
+    /// Returns the jump between point number `index` and the next; `None` when the noise explains the change.
     fn jump(&self, index: usize) -> Option<Jump> {
         let points = self.curve.points();
         let (from, to) = (points[index], points[index + 1]);
@@ -71,13 +76,13 @@ impl<'a> PowerCurveErrors<'a> {
         })
     }
 
-    /// Returns the part of a step that the steps on either side of it do not explain.
+    /// Returns the part in W of a step that the steps on either side do not explain.
     fn unexplained_w(&self, index: usize) -> f64 {
         let points = self.curve.points();
         let (from, to) = (points[index], points[index + 1]);
         let sec = to.at() - from.at();
         let own_w = to.power_w - from.power_w;
-        // A value that lasted longer than any refresh is a level of the load: its step explains nothing.
+        // A value that lasted longer than any refresh period is a level of the load: its step explains nothing.
         let explained_by = |beside: Option<(Point, Point)>| {
             let (one, other) = beside.filter(|(one, other)| other.at() - one.at() <= MAX_REFRESH_SEC)?;
             Some((other.power_w - one.power_w) / (other.at() - one.at()) * sec)
@@ -94,7 +99,7 @@ impl<'a> PowerCurveErrors<'a> {
         }
     }
 
-    /// Returns whether power was back soon, before or after the step of `own_w` at point `index`.
+    /// Returns whether power went back soon, before or after the step of `own_w` at point `index`.
     fn is_lone(&self, index: usize, own_w: f64) -> bool {
         let points = self.curve.points();
         let (from, to) = (points[index], points[index + 1]);
@@ -110,9 +115,10 @@ impl<'a> PowerCurveErrors<'a> {
         after.chain(before).any(is_back)
     }
 
-    /// Returns half-widths in J of what comes of refreshes not being exactly where they were put. Those that were placed
-    /// by the same anchor are off the same way, and what a rise gains by that a fall loses; the others are each off by
-    /// themselves.
+    /// Returns the half-widths in J of the errors from the uncertain times of refreshes.
+    ///
+    /// Refreshes placed by one anchor are off in the same direction: what a rise gains a fall loses. Unsharp ones may
+    /// be off in the same direction as long as power changes in one direction. The others are independent.
     pub fn displaced_j(&self, start: f64, end: f64) -> Vec<f64> {
         let points = self.curve.points();
         let first = points.partition_point(|point| point.at() <= start).saturating_sub(1);
@@ -126,7 +132,7 @@ impl<'a> PowerCurveErrors<'a> {
             if let Some(anchor) = point.place.anchor {
                 *by_anchor.entry(anchor).or_default() += moved_j;
             } else if point.place.half > USABLE * self.refresh_sec {
-                // Readings may have come at nearly the same moment of one refresh after the other.
+                // Readings may have come at nearly the same phase of several refreshes.
                 if in_step * moved_j < 0.0 {
                     alone.push(std::mem::take(&mut in_step).abs());
                 }
@@ -141,12 +147,12 @@ impl<'a> PowerCurveErrors<'a> {
     }
 }
 
-/// Returns the standard deviation of the values' noise, from fourth differences: a load that changes is not taken for
-/// noise where it does so seldom.
+/// Returns the standard deviation of the values' noise in W, computed from the smallest fourth differences, so that
+/// rare changes of the load do not count.
 fn noise_w(points: &[Point]) -> f64 {
-    // What the 2/5 smallest of a normal variable's absolute values are on average, in standard deviations.
+    // Mean of the smallest two fifths of a normal variable's absolute values, in standard deviations.
     const MEAN_OF_THE_SMALLEST: f64 = 0.2563;
-    // The squares of the weights 1, −4, 6, −4, 1 add up to it.
+    // Sum of the squares of the weights 1, −4, 6, −4, 1.
     const VARIANCE_OF_A_DIFFERENCE: f64 = 70.0;
     let mut differences: Vec<f64> = points
         .windows(5)
@@ -169,7 +175,8 @@ mod tests {
     use super::super::power_curve::Place;
     use super::*;
 
-    /// Power that rises from 100 W by 10 W a refresh of 20 ms, five times, and falls back, each place off by `half`.
+    /// Returns the errors of power that rises from 100 W by 10 W at each refresh of 20 ms, five times, and falls back.
+    /// The time of each refresh is off by `half`.
     fn up_and_down(half: f64, anchor: Option<usize>) -> Vec<f64> {
         let values = (0..=10u32).map(|refresh| {
             let at = f64::from(refresh) * 0.02;
@@ -189,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn sharp_places_are_off_each_by_itself() {
+    fn sharp_places_have_independent_errors() {
         let displaced_j = up_and_down(0.002, None);
         let inner = displaced_j.iter().filter(|moved_j| (**moved_j - 0.02).abs() < 1e-9);
         assert_eq!(inner.count(), 8, "10 W on either side, 2 ms: {displaced_j:?}");

@@ -1,32 +1,36 @@
-//! A series as rates over time: power of a counter. Pure.
+//! Converts a series into rates over time, such as the power of a counter. Pure.
 
 use super::samples::{Sample, Series};
 use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
-/// A counter that stands still for longer than this really rests; before, it may not have refreshed yet.
+/// Seconds after which a counter that stands still is at rest. Before, it may not have refreshed yet.
 const MAX_STILL_SEC: f64 = 1.0;
 
-/// Samples on either side that place one among its refreshes; hours of samples are placed while the meter waits.
+/// Samples on either side by which one is placed among its refreshes. The number is small because rates of hours are
+/// computed while the meter waits.
 const RATE_SAMPLES_AROUND: usize = 48;
 
-/// Mean growth per second since the rate before it.
+/// The mean growth per second since the rate before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
+    /// Start of the interval.
     pub since: Monotonic,
+    /// End of the interval.
     pub at: Monotonic,
-    /// None across a break, where growth is not known.
+    /// Growth per second; `None` across a break, where growth is unknown.
     pub per_sec: Option<f64>,
 }
 
 impl Series {
-    /// Rates that tile the samples of `span`, so that their sum over time is the growth. Each reaches back to the one
-    /// before it; the first may reach back before `span`.
+    /// Returns rates that tile the samples of `span`, so that their integral is the growth. Each begins where the one
+    /// before it ends; the first may begin before `span`.
     ///
-    /// A stretch shorter than `least_sec`, or one in which the counter did not move, is drawn together with the next:
-    /// a step of 20 J that falls between a regular sample and one for an edge a millisecond later is not 20 kW.
-    /// `refresh_sec` is how old a value can be when it is read: what a counter had reached at a sample is then taken
-    /// from the refreshes around it, or a constant load would seem to swing with their phase.
+    /// An interval shorter than `least_sec`, or one in which the counter did not move, is joined with the next.
+    /// Otherwise a step of 20 J between a regular sample and one for an edge a millisecond later would appear as 20 kW.
+    ///
+    /// `refresh_sec` is the maximum age of a value when it is read. The counter at a sample is interpolated between the
+    /// refreshes around it; otherwise a constant load would seem to swing with their phase.
     pub fn rates(&self, span: Span, least_sec: f64, refresh_sec: f64) -> Vec<Rate> {
         let first = self.samples.partition_point(|sample| sample.at <= span.start);
         let Some(mut anchor) = self.samples.get(first.saturating_sub(1)) else {
@@ -56,14 +60,15 @@ impl Series {
         rates
     }
 
-    /// Mean growth per second between two moments, where it is known.
+    /// Returns the mean growth per second between two moments; `None` when it is unknown.
     pub fn rate_between(&self, start: Monotonic, end: Monotonic) -> Option<f64> {
         let span = Span { start, end };
         Some(self.growth(span, 0.0).ok()?.total / span.sec())
     }
 }
 
-/// Whether the two make a stretch of their own and, if so, whether its growth is known: it is not across a break.
+/// Returns whether the growth between two samples is known, which it is not across a break. Returns `None` when they
+/// are too close to make an interval.
 fn is_a_stretch(anchor: &Sample, sample: &Sample, least_sec: f64) -> Option<bool> {
     let sec = sample.at.sec_since(anchor.at);
     if sec <= 0.0 {
@@ -137,7 +142,7 @@ mod tests {
             off(&placed),
             off(&raw)
         );
-        // Near a reading nobody can tell which of two refreshes it shows; elsewhere all is exact.
+        // Near a reading either of two refreshes may be the one shown; elsewhere the rates are exact.
         let exact = placed
             .iter()
             .filter(|rate| (rate.per_sec.unwrap() - 300.0).abs() < 1.0)

@@ -1,69 +1,78 @@
-//! How often a sensor really refreshes, told from when its value was seen to change. Pure.
+//! Detects the refresh period of a sensor from the times at which its value changed. Pure.
 //!
-//! Owns what counts as evidence. Deliberately does not know the value: a power that stays equal says nothing of its
-//! sensor, so only periods that hardware has are believed.
+//! Owns the evidence for a period. Does not know the value: a constant power says nothing of its sensor, so only
+//! periods that hardware has are accepted.
 
 use std::collections::VecDeque;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// Counters and power sensors of GPUs refresh every 20 to 100 ms; a longer rhythm is the load's, not the sensor's.
+/// Maximum refresh period in seconds of power sensors and most counters. Those of GPUs refresh every 20 to 100 ms; a
+/// longer period is the load's.
 pub const MAX_REFRESH_SEC: f64 = 0.15;
 
-/// Counters of GPUs were met that refresh once a second. A counter always grows, so that no load's rhythm is taken for
-/// its own. A fifth more for unevenness.
+/// Maximum refresh period in seconds of a counter. Some GPUs have counters that refresh once a second; a fifth is added
+/// for unevenness. A counter always grows, so that the load's period is not mistaken for its own.
 pub const MAX_COUNTER_REFRESH_SEC: f64 = 1.2;
 
-/// A sensor that refreshes at least this often is fast. A fast counter is waited for at an edge, where a slower one would
-/// hold up the work; fast power counts as always fresh and is polled no more often than this, since a load that changes
-/// faster is averaged by the board itself.
+/// Maximum refresh period in seconds of a fast sensor.
+///
+/// A fast counter is awaited at an edge; a slower one would delay the work. Fast power counts as always fresh and is
+/// polled no more often than this: the board itself averages faster changes.
 pub const FAST_REFRESH_SEC: f64 = 5e-3;
 
-/// No register refreshes faster; a value that does moves by its smallest step.
+/// Minimum refresh period in seconds. A value that changes faster moves by its smallest step.
 const MIN_REFRESH_SEC: f64 = 2e-4;
 
-/// A period is told from at least this many of its repetitions.
+/// Minimum number of observed periods from which a period is computed.
 const MIN_PERIODS: usize = 3;
 
+/// Maximum number of observed periods that are stored.
 const MAX_PERIODS: usize = 15;
 
-/// So many readings in a row that all differed bound the period by their spacing: n steps within n + 1 gaps.
+/// Number of consecutive readings that all differed after which their spacing bounds the period: n steps lie within n +
+/// 1 gaps.
 const RUN_STEPS: usize = 8;
 
-/// What is known to this part of a period, or better, is sharp: it places other refreshes.
+/// Maximum error, as a part of a period, of a sharp refresh. Other refreshes are placed by sharp ones.
 pub const SHARP: f64 = 0.15;
 
-/// What is known to no better than this part of a period tells nothing of it: half a period would leave a choice between
-/// two numbers of periods, and what is sharp is the margin.
+/// Maximum error, as a part of a period, of usable evidence. Half a period would leave a choice between two numbers of
+/// periods; [`SHARP`] is the margin.
 pub const USABLE: f64 = 0.5 - SHARP;
 
-/// Over so many periods one of 1 ms is known to microseconds.
+/// Number of periods after which a period of 1 ms is known to microseconds.
 const SETTLED_STRETCH_PERIODS: f64 = 20.0;
 
-/// A clock that drifts is followed by beginning anew now and then.
+/// Number of periods after which a stretch begins anew, so that a clock that drifts is followed.
 const MAX_STRETCH_PERIODS: f64 = 1000.0;
 
+/// The detector of one sensor's refresh period.
 #[derive(Clone, Debug)]
 pub struct RefreshDetector {
-    /// The longest period that such a sensor may have.
+    /// Longest period that such a sensor can have, in seconds.
     slowest_sec: f64,
-    /// The longest from one step to the next in which the value surely stood still.
+    /// Longest time between two steps in which the value was seen to stand still, in seconds.
     longest_wait_sec: f64,
     last_read: Option<Monotonic>,
-    /// The gap in which the last step fell.
+    /// The two readings between which the last step was.
     last_step: Option<(Monotonic, Monotonic)>,
-    /// Whether the value was read unchanged since then: without that, steps may have been skipped.
+    /// Whether the value was read unchanged since the last step. Otherwise steps may have been missed.
     stood_still: bool,
-    /// Each with how exactly it is known, in seconds.
+    /// Observed periods with the half-width of each, in seconds.
     periods: VecDeque<(f64, f64)>,
+    /// Times of the last readings, all of which differed.
     run: VecDeque<Monotonic>,
+    /// Upper bound of the period in seconds, from readings that all differed.
     bound: Option<f64>,
+    /// The current stretch.
     stretch: Option<Stretch>,
-    /// What the best stretch before this one told.
-    told: Option<(f64, f64)>,
+    /// Period from the sharpest of the earlier stretches with its half-width, in seconds.
+    from_stretch: Option<(f64, f64)>,
 }
 
-/// Steps enclosed closely, many periods apart, whose number in between is certain: the period, sharply.
+/// The time between two closely enclosed steps that are a certain number of periods apart. It gives the period
+/// precisely.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     first: (Monotonic, Monotonic),
@@ -72,6 +81,7 @@ struct Stretch {
 }
 
 impl Stretch {
+    /// Creates a stretch that begins at a step.
     fn from(step: (Monotonic, Monotonic)) -> Self {
         Self {
             first: step,
@@ -80,6 +90,7 @@ impl Stretch {
         }
     }
 
+    /// Returns the stretch extended to a step `later` periods after its end.
     fn with(self, step: (Monotonic, Monotonic), later: f64) -> Self {
         Self {
             last: step,
@@ -88,6 +99,7 @@ impl Stretch {
         }
     }
 
+    /// Returns the mean period and its half-width in seconds; `None` when the stretch has no length.
     fn period(self) -> Option<(f64, f64)> {
         let half = |step: (Monotonic, Monotonic)| step.1.sec_since(step.0) / 2.0;
         let sec = self.last.1.sec_since(self.first.1) - half(self.last) + half(self.first);
@@ -99,7 +111,8 @@ impl Stretch {
         })
     }
 
-    /// Up to `step`, or begun anew there where it cannot be told how many periods later that is.
+    /// Returns the stretch extended to `step`, or a new one from there when the number of periods in between is
+    /// uncertain.
     fn up_to(self, step: (Monotonic, Monotonic), period: (f64, f64)) -> Self {
         let half = (step.1.sec_since(step.0) + self.last.1.sec_since(self.last.0)) / 2.0;
         let later = (step.1.sec_since(self.last.1) + step.0.sec_since(self.last.0)) / 2.0 / period.0;
@@ -123,7 +136,7 @@ impl Default for RefreshDetector {
 }
 
 impl RefreshDetector {
-    /// Creates a detector that believes in periods of up to `slowest_sec`.
+    /// Creates a detector that accepts periods of up to `slowest_sec`.
     pub fn up_to(slowest_sec: f64) -> Self {
         Self {
             slowest_sec,
@@ -135,18 +148,19 @@ impl RefreshDetector {
             run: VecDeque::new(),
             bound: None,
             stretch: None,
-            told: None,
+            from_stretch: None,
         }
     }
 
-    /// Returns how slow the sensor may be by the longest time that its value was seen to stand still: at most as slow as
-    /// such sensors are.
+    /// Returns the longest time in seconds for which the value was seen to stand still, at most the longest period that
+    /// such a sensor can have.
     pub fn seen_still_sec(&self) -> f64 {
         let still = self.last_step.zip(self.last_read).filter(|_| self.stood_still);
         let now_sec = still.map_or(0.0, |((after, _), read)| read.sec_since(after));
         self.longest_wait_sec.max(now_sec).min(self.slowest_sec)
     }
 
+    /// Records a reading at `at`, and whether its value differs from the one before.
     pub fn observe(&mut self, at: Monotonic, moved: bool) {
         let before = self.last_read.replace(at);
         if !moved {
@@ -157,7 +171,7 @@ impl RefreshDetector {
         let Some(before) = before else { return };
         self.note_run(at);
         if let Some((after, by)) = self.last_step.filter(|_| self.stood_still) {
-            // Each step somewhere in its gap: the middles are taken.
+            // Each step is somewhere in its gap. The middles of the gaps are used.
             let period = (before.sec_since(after) + at.sec_since(by)) / 2.0;
             let off_sec = (by.sec_since(after) + at.sec_since(before)) / 2.0;
             if before.sec_since(by) > 0.0 {
@@ -166,11 +180,11 @@ impl RefreshDetector {
             if period < MIN_REFRESH_SEC {
                 self.bound = Some(self.bound.map_or(period, |known| known.min(period)));
             } else if period <= self.slowest_sec && off_sec <= USABLE * period {
-                self.keep(period, off_sec);
+                self.add_period(period, off_sec);
             }
         }
         let step = (before, at);
-        // Far more readings than not are sweeps, too far apart to place anything.
+        // Most readings are regular sweeps, too far apart to place anything.
         if at.sec_since(before) <= SHARP * MAX_REFRESH_SEC {
             self.lengthen(step);
         }
@@ -178,28 +192,30 @@ impl RefreshDetector {
         self.stood_still = false;
     }
 
+    /// Extends the stretch to a step, when the step is sharp enough.
     fn lengthen(&mut self, step: (Monotonic, Monotonic)) {
         let single = self
             .last_step
             .filter(|_| self.stood_still)
             .map(|last| Stretch::from(last).with(step, 1.0));
-        let told = single
+        let from_stretch = single
             .and_then(Stretch::period)
             .filter(|(period, _)| self.is_a_sensor_s(*period));
-        let period = self.period().or(told);
+        let period = self.period().or(from_stretch);
         let Some(period) = period.filter(|(period, _)| step.1.sec_since(step.0) <= SHARP * period) else {
             return;
         };
         let begun = self.stretch.or(single.map(|single| Stretch::from(single.first)));
         let longer = begun.map_or(Stretch::from(step), |stretch| stretch.up_to(step, period));
         if longer.periods == 0.0 {
-            self.told = sharper(self.told, begun.and_then(Stretch::period));
+            self.from_stretch = sharper(self.from_stretch, begun.and_then(Stretch::period));
         }
         self.stretch = Some(longer);
     }
 
-    /// What was seen sharply outweighs what was not: readings crowd after an edge and are rare in between.
-    fn keep(&mut self, period: f64, off_sec: f64) {
+    /// Stores an observed period. A sharp one replaces unsharp ones: readings are dense after an edge and rare
+    /// elsewhere.
+    fn add_period(&mut self, period: f64, off_sec: f64) {
         let sharpest = self
             .periods
             .iter()
@@ -216,6 +232,7 @@ impl RefreshDetector {
         }
     }
 
+    /// Records a reading that differed from the one before, and bounds the period after enough of them.
     fn note_run(&mut self, at: Monotonic) {
         self.run.push_back(at);
         if self.run.len() > RUN_STEPS + 1 {
@@ -227,7 +244,7 @@ impl RefreshDetector {
         }
     }
 
-    /// What came before has no connection with what comes; what is known of the sensor stays.
+    /// Starts over after a break: the readings before and after it are not connected. The period stays known.
     pub fn start_over(&mut self) {
         self.last_read = None;
         self.last_step = None;
@@ -236,12 +253,14 @@ impl RefreshDetector {
         self.run.clear();
     }
 
-    /// The mean of what was seen near its median; none with too little of it, or where readings that all differ refute it.
+    /// Returns the period in seconds, the mean of those near the median; `None` when too few were observed, or when
+    /// readings that all differ refute it.
     pub fn period_sec(&self) -> Option<f64> {
         self.period().map(|(mean, _)| mean)
     }
 
-    /// The period and how far one of its steps may be off the place that others foretell, both in seconds.
+    /// Returns the period, and the half-width of the error with which it predicts a step, both in seconds. `None` as
+    /// for [`period_sec`](Self::period_sec).
     pub fn period(&self) -> Option<(f64, f64)> {
         if self.periods.len() < MIN_PERIODS {
             return None;
@@ -249,15 +268,17 @@ impl RefreshDetector {
         let mut sorted: Vec<(f64, f64)> = self.periods.iter().copied().collect();
         sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
         let median = sorted[sorted.len() / 2].0;
-        // Single periods come out in steps of the readings' spacing; their mean does not.
+        // Single periods are multiples of the readings' spacing; their mean is not.
         sorted.retain(|(period, _)| (period - median).abs() <= USABLE * median);
         let count = sorted.len() as f64;
         let mean = sorted.iter().map(|(period, _)| period).sum::<f64>() / count;
         let off_sec = sorted.iter().map(|(_, off_sec)| off_sec).sum::<f64>() / count / count.sqrt();
-        let near = |told: &(f64, f64)| self.is_a_sensor_s(told.0) && (told.0 - median).abs() <= USABLE * median;
-        let told = sharper(self.told, self.stretch.and_then(Stretch::period)).filter(near);
-        let (mean, off_sec) = sharper(told, Some((mean, off_sec))).unwrap_or((mean, off_sec));
-        // What the single periods scatter beyond what is known of them is the sensor's own unevenness.
+        let near = |from_stretch: &(f64, f64)| {
+            self.is_a_sensor_s(from_stretch.0) && (from_stretch.0 - median).abs() <= USABLE * median
+        };
+        let from_stretch = sharper(self.from_stretch, self.stretch.and_then(Stretch::period)).filter(near);
+        let (mean, off_sec) = sharper(from_stretch, Some((mean, off_sec))).unwrap_or((mean, off_sec));
+        // The scatter of single periods beyond their errors is the sensor's unevenness.
         let uneven = sorted
             .iter()
             .map(|(period, known)| (period - mean).abs() - known - off_sec)
@@ -267,30 +288,31 @@ impl RefreshDetector {
             .then_some((mean, off_sec + uneven))
     }
 
-    /// Whether longer watching would hardly make the period sharper.
+    /// Returns whether longer observation would hardly make the period sharper.
     pub fn is_settled(&self) -> bool {
-        self.told.is_some()
+        self.from_stretch.is_some()
             || self
                 .stretch
                 .is_some_and(|stretch| stretch.periods >= SETTLED_STRETCH_PERIODS)
     }
 
-    /// Returns whether hardware has such periods; a longer one is the load's.
+    /// Returns whether a sensor can have such a period. A longer one is the load's.
     fn is_a_sensor_s(&self, period_sec: f64) -> bool {
         (MIN_REFRESH_SEC..=self.slowest_sec).contains(&period_sec)
     }
 
-    /// The last step, where it is known sharply.
+    /// Returns the two readings between which the last step was; `None` before the first step and after a break.
     pub fn last_step(&self) -> Option<(Monotonic, Monotonic)> {
         self.last_step
     }
 
+    /// Returns the upper bound of the period in seconds; `None` when there were too few readings that all differed.
     pub fn bound_sec(&self) -> Option<f64> {
         self.bound
     }
 }
 
-/// Of two periods that which is known better.
+/// Returns the one of two periods that has the smaller error.
 fn sharper(one: Option<(f64, f64)>, other: Option<(f64, f64)>) -> Option<(f64, f64)> {
     one.into_iter()
         .chain(other)
@@ -301,7 +323,7 @@ fn sharper(one: Option<(f64, f64)>, other: Option<(f64, f64)>) -> Option<(f64, f
 mod tests {
     use super::*;
 
-    /// Reads a counter of `period` at every moment given.
+    /// Reads a counter with this `period` at every given moment.
     fn observed(period: f64, moments: impl Iterator<Item = f64>) -> RefreshDetector {
         let mut detector = RefreshDetector::default();
         let mut shown = None;
@@ -326,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn readings_further_apart_than_the_period_do_not_tell_it() {
+    fn readings_further_apart_than_the_period_do_not_show_it() {
         assert_eq!(observed(0.02, every(0.1, 200)).period_sec(), None);
         assert_eq!(observed(0.1, every(0.0999, 200)).period_sec(), None);
     }

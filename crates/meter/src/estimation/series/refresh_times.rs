@@ -1,9 +1,9 @@
-//! When the refreshes were of a value that moves in steps of time, and so what a counter had reached at a moment.
+//! Finds the times of the refreshes of a value that is updated periodically, and the counter at any moment.
 //!
-//! A value read from a counter belongs to its last refresh, not to the moment of reading. Each value is therefore
-//! placed at the refresh it came from, as closely as the readings around it tell. Knows no windows: the value at a
-//! moment depends on the moment alone, so that growth adds up. An anchor is a refresh that two readings enclose
-//! sharply: others are placed by it, whole periods away.
+//! A value read from a counter belongs to its last refresh, not to the time of reading. Each value is placed at the
+//! refresh it came from, as closely as the readings around it allow. Knows no windows: the value at a moment depends on
+//! the moment alone, so that growth adds up. An anchor is a refresh that two readings enclose sharply. Other refreshes
+//! are placed whole periods from it.
 
 use std::ops::Range;
 
@@ -12,37 +12,37 @@ use super::refresh_period::{FAST_REFRESH_SEC, SHARP};
 use super::samples::{Sample, Series};
 use joulemark_measurement::clock::Monotonic;
 
-/// A value read unchanged for longer than this many periods has been refreshed since, to the same, where the counter was at
-/// rest. Otherwise its next refresh is late, and the periods around tell nothing of when its own was.
+/// Periods after which a value that is read unchanged is either that of a counter at rest, refreshed to the same value,
+/// or late. When the next refresh is late, the periods around say nothing of the time of its own.
 const LATE_AFTER_PERIODS: f64 = 1.5;
 
-/// Refreshes are not perfectly even: the part of a period by which one may miss its place.
+/// Unevenness of refreshes as a part of a period.
 const JITTER: f64 = 0.0002;
 
-/// A reading is stamped after it was made: the value may be older by the call's length.
+/// Maximum age in seconds of a fresh value when it is stamped: a reading is stamped after the call.
 const STAMP_SEC: f64 = 1.1e-6;
 
-/// How many samples on either side of an edge are searched for anchors.
+/// Samples on either side of an edge that are searched for anchors.
 const SAMPLES_AROUND: usize = 600;
 
-/// How many anchors on either side are tried.
+/// Anchors on either side that are tried.
 const ANCHORS_TRIED: usize = 4;
 
-/// How many refreshes a slope may reach back or ahead to become sharp.
+/// Maximum number of refreshes over which a slope may extend to become sharp.
 const MAX_SLOPE_REFRESHES: usize = 6;
 
 impl Series {
-    /// Returns the counter at `at`, which must lie between samples of one epoch. `refresh_sec` is how old a value can be
-    /// when it is read; with 0 values belong to their stamps and the curve is linear between them.
+    /// Returns the counter at `at`, which must lie between samples of one epoch. `refresh_sec` is the maximum age of a
+    /// value when it is read. With 0, values belong to the time of reading and are interpolated linearly.
     pub(super) fn reached(&self, at: Monotonic, refresh_sec: f64) -> Reached {
         self.reached_among(at, refresh_sec, SAMPLES_AROUND)
     }
 
-    /// Returns the same, placed by so many samples on either side.
+    /// Returns the same as [`reached`](Self::reached), with anchors among this many samples on either side.
     pub(super) fn reached_among(&self, at: Monotonic, refresh_sec: f64, samples: usize) -> Reached {
         let (before, after) = self.refreshes_beside(at, refresh_sec, samples);
         let Some(from) = before.first().copied() else {
-            // Before the first refresh that was seen: only an edge within a period of the first sample is.
+            // `at` is before the first refresh that was seen, within a period of the first sample.
             return Reached::exactly(after[0].total);
         };
         let side_before = Side::measure(&before, Slope::between);
@@ -91,7 +91,7 @@ impl Series {
         (before, after)
     }
 
-    /// Returns the refresh that a sample's value came from, in seconds from `origin`.
+    /// Returns the refresh that brought a sample's value, with its time in seconds from `origin`.
     fn refresh_of(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, anchors: &[(f64, f64)]) -> Refresh {
         let since = |moment: Monotonic| moment.sec_since(origin);
         let read = since(sample.at);
@@ -104,7 +104,7 @@ impl Series {
         } else if rests && read - LATE_AFTER_PERIODS * refresh_sec > latest {
             (earliest, latest) = (read - refresh_sec, read);
         } else if earliest == latest {
-            // The value was there before the first reading, however often it was read since.
+            // The value was there before the first reading.
             earliest = latest - refresh_sec;
         } else if !is_late {
             earliest = earliest.max(latest - refresh_sec);
@@ -125,8 +125,8 @@ impl Series {
         }
     }
 
-    /// Returns the anchors between two samples, each as the readings that enclose it, in seconds from `origin`, oldest
-    /// first.
+    /// Returns the anchors among these samples, oldest first. Each is given by the two readings that enclose it, in
+    /// seconds from `origin`.
     pub(super) fn anchors(
         &self,
         indices: Range<usize>,
@@ -146,8 +146,8 @@ impl Series {
         anchors
     }
 
-    /// Returns where a refresh was that lies somewhere in `wide`: whole periods from an anchor, where one is near enough
-    /// to leave no choice between two such places.
+    /// Returns the range of a refresh that lies somewhere in `wide`: whole periods from an anchor, where one is near
+    /// enough to leave no choice between two such places. Returns `wide` when there is none.
     pub(super) fn narrowed(&self, wide: (f64, f64), anchors: &[(f64, f64)]) -> Narrowed {
         let middle = (wide.0 + wide.1) / 2.0;
         let split = anchors.partition_point(|step| step.1 < middle);
@@ -187,16 +187,17 @@ impl Series {
     }
 }
 
-/// Where a refresh was.
+/// The range in which a refresh was.
 pub(super) struct Narrowed {
+    /// Earliest and latest time, in seconds from the origin.
     pub(super) within: (f64, f64),
-    /// The number of the anchor that says so, or of the refresh itself where it is one.
+    /// Number of the anchor by which it was placed, or its own number when it is one.
     pub(super) anchor: Option<usize>,
-    /// It was at either end, and nowhere between: an anchor lies whole periods from both.
+    /// The refresh was at either end and nowhere in between: an anchor lies whole periods from both.
     pub(super) is_at_an_end: bool,
 }
 
-/// Adds a refresh, unless it is the last one, seen in another sample.
+/// Adds a refresh, unless it equals the last one.
 fn push_distinct(refreshes: &mut Vec<Refresh>, refresh: Refresh) {
     if refreshes.last().is_none_or(|last| last.at != refresh.at) {
         refreshes.push(refresh);

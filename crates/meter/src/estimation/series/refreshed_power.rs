@@ -1,20 +1,20 @@
-//! The power curve of a polled sensor: one point a refresh, placed when the refresh was, not when it was read.
+//! Builds the power curve of a polled sensor: one point for each refresh, at the time of the refresh.
 //!
-//! A poll shows a value of unknown age. A poll that shows another value than the one before tells that a refresh lay
-//! between them, so that no mean age has to be guessed.
+//! A poll shows a value of unknown age. Two polls that show different values enclose a refresh, so that no mean age has
+//! to be assumed.
 
 use super::power_curve::{Place, PowerCurve};
 use super::samples::{Sample, Series};
 use super::span::Span;
 use joulemark_measurement::clock::Monotonic;
 
-/// So far beyond a span's ends readings tell of it: the seven running averages of a second that correct an edge, and the
-/// places of the refreshes around those.
+/// Seconds beyond a span's ends in which readings are used: the seven running averages of one second that correct an
+/// edge, and the refreshes around them.
 pub const AROUND_SEC: f64 = 8.5;
 
 impl Series {
-    /// Returns the curve through the refreshes in and around `span`, which must be covered by readings of one epoch.
-    /// `refresh_sec` is how old a value can be when it is read; 0 for one that is always fresh.
+    /// Returns the curve through the refreshes in and around `span`, which readings of one epoch must cover.
+    /// `refresh_sec` is the maximum age of a value when it is read; 0 for a value that is always fresh.
     pub fn refreshed(&self, span: Span, refresh_sec: f64) -> PowerCurve {
         let origin = span.start;
         let until = |at_sec: f64| {
@@ -45,8 +45,8 @@ impl Series {
         PowerCurve::through(values.0)
     }
 
-    /// Returns the stretches of more than `longest_sec` in or beside `span` in which nothing was read, in seconds from its
-    /// start.
+    /// Returns the intervals longer than `longest_sec` in or next to `span` in which nothing was read, in seconds from
+    /// the span's start.
     pub fn unread(&self, span: Span, longest_sec: f64) -> Vec<(f64, f64)> {
         let since = |sample: &Sample| sample.at.sec_since(span.start);
         let first = self.samples.partition_point(|sample| since(sample) < -AROUND_SEC);
@@ -59,7 +59,7 @@ impl Series {
             .collect()
     }
 
-    /// Returns when the refresh was that brought a sample's value.
+    /// Returns the time of the refresh that brought a sample's value.
     fn place(&self, sample: &Sample, origin: Monotonic, refresh_sec: f64, anchors: &[(f64, f64)]) -> Place {
         let by = sample.changed_by.sec_since(origin);
         if refresh_sec <= 0.0 {
@@ -76,20 +76,21 @@ impl Series {
     }
 }
 
-/// Values of power at the places where they were brought, oldest first.
+/// Values of power in W at the times when they were brought, oldest first.
 #[derive(Default)]
 struct Values(Vec<(Place, f64)>);
 
 impl Values {
-    /// Adds a value, unless its place is not later than the last.
+    /// Adds a value, unless its time is not later than the last.
     fn add(&mut self, place: Place, power_w: f64) {
         if self.0.last().is_none_or(|(last, _)| place.at > last.at) {
             self.0.push((place, power_w));
         }
     }
 
-    /// Adds the value before a change once more: it stood until it was last read, or was brought again by the refresh
-    /// before the one at `changed_at`. Nearer than half a period to the last place, it is the refresh that brought it.
+    /// Adds the value before a change once more, at the last time when it held: when it was last read, or at the
+    /// refresh before the one at `changed_at`. Within half a period of the last point that refresh is the one that
+    /// brought it.
     fn hold(&mut self, power_w: f64, last_read_at: f64, changed_at: f64, refresh_sec: f64) {
         let held_until = if refresh_sec > 0.0 {
             changed_at - ((changed_at - last_read_at) / refresh_sec).ceil().max(1.0) * refresh_sec

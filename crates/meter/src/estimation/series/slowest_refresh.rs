@@ -1,18 +1,19 @@
-//! How slow a sensor can be whose values say nothing of it: one that does not scatter, on a load with few levels.
+//! Bounds the refresh period of a sensor whose values do not show it: one without noise, under a load with few levels.
 //!
-//! Its changes are seen when it refreshes: all of them, some whole periods apart. Whatever period does not fit them is
-//! refuted.
+//! A value changes only when the sensor refreshes, so that all changes are whole periods apart. A period that does not
+//! fit them is refuted.
 
 use super::refresh_period::FAST_REFRESH_SEC;
 use super::refreshed_power::AROUND_SEC;
 use super::samples::Series;
 use super::span::Span;
 
-/// More changes than this refute no more.
+/// Maximum number of changes that are examined. More would refute no further period.
 const MAX_CHANGES: usize = 64;
 
 impl Series {
-    /// The longest period up to `longest_sec` at which every change of value around `span` may have been a refresh.
+    /// Returns the longest period in seconds, at most `longest_sec`, for which every change of value around `span` can
+    /// be a refresh.
     pub fn slowest_refresh_sec(&self, span: Span, longest_sec: f64) -> f64 {
         let origin = span.start;
         let near = |at: f64| (-AROUND_SEC..span.sec() + AROUND_SEC).contains(&at);
@@ -20,7 +21,7 @@ impl Series {
         let mut changes: Vec<(f64, f64)> = steps.filter(|(after, by)| after < by && near(*by)).collect();
         changes.dedup();
         changes.truncate(MAX_CHANGES);
-        // Two changes are two refreshes.
+        // Two changes are two refreshes, so the period is at most their distance.
         let apart = changes.windows(2).map(|pair| pair[1].1 - pair[0].0);
         let longest_sec = apart.fold(longest_sec, f64::min).max(FAST_REFRESH_SEC);
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
@@ -32,7 +33,7 @@ impl Series {
             .fold(f64::INFINITY, f64::min);
         let span_sec = (last.1 - first.1).max(longest_sec);
         let mut period = longest_sec;
-        // Each step moves the outermost change by as much as is known of the sharpest.
+        // Each step changes the period so that the outermost change moves by the error of the sharpest one.
         let slack_sec = sharpest / 2.0;
         while period > FAST_REFRESH_SEC && !fits(&changes, period, slack_sec) {
             period -= sharpest * period / span_sec;
@@ -41,7 +42,7 @@ impl Series {
     }
 }
 
-/// Whether some phase has a refresh of this period within every change's readings.
+/// Returns whether for some phase every change encloses a refresh of this period.
 fn fits(changes: &[(f64, f64)], period: f64, slack_sec: f64) -> bool {
     let origin = changes[0].0;
     let (mut earliest, mut latest) = (0.0f64, changes[0].1 - origin);
@@ -49,7 +50,7 @@ fn fits(changes: &[(f64, f64)], period: f64, slack_sec: f64) -> bool {
         if by - after >= period {
             return true;
         }
-        // The whole periods that bring it nearest to what is left.
+        // The number of periods that brings the change nearest to the remaining range of phases.
         let periods = (((after + by) / 2.0 - origin - (earliest + latest) / 2.0) / period).round();
         earliest = earliest.max(after - slack_sec - origin - periods * period);
         latest = latest.min(by + slack_sec - origin - periods * period);

@@ -1,12 +1,14 @@
-//! A stretch of time.
+//! Defines a span of time.
 
 use joulemark_measurement::Window;
 use joulemark_measurement::clock::Monotonic;
 
-/// A stretch of time between two moments of the host's clock.
+/// A span of time between two moments of the host's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// Start of the span.
     pub start: Monotonic,
+    /// End of the span.
     pub end: Monotonic,
 }
 
@@ -20,7 +22,7 @@ impl From<&Window> for Span {
 }
 
 impl Span {
-    /// Returns its length in seconds.
+    /// Returns the length in seconds.
     pub fn sec(&self) -> f64 {
         self.end.sec_since(self.start)
     }

@@ -15,7 +15,7 @@ fn span(start: f64, end: f64) -> Span {
     }
 }
 
-/// A counter of a constant `watts`, read every `step` seconds from 0 on.
+/// Creates a counter of constant power, read every `step` seconds from 0 on.
 fn constant(watts: f64, step: f64, count: u32) -> Series {
     let mut series = Series::default();
     for i in 0..count {
@@ -81,7 +81,7 @@ fn a_counter_that_falls_voids_the_windows_across_it_and_no_others() {
     assert_eq!(series.growth(span(5.0, 6.0), 0.0).expect("after").total, 100.0);
 }
 
-/// A counter of `watts(t)`'s integral `joules` that moves every `period`, read at `moments`.
+/// Creates a counter of the integral `joules` that refreshes every `period`, read at `moments`.
 fn stepwise(period: f64, joules: impl Fn(f64) -> f64, moments: impl Iterator<Item = f64>) -> Series {
     let mut series = Series::default();
     for at in moments {
@@ -123,12 +123,12 @@ fn a_single_step_between_two_refreshes_is_found_where_it_was() {
     );
     assert!(
         growth.shape[1] > 0.5 && growth.shape[0] < 0.01,
-        "only the edge at the step is in doubt: {growth:?}"
+        "only the edge at the step is uncertain: {growth:?}"
     );
 }
 
 #[test]
-fn a_refresh_that_came_right_before_its_reading_or_a_whole_period_earlier_is_doubted_at_both() {
+fn a_refresh_right_before_its_reading_or_a_whole_period_earlier_is_uncertain_at_both() {
     let (period, watts) = (0.01, 100.0);
     let caught = |from: f64, until: f64| every(1e-4, until - from).map(move |at| from + at);
     for late in [-2e-5, 2e-5, 5e-3] {
@@ -151,7 +151,7 @@ fn a_refresh_that_came_right_before_its_reading_or_a_whole_period_earlier_is_dou
 }
 
 #[test]
-fn a_counter_that_is_always_fresh_needs_no_doubt_of_timing() {
+fn a_counter_that_is_always_fresh_has_no_timing_error() {
     let series = constant(150.0, 0.01, 200);
     assert_eq!(series.refresh_sec(), None);
     assert!(series.refresh_bound_sec().expect("a bound") < 0.012);
@@ -186,8 +186,8 @@ fn equal_samples_of_constant_power_still_add_up() {
 }
 
 #[test]
-fn a_smooth_power_leaves_next_to_no_doubt_and_a_lone_sample_much() {
-    let doubt = |power: &dyn Fn(f64) -> f64| {
+fn smooth_power_is_nearly_certain_and_a_lone_sample_is_not() {
+    let uncertainty = |power: &dyn Fn(f64) -> f64| {
         let mut series = Series::default();
         for i in 0..=250 {
             let at = f64::from(i) * 0.02;
@@ -198,10 +198,10 @@ fn a_smooth_power_leaves_next_to_no_doubt_and_a_lone_sample_much() {
         let missed_j: f64 = jumps.iter().map(|jump| jump.watts * jump.sec / 2.0).sum();
         (missed_j, jumps.iter().any(|jump| jump.is_lone))
     };
-    assert!(doubt(&|at| 200.0 + 50.0 * (2.0 * at).sin()).0 < 0.05);
-    let (step_j, lone) = doubt(&|at| if at < 2.41 { 100.0 } else { 300.0 });
+    assert!(uncertainty(&|at| 200.0 + 50.0 * (2.0 * at).sin()).0 < 0.05);
+    let (step_j, lone) = uncertainty(&|at| if at < 2.41 { 100.0 } else { 300.0 });
     assert!((step_j - 2.0).abs() < 1e-6 && !lone, "{step_j}");
-    let (burst_j, lone) = doubt(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 });
+    let (burst_j, lone) = uncertainty(&|at| if (at - 2.4).abs() < 0.005 { 300.0 } else { 100.0 });
     assert!((burst_j - 4.0).abs() < 1e-6 && lone, "{burst_j}");
 }
 
@@ -241,7 +241,7 @@ prop_compose! {
 
 #[test]
 fn a_sensor_that_does_not_scatter_is_as_slow_as_its_changes_allow() {
-    // Changes of the load seen by a sensor of this period that is read every 4 ms.
+    // Changes of the load, seen by a sensor of this period that is read every 4 ms.
     let slowest = |period: f64, changes: &[f64]| {
         let mut series = Series::default();
         for i in 0..1000 {

@@ -1,45 +1,48 @@
-//! What a power that the sensor itself averages tells of energy at a moment. Pure.
+//! Computes the energy at a moment from power that the sensor itself averages. Pure.
 //!
-//! A running average over A shows A·P̄(t) = E(t) − E(t − A). Its integral is E smoothed over A, which differs from E by
-//! where power changed within half an average. Power's change at a moment is that of one average before and what the
-//! average bent in between: so all changes of one phase are known but for one number, and that is told by the load being
-//! smooth or steady in most of them.
+//! A running average over a time A shows A·P̄(t) = E(t) − E(t − A). Its integral is E smoothed over A, which differs
+//! from E where power changed within half an average. The change of power at a moment equals the change one average
+//! before plus the bend of the average in between. All changes of one phase are thus known up to one number. Its
+//! estimate is a median over moments at most of which the load was smooth or constant.
 
 use std::collections::BTreeMap;
 
 use crate::estimation::series::PowerCurve;
 
-/// Phases of an average that are looked at one by one.
+/// Number of phases of an average that are examined separately.
 const CELLS: i32 = 20;
 
-/// So many averages on either side of an edge tell of the change of power there.
+/// Number of averages on either side of an edge from which the change of power there is estimated.
 const AVERAGES_AROUND: i32 = 6;
 
-/// The 95 % half-width in units of the jackknife's deviation: what leaving out one estimate after the other changes.
+/// The 95 % half-width in units of the jackknife's deviation, which is computed from leaving out each estimate in turn.
 const JACKKNIFE_95: f64 = 1.85;
 
-/// Energy between two moments, with its half-width.
+/// Energy between two moments in J, with its half-width.
 #[derive(Clone, Copy, Debug)]
 pub struct Energy {
     pub total_j: f64,
     pub half_width_j: f64,
 }
 
-/// Energy at a moment, against the same zero for every moment of one curve.
+/// Energy at a moment in J. All moments of one curve have the same zero.
 struct Level {
     total_j: f64,
-    /// What leaving out each estimate would change. An estimate is made of a stretch of the curve as long as an average;
-    /// its number counts from the curve's zero.
+    /// Change of the energy when one estimate is left out, by the number of the estimate. An estimate uses an interval
+    /// of the curve as long as an average; numbers count from the curve's zero.
     without_j: BTreeMap<i32, f64>,
 }
 
+/// The curve of a power that its sensor averages.
 pub struct Averaged<'a> {
+    /// Averaged power over time.
     pub curve: &'a PowerCurve,
+    /// Length of the average in seconds.
     pub averaging_sec: f64,
 }
 
 impl Averaged<'_> {
-    /// What misleads both ends of a short span misleads them alike, and is in their difference no more.
+    /// Returns the energy between two moments. An error that both ends of a short span share cancels in the difference.
     pub fn between(&self, start: f64, end: f64) -> Energy {
         let [from, mut to] = [start, end].map(|at| self.level(at));
         for (estimate, change_j) in from.without_j {
@@ -52,6 +55,7 @@ impl Averaged<'_> {
         }
     }
 
+    /// Returns the energy at a moment.
     fn level(&self, at: f64) -> Level {
         let sec = self.averaging_sec;
         let cell_sec = sec / f64::from(CELLS);
@@ -79,8 +83,8 @@ impl Averaged<'_> {
         }
     }
 
-    /// The change of power in W around `at` as each moment some whole averages away tells it, if the load was smooth
-    /// there.
+    /// Returns estimates of the change of power in W around `at`. Each comes from a moment that is a whole number of
+    /// averages away, and holds if the load was smooth there.
     fn estimates(&self, at: f64, cell_sec: f64) -> Vec<(i32, f64)> {
         let sec = self.averaging_sec;
         let shown =
@@ -105,25 +109,26 @@ impl Averaged<'_> {
         estimates
     }
 
-    /// By how much power changed more at `at` than one average before.
+    /// Returns the difference in W between the change of power at `at` and the change one average before.
     fn bend_w(&self, at: f64, cell_sec: f64) -> f64 {
         let [before, now, after] = [-1.0, 0.0, 1.0].map(|cell| self.shown_w(at + cell * cell_sec, cell_sec));
         self.averaging_sec * (after - 2.0 * now + before) / cell_sec
     }
 
-    /// The change of power around `at` where the load is smooth: what the average shows half its length later.
+    /// Returns the change of power in W around `at` when the load is smooth: the change that the average shows half its
+    /// length later.
     fn smooth_w(&self, at: f64, cell_sec: f64) -> f64 {
         let shown = at + self.averaging_sec / 2.0;
         self.shown_w(shown + cell_sec / 2.0, cell_sec) - self.shown_w(shown - cell_sec / 2.0, cell_sec)
     }
 
-    /// The average's mean over a cell: single values show the sensor's noise.
+    /// Returns the mean of the averaged power over a cell in W. Single values are noisy.
     fn shown_w(&self, at: f64, cell_sec: f64) -> f64 {
         (self.curve.total(at + cell_sec / 2.0) - self.curve.total(at - cell_sec / 2.0)) / cell_sec
     }
 }
 
-/// The median; 0 of nothing.
+/// Returns the median; 0 when there is no value.
 fn middle(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);

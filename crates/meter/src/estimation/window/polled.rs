@@ -1,4 +1,4 @@
-//! Energy from polled power, and what polling can have missed of it.
+//! Computes energy from polled power, and what polling can have missed.
 //!
 //! Owns which errors count for a window. Leaves the curve and the size of each error to `series`.
 
@@ -8,32 +8,37 @@ use crate::estimation::series::{Growth, MAX_REFRESH_SEC, PowerCurve, PowerCurveE
 use crate::estimation::track::Track;
 use joulemark_measurement::units::{MILLISECONDS_PER_SECOND, MILLIWATTS_PER_WATT};
 
-/// √3: a normal spread of standard deviation 1 counts as an even one of this half-width.
+/// √3: half-width of the uniform distribution that has a standard deviation of 1. Normal errors count as such.
 const NORMAL_AS_EVEN: f64 = 1.732;
 
-/// What an average may bend by within a stretch without readings, in units of the stretch squared over the average's
-/// length and of the range of power.
+/// Maximum bend of an average within an unread interval, as a factor of the interval squared over the averaging time
+/// and of the range of power.
 const UNREAD_BEND: f64 = 0.33;
 
-/// What a stretch without readings may hide from an edge within an average of it, and from one further away, in averages
-/// of the range of power.
+/// Error at an edge within an averaging time of an unread interval, as a factor of the averaging time and of the range
+/// of power.
 const UNREAD_AT_AN_EDGE: f64 = 0.25;
+/// The same at an edge further away.
 const UNREAD_NEARBY: f64 = 0.083;
 
-/// Over so long an average's movement is told from its noise.
+/// Seconds over which a movement of the average is distinguished from its noise.
 const MOVES_OVER_SEC: f64 = 0.1;
 
-/// NVML tells power in milliwatts.
+/// Resolution of NVML's power readings in W: 1 mW.
 const SMALLEST_STEP_W: f64 = 1.0 / MILLIWATTS_PER_WATT;
 
-/// Returns the integral over `span` of power as it was refreshed; of an average, the energy that it is the average of.
+/// Returns the integral over `span` of power as it was refreshed. Where the sensor averages, it is the energy that was
+/// averaged.
+///
+/// # Errors
+/// Returns [`Unknown`] when readings do not cover the span.
 pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unknown> {
     let mut growth = track.power.growth(span, 0.0)?;
-    let told = track.power_refresh_sec();
+    let detected_sec = track.power_refresh_sec();
     let longest_sec = track.description.refresh_sec;
-    // Where values do not tell, all that changes do not refute; half of it is drawn.
-    let untold_sec = told.map_or_else(|| track.power.slowest_refresh_sec(span, longest_sec), |_| 0.0);
-    let refresh_sec = told.unwrap_or(untold_sec / 2.0);
+    // Where values do not show the period, the longest that their changes allow is used, and half of it for the curve.
+    let undetected_sec = detected_sec.map_or_else(|| track.power.slowest_refresh_sec(span, longest_sec), |_| 0.0);
+    let refresh_sec = detected_sec.unwrap_or(undetected_sec / 2.0);
     let curve = track.power.refreshed(span, refresh_sec);
     let averaging_sec = track.description.averaging_sec;
     let energy = if averaging_sec > 0.0 {
@@ -50,7 +55,7 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
     };
     growth.total = energy.total_j;
     let edges_j = energy.half_width_j;
-    let missed = Missed::estimate(&curve, span.sec(), refresh_sec, untold_sec);
+    let missed = Missed::estimate(&curve, span.sec(), refresh_sec, undetected_sec);
     let unseen_j = curve.power_w(span.sec()) * (span.sec() + averaging_sec / 2.0 - curve.end()).max(0.0) / 2.0;
     let unread_j: Vec<f64> = track
         .power
@@ -77,10 +82,11 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
     let uncertainty = Uncertainty {
         half_width_j: combined(parts.copied()),
         basis: format!(
-            "95 %: each change of power somewhere between two refreshes of {:.0} ms (±{:.3} J together), bursts shorter \
-             than those (±{:.3} J), when they were (±{:.3} J), noise (±{:.3} J), an age that all values share (±{:.3} \
-             J), what was not shown yet at the end (±{unseen_j:.3} J), what ran while nothing was read (±{:.3} J), what an average of {:.0} ms hides at the edges \
-             (±{edges_j:.3} J); {IN_WORDS} the instrument's own accuracy is not in it",
+            "95 %: the unknown moment of each change of power between two refreshes of {:.0} ms (±{:.3} J together), \
+             bursts shorter than a refresh (±{:.3} J), the times of the refreshes (±{:.3} J), noise (±{:.3} J), an age common \
+             to all values (±{:.3} J), power not shown yet at the end (±{unseen_j:.3} J), power while nothing was read \
+             (±{:.3} J), changes at the edges within an average of {:.0} ms (±{edges_j:.3} J); {IN_WORDS} the instrument's \
+             own accuracy is not included",
             refresh_sec * MILLISECONDS_PER_SECOND,
             together(&missed.changes_j),
             missed.bursts_j,
@@ -94,13 +100,14 @@ pub fn measure(track: &Track, span: Span) -> Result<(Growth, Uncertainty), Unkno
     Ok((growth, uncertainty))
 }
 
-/// Returns how far off the energy from 0 to `sec` may be by a stretch in which nothing was read: power was anywhere
-/// between the lowest and the highest value around.
+/// Returns the half-width in J of the error that an unread interval causes in the energy from 0 to `sec`. Power in it
+/// was between the lowest and the highest value around.
 fn unread_j(curve: &PowerCurve, averaging_sec: f64, sec: f64, (from, to): (f64, f64)) -> f64 {
     let values = || curve.points().iter().map(|point| point.power_w);
     let range_w = values().fold(0.0, f64::max) - values().fold(f64::INFINITY, f64::min);
     if averaging_sec > 0.0 {
-        // An average moves by the change of power within it: it hides what its own values range over.
+        // An average moves by the change of power within it, which may be larger than the range of the average's
+        // values.
         let cells = ((curve.end() - curve.start()) / MOVES_OVER_SEC) as u32;
         let moved_w = |cell: u32| {
             let at = curve.start() + f64::from(cell) * MOVES_OVER_SEC;
@@ -114,10 +121,11 @@ fn unread_j(curve: &PowerCurve, averaging_sec: f64, sec: f64, (from, to): (f64, 
     range_w * (to - from).max(0.0)
 }
 
+/// Returns the same for a sensor that averages.
 fn unread_average_j(range_w: f64, averaging_sec: f64, sec: f64, (from, to): (f64, f64)) -> f64 {
     let is_beside = |edge: f64| from < edge + averaging_sec && to > edge;
     let within_sec = (to.min(sec + averaging_sec / 2.0) - from.max(averaging_sec / 2.0)).max(0.0);
-    // An average moves by no more than this a second.
+    // The change of an average per second is limited.
     let bent_sec = (UNREAD_BEND * within_sec * (to - from) / averaging_sec).min(within_sec);
     let at_edges_sec: f64 = [0.0, sec]
         .into_iter()
@@ -133,33 +141,39 @@ fn unread_average_j(range_w: f64, averaging_sec: f64, sec: f64, (from, to): (f64
     range_w * (bent_sec + at_edges_sec)
 }
 
-/// Half-widths in J of what a curve through refreshes can have missed of the power.
+/// Half-widths in J of the errors of a curve through refreshes.
 struct Missed {
+    /// Unknown moment of each change between two refreshes.
     changes_j: Vec<f64>,
+    /// Uncertain times of refreshes.
     moved_j: Vec<f64>,
+    /// Bursts shorter than a refresh.
     bursts_j: f64,
+    /// Noise of the values.
     noise_j: f64,
+    /// Unknown age that all values share.
     aged_j: f64,
 }
 
 impl Missed {
-    fn estimate(curve: &PowerCurve, sec: f64, refresh_sec: f64, untold_sec: f64) -> Self {
+    /// Estimates the errors from 0 to `sec`.
+    fn estimate(curve: &PowerCurve, sec: f64, refresh_sec: f64, undetected_sec: f64) -> Self {
         let errors = PowerCurveErrors::of(curve, refresh_sec);
-        // The curve has each in the middle; one whose refresh is not told may be older by as much.
+        // The curve has each change in the middle. Where the period is unknown a value may be older by half of it.
         let changes = errors
             .jumps(0.0, sec)
-            .map(|jump| jump.watts * jump.sec.max(untold_sec) / 2.0);
-        // A short window takes its errors by bursts from what is around it as well.
+            .map(|jump| jump.watts * jump.sec.max(undetected_sec) / 2.0);
+        // The bursts of a short window are estimated from the time before it as well.
         let earlier = curve.start();
         let once = errors.jumps(earlier, sec).filter(|jump| jump.is_lone);
-        // A value that was seen once stands for anything from a moment to twice its refresh.
+        // A value that was seen once lasted between a moment and two refreshes.
         let once_j2: f64 = once.map(|jump| (jump.watts * jump.sec).powi(2)).sum();
         Self {
             changes_j: changes.collect(),
             moved_j: errors.displaced_j(0.0, sec),
             bursts_j: (once_j2 * sec / (sec - earlier)).sqrt(),
             noise_j: NORMAL_AS_EVEN * errors.noise_w() * sec / (curve.count(0.0, sec).max(1) as f64).sqrt(),
-            aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * untold_sec / 4.0,
+            aged_j: (curve.power_w(sec) - curve.power_w(0.0)).abs() * undetected_sec / 4.0,
         }
     }
 }

@@ -1,18 +1,19 @@
-//! Zeros that are no measurement: counters that stood still for a part of a window, or for all of it.
+//! Detects zeros that are not measurements: counters that stood still for a part of a window or for all of it.
 
 use crate::estimation::series::{FAST_REFRESH_SEC, Growth, Span};
 use crate::estimation::track::Track;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// A standstill that is shorter than this, and than this part of the window, is within what its edges leave open; so is one
-/// that is no longer than a fast counter's refresh.
+/// Maximum length in seconds of a standstill that is ignored: it is within the uncertainty at the window's edges.
 const IGNORED_SEC: f64 = 0.1;
+/// The same as a part of the window. The shorter applies, but at least a fast counter's longest refresh period.
 const IGNORED_PART: f64 = 0.02;
 
-/// Fifty refreshes of a package: what runs has moved its counter by then.
+/// Seconds after which a package's counter must have moved: fifty refreshes.
 const STILL_PACKAGE_SEC: f64 = 0.05;
 
-/// Returns why the counter's growth over `span` is not known: it stood still, and its device drew something.
+/// Returns the reason why the counter's growth over `span` is unknown: it stood still although its device draws power.
+/// `None` when it did not.
 pub fn why(track: &Track, span: Span, growth: &Growth) -> Option<String> {
     if track.description.method != EnergyMethod::EnergyCounter || !track.plausible.is_never_still() {
         return None;
@@ -37,9 +38,11 @@ pub fn why(track: &Track, span: Span, growth: &Growth) -> Option<String> {
         format!("{still_sec:.2} s of the window")
     };
     let reason = match track.description.id.domain {
-        EnergyDomain::Gpu | EnergyDomain::Package | EnergyDomain::Psys => ", and no device that runs draws nothing",
-        EnergyDomain::Uncore => " and has not moved since metering began: nothing shows that it measures",
-        EnergyDomain::Core | EnergyDomain::Dram => ": a zone that draws anything moves hundreds of times a second",
+        EnergyDomain::Gpu | EnergyDomain::Package | EnergyDomain::Psys => ", and a running device always draws power",
+        EnergyDomain::Uncore => " and has not moved since the meter started: it may measure nothing",
+        EnergyDomain::Core | EnergyDomain::Dram => {
+            ": the counter of a zone that draws power moves hundreds of times a second"
+        }
     };
     Some(format!("its counter stood still for {how_long}{reason}"))
 }

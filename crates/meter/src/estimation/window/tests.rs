@@ -27,7 +27,7 @@ fn gpu(method: EnergyMethod) -> SourceDescription {
     fixtures::gpu(0, method)
 }
 
-/// 10 s at 100 ms: the counter at `counter_w`, polled power at `polled_w`.
+/// Fills 10 s at 100 ms with a counter of `counter_w` and polled power of `polled_w`.
 fn filled(descriptions: Vec<SourceDescription>, counter_w: f64, polled_w: f64) -> Timeline {
     let count = descriptions.len();
     let mut timeline = Timeline::new(descriptions, 0.1);
@@ -95,7 +95,7 @@ fn a_die_inside_a_package_that_is_read_as_a_whole_is_not_counted_again() {
 }
 
 #[test]
-fn psys_without_a_package_is_told_and_not_counted() {
+fn psys_without_a_package_is_noted_and_not_counted() {
     let timeline = filled(vec![zone(EnergyDomain::Psys, "psys")], 50.0, 50.0);
     let reading = readings(&timeline, &window(1.0, 9.0)).remove(0);
     assert!(!reading.counted_in_total);
@@ -103,7 +103,7 @@ fn psys_without_a_package_is_told_and_not_counted() {
 }
 
 #[test]
-fn a_window_without_data_is_null_with_a_reason_and_never_zero() {
+fn a_window_without_data_is_none_with_a_reason_and_never_zero() {
     let mut timeline = Timeline::new(vec![gpu(EnergyMethod::EnergyCounter)], 0.1);
     timeline.record(
         0,
@@ -133,7 +133,7 @@ fn a_counter_over_a_long_window_is_known_with_high_confidence() {
     assert_eq!(long.sample_count, 81);
     let short = readings(&timeline, &window(1.0, 1.2)).remove(0);
     assert_eq!(short.confidence, Confidence::Low);
-    assert!(short.note.expect("a note").contains("2.0 of its refreshes of 100 ms"));
+    assert!(short.note.expect("a note").contains("it spans 2.0 refreshes of 100 ms"));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn polled_power_is_never_more_than_medium() {
 }
 
 #[test]
-fn a_counter_that_polled_power_contradicts_is_told() {
+fn a_counter_that_polled_power_contradicts_is_reported() {
     let timeline = filled(vec![gpu(EnergyMethod::EnergyCounter)], 100.0, 200.0);
     let reading = readings(&timeline, &window(1.0, 9.0)).remove(0);
     assert!(reading.note.expect("a note").contains("one of them is wrong"));

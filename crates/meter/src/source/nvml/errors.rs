@@ -1,20 +1,20 @@
-//! NVML's return codes in plain words: the cause, and what mends it. Nothing is named where nothing helps.
+//! Explains NVML's return codes: the cause, and the fix where there is one.
 
 use nvml_wrapper::error::NvmlError;
 
-/// What an error means, and the next step for the operator.
+/// The meaning of an error and the next step for the operator.
 #[derive(Clone, Copy, Debug)]
 pub struct Explanation {
-    /// NVML's number of it; `None` for a failure of the loader or the wrapper.
+    /// NVML's code of the error; `None` for a failure of the loader or the wrapper.
     pub code: Option<u32>,
-    /// The cause in words.
+    /// Cause of the error.
     pub cause: &'static str,
-    /// The exact next step; `None` where nothing helps.
+    /// Exact next step; `None` where nothing helps.
     pub fix: Option<&'static str>,
 }
 
 const RESET: &str =
-    "`sudo nvidia-smi --gpu-reset`, or reboot the host; `sudo dmesg | grep -i -e xid -e nvrm` tells why";
+    "`sudo nvidia-smi --gpu-reset`, or reboot the host; `sudo dmesg | grep -i -e xid -e nvrm` shows the reason";
 const ONE_VERSION: &str = "install the driver anew, its libraries and kernel modules of one version, and reboot the host; \
                            where several libraries are installed, name the driver's own with --nvml-lib";
 const PERMIT: &str = "run as a user who may open /dev/nvidia* (`ls -l /dev/nvidia*` shows the group: `sudo usermod -aG \
@@ -35,11 +35,11 @@ pub fn explain(error: &NvmlError) -> Explanation {
             "the driver was unloaded or reloaded meanwhile",
             Some("start joulemark again"),
         ),
-        E::InvalidArg => (2, "library and driver do not understand each other", Some(ONE_VERSION)),
+        E::InvalidArg => (2, "the library and the driver do not match", Some(ONE_VERSION)),
         E::NotSupported => (3, "the board or its driver does not have this", None),
         E::NoPermission => (4, "this user may not use the driver", Some(PERMIT)),
         E::AlreadyInitialized => (5, "the library is in use already", None),
-        E::NotFound => (6, "the driver does not know what was asked for", None),
+        E::NotFound => (6, "the driver does not know what was requested", None),
         E::InsufficientSize(_) => (7, "the driver's answer is longer than this program expects", None),
         E::InsufficientPower => (
             8,
@@ -58,7 +58,7 @@ pub fn explain(error: &NvmlError) -> Explanation {
             "a library of the driver is missing, or this one is a stub",
             Some(INSTALL),
         ),
-        E::FunctionNotFound => (13, "the library is older than what is asked of it", Some(ONE_VERSION)),
+        E::FunctionNotFound => (13, "the library is too old and lacks this function", Some(ONE_VERSION)),
         E::CorruptedInfoROM => (
             14,
             "a board's infoROM is corrupted",
@@ -71,7 +71,7 @@ pub fn explain(error: &NvmlError) -> Explanation {
         E::ResetRequired => (16, "a GPU has to be reset", Some(RESET)),
         E::OperatingSystem => (
             17,
-            "the operating system or a cgroup keeps the devices from this process",
+            "the operating system or a cgroup denies this process access to the devices",
             Some(
                 "give the container its devices (`--gpus all`), a systemd service `DeviceAllow=char-nvidia-frontend rw` \
                  and `DeviceAllow=char-nvidia rw`",
@@ -92,7 +92,7 @@ pub fn explain(error: &NvmlError) -> Explanation {
             "there is not enough memory",
             Some("free memory on the host (`free -h` shows it), then start joulemark again"),
         ),
-        E::NoData => (21, "the driver has no data of it", None),
+        E::NoData => (21, "the driver has no data for this", None),
         E::VgpuEccNotSupported => (
             22,
             "a vGPU cannot be used while ECC is on",
@@ -103,7 +103,7 @@ pub fn explain(error: &NvmlError) -> Explanation {
             "the driver has an internal error",
             Some(
                 "in a container: start it anew with its devices (`--gpus all`); on the host: `sudo nvidia-smi \
-                 --gpu-reset`, or reboot; `sudo dmesg | grep -i nvrm` tells why",
+                 --gpu-reset`, or reboot; `sudo dmesg | grep -i nvrm` shows the reason",
             ),
         ),
         E::UnexpectedVariant(code) => later(*code),
@@ -122,7 +122,7 @@ pub fn explain(error: &NvmlError) -> Explanation {
     }
 }
 
-/// The codes that the wrapper has no names for.
+/// Returns the code, cause and fix of errors that the wrapper has no names for.
 fn later(code: u32) -> (u32, &'static str, Option<&'static str>) {
     let (cause, fix) = match code {
         23 => (
@@ -131,7 +131,7 @@ fn later(code: u32) -> (u32, &'static str, Option<&'static str>) {
         ),
         24 => ("the board does not have this clock", None),
         25 => (
-            "library and program mean different versions of a call",
+            "the library and this program use different versions of a call",
             Some(ONE_VERSION),
         ),
         26 => ("the driver no longer has this call", None),
@@ -145,13 +145,13 @@ fn later(code: u32) -> (u32, &'static str, Option<&'static str>) {
         ),
         29 => ("a GPU or the driver is in an invalid state", Some(RESET)),
         30 => ("this kind of reset is not possible", None),
-        _ => ("the driver answers with a code that is not known here", None),
+        _ => ("the driver returned an unknown code", None),
     };
     (code, cause, fix)
 }
 
-/// Returns the cause in words, with NVML's own number.
-pub fn in_words(error: &NvmlError) -> String {
+/// Returns the cause with NVML's error code.
+pub fn describe_error(error: &NvmlError) -> String {
     match explain(error) {
         Explanation {
             code: Some(code),
@@ -174,8 +174,8 @@ mod tests {
             let explanation = explain(&error);
             assert_eq!(explanation.code, Some(code), "{error}");
             assert_eq!(explanation.fix.is_none(), helpless.contains(&code), "{code}: {error}");
-            assert!(in_words(&error).contains(&format!("NVML error {code}")));
+            assert!(describe_error(&error).contains(&format!("NVML error {code}")));
         }
-        assert!(explain(&NvmlError::from(77)).cause.contains("not known here"));
+        assert!(explain(&NvmlError::from(77)).cause.contains("unknown code"));
     }
 }

@@ -1,4 +1,4 @@
-//! What `doctor` says of NVML and of each board: whether it works, why not, and the exact fix.
+//! Builds the findings on NVML and on each board: whether it works, why not, and the exact fix.
 
 use nvml_wrapper::error::NvmlError;
 
@@ -6,6 +6,7 @@ use super::super::Finding;
 use super::errors::explain;
 use joulemark_measurement::EnergySourceKind;
 
+/// Creates the finding of something that works.
 pub fn works(subject: String, detail: String) -> Finding {
     Finding {
         source: EnergySourceKind::Nvml,
@@ -16,6 +17,7 @@ pub fn works(subject: String, detail: String) -> Finding {
     }
 }
 
+/// Creates the finding of an error, with its fix.
 pub fn failed(subject: String, detail: String, error: &NvmlError) -> Finding {
     Finding {
         source: EnergySourceKind::Nvml,
@@ -26,7 +28,7 @@ pub fn failed(subject: String, detail: String, error: &NvmlError) -> Finding {
     }
 }
 
-/// Says that a driver call does not return, and what ends that.
+/// Creates the finding of a driver call that does not return, with the fix.
 pub fn hanging(subject: String, detail: String) -> Finding {
     Finding {
         source: EnergySourceKind::Nvml,
@@ -39,11 +41,12 @@ pub fn hanging(subject: String, detail: String) -> Finding {
     }
 }
 
-/// What stands in the way of the whole library.
+/// Creates the finding of an error that prevents the use of the whole library.
 pub fn library_failed(detail: String, error: &NvmlError) -> Finding {
     failed("NVML".to_owned(), detail, error)
 }
 
+/// Creates the finding of a host on which NVML sees no GPU.
 pub fn no_gpu() -> Finding {
     Finding {
         source: EnergySourceKind::Nvml,

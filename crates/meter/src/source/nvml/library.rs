@@ -1,4 +1,4 @@
-//! Where `libnvidia-ml` may be, and which of several to believe. Knows paths, nothing of devices.
+//! Finds the library `libnvidia-ml` and chooses among several. Knows paths, not devices.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -7,11 +7,12 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
 use super::super::Finding;
-use super::errors::in_words;
+use super::errors::describe_error;
 use super::findings::library_failed;
 use joulemark_measurement::EnergySourceKind;
 
-/// The names first, so that the loader's own search decides; some hosts have only the one, some only the other.
+/// Names and paths in order of preference. Names come first, so that the loader's search decides; some hosts have only
+/// one of the two names.
 const CANDIDATES: &[&str] = &[
     "libnvidia-ml.so",
     "libnvidia-ml.so.1",
@@ -24,7 +25,11 @@ const CANDIDATES: &[&str] = &[
     "/run/opengl-driver/lib/libnvidia-ml.so.1",
 ];
 
-/// The library the operator named and no other, else the first candidate that initialises; with its name.
+/// Loads the library that the operator named, or else the first candidate that initialises. Returns it with its name or
+/// path.
+///
+/// # Errors
+/// Returns the finding that states why no library can be used.
 pub fn load(named: Option<&Path>) -> Result<(Nvml, OsString), Finding> {
     let candidates = match named {
         Some(path) => vec![path.as_os_str()],
@@ -36,15 +41,15 @@ pub fn load(named: Option<&Path>) -> Result<(Nvml, OsString), Finding> {
         match Nvml::builder().lib_path(candidate).init() {
             Ok(nvml) => return Ok((nvml, (*candidate).to_owned())),
             Err(error @ NvmlError::LibloadingError(_)) => not_loaded = Some(error),
-            // The CUDA toolkit ships a stub under the same name: go on, the driver's own may come later, and what that
-            // says is the cause.
+            // The CUDA toolkit ships a stub under the same name. The driver's library may come later, and its error is
+            // the cause.
             Err(NvmlError::LibraryNotFound) if loaded_but_failed.is_some() => {}
             Err(error) => loaded_but_failed = Some((candidate.to_string_lossy().into_owned(), error)),
         }
     }
     let (detail, fix) = match (loaded_but_failed, named, not_loaded) {
         (Some((path, error)), ..) => {
-            let detail = format!("{path} does not initialise: {}", in_words(&error));
+            let detail = format!("{path} does not initialise: {}", describe_error(&error));
             return Err(library_failed(detail, &error));
         }
         (None, Some(path), error) => (

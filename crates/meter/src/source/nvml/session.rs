@@ -1,7 +1,7 @@
-//! The library as it stands: initialised, or away and being opened again.
+//! Holds the NVML library: initialised, or away and being reopened.
 //!
-//! Owns when it is tried again. All that may hang for seconds (shutting down, initialising, asking a board that fell off
-//! the bus) happens on threads of its own, so that the meter goes on reading everything else.
+//! Owns the times of further attempts. Calls that may hang for seconds (shutdown, initialisation, queries of a board
+//! that fell off the bus) run on other threads, so that the meter continues to read everything else.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,13 +12,13 @@ use joulemark_measurement::Backoff;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-/// Half a second: a driver that is reloaded is away for seconds.
+/// First pause between attempts. A driver that is reloaded is away for seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// A board that stays away for hours costs a try a minute.
+/// Longest pause between attempts: a board that is away for hours costs one attempt a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// A reading of the meter's own that is still under way ends within this.
+/// Pause while a reading of the meter still uses the library.
 const LAST_USER_PAUSE: Duration = Duration::from_millis(5);
 
 /// The reason why the library is away.
@@ -26,25 +26,28 @@ const LAST_USER_PAUSE: Duration = Duration::from_millis(5);
 #[error("{0}")]
 pub struct NvmlAway(String);
 
-/// NVML, shared by all that read from it.
+/// The NVML library, shared by everything that reads from it.
 pub struct Session {
     library: OsString,
-    /// How many there are.
+    /// Number of boards.
     boards: usize,
     state: Mutex<State>,
 }
 
+/// The library's present state.
 struct State {
-    /// None while it is being opened again.
+    /// The library; `None` while it is being reopened.
     nvml: Option<Arc<Nvml>>,
-    /// Boards that were lost in this generation.
+    /// UUIDs of the boards that were lost in this generation.
     lost: BTreeSet<String>,
-    /// Grows whenever something came back: handles and indices from before are to be found again.
+    /// Number that grows whenever something came back. Handles and indices of an earlier generation have to be looked
+    /// up again.
     generation: u32,
     why_away: String,
 }
 
 impl State {
+    /// Starts a new generation, in which no board is lost.
     fn next_generation(&mut self) {
         self.generation += 1;
         self.lost.clear();
@@ -52,6 +55,7 @@ impl State {
 }
 
 impl Session {
+    /// Creates a session of an initialised library.
     pub fn new(nvml: Arc<Nvml>, library: OsString, boards: usize) -> Arc<Self> {
         Arc::new(Self {
             library,
@@ -65,14 +69,15 @@ impl Session {
         })
     }
 
+    /// Locks the state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The library and its generation. The library is to be let go of after each use.
+    /// Returns the library and its generation. The caller must drop the library after each use.
     ///
     /// # Errors
-    /// Returns why it is away, while it is opened again.
+    /// Returns the reason why the library is away while it is reopened.
     pub fn current(&self) -> Result<(Arc<Nvml>, u32), NvmlAway> {
         let state = self.state();
         match &state.nvml {
@@ -81,8 +86,8 @@ impl Session {
         }
     }
 
-    /// Notes that a board of `generation` is lost: it is waited for beside the others; without any other the library
-    /// itself begins anew.
+    /// Records that a board of `generation` is lost. Waits for it in the background. When no board is left, reopens the
+    /// library.
     pub fn lose(self: &Arc<Self>, uuid: &str, generation: u32, why: &str) {
         let mut state = self.state();
         if state.generation != generation {
@@ -97,7 +102,7 @@ impl Session {
         }
     }
 
-    /// The library of this generation is of no more use: it is shut down and opened again until that works.
+    /// Shuts the library of this generation down and reopens it in the background until that works.
     pub fn reopen(self: &Arc<Self>, generation: u32, why: &str) {
         let mut state = self.state();
         if state.generation != generation {
@@ -106,13 +111,13 @@ impl Session {
         let Some(nvml) = state.nvml.take() else { return };
         why.clone_into(&mut state.why_away);
         drop(state);
-        tracing::warn!("NVML is opened again and again until it works: {why}");
+        tracing::warn!("NVML is reopened until it works: {why}");
         let session = Arc::downgrade(self);
         in_the_background(move || {
             shut_down(nvml);
-            again_and_again(&session, |session| {
+            retry(&session, |session| {
                 let nvml = Nvml::builder().lib_path(&session.library).init()?;
-                // A driver that is only half there initialises and then sees no device. One board may stay broken.
+                // A driver that is only partly loaded initialises and then sees no device. One board may stay broken.
                 let uuid = |index| nvml.device_by_index(index)?.uuid();
                 let mut uuids = (0..nvml.device_count()?).rev().map(uuid);
                 let first = uuids.next().unwrap_or(Err(NvmlError::NotFound));
@@ -126,12 +131,12 @@ impl Session {
         });
     }
 
-    /// Asks for one board until it answers, while the others are read as ever.
+    /// Queries one board in the background until it answers, while the others are read as before.
     fn await_board(self: &Arc<Self>, uuid: &str, generation: u32) {
         let (session, uuid) = (Arc::downgrade(self), uuid.to_owned());
         in_the_background(move || {
-            again_and_again(&session, |session| {
-                // Whatever makes a new generation has every board looked for: nothing is left to wait for.
+            retry(&session, |session| {
+                // A new generation looks up every board, so that nothing is left to wait for.
                 let Ok((nvml, now)) = session.current() else {
                     return Ok(());
                 };
@@ -153,11 +158,11 @@ impl Session {
     }
 }
 
-/// Waits for the meter to let go of it: initialising again before it is shut down would change nothing.
+/// Shuts the library down once the meter does not use it any more: initialising it before would have no effect.
 fn shut_down(mut nvml: Arc<Nvml>) {
     loop {
         match Arc::try_unwrap(nvml) {
-            // Its end is expected to fail: the driver it spoke to is gone.
+            // The shutdown is expected to fail, because its driver is gone.
             Ok(last) => return drop(last.shutdown()),
             Err(shared) => nvml = shared,
         }
@@ -165,8 +170,8 @@ fn shut_down(mut nvml: Arc<Nvml>) {
     }
 }
 
-/// Until `attempt` works or nobody needs the session any more.
-fn again_and_again(session: &Weak<Session>, attempt: impl Fn(&Session) -> Result<(), NvmlError>) {
+/// Repeats `attempt` with a backoff until it works or the session is dropped.
+fn retry(session: &Weak<Session>, attempt: impl Fn(&Session) -> Result<(), NvmlError>) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         std::thread::sleep(backoff.next_pause());
@@ -178,9 +183,10 @@ fn again_and_again(session: &Weak<Session>, attempt: impl Fn(&Session) -> Result
     }
 }
 
+/// Runs `work` on another thread.
 fn in_the_background(work: impl FnOnce() + Send + 'static) {
     let started = std::thread::Builder::new().name("nvml-again".to_owned()).spawn(work);
     if let Err(error) = started {
-        tracing::error!(%error, "no thread to open NVML again: its GPUs stay unread");
+        tracing::error!(%error, "cannot start a thread to reopen NVML: its GPUs are not read");
     }
 }

@@ -1,7 +1,7 @@
-//! Load, clocks, temperature, limits and processes of GPUs through NVML, beside their energy.
+//! Reads load, clocks, temperature, limits and processes of GPUs through NVML.
 //!
-//! Owns which reading a board does not have or refuses: such a one is not asked for again. Reads only what NVML has told
-//! for the whole board; deliberately does not know pace, windows or what is worth a warning.
+//! Owns which readings a board does not have or refuses; they are not requested again. Reads what NVML reports for the
+//! whole board. Leaves the pace, windows, and what is worth a warning to others.
 
 use std::sync::Arc;
 
@@ -12,9 +12,10 @@ use nvml_wrapper::{Device, struct_wrappers::device::ProcessInfo};
 
 use super::session::Session;
 use crate::source::current_call::CurrentCall;
-use crate::telemetry::{Brisk, ClockEvents, GpuId, Slow, TelemetrySource, Trouble};
+use crate::telemetry::{ClockEvents, Fast, GpuId, Slow, TelemetrySource, Trouble};
 use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 
+/// One kind of reading.
 #[derive(Clone, Copy, Debug)]
 enum Reading {
     Utilisation,
@@ -30,8 +31,10 @@ enum Reading {
 }
 
 impl Reading {
+    /// Number of kinds.
     const COUNT: usize = Self::ComputeProcesses as usize + 1;
 
+    /// Returns the name that a warning shows.
     fn name(self) -> &'static str {
         match self {
             Self::Utilisation => "utilisation",
@@ -48,7 +51,7 @@ impl Reading {
     }
 }
 
-/// One board, also one without a readable energy.
+/// The telemetry of one board, including one without a readable energy.
 pub struct NvmlTelemetry {
     session: Arc<Session>,
     generation: u32,
@@ -57,17 +60,20 @@ pub struct NvmlTelemetry {
     call: CurrentCall,
 }
 
+/// The state of one board.
 #[derive(Default)]
 struct Board {
-    /// NVML's, as of the session's generation.
+    /// NVML's index in the session's generation.
     index: u32,
-    /// By reading: what this board does not have or refuses.
+    /// Whether the board does not have or refuses a reading, by kind of reading.
     retired: [bool; Reading::COUNT],
+    /// What prevents readings.
     trouble: Trouble,
 }
 
 impl Board {
-    /// Null for whatever reason; one that will not go away is remembered.
+    /// Makes a reading; returns `None` when it fails. A failure that is permanent, or means that the board is lost, is
+    /// recorded.
     fn ask<T>(&mut self, reading: Reading, answer: impl FnOnce() -> Result<T, NvmlError>) -> Option<T> {
         if self.retired[reading as usize] || self.trouble.lost.is_some() {
             return None;
@@ -91,6 +97,7 @@ impl Board {
 }
 
 impl NvmlTelemetry {
+    /// Creates the telemetry of a board.
     pub fn new(session: Arc<Session>, gpu: GpuId, call: CurrentCall) -> Self {
         let board = Board {
             index: gpu.index,
@@ -105,7 +112,7 @@ impl NvmlTelemetry {
         }
     }
 
-    /// Asks a board that is there; whatever means that it is not marks it lost.
+    /// Calls `ask` with the board's device, unless the board is lost. Records when it turns out to be lost.
     fn with<T: Default>(&mut self, ask: impl FnOnce(&Device<'_>, &mut Board) -> T) -> T {
         let board = &mut self.board;
         if board.trouble.lost.is_some() {
@@ -119,7 +126,7 @@ impl NvmlTelemetry {
                 return T::default();
             }
         };
-        // It came back a moment ago, perhaps with its devices in another order: asked in the next round.
+        // The library came back a moment ago, perhaps with its devices in another order. The next round reads it.
         if generation != self.generation {
             return T::default();
         }
@@ -128,7 +135,7 @@ impl NvmlTelemetry {
             Err(error) => {
                 if means_lost(&error) {
                     let why = format!("NVML: {error}");
-                    // Also where no board has an energy to read, whose failure would be noticed there.
+                    // Needed also when no board has a readable energy, where the failure would be noticed otherwise.
                     if matches!(error, NvmlError::Uninitialized | NvmlError::DriverNotLoaded) {
                         self.session.reopen(generation, &why);
                     }
@@ -140,6 +147,7 @@ impl NvmlTelemetry {
     }
 }
 
+/// Returns whether an error means that the board is lost.
 fn means_lost(error: &NvmlError) -> bool {
     use NvmlError::{DriverNotLoaded, GpuLost, ResetRequired, Uninitialized};
     matches!(error, GpuLost | Uninitialized | DriverNotLoaded | ResetRequired)
@@ -150,7 +158,7 @@ impl TelemetrySource for NvmlTelemetry {
         &self.gpu
     }
 
-    /// Whatever came back, the board is found again by its UUID.
+    /// Looks the board up by its UUID after the library came back.
     fn look_again(&mut self) {
         let Ok((nvml, generation)) = self.session.current() else {
             return;
@@ -166,8 +174,8 @@ impl TelemetrySource for NvmlTelemetry {
         }
     }
 
-    fn brisk(&mut self, _: usize) -> Brisk {
-        self.with(|device, board| Brisk {
+    fn fast(&mut self, _: usize) -> Fast {
+        self.with(|device, board| Fast {
             utilisation_percent: board
                 .ask(Reading::Utilisation, || device.utilization_rates())
                 .map(|rates| rates.gpu),
@@ -204,7 +212,8 @@ impl TelemetrySource for NvmlTelemetry {
     }
 }
 
-/// The wrapper names fewer reasons than drivers have; its strict call hands out the bits it does not know.
+/// Returns the clock event reasons. The wrapper names fewer of them than drivers have; its strict call returns the
+/// unknown bits too.
 fn clock_events(device: &Device<'_>) -> Result<ClockEvents, NvmlError> {
     match device.current_throttle_reasons_strict() {
         Ok(reasons) => Ok(ClockEvents::from_bits(reasons.bits())),
@@ -213,14 +222,16 @@ fn clock_events(device: &Device<'_>) -> Result<ClockEvents, NvmlError> {
     }
 }
 
+/// Returns the memory in bytes of each process for which the driver reports it.
 fn process_bytes(processes: &[ProcessInfo]) -> Arc<[(u32, u64)]> {
-    let told = processes.iter().filter_map(|process| match process.used_gpu_memory {
+    let known = processes.iter().filter_map(|process| match process.used_gpu_memory {
         UsedGpuMemory::Used(bytes) => Some((process.pid, bytes)),
         UsedGpuMemory::Unavailable => None,
     });
-    told.collect()
+    known.collect()
 }
 
+/// Returns the ids of the processes, sorted and without duplicates.
 fn pids(processes: &[ProcessInfo]) -> Arc<[u32]> {
     let mut pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
     pids.sort_unstable();

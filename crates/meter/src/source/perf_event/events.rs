@@ -1,4 +1,4 @@
-//! Reads what the kernel says of its `power` PMU: events, scales, and one CPU for each package. Opens nothing.
+//! Reads the kernel's description of its `power` PMU: events, scales, and one CPU for each package. Opens no event.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,8 @@ use super::roots::PerfEventRoots;
 use joulemark_measurement::EnergyDomain;
 use joulemark_measurement::quoted;
 
-/// Kernel name of an event, what it covers and what powercap calls the same zone (a package by its number).
+/// Kernel name of an event, its domain, and powercap's name of the same zone (`None` for a package, which has a
+/// number).
 const DOMAINS: [(&str, EnergyDomain, Option<&str>); 5] = [
     ("energy-pkg", EnergyDomain::Package, None),
     ("energy-ram", EnergyDomain::Dram, Some("dram")),
@@ -19,53 +20,63 @@ const DOMAINS: [(&str, EnergyDomain, Option<&str>); 5] = [
     ("energy-psys", EnergyDomain::Psys, Some("psys")),
 ];
 
+/// The kernel's `power` PMU.
 #[derive(Debug)]
 pub struct Pmu {
-    /// `perf_event_attr.type`.
+    /// Value of `perf_event_attr.type`.
     pub kind: u32,
+    /// Its energy events.
     pub events: Vec<Event>,
-    /// What the kernel says and we do not understand; those events are left out.
-    pub oddities: Vec<String>,
+    /// Descriptions of events that are left out because they are not understood.
+    pub not_understood: Vec<String>,
 }
 
+/// One energy event on one CPU.
 #[derive(Debug, PartialEq)]
 pub struct Event {
+    /// The kernel's name of the event.
     pub name: &'static str,
+    /// Domain of the energy.
     pub domain: EnergyDomain,
-    /// As powercap would name it: `package-0`, `package-0-die-1`, `dram`, …
+    /// Name of the zone as powercap has it: `package-0`, `package-0-die-1`, `dram`, …
     pub zone: String,
-    /// `perf_event_attr.config`.
+    /// Value of `perf_event_attr.config`.
     pub config: u64,
+    /// Energy of one count in J.
     pub joules_per_count: f64,
-    /// The CPU that counts for the whole package.
+    /// CPU that counts for the whole package.
     pub cpu: u32,
 }
 
 impl Event {
-    /// Tells equal zones of several packages apart.
+    /// Returns a path that distinguishes equal zones of several packages.
     pub fn path(&self) -> String {
         format!("power/{}/cpu{}", self.name, self.cpu)
     }
 }
 
-/// The reason why the PMU is of no use here.
+/// The reason why the PMU cannot be used.
 #[derive(Debug, Error)]
 pub enum PmuError {
+    /// A file of the PMU cannot be read.
     #[error("no perf_event RAPL: {}: {error}", path.display())]
     Unreadable { path: PathBuf, error: io::Error },
-    #[error("the PMU's type is {}, no number", quoted(.0))]
+    /// The type is not a number.
+    #[error("the PMU's type is {}, which is not a number", quoted(.0))]
     Type(String),
-    #[error("the PMU's cpumask is {}, no list of CPUs", quoted(.0))]
+    /// The CPU mask is not a list of CPUs.
+    #[error("the PMU's cpumask is {}, which is not a list of CPUs", quoted(.0))]
     CpuMask(String),
+    /// The PMU has no known energy event.
     #[error("{} lists no energy event", .0.display())]
     NoEvent(PathBuf),
 }
 
-/// Every known event of the PMU, on each CPU of its `cpumask`: the kernel lists one a package (a die, where a package
-/// has several), and an event on any other would repeat it.
+/// Reads every known event of the PMU on each CPU of its `cpumask`. The kernel lists one CPU for each package, or for
+/// each die where a package has several; an event on another CPU would repeat it.
 ///
 /// # Errors
-/// Returns why there is none to be read.
+/// Returns a [`PmuError`] when there is no event to read.
 pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
     let text = |path: &Path| fs::read_to_string(path).map(|text| text.trim().to_owned());
     let needed = |name: &str| {
@@ -76,14 +87,14 @@ pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
     let kind = kind.parse().map_err(|_| PmuError::Type(kind))?;
     let cpumask = needed("cpumask")?;
     let cpus = cpu_list(&cpumask).ok_or(PmuError::CpuMask(cpumask))?;
-    let (mut events, mut oddities) = (Vec::new(), Vec::new());
+    let (mut events, mut not_understood) = (Vec::new(), Vec::new());
     for (name, domain, zone) in DOMAINS {
         let file = roots.pmu.join("events").join(name);
         let Ok(config) = text(&file) else { continue };
         let beside = |end: &str| text(&file.with_file_name(format!("{name}.{end}"))).unwrap_or_default();
         let (scale, unit) = (beside("scale"), beside("unit"));
         let (Some(config), Some(joules_per_count), "Joules") = (event_code(&config), factor(&scale), &*unit) else {
-            oddities.push(format!(
+            not_understood.push(format!(
                 "{name} is {config} with scale {scale} and unit {unit}, which is not understood",
                 config = quoted(&config),
                 scale = quoted(&scale),
@@ -100,13 +111,17 @@ pub fn read(roots: &PerfEventRoots) -> Result<Pmu, PmuError> {
             cpu: *cpu,
         }));
     }
-    if events.is_empty() && oddities.is_empty() {
+    if events.is_empty() && not_understood.is_empty() {
         return Err(PmuError::NoEvent(roots.pmu.clone()));
     }
-    Ok(Pmu { kind, events, oddities })
+    Ok(Pmu {
+        kind,
+        events,
+        not_understood,
+    })
 }
 
-/// `0,18` or `0-1,8`.
+/// Parses a list of CPUs, such as `0,18` or `0-1,8`.
 fn cpu_list(text: &str) -> Option<Vec<u32>> {
     let mut cpus = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
@@ -116,7 +131,7 @@ fn cpu_list(text: &str) -> Option<Vec<u32>> {
     (!cpus.is_empty()).then_some(cpus)
 }
 
-/// `event=0x02`; the PMU's format has this one field, the lowest byte.
+/// Parses the code of an event, such as `event=0x02`. The PMU's format has only this field, the lowest byte.
 fn event_code(text: &str) -> Option<u64> {
     let code = text.strip_prefix("event=")?;
     match code.strip_prefix("0x") {
@@ -125,13 +140,14 @@ fn event_code(text: &str) -> Option<u64> {
     }
 }
 
+/// Parses a scale, which must be positive.
 fn factor(text: &str) -> Option<f64> {
     text.parse()
         .ok()
         .filter(|factor: &f64| factor.is_finite() && *factor > 0.0)
 }
 
-/// Powercap adds the die only where a package has several.
+/// Returns the package's name as powercap has it, with the die only where a package has several.
 fn package_of(cpus_root: &Path, cpu: u32, all: &[u32]) -> String {
     let topology = |cpu: u32, name: &str| -> Option<u32> {
         let file = cpus_root.join(format!("cpu{cpu}/topology/{name}"));

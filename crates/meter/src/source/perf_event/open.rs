@@ -1,11 +1,12 @@
-//! The system call behind a perf event, which no crate we have wraps. Knows no energy: a type, a code, a CPU.
+//! Opens a perf event by the system call that no crate in use wraps. Takes a type, a code and a CPU, and knows no
+//! energy.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, RawFd};
 
-/// `struct perf_event_attr` of linux/perf_event.h, as far as its first published size (`PERF_ATTR_SIZE_VER0`): later
-/// kernels take any older size.
+/// The `struct perf_event_attr` of linux/perf_event.h in its first published size (`PERF_ATTR_SIZE_VER0`), which later
+/// kernels accept.
 #[repr(C)]
 struct Attributes {
     kind: u32,
@@ -20,19 +21,23 @@ struct Attributes {
     config1: u64,
 }
 
+/// Size of [`Attributes`] in bytes.
 const ATTRIBUTES_SIZE: u32 = size_of::<Attributes>() as u32;
 const _: () = assert!(ATTRIBUTES_SIZE == 64);
 
-/// PERF_FLAG_FD_CLOEXEC: workers must not inherit the counters.
+/// PERF_FLAG_FD_CLOEXEC, so that child processes do not inherit the counters.
 const CLOSE_ON_EXEC: libc::c_ulong = 8;
+/// Argument `pid` for every process.
 const ALL_PROCESSES: libc::pid_t = -1;
+/// Argument `group_fd` for no group.
 const NO_GROUP: libc::c_int = -1;
 
-/// An event that counts from its opening on.
+/// An open event, which counts from its opening on.
 #[derive(Debug)]
 pub struct OpenEvent(File);
 
 impl OpenEvent {
+    /// Reads the count.
     pub fn read(&mut self) -> io::Result<u64> {
         let mut count = [0; 8];
         self.0.read_exact(&mut count)?;
@@ -40,7 +45,10 @@ impl OpenEvent {
     }
 }
 
-/// Counts `config` of PMU `kind` on `cpu`, whichever process runs there.
+/// Opens event `config` of PMU `kind` on `cpu`, for all processes.
+///
+/// # Errors
+/// Returns the operating system's error, such as a missing permission.
 #[expect(unsafe_code, reason = "perf_event_open has no safe wrapper")]
 pub fn open(kind: u32, config: u64, cpu: u32) -> io::Result<OpenEvent> {
     let attributes = Attributes {
@@ -55,8 +63,8 @@ pub fn open(kind: u32, config: u64, cpu: u32) -> io::Result<OpenEvent> {
         breakpoint_type: 0,
         config1: 0,
     };
-    // SAFETY: the kernel reads `size` bytes behind the pointer, which is that of a live value of exactly this size,
-    // and writes nothing there; the other arguments are plain numbers of the types the call takes.
+    // SAFETY: the kernel reads `size` bytes behind the pointer, which is that of a live value of exactly this size, and
+    // writes nothing there; the other arguments are plain numbers of the types the call takes.
     let descriptor = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,

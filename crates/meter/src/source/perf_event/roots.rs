@@ -1,13 +1,13 @@
-//! The folders in which the kernel describes its `power` PMU; a test hands in its own.
+//! Defines the folders in which the kernel describes its `power` PMU.
 
 use std::path::PathBuf;
 
-/// The folders in which the kernel describes its `power` PMU and the packages of its CPUs.
+/// The folders in which the kernel describes its `power` PMU and the packages of its CPUs. Tests use other folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PerfEventRoots {
-    /// The PMU's folder.
+    /// Folder of the PMU.
     pub pmu: PathBuf,
-    /// The folder of the CPUs' topology.
+    /// Folder of the CPUs, with their topology.
     pub cpus: PathBuf,
 }
 

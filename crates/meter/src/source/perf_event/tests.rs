@@ -8,7 +8,7 @@ use super::*;
 struct FakeSys(tempfile::TempDir);
 
 impl FakeSys {
-    /// A PMU of type 12 with these CPUs, each in the package and die given.
+    /// Creates a PMU of type 12 with these CPUs, given as CPU, package and die.
     fn new(cpus: &[(u32, u32, u32)]) -> Self {
         let sys = Self(tempfile::tempdir().expect("a folder"));
         sys.write("power/type", "12\n");
@@ -86,7 +86,7 @@ fn every_domain_is_opened_once_a_package_and_named_as_powercap_names_it() {
 }
 
 #[test]
-fn dies_of_one_package_are_told_apart() {
+fn dies_of_one_package_are_distinguished() {
     let sys = FakeSys::new(&[(0, 0, 0), (24, 0, 1)]);
     sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
     let (source, _) = PerfEventSource::open_with(&sys.roots(), None, still);
@@ -127,7 +127,7 @@ fn a_refusal_names_the_capability_and_the_setting() {
 }
 
 #[test]
-fn an_event_in_another_unit_is_left_out_and_said() {
+fn an_event_in_another_unit_is_left_out_and_reported() {
     let sys = FakeSys::new(&[(0, 0, 0)]);
     sys.event("energy-pkg", "event=0x02", SCALE, "Joules");
     sys.event("energy-ram", "event=0x03", SCALE, "Watts");
@@ -152,7 +152,8 @@ fn no_pmu_is_one_finding() {
     assert!(findings.len() == 1 && !findings[0].works, "{findings:?}");
 }
 
-/// Registers that tick at each reading, each event showing the one that `register` names, from its opening on.
+/// Creates registers that tick at each reading. Each event shows the one that `register` returns, counted from its
+/// opening.
 fn ticking(register: impl Fn(&Event) -> u32) -> impl Fn(&Pmu, &Event) -> io::Result<Counter> {
     let ticks = Arc::new(AtomicU64::new(1));
     move |_, event| {

@@ -1,5 +1,5 @@
-//! Why the powercap tree, or a counter in it, cannot be read, and what helps: commands that work as printed, or nothing
-//! where nothing does. Reads no energy.
+//! Explains why the powercap tree, or a counter in it, cannot be read, and gives the fix where there is one: commands
+//! that work as printed. Reads no energy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,25 @@ use crate::source::Finding;
 use crate::source::tdp::CpuInfo;
 use joulemark_measurement::EnergySourceKind;
 
-/// How a container gets to see the host's tree, which container runtimes mask in `/sys`.
+/// The fix for a container: it mounts the host's tree, which container runtimes mask in `/sys`.
 const MOUNT_IT: &str = "start the container with `-v /sys/devices/virtual/powercap:/powercap:ro -e \
                         JOULEMARK_RAPL_ROOT=/powercap --user root`";
 
-/// What surrounds the tree and decides what helps.
+/// The facts about this process and host on which the fix depends.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
+    /// Mounts of this process.
     pub mounts: Mounts,
-    /// Why this host is taken for a virtual machine.
+    /// Sign that this host is a virtual machine; `None` when there is none.
     pub guest: Option<String>,
+    /// Whether this process runs in a container.
     pub is_container: bool,
-    /// Whether the operator named another folder than the kernel's, which may be the mistake.
+    /// Whether the operator named a folder other than the kernel's, which may be wrong.
     pub is_elsewhere: bool,
 }
 
 impl Access {
-    /// Reads what `proc_root` says of this process's mounts.
+    /// Reads the facts. `proc_root` is the proc file system with this process's mounts.
     pub fn read(proc_root: &Path, cpu: &CpuInfo, is_elsewhere: bool) -> Self {
         let mounts = Mounts::read(proc_root);
         let root = proc_root.parent().unwrap_or(proc_root);
@@ -39,16 +41,16 @@ impl Access {
         }
     }
 
-    /// Returns the finding for a tree without a zone that can be read. `masked` are zones that are listed, but empty.
+    /// Returns the finding of a tree without a readable zone. `masked` are zones that are listed but empty.
     pub fn absent(&self, root: &Path, why: &str, masked: &[PathBuf]) -> Finding {
         let (detail, fix) = if let Some(first) = masked.first() {
             let detail = format!(
-                "no RAPL: {} is listed but there is nothing in it: the tree is masked, as container runtimes do",
+                "no RAPL: {} is listed but empty: the tree is masked, as container runtimes do",
                 first.display()
             );
             (detail, Some(MOUNT_IT.to_owned()))
         } else {
-            (self.none(why), self.what_brings_it())
+            (self.why_missing(why), self.fix_for_missing_tree())
         };
         Finding {
             source: EnergySourceKind::RaplPowercap,
@@ -59,7 +61,8 @@ impl Access {
         }
     }
 
-    fn none(&self, why: &str) -> String {
+    /// Returns the reason why there is no tree.
+    fn why_missing(&self, why: &str) -> String {
         match (&self.guest, self.is_container) {
             (Some(guest), _) => format!(
                 "No energy counter here ({why}). This is a virtual machine ({guest}): nothing you do inside it helps"
@@ -69,7 +72,8 @@ impl Access {
         }
     }
 
-    fn what_brings_it(&self) -> Option<String> {
+    /// Returns the fix for a missing tree; `None` where nothing helps.
+    fn fix_for_missing_tree(&self) -> Option<String> {
         let is_x86 = cfg!(any(target_arch = "x86_64", target_arch = "x86"));
         if self.is_elsewhere {
             let folder = "name the folder that holds `intel-rapl:0`, which is /sys/class/powercap unless a container \
@@ -91,8 +95,8 @@ impl Access {
         })
     }
 
-    /// Returns why a zone's counter cannot be read, with the fix where there is one. `refused` are all counters of the
-    /// tree that were refused, so that one command serves for all of them.
+    /// Returns the reason why a zone's counter cannot be read, and the fix where there is one. `refused` are all
+    /// counters of the tree without permission, so that one command covers all of them.
     pub fn explain(&self, zone: &Path, error: &io::Error, refused: &[PathBuf]) -> (String, Option<String>) {
         let file = zone.join(COUNTER);
         if error.kind() == io::ErrorKind::PermissionDenied {
@@ -109,6 +113,7 @@ impl Access {
         (format!("{}: {error}", file.display()), None)
     }
 
+    /// Returns the fix that permits reading these files.
     fn permit(&self, files: &[PathBuf]) -> String {
         let until = "until the next boot, and for every user; deploy/60-joulemark.rules makes it last, for the service \
                      alone";
@@ -120,7 +125,7 @@ impl Access {
         if !resolved.iter().any(is_read_only) {
             return format!(
                 "`sudo chmod a+r {}` ({until}), or run joulemark with CAP_DAC_READ_SEARCH",
-                in_a_row(files)
+                shell_words(files)
             );
         }
         let on_host = |file: &PathBuf| self.mounts.of(file).and_then(|mount| mount.name_on_host(file));
@@ -129,7 +134,7 @@ impl Access {
         match names {
             Some(names) => format!(
                 "the files are mounted read-only here; on the host: `sudo chmod a+r {}` ({until}), {capability}",
-                in_a_row(&names)
+                shell_words(&names)
             ),
             None => format!(
                 "the files are mounted read-only here: make them readable for all where they are mounted from, \
@@ -139,8 +144,8 @@ impl Access {
     }
 }
 
-/// The files as a shell takes them.
-fn in_a_row(files: &[PathBuf]) -> String {
+/// Returns the files as words of a shell command.
+fn shell_words(files: &[PathBuf]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.:@%+=,-".contains(c);
     let word = |file: &PathBuf| {
         let text = file.display().to_string();

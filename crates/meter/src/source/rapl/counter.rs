@@ -1,4 +1,4 @@
-//! One zone's counter: its file and its wraps.
+//! Reads the counter of one powercap zone and unwraps it.
 
 use std::fs::File;
 use std::io;
@@ -6,45 +6,52 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::access::Access;
-use super::counts::{patiently, read_count};
+use super::counts::{read_count, retried};
 use super::{COUNTER, REFRESH_SEC};
 use crate::source::{PollError, Value};
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::units::MICROJOULES_PER_JOULE;
 
-/// A wrap is told from a reset by this many times the most power that was seen.
+/// Maximum power as a multiple of the highest power seen, by which a wrap is distinguished from a reset.
 const PEAK_FACTOR: f64 = 4.0;
 
-/// Peaks are measured over at least this long: the jitter of a tick would pass for a peak over less.
+/// Minimum time in seconds over which a peak is measured. Over less, the jitter of a tick would pass for a peak.
 const SHORTEST_PEAK_SEC: f64 = 0.02;
 
+/// The counter of one zone.
 #[derive(Debug)]
 pub struct Counter {
+    /// Facts for the fix of a failed reading.
     pub access: Arc<Access>,
+    /// Folder of the zone.
     pub folder: PathBuf,
-    /// The number of the package it is of.
+    /// Number of the zone's package.
     pub package: Option<u32>,
-    /// Kept open: a reading then is one system call.
+    /// The counter's file, kept open so that a reading takes one system call.
     pub file: Option<File>,
-    /// Microjoules at which the counter starts again from 0; none when the kernel would not say.
+    /// Counter in µJ after which it restarts from 0; `None` when the kernel does not report it.
     pub range_uj: Option<u64>,
-    /// The zone's own `constraint_*_max_power_uw`, the largest of them, in watts.
+    /// Largest of the zone's `constraint_*_max_power_uw`, in W.
     pub max_power_w: Option<f64>,
-    /// More than this in a while is no wrap but a reset.
+    /// Maximum power in W. Growth above it is a reset and not a wrap.
     pub highest_power_w: f64,
+    /// Time of the last reading.
     pub last: Option<Monotonic>,
-    /// None until it could be read.
+    /// Last value in µJ; `None` before the first.
     pub last_uj: Option<u64>,
+    /// Unwrapped counter in µJ.
     pub unwrapped_uj: u64,
+    /// Highest power seen, in W.
     pub peak_w: f64,
-    /// A zone that stays broken is not waited for at every sweep.
+    /// Whether the last reading failed. Such a zone is not retried within a sweep.
     pub failed: bool,
 }
 
 impl Counter {
-    /// Cumulative joules. A counter that went backwards without a known range, or by more than the socket can have
-    /// drawn since, was reset. It is passed on as it is: the timeline sees it fall and voids the interval, which is all
-    /// that can be known.
+    /// Records a reading and returns the unwrapped counter in J.
+    ///
+    /// A counter that went backwards without a known range, or by more than the socket can have drawn since, was reset.
+    /// The new value is passed on as it is: the timeline sees the counter fall and marks the interval as unknown.
     pub fn advance(&mut self, at: Monotonic, now_uj: u64) -> f64 {
         let since_sec = self.last.replace(at).map(|last| at.sec_since(last));
         let last_uj = self.last_uj.replace(now_uj);
@@ -65,11 +72,12 @@ impl Counter {
         self.unwrapped_uj as f64 / MICROJOULES_PER_JOULE
     }
 
+    /// Reads the counter, and retries while its file is being rewritten.
     pub fn read(&mut self) -> Result<Value, PollError> {
         let read = if self.failed {
             self.read_once()
         } else {
-            patiently(|| self.read_once())
+            retried(|| self.read_once())
         };
         let at = Monotonic::now();
         self.failed = read.is_err();
@@ -89,7 +97,7 @@ impl Counter {
         }
     }
 
-    /// A driver that is reloaded puts another file under the same name; the old one then fails, and is opened anew.
+    /// Reads the file once. When a reloaded driver has replaced it, the old file fails and the new one is opened.
     pub fn read_once(&mut self) -> io::Result<u64> {
         if let Some(Ok(count)) = self.file.as_ref().map(read_count) {
             return Ok(count);
@@ -98,9 +106,10 @@ impl Counter {
         read_count(file)
     }
 
+    /// Returns whether the socket can have drawn this energy since the last reading.
     fn can_have_drawn(&self, grown_uj: u64, since_sec: Option<f64>) -> bool {
         let grown_j = grown_uj as f64 / MICROJOULES_PER_JOULE;
-        // A declared limit can be far below what the socket draws; what was seen shows it.
+        // A declared limit can be far below what the socket draws, which the peak shows.
         let highest_w = self.highest_power_w.max(PEAK_FACTOR * self.peak_w);
         since_sec.is_none_or(|sec| grown_j <= highest_w * (sec + REFRESH_SEC))
     }

@@ -1,5 +1,5 @@
-//! Which mount a file of the tree lies on, from `/proc/self/mountinfo`: whether it can be written, and what the host
-//! calls it. Owns the reading of that file; deliberately does not know powercap.
+//! Finds the mount that a file lies on from `/proc/self/mountinfo`, whether it is read-only, and the file's name on the
+//! host. Owns that file's format; knows nothing of powercap.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,30 +8,34 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct Mounts(Vec<Mount>);
 
+/// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// The folder within its file system that is mounted.
+    /// Folder within the file system that is mounted.
     root: PathBuf,
+    /// Mount point.
     point: PathBuf,
+    /// Type of the file system.
     file_system: String,
+    /// Whether the mount or its file system is read-only.
     pub is_read_only: bool,
 }
 
 impl Mounts {
-    /// Reads the mounts of this process; none where the file cannot be read.
+    /// Reads the mounts of this process; empty when the file cannot be read.
     pub fn read(proc_root: &Path) -> Self {
         let text = fs::read_to_string(proc_root.join("self/mountinfo")).unwrap_or_default();
         Self(text.lines().filter_map(parse).collect())
     }
 
-    /// Returns the mount that `path`, without links, lies on.
+    /// Returns the mount on which `path`, which contains no links, lies.
     pub fn of(&self, path: &Path) -> Option<&Mount> {
         let holding = self.0.iter().filter(|mount| path.starts_with(&mount.point));
-        // Of several at one place the last hides the others.
+        // Of several mounts at one point the last hides the others.
         holding.max_by_key(|mount| mount.point.components().count())
     }
 
-    /// Returns whether the root is a container's: an image's layers, not a disk.
+    /// Returns whether this process runs in a container: its root is an image's layers and not a disk.
     pub fn is_container(&self) -> bool {
         self.of(Path::new("/"))
             .is_some_and(|root| ["overlay", "aufs", "fuse-overlayfs"].contains(&root.file_system.as_str()))
@@ -39,7 +43,7 @@ impl Mounts {
 }
 
 impl Mount {
-    /// Returns what the host itself calls `path`: known for a part of sysfs, wherever it is mounted here.
+    /// Returns the host's name of `path`; `None` outside of sysfs, whose names are known wherever it is mounted.
     pub fn name_on_host(&self, path: &Path) -> Option<PathBuf> {
         if self.file_system != "sysfs" {
             return None;
@@ -50,7 +54,8 @@ impl Mount {
     }
 }
 
-/// `36 35 98:0 /root /point rw,noatime master:1 - sysfs source ro`, spaces within a field as `\040`.
+/// Parses a line such as `36 35 98:0 /root /point rw,noatime master:1 - sysfs source ro`. Spaces within a field are
+/// `\040`.
 fn parse(line: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
     let before: Vec<&str> = before.split(' ').collect();
@@ -59,16 +64,17 @@ fn parse(line: &str) -> Option<Mount> {
     };
     let mut after = after.split(' ');
     let file_system = after.next()?.to_owned();
-    let of_all = after.nth(1).unwrap_or_default();
+    let super_options = after.nth(1).unwrap_or_default();
     let is_read_only = |options: &str| options.split(',').any(|option| option == "ro");
     Some(Mount {
         root: unescaped(root),
         point: unescaped(point),
         file_system,
-        is_read_only: is_read_only(options) || is_read_only(of_all),
+        is_read_only: is_read_only(options) || is_read_only(super_options),
     })
 }
 
+/// Returns the path without octal escapes.
 fn unescaped(text: &str) -> PathBuf {
     PathBuf::from(text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use joulemark_measurement::clock::Monotonic;
 
-use super::counts::patiently;
+use super::counts::retried;
 use super::*;
 
 struct FakeTree {
@@ -144,7 +144,7 @@ fn a_zone_that_fails_does_not_stop_the_others() {
 #[test]
 fn a_counter_caught_empty_for_a_moment_is_read_again() {
     let mut answers = vec![Ok(7), Err(io::ErrorKind::InvalidData), Err(io::ErrorKind::InvalidData)];
-    let read = patiently(|| {
+    let read = retried(|| {
         answers
             .pop()
             .expect("no more attempts than needed")
@@ -152,7 +152,7 @@ fn a_counter_caught_empty_for_a_moment_is_read_again() {
     });
     assert_eq!(read.expect("a value"), 7);
     let mut attempts = 0;
-    let denied: io::Result<u64> = patiently(|| {
+    let denied: io::Result<u64> = retried(|| {
         attempts += 1;
         Err(io::ErrorKind::PermissionDenied.into())
     });
@@ -179,7 +179,7 @@ fn an_unreadable_package_stays_beside_those_that_work_and_may_recover() {
 }
 
 #[test]
-fn without_any_package_that_works_none_stands_in_the_way_of_the_estimate() {
+fn without_any_readable_package_no_zone_prevents_the_estimate() {
     let tree = FakeTree::new();
     for path in ["intel-rapl:0", "intel-rapl:1"] {
         let folder = tree.zone(path, "package-0", 1);
@@ -253,7 +253,7 @@ fn the_gap_that_could_hide_a_wrap_comes_from_range_and_power_limit() {
 }
 
 proptest! {
-    /// Whatever the steps, as long as each is below the range, the unwrapped growth is their sum.
+    /// The unwrapped growth is the sum of all steps, each of which is below the range.
     #[test]
     fn unwrapping_gives_back_every_joule(
         range in 1_000_000u64..1_000_000_000,
@@ -275,7 +275,7 @@ proptest! {
     }
 }
 
-/// Moves counters at about 1 kHz until it is dropped: each file along its own rate in watts.
+/// Advances counters at about 1 kHz until it is dropped, each file at its own rate in W.
 struct Moving {
     stop: Arc<std::sync::atomic::AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -371,7 +371,7 @@ fn one_register_in_a_nested_tree_and_by_mmio_under_another_name_is_read_once() {
 }
 
 #[test]
-fn what_stood_still_at_the_start_is_undecided_and_said_and_left_out_once_it_has_moved_as_one() {
+fn a_zone_that_stood_still_at_the_start_is_undecided_and_left_out_once_it_moves_with_another() {
     let tree = FakeTree::new();
     let die = tree.zone("intel-rapl:0", "package-0-die-0", 1);
     one_file_for_both(&die, &tree.zone("intel-rapl:1", "package-0-die-1", 1));
@@ -412,7 +412,7 @@ fn the_fix_names_the_very_files_that_were_refused() {
     }
 }
 
-/// A host whose `/proc` says this of the mounts.
+/// Creates the facts about a host whose `/proc` has this mount table.
 fn access(mountinfo: &str, guest: Option<&str>) -> Access {
     let host = tempfile::tempdir().expect("a folder");
     fs::create_dir_all(host.path().join("proc/self")).expect("folders");
@@ -438,7 +438,7 @@ fn where_the_files_are_mounted_read_only_the_fix_is_the_hosts_own_names() {
 }
 
 #[test]
-fn a_masked_tree_and_a_container_without_it_are_told_how_to_mount_it() {
+fn a_masked_tree_and_a_container_without_it_get_the_command_that_mounts_it() {
     let tree = FakeTree::new();
     std::os::unix::fs::symlink("../nowhere", tree.root.path().join("intel-rapl:0")).expect("a link");
     let (_, findings) = RaplSource::open_with(tree.root.path(), None, access("", None));
@@ -467,7 +467,7 @@ fn a_virtual_machine_without_rapl_has_no_fix_because_nothing_helps() {
 }
 
 #[test]
-fn the_largest_of_a_zones_own_limits_is_told_and_none_of_0() {
+fn the_largest_of_a_zone_s_limits_counts_and_0_is_none() {
     let tree = FakeTree::new();
     let folder = tree.zone("intel-rapl:0", "package-0", 1_000_000);
     for (limits, told_w) in [

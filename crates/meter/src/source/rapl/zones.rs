@@ -1,35 +1,39 @@
-//! Finding zones in a powercap tree and telling what each covers. Reads names and limits, never energy.
+//! Finds the zones of a powercap tree and what each covers. Reads names and limits, never energy.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::counts::{patiently, read_u64};
+use super::counts::{read_u64, retried};
 use joulemark_measurement::EnergyDomain;
 
+/// One zone of the tree.
 #[derive(Clone, Debug)]
 pub struct Zone {
     /// Text of the `name` file: `package-0`, `package-0-die-1`, `dram`, …
     pub name: String,
     /// The zone's folder name: `intel-rapl:0:1`.
     pub path: String,
+    /// Folder of the zone.
     pub folder: PathBuf,
-    /// Its name behind the one of the zone it lies in: equal for two views (`intel-rapl-mmio`) of one zone.
+    /// Name of the parent zone and of the zone. Equal for two views (`intel-rapl-mmio`) of one zone.
     pub covers: String,
 }
 
 impl Zone {
+    /// Returns whether the zone is the view through MMIO.
     pub fn is_mmio(&self) -> bool {
         is_mmio(&self.path)
     }
 
-    /// The number of the package that the zone is, or lies in.
+    /// Returns the number of the package that the zone is or lies in.
     pub fn package(&self) -> Option<u32> {
         let name = self.covers.split('/').find_map(|name| name.strip_prefix("package-"))?;
         name.split('-').next()?.parse().ok()
     }
 
+    /// Returns the domain of the zone's energy; `None` for a name that is not known to measure energy.
     pub fn domain(&self) -> Option<EnergyDomain> {
         match self.name.as_str() {
             "dram" => Some(EnergyDomain::Dram),
@@ -41,7 +45,7 @@ impl Zone {
         }
     }
 
-    /// The largest power any of the zone's constraints allows, in microwatts.
+    /// Returns the largest power in µW that a constraint of the zone allows.
     pub fn max_power_uw(&self) -> Option<u64> {
         let entries = fs::read_dir(&self.folder).ok()?;
         entries
@@ -57,19 +61,25 @@ impl Zone {
     }
 }
 
-/// What was found under a root.
+/// The zones found under a root.
 #[derive(Debug)]
 pub struct Found {
+    /// Zones with a name.
     pub zones: Vec<Zone>,
-    /// Zones that are listed without anything in them.
+    /// Zones that are listed but empty.
     pub masked: Vec<PathBuf>,
 }
 
+/// Returns whether a folder's name is that of a view through MMIO.
 pub fn is_mmio(path: &str) -> bool {
     path.starts_with("intel-rapl-mmio")
 }
 
-/// Every zone under `root`, each folder once: the class folder lists sub-zones flat, the device tree nests them.
+/// Returns every zone under `root`, each folder once. The class folder lists sub-zones flat, the device tree nests
+/// them.
+///
+/// # Errors
+/// Returns the operating system's error when `root` cannot be read.
 pub fn find(root: &Path) -> io::Result<Found> {
     let (mut found, mut masked) = (BTreeMap::new(), Vec::new());
     collect(root, &mut found, &mut masked)?;
@@ -85,13 +95,14 @@ pub fn find(root: &Path) -> io::Result<Found> {
     Ok(Found { zones, masked })
 }
 
-/// A link that leads nowhere counts as empty; the kernel's own folders never are.
+/// Returns whether a folder is empty. A dangling link counts as empty; the kernel's own folders never are.
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
 
+/// Reads the zone's name.
 fn name_of(zone: &Path) -> io::Result<String> {
-    patiently(|| {
+    retried(|| {
         let text = fs::read_to_string(zone.join("name"))?;
         let name = text.trim();
         if name.is_empty() {
@@ -101,11 +112,12 @@ fn name_of(zone: &Path) -> io::Result<String> {
     })
 }
 
+/// Adds the zones in a folder and its sub-folders.
 fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>, masked: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.file_name().to_string_lossy().into_owned();
-        // Only these names: `device` and `subsystem` are links that lead back up and round in circles.
+        // Only these names: `device` and `subsystem` are links back up the tree.
         if !path.starts_with("intel-rapl") || found.contains_key(&path) {
             continue;
         }
@@ -119,12 +131,12 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, Zone>, masked: &mut Vec<P
                 };
                 found.insert(path, zone);
             }
-            // A control type, which has no name, or a zone behind a mask.
+            // A control type, which has no name, or a zone that is masked.
             Err(_) if path.contains(':') || is_empty(&entry.path()) => masked.push(entry.path()),
             Err(_) => {}
         }
         if entry.path().is_dir() {
-            // An unreadable sub-folder hides its own zones only.
+            // A sub-folder that cannot be read hides only its own zones.
             collect(&entry.path(), found, masked).ok();
         }
     }

@@ -33,7 +33,7 @@ fn a_register_read_under_two_names_is_one_also_across_its_wrap() {
 }
 
 #[test]
-fn registers_of_their_own_are_told_apart_also_where_they_run_alike_and_close_together() {
+fn different_registers_are_distinguished_also_where_they_run_alike_and_close_together() {
     let tick = Cell::new(0u64);
     let same = compared(&[MICROJOULE; 2], 40, |index| {
         tick.set(tick.get() + 1);

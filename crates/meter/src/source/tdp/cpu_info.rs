@@ -1,4 +1,4 @@
-//! What the kernel says of the host's CPUs: model, number, sockets, and whether they are a virtual machine's.
+//! Reads the kernel's description of the host's CPUs: model, number, sockets, and whether they are a virtual machine's.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,31 +6,32 @@ use std::path::Path;
 
 use crate::source::guest::{self, CpuSigns};
 
-/// The facts about the host's CPUs that `/proc/cpuinfo` states.
+/// The facts about the host's CPUs from `/proc/cpuinfo` and `/sys`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuInfo {
-    /// The model as the kernel names it.
+    /// Model name by the kernel; `None` when it states none.
     pub model: Option<String>,
-    /// Logical CPUs.
+    /// Number of logical CPUs in `cpuinfo`.
     pub logical_cpus: u32,
-    /// CPU packages, that is sockets.
+    /// Number of CPU packages (sockets).
     pub packages: u32,
-    /// Logical CPUs of the whole host, of which a container may be shown fewer.
+    /// Number of logical CPUs of the whole host. In a container `cpuinfo` may list fewer.
     pub host_cpus: u32,
     /// Whether the host is a virtual machine.
     pub virtual_machine: bool,
-    /// The sign by which it is taken for one.
+    /// Sign that the host is a virtual machine; `None` when there is none.
     pub guest: Option<String>,
 }
 
 impl CpuInfo {
-    /// Reads `cpuinfo` under `proc_root`, and `sys` beside it. A file that cannot be read counts as one CPU of an unknown
-    /// model.
+    /// Reads `cpuinfo` under `proc_root`, and the folder `sys` next to `proc_root`. A file that cannot be read counts
+    /// as one CPU of an unknown model.
     pub fn read(proc_root: &Path) -> Self {
         let text = fs::read_to_string(proc_root.join("cpuinfo")).unwrap_or_default();
         Self::parse(&text, &proc_root.with_file_name("sys"))
     }
 
+    /// Parses the text of `cpuinfo`.
     pub(super) fn parse(text: &str, sys_root: &Path) -> Self {
         let values = |key: &'static str| {
             text.lines().filter_map(move |line| {
@@ -65,13 +66,14 @@ impl CpuInfo {
     }
 }
 
-/// What sysfs tells of the CPUs, also in a container that sees a part of them in `cpuinfo`; 0 where it tells nothing.
+/// The CPUs in sysfs, which a container sees even where its `cpuinfo` lists only some of them; 0 when sysfs has none.
 struct Topology {
     cpus: u32,
     packages: u32,
 }
 
 impl Topology {
+    /// Counts the CPUs and packages.
     fn read(sys_root: &Path) -> Self {
         let cpus = fs::read_dir(sys_root.join("devices/system/cpu"))
             .into_iter()

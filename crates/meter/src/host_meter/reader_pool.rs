@@ -1,7 +1,8 @@
-//! The threads that read: one for all sources that answer in time, one for each that does not, and one that watches them.
+//! Runs the threads that read: one for all sources that answer in time, one for each that does not, and one that
+//! watches them.
 //!
-//! Owns which thread has which source. A driver call that hangs keeps its thread, and its source, to itself: another
-//! thread goes on with the rest.
+//! Owns which thread reads which source. A driver call that hangs blocks its thread and its source only: another thread
+//! reads the other sources.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,52 +12,58 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::cpu_times::CpuTimes;
-use super::punctuality::Punctuality;
+use super::sweep_counts::SweepCounts;
 use super::unit::Unit;
 use crate::estimation::timeline::Timeline;
 use joulemark_measurement::EnergyMethod;
 use joulemark_measurement::clock::Monotonic;
 
-/// How often the threads are looked at. A wake-up costs some µs.
+/// Interval at which the threads are checked. A wake-up costs some µs.
 const WATCH_PERIOD: Duration = Duration::from_millis(50);
 
-/// A reading that takes longer has the other sources read by another thread: several times what a driver takes that
-/// wakes a sleeping board.
+/// Seconds after which another thread reads the other sources: several times what a driver takes to wake a sleeping
+/// board.
 const DEADLINE_SEC: f64 = 0.1;
 
-/// A driver that takes longer is silent: its source has no reading. A slow one, of 200 ms a call, answers in time.
+/// Seconds after which a source has no reading. A slow driver, with calls of 200 ms, answers in time.
 const SILENT_SEC: f64 = 2.0;
 
-/// A source read alone rests as long as its reading takes, and at least this long when it shows power only.
-const SHORTEST_REST: Duration = Duration::from_millis(22);
+/// Minimum pause between two readings of a source that is read alone and shows only power.
+const MIN_PAUSE: Duration = Duration::from_millis(22);
 
-/// A thread that ends within it is waited for when the meter ends; one that hangs is left to the end of the process.
-const LAST_PATIENCE: Duration = Duration::from_millis(300);
+/// Maximum wait for a thread to end when the meter ends. A thread that hangs is left to the end of the process.
+const JOIN_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// What the threads share.
-pub struct Crew {
+/// State shared by the threads.
+pub struct ReaderPool {
     units: Vec<Arc<Unit>>,
+    /// Everything that was read.
     pub timeline: Arc<Mutex<Timeline>>,
+    /// Clocks of CPU time.
     pub cpu_times: Mutex<CpuTimes>,
+    /// Interval between two regular sweeps.
     pub interval: Duration,
-    pub punctuality: Punctuality,
+    /// Counts of sweeps.
+    pub sweep_counts: SweepCounts,
+    /// Number of callers that hold an [`Attention`](super::Attention).
     pub attending: Arc<AtomicUsize>,
     requests: Mutex<Receiver<Sender<()>>>,
-    /// Who asked for a sweep that is not done yet.
+    /// Callers that wait for a sweep.
     pub asking: Mutex<Vec<Sender<()>>>,
-    /// What the thread does that reads what answers in time.
+    /// Entry point of the thread that reads the sources which answer in time.
     together: fn(Arc<Self>),
-    /// Every thread that reads or has read, the newest that reads together last.
+    /// Every thread that reads or has read. The last is the current one that reads the sources together.
     readers: Mutex<Vec<JoinHandle<()>>>,
     is_over: AtomicBool,
 }
 
-impl Crew {
+impl ReaderPool {
+    /// Creates the shared state. No thread runs before [`start`](Self::start).
     pub fn new(
         units: Vec<Unit>,
         timeline: Arc<Mutex<Timeline>>,
         (cpu_times, interval): (CpuTimes, Duration),
-        (punctuality, attending): (Punctuality, Arc<AtomicUsize>),
+        (sweep_counts, attending): (SweepCounts, Arc<AtomicUsize>),
         requests: Receiver<Sender<()>>,
         together: fn(Arc<Self>),
     ) -> Arc<Self> {
@@ -65,7 +72,7 @@ impl Crew {
             timeline,
             cpu_times: Mutex::new(cpu_times),
             interval,
-            punctuality,
+            sweep_counts,
             attending,
             requests: Mutex::new(requests),
             asking: Mutex::default(),
@@ -75,19 +82,19 @@ impl Crew {
         })
     }
 
-    /// Starts the thread that reads and the one that watches it.
+    /// Starts the thread that reads and the thread that watches it.
     ///
     /// # Errors
-    /// Returns an error when the operating system starts no thread.
+    /// Returns an error when the operating system cannot start a thread.
     pub fn start(self: &Arc<Self>) -> io::Result<JoinHandle<()>> {
         self.read_together()?;
-        let crew = Arc::clone(self);
+        let pool = Arc::clone(self);
         std::thread::Builder::new()
             .name("energy-watch".to_owned())
-            .spawn(move || crew.watch())
+            .spawn(move || pool.watch())
     }
 
-    /// Ends the threads, and waits for the one that watches and shortly for those that read.
+    /// Ends the threads. Waits for the one that watches, and shortly for those that read.
     pub fn end(&self, watcher: JoinHandle<()>) {
         self.is_over.store(true, Ordering::Release);
         watcher.thread().unpark();
@@ -95,7 +102,7 @@ impl Crew {
         if watcher.join().is_err() {
             tracing::error!("the thread that watches the energy meter had panicked");
         }
-        let deadline = Monotonic::now().0 + LAST_PATIENCE.as_nanos() as u64;
+        let deadline = Monotonic::now().0 + JOIN_TIMEOUT.as_nanos() as u64;
         for reader in self.readers().drain(..) {
             while !reader.is_finished() && Monotonic::now().0 < deadline {
                 std::thread::sleep(Duration::from_millis(1));
@@ -106,16 +113,17 @@ impl Crew {
         }
     }
 
-    /// Returns whether a thread reads what answers in time.
+    /// Returns whether the thread that reads the sources together runs.
     pub fn is_alive(&self) -> bool {
         self.readers().last().is_some_and(|reader| !reader.is_finished())
     }
 
+    /// Locks the list of threads that read.
     fn readers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether the meter has ended.
+    /// Returns whether the meter is ending or has ended.
     pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
@@ -126,40 +134,42 @@ impl Crew {
         together.cloned().collect()
     }
 
-    /// Has each source that is read alone read now, and waits for none.
-    pub fn wake_the_alone(&self) {
+    /// Triggers a reading of each source that is read alone, without waiting for it.
+    pub fn wake_alone(&self) {
         for unit in self.units.iter().filter(|unit| unit.is_alone()) {
             unit.wake();
         }
     }
 
+    /// Locks the receiver of sweep requests.
     pub fn requests(&self) -> MutexGuard<'_, Receiver<Sender<()>>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Starts the thread that reads the sources together.
     fn read_together(self: &Arc<Self>) -> io::Result<()> {
-        let (crew, together) = (Arc::clone(self), self.together);
+        let (pool, together) = (Arc::clone(self), self.together);
         let reader = std::thread::Builder::new()
             .name("energy-meter".to_owned())
-            .spawn(move || together(crew))?;
+            .spawn(move || together(pool))?;
         let mut readers = self.readers();
-        // What a source had while it was slow has ended; a year holds many such times.
+        // Threads that read a slow source for a while have ended. A year has many of them.
         readers.retain(|reader| !reader.is_finished());
         readers.push(reader);
         Ok(())
     }
 
-    /// Starts a thread that reads one slow source.
+    /// Starts a thread that reads one slow source. Does nothing when that source has one already.
     pub fn start_alone(self: &Arc<Self>, unit: &Arc<Unit>) {
         if !unit.set_alone() {
             return;
         }
-        let (crew, read) = (Arc::clone(self), Arc::clone(unit));
+        let (pool, read) = (Arc::clone(self), Arc::clone(unit));
         let started = std::thread::Builder::new()
             .name("energy-slow".to_owned())
-            .spawn(move || crew.read_alone(&read));
+            .spawn(move || pool.read_alone(&read));
         match started {
-            // Before the one that reads together, which stays the last.
+            // Inserted before the last, which is the thread that reads together.
             Ok(reader) => {
                 let mut readers = self.readers();
                 let newest = readers.pop();
@@ -168,7 +178,7 @@ impl Crew {
                 readers.extend(newest);
             }
             Err(error) => {
-                tracing::error!(%error, "no thread to read a slow source: it goes on keeping the others waiting");
+                tracing::error!(%error, "cannot start a thread for a slow source, which goes on delaying the others");
                 unit.set_together();
             }
         }
@@ -183,25 +193,26 @@ impl Crew {
             if unit.is_quick_again() {
                 return unit.set_together();
             }
-            std::thread::park_timeout(self.rest_of(unit));
+            std::thread::park_timeout(self.pause_after(unit));
         }
     }
 
-    fn rest_of(&self, unit: &Unit) -> Duration {
+    /// Returns the pause after a reading of a source that is read alone.
+    fn pause_after(&self, unit: &Unit) -> Duration {
         let tracks = unit.first_track..unit.first_track + unit.track_count;
         let timeline = super::lock::lock(&self.timeline);
         let shows_power = timeline.tracks()[tracks]
             .iter()
             .any(|track| track.description.method == EnergyMethod::PowerIntegration);
         let usual = if shows_power {
-            SHORTEST_REST.min(self.interval)
+            MIN_PAUSE.min(self.interval)
         } else {
             self.interval
         };
         usual.max(unit.last_took())
     }
 
-    /// Looks at every reading that is under way until the meter ends.
+    /// Checks every reading in progress until the meter ends.
     fn watch(self: &Arc<Self>) {
         while !self.is_over() {
             let now = Monotonic::now();
@@ -216,7 +227,7 @@ impl Crew {
                     && unit.leave_to_its_reader()
                     && let Err(error) = self.read_together()
                 {
-                    tracing::error!(%error, "no thread to read the sources that answer");
+                    tracing::error!(%error, "cannot start a thread to read the sources that answer");
                 }
             }
             std::thread::park_timeout(WATCH_PERIOD);

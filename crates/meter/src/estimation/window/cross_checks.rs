@@ -1,7 +1,7 @@
-//! Second witnesses: what else measures the same energy, and whether it contradicts.
+//! Compares an energy with a second measurement of the same energy, and reports a contradiction.
 //!
-//! Owns how far two may lie apart unremarked. A witness that looks late, or averages, tells of the counter's energy some
-//! time ago: all that the counter itself showed for such shifted windows is no contradiction.
+//! Owns the tolerances. Polled power is late or averaged, so it corresponds to the counter's energy some time ago. Any
+//! energy that the counter shows for windows shifted by up to that delay is no contradiction.
 
 use super::{add_note, lower};
 use crate::estimation::series::{PowerCurveErrors, Span};
@@ -9,29 +9,33 @@ use crate::estimation::track::Track;
 use joulemark_measurement::clock::Monotonic;
 use joulemark_measurement::{Confidence, EnergyDomain, EnergyMethod, SourceReading};
 
-/// The part by which counter and polled power may differ unremarked: on some boards they disagree grossly (Zeus issue 181).
+/// Maximum relative difference between counter and polled power that is not reported. On some boards they disagree
+/// grossly (Zeus issue 181).
 const MAX_DISAGREEMENT: f64 = 0.2;
 
-/// The part by which a whole may be below its parts unremarked: RAPL's domains are models of their own.
+/// Maximum relative excess of the parts over their whole that is not reported: each RAPL domain is a model of its own.
 const MAX_EXCESS: f64 = 0.1;
 
-/// Windows that are tried between the earliest and the latest that the witness can tell of.
+/// Number of shifted windows that are tried between the earliest and the latest.
 const SHIFTS: u32 = 16;
 
-/// Half-widths at 95 % within which two are taken to agree.
+/// Number of 95 % half-widths within which two energies are taken to agree.
 const SURE: f64 = 3.0;
 
-/// Stretches of one refresh in which the counter's power is looked at, spread by the golden ratio.
+/// Number of intervals of one refresh in which the counter's power is examined.
 const LOOKS: u32 = 64;
+/// The golden ratio, by which these intervals are spread.
 const UNEVEN: f64 = 0.618;
 
-/// Polls at even times can keep step with a load: more of them than this tell no more.
+/// Maximum number of polls that count: evenly spaced polls can fall into step with a load, so that more of them add
+/// nothing.
 const MANY_POLLS: u32 = 16;
 
-/// Fewer polls than this are no witness.
+/// Minimum number of polls for a comparison.
 const MIN_POLLED: u32 = 3;
 
-/// Returns what polled power says against the counter beside it, which came to `counter_j` ± `half_width_j`.
+/// Returns the text of a contradiction between polled power and the counter of the same GPU, whose growth over `span`
+/// is `counter_j` ± `half_width_j`. `None` when they agree or cannot be compared.
 pub fn against_counter(track: &Track, span: Span, counter_j: f64, half_width_j: f64) -> Option<String> {
     if track.description.method != EnergyMethod::EnergyCounter {
         return None;
@@ -55,13 +59,14 @@ pub fn against_counter(track: &Track, span: Span, counter_j: f64, half_width_j: 
     }
     let percent = 100.0 * (polled_j / counter_j - 1.0);
     Some(format!(
-        "the energy counter comes to {counter_j:.1} J, polled power beside it to {polled_j:.1} J, {percent:+.0} %: one of \
+        "the energy counter gives {counter_j:.1} J and polled power {polled_j:.1} J, {percent:+.0} %: one of \
          them is wrong"
     ))
 }
 
-/// Returns the least and the most that the counter grew over windows as long as `span` which lie up to `late_sec` before
-/// it, or `ahead_sec` behind. Where it was not read yet, the power shown at the start bounds what ran before it.
+/// Returns the minimum and the maximum growth in J of the counter over windows as long as `span` that begin up to
+/// `late_sec` before it or up to `ahead_sec` after. Where the counter was not read yet, the power shown at the start
+/// bounds the energy before it.
 fn shifted(track: &Track, span: Span, late_sec: f64, ahead_sec: f64) -> Option<(f64, f64)> {
     let refresh_sec = track.counter_refresh_sec();
     let grown = |span: Span| track.counter.growth(span, refresh_sec).ok().map(|growth| growth.total);
@@ -83,7 +88,7 @@ fn shifted(track: &Track, span: Span, late_sec: f64, ahead_sec: f64) -> Option<(
     (least_j <= most_j).then_some((least_j, most_j))
 }
 
-/// What power can have done between two polls, as a half-width in joules: each change was anywhere between them.
+/// Returns the half-width in J of the error from changes of power between two polls, each at an unknown moment.
 fn between_polls_j(track: &Track, span: Span, refresh_sec: f64) -> f64 {
     let curve = track.power.refreshed(span, refresh_sec);
     let errors = PowerCurveErrors::of(&curve, refresh_sec);
@@ -94,8 +99,8 @@ fn between_polls_j(track: &Track, span: Span, refresh_sec: f64) -> f64 {
     squares.sqrt()
 }
 
-/// What so many looks at power can have missed of it, in joules: the counter shows between its
-/// refreshes how much it varies.
+/// Returns the standard deviation in J of the energy when power is known at `polls` moments only. The counter shows how
+/// much power varies between its refreshes.
 fn unseen_j(track: &Track, span: Span, polls: u32) -> f64 {
     let refresh_sec = track.counter_refresh_sec();
     let rest_sec = span.sec() - refresh_sec;
@@ -118,8 +123,8 @@ fn unseen_j(track: &Track, span: Span, polls: u32) -> f64 {
     span.sec() * (variance / f64::from(polls.max(1))).sqrt()
 }
 
-/// Holds each package against its cores and graphics, and the platform against its packages: a part is less than its
-/// whole. Both are told of it.
+/// Compares each package with its cores and graphics, and the platform with its packages: parts are less than their
+/// whole. A contradiction lowers the confidence of all of them and is added to their notes.
 pub fn parts_against_wholes(readings: &mut [SourceReading]) {
     for whole in 0..readings.len() {
         let (parts, named): (Vec<usize>, &str) = match readings[whole].domain {
@@ -142,19 +147,20 @@ pub fn parts_against_wholes(readings: &mut [SourceReading]) {
         }
         let name = readings[whole].zone.clone().unwrap_or_default();
         let percent = 100.0 * (parts_j / whole_j - 1.0);
-        let said = format!(
-            "{named} add up to {parts_j:.1} J, {name} around them to {whole_j:.1} J, {percent:+.0} %: one of them is wrong"
+        let text = format!(
+            "{named} add up to {parts_j:.1} J, {name}, which contains them, to {whole_j:.1} J, {percent:+.0} %: one of them is wrong"
         );
         for index in parts.into_iter().chain([whole]) {
             let reading = &mut readings[index];
             if reading.energy_j.is_some() {
                 lower(reading, Confidence::Low);
-                add_note(reading, &said);
+                add_note(reading, &text);
             }
         }
     }
 }
 
+/// Returns the indices of the package counters that count in a total.
 fn packages(readings: &[SourceReading]) -> Vec<usize> {
     let is_counted = |reading: &SourceReading| {
         reading.domain == EnergyDomain::Package
@@ -166,7 +172,7 @@ fn packages(readings: &[SourceReading]) -> Vec<usize> {
         .collect()
 }
 
-/// Returns the core and uncore zones that lie in a package: below its folder, or counted by the same CPU.
+/// Returns the indices of the core and uncore zones in a package: below its folder, or counted by the same CPU.
 fn of_package(readings: &[SourceReading], package: usize) -> Vec<usize> {
     let Some(whole) = readings[package].zone_path.as_deref() else {
         return Vec::new();

@@ -1,34 +1,35 @@
-//! When something that is done again and again is due next.
+//! Determines when a periodic action is due.
 
 use std::time::Duration;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// The rhythm of one thing that is done again and again.
-pub struct Beat {
+/// The schedule of a periodic action.
+pub struct Periodic {
     next: Monotonic,
 }
 
-impl Beat {
-    pub fn starting_at_once() -> Self {
+impl Periodic {
+    /// Creates a schedule whose action is due now.
+    pub fn starting_now() -> Self {
         Self { next: Monotonic::now() }
     }
 
-    /// Returns when it is due next.
+    /// Returns the time at which the action is due next.
     pub fn next(&self) -> Monotonic {
         self.next
     }
 
-    /// Returns whether it is time; if so, the next time is `then` later.
+    /// Returns whether the action is due. If it is, it is due again a period of `then` later.
     pub fn is_due(&mut self, then: Duration) -> bool {
         self.missed(then).is_some()
     }
 
-    /// Returns how many times were let pass before this one; `None` when it is not time yet.
+    /// Returns the number of periods missed before this one; `None` when the action is not due yet.
     pub fn missed(&mut self, then: Duration) -> Option<u64> {
         let (now, period_ns) = (Monotonic::now(), then.as_nanos().max(1) as u64);
         let late_ns = now.0.checked_sub(self.next.0)?;
-        // After a stall, go on from now: catching up in a burst would add nothing.
+        // After a stall go on from now: a burst of late actions would add nothing.
         self.next = Monotonic(self.next.0 + period_ns).max(now);
         Some(late_ns / period_ns)
     }
@@ -48,9 +49,9 @@ mod tests {
                     .saturating_sub(Duration::from_secs(sec).as_nanos() as u64),
             )
         };
-        let mut beat = Beat { next: late(350) };
-        assert_eq!(beat.missed(period), Some(3));
-        assert_eq!(beat.missed(period), Some(0), "it is due once more, now");
-        assert_eq!(beat.missed(period), None);
+        let mut periodic = Periodic { next: late(350) };
+        assert_eq!(periodic.missed(period), Some(3));
+        assert_eq!(periodic.missed(period), Some(0), "it is due once more, now");
+        assert_eq!(periodic.missed(period), None);
     }
 }

@@ -1,12 +1,12 @@
-//! Looks at every board when NVML is opened: what it is, how its energy is read, and what stands in the way.
+//! Queries every board when NVML is opened: what it is, how its energy is read, and what prevents that.
 
 use std::sync::Arc;
 
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
-use super::deadline::{BOARD_DEADLINE, Look};
-use super::errors::in_words;
+use super::deadline::{BOARD_DEADLINE, Query};
+use super::errors::describe_error;
 use super::findings::{failed, hanging, library_failed, works};
 use super::{AVERAGING_SEC, Board, LAST_INSTANT_USAGE, MIG, PowerReading, REFRESH_SEC, instant_power_w, named};
 use crate::source::current_call::CurrentCall;
@@ -16,30 +16,31 @@ use crate::source::{
 use joulemark_measurement::units::MILLIWATTS_PER_WATT;
 use joulemark_measurement::{ComputeCapability, EnergyDomain, EnergyMethod, EnergySourceKind};
 
-/// Said of a board that shows nothing else.
-const NOTHING: &str = "no energy counter, and power is answered as 0 W with success, which no board that runs draws: its energy is unknown";
+/// Finding of a board without an energy counter whose power is reported as 0 W.
+const NOTHING: &str =
+    "no energy counter, and power is reported as 0 W, which a running board never draws: its energy is unknown";
 
 /// Returns every board in NVML's order, and the driver's version.
 ///
 /// # Errors
-/// Returns why the boards cannot be counted.
-pub fn at_all(nvml: &Arc<Nvml>) -> Result<(Vec<Looked>, Option<String>), Finding> {
-    let its_nvml = Arc::clone(nvml);
-    let counting = Look::begin(BOARD_DEADLINE, move |call| {
+/// Returns the finding that states why the boards cannot be counted.
+pub fn query_all(nvml: &Arc<Nvml>) -> Result<(Vec<Queried>, Option<String>), Finding> {
+    let counted_nvml = Arc::clone(nvml);
+    let counting = Query::begin(BOARD_DEADLINE, move |call| {
         call.begin("nvmlDeviceGetCount");
-        let count = its_nvml.device_count()?;
+        let count = counted_nvml.device_count()?;
         call.begin("nvmlSystemGetDriverVersion");
-        Ok::<_, NvmlError>((count, its_nvml.sys_driver_version().ok()))
+        Ok::<_, NvmlError>((count, counted_nvml.sys_driver_version().ok()))
     });
     let counted = counting.end().map_err(|hangs| hanging("NVML".to_owned(), hangs))?;
     let (count, driver_version) = counted.map_err(|error| {
-        let detail = format!("devices cannot be counted: {}", in_words(&error));
+        let detail = format!("devices cannot be counted: {}", describe_error(&error));
         library_failed(detail, &error)
     })?;
     let look = |index| {
         let nvml = Arc::clone(nvml);
-        Look::begin(BOARD_DEADLINE, move |call| {
-            look_at(&nvml, index, &call).unwrap_or_else(|error| refused(&nvml, index, &error))
+        Query::begin(BOARD_DEADLINE, move |call| {
+            query_board(&nvml, index, &call).unwrap_or_else(|error| refused(&nvml, index, &error))
         })
     };
     let looks: Vec<_> = (0..count).map(look).collect();
@@ -52,13 +53,14 @@ pub fn at_all(nvml: &Arc<Nvml>) -> Result<(Vec<Looked>, Option<String>), Finding
     Ok((looked.collect(), driver_version))
 }
 
+/// How a board is read, and the description of its source.
 pub type Found = (Board, SourceDescription);
 
-/// What a look at one board tells: the device, what `doctor` says of it, and how it is read if it can be.
-pub type Looked = (GpuDevice, Finding, Option<Found>);
+/// The result of querying one board: the device, the finding on it, and how it is read; `None` when it cannot be read.
+pub type Queried = (GpuDevice, Finding, Option<Found>);
 
-/// A board that is counted, but gives no handle, does not tell its UUID or hangs: it stays in the list, so that whoever
-/// means it is told that its energy is missing.
+/// Creates the entry of a board that is counted but has no handle or UUID, or hangs. It stays in the list, so that a
+/// user who selects it learns that its energy is missing.
 fn unidentified(index: u32, name: Option<String>) -> GpuDevice {
     GpuDevice {
         index,
@@ -75,21 +77,23 @@ fn unidentified(index: u32, name: Option<String>) -> GpuDevice {
     }
 }
 
-fn refused(nvml: &Nvml, index: u32, error: &NvmlError) -> Looked {
+/// Returns the result for a board whose handle or UUID cannot be read.
+fn refused(nvml: &Nvml, index: u32, error: &NvmlError) -> Queried {
     let device = nvml.device_by_index(index).ok();
     let detail = if device.is_some() {
         format!(
-            "the device does not tell its UUID, without which it is not known again: {}",
-            in_words(error)
+            "the device does not report its UUID, without which it cannot be identified later: {}",
+            describe_error(error)
         )
     } else {
-        format!("the device cannot be opened: {}", in_words(error))
+        format!("the device cannot be opened: {}", describe_error(error))
     };
     let gpu = unidentified(index, device.and_then(|device| device.name().ok()));
     (gpu, failed(format!("GPU {index}"), detail, error), None)
 }
 
-fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlError> {
+/// Queries one board.
+fn query_board(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Queried, NvmlError> {
     call.begin("nvmlDeviceGetHandleByIndex");
     let device = nvml.device_by_index(index)?;
     call.begin("nvmlDeviceGetUUID");
@@ -97,7 +101,7 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
     call.begin("nvmlDeviceGetTotalEnergyConsumption");
     let counter = device.total_energy_consumption();
     call.begin("nvmlDeviceGetFieldValues or nvmlDeviceGetPowerUsage");
-    // A driver that does not know the field may answer 0 with success; no board that answers draws nothing.
+    // A driver that does not know the field may return 0 with success; a board that answers always draws power.
     let instant = instant_power_w(&device).is_ok_and(|watts| watts > 0.0);
     let averaged = if instant { None } else { device.power_usage().ok() };
     let power = match (instant, averaged) {
@@ -138,7 +142,7 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
             subject,
             format!(
                 "neither its energy counter nor its power can be read: {}",
-                in_words(error)
+                describe_error(error)
             ),
             error,
         ),
@@ -147,7 +151,7 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
             ..works(subject, format!("{NOTHING}{sliced}"))
         },
         (Err(error), Some(_)) => works(subject, format!("{}; no energy counter: {error}{sliced}", named(power))),
-        (Ok(_), _) => works(subject, format!("energy counter, beside it {}{sliced}", named(power))),
+        (Ok(_), _) => works(subject, format!("energy counter and {}{sliced}", named(power))),
     };
     let found = method.map(|method| {
         let integrated = counter
@@ -172,6 +176,7 @@ fn look_at(nvml: &Nvml, index: u32, call: &CurrentCall) -> Result<Looked, NvmlEr
     Ok((gpu, finding, found))
 }
 
+/// Returns the limits that the board's power can be set to; `None` when the driver does not report them.
 fn power_limits(device: &Device<'_>) -> Option<PowerLimits> {
     let watts = |milliwatts: u32| f64::from(milliwatts) / MILLIWATTS_PER_WATT;
     let bounds = device.power_management_limit_constraints().ok()?;
@@ -182,6 +187,7 @@ fn power_limits(device: &Device<'_>) -> Option<PowerLimits> {
     })
 }
 
+/// Returns the clocks that the board can be locked to; `None` when the driver does not list them.
 fn lockable_clocks(device: &Device<'_>) -> Option<LockableClocks> {
     let mut memory_mhz = device.supported_memory_clocks().ok()?;
     memory_mhz.sort_unstable_by(|one, other| other.cmp(one));
@@ -193,7 +199,7 @@ fn lockable_clocks(device: &Device<'_>) -> Option<LockableClocks> {
     })
 }
 
-/// Returns the highest limit that the board can be set to, or the one it is set to where it does not tell.
+/// Returns the highest limit in W that the board can be set to, or else its present limit.
 fn highest_limit_w(device: &Device<'_>) -> Option<f64> {
     let highest = device
         .power_management_limit_constraints()
@@ -202,15 +208,15 @@ fn highest_limit_w(device: &Device<'_>) -> Option<f64> {
     (milliwatts > 0).then(|| f64::from(milliwatts) / MILLIWATTS_PER_WATT)
 }
 
-/// Returns the board's compute capability; `None` where the driver does not tell, or says what none has.
+/// Returns the board's compute capability; `None` when the driver reports none or an impossible one.
 fn compute_capability(device: &Device<'_>) -> Option<ComputeCapability> {
-    let told = device.cuda_compute_capability().ok()?;
-    let (major, minor) = (u32::try_from(told.major).ok()?, u32::try_from(told.minor).ok()?);
+    let reported = device.cuda_compute_capability().ok()?;
+    let (major, minor) = (u32::try_from(reported.major).ok()?, u32::try_from(reported.minor).ok()?);
     (major > 0 && minor < 10).then_some(ComputeCapability { major, minor })
 }
 
-/// Returns what `nvmlDeviceGetPowerUsage` shows on this board. Where its architecture is not told, the reading that is
-/// less certain: an average.
+/// Returns what `nvmlDeviceGetPowerUsage` shows on this board. When its architecture is unknown, that is taken to be an
+/// average, the less certain reading.
 fn power_usage_of(device: &Device<'_>) -> PowerReading {
     let capability = device.cuda_compute_capability().ok();
     match capability.map(|capability| (capability.major, capability.minor)) {
@@ -219,6 +225,7 @@ fn power_usage_of(device: &Device<'_>) -> PowerReading {
     }
 }
 
+/// Describes the energy source of a board.
 fn describe(
     index: u32,
     uuid: String,
