@@ -12,8 +12,8 @@ use joulemark_measurement::clock::Monotonic;
 
 /// Number of polls in a regular sweep's interval while no window is measured.
 const POLLS_PER_SWEEP: f64 = 4.6;
-/// Minimum interval in seconds of these polls. Both intervals are coprime to the refresh periods of known sensors, so
-/// that readings do not fall into step with them.
+/// Minimum interval in seconds of these polls. Refresh periods of 20, 50 and 100 ms are no multiples of either interval,
+/// so that polls do not see the same phase each time.
 const MIN_UNATTENDED_SEC: f64 = 0.022;
 
 /// Maximum spacing of polls as a part of the refresh period, with which every refresh is seen.
