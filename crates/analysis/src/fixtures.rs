@@ -24,7 +24,7 @@ pub fn energy(gpu_j: Option<f64>, cpu_j: Option<f64>, dram_j: Option<f64>) -> En
     }
 }
 
-/// 5 input tokens, 4 output tokens spread evenly over the window, 1 GFLOP a second, no GPU.
+/// Creates a rank's cycle with 5 input tokens, 4 output tokens spread evenly over the window, 1 GFLOP/s and no GPU.
 pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
     let window = window(start, end);
     let times: Vec<f64> = (1..=4)
@@ -69,7 +69,7 @@ pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
     }
 }
 
-/// A host reading over 10 s.
+/// Creates a host reading over 10 s.
 pub fn host_cycle(cycle: u32, cpu_j: f64, dram_j: f64) -> CycleHost {
     let energy = EnergyMetrics {
         host_cpu_energy_j: Some(cpu_j),
@@ -118,7 +118,7 @@ pub fn gpu_source(uuid: &str, energy_j: f64) -> SourceReading {
     }
 }
 
-/// Greedy, on the CPU, as many ranks and cycles as said.
+/// Creates a greedy experiment on the CPU with these numbers of ranks and cycles.
 pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
     let request = ExperimentRequest {
         max_output_tokens: Some(4),

@@ -153,7 +153,7 @@ fn where_no_point_keeps_a_bound_there_is_no_answer() {
     let answer = search(&sweep(20, &goal), |point| (1.0, 45.0 + f64::from(point)), None);
     assert_eq!((answer.best_point, answer.tried.len()), (None, 3));
     assert!(
-        answer.evidence.conclusion.contains("keeps all bounds"),
+        answer.evidence.conclusion.contains("meets all bounds"),
         "{}",
         answer.evidence.conclusion
     );
