@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_output_of_two_processes_is_the_systems_and_not_their_mean() {
-        // Each generates 4 tokens in 8 s, side by side for 4 of them.
+        // Each generates 4 tokens in 8 s, and both run for 4 of these seconds.
         let cycles = [rank_cycle(0, 0, 0.0, 8.0), rank_cycle(1, 0, 4.0, 12.0)];
         let found = aggregate(&cycles, &[]).inference;
         assert_eq!(found.tokens_per_second, Some(0.5), "the mean over ranks");

@@ -74,7 +74,7 @@ pub fn steady_inference(
         })
         .copied()
         .collect();
-    // Of a request that ended after the window, only the tokens inside it count.
+    // For a request that ended after the window, only the tokens before the window's end count.
     let until = |at: f64| at < window.end_monotonic_sec;
     let latencies: Vec<RequestMeasurement> = began
         .iter()

@@ -1,4 +1,4 @@
-//! The table of public models in docs/flops.md: it is made from the configurations in `src/testdata/published.json`.
+//! The table of public models in docs/flops.md, made from the configurations in `src/testdata/published.json`.
 
 use std::fmt::Write as _;
 use std::path::Path;

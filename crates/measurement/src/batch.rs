@@ -26,7 +26,8 @@ pub struct BatchCheck {
     pub verdict: BatchVerdict,
     /// Number of tokens whose logits were compared.
     pub compared_tokens: u32,
-    /// Largest difference between two logits, among the eight largest logits of each token.
+    /// Largest difference between a logit in the batch and the same logit alone, among the eight largest logits of each
+    /// token.
     pub largest_difference: f64,
     /// Maximum allowed difference: a number of rounding steps of the activations' type, at the size of the largest
     /// logit.
@@ -201,7 +202,7 @@ mod tests {
             tokens: 1,
         };
         assert_eq!(count.passed_over, Some(expected));
-        // A sequence that starts one step late was passed over as well.
+        // A sequence may start within the first step; one that starts later was passed over.
         let late = [request(0, &[1.0, 2.0]), request(1, &[1.9, 2.1])];
         assert_eq!(StepCount::of(&late, 2).passed_over, None);
         let later = [request(0, &[1.0, 2.0]), request(1, &[2.1, 2.2])];

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// - `low`: an estimate from nameplate values
 /// - `medium`: an integral of polled power, or a known formula
-/// - `high`: a hardware counter read at both ends of the window
+/// - `high`: the difference of a hardware counter over the window
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

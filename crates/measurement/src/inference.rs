@@ -293,6 +293,6 @@ pub struct LoadGenerator {
     /// CPU time of the process in the window, in seconds.
     pub cpu_sec: f64,
     /// 99th percentile of the time that chunks waited in the socket before they were read, in milliseconds. Latencies
-    /// are too long by up to this time. Null where the kernel does not report when they arrived.
+    /// are too long by this waiting time. Null where the kernel does not report when they arrived.
     pub lag_p99_ms: Option<f64>,
 }

@@ -84,7 +84,7 @@ pub(super) const METRICS: &[Metric] = &[
         headline: Some(6),
         about: "The experiment's share of the CPU packages' energy, by CPU time, joules.",
         description: "The experiment's share of the CPU packages' energy, by CPU time, in joules. The energy of \
-            each second is divided by the CPU time of that second, so that the shares of overlapping experiments never \
+            each second is split by the CPU time of that second, so that the shares of overlapping experiments never \
             add up to more than the host used.",
         formula: None,
         source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power on \

@@ -42,7 +42,8 @@ fn a_closed_load_is_full_until_the_first_answer_that_no_request_follows() {
     let found = steady_window(&closed(2), &[rank]).unwrap();
     assert_eq!(found, window(1.0, 9.0));
     let (inference, latencies) = steady_inference(&closed(2), &rank, &found);
-    // At 1 to 4, at 2 to 5, at 5 to 8 of those to 10, and at 6 to 8 of those to 9: 9 itself is no longer in it.
+    // Tokens at 1 to 4, at 2 to 5, at 5 to 8 of those to 10, and at 6 to 8 of those to 9: the window does not include
+    // 9.
     assert_eq!(inference.output_tokens, Some(4 + 4 + 4 + 3));
     assert_eq!(inference.input_tokens, Some(40), "all first tokens came in it");
     assert_eq!(inference.tokens_per_second, Some(15.0 / 8.0));
