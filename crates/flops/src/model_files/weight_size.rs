@@ -77,12 +77,9 @@ mod tests {
         for (config, words) in [
             (
                 json!({"quantization_config": {"quant_method": "mystery"}}),
-                "`mystery`, of which the size",
+                "`mystery`, whose size",
             ),
-            (
-                json!({"quantization_config": {"quant_method": 7}}),
-                "`7`, of which the size",
-            ),
+            (json!({"quantization_config": {"quant_method": 7}}), "`7`, whose size"),
             (
                 json!({"quantization_config": {"quant_method": "gptq", "bits": 3}}),
                 "`gptq` to 3 bits",
