@@ -48,7 +48,7 @@ pub fn differences_in(metric: &Metric, baseline: &Subject, candidate: &Subject) 
     let (one, other) = (&baseline.conditions.slo, &candidate.conditions.slo);
     (metric.name == "goodput" && one != other).then(|| {
         format!(
-            "different objectives: slo is {} in the baseline, {} in the candidate",
+            "different service level objectives: slo is {} in the baseline, {} in the candidate",
             document(one),
             document(other)
         )

@@ -101,8 +101,8 @@ pub const METRICS: &[Metric] = &[
 
 const MEDIAN: &str = "Over all requests of all cycles together, not a median of medians.";
 
-const TAIL: &str = "Interpolated linearly between ranks (type 7). `request_percentiles` has its confidence interval, and the \
-                    number of requests which that takes.";
+const TAIL: &str = "Interpolated linearly between ranks (type 7). `request_percentiles` has its confidence interval, or the \
+                    number of requests that the interval needs.";
 
 const OF_PAIRS: &str = "Interpolated linearly between ranks (type 7), over all pairs of all requests, so long requests count for \
                         more.";

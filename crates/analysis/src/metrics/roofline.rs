@@ -42,8 +42,8 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Neither,
         headline: None,
         about: "Shortest time that the roofline allows, seconds.",
-        description: "Shortest time that the roofline allows, in seconds: for prefill and for decode, the longer \
-            one of computing and reading, added.",
+        description: "Shortest time that the roofline allows, in seconds: for prefill and for decode the time to \
+            compute or the time to read, whichever is longer, and the sum of both phases.",
         formula: None,
         source: "Peak rates of the devices as their maker publishes them.",
         limits: "Null for CPUs, and for devices or precisions without a published peak. It does not show why a \

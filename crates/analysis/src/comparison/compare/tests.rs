@@ -241,7 +241,9 @@ fn only_goodput_is_not_compared_where_the_objectives_differ() {
     let (one, other) = (&found.comparisons[..], &found.not_compared[..]);
     assert!(matches!((one, other), ([one], [other]) if one.metric == "mean_ttft_ms" && other.metric == "goodput"));
     assert!(
-        found.not_compared[0].reason.contains("different objectives"),
+        found.not_compared[0]
+            .reason
+            .contains("different service level objectives"),
         "{found:?}"
     );
 }
