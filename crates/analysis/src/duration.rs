@@ -16,7 +16,7 @@ const BYTES_PER_TOKEN: f64 = 4.0;
 const TEMPLATE_TOKENS: f64 = 32.0;
 /// Lower and upper end of the remaining time, as a share of the time that the warm-up predicts.
 const BY_WARM_UP: [f64; 2] = [0.5, 2.0];
-/// The same as a share of the time that finished cycles predict.
+/// Lower and upper end of the remaining time, as a share of the time that finished cycles predict.
 const BY_CYCLES: [f64; 2] = [0.75, 1.33];
 /// Share by which the range is wider than that of the past runs, for one, two, and more runs.
 const WIDENING: [f64; 3] = [0.5, 0.25, 0.1];

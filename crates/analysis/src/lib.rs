@@ -1,7 +1,8 @@
 //! Aggregation of raw measurements into results: sums over ranks and cycles, ratios, checks. Pure functions of numbers.
 //! Leaves the origin of measurements, the counting of FLOPs and storage to others.
 //!
-//! A sum with an unknown part is unknown: it is never a smaller number that looks complete.
+//! A sum with an unknown part is unknown, so it never looks complete when it is not. Only `total_energy_j` leaves out
+//! unknown parts, with a warning.
 
 mod aggregate;
 mod baselines;

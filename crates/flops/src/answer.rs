@@ -49,7 +49,7 @@ pub struct FlopsAnswer {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub params_active: Option<u128>,
     /// FLOPs of the matrix products, 2 for each multiply-add. Attention counts the full T × S matrix of new tokens and
-    /// cached keys; in layers with a sliding window, no more keys than the window.
+    /// cached keys; in decode, layers with a sliding window see no more keys than the window.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_total: Option<u128>,
     /// FLOPs of the prefill.

@@ -76,7 +76,7 @@ const CACHE_SCALES: [&str; 7] = [
     "prob_output_scale",
 ];
 
-/// Returns whether the last word of a name means a tensor that belongs to a weight and is not one.
+/// Returns whether the last word of a name means a tensor that belongs to a weight and is not itself a weight.
 pub(super) fn is_companion_word(word: &str) -> bool {
     let is_learned = LEARNED.contains(&word);
     !is_learned

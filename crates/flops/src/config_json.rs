@@ -189,8 +189,8 @@ impl Config<'_> {
         shape.checked()
     }
 
-    /// Reads the width of the feed-forward layer. A null means four times the hidden size where a missing key does not;
-    /// Mamba has no feed-forward network.
+    /// Reads the width of the feed-forward layer. In families whose default is four times the hidden size, null means
+    /// the same; Mamba has no feed-forward network.
     fn width(&self, defaults: &Defaults, hidden_size: u64) -> Result<u64, ShapeError> {
         match defaults.intermediate_size {
             Some(width) if width > 0 => Ok(self.count(WIDTH)?.unwrap_or(width)),

@@ -14,7 +14,7 @@ use joulemark_measurement::Confidence;
 /// - `architecture`: the same by the family's formulas, without such a check; for an unknown family 2 × parameters ×
 ///   tokens, with the parameters counted from the tensors of a plain stack of layers
 /// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from file sizes, from a name, or from tensors
-///   whose share that each token uses is unknown
+///   of which it is unknown how many each token uses
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -182,7 +182,7 @@ impl Placer<'_> {
         name.operators.iter().map(position).collect()
     }
 
-    /// Returns why a tensor does not fit some operators.
+    /// Returns an error where a tensor does not fit these operators.
     fn fits(
         &self,
         tensor: &TensorInfo,

@@ -112,8 +112,8 @@ impl Schedule {
         Self { ran: Some(ran), ..self }
     }
 
-    /// Returns the schedule for an engine whose layers all see the whole context, like mistral.rs 0.8.1 with a GGUF, of
-    /// which it does not read the key of the window.
+    /// Returns the schedule for an engine whose layers all see the whole context, like mistral.rs 0.8.1 with a GGUF,
+    /// whose key of the window it does not read.
     pub fn without_windows(self) -> Self {
         Self {
             keeps_windows: false,

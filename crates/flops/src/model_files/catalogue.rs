@@ -22,7 +22,7 @@ pub struct ModelEntry {
     pub problem: Option<String>,
 }
 
-/// Maximum depth of folders: those of publishers, models, revisions and of a Hugging Face cache are less deep.
+/// Maximum depth of folders: those of publishers, models, revisions and of a Hugging Face cache are at most this deep.
 const MAX_DEPTH: u32 = 6;
 
 /// Lists every model under the models folder, sorted by name. A folder or model that cannot be used is listed with the

@@ -68,8 +68,8 @@ impl ModelFileError {
     }
 }
 
-/// Reason why a model's name does not lead to a path under the models folder. For all variants except `Io` and
-/// `ModelsFolder` reject the request: the name is wrong.
+/// Reason why a model's name does not lead to a path under the models folder. All variants except `Io` and
+/// `ModelsFolder` mean that the name is wrong: reject the request.
 #[derive(Debug, Error)]
 pub enum ResolveError {
     /// The name is empty or contains a NUL character.
