@@ -162,8 +162,7 @@ async fn limits_of_the_cpu_that_differ_are_named_by_id_and_of_documents() {
         results[2]["conditions"]["rapl_limits"],
         json!([{"zone": "package-0", "constraint": "long_term", "power_limit_w": 95.0, "time_window_sec": 28.0}])
     );
-    let said =
-        "other RAPL limits: package-0 long_term has 125 W over 28 s in the baseline, 95 W over 28 s in the candidate";
+    let said = "different RAPL limits: package-0 long_term has 125 W over 28 s in the baseline, 95 W over 28 s in the candidate";
     for question in [json!({"ids": ids}), json!({"results": results})] {
         let (status, answer) = compared(&server, &question).await;
         assert_eq!(status, StatusCode::OK, "{answer:#}");
@@ -175,7 +174,7 @@ async fn limits_of_the_cpu_that_differ_are_named_by_id_and_of_documents() {
                 comparison["candidate"] == json!(ids[2]),
                 "{comparison:#}"
             );
-            assert!(!notes.contains("of the CPUs"), "the host is the same: {comparison:#}");
+            assert!(!notes.contains("different CPU"), "the host is the same: {comparison:#}");
             named.push(&comparison["candidate"]);
         }
         assert!(
@@ -203,9 +202,13 @@ async fn a_build_fails_where_a_result_is_worse_or_nothing_could_be_compared() {
     other["prompts"] = json!(["three"]);
     let other = completed(&server, &other).await;
     let said = compare(&[&[&*ids[0], &*other][..], &["--table", "--fail-if-worse", "0.02"]].concat()).ended(8);
-    assert!(said.out.contains("other prompts"), "{}", said.out);
+    assert!(said.out.contains("different prompts"), "{}", said.out);
     let said = compare(&[&*ids[0], &*other, "--force", "--metric", "mean_tpot_ms", "--table"]).ended(0);
-    assert!(said.out.contains("compared by force: other prompts"), "{}", said.out);
+    assert!(
+        said.out.contains("compared by force: different prompts"),
+        "{}",
+        said.out
+    );
     for (wrong, code) in [
         (&[&*ids[0]][..], 2),
         (&[&*ids[0], &*ids[1], "--metric", "speed"], 2),
@@ -284,11 +287,11 @@ async fn nobody_learns_anothers_prompts_by_comparing_them_with_a_guess() {
         (
             &reader,
             (0, 2),
-            Some("other prompts: texts that are withheld in the baseline"),
+            Some("different prompts: texts that are withheld in the baseline"),
         ),
-        (&eve, (0, 3), Some("the prompts may be others")),
-        (&eve, (2, 3), Some("the prompts may be others")),
-        (&reader, (0, 3), Some("the prompts may be others")),
+        (&eve, (0, 3), Some("the prompts may differ")),
+        (&eve, (2, 3), Some("the prompts may differ")),
+        (&reader, (0, 3), Some("the prompts may differ")),
     ] {
         let question = json!({"ids": [ids[pair.0], ids[pair.1]], "metrics": ["mean_tpot_ms"]});
         let response = guarded.send(Method::POST, "/v1/compare", key, Some(&question)).await;

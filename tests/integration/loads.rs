@@ -303,7 +303,7 @@ async fn the_part_in_which_the_load_is_full_stands_beside_the_whole() {
         steady["why_none"]
             .as_str()
             .expect("a reason")
-            .contains("it takes 50 answered requests"),
+            .contains("at least 50 answered requests"),
         "{steady:#}"
     );
 }

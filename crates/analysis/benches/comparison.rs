@@ -1,9 +1,9 @@
-//! What verdicts are worth, on simulated cycles of which the truth is known; seconds:
+//! Error rates of verdicts on simulated cycles with a known truth. It takes seconds:
 //!
 //!     cargo bench -p joulemark-analysis --bench comparison
 //!
-//! A cycle's output throughput, time to first token, time per token and joules scatter together as in real ones: half of the
-//! variance of each is a common factor, that of a machine that is now faster and now slower.
+//! Throughput, time to first token, time per token and joules of a cycle are correlated like real ones: half of the
+//! variance of each is a common factor, such as a machine that is sometimes faster and sometimes slower.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ use rand_chacha::ChaCha8Rng;
 const PAIRS: u32 = 10_000;
 const DEVIATION: f64 = 0.01;
 
-/// A margin within which nothing is equivalent, so that each difference that the test takes for one shows.
+/// With this margin no figures are equivalent, so every difference that the test finds shows.
 const NO_MARGIN: f64 = 1e-9;
 
-/// Pairs to draw.
+/// Parameters of the pairs to draw.
 #[derive(Clone, Copy)]
 struct Drawn {
     cycles: u32,
-    /// How many more joules the candidate takes, as a share; all else is the same.
+    /// Additional energy of the candidate, as a share; everything else is equal.
     difference: f64,
     margin: f64,
 }
@@ -69,7 +69,7 @@ fn main() {
     promised(&mut random, &metrics);
 }
 
-/// Prints what is promised of verdicts, with as many pairs as it is promised of.
+/// Prints the documented error rates, with the documented numbers of pairs.
 fn promised(random: &mut ChaCha8Rng, metrics: &[&'static Metric]) {
     let equal = Drawn {
         cycles: 10,
@@ -96,10 +96,10 @@ fn promised(random: &mut ChaCha8Rng, metrics: &[&'static Metric]) {
 
 const JOULES: &str = "joules_per_output_token";
 
-/// What came of each metric.
+/// Verdict on each metric.
 type Verdicts = BTreeMap<String, Option<Verdict>>;
 
-/// In percent of the pairs.
+/// Shares of verdicts in percent of the pairs.
 struct Shares {
     any: f64,
     worse: f64,
@@ -206,7 +206,7 @@ fn spec() -> Spec {
     })
 }
 
-/// Draws by Marsaglia's polar method.
+/// Draws from a normal distribution by Marsaglia's polar method.
 fn normal(random: &mut impl Rng) -> f64 {
     loop {
         let (x, y) = (random.random_range(-1.0..1.0_f64), random.random_range(-1.0..1.0_f64));

@@ -1,4 +1,4 @@
-//! How often each interval holds the true value, over 10,000 draws of cycles; a minute:
+//! Coverage of each interval: how often it contains the true value, over 10,000 draws of cycles. It takes a minute:
 //!
 //!     cargo bench -p joulemark-analysis --bench coverage
 
@@ -9,12 +9,12 @@ use rand_chacha::ChaCha8Rng;
 
 const DRAWS: u32 = 10_000;
 const SIZES: [usize; 6] = [3, 5, 10, 20, 30, 100];
-/// How far each value of the AR(1) process follows the one before.
+/// Coefficient of the AR(1) process.
 const FOLLOWS: f64 = 0.5;
-/// Of the logarithm: skewed as latencies are.
+/// Standard deviation of the logarithm: a skewed distribution, like that of latencies.
 const LOG_DEVIATION: f64 = 0.5;
 
-/// What cycles are drawn from, with its mean and its median.
+/// Distribution from which cycles are drawn, with its mean and its median.
 struct Kind {
     name: &'static str,
     mean: f64,
@@ -75,26 +75,26 @@ fn main() {
     under_a_stop_rule(&mut random);
 }
 
-/// Of `stop_rule`: half of the interval, as a share of the mean, fewest and most cycles.
+/// Parameters of the stop rule: half of the interval as a share of the mean, minimum and maximum number of cycles.
 const SURE_ENOUGH: f64 = 0.02;
-const FEWEST_CYCLES: usize = 5;
-const MOST_CYCLES: usize = 100;
+const MIN_CYCLES: usize = 5;
+const MAX_CYCLES: usize = 100;
 
-/// Prints how often the interval holds at the end of a rule that looks after each cycle, on normal cycles.
+/// Prints how often the interval contains the true value when a rule that looks after each normal cycle stops.
 fn under_a_stop_rule(random: &mut ChaCha8Rng) {
-    println!("\nstop rule: {SURE_ENOUGH} of the mean, {FEWEST_CYCLES} to {MOST_CYCLES} normal cycles");
+    println!("\nstop rule: {SURE_ENOUGH} of the mean, {MIN_CYCLES} to {MAX_CYCLES} normal cycles");
     for deviation in [0.01, 0.02, 0.03, 0.05] {
         let (mut held, mut cycles) = (0, 0);
         for _ in 0..DRAWS {
             let mut values = Vec::new();
             let (low, high) = loop {
                 values.push(1.0 + deviation * normal(random));
-                if values.len() < FEWEST_CYCLES {
+                if values.len() < MIN_CYCLES {
                     continue;
                 }
                 let interval = mean_interval(&values);
                 let is_enough = relative_ci(&values).is_some_and(|reached| reached <= SURE_ENOUGH);
-                if is_enough || values.len() == MOST_CYCLES {
+                if is_enough || values.len() == MAX_CYCLES {
                     break interval.expect("more than one value");
                 }
             };
@@ -109,7 +109,7 @@ fn under_a_stop_rule(random: &mut ChaCha8Rng) {
     }
 }
 
-/// Draws by Marsaglia's polar method.
+/// Draws from a normal distribution by Marsaglia's polar method.
 fn normal(random: &mut impl Rng) -> f64 {
     loop {
         let (x, y) = (random.random_range(-1.0..1.0_f64), random.random_range(-1.0..1.0_f64));

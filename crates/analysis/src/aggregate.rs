@@ -3,7 +3,7 @@ use super::{compute, efficiency, energy, inference};
 use joulemark_experiment::report::{CycleReport, EfficiencyMetrics};
 use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics, RankCycle};
 
-/// Sums and ratios of the whole experiment, and the same groups for each cycle.
+/// Metrics of the whole experiment and of each cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     pub inference: InferenceMetrics,
@@ -13,8 +13,8 @@ pub struct Aggregate {
     pub cycles: Vec<CycleReport>,
 }
 
-/// Sums over ranks and cycles. Host figures and CPU sources come from `hosts` alone: taken from the ranks, the same
-/// joules would count once for each.
+/// Aggregates the metrics of ranks and cycles. Host figures and CPU sources come only from `hosts`: every rank reports
+/// the same joules, and summing them would count them several times.
 pub fn aggregate(cycles: &[RankCycle], hosts: &[CycleHost]) -> Aggregate {
     let groups = groups(cycles, hosts);
     let reports = groups.iter().map(|group| {
@@ -37,6 +37,7 @@ pub fn aggregate(cycles: &[RankCycle], hosts: &[CycleHost]) -> Aggregate {
     }
 }
 
+/// Computes the metrics over some cycles.
 fn metrics(groups: &[Group<'_>]) -> (InferenceMetrics, EnergyMetrics, ComputeMetrics, EfficiencyMetrics) {
     let (inference, energy, compute) = (
         inference::aggregate(groups),

@@ -1,5 +1,5 @@
-//! Idle power beside the measured energy, and the energy above it: shown, never subtracted.
-//! Owns which sources a baseline must cover; deliberately does not know how or when idle power was read.
+//! Idle baselines: idle power, and the energy above it. Idle energy is shown and never subtracted. Owns which sources a
+//! baseline must cover. Leaves reading idle power to the meter.
 
 use super::aggregate::Aggregate;
 use super::group::{CycleHost, Group, groups};
@@ -8,7 +8,7 @@ use super::sums::whole;
 pub use joulemark_experiment::report::IdleState;
 use joulemark_measurement::{Baseline, BaselineKind, EnergyDomain, EnergyMethod, EnergyMetrics, IdlePower, RankCycle};
 
-/// Writes the baselines and the host's idle energy into the aggregate and each of its cycles.
+/// Sets the baselines and the host's idle energy of the aggregate and of each of its cycles.
 pub(super) fn attach(aggregate: &mut Aggregate, cycles: &[RankCycle], hosts: &[CycleHost], idle: &[IdleState]) {
     let groups = groups(cycles, hosts);
     for (group, report) in groups.iter().zip(&mut aggregate.cycles) {
@@ -17,6 +17,7 @@ pub(super) fn attach(aggregate: &mut Aggregate, cycles: &[RankCycle], hosts: &[C
     fill(&mut aggregate.energy, &groups, idle);
 }
 
+/// Sets the baselines and the host's idle energy over some cycles.
 fn fill(energy: &mut EnergyMetrics, groups: &[Group<'_>], idle: &[IdleState]) {
     energy.baselines = idle.iter().map(|idle| baseline(groups, idle)).collect();
     let of_bare = |bare: &IdleState| {
@@ -29,8 +30,9 @@ fn fill(energy: &mut EnergyMetrics, groups: &[Group<'_>], idle: &[IdleState]) {
         .and_then(of_bare);
 }
 
-/// The part of the host's CPU energy that `host`'s packages would have drawn at rest over the same time. A host that
-/// drew less than its baseline was idle throughout: the part is never more than the whole.
+/// Returns the energy that the host's packages would have used while idle over the same time, in joules; `None` where
+/// idle power or the host's energy is unknown. It is at most the host's energy: a host that used less than its baseline
+/// was idle throughout.
 pub fn host_idle_energy_j(host: &EnergyMetrics, bare: &IdleState) -> Option<f64> {
     let is_counted_package = |domain, counted| domain == EnergyDomain::Package && counted;
     let packages = host
@@ -41,7 +43,7 @@ pub fn host_idle_energy_j(host: &EnergyMetrics, bare: &IdleState) -> Option<f64>
     Some((idle_w * host.duration_sec?).min(host.host_cpu_energy_j?))
 }
 
-/// What a baseline covers: every source that the total counts, each over the windows that its energy was read over.
+/// Computes a baseline over every source that the total counts, each over the windows of its energy.
 fn baseline(groups: &[Group<'_>], idle: &IdleState) -> Baseline {
     let mut covered: Vec<&IdlePower> = Vec::new();
     let (mut missing, mut unread) = (Vec::new(), Vec::new());
@@ -102,29 +104,31 @@ fn baseline(groups: &[Group<'_>], idle: &IdleState) -> Baseline {
     }
 }
 
+/// Adds a name unless it is there already.
 fn push_once<'a>(names: &mut Vec<&'a str>, name: &'a str) {
     if !names.contains(&name) {
         names.push(name);
     }
 }
 
+/// Returns the limits of a baseline; `None` where there is nothing to note.
 fn note(idle: &IdleState, covered: &[&IdlePower], missing: &[&str], unread: &[&str]) -> Option<String> {
     if covered.is_empty() && missing.is_empty() {
-        return Some("no source of this experiment has an energy to hold a baseline against".to_owned());
+        return Some("no source of this experiment has an energy to compare a baseline with".to_owned());
     }
     if !missing.is_empty() {
         return Some(format!("no idle power of {}: {}", missing.join(", "), idle.why_missing));
     }
     if !unread.is_empty() {
         return Some(format!(
-            "no marginal energy: the energy of {} is not known",
+            "no marginal energy: the energy of {} is unknown",
             unread.join(", ")
         ));
     }
     let is_estimate = covered
         .iter()
         .any(|power| power.reading.method == EnergyMethod::Estimate);
-    is_estimate.then(|| "the CPU's part is an estimate, idle power as well as energy".to_owned())
+    is_estimate.then(|| "the CPU's part is an estimate, both of idle power and of energy".to_owned())
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ pub enum EnergyPart {
 }
 
 impl EnergyPart {
+    /// All parts, in the order of results.
     pub const ALL: [Self; 3] = [Self::Gpu, Self::Cpu, Self::Dram];
 
+    /// Returns the domain of the part's sources.
     fn domain(self) -> EnergyDomain {
         match self {
             Self::Gpu => EnergyDomain::Gpu,
@@ -19,7 +21,7 @@ impl EnergyPart {
         }
     }
 
-    /// Returns the name of its energy, without the unit.
+    /// Returns the name of the part's energy, without the unit.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gpu => "gpu_energy",
@@ -29,7 +31,8 @@ impl EnergyPart {
     }
 }
 
-/// What the sources of a part are, each kind once, and the least sure of their confidences; none of no source.
+/// Kinds and methods of a part's sources, each once, and the lowest of their confidences; `confidence` is `None`
+/// without a source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Certainty {
     pub sources: Vec<EnergySourceKind>,
@@ -37,6 +40,7 @@ pub struct Certainty {
     pub confidence: Option<Confidence>,
 }
 
+/// Returns the kinds, methods and confidence of a part's counted sources.
 pub fn certainty(energy: &EnergyMetrics, part: EnergyPart) -> Certainty {
     let mut found = Certainty::default();
     for reading in counted(energy, part) {
@@ -51,6 +55,7 @@ pub fn certainty(energy: &EnergyMetrics, part: EnergyPart) -> Certainty {
     found
 }
 
+/// Returns the readings of a part that the total includes.
 fn counted(energy: &EnergyMetrics, part: EnergyPart) -> impl Iterator<Item = &SourceReading> {
     let domain = part.domain();
     let sources = energy.sources.iter();

@@ -1,4 +1,4 @@
-//! What a careful reader should know about a result, one file a check. A failed check warns; it never hides a figure.
+//! Checks of a result, one file each. A failed check adds a warning and never hides a figure.
 
 mod energy_quality;
 mod gpu_attribution;
@@ -23,7 +23,7 @@ use joulemark_experiment::report::Validation;
 use joulemark_experiment::{Spec, Warning};
 use joulemark_measurement::RankCycle;
 
-/// Runs every check. `warnings` are those known already; they come first.
+/// Runs every check. The result's warnings begin with the given `warnings`.
 pub fn validate(spec: &Spec, warnings: &[Warning], cycles: &[RankCycle], aggregate: &Aggregate) -> Validation {
     let groups = groups(cycles, &[]);
     let overlap = temporal_overlap::check(&groups);
@@ -82,7 +82,7 @@ mod tests {
             [
                 "peak_gpu_memory_bytes: no GPU was leased",
                 "gpu_energy_j: no GPU was leased",
-                "host_idle_energy_j: there is no idle baseline of the CPU: the host's rest was not looked at",
+                "host_idle_energy_j: there is no idle baseline of the CPU: idle power was not measured",
                 "gpu_power_w: no GPU was leased",
                 "roofline: no peak rates of this CPU are known"
             ]

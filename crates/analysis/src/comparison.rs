@@ -1,5 +1,5 @@
-//! Results held against each other. Owns what may be compared, what of the instrument's uncertainty is left in a ratio, and
-//! the verdicts; leaves where results come from, and how an answer is shown, to others. Pure.
+//! Comparison of results. Owns which results are comparable, which part of the instruments' uncertainty remains in a
+//! ratio, and the verdicts. Leaves the origin of results and the presentation of an answer to others. Pure functions.
 
 mod comparability;
 mod compare;
@@ -21,7 +21,7 @@ pub use subject::{Subject, Turns};
 
 use crate::metrics::{Metric, Read, all};
 
-/// Returns the metrics that a comparison takes: those that are numbers, and no half-widths.
+/// Returns the metrics that can be compared: all numbers except half-widths.
 pub fn comparable_metrics() -> impl Iterator<Item = &'static Metric> {
     let is_number = |metric: &&Metric| matches!(metric.read, Read::Number(_) | Read::Count(_));
     let is_figure = |metric: &&Metric| !metric.name.ends_with("_uncertainty_j");

@@ -1,5 +1,5 @@
-//! Figures that follow from others of a result. What an earlier release stored lacks them; they are computed when it is
-//! read, by the same functions.
+//! Completion of stored results: figures that an earlier release did not store are computed from others when a result
+//! is read, by the same functions as for new results.
 
 use super::inference::output_throughput;
 use super::repetition::statistics;
@@ -7,7 +7,7 @@ use super::statistics::standard_deviation;
 use joulemark_experiment::report::{CycleReport, CycleSpread, Report};
 use joulemark_measurement::{EnergyMetrics, InferenceMetrics, RankCycle};
 
-/// Fills in what a stored report lacks because an earlier release made it.
+/// Computes the figures that a report of an earlier release lacks.
 pub fn complete_report(report: &mut Report) {
     complete(&mut report.inference, &mut report.energy);
     report.cycles.iter_mut().for_each(complete_cycle);
@@ -17,22 +17,24 @@ pub fn complete_report(report: &mut Report) {
     }
 }
 
-/// Fills in what a report's cycle lacks because an earlier release made it.
+/// Computes the figures that a cycle of an earlier release's report lacks.
 pub(super) fn complete_cycle(cycle: &mut CycleReport) {
     complete(&mut cycle.inference, &mut cycle.energy);
 }
 
-/// Fills in what a stored rank and cycle lacks because an earlier release made it.
+/// Computes the figures that a rank's cycle of an earlier release lacks.
 pub fn complete_rank_cycle(cycle: &mut RankCycle) {
     complete(&mut cycle.inference, &mut cycle.energy);
 }
 
+/// Computes output throughput and the half-widths of energies.
 fn complete(inference: &mut InferenceMetrics, energy: &mut EnergyMetrics) {
     inference.output_throughput = output_throughput(inference.output_tokens, inference.inference_time_sec);
     energy.set_uncertainties();
 }
 
-/// Returns how far the cycles' figures lie apart; each `None` below two cycles, or where one cycle's is.
+/// Returns the standard deviation of the cycles' figures; each is `None` below two cycles, or where a cycle's figure is
+/// unknown.
 pub(super) fn cycle_spread(cycles: &[CycleReport]) -> CycleSpread {
     let spread = |figure: fn(&CycleReport) -> Option<f64>| {
         let figures: Option<Vec<f64>> = cycles.iter().map(figure).collect();
@@ -56,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_output_of_two_processes_is_the_systems_and_not_their_mean() {
-        // Each generates 4 tokens in 8 s, side by side for 4 of them.
+        // Each generates 4 tokens in 8 s, and both run for 4 of these seconds.
         let cycles = [rank_cycle(0, 0, 0.0, 8.0), rank_cycle(1, 0, 4.0, 12.0)];
         let found = aggregate(&cycles, &[]).inference;
         assert_eq!(found.tokens_per_second, Some(0.5), "the mean over ranks");

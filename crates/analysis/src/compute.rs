@@ -4,7 +4,7 @@ use super::group::{Group, duration_sec};
 use super::sums::{ratio, whole};
 use joulemark_measurement::{ComputeMetrics, Roofline};
 
-/// FLOPs and bytes are summed; the method named is the least sure of those used.
+/// Sums FLOPs and bytes, and takes the method and confidence of the least certain part.
 pub(super) fn aggregate(groups: &[Group<'_>]) -> ComputeMetrics {
     let parts = || groups.iter().flat_map(|group| &group.ranks).map(|rank| &rank.compute);
     let sum = |part: fn(&ComputeMetrics) -> Option<f64>| whole(parts().map(part));
@@ -41,8 +41,8 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> ComputeMetrics {
     }
 }
 
-/// The ranks' rooflines together: peaks of the devices of one cycle, and of each cycle the slowest rank's least time.
-/// Null where a rank has none or the devices differ.
+/// Combines the rooflines of ranks: the peaks of the devices of one cycle, and the sum over cycles of the slowest
+/// rank's shortest time. `None` where a rank has no roofline or the devices differ.
 fn roofline(groups: &[Group<'_>], flops_total: Option<f64>, bytes_total: Option<f64>) -> Option<Roofline> {
     let of_cycle = |group: &Group<'_>| -> Option<(Roofline, Option<f64>)> {
         let lines: Option<Vec<&Roofline>> = group.ranks.iter().map(|rank| rank.compute.roofline.as_ref()).collect();

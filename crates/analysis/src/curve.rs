@@ -1,4 +1,4 @@
-//! A metric along a numeric axis: where it is least, how sure that is, and where more brings little. Pure.
+//! Curve of a metric along a numeric axis: its extremum with an interval, and its knee. Pure functions.
 
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
@@ -6,39 +6,41 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 use super::statistics::{mean, standard_deviation};
 
-/// As many as the intervals of means are resampled.
+/// Number of resamples, the same as for intervals of means.
 const DRAWS: u32 = 2000;
-/// Equally likely values that stand for the distribution. A power of two, which divides what is drawn.
+/// Number of equally likely values that stand for the distribution. It is a power of two, so that it divides the range
+/// of random numbers.
 const QUANTILES: u32 = 1024;
-/// Half of what a 95 % interval leaves out.
+/// Share of the distribution outside a 95 % interval on each side.
 const TAIL: f64 = 0.025;
-/// A curve that rises above its chord by less is taken for straight.
-const LEAST_BEND: f64 = 0.1;
+/// Smallest height above the chord at which a curve counts as bent.
+const MIN_BEND: f64 = 0.1;
 
-/// A value of the axis, and a figure of each repeat there.
+/// A point of the curve: a value of the axis, and the figure of each repeat there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurvePoint {
     pub at: f64,
     pub figures: Vec<f64>,
 }
 
-/// Where a metric is least, or largest.
+/// Minimum or maximum of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extremum {
-    /// The value of the axis.
+    /// Value of the axis at the extremum.
     pub at: f64,
-    /// Lower end of the interval of that value, 95 %; `None` where no point has two repeats.
+    /// Lower end of the 95 % interval of that value; `None` where no point has two repeats.
     pub at_low: Option<f64>,
+    /// Upper end of that interval; `None` likewise.
     pub at_high: Option<f64>,
-    /// Mean of the metric there.
+    /// Mean of the metric at the extremum.
     pub value: f64,
 }
 
-/// Finds where the mean of a metric is least, and between which values of the axis that may lie.
+/// Finds the minimum of the mean of a metric along the axis, with a 95 % interval of its position.
 ///
-/// The interval: each point's mean is drawn anew 2,000 times, by Student's t with the deviation that all points share (the
-/// coefficient of variation within points, pooled), and the least of each draw noted; it holds the middle 95 % of these.
-/// `None` of no points.
+/// For the interval, each point's mean is resampled 2,000 times by Student's t, with the standard deviation that all
+/// points share (the coefficient of variation within points, pooled). The interval holds the middle 95 % of the
+/// positions of the minimum. `None` without a point.
 pub fn minimum(points: &[CurvePoint]) -> Option<Extremum> {
     let points: Vec<&CurvePoint> = points.iter().filter(|point| !point.figures.is_empty()).collect();
     let means: Vec<f64> = points.iter().filter_map(|point| mean(&point.figures)).collect();
@@ -64,7 +66,7 @@ pub fn minimum(points: &[CurvePoint]) -> Option<Extremum> {
     })
 }
 
-/// Finds where the mean of a metric is largest, as [`minimum`] does where it is least.
+/// Finds the maximum of the mean of a metric along the axis, as [`minimum`] finds the minimum.
 pub fn maximum(points: &[CurvePoint]) -> Option<Extremum> {
     let turned = |point: &CurvePoint| CurvePoint {
         at: point.at,
@@ -77,8 +79,9 @@ pub fn maximum(points: &[CurvePoint]) -> Option<Extremum> {
     })
 }
 
-/// Finds where more along the axis begins to bring little: the point that lies highest above the chord from the first to the last
-/// (Satopaa et al. 2011). `None` below three points, and where the curve does not bend, or bends the other way.
+/// Finds the knee of a curve, beyond which the metric grows little: the point that lies highest above the chord from
+/// the first to the last point (Satopaa et al. 2011). `None` below three points, and where the curve is straight or
+/// bends the other way.
 pub fn knee(points: &[CurvePoint]) -> Option<f64> {
     let mut known: Vec<(f64, f64)> = points
         .iter()
@@ -92,10 +95,11 @@ pub fn knee(points: &[CurvePoint]) -> Option<f64> {
     }
     let above = |(x, y): &(f64, f64)| (y - first_y) / height - (x - first_x) / width;
     let highest = known.iter().max_by(|one, other| above(one).total_cmp(&above(other)))?;
-    (above(highest) >= LEAST_BEND).then_some(highest.0)
+    (above(highest) >= MIN_BEND).then_some(highest.0)
 }
 
-/// Returns the coefficient of variation within points, pooled, and its degrees of freedom; `None` where no point has two figures.
+/// Returns the pooled coefficient of variation within points and its degrees of freedom; `None` where no point has two
+/// figures.
 fn pooled(points: &[&CurvePoint]) -> Option<(f64, f64)> {
     let (mut sum, mut freedom) = (0.0, 0.0);
     for point in points {
@@ -109,7 +113,7 @@ fn pooled(points: &[&CurvePoint]) -> Option<(f64, f64)> {
     (freedom > 0.0 && sum.is_finite()).then(|| ((sum / freedom).sqrt(), freedom))
 }
 
-/// Returns what `found` finds in each of many draws of the means.
+/// Returns the result of `found` for each of 2,000 resamples of the means.
 fn draws(means: &[f64], errors: &[f64], freedom: f64, found: impl Fn(&[f64]) -> Option<f64>) -> Vec<f64> {
     let Ok(students_t) = StudentsT::new(0.0, 1.0, freedom) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! How long an experiment will take, by what runs like it took.
+//! Estimates of an experiment's duration from similar runs, and of a run's remaining time from its own pace.
 
 use crate::statistics::median;
 use joulemark_experiment::report::Report;
@@ -6,21 +6,22 @@ use joulemark_experiment::{
     ClosedLoad, Device, Distribution, DurationEstimate, DurationMethod, FpPrecision, Load, PromptLine, Prompts, Spec,
 };
 
-/// Of the past runs no more than the newest so many.
+/// Maximum number of past runs that are used, the newest first.
 const MAX_RUNS: usize = 10;
-/// Prompts and answers count as of the same length up to this ratio: beyond it a token no longer takes as long.
+/// Largest ratio of two lengths that count as the same: beyond it the time per token differs.
 const SAME_LENGTH: f64 = 4.0;
-/// Bytes of a text that make about one token.
+/// Approximate number of bytes of text per token.
 const BYTES_PER_TOKEN: f64 = 4.0;
-/// A chat template's own tokens, and what short prompts may differ by.
+/// Tokens of a chat template, by which short prompts may differ.
 const TEMPLATE_TOKENS: f64 = 32.0;
-/// Of the time that a run has left, what its own pace promises at least and at most: by its warm-up, and by its cycles.
+/// Lower and upper end of the remaining time, as a share of the time that the warm-up predicts.
 const BY_WARM_UP: [f64; 2] = [0.5, 2.0];
+/// Lower and upper end of the remaining time, as a share of the time that finished cycles predict.
 const BY_CYCLES: [f64; 2] = [0.75, 1.33];
-/// How much wider than the runs themselves the range is, by how many there are: one, two, more.
-const WIDER: [f64; 3] = [0.5, 0.25, 0.1];
+/// Share by which the range is wider than that of the past runs, for one, two, and more runs.
+const WIDENING: [f64; 3] = [0.5, 0.25, 0.1];
 
-/// What of an experiment decides how long it takes, without its prompts.
+/// Settings of an experiment that determine its duration. Of its prompts it has only their length and number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunShape {
     device: Device,
@@ -32,7 +33,7 @@ pub struct RunShape {
     quantization: Option<String>,
     fp_precision: FpPrecision,
     prompts: PromptLength,
-    /// Requests of one cycle, over all ranks; `None` for a set whose size is not known yet.
+    /// Requests of one cycle, over all ranks; `None` for a data set of unknown size.
     requests: Option<f64>,
     num_cycles: f64,
     warmup_iterations: f64,
@@ -42,14 +43,17 @@ pub struct RunShape {
     max_output_tokens: f64,
 }
 
+/// Length of an experiment's prompts.
 #[derive(Clone, Debug, PartialEq)]
 enum PromptLength {
+    /// Mean length in tokens.
     Tokens(f64),
-    /// That of a set; its prompts are the same each time.
+    /// Name of a data set, whose prompts are the same each time.
     OfSet(String),
 }
 
 impl RunShape {
+    /// Returns the shape of an experiment.
     pub fn of(spec: &Spec) -> Self {
         Self {
             device: spec.device,
@@ -71,7 +75,7 @@ impl RunShape {
         }
     }
 
-    /// Says what of another one is different in kind; `None` where the two differ in their amount alone.
+    /// Returns the first setting in which two shapes differ; `None` where they differ only in their amount of work.
     fn difference(&self, other: &Self) -> Option<&'static str> {
         let differs = [
             (self.device != other.device, "device"),
@@ -97,6 +101,7 @@ impl RunShape {
 }
 
 impl PromptLength {
+    /// Returns whether two lengths count as the same.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tokens(one), Self::Tokens(other)) => is_same_length(one + TEMPLATE_TOKENS, other + TEMPLATE_TOKENS),
@@ -106,7 +111,7 @@ impl PromptLength {
     }
 }
 
-/// Returns the mean over the prompts, each of which may have its own.
+/// Returns the mean over the prompts, each of which may have its own maximum.
 fn max_output_tokens(spec: &Spec) -> f64 {
     let count = spec.prompt_count().filter(|count| *count > 0);
     let of_all = spec.max_output_tokens_of_a_pass().zip(count);
@@ -115,7 +120,7 @@ fn max_output_tokens(spec: &Spec) -> f64 {
     })
 }
 
-/// Returns what is offered, whatever its seed and for however long: that is an amount.
+/// Returns the load without its seed and its amount.
 fn load_without_amount(spec: &Spec) -> Load {
     let mut load = spec.load.clone().unwrap_or(Load::Closed {
         closed: ClosedLoad {
@@ -133,6 +138,7 @@ fn load_without_amount(spec: &Spec) -> Load {
     load
 }
 
+/// Returns the length of an experiment's prompts.
 fn prompt_length(spec: &Spec) -> PromptLength {
     if let (Some(file), Some(sha256)) = (&spec.prompt_source, &spec.prompt_source_sha256) {
         return PromptLength::OfSet(format!("{file} {sha256}"));
@@ -148,34 +154,36 @@ fn prompt_length(spec: &Spec) -> PromptLength {
     PromptLength::Tokens(tokens.min(spec.max_input_tokens.map_or(f64::INFINITY, f64::from)))
 }
 
+/// Returns whether the ratio of two lengths is small enough to count as the same.
 fn is_same_length(one: f64, other: f64) -> bool {
     one <= other * SAME_LENGTH && other <= one * SAME_LENGTH
 }
 
-/// A completed run, as far as the duration of others follows from it.
+/// A completed run, with what is needed to predict the duration of others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PastRun {
     shape: RunShape,
     cpu_model: Option<String>,
     gpu_names: Vec<String>,
     output_tokens: f64,
-    /// Whether its cycles lasted for as long as requests came, however long answers were: an open load that was kept up with.
+    /// Whether its cycles lasted as long as requests arrived, regardless of the length of answers. This is so for an
+    /// open load that the engine kept up with.
     is_paced: bool,
     measuring_sec: f64,
     warm_up_sec: f64,
-    /// Loading, starting and summing up.
+    /// Time for loading, starting and summing up, in seconds.
     other_sec: f64,
 }
 
 impl PastRun {
-    /// Returns the run; `None` where its tokens or times are not known.
+    /// Returns the past run; `None` where its tokens or times are unknown.
     pub fn of(spec: &Spec, report: &Report) -> Option<Self> {
         let timing = &report.timing;
         let measured = timing.measuring_sec + timing.warm_up_sec + timing.idle_baseline_sec + timing.cooldown_sec;
         let output_tokens = report.inference.output_tokens.filter(|tokens| *tokens > 0)? as f64;
         let mut shape = RunShape::of(spec);
         shape.requests?;
-        // A stop rule, or what was repeated, makes it another number than was asked for.
+        // A stop rule and repeated cycles change the number of cycles.
         shape.num_cycles = report.cycles.len().max(1) as f64;
         let run = Self {
             shape,
@@ -194,10 +202,11 @@ impl PastRun {
         (run.measuring_sec > 0.0).then_some(run)
     }
 
-    /// Returns what this run would have taken with the amount of `shape`, of which `requests` make a cycle.
+    /// Returns the time in seconds that this run would have taken with the amount of work of `shape`, with `requests`
+    /// in each cycle.
     fn scaled_sec(&self, shape: &RunShape, requests: f64) -> f64 {
         let own_requests = self.shape.requests.unwrap_or(1.0) * self.shape.num_cycles;
-        // A model that ends its answers early ends them as early again, unless it may not.
+        // A model that ended its answers early is expected to do so again, up to the minimum length.
         let tokens_each = self.output_tokens / own_requests;
         let share = tokens_each / self.shape.max_output_tokens.max(1.0);
         let expected_each = (share * shape.max_output_tokens)
@@ -218,16 +227,17 @@ impl PastRun {
     }
 }
 
-/// The devices that an experiment will compute on, as far as that is known.
+/// Kind of the devices that an experiment will run on, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceKind {
-    /// `None` accepts any.
+    /// CPU model; `None` matches any.
     pub cpu_model: Option<String>,
-    /// Empty accepts any.
+    /// Names of the GPUs; empty matches any.
     pub gpu_names: Vec<String>,
 }
 
 impl DeviceKind {
+    /// Returns whether a past run used devices of this kind.
     fn is_of(&self, run: &PastRun) -> bool {
         match run.shape.device {
             Device::Cpu => self.cpu_model.is_none() || self.cpu_model == run.cpu_model,
@@ -236,10 +246,10 @@ impl DeviceKind {
     }
 }
 
-/// Estimates the duration of an experiment from past runs of its model, the newest first.
+/// Estimates the duration of an experiment from past runs of its model, which are sorted from newest to oldest.
 pub fn duration_by_past_runs(shape: &RunShape, kind: &DeviceKind, runs: &[PastRun]) -> DurationEstimate {
     let Some(requests) = shape.requests else {
-        return DurationEstimate::unknown("how many prompts it has is not known yet");
+        return DurationEstimate::unknown("the number of prompts is not known yet");
     };
     let mut other = "device kind";
     let alike = runs.iter().filter(|run| match run.shape.difference(shape) {
@@ -256,11 +266,11 @@ pub fn duration_by_past_runs(shape: &RunShape, kind: &DeviceKind, runs: &[PastRu
     if durations.is_empty() {
         return DurationEstimate::unknown(match runs.len() {
             0 => "no run of this model was completed".to_owned(),
-            count => format!("none of {count} completed runs of this model is alike; one has another {other}"),
+            count => format!("none of {count} completed runs of this model is similar: one differs in its {other}"),
         });
     }
     durations.sort_by(f64::total_cmp);
-    let wider = WIDER[durations.len().min(WIDER.len()) - 1];
+    let wider = WIDENING[durations.len().min(WIDENING.len()) - 1];
     DurationEstimate {
         duration_sec: median(&durations),
         least_sec: durations.first().map(|sec| sec * (1.0 - wider)),
@@ -271,7 +281,7 @@ pub fn duration_by_past_runs(shape: &RunShape, kind: &DeviceKind, runs: &[PastRu
     }
 }
 
-/// Estimates the duration of a run by its own pace.
+/// Estimates the duration of a run from its own pace.
 pub fn duration_by_own_pace(elapsed_sec: f64, left_sec: f64, method: DurationMethod) -> DurationEstimate {
     let [least, most] = match method {
         DurationMethod::WarmUp => BY_WARM_UP,
@@ -320,7 +330,8 @@ mod tests {
         }
     }
 
-    /// 10 requests a cycle, all 50 tokens of each: 20 s. Loading and the like takes 5 s, warm-up 1 s, the rest 2 s.
+    /// Creates a run of 10 requests in each cycle, with all 50 tokens each, in 20 s. Loading and starting take 5 s,
+    /// warm-up 1 s, other time 2 s.
     fn run() -> PastRun {
         PastRun {
             shape: shape(10.0, 50.0),
@@ -360,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_alike_is_no_reason_to_guess() {
+    fn dissimilar_runs_give_no_estimate() {
         let nothing = estimate(&shape(1.0, 50.0), &[]);
         assert_eq!(nothing.reason.as_deref(), Some("no run of this model was completed"));
         let long = estimate(&shape(1.0, 5000.0), &[run()]);
@@ -385,12 +396,12 @@ mod tests {
             estimate(&unknown, &[run()])
                 .reason
                 .unwrap()
-                .contains("how many prompts")
+                .contains("number of prompts")
         );
     }
 
     #[test]
-    fn runs_of_another_load_say_nothing_and_those_of_the_same_are_scaled_by_requests() {
+    fn only_runs_of_the_same_load_are_used_and_scaled_by_requests() {
         let of = |load: serde_json::Value| {
             let mut spec = crate::fixtures::spec(2, 1);
             spec.load = Some(serde_json::from_value(load).expect("a load"));
@@ -412,7 +423,7 @@ mod tests {
             ..run()
         };
         let unlike = estimate(&of_load(open(4.0, 10), 10.0, 50.0), std::slice::from_ref(&run));
-        assert!(unlike.reason.unwrap().ends_with("another load"));
+        assert!(unlike.reason.unwrap().ends_with("its load"));
         // Three times the requests last three times as long, with answers of twice the length as well.
         let more = estimate(&of_load(open(2.0, 30), 30.0, 100.0), &[run]);
         assert_eq!(more.duration_sec, Some(5.0 + 2.0 + 2.0 + 60.0));

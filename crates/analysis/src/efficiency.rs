@@ -4,7 +4,7 @@ use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
 
 const JOULES_PER_WH: f64 = 3600.0;
 
-/// Ratios of sums; null when a part is unknown or the divisor is 0.
+/// Computes the ratios of sums; each is `None` when a part is unknown or the divisor is 0.
 pub fn efficiency(inference: &InferenceMetrics, energy: &EnergyMetrics, compute: &ComputeMetrics) -> EfficiencyMetrics {
     let total_tokens = inference.total_tokens.map(|tokens| tokens as f64);
     let input_tokens = inference.input_tokens.map(|tokens| tokens as f64);
@@ -26,7 +26,7 @@ pub fn efficiency(inference: &InferenceMetrics, energy: &EnergyMetrics, compute:
     }
 }
 
-/// Returns the watt-hours of a thousand, from the joules of one.
+/// Converts the joules of one request to the watt-hours of a thousand.
 fn wh_per_1000(joules: f64) -> f64 {
     joules * 1000.0 / JOULES_PER_WH
 }

@@ -4,7 +4,7 @@ use super::sums::{ratio, whole};
 use super::windows::union_sec;
 use joulemark_measurement::EnergyMetrics;
 
-/// Attributed energy is summed over ranks and cycles, the host's over cycles.
+/// Sums attributed energy over ranks and cycles, and the host's energy over cycles.
 pub(super) fn aggregate(groups: &[Group<'_>]) -> EnergyMetrics {
     let attributed = |part: fn(&EnergyMetrics) -> Option<f64>| {
         whole(
@@ -40,8 +40,8 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> EnergyMetrics {
     energy
 }
 
-/// Weighted by time, not by energy, so that it is known where energy is not: each rank's share holds for its own
-/// window, so the ranks' shares times their windows, summed, over the sum over cycles of the union of the windows.
+/// Returns the experiment's share of CPU time, weighted by time, so that it is known even where energy is unknown: the
+/// sum of each rank's share times its window, divided by the sum over cycles of the union of the windows.
 fn cpu_time_share(groups: &[Group<'_>]) -> Option<f64> {
     let shared = whole(groups.iter().flat_map(|group| &group.ranks).map(|rank| {
         rank.energy

@@ -13,6 +13,7 @@ use joulemark_measurement::{
     InferenceMetrics, LoadReport, Machine, RankCycle, SourceReading,
 };
 
+/// Creates energies of GPUs, CPU and memory.
 pub fn energy(gpu_j: Option<f64>, cpu_j: Option<f64>, dram_j: Option<f64>) -> EnergyMetrics {
     EnergyMetrics {
         gpu_energy_j: gpu_j,
@@ -24,7 +25,7 @@ pub fn energy(gpu_j: Option<f64>, cpu_j: Option<f64>, dram_j: Option<f64>) -> En
     }
 }
 
-/// 5 input tokens, 4 output tokens spread evenly over the window, 1 GFLOP a second, no GPU.
+/// Creates a rank's cycle with 5 input tokens, 4 output tokens spread evenly over the window, 1 GFLOP/s and no GPU.
 pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
     let window = window(start, end);
     let times: Vec<f64> = (1..=4)
@@ -69,7 +70,7 @@ pub fn rank_cycle(rank: u32, cycle: u32, start: f64, end: f64) -> RankCycle {
     }
 }
 
-/// A host reading over 10 s.
+/// Creates a host reading over 10 s.
 pub fn host_cycle(cycle: u32, cpu_j: f64, dram_j: f64) -> CycleHost {
     let energy = EnergyMetrics {
         host_cpu_energy_j: Some(cpu_j),
@@ -82,6 +83,7 @@ pub fn host_cycle(cycle: u32, cpu_j: f64, dram_j: f64) -> CycleHost {
     CycleHost { cycle, energy }
 }
 
+/// Creates a reading of a CPU package.
 pub fn package_source(energy_j: f64) -> SourceReading {
     SourceReading {
         domain: EnergyDomain::Package,
@@ -106,6 +108,7 @@ pub fn package_source(energy_j: f64) -> SourceReading {
     }
 }
 
+/// Creates a reading of a GPU.
 pub fn gpu_source(uuid: &str, energy_j: f64) -> SourceReading {
     SourceReading {
         domain: EnergyDomain::Gpu,
@@ -118,7 +121,7 @@ pub fn gpu_source(uuid: &str, energy_j: f64) -> SourceReading {
     }
 }
 
-/// Greedy, on the CPU, as many ranks and cycles as said.
+/// Creates a greedy experiment on the CPU with these numbers of ranks and cycles.
 pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
     let request = ExperimentRequest {
         max_output_tokens: Some(4),
@@ -140,6 +143,7 @@ pub fn spec(num_processes: u32, num_cycles: u32) -> Spec {
     })
 }
 
+/// Creates a machine.
 pub fn machine() -> Machine {
     Machine {
         hostname: "bench-1".to_owned(),
@@ -154,6 +158,7 @@ pub fn machine() -> Machine {
     }
 }
 
+/// Creates the load report of a rank.
 pub fn load(rank: u32) -> LoadReport {
     LoadReport {
         rank,
@@ -175,6 +180,7 @@ pub fn load(rank: u32) -> LoadReport {
     }
 }
 
+/// Creates the times of a run.
 pub fn timing() -> Timing {
     Timing {
         claim_to_load_start_sec: Some(0.25),

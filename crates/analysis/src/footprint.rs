@@ -1,4 +1,4 @@
-//! Cost and carbon, by numbers that were given and no others.
+//! Cost and carbon emissions, computed only from numbers that the user gave.
 
 use super::sums::ratio;
 use joulemark_experiment::report::{Footprint, Tariff};
@@ -6,7 +6,7 @@ use joulemark_measurement::{EnergyMetrics, InferenceMetrics};
 
 const JOULES_PER_KWH: f64 = 3.6e6;
 
-/// Returns what the electricity cost and emitted; `None` where no number was given.
+/// Returns the cost and the emissions of the electricity; `None` where no number was given.
 pub fn footprint(tariff: &Tariff, energy: &EnergyMetrics, inference: &InferenceMetrics) -> Option<Footprint> {
     let (price, intensity, pue) = (
         tariff.electricity_price_per_kwh,

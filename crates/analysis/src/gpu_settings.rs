@@ -1,4 +1,4 @@
-//! What the leased GPUs were set to and really had.
+//! Settings of the leased GPUs, and the values that were in force.
 
 use std::fmt;
 
@@ -8,22 +8,26 @@ use joulemark_measurement::is_same_power_limit;
 
 use super::statistics::median;
 
-/// What the leased GPUs were set to and had in the measured cycles.
+/// Settings of the leased GPUs and the values in force in the measured cycles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GpuSettings {
     pub power_limits: Vec<GpuPowerLimit>,
     pub clocks: Vec<GpuClocks>,
 }
 
-/// A cycle in which a GPU had another power limit than it was set to.
+/// A cycle in which a GPU's power limit differed from the one that was set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitChange {
+    /// Number of the cycle, from 0.
     pub cycle: u32,
-    /// UUID.
+    /// UUID of the GPU.
     pub gpu: String,
+    /// Power limit that was set, in watts.
     pub set_w: f64,
+    /// Power limit that was found, in watts.
     pub found_w: f64,
-    /// Why the GPU was away before it was found at its driver's default; `None` where it was not.
+    /// Reason why the GPU was unavailable before it was found at its driver's default; `None` where it was available
+    /// throughout.
     pub away: Option<String>,
 }
 
@@ -43,14 +47,14 @@ impl fmt::Display for LimitChange {
         match away {
             Some(why) => write!(
                 f,
-                "it was away ({why}) and came back with its default, as after a reload of the driver"
+                "it was unavailable ({why}) and came back with its default, as after a reload of the driver"
             ),
-            None => f.write_str("somebody else changed it"),
+            None => f.write_str("another program changed it"),
         }
     }
 }
 
-/// Returns the range of readings; `None` where there are none.
+/// Returns the range of readings; `None` without a reading.
 pub fn range(readings: impl Iterator<Item = f64>) -> Option<ReadingRange> {
     let all: Vec<f64> = readings.collect();
     Some(ReadingRange {
@@ -60,7 +64,8 @@ pub fn range(readings: impl Iterator<Item = f64>) -> Option<ReadingRange> {
     })
 }
 
-/// Returns the limit that all GPUs had throughout; `None` where they differ, there are none, or one does not tell.
+/// Returns the power limit, in watts, that all GPUs had throughout; `None` where limits differ, there is no GPU, or a
+/// GPU does not report its limit.
 pub(crate) fn common_limit_w(limits: &[GpuPowerLimit]) -> Option<f64> {
     let all: Option<Vec<ReadingRange>> = limits.iter().map(|limit| limit.in_force_w).collect();
     let all = all?;
@@ -69,18 +74,19 @@ pub(crate) fn common_limit_w(limits: &[GpuPowerLimit]) -> Option<f64> {
     is_same_power_limit(highest, lowest).then(|| all[0].median)
 }
 
-/// Warns of cycles that are not counted.
+/// Warns about a cycle that is not counted because a power limit changed.
 pub fn limit_changed(changes: &[LimitChange]) -> Option<Warning> {
     let change = changes.first()?;
     Some(Warning {
         code: WarningCode::PowerLimitChanged,
-        message: format!("{change}; the cycle is not counted, and none was measured after it"),
+        message: format!("{change}; this cycle is not counted, and no cycle was measured after it"),
     })
 }
 
+/// Warns about cycles that began before power and temperature of the GPUs were steady.
 pub(crate) fn not_settled(starts: &[CycleStart]) -> Option<Warning> {
-    let restless = starts.iter().filter(|start| start.is_steady == Some(false));
-    let cycles: Vec<String> = restless.map(|start| start.cycle.to_string()).collect();
+    let unsettled = starts.iter().filter(|start| start.is_steady == Some(false));
+    let cycles: Vec<String> = unsettled.map(|start| start.cycle.to_string()).collect();
     (!cycles.is_empty()).then(|| Warning {
         code: WarningCode::NotSettled,
         message: format!(

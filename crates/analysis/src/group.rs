@@ -1,5 +1,5 @@
-//! What was measured in one cycle, the unit that every sum of the analysis runs over.
-//! Owns which readings belong to which cycle; leaves the sums to the modules above it.
+//! The measurements of one cycle, the unit of every sum. Owns which readings belong to which cycle; leaves the sums to
+//! other modules.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,14 @@ use super::windows::union_sec;
 pub use joulemark_experiment::report::CycleHost;
 use joulemark_measurement::{EnergyMetrics, RankCycle, Window};
 
-/// What was measured in one cycle.
+/// Measurements of one cycle.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
+    /// Number of the cycle, from 0.
     pub cycle: u32,
+    /// Measurements of each rank.
     pub ranks: Vec<&'a RankCycle>,
+    /// The host's energy; `None` where it was not read.
     pub host: Option<&'a EnergyMetrics>,
 }
 
@@ -23,7 +26,7 @@ impl Group<'_> {
     }
 }
 
-/// Returns one group a cycle, in order of cycles.
+/// Groups measurements by cycle, in order of cycles.
 pub(super) fn groups<'a>(cycles: &'a [RankCycle], hosts: &'a [CycleHost]) -> Vec<Group<'a>> {
     let mut ranks: BTreeMap<u32, Vec<&RankCycle>> = BTreeMap::new();
     for cycle in cycles {
@@ -40,7 +43,7 @@ pub(super) fn groups<'a>(cycles: &'a [RankCycle], hosts: &'a [CycleHost]) -> Vec
         .collect()
 }
 
-/// Sums over cycles the union of the ranks' windows, in seconds; `None` without a cycle.
+/// Returns the sum over cycles of the union of the ranks' windows, in seconds; `None` without a cycle.
 pub(super) fn duration_sec(groups: &[Group<'_>]) -> Option<f64> {
     whole(groups.iter().map(|group| Some(union_sec(&group.windows()))))
 }

@@ -4,7 +4,7 @@ use crate::statistics::{mean, percentiles};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{FailedRequest, InferenceMetrics, RequestMeasurement, Window};
 
-/// Tokens and time of one rank in one cycle, from its requests.
+/// Computes the metrics of one rank in one cycle from its requests.
 pub fn inference_of(requests: &[RequestMeasurement], failed: &[FailedRequest], window: &Window) -> InferenceMetrics {
     let input_tokens: u64 = requests.iter().map(|request| u64::from(request.input_tokens)).sum();
     let output_tokens: u64 = requests.iter().map(|request| u64::from(request.output_tokens)).sum();
@@ -23,8 +23,8 @@ pub fn inference_of(requests: &[RequestMeasurement], failed: &[FailedRequest], w
     }
 }
 
-/// The same over ranks and cycles: tokens and time are sums, `tokens_per_second` is the mean over ranks and cycles,
-/// latencies are over all requests, not means of means.
+/// Aggregates the metrics over ranks and cycles: tokens and time are sums, `tokens_per_second` is the mean over ranks
+/// and cycles, and latencies are over all requests, not means of means.
 pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
     let ranks = || groups.iter().flat_map(|group| &group.ranks);
     let input_tokens = whole_count(ranks().map(|rank| rank.inference.input_tokens));
@@ -47,7 +47,7 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> InferenceMetrics {
     }
 }
 
-/// Returns the largest of the cycles' sums over ranks; `None` where one rank's peak is not known in one cycle.
+/// Returns the maximum over cycles of the sum over ranks; `None` where a rank's peak is unknown in a cycle.
 fn peak(groups: &[Group<'_>], of: fn(&InferenceMetrics) -> Option<u64>) -> Option<u64> {
     let cycles = groups.iter();
     let sums: Option<Vec<u64>> = cycles
@@ -56,12 +56,12 @@ fn peak(groups: &[Group<'_>], of: fn(&InferenceMetrics) -> Option<u64>) -> Optio
     sums?.into_iter().max()
 }
 
-/// Returns the output tokens of all ranks together for each second of the time in which any of them was measured.
+/// Returns the output tokens of all ranks per second of the time in which at least one rank was measured.
 pub(super) fn output_throughput(output_tokens: Option<u64>, duration_sec: Option<f64>) -> Option<f64> {
     ratio(output_tokens.map(|tokens| tokens as f64), duration_sec)
 }
 
-/// Sets the latencies, and what a server counts beside its tokens.
+/// Computes the latencies, and the number of tokens that a server found in its cache.
 fn of_requests<'a>(requests: impl Iterator<Item = &'a RequestMeasurement> + Clone) -> InferenceMetrics {
     let (mut between, mut intervals) = (Vec::new(), Vec::new());
     let mut has_split_tokens = false;
@@ -70,7 +70,7 @@ fn of_requests<'a>(requests: impl Iterator<Item = &'a RequestMeasurement> + Clon
         intervals.extend(intervals_ms(request.chunks.iter().map(|chunk| chunk.monotonic_sec)));
         has_split_tokens |= request.chunks.iter().any(|chunk| chunk.tokens != Some(1));
     }
-    // The time between chunks is one between tokens where each holds one.
+    // Where each chunk holds one token, the time between chunks is the time between tokens.
     if !has_split_tokens {
         between.extend_from_slice(&intervals);
     }
@@ -112,6 +112,7 @@ fn of_requests<'a>(requests: impl Iterator<Item = &'a RequestMeasurement> + Clon
     }
 }
 
+/// Returns the time between neighbouring moments, in milliseconds.
 fn intervals_ms(moments: impl Iterator<Item = f64> + Clone) -> impl Iterator<Item = f64> {
     moments
         .clone()

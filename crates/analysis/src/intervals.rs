@@ -1,5 +1,5 @@
-//! How sure a figure is that was measured several times: intervals for means, medians and percentiles, and how far
-//! neighbouring values depend on each other. Owns the formulas; knows nothing of what the numbers mean. Pure.
+//! Confidence intervals of means, medians and percentiles, and the dependence of neighbouring values. Owns the
+//! formulas; leaves the meaning of the numbers to others. Pure functions.
 
 mod bca;
 mod dependence;
@@ -10,14 +10,14 @@ mod student;
 
 pub use bca::{bca, ratio_bca};
 pub use dependence::{effective_n, lag1_autocorrelation};
-pub use mean::{FEWEST_FOR_BOOTSTRAP, mean_interval};
+pub use mean::{MIN_FOR_BOOTSTRAP, mean_interval};
 pub use order::{
     OrderInterval, median_interval, needed_for_bound, needed_for_interval, percentile_interval, upper_bound,
 };
 pub use outliers::outliers;
 pub use student::student_t;
 
-/// The share of repetitions whose interval holds the true value.
+/// Confidence level: the share of repetitions whose interval contains the true value.
 pub const LEVEL: f64 = 0.95;
 
 /// An interval, its lower end first.

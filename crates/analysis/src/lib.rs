@@ -1,7 +1,8 @@
-//! From raw measurements to what is served: sums over ranks and cycles, ratios, checks. Pure: numbers in, numbers out.
-//! Deliberately does not know where measurements come from, how FLOPs are counted, or that there is a database.
+//! Aggregation of raw measurements into results: sums over ranks and cycles, ratios, checks. Pure functions of numbers.
+//! Leaves the origin of measurements, the counting of FLOPs and storage to others.
 //!
-//! One rule runs through it: a sum with an unknown part is unknown, never a smaller number that looks whole.
+//! A sum with an unknown part is unknown, so it never looks complete when it is not. Only `total_energy_j` leaves out
+//! unknown parts, with a warning.
 
 mod aggregate;
 mod baselines;

@@ -1,6 +1,6 @@
-//! The table of metrics: what each figure of a result is called, its unit, what it says, how it is read and why it may be
-//! null. Exports, descriptions, the client's tables and the warnings about nulls are made from it. It does not know how
-//! any of them looks.
+//! The table of metrics: name, unit, description, formula and limits of each figure of a result, how it is read, and
+//! why it may be null. Exports, API descriptions, the client's tables and the warnings about nulls are made from it.
+//! Leaves the layout of each of them to others.
 
 mod compute;
 mod efficiency;
@@ -22,7 +22,7 @@ pub use explanation::{Explanation, explain, explanations};
 pub use figures::Figures;
 pub use metric::{Beside, Better, EnergyOf, Group, Known, Metric, Read};
 
-/// Returns the metrics of a result, each group in the order of its keys.
+/// Returns all metrics of a result, in the order of its objects and of their keys.
 pub fn all() -> &'static [Metric] {
     static ALL: LazyLock<Vec<Metric>> = LazyLock::new(|| {
         let groups = [
@@ -39,7 +39,7 @@ pub fn all() -> &'static [Metric] {
     &ALL
 }
 
-/// Returns the metric of this name.
+/// Returns the metric with this name; `None` where the table has none.
 pub fn find<'a>(metrics: &'a [Metric], name: &str) -> Option<&'a Metric> {
     metrics.iter().find(|metric| metric.name == name)
 }

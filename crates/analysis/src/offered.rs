@@ -1,5 +1,5 @@
-//! What an experiment's load offered, what came of it, and whether the engine kept up. Owns what a backlog that grows is, and
-//! what counts as good service.
+//! Offered load: what the experiment's load offered, what was answered, and whether the engine kept up. Owns the
+//! criteria of a growing backlog and of a good request.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,17 @@ use joulemark_experiment::{Load, Slo, Spec};
 use joulemark_measurement::units::MILLISECONDS_PER_SECOND;
 use joulemark_measurement::{FailedRequest, RankCycle, RequestMeasurement};
 
-/// Parts of the time in which requests came, over which the backlog is compared.
+/// Number of equal parts of the arrival time over which the backlog is compared.
 const PARTS: usize = 10;
-/// Kendall's tau of the parts' backlogs with their order, from which it grew throughout.
-const GROWS: f64 = 0.7;
-/// The least backlog at the end, in roots of the number of requests: by chance alone it comes to one such.
-const ROOTS: f64 = 1.5;
-/// With fewer requests nothing can be told.
-const FEWEST: usize = 20;
+/// Kendall's tau between the parts' backlogs and their order, from which on the backlog grew throughout.
+const MIN_TAU: f64 = 0.7;
+/// Smallest backlog at the end, in square roots of the number of requests. By chance alone the backlog is about one
+/// square root.
+const MIN_BACKLOG_ROOTS: f64 = 1.5;
+/// Smallest number of requests for which saturation is decided.
+const MIN_REQUESTS: usize = 20;
 
-/// Returns what was offered in the measured cycles.
+/// Returns the offered load of the measured cycles.
 pub fn offered(spec: &Spec, cycles: &[RankCycle], aggregate: &Aggregate) -> OfferedReport {
     let requests = || cycles.iter().flat_map(|cycle| &cycle.requests);
     let answered = requests().count() as u64;
@@ -56,7 +57,7 @@ pub fn offered(spec: &Spec, cycles: &[RankCycle], aggregate: &Aggregate) -> Offe
     }
 }
 
-/// Sets the goodput of the whole and of each cycle, where good service was asked for.
+/// Sets the goodput of the whole and of each cycle, where the experiment has an `slo`.
 pub fn set_goodput(spec: &Spec, cycles: &[RankCycle], aggregate: &mut Aggregate) {
     let Some(slo) = &spec.slo else { return };
     let requests = cycles.iter().flat_map(|cycle| &cycle.requests);
@@ -68,7 +69,7 @@ pub fn set_goodput(spec: &Spec, cycles: &[RankCycle], aggregate: &mut Aggregate)
     }
 }
 
-/// Returns the requests a second that were answered as well as asked; `None` where a time that is asked for is not known.
+/// Returns the requests per second that met the `slo`; `None` where a time that it limits is unknown.
 pub fn goodput<'a>(
     slo: &Slo,
     requests: impl Iterator<Item = &'a RequestMeasurement>,
@@ -77,11 +78,12 @@ pub fn goodput<'a>(
     ratio(good(slo, requests).map(|count| count as f64), duration_sec)
 }
 
+/// Returns the number of requests that met the `slo`; `None` where a time that it limits is unknown.
 fn good<'a>(slo: &Slo, requests: impl Iterator<Item = &'a RequestMeasurement>) -> Option<u64> {
     requests.map(|request| is_good(slo, request).map(u64::from)).sum()
 }
 
-/// Tells whether a request was answered as well as asked; `None` where a time that is asked for is not known.
+/// Returns whether a request met the `slo`; `None` where a time that it limits is unknown.
 fn is_good(slo: &Slo, request: &RequestMeasurement) -> Option<bool> {
     let within = |bound: Option<f64>, found: &dyn Fn() -> Option<f64>| match bound {
         None => Some(true),
@@ -93,8 +95,8 @@ fn is_good(slo: &Slo, request: &RequestMeasurement) -> Option<bool> {
     Some(ttft && itl && e2e)
 }
 
-/// Returns the 99th percentile of the times between a request's tokens, or between a server's chunks; 0 of a single token, and
-/// `None` where more came at no known times.
+/// Returns the 99th percentile of the times between a request's tokens, or between a server's chunks, in milliseconds;
+/// 0 for a single token, and `None` where the times are unknown.
 fn p99_itl_ms(request: &RequestMeasurement) -> Option<f64> {
     let moments: Vec<f64> = request.output_monotonic_sec().collect();
     let between = |pair: &[f64]| (pair[1] - pair[0]) * MILLISECONDS_PER_SECOND;
@@ -105,6 +107,7 @@ fn p99_itl_ms(request: &RequestMeasurement) -> Option<f64> {
     }
 }
 
+/// Returns mean, percentiles and maximum of times; `None` without a value.
 fn time_spread(values: &[f64]) -> Option<TimeSpread> {
     let [p50, p99, max] = percentiles(values, [50.0, 99.0, 100.0]);
     Some(TimeSpread {
@@ -115,6 +118,7 @@ fn time_spread(values: &[f64]) -> Option<TimeSpread> {
     })
 }
 
+/// Returns whether a cycle sent a prompt more than once.
 fn repeats(cycle: &RankCycle) -> bool {
     let answered = cycle.requests.iter().map(|request| request.prompt_index);
     let failed = cycle.failed_requests.iter().map(|request| request.prompt_index);
@@ -123,10 +127,10 @@ fn repeats(cycle: &RankCycle) -> bool {
     prompts.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// A request's time in the system, in seconds from its cycle's beginning.
+/// Arrival and end of a request, in seconds from its cycle's beginning.
 type Stay = (f64, f64);
 
-/// Returns the requests of each cycle, over all ranks.
+/// Returns the arrival and end of the requests of each cycle, over all ranks.
 fn stays(cycles: &[RankCycle]) -> BTreeMap<u32, Vec<Stay>> {
     let mut stays: BTreeMap<u32, Vec<Stay>> = BTreeMap::new();
     for cycle in cycles {
@@ -135,7 +139,7 @@ fn stays(cycles: &[RankCycle]) -> BTreeMap<u32, Vec<Stay>> {
             let due = request.due_monotonic_sec?;
             Some((due - start, request.completed_monotonic_sec - start))
         };
-        // What a server that has too much to do turned away is never done; what failed otherwise was with it until then.
+        // A request that an overloaded server rejected never ends; one that failed otherwise ended when it failed.
         let failed = |request: &FailedRequest| {
             let ended = request.ended_monotonic_sec.filter(|_| !request.reason.is_overload());
             let left = ended.map_or(f64::INFINITY, |ended| ended - start);
@@ -148,12 +152,13 @@ fn stays(cycles: &[RankCycle]) -> BTreeMap<u32, Vec<Stay>> {
     stays
 }
 
-/// Returns how long requests came, over all cycles.
+/// Returns the time in which requests arrived, in seconds, over all cycles.
 fn offered_sec(spec: &Spec, cycles: &[RankCycle]) -> f64 {
-    stays(cycles).values().map(|stays| came_for_sec(spec, stays)).sum()
+    stays(cycles).values().map(|stays| arrival_sec(spec, stays)).sum()
 }
 
-fn came_for_sec(spec: &Spec, stays: &[Stay]) -> f64 {
+/// Returns the time in which a cycle's requests arrived, in seconds.
+fn arrival_sec(spec: &Spec, stays: &[Stay]) -> f64 {
     let last = stays.iter().map(|(due, _)| *due).fold(0.0, f64::max);
     match &spec.load {
         Some(Load::Open { open }) => open.duration_sec.unwrap_or(last),
@@ -161,24 +166,25 @@ fn came_for_sec(spec: &Spec, stays: &[Stay]) -> f64 {
     }
 }
 
-/// Tells whether the backlog grew throughout in most cycles; `None` where a cycle has too few requests.
+/// Returns whether the backlog grew throughout in most cycles; `None` where a cycle has too few requests.
 fn saturated(spec: &Spec, cycles: &[RankCycle]) -> Option<bool> {
     let at_once = f64::from(spec.batch_size * spec.num_processes);
     let grew = stays(cycles)
         .values()
-        .map(|stays| grew_throughout(stays, came_for_sec(spec, stays), at_once))
+        .map(|stays| grew_throughout(stays, arrival_sec(spec, stays), at_once))
         .collect::<Option<Vec<bool>>>()?;
     let count = grew.iter().filter(|grew| **grew).count();
     (!grew.is_empty()).then_some(count * 2 > grew.len())
 }
 
-/// Tells whether the backlog of `stays` grew over all of the time in which they came: each tenth of it has more than those
-/// before, but for chance, and at the end more are left than chance leaves, beside the `at_once` that the engine has.
-fn grew_throughout(stays: &[Stay], came_for_sec: f64, at_once: f64) -> Option<bool> {
-    if stays.len() < FEWEST || came_for_sec <= 0.0 {
+/// Returns whether the backlog of `stays` grew during the whole arrival time: the backlogs of its tenths increase,
+/// apart from chance, and more requests are left at the end than chance and the `at_once` requests in the engine
+/// explain. `None` with too few requests.
+fn grew_throughout(stays: &[Stay], arrival_sec: f64, at_once: f64) -> Option<bool> {
+    if stays.len() < MIN_REQUESTS || arrival_sec <= 0.0 {
         return None;
     }
-    let part_sec = came_for_sec / PARTS as f64;
+    let part_sec = arrival_sec / PARTS as f64;
     let backlog = |part: usize| {
         let (from, to) = (part as f64 * part_sec, (part + 1) as f64 * part_sec);
         let within = |(due, completed): &Stay| (completed.min(to) - due.max(from)).max(0.0);
@@ -192,8 +198,8 @@ fn grew_throughout(stays: &[Stay], came_for_sec: f64, at_once: f64) -> Option<bo
         std::cmp::Ordering::Less => -1.0,
     };
     let tau = pairs.clone().map(order).sum::<f64>() / pairs.count() as f64;
-    let left = stays.iter().filter(|(_, completed)| *completed > came_for_sec).count() as f64;
-    Some(tau >= GROWS && left >= ROOTS * (stays.len() as f64).sqrt() + at_once)
+    let left = stays.iter().filter(|(_, completed)| *completed > arrival_sec).count() as f64;
+    Some(tau >= MIN_TAU && left >= MIN_BACKLOG_ROOTS * (stays.len() as f64).sqrt() + at_once)
 }
 
 #[cfg(test)]
@@ -208,7 +214,7 @@ mod tests {
     use joulemark_experiment::OpenLoad;
     use joulemark_measurement::clock::Monotonic;
 
-    /// Requests at a rate of 1 that each take `load` seconds, one after the other: M/D/1.
+    /// Creates requests that arrive at a rate of 1 and each take `load` seconds, one after the other: M/D/1.
     fn queue(random: &mut ChaCha8Rng, load: f64, count: usize) -> Vec<Stay> {
         let (mut now, mut free) = (0.0_f64, 0.0_f64);
         let draw = |_| {
@@ -230,13 +236,13 @@ mod tests {
             });
             grew.count() as f64 / 200.0
         };
-        // What docs/methodology.md says of it.
+        // These figures are documented in docs/methodology.md.
         assert!(share(0.5, 200) < 0.01 && share(0.9, 200) < 0.05 && share(0.9, 1000) < 0.02);
         assert!(share(1.2, 200) > 0.6 && share(1.2, 1000) > 0.98);
         assert_eq!(grew_throughout(&queue(&mut random, 2.0, 19), 19.0, 1.0), None);
     }
 
-    /// Returns a cycle of two requests, each due so long before it was sent.
+    /// Creates a cycle of two requests that were due `waited_sec` before they were sent.
     fn cycle(due_sec: f64) -> RankCycle {
         let mut cycle = rank_cycle(0, 0, 0.0, 10.0);
         let late = |at: f64| request(0, 5, &[at + 0.5, at + 0.6], at).since(Monotonic::from_sec(at - due_sec), 0.001);

@@ -1,4 +1,4 @@
-//! Digests of answers, by which two runs are told to have generated the same.
+//! Digests of answers, which show whether two runs generated the same output.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use joulemark_experiment::report::{OutputsDigest, OutputsKind};
 use joulemark_measurement::{RankCycle, RequestMeasurement};
 use sha2::{Digest as _, Sha256};
 
-/// Returns a digest of all answers; `None` where one of them is not known, or there is none.
+/// Returns a digest of all answers; `None` where an answer is unknown or there is none.
 pub fn outputs(cycles: &[RankCycle]) -> Option<OutputsDigest> {
     let requests = || cycles.iter().flat_map(|cycle| &cycle.requests);
     requests().next()?;
@@ -35,7 +35,8 @@ pub fn outputs(cycles: &[RankCycle]) -> Option<OutputsDigest> {
     })
 }
 
-/// Answers to a prompt that is asked several times are put in order, since their own goes by time.
+/// Returns the digest of one cycle's answers. They are sorted, because answers to a repeated prompt arrive in varying
+/// order.
 fn digest(mut lines: Vec<(u32, u32, String)>) -> String {
     lines.sort_unstable();
     let mut hasher = Sha256::new();
@@ -45,6 +46,7 @@ fn digest(mut lines: Vec<(u32, u32, String)>) -> String {
     hex::encode(hasher.finalize())
 }
 
+/// Returns token ids as text, separated by commas.
 fn numbers(tokens: &[u32]) -> String {
     let mut text = String::new();
     for (place, token) in tokens.iter().enumerate() {

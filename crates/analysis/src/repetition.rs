@@ -1,11 +1,11 @@
-//! What repetition says of each metric: over cycles, and for latencies over requests. Owns which interval a figure gets, and
-//! what of its uncertainty all cycles share.
+//! Statistics of each metric over cycles, and of latencies over requests. Owns which interval a figure gets, and which
+//! part of its uncertainty all cycles share.
 
 use std::collections::BTreeMap;
 
 use crate::intervals::{
-    FEWEST_FOR_BOOTSTRAP, Interval, effective_n, lag1_autocorrelation, mean_interval, median_interval,
-    needed_for_bound, needed_for_interval, outliers, percentile_interval, ratio_bca, upper_bound,
+    Interval, MIN_FOR_BOOTSTRAP, effective_n, lag1_autocorrelation, mean_interval, median_interval, needed_for_bound,
+    needed_for_interval, outliers, percentile_interval, ratio_bca, upper_bound,
 };
 use crate::metrics::{Figures, Metric, Read, all, find};
 use crate::statistics::{mean, median, percentile, standard_deviation};
@@ -13,7 +13,7 @@ use crate::sums::ratio;
 use joulemark_experiment::report::{CiMethod, CycleReport, MetricStatistics, RequestPercentile};
 use joulemark_measurement::{EnergyMetrics, RankCycle, RequestMeasurement};
 
-/// Returns each metric over the cycles, by its name.
+/// Returns the statistics of each metric over the cycles, by its name.
 pub fn statistics(cycles: &[CycleReport]) -> BTreeMap<String, MetricStatistics> {
     all()
         .iter()
@@ -22,7 +22,7 @@ pub fn statistics(cycles: &[CycleReport]) -> BTreeMap<String, MetricStatistics> 
         .collect()
 }
 
-/// Returns a metric over the cycles; `None` where a cycle's figure is not known, or is no number.
+/// Returns the statistics of a metric over the cycles; `None` where a cycle's figure is unknown or is not a number.
 pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<MetricStatistics> {
     let values: Option<Vec<f64>> = cycles.iter().map(|cycle| number(metric, cycle.into())).collect();
     let values = values?;
@@ -30,7 +30,7 @@ pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<Metri
     let deviation = standard_deviation(&values);
     let interval = mean_interval(&values);
     let ci_method = match values.len() {
-        FEWEST_FOR_BOOTSTRAP.. => CiMethod::BcaBootstrap,
+        MIN_FOR_BOOTSTRAP.. => CiMethod::BcaBootstrap,
         _ => CiMethod::StudentT,
     };
     let of_median = median_interval(&values);
@@ -65,8 +65,8 @@ pub(crate) fn of_metric(metric: &Metric, cycles: &[CycleReport]) -> Option<Metri
     })
 }
 
-/// Returns a metric over experiments that repeat each other, each with its mean over its own cycles; `None` where a cycle's
-/// figure is not known.
+/// Returns the statistics of a metric over experiments that repeat each other, from the mean of each over its own
+/// cycles; `None` where a cycle's figure is unknown.
 pub(crate) fn over_experiments(metric: &Metric, each: &[Vec<CycleReport>]) -> Option<MetricStatistics> {
     let whole = of_metric(metric, &each.concat())?;
     let means = each.iter().map(|cycles| Some(of_metric(metric, cycles)?.mean));
@@ -88,8 +88,8 @@ pub(crate) fn over_experiments(metric: &Metric, each: &[Vec<CycleReport>]) -> Op
     })
 }
 
-/// Returns the ratio of sums over cycles that a metric is, and its interval where there are cycles enough; `None` for a metric that is
-/// none.
+/// Returns the ratio of sums over cycles for a metric whose formula is a ratio, with its interval where there are
+/// enough cycles; `None` for other metrics.
 fn ratio_of_sums(metric: &Metric, cycles: &[CycleReport]) -> Option<(f64, Option<Interval>)> {
     let [above, below] = metric.parts()[..] else {
         return None;
@@ -101,22 +101,24 @@ fn ratio_of_sums(metric: &Metric, cycles: &[CycleReport]) -> Option<(f64, Option
     };
     let (above, below) = (of_part(above)?, of_part(below)?);
     let ratio = ratio(Some(above.iter().sum()), Some(below.iter().sum()))?;
-    let is_enough = cycles.len() >= FEWEST_FOR_BOOTSTRAP;
+    let is_enough = cycles.len() >= MIN_FOR_BOOTSTRAP;
     Some((ratio, is_enough.then(|| ratio_bca(&above, &below)).flatten()))
 }
 
-/// Returns half of the 95 % interval of the mean, as a share of the mean; `None` below two values, and where the mean is 0.
+/// Returns half the width of the 95 % interval of the mean, as a share of the mean; `None` below two values, and where
+/// the mean is 0.
 pub fn relative_ci(values: &[f64]) -> Option<f64> {
     let center = mean(values).filter(|center| *center != 0.0)?;
     let (low, high) = mean_interval(values)?;
     Some((high - low) / 2.0 / center.abs())
 }
 
-/// Returns the figure of this name of one cycle; `None` where it is not known, or is no number.
+/// Returns the figure with this name of one cycle; `None` where it is unknown or is not a number.
 pub fn figure(name: &str, cycle: &CycleReport) -> Option<f64> {
     number(find(all(), name)?, cycle.into())
 }
 
+/// Reads a metric as a number; `None` where it is unknown or is not a number.
 pub(crate) fn number(metric: &Metric, figures: Figures<'_>) -> Option<f64> {
     match metric.read {
         Read::Number(read) => read(figures),
@@ -125,10 +127,11 @@ pub(crate) fn number(metric: &Metric, figures: Figures<'_>) -> Option<f64> {
     }
 }
 
-/// A part of the energy and its half-width.
+/// Function that reads a part of the energy and its half-width.
 type Part = fn(&EnergyMetrics) -> (Option<f64>, Option<f64>);
 
-/// Returns the energy that a metric has in it once, directly or as a factor, with its half-width.
+/// Returns the energy to which a metric is proportional or inversely proportional, with its half-width; `None` for a
+/// metric without such an energy.
 fn energy_in(metric: &Metric) -> Option<Part> {
     let total: Part = |energy| (energy.total_energy_j, energy.total_energy_uncertainty_j);
     Some(match metric.name {
@@ -143,8 +146,8 @@ fn energy_in(metric: &Metric) -> Option<Part> {
     })
 }
 
-/// Returns the mean's half-width by the meter: the same part of it as of the energy over all cycles, since all cycles were read by the
-/// same sensors.
+/// Returns the half-width of a mean that is due to the meter: the same share of it as of the energy over all cycles,
+/// because the same sensors read all cycles.
 fn instrument_uncertainty(metric: &Metric, cycles: &[CycleReport], center: f64) -> Option<f64> {
     let part = energy_in(metric)?;
     let sums: Option<Vec<(f64, f64)>> = cycles
@@ -160,7 +163,7 @@ fn instrument_uncertainty(metric: &Metric, cycles: &[CycleReport], center: f64) 
     (energy > 0.0).then(|| center.abs() * half_width / energy)
 }
 
-/// A latency of a request, where it has one.
+/// Function that reads a latency of a request; `None` where it is unknown.
 type Latency = fn(&RequestMeasurement) -> Option<f64>;
 
 const LATENCIES: [(&str, Latency); 3] = [
@@ -185,24 +188,26 @@ pub fn request_percentiles(cycles: &[RankCycle]) -> BTreeMap<String, RequestPerc
     percentiles
 }
 
+/// Returns a percentile with its interval and its upper bound; `None` without a value.
 fn request_percentile(values: &[f64], percent: f64) -> Option<RequestPercentile> {
     let interval = percentile_interval(values, percent);
     let bound = upper_bound(values, percent);
     let requests = values.len();
     let note = interval.high.is_none().then(|| {
         let (of_bound, of_interval) = (needed_for_bound(percent), needed_for_interval(percent));
-        let told = match bound {
-            Some(_) => String::new(),
-            None => format!("{of_bound} requests for upper_bound and "),
-        };
-        format!("it takes {told}{of_interval} requests for ci_high; there are {requests}")
+        match bound {
+            Some(_) => format!("ci_high needs {of_interval} requests; there are {requests}"),
+            None => {
+                format!("upper_bound needs {of_bound} requests and ci_high needs {of_interval}; there are {requests}")
+            }
+        }
     });
     let value = percentile(values, percent)?;
     Some(RequestPercentile {
         percentile: percent,
         requests: requests as u32,
         value,
-        // Of two values the percentile lies between them, and the end is the larger one.
+        // With two values the percentile lies between them, and the lower end of the interval would be the larger one.
         ci_low: interval.low.map(|low| low.min(value)),
         ci_high: interval.high,
         upper_bound: bound,
@@ -326,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_of_few_requests_says_how_many_it_takes() {
+    fn a_percentile_of_few_requests_names_the_number_that_is_needed() {
         let mut cycle = rank_cycle(0, 0, 0.0, 10.0);
         cycle.requests = (0..20)
             .map(|index| request(index, 5, &[1.0 + f64::from(index), 30.0], 1.0))
@@ -338,7 +343,7 @@ mod tests {
             (of.requests, of.percentile, of.ci_high, of.upper_bound),
             (20, 99.0, None, None)
         );
-        let expected = "it takes 299 requests for upper_bound and 368 requests for ci_high; there are 20";
+        let expected = "upper_bound needs 299 requests and ci_high needs 368; there are 20";
         assert_eq!(of.note.as_deref(), Some(expected));
         let of = &found["median_ttft_ms"];
         assert!(

@@ -19,43 +19,43 @@ use joulemark_measurement::{
     BatchCheck, BatchSteps, LoadReport, Machine, PhaseEnergy, RankCycle, StepCount, WarmUpEnd, WarmUpReport,
 };
 
-/// With fewer cycles that nothing disturbed there are no statistics of them.
-const FEWEST_UNDISTURBED: usize = 2;
+/// Smallest number of undisturbed cycles from which statistics leave out the disturbed ones.
+const MIN_UNDISTURBED: usize = 2;
 
-/// Everything that a finished experiment leaves behind.
+/// Input of a report: everything that a finished experiment produced.
 #[derive(Clone, Debug)]
 pub struct ReportInput<'a> {
     pub spec: &'a Spec,
-    /// What was warned of at submission and while it ran.
+    /// Warnings given at submission and during the run.
     pub warnings: &'a [Warning],
     pub cycles: &'a [RankCycle],
     pub hosts: &'a [CycleHost],
-    /// Idle power before the cycles, one of a kind.
+    /// Idle power before the cycles, one entry for each kind of baseline.
     pub idle: &'a [IdleState],
     pub phases: Vec<PhaseEnergy>,
     pub machine: Machine,
     pub loads: Vec<LoadReport>,
-    /// How each rank was warmed up.
+    /// Warm-up of each rank.
     pub warm_ups: Vec<WarmUpReport>,
-    /// How each cycle waited for its GPUs to cool.
+    /// Wait of each cycle for its GPUs to cool.
     pub cycle_starts: Vec<CycleStart>,
-    /// What the leased GPUs were set to, and had.
+    /// Settings of the leased GPUs, and the values in force.
     pub gpu_settings: GpuSettings,
-    /// How the stop rule ended the cycles.
+    /// End of the cycles by the stop rule; `None` without one.
     pub stop: Option<StopReport>,
-    /// The part of each cycle in which the load was full.
+    /// Part of each cycle in which the load was full.
     pub steady: Vec<SteadyPart>,
-    /// The cycles that others disturbed.
+    /// Cycles that other processes disturbed.
     pub disturbed: Vec<DisturbedCycle>,
     pub model: ModelFacts,
     pub conditions: Option<Box<RunConditions>>,
     pub tariff: Tariff,
-    /// Prompts cut to `max_input_tokens`, over all ranks.
+    /// Number of prompts cut to `max_input_tokens`, over all ranks.
     pub truncated_prompts: u32,
     pub timing: Timing,
 }
 
-/// The report as it is stored and served.
+/// Creates the report that is stored and served.
 pub fn report(input: ReportInput<'_>) -> Report {
     let batch_steps = batch_steps(&input);
     let mut aggregate = aggregate(input.cycles, input.hosts);
@@ -78,7 +78,7 @@ pub fn report(input: ReportInput<'_>) -> Report {
     warnings.extend(not_cooled(input.spec, &input.cycle_starts));
     warnings.extend(not_settled(&input.cycle_starts));
     warnings.extend(load_warnings(input.spec, &offered));
-    // Each of several processes says the same.
+    // Several processes give the same warning.
     let all = std::mem::take(&mut warnings);
     for warning in all {
         if !warnings.contains(&warning) {
@@ -123,9 +123,10 @@ pub fn report(input: ReportInput<'_>) -> Report {
     report
 }
 
+/// Returns which cycles were disturbed, repeated, and left out of the statistics.
 fn repetition(spec: &Spec, cycles: &[CycleReport], disturbed_cycles: Vec<DisturbedCycle>) -> RepetitionReport {
     let disturbed: Vec<u32> = disturbed_cycles.iter().map(|disturbed| disturbed.cycle).collect();
-    let leaves_enough = cycles.len() >= disturbed.len() + FEWEST_UNDISTURBED;
+    let leaves_enough = cycles.len() >= disturbed.len() + MIN_UNDISTURBED;
     RepetitionReport {
         level: match spec.process_per_cycle {
             true => RepetitionLevel::Process,
@@ -140,16 +141,19 @@ fn repetition(spec: &Spec, cycles: &[CycleReport], disturbed_cycles: Vec<Disturb
     }
 }
 
+/// Returns the batch check whose difference is the largest share of its bound.
 fn nearest_to_bound(loads: &[LoadReport]) -> Option<BatchCheck> {
     let share = |check: &BatchCheck| check.largest_difference / check.bound;
     let checks = loads.iter().filter_map(|load| load.batch_check);
     checks.max_by(|a, b| share(a).total_cmp(&share(b)))
 }
 
+/// Returns the number of decoding steps for each number of sequences; `None` for a batch size of 1, a server, or an
+/// open load.
 fn batch_steps(input: &ReportInput<'_>) -> Option<Vec<BatchSteps>> {
     let batch_size = input.spec.batch_size;
     let is_served = input.loads.iter().any(|load| load.server.is_some());
-    // Requests that come when they come are in no waves.
+    // Requests of an open load are not sent in waves.
     let in_waves = !input.spec.is_open_load();
     (batch_size > 1 && !is_served && in_waves).then(|| {
         let mut sum = StepCount::default();
@@ -160,6 +164,7 @@ fn batch_steps(input: &ReportInput<'_>) -> Option<Vec<BatchSteps>> {
     })
 }
 
+/// Warns about warm-ups that ended at their maximum of iterations.
 fn not_steady(warm_ups: &[WarmUpReport]) -> Option<Warning> {
     let given_up = warm_ups
         .iter()
@@ -169,17 +174,18 @@ fn not_steady(warm_ups: &[WarmUpReport]) -> Option<Warning> {
     (!ranks.is_empty()).then(|| Warning {
         code: WarningCode::NotSteady,
         message: format!(
-            "the warm-up of rank {} ended by max_iterations: its last iterations were not alike",
+            "the warm-up of rank {} ended by max_iterations: its last iterations did not take about the same time",
             ranks.join(", ")
         ),
     })
 }
 
+/// Warns about cycles that began with a GPU above the requested temperature.
 fn not_cooled(spec: &Spec, starts: &[CycleStart]) -> Option<Warning> {
     let bound = spec.start_below_temperature_c?;
     let told = |start: &CycleStart| match start.temperature_c {
         Some(temperature) => format!("{} at {temperature} °C after {:.0} s", start.cycle, start.waited_sec),
-        None => format!("{} with a GPU that does not tell its temperature", start.cycle),
+        None => format!("{} with a GPU that does not report its temperature", start.cycle),
     };
     let warm: Vec<String> = starts.iter().filter(|start| !start.is_below).map(told).collect();
     (!warm.is_empty()).then(|| Warning {
@@ -191,6 +197,7 @@ fn not_cooled(spec: &Spec, starts: &[CycleStart]) -> Option<Warning> {
     })
 }
 
+/// Warns about prompts that were cut.
 fn truncation(spec: &Spec, prompts: u32) -> Option<Warning> {
     let limit = spec.max_input_tokens.filter(|_| prompts > 0)?;
     let message = format!("{prompts} prompts were cut to max_input_tokens, which is {limit}");

@@ -1,12 +1,12 @@
-//! A device's series at a coarser resolution: means over steps of time, so that power over time stays the energy.
-//! Pure. Deliberately does not know what a device is.
+//! Resampling of a device's time series to a coarser resolution. Points are means over time, so that power times time
+//! stays the energy. Pure functions.
 
 use joulemark_measurement::{DeviceSeries, SeriesPoint, Window};
 
-/// Averages `series` into steps of `step_sec`, counted from the window's start. A point stands for the time since the
-/// point before it, the first for the time since the window's start. A step's point stands at its end and holds the
-/// mean over what is known in it, weighed by time, and every throttle reason that held in it. Whole steps
-/// inside one sample become one point, so that at most twice as many come out as went in.
+/// Averages `series` over steps of `step_sec`, counted from the window's start. A point stands for the time since the
+/// previous point, the first one for the time since the window's start. The point of a step is at its end and holds the
+/// mean of each known value, weighted by time, and every throttle reason in the step. Whole steps inside one sample
+/// become one point, so the result has at most twice as many points as the input.
 pub fn resample(series: &DeviceSeries, window: &Window, step_sec: f64) -> DeviceSeries {
     let mut steps = Steps {
         start_sec: window.start_monotonic_sec,
@@ -31,6 +31,7 @@ pub fn resample(series: &DeviceSeries, window: &Window, step_sec: f64) -> Device
     }
 }
 
+/// Steps that are finished, and the mean of the current one.
 struct Steps {
     start_sec: f64,
     step_sec: f64,
@@ -39,6 +40,7 @@ struct Steps {
 }
 
 impl Steps {
+    /// Adds the time from `from` to a point.
     fn add(&mut self, point: &SeriesPoint, from: f64) {
         let to = point.at_monotonic_sec;
         let end_of_first = self.boundary(from) + self.step_sec;
@@ -56,14 +58,15 @@ impl Steps {
         self.mean.add(point, to - last);
     }
 
-    /// The start of the step that `at` lies in.
+    /// Returns the start of the step that contains `at`.
     fn boundary(&self, at: f64) -> f64 {
-        // A step's own start, computed with rounding, must not fall into the step before.
+        // A step's start, computed with rounding, must not fall into the previous step.
         const SLACK: f64 = 1e-9;
         let steps = ((at - self.start_sec) / self.step_sec + SLACK).floor();
         self.start_sec + steps * self.step_sec
     }
 
+    /// Finishes the current step at `at`.
     fn close(&mut self, at: f64) {
         if let Some(point) = std::mem::take(&mut self.mean).at(at) {
             self.done.push(point);
@@ -71,7 +74,7 @@ impl Steps {
     }
 }
 
-/// Sums of value × time and of time, by quantity.
+/// Sums of value × time and of time, for each quantity.
 #[derive(Default)]
 struct Mean {
     covered_sec: f64,
@@ -80,6 +83,7 @@ struct Mean {
 }
 
 impl Mean {
+    /// Adds `sec` seconds of a point's values.
     fn add(&mut self, point: &SeriesPoint, sec: f64) {
         if sec <= 0.0 {
             return;
@@ -107,6 +111,7 @@ impl Mean {
         }
     }
 
+    /// Returns the mean as a point; `None` where it covers no time.
     fn at(self, at_monotonic_sec: f64) -> Option<SeriesPoint> {
         if self.covered_sec <= 0.0 {
             return None;

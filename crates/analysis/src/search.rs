@@ -1,5 +1,5 @@
-//! A search among a sweep's points: which to try next, and when the best is known. Pure: what was tried in, what to do out; leaves
-//! running, and where the state is kept, to others.
+//! Search among the points of a sweep: which points to try next, and when the best one is found. Pure: it maps the
+//! tries so far to the next step. Leaves running points and storing the state to others.
 
 mod bracket;
 mod observation;
@@ -16,7 +16,7 @@ use joulemark_experiment::sweep::{
 };
 use shape::shape;
 
-/// Returns a search at its beginning; `None` for a sweep without a goal.
+/// Returns the initial state of a search; `None` for a sweep without a goal.
 pub fn begin(sweep: &SweepRequest) -> Option<SearchAnswer> {
     let method = sweep.search_method()?;
     let all = sweep.point_count() as u32;
@@ -39,12 +39,12 @@ pub fn begin(sweep: &SweepRequest) -> Option<SearchAnswer> {
             constraints: BTreeMap::new(),
             tried_points: 0,
             of_points: all,
-            conclusion: "the first points are under way".to_owned(),
+            conclusion: "the first points are running".to_owned(),
         },
     })
 }
 
-/// Goes on with a search whose pending points have all ended, as these tries.
+/// Advances a search with the tries of its pending points, all of which have ended.
 pub fn advance(sweep: &SweepRequest, mut answer: SearchAnswer, observed: Vec<SearchTry>) -> SearchAnswer {
     let Some(goal) = &sweep.goal else { return answer };
     answer.tried.extend(observed);
@@ -76,19 +76,20 @@ pub fn advance(sweep: &SweepRequest, mut answer: SearchAnswer, observed: Vec<Sea
     }
 }
 
-/// How bad a point is, less being better: first by how far it is beyond the bounds, then by the metric that decides.
+/// Cost of a point, compared first by how far it violates the bounds, then by the objective; less is better.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 struct Cost(f64, f64);
 
-/// What was tried, along the axis where there is one.
+/// Tries of a sweep, in order of its axis where it has one.
 struct Space<'a> {
     goal: &'a Goal,
-    /// Each point in its order with what came of it; in that of the trying where there is no axis.
+    /// Each point with its try, in order of the axis; without an axis, only tried points, in order of trying.
     places: Vec<(u32, Option<&'a SearchTry>)>,
     has_axis: bool,
 }
 
 impl<'a> Space<'a> {
+    /// Sorts tries along the axis.
     fn new(sweep: &SweepRequest, goal: &'a Goal, tried: &'a [SearchTry]) -> Self {
         let of_point = |point: u32| tried.iter().find(|of| of.point == point);
         let axis = sweep.numeric_axis();
@@ -102,6 +103,7 @@ impl<'a> Space<'a> {
         }
     }
 
+    /// Returns the tries with their positions.
     fn tried(&self) -> impl Iterator<Item = (usize, &'a SearchTry)> + '_ {
         self.places
             .iter()
@@ -109,6 +111,7 @@ impl<'a> Space<'a> {
             .filter_map(|(place, (_, of))| Some((place, (*of)?)))
     }
 
+    /// Returns the cost of a try.
     fn cost(&self, of: &SearchTry) -> Cost {
         let violation = self.goal.subject_to.iter().map(|(metric, bound)| {
             let figure = of.constraints.get(metric).copied();
@@ -128,25 +131,26 @@ impl<'a> Space<'a> {
         }
     }
 
-    /// Returns the place of the least cost, the first of equals.
+    /// Returns the position with the least cost, and the first one of equals.
     fn least(&self) -> Option<(usize, Cost)> {
         let costs = self.tried().map(|(place, of)| (place, self.cost(of)));
         costs.reduce(|one, other| if other.1 < one.1 { other } else { one })
     }
 
+    /// Returns the point with the least cost; `None` where it violates a bound.
     fn best(&self) -> Option<u32> {
         let (place, cost) = self.least()?;
         (cost.0 == 0.0).then(|| self.places[place].0)
     }
 
-    /// Returns the next point to try beside the best so far; nothing once its neighbours were tried.
+    /// Returns the next point to try beside the best one so far; empty once its neighbours were tried.
     fn next(&self) -> Vec<u32> {
         let Some((best, cost)) = self.least() else {
             return Vec::new();
         };
         let is_end = best == 0 || best == self.places.len() - 1;
         if cost.0 > 0.0 && is_end && self.bounds_are_monotone() {
-            // Further from this end it is only further beyond the bound.
+            // Points further from this end violate the bounds even more.
             return Vec::new();
         }
         let below = self.tried().map(|(place, _)| place).filter(|place| *place < best).max();
@@ -157,8 +161,8 @@ impl<'a> Space<'a> {
         next.map(|place| self.places[place].0).into_iter().collect()
     }
 
-    /// Tells whether nothing that was tried speaks against one best point: those that keep the bounds lie side by side, and the
-    /// metric that decides turns among them at most once, the right way.
+    /// Returns whether all tries are consistent with a single best point: the points that meet the bounds are adjacent,
+    /// and the objective turns at most once among them, in the right direction.
     fn is_one_valley(&self) -> bool {
         let meets: Vec<bool> = self.tried().map(|(_, of)| of.meets).collect();
         let changes = meets.windows(2).filter(|pair| pair[0] != pair[1]).count();
@@ -177,6 +181,7 @@ impl<'a> Space<'a> {
         is_side_by_side && self.turns_at_most_once(self.objective_shape())
     }
 
+    /// Returns whether a shape has at most one turn, in the right direction.
     fn turns_at_most_once(&self, shape: ResponseShape) -> bool {
         let wrong = if self.goal.objective().1 {
             ResponseShape::OneMaximum
@@ -186,16 +191,19 @@ impl<'a> Space<'a> {
         shape != ResponseShape::Irregular && shape != wrong
     }
 
+    /// Returns whether all bounded metrics are monotone along the axis.
     fn bounds_are_monotone(&self) -> bool {
         let monotone = [ResponseShape::Rising, ResponseShape::Falling, ResponseShape::Flat];
         self.constraint_shapes().values().all(|shape| monotone.contains(shape))
     }
 
+    /// Returns the shape of the objective over the points that meet the bounds.
     fn objective_shape(&self) -> ResponseShape {
         let meeting = self.tried().filter(|(_, of)| of.meets);
         shape(meeting.filter_map(|(_, of)| of.objective))
     }
 
+    /// Returns the shape of each bounded metric.
     fn constraint_shapes(&self) -> BTreeMap<String, ResponseShape> {
         let of = |metric: &String| {
             let figures = self.tried().filter_map(|(_, of)| of.constraints.get(metric).copied());
@@ -204,6 +212,7 @@ impl<'a> Space<'a> {
         self.goal.subject_to.keys().map(of).collect()
     }
 
+    /// Returns the evidence for the state of the search.
     fn evidence(&self, method: SearchMethod, is_done: bool, of_points: u32) -> SearchEvidence {
         let objective = self.has_axis.then(|| self.objective_shape());
         let constraints = match self.has_axis {
@@ -220,45 +229,49 @@ impl<'a> Space<'a> {
         }
     }
 
+    /// Returns the conclusion in words.
     fn conclusion(&self, method: SearchMethod, is_done: bool, is_whole: bool) -> String {
         let (metric, _) = self.goal.objective();
         let found = self.best().is_some();
         let text = match (is_done, method) {
             (false, SearchMethod::BisectionThenGrid) => {
-                "more than one best is possible by what was tried, so that all other points are run"
+                "the tries so far allow more than one best point, so all other points are run"
             }
-            (false, _) => "a point beside the best so far is not tried yet",
-            (true, _) if !found && is_whole => "no point keeps all bounds",
+            (false, _) => "a neighbour of the best point so far was not tried yet",
+            (true, _) if !found && is_whole => "no point meets all bounds",
             (true, _) if !found => {
-                "no point that was tried keeps all bounds, and by those tried the rest is further beyond them"
+                "no point that was tried meets all bounds, and the tries show that all other points violate them even more"
             }
-            (true, _) if is_whole => "every point was run, and none that keeps the bounds is better",
+            (true, _) if is_whole => "every point was run, and no point that meets the bounds is better",
             (true, _) => {
-                "both neighbours of the best were run and are no better, or keep a bound no more; the response has one best by \
-                 all that was tried"
+                "both neighbours of the best point were run and are no better, or violate a bound; all tries are consistent \
+                 with a single best point"
             }
         };
         let mut text = format!("{metric}: {text}");
         if is_done && found && self.has_axis && self.objective_shape() == ResponseShape::Flat {
-            text.push_str("; no two points differ by more than their intervals, so that any of them may be the best");
+            text.push_str("; no two points differ by more than their intervals, so any of them may be the best");
         }
         if self.has_no_intervals() {
-            text.push_str("; with one repeat a point there are no intervals, and chance may decide between neighbours");
+            text.push_str(
+                "; with one repeat per point there are no intervals, and chance may decide between neighbours",
+            );
         }
         text
     }
 
+    /// Returns whether an objective has no interval.
     fn has_no_intervals(&self) -> bool {
         let lacks = |figure: FigureOverRepeats| figure.ci_low.is_none();
         self.tried().any(|(_, of)| of.objective.is_some_and(lacks))
     }
 }
 
-/// Returns by how much a figure is beyond a bound, as a share of the bound; 0 where it keeps it.
+/// Returns by how much a figure violates a bound, as a share of the bound; 0 where it meets the bound.
 fn beyond(bound: &Bound, figure: f64) -> f64 {
     let share = |over: f64, bound: f64| match over {
         over if over < 0.0 => 0.0,
-        // At the bound is beyond it, if only just.
+        // A figure equal to the bound violates it, by the smallest amount.
         over => (over / bound.abs().max(f64::MIN_POSITIVE)).max(f64::MIN_POSITIVE),
     };
     let above = bound.below.map_or(0.0, |below| share(figure - below, below));

@@ -4,13 +4,14 @@ use super::group::Group;
 use super::sums::{ratio, whole};
 use joulemark_measurement::{EnergyDomain, EnergySourceKind, SourceReading};
 
-/// What tells one source from another: a GPU by UUID, a RAPL zone by its folder.
+/// Identity of a source: a GPU is identified by its UUID, a RAPL zone by its folder.
 type Identity<'a> = (EnergyDomain, Option<&'a str>, Option<&'a str>, EnergySourceKind);
 
-/// One reading of a source, with the length of the window it is over.
+/// A reading of a source, with the length of its window in seconds.
 pub(super) type Reading<'a> = (&'a SourceReading, f64);
 
-/// Every distinct source once: GPUs from the ranks that own them, all others from the host's readings.
+/// Merges the readings of each source over all cycles. GPUs come from the ranks that own them, all other sources from
+/// the host.
 pub(super) fn aggregate(groups: &[Group<'_>]) -> Vec<SourceReading> {
     let mut sources: BTreeMap<Identity<'_>, Vec<Reading<'_>>> = BTreeMap::new();
     for (source, window_sec) in groups.iter().flat_map(with_windows) {
@@ -22,7 +23,8 @@ pub(super) fn aggregate(groups: &[Group<'_>]) -> Vec<SourceReading> {
         .collect()
 }
 
-/// One cycle's readings, each source's once: GPUs from the ranks that own them, all others from the host's.
+/// Returns the readings of one cycle, each source once. GPUs come from the ranks that own them, all other sources from
+/// the host.
 pub(super) fn with_windows<'a>(group: &Group<'a>) -> impl Iterator<Item = Reading<'a>> {
     let of_ranks = group.ranks.clone().into_iter().flat_map(|rank| {
         let gpus = rank
@@ -39,6 +41,7 @@ pub(super) fn with_windows<'a>(group: &Group<'a>) -> impl Iterator<Item = Readin
     of_ranks.chain(of_host)
 }
 
+/// Returns the identity of a reading's source.
 fn identity(source: &SourceReading) -> Identity<'_> {
     (
         source.domain,
@@ -48,8 +51,9 @@ fn identity(source: &SourceReading) -> Identity<'_> {
     )
 }
 
-/// Energies and samples are summed. So are uncertainties, not in quadrature: a sensor's error in one window is its
-/// error in the next. Confidence and method are the least sure.
+/// Merges the readings of one source. Energies, samples and half-widths are summed; half-widths are not added in
+/// quadrature, because a sensor's error in one window is its error in the next. Method and confidence are the least
+/// certain ones.
 fn merged(readings: &[Reading<'_>], cycles: usize) -> SourceReading {
     let every = || readings.iter().map(|(reading, _)| *reading);
     let mut notes: Vec<String> = Vec::new();
@@ -88,7 +92,8 @@ fn merged(readings: &[Reading<'_>], cycles: usize) -> SourceReading {
     }
 }
 
-/// Weighted by the number of intervals, which is one less than the samples of each window.
+/// Returns the mean interval between samples in milliseconds, weighted by the number of intervals, which is one less
+/// than the number of samples of each window.
 fn mean_interval_ms(readings: &[Reading<'_>]) -> Option<f64> {
     let weighted = readings.iter().filter_map(|(reading, _)| {
         let intervals = f64::from(reading.sample_count.saturating_sub(1));

@@ -1,11 +1,11 @@
-//! Descriptive statistics of plain numbers. Owns the formulas; knows nothing of what the numbers mean.
+//! Descriptive statistics of numbers. Owns the formulas; leaves the meaning of the numbers to others.
 
-/// Arithmetic mean; none of no values.
+/// Returns the arithmetic mean; `None` without a value.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Sample standard deviation (divisor n − 1); none of fewer than two values.
+/// Returns the sample standard deviation (divisor n − 1); `None` below two values.
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
@@ -15,21 +15,22 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// The `percent`-th percentile, 0 to 100, by linear interpolation between the two neighbouring ranks: it lies at
-/// position `percent` / 100 · (n − 1) of the sorted values, counted from 0 (type 7 of Hyndman and Fan; what numpy and R
-/// do unasked). None of no values, and for a `percent` outside 0 to 100.
+/// Returns the `percent`-th percentile, 0 to 100, interpolated linearly between neighbouring ranks: it lies at position
+/// `percent` / 100 · (n − 1) of the sorted values, counted from 0 (type 7 of Hyndman and Fan, the default of numpy and
+/// R). `None` without a value, and for a `percent` outside 0 to 100.
 pub fn percentile(values: &[f64], percent: f64) -> Option<f64> {
     let [percentile] = percentiles(values, [percent]);
     percentile
 }
 
-/// Returns several of [`percentile`], for which the values are sorted once.
+/// Returns several percentiles as [`percentile`] does, sorting the values once.
 pub fn percentiles<const N: usize>(values: &[f64], percents: [f64; N]) -> [Option<f64>; N] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     percents.map(|percent| of_sorted(&sorted, percent))
 }
 
+/// Returns a percentile of sorted values.
 fn of_sorted(sorted: &[f64], percent: f64) -> Option<f64> {
     if sorted.is_empty() || !(0.0..=100.0).contains(&percent) {
         return None;
@@ -38,12 +39,13 @@ fn of_sorted(sorted: &[f64], percent: f64) -> Option<f64> {
     let below = position.floor() as usize;
     let above = position.ceil() as usize;
     let part = position - position.floor();
-    // Weighting the two, rather than adding a part of their difference, cannot leave the interval between them.
+    // A weighted sum of both values cannot leave the interval between them by rounding, unlike the lower one plus a
+    // part of their difference.
     let between = sorted[below] * (1.0 - part) + sorted[above] * part;
     Some(between.clamp(sorted[below], sorted[above]))
 }
 
-/// The middle value, or the mean of the two in the middle; none of no values.
+/// Returns the median: the middle value, or the mean of the two middle ones; `None` without a value.
 pub fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 50.0)
 }

@@ -1,5 +1,5 @@
-//! The part of a cycle in which the load is full: where it begins and ends, and the figures of it. Owns what "full" is of each
-//! kind of load; reads no meter.
+//! Steady state: the part of a cycle in which the load is full, and its metrics. Owns what a full load is for each kind
+//! of load; leaves reading a meter to others.
 
 mod mser;
 
@@ -13,10 +13,10 @@ use joulemark_experiment::Spec;
 use joulemark_experiment::report::{CycleReport, SteadyCycle, SteadyMethod, SteadyState};
 use joulemark_measurement::{AnswerChunk, FailedRequest, InferenceMetrics, RankCycle, RequestMeasurement, Window};
 
-/// With fewer requests of an open load a transient cannot be told: ten batches of five.
-const FEWEST_ARRIVALS: usize = 50;
+/// Smallest number of requests of an open load in which a transient can be detected: ten batches of five.
+const MIN_ARRIVALS: usize = 50;
 
-/// What one rank did in a cycle.
+/// Requests of one rank in one cycle.
 #[derive(Clone, Copy, Debug)]
 pub struct RankRequests<'a> {
     pub rank: u32,
@@ -25,23 +25,23 @@ pub struct RankRequests<'a> {
     pub failed: &'a [FailedRequest],
 }
 
-/// The steady part of a cycle, with what was measured in it.
+/// Steady part of a cycle, with its measurements.
 #[derive(Clone, Debug)]
 pub struct SteadyPart {
     pub cycle: u32,
-    /// The cycle's whole, from the first rank's start to the last one's end.
+    /// Window of the whole cycle, from the first rank's start to the last one's end.
     pub whole: Window,
-    /// Or why there is none.
+    /// Window of the steady part, or the reason why there is none.
     pub window: Result<Window, String>,
-    /// What each rank measured in it.
+    /// Measurements of each rank in that window.
     pub ranks: Vec<RankCycle>,
     pub host: Option<CycleHost>,
 }
 
-/// Returns where the load of a cycle was full.
+/// Returns the window in which the load of a cycle was full.
 ///
 /// # Errors
-/// Says why it was not, or not for long enough.
+/// Returns the reason why it was not full, or not for long enough.
 pub fn steady_window(spec: &Spec, ranks: &[RankRequests<'_>]) -> Result<Window, String> {
     match spec.is_open_load() {
         true => open_window(ranks),
@@ -49,7 +49,8 @@ pub fn steady_window(spec: &Spec, ranks: &[RankRequests<'_>]) -> Result<Window, 
     }
 }
 
-/// Returns what a rank generated in a window, and the latencies of what began in it.
+/// Returns the metrics of a rank in a window, and the requests that began in it, cut at its end. Tokens and rates are
+/// over all output in the window; latencies are over the requests that began in it.
 pub fn steady_inference(
     spec: &Spec,
     rank: &RankRequests<'_>,
@@ -73,7 +74,7 @@ pub fn steady_inference(
         })
         .copied()
         .collect();
-    // Of a request that ended later, the tokens that came while the load was full.
+    // For a request that ended after the window, only the tokens before the window's end count.
     let until = |at: f64| at < window.end_monotonic_sec;
     let latencies: Vec<RequestMeasurement> = began
         .iter()
@@ -99,7 +100,8 @@ pub fn steady_inference(
     (inference, latencies)
 }
 
-/// Returns a request with the output alone that came at such moments; its prompt counts with its first token.
+/// Returns a request with only the output at moments for which `is_in` holds. Its prompt counts if its first token is
+/// among them.
 fn clipped(request: &RequestMeasurement, is_in: impl Fn(f64) -> bool) -> RequestMeasurement {
     let of_tokens = |(at, id): (&f64, &u32)| is_in(*at).then_some((*at, *id));
     let kept = request
@@ -114,7 +116,7 @@ fn clipped(request: &RequestMeasurement, is_in: impl Fn(f64) -> bool) -> Request
         .filter(|chunk| is_in(chunk.monotonic_sec))
         .copied()
         .collect();
-    // A server that counts at the end alone: its chunks are taken to hold as many tokens each.
+    // A server that counts tokens only at the end: each of its chunks is assumed to hold the same number.
     let share = chunks.len() as f64 / request.chunks.len().max(1) as f64;
     let counted: Option<u32> = chunks.iter().map(|chunk| chunk.tokens).sum();
     let is_counted =
@@ -136,7 +138,7 @@ fn clipped(request: &RequestMeasurement, is_in: impl Fn(f64) -> bool) -> Request
     }
 }
 
-/// Draws the figures of all cycles together.
+/// Computes the steady state over all cycles; `None` without a steady part.
 pub(super) fn steady_state(spec: &Spec, parts: Vec<SteadyPart>, idle: &[IdleState]) -> Option<SteadyState> {
     if parts.is_empty() {
         return None;
@@ -167,7 +169,8 @@ pub(super) fn steady_state(spec: &Spec, parts: Vec<SteadyPart>, idle: &[IdleStat
     })
 }
 
-/// Sets the goodput of the whole and of each cycle: good requests over the time, which is the same in all ranks of a cycle.
+/// Sets the goodput of the whole and of each cycle: good requests divided by the time, which is the same for all ranks
+/// of a cycle.
 fn set_goodput(all: &mut Aggregate, ranks: &[RankCycle]) {
     let cycles: Option<Vec<(f64, f64)>> = all
         .cycles
@@ -185,6 +188,7 @@ fn set_goodput(all: &mut Aggregate, ranks: &[RankCycle]) {
     });
 }
 
+/// Returns the steady state of one cycle.
 fn of_cycle(part: &SteadyPart, report: Option<&CycleReport>) -> SteadyCycle {
     let window = part.window.as_ref().ok();
     SteadyCycle {
@@ -199,12 +203,12 @@ fn of_cycle(part: &SteadyPart, report: Option<&CycleReport>) -> SteadyCycle {
     }
 }
 
-/// Returns when a request entered the load.
+/// Returns when a request began: when it was due, else when it was sent.
 fn begun(request: &RequestMeasurement) -> f64 {
     request.due_monotonic_sec.unwrap_or(request.sent_monotonic_sec)
 }
 
-/// From the first moment at which every rank has all of its concurrency in flight to the last one.
+/// Returns the window from the first to the last moment at which every rank has all of its concurrency in flight.
 fn closed_window(spec: &Spec, ranks: &[RankRequests<'_>]) -> Result<Window, String> {
     let (mut start, mut end) = (f64::NEG_INFINITY, f64::INFINITY);
     for rank in ranks {
@@ -212,7 +216,7 @@ fn closed_window(spec: &Spec, ranks: &[RankRequests<'_>]) -> Result<Window, Stri
         let window = full(rank, concurrency).ok_or_else(|| {
             let requests = rank.requests.len() + rank.failed.len();
             format!(
-                "rank {} never had all of its {concurrency} requests in flight: it had {requests} in all",
+                "rank {} never reached its concurrency of {concurrency}: it had {requests} requests in total",
                 rank.rank
             )
         })?;
@@ -228,8 +232,8 @@ fn closed_window(spec: &Spec, ranks: &[RankRequests<'_>]) -> Result<Window, Stri
         let answered = answered.filter(|at| *at > start && *at <= end).count();
         if answered < concurrency {
             return Err(format!(
-                "the load was full for {:.3} s, in which rank {} answered {answered} requests; it takes as many as are in \
-                 flight, which are {concurrency}",
+                "the load was full for {:.3} s, in which rank {} answered {answered} requests; at least {concurrency} are \
+                 needed, as many as are in flight",
                 end - start,
                 rank.rank
             ));
@@ -241,7 +245,8 @@ fn closed_window(spec: &Spec, ranks: &[RankRequests<'_>]) -> Result<Window, Stri
     })
 }
 
-/// Returns from when to when a rank has so many requests in flight, lapses between included.
+/// Returns the window from the first to the last moment at which a rank has this many requests in flight; moments in
+/// between with fewer are included. `None` where it never has.
 fn full(rank: &RankRequests<'_>, concurrency: usize) -> Option<Window> {
     let answered = rank
         .requests
@@ -255,7 +260,7 @@ fn full(rank: &RankRequests<'_>, concurrency: usize) -> Option<Window> {
         .chain(failed)
         .flat_map(|(from, to)| [(from, 1), (to, -1)])
         .collect();
-    // What ends goes before what begins at the same moment.
+    // At the same moment, ends come before beginnings.
     changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let (mut in_flight, mut first, mut last) = (0, None, None);
     for (at, change) in changes {
@@ -275,20 +280,20 @@ fn full(rank: &RankRequests<'_>, concurrency: usize) -> Option<Window> {
     })
 }
 
-/// From where the transient at the beginning ends to the last arrival.
+/// Returns the window from the end of the initial transient to the last arrival.
 fn open_window(ranks: &[RankRequests<'_>]) -> Result<Window, String> {
     let requests = ranks.iter().flat_map(|rank| rank.requests);
     let mut arrivals: Vec<(f64, f64)> = requests.map(|request| (begun(request), request.e2e_ms())).collect();
     arrivals.sort_by(|a, b| a.0.total_cmp(&b.0));
-    if arrivals.len() < FEWEST_ARRIVALS {
+    if arrivals.len() < MIN_ARRIVALS {
         return Err(format!(
-            "it takes {FEWEST_ARRIVALS} answered requests to tell where the transient of the beginning ends; there are {}",
+            "at least {MIN_ARRIVALS} answered requests are needed to find the end of the initial transient; there are {}",
             arrivals.len()
         ));
     }
     let latencies: Vec<f64> = arrivals.iter().map(|(_, latency)| *latency).collect();
     let first = mser::transient(&latencies).ok_or_else(|| {
-        "latencies never settled: their transient is more than half of the requests (MSER-5), as where the backlog grows"
+        "latencies never settled: the initial transient covers more than half of the requests (MSER-5), as when the backlog grows"
             .to_owned()
     })?;
     let failed = ranks
@@ -301,7 +306,7 @@ fn open_window(ranks: &[RankRequests<'_>]) -> Result<Window, String> {
         .chain(failed)
         .fold(f64::NEG_INFINITY, f64::max);
     let whole = hull(&ranks.iter().map(|rank| rank.window).collect::<Vec<_>>());
-    // Nothing is left out where nothing has to be: the load is on from the beginning.
+    // Without a transient the window begins with the cycle.
     let start = match (first, whole) {
         (0, Some(whole)) => whole.start_monotonic_sec,
         _ => arrivals[first].0,

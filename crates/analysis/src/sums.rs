@@ -1,4 +1,4 @@
-/// The sum when every part is known; none when one is not, and of nothing at all.
+/// Sums the parts; `None` when a part is unknown or there is none.
 pub fn whole(parts: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
     parts
         .into_iter()
@@ -6,7 +6,7 @@ pub fn whole(parts: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
         .and_then(some_parts)
 }
 
-/// As [`whole`], for counts.
+/// Sums counts like [`whole`].
 pub fn whole_count(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
     parts
         .into_iter()
@@ -14,11 +14,12 @@ pub fn whole_count(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> 
         .and_then(some_parts)
 }
 
+/// Returns the sum; `None` when it has no parts.
 fn some_parts<T>((sum, any): (T, bool)) -> Option<T> {
     any.then_some(sum)
 }
 
-/// `part` / `whole`; none when either is unknown or `whole` is not above 0.
+/// Divides `part` by `whole`; `None` when either is unknown or `whole` is not above 0.
 pub fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
     match (part, whole) {
         (Some(part), Some(whole)) if whole > 0.0 => Some(part / whole),

@@ -1,6 +1,6 @@
 use joulemark_measurement::Window;
 
-/// Length in seconds of the time covered by at least one window: what overlaps counts once, gaps do not count.
+/// Returns the length in seconds of the time that at least one window covers. Overlapping time counts once.
 pub fn union_sec(windows: &[Window]) -> f64 {
     let mut sorted = windows.to_vec();
     sorted.sort_by(|a, b| a.start_monotonic_sec.total_cmp(&b.start_monotonic_sec));
@@ -16,7 +16,7 @@ pub fn union_sec(windows: &[Window]) -> f64 {
     covered
 }
 
-/// From the first start to the last end: the span a host meter is asked for. None of no windows.
+/// Returns the window from the first start to the last end; `None` without a window.
 pub fn hull(windows: &[Window]) -> Option<Window> {
     windows.iter().copied().reduce(|a, b| Window {
         start_monotonic_sec: a.start_monotonic_sec.min(b.start_monotonic_sec),
@@ -24,7 +24,7 @@ pub fn hull(windows: &[Window]) -> Option<Window> {
     })
 }
 
-/// Length in seconds of the time that all windows share; 0 when there is none.
+/// Returns the length in seconds of the time that all windows share; 0 when they share none.
 pub fn intersection_sec(windows: &[Window]) -> f64 {
     let start = windows
         .iter()
@@ -41,7 +41,7 @@ pub fn intersection_sec(windows: &[Window]) -> f64 {
     }
 }
 
-/// Lengths in seconds of the shortest and of the longest window; none of no windows.
+/// Returns the lengths in seconds of the shortest and of the longest window; `None` without a window.
 pub fn extremes_sec(windows: &[Window]) -> Option<(f64, f64)> {
     windows
         .iter()

@@ -1,5 +1,5 @@
-//! Shows what a batch does to decode: all sequences share one reading of the weights, so the bytes and the minimum time
-//! for a token fall. What remains are the keys and values, which no two sequences share.
+//! Shows the effect of the batch size on decode: all sequences share one read of the weights, so the bytes and the
+//! minimum time for each token fall. Keys and values are not shared between sequences.
 //!
 //!     cargo run -p joulemark-flops --example batch_sizes
 

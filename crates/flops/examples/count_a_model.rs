@@ -1,4 +1,4 @@
-//! Counts a model: FLOPs of a prefill and of one decode step, parameters, bytes a token.
+//! Counts a model: FLOPs of a prefill and of one decode step, parameters, bytes for each token.
 //!
 //!     cargo run -p joulemark-flops --example count_a_model [MODEL [INPUT_TOKENS]]
 //!
@@ -19,7 +19,7 @@ const VOCABULARY: u64 = 512;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    // Dropped at the end of the program, and the folder with it.
+    // The folder is deleted when this is dropped at the end of the program.
     let temporary = tempfile::tempdir()?;
     let path = match arguments.next() {
         Some(model) => PathBuf::from(model),
@@ -101,7 +101,7 @@ fn write_tiny_llama(folder: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
     tensor("norm".to_owned(), &[HIDDEN]);
-    // The format: the header's length in eight bytes, little-endian, the header, the data.
+    // The format is the header's length in eight bytes, little-endian, the header, and the data.
     let header = Value::Object(header).to_string();
     let mut content = (header.len() as u64).to_le_bytes().to_vec();
     content.extend(header.bytes());

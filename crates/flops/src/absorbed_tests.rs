@@ -1,4 +1,4 @@
-//! Latent attention as mistral.rs 0.8.1 runs it with paged attention on CUDA, against its tensors' shapes
+//! Tests of latent attention as mistral.rs 0.8.1 runs it with paged attention on CUDA, by the shapes of its tensors
 //! (`mla/forward.rs`, `models/deepseek3.rs`).
 
 use serde_json::json;
@@ -25,7 +25,7 @@ fn shape() -> ModelShape {
     from_config_json(&config).expect("a shape")
 }
 
-/// One request of 5 and 4 tokens: three decode steps, which see 6, 7 and 8 tokens.
+/// Creates a request of 5 and 4 tokens: three decode steps, which see 6, 7 and 8 tokens.
 fn run() -> Schedule {
     Schedule::executed(&[RequestTokens { input: 5, output: 4 }], 1)
 }
@@ -37,8 +37,8 @@ fn a_decode_step_attends_to_the_latents_and_a_prefill_to_keys_and_values() {
     let shape = shape();
     let [expanded, absorbed] = [run(), run().with_paged_attention()].map(|run| count(&shape, &shape.operators(), &run));
     assert_eq!(expanded.prefill, absorbed.prefill);
-    // The queries' product with `w_uk` and that with `w_uv_t` are as large as the expansion of one token's latent; the kernel takes
-    // [rank + rope] of each key and gives [rank] for each head.
+    // The queries' product with `w_uk` and the result's product with `w_uv_t` are as large as the expansion of one
+    // token's latent. The kernel takes [rank + rope] of each key and gives [rank] for each head.
     let of_pair = |keys: u128, values: u128| 2 * LAYERS * HEADS * (keys + values) * SEEN;
     assert_eq!(
         absorbed.decode + of_pair(NOPE + ROPE, VALUE),

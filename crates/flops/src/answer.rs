@@ -1,4 +1,4 @@
-//! The question and the whole answer on one model, each as one flat record.
+//! A question about one model and its answer, each a flat record.
 
 use serde::Serialize;
 
@@ -10,46 +10,46 @@ use super::schedule::{LatentCache, Logits, RequestTokens, Schedule};
 use super::walk::parameters;
 use joulemark_measurement::{Confidence, Roofline};
 
-/// Keys and values in half precision, as engines keep them on a GPU.
+/// Bytes of an element of the key-value cache: half precision, as engines store it on a GPU.
 const CACHE_BYTES_PER_ELEMENT: f64 = 2.0;
 
-/// A question about one model: how many tokens, of how many sequences, on which device.
+/// A question about one model: number of tokens, of sequences, and the device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Question {
     /// Tokens of each sequence.
     pub tokens: RequestTokens,
-    /// Equal sequences side by side.
+    /// Number of equal sequences in one batch.
     pub batch: u32,
     /// Positions whose logits the prefill computes.
     pub logits: Logits,
-    /// The device whose roofline the answer holds; `None` for an answer without one.
+    /// Device whose roofline the answer contains; `None` for an answer without one.
     pub device: Option<&'static DevicePeaks>,
 }
 
-/// FLOPs and bytes of one prefill of `input_tokens`, which gives the first output token, and `output_tokens` − 1 decode
-/// steps with `input_tokens`, `input_tokens` + 1, … cached tokens, for each of `batch` sequences.
+/// FLOPs and bytes of one prefill of `input_tokens`, which gives the first output token, and of `output_tokens` − 1
+/// decode steps with `input_tokens`, `input_tokens` + 1, … cached tokens, for each of `batch` sequences.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FlopsAnswer {
-    /// As it was asked for.
+    /// Name of the model, as in the question.
     pub model: String,
-    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`; null where neither says.
+    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`; null where neither is given.
     pub architecture: Option<String>,
-    /// Prompt tokens of each sequence.
+    /// Number of prompt tokens of each sequence.
     pub input_tokens: u32,
-    /// Tokens that each sequence generates.
+    /// Number of tokens that each sequence generates.
     pub output_tokens: u32,
-    /// Equal sequences side by side.
+    /// Number of equal sequences in one batch.
     pub batch: u32,
     pub logits: Logits,
-    /// An embedding that serves as lm_head counts once; buffers do not.
+    /// Number of parameters. An embedding that is also the lm_head counts once; buffers do not count.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub params_total: Option<u128>,
-    /// Parameters that one token passes: without the experts that are not chosen.
+    /// Number of parameters that one token uses: all but those of experts that are not chosen.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub params_active: Option<u128>,
-    /// Matrix products only, 2 FLOPs a multiply-add, attention over the full T × S matrix of new tokens and keys in the
-    /// cache (in layers that slide no more keys than the window).
+    /// FLOPs of the matrix products, 2 for each multiply-add. Attention counts the full T × S matrix of new tokens and
+    /// cached keys; in decode, layers with a sliding window see no more keys than the window.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_total: Option<u128>,
     /// FLOPs of the prefill.
@@ -61,61 +61,65 @@ pub struct FlopsAnswer {
     /// `flops_total` / 2.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub macs_total: Option<u128>,
-    /// `flops_total` with only those pairs in attention whose key is not later than the query.
+    /// `flops_total` with only those pairs of attention whose key is not later than the query.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_causal_total: Option<u128>,
-    /// As if every layer saw the whole context in decode: more than `flops_total` where layers slide.
+    /// FLOPs if every layer saw the whole context in decode: more than `flops_total` where layers have a sliding
+    /// window.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_unwindowed_total: Option<u128>,
-    /// Norms, softmax, activations, rotary embedding and sums, one FLOP an operation; in none of the others.
+    /// FLOPs of norms, softmax, activations, rotary embedding and sums, one for each operation; not part of the other
+    /// figures.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_elementwise: Option<u128>,
-    /// 2 × `params_active` × input and output tokens; input tokens alone where no text is generated.
+    /// 2 × `params_active` × input and output tokens; input tokens only where the model generates no text.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub flops_two_params_tokens: Option<u128>,
-    /// `flops_total` / input and output tokens; input tokens alone where no text is generated.
+    /// `flops_total` / input and output tokens; input tokens only where the model generates no text.
     pub flop_per_token: Option<f64>,
-    /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`, as results have
-    /// them; null without decode steps.
+    /// Bytes that a decode step reads for one token: `weight_bytes_per_token` + `cache_bytes_per_token`; null without
+    /// decode steps.
     pub bytes_per_token: Option<f64>,
-    /// By the tensors' real types; a batch shares them. Null where no text is generated.
+    /// Bytes of weights that a decode step reads for one token, by the types of the tensors; a batch shares them. Null
+    /// where the model generates no text.
     pub weight_bytes_per_token: Option<f64>,
-    /// Keys and values at the mean length of the context, 2 bytes an element. Null where no text is generated.
+    /// Bytes of keys and values that a decode step reads for one token, at the mean length of the context, 2 bytes for
+    /// each element. Null where the model generates no text.
     pub cache_bytes_per_token: Option<f64>,
-    /// All passes' weights, keys and values; activations are left out.
+    /// Bytes of weights, keys and values that all passes read; activations are left out.
     pub bytes_read_total: Option<f64>,
     /// `flops_total` / `bytes_read_total`, FLOP/byte.
     pub arithmetic_intensity: Option<f64>,
-    /// FLOPs a byte read, in the prefill; null where bytes are not known.
+    /// FLOPs per byte read in the prefill; null where bytes are unknown.
     pub arithmetic_intensity_prefill: Option<f64>,
-    /// FLOPs a byte read, in the decode; null where bytes are not known.
+    /// FLOPs per byte read in the decode; null where bytes are unknown.
     pub arithmetic_intensity_decode: Option<f64>,
-    /// Null when nothing could be counted.
+    /// Method of the count; null when nothing could be counted.
     pub flops_method: Option<FlopsMethod>,
-    /// Null where nothing could be counted.
+    /// Confidence in the count; null when nothing could be counted.
     pub flops_confidence: Option<Confidence>,
-    /// Assumptions, tensors that could not be placed, and why a figure is not there.
+    /// Assumptions, tensors that fit no operator, and reasons for missing figures.
     pub notes: Vec<String>,
     /// Every operator, those with weights first; empty where only parameters are known.
     pub operators: Vec<OperatorAnswer>,
-    /// The device asked for: its peaks and the least time that they allow. Null when none was.
+    /// Peak rates of the device in the question and the shortest time that they allow; null without a device.
     pub roofline: Option<Roofline>,
 }
 
-/// One line of the operator table, its copies in all layers and experts together.
+/// One line of the operator table: an operator with all its copies in layers and experts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperatorAnswer {
-    /// The operator's name, e.g. `q_proj`.
+    /// Name of the operator, such as `q_proj`.
     pub operator: &'static str,
     pub kind: OperatorKind,
     /// Shape of one weight matrix, `[out, in]`; null without weights.
     pub shape: Option<[u64; 2]>,
-    /// Copies in the model; 0 for a lm_head that is the embedding. Null without weights.
+    /// Number of copies in the model; 0 for a lm_head that is the embedding. Null without weights.
     pub copies: Option<u64>,
-    /// Copies that one token passes.
+    /// Number of copies that one token uses.
     pub copies_active: Option<u64>,
-    /// Elements of all copies with their biases.
+    /// Number of elements of all copies, biases included.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub params: Option<u128>,
     /// Bytes of all copies; null where the types are unknown.
@@ -123,14 +127,14 @@ pub struct OperatorAnswer {
     /// FLOPs in the prefill.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub flops_prefill: u128,
-    /// FLOPs of all its decode steps.
+    /// FLOPs in all decode steps.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub flops_decode: u128,
 }
 
 impl Estimator {
     /// Answers a question: counts one prefill and `output` − 1 decode steps of each sequence, with keys and values of 2
-    /// bytes an element. `model` and `architecture` stand in the answer as they are given.
+    /// bytes for each element. `model` and `architecture` are copied into the answer.
     ///
     /// ```
     /// use joulemark_flops::model_files::estimator_by_name;
@@ -204,7 +208,7 @@ impl Estimator {
         }
     }
 
-    /// Returns whether there may be decode steps.
+    /// Returns whether there can be decode steps.
     fn generates_text(&self) -> bool {
         match self {
             Self::Walk(walk) => walk.shape().generates_text(),
@@ -212,6 +216,7 @@ impl Estimator {
         }
     }
 
+    /// Returns the lines of the operator table.
     fn operators(&self, schedule: &Schedule) -> Vec<OperatorAnswer> {
         let Self::Walk(walk) = self else { return Vec::new() };
         let passes = walk.shape().passes();
@@ -235,11 +240,14 @@ impl Estimator {
     }
 }
 
+/// Returns the notes of an estimate, with those on latent attention and on unknown bytes.
 fn notes(estimator: &Estimator, schedule: &Schedule, estimate: &FlopsEstimate) -> Vec<String> {
     let mut notes = estimate.notes.clone();
     let Estimator::Walk(walk) = estimator else {
         if estimate.flops_total.is_some() {
-            notes.push("bytes are unknown: which weights a token reads only a described family tells".to_owned());
+            notes.push(
+                "bytes are unknown: the weights that a token reads are known only for described families".to_owned(),
+            );
         }
         return notes;
     };
@@ -247,9 +255,9 @@ fn notes(estimator: &Estimator, schedule: &Schedule, estimate: &FlopsEstimate) -
         let [expanded, absorbed] = [LatentCache::Expanded, LatentCache::Absorbed]
             .map(|latents| walk.count(&schedule.clone().with(latents)).total());
         notes.push(format!(
-            "keys and values of all cached tokens are made anew from the latents in every step, as transformers 5.24 \
-             does; an engine that caches them expanded (mistral.rs 0.8.1 without paged attention) needs {expanded} \
-             FLOPs, one whose decode steps attend to the latents (mistral.rs 0.8.1 with it) {absorbed}"
+            "keys and values of all cached tokens are recomputed from the latents in every step, as in transformers 5.24; \
+             an engine that caches them expanded (mistral.rs 0.8.1 without paged attention) needs {expanded} \
+             FLOPs, and one whose decode steps attend to the latents (mistral.rs 0.8.1 with paged attention) {absorbed}"
         ));
     }
     if estimate.traffic.is_none() {

@@ -1,11 +1,12 @@
-//! Tensors that are no weights: scales and zero points of quantized weights, scales of activations and of the cache,
-//! rotary frequencies, masks. Owns what they are known by; leaves their place to `placement`.
+//! Tensors that are not weights: scales and zero points of quantized weights, scales of activations and of the cache,
+//! rotary frequencies, masks. Owns the names by which they are recognised; leaves assigning them to operators to
+//! `placement`.
 
 use std::collections::HashMap;
 
 use super::tensor::TensorInfo;
 
-/// Last words of the names of tensors that stand beside a quantized weight. GPTQ and AWQ: `scales`, `qzeros`, `g_idx`;
+/// Last words of the names of tensors that belong to a quantized weight. GPTQ and AWQ: `scales`, `qzeros`, `g_idx`;
 /// bitsandbytes: `absmax`, `quant_map`, `SCB`; MLX: `biases`; HQQ: `zero`, `zeros`; compressed-tensors: `weight_shape`,
 /// `weight_g_idx`; Mistral: `qscale_act`, `qscale_weight`; DeepSeek's router: `e_score_correction_bias`.
 const WORDS: [&str; 21] = [
@@ -32,7 +33,7 @@ const WORDS: [&str; 21] = [
     "e_score_correction_bias",
 ];
 
-/// Last words of what HQQ saves beside its `W_q`, in whose meta data each key becomes a tensor.
+/// Last words of the tensors that HQQ saves in addition to `W_q`: each key of its metadata becomes a tensor.
 const OF_HQQ: [&str; 21] = [
     "nbits",
     "group_size",
@@ -57,14 +58,14 @@ const OF_HQQ: [&str; 21] = [
     "encoded_state_dict",
 ];
 
-/// Endings of such words: `weight_scale`, `weight_scale_inv` (FP8 in blocks), `weight_scale_2` (NVFP4 of modelopt),
+/// Endings of last words: `weight_scale`, `weight_scale_inv` (FP8 in blocks), `weight_scale_2` (NVFP4 of modelopt),
 /// `weight_global_scale` (of compressed-tensors), `input_scale`, `weight_zero_point`, `pre_quant_scale`.
 const ENDINGS: [&str; 5] = ["_scale", "_scales", "_scale_inv", "_scale_2", "_zero_point"];
 
-/// Scales that are learned: parameters as any. Of Gemma 3n, Gemma's attention, and towers for images.
+/// Learned scales, which are parameters: of Gemma 3n, of Gemma's attention, and of image towers.
 const LEARNED: [&str; 4] = ["correct_output_scale", "per_dim_scale", "layer_scale", "logit_scale"];
 
-/// Scales of the cache, which may stand beside no weight of their own.
+/// Scales of the cache, which may belong to no weight.
 const CACHE_SCALES: [&str; 7] = [
     "q_scale",
     "k_scale",
@@ -75,14 +76,14 @@ const CACHE_SCALES: [&str; 7] = [
     "prob_output_scale",
 ];
 
-/// Returns whether the last word of a tensor's name means what belongs to a weight without being one.
+/// Returns whether the last word of a name means a tensor that belongs to a weight and is not itself a weight.
 pub(super) fn is_companion_word(word: &str) -> bool {
     let is_learned = LEARNED.contains(&word);
     !is_learned
         && (WORDS.contains(&word) || OF_HQQ.contains(&word) || ENDINGS.iter().any(|ending| word.ends_with(ending)))
 }
 
-/// Endings of the names of tables and corrections: rotary frequencies, corrections of a router, MiniMax's decays.
+/// Endings of the names of buffers: rotary frequencies, router corrections, MiniMax's decays.
 const BUFFERS: [&str; 9] = [
     "inv_freq",
     "rope.freqs",
@@ -95,8 +96,8 @@ const BUFFERS: [&str; 9] = [
     ".diagonal_decay",
 ];
 
-/// Returns whether the tensor belongs to no weight and is none: rotary frequencies, a causal mask, a router's correction,
-/// a scale of the cache.
+/// Returns whether the tensor is a buffer: rotary frequencies, a causal mask, a router correction, a scale of the
+/// cache.
 pub(super) fn is_buffer(tensor: &TensorInfo) -> bool {
     let name = tensor.name.as_str();
     BUFFERS.iter().any(|ending| name.ends_with(ending))
@@ -105,7 +106,8 @@ pub(super) fn is_buffer(tensor: &TensorInfo) -> bool {
         || is_causal_mask(tensor)
 }
 
-/// Returns whether the tensor is a mask that old checkpoints carry along: `attn.bias` beside `attn.c_attn.bias`.
+/// Returns whether the tensor is a causal mask, which old checkpoints contain: `attn.bias` in addition to
+/// `attn.c_attn.bias`.
 fn is_causal_mask(tensor: &TensorInfo) -> bool {
     let mut words = tensor.name.rsplit('.');
     let (last, module) = (words.next(), words.next());
@@ -113,32 +115,34 @@ fn is_causal_mask(tensor: &TensorInfo) -> bool {
     matches!(module, Some("attn" | "attention")) && (last == Some("masked_bias") || (last == Some("bias") && is_matrix))
 }
 
-/// Returns whether the tensor is no parameter: a companion of a weight, or a buffer.
+/// Returns whether the tensor is not a parameter: it belongs to a weight, or is a buffer.
 pub(super) fn is_no_parameter(tensor: &TensorInfo) -> bool {
     let name = tensor.name.as_str();
     is_companion_word(last_word(name)) || name.contains(".quant_state.") || is_buffer(tensor)
 }
 
+/// Returns the last word of a tensor's name.
 fn last_word(tensor: &str) -> &str {
     tensor.rsplit('.').next().unwrap_or(tensor)
 }
 
-/// What a configuration says of packed weights.
+/// Packing of weights, as a configuration describes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Packing {
-    /// Bits of one weight.
+    /// Number of bits of one weight.
     pub bits: Option<u64>,
-    /// Weights that share a scale.
+    /// Number of weights that share a scale.
     pub group_size: Option<u64>,
 }
 
-/// Tensors with the weights that each holds, packed ones unpacked.
+/// Tensors by name, for counting the weights in each, including packed ones.
 pub(super) struct Weights<'a> {
     by_name: HashMap<&'a str, &'a TensorInfo>,
     packing: Packing,
 }
 
 impl<'a> Weights<'a> {
+    /// Indexes the tensors by name.
     pub fn new(tensors: &'a [TensorInfo], packing: Packing) -> Self {
         Self {
             by_name: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
@@ -146,8 +150,8 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Returns the weights of the tensor: its elements, or of a packed one as many as its scales or the bits tell;
-    /// `None` where nothing tells.
+    /// Returns the number of weights in the tensor: its number of elements, or for a packed tensor the number that
+    /// follows from its scales or from the bits of a weight; `None` where it is unknown.
     pub fn count(&self, tensor: &TensorInfo) -> Option<u64> {
         let elements = tensor.elements();
         if !is_packed(tensor) {
@@ -168,15 +172,15 @@ impl<'a> Weights<'a> {
         if by_scales.is_some() {
             return by_scales;
         }
-        // Bytes hold two weights of 4 bits in every format that there is, unless the configuration says otherwise.
+        // In every known format a byte holds two weights of 4 bits, unless the configuration states otherwise.
         let usual = (tensor.dtype == "U8").then_some(4);
         let each = self.packing.bits.or(usual).filter(|bits| (1..=8).contains(bits))?;
         Some(bits / each)
     }
 }
 
-/// Returns whether the tensor's bytes are those of `count` packed weights: of a whole number of bits each. HQQ lays ten
-/// weights of 3 bits into 32, the last of which need not be full.
+/// Returns whether the tensor's bytes can hold `count` packed weights of a whole number of bits each. HQQ packs ten
+/// weights of 3 bits into 32 bits, and the last group need not be full.
 pub(super) fn is_bits_of(tensor: &TensorInfo, count: u128) -> bool {
     let bits = u128::from(tensor.bytes) * 8;
     let is_of_hqq = last_word(&tensor.name) == "W_q" && tensor.dtype != "U8";

@@ -15,8 +15,8 @@ pub(crate) use self::text_part::text_part;
 use super::family::{self, Defaults, ExpertDefaults, Family, LatentDefaults, NormKind, SharedExpert};
 use super::shape::{Biases, Experts, LatentAttention, ModelShape, Norms, Particulars, QueryKeyNorm, ShapeError};
 
-/// Reads the shape that a Hugging Face `config.json` describes. An absent key takes the family's default in
-/// transformers; of a multimodal model the text model is taken (`text_config`, `language_config`).
+/// Reads the shape that a Hugging Face `config.json` describes. A missing key takes the family's default in
+/// transformers. For a multimodal model the text model is described (`text_config`, `language_config`).
 ///
 /// ```
 /// let config = serde_json::json!({
@@ -30,8 +30,8 @@ use super::shape::{Biases, Experts, LatentAttention, ModelShape, Norms, Particul
 /// ```
 ///
 /// # Errors
-/// Returns a [`ShapeError`] when the family is not described here, or when a value is missing or one that no model has.
-/// Count by parameters then.
+/// Returns a [`ShapeError`] when the family is not described here, or when a value is missing or impossible. Count by
+/// parameters then.
 pub fn from_config_json(config: &Value) -> Result<ModelShape, ShapeError> {
     let outer = config
         .as_object()
@@ -74,15 +74,15 @@ const EXPERTS_PER_TOKEN: &[&str] = &[
     "moe_router_topk",
 ];
 
-/// Returns whether text can be generated from a model of this configuration: whether its class has a lm_head.
+/// Returns whether a model of this configuration generates text: whether its class has a lm_head.
 pub(super) fn generates_text(config: &Value) -> bool {
     config
         .as_object()
         .is_none_or(|config| head(config, &Map::new(), 1).makes_text)
 }
 
-/// Refuses a configuration that names parts that the family does not have. Tensors would tell whether the model has
-/// them; without any it may be another than the family's.
+/// Returns an error where a configuration names parts that the family does not have. Tensors could show whether the
+/// model has them; without tensors it may be of another family.
 pub(super) fn refuse_other_parts(config: &Value, shape: &ModelShape) -> Result<(), ShapeError> {
     let text = text_part(config);
     let experts = EXPERTS
@@ -107,6 +107,7 @@ pub(super) fn refuse_other_parts(config: &Value, shape: &ModelShape) -> Result<(
 }
 
 impl Config<'_> {
+    /// Reads the shape of a model of this family.
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
         let (defaults, wiring) = (&family.defaults, &family.wiring);
         let hidden_size = self.count(HIDDEN_SIZE)?.unwrap_or(defaults.hidden_size);
@@ -114,7 +115,7 @@ impl Config<'_> {
         self.check_layer_words(family, layers)?;
         let heads = self.count(HEADS)?.unwrap_or(defaults.heads);
         let intermediate_size = self.width(defaults, hidden_size)?;
-        // DeepSeek's smallest models do without latent attention.
+        // DeepSeek's smallest models have no latent attention.
         let has_latent = self.flag("use_mla")?.unwrap_or(true);
         let latent = family.latent.filter(|_| has_latent);
         let latent = latent.map(|latent| self.latent(&latent)).transpose()?;
@@ -188,7 +189,8 @@ impl Config<'_> {
         shape.checked()
     }
 
-    // A null means four times the hidden size, where no key does; Mamba has no feed-forward network at all.
+    /// Reads the width of the feed-forward layer. In families whose default is four times the hidden size, null means
+    /// the same; Mamba has no feed-forward network.
     fn width(&self, defaults: &Defaults, hidden_size: u64) -> Result<u64, ShapeError> {
         match defaults.intermediate_size {
             Some(width) if width > 0 => Ok(self.count(WIDTH)?.unwrap_or(width)),
@@ -199,7 +201,8 @@ impl Config<'_> {
         }
     }
 
-    // An explicit null means "as many as heads", also where the family's default is another number.
+    /// Reads the number of key–value heads. An explicit null means "as many as heads", even where the family's default
+    /// differs.
     fn kv_heads(&self, defaults: &Defaults, heads: u64) -> Result<u64, ShapeError> {
         let absent = if self.keys.contains_key("num_key_value_heads") {
             None
@@ -210,6 +213,7 @@ impl Config<'_> {
         Ok(found.or(absent).unwrap_or(heads))
     }
 
+    /// Reads the length of a head.
     fn head_dim(&self, defaults: &Defaults, hidden_size: u64, heads: u64) -> Result<u64, ShapeError> {
         let absent = if self.keys.contains_key("head_dim") {
             None
@@ -224,17 +228,18 @@ impl Config<'_> {
             Some(head_dim) => Ok(head_dim),
             None => hidden_size
                 .checked_div(heads)
-                .ok_or_else(|| ShapeError::bad("num_attention_heads", 0, "a whole number from 1 on")),
+                .ok_or_else(|| ShapeError::bad("num_attention_heads", 0, "a whole number of at least 1")),
         }
     }
 
-    // The part of a head that is turned; of a latent one the whole rotary part.
+    /// Reads the length of the rotated part of a head; for latent attention it is the whole rotary part.
     fn rotary_dim(&self, family: &Family, length: u64, whole: bool) -> Result<u64, ShapeError> {
         let share = self.rotary_share()?.unwrap_or(family.wiring.rotary_share);
         Ok(if whole { length } else { (length as f64 * share) as u64 })
     }
 
-    /// Reads the share that is turned by its name of today, in the place that transformers 5 gives it, or by GPT-NeoX's name.
+    /// Reads the rotated share by its current name, by its place in transformers 5, or by GPT-NeoX's name; `None` where
+    /// it is not given.
     fn rotary_share(&self) -> Result<Option<f64>, ShapeError> {
         // transformers 5 writes it among the other settings of the rotary embedding.
         const PLACES: [&[&str]; 4] = [
@@ -258,6 +263,7 @@ impl Config<'_> {
             .ok_or_else(|| ShapeError::bad(&key, value, "a number from 0 to 1"))
     }
 
+    /// Reads the mixture of experts; `None` without experts.
     fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Option<Experts>, ShapeError> {
         let count = self.agreed_count(EXPERTS)?.unwrap_or(defaults.count);
         if count == 0 {
@@ -291,8 +297,8 @@ impl Config<'_> {
         }))
     }
 
-    // transformers: layer i is sparse unless it is listed, comes before first_k_dense_replace, or (i + 1) is not a
-    // multiple of decoder_sparse_step.
+    /// Reads the layers with experts. In transformers layer i has experts unless it is listed, comes before
+    /// first_k_dense_replace, or (i + 1) is not a multiple of decoder_sparse_step.
     fn sparse_layers(&self, defaults: &ExpertDefaults, layers: u64) -> Result<Vec<u64>, ShapeError> {
         let step = self.interval("decoder_sparse_step", 1)?;
         if let Some(frequency) = self
@@ -303,11 +309,11 @@ impl Config<'_> {
             return Err(ShapeError::bad(
                 "moe_layer_freq",
                 frequency,
-                "1: experts in every layer behind the first dense ones",
+                "1: experts in every layer after the first dense ones",
             ));
         }
         let first = self.count(&["first_k_dense_replace"])?.unwrap_or(defaults.dense_layers);
-        // Others than the layers that there are mean nothing to transformers.
+        // transformers ignores layers that do not exist.
         let dense = self.layer_numbers("mlp_only_layers", u64::MAX)?.unwrap_or_default();
         if let Some(types) = self.words(&["mlp_layer_types"], layers)? {
             if let Some(word) = types.iter().find(|word| !["sparse", "dense"].contains(word)) {
@@ -320,6 +326,7 @@ impl Config<'_> {
         Ok((0..layers).filter(sparse).collect())
     }
 
+    /// Reads the dimensions of latent attention, and the lengths of its keys and values.
     fn latent(&self, defaults: &LatentDefaults) -> Result<(LatentAttention, u64, u64), ShapeError> {
         let absent = if self.keys.contains_key("q_lora_rank") {
             None

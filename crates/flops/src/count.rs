@@ -4,29 +4,29 @@ use super::schedule::Schedule;
 use super::shape::ModelShape;
 use super::units::Units;
 
-/// FLOPs of one schedule, exact.
+/// FLOPs of one schedule, as exact integers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flops {
-    /// Matrix products of the prefills.
+    /// FLOPs of the matrix products of the prefills.
     pub prefill: u128,
-    /// Matrix products of the decode steps.
+    /// FLOPs of the matrix products of the decode steps.
     pub decode: u128,
-    /// The whole, with only those pairs in attention whose key is not later than the query.
+    /// FLOPs of prefill and decode, with only those pairs of attention whose key is not later than the query.
     pub causal_total: u128,
-    /// The whole, as if every layer saw the whole context in decode.
+    /// FLOPs of prefill and decode if every layer saw the whole context in decode.
     pub unwindowed_total: u128,
-    /// The small operators, not part of the others.
+    /// FLOPs of the elementwise operators, which are not part of the other figures.
     pub elementwise: u128,
 }
 
 impl Flops {
-    /// Returns the FLOPs of prefill and decode together.
+    /// Returns the FLOPs of prefill and decode.
     pub fn total(&self) -> u128 {
         self.prefill + self.decode
     }
 }
 
-/// Counts the FLOPs of the schedule by the model's operators.
+/// Counts the FLOPs of a schedule over the model's operators.
 pub(super) fn count(shape: &ModelShape, operators: &[Operator], schedule: &Schedule) -> Flops {
     let in_prefill = lines(shape, operators, schedule.latents.in_prefill());
     let in_decode = lines(shape, operators, schedule.latents);
@@ -44,6 +44,7 @@ pub(super) fn count(shape: &ModelShape, operators: &[Operator], schedule: &Sched
     }
 }
 
+/// Sums the FLOPs of matrix products, or of all other operators.
 fn sum(lines: &[Line], work: &Units, products: bool) -> u128 {
     let wanted = lines.iter().filter(|line| line.counts() == products);
     wanted.map(|line| line.flops(work)).sum()

@@ -1,5 +1,5 @@
-//! Holds the families against the list of what the engine loads. The engine's crate is not linked here: a test of
-//! `engines/mistral` compares the same list with the engine's own.
+//! Compares the families with the list of models that the engine loads. The engine's crate is not linked here: a test
+//! of `engines/mistral` compares the same list with the engine.
 
 use std::collections::BTreeMap;
 

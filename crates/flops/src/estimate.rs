@@ -7,13 +7,14 @@ use super::traffic::Traffic;
 use super::walk::Walk;
 use joulemark_measurement::Confidence;
 
-/// How a FLOPs figure was had.
+/// Method by which FLOPs were counted.
 ///
-/// - `traced`: every operator of the model, each tensor of its files accounted for, over the schedule that is run
-/// - `architecture`: the same by the family's formulas alone; for an unknown family 2 × parameters × tokens, with
-///   the parameters counted from the tensors of a plain stack of layers
-/// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from tensors of which it is not known how many
-///   work on a token, from file sizes or from a name
+/// - `traced`: every operator of the model over the schedule that was run, with every tensor of its files assigned to
+///   an operator
+/// - `architecture`: the same by the family's formulas, without such a check; for an unknown family 2 × parameters ×
+///   tokens, with the parameters counted from the tensors of a plain stack of layers
+/// - `parameter_estimate`: 2 × parameters × tokens, with the parameters from file sizes, from a name, or from tensors
+///   of which it is unknown how many each token uses
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -24,7 +25,7 @@ pub enum FlopsMethod {
 }
 
 impl FlopsMethod {
-    /// Returns the word that results carry.
+    /// Returns the method's name in results.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Traced => "traced",
@@ -33,7 +34,7 @@ impl FlopsMethod {
         }
     }
 
-    /// Returns how far a figure of this method may be trusted at best: high for `traced`, medium for `architecture`, low for
+    /// Returns the highest confidence in a figure of this method: high for `traced`, medium for `architecture`, low for
     /// `parameter_estimate`.
     pub fn confidence(self) -> Confidence {
         match self {
@@ -47,59 +48,59 @@ impl FlopsMethod {
 /// FLOPs and bytes of one schedule, with the method by which they were counted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlopsEstimate {
-    /// Matrix products; `None` when nothing could be counted.
+    /// FLOPs of the matrix products; `None` when nothing could be counted.
     pub flops_total: Option<u128>,
-    /// The parts of `flops_total`; `None` when only parameters are known.
+    /// Parts of `flops_total`; `None` when only parameters are known.
     pub flops: Option<Flops>,
-    /// 2 × active parameters × input and output tokens, the methodology's approximation.
+    /// 2 × active parameters × input and output tokens, a common approximation.
     pub flops_two_params_tokens: Option<u128>,
-    /// Parameters of the whole model; a tied lm_head counts once.
+    /// Number of parameters of the whole model; a tied lm_head counts once.
     pub params_total: Option<u128>,
-    /// Parameters that one token passes: without the experts that are not chosen.
+    /// Number of parameters that one token uses: all but those of experts that are not chosen.
     pub params_active: Option<u128>,
-    /// How the figures were counted; `None` when nothing could be counted.
+    /// Method of the count; `None` when nothing could be counted.
     pub method: Option<FlopsMethod>,
-    /// How far the figures may be trusted; `None` when nothing could be counted.
+    /// Confidence in the count; `None` when nothing could be counted.
     pub confidence: Option<Confidence>,
     /// Bytes read; `None` where the weights' types are unknown.
     pub traffic: Option<Traffic>,
-    /// Input and output tokens of all requests; input tokens alone where no text is generated.
+    /// Number of input and output tokens of all requests; input tokens only where the model generates no text.
     pub total_tokens: u128,
-    /// The assumptions, or the reason why there is no figure.
+    /// Assumptions, or the reason why there is no figure.
     pub notes: Vec<String>,
 }
 
-/// The best way to count a model's FLOPs, chosen once when the model is opened.
+/// Most precise way to count a model's FLOPs, chosen once when the model is opened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Estimator {
-    /// By the model's operators: `traced` or `architecture`.
+    /// Counts by the model's operators: `traced` or `architecture`.
     Walk(Box<Walk>),
-    /// By 2 × parameters × tokens.
+    /// Counts 2 × parameters × tokens.
     Parameters(Parameters),
-    /// Not at all.
+    /// Counts nothing.
     Unknown {
-        /// Why nothing can be counted, in words.
+        /// Reason why nothing can be counted, in words.
         reason: String,
     },
 }
 
-/// A number of parameters, of a model whose operators are not known.
+/// Number of parameters of a model whose operators are unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
-    /// All parameters; `None` where only those of one token are known.
+    /// Number of all parameters; `None` where only those that one token uses are known.
     pub total: Option<u64>,
-    /// Parameters that one token passes, where they are known to be other than all.
+    /// Number of parameters that one token uses; `None` where it is all of them, or unknown.
     pub active: Option<u64>,
-    /// `architecture` where the tensors were counted and all of them work on each token, or their share is known; else
+    /// `architecture` where the tensors were counted and each token uses all of them or a known share; else
     /// `parameter_estimate`.
     pub method: FlopsMethod,
-    /// Where the count comes from, in words, e.g. "the tensors' sizes, because …".
+    /// Origin of the count in words, such as "the tensors' sizes, because …".
     pub basis: String,
 }
 
 impl Estimator {
-    /// Counts FLOPs and bytes of the schedule. `cache_bytes_per_element` is the size of the type that keys and values
-    /// have.
+    /// Counts FLOPs and bytes of a schedule. `cache_bytes_per_element` is the size of an element of the key-value
+    /// cache.
     ///
     /// ```
     /// use joulemark_flops::{Estimator, Logits, Naming, RequestTokens, Schedule, Walk, from_config_json};
@@ -125,7 +126,7 @@ impl Estimator {
         }
     }
 
-    /// Returns the same model with weights of `bytes_per_weight` bytes each, as an engine holds them. With `None` the
+    /// Returns the estimator with `bytes_per_weight` bytes for each weight, as an engine stores them. With `None` the
     /// bytes read are unknown.
     pub fn with_bytes_per_weight(self, bytes_per_weight: Option<f64>) -> Self {
         match self {
@@ -135,6 +136,7 @@ impl Estimator {
     }
 }
 
+/// Estimates by the model's operators.
 fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> FlopsEstimate {
     let flops = walk.count(schedule);
     let shape = walk.shape();
@@ -161,6 +163,7 @@ fn by_walk(walk: &Walk, schedule: &Schedule, cache_bytes_per_element: f64) -> Fl
     }
 }
 
+/// Returns the notes on assumptions of a count by operators.
 fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
     let mut notes = Vec::new();
     if !walk.problems.is_empty() {
@@ -173,7 +176,7 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
         && flops.unwindowed_total != flops.total()
     {
         notes.push(format!(
-            "{} of {} layers look back {} tokens only: in decode they are counted so, in flops_unwindowed_total over the \
+            "{} of {} layers see at most {} tokens: in decode they are counted so, and in flops_unwindowed_total over the \
              whole context",
             sliding.layers,
             walk.shape().layers(),
@@ -181,24 +184,25 @@ fn notes(walk: &Walk, schedule: &Schedule, flops: &Flops) -> Vec<String> {
         ));
     }
     if walk.shape().is_encoder() {
-        notes.push("the encoder alone is counted: there is no decoder, so that no text is generated".to_owned());
+        notes.push("only the encoder is counted: there is no decoder, so no text is generated".to_owned());
     } else if !walk.shape().head.makes_text {
-        let note = "no text is generated from this model: it has no lm_head, so that there are no decode steps";
+        let note = "no text is generated by this model: it has no lm_head, so there are no decode steps";
         notes.push(note.to_owned());
     }
     if walk.outside_elements > 0 {
         notes.push(format!(
-            "{} weights of parts that no text passes (vision, layers that predict further tokens) are in no figure",
+            "{} weights outside the text model (vision, layers that predict further tokens) are not counted",
             walk.outside_elements
         ));
     }
     if schedule.batch > 1 {
-        notes.push("bytes assume that a whole batch shares each pass over the weights: they are a least".to_owned());
+        notes
+            .push("bytes assume that the whole batch shares each pass over the weights: they are a minimum".to_owned());
     }
     notes
 }
 
-/// Returns the first of the problems, each cut short: a note is a sentence, and a name in a file may be a page long.
+/// Returns the first two problems, each shortened, because a name in a file may be very long.
 fn few(problems: &[String]) -> String {
     const NAMED: usize = 2;
     let named = problems.iter().take(NAMED).map(|problem| shortened(problem));
@@ -209,13 +213,13 @@ fn few(problems: &[String]) -> String {
     }
 }
 
-// The methodology's `2 × params × tokens`, tokens being input and output together.
+/// Computes 2 × parameters × tokens, with input and output tokens.
 fn by_parameters(parameters: &Parameters, schedule: &Schedule) -> FlopsEstimate {
     let tokens = schedule.total_tokens();
     let Some(count) = parameters.active.or(parameters.total).filter(|count| *count > 0) else {
         return FlopsEstimate {
             total_tokens: tokens,
-            notes: vec![format!("{} give no number of parameters", parameters.basis)],
+            notes: vec![format!("no number of parameters follows from {}", parameters.basis)],
             ..FlopsEstimate::default()
         };
     };

@@ -77,7 +77,8 @@ fn later_families() -> Value {
     serde_json::from_str(include_str!("testdata/later_families.json")).unwrap()
 }
 
-/// Parameters, and whole requests with transformers' own cache, of the families beyond Llama's and its neighbours.
+/// Compares parameters, and whole requests with transformers' own cache, for families other than Llama and similar
+/// ones.
 #[test]
 fn later_families_equal_pytorch_to_the_last_digit() {
     let mut families = BTreeSet::new();
@@ -98,7 +99,7 @@ fn later_families_equal_pytorch_to_the_last_digit() {
     assert!(families.len() > 30, "{families:?}");
 }
 
-/// The decode steps that transformers computes with its own cache, which forgets what lies outside of the window.
+/// Compares the decode steps that transformers computes with its own cache, which drops tokens outside the window.
 #[test]
 fn decode_beyond_a_window_equals_the_flop_counter_over_a_sliding_cache() {
     let mut shorter = 0;
@@ -108,7 +109,7 @@ fn decode_beyond_a_window_equals_the_flop_counter_over_a_sliding_cache() {
         for case in cases {
             let [tokens, cached, rows, expected] = [0, 1, 2, 3].map(|index| case[index].as_u64().unwrap());
             let input = u32::try_from(cached).unwrap();
-            // A prefill of the cached tokens, then the one step: what is left is the step's.
+            // A prefill of the cached tokens, then one step; the difference is the step.
             let schedule = |output| Schedule::uniform(RequestTokens { input, output }, 1, Logits::Last);
             let whole = |output| count(&shape, &shape.operators(), &schedule(output)).total();
             assert_eq!(
@@ -156,7 +157,7 @@ fn a_multimodal_model_counts_its_text_model() {
     let text = json!({"model_type": "gemma3_text", "hidden_size": 2560});
     let whole = json!({"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}});
     assert_eq!(from_config_json(&whole), from_config_json(&text));
-    // Under other names, without a type of its own, or beside the vision tower's keys.
+    // The text model's part has another name or no model type, or its keys stand next to those of a vision tower.
     let text = json!({"model_type": "llama", "hidden_size": 2048, "num_attention_heads": 16});
     let bare = json!({"hidden_size": 2048, "num_attention_heads": 16});
     for whole in [

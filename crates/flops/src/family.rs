@@ -1,5 +1,5 @@
-//! The families of transformers: each is data, in a file of its own under `family/`. Defaults are those of
-//! transformers 5.24 (`configuration_*.py`), because a `config.json` leaves out what equals them.
+//! Families of transformers, described by data in one file each under `family/`. Defaults are those of transformers
+//! 5.24 (`configuration_*.py`), because a `config.json` omits values that equal them.
 
 mod cohere;
 mod deepseek;
@@ -25,7 +25,7 @@ pub(super) use self::description::{
     TWO_NORMS,
 };
 
-/// Every family, in the order in which they are tried.
+/// All families, in the order in which they are tried.
 pub static FAMILIES: &[&Family] = &[
     &llama::LLAMA,
     &llama::SMOLLM3,
@@ -87,6 +87,7 @@ pub static FAMILIES: &[&Family] = &[
     &state_space::MINIMAX,
 ];
 
+/// Returns the family with this `model_type`.
 pub(super) fn by_model_type(model_type: &str) -> Option<&'static Family> {
     FAMILIES
         .iter()
@@ -94,7 +95,8 @@ pub(super) fn by_model_type(model_type: &str) -> Option<&'static Family> {
         .find(|family| family.model_types.contains(&model_type))
 }
 
-/// llama.cpp writes dense Llama and Mixtral under one name: whether there are experts tells them apart.
+/// Returns the family with this architecture. llama.cpp uses one name for dense Llama and Mixtral, which are
+/// distinguished by their experts.
 pub(super) fn by_gguf_architecture(architecture: &str, has_experts: bool) -> Option<&'static Family> {
     let fits =
         |family: &&Family| family.gguf_architectures.contains(&architecture) && family.experts.is_some() == has_experts;

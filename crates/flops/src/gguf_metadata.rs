@@ -9,9 +9,9 @@ use super::shape::{
 };
 use super::tensor::TensorInfo;
 
-/// Reads the shape that a GGUF file's metadata describe. `tensors` decide what metadata do not say: lm_head is tied
-/// where `output.weight` is absent, and the embedding's rows are the vocabulary. Without tensors the family's default
-/// holds.
+/// Reads the shape that a GGUF file's metadata describe. `tensors` decide what the metadata do not contain: lm_head is
+/// tied where `output.weight` is missing, and the rows of the embedding are the vocabulary. Without tensors the
+/// family's defaults apply.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -34,8 +34,8 @@ use super::tensor::TensorInfo;
 /// ```
 ///
 /// # Errors
-/// Returns a [`ShapeError`] when the family is not described here, or when a value is missing or one that no model has.
-/// Count by parameters then.
+/// Returns a [`ShapeError`] when the family is not described here, or when a value is missing or impossible. Count by
+/// parameters then.
 pub fn from_gguf_metadata(
     metadata: &BTreeMap<String, MetadataValue>,
     tensors: &[TensorInfo],
@@ -58,9 +58,10 @@ pub fn from_gguf_metadata(
         .map_err(|error| error.in_gguf(architecture, is_there))
 }
 
-/// llama.cpp's converter writes the tied embedding of this family again, as `output.weight`.
+/// Family whose tied embedding llama.cpp's converter writes a second time, as `output.weight`.
 const REPEATS_EMBEDDING: &str = "gpt2";
 
+/// Metadata and tensors of a GGUF file.
 struct Source<'a> {
     metadata: &'a BTreeMap<String, MetadataValue>,
     tensors: &'a [TensorInfo],
@@ -68,9 +69,10 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Reads the shape of a model of this family.
     fn shape(&self, family: &Family) -> Result<ModelShape, ShapeError> {
         let hidden_size = self.required("embedding_length")?;
-        // The blocks of GLM-4.5 hold the layers that predict further tokens, too.
+        // GLM-4.5's number of blocks includes the layers that predict further tokens.
         let further_layers = self.count("nextn_predict_layers")?.unwrap_or(0);
         let layers = self.required("block_count")?.saturating_sub(further_layers);
         let heads = self.required("attention.head_count")?;
@@ -85,7 +87,7 @@ impl Source<'_> {
             hidden_size,
             layers,
             heads,
-            // Latent attention is cached as one head in GGUF, but computed with all.
+            // GGUF states one head for the cache of latent attention, which is computed with all heads.
             kv_heads: match family.latent {
                 Some(_) => heads,
                 None => self.count("attention.head_count_kv")?.unwrap_or(heads),
@@ -140,7 +142,7 @@ impl Source<'_> {
         .checked()
     }
 
-    // A file with scores and without a lm_head of its own is that of a reward model or a classifier.
+    /// Returns the head. A file with scores and without its own lm_head is a reward model or a classifier.
     fn head(&self) -> Head {
         let scores = scores(self.tensors);
         Head {
@@ -149,7 +151,7 @@ impl Source<'_> {
         }
     }
 
-    // Falcon and StableLM have one norm or two; the first layer's tensors tell.
+    /// Returns the norms of a layer. Falcon and StableLM have one or two, as the first layer's tensors show.
     fn norms(&self, family: &Family) -> &'static [&'static str] {
         let varies = matches!(family.quirk, Quirk::Falcon | Quirk::StableLm) && !self.tensors.is_empty();
         let has_second = || {
@@ -162,6 +164,7 @@ impl Source<'_> {
         family.wiring.norms
     }
 
+    /// Returns the norms of queries and keys.
     fn query_key_norm(&self, family: &Family) -> QueryKeyNorm {
         let wiring = &family.wiring;
         match self.has_bias(wiring.query_key_norm, &["attn_q_norm.weight"]) {
@@ -171,7 +174,8 @@ impl Source<'_> {
         }
     }
 
-    // Newer files of latent attention give the cache's lengths under the plain names, the heads' as `_mla`.
+    /// Reads the lengths of keys and values. Newer files with latent attention state the lengths of the cache under the
+    /// plain names, and those of the heads as `_mla`.
     fn head_dims(&self, hidden_size: u64, heads: u64) -> Result<(u64, u64), ShapeError> {
         let key = match self.count("attention.key_length_mla")? {
             Some(length) => Some(length),
@@ -185,6 +189,7 @@ impl Source<'_> {
         Ok((key.unwrap_or(even), value.or(key).unwrap_or(even)))
     }
 
+    /// Reads the mixture of experts.
     fn experts(&self, defaults: &ExpertDefaults, layers: u64, width: u64) -> Result<Experts, ShapeError> {
         let intermediate_size = self.count("expert_feed_forward_length")?.unwrap_or(width);
         let shared_intermediate_size = match defaults.shared {
@@ -207,6 +212,7 @@ impl Source<'_> {
         })
     }
 
+    /// Reads the dimensions of latent attention.
     fn latent(&self) -> Result<LatentAttention, ShapeError> {
         Ok(LatentAttention {
             query_rank: self.count("attention.q_lora_rank")?.filter(|rank| *rank > 0),
@@ -215,7 +221,7 @@ impl Source<'_> {
         })
     }
 
-    // A file with a window slides in the layers of the family's pattern; which, it does not say.
+    /// Reads the sliding window. A file does not state which layers have it, so the family's pattern applies.
     fn sliding(&self, pattern: SlidingLayers, layers: u64) -> Result<Option<Sliding>, ShapeError> {
         let window = self.count("attention.sliding_window")?.filter(|window| *window > 0);
         Ok(window.map(|window| Sliding {
@@ -228,6 +234,7 @@ impl Source<'_> {
         }))
     }
 
+    /// Reads the size of the vocabulary.
     fn vocab_size(&self) -> Result<u64, ShapeError> {
         if let Some(rows) = self.tensor("token_embd.weight").and_then(|tensor| tensor.shape.first()) {
             return Ok(*rows);
@@ -242,7 +249,8 @@ impl Source<'_> {
         }
     }
 
-    // GGUF has no key for what config.json's `attention_bias` says: the first layer's tensors do.
+    /// Returns whether a setting is on. GGUF has no key for `attention_bias` of config.json; the first layer's tensors
+    /// show it.
     fn has_bias(&self, setting: Setting, names: &[&str]) -> bool {
         match setting {
             Setting::Never => false,
@@ -252,15 +260,18 @@ impl Source<'_> {
         }
     }
 
+    /// Returns the tensor with this name.
     fn tensor(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
+    /// Returns the number under a key, or an error where it is missing.
     fn required(&self, key: &str) -> Result<u64, ShapeError> {
         self.count(key)?
             .ok_or_else(|| ShapeError::MissingKey(format!("{}.{key}", self.architecture)))
     }
 
+    /// Returns the number under a key of the architecture; `None` where it is missing.
     fn count(&self, key: &str) -> Result<Option<u64>, ShapeError> {
         let key = format!("{}.{key}", self.architecture);
         match self.metadata.get(&key) {

@@ -1,16 +1,16 @@
-//! Looks through JSON text before it is parsed: for what Python writes and JSON does not have, and for how much memory
-//! its values would take.
+//! Scans of JSON text before it is parsed: for numbers that Python writes and JSON does not allow, and for the number
+//! of values, which limits the memory of parsing.
 
 use std::borrow::Cow;
 
-/// Returns the text with `null` for each `NaN`, `Infinity` and `-Infinity`, which Python's json writes for numbers that
-/// JSON does not have. What stands in strings stays as it is.
+/// Replaces each `NaN`, `Infinity` and `-Infinity`, which Python writes and JSON does not allow, by `null`. Strings are
+/// left unchanged.
 pub fn without_nan(text: &[u8]) -> Cow<'_, [u8]> {
     replace_nan(text, |plain, _| plain.extend(b"null"))
 }
 
-/// Returns the text with `"NaN"`, `"Infinity"` and `"-Infinity"` for what Python's json writes without the quotes. So
-/// who needs the number can tell it from a `null`, and say what it is.
+/// Replaces `NaN`, `Infinity` and `-Infinity` by strings of the same text. A reader that needs the number can
+/// distinguish it from `null` and name it in an error.
 pub fn with_nan_as_text(text: &[u8]) -> Cow<'_, [u8]> {
     replace_nan(text, |plain, word| {
         plain.push(b'"');
@@ -19,6 +19,7 @@ pub fn with_nan_as_text(text: &[u8]) -> Cow<'_, [u8]> {
     })
 }
 
+/// Replaces the words outside strings by what `write` writes.
 fn replace_nan(text: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) -> Cow<'_, [u8]> {
     const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
     let mut plain: Option<Vec<u8>> = None;
@@ -43,14 +44,14 @@ fn replace_nan(text: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) -> Cow<'_, [u8]
     }
 }
 
-/// Returns how many values the text has at the most. Parsed into a tree, each takes some hundred bytes, however few it
-/// has in the text.
+/// Returns the maximum number of values in the text. A parsed value takes some hundred bytes, however short it is in
+/// the text.
 pub fn count_values(text: &[u8]) -> usize {
     let begins = outside_of_strings(text).filter(|(_, byte)| matches!(byte, b',' | b'[' | b'{'));
     1 + begins.count()
 }
 
-/// Returns the bytes that stand in no string, each with its position.
+/// Returns the bytes outside strings, each with its position.
 fn outside_of_strings(text: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     let (mut in_string, mut is_escaped) = (false, false);
     text.iter().copied().enumerate().filter(move |(_, byte)| {

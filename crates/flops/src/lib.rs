@@ -1,8 +1,8 @@
-//! FLOPs, bytes and arithmetic intensity of transformer inference, counted from the headers of a model's files and the
-//! number of its tokens.
+//! FLOPs, bytes and arithmetic intensity of transformer inference, counted from the headers of a model's files and its
+//! numbers of tokens.
 //!
 //! The crate owns the families of models, the conventions of counting and the readers of GGUF and safetensors headers.
-//! It opens no network connection, reads no weights (but to hash them), runs nothing and measures nothing.
+//! It opens no network connection, reads no weights (except to hash them), runs no model and measures nothing.
 //!
 //! ```
 //! use joulemark_flops::model_files::describe_config;
@@ -24,44 +24,47 @@
 //! assert_eq!(answer.flops_confidence, Some(Confidence::Medium));
 //! ```
 //!
-//! # Ways in
+//! # Entry points
 //!
-//! | at hand | begin with | best confidence |
+//! | available | begin with | highest confidence |
 //! |---|---|---|
 //! | a folder or a GGUF file | [`model_files::describe()`], [`model_files::ModelFiles::open`] | high |
 //! | the content of `config.json` | [`model_files::describe_config`], [`from_config_json`] | medium |
 //! | the metadata of a GGUF file | [`from_gguf_metadata`] | high, with the tensors |
 //! | a name such as `Llama-2-7b` | [`model_files::estimator_by_name`] | low |
 //!
-//! Each leads to an [`Estimator`]. It answers one [`Question`] with a [`FlopsAnswer`], or counts any [`Schedule`] of
-//! requests into a [`FlopsEstimate`].
+//! Each returns, or leads to, an [`Estimator`]. It answers one [`Question`] with a [`FlopsAnswer`], or counts any
+//! [`Schedule`] of requests into a [`FlopsEstimate`].
 //!
 //! # What is counted
 //!
-//! The conventions are those of PyTorch's `FlopCounterMode` over eager attention, so that the figures can be compared:
+//! The conventions are those of PyTorch's `FlopCounterMode` over eager attention, so the figures can be compared:
 //!
-//! - Matrix products only, 2 FLOPs a multiply-add: linear layers, attention scores and values, lm_head.
-//! - Attention runs over the full T × S matrix of new tokens and keys in the cache, without causal halving. In decode,
-//!   a layer with a sliding window sees no more keys than the window; its prefill computes the whole matrix and masks
-//!   it.
-//! - Norms, softmax, activations, rotary embedding and biases stand apart (`flops_elementwise`, one FLOP an operation).
-//!   The embedding look-up counts 0.
-//! - Of a mixture of experts only the chosen experts count.
-//! - Layers with a recurrence in place of attention count the products that the plain path of transformers 5.24 computes:
-//!   chunk by chunk in a prefill, with its padding, token by token in decode.
-//! - An encoder takes the input once; its decoder begins with one token, and looks at all of the input in each step.
-//! - A quantized model has the same products: they are computed after dequantization.
+//! - Only matrix products count, with 2 FLOPs for each multiply-add: linear layers, attention scores and values,
+//!   lm_head.
+//! - Attention counts the full T × S matrix of new tokens and cached keys, without causal halving. In decode, a layer
+//!   with a sliding window sees no more keys than the window; its prefill computes the whole matrix and masks it.
+//! - Norms, softmax, activations, rotary embedding and biases are counted separately (`flops_elementwise`, one FLOP for
+//!   each operation). The embedding look-up counts 0.
+//! - In a mixture of experts only the chosen experts count.
+//! - Recurrent layers count the products that the plain path of transformers 5.24 computes: chunk by chunk with padding
+//!   in a prefill, token by token in decode.
+//! - An encoder processes the input once. Its decoder begins with one token and attends to the whole input in each
+//!   step.
+//! - A quantized model has the same products, because they are computed after dequantization.
 //!
-//! # How sure a figure is
+//! # Confidence in a figure
 //!
-//! [`FlopsMethod`] says how a figure was counted, [`Confidence`] how far it may be trusted: [`FlopsMethod::Traced`] is
-//! high, [`FlopsMethod::Architecture`] medium, [`FlopsMethod::ParameterEstimate`] low. Where a model's files differ from
-//! its family by more than a quarter, the formulas' figure is low as well. Files that are no whole model get none.
+//! [`FlopsMethod`] is the method of a count, and [`Confidence`] the confidence in it: high for [`FlopsMethod::Traced`],
+//! medium for [`FlopsMethod::Architecture`], low for [`FlopsMethod::ParameterEstimate`]. Where a model's files differ
+//! from its family by more than a quarter, the count by the family's formulas has low confidence too. Files that are
+//! not a whole model get no figure.
 //!
-//! # Inside
+//! # Structure
 //!
-//! A model is a [`ModelShape`]. `operator` lists its operators, `line` gives each a cost for each unit of work, a
-//! [`Schedule`] says how much work there is. Where the tensors are known, `placement` assigns each to an operator.
+//! A [`ModelShape`] contains a model's dimensions. `operator` lists its operators, `line` gives each one a cost for
+//! each unit of work, and a [`Schedule`] gives the amount of work. Where the tensors are known, `placement` assigns
+//! each one to an operator.
 
 #[cfg(test)]
 mod absorbed_tests;

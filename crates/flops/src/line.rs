@@ -1,5 +1,5 @@
-//! What each operator costs for each unit of work: multiply-adds of matrix products, and by the same scheme the small
-//! operators, which stand apart.
+//! Cost of each operator for each unit of work: multiply-adds of matrix products, and operations of elementwise
+//! operators, which are counted separately.
 
 mod recurrence;
 
@@ -10,12 +10,12 @@ use super::schedule::LatentCache;
 use super::shape::{Activation, ModelShape, QueryKeyNorm};
 use super::units::{Unit, Units};
 
-/// What a line of the operator table does.
+/// Kind of a line of the operator table.
 ///
 /// - `matrix_product`: a product of the tokens' vectors with a weight matrix
 /// - `attention`: a product of queries with keys, or of attention weights with values
-/// - `lookup`: copies rows of a table
-/// - `elementwise`: norms, softmax, activations, rotary embedding, sums: not in `flops_total`
+/// - `lookup`: copies of rows of a table
+/// - `elementwise`: norms, softmax, activations, rotary embedding and sums, which are not in `flops_total`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -26,18 +26,19 @@ pub enum OperatorKind {
     Elementwise,
 }
 
+/// A line of the operator table.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub name: &'static str,
     pub kind: OperatorKind,
-    /// Multiply-adds, or operations of the small operators, for each unit of work.
+    /// Multiply-adds, or elementwise operations, for each unit of work.
     pub cost: Units,
-    /// Position of the operator that holds the weights.
+    /// Index of the operator that holds the weights; `None` without weights.
     pub operator: Option<usize>,
 }
 
 impl Line {
-    /// FLOPs: 2 a multiply-add, 1 an operation of a small operator.
+    /// Returns the FLOPs of some work: 2 for a multiply-add, 1 for an elementwise operation.
     pub fn flops(&self, work: &Units) -> u128 {
         match self.kind {
             OperatorKind::Elementwise | OperatorKind::Lookup => self.cost.times_each(work),
@@ -45,30 +46,32 @@ impl Line {
         }
     }
 
+    /// Returns whether the line is a matrix product, which `flops_total` includes.
     pub fn counts(&self) -> bool {
         matches!(self.kind, OperatorKind::MatrixProduct | OperatorKind::Attention)
     }
 }
 
-// Every addition, multiplication, division, comparison, exponential, root and tanh is one operation.
-/// Square, sum, scale, weight.
+// Every addition, multiplication, division, comparison, exponential, root and tanh counts as one operation.
+/// Operations for each element: square, sum, scale, weight.
 const RMS_NORM_OPS: u128 = 4;
-/// Sum, subtract, square, sum, scale, weight, bias.
+/// Operations for each element: sum, subtract, square, sum, scale, weight, bias.
 const LAYER_NORM_OPS: u128 = 7;
-/// Scale and mask of a score, then maximum, subtract, exponential, sum, divide.
+/// Operations for each score: scale and mask, then maximum, subtract, exponential, sum, divide.
 const SOFTMAX_OPS: u128 = 7;
-/// The same without scale and mask.
+/// Operations of a softmax for each score, without scale and mask.
 const ROUTER_SOFTMAX_OPS: u128 = 5;
-/// Negate, exponential, add, divide.
+/// Operations for each element: negate, exponential, add, divide.
 const SILU_OPS: u128 = 4;
-/// ½ x (1 + tanh(c (x + d x³))): four multiplications in the cube and its factors, two additions, tanh, two products.
+/// Operations of ½ x (1 + tanh(c (x + d x³))): four multiplications in the cube and its factors, two additions, tanh,
+/// two products.
 const GELU_TANH_OPS: u128 = 9;
-/// Two products and a sum for each turned element.
+/// Operations for each rotated element: two products and a sum.
 const ROTARY_OPS: u128 = 3;
-/// Divide, tanh, multiply.
+/// Operations for each element: divide, tanh, multiply.
 const SOFT_CAP_OPS: u128 = 3;
 
-/// Every line of the table: operators with weights first, in the order of `operators`.
+/// Returns all lines of the operator table: operators with weights first, in the order of `operators`.
 pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentCache) -> Vec<Line> {
     let with_weights = operators.iter().enumerate().map(|(index, operator)| Line {
         name: operator.name,
@@ -117,7 +120,7 @@ pub(super) fn lines(shape: &ModelShape, operators: &[Operator], latents: LatentC
     lines
 }
 
-/// Returns the elements that a query meets of a key, and that attention takes of a value, in each head.
+/// Returns, for each head, the number of elements in a query–key product and of elements of a value.
 fn attended(shape: &ModelShape, latents: LatentCache) -> [u64; 2] {
     match (&shape.latent, latents) {
         (Some(latent), LatentCache::Absorbed) => [latent.key_value_rank + latent.rope_dim, latent.key_value_rank],
@@ -125,36 +128,40 @@ fn attended(shape: &ModelShape, latents: LatentCache) -> [u64; 2] {
     }
 }
 
-/// Counts so much for each pair of query and key in each layer with attention.
+/// Returns a cost of `per_pair` for each pair of query and key in each layer with attention.
 fn pairs(shape: &ModelShape, per_pair: u128) -> Units {
     let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
     Units::of(Unit::Pair, per_pair * u128::from(shape.attention_layers() - sliding))
         .with(Unit::WindowedPair, per_pair * u128::from(sliding))
 }
 
+/// Returns a cost of `per_pair` for each pair of the encoder's tokens in each of its layers.
 fn encoder_pairs(shape: &ModelShape, per_pair: u128) -> Units {
     let encoder = shape.particulars.encoder;
     let layers = encoder.map_or(0, |encoder| encoder.layers);
     Units::of(Unit::EncoderPair, per_pair * u128::from(layers))
 }
 
+/// Returns a cost of `per_pair` for each pair of a decoder's query and an encoder's key in each layer.
 fn cross_pairs(shape: &ModelShape, per_pair: u128) -> Units {
     let encoder = shape.particulars.encoder;
     let layers = encoder.map_or(0, |_| shape.layers);
     Units::of(Unit::CrossPair, per_pair * u128::from(layers))
 }
 
-/// Gemma 3n: each layer predicts each stream of a token from all streams.
+/// Returns the cost of predicting each stream of a token from all streams, in each layer (Gemma 3n).
 fn stream_sums(shape: &ModelShape) -> Units {
     let inputs = shape.particulars.per_layer_inputs;
     let streams = inputs.map_or(0, |inputs| inputs.streams);
     per_token(u128::from(shape.layers * streams * streams) * u128::from(shape.hidden_size))
 }
 
+/// Returns a cost for each token.
 fn per_token(number: u128) -> Units {
     Units::of(Unit::Token, number)
 }
 
+/// Returns the cost of an operator with weights.
 fn cost_of(shape: &ModelShape, operator: &Operator, latents: LatentCache) -> Units {
     let multiply_adds = operator.elements() * u128::from(shape.active(operator));
     match (operator.kind, latents) {
@@ -183,12 +190,14 @@ fn cost_of(shape: &ModelShape, operator: &Operator, latents: LatentCache) -> Uni
     }
 }
 
-/// Gemma 3n's router runs before the streams' prediction and before their correction.
+/// Returns how often a token passes an operator: Gemma 3n's router runs before the prediction of streams and again
+/// before their correction.
 fn passes_of(operator: &Operator) -> u128 {
     if operator.name == "stream_router" { 2 } else { 1 }
 }
 
-/// A prefill is filled up in front and behind, so that kernel − 1 more places are computed; a step computes one more.
+/// Returns the cost of a convolution: a prefill is padded on both sides, so kernel − 1 additional positions are
+/// computed; a decode step computes one additional position.
 fn convolution(operator: &Operator, copies: u128) -> Units {
     let place = operator.elements() * copies;
     per_token(place)
@@ -196,6 +205,7 @@ fn convolution(operator: &Operator, copies: u128) -> Units {
         .with(Unit::Step, place)
 }
 
+/// Returns the costs of the elementwise operators.
 fn small_costs(shape: &ModelShape, operators: &[Operator]) -> Vec<(&'static str, Units)> {
     let [layers, heads, hidden] = [shape.layers, shape.heads, shape.hidden_size].map(u128::from);
     let sparse = shape.sparse_layers().len() as u128;

@@ -3,24 +3,24 @@ use std::fmt;
 /// A value of GGUF metadata. Integers of every width arrive as `Unsigned` or `Signed`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MetadataValue {
-    /// An integer of a type without a sign.
+    /// Unsigned integer.
     Unsigned(u64),
-    /// An integer of a type with a sign.
+    /// Signed integer.
     Signed(i64),
-    /// A number of 32 or 64 bits.
+    /// Floating-point number of 32 or 64 bits.
     Float(f64),
-    /// A truth value.
+    /// Boolean value.
     Bool(bool),
-    /// A text; bytes that are not UTF-8 are replaced.
+    /// Text; bytes that are not UTF-8 are replaced.
     Text(String),
-    /// A short list.
+    /// Short list.
     List(Vec<MetadataValue>),
-    /// A list too long to hold in memory (a vocabulary): only its length is known.
+    /// Length of a list that is too long to store, such as a vocabulary.
     LongList(u64),
 }
 
 impl MetadataValue {
-    /// Returns the value as a count; `None` unless it is an integer that is not negative.
+    /// Returns the value as a count; `None` unless it is a non-negative integer.
     pub fn as_count(&self) -> Option<u64> {
         match self {
             Self::Unsigned(value) => Some(*value),

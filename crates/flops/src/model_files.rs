@@ -1,8 +1,7 @@
-//! The headers of a model's files: GGUF, or a folder with `config.json` and safetensors.
-//! Owns finding, naming and reading the files; leaves the arithmetic to the crate's root. Reads weights only to hash
-//! them.
+//! The headers of a model's files: GGUF, or a folder with `config.json` and safetensors. Owns finding, naming and
+//! reading the files; leaves the arithmetic to the crate's root. Reads weights only to hash them.
 //!
-//! [`describe()`] reads what counting needs, [`ModelFiles::open`] all that the headers say.
+//! [`describe()`] reads what counting needs, [`ModelFiles::open`] everything in the headers.
 
 #[cfg(test)]
 mod any_bytes;

@@ -1,17 +1,17 @@
-//! What a model's name says of its size.
+//! The size in a model's name.
 
-/// The numbers of parameters that a model's name states.
+/// Numbers of parameters in a model's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NamedSize {
-    /// All parameters; `None` where the name gives those of one token only (`E2B`, `17B-16E`).
+    /// Number of all parameters; `None` where the name gives only those that one token uses (`E2B`, `17B-16E`).
     pub total: Option<u64>,
-    /// Parameters that one token passes, where the name tells them apart.
+    /// Number of parameters that one token uses; `None` where the name does not give it.
     pub active: Option<u64>,
 }
 
-/// Reads the size that a model's name states (`Llama-2-7b`, `SmolLM2-135M`, `Mixtral-8x7B`, `Qwen3-30B-A3B`,
-/// `bloom-1b7`, `gemma-3n-E2B`). Only the model's own name counts: the last part of a path without its extension, and
-/// the folder's name where a file is called as they all are (`config.json`). `None` where it states no size.
+/// Reads the size in a model's name (`Llama-2-7b`, `SmolLM2-135M`, `Mixtral-8x7B`, `Qwen3-30B-A3B`, `bloom-1b7`,
+/// `gemma-3n-E2B`). Only the last part of a path counts, without its extension; where that is a common file name
+/// (`config.json`), the name of its folder. `None` where the name contains no size.
 ///
 /// ```
 /// use joulemark_flops::size_from_name;
@@ -37,14 +37,15 @@ pub fn size_from_name(name: &str) -> Option<NamedSize> {
             size.total = number();
         }
     }
-    // `17B-16E`: 17 billion pass with each token, however many there are in 16 experts.
+    // `17B-16E`: each token uses 17 billion; the number in all 16 experts is unknown.
     if has_experts && size.active.is_none() {
         size.active = size.total.take();
     }
     (size != NamedSize::default()).then_some(size)
 }
 
-/// Reads `OLMoE-1B-7B`: of two sizes side by side in the name of a mixture of experts the smaller is that of one token.
+/// Reads names like `OLMoE-1B-7B`: of two neighbouring sizes in the name of a mixture of experts, the smaller is the
+/// number that one token uses.
 fn active_before_total(words: &[&str]) -> Option<NamedSize> {
     let is_mixture = words.iter().any(|word| word.to_ascii_lowercase().contains("moe"));
     let sizes = words.windows(2).filter(|_| is_mixture);
@@ -56,8 +57,9 @@ fn active_before_total(words: &[&str]) -> Option<NamedSize> {
     })
 }
 
+/// Extensions of the files of models.
 const EXTENSIONS: [&str; 6] = [".json", ".gguf", ".safetensors", ".bin", ".pth", ".pt"];
-/// Names that say nothing of the model, without their extensions.
+/// File names, without extension, that many models share.
 const COMMON_NAMES: [&str; 6] = [
     "config",
     "params",
@@ -67,6 +69,7 @@ const COMMON_NAMES: [&str; 6] = [
     "consolidated",
 ];
 
+/// Returns the part of a path that names the model.
 fn own_name(path: &str) -> &str {
     let mut parts = path.rsplit(['/', '\\']).filter(|part| !part.is_empty() && *part != ".");
     let last = parts.next().unwrap_or_default();
@@ -80,12 +83,13 @@ fn own_name(path: &str) -> &str {
     }
 }
 
+/// Returns whether a text ends with another, ignoring case.
 fn ends_with(text: &str, ending: &str) -> bool {
     let start = text.len().saturating_sub(ending.len());
     text.is_char_boundary(start) && text[start..].eq_ignore_ascii_case(ending)
 }
 
-/// The words of a name. A full stop is part of a number and ends every other word.
+/// Splits a name into words. A full stop is part of a number and separates other words.
 fn words(name: &str) -> Vec<&str> {
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let bytes = name.as_bytes();
@@ -106,7 +110,7 @@ fn words(name: &str) -> Vec<&str> {
     words
 }
 
-/// Returns the part of the name that has the position and no hyphen.
+/// Returns the part between hyphens that contains a position.
 fn between_hyphens(name: &str, position: usize) -> &str {
     let start = name[..position].rfind('-').map_or(0, |hyphen| hyphen + 1);
     let end = name[position..]
@@ -115,7 +119,7 @@ fn between_hyphens(name: &str, position: usize) -> &str {
     &name[start..end]
 }
 
-/// Tells whether a word is a decimal number such as `1_6b`.
+/// Returns whether a word is a decimal number such as `1_6b`.
 fn is_decimal(word: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     word.strip_suffix(['b', 'B', 'm', 'M'])
@@ -123,24 +127,24 @@ fn is_decimal(word: &str) -> bool {
         .is_some_and(|(whole, part)| digits(whole) && digits(part))
 }
 
-/// `8x7B`.
+/// Reads `8x7B`; `None` for other words.
 fn experts(word: &str) -> Option<u64> {
     let (count, each) = word.split_once(['x', 'X'])?;
     parameters(each)?.checked_mul(count.parse().ok()?)
 }
 
-/// `16E`.
+/// Returns whether a word is a number of experts, such as `16E`.
 fn is_expert_count(word: &str) -> bool {
     let digits = word.strip_suffix(['e', 'E']).unwrap_or_default();
     !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// `1M`, `2M`, `4M` and `10M` are lengths of contexts: no language model is that small.
+/// Returns whether a word is the length of a context: `1M`, `2M`, `4M` or `10M`. No language model is that small.
 fn is_context(word: &str) -> bool {
     matches!(word, "1M" | "1m" | "2M" | "2m" | "4M" | "4m" | "10M" | "10m")
 }
 
-/// `7b`, `0.5B`, `135M`, `1b7`.
+/// Reads a number of parameters: `7b`, `0.5B`, `135M`, `1b7`; `None` for other words.
 fn parameters(word: &str) -> Option<u64> {
     let word = &word.replace('_', ".");
     let unit = word.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
@@ -159,7 +163,7 @@ fn parameters(word: &str) -> Option<u64> {
         _ if part.len() <= 2 && !whole.contains('.') => format!("{whole}.{part}").parse().ok()?,
         _ => return None,
     };
-    // Names of more than ten thousand billion parameters are typing errors.
+    // A number above ten thousand billion is a typing error.
     (number > 0.0 && number * scale <= 1e13).then_some((number * scale).round() as u64)
 }
 

@@ -1,4 +1,4 @@
-//! What model files call the weights of each operator: one table for Hugging Face's names, one for GGUF's.
+//! Names of the weights of each operator in model files: one table for Hugging Face's names, one for GGUF's.
 
 mod gguf;
 mod hugging_face;
@@ -8,28 +8,28 @@ mod particular;
 pub(super) use self::hugging_face::without_outer_modules as inner_name;
 pub(super) use self::name::Name;
 
-/// The convention by which a model's files name its tensors.
+/// Convention by which a model's files name its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// The module names of transformers, as safetensors have them.
+    /// Module names of transformers, used in safetensors.
     HuggingFace,
-    /// The names of llama.cpp.
+    /// Names of llama.cpp.
     Gguf,
 }
 
-/// A tensor's name taken apart.
+/// Parts of a tensor's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parsed<'a> {
-    /// What stands before the layer's number, for messages: `model.layers.`.
+    /// Part before the layer's number, for messages: `model.layers.`.
     pub prefix: &'a str,
     pub layer: Option<u64>,
     pub expert: Option<u64>,
-    /// Without layer, expert and outer folders; `.weight` and the like still behind it.
+    /// Rest without layer, expert and outer modules, but with the suffix, such as `.weight`.
     pub rest: String,
 }
 
 impl Naming {
-    /// Returns every way to name a weight.
+    /// Returns all names of weights.
     pub(super) fn table(self) -> impl Iterator<Item = &'static Name> {
         let tables: &'static [&'static [Name]] = match self {
             Self::HuggingFace => hugging_face::TABLES,
@@ -38,7 +38,7 @@ impl Naming {
         tables.iter().copied().flatten()
     }
 
-    /// Takes a name apart; `None` where a number is none that a layer can have.
+    /// Splits a tensor's name; `None` where its layer is not a valid number.
     pub(super) fn parse(self, tensor: &str) -> Option<Parsed<'_>> {
         let inner = match self {
             Self::HuggingFace => hugging_face::without_outer_modules(tensor),
@@ -77,7 +77,8 @@ impl Naming {
         })
     }
 
-    /// T5: `encoder.block.3.layer.0.…`; tables of positions stand in the first layer, and count as the model's.
+    /// Splits a name of T5 such as `encoder.block.3.layer.0.…`. Tables of positions are stored in the first layer and
+    /// belong to the model.
     fn parse_encoder_decoder(self, tensor: &str) -> Option<Parsed<'_>> {
         let (half, inner) = tensor
             .split_once('.')
@@ -99,12 +100,12 @@ impl Naming {
         })
     }
 
-    /// Returns whether the tensor is the embedding once more, by T5's other names for it.
+    /// Returns whether the tensor is a second copy of the embedding, under T5's other names for it.
     pub(super) fn repeats_embedding(self, tensor: &str) -> bool {
         self == Self::HuggingFace && hugging_face::REPEATED_EMBEDDINGS.contains(&tensor)
     }
 
-    /// Parts of a multimodal model that no text passes.
+    /// Returns whether the tensor belongs to a part of a multimodal model outside the text model.
     pub(super) fn is_outside_the_text_model(self, tensor: &str) -> bool {
         self == Self::HuggingFace && hugging_face::is_outside_the_text_model(tensor)
     }

@@ -1,4 +1,4 @@
-//! The walk through a model: every operator that holds weights, by the family's description.
+//! The operators of a model: every operator that has weights, by the family's description.
 
 mod encoder;
 mod per_layer;
@@ -6,52 +6,52 @@ mod recurrent;
 
 use super::shape::{Experts, LatentAttention, ModelShape, QueryKeyNorm};
 
-/// What an operator does with its weights when tokens pass.
+/// Use of an operator's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A product with every token's vector.
     Product,
-    /// A product that makes keys and values of what latent attention keeps in its cache.
+    /// A product that expands the cached latents of latent attention to keys and values.
     LatentExpansion,
     /// A product with the vector of every token of the encoder.
     OfEncoder,
     /// A product of each channel with its last tokens; the columns are the kernel.
     Convolution,
-    /// lm_head: a product with those tokens' vectors whose logits are wanted.
+    /// lm_head: a product with the vectors of those tokens whose logits are computed.
     Logits,
     /// A table from which rows are copied.
     Lookup,
-    /// A norm's vector: no product.
+    /// The vector of a norm.
     Norm,
-    /// Numbers that take part in operations of single elements.
+    /// A vector used in elementwise operations.
     Vector,
 }
 
-/// Where an operator stands, and so how often the model has it.
+/// Place of an operator in the model, which determines its number of copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Model,
     Layers,
     AttentionLayers,
-    /// Layers with attention that make keys and values of their own.
+    /// Layers with attention that compute their own keys and values.
     KeyedLayers,
-    /// Layers with a recurrence in place of attention.
+    /// Layers with a recurrence instead of attention.
     RecurrentLayers,
-    /// Layers with one feed-forward network for all tokens.
+    /// Layers with a dense feed-forward network.
     DenseLayers,
     /// Layers with a mixture of experts.
     SparseLayers,
-    /// Each expert of each such layer.
+    /// Each expert of each sparse layer.
     Experts,
     EncoderLayers,
-    /// Each stream of hidden states but the first (Gemma 3n).
+    /// Each stream of hidden states except the first (Gemma 3n).
     Streams,
 }
 
-/// One matrix or vector, met again in layers and experts.
+/// A matrix or vector that the model has once, or once in each layer or expert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Operator {
-    /// The usual name: `q_proj`, `expert_down_proj`, `lm_head`.
+    /// Usual name: `q_proj`, `expert_down_proj`, `lm_head`.
     pub name: &'static str,
     pub kind: Kind,
     pub scope: Scope,
@@ -64,11 +64,12 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    /// Elements of one copy without its bias.
+    /// Returns the number of elements of one copy, without its bias.
     pub fn elements(&self) -> u128 {
         u128::from(self.rows) * u128::from(self.columns)
     }
 
+    /// Returns the number of elements of the bias of one copy.
     pub fn bias_elements(&self) -> u128 {
         match (self.bias, self.kind) {
             (false, _) => 0,
@@ -79,7 +80,7 @@ impl Operator {
 }
 
 impl ModelShape {
-    /// Copies that the model stores. A tied lm_head is stored as the embedding, so 0.
+    /// Returns the number of copies that the model stores; 0 for a tied lm_head, which is stored as the embedding.
     pub(super) fn stored(&self, operator: &Operator) -> u64 {
         let sparse = self.sparse_layers().len() as u64;
         match operator.scope {
@@ -98,7 +99,8 @@ impl ModelShape {
         }
     }
 
-    /// Numbers of the layers that have the scope's operators, ascending; those of the encoder are its own.
+    /// Returns the indices of the layers that have the scope's operators, ascending. The encoder's layers have their
+    /// own indices.
     pub(super) fn layers_with(&self, scope: Scope) -> Vec<u64> {
         (0..self.layers.max(self.encoder_layers()))
             .filter(|layer| self.has_layer(scope, *layer))
@@ -124,17 +126,19 @@ impl ModelShape {
             }
     }
 
+    /// Returns the number of streams except the first.
     pub(super) fn streams_beside_the_first(&self) -> u64 {
         self.particulars
             .per_layer_inputs
             .map_or(0, |inputs| inputs.streams.saturating_sub(1))
     }
 
+    /// Returns the number of the encoder's layers.
     fn encoder_layers(&self) -> u64 {
         self.particulars.encoder.map_or(0, |encoder| encoder.layers)
     }
 
-    /// Copies that one token passes.
+    /// Returns the number of copies that one token uses.
     pub(super) fn active(&self, operator: &Operator) -> u64 {
         match (operator.scope, &self.experts) {
             (Scope::Model, _) => 1,
@@ -143,30 +147,33 @@ impl ModelShape {
         }
     }
 
+    /// Returns the indices of the layers with experts, ascending.
     pub(super) fn sparse_layers(&self) -> &[u64] {
         self.experts.as_ref().map_or(&[], |experts| &experts.sparse_layers)
     }
 
-    /// Returns the parameters of the whole model; an embedding that serves as lm_head is counted once.
+    /// Returns the number of parameters of the whole model; an embedding that is also the lm_head counts once.
     pub fn parameters_total(&self) -> u128 {
         self.parameters(Self::stored)
     }
 
-    /// Returns the parameters that one token passes: all but the experts not chosen. The embedding counts in full.
+    /// Returns the number of parameters that one token uses: all but those of experts that are not chosen. The
+    /// embedding counts in full.
     pub fn parameters_active(&self) -> u128 {
         self.parameters(|shape, operator| shape.active(operator).min(shape.stored(operator)))
     }
 
+    /// Sums the parameters of all operators.
     fn parameters(&self, copies: impl Fn(&Self, &Operator) -> u64) -> u128 {
         let of = |operator: &Operator| {
-            // A bias of lm_head is there even where its matrix is the embedding's.
+            // A bias of lm_head exists even where its matrix is the embedding.
             let biases = copies(self, operator).max(u64::from(operator.kind == Kind::Logits));
             operator.elements() * u128::from(copies(self, operator)) + operator.bias_elements() * u128::from(biases)
         };
         self.operators().iter().map(of).sum()
     }
 
-    /// Every operator with weights, in the order in which a token passes them.
+    /// Returns every operator with weights, in the order in which a token passes them.
     pub(super) fn operators(&self) -> Vec<Operator> {
         let mut walk = Walk::default();
         walk.push(
@@ -209,6 +216,7 @@ impl ModelShape {
         walk.operators
     }
 
+    /// Adds the lm_head and the scores.
     fn head(&self, walk: &mut Walk) {
         if self.head.makes_text {
             let shape = [self.vocab_size, self.hidden_size];
@@ -221,11 +229,13 @@ impl ModelShape {
         }
     }
 
+    /// Adds a norm over the hidden state.
     fn hidden_norm(&self, walk: &mut Walk, name: &'static str, scope: Scope) {
         let length = if self.norms.weight { self.hidden_size } else { 0 };
         walk.norm(name, scope, length, self.norms.bias);
     }
 
+    /// Adds the projections and norms of grouped-query attention.
     fn grouped_attention(&self, walk: &mut Walk) {
         let (biased, hidden) = (self.biases.qkv, self.hidden_size);
         let gated = 1 + u64::from(self.particulars.query_gate);
@@ -245,7 +255,8 @@ impl ModelShape {
         walk.vector("sinks", Scope::AttentionLayers, [1, sinks]);
     }
 
-    // After transformers' DeepseekV2Attention: only the low-rank products from the hidden state have biases.
+    /// Adds the projections and norms of latent attention, like transformers' DeepseekV2Attention: only the low-rank
+    /// products from the hidden state have biases.
     fn latent_attention(&self, walk: &mut Walk, latent: &LatentAttention) {
         let hidden = self.hidden_size;
         let queries = self.heads * self.head_dim;
@@ -271,6 +282,7 @@ impl ModelShape {
         }
     }
 
+    /// Adds the dense feed-forward network.
     fn dense_mlp(&self, walk: &mut Walk) {
         let (hidden, width, biased) = (self.hidden_size, self.intermediate_size, self.biases.mlp);
         if self.gated_mlp {
@@ -280,6 +292,7 @@ impl ModelShape {
         walk.linear("down_proj", Scope::DenseLayers, [hidden, width], biased);
     }
 
+    /// Adds the router, the experts and the shared expert.
     fn expert_mlp(&self, walk: &mut Walk, experts: &Experts) {
         let hidden = self.hidden_size;
         walk.linear(
@@ -301,12 +314,14 @@ impl ModelShape {
     }
 }
 
+/// List of operators that is being built.
 #[derive(Default)]
 struct Walk {
     operators: Vec<Operator>,
 }
 
 impl Walk {
+    /// Adds an operator without a bias.
     fn push(&mut self, name: &'static str, kind: Kind, scope: Scope, [rows, columns]: [u64; 2]) {
         self.operators.push(Operator {
             name,
@@ -318,20 +333,24 @@ impl Walk {
         });
     }
 
+    /// Adds a linear layer.
     fn linear(&mut self, name: &'static str, scope: Scope, shape: [u64; 2], biased: bool) {
         self.push(name, Kind::Product, scope, shape);
         self.bias_of_last(biased);
     }
 
+    /// Adds a norm.
     fn norm(&mut self, name: &'static str, scope: Scope, length: u64, biased: bool) {
         self.push(name, Kind::Norm, scope, [1, length]);
         self.bias_of_last(biased);
     }
 
+    /// Adds a vector.
     fn vector(&mut self, name: &'static str, scope: Scope, shape: [u64; 2]) {
         self.push(name, Kind::Vector, scope, shape);
     }
 
+    /// Sets whether the last operator has a bias.
     fn bias_of_last(&mut self, biased: bool) {
         if let Some(last) = self.operators.last_mut() {
             last.bias = biased;

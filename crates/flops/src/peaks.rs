@@ -1,21 +1,21 @@
-//! Peak rates of known GPUs, from their makers' documents.
+//! Peak rates of known GPUs, from the documents of their makers.
 
-/// The peak rates of one kind of GPU, by its datasheet.
+/// Peak rates of one kind of GPU, by its datasheet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DevicePeaks {
-    /// The beginning of NVML's name of the device, longest first where one begins another.
+    /// Beginning of NVML's name of the device. Where one name begins another, the longer one comes first in the table.
     pub name: &'static str,
-    /// FP16 and BF16 matrix products with 32-bit sums, dense (without structured sparsity), FLOP/s.
+    /// Peak of FP16 and BF16 matrix products with 32-bit sums, dense (without structured sparsity), in FLOP/s.
     half_flops_per_sec: f64,
-    /// FP32 outside of tensor cores, FLOP/s: mistral.rs does not turn TF32 on.
+    /// Peak of FP32 without tensor cores, in FLOP/s: mistral.rs does not enable TF32.
     single_flops_per_sec: f64,
-    /// Memory, bytes/s.
+    /// Peak memory bandwidth in bytes/s.
     pub bytes_per_sec: f64,
-    /// The document that states the rates.
+    /// Document that states the rates.
     pub source: &'static str,
 }
 
-/// TFLOP/s of half and single precision, GB/s.
+/// Creates an entry from TFLOP/s of half and of single precision, and GB/s.
 const fn gpu(name: &'static str, half: f64, single: f64, gigabytes: f64, source: &'static str) -> DevicePeaks {
     DevicePeaks {
         name,
@@ -42,7 +42,7 @@ const V100: &str = "NVIDIA V100 Tensor Core GPU Datasheet";
 const ADA: &str = "NVIDIA Ada GPU Architecture whitepaper, appendix A (FP16 tensor with FP32 accumulate)";
 const AMPERE: &str = "NVIDIA Ampere GA102 GPU Architecture whitepaper, appendix A (FP16 tensor with FP32 accumulate)";
 
-/// The GPUs whose peak rates are known.
+/// GPUs with known peak rates.
 pub static KNOWN_DEVICES: [DevicePeaks; 28] = [
     gpu("NVIDIA B200", 2250.0, 75.0, 8000.0, B200),
     gpu("NVIDIA GH200", 989.5, 67.0, 4000.0, GH200),
@@ -75,21 +75,21 @@ pub static KNOWN_DEVICES: [DevicePeaks; 28] = [
 ];
 
 impl DevicePeaks {
-    /// Returns the peak in FLOP/s at the precision that activations have: `f32`, `f16` or `bf16`; `None` for another
-    /// one, and for `bf16` on a GPU that has no matrix units for it.
+    /// Returns the peak in FLOP/s for activations of type `f32`, `f16` or `bf16`; `None` for other types, and for
+    /// `bf16` on a GPU without tensor cores for it.
     pub fn flops_per_sec(&self, activation_dtype: &str) -> Option<f64> {
         match activation_dtype {
             "f32" => Some(self.single_flops_per_sec),
             "f16" => Some(self.half_flops_per_sec),
-            // Before Ampere there are no tensor cores for it.
+            // GPUs before Ampere have no tensor cores for it.
             "bf16" => (!self.name.starts_with("Tesla")).then_some(self.half_flops_per_sec),
             _ => None,
         }
     }
 }
 
-/// Returns the peaks of the device that NVML calls `name`; `None` for one that is not in the table. A variant that the
-/// table does not have (`A10G`, `RTX 4080 SUPER`, a MIG slice) is unknown, not alike.
+/// Returns the peaks of the device with this NVML name; `None` where the table has none. A variant that is not in the
+/// table (`A10G`, `RTX 4080 SUPER`, a MIG slice) is unknown.
 pub fn known_device(name: &str) -> Option<&'static DevicePeaks> {
     let rest_is_a_size = |rest: &str| {
         let words = rest.split([' ', '-']).filter(|word| !word.is_empty());
@@ -101,8 +101,8 @@ pub fn known_device(name: &str) -> Option<&'static DevicePeaks> {
         .find(|device| name.strip_prefix(device.name).is_some_and(rest_is_a_size))
 }
 
-/// Returns the peaks of the device that a person calls `name`: NVML's name or the table's, in any case, with or without
-/// maker.
+/// Returns the peaks of the device with this name as people write it: NVML's name or the table's, in any case, with or
+/// without the maker. `None` where the table has none.
 pub fn device_named(name: &str) -> Option<&'static DevicePeaks> {
     let short = |name: &str| {
         let name = name.trim().to_lowercase();

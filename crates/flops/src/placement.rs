@@ -1,5 +1,5 @@
-//! Finds for every tensor of a model's files the operator that it belongs to. Only where all tensors have one, and all
-//! operators their tensors, is the walk known to be the model's own.
+//! Placement of tensors: finds the operator of every tensor of a model's files. The count is traced only where every
+//! tensor has an operator and every operator has its tensors.
 
 mod head;
 mod part;
@@ -16,36 +16,36 @@ use super::operator::{Kind, Operator, Scope};
 use super::shape::ModelShape;
 use super::tensor::TensorInfo;
 
-/// Where the tensors belong.
+/// Result of assigning tensors to operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Placement {
     /// Bytes of each operator in the files, with its biases and scales.
     pub bytes: Vec<u64>,
-    /// Tensors without an operator and operators without their tensor, each a sentence's part.
+    /// Tensors without an operator and operators without their tensor, each as part of a sentence.
     pub problems: Vec<String>,
-    /// Elements of tensors that no text passes (a vision tower).
+    /// Number of elements outside the text model (a vision tower).
     pub outside_elements: u64,
-    /// Whether all tensors of each operator are there, so that its bytes are whole.
+    /// Whether all tensors of each operator were found.
     pub complete: Vec<bool>,
-    /// Elements of tensors without an operator, and of operators without their tensor.
-    pub astray_elements: u128,
+    /// Number of elements of tensors without an operator, and of operators without their tensor.
+    pub differing_elements: u128,
 }
 
-/// Why a tensor belongs to no operator.
+/// Reason why a tensor belongs to no operator.
 #[derive(Debug, Error)]
 enum Unplaced {
-    /// The family, or the naming, is not the model's.
-    #[error("no operator of {family} has `{tensor}`")]
+    /// The model is of another family, or its files use another naming.
+    #[error("no operator of {family} has the tensor `{tensor}`")]
     Unknown { tensor: String, family: &'static str },
     /// The configuration is not that of the files.
     #[error("`{tensor}` {misfit}")]
     Misfit { tensor: String, misfit: Misfit },
-    /// The files hold more than the model.
+    /// The files contain more than the model.
     #[error("`{tensor}` repeats weights of {operator}")]
     Repeated { tensor: String, operator: &'static str },
 }
 
-/// Why a tensor does not fit the operator that has its name.
+/// Reason why a tensor does not fit the operator with its name.
 #[derive(Debug, Error)]
 enum Misfit {
     #[error("is in a place where {family} has no {operator}")]
@@ -53,15 +53,16 @@ enum Misfit {
         family: &'static str,
         operator: &'static str,
     },
-    #[error("is a bias, which the configuration gives {operator} none of")]
+    #[error("is a bias, and {operator} has none by the configuration")]
     NoBias { operator: &'static str },
     #[error("has the shape {found:?} instead of {expected:?}")]
     Shape { found: Vec<u64>, expected: Vec<u64> },
 }
 
-/// Enough to see what is wrong.
+/// Maximum number of problems that are named.
 const NAMED_PROBLEMS: usize = 20;
 
+/// Assigns the tensors to the operators.
 pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, tensors: &[TensorInfo]) -> Placement {
     let mut placer = Placer {
         shape,
@@ -76,13 +77,13 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
             problems: Vec::new(),
             outside_elements: 0,
             complete: vec![true; operators.len()],
-            astray_elements: 0,
+            differing_elements: 0,
         },
     };
     let mut seen = BTreeSet::new();
     for tensor in tensors {
         if !seen.insert(tensor.name.as_str()) {
-            placer.problem(format!("`{}` is there twice", tensor.name));
+            placer.problem(format!("`{}` occurs twice", tensor.name));
         } else if naming.is_outside_the_text_model(&tensor.name) || placer.is_idle(&tensor.name) {
             let sum = placer.placement.outside_elements.saturating_add(tensor.elements());
             placer.placement.outside_elements = sum;
@@ -90,7 +91,7 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
             && !naming.repeats_embedding(&tensor.name)
             && let Err(problem) = placer.place(tensor)
         {
-            placer.placement.astray_elements += u128::from(tensor.elements());
+            placer.placement.differing_elements += u128::from(tensor.elements());
             placer.problem(problem.to_string());
         }
     }
@@ -98,28 +99,30 @@ pub(super) fn place(shape: &ModelShape, operators: &[Operator], naming: Naming, 
     placer.placement
 }
 
-/// A layer and, where experts are apart, an expert.
+/// Layer of a copy, and its expert where experts are separate.
 type Copy = (u64, Option<u64>);
 
+/// Assignment of tensors that is being made.
 struct Placer<'a> {
     shape: &'a ModelShape,
     operators: &'a [Operator],
     naming: Naming,
     weights: Vec<HashSet<Copy>>,
     biases: Vec<HashSet<Copy>>,
-    /// How the files name each operator, once seen.
+    /// Name of each operator in the files, once it was found.
     names: Vec<Option<&'static Name>>,
     prefix: String,
     placement: Placement,
 }
 
 impl Placer<'_> {
+    /// Adds a problem.
     fn problem(&mut self, problem: String) {
         self.placement.problems.push(problem);
     }
 
-    /// Tells whether the tensor is of a layer behind the last, which predicts further tokens, or makes keys and values in a layer
-    /// that uses those of another: Gemma 3n's files hold them all the same.
+    /// Returns whether text generation does not use the tensor: it belongs to an additional layer that predicts further
+    /// tokens, or to keys and values of a layer that uses those of another one. Gemma 3n's files contain such tensors.
     fn is_idle(&self, tensor: &str) -> bool {
         let layers = self.shape.layers();
         let further = layers.saturating_add(self.shape.particulars.further_layers);
@@ -145,6 +148,7 @@ impl Placer<'_> {
         (layers..further).contains(&layer) || (keyed..layers).contains(&layer) && self.naming.table().any(makes_keys)
     }
 
+    /// Assigns a tensor to its operators.
     fn place(&mut self, tensor: &TensorInfo) -> Result<(), Unplaced> {
         if let Some(placed) = self.place_score(tensor) {
             return placed;
@@ -172,12 +176,13 @@ impl Placer<'_> {
         })
     }
 
-    /// Positions of the name's operators, if the model has them all.
+    /// Returns the indices of a name's operators; `None` where the model lacks one of them.
     fn members(&self, name: &Name) -> Option<Vec<usize>> {
         let position = |wanted: &&str| self.operators.iter().position(|operator| operator.name == *wanted);
         name.operators.iter().map(position).collect()
     }
 
+    /// Returns an error where a tensor does not fit these operators.
     fn fits(
         &self,
         tensor: &TensorInfo,
@@ -218,7 +223,7 @@ impl Placer<'_> {
         let transposed = name.transposed && part != Part::Bias && tensor.shape == turned;
         let by_heads =
             first.kind == Kind::LatentExpansion && tensor.shape.len() == 3 && u128::from(tensor.elements()) == elements;
-        // A convolution's one channel, and a norm of all heads by heads, are the same numbers.
+        // A convolution with one channel, and a norm of all heads stored by heads, contain the same numbers.
         let regrouped = matches!(first.kind, Kind::Convolution | Kind::Norm | Kind::Vector)
             && u128::from(tensor.elements()) == elements;
         if tensor.shape == expected || transposed || by_heads || regrouped || part.packs(tensor, elements) {
@@ -230,6 +235,7 @@ impl Placer<'_> {
         })
     }
 
+    /// Returns whether the model has the copy that a name refers to.
     fn has_copy(&self, scope: Scope, parsed: &Parsed<'_>) -> bool {
         let Some(layer) = parsed.layer else {
             return match (scope, parsed.expert) {
@@ -245,6 +251,7 @@ impl Placer<'_> {
         expert_exists && self.shape.has_layer(scope, layer)
     }
 
+    /// Adds a tensor's bytes to its operators.
     fn book(
         &mut self,
         tensor: &TensorInfo,
@@ -287,16 +294,17 @@ impl Placer<'_> {
         Ok(())
     }
 
+    /// Adds the operators without their tensors to the problems.
     fn name_what_is_missing(&mut self) {
         for index in 0..self.operators.len() {
             let operator = &self.operators[index];
             let mut missing = self.missing(operator, &self.weights[index], "weight");
-            // Of experts the first missing one of each layer is named: they are stacked, or missing together.
+            // Only the first missing expert of each layer is named: experts are stacked, or missing together.
             let copies = match operator.scope {
                 Scope::Experts => self.shape.experts().unwrap_or(1),
                 _ => 1,
             };
-            self.placement.astray_elements += operator.elements() * missing.len() as u128 * u128::from(copies);
+            self.placement.differing_elements += operator.elements() * missing.len() as u128 * u128::from(copies);
             if operator.bias {
                 missing.extend(self.missing(operator, &self.biases[index], "bias"));
             }
@@ -310,6 +318,7 @@ impl Placer<'_> {
         }
     }
 
+    /// Returns the missing tensors of an operator, in words.
     fn missing(&self, operator: &Operator, covered: &HashSet<Copy>, suffix: &str) -> Vec<String> {
         if operator.scope == Scope::Streams {
             let gone = (0..self.shape.streams_beside_the_first()).find(|stream| !covered.contains(&(0, Some(*stream))));
@@ -330,7 +339,7 @@ impl Placer<'_> {
             match operator.scope {
                 Scope::Experts => {
                     let experts = 0..self.shape.experts().unwrap_or(0);
-                    // The first is enough: experts that are stacked are all missing together.
+                    // The first one is enough: stacked experts are all missing together.
                     let first = experts
                         .into_iter()
                         .find(|expert| !covered.contains(&(layer, Some(*expert))));
@@ -342,7 +351,7 @@ impl Placer<'_> {
         missing
     }
 
-    /// The missing tensor by the name it would have in these files.
+    /// Names a missing tensor as these files would name it.
     fn describe(&self, operator: &Operator, layer: u64, expert: Option<u64>, suffix: &str) -> String {
         let seen = self
             .operators
@@ -363,7 +372,7 @@ impl Placer<'_> {
             None => name.stem.to_owned(),
         };
         let full = match operator.scope {
-            // lm_head stands beside the model's other modules.
+            // lm_head is outside the module of the other operators.
             Scope::Model | Scope::Streams if operator.kind != Kind::Logits => {
                 format!("{}{stem}.{suffix}", outer_module(&self.prefix))
             }
@@ -374,7 +383,7 @@ impl Placer<'_> {
     }
 }
 
-/// `model.` of `model.layers.`, and nothing of `blk.`.
+/// Returns the module around the layers: `model.` for `model.layers.`, and nothing for `blk.`.
 fn outer_module(layers: &str) -> &str {
     let module = layers.trim_end_matches('.');
     module.rfind('.').map_or("", |dot| &module[..=dot])

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{Naming, TensorInfo, Walk, from_config_json};
 
-/// Hugging Face's names of a model with every kind of operator, by the shapes of transformers' modules.
+/// Returns Hugging Face's names for a model with every kind of operator, with the shapes of transformers' modules.
 fn tensors(shapes: &[(&str, &[u64])]) -> Vec<TensorInfo> {
     let tensor = |(name, shape): &(&str, &[u64])| TensorInfo {
         name: (*name).to_owned(),
@@ -217,7 +217,7 @@ fn a_hostile_list_of_tensors_is_reported_in_few_words() {
     assert!(walk.problems[20].starts_with("and "));
 }
 
-/// Names and shapes of real models of every family, as transformers and llama.cpp's table give them.
+/// Checks names and shapes of real models of every family, as in transformers and in llama.cpp's table.
 #[test]
 fn every_family_is_traced_under_both_namings() {
     let facts: Value = serde_json::from_str(include_str!("testdata/tensors.json")).unwrap();
@@ -245,7 +245,7 @@ fn every_family_is_traced_under_both_namings() {
     assert_eq!(families.len(), 16);
 }
 
-/// The state of one model of each later family, as transformers names it.
+/// Checks the tensors of one model of each later family, as transformers names them.
 #[test]
 fn every_later_family_is_traced() {
     let facts: Value = serde_json::from_str(include_str!("testdata/later_families.json")).unwrap();

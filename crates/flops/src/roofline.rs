@@ -2,20 +2,20 @@ use super::estimate::FlopsEstimate;
 use super::peaks::DevicePeaks;
 use joulemark_measurement::{ComputeMetrics, Roofline};
 
-/// The devices that computed, all of one kind.
+/// Devices that computed, all of one kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Devices<'a> {
-    /// The peak rates of one of them.
+    /// Peak rates of one device.
     pub peaks: &'static DevicePeaks,
-    /// How many there are.
+    /// Number of devices.
     pub count: u32,
-    /// The type of the activations: `f32`, `f16` or `bf16`.
+    /// Type of the activations: `f32`, `f16` or `bf16`.
     pub activation_dtype: &'a str,
 }
 
 impl FlopsEstimate {
-    /// Returns the figures as results carry them. Rates are `None` when the time is unknown or not positive, the
-    /// roofline is `None` when the devices' peaks are not known.
+    /// Returns the figures in the form of a result. Rates are `None` when the time is unknown or not positive; the
+    /// roofline is `None` when the devices' peaks are unknown.
     pub fn compute_metrics(&self, inference_time_sec: Option<f64>, devices: Option<Devices<'_>>) -> ComputeMetrics {
         let seconds = inference_time_sec.filter(|seconds| *seconds > 0.0);
         let flops_total = self.flops_total.map(|flops| flops as f64);
@@ -44,8 +44,8 @@ impl FlopsEstimate {
         }
     }
 
-    /// Returns the peaks of `devices`, the minimum time that they allow, and with a time the share that was reached;
-    /// `None` where the precision's peak is unknown. Time and FLOPs are those of all `devices` together.
+    /// Returns the peaks of `devices`, the shortest time that they allow and, with a time, the share that was reached;
+    /// `None` where the peak of this precision is unknown. Time and FLOPs are those of all `devices` together.
     pub fn roofline(&self, seconds: Option<f64>, devices: Devices<'_>) -> Option<Roofline> {
         let count = f64::from(devices.count);
         let peak = devices.peaks.flops_per_sec(devices.activation_dtype)?;

@@ -1,4 +1,4 @@
-//! What is run, reduced to the few sums that every operator's cost depends on.
+//! Requests that are run, reduced to the sums on which every operator's cost depends.
 
 mod passes;
 
@@ -9,42 +9,43 @@ use super::units::{Unit, Units};
 
 /// Positions whose logits are computed in prefill.
 ///
-/// - `last`: the last position only, which is what the engine runs
-/// - `all`: every position: what Hugging Face's `forward` computes by itself, and what FLOP counters report for it
+/// - `last`: only the last position, which is what the engine computes
+/// - `all`: every position, which is what Hugging Face's `forward` computes by default and FLOP counters report
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Logits {
-    // All models of mistral.rs 0.8.1 take the last hidden state before lm_head: by `extract_logits`, and
-    // `quantized_phi3.rs` and `quantized_starcoder2.rs` by an index.
+    // All models of mistral.rs 0.8.1 select the last hidden state before lm_head: with `extract_logits`, or with an
+    // index in `quantized_phi3.rs` and `quantized_starcoder2.rs`.
     #[default]
     Last,
     All,
 }
 
-/// Tokens of one request as the engine counted them.
+/// Numbers of tokens of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTokens {
-    /// Tokens of the prompt.
+    /// Number of tokens of the prompt.
     pub input: u32,
-    /// Tokens that are generated.
+    /// Number of generated tokens.
     pub output: u32,
 }
 
-/// The form in which latent attention (DeepSeek-V2) caches earlier tokens.
+/// Form in which latent attention (DeepSeek-V2) caches earlier tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatentCache {
-    /// The latents: keys and values of all tokens are made anew in every step, as transformers 5.24 does.
+    /// Latents: keys and values of all tokens are recomputed in every step, as in transformers 5.24.
     Compressed,
-    /// Keys and values, each made once, as mistral.rs 0.8.1 does without paged attention.
+    /// Keys and values, each computed once, as in mistral.rs 0.8.1 without paged attention.
     Expanded,
-    /// The latents, and a decode step attends to them: its queries and what comes of attention pass the expansion, once a token,
-    /// where keys and values would. As mistral.rs 0.8.1 does with paged attention on CUDA (`mla/forward.rs`); a prefill expands.
+    /// Latents to which decode steps attend: once for each token, the expansion is applied to the queries and to the
+    /// attention's result, not to keys and values. mistral.rs 0.8.1 does this with paged attention on CUDA
+    /// (`mla/forward.rs`); its prefill expands.
     Absorbed,
 }
 
 impl LatentCache {
-    /// Returns the form that prefills work with.
+    /// Returns the form that prefills use.
     pub(super) fn in_prefill(self) -> Self {
         match self {
             Self::Absorbed => Self::Expanded,
@@ -56,31 +57,31 @@ impl LatentCache {
 /// Passes over the weights that an engine made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RanPasses {
-    /// Passes that computed prompts.
+    /// Number of passes that computed prompts.
     pub prefills: u64,
-    /// Decode steps by the number of sequences that got a token in one: `(sequences, steps)`.
+    /// Numbers of decode steps by the number of sequences that got a token: `(sequences, steps)`.
     pub decodes: Vec<(u32, u64)>,
 }
 
-/// Requests with the way in which they are run. N input and M output tokens are one prefill of N, which gives the first
-/// output token, and M − 1 decode steps with N, N + 1, … cached tokens; the last output token passes no layer.
+/// Requests and how they are run. N input and M output tokens are one prefill of N, which gives the first output token,
+/// and M − 1 decode steps with N, N + 1, … cached tokens; the last output token passes no layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Requests, equal ones with their number.
+    /// Requests, with the number of equal ones.
     requests: Vec<(RequestTokens, u64)>,
-    /// Requests that share a pass over the weights.
+    /// Number of requests that share a pass over the weights.
     pub(super) batch: u32,
     pub(super) logits: Logits,
     pub(super) latents: LatentCache,
-    /// Whether layers that slide see no more than their window in decode.
+    /// Whether layers with a sliding window see no more than the window in decode.
     keeps_windows: bool,
-    /// The passes that were seen; `None` where every pass is taken to be full.
+    /// Passes that were observed; `None` where every pass is assumed to be full.
     pub(super) ran: Option<RanPasses>,
 }
 
 impl Schedule {
-    /// Returns the schedule of `batch` equal requests side by side, counted as PyTorch's FlopCounterMode over
-    /// transformers does.
+    /// Creates the schedule of `batch` equal requests in one batch, counted as PyTorch's FlopCounterMode does over
+    /// transformers.
     pub fn uniform(tokens: RequestTokens, batch: u32, logits: Logits) -> Self {
         Self {
             requests: vec![(tokens, u64::from(batch))],
@@ -92,8 +93,8 @@ impl Schedule {
         }
     }
 
-    /// Returns the schedule that mistral.rs 0.8.1 runs: requests of any length, up to `batch` of them side by side, and
-    /// the last position's logits in prefill.
+    /// Creates the schedule that mistral.rs 0.8.1 runs: requests of any length, at most `batch` of them in a batch, and
+    /// the logits of the last position in prefill.
     pub fn executed(requests: &[RequestTokens], batch: u32) -> Self {
         Self {
             requests: requests.iter().map(|tokens| (*tokens, 1)).collect(),
@@ -105,13 +106,14 @@ impl Schedule {
         }
     }
 
-    /// Returns the same run in the passes that were seen: a wave that is not full reads the weights as often as a full one.
+    /// Returns the schedule with the passes that were observed: a batch that is not full reads the weights as often as
+    /// a full one.
     pub fn in_passes(self, ran: RanPasses) -> Self {
         Self { ran: Some(ran), ..self }
     }
 
-    /// Returns the same run by an engine that lets every layer see the whole context, as mistral.rs 0.8.1 does with a
-    /// GGUF: it does not read the key of the window.
+    /// Returns the schedule for an engine whose layers all see the whole context, like mistral.rs 0.8.1 with a GGUF,
+    /// whose key of the window it does not read.
     pub fn without_windows(self) -> Self {
         Self {
             keeps_windows: false,
@@ -119,21 +121,23 @@ impl Schedule {
         }
     }
 
-    /// Returns the same run with the cache of latents that mistral.rs 0.8.1 has with paged attention.
+    /// Returns the schedule with the latent cache that mistral.rs 0.8.1 uses with paged attention.
     pub fn with_paged_attention(self) -> Self {
         self.with(LatentCache::Absorbed)
     }
 
-    /// The same requests with another cache of latents.
+    /// Returns the schedule with this form of the latent cache.
     pub(super) fn with(self, latents: LatentCache) -> Self {
         Self { latents, ..self }
     }
 
+    /// Returns the work of the prefills.
     pub(super) fn prefill(&self, passes: Passes) -> Units {
         self.sum(|tokens| passes.prefill(tokens.input, self.logits))
     }
 
-    /// The prefills with only those pairs whose key is not later than the query. An encoder's tokens see all others.
+    /// Returns the work of the prefills with only those pairs whose key is not later than the query. In an encoder
+    /// every token sees all others.
     pub(super) fn causal_prefill(&self, passes: Passes) -> Units {
         let whole = self.prefill(passes);
         if passes.has_encoder {
@@ -143,6 +147,7 @@ impl Schedule {
         whole.with(Unit::Pair, pairs).with(Unit::WindowedPair, pairs)
     }
 
+    /// Returns the number of pairs in the prefills whose key is not later than the query.
     fn causal_prefill_pairs(&self) -> u128 {
         let of = |(tokens, times): &(RequestTokens, u64)| {
             let input = u128::from(tokens.input);
@@ -151,6 +156,7 @@ impl Schedule {
         self.requests.iter().map(of).sum()
     }
 
+    /// Returns the work of the decode steps.
     pub(super) fn decode(&self, passes: Passes) -> Units {
         let passes = if self.keeps_windows {
             passes
@@ -183,10 +189,12 @@ impl Schedule {
             .unwrap_or(0)
     }
 
+    /// Returns the number of prefills, one for each request.
     pub(super) fn prefills(&self) -> u64 {
         self.requests.iter().map(|(_, times)| times).sum()
     }
 
+    /// Sums the work over all requests.
     fn sum(&self, work: impl Fn(RequestTokens) -> Units) -> Units {
         self.requests
             .iter()

@@ -14,38 +14,39 @@ use super::schedule::Passes;
 
 use super::metadata::MetadataValue;
 
-/// The reason why a configuration gives no shape. In every case the caller's next move is the parameter estimate.
+/// Reason why a configuration gives no shape. In every case the caller can fall back to the parameter estimate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ShapeError {
     /// The architecture is not described here: count by parameters, or describe it in `src/family/`.
     #[error("architecture `{0}` is not among the described families")]
     UnknownFamily(String),
-    /// The configuration lacks a key that has no default.
+    /// The configuration lacks a key without a default.
     #[error("`{0}` is missing")]
     MissingKey(String),
-    /// A default, or what follows from other keys, is a value no model has: a key is missing, or another is wrong.
+    /// A default, or a value derived from other keys, is impossible: a key is missing, or another one is wrong.
     #[error("`{key}` is not in the file, and {value} by default or by the other keys; accepted is {accepted}")]
     BadDefault {
-        /// The key that would state it.
+        /// Key that would contain the value.
         key: String,
-        /// The value that follows without it.
+        /// Value that is used without the key.
         value: String,
-        /// The values that are accepted, in words.
+        /// Accepted values, in words.
         accepted: Cow<'static, str>,
     },
-    /// The configuration holds a value no model has: distrust the whole of it.
+    /// The configuration contains an impossible value, so none of it can be trusted.
     #[error("`{key}` is {value}; accepted is {accepted}")]
     BadValue {
-        /// The key that holds it.
+        /// Key of the value.
         key: String,
-        /// The value, as it stands there.
+        /// Value as in the configuration.
         value: String,
-        /// The values that are accepted, in words.
+        /// Accepted values, in words.
         accepted: Cow<'static, str>,
     },
 }
 
 impl ShapeError {
+    /// Creates a [`Self::BadValue`].
     pub(super) fn bad(key: &str, value: impl ToString, accepted: impl Into<Cow<'static, str>>) -> Self {
         Self::BadValue {
             key: key.to_owned(),
@@ -54,17 +55,18 @@ impl ShapeError {
         }
     }
 
-    /// Returns whether a dimension is 0: of such a model nothing can be counted.
+    /// Returns whether a dimension is 0. Nothing can be counted for such a model.
     pub(super) fn is_zero(&self) -> bool {
         matches!(self, Self::BadValue { value, .. } | Self::BadDefault { value, .. } if value == "0")
     }
 
+    /// Creates the error for metadata that is not a single count.
     pub(super) fn not_a_count(key: &str, value: &MetadataValue) -> Self {
         Self::bad(key, value, "one whole number for all layers")
     }
 }
 
-/// A transformer's dimensions: all that its matrix products depend on. Valid by construction.
+/// Dimensions of a transformer: everything that its matrix products depend on. A value of this type is always valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelShape {
     /// Name of the family, transformers' `model_type`.
@@ -75,7 +77,7 @@ pub struct ModelShape {
     pub(super) kv_heads: u64,
     /// Length of one head's query and key.
     pub(super) head_dim: u64,
-    /// Length of one head's value; differs from `head_dim` in latent attention only.
+    /// Length of one head's value; it differs from `head_dim` only in latent attention.
     pub(super) value_head_dim: u64,
     /// Width of the dense feed-forward layer.
     pub(super) intermediate_size: u64,
@@ -83,7 +85,7 @@ pub struct ModelShape {
     /// Whether lm_head is the embedding matrix, stored once.
     pub(super) tied: bool,
     pub(super) head: Head,
-    /// Whether the feed-forward layer has a gate beside its up projection (three matrices instead of two).
+    /// Whether the feed-forward layer has a gate in addition to its up projection (three matrices instead of two).
     pub(super) gated_mlp: bool,
     pub(super) experts: Option<Experts>,
     pub(super) latent: Option<LatentAttention>,
@@ -93,25 +95,25 @@ pub struct ModelShape {
     pub(super) learned_positions: u64,
     pub(super) sliding: Option<Sliding>,
     pub(super) activation: Activation,
-    /// Length of the part of each query and key that rotary embedding turns; 0 where positions are learned.
+    /// Length of the rotated part of each query and key; 0 where positions are learned.
     pub(super) rotary_dim: u64,
     /// Whether the embedding is scaled (Gemma).
     pub(super) scales_embedding: bool,
     /// Whether attention scores and logits are capped by a tanh (Gemma 2).
     pub(super) soft_caps: bool,
-    /// What only few families have.
+    /// Parts that only few families have.
     pub(super) particulars: Particulars,
 }
 
-/// The layers whose attention looks back no further than a window.
+/// Layers whose attention has a sliding window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sliding {
-    /// Tokens seen, the present one included.
+    /// Number of tokens that a query sees, including its own.
     pub window: u64,
     pub layers: u64,
 }
 
-/// The feed-forward layer's non-linearity.
+/// Activation function of the feed-forward layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activation {
     Silu,
@@ -119,21 +121,21 @@ pub(super) enum Activation {
     Relu,
 }
 
-/// The mixture of experts in `sparse_layers`; the other layers have a dense feed-forward network.
+/// Mixture of experts in `sparse_layers`. Other layers have a dense feed-forward network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Experts {
-    /// Their numbers from 0, ascending.
+    /// Indices of the layers with experts, from 0, ascending.
     pub sparse_layers: Vec<u64>,
     pub count: u64,
     pub per_token: u64,
     pub intermediate_size: u64,
-    /// Width of the expert that every token passes; 0 without one.
+    /// Width of the shared expert, which every token uses; 0 without one.
     pub shared_intermediate_size: u64,
-    /// Whether a one-row product weighs the shared expert.
+    /// Whether the shared expert is weighted by a gate with one row.
     pub shared_gate: bool,
 }
 
-/// Multi-head latent attention (DeepSeek-V2): low-rank projections of query, and of key and value.
+/// Multi-head latent attention (DeepSeek-V2): low-rank projections of the query, and of key and value together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LatentAttention {
     /// Rank of the query; `None` where it is projected directly.
@@ -143,6 +145,7 @@ pub(super) struct LatentAttention {
     pub rope_dim: u64,
 }
 
+/// Operators that have a bias.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Biases {
     pub qkv: bool,
@@ -153,11 +156,12 @@ pub(super) struct Biases {
     pub router: bool,
 }
 
+/// Norms of the layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Norms {
     /// Names of the norms over the hidden state in each layer.
     pub of_layer: &'static [&'static str],
-    /// LayerNorm with a bias, or RMSNorm without.
+    /// Whether norms have a bias (LayerNorm) or not (RMSNorm).
     pub bias: bool,
     /// Whether norms have a weight.
     pub weight: bool,
@@ -165,7 +169,8 @@ pub(super) struct Norms {
     pub query_key_bias: bool,
 }
 
-/// Far above any model there is, and low enough that every count in this crate fits 128 bits with 32-bit token counts.
+/// Maximum dimension: above that of any model, and small enough for all counts in this crate to fit 128 bits with
+/// 32-bit token counts.
 pub(super) const MAX_DIMENSION: u64 = 1 << 24;
 const MAX_HEADS: u64 = 1 << 16;
 pub(super) const MAX_LAYERS: u64 = 1 << 14;
@@ -192,7 +197,7 @@ impl ModelShape {
         self.heads
     }
 
-    /// Returns the number of heads that have keys and values of their own.
+    /// Returns the number of heads of keys and values.
     pub fn kv_heads(&self) -> u64 {
         self.kv_heads
     }
@@ -217,7 +222,7 @@ impl ModelShape {
         self.experts.as_ref().map(|experts| experts.count)
     }
 
-    /// Returns the number of experts that one token passes; `None` for a dense model.
+    /// Returns the number of experts that one token uses; `None` for a dense model.
     pub fn experts_per_token(&self) -> Option<u64> {
         self.experts.as_ref().map(|experts| experts.per_token)
     }
@@ -227,15 +232,15 @@ impl ModelShape {
         self.tied
     }
 
-    /// Returns the number of tokens that a layer with a sliding window sees, the present one included; `None` where
+    /// Returns the number of tokens that a layer with a sliding window sees, including the current one; `None` where
     /// every layer sees all.
     pub fn sliding_window(&self) -> Option<u64> {
         self.sliding.as_ref().map(|sliding| sliding.window)
     }
 
-    /// Returns the elements that one token takes in a key-value cache, as the paged attention of mistral.rs 0.8.1 lays it
-    /// out: in every layer keys and values as long as the longer of both, or the latents of latent attention
-    /// (`ModelConfigMetadata::kv_cache_elements_per_token`).
+    /// Returns the number of elements that one token takes in a key-value cache with the layout of mistral.rs 0.8.1's
+    /// paged attention: in every layer keys and values, both as long as the longer of them, or the latents of latent
+    /// attention (`ModelConfigMetadata::kv_cache_elements_per_token`).
     pub fn paged_cache_elements(&self) -> u64 {
         let of_layer = match &self.latent {
             Some(latent) => latent.key_value_rank + latent.rope_dim,
@@ -244,17 +249,18 @@ impl ModelShape {
         self.layers * of_layer
     }
 
-    /// Layers with attention, the others are recurrent.
+    /// Returns the number of layers with attention; the others are recurrent.
     pub(super) fn attention_layers(&self) -> u64 {
         self.layers - self.recurrent_layers().len() as u64
     }
 
+    /// Returns the indices of the recurrent layers, ascending.
     pub(super) fn recurrent_layers(&self) -> &[u64] {
         let recurrent = self.particulars.recurrent.as_ref();
         recurrent.map_or(&[], |recurrent| &recurrent.layers)
     }
 
-    /// What of the model decides how much work its passes are.
+    /// Returns the properties that determine the work of the model's passes.
     pub(super) fn passes(&self) -> Passes {
         Passes {
             window: self.sliding_window(),
@@ -264,7 +270,7 @@ impl ModelShape {
         }
     }
 
-    /// Refuses what no model has, so that the arithmetic needs no checks.
+    /// Returns the shape, or an error where a dimension is impossible. Later arithmetic therefore cannot overflow.
     pub(super) fn checked(self) -> Result<Self, ShapeError> {
         within("hidden_size", self.hidden_size, MAX_DIMENSION)?;
         if !self.is_encoder() {
@@ -322,6 +328,7 @@ impl ModelShape {
 }
 
 impl Experts {
+    /// Returns an error where a dimension is impossible.
     fn check(&self, layers: u64) -> Result<(), ShapeError> {
         within("num_experts", self.count, MAX_EXPERTS)?;
         within("num_experts_per_tok", self.per_token, self.count)?;
@@ -333,7 +340,7 @@ impl Experts {
                 "at most 16777216",
             ));
         }
-        // Ascending by construction.
+        // The layers are in ascending order.
         if self.sparse_layers.last().is_some_and(|last| *last >= layers) {
             return Err(ShapeError::bad(
                 "sparse layers",
@@ -345,13 +352,14 @@ impl Experts {
     }
 }
 
+/// Returns an error unless `value` is from 1 to `max`.
 pub(super) fn within(key: &str, value: u64, max: u64) -> Result<(), ShapeError> {
     if value == 0 || value > max {
-        return Err(ShapeError::bad(
-            key,
-            value,
-            "a whole number from 1 to what any model has",
-        ));
+        let accepted = match max {
+            u64::MAX => "a whole number of at least 1".to_owned(),
+            max => format!("a whole number from 1 to {max}"),
+        };
+        return Err(ShapeError::bad(key, value, accepted));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a model's files hold, where it is other than what the configuration says. Owns which of both is right.
+//! Corrections of a shape by the model's files. Owns which of configuration and files is right.
 
 use super::names::inner_name;
 use super::placement::scores;
@@ -6,8 +6,8 @@ use super::shape::ModelShape;
 use super::tensor::TensorInfo;
 
 impl ModelShape {
-    /// Returns the shape with the scores that the files hold, with T5's lm_head tied where they hold none of its own, and
-    /// without T5's decoder where they hold an encoder alone.
+    /// Returns the shape corrected by the files: with the scores that they contain, with T5's lm_head tied where they
+    /// contain none, and without T5's decoder where they contain only an encoder.
     pub(super) fn fitted_to(mut self, tensors: &[TensorInfo]) -> Self {
         let scores = scores(tensors);
         if !scores.is_empty() {
@@ -16,7 +16,7 @@ impl ModelShape {
         if self.particulars.encoder.is_none() || tensors.is_empty() {
             return self;
         }
-        // transformers 5.24 ties it whatever the configuration says, and 4 does what that says.
+        // transformers 5.24 always ties it; transformers 4 follows the configuration.
         self.tied = !has_lm_head(tensors);
         let has = |half: &str| tensors.iter().any(|tensor| tensor.name.starts_with(half));
         if has("encoder.") && !has("decoder.") {
@@ -31,6 +31,7 @@ impl ModelShape {
     }
 }
 
+/// Returns whether there is a tensor of a lm_head.
 fn has_lm_head(tensors: &[TensorInfo]) -> bool {
     tensors
         .iter()

@@ -1,29 +1,29 @@
-//! Bytes that a schedule must read at the least: each pass its weights once, each sequence its keys and values once.
-//! Activations are left out; a GPU keeps them in its caches.
+//! Minimum number of bytes that a schedule has to read: in each pass the weights once, for each sequence its keys and
+//! values once. Activations are left out, because a GPU holds them in its on-chip caches.
 
 use super::operator::{Kind, Operator, Scope};
 use super::schedule::{LatentCache, Schedule};
 use super::shape::ModelShape;
 use super::units::{Unit, Units};
 
-/// Bytes read over a schedule: weights, keys and values.
+/// Bytes of weights, keys and values that a schedule reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Traffic {
     /// Bytes that the prefills read.
     pub prefill: f64,
     /// Bytes that the decode steps read.
     pub decode: f64,
-    /// Tokens that pass in decode steps.
+    /// Number of tokens in decode steps.
     pub decode_tokens: f64,
     /// Bytes of weights that a decode step reads for one token.
     pub weights_per_token: f64,
     /// Bytes of keys and values that a decode step reads for one token, at the mean length of the context; 0 without
-    /// steps.
+    /// decode steps.
     pub cache_per_token: f64,
 }
 
 impl Traffic {
-    /// Returns the bytes of prefill and decode together.
+    /// Returns the bytes of prefill and decode.
     pub fn total(&self) -> f64 {
         self.prefill + self.decode
     }
@@ -34,12 +34,14 @@ impl Traffic {
     }
 }
 
+/// A model's operators with the bytes of their weights.
 pub(super) struct Weights<'a> {
     pub shape: &'a ModelShape,
     pub operators: &'a [Operator],
     pub bytes: &'a [f64],
 }
 
+/// Computes the bytes that a schedule reads.
 pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_per_element: f64) -> Traffic {
     let batch = f64::from(schedule.batch);
     let passes = weights.shape.passes();
@@ -77,7 +79,8 @@ pub(super) fn traffic(weights: &Weights<'_>, schedule: &Schedule, cache_bytes_pe
     }
 }
 
-/// Elements of the cache that are read. A prefill reads what it has just made, once.
+/// Returns the number of cached elements that are read. A prefill reads the keys and values that it has just computed
+/// once.
 fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Units) -> f64 {
     let of_token = match (&shape.latent, latents) {
         (Some(latent), LatentCache::Compressed | LatentCache::Absorbed) => latent.key_value_rank + latent.rope_dim,
@@ -86,7 +89,7 @@ fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Units) -> f64
     };
     let sliding = shape.sliding.as_ref().map_or(0, |sliding| sliding.layers);
     let number = |unit: Unit| work.get(unit) as f64;
-    // A decode step has one query, so that its pairs in sight are its keys.
+    // A decode step has one query, so its visible pairs are its keys.
     let in_window = number(Unit::WindowedPair).min(number(Unit::Key));
     let full = (shape.attention_layers() - sliding) as f64;
     let cross = shape.layers as f64 * number(Unit::CrossPair);
@@ -95,7 +98,7 @@ fn cache_elements(shape: &ModelShape, latents: LatentCache, work: &Units) -> f64
 }
 
 impl Weights<'_> {
-    /// Bytes of weights that one pass over `tokens` tokens reads.
+    /// Returns the bytes of weights that one pass over `tokens` tokens reads.
     fn read_in_pass(&self, tokens: f64) -> f64 {
         let read = |(operator, bytes): (&Operator, &f64)| match (operator.kind, operator.scope) {
             (Kind::Lookup, _) => bytes * (tokens / operator.rows as f64).min(1.0),
@@ -107,7 +110,7 @@ impl Weights<'_> {
         self.operators.iter().zip(self.bytes).map(read).sum()
     }
 
-    /// Bytes of weights that the encoder's tokens pass: once a request.
+    /// Returns the bytes of weights that the encoder reads, once for each request.
     fn of_encoder(&self) -> f64 {
         let weights = self.operators.iter().zip(self.bytes);
         weights
@@ -116,6 +119,7 @@ impl Weights<'_> {
             .sum()
     }
 
+    /// Returns the bytes of the embedding.
     fn embedding(&self) -> f64 {
         let embedding = self.operators.iter().zip(self.bytes);
         let found = embedding
@@ -124,8 +128,8 @@ impl Weights<'_> {
         found.map_or(0.0, |(_, bytes)| *bytes)
     }
 
-    // One token reads its k of n experts. Several share some: as many as with a router that favours none, which is an
-    // assumption.
+    /// Returns the share of experts that `tokens` tokens read. One token reads k of n experts. For several tokens the
+    /// router is assumed to choose all experts equally often.
     fn share_of_experts(&self, tokens: f64) -> f64 {
         let Some(experts) = &self.shape.experts else { return 0.0 };
         let chosen = experts.per_token as f64 / experts.count as f64;

@@ -1,19 +1,19 @@
-//! The units that work is measured in: a schedule has so many of each, an operator costs so much for each.
+//! Units of work: a schedule has a number of each, and an operator has a cost for each.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-/// One thing that costs are counted by.
+/// A unit of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// A token that passes the layers.
+    /// A token in the layers.
     Token,
-    /// A pair of query and key over the full T × S matrices.
+    /// A pair of query and key, over the full T × S matrices.
     Pair,
-    /// The same in layers that slide: in decode the cache keeps no more than the window. A prefill computes the whole
-    /// matrix and masks it.
+    /// A pair of query and key in a layer with a sliding window: in decode the cache holds no more than the window,
+    /// while a prefill computes the whole matrix and masks it.
     WindowedPair,
-    /// A key in sight of a pass, S summed over passes.
+    /// A key that a pass sees: S, summed over passes.
     Key,
     /// A row of logits.
     LogitRow,
@@ -21,13 +21,13 @@ pub(super) enum Unit {
     Prefill,
     /// One decode step of one request.
     Step,
-    /// A token of a prefill that is filled up to whole chunks.
+    /// A token of a prefill that is padded to whole chunks.
     ChunkedToken,
-    /// (chunks + 1)² of a prefill: the states between chunks, each with each.
+    /// A pair of states between chunks: (chunks + 1)² in a prefill.
     ChunkPair,
-    /// A pair of tokens within one chunk of a prefill; the last chunk is as long as it is.
+    /// A pair of tokens within one chunk of a prefill, whose last chunk is not padded.
     BlockPair,
-    /// A token that passes the encoder.
+    /// A token in the encoder.
     EncoderToken,
     /// A pair of tokens in the encoder.
     EncoderPair,
@@ -37,30 +37,33 @@ pub(super) enum Unit {
 
 const UNITS: usize = Unit::CrossPair as usize + 1;
 
-/// A number for each unit, exact.
+/// A number for each unit, as exact integers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Units([u128; UNITS]);
 
 impl Units {
+    /// Creates numbers that are 0 except for one unit.
     pub fn of(unit: Unit, number: u128) -> Self {
         Self::default().with(unit, number)
     }
 
-    /// Returns the same with another number for the unit.
+    /// Sets the number of a unit.
     pub fn with(mut self, unit: Unit, number: u128) -> Self {
         self.0[unit as usize] = number;
         self
     }
 
+    /// Returns the number of a unit.
     pub fn get(&self, unit: Unit) -> u128 {
         self.0[unit as usize]
     }
 
-    /// Returns the sum over the units of one's number times the other's.
+    /// Returns the sum over units of the products of both numbers.
     pub fn times_each(&self, other: &Self) -> u128 {
         self.0.iter().zip(other.0).map(|(one, other)| one * other).sum()
     }
 
+    /// Multiplies all numbers by a factor.
     pub fn times(mut self, factor: u128) -> Self {
         self.0.iter_mut().for_each(|number| *number *= factor);
         self

@@ -9,30 +9,30 @@ use super::tensor::TensorInfo;
 use super::traffic::{Traffic, Weights, traffic};
 use joulemark_measurement::Confidence;
 
-/// A model's operators, compared with the tensors of its files where there are any.
+/// Operators of a model, compared with the tensors of its files where there are any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Walk {
     pub(super) shape: ModelShape,
     pub(super) operators: Vec<Operator>,
-    /// Stored bytes of each operator; `None` where nothing tells them.
+    /// Stored bytes of each operator; `None` where they are unknown.
     pub(super) bytes: Option<Vec<f64>>,
     traced: bool,
-    /// Why the tensors and the operators are not each other's; empty where they are, or where there are no tensors.
+    /// Differences between tensors and operators; empty where there are none, or no tensors.
     pub(super) problems: Vec<String>,
     pub(super) outside_elements: u64,
-    /// The share of the model's elements by which files and operators differ.
-    astray_share: f64,
-    /// Why `bytes` are not known, in words.
+    /// Share of the model's elements by which files and operators differ.
+    differing_share: f64,
+    /// Reason why `bytes` are unknown, in words.
     why_no_bytes: Option<String>,
 }
 
-/// Beyond this share the files are another model's than the operators'.
-const MAX_ASTRAY_SHARE: f64 = 0.25;
+/// Share of differing elements above which the files are assumed to be those of another model.
+const MAX_DIFFERING_SHARE: f64 = 0.25;
 
 impl Walk {
     /// Builds the operators by the family's formulas and compares them with the tensors. The result is traced when
-    /// every tensor belongs to an operator and every operator has its tensors. Without tensors `bits_per_weight` gives
-    /// the bytes.
+    /// every tensor belongs to an operator and every operator has its tensors. Without tensors the bytes follow from
+    /// `bits_per_weight`.
     ///
     /// ```
     /// use joulemark_flops::{Naming, Walk, from_config_json};
@@ -53,7 +53,7 @@ impl Walk {
                 traced: false,
                 problems: Vec::new(),
                 outside_elements: 0,
-                astray_share: 0.0,
+                differing_share: 0.0,
                 why_no_bytes: None,
             };
         }
@@ -69,7 +69,7 @@ impl Walk {
             };
             complete.bytes(bits_per_weight)
         };
-        let astray_share = placement.astray_elements as f64 / shape.parameters_total().max(1) as f64;
+        let differing_share = placement.differing_elements as f64 / shape.parameters_total().max(1) as f64;
         Self {
             shape,
             operators,
@@ -77,12 +77,12 @@ impl Walk {
             traced,
             problems: placement.problems,
             outside_elements: placement.outside_elements,
-            astray_share,
+            differing_share,
             why_no_bytes: None,
         }
     }
 
-    /// Returns the same with the reason for which the bytes are unknown, where they are.
+    /// Sets the reason for unknown bytes.
     pub(super) fn with_reason(self, reason: String) -> Self {
         Self {
             why_no_bytes: Some(reason),
@@ -90,26 +90,27 @@ impl Walk {
         }
     }
 
-    /// Says why the bytes read are unknown.
+    /// Returns why the bytes read are unknown.
     pub(super) fn why_no_bytes(&self) -> &str {
         match &self.why_no_bytes {
             Some(reason) => reason,
-            None if self.problems.is_empty() => "neither tensors nor configuration tell the weights' types",
+            None if self.problems.is_empty() => "neither tensors nor configuration give the weights' types",
             None => "less than half of the weights were found among the tensors",
         }
     }
 
-    /// Compares the operators with the size of files whose tensors are not read, at any of the sizes that a weight may
-    /// have, each with its least and most bytes. Where all differ by more than a quarter, the count is trusted less.
+    /// Compares the operators with the size of files whose tensors are not read. `sizes` are the sizes that a weight
+    /// may have, each as minimum and maximum bytes. Where none of them explains the size within a quarter, the
+    /// confidence is lowered.
     pub(super) fn compared_with_size(mut self, bytes: u64, sizes: &[(f64, f64)]) -> Self {
         let parameters = self.shape.parameters_total() as f64;
-        // A tied lm_head may have been saved once more.
+        // A tied lm_head may have been saved a second time.
         let embedding = if self.shape.tied {
             self.shape.vocab_size * self.shape.hidden_size
         } else {
             0
         };
-        let astray = |(least, most): &(f64, f64)| {
+        let difference = |(least, most): &(f64, f64)| {
             let (least, most) = (parameters * least, (parameters + embedding as f64) * most);
             let found = bytes as f64;
             let beyond = (least - found).max(found - most).max(0.0);
@@ -117,10 +118,10 @@ impl Walk {
         };
         let nearest = sizes
             .iter()
-            .map(astray)
+            .map(difference)
             .min_by(|left, right| left.0.total_cmp(&right.0));
-        if let Some((share, expected)) = nearest.filter(|(share, _)| *share > MAX_ASTRAY_SHARE) {
-            self.astray_share = share;
+        if let Some((share, expected)) = nearest.filter(|(share, _)| *share > MAX_DIFFERING_SHARE) {
+            self.differing_share = share;
             self.problems.push(format!(
                 "the weights' files have {bytes} bytes, while {parameters} parameters take {expected:.0}"
             ));
@@ -133,12 +134,12 @@ impl Walk {
         self.traced
     }
 
-    /// Returns how far the count may be trusted: high when it is traced, low where files and operators differ by more
-    /// than a quarter of the model, else medium.
+    /// Returns the confidence in the count: high when it is traced, low where files and operators differ by more than a
+    /// quarter of the model, else medium.
     pub fn confidence(&self) -> Confidence {
         match self.traced {
             true => Confidence::High,
-            false if self.astray_share > MAX_ASTRAY_SHARE => Confidence::Low,
+            false if self.differing_share > MAX_DIFFERING_SHARE => Confidence::Low,
             false => Confidence::Medium,
         }
     }
@@ -148,22 +149,24 @@ impl Walk {
         &self.shape
     }
 
-    /// Returns the same model with weights of `bytes_per_weight` bytes each, as an engine holds them. With `None` the
-    /// bytes read are unknown.
+    /// Returns the model with `bytes_per_weight` bytes for each weight, as an engine stores them. With `None` the bytes
+    /// read are unknown.
     pub fn with_bytes_per_weight(mut self, bytes_per_weight: Option<f64>) -> Self {
         self.bytes = bytes_per_weight.map(|bytes| bytes_at(&self.shape, &self.operators, bytes));
         self
     }
 
+    /// Counts the FLOPs of a schedule.
     pub(super) fn count(&self, schedule: &Schedule) -> Flops {
         count(&self.shape, &self.operators, schedule)
     }
 
+    /// Returns the lines of the operator table.
     pub(super) fn lines(&self, latents: LatentCache) -> Vec<Line> {
         lines(&self.shape, &self.operators, latents)
     }
 
-    /// Returns the bytes read over the schedule; `None` where the weights' are unknown.
+    /// Returns the bytes that a schedule reads; `None` where those of the weights are unknown.
     pub(super) fn traffic(&self, schedule: &Schedule, cache_bytes_per_element: f64) -> Option<Traffic> {
         let weights = Weights {
             shape: &self.shape,
@@ -174,7 +177,7 @@ impl Walk {
     }
 }
 
-/// The operators whose tensors are all there, of a model that is not traced.
+/// Operators of a model that is not traced, with those whose tensors are complete.
 struct Complete<'a> {
     shape: &'a ModelShape,
     operators: &'a [Operator],
@@ -182,8 +185,9 @@ struct Complete<'a> {
 }
 
 impl Complete<'_> {
-    /// Returns the bytes of each operator: those of its tensors, or at the mean size of a weight where some are missing.
-    /// `None` where less than half of the weights tell that size, and the configuration does not.
+    /// Returns the bytes of each operator: those of its tensors or, where some are missing, those that follow from the
+    /// mean size of a weight. `None` where less than half of the weights are known and the configuration does not state
+    /// their size.
     fn bytes(&self, bits_per_weight: Option<f64>) -> Option<Vec<f64>> {
         let elements = |operator: &Operator| parameters(self.shape, operator) as f64;
         let operators = || {
@@ -208,13 +212,14 @@ impl Complete<'_> {
     }
 }
 
-/// Bytes of each operator at one size for all weights.
+/// Returns the bytes of each operator with the same size for all weights.
 fn bytes_at(shape: &ModelShape, operators: &[Operator], bytes_per_weight: f64) -> Vec<f64> {
     let bytes = |operator: &Operator| parameters(shape, operator) as f64 * bytes_per_weight;
     operators.iter().map(bytes).collect()
 }
 
-/// Elements of all copies of an operator. A bias of lm_head is there even where its matrix is the embedding's.
+/// Returns the number of elements of all copies of an operator. A bias of lm_head exists even where its matrix is the
+/// embedding.
 pub(super) fn parameters(shape: &ModelShape, operator: &Operator) -> u128 {
     let stored = shape.stored(operator);
     operator.elements() * u128::from(stored) + operator.bias_elements() * u128::from(stored.max(1))

@@ -1,5 +1,5 @@
-//! Model descriptions with right answers: `cases/NAME.json` says how to make the input, what is asked and what is right.
-//! The inputs are small, made after what users of other tools reported.
+//! Model descriptions with expected answers: `cases/NAME.json` contains the input, the question and the answer. The
+//! inputs are small and follow reports of users of other tools.
 
 mod cases {
     pub mod case;
@@ -8,10 +8,10 @@ mod cases {
 
 use cases::case::Case;
 
-/// Says which figures hold to the last digit, and which to a share of it.
+/// Tolerances of FLOPs: exact figures, and figures known to a share.
 const EXACT: f64 = 0.0;
 
-/// Runs one case: makes the input, asks the question, compares each figure that the case knows.
+/// Runs one case: writes the input, asks the question, compares each figure that the case gives.
 fn check(name: &str, tolerance: f64) {
     let case = Case::read(name);
     case.compare(&case.answer(), tolerance);

@@ -1,4 +1,4 @@
-//! Model descriptions of `cases/` on files, names, packed weights and configurations as they are written.
+//! Cases of files, names, packed weights and configurations.
 
 mod cases {
     pub mod case;
@@ -7,7 +7,7 @@ mod cases {
 
 use cases::case::{Came, Case};
 
-/// Runs one case, compares each figure to the last digit, and finds the words in what is said. Returns what came.
+/// Runs one case, compares each figure exactly, and checks that the texts contain `words`. Returns the outcome.
 fn check(name: &str, words: &str) -> Came {
     let case = Case::read(name);
     let came = case.answer();

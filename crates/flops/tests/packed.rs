@@ -1,4 +1,5 @@
-//! Weights as each way of quantizing saves them: every tensor is accounted for, and the bytes are those of the files.
+//! Tests of quantized weights as each method saves them: every tensor is accounted for, and the bytes are those of the
+//! files.
 
 mod cases {
     pub mod folder;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 const LAYERS: u64 = 2;
 const PARAMETERS: u64 = 139_584;
-/// Each linear layer with its output and input.
+/// Linear layers with their output and input.
 const LINEAR: [(&str, u64, u64); 7] = [
     ("self_attn.q_proj", 64, 64),
     ("self_attn.k_proj", 32, 64),
@@ -21,7 +22,7 @@ const LINEAR: [(&str, u64, u64); 7] = [
     ("mlp.down_proj", 64, 128),
 ];
 
-/// The tensors that take a linear layer's place: their names behind the layer's, types and shapes.
+/// Tensors that replace a linear layer: their names after the layer's, types and shapes.
 type Linear = fn(u64, u64) -> Vec<(&'static str, &'static str, Vec<u64>)>;
 
 fn config(model_type: &str, quantization: Value) -> Value {
@@ -59,7 +60,7 @@ fn tensors(linear: Linear, more: &[&str]) -> Map<String, Value> {
     tensors
 }
 
-/// Bytes of all tensors but the embedding, of which a token reads one row.
+/// Returns the bytes of all tensors except the embedding, of which a token reads one row.
 fn bytes(tensors: &Map<String, Value>) -> f64 {
     let of = |(name, tensor): (&String, &Value)| {
         let rows = if name.contains("embed_tokens") { 512 } else { 1 };
@@ -163,7 +164,7 @@ fn w4a16(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)>
     ]
 }
 
-/// Returns HQQ's tensors, which pack the lines of its groups, 64 weights each; its meta data become tensors.
+/// Returns HQQ's tensors, which pack the lines of its groups of 64 weights; its metadata become tensors.
 fn hqq(output: u64, input: u64, lines_in_one: u64, dtype: &'static str) -> Vec<(&'static str, &'static str, Vec<u64>)> {
     let lines = output * input / 64;
     vec![
@@ -197,7 +198,7 @@ fn hqq_of_3_bits(output: u64, input: u64) -> Vec<(&'static str, &'static str, Ve
     hqq(output, input, 10, "I32")
 }
 
-/// Returns them seen as numbers of half precision, with scale and zero point within `meta`.
+/// Returns them viewed as half-precision numbers, with scale and zero point within `meta`.
 fn hqq_seen_as_floats(output: u64, input: u64) -> Vec<(&'static str, &'static str, Vec<u64>)> {
     let lines = output * input / 64;
     vec![

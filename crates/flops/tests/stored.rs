@@ -1,5 +1,5 @@
-//! What files hold beside what a configuration says: heads of reward models, T5's lm_head, an encoder alone, files under
-//! other names.
+//! Tests of what files contain in addition to a configuration: heads of reward models, T5's lm_head, an encoder without
+//! its decoder, files with other names.
 
 mod cases {
     pub mod folder;
@@ -15,11 +15,11 @@ use joulemark_flops::{FlopsAnswer, OperatorKind};
 use serde_json::{Map, Value, json};
 
 const LAYERS: u64 = 2;
-/// Without embedding and head.
+/// Number of parameters without embedding and head.
 const IN_LAYERS: u64 = 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 128 * 64 + 2 * 64) + 64;
 const MATRIX: u64 = 512 * 64;
 
-/// Names with their shapes.
+/// Names of tensors with their shapes.
 type Shapes<'a> = [(&'a str, &'a [u64])];
 
 fn llama(class: &str) -> Value {
@@ -85,7 +85,7 @@ fn makes_no_text(answer: &FlopsAnswer) {
 #[test]
 fn scores_of_one_layer_and_of_several_are_counted_as_the_files_have_them() {
     let dense: [(&str, &[u64]); 2] = [("score.0.weight", &[64, 64]), ("score.0.bias", &[64])];
-    // The class, its tensors, and the parameters of its matrices.
+    // The class, its tensors, and the number of parameters of its matrices.
     let heads: [(&str, &Shapes<'_>, u64, u64); 6] = [
         (
             "LlamaForSequenceClassification",
@@ -117,7 +117,7 @@ fn scores_of_one_layer_and_of_several_are_counted_as_the_files_have_them() {
             9 * 64,
             9,
         ),
-        // A class that is not known for what it is: the files tell.
+        // An unknown class: the files show its head.
         ("LlamaForCausalLM", &[("regression_head.weight", &[1, 64])], 64, 0),
     ];
     for (class, tensors, first, second) in heads {
@@ -163,8 +163,8 @@ fn files_without_lm_head_are_counted_without_and_not_loaded() {
     let input = json!({"form": "folder", "files": {"model.safetensors": of_llama(&[])}});
     let path = input::write(folder.path(), &input, &llama("LlamaForCausalLM"));
     let problems = ModelFiles::open(&path).unwrap().loadable_problems().join("; ");
-    assert!(problems.contains("they hold no lm_head"), "{problems}");
-    // Where more is missing, nothing is concluded from that.
+    assert!(problems.contains("its files contain no lm_head"), "{problems}");
+    // Where more is missing, no conclusion is drawn.
     let mut fewer = of_llama(&[]);
     fewer.remove("model.layers.1.mlp.up_proj.weight");
     let answer = self::answer(&llama("LlamaForCausalLM"), &fewer);
@@ -235,7 +235,7 @@ fn the_files_decide_whether_t5_has_a_lm_head_of_its_own() {
             assert_eq!(parameters(&none), MATRIX + ENCODER + DECODER);
             assert_eq!(none.flops_total, own.flops_total);
         }
-        // Without files the configuration does.
+        // Without files the configuration decides.
         let alone = describe_config(&t5(tied), "").answer("", &QUESTION);
         let expected = if tied { MATRIX } else { 2 * MATRIX } + ENCODER + DECODER;
         assert_eq!(parameters(&alone), expected);
@@ -260,7 +260,11 @@ fn an_encoder_of_t5_alone_is_counted_as_that() {
     ] {
         assert_eq!(parameters(&answer), MATRIX + ENCODER);
         assert_eq!(answer.flops_total, Some(expected));
-        assert!(answer.notes.join("; ").contains("encoder alone"), "{:?}", answer.notes);
+        assert!(
+            answer.notes.join("; ").contains("only the encoder"),
+            "{:?}",
+            answer.notes
+        );
         makes_no_text(&answer);
     }
 }
@@ -295,7 +299,7 @@ fn files_in_mistral_s_own_words_are_traced() {
     config["model_type"] = json!("mistral");
     let answer = traced(&config, &tensors(&outer, &layer, "layers."));
     assert_eq!(parameters(&answer), 2 * MATRIX + IN_LAYERS);
-    // InternLM2 has them with one matrix for query, key and value.
+    // InternLM2 uses these names with one matrix for query, key and value.
     let mut fused = vec![("attention.wqkv.weight", &[128, 64][..])];
     fused.extend(&layer[3..]);
     config["model_type"] = json!("internlm2");
@@ -393,7 +397,7 @@ fn a_path_within_a_folder_works_or_says_what_to_pass() {
     for (path, words) in [
         (
             put("alone/pytorch_model.bin", "x"),
-            "pass a folder that has config.json beside it",
+            "pass a folder that contains config.json as well",
         ),
         (
             put("model/training_args.bin", "x"),
@@ -401,7 +405,7 @@ fn a_path_within_a_folder_works_or_says_what_to_pass() {
         ),
         (
             put("model/tokenizer.json", r#"{"model": {}}"#),
-            "pass the config.json beside it",
+            "pass the config.json in the same folder",
         ),
         (
             folder.path().join("mistral"),

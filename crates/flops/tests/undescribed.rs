@@ -1,4 +1,5 @@
-//! Models of families that are not described: their share that works on a token is counted, or it is said why not.
+//! Tests of models of unknown families: the share that each token uses is counted, or the reason is given why it cannot
+//! be.
 
 mod cases {
     pub mod folder;
@@ -11,10 +12,10 @@ use serde_json::{Map, Value, json};
 
 const LAYERS: u64 = 2;
 const EXPERTS: u64 = 4;
-/// Weights of the embedding, the norm, and each layer's attention.
+/// Number of weights of the embedding, the norm, and each layer's attention.
 const PLAIN: u128 = 512 * 64 + 64 + 2 * 4 * 64 * 64;
 
-/// A tensor's name behind the layer's number, and its shape.
+/// A tensor's name after the layer's number, and its shape.
 type InLayer<'a> = (&'a str, &'a [u64]);
 
 fn answer(more: &Value, in_layers: &[InLayer<'_>]) -> FlopsAnswer {
@@ -85,11 +86,11 @@ fn only_the_chosen_experts_work_however_they_are_named_and_stated() {
 }
 
 #[test]
-fn what_tensors_do_not_tell_makes_the_figure_a_low_one_with_its_reason() {
+fn what_tensors_do_not_show_lowers_the_confidence_and_is_named() {
     let mlp: &[InLayer<'_>] = &[("mlp.up_proj.weight", &[128, 64])];
     let experts: &[InLayer<'_>] = &[("mlp.experts.{}.up_proj.weight", &[128, 64])];
     for (config, in_layers, words) in [
-        (json!({}), experts, "is not said"),
+        (json!({}), experts, "is not stated"),
         (
             json!({"num_experts": 8, "num_experts_per_tok": 1}),
             experts,

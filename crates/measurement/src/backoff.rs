@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// Exponential back-off: pauses that begin with a first one and double up to a maximum, without end.
+/// Exponential backoff: an endless series of pauses that double up to a maximum.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     next: Duration,
@@ -8,11 +8,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Creates a backoff whose first pause is `first` and whose longest pause is `max`.
     pub fn new(first: Duration, max: Duration) -> Self {
         Self { next: first, max }
     }
 
-    /// Returns how long to pause before the next try, and doubles the pause after it.
+    /// Returns the next pause, and doubles the one after it.
     pub fn next_pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = pause.saturating_mul(2).min(self.max);

@@ -1,5 +1,5 @@
-//! What is known of sequences that an engine decodes together: whether they stayed together, and whether each came out as
-//! it does alone. Pure.
+//! Statistics of sequences that an engine decodes together: whether they shared every decoding step, and whether each
+//! one came out as it does alone. Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -7,35 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use super::RequestMeasurement;
 
-/// How many steps gave a token to so many sequences.
+/// Number of decoding steps with a given number of sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchSteps {
-    /// Sequences that got a token in one step.
+    /// Number of sequences that got a token in each of these steps.
     pub sequences: u32,
-    /// Decoding steps.
+    /// Number of decoding steps.
     pub steps: u64,
 }
 
-/// Whether the sequences of a batch came out as each of them does alone, with the same tokens forced on both. Asked before
-/// the first warm-up, outside of every measured window.
+/// Result of comparing a batch with its sequences computed one by one, with the same tokens forced on both. Done before
+/// the first warm-up, outside every measured window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchCheck {
-    /// An experiment whose check does not pass fails, and has no result.
+    /// Verdict; an experiment whose check fails has no result.
     pub verdict: BatchVerdict,
-    /// Tokens whose logits were compared.
+    /// Number of tokens whose logits were compared.
     pub compared_tokens: u32,
-    /// Largest difference of a logit, among the eight largest of each token's.
+    /// Largest difference between a logit in the batch and the same logit alone, among the eight largest logits of each
+    /// token.
     pub largest_difference: f64,
-    /// What it may be: so many roundings of the activations' type, at the size of the largest logit.
+    /// Maximum allowed difference: a number of rounding steps of the activations' type, at the size of the largest
+    /// logit.
     pub bound: f64,
 }
 
-/// What came of a batch's check.
+/// Verdict on a batch.
 ///
 /// - `passed`: no logit differed by more than the bound
-/// - `failed`: one did
+/// - `failed`: a logit differed by more than the bound
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -44,29 +46,32 @@ pub enum BatchVerdict {
     Failed,
 }
 
-/// A sequence that got no token in a step in which others of its wave did, and more tokens later: the engine put it back,
-/// and computed it anew.
+/// A sequence that got no token in a step in which others of its wave did, and more tokens later: the engine preempted
+/// it and computed it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassedOver {
+    /// Position of its prompt in the experiment's prompt list, from 0.
     pub prompt_index: u32,
-    /// Tokens that it had by then.
+    /// Number of tokens that it had by then.
     pub tokens: u32,
 }
 
-/// The steps of waves of sequences.
+/// Decoding steps counted over waves of sequences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StepCount {
+    /// Number of steps by their number of sequences.
     histogram: BTreeMap<u32, u64>,
-    /// Waves of so many sequences. The first step of each is its prefill.
+    /// Number of waves by their number of sequences. The first step of each wave is its prefill.
     waves: BTreeMap<u32, u64>,
+    /// First sequence that was preempted; `None` where none was.
     pub passed_over: Option<PassedOver>,
 }
 
 impl StepCount {
     /// Counts the steps of `requests`, which are sorted by prompt and were sent in waves of `batch_size`.
     ///
-    /// An engine that decodes together chooses a token of each sequence before it chooses the next of any: a step ends where
-    /// a sequence has its second token.
+    /// An engine that decodes sequences together chooses one token of each before it chooses the next token of any. A
+    /// step therefore ends where a sequence gets its second token.
     pub fn of(requests: &[RequestMeasurement], batch_size: u32) -> Self {
         let mut count = Self::default();
         for wave in requests.chunks(batch_size.max(1) as usize) {
@@ -75,7 +80,7 @@ impl StepCount {
         count
     }
 
-    /// Adds those of another rank or cycle.
+    /// Adds the steps of another rank or cycle.
     pub fn add(&mut self, other: &Self) {
         for (sequences, steps) in &other.histogram {
             *self.histogram.entry(*sequences).or_insert(0) += steps;
@@ -86,12 +91,12 @@ impl StepCount {
         self.passed_over = self.passed_over.or(other.passed_over);
     }
 
-    /// Returns how many passes computed prompts: one a wave.
+    /// Returns the number of prefill passes, one for each wave.
     pub fn prefills(&self) -> u64 {
         self.waves.values().sum()
     }
 
-    /// Lists how many steps after the prefill had so many sequences, the fewest first.
+    /// Lists the number of steps after the prefill for each number of sequences, fewest sequences first.
     pub fn decodes(&self) -> Vec<(u32, u64)> {
         let prefills = |sequences| self.waves.get(sequences).copied().unwrap_or(0);
         let each = self.histogram.iter();
@@ -100,7 +105,7 @@ impl StepCount {
             .collect()
     }
 
-    /// Lists how many steps had so many sequences, the most sequences first.
+    /// Lists the number of steps for each number of sequences, most sequences first.
     pub fn histogram(&self) -> Vec<BatchSteps> {
         let each = self.histogram.iter().rev();
         each.map(|(sequences, steps)| BatchSteps {
@@ -110,6 +115,7 @@ impl StepCount {
         .collect()
     }
 
+    /// Adds the steps of one wave.
     fn add_wave(&mut self, wave: &[RequestMeasurement]) {
         let of_sequence = |(sequence, request): (usize, &RequestMeasurement)| {
             let times = request.token_monotonic_sec.clone();
@@ -130,6 +136,7 @@ impl StepCount {
         self.end_step(wave, &tokens, &mut in_step);
     }
 
+    /// Ends a step: counts its sequences and notes a sequence that was preempted.
     fn end_step(&mut self, wave: &[RequestMeasurement], tokens: &[u32], in_step: &mut [bool]) {
         let sequences = in_step.iter().filter(|is_in| **is_in).count() as u32;
         if sequences > 0 {
@@ -171,15 +178,15 @@ mod tests {
         let requests = [
             request(0, &[1.0, 2.0, 3.0]),
             request(1, &[1.1, 2.1, 3.1]),
-            // The next wave, of which one ends by itself.
+            // In the next wave one sequence ends earlier.
             request(2, &[4.0, 5.0]),
             request(3, &[4.1, 5.1, 6.1]),
-            // What is left over.
+            // The last wave is incomplete.
             request(4, &[7.0]),
         ];
         let count = StepCount::of(&requests, 2);
         assert_eq!(steps(&count), [(2, 5), (1, 2)]);
-        // Of three waves the first step is the prefill, of the last one the only step.
+        // The first step of each of the three waves is its prefill; it is the only step of the last wave.
         assert_eq!((count.prefills(), count.decodes()), (3, vec![(1, 1), (2, 3)]));
         assert_eq!(count.passed_over, None);
     }
@@ -195,7 +202,7 @@ mod tests {
             tokens: 1,
         };
         assert_eq!(count.passed_over, Some(expected));
-        // Also where it enters late.
+        // A sequence may start within the first step; one that starts later was passed over.
         let late = [request(0, &[1.0, 2.0]), request(1, &[1.9, 2.1])];
         assert_eq!(StepCount::of(&late, 2).passed_over, None);
         let later = [request(0, &[1.0, 2.0]), request(1, &[2.1, 2.2])];

@@ -2,12 +2,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Confidence;
 
-/// Floating-point operations of one rank in one cycle, of one cycle, or of the whole experiment. FLOPs are exact
-/// integers up to 2⁵³.
+/// FLOPs and bytes of one rank in one cycle, of one cycle, or of the whole experiment. FLOPs are exact integers up to
+/// 2⁵³.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ComputeMetrics {
-    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
+    // The table of metrics (`crates/analysis/src/metrics`) describes each metric.
     pub flops_total: Option<f64>,
     #[serde(default)]
     pub flops_prefill: Option<f64>,
@@ -34,27 +34,27 @@ pub struct ComputeMetrics {
     pub arithmetic_intensity: Option<f64>,
     #[serde(default)]
     pub roofline: Option<Roofline>,
-    /// Assumptions, and why a figure is not better or not there.
+    /// Assumptions of the count, and why a figure is uncertain or null.
     #[serde(default)]
     pub flops_notes: Vec<String>,
 }
 
-/// A run beside what its devices can do at the most, by their datasheets.
+/// A run compared with the peak rates in the datasheets of its devices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Roofline {
-    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
-    /// The device's name, of each of the `devices` devices of the same kind.
+    // The table of metrics (`crates/analysis/src/metrics`) describes each metric.
+    /// Name of the devices, all of which are of the same kind.
     pub device: String,
-    /// How many such devices the rates are of.
+    /// Number of devices that the rates cover.
     pub devices: u32,
-    /// The type of the activations, which decides the peak.
+    /// Type of the activations, which selects the peak.
     pub precision: String,
     /// Peak of one device in FLOP/s, dense.
     pub peak_flops_per_second: f64,
     /// Peak memory bandwidth of one device in bytes/s.
     pub peak_bytes_per_second: f64,
-    /// The document that states the peaks.
+    /// Document that states the peaks.
     pub source: String,
     pub model_flops_utilization: Option<f64>,
     pub memory_bandwidth_utilization: Option<f64>,

@@ -3,34 +3,36 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What an NVIDIA board computes, and what kernels were compiled for: `9.0` of an H100, for instance.
+/// CUDA compute capability of an NVIDIA board, or the one that kernels were compiled for, such as `9.0` for an H100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ComputeCapability {
+    /// Generation of the architecture.
     pub major: u32,
+    /// Revision within the generation, from 0 to 9.
     pub minor: u32,
 }
 
-/// A text that is no compute capability.
+/// Error for a text that is not a compute capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotACapability;
 
 impl fmt::Display for NotACapability {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("is no compute capability; accepted is one like 9.0, or 90 as a compiler has it")
+        formatter.write_str("is not a compute capability; expected a number like 9.0, or 90 as compilers write it")
     }
 }
 
 impl std::error::Error for NotACapability {}
 
 impl ComputeCapability {
-    /// Tells whether kernels that were compiled for this run on a board: within one generation they run on those of a
-    /// later minor number, and on no other generation.
+    /// Returns whether kernels compiled for this capability run on a board. They run on boards of the same generation
+    /// with an equal or later minor number, and on no other generation.
     pub fn runs_on(self, board: Self) -> bool {
         self.major == board.major && self.minor <= board.minor
     }
 
-    /// Returns the number that compilers and file names have: 90 for 9.0.
+    /// Returns the number that compilers and file names use: 90 for 9.0.
     pub fn number(self) -> u32 {
         self.major * 10 + self.minor
     }
@@ -42,7 +44,7 @@ impl fmt::Display for ComputeCapability {
     }
 }
 
-/// Reads `9.0` and, as compilers have it, `90` or `90a`.
+/// Parses `9.0` and the compilers' forms `90` and `90a`.
 impl FromStr for ComputeCapability {
     type Err = NotACapability;
 

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-/// How far a figure may be trusted.
+/// Confidence in a figure.
 ///
 /// - `low`: an estimate from nameplate values
 /// - `medium`: an integral of polled power, or a known formula
-/// - `high`: a hardware counter read over the window
+/// - `high`: the difference of a hardware counter over the window
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -15,6 +15,7 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// Returns the value's name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -24,14 +25,14 @@ impl Confidence {
     }
 }
 
-/// What a reading covers.
+/// Device, or part of one, that a reading covers.
 ///
 /// - `gpu`: a whole board
 /// - `package`: a CPU package
-/// - `dram`: memory, beside its package
-/// - `core`: a package's cores, within it
-/// - `uncore`: the rest of a package, within it
-/// - `psys`: the whole platform, packages included
+/// - `dram`: memory, in addition to its package
+/// - `core`: the cores of a package, included in it
+/// - `uncore`: the other parts of a package, included in it
+/// - `psys`: the whole platform, including packages
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +46,7 @@ pub enum EnergyDomain {
 }
 
 impl EnergyDomain {
+    /// Returns the value's name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Gpu => "gpu",
@@ -57,9 +59,9 @@ impl EnergyDomain {
     }
 }
 
-/// Whose energy a reading is.
+/// Owner of a reading's energy.
 ///
-/// - `host`: the whole host's, or whole device's
+/// - `host`: the whole host or device
 /// - `attributed`: the part attributed to one experiment
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -69,11 +71,11 @@ pub enum EnergyScope {
     Attributed,
 }
 
-/// Where a reading comes from.
+/// Interface from which a reading comes.
 ///
-/// - `nvml`: a GPU by NVML
-/// - `rapl_powercap`: RAPL by the powercap tree
-/// - `rapl_perf_event`: RAPL by perf_event
+/// - `nvml`: NVML, for a GPU
+/// - `rapl_powercap`: RAPL through the powercap tree
+/// - `rapl_perf_event`: RAPL through perf_event
 /// - `tdp_estimate`: an estimate from the CPU's nameplate power and its load
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -86,6 +88,7 @@ pub enum EnergySourceKind {
 }
 
 impl EnergySourceKind {
+    /// Returns the value's name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Nvml => "nvml",
@@ -96,11 +99,11 @@ impl EnergySourceKind {
     }
 }
 
-/// How energy was had from a source.
+/// Method by which energy was obtained.
 ///
 /// - `energy_counter`: the difference of a hardware counter
-/// - `power_integration`: polled power, integrated
-/// - `estimate`: nothing was measured
+/// - `power_integration`: polled power, integrated over time
+/// - `estimate`: an estimate, without a measurement
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -110,44 +113,44 @@ pub enum EnergyMethod {
     Estimate,
 }
 
-/// One distinct source's energy over one window, with how it is known.
+/// Energy of one source over one window, with its method and its uncertainty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SourceReading {
     pub domain: EnergyDomain,
     /// NVML index of the GPU; null for a CPU source.
     pub gpu: Option<u32>,
-    /// UUID of the GPU, the identity that survives a reordering; null for a CPU source.
+    /// UUID of the GPU, which stays the same when GPUs are renumbered; null for a CPU source.
     pub gpu_uuid: Option<String>,
-    /// The exact text of the RAPL zone's `name` file (`package-0`, `dram`); null for a GPU.
+    /// Name of the RAPL zone as its `name` file has it (`package-0`, `dram`); null for a GPU.
     pub zone: Option<String>,
-    /// The zone's folder (`intel-rapl:0:1`), which tells equal names apart; null for a GPU.
+    /// Folder of the zone (`intel-rapl:0:1`), which distinguishes zones of the same name; null for a GPU.
     pub zone_path: Option<String>,
     pub scope: EnergyScope,
-    /// Energy over the window in joules; null when it could not be known, with the reason in `note`.
+    /// Energy over the window in joules; null when it is unknown, with the reason in `note`.
     pub energy_j: Option<f64>,
     /// `energy_j` divided by the window's length, in watts.
     pub mean_power_w: Option<f64>,
     pub source: EnergySourceKind,
     pub method: EnergyMethod,
     pub confidence: Confidence,
-    /// Samples of this source inside the window, both edges included.
+    /// Number of samples of this source inside the window, both edges included.
     pub sample_count: u32,
-    /// Mean spacing of those samples in milliseconds; null with fewer than two.
+    /// Mean interval between those samples in milliseconds; null with fewer than two samples.
     pub interval_ms: Option<f64>,
-    /// Half-width in joules of the interval in which the truth is believed to lie: the 95 % interval of a measurement,
-    /// the believed bounds of an estimate. Null when unknown.
+    /// Half-width in joules of the interval around `energy_j`: a 95 % interval for a measurement, assumed bounds for an
+    /// estimate. Null when unknown.
     pub uncertainty_j: Option<f64>,
-    /// How `uncertainty_j` was derived, in words.
+    /// Derivation of `uncertainty_j` in words.
     pub uncertainty_basis: String,
-    /// The instrument's own accuracy in percent of the reading, as its maker states it; not part of `uncertainty_j`,
-    /// which is about sampling. Null when the maker does not say.
+    /// The instrument's accuracy in percent of the reading, as its maker states it; null when the maker states none. It
+    /// is not part of `uncertainty_j`, which covers sampling only.
     pub instrument_accuracy_percent: Option<f64>,
-    /// How often the sensor really refreshes, in milliseconds, detected from the samples; null when they do not tell.
+    /// Refresh period of the sensor in milliseconds, detected from the samples; null when it cannot be detected.
     pub refresh_ms: Option<f64>,
-    /// Whether `energy_j` is part of `total_energy_j`; false for a domain that another one contains.
+    /// Whether `energy_j` is part of `total_energy_j`; false for a domain that is included in another one.
     pub counted_in_total: bool,
-    /// The assumptions of an estimate, or why `energy_j` is null.
+    /// Assumptions of an estimate, or the reason why `energy_j` is null.
     pub note: Option<String>,
 }
 
@@ -155,7 +158,7 @@ pub struct SourceReading {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EnergyMetrics {
-    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
+    // The table of metrics (`crates/analysis/src/metrics`) describes each metric.
     pub total_energy_j: Option<f64>,
     pub total_energy_uncertainty_j: Option<f64>,
     pub gpu_energy_j: Option<f64>,
@@ -174,20 +177,20 @@ pub struct EnergyMetrics {
     pub cpu_power_w: Option<f64>,
     pub duration_sec: Option<f64>,
     pub cpu_time_share: Option<f64>,
-    /// What the devices draw without the work, and the energy above it; never subtracted from the figures above.
+    /// Idle power of the devices, and the energy above it. It is never subtracted from the figures above.
     #[serde(default)]
     pub baselines: Vec<Baseline>,
-    /// Energy by phase, where the windows are long enough to tell.
+    /// Energy by phase, where the windows are long enough for the sources.
     #[serde(default)]
     pub phases: Vec<PhaseEnergy>,
-    /// Every distinct source with how it is known.
+    /// Every source of energy, with its method and its uncertainty.
     pub sources: Vec<SourceReading>,
 }
 
 impl EnergyMetrics {
-    /// GPUs, packages and memory together, as far as they are known, in joules; null when nothing is. Null also when its
-    /// GPUs (`has_gpus`) are not known, or the packages that some source is there for: they are most of the energy, and
-    /// a total that silently lacks them would read like a good result.
+    /// Returns the sum of the known energies of GPUs, packages and memory, in joules; `None` when none is known. It is
+    /// also `None` when the energy of the GPUs (`has_gpus`) is unknown, or that of packages which have a source: they
+    /// are most of the energy, and a total without them would mislead.
     pub fn sum_of_parts_j(&self, has_gpus: bool) -> Option<f64> {
         let lacks_gpus = has_gpus && self.gpu_energy_j.is_none();
         let has_packages = self.sources.iter().any(|source| source.domain == EnergyDomain::Package);
@@ -198,9 +201,9 @@ impl EnergyMetrics {
     }
 }
 
-/// Which idle state a baseline was taken in.
+/// Idle state in which a baseline was taken.
 ///
-/// - `bare`: devices at rest and cool, nothing loaded
+/// - `bare`: devices idle and cool, nothing loaded
 /// - `loaded`: the model in memory, idle, just before the cycles; a CUDA context alone draws tens of watts
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -210,33 +213,33 @@ pub enum BaselineKind {
     Loaded,
 }
 
-/// An idle baseline over the experiment's own devices and the host's packages, and the energy above it.
+/// Idle baseline of the experiment's own devices and the host's packages, and the energy above it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Baseline {
     pub kind: BaselineKind,
     /// Idle power of all counted sources together, in watts; null when it was not measured, with the reason in `note`.
     pub baseline_power_w: Option<f64>,
-    /// Of the GPUs alone, in watts.
+    /// Idle power of the GPUs, in watts.
     pub gpu_power_w: Option<f64>,
-    /// Of the CPU packages (whole host) alone, in watts.
+    /// Idle power of the CPU packages (whole host), in watts.
     pub host_cpu_power_w: Option<f64>,
-    /// (GPU energy + host CPU and memory energy) minus each source's idle power over the window that its energy is read
-    /// over, in joules: `baseline_power_w` × `duration_sec` where all ranks ran from start to end. May be negative
-    /// within the uncertainty.
+    /// Energy above idle in joules: (GPU energy + host CPU and memory energy) minus each source's idle power over the
+    /// window of its energy. The idle part is `baseline_power_w` × `duration_sec` where all ranks ran from start to
+    /// end. May be negative within the uncertainty.
     pub marginal_energy_j: Option<f64>,
     /// Length of the idle window in seconds.
     pub window_sec: Option<f64>,
-    /// How long before the window's start the baseline was taken, in seconds.
+    /// Time from the baseline to the window's start, in seconds.
     pub age_sec: Option<f64>,
-    /// What a careful reader should know of it; null for nothing.
+    /// Limits of the baseline, or the reason why it is null; null where there is nothing to note.
     pub note: Option<String>,
 }
 
-/// A part of the run.
+/// Phase of a run.
 ///
 /// - `model_load`: the model is read and prepared
-/// - `warm_up`: unmeasured passes
+/// - `warm_up`: passes that are not measured
 /// - `prefill`: requests before their first token
 /// - `decode`: requests after their first token
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -249,22 +252,22 @@ pub enum Phase {
     Decode,
 }
 
-/// Energy of one phase: GPUs and the attributed share of the host, in joules.
+/// Energy of one phase in joules: that of the GPUs, and the attributed share of the host's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PhaseEnergy {
     pub phase: Phase,
-    /// Time spent in the phase in seconds; with several ranks the time in which at least one was in it. In prefill a
-    /// rank has a request before its first token, in decode it has requests after it and none before.
+    /// Time spent in the phase in seconds; with several ranks, the time in which at least one was in it. A rank is in
+    /// prefill while a request has no token yet, and in decode while all its requests have their first token.
     pub duration_sec: f64,
-    /// Null where the phase's windows are too short for the sources, with the reason in `note`.
+    /// Energy of the phase in joules; null where its windows are too short for the sources, with the reason in `note`.
     pub total_energy_j: Option<f64>,
-    /// The GPUs, in joules.
+    /// Energy of the GPUs, in joules.
     pub gpu_energy_j: Option<f64>,
-    /// CPU packages, attributed share, in joules.
+    /// Attributed share of the energy of the CPU packages, in joules.
     pub cpu_energy_j: Option<f64>,
-    /// Of `total_energy_j`; null where that is.
+    /// Confidence in `total_energy_j`; null where that is null.
     pub confidence: Option<Confidence>,
-    /// Why a figure is null; null for nothing to say.
+    /// Reason why a figure is null; null where there is nothing to note.
     pub note: Option<String>,
 }

@@ -1,6 +1,6 @@
 use super::{SourceReading, Window};
 
-/// What one source drew while nothing ran, and when that was: `reading.mean_power_w` over `window`.
+/// Idle power of one source: `reading.mean_power_w` over `window`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct IdlePower {
     pub window: Window,
@@ -8,12 +8,13 @@ pub struct IdlePower {
 }
 
 impl IdlePower {
-    /// Watts; none where the reading has no energy.
+    /// Returns the idle power in watts; `None` where the reading has no energy.
     pub fn power_w(&self) -> Option<f64> {
         self.reading.mean_power_w
     }
 
-    /// Whether it is of the same source: a GPU by UUID, a zone by its folder, an estimate by its kind.
+    /// Returns whether both readings are of the same source: a GPU is identified by its UUID, a RAPL zone by its
+    /// folder, an estimate by its kind.
     pub fn is_of(&self, other: &SourceReading) -> bool {
         let own = &self.reading;
         (own.domain, own.source) == (other.domain, other.source)

@@ -4,29 +4,30 @@ use super::clock::Monotonic;
 use super::units::MILLISECONDS_PER_SECOND;
 use super::{ComputeMetrics, EnergyMetrics, ServerReport};
 
-/// A span of CLOCK_MONOTONIC, in seconds since the host's boot. The clock is one for all processes of the host.
+/// Time span on CLOCK_MONOTONIC, in seconds since the host's boot. The clock is the same for all processes of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Window {
-    /// CLOCK_MONOTONIC, seconds since the host's boot.
+    /// Start of the window, CLOCK_MONOTONIC seconds since the host's boot.
     pub start_monotonic_sec: f64,
-    /// CLOCK_MONOTONIC, seconds since the host's boot.
+    /// End of the window, CLOCK_MONOTONIC seconds since the host's boot.
     pub end_monotonic_sec: f64,
 }
 
 impl Window {
+    /// Returns the length of the window in seconds.
     pub fn duration_sec(&self) -> f64 {
         self.end_monotonic_sec - self.start_monotonic_sec
     }
 }
 
-/// A part of an answer as a server sent it. A chunk is not a token: it may hold several, or part of a character.
+/// A chunk of an answer as a server sent it. A chunk may hold several tokens, or part of a character.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerChunk {
-    /// When its bytes were read from the socket, CLOCK_MONOTONIC seconds.
+    /// Time at which its bytes were read from the socket, CLOCK_MONOTONIC seconds.
     pub monotonic_sec: f64,
-    /// Tokens that it held; null where the server counts at the end alone.
+    /// Number of tokens in it; null where the server counts tokens only at the end.
     pub tokens: Option<u32>,
 }
 
@@ -36,49 +37,51 @@ pub struct AnswerChunk {
 pub struct RequestMeasurement {
     /// Position of the prompt in the experiment's prompt list, from 0.
     pub prompt_index: u32,
-    /// Prompt tokens after the chat template and truncation.
+    /// Number of prompt tokens after the chat template and truncation.
     pub input_tokens: u32,
-    /// Generated tokens; an end-of-sequence token counts.
+    /// Number of generated tokens, including an end-of-sequence token.
     pub output_tokens: u32,
-    /// When the request was handed to the engine, CLOCK_MONOTONIC seconds.
+    /// Time at which the request was handed to the engine, CLOCK_MONOTONIC seconds.
     pub sent_monotonic_sec: f64,
-    /// When the engine's answer was complete, CLOCK_MONOTONIC seconds.
+    /// Time at which the engine's answer was complete, CLOCK_MONOTONIC seconds.
     pub completed_monotonic_sec: f64,
-    /// Time to first token (TTFT), in milliseconds: to the first token chosen by the sampler from when the request was due, where
-    /// the experiment has a `load`; else from handing over.
+    /// Time to first token (TTFT) in milliseconds: until the sampler chose the first token. It begins when the request
+    /// was due where the experiment has a `load`, else when it was handed to the engine.
     pub ttft_ms: Option<f64>,
-    /// When each output token was chosen, CLOCK_MONOTONIC seconds; inter-token latencies (ITL) are its differences. Empty
-    /// where the engine is a server, which sends `chunks`.
+    /// Time at which each output token was chosen, CLOCK_MONOTONIC seconds. Inter-token latencies (ITL) are the
+    /// differences. Empty for a server, which sends `chunks`.
     pub token_monotonic_sec: Vec<f64>,
-    /// The tokens themselves, as ids of the model's vocabulary. Empty where the engine is a server, which sends text.
+    /// Output tokens as ids of the model's vocabulary. Empty for a server, which sends text.
     pub output_token_ids: Vec<u32>,
-    /// `length` (the maximum was reached) or `stop` (the model ended the sequence); of a server also `tool_calls`,
-    /// `content_filter`, and `unknown` where it says none of these.
+    /// `length` (the maximum was reached) or `stop` (the model ended the sequence). For a server also `tool_calls`,
+    /// `content_filter`, or `unknown` where it gives none of these.
     pub finish_reason: String,
-    /// The answer's parts as a server sent them; empty for an engine that is none.
+    /// Chunks of a server's answer; empty for other engines.
     #[serde(default)]
     pub chunks: Vec<AnswerChunk>,
-    /// SHA-256 of a server's answer, reasoning included, in hexadecimal; null for an engine that is none.
+    /// SHA-256 of a server's answer, reasoning included, in hexadecimal; null for other engines.
     #[serde(default)]
     pub output_text_sha256: Option<String>,
-    /// From when `ttft_ms` begins to the first token of a server's answer that is not reasoning, in milliseconds.
+    /// Time until the first token of a server's answer that is not reasoning, in milliseconds, with the same beginning
+    /// as `ttft_ms`.
     #[serde(default)]
     pub time_to_first_answer_ms: Option<f64>,
-    /// Tokens of the prompt that a server's cache held, by its own count; null where it does not say.
+    /// Number of prompt tokens that a server's cache held, by its own count; null where it reports none.
     #[serde(default)]
     pub cached_tokens: Option<u32>,
-    /// When it was to be sent by the experiment's `load`, CLOCK_MONOTONIC seconds; null without one. From then until
-    /// `sent_monotonic_sec` it waited in the worker.
+    /// Time at which the request was due by the experiment's `load`, CLOCK_MONOTONIC seconds; null without a `load`.
+    /// From then until `sent_monotonic_sec` it waited in the worker.
     #[serde(default)]
     pub due_monotonic_sec: Option<f64>,
-    /// How late the sender came to it, in milliseconds: a fault of the measurement, and no part of the engine's queueing.
+    /// Time in milliseconds by which the sender was late. It is an error of the measurement and not part of the
+    /// engine's queueing.
     #[serde(default)]
     pub sender_lag_ms: Option<f64>,
 }
 
 impl RequestMeasurement {
-    /// Returns the request as one that was due at a moment, to which the sender came `lag_sec` later: its latencies begin then,
-    /// so that what it waited for counts (no coordinated omission).
+    /// Returns the request with latencies that begin when it was due, so that the time it waited is included (no
+    /// coordinated omission). The sender was `lag_sec` late.
     pub fn since(self, due: Monotonic, lag_sec: f64) -> Self {
         let waited_ms = (self.sent_monotonic_sec - due.as_sec()) * MILLISECONDS_PER_SECOND;
         let since_due = |since_sent: Option<f64>| since_sent.map(|ms| ms + waited_ms);
@@ -91,19 +94,19 @@ impl RequestMeasurement {
         }
     }
 
-    /// Returns how long it waited in the worker for the engine, in milliseconds, the sender's lag left out; `None` without a
-    /// `load`.
+    /// Returns the time it waited in the worker for the engine, in milliseconds, without the sender's lag; `None`
+    /// without a `load`.
     pub fn queueing_ms(&self) -> Option<f64> {
         let waited_sec = self.sent_monotonic_sec - self.due_monotonic_sec?;
         Some((waited_sec * MILLISECONDS_PER_SECOND - self.sender_lag_ms.unwrap_or(0.0)).max(0.0))
     }
 
-    /// Returns how long the engine took for it, in milliseconds: from handing over to the complete answer.
+    /// Returns the time the engine took, in milliseconds: from the handover to the complete answer.
     pub fn service_ms(&self) -> f64 {
         (self.completed_monotonic_sec - self.sent_monotonic_sec) * MILLISECONDS_PER_SECOND
     }
 
-    /// Returns when output came, CLOCK_MONOTONIC seconds: each token's time, or each chunk's of a server.
+    /// Returns the times of its output, CLOCK_MONOTONIC seconds: those of tokens, or of chunks for a server.
     pub fn output_monotonic_sec(&self) -> impl ExactSizeIterator<Item = f64> + DoubleEndedIterator + '_ {
         let count = self.token_monotonic_sec.len().max(self.chunks.len());
         (0..count).map(|at| match self.token_monotonic_sec.get(at) {
@@ -112,8 +115,8 @@ impl RequestMeasurement {
         })
     }
 
-    /// Returns the time to the complete answer (end-to-end latency), in milliseconds: from when it was due where the experiment
-    /// has a `load`, else from handing over.
+    /// Returns the end-to-end latency in milliseconds: from when the request was due where the experiment has a `load`,
+    /// else from the handover, to the complete answer.
     pub fn e2e_ms(&self) -> f64 {
         let begun = self.due_monotonic_sec.unwrap_or(self.sent_monotonic_sec);
         (self.completed_monotonic_sec - begun) * MILLISECONDS_PER_SECOND
@@ -135,30 +138,30 @@ impl RequestMeasurement {
     }
 }
 
-/// A request that has no answer to be counted. Its energy is in that of its cycle.
+/// A request without a usable answer. Its energy is included in that of its cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailedRequest {
     /// Position of the prompt in the experiment's prompt list, from 0.
     pub prompt_index: u32,
     pub reason: RequestFailure,
-    /// When it was to be sent by the experiment's `load`, CLOCK_MONOTONIC seconds; null without one.
+    /// Time at which the request was due by the experiment's `load`, CLOCK_MONOTONIC seconds; null without a `load`.
     #[serde(default)]
     pub due_monotonic_sec: Option<f64>,
-    /// When it was sent, CLOCK_MONOTONIC seconds; null in results of before this was told.
+    /// Time at which it was sent, CLOCK_MONOTONIC seconds; null in older results.
     #[serde(default)]
     pub sent_monotonic_sec: Option<f64>,
-    /// When it was given up, CLOCK_MONOTONIC seconds; null in results of before this was told.
+    /// Time at which it failed, CLOCK_MONOTONIC seconds; null in older results.
     #[serde(default)]
     pub ended_monotonic_sec: Option<f64>,
 }
 
-/// Why a request to a server has no answer that can be counted.
+/// Reason why a request to a server has no usable answer.
 ///
 /// - `not_connected`: no connection could be made
-/// - `too_many_requests`: the server has too much to do (429)
-/// - `unavailable`: the server is not ready, or overloaded (503)
-/// - `status`: another status that is no success
+/// - `too_many_requests`: the server rejected the request because of too many requests (429)
+/// - `unavailable`: the server was not ready, or overloaded (503)
+/// - `status`: the server answered with another error status
 /// - `error_event`: the server reported an error within its answer
 /// - `ended_early`: the connection ended before the answer did
 /// - `timed_out`: the answer was not complete within `request_timeout_sec`
@@ -178,12 +181,12 @@ pub enum RequestFailure {
 }
 
 impl RequestFailure {
-    /// Tells whether a server fails so because it has more to do than it can: what it was offered stays undone.
+    /// Returns whether the failure means that the server is overloaded.
     pub fn is_overload(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::Unavailable | Self::TimedOut)
     }
 
-    /// Returns the reason in words.
+    /// Returns the reason in words, for messages.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::NotConnected => "no connection could be made",
@@ -192,7 +195,7 @@ impl RequestFailure {
             Self::Status => "the server refused the request",
             Self::ErrorEvent => "the server reported an error within its answer",
             Self::EndedEarly => "the connection ended before the answer did",
-            Self::TimedOut => "no whole answer within request_timeout_sec",
+            Self::TimedOut => "no complete answer within request_timeout_sec",
             Self::Unreadable => "the answer is not what the API describes",
         }
     }
@@ -202,7 +205,7 @@ impl RequestFailure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InferenceMetrics {
-    // What each metric is stands in the table of metrics (`crates/analysis/src/metrics`).
+    // The table of metrics (`crates/analysis/src/metrics`) describes each metric.
     pub total_tokens: Option<u64>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
@@ -256,13 +259,13 @@ pub struct InferenceMetrics {
     pub peak_host_memory_bytes: Option<u64>,
 }
 
-/// The raw result of one rank in one cycle.
+/// Raw result of one rank in one cycle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RankCycle {
     /// Number of the worker process, from 0.
     pub rank: u32,
-    /// From 0; warm-up is not a cycle.
+    /// Number of the cycle, from 0; warm-up is not a cycle.
     pub cycle: u32,
     /// UUIDs of the rank's own GPUs.
     pub gpus: Vec<String>,
@@ -271,24 +274,25 @@ pub struct RankCycle {
     pub energy: EnergyMetrics,
     pub compute: ComputeMetrics,
     pub requests: Vec<RequestMeasurement>,
-    /// Requests of the cycle that have no answer to be counted.
+    /// Requests of the cycle without a usable answer.
     #[serde(default)]
     pub failed_requests: Vec<FailedRequest>,
-    /// The process that sent the requests to a server; null for an engine that is none.
+    /// Load of the process that sent the requests to a server; null for other engines.
     #[serde(default)]
     pub load_generator: Option<LoadGenerator>,
-    /// What a server said of itself meanwhile; null for an engine that is none.
+    /// The server's own figures for the cycle; null for other engines.
     #[serde(default)]
     pub server_report: Option<ServerReport>,
 }
 
-/// What it took to send requests to a server and to read its answers. None of it is in the energy attributed to the engine.
+/// Effort of sending requests to a server and reading its answers. It is not part of the energy attributed to the
+/// engine.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoadGenerator {
-    /// CPU time of the process in the window, seconds.
+    /// CPU time of the process in the window, in seconds.
     pub cpu_sec: f64,
-    /// 99th percentile of how long chunks lay in the socket before they were read, in milliseconds: by so much are latencies
-    /// too long. Null where the kernel does not say when they arrived.
+    /// 99th percentile of the time that chunks waited in the socket before they were read, in milliseconds. Latencies
+    /// are too long by this waiting time. Null where the kernel does not report when they arrived.
     pub lag_p99_ms: Option<f64>,
 }

@@ -1,5 +1,5 @@
-//! What one rank measured in one cycle, raw: tokens, timestamps, windows, energy readings.
-//! Owns the words; knows nothing of how they are aggregated or stored.
+//! Raw measurements of one rank in one cycle: tokens, timestamps, windows, energy readings. Leaves their aggregation to
+//! `joulemark-analysis` and their storage to `joulemark-store`.
 
 mod backoff;
 mod batch;

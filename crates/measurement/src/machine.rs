@@ -2,21 +2,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{BatchCheck, EosHandling, ServedEngine, Window};
 
-/// The machine and the build that produced a result.
+/// The machine and the program version that produced a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Machine {
     /// The host's name.
     pub hostname: String,
-    /// The operating system's kernel and its version.
+    /// Name and version of the operating system's kernel.
     pub kernel: String,
-    /// CPU model as the kernel names it; null where it does not.
+    /// CPU model as the kernel names it; null where it names none.
     pub cpu_model: Option<String>,
-    /// Logical CPUs the server may use.
+    /// Number of logical CPUs that the server may use.
     pub logical_cpus: u32,
-    /// CPU features the inference kernels were compiled for, e.g. `avx2`.
+    /// CPU features that the inference kernels were compiled for, such as `avx2`.
     pub compiled_cpu_features: Vec<String>,
-    /// Names of its GPUs, in NVML order.
+    /// Names of the GPUs, in NVML order.
     pub gpu_names: Vec<String>,
     /// Version of the NVIDIA driver; null without one.
     pub nvidia_driver: Option<String>,
@@ -26,34 +26,34 @@ pub struct Machine {
     pub mistralrs_version: String,
 }
 
-/// Where a rank's threads ran.
+/// CPUs and threads of a rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CpuPlacement {
-    /// Logical CPUs the rank was pinned to.
+    /// Logical CPUs that the rank was pinned to.
     pub cpus: Vec<u32>,
-    /// Compute threads of the inference kernels.
+    /// Number of compute threads of the inference kernels.
     pub threads: u32,
 }
 
-/// How a rank was warmed up.
+/// Warm-up of one rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WarmUpReport {
     /// Number of the worker process, from 0.
     pub rank: u32,
-    /// Iterations that it took.
+    /// Number of iterations.
     pub iterations: u32,
     pub ended: WarmUpEnd,
-    /// Seconds that each iteration took.
+    /// Duration of each iteration in seconds.
     pub iteration_sec: Vec<f64>,
 }
 
-/// What ended a warm-up.
+/// Reason for which a warm-up ended.
 ///
 /// - `iterations`: `warmup_iterations` were done
 /// - `steady`: the last iterations took about the same time
-/// - `max_iterations`: they did not, and there were enough of them
+/// - `max_iterations`: the maximum number of iterations was reached before that
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -63,60 +63,60 @@ pub enum WarmUpEnd {
     MaxIterations,
 }
 
-/// What a rank says once its model is in memory.
+/// Report of a rank whose model is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoadReport {
     /// Number of the worker process, from 0.
     pub rank: u32,
-    /// The load's span, CLOCK_MONOTONIC.
+    /// Start and end of the load, CLOCK_MONOTONIC.
     pub window: Window,
     /// `cpu`, or the CUDA device.
     pub device: String,
-    /// Activation type the model computes in, e.g. `f32`; `unknown` of a server.
+    /// Type of the activations, such as `f32`; `unknown` for a server.
     pub activation_dtype: String,
-    /// Longest sequence the model takes, in tokens; 0 where a server does not say.
+    /// Maximum length of a sequence, in tokens; 0 where a server does not report it.
     pub max_sequence_tokens: u32,
     pub placement: CpuPlacement,
-    /// How the end of a sequence was treated; null in a result of before this was told.
+    /// Treatment of the end-of-sequence token; null in older results.
     #[serde(default)]
     pub eos: Option<EosHandling>,
-    /// What the engine is, where it is a server that is driven over HTTP; null for an engine that is none.
+    /// The server, where the engine is one that is driven over HTTP; null for other engines.
     #[serde(default)]
     pub server: Option<ServedEngine>,
-    /// How the rank's batch came out; null for a batch of one, and for a server.
+    /// Check of the rank's batch; null for a batch size of 1, and for a server.
     #[serde(default)]
     pub batch_check: Option<BatchCheck>,
-    /// Layers of the model on each device, as the engine placed them; empty where it does not say.
+    /// Number of the model's layers on each device, as the engine placed them; empty where it does not report them.
     #[serde(default)]
     pub layers: Vec<DeviceLayers>,
-    /// Memory that the load took of each GPU that the rank leased, as NVML tells it; empty without a GPU, and in a result of
-    /// before this was told.
+    /// Memory that the load took on each of the rank's leased GPUs, by NVML; empty without a GPU, and in older results.
     #[serde(default)]
     pub gpu_memory: Vec<GpuMemory>,
-    /// Tokens that the paged key-value cache has places for, in all sequences; null where attention is not paged.
+    /// Capacity of the paged key-value cache over all sequences, in tokens; null where attention is not paged.
     #[serde(default)]
     pub paged_cache_tokens: Option<u64>,
-    /// The cycle that it was loaded for, where each has a process of its own; null where one process has all.
+    /// Cycle for which the model was loaded, where each cycle has its own process; null where one process runs all
+    /// cycles.
     #[serde(default)]
     pub cycle: Option<u32>,
 }
 
-/// Memory that a load took of one GPU: weights, cache and what the engine keeps beside them.
+/// Memory that a load took on one GPU: weights, key-value cache and other buffers of the engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GpuMemory {
     /// UUID of the GPU.
     pub gpu: String,
-    /// Bytes at NVML's first look after the load, at most some two seconds later; null where the run was over before it, or NVML
-    /// does not tell.
+    /// Bytes at NVML's first reading after the load, at most about two seconds later; null where the run ended before
+    /// that reading, or NVML does not report it.
     pub bytes: Option<u64>,
-    /// How it is known; null where it is not.
+    /// Method of the reading; null where `bytes` is null.
     pub method: Option<GpuMemoryMethod>,
 }
 
 impl GpuMemory {
-    /// Returns that of a GPU of which nothing is known.
+    /// Creates the entry of a GPU whose memory is unknown.
     pub fn unknown(gpu: &str) -> Self {
         Self {
             gpu: gpu.to_owned(),
@@ -126,10 +126,11 @@ impl GpuMemory {
     }
 }
 
-/// How memory of a GPU is known.
+/// Method by which a GPU's memory was read.
 ///
-/// - `processes`: NVML says what the rank's processes hold
-/// - `difference`: memory of the whole board in use after the load, less what was before; what others did meanwhile is in it
+/// - `processes`: memory that NVML reports for the rank's processes
+/// - `difference`: memory of the whole board in use after the load minus that before; changes by other processes are
+///   included
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -138,17 +139,17 @@ pub enum GpuMemoryMethod {
     Difference,
 }
 
-/// Layers that lie on one device.
+/// Number of layers on one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceLayers {
     /// `cpu`, `cuda` or `metal`.
     pub device: String,
-    /// Which of the process's devices of this kind it is, from 0.
+    /// Position among the process's devices of this kind, from 0.
     pub ordinal: u32,
     /// UUID of the GPU; null for the CPU.
     #[serde(default)]
     pub gpu: Option<String>,
-    /// Layers on it.
+    /// Number of layers.
     pub layers: u32,
 }

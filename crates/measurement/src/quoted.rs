@@ -1,14 +1,14 @@
 use std::fmt::{self, Write as _};
 
-/// Longer than every name that is accepted anywhere.
+/// Maximum number of characters shown; every accepted name is shorter.
 const MAX_CHARS: usize = 500;
 
-/// A text of somebody else's as a message shows it.
+/// Text from outside the program, displayed in quotes and made safe for a terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(&'a str);
 
-/// Returns the text in quotes as it was written: no letter is escaped. What cannot be seen or would move a cursor is
-/// replaced by U+FFFD, and the end of a very long text is left out.
+/// Wraps a text for display in quotes, without escaping letters. Control characters and invisible characters are
+/// replaced by U+FFFD, and a text of more than 500 characters is cut.
 pub fn quoted<T: AsRef<str> + ?Sized>(text: &T) -> Quoted<'_> {
     Quoted(text.as_ref())
 }
@@ -24,7 +24,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Tells whether it is a control character, or one that orders or joins the text around it.
+/// Returns whether a character is a control character, or an invisible one that reorders or joins the text around it.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// An engine that is a server, as it was found before the first warm-up.
+/// A server that is driven over HTTP, as probed before the first warm-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServedEngine {
@@ -9,54 +9,54 @@ pub struct ServedEngine {
     pub prompt_cache: PromptCache,
 }
 
-/// What a server honours, found by asking it. Null where an answer does not tell.
+/// Capabilities of a server, found by sending it requests. A capability that the answers do not reveal is null.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CapabilityCard {
-    /// The names under which it serves models.
+    /// Names under which it serves models.
     pub models: Vec<String>,
     /// Its name, such as `llama.cpp` or `vllm`.
     pub server: Option<String>,
-    /// Its version, in its own words.
+    /// Its version, as it reports it.
     pub server_version: Option<String>,
-    /// It answers `/v1/chat/completions`; a model without a chat template may only be asked by `/v1/completions`.
+    /// Whether it answers `/v1/chat/completions`. A model without a chat template answers only `/v1/completions`.
     pub chat: bool,
-    /// It sends an answer as it comes.
+    /// Whether it streams its answers.
     pub streams: bool,
-    /// It counts the tokens of prompt and answer.
+    /// Whether it reports the number of tokens of prompt and answer.
     pub usage: bool,
-    /// It counts the tokens in every chunk.
+    /// Whether it reports the number of tokens in every chunk.
     pub counts_in_chunks: bool,
-    /// It goes on after the end of the sequence where asked to.
+    /// Whether it can continue after the end of the sequence.
     pub ignore_eos: Option<bool>,
-    /// It leaves the end of the sequence out until as many tokens are there as asked for.
+    /// Whether it can keep the model from ending the sequence before a given number of tokens.
     pub min_tokens: Option<bool>,
-    /// The same seed gives the same text, and another one another.
+    /// Whether the same seed gives the same text, and another seed another text.
     pub seed_reproduces: Option<bool>,
-    /// Its cache of prompts holds tokens though it was asked to compute them again.
+    /// Whether it reuses cached prompt tokens even when asked to compute them again.
     pub caches_prompts: Option<bool>,
-    /// What it refuses requests for, of what goes beyond OpenAI's own API.
+    /// Extensions of OpenAI's API that it rejects requests for.
     pub refuses: Vec<String>,
 }
 
 impl CapabilityCard {
-    /// Tells whether it takes a request that asks for this, of what goes beyond OpenAI's own API.
+    /// Returns whether it accepts requests that use this extension of OpenAI's API.
     pub fn takes(&self, name: &str) -> bool {
         !self.refuses.iter().any(|refused| refused == name)
     }
 
-    /// Tells whether prompts need words of their own to be computed as a whole: the server caches them even where asked not
-    /// to, or does not tell.
+    /// Returns whether each prompt needs a unique prefix to be computed as a whole: true where the server caches
+    /// prompts against the request, or where that is unknown.
     pub fn needs_unique_prefix(&self) -> bool {
         self.caches_prompts != Some(false)
     }
 }
 
-/// How the end of a sequence was treated.
+/// Treatment of the end-of-sequence token.
 ///
-/// - `masked`: it could not be chosen before `min_output_tokens` were out
-/// - `ignored`: the server went on after it, up to `max_output_tokens`
-/// - `natural`: an answer ended where the model ended it
+/// - `masked`: the model could not choose it before `min_output_tokens` tokens
+/// - `ignored`: the server continued after it, up to `max_output_tokens`
+/// - `natural`: the answer ended where the model ended it
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -66,10 +66,10 @@ pub enum EosHandling {
     Natural,
 }
 
-/// How it was seen to that a prompt is computed, and not found in the server's cache.
+/// Method that keeps prompts from being found in the server's cache, so that they are computed.
 ///
-/// - `off`: the server was asked not to use it, and does not
-/// - `prefixed`: each prompt began with words that no other prompt begins with
+/// - `off`: the server was asked not to use its cache, and complies
+/// - `prefixed`: each prompt began with a unique prefix
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

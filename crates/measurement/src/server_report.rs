@@ -1,59 +1,60 @@
 use serde::{Deserialize, Serialize};
 
-/// What a server said of itself over one cycle. Its own figures: joulemark reads them, and checks none.
+/// A server's own figures over one cycle. joulemark reads them and does not check them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerReport {
-    /// From its page `/metrics`; null where it has none, as llama.cpp without `--metrics`.
+    /// Read from its page `/metrics`; null where there is no such page, as for llama.cpp without `--metrics`.
     pub usage: Option<ServerUsage>,
-    /// From its answers; null where they hold no `timings`, which llama.cpp sends.
+    /// Read from `timings` in its answers, which llama.cpp sends; null where no answer holds any.
     pub timings: Option<ServerTimings>,
 }
 
-/// How a server was used over one cycle, summed over its engines. Null where it does not say.
+/// Use of a server over one cycle, summed over its engines. A figure that the server does not report is null.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerUsage {
-    /// Times that the page was read within the cycle, twice a second: means and maxima are over these.
+    /// Number of times that the page was read within the cycle, twice a second. Means and maxima are over these.
     pub samples: u32,
-    /// Requests that were computed.
+    /// Mean number of requests that were being computed.
     pub mean_running: Option<f64>,
-    /// The most of them in one reading.
+    /// Maximum number of requests that were being computed.
     pub max_running: Option<f64>,
-    /// Requests that waited for room.
+    /// Mean number of requests that waited in the server's queue.
     pub mean_waiting: Option<f64>,
-    /// The most of them in one reading.
+    /// Maximum number of requests that waited.
     pub max_waiting: Option<f64>,
-    /// Share of the KV cache that was in use, from 0 to 1; the mean over engines.
+    /// Mean share of the KV cache in use, from 0 to 1; the mean over engines.
     pub mean_kv_cache_usage: Option<f64>,
-    /// The largest share in one reading.
+    /// Maximum share of the KV cache in use, from 0 to 1.
     pub max_kv_cache_usage: Option<f64>,
-    /// Requests that were put back for want of room, and computed anew.
+    /// Number of times that a request was preempted because the KV cache was full, and computed again.
     pub preemptions: Option<f64>,
-    /// Tokens of prompts that the prefix cache held.
+    /// Prompt tokens found in the prefix cache.
     pub prefix_cache_hits: Option<f64>,
-    /// Tokens of prompts that were looked up in it.
+    /// Prompt tokens looked up in the prefix cache.
     pub prefix_cache_queries: Option<f64>,
 }
 
-/// A server's own account of a cycle's answers, summed over them.
+/// A server's own timings, summed over the answers of a cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerTimings {
-    /// Answers that held timings.
+    /// Number of answers that held timings.
     pub answers: u32,
-    /// Tokens of prompts that its cache held.
+    /// Prompt tokens found in the server's cache.
     pub cached_tokens: u64,
-    /// Tokens of prompts that it computed, without the cached ones.
+    /// Prompt tokens that were computed, without the cached ones.
     pub prompt_tokens: u64,
-    /// Time that it took to compute them, in milliseconds; of answers side by side the sum.
+    /// Time to compute the prompt tokens, in milliseconds, summed over answers even where they were computed at the
+    /// same time.
     pub prompt_ms: f64,
-    /// Tokens that it generated.
+    /// Generated tokens.
     pub predicted_tokens: u64,
-    /// Time that it took to generate them, in milliseconds, as `prompt_ms`.
+    /// Time to generate the tokens, in milliseconds, summed like `prompt_ms`.
     pub predicted_ms: f64,
-    /// Tokens that a draft model proposed.
+    /// Tokens proposed by a draft model.
     pub draft_tokens: u64,
-    /// Of them, those that were kept.
+    /// Draft tokens that were accepted.
     pub accepted_draft_tokens: u64,
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// One device over time, as the meter sampled it.
+/// Time series of one device, sampled by the meter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceSeries {
@@ -8,26 +8,27 @@ pub struct DeviceSeries {
     pub gpu: Option<u32>,
     /// The GPU's UUID; null for a CPU source.
     pub gpu_uuid: Option<String>,
-    /// The RAPL zone's name; `host` for the estimate.
+    /// Name of the RAPL zone, or `host` for the estimate.
     pub zone: Option<String>,
-    /// The RAPL zone's folder; null where there is none.
+    /// Folder of the RAPL zone; null where there is none.
     pub zone_path: Option<String>,
-    /// In order of time.
+    /// Points in order of time.
     pub points: Vec<SeriesPoint>,
 }
 
-/// One sample, or the mean over a step of the asked-for resolution. A point stands for the time since the point before
-/// it, so that `power_w` times that time adds up to the energy. What a device does not tell is null.
+/// One sample, or the mean over one step of the requested resolution. A point stands for the time since the previous
+/// point, so that the sum of `power_w` times that time is the energy. A value that the device does not report is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeriesPoint {
     /// CLOCK_MONOTONIC, seconds.
     pub at_monotonic_sec: f64,
-    /// Mean power since the point before, in watts: the difference quotient of a counter, the integral of polled power.
+    /// Mean power in watts since the previous point: the rate of change of an energy counter, or the integral of polled
+    /// power over time.
     pub power_w: Option<f64>,
-    /// GPU: NVML's SM utilisation; CPU: busy share of the host's CPUs, both in percent.
+    /// For a GPU, NVML's SM utilisation; for a CPU, the busy share of the host's CPUs; both in percent.
     pub utilisation_percent: Option<f64>,
-    /// In degrees Celsius.
+    /// Temperature in degrees Celsius.
     pub temperature_c: Option<f64>,
     /// Clock of the streaming multiprocessors in MHz.
     pub sm_clock_mhz: Option<f64>,
@@ -37,6 +38,6 @@ pub struct SeriesPoint {
     pub memory_used_bytes: Option<f64>,
     /// The board's power limit in watts.
     pub power_limit_w: Option<f64>,
-    /// NVML's clock event (throttle) reasons that hold, by name.
+    /// Names of NVML's active clock event (throttle) reasons.
     pub throttle_reasons: Vec<String>,
 }

@@ -1,13 +1,13 @@
-//! Half-widths of energies from those of their sources. Owns the one rule by which they are combined; leaves how a
-//! source's own half-width is found to the meter.
+//! Half-widths of energies, combined from the half-widths of their sources. Leaves the half-width of a single source to
+//! the meter.
 
 use super::{EnergyDomain, EnergyMetrics};
 
 impl EnergyMetrics {
-    /// Sets the half-width of every energy from those of its counted sources, which are added, never in quadrature: the
-    /// error of an estimate, or of a sensor, is the same in each window, and a sum of half-widths is too wide at worst.
-    /// The experiment's part of what is the host's gets the same part of the host's half-width; how exact the split by
-    /// CPU time is, is not in it. A half-width is `None` where the energy or the half-width of a source is unknown.
+    /// Sets the half-width of every energy. The half-widths of the counted sources are added linearly, because the
+    /// error of a sensor or an estimate is the same in each window; the sum is an upper bound. An attributed energy
+    /// gets the same share of the host's half-width as of the host's energy; the error of the split by CPU time is not
+    /// included. A half-width is `None` where the energy or the half-width of a source is unknown.
     pub fn set_uncertainties(&mut self) {
         let of_packages = self.half_width_j(EnergyDomain::Package);
         let of_memory = self.half_width_j(EnergyDomain::Dram);
@@ -19,6 +19,7 @@ impl EnergyMetrics {
         self.total_energy_uncertainty_j = self.total_energy_j.and_then(|_| self.half_width_of_parts_j());
     }
 
+    /// Sums the half-widths of the known parts of the total; `None` where one of them is unknown.
     fn half_width_of_parts_j(&self) -> Option<f64> {
         let parts = [
             (self.gpu_energy_j, self.gpu_energy_uncertainty_j),
@@ -29,7 +30,7 @@ impl EnergyMetrics {
         in_total.map(|(_, half_width_j)| half_width_j).sum()
     }
 
-    /// Sums the half-widths of the counted sources of a domain; `None` where one is unknown, or there is no source.
+    /// Sums the half-widths of a domain's counted sources; `None` where one is unknown or there is no source.
     fn half_width_j(&self, domain: EnergyDomain) -> Option<f64> {
         let of_domain = |counted, its| counted && its == domain;
         let mut sources = self
@@ -42,6 +43,8 @@ impl EnergyMetrics {
     }
 }
 
+/// Scales the host's half-width by the attributed share of its energy; `None` where a value is unknown or the host's
+/// energy is not above 0.
 fn part_of(half_width_j: Option<f64>, own_j: Option<f64>, host_j: Option<f64>) -> Option<f64> {
     let host_j = host_j.filter(|host_j| *host_j > 0.0)?;
     Some(half_width_j? * own_j? / host_j)

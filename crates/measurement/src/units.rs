@@ -1,4 +1,5 @@
-//! The only conversion constants. Every other module writes units in names (`_j`, `_w`, `_sec`) and converts here.
+//! Conversion factors between units. Other modules name the unit of a value (`_j`, `_w`, `_sec`) and convert with
+//! these.
 
 pub const MICROJOULES_PER_JOULE: f64 = 1e6;
 pub const MILLIJOULES_PER_JOULE: f64 = 1e3;

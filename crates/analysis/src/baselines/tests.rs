@@ -20,7 +20,7 @@ fn idle(kind: BaselineKind, powers: &[(SourceReading, f64)]) -> IdleState {
     }
 }
 
-/// Two cycles of 10 s, each with 1000 J of one GPU and 400 J of one package.
+/// Creates two cycles of 10 s, each with 1000 J of one GPU and 400 J of one package.
 fn measured() -> (Vec<RankCycle>, Vec<CycleHost>) {
     let mut cycles = vec![rank_cycle(0, 0, 0.0, 10.0), rank_cycle(0, 1, 20.0, 30.0)];
     for cycle in &mut cycles {
@@ -125,7 +125,7 @@ fn an_energy_that_is_not_known_has_no_margin_but_the_idle_power_stands() {
         baseline
             .note
             .as_ref()
-            .is_some_and(|note| note.contains("GPU-a is not known"))
+            .is_some_and(|note| note.contains("GPU-a is unknown"))
     );
 }
 

@@ -4,7 +4,7 @@ use super::warning::warning;
 use joulemark_experiment::{Warning, WarningCode};
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergyMetrics, RankCycle, SourceReading};
 
-/// Says which parts the total lacks, and which of its sources are estimates.
+/// Warns about parts that the total lacks, and about sources that are estimates.
 pub fn check(cycles: &[RankCycle], total: &EnergyMetrics) -> Vec<Warning> {
     let mut warnings = missing_parts(total);
     warnings.extend(unreadable(total));
@@ -12,7 +12,7 @@ pub fn check(cycles: &[RankCycle], total: &EnergyMetrics) -> Vec<Warning> {
     warnings
 }
 
-/// Zones that are there and whose energy is not known, each with the reason.
+/// Warns about each zone whose energy is unknown, with the reason.
 fn unreadable(total: &EnergyMetrics) -> impl Iterator<Item = Warning> {
     let is_summed = |source: &&SourceReading| matches!(source.domain, EnergyDomain::Package | EnergyDomain::Dram);
     let unknown = total
@@ -23,16 +23,17 @@ fn unreadable(total: &EnergyMetrics) -> impl Iterator<Item = Warning> {
     unknown.map(|source| {
         let zone = source.zone.as_deref().unwrap_or("host");
         let path = source.zone_path.as_deref().unwrap_or("no zone");
-        let why = source.note.as_deref().unwrap_or("no reason is known");
+        let why = source.note.as_deref().unwrap_or("the reason is unknown");
         warning(
             WarningCode::EnergyIncomplete,
-            format!("{zone} ({path}) has no energy: {why}"),
+            format!("the energy of {zone} ({path}) is unknown: {why}"),
         )
     })
 }
 
+/// Warns about parts that are not included in the total.
 fn missing_parts(total: &EnergyMetrics) -> Vec<Warning> {
-    // A total that is null has its own warning; one that is not never lacks its GPUs.
+    // A null total has its own warning. A total that is known always includes its GPUs.
     if total.total_energy_j.is_none() {
         return Vec::new();
     }
@@ -41,12 +42,13 @@ fn missing_parts(total: &EnergyMetrics) -> Vec<Warning> {
         ("dram_energy_j", total.dram_energy_j),
     ];
     let missing = parts.into_iter().filter(|(_, energy_j)| energy_j.is_none());
-    let message = |part| format!("{part} is unknown and not in total_energy_j");
+    let message = |part| format!("{part} is unknown and not included in total_energy_j");
     missing
         .map(|(part, _)| warning(WarningCode::EnergyIncomplete, message(part)))
         .collect()
 }
 
+/// Warns about each kind of source that is an estimate.
 fn estimates(cycles: &[RankCycle], total: &EnergyMetrics) -> Vec<Warning> {
     let of_ranks = cycles.iter().flat_map(|cycle| &cycle.energy.sources);
     let mut estimated = BTreeMap::new();
@@ -68,6 +70,7 @@ fn estimates(cycles: &[RankCycle], total: &EnergyMetrics) -> Vec<Warning> {
         .collect()
 }
 
+/// Returns the name of a domain for messages.
 fn word(domain: EnergyDomain) -> &'static str {
     match domain {
         EnergyDomain::Gpu => "GPU",
@@ -89,17 +92,17 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_cannot_be_read_is_said_to_be_outside_the_total() {
+    fn unreadable_memory_is_reported_as_missing_from_the_total() {
         let warnings = check(&[], &energy(None, Some(20.0), None));
         assert_eq!(codes(&warnings), [WarningCode::EnergyIncomplete]);
         assert_eq!(
             warnings[0].message,
-            "dram_energy_j is unknown and not in total_energy_j"
+            "dram_energy_j is unknown and not included in total_energy_j"
         );
     }
 
     #[test]
-    fn an_estimate_is_told_once_with_its_assumptions() {
+    fn an_estimate_is_reported_once_with_its_assumptions() {
         let estimate = SourceReading {
             method: EnergyMethod::Estimate,
             note: Some("10 W a core".to_owned()),
@@ -136,7 +139,10 @@ mod tests {
         let warnings = check(&[], &total);
         assert_eq!(codes(&warnings), [WarningCode::EnergyIncomplete]);
         let named = format!("{} ({})", zone.expect("a name"), path.expect("a path"));
-        assert_eq!(warnings[0].message, format!("{named} has no energy: permission denied"));
+        assert_eq!(
+            warnings[0].message,
+            format!("the energy of {named} is unknown: permission denied")
+        );
     }
 
     #[test]

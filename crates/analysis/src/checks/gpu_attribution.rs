@@ -5,12 +5,14 @@ use joulemark_experiment::report::CheckOutcome;
 use joulemark_experiment::{Warning, WarningCode};
 use joulemark_measurement::RankCycle;
 
+/// Outcome of the check of GPU attribution.
 pub struct Attribution {
     pub outcome: CheckOutcome,
     pub warning: Option<Warning>,
 }
 
-/// Each GPU belongs to one rank only: its energy is summed over ranks, so a shared one would count twice.
+/// Checks that each GPU belongs to one rank only. Energy of GPUs is summed over ranks, so a shared GPU would count
+/// twice.
 pub fn check(cycles: &[RankCycle]) -> Attribution {
     let mut owners: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
     let mut twice = BTreeSet::new();
@@ -28,7 +30,7 @@ pub fn check(cycles: &[RankCycle]) -> Attribution {
         (false, true) => CheckOutcome::Passed,
         (false, false) => CheckOutcome::Failed,
     };
-    let message = |uuids: Vec<&str>| format!("counted for more than one rank: {}", uuids.join(", "));
+    let message = |uuids: Vec<&str>| format!("these GPUs were counted for more than one rank: {}", uuids.join(", "));
     let warning =
         (!twice.is_empty()).then(|| warning(WarningCode::GpuCountedTwice, message(twice.iter().copied().collect())));
     Attribution { outcome, warning }
@@ -60,7 +62,10 @@ mod tests {
     fn a_gpu_of_two_ranks_fails_even_in_different_cycles() {
         let found = check(&[with_gpus(0, 0, &["GPU-a", "GPU-b"]), with_gpus(1, 1, &["GPU-a"])]);
         assert_eq!(found.outcome, CheckOutcome::Failed);
-        assert_eq!(found.warning.unwrap().message, "counted for more than one rank: GPU-a");
+        assert_eq!(
+            found.warning.unwrap().message,
+            "these GPUs were counted for more than one rank: GPU-a"
+        );
     }
 
     #[test]

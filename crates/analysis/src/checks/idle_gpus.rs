@@ -4,9 +4,9 @@ use super::warning::warning;
 use joulemark_experiment::{Warning, WarningCode};
 use joulemark_measurement::{GpuMemory, GpuMemoryMethod, LoadReport, RankCycle};
 
-/// Warns of GPUs that were leased and metered while no layer of the model lies on them, or NVML says that the rank's processes hold
-/// none of their memory. Says nothing where neither is told, nor of a rank that computes on the CPU: the submission was warned of
-/// that.
+/// Warns about leased and metered GPUs that no layer of the model is on, or in whose memory the rank's processes hold
+/// nothing by NVML. Returns `None` where neither is reported, and for a rank that computes on the CPU, about which the
+/// submission was warned.
 pub fn check(loads: &[LoadReport], cycles: &[RankCycle]) -> Option<Warning> {
     let told = loads
         .iter()
@@ -16,8 +16,8 @@ pub fn check(loads: &[LoadReport], cycles: &[RankCycle]) -> Option<Warning> {
         .flat_map(|load| &load.layers)
         .filter_map(|part| part.gpu.as_ref())
         .collect();
-    let of_those = cycles.iter().filter(|cycle| ranks.contains(&cycle.rank));
-    let without_a_layer = of_those
+    let cycles_of_ranks = cycles.iter().filter(|cycle| ranks.contains(&cycle.rank));
+    let without_a_layer = cycles_of_ranks
         .flat_map(|cycle| &cycle.gpus)
         .filter(|uuid| !used.contains(uuid))
         .map(String::as_str);
@@ -26,12 +26,12 @@ pub fn check(loads: &[LoadReport], cycles: &[RankCycle]) -> Option<Warning> {
         let idle = idle.into_iter().collect::<Vec<_>>().join(", ");
         warning(
             WarningCode::GpusMeteredNotUsed,
-            format!("leased and metered, and nothing of the model lies on it: {idle}; lease fewer GPUs"),
+            format!("no part of the model is on these leased and metered GPUs: {idle}; lease fewer GPUs"),
         )
     })
 }
 
-/// Lists the GPUs of which NVML says that a rank's processes hold nothing, where it says that they hold some of another.
+/// Returns the GPUs on which, by NVML, a rank's processes hold no memory although they hold some on another GPU.
 fn without_memory(loads: &[LoadReport]) -> impl Iterator<Item = &str> {
     let is_told = |memory: &&GpuMemory| memory.method == Some(GpuMemoryMethod::Processes);
     let of_rank = move |load: &'_ LoadReport| {

@@ -3,15 +3,17 @@ use crate::group::Group;
 use crate::windows::extremes_sec;
 use joulemark_experiment::{Warning, WarningCode};
 
-/// A rank that runs a quarter longer than another leaves the others' share of the host idle for that long.
+/// Largest ratio without a warning. At 1.25 the slowest rank runs a quarter longer than the fastest, whose share of the
+/// host is idle for that time.
 const MAX_RATIO: f64 = 1.25;
 
+/// Outcome of the check of imbalance.
 pub struct Imbalance {
     pub ratio: Option<f64>,
     pub warning: Option<Warning>,
 }
 
-/// Longest over shortest window of the ranks of a cycle. The worst cycle is reported.
+/// Computes the ratio of the longest to the shortest window of a cycle's ranks, and reports the worst cycle.
 pub fn check(groups: &[Group<'_>]) -> Imbalance {
     let ratios = groups.iter().filter(|group| group.ranks.len() > 1).filter_map(|group| {
         let (shortest, longest) = extremes_sec(&group.windows())?;

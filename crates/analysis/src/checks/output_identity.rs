@@ -4,8 +4,8 @@ use super::warning::warning;
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::RankCycle;
 
-/// Greedy output of a prompt is the same in every cycle: a difference means that cycles did not do the same work.
-/// Sampled output is not compared.
+/// Checks that greedy output of each prompt is the same in every cycle. A difference means that cycles did not do the
+/// same work. Sampled output is not compared.
 pub fn check(spec: &Spec, cycles: &[RankCycle]) -> Option<Warning> {
     if spec.decoder.do_sample {
         return None;

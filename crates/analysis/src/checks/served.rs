@@ -4,11 +4,12 @@ use super::warning::warning;
 use joulemark_experiment::{Spec, Warning, WarningCode};
 use joulemark_measurement::{FailedRequest, LoadReport, PromptCache, RankCycle};
 
-/// What is read later than this, in milliseconds, makes latencies that are not the server's own.
+/// Largest lag of reading without a warning, in milliseconds. With a larger lag measured latencies are longer than the
+/// server's.
 const MAX_LAG_MS: f64 = 5.0;
 
-/// Returns what is to be known of a run by a server: what failed, what it does not honour, and whether the process that sent
-/// the requests kept up.
+/// Warns about a run on a server: failed requests, what the server does not support, preemptions, and lag of the
+/// process that sent the requests.
 pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let failed = cycles
@@ -19,7 +20,7 @@ pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<War
     if !failed.is_empty() {
         let all = failed.len() + cycles.iter().map(|cycle| cycle.requests.len()).sum::<usize>();
         let message = format!(
-            "{} of {all} requests failed ({}): their tokens and latencies are left out, their energy is not",
+            "{} of {all} requests failed ({}): their tokens and latencies are left out, their energy is included",
             failed.len(),
             failure_reasons(&failed)
         );
@@ -29,14 +30,14 @@ pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<War
         let mut limited = |message: &str| warnings.push(warning(WarningCode::EngineLimited, message.to_owned()));
         let card = &server.capabilities;
         if !card.streams {
-            limited("the server does not stream: there is no time of a first token, and none between tokens");
+            limited("the server does not stream: the time to first token and the times between tokens are unknown");
         }
         if spec.decoder.do_sample && card.seed_reproduces == Some(false) {
-            limited("the same seed gives another text on this server: a repetition draws other tokens");
+            limited("this server gives different texts for the same seed: a repetition samples other tokens");
         }
         if server.prompt_cache == PromptCache::Prefixed {
             limited(
-                "each prompt began with words of its own, since the server does not say that its prompt cache is off",
+                "each prompt began with a unique prefix, because the server does not confirm that its prompt cache is off",
             );
         }
     }
@@ -45,7 +46,7 @@ pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<War
         .filter_map(|cycle| cycle.inference.cached_input_tokens)
         .sum();
     let input: u64 = cycles.iter().filter_map(|cycle| cycle.inference.input_tokens).sum();
-    // A template's own first tokens are the same in every prompt, and cheap.
+    // The first tokens of a chat template are the same in every prompt, and cheap.
     if cached * 5 > input {
         let message = format!("{cached} of {input} prompt tokens came from the server's cache and were not computed");
         warnings.push(warning(WarningCode::EngineLimited, message));
@@ -54,8 +55,7 @@ pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<War
     let preemptions: f64 = usages.filter_map(|usage| usage.preemptions).sum();
     if preemptions > 0.0 {
         let message = format!(
-            "the server put {preemptions:.0} requests back for want of room in its KV cache: what they had computed was \
-             computed anew"
+            "the server preempted requests {preemptions:.0} times because its KV cache was full, and repeated their computation"
         );
         warnings.push(warning(WarningCode::EngineLimited, message));
     }
@@ -71,7 +71,7 @@ pub fn check(spec: &Spec, loads: &[LoadReport], cycles: &[RankCycle]) -> Vec<War
     warnings
 }
 
-/// Counts failures by their reason, in words, the most frequent first.
+/// Returns the number of failures for each reason, in words, the most frequent first.
 pub fn failure_reasons(failed: &[FailedRequest]) -> String {
     let mut counts = BTreeMap::new();
     for request in failed {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_all_that_is_asked_is_not_warned_of() {
+    fn a_server_that_supports_everything_has_no_warning() {
         let card = CapabilityCard {
             streams: true,
             ..CapabilityCard::default()
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_by_their_reasons_and_what_is_not_honoured_is_said() {
+    fn failures_are_counted_by_reason_and_unsupported_requests_are_reported() {
         let failed = |reason| FailedRequest {
             prompt_index: 0,
             reason,
@@ -182,7 +182,7 @@ mod tests {
         );
         let first = &warnings[0].message;
         assert!(
-            first.starts_with("3 of 4 requests failed (the server answered 503, not available: 2; no whole"),
+            first.starts_with("3 of 4 requests failed (the server answered 503, not available: 2; no complete"),
             "{first}"
         );
     }

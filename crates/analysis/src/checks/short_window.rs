@@ -3,26 +3,28 @@ use joulemark_experiment::report::CycleReport;
 use joulemark_experiment::{Warning, WarningCode};
 use joulemark_measurement::RankCycle;
 
-/// Hardware counters move every 20 to 100 ms: at an edge of a window, up to 1 % of 10 s is guessed.
-const LEAST_SEC: f64 = 10.0;
-const LEAST_SAMPLES: u32 = 10;
-/// A larger factor is no advice.
-const MOST_TIMES: f64 = 1000.0;
+/// Shortest window without a warning, in seconds. Hardware counters are refreshed every 20 to 100 ms, so up to 1 % of
+/// 10 s is interpolated at the edges of a window.
+const MIN_SEC: f64 = 10.0;
+/// Smallest number of samples without a warning.
+const MIN_SAMPLES: u32 = 10;
+/// Largest factor that is given as advice.
+const MAX_FACTOR: f64 = 1000.0;
 
-/// One warning for the experiment, with its shortest window and its fewest samples.
+/// Returns one warning for the experiment, about its shortest window and its smallest number of samples.
 pub fn check(cycles: &[RankCycle], reports: &[CycleReport]) -> Option<Warning> {
     let shortest = cycles
         .iter()
         .map(|cycle| (cycle.window.duration_sec(), cycle))
         .min_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(sec, _)| *sec < LEAST_SEC)
+        .filter(|(sec, _)| *sec < MIN_SEC)
         .map(|(sec, cycle)| lasted(sec, cycle, cycles.iter().any(|other| other.rank != cycle.rank)));
     let fewest = reports
         .iter()
         .flat_map(|report| report.energy.sources.iter().map(|source| (source, report.cycle)))
         .filter(|(source, _)| source.counted_in_total)
         .min_by_key(|(source, _)| source.sample_count)
-        .filter(|(source, _)| source.sample_count < LEAST_SAMPLES)
+        .filter(|(source, _)| source.sample_count < MIN_SAMPLES)
         .map(|(source, cycle)| {
             let name = source
                 .gpu_uuid
@@ -30,24 +32,25 @@ pub fn check(cycles: &[RankCycle], reports: &[CycleReport]) -> Option<Warning> {
                 .or(source.zone_path.as_deref())
                 .unwrap_or("the CPU's estimate");
             let count = source.sample_count;
-            format!("{name} was sampled {count} times in cycle {cycle}; energy needs {LEAST_SAMPLES} samples")
+            format!("{name} was sampled {count} times in cycle {cycle}; energy needs {MIN_SAMPLES} samples")
         });
     let findings: Vec<String> = shortest.into_iter().chain(fewest).collect();
     (!findings.is_empty()).then(|| warning(WarningCode::ShortWindow, findings.join("; ")))
 }
 
-/// Says how short a cycle was, of which rank where there are several, and what makes it long enough.
+/// Returns a sentence about a short cycle: its length, its rank where there are several, and how to make it long
+/// enough.
 fn lasted(sec: f64, cycle: &RankCycle, is_one_of_several: bool) -> String {
     let number = cycle.cycle;
     let whose = match is_one_of_several {
         true => format!(" on rank {}", cycle.rank),
         false => String::new(),
     };
-    // Of what is over at once nobody can say how much more it takes.
-    let times = (LEAST_SEC / sec).ceil();
-    let advice = match times <= MOST_TIMES {
-        true => format!("use {times} times the prompts or tokens to reach {LEAST_SEC} s"),
-        false => format!("use many more prompts or tokens to reach {LEAST_SEC} s"),
+    // For a window close to 0 s the factor is not reliable.
+    let times = (MIN_SEC / sec).ceil();
+    let advice = match times <= MAX_FACTOR {
+        true => format!("use {times} times the prompts or tokens to reach {MIN_SEC} s"),
+        false => format!("use many more prompts or tokens to reach {MIN_SEC} s"),
     };
     format!("cycle {number} lasted {sec:.1} s{whose}; {advice}")
 }

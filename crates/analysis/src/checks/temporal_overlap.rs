@@ -4,16 +4,19 @@ use crate::windows::{extremes_sec, intersection_sec};
 use joulemark_experiment::report::CheckOutcome;
 use joulemark_experiment::{Warning, WarningCode};
 
-/// Below this the ranks did not run together, and their rates do not add up to the system's.
-const LEAST_RATIO: f64 = 0.5;
+/// Smallest overlap that passes. With less the ranks did not run together, and their rates do not add up to the
+/// system's.
+const MIN_RATIO: f64 = 0.5;
 
+/// Outcome of the check of temporal overlap.
 pub struct Overlap {
     pub outcome: CheckOutcome,
     pub ratio: Option<f64>,
     pub warning: Option<Warning>,
 }
 
-/// In every cycle the ranks' windows share at least half of the shortest. The worst cycle is reported.
+/// Checks that in every cycle the ranks' windows share at least half of the shortest window, and reports the worst
+/// cycle.
 pub fn check(groups: &[Group<'_>]) -> Overlap {
     let worst = groups
         .iter()
@@ -26,10 +29,10 @@ pub fn check(groups: &[Group<'_>]) -> Overlap {
             warning: None,
         };
     };
-    let passed = ratio >= LEAST_RATIO;
+    let passed = ratio >= MIN_RATIO;
     let message = || {
         format!(
-            "in cycle {cycle} the ranks' windows share {:.0} % of the shortest; 50 % is the least",
+            "in cycle {cycle} the ranks' windows share {:.0} % of the shortest; at least 50 % is needed",
             100.0 * ratio
         )
     };
@@ -44,6 +47,7 @@ pub fn check(groups: &[Group<'_>]) -> Overlap {
     }
 }
 
+/// Returns the time that all windows share as a share of the shortest window; 0 where that has no length.
 fn ratio(group: &Group<'_>) -> f64 {
     let windows = group.windows();
     match extremes_sec(&windows) {

@@ -2,7 +2,7 @@ use super::warning::warning;
 use crate::metrics::{Figures, Known, Metric};
 use joulemark_experiment::{Spec, Warning, WarningCode};
 
-/// Returns one warning for every metric of the table that is null, with the reason.
+/// Returns a warning for each null metric of the table, with the reason.
 pub fn check(metrics: &[Metric], spec: &Spec, figures: Figures<'_>) -> Vec<Warning> {
     let unknown = metrics.iter().filter(|metric| !metric.is_known(figures));
     unknown
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_gave_nothing_speaks_for_itself() {
+    fn the_reason_is_the_note_of_a_source_without_energy() {
         let mut cycles = [rank_cycle(0, 0, 0.0, 10.0)];
         cycles[0].energy = energy(None, None, Some(1.0));
         let mut host = host_cycle(0, 80.0, 1.0);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leased_gpu_that_nobody_reads_takes_the_total_along() {
+    fn without_the_energy_of_a_leased_gpu_there_is_no_total() {
         let mut cycles = [rank_cycle(0, 0, 0.0, 10.0)];
         cycles[0].gpus = vec!["GPU-a".to_owned()];
         let mut leased = spec(1, 1);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn host_energy_without_a_share_is_told_from_no_energy() {
+    fn an_unknown_share_is_distinguished_from_unknown_host_energy() {
         let mut cycles = [rank_cycle(0, 0, 0.0, 10.0)];
         cycles[0].energy = EnergyMetrics {
             cpu_time_share: None,

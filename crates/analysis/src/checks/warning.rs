@@ -1,6 +1,6 @@
 use joulemark_experiment::{Warning, WarningCode};
 
-/// Builds the warning that a check returns.
+/// Creates a warning.
 pub(super) fn warning(code: WarningCode, message: impl Into<String>) -> Warning {
     Warning {
         code,

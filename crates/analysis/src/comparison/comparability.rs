@@ -4,7 +4,7 @@ use joulemark_experiment::{Load, PromptIdentity};
 use joulemark_measurement::{EosHandling, is_same_power_limit};
 use serde::Serialize;
 
-/// Returns why no figure of two results can be compared: they were not given the same work. Nothing where they were.
+/// Returns the reasons why no figure of two results can be compared: their work differed. Empty where it was the same.
 pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
     let (one, other) = (&baseline.conditions, &candidate.conditions);
     let mut found = Vec::new();
@@ -25,7 +25,7 @@ pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
     ] {
         if one != other {
             found.push(format!(
-                "other lengths: {name} is {} in the baseline, {} in the candidate",
+                "different lengths: {name} is {} in the baseline, {} in the candidate",
                 limit(one),
                 limit(other)
             ));
@@ -33,7 +33,7 @@ pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
     }
     if one.eos != other.eos {
         found.push(format!(
-            "the end of a sequence was {} in the baseline, {} in the candidate",
+            "different treatment of the end of a sequence: {} in the baseline, {} in the candidate",
             treated(one.eos),
             treated(other.eos)
         ));
@@ -42,72 +42,77 @@ pub fn differences(baseline: &Subject, candidate: &Subject) -> Vec<String> {
     found
 }
 
-/// Returns why a metric of two results cannot be compared though others of them can: goodput counts what each took for good.
+/// Returns the reason why a single metric of two results cannot be compared: goodput depends on the `slo`. `None` where
+/// it can.
 pub fn differences_in(metric: &Metric, baseline: &Subject, candidate: &Subject) -> Option<String> {
     let (one, other) = (&baseline.conditions.slo, &candidate.conditions.slo);
     (metric.name == "goodput" && one != other).then(|| {
         format!(
-            "other good service: slo is {} in the baseline, {} in the candidate",
+            "different service level objectives: slo is {} in the baseline, {} in the candidate",
             document(one),
             document(other)
         )
     })
 }
 
-/// Returns what is to be said of two closed loads of another concurrency, which may be just what is compared: a setting, as
-/// `batch_size` is. Neither is given to the engine at a pace that is not its own.
+/// Returns a note on two closed loads with different concurrencies. They may be the very setting that is compared, like
+/// `batch_size`; in both the engine sets the pace.
 pub fn other_concurrency(baseline: &Subject, candidate: &Subject) -> Option<String> {
     let (one, other) = (&baseline.conditions.load, &candidate.conditions.load);
     let comes_by_itself = |load: &Option<Load>| load.as_ref().is_some_and(Load::comes_by_itself);
     (one != other && !comes_by_itself(one) && !comes_by_itself(other)).then(|| {
         format!(
-            "another number of requests in flight: load is {} in the baseline, {} in the candidate",
+            "different concurrency: load is {} in the baseline, {} in the candidate",
             document(one),
             document(other)
         )
     })
 }
 
-/// Returns what is to be said of two power limits, which may be just what is compared, or what somebody left set.
+/// Returns a note on two different power limits, which may be the setting that is compared or have been left set by
+/// mistake.
 pub fn other_power_limit(baseline: &Subject, candidate: &Subject) -> Option<String> {
     let both = (baseline.conditions.power_limit_w, candidate.conditions.power_limit_w);
     let (Some(one), Some(other)) = both else { return None };
     (!is_same_power_limit(one, other))
-        .then(|| format!("another power limit: {one} W was in force in the baseline, {other} W in the candidate"))
+        .then(|| format!("different power limit: {one} W was in force in the baseline, {other} W in the candidate"))
 }
 
-/// Returns how two loads differ where one comes at its own times. These are work that is given, as prompts are: latencies, and
-/// what idling adds to energy, follow from them.
+/// Returns how two loads differ, where at least one sends requests at times of its own. Such a load is part of the
+/// work, like the prompts: latencies, and the energy of idling, depend on it.
 fn other_load(one: Option<&Load>, other: Option<&Load>) -> Option<String> {
     let comes_by_itself = |load: Option<&Load>| load.is_some_and(Load::comes_by_itself);
     (one != other && (comes_by_itself(one) || comes_by_itself(other))).then(|| {
         format!(
-            "another offered load: load is {} in the baseline, {} in the candidate",
+            "different offered load: load is {} in the baseline, {} in the candidate",
             document(&one),
             document(&other)
         )
     })
 }
 
+/// Returns a value as JSON text.
 fn document(of: &impl Serialize) -> String {
     serde_json::to_string(of).unwrap_or_else(|error| error.to_string())
 }
 
+/// Returns how two sets of prompts differ; `None` where they are the same.
 fn other_prompts(one: Option<&PromptIdentity>, other: Option<&PromptIdentity>) -> Option<String> {
     let is_same = one.zip(other).and_then(|(one, other)| one.is_same(other));
     match (is_same, one, other) {
         (Some(true), ..) => None,
         (Some(false), Some(one), Some(other)) => Some(format!(
-            "other prompts: {} in the baseline, {} in the candidate",
+            "different prompts: {} in the baseline, {} in the candidate",
             one.as_str(),
             other.as_str()
         )),
-        _ => Some(
-            "the prompts may be others: some are withheld from the caller, or were dropped without a hash".to_owned(),
-        ),
+        _ => {
+            Some("the prompts may differ: some are withheld from the caller, or were deleted without a hash".to_owned())
+        }
     }
 }
 
+/// Returns the treatment in words.
 fn treated(eos: EosHandling) -> &'static str {
     match eos {
         EosHandling::Masked => "masked",

@@ -7,7 +7,7 @@ use super::subject::{Series, Subject, geometric_mean};
 use crate::metrics::Better;
 use joulemark_experiment::comparison::{Comparison, ComparisonAnswer, ComparisonTest, NotCompared, Verdict};
 
-/// What is compared unless metrics are named.
+/// Metrics that are compared by default.
 pub const DEFAULT_METRICS: [&str; 5] = [
     "output_throughput",
     "mean_ttft_ms",
@@ -16,23 +16,23 @@ pub const DEFAULT_METRICS: [&str; 5] = [
     "tokens_per_joule",
 ];
 
-/// By so much a figure may differ and be equivalent.
+/// Default margin: figures that differ by less are equivalent.
 pub const DEFAULT_MARGIN: f64 = 0.02;
 
-/// How often each of the tests may find a difference, or an equivalence, that is none.
+/// Significance level of the tests: the probability of finding a difference, or an equivalence, that does not exist.
 const SIGNIFICANCE: f64 = 0.05;
 
-/// How results are compared.
+/// Options of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct ComparisonOptions {
-    /// By so much a figure may differ and be equivalent, above 0.
+    /// Margin above 0: figures that differ by less are equivalent.
     pub margin: f64,
-    /// Whether results are compared that had other work, or whose energy was metered otherwise.
+    /// Whether to compare results even if their work or the metering of their energy differed.
     pub force: bool,
 }
 
-/// Compares each candidate with the baseline, in the metrics that all of them were made with. The p-values of a candidate are
-/// adjusted for all its metrics being looked at.
+/// Compares each candidate with the baseline in all given metrics. The p-values of a candidate are adjusted for the
+/// number of metrics.
 pub fn compare(baseline: &Subject, candidates: &[Subject], options: &ComparisonOptions) -> ComparisonAnswer {
     let mut answer = ComparisonAnswer {
         comparisons: Vec::new(),
@@ -65,16 +65,16 @@ pub fn compare(baseline: &Subject, candidates: &[Subject], options: &ComparisonO
     answer
 }
 
-/// Two results that are held against each other.
+/// A baseline and a candidate.
 struct Pair<'a> {
     baseline: &'a Subject,
     candidate: &'a Subject,
-    /// Why none of their figures can be compared.
+    /// Reasons why none of their figures can be compared.
     differences: Vec<String>,
     options: &'a ComparisonOptions,
 }
 
-/// A metric of two results, tested and not judged yet.
+/// Test of a metric of two results, without a verdict.
 struct Tested {
     comparison: Comparison,
     better: Better,
@@ -85,7 +85,7 @@ impl Pair<'_> {
     /// Tests one metric.
     ///
     /// # Errors
-    /// Says why it cannot be compared.
+    /// Returns the reason why it cannot be compared.
     fn test(&self, one: &Series, other: &Series) -> Result<Tested, String> {
         let mut reasons = self.differences.clone();
         reasons.extend(differences_in(one.metric, self.baseline, self.candidate));
@@ -96,8 +96,8 @@ impl Pair<'_> {
             return Err(reasons.join("; "));
         }
         let values = |series: &Series, whose: &str| series.values.clone().map_err(|why| format!("{whose}: {why}"));
-        let baseline = values(one, "the baseline's cannot be taken")?;
-        let candidate = values(other, "the candidate's cannot be taken")?;
+        let baseline = values(one, "the baseline's figure cannot be used")?;
+        let candidate = values(other, "the candidate's figure cannot be used")?;
         let mut notes: Vec<String> = reasons.iter().map(|why| format!("compared by force: {why}")).collect();
         let (test, baseline, candidate) = match self.pairs(&baseline, &candidate) {
             Some((baseline, candidate)) => (ComparisonTest::PairedT, baseline, candidate),
@@ -139,7 +139,7 @@ impl Pair<'_> {
         })
     }
 
-    /// Returns the figures of the turns that both have; `None` where they did not take turns with each other.
+    /// Returns the figures of the turns that both have; `None` where they did not take turns.
     fn pairs(&self, baseline: &[f64], candidate: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
         let (one, other) = (self.baseline.turns.as_ref()?, self.candidate.turns.as_ref()?);
         if one.among != other.among || one.turn.len() != baseline.len() || other.turn.len() != candidate.len() {
@@ -152,8 +152,8 @@ impl Pair<'_> {
         Some(pairs.unzip())
     }
 
-    /// Returns the ratio with what does not cancel of the instruments' uncertainty: all of it cancels where host and sources
-    /// are the same. `None` where it does not and is not known.
+    /// Adds the part of the instruments' uncertainty that does not cancel in the ratio; all of it cancels where host
+    /// and sources are the same. `None` where it does not cancel and is unknown.
     fn with_instruments(
         &self,
         ratio: LogRatio,
@@ -177,7 +177,7 @@ impl Pair<'_> {
         };
         let Some((one_off, other_off)) = one.deviation.zip(other.deviation) else {
             notes.push(format!(
-                "{what} differ, so that what the instruments have wrong does not cancel, and it is not known how much that is"
+                "{what} differ, so the instruments' errors do not cancel, and their size is unknown"
             ));
             return None;
         };
@@ -185,7 +185,7 @@ impl Pair<'_> {
         Some(ratio.widened(one_off.hypot(other_off)))
     }
 
-    /// Returns what a careful reader should know of both results.
+    /// Returns remarks on conditions in which both results differ or which weaken the comparison.
     fn remarks(&self, one: &Series, other: &Series) -> Vec<String> {
         let mut remarks = Vec::new();
         if self.baseline.host != self.candidate.host && one.instrument.is_none() {
@@ -202,7 +202,7 @@ impl Pair<'_> {
         for (whose, subject, series) in [("baseline", self.baseline, one), ("candidate", self.candidate, other)] {
             if subject.is_partial {
                 remarks.push(format!(
-                    "the {whose} was cancelled: its figures are of the cycles that were finished"
+                    "the {whose} was cancelled: its figures cover only the finished cycles"
                 ));
             }
             if subject.is_stopped_by_rule {
@@ -220,13 +220,13 @@ impl Pair<'_> {
         remarks
     }
 
-    /// Returns a remark where a cycle had other tokens, though it may have had the same prompts.
+    /// Returns a remark where the numbers of tokens of a cycle differ.
     fn other_tokens(&self) -> Option<String> {
         let (one, other) = self.baseline.tokens.zip(self.candidate.tokens)?;
         let why = match (one.0 == other.0, one.1 == other.1) {
             (true, true) => return None,
-            (true, false) => "its answers had other lengths",
-            (false, _) => "a token of the one may be more text than a token of the other",
+            (true, false) => "its answers had different lengths",
+            (false, _) => "a token may stand for more text in one than in the other",
         };
         Some(format!(
             "a cycle had {:.0} input and {:.0} output tokens in the baseline, {:.0} and {:.0} in the candidate: {why}",
@@ -235,23 +235,26 @@ impl Pair<'_> {
     }
 }
 
+/// Returns the note on an interval that includes the instruments' errors.
 fn widening(what: &str, (one, other): (&Instrument, &Instrument)) -> String {
     let lacking = if one.lacks_accuracy || other.lacks_accuracy {
-        ", but for the accuracy of sources whose makers state none"
+        ", except for the accuracy of sources whose makers state none"
     } else {
         ""
     };
-    format!("{what} differ, so that what the instruments have wrong does not cancel: it is in the interval{lacking}")
+    format!("{what} differ, so the instruments' errors do not cancel: the interval includes them{lacking}")
 }
 
+/// Returns the note on a missing interval.
 fn no_interval(baseline: &[f64], candidate: &[f64], unit: &str) -> String {
     match baseline.len().min(candidate.len()) {
-        0 | 1 => format!("no interval: it takes two {unit} on each side, a single one does not show its scatter"),
-        _ => format!("no interval: the {unit} do not differ at all, so that nothing is known of their scatter"),
+        0 | 1 => format!("no interval: at least two {unit} on each side are needed to estimate the scatter"),
+        _ => format!("no interval: the {unit} do not differ at all, so their scatter is unknown"),
     }
 }
 
 impl Tested {
+    /// Adds the adjusted p-value and the verdict.
     fn judged(self, p_adjusted: Option<f64>, margin: f64) -> Comparison {
         let is_equivalent = self
             .ratio

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use joulemark_experiment::report::{RaplLimit, RunConditions};
 
-/// How the CPUs of a result's host were set; empty or `None` where it is not known.
+/// CPU settings of a result's host; empty or `None` where they are unknown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CpuSettings {
     governors: Vec<String>,
@@ -22,22 +22,23 @@ impl From<&RunConditions> for CpuSettings {
     }
 }
 
-/// Returns what is to be said of CPUs that were set otherwise: a sentence a setting. Nothing of what is not known of both.
+/// Returns a sentence for each CPU setting in which two results differ. A setting that is unknown for either is left
+/// out.
 pub fn other_cpu_settings(baseline: &CpuSettings, candidate: &CpuSettings) -> Vec<String> {
     let governors = |of: &CpuSettings| (!of.governors.is_empty()).then(|| of.governors.join(" and "));
     let turbo = |of: &CpuSettings| Some(if of.turbo? { "on" } else { "off" }.to_owned());
     let settings = [
         (
-            "another frequency governor of the CPUs",
+            "different CPU frequency governor",
             governors(baseline),
             governors(candidate),
         ),
         (
-            "another frequency driver of the CPUs",
+            "different CPU frequency driver",
             baseline.scaling_driver.clone(),
             candidate.scaling_driver.clone(),
         ),
-        ("another turbo of the CPUs", turbo(baseline), turbo(candidate)),
+        ("different CPU turbo setting", turbo(baseline), turbo(candidate)),
     ];
     let of_setting = |(what, one, other): (&str, Option<String>, Option<String>)| {
         let (one, other) = one.zip(other)?;
@@ -48,6 +49,7 @@ pub fn other_cpu_settings(baseline: &CpuSettings, candidate: &CpuSettings) -> Ve
     found
 }
 
+/// Returns how two hosts' RAPL limits differ; `None` where they are equal, or unknown for either.
 fn other_rapl_limits(baseline: &[RaplLimit], candidate: &[RaplLimit]) -> Option<String> {
     if baseline.is_empty() || candidate.is_empty() {
         return None;
@@ -64,10 +66,10 @@ fn other_rapl_limits(baseline: &[RaplLimit], candidate: &[RaplLimit]) -> Option<
             format!("{zone} {name} has {one} in the baseline, {other} in the candidate")
         })
         .collect();
-    (!differing.is_empty()).then(|| format!("other RAPL limits: {}", differing.join("; ")))
+    (!differing.is_empty()).then(|| format!("different RAPL limits: {}", differing.join("; ")))
 }
 
-/// Returns the limits by zone and constraint, in words; several where zones share a name, as `dram` of each socket.
+/// Returns the limits in words by zone and constraint; several where zones share a name, like `dram` of each socket.
 fn by_constraint(limits: &[RaplLimit]) -> BTreeMap<(&str, &str), Vec<String>> {
     let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for limit in limits {

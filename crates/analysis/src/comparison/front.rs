@@ -1,29 +1,31 @@
 use crate::intervals::Interval;
 use crate::metrics::Better;
 
-/// A point of a plane, with how sure either coordinate is.
+/// A point of the plane of two metrics, with the interval of each coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
     pub x: f64,
     pub y: f64,
-    /// `None` where it is not known; the point then counts as it stands.
+    /// Interval of `x`; `None` where it is unknown and `x` counts as exact.
     pub x_interval: Option<Interval>,
+    /// Interval of `y`; `None` likewise.
     pub y_interval: Option<Interval>,
 }
 
-/// How a point stands to the front.
+/// Position of a point relative to the Pareto front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// No other point is as good in both and better in one.
+    /// On the front: no other point is at least as good in both metrics and better in one.
     OnFront,
-    /// It lies behind, but the best that its intervals hold does not.
+    /// Behind the front, but the best corner of its intervals is not.
     ReachesFront,
+    /// Behind the front, with its intervals.
     Behind,
 }
 
-/// Returns how each point stands to the Pareto front of all of them.
+/// Returns the position of each point relative to the Pareto front of all points.
 pub fn front(points: &[Place], x: Better, y: Better) -> Vec<Standing> {
-    // Less is better in all that follows.
+    // From here on, less is better.
     let sign = |better: Better| if better == Better::Higher { -1.0 } else { 1.0 };
     let (of_x, of_y) = (sign(x), sign(y));
     let costs: Vec<_> = points.iter().map(|point| (of_x * point.x, of_y * point.y)).collect();
@@ -54,6 +56,7 @@ pub fn front(points: &[Place], x: Better, y: Better) -> Vec<Standing> {
         .collect()
 }
 
+/// Returns whether `one` is at least as good as `other` in both coordinates and better in one.
 fn dominates(one: (f64, f64), other: (f64, f64)) -> bool {
     one.0 <= other.0 && one.1 <= other.1 && (one.0 < other.0 || one.1 < other.1)
 }

@@ -1,5 +1,6 @@
-/// Returns p-values adjusted for all of them being looked at, by Holm's step-down (1979): the smallest times how many there
-/// are, the next times one fewer, none below one before it, none above 1. `None` stays `None` and counts for nothing.
+/// Adjusts p-values for multiple comparisons by Holm's step-down method (1979): the smallest is multiplied by their
+/// number, the next by one less, and so on; none is below the previous one or above 1. `None` stays `None` and is not
+/// counted.
 pub fn holm(values: &[Option<f64>]) -> Vec<Option<f64>> {
     let mut order: Vec<(usize, f64)> = values
         .iter()

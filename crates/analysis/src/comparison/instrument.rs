@@ -4,27 +4,27 @@ use crate::metrics::Metric;
 use joulemark_experiment::report::CycleReport;
 use joulemark_measurement::{EnergyDomain, EnergyMethod, EnergyMetrics, SourceReading};
 
-/// What a bound is divided by for its standard deviation: of an interval at 95 %, and of bounds within which any value is as
-/// likely (GUM, JCGM 100:2008, 4.3.7), as what a maker states, or what is believed of an estimate.
+/// Divisors that turn a half-width into a standard deviation: of a 95 % interval, and of bounds within which all values
+/// are equally likely (GUM, JCGM 100:2008, 4.3.7), such as a maker's accuracy or the assumed bounds of an estimate.
 const OF_INTERVAL: f64 = 1.959_964;
 const OF_BOUNDS: f64 = 1.732_051;
 
-/// What the energy in a metric was metered by, over all cycles.
+/// Instruments that metered the energy in a metric, over all cycles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instrument {
-    /// The parts of the energy that are in it: the boundary.
+    /// Parts of the energy that are included: the boundary.
     parts: BTreeSet<EnergyDomain>,
-    /// How each part's energy was had.
+    /// Methods by which the energy of each part was obtained.
     methods: BTreeMap<EnergyDomain, BTreeSet<EnergyMethod>>,
-    /// What tells one source from another on its host.
+    /// Identities of the sources on their host.
     sources: BTreeSet<(EnergyDomain, String, &'static str)>,
-    /// The standard deviation of what all cycles have wrong alike, as a share of the energy; `None` where it is not known.
+    /// Standard deviation of the error that all cycles share, as a share of the energy; `None` where it is unknown.
     pub deviation: Option<f64>,
-    /// Whether the accuracy of a source is not in the deviation, because its maker states none.
+    /// Whether the standard deviation lacks the accuracy of a source, because its maker states none.
     pub lacks_accuracy: bool,
 }
 
-/// A part of an energy, with its half-width.
+/// Function that reads a part of the energy and its half-width.
 type Part = fn(&EnergyMetrics) -> (Option<f64>, Option<f64>);
 
 const ATTRIBUTED: [(EnergyDomain, Part); 3] = [
@@ -47,7 +47,7 @@ const OF_HOST: [(EnergyDomain, Part); 2] = [
     }),
 ];
 
-/// Returns the parts of the energy that a metric has in it; none of a metric that has no energy in it.
+/// Returns the parts of the energy that a metric includes; empty for a metric without energy.
 fn parts_of(metric: &Metric) -> &'static [(EnergyDomain, Part)] {
     match metric.name {
         "total_energy_j" => &ATTRIBUTED,
@@ -63,15 +63,16 @@ fn parts_of(metric: &Metric) -> &'static [(EnergyDomain, Part)] {
 }
 
 impl Instrument {
-    /// Returns what metered the energy in a metric; `None` for a metric that has no energy in it.
+    /// Returns the instruments that metered the energy in a metric; `None` for a metric without energy.
     ///
     /// # Errors
-    /// Says why the cycles' energies cannot be taken together: they are not of the same parts.
+    /// Returns an error where the energies of cycles have different parts.
     pub fn of(metric: &Metric, cycles: &[CycleReport]) -> Option<Result<Self, String>> {
         let metered = parts_of(metric);
         (!metered.is_empty() && !cycles.is_empty()).then(|| Self::of_parts(metered, cycles))
     }
 
+    /// Returns the instruments of some parts of the energy.
     fn of_parts(metered: &[(EnergyDomain, Part)], cycles: &[CycleReport]) -> Result<Self, String> {
         let known_in = |cycle: &CycleReport| -> BTreeSet<EnergyDomain> {
             let known = metered.iter().filter(|(_, part)| part(&cycle.energy).0.is_some());
@@ -80,7 +81,7 @@ impl Instrument {
         let parts = known_in(&cycles[0]);
         if let Some(other) = cycles.iter().find(|cycle| known_in(cycle) != parts) {
             return Err(format!(
-                "its energy is of {} in cycle {} and of {} in cycle {}",
+                "its energy includes {} in cycle {} and {} in cycle {}",
                 words(&parts),
                 cycles[0].cycle,
                 words(&known_in(other)),
@@ -111,8 +112,9 @@ impl Instrument {
         Ok(instrument)
     }
 
-    /// Adds, over the parts, what reading them may have missed and what their makers allow for; as everywhere half-widths are
-    /// added, since what is off in one cycle, or one part, may be off alike in the next.
+    /// Returns the standard deviation of the shared error, from the half-widths of reading and the makers' accuracies.
+    /// Each is added over parts and cycles, because an error may be the same in all of them. `None` where an energy or
+    /// a half-width is unknown.
     fn deviation_over(&self, metered: &[(EnergyDomain, Part)], cycles: &[CycleReport]) -> Option<f64> {
         let (mut total_j, mut missed_j, mut allowed_j) = (0.0, 0.0, 0.0);
         for (domain, part) in metered.iter().filter(|(domain, _)| self.parts.contains(domain)) {
@@ -133,6 +135,7 @@ impl Instrument {
         (total_j > 0.0).then(|| (missed_j / total_j).hypot(allowed_j / total_j))
     }
 
+    /// Returns whether a part's energy is an estimate.
     fn is_estimate_of(&self, domain: EnergyDomain) -> bool {
         self.methods
             .get(&domain)
@@ -144,16 +147,16 @@ impl Instrument {
         self.parts.iter().any(|domain| self.is_estimate_of(*domain))
     }
 
-    /// Returns whether both were read by the very same sources, if on the same host.
+    /// Returns whether both were read by the same sources, provided that they are on the same host.
     pub fn has_sources_of(&self, other: &Self) -> bool {
         self.sources == other.sources
     }
 
-    /// Returns why energies that were metered so cannot be compared; nothing where they can.
+    /// Returns the reasons why two energies cannot be compared; empty where they can.
     pub fn differences(&self, candidate: &Self) -> Vec<String> {
         if self.parts != candidate.parts {
             return vec![format!(
-                "another boundary: the energy of {} in the baseline, of {} in the candidate",
+                "different boundary: the energy of {} in the baseline, of {} in the candidate",
                 words(&self.parts),
                 words(&candidate.parts)
             )];
@@ -164,7 +167,7 @@ impl Instrument {
             .filter(|part| self.methods.get(part) != candidate.methods.get(part));
         let reason = |part: &EnergyDomain| {
             format!(
-                "another kind of source: {} by {} in the baseline, by {} in the candidate",
+                "different kind of source: {} by {} in the baseline, by {} in the candidate",
                 name(*part),
                 self.methods_of(*part),
                 candidate.methods_of(*part)
@@ -173,6 +176,7 @@ impl Instrument {
         differing.map(reason).collect()
     }
 
+    /// Returns the methods of a part in words.
     fn methods_of(&self, part: EnergyDomain) -> String {
         let methods = self.methods.get(&part).into_iter().flatten();
         let words: Vec<_> = methods.map(|method| kind(*method)).collect();
@@ -184,6 +188,7 @@ impl Instrument {
     }
 }
 
+/// Returns the readings of these parts that the total includes.
 fn counted<'a>(
     cycles: &'a [CycleReport],
     parts: &'a BTreeSet<EnergyDomain>,
@@ -192,7 +197,8 @@ fn counted<'a>(
     readings.filter(|reading| reading.counted_in_total && parts.contains(&reading.domain))
 }
 
-/// Returns what the makers of a part's sources allow for, as a share of its energy; of a source whose maker says nothing, 0.
+/// Returns the accuracy that the makers of a part's sources state, as a share of its energy; a source without a stated
+/// accuracy counts as 0.
 fn accuracy(cycles: &[CycleReport], domain: EnergyDomain) -> f64 {
     let parts = BTreeSet::from([domain]);
     let (energy_j, allowed_j) = counted(cycles, &parts).fold((0.0, 0.0), |(energy_j, allowed_j), reading| {
@@ -203,6 +209,7 @@ fn accuracy(cycles: &[CycleReport], domain: EnergyDomain) -> f64 {
     if energy_j > 0.0 { allowed_j / energy_j } else { 0.0 }
 }
 
+/// Returns the name of a part.
 fn name(domain: EnergyDomain) -> &'static str {
     match domain {
         EnergyDomain::Gpu => "GPUs",
@@ -212,6 +219,7 @@ fn name(domain: EnergyDomain) -> &'static str {
     }
 }
 
+/// Returns the names of parts, separated by commas.
 fn words(parts: &BTreeSet<EnergyDomain>) -> String {
     let names: Vec<_> = parts.iter().map(|part| name(*part)).collect();
     if names.is_empty() {
@@ -221,6 +229,7 @@ fn words(parts: &BTreeSet<EnergyDomain>) -> String {
     }
 }
 
+/// Returns the name of a method.
 fn kind(method: EnergyMethod) -> &'static str {
     match method {
         EnergyMethod::EnergyCounter => "a counter",

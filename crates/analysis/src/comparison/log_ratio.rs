@@ -3,24 +3,24 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use crate::intervals::{Interval, LEVEL};
 use crate::statistics::{mean, standard_deviation};
 
-/// Beyond so many degrees of freedom Student's t is the normal distribution, to all digits.
+/// Maximum of the degrees of freedom, at which Student's t equals the normal distribution to all digits.
 const MAX_DEGREES: f64 = 1e7;
 
-/// Logarithms of figures are up to some hundreds, and rounded by 2⁻⁵³ of that.
+/// Rounding error of logarithms of figures, which are at most some hundreds and rounded by 2⁻⁵³ of that.
 const ROUNDING: f64 = 1e-13;
 
-/// The logarithm of a candidate's mean over a baseline's, with how far chance may have moved it.
+/// Logarithm of the ratio of a candidate's mean to a baseline's, with its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogRatio {
     pub center: f64,
-    /// The standard error, above 0.
+    /// Standard error, above 0.
     pub standard_error: f64,
     /// Degrees of freedom of the standard error.
     pub degrees: f64,
 }
 
-/// Returns the difference of the means of logarithms that were measured independently, by Welch: the variances need not be
-/// equal. `None` below two values on a side, where neither side has any scatter, and for values that are not above 0.
+/// Returns the difference of the means of logarithms of independent measurements, by Welch's test, which allows unequal
+/// variances. `None` below two values on a side, where neither side varies, and for values that are not above 0.
 pub fn welch(baseline: &[f64], candidate: &[f64]) -> Option<LogRatio> {
     let (baseline, candidate) = (logarithms(baseline)?, logarithms(candidate)?);
     let center = mean(&candidate)? - mean(&baseline)?;
@@ -31,8 +31,9 @@ pub fn welch(baseline: &[f64], candidate: &[f64]) -> Option<LogRatio> {
     LogRatio::new(center, variance, degrees)
 }
 
-/// Returns the mean of the differences of logarithms over pairs that were measured by turns: what drifts is in both of a pair.
-/// `None` below two pairs, where sides differ in number, where all pairs differ alike, and for values that are not above 0.
+/// Returns the mean difference of logarithms over pairs that were measured in turns, so that drift affects both of a
+/// pair. `None` below two pairs, where sides differ in number, where all differences are equal, and for values that are
+/// not above 0.
 pub fn paired_t(baseline: &[f64], candidate: &[f64]) -> Option<LogRatio> {
     if baseline.len() != candidate.len() {
         return None;
@@ -47,13 +48,13 @@ pub fn paired_t(baseline: &[f64], candidate: &[f64]) -> Option<LogRatio> {
     LogRatio::new(mean(&differences)?, variance_of_mean(&differences)?, degrees)
 }
 
-/// Returns the logarithm of each value; `None` where one is not above 0, or not finite.
+/// Returns the logarithm of each value; `None` where one is not above 0 or not finite.
 fn logarithms(values: &[f64]) -> Option<Vec<f64>> {
     let of = |value: &f64| (value.is_finite() && *value > 0.0).then(|| value.ln());
     values.iter().map(of).collect()
 }
 
-/// Returns the variance of the mean of logarithms: 0 where they differ by their rounding alone. `None` below two.
+/// Returns the variance of the mean of logarithms; 0 where they differ only by rounding, and `None` below two values.
 fn variance_of_mean(values: &[f64]) -> Option<f64> {
     let deviation = standard_deviation(values)?;
     let seen = if deviation > ROUNDING { deviation } else { 0.0 };
@@ -61,6 +62,7 @@ fn variance_of_mean(values: &[f64]) -> Option<f64> {
 }
 
 impl LogRatio {
+    /// Creates a ratio; `None` where variance or degrees of freedom are not above 0.
     fn new(center: f64, variance: f64, degrees: f64) -> Option<Self> {
         (variance > 0.0 && degrees > 0.0).then(|| Self {
             center,
@@ -69,8 +71,8 @@ impl LogRatio {
         })
     }
 
-    /// Returns the same with a standard deviation beside it that repetition does not tell of and that is known otherwise. It
-    /// adds to the variance, and has infinite degrees of freedom (GUM, JCGM 100:2008, G.4.1).
+    /// Adds an independent standard deviation that repetition does not show. It adds to the variance and has infinite
+    /// degrees of freedom (GUM, JCGM 100:2008, G.4.1).
     #[must_use]
     pub fn widened(self, deviation: f64) -> Self {
         let (before, added) = (self.standard_error.powi(2), deviation * deviation);
@@ -82,31 +84,32 @@ impl LogRatio {
         }
     }
 
-    /// Returns the ratio's 95 % interval.
+    /// Returns the 95 % interval of the ratio.
     pub fn interval(&self) -> Option<Interval> {
         let half = self.of_t()?.inverse_cdf(0.5 + LEVEL / 2.0) * self.standard_error;
         Some(((self.center - half).exp(), (self.center + half).exp()))
     }
 
-    /// Returns how often a ratio as far from 1 would come by chance, were it 1: two-sided.
+    /// Returns the two-sided p-value: the probability of a ratio at least as far from 1 if the true ratio is 1.
     pub fn p_value(&self) -> Option<f64> {
         Some((2.0 * self.beyond(self.center.abs())?).min(1.0))
     }
 
-    /// Returns the larger p-value of the two one-sided tests of the ratio being at least 1 / (1 + margin), and at most
-    /// 1 + margin: below 0.05 the ratio lies between them (Schuirmann 1987). The bounds are the same whichever of the two
-    /// results is the baseline.
+    /// Returns the larger p-value of two one-sided tests: that the ratio is below 1 / (1 + margin), and that it is
+    /// above 1 + margin. Below 0.05 the ratio lies between these bounds (Schuirmann 1987). The bounds are the same
+    /// whichever result is the baseline.
     pub fn equivalence_p_value(&self, margin: f64) -> Option<f64> {
         let bound = margin.ln_1p();
         let (above_low, below_high) = (self.center + bound, bound - self.center);
         Some(self.beyond(above_low)?.max(self.beyond(below_high)?))
     }
 
-    /// Returns the share of the distribution beyond a distance from its middle.
+    /// Returns the share of the distribution beyond a distance from its centre.
     fn beyond(&self, distance: f64) -> Option<f64> {
         Some(self.of_t()?.sf(distance / self.standard_error))
     }
 
+    /// Returns Student's t distribution with the ratio's degrees of freedom.
     fn of_t(&self) -> Option<StudentsT> {
         StudentsT::new(0.0, 1.0, self.degrees).ok()
     }

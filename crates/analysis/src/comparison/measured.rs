@@ -5,30 +5,31 @@ use joulemark_measurement::{EosHandling, LoadReport};
 use super::cpu_settings::CpuSettings;
 use crate::complete::complete_cycle;
 
-/// What a comparison takes of a result.
+/// Parts of a result that a comparison needs.
 #[derive(Clone, Debug)]
 pub struct MeasuredResult {
-    /// The result's id, or its place among what was sent.
+    /// Id of the result, or its position in the request.
     pub name: String,
-    /// The host's name.
+    /// Name of the host.
     pub host: String,
     /// Whether the experiment was cancelled after these cycles.
     pub is_partial: bool,
     /// Whether a stop rule ended its cycles.
     pub is_stopped_by_rule: bool,
     pub cycles: Vec<CycleReport>,
-    /// The power limit that was in force on all its GPUs, in watts; `None` where they differ, it has none, or it is not known.
+    /// Power limit in force on all its GPUs, in watts; `None` where limits differ, it has no GPU, or the limit is
+    /// unknown.
     pub power_limit_w: Option<f64>,
     pub cpu: CpuSettings,
     pub spec: Spec,
-    /// How the end of a sequence was treated.
+    /// Treatment of the end-of-sequence token.
     pub eos: EosHandling,
-    /// `None` where the reader may not know the prompts.
+    /// Identity of the prompts; `None` where the caller may not know them.
     pub prompts: Option<PromptIdentity>,
 }
 
 impl MeasuredResult {
-    /// Takes what a comparison needs of a report.
+    /// Extracts what a comparison needs from a report.
     pub fn new(name: String, report: Report, spec: Spec, prompts: Option<PromptIdentity>) -> Self {
         let cycles = report.cycles_of_statistics();
         Self {
@@ -46,7 +47,7 @@ impl MeasuredResult {
         .completed()
     }
 
-    /// Fills in what the cycles lack because an earlier release made them.
+    /// Computes the figures that cycles of an earlier release lack.
     #[must_use]
     pub fn completed(mut self) -> Self {
         self.cycles.iter_mut().for_each(complete_cycle);
@@ -54,7 +55,7 @@ impl MeasuredResult {
     }
 }
 
-/// Returns how the end of a sequence was treated. A result that does not tell is of before there were servers.
+/// Returns how the end-of-sequence token was treated. A result without this information was not run on a server.
 pub fn eos_of(loads: &[LoadReport], spec: &Spec) -> EosHandling {
     let told = loads.iter().find_map(|load| load.eos);
     told.unwrap_or_else(|| spec.eos_in_process())

@@ -9,7 +9,7 @@ use crate::metrics::Metric;
 use crate::repetition;
 use joulemark_experiment::report::MetricStatistics;
 
-/// A result's figures in two metrics.
+/// A result's statistics in two metrics.
 #[derive(Clone, Debug)]
 pub struct ParetoCandidate {
     subject: Subject,
@@ -17,29 +17,30 @@ pub struct ParetoCandidate {
     of_y: MetricStatistics,
 }
 
-/// A result among others.
+/// Position of a result among others.
 #[derive(Clone, Copy, Debug)]
 pub struct ParetoPoint {
     pub place: Place,
-    /// Cycles.
+    /// Number of cycles or repeats.
     pub n: u32,
     pub standing: Standing,
 }
 
 impl ParetoCandidate {
-    /// Takes two metrics of a result.
+    /// Extracts two metrics of a result.
     ///
     /// # Errors
-    /// Says which of them is null in a cycle, or whose energies are not of the same parts.
+    /// Returns the reason why a metric cannot be used: it is null in a cycle, or the energies of cycles have different
+    /// parts.
     pub fn new(result: &MeasuredResult, (x, y): (&'static Metric, &'static Metric)) -> Result<Self, String> {
         let of = |metric: &Metric| repetition::of_metric(metric, &result.cycles);
         Self::with(Subject::new(result, &[x, y]), (x, y), of)
     }
 
-    /// Takes two metrics of whole experiments that repeat each other.
+    /// Extracts two metrics of whole experiments that repeat each other.
     ///
     /// # Errors
-    /// As [`Self::new`], and where there is none.
+    /// Fails like [`Self::new`], and where there is no repeat.
     pub fn of_repeats(results: &[MeasuredResult], (x, y): (&'static Metric, &'static Metric)) -> Result<Self, String> {
         let name = results.first().map_or("", |result| result.name.as_str());
         let subject = Subject::of_repeats(name, results, &[x, y], None);
@@ -48,14 +49,15 @@ impl ParetoCandidate {
         Self::with(subject, (x, y), |metric| repetition::over_experiments(metric, &cycles))
     }
 
+    /// Creates a candidate from the statistics of both metrics.
     fn with(
         subject: Subject,
         (x, y): (&'static Metric, &'static Metric),
         statistics: impl Fn(&Metric) -> Option<MetricStatistics>,
     ) -> Result<Self, String> {
         for series in &subject.series {
-            if let Some(doubt) = &series.doubt {
-                return Err(format!("{}: {doubt}", series.metric.name));
+            if let Some(mismatch) = &series.mismatch {
+                return Err(format!("{}: {mismatch}", series.metric.name));
             }
         }
         let of = |metric: &Metric| {
@@ -70,8 +72,9 @@ impl ParetoCandidate {
     }
 }
 
-/// Returns where each result stands, and what a careful reader should know of all of them. Where hosts or sources differ, an
-/// energy's interval has the instrument's half-width in it, and otherwise not: it is the same for all.
+/// Returns the position of each result, and notes on the limits of the whole front. Where hosts or sources differ, the
+/// interval of an energy includes the instrument's half-width; otherwise it does not, because that is the same for all
+/// results.
 pub fn pareto(candidates: &[ParetoCandidate], (x, y): (&Metric, &Metric)) -> (Vec<ParetoPoint>, Vec<String>) {
     let Some(first) = candidates.first() else {
         return (Vec::new(), Vec::new());
@@ -112,6 +115,7 @@ pub fn pareto(candidates: &[ParetoCandidate], (x, y): (&Metric, &Metric)) -> (Ve
     (points.collect(), notes(candidates))
 }
 
+/// Returns the interval of a metric, including the instrument's half-width unless `is_even`.
 fn interval(of: &MetricStatistics, series: &Series, is_even: bool) -> Option<Interval> {
     match series.instrument {
         Some(_) if !is_even => of.combined_low.zip(of.combined_high),
@@ -119,7 +123,7 @@ fn interval(of: &MetricStatistics, series: &Series, is_even: bool) -> Option<Int
     }
 }
 
-/// Returns each way in which results were not made alike, with how many differ from the first so.
+/// Returns notes on how results differ from the first one, with the number of results for each difference.
 fn notes(candidates: &[ParetoCandidate]) -> Vec<String> {
     let first = &candidates[0].subject;
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
@@ -144,7 +148,7 @@ fn notes(candidates: &[ParetoCandidate]) -> Vec<String> {
     };
     let mut notes: Vec<_> = reasons.into_iter().map(note).collect();
     if candidates.iter().any(|candidate| candidate.subject.host != first.host) {
-        notes.push("the points are of several hosts".to_owned());
+        notes.push("the points come from several hosts".to_owned());
     }
     let is_estimate = |candidate: &ParetoCandidate| {
         let mut instruments = candidate
@@ -155,7 +159,7 @@ fn notes(candidates: &[ParetoCandidate]) -> Vec<String> {
         instruments.any(|instrument| instrument.is_estimate())
     };
     if candidates.iter().any(is_estimate) {
-        notes.push("energies are estimates where nothing was measured".to_owned());
+        notes.push("energies without a measurement are estimates".to_owned());
     }
     notes
 }

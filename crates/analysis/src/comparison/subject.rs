@@ -9,8 +9,8 @@ use joulemark_experiment::report::CycleReport;
 use joulemark_experiment::{Load, PromptIdentity, Slo, Spec};
 use joulemark_measurement::EosHandling;
 
-/// What is left of a result once it is read: the figures that are compared, and what they were measured under. The result's
-/// documents may hold megabytes, this does not.
+/// Figures of a result that are compared, and the conditions under which they were measured. Unlike the result's
+/// documents, which may have megabytes, it is small.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub name: String,
@@ -18,26 +18,26 @@ pub struct Subject {
     pub(super) is_partial: bool,
     pub(super) is_stopped_by_rule: bool,
     pub(super) conditions: Conditions,
-    /// What is drawn again and again: `cycles`, or `repeats` of a whole experiment.
+    /// Unit of repetition: `cycles`, or `repeats` of a whole experiment.
     pub(super) unit: &'static str,
-    /// `None` for what was measured by itself.
+    /// Turns in which the units were measured; `None` for a result outside a sweep.
     pub(super) turns: Option<Turns>,
     /// Mean input and output tokens of a cycle.
     pub(super) tokens: Option<(f64, f64)>,
-    /// One a metric, in the order asked for.
+    /// One series for each metric, in the requested order.
     pub(super) series: Vec<Series>,
 }
 
-/// The turns by which units were measured: the first of each, then the second of each.
+/// Turns in which units were measured: the first unit of each point, then the second unit of each, and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turns {
-    /// What all who took turns with each other have in common: their sweep.
+    /// Identity of the sweep whose points took turns.
     pub among: String,
-    /// The turn of each unit.
+    /// Turn of each unit.
     pub turn: Vec<u32>,
 }
 
-/// What decides the work that was measured.
+/// Conditions that determine the measured work.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Conditions {
     pub prompts: Option<PromptIdentity>,
@@ -45,12 +45,13 @@ pub(super) struct Conditions {
     pub max_output_tokens: u32,
     pub max_input_tokens: Option<u32>,
     pub eos: EosHandling,
-    /// `None` where each request follows an answer, as many at once as the engine's batch or a server's `concurrency` has.
+    /// Offered load; `None` where each request follows an answer, with the concurrency of the engine's batch or of a
+    /// server.
     pub load: Option<Load>,
-    /// In watts, of all its GPUs; `None` where it is not known.
+    /// Power limit of all its GPUs, in watts; `None` where it is unknown.
     pub power_limit_w: Option<f64>,
     pub cpu: CpuSettings,
-    /// What goodput counts as good.
+    /// Objectives that goodput counts; `None` without an `slo`.
     pub slo: Option<Slo>,
 }
 
@@ -58,16 +59,16 @@ pub(super) struct Conditions {
 #[derive(Clone, Debug)]
 pub(super) struct Series {
     pub metric: &'static Metric,
-    /// One a cycle, all above 0; or why they are not to be had.
+    /// Figure of each cycle, all above 0; or the reason why they cannot be used.
     pub values: Result<Vec<f64>, String>,
-    /// Why the cycles' energies cannot be taken together.
-    pub doubt: Option<String>,
-    /// `None` for a metric without energy in it.
+    /// Reason why the energies of cycles cannot be combined; `None` where they can.
+    pub mismatch: Option<String>,
+    /// Instruments that metered the energy; `None` for a metric without energy.
     pub instrument: Option<Instrument>,
 }
 
 impl Subject {
-    /// Takes the figures of these metrics from a result's cycles.
+    /// Extracts the figures of these metrics from a result's cycles.
     pub fn new(result: &MeasuredResult, metrics: &[&'static Metric]) -> Self {
         let spec = &result.spec;
         let tokens = |read: fn(&CycleReport) -> Option<u64>| {
@@ -108,8 +109,8 @@ impl Subject {
 }
 
 impl Subject {
-    /// Takes the figures of these metrics from whole experiments that repeat each other: one figure each, the geometric mean of
-    /// its cycles. `turns` has a turn for each of them. `None` of none.
+    /// Extracts the figures of these metrics from whole experiments that repeat each other: one figure each, the
+    /// geometric mean of its cycles. `turns` has a turn for each of them. `None` without an experiment.
     pub fn of_repeats(
         name: &str,
         results: &[MeasuredResult],
@@ -138,30 +139,31 @@ impl Subject {
     }
 }
 
-/// Returns the mean of the logarithms as a figure; `None` of no figures.
+/// Returns the geometric mean; `None` without a value.
 pub(super) fn geometric_mean(values: &[f64]) -> Option<f64> {
     let logarithms: Vec<f64> = values.iter().map(|value| value.ln()).collect();
     mean(&logarithms).map(f64::exp)
 }
 
 impl Series {
+    /// Reads a metric over cycles.
     fn new(metric: &'static Metric, cycles: &[CycleReport]) -> Self {
-        let (instrument, doubt) = match Instrument::of(metric, cycles) {
+        let (instrument, mismatch) = match Instrument::of(metric, cycles) {
             Some(Ok(instrument)) => (Some(instrument), None),
-            Some(Err(doubt)) => (None, Some(doubt)),
+            Some(Err(mismatch)) => (None, Some(mismatch)),
             None => (None, None),
         };
         Self {
             metric,
-            // That a figure is null says more than that its parts differ.
-            values: positive(metric, cycles).and_then(|values| doubt.clone().map_or(Ok(values), Err)),
-            doubt,
+            // A null figure is a more useful reason than differing parts.
+            values: positive(metric, cycles).and_then(|values| mismatch.clone().map_or(Ok(values), Err)),
+            mismatch,
             instrument,
         }
     }
 
-    /// Returns the correlation of each cycle with the next, where it is more than chance makes of independent ones in 39 of
-    /// 40 results.
+    /// Returns the lag-1 autocorrelation of the cycles where it is significant: among independent cycles chance exceeds
+    /// it in one of 40 results. `None` otherwise.
     pub fn drift(&self) -> Option<f64> {
         let values = self.values.as_ref().ok()?;
         let found = lag1_autocorrelation(values)?;
@@ -169,7 +171,8 @@ impl Series {
     }
 }
 
-/// Returns the load without what differs between equal ones: a replayed file is known by its hash, where that is told.
+/// Returns the load without the parts that may differ between equal loads: a replayed file is identified by its hash
+/// where that is known.
 fn offered(spec: &Spec) -> Option<Load> {
     let mut load = spec.load.clone()?;
     if let Load::Replay { replay } = &mut load {
@@ -181,10 +184,10 @@ fn offered(spec: &Spec) -> Option<Load> {
     Some(load)
 }
 
-/// Returns a metric of each cycle.
+/// Returns the figure of each cycle.
 ///
 /// # Errors
-/// Says which cycle's figure is null or has no logarithm.
+/// Returns the reason why a figure cannot be used: it is null or not above 0 in a cycle.
 fn positive(metric: &Metric, cycles: &[CycleReport]) -> Result<Vec<f64>, String> {
     if cycles.is_empty() {
         return Err("it has no cycles".to_owned());
@@ -193,7 +196,7 @@ fn positive(metric: &Metric, cycles: &[CycleReport]) -> Result<Vec<f64>, String>
         None => Err(format!("it is null in cycle {}", cycle.cycle)),
         Some(value) if value > 0.0 && value.is_finite() => Ok(value),
         Some(value) => Err(format!(
-            "it is {value} in cycle {}, and a ratio takes figures above 0",
+            "it is {value} in cycle {}, and a ratio needs figures above 0",
             cycle.cycle
         )),
     };

@@ -6,40 +6,42 @@ use super::Interval;
 use super::student::quantile;
 use crate::statistics::percentile;
 
-/// Resamples that an interval is drawn from.
+/// Number of resamples from which an interval is derived.
 const RESAMPLES: usize = 2000;
 
-/// The same values have the same interval, wherever it is computed.
+/// Seed of the resamples. It is fixed, so the same values always have the same interval.
 const SEED: u64 = 2000;
 
 /// Returns the 95 % interval of the mean by the bias-corrected and accelerated bootstrap (Efron 1987), from seeded
-/// resamples. Skewed values have a skewed interval. `None` below two values; from twenty on it holds what it says.
+/// resamples. Skewed values have a skewed interval. `None` below two values; the level is reached from twenty values
+/// on.
 ///
-/// Makes up for what a bootstrap of n values lacks: it has n − 1 over n of their variance, and no doubt of it, so that its tails are made as much longer as
-/// Student's t is wider (Hesterberg 2015, "What Teachers Should Know About the Bootstrap": the expanded interval).
+/// A bootstrap of n values underestimates their variance by the factor (n − 1) / n and ignores its uncertainty. The
+/// tails are therefore extended by as much as Student's t is wider (Hesterberg 2015, "What Teachers Should Know About
+/// the Bootstrap": the expanded interval).
 pub fn bca(values: &[f64]) -> Option<Interval> {
     of_tail(values, expanded_tail(values.len())?)
 }
 
-/// Returns the interval of a ratio of sums by the same bootstrap, which takes both sums from the same draws. `None` below two
-/// values, and where a sum below could be 0.
+/// Returns the interval of a ratio of sums by the same bootstrap, with both sums from the same resamples. `None` below
+/// two values, and where a divisor is not above 0.
 pub fn ratio_bca(above: &[f64], below: &[f64]) -> Option<Interval> {
     ratio_of_tail(above, below, expanded_tail(above.len())?)
 }
 
-/// Returns what the tails of n values are to be, so that they are as much longer as Student's t is wider.
+/// Returns the size of each tail for n values, extended by as much as Student's t is wider; `None` below two values.
 fn expanded_tail(values: usize) -> Option<f64> {
     let count = values as f64;
     Some(Normal::standard().cdf(-(count / (count - 1.0)).sqrt() * quantile(values)?))
 }
 
-/// Does what [`bca`] does, with `tail` on each side of the resamples' distribution.
+/// Returns the interval of [`bca`] with `tail` on each side of the resamples' distribution.
 pub(super) fn of_tail(values: &[f64], tail: f64) -> Option<Interval> {
     let mean_of = |places: &[usize]| places.iter().map(|place| values[*place]).sum::<f64>() / places.len() as f64;
     bootstrap(values.len(), tail, mean_of)
 }
 
-/// Does what [`ratio_bca`] does, with `tail` on each side of the resamples' distribution.
+/// Returns the interval of [`ratio_bca`] with `tail` on each side of the resamples' distribution.
 pub(super) fn ratio_of_tail(above: &[f64], below: &[f64], tail: f64) -> Option<Interval> {
     if above.len() != below.len() || below.iter().any(|value| *value <= 0.0) {
         return None;
@@ -48,7 +50,8 @@ pub(super) fn ratio_of_tail(above: &[f64], below: &[f64], tail: f64) -> Option<I
     bootstrap(above.len(), tail, |places| sum(above, places) / sum(below, places))
 }
 
-/// Draws an interval of a statistic of `count` values, which it computes of those at some places.
+/// Computes the interval of a statistic of `count` values; `statistic` computes it for the values at the given
+/// positions.
 fn bootstrap(count: usize, tail: f64, statistic: impl Fn(&[usize]) -> f64) -> Option<Interval> {
     if count < 2 {
         return None;
@@ -65,7 +68,7 @@ fn bootstrap(count: usize, tail: f64, statistic: impl Fn(&[usize]) -> f64) -> Op
     let below = resamples.iter().filter(|found| **found < center).count() as f64;
     let equal = resamples.iter().filter(|found| **found == center).count() as f64;
     let share_below = (below + equal / 2.0) / RESAMPLES as f64;
-    // Equal values: every resample has their statistic.
+    // With equal values every resample has the same statistic.
     if share_below <= 0.0 || share_below >= 1.0 || equal == RESAMPLES as f64 {
         return Some((center, center));
     }
@@ -82,9 +85,9 @@ fn bootstrap(count: usize, tail: f64, statistic: impl Fn(&[usize]) -> f64) -> Op
     ))
 }
 
-/// Returns the skewness of the statistic without each value in turn, over 6.
+/// Returns the acceleration: the skewness of the statistic without each value in turn (jackknife), divided by 6.
 fn acceleration(all: &[usize], statistic: impl Fn(&[usize]) -> f64) -> f64 {
-    // Without the first; then each place in turn gives way to the one before it.
+    // The first position is left out; each position in turn is then replaced by the previous one.
     let mut kept = all[1..].to_vec();
     let mut without = Vec::with_capacity(all.len());
     for out in 0..all.len() {

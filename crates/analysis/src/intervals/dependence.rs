@@ -1,13 +1,13 @@
 use crate::statistics::mean;
 
-/// Fewer neighbours say nothing of how they depend on each other.
-const FEWEST: usize = 4;
+/// Smallest number of values with a meaningful autocorrelation.
+const MIN_VALUES: usize = 4;
 
-/// Returns the correlation of each value with the next: the sum of products of neighbours' distances from the mean, over the
-/// sum of their squares. `None` below four values, and of equal ones.
+/// Returns the lag-1 autocorrelation: the sum of products of neighbouring deviations from the mean, divided by the sum
+/// of their squares. `None` below four values, and for equal ones.
 pub fn lag1_autocorrelation(values: &[f64]) -> Option<f64> {
-    // The mean of equal values may be off by its rounding, and all distances be the same.
-    if values.len() < FEWEST || values.iter().all(|value| *value == values[0]) {
+    // The mean of equal values may differ from them by rounding.
+    if values.len() < MIN_VALUES || values.iter().all(|value| *value == values[0]) {
         return None;
     }
     let center = mean(values)?;
@@ -17,8 +17,8 @@ pub fn lag1_autocorrelation(values: &[f64]) -> Option<f64> {
     (squares > 0.0).then(|| products / squares)
 }
 
-/// Returns how many independent values say as much of the mean: n · (1 − r) / (1 + r) for a lag-1 autocorrelation r above 0
-/// (as of an AR(1) process), n otherwise. `None` where the autocorrelation is.
+/// Returns the effective number of independent values: n · (1 − r) / (1 + r) for a lag-1 autocorrelation r above 0 (as
+/// for an AR(1) process), else n. `None` where the autocorrelation is unknown.
 pub fn effective_n(values: &[f64]) -> Option<f64> {
     let correlation = lag1_autocorrelation(values)?.clamp(0.0, 1.0);
     let count = values.len() as f64;

@@ -2,16 +2,16 @@ use statrs::distribution::{Binomial, DiscreteCDF as _};
 
 use super::{Interval, LEVEL};
 
-/// An interval of a percentile between two of the values themselves: it holds whatever the distribution is. An end is `None`
-/// where there are too few values for it.
+/// Interval of a percentile whose ends are two of the values. It is valid for any distribution. An end is `None` where
+/// there are too few values for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrderInterval {
     pub low: Option<f64>,
     pub high: Option<f64>,
 }
 
-/// Returns the 95 % interval of the `percent`-th percentile, 2.5 % on each side, from order statistics: of n values the number
-/// below the percentile is binomial (Conover, Practical Nonparametric Statistics, 3.2).
+/// Returns the 95 % interval of the `percent`-th percentile, 2.5 % on each side, from order statistics: the number of n
+/// values below the percentile is binomial (Conover, Practical Nonparametric Statistics, 3.2).
 pub fn percentile_interval(values: &[f64], percent: f64) -> OrderInterval {
     let sorted = sorted(values);
     let tail = (1.0 - LEVEL) / 2.0;
@@ -21,54 +21,56 @@ pub fn percentile_interval(values: &[f64], percent: f64) -> OrderInterval {
     }
 }
 
-/// Returns both ends of the interval of the median; `None` below six values.
+/// Returns the interval of the median; `None` below six values.
 pub fn median_interval(values: &[f64]) -> Option<Interval> {
     let interval = percentile_interval(values, 50.0);
     Some((interval.low?, interval.high?))
 }
 
-/// Returns what the `percent`-th percentile does not lie above, at 95 %; `None` where there are too few values.
+/// Returns the one-sided upper bound of the `percent`-th percentile at 95 %; `None` where there are too few values.
 pub fn upper_bound(values: &[f64], percent: f64) -> Option<f64> {
     let sorted = sorted(values);
     high_rank(sorted.len(), percent, 1.0 - LEVEL).map(|rank| sorted[rank])
 }
 
-/// Returns how many values the upper end of a two-sided interval takes.
+/// Returns the number of values needed for the upper end of a two-sided interval.
 pub fn needed_for_interval(percent: f64) -> u32 {
     needed(percent, (1.0 - LEVEL) / 2.0)
 }
 
-/// Returns how many values a one-sided upper bound takes.
+/// Returns the number of values needed for a one-sided upper bound.
 pub fn needed_for_bound(percent: f64) -> u32 {
     needed(percent, 1.0 - LEVEL)
 }
 
-/// Returns so many that all of them lie below the percentile with a probability of `tail` at most.
+/// Returns the smallest number of values that are all below the percentile with a probability of at most `tail`.
 fn needed(percent: f64, tail: f64) -> u32 {
     (tail.ln() / (percent / 100.0).ln()).ceil() as u32
 }
 
+/// Returns the values in ascending order.
 fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted
 }
 
-/// Returns the highest place, from 0, whose value lies above the percentile with a probability of `tail` at most: no more values than
-/// the place has before it lie below.
+/// Returns the highest index whose value is above the percentile with a probability of at most `tail`, which is the
+/// probability that at most this many values are below it; `None` where there is none.
 fn low_rank(count: usize, percent: f64, tail: f64) -> Option<usize> {
     let below = Binomial::new(percent / 100.0, count as u64).ok()?;
     first(count, |place| below.cdf(place) > tail).checked_sub(1)
 }
 
-/// Returns the lowest place whose value lies below the percentile with a probability of `tail` at most: all up to it do.
+/// Returns the lowest index whose value is below the percentile with a probability of at most `tail`, which is the
+/// probability that all values up to it are; `None` where there is none.
 fn high_rank(count: usize, percent: f64, tail: f64) -> Option<usize> {
     let below = Binomial::new(percent / 100.0, count as u64).ok()?;
     let place = first(count, |place| 1.0 - below.cdf(place) <= tail);
     (place < count).then_some(place)
 }
 
-/// Returns the first place from which on `holds`; `count` where it never does.
+/// Returns the first index from which on `holds` is true; `count` where there is none.
 fn first(count: usize, holds: impl Fn(u64) -> bool) -> usize {
     let (mut low, mut high) = (0, count);
     while low < high {

@@ -1,24 +1,24 @@
 use crate::statistics::median;
 
-/// Fewer values have no middle to lie away from.
-const FEWEST: usize = 5;
+/// Smallest number of values in which outliers are detected.
+const MIN_VALUES: usize = 5;
 
-/// Beyond so many deviations a value is an outlier, and what makes the median absolute deviation of a normal distribution its
-/// standard deviation (Iglewicz and Hoaglin 1993).
-const FARTHEST: f64 = 3.5;
-const OF_NORMAL: f64 = 0.6745;
+/// Number of robust standard deviations beyond which a value is an outlier, and the factor between the median absolute
+/// deviation of a normal distribution and its standard deviation (Iglewicz and Hoaglin 1993).
+const MAX_DEVIATIONS: f64 = 3.5;
+const MAD_OF_NORMAL: f64 = 0.6745;
 
-/// Returns the places of values that lie more than 3.5 robust deviations from the median; none below five values, and where
-/// more than half of them are equal.
+/// Returns the indices of values that are more than 3.5 robust standard deviations from the median; empty below five
+/// values, and where more than half of them are equal.
 pub fn outliers(values: &[f64]) -> Vec<usize> {
-    let Some(center) = median(values).filter(|_| values.len() >= FEWEST) else {
+    let Some(center) = median(values).filter(|_| values.len() >= MIN_VALUES) else {
         return Vec::new();
     };
     let distances: Vec<f64> = values.iter().map(|value| (value - center).abs()).collect();
     let Some(typical) = median(&distances).filter(|typical| *typical > 0.0) else {
         return Vec::new();
     };
-    let is_far = |distance: &f64| OF_NORMAL * distance / typical > FARTHEST;
+    let is_far = |distance: &f64| MAD_OF_NORMAL * distance / typical > MAX_DEVIATIONS;
     let far = distances.iter().enumerate().filter(|(_, distance)| is_far(distance));
     far.map(|(place, _)| place).collect()
 }

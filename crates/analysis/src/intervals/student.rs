@@ -3,8 +3,8 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use super::{Interval, LEVEL};
 use crate::statistics::{mean, standard_deviation};
 
-/// Returns the 95 % interval of the mean by Student's t: mean ± t · s / √n with n − 1 degrees of freedom. It is exact for
-/// independent values of a normal distribution. `None` below two values.
+/// Returns the 95 % interval of the mean by Student's t: mean ± t · s / √n with n − 1 degrees of freedom. It is exact
+/// for independent values of a normal distribution. `None` below two values.
 pub fn student_t(values: &[f64]) -> Option<Interval> {
     let (center, deviation) = (mean(values)?, standard_deviation(values)?);
     let count = values.len() as f64;
@@ -12,7 +12,8 @@ pub fn student_t(values: &[f64]) -> Option<Interval> {
     Some((center - half, center + half))
 }
 
-/// Returns t of so many values: what 2.5 % of the distribution with one degree of freedom less lies beyond. `None` below two.
+/// Returns Student's t for `count` values: 2.5 % of the distribution with `count` − 1 degrees of freedom lies beyond
+/// it. `None` below two values.
 pub(super) fn quantile(count: usize) -> Option<f64> {
     let degrees = count.checked_sub(1)? as f64;
     let of_t = StudentsT::new(0.0, 1.0, degrees).ok()?;

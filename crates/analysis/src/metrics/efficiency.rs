@@ -1,7 +1,7 @@
 use super::metric::{Beside, Better, Group, Metric, Read};
 use super::reasons::missing_part;
 
-/// Ratios of sums over ranks and measured cycles.
+/// Metrics that are ratios of sums over ranks and measured cycles.
 pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "tokens_per_joule",
@@ -10,11 +10,11 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Higher,
         headline: Some(8),
         about: "`total_tokens` / `total_energy_j`.",
-        description: "`total_tokens` / `total_energy_j`; total counts input and output tokens.",
+        description: "`total_tokens` / `total_energy_j`, over input and output tokens.",
         formula: Some("`total_tokens` / `total_energy_j`"),
         source: "Computed from the figures of its formula.",
-        limits: "Input and output tokens count the same though an output token costs many times as much. As sure as \
-            `total_energy_j`.",
+        limits: "Input and output tokens count the same, although an output token takes many times the energy. The \
+            uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.tokens_per_joule),
         beside: &[],
         why_null: Some(missing_part),
@@ -25,12 +25,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J/token",
         better: Better::Lower,
         headline: None,
-        about: "`total_energy_j` / `total_tokens`, J/token over input and output.",
+        about: "`total_energy_j` / `total_tokens`, J/token over input and output tokens.",
         description: "`total_energy_j` / `total_tokens`, J/token over input and output tokens.",
         formula: Some("`total_energy_j` / `total_tokens`"),
         source: "Computed from the figures of its formula.",
-        limits: "Input and output tokens count the same though an output token costs many times as much. As sure as \
-            `total_energy_j`.",
+        limits: "Input and output tokens count the same, although an output token takes many times the energy. The \
+            uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.joules_per_token),
         beside: &[],
         why_null: Some(missing_part),
@@ -45,7 +45,8 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`total_energy_j` / `output_tokens`.",
         formula: Some("`total_energy_j` / `output_tokens`"),
         source: "Computed from the figures of its formula.",
-        limits: "The prefill's energy is in it, so it falls with longer answers. As sure as `total_energy_j`.",
+        limits: "The prefill's energy is included, so the figure falls with longer answers. The uncertainty of \
+            `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.joules_per_output_token),
         beside: &[Beside::Spread],
         why_null: Some(missing_part),
@@ -60,7 +61,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`total_energy_j` / `input_tokens`.",
         formula: Some("`total_energy_j` / `input_tokens`"),
         source: "Computed from the figures of its formula.",
-        limits: "The decode's energy is in it. As sure as `total_energy_j`.",
+        limits: "The decode's energy is included. The uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.joules_per_input_token),
         beside: &[],
         why_null: Some(missing_part),
@@ -75,7 +76,8 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`total_tokens` / `duration_sec`, tokens/s of the whole system.",
         formula: Some("`total_tokens` / `duration_sec`"),
         source: "Computed from the figures of its formula.",
-        limits: "Input tokens, which are processed many at once, are in it: compare only with equal prompts.",
+        limits: "Input tokens are included, and many of them are processed at once: compare only runs with equal \
+            prompts.",
         read: Read::Number(|figures| figures.efficiency.effective_throughput),
         beside: &[],
         why_null: Some(missing_part),
@@ -90,7 +92,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`flops_total` / `total_energy_j`, FLOP/J.",
         formula: Some("`flops_total` / `total_energy_j`"),
         source: "Computed from the figures of its formula.",
-        limits: "Counted FLOPs over an energy as sure as `total_energy_j`.",
+        limits: "Counted FLOPs. The uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.flop_per_joule),
         beside: &[],
         why_null: Some(missing_part),
@@ -105,7 +107,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`flops_total` / `total_tokens`, FLOP/token.",
         formula: Some("`flops_total` / `total_tokens`"),
         source: "Computed from the figures of its formula.",
-        limits: "Of this mix of input and output lengths.",
+        limits: "Depends on the mix of input and output lengths.",
         read: Read::Number(|figures| figures.efficiency.flop_per_token),
         beside: &[],
         why_null: Some(missing_part),
@@ -116,12 +118,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "W per token/s",
         better: Better::Lower,
         headline: None,
-        about: "Mean power over output tokens/s of the system, W/(token/s).",
+        about: "Mean power / output tokens per second of the system, W/(token/s).",
         description: "(`total_energy_j` / `duration_sec`) / (`output_tokens` / `duration_sec`), watts per token/s of \
             the system.",
         formula: Some("(`total_energy_j` / `duration_sec`) / (`output_tokens` / `duration_sec`)"),
         source: "Computed from the figures of its formula.",
-        limits: "Equal to `joules_per_output_token`: watts over tokens per second are joules a token.",
+        limits: "Equal to `joules_per_output_token`, because watts per (token/s) are joules per token.",
         read: Read::Number(|figures| figures.efficiency.watts_per_token_per_second),
         beside: &[],
         why_null: Some(missing_part),
@@ -132,12 +134,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J/request",
         better: Better::Lower,
         headline: None,
-        about: "`total_energy_j` / `answered_requests`, J a response.",
-        description: "`total_energy_j` / `answered_requests`: joules for a complete answer.",
+        about: "`total_energy_j` / `answered_requests`, J per response.",
+        description: "`total_energy_j` / `answered_requests`: joules per complete answer.",
         formula: Some("`total_energy_j` / `answered_requests`"),
         source: "Computed from the figures of its formula.",
-        limits: "The ML.ENERGY leaderboard's energy a response is of GPUs alone: hold `gpu_energy_j` / `answered_requests` against it. Longer answers \
-            take more. As sure as `total_energy_j`.",
+        limits: "Longer answers take more energy. The ML.ENERGY leaderboard counts the energy of GPUs only: \
+            compare its figures with `gpu_energy_j` / `answered_requests`. The uncertainty of `total_energy_j` \
+            applies.",
         read: Read::Number(|figures| figures.efficiency.joules_per_response),
         beside: &[],
         why_null: Some(missing_part),
@@ -148,12 +151,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "Wh/1000 requests",
         better: Better::Lower,
         headline: None,
-        about: "`joules_per_response` / 3.6, Wh for 1,000 requests.",
-        description: "`total_energy_j` / `answered_requests` / 3.6: watt-hours for 1,000 requests.",
+        about: "`joules_per_response` / 3.6, Wh per 1,000 requests.",
+        description: "`total_energy_j` / `answered_requests` / 3.6: watt-hours per 1,000 requests.",
         formula: Some("`total_energy_j` / `answered_requests` / 3.6"),
         source: "Computed from the figures of its formula.",
-        limits: "AI Energy Score's figure is of GPUs alone, on its own tasks and GPU: hold `gpu_energy_j` / `answered_requests` / 3.6 against it. As sure \
-            as `total_energy_j`.",
+        limits: "AI Energy Score counts the energy of GPUs only, on its own tasks and GPU: compare its figures \
+            with `gpu_energy_j` / `answered_requests` / 3.6. The uncertainty of `total_energy_j` applies.",
         read: Read::Number(|figures| figures.efficiency.wh_per_1000_requests),
         beside: &[],
         why_null: Some(missing_part),

@@ -7,7 +7,7 @@ use joulemark_measurement::{BaselineKind, EnergyDomain};
 
 const NO_GPU: &str = "no GPU was leased";
 
-/// Joules and watts of the experiment and of its host.
+/// Metrics of the energy of the experiment and of its host.
 pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "total_energy_j",
@@ -15,12 +15,14 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: Some(4),
-        about: "GPU + CPU + DRAM energy, joules; a part that is unknown is left out and warned of.",
-        description: "`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules; a part that is null is left out \
-            and warned of.",
+        about: "GPU + CPU + DRAM energy, joules; an unknown part is left out, with a warning.",
+        description: "`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`, in joules. A part that is null is left \
+            out, with a warning. Null where the energy of leased GPUs, or of CPU packages that have a source, is \
+            unknown.",
         formula: Some("`gpu_energy_j` + `cpu_energy_j` + `dram_energy_j`"),
         source: "Computed from the figures of its formula.",
-        limits: "A part that is null is left out and warned of. Power supplies, fans, disks and the mainboard are in none.",
+        limits: "A part that is null is left out, with a warning. Power supplies, fans, disks and the mainboard \
+            are not included.",
         read: Read::Number(|figures| figures.energy.total_energy_j),
         beside: &[Beside::Spread],
         why_null: Some(no_total),
@@ -31,12 +33,14 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "Half-width of the interval around `total_energy_j`, joules, the parts' added; an estimate.",
-        description: "Half-width in joules of the interval around `total_energy_j`: those of its parts, added.",
+        about: "Half-width of the interval around `total_energy_j`, joules: the half-widths of its parts, added; \
+            an estimate.",
+        description: "Half-width of the interval around `total_energy_j`, in joules: the half-widths of its parts, \
+            added.",
         formula: None,
         source: "The half-widths of its parts, added (docs/methodology.md).",
-        limits: "A 95 % interval where all sources are measurements, bounds of a guess where one is an estimate. The \
-            instrument's own accuracy is not in it.",
+        limits: "A 95 % interval where all sources are measured; assumed bounds where one is estimated. The \
+            instrument's accuracy is not included.",
         read: Read::Number(|figures| figures.energy.total_energy_uncertainty_j),
         beside: &[],
         why_null: None,
@@ -47,11 +51,11 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: Some(5),
-        about: "The experiment's GPUs, whole boards, joules.",
-        description: "Energy of the experiment's own GPUs in joules, whole boards; null without a GPU.",
+        about: "Energy of the experiment's GPUs, whole boards, joules.",
+        description: "Energy of the experiment's own GPUs, whole boards, in joules; null without a GPU.",
         formula: None,
-        source: "NVML: the board's energy counter, or its polled power integrated.",
-        limits: "Whole boards, whoever uses them, idle power included.",
+        source: "NVML: the board's energy counter, or its polled power integrated over time.",
+        limits: "Whole boards: idle power, and the work of other processes on the same board, are included.",
         read: Read::Number(|figures| figures.energy.gpu_energy_j),
         beside: &[],
         why_null: Some(gpus_unread),
@@ -62,11 +66,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "Half-width around `gpu_energy_j`, joules, the GPUs' added.",
-        description: "Half-width in joules of the interval around `gpu_energy_j`: those of the GPUs, added over GPUs and cycles.",
+        about: "Half-width of the interval around `gpu_energy_j`, joules: those of the GPUs, added.",
+        description: "Half-width of the interval around `gpu_energy_j`, in joules: the half-widths of the GPUs, \
+            added over GPUs and cycles.",
         formula: None,
-        source: "The boards' own half-widths at 95 %, added over boards and cycles (docs/methodology.md).",
-        limits: "Of sampling only: the instrument's accuracy (NVML: 5 %) is not in it.",
+        source: "The half-width of each board at 95 %, added over boards and cycles (docs/methodology.md).",
+        limits: "Covers sampling only: the instrument's accuracy (NVML: 5 %) is not included.",
         read: Read::Number(|figures| figures.energy.gpu_energy_uncertainty_j),
         beside: &[Beside::Certainty(EnergyPart::Gpu)],
         why_null: None,
@@ -77,16 +82,15 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: Some(6),
-        about: "The experiment's share, by CPU time, of the packages' energy, joules.",
-        description: "The experiment's share, by CPU time, of the CPU packages' energy in joules: of each second's \
-            energy its part of\n\
-            that second's CPU time, so that experiments that overlap never get more together than the host \
-            used.",
+        about: "The experiment's share of the CPU packages' energy, by CPU time, joules.",
+        description: "The experiment's share of the CPU packages' energy, by CPU time, in joules. The energy of \
+            each second is split by the CPU time of that second, so that the shares of overlapping experiments never \
+            add up to more than the host used.",
         formula: None,
-        source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power where there \
-            are none.",
-        limits: "Split by CPU time: a core that computes with wide vectors counts like one that does not. The host's idle \
-            power is shared out too.",
+        source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power on \
+            hosts without RAPL.",
+        limits: "Split by CPU time: a core that computes with wide vectors counts the same as one that does not. \
+            The host's idle power is split too.",
         read: Read::Number(|figures| figures.energy.cpu_energy_j),
         beside: &[],
         why_null: Some(cpu_share_unknown),
@@ -97,13 +101,14 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "Half-width around `cpu_energy_j`, joules: the share of the packages'; an estimate.",
-        description: "Half-width in joules of the interval around `cpu_energy_j`: `host_cpu_energy_uncertainty_j` times the part that \
-            `cpu_energy_j` is of `host_cpu_energy_j`.",
+        about: "Half-width of the interval around `cpu_energy_j`, joules: its share of the packages' half-width; \
+            an estimate.",
+        description: "Half-width of the interval around `cpu_energy_j`, in joules: `host_cpu_energy_uncertainty_j` \
+            × (`cpu_energy_j` / `host_cpu_energy_j`).",
         formula: None,
-        source: "Computed from the figures of its formula.",
-        limits: "How exact the split by CPU time is, is not in it. Of an estimate it is no 95 % interval but a believed \
-            bound.",
+        source: "Computed from the figures named in its description.",
+        limits: "The error of the split by CPU time is not included. For an estimate it is an assumed bound, not a \
+            95 % interval.",
         read: Read::Number(|figures| figures.energy.cpu_energy_uncertainty_j),
         beside: &[Beside::Certainty(EnergyPart::Cpu)],
         why_null: None,
@@ -114,12 +119,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "The experiment's share, by CPU time, of the memory's energy, joules.",
-        description: "The experiment's share, by CPU time, of the memory's energy in joules; likewise.",
+        about: "The experiment's share of the memory's energy, by CPU time, joules.",
+        description: "The experiment's share of the memory's energy, by CPU time, in joules; split like \
+            `cpu_energy_j`.",
         formula: None,
-        source: "RAPL counters of the memory's zones.",
-        limits: "Split by CPU time, not by memory traffic. Null on hosts without such a zone, which are most desktops and \
-            virtual machines.",
+        source: "RAPL counters of the memory zones.",
+        limits: "Split by CPU time, not by memory traffic. Null on hosts without a memory zone, such as most \
+            desktops and virtual machines.",
         read: Read::Number(|figures| figures.energy.dram_energy_j),
         beside: &[],
         why_null: Some(memory_share_unknown),
@@ -130,12 +136,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "Half-width around `dram_energy_j`, joules: the share of the memory's; an estimate.",
-        description: "Half-width in joules of the interval around `dram_energy_j`: `host_dram_energy_uncertainty_j` times the part that \
-            `dram_energy_j` is of `host_dram_energy_j`.",
+        about: "Half-width of the interval around `dram_energy_j`, joules: its share of the memory's half-width; \
+            an estimate.",
+        description: "Half-width of the interval around `dram_energy_j`, in joules: \
+            `host_dram_energy_uncertainty_j` × (`dram_energy_j` / `host_dram_energy_j`).",
         formula: None,
-        source: "Computed from the figures of its formula.",
-        limits: "How exact the split by CPU time is, is not in it.",
+        source: "Computed from the figures named in its description.",
+        limits: "The error of the split by CPU time is not included.",
         read: Read::Number(|figures| figures.energy.dram_energy_uncertainty_j),
         beside: &[Beside::Certainty(EnergyPart::Dram)],
         why_null: None,
@@ -146,12 +153,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Neither,
         headline: None,
-        about: "All CPU packages of the host, whoever caused it, joules.",
-        description: "All CPU packages of the host over the window, in joules, whoever caused it.",
+        about: "Energy of all CPU packages of the host, all users together, joules.",
+        description: "Energy of all CPU packages of the host over the window, all users together, in joules.",
         formula: None,
-        source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power where there \
-            are none.",
-        limits: "The whole host's, other users' work included; no figure of the experiment.",
+        source: "RAPL counters of the packages (powercap or perf_event), or an estimate from nameplate power on \
+            hosts without RAPL.",
+        limits: "A figure of the whole host, not of the experiment: other users' work is included.",
         read: Read::Number(|figures| figures.energy.host_cpu_energy_j),
         beside: &[],
         why_null: Some(|known| unread(EnergyDomain::Package, known)),
@@ -162,12 +169,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "Half-width around `host_cpu_energy_j`, joules, the packages' added.",
-        description: "Half-width in joules of the interval around `host_cpu_energy_j`: those of the packages, added over packages and \
-            cycles.",
+        about: "Half-width of the interval around `host_cpu_energy_j`, joules: those of the packages, added.",
+        description: "Half-width of the interval around `host_cpu_energy_j`, in joules: the half-widths of the \
+            packages, added over packages and cycles.",
         formula: None,
-        source: "The packages' own half-widths, added over packages and cycles (docs/methodology.md).",
-        limits: "A 95 % interval of a measurement, a believed bound of an estimate.",
+        source: "The half-width of each package, added over packages and cycles (docs/methodology.md).",
+        limits: "A 95 % interval for a measurement, an assumed bound for an estimate.",
         read: Read::Number(|figures| figures.energy.host_cpu_energy_uncertainty_j),
         beside: &[],
         why_null: None,
@@ -178,11 +185,11 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Neither,
         headline: None,
-        about: "All memory of the host, whoever caused it, joules.",
-        description: "All memory of the host over the window, in joules, whoever caused it.",
+        about: "Energy of all memory of the host, all users together, joules.",
+        description: "Energy of all memory of the host over the window, all users together, in joules.",
         formula: None,
-        source: "RAPL counters of the memory's zones.",
-        limits: "The whole host's, other users' work included; no figure of the experiment.",
+        source: "RAPL counters of the memory zones.",
+        limits: "A figure of the whole host, not of the experiment: other users' work is included.",
         read: Read::Number(|figures| figures.energy.host_dram_energy_j),
         beside: &[],
         why_null: Some(|known| unread(EnergyDomain::Dram, known)),
@@ -193,12 +200,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Lower,
         headline: None,
-        about: "Half-width around `host_dram_energy_j`, joules, the zones' added.",
-        description: "Half-width in joules of the interval around `host_dram_energy_j`: those of the memory's zones, added over zones \
-            and cycles.",
+        about: "Half-width of the interval around `host_dram_energy_j`, joules: those of the memory zones, added.",
+        description: "Half-width of the interval around `host_dram_energy_j`, in joules: the half-widths of the \
+            memory zones, added over zones and cycles.",
         formula: None,
-        source: "The zones' own half-widths, added over zones and cycles (docs/methodology.md).",
-        limits: "Of sampling only; RAPL's memory domain is a model of its own on some CPUs.",
+        source: "The half-width of each zone, added over zones and cycles (docs/methodology.md).",
+        limits: "Covers sampling only. On some CPUs RAPL's memory domain is itself a model.",
         read: Read::Number(|figures| figures.energy.host_dram_energy_uncertainty_j),
         beside: &[],
         why_null: None,
@@ -209,13 +216,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Neither,
         headline: None,
-        about: "The host's energy while its CPUs were idle, joules.",
-        description: "The host's energy while its CPUs were idle, in joules: what would have been drawn without any \
-            work. Inside\n\
-            `host_cpu_energy_j`; null without an idle baseline of the CPU.",
+        about: "Energy that the host's idle CPUs would have used in the same time, joules.",
+        description: "Energy that the host's CPU packages would have used in the same time without any work, in \
+            joules. It is part of `host_cpu_energy_j`. Null without a bare idle baseline of the CPU.",
         formula: None,
-        source: "Idle power before the cycles (`idle_baseline_sec`), times `duration_sec`.",
-        limits: "Idle power as it was then; it drifts with temperature.",
+        source: "Idle power of the packages before the experiment (baseline `bare`), times `duration_sec`; at most \
+            `host_cpu_energy_j`.",
+        limits: "Idle power at the time of the baseline; it drifts with temperature.",
         read: Read::Number(|figures| figures.energy.host_idle_energy_j),
         beside: &[],
         why_null: Some(|known| beside_host_cpu(known, no_bare_baseline)),
@@ -226,15 +233,14 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "J",
         better: Better::Neither,
         headline: None,
-        about: "What of `host_cpu_energy_j` no experiment caused, joules.",
-        description: "`host_cpu_energy_j` minus the shares of all experiments that ran in the window, in joules: \
-            everybody else's.",
+        about: "The part of `host_cpu_energy_j` that no experiment caused, joules.",
+        description: "`host_cpu_energy_j` minus the shares of all experiments that ran in the window, in joules.",
         formula: None,
         source: "`host_cpu_energy_j` and the CPU time of all experiments.",
-        limits: "The service's own share and the host's idle power are in it.",
+        limits: "The service's own share and the host's idle power are included.",
         read: Read::Number(|figures| figures.energy.host_other_energy_j),
         beside: &[],
-        why_null: Some(|known| beside_host_cpu(known, |_| "CPU time of the host is unknown".into())),
+        why_null: Some(|known| beside_host_cpu(known, |_| "the host's CPU time is unknown".into())),
     },
     Metric {
         name: "gpu_power_w",
@@ -246,7 +252,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`gpu_energy_j` / `duration_sec`, in watts.",
         formula: Some("`gpu_energy_j` / `duration_sec`"),
         source: "Computed from the figures of its formula.",
-        limits: "A mean over the window; the time series has its course.",
+        limits: "A mean over the window; the time series shows its course.",
         read: Read::Number(|figures| figures.energy.gpu_power_w),
         beside: &[],
         why_null: Some(no_gpu_power),
@@ -261,7 +267,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`cpu_energy_j` / `duration_sec`, in watts.",
         formula: Some("`cpu_energy_j` / `duration_sec`"),
         source: "Computed from the figures of its formula.",
-        limits: "A mean over the window of the experiment's share, not of the packages.",
+        limits: "A mean over the window of the experiment's share, not of the whole packages.",
         read: Read::Number(|figures| figures.energy.cpu_power_w),
         beside: &[],
         why_null: Some(missing_part),
@@ -273,11 +279,11 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: None,
         about: "Length of the measurement windows, seconds.",
-        description: "Length of the measurement window in seconds: a rank's own, or the sum over cycles of the union \
-            over ranks.",
+        description: "Length of the measurement windows in seconds: of a rank, its own window; otherwise the sum \
+            over cycles of the time in which at least one rank ran.",
         formula: None,
         source: "CLOCK_MONOTONIC at the start and the end of each cycle in each rank.",
-        limits: "Time in which several ranks run counts once; the gaps between cycles do not count.",
+        limits: "Time in which several ranks run counts once. The gaps between cycles do not count.",
         read: Read::Number(|figures| figures.energy.duration_sec),
         beside: &[],
         why_null: Some(nothing_measured),
@@ -289,15 +295,14 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Neither,
         headline: None,
         about: "The experiment's share of the host's busy CPU time, 0 to 1.",
-        description: "The share of the host's busy CPU time over the whole window that was this experiment's, 0 to 1, \
-            what its processes\n\
-            started included; energy is split by the same share second by second.",
+        description: "The share of the host's busy CPU time over the whole window that this experiment's processes \
+            and their children used, 0 to 1. Energy is split second by second, by the share of each second.",
         formula: None,
         source: "CPU time of the experiment's processes and of the host, from /proc.",
-        limits: "What other virtual machines use on the same host is not seen.",
+        limits: "The CPU use of other virtual machines on the same hardware is not visible.",
         read: Read::Number(|figures| figures.energy.cpu_time_share),
         beside: &[],
-        why_null: Some(|_| "CPU time of the experiment or of the host is unknown".into()),
+        why_null: Some(|_| "the CPU time of the experiment or of the host is unknown".into()),
     },
 ];
 
@@ -339,7 +344,7 @@ fn memory_share_unknown(known: &Known<'_>) -> Cow<'static, str> {
     }
 }
 
-/// Returns the reason of a part of the host's CPU energy, which is unknown with the whole.
+/// Returns the reason for a null part of the host's CPU energy: the whole is unknown, or else `otherwise`.
 fn beside_host_cpu(known: &Known<'_>, otherwise: fn(&Known<'_>) -> Cow<'static, str>) -> Cow<'static, str> {
     match known.figures.energy.host_cpu_energy_j {
         Some(_) => otherwise(known),
@@ -352,11 +357,11 @@ fn no_bare_baseline(known: &Known<'_>) -> Cow<'static, str> {
     let bare = baselines.find(|baseline| baseline.kind == BaselineKind::Bare);
     let why = bare
         .and_then(|bare| bare.note.as_deref())
-        .unwrap_or("the host's rest was not looked at");
+        .unwrap_or("idle power was not measured");
     format!("there is no idle baseline of the CPU: {why}").into()
 }
 
-/// Returns why a domain's sources gave nothing, in their own words where they have any.
+/// Returns why no energy of a domain is known: the notes of its sources, or a general reason.
 fn unread(domain: EnergyDomain, known: &Known<'_>) -> Cow<'static, str> {
     let sources = known.figures.energy.sources.iter();
     let silent: Vec<String> = sources
@@ -367,7 +372,7 @@ fn unread(domain: EnergyDomain, known: &Known<'_>) -> Cow<'static, str> {
                 .as_deref()
                 .or(source.zone_path.as_deref())
                 .unwrap_or("the estimate");
-            format!("{name}: {}", source.note.as_deref().unwrap_or("gave no energy"))
+            format!("{name}: {}", source.note.as_deref().unwrap_or("no energy was read"))
         })
         .collect();
     match (silent.is_empty(), domain) {

@@ -1,11 +1,11 @@
 use super::all;
 use super::metric::{Beside, Better, Metric};
 
-/// What is said of one figure of a result.
+/// Documentation of one figure of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     pub name: &'static str,
-    /// The object of a result that it stands in; empty for what stands in none.
+    /// Object of a result that contains the figure; empty for a top-level field.
     pub group: String,
     pub unit: &'static str,
     pub better: Better,
@@ -17,7 +17,7 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Returns the figure's place in a result: `inference.tokens_per_second`.
+    /// Returns the figure's path in a result, such as `inference.tokens_per_second`.
     pub fn place(&self) -> String {
         match self.group.as_str() {
             "" => self.name.to_owned(),
@@ -26,13 +26,13 @@ impl Explanation {
     }
 }
 
-/// The object of a result that has the spread over cycles.
+/// Object of a result with the spread over cycles.
 const SPREAD: &str = "cycle_sd";
 const SPREAD_SOURCE: &str = "Computed from the figures of `cycles`.";
-const SPREAD_LIMITS: &str = "Not an uncertainty: what all cycles have wrong alike is not in it. Null below two cycles, and \
-    where one cycle's figure is null.";
+const SPREAD_LIMITS: &str = "Not an uncertainty: an error that all cycles share is not included. Null with fewer than two \
+    cycles, or where the figure of a cycle is null.";
 
-/// Returns what is said of every figure, in the order of a result.
+/// Returns the documentation of every figure, in the order of a result.
 pub fn explanations() -> Vec<Explanation> {
     let spreads = all().iter().filter(|metric| has_spread(metric)).map(spread);
     let whole = Explanation {
@@ -42,8 +42,7 @@ pub fn explanations() -> Vec<Explanation> {
         better: Better::Lower,
         headline: None,
         description:
-            "How far the cycles lie apart: the sample standard deviation over cycles of the figures of the same \
-            names, each in its own unit."
+            "Spread over cycles: the sample standard deviation of the figures of the same names, each in the unit of its figure."
                 .to_owned(),
         formula: None,
         source: SPREAD_SOURCE,
@@ -52,7 +51,8 @@ pub fn explanations() -> Vec<Explanation> {
     all().iter().map(figure).chain([whole]).chain(spreads).collect()
 }
 
-/// Returns what is said of a figure by its name, by its place in a result, and by its column in an export.
+/// Returns the documentation of a figure, which is found by its name, by its path in a result, or by its column in an
+/// export; `None` for another text.
 pub fn explain(field: &str) -> Option<Explanation> {
     let of_export = field
         .strip_suffix(SPREAD)
@@ -64,10 +64,12 @@ pub fn explain(field: &str) -> Option<Explanation> {
         .find(|explanation| explanation.place() == wanted || explanation.name == wanted)
 }
 
+/// Returns whether the metric has a standard deviation over cycles.
 fn has_spread(metric: &Metric) -> bool {
     metric.beside.iter().any(|beside| matches!(beside, Beside::Spread))
 }
 
+/// Returns the documentation of a metric.
 fn figure(metric: &Metric) -> Explanation {
     Explanation {
         name: metric.name,
@@ -82,6 +84,7 @@ fn figure(metric: &Metric) -> Explanation {
     }
 }
 
+/// Returns the documentation of a metric's standard deviation over cycles.
 fn spread(metric: &Metric) -> Explanation {
     let place = figure(metric).place();
     Explanation {
@@ -90,9 +93,7 @@ fn spread(metric: &Metric) -> Explanation {
         unit: metric.unit,
         better: Better::Lower,
         headline: None,
-        description: format!(
-            "Sample standard deviation over cycles of `{place}`: how far one cycle's lies from the next."
-        ),
+        description: format!("Sample standard deviation of `{place}` over cycles."),
         formula: Some("square root of (sum of squared differences from the cycles' mean / (cycles - 1))".to_owned()),
         source: SPREAD_SOURCE,
         limits: SPREAD_LIMITS,

@@ -2,7 +2,7 @@ use crate::aggregate::Aggregate;
 use joulemark_experiment::report::{CycleReport, EfficiencyMetrics, Report};
 use joulemark_measurement::{ComputeMetrics, EnergyMetrics, InferenceMetrics};
 
-/// The figures of a whole result, or of one of its cycles.
+/// Figures of a whole result, or of one of its cycles.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures<'a> {
     pub inference: &'a InferenceMetrics,

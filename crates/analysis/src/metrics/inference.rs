@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::metric::{Beside, Better, Group, Known, Metric, Read};
 use super::reasons::{missing_part, nothing_measured};
 
-/// Tokens and time.
+/// Metrics of tokens and time.
 pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "total_tokens",
@@ -15,7 +15,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`input_tokens` + `output_tokens`.",
         formula: Some("`input_tokens` + `output_tokens`"),
         source: "Computed from the figures of its formula.",
-        limits: "Those of the figures of its formula.",
+        limits: "Those of `input_tokens` and `output_tokens`.",
         read: Read::Count(|figures| figures.inference.total_tokens),
         beside: &[],
         why_null: Some(nothing_measured),
@@ -26,11 +26,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "tokens",
         better: Better::Neither,
         headline: None,
-        about: "Prompt tokens.",
-        description: "Prompt tokens after the chat template and truncation.",
+        about: "Number of prompt tokens.",
+        description: "Number of prompt tokens after the chat template and truncation.",
         formula: None,
-        source: "The engine's own count for each request.",
-        limits: "After the chat template and truncation, so that it is not the count of the prompt as it was sent.",
+        source: "The engine's count for each request.",
+        limits: "Counted after the chat template and truncation, so it differs from the count of the prompt as \
+            submitted.",
         read: Read::Count(|figures| figures.inference.input_tokens),
         beside: &[],
         why_null: Some(nothing_measured),
@@ -41,11 +42,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "tokens",
         better: Better::Neither,
         headline: None,
-        about: "Generated tokens.",
-        description: "Generated tokens; an end-of-sequence token counts.",
+        about: "Number of generated tokens.",
+        description: "Number of generated tokens, including an end-of-sequence token.",
         formula: None,
-        source: "The engine's own count for each request.",
-        limits: "Of a result of before batches were checked (`batched_output`) the number holds, the tokens do not.",
+        source: "The engine's count for each request.",
+        limits: "In results from before batches were checked (warning `batched_output`), the number is right but \
+            the tokens are not.",
         read: Read::Count(|figures| figures.inference.output_tokens),
         beside: &[],
         why_null: Some(nothing_measured),
@@ -57,11 +59,12 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: None,
         about: "Wall-clock time of inference, seconds.",
-        description: "Wall-clock time of inference in seconds: a rank's own window; summed as `duration_sec` is in \
-            the aggregate.",
+        description: "Wall-clock time of inference in seconds: of a rank, its own window; otherwise the same as \
+            `duration_sec`.",
         formula: None,
         source: "CLOCK_MONOTONIC at the start and the end of each cycle in each rank.",
-        limits: "Without loading, warm-up and the gaps between cycles; with the gaps between the prompts of a cycle.",
+        limits: "Loading, warm-up and the gaps between cycles are not included; the gaps between the prompts of a \
+            cycle are.",
         read: Read::Number(|figures| figures.inference.inference_time_sec),
         beside: &[],
         why_null: Some(nothing_measured),
@@ -76,7 +79,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "`output_tokens` / `duration_sec`: output tokens per second of the whole experiment, all ranks together.",
         formula: Some("`output_tokens` / `duration_sec`"),
         source: "Computed from the figures of its formula.",
-        limits: "The rate of the whole experiment, prefill included; it depends on the length of the prompts.",
+        limits: "Prefill is included, so the figure depends on the length of the prompts.",
         read: Read::Number(|figures| figures.inference.output_throughput),
         beside: &[Beside::Spread],
         why_null: Some(missing_part),
@@ -87,13 +90,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "tokens/s",
         better: Better::Higher,
         headline: Some(1),
-        about: "Output tokens/s, mean over ranks and cycles.",
-        description: "Output tokens per second of a rank's inference time; in the aggregate the mean over ranks and cycles, \
-            so that it\n\
-            does not grow with the number of processes. `output_throughput` is the whole experiment's.",
+        about: "Output tokens/s of one rank, mean over ranks and cycles.",
+        description: "Output tokens per second of a rank's inference time; the mean over ranks and cycles, so it \
+            does not grow with the number of processes. `output_throughput` is the rate of the whole experiment.",
         formula: None,
-        source: "`output_tokens` of each rank and cycle over that window's length, then the mean.",
-        limits: "No rate of the system with several processes, and with uneven cycles no rate over their time: both are \
+        source: "`output_tokens` of each rank and cycle / the length of its window, then the mean.",
+        limits: "With several ranks, or cycles of unequal length, it is not the rate of the system: use \
             `output_throughput`.",
         read: Read::Number(|figures| figures.inference.tokens_per_second),
         beside: &[Beside::Spread],
@@ -109,7 +111,7 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Mean time per output token in milliseconds: 1000 / `tokens_per_second`.",
         formula: Some("1000 / `tokens_per_second`"),
         source: "Computed from the figures of its formula.",
-        limits: "Prefill is in it; `mean_tpot_ms` is without.",
+        limits: "Prefill is included; `mean_tpot_ms` excludes it.",
         read: Read::Number(|figures| figures.inference.latency_per_token_ms),
         beside: &[],
         why_null: Some(no_latency),
@@ -121,11 +123,12 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: Some(2),
         about: "Mean time to first token (TTFT) over requests, milliseconds.",
-        description: "Mean time to first token in milliseconds over requests.",
+        description: "Mean time to first token (TTFT) in milliseconds, over requests. It begins when the request \
+            is handed to the engine or, where the experiment has a `load`, when the request was due.",
         formula: None,
-        source: "The engine's time of each token, by the host's monotonic clock.",
-        limits: "From handing over, or from when it was due where there is a load, to the first token, so that waiting for a batch is \
-            in it; the queue of the service is not.",
+        source: "The engine's time of each token, by the host's monotonic clock; for a server, the time at which \
+            its bytes were read.",
+        limits: "Waiting for a batch is included; the time in the service's own queue is not.",
         read: Read::Number(|figures| figures.inference.mean_ttft_ms),
         beside: &[Beside::Spread],
         why_null: Some(|_| "no request has the time of a first token".into()),
@@ -137,11 +140,12 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: Some(3),
         about: "Mean time per output token after the first (TPOT), milliseconds.",
-        description: "Mean time per output token after the first (TPOT) in milliseconds over requests with at least \
-            two.",
+        description: "Mean time per output token after the first (TPOT) in milliseconds, over requests with at \
+            least two tokens.",
         formula: None,
-        source: "The engine's time of each token, by the host's monotonic clock.",
-        limits: "A mean over requests, long ones counting as much as short ones; needs two tokens.",
+        source: "The engine's time of each token, by the host's monotonic clock; for a server, the time at which \
+            its bytes were read.",
+        limits: "A mean over requests: long and short ones count the same. Requests with one token are left out.",
         read: Read::Number(|figures| figures.inference.mean_tpot_ms),
         beside: &[Beside::Spread],
         why_null: Some(no_pair_of_tokens),
@@ -153,11 +157,12 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: None,
         about: "Median inter-token latency (ITL), milliseconds.",
-        description: "Median inter-token latency in milliseconds, over all pairs of neighbouring tokens.",
+        description: "Median inter-token latency (ITL) in milliseconds, over all pairs of neighbouring tokens.",
         formula: None,
-        source: "The engine's time of each token, by the host's monotonic clock; a server's chunks where each held one.",
-        limits: "Over all pairs of all requests, so that long requests count for more. Null for a server of which a chunk \
-            held several tokens, or does not say how many.",
+        source: "The engine's time of each token, by the host's monotonic clock; for a server whose chunks each \
+            hold one token, the time of each chunk.",
+        limits: "Over all pairs of all requests, so long requests count for more. Null for a server that sends \
+            several tokens in a chunk, or does not report how many.",
         read: Read::Number(|figures| figures.inference.median_itl_ms),
         beside: &[],
         why_null: Some(no_pair_of_tokens),
@@ -168,11 +173,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         headline: None,
-        about: "99th percentile of the inter-token latency, milliseconds.",
-        description: "99th percentile of the inter-token latency in milliseconds.",
+        about: "99th percentile of the inter-token latency (ITL), milliseconds.",
+        description: "99th percentile of the inter-token latency (ITL) in milliseconds, over all pairs of \
+            neighbouring tokens.",
         formula: None,
-        source: "The engine's time of each token, by the host's monotonic clock.",
-        limits: "Interpolated linearly between ranks (type 7); of fewer than 100 pairs it is close to the maximum.",
+        source: "The engine's time of each token, by the host's monotonic clock; for a server whose chunks each \
+            hold one token, the time of each chunk.",
+        limits: "Interpolated linearly between ranks (type 7). With fewer than 100 pairs it is close to the maximum.",
         read: Read::Number(|figures| figures.inference.p99_itl_ms),
         beside: &[],
         why_null: Some(no_pair_of_tokens),
@@ -184,11 +191,12 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: None,
         about: "Median time between neighbouring chunks of a server's answer, milliseconds.",
-        description: "Median time between neighbouring chunks of a server's answer in milliseconds. A chunk may hold several \
-            tokens.",
+        description: "Median time between neighbouring chunks of a server's answer, in milliseconds. A chunk may \
+            hold several tokens.",
         formula: None,
-        source: "When each chunk's bytes were read from the socket, by the host's monotonic clock.",
-        limits: "No inter-token latency where a chunk holds more than one token; null for an engine that is no server.",
+        source: "Time at which each chunk's bytes were read from the socket, by the host's monotonic clock.",
+        limits: "Not an inter-token latency where a chunk holds more than one token. Null for an engine that is \
+            not a server.",
         read: Read::Number(|figures| figures.inference.median_chunk_interval_ms),
         beside: &[],
         why_null: None,
@@ -200,10 +208,10 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         headline: None,
         about: "99th percentile of the time between chunks of a server's answer, milliseconds.",
-        description: "99th percentile of the time between neighbouring chunks of a server's answer in milliseconds.",
+        description: "99th percentile of the time between neighbouring chunks of a server's answer, in milliseconds.",
         formula: None,
-        source: "When each chunk's bytes were read from the socket, by the host's monotonic clock.",
-        limits: "As for `median_chunk_interval_ms`; of fewer than 100 intervals it is close to the maximum.",
+        source: "Time at which each chunk's bytes were read from the socket, by the host's monotonic clock.",
+        limits: "As for `median_chunk_interval_ms`. With fewer than 100 intervals it is close to the maximum.",
         read: Read::Number(|figures| figures.inference.p99_chunk_interval_ms),
         beside: &[],
         why_null: None,
@@ -214,13 +222,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         headline: None,
-        about: "Mean time to the first token of a server's answer that is not reasoning, milliseconds.",
-        description: "Mean time to the first token that is not of a model's reasoning, in milliseconds, of a server's \
-            answers. The\n\
-            time to the first token of any kind is `mean_ttft_ms`.",
+        about: "Mean time to the first token of a server's answer after its reasoning, milliseconds.",
+        description: "Mean time to the first token of a server's answer that is not reasoning, in milliseconds. \
+            `mean_ttft_ms` is the time to the first token of any kind.",
         formula: None,
-        source: "When the first bytes of the answer proper were read from the socket, by the host's monotonic clock.",
-        limits: "Where the server does not keep reasoning apart from the answer it is the time to the first token.",
+        source: "Time at which the first bytes of the answer itself were read from the socket, by the host's \
+            monotonic clock.",
+        limits: "Equal to the time to first token where the server does not separate reasoning from the answer.",
         read: Read::Number(|figures| figures.inference.mean_time_to_first_answer_ms),
         beside: &[],
         why_null: None,
@@ -231,11 +239,11 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "tokens",
         better: Better::Neither,
         headline: None,
-        about: "Prompt tokens that a server's cache held.",
-        description: "Prompt tokens that a server's cache held, so that they were not computed, by its own count.",
+        about: "Number of prompt tokens found in a server's cache.",
+        description: "Number of prompt tokens found in a server's cache, and therefore not computed.",
         formula: None,
-        source: "The server's own count for each request.",
-        limits: "Null where the server does not say, and for an engine that is no server.",
+        source: "The server's count for each request.",
+        limits: "Null where the server does not report it, and for an engine that is not a server.",
         read: Read::Count(|figures| figures.inference.cached_input_tokens),
         beside: &[],
         why_null: None,
@@ -246,13 +254,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "requests",
         better: Better::Lower,
         headline: None,
-        about: "Requests without an answer that could be counted.",
-        description: "Requests to a server that have no answer to be counted. Their tokens and latencies are left out, their \
-            energy is\n\
-            kept in.",
+        about: "Number of requests without a usable answer.",
+        description: "Number of requests to a server without a usable answer. Their tokens and latencies are left \
+            out; their energy is included.",
         formula: None,
-        source: "Counted as they failed; none is sent again.",
-        limits: "An engine that is no server fails the experiment instead. Null in results of before there were servers.",
+        source: "Counted as requests fail; a failed request is not sent again.",
+        limits: "An engine that is not a server fails the whole experiment instead. Null in results from before \
+            servers were supported.",
         read: Read::Count(|figures| figures.inference.failed_requests),
         beside: &[],
         why_null: None,
@@ -263,11 +271,11 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "requests",
         better: Better::Neither,
         headline: None,
-        about: "Requests with an answer that was counted.",
-        description: "Requests with an answer that was counted, over ranks and measured cycles.",
+        about: "Number of requests with a usable answer.",
+        description: "Number of requests with a usable answer, over ranks and measured cycles.",
         formula: None,
-        source: "Counted as they were answered.",
-        limits: "Null in results of before it was told.",
+        source: "Counted as requests are answered.",
+        limits: "Null in older results.",
         read: Read::Count(|figures| figures.inference.answered_requests),
         beside: &[],
         why_null: None,
@@ -278,12 +286,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "requests/s",
         better: Better::Higher,
         headline: None,
-        about: "Requests a second that were answered as well as `slo` asks.",
-        description: "Requests a second that were answered as well as the experiment's `slo` asks, over the measured time.",
+        about: "Requests per second that met the experiment's `slo`.",
+        description: "Requests per second that met the experiment's `slo`, over the measured time.",
         formula: None,
         source: "The times of each request, from when it was due.",
-        limits: "Only of experiments with an `slo`. Of a server that sends several tokens a chunk, the times between chunks count as \
-            those between tokens.",
+        limits: "Only for experiments with an `slo`. For a server that sends several tokens in a chunk, the time \
+            between chunks is taken as the time between tokens.",
         read: Read::Number(|figures| figures.inference.goodput),
         beside: &[],
         why_null: None,
@@ -299,7 +307,7 @@ fn no_latency(known: &Known<'_>) -> Cow<'static, str> {
 
 pub(super) fn no_pair_of_tokens(known: &Known<'_>) -> Cow<'static, str> {
     match known.figures.inference.median_chunk_interval_ms {
-        Some(_) => "the server does not say of each chunk that it held one token".into(),
+        Some(_) => "the server does not report that each chunk holds one token".into(),
         None => "no request has the times of two tokens".into(),
     }
 }

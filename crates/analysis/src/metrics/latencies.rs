@@ -3,12 +3,12 @@ use std::borrow::Cow;
 use super::inference::no_pair_of_tokens;
 use super::metric::{Better, Group, Known, Metric, Read};
 
-/// How latencies are spread over requests, beside their means and medians above.
+/// Metrics of the distribution of latencies over requests. Means are in the metrics of inference.
 pub const METRICS: &[Metric] = &[
     latency(
         "median_ttft_ms",
-        "Median of the time to first token (TTFT), milliseconds.",
-        "Median of the time to first token (TTFT) in milliseconds, over requests.",
+        "Median time to first token (TTFT), milliseconds.",
+        "Median time to first token (TTFT) in milliseconds, over requests.",
         MEDIAN,
         no_first_token,
         Read::Number(|figures| figures.inference.median_ttft_ms),
@@ -31,8 +31,8 @@ pub const METRICS: &[Metric] = &[
     ),
     latency(
         "median_tpot_ms",
-        "Median of the time per output token after the first (TPOT), milliseconds.",
-        "Median of the time per output token after the first (TPOT) in milliseconds, over requests with at least two tokens.",
+        "Median time per output token after the first (TPOT), milliseconds.",
+        "Median time per output token after the first (TPOT) in milliseconds, over requests with at least two tokens.",
         MEDIAN,
         no_pair_of_tokens,
         Read::Number(|figures| figures.inference.median_tpot_ms),
@@ -64,17 +64,17 @@ pub const METRICS: &[Metric] = &[
     latency(
         "mean_e2e_ms",
         "Mean end-to-end latency, milliseconds.",
-        "Mean end-to-end latency in milliseconds, over requests. From handing over, or \
-            from when it was due where there is a load, to the complete answer.",
-        "Long answers take longer: compare at equal lengths.",
+        "Mean end-to-end latency in milliseconds, over requests. It begins when the request is \
+            handed to the engine or, where the experiment has a `load`, when it was due, and ends with the complete answer.",
+        "Long answers take longer: compare only answers of equal lengths.",
         no_request,
         Read::Number(|figures| figures.inference.mean_e2e_ms),
     ),
     latency(
         "median_e2e_ms",
-        "Median of the end-to-end latency, milliseconds.",
-        "Median of the end-to-end latency in milliseconds, over requests. From handing over, or \
-            from when it was due where there is a load, to the complete answer.",
+        "Median end-to-end latency, milliseconds.",
+        "Median end-to-end latency in milliseconds, over requests. It begins when the request is \
+            handed to the engine or, where the experiment has a `load`, when it was due, and ends with the complete answer.",
         MEDIAN,
         no_request,
         Read::Number(|figures| figures.inference.median_e2e_ms),
@@ -82,8 +82,8 @@ pub const METRICS: &[Metric] = &[
     latency(
         "p90_e2e_ms",
         "90th percentile of the end-to-end latency, milliseconds.",
-        "90th percentile of the end-to-end latency in milliseconds, over requests. From handing over, or \
-            from when it was due where there is a load, to the complete answer.",
+        "90th percentile of the end-to-end latency in milliseconds, over requests. It begins when the request is \
+            handed to the engine or, where the experiment has a `load`, when it was due, and ends with the complete answer.",
         TAIL,
         no_request,
         Read::Number(|figures| figures.inference.p90_e2e_ms),
@@ -91,8 +91,8 @@ pub const METRICS: &[Metric] = &[
     latency(
         "p99_e2e_ms",
         "99th percentile of the end-to-end latency, milliseconds.",
-        "99th percentile of the end-to-end latency in milliseconds, over requests. From handing over, or \
-            from when it was due where there is a load, to the complete answer.",
+        "99th percentile of the end-to-end latency in milliseconds, over requests. It begins when the request is \
+            handed to the engine or, where the experiment has a `load`, when it was due, and ends with the complete answer.",
         TAIL,
         no_request,
         Read::Number(|figures| figures.inference.p99_e2e_ms),
@@ -101,14 +101,16 @@ pub const METRICS: &[Metric] = &[
 
 const MEDIAN: &str = "Over all requests of all cycles together, not a median of medians.";
 
-const TAIL: &str = "Interpolated linearly between ranks (type 7); `request_percentiles` has its interval, and how many requests \
-                    that takes.";
+const TAIL: &str = "Interpolated linearly between ranks (type 7). `request_percentiles` has its confidence interval, or the \
+                    number of requests that the interval needs.";
 
-const OF_PAIRS: &str = "Interpolated linearly between ranks (type 7), over all pairs of all requests, so that long requests count for \
+const OF_PAIRS: &str = "Interpolated linearly between ranks (type 7), over all pairs of all requests, so long requests count for \
                         more.";
 
+/// Function that returns the reason for a null.
 type WhyNull = fn(&Known<'_>) -> Cow<'static, str>;
 
+/// Creates the metric of a latency, which is read from `figures.inference` and is better when lower.
 const fn latency(
     name: &'static str,
     about: &'static str,
@@ -126,7 +128,8 @@ const fn latency(
         about,
         description,
         formula: None,
-        source: "The engine's time of each token, by the host's monotonic clock; a server's when its bytes were read.",
+        source: "The engine's time of each token, by the host's monotonic clock; for a server, the time at which its bytes \
+            were read.",
         limits,
         read,
         beside: &[],

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use super::metric::{Better, Group, Known, Metric, Read};
 
-/// How much memory it took.
+/// Metrics of memory use.
 pub const METRICS: &[Metric] = &[
     Metric {
         name: "peak_gpu_memory_bytes",
@@ -10,13 +10,14 @@ pub const METRICS: &[Metric] = &[
         unit: "B",
         better: Better::Lower,
         headline: None,
-        about: "Most memory in use on the GPUs, whole boards, bytes.",
-        description: "Most memory in use on the GPUs in bytes, whole boards: each board's largest sample of a cycle, summed over \
-            boards and ranks; of all cycles the largest.",
+        about: "Peak memory in use on the GPUs, whole boards, bytes.",
+        description: "Peak memory in use on the GPUs, whole boards, in bytes: the largest sample of each board in \
+            a cycle, summed over boards and ranks; the maximum of all cycles.",
         formula: None,
         source: "NVML's memory in use of the board, read about once a second.",
-        limits: "Whoever uses the board is in it, and so is the CUDA context. What comes and goes between two samples is not \
-            seen. A key-value cache that an engine reserves when it starts is in it as a whole: it shows the setting, not the load.",
+        limits: "Other users of the board and the CUDA context are included. Peaks between two samples are missed. \
+            A key-value cache that an engine reserves when it starts counts as a whole, so the figure then shows the \
+            setting and not the load.",
         read: Read::Count(|figures| figures.inference.peak_gpu_memory_bytes),
         beside: &[],
         why_null: Some(no_gpu_memory),
@@ -27,13 +28,14 @@ pub const METRICS: &[Metric] = &[
         unit: "B",
         better: Better::Lower,
         headline: None,
-        about: "Most resident memory of the engine's processes, bytes.",
-        description: "Most resident memory of the engine's processes and what they started in bytes: each process's peak in a \
-            cycle, summed over processes and ranks; of all cycles the largest.",
+        about: "Peak resident memory of the engine's processes, bytes.",
+        description: "Peak resident memory of the engine's processes and their children, in bytes: the peak of \
+            each process in a cycle, summed over processes and ranks; the maximum of all cycles.",
         formula: None,
-        source: "The kernel's high-water mark of each process (VmHWM), set back before each cycle.",
-        limits: "Pages that processes share are counted for each of them, files in memory too, and their peaks need not fall \
-            together. Where the mark cannot be set back, as of a server of another user, it is the peak since the process began.",
+        source: "The kernel's high-water mark of each process (VmHWM), reset before each cycle.",
+        limits: "Pages that processes share, and files in memory, count for each process. The peaks of processes \
+            may fall at different times. Where the mark cannot be reset, as for a server of another user, it is the \
+            peak since the process started.",
         read: Read::Count(|figures| figures.inference.peak_host_memory_bytes),
         beside: &[],
         why_null: Some(no_host_memory),
@@ -43,10 +45,10 @@ pub const METRICS: &[Metric] = &[
 fn no_gpu_memory(known: &Known<'_>) -> Cow<'static, str> {
     match known.spec.gpu_count {
         0 => "no GPU was leased".into(),
-        _ => "a board does not tell its memory in use".into(),
+        _ => "a GPU does not report its memory in use".into(),
     }
 }
 
 fn no_host_memory(_: &Known<'_>) -> Cow<'static, str> {
-    "the engine's processes cannot be told, or the kernel does not say their peak".into()
+    "the engine's processes are unknown, or the kernel does not report their peak memory".into()
 }

@@ -4,47 +4,47 @@ use super::figures::Figures;
 use crate::certainty::EnergyPart;
 use joulemark_experiment::Spec;
 
-/// One figure of a result. Its name holds its unit where that is a word of `_j`, `_w`, `_sec`, `_ms`.
+/// A figure of a result. Its name ends with its unit where that is `_j`, `_w`, `_sec`, `_ms` or `_bytes`.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     pub name: &'static str,
     pub group: Group,
-    /// As a table shows it behind the figure; empty for a share, a ratio of like to like, or a word.
+    /// Unit as tables show it; empty for a share, a ratio of equal units, or a word.
     pub unit: &'static str,
     pub better: Better,
-    /// Position among the few figures that a reader looks at first; `None` for all others.
+    /// Position among the headline figures; `None` for other figures.
     pub headline: Option<u8>,
-    /// One line with the unit, for the column of an export.
+    /// One-line description with the unit, for the column of an export.
     pub about: &'static str,
-    /// The whole of what it says, for the API's description.
+    /// Full description, for the API.
     pub description: &'static str,
-    /// How it follows from other metrics of the table, each of them in backticks, the divisor last; `None` where it is
+    /// Formula over other metrics of the table, each in backticks, the divisor last; `None` where the figure is
     /// measured or counted.
     pub formula: Option<&'static str>,
-    /// Where it comes from.
+    /// Origin of the figure.
     pub source: &'static str,
-    /// What it does not say, and when it is not to be trusted.
+    /// Limits of the figure: what it does not include, and when it is not reliable.
     pub limits: &'static str,
     pub read: Read,
-    /// What an export shows behind it.
+    /// Additional columns that an export shows after it.
     pub beside: &'static [Beside],
-    /// Returns the reason of a null; `None` for a figure that is not warned of: what it belongs to is, or only some engines
-    /// have it.
+    /// Function that returns the reason for a null; `None` for a figure whose null has no warning of its own, because
+    /// the object that contains it has one, or only some engines report it.
     pub why_null: Option<fn(&Known<'_>) -> Cow<'static, str>>,
 }
 
-/// What the reason of a null is told from.
+/// Context of a null metric, from which its reason is derived.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// The metric that is null.
     pub metric: &'a Metric,
-    /// The table that has the parts of its formula.
+    /// Table with the metrics of its formula.
     pub metrics: &'a [Metric],
     pub spec: &'a Spec,
     pub figures: Figures<'a>,
 }
 
-/// The object of a result in which a metric stands.
+/// Object of a result that contains a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Inference,
@@ -55,7 +55,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// Returns the object's name as a result's `fields` take it: `compute.roofline`.
+    /// Returns the object's path as `fields` of a result takes it, such as `compute.roofline`.
     pub fn path(self) -> String {
         self.pointer().trim_start_matches('/').replace('/', ".")
     }
@@ -72,7 +72,7 @@ impl Group {
     }
 }
 
-/// What an energy metric is of; exports put those of one device beside each other, in this order.
+/// Device or extent that an energy metric covers. Exports group energy columns by it, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnergyOf {
     Window,
@@ -84,6 +84,7 @@ pub enum EnergyOf {
 }
 
 impl EnergyOf {
+    /// All values, in order.
     pub const ALL: [Self; 6] = [
         Self::Window,
         Self::Total,
@@ -94,16 +95,17 @@ impl EnergyOf {
     ];
 }
 
-/// Which of two values of a metric is the better one, all else being equal.
+/// Direction in which a metric improves, all else being equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
     Lower,
     Higher,
-    /// It says what was done, or by what, and not how well.
+    /// The metric is no measure of quality.
     Neither,
 }
 
 impl Better {
+    /// Returns the direction's name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Lower => "lower",
@@ -113,22 +115,22 @@ impl Better {
     }
 }
 
-/// How a metric is read from the figures of a result or of a cycle; `None` is an unknown value.
+/// Function that reads a metric from the figures of a result or of a cycle; `None` is an unknown value.
 #[derive(Clone, Copy, Debug)]
 pub enum Read {
     Count(fn(Figures<'_>) -> Option<u64>),
     Number(fn(Figures<'_>) -> Option<f64>),
     Text(for<'a> fn(Figures<'a>) -> Option<Cow<'a, str>>),
-    /// An object with figures of its own; returns whether it is there.
+    /// An object with figures of its own; returns whether it is present.
     Object(fn(Figures<'_>) -> bool),
 }
 
-/// What an export shows behind a metric.
+/// Additional columns that an export shows after a metric.
 #[derive(Clone, Copy, Debug)]
 pub enum Beside {
     /// The sample standard deviation over cycles.
     Spread,
-    /// The sources, methods and confidence of a part of the energy.
+    /// Sources, methods and confidence of a part of the energy.
     Certainty(EnergyPart),
 }
 
@@ -143,12 +145,12 @@ impl Metric {
         }
     }
 
-    /// Tells whether its spread over cycles stands behind it.
+    /// Returns whether a column with its spread over cycles follows it.
     pub fn has_spread(&self) -> bool {
         self.beside.iter().any(|beside| matches!(beside, Beside::Spread))
     }
 
-    /// Returns the metrics that the formula names, each once, in the order in which they first stand there.
+    /// Returns the metrics in the formula, each once, in order of first occurrence.
     pub fn parts(&self) -> Vec<&'static str> {
         let mut parts = Vec::new();
         for name in self.formula.unwrap_or_default().split('`').skip(1).step_by(2) {

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use super::metric::Known;
 
-/// Returns the first unknown part of the formula, or else its divisor, which is then 0.
+/// Returns the first unknown part of the formula; where all are known, its divisor, which is then 0.
 pub(super) fn missing_part(known: &Known<'_>) -> Cow<'static, str> {
     let parts = known.metric.parts();
     let is_unknown = |part: &&str| {
@@ -16,7 +16,7 @@ pub(super) fn missing_part(known: &Known<'_>) -> Cow<'static, str> {
     }
 }
 
-/// Returns the reason of what every run has.
+/// Returns the reason for a null of a metric that every run has.
 pub(super) fn nothing_measured(_: &Known<'_>) -> Cow<'static, str> {
     "nothing was measured".into()
 }

@@ -1,5 +1,4 @@
-//! The documentation's text about metrics, made from the table: `docs/metrics.md`, and the part of `docs/quickstart.md` between two
-//! marks.
+//! Documentation generated from the table of metrics: `docs/metrics.md`, and the marked part of `docs/quickstart.md`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +10,9 @@ UPDATE_REFERENCE=1 cargo test -p joulemark-analysis --lib metrics::reference -->
 
 # Metrics
 
-Every figure of a result. `joulemark results --explain FIELD` and `GET /v1/metrics/FIELD` say the same; `GET /v1/metrics`
-has all. How an energy and its half-width are estimated is in [methodology.md](methodology.md).
+Every figure of a result. `joulemark results --explain FIELD` and `GET /v1/metrics/FIELD` return the same text, and
+`GET /v1/metrics` returns all of it. [methodology.md](methodology.md) explains how an energy and its half-width are
+estimated.
 ";
 const BEGIN: &str = "<!-- begin: metrics, made from the table in crates/analysis/src/metrics -->\n";
 const END: &str = "<!-- end: metrics -->\n";
@@ -21,7 +21,7 @@ fn page() -> String {
     let mut text = HEAD.to_owned();
     let mut group = String::new();
     for explanation in explanations() {
-        // An object without figures begins its own part.
+        // The documentation of a whole object starts a section.
         let of = if explanation.group.is_empty() {
             explanation.name
         } else {
@@ -91,7 +91,7 @@ fn is_current(file: &str, made: impl Fn(&str) -> String) {
         std::fs::write(&path, &made).unwrap();
         return;
     }
-    assert_eq!(there, made, "{file} is not what the table of metrics says");
+    assert_eq!(there, made, "{file} differs from the table of metrics");
 }
 
 #[test]

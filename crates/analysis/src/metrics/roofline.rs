@@ -1,6 +1,7 @@
 use super::metric::{Better, Group, Metric, Read};
 
-/// How near a run came to its devices' peaks. The object they stand in is warned of, they are not.
+/// Metrics of a run compared with the peak rates of its devices. A missing roofline has one warning, that of
+/// `compute.roofline`.
 pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "model_flops_utilization",
@@ -8,12 +9,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Higher,
         headline: None,
-        about: "MFU: `flops_per_second` over the devices' peak, 0 to 1.",
+        about: "MFU: `flops_per_second` / the devices' peak, 0 to 1.",
         description: "Model FLOPs utilisation (MFU): `flops_per_second` / peak of all devices.",
         formula: None,
         source: "Peak rates of the devices as their maker publishes them.",
-        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
-            was not reached.",
+        limits: "Null for CPUs, and for devices or precisions without a published peak. It does not show why a \
+            peak was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.model_flops_utilization),
         beside: &[],
         why_null: None,
@@ -24,12 +25,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Higher,
         headline: None,
-        about: "MBU: bytes read over time over the devices' peak, 0 to 1.",
+        about: "MBU: `bytes_read_total` / time / the devices' peak bandwidth, 0 to 1.",
         description: "Model bandwidth utilisation (MBU): `bytes_read_total` / time / peak bandwidth of all devices.",
         formula: None,
         source: "Peak rates of the devices as their maker publishes them.",
-        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
-            was not reached.",
+        limits: "Null for CPUs, and for devices or precisions without a published peak. It does not show why a \
+            peak was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.memory_bandwidth_utilization),
         beside: &[],
         why_null: None,
@@ -40,14 +41,13 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "s",
         better: Better::Neither,
         headline: None,
-        about: "The least time that the roofline allows, seconds.",
-        description: "The least time in seconds that the roofline allows: for prefill and for decode the longer of \
-            computing and\n\
-            reading.",
+        about: "Shortest time that the roofline allows, seconds.",
+        description: "Shortest time that the roofline allows, in seconds: for prefill and for decode the time to \
+            compute or the time to read, whichever is longer, and the sum of both phases.",
         formula: None,
         source: "Peak rates of the devices as their maker publishes them.",
-        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
-            was not reached.",
+        limits: "Null for CPUs, and for devices or precisions without a published peak. It does not show why a \
+            peak was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.least_time_sec),
         beside: &[],
         why_null: None,
@@ -58,12 +58,12 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Higher,
         headline: None,
-        about: "`least_time_sec` over the time taken, 0 to 1.",
-        description: "Share of the roofline reached: `least_time_sec` / time taken.",
+        about: "`least_time_sec` / time taken, 0 to 1.",
+        description: "Share of the roofline that was reached: `least_time_sec` / time taken.",
         formula: None,
         source: "Peak rates of the devices as their maker publishes them.",
-        limits: "Null for CPUs and for devices or precisions without a published peak; says nothing of the cause of what \
-            was not reached.",
+        limits: "Null for CPUs, and for devices or precisions without a published peak. It does not show why a \
+            peak was not reached.",
         read: Read::Number(|figures| figures.compute.roofline.as_ref()?.roofline_share),
         beside: &[],
         why_null: None,

@@ -1,16 +1,17 @@
-//! When a rank was in prefill and when in decode, from its requests' stamps. Pure.
+//! Times in which a rank was in prefill and in decode, derived from its requests' timestamps. Pure functions.
 
 use joulemark_measurement::{RequestMeasurement, Window};
 
-/// One rank's pass over its prompts, cut into phases. In order of time, without overlap.
+/// One rank's pass over its prompts, divided into phases. Intervals are in order of time and do not overlap.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PassStretches {
-    /// Some request waits for its first token: with several in flight others may decode beside it.
+    /// Time in which a request waits for its first token. With several requests in flight, others may be decoding.
     pub prefill: Vec<Window>,
-    /// Some request is between its first and its last token, and none waits for its first.
+    /// Time in which a request is between its first and its last token and none waits for its first.
     pub decode: Vec<Window>,
 }
 
+/// Divides a rank's pass into prefill and decode.
 pub fn stretches(requests: &[RequestMeasurement]) -> PassStretches {
     let mut waiting = Vec::new();
     let mut decoding = Vec::new();
@@ -29,8 +30,10 @@ pub fn stretches(requests: &[RequestMeasurement]) -> PassStretches {
     }
 }
 
+/// Start and end, in seconds.
 type Span = (f64, f64);
 
+/// Merges overlapping spans, and sorts them.
 fn union(mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|(start, end)| end > start);
     spans.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -44,7 +47,7 @@ fn union(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// `spans` with `holes` cut out; both in order and without overlap.
+/// Cuts `holes` out of `spans`; both are sorted and do not overlap.
 fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
     let mut rest = Vec::new();
     let mut next = 0;
@@ -66,6 +69,7 @@ fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
     rest
 }
 
+/// Converts spans to windows.
 fn windows(spans: Vec<Span>) -> Vec<Window> {
     let window = |(start_monotonic_sec, end_monotonic_sec)| Window {
         start_monotonic_sec,

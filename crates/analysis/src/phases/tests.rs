@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixtures::{energy, gpu_source, package_source, window};
 
-/// Stretches of `length` seconds, every second one, each with 100 J of a GPU and 10 J of the CPU.
+/// Creates intervals of `length` seconds with equal gaps, each with 100 J of a GPU and 10 J of the CPU.
 fn rank(stretches: u32, length: f64, samples: u32) -> RankPhase {
     let windows: Vec<Window> = (0..stretches)
         .map(|number| 2.0 * length * f64::from(number))
@@ -51,7 +51,7 @@ fn stretches_with_less_than_two_samples_are_null_and_say_so() {
         phase
             .note
             .expect("a note")
-            .contains("20 stretches last 50.0 ms on average and 20 of them hold fewer than 2 samples of GPU-a")
+            .contains("20 intervals last 50.0 ms on average and 20 of them hold fewer than 2 samples of GPU-a")
     );
 }
 
@@ -62,7 +62,7 @@ fn stretches_shorter_than_three_refreshes_are_null() {
         energy.sources[0].refresh_ms = Some(100.0);
     }
     let phase = phase_energy(Phase::Prefill, &[short.clone()]);
-    assert!(phase.total_energy_j.is_none() && phase.note.expect("a note").contains("refreshes of GPU-a"));
+    assert!(phase.total_energy_j.is_none() && phase.note.expect("a note").contains("refresh periods of GPU-a"));
     for (_, energy) in &mut short.readings {
         energy.sources[0].refresh_ms = Some(80.0);
     }
@@ -76,7 +76,7 @@ fn many_stretches_read_in_part_are_scaled_by_time_and_said() {
     let phase = phase_energy(Phase::Decode, &[many]);
     assert_eq!(phase.total_energy_j, Some(1100.0));
     assert_eq!(phase.confidence, Some(Confidence::Medium));
-    assert!(phase.note.expect("a note").contains("5 of 10 stretches"));
+    assert!(phase.note.expect("a note").contains("5 of 10 intervals"));
 }
 
 #[test]

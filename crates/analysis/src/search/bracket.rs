@@ -1,15 +1,15 @@
-//! Where to look next for the least of a response with one valley: Kiefer's search by Fibonacci numbers, which of all
-//! searches needs the fewest looks in the worst case (Kiefer 1953).
+//! Positions to try next in a search for the minimum of a response with one valley. Kiefer's search by Fibonacci
+//! numbers needs the fewest tries in the worst case (Kiefer 1953).
 
-/// Returns the first place to look at between two ends that were looked at; `None` where nothing lies between.
+/// Returns the first position to try between two tried ends; `None` where there is none between them.
 pub fn first_between(low: usize, high: usize) -> Option<usize> {
     let width = high.checked_sub(low).filter(|width| *width > 1)?;
     let (_, part) = numbers_for(width);
     Some(high.saturating_sub(part).clamp(low + 1, high - 1))
 }
 
-/// Returns the next place to look at where `best` is the least so far and the nearest looks beside it are `below` and
-/// `above`, which are just outside where there is none; `None` once nothing is left between.
+/// Returns the next position to try, where `best` is the minimum so far and the nearest tries beside it are `below` and
+/// `above`, or just outside the range where there is none. `None` once no position is left between them.
 pub fn next_beside(below: i64, best: i64, above: i64) -> Option<usize> {
     let (_, part) = numbers_for(usize::try_from(above - below).ok()?);
     let (_, rest) = numbers_for(part);
@@ -22,7 +22,7 @@ pub fn next_beside(below: i64, best: i64, above: i64) -> Option<usize> {
     usize::try_from(place).ok()
 }
 
-/// Returns the least Fibonacci number that is no less than a width, and the one before it.
+/// Returns the smallest Fibonacci number that is at least `width`, and the Fibonacci number before it.
 fn numbers_for(width: usize) -> (usize, usize) {
     let (mut before, mut number) = (1, 1);
     while number < width {

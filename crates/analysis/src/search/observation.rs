@@ -8,12 +8,12 @@ use crate::metrics::{Metric, all, find};
 use crate::repetition::number;
 use crate::statistics::mean;
 
-/// Returns a metric of a whole result; `None` where it is not known, or is no number.
+/// Returns a metric of a whole result; `None` where it is unknown or is not a number.
 pub fn figure_of(metric: &Metric, report: &Report) -> Option<f64> {
     number(metric, report.into())
 }
 
-/// Returns the mean of a point's repeats with its interval; `None` of none.
+/// Returns the mean of a point's repeats with its interval; `None` without a repeat.
 pub fn over_repeats(figures: &[f64]) -> Option<FigureOverRepeats> {
     let interval = mean_interval(figures);
     Some(FigureOverRepeats {
@@ -24,7 +24,8 @@ pub fn over_repeats(figures: &[f64]) -> Option<FigureOverRepeats> {
     })
 }
 
-/// Returns what came of a point: the reports of its completed repeats, and how many did not complete.
+/// Returns the try of a point: its objective and constraints over the completed repeats, and why it does not meet the
+/// goal. `not_completed` is the number of other repeats.
 pub fn observe(goal: &Goal, point: u32, reports: &[Report], not_completed: u32) -> SearchTry {
     let over = |name: &str| {
         let metric = find(all(), name)?;
@@ -66,6 +67,7 @@ pub fn observe(goal: &Goal, point: u32, reports: &[Report], not_completed: u32) 
     }
 }
 
+/// Returns how a figure violates a bound; `None` where it meets the bound.
 fn broken(name: &str, bound: &Bound, figure: f64) -> Option<String> {
     if let Some(below) = bound.below.filter(|below| figure >= *below) {
         return Some(format!("{name} is {figure:.6}, not below {below}"));
@@ -74,7 +76,7 @@ fn broken(name: &str, bound: &Bound, figure: f64) -> Option<String> {
     Some(format!("{name} is {figure:.6}, not above {above}"))
 }
 
-/// Tells whether a bound lies within the interval.
+/// Returns whether a bound lies within the interval of a figure.
 fn holds(bound: &Bound, figure: &FigureOverRepeats) -> bool {
     let (Some(low), Some(high)) = (figure.ci_low, figure.ci_high) else {
         return false;

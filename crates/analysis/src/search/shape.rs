@@ -1,10 +1,10 @@
 use joulemark_experiment::sweep::{FigureOverRepeats, ResponseShape};
 
-/// Half of what two figures without intervals may differ by and count as alike, as a share: a comparison's margin.
+/// Half-width of a figure without an interval, as a share of the figure. It is half of a comparison's margin.
 const ALIKE: f64 = 0.01;
 
-/// Returns how figures go from one to the next. What lies within the intervals is no turn; a figure without one counts as
-/// known to 1 %.
+/// Returns the shape of a series of figures. A change within the intervals is not a turn; a figure without an interval
+/// is taken as known to 1 %.
 pub fn shape(figures: impl Iterator<Item = FigureOverRepeats>) -> ResponseShape {
     let ends: Vec<(f64, f64)> = figures
         .map(|figure| {
@@ -28,10 +28,11 @@ pub fn shape(figures: impl Iterator<Item = FigureOverRepeats>) -> ResponseShape 
     }
 }
 
-/// Returns each stretch in one direction, true for upwards: it begins where a figure surely differs from the last extreme.
+/// Returns the direction of each monotone section, true for upwards. A section begins where a figure differs from the
+/// last extreme by more than the intervals.
 fn legs(ends: &[(f64, f64)]) -> Vec<bool> {
     let mut legs: Vec<bool> = Vec::new();
-    // Ends of the least and of the greatest figure since the last turn.
+    // Upper end of the least, and lower end of the greatest figure since the last turn.
     let (mut least_high, mut greatest_low) = (f64::INFINITY, f64::NEG_INFINITY);
     for &(low, high) in ends {
         let rises = low > least_high;

@@ -72,7 +72,7 @@ fn by_grid(points: u32, response: impl Fn(u32) -> (f64, f64), below: Option<f64>
 fn a_bound_that_rises_is_found_by_halving() {
     let goal = json!({"minimise": "joules_per_output_token", "subject_to": {"p99_ttft_ms": {"below": 500}}});
     let sweep = sweep(20, &goal);
-    // Fewer joules the more at once, and a latency that rises with them.
+    // Energy falls with the number of requests in flight, and latency rises.
     let response = |point: u32| (100.0 / f64::from(point + 1), 45.0 * f64::from(point + 1));
     let answer = search(&sweep, response, Some(0.01));
     assert_eq!(answer.best_point, by_grid(20, response, Some(500.0)));
@@ -88,7 +88,7 @@ fn the_best_of_twenty_values_is_found_in_eight_runs_wherever_it_is() {
     let goal = json!({"maximise": "output_throughput", "subject_to": {"p99_ttft_ms": {"below": 500}}});
     let sweep = sweep(20, &goal);
     for best in 0..20_u32 {
-        // At its greatest there, or cut off there by the bound.
+        // The objective peaks at the best point, or the bound excludes all points beyond it.
         let peak = |point: u32| (-f64::from(point.abs_diff(best)), 1.0);
         let cut = |point: u32| {
             (
@@ -112,7 +112,7 @@ fn of_twenty_power_limits_the_one_of_fewest_joules_under_a_bound_is_found_in_eig
             .min_by(|one, other| joules(**one).total_cmp(&joules(**other)))
             .expect("some keep it")
     };
-    // The bound decides in the first, the valley of the joules in the second.
+    // In the first case the bound decides, in the others the minimum of the energy.
     for (bound_ms, deviation, repeats) in [
         (162.0, 0.01, 3),
         (1000.0, 0.01, 3),
@@ -135,7 +135,7 @@ fn of_twenty_power_limits_the_one_of_fewest_joules_under_a_bound_is_found_in_eig
                 (over(joules(limit_w)), over(ttft_ms(limit_w)))
             });
             let found = limits_w[answer.best_point.expect("a best") as usize];
-            // Limits whose joules differ by less than the noise are one.
+            // Limits whose energies differ by less than the noise count as equal.
             assert!(answer.tried.len() <= 8, "{seed}: {answer:#?}");
             (joules(found) / joules(best_under(bound_ms)) - 1.0).abs() < 3.0 * deviation
         };
@@ -153,7 +153,7 @@ fn where_no_point_keeps_a_bound_there_is_no_answer() {
     let answer = search(&sweep(20, &goal), |point| (1.0, 45.0 + f64::from(point)), None);
     assert_eq!((answer.best_point, answer.tried.len()), (None, 3));
     assert!(
-        answer.evidence.conclusion.contains("keeps all bounds"),
+        answer.evidence.conclusion.contains("meets all bounds"),
         "{}",
         answer.evidence.conclusion
     );
@@ -233,7 +233,7 @@ proptest! {
         let expected = by_grid(points, response, Some(bound));
         let cost = |point: Option<u32>| point.map(|point| response(point).0);
         prop_assert_eq!(cost(answer.best_point), cost(expected), "{:#?}", answer);
-        // Each look leaves about 0.62 of what was left.
+        // Each try leaves about 0.62 of the remaining points.
         let most = 5.0 + f64::from(points).ln() / 1.618_f64.ln();
         prop_assert!((answer.tried.len() as f64) <= most, "{} of {points}", answer.tried.len());
     }

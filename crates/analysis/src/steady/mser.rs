@@ -1,17 +1,19 @@
-//! Where a simulation's, or a load's, initial transient ends: the marginal standard error rule over batches of five, MSER-5
-//! (White, Cobb and Spratt, 2000).
+//! End of the initial transient of a simulation or a load, by the marginal standard error rule over batches of five,
+//! MSER-5 (White, Cobb and Spratt, 2000).
 
 use crate::statistics::mean;
 
+/// Number of values in a batch.
 const BATCH: usize = 5;
 
-/// Returns how many of the first values are a transient; `None` where no end of it is found in the first half.
+/// Returns how many of the first values are a transient; `None` where it does not end in the first half.
 ///
-/// Values are averaged in batches of five; those are left out without which the standard error of the others' mean is least.
+/// Values are averaged in batches of five. The transient is the beginning without which the standard error of the
+/// remaining mean is smallest.
 pub(super) fn transient(values: &[f64]) -> Option<usize> {
     let batches: Vec<f64> = values.chunks_exact(BATCH).filter_map(mean).collect();
     let count = batches.len();
-    // From the back each is one step from the one before it (Welford, 1962).
+    // Going backwards, mean and sum of squares are updated with one batch at a time (Welford, 1962).
     let (mut center, mut squares) = (0.0, 0.0);
     let mut least: Option<(f64, usize)> = None;
     for (kept, (first, value)) in (1..).zip(batches.iter().enumerate().rev()) {

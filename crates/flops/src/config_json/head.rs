@@ -2,8 +2,8 @@ use serde_json::{Map, Value};
 
 use crate::shape::{Head, Score};
 
-/// Returns what stands behind the layers, by the class that the configuration names first: a class for text has a lm_head, a
-/// reward model or a classifier a score, a bare model nothing. A class that is not known is taken for one for text.
+/// Returns the head by the first class that the configuration names: a class that generates text has a lm_head, a
+/// reward model or a classifier a score, and a bare model nothing. An unknown class is assumed to generate text.
 pub(super) fn head(config: &Map<String, Value>, text: &Map<String, Value>, hidden_size: u64) -> Head {
     let class = |config: &Map<String, Value>| {
         let classes = config.get("architectures").and_then(Value::as_array);
@@ -20,7 +20,7 @@ pub(super) fn head(config: &Map<String, Value>, text: &Map<String, Value>, hidde
         "MaskedLM",
         "Chat",
         "DoubleHeads",
-        // Classes of remote code, and what Qwen2.5-Omni calls the whole model.
+        // Classes of remote code, and Qwen2.5-Omni's name of the whole model.
         "OmniModel",
         "AquilaModel",
         "LlavaLlamaModel",
@@ -40,8 +40,8 @@ pub(super) fn head(config: &Map<String, Value>, text: &Map<String, Value>, hidde
     Head::LANGUAGE_MODEL
 }
 
-/// Returns the score of a class, after transformers, and after Qwen's own code for its reward models: these have a layer
-/// before the last, and reward models rate with one number where nothing is said.
+/// Returns the score of a class, as in transformers and in Qwen's own code for its reward models. These have an
+/// additional layer before the last, and a reward model gives one number by default.
 fn scores(config: &Map<String, Value>, class: &str, hidden_size: u64) -> Vec<Score> {
     let score = |stem: &str, rows, bias| Score {
         stem: stem.to_owned(),
@@ -60,7 +60,7 @@ fn scores(config: &Map<String, Value>, class: &str, hidden_size: u64) -> Vec<Sco
     }
 }
 
-/// Rows of the score, `absent` without a word on them.
+/// Returns the number of rows of the score; `absent` where the configuration does not give it.
 fn labels(config: &Map<String, Value>, absent: u64) -> u64 {
     let stated = config.get("num_labels").and_then(Value::as_u64);
     let named = || Some(config.get("id2label")?.as_object()?.len() as u64);
@@ -78,7 +78,7 @@ mod tests {
         head(config.as_object().unwrap(), &Map::new(), 64)
     }
 
-    /// Rows and whether there is a bias, of each matrix.
+    /// Returns, for each matrix, the number of rows and whether there is a bias.
     fn scores(config: &Value) -> Vec<(u64, bool)> {
         let head = of(config);
         assert!(!head.makes_text, "{config}");

@@ -3,35 +3,35 @@ use serde_json::{Map, Value};
 use crate::family::Setting;
 use crate::shape::ShapeError;
 
-/// The values that a count accepts, in words.
+/// Accepted values of a count, in words.
 const A_COUNT: &str = "a whole number";
 
-/// The keys of a `config.json`.
+/// Keys of a `config.json`.
 pub(super) struct Config<'a> {
-    /// The text model's part.
+    /// Keys of the text model.
     pub keys: &'a Map<String, Value>,
-    /// The whole file, the same unless the model is multimodal.
+    /// Keys of the whole file; the same unless the model is multimodal.
     pub outer: &'a Map<String, Value>,
 }
 
 impl Config<'_> {
-    /// Returns the model's type as one part of the file states it.
+    /// Returns the model's type that one part of the file states.
     pub fn model_type<'a>(&self, part: &'a Map<String, Value>) -> Result<Option<&'a str>, ShapeError> {
         let value = part.get("model_type").filter(|value| !value.is_null());
         value
             .map(|value| {
                 let text = value.as_str();
-                text.ok_or_else(|| ShapeError::bad("model_type", value, "a text, as `llama`"))
+                text.ok_or_else(|| ShapeError::bad("model_type", value, "a text such as `llama`"))
             })
             .transpose()
     }
 
-    /// Names the key of an error as it stands in the file.
+    /// Returns the error with the key that the file contains.
     pub fn in_its_words(&self, error: ShapeError) -> ShapeError {
         error.in_config(|name| self.keys.contains_key(name) || self.outer.contains_key(name))
     }
 
-    /// Returns whether the model has the trait.
+    /// Returns whether a setting is on.
     pub fn setting(&self, setting: Setting) -> Result<bool, ShapeError> {
         match setting {
             Setting::Never => Ok(false),
@@ -40,8 +40,8 @@ impl Config<'_> {
         }
     }
 
-    /// Returns the number under the first of the names that has one; `None` where none of them is there. A null is
-    /// refused: the family's default is not what it says.
+    /// Returns the number under the first name that has one; `None` where none of them exists, and an error for null,
+    /// which is not the family's default.
     pub fn count(&self, names: &[&str]) -> Result<Option<u64>, ShapeError> {
         let counted = self.count_or_null(names)?;
         let null = names.iter().find(|name| self.keys.contains_key(**name));
@@ -51,15 +51,15 @@ impl Config<'_> {
         }
     }
 
-    /// Returns the number of layers from one of a kind to the next; `default` where the key is not there.
+    /// Returns an interval in layers; `default` where the key is missing.
     pub fn interval(&self, name: &str, default: u64) -> Result<u64, ShapeError> {
         match self.count(&[name])?.unwrap_or(default) {
-            0 => Err(ShapeError::bad(name, 0, "a whole number from 1 on")),
+            0 => Err(ShapeError::bad(name, 0, "a whole number of at least 1")),
             interval => Ok(interval),
         }
     }
 
-    /// Returns the number as [`Self::count`] does, of keys where a null means the same as no key.
+    /// Returns the number as [`Self::count`] does, for keys where null means the same as a missing key.
     pub fn count_or_null(&self, names: &[&str]) -> Result<Option<u64>, ShapeError> {
         let found = names
             .iter()
@@ -72,20 +72,24 @@ impl Config<'_> {
         }
     }
 
-    /// Returns the number as [`Self::count`] does, of keys that say the same; several of them have to agree.
+    /// Returns the number as [`Self::count`] does, for several keys of the same meaning, which have to agree.
     pub fn agreed_count(&self, names: &[&str]) -> Result<Option<u64>, ShapeError> {
         let counted = self.count(names)?;
         for name in names {
             let other = self.count_or_null(&[name])?;
             if let Some((other, counted)) = other.zip(counted).filter(|(other, counted)| other != counted) {
-                return Err(ShapeError::bad(name, other, format!("{counted}, as another key says")));
+                return Err(ShapeError::bad(
+                    name,
+                    other,
+                    format!("{counted}, the value of another key"),
+                ));
             }
         }
         Ok(counted)
     }
 
-    /// Returns the words of a list with one for each layer, under the first of the names that is there; `None` without
-    /// such a list.
+    /// Returns the words of a list with one entry for each layer, under the first name that exists; `None` without such
+    /// a list.
     pub fn words(&self, names: &[&str], layers: u64) -> Result<Option<Vec<&str>>, ShapeError> {
         for name in names {
             if let Some(list) = self.list(name)? {
@@ -110,7 +114,7 @@ impl Config<'_> {
         flags.map(Some)
     }
 
-    /// Returns the numbers of a list of layers, ascending, each once; `None` without such a list.
+    /// Returns the layers in a list, ascending, each once; `None` without such a list.
     pub fn layer_numbers(&self, name: &str, layers: u64) -> Result<Option<Vec<u64>>, ShapeError> {
         let Some(list) = self.list(name)? else { return Ok(None) };
         let number = |value: &Value| {
@@ -120,7 +124,7 @@ impl Config<'_> {
         let mut numbers = list.iter().map(number).collect::<Result<Vec<u64>, ShapeError>>()?;
         if let Some(beyond) = numbers.iter().find(|number| **number >= layers) {
             let found = format!("a list with the layer {beyond}");
-            let accepted = format!("a list of layers from 0 on, of which there are {layers}");
+            let accepted = format!("a list of whole numbers below {layers}");
             return Err(ShapeError::bad(name, found, accepted));
         }
         numbers.sort_unstable();
@@ -128,7 +132,7 @@ impl Config<'_> {
         Ok(Some(numbers))
     }
 
-    /// Returns the list under the name; `None` where it is not there or null.
+    /// Returns the list under a name; `None` where it is missing or null.
     fn list(&self, name: &str) -> Result<Option<&Vec<Value>>, ShapeError> {
         match self.keys.get(name).filter(|value| !value.is_null()) {
             None => Ok(None),
@@ -137,7 +141,8 @@ impl Config<'_> {
         }
     }
 
-    /// Returns the value of the key, in the text model's part or else in the whole file.
+    /// Returns the flag under a name, from the text model's keys or else from the whole file; `None` where it is
+    /// missing or null.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, ShapeError> {
         let value = self
             .keys
@@ -154,7 +159,7 @@ impl Config<'_> {
     }
 }
 
-/// Returns the list where it has an entry for each layer.
+/// Returns the list, or an error unless it has one entry for each layer.
 fn of_each_layer<'a>(name: &str, list: &'a [Value], layers: u64) -> Result<&'a [Value], ShapeError> {
     match list.len() as u64 == layers {
         true => Ok(list),
@@ -166,7 +171,7 @@ fn of_each_layer<'a>(name: &str, list: &'a [Value], layers: u64) -> Result<&'a [
     }
 }
 
-/// Returns a number, or that which a list repeats for each layer.
+/// Returns a number, or the number that a list repeats for each layer; `None` for other values.
 pub(crate) fn one_count(value: &Value) -> Option<u64> {
     match value {
         Value::Array(items) => {
@@ -190,7 +195,7 @@ mod tests {
         from_config_json(&config)
     }
 
-    /// Returns values of which none is a count, as Python writes them.
+    /// Returns values that are not counts, as Python writes them.
     fn no_counts() -> Vec<Value> {
         let python = br#"[NaN, Infinity, -Infinity, null, -1, 2.5, "64", true, {}, [], [1, 2]]"#;
         serde_json::from_slice(&with_nan_as_text(python)).unwrap()
@@ -260,6 +265,9 @@ mod tests {
         let config = |other: u64| json!({"model_type": "mixtral", "num_local_experts": 8, "num_experts": other});
         assert!(from_config_json(&config(8)).is_ok());
         let error = from_config_json(&config(16)).unwrap_err().to_string();
-        assert_eq!(error, "`num_local_experts` is 8; accepted is 16, as another key says");
+        assert_eq!(
+            error,
+            "`num_local_experts` is 8; accepted is 16, the value of another key"
+        );
     }
 }

@@ -1,25 +1,25 @@
-//! The kinds of layers that a configuration lists by words: those that the family has, and no others.
+//! Kinds of layers that a configuration lists by words. A word for a layer that the family does not have is an error.
 
 use super::keys::Config;
 use crate::family::{Family, Quirk, SlidingLayers};
 use crate::shape::{MAX_LAYERS, ShapeError};
 
-/// Names of the lists with a word for each layer.
+/// Keys of the lists with a word for each layer.
 const LISTS: [&str; 2] = ["layer_types", "layers_block_type"];
-/// A letter for each layer, in families that are not described here.
+/// Key with a letter for each layer, in families that are not described here.
 const PATTERN: &str = "hybrid_override_pattern";
 
 const FULL: [&str; 2] = ["full_attention", "attention"];
 const SLIDING: &str = "sliding_attention";
 const CHUNKED: &str = "chunked_attention";
-/// transformers 5 writes the second word for each recurrence.
+/// Words for recurrent layers; transformers 5 writes the second one for all recurrences.
 const MAMBA: [&str; 2] = ["mamba", LINEAR];
 const LINEAR: &str = "linear_attention";
 
 impl Config<'_> {
-    /// Refuses lists of layers with a word that the family has no layer for, and lists of another length.
+    /// Returns an error for a list of layers with a word that the family does not have, or of the wrong length.
     pub(super) fn check_layer_words(&self, family: &Family, layers: u64) -> Result<(), ShapeError> {
-        // Checked here as well: lists are built before the shape is.
+        // This is checked here too, because lists are built before the shape.
         if layers > MAX_LAYERS {
             return Err(ShapeError::bad("num_hidden_layers", layers, "at most 16384"));
         }
@@ -34,13 +34,13 @@ impl Config<'_> {
             Some(pattern) => Err(ShapeError::bad(
                 PATTERN,
                 pattern,
-                "no such key: layer_types lists the layers of this family",
+                "a missing key: layer_types lists the layers of this family",
             )),
             None => Ok(()),
         }
     }
 
-    /// Returns the layers with a recurrence that the configuration lists; without a list those that `by_rule` says.
+    /// Returns the recurrent layers that the configuration lists; without a list, those for which `by_rule` holds.
     pub(super) fn recurrent_layers(&self, layers: u64, by_rule: impl Fn(u64) -> bool) -> Result<Vec<u64>, ShapeError> {
         let listed = self.words(&LISTS, layers)?;
         let is_recurrent = |layer: &u64| match &listed {

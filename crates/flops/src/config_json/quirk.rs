@@ -1,4 +1,4 @@
-//! What of single families no default says.
+//! Properties of single families that defaults cannot express.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::family::{ONE_NORM, Quirk, TWO_NORMS};
 use crate::shape::{Activation, Encoder, ModelShape, PerLayerInputs, Recurrence, ShapeError, Sliding};
 
 impl Config<'_> {
-    /// Changes the shape to what the family has beside or in place of the common.
+    /// Applies the properties of a family to the shape.
     pub(super) fn apply(&self, quirk: Quirk, shape: &mut ModelShape) -> Result<(), ShapeError> {
         match quirk {
             Quirk::None => Ok(()),
@@ -36,7 +36,8 @@ impl Config<'_> {
         }
     }
 
-    // FalconAttention and FalconDecoderLayer: the newer architecture has few keys and two norms side by side.
+    /// Applies FalconAttention and FalconDecoderLayer: the newer architecture has few key–value heads and two parallel
+    /// norms.
     fn falcon(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let is_newer = self.flag("new_decoder_architecture")?.unwrap_or(false);
         if !is_newer {
@@ -55,6 +56,7 @@ impl Config<'_> {
         Ok(())
     }
 
+    /// Applies Gemma 3n's per-layer inputs and shared keys.
     fn gemma3n(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         shape.particulars.per_layer_inputs = Some(PerLayerInputs {
             vocab_size: self.count(&["vocab_size_per_layer_input"])?.unwrap_or(262_144),
@@ -66,13 +68,13 @@ impl Config<'_> {
         Ok(())
     }
 
-    // Without experts the shared one is the whole feed-forward network.
+    /// Applies Granite's recurrent layers. Without experts the shared expert is the whole feed-forward network.
     fn granite_hybrid(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         if shape.experts.is_none() {
             shape.intermediate_size = self.count(&["shared_intermediate_size"])?.unwrap_or(1024);
         }
         let layers = self.recurrent_layers(shape.layers, |_| true)?;
-        // A model of nothing but attention may have nulls for what Mamba needs.
+        // A model with attention in all layers may have nulls for Mamba's keys.
         if !layers.is_empty() {
             let states = self.dual_states(shape, [128, 256, 1])?;
             shape.particulars.recurrent = Self::recurrent(layers, states);
@@ -80,6 +82,7 @@ impl Config<'_> {
         Ok(())
     }
 
+    /// Applies Jamba's recurrent layers and its layers with experts.
     fn jamba(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let rule = |period: &str, offset: &str, absent: [u64; 2]| -> Result<_, ShapeError> {
             let period = self.interval(period, absent[0])?;
@@ -98,7 +101,7 @@ impl Config<'_> {
         Ok(())
     }
 
-    // The window of chunked attention is its chunk: in decode the cache keeps no more.
+    /// Applies Llama 4's layers. The window of chunked attention is its chunk: in decode the cache holds no more.
     fn llama4(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         shape.intermediate_size = self.count(&["intermediate_size_mlp"])?.unwrap_or(16384);
         let step = self.interval("interleave_moe_layer_step", 1)?;
@@ -114,7 +117,7 @@ impl Config<'_> {
             Some(_) => self.count_or_null(&["attention_chunk_size"])?,
         };
         let interval = self.interval("no_rope_layer_interval", 4)?;
-        // An empty list means the interval, too.
+        // An empty list means that the interval applies.
         let rotary = match self.keys.get("no_rope_layers").and_then(Value::as_array) {
             Some(list) if list.is_empty() => None,
             _ => self.layer_flags("no_rope_layers", shape.layers)?,
@@ -131,15 +134,17 @@ impl Config<'_> {
         Ok(())
     }
 
+    /// Makes all layers recurrent.
     fn only_recurrent(&self, shape: &mut ModelShape, recurrence: Recurrence) -> Result<(), ShapeError> {
         let layers = self.recurrent_layers(shape.layers, |_| true)?;
         shape.particulars.recurrent = Self::recurrent(layers, recurrence);
         shape.intermediate_size = 0;
-        // There is no attention; each of these would be refused where it is absurd.
+        // There is no attention; 1 passes the checks of these dimensions.
         (shape.heads, shape.kv_heads, shape.head_dim, shape.value_head_dim) = (1, 1, 1, 1);
         Ok(())
     }
 
+    /// Applies MiniMax's layers with lightning attention.
     fn minimax(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let attends = self.layer_flags("attn_type_list", shape.layers)?;
         let by_rule = |layer: u64| match &attends {
@@ -152,6 +157,7 @@ impl Config<'_> {
         Ok(())
     }
 
+    /// Applies the layers with the gated delta rule.
     fn qwen_delta(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let interval = self.interval("full_attention_interval", 4)?;
         let layers = self.recurrent_layers(shape.layers, |layer| (layer + 1) % interval != 0)?;
@@ -160,13 +166,14 @@ impl Config<'_> {
         Ok(())
     }
 
+    /// Applies T5's encoder.
     fn t5(&self, shape: &mut ModelShape) -> Result<(), ShapeError> {
         let class = self
             .outer
             .get("architectures")
             .and_then(|classes| classes.get(0)?.as_str());
         if let Some(class) = class.filter(|_| !shape.head.scores.is_empty()) {
-            // Their decoder takes the whole input, or is not there.
+            // The decoder of such a class takes the whole input, or does not exist.
             return Err(ShapeError::UnknownFamily(format!("{} as {class}", shape.family)));
         }
         shape.particulars.encoder = Some(Encoder {

@@ -1,4 +1,4 @@
-//! The layers with a recurrence in place of attention, as each family's configuration names them.
+//! Recurrent layers, as the configuration of each family names them.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use super::keys::Config;
 use crate::shape::{Convolution, DeltaRule, DualStates, ModelShape, Recurrence, Recurrent, Scan, ShapeError};
 
 impl Config<'_> {
-    /// Returns the layers with their recurrence; `None` where a model of nothing but attention has no recurrence.
+    /// Returns the layers with their recurrence; `None` without such layers.
     pub(super) fn recurrent(layers: Vec<u64>, recurrence: Recurrence) -> Option<Recurrent> {
         (!layers.is_empty()).then_some(Recurrent { layers, recurrence })
     }
 
-    /// Reads Mamba by its own keys.
+    /// Reads the dimensions of Mamba.
     pub(super) fn scan(&self, shape: &ModelShape) -> Result<Recurrence, ShapeError> {
         let expand = self.count(&["expand", "mamba_expand"])?.unwrap_or(2);
         let inner = shape.hidden_size.saturating_mul(expand);
@@ -32,6 +32,7 @@ impl Config<'_> {
         }))
     }
 
+    /// Reads the dimensions of the convolution.
     fn convolution(&self) -> Result<Convolution, ShapeError> {
         Ok(Convolution {
             kernel: self.count(&["conv_kernel", "mamba_d_conv"])?.unwrap_or(4),
@@ -39,7 +40,7 @@ impl Config<'_> {
         })
     }
 
-    /// Reads Mamba-2; the numbers are the family's heads, states and groups where the keys are absent.
+    /// Reads the dimensions of Mamba-2. `absent` contains the family's heads, states and groups for missing keys.
     pub(super) fn dual_states(&self, shape: &ModelShape, absent: [u64; 3]) -> Result<Recurrence, ShapeError> {
         let heads = self.count(&["mamba_n_heads", "num_heads"])?.unwrap_or(absent[0]);
         let expand = self.count(&["mamba_expand", "expand"])?.unwrap_or(2);
@@ -59,7 +60,7 @@ impl Config<'_> {
         }))
     }
 
-    /// Reads the gated delta rule.
+    /// Reads the dimensions of the gated delta rule.
     pub(super) fn delta_rule(&self) -> Result<Recurrence, ShapeError> {
         Ok(Recurrence::DeltaRule(DeltaRule {
             key_heads: self.count(&["linear_num_key_heads"])?.unwrap_or(16),
@@ -70,6 +71,7 @@ impl Config<'_> {
         }))
     }
 
+    /// Returns the first flag that exists under one of the names.
     fn first_flag(&self, names: &[&str]) -> Result<Option<bool>, ShapeError> {
         for name in names {
             if let Some(flag) = self.flag(name)? {

@@ -3,13 +3,13 @@ use crate::family::SlidingLayers;
 use crate::shape::{ShapeError, Sliding};
 
 const WINDOW: &str = "sliding_window";
-/// Qwen's configuration classes say 28 where the key is absent.
+/// Default in Qwen's configuration classes.
 const MAX_WINDOW_LAYERS: u64 = 28;
-/// SmolLM3: every fourth layer is without rotary embedding.
+/// In SmolLM3 every fourth layer has no rotary embedding.
 const NO_ROTARY_INTERVAL: u64 = 4;
 
 impl Config<'_> {
-    /// The layers that look back no further than a window; `None` where none does.
+    /// Returns the layers with a sliding window; `None` where there are none.
     pub(super) fn sliding(&self, pattern: SlidingLayers, layers: u64) -> Result<Option<Sliding>, ShapeError> {
         let default = match pattern {
             SlidingLayers::None => return Ok(None),
@@ -31,7 +31,7 @@ impl Config<'_> {
         if by_switch && !self.flag("use_sliding_window")?.unwrap_or(false) {
             return Ok(None);
         }
-        // An explicit null turns the window off, whatever the family's default.
+        // An explicit null disables the window, whatever the family's default.
         let default = default.filter(|_| !self.keys.contains_key(WINDOW));
         let Some(window) = self.count_or_null(&[WINDOW])?.or(default) else {
             return Ok(None);
@@ -46,6 +46,7 @@ impl Config<'_> {
         }))
     }
 
+    /// Returns the number of layers with a window by the family's pattern.
     fn by_pattern(&self, pattern: SlidingLayers, layers: u64) -> Result<u64, ShapeError> {
         Ok(match pattern {
             SlidingLayers::None => 0,
@@ -61,6 +62,7 @@ impl Config<'_> {
         })
     }
 
+    /// Reads `max_window_layers`.
     fn max_window_layers(&self) -> Result<u64, ShapeError> {
         Ok(self.count(&["max_window_layers"])?.unwrap_or(MAX_WINDOW_LAYERS))
     }

@@ -1,18 +1,18 @@
-//! The terms in which a family is described, and the wiring of Llama, from which the other families differ.
-//! Owns the types; leaves the values to one file for each maker of models beside it.
+//! Types that describe a family, and Llama's wiring, from which other families differ. Leaves the values to one file
+//! for each maker of models.
 
 use crate::shape::Activation;
 
-/// A family of models that differ in their dimensions only.
+/// A family of models that differ only in their dimensions.
 #[derive(Debug)]
 pub struct Family {
     /// transformers' `model_type`.
     pub name: &'static str,
-    /// What tells the family's matrix products from Llama's.
+    /// Differences of the family's matrix products from Llama's.
     pub description: &'static str,
-    /// All values of `model_type` in a `config.json` that mean this family.
+    /// Values of `model_type` in a `config.json` that mean this family.
     pub model_types: &'static [&'static str],
-    /// All values of `general.architecture` in a GGUF file that mean this family.
+    /// Values of `general.architecture` in a GGUF file that mean this family.
     pub gguf_architectures: &'static [&'static str],
     pub(crate) defaults: Defaults,
     pub(crate) wiring: Wiring,
@@ -21,7 +21,7 @@ pub struct Family {
     pub(crate) quirk: Quirk,
 }
 
-/// What of a family no default says: `config_json` reads it by code of its own.
+/// Property of a family that defaults cannot express and that code in `config_json` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quirk {
     None,
@@ -39,17 +39,17 @@ pub(crate) enum Quirk {
     T5,
 }
 
-/// What an absent key of `config.json` means.
+/// Values for missing keys of `config.json`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Defaults {
     pub hidden_size: u64,
-    /// `None`: four times the hidden size.
+    /// Width of the feed-forward layer; `None` means four times the hidden size.
     pub intermediate_size: Option<u64>,
     pub layers: u64,
     pub heads: u64,
-    /// `None`: as many as heads.
+    /// Number of key–value heads; `None` means as many as heads.
     pub kv_heads: Option<u64>,
-    /// `None`: the hidden size divided by the heads.
+    /// Length of a head; `None` means the hidden size divided by the number of heads.
     pub head_dim: Option<u64>,
     pub vocab_size: u64,
     pub tied: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Defaults {
     pub learned_positions: Option<u64>,
 }
 
-/// How the layers are built.
+/// Structure of the layers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wiring {
     pub gated_mlp: bool,
@@ -65,11 +65,11 @@ pub(crate) struct Wiring {
     pub attention_output_bias: Setting,
     pub mlp_bias: Setting,
     pub lm_head_bias: Setting,
-    /// Norms over the hidden state in each layer, in the order of the walk.
+    /// Norms over the hidden state in each layer, in order.
     pub norms: &'static [&'static str],
     pub norm: NormKind,
     pub query_key_norm: Setting,
-    /// Whether query and key norms have a weight for each element of all heads.
+    /// Whether the norms of queries and keys have a weight for each element of all heads.
     pub query_key_norm_of_all_heads: bool,
     pub expert_bias: Setting,
     pub router_bias: Setting,
@@ -78,37 +78,37 @@ pub(crate) struct Wiring {
     pub embedding_norm: bool,
     pub sliding: SlidingLayers,
     pub activation: Activation,
-    /// The part of each head that rotary embedding turns where `partial_rotary_factor` is absent.
+    /// Rotated share of each head where `partial_rotary_factor` is missing.
     pub rotary_share: f64,
     pub scales_embedding: bool,
     pub soft_caps: bool,
 }
 
-/// Which layers look back no further than `sliding_window`, where `layer_types` does not list them. The number is the
-/// window of an absent key.
+/// Layers with a sliding window, where `layer_types` does not list them. The number is the window for a missing key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SlidingLayers {
     None,
-    /// All, where the window is not null.
+    /// All layers, where the window is not null.
     All(Option<u64>),
-    /// Those from `max_window_layers` on, where `use_sliding_window` is set (Qwen).
+    /// Layers from `max_window_layers` on, where `use_sliding_window` is set (Qwen).
     FromMaxWindowLayers(u64),
-    /// All, where `use_sliding_window` is set (Qwen3-MoE).
+    /// All layers, where `use_sliding_window` is set (Qwen3-MoE).
     BySwitch(u64),
-    /// Every other before `max_window_layers`, the first included, where `use_sliding_window` is set (Qwen2-MoE).
+    /// Every second layer before `max_window_layers`, starting with the first, where `use_sliding_window` is set
+    /// (Qwen2-MoE).
     EveryOtherBeforeMaxWindowLayers(u64),
-    /// Every other, the first included.
+    /// Every second layer, starting with the first.
     EveryOther(u64),
-    /// All but every `sliding_window_pattern`-th.
+    /// All layers except every `sliding_window_pattern`-th.
     AllButEvery {
         nth: u64,
         window: u64,
     },
-    /// Those without rotary embedding, where `use_sliding_window` is set (SmolLM3).
+    /// Layers without rotary embedding, where `use_sliding_window` is set (SmolLM3).
     WithoutRotary,
 }
 
-/// A trait of the family, or of one model by a key of its `config.json`.
+/// A property of the family, or of one model by a key of its `config.json`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Setting {
     Never,
@@ -116,6 +116,7 @@ pub(crate) enum Setting {
     Key { key: &'static str, default: bool },
 }
 
+/// Kind of a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NormKind {
     /// One weight vector.
@@ -126,35 +127,38 @@ pub(crate) enum NormKind {
     Unweighted,
 }
 
+/// Values for missing keys on experts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpertDefaults {
     pub count: u64,
-    /// `None`: the key must be there.
+    /// Number of experts for each token; `None` where the key is required.
     pub per_token: Option<u64>,
-    /// `None`: an expert is as wide as `intermediate_size` says.
+    /// Width of an expert; `None` means `intermediate_size`.
     pub intermediate_size: Option<u64>,
     pub shared: SharedExpert,
-    /// Layers from the first on that have no experts, where no key says otherwise.
+    /// Number of first layers without experts, where no key states otherwise.
     pub dense_layers: u64,
 }
 
+/// Shared expert of a layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SharedExpert {
     Absent,
-    /// Of its own width (`shared_expert_intermediate_size`), weighed by a gate.
+    /// Width of its own (`shared_expert_intermediate_size`), weighted by a gate.
     Gated {
         intermediate_size: u64,
     },
-    /// `n_shared_experts` times as wide as one expert, without a gate.
+    /// Width of `n_shared_experts` experts, without a gate.
     Multiple {
         count: u64,
     },
-    /// Of its own width (`shared_intermediate_size`), without a gate.
+    /// Width of its own (`shared_intermediate_size`), without a gate.
     Plain {
         intermediate_size: u64,
     },
 }
 
+/// Values for missing keys on latent attention.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LatentDefaults {
     pub query_rank: Option<u64>,
@@ -173,7 +177,7 @@ pub(super) const MLP_BIAS: Setting = Setting::Key {
     default: false,
 };
 
-/// Llama's layer: gated feed-forward, two RMSNorms, no biases.
+/// Llama's layer: gated feed-forward network, two RMSNorms, no biases.
 pub(super) const LLAMA_WIRING: Wiring = Wiring {
     gated_mlp: true,
     qkv_bias: Setting::Never,
@@ -196,7 +200,7 @@ pub(super) const LLAMA_WIRING: Wiring = Wiring {
     soft_caps: false,
 };
 
-/// Llama's dimensions, for families that keep its defaults.
+/// Llama's dimensions, for families with the same defaults.
 pub(super) const LLAMA_DEFAULTS: Defaults = Defaults {
     hidden_size: 4096,
     intermediate_size: Some(11008),
@@ -209,7 +213,7 @@ pub(super) const LLAMA_DEFAULTS: Defaults = Defaults {
     learned_positions: None,
 };
 
-/// Llama without its names.
+/// Llama without its names, as a base for other families.
 pub(super) const LLAMA_LIKE: Family = Family {
     name: "",
     description: "as Llama",
@@ -222,11 +226,11 @@ pub(super) const LLAMA_LIKE: Family = Family {
     quirk: Quirk::None,
 };
 
-/// Before attention and before the feed-forward network.
+/// Norms before attention and before the feed-forward network.
 pub(crate) const TWO_NORMS: [&str; 2] = ["input_norm", "ffn_norm"];
-/// Attention and feed-forward network side by side behind one norm.
+/// One norm before attention and a parallel feed-forward network.
 pub(crate) const ONE_NORM: [&str; 1] = ["input_norm"];
-/// Only what attention and the feed-forward network give.
+/// Norms after attention and after the feed-forward network.
 pub(super) const NORMS_BEHIND: [&str; 2] = ["post_attention_norm", "post_ffn_norm"];
-/// Gemma 2 and 3 norm what both give, too.
+/// Norms before and after both (Gemma 2 and 3).
 pub(super) const FOUR_NORMS: [&str; 4] = ["input_norm", "post_attention_norm", "ffn_norm", "post_ffn_norm"];

@@ -1,7 +1,7 @@
 use super::description::{Defaults, Family, LLAMA_LIKE, LLAMA_WIRING, NormKind, ONE_NORM, Quirk, Setting, Wiring};
 use crate::shape::Activation;
 
-/// GPT-2's layer with rotary positions or none, and an own lm_head.
+/// GPT-2's layer with rotary positions or none, and a separate lm_head.
 const WIRING: Wiring = Wiring {
     gated_mlp: false,
     norm: NormKind::Layer,

@@ -2,7 +2,7 @@ use super::description::{
     Defaults, ExpertDefaults, Family, LLAMA_LIKE, LLAMA_WIRING, Quirk, SharedExpert, SlidingLayers, Wiring,
 };
 
-/// Mistral 7B's dimensions, for families that keep its defaults.
+/// Mistral 7B's dimensions, for families with the same defaults.
 pub(super) const MISTRAL_DEFAULTS: Defaults = Defaults {
     hidden_size: 4096,
     intermediate_size: Some(14336),

@@ -99,7 +99,7 @@ pub static QWEN3_MOE: Family = Family {
     description: "Qwen3 with a mixture of experts, none shared",
     model_types: &["qwen3_moe", "qwen3_omni_moe_text"],
     gguf_architectures: &["qwen3moe"],
-    // Qwen3MoeConfig has no head_dim of its own: the attention falls back to hidden_size / heads.
+    // Qwen3MoeConfig has no head_dim: the attention uses hidden_size / heads.
     defaults: Defaults {
         hidden_size: 2048,
         intermediate_size: Some(6144),

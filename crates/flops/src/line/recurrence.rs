@@ -1,13 +1,13 @@
-//! What layers without attention cost beside their weights: the products that transformers' plain path computes with
-//! states, chunk by chunk in a prefill and token by token in decode.
+//! Cost of recurrent layers in addition to their weights: the products with states that transformers' plain path
+//! computes, chunk by chunk in a prefill and token by token in decode.
 
 use crate::shape::{ModelShape, Recurrence};
 use crate::units::{Unit, Units};
 
-/// Decay, input, update and sum of one element of a state.
+/// Operations for each element of a state: decay, input, update and sum.
 const STATE_OPS: u128 = 4;
 
-/// Multiply-adds in all recurrent layers.
+/// Returns the multiply-adds in all recurrent layers.
 pub(super) fn products(shape: &ModelShape) -> Units {
     let Some(recurrent) = &shape.particulars.recurrent else {
         return Units::default();
@@ -15,7 +15,8 @@ pub(super) fn products(shape: &ModelShape) -> Units {
     let chunk = u128::from(recurrent.chunk());
     let of_layer = match recurrent.recurrence {
         Recurrence::Scan(scan) => Units::of(Unit::Token, u128::from(scan.inner) * u128::from(scan.state)),
-        // Scores and values within a chunk, its state, what the states before give; the states from chunk to chunk.
+        // Scores and values within a chunk, the chunk's state, the contribution of earlier states; then the states from
+        // chunk to chunk.
         Recurrence::DualStates(states) => {
             let [heads, length, state] = [states.heads, states.head_dim, states.state].map(u128::from);
             Units::of(
@@ -41,7 +42,7 @@ pub(super) fn products(shape: &ModelShape) -> Units {
     of_layer.times(shape.recurrent_layers().len() as u128)
 }
 
-/// Operations on single elements of the states for each token.
+/// Returns the elementwise operations on states for each token.
 pub(super) fn state_updates(shape: &ModelShape) -> Units {
     Units::of(Unit::Token, STATE_OPS * u128::from(shape.state_elements()))
 }

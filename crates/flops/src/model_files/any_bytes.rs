@@ -1,4 +1,4 @@
-//! Fuzz targets: whatever bytes stand in a model's file. CONTRIBUTING.md says how to run them for longer.
+//! Fuzz targets: arbitrary bytes in a model's file. CONTRIBUTING.md describes longer runs.
 
 use std::io::Cursor;
 

@@ -7,29 +7,29 @@ use super::files::ModelFormat;
 use super::resolve::{relative, resolve};
 use super::{gguf_model, safetensors_model};
 
-/// One model under the models folder, found by the names of its files; no header is read.
+/// A model under the models folder, found by the names of its files; headers are not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelEntry {
-    /// What an experiment gives as `model_name`: the path of the GGUF (of a split one its first shard) or of the
-    /// folder, relative to the models folder.
+    /// Value for an experiment's `model_name`: the path of the GGUF (for a split one its first shard) or of the folder,
+    /// relative to the models folder.
     pub name: String,
-    /// `None` where `problem` says why nothing could be found out.
+    /// Format of the files; null where `problem` says why it is unknown.
     pub format: Option<ModelFormat>,
-    /// Size of the files with weights in bytes; `None` where it could not be had.
+    /// Size of the files with weights in bytes; null where it is unknown.
     pub file_bytes: Option<u64>,
-    /// The reason why the model cannot be used as it lies there; `None` when it can.
+    /// Reason why the model cannot be used; null when it can.
     pub problem: Option<String>,
 }
 
-/// Publishers, models, revisions and a Hugging Face cache's own folders are at most this deep.
+/// Maximum depth of folders: those of publishers, models, revisions and of a Hugging Face cache are at most this deep.
 const MAX_DEPTH: u32 = 6;
 
 /// Lists every model under the models folder, sorted by name. A folder or model that cannot be used is listed with the
-/// reason instead of left out. Folders whose name begins with a dot are passed over.
+/// reason. Folders whose name begins with a dot are skipped.
 ///
 /// # Errors
-/// Returns [`ResolveError::ModelsFolder`] when the models folder itself cannot be read.
+/// Returns [`ResolveError::ModelsFolder`] when the models folder cannot be read.
 pub fn catalogue(models_dir: &Path) -> Result<Vec<ModelEntry>, ResolveError> {
     let unreadable = |source| ResolveError::ModelsFolder {
         path: models_dir.to_owned(),
@@ -43,12 +43,14 @@ pub fn catalogue(models_dir: &Path) -> Result<Vec<ModelEntry>, ResolveError> {
     Ok(entries)
 }
 
+/// Adds the models in a folder, or the folder with the reason why it cannot be read.
 fn collect(root: &Path, folder: &Path, depth: u32, entries: &mut Vec<ModelEntry>) {
     if let Err(error) = collect_folder(root, folder, depth, entries) {
         entries.push(unusable(relative(root, folder), error.to_string()));
     }
 }
 
+/// Adds the models in a folder and in the folders inside it.
 fn collect_folder(root: &Path, folder: &Path, depth: u32, entries: &mut Vec<ModelEntry>) -> Result<(), ModelFileError> {
     if folder.join("config.json").is_file() {
         let files = safetensors_model::weight_files(folder)?;
@@ -90,6 +92,7 @@ fn collect_folder(root: &Path, folder: &Path, depth: u32, entries: &mut Vec<Mode
     Ok(())
 }
 
+/// Returns the entry of a model.
 fn entry(root: &Path, path: &Path, format: ModelFormat, files: &[PathBuf]) -> ModelEntry {
     let name = relative(root, path);
     let sizes: Result<Vec<u64>, ModelFileError> = files.iter().map(|file| size(file)).collect();
@@ -110,6 +113,7 @@ fn entry(root: &Path, path: &Path, format: ModelFormat, files: &[PathBuf]) -> Mo
     }
 }
 
+/// Returns the size of a file in bytes.
 fn size(file: &Path) -> Result<u64, ModelFileError> {
     std::fs::metadata(file)
         .map(|metadata| metadata.len())
@@ -119,6 +123,7 @@ fn size(file: &Path) -> Result<u64, ModelFileError> {
         })
 }
 
+/// Returns the entry of a folder or model that cannot be used.
 fn unusable(name: String, problem: String) -> ModelEntry {
     ModelEntry {
         name,

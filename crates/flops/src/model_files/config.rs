@@ -1,4 +1,4 @@
-//! What `config.json` says besides the dimensions.
+//! Values of a `config.json` other than dimensions.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,19 +13,21 @@ use crate::companion::Packing;
 pub(super) use crate::config_json::text_part;
 use crate::json_text::without_nan;
 
-/// Indexes of models with 100,000 tensors have 10 MB; some tokenizer_config.json list every added token.
+/// Maximum size of a JSON file. Indexes of models with 100,000 tensors have 10 MB; some tokenizer_config.json list
+/// every added token.
 const MAX_JSON_BYTES: u64 = 1 << 26;
 
-/// Reads a configuration whole, as Python writes it.
+/// Reads a whole configuration as Python writes it.
 pub(super) fn read_json(path: &Path) -> Result<Value, ModelFileError> {
     read_with(path, config_text::parse)
 }
 
-/// Reads of a JSON file what the type keeps.
+/// Reads the parts of a JSON file that the type contains.
 pub(super) fn read_part<T: DeserializeOwned>(path: &Path) -> Result<T, ModelFileError> {
     read_with(path, |text| serde_json::from_slice(&without_nan(text)))
 }
 
+/// Reads a file of limited size and parses it.
 fn read_with<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>) -> Result<T, ModelFileError> {
     let (file, _) = open_file(path)?;
     let mut text = Vec::new();
@@ -41,7 +43,7 @@ fn read_with<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, serde_json::
     parse(&text).map_err(|error| named(ModelFileError::malformed(path, format!("it is not JSON: {error}"))))
 }
 
-/// The configuration's object of that name, of the text model's part where the whole has none.
+/// Returns the configuration's object under one of the names, from the text model's part where the whole has none.
 fn part<'a>(config: &'a Value, names: &[&str]) -> Option<&'a Value> {
     let of = |config: &'a Value| {
         names
@@ -51,13 +53,13 @@ fn part<'a>(config: &'a Value, names: &[&str]) -> Option<&'a Value> {
     of(config).or_else(|| of(text_part(config)))
 }
 
-/// How the weights were quantized: `quantization_config`, in MLX's folders `quantization`, in older ones of
-/// compressed-tensors `compression_config`; `None` where they were not.
+/// Returns the settings of the quantization: `quantization_config`, in MLX's folders `quantization`, in older ones of
+/// compressed-tensors `compression_config`; `None` without a quantization.
 pub(super) fn quantization(config: &Value) -> Option<&Value> {
     part(config, &["quantization_config", "quantization", "compression_config"])
 }
 
-/// Returns what the configuration says of packed weights.
+/// Returns the packing of weights.
 pub(super) fn packing(config: &Value) -> Packing {
     let Some(quantization) = quantization(config) else {
         return Packing::default();
@@ -92,7 +94,7 @@ pub(super) fn packing(config: &Value) -> Packing {
     }
 }
 
-/// Ways of packing whose weights can be counted by the tensors.
+/// Quantization methods whose weights can be counted by the tensors.
 const COUNTED: [&str; 17] = [
     "gptq",
     "gptq_marlin",
@@ -113,18 +115,18 @@ const COUNTED: [&str; 17] = [
     "bitnet",
 ];
 
-/// Returns the way of packing that the configuration names where tensors do not tell how many weights they hold.
+/// Returns the quantization method where tensors do not show how many weights they contain.
 pub(super) fn uncounted_packing(config: &Value) -> Option<&str> {
     let quantization = quantization(config)?;
     let word = |key: &str| quantization.get(key).and_then(Value::as_str);
-    // Of four weights these leave out two.
+    // These formats store two of four weights.
     let is_sparse = |format: &&str| format.contains("24") || format.contains("sparse");
     word("format")
         .filter(is_sparse)
         .or_else(|| word("quant_method").filter(|method| !COUNTED.contains(method)))
 }
 
-/// Returns HQQ's settings of the weights; `None` where its layers have several.
+/// Returns HQQ's settings of the weights; `None` where they differ between layers.
 fn hqq_weights(quantization: &Value) -> Option<&Value> {
     const KEY: &str = "weight_quant_params";
     let settings = quantization.get("quant_config")?;
@@ -136,7 +138,8 @@ fn hqq_weights(quantization: &Value) -> Option<&Value> {
     of_layers.all(|other| other == first).then_some(first)
 }
 
-/// Bits of one weight: those of the quantization, else of `torch_dtype` (`dtype` in newer files).
+/// Returns the bits of one weight: those of the quantization, else those of `torch_dtype` (`dtype` in newer files);
+/// `None` where they are unknown.
 pub(super) fn stated_bits(config: &Value) -> Option<u32> {
     if quantization(config).is_some() {
         let bits = packing(config).bits.and_then(|bits| u32::try_from(bits).ok());
@@ -156,7 +159,7 @@ pub(super) fn stated_bits(config: &Value) -> Option<u32> {
     }
 }
 
-/// The longest context that a `config.json` names: its positions, or as many as YaRN extends them to.
+/// Returns the longest context in tokens: the number of positions, or the number to which YaRN extends it.
 pub(super) fn max_context_tokens(config: &Value) -> Option<u64> {
     let count = |name: &str| text_part(config).get(name).and_then(Value::as_u64);
     let positions = count("max_position_embeddings").or_else(|| count("n_positions"))?;
@@ -170,8 +173,8 @@ pub(super) fn max_context_tokens(config: &Value) -> Option<u64> {
     Some(extended(positions, number("factor"), original))
 }
 
-/// The context of `positions` that YaRN stretches from `original` by a factor. Some files name the stretched length as
-/// their positions already: the longer of both is meant.
+/// Returns the context that YaRN extends from `original` by a factor. Some files already state the extended length as
+/// `positions`, so the larger one is returned.
 pub(super) fn extended(positions: u64, factor: Option<f64>, original: f64) -> u64 {
     const MAX_FACTOR: f64 = 1024.0;
     let factor = factor
@@ -289,7 +292,7 @@ mod tests {
         assert_eq!(context(yarn.clone()), Some(131_072));
         let newer = json!({"max_position_embeddings": 32768, "rope_parameters": {"rope_type": "yarn", "factor": 2}});
         assert_eq!(max_context_tokens(&newer), Some(65536));
-        // DeepSeek's positions are the stretched ones.
+        // DeepSeek states the extended length as its positions.
         let stretched = json!({"rope_type": "yarn", "factor": 8, "original_max_position_embeddings": 4096});
         assert_eq!(context(stretched), Some(32768));
         assert_eq!(context(json!({"rope_type": "llama3", "factor": 8})), Some(32768));

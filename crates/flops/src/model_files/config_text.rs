@@ -1,4 +1,4 @@
-//! Reads of JSON files what counting needs, into bounded memory.
+//! Reading the needed parts of JSON files into bounded memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use crate::json_text::{count_values, with_nan_as_text};
 
-/// A configuration has some thousand values; one takes up to 360 bytes of memory, as many take 90 MB.
+/// Maximum number of values. A configuration has some thousand; a value takes up to 360 bytes of memory, so this many
+/// take 90 MB.
 const MAX_VALUES: usize = 250_000;
 
-/// Parses JSON, with texts for `NaN` and the infinities.
+/// Parses JSON, with strings for `NaN` and the infinities.
 ///
 /// # Errors
-/// Returns an error for what is no JSON, and for more values than a configuration has.
+/// Returns an error for text that is not JSON, or that has more values than any configuration.
 pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     if count_values(text) > MAX_VALUES {
         let reason = format!("it has more than {MAX_VALUES} values, which no configuration has");
@@ -23,13 +24,13 @@ pub(super) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(&with_nan_as_text(text))
 }
 
-/// The files that an index of safetensors names, each once, and whether it has the map of them at all.
+/// Files that an index of safetensors names, each once; empty without a `weight_map`.
 #[derive(Default)]
 pub(super) struct Index {
     pub files: std::collections::BTreeSet<String>,
 }
 
-/// More files than any model is split into.
+/// Maximum number of files, more than any model is split into.
 const MAX_FILES: usize = 100_000;
 
 impl<'de> Deserialize<'de> for Index {
@@ -38,6 +39,7 @@ impl<'de> Deserialize<'de> for Index {
     }
 }
 
+/// Visitor of the index.
 struct IndexVisitor;
 
 impl<'de> Visitor<'de> for IndexVisitor {
@@ -60,6 +62,7 @@ impl<'de> Visitor<'de> for IndexVisitor {
     }
 }
 
+/// Visitor of the map from tensors to files.
 struct WeightMap;
 
 impl<'de> DeserializeSeed<'de> for WeightMap {
@@ -90,13 +93,14 @@ impl<'de> Visitor<'de> for WeightMap {
     }
 }
 
-/// Whether `tokenizer_config.json` holds a chat template.
+/// Part of `tokenizer_config.json`: whether it contains a chat template.
 #[derive(serde::Deserialize)]
 pub(super) struct TokenizerConfig {
     #[serde(default, deserialize_with = "is_there")]
     pub chat_template: bool,
 }
 
+/// Returns whether there is a value other than null.
 fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::<serde::de::IgnoredAny>::deserialize(deserializer)?.is_some())
 }

@@ -14,20 +14,20 @@ use super::{gguf_model, safetensors_model, whole};
 use crate::config_json::refuse_other_parts;
 use crate::{Estimator, FlopsAnswer, Naming, Question, Walk, from_config_json};
 
-/// The description of a model from which its FLOPs are counted. It needs no weights: a `config.json` is enough.
+/// Description of a model from which its FLOPs are counted. It needs no weights: a `config.json` is enough.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`.
+    /// `general.architecture` of a GGUF, or `model_type` of a `config.json`; `None` where neither is given.
     pub architecture: Option<String>,
-    /// The best way to count that the files allow.
+    /// Most precise way to count that the files allow.
     pub estimator: Estimator,
-    /// Longest context the model was made for, in tokens; `None` where the files do not say.
+    /// Longest context that the model was made for, in tokens; `None` where the files do not state it.
     pub max_context_tokens: Option<u64>,
 }
 
 impl Description {
-    /// Answers a question, with a note where it has more tokens than the model was made for. `name` stands in the
-    /// answer as it is given.
+    /// Answers a question, with a note where it has more tokens than the model was made for. `name` is copied into the
+    /// answer.
     pub fn answer(&self, name: &str, question: &Question) -> FlopsAnswer {
         let mut answer = self.estimator.answer(name, self.architecture.as_deref(), question);
         let longest = u64::from(question.tokens.input) + u64::from(question.tokens.output);
@@ -40,7 +40,7 @@ impl Description {
     }
 }
 
-/// Describes a model's folder, GGUF, or `config.json` alone; `name` may state its size. Reads headers only.
+/// Describes a model by its folder, GGUF, or `config.json`; `name` may contain its size. Only headers are read.
 ///
 /// ```
 /// use joulemark_flops::model_files::describe;
@@ -53,7 +53,7 @@ impl Description {
 /// ```
 ///
 /// # Errors
-/// Returns a [`ModelFileError`] as [`ModelFiles::open`] does, but weights need not be there.
+/// Returns a [`ModelFileError`] as [`ModelFiles::open`] does, but weights may be missing.
 pub fn describe(path: &Path, name: &str) -> Result<Description, ModelFileError> {
     let path = match passed(path)? {
         Passed::Config(config) => return of_config(&config, None, name),
@@ -79,7 +79,7 @@ fn compared(walk: Walk, config: &Value, pickles: Option<Pickles>) -> Walk {
     let Some(pickles) = pickles.filter(|pickles| pickles.are_named) else {
         return walk;
     };
-    // Towers and projectors take as much as they like.
+    // Towers and projectors may have any size.
     let has_more = !std::ptr::eq(text_part(config), config)
         || ["vision_config", "audio_config", "mm_vision_tower"]
             .iter()
@@ -89,7 +89,7 @@ fn compared(walk: Walk, config: &Value, pickles: Option<Pickles>) -> Walk {
     walk.compared_with_size(pickles.bytes, &sizes.collect::<Vec<_>>())
 }
 
-/// Describes a model by the content of its `config.json`; `name` may state its size.
+/// Describes a model by the content of its `config.json`; `name` may contain its size.
 ///
 /// ```
 /// use joulemark_flops::model_files::describe_config;
@@ -105,6 +105,7 @@ pub fn describe_config(config: &Value, name: &str) -> Description {
     with_pickles(config, None, name)
 }
 
+/// Describes a model by its `config.json`, and by the pickles in its folder.
 fn of_config(path: &Path, folder: Option<&Path>, name: &str) -> Result<Description, ModelFileError> {
     let pickles = folder.map(pickles).transpose()?.flatten();
     let config = read_json(path)?;
@@ -112,7 +113,7 @@ fn of_config(path: &Path, folder: Option<&Path>, name: &str) -> Result<Descripti
     Ok(with_pickles(&config, pickles, name))
 }
 
-/// Refuses what lies beside a `config.json` and describes no model.
+/// Returns an error for a file that is stored next to a `config.json` and describes no model.
 fn refuse_other_json(path: &Path, config: &Value) -> Result<(), ModelFileError> {
     const OF_A_MODEL: [&str; 4] = ["model_type", "architectures", "peft_type", "hidden_size"];
     let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -120,13 +121,14 @@ fn refuse_other_json(path: &Path, config: &Value) -> Result<(), ModelFileError> 
     match is_other {
         true => Err(ModelFileError::PassInstead {
             path: path.to_owned(),
-            what: "no description of a model",
-            instead: "the config.json beside it, or their folder".to_owned(),
+            what: "not a description of a model",
+            instead: "the config.json in the same folder, or the folder".to_owned(),
         }),
         false => Ok(()),
     }
 }
 
+/// JSON files of a model's folder that do not describe the model.
 const OTHERS: [&str; 11] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -141,8 +143,9 @@ const OTHERS: [&str; 11] = [
     "model_index.json",
 ];
 
+/// Describes a model by its configuration and by its pickles.
 fn with_pickles(config: &Value, pickles: Option<Pickles>, name: &str) -> Description {
-    // A quantization leaves some weights as they were: their mean is not known.
+    // A quantization leaves some weights unquantized, so their mean size is unknown.
     let bits = stated_bits(config);
     let uniform_bits = bits.filter(|_| quantization(config).is_none()).map(f64::from);
     let shape = from_config_json(config);

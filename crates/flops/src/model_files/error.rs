@@ -3,49 +3,50 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The reason why a model's files cannot be read. Each variant begins with the caller's next move.
+/// Reason why a model's files cannot be read. The documentation of each variant begins with the caller's next step.
 #[derive(Debug, Error)]
 pub enum ModelFileError {
-    /// Refuse the request: there is nothing at the path.
+    /// Reject the request: the path does not exist.
     #[error("{path} does not exist")]
     NotFound { path: PathBuf },
-    /// Refuse the request: name another file or folder.
+    /// Reject the request: another file or folder has to be named.
     #[error("{path} is neither a .gguf file, nor a folder with one, nor a folder with config.json and *.safetensors")]
     NotAModel { path: PathBuf },
-    /// Refuse the request: name the file or folder that is meant.
+    /// Reject the request: the file or folder that is meant has to be named.
     #[error("{path} is {what}; pass {instead}")]
     PassInstead {
         path: PathBuf,
         what: &'static str,
         instead: String,
     },
-    /// Refuse the request: opened, it may never end.
+    /// Reject the request: reading it may never end.
     #[error("{path} is neither a file nor a folder, but a pipe, a socket or a device")]
     NotAFile { path: PathBuf },
-    /// Refuse the request: name one of the files.
+    /// Reject the request: one of the files has to be named.
     #[error("{path} holds several models, name one of them: {}", names.join(", "))]
     Ambiguous { path: PathBuf, names: Vec<String> },
-    /// Give up until the file is there: the download is not complete.
-    #[error("{path} is missing: the model is split and not complete")]
+    /// Give up until the file exists: the download is incomplete.
+    #[error("{path} is missing: the model is split and incomplete")]
     MissingShard { path: PathBuf },
-    /// Give up: the file is truncated, damaged or not what it claims to be; download it again.
+    /// Give up: the file is truncated, damaged or of another type; download it again.
     #[error("{path} is damaged: {reason}")]
     Malformed { path: PathBuf, reason: String },
-    /// Give up: the file may be sound, but this version does not know its format's version or types.
+    /// Give up: the file may be sound, but this version does not know the version or the types of its format.
     #[error("{path} is not supported: {reason}")]
     Unsupported { path: PathBuf, reason: String },
-    /// Give up until the file is there: the download is not complete.
+    /// Give up until the file exists: the download is incomplete.
     #[error("{path} is a symbolic link to a file that does not exist")]
     DanglingLink { path: PathBuf },
-    /// Refuse the request: no file can be reached by the name.
+    /// Reject the request: the name leads to no file.
     #[error("{path} is a loop of symbolic links, which leads to no file")]
     LinkLoop { path: PathBuf },
-    /// Retry, or look at the disk and the permissions.
+    /// Retry, or check the disk and the permissions.
     #[error("{path} cannot be read")]
     Io { path: PathBuf, source: io::Error },
 }
 
 impl ModelFileError {
+    /// Creates the error for a failed access to a path.
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound if path.is_symlink() => Self::DanglingLink { path: path.to_owned() },
@@ -58,6 +59,7 @@ impl ModelFileError {
         }
     }
 
+    /// Creates a [`Self::Malformed`].
     pub(super) fn malformed(path: &Path, reason: impl Into<String>) -> Self {
         Self::Malformed {
             path: path.to_owned(),
@@ -66,12 +68,12 @@ impl ModelFileError {
     }
 }
 
-/// The reason why a model's name does not lead to a path under the models folder. All but `Io` and `ModelsFolder`:
-/// refuse the request, the name is at fault.
+/// Reason why a model's name does not lead to a path under the models folder. All variants except `Io` and
+/// `ModelsFolder` mean that the name is wrong: reject the request.
 #[derive(Debug, Error)]
 pub enum ResolveError {
-    /// The name is empty or holds a NUL character.
-    #[error("the model's name is empty or holds a NUL character")]
+    /// The name is empty or contains a NUL character.
+    #[error("the model's name is empty or contains a NUL character")]
     Unusable,
     /// The name is an absolute path.
     #[error("`{name}` is an absolute path; accepted is a path relative to the models folder")]
@@ -79,7 +81,7 @@ pub enum ResolveError {
     /// The name contains `..`.
     #[error("`{name}` contains `..`; accepted is a path inside the models folder")]
     ParentFolder { name: String },
-    /// There is nothing of that name.
+    /// No model has this name.
     #[error("there is no model `{name}` in the models folder")]
     NotFound { name: String },
     /// Symbolic links lead to each other.
@@ -91,21 +93,22 @@ pub enum ResolveError {
     /// The name is that of a pipe or a device.
     #[error("`{name}` is neither a file nor a folder")]
     NotAFile { name: String },
-    /// Tell the operator: the configured folder itself cannot be read.
+    /// Inform the operator: the configured folder cannot be read.
     #[error("the models folder {path} cannot be read")]
     ModelsFolder { path: PathBuf, source: io::Error },
-    /// Retry, or tell the operator.
+    /// Retry, or inform the operator.
     #[error("`{name}` cannot be read")]
     Io { name: String, source: io::Error },
 }
 
-/// Returns whether the system gave up to follow symbolic links. The standard library has no stable name for it.
+/// Returns whether following symbolic links failed because of a loop. The standard library has no stable name for this
+/// error.
 pub(super) fn is_link_loop(error: &io::Error) -> bool {
     const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
     error.raw_os_error() == Some(ELOOP)
 }
 
-/// Why a header is refused, before it is known which file it came from.
+/// Reason why a header is rejected, before the path of its file is known.
 #[derive(Debug, Error)]
 pub(super) enum HeaderError {
     #[error("{0}")]
@@ -117,6 +120,7 @@ pub(super) enum HeaderError {
 }
 
 impl HeaderError {
+    /// Returns the error for the file at `path`.
     pub fn at(self, path: &Path) -> ModelFileError {
         match self {
             Self::Malformed(reason) => ModelFileError::malformed(path, reason),
@@ -132,6 +136,7 @@ impl HeaderError {
     }
 }
 
+/// Returns the error for a malformed header.
 pub(super) fn refuse<T>(reason: impl Into<String>) -> Result<T, HeaderError> {
     Err(HeaderError::Malformed(reason.into()))
 }

@@ -19,47 +19,47 @@ pub enum ModelFormat {
     Safetensors,
 }
 
-/// One model as its files' headers describe it.
+/// A model as the headers of its files describe it.
 #[derive(Clone, Debug)]
 pub struct ModelFiles {
-    /// The format of the files.
+    /// Format of the files.
     pub format: ModelFormat,
     /// `general.architecture` of a GGUF, or `model_type` of a `config.json`.
     pub architecture: String,
-    /// The dimensions, or the reason why the files do not tell them.
+    /// Dimensions, or the reason why the files do not give them.
     pub shape: Result<ModelShape, ShapeError>,
-    /// All tensors of all files, in the files' order.
+    /// Tensors of all files, in the files' order.
     pub tensors: Vec<TensorInfo>,
-    /// The files that hold weights, shards in their order.
+    /// Files that contain weights, shards in order.
     pub files: Vec<PathBuf>,
     /// Sum of their sizes in bytes.
     pub file_bytes: u64,
-    /// Longest context the model was made for, in tokens; `None` where the files do not say.
+    /// Longest context that the model was made for, in tokens; `None` where the files do not state it.
     pub max_context_tokens: Option<u64>,
-    /// Tokens in the vocabulary; `None` where the files do not say.
+    /// Number of tokens in the vocabulary; `None` where the files do not state it.
     pub vocab_size: Option<u64>,
-    /// Whether a tokenizer lies beside the weights or in the GGUF.
+    /// Whether there is a tokenizer, in the folder or in the GGUF.
     pub has_tokenizer: bool,
-    /// Whether a chat template lies beside the weights or in the GGUF.
+    /// Whether there is a chat template, in the folder or in the GGUF.
     pub has_chat_template: bool,
-    /// Whether the base of the rotary embedding stands where mistral.rs 0.8.1 looks for it.
+    /// Whether the base of the rotary embedding is where mistral.rs 0.8.1 looks for it.
     pub has_rope_theta: bool,
-    /// Parameters by the tensors' elements: a tied lm_head once, buffers (rotary tables, masks, scales) not at all.
-    /// Of packed weights (GPTQ, AWQ) by the architecture; `None` where that is unknown too.
+    /// Number of parameters by the tensors' elements: a tied lm_head counts once, buffers (rotary tables, masks,
+    /// scales) do not count. For packed weights (GPTQ, AWQ) by the architecture; `None` where that is unknown too.
     pub parameters_total: Option<u64>,
-    /// How the weights are stored: the type that most of them have (`Q4_1`, `BF16`), or the method of a quantized
-    /// folder with its bits (`gptq 4-bit`).
+    /// Storage of the weights: the type of most of them (`Q4_1`, `BF16`), or the method of a quantized folder with its
+    /// bits (`gptq 4-bit`).
     pub quantization: String,
-    /// Bits of one weight, as the configuration states them; `None` in a GGUF, whose tensors tell.
+    /// Bits of one weight by the configuration; `None` for a GGUF, whose tensors state their types.
     pub(super) stated_bits: Option<u32>,
     pub(super) loadable_problems: Vec<String>,
-    /// Why the files are no whole model, in words; `None` where they are one.
+    /// Reason why the files are not a whole model, in words; `None` where they are.
     pub(super) not_whole: Option<String>,
-    /// Whether the weights were quantized before they were saved, of a folder with safetensors.
+    /// Whether the weights of a folder with safetensors were quantized before they were saved.
     pub is_quantized: bool,
-    /// The parameters by the tensors' elements, where they are not traced to operators.
+    /// Parameters by the tensors' elements, where tensors could not be assigned to operators.
     pub(super) counted: Option<Counted>,
-    /// The operators compared with the tensors, once; `None` where there is no shape.
+    /// Operators compared with the tensors; `None` without a shape.
     pub(super) walk: Option<Walk>,
 }
 
@@ -69,8 +69,8 @@ impl ModelFiles {
         &self.loadable_problems
     }
 
-    /// Returns the best way to count this model's FLOPs: by its operators, compared with its tensors; else by its
-    /// parameters, from the tensors' elements, from the files' size, or from the size that its name states.
+    /// Returns the most precise way to count this model's FLOPs: by its operators, compared with its tensors; else by
+    /// its parameters, from the tensors' elements, from the files' size, or from the size in its name.
     pub fn estimator(&self, name: &str) -> Estimator {
         if let Some(reason) = &self.not_whole {
             return Estimator::Unknown { reason: reason.clone() };
@@ -83,7 +83,7 @@ impl ModelFiles {
                 };
             }
             (None, Err(error)) => error.to_string(),
-            (None, Ok(_)) => "its operators are not known".to_owned(),
+            (None, Ok(_)) => "its operators are unknown".to_owned(),
         };
         if let Some(counted) = &self.counted {
             return Estimator::Parameters(counted.parameters(&reason));
@@ -94,8 +94,8 @@ impl ModelFiles {
         estimate_by_size_or_name(by_size, name, &reason)
     }
 
-    /// Computes the SHA-256 of the weights, lowercase hex: of the file itself, or of several files that of the lines
-    /// `<sha256>  <file name>` in the files' order. Reads every byte: cache it.
+    /// Computes the SHA-256 of the weights in lowercase hexadecimal: of the file itself or, with several files, of the
+    /// lines `<sha256>  <file name>` in the files' order. It reads every byte, so cache the result.
     ///
     /// # Errors
     /// Returns [`ModelFileError::Io`] when a file cannot be read to its end.
@@ -104,8 +104,8 @@ impl ModelFiles {
     }
 }
 
-/// Compares the operators of a model with its tensors; returns them, and the number of parameters where all tensors
-/// belong to operators. Files that lack nothing but lm_head are those of the model without it.
+/// Compares the operators of a model with its tensors. Returns them, and the number of parameters where every tensor
+/// belongs to an operator. Files that lack only lm_head are those of the model without it.
 pub(super) fn walk(
     shape: &Result<ModelShape, ShapeError>,
     naming: Naming,

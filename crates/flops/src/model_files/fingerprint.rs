@@ -3,15 +3,15 @@ use std::path::{Path, PathBuf};
 
 use super::resolve::parts;
 
-/// The state of each file of a model: device and inode, size, and when content and inode last changed. Two equal
-/// fingerprints mean that no file was replaced or written in between.
+/// State of each file of a model: device and inode, size, and the times of the last change of content and of inode. Two
+/// equal fingerprints mean that no file was replaced or written in between.
 pub type Fingerprint = Vec<(PathBuf, [i128; 5])>;
 
-/// Takes the fingerprint of a model's path as [`resolve`](super::resolve()) returned it: of the GGUF with its shards,
+/// Reads the fingerprint of a model's path as [`resolve`](super::resolve()) returned it: of the GGUF with its shards,
 /// or of every entry of the folder.
 ///
 /// # Errors
-/// Returns an error when the folder cannot be read, or one of the files is gone.
+/// Returns an error when the folder cannot be read, or one of the files is missing.
 pub fn fingerprint(path: &Path) -> std::io::Result<Fingerprint> {
     let mut files = parts(path)?;
     files.push(path.to_owned());

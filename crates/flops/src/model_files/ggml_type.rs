@@ -1,5 +1,5 @@
-/// A tensor type of GGUF: so many elements are stored together in so many bytes. Numbers from `ggml_type` in ggml.h,
-/// sizes from the block structures in ggml-common.h.
+/// A tensor type of GGUF, which stores blocks of elements in a fixed number of bytes. The ids are those of `ggml_type`
+/// in ggml.h, the sizes those of the block structures in ggml-common.h.
 #[derive(Debug)]
 pub(super) struct GgmlType {
     pub id: u32,
@@ -10,6 +10,7 @@ pub(super) struct GgmlType {
     pub loadable: bool,
 }
 
+/// Creates a type that mistral.rs can read.
 const fn readable(id: u32, name: &'static str, block_elements: u64, block_bytes: u64) -> GgmlType {
     GgmlType {
         id,
@@ -20,6 +21,7 @@ const fn readable(id: u32, name: &'static str, block_elements: u64, block_bytes:
     }
 }
 
+/// Creates a type that mistral.rs cannot read.
 const fn foreign(id: u32, name: &'static str, block_elements: u64, block_bytes: u64) -> GgmlType {
     GgmlType {
         id,
@@ -67,10 +69,12 @@ static TYPES: [GgmlType; 34] = [
     foreign(41, "Q1_0", 128, 18),
 ];
 
+/// Returns the type with this id; `None` for an unknown id.
 pub(super) fn by_id(id: u32) -> Option<&'static GgmlType> {
     TYPES.iter().find(|ggml_type| ggml_type.id == id)
 }
 
+/// Returns whether mistral.rs can read the type with this name.
 pub(super) fn is_loadable(name: &str) -> bool {
     TYPES
         .iter()

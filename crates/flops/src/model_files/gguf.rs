@@ -1,9 +1,9 @@
 //! The header of a GGUF file: metadata and tensor infos, after
 //! <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 //!
-//! candle has a reader, but it allocates what a header claims, before it looks whether the file is that long: a hostile
-//! file would end the service. This one allocates only what the file can hold, skips vocabularies and reads tensor
-//! types that candle refuses.
+//! candle's reader allocates the lengths that a header claims before it checks them against the size of the file, so a
+//! malicious file could exhaust the service's memory. This reader allocates only what the file can contain, skips
+//! vocabularies, and reads tensor types that candle rejects.
 
 mod source;
 
@@ -15,6 +15,7 @@ use super::error::{HeaderError, refuse};
 use super::ggml_type;
 use crate::{MetadataValue, TensorInfo};
 
+/// Metadata and tensors of a GGUF file.
 #[derive(Debug)]
 pub(super) struct GgufHeader {
     pub metadata: BTreeMap<String, MetadataValue>,
@@ -22,21 +23,22 @@ pub(super) struct GgufHeader {
 }
 
 const MAGIC: &[u8; 4] = b"GGUF";
-/// A model of 200 layers with 512 experts, each matrix a tensor of its own, has 300,000.
+/// Maximum number of tensors. A model of 200 layers with 512 experts, each matrix a separate tensor, has 300,000.
 const MAX_TENSORS: u64 = 1 << 20;
 const MAX_KEYS: u64 = 1 << 12;
-/// Vocabularies of 256,000 words with merges and scores take 15 MB.
+/// Maximum size of a header. Vocabularies of 256,000 words with merges and scores take 15 MB.
 const MAX_HEADER_BYTES: u64 = 1 << 28;
-/// Chat templates are the longest texts, up to 100 kB.
+/// Maximum length of a text. Chat templates are the longest texts, up to 100 kB.
 const MAX_TEXT_BYTES: u64 = 1 << 24;
-/// GGML has 4.
+/// Maximum number of dimensions; GGML has 4.
 const MAX_DIMENSIONS: u32 = 8;
 const MAX_NESTING: u32 = 4;
-/// Longer lists are vocabularies; lists with one value a layer stay below.
+/// Maximum length of a list that is stored. Longer lists are vocabularies; lists with one value for each layer are
+/// shorter.
 const MAX_KEPT_LIST: u64 = 1024;
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// Reads the header of a file of `file_bytes` bytes and checks that the tensors it declares fit into the file.
+/// Reads the header of a file of `file_bytes` bytes, and checks that the tensors it declares fit into the file.
 pub(super) fn read_header<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<GgufHeader, HeaderError> {
     match read_within_limit(reader, file_bytes) {
         Err(HeaderError::Io(error)) if error.kind() == UnexpectedEof && file_bytes > MAX_HEADER_BYTES => refuse(
@@ -46,6 +48,7 @@ pub(super) fn read_header<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<
     }
 }
 
+/// Reads the header within the maximum size of a header.
 fn read_within_limit<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<GgufHeader, HeaderError> {
     let mut source = Source::new(reader, file_bytes.min(MAX_HEADER_BYTES));
     if &source.bytes::<4>()? != MAGIC {
@@ -83,6 +86,7 @@ fn read_within_limit<R: Read + Seek>(reader: R, file_bytes: u64) -> Result<GgufH
     Ok(GgufHeader { metadata, tensors })
 }
 
+/// Returns a count, or an error where it exceeds the maximum.
 fn limited(what: &str, count: u64, max: u64) -> Result<u64, HeaderError> {
     if count > max {
         return refuse(format!("it claims {count} {what}; accepted are at most {max}"));
@@ -90,6 +94,7 @@ fn limited(what: &str, count: u64, max: u64) -> Result<u64, HeaderError> {
     Ok(count)
 }
 
+/// Reads the metadata.
 fn read_metadata<R: Read + Seek>(
     source: &mut Source<R>,
     key_count: u64,
@@ -106,6 +111,7 @@ fn read_metadata<R: Read + Seek>(
     Ok(metadata)
 }
 
+/// Reads a value of metadata.
 fn read_value<R: Read + Seek>(source: &mut Source<R>, kind: u32, depth: u32) -> Result<MetadataValue, HeaderError> {
     Ok(match kind {
         0 => MetadataValue::Unsigned(u8::from_le_bytes(source.bytes()?).into()),
@@ -125,6 +131,7 @@ fn read_value<R: Read + Seek>(source: &mut Source<R>, kind: u32, depth: u32) -> 
     })
 }
 
+/// Reads a list, of which long ones are skipped.
 fn read_list<R: Read + Seek>(source: &mut Source<R>, depth: u32) -> Result<MetadataValue, HeaderError> {
     if depth > MAX_NESTING {
         return refuse(format!("its lists are nested more than {MAX_NESTING} deep"));
@@ -155,6 +162,7 @@ fn read_list<R: Read + Seek>(source: &mut Source<R>, depth: u32) -> Result<Metad
     Ok(MetadataValue::LongList(len))
 }
 
+/// Returns the size of a type in bytes; `None` for texts and lists.
 fn fixed_bytes(kind: u32) -> Option<u64> {
     match kind {
         0 | 1 | 7 => Some(1),
@@ -165,7 +173,7 @@ fn fixed_bytes(kind: u32) -> Option<u64> {
     }
 }
 
-/// The tensors, and the bytes from the first one's beginning to the last one's end.
+/// Reads the tensors, and returns them with the number of bytes from the beginning of the first to the end of the last.
 fn read_tensors<R: Read + Seek>(source: &mut Source<R>, count: u64) -> Result<(Vec<TensorInfo>, u64), HeaderError> {
     let mut tensors = Vec::new();
     let mut names = BTreeSet::new();

@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
             .get(&format!("{architecture}.{key}"))
             .and_then(MetadataValue::as_count)
     };
-    // A traced GPT-2 tells its repeated embedding from a head of its own; elements alone do not.
+    // Only a traced GPT-2 distinguishes its repeated embedding from a separate head.
     let (walk, traced) = walk(&shape, Naming::Gguf, &tensors);
     let counted = match traced {
         Some(_) => None,
@@ -82,7 +82,7 @@ pub(super) fn open(path: &Path) -> Result<ModelFiles, ModelFileError> {
     })
 }
 
-/// The longest context that the metadata name: the context's length, or as many tokens as YaRN extends it to.
+/// Returns the longest context in tokens: the context's length, or the number of tokens to which YaRN extends it.
 fn max_context_tokens(architecture: &str, metadata: &BTreeMap<String, MetadataValue>) -> Option<u64> {
     let value = |key: &str| metadata.get(&format!("{architecture}.{key}"));
     let count = |key: &str| value(key).and_then(MetadataValue::as_count);
@@ -96,7 +96,7 @@ fn max_context_tokens(architecture: &str, metadata: &BTreeMap<String, MetadataVa
     Some(extended(length, factor, original as f64))
 }
 
-/// The one GGUF model of a folder, by its first file.
+/// Returns the only GGUF model of a folder, by its first file; an error where there is none or several.
 pub(super) fn only_model_in(folder: &Path) -> Result<PathBuf, ModelFileError> {
     let mut models = models_in(folder)?;
     match models.len() {
@@ -117,7 +117,7 @@ pub(super) fn only_model_in(folder: &Path) -> Result<PathBuf, ModelFileError> {
     }
 }
 
-/// The GGUF models of a folder, each by its first file, sorted.
+/// Returns the GGUF models of a folder, each by its first file, sorted.
 pub(super) fn models_in(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
     let mut models = BTreeSet::new();
     for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
@@ -135,13 +135,14 @@ pub(super) fn models_in(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
     Ok(models.into_iter().collect())
 }
 
-/// Returns whether a file is named as projectors of multimodal models are, which lie beside their text model.
+/// Returns whether a file has the name of a multimodal model's projector, which is stored next to the text model.
 fn is_projector(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.to_ascii_lowercase().starts_with("mmproj")
 }
 
-/// All files of the model that `path` belongs to: `name-00001-of-00003.gguf` and its siblings, or itself alone.
+/// Returns all files of the model that `path` belongs to: `name-00001-of-00003.gguf` and its other shards, or only
+/// itself.
 pub(super) fn shards(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str());
     match name.and_then(|name| split_name(name, ".gguf")) {
@@ -152,7 +153,8 @@ pub(super) fn shards(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// The stem of a shard's name and the number of shards: of `name-00001-of-00003` with the ending.
+/// Splits a shard's name, such as `name-00001-of-00003` with the ending, into its stem and the number of shards; `None`
+/// for other names.
 pub(super) fn split_name<'a>(name: &'a str, ending: &str) -> Option<(&'a str, u32)> {
     let (rest, count) = name.strip_suffix(ending)?.rsplit_once("-of-")?;
     let (stem, index) = rest.rsplit_once('-')?;
@@ -161,6 +163,7 @@ pub(super) fn split_name<'a>(name: &'a str, ending: &str) -> Option<(&'a str, u3
     (1..=count).contains(&index).then_some((stem, count))
 }
 
+/// Reads the header of a file, and its size in bytes.
 fn read_file(path: &Path) -> Result<(GgufHeader, u64), ModelFileError> {
     let (file, bytes) = open_shard(path)?;
     gguf::read_header(file, bytes)

@@ -7,9 +7,9 @@ use super::read::is_there;
 use super::{gguf_model, safetensors_model};
 
 impl ModelFiles {
-    /// Reads the headers of a `.gguf` file (with its sibling shards), of a folder with `config.json` and safetensors,
-    /// or of a folder with exactly one GGUF model. Where a folder has both, safetensors are taken: the GGUF can be
-    /// named by its own path.
+    /// Reads the headers of a `.gguf` file (with its other shards), of a folder with `config.json` and safetensors, or
+    /// of a folder with exactly one GGUF model. Where a folder has both, safetensors are read; the GGUF can be given by
+    /// its own path.
     ///
     /// ```
     /// use joulemark_flops::Estimator;
@@ -32,7 +32,7 @@ impl ModelFiles {
     /// ```
     ///
     /// # Errors
-    /// Returns a [`ModelFileError`], whose variants tell a wrong name from a broken file and from a passing fault of
+    /// Returns a [`ModelFileError`], whose variants distinguish a wrong name, a damaged file and a temporary error of
     /// the disk.
     pub fn open(path: &Path) -> Result<Self, ModelFileError> {
         let path = match passed(path)? {
@@ -51,15 +51,15 @@ impl ModelFiles {
         if path.join("params.json").exists() && gguf_model::models_in(&path)?.is_empty() {
             return Err(ModelFileError::PassInstead {
                 path,
-                what: "a model in Mistral's or Meta's own words (params.json), which are not read",
+                what: "a model in Mistral's or Meta's own format (params.json), which is not read",
                 instead: "the folder of the same model with config.json".to_owned(),
             });
         }
         if path.join("adapter_config.json").exists() && gguf_model::models_in(&path)?.is_empty() {
             return Err(ModelFileError::PassInstead {
                 path,
-                what: "an adapter, which is no model without the one that it adapts",
-                instead: "that model".to_owned(),
+                what: "an adapter without its base model",
+                instead: "the base model".to_owned(),
             });
         }
         gguf_model::open(&gguf_model::only_model_in(&path)?)

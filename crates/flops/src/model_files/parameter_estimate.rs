@@ -1,6 +1,6 @@
 use crate::{Estimator, FlopsMethod, Parameters, size_from_name};
 
-/// Returns the estimator of a model without files: by the number of parameters that its name states.
+/// Returns the estimator of a model without files, by the number of parameters in its name.
 ///
 /// ```
 /// use joulemark_flops::Estimator;
@@ -10,10 +10,11 @@ use crate::{Estimator, FlopsMethod, Parameters, size_from_name};
 /// assert!(matches!(estimator_by_name("my-model"), Estimator::Unknown { .. }));
 /// ```
 pub fn estimator_by_name(name: &str) -> Estimator {
-    estimate_by_size_or_name(None, name, "its files are not here")
+    estimate_by_size_or_name(None, name, "its files are not available")
 }
 
-/// Estimates where neither operators nor elements can be counted: by the size of the files, else by the name.
+/// Returns an estimator where neither operators nor elements can be counted: by the size of the files, else by the
+/// name.
 pub(super) fn estimate_by_size_or_name(by_size: Option<u64>, name: &str, reason: &str) -> Estimator {
     let estimate = |total, active, basis: &str| {
         Estimator::Parameters(Parameters {
@@ -30,7 +31,7 @@ pub(super) fn estimate_by_size_or_name(by_size: Option<u64>, name: &str, reason:
         }
         (None, Some(named)) => estimate(named.total, named.active, "the model's name"),
         (None, None) => Estimator::Unknown {
-            reason: format!("{reason}, and neither tensors, nor sizes, nor the name give the parameters"),
+            reason: format!("{reason}, and neither tensors nor sizes nor the name give the number of parameters"),
         },
     }
 }

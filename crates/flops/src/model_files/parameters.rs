@@ -1,7 +1,7 @@
 use crate::TensorInfo;
 use crate::companion::is_no_parameter;
 
-/// The type of most of the weights, by elements; vectors do not vote. `None` without a matrix.
+/// Returns the type of most weights, by the number of elements in matrices; `None` without a matrix.
 pub(super) fn prevailing_type(tensors: &[TensorInfo]) -> Option<&str> {
     let matrices = || {
         tensors

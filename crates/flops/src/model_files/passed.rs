@@ -1,4 +1,4 @@
-//! Tells which model a path means that names one file of it.
+//! Interpretation of a path that a user passed, which may name one file of a model.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,20 @@ use super::error::ModelFileError;
 use super::pickles::{is_beside_weights, is_pickle};
 use super::safetensors_model;
 
-/// What a path names.
+/// Meaning of a path.
 #[derive(Debug)]
 pub(super) enum Passed {
-    /// A `config.json`, by whatever name.
+    /// A `config.json`, whatever its name.
     Config(PathBuf),
-    /// A folder, a GGUF, or what only its reader can tell.
+    /// A folder, a GGUF, or a file that only its reader can recognise.
     Model(PathBuf),
 }
 
-/// Finds what `path` means: a folder's `model.safetensors`, `pytorch_model.bin` or index is the folder.
+/// Returns what `path` means: `model.safetensors`, `pytorch_model.bin` or an index means its folder.
 ///
 /// # Errors
-/// Returns [`ModelFileError::NotAFile`] for a pipe, a socket or a device, and [`ModelFileError::PassInstead`] for a file
-/// beside which the model cannot be found.
+/// Returns [`ModelFileError::NotAFile`] for a pipe, a socket or a device, and [`ModelFileError::PassInstead`] for a
+/// file whose model cannot be found.
 pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
     let kind = std::fs::metadata(path).map_err(|error| ModelFileError::io(path, error))?;
     if kind.is_dir() {
@@ -34,7 +34,7 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
         .to_string_lossy()
         .to_ascii_lowercase();
     if name == "params.json" {
-        let what = "a configuration in Mistral's or Meta's own words, which are not read";
+        let what = "a configuration in Mistral's or Meta's own format, which is not read";
         return Err(instead(
             path,
             what,
@@ -42,11 +42,11 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
         ));
     }
     if name.starts_with("adapter_model.") {
-        let what = "an adapter, which is no model without the one that it adapts";
-        return Err(instead(path, what, "that model".to_owned()));
+        let what = "an adapter without its base model";
+        return Err(instead(path, what, "the base model".to_owned()));
     }
     if is_pickle(&name) && is_beside_weights(&name) {
-        let what = "a state of the training, which holds no model";
+        let what = "a training state, which contains no model";
         return Err(instead(
             path,
             what,
@@ -65,9 +65,9 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
         });
     }
     let what = match (is_index, is_of_pickles) {
-        (true, _) => "an index of weights alone",
-        (false, true) => "a file of weights alone, in PyTorch's own format, which is not read",
-        (false, false) => "a file of weights alone",
+        (true, _) => "only an index of weights",
+        (false, true) => "only a file of weights, in PyTorch's own format, which is not read",
+        (false, false) => "only a file of weights",
     };
     let folder = match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
@@ -78,23 +78,24 @@ pub(super) fn passed(path: &Path) -> Result<Passed, ModelFileError> {
         return Err(instead(
             path,
             what,
-            "a folder that has config.json beside it".to_owned(),
+            "a folder that contains config.json as well".to_owned(),
         ));
     }
-    // The size of pickles tells something beside config.json.
+    // With config.json the size of pickles can be used.
     let is_of_folder = is_index
         || is_of_pickles
         || safetensors_model::weight_files(folder)?.contains(&folder.join(path.file_name().unwrap_or_default()));
     if !is_of_folder {
         return Err(instead(
             path,
-            "not among the files that its folder's model is in",
+            "not one of the files of its folder's model",
             format!("{}", folder.display()),
         ));
     }
     Ok(Passed::Model(folder.to_owned()))
 }
 
+/// Creates a [`ModelFileError::PassInstead`].
 fn instead(path: &Path, what: &'static str, instead: String) -> ModelFileError {
     ModelFileError::PassInstead {
         path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! PyTorch's pickles of a folder. Owns which of them are the model's weights; their content is not read, so that only
-//! their sizes tell something.
+//! PyTorch's pickles in a folder. Owns which of them are the model's weights. Only their sizes are used; their content
+//! is not read.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use super::error::ModelFileError;
 use super::gguf_model::split_name;
 use super::read::{not_of_a_model, open_file};
 
-/// The pickles with a model's weights.
+/// Pickles with a model's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pickles {
     pub bytes: u64,
-    /// Whether their names are those of weights, so that nothing else can be in them.
+    /// Whether their names are those of weights, so they contain nothing else.
     pub are_named: bool,
 }
 
-/// What pickles beside a model's weights begin with: states of the training, and adapters.
+/// Beginnings of the names of pickles that are not weights: training states and adapters.
 const BESIDE_WEIGHTS: [&str; 6] = [
     "optimizer",
     "scheduler",
@@ -25,22 +25,22 @@ const BESIDE_WEIGHTS: [&str; 6] = [
     "adapter_",
 ];
 
-/// Returns whether a file of this name, in small letters, is a pickle as PyTorch writes them.
+/// Returns whether a file with this name, in lower case, is a pickle as PyTorch writes it.
 pub(super) fn is_pickle(name: &str) -> bool {
     [".bin", ".pt", ".pth"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Returns whether a pickle of this name is of a training or an adapter, not a model's weights.
+/// Returns whether a pickle with this name is a training state or an adapter.
 pub(super) fn is_beside_weights(name: &str) -> bool {
     BESIDE_WEIGHTS.iter().any(|other| name.starts_with(other))
 }
 
-/// Returns the pickles with the folder's weights; `None` without any. Those under Mistral's and Meta's names may hold the
-/// same weights once more as transformers' own.
+/// Returns the pickles with the folder's weights; `None` without any. Files with Mistral's and Meta's names may contain
+/// the same weights as transformers' files, and then do not count.
 ///
 /// # Errors
-/// Returns [`ModelFileError::MissingShard`] where one of several is not there, and an error for a file that is something
-/// else.
+/// Returns [`ModelFileError::MissingShard`] where one of several shards is missing, and an error for a file that is not
+/// a pickle.
 pub(super) fn pickles(folder: &Path) -> Result<Option<Pickles>, ModelFileError> {
     let mut sums = [0_u64; 3];
     for entry in std::fs::read_dir(folder).map_err(|error| ModelFileError::io(folder, error))? {
@@ -68,7 +68,7 @@ pub(super) fn pickles(folder: &Path) -> Result<Option<Pickles>, ModelFileError> 
     }))
 }
 
-/// Refuses one of several files, `name-00001-of-00002.bin`, whose others are not there.
+/// Returns an error for a shard, `name-00001-of-00002.bin`, whose other shards are missing.
 fn all_of_one(folder: &Path, name: &str) -> Result<(), ModelFileError> {
     let Some((stem, count)) = split_name(name, ".bin") else {
         return Ok(());

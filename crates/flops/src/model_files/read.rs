@@ -1,5 +1,5 @@
-//! Opens the files of a model and tells what they are. Owns that nothing but a regular file is opened; leaves their
-//! content to the readers of each format.
+//! Opening and recognising a model's files. Only regular files are opened. Leaves their content to the readers of each
+//! format.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,14 +10,15 @@ use nix::fcntl::OFlag;
 
 use super::error::ModelFileError;
 
-/// Opens a file with its size in bytes. A pipe, a socket or a device is refused unopened: it may never end.
+/// Opens a file, and returns it with its size in bytes. A pipe, a socket or a device is an error and is not opened,
+/// because it may never end.
 pub(super) fn open_file(path: &Path) -> Result<(File, u64), ModelFileError> {
     let at = |error| ModelFileError::io(path, error);
     let not_a_file = || ModelFileError::NotAFile { path: path.to_owned() };
     if !std::fs::metadata(path).map_err(at)?.is_file() {
         return Err(not_a_file());
     }
-    // It may be another one by now: a pipe's other end is not waited for.
+    // The path may have changed in the meantime; opening a pipe must not wait for its other end.
     let mut options = File::options();
     let file = options
         .read(true)
@@ -32,7 +33,7 @@ pub(super) fn open_file(path: &Path) -> Result<(File, u64), ModelFileError> {
     }
 }
 
-/// Returns whether there is something at the path; an error for a link that leads to nothing.
+/// Returns whether the path exists; an error for a link to a missing file.
 pub(super) fn is_there(path: &Path) -> Result<bool, ModelFileError> {
     match std::fs::metadata(path) {
         Ok(_) => Ok(true),
@@ -44,7 +45,7 @@ pub(super) fn is_there(path: &Path) -> Result<bool, ModelFileError> {
     }
 }
 
-/// Opens a file that belongs to a model of several.
+/// Opens one of several files of a model. A missing file is a missing shard.
 pub(super) fn open_shard(path: &Path) -> Result<(File, u64), ModelFileError> {
     open_file(path).map_err(|error| match error {
         ModelFileError::NotFound { path } => ModelFileError::MissingShard { path },
@@ -52,10 +53,10 @@ pub(super) fn open_shard(path: &Path) -> Result<(File, u64), ModelFileError> {
     })
 }
 
-/// Enough to see what a file is by.
+/// Number of bytes from which a file is recognised.
 const BEGINNING_BYTES: u64 = 512;
 
-/// Reads a file's beginning; `None` where it cannot be read.
+/// Reads the beginning of a file; `None` where it cannot be read.
 fn beginning(path: &Path) -> Option<Vec<u8>> {
     let (file, _) = open_file(path).ok()?;
     let mut beginning = Vec::new();
@@ -63,7 +64,7 @@ fn beginning(path: &Path) -> Option<Vec<u8>> {
     Some(beginning)
 }
 
-/// Returns the error, with the reason replaced where the file's beginning shows that it is something else.
+/// Returns the error, whose reason is replaced where the beginning of the file shows that it is something else.
 pub(super) fn named(error: ModelFileError) -> ModelFileError {
     let ModelFileError::Malformed { path, .. } = &error else {
         return error;
@@ -78,7 +79,7 @@ pub(super) fn named(error: ModelFileError) -> ModelFileError {
     }
 }
 
-/// Says what a pickle of a model is instead, by its beginning; `None` where nothing shows it.
+/// Returns what a file is that should be a pickle of a model, by its beginning; `None` where that shows nothing else.
 pub(super) fn not_of_a_model(path: &Path) -> Option<&'static str> {
     let beginning = beginning(path)?;
     let is_pickle = matches!(beginning[..], [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..]);
@@ -86,7 +87,8 @@ pub(super) fn not_of_a_model(path: &Path) -> Option<&'static str> {
     recognised(&beginning).filter(|_| !is_pickle && !is_zeros)
 }
 
-/// Says what a file with this beginning is, where it is none of a model's; `None` where nothing shows it.
+/// Returns what a file with this beginning is, where it is not a model's file; `None` where the beginning does not show
+/// it.
 fn recognised(beginning: &[u8]) -> Option<&'static str> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     let text = beginning.strip_prefix(MARK).unwrap_or(beginning).trim_ascii_start();
@@ -117,7 +119,7 @@ fn recognised(beginning: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Says which format of model files a file has, where its name's ending is another one's.
+/// Returns which format a file has, where its extension is that of another one; `None` otherwise.
 fn foreign(beginning: &[u8], ending: Option<&str>) -> Option<&'static str> {
     let (own, what) = match beginning {
         [b'G', b'G', b'U', b'F', ..] => ("gguf", "a GGUF file under another name; its ending is .gguf"),

@@ -4,11 +4,11 @@ use std::path::{Component, Path, PathBuf};
 use super::error::{ResolveError, is_link_loop};
 use super::gguf_model;
 
-/// Returns the path of the model `name` under the models folder, without opening it. The name is a relative path;
-/// nothing that it leads to, nor a shard or file of its folder, may lie outside the models folder.
+/// Returns the path of the model `name` under the models folder, without opening it. The name is a relative path.
+/// Neither its target nor a shard or a file of its folder may be outside the models folder.
 ///
 /// # Errors
-/// Returns a [`ResolveError`]: all but `Io` and `ModelsFolder` mean that the name is at fault.
+/// Returns a [`ResolveError`]. All variants except `Io` and `ModelsFolder` mean that the name is wrong.
 pub fn resolve(models_dir: &Path, name: &str) -> Result<PathBuf, ResolveError> {
     if name.is_empty() || name.contains('\0') {
         return Err(ResolveError::Unusable);
@@ -24,7 +24,7 @@ pub fn resolve(models_dir: &Path, name: &str) -> Result<PathBuf, ResolveError> {
         path: models_dir.to_owned(),
         source,
     })?;
-    // The path as named, not its target: in a Hugging Face cache the target's name has lost its `.gguf`.
+    // This is the path as named, not its target: in a Hugging Face cache the target's name has no `.gguf`.
     let path = root.join(name);
     stays_inside(&root, &path).map_err(|fault| fault.name(name))?;
     for part in parts(&path).map_err(|source| ResolveError::Io {
@@ -42,14 +42,14 @@ pub fn resolve(models_dir: &Path, name: &str) -> Result<PathBuf, ResolveError> {
                     name: relative(&root, &part),
                 });
             }
-            // What is missing or unreadable among the parts is for the reader of the files to say.
+            // The readers of the files report missing and unreadable parts.
             Ok(()) | Err(Fault::Io(_)) => {}
         }
     }
     Ok(path)
 }
 
-/// The name of a path under the models folder, with `/` between folders; `.` for the folder itself.
+/// Returns the name of a path under the models folder, with `/` between folders; `.` for the folder itself.
 pub(super) fn relative(root: &Path, path: &Path) -> String {
     let inside = path.strip_prefix(root).unwrap_or(path).to_string_lossy();
     if inside.is_empty() {
@@ -59,14 +59,16 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
     }
 }
 
+/// Reason why a path cannot be used.
 enum Fault {
     Leaves,
-    /// A pipe or a device: opened, it may never end.
+    /// A pipe or a device, which may never end.
     NoFile,
     Io(io::Error),
 }
 
 impl Fault {
+    /// Returns the error for the model `name`.
     fn name(self, name: &str) -> ResolveError {
         let name = name.to_owned();
         match self {
@@ -83,6 +85,7 @@ impl Fault {
     }
 }
 
+/// Returns an error unless the path leads to a file or a folder inside `root`.
 fn stays_inside(root: &Path, path: &Path) -> Result<(), Fault> {
     let target = path.canonicalize().map_err(Fault::Io)?;
     if !target.starts_with(root) {
@@ -96,7 +99,7 @@ fn stays_inside(root: &Path, path: &Path) -> Result<(), Fault> {
     }
 }
 
-/// The files beside which a model is one: its shards, or all that is in its folder.
+/// Returns the files that a model consists of: its shards, or all files in its folder.
 pub(super) fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     if path.is_dir() {
         return std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect();
@@ -184,7 +187,7 @@ mod tests {
         );
         let refusal = |name: &str| ModelFiles::open(&folder.path().join(name)).unwrap_err().to_string();
         assert!(refusal("b.gguf").contains("b.gguf is a loop of symbolic links"));
-        // Also one of a model's files.
+        // The same holds for one of a model's files.
         fs::create_dir(folder.path().join("model")).unwrap();
         symlink("config.json", folder.path().join("model/config.json")).unwrap();
         assert!(refusal("model").contains("model/config.json is a loop of symbolic links"));

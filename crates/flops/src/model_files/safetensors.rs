@@ -6,12 +6,12 @@ use self::header::{Entry, Header, Offsets};
 use super::error::{HeaderError, refuse};
 use crate::TensorInfo;
 
-/// The format's own limit.
+/// Maximum size of a header by the format.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 const LENGTH_BYTES: u64 = 8;
 
-/// Reads the header of a safetensors file of `file_bytes` bytes (eight bytes of length, little-endian, then JSON) and
-/// checks that its tensors fill the rest of the file without hole or overlap, as the format demands.
+/// Reads the header of a safetensors file of `file_bytes` bytes (eight bytes of length, little-endian, then JSON).
+/// Checks that its tensors fill the rest of the file without gaps or overlaps, as the format requires.
 pub(super) fn read_header<R: Read>(mut reader: R, file_bytes: u64) -> Result<Vec<TensorInfo>, HeaderError> {
     let mut length = [0; LENGTH_BYTES as usize];
     reader.read_exact(&mut length)?;
@@ -52,6 +52,7 @@ pub(super) fn read_header<R: Read>(mut reader: R, file_bytes: u64) -> Result<Vec
     Ok(tensors.into_iter().map(|(_, tensor)| tensor).collect())
 }
 
+/// Returns a tensor with the offset of its data, or an error where its size does not fit its shape.
 fn tensor(name: &str, entry: &Entry) -> Result<(u64, TensorInfo), HeaderError> {
     let Entry {
         dtype,
@@ -87,6 +88,7 @@ fn tensor(name: &str, entry: &Entry) -> Result<(u64, TensorInfo), HeaderError> {
     ))
 }
 
+/// Returns the bits of an element; `None` for an unknown type.
 fn bits(dtype: &str) -> Option<u64> {
     Some(match dtype {
         "F4" => 4,

@@ -76,9 +76,9 @@ pub(super) fn open(folder: &Path) -> Result<ModelFiles, ModelFileError> {
     })
 }
 
-/// The files with a folder's weights: what the index lists, else `model.safetensors`, else the shards by their names,
-/// else every safetensors file; empty without any. So a second copy (Mistral's `consolidated.safetensors`) is not
-/// counted twice. A shard that the others' names count is among them, also when it is not there.
+/// Returns the files with a folder's weights: those in the index, else `model.safetensors`, else the shards by their
+/// names, else every safetensors file; empty without any. A second copy (Mistral's `consolidated.safetensors`) is
+/// therefore not counted twice. A shard that the names of others imply is included even if it is missing.
 pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
     if is_there(&folder.join(INDEX))? {
         return indexed_files(folder);
@@ -106,6 +106,7 @@ pub(super) fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError
     Ok(weights.into_iter().collect())
 }
 
+/// Returns the files that the index names.
 fn indexed_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
     let path = folder.join(INDEX);
     let index: Index = read_part(&path)?;
@@ -127,6 +128,7 @@ fn indexed_files(folder: &Path) -> Result<Vec<PathBuf>, ModelFileError> {
     Ok(index.files.into_iter().map(|name| folder.join(name)).collect())
 }
 
+/// Returns whether a folder has a chat template.
 fn has_chat_template(folder: &Path) -> bool {
     let files = ["chat_template.jinja", "chat_template.json"];
     let in_tokenizer = || {
@@ -136,6 +138,7 @@ fn has_chat_template(folder: &Path) -> bool {
     files.iter().any(|name| folder.join(name).is_file()) || in_tokenizer()
 }
 
+/// Returns the quantization method with its bits, such as `gptq 4-bit`; `None` without a quantization.
 fn method_of_quantization(config: &Value) -> Option<String> {
     let quantization = quantization(config)?;
     let method = quantization
@@ -150,6 +153,7 @@ fn method_of_quantization(config: &Value) -> Option<String> {
     })
 }
 
+/// Returns a flag of the configuration; false where it is missing.
 fn flag(config: &Value, name: &str) -> bool {
     config.get(name).and_then(Value::as_bool).unwrap_or(false)
 }

@@ -8,7 +8,8 @@ use super::read::open_file;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Computes the SHA-256 of one file, lowercase hex. Reads every byte, about a second for each gigabyte: cache it.
+/// Computes the SHA-256 of a file in lowercase hexadecimal. It reads every byte, which takes about a second for each
+/// gigabyte, so cache the result.
 ///
 /// # Errors
 /// Returns [`ModelFileError::Io`] or [`ModelFileError::NotFound`] when the file cannot be read to its end, and
@@ -25,6 +26,7 @@ pub fn sha256(path: &Path) -> Result<String, ModelFileError> {
     }
 }
 
+/// Computes the SHA-256 of the only file or, with several, of the lines of their hashes and names.
 pub(super) fn of_files(paths: &[PathBuf]) -> Result<String, ModelFileError> {
     if let [path] = paths {
         return sha256(path);

@@ -1,5 +1,5 @@
-//! Counts the parameters of a model whose family is not described, by its tensors. Owns which of them work on a token;
-//! where that cannot be told, it says why.
+//! Counting the parameters of a model of an unknown family by its tensors. Owns which tensors each token uses, or the
+//! reason why that is unknown.
 
 mod part;
 mod stated;
@@ -16,7 +16,7 @@ use super::config::{packing, uncounted_packing};
 use crate::companion::{Packing, Weights, is_no_parameter};
 use crate::{FlopsMethod, MetadataValue, Parameters, TensorInfo};
 
-/// What the configuration says of the parts that the tensors show.
+/// Facts from a configuration about the parts that the tensors show.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub stated: Stated,
@@ -25,22 +25,23 @@ pub(super) struct Facts {
     pub tied: bool,
 }
 
-/// Parameters by the tensors' elements.
+/// Numbers of parameters by the tensors' elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
     pub total: u64,
-    /// Those that one token passes, where the model has experts.
+    /// Number that one token uses, where the model has experts; `None` otherwise.
     pub active: Option<u64>,
-    /// Why it is not known how much of the model works on a token; `None` for a plain stack of layers.
-    pub doubt: Option<String>,
+    /// Reason why it is unknown how much of the model each token uses; `None` for a plain stack of layers.
+    pub caveat: Option<String>,
 }
 
 impl Counted {
+    /// Returns the counts as an estimate; `reason` is why operators are unknown.
     pub fn parameters(&self, reason: &str) -> Parameters {
         let basis = format!("the tensors' sizes, because {reason}");
-        let (method, basis) = match &self.doubt {
+        let (method, basis) = match &self.caveat {
             None => (FlopsMethod::Architecture, basis),
-            Some(doubt) => (FlopsMethod::ParameterEstimate, format!("{basis}; {doubt}")),
+            Some(caveat) => (FlopsMethod::ParameterEstimate, format!("{basis}; {caveat}")),
         };
         Parameters {
             total: Some(self.total),
@@ -52,15 +53,15 @@ impl Counted {
 }
 
 impl Facts {
-    /// Reads the facts of a `config.json`.
+    /// Reads the facts from a `config.json`.
     pub fn of_config(config: &Value, tied: bool) -> Self {
         let mut stated = Stated::of_config(config);
-        stated.doubt = uncounted_packing(config)
+        stated.caveat = uncounted_packing(config)
             .map(|method| {
                 let method = crate::shortened(method);
-                format!("how many weights the tensors of `{method}` hold is not known")
+                format!("the number of weights in tensors of `{method}` is unknown")
             })
-            .or(stated.doubt);
+            .or(stated.caveat);
         Self {
             stated,
             packing: packing(config),
@@ -68,7 +69,7 @@ impl Facts {
         }
     }
 
-    /// Reads the facts of a GGUF's metadata.
+    /// Reads the facts from a GGUF's metadata.
     pub fn of_gguf(architecture: &str, metadata: &BTreeMap<String, MetadataValue>) -> Self {
         Self {
             stated: Stated::of_gguf(architecture, metadata),
@@ -76,7 +77,7 @@ impl Facts {
         }
     }
 
-    /// Counts the tensors; `None` where weights are packed and nothing tells how many.
+    /// Counts the parameters; `None` where weights are packed and their number is unknown.
     pub fn count(&self, tensors: &[TensorInfo]) -> Option<Counted> {
         let weights = Weights::new(tensors, self.packing);
         let repeats = |tensor: &TensorInfo| self.tied && tensor.name.ends_with("lm_head.weight");
@@ -91,10 +92,12 @@ impl Facts {
         (sum.total > 0).then(|| Counted {
             total: sum.total,
             active: self.active(&sum),
-            doubt: self.doubt(&sum),
+            caveat: self.caveat(&sum),
         })
     }
 
+    /// Returns the number of parameters that one token uses; `None` without experts, or where the number of chosen
+    /// experts is unknown.
     fn active(&self, sum: &Sum<'_>) -> Option<u64> {
         let all = *sum.experts.last()?;
         let chosen = self
@@ -105,29 +108,31 @@ impl Facts {
         Some(sum.total.saturating_sub(u64::try_from(idle).unwrap_or(u64::MAX)))
     }
 
-    fn doubt(&self, sum: &Sum<'_>) -> Option<String> {
+    /// Returns the reason why it is unknown how much of the model each token uses.
+    fn caveat(&self, sum: &Sum<'_>) -> Option<String> {
         let layers = sum.layers.len() as u64;
         if let Some(name) = sum.strange {
             let name = crate::shortened(name);
             return Some(match sum.strange_count - 1 {
-                0 => format!("how `{name}` works on a token is not known"),
-                more => format!("how `{name}` and {more} more work on a token is not known"),
+                0 => format!("it is unknown how `{name}` processes a token"),
+                more => format!("it is unknown how `{name}` and {more} more process a token"),
             });
         }
-        if self.stated.doubt.is_some() {
-            return self.stated.doubt.clone();
+        if self.stated.caveat.is_some() {
+            return self.stated.caveat.clone();
         }
         match self.stated.layers {
             Some(stated) if stated != layers => Some(format!(
-                "the configuration has {stated} layers, the files {layers}: how the others work is not known"
+                "the configuration has {stated} layers, the files {layers}: it is unknown how the others process a token"
             )),
             None if layers == 0 => Some("the files have no layers".to_owned()),
             _ if sum.stacks.len() > 1 => Some("there is more than one stack of layers".to_owned()),
-            _ => self.doubt_of_experts(sum),
+            _ => self.caveat_of_experts(sum),
         }
     }
 
-    fn doubt_of_experts(&self, sum: &Sum<'_>) -> Option<String> {
+    /// Returns the reason why it is unknown how many experts each token uses.
+    fn caveat_of_experts(&self, sum: &Sum<'_>) -> Option<String> {
         let stated = self.stated.experts;
         let Some(found) = sum.experts.last().copied() else {
             let routes = sum
@@ -148,10 +153,10 @@ impl Facts {
                 "its router chooses among {routes}, the files have {found} experts"
             )),
             (_, None | Some(0), _) => {
-                Some("how many of its experts a token passes is not said, so all are counted".to_owned())
+                Some("the number of experts for each token is not stated, so all are counted".to_owned())
             }
             (_, Some(chosen), _) if chosen > found => Some(format!(
-                "a token cannot pass {chosen} of {found} experts, so all are counted"
+                "a token cannot use {chosen} of {found} experts, so all are counted"
             )),
             _ => None,
         }
@@ -185,7 +190,7 @@ mod tests {
                 layers: Some(2),
                 experts,
                 experts_per_token,
-                doubt: None,
+                caveat: None,
             },
             ..Facts::default()
         }
@@ -196,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_stack_is_counted_without_doubt() {
+    fn a_plain_stack_is_counted_without_a_caveat() {
         let counted = with(&[], &facts(None, None));
-        assert_eq!((counted.total, counted.active, &counted.doubt), (76, None, &None));
+        assert_eq!((counted.total, counted.active, &counted.caveat), (76, None, &None));
         assert_eq!(counted.parameters("it is new").method, FlopsMethod::Architecture);
     }
 
@@ -215,13 +220,13 @@ mod tests {
         ] {
             let counted = with(experts, &facts);
             assert_eq!(
-                (counted.total, counted.active, counted.doubt),
+                (counted.total, counted.active, counted.caveat),
                 (108, Some(84), None),
                 "{experts:?}"
             );
         }
         let shared = with(&[("model.layers.0.mlp.shared_experts.up_proj.weight", &[4, 2])], &facts);
-        assert!(shared.doubt.unwrap().contains("4 experts"));
+        assert!(shared.caveat.unwrap().contains("4 experts"));
     }
 
     #[test]
@@ -267,18 +272,18 @@ mod tests {
                 (76 + 64, Some(76 + 16)),
                 "{name}: {counted:?}"
             );
-            assert_eq!(counted.doubt, None, "{name}");
+            assert_eq!(counted.caveat, None, "{name}");
         }
     }
 
-    /// Returns the name with the stack of another.
+    /// Returns the name with another stack.
     fn stack_of(name: &str, other: &str) -> String {
         let stack = name.split(".0.").next().unwrap();
         other.replace("model.layers", stack)
     }
 
     #[test]
-    fn experts_that_are_not_those_of_the_configuration_leave_a_doubt() {
+    fn experts_that_differ_from_the_configuration_have_a_caveat() {
         let experts: [(&str, &[u64]); 2] = [
             ("model.layers.0.mlp.experts.0.up_proj.weight", &[4, 4]),
             ("model.layers.0.mlp.experts.3.up_proj.weight", &[4, 4]),
@@ -296,8 +301,8 @@ mod tests {
             (&experts[..], Some(8), Some(1), "8 experts, the files 4"),
             (&stacked, Some(4), Some(1), "4 experts, the files 8"),
             (&stacked, Some(0), Some(1), "0 experts, the files 8"),
-            (&stacked, None, None, "is not said"),
-            (&experts, Some(4), None, "is not said"),
+            (&stacked, None, None, "is not stated"),
+            (&experts, Some(4), None, "is not stated"),
             (&experts, Some(4), Some(5), "5 of 4 experts"),
             (&[], Some(4), Some(1), "4 experts, which the tensors do not show"),
             (
@@ -313,13 +318,13 @@ mod tests {
             (&numbered, None, None, "and 2 more"),
         ] {
             let counted = with(more, &facts(stated, chosen));
-            let doubt = counted.doubt.unwrap_or_default();
-            assert!(doubt.contains(words), "{words}: {doubt}");
+            let caveat = counted.caveat.unwrap_or_default();
+            assert!(caveat.contains(words), "{words}: {caveat}");
         }
     }
 
     #[test]
-    fn whatever_may_not_work_on_each_token_leaves_a_doubt() {
+    fn parts_that_may_not_process_each_token_have_a_caveat() {
         for name in [
             "visual.blocks.0.attn.qkv.weight",
             "model.vision_tower.patch.weight",
@@ -347,14 +352,14 @@ mod tests {
             "adapter.down_proj.weight",
         ] {
             let counted = with(&[(name, &[4, 4])], &facts(None, None));
-            assert!(counted.doubt.is_some(), "{name}");
+            assert!(counted.caveat.is_some(), "{name}");
             assert_eq!(counted.parameters("it is new").method, FlopsMethod::ParameterEstimate);
         }
         assert_eq!(facts(None, None).count(&[]), None);
     }
 
     #[test]
-    fn the_usual_names_of_a_plain_layer_leave_no_doubt() {
+    fn the_usual_names_of_a_plain_layer_have_no_caveat() {
         for (name, shape) in [
             ("model.layers.0.self_attn.o_proj.weight", &[4, 4][..]),
             ("model.layers.0.self_attn.W_pack.weight", &[12, 4]),
@@ -381,7 +386,7 @@ mod tests {
             ("transformer.wpe.weight", &[10, 4]),
         ] {
             let counted = with(&[(name, shape)], &facts(None, None));
-            assert_eq!(counted.doubt, None, "{name}");
+            assert_eq!(counted.caveat, None, "{name}");
         }
     }
 }

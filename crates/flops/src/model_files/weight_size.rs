@@ -1,19 +1,19 @@
-//! The size of one weight as a `config.json` states it: what it may be, and why it does not tell the bytes that are read.
+//! Size of a weight as a `config.json` states it, and the reason why it does not give the bytes that are read.
 
 use serde_json::Value;
 
 use super::config::{packing, quantization, stated_bits, text_part};
 use crate::shortened;
 
-/// Bits of one weight of the whole model, from the least to the most that they may be.
+/// Range of the mean number of bits of a weight over the whole model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bits {
     pub least: f64,
     pub most: f64,
 }
 
-/// Returns what the mean of the weights may have: what the configuration states, or each of the usual types where it states
-/// none. Of quantized weights some keep their type. Empty where a quantization is not known.
+/// Returns the possible ranges of the mean size of a weight: the stated one, or each usual type where none is stated.
+/// Some weights of a quantized model may be unquantized. Empty where the quantization is unknown.
 pub(super) fn plausible_bits(config: &Value) -> Vec<Bits> {
     const UNQUANTIZED: f64 = 16.0;
     let range = |least, most| Bits { least, most };
@@ -25,24 +25,22 @@ pub(super) fn plausible_bits(config: &Value) -> Vec<Bits> {
     }
 }
 
-/// Says why the configuration alone does not tell the weights' bytes, and what would.
+/// Returns why the configuration does not give the bytes of the weights, and what would.
 pub(super) fn why_unknown(config: &Value) -> String {
-    const FILES: &str = "the model's folder with its safetensors, whose headers tell it";
+    const FILES: &str = "the model's folder with its safetensors, whose headers give it";
     if let Some(quantization) = quantization(config) {
         let method = quantization.get("quant_method").filter(|method| !method.is_null());
         let bits = packing(config).bits;
         return match (method.map(in_words), bits) {
             (Some(method), Some(bits)) => format!(
-                "the weights are quantized by `{method}` to {bits} bits, but some keep their type, and which is not said; pass \
+                "the weights are quantized by `{method}` to {bits} bits, but which of them are not quantized is not stated; pass \
                  {FILES}"
             ),
             (Some(method), None) => format!(
-                "the configuration names the quantization `{method}`, of which the size of a weight is not known; pass {FILES}"
+                "the configuration names the quantization `{method}`, whose size of a weight is unknown; pass {FILES}"
             ),
             (None, _) => {
-                format!(
-                    "the configuration has a quantization without a `quant_method`, so that not all is said; pass {FILES}"
-                )
+                format!("the configuration has a quantization without a `quant_method`; pass {FILES}")
             }
         };
     }
@@ -63,6 +61,7 @@ pub(super) fn why_unknown(config: &Value) -> String {
     }
 }
 
+/// Returns a value as text for a message.
 fn in_words(value: &Value) -> String {
     shortened(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
@@ -78,12 +77,9 @@ mod tests {
         for (config, words) in [
             (
                 json!({"quantization_config": {"quant_method": "mystery"}}),
-                "`mystery`, of which the size",
+                "`mystery`, whose size",
             ),
-            (
-                json!({"quantization_config": {"quant_method": 7}}),
-                "`7`, of which the size",
-            ),
+            (json!({"quantization_config": {"quant_method": 7}}), "`7`, whose size"),
             (
                 json!({"quantization_config": {"quant_method": "gptq", "bits": 3}}),
                 "`gptq` to 3 bits",

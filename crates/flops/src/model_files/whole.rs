@@ -1,4 +1,4 @@
-//! Tells files that are no whole model: adapters, projectors, parts of a split model, files without weights.
+//! Detection of files that are not a whole model: adapters, projectors, parts of a split model, files without weights.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::{MetadataValue, TensorInfo};
 
-const PROJECTOR: &str = "it is the projector of a multimodal model (mmproj), whose text model is another file";
+const PROJECTOR: &str = "it is the projector of a multimodal model (mmproj); the text model is another file";
 
-/// Returns why a GGUF of `files` files is no whole model, in words; `None` where nothing shows it.
+/// Returns why a GGUF of `files` files is not a whole model, in words; `None` where nothing shows it.
 pub(super) fn of_gguf(
     metadata: &BTreeMap<String, MetadataValue>,
     tensors: &[TensorInfo],
@@ -20,40 +20,38 @@ pub(super) fn of_gguf(
     match (kind, architecture) {
         ("adapter", _) => {
             let what = text("adapter.type").unwrap_or("general.type");
-            return Some(format!(
-                "it is an adapter ({what}), which is no model without the one that it adapts"
-            ));
+            return Some(format!("it is an adapter ({what}) without its base model"));
         }
         ("mmproj", _) | (_, "clip") => {
             return Some(PROJECTOR.to_owned());
         }
-        ("imatrix", _) | (_, "imatrix") => return Some("it is an importance matrix, which holds no weights".into()),
-        (_, "controlvector") => return Some("it is a control vector, which is no model".into()),
+        ("imatrix", _) | (_, "imatrix") => return Some("it is an importance matrix, which contains no weights".into()),
+        (_, "controlvector") => return Some("it is a control vector, not a model".into()),
         _ => {}
     }
     let parts = metadata.get("split.count").and_then(MetadataValue::as_count);
     if let Some(parts) = parts.filter(|parts| *parts > files as u64) {
         return Some(format!(
-            "it is {files} of {parts} files (split.count), whose names do not tell the others"
+            "it is {files} of {parts} files (split.count), and the others cannot be found by its name"
         ));
     }
     of_tensors(tensors)
 }
 
-/// Returns why a folder's configuration and tensors are no whole model, in words; `None` where nothing shows it.
+/// Returns why a configuration is not that of a whole model, in words; `None` where nothing shows it.
 pub(super) fn of_config(config: &Value) -> Option<String> {
     let is_adapter = config.get("model_type").is_none() && config.get("peft_type").is_some();
     is_adapter.then(|| {
         let base = config.get("base_model_name_or_path").and_then(Value::as_str);
         let base = base.map_or_else(String::new, |name| format!(", `{}`", crate::shortened(name)));
-        format!("it is the configuration of an adapter, which is no model without the one that it adapts{base}")
+        format!("it is the configuration of an adapter without its base model{base}")
     })
 }
 
-/// Returns why tensors are those of no whole model, in words; `None` where nothing shows it.
+/// Returns why tensors are not those of a whole model, in words; `None` where nothing shows it.
 pub(super) fn of_tensors(tensors: &[TensorInfo]) -> Option<String> {
     if tensors.is_empty() {
-        return Some("it holds no tensors".to_owned());
+        return Some("it contains no tensors".to_owned());
     }
     let is_adapter = |tensor: &TensorInfo| {
         let name = tensor.name.to_ascii_lowercase();
@@ -64,7 +62,7 @@ pub(super) fn of_tensors(tensors: &[TensorInfo]) -> Option<String> {
     let is_around_a_model = |tensor: &TensorInfo| tensor.name.starts_with("base_model.model.");
     let saves_more = tensors.iter().any(is_adapter) && tensors.iter().all(is_around_a_model);
     if saves_more || tensors.iter().all(is_adapter) {
-        return Some("it is an adapter (LoRA), which is no model without the one that it adapts".to_owned());
+        return Some("it is an adapter (LoRA) without its base model".to_owned());
     }
     let is_projector = |tensor: &TensorInfo| {
         ["mm_projector", "multi_modal_projector"]

@@ -1,6 +1,6 @@
 use super::name::{Name, name};
 
-/// llama.cpp's names (`gguf-py/gguf/constants.py`), with those of older converters.
+/// Names of llama.cpp (`gguf-py/gguf/constants.py`) and of older converters.
 pub(super) const NAMES: &[Name] = &[
     name("token_embd", &["embed_tokens"]),
     name("position_embd", &["embed_positions"]),
@@ -11,7 +11,7 @@ pub(super) const NAMES: &[Name] = &[
     name("token_embd_norm", &["embed_norm"]),
     name("post_attention_norm", &["post_attention_norm"]),
     name("post_attention_norm", &["attention_output_norm"]),
-    // GLM-4.5 and gpt-oss norm the feed-forward network's input under this name.
+    // GLM-4.5 and gpt-oss use this name for the norm of the feed-forward network's input.
     name("post_attention_norm", &["ffn_norm"]),
     name("attn_post_norm", &["attention_output_norm"]),
     name("attn_sinks", &["sinks"]),
@@ -34,7 +34,7 @@ pub(super) const NAMES: &[Name] = &[
     name("attn_v_b", &["v_b_proj"]),
     name("ffn_gate", &["gate_proj"]),
     name("ffn_up", &["up_proj"]),
-    // Phi-3 keeps gate and up together.
+    // Phi-3 stores gate and up in one tensor.
     name("ffn_up", &["gate_proj", "up_proj"]),
     name("ffn_down", &["down_proj"]),
     name("ffn_gate_inp", &["router"]),

@@ -1,7 +1,7 @@
 use super::name::{Name, conv, name};
 
-/// The names of transformers' modules and of published checkpoints, in tables. Where a stem has several meanings, the
-/// first fits whose operators the family has and whose shape is the tensor's.
+/// Names of transformers' modules and of published checkpoints. Where a stem has several meanings, the first one is
+/// used whose operators the family has and whose shape the tensor has.
 pub(super) const TABLES: &[&[Name]] = &[
     TRANSFORMER,
     super::particular::RECURRENT,
@@ -113,7 +113,7 @@ const TRANSFORMER: &[Name] = &[
     name("block_sparse_moe.experts.down_proj", &["expert_down_proj"]),
     name("block_sparse_moe.input_linear", &["expert_gate_proj", "expert_up_proj"]),
     name("block_sparse_moe.output_linear", &["expert_down_proj"]),
-    // MLX stacks experts so.
+    // MLX stacks experts under these names.
     name("mlp.switch_mlp.gate_proj", &["expert_gate_proj"]),
     name("mlp.switch_mlp.up_proj", &["expert_up_proj"]),
     name("mlp.switch_mlp.down_proj", &["expert_down_proj"]),
@@ -140,6 +140,7 @@ const TRANSFORMER: &[Name] = &[
     name("shared_mlp.output_linear", &["down_proj"]),
 ];
 
+/// Modules around a text model.
 const OUTER_MODULES: [&str; 9] = [
     "model.",
     "pretrained_model.",
@@ -152,7 +153,7 @@ const OUTER_MODULES: [&str; 9] = [
     "thinker.",
 ];
 
-/// Returns the name inside the text model, whatever it is wrapped in.
+/// Returns the name within the text model, without the modules around it.
 pub(crate) fn without_outer_modules(tensor: &str) -> &str {
     let mut inner = tensor;
     while let Some(rest) = OUTER_MODULES.iter().find_map(|module| inner.strip_prefix(module)) {
@@ -191,6 +192,7 @@ const OUTSIDE: [&str; 26] = [
     "mtp.",
 ];
 
+/// Returns whether the tensor belongs to a part outside the text model.
 pub(super) fn is_outside_the_text_model(tensor: &str) -> bool {
     let mut inner = tensor;
     while let Some(rest) = ["model.", "thinker."]
@@ -202,5 +204,5 @@ pub(super) fn is_outside_the_text_model(tensor: &str) -> bool {
     OUTSIDE.iter().any(|module| inner.starts_with(module))
 }
 
-/// T5's embedding by its other names.
+/// Other names of T5's embedding.
 pub(super) const REPEATED_EMBEDDINGS: [&str; 2] = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];

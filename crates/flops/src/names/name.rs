@@ -1,14 +1,16 @@
-/// One way to name weights: a layer's number is cut off, an expert's is `*`, `.weight` or `.bias` follows.
+/// A name of weights. The layer's number is cut off, the expert's is replaced by `*`, and `.weight` or `.bias` follows
+/// the stem.
 #[derive(Debug)]
 pub(crate) struct Name {
     pub stem: &'static str,
-    /// The operators whose rows the tensor holds, in any order; those of experts without `*` in the stem are stacked.
+    /// Operators whose rows the tensor contains, in any order. Operators of experts are stacked where the stem has no
+    /// `*`.
     pub operators: &'static [&'static str],
-    /// Whether a matrix may lie there transposed (GPT-2's Conv1D).
+    /// Whether the matrix may be stored transposed (GPT-2's Conv1D).
     pub transposed: bool,
 }
 
-/// Names a tensor that lies as `[out, in]`.
+/// Creates the name of a tensor that is stored as `[out, in]`.
 pub(super) const fn name(stem: &'static str, operators: &'static [&'static str]) -> Name {
     Name {
         stem,
@@ -17,7 +19,7 @@ pub(super) const fn name(stem: &'static str, operators: &'static [&'static str])
     }
 }
 
-/// Names a tensor that may lie as `[in, out]`.
+/// Creates the name of a tensor that may be stored as `[in, out]`.
 pub(super) const fn conv(stem: &'static str, operators: &'static [&'static str]) -> Name {
     Name {
         stem,

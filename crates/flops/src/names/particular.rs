@@ -1,6 +1,6 @@
 use super::name::{Name, name};
 
-/// Layers with a recurrence in place of attention: Mamba, Mamba-2, the gated delta rule, lightning attention.
+/// Names of recurrent layers: Mamba, Mamba-2, the gated delta rule, lightning attention.
 pub(super) const RECURRENT: &[Name] = &[
     name("mixer.in_proj", &["in_proj"]),
     name("mixer.conv1d", &["conv1d"]),
@@ -40,7 +40,7 @@ pub(super) const RECURRENT: &[Name] = &[
     name("self_attn.out_proj", &["out_proj"]),
 ];
 
-/// T5; the number of a part within its layer stays in the name.
+/// Names of T5. The number of a part within its layer is part of the name.
 pub(super) const T5: &[Name] = &[
     name("encoder.layer.0.SelfAttention.q", &["encoder_q_proj"]),
     name("encoder.layer.0.SelfAttention.k", &["encoder_k_proj"]),
@@ -73,7 +73,7 @@ pub(super) const T5: &[Name] = &[
     name("decoder.final_layer_norm", &["final_norm"]),
 ];
 
-/// What Gemma 3n has beside Gemma 3.
+/// Names of the parts that Gemma 3n has in addition to Gemma 3.
 pub(super) const GEMMA3N: &[Name] = &[
     name("embed_tokens_per_layer", &["embed_tokens_per_layer"]),
     name("per_layer_model_projection", &["per_layer_model_projection"]),
@@ -93,7 +93,7 @@ pub(super) const GEMMA3N: &[Name] = &[
     name("post_per_layer_input_norm", &["per_layer_input_norm"]),
 ];
 
-/// The words of Mistral's and Meta's own files (`consolidated.safetensors`), which InternLM2 has as well.
+/// Names in Mistral's and Meta's own files (`consolidated.safetensors`), which InternLM2 uses as well.
 pub(super) const MISTRAL_FORMAT: &[Name] = &[
     name("tok_embeddings", &["embed_tokens"]),
     name("output", &["lm_head"]),

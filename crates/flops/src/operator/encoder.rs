@@ -1,8 +1,9 @@
-//! The operators of T5's encoder, and the decoder's look at it.
+//! Operators of T5's encoder, and of the decoder's attention to it.
 
 use super::{Kind, ModelShape, Scope, Walk};
 
 impl ModelShape {
+    /// Adds the operators of the encoder and of the cross-attention.
     pub(super) fn encoder(&self, walk: &mut Walk) {
         let Some(encoder) = self.particulars.encoder else {
             return;

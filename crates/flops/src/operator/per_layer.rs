@@ -1,8 +1,9 @@
-//! The operators that Gemma 3n has beside Gemma 3's: inputs of each layer, streams of hidden states, a learned residual.
+//! Operators that Gemma 3n has in addition to Gemma 3: per-layer inputs, streams of hidden states, a learned residual.
 
 use super::{Kind, ModelShape, Scope, Walk};
 
 impl ModelShape {
+    /// Adds the operators of Gemma 3n.
     pub(super) fn per_layer_inputs(&self, walk: &mut Walk) {
         let Some(inputs) = self.particulars.per_layer_inputs else {
             return;

@@ -1,4 +1,4 @@
-//! The operators of layers that have a recurrence in place of attention, after transformers 5.24.
+//! Operators of recurrent layers, as in transformers 5.24.
 
 use super::{Kind, ModelShape, Scope, Walk};
 use crate::shape::{DeltaRule, DualStates, Recurrence, Scan};
@@ -6,6 +6,7 @@ use crate::shape::{DeltaRule, DualStates, Recurrence, Scan};
 const SCOPE: Scope = Scope::RecurrentLayers;
 
 impl ModelShape {
+    /// Adds the operators of the recurrent layers.
     pub(super) fn recurrence(&self, walk: &mut Walk) {
         match self
             .particulars
@@ -21,6 +22,7 @@ impl ModelShape {
         }
     }
 
+    /// Adds the operators of Mamba.
     fn scan(&self, walk: &mut Walk, scan: &Scan) {
         let (inner, hidden) = (scan.inner, self.hidden_size);
         walk.linear("in_proj", SCOPE, [2 * inner, hidden], scan.bias);
@@ -38,6 +40,7 @@ impl ModelShape {
         walk.linear("out_proj", SCOPE, [hidden, inner], scan.bias);
     }
 
+    /// Adds the operators of Mamba-2.
     fn dual_states(&self, walk: &mut Walk, states: &DualStates) {
         let inner = states.heads * states.head_dim;
         let channels = inner + 2 * states.groups * states.state;
@@ -61,6 +64,7 @@ impl ModelShape {
         walk.linear("out_proj", SCOPE, [self.hidden_size, inner], states.bias);
     }
 
+    /// Adds the operators of the gated delta rule.
     fn delta_rule(&self, walk: &mut Walk, rule: &DeltaRule) {
         let keys = rule.key_heads * rule.key_dim;
         let values = rule.value_heads * rule.value_dim;
@@ -75,6 +79,7 @@ impl ModelShape {
         walk.linear("out_proj", SCOPE, [self.hidden_size, values], false);
     }
 
+    /// Adds the operators of lightning attention.
     fn lightning(&self, walk: &mut Walk) {
         let inner = self.heads * self.head_dim;
         walk.linear("qkv_proj", SCOPE, [3 * inner, self.hidden_size], false);
@@ -83,7 +88,7 @@ impl ModelShape {
         walk.linear("out_proj", SCOPE, [self.hidden_size, inner], false);
     }
 
-    /// Elements of the states that a decode step reads in all recurrent layers.
+    /// Returns the number of state elements that a decode step reads in all recurrent layers.
     pub(crate) fn state_elements(&self) -> u64 {
         let of_layer = match self
             .particulars

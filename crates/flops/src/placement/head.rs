@@ -1,4 +1,4 @@
-//! The scores behind the layers of reward models and classifiers, which each way of training names otherwise.
+//! Scores of reward models and classifiers, which each training framework names differently.
 
 use super::part::{self, Part};
 use super::{Misfit, Placer, Unplaced};
@@ -6,8 +6,9 @@ use crate::names::inner_name;
 use crate::shape::{MAX_SCORES, Score};
 use crate::tensor::TensorInfo;
 
-/// First words of their names: transformers' `score`, `classifier`, `classification_head`, `qa_outputs` and
-/// `multiple_choice_head`; TRL's, LLaMA-Factory's and DeepSpeed-Chat's `v_head`; those of published reward models; llama.cpp's `cls`.
+/// First words of the names of scores: transformers' `score`, `classifier`, `classification_head`, `qa_outputs` and
+/// `multiple_choice_head`; TRL's, LLaMA-Factory's and DeepSpeed-Chat's `v_head`; those of published reward models;
+/// llama.cpp's `cls`.
 const HEADS: [&str; 13] = [
     "score",
     "classifier",
@@ -23,10 +24,10 @@ const HEADS: [&str; 13] = [
     "critic_head",
     "cls",
 ];
-/// What may follow the first word, beside a number.
+/// Words that may follow the first word, in addition to numbers.
 const PARTS: [&str; 7] = ["summary", "dense", "out_proj", "proj", "linear", "fc", "output"];
 
-/// Returns the stem of a score's tensor, and the part of it that the tensor is.
+/// Returns the stem of a score's tensor, and the part of the score that the tensor is; `None` for other tensors.
 fn parse(tensor: &str) -> Option<(&str, Part)> {
     let name = inner_name(tensor);
     let (first, _) = name.split_once('.')?;
@@ -38,8 +39,8 @@ fn parse(tensor: &str) -> Option<(&str, Part)> {
     stem.split('.').skip(1).all(is_part).then_some((stem, part))
 }
 
-/// Returns the matrices of the scores that the files hold, in the order of their names, which is that of their work
-/// (`score.0`, `score.2`; `dense`, `out_proj`). Empty where there are none, or more than any model has.
+/// Returns the matrices of the scores that the files contain, sorted by name, which is the order in which they are
+/// applied (`score.0`, `score.2`; `dense`, `out_proj`). Empty where there are none, or more than any model has.
 pub(crate) fn scores(tensors: &[TensorInfo]) -> Vec<Score> {
     let parsed = || tensors.iter().filter_map(|tensor| Some((parse(&tensor.name)?, tensor)));
     let mut scores: Vec<Score> = parsed()
@@ -61,7 +62,7 @@ pub(crate) fn scores(tensors: &[TensorInfo]) -> Vec<Score> {
 }
 
 impl Placer<'_> {
-    /// Places a tensor of a score; `None` for other tensors.
+    /// Assigns a tensor of a score to its operator; `None` for other tensors.
     pub(super) fn place_score(&mut self, tensor: &TensorInfo) -> Option<Result<(), Unplaced>> {
         if self.shape.head.scores.is_empty() {
             return None;

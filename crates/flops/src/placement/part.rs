@@ -1,24 +1,24 @@
 use crate::companion::{is_bits_of, is_companion_word};
 use crate::tensor::TensorInfo;
 
-/// What of an operator a tensor holds.
+/// Part of an operator that a tensor contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Weight,
     Bias,
     /// The weight with several elements in each stored number (GPTQ, AWQ, HQQ, compressed-tensors, MXFP4).
     Packed,
-    /// Scales, zero points and the like of a quantized weight.
+    /// Scales, zero points and similar tensors of a quantized weight.
     Companion,
 }
 
-/// The operator's name and what the tensor is of it. Stacked experts have no suffix.
+/// Splits a name into the operator's name and the part that the tensor is. Stacked experts have no suffix.
 pub(super) fn split(rest: &str) -> (&str, Part) {
     if let Some((stem, _)) = rest.split_once(".weight.quant_state.") {
         return (stem, Part::Companion);
     }
     let (stem, word) = rest.rsplit_once('.').unwrap_or(("", rest));
-    // Of stacked experts the part's word follows the operator's: `gate_up_proj_blocks`.
+    // In names of stacked experts the part follows the operator: `gate_up_proj_blocks`.
     if let Some(position) = word.find("proj_") {
         let of_experts = &rest[..rest.len() - word.len() + position + "proj".len()];
         match &word[position + "proj_".len()..] {
@@ -41,7 +41,7 @@ pub(super) fn split(rest: &str) -> (&str, Part) {
 }
 
 impl Part {
-    /// Whether the tensor holds `elements` weights of a whole number of bits, packed.
+    /// Returns whether the tensor contains `elements` packed weights of a whole number of bits each.
     pub(super) fn packs(self, tensor: &TensorInfo, elements: u128) -> bool {
         let is_packed = match self {
             Self::Packed => true,

@@ -1,22 +1,23 @@
-//! Sums over forward passes, exact.
+//! Sums over forward passes, as exact integers.
 
 use super::{Logits, RequestTokens};
 use crate::units::{Unit, Units};
 
-/// What of a model decides how much work its passes are.
+/// Properties of a model that determine the work of its passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passes {
-    /// Tokens that a layer with a sliding window sees in decode; `None` where every layer sees all.
+    /// Number of tokens that a layer with a sliding window sees in decode; `None` where every layer sees all.
     pub window: Option<u64>,
-    /// Tokens that a recurrent layer takes at once in a prefill; 0 without such layers.
+    /// Number of tokens in a chunk of a recurrent layer's prefill; 0 without such layers.
     pub chunk: u64,
     /// Whether the prompt passes an encoder, and the decoder begins with one token.
     pub has_encoder: bool,
-    /// Whether no text is generated, so that there are no decode steps.
+    /// Whether the model generates no text, so there are no decode steps.
     pub only_prefills: bool,
 }
 
 impl Passes {
+    /// Returns the work of the prefill of one request.
     pub fn prefill(self, tokens: u32, logits: Logits) -> Units {
         let tokens = u128::from(tokens);
         if self.has_encoder {
@@ -37,6 +38,7 @@ impl Passes {
         self.in_chunks(work.with(Unit::LogitRow, rows), tokens)
     }
 
+    /// Adds the work of recurrent layers, which process a prefill in chunks.
     fn in_chunks(self, work: Units, tokens: u128) -> Units {
         let chunk = u128::from(self.chunk);
         if chunk == 0 {
@@ -49,6 +51,7 @@ impl Passes {
             .with(Unit::BlockPair, whole * chunk * chunk + rest * rest)
     }
 
+    /// Returns the work of the decode steps of one request.
     pub fn decode(self, tokens: RequestTokens) -> Units {
         if self.only_prefills {
             return Units::default();
@@ -71,6 +74,7 @@ impl Passes {
             .with(Unit::CrossPair, if self.has_encoder { steps * input } else { 0 })
     }
 
+    /// Returns the passes of a model whose layers all see the whole context.
     pub fn without_window(self) -> Self {
         Self { window: None, ..self }
     }

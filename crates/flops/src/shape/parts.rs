@@ -1,44 +1,45 @@
-//! Parts that only few families have: layers with a recurrence in place of attention, an encoder, Gemma 3n's inputs.
+//! Parts that only few families have: recurrent layers, an encoder, Gemma 3n's per-layer inputs.
 
 use super::{MAX_DIMENSION, MAX_LAYERS, ShapeError, within};
 
-/// How queries and keys are normed.
+/// Norms of queries and keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueryKeyNorm {
     Absent,
-    /// Each head, with one weight for all.
+    /// One weight vector for all heads.
     OneForAllHeads,
-    /// Each head with a weight of its own, or all heads as one vector: as many weights.
+    /// A weight for each element of all heads: each head has its own vector, or all heads are normed as one.
     OfAllHeads,
 }
 
-/// What only few families have.
+/// Parts that only few families have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Particulars {
-    /// Layers with a recurrence in place of attention.
+    /// Layers with a recurrence instead of attention.
     pub recurrent: Option<Recurrent>,
-    /// Whether the query's projection gives a gate for the attention's output, too.
+    /// Whether the query's projection also yields a gate for the attention's output.
     pub query_gate: bool,
-    /// Whether each head has a score that no key has (gpt-oss).
+    /// Whether each head has an additional score without a key (gpt-oss).
     pub sinks: bool,
     /// Whether the embedding is normed (BLOOM).
     pub embedding_norm: bool,
     pub per_layer_inputs: Option<PerLayerInputs>,
-    /// The last layers, which take keys and values of earlier ones.
+    /// Number of last layers that use the keys and values of earlier ones.
     pub layers_without_keys: u64,
     pub encoder: Option<Encoder>,
-    /// Layers behind the last that predict further tokens: no text passes them.
+    /// Number of additional layers that predict further tokens, and which text generation does not use.
     pub further_layers: u64,
 }
 
-/// The layers with a recurrence in place of attention.
+/// Layers with a recurrence instead of attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recurrent {
-    /// Their numbers from 0, ascending.
+    /// Indices of the layers, from 0, ascending.
     pub layers: Vec<u64>,
     pub recurrence: Recurrence,
 }
 
+/// Kind of recurrence with its dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recurrence {
     /// Mamba.
@@ -51,25 +52,27 @@ pub(crate) enum Recurrence {
     Lightning { block: u64 },
 }
 
-/// The short convolution over each channel's last tokens.
+/// Short convolution over the last tokens of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Convolution {
     pub kernel: u64,
     pub bias: bool,
 }
 
+/// Dimensions of Mamba.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scan {
     pub inner: u64,
     pub state: u64,
     pub step_rank: u64,
     pub convolution: Convolution,
-    /// Whether the projections of the hidden state are biased.
+    /// Whether the projections of the hidden state have a bias.
     pub bias: bool,
     /// Whether step, input and output of the state are normed (Jamba).
     pub norms: bool,
 }
 
+/// Dimensions of Mamba-2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DualStates {
     pub heads: u64,
@@ -81,6 +84,7 @@ pub(crate) struct DualStates {
     pub chunk: u64,
 }
 
+/// Dimensions of the gated delta rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeltaRule {
     pub key_heads: u64,
@@ -90,15 +94,15 @@ pub(crate) struct DeltaRule {
     pub kernel: u64,
 }
 
-/// The encoder of T5: as many heads and as wide as the decoder; without a decoder the model has no other layers.
+/// Encoder of T5. It has the same heads and widths as the decoder. Without a decoder the model has no other layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoder {
     pub layers: u64,
-    /// Rows of the table of relative positions, one table each for encoder and decoder.
+    /// Rows of the table of relative positions; encoder and decoder have one table each.
     pub position_buckets: u64,
 }
 
-/// Gemma 3n's second embedding, and its four streams of hidden states.
+/// Gemma 3n's second embedding and its streams of hidden states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PerLayerInputs {
     pub vocab_size: u64,
@@ -109,13 +113,13 @@ pub(crate) struct PerLayerInputs {
     pub residual_rank: u64,
 }
 
-/// Tokens of a chunk in transformers' gated delta rule.
+/// Number of tokens in a chunk of transformers' gated delta rule.
 const DELTA_RULE_CHUNK: u64 = 64;
 const MAX_HEADS: u64 = 1 << 16;
 const MAX_CHUNK: u64 = 1 << 20;
 
 impl Recurrent {
-    /// Tokens that a prefill takes at once.
+    /// Returns the number of tokens in a chunk of a prefill; 0 where it is not chunked.
     pub fn chunk(&self) -> u64 {
         match self.recurrence {
             Recurrence::Scan(_) => 0,
@@ -127,6 +131,7 @@ impl Recurrent {
 }
 
 impl Particulars {
+    /// Returns an error where a dimension is impossible.
     pub(super) fn check(&self, layers: u64) -> Result<(), ShapeError> {
         if let Some(encoder) = self.encoder {
             within("num_layers", encoder.layers, MAX_LAYERS)?;
@@ -155,6 +160,7 @@ impl Particulars {
 }
 
 impl Recurrent {
+    /// Returns an error where a dimension is impossible.
     fn check(&self) -> Result<(), ShapeError> {
         match self.recurrence {
             Recurrence::Scan(scan) => {

@@ -1,15 +1,16 @@
-//! The keys of errors in the words of the file: a dimension has one name here, and several in files.
+//! Translation of dimension names in errors to the keys of a file: a dimension has one name here and several in files.
 
 use super::ShapeError;
 
-/// A dimension's name here, its keys in a `config.json` in the order in which they are read, and its key in GGUF's metadata
-/// without the architecture.
+/// Names of a dimension: the one used here, its keys in a `config.json` in the order in which they are read, and its
+/// key in GGUF metadata without the architecture.
 struct Words {
     own: &'static str,
     config: &'static [&'static str],
     gguf: &'static str,
 }
 
+/// Creates an entry of the table.
 const fn words(own: &'static str, config: &'static [&'static str], gguf: &'static str) -> Words {
     Words { own, config, gguf }
 }
@@ -119,7 +120,7 @@ const TABLE: &[Words] = &[
 ];
 
 impl ShapeError {
-    /// Returns the error with its key as it stands in a `config.json`, or with the keys that are not there.
+    /// Returns the error with the key that a `config.json` contains, or with the keys that it lacks.
     pub(crate) fn in_config(self, is_there: impl Fn(&str) -> bool) -> Self {
         self.renamed(&is_there, |words| {
             let found = words.config.iter().find(|name| is_there(name));
@@ -134,7 +135,7 @@ impl ShapeError {
         })
     }
 
-    /// Returns the error with its key as it stands in the metadata of a GGUF, or with the key that is not there.
+    /// Returns the error with the key that the metadata of a GGUF contain, or with the key that they lack.
     pub(crate) fn in_gguf(self, architecture: &str, is_there: impl Fn(&str) -> bool) -> Self {
         self.renamed(&is_there, |words| {
             let name = format!("{architecture}.{}", words.gguf);
@@ -142,6 +143,7 @@ impl ShapeError {
         })
     }
 
+    /// Replaces the key by what `name` returns: `Ok` for a key in the file, `Err` for one that is missing.
     fn renamed(self, is_there: &impl Fn(&str) -> bool, name: impl Fn(&Words) -> Result<String, String>) -> Self {
         let (key, value, accepted) = match self {
             Self::BadValue { key, value, accepted } if !is_there(&key) => (key, value, accepted),

@@ -1,4 +1,4 @@
-//! One case: its question, its right answer, and the comparison of both with what comes.
+//! A case: its question, its expected answer, and the comparison of the answer with it.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use super::input;
 
 pub struct Case {
     pub name: String,
-    /// The whole file.
+    /// Content of the case's file.
     pub input: Value,
     pub config: Value,
     pub expected: Value,
 }
 
-/// What came: an answer with its notes, or the error's words.
+/// Outcome of a question: an answer with its notes, or the error's text.
 #[derive(Debug)]
 pub enum Came {
     Answer(Box<FlopsAnswer>),
@@ -24,7 +24,7 @@ pub enum Came {
 }
 
 impl Came {
-    /// Returns all that is said to the reader.
+    /// Returns all texts of the outcome.
     pub fn said(&self) -> String {
         match self {
             Self::Answer(answer) => answer.notes.join("; "),
@@ -32,7 +32,7 @@ impl Came {
         }
     }
 
-    /// Returns the answer's field; null without an answer.
+    /// Returns a field of the answer; null without an answer.
     pub fn field(&self, key: &str) -> Value {
         match self {
             Self::Answer(answer) => serde_json::to_value(answer).unwrap()[key].clone(),
@@ -55,7 +55,7 @@ impl Case {
         }
     }
 
-    /// Makes the input in a folder whose name says nothing of a size, and asks the question.
+    /// Writes the input into a folder whose name contains no size, and asks the question.
     pub fn answer(&self) -> Came {
         let folder = tempfile::Builder::new().prefix("input").tempdir().unwrap();
         let path = input::write(folder.path(), &self.input, &self.config);
@@ -76,7 +76,7 @@ impl Case {
         }
     }
 
-    /// Compares every figure that the case knows; `tolerance` is the share by which FLOPs may differ.
+    /// Compares every figure that the case gives; `tolerance` is the share by which FLOPs may differ.
     pub fn compare(&self, came: &Came, tolerance: f64) {
         for (key, expected) in self.expected.as_object().unwrap() {
             let told = || format!("{}: {key}: {} {}", self.name, came.field(key), came.said());

@@ -1,4 +1,4 @@
-//! Asks what a model in a folder needs.
+//! Questions about a model in a folder.
 
 use joulemark_flops::model_files::describe;
 use joulemark_flops::{FlopsAnswer, Logits, Question, RequestTokens};

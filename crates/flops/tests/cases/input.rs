@@ -1,10 +1,10 @@
-//! Makes a case's input: a configuration alone, a folder with safetensors, or a GGUF. The data of tensors are a hole.
+//! The input of a case: a configuration, a folder with safetensors, or a GGUF. The data of tensors are a sparse hole.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-/// Writes the input into the folder and returns the path to ask for.
+/// Writes the input into the folder and returns the path to describe.
 pub fn write(folder: &Path, input: &Value, config: &Value) -> PathBuf {
     let model = folder.join("model");
     std::fs::create_dir(&model).unwrap();
@@ -72,7 +72,7 @@ fn safetensors(path: &Path, tensors: &Map<String, Value>) {
 }
 
 const GGUF_ALIGNMENT: u64 = 32;
-/// Holds every type with no more bytes an element than F32 has.
+/// Size of an element of F32, which is enough for every type in the cases.
 const MAX_BYTES_PER_ELEMENT: u64 = 4;
 
 fn gguf(path: &Path, metadata: &Value, tensors: &Value) {
@@ -113,7 +113,7 @@ fn text(content: &mut Vec<u8>, text: &str) {
     content.extend(text.as_bytes());
 }
 
-/// Writes the type's number and the value; of a list the type of its items, their number and each of them.
+/// Writes the type's number and the value; for a list the type of its items, their number and each item.
 fn gguf_value(content: &mut Vec<u8>, value: &Value) {
     content.extend(gguf_type(value).to_le_bytes());
     match value {

@@ -112,19 +112,19 @@ pub fn left_out(answer: &ComparisonAnswer, results: &[Shown]) -> Vec<LeftOut> {
 /// Returns what to do about a reason, and whether force helps.
 fn advice(reason: &str) -> (&'static str, bool) {
     let begins = |with: &[&str]| with.iter().any(|with| reason.starts_with(with));
-    if begins(&["the baseline's cannot", "the candidate's cannot"]) {
+    if begins(&["the baseline's figure cannot", "the candidate's figure cannot"]) {
         return (
             "Its page says why the figure is missing. Compare another metric, or run it again.",
             false,
         );
     }
-    if begins(&["the prompts may be others"]) {
+    if begins(&["the prompts may differ"]) {
         return (
             "Have somebody compare them who may see both prompts: an admin, or who submitted them.",
             true,
         );
     }
-    if begins(&["another boundary", "another kind of source"]) {
+    if begins(&["different boundary", "different kind of source"]) {
         return ("Run both on the same host with the same sources of energy.", true);
     }
     ("Run both with the same prompts, lengths and load.", true)
@@ -195,10 +195,10 @@ mod tests {
             not_compared: vec![
                 not(
                     "output_throughput",
-                    "other prompts: p in the baseline, q in the candidate",
+                    "different prompts: p in the baseline, q in the candidate",
                 ),
-                not("goodput", "other prompts: p in the baseline, q in the candidate"),
-                not("tokens_per_joule", "the candidate's cannot be taken: it is null"),
+                not("goodput", "different prompts: p in the baseline, q in the candidate"),
+                not("tokens_per_joule", "the candidate's figure cannot be used: it is null"),
             ],
         }
     }

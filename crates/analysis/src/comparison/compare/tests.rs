@@ -15,7 +15,7 @@ use joulemark_measurement::{
     ComputeMetrics, EnergyMethod, EnergyMetrics, EnergySourceKind, InferenceMetrics, SourceReading,
 };
 
-/// Returns a cycle of 100 output tokens that took so many joules, half of them each of one GPU and one package.
+/// Creates a cycle of 100 output tokens with this energy, half of it of one GPU and half of one package.
 fn cycle(number: u32, joules: f64) -> CycleReport {
     let reading = |source: SourceReading| SourceReading {
         energy_j: Some(joules / 2.0),
@@ -149,7 +149,7 @@ fn a_small_difference_is_equivalent_even_where_it_is_significant_and_few_cycles_
 }
 
 #[test]
-fn a_metric_of_which_neither_more_nor_less_is_better_has_no_verdict() {
+fn a_metric_without_a_better_direction_has_no_verdict() {
     let (one, other) = (result("a", &A), result("b", &A.map(|joules| joules * 2.0)));
     let found = compared_in(&["host_cpu_energy_j"], &[&one, &other], false);
     let of = &found.comparisons[0];
@@ -173,7 +173,7 @@ fn one_cycle_alone_has_a_ratio_and_no_interval_and_even_ones_no_scatter() {
 }
 
 #[test]
-fn what_has_no_logarithm_is_not_compared() {
+fn figures_without_a_logarithm_are_not_compared() {
     for wrong in [0.0, -1.0] {
         let mut other = result("b", &A);
         other.cycles[2].inference.mean_ttft_ms = Some(wrong);
@@ -190,7 +190,7 @@ fn what_has_no_logarithm_is_not_compared() {
 }
 
 #[test]
-fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() {
+fn results_of_different_work_are_not_compared_unless_by_force() {
     let one = result("a", &A);
     let longer = Spec {
         max_output_tokens: 8,
@@ -204,7 +204,7 @@ fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() 
     let found = compared(&one, &other);
     assert_eq!((found.comparisons.len(), found.not_compared.len()), (0, 2));
     let said = [
-        "other prompts",
+        "different prompts",
         "max_output_tokens is 4",
         "ignored in the baseline, masked",
     ];
@@ -228,7 +228,7 @@ fn other_work_is_refused_in_all_metrics_with_each_reason_and_by_force_says_so() 
 }
 
 #[test]
-fn goodput_alone_is_not_compared_where_good_is_something_else() {
+fn only_goodput_is_not_compared_where_the_objectives_differ() {
     let with = |ttft_ms: f64| {
         let mut found = result("a", &A);
         for cycle in &mut found.cycles {
@@ -240,16 +240,16 @@ fn goodput_alone_is_not_compared_where_good_is_something_else() {
     let found = compared_in(&["goodput", "mean_ttft_ms"], &[&with(10.0), &with(20.0)], false);
     let (one, other) = (&found.comparisons[..], &found.not_compared[..]);
     assert!(matches!((one, other), ([one], [other]) if one.metric == "mean_ttft_ms" && other.metric == "goodput"));
-    assert!(found.not_compared[0].reason.contains("other good service"), "{found:?}");
+    assert!(found.not_compared[0].reason.contains("level objectives"), "{found:?}");
 }
 
 #[test]
-fn prompts_that_are_not_known_may_be_others() {
+fn unknown_prompts_may_differ() {
     let (one, mut other) = (result("a", &A), result("b", &A));
     other.prompts = None;
     for (one, other) in [(&one, &other), (&other, &one)] {
         let reason = &compared(one, other).not_compared[0].reason;
-        assert!(reason.contains("may be others"), "{reason}");
+        assert!(reason.contains("may differ"), "{reason}");
     }
 }
 
@@ -260,7 +260,7 @@ fn by_method(result: &mut MeasuredResult, source: usize, method: EnergyMethod) {
 }
 
 #[test]
-fn energies_by_other_kinds_of_sources_or_of_other_parts_are_refused_and_times_are_not() {
+fn energies_of_different_sources_or_parts_are_not_compared_but_times_are() {
     let one = result("a", &A);
     let mut polled = result("b", &A);
     by_method(&mut polled, 0, EnergyMethod::PowerIntegration);
@@ -275,7 +275,7 @@ fn energies_by_other_kinds_of_sources_or_of_other_parts_are_refused_and_times_ar
         ),
         (
             &bounded,
-            "another boundary: the energy of GPUs, CPU packages in the baseline, of GPUs in the candidate",
+            "different boundary: the energy of GPUs, CPU packages in the baseline, of GPUs in the candidate",
         ),
     ] {
         let found = compared(&one, other);
@@ -290,7 +290,7 @@ fn energies_by_other_kinds_of_sources_or_of_other_parts_are_refused_and_times_ar
     bounded.cycles[1].energy.cpu_energy_j = Some(1.0);
     let reason = &compared(&one, &bounded).not_compared[0].reason;
     assert!(
-        reason.contains("GPUs in cycle 0 and of GPUs, CPU packages in cycle 1"),
+        reason.contains("GPUs in cycle 0 and GPUs, CPU packages in cycle 1"),
         "{reason}"
     );
 }
@@ -300,7 +300,7 @@ fn width(comparison: &Comparison) -> f64 {
 }
 
 #[test]
-fn another_host_or_other_sources_of_a_kind_widen_the_interval_of_energies_alone() {
+fn a_different_host_or_different_sources_widen_only_the_intervals_of_energies() {
     let (one, near) = (result("a", &A), result("b", &A));
     let (mut far, mut beside) = (result("b", &A), result("b", &A));
     far.host = "bench-2".to_owned();
@@ -316,7 +316,8 @@ fn another_host_or_other_sources_of_a_kind_widen_the_interval_of_energies_alone(
             "the packages': {:?}",
             found[0]
         );
-        // Missed: 2 % of the energy at 95 %; allowed for by the GPU's maker: 5 % of half of it. Both twice, of either result.
+        // The half-width of reading is 2 % of the energy at 95 %, the accuracy of the GPU's maker 5 % of half of it.
+        // Both count twice, once for each result.
         let off = (0.02_f64 / 1.96).hypot(0.025 / 3.0_f64.sqrt()) * 2.0_f64.sqrt();
         let wanted = 2.0 * 1.97 * (width(&same[0]) / 2.0 / 2.447).hypot(off);
         assert!(
@@ -337,7 +338,7 @@ fn another_host_or_other_sources_of_a_kind_widen_the_interval_of_energies_alone(
         (of.ci_low, of.p_value, of.verdict),
         (None, None, Some(Verdict::Inconclusive))
     );
-    assert!(notes(of).contains("not known how much"), "{of:?}");
+    assert!(notes(of).contains("their size is unknown"), "{of:?}");
 }
 
 #[test]
@@ -355,7 +356,7 @@ fn two_estimates_are_compared_and_the_note_says_so() {
 }
 
 #[test]
-fn what_weakens_a_result_is_said_of_it() {
+fn remarks_name_what_weakens_a_result() {
     let (mut one, mut other) = (
         result("a", &A),
         result("b", &[40.0, 41.0, 42.0, 43.0, 44.0, 45.0, 46.0, 47.0, 48.0]),
@@ -375,7 +376,7 @@ fn what_weakens_a_result_is_said_of_it() {
 }
 
 #[test]
-fn each_candidate_is_held_against_the_baseline_and_adjusted_by_itself() {
+fn each_candidate_is_compared_with_the_baseline_and_adjusted_separately() {
     let (one, other) = (result("a", &A), result("b", &A.map(|joules| joules * 1.03)));
     let alone = compared(&one, &other);
     let third = result("c", &A.map(|joules| joules * 1.2));
@@ -386,7 +387,7 @@ fn each_candidate_is_held_against_the_baseline_and_adjusted_by_itself() {
 }
 
 #[test]
-fn what_was_measured_by_turns_is_compared_in_pairs() {
+fn measurements_in_turns_are_compared_in_pairs() {
     let drifting: Vec<f64> = (0..8)
         .map(|cycle| 50.0 + f64::from(cycle) + 0.01 * f64::from(cycle % 3))
         .collect();
@@ -415,7 +416,8 @@ fn what_was_measured_by_turns_is_compared_in_pairs() {
     );
 }
 
-/// Draws a result whose figures deviate by 1 % from cycle to cycle, each by itself, and whose joules are so many times larger.
+/// Draws a result whose figures deviate independently by 1 % from cycle to cycle, and whose joules are larger by a
+/// factor.
 fn drawn(random: &mut ChaCha8Rng, name: &str, joules: f64) -> MeasuredResult {
     let mut drawn = result(name, &[50.0; 10]);
     let mut around = |middle: f64| Some(middle * (0.01 * normal(random)).exp());
@@ -429,13 +431,13 @@ fn drawn(random: &mut ChaCha8Rng, name: &str, joules: f64) -> MeasuredResult {
     drawn
 }
 
-/// Draws from a normal distribution, by twelve even ones, which is near enough within three deviations.
+/// Draws from a normal distribution, as the sum of twelve uniform numbers, which is accurate within three deviations.
 fn normal(random: &mut ChaCha8Rng) -> f64 {
     (0..12).map(|_| random.random_range(-0.5..0.5)).sum()
 }
 
 #[test]
-fn equal_results_are_seldom_told_apart_and_three_percent_are_found() {
+fn equal_results_seldom_differ_and_a_difference_of_three_percent_is_found() {
     let mut random = ChaCha8Rng::seed_from_u64(22);
     let metrics: Vec<_> = DEFAULT_METRICS.iter().filter_map(|name| find(all(), name)).collect();
     let mut pairs = |count: u32, joules: f64, margin: f64, holds: fn(&Comparison) -> bool| {
@@ -448,7 +450,7 @@ fn equal_results_are_seldom_told_apart_and_three_percent_are_found() {
         }
         found
     };
-    // A margin within which nothing is equivalent, so that every difference that is taken for one counts.
+    // With this margin no figures are equivalent, so every false difference counts.
     let differ = pairs(1000, 1.0, 1e-9, |of| {
         matches!(of.verdict, Some(Verdict::Better | Verdict::Worse))
     });

@@ -1,4 +1,4 @@
-/// The keys of `config.json` that have no default in mistral.rs 0.8.1 for this class of text models, or `None` for a
+/// Returns the keys of `config.json` without a default in mistral.rs 0.8.1 for a class of text models; `None` for a
 /// class that it does not load.
 pub(super) fn required_keys(class: &str) -> Option<Vec<&'static str>> {
     let found = CLASSES.iter().find(|known| known.name == class)?;
@@ -6,12 +6,14 @@ pub(super) fn required_keys(class: &str) -> Option<Vec<&'static str>> {
     Some(common.iter().copied().chain(found.keys.split_whitespace()).collect())
 }
 
+/// A class of models with its required keys.
 struct Class {
     name: &'static str,
     has_common: bool,
     keys: &'static str,
 }
 
+/// Keys that most classes require.
 const COMMON: [&str; 5] = [
     "hidden_size",
     "intermediate_size",
@@ -20,6 +22,7 @@ const COMMON: [&str; 5] = [
     "num_attention_heads",
 ];
 
+/// Creates a class that requires the common keys and others.
 const fn full(name: &'static str, keys: &'static str) -> Class {
     Class {
         name,
@@ -28,7 +31,7 @@ const fn full(name: &'static str, keys: &'static str) -> Class {
     }
 }
 
-/// Of rarer classes only the key on which most folders fail.
+/// Creates a rarer class, with only the key that most folders lack.
 const fn brief(name: &'static str, keys: &'static str) -> Class {
     Class {
         name,

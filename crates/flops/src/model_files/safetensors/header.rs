@@ -1,20 +1,22 @@
-//! The header's JSON, read into no more than it may hold: a tree of it could take ten times its bytes.
+//! The header's JSON, parsed into bounded memory: a tree of values could take ten times its size.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A model of 200 layers with 512 experts, each matrix a tensor of its own, has 300,000.
+/// Maximum number of tensors. A model of 200 layers with 512 experts, each matrix a separate tensor, has 300,000.
 const MAX_TENSORS: usize = 1 << 20;
 const MAX_DIMENSIONS: usize = 8;
-/// What the format keeps beside the tensors.
+/// Key of the format's metadata, which is not a tensor.
 const METADATA: &str = "__metadata__";
 
+/// Tensors of a header, in the file's order.
 pub(super) struct Header {
     pub tensors: Vec<(String, Entry)>,
 }
 
+/// Type, shape and data of a tensor.
 #[derive(serde::Deserialize)]
 #[serde(expecting = "an object with dtype, shape and data_offsets")]
 pub(super) struct Entry {
@@ -23,12 +25,13 @@ pub(super) struct Entry {
     pub data_offsets: Offsets,
 }
 
-/// Where a tensor's data begin and end.
+/// Beginning and end of a tensor's data.
 pub(super) struct Offsets(pub [u64; 2]);
 
 /// A number of a shape or an offset.
 struct Count(u64);
 
+/// Dimensions of a tensor.
 pub(super) struct Shape(pub Vec<u64>);
 
 impl<'de> Deserialize<'de> for Header {
@@ -37,6 +40,7 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
+/// Visitor of the header.
 struct HeaderVisitor;
 
 impl<'de> Visitor<'de> for HeaderVisitor {
@@ -86,6 +90,7 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
+/// Visitor of a number.
 struct CountVisitor;
 
 impl Visitor<'_> for CountVisitor {
@@ -106,8 +111,9 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
+/// Visitor of a list of numbers.
 struct ShapeVisitor {
-    /// The numbers of the list.
+    /// Name of the numbers in the list.
     what: &'static str,
 }
 

@@ -1,26 +1,26 @@
-//! Tells by a tensor's name and dimensions what of a model it is. Owns the words that are known to mean parts of a plain
-//! layer: whatever has another word in its name is strange.
+//! Classification of tensors by their names and dimensions. Owns the words that mean parts of a plain layer; a name
+//! with any other word is strange.
 
 use crate::TensorInfo;
 
-/// Where a tensor stands.
+/// Position of a tensor in a model.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
-    /// What stands before the layer's number, and the number.
+    /// Text before the layer's number, and the number; `None` outside the layers.
     pub layer: Option<(&'a str, u64)>,
     pub part: Part<'a>,
 }
 
-/// What of the model a tensor is.
+/// Part of the model that a tensor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
-    /// Works on each token.
+    /// Weights that each token uses.
     Plain,
-    /// The table of the tokens' vectors.
+    /// Table of the tokens' vectors.
     Embedding,
-    /// Chooses among so many experts.
+    /// Router among this number of experts.
     Router(u64),
-    /// Holds so many experts of a layer.
+    /// Stack of this number of experts of a layer.
     Stacked(u64),
     /// One of several equal parts of a layer: `experts.3`, `local_3`, `ffn_gate.3`.
     Numbered {
@@ -28,14 +28,14 @@ pub(super) enum Part<'a> {
         number: u64,
         /// Whether the word means an expert.
         is_expert: bool,
-        /// Whether nothing but the matrix stands behind the number.
+        /// Whether only the matrix follows the number.
         is_matrix: bool,
     },
-    /// How it works on a token is not known.
+    /// Part that may not process every token.
     Strange,
 }
 
-/// Modules around and containers of the layers of a text model.
+/// Modules around the layers of a text model, and their containers.
 const STACK: [&str; 14] = [
     "model",
     "transformer",
@@ -53,8 +53,8 @@ const STACK: [&str; 14] = [
     "blk",
 ];
 
-/// Words of the names within a plain layer, in lower case and without digits behind them: of attention, feed-forward
-/// network, norms, recurrences, experts, ways to store a weight.
+/// Words in the names within a plain layer, in lower case and without trailing digits: of attention, feed-forward
+/// network, norms, recurrences, experts and storage of weights.
 const WITHIN: [&str; 6] = [
     "self attn attention att q k v o qk kv qkv qkvz query key value wq wk wv wo wqkv pack fused a b c f g r w ba with mqa \
      nope rope sink sinks proj projection linear dense fc in out inp input output",
@@ -65,14 +65,14 @@ const WITHIN: [&str; 6] = [
     "weight bias scale qweight packed blocks gamma beta alpha",
 ];
 
-/// Words of the names outside of the layers. A digit behind them would tell a second table from the first.
+/// Words in the names outside the layers. A trailing digit would mean a second table.
 const OUTSIDE: [&str; 3] = [
     "emb embd embed embedding embeddings token tokens tok word type types wte wpe position positions positional pos",
     "norm layernorm layer rmsnorm rms ln f final last lm head score in out input output project",
     "weight qweight packed bias scale",
 ];
 
-/// Returns where the tensor stands and what it is, of a model that is said to have so many experts.
+/// Returns the position and the part of a tensor. `stated` is the number of experts by the configuration.
 pub(super) fn place(tensor: &TensorInfo, stated: Option<u64>) -> Place<'_> {
     let Some((stack, number, inner)) = split(&tensor.name) else {
         let part = outside(&tensor.name, &tensor.shape);
@@ -93,7 +93,7 @@ pub(super) fn place(tensor: &TensorInfo, stated: Option<u64>) -> Place<'_> {
     }
 }
 
-/// Returns what stands before the layer's number, the number, and what stands behind it.
+/// Splits a name into the text before the layer's number, the number, and the text after it; `None` without a number.
 fn split(name: &str) -> Option<(&str, u64, &str)> {
     let mut start = 0;
     for word in name.split('.') {
@@ -109,18 +109,19 @@ fn split(name: &str) -> Option<(&str, u64, &str)> {
     None
 }
 
-/// Returns the word without the number at its end.
+/// Returns the word without its trailing digits.
 fn without_digits(word: &str) -> &str {
     word.trim_end_matches(|letter: char| letter.is_ascii_digit())
 }
 
-/// Returns whether the word is among those of the lists.
+/// Returns whether one of the lists contains the word.
 fn is_among(word: &str, lists: &[&str]) -> bool {
     lists
         .iter()
         .any(|words| words.split_whitespace().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
+/// Returns the part of a tensor outside the layers.
 fn outside<'a>(name: &str, shape: &[u64]) -> Part<'a> {
     let is_plain = |part: &str| STACK.contains(&part) || part.split('_').all(|word| is_among(word, &OUTSIDE));
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -132,11 +133,12 @@ fn outside<'a>(name: &str, shape: &[u64]) -> Part<'a> {
     }
 }
 
+/// Returns the part of a tensor within a layer.
 fn within<'a>(inner: &'a str, shape: &[u64], stated: Option<u64>) -> Part<'a> {
     let lower = inner.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if has(&["share", "shexp"]) {
-        // A shared expert works on each token; what else is shared may be run in other layers, too.
+        // Each token uses a shared expert; other shared parts may run in other layers as well.
         let is_expert = has(&["expert", "mlp", "moe", "ffn", "shexp"]);
         return if is_expert { Part::Plain } else { Part::Strange };
     }
@@ -164,7 +166,7 @@ fn within<'a>(inner: &'a str, shape: &[u64], stated: Option<u64>) -> Part<'a> {
     }
 }
 
-/// Returns a router's part, which has a row for each expert, or a column.
+/// Returns the part of a router, which has a row or a column for each expert.
 fn router<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
     match *shape {
         [_, columns] if Some(columns) == stated => Part::Router(columns),
@@ -174,10 +176,11 @@ fn router<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
     }
 }
 
-/// Experts lie in a dimension of their own, or all their rows or columns behind one another.
+/// Returns the part of stacked experts, which are stored in a dimension of their own, or with all their rows or columns
+/// one after another.
 fn experts<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
     match (shape, stated) {
-        // Packed ones lie in blocks as well.
+        // Packed weights are stored in blocks as well.
         ([first, _, _] | [first, _, _, _], _) => Part::Stacked(*first),
         ([length] | [length, _] | [_, length], Some(count)) if length.is_multiple_of(count) => Part::Stacked(count),
         _ => Part::Strange,
@@ -186,10 +189,10 @@ fn experts<'a>(shape: &[u64], stated: Option<u64>) -> Part<'a> {
 
 /// Words before a number that mean experts.
 const EXPERTS: [&str; 5] = ["expert", "exps", "moe", "switch", "local"];
-/// What may stand behind a number that tells matrices of one layer apart.
+/// Words after a number that distinguishes matrices of one layer.
 const LEAVES: [&str; 3] = ["weight", "bias", "qweight"];
 
-/// Returns the numbered part that the name shows: of experts, else the first.
+/// Returns the numbered part in a name: that of experts, else the first one.
 fn numbered(inner: &str) -> Option<Part<'_>> {
     let mut first = None;
     let mut before = "";
@@ -220,7 +223,8 @@ fn numbered(inner: &str) -> Option<Part<'_>> {
     first
 }
 
-/// Splits a word from its number: `local_3` is `local` and 3, `expert12` is `expert` and 12; the digit of `w1` is part of the word.
+/// Splits a word from its number: `local_3` is `local` and 3, `expert12` is `expert` and 12. The digit of `w1` is part
+/// of the word.
 fn numbered_word(part: &str) -> (&str, &str) {
     let stem = without_digits(part);
     let digits = &part[stem.len()..];

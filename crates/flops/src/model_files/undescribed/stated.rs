@@ -1,4 +1,4 @@
-//! What a configuration says of experts and layers, and of parts whose work the tensors do not show.
+//! Numbers of experts and layers in a configuration, and its parts whose use the tensors do not show.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,19 @@ use super::unknown::unknown_part;
 use crate::MetadataValue;
 use crate::config_json::one_count;
 
-/// What a configuration says of a model whose family is not described.
+/// Statements of a configuration about a model of an unknown family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Stated {
     pub layers: Option<u64>,
     pub experts: Option<u64>,
     pub experts_per_token: Option<u64>,
-    /// Why tensors alone do not tell how much of the model works on a token, in words; `None` where nothing is said.
-    pub doubt: Option<String>,
+    /// Reason why the tensors do not show how much of the model each token uses, in words; `None` where the
+    /// configuration gives none.
+    pub caveat: Option<String>,
 }
 
 const LAYERS: [&str; 4] = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
-/// Where the words on experts may stand apart.
+/// Objects that may contain the keys on experts.
 const NESTED: [&str; 4] = ["ffn_config", "moe_config", "mlp_config", "moe"];
 
 /// Keys in lower case with their values.
@@ -50,16 +51,17 @@ impl Stated {
         };
         let values: Value = metadata.iter().filter_map(of).collect();
         let mut stated = Self::of_keys(&keys(&values), &[], |key| key == "block_count");
-        // What such a key says of the logits is of no matter: only models of diffusion have one.
+        // Only diffusion models have such a key, so its value does not matter.
         if let Some(key) = metadata.keys().find(|key| key.starts_with("diffusion.")) {
             let key = crate::shortened(key);
-            stated.doubt.get_or_insert(format!(
-                "the file has `{key}`: how often a token passes each layer is not known"
+            stated.caveat.get_or_insert(format!(
+                "the file has `{key}`: it is unknown how often a token passes each layer"
             ));
         }
         stated
     }
 
+    /// Reads the keys of the text model and of the whole configuration.
     fn of_keys(named: &Keys<'_>, outer: &[(String, &Value)], is_layers: impl Fn(&str) -> bool) -> Self {
         let mut stated = Self::default();
         stated.layers = stated.agreed(named, "layers", is_layers);
@@ -71,11 +73,11 @@ impl Stated {
                 .chain(outer)
                 .find_map(|(key, value)| unknown_part(key, value))
         };
-        stated.doubt = stated.doubt.or_else(unknown).or_else(|| lists(named, stated.layers));
+        stated.caveat = stated.caveat.or_else(unknown).or_else(|| lists(named, stated.layers));
         stated
     }
 
-    /// Returns the count that the keys give; where they give none, or several, it is not known.
+    /// Returns the count that the keys state; `None` where they state none. Keys that disagree give a caveat.
     fn agreed(&mut self, named: &Keys<'_>, what: &str, is_key: impl Fn(&str) -> bool) -> Option<u64> {
         let mut counts = Vec::new();
         for (key, value) in named.iter().filter(|(key, _)| is_key(key)) {
@@ -84,30 +86,33 @@ impl Stated {
                 (None, Value::Null | Value::Bool(_) | Value::Object(_)) => {}
                 (None, value) => {
                     let value = crate::shortened(&value.to_string());
-                    self.doubt
-                        .get_or_insert(format!("`{key}` is {value}, which is no number of {what}"));
+                    self.caveat
+                        .get_or_insert(format!("`{key}` is {value}, which is not a number of {what}"));
                 }
             }
         }
         let (key, count) = *counts.first()?;
         if let Some((other, differs)) = counts.iter().find(|(_, other)| *other != count) {
-            self.doubt
+            self.caveat
                 .get_or_insert(format!("`{key}` is {count}, but `{other}` is {differs}"));
         }
         Some(count)
     }
 }
 
+/// Returns the keys of an object.
 fn keys(part: &Value) -> Keys<'_> {
     let keys = part.as_object().into_iter().flatten();
     keys.map(|(key, value)| (key.to_ascii_lowercase(), value)).collect()
 }
 
+/// Returns whether a key contains one of the words.
 fn has(key: &str, words: &[&str]) -> bool {
     words.iter().any(|word| key.contains(word))
 }
 
-/// Tells whether a key is a number of experts: `num_experts`, `n_routed_experts`, `num_local_experts`, `moe_num_experts`, `expert_count` and the like.
+/// Returns whether a key is a number of experts: `num_experts`, `n_routed_experts`, `num_local_experts`,
+/// `moe_num_experts`, `expert_count` and similar keys.
 fn is_number_of_experts(key: &str) -> bool {
     const ENDS: [&str; 6] = [
         "experts",
@@ -140,7 +145,8 @@ fn is_number_of_experts(key: &str) -> bool {
     ENDS.iter().any(|end| key.ends_with(end)) && !has(key, OTHERS)
 }
 
-/// Tells whether a key is a number of chosen experts: `num_experts_per_tok`, `experts_per_token`, `moe_topk`, `num_selected_experts`, `expert_used_count` and the like.
+/// Returns whether a key is a number of chosen experts: `num_experts_per_tok`, `experts_per_token`, `moe_topk`,
+/// `num_selected_experts`, `expert_used_count` and similar keys.
 fn is_number_of_chosen(key: &str) -> bool {
     const CHOSEN: &[&str] = &[
         "per_tok",
@@ -159,7 +165,7 @@ fn is_number_of_chosen(key: &str) -> bool {
     key == "moe_k" || has(key, &["expert", "moe", "router"]) && has(key, CHOSEN) && !has(key, OTHERS)
 }
 
-/// Returns why a list of the layers is not that of the model's, in words.
+/// Returns why a list of layers does not fit the number of layers, in words.
 fn lists(named: &Keys<'_>, layers: Option<u64>) -> Option<String> {
     let layers = layers?;
     named.iter().find_map(|(key, value)| {
@@ -178,12 +184,12 @@ fn lists(named: &Keys<'_>, layers: Option<u64>) -> Option<String> {
     })
 }
 
-/// Returns the value as JSON has it; of a long list only that it is there.
+/// Returns the value as JSON; a long list becomes a placeholder.
 fn plain(value: &MetadataValue) -> Value {
     match value {
         MetadataValue::Unsigned(number) => Value::from(*number),
         MetadataValue::Signed(number) => Value::from(*number),
-        // What is no number stays told from what is not there.
+        // NaN and infinities become text, so that they differ from a missing value.
         MetadataValue::Float(number) if number.is_finite() => Value::from(*number),
         MetadataValue::Float(number) => Value::from(number.to_string()),
         MetadataValue::Bool(flag) => Value::from(*flag),
@@ -235,7 +241,7 @@ mod tests {
                 (Some(experts), Some(chosen)),
                 "{config}"
             );
-            assert_eq!(stated.doubt, None, "{config}");
+            assert_eq!(stated.caveat, None, "{config}");
         }
     }
 
@@ -256,17 +262,17 @@ mod tests {
             layers: Some(4),
             experts: Some(8),
             experts_per_token: Some(2),
-            doubt: None,
+            caveat: None,
         };
         assert_eq!(plain, expected);
         let broken = stated(&[("expert_count", MetadataValue::Float(f64::NAN))]);
-        assert!(broken.doubt.unwrap().contains("`expert_count` is \"NaN\""));
+        assert!(broken.caveat.unwrap().contains("`expert_count` is \"NaN\""));
         let tables = stated(&[("embedding_length_per_layer_input", MetadataValue::Unsigned(256))]);
-        assert!(tables.doubt.unwrap().contains("tables"));
+        assert!(tables.caveat.unwrap().contains("tables"));
         let tower = stated(&[("vision.block_count", MetadataValue::Unsigned(2))]);
-        assert!(tower.doubt.unwrap().contains("`vision.block_count` of 2"));
+        assert!(tower.caveat.unwrap().contains("`vision.block_count` of 2"));
         let diffusion = BTreeMap::from([("diffusion.shift_logits".to_owned(), MetadataValue::Bool(false))]);
-        let doubt = Stated::of_gguf("dream", &diffusion).doubt.unwrap();
-        assert!(doubt.contains("`diffusion.shift_logits`"), "{doubt}");
+        let caveat = Stated::of_gguf("dream", &diffusion).caveat.unwrap();
+        assert!(caveat.contains("`diffusion.shift_logits`"), "{caveat}");
     }
 }

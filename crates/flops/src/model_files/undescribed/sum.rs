@@ -1,32 +1,32 @@
-//! Adds up what the tensors are, taken together.
+//! Sums over the parts that tensors are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::part::{Part, Place, place};
 use crate::TensorInfo;
 
-/// What the tensors are, taken together.
+/// Sums over a model's tensors.
 #[derive(Debug, Default)]
 pub(super) struct Sum<'a> {
     stated_experts: Option<u64>,
     pub total: u64,
     pub in_experts: u64,
-    /// The numbers of experts that single layers show.
+    /// Numbers of experts in single layers.
     pub experts: BTreeSet<u64>,
-    /// How many a router chooses among, where one tells.
+    /// Number of experts among which a router chooses; `None` without a router.
     pub routes: Option<u64>,
     pub layers: BTreeSet<u64>,
     has_embedding: bool,
-    /// What stands before the numbers of layers.
+    /// Texts before the numbers of layers.
     pub stacks: BTreeSet<&'a str>,
-    /// The first tensor that belongs to no plain stack, and how many there are.
+    /// First tensor that belongs to no plain stack, and the number of such tensors.
     pub strange: Option<&'a str>,
     pub strange_count: u64,
-    /// The numbered parts of each layer, by the word before the number.
+    /// Numbered parts of each layer, by the word before the number.
     groups: BTreeMap<(u64, &'a str), Group<'a>>,
 }
 
-/// Parts of one layer that differ in their number.
+/// Parts of one layer that differ only in their number.
 #[derive(Debug)]
 struct Group<'a> {
     numbers: BTreeSet<u64>,
@@ -37,10 +37,11 @@ struct Group<'a> {
     is_matrix: bool,
 }
 
-/// Matrices of one layer that bear numbers without being experts: `c_fc_0` and `c_fc_1`, `mlp.0` and `mlp.2`.
+/// Maximum number of numbered matrices of one layer that are not experts: `c_fc_0` and `c_fc_1`, `mlp.0` and `mlp.2`.
 const MAX_PLAIN_NUMBERS: usize = 2;
 
 impl<'a> Sum<'a> {
+    /// Creates empty sums for a model with this number of experts by its configuration.
     pub fn new(stated_experts: Option<u64>) -> Self {
         Self {
             stated_experts: stated_experts.filter(|count| *count > 1),
@@ -48,7 +49,7 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// Adds a tensor of so many weights.
+    /// Adds a tensor with its number of weights.
     pub fn add(&mut self, tensor: &'a TensorInfo, weights: u64) {
         self.total = self.total.saturating_add(weights);
         let Place { layer, part } = place(tensor, self.stated_experts);
@@ -59,7 +60,7 @@ impl<'a> Sum<'a> {
         let layer = layer.map_or(0, |(_, number)| number);
         match part {
             Part::Plain => {}
-            // Of a second table it is not known how many rows a token reads.
+            // It is unknown how many rows of a second table a token reads.
             Part::Embedding if std::mem::replace(&mut self.has_embedding, true) => self.strange(&tensor.name, 1),
             Part::Embedding => {}
             Part::Router(routes) => self.routes = self.routes.max(Some(routes)),
@@ -89,10 +90,10 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// Decides which numbered parts are experts, once all tensors are known.
+    /// Decides which numbered parts are experts, after all tensors were added.
     pub fn settle(&mut self) {
         for group in std::mem::take(&mut self.groups).into_values() {
-            // Files may hold some of the numbers only.
+            // Files may contain only some of the numbers.
             let count = group.numbers.last().map_or(0, |last| last.saturating_add(1));
             if group.is_expert || Some(count) == self.stated_experts {
                 self.in_experts = self.in_experts.saturating_add(group.weights);
@@ -103,6 +104,7 @@ impl<'a> Sum<'a> {
         }
     }
 
+    /// Adds tensors that belong to no plain stack.
     fn strange(&mut self, name: &'a str, tensors: u64) {
         self.strange.get_or_insert(name);
         self.strange_count += tensors;

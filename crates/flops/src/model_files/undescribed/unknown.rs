@@ -1,43 +1,43 @@
-//! Parts that a configuration names and tensors do not show, or not how often they work on a token.
+//! Parts that a configuration names and whose use the tensors do not show.
 
 use serde_json::Value;
 
-/// Words of keys, parted by blanks, the greatest number that means nothing, and what is not known.
+/// Words of keys, separated by blanks; the largest number that means nothing; and what is unknown.
 const PARTS: [(&str, f64, &str); 9] = [
     (
         "zero_expert null_expert identity_expert copy_expert constant_expert noop_expert",
         0.0,
-        "some of a token's experts compute nothing, how many is not known",
+        "some of a token's experts compute nothing, and their number is unknown",
     ),
     (
         "dynamic_top dynamic_k adaptive_k expert_choice expert_threshold moe_top_p router_top_p",
         0.0,
-        "how many experts a token passes is not the same for all",
+        "the number of experts differs between tokens: how many experts a token uses is unknown",
     ),
     (
         "loop recurrence recurrent_ recursi ut_step mem_block repeat cycle iteration num_iter unroll passes reuse refine \
          universal ponder halt prelude hidden_group inner_group unique_layer tie_layer tied_layer shared_ share_ sharing \
          mixture_of_depth early_exit layer_skip skip_layer diffusion denois mask_token_id _steps depth",
         1.0,
-        "how often a token passes each layer is not known",
+        "it is unknown how often a token passes each layer",
     ),
     (
         "bigram trigram ngram engram per_layer lookup product_key memory_ hash_",
         0.0,
-        "how much of its tables works on a token is not known",
+        "it is unknown how much of its tables a token uses",
     ),
     (
         "adapter lora peft",
         0.0,
-        "how its adapters work on a token is not known",
+        "it is unknown how its adapters process a token",
     ),
-    ("encoder", 0.0, "how its encoder works on a token is not known"),
-    // A GGUF's keys of a tower.
+    ("encoder", 0.0, "it is unknown how its encoder processes a token"),
+    // Keys of a tower in a GGUF.
     ("vision. audio.", 0.0, OTHER),
     (
         "codebook codec num_quantizers",
         1.0,
-        "how many codes make a token is not known",
+        "it is unknown how many codes make a token",
     ),
     (
         "vision visual image video audio speech cross_attention talker code2wav",
@@ -45,15 +45,15 @@ const PARTS: [(&str, f64, &str); 9] = [
         OTHER,
     ),
 ];
-const OTHER: &str = "how that part works on a token is not known";
+const OTHER: &str = "it is unknown how that part processes a token";
 
-/// Words of keys that mean something else.
+/// Words of keys with another meaning.
 const HARMLESS: &str = "_lora_rank no_repeat_ngram_size share_expert shared_expert cla_share shared_intermediate experts_per_layer share_embed \
                         shared_embed share_input_output memory_efficient";
-/// Objects that describe no part of their own.
+/// Words in the names of objects that describe no part of a model.
 const SETTINGS: &str =
     "text language llm thinker quant compress ffn mlp moe attn attention rope ssm mamba generation tokenizer init norm";
-/// Keys of an object that describes a part of its own.
+/// Keys of an object that describes a part of a model.
 const SIZES: [&str; 8] = [
     "hidden_size",
     "num_hidden_layers",
@@ -65,7 +65,7 @@ const SIZES: [&str; 8] = [
     "width",
 ];
 
-/// Returns why a key means that tensors do not tell all, in words; `None` where it means nothing of the kind.
+/// Returns why a key means that tensors do not show everything, in words; `None` for other keys.
 pub(super) fn unknown_part(key: &str, value: &Value) -> Option<String> {
     let has = |words: &str| words.split_whitespace().any(|word| key.contains(word));
     if has(HARMLESS) {
@@ -94,7 +94,7 @@ pub(super) fn unknown_part(key: &str, value: &Value) -> Option<String> {
     ))
 }
 
-/// Returns whether a value turns something on: a number above `least`, or anything that is not empty.
+/// Returns whether a value enables something: a number above `least`, or any other non-empty value.
 fn is_set(value: &Value, least: f64) -> bool {
     match value {
         Value::Null => false,
@@ -112,26 +112,32 @@ mod tests {
 
     use super::super::stated::Stated;
 
-    fn doubt(more: &Value) -> String {
+    fn caveat(more: &Value) -> String {
         let mut config = json!({"num_hidden_layers": 4});
         config
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        Stated::of_config(&config).doubt.unwrap_or_default()
+        Stated::of_config(&config).caveat.unwrap_or_default()
     }
 
     #[test]
-    fn a_part_that_tensors_do_not_tell_is_named() {
+    fn a_part_that_tensors_do_not_show_is_named() {
         for (config, words) in [
-            (json!({"num_passes": 2}), "`num_passes` of 2: how often"),
+            (json!({"num_passes": 2}), "`num_passes` of 2: it is unknown how often"),
             (json!({"dynamic_topk": true}), "how many experts"),
             (json!({"num_codebooks": 8}), "codes"),
             (json!({"vit": {"hidden_size": 8}}), "`vit`"),
             (json!({"decoder": {"num_layers": 8}}), "`decoder`"),
             (json!({"bigram_vocab_size": 9}), "tables"),
-            (json!({"total_ut_steps": 4}), "`total_ut_steps` of 4: how often"),
-            (json!({"num_mem_blocks": 2}), "`num_mem_blocks` of 2: how often"),
+            (
+                json!({"total_ut_steps": 4}),
+                "`total_ut_steps` of 4: it is unknown how often",
+            ),
+            (
+                json!({"num_mem_blocks": 2}),
+                "`num_mem_blocks` of 2: it is unknown how often",
+            ),
             (json!({"num_loops": 2}), "`num_loops`"),
             (json!({"mask_token_id": 126_336}), "`mask_token_id`"),
             (json!({"mean_recurrence": 32}), "`mean_recurrence`"),
@@ -168,13 +174,13 @@ mod tests {
             (json!({"hybrid_override_pattern": "M*-"}), "lists 3 layers"),
             (json!({"hybrid_override_pattern": "M*?-"}), "`?`; known are"),
         ] {
-            let doubt = doubt(&config);
-            assert!(doubt.contains(words), "{config}: {doubt}");
+            let caveat = caveat(&config);
+            assert!(caveat.contains(words), "{config}: {caveat}");
         }
     }
 
     #[test]
-    fn keys_that_turn_nothing_on_leave_no_doubt() {
+    fn keys_that_enable_nothing_have_no_caveat() {
         for config in [
             json!({"is_encoder_decoder": false, "add_cross_attention": false, "cross_attention_hidden_size": null}),
             json!({"no_repeat_ngram_size": 3, "encoder_no_repeat_ngram_size": 0, "tie_encoder_decoder": false}),
@@ -187,7 +193,7 @@ mod tests {
             json!({"share_expert_dim": 64, "use_cla": false, "cla_share_factor": 2, "mask_token_id": null}),
             json!({"n_shared_experts": 2, "moe_shared_expert_intermediate_size": 64, "decoder_sparse_step": 2}),
         ] {
-            assert_eq!(doubt(&config), "", "{config}");
+            assert_eq!(caveat(&config), "", "{config}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What two results were measured under.
+//! Tests of the conditions of two results.
 
 use super::*;
 use crate::comparison::CpuSettings;
 use joulemark_experiment::report::{RaplLimit, RunConditions};
 
 #[test]
-fn another_power_limit_is_a_setting_and_said() {
+fn a_different_power_limit_is_a_setting_that_a_note_names() {
     let with = |power_limit_w: Option<f64>| MeasuredResult {
         power_limit_w,
         ..result("a", &A)
@@ -23,7 +23,7 @@ fn another_power_limit_is_a_setting_and_said() {
 }
 
 #[test]
-fn another_offered_load_is_other_work_and_another_concurrency_a_setting() {
+fn a_different_offered_load_is_different_work_and_a_different_concurrency_is_a_setting() {
     let with = |load: Value| {
         let mut found = result("a", &A);
         found.spec.load = serde_json::from_value(load).expect("a load");
@@ -52,17 +52,17 @@ fn another_offered_load_is_other_work_and_another_concurrency_a_setting() {
             if is_compared { 2 } else { 0 },
             "{loads:?}: {found:?}"
         );
-        assert_eq!(seen.contains("requests in flight"), is_noted, "{loads:?}: {seen}");
+        assert_eq!(seen.contains("different concurrency"), is_noted, "{loads:?}: {seen}");
         let reasons = found.not_compared.iter();
         assert!(
-            { reasons }.all(|of| of.reason.contains("another offered load")),
+            { reasons }.all(|of| of.reason.contains("different offered load")),
             "{found:?}"
         );
     }
 }
 
 #[test]
-fn cpus_that_were_set_otherwise_are_said_and_what_is_not_known_is_not() {
+fn different_cpu_settings_are_named_where_both_are_known() {
     let limit = |zone: &str, constraint: &str, power_limit_w: f64| RaplLimit {
         zone: zone.to_owned(),
         constraint: constraint.to_owned(),
@@ -98,11 +98,11 @@ fn cpus_that_were_set_otherwise_are_said_and_what_is_not_known_is_not() {
         assert_eq!(
             comparison.notes,
             [
-                "another frequency governor of the CPUs: performance in the baseline, performance and powersave in the \
+                "different CPU frequency governor: performance in the baseline, performance and powersave in the \
                  candidate",
-                "another frequency driver of the CPUs: intel_pstate in the baseline, acpi-cpufreq in the candidate",
-                "another turbo of the CPUs: on in the baseline, off in the candidate",
-                "other RAPL limits: dram long_term has 40 W over 28 s and 40 W over 28 s in the baseline, 30 W over 28 s and \
+                "different CPU frequency driver: intel_pstate in the baseline, acpi-cpufreq in the candidate",
+                "different CPU turbo setting: on in the baseline, off in the candidate",
+                "different RAPL limits: dram long_term has 40 W over 28 s and 40 W over 28 s in the baseline, 30 W over 28 s and \
                  40 W over 28 s in the candidate; package-0 long_term has 125 W over 28 s in the baseline, 125 W over 1 s in \
                  the candidate; package-0 short_term has 250 W in the baseline, no limit in the candidate",
             ]
