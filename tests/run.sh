@@ -125,7 +125,7 @@ start "pages" bash tests/pages.sh
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
 step "doc tests" cargo test --release --locked --workspace --doc
-step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test controlling --test keeper --test kills --test packed --test zeusd
+step "unit tests" cargo test --release --locked --workspace --lib --bins --test cases --test cases_of_files --test controlling --test keeper --test kills --test packed --test published --test stored --test undescribed --test zeusd
 start "schemathesis" bash tests/schemathesis.sh
 wait_all
 # Its readings are held against the truth as well.
