@@ -1,3 +1,5 @@
+//! Authentication by the session cookie of a browser.
+
 use axum::http::HeaderMap;
 
 use super::cookie::{Brought, SessionCookie};
@@ -7,10 +9,10 @@ use crate::http::{problem::Problem, state::AppState};
 use joulemark_experiment::access::{SessionToken, Standing, StoredSession};
 use joulemark_measurement::clock;
 
-/// Returns who signed in, by the request's session cookie; `None` without one.
+/// Returns the caller who signed in, from the request's session cookie; `None` without the cookie.
 ///
 /// # Errors
-/// 400 for two cookies of the name, 401 for a session that is none of this server's or has ended.
+/// 400 if the cookie occurs twice, 401 for an unknown or ended session.
 pub async fn by_session(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Option<Caller>, Problem> {
     let token = match SessionCookie::of(origin).read(headers)? {
         None => return Ok(None),
@@ -23,6 +25,7 @@ pub async fn by_session(state: &AppState, headers: &HeaderMap, origin: &Origin) 
     Ok(Some(caller.signed_in(&token)))
 }
 
+/// Returns the stored session of a token, or a 401 if it is unknown or has ended.
 async fn good_session(state: &AppState, token: &SessionToken) -> Result<StoredSession, Problem> {
     let stored = state.resources.store.session(token.id()).await?;
     let matches = is_digest(&token.digest(), stored.as_ref().map(|stored| &stored.digest));
