@@ -1,3 +1,5 @@
+//! Bodies of requests: JSON and YAML documents, limited in size and with unique keys.
+
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -20,19 +22,19 @@ use joulemark_measurement::quoted;
 mod any_bytes;
 mod yaml;
 
-/// A document that was read, and its text where that is YAML.
+/// A parsed document, with its text if it is YAML.
 pub struct Body<'a> {
     pub document: Value,
     yaml: Option<&'a str>,
 }
 
 impl Body<'_> {
-    /// Returns a document that was made here.
+    /// Returns the body of a document that was not parsed from YAML.
     pub fn of(document: Value) -> Self {
         Self { document, yaml: None }
     }
 
-    /// Returns the problems in the words of the text that was sent.
+    /// Returns the problems with values shown as they were written, if the text is YAML.
     pub fn as_written(&self, problems: Vec<FieldProblem>) -> Vec<FieldProblem> {
         match self.yaml {
             Some(text) => yaml::as_written(text, &self.document, problems),
@@ -40,16 +42,16 @@ impl Body<'_> {
         }
     }
 
-    /// Returns a problem for each value that is read otherwise than it is written. To be asked of a document that is
-    /// right otherwise.
+    /// Returns a problem for each value that YAML reads differently from how it is written. Call it once the document
+    /// is otherwise valid.
     pub fn misread(&self) -> Vec<FieldProblem> {
         self.yaml
             .map_or_else(Vec::new, |text| yaml::misread(text, &self.document))
     }
 }
 
-/// A request's whole body. Only once it is there does the request count among those that are answered: one that comes
-/// slowly holds nobody's place but its caller's.
+/// The whole body of a request. A request counts against the concurrency limit of all callers only once its body is
+/// complete, so that slow uploads do not keep other callers out.
 pub struct WholeBody(pub Bytes);
 
 impl FromRequest<AppState> for WholeBody {
@@ -68,7 +70,7 @@ impl FromRequest<AppState> for WholeBody {
     }
 }
 
-/// Says why a body could not be had whole.
+/// Returns the problem for a body that did not arrive whole.
 fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(rejection);
     while let Some(error) = cause {
@@ -80,22 +82,22 @@ fn refused(rejection: &BytesRejection, state: &AppState) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(state.access.max_body_bytes),
         _ => Problem::malformed_body(
-            "the body did not come whole: the connection broke off, or its length was not what was said",
+            "the body did not arrive whole: the connection broke, or the length differs from Content-Length",
         ),
     }
 }
 
-/// An experiment has up to 100,000 prompts. A value takes up to 360 bytes of memory and two in the body: as many take
-/// 90 MB. What reads YAML has the same limit of its own.
+/// Maximum number of values in a document. An experiment has up to 100,000 prompts. A value takes at most 360 bytes of
+/// memory, so this many take 90 MB. The YAML reader has its own, equal limit.
 pub const MAX_VALUES: usize = 250_000;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Reads a JSON or YAML document as what its Content-Type says.
+/// Reads a JSON or YAML document, according to its `Content-Type`.
 ///
 /// # Errors
-/// A [`Problem`] for another type of body, and for one that cannot be read or names a key twice.
+/// A [`Problem`] for another media type, for a body that cannot be parsed, and for a key that occurs twice.
 pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Problem> {
     refuse_encoding(headers)?;
     let content_type = content_type(headers);
@@ -108,7 +110,7 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
             let text = std::str::from_utf8(bytes).map_err(|error| {
                 let at = error.valid_up_to();
                 Problem::malformed_body(format!(
-                    "the body is not UTF-8: at byte {at}, counted from 0, is no letter of it"
+                    "the body is not UTF-8: the bytes at offset {at}, counted from 0, are not a character"
                 ))
             })?;
             read_yaml(text)
@@ -120,23 +122,25 @@ pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Proble
     }
 }
 
-/// Reads a text that is JSON or else YAML.
+/// Reads a text that is JSON or YAML.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as those of [`read`].
 pub fn read_text(text: &str) -> Result<Body<'_>, Problem> {
     match read_json(text.as_bytes()) {
         Ok(document) => Ok(Body::of(document)),
-        // Of what begins like JSON the errors are JSON's.
+        // For a text that begins like JSON, return the error of the JSON reader.
         Err(problem) => read_yaml(text).map_err(|error| if begins_like_json(text) { problem } else { error }),
     }
 }
 
+/// Returns whether a text begins with a JSON object.
 fn begins_like_json(text: &str) -> bool {
     let mut first = text.chars().filter(|character| !character.is_whitespace());
     first.next() == Some('{') && matches!(first.next(), Some('"' | '}'))
 }
 
+/// Reads a YAML document.
 fn read_yaml(text: &str) -> Result<Body<'_>, Problem> {
     serde_saphyr::from_str_with_options::<Strict>(text, yaml::options())
         .map(|Strict(document)| Body {
@@ -146,10 +150,10 @@ fn read_yaml(text: &str) -> Result<Body<'_>, Problem> {
         .map_err(|error| Problem::malformed_body(yaml::refusal(&error)))
 }
 
-/// Reads a JSON merge patch (RFC 7386), which may come as plain JSON.
+/// Reads a JSON merge patch (RFC 7386), which may also be sent as `application/json`.
 ///
 /// # Errors
-/// As [`read`].
+/// The same as those of [`read`].
 pub fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Problem> {
     refuse_encoding(headers)?;
     let content_type = content_type(headers);
@@ -159,29 +163,31 @@ pub fn read_merge_patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Prob
     }
 }
 
-/// Refuses a body that is packed. It is not unpacked: a few bytes can stand for more than there is memory.
+/// Returns an error for a compressed body. Bodies are not decompressed, since a few bytes can expand beyond the memory.
 fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let coding = headers.get(header::CONTENT_ENCODING);
     match coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        Some(coding) => Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("no text"))),
+        Some(coding) => Err(Problem::unsupported_encoding(coding.to_str().unwrap_or("not text"))),
         None => Ok(()),
     }
 }
 
+/// Returns the `Content-Type`, or "absent".
 fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE);
     value.and_then(|value| value.to_str().ok()).unwrap_or("absent")
 }
 
-/// Returns a media type without its parameters.
+/// Returns a media type without its parameters, in lower case.
 fn essence(content_type: &str) -> String {
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim().to_ascii_lowercase()
 }
 
+/// Reads a JSON document of at most [`MAX_VALUES`] values.
 fn read_json(bytes: &[u8]) -> Result<Value, Problem> {
     if count_values(bytes) > MAX_VALUES {
-        let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most as many");
+        let detail = format!("the body has more than {MAX_VALUES} values; accepted are at most {MAX_VALUES}");
         return Err(Problem::malformed_body(detail));
     }
     serde_json::from_slice::<Strict>(bytes)
@@ -189,7 +195,7 @@ fn read_json(bytes: &[u8]) -> Result<Value, Problem> {
         .map_err(|error| Problem::malformed_body(no_json(bytes, &error)))
 }
 
-/// Returns why a text is no JSON document.
+/// Returns the error message for a text that is not one JSON document.
 fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
     if bytes.trim_ascii().is_empty() {
         return "the body is empty; accepted is one JSON document".to_owned();
@@ -202,17 +208,17 @@ fn no_json(bytes: &[u8], error: &serde_json::Error) -> String {
     }
     if error.is_eof() {
         return format!(
-            "the body ends before its JSON is whole: line {}, column {}",
+            "the body ends before its JSON is complete: line {}, column {}",
             error.line(),
             error.column()
         );
     }
     let said = error.to_string();
-    let said = said.replace("recursion limit exceeded", "lists and objects are nested too deep");
+    let said = said.replace("recursion limit exceeded", "lists and objects are nested too deeply");
     format!("the body is not JSON: {said}")
 }
 
-/// A value that refuses a key given twice, of which serde_json silently keeps the last.
+/// A JSON value without duplicate keys; `serde_json` would silently use the last one.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -275,7 +281,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format!(
-                    "the key {key} is there twice",
+                    "the key {key} occurs twice",
                     key = quoted(&key)
                 )));
             }
@@ -460,7 +466,7 @@ mod tests {
             read_as("application/json", r#"{"a": 1, "a": 2}"#)
                 .unwrap_err()
                 .detail
-                .contains("\"a\" is there twice")
+                .contains("\"a\" occurs twice")
         );
         assert_eq!(read_as("application/yaml", "a: 1\na: 2\n").unwrap_err().status, 400);
     }

@@ -1,3 +1,5 @@
+//! `GET /v1/events`.
+
 use axum::{extract::State as AxumState, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -8,26 +10,27 @@ use super::follow::{Follower, Narrowed, Scope, last_event_id};
 use super::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use joulemark_experiment::State;
 
-/// Together they narrow the stream; `state` and `label` may be repeated: any of the states, and all of the labels.
+/// Filters of the stream, which all apply. `state` and `label` may be repeated: any of the states, and all of the
+/// labels.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct EventParameters {
-    /// Only experiments that come into this state; may be repeated up to 16 times, any of them.
+    /// Only events of experiments that enter this state. May be repeated up to 16 times; any of the states matches.
     #[param(value_type = Option<Vec<State>>, style = Form, explode)]
     state: Vec<String>,
     /// Only experiments of this user.
     user: Option<String>,
-    /// Only experiments that carry this label, as `name=value`; may be repeated up to 16 times, all must hold.
+    /// Only experiments with this label, as `name=value`. May be repeated up to 16 times; all of the labels must match.
     #[param(value_type = Option<Vec<String>>, style = Form, explode, example = json!(["team=nlp"]))]
     label: Vec<String>,
 }
 
 /// Follow all experiments
 ///
-/// A stream of the events of all experiments, as of one by `followExperiment`. It does not end by itself. Without
-/// `Last-Event-ID` it begins with what happens from now on, with it with what came after that event. A stream that is
-/// narrowed by user or label has no `progress`.
+/// A stream of the events of all experiments, in the format of `followExperiment`. It does not end when an experiment
+/// does. Without `Last-Event-ID` it begins with new events; with it, with the events after that one. A stream filtered
+/// by user or label has no `progress` events.
 #[utoipa::path(get, path = "/v1/events", tag = "experiments", operation_id = "followExperiments",
     params(EventParameters,
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client has.")),
@@ -50,7 +53,7 @@ pub async fn events(
     let after = match after {
         None => begins_at,
         Some(after) if after <= begins_at => after,
-        // Another server was faster, or the id is of another database.
+        // The event is newer than this server's feed, or its id belongs to another database.
         Some(after) => after.min(state.resources.store.newest_transition().await?),
     };
     Ok(Follower::new(state, (Scope::All(narrowed), listener), after, place).into_response())

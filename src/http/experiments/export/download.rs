@@ -1,3 +1,5 @@
+//! The streaming of an export's file.
+
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -15,30 +17,30 @@ use crate::http::state::AppState;
 use crate::tables::{Column, Format, TableError, Writer};
 use joulemark_store::StoreError;
 
-/// Rows as they are read, which may take as long as to write them.
+/// Rows that are read while they are written.
 pub type Rows<R> = Box<dyn Iterator<Item = Result<R, StoreError>> + Send>;
 
-/// Rows in memory at a time, as they are written; a report is some ten kilobytes.
+/// Number of rows in memory at a time; a report takes some ten kilobytes.
 const PART_ROWS: usize = 64;
-/// Sent at a time.
+/// Maximum number of bytes sent at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A file that is about to be written.
+/// A file that is about to be streamed.
 pub struct Download {
     pub format: Format,
-    /// Without its ending.
+    /// Name of the file without its extension.
     pub file_name: String,
-    /// None for who asks for the head alone.
+    /// Permit of the export; `None` for a `HEAD` request.
     place: Option<ExportPlace>,
-    /// A client that takes nothing for so long holds a place in vain.
+    /// Time after which a client that takes no data loses its export.
     stall_timeout: Duration,
 }
 
 impl Download {
-    /// Takes a place among the exports.
+    /// Takes a permit for an export.
     ///
     /// # Errors
-    /// A [`Problem`] where all are taken, or the client could not tell a whole file from one that breaks off.
+    /// A [`Problem`] if the limit on exports is reached, or if the client could not detect an incomplete file.
     pub fn new(
         format: Format,
         file_name: String,
@@ -60,18 +62,18 @@ impl Download {
         })
     }
 
-    /// Answers with the table of all rows. What is read is dropped once it is written, and nothing is read any more once
-    /// the client is gone.
+    /// Answers with the table of all rows. Rows are dropped once they are written, and reading stops when the client
+    /// disconnects.
     ///
-    /// A failure after the first byte cannot become a problem any more: the body breaks off, which no client takes for
-    /// whole.
+    /// A failure after the first byte cannot become a problem any more: the body breaks off, which clients report as
+    /// incomplete.
     pub fn respond<R: Send + 'static>(
         self,
         columns: Vec<Column<R>>,
         batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Send + 'static,
     ) -> Result<Response, Problem> {
         let body = match self.place {
-            // Of no known length, as the file is.
+            // Of unknown length, as the file is.
             None => Body::from_stream(stream::empty::<Result<Bytes, BrokenOff>>()),
             Some(place) => {
                 let (writer, begin) = Writer::new(self.format, columns).map_err(|error| {
@@ -104,10 +106,10 @@ impl Download {
     }
 }
 
-/// What was written before a failure has gone out by then.
+/// Time in which everything written before a failure is sent.
 const FLUSHED_WITHIN: Duration = Duration::from_millis(20);
 
-/// What goes from who writes to who sends. Whole is only what ends in `End`, not what merely stops.
+/// A message from the writer to the sender. The file is complete only if it ends with `End`.
 enum Piece {
     Bytes(Bytes),
     End,
@@ -120,21 +122,22 @@ enum BrokenOff {
     Store(#[from] StoreError),
     #[error(transparent)]
     Table(#[from] TableError),
-    #[error("the client took nothing for {} s", .0.as_secs())]
+    #[error("the client took no data for {} s", .0.as_secs())]
     Stalled(Duration),
-    #[error("whoever wrote it ended before it was whole")]
+    #[error("the writer stopped before the file was complete")]
     Lost,
-    #[error("the client is gone")]
+    #[error("the client disconnected")]
     Gone,
 }
 
-/// Where whoever writes hands over what is written.
+/// The writer's end of the channel to the client.
 struct Outlet {
     pieces: Sender<Piece>,
     stall_timeout: Duration,
     place: ExportPlace,
 }
 
+/// Returns the writer's end, and the body that streams what is written to it.
 fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
     let (pieces, receiver) = mpsc::channel(1);
     let sent = stream::unfold(Some(receiver), async |receiver| {
@@ -145,7 +148,8 @@ fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
             Some(Piece::BrokenOff(why)) => why,
             None => BrokenOff::Lost,
         };
-        // The connection ends with the failure, and what was not sent by then is lost: the answer's head, at worst.
+        // The connection ends with the failure, and data not sent by then is lost, in the worst case the response's
+        // head.
         tokio::time::sleep(FLUSHED_WITHIN).await;
         Some((Err(why), None))
     });
@@ -154,12 +158,13 @@ fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
         stall_timeout,
         place,
     };
-    // A compressor asks once more after the end.
+    // A compressor polls once more after the end.
     (outlet, Body::from_stream(sent.fuse()))
 }
 
 impl Outlet {
-    /// On one thread for the whole export: rows are work, and each further thread would keep the memory of a part of it.
+    /// Writes the table on one thread for the whole export: making rows is blocking work, and each further thread would
+    /// keep memory for part of it.
     fn start<R: Send + 'static>(
         self,
         writer: Writer<R>,
@@ -170,6 +175,7 @@ impl Outlet {
         tokio::task::spawn_blocking(move || runtime.block_on(self.write(writer, begin, batches)));
     }
 
+    /// Writes the table, and reports a failure to the client and to the log.
     async fn write<R: Send + 'static>(
         self,
         writer: Writer<R>,
@@ -180,12 +186,13 @@ impl Outlet {
             return;
         };
         match &why {
-            BrokenOff::Gone | BrokenOff::Stalled(_) => tracing::info!(error = %why, "an export breaks off"),
-            _ => tracing::error!(error = %why, "an export breaks off"),
+            BrokenOff::Gone | BrokenOff::Stalled(_) => tracing::info!(error = %why, "an export is incomplete"),
+            _ => tracing::error!(error = %why, "an export is incomplete"),
         }
         let _ = self.pass(Piece::BrokenOff(why)).await;
     }
 
+    /// Writes all rows and the end of the file.
     async fn write_all<R: Send + 'static>(
         &self,
         mut writer: Writer<R>,
@@ -196,7 +203,7 @@ impl Outlet {
         while let Some(batch) = batches.next().await {
             let mut rows = batch?;
             loop {
-                // Given back while the client takes what was made: one that is slow keeps nobody waiting.
+                // Released while the client takes the rows, so that a slow client does not block other exports.
                 let turn = self.place.turn().await;
                 let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
                 let written = writer.rows(&read)?;
@@ -212,19 +219,21 @@ impl Outlet {
         self.pass(Piece::End).await
     }
 
+    /// Sends bytes to the client in pieces.
     async fn send(&self, bytes: Vec<u8>) -> Result<(), BrokenOff> {
         let mut bytes = Bytes::from(bytes);
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
             self.pass(Piece::Bytes(piece)).await?;
         }
-        // Also where there is nothing to send: of a client that is gone nothing more is read.
+        // Checked even if there is nothing to send, so that reading stops when the client has disconnected.
         match self.pieces.is_closed() {
             true => Err(BrokenOff::Gone),
             false => Ok(()),
         }
     }
 
+    /// Hands a message to the sender.
     async fn pass(&self, piece: Piece) -> Result<(), BrokenOff> {
         let sent = self.pieces.send_timeout(piece, self.stall_timeout).await;
         sent.map_err(|error| match error {
@@ -314,7 +323,7 @@ mod tests {
     async fn a_client_that_takes_nothing_is_not_waited_for_and_gets_no_whole_file() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
         let (outlet, body) = outlet(Duration::from_millis(5), place());
-        // Ends, though nobody reads: the rows are more than the pieces that may wait.
+        // It ends although nobody reads: there are more rows than fit into the channel.
         outlet
             .write(writer, begin, Box::pin(stream::iter([rows(0..100_000)])))
             .await;
