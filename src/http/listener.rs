@@ -125,7 +125,7 @@ fn remove_what_a_dead_server_left(path: &Path) -> io::Result<()> {
         found => found?.file_type().is_socket(),
     };
     if !is_socket {
-        let message = "there is a file with that name that is not a socket";
+        let message = "there is a file with that name, and it is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     match BlockingStream::connect(path) {

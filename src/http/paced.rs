@@ -1,5 +1,5 @@
-//! Patience with the other end of a connection, for bodies that come and for answers that go: it may pause for a while,
-//! and must keep up a least rate. A byte now and then is not enough to hold what a request holds.
+//! Timeouts for the other end of a connection, for request bodies and for answers. It may pause for a limited time and
+//! must keep a minimum rate, so that occasional bytes do not hold a connection open.
 
 use std::fmt;
 use std::io;
@@ -14,10 +14,10 @@ use tokio::time::Sleep;
 
 use joulemark_measurement::clock::Monotonic;
 
-/// What the other end must keep up on average, beyond its pauses. The slowest of lines still in use have it.
+/// Minimum average rate, apart from the pauses. Even the slowest connections in use reach it.
 pub const LEAST_BYTES_PER_SEC: u32 = 4096;
 
-/// Time that the other end has left: waiting for it takes of it, bytes give back of it.
+/// Time that the other end has left. Waiting uses it up, and transferred bytes add to it, up to the maximum.
 #[derive(Debug)]
 struct Patience {
     most: Duration,
@@ -34,7 +34,7 @@ impl Patience {
         }
     }
 
-    /// Waits for the other end; ready once its time is over.
+    /// Waits for the other end; ready when its time is used up.
     fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let left = self.left;
         let (_, sleep) = self
@@ -43,7 +43,7 @@ impl Patience {
         sleep.as_mut().poll(context)
     }
 
-    /// Notes that this many bytes have passed.
+    /// Records the transfer of bytes.
     fn moved(&mut self, bytes: usize) {
         if let Some((since, _)) = self.wait.take() {
             let waited = Duration::from_secs_f64(Monotonic::now().sec_since(since).max(0.0));
@@ -54,7 +54,7 @@ impl Patience {
     }
 }
 
-/// The other end was too slow.
+/// Error: the other end was too slow.
 #[derive(Debug)]
 pub struct TooSlow;
 
@@ -66,7 +66,7 @@ impl fmt::Display for TooSlow {
 
 impl std::error::Error for TooSlow {}
 
-/// A body that fails with [`TooSlow`] when it does not come.
+/// A body that fails with [`TooSlow`] if it does not arrive in time.
 pub struct PacedBody<B> {
     body: B,
     patience: Patience,
@@ -112,7 +112,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for PacedBody<B> {
     }
 }
 
-/// A connection whose writes fail with [`TooSlow`] when the other end does not take them.
+/// A connection whose writes fail with [`TooSlow`] if the other end does not read in time.
 #[derive(Debug)]
 pub struct PacedWrites<S> {
     stream: S,
@@ -127,6 +127,7 @@ impl<S> PacedWrites<S> {
         }
     }
 
+    /// Records a write, or fails if the other end's time is used up.
     fn noted(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(written) => {
@@ -189,7 +190,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
 
-    /// A body of so many bytes, so many of them at a time, with a pause before each.
+    /// Returns a body of `bytes` bytes, sent `at_a_time`, with a pause before each part.
     fn dripping(bytes: usize, at_a_time: usize, pause: Duration) -> axum::body::Body {
         let parts = futures::stream::iter(0..bytes.div_ceil(at_a_time)).then(move |_| async move {
             tokio::time::sleep(pause).await;

@@ -1,5 +1,5 @@
-//! What is looked up for a scrape. Nothing here is scanned and nothing is measured: indices are counted, at most so often
-//! that they cost little, and what the meter has gathered is read.
+//! Gathers the metrics of a scrape. Nothing is scanned or measured for it: counts come from indices of the database, at
+//! limited intervals, and energy from what the meter has already gathered.
 
 use super::own::KnownDepth;
 use std::collections::BTreeMap;
@@ -20,9 +20,10 @@ use joulemark_measurement::clock::{self, Monotonic};
 use joulemark_meter::{MeterHealth, Place, SourceHealth};
 use joulemark_store::QueueDepth;
 
-/// A database that is slower than this is away, as far as a scrape is concerned.
+/// Timeout of database queries; a slower database counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Counts are shown for so long, and for so many times as long as counting took: at most a twentieth of a reader's time.
+/// Counts are reused for at least this many seconds, and for `REST_FACTOR` times the duration of the query: counting
+/// takes at most a twentieth of the time of a database reader.
 const KEEP_SEC: f64 = 1.0;
 const REST_FACTOR: f64 = 20.0;
 
@@ -34,7 +35,7 @@ pub async fn gather(state: &AppState) -> Sheet {
         state.disks.clone(),
         state.database_file.clone(),
     );
-    // Disks, locks and open files are looked at, and the spool is a folder.
+    // Disks, locks, open files and the spool folder are read by blocking calls.
     let blocking = tokio::task::spawn_blocking(move || OfHost {
         process: Process::read(),
         spooled: scheduler.spooled(),
@@ -55,14 +56,14 @@ pub async fn gather(state: &AppState) -> Sheet {
     let spooled = spooled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
     sheet.add(gauge(
         "store_spooled_endings",
-        "Ends of runs that wait on disk for the database",
+        "Ends of runs that are spooled on disk until the database answers",
         spooled,
     ));
     about_what_ends(&mut sheet, next_key_end, backed_up_at);
     about_the_disks(&mut sheet, &rooms);
     sheet.add(gauge(
         "device_held_elsewhere",
-        "1 while another server of this host has the device, or workers of one that died",
+        "1 while another server of this host, or workers of a dead one, hold the device",
         state
             .resources
             .meter
@@ -81,7 +82,7 @@ pub async fn gather(state: &AppState) -> Sheet {
     sheet
 }
 
-/// What is looked at outside of the runtime's threads.
+/// Values that are read by blocking calls.
 #[derive(Default)]
 struct OfHost {
     process: Process,
@@ -91,7 +92,7 @@ struct OfHost {
     backed_up_at: Option<Timestamp>,
 }
 
-/// Returns when the first of the keys in use ends; `None` where none does, or the database is away.
+/// Returns the time at which the next valid key expires; `None` if none expires, or if the database is unreachable.
 async fn next_key_end(state: &AppState) -> Option<Timestamp> {
     let now = clock::wall_now();
     let keys = tokio::time::timeout(PATIENCE, state.resources.store.keys()).await;
@@ -99,6 +100,7 @@ async fn next_key_end(state: &AppState) -> Option<Timestamp> {
     ends.filter_map(|key| key.expires_at).filter(|end| *end > now).min()
 }
 
+/// Adds the metrics of keys and backups.
 fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up_at: Option<Timestamp>) {
     let now = clock::wall_now();
     let seconds = |name, help, value: Option<f64>| Family {
@@ -107,7 +109,7 @@ fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up
     };
     sheet.add(seconds(
         "api_key_next_expiry",
-        "Seconds until the first of the API keys in use ends",
+        "Seconds until the next of the valid API keys expires",
         next_key_end.map(|end| end.duration_since(now).as_secs_f64()),
     ));
     sheet.add(seconds(
@@ -117,6 +119,7 @@ fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up
     ));
 }
 
+/// Adds the metrics of the disks.
 fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
     let of_disk = |room: &Room| vec![("disk", room.name.to_owned())];
     let writable = rooms
@@ -124,7 +127,7 @@ fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
         .map(|room| (of_disk(room), f64::from(u8::from(room.problem.is_none()))));
     sheet.add(gauge(
         "disk_writable",
-        "1 while a file could be written where the server must write, else 0",
+        "1 while files can be written where the server must write, else 0",
         writable.collect(),
     ));
     let free = rooms
@@ -132,14 +135,11 @@ fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
         .filter_map(|room| Some((of_disk(room), room.free_bytes? as f64)));
     sheet.add(Family {
         unit: Some(Unit::Bytes),
-        ..gauge(
-            "disk_free",
-            "Bytes that are free where the server must write",
-            free.collect(),
-        )
+        ..gauge("disk_free", "Free bytes where the server must write", free.collect())
     });
 }
 
+/// Returns the label of a device.
 fn device_of(lease: Lease) -> String {
     match lease {
         Lease::Gpu(uuid) => uuid,
@@ -147,7 +147,7 @@ fn device_of(lease: Lease) -> String {
     }
 }
 
-/// One at a time counts, and those who came meanwhile have its answer.
+/// Returns the queue depth; `None` if the database is unreachable. Concurrent scrapes share one query.
 async fn depth(state: &AppState) -> Option<QueueDepth> {
     let mut known = state.metrics.depth.lock().await;
     let now = Monotonic::now();
@@ -165,6 +165,7 @@ async fn depth(state: &AppState) -> Option<QueueDepth> {
     depth
 }
 
+/// Returns a gauge without a unit.
 fn gauge(name: &'static str, help: &'static str, samples: Vec<(Vec<(&'static str, String)>, f64)>) -> Family {
     Family {
         name,
@@ -175,10 +176,12 @@ fn gauge(name: &'static str, help: &'static str, samples: Vec<(Vec<(&'static str
     }
 }
 
+/// Returns one sample without labels.
 fn one(value: f64) -> Vec<(Vec<(&'static str, String)>, f64)> {
     vec![(Vec::new(), value)]
 }
 
+/// Adds the metrics of the server and its process.
 fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let labels = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -193,14 +196,14 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let streams = f64::from(state.streams.taken());
     sheet.add(gauge(
         "http_streams_open",
-        "Event streams and waiting requests that are open",
+        "Open event streams and waiting requests",
         one(streams),
     ));
     sheet.add(Family {
         kind: MetricType::Counter,
         ..gauge(
             "log_lines_dropped",
-            "Lines of the log that standard error did not take",
+            "Log lines dropped because standard error did not take them",
             one(log_writer::dropped_lines() as f64),
         )
     });
@@ -222,7 +225,7 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let started_sec = started_at.as_microsecond() as f64 / 1e6;
     sheet.add_unprefixed(seconds(gauge(
         "process_start_time",
-        "When the process started, in seconds since 1970",
+        "Start time of the process in seconds since 1970",
         one(started_sec),
     )));
     let told = |value: Option<f64>| value.map(one).unwrap_or_default();
@@ -249,19 +252,20 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     ));
     sheet.add_unprefixed(gauge(
         "process_max_fds",
-        "Most file descriptors that may be open",
+        "Maximum number of open file descriptors",
         count(process.max_fds),
     ));
     sheet.add_unprefixed(seconds(Family {
         kind: MetricType::Counter,
         ..gauge(
             "process_cpu",
-            "CPU time of the server itself, without its workers, in seconds",
+            "CPU time in seconds of the server without its workers",
             told(process.cpu_sec),
         )
     }));
 }
 
+/// Adds the metrics of the queue and of leased devices.
 fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDepth>) {
     let is_there = if depth.is_some() { 1.0 } else { 0.0 };
     sheet.add(gauge(
@@ -273,7 +277,7 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
     let by_state = by_state.map(|(state, count)| (vec![("state", state.as_str().to_owned())], *count as f64));
     sheet.add(gauge(
         "experiments",
-        "Unfinished experiments in the database by state, those of other servers that share it included",
+        "Unfinished experiments in the database by state, including those of other servers that share it",
         by_state.collect(),
     ));
     let mut lanes: BTreeMap<(&str, String), u64> = BTreeMap::new();
@@ -293,13 +297,13 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
         .map(|((device, gpus), count)| (vec![("device", device.to_owned()), ("gpus", gpus)], count as f64));
     sheet.add(gauge(
         "queued_experiments",
-        "Experiments that wait, by the devices that they need",
+        "Queued experiments by the devices that they need",
         lanes.collect(),
     ));
     let running = state.scheduler.running_count() as f64;
     sheet.add(gauge(
         "running_experiments",
-        "Experiments that this server runs",
+        "Experiments running on this server",
         one(running),
     ));
     let leases = state.scheduler.leases();
@@ -316,11 +320,12 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
     });
     sheet.add(gauge(
         "device_leased",
-        "1 while an experiment of this server has the device, else 0",
+        "1 while an experiment of this server leases the device, else 0",
         leased.collect(),
     ));
 }
 
+/// Adds the metrics of the meter and of the sources of energy.
 fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     let of_sources = |value: fn(&SourceHealth) -> Option<f64>| {
         let known = health
@@ -335,7 +340,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "power",
-            "Power of each source just now in watts; psys contains packages, and these core and uncore",
+            "Present power of each source in watts; psys includes packages, and packages include core and uncore",
             power,
         ),
         MetricType::Gauge,
@@ -345,7 +350,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "energy",
-            "Joules of each source since the server started, without what passed while it could not be read; an estimate where source is tdp_estimate",
+            "Joules of each source since the server started, excluding time in which it could not be read; an estimate where source is tdp_estimate",
             energy,
         ),
         counter,
@@ -353,26 +358,30 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     ));
     let answers = of_sources(|source| Some(source.answers as f64));
     sheet.add(with(
-        gauge("meter_samples", "Readings that each source answered", answers),
+        gauge("meter_samples", "Successful readings of each source", answers),
         counter,
         None,
     ));
     let failures = of_sources(|source| Some(source.failures as f64));
     sheet.add(with(
-        gauge("meter_failures", "Readings that each source failed", failures),
+        gauge("meter_failures", "Failed readings of each source", failures),
         counter,
         None,
     ));
     let age = of_sources(|source| source.age_sec);
     sheet.add(with(
-        gauge("meter_last_sample_age", "Seconds since each source answered last", age),
+        gauge(
+            "meter_last_sample_age",
+            "Seconds since the last successful reading of each source",
+            age,
+        ),
         MetricType::Gauge,
         seconds.clone(),
     ));
     sheet.add(with(
         gauge(
             "meter_sample_interval",
-            "Seconds between two regular sweeps over all sources",
+            "Seconds between two regular readings of all sources",
             one(health.sample_interval_sec),
         ),
         MetricType::Gauge,
@@ -381,7 +390,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "meter_sweeps",
-            "Regular sweeps over all sources",
+            "Regular readings of all sources",
             one(health.sweeps as f64),
         ),
         counter,
@@ -390,7 +399,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     sheet.add(with(
         gauge(
             "meter_missed_sweeps",
-            "Regular sweeps whose time passed while the meter was held up",
+            "Regular readings of all sources that were skipped because the meter was delayed",
             one(health.missed_sweeps as f64),
         ),
         counter,
@@ -404,7 +413,7 @@ fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
     ));
 }
 
-/// As many series as the host has sources, whatever is asked of it.
+/// Returns the labels of a source. Their number of values is limited by the sources of the host.
 fn labels(source: &SourceHealth) -> Vec<(&'static str, String)> {
     let (device, name) = match &source.id.place {
         Place::Gpu { index, uuid } => (uuid.clone(), index.to_string()),
