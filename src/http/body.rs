@@ -440,7 +440,7 @@ mod tests {
         for (text, expected) in [
             (" ", "is empty"),
             ("{\"a\": 1}\n{\"a\": 2}\n", "several JSON documents"),
-            ("{\"a\": [1,", "ends before its JSON is whole"),
+            ("{\"a\": [1,", "ends before its JSON is complete"),
             ("{\"a\": 1} x", "is not JSON"),
         ] {
             let detail = read_as("application/json", text).expect_err(text).detail;

@@ -146,7 +146,7 @@ async fn what_has_no_results_ends_by_its_own_code() {
     let running = submit(&server.url, &slow());
     let said = run(&server.url, &["results", &running]).ended(6);
     assert!(
-        said.errors.contains("results are there once it is completed"),
+        said.errors.contains("it has results once it is completed"),
         "{}",
         said.errors
     );

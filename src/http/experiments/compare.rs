@@ -343,8 +343,8 @@ mod tests {
     fn every_problem_is_named_with_what_is_accepted() {
         for (document, pointer, accepted) in [
             (json!([]), "", "`ids` or `results`"),
-            (json!({}), "/ids", "`results` in their place"),
-            (json!({"ids": IDS, "results": [{}, {}]}), "/results", "one of both"),
+            (json!({}), "/ids", "`results` instead"),
+            (json!({"ids": IDS, "results": [{}, {}]}), "/results", "one of them"),
             (json!({"ids": [IDS[0]]}), "/ids", "2 to 50"),
             (json!({"ids": vec![IDS[0]; 51]}), "/ids", "2 to 50"),
             (json!({"ids": IDS[0]}), "/ids", "a list"),
@@ -368,7 +368,7 @@ mod tests {
             (
                 json!({"ids": IDS, "metrics": ["mean_ttft_ms", "mean_ttft_ms"]}),
                 "/metrics/1",
-                "each once",
+                "each name once",
             ),
             (json!({"ids": IDS, "Metrics": []}), "/Metrics", "did you mean"),
         ] {

@@ -247,7 +247,7 @@ mod tests {
             ("spreadsheet", "maybe", "true nor false"),
             ("what", "timeseries", "summary, cycles, requests, tokens"),
             ("label_columns", "a,,b", "names of labels"),
-            ("limit", "0", "from 1 on"),
+            ("limit", "0", "of at least 1"),
             ("cursor", "x", "format, spreadsheet, what, label_columns, limit, state"),
             ("sort", "size", "created_at"),
         ] {
