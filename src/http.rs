@@ -21,11 +21,11 @@ mod flops;
 mod follow;
 mod health;
 mod kept;
-mod lasting_places;
 mod layers;
 mod limits;
 mod lingering;
 mod listener;
+mod long_lived;
 mod metric_definitions;
 mod metrics;
 mod nodes;
@@ -50,8 +50,8 @@ pub use access::{Access, Authentication, KeysInUse, LastUsed, NamedRoles, RateLi
 pub use connections::serve;
 #[cfg(test)]
 pub(crate) use experiments::export::row_schema;
-pub use lasting_places::{Exports, Streams};
 pub use listener::Listener;
+pub use long_lived::{Exports, Streams};
 pub use metrics::Metrics;
 pub use openapi::{document, to_yaml};
 pub use state::AppState;

@@ -5,9 +5,9 @@
 mod authenticate;
 mod caller;
 mod cookie;
-mod from_here;
 mod key;
 mod last_used;
+mod local_only;
 mod named_roles;
 mod next_page;
 mod origin;

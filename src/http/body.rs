@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_reads_otherwise_than_it_looks_is_told_as_it_is_written() {
+    fn problems_show_yaml_scalars_as_written() {
         let said = refused_as_yaml(
             "model_name: 1.10\nconfig_name: on\nprompts: [a, yes, 010, ~, 0x1F, '7']\nlabels: {v: 1.10, w: ok, x: }\n\
              max_output_tokens: 1_0.50\nuser: &u no\nnode: *u\n",
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_where_a_number_is_wanted_is_shown_as_it_is_written_and_needs_no_quotes() {
+    fn a_number_in_place_of_a_number_needs_no_quotes() {
         let said = refused_as_yaml("model_name: m\nmax_output_tokens: 1.50\nnum_cycles: 010\nraw_prompt: 1.0\n");
         let details: Vec<_> = said.iter().map(|(_, detail)| detail.as_str()).collect();
         for written in ["is 1.50;", "is 010;", "is 1.0;"] {
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yaml_would_make_something_else_of_is_kept_as_it_is_written() {
+    fn scalars_that_yaml_readers_disagree_on_stay_texts_or_are_refused() {
         for (text, expected) in [
             ("a: 1_0", json!("1_0")),
             ("a: !!binary aGVsbG8=", json!("aGVsbG8=")),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_yaml_is_refused_without_a_librarys_own_names() {
+    fn errors_of_yaml_do_not_show_the_names_of_rust_types() {
         for (text, expected) in [
             ("a: 1\n---\na: 2\n", "one document"),
             ("---\na: 1\n...\n---\nb\n", "one document"),
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_json_says_what_it_is() {
+    fn errors_of_json_say_what_the_body_is() {
         for (text, expected) in [
             (" ", "is empty"),
             ("{\"a\": 1}\n{\"a\": 2}\n", "several JSON documents"),
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_refused() {
+    fn a_duplicate_key_is_refused() {
         assert!(
             read_as("application/json", r#"{"a": 1, "a": 2}"#)
                 .unwrap_err()
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn more_values_than_there_is_memory_for_are_refused_unparsed() {
+    fn too_many_values_are_refused_before_parsing() {
         let many = format!("[{}0]", "[0],".repeat(200_000));
         let problem = read_as("application/json", &many).unwrap_err();
         assert!(
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn another_type_of_body_is_refused_with_what_is_accepted() {
+    fn another_media_type_is_refused_with_the_accepted_ones() {
         let problem = read_as("application/x-www-form-urlencoded", "{}").unwrap_err();
         assert_eq!(problem.status, 415);
         assert!(problem.detail.contains("application/yaml"));

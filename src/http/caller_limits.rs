@@ -163,9 +163,9 @@ fn max_priority(limits: &Limits, caller: &Caller) -> i32 {
 /// # Errors
 /// 403 for a priority above the maximum of the caller's role.
 pub fn refuse_priority(state: &AppState, caller: &Caller, asked: Option<i32>) -> Result<(), Problem> {
-    let most = max_priority(&state.access.limits, caller);
-    match asked.filter(|asked| *asked > most) {
-        Some(asked) => Err(Problem::priority_too_high(asked, most, caller.role())),
+    let max = max_priority(&state.access.limits, caller);
+    match asked.filter(|asked| *asked > max) {
+        Some(asked) => Err(Problem::priority_too_high(asked, max, caller.role())),
         None => Ok(()),
     }
 }

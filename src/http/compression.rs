@@ -14,12 +14,12 @@ use super::problem::Problem;
 use super::state::AppState;
 
 /// Minimum size of an answer that is compressed; less fits in one packet anyway.
-const LEAST_BYTES: u64 = 1024;
+const MIN_BYTES: u64 = 1024;
 
 /// Adds compression to a router. Event streams are excluded, since events must arrive at once, and Parquet, which is
 /// compressed already. The level is the fastest, because compression takes time on the threads that serve requests.
 pub fn wrap(router: Router<AppState>) -> Router<AppState> {
-    let worthwhile = SizeAbove::new(LEAST_BYTES)
+    let worthwhile = SizeAbove::new(MIN_BYTES)
         .and(NotForContentType::SSE)
         .and(NotForContentType::const_new("application/vnd.apache.parquet"));
     let layer = CompressionLayer::new()
@@ -53,11 +53,11 @@ fn refuses_all(headers: &HeaderMap) -> bool {
             .map(|(_, accepted)| *accepted)
     };
     let others = of("*");
-    let plain = of("identity").or(others).unwrap_or(true);
-    let packed = ["gzip", "x-gzip", "zstd"]
+    let uncompressed = of("identity").or(others).unwrap_or(true);
+    let compressed = ["gzip", "x-gzip", "zstd"]
         .iter()
         .any(|name| of(name).or(others).unwrap_or(false));
-    !plain && !packed
+    !uncompressed && !compressed
 }
 
 /// Returns whether a client accepts an answer in this coding.
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_refuses_plain_bytes_and_accepts_nothing_else_is_refused() {
+    fn only_a_client_that_accepts_no_available_encoding_is_refused() {
         for (text, refused) in [
             ("", false),
             ("gzip", false),

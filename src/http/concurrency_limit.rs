@@ -23,9 +23,9 @@ use joulemark_measurement::clock::Monotonic;
 use joulemark_store::Share;
 
 /// Paths that need no permit: a supervisor would restart a busy server if its health checks failed.
-const WITHOUT_A_PLACE: [&str; 2] = ["/healthz", "/readyz"];
+const WITHOUT_PERMITS: [&str; 2] = ["/healthz", "/readyz"];
 /// Bytes of a body or an answer in memory for each permit that it takes.
-const BYTES_A_PLACE: u64 = 1 << 20;
+const BYTES_PER_PERMIT: u64 = 1 << 20;
 
 /// Answers with an error if the answer has not begun before the deadline.
 pub async fn begin_in_time(AxumState(time_limit): AxumState<Duration>, mut request: Request, next: Next) -> Response {
@@ -48,16 +48,16 @@ pub async fn begin_in_time(AxumState(time_limit): AxumState<Duration>, mut reque
 
 /// Takes permits for a request, or answers with an error at once: waiting would only pile up requests. A request with a
 /// body counts only against its caller's share until the body is complete.
-pub async fn take_place(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
-    if WITHOUT_A_PLACE.contains(&request.uri().path()) {
+pub async fn take_permits(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
+    if WITHOUT_PERMITS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let Some(slot) = request.extensions().get::<Slot>().cloned() else {
         return Problem::internal().into_response();
     };
     let size = request.body().size_hint().upper();
-    let most = state.access.max_body_bytes as u64;
-    let weight = places(size.unwrap_or(most).min(most));
+    let max_bytes = state.access.max_body_bytes as u64;
+    let weight = permits_for(size.unwrap_or(max_bytes).min(max_bytes));
     let taken = match state.places.try_hold(&holder(&request), weight) {
         Ok(share) => slot.hold(share, request.body().is_end_stream()),
         Err(none_left) => Err(Problem::too_many_at_once(none_left)),
@@ -78,13 +78,13 @@ fn holder(request: &Request) -> String {
 }
 
 /// Returns the number of permits for a body or an answer of this size.
-fn places(bytes: u64) -> u32 {
-    u32::try_from(bytes / BYTES_A_PLACE + 1).unwrap_or(u32::MAX)
+fn permits_for(bytes: u64) -> u32 {
+    u32::try_from(bytes / BYTES_PER_PERMIT + 1).unwrap_or(u32::MAX)
 }
 
 /// Marks a response whose own limit, such as that on streams, already covers it while it is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct HasOwnPlace;
+pub struct HasOwnLimit;
 
 /// The permits and the deadline of a request.
 #[derive(Clone, Debug)]
@@ -136,9 +136,9 @@ impl Slot {
 
     /// Replaces the permit of a request that waits for an event by one of the limit on waiting requests, and extends
     /// the deadline.
-    pub fn wait_for(&self, time: Duration, place: Share) {
+    pub fn wait_for(&self, time: Duration, permit: Share) {
         let mut state = self.state();
-        state.share = Some(place);
+        state.share = Some(permit);
         state.time_limit += time;
     }
 
@@ -148,12 +148,12 @@ impl Slot {
         let Some(mut share) = self.state().share.take() else {
             return response;
         };
-        if response.extensions().get::<HasOwnPlace>().is_some() {
+        if response.extensions().get::<HasOwnLimit>().is_some() {
             return response;
         }
         share.leave();
         let size = response.body().size_hint().upper().unwrap_or(0);
-        if let Err(none_left) = share.resize(places(size)) {
+        if let Err(none_left) = share.resize(permits_for(size)) {
             return Problem::too_many_at_once(none_left).into_response();
         }
         let share = Arc::new(share);

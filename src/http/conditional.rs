@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told_apart_also_where_they_are_the_same_in_a_row() {
+    fn the_boundaries_of_parts_change_the_tag() {
         let tags = [&["ab", "c"][..], &["a", "bc"], &["abc"], &["ab", "c", ""]];
         let tags = tags.map(|parts| EntityTag::new(Strength::Weak, parts).opaque);
         for (index, tag) in tags.iter().enumerate() {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_it_gets_no_body_and_the_same_headers() {
+    async fn a_client_that_has_the_answer_gets_no_body_and_the_same_headers() {
         let tag = EntityTag::new(Strength::Weak, &["a"]);
         let whole = || Ok("body".into_response());
         let first = answer(&tag, &condition(&[]).await, whole).unwrap();

@@ -38,7 +38,7 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
         request: Duration::from_secs(u64::from(limits.body_timeout_sec)),
         answer: Duration::from_secs(u64::from(limits.answer_timeout_sec)),
     };
-    let places = Arc::new(Semaphore::new(limits.max_connections as usize));
+    let permits = Arc::new(Semaphore::new(limits.max_connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(u64::from(limits.header_timeout_sec)))
@@ -47,10 +47,10 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
     loop {
         // Further clients wait in the kernel's queue.
         let next = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            let permit = permits.clone().acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             next = next => next,
             () = stopping.cancelled() => break,
         };
@@ -67,7 +67,7 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
                 tokio::spawn(async move {
                     connection.await;
                     drop(share);
-                    drop(place);
+                    drop(permit);
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -79,7 +79,7 @@ pub async fn serve(listener: Listener, router: Router, access: Arc<Access>, stop
     }
     drop(listener);
     // All permits are available again once every connection has ended.
-    let _ = places.acquire_many(limits.max_connections).await;
+    let _ = permits.acquire_many(limits.max_connections).await;
 }
 
 /// Maximum pauses of a connection while a request is received and while an answer is sent.

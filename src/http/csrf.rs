@@ -20,10 +20,10 @@ pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const FIELD: &str = "csrf";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Maximum size of a form from a caller who is not signed in.
-const MAX_STRANGERS_BYTES: usize = 16_384;
+const MAX_UNKNOWN_CALLER_BYTES: usize = 16_384;
 
 /// Refuses a request that changes something under a session but lacks the CSRF token of that session. Reads the body of
-/// a page's form whole; from an unknown caller it may have at most [`MAX_STRANGERS_BYTES`].
+/// a page's form whole; from an unknown caller it may have at most [`MAX_UNKNOWN_CALLER_BYTES`].
 pub async fn require_token(AxumState(state): AxumState<AppState>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
@@ -48,13 +48,13 @@ async fn checked(state: &AppState, mut request: Request) -> Result<Request, Prob
         return Ok(request);
     }
     if caller.is_none() {
-        DefaultBodyLimit::max(MAX_STRANGERS_BYTES).apply(&mut request);
+        DefaultBodyLimit::max(MAX_UNKNOWN_CALLER_BYTES).apply(&mut request);
     }
     let (parts, body) = request.into_parts();
     let whole = WholeBody::from_request(Request::from_parts(parts.clone(), body), state).await;
     let WholeBody(bytes) = whole.map_err(|problem| match caller {
         None if problem.is_of_kind("body-too-large") => Problem::malformed_body(format!(
-            "the form is larger than {MAX_STRANGERS_BYTES} bytes, which is more than it takes to sign in"
+            "the form is larger than {MAX_UNKNOWN_CALLER_BYTES} bytes, which is more than it takes to sign in"
         )),
         _ => problem,
     })?;
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_s_own_token_is_asked_of_it_and_of_nobody_else() {
+    fn a_session_needs_its_own_token_and_other_callers_need_none() {
         let origin = Origin::direct("192.0.2.1".parse().unwrap());
         let (one, other) = (SessionToken::generate().unwrap(), SessionToken::generate().unwrap());
         let named = || Caller::named("ada".to_owned(), None, Role::Submitter, &origin, false);

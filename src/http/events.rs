@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 
 use super::access::Caller;
 use super::experiments::filter::{read_label, read_state};
-use super::follow::{Follower, Narrowed, Scope, last_event_id};
+use super::follow::{EventFilter, Follower, Scope, last_event_id};
 use super::{problem::Problem, repeatable_query::RepeatableQuery, state::AppState};
 use joulemark_experiment::State;
 
@@ -45,9 +45,9 @@ pub async fn events(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let narrowed = parameters.narrowed()?;
+    let filter = parameters.filter()?;
     let after = last_event_id(&headers)?;
-    let place = state.streams.take(&caller)?;
+    let permit = state.streams.take(&caller)?;
     let listener = state.resources.feed.listen_to_all();
     let begins_at = listener.begins_at();
     let after = match after {
@@ -56,12 +56,12 @@ pub async fn events(
         // The event is newer than this server's feed, or its id belongs to another database.
         Some(after) => after.min(state.resources.store.newest_transition().await?),
     };
-    Ok(Follower::new(state, (Scope::All(narrowed), listener), after, place).into_response())
+    Ok(Follower::new(state, (Scope::All(filter), listener), after, permit).into_response())
 }
 
 impl EventParameters {
-    fn narrowed(self) -> Result<Narrowed, Problem> {
-        Ok(Narrowed {
+    fn filter(self) -> Result<EventFilter, Problem> {
+        Ok(EventFilter {
             states: self
                 .state
                 .iter()
@@ -82,16 +82,16 @@ mod tests {
     use super::*;
     use crate::http::repeatable_query;
 
-    fn read_pairs(pairs: &[(&str, &str)]) -> Result<Narrowed, Problem> {
+    fn read_pairs(pairs: &[(&str, &str)]) -> Result<EventFilter, Problem> {
         let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        repeatable_query::read::<EventParameters>(owned.collect())?.narrowed()
+        repeatable_query::read::<EventParameters>(owned.collect())?.filter()
     }
 
     #[test]
     fn states_and_labels_may_be_repeated() {
-        let narrowed = read_pairs(&[("state", "failed"), ("label", "a=b=c"), ("state", "completed")]).unwrap();
-        assert_eq!(narrowed.states, [State::Failed, State::Completed]);
-        assert_eq!(narrowed.labels, [("a".to_owned(), "b=c".to_owned())]);
+        let filter = read_pairs(&[("state", "failed"), ("label", "a=b=c"), ("state", "completed")]).unwrap();
+        assert_eq!(filter.states, [State::Failed, State::Completed]);
+        assert_eq!(filter.labels, [("a".to_owned(), "b=c".to_owned())]);
     }
 
     #[test]

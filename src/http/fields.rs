@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_wanted_fields_are_left_in_their_order() {
+    fn only_selected_fields_remain_in_their_order() {
         let document = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}, {"g": 6}], "h": null});
         let mut fields = Fields::default();
         for path in ["h.x", "e.f", "b.d"] {
@@ -194,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_object_is_not_narrowed_by_a_part_of_it() {
+    fn an_object_selected_whole_is_not_narrowed_by_a_part_of_it() {
         let whole = Fields::read("decoder.seed,decoder", "Experiment").unwrap();
         assert_eq!(whole, Fields::read("decoder", "Experiment").unwrap());
         assert_eq!(whole, Fields::read("decoder, decoder.seed", "Experiment").unwrap());
     }
 
     #[test]
-    fn more_fields_than_anybody_needs_are_refused() {
+    fn too_many_fields_are_refused() {
         let fields = |count: usize| Fields::read(&vec!["id"; count].join(","), "Experiment");
         assert!(fields(MAX_FIELDS).is_ok());
         let problem = fields(MAX_FIELDS + 1).unwrap_err();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_description_has_is_accepted_at_any_depth() {
+    fn known_fields_are_accepted_at_any_depth() {
         for (schema, path) in [
             ("Experiment", "id"),
             ("Experiment", "model_name"),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_have_is_named_with_what_is_accepted() {
+    fn an_unknown_field_is_named_with_the_known_ones() {
         for (path, accepted) in [
             ("", "created_at"),
             ("id,", "created_at"),

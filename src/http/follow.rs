@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub use event::{ProgressEvent, StateEvent};
 
-use super::concurrency_limit::HasOwnPlace;
+use super::concurrency_limit::HasOwnLimit;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::progress::{Listener, Snapshot};
@@ -50,18 +50,18 @@ pub fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 /// The experiments whose events a client wants.
 pub enum Scope {
     One(ExperimentId),
-    All(Narrowed),
+    All(EventFilter),
 }
 
 /// A filter of all experiments; an empty field does not filter.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Narrowed {
+pub struct EventFilter {
     pub states: Vec<State>,
     pub user: Option<String>,
     pub labels: Vec<(String, String)>,
 }
 
-impl Narrowed {
+impl EventFilter {
     fn wants(&self, transition: &Transition) -> bool {
         let has = |(label, value): &(String, String)| transition.labels.get(label) == Some(value);
         (self.states.is_empty() || self.states.contains(&transition.state))
@@ -76,7 +76,7 @@ impl Narrowed {
 /// An event that is due to be sent; serialized only when it is sent.
 enum Due {
     Retry,
-    Move(Arc<Transition>),
+    StateChange(Arc<Transition>),
     Progress(Arc<Snapshot>),
 }
 
@@ -97,12 +97,12 @@ pub struct Follower {
     silent_until: Instant,
     /// Time at which the stream ends and the client must reconnect.
     ends_at: Instant,
-    _place: Share,
+    _permit: Share,
 }
 
 impl Follower {
     /// Creates a stream of all events after the change of state numbered `after`.
-    pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, place: Share) -> Self {
+    pub fn new(state: AppState, (scope, listener): (Scope, Listener), after: i64, permit: Share) -> Self {
         let limits = &state.access.limits;
         let [keep_alive, lifetime] =
             [limits.stream_keep_alive_sec, limits.stream_lifetime_sec].map(|sec| Duration::from_secs(u64::from(sec)));
@@ -118,7 +118,7 @@ impl Follower {
             keep_alive,
             silent_until: now + keep_alive,
             ends_at: now + lifetime,
-            _place: place,
+            _permit: permit,
         }
     }
 
@@ -136,7 +136,7 @@ impl Follower {
             Some((Ok::<_, Infallible>(event), follower))
         });
         let mut response = Sse::new(events).into_response();
-        response.extensions_mut().insert(HasOwnPlace);
+        response.extensions_mut().insert(HasOwnLimit);
         response.headers_mut().insert(header::CACHE_CONTROL, NOT_KEPT);
         response
             .headers_mut()
@@ -192,11 +192,11 @@ impl Follower {
             self.seen = transition.seq;
             let is_wanted = match &self.scope {
                 Scope::One(id) => transition.id == *id,
-                Scope::All(narrowed) => narrowed.wants(&transition),
+                Scope::All(filter) => filter.wants(&transition),
             };
             if is_wanted {
                 self.is_over = matches!(self.scope, Scope::One(_)) && transition.state.is_finished();
-                self.due.push_back(Due::Move(transition));
+                self.due.push_back(Due::StateChange(transition));
             }
         }
     }
@@ -206,15 +206,13 @@ impl Follower {
         let is_wanted = match &self.scope {
             Scope::One(_) => !self.is_over,
             // A progress report has neither user nor labels, and looking them up every second would cost too much.
-            Scope::All(narrowed) => narrowed.user.is_none() && narrowed.labels.is_empty(),
+            Scope::All(filter) => filter.user.is_none() && filter.labels.is_empty(),
         };
         if !is_wanted {
             return;
         }
         let in_states = |snapshot: &Arc<Snapshot>| match &self.scope {
-            Scope::All(narrowed) if !narrowed.states.is_empty() => {
-                narrowed.states.contains(&snapshot.progress.phase.state())
-            }
+            Scope::All(filter) if !filter.states.is_empty() => filter.states.contains(&snapshot.progress.phase.state()),
             _ => true,
         };
         self.due
@@ -252,9 +250,9 @@ impl Follower {
     fn event(&mut self, due: &Due) -> Event {
         let event = match due {
             Due::Retry => return Event::default().retry(RETRY),
-            Due::Move(transition) => {
+            Due::StateChange(transition) => {
                 self.last_id = transition.seq;
-                event::of_move(transition)
+                event::of_transition(transition)
             }
             Due::Progress(snapshot) => event::of_progress(snapshot),
         };

@@ -29,12 +29,12 @@ pub async fn healthz() -> Json<Health> {
         (status = 503, description = "The database does not answer, or a disk is full.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn readyz(AxumState(state): AxumState<AppState>) -> Result<Json<Readiness>, Problem> {
-    let looked = state.readiness.look(async || look(&state).await).await;
-    looked.map(Json)
+    let checked = state.readiness.check(async || check(&state).await).await;
+    checked.map(Json)
 }
 
 /// Checks the database, the disks and the sources of energy.
-async fn look(state: &AppState) -> Result<Readiness, Problem> {
+async fn check(state: &AppState) -> Result<Readiness, Problem> {
     state.resources.store.ping().await?;
     let (disks, scheduler) = (state.disks.clone(), state.scheduler.clone());
     let looked = tokio::task::spawn_blocking(move || {

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_document_is_made_once_and_sent_as_its_client_accepts_it() {
+    async fn a_document_is_built_once_and_sent_in_an_accepted_coding() {
         let shelf = Shelf::default();
         let text = "the same again and again; ".repeat(200);
         let mut made = 0;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shelf_does_not_grow_with_the_names_that_are_asked_for() {
+    async fn a_cache_is_bounded() {
         let shelf = Shelf::default();
         for name in 0..3 * MAX_KEPT {
             let make = async || Kept::new(HeaderValue::from_static("text/plain"), "a".into()).await;

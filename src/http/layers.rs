@@ -13,7 +13,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, csrf::CsrfLayer};
 
 use super::access::{Access, authenticate};
-use super::concurrency_limit::{begin_in_time, take_place};
+use super::concurrency_limit::{begin_in_time, take_permits};
 use super::csrf::require_token;
 use super::limits::check_shape;
 use super::observe::observe;
@@ -31,7 +31,7 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let guarded = router
         .layer(from_fn_with_state(state.clone(), require_token))
         .layer(DefaultBodyLimit::max(state.access.max_body_bytes))
-        .layer(from_fn_with_state(state.clone(), take_place))
+        .layer(from_fn_with_state(state.clone(), take_permits))
         .layer(from_fn_with_state(state.clone(), authenticate))
         .layer(same_site(&state.access))
         .layer(from_fn_with_state(state.clone(), check_shape))

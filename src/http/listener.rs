@@ -42,7 +42,7 @@ impl Listener {
         match listen {
             Listen::Address(address) => bind_port(*address).map(Self::Port),
             Listen::Socket(path) => {
-                remove_what_a_dead_server_left(path)?;
+                remove_stale_socket(path)?;
                 bind_socket(path)
             }
         }
@@ -119,7 +119,7 @@ fn bind_socket(path: &Path) -> io::Result<Listener> {
 
 /// Removes the socket of a server that is no longer running. Any other file stays, and a socket that answers belongs to
 /// another server.
-fn remove_what_a_dead_server_left(path: &Path) -> io::Result<()> {
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
     let is_socket = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?.file_type().is_socket(),
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_socket_is_its_owners_and_its_groups_and_goes_with_its_listener() {
+    async fn a_socket_is_open_to_its_owner_and_group_and_removed_with_its_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listen = Listen::Socket(path.clone());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_dead_server_left_is_taken_over_and_nothing_else() {
+    async fn only_a_stale_socket_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listen = Listen::Socket(path.clone());

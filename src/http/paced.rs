@@ -15,21 +15,21 @@ use tokio::time::Sleep;
 use joulemark_measurement::clock::Monotonic;
 
 /// Minimum average rate, apart from the pauses. Even the slowest connections in use reach it.
-pub const LEAST_BYTES_PER_SEC: u32 = 4096;
+pub const MIN_BYTES_PER_SEC: u32 = 4096;
 
 /// Time that the other end has left. Waiting uses it up, and transferred bytes add to it, up to the maximum.
 #[derive(Debug)]
-struct Patience {
-    most: Duration,
+struct PauseBudget {
+    max: Duration,
     left: Duration,
     wait: Option<(Monotonic, Pin<Box<Sleep>>)>,
 }
 
-impl Patience {
-    fn new(most: Duration) -> Self {
+impl PauseBudget {
+    fn new(max: Duration) -> Self {
         Self {
-            most,
-            left: most,
+            max,
+            left: max,
             wait: None,
         }
     }
@@ -49,8 +49,8 @@ impl Patience {
             let waited = Duration::from_secs_f64(Monotonic::now().sec_since(since).max(0.0));
             self.left = self.left.saturating_sub(waited);
         }
-        let earned = Duration::from_secs_f64(bytes as f64 / f64::from(LEAST_BYTES_PER_SEC));
-        self.left = (self.left + earned).min(self.most);
+        let earned = Duration::from_secs_f64(bytes as f64 / f64::from(MIN_BYTES_PER_SEC));
+        self.left = (self.left + earned).min(self.max);
     }
 }
 
@@ -69,14 +69,14 @@ impl std::error::Error for TooSlow {}
 /// A body that fails with [`TooSlow`] if it does not arrive in time.
 pub struct PacedBody<B> {
     body: B,
-    patience: Patience,
+    budget: PauseBudget,
 }
 
 impl<B> PacedBody<B> {
     pub fn new(body: B, longest_pause: Duration) -> Self {
         Self {
             body,
-            patience: Patience::new(longest_pause),
+            budget: PauseBudget::new(longest_pause),
         }
     }
 }
@@ -89,15 +89,15 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for PacedBody<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
-        let Self { body, patience } = &mut *self;
+        let Self { body, budget } = &mut *self;
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(frame) => {
                 let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
-                patience.moved(data.map_or(0, |data| data.remaining()));
+                budget.moved(data.map_or(0, |data| data.remaining()));
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                ready!(patience.poll_over(context));
+                ready!(budget.poll_over(context));
                 Poll::Ready(Some(Err(Box::new(TooSlow))))
             }
         }
@@ -116,14 +116,14 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for PacedBody<B> {
 #[derive(Debug)]
 pub struct PacedWrites<S> {
     stream: S,
-    patience: Patience,
+    budget: PauseBudget,
 }
 
 impl<S> PacedWrites<S> {
     pub fn new(stream: S, longest_pause: Duration) -> Self {
         Self {
             stream,
-            patience: Patience::new(longest_pause),
+            budget: PauseBudget::new(longest_pause),
         }
     }
 
@@ -131,11 +131,11 @@ impl<S> PacedWrites<S> {
     fn noted(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(written) => {
-                self.patience.moved(written.as_ref().map_or(0, |bytes| *bytes));
+                self.budget.moved(written.as_ref().map_or(0, |bytes| *bytes));
                 Poll::Ready(written)
             }
             Poll::Pending => {
-                ready!(self.patience.poll_over(context));
+                ready!(self.budget.poll_over(context));
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow)))
             }
         }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_given_up_and_one_that_reads_is_not() {
+    async fn writes_fail_for_a_client_that_does_not_read_and_succeed_otherwise() {
         let (mut client, server) = tokio::io::duplex(16);
         let mut server = PacedWrites::new(server, SHORT);
         let reading = tokio::spawn(async move {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_a_byte_now_and_then_is_given_up_as_well() {
+    async fn writes_fail_for_a_client_that_reads_too_slowly() {
         let (mut client, server) = tokio::io::duplex(1);
         let mut server = PacedWrites::new(server, SHORT);
         let _reading = tokio::spawn(async move {

@@ -33,17 +33,17 @@ pub struct Readiness {
 /// Checks that run one after the other. Requests that arrive before a check begins share its result, since anybody may
 /// ask and each check loads the database and the disks.
 #[derive(Debug)]
-pub struct Rounds<T>(Mutex<Option<(Monotonic, T)>>);
+pub struct SharedCheck<T>(Mutex<Option<(Monotonic, T)>>);
 
-impl<T> Default for Rounds<T> {
+impl<T> Default for SharedCheck<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone> Rounds<T> {
-    /// Returns the result of a check that began after this call. Runs `look` if no other caller started such a check.
-    pub async fn look(&self, look: impl AsyncFnOnce() -> T) -> T {
+impl<T: Clone> SharedCheck<T> {
+    /// Returns the result of a check that began after this call. Runs `check` if no other caller started such a check.
+    pub async fn check(&self, check: impl AsyncFnOnce() -> T) -> T {
         let came = Monotonic::now();
         let mut last = self.0.lock().await;
         if let Some((began, seen)) = &*last
@@ -52,7 +52,7 @@ impl<T: Clone> Rounds<T> {
             return seen.clone();
         }
         let began = Monotonic::now();
-        let seen = look().await;
+        let seen = check().await;
         *last = Some((began, seen.clone()));
         seen
     }
@@ -66,18 +66,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn many_who_ask_at_once_share_a_look_and_the_next_one_looks_anew() {
-        let (rounds, looks) = (Rounds::default(), AtomicUsize::new(0));
+    async fn concurrent_requests_share_a_check_and_the_next_one_starts_another() {
+        let (rounds, looks) = (SharedCheck::default(), AtomicUsize::new(0));
         let look = async || {
             tokio::time::sleep(Duration::from_millis(20)).await;
             looks.fetch_add(1, Ordering::Relaxed)
         };
-        futures::future::join_all((0..100).map(|_| rounds.look(&look))).await;
+        futures::future::join_all((0..100).map(|_| rounds.check(&look))).await;
         assert_eq!(
             looks.load(Ordering::Relaxed),
             2,
             "the first, and one for all who came meanwhile"
         );
-        assert_eq!(rounds.look(&look).await, 2);
+        assert_eq!(rounds.check(&look).await, 2);
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_short_and_has_nothing_in_it_that_a_log_could_take_for_something_else() {
+    fn an_id_is_short_and_safe_in_a_log_line() {
         for good in [
             "a",
             "01938c5e-9a62-7c3f-8f0e-0d5f6f2b7c11",

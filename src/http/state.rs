@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::lasting_places::{Exports, Streams};
+use super::long_lived::{Exports, Streams};
 use super::metrics::own::Metrics;
 use super::problem::Problem;
-use super::readiness::{Readiness, Rounds};
+use super::readiness::{Readiness, SharedCheck};
 use crate::callback::Allowed;
 use crate::disk::Disk;
 use crate::scheduler::{Resources, Scheduler};
@@ -27,7 +27,7 @@ pub struct AppState {
     /// URLs that may be called back; `None` if none may.
     pub callbacks: Option<Allowed>,
     pub exports: Exports,
-    pub readiness: Arc<Rounds<Result<Readiness, Problem>>>,
+    pub readiness: Arc<SharedCheck<Result<Readiness, Problem>>>,
     /// Disks that the server writes to; none for a remote database.
     pub disks: Arc<[Disk]>,
     /// The SQLite file; `None` for Postgres and for a database in memory.

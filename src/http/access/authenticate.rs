@@ -9,11 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::from_here::{forwarding_header, only_from_here};
 use super::key::good_key;
+use super::local_only::{check_is_local, forwarding_header};
 use super::next_page::to_sign_in;
 use super::policy::{Access, Authentication};
-use super::scope::is_for_the_list;
+use super::scope::is_open_to_listed_networks;
 use super::session::by_session;
 use super::watch::Watch;
 use super::{Caller, Origin, Peer, Scope, scope_of};
@@ -80,14 +80,14 @@ async fn admit(state: &AppState, request: &Parts) -> Result<(Origin, Option<Call
         Origin::read(peer, headers, &access.trusted_proxies).map_err(|bad| Problem::bad_header(&bad.0, &bad.1))?;
     let origin = origin.known_as(access.public_base.as_deref());
     if let Authentication::None = access.authentication {
-        only_from_here(request)?;
+        check_is_local(request)?;
         let caller = Caller::anybody(&origin);
         return Ok((origin, Some(caller)));
     }
     let Scope::Needs(needed) = scope_of(&request.method, request.uri.path()) else {
         return Ok((origin, None));
     };
-    if is_for_the_list(&request.method, request.uri.path()) && is_listed(access, headers, &origin) {
+    if is_open_to_listed_networks(&request.method, request.uri.path()) && is_listed(access, headers, &origin) {
         return Ok((origin, None));
     }
     let caller = identify(state, headers, &origin).await?;

@@ -40,7 +40,7 @@ impl SessionCookie {
     ///
     /// # Errors
     /// 400 if the cookie occurs twice: another page set one of them, and it is unknown which.
-    pub fn read(&self, headers: &HeaderMap) -> Result<Option<Brought>, Problem> {
+    pub fn read(&self, headers: &HeaderMap) -> Result<Option<GivenSession>, Problem> {
         let lines = headers.get_all(header::COOKIE).iter();
         // Another program's cookie on the same host may hold any bytes.
         let texts: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
@@ -49,7 +49,7 @@ impl SessionCookie {
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => Ok(Some(
-                SessionToken::parse(value).map_or(Brought::Unknown, Brought::Session),
+                SessionToken::parse(value).map_or(GivenSession::Unknown, GivenSession::Session),
             )),
             (Some(_), Some(_)) => Err(Problem::bad_header(
                 &header::COOKIE,
@@ -82,7 +82,7 @@ impl SessionCookie {
 
 /// The content of a request's session cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Brought {
+pub enum GivenSession {
     Session(SessionToken),
     /// A text that is not a session token of any server.
     Unknown,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_as_narrow_as_the_way_it_comes_allows() {
+    fn the_cookie_is_as_restricted_as_its_origin_allows() {
         let token = SessionToken::generate().unwrap();
         let prefix = ("x-forwarded-prefix", "/energy");
         let plain = ("x-forwarded-proto", "http");
@@ -161,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_cookie_of_the_own_way_is_read_wherever_it_stands() {
+    fn only_the_cookie_of_the_same_origin_is_read() {
         let token = SessionToken::generate().unwrap();
         let value = token.reveal();
         let found = |origin: &Origin, lines: &[&str]| SessionCookie::of(origin).read(&cookies(lines)).unwrap();
-        let own = Some(Brought::Session(token));
+        let own = Some(GivenSession::Session(token));
         let named = |name: &str| format!("{name}={value}");
         let (tls, plain) = (origin(&TLS), origin(&[]));
         for line in [
@@ -182,7 +182,10 @@ mod tests {
         }
         assert_eq!(found(&plain, &[&named(OF_HOST)]), None);
         for value in ["", "x", &format!("\"{value}\""), &value.to_uppercase()] {
-            assert_eq!(found(&plain, &[&format!("joulemark={value}")]), Some(Brought::Unknown));
+            assert_eq!(
+                found(&plain, &[&format!("joulemark={value}")]),
+                Some(GivenSession::Unknown)
+            );
         }
     }
 

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_s_own_role_goes_before_the_highest_of_their_groups_and_that_before_the_general_one() {
+    fn a_users_own_role_precedes_that_of_groups_and_the_general_one() {
         let roles = roles();
         for (name, groups, expected) in [
             ("ada", "lab", Role::Submitter),

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_this_service_is_gone_on_to_with_its_query() {
+    fn a_page_of_this_service_is_accepted_with_its_query() {
         for good in [
             "",
             "?state=queued",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_leads_elsewhere_is_gone_on_to() {
+    fn a_target_outside_this_service_is_refused() {
         for bad in [
             "//evil.example",
             "/evil",

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_by_the_socket_is_believed_where_the_admin_says_so_and_nowhere_else() {
+    fn headers_of_a_socket_connection_are_trusted_only_if_configured() {
         let said = map_of(&[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-prefix", "/energy")]);
         let by_socket = |headers: &HeaderMap, socket| {
             let networks = vec!["127.0.0.0/8".parse().unwrap()];
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed_whatever_they_send() {
+    fn headers_of_an_untrusted_client_are_ignored() {
         let forged = [
             ("x-forwarded-for", "127.0.0.1"),
             ("x-forwarded-proto", "gopher"),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_last_whom_no_trusted_proxy_is() {
+    fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         for (lines, expected) in [
             (vec![("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
             (vec![("x-forwarded-for", "127.0.0.1, 192.0.2.1,10.1.1.1")], "192.0.2.1"),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_trusted_proxy_sends_is_checked_as_well() {
+    fn headers_of_a_trusted_proxy_are_checked() {
         for (name, value) in [
             ("x-forwarded-for", "192.0.2.1:1234"),
             ("x-forwarded-for", ""),

@@ -39,7 +39,7 @@ const FOR_SUBMITTERS: [&str; 1] = ["/submit"];
 const METRICS: &str = "/metrics";
 
 /// Returns whether a listed network may make this request without a key: a read of the metrics.
-pub fn is_for_the_list(method: &Method, path: &str) -> bool {
+pub fn is_open_to_listed_networks(method: &Method, path: &str) -> bool {
     matches!(*method, Method::GET | Method::HEAD) && path == METRICS
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_named_is_open_and_only_reading_it() {
+    fn only_listed_paths_are_public_and_only_for_reading() {
         for path in PUBLIC {
             assert_eq!(scope_of(&Method::GET, path), Scope::Public);
             assert_eq!(scope_of(&Method::POST, path), Scope::Needs(Role::Submitter));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_change_something_needs_more_than_a_reader() {
+    fn changes_need_more_than_a_reader() {
         for method in [
             Method::POST,
             Method::PUT,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_may_sign_in_and_who_is_signed_in_may_sign_out() {
+    fn everybody_may_sign_in_and_every_role_may_sign_out() {
         for method in [Method::GET, Method::HEAD, Method::POST] {
             assert_eq!(scope_of(&method, SIGN_IN), Scope::Public);
         }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_programs_ask_for_is_no_page() {
+    fn paths_for_programs_are_not_pages() {
         for path in [
             "/v1",
             "/v1/",
@@ -154,12 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_for_readers_and_for_the_list() {
+    fn metrics_are_open_to_readers_and_listed_networks() {
         assert_eq!(scope_of(&Method::GET, METRICS), Scope::Needs(Role::Reader));
-        assert!(is_for_the_list(&Method::GET, METRICS));
-        assert!(!is_for_the_list(&Method::POST, METRICS));
+        assert!(is_open_to_listed_networks(&Method::GET, METRICS));
+        assert!(!is_open_to_listed_networks(&Method::POST, METRICS));
         for path in ["/metrics/", "//metrics", "/v1/experiments", "/metrics/../v1/audit"] {
-            assert!(!is_for_the_list(&Method::GET, path), "{path}");
+            assert!(!is_open_to_listed_networks(&Method::GET, path), "{path}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 
-use super::cookie::{Brought, SessionCookie};
+use super::cookie::{GivenSession, SessionCookie};
 use super::key::is_digest;
 use super::{Caller, Origin};
 use crate::http::{problem::Problem, state::AppState};
@@ -16,8 +16,8 @@ use joulemark_measurement::clock;
 pub async fn by_session(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Option<Caller>, Problem> {
     let token = match SessionCookie::of(origin).read(headers)? {
         None => return Ok(None),
-        Some(Brought::Unknown) => return Err(Problem::session_ended("the session is not one of this server's")),
-        Some(Brought::Session(token)) => token,
+        Some(GivenSession::Unknown) => return Err(Problem::session_ended("the session is not one of this server's")),
+        Some(GivenSession::Session(token)) => token,
     };
     let StoredSession { key, .. } = good_session(state, &token).await?;
     state.access.last_used.note(&key.id, clock::wall_now());

@@ -20,7 +20,7 @@ use joulemark_measurement::clock;
 use joulemark_store::{Store, StoreError};
 
 /// Maximum time for one check. If the database does not answer, the key is assumed valid.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The key or session that a request was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +50,7 @@ impl Seen {
     }
 
     /// Returns whether it is still valid and its key still has this role.
-    fn stands_for(&self, role: Role) -> bool {
+    fn is_valid_for(&self, role: Role) -> bool {
         let now = clock::wall_now();
         let (standing, key) = match self {
             Self::Key(key) => (key.standing(now), key),
@@ -103,7 +103,7 @@ impl Watch {
     pub async fn ended(&self) -> Problem {
         loop {
             sleep(self.period).await;
-            if !self.still_stands().await {
+            if !self.is_still_valid().await {
                 return match self.id {
                     Credential::Key(_) => {
                         Problem::invalid_key("the key was revoked, has expired or lost its role meanwhile")
@@ -125,25 +125,25 @@ impl Watch {
         let kind = response.headers().get(header::CONTENT_TYPE);
         let is_event_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         response.map(|body| {
-            let next_look = Instant::now() + self.period;
+            let next_check = Instant::now() + self.period;
             let pieces = stream::unfold(
-                Some((self, body.into_data_stream(), next_look)),
+                Some((self, body.into_data_stream(), next_check)),
                 move |going| async move {
-                    let (watch, mut body, mut next_look) = going?;
+                    let (watch, mut body, mut next_check) = going?;
                     loop {
                         tokio::select! {
                             // Checked first: a client that pauses for an hour gets no more data before the check.
                             biased;
-                            () = sleep_until(next_look) => {
-                                if !watch.still_stands().await {
+                            () = sleep_until(next_check) => {
+                                if !watch.is_still_valid().await {
                                     let broken = || Err(io::Error::other("the caller's key is no longer valid").into());
                                     return (!is_event_stream).then(|| (broken(), None));
                                 }
-                                next_look = Instant::now() + watch.period;
+                                next_check = Instant::now() + watch.period;
                             }
                             piece = body.next() => {
                                 let piece: Result<Bytes, BoxError> = piece?.map_err(Into::into);
-                                return Some((piece, Some((watch, body, next_look))));
+                                return Some((piece, Some((watch, body, next_check))));
                             }
                         }
                     }
@@ -155,10 +155,10 @@ impl Watch {
     }
 
     /// Returns whether the key is valid; `true` if the database does not answer.
-    async fn still_stands(&self) -> bool {
+    async fn is_still_valid(&self) -> bool {
         let (keys, store) = (&self.state.access.keys_in_use, &self.state.resources.store);
-        match timeout(LOOK_TIMEOUT, keys.read(store, &self.id, self.period)).await {
-            Ok(Ok(seen)) => seen.is_some_and(|seen| seen.stands_for(self.role)),
+        match timeout(CHECK_TIMEOUT, keys.read(store, &self.id, self.period)).await {
+            Ok(Ok(seen)) => seen.is_some_and(|seen| seen.is_valid_for(self.role)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a key cannot be checked now; answers under it continue");
                 true

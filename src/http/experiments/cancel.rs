@@ -41,14 +41,14 @@ pub async fn cancel(
             .map(|record| Json(Experiment::new(record, None, &caller)))
     };
     match answer {
-        Wish::Done => Ok(shown().await?.into_response()),
-        Wish::Stored => Ok((StatusCode::ACCEPTED, shown().await?).into_response()),
+        Cancellation::Done => Ok(shown().await?.into_response()),
+        Cancellation::Stored => Ok((StatusCode::ACCEPTED, shown().await?).into_response()),
     }
 }
 
 /// Outcome of a request to cancel an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Cancellation {
     Done,
     /// The node that runs it has not stopped it yet.
     Stored,
@@ -59,7 +59,7 @@ pub enum Wish {
 /// # Errors
 /// Returns a [`Problem`] if the experiment does not exist, has another submitter, or has completed or failed already,
 /// and if the database fails.
-pub async fn cancelled(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Wish, Problem> {
+pub async fn cancelled(state: &AppState, id: ExperimentId, caller: &Caller) -> Result<Cancellation, Problem> {
     let record = super::find(&state.resources.store, id).await?;
     if !caller.may_change(record.submitter.as_deref()) {
         return Err(Problem::not_yours());
@@ -69,8 +69,8 @@ pub async fn cancelled(state: &AppState, id: ExperimentId, caller: &Caller) -> R
         state.resources.store.note(&entry).await?;
     }
     match state.scheduler.cancel(id).await? {
-        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(Wish::Done),
-        CancelAnswer::Pending => Ok(Wish::Stored),
+        CancelAnswer::Cancelled | CancelAnswer::AlreadyFinished(State::Cancelled) => Ok(Cancellation::Done),
+        CancelAnswer::Pending => Ok(Cancellation::Stored),
         CancelAnswer::AlreadyFinished(finished) => Err(Problem::already_finished(finished)),
         CancelAnswer::NotFound => Err(Problem::no_experiment(id)),
     }

@@ -327,7 +327,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn omitted_fields_have_their_defaults() {
         let document = json!({"ids": IDS, "force": null});
         let question = parse(&document).unwrap_or_else(|problems| panic!("{problems:?}"));
         let names: Vec<_> = question.metrics.iter().map(|metric| metric.name).collect();

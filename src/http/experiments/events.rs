@@ -46,19 +46,19 @@ pub async fn experiment_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = last_event_id(&headers)?;
-    let place = state.streams.take(&caller)?;
+    let permit = state.streams.take(&caller)?;
     // Created before the database is read, so that no event is missed in between.
     let listener = state.resources.feed.listen_to(id);
     let latest = state.resources.store.latest_transition(id).await?;
     let latest = latest.ok_or_else(|| Problem::no_experiment(id))?;
     let Some(after) = after else {
-        let follower = Follower::new(state, (Scope::One(id), listener), 0, place);
+        let follower = Follower::new(state, (Scope::One(id), listener), 0, permit);
         return Ok(follower.with_past(vec![latest]).into_response());
     };
     if latest.state.is_finished() && after >= latest.seq {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let past = state.resources.store.transitions_of(id, after).await?;
-    let follower = Follower::new(state, (Scope::One(id), listener), after.min(latest.seq), place);
+    let follower = Follower::new(state, (Scope::One(id), listener), after.min(latest.seq), permit);
     Ok(follower.with_past(past).into_response())
 }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_add_up_and_a_value_may_hold_an_equals_sign() {
+    fn all_labels_apply_and_a_value_may_contain_an_equals_sign() {
         let query = read(&[
             ("label", "team=a"),
             ("label", "run=x=1"),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_on_the_finish_orders_by_it_and_contradicts_another_order() {
+    fn a_bound_on_finished_at_implies_that_order_and_excludes_others() {
         let time = "2020-01-01T00:00:00Z";
         assert_eq!(read(&[]).unwrap().order, ListOrder::NewestFirst);
         assert_eq!(
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_at_the_end_of_all_years_is_taken_as_the_last_one() {
+    fn a_time_beyond_the_last_representable_one_becomes_that() {
         let before = |text: &str| read(&[("created_before", text)]).unwrap().before.unwrap();
         let end = before("9999-12-31T23:59:59Z");
         for text in [

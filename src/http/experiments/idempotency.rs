@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_and_bare_are_one_key_and_none_is_none() {
+    fn quoted_and_unquoted_keys_are_equal() {
         let document = json!({});
         assert_eq!(read_key(&[], &document), Ok(None));
         let (bare, quoted) = (read_key(&["abc-1"], &document), read_key(&["\"abc-1\""], &document));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_is_the_same_and_no_more() {
+    fn equal_documents_have_equal_digests_and_others_do_not() {
         let sha256 = |document: Value| read_key(&["k"], &document).unwrap().unwrap().body_sha256;
         let one = sha256(json!({"a": [1, {"x": 1, "y": null}], "b": "c"}));
         assert_eq!(one, sha256(json!({"b": "c", "a": [1, {"y": null, "x": 1}]})));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_refused_with_what_is_accepted() {
+    fn an_invalid_key_is_refused_with_what_is_accepted() {
         let long: &'static str = "x".repeat(256).leak();
         for values in [&["a", "b"][..], &[""], &["\"\""], &["a b"], &[long]] {
             let problem = read_key(values, &json!({})).unwrap_err();

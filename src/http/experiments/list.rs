@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_goes_on_in_its_own_order_only() {
+    fn a_cursor_is_valid_only_in_its_own_order() {
         let id = ExperimentId::generate().to_string();
         assert!(read_pairs(&[("cursor", &id)]).is_ok());
         assert!(read_pairs(&[("cursor", &id), ("sort", "created_at")]).is_ok());

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_that_is_another_or_is_not_there_is_named() {
+    fn each_different_or_missing_file_is_named() {
         let digest = |file: &str, sha256: &str| FileDigest {
             file: file.to_owned(),
             sha256: sha256.to_owned(),

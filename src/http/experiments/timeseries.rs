@@ -73,7 +73,7 @@ pub async fn timeseries(
         Found::Kept(kept) => (kept.window, kept.sample_interval_ms),
     };
     if let Some(resolution_ms) = asked {
-        not_finer_than_the_samples(resolution_ms, sample_interval_ms)?;
+        check_not_finer_than_samples(resolution_ms, sample_interval_ms)?;
     }
     let head = Timeseries {
         id,
@@ -169,7 +169,7 @@ fn read_resolution(text: &str) -> Result<u32, Problem> {
     })
 }
 
-fn not_finer_than_the_samples(resolution_ms: u32, sample_interval_ms: f64) -> Result<(), Problem> {
+fn check_not_finer_than_samples(resolution_ms: u32, sample_interval_ms: f64) -> Result<(), Problem> {
     if f64::from(resolution_ms) + SLACK_MS >= sample_interval_ms {
         return Ok(());
     }
@@ -192,8 +192,8 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(not_finer_than_the_samples(100, 100.000_000_001).is_ok());
-        let problem = not_finer_than_the_samples(0, 5.0).unwrap_err();
+        assert!(check_not_finer_than_samples(100, 100.000_000_001).is_ok());
+        let problem = check_not_finer_than_samples(0, 5.0).unwrap_err();
         assert!(
             problem.detail.contains("at least the sample interval, 5 ms"),
             "{}",

@@ -57,8 +57,8 @@ pub async fn wait(
     parameters: &ReadParameters,
     (caller, slot): (&Caller, &Slot),
 ) -> Result<Record, Problem> {
-    let patience = parameters.duration()?;
-    if patience.is_zero() {
+    let max_wait = parameters.duration()?;
+    if max_wait.is_zero() {
         return super::find(&state.resources.store, id).await;
     }
     // Created before the database is read, so that the end is not missed in between.
@@ -67,7 +67,7 @@ pub async fn wait(
     if record.state.is_finished() {
         return Ok(record);
     }
-    slot.wait_for(patience, state.streams.take(caller)?);
+    slot.wait_for(max_wait, state.streams.take(caller)?);
     // The record may hold megabytes of prompts.
     drop(record);
     let mut seen = listener.begins_at();
@@ -84,7 +84,7 @@ pub async fn wait(
     };
     tokio::select! {
         () = finished => {}
-        () = tokio::time::sleep(patience) => {}
+        () = tokio::time::sleep(max_wait) => {}
         () = state.stopping.cancelled() => {}
     }
     super::find(&state.resources.store, id).await

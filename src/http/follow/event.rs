@@ -34,7 +34,7 @@ pub struct ProgressEvent<'a> {
 }
 
 /// Returns the event of a change of state.
-pub fn of_move(transition: &Transition) -> Event {
+pub fn of_transition(transition: &Transition) -> Event {
     let data = StateEvent {
         id: transition.id,
         state: transition.state,

@@ -21,11 +21,11 @@ use joulemark_meter::{MeterHealth, Place, SourceHealth};
 use joulemark_store::QueueDepth;
 
 /// Timeout of database queries; a slower database counts as unreachable.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Counts are reused for at least this many seconds, and for `REST_FACTOR` times the duration of the query: counting
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Counts are reused for at least this many seconds, and for `REUSE_FACTOR` times the duration of the query: counting
 /// takes at most a twentieth of the time of a database reader.
-const KEEP_SEC: f64 = 1.0;
-const REST_FACTOR: f64 = 20.0;
+const MIN_REUSE_SEC: f64 = 1.0;
+const REUSE_FACTOR: f64 = 20.0;
 
 pub async fn gather(state: &AppState) -> Sheet {
     let depth = depth(state).await;
@@ -36,31 +36,31 @@ pub async fn gather(state: &AppState) -> Sheet {
         state.database_file.clone(),
     );
     // Disks, locks, open files and the spool folder are read by blocking calls.
-    let blocking = tokio::task::spawn_blocking(move || OfHost {
+    let blocking = tokio::task::spawn_blocking(move || HostReadings {
         process: Process::read(),
         spooled: scheduler.spooled(),
-        rooms: disks.iter().map(Disk::look).collect(),
+        disk_rooms: disks.iter().map(Disk::look).collect(),
         held_elsewhere: scheduler.held_elsewhere(),
         backed_up_at: file.and_then(|file| backup_marker::read(&file)),
     });
-    let OfHost {
+    let HostReadings {
         process,
         spooled,
-        rooms,
+        disk_rooms,
         held_elsewhere,
         backed_up_at,
     } = blocking.await.unwrap_or_default();
     let mut sheet = Sheet::default();
-    about_the_server(&mut sheet, state, &process);
-    about_the_queue(&mut sheet, state, depth.as_ref());
+    add_server(&mut sheet, state, &process);
+    add_queue(&mut sheet, state, depth.as_ref());
     let spooled = spooled.map(|count| (Vec::new(), count as f64)).into_iter().collect();
     sheet.add(gauge(
         "store_spooled_endings",
         "Ends of runs that are spooled on disk until the database answers",
         spooled,
     ));
-    about_what_ends(&mut sheet, next_key_end, backed_up_at);
-    about_the_disks(&mut sheet, &rooms);
+    add_expiries(&mut sheet, next_key_end, backed_up_at);
+    add_disks(&mut sheet, &disk_rooms);
     sheet.add(gauge(
         "device_held_elsewhere",
         "1 while another server of this host, or workers of a dead one, hold the device",
@@ -78,16 +78,16 @@ pub async fn gather(state: &AppState) -> Sheet {
             })
             .collect(),
     ));
-    about_the_meter(&mut sheet, &state.resources.meter.health());
+    add_meter(&mut sheet, &state.resources.meter.health());
     sheet
 }
 
 /// Values that are read by blocking calls.
 #[derive(Default)]
-struct OfHost {
+struct HostReadings {
     process: Process,
     spooled: Option<usize>,
-    rooms: Vec<Room>,
+    disk_rooms: Vec<Room>,
     held_elsewhere: Vec<Lease>,
     backed_up_at: Option<Timestamp>,
 }
@@ -95,13 +95,13 @@ struct OfHost {
 /// Returns the time at which the next valid key expires; `None` if none expires, or if the database is unreachable.
 async fn next_key_end(state: &AppState) -> Option<Timestamp> {
     let now = clock::wall_now();
-    let keys = tokio::time::timeout(PATIENCE, state.resources.store.keys()).await;
+    let keys = tokio::time::timeout(QUERY_TIMEOUT, state.resources.store.keys()).await;
     let ends = keys.ok()?.ok()?.into_iter().filter(|key| key.revoked_at.is_none());
     ends.filter_map(|key| key.expires_at).filter(|end| *end > now).min()
 }
 
 /// Adds the metrics of keys and backups.
-fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up_at: Option<Timestamp>) {
+fn add_expiries(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up_at: Option<Timestamp>) {
     let now = clock::wall_now();
     let seconds = |name, help, value: Option<f64>| Family {
         unit: Some(Unit::Seconds),
@@ -120,9 +120,9 @@ fn about_what_ends(sheet: &mut Sheet, next_key_end: Option<Timestamp>, backed_up
 }
 
 /// Adds the metrics of the disks.
-fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
+fn add_disks(sheet: &mut Sheet, disk_rooms: &[Room]) {
     let of_disk = |room: &Room| vec![("disk", room.name.to_owned())];
-    let writable = rooms
+    let writable = disk_rooms
         .iter()
         .map(|room| (of_disk(room), f64::from(u8::from(room.problem.is_none()))));
     sheet.add(gauge(
@@ -130,7 +130,7 @@ fn about_the_disks(sheet: &mut Sheet, rooms: &[Room]) {
         "1 while files can be written where the server must write, else 0",
         writable.collect(),
     ));
-    let free = rooms
+    let free = disk_rooms
         .iter()
         .filter_map(|room| Some((of_disk(room), room.free_bytes? as f64)));
     sheet.add(Family {
@@ -154,12 +154,12 @@ async fn depth(state: &AppState) -> Option<QueueDepth> {
     if let Some(known) = known.as_ref().filter(|known| now < known.until) {
         return known.depth.clone();
     }
-    let counted = tokio::time::timeout(PATIENCE, state.resources.store.depth()).await;
+    let counted = tokio::time::timeout(QUERY_TIMEOUT, state.resources.store.depth()).await;
     let depth = counted.ok().and_then(Result::ok);
     let then = Monotonic::now();
-    let keep_sec = (then.sec_since(now) * REST_FACTOR).max(KEEP_SEC);
+    let reuse_sec = (then.sec_since(now) * REUSE_FACTOR).max(MIN_REUSE_SEC);
     *known = Some(KnownDepth {
-        until: Monotonic::from_sec(then.as_sec() + keep_sec),
+        until: Monotonic::from_sec(then.as_sec() + reuse_sec),
         depth: depth.clone(),
     });
     depth
@@ -182,7 +182,7 @@ fn one(value: f64) -> Vec<(Vec<(&'static str, String)>, f64)> {
 }
 
 /// Adds the metrics of the server and its process.
-fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
+fn add_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
     let labels = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("cuda", state.scheduler.has_cuda().to_string()),
@@ -266,7 +266,7 @@ fn about_the_server(sheet: &mut Sheet, state: &AppState, process: &Process) {
 }
 
 /// Adds the metrics of the queue and of leased devices.
-fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDepth>) {
+fn add_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDepth>) {
     let is_there = if depth.is_some() { 1.0 } else { 0.0 };
     sheet.add(gauge(
         "store_reachable",
@@ -280,9 +280,9 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
         "Unfinished experiments in the database by state, including those of other servers that share it",
         by_state.collect(),
     ));
-    let mut lanes: BTreeMap<(&str, String), u64> = BTreeMap::new();
+    let mut by_devices: BTreeMap<(&str, String), u64> = BTreeMap::new();
     for (requirements, count) in depth.map(|depth| depth.waiting.as_slice()).unwrap_or_default() {
-        let lane = match requirements {
+        let devices = match requirements {
             None => ("unknown", "0".to_owned()),
             Some(requirements) if requirements.device == Device::Cuda => {
                 let named = u32::try_from(requirements.gpus.len()).unwrap_or(u32::MAX);
@@ -290,15 +290,15 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
             }
             Some(_) => ("cpu", "0".to_owned()),
         };
-        *lanes.entry(lane).or_insert(0) += count;
+        *by_devices.entry(devices).or_insert(0) += count;
     }
-    let lanes = lanes
+    let by_devices = by_devices
         .into_iter()
         .map(|((device, gpus), count)| (vec![("device", device.to_owned()), ("gpus", gpus)], count as f64));
     sheet.add(gauge(
         "queued_experiments",
         "Queued experiments by the devices that they need",
-        lanes.collect(),
+        by_devices.collect(),
     ));
     let running = state.scheduler.running_count() as f64;
     sheet.add(gauge(
@@ -326,7 +326,7 @@ fn about_the_queue(sheet: &mut Sheet, state: &AppState, depth: Option<&QueueDept
 }
 
 /// Adds the metrics of the meter and of the sources of energy.
-fn about_the_meter(sheet: &mut Sheet, health: &MeterHealth) {
+fn add_meter(sheet: &mut Sheet, health: &MeterHealth) {
     let of_sources = |value: fn(&SourceHealth) -> Option<f64>| {
         let known = health
             .sources

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_there() {
+    fn the_values_of_this_process_are_known() {
         let process = Process::read();
         assert!(process.resident_bytes.unwrap() > 1_000_000);
         assert!(process.open_fds.unwrap() >= 3 && process.max_fds >= process.open_fds);

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_asked_for_there_are_few_series() {
+    fn requests_create_few_series() {
         let labels = |method: &str, status: u16| {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             RequestLabels::new(&method, None, StatusCode::from_u16(status).ok())

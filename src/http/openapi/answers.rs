@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_null_is_always_there_in_an_answer_but_not_in_a_question() {
+    fn nullable_keys_are_required_in_answers_but_not_in_requests() {
         let schema = || {
             json!({"properties": {"a": {"type": ["string", "null"]}, "b": {"oneOf": [{"type": "null"}, {"$ref": "x"}]},
                 "c": {"type": "string"}, "d": {"type": "integer"}}, "required": ["d"]})

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_says_of_a_metric_is_what_the_description_says() {
+    fn descriptions_of_metrics_are_those_of_the_table() {
         let mut document = crate::http::routes().split_for_parts().1;
         let metric = Metric {
             description: "What a test says of it.",

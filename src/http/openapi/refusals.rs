@@ -7,7 +7,7 @@ use utoipa::openapi::{ObjectBuilder, Type};
 use super::problems::MEDIA_TYPE;
 
 /// The requests that an answer applies to.
-enum Met {
+enum AppliesTo {
     ByAll,
     WithABody,
     /// Requests whose answer could be compressed.
@@ -48,12 +48,12 @@ fn describe(operation: &mut Operation, method: &HttpMethod) {
         operation.request_body.is_some(),
         operation.security.as_ref().is_some_and(|needs| !needs.is_empty()),
     );
-    for (status, name, met, _) in refusals() {
-        let applies = match met {
-            Met::ByAll => true,
-            Met::WithABody => has_body,
-            Met::ByGet => *method == HttpMethod::Get,
-            Met::WithAKey => needs_key,
+    for (status, name, applies_to, _) in refusals() {
+        let applies = match applies_to {
+            AppliesTo::ByAll => true,
+            AppliesTo::WithABody => has_body,
+            AppliesTo::ByGet => *method == HttpMethod::Get,
+            AppliesTo::WithAKey => needs_key,
         };
         if applies {
             let reference = RefOr::Ref(Ref::from_response_name(name));
@@ -67,20 +67,20 @@ fn describe(operation: &mut Operation, method: &HttpMethod) {
 }
 
 /// Returns the shared answers: status, name, requests that they apply to, and response.
-fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
+fn refusals() -> [(&'static str, &'static str, AppliesTo, Response); 10] {
     let challenge = header(Type::String, "`Bearer`, with the reason if the key is not valid.");
     let wait = || header(Type::Integer, "Seconds to wait.");
     [
         (
             "400",
             "BadRequest",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem("A header occurs twice, or a trusted proxy sent one that cannot be read.").build(),
         ),
         (
             "401",
             "Unauthorized",
-            Met::WithAKey,
+            AppliesTo::WithAKey,
             problem("The request has neither an API key nor a session, or they are not valid, have expired or were ended.")
                 .header("WWW-Authenticate", challenge)
                 .build(),
@@ -88,7 +88,7 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
         (
             "403",
             "Forbidden",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem(
                 "The caller's role is too low for this or for the requested priority, the experiment has another submitter, the CSRF \
                  token of a session is missing, or a server without authentication got the request through a proxy, under another host name or from another site's page.",
@@ -98,25 +98,25 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
         (
             "406",
             "NotAcceptable",
-            Met::ByGet,
+            AppliesTo::ByGet,
             problem("`Accept-Encoding` accepts none of the available encodings.").build(),
         ),
         (
             "408",
             "RequestTimeout",
-            Met::WithABody,
+            AppliesTo::WithABody,
             problem("The body arrives too slowly.").build(),
         ),
         (
             "414",
             "UriTooLong",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem("Path and query together are too long.").build(),
         ),
         (
             "429",
             "TooManyRequests",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem("The caller's rate limit, quota, weekly limit or share of the server is used up.")
                 .header("Retry-After", wait())
                 .build(),
@@ -124,19 +124,19 @@ fn refusals() -> [(&'static str, &'static str, Met, Response); 10] {
         (
             "431",
             "HeadersTooLarge",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem("The headers together are too large.").build(),
         ),
         (
             "500",
             "InternalError",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem("The server failed; its log has the details under the answer's `x-request-id`.").build(),
         ),
         (
             "503",
             "Unavailable",
-            Met::ByAll,
+            AppliesTo::ByAll,
             problem(
                 "Too many requests are under way, the answer took too long, or the database cannot be reached.",
             )

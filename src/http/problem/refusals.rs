@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::Problem;
 use crate::allowance::{Account, Weekly};
-use crate::http::paced::LEAST_BYTES_PER_SEC;
+use crate::http::paced::MIN_BYTES_PER_SEC;
 use joulemark_experiment::FieldProblem;
 use joulemark_experiment::access::Role;
 use joulemark_measurement::quoted;
@@ -151,7 +151,7 @@ impl Problem {
     /// Refuses a body that arrives too slowly.
     pub fn body_too_slow(limit_sec: u32) -> Self {
         Self::slow_body(format!(
-            "the body arrives too slowly: accepted are at least {LEAST_BYTES_PER_SEC} bytes per second on average, and pauses of \
+            "the body arrives too slowly: accepted are at least {MIN_BYTES_PER_SEC} bytes per second on average, and pauses of \
              {limit_sec} s in total, the limit of this server (body_timeout_sec)"
         ))
     }
@@ -232,9 +232,9 @@ impl Problem {
     }
 
     /// Refuses a priority above the maximum of the caller's role.
-    pub fn priority_too_high(asked: i32, most: i32, role: Role) -> Self {
+    pub fn priority_too_high(asked: i32, max: i32, role: Role) -> Self {
         let detail = format!(
-            "is {asked}; accepted for the role {role} is at most {most} (max_priority_submitter); only admins may exceed it"
+            "is {asked}; accepted for the role {role} is at most {max} (max_priority_submitter); only admins may exceed it"
         );
         let title = "The caller may not ask for this priority";
         Self {

@@ -12,7 +12,7 @@ use joulemark_analysis::metrics::{Better, Metric};
 use joulemark_experiment::sweep::SweepRequest;
 
 /// Minimum number of points of a curve.
-const FEWEST_POINTS: usize = 3;
+const MIN_POINTS: usize = 3;
 
 /// The metrics of a sweep as functions of its axis.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -79,7 +79,7 @@ impl Curve {
                 Better::Neither => return None,
             };
             let best = if is_rising { maximum(&points) } else { minimum(&points) };
-            let best = best.filter(|_| points.len() >= FEWEST_POINTS)?;
+            let best = best.filter(|_| points.len() >= MIN_POINTS)?;
             let figure = CurveFigure {
                 best_at: best.at,
                 best_at_low: best.at_low,

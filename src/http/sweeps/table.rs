@@ -21,9 +21,9 @@ const PAGE_BYTES: usize = 8 << 20;
 const MAX_METRICS: usize = 64;
 
 /// Metric that is added to those of a comparison, whose means hide the slowest requests.
-const OF_THE_SLOWEST: &str = "p99_ttft_ms";
+const TAIL_METRIC: &str = "p99_ttft_ms";
 
-/// Returns the requested metrics; by default those of a comparison, [`OF_THE_SLOWEST`] and those of the goal.
+/// Returns the requested metrics; by default those of a comparison, [`TAIL_METRIC`] and those of the goal.
 ///
 /// # Errors
 /// A [`Problem`] that names an unknown metric.
@@ -37,7 +37,7 @@ pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'s
     };
     let Some(asked) = asked else {
         let of_goal = request.goal.iter().flat_map(|goal| goal.metrics());
-        let named = std::iter::once(OF_THE_SLOWEST).chain(of_goal.map(|(_, name)| name));
+        let named = std::iter::once(TAIL_METRIC).chain(of_goal.map(|(_, name)| name));
         let named = named.filter_map(|name| metric_named(name).ok());
         for metric in default_metrics().into_iter().chain(named) {
             add(&mut metrics, metric);

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parameter_goes_before_the_header_and_csv_is_for_who_says_nothing() {
+    fn the_parameter_precedes_the_header_and_csv_is_the_default() {
         let mut headers = HeaderMap::new();
         assert_eq!(format(None, &headers).unwrap().name(), "csv");
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/csv"));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heaviest_range_that_holds_a_format_decides() {
+    fn the_matching_range_with_the_highest_weight_decides() {
         for (accept, expected) in [
             ("*/*", "csv"),
             ("application/*", "jsonl"),

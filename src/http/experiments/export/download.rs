@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Sender, error::SendTimeoutError};
 
 use crate::http::access::Caller;
-use crate::http::concurrency_limit::HasOwnPlace;
-use crate::http::lasting_places::ExportPlace;
+use crate::http::concurrency_limit::HasOwnLimit;
+use crate::http::long_lived::ExportPermit;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 use crate::tables::{Column, Format, TableError, Writer};
@@ -31,7 +31,7 @@ pub struct Download {
     /// Name of the file without its extension.
     pub file_name: String,
     /// Permit of the export; `None` for a `HEAD` request.
-    place: Option<ExportPlace>,
+    permit: Option<ExportPermit>,
     /// Time after which a client that takes no data loses its export.
     stall_timeout: Duration,
 }
@@ -50,14 +50,14 @@ impl Download {
         if parts.version <= Version::HTTP_10 && !format.knows_its_end() {
             return Err(Problem::http_version_too_old());
         }
-        let place = match parts.method == Method::HEAD {
+        let permit = match parts.method == Method::HEAD {
             true => None,
             false => Some(state.exports.take(caller)?),
         };
         Ok(Self {
             format,
             file_name,
-            place,
+            permit,
             stall_timeout: Duration::from_secs(u64::from(state.access.limits.answer_timeout_sec)),
         })
     }
@@ -72,21 +72,21 @@ impl Download {
         columns: Vec<Column<R>>,
         batches: impl Stream<Item = Result<Rows<R>, StoreError>> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let body = match self.place {
+        let body = match self.permit {
             // Of unknown length, as the file is.
             None => Body::from_stream(stream::empty::<Result<Bytes, BrokenOff>>()),
-            Some(place) => {
+            Some(permit) => {
                 let (writer, begin) = Writer::new(self.format, columns).map_err(|error| {
                     tracing::error!(%error, "an export cannot be begun");
                     Problem::internal()
                 })?;
-                let (outlet, body) = outlet(self.stall_timeout, place);
+                let (outlet, body) = outlet(self.stall_timeout, permit);
                 outlet.start(writer, begin, Box::pin(batches));
                 body
             }
         };
         let mut response = body.into_response();
-        response.extensions_mut().insert(HasOwnPlace);
+        response.extensions_mut().insert(HasOwnLimit);
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static(self.format.content_type());
         headers.insert(header::CONTENT_TYPE, content_type);
@@ -134,11 +134,11 @@ enum BrokenOff {
 struct Outlet {
     pieces: Sender<Piece>,
     stall_timeout: Duration,
-    place: ExportPlace,
+    permit: ExportPermit,
 }
 
 /// Returns the writer's end, and the body that streams what is written to it.
-fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
+fn outlet(stall_timeout: Duration, permit: ExportPermit) -> (Outlet, Body) {
     let (pieces, receiver) = mpsc::channel(1);
     let sent = stream::unfold(Some(receiver), async |receiver| {
         let mut receiver = receiver?;
@@ -156,7 +156,7 @@ fn outlet(stall_timeout: Duration, place: ExportPlace) -> (Outlet, Body) {
     let outlet = Outlet {
         pieces,
         stall_timeout,
-        place,
+        permit,
     };
     // A compressor polls once more after the end.
     (outlet, Body::from_stream(sent.fuse()))
@@ -204,7 +204,7 @@ impl Outlet {
             let mut rows = batch?;
             loop {
                 // Released while the client takes the rows, so that a slow client does not block other exports.
-                let turn = self.place.turn().await;
+                let turn = self.permit.turn().await;
                 let read = rows.by_ref().take(PART_ROWS).collect::<Result<Vec<_>, _>>()?;
                 let written = writer.rows(&read)?;
                 drop(turn);
@@ -247,7 +247,7 @@ impl Outlet {
 mod tests {
     use super::*;
     use crate::http::access::Origin;
-    use crate::http::lasting_places::Exports;
+    use crate::http::long_lived::Exports;
     use crate::tables::{Spreadsheet, Values};
     use joulemark_experiment::ExperimentId;
 
@@ -261,14 +261,14 @@ mod tests {
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-    fn place() -> ExportPlace {
+    fn permit() -> ExportPermit {
         let origin = Origin::direct("127.0.0.1".parse().unwrap());
         Exports::new(1).take(&Caller::anybody(&origin)).unwrap()
     }
 
     async fn downloaded(batches: Vec<Result<Rows<u64>, StoreError>>) -> Result<String, axum::Error> {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+        let (outlet, body) = outlet(STALL_TIMEOUT, permit());
         outlet.start(writer, begin, stream::iter(batches));
         let read = axum::body::to_bytes(body, usize::MAX).await;
         read.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
@@ -279,8 +279,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_may_be_asked_again_after_its_end() {
-        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+    async fn a_body_may_be_polled_after_its_end() {
+        let (outlet, body) = outlet(STALL_TIMEOUT, permit());
         outlet.pieces.send(Piece::End).await.unwrap();
         let mut read = body.into_data_stream();
         assert!(read.next().await.is_none() && read.next().await.is_none());
@@ -310,9 +310,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_writes_stops_when_the_client_is_gone() {
+    async fn the_writer_stops_when_the_client_disconnects() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(STALL_TIMEOUT, place());
+        let (outlet, body) = outlet(STALL_TIMEOUT, permit());
         drop(body);
         let endless = stream::repeat_with(|| rows(0..1000));
         let ended = outlet.write_all(writer, begin, Box::pin(endless)).await;
@@ -320,9 +320,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_not_waited_for_and_gets_no_whole_file() {
+    async fn a_stalled_client_loses_its_export() {
         let (writer, begin) = Writer::new(Format::Csv(Spreadsheet::No), columns()).unwrap();
-        let (outlet, body) = outlet(Duration::from_millis(5), place());
+        let (outlet, body) = outlet(Duration::from_millis(5), permit());
         // It ends although nobody reads: there are more rows than fit into the channel.
         outlet
             .write(writer, begin, Box::pin(stream::iter([rows(0..100_000)])))

@@ -88,7 +88,7 @@ pub async fn many(
         what,
         labels,
         query,
-        most,
+        max_experiments,
     } = read(parameters, &parts.headers)?;
     let name = format!("joulemark-{}", what.name());
     let store = state.resources.store.on_behalf_of(&caller.held_as());
@@ -96,22 +96,22 @@ pub async fn many(
     match what {
         TableOfMany::Summary => {
             let of = move |read| rows::experiment(read, &caller);
-            let batches = rows::experiments(store, query, most, of).await?;
+            let batches = rows::experiments(store, query, max_experiments, of).await?;
             let columns = experiment_columns().into_iter().chain(label_columns(&labels));
             download.respond(columns.collect(), batches)
         }
         TableOfMany::Cycles => {
             let of = |(record, report): (_, _)| rows::cycles((&record, report));
-            let batches = rows::experiments(store, query, most, of).await?;
+            let batches = rows::experiments(store, query, max_experiments, of).await?;
             download.respond(cycle_columns(), batches.map_ok(rows::cycles_of_each))
         }
         TableOfMany::Requests => {
-            let records = rows::experiments(store.clone(), query, most, |(record, _)| record).await?;
+            let records = rows::experiments(store.clone(), query, max_experiments, |(record, _)| record).await?;
             let of = move |record: Record| rows::requests(&store, record.id);
             download.respond(request_columns(), rows::of_each(records, of).boxed())
         }
         TableOfMany::Tokens => {
-            let records = rows::experiments(store.clone(), query, most, |(record, _)| record).await?;
+            let records = rows::experiments(store.clone(), query, max_experiments, |(record, _)| record).await?;
             let of = move |record: Record| {
                 let withheld = hides_texts(&record.spec, record.submitter.as_deref(), &caller);
                 rows::output_tokens(&store, record.id, withheld)
@@ -159,7 +159,7 @@ struct Asked {
     /// Labels that become columns.
     labels: Vec<String>,
     query: ListQuery,
-    most: Option<u64>,
+    max_experiments: Option<u64>,
 }
 
 fn read(Filtered { own, filter }: Filtered<ExportParameters>, headers: &HeaderMap) -> Result<Asked, Problem> {
@@ -171,7 +171,7 @@ fn read(Filtered { own, filter }: Filtered<ExportParameters>, headers: &HeaderMa
             .map_or(Ok(Vec::new()), |names| read_labels(&names, what))?,
         what,
         format: asked::for_spreadsheet(own.spreadsheet.as_deref(), format)?,
-        most: own.limit.as_deref().map(read_most).transpose()?,
+        max_experiments: own.limit.as_deref().map(read_limit).transpose()?,
         query: filter.query()?,
     })
 }
@@ -202,7 +202,7 @@ fn read_labels(text: &str, what: TableOfMany) -> Result<Vec<String>, Problem> {
     }
 }
 
-fn read_most(text: &str) -> Result<u64, Problem> {
+fn read_limit(text: &str) -> Result<u64, Problem> {
     // An int64, as in the API's description.
     let limit = text.parse::<i64>().ok().filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| u64::try_from(limit).ok());
@@ -226,9 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn filters_format_and_limit_stand_side_by_side() {
+    fn filters_format_and_limit_are_read_together() {
         let asked = read_pairs(&[("format", "jsonl"), ("model", "m"), ("limit", "1000000")]).unwrap();
-        assert_eq!((asked.format, asked.most), (Format::JsonLines, Some(1_000_000)));
+        assert_eq!(
+            (asked.format, asked.max_experiments),
+            (Format::JsonLines, Some(1_000_000))
+        );
         assert_eq!(asked.query.model_name.as_deref(), Some("m"));
     }
 

@@ -48,16 +48,16 @@ pub fn cycles((record, report): (&Record, Option<Report>)) -> Vec<CycleRow> {
     report.cycles.into_iter().map(row).collect()
 }
 
-/// Returns at most `most` of the experiments that a list would show, each turned into a row by `of`. Pages follow each
+/// Returns at most `max_experiments` of the experiments that a list would show, each turned into a row by `of`. Pages follow each
 /// other without gaps. The first page is read at once, so that an error of the database can still be answered as a
 /// problem.
 pub async fn experiments<R: 'static>(
     store: Store,
     query: ListQuery,
-    most: Option<u64>,
+    max_experiments: Option<u64>,
     of: impl Fn((Record, Option<Report>)) -> R + Clone + Send + 'static,
 ) -> Result<impl Stream<Item = Result<Rows<R>, StoreError>> + Send, StoreError> {
-    let left = most.unwrap_or(u64::MAX);
+    let left = max_experiments.unwrap_or(u64::MAX);
     let first = page(&store, &query, left).await?;
     let state = (query, left, Some(first));
     Ok(stream::try_unfold(state, move |(query, left, ready)| {

@@ -57,24 +57,24 @@ impl Exports {
     ///
     /// # Errors
     /// A `Problem` if the limit is reached, or if the caller has as many open as it may.
-    pub fn take(&self, caller: &Caller) -> Result<ExportPlace, Problem> {
+    pub fn take(&self, caller: &Caller) -> Result<ExportPermit, Problem> {
         let taken = self.open.try_take(&caller.held_as());
-        let place = taken.map_err(Problem::too_many_exports)?;
-        Ok(ExportPlace {
+        let permit = taken.map_err(Problem::too_many_exports)?;
+        Ok(ExportPermit {
             turns: self.turns.clone(),
-            _place: place,
+            _permit: permit,
         })
     }
 }
 
 /// The permit of an open export.
 #[derive(Debug)]
-pub struct ExportPlace {
+pub struct ExportPermit {
     turns: Arc<Semaphore>,
-    _place: Share,
+    _permit: Share,
 }
 
-impl ExportPlace {
+impl ExportPermit {
     /// Waits until the export may make its next rows.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         self.turns.clone().acquire_owned().await.ok()

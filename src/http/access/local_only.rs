@@ -30,7 +30,7 @@ const BEGINNINGS: [&str; 5] = ["x-forwarded-", "x-envoy-", "x-amzn-", "cf-", "fa
 ///
 /// # Errors
 /// 403, with the header or host that gives it away.
-pub fn only_from_here(request: &Parts) -> Result<(), Problem> {
+pub fn check_is_local(request: &Parts) -> Result<(), Problem> {
     if let Some(name) = forwarding_header(&request.headers) {
         return Err(Problem::forwarded_without_authentication(&format!(
             "has the header {name}"
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_this_host_are_its_own() {
+    fn only_loopback_names_belong_to_this_host() {
         for host in [
             "localhost",
             "LOCALHOST:8080",
@@ -108,11 +108,11 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        only_from_here(&request.body(()).unwrap().into_parts().0)
+        check_is_local(&request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
-    fn what_a_program_of_this_host_sends_is_answered() {
+    fn a_request_of_a_local_program_is_accepted() {
         for (target, host) in [
             ("/v1/audit", "localhost:8080"),
             ("/v1/audit", "127.0.0.1"),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_through_a_proxy_or_is_for_another_is_refused() {
+    fn a_request_through_a_proxy_or_for_another_host_is_refused() {
         let local = ("host", "localhost");
         for (name, value) in [
             ("via", "1.1 lab"),
