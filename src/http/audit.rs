@@ -31,7 +31,8 @@ pub struct AuditPage {
 
 /// Read the audit log, newest first
 ///
-/// Lists who submitted and cancelled which experiments, and who created and revoked which keys. For admins only.
+/// Lists who submitted, cancelled and relabelled which experiments, who created and revoked which keys, and who signed
+/// in and out. For admins only.
 #[utoipa::path(get, path = "/v1/audit", tag = "service", operation_id = "listAudit",
     params(AuditParameters),
     responses(

@@ -97,7 +97,7 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Reads a JSON or YAML document, according to its `Content-Type`.
 ///
 /// # Errors
-/// A [`Problem`] for another media type, for a body that cannot be parsed, and for a key that occurs twice.
+/// Returns a [`Problem`] for another media type, for a body that cannot be parsed, and for a key that occurs twice.
 pub fn read<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Result<Body<'a>, Problem> {
     refuse_encoding(headers)?;
     let content_type = content_type(headers);

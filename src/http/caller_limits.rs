@@ -44,7 +44,7 @@ pub struct CallerLimits {
     pub max_queued: Option<u64>,
     /// Maximum number of prompts of one experiment.
     pub max_prompts: Option<u32>,
-    /// Maximum number of tokens that one experiment may process and generate.
+    /// Maximum number of input and output tokens of one experiment, in all cycles and ranks.
     pub max_total_tokens: Option<u64>,
     /// Maximum size of a request body in bytes.
     pub max_body_bytes: u64,
@@ -161,7 +161,7 @@ fn max_priority(limits: &Limits, caller: &Caller) -> i32 {
 /// Checks that the caller may ask for this priority.
 ///
 /// # Errors
-/// 403 for a priority above the maximum of the caller's role.
+/// Returns 403 for a priority above the maximum of the caller's role.
 pub fn refuse_priority(state: &AppState, caller: &Caller, asked: Option<i32>) -> Result<(), Problem> {
     let max = max_priority(&state.access.limits, caller);
     match asked.filter(|asked| *asked > max) {
@@ -174,7 +174,7 @@ pub fn refuse_priority(state: &AppState, caller: &Caller, asked: Option<i32>) ->
 /// only after an experiment has ended.
 ///
 /// # Errors
-/// 429 with the usage, the limit, and when there is room again.
+/// Returns 429 with the usage, the limit, and when there is room again.
 pub async fn refuse_used_up(state: &AppState, caller: &Caller) -> Result<(), Problem> {
     let Some(name) = caller.actor().name else { return Ok(()) };
     let allowed = state.access.limits.of_user(&name);

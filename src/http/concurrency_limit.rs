@@ -124,7 +124,7 @@ impl Slot {
     /// Counts the request against the limit of all callers.
     ///
     /// # Errors
-    /// A [`Problem`] if that limit is reached.
+    /// Returns a [`Problem`] if that limit is reached.
     pub fn enter(&self) -> Result<(), Problem> {
         let mut state = self.state();
         state.has_whole_body = true;

@@ -25,7 +25,7 @@ impl Fields {
     /// Reads a selection such as `a,b.c` for a schema of the API's description.
     ///
     /// # Errors
-    /// A [`Problem`] that names an unknown field and lists the known ones, or says that there are too many.
+    /// Returns a [`Problem`] that names an unknown field and lists the known ones, or says that there are too many.
     pub fn read(text: &str, schema: &str) -> Result<Self, Problem> {
         let count = text.split(',').count();
         if count > MAX_FIELDS {

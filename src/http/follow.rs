@@ -35,7 +35,7 @@ const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-cache, no-transform")
 /// Returns the number of the last event that the client has seen; `None` without the header.
 ///
 /// # Errors
-/// A [`Problem`] if it is not an id of this service's events.
+/// Returns a [`Problem`] if it is not an id of this service's events.
 pub fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let name = HeaderName::from_static("last-event-id");
     let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else {

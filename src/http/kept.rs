@@ -36,7 +36,7 @@ impl Kept {
     /// Compresses a document in each coding.
     ///
     /// # Errors
-    /// A [`Problem`] if the compression fails.
+    /// Returns a [`Problem`] if the compression fails.
     pub async fn new(content_type: HeaderValue, plain: Bytes) -> Result<Self, Problem> {
         let digest = hex::encode(Sha256::digest(&plain));
         let mut packed = Vec::new();

@@ -27,7 +27,7 @@ impl Streams {
     /// Takes a permit for a stream or a waiting request.
     ///
     /// # Errors
-    /// A `Problem` if the limit is reached, or if the caller has its share.
+    /// Returns a `Problem` if the limit is reached, or if the caller has its share.
     pub fn take(&self, caller: &Caller) -> Result<Share, Problem> {
         self.0.try_take(&caller.held_as()).map_err(Problem::too_many_streams)
     }
@@ -56,7 +56,7 @@ impl Exports {
     /// Takes a permit for an open export.
     ///
     /// # Errors
-    /// A `Problem` if the limit is reached, or if the caller has as many open as it may.
+    /// Returns a `Problem` if the limit is reached, or if the caller has as many open as it may.
     pub fn take(&self, caller: &Caller) -> Result<ExportPermit, Problem> {
         let taken = self.open.try_take(&caller.held_as());
         let permit = taken.map_err(Problem::too_many_exports)?;

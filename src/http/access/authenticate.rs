@@ -116,7 +116,7 @@ fn is_listed(access: &Access, headers: &HeaderMap, origin: &Origin) -> bool {
 /// set them.
 ///
 /// # Errors
-/// 401 for an unknown caller, 400 for an ambiguous header or cookie.
+/// Returns 401 for an unknown caller, 400 for an ambiguous header or cookie.
 pub async fn identify(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Problem> {
     let access = &state.access;
     if let Some(value) = headers.get(header::AUTHORIZATION) {

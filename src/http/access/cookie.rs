@@ -39,7 +39,7 @@ impl SessionCookie {
     /// Returns the session in a request's cookie; `None` without the cookie.
     ///
     /// # Errors
-    /// 400 if the cookie occurs twice: another page set one of them, and it is unknown which.
+    /// Returns 400 if the cookie occurs twice: another page set one of them, and it is unknown which.
     pub fn read(&self, headers: &HeaderMap) -> Result<Option<GivenSession>, Problem> {
         let lines = headers.get_all(header::COOKIE).iter();
         // Another program's cookie on the same host may hold any bytes.

@@ -18,7 +18,7 @@ pub fn is_digest(given: &[u8; 32], stored: Option<&[u8; 32]>) -> bool {
 /// Returns the API key of a text, and records its use.
 ///
 /// # Errors
-/// 401 for a text that is not a key of this server, and for an expired or revoked key.
+/// Returns 401 for a text that is not a key of this server, and for an expired or revoked key.
 pub async fn good_key(state: &AppState, text: &str) -> Result<ApiKey, Problem> {
     let unknown = || Problem::invalid_key("the key is not one of this server's");
     let token = Token::parse(text.trim()).ok_or_else(unknown)?;

@@ -23,7 +23,7 @@ impl NamedRoles {
     /// role of their groups.
     ///
     /// # Errors
-    /// 400 if the groups are not valid UTF-8. The caller of this function checks that the header occurs once.
+    /// Returns 400 if the groups are not valid UTF-8. The caller of this function checks that the header occurs once.
     pub fn role_of(&self, name: &str, headers: &HeaderMap) -> Result<Role, Problem> {
         if let Some(role) = self.of_users.get(name) {
             return Ok(*role);

@@ -172,7 +172,7 @@ mod tests {
                 );
             }
         }
-        // Their session ended while they wrote: what they sent is not sent again by itself.
+        // The session ended while the form was filled in: the form is not sent again.
         assert_eq!(
             sent_to("POST", "/submit", &[person]).as_deref(),
             Some("sign-in?next=submit")

@@ -32,7 +32,7 @@ impl RateLimit {
     /// Takes the allowance for one request.
     ///
     /// # Errors
-    /// The whole seconds, at least 1, until the next request is allowed; nothing is taken.
+    /// Returns the whole seconds, at least 1, until the next request is allowed; nothing is taken.
     pub fn take(&self, caller: &str, now: Monotonic) -> Result<(), u32> {
         if self.interval_ns == 0 {
             return Ok(());

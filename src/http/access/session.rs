@@ -12,7 +12,7 @@ use joulemark_measurement::clock;
 /// Returns the caller who signed in, from the request's session cookie; `None` without the cookie.
 ///
 /// # Errors
-/// 400 if the cookie occurs twice, 401 for an unknown or ended session.
+/// Returns 400 if the cookie occurs twice, 401 for an unknown or ended session.
 pub async fn by_session(state: &AppState, headers: &HeaderMap, origin: &Origin) -> Result<Option<Caller>, Problem> {
     let token = match SessionCookie::of(origin).read(headers)? {
         None => return Ok(None),

@@ -11,7 +11,7 @@ use joulemark_store::NewCallback;
 /// Checks the URL to call when the experiment has ended.
 ///
 /// # Errors
-/// 422 for a URL that the admin does not allow.
+/// Returns 422 for a URL that the admin does not allow.
 pub fn checked(state: &AppState, url: Option<String>, origin: &Origin) -> Result<Option<NewCallback>, Problem> {
     let Some(url) = url else { return Ok(None) };
     let refuse = |detail: String| Problem::invalid_experiment(vec![FieldProblem::new("/callback_url", detail)]);

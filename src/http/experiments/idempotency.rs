@@ -21,7 +21,7 @@ const LIFETIME_HOURS: i64 = 24;
 /// document, in any order and spacing, as JSON or YAML.
 ///
 /// # Errors
-/// A [`Problem`] if the header occurs twice, is empty, too long, or contains anything but visible ASCII.
+/// Returns a [`Problem`] if the header occurs twice, is empty, too long, or contains anything but visible ASCII.
 pub fn read(headers: &HeaderMap, document: &Value, now: Timestamp) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = headers.get_all(HEADER).iter();
     let Some(value) = given.next() else { return Ok(None) };

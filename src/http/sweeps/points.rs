@@ -34,7 +34,7 @@ struct Admitted {
 /// Admits the experiment of every point as if it were submitted alone, and returns the sweep to be queued.
 ///
 /// # Errors
-/// A [`Problem`] or field problems that name each point which is not valid, at its axis. Then no experiment is
+/// Returns a [`Problem`] or field problems that name each point which is not valid, at its axis. Then no experiment is
 /// accepted.
 pub async fn sweep_of(
     state: &AppState,

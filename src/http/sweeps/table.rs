@@ -26,7 +26,7 @@ const TAIL_METRIC: &str = "p99_ttft_ms";
 /// Returns the requested metrics; by default those of a comparison, [`TAIL_METRIC`] and those of the goal.
 ///
 /// # Errors
-/// A [`Problem`] that names an unknown metric.
+/// Returns a [`Problem`] that names an unknown metric.
 pub fn metrics_of(asked: Option<&str>, request: &SweepRequest) -> Result<Vec<&'static Metric>, Problem> {
     let refuse = |detail: String| Problem::invalid_parameter("metrics", detail);
     let mut metrics: Vec<&'static Metric> = Vec::new();

@@ -56,7 +56,7 @@ pub enum EtaMethod {
 pub struct SweepEta {
     /// Seconds from now; null without an estimate.
     pub left_sec: Option<f64>,
-    /// Basis of the estimate; null without one.
+    /// Basis of the estimate; null without one, and if nothing is left to run.
     pub method: Option<EtaMethod>,
     /// Reason why there is no estimate; null if there is one.
     pub reason: Option<String>,

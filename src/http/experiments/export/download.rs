@@ -40,7 +40,7 @@ impl Download {
     /// Takes a permit for an export.
     ///
     /// # Errors
-    /// A [`Problem`] if the limit on exports is reached, or if the client could not detect an incomplete file.
+    /// Returns a [`Problem`] if the limit on exports is reached, or if the client could not detect an incomplete file.
     pub fn new(
         format: Format,
         file_name: String,
