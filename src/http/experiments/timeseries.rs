@@ -48,8 +48,8 @@ pub struct Timeseries {
 /// Read an experiment's devices over time
 ///
 /// Power, clocks, temperature and utilisation of each of its GPUs, and power and utilisation of the host's CPU sources,
-/// from the claim of the experiment to its end, or to the present while it runs. Failed and cancelled experiments have a
-/// time series too, if they had devices.
+/// from the claim of the experiment to its end, or to the present while it runs. Failed and cancelled experiments have
+/// a time series too, if they had devices.
 #[utoipa::path(get, path = "/v1/experiments/{id}/timeseries", tag = "experiments", operation_id = "getTimeseries",
     params(("id" = String, Path, format = "uuid", description = "The experiment's id"), TimeseriesParameters),
     responses(

@@ -48,9 +48,9 @@ pub fn cycles((record, report): (&Record, Option<Report>)) -> Vec<CycleRow> {
     report.cycles.into_iter().map(row).collect()
 }
 
-/// Returns at most `max_experiments` of the experiments that a list would show, each turned into a row by `of`. Pages follow each
-/// other without gaps. The first page is read at once, so that an error of the database can still be answered as a
-/// problem.
+/// Returns at most `max_experiments` of the experiments that a list would show, each turned into a row by `of`. Pages
+/// follow each other without gaps. The first page is read at once, so that an error of the database can still be
+/// answered as a problem.
 pub async fn experiments<R: 'static>(
     store: Store,
     query: ListQuery,
