@@ -2,13 +2,13 @@
 //! status code. The layers below HTTP return their own error types, which say what happened.
 //!
 //! - `StoreError` becomes 503 if a retry may help, and 500 otherwise, by [`From`]. A refusal by the store's rules is
-//! not an error but a value (`Submitted`, `CancelAnswer`), which the operation turns into 409, 422, 429 or 503.
+//!   not an error but a value (`Submitted`, `CancelAnswer`), which the operation turns into 409, 422, 429 or 503.
 //! - `FieldProblem`s of a submission, of its admission or of a question become 422 with a pointer to each field.
-//! `ModelRefusal` and `EngineProblem` belong to the admission and reach a client as `FieldProblem`s.
+//!   `ModelRefusal` and `EngineProblem` belong to the admission and reach a client as `FieldProblem`s.
 //! - A query parameter or header that cannot be read becomes 400 in the function that reads it, and is named.
 //! - `access` refuses callers with 400, 401, 403 or 429. A limit of the whole server becomes 503.
 //! - The `Failure` of a run is not an error of a request: it is stored with the experiment and shown with its state. A
-//! request for results or a time series that do not exist because of it gets it in a 409.
+//!   request for results or a time series that do not exist because of it gets it in a 409.
 //! - Anything unexpected becomes 500 by [`Problem::internal`]; its cause is only logged.
 //!
 //! Variants of errors say what to do next: `StoreError::Lost` to stop, `PollError::Retry` to ask again. The command

@@ -17,8 +17,8 @@ use crate::http::{extract::IdPath, problem::Problem, repeatable_query::NoQuery, 
 ///
 /// - `state` (StateEvent): one for every change of state, on any server. None is left out and none is repeated.
 /// - `progress` (ProgressEvent): every second while the experiment runs on the server that answers. If it runs on
-/// another server, there are only `state` events. A client that reads slowly misses `progress` events, but no `state`
-/// events.
+///   another server, there are only `state` events. A client that reads slowly misses `progress` events, but no `state`
+///   events.
 ///
 /// Without `Last-Event-ID` the stream begins with the present state. With it, it begins with all states after that
 /// event; 0 gives the whole history. The ids of `state` events are stored in the database: they stay the same after a
