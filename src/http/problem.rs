@@ -292,13 +292,13 @@ impl Problem {
         )
     }
 
-    /// Refuses to cancel a finished experiment.
+    /// Refuses to cancel a finished experiment or sweep.
     pub fn already_finished(state: State) -> Self {
-        let detail = format!("the experiment is {state}; only an unfinished one can be cancelled");
+        let detail = format!("it is {state}; only an unfinished experiment or sweep can be cancelled");
         let problem = Self::new(
             StatusCode::CONFLICT,
             "already-finished",
-            "The experiment is finished",
+            "It is finished already",
             detail,
         );
         Self {
